@@ -1,0 +1,34 @@
+//! Identities, one type each, so that no two can be mistaken for one another.
+
+use std::fmt;
+
+macro_rules! id {
+    ($(#[$doc:meta])* $name:ident($inner:ty)) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub struct $name(pub $inner);
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                self.0.fmt(f)
+            }
+        }
+    };
+}
+
+id!(
+    /// A job, unique within the process that queued it.
+    JobId(u64)
+);
+id!(
+    /// Whose share a job is charged to.
+    TenantId(u32)
+);
+id!(
+    /// What offers slots to the scheduler: one child's lane, or one app on one runner link.
+    SupplierId(u32)
+);
+id!(
+    /// The host that a supplier belongs to.
+    HostId(u32)
+);
