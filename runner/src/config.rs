@@ -1,0 +1,79 @@
+//! What a runner is told, already validated. `ostler serve` passes it to its runner as JSON.
+
+use std::{collections::BTreeMap, path::PathBuf, time::Duration};
+
+use serde::{Deserialize, Serialize};
+
+/// Everything a runner needs to start.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// The runner's name in logs, metrics and links.
+    pub name: String,
+    /// The gateway to serve.
+    pub link: Link,
+    /// The apps to keep children of.
+    pub apps: Vec<AppSpec>,
+    /// The folder for the children's code and the runner's certificate.
+    pub state: PathBuf,
+    /// How long to keep children without a gateway before ending; `None`: for ever.
+    pub orphan_grace: Option<Duration>,
+}
+
+/// How the gateway is reached.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub enum Link {
+    /// On this host, by its Unix socket; lanes are handed over.
+    Local(PathBuf),
+    /// On another host, by mutual TLS, with a join token for the first time.
+    Remote {
+        /// `ostler1.` join token text as `ostler token create` printed it.
+        token: String,
+    },
+}
+
+/// An app: what to run, and how many of it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AppSpec {
+    /// Its name, as routes use it.
+    pub name: String,
+    /// What to load.
+    pub serve: Serve,
+    /// The folder it runs in.
+    pub root: PathBuf,
+    /// The interpreter; `None`: a virtual environment in the root, `$VIRTUAL_ENV`, then `python3` of the path.
+    pub python: Option<PathBuf>,
+    /// Environment variables added to the runner's own.
+    pub env: BTreeMap<String, String>,
+    /// Fewest children kept ready.
+    pub children_min: u32,
+    /// Most children.
+    pub children_max: u32,
+    /// Time from spawn to READY.
+    pub boot_timeout: Duration,
+    /// Time from the first, polite step of a stop or kill to the last.
+    pub grace: Duration,
+    /// Idle time after which a child above the minimum ends.
+    pub idle_timeout: Duration,
+    /// Requests after which a child is replaced, plus up to 10 % jitter; 0: never.
+    pub max_requests: u64,
+    /// Age at which a child is replaced, plus up to 10 % jitter; `None`: never.
+    pub max_lifetime: Option<Duration>,
+    /// The user to run as; only root may change it.
+    pub user: Option<String>,
+    /// Resource limits by name (`nofile`, `core`, `fsize`, `nproc`, `cpu`, `as`), soft and hard alike.
+    pub rlimits: BTreeMap<String, u64>,
+}
+
+/// What an app is made of.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Serve {
+    /// A WSGI callable of a Python module.
+    Wsgi {
+        /// The module's dotted name.
+        module: String,
+        /// The callable's name, dots allowed; `name()` calls a factory.
+        callable: String,
+    },
+}

@@ -1,0 +1,221 @@
+//! The header that every frame begins with, and the types of frame.
+
+use bytes::Bytes;
+
+use crate::{Fields, HEADER, WireError};
+
+/// Bits of [`Header::flags`].
+pub mod flags {
+    /// This side of the stream is finished.
+    pub const END: u8 = 0x01;
+    /// File descriptors travel with the first byte of this frame.
+    pub const FD: u8 = 0x02;
+    /// The body of the answer will be dropped (HEAD, 204, 304).
+    pub const BODYLESS: u8 = 0x04;
+    /// A receiver that does not know the type must close instead of skipping.
+    pub const CRITICAL: u8 = 0x80;
+}
+
+macro_rules! kinds {
+    ($($(#[$doc:meta])* $name:ident = $code:literal,)*) => {
+        /// What a frame says. The table with directions and fields is in `docs/WIRE.md`.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        #[repr(u8)]
+        pub enum Kind {
+            $($(#[$doc])* $name = $code,)*
+        }
+
+        impl Kind {
+            /// Every kind, in order of its code.
+            pub const ALL: &[Self] = &[$(Self::$name),*];
+
+            /// The kind of a code, unless this version does not know it.
+            pub const fn from_code(code: u8) -> Option<Self> {
+                match code {
+                    $($code => Some(Self::$name),)*
+                    _ => None,
+                }
+            }
+        }
+    };
+}
+
+kinds! {
+    /// Opens a stream with a request: head is its environment, body the first bytes.
+    Req = 0x01,
+    /// The answer to a request: code is the status.
+    Rsp = 0x02,
+    /// Body bytes.
+    Data = 0x03,
+    /// Trailers; the end of this side.
+    Trail = 0x04,
+    /// Ends a stream at once; code is a [`Reset`]. On stream 0: nothing above `aux` was started.
+    Reset = 0x05,
+    /// Grants `aux` more bytes of credit.
+    Win = 0x06,
+    /// A function job.
+    Call = 0x07,
+    /// The answer to a function job.
+    Reply = 0x08,
+    /// Progress, log, checkpoint or deadline extension of a function job.
+    Event = 0x09,
+    /// A WebSocket message.
+    Msg = 0x0a,
+    /// Asks for, or hands over, a private byte stream.
+    Tun = 0x0b,
+    /// First frame of the side that connected.
+    Hello = 0x40,
+    /// Answer to HELLO with what was agreed.
+    Welcome = 0x41,
+    /// The app is loaded.
+    Ready = 0x42,
+    /// The app could not be loaded, or the other side is refused.
+    Fail = 0x43,
+    /// Are you there?
+    Ping = 0x44,
+    /// I am.
+    Pong = 0x45,
+    /// Numbers about a child.
+    Stats = 0x46,
+    /// Finish: code 0 drain, 1 now; aux is the grace in milliseconds.
+    Stop = 0x47,
+    /// Last frame of a child; code is its reason.
+    Bye = 0x48,
+    /// Asks a zygote for a child.
+    Fork = 0x49,
+    /// A zygote made a child.
+    Forked = 0x4a,
+    /// Send all stacks.
+    Dump = 0x4b,
+    /// A log line.
+    Log = 0x4c,
+    /// Out-of-band work.
+    Oob = 0x4d,
+    /// Hands over a lane.
+    Lane = 0x4e,
+    /// How many slots a runner has for an app.
+    Credit = 0x50,
+    /// The state of an app on a runner.
+    App = 0x51,
+    /// How many jobs wait for an app.
+    Demand = 0x52,
+    /// A lane is to be given nothing more.
+    Retire = 0x53,
+    /// A child is over its deadline.
+    Overdue = 0x54,
+    /// A new runner asks for a certificate.
+    Join = 0x55,
+    /// The certificate.
+    Joined = 0x56,
+    /// Counts of an app's children.
+    State = 0x57,
+}
+
+/// Why a stream was reset: the code of a RESET frame.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[repr(u16)]
+pub enum Reset {
+    /// The client left.
+    ClientGone = 1,
+    /// The deadline passed.
+    Deadline = 2,
+    /// The app raised an error; the body is a backtrace.
+    AppError = 3,
+    /// The other side broke a rule.
+    Protocol = 4,
+    /// Nothing of the job was started; it may be given to another child.
+    NotStarted = 5,
+    /// The child is leaving.
+    Draining = 6,
+    /// The body is larger than allowed.
+    TooLarge = 7,
+    /// Give the job back if it was not started.
+    Recall = 8,
+}
+
+impl Reset {
+    /// The reason of a code, unless this version does not know it.
+    pub const fn from_code(code: u16) -> Option<Self> {
+        Some(match code {
+            1 => Self::ClientGone,
+            2 => Self::Deadline,
+            3 => Self::AppError,
+            4 => Self::Protocol,
+            5 => Self::NotStarted,
+            6 => Self::Draining,
+            7 => Self::TooLarge,
+            8 => Self::Recall,
+            _ => return None,
+        })
+    }
+}
+
+/// The 16 bytes before each frame, little-endian: `len u32, type u8, flags u8, code u16, stream u32, aux u32`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Header {
+    /// Bytes after the header.
+    pub len: u32,
+    /// What the frame says.
+    pub kind: Kind,
+    /// Bits of [`flags`].
+    pub flags: u8,
+    /// Status, reason or version, by kind.
+    pub code: u16,
+    /// The stream; 0 for the connection.
+    pub stream: u32,
+    /// Length of the head in frames that have one; a number in others.
+    pub aux: u32,
+}
+
+impl Header {
+    /// The header as bytes.
+    pub fn to_bytes(self) -> [u8; HEADER] {
+        let mut out = [0; HEADER];
+        out[0..4].copy_from_slice(&self.len.to_le_bytes());
+        out[4] = self.kind as u8;
+        out[5] = self.flags;
+        out[6..8].copy_from_slice(&self.code.to_le_bytes());
+        out[8..12].copy_from_slice(&self.stream.to_le_bytes());
+        out[12..16].copy_from_slice(&self.aux.to_le_bytes());
+        out
+    }
+}
+
+impl Kind {
+    /// Whether `aux` is the length of a head. In the other kinds it is a number and the head is empty; kinds that need
+    /// both carry the number as a field.
+    pub const fn has_head(self) -> bool {
+        match self {
+            Self::Req | Self::Rsp | Self::Trail | Self::Call | Self::Reply | Self::Hello
+            | Self::Welcome | Self::Ready | Self::Fail | Self::Stats | Self::Fork | Self::Forked
+            | Self::Log | Self::Lane | Self::Credit | Self::App | Self::Demand | Self::Retire
+            | Self::Overdue | Self::Join | Self::State => true,
+            Self::Data | Self::Reset | Self::Win | Self::Event | Self::Msg | Self::Tun
+            | Self::Ping | Self::Pong | Self::Stop | Self::Bye | Self::Dump | Self::Oob
+            | Self::Joined => false,
+        }
+    }
+}
+
+/// A whole frame.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Frame {
+    /// Its header.
+    pub header: Header,
+    /// `name NUL value NUL … value`, empty when the kind has none.
+    pub head: Bytes,
+    /// What follows the head.
+    pub body: Bytes,
+}
+
+impl Frame {
+    /// Whether this side of the stream ends with the frame.
+    pub const fn is_end(&self) -> bool {
+        self.header.flags & flags::END != 0
+    }
+
+    /// The head's fields; an error when it is not pairs.
+    pub fn fields(&self) -> Result<Fields<'_>, WireError> {
+        Fields::parse(&self.head)
+    }
+}
