@@ -1,0 +1,108 @@
+//! Names that the code gives to the world are in the document that explains them.
+
+use super::{Finding, Source};
+
+const FRAMES: &str = "wire/src/frame.rs";
+const TERMINATIONS: &str = "job/src/termination.rs";
+const WIRE_DOC: &str = "docs/WIRE.md";
+const OPERATIONS_DOC: &str = "docs/OPERATIONS.md";
+const METRICS_DOC: &str = "docs/METRICS.md";
+
+pub(crate) fn check(sources: &[Source]) -> Vec<Finding> {
+    let find = |path: &str| sources.iter().find(|s| s.path == path);
+    let mut findings = Vec::new();
+    if let (Some(code), Some(document)) = (find(FRAMES), find(WIRE_DOC)) {
+        findings.extend(check_frames(code, document));
+    }
+    if let (Some(code), Some(document)) = (find(TERMINATIONS), find(OPERATIONS_DOC)) {
+        findings.extend(check_terminations(code, document));
+    }
+    let documents: Vec<&Source> =
+        [METRICS_DOC, OPERATIONS_DOC].into_iter().filter_map(find).collect();
+    if !documents.is_empty() {
+        let metrics =
+            sources.iter().filter(|s| s.path.starts_with("gateway/src/metrics") && !s.is_test());
+        findings.extend(metrics.flat_map(|code| check_metrics(code, &documents)));
+    }
+    findings
+}
+
+/// Every `Name = 0x..` or `Name = n` of the enums has a table row with its code and its name in capitals.
+fn check_frames(code: &Source, document: &Source) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for (line, text) in code.lines() {
+        let Some((name, value)) = variant(text) else { continue };
+        let rows = document.text.lines().filter(|row| row.starts_with('|'));
+        let wanted = [format!("`{value}`"), format!("`{}`", screaming(name))];
+        if !rows.into_iter().any(|row| wanted.iter().all(|cell| row.contains(cell))) {
+            let cure = format!(
+                "{name} is not in {}: add a table row with {} and {}",
+                document.path, wanted[0], wanted[1]
+            );
+            findings.push(Finding::new(&code.path, line, cure));
+        }
+    }
+    findings
+}
+
+/// A line `Name = 0x01,` or `Name = 1,`.
+fn variant(line: &str) -> Option<(&str, &str)> {
+    let (name, value) = line.trim().strip_suffix(',')?.split_once(" = ")?;
+    let is_name = name.starts_with(|c: char| c.is_ascii_uppercase())
+        && name.chars().all(char::is_alphanumeric);
+    (is_name && value.starts_with(|c: char| c.is_ascii_digit())).then_some((name, value))
+}
+
+/// `ClientGone` as `CLIENT_GONE`.
+fn screaming(name: &str) -> String {
+    let mut out = String::new();
+    for c in name.chars() {
+        if c.is_ascii_uppercase() && !out.is_empty() {
+            out.push('_');
+        }
+        out.push(c.to_ascii_uppercase());
+    }
+    out
+}
+
+/// Every `Name => "code"` is in the document as `code`.
+fn check_terminations(code: &Source, document: &Source) -> Vec<Finding> {
+    let codes = code.lines().filter_map(|(line, text)| {
+        let code = text.trim().split_once(" => \"")?.1.strip_suffix("\",")?;
+        Some((line, code))
+    });
+    let missing = codes.filter(|(_, code)| !document.text.contains(&format!("`{code}`")));
+    missing
+        .map(|(line, name)| {
+            let cure = format!(
+                "termination {name} is not in {}: say there who ends what, and the cure",
+                document.path
+            );
+            Finding::new(&code.path, line, cure)
+        })
+        .collect()
+}
+
+/// Every `"ostler_…"` is in one of the documents.
+fn check_metrics(code: &Source, documents: &[&Source]) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for (line, text) in code.lines().take_while(|(line, _)| *line < code.tests_begin()) {
+        for name in text.split('"').skip(1).step_by(2).filter(|name| is_metric(name)) {
+            if !documents.iter().any(|d| has_name(&d.text, name)) {
+                let cure = format!("metric {name} is not in {}: add its row", documents[0].path);
+                findings.push(Finding::new(&code.path, line, cure));
+            }
+        }
+    }
+    findings
+}
+
+fn is_metric(name: &str) -> bool {
+    name.starts_with("ostler_")
+        && name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_')
+}
+
+/// Whether the name stands in backticks, alone or with labels.
+fn has_name(text: &str, name: &str) -> bool {
+    text.contains(&format!("`{name}`")) || text.contains(&format!("`{name}{{"))
+}

@@ -1,0 +1,149 @@
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::{
+    Finding, Source, catalogue,
+    layers::{Member, Metadata, check_layers, check_purity},
+    links, manifests, pure, size,
+};
+
+fn said(findings: impl IntoIterator<Item = Finding>) -> Vec<String> {
+    findings.into_iter().map(|finding| finding.to_string()).collect()
+}
+
+fn edges(list: &[(&str, &[&str])]) -> BTreeMap<String, BTreeSet<String>> {
+    let names = |names: &[&str]| names.iter().map(ToString::to_string).collect();
+    list.iter().map(|(from, to)| ((*from).to_owned(), names(to))).collect()
+}
+
+fn member(name: &str, text: &str) -> Member {
+    let manifest = format!("{}/Cargo.toml", name.trim_start_matches("ostler-"));
+    Member { name: name.into(), manifest, text: text.into() }
+}
+
+#[test]
+fn an_edge_against_the_layers_is_named_with_its_line() {
+    let metadata = Metadata {
+        members: vec![
+            member("ostler-gateway", "[dependencies]\nostler-job = 1\nostler-runner = 1\n"),
+            member("ostler-job", ""),
+            member("ostler-runner", ""),
+        ],
+        stated: edges(&[("ostler-gateway", &["ostler-job", "ostler-runner", "tokio"])]),
+        resolved: BTreeMap::new(),
+    };
+    let said = said(check_layers(&metadata));
+    assert_eq!(said.len(), 1, "{said:?}");
+    assert!(
+        said[0]
+            .starts_with("gateway/Cargo.toml:3: ostler-gateway may not depend on ostler-runner:"),
+        "{said:?}"
+    );
+}
+
+#[test]
+fn a_member_without_a_layer_is_named() {
+    let metadata = Metadata { members: vec![member("ostler-utils", "")], ..Metadata::default() };
+    assert!(said(check_layers(&metadata))[0].contains("ostler-utils has no layer"));
+}
+
+#[test]
+fn a_pure_crate_that_reaches_tokio_through_another_is_named_with_the_way() {
+    let metadata = Metadata {
+        members: vec![
+            member("ostler-wire", "[dependencies]\nbytes = 1\n"),
+            member("ostler-runner", ""),
+        ],
+        stated: BTreeMap::new(),
+        resolved: edges(&[
+            ("ostler-wire", &["bytes", "memchr"]),
+            ("bytes", &["codec"]),
+            ("codec", &["tokio", "bytes"]),
+            ("ostler-runner", &["tokio"]),
+        ]),
+    };
+    let said = said(check_purity(&metadata));
+    assert_eq!(said.len(), 1, "{said:?}");
+    assert!(said[0].starts_with("wire/Cargo.toml:2: "), "{said:?}");
+    assert!(said[0].contains("ostler-wire -> bytes -> codec -> tokio"), "{said:?}");
+}
+
+#[test]
+fn a_member_that_does_not_inherit_the_lints_is_named() {
+    let sources = [
+        Source::new("Cargo.toml", "members = [\"job\", \"wire\"]\n"),
+        Source::new("job/Cargo.toml", "[lints]\nworkspace = true\n"),
+        Source::new("wire/Cargo.toml", "[package]\n[lints.rust]\nx = 1\n"),
+    ];
+    let said = said(manifests::check(&sources));
+    assert_eq!(said, ["wire/Cargo.toml:2: inherit the lints: `[lints]` with `workspace = true`"]);
+}
+
+#[test]
+fn a_long_file_is_named_and_its_tests_do_not_count() {
+    let code = "x\n".repeat(400);
+    let with_tests = format!("{code}#[cfg(test)]\nmod tests {{\n{}}}\n", "x\n".repeat(300));
+    assert_eq!(size::check(&Source::new("job/src/a.rs", &with_tests)), None);
+    let longer = Source::new("children/python/a.py", &format!("{code}x\n"));
+    assert!(
+        said(size::check(&longer))[0]
+            .starts_with("children/python/a.py:401: 401 lines, at most 400")
+    );
+    let tests = |lines: usize| size::check(&Source::new("job/src/tests.rs", &"x\n".repeat(lines)));
+    assert!(tests(600).is_none() && tests(601).is_some());
+    assert_eq!(size::check(&Source::new("docs/a.md", &code.repeat(9))), None);
+}
+
+#[test]
+fn a_pure_crate_may_not_use_a_clock_a_socket_or_a_file() {
+    let text = "// Instant::now is not for us\nuse std::net::TcpStream;\nuse std::{\n    collections::BTreeMap,\n    fs,\n};\n\
+                let profs = Instant::now();\nlet fs = 1;\n#[cfg(test)]\nmod tests {\n    use std::fs;\n}\n";
+    let source = Source::new("wire/src/a.rs", text);
+    assert!(
+        pure::is_pure(&source.path)
+            && !pure::is_pure("runner/src/a.rs")
+            && !pure::is_pure("wire/tests/a.rs")
+    );
+    let said = said(pure::check(&source));
+    assert_eq!(said.len(), 3, "{said:?}");
+    for (said, start) in
+        said.iter().zip(["wire/src/a.rs:2: ", "wire/src/a.rs:5: ", "wire/src/a.rs:7: "])
+    {
+        assert!(said.starts_with(start), "{said}");
+    }
+}
+
+#[test]
+fn dead_links_and_paths_are_named() {
+    let text = "See [a](CONFIG.md#keys), [b](../wire/src/gone.rs) and [c](https://example.org/x).\n\
+                `wire/src/lib.rs`, `docs/GONE.md`, `text/plain`, `a b/c`, `NOT_THERE.md` and `tests/<name>`.\n\
+                ```\n[d](gone.md) `docs/gone.md`\n```\n";
+    let there = ["docs/CONFIG.md", "wire/src/lib.rs"];
+    let said = said(links::check(&Source::new("docs/A.md", text), |path| there.contains(&path)));
+    assert_eq!(
+        said,
+        [
+            "docs/A.md:1: the link leads nowhere: make wire/src/gone.rs, or mend the link",
+            "docs/A.md:2: `docs/GONE.md` does not exist: name what does",
+            "docs/A.md:2: `NOT_THERE.md` does not exist: name what does",
+        ]
+    );
+}
+
+#[test]
+fn names_that_the_documents_lack_are_named() {
+    let sources = [
+        Source::new("wire/src/frame.rs", "    Req = 0x01,\n    Rsp = 0x02,\n    ClientGone = 1,\n"),
+        Source::new("docs/WIRE.md", "| `0x01` | `REQ` |\n| `1` | `CLIENT_GONE` |\nRSP is 0x02\n"),
+        Source::new("job/src/termination.rs", "    Ok => \"ok\",\n    Lost => \"lost\",\n"),
+        Source::new(
+            "gateway/src/metrics/mod.rs",
+            "let x = (\"ostler_jobs\", \"ostler_up\", \"Ostler_\");\n",
+        ),
+        Source::new("docs/OPERATIONS.md", "`ok` and `ostler_up{host}`\n"),
+    ];
+    let said = said(catalogue::check(&sources));
+    assert_eq!(said.len(), 3, "{said:?}");
+    assert!(said[0].starts_with("wire/src/frame.rs:2: Rsp is not in docs/WIRE.md"));
+    assert!(said[1].starts_with("job/src/termination.rs:2: termination lost"));
+    assert!(said[2].starts_with("gateway/src/metrics/mod.rs:1: metric ostler_jobs"));
+}
