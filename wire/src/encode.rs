@@ -43,9 +43,9 @@ impl<'a> Builder<'a> {
         self
     }
 
-    /// Writes the head's pairs.
+    /// Writes the head's pairs, after those of an earlier call.
     pub fn fields(self, write: impl FnOnce(&mut FieldsWriter<'_>)) -> Self {
-        write(&mut FieldsWriter::new(self.out));
+        write(&mut FieldsWriter::from(self.out, self.start + HEADER));
         self
     }
 

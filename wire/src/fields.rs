@@ -18,7 +18,11 @@ impl<'a> Fields<'a> {
             return Ok(Self { rest: None });
         }
         let parts = memchr::memchr_iter(0, head).count() + 1;
-        if parts.is_multiple_of(2) { Ok(Self { rest: Some(head) }) } else { Err(WireError::OddHead) }
+        if parts.is_multiple_of(2) {
+            Ok(Self { rest: Some(head) })
+        } else {
+            Err(WireError::OddHead)
+        }
     }
 
     /// The first value of a name.
@@ -31,9 +35,10 @@ impl<'a> Fields<'a> {
         self.value(name.as_bytes()).and_then(|v| std::str::from_utf8(v).ok())
     }
 
-    /// The first value of a name as a decimal number.
+    /// The first value of a name as a decimal number; digits only.
     pub fn number(&self, name: &str) -> Option<u64> {
-        self.text(name).and_then(|v| v.parse().ok())
+        let digits = self.text(name).filter(|v| v.bytes().all(|b| b.is_ascii_digit()))?;
+        digits.parse().ok()
     }
 }
 
@@ -69,6 +74,12 @@ impl<'a> FieldsWriter<'a> {
     /// A head that begins at the buffer's end.
     pub fn new(out: &'a mut BytesMut) -> Self {
         let start = out.len();
+        Self { out, start }
+    }
+
+    /// A head that began at `start` and ends the buffer.
+    pub(crate) fn from(out: &'a mut BytesMut, start: usize) -> Self {
+        debug_assert!(start <= out.len(), "a head begins within its buffer");
         Self { out, start }
     }
 

@@ -186,12 +186,39 @@ impl Kind {
     /// both carry the number as a field.
     pub const fn has_head(self) -> bool {
         match self {
-            Self::Req | Self::Rsp | Self::Trail | Self::Call | Self::Reply | Self::Hello
-            | Self::Welcome | Self::Ready | Self::Fail | Self::Stats | Self::Fork | Self::Forked
-            | Self::Log | Self::Lane | Self::Credit | Self::App | Self::Demand | Self::Retire
-            | Self::Overdue | Self::Join | Self::State => true,
-            Self::Data | Self::Reset | Self::Win | Self::Event | Self::Msg | Self::Tun
-            | Self::Ping | Self::Pong | Self::Stop | Self::Bye | Self::Dump | Self::Oob
+            Self::Req
+            | Self::Rsp
+            | Self::Trail
+            | Self::Call
+            | Self::Reply
+            | Self::Hello
+            | Self::Welcome
+            | Self::Ready
+            | Self::Fail
+            | Self::Stats
+            | Self::Fork
+            | Self::Forked
+            | Self::Log
+            | Self::Lane
+            | Self::Credit
+            | Self::App
+            | Self::Demand
+            | Self::Retire
+            | Self::Overdue
+            | Self::Join
+            | Self::State => true,
+            Self::Data
+            | Self::Reset
+            | Self::Win
+            | Self::Event
+            | Self::Msg
+            | Self::Tun
+            | Self::Ping
+            | Self::Pong
+            | Self::Stop
+            | Self::Bye
+            | Self::Dump
+            | Self::Oob
             | Self::Joined => false,
         }
     }

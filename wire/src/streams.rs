@@ -159,12 +159,29 @@ impl Streams {
                 false => Event::Late,
             }),
             Kind::Win => self.handle_credit(frame),
-            Kind::Hello | Kind::Welcome | Kind::Ready | Kind::Fail | Kind::Ping | Kind::Pong
-            | Kind::Stats | Kind::Stop | Kind::Bye | Kind::Fork | Kind::Forked | Kind::Dump
-            | Kind::Log | Kind::Oob | Kind::Lane | Kind::Credit | Kind::App | Kind::Demand
-            | Kind::Retire | Kind::Overdue | Kind::Join | Kind::Joined | Kind::State => {
-                Ok(Event::Connection)
-            }
+            Kind::Hello
+            | Kind::Welcome
+            | Kind::Ready
+            | Kind::Fail
+            | Kind::Ping
+            | Kind::Pong
+            | Kind::Stats
+            | Kind::Stop
+            | Kind::Bye
+            | Kind::Fork
+            | Kind::Forked
+            | Kind::Dump
+            | Kind::Log
+            | Kind::Oob
+            | Kind::Lane
+            | Kind::Credit
+            | Kind::App
+            | Kind::Demand
+            | Kind::Retire
+            | Kind::Overdue
+            | Kind::Join
+            | Kind::Joined
+            | Kind::State => Ok(Event::Connection),
         }
     }
 
@@ -193,13 +210,14 @@ impl Streams {
             return Ok(Event::Late);
         }
         let s = self.open.get_mut(&stream).expect("known says that it is open");
-        if frame.header.kind == Kind::Rsp && !(100..=599).contains(&code) {
+        let (is_rsp, is_event) = (frame.header.kind == Kind::Rsp, frame.header.kind == Kind::Event);
+        if is_rsp && !(100..=599).contains(&code) {
             return Err(WireError::BadStatus { status: code });
         }
-        if s.answered && frame.header.kind != Kind::Event {
+        if s.answered && !is_event {
             return Err(unexpected(frame, "a stream has one final answer"));
         }
-        let interim = frame.header.kind == Kind::Event || (100..=199).contains(&code);
+        let interim = is_event || (is_rsp && code <= 199);
         if interim && frame.is_end() {
             return Err(unexpected(frame, "an interim answer does not end a stream"));
         }
