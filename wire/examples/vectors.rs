@@ -6,7 +6,8 @@ use bytes::BytesMut;
 use ostler_wire::{Builder, FieldsWriter, Header, Kind, Reset, flags, put_frame};
 use serde_json::{Value, json};
 
-type Pairs<'a> = &'a [(&'a [u8], &'a [u8])];
+type Pair<'a> = (&'a [u8], &'a [u8]);
+type Pairs<'a> = &'a [Pair<'a>];
 
 #[expect(clippy::print_stdout, reason = "its output is the file")]
 fn main() {
@@ -146,7 +147,8 @@ fn link(v: &mut Vectors) {
     let welcome: Pairs<'_> =
         &[(b"hb_ms", b"1000"), (b"max_frame", b"1048576"), (b"window", b"262144")];
     v.head("welcome-runner", Kind::Welcome, (0, 1, 0), welcome, b"");
-    let (app, child): ((&[u8], &[u8]), (&[u8], &[u8])) = ((b":app", b"shop"), (b":child", b"3"));
+    let app: Pair<'_> = (b":app", b"shop");
+    let child: Pair<'_> = (b":child", b"3");
     let lane: Pairs<'_> = &[app, child, (b":pid", b"99"), (b":generation", b"1")];
     v.head("lane-to-gateway", Kind::Lane, (flags::FD, 0, 0), lane, b"");
     v.head("credit", Kind::Credit, (0, 0, 0), &[app, (b":slots", b"4")], b"");

@@ -1,4 +1,5 @@
 //! The committed vectors are what this codec reads and writes.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::collections::BTreeSet;
 
