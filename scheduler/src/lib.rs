@@ -1,1 +1,45 @@
-//! Under construction: nothing here yet.
+//! Decides which waiting job runs next, and on which supplier's slot.
+//!
+//! One owner holds a [`Scheduler`], tells it what happened and does what it answers:
+//!
+//! | told | when |
+//! |---|---|
+//! | [`handle_submit`](Scheduler::handle_submit) | a job arrived |
+//! | [`handle_finish`](Scheduler::handle_finish) | a granted job is over, however it ended: its slot is free |
+//! | [`handle_return`](Scheduler::handle_return) | a granted job provably never started: it waits again with its old key |
+//! | [`handle_cancel`](Scheduler::handle_cancel) | nobody wants the job any more |
+//! | [`handle_supply`](Scheduler::handle_supply) | a supplier offers this many slots, in absolute numbers |
+//! | [`handle_supply_gone`](Scheduler::handle_supply_gone) | a supplier takes nothing more |
+//! | [`handle_timeout`](Scheduler::handle_timeout) | the moment of [`poll_timeout`](Scheduler::poll_timeout) has come |
+//!
+//! After each of them, [`poll_action`](Scheduler::poll_action) is drained to `None`: `Grant`, `Refuse`, `Expire`.
+//!
+//! A job is bound late: only when a slot is free, or, where a supplier allows it, prefetched to the one that will be
+//! free soonest. Until then it waits in one queue whose order a discipline decides; `discipline::promise` is the
+//! default and says how.
+//!
+//! It deliberately lacks sockets, a clock, randomness and threads: time comes in as an argument, hashed maps are never
+//! iterated to decide anything, so a run can be replayed from its inputs. It is separate from the gateway so that a day
+//! of traffic can be simulated in a second.
+#![forbid(unsafe_code)]
+#![warn(missing_docs)]
+
+mod config;
+mod discipline;
+mod dispatch;
+mod elders;
+mod event;
+mod expiry;
+mod fleet;
+mod hash;
+mod heap;
+mod invariants;
+mod jobs;
+mod lane;
+mod scheduler;
+mod tenants;
+mod view;
+
+pub use config::{Config, DisciplineKind};
+pub use event::{Action, Cancelled, Estimate, Refusal, Submit, Supply};
+pub use scheduler::Scheduler;

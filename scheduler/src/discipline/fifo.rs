@@ -1,0 +1,110 @@
+//! `fifo`: the job that was submitted first runs first, whoever's it is.
+//!
+//! Nobody is charged, so a tenant that submits more gets more. A blocked tenant's jobs keep their places.
+
+use ostler_job::{Mono, Span};
+
+use super::Discipline;
+use crate::heap::IndexedHeap;
+use crate::jobs::{JobIx, Jobs};
+use crate::lane::{Entry, Lane};
+use crate::tenants::TenantIx;
+
+/// Flows by their eldest job.
+#[derive(Default)]
+pub(crate) struct FifoQueue {
+    flows: Vec<Flow>,
+    heads: IndexedHeap<u64>,
+    forgotten: Vec<TenantIx>,
+    len: usize,
+}
+
+#[derive(Default)]
+struct Flow {
+    lane: Lane,
+    blocked: bool,
+}
+
+impl FifoQueue {
+    fn refile(&mut self, flow: TenantIx) {
+        let it = &self.flows[flow.0 as usize];
+        match it.lane.head().filter(|_| !it.blocked) {
+            Some(head) => {
+                if self.heads.key(flow.0) != Some(head.seq) {
+                    self.heads.set(flow.0, head.seq);
+                }
+            }
+            None => self.heads.remove(flow.0),
+        }
+    }
+}
+
+impl Discipline for FifoQueue {
+    fn open(&mut self, flow: TenantIx, _weight: u32) {
+        if self.flows.len() <= flow.0 as usize {
+            self.flows.resize_with(flow.0 as usize + 1, Flow::default);
+        }
+    }
+
+    fn enqueue(&mut self, jobs: &Jobs, job: JobIx) {
+        let flow = jobs[job].tenant;
+        let entry = Entry { key: Mono(0), seq: jobs[job].seq, job };
+        self.flows[flow.0 as usize].lane.push(entry);
+        self.len += 1;
+        self.refile(flow);
+    }
+
+    fn dequeue(&mut self, jobs: &mut Jobs, _now: Mono) -> Option<JobIx> {
+        let (_, flow) = self.heads.first()?;
+        let entry = self.flows[flow as usize].lane.pop(jobs)?;
+        self.len -= 1;
+        self.refile(TenantIx(flow));
+        Some(entry.job)
+    }
+
+    fn pass(&mut self, _flow: TenantIx, _cost: Span) {}
+
+    fn remove(&mut self, jobs: &Jobs, flow: TenantIx, _late: bool) {
+        self.flows[flow.0 as usize].lane.lose(jobs);
+        self.len -= 1;
+        self.refile(flow);
+    }
+
+    fn correct(&mut self, _flow: TenantIx, _late: bool, _charged: Span, _actual: Span) {}
+
+    fn set_blocked(&mut self, flow: TenantIx, blocked: bool) {
+        self.flows[flow.0 as usize].blocked = blocked;
+        self.refile(flow);
+    }
+
+    fn settle(&mut self, flow: TenantIx) {
+        self.flows[flow.0 as usize].lane.clear();
+        self.forgotten.push(flow);
+    }
+
+    fn forgive(&mut self) {}
+
+    fn poll_forgotten(&mut self) -> Option<TenantIx> {
+        self.forgotten.pop()
+    }
+
+    fn len(&self) -> usize {
+        self.len
+    }
+
+    fn is_runnable(&self) -> bool {
+        !self.heads.is_empty()
+    }
+
+    fn check(&self, jobs: &Jobs) {
+        self.heads.check();
+        let mut len = 0;
+        for (at, flow) in self.flows.iter().enumerate() {
+            flow.lane.check(jobs);
+            len += flow.lane.len() as usize;
+            let head = flow.lane.head().filter(|_| !flow.blocked).map(|head| head.seq);
+            assert_eq!(self.heads.key(at as u32), head, "a flow is filed under its eldest job");
+        }
+        assert_eq!(len, self.len, "the length is the sum of the flows'");
+    }
+}

@@ -1,0 +1,365 @@
+//! `promise`: a fair share of slot time for every tenant, and inside that the job that must start soonest.
+//!
+//! Every flow carries a virtual start tag `S`, the slot time per unit of weight that it has been charged. Virtual time
+//! `V` is the smallest tag among the flows with waiting jobs, and never goes back. A flow is *eligible* while
+//! `S <= V + B`, and of the eligible ones the flow is served whose head has the smallest `(late, latest start)`. It is
+//! charged the job's estimate at once and the difference when the job is over. A flow that comes back from idling starts
+//! at `V`: idling earns nothing, while what it owes is remembered until `V` has caught up.
+//!
+//! So for two flows that have jobs waiting all the time, the service per weight differs by at most
+//! `2B + c_i/w_i + c_f/w_f`, a little more for the creep below (`c` the costliest job). A job whose latest start has
+//! passed moves to its flow's late lane, which gets a fifth of what the flow gets: work that is lost already cannot
+//! make the rest late, too.
+//!
+//! *Creep.* With `V` held by the smallest tag alone, newcomers that start at `V` forever would hold it there, and
+//! whoever has been served once would wait for all of them. So every dispatch also moves `V` by an eighth of what a
+//! fluid share would: old flows become eligible after finitely many dispatches, and debts of flows that left are
+//! forgotten in time. It loosens the bound above by a seventh of the mean `B + c/w`.
+
+use ostler_job::{Mono, Span};
+
+use super::Discipline;
+use super::tag::Tag;
+use crate::config::Config;
+use crate::heap::IndexedHeap;
+use crate::jobs::{JobIx, Jobs};
+use crate::lane::{Entry, Lane};
+use crate::tenants::TenantIx;
+
+/// `V` creeps by this part of a fluid share.
+const CREEP: u64 = 8;
+
+/// While both lanes have jobs, the one for those on time is served this many times as long as the late one.
+const ON_TIME_TO_LATE: i64 = 4;
+
+/// Jobs moved to late lanes in one dispatch at most; the rest is for the next, so that no dispatch takes long.
+const DEMOTIONS_MAX: u32 = 128;
+
+/// What the flows' heads are compared by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Head {
+    late: bool,
+    lst: Mono,
+    seq: u64,
+}
+
+/// All flows.
+pub(crate) struct PromiseQueue {
+    credit: Tag,
+    grace: Span,
+    v: Tag,
+    flows: Vec<Flow>,
+    /// Eligible flows by head.
+    eligible: IndexedHeap<Head>,
+    /// The same flows by tag.
+    eligible_tags: IndexedHeap<Tag>,
+    /// Flows with waiting jobs that are ahead of their share, by tag.
+    ahead: IndexedHeap<Tag>,
+    /// Flows without jobs that owe something, by tag.
+    owing: IndexedHeap<Tag>,
+    forgotten: Vec<TenantIx>,
+    /// Weight of all flows that are eligible or ahead.
+    weights: u64,
+    len: usize,
+}
+
+#[derive(Default)]
+struct Flow {
+    weight: u64,
+    /// The weight it is counted with while it is eligible or ahead.
+    filed: Option<u64>,
+    start: Tag,
+    on_time: Lane,
+    late: Lane,
+    /// Slot time that the on-time lane is ahead of the late lane, as their shares see it.
+    lead: i64,
+    blocked: bool,
+}
+
+impl Flow {
+    /// The lane to be served next, by its lateness.
+    fn serves_late(&self) -> bool {
+        self.on_time.is_empty() || (!self.late.is_empty() && self.lead > 0)
+    }
+
+    fn head(&self) -> Option<Head> {
+        if self.blocked {
+            return None;
+        }
+        let late = self.serves_late();
+        let entry = if late { self.late.head() } else { self.on_time.head() }?;
+        Some(Head { late, lst: entry.key, seq: entry.seq })
+    }
+
+    fn is_empty(&self) -> bool {
+        self.on_time.is_empty() && self.late.is_empty()
+    }
+
+    fn push(&mut self, late: bool, entry: Entry) {
+        // A lane that comes back from idling starts level with the other.
+        if late {
+            if self.late.is_empty() {
+                self.lead = self.lead.min(0);
+            }
+            self.late.push(entry);
+        } else {
+            if self.on_time.is_empty() {
+                self.lead = self.lead.max(0);
+            }
+            self.on_time.push(entry);
+        }
+    }
+
+    /// Moves the lanes' balance by a charge to one of them.
+    fn charge_lane(&mut self, late: bool, by: Span, sign: i64) {
+        let by = i64::try_from(by.0).unwrap_or(i64::MAX).saturating_mul(sign);
+        let by = if late { by.saturating_mul(-ON_TIME_TO_LATE) } else { by };
+        self.lead = self.lead.saturating_add(by);
+    }
+}
+
+impl PromiseQueue {
+    pub(crate) fn new(config: &Config) -> Self {
+        Self {
+            credit: match config.urgency_credit {
+                Span::ZERO => Tag::default(),
+                credit => Tag::of(credit, 1),
+            },
+            grace: config.late_grace,
+            v: Tag::default(),
+            flows: Vec::new(),
+            eligible: IndexedHeap::default(),
+            eligible_tags: IndexedHeap::default(),
+            ahead: IndexedHeap::default(),
+            owing: IndexedHeap::default(),
+            forgotten: Vec::new(),
+            weights: 0,
+            len: 0,
+        }
+    }
+
+    /// Moves `V` up to the smallest tag, and makes eligible what that makes so.
+    fn advance(&mut self) {
+        let tags = [self.eligible_tags.first(), self.ahead.first()];
+        if let Some((least, _)) = tags.into_iter().flatten().min() {
+            self.v = self.v.max(least);
+        }
+        while let Some((start, flow)) = self.ahead.first()
+            && start <= self.v.plus(self.credit)
+        {
+            self.refile(TenantIx(flow));
+        }
+        while let Some((start, flow)) = self.owing.first()
+            && start <= self.v
+        {
+            self.owing.remove(flow);
+            self.forget(TenantIx(flow));
+        }
+    }
+
+    /// Files the flow under its head and its tag, after any change of them.
+    fn refile(&mut self, flow: TenantIx) {
+        let ix = flow.0;
+        let it = &mut self.flows[ix as usize];
+        self.weights -= it.filed.take().unwrap_or(0);
+        let Some(head) = it.head() else {
+            self.eligible.remove(ix);
+            self.eligible_tags.remove(ix);
+            self.ahead.remove(ix);
+            return;
+        };
+        it.filed = Some(it.weight);
+        self.weights += it.weight;
+        if it.start <= self.v.plus(self.credit) {
+            self.ahead.remove(ix);
+            self.eligible.set(ix, head);
+            self.eligible_tags.set(ix, it.start);
+        } else {
+            self.eligible.remove(ix);
+            self.eligible_tags.remove(ix);
+            self.ahead.set(ix, it.start);
+        }
+    }
+
+    /// Moves the flow's first on-time job to its late lane.
+    fn demote(&mut self, flow: u32, jobs: &mut Jobs) {
+        let it = &mut self.flows[flow as usize];
+        if let Some(entry) = it.on_time.pop(jobs) {
+            jobs[entry.job].late = true;
+            it.push(true, entry);
+        }
+        self.refile(TenantIx(flow));
+    }
+
+    /// The eligible flow to serve, once what missed its start is out of its way.
+    fn choose(&mut self, jobs: &mut Jobs, now: Mono) -> Option<u32> {
+        self.advance();
+        for _ in 0..DEMOTIONS_MAX {
+            let (head, flow) = self.eligible.first()?;
+            if head.late || head.lst + self.grace >= now {
+                break;
+            }
+            self.demote(flow, jobs);
+        }
+        self.eligible.first().map(|(_, flow)| flow)
+    }
+
+    fn forget(&mut self, flow: TenantIx) {
+        let it = &mut self.flows[flow.0 as usize];
+        it.on_time.clear();
+        it.late.clear();
+        it.lead = 0;
+        it.start = self.v;
+        self.forgotten.push(flow);
+    }
+}
+
+impl Discipline for PromiseQueue {
+    fn open(&mut self, flow: TenantIx, weight: u32) {
+        if self.flows.len() <= flow.0 as usize {
+            let v = self.v;
+            self.flows.resize_with(flow.0 as usize + 1, || Flow { start: v, ..Flow::default() });
+        }
+        self.owing.remove(flow.0);
+        self.flows[flow.0 as usize].weight = u64::from(weight.max(1));
+    }
+
+    fn enqueue(&mut self, jobs: &Jobs, job: JobIx) {
+        let (flow, job_late) = (jobs[job].tenant, jobs[job].late);
+        let entry = Entry { key: jobs[job].lst, seq: jobs[job].seq, job };
+        let it = &mut self.flows[flow.0 as usize];
+        let head = it.head();
+        if it.is_empty() {
+            it.start = it.start.max(self.v);
+        }
+        it.push(job_late, entry);
+        self.len += 1;
+        if it.head() != head {
+            self.refile(flow);
+        }
+    }
+
+    fn dequeue(&mut self, jobs: &mut Jobs, now: Mono) -> Option<JobIx> {
+        let flow = self.choose(jobs, now)?;
+        let it = &mut self.flows[flow as usize];
+        let late = it.serves_late();
+        let lane = if late { &mut it.late } else { &mut it.on_time };
+        let entry = lane.pop(jobs)?;
+        let cost = jobs[entry.job].cost;
+        it.charge_lane(late, cost, 1);
+        it.start = it.start.plus(Tag::of(cost, it.weight));
+        self.v = self.v.plus(Tag::of(cost, self.weights.saturating_mul(CREEP)));
+        self.len -= 1;
+        self.refile(TenantIx(flow));
+        Some(entry.job)
+    }
+
+    fn pass(&mut self, flow: TenantIx, cost: Span) {
+        // As if it had waited for no time, alone: it holds V, is served and charged.
+        let it = &mut self.flows[flow.0 as usize];
+        self.v = self.v.max(it.start);
+        it.charge_lane(false, cost, 1);
+        it.start = self.v.plus(Tag::of(cost, it.weight));
+        self.v = self.v.plus(Tag::of(cost, it.weight.saturating_mul(CREEP)));
+        self.advance();
+    }
+
+    fn remove(&mut self, jobs: &Jobs, flow: TenantIx, late: bool) {
+        let it = &mut self.flows[flow.0 as usize];
+        if late { &mut it.late } else { &mut it.on_time }.lose(jobs);
+        self.len -= 1;
+        self.refile(flow);
+    }
+
+    fn correct(&mut self, flow: TenantIx, late: bool, charged: Span, actual: Span) {
+        let it = &mut self.flows[flow.0 as usize];
+        if actual > charged {
+            let more = Span(actual.0 - charged.0);
+            it.charge_lane(late, more, 1);
+            it.start = it.start.plus(Tag::of(more, it.weight));
+        } else if actual < charged {
+            let less = Span(charged.0 - actual.0);
+            it.charge_lane(late, less, -1);
+            // Never below V: that would be a claim from the past on everybody else.
+            let floor = it.start.min(self.v);
+            it.start = it.start.minus(Tag::of(less, it.weight)).max(floor);
+        }
+        if it.filed.is_some() {
+            self.refile(flow);
+        }
+    }
+
+    fn set_blocked(&mut self, flow: TenantIx, blocked: bool) {
+        let it = &mut self.flows[flow.0 as usize];
+        it.blocked = blocked;
+        if !blocked {
+            it.start = it.start.max(self.v);
+        }
+        self.refile(flow);
+    }
+
+    fn settle(&mut self, flow: TenantIx) {
+        let start = self.flows[flow.0 as usize].start;
+        if start <= self.v {
+            self.forget(flow);
+        } else {
+            self.owing.set(flow.0, start);
+        }
+    }
+
+    fn forgive(&mut self) {
+        while let Some((start, flow)) = self.owing.first() {
+            self.v = self.v.max(start);
+            self.owing.remove(flow);
+            self.forget(TenantIx(flow));
+        }
+    }
+
+    fn poll_forgotten(&mut self) -> Option<TenantIx> {
+        self.forgotten.pop()
+    }
+
+    fn len(&self) -> usize {
+        self.len
+    }
+
+    fn is_runnable(&self) -> bool {
+        !self.eligible.is_empty() || !self.ahead.is_empty()
+    }
+
+    fn check(&self, jobs: &Jobs) {
+        for heap in [&self.eligible_tags, &self.ahead, &self.owing] {
+            heap.check();
+        }
+        self.eligible.check();
+        let (mut len, mut weights) = (0, 0);
+        for (at, flow) in self.flows.iter().enumerate() {
+            let at = at as u32;
+            flow.on_time.check(jobs);
+            flow.late.check(jobs);
+            len += (flow.on_time.len() + flow.late.len()) as usize;
+            weights += flow.filed.unwrap_or(0);
+            let (eligible, ahead) = (self.eligible.contains(at), self.ahead.contains(at));
+            assert_eq!(eligible || ahead, flow.head().is_some(), "flows with a head are filed");
+            assert_eq!(flow.filed.is_some(), flow.head().is_some(), "filed flows count");
+            assert!(!(eligible && ahead), "no flow is both eligible and ahead");
+            if eligible {
+                assert_eq!(self.eligible.key(at), flow.head(), "a flow is filed under its head");
+                assert_eq!(self.eligible_tags.key(at), Some(flow.start), "and under its tag");
+            } else {
+                assert!(!self.eligible_tags.contains(at), "only eligible flows' tags are kept");
+                assert!(
+                    !ahead || self.ahead.key(at) == Some(flow.start),
+                    "a flow ahead has its tag"
+                );
+            }
+            let owes = self.owing.key(at);
+            assert!(
+                owes.is_none_or(|tag| flow.is_empty() && tag == flow.start),
+                "only the idle owe"
+            );
+        }
+        assert_eq!(len, self.len, "the length is the sum of the flows'");
+        assert_eq!(weights, self.weights, "the weight is that of the filed flows");
+    }
+}

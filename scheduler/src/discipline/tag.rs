@@ -1,0 +1,30 @@
+//! Virtual time: slot time per unit of weight.
+
+use ostler_job::Span;
+
+/// A reading of virtual time, in 2^-16 nanoseconds of slot time per unit of weight; wide enough never to wrap.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Tag(u128);
+
+const FRACTION_BITS: u32 = 16;
+
+impl Tag {
+    /// How far a flow of this weight advances by `cost`: at least one unit, so that service always counts.
+    pub(crate) fn of(cost: Span, weight: u64) -> Self {
+        // One wide division is ten times the narrow one, and jobs of up to three days fit the narrow one.
+        let units = match cost.0.checked_shl(FRACTION_BITS).filter(|n| n >> FRACTION_BITS == cost.0)
+        {
+            Some(n) => u128::from(n / weight),
+            None => (u128::from(cost.0) << FRACTION_BITS) / u128::from(weight),
+        };
+        Self(units.max(1))
+    }
+
+    pub(crate) fn plus(self, other: Self) -> Self {
+        Self(self.0.saturating_add(other.0))
+    }
+
+    pub(crate) fn minus(self, other: Self) -> Self {
+        Self(self.0.saturating_sub(other.0))
+    }
+}

@@ -1,0 +1,53 @@
+//! Who has waited longest: the waiting jobs in the order they were submitted, for the one metric that asks.
+//!
+//! Entries of jobs that no longer wait are dropped when they come to the front, and all at once when they outnumber
+//! the waiting ones.
+
+use std::collections::VecDeque;
+
+use crate::jobs::{JobIx, Jobs};
+
+/// Waiting jobs by submit.
+#[derive(Default)]
+pub(crate) struct Elders {
+    queue: VecDeque<(u64, JobIx)>,
+}
+
+impl Elders {
+    pub(crate) fn push(&mut self, jobs: &Jobs, job: JobIx) {
+        let seq = jobs[job].seq;
+        if self.queue.back().is_none_or(|&(last, _)| last < seq) {
+            self.queue.push_back((seq, job));
+        } else if let Err(at) = self.queue.binary_search(&(seq, job)) {
+            // A returned job whose entry is already dropped; it is rare, and near the front.
+            self.queue.insert(at, (seq, job));
+        }
+    }
+
+    /// The job that has waited longest; true after [`Elders::tidy`].
+    pub(crate) fn first(&self) -> Option<JobIx> {
+        self.queue.front().map(|&(_, job)| job)
+    }
+
+    pub(crate) fn tidy(&mut self, jobs: &Jobs, waiting: usize) {
+        if self.queue.len() > 2 * waiting + 64 {
+            self.queue.retain(|&(seq, job)| jobs.waits(job, seq));
+        }
+        while let Some(&(seq, job)) = self.queue.front() {
+            if jobs.waits(job, seq) {
+                return;
+            }
+            self.queue.pop_front();
+        }
+    }
+
+    /// Asserts the order and that the front waits.
+    pub(crate) fn check(&self, jobs: &Jobs, waiting: usize) {
+        assert!(self.queue.iter().is_sorted(), "elders are in the order they were submitted");
+        let live = self.queue.iter().filter(|&&(seq, job)| jobs.waits(job, seq)).count();
+        assert_eq!(live, waiting, "every waiting job is among the elders once");
+        if let Some(&(seq, job)) = self.queue.front() {
+            assert!(jobs.waits(job, seq), "the eldest waits");
+        }
+    }
+}

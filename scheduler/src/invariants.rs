@@ -1,0 +1,76 @@
+//! What must hold between events.
+
+use crate::hash::IdMap;
+use crate::jobs::State;
+use crate::scheduler::Scheduler;
+
+impl Scheduler {
+    /// Asserts everything that holds between two events. It looks at every job; debug builds call it by themselves,
+    /// after every event while little is known and more seldom with more.
+    ///
+    /// # Panics
+    /// When something does not hold, with the sentence that is broken.
+    pub fn check_invariants(&self) {
+        let mut per_supplier: IdMap<u32, (u32, u32)> = IdMap::default();
+        let mut per_tenant: IdMap<u32, (u32, u32)> = IdMap::default();
+        let (mut waiting, mut granted, mut work) = (0, 0, 0);
+        for (ix, job) in self.jobs.iter() {
+            let tenant = per_tenant.entry(job.tenant.0).or_default();
+            let supplier = match job.state {
+                State::Running | State::Prefetched => per_supplier.entry(job.supplier).or_default(),
+                State::Waiting | State::Free => {
+                    waiting += 1;
+                    work += u128::from(job.cost.0);
+                    tenant.0 += 1;
+                    assert!(!job.cancelled, "a cancelled job does not wait");
+                    continue;
+                }
+            };
+            granted += 1;
+            tenant.1 += 1;
+            if job.state == State::Running {
+                supplier.0 += 1;
+            } else {
+                supplier.1 += 1;
+            }
+            assert_eq!(
+                self.granted.get(job.position as usize),
+                Some(&ix),
+                "a granted job is listed"
+            );
+        }
+        assert_eq!(waiting, self.discipline.len(), "the discipline holds the waiting jobs");
+        assert_eq!(granted, self.granted.len(), "the granted jobs are listed once");
+        assert_eq!(waiting + granted, self.jobs.len(), "every job waits or is granted");
+        assert_eq!(work, self.work_waiting, "the waiting work is that of the waiting jobs");
+        for (ix, tenant) in self.tenants.iter() {
+            let counted = per_tenant.remove(&ix.0).unwrap_or_default();
+            assert_eq!((tenant.waiting, tenant.running), counted, "a tenant counts its jobs");
+            let within = self.config.tenant_slots_max.is_none_or(|max| tenant.running <= max);
+            assert!(within, "no tenant holds more slots than it may");
+        }
+        assert!(per_tenant.is_empty(), "every job's tenant is known");
+        let stuck = self.discipline.is_runnable() && self.fleet.has_room();
+        assert!(!stuck, "no slot is free while a job that may run waits");
+        self.fleet.check(&per_supplier);
+        self.discipline.check(&self.jobs);
+        self.expiry.check(&self.jobs);
+        self.elders.check(&self.jobs, waiting);
+    }
+
+    /// In debug builds, checks often enough to find a broken invariant near its cause, and seldom enough to cost a
+    /// constant per event.
+    #[cfg(debug_assertions)]
+    pub(crate) fn mutated(&mut self) {
+        self.unchecked += 1;
+        if self.unchecked >= (self.jobs.len() + self.tenants.places()) / 16 {
+            self.unchecked = 0;
+            self.check_invariants();
+        }
+    }
+
+    /// Release builds do not check by themselves.
+    #[cfg(not(debug_assertions))]
+    #[inline]
+    pub(crate) fn mutated(&mut self) {}
+}

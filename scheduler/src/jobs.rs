@@ -1,0 +1,156 @@
+//! The table of all known jobs, waiting and granted.
+//!
+//! Paged, so that it grows without copying and costs what it holds; entries are reused, so steady traffic allocates
+//! nothing.
+
+use std::ops::{Index, IndexMut};
+
+use ostler_job::{JobId, Mono, Span};
+
+use crate::hash::IdMap;
+use crate::tenants::TenantIx;
+
+const PAGE_BITS: u32 = 9;
+const PAGE: usize = 1 << PAGE_BITS;
+const NONE: u32 = u32::MAX;
+
+/// The moment that never comes: a job without a queue deadline.
+pub(crate) const NEVER: Mono = Mono(u64::MAX);
+
+/// Where a job is in the table; valid while the job is known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct JobIx(pub(crate) u32);
+
+/// What a job is doing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum State {
+    /// The entry is unused.
+    Free,
+    /// Queued.
+    Waiting,
+    /// Granted, behind the jobs that hold the supplier's slots.
+    Prefetched,
+    /// Granted, holding a slot.
+    Running,
+}
+
+/// One known job.
+#[derive(Clone)]
+pub(crate) struct Job {
+    pub(crate) id: JobId,
+    /// Counts submits; breaks ties and tells a job from the entry's earlier tenants.
+    pub(crate) seq: u64,
+    pub(crate) arrival: Mono,
+    /// Latest start time: the order key.
+    pub(crate) lst: Mono,
+    pub(crate) expires: Mono,
+    /// What its tenant is charged at dispatch.
+    pub(crate) cost: Span,
+    /// What its tenant has been charged since.
+    pub(crate) charged: Span,
+    /// When it began to hold its slot.
+    pub(crate) started: Mono,
+    pub(crate) tenant: TenantIx,
+    /// Index of its supplier while granted; the next free entry while free.
+    pub(crate) supplier: u32,
+    /// Its position in the list of granted jobs.
+    pub(crate) position: u32,
+    pub(crate) state: State,
+    /// It missed its latest start and waits, or waited, in its tenant's late lane.
+    pub(crate) late: bool,
+    /// Nobody wants it: when returned it is forgotten.
+    pub(crate) cancelled: bool,
+}
+
+/// Every known job, by index and by id.
+pub(crate) struct Jobs {
+    pages: Vec<Vec<Job>>,
+    free: u32,
+    by_id: IdMap<JobId, JobIx>,
+}
+
+impl Jobs {
+    pub(crate) fn new() -> Self {
+        Self { pages: Vec::new(), free: NONE, by_id: IdMap::default() }
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.by_id.len()
+    }
+
+    pub(crate) fn find(&self, id: JobId) -> Option<JobIx> {
+        self.by_id.get(&id).copied()
+    }
+
+    pub(crate) fn insert(&mut self, job: Job) -> JobIx {
+        let ix = if self.free == NONE { self.grow() } else { JobIx(self.free) };
+        let known = self.by_id.insert(job.id, ix);
+        assert!(known.is_none(), "job {} was submitted while a job of that id is known", job.id);
+        self.free = self[ix].supplier;
+        self[ix] = job;
+        ix
+    }
+
+    pub(crate) fn remove(&mut self, ix: JobIx) {
+        let next = self.free;
+        let job = &mut self[ix];
+        job.state = State::Free;
+        job.supplier = next;
+        let id = job.id;
+        self.by_id.remove(&id);
+        self.free = ix.0;
+    }
+
+    /// Whether the entry still holds the submit `seq` and that waits: what lazily cleaned lists ask.
+    pub(crate) fn waits(&self, ix: JobIx, seq: u64) -> bool {
+        let job = &self[ix];
+        job.seq == seq && job.state == State::Waiting
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (JobIx, &Job)> {
+        let all = self.pages.iter().flatten().enumerate();
+        all.filter(|(_, job)| job.state != State::Free).map(|(at, job)| (JobIx(at as u32), job))
+    }
+
+    /// Adds a page and chains its entries as free; answers the first.
+    fn grow(&mut self) -> JobIx {
+        let base = (self.pages.len() * PAGE) as u32;
+        assert!(
+            base < NONE - PAGE as u32,
+            "the job table holds fewer jobs than an index can count"
+        );
+        let blank = |at: usize| Job {
+            id: JobId(0),
+            seq: 0,
+            arrival: Mono(0),
+            lst: Mono(0),
+            expires: NEVER,
+            cost: Span::ZERO,
+            charged: Span::ZERO,
+            started: Mono(0),
+            tenant: TenantIx(0),
+            supplier: if at + 1 == PAGE { NONE } else { base + at as u32 + 1 },
+            position: 0,
+            state: State::Free,
+            late: false,
+            cancelled: false,
+        };
+        self.pages.push((0..PAGE).map(blank).collect());
+        self.free = base;
+        JobIx(base)
+    }
+}
+
+impl Index<JobIx> for Jobs {
+    type Output = Job;
+
+    fn index(&self, ix: JobIx) -> &Job {
+        &self.pages[(ix.0 >> PAGE_BITS) as usize][ix.0 as usize % PAGE]
+    }
+}
+
+impl IndexMut<JobIx> for Jobs {
+    fn index_mut(&mut self, ix: JobIx) -> &mut Job {
+        &mut self.pages[(ix.0 >> PAGE_BITS) as usize][ix.0 as usize % PAGE]
+    }
+}

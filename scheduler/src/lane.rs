@@ -1,0 +1,88 @@
+//! The waiting jobs of one flow, smallest key first.
+//!
+//! A job that is cancelled leaves its entry behind; entries whose job no longer waits are dropped when they come to
+//! the head, and all at once when they outnumber the live ones. So nothing has to track positions, and a cancel costs
+//! no search.
+
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+
+use ostler_job::Mono;
+
+use crate::jobs::{JobIx, Jobs};
+
+/// A waiting job and what it is ordered by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Entry {
+    pub(crate) key: Mono,
+    pub(crate) seq: u64,
+    pub(crate) job: JobIx,
+}
+
+/// Waiting jobs by `(key, seq)`. The head, if there is one, always waits.
+#[derive(Default)]
+pub(crate) struct Lane {
+    heap: BinaryHeap<Reverse<Entry>>,
+    live: u32,
+}
+
+impl Lane {
+    pub(crate) fn len(&self) -> u32 {
+        self.live
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.live == 0
+    }
+
+    pub(crate) fn head(&self) -> Option<Entry> {
+        self.heap.peek().map(|&Reverse(entry)| entry)
+    }
+
+    pub(crate) fn push(&mut self, entry: Entry) {
+        self.heap.push(Reverse(entry));
+        self.live += 1;
+    }
+
+    pub(crate) fn pop(&mut self, jobs: &Jobs) -> Option<Entry> {
+        let Reverse(entry) = self.heap.pop()?;
+        self.live -= 1;
+        self.drop_stale(jobs);
+        Some(entry)
+    }
+
+    /// One of its jobs no longer waits.
+    pub(crate) fn lose(&mut self, jobs: &Jobs) {
+        self.live -= 1;
+        if self.heap.len() > 2 * self.live as usize + 16 {
+            self.heap.retain(|Reverse(entry)| jobs.waits(entry.job, entry.seq));
+        }
+        self.drop_stale(jobs);
+    }
+
+    /// Back to a new one's state, keeping a small buffer for the next flow.
+    pub(crate) fn clear(&mut self) {
+        self.heap.clear();
+        self.heap.shrink_to(16);
+        self.live = 0;
+    }
+
+    fn drop_stale(&mut self, jobs: &Jobs) {
+        while let Some(entry) = self.head() {
+            if jobs.waits(entry.job, entry.seq) {
+                return;
+            }
+            self.heap.pop();
+        }
+    }
+
+    /// Asserts that the live count is true and that the head waits.
+    pub(crate) fn check(&self, jobs: &Jobs) {
+        let live = self.heap.iter().filter(|Reverse(entry)| jobs.waits(entry.job, entry.seq));
+        assert_eq!(live.count(), self.live as usize, "a lane's count is that of its waiting jobs");
+        if let Some(head) = self.head() {
+            assert!(jobs.waits(head.job, head.seq), "a lane's head waits");
+        }
+        assert!(self.heap.len() <= 2 * self.live as usize + 17, "stale entries are bounded");
+    }
+}

@@ -1,0 +1,89 @@
+//! The table of tenants that have a job here, or a debt that is remembered.
+
+use ostler_job::TenantId;
+
+use crate::hash::IdMap;
+
+/// Where a tenant is in the table; disciplines keep its flow under the same number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct TenantIx(pub(crate) u32);
+
+/// One tenant's counts.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Tenant {
+    pub(crate) id: TenantId,
+    pub(crate) waiting: u32,
+    /// Granted and not finished.
+    pub(crate) running: u32,
+    pub(crate) known: bool,
+}
+
+impl Tenant {
+    pub(crate) fn is_idle(&self) -> bool {
+        self.waiting == 0 && self.running == 0
+    }
+}
+
+/// Every tenant that is remembered.
+#[derive(Default)]
+pub(crate) struct Tenants {
+    table: Vec<Tenant>,
+    free: Vec<TenantIx>,
+    by_id: IdMap<TenantId, TenantIx>,
+}
+
+impl Tenants {
+    pub(crate) fn find(&self, id: TenantId) -> Option<TenantIx> {
+        self.by_id.get(&id).copied()
+    }
+
+    pub(crate) fn find_or_insert(&mut self, id: TenantId) -> TenantIx {
+        if let Some(ix) = self.find(id) {
+            return ix;
+        }
+        let fresh = Tenant { id, waiting: 0, running: 0, known: true };
+        let ix = if let Some(ix) = self.free.pop() {
+            self[ix] = fresh;
+            ix
+        } else {
+            self.table.push(fresh);
+            TenantIx(self.table.len() as u32 - 1)
+        };
+        self.by_id.insert(id, ix);
+        ix
+    }
+
+    pub(crate) fn remove(&mut self, ix: TenantIx) {
+        let tenant = &mut self[ix];
+        debug_assert!(tenant.known && tenant.is_idle(), "only a tenant without jobs is forgotten");
+        tenant.known = false;
+        let id = tenant.id;
+        self.by_id.remove(&id);
+        self.free.push(ix);
+    }
+
+    /// Entries in the table, used or not.
+    #[cfg(debug_assertions)]
+    pub(crate) fn places(&self) -> usize {
+        self.table.len()
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (TenantIx, &Tenant)> {
+        let all = self.table.iter().enumerate().filter(|(_, tenant)| tenant.known);
+        all.map(|(at, tenant)| (TenantIx(at as u32), tenant))
+    }
+}
+
+impl std::ops::Index<TenantIx> for Tenants {
+    type Output = Tenant;
+
+    fn index(&self, ix: TenantIx) -> &Tenant {
+        &self.table[ix.0 as usize]
+    }
+}
+
+impl std::ops::IndexMut<TenantIx> for Tenants {
+    fn index_mut(&mut self, ix: TenantIx) -> &mut Tenant {
+        &mut self.table[ix.0 as usize]
+    }
+}

@@ -1,0 +1,63 @@
+//! What can be asked.
+
+use ostler_job::{Mono, Span, TenantId};
+
+use crate::event::Action;
+use crate::scheduler::Scheduler;
+
+impl Scheduler {
+    /// The next thing to do; to be drained to `None` after every event.
+    pub fn poll_action(&mut self) -> Option<Action> {
+        self.actions.pop_front()
+    }
+
+    /// When to call [`Scheduler::handle_timeout`], and why. It changes with every event.
+    pub fn poll_timeout(&self) -> Option<(Mono, &'static str)> {
+        self.expiry.first().map(|at| (at, "a waiting job expires"))
+    }
+
+    /// Jobs that wait.
+    pub fn waiting(&self) -> usize {
+        self.discipline.len()
+    }
+
+    /// Jobs that are granted and not over, prefetched ones included.
+    pub fn running(&self) -> usize {
+        self.granted.len()
+    }
+
+    /// Slots that a job could have at once.
+    pub fn free(&self) -> u32 {
+        self.fleet.free()
+    }
+
+    /// How long the job that has waited longest has done so.
+    pub fn oldest_wait(&self, now: Mono) -> Option<Span> {
+        self.elders.first().map(|job| now - self.jobs[job].arrival)
+    }
+
+    /// Every remembered tenant with its waiting and its granted jobs, in an order that the inputs alone decide.
+    pub fn tenants(&self) -> impl Iterator<Item = (TenantId, u32, u32)> {
+        self.tenants.iter().map(|(_, tenant)| (tenant.id, tenant.waiting, tenant.running))
+    }
+
+    /// Roughly how long a job submitted now would wait: what waits and half of what runs, over the slots. Without any
+    /// slot it is as if there were one.
+    pub fn next_start(&self, now: Mono) -> Span {
+        if self.fleet.free() > 0 && self.discipline.len() == 0 {
+            return Span::ZERO;
+        }
+        // A few running jobs stand for all, so that a refusal costs the same with a thousand slots.
+        let sample = self.granted.iter().take(RUNNING_SAMPLE).map(|&job| {
+            let job = &self.jobs[job];
+            job.charged.0.saturating_sub((now - job.started).0)
+        });
+        let sampled = self.granted.len().clamp(1, RUNNING_SAMPLE) as u64;
+        let mean_left = sample.fold(0_u64, u64::saturating_add) / sampled;
+        let waiting = self.work_waiting / u128::from(self.fleet.slots().max(1));
+        Span(u64::try_from(waiting).unwrap_or(u64::MAX).saturating_add(mean_left))
+    }
+}
+
+/// Running jobs that are asked for what they have left.
+const RUNNING_SAMPLE: usize = 16;

@@ -1,0 +1,205 @@
+//! What each event does, one behaviour a test.
+
+use ostler_job::{HostId, JobId, Mono, Promise, Span, SupplierId, TenantId};
+use ostler_scheduler::{
+    Action, Cancelled, Config, DisciplineKind, Estimate, Refusal, Scheduler, Submit, Supply,
+};
+
+const MS: u64 = 1_000_000;
+
+fn at(ms: u64) -> Mono {
+    Mono(ms * MS)
+}
+
+fn scheduler(slots: u32) -> Scheduler {
+    with(Config::default(), slots)
+}
+
+fn with(config: Config, slots: u32) -> Scheduler {
+    let mut scheduler = Scheduler::new(config);
+    scheduler.handle_supply(SupplierId(1), supply(1, slots, 0), at(0));
+    scheduler
+}
+
+fn supply(host: u32, slots: u32, prefetch: u32) -> Supply {
+    Supply { host: HostId(host), slots, prefetch }
+}
+
+fn job(id: u64, tenant: u32) -> Submit {
+    Submit {
+        job: JobId(id),
+        tenant: TenantId(tenant),
+        weight: 1,
+        promise: Promise::Within(Span::from_secs(1)),
+        expires: None,
+        estimate: Estimate { p50: Span::from_millis(10), p90: Span::from_millis(20) },
+    }
+}
+
+/// All actions since the last call, after checking the invariants.
+fn drain(scheduler: &mut Scheduler) -> Vec<Action> {
+    scheduler.check_invariants();
+    std::iter::from_fn(|| scheduler.poll_action()).collect()
+}
+
+/// The jobs granted since the last call, and where; nothing else may have happened.
+fn grants(scheduler: &mut Scheduler) -> Vec<(u64, u32)> {
+    let granted = |action| match action {
+        Action::Grant { job, supplier, .. } => (job.0, supplier.0),
+        other @ (Action::Refuse { .. } | Action::Expire { .. }) => panic!("{other:?}"),
+    };
+    drain(scheduler).into_iter().map(granted).collect()
+}
+
+#[test]
+fn a_job_is_granted_at_once_while_a_slot_is_free_and_waits_otherwise() {
+    let mut s = scheduler(1);
+    s.handle_submit(job(1, 1), at(0));
+    s.handle_submit(job(2, 1), at(1));
+    assert_eq!(grants(&mut s), [(1, 1)]);
+    assert_eq!((s.waiting(), s.running(), s.free()), (1, 1, 0));
+    assert_eq!(s.oldest_wait(at(5)), Some(Span::from_millis(4)));
+    s.handle_finish(JobId(1), at(9));
+    let expected = Action::Grant {
+        job: JobId(2),
+        supplier: SupplierId(1),
+        prefetched: false,
+        waited: Span::from_millis(8),
+    };
+    assert_eq!(drain(&mut s), [expected]);
+    s.handle_finish(JobId(2), at(10));
+    assert_eq!((s.waiting(), s.running(), s.free(), s.oldest_wait(at(11))), (0, 0, 1, None));
+    assert_eq!(s.tenants().count(), 0, "nobody is remembered when nothing waits or runs");
+}
+
+#[test]
+fn full_queues_refuse_with_their_reason() {
+    let config = Config { waiting_max: 2, tenant_waiting_max: 1, ..Config::default() };
+    let mut s = with(config, 0);
+    for (id, tenant) in [(1, 1), (2, 1), (3, 2), (4, 3)] {
+        s.handle_submit(job(id, tenant), at(0));
+    }
+    let refused = |job, reason| Action::Refuse { job: JobId(job), reason };
+    assert_eq!(drain(&mut s), [refused(2, Refusal::TenantFull), refused(4, Refusal::QueueFull)]);
+    assert_eq!(s.handle_cancel(JobId(4), at(1)), Cancelled::Unknown);
+    assert_eq!(s.handle_cancel(JobId(1), at(1)), Cancelled::Waiting);
+    s.handle_submit(job(5, 1), at(1));
+    assert_eq!(drain(&mut s), [], "the cancelled job's place is free at once");
+    assert_eq!(s.waiting(), 2);
+}
+
+#[test]
+fn a_job_expires_at_its_queue_deadline_and_not_once_it_runs() {
+    let mut s = scheduler(1);
+    s.handle_submit(Submit { expires: Some(at(50)), ..job(1, 1) }, at(0));
+    s.handle_submit(Submit { expires: Some(at(30)), ..job(2, 1) }, at(0));
+    s.handle_submit(Submit { expires: Some(at(20)), ..job(3, 2) }, at(0));
+    assert_eq!(grants(&mut s), [(1, 1)]);
+    assert_eq!(s.poll_timeout().map(|(at, _)| at), Some(at(20)));
+    s.handle_timeout(at(19));
+    assert_eq!(drain(&mut s), []);
+    s.handle_timeout(at(20));
+    assert_eq!(drain(&mut s), [Action::Expire { job: JobId(3) }]);
+    s.handle_finish(JobId(1), at(30));
+    assert_eq!(drain(&mut s), [Action::Expire { job: JobId(2) }], "checked before dispatch");
+    assert_eq!((s.poll_timeout(), s.waiting(), s.free()), (None, 0, 1));
+    s.handle_submit(Submit { expires: Some(at(40)), ..job(4, 1) }, at(40));
+    assert_eq!(drain(&mut s), [Action::Expire { job: JobId(4) }], "too late at submit");
+}
+
+#[test]
+fn a_cancelled_running_job_keeps_its_slot_until_it_is_finished() {
+    let mut s = scheduler(1);
+    s.handle_submit(job(1, 1), at(0));
+    s.handle_submit(job(2, 1), at(0));
+    assert_eq!(grants(&mut s), [(1, 1)]);
+    assert_eq!(s.handle_cancel(JobId(1), at(1)), Cancelled::Running);
+    assert_eq!(grants(&mut s), []);
+    s.handle_finish(JobId(1), at(2));
+    assert_eq!(grants(&mut s), [(2, 1)]);
+    assert_eq!(s.handle_cancel(JobId(2), at(3)), Cancelled::Running);
+    s.handle_return(JobId(2), at(4));
+    assert_eq!(
+        (grants(&mut s).len(), s.waiting(), s.running()),
+        (0, 0, 0),
+        "it does not wait again"
+    );
+}
+
+#[test]
+fn a_returned_job_goes_before_those_that_came_after_it() {
+    for discipline in [DisciplineKind::Promise, DisciplineKind::Fifo] {
+        let mut s = with(Config { discipline, ..Config::default() }, 1);
+        for id in 1..=3 {
+            s.handle_submit(job(id, 1), at(id));
+        }
+        assert_eq!(grants(&mut s), [(1, 1)]);
+        s.handle_supply(SupplierId(1), supply(1, 0, 0), at(4));
+        s.handle_return(JobId(1), at(5));
+        assert_eq!((s.waiting(), s.running()), (3, 0));
+        assert_eq!(s.oldest_wait(at(11)), Some(Span::from_millis(10)));
+        s.handle_supply(SupplierId(1), supply(1, 2, 0), at(6));
+        assert_eq!(grants(&mut s), [(1, 1), (2, 1)]);
+    }
+}
+
+#[test]
+fn unknown_jobs_and_suppliers_are_ignored() {
+    let mut s = scheduler(1);
+    s.handle_finish(JobId(9), at(0));
+    s.handle_return(JobId(9), at(0));
+    s.handle_supply_gone(SupplierId(9), at(0));
+    s.handle_submit(job(1, 1), at(0));
+    s.handle_finish(JobId(1), at(1));
+    s.handle_finish(JobId(1), at(1));
+    assert_eq!((grants(&mut s).len(), s.free()), (1, 1));
+}
+
+#[test]
+fn a_tenant_at_its_cap_waits_while_others_run_and_its_place_is_kept() {
+    for discipline in [DisciplineKind::Promise, DisciplineKind::Fifo] {
+        let mut s = with(Config { discipline, tenant_slots_max: Some(1), ..Config::default() }, 2);
+        s.handle_submit(job(1, 1), at(0));
+        s.handle_submit(job(2, 1), at(0));
+        assert_eq!((grants(&mut s), s.free()), (vec![(1, 1)], 1));
+        s.handle_submit(job(3, 2), at(1));
+        assert_eq!(grants(&mut s), [(3, 1)]);
+        s.handle_submit(job(4, 3), at(1));
+        s.handle_finish(JobId(1), at(2));
+        assert_eq!(grants(&mut s), [(2, 1)], "{discipline:?}");
+        s.handle_finish(JobId(3), at(2));
+        assert_eq!(grants(&mut s), [(4, 1)]);
+    }
+}
+
+#[test]
+fn equal_promises_run_as_they_came_and_urgent_ones_before() {
+    let mut s = scheduler(1);
+    s.handle_submit(job(1, 1), at(0));
+    for id in 2..=4 {
+        s.handle_submit(job(id, 1), at(0));
+    }
+    s.handle_submit(Submit { promise: Promise::Sometime, ..job(5, 1) }, at(0));
+    s.handle_submit(
+        Submit { promise: Promise::Within(Span::from_millis(500)), ..job(6, 1) },
+        at(1),
+    );
+    assert_eq!(grants(&mut s), [(1, 1)]);
+    let mut order = Vec::new();
+    for _ in 0..5 {
+        let running = order.last().copied().unwrap_or(1);
+        s.handle_finish(JobId(running), at(10));
+        order.extend(grants(&mut s).into_iter().map(|(job, _)| job));
+    }
+    assert_eq!(order, [6, 2, 3, 4, 5]);
+}
+
+#[test]
+fn the_next_start_is_the_work_over_the_slots() {
+    let mut s = scheduler(2);
+    assert_eq!(s.next_start(at(0)), Span::ZERO);
+    for id in 1..=6 {
+        s.handle_submit(job(id, 1), at(0));
+    }
+    assert_eq!(s.next_start(at(4)), Span::from_millis(4 * 10 / 2 + 6));
+}

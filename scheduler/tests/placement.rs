@@ -1,0 +1,156 @@
+//! Where a job goes: hosts, suppliers, prefetch, and suppliers that change or vanish.
+
+use ostler_job::{HostId, JobId, Mono, Promise, Span, SupplierId, TenantId};
+use ostler_scheduler::{Action, Config, Estimate, Scheduler, Submit, Supply};
+
+const MS: u64 = 1_000_000;
+
+fn at(ms: u64) -> Mono {
+    Mono(ms * MS)
+}
+
+fn supply(scheduler: &mut Scheduler, supplier: u32, host: u32, slots: u32, prefetch: u32) {
+    let supply = Supply { host: HostId(host), slots, prefetch };
+    scheduler.handle_supply(SupplierId(supplier), supply, at(0));
+}
+
+/// Submits the job and answers what was granted: (job, supplier, prefetched).
+fn submit(scheduler: &mut Scheduler, id: u64, ms: u64) -> Vec<(u64, u32, bool)> {
+    let submit = Submit {
+        job: JobId(id),
+        tenant: TenantId(1),
+        weight: 1,
+        promise: Promise::Sometime,
+        expires: None,
+        estimate: Estimate { p50: Span::from_millis(10), p90: Span::from_millis(10) },
+    };
+    scheduler.handle_submit(submit, at(ms));
+    grants(scheduler)
+}
+
+fn finish(scheduler: &mut Scheduler, id: u64, ms: u64) -> Vec<(u64, u32, bool)> {
+    scheduler.handle_finish(JobId(id), at(ms));
+    grants(scheduler)
+}
+
+fn grants(scheduler: &mut Scheduler) -> Vec<(u64, u32, bool)> {
+    scheduler.check_invariants();
+    let granted = |action| match action {
+        Action::Grant { job, supplier, prefetched, .. } => (job.0, supplier.0, prefetched),
+        other @ (Action::Refuse { .. } | Action::Expire { .. }) => panic!("{other:?}"),
+    };
+    std::iter::from_fn(|| scheduler.poll_action()).map(granted).collect()
+}
+
+#[test]
+fn the_host_with_the_least_busy_fraction_is_taken() {
+    let mut s = Scheduler::new(Config::default());
+    supply(&mut s, 1, 1, 2, 0);
+    supply(&mut s, 2, 2, 4, 0);
+    let places: Vec<u32> = (1..=6).map(|id| submit(&mut s, id, 0)[0].1).collect();
+    // Fractions before each: 0|0, 1/2|0, 1/2|1/4, 1/2|1/2, ...
+    assert_eq!(places[..3], [1, 2, 2]);
+    assert_eq!(places.iter().filter(|&&it| it == 2).count(), 4);
+    assert_eq!(s.free(), 0);
+}
+
+#[test]
+fn between_equally_busy_hosts_the_quicker_one_is_taken() {
+    let mut s = Scheduler::new(Config::default());
+    supply(&mut s, 1, 1, 1, 0);
+    supply(&mut s, 2, 2, 1, 0);
+    assert_eq!(submit(&mut s, 1, 0), [(1, 1, false)]);
+    assert_eq!(submit(&mut s, 2, 0), [(2, 2, false)]);
+    finish(&mut s, 2, 5);
+    finish(&mut s, 1, 50);
+    assert_eq!(submit(&mut s, 3, 60), [(3, 2, false)]);
+}
+
+#[test]
+fn inside_a_host_the_supplier_freed_last_is_taken_and_one_that_sent_a_job_back_is_not() {
+    let mut s = Scheduler::new(Config::default());
+    for supplier in 1..=3 {
+        supply(&mut s, supplier, 1, 1, 0);
+    }
+    for id in 1..=3 {
+        assert_eq!(submit(&mut s, id, 0), [(id, id as u32, false)]);
+    }
+    finish(&mut s, 1, 10);
+    finish(&mut s, 3, 11);
+    finish(&mut s, 2, 12);
+    assert_eq!(submit(&mut s, 4, 20), [(4, 2, false)]);
+    assert_eq!(submit(&mut s, 5, 20), [(5, 3, false)]);
+    s.handle_return(JobId(5), at(21));
+    assert_eq!(grants(&mut s), [(5, 1, false)]);
+}
+
+#[test]
+fn a_prefetched_job_goes_where_least_is_held_and_only_without_a_free_slot() {
+    let mut s = Scheduler::new(Config::default());
+    supply(&mut s, 1, 1, 1, 2);
+    supply(&mut s, 2, 1, 1, 1);
+    supply(&mut s, 3, 1, 1, 0);
+    assert!((1..=3).all(|id| !submit(&mut s, id, 0)[0].2));
+    assert_eq!(submit(&mut s, 4, 1), [(4, 1, true)]);
+    assert_eq!(submit(&mut s, 5, 1), [(5, 2, true)]);
+    assert_eq!(submit(&mut s, 6, 1), [(6, 1, true)]);
+    assert_eq!(submit(&mut s, 7, 1), []);
+    assert_eq!((s.running(), s.waiting(), s.free()), (6, 1, 0));
+    assert_eq!(
+        finish(&mut s, 2, 10),
+        [(7, 2, true)],
+        "5 holds the slot, 7 is prefetched behind it"
+    );
+    finish(&mut s, 5, 20);
+    finish(&mut s, 7, 30);
+    assert_eq!((s.running(), s.free()), (4, 1));
+}
+
+#[test]
+fn a_returned_prefetched_job_leaves_the_running_one_alone() {
+    let mut s = Scheduler::new(Config::default());
+    supply(&mut s, 1, 1, 1, 1);
+    submit(&mut s, 1, 0);
+    assert_eq!(submit(&mut s, 2, 0), [(2, 1, true)]);
+    supply(&mut s, 1, 1, 1, 0);
+    s.handle_return(JobId(2), at(1));
+    assert_eq!((grants(&mut s).len(), s.running(), s.waiting()), (0, 1, 1));
+    assert_eq!(finish(&mut s, 1, 2), [(2, 1, false)]);
+}
+
+#[test]
+fn a_supplier_that_shrinks_below_what_it_holds_gets_nothing_until_it_fits() {
+    let mut s = Scheduler::new(Config::default());
+    supply(&mut s, 1, 1, 3, 0);
+    for id in 1..=4 {
+        submit(&mut s, id, 0);
+    }
+    supply(&mut s, 1, 1, 1, 0);
+    assert_eq!(finish(&mut s, 1, 1), []);
+    assert_eq!(finish(&mut s, 2, 1), []);
+    assert_eq!(finish(&mut s, 3, 1), [(4, 1, false)]);
+    supply(&mut s, 1, 1, 2, 0);
+    assert_eq!(s.free(), 1);
+}
+
+#[test]
+fn a_lost_supplier_returns_its_jobs_once_and_may_come_back() {
+    let mut s = Scheduler::new(Config::default());
+    supply(&mut s, 1, 1, 2, 0);
+    for id in 1..=3 {
+        submit(&mut s, id, 0);
+    }
+    s.handle_supply_gone(SupplierId(1), at(1));
+    assert_eq!((s.running(), s.waiting(), s.free()), (2, 1, 0));
+    s.handle_return(JobId(1), at(2));
+    s.handle_return(JobId(1), at(2));
+    assert_eq!((grants(&mut s).len(), s.running(), s.waiting()), (0, 1, 2));
+    // It is back while job 2 is still out: only one of its two slots is free.
+    supply(&mut s, 1, 7, 2, 0);
+    assert_eq!(grants(&mut s), [(1, 1, false)]);
+    s.handle_supply_gone(SupplierId(1), at(3));
+    finish(&mut s, 1, 4);
+    finish(&mut s, 2, 4);
+    s.handle_cancel(JobId(3), at(5));
+    assert_eq!((s.running(), s.waiting(), s.free()), (0, 0, 0));
+}
