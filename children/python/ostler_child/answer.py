@@ -1,0 +1,89 @@
+"""What an app may say in start_response: checked here, so that a mistake is named where it was made."""
+
+import re
+
+# Meant for one connection; PEP 3333 leaves them to the server.
+HOP_BY_HOP = frozenset(("connection", "keep-alive", "proxy-authenticate", "proxy-authorization", "proxy-connection", "te",
+                        "trailer", "trailers", "transfer-encoding", "upgrade"))
+PLAIN, LENGTH = 1, 2
+KNOWN_MAX = 1024  # names and statuses remembered; apps that make names up do not fill the memory
+
+_TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+\Z")
+_DIGITS = re.compile(r"[0-9]{1,18}\Z")
+_STATUS = re.compile(r"[0-9]{3}(?: [^\r\n\0]*)?\Z")
+_statuses = {}
+_names = {}
+
+
+def check_answer(status, headers):
+    """(code, head as bytes, content length or None); raises an error that names what is wrong."""
+    code = _statuses.get(status) or check_status(status)
+    length = None
+    for name, value in headers:
+        kind = _names.get(name) or check_name(name)
+        if kind == LENGTH:
+            length = check_length(value, length)
+    if code == 204 and length is not None:
+        headers = [pair for pair in headers if _names.get(pair[0]) != LENGTH]
+        length = None
+    try:
+        text = "\0".join(map("\0".join, headers))
+        head = text.encode("latin-1")
+    except (TypeError, UnicodeEncodeError):
+        raise blame(headers) from None
+    if "\n" in text or "\r" in text or (text and text.count("\0") != 2 * len(headers) - 1):
+        raise blame(headers)
+    return code, head, length
+
+
+def check_status(status):
+    """The code of a status line."""
+    if not isinstance(status, str):
+        raise TypeError("the status must be a str such as '200 OK', not %r" % (status,))
+    if not _STATUS.match(status):
+        raise ValueError("the status must look like '200 OK', not %r" % status)
+    code = int(status[:3])
+    if not 200 <= code <= 599:
+        raise ValueError("the status must be from 200 to 599, not %r" % status)
+    if len(_statuses) < KNOWN_MAX:
+        _statuses[status] = code
+    return code
+
+
+def check_name(name):
+    """The kind of a header by its name."""
+    if not isinstance(name, str):
+        raise TypeError("header names must be str, not %r" % (name,))
+    if not _TOKEN.match(name):
+        raise ValueError("%r is not a valid header name" % name)
+    lower = name.lower()
+    if lower in HOP_BY_HOP:
+        raise ValueError("the header %r belongs to the server; an app must not set it (PEP 3333)" % name)
+    kind = LENGTH if lower == "content-length" else PLAIN
+    if len(_names) < KNOWN_MAX or kind == LENGTH:
+        _names[name] = kind
+    return kind
+
+
+def check_length(value, other):
+    """The number of a Content-Length; `other` is that of an earlier one."""
+    if not isinstance(value, str) or not _DIGITS.match(value):
+        raise ValueError("Content-Length must be a str of digits, not %r" % (value,))
+    length = int(value)
+    if other is not None and other != length:
+        raise ValueError("two different Content-Length headers: %d and %d" % (other, length))
+    return length
+
+
+def blame(headers):
+    """The error for the first header whose value cannot be sent."""
+    for name, value in headers:
+        if not isinstance(value, str):
+            return TypeError("the value of header %r must be a str, not %r" % (name, value))
+        if any(c in value for c in "\r\n\0"):
+            return ValueError("the value of header %r has a line break or NUL: %r" % (name, value))
+        try:
+            value.encode("latin-1")
+        except UnicodeEncodeError:
+            return ValueError("the value of header %r has characters outside latin-1: %r" % (name, value))
+    return ValueError("the headers must be pairs of str: %r" % (headers,))

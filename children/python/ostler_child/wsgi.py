@@ -1,0 +1,284 @@
+"""One WSGI request: from a REQ frame to the app and back (PEP 3333)."""
+
+import sys
+import traceback
+
+from .answer import check_answer
+from .body import RequestAborted, open_body
+from .lane import LaneGone
+from .wire import APP_ERROR, BODYLESS, DATA, DATA_CHUNK, END, HEADER, RSP, ProtocolError, frame
+
+TRACEBACK_MAX = 60 << 10
+JOIN_MAX = 64 << 10  # a list of chunks up to this size is sent as one
+
+
+class FileWrapper:
+    """wsgi.file_wrapper: a file's rest in blocks, from where the app left it."""
+
+    def __init__(self, filelike, blksize=DATA_CHUNK):
+        self.filelike = filelike
+        self.blksize = max(blksize, DATA_CHUNK)
+        if hasattr(filelike, "close"):
+            self.close = filelike.close
+
+    def __iter__(self):
+        return self
+
+    def __next__(self):
+        block = self.filelike.read(self.blksize)
+        if not block:
+            raise StopIteration
+        return block
+
+
+def template(errors):
+    """What is the same in every environ."""
+    return {
+        "wsgi.version": (1, 0),
+        "wsgi.errors": errors,
+        "wsgi.multithread": False,
+        "wsgi.multiprocess": True,
+        "wsgi.run_once": False,
+        "wsgi.input_terminated": True,
+        "wsgi.file_wrapper": FileWrapper,
+    }
+
+
+def read_head(head, constants):
+    """(environ without wsgi.input, pseudo fields) of a REQ's head: pseudo names first, then CGI names."""
+    parts = head.decode("latin-1").split("\0")
+    if len(parts) % 2:
+        raise ProtocolError("head is not a list of name NUL value pairs")
+    environ = constants.copy()
+    pseudo = {}
+    rest = iter(parts)
+    for name in rest:
+        if name[:1] != ":":
+            environ[name] = next(rest)
+            break
+        pseudo[name] = next(rest)
+    environ.update(zip(rest, rest))
+    environ["wsgi.url_scheme"] = pseudo.get(":scheme", "http")
+    environ["ostler.request_id"] = pseudo.get(":id", "")
+    try:
+        environ["ostler.queue_us"] = int(pseudo.get(":queue_us") or 0)
+    except ValueError:
+        raise ProtocolError(":queue_us is not a number") from None
+    return environ, pseudo
+
+
+class Exchange:
+    """The server's side of one call of the app."""
+
+    __slots__ = ("lane", "stream", "log", "code", "head", "length", "left", "is_bodyless", "is_head_sent", "is_ended",
+                 "is_full")
+
+    def __init__(self, lane, stream, log):
+        self.lane = lane
+        self.stream = stream
+        self.log = log            # called with a text for the log
+        self.code = 0             # 0: start_response was not called
+        self.is_head_sent = False
+        self.is_ended = False     # the last frame was sent
+        self.is_full = False      # more of the body is not wanted
+
+    def start_response(self, status, headers, exc_info=None):
+        if exc_info is not None:
+            try:
+                if self.is_head_sent:
+                    raise exc_info[1].with_traceback(exc_info[2])
+            finally:
+                exc_info = None  # no cycle through the frame
+        elif self.code:
+            raise AssertionError("start_response was called a second time without exc_info")
+        self.code, self.head, self.left = check_answer(status, headers)
+        self.length = self.left
+        return self.write
+
+    def write(self, data):
+        """PEP 3333's way for old apps: sent before it returns."""
+        if type(data) is not bytes:
+            data = as_bytes(data)
+        if data:
+            self.put(data)
+
+    # From here on in the order of an answer.
+
+    def run(self, app, environ):
+        """Calls the app and sends its answer; whatever happens, the stream gets its one last frame."""
+        self.is_bodyless = environ["REQUEST_METHOD"] == "HEAD"
+        result = None
+        try:
+            try:
+                result = app(environ, self.start_response)
+                if type(result) is list or type(result) is tuple:
+                    self.put_all(result)
+                else:
+                    for chunk in result:
+                        if type(chunk) is not bytes:
+                            chunk = as_bytes(chunk)
+                        if chunk:
+                            self.put(chunk)
+                            if self.is_full or self.is_ended and type(result) is FileWrapper:
+                                break
+                    if not self.is_ended:
+                        self.end()
+            finally:
+                close = getattr(result, "close", None)
+                if close is not None:
+                    close()
+        except (KeyboardInterrupt, SystemExit) as error:
+            self.fail(error)
+            if getattr(error, "is_stop", False):
+                raise
+        except BaseException as error:  # GeneratorExit, CancelledError: the app's, too
+            self.fail(error)
+
+    def put_all(self, chunks):
+        """Sends an answer that is there as a whole, in one frame when it is small."""
+        if len(chunks) != 1:
+            chunks = [chunk if type(chunk) is bytes else as_bytes(chunk) for chunk in chunks]
+            if sum(map(len, chunks)) > JOIN_MAX and not self.is_dropping():
+                last = len(chunks) - 1
+                for i, chunk in enumerate(chunks):
+                    if chunk and not self.is_full:
+                        self.put(chunk, i == last)
+                if not self.is_ended:
+                    self.end()
+                return
+            data = b"".join(chunks)
+        else:
+            data = chunks[0]
+            if type(data) is not bytes:
+                data = as_bytes(data)
+        if data:
+            self.put(data, True)
+        if not self.is_ended:
+            self.end()
+
+    def put(self, data, is_last=False):
+        """Sends a piece of the body, with the head when it is the first.
+
+        A generator's piece is sent at once: PEP 3333 forbids to hold it back until the next. END rides on it when it is
+        known to be the last, which Content-Length mostly tells.
+        """
+        if not self.code:
+            raise AssertionError("the app gave body bytes before it called start_response")
+        if self.is_ended:
+            return self.overflow()
+        if self.is_dropping():
+            self.is_full = True
+            return self.end()
+        if self.left is not None:
+            if len(data) > self.left:
+                data = data[:self.left]
+                self.overflow()
+            self.left -= len(data)
+            is_last = not self.left
+        if self.is_head_sent:
+            if self.lane.peek_cancelled(self.stream):
+                raise RequestAborted("the client left, or the request's deadline passed")
+            self.send_pieces(memoryview(data), is_last)
+        elif len(data) <= DATA_CHUNK:
+            self.send_head(END if is_last else 0, data)
+        else:
+            self.send_head(0, b"")
+            self.send_pieces(memoryview(data), is_last)
+        if is_last:
+            self.ended()
+
+    def end(self):
+        """Ends the body after what was sent of it."""
+        if not self.code:
+            raise AssertionError("the app returned without calling start_response")
+        if not self.is_head_sent:
+            if self.left and not self.is_dropping():
+                raise ValueError("the app gave no body, but a Content-Length of %d" % self.length)
+            self.send_head(END, b"")
+        else:
+            if self.left:
+                raise ValueError("the body ended %d bytes before its Content-Length of %d" % (self.left, self.length))
+            self.lane.send(frame(DATA, 0, self.stream, END))
+        self.ended()
+
+    def send_head(self, flags, data):
+        head = self.head
+        if self.is_dropping():
+            flags |= BODYLESS
+        size = len(head)
+        self.is_head_sent = True
+        self.lane.send(HEADER.pack(size + len(data), RSP, flags, self.code, self.stream, size) + head + data)
+
+    def send_pieces(self, view, is_last):
+        size = len(view)
+        if size <= DATA_CHUNK:
+            return self.lane.send_data(self.stream, END if is_last else 0, view)
+        for start in range(0, size, DATA_CHUNK):
+            if start and self.lane.peek_cancelled(self.stream):
+                raise RequestAborted("the client left, or the request's deadline passed")
+            end = start + DATA_CHUNK
+            self.lane.send_data(self.stream, END if is_last and end >= size else 0, view[start:end])
+
+    def ended(self):
+        self.is_ended = True
+        self.lane.finish(self.stream)
+
+    def is_dropping(self):
+        """Whether this answer has no body, whatever the app gives."""
+        return self.is_bodyless or self.code == 304 or self.code == 204
+
+    def overflow(self):
+        """Notes that the app gave more than its Content-Length, and says so once."""
+        if not self.is_full:
+            self.is_full = True
+            self.log("the app gave more body than its Content-Length of %s; the rest is dropped" % self.length)
+
+    def fail(self, error):
+        """Ends the stream for an error of the app, the gateway or the client."""
+        if isinstance(error, LaneGone) or self.lane.is_torn:
+            return self.lane.finish(self.stream)
+        is_aborted = isinstance(error, RequestAborted) or self.lane.is_cancelled(self.stream)
+        if getattr(error, "is_stop", False):
+            text = "the child was told to end while this request was running"
+        elif is_aborted:
+            text = ""
+        else:
+            text = format_error(error)
+            self.log(text)
+        if not self.is_ended:
+            self.is_ended = True
+            self.lane.send_reset(self.stream, APP_ERROR, text.encode("utf-8", "backslashreplace")[-TRACEBACK_MAX:])
+
+
+def as_bytes(chunk):
+    """A chunk that is not bytes, made bytes where nothing is guessed."""
+    if isinstance(chunk, (bytes, bytearray, memoryview)):
+        return bytes(chunk)
+    raise TypeError("the body must be bytes, not %s: %.60r" % (type(chunk).__name__, chunk))
+
+
+def format_error(error):
+    """The traceback without the frames of this package at its top."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_frame.f_globals.get("__package__") == __package__ and trace.tb_next:
+        trace = trace.tb_next
+    try:
+        return "".join(traceback.format_exception(type(error), error, trace))
+    except Exception:  # an exception whose own text fails
+        return "%s (its text cannot be shown)\n" % type(error).__name__
+
+
+def serve_one(app, lane, item, constants, log, begin):
+    """Answers a REQ frame. `begin` is told the stream and the request id before the app runs."""
+    _, flags, _, stream, _, head, first = item
+    environ, pseudo = read_head(head, constants)
+    request_id = environ["ostler.request_id"]
+    length = environ.get("CONTENT_LENGTH") or None
+    if length is not None:
+        if not length.isdigit():
+            raise ProtocolError("CONTENT_LENGTH is not a number: %r" % length)
+        length = int(length)
+    lane.started = stream
+    environ["wsgi.input"] = open_body(lane, stream, first, flags & END, length)
+    begin(stream, request_id)
+    Exchange(lane, stream, log).run(app, environ)
