@@ -29,6 +29,8 @@ impl Scheduler {
         while let Some(job) = self.expiry.pop_due(&self.jobs, now) {
             self.actions.push_back(Action::Expire { job: self.jobs[job].id });
             self.drop_waiting(job);
+            // At once: the event that goes on after this may be about the same tenant.
+            self.forget_tenants();
             self.elders.tidy(&self.jobs, self.discipline.len());
         }
     }

@@ -13,7 +13,8 @@
 //!
 //! *Creep.* With `V` held by the smallest tag alone, newcomers that start at `V` forever would hold it there, and
 //! whoever has been served once would wait for all of them. So every dispatch also moves `V` by an eighth of what a
-//! fluid share would: old flows become eligible after finitely many dispatches, and debts of flows that left are
+//! fluid share would, and a flow left behind `V` by more than `B` and its head's cost is served next however urgent the
+//! others are. Thus everybody is served after finitely many dispatches, whoever comes, and debts of flows that left are
 //! forgotten in time. It loosens the bound above by a seventh of the mean `B + c/w`.
 
 use ostler_job::{Mono, Span};
@@ -191,9 +192,24 @@ impl PromiseQueue {
         self.refile(TenantIx(flow));
     }
 
-    /// The eligible flow to serve, once what missed its start is out of its way.
+    /// The flow left furthest behind, if it is too far.
+    fn left_behind(&self, jobs: &Jobs) -> Option<u32> {
+        let (start, flow) = self.eligible_tags.first()?;
+        if start.plus(self.credit) >= self.v {
+            return None;
+        }
+        let it = &self.flows[flow as usize];
+        let lane = if it.serves_late() { &it.late } else { &it.on_time };
+        let cost = jobs[lane.head()?.job].cost;
+        (start.plus(self.credit).plus(Tag::of(cost, it.weight)) < self.v).then_some(flow)
+    }
+
+    /// The flow to serve, once what missed its start is out of its way.
     fn choose(&mut self, jobs: &mut Jobs, now: Mono) -> Option<u32> {
         self.advance();
+        if let Some(flow) = self.left_behind(jobs) {
+            return Some(flow);
+        }
         for _ in 0..DEMOTIONS_MAX {
             let (head, flow) = self.eligible.first()?;
             if head.late || head.lst + self.grace >= now {
