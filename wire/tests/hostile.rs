@@ -281,3 +281,23 @@ fn the_last_stream_id_is_used_once() {
     assert_eq!(answerer.handle(&last), Ok(Event::Opened { ended: true }));
     assert!(answerer.handle(&last).is_err());
 }
+
+#[test]
+fn a_reply_is_final_whatever_its_code() {
+    let mut opener = Streams::opener(None);
+    opener.open();
+    let reply = plan(Kind::Reply, 1).code(150).flags(END).frame();
+    assert_eq!(opener.handle(&reply), Ok(Event::Deliver { ended: true }));
+}
+
+#[test]
+fn a_side_that_ended_has_no_credit_and_grants_none_to_one_that_did() {
+    let mut opener = Streams::opener(Some(WINDOW));
+    opener.open();
+    assert_eq!(opener.credit(1), WINDOW as usize);
+    opener.sent(1, 0, true);
+    assert_eq!(opener.credit(1), 0);
+    let mut answerer = Streams::answerer(Some(WINDOW));
+    answerer.handle(&plan(Kind::Req, 1).body(&body(WINDOW)).flags(END).frame()).unwrap();
+    assert_eq!(answerer.consumed(1, WINDOW as usize), None, "nobody would use it");
+}
