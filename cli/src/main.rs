@@ -1,1 +1,65 @@
-fn main() {}
+//! The binary `ostler`: one verb a file in `verb/`.
+//!
+//! It reads flags and the config file, says what is wrong before anything opens, and starts a
+//! gateway, a runner or both. It serves no request itself and knows no frame: that is `gateway`
+//! and `runner`, which never see each other. Separate so that only one crate knows both.
+
+#![forbid(unsafe_code)]
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "a command line program talks")]
+
+mod app;
+mod args;
+mod config;
+mod events;
+mod failure;
+mod front;
+mod parts;
+mod plan;
+mod signals;
+mod state;
+mod summary;
+mod supervise;
+mod terminal;
+mod verb;
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+use args::{Cli, Verb};
+use failure::Failure;
+
+/// Returns memory after bursts of connections, which the C library's allocator keeps.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> ExitCode {
+    // Runs between a spawn and an exec, once per child: before anything that it does not need.
+    if std::env::args_os().nth(1).is_some_and(|verb| verb == "launch") {
+        verb::launch::run();
+    }
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return told(&error),
+    };
+    let ended = match cli.verb {
+        Verb::Serve(args) => verb::serve::run(&args),
+        Verb::Gateway(args) => verb::gateway::run(&args),
+        Verb::Runner(args) => verb::runner::run(args),
+        Verb::Token(args) => verb::token::run(args),
+        Verb::Check(args) => verb::check::run(&args),
+    };
+    ended.unwrap_or_else(|failure| {
+        terminal::fail(&failure);
+        failure.exit_code()
+    })
+}
+
+/// Help and version go to stdout and are a success; the rest is wrong usage.
+fn told(error: &clap::Error) -> ExitCode {
+    let printed = error.print();
+    if error.use_stderr() || printed.is_err() {
+        return Failure::told().exit_code();
+    }
+    ExitCode::SUCCESS
+}

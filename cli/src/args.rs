@@ -1,0 +1,135 @@
+//! The command line. Each verb's own flags are in its file; what several share is here.
+
+use std::{net::SocketAddr, path::PathBuf};
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use ostler_gateway::{AccessLog, LogFormat};
+
+use crate::{
+    config::{Settings, values},
+    failure::Failure,
+    verb,
+};
+
+/// A gateway that puts every job into one fair queue and hands it to preforked children.
+#[derive(Debug, Parser)]
+#[command(name = "ostler", version, arg_required_else_help = true)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) verb: Verb,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Verb {
+    /// Serve an app: a gateway and a runner on this machine
+    Serve(verb::serve::ServeArgs),
+    /// The gateway alone; runners join it
+    Gateway(verb::gateway::GatewayArgs),
+    /// Keep children for a gateway on another machine
+    Runner(verb::runner::RunnerArgs),
+    /// Tokens that let runners join
+    Token(verb::token::TokenArgs),
+    /// Validate a config file and print it with every default
+    Check(verb::check::CheckArgs),
+}
+
+/// Where the state is.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct StateArgs {
+    /// Folder for certificates, tokens and sockets [default: $XDG_STATE_HOME/ostler or
+    /// ~/.local/state/ostler]
+    #[arg(long, value_name = "DIR", env = "OSTLER_STATE")]
+    pub(crate) state: Option<PathBuf>,
+}
+
+/// Flags of everything that runs a gateway; they win over the config file.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct GatewayFlags {
+    /// Config file [default: ostler.toml, when there is one]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+    /// Listen for HTTP here; several times for several addresses [default: 0.0.0.0:8080]
+    #[arg(long, value_name = "ADDR|off", value_parser = door)]
+    pub(crate) http: Vec<Door>,
+    /// Listen for HTTPS here [default: 0.0.0.0:8443]
+    #[arg(long, value_name = "ADDR|off", value_parser = door)]
+    pub(crate) https: Vec<Door>,
+    /// Metrics and health [default: 127.0.0.1:2691]
+    #[arg(long, value_name = "ADDR|off", value_parser = door)]
+    pub(crate) api: Vec<Door>,
+    /// Runners of other machines [default: 127.0.0.1:2692]
+    #[arg(long, value_name = "ADDR|off", value_parser = door)]
+    pub(crate) runners: Vec<Door>,
+    /// Serving threads [default: half the CPUs]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub(crate) threads: Option<u16>,
+    /// Access log on stdout [default: json]
+    #[arg(long, value_name = "FORMAT")]
+    pub(crate) access_log: Option<AccessFormat>,
+}
+
+/// One address of a door, or none when it is off.
+#[derive(Clone, Debug)]
+pub(crate) struct Door(Vec<SocketAddr>);
+
+fn door(text: &str) -> Result<Door, String> {
+    values::address_or_off(text).map(Door)
+}
+
+/// `--access-log`
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum AccessFormat {
+    /// No access log
+    Off,
+    /// One JSON object a line
+    Json,
+    /// The combined format of Apache and nginx
+    Combined,
+}
+
+impl GatewayFlags {
+    /// Lays the flags over what the file says.
+    pub(crate) fn overlay(&self, settings: &mut Settings) -> Result<(), Failure> {
+        let gateway = &mut settings.gateway;
+        let doors = [
+            (&self.http, &mut gateway.listen.http),
+            (&self.https, &mut gateway.listen.https),
+            (&self.api, &mut gateway.listen.api),
+            (&self.runners, &mut gateway.listen.runners),
+        ];
+        for (flags, addresses) in doors {
+            if !flags.is_empty() {
+                *addresses = flags.iter().flat_map(|door| door.0.clone()).collect();
+            }
+        }
+        if gateway.listen.http.is_empty() && gateway.listen.https.is_empty() {
+            return Err(Failure::usage("http and https are both off, so no request could come in"));
+        }
+        if let Some(threads) = self.threads {
+            gateway.threads = threads.into();
+        }
+        let log = &mut gateway.access_log;
+        match self.access_log {
+            None => {}
+            Some(AccessFormat::Off) => *log = AccessLog::Off,
+            Some(AccessFormat::Json) => reformat(log, LogFormat::Json),
+            Some(AccessFormat::Combined) => reformat(log, LogFormat::Combined),
+        }
+        Ok(())
+    }
+}
+
+/// A format alone leaves the file that the config names.
+fn reformat(log: &mut AccessLog, format: LogFormat) {
+    match log {
+        AccessLog::File(_, old) | AccessLog::Stdout(old) => *old = format,
+        AccessLog::Off => *log = AccessLog::Stdout(format),
+    }
+}
+
+/// `--children N`
+pub(crate) fn children(text: &str) -> Result<u32, String> {
+    let number = text.parse().ok().filter(|number| (1..=10_000).contains(number));
+    number.ok_or_else(|| "expected a whole number from 1 to 10000".to_owned())
+}

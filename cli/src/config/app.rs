@@ -1,0 +1,147 @@
+//! `[app.NAME]`: what the gateway queues for it and how the runner keeps its children.
+
+use std::{collections::BTreeMap, path::PathBuf, time::Duration};
+
+use ostler_gateway::{App, Discipline};
+use ostler_runner::{AppSpec, Serve};
+use toml::de::DeValue;
+
+use super::{
+    keys::Place,
+    section::Section,
+    setting::{self, shown},
+    values,
+};
+use crate::app::{entry, python};
+
+const RLIMITS: [&str; 6] = ["nofile", "core", "fsize", "nproc", "cpu", "as"];
+
+/// Both sides of an app; no spec when nothing here serves it.
+pub(super) fn app(
+    section: &Section<'_>,
+    name: &str,
+    cpus: u32,
+    has_tenants: bool,
+) -> (App, Option<AppSpec>) {
+    if let Err(wrong) = values::name(name) {
+        section.problem("serve", wrong);
+    }
+    let queue_max: u32 = section.value("queue_max");
+    let preset = if has_tenants { (queue_max / 2).max(1) } else { queue_max };
+    let tenant_queue_max = section.written("tenant_queue_max").unwrap_or(preset);
+    if tenant_queue_max > queue_max {
+        section.problem(
+            "tenant_queue_max",
+            format!("{tenant_queue_max} is more than queue_max, which is {queue_max}"),
+        );
+    }
+    let fifo = section.value::<String>("discipline") == "fifo";
+    let app = App {
+        queue_max,
+        tenant_queue_max,
+        tenant_slots_max: section.written("tenant_slots_max"),
+        discipline: if fifo { Discipline::Fifo } else { Discipline::Promise },
+        prefetch_max: section.value("prefetch_max"),
+    };
+    let root = section.path_of("root").unwrap_or_else(|| {
+        let folder = &section.findings.source.folder;
+        if folder.as_os_str().is_empty() { PathBuf::from(".") } else { folder.clone() }
+    });
+    let serve = section.parsed("serve", entry::serve);
+    // Read even without `serve`, so that its problems are told in the same run.
+    let bare = || Serve::Wsgi { module: String::new(), callable: String::new() };
+    let serves = serve.is_some();
+    let spec = spec(section, name, serve.unwrap_or_else(bare), root, cpus);
+    (app, serves.then_some(spec))
+}
+
+/// How the runner keeps the children.
+pub(super) fn spec(
+    section: &Section<'_>,
+    name: &str,
+    serve: Serve,
+    root: PathBuf,
+    cpus: u32,
+) -> AppSpec {
+    let (children_min, children_max) = children(section, cpus);
+    let lifetime: Duration = section.value("max_lifetime");
+    AppSpec {
+        name: name.to_owned(),
+        serve,
+        root,
+        python: section
+            .parsed("python", |text| python::named(text, &section.findings.source.folder)),
+        env: section.map("env", variable),
+        children_min,
+        children_max,
+        boot_timeout: section.value("boot_timeout"),
+        grace: section.value("grace"),
+        idle_timeout: section.value("idle_timeout"),
+        max_requests: section.value("max_requests"),
+        max_lifetime: (!lifetime.is_zero()).then_some(lifetime),
+        user: section.parsed("user", user),
+        rlimits: rlimits(section),
+    }
+}
+
+/// Fewest and most children. The presets follow the CPUs, and bend to what was written.
+fn children(section: &Section<'_>, cpus: u32) -> (u32, u32) {
+    let preset_max = cpus.saturating_mul(4).max(4);
+    if let Some(value) = section.entry("children")
+        && value.get_ref().is_integer()
+    {
+        let number = setting::whole(value.get_ref()).filter(|n| (1..=10_000).contains(n));
+        let Some(number) = number.and_then(|number| u32::try_from(number).ok()) else {
+            let text = shown(value.get_ref());
+            section.problem(
+                "children",
+                format!("{text} is not allowed; expected a whole number from 1 to 10000"),
+            );
+            return (1, 1);
+        };
+        return (number, number);
+    }
+    let table = section.table("children", Place::Children);
+    let (min, max) = (table.written::<u32>("min"), table.written::<u32>("max"));
+    if let (Some(min), Some(max)) = (min, max)
+        && min > max
+    {
+        table.problem("min", format!("{min} is more than {}, which is {max}", table.path("max")));
+    }
+    let least = min.unwrap_or_else(|| max.map_or(cpus, |max| cpus.min(max)));
+    (least, max.unwrap_or_else(|| preset_max.max(least)))
+}
+
+fn variable(name: &str, value: &DeValue<'_>) -> Result<String, String> {
+    if name.is_empty() || name.contains(['=', '\0']) {
+        return Err(format!("{name:?} is not a variable's name"));
+    }
+    match value.as_str() {
+        Some(text) if !text.contains('\0') => Ok(text.to_owned()),
+        _ => Err(format!("{} is not allowed; expected text", shown(value))),
+    }
+}
+
+fn user(text: &str) -> Result<String, String> {
+    if text.is_empty() || text.contains(['\0', '/', ':']) {
+        return Err(format!("{text:?} is not a user's name"));
+    }
+    Ok(text.to_owned())
+}
+
+fn rlimits(section: &Section<'_>) -> BTreeMap<String, u64> {
+    section.map("rlimits", |name, value| {
+        if !RLIMITS.contains(&name) {
+            let allowed = values::listing(RLIMITS, "and");
+            return Err(format!("no such limit; allowed here: {allowed}"));
+        }
+        let number = match value.as_str() {
+            Some("unlimited") => Some(u64::MAX),
+            Some(text) => Some(values::size(text)?),
+            None => setting::whole(value),
+        };
+        number.ok_or_else(|| {
+            format!("{} is not allowed; expected a number, a size or \"unlimited\"", shown(value))
+        })
+    })
+}

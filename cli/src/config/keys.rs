@@ -1,0 +1,183 @@
+//! The one table of every key in `ostler.toml`: its type, default and meaning.
+//!
+//! The reader takes bounds and defaults from here, messages the allowed keys, and
+//! `docs/CONFIG.md` is written from it, so none of the three can say something else.
+
+/// A table of the file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Place {
+    Top,
+    Listen,
+    Certificate,
+    App,
+    Children,
+    Route,
+    Timeouts,
+    Log,
+    Limits,
+    Gateway,
+    Runner,
+}
+
+/// What a value must look like. Numbers carry their bounds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// A string with a form of its own, told in the words given.
+    Text(&'static str),
+    /// `true` or `false`.
+    Flag,
+    /// A whole number.
+    Count(u64, u64),
+    /// Bytes: a number, or a string such as `64KiB`.
+    Size(u64, u64),
+    /// A string such as `500ms`, no shorter than so many milliseconds.
+    Duration(u64),
+    /// A file or folder, relative to the config file.
+    Path,
+    /// An address, a list of them, or `off`.
+    Addresses,
+    /// A string or a list of strings.
+    Texts(&'static str),
+    /// One of these strings.
+    OneOf(&'static [&'static str]),
+    /// A table of this shape.
+    Table(Place),
+    /// Named tables of this shape: `[app.NAME]`.
+    Named(Place),
+    /// A list of tables of this shape: `[[route]]`.
+    Tables(Place),
+    /// A table with keys of the writer's choice.
+    Map(&'static str),
+}
+
+/// What holds when a key is not there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Preset {
+    /// This value, as it would be written without quotes.
+    Value(&'static str),
+    /// Nothing, or something computed: told in words.
+    Words(&'static str),
+    /// The key must be there.
+    Required,
+}
+
+/// One key.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Key {
+    pub(crate) place: Place,
+    pub(crate) name: &'static str,
+    pub(crate) kind: Kind,
+    pub(crate) preset: Preset,
+    pub(crate) meaning: &'static str,
+}
+
+/// The keys of one table, in the order of the reference.
+pub(crate) fn of(place: Place) -> impl Iterator<Item = &'static Key> {
+    KEYS.iter().filter(move |key| key.place == place)
+}
+
+/// One key by its name.
+pub(crate) fn find(place: Place, name: &str) -> Option<&'static Key> {
+    of(place).find(|key| key.name == name)
+}
+
+/// No bound but the type's.
+const ANY: u64 = i64::MAX as u64;
+/// What a count of jobs, children or streams may reach.
+const MANY: u64 = 10_000_000;
+
+const fn key(
+    place: Place,
+    name: &'static str,
+    kind: Kind,
+    preset: Preset,
+    meaning: &'static str,
+) -> Key {
+    Key { place, name, kind, preset, meaning }
+}
+
+use Kind::{
+    Addresses, Count, Duration, Flag, Map, Named, OneOf, Path, Size, Table, Tables, Text, Texts,
+};
+use Place::{
+    App, Certificate, Children, Gateway, Limits, Listen, Log, Route, Runner, Timeouts, Top,
+};
+use Preset::{Required, Value, Words};
+
+/// Every key. Adding one? Read it in `config/`, print it in `effective.rs`, and bless `docs/CONFIG.md`.
+#[rustfmt::skip]
+pub(crate) const KEYS: &[Key] = &[
+    key(Top, "listen", Table(Listen), Words("all defaults"), "Where the gateway listens."),
+    key(Top, "certificate", Tables(Certificate), Words("a development certificate, made and kept in the state folder"), "Certificates for HTTPS, chosen by SNI; the first one also serves clients that send no name."),
+    key(Top, "app", Named(App), Words("what is found in the folder"), "The web apps, each under its name: `[app.shop]`."),
+    key(Top, "route", Tables(Route), Words("everything goes to the app, if there is exactly one"), "Which requests go where. The most specific host wins, then the longest path."),
+    key(Top, "log", Table(Log), Words("all defaults"), "The access log."),
+    key(Top, "limits", Table(Limits), Words("all defaults"), "Bounds of the whole gateway."),
+    key(Top, "gateway", Table(Gateway), Words("all defaults"), "How the gateway works."),
+    key(Top, "runner", Table(Runner), Words("all defaults"), "The runner that `ostler serve` starts."),
+
+    key(Listen, "http", Addresses, Value("0.0.0.0:8080"), "Cleartext HTTP/1.1, and HTTP/2 by prior knowledge."),
+    key(Listen, "https", Addresses, Value("0.0.0.0:8443"), "HTTPS with HTTP/2 and HTTP/1.1."),
+    key(Listen, "api", Addresses, Value("127.0.0.1:2691"), "Metrics and health: `/metrics`, `/healthz`, `/readyz`."),
+    key(Listen, "runners", Addresses, Value("127.0.0.1:2692"), "Runners of other hosts, over mutual TLS."),
+
+    key(Certificate, "cert", Path, Required, "PEM file with the chain, leaf first."),
+    key(Certificate, "key", Path, Required, "PEM file with the private key."),
+
+    key(App, "serve", Text("`wsgi:module:callable`"), Words("nothing here: only runners that join serve the app"), "What to load, such as `wsgi:shop.wsgi:application`. Without a callable: `application`, then `app`. `create_app()` calls a factory."),
+    key(App, "root", Path, Value("."), "The folder that the app runs in."),
+    key(App, "python", Path, Words("a virtual environment in the root, `$VIRTUAL_ENV`, then `python3` of the path"), "The Python interpreter."),
+    key(App, "env", Map("text"), Value("{}"), "Environment variables added to those of the runner."),
+    key(App, "children", Table(Children), Words("see below"), "How many children; a number N is short for `{ min = N, max = N }`."),
+    key(App, "queue_max", Count(1, MANY), Value("1024"), "Requests that may wait for a slot; more are refused with 503."),
+    key(App, "tenant_queue_max", Count(1, MANY), Words("half of `queue_max`; all of it when no route to the app has a tenant key"), "Requests of one tenant that may wait, so that a flood cannot fill the queue."),
+    key(App, "tenant_slots_max", Count(1, MANY), Words("all slots"), "Slots that one tenant may hold at once."),
+    key(App, "discipline", OneOf(&["promise", "fifo"]), Value("promise"), "The order of waiting requests: fair shares and then promises, or plain arrival."),
+    key(App, "prefetch_max", Count(0, 256), Value("8"), "Requests that may be bound to a busy child whose handler takes well under a millisecond; 0: none."),
+    key(App, "boot_timeout", Duration(1), Value("30s"), "Time from the spawn of a child until it is ready."),
+    key(App, "grace", Duration(1), Value("10s"), "Time between the polite and the hard end of a child."),
+    key(App, "idle_timeout", Duration(1), Value("60s"), "Idle time after which a child above `children.min` ends."),
+    key(App, "max_requests", Count(0, ANY), Value("0"), "Requests after which a child is replaced, plus up to 10 % jitter; 0: never."),
+    key(App, "max_lifetime", Duration(0), Value("0s"), "Age at which a child is replaced, plus up to 10 % jitter; 0s: never."),
+    key(App, "user", Text("a user's name"), Words("the runner's own"), "The user that children run as; only root can change it."),
+    key(App, "rlimits", Map("a number, a size or `unlimited`"), Value("{}"), "Resource limits of each child: `nofile`, `core`, `fsize`, `nproc`, `cpu` (seconds), `as`."),
+
+    key(Children, "min", Count(1, 10_000), Words("the number of CPUs"), "Fewest children kept ready."),
+    key(Children, "max", Count(1, 10_000), Words("4 times the CPUs, at least 4 and at least `min`"), "Most children."),
+
+    key(Route, "host", Text("`shop.example` or `*.shop.example`"), Words("every host"), "The host that requests name, without port."),
+    key(Route, "path", Text("a path that begins with `/`"), Value("/"), "Path prefix; it ends at a `/` boundary."),
+    key(Route, "to", Text("`app:NAME`, `redirect:[STATUS:]LOCATION` or `respond:STATUS[:TEXT]`"), Words("the app, if there is exactly one"), "Where the requests go. A redirect's status is 308 unless given; `$host` and `$uri` in its location are replaced."),
+    key(Route, "within", Duration(1), Value("1s"), "The promise: answered within this time. It decides the order among waiting requests."),
+    key(Route, "tenant", Text("`header:NAME`, `client` or `none`"), Value("client"), "What names the tenant that a request is charged to: a header's value, the client's address, or nothing."),
+    key(Route, "weights", Map("a number from 1 to 10000"), Value("{}"), "Shares of tenants that differ from 1."),
+    key(Route, "stream", Texts("`request` and `response`"), Value("[]"), "Bodies that are passed on as they come; the others are spooled, so that a slow client holds no child."),
+    key(Route, "idempotent", Flag, Value("false"), "A request whose child died may be given to another child, whatever its method."),
+    key(Route, "body_max", Size(0, ANY), Value("4GiB"), "Largest request body; larger ones get 413."),
+    key(Route, "timeouts", Table(Timeouts), Words("see below"), "Time limits of a request."),
+
+    key(Timeouts, "body", Duration(1), Value("30s"), "Between two pieces of a request body."),
+    key(Timeouts, "queue", Duration(1), Value("30s"), "Waiting for a slot."),
+    key(Timeouts, "first_byte", Duration(1), Value("60s"), "From the slot to the head of the reply."),
+    key(Timeouts, "progress", Duration(1), Value("60s"), "Between two pieces of a reply, and for a client that takes none."),
+    key(Timeouts, "total", Duration(0), Value("0s"), "From arrival to the end of the reply; 0s: no limit."),
+
+    key(Log, "access", Text("`stdout`, `off` or a file"), Value("stdout"), "Where access log lines go."),
+    key(Log, "format", OneOf(&["json", "combined"]), Value("json"), "How a line looks: one JSON object, or the combined format of Apache and nginx."),
+
+    key(Limits, "connections", Count(1, MANY), Value("16384"), "Open client connections; lowered at start when the process may not open that many files."),
+    key(Limits, "header_timeout", Duration(1), Value("30s"), "Time for a request head, and for an idle connection."),
+    key(Limits, "header_bytes", Size(1024, 1 << 20), Value("32KiB"), "Size of a request head; larger ones get 431 or 414."),
+    key(Limits, "header_count", Count(1, 10_000), Value("100"), "Field lines of a request head."),
+    key(Limits, "h2_streams", Count(1, 100_000), Value("128"), "Streams of one HTTP/2 connection."),
+    key(Limits, "spool_memory", Size(0, 1 << 30), Value("256KiB"), "Bytes of a body kept in memory before it goes to a file."),
+    key(Limits, "spool_total", Size(0, ANY), Value("16GiB"), "Bytes of all spool files together."),
+    key(Limits, "metric_tenants", Count(0, 100_000), Value("100"), "Tenants that metrics name; the rest are `other`."),
+
+    key(Gateway, "threads", Count(1, 1024), Words("half the CPUs, at least 1, because children run on the same ones"), "Serving threads."),
+    key(Gateway, "trusted_proxies", Texts("networks such as `10.0.0.0/8`"), Value("[]"), "Peers whose `Forwarded` and `X-Forwarded-*` fields are believed."),
+    key(Gateway, "drain", Duration(0), Value("30s"), "How long a stop waits for what runs."),
+
+    key(Runner, "name", Text("letters, digits, `.`, `-`, `_`"), Value("local"), "The runner's name in logs and metrics."),
+    key(Runner, "orphan_grace", Duration(0), Value("60s"), "How long children are kept when the gateway is gone; 0s: for ever."),
+];

@@ -1,0 +1,127 @@
+//! What holds for the whole process: listeners, certificates, log, limits, threads, runner.
+
+use std::{collections::BTreeMap, fs::File, net::SocketAddr, path::PathBuf, time::Duration};
+
+use ostler_gateway::{AccessLog, Certificate, Limits, Listen, LogFormat, Network};
+
+use super::{keys::Place, section::Section, setting::Bytes, values};
+
+/// `[listen]`
+pub(super) fn listen(section: &Section<'_>) -> Listen {
+    let listen = Listen {
+        http: section.value("http"),
+        https: section.value("https"),
+        api: section.value("api"),
+        runners: section.value("runners"),
+    };
+    let doors = [
+        ("http", &listen.http),
+        ("https", &listen.https),
+        ("api", &listen.api),
+        ("runners", &listen.runners),
+    ];
+    let mut taken: BTreeMap<SocketAddr, &str> = BTreeMap::new();
+    for (door, addresses) in doors {
+        for address in addresses.iter().filter(|address| address.port() != 0) {
+            if let Some(other) = taken.insert(*address, door) {
+                let text = if other == door {
+                    format!("{address} is there twice")
+                } else {
+                    format!("{address} is the address of {} too", section.path(other))
+                };
+                section.problem(door, text);
+            }
+        }
+    }
+    if listen.http.is_empty() && listen.https.is_empty() {
+        section.problem("http", "http and https are both off, so no request could come in");
+    }
+    if listen.api.iter().any(|address| !address.ip().is_loopback()) {
+        section.note("api", "metrics are open to everybody who reaches this address");
+    }
+    listen
+}
+
+/// `[[certificate]]`
+pub(super) fn certificates(top: &Section<'_>, listen: &Listen) -> Vec<Certificate> {
+    let sections = top.tables("certificate", Place::Certificate);
+    if !sections.is_empty() && listen.https.is_empty() {
+        top.note("certificate", "listen.https is off, so no certificate is used");
+    }
+    let mut certificates = Vec::new();
+    for section in sections {
+        if let (Some(cert), Some(key)) = (file(&section, "cert"), file(&section, "key")) {
+            certificates.push(Certificate { cert, key });
+        }
+    }
+    certificates
+}
+
+fn file(section: &Section<'_>, name: &str) -> Option<PathBuf> {
+    let path = section.path_of(name)?;
+    let problem = match File::open(&path).and_then(|file| file.metadata()) {
+        Ok(found) if found.is_file() => return Some(path),
+        Ok(_) => format!("{} is not a file", path.display()),
+        Err(error) => format!("cannot open {}: {error}", path.display()),
+    };
+    section.problem(name, problem);
+    None
+}
+
+/// `[log]`
+pub(super) fn access_log(section: &Section<'_>) -> AccessLog {
+    let format: String = section.value("format");
+    let format = if format == "combined" { LogFormat::Combined } else { LogFormat::Json };
+    match section.value::<String>("access").as_str() {
+        "off" => AccessLog::Off,
+        "stdout" => AccessLog::Stdout(format),
+        "" => {
+            section.problem("access", "\"\" is not a file; write stdout, off or a file's path");
+            AccessLog::Off
+        }
+        _ => section.path_of("access").map_or(AccessLog::Off, |path| AccessLog::File(path, format)),
+    }
+}
+
+/// `[limits]`
+pub(super) fn limits(section: &Section<'_>) -> Limits {
+    Limits {
+        connections: count(section, "connections"),
+        header_timeout: section.value("header_timeout"),
+        header_bytes: memory(section, "header_bytes"),
+        header_count: count(section, "header_count"),
+        h2_streams: section.value("h2_streams"),
+        spool_memory: memory(section, "spool_memory"),
+        spool_total: section.value::<Bytes>("spool_total").0,
+        metric_tenants: count(section, "metric_tenants"),
+    }
+}
+
+/// `[gateway]`: threads, trusted proxies, drain.
+pub(super) fn gateway(section: &Section<'_>, cpus: u32) -> (usize, Vec<Network>, Duration) {
+    let threads: u32 = section.written("threads").unwrap_or_else(|| (cpus / 2).max(1));
+    let mut networks = Vec::new();
+    for text in section.value::<Vec<String>>("trusted_proxies") {
+        match values::network(&text) {
+            Ok(network) => networks.push(network),
+            Err(wrong) => section.problem("trusted_proxies", wrong),
+        }
+    }
+    (threads as usize, networks, section.value("drain"))
+}
+
+/// `[runner]`: name, orphan grace.
+pub(super) fn runner(section: &Section<'_>) -> (String, Option<Duration>) {
+    let name = section.parsed("name", values::name).unwrap_or_else(|| section.value("name"));
+    let grace: Duration = section.value("orphan_grace");
+    (name, (!grace.is_zero()).then_some(grace))
+}
+
+fn count(section: &Section<'_>, name: &str) -> usize {
+    section.value::<u32>(name) as usize
+}
+
+fn memory(section: &Section<'_>, name: &str) -> usize {
+    let bytes = section.value::<Bytes>(name).0;
+    usize::try_from(bytes).expect("the key table bounds it far below the address space")
+}

@@ -1,0 +1,38 @@
+//! Tells on stderr what becomes of apps and runners.
+
+use crate::parts::GatewayEvent;
+
+use crate::terminal::{Tone, say, toned};
+
+/// Says what happened.
+pub(crate) fn tell(event: &GatewayEvent) {
+    match event {
+        GatewayEvent::AppReady { app, host, children } => {
+            let children = match children {
+                1 => "1 child".to_owned(),
+                number => format!("{number} children"),
+            };
+            let ready = toned(Tone::Good, "ready:");
+            say(&format!("{ready} app {app}, {children} on {host}"));
+        }
+        GatewayEvent::AppFailed { app, host, message, stage, backtrace, stderr } => {
+            let failed = toned(Tone::Bad, "failed:");
+            say(&format!("{failed} app {app} on {host}, {stage}: {message}"));
+            tail(if backtrace.is_empty() { stderr } else { backtrace });
+            say("  it is tried again by itself; its pages show the whole story meanwhile");
+        }
+        GatewayEvent::RunnerJoined { name } => say(&format!("runner {name} joined")),
+        GatewayEvent::RunnerLost { name } => say(&format!("runner {name} is gone")),
+    }
+}
+
+/// The last lines, indented.
+fn tail(text: &str) {
+    let lines: Vec<&str> = text.lines().collect();
+    for line in &lines[lines.len().saturating_sub(TAIL)..] {
+        say(&format!("    {}", toned(Tone::Faint, line)));
+    }
+}
+
+/// Lines of a backtrace that are told here.
+const TAIL: usize = 12;

@@ -1,0 +1,87 @@
+//! What `serve` and `gateway` do alike: open the gateway, introduce it, run it.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+
+use crate::parts::{Gateway, Shutdown};
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
+
+use crate::{
+    config::Settings,
+    events,
+    failure::Failure,
+    state::{Lock, State},
+    summary::summary,
+    terminal::{note, say},
+};
+
+/// Where the running gateway listens, for the other verbs.
+pub(crate) const ADDRESSES: &str = "addresses.json";
+/// Where runners are expected when nobody says otherwise.
+pub(crate) const RUNNERS: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 2692);
+
+/// Files that a gateway needs beside those of its connections.
+const FILES_OWN: u64 = 256;
+
+/// Keeps a second gateway off this state folder.
+pub(crate) fn lock(state: &State) -> Result<Lock, Failure> {
+    state.lock("lock").map_err(|held| held.failure("ostler", state))
+}
+
+/// Opens every door, or says which one stays shut and why.
+pub(crate) fn open(settings: &mut Settings, state: &State) -> Result<Gateway, Failure> {
+    settings.gateway.state = state.folder().to_path_buf();
+    settings.notes.extend(fit_connections(&mut settings.gateway.limits.connections));
+    let mut gateway = Gateway::bind(settings.gateway.clone())
+        .map_err(|error| Failure::unavailable(error.to_string()))?;
+    gateway.on_event(Box::new(|event| events::tell(&event)));
+    Ok(gateway)
+}
+
+/// Raises the limit of open files as far as allowed, and lowers the connections to what it carries.
+fn fit_connections(connections: &mut usize) -> Option<String> {
+    let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE).ok()?;
+    let files = match setrlimit(Resource::RLIMIT_NOFILE, hard, hard) {
+        Ok(()) => hard,
+        Err(_) => soft,
+    };
+    let carried = usize::try_from(files.saturating_sub(FILES_OWN).max(16)).unwrap_or(usize::MAX);
+    if *connections <= carried {
+        return None;
+    }
+    let text = format!(
+        "limits.connections is {carried} and not {connections}, because this process may open \
+         only {files} files; raise it with ulimit -n or LimitNOFILE"
+    );
+    *connections = carried;
+    Some(text)
+}
+
+/// Says what listens where, to people and to the other verbs.
+pub(crate) fn introduce(
+    gateway: &Gateway,
+    settings: &Settings,
+    state: &State,
+) -> Result<(), Failure> {
+    let addresses = gateway.addresses();
+    let texts = |list: &[SocketAddr]| list.iter().map(SocketAddr::to_string).collect::<Vec<_>>();
+    let known = serde_json::json!({
+        "pid": std::process::id(),
+        "http": texts(&addresses.http),
+        "https": texts(&addresses.https),
+        "api": texts(&addresses.api),
+        "runners": texts(&addresses.runners),
+    });
+    state.write(ADDRESSES, known.to_string().as_bytes()).map_err(|error| {
+        Failure::unavailable(format!("cannot write {}: {error}", state.run(ADDRESSES).display()))
+    })?;
+    say(&summary(settings, &addresses, state.folder()));
+    for text in &settings.notes {
+        note(text);
+    }
+    Ok(())
+}
+
+/// Serves until drained.
+pub(crate) fn run(gateway: Gateway, shutdown: Shutdown) -> Result<(), Failure> {
+    gateway.run(shutdown).map_err(|error| Failure::broken(error.to_string()))
+}

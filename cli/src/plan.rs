@@ -1,0 +1,159 @@
+//! From command line and config file to settings: which file, which app, which folder.
+
+use std::{
+    env,
+    num::NonZero,
+    path::{Path, PathBuf},
+    thread,
+};
+
+use ostler_runner::Serve;
+
+use crate::{
+    app::{detect, entry},
+    config::{self, Given, Ground, Settings, Source},
+    failure::Failure,
+};
+
+/// What the command line says about the app.
+#[derive(Clone, Debug)]
+pub(crate) enum Asked {
+    /// Nothing.
+    Nothing,
+    /// A folder to look through.
+    Folder(PathBuf),
+    /// A callable, in a folder.
+    Entry(Serve, PathBuf),
+    /// Apps are served by runners that join.
+    Elsewhere,
+}
+
+impl Asked {
+    /// Reads `serve`'s argument and `--root`.
+    pub(crate) fn read(app: Option<&str>, root: Option<&Path>) -> Result<Self, Failure> {
+        let Some(app) = app else {
+            return Ok(root.map_or(Self::Nothing, |root| Self::Folder(root.to_path_buf())));
+        };
+        if !Path::new(app).exists() && app.split_once(':').is_some_and(|(kind, _)| is_word(kind)) {
+            let serve = entry::serve(app).map_err(Failure::usage)?;
+            return Ok(Self::Entry(serve, root.unwrap_or_else(|| Path::new(".")).to_path_buf()));
+        }
+        if root.is_some() {
+            return Err(Failure::usage(format!("{app:?} is a folder already; leave out --root")));
+        }
+        let folder = PathBuf::from(app);
+        if folder.is_file() {
+            return Err(Failure::usage(of_file(&folder)));
+        }
+        if !folder.is_dir() {
+            return Err(Failure::unavailable(format!(
+                "there is no folder {app}; name a folder or wsgi:module:callable"
+            )));
+        }
+        Ok(Self::Folder(folder))
+    }
+
+    fn folder(&self) -> &Path {
+        match self {
+            Self::Folder(folder) | Self::Entry(_, folder) => folder,
+            Self::Nothing | Self::Elsewhere => Path::new(""),
+        }
+    }
+}
+
+fn is_word(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric())
+}
+
+fn of_file(file: &Path) -> String {
+    let shown = file.display();
+    match (file.extension().is_some_and(|e| e == "py"), file.file_stem(), file.parent()) {
+        (true, Some(stem), Some(folder)) => {
+            let stem = stem.display();
+            let root = match folder.as_os_str().is_empty() {
+                true => String::new(),
+                false => format!(" --root {}", folder.display()),
+            };
+            format!("{shown} is a file; write wsgi:{stem}{root}")
+        }
+        _ => format!("{shown} is a file; name a folder or wsgi:module:callable"),
+    }
+}
+
+/// The settings of a gateway and its runner, before flags.
+pub(crate) fn settings(config: Option<&Path>, asked: &Asked) -> Result<Settings, Failure> {
+    let source = source(config, asked)?;
+    let says = source.says().map_err(Failure::config)?;
+    let (given, missing) = given(&source, says, config.is_some(), asked)?;
+    let ground = Ground { cpus: cpus(), given };
+    let settings = config::settings(&source, &ground).map_err(Failure::config)?;
+    missing.map_or(Ok(settings), |sentence| Err(Failure::unavailable(sentence)))
+}
+
+/// The settings for one app that the command line gives, with every default.
+pub(crate) fn bare(name: &str, serve: Serve, root: &Path) -> Result<Settings, Failure> {
+    let given = Given { name: name.to_owned(), serve: Some(serve), root: root.to_path_buf() };
+    let ground = Ground { cpus: cpus(), given: Some(given) };
+    config::settings(&Source::empty(), &ground).map_err(Failure::config)
+}
+
+/// The file that is named, or the one that lies in the folder, or nothing.
+fn source(config: Option<&Path>, asked: &Asked) -> Result<Source, Failure> {
+    if let Some(path) = config {
+        return Source::read(path).map_err(Failure::usage);
+    }
+    let path = asked.folder().join(config::FILE);
+    match asked {
+        Asked::Entry(..) => Ok(Source::empty()),
+        Asked::Nothing | Asked::Folder(_) | Asked::Elsewhere if path.is_file() => {
+            Source::read(&path).map_err(Failure::usage)
+        }
+        Asked::Nothing | Asked::Folder(_) | Asked::Elsewhere => Ok(Source::empty()),
+    }
+}
+
+/// The app that the command line adds to a file without one, and why it could not be found.
+fn given(
+    source: &Source,
+    says: config::Says,
+    named_file: bool,
+    asked: &Asked,
+) -> Result<(Option<Given>, Option<String>), Failure> {
+    let explicit = match asked {
+        Asked::Entry(..) => true,
+        Asked::Folder(_) => named_file,
+        Asked::Nothing | Asked::Elsewhere => false,
+    };
+    if says.apps && explicit {
+        return Err(Failure::usage(format!(
+            "{} has apps of its own; leave out either --config or the app",
+            source.name
+        )));
+    }
+    if says.apps || (says.routes && !explicit) {
+        return Ok((None, None));
+    }
+    let (found, root) = match asked {
+        Asked::Entry(serve, root) => (Ok(Some(serve.clone())), root.clone()),
+        Asked::Folder(folder) => (detect::detect(folder).map(Some), folder.clone()),
+        Asked::Nothing => {
+            let folder = match source.folder.as_os_str().is_empty() {
+                true => env::current_dir().unwrap_or_else(|_| PathBuf::from(".")),
+                false => source.folder.clone(),
+            };
+            (detect::detect(&folder).map(Some), folder)
+        }
+        Asked::Elsewhere => (Ok(None), PathBuf::from(".")),
+    };
+    let (serve, missing) = match found {
+        Ok(serve) => (serve, None),
+        Err(sentence) => (None, Some(sentence)),
+    };
+    Ok((Some(Given { name: entry::NAME.to_owned(), serve, root }), missing))
+}
+
+/// CPUs by affinity and cgroup quota.
+fn cpus() -> u32 {
+    let cpus = thread::available_parallelism().map_or(1, NonZero::get);
+    u32::try_from(cpus).unwrap_or(u32::MAX)
+}

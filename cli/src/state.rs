@@ -1,0 +1,162 @@
+//! The state folder: where it is, that only its owner sees it, and that one program uses it at a time.
+
+use std::{
+    env,
+    fs::{self, DirBuilder, File, OpenOptions},
+    io::{self, Read as _, Seek as _, Write as _},
+    os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _},
+    path::{Path, PathBuf},
+};
+
+use nix::{
+    errno::Errno,
+    fcntl::{Flock, FlockArg},
+    unistd::{Pid, geteuid},
+};
+
+use crate::failure::Failure;
+
+/// What the address of a Unix socket can hold, with its final NUL.
+const SOCKET_PATH_MAX: usize = 107;
+
+/// An open state folder.
+#[derive(Clone, Debug)]
+pub(crate) struct State {
+    folder: PathBuf,
+}
+
+impl State {
+    /// The folder that was asked for, or the default; made when it is not there.
+    pub(crate) fn open(asked: Option<&Path>) -> Result<Self, Failure> {
+        let folder = asked.map(Path::to_path_buf).or_else(default_folder).ok_or_else(|| {
+            Failure::unavailable("no folder for the state: set --state DIR, OSTLER_STATE or HOME")
+        })?;
+        let state = Self { folder: std::path::absolute(&folder).unwrap_or(folder) };
+        let made = private_folder(&state.folder).and_then(|()| private_folder(&state.run("")));
+        made.map_err(|error| {
+            Failure::unavailable(format!(
+                "cannot use the state folder {}: {error}; choose another with --state",
+                state.folder.display()
+            ))
+        })?;
+        if state.socket().as_os_str().len() > SOCKET_PATH_MAX {
+            return Err(Failure::unavailable(format!(
+                "the state folder's path is too long for a Unix socket in it: {}; choose a \
+                 shorter one with --state",
+                state.folder.display()
+            )));
+        }
+        Ok(state)
+    }
+
+    /// The folder itself.
+    pub(crate) fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// A file that only has a meaning while something runs.
+    pub(crate) fn run(&self, name: &str) -> PathBuf {
+        self.folder.join("run").join(name)
+    }
+
+    /// Where the local runner finds the gateway.
+    pub(crate) fn socket(&self) -> PathBuf {
+        self.run("gateway.sock")
+    }
+
+    /// Takes a lock and writes our process id into it; held until the value is dropped.
+    pub(crate) fn lock(&self, name: &str) -> Result<Lock, Held> {
+        let path = self.run(name);
+        let file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .mode(0o600)
+            .open(&path)
+            .map_err(Held::Broken)?;
+        match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
+            Ok(mut file) => {
+                file.set_len(0).map_err(Held::Broken)?;
+                writeln!(file, "{}", std::process::id()).map_err(Held::Broken)?;
+                Ok(Lock { _file: file })
+            }
+            Err((file, Errno::EWOULDBLOCK)) => Err(Held::By(holder(file))),
+            Err((_, error)) => Err(Held::Broken(error.into())),
+        }
+    }
+
+    /// Waits until nobody holds a lock.
+    pub(crate) fn wait_for_release(&self, name: &str) -> io::Result<()> {
+        let file = File::open(self.run(name))?;
+        loop {
+            match Flock::lock(file.try_clone()?, FlockArg::LockExclusive) {
+                Ok(_) => return Ok(()),
+                Err((_, Errno::EINTR)) => {}
+                Err((_, error)) => return Err(error.into()),
+            }
+        }
+    }
+
+    /// Writes a file that only the owner can read, whole or not at all.
+    pub(crate) fn write(&self, name: &str, bytes: &[u8]) -> io::Result<()> {
+        let path = self.run(name);
+        let fresh = self.run(&format!("{name}.new"));
+        let mut file =
+            OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&fresh)?;
+        file.write_all(bytes)?;
+        fs::rename(fresh, path)
+    }
+}
+
+/// A lock that this process holds.
+#[derive(Debug)]
+pub(crate) struct Lock {
+    _file: Flock<File>,
+}
+
+/// Why a lock was not to be had.
+#[derive(Debug)]
+pub(crate) enum Held {
+    /// Another process holds it, known unless it has written nothing yet.
+    By(Option<Pid>),
+    /// The file system refuses.
+    Broken(io::Error),
+}
+
+impl Held {
+    /// The sentence for a person.
+    pub(crate) fn failure(self, who: &str, state: &State) -> Failure {
+        let folder = state.folder.display();
+        Failure::unavailable(match self {
+            Self::By(pid) => {
+                let pid = pid.map_or_else(String::new, |pid| format!(" (pid {pid})"));
+                format!(
+                    "another {who}{pid} uses the state folder {folder}; stop it or choose \
+                     another with --state"
+                )
+            }
+            Self::Broken(error) => format!("cannot lock the state folder {folder}: {error}"),
+        })
+    }
+}
+
+fn holder(mut file: File) -> Option<Pid> {
+    let mut text = String::new();
+    file.rewind().ok()?;
+    file.take(32).read_to_string(&mut text).ok()?;
+    text.trim().parse().ok().filter(|pid| *pid > 1).map(Pid::from_raw)
+}
+
+fn private_folder(path: &Path) -> io::Result<()> {
+    DirBuilder::new().recursive(true).mode(0o700).create(path)
+}
+
+fn default_folder() -> Option<PathBuf> {
+    let of = |name: &str| env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    of("XDG_STATE_HOME")
+        .filter(|home| home.is_absolute())
+        .or_else(|| of("HOME").map(|home| home.join(".local/state")))
+        .map(|home| home.join("ostler"))
+        .or_else(|| geteuid().is_root().then(|| PathBuf::from("/var/lib/ostler")))
+}

@@ -1,0 +1,38 @@
+//! `ostler gateway`: the gateway alone. Runners join it with a token.
+
+use std::process::ExitCode;
+
+use crate::parts::Shutdown;
+use clap::Args;
+
+use crate::{
+    args::{GatewayFlags, StateArgs},
+    failure::Failure,
+    front,
+    plan::{self, Asked},
+    signals::Signals,
+    state::State,
+};
+
+#[derive(Args, Debug)]
+pub(crate) struct GatewayArgs {
+    #[command(flatten)]
+    gateway: GatewayFlags,
+    #[command(flatten)]
+    state: StateArgs,
+}
+
+pub(crate) fn run(args: &GatewayArgs) -> Result<ExitCode, Failure> {
+    let mut settings = plan::settings(args.gateway.config.as_deref(), &Asked::Elsewhere)?;
+    args.gateway.overlay(&mut settings)?;
+    settings.runner.apps.clear();
+    let signals = Signals::block()?;
+    let state = State::open(args.state.state.as_deref())?;
+    let _lock = front::lock(&state)?;
+    let gateway = front::open(&mut settings, &state)?;
+    front::introduce(&gateway, &settings, &state)?;
+    let shutdown = Shutdown::new();
+    let watch = signals.watch(shutdown.clone(), settings.gateway.drain)?;
+    front::run(gateway, shutdown)?;
+    Ok(watch.exit_code())
+}
