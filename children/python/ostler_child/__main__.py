@@ -28,7 +28,7 @@ def main():
     app = life.load(place, control)          # FAIL and exit 70, or the app
     life.ready(place, control)               # READY
     life.serve(app, place, control)          # lanes, requests, until told to stop
-    return life.leave(control)               # BYE, exit 0
+    return life.leave(place, control)        # BYE, exit 0
 
 
 if __name__ == "__main__":

@@ -17,22 +17,22 @@ _names = {}
 
 def check_answer(status, headers):
     """(code, head as bytes, content length or None); raises an error that names what is wrong."""
-    code = _statuses.get(status) or check_status(status)
     length = None
-    for name, value in headers:
-        kind = _names.get(name) or check_name(name)
-        if kind == LENGTH:
-            length = check_length(value, length)
-    if code == 204 and length is not None:
-        headers = [pair for pair in headers if _names.get(pair[0]) != LENGTH]
-        length = None
     try:
+        code = _statuses.get(status) or check_status(status)
+        for name, value in headers:
+            kind = _names.get(name) or check_name(name)
+            if kind == LENGTH:
+                length = check_length(value, length)
+        if code == 204 and length is not None:
+            headers = [pair for pair in headers if _names.get(pair[0]) != LENGTH]
+            length = None
         text = "\0".join(map("\0".join, headers))
         head = text.encode("latin-1")
     except (TypeError, UnicodeEncodeError):
-        raise blame(headers) from None
+        raise blame(status, headers) from None
     if "\n" in text or "\r" in text or (text and text.count("\0") != 2 * len(headers) - 1):
-        raise blame(headers)
+        raise blame(status, headers)
     return code, head, length
 
 
@@ -75,9 +75,11 @@ def check_length(value, other):
     return length
 
 
-def blame(headers):
-    """The error for the first header whose value cannot be sent."""
+def blame(status, headers):
+    """The error for the first thing that cannot be sent."""
+    check_status(status)
     for name, value in headers:
+        check_name(name)
         if not isinstance(value, str):
             return TypeError("the value of header %r must be a str, not %r" % (name, value))
         if any(c in value for c in "\r\n\0"):

@@ -28,7 +28,6 @@ class Board:
     def __init__(self, fd=None):
         self.requests = 0
         self.rss = 0
-        self.resting = IDLE
         self.page = None
         if fd is not None:
             try:
@@ -49,8 +48,8 @@ class Board:
 
     def idle(self):
         """Nothing is running and nothing waits."""
-        _NOW.pack_into(self.page, 0, 0, 0, self.resting)
+        _NOW.pack_into(self.page, 0, 0, 0, IDLE)
 
     def draining(self):
-        """From now on, idle means leaving."""
-        self.resting = DRAINING
+        """The child leaves."""
+        _NOW.pack_into(self.page, 0, 0, 0, DRAINING)

@@ -38,7 +38,8 @@ class Control:
         self.pending = deque()        # frames read, not handled
         self.fds = deque()            # descriptors received, not claimed by a frame
         self.lock = threading.RLock()
-        self.is_torn = False          # a frame may be half written: nothing may follow it
+        self.writer = None            # the thread that is writing a frame
+        self.is_stop_due = False      # SIGTERM came while the main thread was writing
         self.is_gone = False
         self.is_booting = True
         self.exit_code = 143          # what SIGTERM makes of it; 0 when STOP asked
@@ -47,16 +48,26 @@ class Control:
     def send(self, data):
         """Writes whole frames; False when nobody takes them."""
         with self.lock:
-            if self.is_torn or self.is_gone:
-                return False
-            self.is_torn = True  # also refuses a log line from a signal handler inside of this very write
+            if self.writer is not None or self.is_gone:
+                return False  # also for a line that a signal handler prints inside of this very write
+            self.writer = threading.get_ident()
             try:
                 self.sock.sendall(data)
             except OSError:
                 self.is_gone = True
-                return False
-            self.is_torn = False
-        return True
+            self.writer = None
+        if self.is_stop_due:
+            self.stop()
+        return not self.is_gone
+
+    def stop(self, *_):
+        """SIGTERM: leaves the main thread through its finally blocks, but never half of a frame behind."""
+        me = threading.get_ident()
+        if me != threading.main_thread().ident:
+            return
+        self.is_stop_due = self.writer == me
+        if not self.is_stop_due:
+            raise Stop(self.exit_code)
 
     def receive(self):
         """The next frame of the runner, None at the end of the channel."""
@@ -146,6 +157,7 @@ class Control:
         """In a process that the app forked: the channel is the parent's."""
         self.is_gone = True
         self.lock = threading.RLock()
+        self.writer = None
         self.sock.close()
 
 

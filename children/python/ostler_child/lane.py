@@ -3,7 +3,7 @@
 import socket
 from collections import deque
 
-from .wire import APP_ERROR, DATA, END, FRAME_MAX, HEADER, NOT_STARTED, RECALL, REQ, RESET, TRAIL, Decoder, \
+from .wire import APP_ERROR, DATA, DRAINING, END, FRAME_MAX, HEADER, NOT_STARTED, PROTOCOL, RECALL, REQ, RESET, TRAIL, Decoder, \
     ProtocolError, frame
 
 READ = 256 << 10    # one read takes a small request, or several, or a good piece of a large one
@@ -77,8 +77,10 @@ class Lane:
                 self.resets[stream] = item[2]
 
     def give_up(self, error):
-        """Ends reading because the gateway broke a rule."""
+        """Ends reading because the gateway broke a rule. What waits is given back."""
         self.error = str(error)
+        for item in self.frames:
+            self.resets[item[3]] = PROTOCOL
         self.is_eof = True
         return False
 
@@ -96,7 +98,7 @@ class Lane:
             if self.is_retired:
                 self.shut_reading()
             while not self.frames:
-                if not self.read():
+                if self.is_eof or not self.read():
                     return False
                 if self.resets:
                     self.forget_late_resets()
@@ -207,7 +209,7 @@ class Lane:
                 self.send_reset(item[3], NOT_STARTED)
         if not self.is_torn:
             try:
-                self.send(frame(RESET, NOT_STARTED, 0, aux=self.started))  # nothing above `started` was started
+                self.send(frame(RESET, DRAINING, 0, aux=self.started))  # nothing above `started` was started
             except LaneGone:
                 pass
         self.sock.close()

@@ -14,7 +14,7 @@ from .control import Control, Lanes, Stop
 from .lane import Lane
 from .loading import BootFailure, load_app
 from .serving import Server
-from .wire import BYE, DRAINED, FAIL, FRAME_CAP, FRAME_MAX, HELLO, READY, STOPPED, VERSION, WELCOME, fields, frame, pairs
+from .wire import BYE, CRITICAL, DRAINED, FAIL, FRAME_CAP, FRAME_MAX, HELLO, READY, STOPPED, VERSION, WELCOME, fields, frame, pairs
 
 EXIT_BOOT = 70
 TRACE_MAX = 256 << 10
@@ -51,7 +51,7 @@ def open_control(place):
     """Greets the runner and begins to listen to it."""
     control = Control(socket.socket(fileno=place.control), Lanes(), place.grace)
     implementation = "%s %s" % (platform.python_implementation(), platform.python_version())
-    control.send(frame(HELLO, VERSION, head=pairs(
+    control.send(frame(HELLO, VERSION, flags=CRITICAL, head=pairs(
         (":lang", "python"), (":impl", implementation), (":caps", "log,dump,board"), (":kinds", "http"), (":env", "cgi"),
         (":lanes", 1), (":streams", 1))))
     while True:
@@ -79,11 +79,8 @@ def take_streams(control):
 
 
 def take_signals(control):
-    def stop(signum, stack):
-        raise Stop(control.exit_code)
-
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C in a terminal reaches us, but is meant for the gateway
-    signal.signal(signal.SIGTERM, stop)
+    signal.signal(signal.SIGTERM, control.stop)
     faulthandler.enable(file=2)
     faulthandler.register(signal.SIGUSR2, file=2, all_threads=True)  # also when C code holds the interpreter
     control.start()
@@ -133,7 +130,8 @@ def serve(app, place, control):
         control.left.set()
 
 
-def leave(control):
+def leave(place, control):
+    place.board.draining()
     say_bye(control, DRAINED)
     return 0
 

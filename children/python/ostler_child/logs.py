@@ -49,9 +49,9 @@ class LineWriter(io.RawIOBase):
         with self.lock:
             text = self.partial + data
             *lines, self.partial = text.split(b"\n")
-            if len(self.partial) > LINE_MAX:
-                lines.append(self.partial)
-                self.partial = b""
+            while len(self.partial) > LINE_MAX:
+                lines.append(self.partial[:LINE_MAX])
+                self.partial = self.partial[LINE_MAX:]
             if lines:
                 self.emit(lines)
         return len(data)

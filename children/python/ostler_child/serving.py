@@ -19,7 +19,7 @@ class Server:
         frames = lane.frames
         while True:
             if not frames:
-                self.idle(lane)
+                self.idle()
                 if not lane.wait():
                     break
             item = frames.popleft()
@@ -47,10 +47,8 @@ class Server:
         Context.request_id = request_id
         self.board.busy(stream, request_id.encode("latin-1"))
 
-    def idle(self, lane):
+    def idle(self):
         Context.request_id = ""
-        if lane.is_retired and self.control.lanes.is_ending:
-            self.board.draining()
         self.board.idle()
 
     def log(self, text):

@@ -5,6 +5,7 @@ import contextlib
 import mmap
 import os
 import socket
+import struct
 import subprocess
 import sys
 import time
@@ -207,8 +208,16 @@ class Child:
     def get(self, path="/", **options):
         return self.answer(self.open(path, **options))
 
+    def board_now(self):
+        """(busy since, stream, state) as the runner sees them."""
+        return struct.unpack_from("<QII", self.board, 0)
+
+    def until_busy(self, stream):
+        """Waits until the app has been given the stream."""
+        until(lambda: self.board_now()[1:] == (stream, 2), "stream %d is busy: %r" % (stream, self.board_now()))
+
     def new_lane(self):
-        """Replaces the lane."""
+        """Hands a new lane over; the old one is the caller's to close."""
         mine, theirs = socket.socketpair()
         self.lane = Socket(mine)
         self.ctl.send_fd(wire.frame(wire.LANE, flags=wire.FD, head=wire.pairs((":lane", 0))), theirs.fileno())
