@@ -102,6 +102,14 @@ impl<'a> FieldsWriter<'a> {
         self
     }
 
+    /// Appends to the value that was put last.
+    pub fn extend(&mut self, value: &[&[u8]]) -> &mut Self {
+        debug_assert!(!self.is_empty(), "a value is extended after its pair was put");
+        debug_assert!(value.iter().all(|part| memchr(0, part).is_none()));
+        value.iter().for_each(|part| self.out.extend_from_slice(part));
+        self
+    }
+
     /// The head's length so far in bytes.
     pub fn len(&self) -> usize {
         self.out.len() - self.start

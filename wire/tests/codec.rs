@@ -94,16 +94,29 @@ fn a_frame_of_the_agreed_size_passes() {
 #[test]
 fn a_head_written_in_several_calls_is_one_head() {
     let mut out = BytesMut::from(&b"before"[..]);
-    let builder = Builder::new(&mut out, Kind::Rsp, 1).fields(|f| drop_len(f.put(b"a", b"").len()));
-    let builder =
-        builder.fields(|_| ()).fields(|f| drop_len(f.put(b"b", b"2").put(b"c", b"").len()));
+    let builder = Builder::new(&mut out, Kind::Rsp, 1).fields(|f| {
+        f.put(b"a", b"");
+    });
+    let builder = builder.fields(|_| ()).fields(|f| {
+        f.put(b"b", b"2").put(b"c", b"");
+    });
     let start = builder.body(b"");
     let frame = decode(&[&out[start..]]).unwrap().remove(0);
     let fields: Vec<_> = frame.fields().unwrap().collect();
     assert_eq!(fields, [(&b"a"[..], &b""[..]), (b"b", b"2"), (b"c", b"")]);
 }
 
-fn drop_len(_: usize) {}
+#[test]
+fn a_value_can_be_written_in_pieces() {
+    let mut out = BytesMut::new();
+    let builder = Builder::new(&mut out, Kind::Rsp, 1).fields(|f| {
+        f.put(b"a", b"").extend(&[b"1", b", ", b"2"]).put_parts(&[b"b", b"c"], &[b"3", b"4"]);
+    });
+    builder.body(b"");
+    let frame = decode(&[&out]).unwrap().remove(0);
+    let fields: Vec<_> = frame.fields().unwrap().collect();
+    assert_eq!(fields, [(&b"a"[..], &b"1, 2"[..]), (b"bc", b"34")]);
+}
 
 #[test]
 fn numbers_in_heads_are_digits() {
