@@ -1,3 +1,31 @@
 //! The host agent: keeps children alive and fed on one host, whatever happens to them.
+//!
+//! A runner starts children by way of `ostler launch`, watches their boards, output and ends, and offers them to a
+//! gateway: to one on the same host by handing over the lanes, to another by relaying frames over mutual TLS. It
+//! deliberately lacks HTTP, routes and a queue; which request goes where is the gateway's to decide. It is separate
+//! from the gateway, and a process of its own, so that children outlive a gateway's restart and upgrade.
+#![warn(missing_docs)]
+
+mod agent;
+mod board;
+mod changes;
+mod check;
+mod child;
+mod child_code;
 mod config;
+mod event;
+mod failure;
+mod fds;
+mod frames;
+mod hash;
+pub mod launch;
+mod link;
+mod logs;
+mod pool;
+mod reap;
+mod run;
+mod spawn;
+
+pub use check::RunError;
 pub use config::{AppSpec, Config, Link, Serve};
+pub use run::run;

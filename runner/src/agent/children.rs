@@ -1,0 +1,312 @@
+//! Children: started, listened to, steered, and seen off.
+
+use std::{collections::BTreeMap, time::Instant};
+
+use bytes::Bytes;
+use nix::sys::signal::Signal;
+use ostler_wire::{Frame, Kind, VERSION};
+use tokio::task::spawn_blocking;
+
+use super::{Agent, REPORT};
+use crate::{
+    changes::{Look, look},
+    child::attend,
+    event::{ChildEvent, Event},
+    failure::Failure,
+    frames::{frame, plain},
+    launch::{BOARD_FD, CTL_FD, LANE_FD, LaunchSpec},
+    logs::Line,
+    pool::{Action, ChildId, ExitReason},
+    reap::{Ending, kill_group},
+    spawn::spawn,
+};
+
+/// Children of one runner share one set of app specs.
+const GENERATION: u32 = 1;
+
+impl Agent {
+    /// Starts what the pools want, as long as not too many load their apps at once: more would only slow each other.
+    pub(super) fn spawn_wanted(&mut self) {
+        let now = self.now();
+        let booting_max = self.host.cpus / 2 + 1;
+        for app in 0..self.apps.len() {
+            for _ in 0..self.apps[app].pool.spawns_wanted(now) {
+                let booting: u32 = self.apps.iter().map(|app| app.pool.booting()).sum();
+                if booting >= booting_max || !self.spawn(app) {
+                    break;
+                }
+            }
+        }
+    }
+
+    /// Starts one child; `false` when that failed.
+    fn spawn(&mut self, app: usize) -> bool {
+        let id = ChildId(self.next_child);
+        self.next_child += 1;
+        let spec = self.launch_spec(app, id);
+        let name = self.apps[app].name.clone();
+        let spawned = spawn(&self.host.launcher, &spec);
+        let child = spawned
+            .and_then(|s| attend(id, (app, name), s, self.events.clone(), self.logs.clone()));
+        let now = self.now();
+        let app = &mut self.apps[app];
+        match child {
+            Ok(child) => {
+                app.pool.handle_spawned(id, now);
+                app.totals.spawns += 1;
+                let pid = Some(child.pid.as_raw());
+                self.children.insert(id, child);
+                self.note(
+                    id,
+                    Line { level: "debug", pid, message: "child spawned", ..Line::default() },
+                );
+                true
+            }
+            Err(error) => {
+                let message = format!("cannot start a child: {error}");
+                app.failure = Some(Failure::noticed("spawn", message, ""));
+                app.pool.handle_spawn_failed(now);
+                false
+            }
+        }
+    }
+
+    fn launch_spec(&self, app: usize, id: ChildId) -> LaunchSpec {
+        let app = &self.apps[app];
+        let crate::Serve::Wsgi { module, callable } = &app.spec.serve;
+        let contract = [
+            ("OSTLER_PROTO", VERSION.to_string()),
+            ("OSTLER_CTL_FD", CTL_FD.to_string()),
+            ("OSTLER_LANE_FDS", LANE_FD.to_string()),
+            ("OSTLER_BOARD_FD", BOARD_FD.to_string()),
+            ("OSTLER_CHILD", id.to_string()),
+            ("OSTLER_APP", app.spec.name.clone()),
+            ("OSTLER_GENERATION", GENERATION.to_string()),
+            ("OSTLER_ENTRY", format!("wsgi:{module}:{callable}")),
+            ("OSTLER_GRACE_MS", app.spec.grace.as_millis().to_string()),
+            ("PYTHONUNBUFFERED", "1".to_owned()),
+        ];
+        let mut env: BTreeMap<String, String> = app.spec.env.clone();
+        env.extend(contract.map(|(name, value)| (name.to_owned(), value)));
+        let text = |path: &std::path::Path| path.to_string_lossy().into_owned();
+        LaunchSpec {
+            argv: vec![text(&app.python), text(&self.code)],
+            env,
+            root: app.spec.root.clone(),
+            user: app.spec.user.clone(),
+            rlimits: app.spec.rlimits.clone(),
+        }
+    }
+
+    pub(super) fn handle_child(&mut self, id: ChildId, event: ChildEvent) {
+        match event {
+            ChildEvent::Frame(frame) => self.handle_ctl(id, &frame),
+            ChildEvent::CtlLost(why) => self.handle_ctl_lost(id, why),
+            ChildEvent::Exited(ending) => self.handle_exited(id, ending),
+        }
+    }
+
+    fn handle_ctl(&mut self, id: ChildId, received: &Frame) {
+        let now = self.now();
+        let Some(child) = self.children.get_mut(&id) else { return };
+        let app = &mut self.apps[child.app];
+        match received.header.kind {
+            Kind::Hello => {
+                let root = app.spec.root.to_string_lossy().into_owned();
+                let welcome = frame(
+                    Kind::Welcome,
+                    0,
+                    VERSION,
+                    |f| {
+                        f.put(b"max_frame", ostler_wire::FRAME_MAX.to_string().as_bytes())
+                            .put(b"hb_ms", b"0")
+                            .put(b"root", root.as_bytes());
+                    },
+                    b"",
+                );
+                // A full queue means a stuck child, which its boot time limit ends.
+                let _ = child.ctl.send(welcome, None);
+            }
+            Kind::Ready => {
+                app.pool.handle_ready(id, now);
+                app.failure = None;
+                app.look = None;
+                let pid = Some(child.pid.as_raw());
+                self.note(
+                    id,
+                    Line { level: "info", pid, message: "child ready", ..Line::default() },
+                );
+            }
+            Kind::Fail => match Failure::from_frame(received) {
+                Ok(failure) => {
+                    child.failure = Some(failure);
+                    app.pool.handle_fail(id, now);
+                }
+                Err(error) => self.handle_ctl_lost(id, Some(error.to_string())),
+            },
+            Kind::Bye | Kind::Pong | Kind::Stats | Kind::Oob => {}
+            kind => self.handle_ctl_lost(id, Some(format!("it may not send {kind:?}"))),
+        }
+    }
+
+    fn handle_ctl_lost(&mut self, id: ChildId, why: Option<String>) {
+        if let Some(why) = why {
+            let message = "control socket lost";
+            self.note(id, Line { level: "warn", detail: &why, message, ..Line::default() });
+        }
+        // A child that has ended closes it too; that its process is still there is what makes the difference, and an
+        // ended one is seen by its waiter within the grace that SIGTERM leaves.
+        let now = self.now();
+        if let Some(child) = self.children.get(&id) {
+            self.apps[child.app].pool.handle_ctl_lost(id, now);
+        }
+    }
+
+    fn handle_exited(&mut self, id: ChildId, ending: Ending) {
+        let now = self.now();
+        let Some(mut child) = self.children.remove(&id) else { return };
+        let app = &mut self.apps[child.app];
+        let was_booting = !app.pool.was_ready(id);
+        let reason = app.pool.handle_exited(id, ending, now);
+        app.totals.count_exit(reason, child.cpu_us);
+        let stderr: Vec<String> = child.tail.take().into();
+        let failed = reason == ExitReason::BootFailed
+            || (app.pool.is_failing() && matches!(reason, ExitReason::Exited | ExitReason::Signal));
+        if failed {
+            let failure = child.failure.take();
+            let failure = failure.unwrap_or_else(|| noticed(was_booting, ending, &app.spec));
+            app.failure = Some(Failure { stderr: stderr.join("\n"), ..failure });
+        }
+        let detail = ending.to_string();
+        let level = match reason {
+            ExitReason::Exited | ExitReason::Signal | ExitReason::BootFailed => "warn",
+            ExitReason::Timeout => "warn",
+            ExitReason::MaxRequests | ExitReason::Lifetime | ExitReason::Stopped => "info",
+        };
+        self.logs.write(Line {
+            level,
+            app: &app.name,
+            child: Some(id.0),
+            stream: "runner",
+            pid: Some(child.pid.as_raw()),
+            reason: reason.code(),
+            detail: &detail,
+            message: "child ended",
+            ..Line::default()
+        });
+        self.sweep();
+    }
+
+    /// Tells the pools what the boards say.
+    pub(super) fn read_boards(&mut self) {
+        let now = self.now();
+        for (&id, child) in &self.children {
+            let reading = child.board.read();
+            let busy = reading.is_busy().then_some(reading.stream);
+            self.apps[child.app].pool.handle_board(id, busy, reading.requests, now);
+        }
+    }
+
+    /// Carries out what the pools decided.
+    pub(super) fn act(&mut self) {
+        let now = self.now();
+        for app in 0..self.apps.len() {
+            self.apps[app].pool.handle_time(now);
+            while let Some(action) = self.apps[app].pool.poll_action() {
+                self.carry_out(app, action);
+            }
+        }
+    }
+
+    fn carry_out(&mut self, app: usize, action: Action) {
+        let grace = u32::try_from(self.apps[app].spec.grace.as_millis()).unwrap_or(u32::MAX);
+        match action {
+            Action::Retire(id) => self.retire_lane(app, id),
+            Action::Stop(id) => self.tell(id, plain(Kind::Stop, 0, grace)),
+            Action::Dump(id) => self.tell(id, plain(Kind::Dump, 0, 0)),
+            Action::Cancel(id) => {
+                if let Some(child) = self.children.get(&id) {
+                    child.board.cancel();
+                }
+            }
+            Action::Terminate(id) => {
+                // A child in drain hears of the hurry before the signal, which it may have handled away.
+                self.tell(id, plain(Kind::Stop, 1, 0));
+                self.signal(id, Signal::SIGTERM);
+            }
+            Action::Kill(id) => self.signal(id, Signal::SIGKILL),
+        }
+    }
+
+    fn tell(&self, id: ChildId, frame: Bytes) {
+        if let Some(child) = self.children.get(&id)
+            && !child.ctl.send(frame, None)
+        {
+            let message = "control socket is stuck";
+            self.note(id, Line { level: "warn", message, ..Line::default() });
+        }
+    }
+
+    fn signal(&self, id: ChildId, signal: Signal) {
+        if let Some(child) = self.children.get(&id) {
+            kill_group(child.pid, signal);
+            let detail = signal.as_str();
+            let message = "signal sent to the child's group";
+            self.note(id, Line { level: "info", detail, message, ..Line::default() });
+        }
+    }
+
+    /// Logs something about a child.
+    pub(super) fn note(&self, id: ChildId, line: Line<'_>) {
+        let app = self.children.get(&id).map_or("", |child| &self.apps[child.app].name);
+        self.logs.write(Line { app, child: Some(id.0), stream: "runner", ..line });
+    }
+
+    /// While an app fails, its folder is looked at each second, so that a mended app is tried at once.
+    pub(super) fn look_for_changes(&mut self) {
+        for (index, app) in self.apps.iter_mut().enumerate() {
+            let due = app.look.is_none() || app.looked_at.elapsed() >= REPORT;
+            if app.looking || !due || !app.pool.is_failing() {
+                continue;
+            }
+            (app.looking, app.looked_at) = (true, Instant::now());
+            let (events, root) = (self.events.clone(), app.spec.root.clone());
+            spawn_blocking(move || {
+                // The owner is gone only when the runner ends.
+                let _ = events.blocking_send(Event::Looked(index, look(&root)));
+            });
+        }
+    }
+
+    pub(super) fn handle_looked(&mut self, app: usize, look: Look) {
+        let app = &mut self.apps[app];
+        app.looking = false;
+        if !app.pool.is_failing() {
+            return;
+        }
+        let before = app.look.replace(look);
+        if before.is_some_and(|before| before.fingerprint != look.fingerprint) {
+            app.pool.handle_app_changed();
+        }
+    }
+}
+
+/// What can be said about a child that ended without a word.
+fn noticed(was_booting: bool, ending: Ending, spec: &crate::AppSpec) -> Failure {
+    if !was_booting {
+        let message = format!("children end soon after they started: {ending}");
+        return Failure::noticed("run", message, "see the last lines of standard error");
+    }
+    match ending {
+        Ending::Signal { signal: Signal::SIGTERM | Signal::SIGKILL, .. } => Failure::noticed(
+            "boot",
+            format!("not ready within {:.1} s", spec.boot_timeout.as_secs_f64()),
+            "something waits while the app loads; raise the boot time limit if it only needs longer",
+        ),
+        Ending::Signal { .. } | Ending::Status(_) => Failure::noticed(
+            "boot",
+            format!("the child ended before it was ready: {ending}"),
+            "see the last lines of standard error",
+        ),
+    }
+}

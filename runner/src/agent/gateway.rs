@@ -1,0 +1,219 @@
+//! The gateway's frames, and the lanes that it is given.
+
+use std::time::Instant;
+
+use bytes::Bytes;
+use ostler_job::Span;
+use ostler_wire::{FieldsWriter, Frame, Kind, VERSION, WireError, flags};
+
+use super::Agent;
+use crate::{Link, event::LinkEvent, fds, frames::frame, hash, logs::Line, pool::ChildId};
+
+/// The generation of the app specs that lanes are announced with.
+const GENERATION: &[u8] = b"1";
+
+impl Agent {
+    pub(super) fn hello(&self) -> Bytes {
+        let host = nix::unistd::gethostname().unwrap_or_default();
+        let specs = serde_json::to_vec(&self.config.apps).unwrap_or_default();
+        let kind = match self.config.link {
+            Link::Local(_) => "local",
+            Link::Remote { .. } => "remote",
+        };
+        frame(
+            Kind::Hello,
+            0,
+            VERSION,
+            |f| {
+                f.put(b":runner", self.config.name.as_bytes())
+                    .put(b":host", host.to_string_lossy().as_bytes())
+                    .put(b":pid", std::process::id().to_string().as_bytes())
+                    .put(b":spec", format!("{:016x}", hash::fnv([&specs[..]])).as_bytes())
+                    .put(b":kind", kind.as_bytes());
+            },
+            b"",
+        )
+    }
+
+    pub(super) fn handle_link(&mut self, event: LinkEvent) {
+        match event {
+            LinkEvent::Up(outbox) => {
+                self.gateway = Some(outbox);
+                self.logs.write(Line {
+                    level: "info",
+                    stream: "runner",
+                    message: "gateway connected",
+                    ..Line::default()
+                });
+                self.end_orphaned_requests();
+                for app in &mut self.apps {
+                    app.told_app = Bytes::new();
+                    app.told_state = Bytes::new();
+                }
+            }
+            LinkEvent::Frame(frame) => {
+                if let Err(error) = self.handle_gateway(&frame) {
+                    self.drop_gateway(&error.to_string());
+                }
+            }
+            LinkEvent::Down(why) => self.drop_gateway(&why),
+        }
+    }
+
+    /// A request that a former gateway had begun has no client any more.
+    fn end_orphaned_requests(&mut self) {
+        let now = self.now();
+        for (&id, child) in &self.children {
+            let reading = child.board.read();
+            if reading.is_busy() {
+                self.apps[child.app].pool.handle_overdue(id, reading.stream, now);
+            }
+        }
+    }
+
+    /// Children stay, and wait for the next gateway.
+    fn drop_gateway(&mut self, why: &str) {
+        if self.gateway.take().is_none() {
+            return;
+        }
+        self.alone_since = Instant::now();
+        self.logs.write(Line {
+            level: "warn",
+            stream: "runner",
+            detail: why,
+            message: "gateway lost",
+            ..Line::default()
+        });
+        for app in &mut self.apps {
+            app.pool.handle_demand(0);
+        }
+        for child in self.children.values_mut() {
+            child.handed = false;
+        }
+    }
+
+    fn handle_gateway(&mut self, received: &Frame) -> Result<(), WireError> {
+        let now = self.now();
+        match received.header.kind {
+            Kind::Demand => {
+                let fields = received.fields()?;
+                let waiting = fields.number(":waiting").unwrap_or(0);
+                let app = fields.text(":app").unwrap_or_default();
+                if let Some(app) = self.apps.iter_mut().find(|a| a.spec.name == app) {
+                    app.pool.handle_demand(u32::try_from(waiting).unwrap_or(u32::MAX));
+                }
+                Ok(())
+            }
+            Kind::Overdue => {
+                let id = received.fields()?.number(":child").map(ChildId);
+                if let Some((id, child)) = id.and_then(|id| Some((id, self.children.get(&id)?))) {
+                    let stream = child.board.read().stream;
+                    self.apps[child.app].pool.handle_overdue(id, stream, now);
+                }
+                Ok(())
+            }
+            Kind::Stop => {
+                if self.stops == 0 || received.header.code == 1 {
+                    self.stop(Some(Span::from_millis(u64::from(received.header.aux))));
+                }
+                if self.stops == 1 && received.header.code == 1 {
+                    self.stop(None);
+                }
+                Ok(())
+            }
+            Kind::Ping => {
+                let pong = crate::frames::plain(Kind::Pong, 0, received.header.aux);
+                self.say(pong);
+                Ok(())
+            }
+            Kind::Pong | Kind::Welcome => Ok(()),
+            kind => Err(WireError::Unexpected {
+                kind,
+                stream: received.header.stream,
+                rule: "a gateway may not send it on this link",
+            }),
+        }
+    }
+
+    /// Gives the gateway the lane of every child that serves and that it does not have yet.
+    pub(super) fn hand_over(&mut self) {
+        if self.gateway.is_none() || self.stops > 0 {
+            return;
+        }
+        let ids: Vec<ChildId> = self.children.keys().copied().collect();
+        for id in ids {
+            if let Err(error) = self.hand_over_lane(id) {
+                let detail = error.to_string();
+                let message = "lane not handed over";
+                self.note(id, Line { level: "warn", detail: &detail, message, ..Line::default() });
+            }
+        }
+    }
+
+    fn hand_over_lane(&mut self, id: ChildId) -> Result<(), nix::Error> {
+        let Some(child) = self.children.get_mut(&id) else { return Ok(()) };
+        let app = &self.apps[child.app];
+        // A child that still works for a former gateway looks idle to the next: it waits until it is.
+        if child.handed || !app.pool.is_serving(id) || child.board.read().is_busy() {
+            return Ok(());
+        }
+        let lane = match child.lane.take() {
+            Some(lane) => lane,
+            None => {
+                let (ours, childs) = fds::lane_pair()?;
+                let first = |f: &mut FieldsWriter<'_>| {
+                    f.put(b":lane", b"0");
+                };
+                let replacement = frame(Kind::Lane, flags::FD, 0, first, b"");
+                if !child.ctl.send(replacement, Some(childs)) {
+                    return Err(nix::Error::EAGAIN);
+                }
+                ours
+            }
+        };
+        child.handed = true;
+        let announcement = frame(
+            Kind::Lane,
+            flags::FD,
+            0,
+            |f| {
+                f.put(b":app", app.name.as_bytes())
+                    .put(b":child", id.to_string().as_bytes())
+                    .put(b":pid", child.pid.to_string().as_bytes())
+                    .put(b":generation", GENERATION);
+            },
+            b"",
+        );
+        self.say_with(announcement, Some(lane));
+        Ok(())
+    }
+
+    /// Tells the gateway to give a child nothing more.
+    pub(super) fn retire_lane(&mut self, app: usize, id: ChildId) {
+        let handed = self.children.get(&id).is_some_and(|child| child.handed);
+        if handed {
+            let name = self.apps[app].name.clone();
+            self.say(frame(
+                Kind::Retire,
+                0,
+                0,
+                |f| {
+                    f.put(b":app", name.as_bytes()).put(b":child", id.to_string().as_bytes());
+                },
+                b"",
+            ));
+        }
+    }
+
+    /// Sends a frame to the gateway, if there is one.
+    pub(super) fn say(&mut self, frame: Bytes) {
+        self.say_with(frame, None);
+    }
+
+    fn say_with(&mut self, frame: Bytes, fd: Option<std::os::fd::OwnedFd>) {
+        let sent = self.gateway.as_ref().is_none_or(|gateway| gateway.send(frame, fd));
+        if !sent {
+            self.drop_gateway("it reads nothing any more");
+        }
+    }
+}

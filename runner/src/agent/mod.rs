@@ -1,0 +1,272 @@
+//! The one owner of a runner's state: every event comes here, every decision is carried out from here.
+
+mod children;
+mod gateway;
+mod report;
+
+use std::{
+    collections::BTreeMap,
+    path::PathBuf,
+    rc::Rc,
+    time::{Duration, Instant},
+};
+
+use bytes::Bytes;
+use nix::{
+    sys::signal::{SigSet, Signal},
+    unistd::Pid,
+};
+use ostler_job::{Mono, Span};
+use tokio::{
+    signal::unix::{SignalKind, signal},
+    sync::mpsc,
+    task::spawn_local,
+    time::timeout,
+};
+
+use self::report::Totals;
+use crate::{
+    AppSpec, Config, Link, RunError,
+    changes::Look,
+    child::Child,
+    event::{EVENTS_MAX, Event, Events},
+    failure::Failure,
+    frames::Outbox,
+    link,
+    logs::{Line, Logger},
+    pool::{ChildId, Limits, Pool},
+    reap,
+    run::Host,
+};
+
+/// Between two looks at boards and clocks while nothing is about to happen.
+const TICK: Duration = Duration::from_millis(250);
+/// The same while a child is on its way out, over its time, or to be handed over.
+const TICK_RESTLESS: Duration = Duration::from_millis(25);
+/// Between two reports to the gateway.
+const REPORT: Duration = Duration::from_secs(1);
+/// For the last frames at the end.
+const FLUSH: Duration = Duration::from_millis(500);
+
+/// An app and its children.
+#[derive(Debug)]
+struct App {
+    spec: AppSpec,
+    name: Rc<str>,
+    python: PathBuf,
+    pool: Pool,
+    /// Why the last attempt to boot failed.
+    failure: Option<Failure>,
+    /// The app's folder when it was looked at since the failure; `None`: not yet.
+    look: Option<Look>,
+    looking: bool,
+    looked_at: Instant,
+    totals: Totals,
+    /// What the gateway was told last.
+    told_app: Bytes,
+    told_state: Bytes,
+}
+
+/// The runner.
+#[derive(Debug)]
+pub(crate) struct Agent {
+    host: Host,
+    config: Config,
+    apps: Vec<App>,
+    children: BTreeMap<ChildId, Child>,
+    next_child: u64,
+    /// The folder of the Python child.
+    code: PathBuf,
+    /// The way to the gateway, while there is one.
+    gateway: Option<Outbox>,
+    /// Since when there is none.
+    alone_since: Instant,
+    /// Told to end: once, or twice.
+    stops: u32,
+    started: Instant,
+    reported_at: Instant,
+    events: Events,
+    inbox: mpsc::Receiver<Event>,
+    logs: Logger,
+}
+
+impl Agent {
+    pub(crate) fn new(
+        host: Host,
+        config: Config,
+        pythons: Vec<PathBuf>,
+        code: PathBuf,
+        logs: Logger,
+    ) -> Result<Self, RunError> {
+        let (events, inbox) = mpsc::channel(EVENTS_MAX);
+        let now = Instant::now();
+        let seed = u64::from(std::process::id()) << 32;
+        let apps = config.apps.iter().zip(pythons).zip(seed..);
+        let apps = apps.map(|((spec, python), seed)| App::new(spec, python, seed, now)).collect();
+        Ok(Self {
+            host,
+            config,
+            apps,
+            children: BTreeMap::new(),
+            next_child: 1,
+            code,
+            gateway: None,
+            alone_since: now,
+            stops: 0,
+            started: now,
+            reported_at: now,
+            events,
+            inbox,
+            logs,
+        })
+    }
+
+    /// Keeps children until told to end and the last of them is gone.
+    pub(crate) async fn run(mut self) -> Result<(), RunError> {
+        self.listen_to_signals()?;
+        self.dial();
+        self.settle();
+        while self.stops == 0 || !self.children.is_empty() {
+            let pause = if self.is_restless() { TICK_RESTLESS } else { TICK };
+            if let Ok(Some(event)) = timeout(pause, self.inbox.recv()).await {
+                self.handle(event);
+            }
+            self.settle();
+        }
+        if let Some(gateway) = self.gateway.take() {
+            // A gateway that reads nothing any more does not keep the runner.
+            let _ = timeout(FLUSH, gateway.flush()).await;
+        }
+        Ok(())
+    }
+
+    fn handle(&mut self, event: Event) {
+        match event {
+            Event::Child(id, event) => self.handle_child(id, event),
+            Event::Link(event) => self.handle_link(event),
+            Event::Looked(app, look) => self.handle_looked(app, look),
+            Event::Signal => self.stop(None),
+            Event::Orphan => self.sweep(),
+        }
+    }
+
+    /// Brings everything in line with the present state: boards, decisions, reports.
+    fn settle(&mut self) {
+        self.read_boards();
+        self.act();
+        self.spawn_wanted();
+        self.look_for_changes();
+        self.hand_over();
+        self.report();
+        self.leave_if_alone();
+    }
+
+    /// Ends the runner: the first time politely, within the gateway's grace or each app's own.
+    fn stop(&mut self, grace: Option<Span>) {
+        self.stops += 1;
+        let now = self.now();
+        let message = if self.stops == 1 { "the runner drains" } else { "the runner ends at once" };
+        self.logs.write(Line { level: "info", stream: "runner", message, ..Line::default() });
+        for app in &mut self.apps {
+            match self.stops {
+                1 => app.pool.handle_stop(grace.unwrap_or_else(|| span(app.spec.grace)), now),
+                _ => app.pool.handle_stop_now(now),
+            }
+        }
+    }
+
+    /// A runner that serves one gateway ends when that stays away.
+    fn leave_if_alone(&mut self) {
+        let Some(grace) = self.config.orphan_grace else { return };
+        if self.stops == 0 && self.gateway.is_none() && self.alone_since.elapsed() >= grace {
+            self.logs.write(Line {
+                level: "warn",
+                stream: "runner",
+                message: "the gateway stayed away",
+                ..Line::default()
+            });
+            self.stop(None);
+        }
+    }
+
+    fn is_restless(&self) -> bool {
+        let waiting_for_lane = self.gateway.is_some()
+            && self
+                .children
+                .iter()
+                .any(|(id, c)| !c.handed && self.apps[c.app].pool.is_serving(*id));
+        waiting_for_lane || self.apps.iter().any(|app| app.pool.is_restless())
+    }
+
+    fn listen_to_signals(&self) -> Result<(), RunError> {
+        let system = |error| RunError::System { what: "listen to signals", error };
+        // Whoever started us may have blocked them.
+        let mask = SigSet::from_iter([Signal::SIGTERM, Signal::SIGINT, Signal::SIGCHLD]);
+        mask.thread_unblock().map_err(|e| system(e.into()))?;
+        for kind in [SignalKind::terminate(), SignalKind::interrupt()] {
+            self.listen_to(signal(kind).map_err(system)?, || Event::Signal);
+        }
+        self.listen_to(signal(SignalKind::child()).map_err(system)?, || Event::Orphan);
+        Ok(())
+    }
+
+    fn listen_to(&self, mut signal: tokio::signal::unix::Signal, event: fn() -> Event) {
+        let events = self.events.clone();
+        spawn_local(async move {
+            while signal.recv().await.is_some() && events.send(event()).await.is_ok() {}
+        });
+    }
+
+    fn dial(&self) {
+        let hello = self.hello();
+        let events = self.events.clone();
+        match &self.config.link {
+            Link::Local(socket) => {
+                let socket = socket.clone();
+                spawn_local(async move { link::local::run(&socket, hello, events).await });
+            }
+            Link::Remote { .. } => {}
+        }
+    }
+
+    fn sweep(&self) {
+        let ours: std::collections::BTreeSet<Pid> = self.children.values().map(|c| c.pid).collect();
+        reap::sweep_strangers(|pid| ours.contains(&pid));
+    }
+
+    /// The present as the pools know it. Never zero, so that zero can mean the past.
+    fn now(&self) -> Mono {
+        Mono::default() + Span::from_secs(1) + span(self.started.elapsed())
+    }
+}
+
+impl App {
+    fn new(spec: &AppSpec, python: PathBuf, seed: u64, now: Instant) -> Self {
+        let limits = Limits {
+            min: spec.children_min,
+            max: spec.children_max,
+            boot: span(spec.boot_timeout),
+            grace: span(spec.grace),
+            idle: span(spec.idle_timeout),
+            requests: spec.max_requests,
+            lifetime: spec.max_lifetime.map(span),
+        };
+        Self {
+            spec: spec.clone(),
+            name: spec.name.as_str().into(),
+            python,
+            pool: Pool::new(limits, seed),
+            failure: None,
+            look: None,
+            looking: false,
+            looked_at: now,
+            totals: Totals::default(),
+            told_app: Bytes::new(),
+            told_state: Bytes::new(),
+        }
+    }
+}
+
+fn span(duration: Duration) -> Span {
+    Span(u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX))
+}

@@ -1,0 +1,164 @@
+//! What the gateway is told about the apps: APP when their state changes, STATE each second and on change.
+
+use std::{collections::BTreeMap, fs, time::Instant};
+
+use bytes::Bytes;
+use nix::unistd::Pid;
+use ostler_wire::Kind;
+
+use super::{Agent, App, REPORT};
+use crate::{
+    frames::frame,
+    logs::Line,
+    pool::{Counts, ExitReason},
+};
+
+/// Counters of an app since the runner started.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Totals {
+    /// Children started.
+    pub spawns: u64,
+    exits: BTreeMap<ExitReason, u64>,
+    /// Processor time of children that are gone, in microseconds.
+    cpu_us_gone: u64,
+}
+
+impl Totals {
+    pub(super) fn count_exit(&mut self, reason: ExitReason, cpu_us: u64) {
+        *self.exits.entry(reason).or_default() += 1;
+        self.cpu_us_gone += cpu_us;
+    }
+}
+
+/// The codes of an APP frame.
+const STARTING: u16 = 0;
+const READY: u16 = 1;
+const FAILED: u16 = 2;
+
+impl Agent {
+    /// Sends what changed, and the figures when their time has come.
+    pub(super) fn report(&mut self) {
+        let due = self.reported_at.elapsed() >= REPORT;
+        if due {
+            self.reported_at = Instant::now();
+            self.measure();
+        }
+        for index in 0..self.apps.len() {
+            let (app_frame, code) = self.app_frame(index);
+            if self.apps[index].told_app != app_frame {
+                self.note_app(index, code);
+                self.apps[index].told_app = app_frame.clone();
+                self.say(app_frame);
+            }
+            let key = state_key(&self.apps[index]);
+            if due || self.apps[index].told_state != key {
+                self.apps[index].told_state = key;
+                let state = self.state_frame(index);
+                self.say(state);
+            }
+        }
+    }
+
+    fn app_frame(&self, index: usize) -> (Bytes, u16) {
+        let app = &self.apps[index];
+        let ready = app.pool.ready();
+        let failing = app.failure.as_ref().filter(|_| app.pool.is_failing());
+        let code = match failing {
+            _ if ready > 0 => READY,
+            Some(_) => FAILED,
+            None => STARTING,
+        };
+        let trace = failing.map_or(&b""[..], |failure| failure.trace.as_bytes());
+        let bytes = frame(
+            Kind::App,
+            0,
+            code,
+            |f| {
+                f.put(b":app", app.name.as_bytes()).put(b":ready", ready.to_string().as_bytes());
+                if let Some(failure) = failing {
+                    failure.put(f);
+                }
+            },
+            trace,
+        );
+        (bytes, code)
+    }
+
+    /// Logs that an app fails; that it is ready again shows by its children.
+    fn note_app(&self, index: usize, code: u16) {
+        let app = &self.apps[index];
+        if let (FAILED, Some(failure)) = (code, &app.failure) {
+            self.logs.write(Line {
+                level: "error",
+                app: &app.name,
+                stream: "runner",
+                reason: &failure.stage,
+                detail: &failure.message,
+                message: "app failed to start",
+                ..Line::default()
+            });
+        }
+    }
+
+    fn state_frame(&self, index: usize) -> Bytes {
+        let app = &self.apps[index];
+        let counts = app.pool.counts();
+        let children = self.children.values().filter(|child| child.app == index);
+        let (rss, cpu) = children.fold((0, app.totals.cpu_us_gone), |(rss, cpu), child| {
+            (rss + child.rss, cpu + child.cpu_us)
+        });
+        frame(
+            Kind::State,
+            0,
+            0,
+            |f| {
+                f.put(b":app", app.name.as_bytes());
+                let mut number = |name: &str, value: u64| {
+                    f.put(name.as_bytes(), value.to_string().as_bytes());
+                };
+                number("starting", counts.starting.into());
+                number("idle", counts.idle.into());
+                number("busy", counts.busy.into());
+                number("draining", counts.draining.into());
+                number("backoff", counts.backoff.into());
+                number("spawns", app.totals.spawns);
+                number("rss_bytes", rss);
+                number("cpu_us", cpu);
+                for reason in ExitReason::ALL {
+                    let count = app.totals.exits.get(&reason).copied().unwrap_or(0);
+                    number(&format!("exit.{}", reason.code()), count);
+                }
+            },
+            b"",
+        )
+    }
+
+    /// Asks the kernel what the children use.
+    fn measure(&mut self) {
+        for child in self.children.values_mut() {
+            let (rss, cpu_us) = usage(child.pid);
+            child.rss = rss;
+            child.cpu_us = child.cpu_us.max(cpu_us);
+        }
+    }
+}
+
+/// What makes a report worth sending before its time: not that requests come and go.
+fn state_key(app: &App) -> Bytes {
+    let Counts { starting, idle, busy, draining, backoff } = app.pool.counts();
+    let serving = idle + busy;
+    let exits: u64 = app.totals.exits.values().sum();
+    format!("{starting} {serving} {draining} {backoff} {} {exits}", app.totals.spawns).into()
+}
+
+/// Resident bytes and used processor microseconds of a process; zero when it is gone.
+fn usage(pid: Pid) -> (u64, u64) {
+    let Ok(stat) = fs::read_to_string(format!("/proc/{pid}/stat")) else { return (0, 0) };
+    // The name in parentheses may contain anything; what follows the last one is numbers from field 3 on.
+    let Some((_, rest)) = stat.rsplit_once(')') else { return (0, 0) };
+    let fields: Vec<&str> = rest.split_ascii_whitespace().collect();
+    let number = |field: usize| fields.get(field - 3).and_then(|v| v.parse::<u64>().ok());
+    let ticks = number(14).unwrap_or(0) + number(15).unwrap_or(0);
+    // USER_HZ is 100 and pages are 4 KiB on every Linux that Ostler is built for.
+    (number(24).unwrap_or(0) * 4096, ticks * 10_000)
+}

@@ -1,0 +1,49 @@
+//! What the runner's tasks tell its one owner of state.
+
+use ostler_wire::Frame;
+use tokio::sync::mpsc;
+
+use crate::{frames::Outbox, pool::ChildId, reap::Ending};
+
+/// Events that wait for the owner, at most; tasks wait with theirs.
+pub(crate) const EVENTS_MAX: usize = 1024;
+
+/// The way to the owner.
+pub(crate) type Events = mpsc::Sender<Event>;
+
+/// Something happened.
+#[derive(Debug)]
+pub(crate) enum Event {
+    /// To a child.
+    Child(ChildId, ChildEvent),
+    /// To the link.
+    Link(LinkEvent),
+    /// An app's folder was looked at: its fingerprint, and the newest change.
+    Looked(usize, crate::changes::Look),
+    /// SIGTERM or SIGINT.
+    Signal,
+    /// A process that fell to us ended.
+    Orphan,
+}
+
+/// Something happened to a child.
+#[derive(Debug)]
+pub(crate) enum ChildEvent {
+    /// It sent a frame on its control socket.
+    Frame(Frame),
+    /// Its control socket ended, with the reason when it was not an orderly end.
+    CtlLost(Option<String>),
+    /// Its process is gone, and what it wrote has been read.
+    Exited(Ending),
+}
+
+/// Something happened to the link.
+#[derive(Debug)]
+pub(crate) enum LinkEvent {
+    /// A gateway answered.
+    Up(Outbox),
+    /// It sent a frame.
+    Frame(Frame),
+    /// It is gone.
+    Down(String),
+}

@@ -1,0 +1,157 @@
+//! Frames over sockets: reading one at a time, and a queue that writes them in order.
+
+use std::{
+    fmt, io,
+    os::fd::{AsFd, OwnedFd},
+};
+
+use bytes::{Bytes, BytesMut};
+use ostler_wire::{Builder, Decoder, FRAME_MAX, FieldsWriter, Frame, Header, Kind, WireError};
+use tokio::{
+    io::{AsyncRead, AsyncReadExt, AsyncWriteExt, Interest},
+    net::{UnixStream, unix::OwnedWriteHalf},
+    sync::{mpsc, oneshot},
+};
+
+use crate::fds;
+
+/// Frames that wait to be written to one socket, at most. A reader that is this far behind is stuck.
+const OUTBOX_MAX: usize = 1024;
+/// How much is read at once.
+const READ_CHUNK: usize = 64 << 10;
+
+/// Why a connection's frames ended.
+#[derive(Debug)]
+pub(crate) enum ReadError {
+    /// The connection broke.
+    Io(io::Error),
+    /// The other side broke the protocol.
+    Wire(WireError),
+    /// It ended in the middle of a frame.
+    Cut,
+}
+
+impl fmt::Display for ReadError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Io(e) => e.fmt(f),
+            Self::Wire(e) => e.fmt(f),
+            Self::Cut => f.write_str("the connection ended in the middle of a frame"),
+        }
+    }
+}
+
+/// Reads frames from anything that bytes come from.
+#[derive(Debug)]
+pub(crate) struct FrameReader<R> {
+    from: R,
+    decoder: Decoder,
+}
+
+impl<R: AsyncRead + Unpin> FrameReader<R> {
+    pub(crate) fn new(from: R) -> Self {
+        Self { from, decoder: Decoder::new(FRAME_MAX) }
+    }
+
+    /// The next frame; `None` when the other side ended between two. Safe to cancel.
+    pub(crate) async fn next(&mut self) -> Result<Option<Frame>, ReadError> {
+        loop {
+            if let Some(frame) = self.decoder.poll_frame().map_err(ReadError::Wire)? {
+                return Ok(Some(frame));
+            }
+            let buffer = self.decoder.buffer();
+            buffer.reserve(READ_CHUNK);
+            let read = self.from.read_buf(buffer).await.map_err(ReadError::Io)?;
+            if read == 0 {
+                let whole = self.decoder.is_between_frames();
+                return if whole { Ok(None) } else { Err(ReadError::Cut) };
+            }
+        }
+    }
+}
+
+/// Something to write.
+#[derive(Debug)]
+enum Outgoing {
+    /// Frames, with a descriptor attached to their first byte.
+    Frames(Bytes, Option<OwnedFd>),
+    /// Everything before this was written.
+    Flushed(oneshot::Sender<()>),
+}
+
+/// The queue to a socket. It never waits: whoever falls [`OUTBOX_MAX`] frames behind is refused.
+#[derive(Clone, Debug)]
+pub(crate) struct Outbox(mpsc::Sender<Outgoing>);
+
+impl Outbox {
+    /// A queue, and the writer that empties it into a Unix socket until either is gone.
+    pub(crate) fn over_unix(
+        socket: OwnedWriteHalf,
+    ) -> (Self, impl Future<Output = io::Result<()>>) {
+        let (sender, receiver) = mpsc::channel(OUTBOX_MAX);
+        (Self(sender), write_unix(receiver, socket))
+    }
+
+    /// Queues a frame; `false` when the other side is stuck or gone.
+    pub(crate) fn send(&self, frame: Bytes, fd: Option<OwnedFd>) -> bool {
+        self.0.try_send(Outgoing::Frames(frame, fd)).is_ok()
+    }
+
+    /// Waits until everything queued so far was handed to the kernel, or cannot be any more.
+    pub(crate) async fn flush(&self) {
+        let (done, flushed) = oneshot::channel();
+        if self.0.send(Outgoing::Flushed(done)).await.is_ok() {
+            // An error means that the writer is gone, and with it what there was to wait for.
+            let _ = flushed.await;
+        }
+    }
+}
+
+async fn write_unix(
+    mut queue: mpsc::Receiver<Outgoing>,
+    mut socket: OwnedWriteHalf,
+) -> io::Result<()> {
+    while let Some(outgoing) = queue.recv().await {
+        match outgoing {
+            Outgoing::Frames(bytes, None) => socket.write_all(&bytes).await?,
+            Outgoing::Frames(bytes, Some(fd)) => {
+                let sent = send_with_fd(socket.as_ref(), &bytes, &fd).await?;
+                socket.write_all(&bytes[sent..]).await?;
+            }
+            Outgoing::Flushed(done) => drop(done.send(())),
+        }
+    }
+    Ok(())
+}
+
+/// Sends the first bytes of a frame together with its descriptor.
+async fn send_with_fd(socket: &UnixStream, bytes: &[u8], fd: &OwnedFd) -> io::Result<usize> {
+    loop {
+        socket.writable().await?;
+        let sent = socket
+            .try_io(Interest::WRITABLE, || Ok(fds::send(socket.as_fd(), bytes, &[fd.as_fd()])?));
+        match sent {
+            Err(e) if e.kind() == io::ErrorKind::WouldBlock => {}
+            sent => return sent,
+        }
+    }
+}
+
+/// A frame with a head.
+pub(crate) fn frame(
+    kind: Kind,
+    flags: u8,
+    code: u16,
+    fields: impl FnOnce(&mut FieldsWriter<'_>),
+    body: &[u8],
+) -> Bytes {
+    let mut out = BytesMut::new();
+    Builder::new(&mut out, kind, 0).flags(flags).code(code).fields(fields).body(body);
+    out.freeze()
+}
+
+/// A frame of a header alone.
+pub(crate) fn plain(kind: Kind, code: u16, aux: u32) -> Bytes {
+    let header = Header { len: 0, kind, flags: 0, code, stream: 0, aux };
+    Bytes::copy_from_slice(&header.to_bytes())
+}

@@ -1,0 +1,50 @@
+//! A step that failed, and how the runner hears of it.
+
+use std::{
+    io::Write,
+    os::{fd::BorrowedFd, unix::net::UnixStream},
+};
+
+use bytes::BytesMut;
+use ostler_wire::{Builder, Kind, valid_value};
+
+/// Which step failed, why, and what to do.
+#[derive(Debug)]
+pub(super) struct Failure {
+    stage: &'static str,
+    message: String,
+    hint: &'static str,
+}
+
+impl Failure {
+    pub(super) fn new(stage: &'static str, message: String) -> Self {
+        Self { stage, message, hint: "" }
+    }
+
+    /// Adds the cure.
+    pub(super) fn hint(self, hint: &'static str) -> Self {
+        Self { hint, ..self }
+    }
+
+    /// Sends the failure as a FAIL frame.
+    pub(super) fn report(&self, ctl: BorrowedFd<'_>) {
+        // Names of users and folders may hold anything; in a head they may not.
+        let message = match valid_value(self.message.as_bytes()) {
+            true => self.message.clone(),
+            false => self.message.escape_debug().to_string(),
+        };
+        let mut frame = BytesMut::new();
+        Builder::new(&mut frame, Kind::Fail, 0)
+            .fields(|f| {
+                f.put(b":stage", self.stage.as_bytes())
+                    .put(b":class", b"LaunchError")
+                    .put(b":message", message.as_bytes())
+                    .put(b":hint", self.hint.as_bytes());
+            })
+            .body(b"");
+        // Without the socket there is nobody to tell; the exit status says that the launch failed.
+        if let Ok(owned) = ctl.try_clone_to_owned() {
+            let _ = UnixStream::from(owned).write_all(&frame);
+        }
+    }
+}

@@ -1,0 +1,144 @@
+//! `ostler launch`: sets one child up and becomes it.
+//!
+//! It is a process of its own between the runner and the child because only a single-threaded process may look up
+//! users, allocate and change its identity between fork and exec. The runner starts it by posix_spawn with one end of a
+//! Unix socketpair as standard input and sends the [`LaunchSpec`] over it, together with the child's descriptors.
+//! It deliberately lacks a runtime, threads and logs: a step that fails is told to the runner as a FAIL frame.
+
+mod descriptors;
+mod failure;
+mod identity;
+mod spec;
+
+use std::{
+    ffi::{CString, OsString},
+    io::{Read, Write},
+    os::{
+        fd::{AsFd, OwnedFd},
+        unix::{ffi::OsStringExt, net::UnixStream},
+    },
+    process::exit,
+};
+
+use nix::{
+    sys::{
+        prctl,
+        signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, sigaction},
+    },
+    unistd,
+};
+
+use self::{descriptors::Descriptors, failure::Failure};
+use crate::fds;
+
+pub(crate) use self::descriptors::{BOARD_FD, CTL_FD, LANE_FD};
+pub(crate) use self::spec::{LaunchSpec, SPEC_MAX, rlimit_of};
+
+/// Exit status of a launch that failed; the reason went over the control socket.
+pub(crate) const EXIT_LAUNCH: i32 = 71;
+/// Exit status of a launch that was not started by a runner.
+const EXIT_USAGE: i32 = 64;
+
+/// Reads the spec from standard input, prepares the process and executes the child. Returns to nobody.
+pub fn main() -> ! {
+    let (spec, descriptors) = match receive() {
+        Ok(received) => received,
+        Err(why) => {
+            // A closed standard error leaves nobody to tell.
+            let _ = writeln!(
+                std::io::stderr(),
+                "ostler launch is started by a runner, not by hand: {why}"
+            );
+            exit(EXIT_USAGE);
+        }
+    };
+    let failure = match become_child(&spec, &descriptors) {
+        Ok(never) => match never {},
+        Err(failure) => failure,
+    };
+    failure.report(descriptors.ctl());
+    exit(EXIT_LAUNCH)
+}
+
+/// The spec and the descriptors that the runner sends: `len u32 LE`, JSON; descriptors come with the first byte.
+fn receive() -> Result<(LaunchSpec, Descriptors), String> {
+    let stdin = std::io::stdin();
+    let mut length = [0; 4];
+    let (got, fds) = fds::receive(stdin.as_fd(), &mut length)
+        .map_err(|e| format!("standard input is not its socket: {e}"))?;
+    // A duplicate, so that the socket can be read without the buffer of `Stdin`.
+    let socket: OwnedFd = stdin.as_fd().try_clone_to_owned().map_err(|e| e.to_string())?;
+    let mut socket = UnixStream::from(socket);
+    socket.read_exact(&mut length[got..]).map_err(|e| format!("no spec came: {e}"))?;
+    let length = u32::from_le_bytes(length);
+    if length > SPEC_MAX {
+        return Err(format!("a spec of {length} bytes, but at most {SPEC_MAX} are taken"));
+    }
+    let mut json = vec![0; length as usize];
+    socket.read_exact(&mut json).map_err(|e| format!("the spec is cut short: {e}"))?;
+    let spec = serde_json::from_slice(&json).map_err(|e| format!("the spec is wrong: {e}"))?;
+    Ok((spec, Descriptors::from_received(fds)?))
+}
+
+/// Every step from a started process to the child. Order matters: limits while still root, the folder as the child's
+/// user, descriptors last, since they take away the way to report.
+fn become_child(
+    spec: &LaunchSpec,
+    descriptors: &Descriptors,
+) -> Result<std::convert::Infallible, Failure> {
+    // A session of its own is also a process group of its own: the whole family can be killed at once, and a
+    // Ctrl-C on the runner's terminal does not reach it. It fails only for a leader, which then has both already.
+    let _ = unistd::setsid();
+    identity::limit_resources(&spec.rlimits)?;
+    let home = identity::become_user(spec.user.as_deref())?;
+    prctl::set_no_new_privs().map_err(|e| {
+        Failure::new("no_new_privs", format!("the kernel refuses no_new_privs: {e}"))
+    })?;
+    std::env::set_current_dir(&spec.root).map_err(|e| {
+        let root = spec.root.display();
+        Failure::new("chdir", format!("cannot enter the app's folder {root}: {e}"))
+            .hint("the folder must exist and the app's user must be allowed to enter it")
+    })?;
+    reset_signals();
+    let argv = c_strings(spec.argv.iter().cloned().map(OsString::from))?;
+    let environment = c_strings(environment(spec, home))?;
+    descriptors.install()?;
+    let program = argv.first().ok_or_else(|| Failure::new("exec", "no program is named".into()))?;
+    let Err(error) = unistd::execve(program, &argv, &environment);
+    let name = &spec.argv[0];
+    Err(Failure::new("exec", format!("cannot execute {name}: {error}"))
+        .hint("the interpreter must exist and be executable for the app's user; set `python`"))
+}
+
+/// Default handlers and an empty mask: both survive exec, and a child that ignores SIGPIPE misbehaves in its own way.
+fn reset_signals() {
+    let default = SigAction::new(SigHandler::SigDfl, SaFlags::empty(), SigSet::empty());
+    for signal in Signal::iterator() {
+        // SAFETY: the default action runs no code of ours. SIGKILL and SIGSTOP refuse, which is as it should be.
+        let _ = unsafe { sigaction(signal, &default) };
+    }
+    // Emptying the mask cannot fail with valid arguments.
+    let _ = SigSet::empty().thread_set_mask();
+}
+
+/// The runner's own environment, then the user's, then the app's.
+fn environment(spec: &LaunchSpec, home: Vec<(String, String)>) -> impl Iterator<Item = OsString> {
+    let mut all: std::collections::BTreeMap<OsString, OsString> = std::env::vars_os().collect();
+    let added = home.into_iter().chain(spec.env.clone());
+    all.extend(added.map(|(name, value)| (name.into(), value.into())));
+    all.into_iter().map(|(mut name, value)| {
+        name.push("=");
+        name.push(value);
+        name
+    })
+}
+
+fn c_strings(items: impl Iterator<Item = OsString>) -> Result<Vec<CString>, Failure> {
+    items
+        .map(|item| {
+            CString::new(item.into_vec()).map_err(|e| {
+                Failure::new("exec", format!("an argument or variable contains a NUL: {e}"))
+            })
+        })
+        .collect()
+}

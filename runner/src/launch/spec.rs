@@ -1,0 +1,38 @@
+//! What the runner tells a launch.
+
+use std::{collections::BTreeMap, path::PathBuf};
+
+use nix::sys::resource::Resource;
+use serde::{Deserialize, Serialize};
+
+/// Longest spec in bytes: environments are large at times, but not like this.
+pub(crate) const SPEC_MAX: u32 = 1 << 20;
+
+/// One child to make.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct LaunchSpec {
+    /// Program and arguments; the program is a path.
+    pub argv: Vec<String>,
+    /// Variables added to the runner's own environment.
+    pub env: BTreeMap<String, String>,
+    /// The folder to run in.
+    pub root: PathBuf,
+    /// The user to become.
+    pub user: Option<String>,
+    /// Resource limits by name.
+    pub rlimits: BTreeMap<String, u64>,
+}
+
+/// The resource of a limit's name.
+pub(crate) fn rlimit_of(name: &str) -> Option<Resource> {
+    Some(match name {
+        "nofile" => Resource::RLIMIT_NOFILE,
+        "core" => Resource::RLIMIT_CORE,
+        "fsize" => Resource::RLIMIT_FSIZE,
+        "nproc" => Resource::RLIMIT_NPROC,
+        "cpu" => Resource::RLIMIT_CPU,
+        "as" => Resource::RLIMIT_AS,
+        _ => return None,
+    })
+}

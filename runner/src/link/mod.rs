@@ -1,0 +1,3 @@
+//! The way to a gateway.
+
+pub(crate) mod local;

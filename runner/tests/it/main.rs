@@ -1,0 +1,6 @@
+//! The runner as a process, against a gateway that the tests play.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on panics")]
+
+mod gateway;
+mod runner;
+mod serving;
