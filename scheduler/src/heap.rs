@@ -40,9 +40,12 @@ impl<K: Copy + Ord> IndexedHeap<K> {
     /// Puts `id` in with `key`, or moves it there.
     pub(crate) fn set(&mut self, id: u32, key: K) {
         if let Some(at) = self.position(id) {
-            self.entries[at].0 = key;
-            let at = self.sift_up(at);
-            self.sift_down(at);
+            let old = std::mem::replace(&mut self.entries[at].0, key);
+            if key < old {
+                self.sift_up(at);
+            } else if key > old {
+                self.sift_down(at);
+            }
             return;
         }
         if self.positions.len() <= id as usize {

@@ -45,7 +45,7 @@ pub(crate) trait Discipline: Send {
     /// No flow has a job: what any of them owes is forgiven.
     fn forgive(&mut self);
 
-    /// A flow that need not be remembered; its number may be given to another tenant.
+    /// A flow that need not be remembered; its number may be given to another tenant. Drained before a flow is opened.
     fn poll_forgotten(&mut self) -> Option<TenantIx>;
 
     /// Waiting jobs.

@@ -1,1 +1,278 @@
+//! One conformance suite that every discipline passes, against a model; and the shares of those that promise them.
 
+use std::collections::BTreeMap;
+
+use ostler_job::{JobId, Mono, Span};
+
+use super::{Discipline, make};
+use crate::config::{Config, DisciplineKind};
+use crate::jobs::{Job, JobIx, Jobs, NEVER, State};
+use crate::tenants::TenantIx;
+
+const KINDS: [DisciplineKind; 2] = [DisciplineKind::Promise, DisciplineKind::Fifo];
+const FLOWS: u32 = 5;
+
+/// A discipline, the table it reads and the state that the scheduler would keep.
+struct Bench {
+    discipline: Box<dyn Discipline>,
+    jobs: Jobs,
+    seq: u64,
+    now: Mono,
+    /// Waiting and granted jobs of each flow.
+    flows: BTreeMap<u32, (u32, u32)>,
+    blocked: [bool; FLOWS as usize],
+}
+
+impl Bench {
+    fn new(kind: DisciplineKind) -> Self {
+        let config = Config { discipline: kind, ..Config::default() };
+        Self {
+            discipline: make(&config),
+            jobs: Jobs::new(),
+            seq: 0,
+            now: Mono(0),
+            flows: BTreeMap::new(),
+            blocked: [false; FLOWS as usize],
+        }
+    }
+
+    fn enqueue(&mut self, flow: u32, weight: u32, window: Span, cost: Span) -> JobIx {
+        self.seq += 1;
+        self.discipline.open(TenantIx(flow), weight);
+        let job = self.jobs.insert(Job {
+            id: JobId(self.seq),
+            seq: self.seq,
+            arrival: self.now,
+            lst: self.now + window,
+            expires: NEVER,
+            cost,
+            charged: Span::ZERO,
+            started: self.now,
+            tenant: TenantIx(flow),
+            supplier: 0,
+            position: 0,
+            state: State::Waiting,
+            late: false,
+            cancelled: false,
+        });
+        self.wait(job);
+        job
+    }
+
+    fn wait(&mut self, job: JobIx) {
+        self.jobs[job].state = State::Waiting;
+        self.discipline.enqueue(&self.jobs, job);
+        self.flows.entry(self.jobs[job].tenant.0).or_default().0 += 1;
+        self.check();
+    }
+
+    fn dequeue(&mut self) -> Option<JobIx> {
+        let job = self.discipline.dequeue(&mut self.jobs, self.now);
+        if let Some(job) = job {
+            assert_eq!(self.jobs[job].state, State::Waiting, "only waiting jobs come out");
+            self.jobs[job].state = State::Running;
+            self.jobs[job].charged = self.jobs[job].cost;
+            let counts = self.flows.entry(self.jobs[job].tenant.0).or_default();
+            (counts.0, counts.1) = (counts.0 - 1, counts.1 + 1);
+        }
+        self.forget();
+        job
+    }
+
+    fn remove(&mut self, job: JobIx) {
+        let (flow, late) = (self.jobs[job].tenant, self.jobs[job].late);
+        self.jobs.remove(job);
+        self.discipline.remove(&self.jobs, flow, late);
+        self.flows.entry(flow.0).or_default().0 -= 1;
+        self.settle(flow);
+    }
+
+    fn finish(&mut self, job: JobIx, actual: Span) {
+        let (flow, late, charged) =
+            (self.jobs[job].tenant, self.jobs[job].late, self.jobs[job].charged);
+        self.discipline.correct(flow, late, charged, actual);
+        self.jobs.remove(job);
+        self.flows.entry(flow.0).or_default().1 -= 1;
+        self.settle(flow);
+    }
+
+    fn give_back(&mut self, job: JobIx) {
+        let (flow, late, charged) =
+            (self.jobs[job].tenant, self.jobs[job].late, self.jobs[job].charged);
+        self.discipline.correct(flow, late, charged, Span::ZERO);
+        self.flows.entry(flow.0).or_default().1 -= 1;
+        self.wait(job);
+    }
+
+    fn settle(&mut self, flow: TenantIx) {
+        if self.flows.get(&flow.0) == Some(&(0, 0)) {
+            self.discipline.settle(flow);
+        }
+        self.forget();
+    }
+
+    fn forget(&mut self) {
+        while let Some(forgotten) = self.discipline.poll_forgotten() {
+            let counts = self.flows.remove(&forgotten.0);
+            assert_eq!(counts, Some((0, 0)), "only flows without jobs are forgotten, and once");
+        }
+        self.check();
+    }
+
+    fn check(&self) {
+        self.discipline.check(&self.jobs);
+        let waiting: u32 = self.flows.values().map(|counts| counts.0).sum();
+        assert_eq!(self.discipline.len(), waiting as usize, "no job is lost or made up");
+        let may =
+            |(&flow, counts): (&u32, &(u32, u32))| counts.0 > 0 && !self.blocked[flow as usize];
+        let runnable = self.flows.iter().any(may);
+        assert_eq!(self.discipline.is_runnable(), runnable, "a job that may run can be had");
+    }
+}
+
+/// A small generator; the seed is the test's.
+fn xorshift(state: &mut u64, below: u64) -> u64 {
+    *state ^= *state << 13;
+    *state ^= *state >> 7;
+    *state ^= *state << 17;
+    *state % below
+}
+
+#[test]
+fn no_discipline_loses_a_job_or_idles_while_one_may_run() {
+    for kind in KINDS {
+        for seed in 1..=4 {
+            let mut bench = Bench::new(kind);
+            let mut random = seed * 0x9e37_79b9;
+            let (mut waiting, mut granted) = (Vec::new(), Vec::new());
+            for _ in 0..8_000 {
+                bench.now += Span::from_millis(xorshift(&mut random, 30));
+                let flow = xorshift(&mut random, u64::from(FLOWS)) as u32;
+                let span = Span::from_millis(xorshift(&mut random, 2_000));
+                let pick = |random: &mut u64, from: &mut Vec<JobIx>| {
+                    let at = xorshift(random, from.len().max(1) as u64) as usize;
+                    (!from.is_empty()).then(|| from.swap_remove(at))
+                };
+                match xorshift(&mut random, 20) {
+                    0..7 => waiting.push(bench.enqueue(flow, flow, span, Span(span.0 / 7))),
+                    7..13 => {
+                        let runnable = bench.discipline.is_runnable();
+                        let job = bench.dequeue();
+                        assert_eq!(job.is_some(), runnable);
+                        if let Some(job) = job {
+                            let at = waiting.iter().position(|&it| it == job);
+                            waiting.swap_remove(at.expect("a job comes out once"));
+                            let flow = bench.jobs[job].tenant.0 as usize;
+                            assert!(!bench.blocked[flow], "a blocked flow's jobs stay");
+                            granted.push(job);
+                        }
+                    }
+                    13..15 => {
+                        if let Some(job) = pick(&mut random, &mut waiting) {
+                            bench.remove(job);
+                        }
+                    }
+                    15..17 => {
+                        if let Some(job) = pick(&mut random, &mut granted) {
+                            bench.finish(job, span);
+                        }
+                    }
+                    17 => {
+                        if let Some(job) = pick(&mut random, &mut granted) {
+                            bench.give_back(job);
+                            waiting.push(job);
+                        }
+                    }
+                    _ => {
+                        if bench.flows.get(&flow).is_some_and(|counts| *counts != (0, 0)) {
+                            let blocked = !bench.blocked[flow as usize];
+                            bench.blocked[flow as usize] = blocked;
+                            bench.discipline.set_blocked(TenantIx(flow), blocked);
+                            bench.check();
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn equal_jobs_of_one_flow_come_out_in_the_order_they_went_in() {
+    for kind in KINDS {
+        let mut bench = Bench::new(kind);
+        for n in 0..60 {
+            bench.now += Span::from_millis(1);
+            bench.enqueue(n % 3, 1, Span::from_secs(5), Span::from_millis(u64::from(n)));
+        }
+        let mut last = [0; 3];
+        // Every tenth is given back once, and must come before its flow's next.
+        for n in 0..66 {
+            let job = bench.dequeue().expect("sixty jobs wait, six of them twice");
+            let (flow, seq) = (bench.jobs[job].tenant.0 as usize, bench.jobs[job].seq);
+            assert!(seq > last[flow], "{kind:?}: flow {flow} served {seq} after {}", last[flow]);
+            last[flow] = seq;
+            if n % 11 == 0 {
+                bench.give_back(job);
+                last[flow] = seq - 1;
+            } else {
+                bench.finish(job, Span::from_millis(3));
+            }
+        }
+    }
+}
+
+#[test]
+fn the_promise_queue_shares_slot_time_by_weight() {
+    let mut bench = Bench::new(DisciplineKind::Promise);
+    let costs = [1, 10, 100].map(Span::from_millis);
+    for (flow, cost) in (0..3).zip(costs) {
+        for _ in 0..5 {
+            bench.enqueue(flow, 1 << flow, Span::from_secs(9), cost);
+        }
+    }
+    let mut served = [0.0; 3];
+    for _ in 0..20_000 {
+        let job = bench.dequeue().expect("flows never run dry");
+        let (flow, cost) = (bench.jobs[job].tenant.0, bench.jobs[job].cost);
+        served[flow as usize] += cost.as_secs_f64();
+        bench.now += cost;
+        bench.enqueue(flow, 1 << flow, Span::from_secs(9), cost);
+        bench.finish(job, cost);
+    }
+    let total: f64 = served.iter().sum();
+    for (flow, share) in [1.0 / 7.0, 2.0 / 7.0, 4.0 / 7.0].into_iter().enumerate() {
+        let got = served[flow] / total;
+        assert!((got - share).abs() < 0.02, "flow {flow} got {got} of {share}");
+    }
+}
+
+#[test]
+fn fifo_shares_by_demand() {
+    let mut bench = Bench::new(DisciplineKind::Fifo);
+    let order = [0, 0, 0, 1, 0, 0, 2, 0];
+    for flow in order {
+        bench.enqueue(flow, 1, Span::from_secs(1), Span::from_secs(1));
+    }
+    let served = std::iter::from_fn(|| bench.dequeue()).collect::<Vec<_>>();
+    assert_eq!(served.iter().map(|&job| bench.jobs[job].tenant.0).collect::<Vec<_>>(), order);
+}
+
+#[test]
+fn late_jobs_get_a_fifth_of_their_flow_while_others_are_on_time() {
+    let mut bench = Bench::new(DisciplineKind::Promise);
+    let cost = Span::from_millis(10);
+    for _ in 0..500 {
+        bench.enqueue(0, 1, Span::from_millis(1), cost);
+    }
+    bench.now = Mono(1_000_000_000);
+    for _ in 0..500 {
+        bench.enqueue(0, 1, Span::from_secs(100), cost);
+    }
+    let mut late = 0;
+    for _ in 0..500 {
+        let job = bench.dequeue().expect("jobs are left");
+        late += u32::from(bench.jobs[job].late);
+    }
+    assert!((95..=105).contains(&late), "{late} of 500 were late ones");
+}

@@ -55,32 +55,33 @@ fn over_any_time_two_greedy_tenants_shares_differ_by_a_bound() {
                 (0..40).for_each(|_| world.submit(*work));
             }
             // Service per weight as charged at dispatch; what the first jobs got while nobody waited does not count.
-            let mut seen = world.fates.len();
+            let mut started: Vec<bool> = Vec::new();
             let mut service = vec![0.0; tenants.len()];
-            let mut extremes: BTreeMap<(usize, usize), (f64, f64)> = BTreeMap::new();
-            let mut started = vec![false; seen];
-            for (at, fate) in world.fates.iter().enumerate() {
-                started[at] = fate.started.is_some();
-            }
+            count_started(&world, &mut started, &mut service);
+            service.fill(0.0);
+            let mut extremes = BTreeMap::new();
             for _ in 0..6_000 {
                 let Some(Some(ended)) = world.step(FOREVER) else {
                     panic!("greedy work never ends")
                 };
                 world.submit(ended.work);
-                seen += 1;
-                started.resize(seen, false);
-                for at in 0..seen {
-                    if !started[at] && world.fates[at].started.is_some() {
-                        started[at] = true;
-                        let work = world.fates[at].work;
-                        service[work.tenant as usize] +=
-                            work.takes.as_secs_f64() / f64::from(work.weight);
-                    }
-                }
+                count_started(&world, &mut started, &mut service);
                 check_pairs(credit, &tenants, &service, &mut extremes);
             }
         }
     });
+}
+
+/// Adds what jobs not seen before are charged per weight to their tenants' service.
+fn count_started(world: &World, seen: &mut Vec<bool>, service: &mut [f64]) {
+    seen.resize(world.fates.len(), false);
+    for (fate, seen) in world.fates.iter().zip(seen) {
+        if fate.started.is_some() && !*seen {
+            *seen = true;
+            let work = fate.work;
+            service[work.tenant as usize] += work.takes.as_secs_f64() / f64::from(work.weight);
+        }
+    }
 }
 
 /// Asserts the bound for every pair, over every interval that ends here.
