@@ -1,6 +1,34 @@
-//! The front door: listeners, TLS, the way of a request, links to runners, metrics.
+//! The front door: takes requests, queues them as jobs, hands them to children, and sends the answers.
+//!
+//! It deliberately lacks processes: children and their hosts belong to `ostler-runner`, which it meets only on the wire.
+//! It is separate so that it can be restarted and replaced while children live on.
+
+#![deny(unsafe_code)]
+
+mod clock;
 mod config;
+mod event;
+mod gate;
+mod gateway;
+mod http1;
+mod link;
+mod listen;
+mod log;
+mod metrics;
+mod pool;
+mod process;
+mod request;
+mod shutdown;
+
 pub use config::{
     AccessLog, App, Certificate, Config, Discipline, Limits, Listen, LogFormat, Network, Route,
     Target, TenantKey, Timeouts,
 };
+pub use event::{BootFailure, GatewayEvent};
+pub use gateway::{Addresses, Gateway, StartError};
+pub use shutdown::Shutdown;
+
+/// Join tokens for runners of other hosts.
+pub mod token {
+    pub use crate::link::token::{TokenError, create};
+}

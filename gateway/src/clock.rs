@@ -1,0 +1,26 @@
+//! The gateway's readings of time; the pure crates are handed these values.
+
+use std::{
+    sync::OnceLock,
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+};
+
+use ostler_job::{Mono, Span};
+
+static START: OnceLock<Instant> = OnceLock::new();
+
+/// Monotonic time since the process first asked.
+pub(crate) fn now() -> Mono {
+    let start = START.get_or_init(Instant::now);
+    Mono(u64::try_from(start.elapsed().as_nanos()).unwrap_or(u64::MAX))
+}
+
+/// Wall-clock time since the epoch.
+pub(crate) fn wall() -> Duration {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
+}
+
+/// A duration of the configuration as a span.
+pub(crate) fn span(duration: Duration) -> Span {
+    Span(u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX))
+}

@@ -1,0 +1,98 @@
+//! What every thread of a gateway shares.
+
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
+};
+
+use crate::{
+    config::{Config, Limits, Network},
+    event::GatewayEvent,
+    listen::Connections,
+    log::Log,
+    metrics::Metrics,
+    pool::Pool,
+    request::{Budget, Routes},
+};
+
+type OnEvent = Box<dyn Fn(GatewayEvent) + Send + Sync>;
+
+/// See the module.
+pub(crate) struct Gate {
+    pub(crate) routes: Routes,
+    pub(crate) pools: BTreeMap<String, Arc<Pool>>,
+    pub(crate) limits: Limits,
+    pub(crate) trusted: Vec<Network>,
+    pub(crate) metrics: Metrics,
+    pub(crate) log: Log,
+    pub(crate) spool: Arc<Budget>,
+    pub(crate) connections: Connections,
+    /// One handle a serving thread; work is dealt out in turn.
+    threads: Vec<tokio::runtime::Handle>,
+    next_thread: AtomicUsize,
+    draining: AtomicBool,
+    on_event: OnEvent,
+}
+
+impl std::fmt::Debug for Gate {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Gate").field("pools", &self.pools.keys()).finish_non_exhaustive()
+    }
+}
+
+impl Gate {
+    pub(crate) fn new(
+        config: &Config,
+        threads: Vec<tokio::runtime::Handle>,
+        on_event: OnEvent,
+    ) -> std::io::Result<Self> {
+        let metrics = Metrics::new();
+        let pools: BTreeMap<_, _> = config
+            .apps
+            .iter()
+            .map(|(name, app)| (name.clone(), Arc::new(Pool::new(name, app))))
+            .collect();
+        let spool = config.state.join("spool");
+        std::fs::create_dir_all(&spool)?;
+        Ok(Self {
+            routes: Routes::new(&config.routes, &pools, |route| metrics.route(route)),
+            pools,
+            limits: config.limits,
+            trusted: config.trusted_proxies.clone(),
+            metrics,
+            log: Log::open(&config.access_log)?,
+            spool: Arc::new(Budget::new(spool, config.limits.spool_total)),
+            connections: Connections::default(),
+            threads,
+            next_thread: AtomicUsize::new(0),
+            draining: AtomicBool::new(false),
+            on_event,
+        })
+    }
+
+    /// The thread that a new lane or link goes to.
+    pub(crate) fn next_thread(&self) -> &tokio::runtime::Handle {
+        let turn = self.next_thread.fetch_add(1, Ordering::Relaxed);
+        &self.threads[turn % self.threads.len()]
+    }
+
+    /// Every app has a child that serves.
+    pub(crate) fn is_ready(&self) -> bool {
+        !self.is_draining() && self.pools.values().all(|pool| pool.is_ready())
+    }
+
+    pub(crate) fn is_draining(&self) -> bool {
+        self.draining.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn begin_drain(&self) {
+        self.draining.store(true, Ordering::Relaxed);
+    }
+
+    pub(crate) fn tell(&self, event: GatewayEvent) {
+        (self.on_event)(event);
+    }
+}

@@ -1,0 +1,301 @@
+//! A gateway from start to end: opens every door, serves on all threads, drains.
+
+use std::{
+    io,
+    net::{SocketAddr, TcpListener as StdListener},
+    path::PathBuf,
+    sync::Arc,
+    time::Duration,
+};
+
+use ostler_wire::Reset;
+use tokio::{
+    net::{TcpListener, UnixListener},
+    runtime::Runtime,
+};
+use tokio_rustls::TlsAcceptor;
+
+use crate::{
+    clock,
+    config::Config,
+    event::GatewayEvent,
+    gate::Gate,
+    link::{
+        local::{self, LocalLinks},
+        remote::{self, Door},
+    },
+    listen::{accept, api, tls::Certificates},
+    pool::passing::Failure,
+    shutdown::Shutdown,
+};
+
+/// How often time limits are looked at.
+const TICK: Duration = Duration::from_millis(50);
+
+/// Why a gateway could not start. Nothing has been served then.
+#[derive(Debug)]
+pub enum StartError {
+    /// An address cannot be listened on.
+    Listen(SocketAddr, io::Error),
+    /// The state folder, or a file in it, cannot be used.
+    State(PathBuf, io::Error),
+    /// A certificate or key cannot be used.
+    Certificate(PathBuf, String),
+    /// The system gives no thread or timer.
+    Runtime(io::Error),
+}
+
+impl std::fmt::Display for StartError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Listen(address, error) => match error.kind() {
+                io::ErrorKind::AddrInUse => write!(
+                    f,
+                    "cannot listen on {address}: another program does; stop it or choose another address"
+                ),
+                io::ErrorKind::PermissionDenied => write!(
+                    f,
+                    "cannot listen on {address}: ports below 1024 need root or CAP_NET_BIND_SERVICE"
+                ),
+                _ => write!(f, "cannot listen on {address}: {error}"),
+            },
+            Self::State(path, error) => write!(f, "cannot use {}: {error}", path.display()),
+            Self::Certificate(path, problem) => {
+                write!(f, "cannot use the certificate {}: {problem}", path.display())
+            }
+            Self::Runtime(error) => write!(f, "cannot start a thread: {error}"),
+        }
+    }
+}
+
+impl std::error::Error for StartError {}
+
+/// Where a gateway listens, with the ports that the system chose.
+#[derive(Clone, Debug, Default)]
+pub struct Addresses {
+    /// Cleartext HTTP.
+    pub http: Vec<SocketAddr>,
+    /// HTTPS.
+    pub https: Vec<SocketAddr>,
+    /// Metrics and health.
+    pub api: Vec<SocketAddr>,
+    /// Runners of other hosts.
+    pub runners: Vec<SocketAddr>,
+}
+
+/// A gateway whose doors are open and which does not serve yet.
+pub struct Gateway {
+    config: Config,
+    http: Vec<StdListener>,
+    https: Vec<StdListener>,
+    api: Vec<StdListener>,
+    runners: Vec<StdListener>,
+    local: std::os::unix::net::UnixListener,
+    certificates: Option<(Arc<Certificates>, TlsAcceptor)>,
+    door: Option<Arc<Door>>,
+    on_event: Box<dyn Fn(GatewayEvent) + Send + Sync>,
+}
+
+impl std::fmt::Debug for Gateway {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Gateway").field("addresses", &self.addresses()).finish_non_exhaustive()
+    }
+}
+
+impl Gateway {
+    /// Opens everything that the config names, or says what cannot be opened.
+    pub fn bind(config: Config) -> Result<Self, StartError> {
+        let state = |error| StartError::State(config.state.clone(), error);
+        let run = config.state.join("run");
+        std::fs::create_dir_all(&run).map_err(state)?;
+        let http = listen_all(&config.listen.http)?;
+        let https = listen_all(&config.listen.https)?;
+        let api = listen_all(&config.listen.api)?;
+        let runners = listen_all(&config.listen.runners)?;
+        let certificates = match https.is_empty() {
+            true => None,
+            false => {
+                let loaded = Certificates::load(&config.certificates, &config.state)
+                    .map_err(|e| StartError::Certificate(e.path, e.problem))?;
+                let loaded = Arc::new(loaded);
+                let acceptor = loaded.acceptor().map_err(|e| state(io::Error::other(e)))?;
+                Some((loaded, acceptor))
+            }
+        };
+        let door = match runners.is_empty() {
+            true => None,
+            false => Some(Arc::new(Door::open(config.state.clone()).map_err(state)?)),
+        };
+        let local = local::listen(&run.join("gateway.sock")).map_err(state)?;
+        let on_event = Box::new(|_| {});
+        Ok(Self { config, http, https, api, runners, local, certificates, door, on_event })
+    }
+
+    /// Calls back when something happens that a person would want to know.
+    pub fn on_event(&mut self, call: impl Fn(GatewayEvent) + Send + Sync + 'static) {
+        self.on_event = Box::new(call);
+    }
+
+    /// Where the gateway listens.
+    pub fn addresses(&self) -> Addresses {
+        let all = |listeners: &[StdListener]| {
+            listeners.iter().filter_map(|listener| listener.local_addr().ok()).collect()
+        };
+        Addresses {
+            http: all(&self.http),
+            https: all(&self.https),
+            api: all(&self.api),
+            runners: all(&self.runners),
+        }
+    }
+
+    /// Serves until it is told to end and has drained. Blocks.
+    pub fn run(mut self, shutdown: &Shutdown) -> Result<(), StartError> {
+        let mut runtimes = Vec::new();
+        for _ in 0..self.config.threads.max(1) {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+            runtimes.push(runtime.map_err(StartError::Runtime)?);
+        }
+        let handles = runtimes.iter().map(|runtime| runtime.handle().clone()).collect();
+        let on_event = std::mem::replace(&mut self.on_event, Box::new(|_| {}));
+        let gate = Gate::new(&self.config, handles, on_event)
+            .map_err(|error| StartError::State(self.config.state.clone(), error))?;
+        let gate = Arc::new(gate);
+        let first = runtimes.remove(0);
+        let others = runtimes
+            .into_iter()
+            .map(|runtime| self.start_thread(&gate, runtime, shutdown))
+            .collect::<Result<Vec<_>, _>>()?;
+        let drain = self.config.drain;
+        let ended = first.block_on(self.lead(&gate, drain, shutdown));
+        shutdown.finish();
+        for thread in others {
+            // A thread that panicked has said so on stderr.
+            let _ = thread.join();
+        }
+        gate.log.close();
+        ended
+    }
+
+    fn start_thread(
+        &self,
+        gate: &Arc<Gate>,
+        runtime: Runtime,
+        shutdown: &Shutdown,
+    ) -> Result<std::thread::JoinHandle<()>, StartError> {
+        let doors = self.client_doors().map_err(StartError::Runtime)?;
+        let (gate, shutdown) = (gate.clone(), shutdown.clone());
+        std::thread::Builder::new()
+            .name("gateway".into())
+            .spawn(move || {
+                runtime.block_on(async {
+                    open_client_doors(&gate, doors, &shutdown);
+                    shutdown.over().await;
+                });
+            })
+            .map_err(StartError::Runtime)
+    }
+
+    /// Every thread accepts from every client listener.
+    fn client_doors(&self) -> io::Result<Vec<(StdListener, Option<TlsAcceptor>)>> {
+        let mut doors = Vec::new();
+        for listener in &self.http {
+            doors.push((listener.try_clone()?, None));
+        }
+        for listener in &self.https {
+            let acceptor = self.certificates.as_ref().map(|(_, acceptor)| acceptor.clone());
+            doors.push((listener.try_clone()?, acceptor));
+        }
+        Ok(doors)
+    }
+
+    /// What the first thread does: serve like the others, keep the time, and see the end through.
+    async fn lead(
+        self,
+        gate: &Arc<Gate>,
+        drain: Duration,
+        shutdown: &Shutdown,
+    ) -> Result<(), StartError> {
+        let runtime = StartError::Runtime;
+        open_client_doors(gate, self.client_doors().map_err(runtime)?, shutdown);
+        for listener in self.api {
+            let listener = TcpListener::from_std(listener).map_err(runtime)?;
+            tokio::spawn(api::accept(gate.clone(), listener, shutdown.clone()));
+        }
+        let links = Arc::new(LocalLinks::default());
+        let local = UnixListener::from_std(self.local).map_err(runtime)?;
+        tokio::spawn(local::accept(gate.clone(), links.clone(), local));
+        if let Some(door) = self.door {
+            for listener in self.runners {
+                let listener = TcpListener::from_std(listener).map_err(runtime)?;
+                tokio::spawn(remote::accept(gate.clone(), door.clone(), listener));
+            }
+        }
+        if let Some((certificates, _)) = self.certificates {
+            tokio::spawn(certificates.watch(gate.clone()));
+        }
+        // The listeners that were only cloned from must not outlive the drain's beginning.
+        drop((self.http, self.https));
+        tokio::spawn(keep_time(gate.clone(), links));
+        shutdown.draining().await;
+        gate.begin_drain();
+        tokio::select! {
+            () = all_closed(gate) => {}
+            () = tokio::time::sleep(drain) => {}
+            () = shutdown.hurried() => {}
+        }
+        Ok(())
+    }
+}
+
+fn listen_all(addresses: &[SocketAddr]) -> Result<Vec<StdListener>, StartError> {
+    let open = |address: &SocketAddr| {
+        accept::listen(*address).map_err(|error| StartError::Listen(*address, error))
+    };
+    addresses.iter().map(open).collect()
+}
+
+fn open_client_doors(
+    gate: &Arc<Gate>,
+    doors: Vec<(StdListener, Option<TlsAcceptor>)>,
+    shutdown: &Shutdown,
+) {
+    for (listener, tls) in doors {
+        match TcpListener::from_std(listener) {
+            Ok(listener) => {
+                tokio::spawn(accept::accept(gate.clone(), listener, tls, shutdown.clone()));
+            }
+            Err(error) => {
+                gate.tell(GatewayEvent::Warning(format!("a listener cannot be served: {error}")));
+            }
+        }
+    }
+}
+
+/// Lets time limits take effect, and hands log lines over.
+async fn keep_time(gate: Arc<Gate>, links: Arc<LocalLinks>) {
+    let mut tick = tokio::time::interval(TICK);
+    tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        tick.tick().await;
+        let now = clock::now();
+        for pool in gate.pools.values() {
+            for job in pool.tick(now) {
+                let Some(termination) = job.overdue(now) else { continue };
+                let seat = job.seat();
+                job.fail(Failure::from(termination));
+                pool.leave(&job, Reset::Deadline);
+                if let Some(seat) = seat {
+                    links.overdue(&seat.carrier, Reset::Deadline as u16);
+                }
+            }
+        }
+        gate.log.flush();
+    }
+}
+
+async fn all_closed(gate: &Gate) {
+    while gate.connections.len() > 0 {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}

@@ -1,0 +1,234 @@
+//! Stands between a socket and hyper: only requests that `scan` has passed get through.
+//!
+//! A refused head is replaced by a harmless one, and the connection's [`Notes`] say which request that is. So the
+//! refusal is answered in its turn by the ordinary path, logged and counted, and nothing after it is read.
+
+use std::{
+    io,
+    pin::Pin,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicU64, Ordering},
+    },
+    task::{Context, Poll, ready},
+};
+
+use bytes::{Buf, BytesMut};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+use super::{
+    chunked::Chunked,
+    scan::{self, Bounds, Framing, Refused},
+};
+
+/// What the guard tells the connection's service.
+#[derive(Debug, Default)]
+pub(crate) struct Notes {
+    served: AtomicU64,
+    refused: Mutex<Option<(u64, Refused)>>,
+}
+
+impl Notes {
+    /// Counts a request that hyper hands over. The refusal, when it stands for a refused one.
+    pub(crate) fn next_request(&self) -> Option<Refused> {
+        let this = self.served.fetch_add(1, Ordering::Relaxed) + 1;
+        let refused = self.refused.lock().expect("no code panics while it holds the notes");
+        refused.as_ref().filter(|(request, _)| *request == this).map(|(_, r)| r.clone())
+    }
+}
+
+/// What hyper reads instead of a refused request.
+const STAND_IN: &[u8] = b"GET / HTTP/1.1\r\nhost: refused\r\nconnection: close\r\n\r\n";
+
+#[derive(Debug)]
+enum State {
+    Head,
+    Length(u64),
+    Chunked(Chunked),
+    /// A head was refused: the rest of the input is of no interest.
+    Refused,
+}
+
+/// See the module.
+#[derive(Debug)]
+pub(crate) struct Guard<T> {
+    io: T,
+    bounds: Bounds,
+    notes: Arc<Notes>,
+    state: State,
+    heads: u64,
+    /// A head that is not whole yet, or what did not fit into hyper's buffer.
+    held: BytesMut,
+    /// How much of `held` has been passed.
+    passed: usize,
+}
+
+impl<T> Guard<T> {
+    pub(crate) fn new(io: T, early: BytesMut, bounds: Bounds, notes: Arc<Notes>) -> Self {
+        Self { io, bounds, notes, state: State::Head, heads: 0, held: early, passed: 0 }
+    }
+
+    /// Finds out how many bytes of `held` may pass.
+    fn scan(&mut self) -> io::Result<()> {
+        while self.passed < self.held.len() {
+            let fresh = &self.held[self.passed..];
+            match &mut self.state {
+                State::Head => match scan::head(fresh, self.bounds) {
+                    Ok(None) => return Ok(()),
+                    Ok(Some((len, framing))) => {
+                        self.heads += 1;
+                        self.passed += len;
+                        self.state = match framing {
+                            Framing::Length(0) => State::Head,
+                            Framing::Length(length) => State::Length(length),
+                            Framing::Chunked => State::Chunked(Chunked::START),
+                        };
+                    }
+                    Err(refused) => self.refuse(refused),
+                },
+                State::Length(left) => {
+                    let step = usize::try_from(*left).unwrap_or(usize::MAX).min(fresh.len());
+                    self.passed += step;
+                    *left -= step as u64;
+                    if *left == 0 {
+                        self.state = State::Head;
+                    }
+                }
+                State::Chunked(chunked) => {
+                    let follow = chunked.follow(fresh);
+                    self.passed +=
+                        follow.map_err(|e| io::Error::new(io::ErrorKind::InvalidData, e))?;
+                    if *chunked == Chunked::Done {
+                        self.state = State::Head;
+                    }
+                }
+                State::Refused => return Ok(()),
+            }
+        }
+        Ok(())
+    }
+
+    fn refuse(&mut self, refused: Refused) {
+        self.held.truncate(self.passed);
+        self.held.extend_from_slice(STAND_IN);
+        self.passed = self.held.len();
+        self.state = State::Refused;
+        let mut note = self.notes.refused.lock().expect("no code panics while it holds the notes");
+        *note = Some((self.heads + 1, refused));
+    }
+
+    fn pass(&mut self, out: &mut ReadBuf<'_>) {
+        let n = self.passed.min(out.remaining());
+        out.put_slice(&self.held[..n]);
+        self.held.advance(n);
+        self.passed -= n;
+        // An idle connection keeps no buffer.
+        if self.held.is_empty() {
+            self.held = BytesMut::new();
+        }
+    }
+}
+
+impl<T: AsyncRead + Unpin> Guard<T> {
+    /// The common case: whole requests arrive, and go straight into hyper's buffer.
+    fn poll_straight(
+        &mut self,
+        cx: &mut Context<'_>,
+        out: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<usize>> {
+        let before = out.filled().len();
+        ready!(Pin::new(&mut self.io).poll_read(cx, out))?;
+        let came = out.filled().len() - before;
+        if came == 0 {
+            return Poll::Ready(Ok(0));
+        }
+        match (&mut self.state, &out.filled()[before..]) {
+            (State::Length(left), bytes) if (bytes.len() as u64) < *left => {
+                *left -= bytes.len() as u64;
+            }
+            (State::Head, bytes) => match scan::head(bytes, self.bounds) {
+                Ok(Some((len, Framing::Length(0)))) if len == bytes.len() => self.heads += 1,
+                _ => self.take_back(before, out)?,
+            },
+            _ => self.take_back(before, out)?,
+        }
+        Poll::Ready(Ok(came))
+    }
+
+    /// Anything less common is held and looked at piece by piece.
+    fn take_back(&mut self, before: usize, out: &mut ReadBuf<'_>) -> io::Result<()> {
+        self.held.extend_from_slice(&out.filled()[before..]);
+        out.set_filled(before);
+        self.scan()?;
+        self.pass(out);
+        Ok(())
+    }
+
+    fn poll_held(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        let mut chunk = [std::mem::MaybeUninit::uninit(); 4096];
+        let mut chunk = ReadBuf::uninit(&mut chunk);
+        ready!(Pin::new(&mut self.io).poll_read(cx, &mut chunk))?;
+        let came = chunk.filled().len();
+        if !matches!(self.state, State::Refused) {
+            self.held.extend_from_slice(chunk.filled());
+            self.scan()?;
+        }
+        Poll::Ready(Ok(came))
+    }
+}
+
+impl<T: AsyncRead + Unpin> AsyncRead for Guard<T> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        out: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let this = &mut *self;
+        let before = out.filled().len();
+        loop {
+            if this.passed > 0 {
+                this.pass(out);
+            }
+            if out.filled().len() > before || out.remaining() == 0 {
+                return Poll::Ready(Ok(()));
+            }
+            let came = match this.held.is_empty() && !matches!(this.state, State::Refused) {
+                true => ready!(this.poll_straight(cx, out))?,
+                false => ready!(this.poll_held(cx))?,
+            };
+            if came == 0 {
+                return Poll::Ready(Ok(()));
+            }
+        }
+    }
+}
+
+impl<T: AsyncWrite + Unpin> AsyncWrite for Guard<T> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.io).poll_write(cx, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.io).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.io).poll_shutdown(cx)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        slices: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.io).poll_write_vectored(cx, slices)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.io.is_write_vectored()
+    }
+}

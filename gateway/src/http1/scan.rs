@@ -1,0 +1,306 @@
+//! Checks request heads before hyper reads them, strictly as RFC 9112 asks.
+//!
+//! hyper forgives what another server on the way may read differently: both lengths in one head, bare line feeds,
+//! folded lines. Whatever two readers can disagree about is refused here, with a reason. No I/O: bytes in, verdicts out.
+
+use http::StatusCode;
+
+/// A head that is refused.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Refused {
+    pub(crate) status: StatusCode,
+    pub(crate) reason: &'static str,
+}
+
+/// How the body of a request is framed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Framing {
+    /// This many bytes.
+    Length(u64),
+    /// Chunks.
+    Chunked,
+}
+
+/// Bounds of a head.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Bounds {
+    pub(crate) bytes: usize,
+    pub(crate) fields: usize,
+}
+
+/// The longest request target, in bytes; what most servers and all browsers agree on.
+pub(crate) const TARGET_MAX: usize = 8 << 10;
+
+const fn bad(reason: &'static str) -> Refused {
+    Refused { status: StatusCode::BAD_REQUEST, reason }
+}
+
+/// Looks at the beginning of a request. `None`: the head is not whole yet. Else its length in bytes and its framing.
+pub(crate) fn head(bytes: &[u8], bounds: Bounds) -> Result<Option<(usize, Framing)>, Refused> {
+    let skipped = leading_empty_lines(bytes);
+    let start = &bytes[skipped..];
+    let Some(end) = memchr::memmem::find(start, b"\r\n\r\n") else {
+        return incomplete(start, bounds).map(|()| None);
+    };
+    let head = &start[..end];
+    if head.len() > bounds.bytes {
+        incomplete(head, bounds)?;
+        return Err(too_large("request head is too long"));
+    }
+    let mut lines = Lines(Some(head));
+    let version = request_line(lines.next_line()?.expect("a head has a first line"))?;
+    let framing = fields(lines, version, bounds)?;
+    Ok(Some((skipped + end + 4, framing)))
+}
+
+/// What can already be said about a head whose end has not come.
+fn incomplete(start: &[u8], bounds: Bounds) -> Result<(), Refused> {
+    let line_end = memchr::memchr(b'\n', start);
+    for at in memchr::memchr_iter(b'\n', start) {
+        if at == 0 || start[at - 1] != b'\r' {
+            return Err(bad("line ends in a bare LF"));
+        }
+    }
+    if line_end.is_none() && start.len() > TARGET_MAX + 64 {
+        return Err(uri_too_long());
+    }
+    match start.len() > bounds.bytes {
+        true => Err(too_large("request head is too long")),
+        false => Ok(()),
+    }
+}
+
+fn uri_too_long() -> Refused {
+    Refused { status: StatusCode::URI_TOO_LONG, reason: "request target is too long" }
+}
+
+const fn too_large(reason: &'static str) -> Refused {
+    Refused { status: StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, reason }
+}
+
+/// A client may send an empty line or two before a request (RFC 9112 2.2).
+fn leading_empty_lines(bytes: &[u8]) -> usize {
+    let mut skipped = 0;
+    while skipped < 4 && bytes[skipped..].starts_with(b"\r\n") {
+        skipped += 2;
+    }
+    skipped
+}
+
+/// Lines of a head, each ended by CRLF and by nothing else.
+struct Lines<'a>(Option<&'a [u8]>);
+
+impl<'a> Lines<'a> {
+    fn next_line(&mut self) -> Result<Option<&'a [u8]>, Refused> {
+        let Some(rest) = self.0 else { return Ok(None) };
+        let Some(at) = memchr::memchr3(b'\r', b'\n', 0, rest) else {
+            self.0 = None;
+            return Ok(Some(rest));
+        };
+        match (rest[at], rest.get(at + 1)) {
+            (b'\r', Some(b'\n')) => {
+                self.0 = Some(&rest[at + 2..]);
+                Ok(Some(&rest[..at]))
+            }
+            (b'\r', _) => Err(bad("bare CR in the request head")),
+            (b'\n', _) => Err(bad("line ends in a bare LF")),
+            _ => Err(bad("NUL in the request head")),
+        }
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Version {
+    Http10,
+    Http11,
+}
+
+fn request_line(line: &[u8]) -> Result<Version, Refused> {
+    let malformed = bad("malformed request line");
+    let method_end = memchr::memchr(b' ', line).ok_or_else(|| malformed.clone())?;
+    let (method, rest) = (&line[..method_end], &line[method_end + 1..]);
+    let target_end = memchr::memchr(b' ', rest).ok_or_else(|| malformed.clone())?;
+    let (target, version) = (&rest[..target_end], &rest[target_end + 1..]);
+    if method.is_empty() || method.len() > 32 || !method.iter().copied().all(is_token) {
+        return Err(bad("malformed method"));
+    }
+    if method == b"CONNECT" {
+        return Err(Refused {
+            status: StatusCode::NOT_IMPLEMENTED,
+            reason: "CONNECT is not supported",
+        });
+    }
+    check_target(method, target)?;
+    match version {
+        b"HTTP/1.1" => Ok(Version::Http11),
+        b"HTTP/1.0" => Ok(Version::Http10),
+        [b'H', b'T', b'T', b'P', b'/', major, b'.', minor]
+            if major.is_ascii_digit() && minor.is_ascii_digit() =>
+        {
+            Err(Refused {
+                status: StatusCode::HTTP_VERSION_NOT_SUPPORTED,
+                reason: "only HTTP/1.1, HTTP/1.0 and HTTP/2 are supported",
+            })
+        }
+        _ => Err(malformed),
+    }
+}
+
+/// RFC 9112 3.2: origin form, absolute form, or `*` for OPTIONS.
+fn check_target(method: &[u8], target: &[u8]) -> Result<(), Refused> {
+    if target.len() > TARGET_MAX {
+        return Err(uri_too_long());
+    }
+    // What RFC 3986 leaves out, browsers send in part: a quote, braces, a bar, a caret and a grave accent pass.
+    let allowed = |b: u8| matches!(b, 0x21..=0x7e) && !matches!(b, b'<' | b'>' | b'\\' | b'#');
+    if !target.iter().copied().all(allowed) {
+        return Err(bad("forbidden character in the request target"));
+    }
+    let absolute = || target.starts_with(b"http://") || target.starts_with(b"https://");
+    match target.first() {
+        Some(b'/') => {}
+        Some(b'*') if target == b"*" && method == b"OPTIONS" => {}
+        Some(_) if absolute() => {}
+        Some(_) => return Err(bad("request target is neither a path nor an http URL")),
+        None => return Err(bad("malformed request line")),
+    }
+    match http::Uri::try_from(target) {
+        Ok(_) => Ok(()),
+        Err(_) => Err(bad("malformed request target")),
+    }
+}
+
+#[derive(Default)]
+struct Seen {
+    length: Option<u64>,
+    chunked: bool,
+    hosts: usize,
+}
+
+fn fields(mut lines: Lines<'_>, version: Version, bounds: Bounds) -> Result<Framing, Refused> {
+    let mut seen = Seen::default();
+    let mut count = 0;
+    while let Some(line) = lines.next_line()? {
+        count += 1;
+        if count > bounds.fields {
+            return Err(too_large("too many header fields"));
+        }
+        field(line, &mut seen)?;
+    }
+    if seen.hosts > 1 {
+        return Err(bad("more than one Host"));
+    }
+    if version == Version::Http11 && seen.hosts == 0 {
+        return Err(bad("no Host"));
+    }
+    match (seen.chunked, seen.length) {
+        (true, Some(_)) => Err(bad("both Content-Length and Transfer-Encoding")),
+        (true, None) if version == Version::Http10 => {
+            Err(bad("Transfer-Encoding in an HTTP/1.0 request"))
+        }
+        (true, None) => Ok(Framing::Chunked),
+        (false, length) => Ok(Framing::Length(length.unwrap_or(0))),
+    }
+}
+
+fn field(line: &[u8], seen: &mut Seen) -> Result<(), Refused> {
+    if matches!(line.first(), Some(b' ' | b'\t')) {
+        return Err(bad("folded header line"));
+    }
+    let colon = memchr::memchr(b':', line).ok_or_else(|| bad("header line without a colon"))?;
+    let (name, value) = (&line[..colon], trim(&line[colon + 1..]));
+    if name.is_empty() || !name.iter().copied().all(is_token) {
+        return Err(bad("malformed header name"));
+    }
+    if value.iter().any(|b| matches!(b, 0..=8 | 10..=31 | 127)) {
+        return Err(bad("control character in a header value"));
+    }
+    if name.eq_ignore_ascii_case(b"host") {
+        seen.hosts += 1;
+        return check_host(value);
+    }
+    if name.eq_ignore_ascii_case(b"content-length") {
+        let length = decimal(value).ok_or_else(|| bad("malformed Content-Length"))?;
+        return match seen.length.replace(length) {
+            None => Ok(()),
+            Some(_) => Err(bad("more than one Content-Length")),
+        };
+    }
+    if name.eq_ignore_ascii_case(b"transfer-encoding") {
+        if std::mem::replace(&mut seen.chunked, true) {
+            return Err(bad("more than one Transfer-Encoding"));
+        }
+        if !value.eq_ignore_ascii_case(b"chunked") {
+            return Err(bad("Transfer-Encoding other than chunked"));
+        }
+    }
+    Ok(())
+}
+
+/// Host is a name, an IPv4 or a bracketed IPv6 address, with or without a port (RFC 9110 7.2); empty is allowed.
+pub(crate) fn check_host(value: &[u8]) -> Result<(), Refused> {
+    let wrong = || bad("malformed Host");
+    let (name, port) = match value.first() {
+        Some(b'[') => {
+            let end = memchr::memchr(b']', value).ok_or_else(wrong)?;
+            let inside = std::str::from_utf8(&value[1..end]).map_err(|_| wrong())?;
+            inside.parse::<std::net::Ipv6Addr>().map_err(|_| wrong())?;
+            (&value[..0], &value[end + 1..])
+        }
+        _ => value.split_at(memchr::memchr(b':', value).unwrap_or(value.len())),
+    };
+    let in_name = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_' | b'~');
+    if !name.iter().copied().all(in_name) {
+        return Err(wrong());
+    }
+    match port {
+        [] => Ok(()),
+        [b':', digits @ ..]
+            if digits.len() <= 5
+                && digits.iter().all(u8::is_ascii_digit)
+                && decimal(digits).unwrap_or(0) <= 65535 =>
+        {
+            Ok(())
+        }
+        _ => Err(wrong()),
+    }
+}
+
+fn trim(mut value: &[u8]) -> &[u8] {
+    while let [b' ' | b'\t', rest @ ..] = value {
+        value = rest;
+    }
+    while let [rest @ .., b' ' | b'\t'] = value {
+        value = rest;
+    }
+    value
+}
+
+fn decimal(digits: &[u8]) -> Option<u64> {
+    let digit = |sum: u64, b: &u8| {
+        let value = b.is_ascii_digit().then(|| u64::from(b - b'0'))?;
+        sum.checked_mul(10)?.checked_add(value)
+    };
+    if digits.is_empty() { None } else { digits.iter().try_fold(0, digit) }
+}
+
+/// RFC 9110 5.6.2.
+pub(crate) const fn is_token(b: u8) -> bool {
+    matches!(
+        b,
+        b'!' | b'#'
+            | b'$'
+            | b'%'
+            | b'&'
+            | b'\''
+            | b'*'
+            | b'+'
+            | b'-'
+            | b'.'
+            | b'^'
+            | b'_'
+            | b'`'
+            | b'|'
+            | b'~'
+    ) || b.is_ascii_alphanumeric()
+}

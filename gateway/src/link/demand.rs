@@ -1,0 +1,30 @@
+//! Tells runners how many jobs wait for their apps, so that they start more children.
+
+use std::collections::BTreeMap;
+
+use bytes::BytesMut;
+use ostler_wire::{Builder, Kind};
+
+use crate::gate::Gate;
+
+/// What was told last, by app.
+#[derive(Debug, Default)]
+pub(super) struct Demand(BTreeMap<String, usize>);
+
+impl Demand {
+    /// Writes a DEMAND frame for every app whose number has changed.
+    pub(super) fn update(&mut self, gate: &Gate, out: &mut BytesMut) {
+        for (app, pool) in &gate.pools {
+            let (waiting, _, _) = pool.load();
+            if self.0.insert(app.clone(), waiting) != Some(waiting) {
+                let mut number = itoa::Buffer::new();
+                Builder::new(out, Kind::Demand, 0)
+                    .fields(|f| {
+                        f.put(b":app", app.as_bytes());
+                        f.put(b":waiting", number.format(waiting).as_bytes());
+                    })
+                    .body(&[]);
+            }
+        }
+    }
+}

@@ -1,0 +1,113 @@
+//! A lane: the data socket of a child on this host, from hand-over to end.
+
+use std::{
+    collections::HashMap,
+    os::{fd::OwnedFd, unix::net::UnixStream as StdStream},
+    sync::{Arc, Mutex},
+};
+
+use bytes::Bytes;
+use ostler_job::Termination;
+use ostler_wire::Frame;
+use tokio::net::UnixStream;
+
+use crate::{
+    event::GatewayEvent,
+    gate::Gate,
+    pool::{
+        Pool,
+        carrier::{Carrier, Way},
+        drive::{Over, drive},
+        passing::Failure,
+    },
+};
+
+/// The lanes of one runner's children, so that it can take one out of service, and be told of an overdue child.
+#[derive(Debug, Default)]
+pub(super) struct Lanes(Mutex<HashMap<(String, u64), Arc<Carrier>>>);
+
+impl Lanes {
+    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<(String, u64), Arc<Carrier>>> {
+        self.0.lock().expect("no code panics while it holds the lanes")
+    }
+
+    /// Nothing more is given to the child; its lane closes when it is idle.
+    pub(super) fn retire(&self, app: &str, child: u64) {
+        if let Some(carrier) = self.lock().get(&(app.to_owned(), child)) {
+            carrier.retire();
+        }
+    }
+
+    /// The app and number of a carrier's child.
+    pub(super) fn child_of(&self, carrier: &Arc<Carrier>) -> Option<(String, u64)> {
+        let lanes = self.lock();
+        lanes.iter().find(|(_, c)| Arc::ptr_eq(c, carrier)).map(|(child, _)| child.clone())
+    }
+}
+
+/// Puts a lane into service on the next thread.
+pub(super) fn open(
+    gate: &Arc<Gate>,
+    lanes: &Arc<Lanes>,
+    runner: &str,
+    app: &str,
+    child: u64,
+    lane: OwnedFd,
+) {
+    let Some(pool) = gate.pools.get(app).cloned() else { return };
+    let (task_gate, lanes, runner) = (gate.clone(), lanes.clone(), runner.to_owned());
+    let key = (app.to_owned(), child);
+    gate.next_thread().spawn(async move {
+        let stream = StdStream::from(lane);
+        let stream = stream.set_nonblocking(true).and_then(|()| UnixStream::from_std(stream));
+        match stream {
+            Ok(stream) => serve(&task_gate, pool, &lanes, &runner, key, stream).await,
+            Err(error) => task_gate.tell(GatewayEvent::Warning(format!(
+                "cannot use the lane of child {} of app {}: {error}",
+                key.1, key.0
+            ))),
+        }
+    });
+}
+
+async fn serve(
+    gate: &Arc<Gate>,
+    pool: Arc<Pool>,
+    lanes: &Lanes,
+    runner: &str,
+    key: (String, u64),
+    stream: UnixStream,
+) {
+    let (reader, writer) = stream.into_split();
+    let label = format!("child {} of app {} on {runner}", key.1, key.0);
+    let carrier = Arc::new(Carrier::new(label, Way::Lane(writer)));
+    let supplier = Pool::next_supplier();
+    carrier.set_supplier(&pool, supplier);
+    lanes.lock().insert(key.clone(), carrier.clone());
+    pool.supply(supplier, &carrier, super::host_id(runner), 1, true);
+    let over = drive(&carrier, reader, None::<tokio::io::Empty>, |ended, _: Vec<Frame>| {
+        pool.settle(ended, crate::clock::now());
+    })
+    .await;
+    {
+        // A restarted child keeps its number only on another runner, so this is still our entry or a newer lane's.
+        let mut lanes = lanes.lock();
+        if lanes.get(&key).is_some_and(|c| Arc::ptr_eq(c, &carrier)) {
+            lanes.remove(&key);
+        }
+    }
+    let (unstarted, started) = carrier.close();
+    let termination = match over {
+        Over::Broken(_) => Termination::Protocol,
+        Over::Closed | Over::Failed(_) => Termination::ChildDied,
+    };
+    if let Over::Broken(error) = &over {
+        gate.tell(GatewayEvent::Warning(format!("{}: {error}", carrier.label)));
+    }
+    let retried = unstarted.len() as u64;
+    if retried > 0 {
+        gate.metrics.retries.with_label_values(&[pool.app.as_str(), "not_started"]).inc_by(retried);
+    }
+    let detail = Bytes::from(format!("{}: {over}", carrier.label));
+    pool.supply_gone(supplier, unstarted, started, &Failure { termination, detail });
+}

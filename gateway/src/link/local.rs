@@ -1,0 +1,285 @@
+//! The link to the runner on this host: frames on a Unix socket, lanes by SCM_RIGHTS.
+
+use std::{
+    collections::VecDeque,
+    io::{self, IoSliceMut},
+    os::fd::{AsRawFd, FromRawFd, OwnedFd},
+    path::Path,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use bytes::BytesMut;
+use nix::sys::socket::{ControlMessageOwned, MsgFlags, UnixAddr, recvmsg};
+use ostler_wire::{Builder, Decoder, FRAME_MAX, Frame, Header, Kind, flags, put_frame};
+use tokio::{
+    io::Interest,
+    net::{UnixListener, UnixStream},
+    sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel},
+};
+
+use super::{
+    demand::Demand,
+    lane::{self, Lanes},
+    state,
+};
+use crate::{event::GatewayEvent, gate::Gate, pool::carrier::Carrier};
+
+/// How often demand is told, and what else must not wait.
+const TICK: Duration = Duration::from_millis(20);
+/// More lanes than this in one message are not sent by any runner.
+const FDS_MAX: usize = 16;
+
+/// An order to the runner on this host.
+#[derive(Debug)]
+enum Order {
+    Overdue { app: String, child: u64, reason: u16 },
+}
+
+/// The runners on this host that are connected, usually one.
+#[derive(Debug, Default)]
+pub(crate) struct LocalLinks(Mutex<Vec<(Arc<Lanes>, UnboundedSender<Order>)>>);
+
+impl LocalLinks {
+    fn lock(&self) -> std::sync::MutexGuard<'_, Vec<(Arc<Lanes>, UnboundedSender<Order>)>> {
+        self.0.lock().expect("no code panics while it holds the links")
+    }
+
+    /// A child works on something that nobody waits for any more.
+    pub(crate) fn overdue(&self, carrier: &Arc<Carrier>, reason: u16) {
+        for (lanes, orders) in self.lock().iter() {
+            if let Some((app, child)) = lanes.child_of(carrier) {
+                // A link that is going away has no use for orders.
+                let _ = orders.send(Order::Overdue { app, child, reason });
+            }
+        }
+    }
+}
+
+/// Opens the socket that runners on this host dial. A socket left by a dead gateway is replaced.
+pub(crate) fn listen(path: &Path) -> io::Result<std::os::unix::net::UnixListener> {
+    match std::fs::remove_file(path) {
+        Ok(()) => {}
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        Err(error) => return Err(error),
+    }
+    let listener = std::os::unix::net::UnixListener::bind(path)?;
+    std::fs::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(0o600))?;
+    listener.set_nonblocking(true)?;
+    Ok(listener)
+}
+
+/// Serves every runner that dials.
+pub(crate) async fn accept(gate: Arc<Gate>, links: Arc<LocalLinks>, listener: UnixListener) {
+    loop {
+        match listener.accept().await {
+            Ok((stream, _)) => {
+                let (gate, links) = (gate.clone(), links.clone());
+                tokio::spawn(async move { serve(gate, links, stream).await });
+            }
+            Err(error) => {
+                gate.tell(GatewayEvent::Warning(format!("cannot accept a local runner: {error}")));
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+        }
+    }
+}
+
+async fn serve(gate: Arc<Gate>, links: Arc<LocalLinks>, stream: UnixStream) {
+    let mut link = Link { stream, decoder: Decoder::new(FRAME_MAX), fds: VecDeque::new() };
+    let name = match link.greet().await {
+        Ok(name) => name,
+        Err(error) => {
+            gate.tell(GatewayEvent::Warning(format!("a local runner was refused: {error}")));
+            return;
+        }
+    };
+    let (orders, mut inbox) = unbounded_channel();
+    let lanes = Arc::new(Lanes::default());
+    links.lock().push((lanes.clone(), orders));
+    gate.tell(GatewayEvent::RunnerJoined { name: name.clone() });
+    let ended = link.run(&gate, &name, &lanes, &mut inbox).await;
+    links.lock().retain(|(other, _)| !Arc::ptr_eq(other, &lanes));
+    state::forget(&gate, &name);
+    let reason = ended.map_or_else(|error| error.to_string(), |()| "it closed the link".into());
+    gate.tell(GatewayEvent::RunnerLost { name, reason });
+}
+
+struct Link {
+    stream: UnixStream,
+    decoder: Decoder,
+    fds: VecDeque<OwnedFd>,
+}
+
+impl Link {
+    /// HELLO from the runner, WELCOME to it. Returns the runner's name.
+    async fn greet(&mut self) -> io::Result<String> {
+        let frame = loop {
+            if let Some(frame) = self.next_frame()? {
+                break frame;
+            }
+            if !self.receive().await? {
+                return Err(io::ErrorKind::UnexpectedEof.into());
+            }
+        };
+        let name = frame.fields().map_err(io::Error::other)?.text(":runner").map(str::to_owned);
+        let (Kind::Hello, Some(name)) = (frame.header.kind, name) else {
+            return Err(io::Error::other("its first frame is not HELLO with :runner"));
+        };
+        let mut out = BytesMut::new();
+        welcome(&mut out);
+        self.send(&out).await?;
+        Ok(name)
+    }
+
+    async fn run(
+        &mut self,
+        gate: &Arc<Gate>,
+        name: &str,
+        lanes: &Arc<Lanes>,
+        inbox: &mut UnboundedReceiver<Order>,
+    ) -> io::Result<()> {
+        let mut demand = Demand::default();
+        let mut tick = tokio::time::interval(TICK);
+        tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            let mut out = BytesMut::new();
+            tokio::select! {
+                came = self.receive() => {
+                    if !came? {
+                        return Ok(());
+                    }
+                    while let Some(frame) = self.next_frame()? {
+                        self.handle(gate, name, lanes, &frame, &mut out)?;
+                    }
+                }
+                Some(order) = inbox.recv() => write_order(&mut out, &order),
+                _ = tick.tick() => demand.update(gate, &mut out),
+            }
+            if !out.is_empty() {
+                self.send(&out).await?;
+            }
+        }
+    }
+
+    fn handle(
+        &mut self,
+        gate: &Arc<Gate>,
+        name: &str,
+        lanes: &Arc<Lanes>,
+        frame: &Frame,
+        out: &mut BytesMut,
+    ) -> io::Result<()> {
+        match frame.header.kind {
+            Kind::App | Kind::State => state::handle(gate, name, frame),
+            Kind::Lane => {
+                let (app, child) = child(frame)?;
+                if frame.header.flags & flags::FD == 0 {
+                    return Err(io::Error::other("LANE came without a descriptor"));
+                }
+                let missing = || io::Error::other("LANE came without its descriptor");
+                let fd = self.fds.pop_front().ok_or_else(missing)?;
+                lane::open(gate, lanes, name, &app, child, fd);
+            }
+            Kind::Retire => {
+                let (app, child) = child(frame)?;
+                lanes.retire(&app, child);
+            }
+            Kind::Ping => {
+                put_frame(out, Header { kind: Kind::Pong, ..frame.header }, &[]);
+            }
+            // Whatever else a newer runner says is not needed to serve.
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn next_frame(&mut self) -> io::Result<Option<Frame>> {
+        self.decoder.poll_frame().map_err(io::Error::other)
+    }
+
+    /// Reads bytes and descriptors. `false` at the end.
+    #[expect(unsafe_code, reason = "the kernel gives descriptors as plain numbers")]
+    async fn receive(&mut self) -> io::Result<bool> {
+        loop {
+            self.stream.readable().await?;
+            let socket = self.stream.as_raw_fd();
+            let mut bytes = [0; 16 << 10];
+            let mut control = nix::cmsg_space!([std::os::fd::RawFd; FDS_MAX]);
+            let fds = &mut self.fds;
+            let came = self.stream.try_io(Interest::READABLE, || {
+                let mut slices = [IoSliceMut::new(&mut bytes)];
+                let message = recvmsg::<UnixAddr>(
+                    socket,
+                    &mut slices,
+                    Some(&mut control),
+                    MsgFlags::MSG_CMSG_CLOEXEC | MsgFlags::MSG_DONTWAIT,
+                )?;
+                for part in message.cmsgs()? {
+                    if let ControlMessageOwned::ScmRights(came) = part {
+                        // SAFETY: the kernel has just made these descriptors for this process, nobody else knows them.
+                        fds.extend(came.iter().map(|fd| unsafe { OwnedFd::from_raw_fd(*fd) }));
+                    }
+                }
+                Ok(message.bytes)
+            });
+            match came {
+                Ok(0) => return Ok(false),
+                Ok(n) => {
+                    self.decoder.buffer().extend_from_slice(&bytes[..n]);
+                    return Ok(true);
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    async fn send(&self, mut bytes: &[u8]) -> io::Result<()> {
+        while !bytes.is_empty() {
+            self.stream.writable().await?;
+            match self.stream.try_write(bytes) {
+                Ok(sent) => bytes = &bytes[sent..],
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The frame that answers HELLO on every link.
+pub(super) fn welcome(out: &mut BytesMut) {
+    let mut number = itoa::Buffer::new();
+    Builder::new(out, Kind::Welcome, 0)
+        .code(ostler_wire::VERSION)
+        .fields(|f| {
+            f.put(b"hb_ms", b"1000");
+            f.put(b"max_frame", number.format(FRAME_MAX).as_bytes());
+            f.put(b"window", number.format(ostler_wire::WINDOW).as_bytes());
+        })
+        .body(&[]);
+}
+
+fn child(frame: &Frame) -> io::Result<(String, u64)> {
+    let fields = frame.fields().map_err(io::Error::other)?;
+    match (fields.text(":app"), fields.number(":child")) {
+        (Some(app), Some(child)) => Ok((app.to_owned(), child)),
+        _ => Err(io::Error::other(format!("{:?} without :app and :child", frame.header.kind))),
+    }
+}
+
+fn write_order(out: &mut BytesMut, order: &Order) {
+    match order {
+        Order::Overdue { app, child, reason } => {
+            let mut number = itoa::Buffer::new();
+            Builder::new(out, Kind::Overdue, 0)
+                .code(*reason)
+                .fields(|f| {
+                    f.put(b":app", app.as_bytes());
+                    f.put(b":child", number.format(*child).as_bytes());
+                })
+                .body(&[]);
+        }
+    }
+}

@@ -1,0 +1,27 @@
+//! Links to runners: on this host by a Unix socket that lanes are handed over on, elsewhere by mutual TLS.
+
+pub(crate) mod authority;
+mod demand;
+mod lane;
+pub(crate) mod local;
+pub(crate) mod remote;
+mod state;
+pub(crate) mod token;
+
+pub(crate) use self::state::AppState;
+
+use std::{
+    collections::BTreeMap,
+    sync::{Mutex, OnceLock},
+};
+
+use ostler_job::HostId;
+
+/// The id of a host by the name of its runner; there are as many as runners, and names return.
+pub(crate) fn host_id(runner: &str) -> HostId {
+    static HOSTS: OnceLock<Mutex<BTreeMap<String, u32>>> = OnceLock::new();
+    let mut hosts =
+        HOSTS.get_or_init(Mutex::default).lock().expect("no code panics while it holds the hosts");
+    let next = u32::try_from(hosts.len()).expect("fewer than four billion runners");
+    HostId(*hosts.entry(runner.to_owned()).or_insert(next))
+}

@@ -1,0 +1,294 @@
+//! Links to runners of other hosts: mutual TLS, frames of many jobs at once, slots told as credits.
+
+use std::{
+    collections::BTreeMap,
+    io,
+    path::PathBuf,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use bytes::{Bytes, BytesMut};
+use ostler_job::{Span, SupplierId, Termination};
+use ostler_wire::{Builder, Decoder, FRAME_MAX, Frame, Header, Kind, put_frame};
+use rustls::{RootCertStore, ServerConfig, server::WebPkiClientVerifier};
+use rustls_pki_types::CertificateDer;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::{TcpListener, TcpStream},
+};
+use tokio_rustls::{TlsAcceptor, server::TlsStream};
+
+use super::{authority::Authority, demand::Demand, local, state, token};
+use crate::{
+    clock,
+    event::GatewayEvent,
+    gate::Gate,
+    pool::{
+        Pool,
+        carrier::{Carrier, Way},
+        drive::drive,
+        passing::Failure,
+    },
+};
+
+/// A runner that was not heard of for this long is gone.
+const SILENCE: Span = Span::from_secs(5);
+const HEARTBEAT: Duration = Duration::from_secs(1);
+/// Time for a TLS handshake and the first frame.
+const GREETING: Duration = Duration::from_secs(10);
+
+/// What the doors for runners share.
+pub(crate) struct Door {
+    authority: Authority,
+    acceptor: TlsAcceptor,
+    state: PathBuf,
+}
+
+impl std::fmt::Debug for Door {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Door").field("state", &self.state).finish_non_exhaustive()
+    }
+}
+
+impl Door {
+    pub(crate) fn open(state: PathBuf) -> io::Result<Self> {
+        let authority = Authority::open(&state)?;
+        let mut roots = RootCertStore::empty();
+        roots.add(authority.certificate.clone()).map_err(io::Error::other)?;
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        // A runner without a certificate may come in, to ask for one and for nothing else.
+        let verifier = WebPkiClientVerifier::builder_with_provider(roots.into(), provider.clone())
+            .allow_unauthenticated()
+            .build()
+            .map_err(io::Error::other)?;
+        let (chain, key) = authority.server_identity().map_err(io::Error::other)?;
+        let config = ServerConfig::builder_with_provider(provider)
+            .with_protocol_versions(&[&rustls::version::TLS13])
+            .map_err(io::Error::other)?
+            .with_client_cert_verifier(verifier)
+            .with_single_cert(chain, key)
+            .map_err(io::Error::other)?;
+        let acceptor = TlsAcceptor::from(Arc::new(config));
+        Ok(Self { authority, acceptor, state })
+    }
+}
+
+/// Serves every runner that dials; each on the next thread.
+pub(crate) async fn accept(gate: Arc<Gate>, door: Arc<Door>, listener: TcpListener) {
+    loop {
+        let stream = match listener.accept().await {
+            Ok((stream, _)) => stream.into_std(),
+            Err(error) => Err(error),
+        };
+        match stream {
+            Ok(stream) => {
+                let (serving, door) = (gate.clone(), door.clone());
+                gate.next_thread().spawn(async move {
+                    if let Err(error) = greet(&serving, &door, stream).await {
+                        serving
+                            .tell(GatewayEvent::Warning(format!("a runner was refused: {error}")));
+                    }
+                });
+            }
+            Err(error) => {
+                gate.tell(GatewayEvent::Warning(format!("cannot accept a runner: {error}")));
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+        }
+    }
+}
+
+async fn greet(gate: &Arc<Gate>, door: &Arc<Door>, stream: std::net::TcpStream) -> io::Result<()> {
+    let stream = TcpStream::from_std(stream)?;
+    stream.set_nodelay(true)?;
+    let mut decoder = Decoder::new(FRAME_MAX);
+    let greeting = async {
+        let mut stream = door.acceptor.accept(stream).await?;
+        let frame = read_frame(&mut stream, &mut decoder).await?;
+        io::Result::Ok((stream, frame))
+    };
+    let (mut stream, frame) = tokio::time::timeout(GREETING, greeting).await??;
+    let name = stream.get_ref().1.peer_certificates().and_then(|chain| common_name(&chain[0]));
+    match (frame.header.kind, name) {
+        (Kind::Join, _) => join(door, &mut stream, &frame).await,
+        (Kind::Hello, Some(name)) => {
+            serve(gate, stream, name).await;
+            Ok(())
+        }
+        (Kind::Hello, None) => Err(io::Error::other("it shows no certificate and does not join")),
+        (kind, _) => Err(io::Error::other(format!("its first frame is {kind:?}"))),
+    }
+}
+
+/// The runner's name, which we signed ourselves, from its certificate.
+fn common_name(certificate: &CertificateDer<'_>) -> Option<String> {
+    let (_, parsed) = x509_parser::parse_x509_certificate(certificate).ok()?;
+    let name = parsed.subject().iter_common_name().next()?.as_str().ok()?;
+    Some(name.to_owned())
+}
+
+async fn read_frame(stream: &mut TlsStream<TcpStream>, decoder: &mut Decoder) -> io::Result<Frame> {
+    loop {
+        if let Some(frame) = decoder.poll_frame().map_err(io::Error::other)? {
+            return Ok(frame);
+        }
+        if stream.read_buf(decoder.buffer()).await? == 0 {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+    }
+}
+
+async fn join(door: &Door, stream: &mut TlsStream<TcpStream>, frame: &Frame) -> io::Result<()> {
+    let fields = frame.fields().map_err(io::Error::other)?;
+    let secret = fields.text(":secret").unwrap_or_default();
+    let name = fields.text(":name").unwrap_or_default();
+    let named = !name.is_empty()
+        && name.len() <= 64
+        && name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.'));
+    let mut out = BytesMut::new();
+    let refused = if !token::is_valid(&door.state, secret)? {
+        Some("the join token is unknown or has expired; make a new one with `ostler token create`")
+    } else if !named {
+        Some("a runner's name has 1 to 64 letters, digits, dots, dashes and underscores")
+    } else {
+        let csr = std::str::from_utf8(&frame.body).unwrap_or_default();
+        match door.authority.sign_runner(csr, name) {
+            Ok(chain) => {
+                let header = Header { kind: Kind::Joined, ..plain() };
+                put_frame(&mut out, header, chain.as_bytes());
+                None
+            }
+            Err(_) => Some("the certificate request cannot be read"),
+        }
+    };
+    if let Some(message) = refused {
+        Builder::new(&mut out, Kind::Fail, 0)
+            .fields(|f| {
+                f.put(b":stage", b"join");
+                f.put(b":message", message.as_bytes());
+            })
+            .body(&[]);
+    }
+    stream.write_all(&out).await?;
+    stream.shutdown().await?;
+    refused.map_or(Ok(()), |message| Err(io::Error::other(message)))
+}
+
+const fn plain() -> Header {
+    Header { len: 0, kind: Kind::Ping, flags: 0, code: 0, stream: 0, aux: 0 }
+}
+
+/// The slots of one runner, by app.
+type Suppliers = BTreeMap<String, SupplierId>;
+
+async fn serve(gate: &Arc<Gate>, stream: TlsStream<TcpStream>, name: String) {
+    let carrier = Arc::new(Carrier::new(format!("runner {name}"), Way::Link));
+    carrier.send(local::welcome);
+    gate.tell(GatewayEvent::RunnerJoined { name: name.clone() });
+    let heard = Mutex::new(clock::now());
+    let suppliers = Mutex::new(Suppliers::new());
+    let (reader, writer) = tokio::io::split(stream);
+    let driving = drive(&carrier, reader, Some(writer), |ended, control| {
+        *heard.lock().expect("one task holds it") = clock::now();
+        settle(ended);
+        let mut suppliers = suppliers.lock().expect("one task holds it");
+        for frame in control {
+            handle(gate, &carrier, &name, &frame, &mut suppliers);
+        }
+    });
+    let reason = tokio::select! {
+        over = driving => over.to_string(),
+        reason = watch(gate, &carrier, &heard) => reason,
+    };
+    close(gate, &carrier, suppliers.into_inner().expect("one task held it"), &reason);
+    state::forget(gate, &name);
+    gate.tell(GatewayEvent::RunnerLost { name, reason });
+}
+
+/// Jobs of one link may be of several apps.
+fn settle(ended: crate::pool::carrier::Ended) {
+    let mut by_pool: Vec<(Arc<Pool>, crate::pool::carrier::Ended)> = Vec::new();
+    let mut of = |pool: &Arc<Pool>| {
+        let at = by_pool.iter().position(|(p, _)| Arc::ptr_eq(p, pool)).unwrap_or_else(|| {
+            by_pool.push((pool.clone(), Default::default()));
+            by_pool.len() - 1
+        });
+        at
+    };
+    let finished: Vec<_> = ended.finished.into_iter().map(|f| (of(&f.0.pool), f)).collect();
+    let returned: Vec<_> = ended.returned.into_iter().map(|r| (of(&r.pool), r)).collect();
+    finished.into_iter().for_each(|(at, f)| by_pool[at].1.finished.push(f));
+    returned.into_iter().for_each(|(at, r)| by_pool[at].1.returned.push(r));
+    by_pool.into_iter().for_each(|(pool, ended)| pool.settle(ended, clock::now()));
+}
+
+fn handle(
+    gate: &Arc<Gate>,
+    carrier: &Arc<Carrier>,
+    name: &str,
+    frame: &Frame,
+    suppliers: &mut Suppliers,
+) {
+    match frame.header.kind {
+        Kind::App | Kind::State => state::handle(gate, name, frame),
+        Kind::Credit => credit(gate, carrier, name, frame, suppliers),
+        Kind::Ping => {
+            let pong = Header { kind: Kind::Pong, ..frame.header };
+            carrier.send(|out| put_frame(out, pong, &[]));
+        }
+        // Whatever else a newer runner says is not needed to serve.
+        _ => {}
+    }
+}
+
+fn credit(
+    gate: &Arc<Gate>,
+    carrier: &Arc<Carrier>,
+    name: &str,
+    frame: &Frame,
+    suppliers: &mut Suppliers,
+) {
+    let Ok(fields) = frame.fields() else { return };
+    let (Some(app), Some(slots)) = (fields.text(":app"), fields.number(":slots")) else { return };
+    let Some(pool) = gate.pools.get(app) else { return };
+    let supplier = *suppliers.entry(app.to_owned()).or_insert_with(Pool::next_supplier);
+    let slots = u32::try_from(slots).unwrap_or(u32::MAX);
+    pool.supply(supplier, carrier, super::host_id(name), slots, false);
+}
+
+/// Keeps the link alive, tells demand, and notices when the runner falls silent.
+async fn watch(gate: &Gate, carrier: &Carrier, heard: &Mutex<ostler_job::Mono>) -> String {
+    let mut demand = Demand::default();
+    let mut beat = clock::now();
+    loop {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        let now = clock::now();
+        if now - *heard.lock().expect("one task holds it") > SILENCE {
+            return format!("nothing heard for {} s", SILENCE.as_secs_f64());
+        }
+        let mut out = BytesMut::new();
+        if now - beat > clock::span(HEARTBEAT) {
+            beat = now;
+            put_frame(&mut out, plain(), &[]);
+        }
+        demand.update(gate, &mut out);
+        if !out.is_empty() {
+            carrier.send(|link| link.extend_from_slice(&out));
+        }
+    }
+}
+
+/// Everything on the link goes where its retry rule says.
+fn close(gate: &Gate, carrier: &Arc<Carrier>, suppliers: Suppliers, reason: &str) {
+    let (mut unstarted, mut started) = carrier.close();
+    let detail = Bytes::from(format!("{}: {reason}", carrier.label));
+    let failure = Failure { termination: Termination::ChildDied, detail };
+    for (app, supplier) in suppliers {
+        let Some(pool) = gate.pools.get(&app) else { continue };
+        let of_app = |job: &mut Arc<crate::pool::passing::Passing>| Arc::ptr_eq(&job.pool, pool);
+        let unstarted = unstarted.extract_if(.., of_app).collect();
+        let started = started.extract_if(.., of_app).collect();
+        pool.supply_gone(supplier, unstarted, started, &failure);
+    }
+}

@@ -1,0 +1,85 @@
+//! Accepts connections until the drain begins.
+
+use std::{net::SocketAddr, os::fd::AsRawFd, sync::Arc, time::Duration};
+
+use nix::sys::socket::{
+    AddressFamily, Backlog, SockFlag, SockType, SockaddrIn, SockaddrIn6, setsockopt, sockopt,
+};
+use tokio::net::{TcpListener, TcpStream};
+use tokio_rustls::TlsAcceptor;
+
+use super::serve;
+use crate::{event::GatewayEvent, gate::Gate, shutdown::Shutdown};
+
+/// Connections that the kernel keeps for us before we accept them.
+const BACKLOG: i32 = 4096;
+
+/// Opens a listening socket that every thread can share.
+pub(crate) fn listen(address: SocketAddr) -> std::io::Result<std::net::TcpListener> {
+    let family = match address {
+        SocketAddr::V4(_) => AddressFamily::Inet,
+        SocketAddr::V6(_) => AddressFamily::Inet6,
+    };
+    let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
+    let socket = nix::sys::socket::socket(family, SockType::Stream, flags, None)?;
+    // A restarted gateway need not wait for the old connections' last packets.
+    setsockopt(&socket, sockopt::ReuseAddr, &true)?;
+    let fd = socket.as_raw_fd();
+    match address {
+        SocketAddr::V4(v4) => nix::sys::socket::bind(fd, &SockaddrIn::from(v4))?,
+        SocketAddr::V6(v6) => nix::sys::socket::bind(fd, &SockaddrIn6::from(v6))?,
+    }
+    nix::sys::socket::listen(&socket, Backlog::new(BACKLOG)?)?;
+    Ok(socket.into())
+}
+
+/// Serves a listener on this thread.
+pub(crate) async fn accept(
+    gate: Arc<Gate>,
+    listener: TcpListener,
+    tls: Option<TlsAcceptor>,
+    shutdown: Shutdown,
+) {
+    loop {
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
+            () = shutdown.draining() => return,
+        };
+        match accepted {
+            Ok((stream, peer)) => begin(&gate, stream, peer, tls.clone(), &shutdown),
+            Err(error) if is_of_the_connection(&error) => {}
+            Err(error) => {
+                gate.tell(GatewayEvent::Warning(format!("cannot accept connections: {error}")));
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+        }
+    }
+}
+
+/// The client left before it was accepted; nothing is wrong with us.
+fn is_of_the_connection(error: &std::io::Error) -> bool {
+    use std::io::ErrorKind;
+    matches!(
+        error.kind(),
+        ErrorKind::ConnectionAborted | ErrorKind::ConnectionReset | ErrorKind::Interrupted
+    )
+}
+
+fn begin(
+    gate: &Arc<Gate>,
+    stream: TcpStream,
+    peer: SocketAddr,
+    tls: Option<TlsAcceptor>,
+    shutdown: &Shutdown,
+) {
+    let Some(place) = gate.connections.enter(gate.limits.connections) else {
+        gate.metrics.connections.with_label_values(&["refused"]).inc();
+        return;
+    };
+    let (gate, shutdown) = (gate.clone(), shutdown.clone());
+    tokio::spawn(async move {
+        // Errors end a connection; what a request saw of them is in its log line.
+        let _ = serve::connection(&gate, stream, peer, tls, &shutdown).await;
+        drop(place);
+    });
+}

@@ -1,0 +1,100 @@
+//! Client connections: from accept to the last byte, whatever protocol they speak.
+
+pub(crate) mod accept;
+pub(crate) mod api;
+mod patience;
+mod serve;
+mod sniff;
+pub(crate) mod tls;
+
+use std::{
+    net::SocketAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
+    },
+};
+
+use bytes::Bytes;
+use ostler_job::{Mono, Span};
+
+use crate::{clock, http1::guard::Notes};
+
+/// What requests know of their connection.
+#[derive(Debug)]
+pub(crate) struct Connection {
+    pub(crate) peer: SocketAddr,
+    /// The peer's address as text, since every request needs it.
+    pub(crate) peer_text: Bytes,
+    pub(crate) local: SocketAddr,
+    /// TLS is spoken.
+    pub(crate) secure: bool,
+    pub(crate) notes: Arc<Notes>,
+    linger: Arc<AtomicBool>,
+    requests: AtomicUsize,
+    busy_at: AtomicU64,
+}
+
+impl Connection {
+    fn new(peer: SocketAddr, local: SocketAddr, secure: bool) -> Self {
+        Self {
+            peer,
+            peer_text: Bytes::from(peer.ip().to_canonical().to_string()),
+            local,
+            secure,
+            notes: Arc::default(),
+            linger: Arc::default(),
+            requests: AtomicUsize::new(0),
+            busy_at: AtomicU64::new(clock::now().0),
+        }
+    }
+
+    /// Input may be left unread: closing must not destroy the reply on its way (RFC 9112 9.6).
+    pub(crate) fn linger(&self) {
+        self.linger.store(true, Ordering::Relaxed);
+    }
+
+    /// A request begins.
+    pub(crate) fn enter(&self) {
+        self.requests.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// A request has ended.
+    pub(crate) fn leave(&self, now: Mono) {
+        self.busy_at.store(now.0, Ordering::Relaxed);
+        self.requests.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    /// How long nothing has been asked; `None` while something is.
+    fn idle(&self) -> Option<Span> {
+        let idle = || clock::now() - Mono(self.busy_at.load(Ordering::Relaxed));
+        (self.requests.load(Ordering::Relaxed) == 0).then(idle)
+    }
+}
+
+/// How many client connections are open.
+#[derive(Debug, Default)]
+pub(crate) struct Connections(Arc<AtomicUsize>);
+
+impl Connections {
+    pub(crate) fn len(&self) -> usize {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    /// Room for one more, until the place is dropped.
+    fn enter(&self, max: usize) -> Option<Place> {
+        let before = self.0.fetch_add(1, Ordering::Relaxed);
+        let place = Place(self.0.clone());
+        (before < max).then_some(place)
+    }
+}
+
+/// A connection's place among the open ones.
+#[derive(Debug)]
+struct Place(Arc<AtomicUsize>);
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}

@@ -1,0 +1,174 @@
+//! One connection: TLS if it is asked for, then HTTP/1 or HTTP/2, until it is idle too long or the drain ends it.
+
+use std::{
+    convert::Infallible, future::Future, io, net::SocketAddr, pin::pin, sync::Arc, time::Duration,
+};
+
+use bytes::BytesMut;
+use http::Request;
+use hyper::{
+    body::Incoming,
+    server::conn::{http1, http2},
+    service::service_fn,
+};
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    net::TcpStream,
+    time::timeout,
+};
+use tokio_rustls::TlsAcceptor;
+
+use super::{Connection, patience::Patient, sniff};
+use crate::{clock, gate::Gate, http1 as strict, request, shutdown::Shutdown};
+
+/// Time that a client may take nothing before its connection is given up.
+const WRITE_LIMIT: Duration = Duration::from_secs(60);
+/// Bytes that hyper reads ahead or holds back to write, for each connection.
+const BUFFER_MAX: usize = 64 << 10;
+/// Flow control windows of HTTP/2: room for one round trip of an upload.
+const H2_STREAM_WINDOW: u32 = 256 << 10;
+const H2_CONNECTION_WINDOW: u32 = 1 << 20;
+
+type Failed = Box<dyn std::error::Error + Send + Sync>;
+
+/// Serves a connection to its end.
+pub(super) async fn connection(
+    gate: &Arc<Gate>,
+    stream: TcpStream,
+    peer: SocketAddr,
+    tls: Option<TlsAcceptor>,
+    shutdown: &Shutdown,
+) -> Result<(), Failed> {
+    stream.set_nodelay(true)?;
+    let local = stream.local_addr()?;
+    let limit = gate.limits.header_timeout;
+    let Some(acceptor) = tls else {
+        let is_http2 = timeout(limit, sniff::is_http2(&stream)).await??;
+        let connection = Arc::new(Connection::new(peer, local, false));
+        return serve(gate, connection, stream, is_http2, shutdown).await;
+    };
+    let stream = match timeout(limit, acceptor.accept(stream)).await {
+        Ok(Ok(stream)) => stream,
+        Ok(Err(error)) => return handshake_failed(gate, "failed", error),
+        Err(_) => return handshake_failed(gate, "timeout", io::ErrorKind::TimedOut.into()),
+    };
+    gate.metrics.handshakes.with_label_values(&["ok"]).inc();
+    let is_http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
+    let connection = Arc::new(Connection::new(peer, local, true));
+    serve(gate, connection, stream, is_http2, shutdown).await
+}
+
+fn handshake_failed(gate: &Gate, result: &str, error: io::Error) -> Result<(), Failed> {
+    gate.metrics.handshakes.with_label_values(&[result]).inc();
+    Err(error.into())
+}
+
+async fn serve<T>(
+    gate: &Arc<Gate>,
+    connection: Arc<Connection>,
+    stream: T,
+    is_http2: bool,
+    shutdown: &Shutdown,
+) -> Result<(), Failed>
+where
+    T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let stream = Patient::new(stream, WRITE_LIMIT, connection.linger.clone());
+    match is_http2 {
+        true => {
+            gate.metrics.connections.with_label_values(&["h2"]).inc();
+            http2(gate, connection, stream, shutdown).await
+        }
+        false => {
+            gate.metrics.connections.with_label_values(&["http/1"]).inc();
+            http1(gate, connection, stream, shutdown).await
+        }
+    }
+}
+
+/// The service of a connection: every request goes the same way.
+fn service(
+    gate: &Arc<Gate>,
+    connection: &Arc<Connection>,
+) -> impl Fn(Request<Incoming>) -> Answering + Clone + use<> {
+    let (gate, connection) = (gate.clone(), connection.clone());
+    move |request| {
+        let answer = request::handle(gate.clone(), connection.clone(), request);
+        Box::pin(async move { Ok(answer.await) })
+    }
+}
+
+type Answering = std::pin::Pin<
+    Box<dyn Future<Output = Result<http::Response<request::ReplyBody>, Infallible>> + Send>,
+>;
+
+async fn http1<T>(
+    gate: &Arc<Gate>,
+    connection: Arc<Connection>,
+    stream: Patient<T>,
+    shutdown: &Shutdown,
+) -> Result<(), Failed>
+where
+    T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let bounds =
+        strict::scan::Bounds { bytes: gate.limits.header_bytes, fields: gate.limits.header_count };
+    let guard =
+        strict::guard::Guard::new(stream, BytesMut::new(), bounds, connection.notes.clone());
+    let mut served = pin!(
+        http1::Builder::new()
+            .timer(TokioTimer::new())
+            .header_read_timeout(gate.limits.header_timeout)
+            .half_close(false)
+            .max_buf_size(BUFFER_MAX)
+            .serve_connection(TokioIo::new(guard), service_fn(service(gate, &connection)))
+    );
+    tokio::select! {
+        ended = served.as_mut() => return Ok(ended?),
+        () = shutdown.draining() => served.as_mut().graceful_shutdown(),
+    }
+    Ok(served.await?)
+}
+
+async fn http2<T>(
+    gate: &Arc<Gate>,
+    connection: Arc<Connection>,
+    stream: Patient<T>,
+    shutdown: &Shutdown,
+) -> Result<(), Failed>
+where
+    T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let header_list = u32::try_from(gate.limits.header_bytes).unwrap_or(u32::MAX);
+    let mut served = pin!(
+        http2::Builder::new(TokioExecutor::new())
+            .timer(TokioTimer::new())
+            .max_concurrent_streams(gate.limits.h2_streams)
+            .max_header_list_size(header_list)
+            .initial_stream_window_size(H2_STREAM_WINDOW)
+            .initial_connection_window_size(H2_CONNECTION_WINDOW)
+            .max_send_buf_size(BUFFER_MAX)
+            .max_pending_accept_reset_streams(20)
+            .keep_alive_interval(Duration::from_secs(20))
+            .keep_alive_timeout(Duration::from_secs(20))
+            .serve_connection(TokioIo::new(stream), service_fn(service(gate, &connection)))
+    );
+    tokio::select! {
+        ended = served.as_mut() => return Ok(ended?),
+        () = shutdown.draining() => {}
+        () = idle(&connection, gate.limits.header_timeout) => {}
+    }
+    served.as_mut().graceful_shutdown();
+    Ok(served.await?)
+}
+
+/// Waits until nothing was asked on a connection for a while. hyper's HTTP/2 keeps idle connections for ever.
+async fn idle(connection: &Connection, limit: Duration) {
+    loop {
+        match connection.idle() {
+            Some(idle) if idle >= clock::span(limit) => return,
+            Some(_) | None => tokio::time::sleep(limit.max(Duration::from_millis(100))).await,
+        }
+    }
+}

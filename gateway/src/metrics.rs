@@ -1,0 +1,266 @@
+//! The `ostler_*` metrics: counted on the way, or read from the pools when somebody asks.
+
+use std::sync::OnceLock;
+
+use ostler_job::{Span, Termination};
+use prometheus::{
+    Counter, Gauge, GaugeVec, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec,
+    IntGauge, Opts, Registry, TextEncoder,
+};
+
+use crate::gate::Gate;
+
+/// From a tenth of a millisecond to a minute: hello worlds and reports are told apart.
+const SECONDS: &[f64] = &[
+    0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5,
+    5.0, 10.0, 30.0, 60.0,
+];
+const CLASSES: [&str; 5] = ["1xx", "2xx", "3xx", "4xx", "5xx"];
+
+/// See the module.
+#[derive(Debug)]
+pub(crate) struct Metrics {
+    registry: Registry,
+    requests: IntCounterVec,
+    queue: HistogramVec,
+    run: HistogramVec,
+    total: HistogramVec,
+    /// Requests that found no route.
+    pub(crate) unrouted: RouteCounts,
+    pub(crate) connections: IntCounterVec,
+    pub(crate) handshakes: IntCounterVec,
+    pub(crate) retries: IntCounterVec,
+}
+
+/// The counters of one route, looked up once.
+#[derive(Debug)]
+pub(crate) struct RouteCounts {
+    route: String,
+    requests: IntCounterVec,
+    cells: Vec<OnceLock<IntCounter>>,
+    queue: Histogram,
+    run: Histogram,
+    total: Histogram,
+}
+
+impl Metrics {
+    pub(crate) fn new() -> Self {
+        let registry = Registry::new();
+        let requests = counters(
+            &registry,
+            "ostler_requests_total",
+            "Requests by route, status class and how they ended.",
+            &["route", "class", "termination"],
+        );
+        let histograms = |name, help| {
+            let opts = HistogramOpts::new(name, help).buckets(SECONDS.to_vec());
+            let made = HistogramVec::new(opts, &["route"]).expect("constant names are valid");
+            register(&registry, made)
+        };
+        let queue = histograms("ostler_queue_seconds", "Time from arrival until a slot was given.");
+        let run = histograms("ostler_run_seconds", "Time that a child had a request.");
+        let total = histograms("ostler_request_seconds", "Time from arrival to the last byte.");
+        let unrouted = RouteCounts::new("", &requests, &queue, &run, &total);
+        Self {
+            connections: counters(
+                &registry,
+                "ostler_connections_total",
+                "Connections accepted, by protocol.",
+                &["protocol"],
+            ),
+            handshakes: counters(
+                &registry,
+                "ostler_tls_handshakes_total",
+                "TLS handshakes by result.",
+                &["result"],
+            ),
+            retries: counters(
+                &registry,
+                "ostler_retries_total",
+                "Jobs that were given to another child, by reason.",
+                &["app", "reason"],
+            ),
+            registry,
+            requests,
+            queue,
+            run,
+            total,
+            unrouted,
+        }
+    }
+
+    pub(crate) fn route(&self, name: &str) -> RouteCounts {
+        RouteCounts::new(name, &self.requests, &self.queue, &self.run, &self.total)
+    }
+
+    /// Everything in the text format.
+    pub(crate) fn render(&self, gate: &Gate) -> String {
+        let now = Registry::new();
+        read_pools(&now, gate);
+        read_children(&now, gate);
+        read_process(&now, gate);
+        let mut families = self.registry.gather();
+        families.extend(now.gather());
+        TextEncoder::new().encode_to_string(&families).unwrap_or_default()
+    }
+}
+
+impl RouteCounts {
+    fn new(
+        route: &str,
+        requests: &IntCounterVec,
+        queue: &HistogramVec,
+        run: &HistogramVec,
+        total: &HistogramVec,
+    ) -> Self {
+        Self {
+            route: route.to_owned(),
+            requests: requests.clone(),
+            cells: (0..CLASSES.len() * Termination::ALL.len()).map(|_| OnceLock::new()).collect(),
+            queue: queue.with_label_values(&[route]),
+            run: run.with_label_values(&[route]),
+            total: total.with_label_values(&[route]),
+        }
+    }
+
+    /// Counts a request that ended.
+    pub(crate) fn observe(
+        &self,
+        status: u16,
+        termination: Termination,
+        queued: Span,
+        ran: Option<Span>,
+        total: Span,
+    ) {
+        // A request whose client left before there was a status is no class of its own.
+        let class = usize::from(status.clamp(100, 599) / 100 - 1);
+        let cell = &self.cells[class * Termination::ALL.len() + termination as usize];
+        cell.get_or_init(|| {
+            let labels = [self.route.as_str(), CLASSES[class], termination.code()];
+            self.requests.with_label_values(&labels)
+        })
+        .inc();
+        self.queue.observe(queued.as_secs_f64());
+        if let Some(ran) = ran {
+            self.run.observe(ran.as_secs_f64());
+        }
+        self.total.observe(total.as_secs_f64());
+    }
+}
+
+fn register<C: prometheus::core::Collector + Clone + 'static>(registry: &Registry, made: C) -> C {
+    registry.register(Box::new(made.clone())).expect("every metric is registered once");
+    made
+}
+
+fn counters(registry: &Registry, name: &str, help: &str, labels: &[&str]) -> IntCounterVec {
+    let made = IntCounterVec::new(Opts::new(name, help), labels).expect("constant names are valid");
+    register(registry, made)
+}
+
+fn gauges(registry: &Registry, name: &str, help: &str, labels: &[&str]) -> GaugeVec {
+    let made = GaugeVec::new(Opts::new(name, help), labels).expect("constant names are valid");
+    register(registry, made)
+}
+
+fn gauge(registry: &Registry, name: &str, help: &str, value: f64) {
+    if name.ends_with("_total") {
+        let made = Counter::with_opts(Opts::new(name, help)).expect("constant names are valid");
+        return register(registry, made).inc_by(value);
+    }
+    let made = Gauge::with_opts(Opts::new(name, help)).expect("constant names are valid");
+    register(registry, made).set(value);
+}
+
+fn read_pools(registry: &Registry, gate: &Gate) {
+    let waiting = gauges(registry, "ostler_jobs_waiting", "Jobs that wait for a slot.", &["app"]);
+    let running = gauges(registry, "ostler_jobs_running", "Jobs that have a slot.", &["app"]);
+    let oldest = gauges(
+        registry,
+        "ostler_oldest_wait_seconds",
+        "How long the job at the front has waited.",
+        &["app"],
+    );
+    let labels = ["app", "tenant"];
+    let help = "Jobs that wait for a slot, by tenant; the smallest are added up as other.";
+    let tenant_waiting = gauges(registry, "ostler_tenant_jobs_waiting", help, &labels);
+    let help = "Jobs that have a slot, by tenant; the smallest are added up as other.";
+    let tenant_running = gauges(registry, "ostler_tenant_jobs_running", help, &labels);
+    for (app, pool) in &gate.pools {
+        let (waits, runs, longest) = pool.load();
+        waiting.with_label_values(&[app]).set(waits as f64);
+        running.with_label_values(&[app]).set(runs as f64);
+        oldest.with_label_values(&[app]).set(longest.as_secs_f64());
+        let mut tenants = pool.by_tenant();
+        tenants.sort_by_key(|(_, waiting, running)| std::cmp::Reverse(waiting + running));
+        for (i, (name, waiting, running)) in tenants.iter().enumerate() {
+            let named = i < gate.limits.metric_tenants && !name.is_empty();
+            let name = if named { name.as_str() } else { "other" };
+            tenant_waiting.with_label_values(&[app, name]).add(f64::from(*waiting));
+            tenant_running.with_label_values(&[app, name]).add(f64::from(*running));
+        }
+    }
+}
+
+fn read_children(registry: &Registry, gate: &Gate) {
+    let labels = ["app", "host", "state"];
+    let children = gauges(registry, "ostler_children", "Children by state.", &labels);
+    let spawns = counters(
+        registry,
+        "ostler_child_spawns_total",
+        "Children started since the runner started.",
+        &["app", "host"],
+    );
+    let exits = counters(
+        registry,
+        "ostler_child_exits_total",
+        "Children that ended since the runner started, by reason.",
+        &["app", "host", "reason"],
+    );
+    let labels = ["app", "host"];
+    let rss =
+        gauges(registry, "ostler_children_resident_bytes", "Memory of an app's children.", &labels);
+    let cpu = gauges(
+        registry,
+        "ostler_children_cpu_seconds",
+        "Processor time of the app's living children.",
+        &labels,
+    );
+    for (app, pool) in &gate.pools {
+        for (host, state) in pool.states() {
+            for (name, value) in &state.numbers {
+                match (name.as_str(), name.strip_prefix("exit.")) {
+                    (_, Some(reason)) => {
+                        exits.with_label_values(&[app, &host, reason]).inc_by(*value);
+                    }
+                    ("spawns", None) => spawns.with_label_values(&[app, &host]).inc_by(*value),
+                    ("rss_bytes", None) => {
+                        rss.with_label_values(&[app, &host]).set(*value as f64);
+                    }
+                    ("cpu_us", None) => {
+                        cpu.with_label_values(&[app, &host]).set(*value as f64 / 1e6);
+                    }
+                    (state, None) => {
+                        children.with_label_values(&[app, &host, state]).set(*value as f64);
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn read_process(registry: &Registry, gate: &Gate) {
+    let open = IntGauge::new("ostler_connections", "Open client connections.")
+        .expect("constant names are valid");
+    register(registry, open).set(i64::try_from(gate.connections.len()).unwrap_or(i64::MAX));
+    gauge(registry, "ostler_spool_bytes", "Bytes in spool files.", gate.spool.used() as f64);
+    let dropped = IntCounter::new(
+        "ostler_log_lines_dropped_total",
+        "Access log lines dropped because the writer was behind.",
+    )
+    .expect("constant names are valid");
+    register(registry, dropped).inc_by(gate.log.dropped());
+    let build = gauges(registry, "ostler_build_info", "The version that runs.", &["version"]);
+    build.with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1.0);
+    crate::process::read(|name, help, value| gauge(registry, name, help, value));
+}

@@ -1,0 +1,460 @@
+//! What takes started jobs to a child and brings answers back: a lane of a local child, or a link to a remote runner.
+//!
+//! Any thread may start a job; the driver, a task on one thread, reads. A lane is written to directly by whoever starts
+//! a job, which saves a task switch on the way to an idle child.
+
+use std::{
+    collections::{BTreeMap, VecDeque},
+    sync::{Arc, Mutex, MutexGuard, OnceLock},
+    task::{Context, Poll, Waker},
+};
+
+use bytes::{Buf, Bytes, BytesMut};
+use ostler_job::{Mono, Span, SupplierId, Termination};
+use ostler_wire::{
+    Builder, DATA_CHUNK, Decoder, Event, Frame, HEADER, Header, Kind, Reset, Streams, WINDOW,
+    WireError, flags, put_frame,
+};
+use tokio::net::unix::OwnedWriteHalf;
+
+use super::{
+    Pool,
+    passing::{Failure, Passing, Seat},
+};
+use crate::clock;
+
+/// Bytes that may wait to be written before senders of bodies are held.
+const OUT_MAX: usize = 256 << 10;
+/// Bytes of one answer that may wait in memory before a lane is no longer read.
+pub(crate) const PAUSE_AT: usize = 1 << 20;
+
+/// What a carrier leads to.
+#[derive(Debug)]
+pub(crate) enum Way {
+    /// One child on this host: one stream at a time, the socket's buffer is the brake.
+    Lane(OwnedWriteHalf),
+    /// A runner elsewhere: many streams with windows; its driver writes.
+    Link,
+}
+
+/// The jobs that a batch of frames ended.
+#[derive(Debug, Default)]
+pub(crate) struct Ended {
+    /// Jobs that the child is done with, and how long it had each.
+    pub(crate) finished: Vec<(Arc<Passing>, Span)>,
+    /// Jobs that were not started and go back to the queue.
+    pub(crate) returned: Vec<Arc<Passing>>,
+}
+
+impl Ended {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.finished.is_empty() && self.returned.is_empty()
+    }
+}
+
+#[derive(Debug)]
+struct Inner {
+    streams: Streams,
+    out: BytesMut,
+    /// Jobs whose end the child has not told yet, including those that were reset.
+    jobs: BTreeMap<u32, Arc<Passing>>,
+    /// The stream whose body is being sent: on a lane the next job waits for its end.
+    sending: Option<u32>,
+    held: VecDeque<Arc<Passing>>,
+    last_end: Mono,
+    closed: bool,
+    paused: bool,
+    retired: bool,
+    driver: Option<Waker>,
+    senders: Vec<Waker>,
+}
+
+/// See the module.
+#[derive(Debug)]
+pub(crate) struct Carrier {
+    /// For the log: which child or runner.
+    pub(crate) label: String,
+    way: Way,
+    /// A lane's place in its pool.
+    supplier: OnceLock<(Arc<Pool>, SupplierId)>,
+    inner: Mutex<Inner>,
+}
+
+impl Carrier {
+    pub(crate) fn new(label: String, way: Way) -> Self {
+        let window = match way {
+            Way::Lane(_) => None,
+            Way::Link => Some(WINDOW),
+        };
+        let inner = Inner {
+            streams: Streams::opener(window),
+            out: BytesMut::new(),
+            jobs: BTreeMap::new(),
+            sending: None,
+            held: VecDeque::new(),
+            last_end: Mono::default(),
+            closed: false,
+            paused: false,
+            retired: false,
+            driver: None,
+            senders: Vec::new(),
+        };
+        Self { label, way, supplier: OnceLock::new(), inner: Mutex::new(inner) }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().expect("no code panics while it holds a carrier")
+    }
+
+    pub(crate) fn set_supplier(&self, pool: &Arc<Pool>, supplier: SupplierId) {
+        // A lane is put into service once.
+        let _ = self.supplier.set((pool.clone(), supplier));
+    }
+
+    /// Takes the carrier out of service; its driver ends when nothing is on it any more.
+    pub(crate) fn retire(&self) {
+        if let Some((pool, supplier)) = self.supplier.get() {
+            pool.withdraw(*supplier);
+        }
+        let mut inner = self.lock();
+        inner.retired = true;
+        inner.driver.take().into_iter().for_each(Waker::wake);
+    }
+
+    /// Retired, and nothing is left to do.
+    pub(crate) fn is_finished(&self) -> bool {
+        let inner = self.lock();
+        inner.retired && inner.jobs.is_empty() && inner.held.is_empty() && inner.out.is_empty()
+    }
+
+    /// Puts a granted job on its way; [`Carrier::flush`] sends it. `false`: the carrier is closed, nothing was started.
+    #[must_use]
+    pub(crate) fn start(self: &Arc<Self>, passing: &Arc<Passing>, now: Mono) -> bool {
+        let mut inner = self.lock();
+        if inner.closed {
+            return false;
+        }
+        if inner.sending.is_some() && matches!(self.way, Way::Lane(_)) {
+            inner.held.push_back(passing.clone());
+            return true;
+        }
+        self.put(&mut inner, passing, now)
+    }
+
+    fn put(self: &Arc<Self>, inner: &mut Inner, passing: &Arc<Passing>, now: Mono) -> bool {
+        let Some(stream) = inner.streams.open() else {
+            inner.closed = true;
+            return false;
+        };
+        let outgoing = &passing.outgoing;
+        let start = inner.out.len();
+        let app = match self.way {
+            Way::Lane(_) => None,
+            Way::Link => Some(passing.pool.app.as_str()),
+        };
+        let shift = put_request(&mut inner.out, &outgoing.frame, stream, app);
+        let waited_us = (now - passing.arrived).0 / 1000;
+        let digits = start + shift + outgoing.queue_us_at;
+        write_digits(&mut inner.out[digits..digits + 10], waited_us);
+        let head = u32::from_le_bytes(
+            outgoing.frame[12..16].try_into().expect("a frame begins with a 16-byte header"),
+        );
+        let body = outgoing.frame.len() - HEADER - head as usize;
+        inner.streams.sent(stream, body, !outgoing.more);
+        inner.sending = outgoing.more.then_some(stream).or(inner.sending);
+        inner.jobs.insert(stream, passing.clone());
+        passing.started(Seat { carrier: self.clone(), stream }, now);
+        true
+    }
+
+    /// Sends what was put, as far as the socket takes it; the driver sends the rest.
+    pub(crate) fn flush(&self) {
+        let mut inner = self.lock();
+        if let Way::Lane(socket) = &self.way {
+            write_direct(socket, &mut inner.out);
+        }
+        let driver = if inner.out.is_empty() { None } else { inner.driver.take() };
+        drop(inner);
+        if let Some(driver) = driver {
+            driver.wake();
+        }
+    }
+
+    /// Sends a piece of a request body, `end` with the last. Waits for room and credit; an error when the stream is gone.
+    pub(crate) fn poll_send(
+        self: &Arc<Self>,
+        cx: &mut Context<'_>,
+        stream: u32,
+        piece: &mut Bytes,
+        end: bool,
+    ) -> Poll<Result<(), ()>> {
+        let mut inner = self.lock();
+        loop {
+            if inner.closed || !inner.streams.is_open(stream) {
+                return Poll::Ready(Err(()));
+            }
+            let credit = inner.streams.credit(stream);
+            if inner.out.len() > OUT_MAX || (credit == 0 && !piece.is_empty()) {
+                inner.senders.push(cx.waker().clone());
+                drop(inner);
+                self.flush();
+                return Poll::Pending;
+            }
+            let part = piece.split_to(piece.len().min(credit).min(DATA_CHUNK));
+            let last = end && piece.is_empty();
+            let flags = if last { flags::END } else { 0 };
+            put_frame(&mut inner.out, header(Kind::Data, flags, 0, stream), &part);
+            inner.streams.sent(stream, part.len(), last);
+            if last {
+                self.body_sent(&mut inner, stream);
+            }
+            if piece.is_empty() {
+                drop(inner);
+                self.flush();
+                return Poll::Ready(Ok(()));
+            }
+        }
+    }
+
+    /// The body of a stream has ended: jobs that waited for that follow.
+    fn body_sent(self: &Arc<Self>, inner: &mut Inner, stream: u32) {
+        if inner.sending == Some(stream) {
+            inner.sending = None;
+        }
+        while inner.sending.is_none()
+            && let Some(next) = inner.held.pop_front()
+        {
+            let put = self.put(inner, &next, clock::now());
+            debug_assert!(put, "stream ids last for 4 billion jobs of one child");
+        }
+    }
+
+    /// Tells the child that a job is not wanted any more. Its slot stays taken until the child says that it is free.
+    pub(crate) fn reset(self: &Arc<Self>, stream: u32, reason: Reset) {
+        let mut inner = self.lock();
+        if inner.closed || !inner.jobs.contains_key(&stream) {
+            return;
+        }
+        inner.streams.reset(stream);
+        put_frame(&mut inner.out, header(Kind::Reset, 0, reason as u16, stream), &[]);
+        self.body_sent(&mut inner, stream);
+        // What comes for the stream is dropped, so nothing is left to hold reading for.
+        inner.paused = false;
+        let driver = inner.driver.take();
+        drop(inner);
+        self.flush();
+        driver.into_iter().for_each(Waker::wake);
+    }
+
+    /// Takes a job back that waits behind another's body and was not sent.
+    pub(crate) fn unhold(&self, passing: &Arc<Passing>) -> bool {
+        let mut inner = self.lock();
+        let before = inner.held.len();
+        inner.held.retain(|held| !Arc::ptr_eq(held, passing));
+        inner.held.len() < before
+    }
+
+    /// Sends a frame of the connection itself.
+    pub(crate) fn send(&self, write: impl FnOnce(&mut BytesMut)) {
+        write(&mut self.lock().out);
+        self.flush();
+    }
+
+    /// The client took bytes of an answer: the child may send more.
+    pub(crate) fn consumed(&self, stream: u32, bytes: usize, waiting: usize) {
+        let mut inner = self.lock();
+        let grant = inner.streams.consumed(stream, bytes);
+        if let Some(grant) = grant {
+            let win = Header { aux: grant, ..header(Kind::Win, 0, 0, stream) };
+            put_frame(&mut inner.out, win, &[]);
+        }
+        let resume = inner.paused && waiting < PAUSE_AT / 2;
+        if resume {
+            inner.paused = false;
+        }
+        let driver = if resume || grant.is_some() { inner.driver.take() } else { None };
+        drop(inner);
+        if let Some(driver) = driver {
+            driver.wake();
+        }
+    }
+
+    /// Handles every whole frame of the decoder. Frames of the connection itself are put into `control`.
+    pub(crate) fn handle_frames(
+        self: &Arc<Self>,
+        decoder: &mut Decoder,
+        now: Mono,
+        ended: &mut Ended,
+        control: &mut Vec<Frame>,
+    ) -> Result<(), WireError> {
+        let mut inner = self.lock();
+        while let Some(frame) = decoder.poll_frame()? {
+            match inner.streams.handle(&frame)? {
+                Event::Deliver { ended: end } => inner.deliver(frame, end, now, ended),
+                Event::Closed => inner.handle_reset(&frame, now, ended),
+                Event::Late if frame.is_end() || frame.header.kind == Kind::Reset => {
+                    inner.end(frame.header.stream, now, ended);
+                }
+                Event::Late => {}
+                Event::GoAway { last } => inner.handle_go_away(last, ended),
+                Event::Credited => inner.wake_senders(),
+                Event::Connection => control.push(frame),
+                Event::Opened { .. } => unreachable!("Streams::opener refuses to be opened to"),
+            }
+        }
+        if inner.sending.is_some_and(|stream| !inner.streams.is_open(stream)) {
+            let stream = inner.sending.expect("checked on the line before");
+            self.body_sent(&mut inner, stream);
+            inner.wake_senders();
+        }
+        Ok(())
+    }
+
+    /// No more can be started. Returns the jobs that were not started and those that may have been.
+    pub(crate) fn close(&self) -> (Vec<Arc<Passing>>, Vec<Arc<Passing>>) {
+        let mut inner = self.lock();
+        inner.closed = true;
+        inner.wake_senders();
+        let mut unstarted: Vec<_> = inner.held.drain(..).collect();
+        let mut jobs: Vec<_> = std::mem::take(&mut inner.jobs).into_values().collect();
+        if matches!(self.way, Way::Lane(_)) && jobs.len() > 1 {
+            // A blocking child works on the oldest; those behind it were prefetched.
+            unstarted.extend(jobs.drain(1..));
+        }
+        (unstarted, jobs)
+    }
+
+    /// Whether a driver should hold back from reading.
+    pub(crate) fn poll_paused(&self, cx: &Context<'_>) -> bool {
+        let mut inner = self.lock();
+        inner.driver = Some(cx.waker().clone());
+        inner.paused
+    }
+
+    /// Writes what a lane's socket takes now, and waits for it to take more.
+    pub(crate) fn poll_write_lane(&self, cx: &mut Context<'_>) {
+        let Way::Lane(socket) = &self.way else { return };
+        let mut inner = self.lock();
+        let was_full = inner.out.len() > OUT_MAX;
+        while !inner.out.is_empty() {
+            write_direct(socket, &mut inner.out);
+            if inner.out.is_empty() || socket.as_ref().poll_write_ready(cx).is_pending() {
+                break;
+            }
+        }
+        if was_full && inner.out.len() <= OUT_MAX {
+            inner.wake_senders();
+        }
+    }
+
+    /// Takes what a link's driver is to write.
+    pub(crate) fn take_out(&self) -> BytesMut {
+        let mut inner = self.lock();
+        inner.wake_senders();
+        std::mem::take(&mut inner.out)
+    }
+}
+
+impl Inner {
+    fn deliver(&mut self, frame: Frame, end: bool, now: Mono, ended: &mut Ended) {
+        let stream = frame.header.stream;
+        let Some(job) = self.jobs.get(&stream) else { return };
+        let waiting = job.deliver(frame, end, now);
+        self.paused |= waiting > PAUSE_AT;
+        if end {
+            self.end(stream, now, ended);
+        }
+    }
+
+    fn end(&mut self, stream: u32, now: Mono, ended: &mut Ended) {
+        let Some(job) = self.jobs.remove(&stream) else { return };
+        // A child that answers before the body is whole wants no more of it.
+        if self.streams.is_open(stream) {
+            put_frame(&mut self.out, header(Kind::Reset, 0, Reset::ClientGone as u16, stream), &[]);
+            self.streams.reset(stream);
+        }
+        let began = job.started_at().unwrap_or(now).max(self.last_end);
+        self.last_end = now;
+        ended.finished.push((job, now - began));
+    }
+
+    fn handle_reset(&mut self, frame: &Frame, now: Mono, ended: &mut Ended) {
+        let stream = frame.header.stream;
+        let Some(job) = self.jobs.get(&stream) else { return };
+        let reason = Reset::from_code(frame.header.code);
+        if reason == Some(Reset::NotStarted) && !job.is_answered() {
+            ended.returned.extend(self.jobs.remove(&stream));
+            return;
+        }
+        let termination = match reason {
+            Some(Reset::Protocol) | None => Termination::Protocol,
+            Some(Reset::TooLarge) => Termination::BodyTooLarge,
+            Some(Reset::Deadline) => Termination::Deadline,
+            Some(_) if job.is_answered() => Termination::AppAborted,
+            Some(_) => Termination::AppError,
+        };
+        job.fail(Failure { termination, detail: frame.body.clone() });
+        self.end(stream, now, ended);
+    }
+
+    fn handle_go_away(&mut self, last: u32, ended: &mut Ended) {
+        self.closed = true;
+        ended.returned.extend(self.jobs.split_off(&(last.saturating_add(1))).into_values());
+        ended.returned.extend(self.held.drain(..));
+    }
+
+    fn wake_senders(&mut self) {
+        self.senders.drain(..).for_each(Waker::wake);
+    }
+}
+
+fn header(kind: Kind, flags: u8, code: u16, stream: u32) -> Header {
+    Header { len: 0, kind, flags, code, stream, aux: 0 }
+}
+
+/// Copies a REQ frame with its stream's id, for a link with the app in front. Returns by how much the head moved.
+fn put_request(out: &mut BytesMut, frame: &[u8], stream: u32, app: Option<&str>) -> usize {
+    let start = out.len();
+    let Some(app) = app else {
+        out.extend_from_slice(frame);
+        out[start + 8..start + 12].copy_from_slice(&stream.to_le_bytes());
+        return 0;
+    };
+    Builder::new(out, Kind::Req, stream)
+        .flags(frame[5])
+        .fields(|f| {
+            f.put(b":app", app.as_bytes());
+        })
+        .body(&[]);
+    let shift = out.len() - start - HEADER + 1;
+    out.extend_from_slice(&[0]);
+    out.extend_from_slice(&frame[HEADER..]);
+    let grown = |at: usize| {
+        let old = u32::from_le_bytes([frame[at], frame[at + 1], frame[at + 2], frame[at + 3]]);
+        (old + u32::try_from(shift).expect("app names are short")).to_le_bytes()
+    };
+    out[start..start + 4].copy_from_slice(&grown(0));
+    out[start + 12..start + 16].copy_from_slice(&grown(12));
+    shift
+}
+
+fn write_digits(out: &mut [u8], mut number: u64) {
+    for digit in out.iter_mut().rev() {
+        *digit = b'0' + u8::try_from(number % 10).expect("a digit");
+        number /= 10;
+    }
+}
+
+/// Errors are left to the driver, which reads the end of the stream next.
+fn write_direct(socket: &OwnedWriteHalf, out: &mut BytesMut) {
+    while !out.is_empty() {
+        match socket.try_write(out) {
+            Ok(sent) => out.advance(sent),
+            Err(_) => return,
+        }
+    }
+    // A large body is not kept room for.
+    if out.capacity() > OUT_MAX {
+        *out = BytesMut::new();
+    }
+}

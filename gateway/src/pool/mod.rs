@@ -1,0 +1,420 @@
+//! The children that serve one app, wherever they are, and the fair queue before them.
+//!
+//! A job waits here, unbound, until a slot is free; the scheduler decides, this module carries its decisions out. The
+//! order of locks is pool, carrier, passing job; the pool's is never held while another is taken.
+
+pub(crate) mod carrier;
+pub(crate) mod drive;
+mod pace;
+pub(crate) mod passing;
+mod tenants;
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::{
+        Arc, Mutex, MutexGuard,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use ostler_job::{HostId, JobId, Mono, Promise, Span, SupplierId, TenantId, Termination};
+use ostler_scheduler::{Action, Cancelled, Estimate, Refusal, Scheduler, Submit, Supply};
+use ostler_wire::Reset;
+
+use self::{
+    carrier::{Carrier, Ended},
+    pace::Pace,
+    passing::{Failure, Passing},
+    tenants::Tenants,
+};
+use crate::{clock, config, link::AppState};
+
+/// What a job asks of the queue.
+#[derive(Debug)]
+pub(crate) struct Entry<'a> {
+    pub(crate) tenant: &'a [u8],
+    pub(crate) weight: u32,
+    pub(crate) within: Span,
+    pub(crate) expires: Mono,
+}
+
+struct Inner {
+    scheduler: Scheduler,
+    jobs: HashMap<JobId, Arc<Passing>>,
+    suppliers: HashMap<SupplierId, Supplier>,
+    tenants: Tenants,
+    pace: Pace,
+    /// What each runner says about the app.
+    states: BTreeMap<String, AppState>,
+}
+
+#[derive(Debug)]
+struct Supplier {
+    carrier: Arc<Carrier>,
+    host: HostId,
+    slots: u32,
+    prefetches: bool,
+}
+
+/// See the module.
+pub(crate) struct Pool {
+    pub(crate) app: String,
+    inner: Mutex<Inner>,
+}
+
+impl std::fmt::Debug for Pool {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Pool").field("app", &self.app).finish_non_exhaustive()
+    }
+}
+
+static NEXT_JOB: AtomicU64 = AtomicU64::new(1);
+static NEXT_SUPPLIER: AtomicU64 = AtomicU64::new(1);
+
+/// A decision that is carried out when the pool's lock is released.
+#[derive(Debug)]
+enum Effect {
+    Start(Arc<Passing>, Arc<Carrier>),
+    Fail(Arc<Passing>, Termination),
+}
+
+impl Pool {
+    pub(crate) fn new(app: &str, config: &config::App) -> Self {
+        let inner = Inner {
+            scheduler: Scheduler::new(scheduler_config(config)),
+            jobs: HashMap::new(),
+            suppliers: HashMap::new(),
+            tenants: Tenants::default(),
+            pace: Pace::new(config.prefetch_max),
+            states: BTreeMap::new(),
+        };
+        Self { app: app.to_owned(), inner: Mutex::new(inner) }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().expect("no code panics while it holds a pool")
+    }
+
+    /// An id for a new job.
+    pub(crate) fn next_job() -> JobId {
+        JobId(NEXT_JOB.fetch_add(1, Ordering::Relaxed))
+    }
+
+    /// Puts a job into the queue; with a free slot it is started before this returns.
+    pub(crate) fn enter(&self, passing: &Arc<Passing>, entry: &Entry<'_>) {
+        let now = clock::now();
+        let mut inner = self.lock();
+        let tenant = inner.tenants.enter(entry.tenant);
+        let submit = Submit {
+            job: passing.id,
+            tenant,
+            weight: entry.weight,
+            promise: Promise::Within(entry.within),
+            expires: Some(entry.expires),
+            estimate: inner.pace.estimate(),
+        };
+        inner.jobs.insert(passing.id, passing.clone());
+        passing.set_tenant(tenant);
+        inner.scheduler.handle_submit(submit, now);
+        let effects = inner.drain();
+        drop(inner);
+        self.apply(effects, now);
+    }
+
+    /// The request's task is gone: its place in the queue is free at once, its child is told.
+    pub(crate) fn leave(&self, passing: &Arc<Passing>, reason: Reset) {
+        let now = clock::now();
+        let mut inner = self.lock();
+        if !inner.jobs.contains_key(&passing.id) {
+            return;
+        }
+        let cancelled = inner.scheduler.handle_cancel(passing.id, now);
+        match cancelled {
+            Cancelled::Waiting => inner.forget(passing),
+            Cancelled::Running | Cancelled::Unknown => {}
+        }
+        let effects = inner.drain();
+        drop(inner);
+        self.apply(effects, now);
+        match passing.seat() {
+            Some(seat) => seat.carrier.reset(seat.stream, reason),
+            None if matches!(cancelled, Cancelled::Running) => self.unhold(passing, now),
+            None => {}
+        }
+    }
+
+    /// A job that was granted and waits behind another's body leaves before it was sent.
+    fn unhold(&self, passing: &Arc<Passing>, now: Mono) {
+        let carriers: Vec<_> = self.lock().suppliers.values().map(|s| s.carrier.clone()).collect();
+        if carriers.iter().any(|carrier| carrier.unhold(passing)) {
+            let finished = vec![(passing.clone(), Span::ZERO)];
+            self.settle(Ended { finished, returned: Vec::new() }, now);
+        }
+    }
+
+    /// Books what a carrier's frames ended, and starts what that makes room for.
+    pub(crate) fn settle(&self, ended: Ended, now: Mono) {
+        if ended.is_empty() {
+            return;
+        }
+        let mut inner = self.lock();
+        for (passing, took) in &ended.finished {
+            passing.over();
+            inner.scheduler.handle_finish(passing.id, now);
+            inner.forget(passing);
+            if inner.pace.observe(*took) {
+                inner.supply_again(now);
+            }
+        }
+        for passing in &ended.returned {
+            passing.returned();
+            if inner.jobs.contains_key(&passing.id) {
+                inner.scheduler.handle_return(passing.id, now);
+            }
+        }
+        let effects = inner.drain();
+        drop(inner);
+        self.apply(effects, now);
+    }
+
+    /// Carries decisions out. A start that fails is a decision to take again.
+    fn apply(&self, effects: Vec<Effect>, now: Mono) {
+        let mut touched: Vec<Arc<Carrier>> = Vec::new();
+        let mut returned = Vec::new();
+        for effect in effects {
+            match effect {
+                Effect::Fail(passing, termination) => passing.fail(Failure::from(termination)),
+                Effect::Start(passing, carrier) => {
+                    if !carrier.start(&passing, now) {
+                        returned.push(passing);
+                    } else if !touched.iter().any(|t| Arc::ptr_eq(t, &carrier)) {
+                        touched.push(carrier);
+                    }
+                }
+            }
+        }
+        touched.iter().for_each(|carrier| carrier.flush());
+        if !returned.is_empty() {
+            self.settle(Ended { finished: Vec::new(), returned }, now);
+        }
+    }
+
+    /// A carrier offers slots, or another number of them.
+    pub(crate) fn supply(
+        &self,
+        supplier: SupplierId,
+        carrier: &Arc<Carrier>,
+        host: HostId,
+        slots: u32,
+        prefetches: bool,
+    ) {
+        let now = clock::now();
+        let mut inner = self.lock();
+        let entry = Supplier { carrier: carrier.clone(), host, slots, prefetches };
+        inner.suppliers.insert(supplier, entry);
+        inner.supply(supplier, now);
+        let effects = inner.drain();
+        drop(inner);
+        self.apply(effects, now);
+    }
+
+    /// A carrier takes no new jobs, and keeps those it has.
+    pub(crate) fn withdraw(&self, supplier: SupplierId) {
+        let now = clock::now();
+        let mut inner = self.lock();
+        if let Some(entry) = inner.suppliers.get_mut(&supplier) {
+            entry.slots = 0;
+            entry.prefetches = false;
+            inner.supply(supplier, now);
+        }
+    }
+
+    /// A carrier is gone with its slots: what it had not started goes elsewhere, what it had ends as `failure` says.
+    pub(crate) fn supply_gone(
+        &self,
+        supplier: SupplierId,
+        unstarted: Vec<Arc<Passing>>,
+        started: Vec<Arc<Passing>>,
+        failure: &Failure,
+    ) {
+        let now = clock::now();
+        {
+            let mut inner = self.lock();
+            inner.suppliers.remove(&supplier);
+            inner.scheduler.handle_supply_gone(supplier, now);
+        }
+        let mut ended = Ended { finished: Vec::new(), returned: unstarted };
+        for passing in started {
+            if passing.terms.idempotent
+                && !passing.is_answered()
+                && (!passing.outgoing.more || passing.outgoing.replayable)
+                && passing.retry()
+            {
+                ended.returned.push(passing);
+            } else {
+                passing.fail(failure.clone());
+                ended.finished.push((passing, Span::ZERO));
+            }
+        }
+        self.settle(ended, now);
+        self.settle_orphans(failure);
+    }
+
+    /// Without any slot and with a failed app, nothing that waits can be served.
+    fn settle_orphans(&self, failure: &Failure) {
+        if failure.termination == Termination::AppFailed || self.is_failed() {
+            self.fail_waiting(Termination::AppFailed);
+        }
+    }
+
+    /// Ends every waiting job.
+    pub(crate) fn fail_waiting(&self, termination: Termination) {
+        let waiting: Vec<_> =
+            self.lock().jobs.values().filter(|p| p.started_at().is_none()).cloned().collect();
+        for passing in waiting {
+            passing.fail(Failure::from(termination));
+            self.leave(&passing, Reset::ClientGone);
+        }
+    }
+
+    /// Lets time pass: jobs that waited too long expire, jobs that ran too long are ended. Returns the latter.
+    pub(crate) fn tick(&self, now: Mono) -> Vec<Arc<Passing>> {
+        let mut inner = self.lock();
+        if inner.scheduler.poll_timeout().is_some_and(|(at, _)| at <= now) {
+            inner.scheduler.handle_timeout(now);
+        }
+        let effects = inner.drain();
+        let jobs: Vec<_> = inner.jobs.values().cloned().collect();
+        drop(inner);
+        self.apply(effects, now);
+        jobs.into_iter().filter(|job| job.overdue(now).is_some()).collect()
+    }
+
+    /// Notes what a runner says about the app.
+    pub(crate) fn set_state(&self, runner: &str, state: Option<AppState>) {
+        {
+            let mut inner = self.lock();
+            match state {
+                Some(state) => inner.states.insert(runner.to_owned(), state),
+                None => inner.states.remove(runner),
+            };
+        }
+        if self.is_failed() {
+            self.fail_waiting(Termination::AppFailed);
+        }
+    }
+
+    /// The states that runners told, by runner.
+    pub(crate) fn states(&self) -> Vec<(String, AppState)> {
+        self.lock().states.iter().map(|(name, state)| (name.clone(), state.clone())).collect()
+    }
+
+    /// The app fails to boot on every runner that has it, and no child is left from before.
+    pub(crate) fn is_failed(&self) -> bool {
+        let inner = self.lock();
+        inner.suppliers.is_empty()
+            && !inner.states.is_empty()
+            && inner.states.values().all(|state| state.failure.is_some())
+    }
+
+    /// Slots are there, free or not.
+    pub(crate) fn is_ready(&self) -> bool {
+        self.lock().suppliers.values().any(|s| s.slots > 0)
+    }
+
+    /// Jobs that wait now, jobs that run now, and the longest wait.
+    pub(crate) fn load(&self) -> (usize, usize, Span) {
+        let inner = self.lock();
+        let oldest = inner.scheduler.oldest_wait(clock::now()).unwrap_or_default();
+        (inner.scheduler.waiting(), inner.scheduler.running(), oldest)
+    }
+
+    /// Waiting and running jobs by tenant name.
+    pub(crate) fn by_tenant(&self) -> Vec<(String, u32, u32)> {
+        let inner = self.lock();
+        let row = |(tenant, waiting, running): (TenantId, u32, u32)| {
+            (inner.tenants.name(tenant), waiting, running)
+        };
+        inner.scheduler.tenants().map(row).collect()
+    }
+
+    /// About how long a new job would wait: what Retry-After says.
+    pub(crate) fn next_start(&self) -> Span {
+        self.lock().scheduler.next_start(clock::now())
+    }
+
+    pub(crate) fn next_supplier() -> SupplierId {
+        let id = NEXT_SUPPLIER.fetch_add(1, Ordering::Relaxed);
+        SupplierId(
+            u32::try_from(id).expect("four billion lanes are more than a process lives to see"),
+        )
+    }
+}
+
+impl Inner {
+    /// Turns the scheduler's actions into effects.
+    fn drain(&mut self) -> Vec<Effect> {
+        let mut effects = Vec::new();
+        while let Some(action) = self.scheduler.poll_action() {
+            match action {
+                Action::Grant { job, supplier, .. } => {
+                    let passing = self.jobs[&job].clone();
+                    effects.push(Effect::Start(passing, self.suppliers[&supplier].carrier.clone()));
+                }
+                Action::Refuse { job, reason } => {
+                    let termination = match reason {
+                        Refusal::QueueFull => Termination::QueueFull,
+                        Refusal::TenantFull => Termination::TenantFull,
+                    };
+                    effects.extend(self.refuse(job, termination));
+                }
+                Action::Expire { job } => {
+                    effects.extend(self.refuse(job, Termination::QueueTimeout));
+                }
+            }
+        }
+        effects
+    }
+
+    fn refuse(&mut self, job: JobId, termination: Termination) -> Option<Effect> {
+        let passing = self.jobs.get(&job)?.clone();
+        self.forget(&passing);
+        Some(Effect::Fail(passing, termination))
+    }
+
+    fn forget(&mut self, passing: &Arc<Passing>) {
+        if self.jobs.remove(&passing.id).is_some() {
+            self.tenants.leave(passing.tenant());
+        }
+    }
+
+    fn supply(&mut self, id: SupplierId, now: Mono) {
+        let supplier = &self.suppliers[&id];
+        let prefetch = if supplier.prefetches { self.pace.depth() } else { 0 };
+        let supply = Supply { host: supplier.host, slots: supplier.slots, prefetch };
+        self.scheduler.handle_supply(id, supply, now);
+    }
+
+    /// The depth of prefetch has changed.
+    fn supply_again(&mut self, now: Mono) {
+        let ids: Vec<_> = self.suppliers.keys().copied().collect();
+        ids.into_iter().for_each(|id| self.supply(id, now));
+    }
+}
+
+fn scheduler_config(app: &config::App) -> ostler_scheduler::Config {
+    ostler_scheduler::Config {
+        discipline: match app.discipline {
+            config::Discipline::Promise => ostler_scheduler::DisciplineKind::Promise,
+            config::Discipline::Fifo => ostler_scheduler::DisciplineKind::Fifo,
+        },
+        waiting_max: app.queue_max,
+        tenant_waiting_max: app.tenant_queue_max,
+        tenant_slots_max: app.tenant_slots_max,
+        ..Default::default()
+    }
+}
+
+/// What is assumed of a handler that has not run yet.
+pub(crate) const FIRST_ESTIMATE: Estimate =
+    Estimate { p50: Span::from_millis(5), p90: Span::from_millis(20) };

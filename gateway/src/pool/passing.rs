@@ -1,0 +1,301 @@
+//! A passing job: one HTTP request between its task and the carrier that takes it to a child.
+//!
+//! The request's task, the pool and the carrier's driver may run on different threads; this is what they share. Its
+//! lock is the innermost: nothing else is locked while it is held.
+
+use std::{
+    collections::VecDeque,
+    sync::{Arc, Mutex, MutexGuard},
+    task::{Context, Poll, Waker},
+};
+
+use bytes::{Bytes, BytesMut};
+use ostler_job::{JobId, Mono, Span, TenantId, Termination};
+use ostler_wire::Frame;
+
+use super::{Pool, carrier::Carrier};
+use crate::clock;
+
+/// What a job may take, from its route.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Terms {
+    /// From the slot to the reply's head.
+    pub(crate) first_byte: Span,
+    /// Between two pieces of the reply.
+    pub(crate) progress: Span,
+    /// When everything must be over.
+    pub(crate) deadline: Option<Mono>,
+    /// May be given to another child after one died on it.
+    pub(crate) idempotent: bool,
+}
+
+/// The request as it goes to a child.
+#[derive(Debug)]
+pub(crate) struct Outgoing {
+    /// The REQ frame for stream 0; copied and given its stream's id at each start.
+    pub(crate) frame: BytesMut,
+    /// Where in the frame the ten digits of `:queue_us` are.
+    pub(crate) queue_us_at: usize,
+    /// The frame is not all: the request's task sends DATA once the job has started.
+    pub(crate) more: bool,
+    /// The DATA can be sent again, should the job be given to another child.
+    pub(crate) replayable: bool,
+}
+
+/// Where a started job is.
+#[derive(Clone, Debug)]
+pub(crate) struct Seat {
+    pub(crate) carrier: Arc<Carrier>,
+    pub(crate) stream: u32,
+}
+
+/// Why a job failed without a whole answer.
+#[derive(Clone, Debug)]
+pub(crate) struct Failure {
+    pub(crate) termination: Termination,
+    /// What the child said about it, for the log and for a developer's eyes.
+    pub(crate) detail: Bytes,
+}
+
+impl From<Termination> for Failure {
+    fn from(termination: Termination) -> Self {
+        Self { termination, detail: Bytes::new() }
+    }
+}
+
+/// The head of the answer.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) fields: Bytes,
+    /// The whole body is in `first`.
+    pub(crate) ended: bool,
+    pub(crate) first: Bytes,
+}
+
+/// What the request's task waits for.
+#[derive(Debug)]
+pub(crate) enum Step {
+    /// The job has a child, which waits for the rest of the body.
+    Send(Seat),
+    /// The child answers.
+    Answer(Answer),
+}
+
+#[derive(Debug, Default)]
+enum Phase {
+    #[default]
+    Waiting,
+    Started(Seat),
+    Over,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    phase: Phase,
+    /// The seat was given and the task has not been told yet.
+    send_due: bool,
+    started_at: Option<Mono>,
+    /// The last sign of life from the child.
+    heard_at: Mono,
+    /// The client last took something.
+    taken_at: Mono,
+    answer: Option<Answer>,
+    answered: bool,
+    failure: Option<Failure>,
+    pieces: VecDeque<Bytes>,
+    pieces_bytes: usize,
+    ended: bool,
+    waker: Option<Waker>,
+    tenant: Option<TenantId>,
+    retried: bool,
+}
+
+/// See the module.
+#[derive(Debug)]
+pub(crate) struct Passing {
+    pub(crate) id: JobId,
+    pub(crate) pool: Arc<Pool>,
+    pub(crate) terms: Terms,
+    pub(crate) arrived: Mono,
+    pub(crate) outgoing: Outgoing,
+    state: Mutex<State>,
+}
+
+impl Passing {
+    pub(crate) fn new(
+        id: JobId,
+        pool: Arc<Pool>,
+        arrived: Mono,
+        terms: Terms,
+        outgoing: Outgoing,
+    ) -> Self {
+        Self { id, pool, terms, arrived, outgoing, state: Mutex::default() }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().expect("no code panics while it holds a passing job")
+    }
+
+    pub(crate) fn set_tenant(&self, tenant: TenantId) {
+        self.lock().tenant = Some(tenant);
+    }
+
+    pub(crate) fn tenant(&self) -> TenantId {
+        self.lock().tenant.expect("the pool names the tenant when the job enters")
+    }
+
+    /// Asks for a second child. Granted once, so that a request that kills children kills two at most.
+    pub(crate) fn retry(&self) -> bool {
+        !std::mem::replace(&mut self.lock().retried, true)
+    }
+
+    /// The job was put on a carrier.
+    pub(crate) fn started(&self, seat: Seat, now: Mono) {
+        let mut state = self.lock();
+        state.phase = Phase::Started(seat);
+        state.send_due = self.outgoing.more;
+        state.started_at = Some(now);
+        state.heard_at = now;
+        if state.send_due {
+            wake(state);
+        }
+    }
+
+    /// The job goes back to the queue, since nothing of it was started.
+    pub(crate) fn returned(&self) {
+        let mut state = self.lock();
+        state.phase = Phase::Waiting;
+        state.send_due = false;
+        state.started_at = None;
+    }
+
+    /// A piece of the answer came. Returns the bytes that now wait for the client.
+    pub(crate) fn deliver(&self, frame: Frame, ended: bool, now: Mono) -> usize {
+        let mut state = self.lock();
+        state.heard_at = now;
+        if frame.header.kind == ostler_wire::Kind::Rsp {
+            // Interim answers cannot be passed on by hyper's HTTP/1 server; the final one follows.
+            if frame.header.code < 200 {
+                return state.pieces_bytes;
+            }
+            state.answered = true;
+            let Frame { header, head, body } = frame;
+            state.answer = Some(Answer { status: header.code, fields: head, ended, first: body });
+        } else if !frame.body.is_empty() {
+            state.pieces_bytes += frame.body.len();
+            state.pieces.push_back(frame.body);
+        }
+        state.ended |= ended;
+        let waiting = state.pieces_bytes;
+        wake(state);
+        waiting
+    }
+
+    /// The job is over without a whole answer.
+    pub(crate) fn fail(&self, failure: Failure) {
+        let mut state = self.lock();
+        if state.ended || state.failure.is_some() {
+            return;
+        }
+        state.failure = Some(failure);
+        wake(state);
+    }
+
+    /// Waits for the answer's head, or for the moment to send the body.
+    pub(crate) fn poll_step(&self, cx: &mut Context<'_>) -> Poll<Result<Step, Failure>> {
+        let mut state = self.lock();
+        if let Some(answer) = state.answer.take() {
+            return Poll::Ready(Ok(Step::Answer(answer)));
+        }
+        if let Some(failure) = &state.failure {
+            return Poll::Ready(Err(failure.clone()));
+        }
+        if std::mem::take(&mut state.send_due)
+            && let Phase::Started(seat) = &state.phase
+        {
+            return Poll::Ready(Ok(Step::Send(seat.clone())));
+        }
+        state.waker = Some(cx.waker().clone());
+        Poll::Pending
+    }
+
+    /// Waits for a piece of the answer's body; `None` at its end.
+    pub(crate) fn poll_piece(&self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Failure>>> {
+        let mut state = self.lock();
+        state.taken_at = clock::now();
+        if let Some(piece) = state.pieces.pop_front() {
+            state.pieces_bytes -= piece.len();
+            return Poll::Ready(Some(Ok(piece)));
+        }
+        if state.ended {
+            return Poll::Ready(None);
+        }
+        if let Some(failure) = &state.failure {
+            return Poll::Ready(Some(Err(failure.clone())));
+        }
+        state.waker = Some(cx.waker().clone());
+        Poll::Pending
+    }
+
+    /// Bytes of the answer that wait in memory.
+    pub(crate) fn pieces_bytes(&self) -> usize {
+        self.lock().pieces_bytes
+    }
+
+    /// The child has given its whole answer.
+    pub(crate) fn is_ended(&self) -> bool {
+        self.lock().ended
+    }
+
+    /// Where the job runs, if it does.
+    pub(crate) fn seat(&self) -> Option<Seat> {
+        match &self.lock().phase {
+            Phase::Started(seat) => Some(seat.clone()),
+            Phase::Waiting | Phase::Over => None,
+        }
+    }
+
+    /// When the job started, if it did.
+    pub(crate) fn started_at(&self) -> Option<Mono> {
+        self.lock().started_at
+    }
+
+    /// The answer's head has come.
+    pub(crate) fn is_answered(&self) -> bool {
+        self.lock().answered
+    }
+
+    /// The child is done with the job, one way or the other.
+    pub(crate) fn over(&self) {
+        self.lock().phase = Phase::Over;
+    }
+
+    /// The time limit that the job has passed, if any.
+    pub(crate) fn overdue(&self, now: Mono) -> Option<Termination> {
+        let state = self.lock();
+        if state.ended || state.failure.is_some() {
+            return None;
+        }
+        let started = match (&state.phase, state.started_at) {
+            (Phase::Started(_), Some(at)) => at,
+            (Phase::Started(_) | Phase::Waiting | Phase::Over, _) => return None,
+        };
+        let quiet = now - state.heard_at.max(state.taken_at);
+        let late = match state.answered {
+            false => now - started > self.terms.first_byte,
+            true => quiet > self.terms.progress,
+        };
+        let past = self.terms.deadline.is_some_and(|deadline| now > deadline);
+        (late || past).then_some(Termination::Deadline)
+    }
+}
+
+/// Wakes the task after the lock is released, so that it does not run straight into it on another thread.
+fn wake(mut state: MutexGuard<'_, State>) {
+    let waker = state.waker.take();
+    drop(state);
+    if let Some(waker) = waker {
+        waker.wake();
+    }
+}

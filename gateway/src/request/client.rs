@@ -1,0 +1,162 @@
+//! Who the client is: the peer itself, or who the listed proxies say it is (`Forwarded`, RFC 7239, and `X-Forwarded-*`).
+
+use std::net::{IpAddr, SocketAddr};
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderName, header};
+
+use crate::{config::Network, gate::Gate, listen::Connection};
+
+pub(super) const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+pub(super) const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
+pub(super) const FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
+
+/// The client as far as it can be known.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Seen {
+    pub(super) address: IpAddr,
+    pub(super) secure: bool,
+    /// The host that the client asked for, when a proxy told; else empty.
+    pub(super) host: Bytes,
+}
+
+pub(super) fn is_trusted(gate: &Gate, peer: IpAddr) -> bool {
+    gate.trusted.iter().any(|network| in_network(peer, *network))
+}
+
+/// Whether an address lies in a network. IPv4 addresses in IPv6 form are IPv4 addresses.
+fn in_network(address: IpAddr, network: Network) -> bool {
+    let same = |a: &[u8], b: &[u8]| {
+        let (whole, rest) = (usize::from(network.prefix / 8), network.prefix % 8);
+        a[..whole] == b[..whole] && (rest == 0 || (a[whole] ^ b[whole]) >> (8 - rest) == 0)
+    };
+    match (address.to_canonical(), network.address) {
+        (IpAddr::V4(a), IpAddr::V4(b)) => same(&a.octets(), &b.octets()),
+        (IpAddr::V6(a), IpAddr::V6(b)) => same(&a.octets(), &b.octets()),
+        (IpAddr::V4(_), IpAddr::V6(_)) | (IpAddr::V6(_), IpAddr::V4(_)) => false,
+    }
+}
+
+/// A client without a proxy that we believe.
+pub(super) fn direct(connection: &Connection) -> Seen {
+    Seen {
+        address: connection.peer.ip().to_canonical(),
+        secure: connection.secure,
+        host: Bytes::new(),
+    }
+}
+
+/// A client behind listed proxies: the rightmost address that is not one of them.
+pub(super) fn through_proxies(gate: &Gate, connection: &Connection, headers: &HeaderMap) -> Seen {
+    let mut seen = direct(connection);
+    let hops = forwarded(headers).unwrap_or_else(|| x_forwarded(headers));
+    for hop in hops.iter().rev() {
+        if let Some(secure) = hop.secure {
+            seen.secure = secure;
+        }
+        if let Some(host) = &hop.host {
+            seen.host = host.clone();
+        }
+        let Some(address) = hop.address else { break };
+        seen.address = address;
+        if !is_trusted(gate, address) {
+            break;
+        }
+    }
+    seen
+}
+
+#[derive(Debug, Default)]
+struct Hop {
+    address: Option<IpAddr>,
+    secure: Option<bool>,
+    host: Option<Bytes>,
+}
+
+fn forwarded(headers: &HeaderMap) -> Option<Vec<Hop>> {
+    let values: Vec<_> = headers.get_all(header::FORWARDED).iter().collect();
+    if values.is_empty() {
+        return None;
+    }
+    let elements = values.iter().filter_map(|v| v.to_str().ok()).flat_map(|v| v.split(','));
+    Some(elements.map(element).collect())
+}
+
+fn element(text: &str) -> Hop {
+    let mut hop = Hop::default();
+    for pair in text.split(';') {
+        let Some((name, value)) = pair.split_once('=') else { continue };
+        let value = value.trim().trim_matches('"');
+        match name.trim().to_ascii_lowercase().as_str() {
+            "for" => hop.address = address(value),
+            "proto" => hop.secure = Some(value.eq_ignore_ascii_case("https")),
+            "host" => hop.host = host(value),
+            _ => {}
+        }
+    }
+    hop
+}
+
+fn x_forwarded(headers: &HeaderMap) -> Vec<Hop> {
+    let list = |name: &HeaderName| -> Vec<&str> {
+        let values = headers.get_all(name).iter().filter_map(|v| v.to_str().ok());
+        values.flat_map(|v| v.split(',')).map(str::trim).collect()
+    };
+    let mut hops: Vec<Hop> = list(&FORWARDED_FOR)
+        .into_iter()
+        .map(|text| Hop { address: address(text), ..Hop::default() })
+        .collect();
+    if hops.is_empty() {
+        hops.push(Hop::default());
+    }
+    // Most proxies send one protocol and one host, and mean the client's.
+    let last = hops.last_mut().expect("at least one was pushed");
+    last.secure = list(&FORWARDED_PROTO).first().map(|p| p.eq_ignore_ascii_case("https"));
+    last.host = list(&FORWARDED_HOST).first().and_then(|h| host(h));
+    hops
+}
+
+/// `192.0.2.1`, `192.0.2.1:80`, `[2001:db8::1]:80` or `2001:db8::1`.
+fn address(text: &str) -> Option<IpAddr> {
+    let bare = text.trim_start_matches('[').trim_end_matches(']');
+    let parsed = bare.parse().ok().or_else(|| text.parse::<SocketAddr>().ok().map(|a| a.ip()));
+    parsed.map(|a: IpAddr| a.to_canonical())
+}
+
+fn host(text: &str) -> Option<Bytes> {
+    let bytes = text.as_bytes();
+    let fine = !bytes.is_empty() && crate::http1::scan::check_host(bytes).is_ok();
+    fine.then(|| Bytes::copy_from_slice(bytes))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn network(text: &str, prefix: u8) -> Network {
+        Network { address: text.parse().unwrap(), prefix }
+    }
+
+    #[test]
+    fn networks_hold_what_their_prefix_says() {
+        let holds = |a: &str, n: &str, p| in_network(a.parse().unwrap(), network(n, p));
+        assert!(holds("10.1.2.3", "10.0.0.0", 8));
+        assert!(!holds("11.1.2.3", "10.0.0.0", 8));
+        assert!(holds("192.0.2.130", "192.0.2.128", 25));
+        assert!(!holds("192.0.2.127", "192.0.2.128", 25));
+        assert!(holds("::ffff:10.1.2.3", "10.0.0.0", 8));
+        assert!(holds("2001:db8::1", "2001:db8::", 32));
+        assert!(!holds("2001:db9::1", "2001:db8::", 32));
+        assert!(holds("203.0.113.9", "0.0.0.0", 0));
+    }
+
+    #[test]
+    fn forwarded_elements_are_read_in_every_form_of_rfc_7239() {
+        let hop = element(r#"for="[2001:db8:cafe::17]:4711";proto=https;host=shop.example"#);
+        assert_eq!(hop.address, Some("2001:db8:cafe::17".parse().unwrap()));
+        assert_eq!(hop.secure, Some(true));
+        assert_eq!(hop.host.as_deref(), Some(&b"shop.example"[..]));
+        assert_eq!(element("for=_hidden").address, None);
+        assert_eq!(element("For=192.0.2.43:80").address, Some("192.0.2.43".parse().unwrap()));
+    }
+}

@@ -1,0 +1,209 @@
+//! The request as a child gets it: one REQ frame with a CGI environment (RFC 3875) and the body's beginning.
+
+use bytes::BytesMut;
+use http::{HeaderMap, HeaderName, HeaderValue, Version, header, request::Parts};
+use ostler_wire::{Builder, FieldsWriter, HEADER, Kind, flags};
+
+use super::{
+    client::{FORWARDED_FOR, FORWARDED_HOST, FORWARDED_PROTO},
+    head::Head,
+    spool::Body,
+    trip::{REQUEST_ID, Trip},
+};
+use crate::{clock, pool::passing::Outgoing};
+
+/// The largest body that travels in the REQ frame itself: the child gets it with one read.
+const INLINE_MAX: usize = 64 << 10;
+
+const NONE: HeaderName = HeaderName::from_static("none");
+const REQUEST_START: HeaderName = HeaderName::from_static("x-request-start");
+const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
+const PROXY: HeaderName = HeaderName::from_static("proxy");
+const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
+
+/// Writes the frame. Its stream and queue time are filled in when a child is found.
+pub(super) fn request_frame(trip: &Trip, parts: &Parts, head: &Head, body: &Body) -> Outgoing {
+    let inline = match body {
+        Body::Memory(bytes) if bytes.len() <= INLINE_MAX => Some(bytes.clone()),
+        Body::Memory(_) | Body::File(_) | Body::Stream(..) => None,
+    };
+    let mut frame = BytesMut::with_capacity(1024 + inline.as_ref().map_or(0, |b| b.len()));
+    let mut bits = if inline.is_some() { flags::END } else { 0 };
+    if parts.method == http::Method::HEAD {
+        bits |= flags::BODYLESS;
+    }
+    let mut queue_us_at = 0;
+    Builder::new(&mut frame, Kind::Req, 0)
+        .flags(bits)
+        .fields(|f| {
+            f.put(b":id", trip.id.as_bytes());
+            f.put(b":scheme", scheme(trip));
+            f.put(b":queue_us", b"0000000000");
+            queue_us_at = HEADER + f.len() - 10;
+            put_deadline(f, trip);
+            put_request(f, trip, parts, head);
+            put_body(f, parts, body);
+            put_headers(f, &parts.headers, trip);
+            put_forwarded(f, trip, parts);
+        })
+        .body(inline.as_deref().unwrap_or_default());
+    Outgoing {
+        frame,
+        queue_us_at,
+        more: inline.is_none(),
+        replayable: !matches!(body, Body::Stream(..)),
+    }
+}
+
+fn scheme(trip: &Trip) -> &'static [u8] {
+    if trip.secure { b"https" } else { b"http" }
+}
+
+fn put_deadline(f: &mut FieldsWriter<'_>, trip: &Trip) {
+    let total = trip.route.as_ref().map_or(std::time::Duration::ZERO, |r| r.timeouts.total);
+    let mut number = itoa::Buffer::new();
+    let ms = u64::try_from(total.as_millis()).unwrap_or(0);
+    f.put(b":deadline_ms", number.format(ms).as_bytes());
+}
+
+fn put_request(f: &mut FieldsWriter<'_>, trip: &Trip, parts: &Parts, head: &Head) {
+    let target = parts.uri.path_and_query().map_or("*", |p| p.as_str()).as_bytes();
+    let mut number = itoa::Buffer::new();
+    f.put(b"REQUEST_METHOD", parts.method.as_str().as_bytes());
+    f.put(b"SCRIPT_NAME", b"");
+    f.put(b"PATH_INFO", &head.path_decoded);
+    f.put(b"QUERY_STRING", parts.uri.query().unwrap_or("").as_bytes());
+    f.put(b"REQUEST_URI", target);
+    f.put(b"RAW_URI", target);
+    f.put(b"SERVER_PROTOCOL", protocol(parts.version));
+    let local = trip.connection.local;
+    match head.host.as_str() {
+        "" => f.put(b"SERVER_NAME", local.ip().to_string().as_bytes()),
+        host => f.put(b"SERVER_NAME", host.as_bytes()),
+    };
+    let port = head.port.unwrap_or(match (head.host.is_empty(), trip.secure) {
+        (true, _) => local.port(),
+        (false, true) => 443,
+        (false, false) => 80,
+    });
+    f.put(b"SERVER_PORT", number.format(port).as_bytes());
+    match trip.client == trip.connection.peer.ip() {
+        true => f.put(b"REMOTE_ADDR", &trip.connection.peer_text),
+        false => f.put(b"REMOTE_ADDR", trip.client.to_string().as_bytes()),
+    };
+    f.put(b"REMOTE_PORT", number.format(trip.connection.peer.port()).as_bytes());
+}
+
+fn protocol(version: Version) -> &'static [u8] {
+    match version {
+        Version::HTTP_10 => b"HTTP/1.0",
+        Version::HTTP_2 => b"HTTP/2.0",
+        _ => b"HTTP/1.1",
+    }
+}
+
+/// The length is told whenever it is known, whether or not the client told it.
+fn put_body(f: &mut FieldsWriter<'_>, parts: &Parts, body: &Body) {
+    if let Some(kind) = parts.headers.get(header::CONTENT_TYPE) {
+        f.put(b"CONTENT_TYPE", kind.as_bytes());
+    }
+    let told = parts.headers.contains_key(header::CONTENT_LENGTH);
+    if let Some(length) = body.len().filter(|length| *length > 0 || told) {
+        f.put(b"CONTENT_LENGTH", itoa::Buffer::new().format(length).as_bytes());
+    }
+}
+
+/// The other fields as `HTTP_NAME`; several of one name joined as RFC 9110 5.3 has it, cookies as RFC 9113 8.2.3 has it.
+fn put_headers(f: &mut FieldsWriter<'_>, headers: &HeaderMap, trip: &Trip) {
+    let mut last: &HeaderName = &NONE;
+    for (name, value) in headers {
+        if is_dropped(name, headers, trip.trusted) {
+            continue;
+        }
+        if name == last {
+            let between: &[u8] = if name == header::COOKIE { b"; " } else { b"," };
+            f.extend(&[between, value.as_bytes()]);
+            continue;
+        }
+        last = name;
+        put_http(f, name, value);
+    }
+    // HTTP/2 has no Host field of its own, and apps want one.
+    if !headers.contains_key(header::HOST) {
+        f.put(b"HTTP_HOST", &trip.host);
+    }
+}
+
+fn put_http(f: &mut FieldsWriter<'_>, name: &HeaderName, value: &HeaderValue) {
+    let mut upper = [0; 64];
+    let name = name.as_str().as_bytes();
+    if name.len() > upper.len() {
+        let upper: Vec<u8> = name.iter().map(|b| env_byte(*b)).collect();
+        f.put_parts(&[b"HTTP_", &upper], &[value.as_bytes()]);
+        return;
+    }
+    for (to, from) in upper.iter_mut().zip(name) {
+        *to = env_byte(*from);
+    }
+    f.put_parts(&[b"HTTP_", &upper[..name.len()]], &[value.as_bytes()]);
+}
+
+const fn env_byte(b: u8) -> u8 {
+    if b == b'-' { b'_' } else { b.to_ascii_uppercase() }
+}
+
+/// Hop-by-hop fields, fields that we set ourselves, and names that another name could be mistaken for.
+fn is_dropped(name: &HeaderName, headers: &HeaderMap, trusted: bool) -> bool {
+    if name == header::HOST || name == header::USER_AGENT || name == header::ACCEPT {
+        return false;
+    }
+    let ours = [
+        header::CONTENT_TYPE,
+        header::CONTENT_LENGTH,
+        header::CONNECTION,
+        header::TRANSFER_ENCODING,
+        header::TE,
+        header::TRAILER,
+        header::UPGRADE,
+        header::EXPECT,
+        KEEP_ALIVE,
+        PROXY_CONNECTION,
+        PROXY,
+        REQUEST_ID,
+        REQUEST_START,
+        FORWARDED_FOR,
+        FORWARDED_PROTO,
+    ];
+    ours.contains(name)
+        || (!trusted && (name == FORWARDED_HOST || name == header::FORWARDED))
+        || name.as_str().as_bytes().contains(&b'_')
+        || is_named_by_connection(name, headers)
+}
+
+fn is_named_by_connection(name: &HeaderName, headers: &HeaderMap) -> bool {
+    let Some(first) = headers.get(header::CONNECTION) else { return false };
+    // What nearly every request says names no field.
+    if first.as_bytes().eq_ignore_ascii_case(b"keep-alive") || first.as_bytes() == b"close" {
+        return false;
+    }
+    let lists = headers.get_all(header::CONNECTION).iter().filter_map(|v| v.to_str().ok());
+    lists.flat_map(|list| list.split(',')).any(|n| n.trim().eq_ignore_ascii_case(name.as_str()))
+}
+
+fn put_forwarded(f: &mut FieldsWriter<'_>, trip: &Trip, parts: &Parts) {
+    let before = parts.headers.get(FORWARDED_FOR).filter(|_| trip.trusted);
+    match before {
+        Some(list) => f.put_parts(
+            &[b"HTTP_X_FORWARDED_FOR"],
+            &[list.as_bytes(), b", ", &trip.connection.peer_text],
+        ),
+        None => f.put(b"HTTP_X_FORWARDED_FOR", &trip.connection.peer_text),
+    };
+    f.put(b"HTTP_X_FORWARDED_PROTO", scheme(trip));
+    f.put(b"HTTP_X_REQUEST_ID", trip.id.as_bytes());
+    let micros = u64::try_from(clock::wall().as_micros()).unwrap_or(0);
+    f.put_parts(
+        &[b"HTTP_X_REQUEST_START"],
+        &[b"t=", itoa::Buffer::new().format(micros).as_bytes()],
+    );
+}

@@ -1,0 +1,139 @@
+//! Enters the queue with a request, and waits for its answer.
+
+use std::{future::poll_fn, sync::Arc};
+
+use http::StatusCode;
+use ostler_job::{Span, Termination};
+use ostler_wire::Reset;
+
+use super::{
+    page,
+    pump::{self, Rest, Sending},
+    respond::Refusal,
+    route::Route,
+    spool::Body,
+    trip::Trip,
+};
+use crate::{
+    clock,
+    pool::{
+        Entry, Pool,
+        passing::{Answer, Failure, Outgoing, Passing, Step, Terms},
+    },
+};
+
+/// A job in the hands of its request. Dropping it gives back its place, or tells the child that nobody wants the answer.
+#[derive(Debug)]
+pub(super) struct Job {
+    pub(super) passing: Arc<Passing>,
+    sending: Sending,
+}
+
+impl Drop for Job {
+    fn drop(&mut self) {
+        if !self.passing.is_ended() {
+            self.passing.fail(Failure::from(Termination::GoneRunning));
+            self.passing.pool.leave(&self.passing, Reset::ClientGone);
+        }
+    }
+}
+
+/// Refuses at once what could only wait in vain, before the body is read.
+pub(super) fn admit(trip: &Trip, pool: &Pool) -> Result<(), Refusal> {
+    if trip.gate.is_draining() {
+        return Err(unavailable(Termination::Draining, 5, "the server is going away"));
+    }
+    match pool.is_failed() {
+        true => Err(app_failed(trip, pool)),
+        false => Ok(()),
+    }
+}
+
+/// Waits in the queue and for the answer's head.
+pub(super) async fn send(
+    trip: &mut Trip,
+    route: &Route,
+    pool: Arc<Pool>,
+    outgoing: Outgoing,
+    body: Body,
+) -> Result<(Job, Answer), Refusal> {
+    let limits = &route.timeouts;
+    let now = clock::now();
+    let terms = Terms {
+        first_byte: clock::span(limits.first_byte),
+        progress: clock::span(limits.progress),
+        deadline: (!limits.total.is_zero()).then(|| trip.began + clock::span(limits.total)),
+        idempotent: route.idempotent,
+    };
+    let mut rest = Rest::new(body, outgoing.more, limits.body, route.body_max);
+    let passing =
+        Arc::new(Passing::new(Pool::next_job(), pool.clone(), trip.began, terms, outgoing));
+    let mut job = Job { passing, sending: Sending::NONE };
+    let entry = Entry {
+        tenant: &trip.tenant,
+        weight: route.weight(&trip.tenant),
+        within: route.within,
+        expires: now + clock::span(limits.queue),
+    };
+    pool.enter(&job.passing, &entry);
+    loop {
+        let step = poll_fn(|cx| job.passing.poll_step(cx)).await;
+        trip.started = job.passing.started_at();
+        match step {
+            Ok(Step::Send(seat)) => job.sending = rest.start(&job.passing, seat),
+            Ok(Step::Answer(answer)) => return Ok((job, answer)),
+            Err(failure) => {
+                trip.ended = Some(clock::now());
+                return Err(refusal(trip, &pool, failure));
+            }
+        }
+    }
+}
+
+/// What a failure means for the client.
+fn refusal(trip: &Trip, pool: &Pool, failure: Failure) -> Refusal {
+    let Failure { termination, detail } = failure;
+    let retry = |reason| {
+        let wait = pool.next_start().max(Span::from_secs(1)).as_secs_f64().ceil() as u64;
+        unavailable(termination, wait.min(300), reason)
+    };
+    let mut refusal = match termination {
+        Termination::QueueFull => retry("too many requests are waiting"),
+        Termination::TenantFull => retry("too many of your requests are waiting"),
+        Termination::QueueTimeout if !pool.is_ready() => {
+            unavailable(Termination::NoRunner, 5, "no child of the app is ready")
+        }
+        Termination::QueueTimeout => retry("no child became free in time"),
+        Termination::AppFailed => app_failed(trip, pool),
+        Termination::Deadline => {
+            Refusal::new(StatusCode::GATEWAY_TIMEOUT, termination).because("the app took too long")
+        }
+        Termination::AppError => page::app_error(trip, &detail),
+        Termination::BodyTimeout | Termination::BodyAborted | Termination::BodyTooLarge => {
+            Refusal::new(pump::status(termination), termination).closing()
+        }
+        Termination::ChildDied => Refusal::new(StatusCode::BAD_GATEWAY, termination)
+            .because("the app's process died while it worked on the request"),
+        Termination::Overload => unavailable(termination, 5, "the server lacks a resource"),
+        Termination::Draining => unavailable(termination, 5, "the server is going away"),
+        _ => Refusal::new(StatusCode::BAD_GATEWAY, termination)
+            .because("the app gave no proper answer"),
+    };
+    refusal.detail = detail;
+    refusal
+}
+
+fn unavailable(termination: Termination, wait_s: u64, reason: &'static str) -> Refusal {
+    let mut refusal = Refusal::new(StatusCode::SERVICE_UNAVAILABLE, termination).because(reason);
+    refusal.retry_after_s = Some(wait_s);
+    refusal
+}
+
+/// The app does not boot: its developer sees why, everybody else when to come back.
+fn app_failed(trip: &Trip, pool: &Pool) -> Refusal {
+    let mut refusal = unavailable(Termination::AppFailed, 5, "the app is not available");
+    if let Some((_, state)) = pool.states().into_iter().find(|(_, s)| s.failure.is_some()) {
+        page::boot_failure(trip, pool, &state, &mut refusal);
+    }
+    refusal
+}

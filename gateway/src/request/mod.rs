@@ -1,0 +1,56 @@
+//! The way of a request, from parsed head to logged end. [`handle`] is the contents page; every step is a file.
+
+mod client;
+mod env;
+mod forward;
+mod head;
+mod page;
+mod pump;
+mod respond;
+mod route;
+mod spool;
+mod store;
+mod trip;
+
+use std::sync::Arc;
+
+use http::{Request, Response};
+use hyper::body::Incoming;
+
+pub(crate) use self::{
+    respond::ReplyBody,
+    route::{Routes, Target},
+    spool::Budget,
+};
+use self::{
+    respond::{Refusal, Reply},
+    trip::Trip,
+};
+use crate::{gate::Gate, listen::Connection};
+
+/// One request. Whatever happens on its way becomes a response, one log line and one count.
+pub(crate) async fn handle(
+    gate: Arc<Gate>,
+    connection: Arc<Connection>,
+    request: Request<Incoming>,
+) -> Response<ReplyBody> {
+    let mut trip = Trip::begin(&gate, &connection, &request);
+    let ended = carry(&mut trip, request).await;
+    respond::finish(trip, ended)
+}
+
+async fn carry(trip: &mut Trip, request: Request<Incoming>) -> Result<Reply, Refusal> {
+    let (parts, body) = request.into_parts();
+    let head = head::check(trip, &parts)?;
+    let route = route::find(trip, &head, &parts.headers)?;
+    let pool = match &route.to {
+        Target::App(pool) => pool.clone(),
+        Target::Redirect(status, location) => return Ok(Reply::redirect(*status, location, &head)),
+        Target::Respond(status, text) => return Ok(Reply::fixed(*status, text)),
+    };
+    forward::admit(trip, &pool)?;
+    let body = spool::take(trip, &route, &parts, body).await?;
+    let frame = env::request_frame(trip, &parts, &head, &body);
+    let (job, answer) = forward::send(trip, &route, pool, frame, body).await?;
+    Reply::from_app(trip, &route, job, answer)
+}

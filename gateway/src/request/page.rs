@@ -1,0 +1,114 @@
+//! What a person or a program reads when a request was refused.
+
+use http::StatusCode;
+use ostler_job::Termination;
+
+use super::{respond::Refusal, trip::Trip};
+use crate::{link::AppState, pool::Pool};
+
+/// Content type and text of a refusal: a page for browsers, a line for everything else.
+pub(super) fn render(trip: &Trip, refusal: &Refusal) -> (&'static str, String) {
+    let wants_html = trip
+        .accept
+        .as_ref()
+        .and_then(|a| a.to_str().ok())
+        .is_some_and(|accept| accept.contains("text/html"));
+    if !wants_html {
+        return ("text/plain; charset=utf-8", line(refusal));
+    }
+    let text = match &refusal.page {
+        Some(page) => page.clone(),
+        None => html(refusal.status, &escape(&sentence(refusal)), ""),
+    };
+    ("text/html; charset=utf-8", text)
+}
+
+fn line(refusal: &Refusal) -> String {
+    match refusal.reason.is_empty() {
+        true => format!("{}\n", title(refusal.status)),
+        false => format!("{}: {}\n", title(refusal.status), refusal.reason),
+    }
+}
+
+fn sentence(refusal: &Refusal) -> String {
+    let mut text = refusal.reason.to_string();
+    if let Some(first) = text.get_mut(0..1) {
+        first.make_ascii_uppercase();
+    }
+    if !text.is_empty() && !text.ends_with('.') {
+        text.push('.');
+    }
+    text
+}
+
+fn title(status: StatusCode) -> String {
+    format!("{} {}", status.as_u16(), status.canonical_reason().unwrap_or("Error"))
+}
+
+/// Details are for the developer: on the same host, never across a network.
+fn may_see_details(trip: &Trip) -> bool {
+    trip.client.is_loopback() && !trip.trusted
+}
+
+/// An app that raised an error before it answered.
+pub(super) fn app_error(trip: &Trip, traceback: &[u8]) -> Refusal {
+    let mut refusal = Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, Termination::AppError)
+        .because("the app failed on this request");
+    if may_see_details(trip) && !traceback.is_empty() {
+        let trace = escape(&String::from_utf8_lossy(traceback));
+        let body = format!("<h2>Traceback</h2><pre>{trace}</pre>{SEEN_BY}");
+        refusal.page =
+            Some(html(refusal.status, "The app raised an error before it answered.", &body));
+    }
+    refusal
+}
+
+/// An app that does not boot.
+pub(super) fn boot_failure(trip: &Trip, pool: &Pool, state: &AppState, refusal: &mut Refusal) {
+    let Some(failure) = &state.failure else { return };
+    refusal.detail = bytes::Bytes::from(format!("{}: {}", failure.stage, failure.message));
+    if !may_see_details(trip) {
+        return;
+    }
+    refusal.reason =
+        format!("the app {} does not boot ({}): {}", pool.app, failure.stage, failure.message)
+            .into();
+    let section = |name: &str, text: &str| match text.trim().is_empty() {
+        true => String::new(),
+        false => format!("<h2>{name}</h2><pre>{}</pre>", escape(text.trim_end())),
+    };
+    let body = format!(
+        "<p class=what>{}</p>{}{}{}<p>Ostler tries again by itself: mend the app and reload this page.</p>{SEEN_BY}",
+        escape(&failure.message),
+        section("What may help", &failure.hint),
+        section("Backtrace", &failure.backtrace),
+        section("Its last lines on stderr", &failure.stderr),
+    );
+    let lead = format!(
+        "The app <b>{}</b> does not boot. It stopped at: <b>{}</b>.",
+        escape(&pool.app),
+        escape(&failure.stage)
+    );
+    refusal.page = Some(html(refusal.status, &lead, &body));
+}
+
+const SEEN_BY: &str = "<p class=note>Only clients on this host see these details.</p>";
+
+fn html(status: StatusCode, lead: &str, body: &str) -> String {
+    let title = title(status);
+    format!(
+        "<!doctype html><html lang=en><meta charset=utf-8><meta name=viewport content=\"width=device-width\">\
+         <title>{title}</title><style>{STYLE}</style><main><h1>{title}</h1><p>{lead}</p>{body}</main></html>\n"
+    )
+}
+
+const STYLE: &str = "body{font:16px/1.5 system-ui,sans-serif;color:#222;background:#fafafa;margin:0}\
+main{max-width:56rem;margin:4rem auto;padding:0 1.5rem}h1{font-size:1.6rem;margin:0 0 .5rem}\
+h2{font-size:1rem;margin:1.5rem 0 .3rem}pre{background:#fff;border:1px solid #ddd;border-radius:6px;\
+padding:.8rem 1rem;overflow:auto;font-size:13px;line-height:1.45}.what{font-weight:600;color:#a4262c}\
+.note{color:#777;font-size:.85rem}@media(prefers-color-scheme:dark){body{background:#181818;color:#ddd}\
+pre{background:#222;border-color:#444}.what{color:#f08080}}";
+
+fn escape(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
+}

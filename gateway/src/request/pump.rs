@@ -1,0 +1,138 @@
+//! Sends a body that did not fit into the REQ frame, once the job has a child.
+
+use std::{future::poll_fn, sync::Arc};
+
+use bytes::Bytes;
+use http::StatusCode;
+use hyper::body::Incoming;
+use ostler_job::Termination;
+use ostler_wire::Reset;
+
+use super::spool::{self, Body, BodyError, SpoolFile};
+use crate::pool::passing::{Failure, Passing, Seat};
+
+/// Bytes read from a spool file at a time.
+const READ: usize = 256 << 10;
+
+/// What is to be sent; a body that streams can be sent once.
+#[derive(Debug)]
+pub(super) enum Rest {
+    Nothing,
+    Memory(Bytes),
+    File(Arc<SpoolFile>),
+    Stream { body: Option<Incoming>, limit: std::time::Duration, bytes_max: u64 },
+}
+
+impl Rest {
+    pub(super) fn new(body: Body, more: bool, limit: std::time::Duration, bytes_max: u64) -> Self {
+        match body {
+            Body::Memory(_) if !more => Self::Nothing,
+            Body::Memory(bytes) => Self::Memory(bytes),
+            Body::File(file) => Self::File(file),
+            Body::Stream(body, _) => Self::Stream { body: Some(body), limit, bytes_max },
+        }
+    }
+
+    /// Starts sending to a seat, beside whatever else the request's task does.
+    pub(super) fn start(&mut self, passing: &Arc<Passing>, seat: Seat) -> Sending {
+        let passing = passing.clone();
+        let task = match self {
+            Self::Nothing => return Sending(None),
+            Self::Memory(bytes) => {
+                let mut bytes = bytes.clone();
+                tokio::spawn(async move {
+                    // An error means that the stream is gone, which the request's task learns by itself.
+                    let _ = send(&seat, &mut bytes, true).await;
+                })
+            }
+            Self::File(file) => tokio::spawn(send_file(passing, seat, file.clone())),
+            Self::Stream { body, limit, bytes_max } => match body.take() {
+                Some(body) => tokio::spawn(send_stream(passing, seat, body, *limit, *bytes_max)),
+                None => return Sending(None),
+            },
+        };
+        Sending(Some(task))
+    }
+}
+
+/// A running pump; it ends with the job.
+#[derive(Debug)]
+pub(super) struct Sending(Option<tokio::task::JoinHandle<()>>);
+
+impl Sending {
+    pub(super) const NONE: Self = Self(None);
+}
+
+impl Drop for Sending {
+    fn drop(&mut self) {
+        if let Some(task) = &self.0 {
+            task.abort();
+        }
+    }
+}
+
+async fn send(seat: &Seat, bytes: &mut Bytes, end: bool) -> Result<(), ()> {
+    poll_fn(|cx| seat.carrier.poll_send(cx, seat.stream, bytes, end)).await
+}
+
+async fn send_file(passing: Arc<Passing>, seat: Seat, file: Arc<SpoolFile>) {
+    let mut offset = 0;
+    while offset < file.len() {
+        match file.clone().read(offset, READ).await {
+            Ok(mut bytes) => {
+                offset += bytes.len() as u64;
+                let end = offset == file.len();
+                if send(&seat, &mut bytes, end).await.is_err() {
+                    return;
+                }
+            }
+            Err(error) => {
+                let detail = Bytes::from(format!("cannot read the spooled body: {error}"));
+                give_up(&passing, &seat, Failure { termination: Termination::Overload, detail });
+                return;
+            }
+        }
+    }
+}
+
+async fn send_stream(
+    passing: Arc<Passing>,
+    seat: Seat,
+    mut body: Incoming,
+    limit: std::time::Duration,
+    bytes_max: u64,
+) {
+    let mut sent = 0;
+    while let Some(piece) = spool::next_piece(&mut body, limit).await {
+        let failed = match piece {
+            Err(BodyError::Timeout) => Termination::BodyTimeout,
+            Err(BodyError::Client(_)) => Termination::BodyAborted,
+            Ok(piece) if sent + piece.len() as u64 > bytes_max => Termination::BodyTooLarge,
+            Ok(mut piece) => {
+                sent += piece.len() as u64;
+                if send(&seat, &mut piece, false).await.is_err() {
+                    return;
+                }
+                continue;
+            }
+        };
+        give_up(&passing, &seat, Failure::from(failed));
+        return;
+    }
+    let _ = send(&seat, &mut Bytes::new(), true).await;
+}
+
+/// The child must not take half a body for a whole one.
+fn give_up(passing: &Arc<Passing>, seat: &Seat, failure: Failure) {
+    passing.fail(failure);
+    seat.carrier.reset(seat.stream, Reset::ClientGone);
+}
+
+/// What a body that broke off means for the client.
+pub(super) const fn status(termination: Termination) -> StatusCode {
+    match termination {
+        Termination::BodyTimeout => StatusCode::REQUEST_TIMEOUT,
+        Termination::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+        _ => StatusCode::BAD_REQUEST,
+    }
+}

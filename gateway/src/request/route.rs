@@ -1,0 +1,199 @@
+//! Which route a request takes: the most specific host, then the longest path prefix.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use bytes::Bytes;
+use http::StatusCode;
+use ostler_job::{Span, Termination};
+
+use super::{head::Head, respond::Refusal, trip::Trip};
+use crate::{
+    clock,
+    config::{self, TenantKey, Timeouts},
+    metrics::RouteCounts,
+    pool::Pool,
+};
+
+/// Where a route leads, with the pool at hand.
+#[derive(Debug)]
+pub(crate) enum Target {
+    App(Arc<Pool>),
+    Redirect(u16, String),
+    Respond(u16, String),
+}
+
+impl Target {
+    pub(crate) fn app(&self) -> Option<&str> {
+        match self {
+            Self::App(pool) => Some(&pool.app),
+            Self::Redirect(..) | Self::Respond(..) => None,
+        }
+    }
+}
+
+/// A route, ready for use.
+#[derive(Debug)]
+pub(crate) struct Route {
+    host: HostRule,
+    path: String,
+    pub(crate) to: Target,
+    pub(crate) within: Span,
+    tenant: TenantKey,
+    weights: BTreeMap<String, u32>,
+    pub(crate) stream_request: bool,
+    pub(crate) stream_response: bool,
+    pub(crate) idempotent: bool,
+    pub(crate) timeouts: Timeouts,
+    pub(crate) body_max: u64,
+    pub(crate) counts: RouteCounts,
+}
+
+#[derive(Debug, PartialEq, Eq)]
+enum HostRule {
+    Any,
+    /// `.shop.example`: any name below it.
+    Below(String),
+    Exactly(String),
+}
+
+/// All routes, in the order in which they are tried.
+#[derive(Debug)]
+pub(crate) struct Routes(Vec<Arc<Route>>);
+
+impl Routes {
+    pub(crate) fn new(
+        routes: &[config::Route],
+        pools: &BTreeMap<String, Arc<Pool>>,
+        counts: impl Fn(&str) -> RouteCounts,
+    ) -> Self {
+        let mut built: Vec<_> = routes.iter().map(|r| Arc::new(build(r, pools, &counts))).collect();
+        built.sort_by_key(|route| std::cmp::Reverse((route.host.rank(), route.path.len())));
+        Self(built)
+    }
+
+    fn find(&self, host: &str, path: &[u8]) -> Option<&Arc<Route>> {
+        self.0.iter().find(|route| route.host.holds(host) && below(path, route.path.as_bytes()))
+    }
+}
+
+fn build(
+    route: &config::Route,
+    pools: &BTreeMap<String, Arc<Pool>>,
+    counts: impl Fn(&str) -> RouteCounts,
+) -> Route {
+    let name = format!("{}{}", route.host.as_deref().unwrap_or(""), route.path);
+    Route {
+        host: match route.host.as_deref() {
+            None => HostRule::Any,
+            Some(host) => match host.strip_prefix('*') {
+                Some(below) => HostRule::Below(below.to_ascii_lowercase()),
+                None => HostRule::Exactly(host.to_ascii_lowercase()),
+            },
+        },
+        path: route.path.clone(),
+        to: match &route.to {
+            config::Target::App(app) => {
+                Target::App(pools.get(app).expect("the config names only apps it has").clone())
+            }
+            config::Target::Redirect(status, to) => Target::Redirect(*status, to.clone()),
+            config::Target::Respond(status, text) => Target::Respond(*status, text.clone()),
+        },
+        within: clock::span(route.within),
+        tenant: route.tenant.clone(),
+        weights: route.weights.clone(),
+        stream_request: route.stream_request,
+        stream_response: route.stream_response,
+        idempotent: route.idempotent,
+        timeouts: route.timeouts,
+        body_max: route.body_max,
+        counts: counts(&name),
+    }
+}
+
+impl HostRule {
+    /// An exact name goes before a pattern, a longer pattern before a shorter one.
+    fn rank(&self) -> (u8, usize) {
+        match self {
+            Self::Any => (0, 0),
+            Self::Below(name) => (1, name.len()),
+            Self::Exactly(name) => (2, name.len()),
+        }
+    }
+
+    fn holds(&self, host: &str) -> bool {
+        match self {
+            Self::Any => true,
+            Self::Below(name) => host.len() > name.len() && host.ends_with(name.as_str()),
+            Self::Exactly(name) => host == name,
+        }
+    }
+}
+
+/// Whether a path is a prefix or lies below it: `/shop` holds `/shop` and `/shop/x`, not `/shopping`.
+fn below(path: &[u8], prefix: &[u8]) -> bool {
+    let prefix = prefix.strip_suffix(b"/").unwrap_or(prefix);
+    if path == b"*" {
+        return prefix.is_empty();
+    }
+    path.starts_with(prefix) && matches!(path.get(prefix.len()), None | Some(b'/'))
+}
+
+impl Route {
+    /// The weight of a tenant's share.
+    pub(super) fn weight(&self, tenant: &[u8]) -> u32 {
+        if self.weights.is_empty() {
+            return 1;
+        }
+        let name = std::str::from_utf8(tenant).unwrap_or("");
+        self.weights.get(name).copied().unwrap_or(1)
+    }
+
+    fn tenant(&self, trip: &Trip, headers: &http::HeaderMap) -> Bytes {
+        match &self.tenant {
+            TenantKey::None => Bytes::new(),
+            TenantKey::Client => Bytes::from(trip.client.to_string()),
+            TenantKey::Header(name) => headers.get(name).map_or_else(Bytes::new, |v| {
+                Bytes::copy_from_slice(&v.as_bytes()[..v.len().min(128)])
+            }),
+        }
+    }
+}
+
+/// Finds the request's route and notes it and the tenant.
+pub(super) fn find(
+    trip: &mut Trip,
+    head: &Head,
+    headers: &http::HeaderMap,
+) -> Result<Arc<Route>, Refusal> {
+    let Some(route) = trip.gate.routes.find(&head.host, &head.path_decoded).cloned() else {
+        let mut refusal = Refusal::new(StatusCode::NOT_FOUND, Termination::NoRoute);
+        refusal.reason = "no route leads here".into();
+        return Err(refusal);
+    };
+    trip.tenant = route.tenant(trip, headers);
+    trip.route = Some(route.clone());
+    Ok(route)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn prefixes_end_at_segments() {
+        assert!(below(b"/shop", b"/shop"));
+        assert!(below(b"/shop/x", b"/shop"));
+        assert!(below(b"/shop/x", b"/shop/"));
+        assert!(below(b"/shop", b"/shop/"));
+        assert!(!below(b"/shopping", b"/shop"));
+        assert!(below(b"/", b"/"));
+    }
+
+    #[test]
+    fn a_pattern_holds_names_below_it_and_not_itself() {
+        let rule = HostRule::Below(".shop.example".into());
+        assert!(rule.holds("eu.shop.example"));
+        assert!(!rule.holds("shop.example"));
+        assert!(!rule.holds("myshop.example"));
+    }
+}

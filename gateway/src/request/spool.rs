@@ -1,0 +1,263 @@
+//! Takes a request's body before a slot is taken, so that a slow client never holds a child: memory first, then a file.
+
+use std::{
+    fs::File,
+    io::{self, Write},
+    os::unix::fs::FileExt,
+    path::PathBuf,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use bytes::{Bytes, BytesMut};
+use http::{StatusCode, header, request::Parts};
+use http_body::Body as _;
+use hyper::body::Incoming;
+use ostler_job::Termination;
+
+use super::{respond::Refusal, route::Route, trip::Trip};
+
+/// A request's body, on its way to a child.
+#[derive(Debug)]
+pub(super) enum Body {
+    /// All of it, maybe nothing.
+    Memory(Bytes),
+    /// All of it, in a file.
+    File(Arc<SpoolFile>),
+    /// To be passed on as it comes; the length if the client told it.
+    Stream(Incoming, Option<u64>),
+}
+
+impl Body {
+    /// The length in bytes, when it is known.
+    pub(super) fn len(&self) -> Option<u64> {
+        match self {
+            Self::Memory(bytes) => Some(bytes.len() as u64),
+            Self::File(file) => Some(file.len()),
+            Self::Stream(_, length) => *length,
+        }
+    }
+}
+
+/// The room that all spool files may take together.
+#[derive(Debug)]
+pub(crate) struct Budget {
+    folder: PathBuf,
+    max: u64,
+    used: AtomicU64,
+}
+
+impl Budget {
+    pub(crate) fn new(folder: PathBuf, max: u64) -> Self {
+        Self { folder, max, used: AtomicU64::new(0) }
+    }
+
+    /// Bytes in spool files now.
+    pub(crate) fn used(&self) -> u64 {
+        self.used.load(Ordering::Relaxed)
+    }
+
+    fn take(&self, bytes: u64) -> io::Result<()> {
+        let before = self.used.fetch_add(bytes, Ordering::Relaxed);
+        if before + bytes <= self.max {
+            return Ok(());
+        }
+        self.used.fetch_sub(bytes, Ordering::Relaxed);
+        Err(io::Error::new(io::ErrorKind::StorageFull, "limits.spool_total is reached"))
+    }
+}
+
+/// A file without a name, which ends with its last user.
+#[derive(Debug)]
+pub(crate) struct SpoolFile {
+    file: File,
+    budget: Arc<Budget>,
+    len: AtomicU64,
+}
+
+impl SpoolFile {
+    pub(super) fn create(budget: &Arc<Budget>) -> io::Result<Self> {
+        let file = tempfile::tempfile_in(&budget.folder)?;
+        Ok(Self { file, budget: budget.clone(), len: AtomicU64::new(0) })
+    }
+
+    pub(super) fn len(&self) -> u64 {
+        self.len.load(Ordering::Acquire)
+    }
+
+    /// Appends on a thread that may block.
+    pub(super) async fn append(self: &Arc<Self>, bytes: Bytes) -> io::Result<()> {
+        let this = self.clone();
+        blocking(move || {
+            let len = bytes.len() as u64;
+            this.budget.take(len)?;
+            if let Err(error) = (&this.file).write_all(&bytes) {
+                this.budget.used.fetch_sub(len, Ordering::Relaxed);
+                return Err(error);
+            }
+            this.len.fetch_add(len, Ordering::Release);
+            Ok(())
+        })
+        .await
+    }
+
+    /// Reads up to `max` bytes at an offset, on a thread that may block. Empty at the end.
+    pub(super) async fn read(self: Arc<Self>, offset: u64, max: usize) -> io::Result<Bytes> {
+        blocking(move || {
+            let left = usize::try_from(self.len().saturating_sub(offset)).unwrap_or(usize::MAX);
+            let mut bytes = BytesMut::zeroed(left.min(max));
+            self.file.read_exact_at(&mut bytes, offset)?;
+            Ok(bytes.freeze())
+        })
+        .await
+    }
+}
+
+impl Drop for SpoolFile {
+    fn drop(&mut self) {
+        self.budget.used.fetch_sub(self.len(), Ordering::Relaxed);
+    }
+}
+
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> io::Result<T> + Send + 'static,
+) -> io::Result<T> {
+    tokio::task::spawn_blocking(work).await.map_err(io::Error::other)?
+}
+
+/// Takes the body as the route says.
+pub(super) async fn take(
+    trip: &mut Trip,
+    route: &Route,
+    parts: &Parts,
+    mut body: Incoming,
+) -> Result<Body, Refusal> {
+    if body.is_end_stream() {
+        return Ok(Body::Memory(Bytes::new()));
+    }
+    let told =
+        parts.headers.get(header::CONTENT_LENGTH).and_then(|v| v.to_str().ok()?.parse().ok());
+    if told.is_some_and(|length: u64| length > route.body_max) {
+        return Err(too_large(route));
+    }
+    if route.stream_request {
+        return Ok(Body::Stream(body, told));
+    }
+    let mut taken = Taken { memory: BytesMut::new(), file: None };
+    while let Some(piece) = next_piece(&mut body, route.timeouts.body).await {
+        let piece = piece.map_err(|error| refuse(&error))?;
+        trip.bytes_in += piece.len() as u64;
+        if trip.bytes_in > route.body_max {
+            return Err(too_large(route));
+        }
+        if body.is_end_stream() && taken.memory.is_empty() && taken.file.is_none() {
+            return Ok(Body::Memory(piece));
+        }
+        taken.add(trip, piece).await.map_err(|error| no_room(&error))?;
+    }
+    taken.finish().await.map_err(|error| no_room(&error))
+}
+
+struct Taken {
+    memory: BytesMut,
+    file: Option<Arc<SpoolFile>>,
+}
+
+impl Taken {
+    async fn add(&mut self, trip: &Trip, piece: Bytes) -> io::Result<()> {
+        self.memory.extend_from_slice(&piece);
+        if self.memory.len() <= trip.gate.limits.spool_memory {
+            return Ok(());
+        }
+        let file = match &self.file {
+            Some(file) => file,
+            None => self.file.insert(Arc::new(SpoolFile::create(&trip.gate.spool)?)),
+        };
+        file.append(self.memory.split().freeze()).await
+    }
+
+    async fn finish(mut self) -> io::Result<Body> {
+        match self.file {
+            None => Ok(Body::Memory(self.memory.freeze())),
+            Some(file) => {
+                if !self.memory.is_empty() {
+                    file.append(self.memory.split().freeze()).await?;
+                }
+                Ok(Body::File(file))
+            }
+        }
+    }
+}
+
+/// Why a body could not be read.
+#[derive(Debug)]
+pub(super) enum BodyError {
+    Timeout,
+    Client(hyper::Error),
+}
+
+/// The next piece of a body; the timer is made only when the piece is not there yet.
+pub(super) async fn next_piece(
+    body: &mut Incoming,
+    limit: Duration,
+) -> Option<Result<Bytes, BodyError>> {
+    let mut timer: Option<std::pin::Pin<Box<tokio::time::Sleep>>> = None;
+    std::future::poll_fn(|cx| {
+        use std::task::Poll;
+        loop {
+            match std::pin::Pin::new(&mut *body).poll_frame(cx) {
+                Poll::Ready(Some(Ok(frame))) => match frame.into_data() {
+                    Ok(data) => return Poll::Ready(Some(Ok(data))),
+                    Err(_trailers) => continue,
+                },
+                Poll::Ready(Some(Err(error))) => {
+                    return Poll::Ready(Some(Err(BodyError::Client(error))));
+                }
+                Poll::Ready(None) => return Poll::Ready(None),
+                Poll::Pending => {}
+            }
+            let timer = timer.get_or_insert_with(|| Box::pin(tokio::time::sleep(limit)));
+            return timer.as_mut().poll(cx).map(|()| Some(Err(BodyError::Timeout)));
+        }
+    })
+    .await
+}
+
+use std::future::Future as _;
+
+fn refuse(error: &BodyError) -> Refusal {
+    match error {
+        BodyError::Timeout => {
+            Refusal::new(StatusCode::REQUEST_TIMEOUT, Termination::BodyTimeout).closing()
+        }
+        BodyError::Client(error) if is_malformed(error) => {
+            Refusal::malformed(StatusCode::BAD_REQUEST, "malformed chunked body").closing()
+        }
+        BodyError::Client(_) => {
+            Refusal::new(StatusCode::BAD_REQUEST, Termination::BodyAborted).closing()
+        }
+    }
+}
+
+/// The guard's own complaint, which hyper passes on as the source.
+fn is_malformed(error: &hyper::Error) -> bool {
+    std::error::Error::source(error)
+        .and_then(|source| source.downcast_ref::<io::Error>())
+        .is_some_and(|io| io.kind() == io::ErrorKind::InvalidData)
+}
+
+fn too_large(route: &Route) -> Refusal {
+    let mut refusal = Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, Termination::BodyTooLarge);
+    refusal.reason = format!("the request body may have {} bytes at most", route.body_max).into();
+    refusal.closing()
+}
+
+fn no_room(error: &io::Error) -> Refusal {
+    let mut refusal = Refusal::new(StatusCode::SERVICE_UNAVAILABLE, Termination::Overload);
+    refusal.reason = "no room to spool the request body".into();
+    refusal.detail = Bytes::from(format!("cannot spool the request body: {error}"));
+    refusal.closing()
+}
