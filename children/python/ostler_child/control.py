@@ -53,12 +53,14 @@ class Control:
             self.writer = threading.get_ident()
             try:
                 self.sock.sendall(data)
+                is_sent = True
             except OSError:
                 self.is_gone = True
+                is_sent = False
             self.writer = None
         if self.is_stop_due:
             self.stop()
-        return not self.is_gone
+        return is_sent
 
     def stop(self, *_):
         """SIGTERM: leaves the main thread through its finally blocks, but never half of a frame behind."""

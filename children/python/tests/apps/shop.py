@@ -265,8 +265,8 @@ def stuck(environ, start_response):
 
 
 def sleep(environ, start_response):
-    print("sleeping now")
     try:
+        print("sleeping now")
         time.sleep(float(environ["QUERY_STRING"]))
     finally:
         print("finally ran")
