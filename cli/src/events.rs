@@ -1,8 +1,8 @@
 //! Tells on stderr what becomes of apps and runners.
 
-use crate::parts::GatewayEvent;
+use ostler_gateway::{BootFailure, GatewayEvent};
 
-use crate::terminal::{Tone, say, toned};
+use crate::terminal::{Tone, note, say, toned};
 
 /// Says what happened.
 pub(crate) fn tell(event: &GatewayEvent) {
@@ -15,14 +15,25 @@ pub(crate) fn tell(event: &GatewayEvent) {
             let ready = toned(Tone::Good, "ready:");
             say(&format!("{ready} app {app}, {children} on {host}"));
         }
-        GatewayEvent::AppFailed { app, host, message, stage, backtrace, stderr } => {
+        GatewayEvent::AppFailed { app, host, failure } => {
+            let BootFailure { stage, class, message, hint, stderr, backtrace } = failure;
             let failed = toned(Tone::Bad, "failed:");
-            say(&format!("{failed} app {app} on {host}, {stage}: {message}"));
+            let what = match (class.is_empty(), message.is_empty()) {
+                (false, false) => format!("{class}: {message}"),
+                _ => format!("{class}{message}"),
+            };
+            say(&format!("{failed} app {app} on {host} does not start ({stage}): {what}"));
             tail(if backtrace.is_empty() { stderr } else { backtrace });
+            if !hint.is_empty() {
+                say(&format!("  {hint}"));
+            }
             say("  it is tried again by itself; its pages show the whole story meanwhile");
         }
         GatewayEvent::RunnerJoined { name } => say(&format!("runner {name} joined")),
-        GatewayEvent::RunnerLost { name } => say(&format!("runner {name} is gone")),
+        GatewayEvent::RunnerLost { name, reason } => {
+            say(&format!("runner {name} is gone: {reason}"));
+        }
+        GatewayEvent::Warning(text) => note(text),
     }
 }
 

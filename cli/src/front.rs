@@ -1,9 +1,12 @@
 //! What `serve` and `gateway` do alike: open the gateway, introduce it, run it.
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::{
+    io::ErrorKind,
+    net::{IpAddr, Ipv4Addr, SocketAddr},
+};
 
-use crate::parts::{Gateway, Shutdown};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
+use ostler_gateway::{Gateway, Listen, Shutdown, StartError};
 
 use crate::{
     config::Settings,
@@ -32,9 +35,36 @@ pub(crate) fn open(settings: &mut Settings, state: &State) -> Result<Gateway, Fa
     settings.gateway.state = state.folder().to_path_buf();
     settings.notes.extend(fit_connections(&mut settings.gateway.limits.connections));
     let mut gateway = Gateway::bind(settings.gateway.clone())
-        .map_err(|error| Failure::unavailable(error.to_string()))?;
-    gateway.on_event(Box::new(|event| events::tell(&event)));
+        .map_err(|error| Failure::unavailable(shut(&error, &settings.gateway.listen)))?;
+    gateway.on_event(|event| events::tell(&event));
     Ok(gateway)
+}
+
+/// Why the gateway does not open, with the flag that cures it.
+fn shut(error: &StartError, listen: &Listen) -> String {
+    let StartError::Listen(address, cause) = error else { return error.to_string() };
+    let doors = [
+        ("http", &listen.http),
+        ("https", &listen.https),
+        ("api", &listen.api),
+        ("runners", &listen.runners),
+    ];
+    let flag = doors.iter().find(|(_, door)| door.contains(address)).map_or("http", |(f, _)| f);
+    match cause.kind() {
+        ErrorKind::AddrInUse => format!(
+            "cannot listen on {address}: address in use; stop the other program or choose \
+             another with --{flag}"
+        ),
+        ErrorKind::AddrNotAvailable => format!(
+            "cannot listen on {address}: this machine has no such address; choose another with \
+             --{flag}"
+        ),
+        ErrorKind::PermissionDenied => format!(
+            "cannot listen on {address}: ports below 1024 need root or CAP_NET_BIND_SERVICE; \
+             choose another with --{flag}"
+        ),
+        _ => error.to_string(),
+    }
 }
 
 /// Raises the limit of open files as far as allowed, and lowers the connections to what it carries.
@@ -82,6 +112,6 @@ pub(crate) fn introduce(
 }
 
 /// Serves until drained.
-pub(crate) fn run(gateway: Gateway, shutdown: Shutdown) -> Result<(), Failure> {
+pub(crate) fn run(gateway: Gateway, shutdown: &Shutdown) -> Result<(), Failure> {
     gateway.run(shutdown).map_err(|error| Failure::broken(error.to_string()))
 }

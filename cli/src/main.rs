@@ -13,7 +13,6 @@ mod config;
 mod events;
 mod failure;
 mod front;
-mod parts;
 mod plan;
 mod signals;
 mod state;

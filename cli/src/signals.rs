@@ -14,8 +14,8 @@ use std::{
     time::Duration,
 };
 
-use crate::parts::Shutdown;
 use nix::sys::signal::{SigSet, Signal};
+use ostler_gateway::Shutdown;
 
 use crate::{failure::Failure, terminal::say};
 

@@ -2,8 +2,7 @@
 
 use std::{fmt::Write as _, net::SocketAddr, path::Path};
 
-use crate::parts::Addresses;
-use ostler_gateway::{AccessLog, LogFormat, Target};
+use ostler_gateway::{AccessLog, Addresses, LogFormat, Target};
 use ostler_runner::AppSpec;
 
 use crate::{

@@ -139,9 +139,11 @@ fn binds(line: &str, name: &str) -> bool {
                 .is_some_and(|last| last == name)
         });
     }
+    if line.starts_with(char::is_whitespace) {
+        return false;
+    }
     let mut sides: Vec<&str> = line.split('=').collect();
     sides.pop();
-    sides.iter().any(|side| {
-        side.split(',').any(|target| target.split(':').next().is_some_and(|t| t.trim_end() == name))
-    })
+    let target = |text: &str| text.split(':').next().is_some_and(|target| target.trim() == name);
+    sides.iter().any(|side| side.split(',').any(target))
 }

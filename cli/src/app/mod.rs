@@ -5,6 +5,8 @@
 pub(crate) mod detect;
 pub(crate) mod entry;
 pub(crate) mod python;
+#[cfg(test)]
+mod tests;
 
 use std::path::Path;
 

@@ -24,7 +24,7 @@ pub(super) fn app(
     has_tenants: bool,
 ) -> (App, Option<AppSpec>) {
     if let Err(wrong) = values::name(name) {
-        section.problem("serve", wrong);
+        section.own_problem(&wrong);
     }
     let queue_max: u32 = section.value("queue_max");
     let preset = if has_tenants { (queue_max / 2).max(1) } else { queue_max };

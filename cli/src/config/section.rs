@@ -91,6 +91,11 @@ impl<'a> Section<'a> {
         self.findings.problem(self.at(name), format!("{}{glue} {text}", self.path(name)));
     }
 
+    /// Says what is wrong with the table itself.
+    pub(crate) fn own_problem(&self, text: &str) {
+        self.findings.problem(self.offset, format!("{}: {text}", self.name));
+    }
+
     /// Says what is odd about a key.
     pub(crate) fn note(&self, name: &str, text: &str) {
         self.findings.note(self.at(name), format!("{}: {text}", self.path(name)));

@@ -2,8 +2,8 @@
 
 use std::{path::PathBuf, process::ExitCode};
 
-use crate::parts::Shutdown;
 use clap::Args;
+use ostler_gateway::Shutdown;
 use ostler_runner::{Config as Runner, Link};
 
 use crate::{
@@ -51,7 +51,7 @@ pub(crate) fn run(args: &ServeArgs) -> Result<ExitCode, Failure> {
     front::introduce(&gateway, &settings, &state)?;
     let shutdown = Shutdown::new();
     let watch = signals.watch(shutdown.clone(), settings.gateway.drain)?;
-    let ended = front::run(gateway, shutdown);
+    let ended = front::run(gateway, &shutdown);
     if let Some(keeper) = keeper {
         keeper.finish(watch.is_hurried());
     }

@@ -54,7 +54,7 @@ pub(crate) fn run(args: TokenArgs) -> Result<ExitCode, Failure> {
         Some(text) => resolve(text)?,
         None => listening(&state)?,
     };
-    let token = crate::parts::token::create(state.folder(), address, args.ttl)
+    let token = ostler_gateway::token::create(state.folder(), address, args.ttl)
         .map_err(|error| Failure::unavailable(error.to_string()))?;
     println!("{token}");
     note(&format!(

@@ -1,0 +1,126 @@
+//! What the config file may say, and what is told when it says something else.
+
+mod bad;
+mod documents;
+
+use std::path::PathBuf;
+
+use super::*;
+
+fn source(text: &str) -> Source {
+    Source { name: "ostler.toml".to_owned(), folder: PathBuf::from("/srv"), text: text.to_owned() }
+}
+
+/// Read on a host of four CPUs.
+fn read(text: &str) -> Result<Settings, Vec<String>> {
+    settings(&source(text), &Ground { cpus: 4, given: None })
+}
+
+fn good(text: &str) -> Settings {
+    read(text).unwrap_or_else(|problems| panic!("{text}\n{}", problems.join("\n")))
+}
+
+const APP: &str = "[app.shop]\nserve = \"wsgi:shop.wsgi:application\"\n";
+
+#[test]
+fn an_app_alone_gets_all_requests_and_every_default() {
+    let settings = good(APP);
+    let gateway = &settings.gateway;
+    let [route] = &gateway.routes[..] else { panic!("{:?}", gateway.routes) };
+    assert!(matches!(&route.to, ostler_gateway::Target::App(name) if name == "shop"));
+    assert_eq!((route.host.as_deref(), route.path.as_str()), (None, "/"));
+    assert_eq!(route.within, Duration::from_secs(1));
+    assert_eq!(route.body_max, 4 << 30);
+    assert_eq!(route.timeouts.total, Duration::ZERO);
+    assert_eq!(gateway.listen.http, ["0.0.0.0:8080".parse().unwrap()]);
+    assert_eq!(gateway.listen.api, ["127.0.0.1:2691".parse().unwrap()]);
+    assert_eq!(gateway.threads, 2);
+    assert_eq!(gateway.limits.header_bytes, 32 << 10);
+    assert_eq!(gateway.apps["shop"].queue_max, 1024);
+    let [spec] = &settings.runner.apps[..] else { panic!("{:?}", settings.runner) };
+    assert_eq!((spec.children_min, spec.children_max), (4, 16));
+    assert_eq!(spec.root, PathBuf::from("/srv"));
+    assert_eq!(settings.runner.orphan_grace, Some(Duration::from_secs(60)));
+}
+
+#[test]
+fn the_presets_of_children_bend_to_what_is_written() {
+    let children = |text: &str| {
+        let spec = good(&format!("{APP}children = {text}\n")).runner.apps.remove(0);
+        (spec.children_min, spec.children_max)
+    };
+    assert_eq!(children("3"), (3, 3));
+    assert_eq!(children("{ min = 1 }"), (1, 16));
+    assert_eq!(children("{ min = 100 }"), (100, 100));
+    assert_eq!(children("{ max = 2 }"), (2, 2));
+    assert_eq!(children("{ max = 9 }"), (4, 9));
+}
+
+#[test]
+fn one_tenant_may_fill_half_the_queue_but_all_of_it_where_there_are_no_tenants() {
+    let queue = |tenant: &str| {
+        let text = format!("{APP}queue_max = 100\n[[route]]\ntenant = \"{tenant}\"\n");
+        good(&text).gateway.apps["shop"].tenant_queue_max
+    };
+    assert_eq!(queue("client"), 50);
+    assert_eq!(queue("header:X-Api-Key"), 50);
+    assert_eq!(queue("none"), 100);
+}
+
+#[test]
+fn relative_paths_start_from_the_folder_of_the_file() {
+    let settings = good(&format!("{APP}root = \"shop\"\n[log]\naccess = \"access.log\"\n"));
+    assert_eq!(settings.runner.apps[0].root, PathBuf::from("/srv/shop"));
+    let ostler_gateway::AccessLog::File(path, _) = &settings.gateway.access_log else {
+        panic!("{:?}", settings.gateway.access_log)
+    };
+    assert_eq!(path, &PathBuf::from("/srv/access.log"));
+}
+
+#[test]
+fn doors_take_one_address_several_or_off() {
+    let text =
+        "[listen]\nhttp = [\"127.0.0.1:0\", \"[::1]:0\"]\nhttps = \"localhost:1\"\napi = \"off\"";
+    let listen = good(&format!("{APP}{text}")).gateway.listen;
+    assert_eq!(listen.http.len(), 2);
+    assert_eq!(listen.https, ["127.0.0.1:1".parse().unwrap()]);
+    assert!(listen.api.is_empty());
+}
+
+#[test]
+fn hosts_and_paths_take_their_plainest_form() {
+    let text = format!("{APP}[[route]]\nhost = \"*.Shop.Example\"\npath = \"/a/b/\"\n");
+    let route = good(&text).gateway.routes.remove(0);
+    assert_eq!(route.host.as_deref(), Some("*.shop.example"));
+    assert_eq!(route.path, "/a/b");
+}
+
+#[test]
+fn an_app_without_serve_is_left_to_runners_that_join() {
+    let settings = good("[app.shop]\nqueue_max = 5\n");
+    assert_eq!(settings.gateway.apps["shop"].queue_max, 5);
+    assert!(settings.runner.apps.is_empty());
+}
+
+#[test]
+fn an_app_of_the_command_line_joins_a_file_without_one() {
+    let serve = Serve::Wsgi { module: "hello".to_owned(), callable: "app".to_owned() };
+    let given = Given { name: "app".to_owned(), serve: Some(serve), root: PathBuf::from("/x") };
+    let text = "[[route]]\npath = \"/shop\"\nto = \"app:app\"\n";
+    let settings = settings(&source(text), &Ground { cpus: 1, given: Some(given) }).unwrap();
+    assert_eq!(settings.runner.apps[0].root, PathBuf::from("/x"));
+    assert_eq!(settings.gateway.routes[0].path, "/shop");
+}
+
+#[test]
+fn what_works_but_hardly_as_meant_is_noted() {
+    let text =
+        format!("{APP}[listen]\napi = \"0.0.0.0:1\"\n[[route]]\nto = \"respond:503:Closed\"\n");
+    assert_eq!(
+        good(&text).notes,
+        [
+            "ostler.toml:2: app.shop.serve: no route leads to this app",
+            "ostler.toml:4: listen.api: metrics are open to everybody who reaches this address",
+        ]
+    );
+}
