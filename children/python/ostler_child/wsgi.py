@@ -70,8 +70,8 @@ def read_head(head, constants):
 class Exchange:
     """The server's side of one call of the app."""
 
-    __slots__ = ("lane", "stream", "log", "code", "head", "length", "left", "is_bodyless", "is_head_sent", "is_ended",
-                 "is_full")
+    __slots__ = ("lane", "stream", "log", "code", "head", "length", "left", "is_head", "is_bodyless", "is_head_sent",
+                 "is_ended", "is_full")
 
     def __init__(self, lane, stream, log):
         self.lane = lane
@@ -91,8 +91,9 @@ class Exchange:
                 exc_info = None  # no cycle through the frame
         elif self.code:
             raise AssertionError("start_response was called a second time without exc_info")
-        self.code, self.head, self.left = check_answer(status, headers)
-        self.length = self.left
+        self.code, self.head, self.length = check_answer(status, headers)
+        self.left = self.length
+        self.is_bodyless = self.is_head or self.code == 304 or self.code == 204
         return self.write
 
     def write(self, data):
@@ -106,7 +107,7 @@ class Exchange:
 
     def run(self, app, environ):
         """Calls the app and sends its answer; whatever happens, the stream gets its one last frame."""
-        self.is_bodyless = environ["REQUEST_METHOD"] == "HEAD"
+        self.is_head = environ["REQUEST_METHOD"] == "HEAD"
         result = None
         try:
             try:
@@ -138,7 +139,7 @@ class Exchange:
         """Sends an answer that is there as a whole, in one frame when it is small."""
         if len(chunks) != 1:
             chunks = [chunk if type(chunk) is bytes else as_bytes(chunk) for chunk in chunks]
-            if sum(map(len, chunks)) > JOIN_MAX and not self.is_dropping():
+            if sum(map(len, chunks)) > JOIN_MAX:
                 last = len(chunks) - 1
                 for i, chunk in enumerate(chunks):
                     if chunk and not self.is_full:
@@ -166,7 +167,7 @@ class Exchange:
             raise AssertionError("the app gave body bytes before it called start_response")
         if self.is_ended:
             return self.overflow()
-        if self.is_dropping():
+        if self.is_bodyless:
             self.is_full = True
             return self.end()
         if self.left is not None:
@@ -192,7 +193,7 @@ class Exchange:
         if not self.code:
             raise AssertionError("the app returned without calling start_response")
         if not self.is_head_sent:
-            if self.left and not self.is_dropping():
+            if self.left and not self.is_bodyless:
                 raise ValueError("the app gave no body, but a Content-Length of %d" % self.length)
             self.send_head(END, b"")
         else:
@@ -203,7 +204,7 @@ class Exchange:
 
     def send_head(self, flags, data):
         head = self.head
-        if self.is_dropping():
+        if self.is_bodyless:
             flags |= BODYLESS
         size = len(head)
         self.is_head_sent = True
@@ -221,11 +222,10 @@ class Exchange:
 
     def ended(self):
         self.is_ended = True
-        self.lane.finish(self.stream)
-
-    def is_dropping(self):
-        """Whether this answer has no body, whatever the app gives."""
-        return self.is_bodyless or self.code == 304 or self.code == 204
+        lane = self.lane
+        lane.finished = self.stream
+        if lane.resets:
+            lane.forget_late_resets()
 
     def overflow(self):
         """Notes that the app gave more than its Content-Length, and says so once."""
