@@ -4,6 +4,7 @@
 //! deadlines for giving up: the scheduler blocks a flow whose tenant may not run more, and removes jobs that leave.
 
 mod fifo;
+mod flow;
 mod promise;
 mod tag;
 #[cfg(test)]

@@ -20,35 +20,27 @@
 use ostler_job::{Mono, Span};
 
 use super::Discipline;
+use super::flow::{Flow, Head};
 use super::tag::Tag;
 use crate::config::Config;
 use crate::heap::IndexedHeap;
 use crate::jobs::{JobIx, Jobs};
-use crate::lane::{Entry, Lane};
+use crate::lane::Entry;
 use crate::tenants::TenantIx;
 
 /// `V` creeps by this part of a fluid share.
 const CREEP: u64 = 8;
 
-/// While both lanes have jobs, the one for those on time is served this many times as long as the late one.
-const ON_TIME_TO_LATE: i64 = 4;
-
 /// Jobs moved to late lanes in one dispatch at most; the rest is for the next, so that no dispatch takes long.
 const DEMOTIONS_MAX: u32 = 128;
-
-/// What the flows' heads are compared by.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct Head {
-    late: bool,
-    lst: Mono,
-    seq: u64,
-}
 
 /// All flows.
 pub(crate) struct PromiseQueue {
     credit: Tag,
     grace: Span,
     v: Tag,
+    /// How far `V` has crept for charges that were given back since.
+    overcrept: Tag,
     flows: Vec<Flow>,
     /// Eligible flows by head.
     eligible: IndexedHeap<Head>,
@@ -64,61 +56,6 @@ pub(crate) struct PromiseQueue {
     len: usize,
 }
 
-#[derive(Default)]
-struct Flow {
-    weight: u64,
-    /// The weight it is counted with while it is eligible or ahead.
-    filed: Option<u64>,
-    start: Tag,
-    on_time: Lane,
-    late: Lane,
-    /// Slot time that the on-time lane is ahead of the late lane, as their shares see it.
-    lead: i64,
-    blocked: bool,
-}
-
-impl Flow {
-    /// The lane to be served next, by its lateness.
-    fn serves_late(&self) -> bool {
-        self.on_time.is_empty() || (!self.late.is_empty() && self.lead > 0)
-    }
-
-    fn head(&self) -> Option<Head> {
-        if self.blocked {
-            return None;
-        }
-        let late = self.serves_late();
-        let entry = if late { self.late.head() } else { self.on_time.head() }?;
-        Some(Head { late, lst: entry.key, seq: entry.seq })
-    }
-
-    fn is_empty(&self) -> bool {
-        self.on_time.is_empty() && self.late.is_empty()
-    }
-
-    fn push(&mut self, late: bool, entry: Entry) {
-        // A lane that comes back from idling starts level with the other.
-        if late {
-            if self.late.is_empty() {
-                self.lead = self.lead.min(0);
-            }
-            self.late.push(entry);
-        } else {
-            if self.on_time.is_empty() {
-                self.lead = self.lead.max(0);
-            }
-            self.on_time.push(entry);
-        }
-    }
-
-    /// Moves the lanes' balance by a charge to one of them.
-    fn charge_lane(&mut self, late: bool, by: Span, sign: i64) {
-        let by = i64::try_from(by.0).unwrap_or(i64::MAX).saturating_mul(sign);
-        let by = if late { by.saturating_mul(-ON_TIME_TO_LATE) } else { by };
-        self.lead = self.lead.saturating_add(by);
-    }
-}
-
 impl PromiseQueue {
     pub(crate) fn new(config: &Config) -> Self {
         Self {
@@ -128,6 +65,7 @@ impl PromiseQueue {
             },
             grace: config.late_grace,
             v: Tag::default(),
+            overcrept: Tag::default(),
             flows: Vec::new(),
             eligible: IndexedHeap::default(),
             eligible_tags: IndexedHeap::default(),
@@ -156,6 +94,13 @@ impl PromiseQueue {
             self.owing.remove(flow);
             self.forget(TenantIx(flow));
         }
+    }
+
+    /// Moves `V` on by its part of a charge, less what it moved for nothing before.
+    fn creep(&mut self, cost: Span, weights: u64) {
+        let by = Tag::of(cost, weights.saturating_mul(CREEP));
+        self.v = self.v.plus(by.minus(self.overcrept));
+        self.overcrept = self.overcrept.minus(by);
     }
 
     /// Files the flow under its head and its tag, after any change of them.
@@ -264,7 +209,7 @@ impl Discipline for PromiseQueue {
         let cost = jobs[entry.job].cost;
         it.charge_lane(late, cost, 1);
         it.start = it.start.plus(Tag::of(cost, it.weight));
-        self.v = self.v.plus(Tag::of(cost, self.weights.saturating_mul(CREEP)));
+        self.creep(cost, self.weights);
         self.len -= 1;
         self.refile(TenantIx(flow));
         Some(entry.job)
@@ -276,7 +221,8 @@ impl Discipline for PromiseQueue {
         self.v = self.v.max(it.start);
         it.charge_lane(false, cost, 1);
         it.start = self.v.plus(Tag::of(cost, it.weight));
-        self.v = self.v.plus(Tag::of(cost, it.weight.saturating_mul(CREEP)));
+        let weight = it.weight;
+        self.creep(cost, weight);
         self.advance();
     }
 
@@ -299,8 +245,10 @@ impl Discipline for PromiseQueue {
             // Never below V: that would be a claim from the past on everybody else.
             let floor = it.start.min(self.v);
             it.start = it.start.minus(Tag::of(less, it.weight)).max(floor);
+            let weights = self.weights.max(it.weight).saturating_mul(CREEP);
+            self.overcrept = self.overcrept.plus(Tag::of(less, weights));
         }
-        if it.filed.is_some() {
+        if self.flows[flow.0 as usize].filed.is_some() {
             self.refile(flow);
         }
     }

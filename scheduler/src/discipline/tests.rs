@@ -248,6 +248,45 @@ fn the_promise_queue_shares_slot_time_by_weight() {
 }
 
 #[test]
+fn a_flow_that_waited_for_nothing_has_no_claim_from_that_time() {
+    let mut bench = Bench::new(DisciplineKind::Promise);
+    let (window, cost) = (Span::from_secs(9), Span::from_millis(200));
+    // Flow 1 stays known by a job that runs all the time.
+    bench.enqueue(1, 1, window, cost);
+    bench.dequeue().expect("it waits");
+    for _ in 0..200 {
+        bench.enqueue(0, 1, window, cost);
+    }
+    (0..100).for_each(|_| assert!(bench.dequeue().is_some()));
+    for _ in 0..100 {
+        bench.enqueue(1, 1, Span::from_secs(1), cost);
+    }
+    let next: Vec<_> = (0..40).filter_map(|_| bench.dequeue()).collect();
+    let of_flow_1 = next.iter().filter(|&&job| bench.jobs[job].tenant.0 == 1).count();
+    assert!((18..=23).contains(&of_flow_1), "{of_flow_1} of 40 went to who had idled");
+}
+
+#[test]
+fn estimates_that_are_much_too_high_cost_a_flow_no_share() {
+    let mut bench = Bench::new(DisciplineKind::Promise);
+    let actual = Span::from_millis(10);
+    let estimate = |flow| if flow == 0 { Span::from_millis(500) } else { actual };
+    for flow in [0, 1, 0, 1] {
+        bench.enqueue(flow, 1, Span::from_secs(9), estimate(flow));
+    }
+    let mut served = [0_u32, 0];
+    for _ in 0..4_000 {
+        let job = bench.dequeue().expect("flows never run dry");
+        let flow = bench.jobs[job].tenant.0;
+        served[flow as usize] += 1;
+        bench.now += actual;
+        bench.enqueue(flow, 1, Span::from_secs(9), estimate(flow));
+        bench.finish(job, actual);
+    }
+    assert!(served[0].abs_diff(served[1]) < 100, "{served:?}");
+}
+
+#[test]
 fn fifo_shares_by_demand() {
     let mut bench = Bench::new(DisciplineKind::Fifo);
     let order = [0, 0, 0, 1, 0, 0, 2, 0];
