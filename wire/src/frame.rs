@@ -236,9 +236,9 @@ pub struct Frame {
 }
 
 impl Frame {
-    /// Whether this side of the stream ends with the frame.
+    /// Whether this side of the stream ends with the frame: by its flag, or because trailers are the end.
     pub const fn is_end(&self) -> bool {
-        self.header.flags & flags::END != 0
+        self.header.flags & flags::END != 0 || matches!(self.header.kind, Kind::Trail)
     }
 
     /// The head's fields; an error when it is not pairs.

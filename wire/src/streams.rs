@@ -292,7 +292,7 @@ impl Stream {
             self.allowance =
                 self.allowance.checked_sub(bytes).ok_or(WireError::Overrun { stream })?;
         }
-        self.receiving = !(frame.is_end() || frame.header.kind == Kind::Trail);
+        self.receiving = !frame.is_end();
         Ok(())
     }
 }

@@ -301,3 +301,10 @@ fn a_side_that_ended_has_no_credit_and_grants_none_to_one_that_did() {
     answerer.handle(&plan(Kind::Req, 1).body(&body(WINDOW)).flags(END).frame()).unwrap();
     assert_eq!(answerer.consumed(1, WINDOW as usize), None, "nobody would use it");
 }
+
+#[test]
+fn trailers_are_an_end_without_the_flag() {
+    assert!(plan(Kind::Trail, 1).frame().is_end());
+    assert!(plan(Kind::Data, 1).flags(END).frame().is_end());
+    assert!(!plan(Kind::Data, 1).frame().is_end());
+}
