@@ -308,10 +308,3 @@ fn trailers_are_an_end_without_the_flag() {
     assert!(plan(Kind::Data, 1).flags(END).frame().is_end());
     assert!(!plan(Kind::Data, 1).frame().is_end());
 }
-
-#[test]
-fn trailers_are_an_end_without_the_flag() {
-    assert!(plan(Kind::Trail, 1).frame().is_end());
-    assert!(plan(Kind::Data, 1).flags(END).frame().is_end());
-    assert!(!plan(Kind::Data, 1).frame().is_end());
-}
