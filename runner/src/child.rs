@@ -28,8 +28,14 @@ const TAIL_LINE_BYTES: usize = 1024;
 /// How long output is read after the end; a stranger that inherited the pipe must not hold up the report.
 const DRAIN: Duration = Duration::from_millis(500);
 
-/// The last lines of a child's standard error.
-pub(crate) type Tail = Rc<RefCell<VecDeque<String>>>;
+/// What a child said last, for the report of its failure.
+#[derive(Debug, Default)]
+pub(crate) struct LastWords {
+    /// The last lines of its standard error.
+    pub stderr: RefCell<VecDeque<String>>,
+    /// Its stacks, when it was asked for them.
+    pub dump: RefCell<String>,
+}
 
 /// A living child, as the owner of state keeps it.
 #[derive(Debug)]
@@ -46,8 +52,8 @@ pub(crate) struct Child {
     pub handed: bool,
     /// The queue to its control socket.
     pub ctl: Outbox,
-    /// Its last words.
-    pub tail: Tail,
+    /// What it said last.
+    pub last_words: Rc<LastWords>,
     /// What it said about its failure to boot.
     pub failure: Option<crate::failure::Failure>,
     /// Processor time that it had used when last looked at, in microseconds.
@@ -76,7 +82,7 @@ pub(crate) fn attend(
 ) -> std::io::Result<Child> {
     let Spawned { pid, pidfd, ctl, lane, board, stdout, stderr } = spawned;
     let board = Rc::new(board);
-    let tail = Tail::default();
+    let last_words = Rc::new(LastWords::default());
     let label = Label { id, app: name, board: Rc::clone(&board), logs, events };
     ctl.set_nonblocking(true)?;
     let (reader, writer) = UnixStream::from_std(ctl)?.into_split();
@@ -85,9 +91,9 @@ pub(crate) fn attend(
     let stderr = pipe::Receiver::from_owned_fd(stderr)?;
     spawn_local(writing);
     let readers = [
-        spawn_local(read_ctl(label.clone(), FrameReader::new(reader), Rc::clone(&tail))),
+        spawn_local(read_ctl(label.clone(), FrameReader::new(reader), Rc::clone(&last_words))),
         spawn_local(read_output(label.clone(), "stdout", stdout, None)),
-        spawn_local(read_output(label.clone(), "stderr", stderr, Some(Rc::clone(&tail)))),
+        spawn_local(read_output(label.clone(), "stderr", stderr, Some(Rc::clone(&last_words)))),
     ];
     spawn_local(await_end(label, pid, pidfd, readers));
     Ok(Child {
@@ -97,7 +103,7 @@ pub(crate) fn attend(
         lane: Some(lane),
         handed: false,
         ctl: outbox,
-        tail,
+        last_words,
         failure: None,
         cpu_us: 0,
         rss: 0,
@@ -118,10 +124,14 @@ async fn await_end(label: Label, pid: Pid, pidfd: OwnedFd, readers: [JoinHandle<
     let _ = label.events.send(Event::Child(label.id, ChildEvent::Exited(ending))).await;
 }
 
-async fn read_ctl<R: AsyncRead + Unpin>(label: Label, mut frames: FrameReader<R>, tail: Tail) {
+async fn read_ctl<R: AsyncRead + Unpin>(
+    label: Label,
+    mut frames: FrameReader<R>,
+    words: Rc<LastWords>,
+) {
     let lost = loop {
         match frames.next().await {
-            Ok(Some(frame)) if frame.header.kind == Kind::Log => log_frame(&label, &frame, &tail),
+            Ok(Some(frame)) if frame.header.kind == Kind::Log => log_frame(&label, &frame, &words),
             Ok(Some(frame)) => {
                 let event = Event::Child(label.id, ChildEvent::Frame(frame));
                 if label.events.send(event).await.is_err() {
@@ -136,7 +146,7 @@ async fn read_ctl<R: AsyncRead + Unpin>(label: Label, mut frames: FrameReader<R>
 }
 
 /// A LOG frame becomes a line; what the child says on standard error counts as its last words however it comes.
-fn log_frame(label: &Label, frame: &Frame, tail: &Tail) {
+fn log_frame(label: &Label, frame: &Frame, words: &LastWords) {
     let level = match frame.header.code {
         0 => "debug",
         1 => "info",
@@ -146,7 +156,9 @@ fn log_frame(label: &Label, frame: &Frame, tail: &Tail) {
     let stream = fields.text(":stream").unwrap_or("log");
     let text = String::from_utf8_lossy(&frame.body);
     if stream == "stderr" || stream == "errors" {
-        keep(tail, &text);
+        keep(words, &text);
+    } else if stream == "dump" {
+        *words.dump.borrow_mut() = text.to_string();
     }
     label.logs.write(Line {
         level,
@@ -159,20 +171,25 @@ fn log_frame(label: &Label, frame: &Frame, tail: &Tail) {
     });
 }
 
-fn keep(tail: &Tail, line: &str) {
-    let mut tail = tail.borrow_mut();
+fn keep(words: &LastWords, line: &str) {
+    let mut tail = words.stderr.borrow_mut();
     if tail.len() == TAIL_LINES {
         tail.pop_front();
     }
     tail.push_back(cut(line, TAIL_LINE_BYTES).to_owned());
 }
 
-async fn read_output(label: Label, stream: &str, mut from: pipe::Receiver, tail: Option<Tail>) {
+async fn read_output(
+    label: Label,
+    stream: &str,
+    mut from: pipe::Receiver,
+    words: Option<Rc<LastWords>>,
+) {
     let mut buffer = Vec::with_capacity(MESSAGE_MAX);
     loop {
         let read = from.read_buf(&mut buffer).await.unwrap_or(0);
         while let Some((line, used)) = first_line(&buffer, read == 0) {
-            write_line(&label, stream, line, tail.as_ref());
+            write_line(&label, stream, line, words.as_deref());
             buffer.drain(..used);
         }
         if read == 0 {
@@ -193,15 +210,15 @@ fn first_line(buffer: &[u8], at_end: bool) -> Option<(&[u8], usize)> {
     }
 }
 
-fn write_line(label: &Label, stream: &str, line: &[u8], tail: Option<&Tail>) {
+fn write_line(label: &Label, stream: &str, line: &[u8], words: Option<&LastWords>) {
     let text = String::from_utf8_lossy(line);
     let text = text.strip_suffix('\r').unwrap_or(&text);
-    if let Some(tail) = tail {
-        keep(tail, text);
+    if let Some(words) = words {
+        keep(words, text);
     }
     let board = label.board.read();
     label.logs.write(Line {
-        level: if tail.is_some() { "error" } else { "info" },
+        level: if words.is_some() { "error" } else { "info" },
         app: &label.app,
         child: Some(label.id.0),
         stream,

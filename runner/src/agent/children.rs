@@ -167,14 +167,18 @@ impl Agent {
         let Some(mut child) = self.children.remove(&id) else { return };
         let app = &mut self.apps[child.app];
         let was_booting = !app.pool.was_ready(id);
+        let was_ended = app.pool.was_ended(id);
         let reason = app.pool.handle_exited(id, ending, now);
         app.totals.count_exit(reason, child.cpu_us);
-        let stderr: Vec<String> = child.tail.take().into();
+        let stderr: Vec<String> = child.last_words.stderr.take().into();
         let failed = reason == ExitReason::BootFailed
             || (app.pool.is_failing() && matches!(reason, ExitReason::Exited | ExitReason::Signal));
         if failed {
             let failure = child.failure.take();
-            let failure = failure.unwrap_or_else(|| noticed(was_booting, ending, &app.spec));
+            let failure = failure.unwrap_or_else(|| Failure {
+                trace: child.last_words.dump.take(),
+                ..noticed(was_booting, was_ended, ending, &app.spec)
+            });
             app.failure = Some(Failure { stderr: stderr.join("\n"), ..failure });
         }
         let detail = ending.to_string();
@@ -292,21 +296,18 @@ impl Agent {
 }
 
 /// What can be said about a child that ended without a word.
-fn noticed(was_booting: bool, ending: Ending, spec: &crate::AppSpec) -> Failure {
+fn noticed(was_booting: bool, was_ended: bool, how: Ending, spec: &crate::AppSpec) -> Failure {
     if !was_booting {
-        let message = format!("children end soon after they started: {ending}");
-        return Failure::noticed("run", message, "see the last lines of standard error");
-    }
-    match ending {
-        Ending::Signal { signal: Signal::SIGTERM | Signal::SIGKILL, .. } => Failure::noticed(
+        let message = format!("children end soon after they started: {how}");
+        Failure::noticed("run", message, "see the last lines of standard error")
+    } else if was_ended {
+        Failure::noticed(
             "boot",
             format!("not ready within {:.1} s", spec.boot_timeout.as_secs_f64()),
-            "something waits while the app loads; raise the boot time limit if it only needs longer",
-        ),
-        Ending::Signal { .. } | Ending::Status(_) => Failure::noticed(
-            "boot",
-            format!("the child ended before it was ready: {ending}"),
-            "see the last lines of standard error",
-        ),
+            "the backtrace shows where it waits; raise boot_timeout if it only needs longer",
+        )
+    } else {
+        let message = format!("the child ended before it was ready: {how}");
+        Failure::noticed("boot", message, "see the last lines of standard error")
     }
 }

@@ -62,6 +62,7 @@ impl Agent {
 
     /// A request that a former gateway had begun has no client any more.
     fn end_orphaned_requests(&mut self) {
+        self.read_boards();
         let now = self.now();
         for (&id, child) in &self.children {
             let reading = child.board.read();
@@ -105,6 +106,7 @@ impl Agent {
                 Ok(())
             }
             Kind::Overdue => {
+                self.read_boards();
                 let id = received.fields()?.number(":child").map(ChildId);
                 if let Some((id, child)) = id.and_then(|id| Some((id, self.children.get(&id)?))) {
                     let stream = child.board.read().stream;

@@ -153,10 +153,11 @@ impl Agent {
     /// Brings everything in line with the present state: boards, decisions, reports.
     fn settle(&mut self) {
         self.read_boards();
+        // Before the pools decide: a replacement's lane is there when the lane that it replaces goes.
+        self.hand_over();
         self.act();
         self.spawn_wanted();
         self.look_for_changes();
-        self.hand_over();
         self.report();
         self.leave_if_alone();
     }

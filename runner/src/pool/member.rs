@@ -8,8 +8,8 @@ use crate::reap::Ending;
 /// Where a child is in its life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Phase {
-    /// Loading the app, until the limit.
-    Booting { limit: Mono },
+    /// Loading the app, until the limit; then it was asked where it is stuck, and ends a moment later.
+    Booting { limit: Mono, dumped: bool },
     /// Serving.
     Ready,
     /// Given nothing more; STOP follows when it is idle, the end when the limit passes.
@@ -41,7 +41,7 @@ pub(super) struct Member {
 impl Member {
     pub(super) fn new(spawned: Mono, limit: Mono) -> Self {
         Self {
-            phase: Phase::Booting { limit },
+            phase: Phase::Booting { limit, dumped: false },
             ready_at: None,
             idle_since: None,
             requests: 0,

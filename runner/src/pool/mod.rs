@@ -7,6 +7,8 @@ mod backoff;
 mod ladder;
 mod member;
 mod scale;
+#[cfg(test)]
+mod tests;
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -315,6 +317,11 @@ impl Pool {
     /// Whether the child had loaded the app.
     pub(crate) fn was_ready(&self, id: ChildId) -> bool {
         self.members.get(&id).is_some_and(|m| m.ready_at.is_some())
+    }
+
+    /// Whether the child was sent a signal by us.
+    pub(crate) fn was_ended(&self, id: ChildId) -> bool {
+        self.members.get(&id).is_some_and(Member::is_ending)
     }
 
     /// Children that may be given requests.

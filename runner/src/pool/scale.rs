@@ -5,6 +5,8 @@ use ostler_job::{Mono, Span};
 use super::{Action, ChildId, ExitReason, KILL_AFTER, KILL_AGAIN, Pool, SETTLE, member::Phase};
 use crate::pool::ladder::Step;
 
+/// For the stacks of a child that did not boot in time.
+const DUMP_TIME: Span = Span::from_millis(250);
 /// Between two children that end because they are idle.
 const SHRINK_STEP: Span = Span::from_secs(1);
 
@@ -123,7 +125,11 @@ impl Pool {
             return self.end(id, now);
         }
         match &mut member.phase {
-            Phase::Booting { limit } if now >= *limit => self.end(id, now),
+            Phase::Booting { limit, dumped: dumped @ false } if now >= *limit => {
+                (*limit, *dumped) = (now + DUMP_TIME, true);
+                self.actions.push_back(Action::Dump(id));
+            }
+            Phase::Booting { limit, .. } if now >= *limit => self.end(id, now),
             Phase::Retiring { limit: Some(limit), .. } if now >= *limit => self.end(id, now),
             Phase::Stopping { limit, .. } if now >= *limit => self.end(id, now),
             Phase::Retiring { reason, since, .. }

@@ -8,6 +8,7 @@ use std::{
         unix::net::{UnixListener, UnixStream},
     },
     path::Path,
+    time::Instant,
 };
 
 use bytes::BytesMut;
@@ -117,8 +118,10 @@ impl RunnerLink {
 
     /// The next frame of a kind that fits; others are passed over, unless they are lanes.
     pub(crate) fn expect(&mut self, kind: Kind, fits: impl Fn(&Frame) -> bool) -> Frame {
+        let started = Instant::now();
         loop {
             let frame = self.next();
+            assert!(started.elapsed() < PATIENCE, "{kind:?} did not come, but {frame:?}");
             if frame.header.kind == kind && fits(&frame) {
                 return frame;
             }

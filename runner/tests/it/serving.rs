@@ -1,5 +1,7 @@
 //! Children serve, whatever becomes of the gateway.
 
+use std::time::Duration;
+
 use ostler_wire::Kind;
 
 use crate::{gateway::Gateway, runner::Place};
@@ -31,4 +33,95 @@ fn children_outlive_the_gateway_and_serve_the_next_one() {
     let mut lane = gateway.accept().lane();
     assert_eq!((lane.child, lane.pid), (child, pid));
     assert_eq!(lane.get("/pid", ""), pid.to_string());
+}
+
+#[test]
+fn a_child_that_works_for_a_dead_gateway_is_handed_over_when_it_is_free() {
+    let place = Place::new();
+    let socket = place.path("gateway.sock");
+    let gateway = Gateway::listen(&socket);
+    let _runner = place.start(&place.config());
+    let mut first = gateway.accept();
+    let mut lane = first.lane();
+    lane.ask("/sleep", "0.5");
+    let pid = lane.pid;
+    drop((gateway, first, lane));
+    let gateway = Gateway::listen(&socket);
+    let mut lane = gateway.accept().lane();
+    assert_eq!(lane.get("/pid", ""), pid.to_string());
+}
+
+#[test]
+fn waiting_jobs_bring_more_children_and_idleness_takes_them_away() {
+    let place = Place::new();
+    let mut config = place.config();
+    config.apps[0].children_max = 3;
+    config.apps[0].idle_timeout = Duration::from_millis(500);
+    let gateway = Gateway::listen(&place.path("gateway.sock"));
+    let _runner = place.start(&config);
+    let mut link = gateway.accept();
+    let mut first = link.lane();
+    first.ask("/sleep", "1.5");
+    link.expect_figure("busy", 1);
+    link.demand(5);
+    let (second, third) = (link.lane(), link.lane());
+    assert_ne!(second.pid, third.pid);
+    link.demand(0);
+    assert_eq!(first.answer().unwrap().0, 200);
+    link.expect(Kind::Retire, |_| true);
+    link.expect(Kind::Retire, |_| true);
+    link.expect_figure("exit.stopped", 2);
+    link.expect_figure("idle", 1);
+}
+
+#[test]
+fn a_child_that_served_enough_is_replaced_before_it_goes() {
+    let place = Place::new();
+    let mut config = place.config();
+    config.apps[0].max_requests = 5;
+    let gateway = Gateway::listen(&place.path("gateway.sock"));
+    let _runner = place.start(&config);
+    let mut link = gateway.accept();
+    let mut first = link.lane();
+    for _ in 0..6 {
+        first.get("/", "");
+    }
+    let mut second = link.lane();
+    assert_eq!(second.get("/", ""), "hello");
+    link.expect(Kind::Retire, |f| f.fields().unwrap().number(":child") == Some(first.child));
+    link.expect_figure("exit.max_requests", 1);
+}
+
+#[test]
+fn what_a_child_prints_is_logged_with_app_child_and_request() {
+    let place = Place::new();
+    let gateway = Gateway::listen(&place.path("gateway.sock"));
+    let runner = place.start(&place.config());
+    let mut link = gateway.accept();
+    let mut lane = link.lane();
+    lane.get("/print", "this");
+    let line = runner.logged("what was printed", |line| line["message"] == "printed this");
+    assert_eq!((&line["app"], &line["stream"]), (&"shop".into(), &"stdout".into()));
+    assert_eq!((&line["child"], &line["request_id"]), (&lane.child.into(), &"req-7".into()));
+}
+
+#[test]
+fn a_child_has_its_own_environment_and_no_foreign_descriptors() {
+    let place = Place::new();
+    let mut config = place.config();
+    config.apps[0].env.insert("COLOUR".into(), "green".into());
+    let gateway = Gateway::listen(&place.path("gateway.sock"));
+    let _runner = place.start(&config);
+    let mut link = gateway.accept();
+    let mut lane = link.lane();
+    assert_eq!(lane.get("/env", "COLOUR"), "green");
+    assert_eq!(lane.get("/env", "OSTLER_APP"), "shop");
+    let fds = std::fs::read_dir(format!("/proc/{}/fd", lane.pid)).unwrap();
+    let mut fds: Vec<u32> =
+        fds.map(|e| e.unwrap().file_name().to_str().unwrap().parse().unwrap()).collect();
+    fds.sort_unstable();
+    // Input, output, errors, control, lane, board: and what mmap or the interpreter may have opened since.
+    assert!(fds.len() <= 7, "{fds:?}");
+    let status = std::fs::read_to_string(format!("/proc/{}/status", lane.pid)).unwrap();
+    assert!(status.contains("NoNewPrivs:\t1"));
 }

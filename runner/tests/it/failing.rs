@@ -1,0 +1,67 @@
+//! Apps that cannot be started, and what is said about them.
+
+use ostler_wire::{Frame, Kind};
+
+use crate::{
+    gateway::Gateway,
+    runner::{APP, Place},
+};
+
+fn text(frame: &Frame, name: &str) -> String {
+    frame.fields().unwrap().text(name).unwrap_or_default().to_owned()
+}
+
+#[test]
+fn an_app_that_cannot_boot_is_reported_and_recovers_when_it_is_mended() {
+    let place = Place::new();
+    place.write_app("import sys\nprint('last words', file=sys.stderr)\nimport no_such_thing\n");
+    let gateway = Gateway::listen(&place.path("gateway.sock"));
+    let _runner = place.start(&place.config());
+    let mut link = gateway.accept();
+    let failed = link.expect(Kind::App, |f| f.header.code == 2);
+    assert_eq!(text(&failed, ":class"), "ModuleNotFoundError");
+    assert!(text(&failed, ":message").contains("no_such_thing"));
+    assert!(text(&failed, ":stderr").contains("last words"));
+    assert!(String::from_utf8_lossy(&failed.body).contains("shop.py"));
+    place.write_app(APP);
+    assert_eq!(link.lane().get("/", ""), "hello");
+    link.expect(Kind::App, |f| f.header.code == 1 && text(f, ":message").is_empty());
+}
+
+#[test]
+fn a_child_that_hangs_while_it_boots_is_ended_in_time() {
+    let place = Place::new();
+    place.write_app("import time\ntime.sleep(1000)\n");
+    let mut config = place.config();
+    config.apps[0].boot_timeout = std::time::Duration::from_secs(1);
+    let gateway = Gateway::listen(&place.path("gateway.sock"));
+    let _runner = place.start(&config);
+    let failed = gateway.accept().expect(Kind::App, |f| f.header.code == 2);
+    assert!(text(&failed, ":message").contains("not ready within 1.0 s"), "{failed:?}");
+    assert!(String::from_utf8_lossy(&failed.body).contains("time.sleep(1000)"), "{failed:?}");
+}
+
+#[test]
+fn a_launch_that_fails_names_the_step_and_the_thing() {
+    let place = Place::new();
+    let mut config = place.config();
+    config.apps[0].rlimits.insert("nofile".into(), u64::MAX - 1);
+    let gateway = Gateway::listen(&place.path("gateway.sock"));
+    let _runner = place.start(&config);
+    let failed = gateway.accept().expect(Kind::App, |f| f.header.code == 2);
+    assert_eq!(text(&failed, ":stage"), "rlimits");
+    assert!(text(&failed, ":message").contains("nofile"));
+}
+
+#[test]
+fn what_can_be_known_before_the_start_ends_the_runner_with_one_sentence() {
+    let place = Place::new();
+    let mut config = place.config();
+    config.apps[0].root = place.path("nowhere");
+    assert_eq!(place.start(&config).ended().code(), Some(69));
+    config.apps[0].root = place.path("app");
+    config.apps[0].python = Some("no-such-python".into());
+    assert_eq!(place.start(&config).ended().code(), Some(69));
+    config.apps[0].children_max = 0;
+    assert_eq!(place.start(&config).ended().code(), Some(64));
+}
