@@ -63,7 +63,7 @@ impl Lane {
     /// Back to a new one's state, keeping a small buffer for the next flow.
     pub(crate) fn clear(&mut self) {
         self.heap.clear();
-        self.heap.shrink_to(16);
+        self.heap.shrink_to(4);
         self.live = 0;
     }
 

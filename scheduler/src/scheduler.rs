@@ -99,6 +99,7 @@ impl Scheduler {
         let served = (it.state == State::Running).then(|| now - it.started);
         if let Some(actual) = served {
             self.discipline.correct(tenant, late, charged, actual);
+            self.discipline.elapse(tenant, actual);
         }
         self.release(ix, served, now);
         self.jobs.remove(ix);

@@ -72,6 +72,8 @@ impl Discipline for FifoQueue {
 
     fn correct(&mut self, _flow: TenantIx, _late: bool, _charged: Span, _actual: Span) {}
 
+    fn elapse(&mut self, _flow: TenantIx, _actual: Span) {}
+
     fn set_blocked(&mut self, flow: TenantIx, blocked: bool) {
         self.flows[flow.0 as usize].blocked = blocked;
         self.refile(flow);

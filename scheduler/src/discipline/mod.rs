@@ -36,6 +36,9 @@ pub(crate) trait Discipline: Send {
     /// A granted job of the flow was charged `charged` and turns out to cost `actual`.
     fn correct(&mut self, flow: TenantIx, late: bool, charged: Span, actual: Span);
 
+    /// A granted job of the flow is over after this time in a slot.
+    fn elapse(&mut self, flow: TenantIx, actual: Span);
+
     /// The flow takes part in [`Discipline::dequeue`] or, blocked, does not.
     fn set_blocked(&mut self, flow: TenantIx, blocked: bool);
 

@@ -12,10 +12,11 @@
 //! make the rest late, too.
 //!
 //! *Creep.* With `V` held by the smallest tag alone, newcomers that start at `V` forever would hold it there, and
-//! whoever has been served once would wait for all of them. So every dispatch also moves `V` by an eighth of what a
+//! whoever has been served once would wait for all of them. So every finished job also moves `V` by an eighth of what a
 //! fluid share would, and a flow left behind `V` by more than `B` and its head's cost is served next however urgent the
-//! others are. Thus everybody is served after finitely many dispatches, whoever comes, and debts of flows that left are
-//! forgotten in time. It loosens the bound above by a seventh of the mean `B + c/w`.
+//! others are. Thus everybody is served after finitely many jobs, whoever comes, and debts of flows that left are
+//! forgotten in time. It loosens the bound above by a seventh of the mean `B + c/w`, where the costs of the jobs that
+//! are running count, too.
 
 use ostler_job::{Mono, Span};
 
@@ -31,6 +32,9 @@ use crate::tenants::TenantIx;
 /// `V` creeps by this part of a fluid share.
 const CREEP: u64 = 8;
 
+/// A job moves `V` for this much of its time at most, or the end of a very long one would make everybody eligible.
+const CREEP_JOB_MAX: Span = Span::from_secs(10);
+
 /// Jobs moved to late lanes in one dispatch at most; the rest is for the next, so that no dispatch takes long.
 const DEMOTIONS_MAX: u32 = 128;
 
@@ -39,8 +43,6 @@ pub(crate) struct PromiseQueue {
     credit: Tag,
     grace: Span,
     v: Tag,
-    /// How far `V` has crept for charges that were given back since.
-    overcrept: Tag,
     flows: Vec<Flow>,
     /// Eligible flows by head.
     eligible: IndexedHeap<Head>,
@@ -65,7 +67,6 @@ impl PromiseQueue {
             },
             grace: config.late_grace,
             v: Tag::default(),
-            overcrept: Tag::default(),
             flows: Vec::new(),
             eligible: IndexedHeap::default(),
             eligible_tags: IndexedHeap::default(),
@@ -94,13 +95,6 @@ impl PromiseQueue {
             self.owing.remove(flow);
             self.forget(TenantIx(flow));
         }
-    }
-
-    /// Moves `V` on by its part of a charge, less what it moved for nothing before.
-    fn creep(&mut self, cost: Span, weights: u64) {
-        let by = Tag::of(cost, weights.saturating_mul(CREEP));
-        self.v = self.v.plus(by.minus(self.overcrept));
-        self.overcrept = self.overcrept.minus(by);
     }
 
     /// Files the flow under its head and its tag, after any change of them.
@@ -209,7 +203,6 @@ impl Discipline for PromiseQueue {
         let cost = jobs[entry.job].cost;
         it.charge_lane(late, cost, 1);
         it.start = it.start.plus(Tag::of(cost, it.weight));
-        self.creep(cost, self.weights);
         self.len -= 1;
         self.refile(TenantIx(flow));
         Some(entry.job)
@@ -221,8 +214,6 @@ impl Discipline for PromiseQueue {
         self.v = self.v.max(it.start);
         it.charge_lane(false, cost, 1);
         it.start = self.v.plus(Tag::of(cost, it.weight));
-        let weight = it.weight;
-        self.creep(cost, weight);
         self.advance();
     }
 
@@ -245,12 +236,16 @@ impl Discipline for PromiseQueue {
             // Never below V: that would be a claim from the past on everybody else.
             let floor = it.start.min(self.v);
             it.start = it.start.minus(Tag::of(less, it.weight)).max(floor);
-            let weights = self.weights.max(it.weight).saturating_mul(CREEP);
-            self.overcrept = self.overcrept.plus(Tag::of(less, weights));
         }
-        if self.flows[flow.0 as usize].filed.is_some() {
+        if it.filed.is_some() {
             self.refile(flow);
         }
+    }
+
+    fn elapse(&mut self, flow: TenantIx, actual: Span) {
+        let weights = self.weights.max(self.flows[flow.0 as usize].weight);
+        let by = actual.min(CREEP_JOB_MAX);
+        self.v = self.v.plus(Tag::of(by, weights.saturating_mul(CREEP)));
     }
 
     fn set_blocked(&mut self, flow: TenantIx, blocked: bool) {

@@ -91,6 +91,7 @@ impl Bench {
         let (flow, late, charged) =
             (self.jobs[job].tenant, self.jobs[job].late, self.jobs[job].charged);
         self.discipline.correct(flow, late, charged, actual);
+        self.discipline.elapse(flow, actual);
         self.jobs.remove(job);
         self.flows.entry(flow.0).or_default().1 -= 1;
         self.settle(flow);
@@ -284,6 +285,20 @@ fn estimates_that_are_much_too_high_cost_a_flow_no_share() {
         bench.finish(job, actual);
     }
     assert!(served[0].abs_diff(served[1]) < 100, "{served:?}");
+}
+
+#[test]
+fn a_job_that_is_given_back_costs_its_flow_nothing() {
+    let mut bench = Bench::new(DisciplineKind::Promise);
+    let (window, cost) = (Span::from_secs(9), Span::from_secs(10));
+    for flow in [0, 0, 1, 1] {
+        bench.enqueue(flow, 1, window, cost);
+    }
+    for _ in 0..3 {
+        let job = bench.dequeue().expect("four jobs wait");
+        assert_eq!(bench.jobs[job].tenant.0, 0, "the flow is not charged for what was given back");
+        bench.give_back(job);
+    }
 }
 
 #[test]

@@ -43,6 +43,8 @@ pub(crate) struct World {
     pub(crate) now: Mono,
     /// Every job by its id.
     pub(crate) fates: Vec<Fate>,
+    /// What was started, in order.
+    pub(crate) started: Vec<Work>,
     ends: BinaryHeap<Reverse<(Mono, JobId)>>,
     arrivals: BTreeMap<(Mono, u64), Work>,
     planned: u64,
@@ -57,6 +59,7 @@ impl World {
             scheduler,
             now: Mono(0),
             fates: Vec::new(),
+            started: Vec::new(),
             ends: BinaryHeap::new(),
             arrivals: BTreeMap::new(),
             planned: 0,
@@ -113,6 +116,7 @@ impl World {
             assert!(!prefetched && fate.started.is_none(), "a job is granted once");
             assert_eq!(waited, self.now - fate.arrived, "the grant knows how long its job waited");
             fate.started = Some(self.now);
+            self.started.push(fate.work);
             self.ends.push(Reverse((self.now + fate.work.takes, job)));
         }
         let idle = self.scheduler.free() > 0 && self.scheduler.waiting() > 0;
