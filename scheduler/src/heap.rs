@@ -3,6 +3,9 @@
 //! Ids are small dense numbers (indexes of flows, hosts, suppliers), so positions are a plain table. Equal keys are
 //! ordered by id: the order never depends on the history of the heap.
 
+#[cfg(test)]
+mod tests;
+
 /// No position: the id is not in the heap.
 const ABSENT: u32 = u32::MAX;
 

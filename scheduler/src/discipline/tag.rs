@@ -1,5 +1,8 @@
 //! Virtual time: slot time per unit of weight.
 
+#[cfg(test)]
+mod tests;
+
 use ostler_job::Span;
 
 /// A reading of virtual time, in 2^-16 nanoseconds of slot time per unit of weight; wide enough never to wrap.
