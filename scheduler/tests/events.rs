@@ -144,6 +144,17 @@ fn a_returned_job_goes_before_those_that_came_after_it() {
 }
 
 #[test]
+fn a_returned_job_costs_its_tenant_nothing() {
+    let mut s = scheduler(1);
+    let long = Estimate { p50: Span::from_secs(10), p90: Span::from_millis(20) };
+    s.handle_submit(Submit { estimate: long, ..job(1, 1) }, at(0));
+    s.handle_submit(job(2, 2), at(1));
+    assert_eq!(grants(&mut s), [(1, 1)]);
+    s.handle_return(JobId(1), at(2));
+    assert_eq!(grants(&mut s), [(1, 1)], "its tenant owes nothing, and it came first");
+}
+
+#[test]
 fn unknown_jobs_and_suppliers_are_ignored() {
     let mut s = scheduler(1);
     s.handle_finish(JobId(9), at(0));
