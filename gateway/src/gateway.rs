@@ -48,17 +48,17 @@ pub enum StartError {
 impl std::fmt::Display for StartError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Self::Listen(address, error) => match error.kind() {
-                io::ErrorKind::AddrInUse => write!(
-                    f,
-                    "cannot listen on {address}: another program does; stop it or choose another address"
-                ),
-                io::ErrorKind::PermissionDenied => write!(
+            Self::Listen(address, error) if error.kind() == io::ErrorKind::AddrInUse => write!(
+                f,
+                "cannot listen on {address}: another program does; stop it or choose another address"
+            ),
+            Self::Listen(address, error) if error.kind() == io::ErrorKind::PermissionDenied => {
+                write!(
                     f,
                     "cannot listen on {address}: ports below 1024 need root or CAP_NET_BIND_SERVICE"
-                ),
-                _ => write!(f, "cannot listen on {address}: {error}"),
-            },
+                )
+            }
+            Self::Listen(address, error) => write!(f, "cannot listen on {address}: {error}"),
             Self::State(path, error) => write!(f, "cannot use {}: {error}", path.display()),
             Self::Certificate(path, problem) => {
                 write!(f, "cannot use the certificate {}: {problem}", path.display())

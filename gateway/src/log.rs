@@ -47,12 +47,15 @@ pub(crate) struct Line<'a> {
     pub(crate) referer: Option<&'a [u8]>,
 }
 
+/// The writing thread and the way to it.
+type Writer = (SyncSender<Vec<u8>>, JoinHandle<()>);
+
 /// See the module.
 #[derive(Debug)]
 pub(crate) struct Log {
     format: Option<LogFormat>,
     batch: Mutex<Vec<u8>>,
-    writer: Mutex<Option<(SyncSender<Vec<u8>>, JoinHandle<()>)>>,
+    writer: Mutex<Option<Writer>>,
     dropped: AtomicU64,
 }
 

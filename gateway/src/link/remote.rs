@@ -26,7 +26,7 @@ use crate::{
     gate::Gate,
     pool::{
         Pool,
-        carrier::{Carrier, Way},
+        carrier::{Carrier, Ended, Way},
         drive::drive,
         passing::Failure,
     },
@@ -207,14 +207,13 @@ async fn serve(gate: &Arc<Gate>, stream: TlsStream<TcpStream>, name: String) {
 }
 
 /// Jobs of one link may be of several apps.
-fn settle(ended: crate::pool::carrier::Ended) {
-    let mut by_pool: Vec<(Arc<Pool>, crate::pool::carrier::Ended)> = Vec::new();
+fn settle(ended: Ended) {
+    let mut by_pool: Vec<(Arc<Pool>, Ended)> = Vec::new();
     let mut of = |pool: &Arc<Pool>| {
-        let at = by_pool.iter().position(|(p, _)| Arc::ptr_eq(p, pool)).unwrap_or_else(|| {
-            by_pool.push((pool.clone(), Default::default()));
+        by_pool.iter().position(|(p, _)| Arc::ptr_eq(p, pool)).unwrap_or_else(|| {
+            by_pool.push((pool.clone(), Ended::default()));
             by_pool.len() - 1
-        });
-        at
+        })
     };
     let finished: Vec<_> = ended.finished.into_iter().map(|f| (of(&f.0.pool), f)).collect();
     let returned: Vec<_> = ended.returned.into_iter().map(|r| (of(&r.pool), r)).collect();
@@ -223,6 +222,10 @@ fn settle(ended: crate::pool::carrier::Ended) {
     by_pool.into_iter().for_each(|(pool, ended)| pool.settle(ended, clock::now()));
 }
 
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "frames of a newer runner are not needed to serve"
+)]
 fn handle(
     gate: &Arc<Gate>,
     carrier: &Arc<Carrier>,

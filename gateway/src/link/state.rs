@@ -28,13 +28,12 @@ pub(crate) fn handle(gate: &Gate, runner: &str, frame: &Frame) {
     let Some(pool) = gate.pools.get(app) else { return };
     let before = pool.states().into_iter().find(|(name, _)| name == runner).map(|(_, s)| s);
     let mut state = before.clone().unwrap_or_default();
-    match frame.header.kind {
-        Kind::State => state.numbers = numbers(&fields),
-        _ => {
-            state.ready = fields.number(":ready").and_then(|n| u32::try_from(n).ok()).unwrap_or(0);
-            state.failure = (frame.header.code == FAILED).then(|| failure(&fields, &frame.body));
-            tell(gate, runner, app, frame.header.code, before.as_ref(), &state);
-        }
+    if frame.header.kind == Kind::State {
+        state.numbers = numbers(&fields);
+    } else {
+        state.ready = fields.number(":ready").and_then(|n| u32::try_from(n).ok()).unwrap_or(0);
+        state.failure = (frame.header.code == FAILED).then(|| failure(&fields, &frame.body));
+        tell(gate, runner, app, frame.header.code, before.as_ref(), &state);
     }
     pool.set_state(runner, Some(state));
 }

@@ -104,7 +104,7 @@ impl ResolvesServerCert for Certificates {
         let keys = self.keys.read().expect("no code panics while it holds the keys");
         let asked = hello.server_name().unwrap_or_default().to_ascii_lowercase();
         let named = keys.iter().find(|entry| entry.names.iter().any(|name| holds(name, &asked)));
-        named.or(keys.first()).map(|entry| entry.key.clone())
+        named.or_else(|| keys.first()).map(|entry| entry.key.clone())
     }
 }
 
@@ -143,11 +143,13 @@ fn names(certificate: &CertificateDer<'_>) -> Result<Vec<String>, X509Error> {
     let (_, parsed) =
         parse_x509_certificate(certificate).map_err(|_| X509Error::InvalidCertificate)?;
     let Some(names) = parsed.subject_alternative_name()? else { return Ok(Vec::new()) };
-    let name = |san: &GeneralName<'_>| match san {
-        GeneralName::DNSName(name) => Some(name.to_ascii_lowercase()),
-        _ => None,
-    };
-    Ok(names.value.general_names.iter().filter_map(name).collect())
+    let mut found = Vec::new();
+    for san in &names.value.general_names {
+        if let GeneralName::DNSName(name) = san {
+            found.push(name.to_ascii_lowercase());
+        }
+    }
+    Ok(found)
 }
 
 /// The certificate for development, made when it is missing or old.

@@ -7,6 +7,8 @@ pub(crate) mod carrier;
 pub(crate) mod drive;
 mod pace;
 pub(crate) mod passing;
+mod report;
+mod supply;
 mod tenants;
 
 use std::{
@@ -17,8 +19,8 @@ use std::{
     },
 };
 
-use ostler_job::{HostId, JobId, Mono, Promise, Span, SupplierId, TenantId, Termination};
-use ostler_scheduler::{Action, Cancelled, Estimate, Refusal, Scheduler, Submit, Supply};
+use ostler_job::{HostId, JobId, Mono, Promise, Span, SupplierId, Termination};
+use ostler_scheduler::{Action, Cancelled, Estimate, Refusal, Scheduler, Submit};
 use ostler_wire::Reset;
 
 use self::{
@@ -69,7 +71,6 @@ impl std::fmt::Debug for Pool {
 }
 
 static NEXT_JOB: AtomicU64 = AtomicU64::new(1);
-static NEXT_SUPPLIER: AtomicU64 = AtomicU64::new(1);
 
 /// A decision that is carried out when the pool's lock is released.
 #[derive(Debug)]
@@ -199,74 +200,6 @@ impl Pool {
         }
     }
 
-    /// A carrier offers slots, or another number of them.
-    pub(crate) fn supply(
-        &self,
-        supplier: SupplierId,
-        carrier: &Arc<Carrier>,
-        host: HostId,
-        slots: u32,
-        prefetches: bool,
-    ) {
-        let now = clock::now();
-        let mut inner = self.lock();
-        let entry = Supplier { carrier: carrier.clone(), host, slots, prefetches };
-        inner.suppliers.insert(supplier, entry);
-        inner.supply(supplier, now);
-        let effects = inner.drain();
-        drop(inner);
-        self.apply(effects, now);
-    }
-
-    /// A carrier takes no new jobs, and keeps those it has.
-    pub(crate) fn withdraw(&self, supplier: SupplierId) {
-        let now = clock::now();
-        let mut inner = self.lock();
-        if let Some(entry) = inner.suppliers.get_mut(&supplier) {
-            entry.slots = 0;
-            entry.prefetches = false;
-            inner.supply(supplier, now);
-        }
-    }
-
-    /// A carrier is gone with its slots: what it had not started goes elsewhere, what it had ends as `failure` says.
-    pub(crate) fn supply_gone(
-        &self,
-        supplier: SupplierId,
-        unstarted: Vec<Arc<Passing>>,
-        started: Vec<Arc<Passing>>,
-        failure: &Failure,
-    ) {
-        let now = clock::now();
-        {
-            let mut inner = self.lock();
-            inner.suppliers.remove(&supplier);
-            inner.scheduler.handle_supply_gone(supplier, now);
-        }
-        let mut ended = Ended { finished: Vec::new(), returned: unstarted };
-        for passing in started {
-            if passing.terms.idempotent
-                && !passing.is_answered()
-                && (!passing.outgoing.more || passing.outgoing.replayable)
-                && passing.retry()
-            {
-                ended.returned.push(passing);
-            } else {
-                passing.fail(failure.clone());
-                ended.finished.push((passing, Span::ZERO));
-            }
-        }
-        self.settle(ended, now);
-        self.settle_orphans(failure);
-    }
-
-    /// Without any slot and with a failed app, nothing that waits can be served.
-    fn settle_orphans(&self, failure: &Failure) {
-        if failure.termination == Termination::AppFailed || self.is_failed() {
-            self.fail_waiting(Termination::AppFailed);
-        }
-    }
-
     /// Ends every waiting job.
     pub(crate) fn fail_waiting(&self, termination: Termination) {
         let waiting: Vec<_> =
@@ -288,66 +221,6 @@ impl Pool {
         drop(inner);
         self.apply(effects, now);
         jobs.into_iter().filter(|job| job.overdue(now).is_some()).collect()
-    }
-
-    /// Notes what a runner says about the app.
-    pub(crate) fn set_state(&self, runner: &str, state: Option<AppState>) {
-        {
-            let mut inner = self.lock();
-            match state {
-                Some(state) => inner.states.insert(runner.to_owned(), state),
-                None => inner.states.remove(runner),
-            };
-        }
-        if self.is_failed() {
-            self.fail_waiting(Termination::AppFailed);
-        }
-    }
-
-    /// The states that runners told, by runner.
-    pub(crate) fn states(&self) -> Vec<(String, AppState)> {
-        self.lock().states.iter().map(|(name, state)| (name.clone(), state.clone())).collect()
-    }
-
-    /// The app fails to boot on every runner that has it, and no child is left from before.
-    pub(crate) fn is_failed(&self) -> bool {
-        let inner = self.lock();
-        inner.suppliers.is_empty()
-            && !inner.states.is_empty()
-            && inner.states.values().all(|state| state.failure.is_some())
-    }
-
-    /// Slots are there, free or not.
-    pub(crate) fn is_ready(&self) -> bool {
-        self.lock().suppliers.values().any(|s| s.slots > 0)
-    }
-
-    /// Jobs that wait now, jobs that run now, and the longest wait.
-    pub(crate) fn load(&self) -> (usize, usize, Span) {
-        let inner = self.lock();
-        let oldest = inner.scheduler.oldest_wait(clock::now()).unwrap_or_default();
-        (inner.scheduler.waiting(), inner.scheduler.running(), oldest)
-    }
-
-    /// Waiting and running jobs by tenant name.
-    pub(crate) fn by_tenant(&self) -> Vec<(String, u32, u32)> {
-        let inner = self.lock();
-        let row = |(tenant, waiting, running): (TenantId, u32, u32)| {
-            (inner.tenants.name(tenant), waiting, running)
-        };
-        inner.scheduler.tenants().map(row).collect()
-    }
-
-    /// About how long a new job would wait: what Retry-After says.
-    pub(crate) fn next_start(&self) -> Span {
-        self.lock().scheduler.next_start(clock::now())
-    }
-
-    pub(crate) fn next_supplier() -> SupplierId {
-        let id = NEXT_SUPPLIER.fetch_add(1, Ordering::Relaxed);
-        SupplierId(
-            u32::try_from(id).expect("four billion lanes are more than a process lives to see"),
-        )
     }
 }
 
@@ -386,19 +259,6 @@ impl Inner {
         if self.jobs.remove(&passing.id).is_some() {
             self.tenants.leave(passing.tenant());
         }
-    }
-
-    fn supply(&mut self, id: SupplierId, now: Mono) {
-        let supplier = &self.suppliers[&id];
-        let prefetch = if supplier.prefetches { self.pace.depth() } else { 0 };
-        let supply = Supply { host: supplier.host, slots: supplier.slots, prefetch };
-        self.scheduler.handle_supply(id, supply, now);
-    }
-
-    /// The depth of prefetch has changed.
-    fn supply_again(&mut self, now: Mono) {
-        let ids: Vec<_> = self.suppliers.keys().copied().collect();
-        ids.into_iter().for_each(|id| self.supply(id, now));
     }
 }
 

@@ -81,7 +81,7 @@ fn put_request(f: &mut FieldsWriter<'_>, trip: &Trip, parts: &Parts, head: &Head
         "" => f.put(b"SERVER_NAME", local.ip().to_string().as_bytes()),
         host => f.put(b"SERVER_NAME", host.as_bytes()),
     };
-    let port = head.port.unwrap_or(match (head.host.is_empty(), trip.secure) {
+    let port = head.port.unwrap_or_else(|| match (head.host.is_empty(), trip.secure) {
         (true, _) => local.port(),
         (false, true) => 443,
         (false, false) => 80,

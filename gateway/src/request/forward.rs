@@ -116,7 +116,16 @@ fn refusal(trip: &Trip, pool: &Pool, failure: Failure) -> Refusal {
             .because("the app's process died while it worked on the request"),
         Termination::Overload => unavailable(termination, 5, "the server lacks a resource"),
         Termination::Draining => unavailable(termination, 5, "the server is going away"),
-        _ => Refusal::new(StatusCode::BAD_GATEWAY, termination)
+        Termination::Protocol
+        | Termination::AppAborted
+        | Termination::Ok
+        | Termination::Answered
+        | Termination::BadRequest
+        | Termination::NoRoute
+        | Termination::GoneWaiting
+        | Termination::GoneRunning
+        | Termination::GoneReading
+        | Termination::NoRunner => Refusal::new(StatusCode::BAD_GATEWAY, termination)
             .because("the app gave no proper answer"),
     };
     refusal.detail = detail;

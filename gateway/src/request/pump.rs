@@ -129,10 +129,12 @@ fn give_up(passing: &Arc<Passing>, seat: &Seat, failure: Failure) {
 }
 
 /// What a body that broke off means for the client.
-pub(super) const fn status(termination: Termination) -> StatusCode {
-    match termination {
-        Termination::BodyTimeout => StatusCode::REQUEST_TIMEOUT,
-        Termination::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
-        _ => StatusCode::BAD_REQUEST,
+pub(super) fn status(termination: Termination) -> StatusCode {
+    if termination == Termination::BodyTimeout {
+        StatusCode::REQUEST_TIMEOUT
+    } else if termination == Termination::BodyTooLarge {
+        StatusCode::PAYLOAD_TOO_LARGE
+    } else {
+        StatusCode::BAD_REQUEST
     }
 }

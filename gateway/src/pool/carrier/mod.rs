@@ -3,6 +3,12 @@
 //! Any thread may start a job; the driver, a task on one thread, reads. A lane is written to directly by whoever starts
 //! a job, which saves a task switch on the way to an idle child.
 
+mod receive;
+mod stamp;
+
+pub(crate) use self::receive::Ended;
+use self::stamp::{put_request, write_digits};
+
 use std::{
     collections::{BTreeMap, VecDeque},
     sync::{Arc, Mutex, MutexGuard, OnceLock},
@@ -10,16 +16,13 @@ use std::{
 };
 
 use bytes::{Buf, Bytes, BytesMut};
-use ostler_job::{Mono, Span, SupplierId, Termination};
-use ostler_wire::{
-    Builder, DATA_CHUNK, Decoder, Event, Frame, HEADER, Header, Kind, Reset, Streams, WINDOW,
-    WireError, flags, put_frame,
-};
+use ostler_job::{Mono, SupplierId};
+use ostler_wire::{DATA_CHUNK, HEADER, Header, Kind, Reset, Streams, WINDOW, flags, put_frame};
 use tokio::net::unix::OwnedWriteHalf;
 
 use super::{
     Pool,
-    passing::{Failure, Passing, Seat},
+    passing::{Passing, Seat},
 };
 use crate::clock;
 
@@ -35,21 +38,6 @@ pub(crate) enum Way {
     Lane(OwnedWriteHalf),
     /// A runner elsewhere: many streams with windows; its driver writes.
     Link,
-}
-
-/// The jobs that a batch of frames ended.
-#[derive(Debug, Default)]
-pub(crate) struct Ended {
-    /// Jobs that the child is done with, and how long it had each.
-    pub(crate) finished: Vec<(Arc<Passing>, Span)>,
-    /// Jobs that were not started and go back to the queue.
-    pub(crate) returned: Vec<Arc<Passing>>,
-}
-
-impl Ended {
-    pub(crate) fn is_empty(&self) -> bool {
-        self.finished.is_empty() && self.returned.is_empty()
-    }
 }
 
 #[derive(Debug)]
@@ -279,37 +267,6 @@ impl Carrier {
         }
     }
 
-    /// Handles every whole frame of the decoder. Frames of the connection itself are put into `control`.
-    pub(crate) fn handle_frames(
-        self: &Arc<Self>,
-        decoder: &mut Decoder,
-        now: Mono,
-        ended: &mut Ended,
-        control: &mut Vec<Frame>,
-    ) -> Result<(), WireError> {
-        let mut inner = self.lock();
-        while let Some(frame) = decoder.poll_frame()? {
-            match inner.streams.handle(&frame)? {
-                Event::Deliver { ended: end } => inner.deliver(frame, end, now, ended),
-                Event::Closed => inner.handle_reset(&frame, now, ended),
-                Event::Late if frame.is_end() || frame.header.kind == Kind::Reset => {
-                    inner.end(frame.header.stream, now, ended);
-                }
-                Event::Late => {}
-                Event::GoAway { last } => inner.handle_go_away(last, ended),
-                Event::Credited => inner.wake_senders(),
-                Event::Connection => control.push(frame),
-                Event::Opened { .. } => unreachable!("Streams::opener refuses to be opened to"),
-            }
-        }
-        if inner.sending.is_some_and(|stream| !inner.streams.is_open(stream)) {
-            let stream = inner.sending.expect("checked on the line before");
-            self.body_sent(&mut inner, stream);
-            inner.wake_senders();
-        }
-        Ok(())
-    }
-
     /// No more can be started. Returns the jobs that were not started and those that may have been.
     pub(crate) fn close(&self) -> (Vec<Arc<Passing>>, Vec<Arc<Passing>>) {
         let mut inner = self.lock();
@@ -356,53 +313,6 @@ impl Carrier {
 }
 
 impl Inner {
-    fn deliver(&mut self, frame: Frame, end: bool, now: Mono, ended: &mut Ended) {
-        let stream = frame.header.stream;
-        let Some(job) = self.jobs.get(&stream) else { return };
-        let waiting = job.deliver(frame, end, now);
-        self.paused |= waiting > PAUSE_AT;
-        if end {
-            self.end(stream, now, ended);
-        }
-    }
-
-    fn end(&mut self, stream: u32, now: Mono, ended: &mut Ended) {
-        let Some(job) = self.jobs.remove(&stream) else { return };
-        // A child that answers before the body is whole wants no more of it.
-        if self.streams.is_open(stream) {
-            put_frame(&mut self.out, header(Kind::Reset, 0, Reset::ClientGone as u16, stream), &[]);
-            self.streams.reset(stream);
-        }
-        let began = job.started_at().unwrap_or(now).max(self.last_end);
-        self.last_end = now;
-        ended.finished.push((job, now - began));
-    }
-
-    fn handle_reset(&mut self, frame: &Frame, now: Mono, ended: &mut Ended) {
-        let stream = frame.header.stream;
-        let Some(job) = self.jobs.get(&stream) else { return };
-        let reason = Reset::from_code(frame.header.code);
-        if reason == Some(Reset::NotStarted) && !job.is_answered() {
-            ended.returned.extend(self.jobs.remove(&stream));
-            return;
-        }
-        let termination = match reason {
-            Some(Reset::Protocol) | None => Termination::Protocol,
-            Some(Reset::TooLarge) => Termination::BodyTooLarge,
-            Some(Reset::Deadline) => Termination::Deadline,
-            Some(_) if job.is_answered() => Termination::AppAborted,
-            Some(_) => Termination::AppError,
-        };
-        job.fail(Failure { termination, detail: frame.body.clone() });
-        self.end(stream, now, ended);
-    }
-
-    fn handle_go_away(&mut self, last: u32, ended: &mut Ended) {
-        self.closed = true;
-        ended.returned.extend(self.jobs.split_off(&(last.saturating_add(1))).into_values());
-        ended.returned.extend(self.held.drain(..));
-    }
-
     fn wake_senders(&mut self) {
         self.senders.drain(..).for_each(Waker::wake);
     }
@@ -410,39 +320,6 @@ impl Inner {
 
 fn header(kind: Kind, flags: u8, code: u16, stream: u32) -> Header {
     Header { len: 0, kind, flags, code, stream, aux: 0 }
-}
-
-/// Copies a REQ frame with its stream's id, for a link with the app in front. Returns by how much the head moved.
-fn put_request(out: &mut BytesMut, frame: &[u8], stream: u32, app: Option<&str>) -> usize {
-    let start = out.len();
-    let Some(app) = app else {
-        out.extend_from_slice(frame);
-        out[start + 8..start + 12].copy_from_slice(&stream.to_le_bytes());
-        return 0;
-    };
-    Builder::new(out, Kind::Req, stream)
-        .flags(frame[5])
-        .fields(|f| {
-            f.put(b":app", app.as_bytes());
-        })
-        .body(&[]);
-    let shift = out.len() - start - HEADER + 1;
-    out.extend_from_slice(&[0]);
-    out.extend_from_slice(&frame[HEADER..]);
-    let grown = |at: usize| {
-        let old = u32::from_le_bytes([frame[at], frame[at + 1], frame[at + 2], frame[at + 3]]);
-        (old + u32::try_from(shift).expect("app names are short")).to_le_bytes()
-    };
-    out[start..start + 4].copy_from_slice(&grown(0));
-    out[start + 12..start + 16].copy_from_slice(&grown(12));
-    shift
-}
-
-fn write_digits(out: &mut [u8], mut number: u64) {
-    for digit in out.iter_mut().rev() {
-        *digit = b'0' + u8::try_from(number % 10).expect("a digit");
-        number /= 10;
-    }
 }
 
 /// Errors are left to the driver, which reads the end of the stream next.

@@ -1,0 +1,61 @@
+//! What runners say about an app, and what can be said about its pool.
+
+use ostler_job::{Span, TenantId, Termination};
+
+use super::Pool;
+use crate::{clock, link::AppState};
+
+impl Pool {
+    /// Notes what a runner says about the app.
+    pub(crate) fn set_state(&self, runner: &str, state: Option<AppState>) {
+        {
+            let mut inner = self.lock();
+            match state {
+                Some(state) => inner.states.insert(runner.to_owned(), state),
+                None => inner.states.remove(runner),
+            };
+        }
+        if self.is_failed() {
+            self.fail_waiting(Termination::AppFailed);
+        }
+    }
+
+    /// The states that runners told, by runner.
+    pub(crate) fn states(&self) -> Vec<(String, AppState)> {
+        self.lock().states.iter().map(|(name, state)| (name.clone(), state.clone())).collect()
+    }
+
+    /// The app fails to boot on every runner that has it, and no child is left from before.
+    pub(crate) fn is_failed(&self) -> bool {
+        let inner = self.lock();
+        inner.suppliers.is_empty()
+            && !inner.states.is_empty()
+            && inner.states.values().all(|state| state.failure.is_some())
+    }
+
+    /// Slots are there, free or not.
+    pub(crate) fn is_ready(&self) -> bool {
+        self.lock().suppliers.values().any(|s| s.slots > 0)
+    }
+
+    /// Jobs that wait now, jobs that run now, and the longest wait.
+    pub(crate) fn load(&self) -> (usize, usize, Span) {
+        let inner = self.lock();
+        let oldest = inner.scheduler.oldest_wait(clock::now()).unwrap_or_default();
+        (inner.scheduler.waiting(), inner.scheduler.running(), oldest)
+    }
+
+    /// Waiting and running jobs by tenant name.
+    pub(crate) fn by_tenant(&self) -> Vec<(String, u32, u32)> {
+        let inner = self.lock();
+        let row = |(tenant, waiting, running): (TenantId, u32, u32)| {
+            (inner.tenants.name(tenant), waiting, running)
+        };
+        inner.scheduler.tenants().map(row).collect()
+    }
+
+    /// About how long a new job would wait: what Retry-After says.
+    pub(crate) fn next_start(&self) -> Span {
+        self.lock().scheduler.next_start(clock::now())
+    }
+}

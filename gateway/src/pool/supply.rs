@@ -1,0 +1,108 @@
+//! Slots: who offers them, and what happens to jobs when they go away.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicU32, Ordering},
+};
+
+use ostler_job::{HostId, Mono, Span, SupplierId, Termination};
+use ostler_scheduler::Supply;
+
+use super::{
+    Inner, Pool, Supplier,
+    carrier::{Carrier, Ended},
+    passing::{Failure, Passing},
+};
+use crate::clock;
+
+static NEXT_SUPPLIER: AtomicU32 = AtomicU32::new(1);
+
+impl Pool {
+    /// An id for a new offer. Reused after four billion lanes, when the first are long gone.
+    pub(crate) fn next_supplier() -> SupplierId {
+        SupplierId(NEXT_SUPPLIER.fetch_add(1, Ordering::Relaxed))
+    }
+
+    /// A carrier offers slots, or another number of them.
+    pub(crate) fn supply(
+        &self,
+        supplier: SupplierId,
+        carrier: &Arc<Carrier>,
+        host: HostId,
+        slots: u32,
+        prefetches: bool,
+    ) {
+        let now = clock::now();
+        let mut inner = self.lock();
+        let entry = Supplier { carrier: carrier.clone(), host, slots, prefetches };
+        inner.suppliers.insert(supplier, entry);
+        inner.supply(supplier, now);
+        let effects = inner.drain();
+        drop(inner);
+        self.apply(effects, now);
+    }
+
+    /// A carrier takes no new jobs, and keeps those it has.
+    pub(crate) fn withdraw(&self, supplier: SupplierId) {
+        let now = clock::now();
+        let mut inner = self.lock();
+        if let Some(entry) = inner.suppliers.get_mut(&supplier) {
+            entry.slots = 0;
+            entry.prefetches = false;
+            inner.supply(supplier, now);
+        }
+    }
+
+    /// A carrier is gone with its slots: what it had not started goes elsewhere, what it had ends as `failure` says.
+    pub(crate) fn supply_gone(
+        &self,
+        supplier: SupplierId,
+        unstarted: Vec<Arc<Passing>>,
+        started: Vec<Arc<Passing>>,
+        failure: &Failure,
+    ) {
+        let now = clock::now();
+        {
+            let mut inner = self.lock();
+            inner.suppliers.remove(&supplier);
+            inner.scheduler.handle_supply_gone(supplier, now);
+        }
+        let mut ended = Ended { finished: Vec::new(), returned: unstarted };
+        for passing in started {
+            if passing.terms.idempotent
+                && !passing.is_answered()
+                && (!passing.outgoing.more || passing.outgoing.replayable)
+                && passing.retry()
+            {
+                ended.returned.push(passing);
+            } else {
+                passing.fail(failure.clone());
+                ended.finished.push((passing, Span::ZERO));
+            }
+        }
+        self.settle(ended, now);
+        self.settle_orphans(failure);
+    }
+
+    /// Without any slot and with a failed app, nothing that waits can be served.
+    fn settle_orphans(&self, failure: &Failure) {
+        if failure.termination == Termination::AppFailed || self.is_failed() {
+            self.fail_waiting(Termination::AppFailed);
+        }
+    }
+}
+
+impl Inner {
+    pub(super) fn supply(&mut self, id: SupplierId, now: Mono) {
+        let supplier = &self.suppliers[&id];
+        let prefetch = if supplier.prefetches { self.pace.depth() } else { 0 };
+        let supply = Supply { host: supplier.host, slots: supplier.slots, prefetch };
+        self.scheduler.handle_supply(id, supply, now);
+    }
+
+    /// The depth of prefetch has changed.
+    pub(super) fn supply_again(&mut self, now: Mono) {
+        let ids: Vec<_> = self.suppliers.keys().copied().collect();
+        ids.into_iter().for_each(|id| self.supply(id, now));
+    }
+}
