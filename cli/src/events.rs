@@ -1,39 +1,69 @@
 //! Tells on stderr what becomes of apps and runners.
 
+use std::collections::BTreeMap;
+
 use ostler_gateway::{BootFailure, GatewayEvent};
 
-use crate::terminal::{Tone, note, say, toned};
+use crate::{
+    config::Runner,
+    terminal::{Tone, note, say, toned},
+};
 
-/// Says what happened.
-pub(crate) fn tell(event: &GatewayEvent) {
-    match event {
-        GatewayEvent::AppReady { app, host, children } => {
-            let children = match children {
-                1 => "1 child".to_owned(),
-                number => format!("{number} children"),
-            };
-            let ready = toned(Tone::Good, "ready:");
-            say(&format!("{ready} app {app}, {children} on {host}"));
-        }
-        GatewayEvent::AppFailed { app, host, failure } => {
-            let BootFailure { stage, class, message, hint, stderr, backtrace } = failure;
-            let failed = toned(Tone::Bad, "failed:");
-            let what = match (class.is_empty(), message.is_empty()) {
-                (false, false) => format!("{class}: {message}"),
-                _ => format!("{class}{message}"),
-            };
-            say(&format!("{failed} app {app} on {host} does not start ({stage}): {what}"));
-            tail(if backtrace.is_empty() { stderr } else { backtrace });
-            if !hint.is_empty() {
-                say(&format!("  {hint}"));
+/// Knows which runner is our own, and how many children it keeps at least.
+#[derive(Debug)]
+pub(crate) struct Events {
+    local: String,
+    least: BTreeMap<String, u32>,
+}
+
+impl Events {
+    pub(crate) fn new(runner: &Runner) -> Self {
+        let least = runner.apps.iter().map(|app| (app.name.clone(), app.children_min));
+        Self { local: runner.name.clone(), least: least.collect() }
+    }
+
+    /// Says what happened.
+    pub(crate) fn tell(&self, event: &GatewayEvent) {
+        match event {
+            GatewayEvent::AppReady { app, host, children } => self.ready(app, host, *children),
+            GatewayEvent::AppFailed { app, host, failure } => self.failed(app, host, failure),
+            // Our own runner comes and goes with us, and its keeper tells when it dies.
+            GatewayEvent::RunnerJoined { name } | GatewayEvent::RunnerLost { name, .. }
+                if *name == self.local => {}
+            GatewayEvent::RunnerJoined { name } => say(&format!("runner {name} joined")),
+            GatewayEvent::RunnerLost { name, reason } => {
+                say(&format!("runner {name} is gone: {reason}"));
             }
-            say("  it is tried again by itself; its pages show the whole story meanwhile");
+            GatewayEvent::Warning(text) => note(text),
         }
-        GatewayEvent::RunnerJoined { name } => say(&format!("runner {name} joined")),
-        GatewayEvent::RunnerLost { name, reason } => {
-            say(&format!("runner {name} is gone: {reason}"));
+    }
+
+    fn place(&self, host: &str) -> String {
+        if host == self.local { String::new() } else { format!(" on {host}") }
+    }
+
+    fn ready(&self, app: &str, host: &str, children: u32) {
+        let least = self.least.get(app).filter(|least| host == self.local && children < **least);
+        let children = match (children, least) {
+            (_, Some(least)) => format!("{children} of {least} children"),
+            (1, None) => "1 child".to_owned(),
+            (_, None) => format!("{children} children"),
+        };
+        let ready = toned(Tone::Good, "ready:");
+        say(&format!("{ready} app {app}, {children}{}", self.place(host)));
+    }
+
+    fn failed(&self, app: &str, host: &str, failure: &BootFailure) {
+        let BootFailure { stage, class, message, hint, stderr, backtrace } = failure;
+        let glue = if class.is_empty() || message.is_empty() { "" } else { ": " };
+        let failed = toned(Tone::Bad, "failed:");
+        let place = self.place(host);
+        say(&format!("{failed} app {app}{place} does not start ({stage}): {class}{glue}{message}"));
+        tail(if backtrace.is_empty() { stderr } else { backtrace });
+        if !hint.is_empty() {
+            say(&format!("  {hint}"));
         }
-        GatewayEvent::Warning(text) => note(text),
+        say("  it is tried again by itself; its pages show the whole story meanwhile");
     }
 }
 

@@ -1,6 +1,7 @@
 //! What `serve` and `gateway` do alike: open the gateway, introduce it, run it.
 
 use std::{
+    fs,
     io::ErrorKind,
     net::{IpAddr, Ipv4Addr, SocketAddr},
 };
@@ -10,7 +11,7 @@ use ostler_gateway::{Gateway, Listen, Shutdown, StartError};
 
 use crate::{
     config::Settings,
-    events,
+    events::Events,
     failure::Failure,
     state::{Lock, State},
     summary::summary,
@@ -36,7 +37,8 @@ pub(crate) fn open(settings: &mut Settings, state: &State) -> Result<Gateway, Fa
     settings.notes.extend(fit_connections(&mut settings.gateway.limits.connections));
     let mut gateway = Gateway::bind(settings.gateway.clone())
         .map_err(|error| Failure::unavailable(shut(&error, &settings.gateway.listen)))?;
-    gateway.on_event(|event| events::tell(&event));
+    let events = Events::new(&settings.runner);
+    gateway.on_event(move |event| events.tell(&event));
     Ok(gateway)
 }
 
@@ -50,21 +52,19 @@ fn shut(error: &StartError, listen: &Listen) -> String {
         ("runners", &listen.runners),
     ];
     let flag = doors.iter().find(|(_, door)| door.contains(address)).map_or("http", |(f, _)| f);
-    match cause.kind() {
-        ErrorKind::AddrInUse => format!(
-            "cannot listen on {address}: address in use; stop the other program or choose \
-             another with --{flag}"
+    let known = [
+        (ErrorKind::AddrInUse, "address in use; stop the other program or choose another"),
+        (ErrorKind::AddrNotAvailable, "this machine has no such address; choose another"),
+        (
+            ErrorKind::PermissionDenied,
+            "ports below 1024 need root or CAP_NET_BIND_SERVICE; choose another",
         ),
-        ErrorKind::AddrNotAvailable => format!(
-            "cannot listen on {address}: this machine has no such address; choose another with \
-             --{flag}"
-        ),
-        ErrorKind::PermissionDenied => format!(
-            "cannot listen on {address}: ports below 1024 need root or CAP_NET_BIND_SERVICE; \
-             choose another with --{flag}"
-        ),
-        _ => error.to_string(),
-    }
+    ];
+    let told = known.iter().find(|(kind, _)| *kind == cause.kind());
+    told.map_or_else(
+        || error.to_string(),
+        |(_, why)| format!("cannot listen on {address}: {why} with --{flag}"),
+    )
 }
 
 /// Raises the limit of open files as far as allowed, and lowers the connections to what it carries.
@@ -112,6 +112,9 @@ pub(crate) fn introduce(
 }
 
 /// Serves until drained.
-pub(crate) fn run(gateway: Gateway, shutdown: &Shutdown) -> Result<(), Failure> {
-    gateway.run(shutdown).map_err(|error| Failure::broken(error.to_string()))
+pub(crate) fn run(gateway: Gateway, shutdown: &Shutdown, state: &State) -> Result<(), Failure> {
+    let ended = gateway.run(shutdown).map_err(|error| Failure::broken(error.to_string()));
+    // Not there is as good as removed.
+    let _ = fs::remove_file(state.run(ADDRESSES));
+    ended
 }

@@ -48,17 +48,22 @@ impl Page {
 
 fn one_app(spec: &AppSpec) -> String {
     let python = python::find(spec).map_or_else(|why| why, |python| home(&python));
-    let children = match (spec.children_min, spec.children_max) {
-        (1, 1) => "1 child".to_owned(),
-        (min, max) if min == max => format!("{min} children"),
-        (min, max) => format!("{min} to {max} children"),
-    };
+    let children = children(spec);
     format!(
         "{}  {children} of {} in {} with {python}",
         toned(Tone::Strong, &spec.name),
         entry::show(&spec.serve),
         home(&spec.root)
     )
+}
+
+/// How many children an app has, in words.
+pub(crate) fn children(spec: &AppSpec) -> String {
+    match (spec.children_min, spec.children_max) {
+        (1, 1) => "1 child".to_owned(),
+        (min, max) if min == max => format!("{min} children"),
+        (min, max) => format!("{min} to {max} children"),
+    }
 }
 
 fn doors(page: &mut Page, settings: &Settings, addresses: &Addresses, state: &Path) {

@@ -97,18 +97,14 @@ impl Keeper {
         Ok(Self { shared, ended, grace })
     }
 
-    /// Waits for the runner, which has been told to drain by the gateway, and makes it end if it does not.
+    /// Lets the runner drain, which has little to do once the gateway has drained, and makes it end if it does not.
     pub(crate) fn finish(self, hurried: bool) {
         self.shared.now().ending = true;
         self.shared.changed.notify_all();
         let moment = Duration::from_secs(1);
-        let polite = if hurried { Duration::ZERO } else { self.grace + MARGIN };
-        let ladder =
-            [(None, polite), (Some(Signal::SIGTERM), moment), (Some(Signal::SIGKILL), moment)];
-        for (signal, wait) in ladder {
-            if let Some(signal) = signal {
-                self.shared.signal(signal);
-            }
+        let polite = if hurried { moment / 5 } else { self.grace + MARGIN };
+        for (signal, wait) in [(Signal::SIGTERM, polite), (Signal::SIGKILL, moment)] {
+            self.shared.signal(signal);
             if self.ended.recv_timeout(wait) != Err(mpsc::RecvTimeoutError::Timeout) {
                 return;
             }

@@ -33,6 +33,6 @@ pub(crate) fn run(args: &GatewayArgs) -> Result<ExitCode, Failure> {
     front::introduce(&gateway, &settings, &state)?;
     let shutdown = Shutdown::new();
     let watch = signals.watch(shutdown.clone(), settings.gateway.drain)?;
-    front::run(gateway, &shutdown)?;
+    front::run(gateway, &shutdown, &state)?;
     Ok(watch.exit_code())
 }

@@ -18,6 +18,7 @@ use crate::{
     plan::{self, Asked},
     signals::Signals,
     state::{Lock, State},
+    summary::children,
     supervise,
     terminal::{note, say},
 };
@@ -148,12 +149,8 @@ fn host() -> String {
 fn introduce(config: &Config) {
     for app in &config.apps {
         let entry = entry::show(&app.serve);
-        let (min, max) = (app.children_min, app.children_max);
-        say(&format!(
-            "app {}: {entry} in {}, {min} to {max} children",
-            app.name,
-            app.root.display()
-        ));
+        let (children, root) = (children(app), app.root.display());
+        say(&format!("app {}: {children} of {entry} in {root}", app.name));
     }
     match &config.link {
         Link::Local(socket) => note(&format!("serving the gateway at {}", socket.display())),

@@ -51,7 +51,7 @@ pub(crate) fn run(args: &ServeArgs) -> Result<ExitCode, Failure> {
     front::introduce(&gateway, &settings, &state)?;
     let shutdown = Shutdown::new();
     let watch = signals.watch(shutdown.clone(), settings.gateway.drain)?;
-    let ended = front::run(gateway, &shutdown);
+    let ended = front::run(gateway, &shutdown, &state);
     if let Some(keeper) = keeper {
         keeper.finish(watch.is_hurried());
     }

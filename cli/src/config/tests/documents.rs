@@ -126,7 +126,12 @@ fn no_key_is_there_twice_and_every_preset_can_be_written_in_the_file() {
             keys::Place::Timeouts => {
                 format!("{}[[route]]\ntimeouts = {{ {} = {value} }}\n", super::APP, key.name)
             }
-            place => {
+            keys::Place::Top | keys::Place::Certificate | keys::Place::Children => continue,
+            place @ (keys::Place::Listen
+            | keys::Place::Log
+            | keys::Place::Limits
+            | keys::Place::Gateway
+            | keys::Place::Runner) => {
                 let place = format!("{place:?}").to_lowercase();
                 format!("{}[{place}]\n{} = {value}\n", super::APP, key.name)
             }
