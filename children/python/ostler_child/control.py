@@ -39,6 +39,7 @@ class Control:
         self.fds = deque()            # descriptors received, not claimed by a frame
         self.lock = threading.RLock()
         self.writer = None            # the thread that is writing a frame
+        self.is_stopping = False
         self.is_stop_due = False      # SIGTERM came while the main thread was writing
         self.is_gone = False
         self.is_booting = True
@@ -67,6 +68,8 @@ class Control:
         me = threading.get_ident()
         if me != threading.main_thread().ident:
             return
+        self.is_stopping = True
+        self.lanes.end_soon()  # for an app that catches everything
         self.is_stop_due = self.writer == me
         if not self.is_stop_due:
             raise Stop(self.exit_code)
@@ -201,6 +204,12 @@ class Lanes:
             if self.current is not None:
                 self.current.retire()
             self.changed.notify()
+
+    def end_soon(self):
+        """The same from a signal handler of the main thread, which may be inside of take() and its lock."""
+        self.is_ending = True
+        if self.current is not None:
+            self.current.is_retired = True
 
     def take(self):
         """Waits for the next lane; None when the child is to end."""

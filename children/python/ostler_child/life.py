@@ -57,7 +57,8 @@ def open_control(place):
     while True:
         item = control.receive()
         if item is None or item[0] == FAIL:
-            sys.exit("ostler: the runner refused this child: %s" % (fields(item[5]).get(":message") if item else "it hung up"))
+            why = fields(item[5]).get(":message") if item else "it hung up"
+            sys.exit("ostler: the runner refused this child: %s" % why)
         if item[0] == WELCOME:
             break
     agreed = fields(item[5])
@@ -132,8 +133,8 @@ def serve(app, place, control):
 
 def leave(place, control):
     place.board.draining()
-    say_bye(control, DRAINED)
-    return 0
+    say_bye(control, STOPPED if control.is_stopping else DRAINED)
+    return control.exit_code if control.is_stopping else 0
 
 
 def say_bye(control, code):

@@ -83,7 +83,8 @@ def check_app(app, module, path):
     call = app if hasattr(app, "__code__") else getattr(type(app), "__call__", None)
     if not callable(app):
         text = "%r in module %r is not callable: %.80r" % (path, module.__name__, app)
-        raise BootFailure("attribute", TypeError(text), "module %r has: %s" % (module.__name__, ", ".join(public_names(module))))
+        hint = "module %r has: %s" % (module.__name__, ", ".join(public_names(module)))
+        raise BootFailure("attribute", TypeError(text), hint)
     if getattr(getattr(call, "__code__", None), "co_flags", 0) & _CO_COROUTINE:
         text = "%r in module %r is an ASGI app, but it is served as wsgi:" % (path, module.__name__)
         raise BootFailure("attribute", TypeError(text), "wrap it with a2wsgi.ASGIMiddleware to serve it as wsgi:")
@@ -113,7 +114,8 @@ def import_hint(error, app_module):
             return "there is no module %r in %s; modules there: %s" % (
                 name, os.getcwd(), ", ".join(files[:NAMES_SHOWN]) or "none")
         top = name.partition(".")[0]
-        where = "into the virtual environment %s" % sys.prefix if sys.prefix != sys.base_prefix else "for %s" % sys.executable
+        is_venv = sys.prefix != sys.base_prefix
+        where = "into the virtual environment %s" % sys.prefix if is_venv else "for %s" % sys.executable
         return "pip install %s  (%s)" % (PACKAGES.get(top, top), where)
     kind = type(error).__name__
     if kind == "ImproperlyConfigured" and "DJANGO_SETTINGS_MODULE" in str(error):

@@ -71,7 +71,7 @@ class Exchange:
     """The server's side of one call of the app."""
 
     __slots__ = ("lane", "stream", "log", "code", "head", "length", "left", "is_head", "is_bodyless", "is_head_sent",
-                 "is_ended", "is_full")
+                 "is_ended", "is_full", "is_file")
 
     def __init__(self, lane, stream, log):
         self.lane = lane
@@ -81,6 +81,7 @@ class Exchange:
         self.is_head_sent = False
         self.is_ended = False     # the last frame was sent
         self.is_full = False      # more of the body is not wanted
+        self.is_file = False      # PEP 3333: a file is sent to its end or to Content-Length, whichever is first
 
     def start_response(self, status, headers, exc_info=None):
         if exc_info is not None:
@@ -115,12 +116,13 @@ class Exchange:
                 if type(result) is list or type(result) is tuple:
                     self.put_all(result)
                 else:
+                    self.is_file = type(result) is FileWrapper
                     for chunk in result:
                         if type(chunk) is not bytes:
                             chunk = as_bytes(chunk)
                         if chunk:
                             self.put(chunk)
-                            if self.is_full or self.is_ended and type(result) is FileWrapper:
+                            if self.is_full:
                                 break
                     if not self.is_ended:
                         self.end()
@@ -231,6 +233,8 @@ class Exchange:
         """Notes that the app gave more than its Content-Length, and says so once."""
         if not self.is_full:
             self.is_full = True
+            if self.is_file:
+                return
             self.log("the app gave more body than its Content-Length of %s; the rest is dropped" % self.length)
 
     def fail(self, error):

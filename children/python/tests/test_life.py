@@ -283,6 +283,15 @@ class StopTest(unittest.TestCase):
             self.assertEqual(child.answer(stream).body, b"one two")
             self.assertEqual(child.wait(), 0)
 
+    def test_drain_serves_a_waiting_request_whose_body_is_still_in_the_socket(self):
+        with Child("shop:app") as child:
+            child.lane.send(request(1, "/sleep?0.3") + request(2, "/echo_all", method="POST", body=b"half ", end=False))
+            child.log("sleeping now")
+            child.lane.send(data(2, b"whole", True))
+            child.stop()
+            self.assertEqual([child.answer(i).body for i in (1, 2)], [b"slept", b"half whole"])
+            self.assertEqual(child.wait(), 0)
+
     def test_drain_gives_back_a_waiting_request_whose_body_is_not_there(self):
         with Child("shop:app") as child:
             child.lane.send(request(1, "/sleep?0.3") + request(2, "/echo_all", method="POST", body=b"half", end=False))
@@ -314,6 +323,14 @@ class StopTest(unittest.TestCase):
             self.assertEqual(child.wait(), 143)
         with Child("shop:app") as child:
             child.process.send_signal(signal.SIGTERM)
+            self.assertEqual(child.wait(), 143)
+
+    def test_term_ends_an_app_that_catches_everything(self):
+        with Child("shop:app") as child:
+            stream = child.open("/swallows")
+            child.log("swallowing now")
+            child.process.send_signal(signal.SIGTERM)
+            self.assertEqual(child.answer(stream).body, b"swallowed")
             self.assertEqual(child.wait(), 143)
 
     def test_interrupt_is_ignored(self):

@@ -114,6 +114,9 @@ class BodyTest(SharedChild):
         stream = self.child.open("/lines", method="POST", body=b"a\nb", end=False, length=3)
         self.assertEqual(eval(self.child.answer(stream).body)[:3], [b"a\n", b"b", b""])
         self.child.lane.send(data(stream, end=True))
+        stream = self.child.open("/lines", method="POST", body=b"a\n", end=False, length=3)
+        self.child.lane.send(data(stream, b"b, and more than was announced", True))
+        self.assertEqual(eval(self.child.answer(stream).body)[:3], [b"a\n", b"b", b""])
         self.assert_fine()
 
     def test_unread_body_does_not_poison_the_next_request(self):
@@ -350,7 +353,11 @@ class FileTest(SharedChild):
         self.assertEqual(self.get("/file_disk", method="HEAD").body, b"")
 
     def test_length_bounds_a_file_without_a_complaint(self):
+        self.child.logs.clear()
         answer = self.get("/file_disk?7")
+        self.child.ctl.send(wire.frame(wire.PING))
+        self.child.control_frame(wire.PONG)
+        self.assertEqual([f.body for f in self.child.logs if b"Content-Length" in f.body], [])
         self.assertEqual((len(answer.body), answer.reset), (7, None))
         self.assertEqual(self.get("/file_disk?9999999").reset, wire.APP_ERROR)
 

@@ -273,6 +273,15 @@ def sleep(environ, start_response):
     return plain(start_response, b"slept")
 
 
+def swallows(environ, start_response):
+    try:
+        print("swallowing now")
+        time.sleep(20)
+    except BaseException:
+        pass
+    return plain(start_response, b"swallowed")
+
+
 def exits(environ, start_response):
     sys.exit(3)
 
@@ -311,7 +320,7 @@ def django_like(environ, start_response):
 VALID = (hello, environ_json, echo, echo_all, ignore, generator, generator_sized, closing, closing_sized, exc_info_before)
 RAW = (lines, truncated, first_then_rest, closing_fails, endless, closed_list, error, error_after_head, exc_info_after,
        twice, never_started, none, write, text_body, sized, sized_generator, headers, status, file_memory, file_disk,
-       file_closes, big, big_list, printing, stuck, sleep, exits, forks, program, state, django_like)
+       file_closes, big, big_list, printing, stuck, sleep, swallows, exits, forks, program, state, django_like)
 table = {"/" + f.__name__: validator(f) for f in VALID}
 table.update({"/" + f.__name__: f for f in RAW})
 # The validator's iterator complains when close() is missing, so the raw ones are reachable for comparison, too.
