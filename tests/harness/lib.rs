@@ -1,1 +1,22 @@
+//! Runs the real binary with real apps and talks to it as clients do: sockets, TLS, raw frames.
+//!
+//! It deliberately knows nothing of the inside: no crate of Ostler is used here, only its binary, its files and its
+//! doors. Separate from the tests, so that a test says what happens and not how to make it happen.
 
+mod app;
+mod binary;
+mod client;
+mod gateway;
+mod h2;
+mod h2_raw;
+mod process;
+mod wait;
+
+pub use app::{APP, App};
+pub use binary::ostler;
+pub use client::{Conn, Response, sha256};
+pub use gateway::{Gateway, Setup};
+pub use h2::{H2, block_on};
+pub use h2_raw::{Ending, RawH2};
+pub use process::{is_alive, kill, pids_of, signal};
+pub use wait::{DEADLINE, wait_for, wait_until};

@@ -1,0 +1,3 @@
+//! What Ostler does, seen from outside: one binary, one module a theme, one test a behaviour.
+
+mod bad_heads;
