@@ -33,6 +33,10 @@ pub(crate) enum ChildEvent {
     Frame(Frame),
     /// Its control socket ended, with the reason when it was not an orderly end.
     CtlLost(Option<String>),
+    /// Its lane to the relay ended, with the rule that it broke if it did.
+    LaneLost(Option<String>),
+    /// Nobody waits for its running request any more.
+    Unwanted,
     /// Its process is gone, and what it wrote has been read.
     Exited(Ending),
 }
@@ -44,6 +48,8 @@ pub(crate) enum LinkEvent {
     Up(Outbox),
     /// It sent a frame.
     Frame(Frame),
-    /// It is gone.
+    /// It is gone, or could not be reached.
     Down(String),
+    /// It does not want this runner.
+    Refused(String),
 }

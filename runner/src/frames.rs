@@ -3,6 +3,7 @@
 use std::{
     fmt, io,
     os::fd::{AsFd, OwnedFd},
+    rc::Rc,
 };
 
 use bytes::{Bytes, BytesMut};
@@ -13,7 +14,7 @@ use tokio::{
     sync::{mpsc, oneshot},
 };
 
-use crate::fds;
+use crate::{fds, link::relay::Relay};
 
 /// Frames that wait to be written to one socket, at most. A reader that is this far behind is stuck.
 const OUTBOX_MAX: usize = 1024;
@@ -81,7 +82,16 @@ enum Outgoing {
 
 /// The queue to a socket. It never waits: whoever falls [`OUTBOX_MAX`] frames behind is refused.
 #[derive(Clone, Debug)]
-pub(crate) struct Outbox(mpsc::Sender<Outgoing>);
+pub(crate) enum Outbox {
+    /// To a Unix socket.
+    Unix(UnixOutbox),
+    /// To a gateway elsewhere, between the frames of its streams.
+    Relay(Rc<Relay>),
+}
+
+/// The queue to a Unix socket, which takes descriptors too.
+#[derive(Clone, Debug)]
+pub(crate) struct UnixOutbox(mpsc::Sender<Outgoing>);
 
 impl Outbox {
     /// A queue, and the writer that empties it into a Unix socket until either is gone.
@@ -89,18 +99,33 @@ impl Outbox {
         socket: OwnedWriteHalf,
     ) -> (Self, impl Future<Output = io::Result<()>>) {
         let (sender, receiver) = mpsc::channel(OUTBOX_MAX);
-        (Self(sender), write_unix(receiver, socket))
+        (Self::Unix(UnixOutbox(sender)), write_unix(receiver, socket))
+    }
+
+    /// The way through a relay's link.
+    pub(crate) fn over_relay(relay: Rc<Relay>) -> Self {
+        Self::Relay(relay)
     }
 
     /// Queues a frame; `false` when the other side is stuck or gone.
     pub(crate) fn send(&self, frame: Bytes, fd: Option<OwnedFd>) -> bool {
-        self.0.try_send(Outgoing::Frames(frame, fd)).is_ok()
+        match self {
+            Self::Unix(queue) => queue.0.try_send(Outgoing::Frames(frame, fd)).is_ok(),
+            Self::Relay(relay) => {
+                debug_assert!(fd.is_none(), "no descriptor leaves the host");
+                relay.send(&frame)
+            }
+        }
     }
 
     /// Waits until everything queued so far was handed to the kernel, or cannot be any more.
     pub(crate) async fn flush(&self) {
+        let queue = match self {
+            Self::Unix(queue) => queue,
+            Self::Relay(relay) => return relay.flush().await,
+        };
         let (done, flushed) = oneshot::channel();
-        if self.0.send(Outgoing::Flushed(done)).await.is_ok() {
+        if queue.0.send(Outgoing::Flushed(done)).await.is_ok() {
             // An error means that the writer is gone, and with it what there was to wait for.
             let _ = flushed.await;
         }

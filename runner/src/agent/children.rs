@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, time::Instant};
 use bytes::Bytes;
 use nix::sys::signal::Signal;
 use ostler_wire::{Frame, Kind, VERSION};
-use tokio::task::spawn_blocking;
+use tokio::task::{spawn_blocking, spawn_local};
 
 use super::{Agent, REPORT};
 use crate::{
@@ -102,10 +102,16 @@ impl Agent {
         match event {
             ChildEvent::Frame(frame) => self.handle_ctl(id, &frame),
             ChildEvent::CtlLost(why) => self.handle_ctl_lost(id, why),
+            ChildEvent::LaneLost(why) => self.handle_lane_lost(id, why),
+            ChildEvent::Unwanted => self.handle_unwanted(id),
             ChildEvent::Exited(ending) => self.handle_exited(id, ending),
         }
     }
 
+    #[expect(
+        clippy::wildcard_enum_match_arm,
+        reason = "what is not for this side is an error, also when it is new"
+    )]
     fn handle_ctl(&mut self, id: ChildId, received: &Frame) {
         let now = self.now();
         let Some(child) = self.children.get_mut(&id) else { return };
@@ -159,6 +165,32 @@ impl Agent {
         let now = self.now();
         if let Some(child) = self.children.get(&id) {
             self.apps[child.app].pool.handle_ctl_lost(id, now);
+        }
+    }
+
+    /// A child whose lane ended has ended, or is about to; one that lives on serves nobody.
+    fn handle_lane_lost(&mut self, id: ChildId, why: Option<String>) {
+        if let Some(why) = why {
+            self.note(
+                id,
+                Line { level: "warn", detail: &why, message: "lane lost", ..Line::default() },
+            );
+        }
+        let now = self.now();
+        if let Some(child) = self.children.get(&id)
+            && self.apps[child.app].pool.is_serving(id)
+        {
+            self.apps[child.app].pool.handle_ctl_lost(id, now);
+        }
+    }
+
+    /// Nobody waits for the running request any more: the child lets go of it or ends.
+    pub(super) fn handle_unwanted(&mut self, id: ChildId) {
+        self.read_boards();
+        let now = self.now();
+        if let Some(child) = self.children.get(&id) {
+            let stream = child.board.read().stream;
+            self.apps[child.app].pool.handle_overdue(id, stream, now);
         }
     }
 
@@ -275,9 +307,12 @@ impl Agent {
             }
             (app.looking, app.looked_at) = (true, Instant::now());
             let (events, root) = (self.events.clone(), app.spec.root.clone());
-            spawn_blocking(move || {
+            spawn_local(async move {
+                // A look that panicked has found nothing, and the next one is made in a second.
+                let looked = spawn_blocking(move || look(&root)).await;
+                let look = looked.unwrap_or(Look { fingerprint: 0, newest: None });
                 // The owner is gone only when the runner ends.
-                let _ = events.blocking_send(Event::Looked(index, look(&root)));
+                let _ = events.send(Event::Looked(index, look)).await;
             });
         }
     }

@@ -1,13 +1,15 @@
 //! The gateway's frames, and the lanes that it is given.
 
-use std::time::Instant;
+use std::{rc::Rc, time::Instant};
 
 use bytes::Bytes;
 use ostler_job::Span;
 use ostler_wire::{FieldsWriter, Frame, Kind, VERSION, WireError, flags};
 
 use super::Agent;
-use crate::{Link, event::LinkEvent, fds, frames::frame, hash, logs::Line, pool::ChildId};
+use crate::{
+    Link, event::LinkEvent, fds, frames::frame, hash, link::relay::Relay, logs::Line, pool::ChildId,
+};
 
 /// The generation of the app specs that lanes are announced with.
 const GENERATION: &[u8] = b"1";
@@ -39,6 +41,7 @@ impl Agent {
         match event {
             LinkEvent::Up(outbox) => {
                 self.gateway = Some(outbox);
+                self.trouble.clear();
                 self.logs.write(Line {
                     level: "info",
                     stream: "runner",
@@ -57,6 +60,11 @@ impl Agent {
                 }
             }
             LinkEvent::Down(why) => self.drop_gateway(&why),
+            LinkEvent::Refused(why) => {
+                self.refused = Some(why);
+                self.stop(None);
+                self.stop(None);
+            }
         }
     }
 
@@ -74,27 +82,36 @@ impl Agent {
 
     /// Children stay, and wait for the next gateway.
     fn drop_gateway(&mut self, why: &str) {
-        if self.gateway.take().is_none() {
+        let had_one = self.gateway.take().is_some();
+        if had_one {
+            self.alone_since = Instant::now();
+        }
+        // A gateway elsewhere that cannot be reached is worth a line, but not at each attempt.
+        let is_news = self.relay.is_some() && self.trouble != why;
+        if !had_one && !is_news {
             return;
         }
-        self.alone_since = Instant::now();
+        why.clone_into(&mut self.trouble);
         self.logs.write(Line {
             level: "warn",
             stream: "runner",
             detail: why,
-            message: "gateway lost",
+            message: if had_one { "gateway lost" } else { "gateway not reached" },
             ..Line::default()
         });
         for app in &mut self.apps {
             app.pool.handle_demand(0);
         }
-        for child in self.children.values_mut() {
-            child.handed = false;
+        if self.relay.is_none() {
+            self.children.values_mut().for_each(|child| child.handed = false);
         }
     }
 
+    #[expect(
+        clippy::wildcard_enum_match_arm,
+        reason = "what is not for this side is an error, also when it is new"
+    )]
     fn handle_gateway(&mut self, received: &Frame) -> Result<(), WireError> {
-        let now = self.now();
         match received.header.kind {
             Kind::Demand => {
                 let fields = received.fields()?;
@@ -106,11 +123,8 @@ impl Agent {
                 Ok(())
             }
             Kind::Overdue => {
-                self.read_boards();
-                let id = received.fields()?.number(":child").map(ChildId);
-                if let Some((id, child)) = id.and_then(|id| Some((id, self.children.get(&id)?))) {
-                    let stream = child.board.read().stream;
-                    self.apps[child.app].pool.handle_overdue(id, stream, now);
+                if let Some(id) = received.fields()?.number(":child") {
+                    self.handle_unwanted(ChildId(id));
                 }
                 Ok(())
             }
@@ -139,17 +153,33 @@ impl Agent {
 
     /// Gives the gateway the lane of every child that serves and that it does not have yet.
     pub(super) fn hand_over(&mut self) {
-        if self.gateway.is_none() || self.stops > 0 {
+        if (self.gateway.is_none() && self.relay.is_none()) || self.stops > 0 {
             return;
         }
         let ids: Vec<ChildId> = self.children.keys().copied().collect();
         for id in ids {
-            if let Err(error) = self.hand_over_lane(id) {
+            let handed = match &self.relay {
+                Some(relay) => self.attach_lane(&Rc::clone(relay), id),
+                None => self.hand_over_lane(id).map_err(Into::into),
+            };
+            if let Err(error) = handed {
                 let detail = error.to_string();
                 let message = "lane not handed over";
                 self.note(id, Line { level: "warn", detail: &detail, message, ..Line::default() });
             }
         }
+    }
+
+    /// Takes the lane of a child that serves into the relay's service.
+    fn attach_lane(&mut self, relay: &Rc<Relay>, id: ChildId) -> std::io::Result<()> {
+        let Some(child) = self.children.get_mut(&id) else { return Ok(()) };
+        let app = &self.apps[child.app];
+        if child.handed || !app.pool.is_serving(id) {
+            return Ok(());
+        }
+        child.handed = true;
+        let lane = child.lane.take().expect("a child keeps its lane until it is handed over");
+        relay.attach(id, app.name.clone(), lane)
     }
 
     fn hand_over_lane(&mut self, id: ChildId) -> Result<(), nix::Error> {
@@ -192,6 +222,9 @@ impl Agent {
 
     /// Tells the gateway to give a child nothing more.
     pub(super) fn retire_lane(&mut self, app: usize, id: ChildId) {
+        if let Some(relay) = &self.relay {
+            return relay.retire(id);
+        }
         let handed = self.children.get(&id).is_some_and(|child| child.handed);
         if handed {
             let name = self.apps[app].name.clone();

@@ -32,7 +32,7 @@ use crate::{
     event::{EVENTS_MAX, Event, Events},
     failure::Failure,
     frames::Outbox,
-    link,
+    link::{self, Token, relay::Relay, remote::Dial},
     logs::{Line, Logger},
     pool::{ChildId, Limits, Pool},
     reap,
@@ -79,6 +79,14 @@ pub(crate) struct Agent {
     code: PathBuf,
     /// The way to the gateway, while there is one.
     gateway: Option<Outbox>,
+    /// What leads a gateway elsewhere to the lanes.
+    relay: Option<Rc<Relay>>,
+    /// Where that gateway is.
+    token: Option<Token>,
+    /// Why there is no gateway, as it was logged last.
+    trouble: String,
+    /// Why the gateway does not want this runner.
+    refused: Option<String>,
     /// Since when there is none.
     alone_since: Instant,
     /// Told to end: once, or twice.
@@ -99,6 +107,13 @@ impl Agent {
         logs: Logger,
     ) -> Result<Self, RunError> {
         let (events, inbox) = mpsc::channel(EVENTS_MAX);
+        let token = match &config.link {
+            Link::Local(_) => None,
+            Link::Remote { token } => {
+                Some(Token::parse(token).map_err(|why| RunError::Token { why })?)
+            }
+        };
+        let relay = token.as_ref().map(|_| Relay::new(events.clone()));
         let now = Instant::now();
         let seed = u64::from(std::process::id()) << 32;
         let apps = config.apps.iter().zip(pythons).zip(seed..);
@@ -111,6 +126,10 @@ impl Agent {
             next_child: 1,
             code,
             gateway: None,
+            relay,
+            token,
+            trouble: String::new(),
+            refused: None,
             alone_since: now,
             stops: 0,
             started: now,
@@ -137,7 +156,10 @@ impl Agent {
             // A gateway that reads nothing any more does not keep the runner.
             let _ = timeout(FLUSH, gateway.flush()).await;
         }
-        Ok(())
+        match self.refused {
+            Some(why) => Err(RunError::Refused { why }),
+            None => Ok(()),
+        }
     }
 
     fn handle(&mut self, event: Event) {
@@ -221,12 +243,17 @@ impl Agent {
     fn dial(&self) {
         let hello = self.hello();
         let events = self.events.clone();
-        match &self.config.link {
-            Link::Local(socket) => {
+        match (&self.config.link, &self.relay, &self.token) {
+            (Link::Remote { .. }, Some(relay), Some(token)) => {
+                let (token, name) = (token.clone(), self.config.name.clone());
+                let dial = Dial { token, name, state: self.config.state.clone(), hello };
+                spawn_local(link::remote::run(dial, Rc::clone(relay), events));
+            }
+            (Link::Local(socket), ..) => {
                 let socket = socket.clone();
                 spawn_local(async move { link::local::run(&socket, hello, events).await });
             }
-            Link::Remote { .. } => {}
+            (Link::Remote { .. }, ..) => unreachable!("new made both for a remote gateway"),
         }
     }
 

@@ -3,12 +3,7 @@
 use std::{path::Path, time::Duration};
 
 use bytes::Bytes;
-use ostler_wire::{Kind, VERSION};
-use tokio::{
-    net::UnixStream,
-    task::spawn_local,
-    time::{sleep, timeout},
-};
+use tokio::{net::UnixStream, task::spawn_local, time::sleep};
 
 use crate::{
     event::{Event, Events, LinkEvent},
@@ -17,8 +12,6 @@ use crate::{
 
 /// Between two attempts to reach a gateway: short, since requests wait while it restarts.
 const REDIAL: Duration = Duration::from_millis(50);
-/// For the answer to HELLO.
-const WELCOME_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Connects, passes frames on, and connects again, until the owner of state is gone.
 pub(crate) async fn run(socket: &Path, hello: Bytes, events: Events) {
@@ -39,18 +32,13 @@ async fn serve(stream: UnixStream, hello: Bytes, events: &Events) -> String {
     let writer = spawn_local(writing);
     let mut frames = FrameReader::new(reader);
     outbox.send(hello, None);
-    let why = match timeout(WELCOME_TIMEOUT, frames.next()).await {
-        Err(_) => "it did not answer HELLO in time".into(),
-        Ok(Err(error)) => error.to_string(),
-        Ok(Ok(None)) => "it closed the connection".into(),
-        Ok(Ok(Some(frame))) => match frame.header.kind {
-            Kind::Welcome if frame.header.code == VERSION => {
-                let _ = events.send(Event::Link(LinkEvent::Up(outbox))).await;
-                pass_on(frames, events).await
-            }
-            Kind::Welcome => format!("it speaks version {} of the protocol", frame.header.code),
-            kind => format!("it answered HELLO with {kind:?}"),
-        },
+    let why = match super::welcomed(&mut frames).await {
+        Err(why) => why,
+        Ok(()) => {
+            // The owner is gone only when the runner ends.
+            let _ = events.send(Event::Link(LinkEvent::Up(outbox))).await;
+            pass_on(frames, events).await
+        }
     };
     writer.abort();
     why

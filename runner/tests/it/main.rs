@@ -4,5 +4,7 @@
 mod ending;
 mod failing;
 mod gateway;
+mod remote;
+mod remote_gateway;
 mod runner;
 mod serving;

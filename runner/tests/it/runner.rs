@@ -36,6 +36,10 @@ def app(environ, start_response):
         print("printed " + query)
     elif path == "/sleep":
         time.sleep(float(query))
+    elif path == "/length":
+        body = str(len(environ["wsgi.input"].read())).encode()
+    elif path == "/bytes":
+        body = b"x" * int(query)
     elif path == "/stuck":
         signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])
         child = subprocess.Popen(["sleep", "1000"])

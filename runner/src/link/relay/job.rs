@@ -1,0 +1,174 @@
+//! Answers: from a lane to the link, as far as the gateway gives credit.
+
+use bytes::{Buf, Bytes};
+use ostler_wire::{DATA_CHUNK, Event, Frame, Header, Kind, Reset, WireError, flags, put_frame};
+
+use super::{Inner, OUT_MAX, Relay, header, lane::put_trailers};
+use crate::pool::ChildId;
+
+/// A child's frame on its way to the link.
+#[derive(Debug)]
+pub(super) struct Answer {
+    frame: Frame,
+    ended: bool,
+    /// The head is sent, what is left is body.
+    begun: bool,
+}
+
+/// How far an answer got.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Progress {
+    /// All of it.
+    Done,
+    /// The link has no room, or the stream no credit.
+    Blocked,
+}
+
+impl Relay {
+    /// Takes a frame of a child. What it means for its request is either done here or left as an answer to send.
+    pub(super) fn handle_lane(
+        &self,
+        id: ChildId,
+        frame: Frame,
+    ) -> Result<Option<Answer>, WireError> {
+        self.with(|inner| {
+            let Some(lane) = inner.lanes.get_mut(&id) else { return Ok(None) };
+            let stream = frame.header.stream;
+            let is_last = frame.is_end() || matches!(frame.header.kind, Kind::Reset | Kind::Trail);
+            match lane.streams.handle(&frame)? {
+                Event::Deliver { ended } => Ok(Some(Answer { frame, ended, begun: false })),
+                Event::Closed => {
+                    let code = Reset::from_code(frame.header.code).unwrap_or(Reset::Protocol);
+                    inner.end(id, Some((code, &frame.body)));
+                    Ok(None)
+                }
+                // The last word about a request that was given up: the child is free.
+                Event::Late if is_last && lane.job.as_ref().is_some_and(|j| j.lane == stream) => {
+                    inner.end(id, Some((Reset::ClientGone, b"")));
+                    Ok(None)
+                }
+                Event::GoAway { last } => {
+                    lane.serving = false;
+                    let app = lane.app.clone();
+                    let unstarted = lane.job.as_ref().is_some_and(|job| job.lane > last);
+                    inner.tell_credit(&app);
+                    if unstarted {
+                        inner.end(id, Some((Reset::NotStarted, b"")));
+                    }
+                    Ok(None)
+                }
+                Event::Late | Event::Credited | Event::Connection | Event::Opened { .. } => {
+                    Ok(None)
+                }
+            }
+        })
+    }
+
+    /// Sends as much of an answer as there is room and credit for.
+    pub(super) fn send_answer(&self, id: ChildId, answer: &mut Answer) -> Progress {
+        self.with(|inner| {
+            let wanted = inner.lanes.get(&id).and_then(|lane| lane.job.as_ref());
+            let wanted = wanted.filter(|job| !job.cancelled).and_then(|job| job.link);
+            match wanted {
+                Some(stream) => inner.send_answer(id, stream, answer),
+                None => {
+                    if answer.ended {
+                        inner.end(id, Some((Reset::ClientGone, b"")));
+                    }
+                    Progress::Done
+                }
+            }
+        })
+    }
+
+    /// Body bytes reached the child: the gateway may send more.
+    pub(super) fn body_written(&self, stream: u32, bytes: usize) {
+        self.with(|inner| {
+            let Some(link) = &mut inner.link else { return };
+            if let Some(grant) = link.streams.consumed(stream, bytes) {
+                let win = Header { aux: grant, ..header(Kind::Win, 0, 0, stream) };
+                put_frame(&mut link.out, win, b"");
+            }
+        });
+    }
+
+    /// A lane ended. The gateway hears of the lost slot first, then of the request.
+    pub(super) fn lane_gone(&self, id: ChildId) {
+        self.with(|inner| {
+            let Some(mut lane) = inner.lanes.remove(&id) else { return };
+            lane.wake.notify_one();
+            inner.tell_credit(&lane.app);
+            let Some(job) = lane.job.take() else { return };
+            let (Some(stream), Some(link)) = (job.link, &mut inner.link) else { return };
+            if job.written {
+                let detail = format!("child {id} ended while it worked on the request");
+                link.reset(stream, Reset::AppError, detail.as_bytes());
+            } else {
+                link.reset(stream, Reset::NotStarted, b"");
+            }
+        });
+    }
+}
+
+impl Inner {
+    fn send_answer(&mut self, id: ChildId, stream: u32, answer: &mut Answer) -> Progress {
+        let link = self.link.as_mut().expect("a job with a stream has its link");
+        loop {
+            if link.out.len() > OUT_MAX {
+                return Progress::Blocked;
+            }
+            let body = &mut answer.frame.body;
+            let credit = link.streams.credit(stream);
+            let has_head = !answer.begun && answer.frame.header.kind != Kind::Data;
+            if credit == 0 && !body.is_empty() && !has_head {
+                return Progress::Blocked;
+            }
+            let piece = body.copy_to_bytes(body.len().min(credit).min(DATA_CHUNK));
+            let is_last = body.is_empty();
+            let ends = is_last && answer.ended;
+            link.streams.sent(stream, piece.len(), ends);
+            link.put_piece(stream, &answer.frame, (has_head, ends), &piece);
+            answer.begun = true;
+            if is_last {
+                if ends {
+                    self.end(id, None);
+                }
+                return Progress::Done;
+            }
+        }
+    }
+
+    /// The child is free: ends its request on the link by the RESET, unless the answer's own end did that.
+    fn end(&mut self, id: ChildId, reset: Option<(Reset, &[u8])>) {
+        let Some(lane) = self.lanes.get_mut(&id) else { return };
+        let Some(job) = lane.finish() else { return };
+        let app = lane.app.clone();
+        if let (Some(stream), Some(link)) = (job.link, &mut self.link) {
+            link.jobs.remove(&stream);
+            if let Some((reason, detail)) = reset {
+                link.reset(stream, reason, detail);
+            }
+        }
+        // A child that worked for a former gateway becomes a slot of the present one.
+        self.tell_credit(&app);
+    }
+}
+
+impl super::LinkSide {
+    /// Writes one piece of an answer: its head with the first, trailers whole.
+    fn put_piece(&mut self, stream: u32, from: &Frame, (head, end): (bool, bool), piece: &Bytes) {
+        let end_flag = if end { flags::END } else { 0 };
+        if from.header.kind == Kind::Trail {
+            return put_trailers(&mut self.out, stream, &from.head);
+        }
+        if !head {
+            return put_frame(&mut self.out, header(Kind::Data, end_flag, 0, stream), piece);
+        }
+        let len = u32::try_from(from.head.len() + piece.len()).expect("no longer than it came");
+        let flags = from.header.flags & !(flags::END | flags::FD) | end_flag;
+        let header = Header { len, flags, stream, ..from.header };
+        self.out.extend_from_slice(&header.to_bytes());
+        self.out.extend_from_slice(&from.head);
+        self.out.extend_from_slice(piece);
+    }
+}

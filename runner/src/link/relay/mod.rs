@@ -1,0 +1,288 @@
+//! Carries the streams of one link to the lanes of many children, rewriting ids and keeping windows.
+//!
+//! The runner holds the gateway's end of each lane here. It deliberately lacks HTTP: a request's head loses its `:app`
+//! and is passed on as it is. A lane has one stream at a time; a stream of the link ends only when its child is free,
+//! since that is when the gateway counts the slot as free.
+
+mod job;
+mod lane;
+mod lane_io;
+
+use std::{cell::RefCell, collections::BTreeMap, os::fd::OwnedFd, rc::Rc};
+
+use bytes::{Bytes, BytesMut};
+use ostler_wire::{Event, Frame, Header, Kind, Reset, Streams, WINDOW, WireError, put_frame};
+use tokio::sync::Notify;
+
+use self::lane::{BodyEnd, Lane};
+use crate::{event::Events, frames::frame, pool::ChildId};
+
+/// Bytes that wait for the link before lanes are no longer read.
+const OUT_MAX: usize = 256 << 10;
+/// Bytes that wait for the link before it counts as stuck.
+const OUT_STUCK: usize = 8 << 20;
+
+/// The relay, shared by the tasks of the link and of the lanes; all of them run on one thread.
+#[derive(Debug)]
+pub(crate) struct Relay {
+    inner: RefCell<Inner>,
+    /// Something waits to be written to the link.
+    link_work: Notify,
+    /// Everything was written to the link.
+    link_empty: Notify,
+    events: Events,
+}
+
+#[derive(Debug, Default)]
+struct Inner {
+    link: Option<LinkSide>,
+    lanes: BTreeMap<ChildId, Lane>,
+    /// The slots of each app that the gateway was told.
+    told: BTreeMap<Rc<str>, u32>,
+    /// Counts assignments, to find the child that worked last.
+    turns: u64,
+}
+
+/// One connection to the gateway.
+#[derive(Debug)]
+struct LinkSide {
+    streams: Streams,
+    out: BytesMut,
+    /// Who works on which stream.
+    jobs: BTreeMap<u32, ChildId>,
+}
+
+impl Relay {
+    pub(crate) fn new(events: Events) -> Rc<Self> {
+        let (link_work, link_empty) = (Notify::new(), Notify::new());
+        Rc::new(Self { inner: RefCell::default(), link_work, link_empty, events })
+    }
+
+    /// Takes a READY child's lane into service.
+    pub(crate) fn attach(
+        self: &Rc<Self>,
+        id: ChildId,
+        app: Rc<str>,
+        lane: OwnedFd,
+    ) -> std::io::Result<()> {
+        let (reader, writer) = lane_io::open(lane)?;
+        let lane = Lane::new(app.clone());
+        let wake = lane.wake.clone();
+        self.inner.borrow_mut().lanes.insert(id, lane);
+        lane_io::start(self, id, reader, writer, wake);
+        self.with(|inner| inner.tell_credit(&app));
+        Ok(())
+    }
+
+    /// Gives a child nothing more. The gateway hears first that there is a slot less.
+    pub(crate) fn retire(&self, id: ChildId) {
+        self.with(|inner| {
+            let Some(lane) = inner.lanes.get_mut(&id) else { return };
+            lane.serving = false;
+            let app = lane.app.clone();
+            inner.tell_credit(&app);
+        });
+    }
+
+    /// A gateway answered: all slots are its.
+    pub(super) fn link_up(&self) {
+        self.with(|inner| {
+            let streams = Streams::answerer(Some(WINDOW));
+            inner.link = Some(LinkSide { streams, out: BytesMut::new(), jobs: BTreeMap::new() });
+            inner.told.clear();
+            let apps: Vec<_> = inner.lanes.values().map(|lane| lane.app.clone()).collect();
+            apps.iter().for_each(|app| inner.tell_credit(app));
+        });
+    }
+
+    /// The gateway is gone: nobody waits for what its children do.
+    pub(super) fn link_down(self: &Rc<Self>) {
+        let orphans = self.with(|inner| {
+            inner.link = None;
+            let working = inner.lanes.iter_mut().filter(|(_, lane)| lane.job.is_some());
+            working
+                .map(|(id, lane)| {
+                    lane.cancel(Reset::ClientGone);
+                    lane.orphan();
+                    *id
+                })
+                .collect::<Vec<_>>()
+        });
+        orphans.into_iter().for_each(|id| self.tell_overdue(id));
+        self.link_empty.notify_waiters();
+    }
+
+    /// Queues a frame of the connection itself; `false` when the gateway is stuck or gone.
+    pub(crate) fn send(&self, frame: &Bytes) -> bool {
+        self.with(|inner| {
+            let Some(link) = &mut inner.link else { return false };
+            link.out.extend_from_slice(frame);
+            link.out.len() < OUT_STUCK
+        })
+    }
+
+    /// Waits until everything was written, or cannot be any more.
+    pub(crate) async fn flush(&self) {
+        loop {
+            let empty = self.link_empty.notified();
+            if self.inner.borrow().link.as_ref().is_none_or(|link| link.out.is_empty()) {
+                return;
+            }
+            empty.await;
+        }
+    }
+
+    /// What is to be written to the link; waits until there is something. `None`: the link is gone.
+    pub(super) async fn take_out(&self) -> Option<BytesMut> {
+        loop {
+            let work = self.link_work.notified();
+            {
+                let mut inner = self.inner.borrow_mut();
+                let out = std::mem::take(&mut inner.link.as_mut()?.out);
+                if !out.is_empty() {
+                    // There is room again for whoever waited for it.
+                    inner.lanes.values().for_each(|lane| lane.room.notify_one());
+                    return Some(out);
+                }
+            }
+            self.link_empty.notify_waiters();
+            work.await;
+        }
+    }
+
+    /// Takes a frame of the gateway. One of the connection itself is given back.
+    pub(super) fn handle_link(
+        self: &Rc<Self>,
+        received: Frame,
+    ) -> Result<Option<Frame>, WireError> {
+        let stream = received.header.stream;
+        let mut overdue = None;
+        let passed = self.with(|inner| {
+            let Some(link) = &mut inner.link else { return Ok(None) };
+            match link.streams.handle(&received)? {
+                Event::Opened { ended } => inner.open(&received, ended)?,
+                Event::Deliver { ended } => inner.pass_body(&received, ended),
+                Event::Closed => overdue = inner.cancel(stream, received.header.code),
+                Event::Credited => {
+                    if let Some(lane) = inner.lane_of(stream) {
+                        lane.room.notify_one();
+                    }
+                }
+                Event::Late | Event::GoAway { .. } => {}
+                Event::Connection => return Ok(Some(received)),
+            }
+            Ok(None)
+        });
+        if let Some(id) = overdue {
+            self.tell_overdue(id);
+        }
+        passed
+    }
+
+    /// Works on the state, then wakes the link's writer if that left it something.
+    fn with<T>(&self, work: impl FnOnce(&mut Inner) -> T) -> T {
+        let mut inner = self.inner.borrow_mut();
+        let result = work(&mut inner);
+        if inner.link.as_ref().is_none_or(|link| !link.out.is_empty()) {
+            self.link_work.notify_one();
+        }
+        result
+    }
+
+    /// The child's request is not wanted any more: the owner of state watches whether it lets go.
+    fn tell_overdue(&self, id: ChildId) {
+        let events = self.events.clone();
+        tokio::task::spawn_local(async move {
+            let event = crate::event::ChildEvent::Unwanted;
+            // The owner is gone only when the runner ends.
+            let _ = events.send(crate::event::Event::Child(id, event)).await;
+        });
+    }
+}
+
+impl Inner {
+    fn lane_of(&mut self, stream: u32) -> Option<&mut Lane> {
+        let id = self.link.as_ref()?.jobs.get(&stream)?;
+        self.lanes.get_mut(id)
+    }
+
+    /// Gives a request to a free child of its app, the one that worked last; or says that it was not started.
+    fn open(&mut self, request: &Frame, ended: bool) -> Result<(), WireError> {
+        let stream = request.header.stream;
+        let (app, head) = split_app(&request.head).ok_or(WireError::OddHead)?;
+        let link = self.link.as_mut().expect("the caller has just read from it");
+        let free = self.lanes.iter_mut().filter(|(_, lane)| lane.is_free_for(app));
+        let started = free.max_by_key(|(_, lane)| lane.turn).and_then(|(id, lane)| {
+            self.turns += 1;
+            lane.turn = self.turns;
+            lane.start(request, head, ended).then_some(*id)
+        });
+        match started {
+            Some(id) => drop(link.jobs.insert(stream, id)),
+            None => link.reset(stream, Reset::NotStarted, b""),
+        }
+        Ok(())
+    }
+
+    fn pass_body(&mut self, piece: &Frame, ended: bool) {
+        let end = match (ended, piece.header.kind) {
+            (false, _) => None,
+            (true, Kind::Trail) => Some(BodyEnd::Trailers(piece.head.clone())),
+            (true, _) => Some(BodyEnd::Plain),
+        };
+        // Without a lane the child has answered already; the gateway's RESET is on its way.
+        if let Some(lane) = self.lane_of(piece.header.stream) {
+            lane.queue_body(&piece.body, end);
+        }
+    }
+
+    /// The gateway gave a stream up. Its slot stays taken until the child is free.
+    fn cancel(&mut self, stream: u32, code: u16) -> Option<ChildId> {
+        let id = *self.link.as_ref()?.jobs.get(&stream)?;
+        let lane = self.lanes.get_mut(&id)?;
+        let reason = Reset::from_code(code).unwrap_or(Reset::ClientGone);
+        lane.cancel(reason);
+        (reason != Reset::Recall).then_some(id)
+    }
+
+    /// Tells the gateway how many slots an app has, when that changed.
+    fn tell_credit(&mut self, app: &Rc<str>) {
+        let Some(link) = &mut self.link else { return };
+        let counted = self.lanes.values().filter(|lane| lane.app == *app && lane.is_slot()).count();
+        let slots = u32::try_from(counted).unwrap_or(u32::MAX);
+        if self.told.insert(app.clone(), slots) != Some(slots) {
+            let credit = frame(
+                Kind::Credit,
+                0,
+                0,
+                |f| {
+                    f.put(b":app", app.as_bytes()).put(b":slots", slots.to_string().as_bytes());
+                },
+                b"",
+            );
+            link.out.extend_from_slice(&credit);
+        }
+    }
+}
+
+impl LinkSide {
+    /// Ends a stream by RESET.
+    fn reset(&mut self, stream: u32, reason: Reset, detail: &[u8]) {
+        self.jobs.remove(&stream);
+        self.streams.reset(stream);
+        put_frame(&mut self.out, header(Kind::Reset, 0, reason as u16, stream), detail);
+    }
+}
+
+fn header(kind: Kind, flags: u8, code: u16, stream: u32) -> Header {
+    Header { len: 0, kind, flags, code, stream, aux: 0 }
+}
+
+/// The app that a request's head begins with, and the rest of the head.
+fn split_app(head: &Bytes) -> Option<(&str, Bytes)> {
+    const NAME: &[u8] = b":app\0";
+    let value = head.strip_prefix(NAME)?;
+    let end = value.iter().position(|&b| b == 0).unwrap_or(value.len());
+    let rest = head.slice((NAME.len() + end + 1).min(head.len())..);
+    Some((std::str::from_utf8(&value[..end]).ok()?, rest))
+}
