@@ -118,19 +118,16 @@ async fn join(dial: &Dial) -> Result<(), Ended> {
     };
     let answer = timeout(PATIENCE, answer).await.map_err(|_| lost("no answer to JOIN".into()))?;
     let answer = answer.map_err(lost)?.ok_or_else(|| lost("it closed the connection".into()))?;
-    match answer.header.kind {
-        Kind::Joined => keep(&dial.state, &dial.name, &key, &answer.body),
-        Kind::Fail => {
-            let fields = answer.fields().ok();
-            let message = fields.as_ref().and_then(|f| f.text(":message"));
-            Err(Ended::Refused(message.unwrap_or("it gives no reason").to_owned()))
-        }
-        #[expect(
-            clippy::wildcard_enum_match_arm,
-            reason = "two answers are right, all others wrong"
-        )]
-        kind => Err(lost(format!("it answered JOIN with {kind:?}"))),
+    let kind = answer.header.kind;
+    if kind == Kind::Joined {
+        return keep(&dial.state, &dial.name, &key, &answer.body);
     }
+    if kind == Kind::Fail {
+        let fields = answer.fields().ok();
+        let message = fields.as_ref().and_then(|f| f.text(":message"));
+        return Err(Ended::Refused(message.unwrap_or("it gives no reason").to_owned()));
+    }
+    Err(lost(format!("it answered JOIN with {kind:?}")))
 }
 
 fn keep(state: &Path, name: &str, key: &str, chain: &[u8]) -> Result<(), Ended> {

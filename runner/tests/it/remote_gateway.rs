@@ -93,7 +93,9 @@ impl RemoteGateway {
             put_frame(&mut out, header(Kind::Joined, 0, 0, 0), chain.as_bytes());
         } else {
             Builder::new(&mut out, Kind::Fail, 0)
-                .fields(|f| drop(f.put(b":message", b"the token is unknown").len()))
+                .fields(|f| {
+                    f.put(b":message", b"the token is unknown");
+                })
                 .body(b"");
         }
         link.write(&out);
@@ -116,7 +118,9 @@ impl RemoteGateway {
         let mut out = BytesMut::new();
         Builder::new(&mut out, Kind::Welcome, 0)
             .code(1)
-            .fields(|f| drop(f.put(b"hb_ms", b"1000").len()))
+            .fields(|f| {
+                f.put(b"hb_ms", b"1000");
+            })
             .body(b"");
         link.write(&out);
         link
@@ -248,10 +252,11 @@ impl RemoteLink {
         let (mut status, mut body) = (0, Vec::new());
         loop {
             let frame = self.expect("an answer", |f| f.header.stream == stream);
-            match frame.header.kind {
-                Kind::Reset => return (frame.header.code, frame.body.to_vec()),
-                Kind::Rsp => status = frame.header.code,
-                _ => {}
+            if frame.header.kind == Kind::Reset {
+                return (frame.header.code, frame.body.to_vec());
+            }
+            if frame.header.kind == Kind::Rsp {
+                status = frame.header.code;
             }
             body.extend_from_slice(&frame.body);
             if frame.is_end() {
