@@ -88,20 +88,14 @@ where
 }
 
 /// The service of a connection: every request goes the same way.
-fn service(
+fn answer(
     gate: &Arc<Gate>,
     connection: &Arc<Connection>,
-) -> impl Fn(Request<Incoming>) -> Answering + Clone + use<> {
+    request: Request<Incoming>,
+) -> impl Future<Output = Result<http::Response<request::ReplyBody>, Infallible>> + Send + use<> {
     let (gate, connection) = (gate.clone(), connection.clone());
-    move |request| {
-        let answer = request::handle(gate.clone(), connection.clone(), request);
-        Box::pin(async move { Ok(answer.await) })
-    }
+    async move { Ok(request::handle(gate, connection, request).await) }
 }
-
-type Answering = std::pin::Pin<
-    Box<dyn Future<Output = Result<http::Response<request::ReplyBody>, Infallible>> + Send>,
->;
 
 async fn http1<T>(
     gate: &Arc<Gate>,
@@ -122,7 +116,10 @@ where
             .header_read_timeout(gate.limits.header_timeout)
             .half_close(false)
             .max_buf_size(BUFFER_MAX)
-            .serve_connection(TokioIo::new(guard), service_fn(service(gate, &connection)))
+            .serve_connection(
+                TokioIo::new(guard),
+                service_fn(|request| answer(gate, &connection, request))
+            )
     );
     tokio::select! {
         ended = served.as_mut() => return Ok(ended?),
@@ -152,7 +149,10 @@ where
             .max_pending_accept_reset_streams(20)
             .keep_alive_interval(Duration::from_secs(20))
             .keep_alive_timeout(Duration::from_secs(20))
-            .serve_connection(TokioIo::new(stream), service_fn(service(gate, &connection)))
+            .serve_connection(
+                TokioIo::new(stream),
+                service_fn(|request| answer(gate, &connection, request))
+            )
     );
     tokio::select! {
         ended = served.as_mut() => return Ok(ended?),

@@ -22,7 +22,7 @@ const PROXY: HeaderName = HeaderName::from_static("proxy");
 const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
 
 /// Writes the frame. Its stream and queue time are filled in when a child is found.
-pub(super) fn request_frame(trip: &Trip, parts: &Parts, head: &Head, body: &Body) -> Outgoing {
+pub(super) fn request_frame(trip: &Trip, parts: &Parts, head: &Head<'_>, body: &Body) -> Outgoing {
     let inline = match body {
         Body::Memory(bytes) if bytes.len() <= INLINE_MAX => Some(bytes.clone()),
         Body::Memory(_) | Body::File(_) | Body::Stream(..) => None,
@@ -66,7 +66,7 @@ fn put_deadline(f: &mut FieldsWriter<'_>, trip: &Trip) {
     f.put(b":deadline_ms", number.format(ms).as_bytes());
 }
 
-fn put_request(f: &mut FieldsWriter<'_>, trip: &Trip, parts: &Parts, head: &Head) {
+fn put_request(f: &mut FieldsWriter<'_>, trip: &Trip, parts: &Parts, head: &Head<'_>) {
     let target = parts.uri.path_and_query().map_or("*", |p| p.as_str()).as_bytes();
     let mut number = itoa::Buffer::new();
     f.put(b"REQUEST_METHOD", parts.method.as_str().as_bytes());

@@ -10,19 +10,17 @@ use crate::http1::scan;
 
 /// The facts of a checked head.
 #[derive(Debug)]
-pub(super) struct Head {
+pub(super) struct Head<'a> {
     /// Host without its port, lower case.
     pub(super) host: String,
     /// The port that the client named.
     pub(super) port: Option<u16>,
-    /// The path as sent.
-    pub(super) path: String,
     /// The path with its percent escapes resolved.
-    pub(super) path_decoded: Vec<u8>,
+    pub(super) path_decoded: Cow<'a, [u8]>,
 }
 
 /// Refuses what no app should see.
-pub(super) fn check(trip: &mut Trip, parts: &Parts) -> Result<Head, Refusal> {
+pub(super) fn check<'a>(trip: &mut Trip, parts: &'a Parts) -> Result<Head<'a>, Refusal> {
     if let Some(refused) = trip.connection.notes.next_request() {
         trip.method = Method::default();
         return Err(Refusal::malformed(refused.status, refused.reason).closing());
@@ -39,13 +37,9 @@ pub(super) fn check(trip: &mut Trip, parts: &Parts) -> Result<Head, Refusal> {
         return Err(Refusal::malformed(status, "too many header fields"));
     }
     let authority = authority(trip, parts)?;
-    let (host, port) = split_port(&authority);
-    let head = Head {
-        host: host.to_ascii_lowercase(),
-        port,
-        path: parts.uri.path().to_owned(),
-        path_decoded: decode_path(parts.uri.path())?.into_owned(),
-    };
+    let (mut host, port) = split_port(&authority);
+    host.make_ascii_lowercase();
+    let head = Head { host, port, path_decoded: decode_path(parts.uri.path())? };
     trip.host = authority;
     Ok(head)
 }

@@ -45,7 +45,9 @@ async fn carry(trip: &mut Trip, request: Request<Incoming>) -> Result<Reply, Ref
     let route = route::find(trip, &head, &parts.headers)?;
     let pool = match &route.to {
         Target::App(pool) => pool.clone(),
-        Target::Redirect(status, location) => return Ok(Reply::redirect(*status, location, &head)),
+        Target::Redirect(status, location) => {
+            return Ok(Reply::redirect(*status, location, &head, &parts.uri));
+        }
         Target::Respond(status, text) => return Ok(Reply::fixed(*status, text)),
     };
     forward::admit(trip, &pool)?;

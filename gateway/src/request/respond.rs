@@ -11,7 +11,7 @@ use std::{
 
 use bytes::Bytes;
 use http::{
-    HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode,
+    HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, Uri,
     header::{self},
 };
 use http_body::{Frame, SizeHint};
@@ -89,8 +89,9 @@ pub(super) struct Reply {
 }
 
 impl Reply {
-    pub(super) fn redirect(status: u16, location: &str, head: &Head) -> Self {
-        let target = location.replace("$host", &head.host).replace("$uri", &head.path);
+    pub(super) fn redirect(status: u16, location: &str, head: &Head<'_>, uri: &Uri) -> Self {
+        let path = uri.path_and_query().map_or("/", |p| p.as_str());
+        let target = location.replace("$host", &head.host).replace("$uri", path);
         let mut reply = Self::fixed(status, "");
         match HeaderValue::try_from(target) {
             Ok(value) => reply.headers.insert(header::LOCATION, value),

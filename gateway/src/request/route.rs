@@ -162,7 +162,7 @@ impl Route {
 /// Finds the request's route and notes it and the tenant.
 pub(super) fn find(
     trip: &mut Trip,
-    head: &Head,
+    head: &Head<'_>,
     headers: &http::HeaderMap,
 ) -> Result<Arc<Route>, Refusal> {
     let Some(route) = trip.gate.routes.find(&head.host, &head.path_decoded).cloned() else {

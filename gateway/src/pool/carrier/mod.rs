@@ -28,6 +28,9 @@ use crate::clock;
 
 /// Bytes that may wait to be written before senders of bodies are held.
 const OUT_MAX: usize = 256 << 10;
+/// Jobs that a child has before it while more are gathered, and how many are gathered at most.
+const AHEAD: usize = 3;
+const GATHER: usize = 4;
 /// Bytes of one answer that may wait in memory before a lane is no longer read.
 pub(crate) const PAUSE_AT: usize = 1 << 20;
 
@@ -49,6 +52,10 @@ struct Inner {
     /// The stream whose body is being sent: on a lane the next job waits for its end.
     sending: Option<u32>,
     held: VecDeque<Arc<Passing>>,
+    /// The newest jobs, of which not a byte has been written.
+    unsent: usize,
+    /// Something other than a new job is to be written.
+    urgent: bool,
     last_end: Mono,
     closed: bool,
     paused: bool,
@@ -80,6 +87,8 @@ impl Carrier {
             jobs: BTreeMap::new(),
             sending: None,
             held: VecDeque::new(),
+            unsent: 0,
+            urgent: false,
             last_end: Mono::default(),
             closed: false,
             paused: false,
@@ -151,6 +160,7 @@ impl Carrier {
         inner.streams.sent(stream, body, !outgoing.more);
         inner.sending = outgoing.more.then_some(stream).or(inner.sending);
         inner.jobs.insert(stream, passing.clone());
+        inner.unsent += 1;
         passing.started(Seat { carrier: self.clone(), stream }, now);
         true
     }
@@ -159,7 +169,10 @@ impl Carrier {
     pub(crate) fn flush(&self) {
         let mut inner = self.lock();
         if let Way::Lane(socket) = &self.way {
-            write_direct(socket, &mut inner.out);
+            if inner.gathers() {
+                return;
+            }
+            inner.write_direct(socket);
         }
         let driver = if inner.out.is_empty() { None } else { inner.driver.take() };
         drop(inner);
@@ -192,6 +205,7 @@ impl Carrier {
             let last = end && piece.is_empty();
             let flags = if last { flags::END } else { 0 };
             put_frame(&mut inner.out, header(Kind::Data, flags, 0, stream), &part);
+            inner.urgent = true;
             inner.streams.sent(stream, part.len(), last);
             if last {
                 self.body_sent(&mut inner, stream);
@@ -225,6 +239,7 @@ impl Carrier {
         }
         inner.streams.reset(stream);
         put_frame(&mut inner.out, header(Kind::Reset, 0, reason as u16, stream), &[]);
+        inner.urgent = true;
         self.body_sent(&mut inner, stream);
         // What comes for the stream is dropped, so nothing is left to hold reading for.
         inner.paused = false;
@@ -244,7 +259,10 @@ impl Carrier {
 
     /// Sends a frame of the connection itself.
     pub(crate) fn send(&self, write: impl FnOnce(&mut BytesMut)) {
-        write(&mut self.lock().out);
+        let mut inner = self.lock();
+        write(&mut inner.out);
+        inner.urgent = true;
+        drop(inner);
         self.flush();
     }
 
@@ -274,9 +292,10 @@ impl Carrier {
         inner.wake_senders();
         let mut unstarted: Vec<_> = inner.held.drain(..).collect();
         let mut jobs: Vec<_> = std::mem::take(&mut inner.jobs).into_values().collect();
-        if matches!(self.way, Way::Lane(_)) && jobs.len() > 1 {
-            // A blocking child works on the oldest; those behind it were prefetched.
-            unstarted.extend(jobs.drain(1..));
+        if matches!(self.way, Way::Lane(_)) {
+            // A blocking child works on the oldest that was written; those behind it were prefetched.
+            let started = usize::from(jobs.len() > inner.unsent);
+            unstarted.extend(jobs.drain(started..));
         }
         (unstarted, jobs)
     }
@@ -293,8 +312,8 @@ impl Carrier {
         let Way::Lane(socket) = &self.way else { return };
         let mut inner = self.lock();
         let was_full = inner.out.len() > OUT_MAX;
-        while !inner.out.is_empty() {
-            write_direct(socket, &mut inner.out);
+        while !inner.out.is_empty() && !inner.gathers() {
+            inner.write_direct(socket);
             if inner.out.is_empty() || socket.as_ref().poll_write_ready(cx).is_pending() {
                 break;
             }
@@ -313,6 +332,28 @@ impl Carrier {
 }
 
 impl Inner {
+    /// The child has enough before it that the next jobs can wait and be written together, which wakes it less often.
+    fn gathers(&self) -> bool {
+        let written = self.jobs.len().saturating_sub(self.unsent);
+        self.unsent > 0 && self.unsent < GATHER && written >= AHEAD && !self.urgent
+    }
+
+    /// Writes what the socket takes. Errors are left to the driver, which reads the end of the stream next.
+    fn write_direct(&mut self, socket: &OwnedWriteHalf) {
+        while !self.out.is_empty() {
+            match socket.try_write(&self.out) {
+                Ok(sent) => self.out.advance(sent),
+                Err(_) => return,
+            }
+            self.unsent = 0;
+        }
+        self.urgent = false;
+        // A large body is not kept room for.
+        if self.out.capacity() > OUT_MAX {
+            self.out = BytesMut::new();
+        }
+    }
+
     fn wake_senders(&mut self) {
         self.senders.drain(..).for_each(Waker::wake);
     }
@@ -320,18 +361,4 @@ impl Inner {
 
 fn header(kind: Kind, flags: u8, code: u16, stream: u32) -> Header {
     Header { len: 0, kind, flags, code, stream, aux: 0 }
-}
-
-/// Errors are left to the driver, which reads the end of the stream next.
-fn write_direct(socket: &OwnedWriteHalf, out: &mut BytesMut) {
-    while !out.is_empty() {
-        match socket.try_write(out) {
-            Ok(sent) => out.advance(sent),
-            Err(_) => return,
-        }
-    }
-    // A large body is not kept room for.
-    if out.capacity() > OUT_MAX {
-        *out = BytesMut::new();
-    }
 }

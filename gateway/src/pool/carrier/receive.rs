@@ -73,6 +73,7 @@ impl Inner {
         if self.streams.is_open(stream) {
             put_frame(&mut self.out, header(Kind::Reset, 0, Reset::ClientGone as u16, stream), &[]);
             self.streams.reset(stream);
+            self.urgent = true;
         }
         let began = job.started_at().unwrap_or(now).max(self.last_end);
         self.last_end = now;
@@ -100,6 +101,7 @@ impl Inner {
 
     fn handle_go_away(&mut self, last: u32, ended: &mut Ended) {
         self.closed = true;
+        self.unsent = 0;
         ended.returned.extend(self.jobs.split_off(&(last.saturating_add(1))).into_values());
         ended.returned.extend(self.held.drain(..));
     }
