@@ -148,8 +148,8 @@ TABLE = {
 
 def application(env, start_response):
     note(env)
-    _, name, *rest = env["PATH_INFO"].split("/", 2)
+    name, _, rest = env["PATH_INFO"][1:].partition("/")
     handler = TABLE.get(name)
     if handler is None:
         return answer(start_response, b"hello " + env["PATH_INFO"].encode("latin-1"))
-    return handler(env, start_response, rest[0] if rest else "")
+    return handler(env, start_response, rest)

@@ -47,6 +47,8 @@ enum State {
     Chunked(Chunked),
     /// A head was refused: the rest of the input is of no interest.
     Refused,
+    /// A body is malformed: what came before it still goes to hyper, so that its request is answered.
+    Broken(&'static str),
 }
 
 /// See the module.
@@ -69,12 +71,12 @@ impl<T> Guard<T> {
     }
 
     /// Finds out how many bytes of `held` may pass.
-    fn scan(&mut self) -> io::Result<()> {
+    fn scan(&mut self) {
         while self.passed < self.held.len() {
             let fresh = &self.held[self.passed..];
             match &mut self.state {
                 State::Head => match scan::head(fresh, self.bounds) {
-                    Ok(None) => return Ok(()),
+                    Ok(None) => return,
                     Ok(Some((len, framing))) => {
                         self.heads += 1;
                         self.passed += len;
@@ -94,18 +96,21 @@ impl<T> Guard<T> {
                         self.state = State::Head;
                     }
                 }
-                State::Chunked(chunked) => {
-                    let follow = chunked.follow(fresh);
-                    self.passed +=
-                        follow.map_err(|e| io::Error::new(io::ErrorKind::InvalidData, e))?;
-                    if *chunked == Chunked::Done {
-                        self.state = State::Head;
+                State::Chunked(chunked) => match chunked.follow(fresh) {
+                    Ok(len) => {
+                        self.passed += len;
+                        if *chunked == Chunked::Done {
+                            self.state = State::Head;
+                        }
                     }
-                }
-                State::Refused => return Ok(()),
+                    Err(problem) => {
+                        self.held.truncate(self.passed);
+                        self.state = State::Broken(problem);
+                    }
+                },
+                State::Refused | State::Broken(_) => return,
             }
         }
-        Ok(())
     }
 
     fn refuse(&mut self, refused: Refused) {
@@ -148,20 +153,19 @@ impl<T: AsyncRead + Unpin> Guard<T> {
             }
             (State::Head, bytes) => match scan::head(bytes, self.bounds) {
                 Ok(Some((len, Framing::Length(0)))) if len == bytes.len() => self.heads += 1,
-                _ => self.take_back(before, out)?,
+                _ => self.take_back(before, out),
             },
-            _ => self.take_back(before, out)?,
+            _ => self.take_back(before, out),
         }
         Poll::Ready(Ok(came))
     }
 
     /// Anything less common is held and looked at piece by piece.
-    fn take_back(&mut self, before: usize, out: &mut ReadBuf<'_>) -> io::Result<()> {
+    fn take_back(&mut self, before: usize, out: &mut ReadBuf<'_>) {
         self.held.extend_from_slice(&out.filled()[before..]);
         out.set_filled(before);
-        self.scan()?;
+        self.scan();
         self.pass(out);
-        Ok(())
     }
 
     fn poll_held(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
@@ -171,7 +175,7 @@ impl<T: AsyncRead + Unpin> Guard<T> {
         let came = chunk.filled().len();
         if !matches!(self.state, State::Refused) {
             self.held.extend_from_slice(chunk.filled());
-            self.scan()?;
+            self.scan();
         }
         Poll::Ready(Ok(came))
     }
@@ -191,6 +195,9 @@ impl<T: AsyncRead + Unpin> AsyncRead for Guard<T> {
             }
             if out.filled().len() > before || out.remaining() == 0 {
                 return Poll::Ready(Ok(()));
+            }
+            if let State::Broken(problem) = this.state {
+                return Poll::Ready(Err(io::Error::new(io::ErrorKind::InvalidData, problem)));
             }
             let came = match this.held.is_empty() && !matches!(this.state, State::Refused) {
                 true => ready!(this.poll_straight(cx, out))?,

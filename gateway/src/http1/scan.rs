@@ -61,8 +61,17 @@ fn incomplete(start: &[u8], bounds: Bounds) -> Result<(), Refused> {
             return Err(bad("line ends in a bare LF"));
         }
     }
-    if line_end.is_none() && start.len() > TARGET_MAX + 64 {
-        return Err(uri_too_long());
+    match (line_end, start.first()) {
+        // Whoever waits for an answer to half a request gets one (HTTP/0.9), or is told at once (TLS on the wrong door).
+        (Some(at), _) => {
+            let line = Lines(Some(&start[..=at])).next_line()?;
+            request_line(line.expect("a head has a first line"))?;
+        }
+        (None, _) if start.len() > TARGET_MAX + 64 => return Err(uri_too_long()),
+        (None, Some(&first)) if first != b'\r' && !is_token(first) => {
+            return Err(bad("malformed method"));
+        }
+        (None, _) => {}
     }
     match start.len() > bounds.bytes {
         true => Err(too_large("request head is too long")),

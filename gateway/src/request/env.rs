@@ -115,9 +115,14 @@ fn put_body(f: &mut FieldsWriter<'_>, parts: &Parts, body: &Body) {
 
 /// The other fields as `HTTP_NAME`; several of one name joined as RFC 9110 5.3 has it, cookies as RFC 9113 8.2.3 has it.
 fn put_headers(f: &mut FieldsWriter<'_>, headers: &HeaderMap, trip: &Trip) {
+    // A target with a host of its own overrules the field (RFC 9112 3.2.2), and HTTP/2 has only the former.
+    let named = trip.uri.authority();
+    if let Some(named) = named {
+        f.put(b"HTTP_HOST", named.as_str().as_bytes());
+    }
     let mut last: &HeaderName = &NONE;
     for (name, value) in headers {
-        if is_dropped(name, headers, trip.trusted) {
+        if is_dropped(name, headers, trip.trusted) || (named.is_some() && name == header::HOST) {
             continue;
         }
         if name == last {
@@ -127,10 +132,6 @@ fn put_headers(f: &mut FieldsWriter<'_>, headers: &HeaderMap, trip: &Trip) {
         }
         last = name;
         put_http(f, name, value);
-    }
-    // HTTP/2 has no Host field of its own, and apps want one.
-    if !headers.contains_key(header::HOST) {
-        f.put(b"HTTP_HOST", &trip.host);
     }
 }
 
