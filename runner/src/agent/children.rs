@@ -14,7 +14,7 @@ use crate::{
     event::{ChildEvent, Event},
     failure::Failure,
     frames::{frame, plain},
-    launch::{BOARD_FD, CTL_FD, LANE_FD, LaunchSpec},
+    launch::{BOARD_FD, CODE_FD, CTL_FD, LANE_FD, LaunchSpec},
     logs::Line,
     pool::{Action, ChildId, ExitReason},
     reap::{Ending, kill_group},
@@ -89,8 +89,15 @@ impl Agent {
         let mut env: BTreeMap<String, String> = app.spec.env.clone();
         env.extend(contract.map(|(name, value)| (name.to_owned(), value)));
         let text = |path: &std::path::Path| path.to_string_lossy().into_owned();
+        // The state folder is the runner's alone, so another user's child gets its code by descriptor.
+        let code = app.spec.user.as_ref().and_then(|_| self.code.parent());
+        let program = match (code, self.code.file_name()) {
+            (Some(_), Some(name)) => format!("/proc/self/fd/{CODE_FD}/{}", name.to_string_lossy()),
+            _ => text(&self.code),
+        };
         LaunchSpec {
-            argv: vec![text(&app.python), text(&self.code)],
+            argv: vec![text(&app.python), program],
+            code: code.map(Into::into),
             env,
             root: app.spec.root.clone(),
             user: app.spec.user.clone(),

@@ -3,11 +3,13 @@
 use std::{
     fs::File,
     os::fd::{AsFd, BorrowedFd, FromRawFd, IntoRawFd, OwnedFd, RawFd},
+    path::Path,
 };
 
 use nix::{
     errno::Errno,
-    fcntl::{FcntlArg, fcntl},
+    fcntl::{FcntlArg, OFlag, fcntl, open},
+    sys::stat::Mode,
     unistd::{dup2_raw, dup2_stdin},
 };
 
@@ -19,6 +21,8 @@ pub(crate) const CTL_FD: RawFd = 3;
 pub(crate) const LANE_FD: RawFd = 4;
 /// Where the board is in a child.
 pub(crate) const BOARD_FD: RawFd = 5;
+/// Where the folder of the children's code is in a child of another user.
+pub(crate) const CODE_FD: RawFd = 6;
 
 /// Received descriptors are moved to numbers from here on.
 const ASIDE: RawFd = 64;
@@ -29,6 +33,7 @@ pub(super) struct Descriptors {
     ctl: OwnedFd,
     lane: OwnedFd,
     board: OwnedFd,
+    code: Option<OwnedFd>,
 }
 
 impl Descriptors {
@@ -37,7 +42,7 @@ impl Descriptors {
         let [ctl, lane, board] = <[OwnedFd; 3]>::try_from(fds)
             .map_err(|fds| format!("{} descriptors came instead of 3", fds.len()))?;
         let aside = |fd| move_aside(fd).map_err(|e| format!("cannot move a descriptor: {e}"));
-        Ok(Self { ctl: aside(ctl)?, lane: aside(lane)?, board: aside(board)? })
+        Ok(Self { ctl: aside(ctl)?, lane: aside(lane)?, board: aside(board)?, code: None })
     }
 
     /// The control socket, usable until the very exec.
@@ -45,7 +50,19 @@ impl Descriptors {
         self.ctl.as_fd()
     }
 
-    /// Puts /dev/null, control, lane and board in place; everything else closes at exec.
+    /// Opens the folder of the children's code, while still the user who may: the state folder is nobody else's.
+    pub(super) fn open_code(&mut self, folder: &Path) -> Result<(), Failure> {
+        let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
+        let opened = open(folder, flags, Mode::empty()).and_then(move_aside);
+        let opened = opened.map_err(|e| {
+            let folder = folder.display();
+            Failure::new("descriptors", format!("cannot open the children's code, {folder}: {e}"))
+        })?;
+        self.code = Some(opened);
+        Ok(())
+    }
+
+    /// Puts /dev/null, control, lane, board and code in place; everything else closes at exec.
     pub(super) fn install(&self) -> Result<(), Failure> {
         let failure = |e: Errno| Failure::new("descriptors", format!("cannot place them: {e}"));
         let null = File::open("/dev/null")
@@ -56,7 +73,11 @@ impl Descriptors {
         place(&self.ctl, CTL_FD).map_err(failure)?;
         place(&self.lane, LANE_FD).map_err(failure)?;
         place(&self.board, BOARD_FD).map_err(failure)?;
-        close_others_at_exec().map_err(failure)
+        if let Some(code) = &self.code {
+            place(code, CODE_FD).map_err(failure)?;
+        }
+        let last = if self.code.is_some() { CODE_FD } else { BOARD_FD };
+        close_above_at_exec(last).map_err(failure)
     }
 }
 
@@ -77,8 +98,8 @@ fn place(from: &OwnedFd, to: RawFd) -> Result<(), Errno> {
     Ok(())
 }
 
-fn close_others_at_exec() -> Result<(), Errno> {
-    let first = BOARD_FD as libc::c_uint + 1;
+fn close_above_at_exec(last: RawFd) -> Result<(), Errno> {
+    let first = last as libc::c_uint + 1;
     // SAFETY: with CLOSE_RANGE_CLOEXEC the call only sets a flag on open descriptors and touches no memory.
     let done = unsafe {
         libc::syscall(libc::SYS_close_range, first, libc::c_uint::MAX, libc::CLOSE_RANGE_CLOEXEC)

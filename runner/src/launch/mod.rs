@@ -31,7 +31,7 @@ use nix::{
 use self::{descriptors::Descriptors, failure::Failure};
 use crate::fds;
 
-pub(crate) use self::descriptors::{BOARD_FD, CTL_FD, LANE_FD};
+pub(crate) use self::descriptors::{BOARD_FD, CODE_FD, CTL_FD, LANE_FD};
 pub(crate) use self::spec::{LaunchSpec, SPEC_MAX, rlimit_of};
 
 /// Exit status of a launch that failed; the reason went over the control socket.
@@ -41,7 +41,7 @@ const EXIT_USAGE: i32 = 64;
 
 /// Reads the spec from standard input, prepares the process and executes the child. Returns to nobody.
 pub fn main() -> ! {
-    let (spec, descriptors) = match receive() {
+    let (spec, mut descriptors) = match receive() {
         Ok(received) => received,
         Err(why) => {
             // A closed standard error leaves nobody to tell.
@@ -52,7 +52,7 @@ pub fn main() -> ! {
             exit(EXIT_USAGE);
         }
     };
-    let failure = match become_child(&spec, &descriptors) {
+    let failure = match become_child(&spec, &mut descriptors) {
         Ok(never) => match never {},
         Err(failure) => failure,
     };
@@ -84,11 +84,14 @@ fn receive() -> Result<(LaunchSpec, Descriptors), String> {
 /// user, descriptors last, since they take away the way to report.
 fn become_child(
     spec: &LaunchSpec,
-    descriptors: &Descriptors,
+    descriptors: &mut Descriptors,
 ) -> Result<std::convert::Infallible, Failure> {
     // A session of its own is also a process group of its own: the whole family can be killed at once, and a
     // Ctrl-C on the runner's terminal does not reach it. It fails only for a leader, which then has both already.
     let _ = unistd::setsid();
+    if let Some(code) = &spec.code {
+        descriptors.open_code(code)?;
+    }
     identity::limit_resources(&spec.rlimits)?;
     let home = identity::become_user(spec.user.as_deref())?;
     prctl::set_no_new_privs().map_err(|e| {

@@ -20,6 +20,8 @@ pub(crate) struct LaunchSpec {
     pub root: PathBuf,
     /// The user to become.
     pub user: Option<String>,
+    /// A folder to hand over as [`super::CODE_FD`], for a user who may not reach it by its path.
+    pub code: Option<PathBuf>,
     /// Resource limits by name.
     pub rlimits: BTreeMap<String, u64>,
 }

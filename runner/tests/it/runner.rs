@@ -4,6 +4,7 @@ use std::{
     collections::BTreeMap,
     fs,
     io::{BufRead, BufReader},
+    os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Stdio},
     sync::{Arc, Mutex},
@@ -28,7 +29,9 @@ import os, signal, subprocess, sys, time
 def app(environ, start_response):
     path, query = environ["PATH_INFO"], environ["QUERY_STRING"]
     body = b"hello"
-    if path == "/pid":
+    if path == "/user":
+        body = ("%d %s" % (os.getuid(), os.environ["USER"])).encode()
+    elif path == "/pid":
         body = str(os.getpid()).encode()
     elif path == "/env":
         body = os.environ.get(query, "").encode()
@@ -83,6 +86,16 @@ impl Place {
 
     pub(crate) fn write_app(&self, text: &str) {
         fs::write(self.path("app/shop.py"), text).unwrap();
+    }
+
+    /// Lets everybody enter the folder, but not the state in it.
+    pub(crate) fn open_to_all(&self) {
+        let mode = |path: &Path, mode| {
+            fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+        };
+        mode(self.folder.path(), 0o755);
+        fs::create_dir_all(self.path("state")).unwrap();
+        mode(&self.path("state"), 0o700);
     }
 
     pub(crate) fn config(&self) -> Config {

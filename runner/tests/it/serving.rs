@@ -1,6 +1,6 @@
 //! Children serve, whatever becomes of the gateway.
 
-use std::time::Duration;
+use std::{path::PathBuf, time::Duration};
 
 use ostler_wire::Kind;
 
@@ -124,4 +124,27 @@ fn a_child_has_its_own_environment_and_no_foreign_descriptors() {
     assert!(fds.len() <= 7, "{fds:?}");
     let status = std::fs::read_to_string(format!("/proc/{}/status", lane.pid)).unwrap();
     assert!(status.contains("NoNewPrivs:\t1"));
+}
+
+#[test]
+fn only_root_may_run_children_as_another_user() {
+    let place = Place::new();
+    let mut config = place.config();
+    config.apps[0].user = Some("nobody".into());
+    let gateway = Gateway::listen(&place.path("gateway.sock"));
+    if !nix::unistd::geteuid().is_root() {
+        assert_eq!(place.start(&config).ended().code(), Some(69));
+        return;
+    }
+    // An interpreter in root's home, as version managers keep it, is of no use to others.
+    let pythons = ["/usr/bin/python3", "/usr/local/bin/python3"];
+    config.apps[0].python = pythons.map(PathBuf::from).into_iter().find(|p| p.exists());
+    // The app's folder is everybody's, the state folder only root's.
+    place.open_to_all();
+    let _runner = place.start(&config);
+    let uid = nix::unistd::User::from_name("nobody").unwrap().unwrap().uid;
+    let mut lane = gateway.accept().lane();
+    assert_eq!(lane.get("/user", ""), format!("{uid} nobody"));
+    let groups = std::fs::read_to_string(format!("/proc/{}/status", lane.pid)).unwrap();
+    assert!(!groups.lines().any(|l| l.starts_with("Groups:") && l.contains("\t0 ")), "{groups}");
 }
