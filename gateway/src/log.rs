@@ -14,7 +14,7 @@ use std::{
 
 use http::Version;
 use ostler_job::{Span, Termination};
-use time::{OffsetDateTime, format_description::well_known::Rfc3339};
+use time::{OffsetDateTime, macros::format_description};
 
 use crate::config::{AccessLog, LogFormat};
 
@@ -143,13 +143,16 @@ fn write_all(mut sink: Box<dyn Write + Send>, batches: &Receiver<Vec<u8>>) {
     }
 }
 
-fn now() -> OffsetDateTime {
-    OffsetDateTime::now_utc()
+/// RFC 3339 in UTC, always with milliseconds, so that lines sort as text.
+fn timestamp() -> String {
+    let format =
+        format_description!("[year]-[month]-[day]T[hour]:[minute]:[second].[subsecond digits:3]Z");
+    OffsetDateTime::now_utc().format(format).unwrap_or_default()
 }
 
 fn json(out: &mut Vec<u8>, line: &Line<'_>) {
     let mut object = Object::begin(out);
-    object.text("time", now().format(&Rfc3339).unwrap_or_default().as_bytes());
+    object.text("time", timestamp().as_bytes());
     object.text("id", line.id);
     object.text("client", line.client.to_string().as_bytes());
     object.text("method", line.method.as_bytes());
@@ -186,7 +189,6 @@ fn json(out: &mut Vec<u8>, line: &Line<'_>) {
 
 /// The combined format: `client - - [time] "request" status bytes "referer" "user agent"`.
 fn combined(out: &mut Vec<u8>, line: &Line<'_>) {
-    use time::macros::format_description;
     let format =
         format_description!("[day]/[month repr:short]/[year]:[hour]:[minute]:[second] +0000");
     let quoted = |text: Option<&[u8]>| -> String {
@@ -198,7 +200,7 @@ fn combined(out: &mut Vec<u8>, line: &Line<'_>) {
         out,
         "{} - - [{}] \"{} {} {}\" {} {} \"{}\" \"{}\"",
         line.client,
-        now().format(format).unwrap_or_default(),
+        OffsetDateTime::now_utc().format(format).unwrap_or_default(),
         line.method,
         quoted(Some(line.target.as_bytes())),
         protocol(line.version),

@@ -34,6 +34,9 @@ impl std::fmt::Display for Over {
         match self {
             Self::Closed => f.write_str("closed by the other side"),
             Self::Broken(error) => write!(f, "protocol error: {error}"),
+            Self::Failed(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
+                f.write_str("the connection ended")
+            }
             Self::Failed(error) => error.fmt(f),
         }
     }
