@@ -54,11 +54,13 @@ pub(crate) fn run(args: TokenArgs) -> Result<ExitCode, Failure> {
         Some(text) => resolve(text)?,
         None => listening(&state)?,
     };
-    let token = ostler_gateway::token::create(state.folder(), address, args.ttl)
+    // A name stays a name: it may mean another address where the runner is, or later.
+    let dialled = args.address.unwrap_or_else(|| address.to_string());
+    let token = ostler_gateway::token::create(state.folder(), &dialled, args.ttl)
         .map_err(|error| Failure::unavailable(error.to_string()))?;
     println!("{token}");
     note(&format!(
-        "for {} this lets runners that reach {address} join: ostler runner --join TOKEN \
+        "for {} this lets runners that reach {dialled} join: ostler runner --join TOKEN \
          wsgi:module:callable",
         values::show_duration(args.ttl)
     ));
