@@ -68,6 +68,7 @@ pub(super) async fn send(
     let mut rest = Rest::new(body, outgoing.more, limits.body, route.body_max);
     let passing =
         Arc::new(Passing::new(Pool::next_job(), pool.clone(), trip.began, terms, outgoing));
+    trip.passing = Some(passing.clone());
     let mut job = Job { passing, sending: Sending::NONE };
     let entry = Entry {
         tenant: &trip.tenant,

@@ -28,6 +28,10 @@ pub(super) fn check<'a>(trip: &mut Trip, parts: &'a Parts) -> Result<Head<'a>, R
     if parts.method == Method::CONNECT {
         return Err(Refusal::malformed(StatusCode::NOT_IMPLEMENTED, "CONNECT is not supported"));
     }
+    if parts.uri.path() == "*" && parts.method != Method::OPTIONS {
+        let reason = "request target is neither a path nor an http URL";
+        return Err(Refusal::malformed(StatusCode::BAD_REQUEST, reason));
+    }
     let target_bytes = parts.uri.path_and_query().map_or(0, |p| p.as_str().len());
     if target_bytes > scan::TARGET_MAX {
         return Err(Refusal::malformed(StatusCode::URI_TOO_LONG, "request target is too long"));

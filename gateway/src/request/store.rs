@@ -25,6 +25,8 @@ struct State {
     memory_bytes: usize,
     /// While a file is in use, everything that comes goes through it, in order.
     file: Option<(Arc<SpoolFile>, u64)>,
+    /// A piece is on its way into the file.
+    writing: bool,
     ended: bool,
     failure: Option<Failure>,
     reader: Option<Waker>,
@@ -86,8 +88,13 @@ impl Store {
             return Poll::Ready(Next::End);
         }
         // The client has caught up: what comes next may pass through memory again.
-        state.file = None;
+        if !state.writing {
+            state.file = None;
+        }
         state.reader = Some(cx.waker().clone());
+        let writer = state.writer.take();
+        drop(state);
+        writer.into_iter().for_each(Waker::wake);
         Poll::Pending
     }
 
@@ -119,14 +126,16 @@ impl Store {
                 file
             }
         };
+        state.writing = true;
         Ok(Some((file, piece)))
     }
 
-    /// There is no room in files: waits until the client has taken what is in memory.
+    /// There is no room in files: waits until the client has taken all that came before.
     async fn wait_for_room(&self) {
         poll_fn(|cx| {
             let mut state = self.lock();
-            if state.memory_bytes < self.watermark {
+            let read_all = state.file.as_ref().is_none_or(|(file, read)| *read >= file.len());
+            if state.memory.is_empty() && read_all {
                 return Poll::Ready(());
             }
             state.writer = Some(cx.waker().clone());
@@ -175,19 +184,84 @@ async fn put(store: &Store, piece: Bytes, budget: &Arc<Budget>) -> io::Result<()
         None => Ok(()),
         Some((file, piece)) => {
             let appended = match file.append(piece.clone()).await {
-                Err(error) if error.kind() == io::ErrorKind::StorageFull && file.len() == 0 => {
-                    // Nothing is in the file yet: order is kept when the piece waits for memory.
-                    store.lock().file = None;
+                Err(error) if error.kind() == io::ErrorKind::StorageFull => {
+                    // The child is now only as fast as the client, which beats a broken reply.
                     store.wait_for_room().await;
                     let mut state = store.lock();
+                    state.file = None;
                     state.memory_bytes += piece.len();
                     state.memory.push_back(piece);
                     Ok(())
                 }
                 appended => appended,
             };
-            store.lock().wake_reader();
+            let mut state = store.lock();
+            state.writing = false;
+            state.wake_reader();
+            drop(state);
             appended
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::task::Waker;
+
+    use super::*;
+
+    fn next(store: &Store) -> Poll<Next> {
+        store.poll_next(&Context::from_waker(Waker::noop()))
+    }
+
+    fn budget(folder: &tempfile::TempDir, max: u64) -> Arc<Budget> {
+        Arc::new(Budget::new(folder.path().to_owned(), max))
+    }
+
+    async fn read_all(store: &Store) -> Vec<u8> {
+        let mut all = Vec::new();
+        loop {
+            match poll_fn(|cx| store.poll_next(cx)).await {
+                Next::Piece(piece) => all.extend_from_slice(&piece),
+                Next::File(file, offset) => {
+                    let bytes = file.read(offset, READ).await.unwrap();
+                    store.advance(bytes.len() as u64);
+                    all.extend_from_slice(&bytes);
+                }
+                Next::End => return all,
+                Next::Failed(failure) => panic!("{failure:?}"),
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn a_client_that_catches_up_while_a_piece_is_written_loses_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let budget = budget(&folder, 1 << 20);
+        let store = Store { state: Mutex::default(), watermark: 0 };
+        let (file, piece) = store.keep(Bytes::from_static(b"abc"), &budget).unwrap().unwrap();
+        assert!(next(&store).is_pending(), "the client looks before the piece is in the file");
+        file.append(piece).await.unwrap();
+        store.lock().writing = false;
+        store.end(None);
+        assert_eq!(read_all(&store).await, b"abc");
+    }
+
+    #[tokio::test]
+    async fn without_room_in_files_the_reply_is_as_slow_as_its_client_and_whole() {
+        let folder = tempfile::tempdir().unwrap();
+        let budget = budget(&folder, 5);
+        let store = Arc::new(Store { state: Mutex::default(), watermark: 1 });
+        let filling = tokio::spawn({
+            let store = store.clone();
+            async move {
+                for piece in [&b"aa"[..], b"bbb", b"cccc", b"dd"] {
+                    put(&store, Bytes::from_static(piece), &budget).await.unwrap();
+                }
+                store.end(None);
+            }
+        });
+        assert_eq!(read_all(&store).await, b"aabbbccccdd");
+        filling.await.unwrap();
     }
 }

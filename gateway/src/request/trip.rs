@@ -14,7 +14,7 @@ use hyper::body::Incoming;
 use ostler_job::{Mono, Span, Termination};
 
 use super::{client, route::Route};
-use crate::{clock, gate::Gate, listen::Connection, log::Line};
+use crate::{clock, gate::Gate, listen::Connection, log::Line, pool::passing::Passing};
 
 pub(super) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// The longest request id that is believed.
@@ -43,6 +43,8 @@ pub(crate) struct Trip {
     pub(crate) status: u16,
     pub(crate) bytes_in: u64,
     pub(crate) bytes_out: u64,
+    /// The job, once it has entered the queue.
+    pub(crate) passing: Option<Arc<Passing>>,
     pub(crate) started: Option<Mono>,
     pub(crate) ended: Option<Mono>,
     /// What the line will say; the client leaving is assumed until something else is known.
@@ -81,6 +83,7 @@ impl Trip {
             status: 0,
             bytes_in: 0,
             bytes_out: 0,
+            passing: None,
             started: None,
             ended: None,
             termination: Termination::GoneRunning,
@@ -88,6 +91,16 @@ impl Trip {
             gate: gate.clone(),
             connection: connection.clone(),
         }
+    }
+
+    /// The client left before there was an answer: what was the request waiting for?
+    fn note_departure(&mut self) {
+        self.started = self.passing.as_ref().and_then(|passing| passing.started_at());
+        self.termination = match (&self.passing, self.started) {
+            (None, _) => Termination::BodyAborted,
+            (Some(_), None) => Termination::GoneWaiting,
+            (Some(_), Some(_)) => Termination::GoneRunning,
+        };
     }
 
     /// Time in the queue: until a slot was given, or until now or the end when none was.
@@ -100,6 +113,9 @@ impl Drop for Trip {
     fn drop(&mut self) {
         let now = clock::now();
         self.connection.leave(now);
+        if self.status == 0 {
+            self.note_departure();
+        }
         let queued = self.queued(now);
         let ran = self.started.map(|started| self.ended.unwrap_or(now) - started);
         let total = now - self.began;

@@ -5,6 +5,8 @@
 
 mod receive;
 mod stamp;
+#[cfg(test)]
+mod tests;
 
 pub(crate) use self::receive::Ended;
 use self::stamp::{put_request, write_digits};
@@ -173,6 +175,9 @@ impl Carrier {
                 return;
             }
             inner.write_direct(socket);
+            if inner.out.len() <= OUT_MAX {
+                inner.wake_senders();
+            }
         }
         let driver = if inner.out.is_empty() { None } else { inner.driver.take() };
         drop(inner);
