@@ -1,5 +1,7 @@
 //! Apps that cannot be started, and what is said about them.
 
+use std::time::{Duration, Instant};
+
 use ostler_wire::{Frame, Kind};
 
 use crate::{
@@ -29,11 +31,26 @@ fn an_app_that_cannot_boot_is_reported_and_recovers_when_it_is_mended() {
 }
 
 #[test]
+fn a_mended_app_does_not_wait_for_the_end_of_a_long_pause() {
+    let place = Place::new();
+    place.write_app("import no_such_thing\n");
+    let gateway = Gateway::listen(&place.path("gateway.sock"));
+    let _runner = place.start(&place.config());
+    let mut link = gateway.accept();
+    // After the sixth failure the pause is 6 to 8 seconds.
+    link.expect_figure("exit.boot_failed", 6);
+    place.write_app(APP);
+    let mended = Instant::now();
+    link.lane();
+    assert!(mended.elapsed() < Duration::from_secs(5), "{:?}", mended.elapsed());
+}
+
+#[test]
 fn a_child_that_hangs_while_it_boots_is_ended_in_time() {
     let place = Place::new();
     place.write_app("import time\ntime.sleep(1000)\n");
     let mut config = place.config();
-    config.apps[0].boot_timeout = std::time::Duration::from_secs(1);
+    config.apps[0].boot_timeout = Duration::from_secs(1);
     let gateway = Gateway::listen(&place.path("gateway.sock"));
     let _runner = place.start(&config);
     let failed = gateway.accept().expect(Kind::App, |f| f.header.code == 2);
