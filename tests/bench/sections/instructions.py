@@ -1,0 +1,75 @@
+"""Instructions of the hot paths, counted by callgrind: exact, so that a change shows whatever else the machine does."""
+import os
+import re
+import shutil
+
+from kit import load, markdown, processes, tools
+
+NEEDS = ["valgrind"]
+USES_OSTLER = False
+MINUTES = 30
+COMMITTED = os.path.join(tools.HERE, "instructions.tsv")
+TIMES = 100_000
+# Row, package with an example `count` that does the work TIMES times, and its arguments.
+ROWS = [
+    ("frame codec: a request and its answer, each written and read", "ostler-wire", []),
+    ("scheduler: a job in and out, 1,000 waiting", "ostler-scheduler", []),
+    ("scheduler: a job in and out, a slot free", "ostler-scheduler", ["at-once"]),
+    ("gateway: a request head to its frame", "ostler-gateway", []),
+]
+
+
+def run(group, settings):
+    programs = {package: program(package, group.folder) for package in dict.fromkeys(row[1] for row in ROWS)}
+    counted = {}
+    for name, package, arguments in ROWS:
+        if programs[package]:
+            counted[name] = count(programs[package], arguments, group.folder)
+            tools.say(f"{name}: {counted[name]}")
+    before = committed()
+    if settings.options.write:
+        with open(COMMITTED, "w") as file:
+            file.writelines(f"{name}\t{number}\n" for name, number in counted.items())
+    return report(counted, before)
+
+
+def program(package, folder):
+    """The built example, copied because each package's has the same name; none when it has no such example."""
+    source = os.path.join(tools.ROOT, package.split("-", 1)[1], "examples", "count.rs")
+    if not os.path.exists(source):
+        tools.say(f"{package} has no examples/count.rs: left out")
+        return None
+    built = os.path.join(tools.build(package, "--example", "count"), "examples", "count")
+    return shutil.copy(built, os.path.join(folder, package))
+
+
+def count(program, arguments, folder):
+    out = "--callgrind-out-file=" + os.path.join(folder, "callgrind.out")
+    log = os.path.join(folder, "callgrind.log")
+    load.run(["valgrind", "--tool=callgrind", out, "--log-file=" + log, program, *arguments], timeout=600)
+    with open(log) as file:
+        text = file.read()
+    found = re.search(r"Collected : (\d+)", text)
+    if not found:
+        raise processes.Failed("callgrind counted nothing:\n" + text)
+    return round(int(found.group(1)) / TIMES)
+
+
+def committed():
+    try:
+        with open(COMMITTED) as file:
+            rows = [line.rstrip("\n").split("\t") for line in file]
+    except FileNotFoundError:
+        return {}
+    return {name: int(number) for name, number in rows}
+
+
+def report(counted, before):
+    rows = []
+    for name, number in counted.items():
+        old = before.get(name)
+        change = "new" if old is None else f"{(number - old) / old:+.1%}"
+        rows.append([name, f"**{number:,}**", "" if old is None else f"{old:,}", change])
+    rustc = tools.output(["rustc", "--version"], cwd=tools.ROOT).split()[1]
+    table = markdown.table(["path", "instructions", "committed", "change"], rows)
+    return table + f"\nrustc {rustc}.\n"
