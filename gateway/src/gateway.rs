@@ -8,6 +8,7 @@ use std::{
     time::Duration,
 };
 
+use ostler_job::Termination;
 use ostler_wire::Reset;
 use tokio::{
     net::{TcpListener, UnixListener},
@@ -281,12 +282,11 @@ async fn keep_time(gate: Arc<Gate>, links: Arc<LocalLinks>) {
         let now = clock::now();
         for pool in gate.pools.values() {
             for job in pool.tick(now) {
-                let Some(termination) = job.overdue(now) else { continue };
                 let seat = job.seat();
-                job.fail(Failure::from(termination));
+                job.fail(Failure::from(Termination::Deadline));
                 pool.leave(&job, Reset::Deadline);
                 if let Some(seat) = seat {
-                    links.overdue(&seat.carrier, Reset::Deadline as u16);
+                    links.overdue(&seat.carrier, Reset::Deadline);
                 }
             }
         }

@@ -169,10 +169,10 @@ impl Scheduler {
     }
 
     fn refusal(&self, tenant_waiting: u32) -> Option<Refusal> {
-        if tenant_waiting >= self.config.tenant_waiting_max {
-            Some(Refusal::TenantFull)
-        } else if self.discipline.len() >= self.config.waiting_max as usize {
+        if self.discipline.len() >= self.config.waiting_max as usize {
             Some(Refusal::QueueFull)
+        } else if tenant_waiting >= self.config.tenant_waiting_max {
+            Some(Refusal::TenantFull)
         } else {
             None
         }

@@ -131,6 +131,8 @@ pub enum Reset {
     TooLarge = 7,
     /// Give the job back if it was not started.
     Recall = 8,
+    /// The child ended while it had the job.
+    ChildDied = 9,
 }
 
 impl Reset {
@@ -145,6 +147,7 @@ impl Reset {
             6 => Self::Draining,
             7 => Self::TooLarge,
             8 => Self::Recall,
+            9 => Self::ChildDied,
             _ => return None,
         })
     }

@@ -8,8 +8,8 @@ use std::{
 
 use bytes::Bytes;
 use ostler_job::Termination;
-use ostler_wire::Frame;
-use tokio::net::UnixStream;
+use ostler_wire::{Frame, Reset};
+use tokio::{net::UnixStream, sync::mpsc::UnboundedSender};
 
 use crate::{
     event::GatewayEvent,
@@ -23,12 +23,35 @@ use crate::{
 };
 
 /// The lanes of one runner's children, so that it can take one out of service, and be told of an overdue child.
-#[derive(Debug, Default)]
-pub(super) struct Lanes(Mutex<HashMap<(String, u64), Arc<Carrier>>>);
+#[derive(Debug)]
+pub(super) struct Lanes {
+    by_child: Mutex<HashMap<(String, u64), Arc<Carrier>>>,
+    orders: UnboundedSender<Order>,
+}
+
+/// A child that the runner should see to, and why: the code of an OVERDUE frame.
+#[derive(Debug)]
+pub(super) struct Order {
+    pub(super) app: String,
+    pub(super) child: u64,
+    pub(super) reason: Reset,
+}
 
 impl Lanes {
+    pub(super) fn new(orders: UnboundedSender<Order>) -> Self {
+        Self { by_child: Mutex::default(), orders }
+    }
+
     fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<(String, u64), Arc<Carrier>>> {
-        self.0.lock().expect("no code panics while it holds the lanes")
+        self.by_child.lock().expect("no code panics while it holds the lanes")
+    }
+
+    /// Orders the runner to see to a carrier's child, if it is one of these.
+    pub(super) fn order(&self, carrier: &Arc<Carrier>, reason: Reset) {
+        if let Some((app, child)) = self.child_of(carrier) {
+            // A link that is going away has no use for orders.
+            let _ = self.orders.send(Order { app, child, reason });
+        }
     }
 
     /// Nothing more is given to the child; its lane closes when it is idle.
@@ -39,7 +62,7 @@ impl Lanes {
     }
 
     /// The app and number of a carrier's child.
-    pub(super) fn child_of(&self, carrier: &Arc<Carrier>) -> Option<(String, u64)> {
+    fn child_of(&self, carrier: &Arc<Carrier>) -> Option<(String, u64)> {
         let lanes = self.lock();
         lanes.iter().find(|(_, c)| Arc::ptr_eq(c, carrier)).map(|(child, _)| child.clone())
     }
@@ -89,6 +112,9 @@ async fn serve(
         pool.settle(ended, crate::clock::now());
     })
     .await;
+    if matches!(over, Over::Broken(_)) {
+        lanes.order(&carrier, Reset::Protocol);
+    }
     {
         // A restarted child keeps its number only on another runner, so this is still our entry or a newer lane's.
         let mut lanes = lanes.lock();

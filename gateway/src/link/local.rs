@@ -11,16 +11,16 @@ use std::{
 
 use bytes::BytesMut;
 use nix::sys::socket::{ControlMessageOwned, MsgFlags, UnixAddr, recvmsg};
-use ostler_wire::{Builder, Decoder, FRAME_MAX, Frame, Header, Kind, flags, put_frame};
+use ostler_wire::{Builder, Decoder, FRAME_MAX, Frame, Header, Kind, Reset, flags, put_frame};
 use tokio::{
     io::Interest,
     net::{UnixListener, UnixStream},
-    sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel},
+    sync::mpsc::{UnboundedReceiver, unbounded_channel},
 };
 
 use super::{
     demand::Demand,
-    lane::{self, Lanes},
+    lane::{self, Lanes, Order},
     state,
 };
 use crate::{event::GatewayEvent, gate::Gate, pool::carrier::Carrier};
@@ -30,29 +30,18 @@ const TICK: Duration = Duration::from_millis(20);
 /// More lanes than this in one message are not sent by any runner.
 const FDS_MAX: usize = 16;
 
-/// An order to the runner on this host.
-#[derive(Debug)]
-enum Order {
-    Overdue { app: String, child: u64, reason: u16 },
-}
-
 /// The runners on this host that are connected, usually one.
 #[derive(Debug, Default)]
-pub(crate) struct LocalLinks(Mutex<Vec<(Arc<Lanes>, UnboundedSender<Order>)>>);
+pub(crate) struct LocalLinks(Mutex<Vec<Arc<Lanes>>>);
 
 impl LocalLinks {
-    fn lock(&self) -> std::sync::MutexGuard<'_, Vec<(Arc<Lanes>, UnboundedSender<Order>)>> {
+    fn lock(&self) -> std::sync::MutexGuard<'_, Vec<Arc<Lanes>>> {
         self.0.lock().expect("no code panics while it holds the links")
     }
 
     /// A child works on something that nobody waits for any more.
-    pub(crate) fn overdue(&self, carrier: &Arc<Carrier>, reason: u16) {
-        for (lanes, orders) in self.lock().iter() {
-            if let Some((app, child)) = lanes.child_of(carrier) {
-                // A link that is going away has no use for orders.
-                let _ = orders.send(Order::Overdue { app, child, reason });
-            }
-        }
+    pub(crate) fn overdue(&self, carrier: &Arc<Carrier>, reason: Reset) {
+        self.lock().iter().for_each(|lanes| lanes.order(carrier, reason));
     }
 }
 
@@ -95,11 +84,11 @@ async fn serve(gate: Arc<Gate>, links: Arc<LocalLinks>, stream: UnixStream) {
         }
     };
     let (orders, mut inbox) = unbounded_channel();
-    let lanes = Arc::new(Lanes::default());
-    links.lock().push((lanes.clone(), orders));
+    let lanes = Arc::new(Lanes::new(orders));
+    links.lock().push(lanes.clone());
     gate.tell(GatewayEvent::RunnerJoined { name: name.clone() });
     let ended = link.run(&gate, &name, &lanes, &mut inbox).await;
-    links.lock().retain(|(other, _)| !Arc::ptr_eq(other, &lanes));
+    links.lock().retain(|other| !Arc::ptr_eq(other, &lanes));
     state::forget(&gate, &name);
     let reason = ended.map_or_else(|error| error.to_string(), |()| "it closed the link".into());
     gate.tell(GatewayEvent::RunnerLost { name, reason });
@@ -274,16 +263,12 @@ fn child(frame: &Frame) -> io::Result<(String, u64)> {
 }
 
 fn write_order(out: &mut BytesMut, order: &Order) {
-    match order {
-        Order::Overdue { app, child, reason } => {
-            let mut number = itoa::Buffer::new();
-            Builder::new(out, Kind::Overdue, 0)
-                .code(*reason)
-                .fields(|f| {
-                    f.put(b":app", app.as_bytes());
-                    f.put(b":child", number.format(*child).as_bytes());
-                })
-                .body(&[]);
-        }
-    }
+    let mut number = itoa::Buffer::new();
+    Builder::new(out, Kind::Overdue, 0)
+        .code(order.reason as u16)
+        .fields(|f| {
+            f.put(b":app", order.app.as_bytes());
+            f.put(b":child", number.format(order.child).as_bytes());
+        })
+        .body(&[]);
 }

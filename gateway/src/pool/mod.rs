@@ -75,7 +75,7 @@ static NEXT_JOB: AtomicU64 = AtomicU64::new(1);
 /// A decision that is carried out when the pool's lock is released.
 #[derive(Debug)]
 enum Effect {
-    Start(Arc<Passing>, Arc<Carrier>),
+    Start(Arc<Passing>, Arc<Carrier>, SupplierId),
     Fail(Arc<Passing>, Termination),
 }
 
@@ -185,8 +185,10 @@ impl Pool {
         for effect in effects {
             match effect {
                 Effect::Fail(passing, termination) => passing.fail(Failure::from(termination)),
-                Effect::Start(passing, carrier) => {
+                Effect::Start(passing, carrier, supplier) => {
                     if !carrier.start(&passing, now) {
+                        // Else the scheduler would offer the same slots again, for ever.
+                        self.withdraw(supplier);
                         returned.push(passing);
                     } else if !touched.iter().any(|t| Arc::ptr_eq(t, &carrier)) {
                         touched.push(carrier);
@@ -210,7 +212,7 @@ impl Pool {
         }
     }
 
-    /// Lets time pass: jobs that waited too long expire, jobs that ran too long are ended. Returns the latter.
+    /// Lets time pass: jobs that waited too long expire. Returns jobs that ran too long, each once.
     pub(crate) fn tick(&self, now: Mono) -> Vec<Arc<Passing>> {
         let mut inner = self.lock();
         if inner.scheduler.poll_timeout().is_some_and(|(at, _)| at <= now) {
@@ -220,7 +222,7 @@ impl Pool {
         let jobs: Vec<_> = inner.jobs.values().cloned().collect();
         drop(inner);
         self.apply(effects, now);
-        jobs.into_iter().filter(|job| job.overdue(now).is_some()).collect()
+        jobs.into_iter().filter(|job| job.becomes_overdue(now)).collect()
     }
 }
 
@@ -232,7 +234,8 @@ impl Inner {
             match action {
                 Action::Grant { job, supplier, .. } => {
                     let passing = self.jobs[&job].clone();
-                    effects.push(Effect::Start(passing, self.suppliers[&supplier].carrier.clone()));
+                    let carrier = self.suppliers[&supplier].carrier.clone();
+                    effects.push(Effect::Start(passing, carrier, supplier));
                 }
                 Action::Refuse { job, reason } => {
                     let termination = match reason {

@@ -109,6 +109,8 @@ struct State {
     waker: Option<Waker>,
     tenant: Option<TenantId>,
     retried: bool,
+    /// A time limit has been passed, and the job was ended for it.
+    overdue: bool,
 }
 
 /// See the module.
@@ -145,9 +147,14 @@ impl Passing {
         self.lock().tenant.expect("the pool names the tenant when the job enters")
     }
 
-    /// Asks for a second child. Granted once, so that a request that kills children kills two at most.
-    pub(crate) fn retry(&self) -> bool {
-        !std::mem::replace(&mut self.lock().retried, true)
+    /// Asks for a second child after one died. Granted once, so that a request that kills children kills two at most.
+    pub(crate) fn may_run_again(&self) -> bool {
+        let mut state = self.lock();
+        let whole = !self.outgoing.more || self.outgoing.replayable;
+        self.terms.idempotent
+            && !state.answered
+            && whole
+            && !std::mem::replace(&mut state.retried, true)
     }
 
     /// The job was put on a carrier.
@@ -168,6 +175,7 @@ impl Passing {
         state.phase = Phase::Waiting;
         state.send_due = false;
         state.started_at = None;
+        state.overdue = false;
     }
 
     /// A piece of the answer came. Returns the bytes that now wait for the client.
@@ -271,15 +279,16 @@ impl Passing {
         self.lock().phase = Phase::Over;
     }
 
-    /// The time limit that the job has passed, if any.
-    pub(crate) fn overdue(&self, now: Mono) -> Option<Termination> {
-        let state = self.lock();
-        if state.ended || state.failure.is_some() {
-            return None;
+    /// Whether the job has passed a time limit just now. `true` only once. A client that has left changes nothing: the
+    /// child is still occupied, and nobody else will free it.
+    pub(crate) fn becomes_overdue(&self, now: Mono) -> bool {
+        let mut state = self.lock();
+        if state.ended || state.overdue {
+            return false;
         }
         let started = match (&state.phase, state.started_at) {
             (Phase::Started(_), Some(at)) => at,
-            (Phase::Started(_) | Phase::Waiting | Phase::Over, _) => return None,
+            (Phase::Started(_) | Phase::Waiting | Phase::Over, _) => return false,
         };
         let quiet = now - state.heard_at.max(state.taken_at);
         let late = match state.answered {
@@ -287,7 +296,8 @@ impl Passing {
             true => quiet > self.terms.progress,
         };
         let past = self.terms.deadline.is_some_and(|deadline| now > deadline);
-        (late || past).then_some(Termination::Deadline)
+        state.overdue = late || past;
+        state.overdue
     }
 }
 

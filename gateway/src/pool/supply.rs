@@ -69,11 +69,7 @@ impl Pool {
         }
         let mut ended = Ended { finished: Vec::new(), returned: unstarted };
         for passing in started {
-            if passing.terms.idempotent
-                && !passing.is_answered()
-                && (!passing.outgoing.more || passing.outgoing.replayable)
-                && passing.retry()
-            {
+            if passing.may_run_again() {
                 ended.returned.push(passing);
             } else {
                 passing.fail(failure.clone());

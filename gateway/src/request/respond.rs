@@ -178,12 +178,14 @@ fn check_length(
     len: usize,
 ) -> Result<(), Refusal> {
     let bodyless = trip.method == Method::HEAD || status == StatusCode::NOT_MODIFIED;
-    let told: Option<u64> =
-        headers.get(header::CONTENT_LENGTH).and_then(|v| v.to_str().ok()?.parse().ok());
-    match told {
+    match told_length(headers) {
         Some(told) if !bodyless && told != len as u64 => Err(broken("Content-Length")),
         Some(_) | None => Ok(()),
     }
+}
+
+fn told_length(headers: &HeaderMap) -> Option<u64> {
+    headers.get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }
 
 /// Turns the end of a request's way into its response.
@@ -200,7 +202,8 @@ pub(super) fn finish(mut trip: Trip, ended: Result<Reply, Refusal>) -> Response<
         // hyper will not ask for a body, so this is all there is.
         trip.termination = reply.termination;
     }
-    let body = ReplyBody { trip, source: reply.source, done: reply.termination };
+    let told = told_length(response.headers());
+    let body = ReplyBody { trip, source: reply.source, told, done: reply.termination };
     response.map(|()| body)
 }
 
@@ -255,6 +258,8 @@ impl std::fmt::Debug for Source {
 pub(crate) struct ReplyBody {
     source: Source,
     trip: Trip,
+    /// The length that the head tells.
+    told: Option<u64>,
     /// How the request ended, once the last piece was taken.
     done: Termination,
 }
@@ -358,7 +363,9 @@ impl http_body::Body for ReplyBody {
         Poll::Ready(match piece {
             Some(Ok(piece)) => {
                 this.trip.bytes_out += piece.len() as u64;
-                if matches!(this.source, Source::Whole(_)) {
+                // hyper asks for no more than it was told there is.
+                if matches!(this.source, Source::Whole(_)) || this.told == Some(this.trip.bytes_out)
+                {
                     this.trip.termination = this.done;
                 } else {
                     this.trip.termination = Termination::GoneReading;

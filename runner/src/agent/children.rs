@@ -176,7 +176,7 @@ impl Agent {
     }
 
     /// A child whose lane ended has ended, or is about to; one that lives on serves nobody.
-    fn handle_lane_lost(&mut self, id: ChildId, why: Option<String>) {
+    pub(super) fn handle_lane_lost(&mut self, id: ChildId, why: Option<String>) {
         if let Some(why) = why {
             self.note(
                 id,

@@ -4,7 +4,7 @@ use std::{rc::Rc, time::Instant};
 
 use bytes::Bytes;
 use ostler_job::Span;
-use ostler_wire::{FieldsWriter, Frame, Kind, VERSION, WireError, flags};
+use ostler_wire::{FieldsWriter, Frame, Kind, Reset, VERSION, WireError, flags};
 
 use super::Agent;
 use crate::{
@@ -124,7 +124,13 @@ impl Agent {
             }
             Kind::Overdue => {
                 if let Some(id) = received.fields()?.number(":child") {
-                    self.handle_unwanted(ChildId(id));
+                    match Reset::from_code(received.header.code) {
+                        Some(Reset::Protocol) => {
+                            let why = "the child broke the protocol, the gateway closed its lane";
+                            self.handle_lane_lost(ChildId(id), Some(why.to_owned()));
+                        }
+                        Some(_) | None => self.handle_unwanted(ChildId(id)),
+                    }
                 }
                 Ok(())
             }

@@ -162,7 +162,7 @@ fn a_child_that_dies_at_work_ends_its_request_and_its_slot() {
     kill(Pid::from_raw(pid), Signal::SIGKILL).unwrap();
     link.expect_credit(0);
     let (code, detail) = link.answer(stream);
-    assert_eq!(code, Reset::AppError as u16);
+    assert_eq!(code, Reset::ChildDied as u16);
     assert!(String::from_utf8(detail).unwrap().contains("ended while it worked"));
     link.expect_credit(1);
 }

@@ -84,7 +84,12 @@ impl Inner {
         let stream = frame.header.stream;
         let Some(job) = self.jobs.get(&stream) else { return };
         let reason = Reset::from_code(frame.header.code);
-        if reason == Some(Reset::NotStarted) && !job.is_answered() {
+        let again = match reason {
+            Some(Reset::NotStarted) => !job.is_answered(),
+            Some(Reset::ChildDied) => job.may_run_again(),
+            Some(_) | None => false,
+        };
+        if again {
             ended.returned.extend(self.jobs.remove(&stream));
             return;
         }
@@ -92,6 +97,7 @@ impl Inner {
             Some(Reset::Protocol) | None => Termination::Protocol,
             Some(Reset::TooLarge) => Termination::BodyTooLarge,
             Some(Reset::Deadline) => Termination::Deadline,
+            Some(Reset::ChildDied) => Termination::ChildDied,
             Some(_) if job.is_answered() => Termination::AppAborted,
             Some(_) => Termination::AppError,
         };

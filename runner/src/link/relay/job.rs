@@ -102,7 +102,7 @@ impl Relay {
             let (Some(stream), Some(link)) = (job.link, &mut inner.link) else { return };
             if job.written {
                 let detail = format!("child {id} ended while it worked on the request");
-                link.reset(stream, Reset::AppError, detail.as_bytes());
+                link.reset(stream, Reset::ChildDied, detail.as_bytes());
             } else {
                 link.reset(stream, Reset::NotStarted, b"");
             }

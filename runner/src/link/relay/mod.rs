@@ -242,7 +242,8 @@ impl Inner {
         let lane = self.lanes.get_mut(&id)?;
         let reason = Reset::from_code(code).unwrap_or(Reset::ClientGone);
         lane.cancel(reason);
-        (reason != Reset::Recall).then_some(id)
+        // A client that left is no reason to kill what may be in the middle of a transaction.
+        (reason == Reset::Deadline).then_some(id)
     }
 
     /// Tells the gateway how many slots an app has, when that changed.
