@@ -129,6 +129,19 @@ def sleep(env, start_response, rest):
     return answer(start_response, b"slept")
 
 
+def stuck(env, start_response, rest):
+    """Does not end, whatever is raised in it."""
+    while True:
+        try:
+            time.sleep(60)
+        except BaseException:
+            pass
+
+
+def cookies(env, start_response, rest):
+    return answer(start_response, b"", headers=[("Set-Cookie", "a=1"), ("Set-Cookie", "b=2")])
+
+
 def pid(env, start_response, rest):
     return answer(start_response, str(os.getpid()).encode())
 
@@ -142,7 +155,7 @@ def printing(env, start_response, rest):
 TABLE = {
     "environ": environ, "hold": hold, "hash": hash_body, "first": first_piece, "ignore": ignore, "big": big,
     "stream": stream, "breaks": breaks, "error": error, "die": die, "status": status, "length": length,
-    "length-pieces": length_pieces, "sleep": sleep, "pid": pid, "print": printing,
+    "length-pieces": length_pieces, "sleep": sleep, "stuck": stuck, "cookies": cookies, "pid": pid, "print": printing,
 }
 
 

@@ -334,9 +334,13 @@ impl Drop for Gateway {
         if std::thread::panicking()
             && let Some(state) = &self.state
         {
-            let told = fs::read_to_string(state.path().join("stderr")).unwrap_or_default();
             // Into the captured output of the test that fails.
-            let _ = writeln!(std::io::stderr(), "--- the gateway's stderr ---\n{told}");
+            for name in ["stderr", "stdout"] {
+                let told = fs::read_to_string(state.path().join(name)).unwrap_or_default();
+                let lines: Vec<_> = told.lines().collect();
+                let last = lines[lines.len().saturating_sub(40)..].join("\n");
+                let _ = writeln!(std::io::stderr(), "--- the gateway's {name} ---\n{last}");
+            }
         }
     }
 }
@@ -359,7 +363,7 @@ impl Drop for Remains {
 }
 
 /// Kills until nothing with the mark is left: what is killed may just have started something.
-fn end_all(mark: &str) {
+pub(crate) fn end_all(mark: &str) {
     let begin = std::time::Instant::now();
     loop {
         let left: Vec<u32> =

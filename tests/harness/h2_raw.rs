@@ -13,6 +13,9 @@ const RST_STREAM: u8 = 3;
 const SETTINGS: u8 = 4;
 const PING: u8 = 6;
 const GOAWAY: u8 = 7;
+const CONTINUATION: u8 = 9;
+/// The largest payload of a frame that every peer takes.
+const FRAME_MAX: usize = 16 << 10;
 const END_STREAM: u8 = 1;
 const END_HEADERS: u8 = 4;
 const ACK: u8 = 1;
@@ -20,7 +23,7 @@ const ACK: u8 = 1;
 /// How the server took a stream.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Ending {
-    /// Answered; the status when it is one that HPACK has a number for.
+    /// Answered with this status.
     Status(u16),
     /// The stream was reset, with this error code.
     Reset(u32),
@@ -62,14 +65,24 @@ impl RawH2 {
         self.send(&frame);
     }
 
-    /// Sends a HEADERS frame with these fields as they are, and ends the stream.
+    /// Sends a head with these fields as they are, and ends the stream.
     pub fn headers(&mut self, stream: u32, fields: &[(&str, &str)]) {
-        self.frame(HEADERS, END_STREAM | END_HEADERS, stream, &hpack(fields));
+        self.head(END_STREAM, stream, fields);
     }
 
-    /// Sends a HEADERS frame and leaves the body open.
+    /// Sends a head and leaves the body open.
     pub fn open(&mut self, stream: u32, fields: &[(&str, &str)]) {
-        self.frame(HEADERS, END_HEADERS, stream, &hpack(fields));
+        self.head(0, stream, fields);
+    }
+
+    fn head(&mut self, flags: u8, stream: u32, fields: &[(&str, &str)]) {
+        let block = hpack(fields);
+        let frames = block.len().div_ceil(FRAME_MAX);
+        for (index, piece) in block.chunks(FRAME_MAX).enumerate() {
+            let (kind, flags) = if index == 0 { (HEADERS, flags) } else { (CONTINUATION, 0) };
+            let last = if index + 1 == frames { END_HEADERS } else { 0 };
+            self.frame(kind, flags | last, stream, piece);
+        }
     }
 
     /// Sends DATA.
@@ -138,18 +151,45 @@ fn put_length(block: &mut Vec<u8>, length: usize) {
     block.push(u8::try_from(rest).expect("less than 128"));
 }
 
-/// The status from the static table (RFC 7541 A); 0 for any other.
+/// The status, which comes first in a block.
 fn status(block: &[u8]) -> u16 {
-    // A change of the table's size may come first.
-    let first = block.iter().find(|byte| **byte & 0xe0 != 0x20);
-    match first {
-        Some(0x88) => 200,
-        Some(0x89) => 204,
-        Some(0x8a) => 206,
-        Some(0x8b) => 304,
-        Some(0x8c) => 400,
-        Some(0x8d) => 404,
-        Some(0x8e) => 500,
-        Some(_) | None => 0,
+    // A change of the table's size may come before it.
+    let at = block.iter().position(|byte| byte & 0xe0 != 0x20).unwrap_or(block.len());
+    match block[at..] {
+        [0x88, ..] => 200,
+        [0x89, ..] => 204,
+        [0x8a, ..] => 206,
+        [0x8b, ..] => 304,
+        [0x8c, ..] => 400,
+        [0x8d, ..] => 404,
+        [0x8e, ..] => 500,
+        // A literal whose name is the static table's 8th.
+        [0x08 | 0x48, length, ref rest @ ..] => {
+            let value = &rest[..usize::from(length & 0x7f).min(rest.len())];
+            if length & 0x80 == 0 { plain_digits(value) } else { huffman_digits(value) }
+        }
+        _ => 0,
     }
+}
+
+fn plain_digits(text: &[u8]) -> u16 {
+    std::str::from_utf8(text).ok().and_then(|text| text.parse().ok()).unwrap_or(0)
+}
+
+/// Digits in the code of RFC 7541 B: 0 to 2 take five bits, 3 to 9 take six.
+fn huffman_digits(code: &[u8]) -> u16 {
+    let bits: Vec<u16> =
+        code.iter().flat_map(|b| (0..8).rev().map(move |i| u16::from(b >> i & 1))).collect();
+    let number = |bits: &[u16]| bits.iter().fold(0, |sum, bit| sum << 1 | bit);
+    let (mut at, mut value) = (0, 0);
+    for _ in 0..3 {
+        let Some(short) = bits.get(at..at + 5).map(number) else { return 0 };
+        if short <= 2 {
+            (at, value) = (at + 5, value * 10 + short);
+        } else {
+            let Some(long) = bits.get(at..at + 6).map(number) else { return 0 };
+            (at, value) = (at + 6, value * 10 + long.wrapping_sub(22));
+        }
+    }
+    value
 }
