@@ -13,6 +13,7 @@ use self::stamp::{put_request, write_digits};
 
 use std::{
     collections::{BTreeMap, VecDeque},
+    io::ErrorKind,
     sync::{Arc, Mutex, MutexGuard, OnceLock},
     task::{Context, Poll, Waker},
 };
@@ -343,12 +344,14 @@ impl Inner {
         self.unsent > 0 && self.unsent < GATHER && written >= AHEAD && !self.urgent
     }
 
-    /// Writes what the socket takes. Errors are left to the driver, which reads the end of the stream next.
+    /// Writes what the socket takes. A child that reads nothing any more says why in what it wrote last, which the driver
+    /// comes to once there is nothing left to write.
     fn write_direct(&mut self, socket: &OwnedWriteHalf) {
         while !self.out.is_empty() {
             match socket.try_write(&self.out) {
                 Ok(sent) => self.out.advance(sent),
-                Err(_) => return,
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return,
+                Err(_) => return self.out.clear(),
             }
             self.unsent = 0;
         }
