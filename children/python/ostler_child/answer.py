@@ -2,9 +2,8 @@
 
 import re
 
-# Meant for one connection; PEP 3333 leaves them to the server.
-HOP_BY_HOP = frozenset(("connection", "keep-alive", "proxy-authenticate", "proxy-authorization", "proxy-connection", "te",
-                        "trailer", "trailers", "transfer-encoding", "upgrade"))
+# Connection, Transfer-Encoding and the like belong to the server (PEP 3333), yet many apps set them for event streams.
+# The gateway drops them from every child's answer, so nothing is said about them here.
 PLAIN, LENGTH = 1, 2
 KNOWN_MAX = 1024  # names and statuses remembered; apps that make names up do not fill the memory
 
@@ -57,8 +56,6 @@ def check_name(name):
     if not _TOKEN.match(name):
         raise ValueError("%r is not a valid header name" % name)
     lower = name.lower()
-    if lower in HOP_BY_HOP:
-        raise ValueError("the header %r belongs to the server; an app must not set it (PEP 3333)" % name)
     kind = LENGTH if lower == "content-length" else PLAIN
     if len(_names) < KNOWN_MAX or kind == LENGTH:
         _names[name] = kind
