@@ -2,4 +2,15 @@
 
 mod bad_chunks;
 mod bad_heads;
+mod bodies;
+mod deadlines;
+mod drain;
 mod environ;
+mod fairness;
+mod http2;
+mod observe;
+mod processes;
+mod queue;
+mod responses;
+mod routes;
+mod scaling;
