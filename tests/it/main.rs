@@ -3,11 +3,14 @@
 mod bad_chunks;
 mod bad_heads;
 mod bodies;
+mod boot;
+mod chaos;
 mod deadlines;
 mod drain;
 mod environ;
 mod fairness;
 mod http2;
+mod logs;
 mod observe;
 mod processes;
 mod queue;
