@@ -193,6 +193,11 @@ impl Gateway {
         self.doors.https
     }
 
+    /// The door for metrics and health.
+    pub fn api_address(&self) -> SocketAddr {
+        self.doors.api
+    }
+
     /// The door for runners of other hosts.
     pub fn runners(&self) -> SocketAddr {
         self.doors.runners

@@ -44,11 +44,19 @@ pub(super) async fn connection(
     let local = stream.local_addr()?;
     let limit = gate.limits.header_timeout;
     let Some(acceptor) = tls else {
-        let is_http2 = timeout(limit, sniff::is_http2(&stream)).await??;
+        let is_http2 = tokio::select! {
+            sniffed = timeout(limit, sniff::is_http2(&stream)) => sniffed??,
+            // Nothing has been asked on it.
+            () = shutdown.draining() => return Ok(()),
+        };
         let connection = Arc::new(Connection::new(peer, local, false));
         return serve(gate, connection, stream, is_http2, shutdown).await;
     };
-    let stream = match timeout(limit, acceptor.accept(stream)).await {
+    let shaken = tokio::select! {
+        shaken = timeout(limit, acceptor.accept(stream)) => shaken,
+        () = shutdown.draining() => return Ok(()),
+    };
+    let stream = match shaken {
         Ok(Ok(stream)) => stream,
         Ok(Err(error)) => return handshake_failed(gate, "failed", error),
         Err(_) => return handshake_failed(gate, "timeout", io::ErrorKind::TimedOut.into()),
