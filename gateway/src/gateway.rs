@@ -174,6 +174,8 @@ impl Gateway {
             // A thread that panicked has said so on stderr.
             let _ = thread.join();
         }
+        // Requests that were cut off write their lines when their tasks are dropped.
+        drop(first);
         gate.log.close();
         ended
     }

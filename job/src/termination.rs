@@ -63,8 +63,6 @@ terminations! {
     ChildDied => "child_died",
     /// The child or runner broke the protocol.
     Protocol => "protocol",
-    /// The gateway is draining.
-    Draining => "draining",
     /// The gateway itself lacks a resource: spool space, descriptors.
     Overload => "overload",
 }

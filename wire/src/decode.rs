@@ -21,6 +21,12 @@ impl Decoder {
         Self { buffer: BytesMut::new(), frame_max, skip: 0 }
     }
 
+    /// Takes frames up to another size from now on.
+    pub fn allow(&mut self, frame_max: u32) {
+        assert!(frame_max <= FRAME_CAP, "no agreement exceeds FRAME_CAP");
+        self.frame_max = frame_max;
+    }
+
     /// Where received bytes are appended.
     pub fn buffer(&mut self) -> &mut BytesMut {
         &mut self.buffer

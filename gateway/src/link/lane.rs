@@ -1,14 +1,14 @@
 //! A lane: the data socket of a child on this host, from hand-over to end.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     os::{fd::OwnedFd, unix::net::UnixStream as StdStream},
     sync::{Arc, Mutex},
 };
 
 use bytes::Bytes;
 use ostler_job::Termination;
-use ostler_wire::{Frame, Reset};
+use ostler_wire::{Decoder, FRAME_MAX, Frame, Reset};
 use tokio::{net::UnixStream, sync::mpsc::UnboundedSender};
 
 use crate::{
@@ -26,6 +26,8 @@ use crate::{
 #[derive(Debug)]
 pub(super) struct Lanes {
     by_child: Mutex<HashMap<(String, u64), Arc<Carrier>>>,
+    /// Children that were retired before their lane was in service.
+    retired_early: Mutex<HashSet<(String, u64)>>,
     orders: UnboundedSender<Order>,
 }
 
@@ -39,7 +41,7 @@ pub(super) struct Order {
 
 impl Lanes {
     pub(super) fn new(orders: UnboundedSender<Order>) -> Self {
-        Self { by_child: Mutex::default(), orders }
+        Self { by_child: Mutex::default(), retired_early: Mutex::default(), orders }
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<(String, u64), Arc<Carrier>>> {
@@ -56,7 +58,24 @@ impl Lanes {
 
     /// Nothing more is given to the child; its lane closes when it is idle.
     pub(super) fn retire(&self, app: &str, child: u64) {
-        if let Some(carrier) = self.lock().get(&(app.to_owned(), child)) {
+        let key = (app.to_owned(), child);
+        match self.lock().get(&key) {
+            Some(carrier) => carrier.retire(),
+            None => {
+                self.early().insert(key);
+            }
+        }
+    }
+
+    fn early(&self) -> std::sync::MutexGuard<'_, HashSet<(String, u64)>> {
+        self.retired_early.lock().expect("no code panics while it holds the lanes")
+    }
+
+    /// A lane goes into service, unless its child was retired meanwhile.
+    fn enter(&self, key: &(String, u64), carrier: &Arc<Carrier>) {
+        let mut lanes = self.lock();
+        lanes.insert(key.clone(), carrier.clone());
+        if self.early().remove(key) {
             carrier.retire();
         }
     }
@@ -106,11 +125,20 @@ async fn serve(
     let carrier = Arc::new(Carrier::new(label, Way::Lane(writer)));
     let supplier = Pool::next_supplier();
     carrier.set_supplier(&pool, supplier);
-    lanes.lock().insert(key.clone(), carrier.clone());
+    lanes.enter(&key, &carrier);
     pool.supply(supplier, &carrier, super::host_id(runner), 1, true);
-    let over = drive(&carrier, reader, None::<tokio::io::Empty>, |ended, _: Vec<Frame>| {
-        pool.settle(ended, crate::clock::now());
-    })
+    if carrier.is_retired() {
+        pool.withdraw(supplier);
+    }
+    let over = drive(
+        &carrier,
+        Decoder::new(FRAME_MAX),
+        reader,
+        None::<tokio::io::Empty>,
+        |ended, _: Vec<Frame>| {
+            pool.settle(ended, crate::clock::now());
+        },
+    )
     .await;
     if matches!(over, Over::Broken(_)) {
         lanes.order(&carrier, Reset::Protocol);

@@ -29,6 +29,8 @@ use crate::{event::GatewayEvent, gate::Gate, pool::carrier::Carrier};
 const TICK: Duration = Duration::from_millis(20);
 /// More lanes than this in one message are not sent by any runner.
 const FDS_MAX: usize = 16;
+/// Descriptors that may wait for the rest of their LANE frame.
+const FDS_HELD_MAX: usize = 64;
 
 /// The runners on this host that are connected, usually one.
 #[derive(Debug, Default)]
@@ -218,6 +220,9 @@ impl Link {
             });
             match came {
                 Ok(0) => return Ok(false),
+                Ok(_) if self.fds.len() > FDS_HELD_MAX => {
+                    return Err(io::Error::other("it sent descriptors that no LANE asked for"));
+                }
                 Ok(n) => {
                     self.decoder.buffer().extend_from_slice(&bytes[..n]);
                     return Ok(true);

@@ -37,6 +37,10 @@ const SILENCE: Span = Span::from_secs(5);
 const HEARTBEAT: Duration = Duration::from_secs(1);
 /// Time for a TLS handshake and the first frame.
 const GREETING: Duration = Duration::from_secs(10);
+/// The longest first frame, from whoever it may come.
+const GREETING_MAX: u32 = 64 << 10;
+/// More slots than this are a mistake, and would not fit the scheduler's sums.
+const SLOTS_MAX: u64 = 1 << 16;
 
 /// What the doors for runners share.
 pub(crate) struct Door {
@@ -102,7 +106,7 @@ pub(crate) async fn accept(gate: Arc<Gate>, door: Arc<Door>, listener: TcpListen
 async fn greet(gate: &Arc<Gate>, door: &Arc<Door>, stream: std::net::TcpStream) -> io::Result<()> {
     let stream = TcpStream::from_std(stream)?;
     stream.set_nodelay(true)?;
-    let mut decoder = Decoder::new(FRAME_MAX);
+    let mut decoder = Decoder::new(GREETING_MAX);
     let greeting = async {
         let mut stream = door.acceptor.accept(stream).await?;
         let frame = read_frame(&mut stream, &mut decoder).await?;
@@ -113,7 +117,8 @@ async fn greet(gate: &Arc<Gate>, door: &Arc<Door>, stream: std::net::TcpStream) 
     match (frame.header.kind, name) {
         (Kind::Join, _) => join(door, &mut stream, &frame).await,
         (Kind::Hello, Some(name)) => {
-            serve(gate, stream, name).await;
+            decoder.allow(FRAME_MAX);
+            serve(gate, stream, decoder, name).await;
             Ok(())
         }
         (Kind::Hello, None) => Err(io::Error::other("it shows no certificate and does not join")),
@@ -182,14 +187,14 @@ const fn plain() -> Header {
 /// The slots of one runner, by app.
 type Suppliers = BTreeMap<String, SupplierId>;
 
-async fn serve(gate: &Arc<Gate>, stream: TlsStream<TcpStream>, name: String) {
+async fn serve(gate: &Arc<Gate>, stream: TlsStream<TcpStream>, decoder: Decoder, name: String) {
     let carrier = Arc::new(Carrier::new(format!("runner {name}"), Way::Link));
     carrier.send(local::welcome);
     gate.tell(GatewayEvent::RunnerJoined { name: name.clone() });
     let heard = Mutex::new(clock::now());
     let suppliers = Mutex::new(Suppliers::new());
     let (reader, writer) = tokio::io::split(stream);
-    let driving = drive(&carrier, reader, Some(writer), |ended, control| {
+    let driving = drive(&carrier, decoder, reader, Some(writer), |ended, control| {
         *heard.lock().expect("one task holds it") = clock::now();
         settle(ended);
         let mut suppliers = suppliers.lock().expect("one task holds it");
@@ -256,7 +261,7 @@ fn credit(
     let (Some(app), Some(slots)) = (fields.text(":app"), fields.number(":slots")) else { return };
     let Some(pool) = gate.pools.get(app) else { return };
     let supplier = *suppliers.entry(app.to_owned()).or_insert_with(Pool::next_supplier);
-    let slots = u32::try_from(slots).unwrap_or(u32::MAX);
+    let slots = u32::try_from(slots.min(SLOTS_MAX)).expect("SLOTS_MAX fits");
     pool.supply(supplier, carrier, super::host_id(name), slots, false);
 }
 

@@ -17,6 +17,24 @@ pub(crate) struct AppState {
     pub(crate) numbers: Vec<(String, u64)>,
 }
 
+/// Names of a STATE frame, besides `exit.REASON`; they become labels, so nothing else is taken.
+const STATES: [&str; 8] =
+    ["starting", "idle", "busy", "draining", "backoff", "spawns", "rss_bytes", "cpu_us"];
+
+fn is_reason(text: &str) -> bool {
+    let reasons = [
+        "exited",
+        "signal",
+        "boot_failed",
+        "max_requests",
+        "lifetime",
+        "timeout",
+        "reload",
+        "stopped",
+    ];
+    reasons.contains(&text)
+}
+
 /// Codes of an APP frame.
 const READY: u16 = 1;
 const FAILED: u16 = 2;
@@ -47,7 +65,8 @@ fn numbers(fields: &Fields<'_>) -> Vec<(String, u64)> {
     let number = |(name, value): (&[u8], &[u8])| {
         let name = std::str::from_utf8(name).ok()?;
         let value = std::str::from_utf8(value).ok()?.parse().ok()?;
-        Some((name.to_owned(), value))
+        let known = STATES.contains(&name) || name.strip_prefix("exit.").is_some_and(is_reason);
+        known.then(|| (name.to_owned(), value))
     };
     fields.clone().filter(|(name, _)| !name.starts_with(b":")).filter_map(number).collect()
 }

@@ -9,7 +9,7 @@ use std::{
 };
 
 use bytes::{Buf, BytesMut};
-use ostler_wire::{Decoder, FRAME_MAX, Frame, WireError};
+use ostler_wire::{Decoder, Frame, WireError};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
 
 use super::carrier::{Carrier, Ended};
@@ -42,9 +42,10 @@ impl std::fmt::Display for Over {
     }
 }
 
-/// Moves bytes until the end. `settle` is called with what each batch of frames ended.
+/// Moves bytes until the end; the decoder may hold some that came before. `settle` is called with what each batch of frames ended.
 pub(crate) async fn drive<R, W>(
     carrier: &Arc<Carrier>,
+    mut decoder: Decoder,
     mut reader: R,
     mut writer: Option<W>,
     mut settle: impl FnMut(Ended, Vec<Frame>),
@@ -53,7 +54,6 @@ where
     R: AsyncRead + Unpin,
     W: AsyncWrite + Unpin,
 {
-    let mut decoder = Decoder::new(FRAME_MAX);
     let mut writing = BytesMut::new();
     poll_fn(|cx| {
         loop {

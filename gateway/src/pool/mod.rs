@@ -163,15 +163,14 @@ impl Pool {
             passing.over();
             inner.scheduler.handle_finish(passing.id, now);
             inner.forget(passing);
-            if inner.pace.observe(*took) {
+            // Jobs that did not run to their own end say nothing about how long they take.
+            if *took > Span::ZERO && !passing.has_failed() && inner.pace.observe(*took) {
                 inner.supply_again(now);
             }
         }
         for passing in &ended.returned {
             passing.returned();
-            if inner.jobs.contains_key(&passing.id) {
-                inner.scheduler.handle_return(passing.id, now);
-            }
+            inner.take_back(passing, now);
         }
         let effects = inner.drain();
         drop(inner);
@@ -250,6 +249,22 @@ impl Inner {
             }
         }
         effects
+    }
+
+    /// A job that was not started waits again, unless nobody wants it any more.
+    fn take_back(&mut self, passing: &Arc<Passing>, now: Mono) {
+        if !self.jobs.contains_key(&passing.id) {
+            return;
+        }
+        let unwanted = passing.has_failed();
+        if unwanted {
+            // Before the return, or it would be granted again.
+            self.scheduler.handle_cancel(passing.id, now);
+        }
+        self.scheduler.handle_return(passing.id, now);
+        if unwanted {
+            self.forget(passing);
+        }
     }
 
     fn refuse(&mut self, job: JobId, termination: Termination) -> Option<Effect> {

@@ -153,20 +153,33 @@ impl Passing {
         let whole = !self.outgoing.more || self.outgoing.replayable;
         self.terms.idempotent
             && !state.answered
+            && state.failure.is_none()
             && whole
             && !std::mem::replace(&mut state.retried, true)
     }
 
-    /// The job was put on a carrier.
-    pub(crate) fn started(&self, seat: Seat, now: Mono) {
+    /// The job was put on a carrier. `true`: nobody wants it any more.
+    pub(crate) fn started(&self, seat: Seat, now: Mono) -> bool {
         let mut state = self.lock();
         state.phase = Phase::Started(seat);
         state.send_due = self.outgoing.more;
         state.started_at = Some(now);
         state.heard_at = now;
+        let unwanted = state.failure.is_some();
         if state.send_due {
             wake(state);
         }
+        unwanted
+    }
+
+    /// A piece of the request's body was sent.
+    pub(crate) fn moved(&self, now: Mono) {
+        self.lock().heard_at = now;
+    }
+
+    /// Somebody ended the job before the child did.
+    pub(crate) fn has_failed(&self) -> bool {
+        self.lock().failure.is_some()
     }
 
     /// The job goes back to the queue, since nothing of it was started.
@@ -178,14 +191,14 @@ impl Passing {
         state.overdue = false;
     }
 
-    /// A piece of the answer came. Returns the bytes that now wait for the client.
-    pub(crate) fn deliver(&self, frame: Frame, ended: bool, now: Mono) -> usize {
+    /// A piece of the answer came.
+    pub(crate) fn deliver(&self, frame: Frame, ended: bool, now: Mono) {
         let mut state = self.lock();
         state.heard_at = now;
         if frame.header.kind == ostler_wire::Kind::Rsp {
             // Interim answers cannot be passed on by hyper's HTTP/1 server; the final one follows.
             if frame.header.code < 200 {
-                return state.pieces_bytes;
+                return;
             }
             state.answered = true;
             let Frame { header, head, body } = frame;
@@ -195,9 +208,7 @@ impl Passing {
             state.pieces.push_back(frame.body);
         }
         state.ended |= ended;
-        let waiting = state.pieces_bytes;
         wake(state);
-        waiting
     }
 
     /// The job is over without a whole answer.
@@ -286,14 +297,12 @@ impl Passing {
         if state.ended || state.overdue {
             return false;
         }
-        let started = match (&state.phase, state.started_at) {
-            (Phase::Started(_), Some(at)) => at,
-            (Phase::Started(_) | Phase::Waiting | Phase::Over, _) => return false,
-        };
         let quiet = now - state.heard_at.max(state.taken_at);
-        let late = match state.answered {
-            false => now - started > self.terms.first_byte,
-            true => quiet > self.terms.progress,
+        let late = match (&state.phase, state.answered) {
+            (Phase::Over, _) => return false,
+            (Phase::Waiting, _) => false,
+            (Phase::Started(_), false) => now - state.heard_at > self.terms.first_byte,
+            (Phase::Started(_), true) => quiet > self.terms.progress,
         };
         let past = self.terms.deadline.is_some_and(|deadline| now > deadline);
         state.overdue = late || past;

@@ -9,7 +9,7 @@ use crate::{config::Network, gate::Gate, listen::Connection};
 
 pub(super) const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 pub(super) const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
-pub(super) const FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
+const FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 
 /// The client as far as it can be known.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -49,7 +49,11 @@ pub(super) fn direct(connection: &Connection) -> Seen {
 /// A client behind listed proxies: the rightmost address that is not one of them.
 pub(super) fn through_proxies(gate: &Gate, connection: &Connection, headers: &HeaderMap) -> Seen {
     let mut seen = direct(connection);
-    let hops = forwarded(headers).unwrap_or_else(|| x_forwarded(headers));
+    // Common proxies set X-Forwarded-For and pass a Forwarded on that the client may have made up.
+    let hops = match headers.contains_key(FORWARDED_FOR) {
+        true => x_forwarded(headers),
+        false => forwarded(headers).unwrap_or_else(|| x_forwarded(headers)),
+    };
     for hop in hops.iter().rev() {
         if let Some(secure) = hop.secure {
             seen.secure = secure;
@@ -109,10 +113,10 @@ fn x_forwarded(headers: &HeaderMap) -> Vec<Hop> {
     if hops.is_empty() {
         hops.push(Hop::default());
     }
-    // Most proxies send one protocol and one host, and mean the client's.
+    // Most proxies send one protocol and one host; of several, the last is what the nearest one saw.
     let last = hops.last_mut().expect("at least one was pushed");
-    last.secure = list(&FORWARDED_PROTO).first().map(|p| p.eq_ignore_ascii_case("https"));
-    last.host = list(&FORWARDED_HOST).first().and_then(|h| host(h));
+    last.secure = list(&FORWARDED_PROTO).last().map(|p| p.eq_ignore_ascii_case("https"));
+    last.host = list(&FORWARDED_HOST).last().and_then(|h| host(h));
     hops
 }
 

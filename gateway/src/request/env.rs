@@ -5,7 +5,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Version, header, request::Parts};
 use ostler_wire::{Builder, FieldsWriter, HEADER, Kind, flags};
 
 use super::{
-    client::{FORWARDED_FOR, FORWARDED_HOST, FORWARDED_PROTO},
+    client::{FORWARDED_FOR, FORWARDED_PROTO},
     head::Head,
     spool::Body,
     trip::{REQUEST_ID, Trip},
@@ -176,9 +176,17 @@ fn is_dropped(name: &HeaderName, headers: &HeaderMap, trusted: bool) -> bool {
         FORWARDED_PROTO,
     ];
     ours.contains(name)
-        || (!trusted && (name == FORWARDED_HOST || name == header::FORWARDED))
+        || (!trusted && is_a_proxys(name))
+        || (name == header::FORWARDED && headers.contains_key(FORWARDED_FOR))
         || name.as_str().as_bytes().contains(&b'_')
         || is_named_by_connection(name, headers)
+}
+
+/// What only a proxy should say about a client.
+fn is_a_proxys(name: &HeaderName) -> bool {
+    name == header::FORWARDED
+        || name.as_str().starts_with("x-forwarded-")
+        || name.as_str() == "x-real-ip"
 }
 
 fn is_named_by_connection(name: &HeaderName, headers: &HeaderMap) -> bool {
@@ -192,14 +200,13 @@ fn is_named_by_connection(name: &HeaderName, headers: &HeaderMap) -> bool {
 }
 
 fn put_forwarded(f: &mut FieldsWriter<'_>, trip: &Trip, parts: &Parts) {
-    let before = parts.headers.get(FORWARDED_FOR).filter(|_| trip.trusted);
-    match before {
-        Some(list) => f.put_parts(
-            &[b"HTTP_X_FORWARDED_FOR"],
-            &[list.as_bytes(), b", ", &trip.connection.peer_text],
-        ),
-        None => f.put(b"HTTP_X_FORWARDED_FOR", &trip.connection.peer_text),
-    };
+    f.put(b"HTTP_X_FORWARDED_FOR", b"");
+    if trip.trusted {
+        for list in parts.headers.get_all(FORWARDED_FOR) {
+            f.extend(&[list.as_bytes(), b", "]);
+        }
+    }
+    f.extend(&[&trip.connection.peer_text]);
     f.put(b"HTTP_X_FORWARDED_PROTO", scheme(trip));
     f.put(b"HTTP_X_REQUEST_ID", trip.id.as_bytes());
     let micros = u64::try_from(clock::wall().as_micros()).unwrap_or(0);

@@ -40,9 +40,6 @@ impl Drop for Job {
 
 /// Refuses at once what could only wait in vain, before the body is read.
 pub(super) fn admit(trip: &Trip, pool: &Pool) -> Result<(), Refusal> {
-    if trip.gate.is_draining() {
-        return Err(unavailable(Termination::Draining, 5, "the server is going away"));
-    }
     match pool.is_failed() {
         true => Err(app_failed(trip, pool)),
         false => Ok(()),
@@ -82,7 +79,12 @@ pub(super) async fn send(
         trip.started = job.passing.started_at();
         match step {
             Ok(Step::Send(seat)) => job.sending = rest.start(&job.passing, seat),
-            Ok(Step::Answer(answer)) => return Ok((job, answer)),
+            Ok(Step::Answer(answer)) => {
+                if let Some(seat) = job.passing.seat() {
+                    seat.carrier.consumed(seat.stream, answer.first.len(), 0);
+                }
+                return Ok((job, answer));
+            }
             Err(failure) => {
                 trip.ended = Some(clock::now());
                 return Err(refusal(trip, &pool, failure));
@@ -116,7 +118,6 @@ fn refusal(trip: &Trip, pool: &Pool, failure: Failure) -> Refusal {
         Termination::ChildDied => Refusal::new(StatusCode::BAD_GATEWAY, termination)
             .because("the app's process died while it worked on the request"),
         Termination::Overload => unavailable(termination, 5, "the server lacks a resource"),
-        Termination::Draining => unavailable(termination, 5, "the server is going away"),
         Termination::Protocol
         | Termination::AppAborted
         | Termination::Ok

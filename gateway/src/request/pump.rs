@@ -48,7 +48,11 @@ impl Rest {
             Self::File(file) => tokio::spawn(send_file(passing, seat, file.clone())),
             Self::Stream { body, limit, bytes_max } => match body.take() {
                 Some(body) => tokio::spawn(send_stream(passing, seat, body, *limit, *bytes_max)),
-                None => return Sending(None),
+                None => {
+                    // The first child took the body and gave the job back; it cannot be had again.
+                    give_up(&passing, &seat, Failure::from(Termination::ChildDied));
+                    return Sending(None);
+                }
             },
         };
         Sending(Some(task))

@@ -32,6 +32,9 @@ use crate::{
     pool::passing::{Answer, Failure},
 };
 
+/// Fields of an app's answer; no client takes as many.
+const FIELDS_MAX: usize = 1000;
+
 const SERVER: HeaderValue = HeaderValue::from_static("ostler");
 const TERMINATION: HeaderName = HeaderName::from_static("ostler-termination");
 
@@ -155,8 +158,9 @@ fn app_headers(fields: &[u8]) -> Result<HeaderMap, Refusal> {
                 return Err(broken("Content-Length"));
             }
         }
-        if !is_hop_by_hop(&name) {
-            headers.append(name, value);
+        let full = headers.len() >= FIELDS_MAX;
+        if !is_hop_by_hop(&name) && (full || headers.try_append(name, value).is_err()) {
+            return Err(broken("head: too many fields"));
         }
     }
     Ok(headers)
@@ -198,7 +202,9 @@ pub(super) fn finish(mut trip: Trip, ended: Result<Reply, Refusal>) -> Response<
     headers.entry(header::SERVER).or_insert(SERVER);
     headers.entry(REQUEST_ID).or_insert_with(|| trip.id.clone());
     trip.status = reply.status.as_u16();
-    if trip.method == Method::HEAD || matches!(trip.status, 204 | 304) {
+    let empty = matches!(&reply.source, Source::Whole(None))
+        || matches!(&reply.source, Source::Whole(Some(b)) if b.is_empty());
+    if empty || trip.method == Method::HEAD || matches!(trip.status, 204 | 304) {
         // hyper will not ask for a body, so this is all there is.
         trip.termination = reply.termination;
     }
@@ -262,6 +268,14 @@ pub(crate) struct ReplyBody {
     told: Option<u64>,
     /// How the request ended, once the last piece was taken.
     done: Termination,
+}
+
+impl Drop for ReplyBody {
+    fn drop(&mut self) {
+        if let Source::Stored { store, .. } = &self.source {
+            store.abandon();
+        }
+    }
 }
 
 impl ReplyBody {

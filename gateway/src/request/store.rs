@@ -28,6 +28,8 @@ struct State {
     /// A piece is on its way into the file.
     writing: bool,
     ended: bool,
+    /// The client is gone.
+    abandoned: bool,
     failure: Option<Failure>,
     reader: Option<Waker>,
     writer: Option<Waker>,
@@ -130,12 +132,21 @@ impl Store {
         Ok(Some((file, piece)))
     }
 
-    /// There is no room in files: waits until the client has taken all that came before.
+    /// Nobody will read on; whoever fills the store can stop.
+    pub(super) fn abandon(&self) {
+        let mut state = self.lock();
+        state.abandoned = true;
+        let writer = state.writer.take();
+        drop(state);
+        writer.into_iter().for_each(Waker::wake);
+    }
+
+    /// There is no room in files: waits until the client has taken all that came before, or is gone.
     async fn wait_for_room(&self) {
         poll_fn(|cx| {
             let mut state = self.lock();
             let read_all = state.file.as_ref().is_none_or(|(file, read)| *read >= file.len());
-            if state.memory.is_empty() && read_all {
+            if state.abandoned || (state.memory.is_empty() && read_all) {
                 return Poll::Ready(());
             }
             state.writer = Some(cx.waker().clone());
@@ -160,8 +171,7 @@ impl State {
 
 async fn take_all(store: Arc<Store>, passing: Arc<Passing>, budget: Arc<Budget>) {
     loop {
-        // Only this task would be left: the client is gone.
-        if Arc::strong_count(&store) == 1 {
+        if store.lock().abandoned {
             return;
         }
         let piece = match poll_fn(|cx| passing.poll_piece(cx)).await {

@@ -121,6 +121,11 @@ impl Carrier {
         inner.driver.take().into_iter().for_each(Waker::wake);
     }
 
+    /// No new jobs are taken.
+    pub(crate) fn is_retired(&self) -> bool {
+        self.lock().retired
+    }
+
     /// Retired, and nothing is left to do.
     pub(crate) fn is_finished(&self) -> bool {
         let inner = self.lock();
@@ -131,7 +136,7 @@ impl Carrier {
     #[must_use]
     pub(crate) fn start(self: &Arc<Self>, passing: &Arc<Passing>, now: Mono) -> bool {
         let mut inner = self.lock();
-        if inner.closed {
+        if inner.closed || inner.retired {
             return false;
         }
         if inner.sending.is_some() && matches!(self.way, Way::Lane(_)) {
@@ -164,7 +169,10 @@ impl Carrier {
         inner.sending = outgoing.more.then_some(stream).or(inner.sending);
         inner.jobs.insert(stream, passing.clone());
         inner.unsent += 1;
-        passing.started(Seat { carrier: self.clone(), stream }, now);
+        if passing.started(Seat { carrier: self.clone(), stream }, now) {
+            // Its client left between the grant and now.
+            inner.give_up(stream, Reset::ClientGone);
+        }
         true
     }
 
@@ -213,6 +221,9 @@ impl Carrier {
             put_frame(&mut inner.out, header(Kind::Data, flags, 0, stream), &part);
             inner.urgent = true;
             inner.streams.sent(stream, part.len(), last);
+            if let Some(job) = inner.jobs.get(&stream) {
+                job.moved(clock::now());
+            }
             if last {
                 self.body_sent(&mut inner, stream);
             }
@@ -243,12 +254,9 @@ impl Carrier {
         if inner.closed || !inner.jobs.contains_key(&stream) {
             return;
         }
-        inner.streams.reset(stream);
-        put_frame(&mut inner.out, header(Kind::Reset, 0, reason as u16, stream), &[]);
-        inner.urgent = true;
+        inner.give_up(stream, reason);
         self.body_sent(&mut inner, stream);
         // What comes for the stream is dropped, so nothing is left to hold reading for.
-        inner.paused = false;
         let driver = inner.driver.take();
         drop(inner);
         self.flush();
@@ -310,6 +318,11 @@ impl Carrier {
     pub(crate) fn poll_paused(&self, cx: &Context<'_>) -> bool {
         let mut inner = self.lock();
         inner.driver = Some(cx.waker().clone());
+        // Links have windows. A blocking child can only be in the middle of its oldest answer.
+        inner.paused = matches!(self.way, Way::Lane(_))
+            && inner.jobs.first_key_value().is_some_and(|(stream, job)| {
+                inner.streams.is_open(*stream) && job.pieces_bytes() > PAUSE_AT
+            });
         inner.paused
     }
 
@@ -338,6 +351,15 @@ impl Carrier {
 }
 
 impl Inner {
+    fn give_up(&mut self, stream: u32, reason: Reset) {
+        self.streams.reset(stream);
+        put_frame(&mut self.out, header(Kind::Reset, 0, reason as u16, stream), &[]);
+        self.urgent = true;
+        if self.sending == Some(stream) {
+            self.sending = None;
+        }
+    }
+
     /// The child has enough before it that the next jobs can wait and be written together, which wakes it less often.
     fn gathers(&self) -> bool {
         let written = self.jobs.len().saturating_sub(self.unsent);

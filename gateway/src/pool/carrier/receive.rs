@@ -5,7 +5,7 @@ use std::sync::Arc;
 use ostler_job::{Mono, Span, Termination};
 use ostler_wire::{Decoder, Event, Frame, Kind, Reset, WireError, put_frame};
 
-use super::{Carrier, Inner, PAUSE_AT, header};
+use super::{Carrier, Inner, header};
 use crate::pool::passing::{Failure, Passing};
 
 /// The jobs that a batch of frames ended.
@@ -60,8 +60,7 @@ impl Inner {
     fn deliver(&mut self, frame: Frame, end: bool, now: Mono, ended: &mut Ended) {
         let stream = frame.header.stream;
         let Some(job) = self.jobs.get(&stream) else { return };
-        let waiting = job.deliver(frame, end, now);
-        self.paused |= waiting > PAUSE_AT;
+        job.deliver(frame, end, now);
         if end {
             self.end(stream, now, ended);
         }
@@ -106,7 +105,7 @@ impl Inner {
     }
 
     fn handle_go_away(&mut self, last: u32, ended: &mut Ended) {
-        self.closed = true;
+        self.retired = true;
         self.unsent = 0;
         ended.returned.extend(self.jobs.split_off(&(last.saturating_add(1))).into_values());
         ended.returned.extend(self.held.drain(..));

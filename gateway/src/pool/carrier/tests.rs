@@ -55,7 +55,10 @@ fn lane() -> (Arc<Carrier>, OwnedReadHalf, UnixStream) {
 async fn a_large_body_reaches_a_child_that_reads_as_fast_as_it_comes() {
     let (carrier, reader, mut child) = lane();
     let driver = carrier.clone();
-    tokio::spawn(async move { drive(&driver, reader, None::<tokio::io::Empty>, |_, _| {}).await });
+    let decoder = ostler_wire::Decoder::new(ostler_wire::FRAME_MAX);
+    tokio::spawn(async move {
+        drive(&driver, decoder, reader, None::<tokio::io::Empty>, |_, _| {}).await
+    });
     let passing = job(true);
     assert!(carrier.start(&passing, clock::now()));
     let stream = passing.seat().unwrap().stream;
