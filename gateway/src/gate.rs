@@ -3,7 +3,7 @@
 use std::{
     collections::BTreeMap,
     sync::{
-        Arc,
+        Arc, Mutex,
         atomic::{AtomicBool, AtomicUsize, Ordering},
     },
 };
@@ -34,6 +34,8 @@ pub(crate) struct Gate {
     threads: Vec<tokio::runtime::Handle>,
     next_thread: AtomicUsize,
     draining: AtomicBool,
+    /// Links by runner: one that reconnects may have two for a moment.
+    links: Mutex<BTreeMap<String, u32>>,
     on_event: OnEvent,
 }
 
@@ -69,6 +71,7 @@ impl Gate {
             threads,
             next_thread: AtomicUsize::new(0),
             draining: AtomicBool::new(false),
+            links: Mutex::default(),
             on_event,
         })
     }
@@ -90,6 +93,24 @@ impl Gate {
 
     pub(crate) fn begin_drain(&self) {
         self.draining.store(true, Ordering::Relaxed);
+    }
+
+    /// A runner has one link more.
+    pub(crate) fn runner_came(&self, name: &str) {
+        let mut links = self.links.lock().expect("no code panics while it holds the links");
+        *links.entry(name.to_owned()).or_default() += 1;
+    }
+
+    /// A runner has one link less. `true`: it was the last.
+    pub(crate) fn runner_left(&self, name: &str) -> bool {
+        let mut links = self.links.lock().expect("no code panics while it holds the links");
+        let count = links.get_mut(name).expect("a runner that leaves has come");
+        *count -= 1;
+        let last = *count == 0;
+        if last {
+            links.remove(name);
+        }
+        last
     }
 
     pub(crate) fn tell(&self, event: GatewayEvent) {

@@ -88,6 +88,7 @@ async fn serve(gate: Arc<Gate>, links: Arc<LocalLinks>, stream: UnixStream) {
     let (orders, mut inbox) = unbounded_channel();
     let lanes = Arc::new(Lanes::new(orders));
     links.lock().push(lanes.clone());
+    gate.runner_came(&name);
     gate.tell(GatewayEvent::RunnerJoined { name: name.clone() });
     let ended = link.run(&gate, &name, &lanes, &mut inbox).await;
     links.lock().retain(|other| !Arc::ptr_eq(other, &lanes));

@@ -190,6 +190,7 @@ type Suppliers = BTreeMap<String, SupplierId>;
 async fn serve(gate: &Arc<Gate>, stream: TlsStream<TcpStream>, decoder: Decoder, name: String) {
     let carrier = Arc::new(Carrier::new(format!("runner {name}"), Way::Link));
     carrier.send(local::welcome);
+    gate.runner_came(&name);
     gate.tell(GatewayEvent::RunnerJoined { name: name.clone() });
     let heard = Mutex::new(clock::now());
     let suppliers = Mutex::new(Suppliers::new());

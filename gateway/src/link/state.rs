@@ -11,6 +11,8 @@ use crate::{
 #[derive(Clone, Debug, Default)]
 pub(crate) struct AppState {
     pub(crate) ready: u32,
+    /// The most that were ready at once since none was: what has been told.
+    told: u32,
     /// Why it does not boot, while it does not.
     pub(crate) failure: Option<BootFailure>,
     /// Counts of the STATE frame by name: children by state, spawns, exits by reason.
@@ -35,8 +37,7 @@ fn is_reason(text: &str) -> bool {
     reasons.contains(&text)
 }
 
-/// Codes of an APP frame.
-const READY: u16 = 1;
+/// The code of an APP frame that tells a failure.
 const FAILED: u16 = 2;
 
 /// Takes an APP or STATE frame. Apps that the gateway does not route to are ignored.
@@ -51,13 +52,16 @@ pub(crate) fn handle(gate: &Gate, runner: &str, frame: &Frame) {
     } else {
         state.ready = fields.number(":ready").and_then(|n| u32::try_from(n).ok()).unwrap_or(0);
         state.failure = (frame.header.code == FAILED).then(|| failure(&fields, &frame.body));
-        tell(gate, runner, app, frame.header.code, before.as_ref(), &state);
+        tell(gate, runner, app, before.as_ref().and_then(|b| b.failure.as_ref()), &mut state);
     }
     pool.set_state(runner, Some(state));
 }
 
-/// A runner is gone and says nothing any more.
+/// A link of a runner is gone; when it was the last, nothing that the runner said holds any more.
 pub(crate) fn forget(gate: &Gate, runner: &str) {
+    if !gate.runner_left(runner) {
+        return;
+    }
     gate.pools.values().for_each(|pool| pool.set_state(runner, None));
 }
 
@@ -85,21 +89,18 @@ fn failure(fields: &Fields<'_>, backtrace: &[u8]) -> BootFailure {
     }
 }
 
-fn tell(
-    gate: &Gate,
-    runner: &str,
-    app: &str,
-    code: u16,
-    before: Option<&AppState>,
-    state: &AppState,
-) {
+/// Tells the first failure of its kind, and children that are ready beyond what was told before.
+fn tell(gate: &Gate, runner: &str, app: &str, before: Option<&BootFailure>, state: &mut AppState) {
     let (app, host) = (app.to_owned(), runner.to_owned());
-    let was = before.map(|b| (b.ready, &b.failure));
-    if let Some(failure) = &state.failure {
-        if was.is_none_or(|(_, f)| f.as_ref().map(|f| &f.message) != Some(&failure.message)) {
+    match &state.failure {
+        Some(failure) if before.is_none_or(|b| b.message != failure.message) => {
             gate.tell(GatewayEvent::AppFailed { app, host, failure: failure.clone() });
         }
-    } else if code == READY && was.is_none_or(|(ready, f)| ready == 0 || f.is_some()) {
-        gate.tell(GatewayEvent::AppReady { app, host, children: state.ready });
+        Some(_) => {}
+        None if state.ready > state.told => {
+            gate.tell(GatewayEvent::AppReady { app, host, children: state.ready });
+        }
+        None => {}
     }
+    state.told = if state.ready == 0 { 0 } else { state.told.max(state.ready) };
 }

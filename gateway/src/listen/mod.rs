@@ -33,6 +33,9 @@ pub(crate) struct Connection {
     linger: Arc<AtomicBool>,
     requests: AtomicUsize,
     busy_at: AtomicU64,
+    /// Replies that have something for the client to take.
+    offered: AtomicUsize,
+    taken_at: AtomicU64,
 }
 
 impl Connection {
@@ -46,6 +49,8 @@ impl Connection {
             linger: Arc::default(),
             requests: AtomicUsize::new(0),
             busy_at: AtomicU64::new(clock::now().0),
+            offered: AtomicUsize::new(0),
+            taken_at: AtomicU64::new(0),
         }
     }
 
@@ -63,6 +68,31 @@ impl Connection {
     pub(crate) fn leave(&self, now: Mono) {
         self.busy_at.store(now.0, Ordering::Relaxed);
         self.requests.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    /// A reply has something that the client may take.
+    pub(crate) fn offer(&self) {
+        if self.offered.fetch_add(1, Ordering::Relaxed) == 0 {
+            self.taken_at.store(clock::now().0, Ordering::Relaxed);
+        }
+    }
+
+    /// The client took all that a reply had so far.
+    pub(crate) fn withdraw(&self) {
+        self.offered.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    /// The client took a piece of a reply.
+    pub(crate) fn took(&self) {
+        self.taken_at.store(clock::now().0, Ordering::Relaxed);
+    }
+
+    /// How long the client has taken nothing of what is there for it.
+    fn stalled(&self) -> Span {
+        match self.offered.load(Ordering::Relaxed) {
+            0 => Span::ZERO,
+            _ => clock::now() - Mono(self.taken_at.load(Ordering::Relaxed)),
+        }
     }
 
     /// How long nothing has been asked; `None` while something is.

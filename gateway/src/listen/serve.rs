@@ -30,6 +30,9 @@ const BUFFER_MAX: usize = 64 << 10;
 const H2_STREAM_WINDOW: u32 = 256 << 10;
 const H2_CONNECTION_WINDOW: u32 = 1 << 20;
 
+/// Fields for which hyper needs no allocation.
+const HEADERS_ON_STACK: usize = 100;
+
 type Failed = Box<dyn std::error::Error + Send + Sync>;
 
 /// Serves a connection to its end.
@@ -118,8 +121,13 @@ where
         strict::scan::Bounds { bytes: gate.limits.header_bytes, fields: gate.limits.header_count };
     let guard =
         strict::guard::Guard::new(stream, BytesMut::new(), bounds, connection.notes.clone());
+    let mut builder = http1::Builder::new();
+    if gate.limits.header_count > HEADERS_ON_STACK {
+        // Only then, since it costs an allocation for each request.
+        builder.max_headers(gate.limits.header_count);
+    }
     let mut served = pin!(
-        http1::Builder::new()
+        builder
             .timer(TokioTimer::new())
             .header_read_timeout(gate.limits.header_timeout)
             .half_close(false)
@@ -166,9 +174,18 @@ where
         ended = served.as_mut() => return Ok(ended?),
         () = shutdown.draining() => {}
         () = idle(&connection, gate.limits.header_timeout) => {}
+        () = stalled(&connection) => return Err(io::Error::from(io::ErrorKind::TimedOut).into()),
     }
     served.as_mut().graceful_shutdown();
     Ok(served.await?)
+}
+
+/// Waits until a client has taken nothing of its replies for too long: one that grants no window holds them all, and
+/// neither hyper nor h2 has a timer for that.
+async fn stalled(connection: &Connection) {
+    while connection.stalled() < clock::span(WRITE_LIMIT) {
+        tokio::time::sleep(WRITE_LIMIT / 4).await;
+    }
 }
 
 /// Waits until nothing was asked on a connection for a while. hyper's HTTP/2 keeps idle connections for ever.

@@ -1,5 +1,6 @@
 //! The way of a request, from parsed head to logged end. [`handle`] is the contents page; every step is a file.
 
+mod body;
 mod client;
 mod env;
 mod forward;
@@ -18,7 +19,7 @@ use http::{Request, Response};
 use hyper::body::Incoming;
 
 pub(crate) use self::{
-    respond::ReplyBody,
+    body::ReplyBody,
     route::{Routes, Target},
     spool::Budget,
 };

@@ -1,36 +1,25 @@
 //! The only place that builds responses: from an app's answer, from a route's fixed reply, or from a refusal.
 
-use std::{
-    borrow::Cow,
-    convert::Infallible,
-    future::Future,
-    pin::Pin,
-    sync::Arc,
-    task::{Context, Poll, ready},
-};
+use std::borrow::Cow;
 
 use bytes::Bytes;
 use http::{
     HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, Uri,
     header::{self},
 };
-use http_body::{Frame, SizeHint};
 use ostler_job::Termination;
 use ostler_wire::Fields;
 
 use super::{
+    body::{ReplyBody, Source},
     forward::Job,
     head::Head,
     page,
     route::Route,
-    spool::SpoolFile,
-    store::{Next, Store},
+    store::Store,
     trip::{REQUEST_ID, Trip},
 };
-use crate::{
-    clock,
-    pool::passing::{Answer, Failure},
-};
+use crate::{clock, pool::passing::Answer};
 
 /// Fields of an app's answer; no client takes as many.
 const FIELDS_MAX: usize = 1000;
@@ -202,14 +191,12 @@ pub(super) fn finish(mut trip: Trip, ended: Result<Reply, Refusal>) -> Response<
     headers.entry(header::SERVER).or_insert(SERVER);
     headers.entry(REQUEST_ID).or_insert_with(|| trip.id.clone());
     trip.status = reply.status.as_u16();
-    let empty = matches!(&reply.source, Source::Whole(None))
-        || matches!(&reply.source, Source::Whole(Some(b)) if b.is_empty());
-    if empty || trip.method == Method::HEAD || matches!(trip.status, 204 | 304) {
+    if reply.source.is_empty() || trip.method == Method::HEAD || matches!(trip.status, 204 | 304) {
         // hyper will not ask for a body, so this is all there is.
         trip.termination = reply.termination;
     }
     let told = told_length(response.headers());
-    let body = ReplyBody { trip, source: reply.source, told, done: reply.termination };
+    let body = ReplyBody::new(trip, reply.source, told, reply.termination);
     response.map(|()| body)
 }
 
@@ -238,179 +225,5 @@ fn refuse(trip: &mut Trip, refusal: Refusal) -> Reply {
         headers,
         source: Source::Whole(Some(Bytes::from(text))),
         termination: refusal.termination,
-    }
-}
-
-type Reading = Pin<Box<dyn Future<Output = std::io::Result<Bytes>> + Send>>;
-
-enum Source {
-    Whole(Option<Bytes>),
-    Streamed { first: Option<Bytes>, job: Job },
-    Stored { first: Option<Bytes>, job: Job, store: Arc<Store>, reading: Option<Reading> },
-}
-
-impl std::fmt::Debug for Source {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(match self {
-            Self::Whole(_) => "Whole",
-            Self::Streamed { .. } => "Streamed",
-            Self::Stored { .. } => "Stored",
-        })
-    }
-}
-
-/// A reply's body as hyper takes it. Carries the request's record to the end.
-#[derive(Debug)]
-pub(crate) struct ReplyBody {
-    source: Source,
-    trip: Trip,
-    /// The length that the head tells.
-    told: Option<u64>,
-    /// How the request ended, once the last piece was taken.
-    done: Termination,
-}
-
-impl Drop for ReplyBody {
-    fn drop(&mut self) {
-        if let Source::Stored { store, .. } = &self.source {
-            store.abandon();
-        }
-    }
-}
-
-impl ReplyBody {
-    fn poll_piece(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Failure>>> {
-        match &mut self.source {
-            Source::Whole(bytes) => Poll::Ready(bytes.take().map(Ok)),
-            Source::Streamed { first, job } => {
-                if let Some(first) = first.take().filter(|f| !f.is_empty()) {
-                    return Poll::Ready(Some(Ok(first)));
-                }
-                let seat = job.passing.seat();
-                let piece = ready!(job.passing.poll_piece(cx));
-                if let (Some(seat), Some(Ok(piece))) = (seat, &piece) {
-                    seat.carrier.consumed(seat.stream, piece.len(), job.passing.pieces_bytes());
-                }
-                Poll::Ready(piece)
-            }
-            Source::Stored { first, store, reading, .. } => {
-                if let Some(first) = first.take().filter(|f| !f.is_empty()) {
-                    return Poll::Ready(Some(Ok(first)));
-                }
-                poll_store(store, reading, cx)
-            }
-        }
-    }
-
-    fn passing_ended(&self) -> bool {
-        match &self.source {
-            Source::Whole(_) => true,
-            Source::Streamed { job, .. } | Source::Stored { job, .. } => job.passing.is_ended(),
-        }
-    }
-}
-
-fn poll_store(
-    store: &Store,
-    reading: &mut Option<Reading>,
-    cx: &mut Context<'_>,
-) -> Poll<Option<Result<Bytes, Failure>>> {
-    loop {
-        if let Some(read) = reading {
-            let bytes = ready!(read.as_mut().poll(cx));
-            *reading = None;
-            return Poll::Ready(Some(match bytes {
-                Ok(bytes) => {
-                    store.advance(bytes.len() as u64);
-                    Ok(bytes)
-                }
-                Err(error) => Err(Failure {
-                    termination: Termination::Overload,
-                    detail: Bytes::from(format!("cannot read the spooled reply: {error}")),
-                }),
-            }));
-        }
-        match ready!(store.poll_next(cx)) {
-            Next::Piece(piece) => return Poll::Ready(Some(Ok(piece))),
-            Next::File(file, offset) => *reading = Some(Box::pin(read(file, offset))),
-            Next::End => return Poll::Ready(None),
-            Next::Failed(failure) => return Poll::Ready(Some(Err(failure))),
-        }
-    }
-}
-
-async fn read(file: Arc<SpoolFile>, offset: u64) -> std::io::Result<Bytes> {
-    file.read(offset, super::store::READ).await
-}
-
-/// Breaks the connection, so that the client does not take half a reply for a whole one.
-#[derive(Debug)]
-pub(crate) struct BrokenOff(Termination);
-
-impl std::fmt::Display for BrokenOff {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "the reply broke off: {}", self.0)
-    }
-}
-
-impl std::error::Error for BrokenOff {}
-
-impl From<Infallible> for BrokenOff {
-    fn from(never: Infallible) -> Self {
-        match never {}
-    }
-}
-
-impl http_body::Body for ReplyBody {
-    type Data = Bytes;
-    type Error = BrokenOff;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, BrokenOff>>> {
-        let this = &mut *self;
-        let piece = ready!(this.poll_piece(cx));
-        if this.trip.ended.is_none() && this.passing_ended() {
-            this.trip.ended = Some(clock::now());
-        }
-        Poll::Ready(match piece {
-            Some(Ok(piece)) => {
-                this.trip.bytes_out += piece.len() as u64;
-                // hyper asks for no more than it was told there is.
-                if matches!(this.source, Source::Whole(_)) || this.told == Some(this.trip.bytes_out)
-                {
-                    this.trip.termination = this.done;
-                } else {
-                    this.trip.termination = Termination::GoneReading;
-                }
-                Some(Ok(Frame::data(piece)))
-            }
-            Some(Err(failure)) => {
-                this.trip.termination = failure.termination;
-                this.trip.detail = failure.detail;
-                Some(Err(BrokenOff(failure.termination)))
-            }
-            None => {
-                this.trip.termination = this.done;
-                None
-            }
-        })
-    }
-
-    fn is_end_stream(&self) -> bool {
-        match &self.source {
-            Source::Whole(bytes) => bytes.as_ref().is_none_or(Bytes::is_empty),
-            Source::Streamed { .. } | Source::Stored { .. } => false,
-        }
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        match &self.source {
-            Source::Whole(bytes) => {
-                SizeHint::with_exact(bytes.as_ref().map_or(0, |b| b.len() as u64))
-            }
-            Source::Streamed { .. } | Source::Stored { .. } => SizeHint::default(),
-        }
     }
 }

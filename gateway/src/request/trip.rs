@@ -35,6 +35,8 @@ pub(crate) struct Trip {
     pub(crate) secure: bool,
     /// The client's fields about itself come through proxies that are listed.
     pub(crate) trusted: bool,
+    /// No proxy says that it stands between.
+    pub(crate) direct: bool,
     user_agent: Option<HeaderValue>,
     referer: Option<HeaderValue>,
     pub(crate) accept: Option<HeaderValue>,
@@ -75,6 +77,9 @@ impl Trip {
             client: seen.address,
             secure: seen.secure,
             trusted,
+            direct: ![header::FORWARDED, header::VIA, client::FORWARDED_FOR]
+                .iter()
+                .any(|name| headers.contains_key(name)),
             user_agent: headers.get(header::USER_AGENT).cloned(),
             referer: headers.get(header::REFERER).cloned(),
             accept: headers.get(header::ACCEPT).cloned(),

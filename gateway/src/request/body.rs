@@ -1,0 +1,221 @@
+//! A reply's body on its way to the client, from wherever it is: whole in memory, at the child, or in a store.
+
+use std::{
+    convert::Infallible,
+    future::Future,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll, ready},
+};
+
+use bytes::Bytes;
+use http_body::{Frame, SizeHint};
+use ostler_job::Termination;
+
+use super::{
+    forward::Job,
+    spool::SpoolFile,
+    store::{Next, Store},
+    trip::Trip,
+};
+use crate::{clock, pool::passing::Failure};
+
+type Reading = Pin<Box<dyn Future<Output = std::io::Result<Bytes>> + Send>>;
+
+pub(super) enum Source {
+    Whole(Option<Bytes>),
+    Streamed { first: Option<Bytes>, job: Job },
+    Stored { first: Option<Bytes>, job: Job, store: Arc<Store>, reading: Option<Reading> },
+}
+
+impl Source {
+    /// There is no body at all.
+    pub(super) fn is_empty(&self) -> bool {
+        matches!(self, Self::Whole(bytes) if bytes.as_ref().is_none_or(Bytes::is_empty))
+    }
+}
+
+impl std::fmt::Debug for Source {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Whole(_) => "Whole",
+            Self::Streamed { .. } => "Streamed",
+            Self::Stored { .. } => "Stored",
+        })
+    }
+}
+
+/// A reply's body as hyper takes it. Carries the request's record to the end.
+#[derive(Debug)]
+pub(crate) struct ReplyBody {
+    source: Source,
+    trip: Trip,
+    /// The length that the head tells.
+    told: Option<u64>,
+    /// How the request ended, once the last piece was taken.
+    done: Termination,
+    /// The client has something to take; told to the connection, which ends when nothing is taken.
+    offers: bool,
+}
+
+impl Drop for ReplyBody {
+    fn drop(&mut self) {
+        self.offer(false);
+        if let Source::Stored { store, .. } = &self.source {
+            store.abandon();
+        }
+    }
+}
+
+impl ReplyBody {
+    /// A body that will end as `done`, once its last piece was taken.
+    pub(super) fn new(trip: Trip, source: Source, told: Option<u64>, done: Termination) -> Self {
+        let empty = source.is_empty();
+        let mut body = Self { trip, source, told, done, offers: false };
+        body.offer(!empty);
+        body
+    }
+
+    fn offer(&mut self, offers: bool) {
+        match (std::mem::replace(&mut self.offers, offers), offers) {
+            (false, true) => self.trip.connection.offer(),
+            (true, false) => self.trip.connection.withdraw(),
+            (true, true) => self.trip.connection.took(),
+            (false, false) => {}
+        }
+    }
+
+    fn poll_piece(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Failure>>> {
+        match &mut self.source {
+            Source::Whole(bytes) => Poll::Ready(bytes.take().map(Ok)),
+            Source::Streamed { first, job } => {
+                if let Some(first) = first.take().filter(|f| !f.is_empty()) {
+                    return Poll::Ready(Some(Ok(first)));
+                }
+                let seat = job.passing.seat();
+                let piece = ready!(job.passing.poll_piece(cx));
+                if let (Some(seat), Some(Ok(piece))) = (seat, &piece) {
+                    seat.carrier.consumed(seat.stream, piece.len(), job.passing.pieces_bytes());
+                }
+                Poll::Ready(piece)
+            }
+            Source::Stored { first, store, reading, .. } => {
+                if let Some(first) = first.take().filter(|f| !f.is_empty()) {
+                    return Poll::Ready(Some(Ok(first)));
+                }
+                poll_store(store, reading, cx)
+            }
+        }
+    }
+
+    fn passing_ended(&self) -> bool {
+        match &self.source {
+            Source::Whole(_) => true,
+            Source::Streamed { job, .. } | Source::Stored { job, .. } => job.passing.is_ended(),
+        }
+    }
+}
+
+fn poll_store(
+    store: &Store,
+    reading: &mut Option<Reading>,
+    cx: &mut Context<'_>,
+) -> Poll<Option<Result<Bytes, Failure>>> {
+    loop {
+        if let Some(read) = reading {
+            let bytes = ready!(read.as_mut().poll(cx));
+            *reading = None;
+            return Poll::Ready(Some(match bytes {
+                Ok(bytes) => {
+                    store.advance(bytes.len() as u64);
+                    Ok(bytes)
+                }
+                Err(error) => Err(Failure {
+                    termination: Termination::Overload,
+                    detail: Bytes::from(format!("cannot read the spooled reply: {error}")),
+                }),
+            }));
+        }
+        match ready!(store.poll_next(cx)) {
+            Next::Piece(piece) => return Poll::Ready(Some(Ok(piece))),
+            Next::File(file, offset) => *reading = Some(Box::pin(read(file, offset))),
+            Next::End => return Poll::Ready(None),
+            Next::Failed(failure) => return Poll::Ready(Some(Err(failure))),
+        }
+    }
+}
+
+async fn read(file: Arc<SpoolFile>, offset: u64) -> std::io::Result<Bytes> {
+    file.read(offset, super::store::READ).await
+}
+
+/// Breaks the connection, so that the client does not take half a reply for a whole one.
+#[derive(Debug)]
+pub(crate) struct BrokenOff(Termination);
+
+impl std::fmt::Display for BrokenOff {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "the reply broke off: {}", self.0)
+    }
+}
+
+impl std::error::Error for BrokenOff {}
+
+impl From<Infallible> for BrokenOff {
+    fn from(never: Infallible) -> Self {
+        match never {}
+    }
+}
+
+impl http_body::Body for ReplyBody {
+    type Data = Bytes;
+    type Error = BrokenOff;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BrokenOff>>> {
+        let this = &mut *self;
+        let piece = this.poll_piece(cx);
+        this.offer(matches!(piece, Poll::Ready(Some(Ok(_)))));
+        let piece = ready!(piece);
+        if this.trip.ended.is_none() && this.passing_ended() {
+            this.trip.ended = Some(clock::now());
+        }
+        Poll::Ready(match piece {
+            Some(Ok(piece)) => {
+                this.trip.bytes_out += piece.len() as u64;
+                // hyper asks for no more than it was told there is.
+                if matches!(this.source, Source::Whole(_)) || this.told == Some(this.trip.bytes_out)
+                {
+                    this.trip.termination = this.done;
+                } else {
+                    this.trip.termination = Termination::GoneReading;
+                }
+                Some(Ok(Frame::data(piece)))
+            }
+            Some(Err(failure)) => {
+                this.trip.termination = failure.termination;
+                this.trip.detail = failure.detail;
+                Some(Err(BrokenOff(failure.termination)))
+            }
+            None => {
+                this.trip.termination = this.done;
+                None
+            }
+        })
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.source.is_empty()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match &self.source {
+            Source::Whole(bytes) => {
+                SizeHint::with_exact(bytes.as_ref().map_or(0, |b| b.len() as u64))
+            }
+            Source::Streamed { .. } | Source::Stored { .. } => SizeHint::default(),
+        }
+    }
+}
