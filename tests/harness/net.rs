@@ -32,14 +32,14 @@ pub struct Net {
 enum Fabric {
     /// Where the thread came from, and the namespace of each host.
     Namespaces(File, Vec<File>),
-    /// Everything in one place.
-    Loopback,
+    /// Everything in one place; the gateway's door there.
+    Loopback(SocketAddr),
 }
 
 impl Net {
     /// A gateway's place and so many hosts, which all reach it.
     pub fn new(hosts: usize) -> Self {
-        let fabric = namespaces(hosts).unwrap_or(Fabric::Loopback);
+        let fabric = namespaces(hosts).unwrap_or_else(|_| Fabric::Loopback(own_address(2692)));
         Self { fabric }
     }
 
@@ -47,7 +47,7 @@ impl Net {
     pub fn gateway(&self) -> SocketAddr {
         match self.fabric {
             Fabric::Namespaces(..) => (GATEWAY, 2692).into(),
-            Fabric::Loopback => own_address(0),
+            Fabric::Loopback(door) => door,
         }
     }
 
@@ -55,7 +55,7 @@ impl Net {
     pub fn spawn(&self, host: usize, command: &mut Command) -> Child {
         let spawned = match &self.fabric {
             Fabric::Namespaces(_, hosts) => inside(&hosts[host], || command.spawn()),
-            Fabric::Loopback => command.spawn(),
+            Fabric::Loopback(_) => command.spawn(),
         };
         spawned.expect("the binary under test starts")
     }
@@ -66,7 +66,7 @@ impl Net {
             Fabric::Namespaces(..) => {
                 ip(&["link", "set", &port(host), "down"]).expect("a link can be cut")
             }
-            Fabric::Loopback => process::signal(runner, Signal::SIGSTOP),
+            Fabric::Loopback(_) => process::signal(runner, Signal::SIGSTOP),
         }
     }
 
@@ -76,7 +76,7 @@ impl Net {
             Fabric::Namespaces(..) => {
                 ip(&["link", "set", &port(host), "up"]).expect("a link can be mended")
             }
-            Fabric::Loopback => process::signal(runner, Signal::SIGCONT),
+            Fabric::Loopback(_) => process::signal(runner, Signal::SIGCONT),
         }
     }
 }
