@@ -32,6 +32,8 @@ use crate::{
 
 /// How often time limits are looked at.
 const TICK: Duration = Duration::from_millis(50);
+/// Threads that read and write spool files for a serving thread. Each keeps memory of its own.
+const FILE_THREADS: usize = 4;
 
 /// Why a gateway could not start. Nothing has been served then.
 #[derive(Debug)]
@@ -154,7 +156,10 @@ impl Gateway {
     pub fn run(mut self, shutdown: &Shutdown) -> Result<(), StartError> {
         let mut runtimes = Vec::new();
         for _ in 0..self.config.threads.max(1) {
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .max_blocking_threads(FILE_THREADS)
+                .build();
             runtimes.push(runtime.map_err(StartError::Runtime)?);
         }
         let handles = runtimes.iter().map(|runtime| runtime.handle().clone()).collect();

@@ -64,7 +64,7 @@ fn idle_connections_are_closed_and_hold_nothing_up() {
 #[test]
 fn http2_streams_are_finished_and_the_connection_is_told_to_go() {
     let app = App::new();
-    let mut gateway = Setup::new(&app).start();
+    let mut gateway = Setup::new(&app).children(2).start();
     block_on(async {
         let mut h2 = H2::connect(gateway.http()).await;
         let request = h2.request("GET", "/hold/a").body(()).unwrap();

@@ -47,7 +47,7 @@ fn title(status: StatusCode) -> String {
 
 /// Details are for the developer: on the same host, never across a network.
 fn may_see_details(trip: &Trip) -> bool {
-    trip.client.is_loopback() && trip.direct
+    trip.client.is_loopback() && trip.direct && !trip.trusted
 }
 
 /// An app that raised an error before it answered.
