@@ -323,6 +323,7 @@ fn unusual_heads_that_are_right_are_served() {
     assert_eq!(status("PURGE /x HTTP/1.1\r\nHost: a\r\n\r\n"), 200, "a method of its own");
     assert_eq!(status("GET /a..b/.../.x HTTP/1.1\r\nHost: a\r\n\r\n"), 200, "dots in names");
     assert_eq!(status("GET /%zz%4 HTTP/1.1\r\nHost: a\r\n\r\n"), 200, "broken escapes stay");
+    assert_eq!(status("GET /{a}|b^c'd?e=[f]{g}|h HTTP/1.1\r\nHost: a\r\n\r\n"), 200, "browsers do");
     assert_eq!(
         status("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: Chunked\r\n\r\n0\r\n\r\n"),
         200
