@@ -21,7 +21,7 @@ test: tools setup
 	cargo clippy -q --locked --workspace --all-targets -- -D warnings
 	@if cargo deny --version >/dev/null 2>&1; then cargo deny --log-level error check bans licenses sources; \
 	else echo "cargo-deny is not installed: licences, bans and sources are not checked"; fi
-	RUSTDOCFLAGS="-D warnings" cargo doc -q --locked --workspace --no-deps --document-private-items
+	RUSTDOCFLAGS="-D warnings -A rustdoc::private_intra_doc_links" cargo doc -q --locked --workspace --no-deps --document-private-items
 	cd children/python && python3 -m unittest discover -s tests -t .
 	cargo test -q --locked --doc -p ostler-job -p ostler-wire -p ostler-scheduler
 	cargo build --locked --workspace --bins --tests

@@ -102,10 +102,18 @@ impl Keeper {
         self.shared.now().ending = true;
         self.shared.changed.notify_all();
         let moment = Duration::from_secs(1);
-        let polite = if hurried { moment / 5 } else { self.grace + MARGIN };
-        for (signal, wait) in [(Signal::SIGTERM, polite), (Signal::SIGKILL, moment)] {
-            self.shared.signal(signal);
-            if self.ended.recv_timeout(wait) != Err(mpsc::RecvTimeoutError::Timeout) {
+        // Like us, the runner ends at once when it is told twice, and its children with it.
+        let steps: &[_] = match hurried {
+            true => &[
+                (Signal::SIGTERM, moment / 20),
+                (Signal::SIGTERM, moment),
+                (Signal::SIGKILL, moment),
+            ],
+            false => &[(Signal::SIGTERM, self.grace + MARGIN), (Signal::SIGKILL, moment)],
+        };
+        for (signal, wait) in steps {
+            self.shared.signal(*signal);
+            if self.ended.recv_timeout(*wait) != Err(mpsc::RecvTimeoutError::Timeout) {
                 return;
             }
         }

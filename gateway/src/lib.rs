@@ -28,6 +28,15 @@ pub use event::{BootFailure, GatewayEvent};
 pub use gateway::{Addresses, Gateway, StartError};
 pub use shutdown::Shutdown;
 
+/// The request path in parts, for instruction counts. Not for use.
+#[doc(hidden)]
+pub mod measure {
+    /// See `gateway/examples/count.rs`.
+    pub fn head_to_frame(config: &crate::Config, times: usize) -> std::io::Result<usize> {
+        crate::request::measure::head_to_frame(config, times)
+    }
+}
+
 /// Join tokens for runners of other hosts.
 pub mod token {
     pub use crate::link::token::{TokenError, create};

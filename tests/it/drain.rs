@@ -100,7 +100,7 @@ fn a_slow_reader_gets_its_whole_reply() {
 #[test]
 fn a_second_signal_ends_at_once() {
     let app = App::new();
-    let mut gateway = Setup::new(&app).app_keys("grace = \"200ms\"").start();
+    let mut gateway = Setup::new(&app).start();
     let holding = std::thread::spawn({
         let address = gateway.http();
         move || {

@@ -324,7 +324,6 @@ class HeadersTest(SharedChild):
                 ([("Content-Length", "5x")], "Content-Length must be"),
                 ([("Content-Length", "-1")], "Content-Length must be"),
                 ([("Content-Length", "2"), ("content-length", "3")], "two different Content-Length"),
-                ([("Upgrade", "h2c")], "'Upgrade' belongs to the server"),
                 ([("Keep-Alive", "1")], "'Keep-Alive' belongs to the server")):
             answer = self.headers(headers)
             self.assertEqual(answer.reset, wire.APP_ERROR, headers)

@@ -160,7 +160,7 @@ fn check_target(method: &[u8], target: &[u8]) -> Result<(), Refused> {
     if target.len() > TARGET_MAX {
         return Err(uri_too_long());
     }
-    // What RFC 3986 leaves out, browsers send in part: a quote, braces, a bar, a caret and a grave accent pass.
+    // Of what RFC 3986 leaves out, braces, a bar and a caret pass, since browsers send them.
     let allowed = |b: u8| matches!(b, 0x21..=0x7e) && !matches!(b, b'<' | b'>' | b'\\' | b'#');
     if !target.iter().copied().all(allowed) {
         return Err(bad("forbidden character in the request target"));

@@ -7,6 +7,7 @@ use std::{
     path::Path,
 };
 
+use nix::fcntl::{Flock, FlockArg};
 use rcgen::{
     BasicConstraints, CertificateParams, CertificateSigningRequestParams, DnType,
     ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose,
@@ -33,6 +34,9 @@ impl Authority {
     /// Reads the authority of a state folder, or makes it.
     pub(crate) fn open(state: &Path) -> io::Result<Self> {
         let (cert, key) = (state.join("ca.pem"), state.join("ca.key"));
+        // A gateway that starts and a `token create` may both be the first.
+        let lock = fs::File::create(state.join("ca.lock"))?;
+        let _held = Flock::lock(lock, FlockArg::LockExclusive).map_err(|(_, error)| error)?;
         if !cert.exists() {
             let (params, pair) = new_authority().map_err(io::Error::other)?;
             let made = params.self_signed(&pair).map_err(io::Error::other)?;
@@ -94,10 +98,29 @@ fn new_authority() -> Result<(CertificateParams, KeyPair), rcgen::Error> {
 
 /// Writes a file that only its owner may read, whole or not at all.
 pub(crate) fn write_private(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let part = path.with_extension("part");
+    let mut part = path.as_os_str().to_owned();
+    part.push(".part");
     let mut file =
         fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&part)?;
     file.write_all(bytes)?;
     file.sync_all()?;
     fs::rename(part, path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn two_that_come_first_find_one_authority() {
+        for _ in 0..5 {
+            let state = tempfile::tempdir().unwrap();
+            let prints = std::thread::scope(|scope| {
+                let open = || Authority::open(state.path()).unwrap().fingerprint();
+                let threads: Vec<_> = (0..4).map(|_| scope.spawn(open)).collect();
+                threads.into_iter().map(|t| t.join().unwrap()).collect::<Vec<_>>()
+            });
+            assert!(prints.windows(2).all(|pair| pair[0] == pair[1]), "{prints:?}");
+        }
+    }
 }

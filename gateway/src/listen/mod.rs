@@ -39,7 +39,7 @@ pub(crate) struct Connection {
 }
 
 impl Connection {
-    fn new(peer: SocketAddr, local: SocketAddr, secure: bool) -> Self {
+    pub(crate) fn new(peer: SocketAddr, local: SocketAddr, secure: bool) -> Self {
         Self {
             peer,
             peer_text: Bytes::from(peer.ip().to_canonical().to_string()),

@@ -289,9 +289,14 @@ fn scheduler_config(app: &config::App) -> ostler_scheduler::Config {
         waiting_max: app.queue_max,
         tenant_waiting_max: app.tenant_queue_max,
         tenant_slots_max: app.tenant_slots_max,
+        urgency_credit: URGENCY_CREDIT,
         ..Default::default()
     }
 }
+
+/// How far a tenant's urgent requests may run ahead of its share, in slot time. Requests are short: more than a few
+/// milliseconds of credit would let a flood with earlier promises pass a guest many times.
+const URGENCY_CREDIT: Span = Span::from_millis(2);
 
 /// What is assumed of a handler that has not run yet.
 pub(crate) const FIRST_ESTIMATE: Estimate =

@@ -5,6 +5,7 @@ mod client;
 mod env;
 mod forward;
 mod head;
+pub(crate) mod measure;
 mod page;
 mod pump;
 mod respond;

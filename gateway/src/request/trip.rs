@@ -10,7 +10,6 @@ use std::{
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Uri, Version, header};
-use hyper::body::Incoming;
 use ostler_job::{Mono, Span, Termination};
 
 use super::{client, route::Route};
@@ -55,10 +54,10 @@ pub(crate) struct Trip {
 }
 
 impl Trip {
-    pub(super) fn begin(
+    pub(super) fn begin<B>(
         gate: &Arc<Gate>,
         connection: &Arc<Connection>,
-        request: &Request<Incoming>,
+        request: &Request<B>,
     ) -> Self {
         connection.enter();
         let headers = request.headers();

@@ -1,0 +1,54 @@
+//! The head-to-frame path by itself, for instruction counts: no socket, no child, no runtime.
+
+use std::{net::SocketAddr, path::Path, sync::Arc};
+
+use bytes::Bytes;
+use http::{HeaderValue, Request, header};
+
+use super::{env, head, spool::Body, trip::Trip};
+use crate::{config::Config, gate::Gate, http1::scan, listen::Connection};
+
+/// A head such as a browser sends.
+const HEAD: &[u8] = b"GET /shop/item?id=42 HTTP/1.1\r\nHost: shop.example\r\nUser-Agent: Mozilla/5.0 (X11; Linux x86_64)\r\n\
+Accept: text/html,application/xhtml+xml;q=0.9,*/*;q=0.8\r\nAccept-Encoding: gzip, deflate, br\r\n\
+Accept-Language: en-GB,en;q=0.5\r\nCookie: session=0123456789abcdef\r\nConnection: keep-alive\r\n\r\n";
+
+/// Scans a head, checks it and writes its frame, so many times. Returns the bytes of all frames.
+pub(crate) fn head_to_frame(config: &Config, times: usize) -> std::io::Result<usize> {
+    assert!(Path::new(&config.state).is_dir(), "the state folder exists");
+    let gate = Arc::new(Gate::new(config, Vec::new(), Box::new(|_| {}))?);
+    let here = SocketAddr::from(([127, 0, 0, 1], 8080));
+    let connection = Arc::new(Connection::new(here, here, false));
+    let bounds = scan::Bounds { bytes: 32 << 10, fields: 100 };
+    let mut bytes = 0;
+    for _ in 0..times {
+        let scanned = scan::head(HEAD, bounds);
+        assert!(matches!(scanned, Ok(Some((len, _))) if len == HEAD.len()), "the head is fine");
+        let request = parsed();
+        let mut trip = Trip::begin(&gate, &connection, &request);
+        let (parts, ()) = request.into_parts();
+        let Ok(head) = head::check(&mut trip, &parts) else { unreachable!("the head is fine") };
+        let body = Body::Memory(Bytes::new());
+        bytes += env::request_frame(&trip, &parts, &head, &body).frame.len();
+    }
+    Ok(bytes)
+}
+
+/// What hyper makes of the head; its own work is hyper's to count.
+fn parsed() -> Request<()> {
+    let mut request = Request::new(());
+    *request.uri_mut() = http::Uri::from_static("/shop/item?id=42");
+    let fields = [
+        (header::HOST, "shop.example"),
+        (header::USER_AGENT, "Mozilla/5.0 (X11; Linux x86_64)"),
+        (header::ACCEPT, "text/html,application/xhtml+xml;q=0.9,*/*;q=0.8"),
+        (header::ACCEPT_ENCODING, "gzip, deflate, br"),
+        (header::ACCEPT_LANGUAGE, "en-GB,en;q=0.5"),
+        (header::COOKIE, "session=0123456789abcdef"),
+        (header::CONNECTION, "keep-alive"),
+    ];
+    for (name, value) in fields {
+        request.headers_mut().insert(name, HeaderValue::from_static(value));
+    }
+    request
+}
