@@ -88,6 +88,15 @@ fn nobody_behind_a_proxy_sees_why_the_app_does_not_start() {
 }
 
 #[test]
+fn a_proxy_on_this_host_that_is_not_listed_gets_no_details_either() {
+    let (_app, gateway) = start(BROKEN);
+    for lines in ["X-Forwarded-For: 203.0.113.9\r\n", "Via: 1.1 nginx\r\n"] {
+        let page = refusal(&gateway, &format!("{BROWSER}{lines}"));
+        assert_silent(&page, &["database", "RuntimeError"]);
+    }
+}
+
+#[test]
 fn a_mended_app_serves_without_a_restart() {
     let (app, gateway) = start(BROKEN);
     refusal(&gateway, "");

@@ -16,7 +16,7 @@ fn waiting_requests_bring_further_children_and_idleness_ends_them() {
     let app = App::new();
     let setup = Setup::new(&app).children_between(1, 3).app_keys("idle_timeout = \"1s\"");
     let gateway = setup.start();
-    assert_eq!(children(&gateway), 1.0);
+    wait_until("one child is told", || children(&gateway) == 1.0);
     let mut clients: Vec<Conn> = (0..5).map(|_| gateway.connect()).collect();
     for client in &mut clients {
         client.send("GET /hold/it HTTP/1.1\r\nHost: localhost\r\n\r\n");
