@@ -8,7 +8,7 @@ use std::{
 use nix::{
     errno::Errno,
     sys::{
-        signal::{Signal, killpg},
+        signal::{Signal, kill, killpg},
         wait::{Id, WaitPidFlag, WaitStatus, waitid},
     },
     unistd::Pid,
@@ -77,9 +77,12 @@ pub(crate) async fn wait(pid: Pid, pidfd: OwnedFd) -> std::io::Result<Ending> {
     }
 }
 
-/// Sends a signal to a child's whole process group; a group that is gone needs none.
+/// Sends a signal to a child's whole process group, or to the child alone while it has not made its group yet. A child
+/// that is gone needs none.
 pub(crate) fn kill_group(pid: Pid, signal: Signal) {
-    let _ = killpg(pid, signal);
+    if killpg(pid, signal) == Err(Errno::ESRCH) {
+        let _ = kill(pid, signal);
+    }
 }
 
 /// Reaps ended strangers: grandchildren that fell to us as their subreaper. `is_ours` keeps the children, whose own
