@@ -30,6 +30,8 @@ fn assert_refused(net: &Net, token: &str, why: &str) {
     assert!(!status.success(), "{told}");
     assert!(told.contains(why), "{why:?} is missing in {told}");
     assert!(!told.contains("panicked"), "{told}");
+    // Its children have only just begun; the polite signal must reach them all the same.
+    assert!(!told.contains("SIGKILL"), "{told}");
 }
 
 #[test]
