@@ -39,7 +39,7 @@ enum Fabric {
 impl Net {
     /// A gateway's place and so many hosts, which all reach it.
     pub fn new(hosts: usize) -> Self {
-        let fabric = namespaces(hosts).unwrap_or_else(|_| Fabric::Loopback(own_address(2692)));
+        let fabric = namespaces(hosts).unwrap_or_else(|_| Fabric::Loopback(own_address()));
         Self { fabric }
     }
 
@@ -90,14 +90,14 @@ impl Drop for Net {
     }
 }
 
-/// A loopback address that no other process uses, nor another call of this one: it is made of the process id. A door there
-/// can be opened again after a crash, without another program in its place.
-pub fn own_address(port: u16) -> SocketAddr {
+/// A loopback address that no other process uses, nor another call of this one: it is made of the process id. The system
+/// chooses a port; a door there can be opened again after a crash, without another program in its place.
+pub fn own_address() -> SocketAddr {
     static NUMBER: AtomicU32 = AtomicU32::new(1);
     let [_, a, b, c] = std::process::id().to_be_bytes();
     // Process ids have 22 bits at most, so the upper two of `a` are free.
     let number = u8::try_from(NUMBER.fetch_add(1, Ordering::Relaxed) & 3).expect("two bits");
-    SocketAddr::from(([127, a | number << 6, b, c], port))
+    SocketAddr::from(([127, a | number << 6, b, c], 0))
 }
 
 /// The link of a host, at the gateway's end.

@@ -37,13 +37,14 @@ impl World {
     fn new() -> Self {
         let mut world = Self {
             app: App::new(),
-            door: own_address(8080).to_string(),
+            door: own_address().to_string(),
             gateway: None,
             remains: Vec::new(),
             marks: Vec::new(),
         };
         let gateway = world.setup().start();
         world.marks.push(gateway.mark().to_owned());
+        world.door = gateway.http().to_string();
         world.gateway = Some(gateway);
         world
     }

@@ -1,6 +1,6 @@
 //! What is lost when a process is killed, and what is not.
 
-use std::{collections::BTreeSet, fs};
+use std::{collections::BTreeSet, fs, net::SocketAddr};
 
 use nix::sys::signal::Signal;
 use ostler_tests::{
@@ -200,12 +200,13 @@ fn a_child_at_work_for_a_killed_gateway_serves_the_next_when_it_is_done() {
 #[test]
 fn clients_find_the_next_gateway_at_the_same_door() {
     let app = app();
-    let door = own_address(8080).to_string();
-    let setup = || Setup::new(&app).children(2).args(&["--http", &door]);
-    let gateway = setup().start();
+    let setup =
+        |door: SocketAddr| Setup::new(&app).children(2).args(&["--http", &door.to_string()]);
+    let gateway = setup(own_address()).start();
+    let door = gateway.http();
     let load = Load::start(gateway.http(), 8, "/sleep/1");
     load.wait_more(100);
-    let (gateway, _remains) = replace(gateway, setup());
+    let (gateway, _remains) = replace(gateway, setup(door));
     load.wait_more(200);
     let outcomes = load.finish();
     // What was under way at the crash; a socket that is about to go with its process may have let the client in again.
