@@ -56,7 +56,7 @@ pub(super) async fn connection(
         return serve(gate, connection, stream, is_http2, shutdown).await;
     };
     let shaken = tokio::select! {
-        shaken = timeout(limit, acceptor.accept(stream)) => shaken,
+        shaken = timeout(limit, Box::pin(acceptor.accept(stream))) => shaken,
         () = shutdown.draining() => return Ok(()),
     };
     let stream = match shaken {
@@ -86,14 +86,15 @@ where
     T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let stream = Patient::new(stream, WRITE_LIMIT, connection.linger.clone());
+    // Boxed, so that an idle connection holds the room of its own protocol only.
     match is_http2 {
         true => {
             gate.metrics.connections.with_label_values(&["h2"]).inc();
-            http2(gate, connection, stream, shutdown).await
+            Box::pin(http2(gate, connection, stream, shutdown)).await
         }
         false => {
             gate.metrics.connections.with_label_values(&["http/1"]).inc();
-            http1(gate, connection, stream, shutdown).await
+            Box::pin(http1(gate, connection, stream, shutdown)).await
         }
     }
 }
