@@ -55,7 +55,7 @@ impl Gate {
         let pools: BTreeMap<_, _> = config
             .apps
             .iter()
-            .map(|(name, app)| (name.clone(), Arc::new(Pool::new(name, app))))
+            .map(|(name, app)| (name.clone(), Arc::new(Pool::new(name, app, metrics.pool(name)))))
             .collect();
         let spool = config.state.join("spool");
         std::fs::create_dir_all(&spool)?;
@@ -101,8 +101,14 @@ impl Gate {
         *links.entry(name.to_owned()).or_default() += 1;
     }
 
+    /// How many links each runner has.
+    pub(crate) fn runner_links(&self) -> BTreeMap<String, u32> {
+        self.links.lock().expect("no code panics while it holds the links").clone()
+    }
+
     /// A runner has one link less. `true`: it was the last.
     pub(crate) fn runner_left(&self, name: &str) -> bool {
+        self.metrics.links_lost.with_label_values(&[name]).inc();
         let mut links = self.links.lock().expect("no code panics while it holds the links");
         let count = links.get_mut(name).expect("a runner that leaves has come");
         *count -= 1;

@@ -15,6 +15,8 @@ const SECONDS: &[f64] = &[
     0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5,
     5.0, 10.0, 30.0, 60.0,
 ];
+/// From a tenth of a microsecond to ten milliseconds.
+const DECISION_SECONDS: &[f64] = &[1e-7, 2.5e-7, 5e-7, 1e-6, 2.5e-6, 5e-6, 1e-5, 1e-4, 1e-3, 1e-2];
 const CLASSES: [&str; 5] = ["1xx", "2xx", "3xx", "4xx", "5xx"];
 
 /// See the module.
@@ -29,7 +31,18 @@ pub(crate) struct Metrics {
     pub(crate) unrouted: RouteCounts,
     pub(crate) connections: IntCounterVec,
     pub(crate) handshakes: IntCounterVec,
-    pub(crate) retries: IntCounterVec,
+    retries: IntCounterVec,
+    decisions: HistogramVec,
+    pub(crate) links_lost: IntCounterVec,
+}
+
+/// The counters of one pool, looked up once.
+#[derive(Clone, Debug)]
+pub(crate) struct PoolCounts {
+    /// Jobs given to another child.
+    pub(crate) retries: IntCounter,
+    /// What a decision of the scheduler costs; one in many is timed.
+    pub(crate) decisions: Histogram,
 }
 
 /// The counters of one route, looked up once.
@@ -77,8 +90,22 @@ impl Metrics {
             retries: counters(
                 &registry,
                 "ostler_retries_total",
-                "Jobs that were given to another child, by reason.",
-                &["app", "reason"],
+                "Jobs that were given to another child, since the first had not started them or died.",
+                &["app"],
+            ),
+            decisions: {
+                let help =
+                    "Time to queue a job and to decide who runs next; one job in 64 is timed.";
+                let opts = HistogramOpts::new("ostler_scheduler_decision_seconds", help)
+                    .buckets(DECISION_SECONDS.to_vec());
+                let made = HistogramVec::new(opts, &["app"]).expect("constant names are valid");
+                register(&registry, made)
+            },
+            links_lost: counters(
+                &registry,
+                "ostler_runner_links_lost_total",
+                "Links to runners that ended.",
+                &["host"],
             ),
             registry,
             requests,
@@ -91,6 +118,13 @@ impl Metrics {
 
     pub(crate) fn route(&self, name: &str) -> RouteCounts {
         RouteCounts::new(name, &self.requests, &self.queue, &self.run, &self.total)
+    }
+
+    pub(crate) fn pool(&self, app: &str) -> PoolCounts {
+        PoolCounts {
+            retries: self.retries.with_label_values(&[app]),
+            decisions: self.decisions.with_label_values(&[app]),
+        }
     }
 
     /// Everything in the text format.
@@ -250,6 +284,10 @@ fn read_children(registry: &Registry, gate: &Gate) {
 }
 
 fn read_process(registry: &Registry, gate: &Gate) {
+    let links = gauges(registry, "ostler_runner_links", "Links to runners.", &["host"]);
+    for (host, count) in gate.runner_links() {
+        links.with_label_values(&[&host]).set(f64::from(count));
+    }
     let open = IntGauge::new("ostler_connections", "Open client connections.")
         .expect("constant names are valid");
     register(registry, open).set(i64::try_from(gate.connections.len()).unwrap_or(i64::MAX));

@@ -158,10 +158,6 @@ async fn serve(
     if let Over::Broken(error) = &over {
         gate.tell(GatewayEvent::Warning(format!("{}: {error}", carrier.label)));
     }
-    let retried = unstarted.len() as u64;
-    if retried > 0 {
-        gate.metrics.retries.with_label_values(&[pool.app.as_str(), "not_started"]).inc_by(retried);
-    }
     let detail = Bytes::from(format!("{}: {over}", carrier.label));
     pool.supply_gone(supplier, unstarted, started, &Failure { termination, detail });
 }

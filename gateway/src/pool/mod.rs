@@ -29,7 +29,7 @@ use self::{
     passing::{Failure, Passing},
     tenants::Tenants,
 };
-use crate::{clock, config, link::AppState};
+use crate::{clock, config, link::AppState, metrics::PoolCounts};
 
 /// What a job asks of the queue.
 #[derive(Debug)]
@@ -61,6 +61,7 @@ struct Supplier {
 /// See the module.
 pub(crate) struct Pool {
     pub(crate) app: String,
+    counts: PoolCounts,
     inner: Mutex<Inner>,
 }
 
@@ -80,7 +81,7 @@ enum Effect {
 }
 
 impl Pool {
-    pub(crate) fn new(app: &str, config: &config::App) -> Self {
+    pub(crate) fn new(app: &str, config: &config::App, counts: PoolCounts) -> Self {
         let inner = Inner {
             scheduler: Scheduler::new(scheduler_config(config)),
             jobs: HashMap::new(),
@@ -89,7 +90,7 @@ impl Pool {
             pace: Pace::new(config.prefetch_max),
             states: BTreeMap::new(),
         };
-        Self { app: app.to_owned(), inner: Mutex::new(inner) }
+        Self { app: app.to_owned(), counts, inner: Mutex::new(inner) }
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
@@ -119,6 +120,9 @@ impl Pool {
         inner.scheduler.handle_submit(submit, now);
         let effects = inner.drain();
         drop(inner);
+        if passing.id.0.is_multiple_of(TIMED) {
+            self.counts.decisions.observe((clock::now() - now).as_secs_f64());
+        }
         self.apply(effects, now);
     }
 
@@ -169,6 +173,7 @@ impl Pool {
             }
         }
         for passing in &ended.returned {
+            self.counts.retries.inc();
             passing.returned();
             inner.take_back(passing, now);
         }
@@ -293,6 +298,9 @@ fn scheduler_config(app: &config::App) -> ostler_scheduler::Config {
         ..Default::default()
     }
 }
+
+/// One job in so many has its decision timed.
+const TIMED: u64 = 64;
 
 /// How far a tenant's urgent requests may run ahead of its share, in slot time. Requests are short: more than a few
 /// milliseconds of credit would let a flood with earlier promises pass a guest many times.

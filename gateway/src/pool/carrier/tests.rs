@@ -22,6 +22,7 @@ fn pool() -> Arc<Pool> {
             discipline: crate::config::Discipline::Fifo,
             prefetch_max: 8,
         },
+        crate::metrics::Metrics::new().pool("app"),
     ))
 }
 
