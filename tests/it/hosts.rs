@@ -12,9 +12,9 @@ use ostler_tests::{
     wait_until,
 };
 
-/// `/work/MILLISECONDS` takes so many times longer as the host is slow; `/endless` notes when nobody wants it any more.
+/// `/toil/MILLISECONDS` takes so many times longer as the host is slow; `/endless` notes when nobody wants it any more.
 const MORE: &str = r#"
-def work(env, start_response, rest):
+def toil(env, start_response, rest):
     time.sleep(int(rest) / 1000 * SLOWNESS)
     return answer(start_response, b"worked")
 
@@ -29,7 +29,7 @@ def endless(env, start_response, rest):
         open(os.path.join(HERE, "let-go"), "w").close()
 
 
-TABLE.update(work=work, endless=endless)
+TABLE.update(toil=toil, endless=endless)
 "#;
 
 const HOSTS: usize = 3;
@@ -129,7 +129,7 @@ fn assert_held(clients: &mut [Conn]) {
 #[test]
 fn every_host_serves_and_a_slow_one_serves_less() {
     let world = World::of([1, 1, 8], "");
-    let load = world.load(12, "/work/4");
+    let load = world.load(12, "/toil/4");
     load.wait_more(400);
     load.finish_without_failure();
     let served: Vec<usize> = (0..HOSTS).map(|host| world.served(host)).collect();
@@ -141,7 +141,7 @@ fn every_host_serves_and_a_slow_one_serves_less() {
 fn a_killed_runner_costs_what_it_had_in_hand() {
     let mut world = World::new("");
     let mut clients = world.hold_all();
-    let load = world.load(4, "/work/1");
+    let load = world.load(4, "/toil/1");
     wait_until("requests wait", || world.gateway.metric("ostler_jobs_waiting", &[]) >= 4.0);
     kill(world.hosts[0].runner.pid());
     for client in &mut clients[0] {
@@ -183,7 +183,7 @@ fn a_host_that_is_cut_off_gives_up_its_slots_and_serves_again_when_it_is_back() 
         assert_eq!(client.read().header("ostler-termination"), Some("child_died"));
     }
     assert!(begin.elapsed() < Duration::from_secs(8), "noticed after {:?}", begin.elapsed());
-    let load = world.load(8, "/work/1");
+    let load = world.load(8, "/toil/1");
     load.wait_more(200);
     world.release(&[0]);
     world.net.mend(0, runner);
@@ -197,7 +197,7 @@ fn a_host_that_is_cut_off_gives_up_its_slots_and_serves_again_when_it_is_back() 
 fn a_runner_that_stands_still_is_given_up() {
     let world = World::new("");
     world.hosts[0].runner.signal(Signal::SIGSTOP);
-    let load = world.load(8, "/work/1");
+    let load = world.load(8, "/toil/1");
     wait_until("its slots are given up", || world.serving(0) == 0.0);
     load.wait_more(100);
     let outcomes = load.finish();
@@ -213,7 +213,7 @@ fn a_runner_that_stands_still_is_given_up() {
 fn a_runner_that_drains_loses_nothing_and_may_come_back() {
     let mut world = World::new("");
     let mut clients = world.hold_all();
-    let load = world.load(8, "/work/1");
+    let load = world.load(8, "/toil/1");
     world.hosts[0].runner.signal(Signal::SIGTERM);
     world.release(&[0, 1, 2]);
     clients.iter_mut().for_each(|held| assert_held(held));
