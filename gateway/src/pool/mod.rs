@@ -10,6 +10,8 @@ pub(crate) mod passing;
 mod report;
 mod supply;
 mod tenants;
+#[cfg(test)]
+mod tests;
 
 use std::{
     collections::{BTreeMap, HashMap},

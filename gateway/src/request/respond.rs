@@ -227,3 +227,20 @@ fn refuse(trip: &mut Trip, refusal: Refusal) -> Reply {
         termination: refusal.termination,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn head(count: usize) -> Vec<u8> {
+        let pairs: Vec<_> = (0..count).map(|n| format!("x-{n}\0v")).collect();
+        pairs.join("\0").into_bytes()
+    }
+
+    #[test]
+    fn an_answer_with_more_fields_than_any_client_takes_is_refused_and_not_a_panic() {
+        assert_eq!(app_headers(&head(900)).unwrap().len(), 900);
+        let refusal = app_headers(&head(40_000)).unwrap_err();
+        assert_eq!(refusal.termination, Termination::Protocol);
+    }
+}

@@ -1,0 +1,111 @@
+use bytes::BytesMut;
+use ostler_wire::{Builder, Kind, flags};
+use tokio::net::UnixStream;
+
+use super::{
+    carrier::Way,
+    passing::{Outgoing, Terms},
+    *,
+};
+use crate::metrics::Metrics;
+
+fn pool() -> Arc<Pool> {
+    let app = config::App {
+        queue_max: 10,
+        tenant_queue_max: 10,
+        tenant_slots_max: None,
+        discipline: config::Discipline::Promise,
+        prefetch_max: 0,
+    };
+    Arc::new(Pool::new("app", &app, Metrics::new().pool("app")))
+}
+
+fn job(pool: &Arc<Pool>, deadline: Option<Mono>) -> Arc<Passing> {
+    let mut frame = BytesMut::new();
+    let head = Builder::new(&mut frame, Kind::Req, 0).flags(flags::END);
+    head.fields(|f| {
+        f.put(b":queue_us", b"0000000000");
+    })
+    .body(&[]);
+    let queue_us_at = frame.len() - 10;
+    let minute = Span::from_secs(60);
+    let terms = Terms { first_byte: minute, progress: minute, deadline, idempotent: true };
+    let outgoing = Outgoing { frame, queue_us_at, more: false, replayable: true };
+    Arc::new(Passing::new(Pool::next_job(), pool.clone(), Mono(0), terms, outgoing))
+}
+
+fn enter(pool: &Arc<Pool>, passing: &Arc<Passing>) {
+    let expires = clock::now() + Span::from_secs(60);
+    let entry = Entry { tenant: b"a", weight: 1, within: Span::from_secs(1), expires };
+    pool.enter(passing, &entry);
+}
+
+fn lane(pool: &Pool) -> (Arc<Carrier>, SupplierId, UnixStream) {
+    let (ours, childs) = UnixStream::pair().unwrap();
+    let (_reader, writer) = ours.into_split();
+    let carrier = Arc::new(Carrier::new("test".into(), Way::Lane(writer)));
+    let supplier = Pool::next_supplier();
+    pool.supply(supplier, &carrier, HostId(0), 1, false);
+    (carrier, supplier, childs)
+}
+
+#[tokio::test]
+async fn a_job_that_comes_back_after_its_client_left_is_forgotten() {
+    let pool = pool();
+    let (carrier, supplier, _child) = lane(&pool);
+    let passing = job(&pool, None);
+    enter(&pool, &passing);
+    assert!(passing.seat().is_some(), "the slot was free");
+    passing.fail(Failure::from(Termination::GoneRunning));
+    pool.leave(&passing, Reset::ClientGone);
+    assert_eq!(pool.lock().jobs.len(), 1, "the child still has it");
+    let _ = carrier.close();
+    let failure = Failure::from(Termination::ChildDied);
+    pool.supply_gone(supplier, vec![passing.clone()], Vec::new(), &failure);
+    assert_eq!(pool.lock().jobs.len(), 0);
+    assert_eq!(pool.load().0, 0, "it does not wait for a second child");
+}
+
+#[tokio::test]
+async fn a_job_that_was_not_started_waits_for_the_next_child() {
+    let pool = pool();
+    let (carrier, supplier, _child) = lane(&pool);
+    let passing = job(&pool, None);
+    enter(&pool, &passing);
+    let _ = carrier.close();
+    let failure = Failure::from(Termination::ChildDied);
+    pool.supply_gone(supplier, vec![passing.clone()], Vec::new(), &failure);
+    assert_eq!(pool.load().0, 1);
+    let (_carrier, _supplier, _child) = lane(&pool);
+    assert!(passing.seat().is_some(), "the new child has it");
+}
+
+#[tokio::test]
+async fn the_total_limit_holds_while_a_job_waits() {
+    let pool = pool();
+    let passing = job(&pool, Some(clock::now() + Span::from_secs(5)));
+    enter(&pool, &passing);
+    assert!(pool.tick(clock::now()).is_empty());
+    let later = clock::now() + Span::from_secs(6);
+    assert_eq!(pool.tick(later).len(), 1);
+    assert!(pool.tick(later).is_empty(), "once is enough");
+}
+
+#[tokio::test]
+async fn a_job_that_nobody_wants_when_it_starts_is_given_up_in_the_same_breath() {
+    let pool = pool();
+    let passing = job(&pool, None);
+    let (carrier, _supplier, child) = lane(&pool);
+    passing.fail(Failure::from(Termination::GoneRunning));
+    assert!(carrier.start(&passing, clock::now()));
+    carrier.flush();
+    child.readable().await.unwrap();
+    let mut bytes = vec![0; 4096];
+    let came = child.try_read(&mut bytes).unwrap();
+    let mut decoder = ostler_wire::Decoder::new(ostler_wire::FRAME_MAX);
+    decoder.buffer().extend_from_slice(&bytes[..came]);
+    let kinds: Vec<_> = std::iter::from_fn(|| decoder.poll_frame().unwrap())
+        .map(|frame| frame.header.kind)
+        .collect();
+    assert_eq!(kinds, [Kind::Req, Kind::Reset]);
+}
