@@ -61,7 +61,7 @@ async fn a_job_that_comes_back_after_its_client_left_is_forgotten() {
     assert_eq!(pool.lock().jobs.len(), 1, "the child still has it");
     let _ = carrier.close();
     let failure = Failure::from(Termination::ChildDied);
-    pool.supply_gone(supplier, vec![passing.clone()], Vec::new(), &failure);
+    pool.supply_gone(supplier, vec![passing], Vec::new(), &failure);
     assert_eq!(pool.lock().jobs.len(), 0);
     assert_eq!(pool.load().0, 0, "it does not wait for a second child");
 }
