@@ -1,16 +1,19 @@
 //! The nouns that every part of Ostler shares: ids, time, promises and terminations.
 //!
-//! It deliberately lacks behaviour: no clock, no I/O, no dependency. It is separate so that the pure crates and the
+//! It deliberately lacks behaviour: no clock, no I/O, no dependency but serde's derives. It is separate so that the pure crates and the
 //! processes that act on their decisions use the same words without depending on each other.
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
 
+pub mod durable;
 mod ids;
 mod promise;
 mod termination;
 mod time;
+mod wall;
 
 pub use ids::{HostId, JobId, SupplierId, TenantId};
 pub use promise::Promise;
 pub use termination::Termination;
 pub use time::{Mono, Span};
+pub use wall::{Now, Wall};

@@ -17,8 +17,11 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("ostler-job", &[]),
     ("ostler-wire", &["ostler-job"]),
     ("ostler-scheduler", &["ostler-job"]),
-    ("ostler-runner", &["ostler-job", "ostler-wire"]),
-    ("ostler-gateway", &["ostler-job", "ostler-wire", "ostler-scheduler"]),
+    ("ostler-store", &["ostler-job"]),
+    ("ostler-module", &["ostler-job"]),
+    ("ostler-shell-module", &["ostler-job", "ostler-module"]),
+    ("ostler-runner", &["ostler-job", "ostler-wire", "ostler-module", "ostler-shell-module"]),
+    ("ostler-gateway", &["ostler-job", "ostler-wire", "ostler-scheduler", "ostler-store"]),
     ("ostler-cli", &["ostler-gateway", "ostler-runner"]),
     (
         "ostler-tests",
@@ -26,6 +29,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "ostler-job",
             "ostler-wire",
             "ostler-scheduler",
+            "ostler-store",
             "ostler-runner",
             "ostler-gateway",
             "ostler-cli",
@@ -35,7 +39,7 @@ const LAYERS: &[(&str, &[&str])] = &[
 ];
 
 /// Members that decide and never act.
-const PURE: &[&str] = &["ostler-job", "ostler-wire", "ostler-scheduler"];
+const PURE: &[&str] = &["ostler-job", "ostler-wire", "ostler-scheduler", "ostler-module"];
 
 /// What acts: sockets, TLS, files, chance.
 const IMPURE: &[&str] =

@@ -1,0 +1,18 @@
+//! Durable jobs: what was asked for, what state it is in, what each attempt came to.
+//!
+//! These types are what the store keeps, the link between gateway and runner carries, and the API answers with; their
+//! serde form (JSON) is part of the store's format and of the wire. Fields are only ever added, with a default.
+
+mod attempt;
+mod spec;
+mod state;
+mod status;
+
+pub use attempt::{
+    Attempt, AttemptKey, Ending, Fence, Finish, LogState, Order, Report, Start, Usage,
+};
+pub use spec::{
+    Command, Dedupe, DedupeScope, Delivery, Input, Payload, Retry, Spec, TENANT_DEFAULT, Then, Work,
+};
+pub use state::{JobState, Reason};
+pub use status::Status;

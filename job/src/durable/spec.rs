@@ -1,0 +1,218 @@
+//! What a durable job is asked to do, as it was submitted and validated.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{Span, Wall};
+
+/// The tenant of jobs whose submitter named none.
+pub const TENANT_DEFAULT: &str = "default";
+
+/// A durable job as submitted. It never changes afterwards, except for its [`Spec::host`] by a move.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Spec {
+    /// What to run.
+    pub work: Work,
+    /// What people call it; need not be unique.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// Whose share it is charged to.
+    #[serde(default = "default_tenant", skip_serializing_if = "is_default_tenant")]
+    pub tenant: String,
+    /// What makes two jobs the same kind.
+    pub identity: String,
+    /// Labels to find it by.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tags: Vec<String>,
+    /// The one runner that may run it; `None`: any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub host: Option<String>,
+    /// It does not start before this moment.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub not_before: Option<Wall>,
+    /// Not started by then, it expires.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires: Option<Wall>,
+    /// The window of its promise; `None`: sometime.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub within: Option<Span>,
+    /// What happens when a runner is lost with it.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub delivery: Delivery,
+    /// What happens when an attempt fails.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub retry: Retry,
+    /// Which other jobs make this one superfluous.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dedupe: Option<Dedupe>,
+}
+
+/// What a job runs; names the module that runs it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "module", rename_all = "snake_case")]
+pub enum Work {
+    /// A command, by the shell module.
+    Shell(Box<Command>),
+    /// Nothing, successfully and at once: what the durable path itself costs.
+    Noop,
+}
+
+impl Work {
+    /// The module's name.
+    pub const fn module(&self) -> &'static str {
+        match self {
+            Self::Shell(_) => "shell",
+            Self::Noop => "noop",
+        }
+    }
+}
+
+/// A command of the shell module.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Command {
+    /// Program and arguments; a command line is `["/bin/sh", "-c", line]`. Never empty.
+    pub argv: Vec<String>,
+    /// The command line, when it was given as one: for people.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub line: Option<String>,
+    /// Variables added to the runner's base environment.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub env: BTreeMap<String, String>,
+    /// Names of secrets of the runner's own file that become variables.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub secrets: Vec<String>,
+    /// The current folder, absolute; `None`: the runner's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cwd: Option<String>,
+    /// Standard input.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub stdin: Input,
+    /// The user to run as, where the runner permits it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user: Option<String>,
+    /// File mode creation mask, 0 to 0o777.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub umask: Option<u32>,
+    /// Niceness added, -20 to 19.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub nice: Option<i32>,
+    /// Resource limits by name (`nofile`, `core`, `fsize`, `nproc`, `cpu`, `as`), soft and hard alike.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub limits: BTreeMap<String, u64>,
+    /// How long it may run before it is killed; `None`: for ever.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub timeout: Option<Span>,
+    /// Time between SIGTERM and SIGKILL; `None`: the default of 10 s.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub grace: Option<Span>,
+}
+
+/// Standard input of a command.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Input {
+    /// Nothing: `/dev/null`.
+    #[default]
+    Empty,
+    /// Text within the record.
+    Text(String),
+    /// Bytes within the record, base64.
+    Base64(String),
+    /// A payload in the store.
+    Payload(Payload),
+}
+
+/// Bytes that the store keeps out of band, found by what they are.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Payload {
+    /// SHA-256 of the bytes, lower-case hex.
+    pub sha256: String,
+    /// How many they are.
+    pub bytes: u64,
+}
+
+/// What a job is worth when the runner that had it is lost.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Delivery {
+    /// It is tried again: it may have run before.
+    #[default]
+    AtLeastOnce,
+    /// It is not: it may not have run.
+    AtMostOnce,
+}
+
+/// When a failed attempt is followed by another.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Retry {
+    /// Attempts that may fail in all; 1: no retry.
+    pub attempts: u32,
+    /// The wait before the second attempt.
+    pub delay: Span,
+    /// The longest wait. Waits double up to it, each with up to half taken off at random.
+    pub delay_max: Span,
+    /// Every wait is `delay`, to the millisecond.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub constant: bool,
+    /// Only these exit statuses are worth a retry; empty: every failure is.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub exit_codes: Vec<i32>,
+}
+
+impl Default for Retry {
+    /// No retry; with more attempts, from a second up to an hour.
+    fn default() -> Self {
+        Self {
+            attempts: 1,
+            delay: Span::from_secs(1),
+            delay_max: Span::from_secs(3600),
+            constant: false,
+            exit_codes: Vec::new(),
+        }
+    }
+}
+
+/// When another job of the same identity makes this one superfluous.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Dedupe {
+    /// Which other jobs count.
+    pub scope: DedupeScope,
+    /// Jobs submitted longer ago than this do not count; `None`: however old.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub window: Option<Span>,
+    /// What becomes of this one.
+    pub then: Then,
+}
+
+/// Which jobs of the same identity count.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DedupeScope {
+    /// Those that have not finished.
+    Queued,
+    /// Those, and those that succeeded within the window.
+    Done,
+}
+
+/// What becomes of a superfluous job.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Then {
+    /// The submit fails.
+    Reject,
+    /// The submit is answered with the other job.
+    Coalesce,
+}
+
+fn default_tenant() -> String {
+    TENANT_DEFAULT.to_owned()
+}
+
+fn is_default_tenant(name: &str) -> bool {
+    name == TENANT_DEFAULT
+}
+
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
+}

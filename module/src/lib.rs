@@ -1,0 +1,56 @@
+//! What a module is: the part of a runner that knows how to run one kind of durable job.
+//!
+//! A runner keeps one [`Executor`] for each module. It hands over attempts and orders, and hears through an [`Observer`] what
+//! becomes of them. This crate deliberately lacks a runtime, processes and links: leases, heartbeats and the way to the
+//! gateway are the runner's. It is separate so that a module depends on this and not on the runner.
+#![forbid(unsafe_code)]
+#![warn(missing_docs)]
+
+use std::rc::Rc;
+
+use ostler_job::durable::{AttemptKey, Order, Payload, Report, Start, Work};
+
+/// Runs the attempts of one module on this host. Calls return at once; what follows comes by way of the observer.
+pub trait Executor {
+    /// The module's name, as [`ostler_job::durable::Work::module`] has it.
+    fn name(&self) -> &'static str;
+
+    /// Begins an attempt. Whatever happens, exactly one `Finished` or `NotStarted` follows, possibly before this returns.
+    fn start(&mut self, start: Start, observer: &Rc<dyn Observer>);
+
+    /// Passes an order on. One for an attempt that is not running is ignored.
+    fn steer(&mut self, key: AttemptKey, order: Order);
+
+    /// The payload that must be on this host before the work is started; by default none.
+    fn payload(&self, work: &Work) -> Option<Payload> {
+        let _ = work;
+        None
+    }
+
+    /// Part of an attempt's log, at most `max` bytes from `offset`; `None` when there is none. Over or not, the log is
+    /// there until the attempt is forgotten.
+    fn read_log(&self, key: AttemptKey, offset: u64, max: usize) -> Option<Piece> {
+        let _ = (key, offset, max);
+        None
+    }
+
+    /// Drops what is kept of an attempt that is over: its log.
+    fn forget(&mut self, key: AttemptKey) {
+        let _ = key;
+    }
+}
+
+/// Bytes of a log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Piece {
+    /// The bytes; none of them when the log is no longer than the offset.
+    pub bytes: Vec<u8>,
+    /// The log ends with them, and will not grow any more.
+    pub end: bool,
+}
+
+/// Hears what becomes of attempts.
+pub trait Observer {
+    /// Something happened to an attempt.
+    fn observe(&self, report: Report);
+}
