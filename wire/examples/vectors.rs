@@ -22,6 +22,7 @@ pub(crate) fn lines() -> String {
     functions(&mut v);
     control(&mut v);
     link(&mut v);
+    jobs(&mut v);
     v.0
 }
 
@@ -177,6 +178,32 @@ fn link(v: &mut Vectors) {
     v.aux("joined", Kind::Joined, (0, 0, 0), 0, b"CHAIN");
     let state: Pairs<'_> = &[app, (b"idle", b"2"), (b"busy", b"1"), (b"exit.signal", b"0")];
     v.head("state", Kind::State, (0, 0, 0), state, b"");
+}
+
+fn jobs(v: &mut Vectors) {
+    let key = r#"{"job":17,"attempt":1,"fence":4294967297}"#;
+    let keys = format!("[{key}]");
+    let beat: Pairs<'_> = &[(b":incarnation", b"0e9f2ea0-281149-77"), (b":slots", b"4")];
+    v.head("beat", Kind::Beat, (0, 0, 0), beat, keys.as_bytes());
+    v.head("beat-of-nothing", Kind::Beat, (0, 0, 0), beat, b"[]");
+    let spec = r#"{"work":{"module":"shell","argv":["echo","grüße"]},"identity":"echo"}"#;
+    let run = format!(r#"[{{"key":{key},"spec":{spec}}}]"#);
+    v.aux("run", Kind::Run, (0, 0, 0), 0, run.as_bytes());
+    let started = format!(r#"[{{"report":"started","key":{key},"at":1764032531004}}]"#);
+    v.aux("report", Kind::Report, (0, 0, 0), 0, started.as_bytes());
+    v.aux("settle", Kind::Settle, (0, 0, 0), 0, keys.as_bytes());
+    v.aux("settle-fenced", Kind::Settle, (0, 1, 0), 0, keys.as_bytes());
+    let steer = format!(r#"[[{key},"kill"]]"#);
+    v.aux("steer", Kind::Steer, (0, 0, 0), 0, steer.as_bytes());
+    let log: [Pair<'_>; 3] =
+        [(b":what", b"log"), (b":id", b"17.1.4294967297"), (b":offset", b"262144")];
+    let pull = [&log[..], &[(b":max", b"262144")]].concat();
+    v.head("pull", Kind::Pull, (0, 0, 0), &pull, b"");
+    v.head("piece", Kind::Piece, (0, 0, 0), &log, b"\x01\0bytes");
+    let last = [&log[..], &[(b":end", b"1")]].concat();
+    v.head("piece-last", Kind::Piece, (0, 0, 0), &last, b"the end");
+    let gone = [&log[..], &[(b":gone", b"1")]].concat();
+    v.head("piece-gone", Kind::Piece, (0, 0, 0), &gone, b"");
 }
 
 struct Vectors(String);

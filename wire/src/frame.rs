@@ -109,6 +109,20 @@ kinds! {
     Joined = 0x56,
     /// Counts of an app's children.
     State = 0x57,
+    /// A runner's slots for durable jobs and the attempts that it has.
+    Beat = 0x60,
+    /// Attempts to run.
+    Run = 0x61,
+    /// What became of attempts.
+    Report = 0x62,
+    /// Attempts that may be forgotten; code 1: they lost their leases.
+    Settle = 0x63,
+    /// Orders for running attempts.
+    Steer = 0x64,
+    /// Asks for bytes of a log or a payload.
+    Pull = 0x65,
+    /// The bytes.
+    Piece = 0x66,
 }
 
 /// Why a stream was reset: the code of a RESET frame.
@@ -209,7 +223,10 @@ impl Kind {
             | Self::Retire
             | Self::Overdue
             | Self::Join
-            | Self::State => true,
+            | Self::State
+            | Self::Beat
+            | Self::Pull
+            | Self::Piece => true,
             Self::Data
             | Self::Reset
             | Self::Win
@@ -222,7 +239,11 @@ impl Kind {
             | Self::Bye
             | Self::Dump
             | Self::Oob
-            | Self::Joined => false,
+            | Self::Joined
+            | Self::Run
+            | Self::Report
+            | Self::Settle
+            | Self::Steer => false,
         }
     }
 }

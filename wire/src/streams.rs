@@ -181,7 +181,14 @@ impl Streams {
             | Kind::Overdue
             | Kind::Join
             | Kind::Joined
-            | Kind::State => Ok(Event::Connection),
+            | Kind::State
+            | Kind::Beat
+            | Kind::Run
+            | Kind::Report
+            | Kind::Settle
+            | Kind::Steer
+            | Kind::Pull
+            | Kind::Piece => Ok(Event::Connection),
         }
     }
 

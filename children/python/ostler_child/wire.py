@@ -24,9 +24,9 @@ DRAINED, STOPPED = 4, 5
 HAS_HEAD = {kind: True for kind in (REQ, RSP, TRAIL, CALL, REPLY, HELLO, WELCOME, READY, FAIL, STATS, FORK, FORKED,
                                     LOG, LANE)}
 HAS_HEAD.update({kind: False for kind in (DATA, RESET, WIN, EVENT, MSG, TUN, PING, PONG, STOP, BYE, DUMP, OOB)})
-# Of links only (0x50..0x57); a child never acts on them, but a codec knows them.
-HAS_HEAD.update({kind: True for kind in (0x50, 0x51, 0x52, 0x53, 0x54, 0x55, 0x57)})
-HAS_HEAD[0x56] = False
+# Of links only (0x50..0x57, 0x60..0x66); a child never acts on them, but a codec knows them.
+HAS_HEAD.update({kind: True for kind in (0x50, 0x51, 0x52, 0x53, 0x54, 0x55, 0x57, 0x60, 0x65, 0x66)})
+HAS_HEAD.update({kind: False for kind in (0x56, 0x61, 0x62, 0x63, 0x64)})
 
 
 class ProtocolError(Exception):
