@@ -50,6 +50,7 @@ fn job(n: u64) -> Submit {
         weight: 1,
         promise: Promise::Within(Span::from_millis(100 + n * 104_729 % 5_000)),
         expires: Some(Mono(u64::MAX - n)),
+        host: None,
         estimate: Estimate { p50: cost, p90: Span(cost.0 * 2) },
     }
 }

@@ -69,6 +69,7 @@ impl Jobs {
                 _ => Promise::Within(Span::from_millis(100 + self.random % 10_000)),
             },
             expires: (self.next.is_multiple_of(2)).then(|| now + Span::from_secs(1_000_000)),
+            host: None,
             estimate: Estimate { p50: cost, p90: Span(cost.0 * 2) },
         }
     }

@@ -1,10 +1,11 @@
 //! What follows from every event: expired jobs leave, free slots are filled.
 
-use ostler_job::{Mono, Span};
+use ostler_job::{HostId, Mono, Span};
 
 use crate::event::Action;
 use crate::jobs::{JobIx, State};
 use crate::scheduler::Scheduler;
+use crate::tenants::TenantIx;
 
 /// How often running jobs are charged for what they exceed their estimates by, while others wait.
 const SWEEP_EVERY: Span = Span::from_secs(1);
@@ -13,15 +14,44 @@ impl Scheduler {
     /// Lets expired jobs go and fills free slots.
     pub(crate) fn pump(&mut self, now: Mono) {
         self.expire(now);
+        if !self.classes.is_empty() {
+            self.fill_pinned(now);
+        }
         while self.discipline.is_runnable() && self.fleet.has_room() {
             self.charge_overruns(now);
             let Some(job) = self.discipline.dequeue(&mut self.jobs, now) else { break };
             self.leave_waiting(job);
-            self.grant(job, now);
+            self.grant(job, None, now);
         }
-        self.expiry.tidy(&self.jobs, self.discipline.len());
-        self.elders.tidy(&self.jobs, self.discipline.len());
+        let waiting = self.waiting();
+        self.expiry.tidy(&self.jobs, waiting);
+        self.elders.tidy(&self.jobs, waiting);
         self.forget_tenants();
+    }
+
+    /// Fills free slots of hosts that jobs are pinned to, with those or with others, in fair order.
+    #[cold]
+    fn fill_pinned(&mut self, now: Mono) {
+        while let Some(at) = self.classes.poll_marked() {
+            let host = self.classes.at(at).host;
+            while self.classes.at(at).order.is_runnable() {
+                let free = self.fleet.free_at(host);
+                if free == 0 {
+                    break;
+                }
+                self.charge_overruns(now);
+                // The others want this slot, unless they have another.
+                let wanted = self.discipline.is_runnable() && self.fleet.free() == free;
+                let class = self.classes.at_mut(at);
+                let own = !wanted || class.is_first(&*self.discipline);
+                let order = if own { &mut class.order } else { &mut self.discipline };
+                let weight = order.weight();
+                let Some(job) = order.dequeue(&mut self.jobs, now) else { break };
+                class.charge(own, self.jobs[job].cost, weight, wanted);
+                self.leave_waiting(job);
+                self.grant(job, Some(host), now);
+            }
+        }
     }
 
     /// Lets the jobs go whose queue deadline has passed.
@@ -31,13 +61,17 @@ impl Scheduler {
             self.drop_waiting(job);
             // At once: the event that goes on after this may be about the same tenant.
             self.forget_tenants();
-            self.elders.tidy(&self.jobs, self.discipline.len());
+            self.elders.tidy(&self.jobs, self.waiting());
         }
     }
 
-    /// Gives the job the best place; there is one.
-    pub(crate) fn grant(&mut self, job: JobIx, now: Mono) {
-        let place = self.fleet.take(job).expect("a job is granted only while the fleet has room");
+    /// Gives the job the best place, or the best of a host; there is one.
+    pub(crate) fn grant(&mut self, job: JobIx, host: Option<HostId>, now: Mono) {
+        let place = match host {
+            None => self.fleet.take(job),
+            Some(host) => self.fleet.take_at(host, job),
+        };
+        let place = place.expect("a job is granted only while there is room for it");
         let it = &mut self.jobs[job];
         it.state = if place.prefetched { State::Prefetched } else { State::Running };
         it.started = now;
@@ -54,32 +88,47 @@ impl Scheduler {
         });
         self.tenants[tenant].running += 1;
         if self.config.tenant_slots_max == Some(self.tenants[tenant].running) {
-            self.discipline.set_blocked(tenant, true);
+            self.set_blocked(tenant, true);
         }
     }
 
     /// The job waits, for the first time or again.
     pub(crate) fn enter_waiting(&mut self, job: JobIx) {
-        self.jobs[job].state = State::Waiting;
-        self.tenants[self.jobs[job].tenant].waiting += 1;
-        self.work_waiting += u128::from(self.jobs[job].cost.0);
-        self.discipline.enqueue(&self.jobs, job);
+        let it = &mut self.jobs[job];
+        it.state = State::Waiting;
+        self.tenants[it.tenant].waiting += 1;
+        self.work_waiting += u128::from(it.cost.0);
+        if it.pinned {
+            self.classes.enqueue(&self.jobs, job);
+        } else {
+            self.discipline.enqueue(&self.jobs, job);
+        }
         self.expiry.watch(&self.jobs, job);
         self.elders.push(&self.jobs, job);
     }
 
     /// A waiting job is forgotten.
     pub(crate) fn drop_waiting(&mut self, job: JobIx) {
-        let (tenant, late) = (self.jobs[job].tenant, self.jobs[job].late);
+        let it = &self.jobs[job];
+        let (tenant, late, pinned) = (it.tenant, it.late, it.pinned);
         self.leave_waiting(job);
-        self.jobs.remove(job);
-        self.discipline.remove(&self.jobs, tenant, late);
-        self.settle(tenant);
+        // Its flow looks into the table, which must say that it waits no more.
+        self.jobs[job].state = State::Free;
+        if pinned {
+            self.classes.of(job).order.remove(&self.jobs, tenant, late);
+        } else {
+            self.discipline.remove(&self.jobs, tenant, late);
+        }
+        self.remove(job, tenant, pinned);
     }
 
     fn leave_waiting(&mut self, job: JobIx) {
-        self.tenants[self.jobs[job].tenant].waiting -= 1;
-        self.work_waiting -= u128::from(self.jobs[job].cost.0);
+        let it = &self.jobs[job];
+        self.tenants[it.tenant].waiting -= 1;
+        self.work_waiting -= u128::from(it.cost.0);
+        if it.pinned {
+            self.classes.count_left();
+        }
     }
 
     /// Charges running jobs for what they exceed, so that a long one does not look cheap until it ends. Before a
@@ -90,23 +139,44 @@ impl Scheduler {
         }
         self.swept = now;
         for at in 0..self.granted.len() {
-            let it = &mut self.jobs[self.granted[at]];
+            let job = self.granted[at];
+            let it = &mut self.jobs[job];
             let held = now - it.started;
             if it.state == State::Running && held > it.charged {
-                let (tenant, late, charged) = (it.tenant, it.late, it.charged);
+                let (tenant, late, charged, pinned) = (it.tenant, it.late, it.charged, it.pinned);
                 it.charged = held;
-                self.discipline.correct(tenant, late, charged, held);
+                self.order_of(job, pinned).correct(tenant, late, charged, held);
             }
         }
     }
 
     /// Forgets tenants that the discipline need not remember.
+    #[inline]
     pub(crate) fn forget_tenants(&mut self) {
-        if self.granted.is_empty() && self.discipline.len() == 0 {
+        if self.granted.is_empty() && self.waiting() == 0 {
             self.discipline.forgive();
         }
-        while let Some(tenant) = self.discipline.poll_forgotten() {
-            self.tenants.remove(tenant);
+        while let Some(ix) = self.discipline.poll_forgotten() {
+            self.tenants[ix].general = false;
+            self.forget_tenant(ix);
+        }
+        if self.classes.has_forgotten() {
+            self.forget_pinned();
+        }
+    }
+
+    #[cold]
+    fn forget_pinned(&mut self) {
+        while let Some(ix) = self.classes.poll_forgotten() {
+            self.tenants[ix].classes -= 1;
+            self.forget_tenant(ix);
+        }
+    }
+
+    #[inline]
+    fn forget_tenant(&mut self, ix: TenantIx) {
+        if self.tenants[ix].is_forgotten() {
+            self.tenants.remove(ix);
         }
     }
 }

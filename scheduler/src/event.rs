@@ -15,6 +15,8 @@ pub struct Submit {
     pub promise: Promise,
     /// When waiting any longer is useless: still waiting then, it expires.
     pub expires: Option<Mono>,
+    /// The one host whose suppliers may run it, known or not; `None`: any. Pinned jobs are not prefetched.
+    pub host: Option<HostId>,
     /// How long it is expected to hold its slot.
     pub estimate: Estimate,
 }

@@ -60,6 +60,8 @@ pub(crate) struct Job {
     pub(crate) late: bool,
     /// Nobody wants it: when returned it is forgotten.
     pub(crate) cancelled: bool,
+    /// It is in the class of one host, not in the general one.
+    pub(crate) pinned: bool,
 }
 
 /// Every known job, by index and by id.
@@ -91,6 +93,7 @@ impl Jobs {
         ix
     }
 
+    #[inline]
     pub(crate) fn remove(&mut self, ix: JobIx) {
         let next = self.free;
         let job = &mut self[ix];
@@ -134,6 +137,7 @@ impl Jobs {
             state: State::Free,
             late: false,
             cancelled: false,
+            pinned: false,
         };
         self.pages.push((0..PAGE).map(blank).collect());
         self.free = base;

@@ -24,6 +24,7 @@
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
 
+mod classes;
 mod config;
 mod discipline;
 mod dispatch;
@@ -36,6 +37,7 @@ mod heap;
 mod invariants;
 mod jobs;
 mod lane;
+pub mod retry;
 mod scheduler;
 mod tenants;
 mod view;

@@ -2,8 +2,9 @@
 
 use std::collections::VecDeque;
 
-use ostler_job::{JobId, Mono, Span, SupplierId};
+use ostler_job::{HostId, JobId, Mono, Span, SupplierId};
 
+use crate::classes::Classes;
 use crate::config::Config;
 use crate::discipline::{self, Discipline};
 use crate::elders::Elders;
@@ -19,7 +20,10 @@ pub struct Scheduler {
     pub(crate) jobs: Jobs,
     pub(crate) tenants: Tenants,
     pub(crate) fleet: Fleet,
+    /// The order of the jobs that may run anywhere.
     pub(crate) discipline: Box<dyn Discipline>,
+    /// The orders of those that may not.
+    pub(crate) classes: Classes,
     pub(crate) expiry: Expiry,
     pub(crate) elders: Elders,
     /// Granted jobs, in no particular order.
@@ -46,6 +50,7 @@ impl Scheduler {
             tenants: Tenants::default(),
             fleet: Fleet::default(),
             discipline: discipline::make(&config),
+            classes: Classes::default(),
             expiry: Expiry::default(),
             elders: Elders::default(),
             granted: Vec::new(),
@@ -71,14 +76,14 @@ impl Scheduler {
             let tenant = &self.tenants[ix];
             (tenant.waiting, tenant.running)
         });
-        let at_once =
-            !self.discipline.is_runnable() && running < slots_max && self.fleet.has_room();
+        let at_once = running < slots_max && self.may_pass(submit.host);
         if submit.expires.is_some_and(|at| at <= now) {
             self.actions.push_back(Action::Expire { job: submit.job });
         } else if at_once {
             let job = self.insert(&submit, now);
-            self.discipline.pass(self.jobs[job].tenant, self.jobs[job].cost);
-            self.grant(job, now);
+            let (tenant, cost) = (self.jobs[job].tenant, self.jobs[job].cost);
+            self.order_of(job, submit.host.is_some()).pass(tenant, cost);
+            self.grant(job, submit.host, now);
         } else if let Some(reason) = self.refusal(waiting) {
             self.actions.push_back(Action::Refuse { job: submit.job, reason });
         } else {
@@ -94,16 +99,16 @@ impl Scheduler {
     pub fn handle_finish(&mut self, job: JobId, now: Mono) {
         let Some(ix) = self.find_granted(job) else { return };
         let it = &self.jobs[ix];
-        let (tenant, late, charged) = (it.tenant, it.late, it.charged);
+        let (tenant, late, charged, pinned) = (it.tenant, it.late, it.charged, it.pinned);
         // A prefetched job that its supplier never freed a slot for cannot be measured; its estimate stands.
         let served = (it.state == State::Running).then(|| now - it.started);
         if let Some(actual) = served {
-            self.discipline.correct(tenant, late, charged, actual);
-            self.discipline.elapse(tenant, actual);
+            let order = self.order_of(ix, pinned);
+            order.correct(tenant, late, charged, actual);
+            order.elapse(tenant, actual);
         }
         self.release(ix, served, now);
-        self.jobs.remove(ix);
-        self.settle(tenant);
+        self.remove(ix, tenant, pinned);
         self.pump(now);
         self.mutated();
     }
@@ -114,11 +119,11 @@ impl Scheduler {
         let Some(ix) = self.find_granted(job) else { return };
         let it = &self.jobs[ix];
         let (tenant, late, charged, cancelled) = (it.tenant, it.late, it.charged, it.cancelled);
-        self.discipline.correct(tenant, late, charged, Span::ZERO);
+        let pinned = it.pinned;
+        self.order_of(ix, pinned).correct(tenant, late, charged, Span::ZERO);
         self.release(ix, None, now);
         if cancelled {
-            self.jobs.remove(ix);
-            self.settle(tenant);
+            self.remove(ix, tenant, pinned);
         } else {
             self.enter_waiting(ix);
         }
@@ -151,6 +156,9 @@ impl Scheduler {
     pub fn handle_supply(&mut self, supplier: SupplierId, supply: Supply, now: Mono) {
         let jobs = &mut self.jobs;
         self.fleet.supply(supplier, supply, |job| begin(jobs, job, now));
+        if !self.classes.is_empty() {
+            self.classes.mark(supply.host);
+        }
         self.pump(now);
         self.mutated();
     }
@@ -169,7 +177,7 @@ impl Scheduler {
     }
 
     fn refusal(&self, tenant_waiting: u32) -> Option<Refusal> {
-        if self.discipline.len() >= self.config.waiting_max as usize {
+        if self.waiting() >= self.config.waiting_max as usize {
             Some(Refusal::QueueFull)
         } else if tenant_waiting >= self.config.tenant_waiting_max {
             Some(Refusal::TenantFull)
@@ -178,14 +186,14 @@ impl Scheduler {
         }
     }
 
+    #[inline]
     fn insert(&mut self, submit: &Submit, now: Mono) -> JobIx {
         let tenant = self.tenants.find_or_insert(submit.tenant);
-        self.discipline.open(tenant, submit.weight);
         self.submits += 1;
         let window = submit.promise.window();
         // An estimate takes at most a quarter of the longest window off, or a wild one would end all order.
         let lead = submit.estimate.p90.0.min(ostler_job::Promise::SOMETIME.0 / 4);
-        self.jobs.insert(Job {
+        let job = self.jobs.insert(Job {
             id: submit.job,
             seq: self.submits,
             arrival: now,
@@ -200,7 +208,55 @@ impl Scheduler {
             state: State::Waiting,
             late: false,
             cancelled: false,
-        })
+            pinned: submit.host.is_some(),
+        });
+        match submit.host {
+            None => self.open(tenant, submit.weight),
+            Some(host) => self.open_pinned(job, tenant, host, submit.weight),
+        }
+        job
+    }
+
+    /// Opens the flow that a new job is to wait in. A tenant may have come to its cap, or from it, while it had no job
+    /// in that flow.
+    #[inline]
+    fn open(&mut self, ix: TenantIx, weight: u32) {
+        let tenant = &mut self.tenants[ix];
+        tenant.general = true;
+        self.discipline.open(ix, weight);
+        if let Some(max) = self.config.tenant_slots_max
+            && !tenant.has_general_jobs()
+        {
+            self.discipline.set_blocked(ix, tenant.running >= max);
+        }
+    }
+
+    /// The same in the class of a host.
+    #[cold]
+    fn open_pinned(&mut self, job: JobIx, ix: TenantIx, host: HostId, weight: u32) {
+        let (class, before) = self.classes.enter(job, ix, host, &self.config);
+        let tenant = &mut self.tenants[ix];
+        tenant.pinned += 1;
+        tenant.classes += u32::from(before.is_none());
+        class.order.open(ix, weight);
+        if let Some(max) = self.config.tenant_slots_max
+            && before.is_none_or(|jobs| jobs == 0)
+        {
+            class.order.set_blocked(ix, tenant.running >= max);
+        }
+    }
+
+    /// Whether a job that may run there would go straight to a slot.
+    fn may_pass(&self, host: Option<HostId>) -> bool {
+        match host {
+            None => !self.discipline.is_runnable() && self.fleet.has_room(),
+            Some(host) => !self.classes.is_runnable(host) && self.fleet.free_at(host) > 0,
+        }
+    }
+
+    /// The order that the job waits, or waited, in.
+    pub(crate) fn order_of(&mut self, job: JobIx, pinned: bool) -> &mut dyn Discipline {
+        if pinned { &mut *self.classes.of(job).order } else { &mut *self.discipline }
     }
 
     fn find_granted(&self, job: JobId) -> Option<JobIx> {
@@ -212,6 +268,10 @@ impl Scheduler {
     fn release(&mut self, ix: JobIx, served: Option<Span>, now: Mono) {
         let it = &self.jobs[ix];
         let (supplier, position, tenant) = (it.supplier, it.position as usize, it.tenant);
+        if !self.classes.is_empty() {
+            let host = self.fleet.host_of(supplier);
+            self.classes.mark(host);
+        }
         if it.state == State::Prefetched {
             self.fleet.release_prefetched(supplier, ix);
         } else if let Some(next) = self.fleet.release(supplier, served) {
@@ -223,15 +283,32 @@ impl Scheduler {
         }
         let slots_max = self.config.tenant_slots_max;
         if slots_max == Some(self.tenants[tenant].running) {
-            self.discipline.set_blocked(tenant, false);
+            self.set_blocked(tenant, false);
         }
         self.tenants[tenant].running -= 1;
     }
 
-    /// Forgets the tenant, now or when its debt is paid, if it has no job.
-    pub(crate) fn settle(&mut self, tenant: TenantIx) {
-        if self.tenants[tenant].is_idle() {
-            self.discipline.settle(tenant);
+    /// The tenant may not run more, or may again.
+    pub(crate) fn set_blocked(&mut self, tenant: TenantIx, blocked: bool) {
+        if self.tenants[tenant].has_general_jobs() {
+            self.discipline.set_blocked(tenant, blocked);
+        }
+        if self.tenants[tenant].pinned > 0 {
+            self.classes.set_blocked(tenant, blocked);
+        }
+    }
+
+    /// Forgets a job of the tenant that neither waits nor is granted any more, and the tenant, now or when its debt is
+    /// paid, if that has no other.
+    #[inline]
+    pub(crate) fn remove(&mut self, job: JobIx, ix: TenantIx, pinned: bool) {
+        self.jobs.remove(job);
+        let tenant = &mut self.tenants[ix];
+        if pinned {
+            tenant.pinned -= 1;
+            self.classes.leave(job, ix);
+        } else if !tenant.has_general_jobs() {
+            self.discipline.settle(ix);
         }
     }
 }

@@ -1,6 +1,6 @@
 //! What can be asked.
 
-use ostler_job::{Mono, Span, TenantId};
+use ostler_job::{JobId, Mono, Span, TenantId};
 
 use crate::event::Action;
 use crate::scheduler::Scheduler;
@@ -18,7 +18,7 @@ impl Scheduler {
 
     /// Jobs that wait.
     pub fn waiting(&self) -> usize {
-        self.discipline.len()
+        self.discipline.len() + self.classes.waiting()
     }
 
     /// Jobs that are granted and not over, prefetched ones included.
@@ -36,6 +36,11 @@ impl Scheduler {
         self.elders.first().map(|job| now - self.jobs[job].arrival)
     }
 
+    /// The job that has waited longest.
+    pub fn eldest(&self) -> Option<JobId> {
+        self.elders.first().map(|job| self.jobs[job].id)
+    }
+
     /// Every remembered tenant with its waiting and its granted jobs, in an order that the inputs alone decide.
     pub fn tenants(&self) -> impl Iterator<Item = (TenantId, u32, u32)> {
         self.tenants.iter().map(|(_, tenant)| (tenant.id, tenant.waiting, tenant.running))
@@ -44,7 +49,7 @@ impl Scheduler {
     /// Roughly how long a job submitted now would wait: what waits and half of what runs, over the slots. Without any
     /// slot it is as if there were one.
     pub fn next_start(&self, now: Mono) -> Span {
-        if self.fleet.free() > 0 && self.discipline.len() == 0 {
+        if self.fleet.free() > 0 && self.waiting() == 0 {
             return Span::ZERO;
         }
         // A few running jobs stand for all, so that a refusal costs the same with a thousand slots.

@@ -32,6 +32,7 @@ fn job(id: u64, tenant: u32) -> Submit {
         weight: 1,
         promise: Promise::Within(Span::from_secs(1)),
         expires: None,
+        host: None,
         estimate: Estimate { p50: Span::from_millis(10), p90: Span::from_millis(20) },
     }
 }

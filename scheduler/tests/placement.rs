@@ -22,6 +22,7 @@ fn submit(scheduler: &mut Scheduler, id: u64, ms: u64) -> Vec<(u64, u32, bool)> 
         weight: 1,
         promise: Promise::Sometime,
         expires: None,
+        host: None,
         estimate: Estimate { p50: Span::from_millis(10), p90: Span::from_millis(10) },
     };
     scheduler.handle_submit(submit, at(ms));

@@ -98,6 +98,14 @@ impl Discipline for FifoQueue {
         !self.heads.is_empty()
     }
 
+    fn weight(&self) -> u64 {
+        u64::from(self.is_runnable())
+    }
+
+    fn first(&self) -> Option<u64> {
+        self.heads.first().map(|(seq, _)| seq)
+    }
+
     fn check(&self, jobs: &Jobs) {
         self.heads.check();
         let mut len = 0;

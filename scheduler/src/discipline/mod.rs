@@ -12,6 +12,8 @@ mod tests;
 
 use ostler_job::{Mono, Span};
 
+pub(crate) use tag::Tag;
+
 use crate::config::{Config, DisciplineKind};
 use crate::jobs::{JobIx, Jobs};
 use crate::tenants::TenantIx;
@@ -57,6 +59,12 @@ pub(crate) trait Discipline: Send {
 
     /// Whether [`Discipline::dequeue`] would answer a job.
     fn is_runnable(&self) -> bool;
+
+    /// Weight of the flows that [`Discipline::dequeue`] chooses from.
+    fn weight(&self) -> u64;
+
+    /// Which submit is next, if the order is that of the submits alone.
+    fn first(&self) -> Option<u64>;
 
     /// Asserts its own invariants.
     fn check(&self, jobs: &Jobs);

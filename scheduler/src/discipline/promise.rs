@@ -286,6 +286,14 @@ impl Discipline for PromiseQueue {
         !self.eligible.is_empty() || !self.ahead.is_empty()
     }
 
+    fn weight(&self) -> u64 {
+        self.weights
+    }
+
+    fn first(&self) -> Option<u64> {
+        None
+    }
+
     fn check(&self, jobs: &Jobs) {
         for heap in [&self.eligible_tags, &self.ahead, &self.owing] {
             heap.check();

@@ -54,6 +54,7 @@ impl Bench {
             state: State::Waiting,
             late: false,
             cancelled: false,
+            pinned: false,
         });
         self.wait(job);
         job

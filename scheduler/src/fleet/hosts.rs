@@ -37,6 +37,24 @@ impl Hosts {
         self.open.first().map(|(_, host)| self.host(host).first)
     }
 
+    /// The supplier that the next job for this host goes to.
+    pub(super) fn first_free_at(&self, host: HostId) -> Option<u32> {
+        let &at = self.by_id.get(&host)?;
+        Some(self.host(at).first).filter(|&first| first != NONE)
+    }
+
+    /// Free slots of a host's suppliers.
+    pub(super) fn free_at(&self, host: HostId, suppliers: &Suppliers) -> u32 {
+        let listed = std::iter::successors(self.first_free_at(host), |&it| {
+            Some(suppliers[it].after).filter(|&after| after != NONE)
+        });
+        listed.map(|it| suppliers[it].free).sum()
+    }
+
+    pub(super) fn id(&self, at: u32) -> HostId {
+        self.host(at).id
+    }
+
     /// Finds or adds a host, counting one supplier more on it.
     pub(super) fn enter(&mut self, id: HostId) -> u32 {
         if let Some(&at) = self.by_id.get(&id) {
@@ -112,6 +130,7 @@ impl Hosts {
     }
 
     /// Puts a supplier among those with a free slot.
+    #[inline]
     pub(super) fn list(&mut self, at: u32, it: u32, rank: Rank, suppliers: &mut Suppliers) {
         if suppliers[it].listed {
             if rank == Rank::Keep {
@@ -156,6 +175,7 @@ impl Hosts {
     }
 
     /// Files the host under how busy it is, after any change of it.
+    #[inline]
     pub(super) fn refile(&mut self, at: u32) {
         let host = self.host(at);
         if host.first == NONE {

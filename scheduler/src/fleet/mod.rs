@@ -7,7 +7,7 @@
 mod hosts;
 mod suppliers;
 
-use ostler_job::{Span, SupplierId};
+use ostler_job::{HostId, Span, SupplierId};
 
 use crate::event::Supply;
 use crate::hash::IdMap;
@@ -50,12 +50,36 @@ impl Fleet {
         self.free > 0 || !self.spare.is_empty()
     }
 
+    /// Free slots of a host.
+    #[cold]
+    pub(crate) fn free_at(&self, host: HostId) -> u32 {
+        self.hosts.free_at(host, &self.suppliers)
+    }
+
+    /// The host of a supplier.
+    #[cold]
+    pub(crate) fn host_of(&self, at: u32) -> HostId {
+        self.hosts.id(self.suppliers[at].host)
+    }
+
     /// Takes the best place for a job, if there is any.
     pub(crate) fn take(&mut self, job: JobIx) -> Option<Place> {
         let (at, prefetched) = match self.hosts.first_free() {
             Some(at) => (at, false),
             None => (self.spare.first()?.1, true),
         };
+        Some(self.take_from(at, prefetched, job))
+    }
+
+    /// Takes a free slot of a host, if it has one.
+    #[cold]
+    pub(crate) fn take_at(&mut self, host: HostId, job: JobIx) -> Option<Place> {
+        let at = self.hosts.first_free_at(host)?;
+        Some(self.take_from(at, false, job))
+    }
+
+    #[inline(always)]
+    fn take_from(&mut self, at: u32, prefetched: bool, job: JobIx) -> Place {
         let supplier = &mut self.suppliers[at];
         if prefetched {
             supplier.prefetched.push_back(job);
@@ -65,7 +89,7 @@ impl Fleet {
         let (id, host) = (supplier.id, supplier.host);
         self.hosts.count_taken(host);
         self.refile(at, Rank::Keep);
-        Some(Place { supplier: at, id, prefetched })
+        Place { supplier: at, id, prefetched }
     }
 
     /// A job that held a slot is gone from it; `served` is how long it did, `None` if it never started. Answers the

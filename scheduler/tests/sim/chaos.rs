@@ -23,6 +23,7 @@ struct Chaos {
     scheduler: Scheduler,
     now: Mono,
     jobs: BTreeMap<JobId, (Stage, Option<Mono>)>,
+    pins: BTreeMap<JobId, HostId>,
     suppliers: BTreeMap<SupplierId, Supply>,
     submitted: u64,
     finished: u64,
@@ -45,6 +46,7 @@ impl Chaos {
             scheduler: Scheduler::new(config),
             now: Mono(0),
             jobs: BTreeMap::new(),
+            pins: BTreeMap::new(),
             suppliers: BTreeMap::new(),
             submitted: 0,
             finished: 0,
@@ -90,9 +92,13 @@ impl Chaos {
             },
             expires: (self.rng.below(3) == 0)
                 .then(|| self.now + Span::from_millis(self.rng.below(100))),
+            host: (self.rng.below(4) == 0).then(|| HostId(self.rng.below(3) as u32)),
             estimate: Estimate { p50, p90: Span(p50.0 * 2) },
         };
         self.jobs.insert(job, (Stage::Submitted, submit.expires));
+        if let Some(host) = submit.host {
+            self.pins.insert(job, host);
+        }
         self.scheduler.handle_submit(submit, self.now);
     }
 
@@ -176,6 +182,9 @@ impl Chaos {
             match action {
                 Action::Grant { job, supplier, .. } => {
                     let it = self.jobs.get_mut(&job).expect("only known jobs are granted");
+                    let host = self.suppliers[&supplier].host;
+                    let pin = self.pins.get(&job);
+                    assert!(pin.is_none_or(|&pin| pin == host), "job {job} is pinned elsewhere");
                     assert_eq!(it.0, Stage::Submitted, "job {job} was granted while it waited");
                     assert!(it.1.is_none_or(|at| at > self.now), "job {job} had expired");
                     it.0 = Stage::Granted { supplier, cancelled: false };
@@ -213,10 +222,13 @@ impl Chaos {
 
     /// Everything runs to its end, and all slots are free.
     fn finish_all(&mut self) {
-        let supply = Supply { host: HostId(9), slots: 5, prefetch: 0 };
-        self.suppliers.insert(SupplierId(99), supply);
-        self.scheduler.handle_supply(SupplierId(99), supply, self.now);
-        self.settle();
+        for host in [0, 1, 2, 9] {
+            let (supplier, host) = (SupplierId(90 + host), HostId(host));
+            let supply = Supply { host, slots: 5, prefetch: 0 };
+            self.suppliers.insert(supplier, supply);
+            self.scheduler.handle_supply(supplier, supply, self.now);
+            self.settle();
+        }
         while let Some(job) = self.pick_granted() {
             self.finish(job);
             self.settle();

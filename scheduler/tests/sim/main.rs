@@ -6,6 +6,7 @@
 mod chaos;
 mod fairness;
 mod overload;
+mod pins;
 mod rng;
 mod world;
 

@@ -82,6 +82,7 @@ impl World {
             weight: work.weight,
             promise: work.promise,
             expires: None,
+            host: None,
             estimate: Estimate { p50: work.estimate, p90: work.estimate },
         };
         self.scheduler.handle_submit(submit, self.now);

@@ -1,0 +1,71 @@
+//! How long a failed job waits before its next attempt.
+
+use ostler_job::Span;
+use ostler_job::durable::Retry;
+
+/// The wait before the next attempt after this many failures (from 1). Constant waits are exact; others double with
+/// every failure up to the longest, and up to half is taken off as the seed decides, so that jobs which failed together
+/// do not come back together.
+pub fn delay(retry: &Retry, failures: u32, seed: u64) -> Span {
+    if retry.constant {
+        return retry.delay;
+    }
+    let doublings = failures.saturating_sub(1).min(63);
+    let doubled = u128::from(retry.delay.0) << doublings;
+    let longest = retry.delay_max.0.max(retry.delay.0);
+    let whole = u64::try_from(doubled).unwrap_or(u64::MAX).min(longest);
+    let taken = (u128::from(whole / 2) * u128::from(mix(seed))) >> 64;
+    Span(whole - taken as u64)
+}
+
+/// One round of `SplitMix64`: every bit of the seed counts.
+fn mix(seed: u64) -> u64 {
+    let z = seed.wrapping_add(0x9e37_79b9_7f4a_7c15);
+    let z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    z ^ (z >> 31)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn retry(constant: bool) -> Retry {
+        let delay_max = Span::from_secs(60);
+        Retry { delay: Span::from_secs(1), delay_max, constant, ..Retry::default() }
+    }
+
+    #[test]
+    fn waits_double_up_to_the_longest_and_lose_at_most_half() {
+        for (failures, whole) in [(1, 1), (2, 2), (3, 4), (6, 32), (7, 60), (8, 60), (u32::MAX, 60)]
+        {
+            let whole = Span::from_secs(whole);
+            for seed in 0..500 {
+                let got = delay(&retry(false), failures, seed);
+                assert!(got <= whole && got.0 >= whole.0 / 2, "{got:?} of {whole:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn jobs_that_failed_together_come_back_spread_out() {
+        let waits: Vec<u64> = (0..1_000).map(|seed| delay(&retry(false), 7, seed).0).collect();
+        let mean = waits.iter().sum::<u64>() / 1_000;
+        assert!(mean.abs_diff(Span::from_secs(45).0) < Span::from_secs(1).0, "{mean}");
+        let early = waits.iter().filter(|&&it| it < Span::from_secs(33).0).count();
+        assert!((70..130).contains(&early), "a tenth of them in a tenth of the time: {early}");
+    }
+
+    #[test]
+    fn constant_waits_are_exact() {
+        for failures in [1, 2, 90] {
+            assert_eq!(delay(&retry(true), failures, 7), Span::from_secs(1));
+        }
+    }
+
+    #[test]
+    fn a_longest_wait_below_the_first_does_not_shorten_it() {
+        let retry = Retry { delay_max: Span::ZERO, ..retry(false) };
+        assert!(delay(&retry, 3, 1) >= Span::from_millis(500));
+    }
+}
