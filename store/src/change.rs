@@ -1,0 +1,144 @@
+//! What is written.
+
+use std::{collections::BTreeSet, sync::Arc};
+
+use ostler_job::{
+    JobId, Wall,
+    durable::{Attempt, Fence, Spec, Status},
+};
+use serde::{Deserialize, Serialize};
+
+/// One change. A batch of them is written whole or not at all.
+#[derive(Clone, Debug)]
+pub enum Change {
+    /// A new job.
+    Submit {
+        /// Its id, above every id before.
+        job: JobId,
+        /// What it is.
+        spec: Arc<Spec>,
+        /// Where it begins.
+        status: Box<Status>,
+        /// When it came.
+        at: Wall,
+    },
+    /// The idempotency key of a submit, the hash of its request, and its jobs. One that is there is replaced.
+    Key {
+        /// The key, with whose it is.
+        key: String,
+        /// Hash of the request.
+        request: String,
+        /// Its jobs.
+        jobs: Vec<JobId>,
+        /// When it came.
+        at: Wall,
+    },
+    /// A job's status, whole. Fenced when the stored fence is not `expect`.
+    Update {
+        /// The job.
+        job: JobId,
+        /// The fence that the writer knows.
+        expect: Fence,
+        /// What it is from now on.
+        status: Box<Status>,
+    },
+    /// An attempt is over. Recorded again under its number it is replaced; fenced when there is no such job.
+    Attempt(Box<Attempt>),
+    /// A finished job goes, with its attempts. Fenced when it is not finished, or not there.
+    Delete {
+        /// The job.
+        job: JobId,
+    },
+    /// Something that readers of the events and the audit trail see.
+    Event {
+        /// When.
+        at: Wall,
+        /// What.
+        kind: EventKind,
+        /// About which job.
+        job: Option<JobId>,
+        /// Who did it, for what a person did: a token's name.
+        who: Option<String>,
+        /// Particulars, a JSON object, or empty.
+        detail: String,
+    },
+    /// A token is new, or changed.
+    Token(Token),
+    /// Events and keys older than this go: from the oldest up to the first that is not, whatever the clock did after it.
+    Forget {
+        /// Events older than this.
+        events: Wall,
+        /// Idempotency keys older than this.
+        keys: Wall,
+    },
+}
+
+/// What became of a change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Applied {
+    /// It was written.
+    Done,
+    /// An event was written under this sequence number.
+    Seq(u64),
+    /// The job has another fence, or is not there: nothing was changed.
+    Fenced,
+}
+
+/// What an event tells.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum EventKind {
+    /// A job came.
+    Submitted,
+    /// Its process runs.
+    Started,
+    /// An attempt failed and another will follow.
+    Retrying,
+    /// It is over.
+    Finished,
+    /// An operator did something; the detail says what, and to whom.
+    Operator,
+    /// A runner came or went.
+    Runner,
+}
+
+/// One event as it is read back.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Event {
+    /// Its place in the order of all.
+    pub seq: u64,
+    /// When.
+    pub at: Wall,
+    /// What.
+    pub kind: EventKind,
+    /// About which job.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub job: Option<JobId>,
+    /// Who did it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub who: Option<String>,
+    /// Particulars, a JSON object, or empty.
+    pub detail: String,
+}
+
+/// SHA-256 of a token's text, lower-case hex: all that is kept of it.
+pub type TokenHash = String;
+
+/// Who may do what.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Token {
+    /// Its name, unique: what the audit trail says.
+    pub name: String,
+    /// Its hash.
+    pub hash: TokenHash,
+    /// `submit`, `read`, `operate`, `admin`.
+    pub scopes: BTreeSet<String>,
+    /// The one tenant whose jobs it sees and submits; `None`: all.
+    pub tenant: Option<String>,
+    /// When it was made.
+    pub created_at: Wall,
+    /// When it ends.
+    pub expires_at: Option<Wall>,
+    /// When it was revoked.
+    pub revoked_at: Option<Wall>,
+}

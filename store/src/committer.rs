@@ -1,0 +1,248 @@
+//! Group commit: one fsync for what several callers want written.
+//!
+//! A thread commits what it is given. When nothing is under way a batch is committed at once: nobody waits for company.
+//! What arrives while a commit runs is the next group, so that groups grow with the load and with the time that the disk
+//! takes, and an idle store answers as fast as it can. A group is full at 512 changes, or when gathering has taken 2 ms.
+//! Batches are never split and are answered in the order in which they came.
+
+use std::{
+    collections::VecDeque,
+    fmt,
+    sync::{
+        Arc, Condvar, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
+    thread::JoinHandle,
+    time::{Duration, Instant},
+};
+
+use crate::{Applied, Change, Fault, Store, StoreError};
+
+/// A group is full with so many changes.
+const GROUP_CHANGES: usize = 512;
+/// Gathering ends after this long.
+const GROUP_TIME: Duration = Duration::from_millis(2);
+/// So many changes may wait; whoever has more waits himself.
+const WAITING_MAX: usize = 65_536;
+
+/// What is called with the outcome of a batch, on the thread that commits: it must not take long.
+pub type Done = Box<dyn FnOnce(Result<Vec<Applied>, StoreError>) + Send>;
+
+type Observer = Box<dyn Fn(usize, Duration) + Send + Sync>;
+
+/// See the module. Dropped, it commits what it was given and ends.
+pub struct Committer {
+    shared: Arc<Shared>,
+    thread: Option<JoinHandle<()>>,
+}
+
+/// Counts since the start, for the metrics.
+#[derive(Debug, Default)]
+pub struct CommitStats {
+    /// Transactions that were tried.
+    pub groups: AtomicU64,
+    /// Changes in them.
+    pub changes: AtomicU64,
+    /// Transactions that failed.
+    pub failed: AtomicU64,
+    /// Time spent in them, microseconds.
+    pub micros: AtomicU64,
+}
+
+struct Shared {
+    waiting: Mutex<Waiting>,
+    /// Something waits, or room was made, or it ends.
+    changed: Condvar,
+    stats: Arc<CommitStats>,
+    observe: Observer,
+}
+
+#[derive(Default)]
+struct Waiting {
+    batches: VecDeque<Batch>,
+    changes: usize,
+    ended: bool,
+}
+
+struct Batch {
+    changes: Vec<Change>,
+    done: Done,
+}
+
+impl Committer {
+    /// Starts the thread. `observe` is told of every transaction: how many changes it had and how long it took.
+    pub fn start(
+        store: Arc<dyn Store>,
+        observe: impl Fn(usize, Duration) + Send + Sync + 'static,
+    ) -> std::io::Result<Self> {
+        let shared = Arc::new(Shared {
+            waiting: Mutex::default(),
+            changed: Condvar::new(),
+            stats: Arc::default(),
+            observe: Box::new(observe),
+        });
+        let group = Group { shared: Arc::clone(&shared), store };
+        let thread =
+            std::thread::Builder::new().name("commit".to_owned()).spawn(move || group.run())?;
+        Ok(Self { shared, thread: Some(thread) })
+    }
+
+    /// Has a batch written, and calls `done` when it is, or when that failed. Blocks only while very much waits.
+    pub fn commit(&self, changes: Vec<Change>, done: Done) {
+        let mut waiting = self.shared.lock();
+        // What the thread itself asks for, from a `done`, cannot wait for the thread.
+        if !self.is_own_thread() {
+            let full = |waiting: &mut Waiting| waiting.changes >= WAITING_MAX && !waiting.ended;
+            let room = self.shared.changed.wait_while(waiting, full);
+            waiting = room.unwrap_or_else(PoisonError::into_inner);
+        }
+        if waiting.ended {
+            drop(waiting);
+            done(Err(ended()));
+            return;
+        }
+        waiting.changes += changes.len();
+        waiting.batches.push_back(Batch { changes, done });
+        drop(waiting);
+        self.shared.changed.notify_all();
+    }
+
+    /// Has a batch written, and waits until it is.
+    pub fn commit_and_wait(&self, changes: Vec<Change>) -> Result<Vec<Applied>, StoreError> {
+        let (tell, told) = std::sync::mpsc::sync_channel(1);
+        // Nobody is there to be told when the caller's thread is gone.
+        self.commit(changes, Box::new(move |outcome| drop(tell.send(outcome))));
+        told.recv().unwrap_or_else(|_| Err(ended()))
+    }
+
+    /// Its counts.
+    pub fn stats(&self) -> Arc<CommitStats> {
+        Arc::clone(&self.shared.stats)
+    }
+
+    /// Changes that wait for their group.
+    pub fn waiting(&self) -> usize {
+        self.shared.lock().changes
+    }
+
+    fn is_own_thread(&self) -> bool {
+        let own = self.thread.as_ref().map(|thread| thread.thread().id());
+        own == Some(std::thread::current().id())
+    }
+}
+
+impl Drop for Committer {
+    fn drop(&mut self) {
+        self.shared.lock().ended = true;
+        self.shared.changed.notify_all();
+        let own = self.is_own_thread();
+        if let Some(thread) = self.thread.take().filter(|_| !own) {
+            // It panicked, and has said so.
+            let _panicked = thread.join();
+        }
+    }
+}
+
+impl fmt::Debug for Committer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Committer").field("stats", &self.shared.stats).finish_non_exhaustive()
+    }
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, Waiting> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The next group; empty: it ends.
+    fn gather(&self) -> Vec<Batch> {
+        let idle = |waiting: &mut Waiting| waiting.batches.is_empty() && !waiting.ended;
+        let waiting = self.changed.wait_while(self.lock(), idle);
+        let mut waiting = waiting.unwrap_or_else(PoisonError::into_inner);
+        let since = Instant::now();
+        let (mut group, mut changes) = (Vec::new(), 0);
+        while changes < GROUP_CHANGES && since.elapsed() < GROUP_TIME {
+            let Some(batch) = waiting.batches.pop_front() else { break };
+            changes += batch.changes.len();
+            group.push(batch);
+        }
+        waiting.changes -= changes;
+        drop(waiting);
+        self.changed.notify_all();
+        group
+    }
+}
+
+/// The thread's side.
+struct Group {
+    shared: Arc<Shared>,
+    store: Arc<dyn Store>,
+}
+
+impl Group {
+    fn run(&self) {
+        loop {
+            let group = self.shared.gather();
+            if group.is_empty() {
+                return;
+            }
+            self.commit(group);
+        }
+    }
+
+    fn commit(&self, group: Vec<Batch>) {
+        let sizes: Vec<_> = group.iter().map(|batch| batch.changes.len()).collect();
+        let (mut changes, mut dones) = (Vec::new(), Vec::new());
+        for mut batch in group {
+            changes.append(&mut batch.changes);
+            dones.push(batch.done);
+        }
+        match self.transact(&changes) {
+            Ok(applied) => {
+                let mut applied = applied.into_iter();
+                for (done, size) in dones.into_iter().zip(sizes) {
+                    done(Ok(applied.by_ref().take(size).collect()));
+                }
+            }
+            Err(error) if error.fault == Fault::Misuse && dones.len() > 1 => {
+                // Only one of them is to blame.
+                let mut rest = changes.as_slice();
+                for (done, size) in dones.into_iter().zip(sizes) {
+                    let (own, others) = rest.split_at(size);
+                    rest = others;
+                    done(self.transact(own));
+                }
+            }
+            Err(error) => dones.into_iter().for_each(|done| done(Err(error.clone()))),
+        }
+    }
+
+    fn transact(&self, changes: &[Change]) -> Result<Vec<Applied>, StoreError> {
+        let since = Instant::now();
+        let outcome = self.store.commit(changes);
+        let took = since.elapsed();
+        let stats = &self.shared.stats;
+        stats.groups.fetch_add(1, Relaxed);
+        stats.changes.fetch_add(changes.len() as u64, Relaxed);
+        stats.failed.fetch_add(u64::from(outcome.is_err()), Relaxed);
+        stats.micros.fetch_add(u64::try_from(took.as_micros()).unwrap_or(u64::MAX), Relaxed);
+        (self.shared.observe)(changes.len(), took);
+        outcome
+    }
+}
+
+/// However the thread ends, nobody waits for it for ever.
+impl Drop for Group {
+    fn drop(&mut self) {
+        let mut waiting = self.shared.lock();
+        waiting.ended = true;
+        let left = std::mem::take(&mut waiting.batches);
+        drop(waiting);
+        self.shared.changed.notify_all();
+        left.into_iter().for_each(|batch| (batch.done)(Err(ended())));
+    }
+}
+
+fn ended() -> StoreError {
+    StoreError::new(Fault::Io, "the thread that commits has ended")
+}

@@ -1,0 +1,157 @@
+//! Bytes beside the store: payloads by what they are, logs by whose they are.
+//!
+//! ```text
+//! files/payload/ab/abcdef…             the bytes whose SHA-256 is abcdef…
+//! files/log/17/4017.1.4294967297       the log of job 4017's first attempt, under that fence
+//! files/upload/…                       payloads that are not whole yet; what a crash left there goes at the next start
+//! ```
+//! A payload has its name only when it is on the disk. It deliberately lacks any knowledge of which payloads are used: the
+//! store has that, and [`Files::sweep_payloads`] is told.
+
+mod names;
+mod size;
+mod upload;
+
+pub use upload::Upload;
+
+use std::{
+    fs::{self, File, FileTimes},
+    io,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::SystemTime,
+};
+
+use ostler_job::{JobId, durable::AttemptKey};
+
+use self::size::Size;
+
+/// The folder of payloads and logs. Methods block; streams of gigabytes go through in pieces.
+#[derive(Clone, Debug)]
+pub struct Files {
+    folder: PathBuf,
+    size: Arc<Size>,
+}
+
+impl Files {
+    /// Opens the folder `files` of a state folder, made when it is not there.
+    pub fn open(state: &Path) -> io::Result<Self> {
+        let folder = state.join("files");
+        for part in ["payload", "log", "upload"] {
+            fs::create_dir_all(folder.join(part))?;
+        }
+        for left in fs::read_dir(folder.join("upload"))? {
+            fs::remove_file(left?.path())?;
+        }
+        names::sync(&folder)?;
+        names::sync(state)?;
+        let size = Size::of(folder.clone());
+        Ok(Self { folder, size })
+    }
+
+    /// Begins a payload.
+    pub fn upload(&self) -> io::Result<Upload> {
+        Upload::begin(self.clone())
+    }
+
+    /// Opens a payload for reading; `NotFound` when there is none.
+    pub fn payload(&self, sha256: &str) -> io::Result<File> {
+        File::open(names::payload(&self.folder, sha256)?)
+    }
+
+    /// Bytes of a payload that a job is about to name; `NotFound` when there is none. From now on it is as young as one
+    /// just uploaded, so that it is not swept away before the job is stored.
+    pub fn keep_payload(&self, sha256: &str) -> io::Result<u64> {
+        let file = self.payload(sha256)?;
+        file.set_times(FileTimes::new().set_modified(SystemTime::now()))?;
+        Ok(file.metadata()?.len())
+    }
+
+    /// Removes a payload; `NotFound` when there is none.
+    pub fn delete_payload(&self, sha256: &str) -> io::Result<()> {
+        self.remove(&names::payload(&self.folder, sha256)?)
+    }
+
+    /// Removes payloads that nobody uses and that were uploaded or kept before a moment, which should be so long ago that
+    /// whoever uploaded one has submitted its job. Answers how many went.
+    pub fn sweep_payloads(
+        &self,
+        older_than: SystemTime,
+        is_used: impl Fn(&str) -> bool,
+    ) -> io::Result<usize> {
+        let mut swept = 0;
+        for folder in fs::read_dir(self.folder.join("payload"))? {
+            for file in fs::read_dir(folder?.path())? {
+                let file = file?;
+                let name = file.file_name();
+                let Some(sha256) = name.to_str().filter(|name| names::is_sha256(name)) else {
+                    continue;
+                };
+                if is_used(sha256) {
+                    continue;
+                }
+                // Looked at after the question: whoever has just named it has made it young.
+                if file.metadata()?.modified()? < older_than {
+                    self.remove(&file.path())?;
+                    swept += 1;
+                }
+            }
+        }
+        Ok(swept)
+    }
+
+    /// The log file of an attempt, opened to append; made when it is not there. Whoever appends tells
+    /// [`Files::log_grew`], and fsyncs it before it counts as whole.
+    pub fn log_append(&self, key: AttemptKey) -> io::Result<File> {
+        let path = names::log(&self.folder, key);
+        let append = |path: &Path| File::options().create(true).append(true).open(path);
+        let open = || self.size.change(&path, append);
+        let file = match open() {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                names::make_parent(&path)?;
+                open()
+            }
+            file => file,
+        }?;
+        if file.metadata()?.len() == 0 {
+            // The name is new, perhaps.
+            names::sync(&names::logs(&self.folder, key.job))?;
+        }
+        Ok(file)
+    }
+
+    /// So many bytes were appended to logs.
+    pub fn log_grew(&self, bytes: u64) {
+        self.size.add(bytes);
+    }
+
+    /// The log file of an attempt for reading; `NotFound` when there is none.
+    pub fn log(&self, key: AttemptKey) -> io::Result<File> {
+        File::open(names::log(&self.folder, key))
+    }
+
+    /// Removes the logs of a job.
+    pub fn delete_logs(&self, job: JobId) -> io::Result<()> {
+        let prefix = format!("{job}.");
+        let files = match fs::read_dir(names::logs(&self.folder, job)) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            files => files?,
+        };
+        for file in files {
+            let file = file?;
+            if file.file_name().to_str().is_some_and(|name| name.starts_with(&prefix)) {
+                self.remove(&file.path())?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Bytes of all logs and payloads. Counted in the background when the folder is opened, and kept from then on.
+    pub fn size(&self) -> u64 {
+        self.size.get()
+    }
+
+    fn remove(&self, path: &Path) -> io::Result<()> {
+        self.size.change(path, |path| fs::remove_file(path))
+    }
+}

@@ -1,0 +1,46 @@
+//! Where each file is.
+
+use std::{
+    fs::{self, File},
+    io,
+    path::{Path, PathBuf},
+};
+
+use ostler_job::{JobId, durable::AttemptKey};
+
+/// Folders that logs are spread over, because a folder of millions of files is slow.
+const SPREAD: u64 = 1000;
+
+/// The path of a payload. What is no SHA-256 in lower-case hex is no payload, so that no name leads elsewhere.
+pub(super) fn payload(folder: &Path, sha256: &str) -> io::Result<PathBuf> {
+    if !is_sha256(sha256) {
+        let what = "a payload is named by 64 lower-case hexadecimal digits";
+        return Err(io::Error::new(io::ErrorKind::NotFound, what));
+    }
+    Ok(folder.join("payload").join(&sha256[..2]).join(sha256))
+}
+
+pub(super) fn is_sha256(text: &str) -> bool {
+    text.len() == 64 && text.bytes().all(|it| matches!(it, b'0'..=b'9' | b'a'..=b'f'))
+}
+
+pub(super) fn logs(folder: &Path, job: JobId) -> PathBuf {
+    folder.join("log").join((job.0 % SPREAD).to_string())
+}
+
+pub(super) fn log(folder: &Path, key: AttemptKey) -> PathBuf {
+    let AttemptKey { job, attempt, fence } = key;
+    logs(folder, job).join(format!("{job}.{attempt}.{}", fence.0))
+}
+
+/// Makes the folder of a file, so that it is there after a crash.
+pub(super) fn make_parent(path: &Path) -> io::Result<()> {
+    let folder = path.parent().unwrap_or(path);
+    fs::create_dir_all(folder)?;
+    sync(folder.parent().unwrap_or(folder))
+}
+
+/// Names in a folder are on the disk when the folder is.
+pub(super) fn sync(folder: &Path) -> io::Result<()> {
+    File::open(folder)?.sync_all()
+}

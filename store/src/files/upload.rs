@@ -1,0 +1,82 @@
+//! A payload on its way in.
+
+use std::{
+    fmt::Write as _,
+    fs::{self, File},
+    io::{self, Write as _},
+    path::PathBuf,
+    sync::atomic::{AtomicU64, Ordering::Relaxed},
+};
+
+use ostler_job::durable::Payload;
+use sha2::{Digest, Sha256};
+
+use super::{Files, names};
+
+/// A payload that is being written; dropped before it is finished, it leaves nothing.
+#[derive(Debug)]
+pub struct Upload {
+    files: Files,
+    file: File,
+    partial: Partial,
+    hash: Sha256,
+    bytes: u64,
+}
+
+/// A file that goes unless it was given another name.
+#[derive(Debug)]
+struct Partial(PathBuf);
+
+impl Drop for Partial {
+    fn drop(&mut self) {
+        // It was renamed, or the next start removes it.
+        let _gone = fs::remove_file(&self.0);
+    }
+}
+
+/// Names the next partial file of this process.
+static NEXT: AtomicU64 = AtomicU64::new(0);
+
+impl Upload {
+    pub(super) fn begin(files: Files) -> io::Result<Self> {
+        let name = format!("{}.{}", std::process::id(), NEXT.fetch_add(1, Relaxed));
+        let partial = Partial(files.folder.join("upload").join(name));
+        let file = File::options().write(true).create_new(true).open(&partial.0)?;
+        Ok(Self { files, file, partial, hash: Sha256::new(), bytes: 0 })
+    }
+
+    /// Adds bytes.
+    pub fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.file.write_all(bytes)?;
+        self.hash.update(bytes);
+        self.bytes += bytes.len() as u64;
+        Ok(())
+    }
+
+    /// Makes it durable, and tells its name. One that is there already is kept, and is young again.
+    pub fn finish(self) -> io::Result<Payload> {
+        let Self { files, file, partial, hash, bytes } = self;
+        let sha256 = hex(&hash.finalize());
+        match files.keep_payload(&sha256) {
+            // Its length is compared because a file system may have lost what it had promised.
+            Ok(there) if there == bytes => {}
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {
+                file.sync_all()?;
+                let path = names::payload(&files.folder, &sha256)?;
+                names::make_parent(&path)?;
+                files.size.change(&path, |path| fs::rename(&partial.0, path))?;
+                names::sync(path.parent().unwrap_or(&path))?;
+            }
+        }
+        Ok(Payload { sha256, bytes })
+    }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::with_capacity(64), |mut text, byte| {
+        // Writing to a string cannot fail.
+        let _infallible = write!(text, "{byte:02x}");
+        text
+    })
+}

@@ -1,0 +1,80 @@
+//! Memory that survives: durable jobs, their attempts, what happened, and who may do what.
+//!
+//! [`Store`] is the contract; [`Memory`] is its model and [`Sqlite`] the embedded engine. It is shaped by batches, because
+//! one fsync is the price of a transaction whatever is in it: [`Committer`] gathers what several callers want written.
+//! Bytes beyond 32 KiB are kept beside it in [`Files`].
+//!
+//! It deliberately lacks decisions: who runs next and what a failed attempt leads to is the job driver's. It is separate
+//! so that every engine passes one conformance suite, and so that crashes can be simulated without a gateway.
+#![warn(missing_docs)]
+
+mod change;
+mod committer;
+mod error;
+mod files;
+mod memory;
+mod query;
+mod sqlite;
+
+pub use change::{Applied, Change, Event, EventKind, Token, TokenHash};
+pub use committer::{CommitStats, Committer, Done};
+pub use error::{Fault, StoreError};
+pub use files::{Files, Upload};
+pub use memory::{Memory, Planned};
+pub use query::{Filter, Job, Loaded, Page, Query, Unfinished};
+pub use sqlite::{Sqlite, SqliteOptions};
+
+use ostler_job::{JobId, Wall, durable::Attempt};
+
+/// Durable state. Every method may block on the disk; none may be called on a runtime's thread.
+pub trait Store: Send + Sync {
+    /// Writes all changes or none, and returns when they would survive a power cut. One [`Applied`] for each change.
+    fn commit(&self, changes: &[Change]) -> Result<Vec<Applied>, StoreError>;
+
+    /// Begins a new life of the store: gives every unfinished job to `each`, in order of id, and the rest as a value.
+    fn load(&self, each: &mut dyn FnMut(Job)) -> Result<Loaded, StoreError>;
+
+    /// The same, with only that of each job which decides when and where it runs. A million waiting jobs are loaded so:
+    /// their commands stay on the disk until they are run.
+    fn load_unfinished(&self, each: &mut dyn FnMut(Unfinished)) -> Result<Loaded, StoreError>;
+
+    /// A page of jobs, newest first.
+    fn query(&self, query: &Query) -> Result<Page, StoreError>;
+
+    /// One job.
+    fn job(&self, job: JobId) -> Result<Option<Job>, StoreError>;
+
+    /// These jobs, in this order, as far as they exist.
+    fn jobs(&self, jobs: &[JobId]) -> Result<Vec<Job>, StoreError>;
+
+    /// The attempts of a job that are over, oldest first, with their whole small logs.
+    fn attempts(&self, job: JobId) -> Result<Vec<Attempt>, StoreError>;
+
+    /// The jobs that were submitted with an idempotency key, with the hash of that request.
+    fn keyed(&self, key: &str) -> Result<Option<(String, Vec<JobId>)>, StoreError>;
+
+    /// The newest job of an identity that succeeded at or after a moment.
+    fn succeeded_since(&self, identity: &str, since: Wall) -> Result<Option<JobId>, StoreError>;
+
+    /// Finished jobs that have been kept long enough, lowest ids first, at most `max`: succeeded ones that finished
+    /// before one moment, others before the other. Deleting them is a [`Change`] like any other. A job that was finished
+    /// before it was submitted, because somebody set the clock, may be told of later.
+    fn prunable(
+        &self,
+        succeeded_before: Wall,
+        others_before: Wall,
+        max: usize,
+    ) -> Result<Vec<JobId>, StoreError>;
+
+    /// Whether the standard input of any job is this payload.
+    fn payload_used(&self, sha256: &str) -> Result<bool, StoreError>;
+
+    /// Events after a sequence number, oldest first, at most `max`.
+    fn tail(&self, after: u64, max: usize) -> Result<Vec<Event>, StoreError>;
+
+    /// Writes a consistent copy to a file that does not exist yet, while others go on.
+    fn backup(&self, to: &std::path::Path) -> Result<(), StoreError>;
+
+    /// Bytes that the store takes on the disk.
+    fn size(&self) -> u64;
+}

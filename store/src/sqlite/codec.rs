@@ -1,0 +1,142 @@
+//! Values of the store's words in SQLite's types.
+
+use std::fmt;
+
+use ostler_job::{
+    JobId, Wall,
+    durable::{JobState, Reason},
+};
+use rusqlite::{Error, Row, types::Type};
+use serde::de::DeserializeOwned;
+
+use crate::EventKind;
+
+/// Something in the file that cannot be.
+#[derive(Debug)]
+struct Unreadable(String);
+
+impl fmt::Display for Unreadable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for Unreadable {}
+
+pub(super) fn unreadable(column: usize, what: impl fmt::Display) -> Error {
+    let what = Box::new(Unreadable(format!("unreadable {what}")));
+    Error::FromSqlConversionFailure(column, Type::Null, what)
+}
+
+/// SQLite's integers are signed; what is above them is as good as their end.
+pub(super) fn int(value: u64) -> i64 {
+    i64::try_from(value).unwrap_or(i64::MAX)
+}
+
+pub(super) fn moment(at: Option<Wall>) -> Option<i64> {
+    at.map(|at| int(at.0))
+}
+
+pub(super) fn uint(row: &Row<'_>, column: usize) -> rusqlite::Result<u64> {
+    u64::try_from(row.get::<_, i64>(column)?).map_err(|error| unreadable(column, error))
+}
+
+pub(super) fn wall(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<Wall>> {
+    let at = row.get::<_, Option<i64>>(column)?.map(u64::try_from).transpose();
+    Ok(at.map_err(|error| unreadable(column, error))?.map(Wall))
+}
+
+pub(super) fn json<T: DeserializeOwned>(row: &Row<'_>, column: usize) -> rusqlite::Result<T> {
+    let text = row.get_ref(column)?.as_str()?;
+    serde_json::from_str(text).map_err(|error| unreadable(column, error))
+}
+
+pub(super) fn state(row: &Row<'_>, column: usize) -> rusqlite::Result<JobState> {
+    nth(JobState::ALL, row, column)
+}
+
+pub(super) fn reason(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<Reason>> {
+    if row.get_ref(column)? == rusqlite::types::ValueRef::Null {
+        return Ok(None);
+    }
+    nth(Reason::ALL, row, column).map(Some)
+}
+
+/// In the order of their codes.
+const KINDS: &[EventKind] = &[
+    EventKind::Submitted,
+    EventKind::Started,
+    EventKind::Retrying,
+    EventKind::Finished,
+    EventKind::Operator,
+    EventKind::Runner,
+];
+
+pub(super) fn kind(row: &Row<'_>, column: usize) -> rusqlite::Result<EventKind> {
+    nth(KINDS, row, column)
+}
+
+fn nth<T: Copy>(all: &[T], row: &Row<'_>, column: usize) -> rusqlite::Result<T> {
+    let place = row.get::<_, u8>(column)?;
+    all.get(usize::from(place))
+        .copied()
+        .ok_or_else(|| unreadable(column, format_args!("code {place}")))
+}
+
+/// A job's identity as the index has it: FNV-1a, without its lowest bit to be an `i64`. Two identities may share one,
+/// so whoever looks by it compares the words too.
+pub(super) fn identity(words: &str) -> i64 {
+    let hash = words.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+    });
+    int(hash >> 1)
+}
+
+/// A list of ids as text.
+pub(super) fn ids(jobs: &[JobId]) -> String {
+    let list: Vec<_> = jobs.iter().map(|job| job.0.to_string()).collect();
+    format!("[{}]", list.join(","))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_codes_in_the_file_never_change() {
+        let states: Vec<_> = JobState::ALL.iter().map(|it| (*it as i64, it.code())).collect();
+        let expected = [
+            "scheduled",
+            "pending",
+            "paused",
+            "leased",
+            "running",
+            "stopped",
+            "retrying",
+            "succeeded",
+            "dead",
+            "cancelled",
+            "expired",
+        ];
+        assert_eq!(states, (0..).zip(expected).collect::<Vec<_>>());
+        let reasons: Vec<_> = Reason::ALL.iter().map(|it| (*it as i64, it.code())).collect();
+        let expected = [
+            "ok",
+            "exit_status",
+            "signal",
+            "timeout",
+            "killed",
+            "unstartable",
+            "lost",
+            "quarantined",
+            "cancelled",
+            "expired",
+        ];
+        assert_eq!(reasons, (0..).zip(expected).collect::<Vec<_>>());
+        for (place, kind) in KINDS.iter().enumerate() {
+            assert_eq!(*kind as usize, place);
+        }
+        // The published value for FNV-1a.
+        assert_eq!(identity("a"), int(0xaf63_dc4c_8601_ec8c >> 1));
+    }
+}

@@ -1,0 +1,146 @@
+//! Connections, and the lock that keeps others away.
+
+use std::{
+    fs::{File, TryLockError},
+    path::{Path, PathBuf},
+    sync::{Mutex, PoisonError},
+    time::Duration,
+};
+
+use rusqlite::{Connection, OpenFlags};
+
+use super::{fault, schema};
+use crate::{Fault, StoreError};
+
+/// Bytes of a page. A commit writes whole pages, so that small ones suit a store of small commits.
+const PAGE: u32 = 4096;
+/// KiB of pages that the writer keeps in memory, and each reader.
+const CACHE: (u32, u32) = (32 * 1024, 2 * 1024);
+/// Readers that are kept for the next query.
+const READERS: usize = 4;
+
+/// Holds others off until it is dropped.
+#[derive(Debug)]
+pub(super) struct Lock(File);
+
+impl Drop for Lock {
+    /// Closing alone is not enough: a process that was just forked has the file as well, until its exec.
+    fn drop(&mut self) {
+        // The lock goes with the process at the latest.
+        let _later = self.0.unlock();
+    }
+}
+
+/// Takes the lock of a store's file: a file beside it, because SQLite's own locks are lost as soon as anybody in the
+/// process closes the file.
+pub(super) fn lock(path: &Path) -> Result<Lock, StoreError> {
+    let name = path.display().to_string();
+    let beside = suffixed(path, "-lock");
+    let open = File::options().create(true).append(true).open(beside);
+    let file = open.map_err(|error| fault::from_io("locking", &name, &error))?;
+    match file.try_lock() {
+        Ok(()) => Ok(Lock(file)),
+        Err(TryLockError::WouldBlock) => {
+            Err(StoreError::new(Fault::Locked, format!("{name} is open in another process")))
+        }
+        Err(TryLockError::Error(error)) => Err(fault::from_io("locking", &name, &error)),
+    }
+}
+
+/// Opens the file for writing, makes or migrates it, and brings everything in its log home.
+pub(super) fn writer(path: &Path, pages_max: Option<u32>) -> Result<Connection, StoreError> {
+    let name = path.display().to_string();
+    let sql = |error| fault::from_sql("opening", &name, error);
+    let fresh = !path.exists();
+    let mut db = Connection::open_with_flags(
+        path,
+        OpenFlags::SQLITE_OPEN_READ_WRITE
+            | OpenFlags::SQLITE_OPEN_CREATE
+            | OpenFlags::SQLITE_OPEN_NO_MUTEX,
+    )
+    .map_err(sql)?;
+    pragmas(&db, CACHE.0).map_err(sql)?;
+    db.pragma_update(None, "page_size", PAGE).map_err(sql)?;
+    db.pragma_update_and_check(None, "journal_mode", "WAL", |_| Ok(())).map_err(sql)?;
+    schema::migrate(&mut db, &name)?;
+    // After an fsync that failed, the system may show what is not on the disk. Copied into the file and fsynced there, it
+    // is; and the log begins anew, so that nothing acknowledged from now on stands behind a hole.
+    let busy: i64 =
+        db.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0)).map_err(sql)?;
+    if busy != 0 {
+        return Err(StoreError::new(Fault::Locked, format!("{name} is read by another process")));
+    }
+    if let Some(pages) = pages_max {
+        db.pragma_update_and_check(None, "max_page_count", pages, |_| Ok(())).map_err(sql)?;
+    }
+    if fresh {
+        sync_folder(path).map_err(|error| fault::from_io("opening", &name, &error))?;
+    }
+    Ok(db)
+}
+
+/// Another connection: reads, or copies the log into the file.
+pub(super) fn reader(path: &Path, flags: OpenFlags) -> rusqlite::Result<Connection> {
+    let db = Connection::open_with_flags(path, flags | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
+    pragmas(&db, CACHE.1)?;
+    Ok(db)
+}
+
+fn pragmas(db: &Connection, cache: u32) -> rusqlite::Result<()> {
+    db.busy_timeout(Duration::from_secs(5))?;
+    db.pragma_update(None, "synchronous", "FULL")?;
+    db.pragma_update(None, "wal_autocheckpoint", 0)?;
+    db.pragma_update(None, "foreign_keys", false)?;
+    db.pragma_update(None, "trusted_schema", false)?;
+    db.pragma_update(None, "cell_size_check", true)?;
+    db.pragma_update(None, "temp_store", "MEMORY")?;
+    db.pragma_update(None, "cache_size", -i64::from(cache))
+}
+
+/// The path with something after its name.
+pub(super) fn suffixed(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(suffix);
+    name.into()
+}
+
+/// A new name in a folder is safe when the folder is.
+pub(super) fn sync_folder(path: &Path) -> std::io::Result<()> {
+    let folder = path.parent().filter(|it| !it.as_os_str().is_empty());
+    File::open(folder.unwrap_or_else(|| Path::new(".")))?.sync_all()
+}
+
+/// Connections that read. SQLite's log lets them see a whole past while the writer goes on.
+#[derive(Debug)]
+pub(super) struct Readers {
+    path: PathBuf,
+    free: Mutex<Vec<Connection>>,
+}
+
+impl Readers {
+    pub(super) fn new(path: &Path) -> Self {
+        Self { path: path.to_owned(), free: Mutex::default() }
+    }
+
+    /// Reads with a connection of its own, in one transaction.
+    pub(super) fn read<T>(
+        &self,
+        work: impl FnOnce(&Connection) -> rusqlite::Result<T>,
+    ) -> Result<T, StoreError> {
+        let kept = self.free.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        let open = || reader(&self.path, OpenFlags::SQLITE_OPEN_READ_ONLY);
+        let done = kept.map_or_else(open, Ok).and_then(|db| {
+            let snapshot = db.unchecked_transaction()?;
+            let done = work(&snapshot)?;
+            snapshot.commit()?;
+            Ok((done, db))
+        });
+        let name = self.path.display().to_string();
+        let (done, db) = done.map_err(|error| fault::from_sql("reading", &name, error))?;
+        let mut free = self.free.lock().unwrap_or_else(PoisonError::into_inner);
+        if free.len() < READERS {
+            free.push(db);
+        }
+        Ok(done)
+    }
+}

@@ -1,0 +1,101 @@
+//! What every engine of the store does, and does alike.
+//!
+//! Another engine joins with one line in [`engines!`] at the end of this file and an [`Engine`] that opens it.
+#![allow(clippy::unwrap_used, reason = "a test: what cannot go wrong ends it")]
+
+mod changes;
+#[path = "../make/mod.rs"]
+mod make;
+mod queries;
+mod random;
+mod reopening;
+
+use std::sync::Arc;
+
+use ostler_store::{Memory, Sqlite, Store};
+use tempfile::TempDir;
+
+/// One store, which may be opened again when nobody holds it any more.
+pub(crate) trait Engine {
+    fn open(&self) -> Arc<dyn Store>;
+}
+
+#[derive(Default)]
+struct InMemory(Arc<Memory>);
+
+impl Engine for InMemory {
+    fn open(&self) -> Arc<dyn Store> {
+        self.0.crash(None);
+        Arc::clone(&self.0) as Arc<dyn Store>
+    }
+}
+
+struct InSqlite(TempDir);
+
+impl Default for InSqlite {
+    fn default() -> Self {
+        Self(tempfile::tempdir().unwrap())
+    }
+}
+
+impl Engine for InSqlite {
+    fn open(&self) -> Arc<dyn Store> {
+        Arc::new(Sqlite::open(&self.0.path().join("store.db")).unwrap())
+    }
+}
+
+macro_rules! cases {
+    ($engine:ty: $($module:ident: $case:ident,)*) => { $(
+        #[test]
+        fn $case() {
+            super::$module::$case(&|| Box::<$engine>::default() as Box<dyn Engine>);
+        }
+    )* };
+}
+macro_rules! engines {
+    ($($name:ident: $engine:ty;)*) => { $(
+        mod $name {
+            use super::*;
+            cases! { $engine:
+                changes: a_batch_is_answered_change_by_change,
+                changes: an_update_with_another_fence_changes_nothing,
+                changes: an_id_is_given_once,
+                changes: a_batch_with_a_misuse_is_not_there_at_all,
+                changes: an_attempt_is_kept_whole,
+                changes: an_attempt_of_no_job_is_refused,
+                changes: only_a_finished_job_is_deleted,
+                changes: a_deleted_job_leaves_nothing,
+                changes: a_key_finds_its_jobs,
+                changes: events_are_numbered_without_gaps,
+                changes: what_is_old_is_forgotten,
+                changes: the_largest_numbers_come_back,
+                queries: pages_go_down_to_the_last,
+                queries: every_condition_narrows,
+                queries: text_is_found_as_people_see_it,
+                queries: text_is_no_pattern,
+                queries: exit_statuses_are_found_and_excluded,
+                queries: identities_are_told_apart,
+                queries: the_newest_success_of_an_identity_is_found,
+                queries: old_jobs_are_prunable_by_how_they_ended,
+                queries: named_jobs_come_in_the_order_asked,
+                queries: a_payload_is_used_while_its_jobs_are_there,
+                queries: a_moment_is_found_among_thousands,
+                reopening: what_was_committed_is_there_again,
+                reopening: only_unfinished_jobs_are_loaded_in_order,
+                reopening: every_life_has_its_number,
+                reopening: ids_and_numbers_go_on_after_everything_is_gone,
+                reopening: tokens_are_loaded,
+                reopening: the_light_load_says_the_same,
+                random: it_does_what_the_model_does,
+            }
+        }
+    )* };
+}
+
+/// Makes a store that is empty.
+pub(crate) type Make<'a> = &'a dyn Fn() -> Box<dyn Engine>;
+
+engines! {
+    memory: InMemory;
+    sqlite: InSqlite;
+}

@@ -1,0 +1,244 @@
+//! Filters, pages, and what else is looked for.
+
+use ostler_job::{
+    JobId, Wall,
+    durable::{Input, JobState, Status},
+};
+use ostler_store::{Change, Filter, Query};
+
+use crate::{
+    Make,
+    make::{find, ids, in_state, payload, pending, shell, spec, submit, submit_as, submit_at},
+};
+
+fn filter() -> Filter {
+    Filter::default()
+}
+
+fn text(text: &str) -> Option<String> {
+    Some(text.to_owned())
+}
+
+pub(crate) fn pages_go_down_to_the_last(make: Make<'_>) {
+    let engine = make();
+    let store = engine.open();
+    let batch: Vec<_> = (1..=7).map(submit).collect();
+    store.commit(&batch).unwrap();
+    let page = |below: Option<u64>, limit| {
+        let query = Query { filter: filter(), below: below.map(JobId), limit };
+        let page = store.query(&query).unwrap();
+        (ids(&page.jobs), page.next.map(|it| it.0))
+    };
+    assert_eq!(page(None, 3), (vec![7, 6, 5], Some(5)));
+    assert_eq!(page(Some(5), 3), (vec![4, 3, 2], Some(2)));
+    assert_eq!(page(Some(2), 3), (vec![1], None));
+    assert_eq!(page(None, 7), (vec![7, 6, 5, 4, 3, 2, 1], None));
+    assert_eq!(page(Some(1), 3), (vec![], None));
+    assert_eq!(page(Some(u64::MAX), 1), (vec![7], Some(7)));
+    assert_eq!(page(None, 0), (vec![], None));
+}
+
+/// Jobs that differ in everything: odd ones red and of another tenant, every third also blue, one in each state.
+fn varied() -> Vec<Change> {
+    let one = |(id, state): (u64, &JobState)| {
+        let mut spec = shell(&["run", &format!("part-{id}")], Input::Empty);
+        if id % 2 == 1 {
+            spec.tags.push("red".to_owned());
+            spec.tenant = "other".to_owned();
+        }
+        if id % 3 == 0 {
+            spec.tags.push("blue".to_owned());
+        }
+        let runner = Some(format!("host-{}", id % 2));
+        submit_as(id, spec, Status { runner, ..in_state(*state) })
+    };
+    (1..).zip(JobState::ALL).map(one).collect()
+}
+
+pub(crate) fn every_condition_narrows(make: Make<'_>) {
+    let engine = make();
+    let store = engine.open();
+    store.commit(&varied()).unwrap();
+    let red = || vec!["red".to_owned()];
+    let red_and_blue = vec!["red".to_owned(), "blue".to_owned()];
+    use JobState::{Dead, Pending, Scheduled, Succeeded};
+    let cases = [
+        (filter(), vec![11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1]),
+        (Filter { states: vec![Scheduled, Dead, Pending, Dead], ..filter() }, vec![9, 2, 1]),
+        (Filter { states: vec![Succeeded, Pending], ..filter() }, vec![8, 2]),
+        (Filter { tenant: text("other"), ..filter() }, vec![11, 9, 7, 5, 3, 1]),
+        (Filter { tenant: text("default"), ..filter() }, vec![10, 8, 6, 4, 2]),
+        (Filter { tenant: text("nobody"), ..filter() }, vec![]),
+        (Filter { tags: red(), ..filter() }, vec![11, 9, 7, 5, 3, 1]),
+        (Filter { tags: red_and_blue, ..filter() }, vec![9, 3]),
+        (Filter { tags: red(), states: vec![Dead, Pending], ..filter() }, vec![9]),
+        (Filter { identity: text("a command"), until: Some(Wall(1003)), ..filter() }, vec![2, 1]),
+        (Filter { runner: text("host-0"), since: Some(Wall(1006)), ..filter() }, vec![10, 8, 6]),
+        (Filter { since: Some(Wall(1003)), until: Some(Wall(1005)), ..filter() }, vec![4, 3]),
+        (Filter { text: text("PART-1"), ..filter() }, vec![11, 10, 1]),
+        (Filter { ids: [3, 99, 8, 3, 1].map(JobId).to_vec(), ..filter() }, vec![8, 3, 1]),
+        (Filter { ids: [3, 8].map(JobId).to_vec(), tags: red(), ..filter() }, vec![3]),
+        (Filter { finished_before: Some(Wall(5001)), ..filter() }, vec![11, 10, 9, 8]),
+        (Filter { finished_before: Some(Wall(5000)), ..filter() }, vec![]),
+    ];
+    for (filter, expected) in cases {
+        for limit in [1, 2, 100] {
+            assert_eq!(find(&*store, &filter, limit), expected, "{filter:?}, {limit} a page");
+        }
+    }
+}
+
+pub(crate) fn text_is_found_as_people_see_it(make: Make<'_>) {
+    let engine = make();
+    let store = engine.open();
+    let named = ostler_job::durable::Spec { name: text("Nightly \"Report\""), ..spec("noop") };
+    let command = shell(&["echo", "a\tb\\c", "größe"], Input::Text("within".to_owned()));
+    let batch = [submit_as(1, named, pending()), submit_as(2, command, pending())];
+    store.commit(&batch).unwrap();
+    let found = |what: &str| find(&*store, &Filter { text: text(what), ..filter() }, 10);
+    assert_eq!(found("nightly \"r"), [1]);
+    assert_eq!(found("A\tB\\C"), [2]);
+    assert_eq!(found("größe"), [2]);
+    assert_eq!(found("echo a"), [2]);
+    // Neither the names of fields nor what is not shown.
+    assert_eq!(found("argv"), [0; 0]);
+    assert_eq!(found("within"), [0; 0]);
+    assert_eq!(found(&"x".repeat(100_000)), [0; 0]);
+}
+
+pub(crate) fn text_is_no_pattern(make: Make<'_>) {
+    let engine = make();
+    let store = engine.open();
+    let job = |id, word: &str| submit_as(id, shell(&[word], Input::Empty), pending());
+    store.commit(&[job(1, "100%"), job(2, "a_b!"), job(3, "100"), job(4, "acb")]).unwrap();
+    let found = |what: &str| find(&*store, &Filter { text: text(what), ..filter() }, 10);
+    assert_eq!(found("0%"), [1]);
+    assert_eq!(found("a_b"), [2]);
+    assert_eq!(found("b!"), [2]);
+    assert_eq!(found("100"), [3, 1]);
+}
+
+pub(crate) fn exit_statuses_are_found_and_excluded(make: Make<'_>) {
+    let engine = make();
+    let store = engine.open();
+    let job = |id, exit_status, signal| {
+        let status = Status { exit_status, signal, ..in_state(JobState::Dead) };
+        submit_as(id, spec("noop"), status)
+    };
+    let batch = [
+        job(1, Some(0), None),
+        job(2, Some(3), None),
+        job(3, None, Some(9)),
+        job(4, None, None),
+        job(5, Some(0), Some(15)),
+    ];
+    store.commit(&batch).unwrap();
+    let found = |code, not| {
+        let states = [vec![], vec![JobState::Dead], vec![JobState::Succeeded, JobState::Dead]];
+        let found = states.map(|states| {
+            find(&*store, &Filter { exit_status: Some((code, not)), states, ..filter() }, 2)
+        });
+        assert!(found.iter().all(|it| *it == found[0]), "{found:?}");
+        found[0].clone()
+    };
+    assert_eq!(found(0, false), [5, 1]);
+    assert_eq!(found(0, true), [5, 3, 2]);
+    assert_eq!(found(3, false), [2]);
+    assert_eq!(found(3, true), [5, 3, 1]);
+    assert_eq!(found(9, false), [0; 0]);
+}
+
+pub(crate) fn identities_are_told_apart(make: Make<'_>) {
+    let engine = make();
+    let store = engine.open();
+    let words = ["noop", "Noop", "noop ", ""];
+    let batch = (1..).zip(words).map(|(id, words)| submit_as(id, spec(words), pending()));
+    store.commit(&batch.collect::<Vec<_>>()).unwrap();
+    for (id, words) in (1..).zip(words) {
+        assert_eq!(find(&*store, &Filter { identity: text(words), ..filter() }, 10), [id]);
+    }
+}
+
+pub(crate) fn the_newest_success_of_an_identity_is_found(make: Make<'_>) {
+    let engine = make();
+    let store = engine.open();
+    let job = |id, words, state, finished: u64| {
+        let status = Status { finished_at: Some(Wall(finished)), ..in_state(state) };
+        submit_as(id, spec(words), status)
+    };
+    let batch = [
+        job(1, "a", JobState::Succeeded, 50),
+        job(2, "a", JobState::Succeeded, 40),
+        job(3, "a", JobState::Dead, 90),
+        job(4, "b", JobState::Succeeded, 90),
+    ];
+    store.commit(&batch).unwrap();
+    let newest = |words, since| store.succeeded_since(words, Wall(since)).unwrap();
+    assert_eq!(newest("a", 0), Some(JobId(2)));
+    assert_eq!(newest("a", 40), Some(JobId(2)));
+    assert_eq!(newest("a", 41), Some(JobId(1)));
+    assert_eq!(newest("a", 51), None);
+    assert_eq!(newest("c", 0), None);
+}
+
+pub(crate) fn old_jobs_are_prunable_by_how_they_ended(make: Make<'_>) {
+    let engine = make();
+    let store = engine.open();
+    let batch: Vec<_> = (1..)
+        .zip(JobState::ALL)
+        .map(|(id, state)| submit_as(id, spec("noop"), in_state(*state)))
+        .collect();
+    store.commit(&batch).unwrap();
+    let prunable = |succeeded, others, max| {
+        let jobs = store.prunable(Wall(succeeded), Wall(others), max).unwrap();
+        jobs.into_iter().map(|job| job.0).collect::<Vec<_>>()
+    };
+    assert_eq!(prunable(5001, 5000, 10), [8]);
+    assert_eq!(prunable(5000, 5001, 10), [9, 10, 11]);
+    assert_eq!(prunable(9999, 9999, 2), [8, 9]);
+    assert_eq!(prunable(0, 0, 10), [0; 0]);
+}
+
+pub(crate) fn named_jobs_come_in_the_order_asked(make: Make<'_>) {
+    let engine = make();
+    let store = engine.open();
+    store.commit(&[submit(1), submit(2), submit(3)]).unwrap();
+    let jobs = store.jobs(&[3, 9, 1, 3].map(JobId)).unwrap();
+    assert_eq!(ids(&jobs), [3, 1, 3]);
+    assert_eq!(store.job(JobId(2)).unwrap().unwrap().submitted_at, Wall(1002));
+    assert_eq!(store.job(JobId(0)).unwrap(), None);
+    assert_eq!(store.job(JobId(u64::MAX)).unwrap(), None);
+}
+
+pub(crate) fn a_payload_is_used_while_its_jobs_are_there(make: Make<'_>) {
+    let engine = make();
+    let store = engine.open();
+    let job = |id| {
+        let spec = shell(&["cat"], Input::Payload(payload('a')));
+        submit_as(id, spec, in_state(JobState::Succeeded))
+    };
+    let used = |digit| store.payload_used(&payload(digit).sha256).unwrap();
+    store.commit(&[job(1), job(2)]).unwrap();
+    assert!(used('a') && !used('b'));
+    store.commit(&[Change::Delete { job: JobId(2) }]).unwrap();
+    assert!(used('a'));
+    store.commit(&[Change::Delete { job: JobId(1) }]).unwrap();
+    assert!(!used('a'));
+}
+
+/// Enough jobs for an engine that keeps marks of when they came; the clock goes back in the middle.
+pub(crate) fn a_moment_is_found_among_thousands(make: Make<'_>) {
+    let engine = make();
+    let at = |job: u64| if job <= 3000 { job * 10 } else { job * 10 - 15_000 };
+    for part in [1..=2500, 2501..=5000] {
+        let store = engine.open();
+        let submits = part.map(|id| submit_at(id, spec("noop"), pending(), at(id)));
+        store.commit(&submits.collect::<Vec<_>>()).unwrap();
+    }
+    let store = engine.open();
+    for moment in [0, 5, 9_990, 15_015, 20_000, 29_990, 30_000, 34_990, 36_000] {
+        let since = Some(Wall(moment));
+        let expected: Vec<_> = (1..=5000).rev().filter(|job| at(*job) >= moment).collect();
+        assert_eq!(find(&*store, &Filter { since, ..filter() }, 1000), expected, "{moment}");
+    }
+}

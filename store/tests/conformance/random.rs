@@ -1,0 +1,177 @@
+//! Random sequences of changes, on the engine and on the model.
+
+use ostler_job::{
+    JobId, Wall,
+    durable::{Fence, Input, JobState, Status},
+};
+use ostler_store::{Change, Filter, Memory, Query, Store, Unfinished};
+use proptest::{collection::vec, option, prelude::*, sample::select, test_runner::TestRunner};
+
+use crate::{
+    Make,
+    make::{attempt, event, load, payload, shell, spec, submit_at, update},
+};
+
+fn status() -> impl Strategy<Value = Status> {
+    let ending = (option::of(0..3_i32), option::of(9..10_i32), option::of(0..40_u64));
+    let place = (select(JobState::ALL), option::of(select(vec!["host-1", "host-2"])), 0..3_u64);
+    (place, ending).prop_map(|((state, runner, fence), (exit_status, signal, finished))| Status {
+        runner: runner.map(str::to_owned),
+        fence: Fence(fence),
+        exit_status,
+        signal,
+        finished_at: finished.map(Wall),
+        ..Status::new(state, None, None)
+    })
+}
+
+fn submit() -> impl Strategy<Value = Change> {
+    let tags = vec(select(vec!["red", "blue"]), 0..3);
+    let words = select(vec!["one", "two"]);
+    // Ids are made ascending afterwards, except for the few that are to be refused.
+    let jump = prop_oneof![30 => 1..4_u64, 1 => Just(0)];
+    let stdin = option::weighted(0.3, select(vec!['a', 'b']));
+    (jump, status(), tags, words, 0..40_u64, stdin).prop_map(
+        |(jump, status, tags, words, at, stdin)| {
+            let stdin = stdin.map_or(Input::Empty, |digit| Input::Payload(payload(digit)));
+            let mut it = if at % 2 == 0 { spec(words) } else { shell(&["run", words], stdin) };
+            it.identity = words.to_owned();
+            it.tags = tags.into_iter().map(str::to_owned).collect();
+            it.tenant = if at % 3 == 0 { "other" } else { "default" }.to_owned();
+            submit_at(jump, it, status, at)
+        },
+    )
+}
+
+fn change() -> impl Strategy<Value = Change> {
+    let id = 1..25_u64;
+    let key = (select(vec!["k", "l"]), 0..40_u64, vec(1..9_u64, 0..3));
+    prop_oneof![
+        6 => submit(),
+        6 => (id.clone(), 0..3_u64, status()).prop_map(|(job, fence, status)| update(job, fence, status)),
+        3 => (id.clone(), 1..4_u32, 0..9_u64)
+            .prop_map(|(job, number, fence)| Change::Attempt(Box::new(attempt(job, number, fence)))),
+        3 => id.prop_map(|job| Change::Delete { job: JobId(job) }),
+        3 => (0..40_u64).prop_map(|at| event(at, "")),
+        2 => key.prop_map(|(key, at, jobs)| Change::Key {
+            key: key.to_owned(),
+            request: at.to_string(),
+            jobs: jobs.into_iter().map(JobId).collect(),
+            at: Wall(at),
+        }),
+        1 => (0..40_u64, 0..40_u64)
+            .prop_map(|(events, keys)| Change::Forget { events: Wall(events), keys: Wall(keys) }),
+    ]
+}
+
+fn filter() -> impl Strategy<Value = Filter> {
+    let word = |words: Vec<&'static str>| option::weighted(0.3, select(words));
+    let moment = || option::weighted(0.3, (0..40_u64).prop_map(Wall));
+    let names = (
+        vec(select(JobState::ALL), 0..4),
+        word(vec!["other", "default"]),
+        vec(select(vec!["red", "blue"]), 0..2),
+        word(vec!["one", "two"]),
+        word(vec!["host-1", "host-2"]),
+        word(vec!["RUN", "two", "zero"]),
+    );
+    let numbers = (
+        option::weighted(0.3, (0..3_i32, any::<bool>())),
+        option::weighted(0.2, vec(1..25_u64, 1..9)),
+        (moment(), moment(), moment()),
+    );
+    let owned = |word: Option<&str>| word.map(str::to_owned);
+    (names, numbers).prop_map(move |(names, (exit_status, ids, (since, until, finished)))| {
+        let (states, tenant, tags, identity, runner, text) = names;
+        Filter {
+            states,
+            tenant: owned(tenant),
+            tags: tags.into_iter().map(str::to_owned).collect(),
+            identity: owned(identity),
+            runner: owned(runner),
+            exit_status,
+            since,
+            until,
+            text: owned(text),
+            ids: ids.into_iter().flatten().map(JobId).collect(),
+            finished_before: finished,
+        }
+    })
+}
+
+/// Turns the jumps of submits into ids.
+fn number(batch: &mut [Change], last: &mut u64) {
+    for change in batch {
+        if let Change::Submit { job, .. } = change {
+            job.0 += *last;
+            *last = job.0;
+        }
+    }
+}
+
+pub(crate) fn it_does_what_the_model_does(make: Make<'_>) {
+    let mut runner = TestRunner::new(ProptestConfig { cases: 48, ..ProptestConfig::default() });
+    let batches = vec(vec(change(), 1..12), 1..8);
+    let questions = vec((filter(), option::of(1..25_u64), 0..6_usize), 12);
+    runner
+        .run(&(batches, questions), |(batches, questions)| {
+            let (engine, model) = (make(), Memory::new());
+            let store = engine.open();
+            let mut last = 0;
+            for mut batch in batches {
+                number(&mut batch, &mut last);
+                let fault = |error: ostler_store::StoreError| error.fault;
+                let (ours, expected) = (store.commit(&batch), model.commit(&batch));
+                prop_assert_eq!(ours.map_err(fault), expected.map_err(fault));
+            }
+            alike(&*store, &model)?;
+            asked(&*store, &model, questions)?;
+            drop(store);
+            let store = engine.open();
+            alike(&*store, &model)?;
+            let (jobs, loaded) = load(&*store);
+            let expected = load(&model);
+            let light: Vec<_> = jobs.iter().cloned().map(Unfinished::from).collect();
+            let mut again = Vec::new();
+            store.load_unfinished(&mut |job| again.push(job)).unwrap();
+            prop_assert_eq!(light, again);
+            prop_assert_eq!((jobs, loaded), expected);
+            Ok(())
+        })
+        .unwrap();
+}
+
+fn alike(store: &dyn Store, model: &Memory) -> Result<(), TestCaseError> {
+    prop_assert_eq!(store.tail(0, 999).unwrap(), model.tail(0, 999).unwrap());
+    for job in (1..60).map(JobId) {
+        prop_assert_eq!(store.job(job).unwrap(), model.job(job).unwrap());
+        prop_assert_eq!(store.attempts(job).unwrap(), model.attempts(job).unwrap());
+    }
+    for key in ["k", "l", "m"] {
+        prop_assert_eq!(store.keyed(key).unwrap(), model.keyed(key).unwrap());
+    }
+    for digit in ['a', 'b'] {
+        let sha256 = payload(digit).sha256;
+        prop_assert_eq!(store.payload_used(&sha256), model.payload_used(&sha256));
+    }
+    Ok(())
+}
+
+fn asked(
+    store: &dyn Store,
+    model: &Memory,
+    questions: Vec<(Filter, Option<u64>, usize)>,
+) -> Result<(), TestCaseError> {
+    for (filter, below, limit) in questions {
+        let moments = (filter.since.unwrap_or(Wall(20)), filter.until.unwrap_or(Wall(30)));
+        let query = Query { filter, below: below.map(JobId), limit };
+        prop_assert_eq!(store.query(&query), model.query(&query), "{:?}", query);
+        let prunable = |store: &dyn Store| store.prunable(moments.0, moments.1, limit).unwrap();
+        prop_assert_eq!(prunable(store), prunable(model));
+        for words in ["one", "two"] {
+            let newest = |store: &dyn Store| store.succeeded_since(words, moments.0).unwrap();
+            prop_assert_eq!(newest(store), newest(model));
+        }
+    }
+    Ok(())
+}

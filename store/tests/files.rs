@@ -1,0 +1,169 @@
+//! Payloads and logs as files.
+#![allow(clippy::unwrap_used, reason = "a test: what cannot go wrong ends it")]
+
+use std::{
+    fs,
+    io::{ErrorKind, Read as _, Write as _},
+    path::Path,
+    time::{Duration, SystemTime},
+};
+
+use ostler_job::{
+    JobId,
+    durable::{AttemptKey, Fence, Payload},
+};
+use ostler_store::Files;
+
+fn upload(files: &Files, parts: &[&[u8]]) -> Payload {
+    let mut upload = files.upload().unwrap();
+    for part in parts {
+        upload.write(part).unwrap();
+    }
+    upload.finish().unwrap()
+}
+
+fn read(files: &Files, sha256: &str) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    files.payload(sha256).unwrap().read_to_end(&mut bytes).unwrap();
+    bytes
+}
+
+fn key(job: u64, attempt: u32, fence: u64) -> AttemptKey {
+    AttemptKey { job: JobId(job), attempt, fence: Fence(fence) }
+}
+
+fn count(folder: &Path) -> usize {
+    fs::read_dir(folder).unwrap().count()
+}
+
+/// Waits until the folder was counted.
+fn counted(files: &Files, bytes: u64) {
+    while files.size() != bytes {
+        std::thread::yield_now();
+    }
+}
+
+#[test]
+fn a_payload_is_found_by_what_it_is() {
+    let state = tempfile::tempdir().unwrap();
+    let files = Files::open(state.path()).unwrap();
+    let payload = upload(&files, &[b"ab", b"", b"c"]);
+    // The published value for "abc".
+    let abc = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
+    assert_eq!(payload, Payload { sha256: abc.to_owned(), bytes: 3 });
+    assert_eq!(read(&files, abc), b"abc");
+    assert_eq!(files.payload(&"0".repeat(64)).unwrap_err().kind(), ErrorKind::NotFound);
+    drop(files);
+    assert_eq!(read(&Files::open(state.path()).unwrap(), abc), b"abc");
+}
+
+#[test]
+fn the_same_bytes_are_kept_once() {
+    let state = tempfile::tempdir().unwrap();
+    let files = Files::open(state.path()).unwrap();
+    let (one, two) = (upload(&files, &[b"same"]), upload(&files, &[b"sa", b"me"]));
+    assert_eq!(one, two);
+    let folder = state.path().join("files/payload").join(&one.sha256[..2]);
+    assert_eq!(count(&folder), 1);
+    counted(&files, 4);
+    assert_eq!(count(&state.path().join("files/upload")), 0);
+}
+
+#[test]
+fn a_payload_that_a_crash_cut_short_is_uploaded_anew() {
+    let state = tempfile::tempdir().unwrap();
+    let files = Files::open(state.path()).unwrap();
+    let payload = upload(&files, &[b"whole"]);
+    let folder = state.path().join("files/payload").join(&payload.sha256[..2]);
+    fs::write(folder.join(&payload.sha256), b"wh").unwrap();
+    upload(&files, &[b"whole"]);
+    assert_eq!(read(&files, &payload.sha256), b"whole");
+}
+
+#[test]
+fn an_upload_that_is_given_up_leaves_nothing() {
+    let state = tempfile::tempdir().unwrap();
+    let folder = state.path().join("files/upload");
+    let files = Files::open(state.path()).unwrap();
+    let mut given_up = files.upload().unwrap();
+    given_up.write(b"half").unwrap();
+    assert_eq!(count(&folder), 1);
+    drop(given_up);
+    assert_eq!(count(&folder), 0);
+    // Neither does one that died with its process.
+    fs::write(folder.join("1.1"), b"half").unwrap();
+    Files::open(state.path()).unwrap();
+    assert_eq!(count(&folder), 0);
+}
+
+#[test]
+fn no_name_leads_out_of_the_folder() {
+    let state = tempfile::tempdir().unwrap();
+    let files = Files::open(state.path()).unwrap();
+    let (upper, short) = ("A".repeat(64), "a".repeat(63));
+    let traversal = format!("../../{}", "a".repeat(58));
+    for name in ["", "..", "/etc/passwd", &upper, &short, &traversal, &"é".repeat(32)] {
+        for outcome in [
+            files.payload(name).map(drop),
+            files.keep_payload(name).map(drop),
+            files.delete_payload(name),
+        ] {
+            assert_eq!(outcome.unwrap_err().kind(), ErrorKind::NotFound, "{name}");
+        }
+    }
+}
+
+#[test]
+fn only_old_payloads_that_nobody_uses_are_swept() {
+    let state = tempfile::tempdir().unwrap();
+    let files = Files::open(state.path()).unwrap();
+    let [used, idle, kept] = [b"used", b"idle", b"kept"].map(|it| upload(&files, &[it]).sha256);
+    let hours = |n: u64| SystemTime::now() - Duration::from_secs(n * 3600);
+    for sha256 in [&used, &idle, &kept] {
+        files.payload(sha256).unwrap().set_modified(hours(5)).unwrap();
+    }
+    assert_eq!(files.keep_payload(&kept).unwrap(), 4);
+    fs::write(state.path().join("files/payload").join(&used[..2]).join("note"), "").unwrap();
+    let is_used = |sha256: &str| sha256 == used;
+    assert_eq!(files.sweep_payloads(hours(6), is_used).unwrap(), 0);
+    assert_eq!(files.sweep_payloads(hours(1), is_used).unwrap(), 1);
+    assert!(files.payload(&idle).is_err());
+    assert_eq!((read(&files, &used), read(&files, &kept)), (b"used".to_vec(), b"kept".to_vec()));
+    files.delete_payload(&kept).unwrap();
+    counted(&files, 4);
+}
+
+#[test]
+fn a_log_is_appended_to_and_goes_with_its_job() {
+    let state = tempfile::tempdir().unwrap();
+    let files = Files::open(state.path()).unwrap();
+    assert_eq!(files.log(key(17, 1, 9)).unwrap_err().kind(), ErrorKind::NotFound);
+    for part in ["one ", "two"] {
+        files.log_append(key(17, 1, 9)).unwrap().write_all(part.as_bytes()).unwrap();
+        files.log_grew(part.len() as u64);
+    }
+    for other in [key(17, 2, 10), key(1017, 1, 9), key(171, 1, 9)] {
+        files.log_append(other).unwrap();
+    }
+    let mut text = String::new();
+    files.log(key(17, 1, 9)).unwrap().read_to_string(&mut text).unwrap();
+    assert_eq!((text.as_str(), files.size()), ("one two", 7));
+    assert!(state.path().join("files/log/17/17.1.9").exists());
+    files.delete_logs(JobId(17)).unwrap();
+    files.delete_logs(JobId(5)).unwrap();
+    assert!(files.log(key(17, 1, 9)).is_err() && files.log(key(17, 2, 10)).is_err());
+    assert!(files.log(key(1017, 1, 9)).is_ok() && files.log(key(171, 1, 9)).is_ok());
+    assert_eq!(files.size(), 0);
+}
+
+#[test]
+fn what_was_there_before_is_counted() {
+    let state = tempfile::tempdir().unwrap();
+    let files = Files::open(state.path()).unwrap();
+    upload(&files, &[&[7; 100_000]]);
+    files.log_append(key(1, 1, 1)).unwrap().write_all(b"hello").unwrap();
+    let files = Files::open(state.path()).unwrap();
+    counted(&files, 100_005);
+    upload(&files, &[b"more"]);
+    assert_eq!(files.size(), 100_009);
+}

@@ -1,0 +1,126 @@
+//! Jobs and changes to test with.
+#![allow(dead_code, reason = "every test binary needs some of it")]
+
+use std::sync::Arc;
+
+use ostler_job::{
+    JobId, Span, Wall,
+    durable::{
+        Attempt, AttemptKey, Command, Delivery, Ending, Fence, Input, JobState, LogState, Payload,
+        Reason, Retry, Spec, Status, TENANT_DEFAULT, Usage, Work,
+    },
+};
+use ostler_store::{Change, Event, EventKind, Filter, Job, Loaded, Query, Store};
+
+pub(crate) fn spec(identity: &str) -> Spec {
+    Spec {
+        work: Work::Noop,
+        name: None,
+        tenant: TENANT_DEFAULT.to_owned(),
+        identity: identity.to_owned(),
+        tags: Vec::new(),
+        host: None,
+        not_before: None,
+        expires: None,
+        within: None,
+        delivery: Delivery::default(),
+        retry: Retry::default(),
+        dedupe: None,
+    }
+}
+
+pub(crate) fn shell(argv: &[&str], stdin: Input) -> Spec {
+    let argv: Vec<_> = argv.iter().map(|it| (*it).to_owned()).collect();
+    let line = Some(argv.join(" "));
+    let command = Command { argv, line, stdin, ..Command::default() };
+    Spec { work: Work::Shell(Box::new(command)), ..spec("a command") }
+}
+
+pub(crate) fn payload(digit: char) -> Payload {
+    Payload { sha256: digit.to_string().repeat(64), bytes: 5 }
+}
+
+pub(crate) fn pending() -> Status {
+    Status::new(JobState::Pending, None, None)
+}
+
+pub(crate) fn in_state(state: JobState) -> Status {
+    let finished_at = state.is_finished().then_some(Wall(5000));
+    Status { finished_at, ..Status::new(state, None, None) }
+}
+
+pub(crate) fn submit_at(job: u64, spec: Spec, status: Status, at: u64) -> Change {
+    let (spec, status) = (Arc::new(spec), Box::new(status));
+    Change::Submit { job: JobId(job), spec, status, at: Wall(at) }
+}
+
+pub(crate) fn submit_as(job: u64, spec: Spec, status: Status) -> Change {
+    submit_at(job, spec, status, 1000 + job)
+}
+
+pub(crate) fn submit(job: u64) -> Change {
+    submit_as(job, spec("noop"), pending())
+}
+
+pub(crate) fn update(job: u64, expect: u64, status: Status) -> Change {
+    Change::Update { job: JobId(job), expect: Fence(expect), status: Box::new(status) }
+}
+
+pub(crate) fn event(at: u64, detail: &str) -> Change {
+    let detail = detail.to_owned();
+    Change::Event { at: Wall(at), kind: EventKind::Operator, job: None, who: None, detail }
+}
+
+pub(crate) fn attempt(job: u64, attempt: u32, fence: u64) -> Attempt {
+    Attempt {
+        key: AttemptKey { job: JobId(job), attempt, fence: Fence(fence) },
+        runner: "host-1".to_owned(),
+        leased_at: Wall(10),
+        started_at: Some(Wall(11)),
+        finished_at: Some(Wall(12)),
+        ending: Some(Ending {
+            reason: Reason::ExitStatus,
+            exit_status: Some(3),
+            signal: None,
+            detail: Some("three".to_owned()),
+        }),
+        ran: Span::from_millis(1),
+        usage: Usage { user_us: 1, system_us: 2, rss_max: 3 },
+        log: LogState {
+            written: 4,
+            file: 20,
+            whole: Some("aGVsbG8=".to_owned()),
+            head: "hell".to_owned(),
+            tail: String::new(),
+        },
+    }
+}
+
+pub(crate) fn ids(jobs: &[Job]) -> Vec<u64> {
+    jobs.iter().map(|job| job.id.0).collect()
+}
+
+/// Ids that a filter finds, all pages of `limit` put together.
+pub(crate) fn find(store: &dyn Store, filter: &Filter, limit: usize) -> Vec<u64> {
+    let mut found = Vec::new();
+    let mut below = None;
+    loop {
+        let page = store.query(&Query { filter: filter.clone(), below, limit }).unwrap();
+        assert!(page.jobs.len() <= limit);
+        found.extend(ids(&page.jobs));
+        below = page.next;
+        if below.is_none() {
+            return found;
+        }
+    }
+}
+
+pub(crate) fn load(store: &dyn Store) -> (Vec<Job>, Loaded) {
+    let mut jobs = Vec::new();
+    let loaded = store.load(&mut |job| jobs.push(job)).unwrap();
+    (jobs, loaded)
+}
+
+pub(crate) fn events(store: &dyn Store) -> Vec<Event> {
+    store.tail(0, usize::MAX).unwrap()
+}

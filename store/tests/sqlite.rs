@@ -1,0 +1,228 @@
+//! The SQLite engine as a file: opening, versions, backups, readers beside a writer.
+#![allow(clippy::unwrap_used, reason = "a test: what cannot go wrong ends it")]
+
+mod make;
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    sync::atomic::{AtomicBool, Ordering::Relaxed},
+};
+
+use make::{event, in_state, load, pending, shell, spec, submit, submit_as};
+use ostler_job::{
+    JobId, Wall,
+    durable::{Input, JobState, Spec},
+};
+use ostler_store::{Change, Fault, Filter, Sqlite, SqliteOptions, Store, Token};
+use rusqlite::Connection;
+
+fn fault(path: &Path) -> (Fault, String) {
+    let error = Sqlite::open(path).unwrap_err();
+    (error.fault, error.to_string())
+}
+
+/// Everything that version 1 keeps. Never changed: the fixture was made of it.
+fn version_1() -> Vec<Change> {
+    let tagged = Spec {
+        name: Some("nightly".to_owned()),
+        tags: vec!["red".to_owned()],
+        tenant: "other".to_owned(),
+        ..shell(&["echo", "hello"], Input::Payload(make::payload('a')))
+    };
+    let token = Token {
+        name: "first".to_owned(),
+        hash: "0".repeat(64),
+        scopes: ["admin".to_owned()].into(),
+        tenant: None,
+        created_at: Wall(1),
+        expires_at: None,
+        revoked_at: None,
+    };
+    let key = Change::Key {
+        key: "key".to_owned(),
+        request: "hash".to_owned(),
+        jobs: vec![JobId(1), JobId(2)],
+        at: Wall(5),
+    };
+    vec![
+        submit_as(1, tagged, pending()),
+        submit_as(2, spec("noop"), in_state(JobState::Succeeded)),
+        Change::Attempt(Box::new(make::attempt(2, 1, 1 << 32))),
+        event(3, "{}"),
+        key,
+        Change::Token(token),
+    ]
+}
+
+fn fixture(version: u32) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/fixtures/v{version}.db"))
+}
+
+/// Makes the present version's fixture: `STORE_FIXTURE=1 cargo test -p ostler-store --test sqlite fixture`. Done once, when
+/// a version is released; after that the file never changes.
+#[test]
+fn the_fixture_is_made_when_asked_for() {
+    if std::env::var_os("STORE_FIXTURE").is_none() {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("store.db");
+    let store = Sqlite::open(&path).unwrap();
+    load(&store);
+    store.commit(&version_1()).unwrap();
+    store.backup(&fixture(1)).unwrap();
+}
+
+#[test]
+fn a_file_of_version_1_is_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("store.db");
+    fs::copy(fixture(1), &path).unwrap();
+    let store = Sqlite::open(&path).unwrap();
+    let model = ostler_store::Memory::new();
+    load(&model);
+    model.commit(&version_1()).unwrap();
+    assert_eq!(load(&store), load(&model));
+    for job in [1, 2].map(JobId) {
+        assert_eq!(store.job(job), model.job(job));
+        assert_eq!(store.attempts(job), model.attempts(job));
+    }
+    assert_eq!(store.keyed("key"), model.keyed("key"));
+    assert_eq!(make::events(&store), make::events(&model));
+    assert!(store.payload_used(&make::payload('a').sha256).unwrap());
+    let red = Filter { tags: vec!["red".to_owned()], ..Filter::default() };
+    assert_eq!(make::find(&store, &red, 10), [1]);
+    store.commit(&[submit(3)]).unwrap();
+}
+
+#[test]
+fn a_newer_file_is_left_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("store.db");
+    drop(Sqlite::open(&path).unwrap());
+    Connection::open(&path).unwrap().pragma_update(None, "user_version", 2).unwrap();
+    let (fault, text) = fault(&path);
+    assert_eq!(fault, Fault::TooNew);
+    assert!(text.contains("store.db has format 2"), "{text}");
+}
+
+#[test]
+fn what_is_no_store_is_refused_and_unchanged() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("store.db");
+    let garbage = b"this is no database, whatever its name says; ".repeat(200);
+    fs::write(&path, &garbage).unwrap();
+    let (kind, text) = fault(&path);
+    assert_eq!(kind, Fault::Corrupt);
+    assert!(text.contains("store.db") && text.contains("backup"), "{text}");
+    assert_eq!(fs::read(&path).unwrap(), garbage);
+    fs::remove_file(&path).unwrap();
+    Connection::open(&path).unwrap().execute_batch("CREATE TABLE cat (name)").unwrap();
+    let (kind, text) = fault(&path);
+    assert_eq!(kind, Fault::Corrupt);
+    assert!(text.contains("something else"), "{text}");
+}
+
+#[test]
+fn a_damaged_page_is_an_error_and_no_panic() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("store.db");
+    let store = Sqlite::open(&path).unwrap();
+    store.commit(&(1..2000).map(submit).collect::<Vec<_>>()).unwrap();
+    drop(store);
+    let mut bytes = fs::read(&path).unwrap();
+    bytes[8192..].iter_mut().for_each(|byte| *byte = 0xa5);
+    fs::write(&path, bytes).unwrap();
+    let outcome = Sqlite::open(&path).and_then(|store| store.load(&mut |_| {}));
+    assert_eq!(outcome.unwrap_err().fault, Fault::Corrupt);
+}
+
+#[test]
+fn a_cut_file_is_an_error_and_no_panic() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("store.db");
+    let store = Sqlite::open(&path).unwrap();
+    store.commit(&(1..2000).map(submit).collect::<Vec<_>>()).unwrap();
+    drop(store);
+    let file = fs::File::options().write(true).open(&path).unwrap();
+    file.set_len(file.metadata().unwrap().len() / 2).unwrap();
+    let outcome = Sqlite::open(&path).and_then(|store| store.load(&mut |_| {}));
+    assert_eq!(outcome.unwrap_err().fault, Fault::Corrupt);
+}
+
+#[test]
+fn a_second_one_is_refused_while_the_first_lives() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("store.db");
+    let store = Sqlite::open(&path).unwrap();
+    assert_eq!(fault(&path).0, Fault::Locked);
+    drop(store);
+    drop(Sqlite::open(&path).unwrap());
+}
+
+#[test]
+fn a_folder_that_is_not_there_is_named() {
+    let (fault, text) = fault(Path::new("/nowhere/at/all/store.db"));
+    assert_eq!(fault, Fault::Io);
+    assert!(text.contains("/nowhere/at/all/store.db"), "{text}");
+}
+
+#[test]
+fn a_backup_made_while_others_write_is_of_one_moment() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Sqlite::open(&folder.path().join("store.db")).unwrap();
+    let ended = AtomicBool::new(false);
+    // More pages than are copied in one go.
+    let first: Vec<_> = (0..10_000).flat_map(|n| [submit(n + 1), event(n, "")]).collect();
+    store.commit(&first).unwrap();
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            for n in (10_000..).take_while(|_| !ended.load(Relaxed)) {
+                // A job and its event: a copy has both or neither.
+                store.commit(&[submit(n + 1), event(n, "")]).unwrap();
+            }
+        });
+        for copy in 0..5 {
+            let to = folder.path().join(format!("copy-{copy}.db"));
+            store.backup(&to).unwrap();
+            let copied = Sqlite::open(&to).unwrap();
+            let (jobs, loaded) = load(&copied);
+            assert_eq!(jobs.len() as u64, loaded.last_event);
+        }
+        ended.store(true, Relaxed);
+    });
+    assert!(!folder.path().join("copy-0.db.partial").exists());
+}
+
+#[test]
+fn a_backup_replaces_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Sqlite::open(&folder.path().join("store.db")).unwrap();
+    let to = folder.path().join("copy.db");
+    fs::write(&to, "mine").unwrap();
+    let error = store.backup(&to).unwrap_err();
+    assert!(error.detail.contains("is there already"), "{error}");
+    assert_eq!(fs::read(&to).unwrap(), b"mine");
+    let nowhere = store.backup(&folder.path().join("no/such/copy.db")).unwrap_err();
+    assert_eq!(nowhere.fault, Fault::Io);
+}
+
+#[test]
+fn the_log_stays_short_while_jobs_come() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("store.db");
+    let options = SqliteOptions { checkpoint_pages: 64, ..SqliteOptions::default() };
+    let store = Sqlite::open_with(&path, options).unwrap();
+    let log = folder.path().join("store.db-wal");
+    let home = path.metadata().unwrap().len();
+    let mut next = 1;
+    // Until several logs full were copied.
+    while path.metadata().unwrap().len() < home + 64 * 4096 * 4 {
+        store.commit(&(next..next + 100).map(submit).collect::<Vec<_>>()).unwrap();
+        next += 100;
+        let pages = log.metadata().unwrap().len() / 4096;
+        assert!(pages < 64 * 40, "the log has {pages} pages");
+    }
+    assert!(store.size() > home);
+}
