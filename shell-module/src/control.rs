@@ -1,0 +1,200 @@
+//! The executor's end of the socket pairs, and the supervisors that they lead to.
+
+use std::{
+    cell::RefCell,
+    io::{self, pipe},
+    os::{
+        fd::{AsFd, AsRawFd, OwnedFd},
+        unix::net::UnixStream as StdStream,
+    },
+    path::Path,
+    process::{Command, Stdio},
+};
+
+use nix::{
+    errno::Errno,
+    sys::{
+        signal::Signal,
+        socket::{MsgFlags, recv},
+        wait::{Id, WaitPidFlag, waitid},
+    },
+    unistd::Pid,
+};
+use ostler_job::durable::Order;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::{UnixStream, unix::pipe as tokio_pipe},
+};
+
+use crate::{
+    fds,
+    message::{MESSAGE_MAX, NEXT, Said, Task, encode, order_byte},
+    proc::{self, pidfd_open},
+};
+
+/// How much is read at once.
+const READ_CHUNK: usize = 512;
+
+/// Supervisors that wait for their next task, at most.
+const IDLE_MAX: usize = 32;
+
+/// The way to a supervisor.
+#[derive(Debug)]
+pub(crate) struct Control {
+    socket: UnixStream,
+    /// Its process, unless that has ended already.
+    pidfd: Option<OwnedFd>,
+    received: Vec<u8>,
+    /// The rest of the task, and orders.
+    unsent: Vec<u8>,
+    /// It was killed with bytes unread, of which the task was the last: nothing of it ran.
+    is_untouched: bool,
+    /// Orders came after the task.
+    has_orders: bool,
+}
+
+/// What a command writes: standard output and error.
+pub(crate) type Outputs = [tokio_pipe::Receiver; 2];
+
+/// Supervisors that have nothing to do.
+#[derive(Debug, Default)]
+pub(crate) struct Idle(RefCell<Vec<Control>>);
+
+impl Idle {
+    /// Hands a task to a supervisor, one that is idle or a new one.
+    pub(crate) fn start(
+        &self,
+        launcher: &Path,
+        task: &Task,
+        stdin: Option<OwnedFd>,
+    ) -> io::Result<(Control, Outputs)> {
+        // One that was killed meanwhile is passed over.
+        let idle = std::iter::from_fn(|| self.0.borrow_mut().pop()).find(Control::is_there);
+        let mut control = match idle {
+            Some(control) => control,
+            None => launch(launcher)?,
+        };
+        let outputs = control.hand_over(task, stdin)?;
+        Ok((control, outputs))
+    }
+
+    /// Keeps a supervisor whose task has ended. Gives it back when there are enough.
+    pub(crate) fn keep(&self, control: Control) -> Option<Control> {
+        let mut idle = self.0.borrow_mut();
+        if idle.len() >= IDLE_MAX {
+            return Some(control);
+        }
+        idle.push(control);
+        None
+    }
+}
+
+fn launch(launcher: &Path) -> io::Result<Control> {
+    let (ours, theirs) = StdStream::pair()?;
+    // No uid, group or pre_exec here: any of them would make the standard library fork instead of posix_spawn.
+    let process = Command::new(launcher)
+        .args(["launch", "job"])
+        .env_clear()
+        .stdin(Stdio::from(OwnedFd::from(theirs)))
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()?;
+    // Somebody may reap it before us, so its number is not to be relied on later.
+    let pidfd = i32::try_from(process.id()).ok().map(Pid::from_raw).and_then(pidfd_open);
+    ours.set_nonblocking(true)?;
+    let socket = UnixStream::from_std(ours)?;
+    Ok(Control {
+        socket,
+        pidfd,
+        received: Vec::new(),
+        unsent: Vec::new(),
+        is_untouched: false,
+        has_orders: false,
+    })
+}
+
+impl Control {
+    /// Whether an idle one lives: it has nothing to say, but its end can be seen.
+    fn is_there(&self) -> bool {
+        let flags = MsgFlags::MSG_PEEK | MsgFlags::MSG_DONTWAIT;
+        recv(self.socket.as_raw_fd(), &mut [0], flags) == Err(Errno::EAGAIN)
+    }
+
+    fn hand_over(&mut self, task: &Task, stdin: Option<OwnedFd>) -> io::Result<Outputs> {
+        let (stdout, stdout_theirs) = pipe()?;
+        let (stderr, stderr_theirs) = pipe()?;
+        let mut fds = vec![stdout_theirs.as_fd(), stderr_theirs.as_fd()];
+        fds.extend(stdin.as_ref().map(AsFd::as_fd));
+        let mut message = vec![NEXT];
+        message.extend(encode(task));
+        // The socket is empty, so it has room for some bytes; what does not fit follows.
+        let sent = fds::send(self.socket.as_fd(), &message, &fds)?;
+        // Orders for the task before are dropped too.
+        self.unsent = message.split_off(sent);
+        self.has_orders = false;
+        let receiver = |reader: io::PipeReader| tokio_pipe::Receiver::from_owned_fd(reader.into());
+        Ok([receiver(stdout)?, receiver(stderr)?])
+    }
+
+    /// What the supervisor tells next; `None` when it is gone. Safe to cancel.
+    pub(crate) async fn next(&mut self) -> Option<Said> {
+        while !self.unsent.is_empty() {
+            let sent = self.socket.write(&self.unsent).await.ok()?;
+            self.unsent.drain(..sent);
+        }
+        loop {
+            if let Some(said) = self.take() {
+                return said.ok();
+            }
+            self.received.reserve(READ_CHUNK);
+            match self.socket.read_buf(&mut self.received).await {
+                Ok(1..) => {}
+                // The kernel's word for an end with bytes that were never read.
+                Err(e) if e.kind() == io::ErrorKind::ConnectionReset => {
+                    self.is_untouched = !self.has_orders;
+                    return None;
+                }
+                Ok(0) | Err(_) => return None,
+            }
+        }
+    }
+
+    fn take(&mut self) -> Option<Result<Said, ()>> {
+        let length = u32::from_le_bytes(self.received.get(..4)?.try_into().ok()?);
+        if length > MESSAGE_MAX {
+            return Some(Err(()));
+        }
+        let end = 4 + length as usize;
+        let said = serde_json::from_slice(self.received.get(4..end)?).map_err(drop);
+        self.received.drain(..end);
+        Some(said)
+    }
+
+    /// Passes an order on, by way of [`Control::next`].
+    pub(crate) fn order(&mut self, order: Order) {
+        self.unsent.push(order_byte(order));
+        self.has_orders = true;
+        // A supervisor that somebody has stopped would not hear of the kill.
+        if matches!(order, Order::Kill | Order::KillNow)
+            && let Some(pidfd) = &self.pidfd
+        {
+            proc::signal_pidfd(pidfd, Signal::SIGCONT);
+        }
+    }
+
+    /// Whether the supervisor was killed before it had read the task.
+    pub(crate) fn is_untouched(&self) -> bool {
+        self.is_untouched
+    }
+
+    /// Lets the supervisor end, which it does when it hears nothing more, and reaps it.
+    pub(crate) async fn end(mut self) {
+        // One that is gone already hears nothing either.
+        let _ = self.socket.shutdown().await;
+        while self.next().await.is_some() {}
+        if let Some(pidfd) = &self.pidfd {
+            // An error says that somebody else was faster.
+            let _ = waitid(Id::PIDFd(pidfd.as_fd()), WaitPidFlag::WEXITED);
+        }
+    }
+}

@@ -1,0 +1,282 @@
+//! What one attempt wrote: chunks in memory while they are few, in a file when they are more; first and last bytes.
+
+use std::{
+    fs::File,
+    io,
+    os::unix::fs::{FileExt, OpenOptionsExt},
+    path::PathBuf,
+    time::{SystemTime, UNIX_EPOCH},
+};
+
+use base64::{Engine, engine::general_purpose::STANDARD};
+use ostler_job::durable::LogState;
+use ostler_module::Piece;
+
+/// A log up to this size is kept in memory and travels whole.
+const SMALL: usize = 8 << 10;
+/// Bytes kept of the beginning, and of the end.
+const ENDS: usize = 4 << 10;
+/// Bytes that are worth a write.
+const BATCH: usize = 64 << 10;
+/// Bytes that may wait to be written before the command waits too.
+const WAITING_MAX: usize = 512 << 10;
+
+/// A log that grows.
+#[derive(Debug)]
+pub(crate) struct Log {
+    path: PathBuf,
+    /// The whole log while it is small; what is to be written to the file after that.
+    memory: Vec<u8>,
+    /// It has, or gets, a file.
+    spilled: bool,
+    /// The file, while nobody writes to it.
+    file: Option<File>,
+    /// Bytes in the file.
+    filed: u64,
+    written: u64,
+    head: Vec<u8>,
+    tail: Vec<u8>,
+    /// Bytes that are not in the file, and why.
+    lost: u64,
+    trouble: Option<String>,
+    over: bool,
+}
+
+/// Bytes on their way to the file, written where waiting is allowed.
+#[derive(Debug)]
+pub(crate) struct Batch {
+    path: PathBuf,
+    file: Option<File>,
+    at: u64,
+    bytes: Vec<u8>,
+    result: io::Result<()>,
+}
+
+impl Log {
+    /// An empty one that gets its file at `path` if it needs one.
+    pub(crate) fn new(path: PathBuf) -> Self {
+        Self {
+            path,
+            memory: Vec::new(),
+            spilled: false,
+            file: None,
+            filed: 0,
+            written: 0,
+            head: Vec::new(),
+            tail: Vec::new(),
+            lost: 0,
+            trouble: None,
+            over: false,
+        }
+    }
+
+    /// Adds what was read from a stream, 1 or 2, at one moment.
+    pub(crate) fn append(&mut self, stream: u8, bytes: &[u8]) {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let now = u64::try_from(now.as_micros()).unwrap_or(u64::MAX);
+        let length = u32::try_from(bytes.len()).expect("one read is far below 4 GiB");
+        self.memory.extend_from_slice(&now.to_le_bytes());
+        self.memory.extend_from_slice(&length.to_le_bytes());
+        self.memory.extend_from_slice(&[stream, 0, 0, 0]);
+        self.memory.extend_from_slice(bytes);
+        self.written += u64::from(length);
+        let (first, rest) = bytes.split_at(bytes.len().min(ENDS - self.head.len()));
+        self.head.extend_from_slice(first);
+        self.tail.extend_from_slice(&rest[rest.len().saturating_sub(ENDS)..]);
+        if self.tail.len() > 2 * ENDS {
+            self.tail.drain(..self.tail.len() - ENDS);
+        }
+        self.spilled |= self.memory.len() > SMALL;
+    }
+
+    /// Whether there is room for more.
+    pub(crate) fn has_room(&self) -> bool {
+        self.memory.len() < WAITING_MAX
+    }
+
+    /// Whether bytes wait for the file, and enough of them.
+    pub(crate) fn is_due(&self) -> bool {
+        self.spilled && self.memory.len() >= BATCH
+    }
+
+    /// Bytes that can be read now.
+    pub(crate) fn length(&self) -> u64 {
+        if self.spilled { self.filed } else { self.memory.len() as u64 }
+    }
+
+    /// Bytes that the command has written so far.
+    pub(crate) fn written(&self) -> u64 {
+        self.written
+    }
+
+    /// What waits for the file. It must come back by [`Log::put_back`] before the next is taken.
+    pub(crate) fn take_batch(&mut self) -> Option<Batch> {
+        if !self.spilled || self.memory.is_empty() {
+            return None;
+        }
+        Some(Batch {
+            path: self.path.clone(),
+            file: self.file.take(),
+            at: self.filed,
+            bytes: std::mem::take(&mut self.memory),
+            result: Ok(()),
+        })
+    }
+
+    /// Takes note of what was written. The job goes on when that failed; what is lost is told in the end.
+    pub(crate) fn put_back(&mut self, batch: Batch) {
+        let bytes = batch.bytes.len() as u64;
+        self.file = batch.file;
+        match batch.result {
+            Ok(()) => self.filed += bytes,
+            Err(error) => {
+                self.lost += bytes;
+                self.trouble.get_or_insert_with(|| error.to_string());
+            }
+        }
+    }
+
+    /// No more comes.
+    pub(crate) fn close(&mut self) {
+        self.over = true;
+        self.file = None;
+    }
+
+    /// Bytes of it; `None` when its file cannot be read.
+    pub(crate) fn read(&self, offset: u64, max: usize) -> Option<Piece> {
+        let left = usize::try_from(self.length().saturating_sub(offset)).unwrap_or(usize::MAX);
+        let mut bytes = vec![0; left.min(max)];
+        if !bytes.is_empty() {
+            if self.spilled {
+                File::open(&self.path).ok()?.read_exact_at(&mut bytes, offset).ok()?;
+            } else {
+                let from = usize::try_from(offset).ok()?;
+                let to = from + bytes.len();
+                bytes.copy_from_slice(self.memory.get(from..to)?);
+            }
+        }
+        let end = self.over && offset + bytes.len() as u64 >= self.length();
+        Some(Piece { bytes, end })
+    }
+
+    /// As the record has it.
+    pub(crate) fn state(&self) -> LogState {
+        let whole =
+            (!self.spilled && !self.memory.is_empty()).then(|| STANDARD.encode(&self.memory));
+        let tail = &self.tail[self.tail.len().saturating_sub(ENDS)..];
+        LogState {
+            written: self.written,
+            file: self.length(),
+            whole,
+            head: text(&self.head),
+            tail: text(tail),
+        }
+    }
+
+    /// What is missing from it, for the attempt's detail.
+    pub(crate) fn loss(&self) -> Option<String> {
+        let why = self.trouble.as_ref()?;
+        Some(format!("{} bytes of the log could not be kept on the runner: {why}", self.lost))
+    }
+
+    /// Removes the file, if there is one.
+    pub(crate) fn remove(&self) {
+        if self.spilled {
+            // One that cannot be removed goes when the runner starts next.
+            let _ = std::fs::remove_file(&self.path);
+        }
+    }
+}
+
+impl Batch {
+    /// Writes; may wait for the disk.
+    pub(crate) fn write(mut self) -> Self {
+        self.result = self.try_write();
+        self
+    }
+
+    fn try_write(&mut self) -> io::Result<()> {
+        let file = match &mut self.file {
+            Some(file) => file,
+            none => {
+                let mut options = File::options();
+                let options = options.write(true).create(true).truncate(true).mode(0o600);
+                none.insert(options.open(&self.path)?)
+            }
+        };
+        // By position: what a failed write left behind is overwritten, so chunks never fall out of step.
+        file.write_all_at(&self.bytes, self.at)
+    }
+}
+
+/// Bytes as text. A character that was cut in two at either end is left out, other damage shows.
+fn text(bytes: &[u8]) -> String {
+    let first = bytes.iter().take(3).position(|b| b & 0xc0 != 0x80).unwrap_or(0);
+    let bytes = &bytes[first..];
+    match std::str::from_utf8(bytes) {
+        Ok(text) => text.to_owned(),
+        Err(error) if error.error_len().is_none() => {
+            String::from_utf8_lossy(&bytes[..error.valid_up_to()]).into_owned()
+        }
+        Err(_) => String::from_utf8_lossy(bytes).into_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_small_log_travels_whole_and_has_no_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut log = Log::new(folder.path().join("a.log"));
+        log.append(1, b"out");
+        log.append(2, b"err");
+        assert!(log.take_batch().is_none());
+        let state = log.state();
+        let whole = STANDARD.decode(state.whole.unwrap()).unwrap();
+        assert_eq!((whole.len(), &whole[16..19], whole[12], whole[31]), (38, &b"out"[..], 1, 2));
+        assert_eq!((state.written, state.file, state.head.as_str()), (6, 38, "outerr"));
+        assert_eq!(log.read(16, 3).unwrap(), Piece { bytes: b"out".to_vec(), end: false });
+        log.close();
+        assert!(log.read(16, 100).unwrap().end);
+        assert!(!folder.path().join("a.log").exists());
+    }
+
+    #[test]
+    fn a_large_log_is_in_the_file_and_keeps_its_ends() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut log = Log::new(folder.path().join("a.log"));
+        for n in 0..2000 {
+            log.append(1, format!("line {n:05}\n").as_bytes());
+            if let Some(batch) = log.take_batch() {
+                log.put_back(batch.write());
+            }
+        }
+        log.close();
+        let state = log.state();
+        assert_eq!((state.written, state.file, state.whole), (22_000, 54_000, None));
+        assert!(state.head.starts_with("line 00000\n") && state.head.len() == 4096);
+        assert!(state.tail.ends_with("line 01999\n") && state.tail.len() == 4096);
+        let piece = log.read(53_989, 100).unwrap();
+        assert_eq!(piece, Piece { bytes: b"line 01999\n".to_vec(), end: true });
+    }
+
+    #[test]
+    fn a_full_disk_costs_whole_chunks_and_is_told() {
+        let mut log = Log::new("/dev/full".into());
+        log.append(1, &[b'x'; 10_000]);
+        let batch = log.take_batch().unwrap();
+        log.put_back(batch.write());
+        assert_eq!((log.length(), log.state().written), (0, 10_000));
+        assert!(log.loss().unwrap().starts_with("10016 bytes of the log could not be kept"));
+    }
+
+    #[test]
+    fn a_character_that_was_cut_at_an_end_is_left_out() {
+        assert_eq!(text("grüß".as_bytes()), "grüß");
+        assert_eq!(text(&"grüß".as_bytes()[..5]), "grü");
+        assert_eq!(text(&"üß".as_bytes()[1..]), "ß");
+        assert_eq!(text(b"a\xffb"), "a\u{fffd}b");
+    }
+}

@@ -1,0 +1,104 @@
+//! What executor and supervisor tell each other, over a stream socket pair.
+//!
+//! The executor sends the byte [`NEXT`] and a [`Task`], then orders of one byte; when the task has ended, the next one may
+//! follow. The supervisor answers with [`Said`]. Both structures travel as `len u32 LE` and JSON; the descriptors of
+//! standard output, standard error and, if there is one, standard input come with the byte.
+
+use std::collections::BTreeMap;
+
+use ostler_job::{
+    Span, Wall,
+    durable::{Order, Usage},
+};
+use serde::{Deserialize, Serialize};
+
+/// Longest message in bytes: an environment and arguments beyond the kernel's own limit cannot be executed anyway.
+pub(crate) const MESSAGE_MAX: u32 = 16 << 20;
+
+/// Begins a task.
+pub(crate) const NEXT: u8 = b'n';
+
+/// What is to be run, and how.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Task {
+    /// Program and arguments.
+    pub argv: Vec<String>,
+    /// The whole environment, but for what a user brings along.
+    pub env: BTreeMap<String, String>,
+    /// The folder to run in.
+    pub cwd: Option<String>,
+    /// The user to become.
+    pub user: Option<String>,
+    /// File mode creation mask.
+    pub umask: Option<u32>,
+    /// Niceness added.
+    pub nice: Option<i32>,
+    /// Resource limits by name.
+    pub limits: BTreeMap<String, u64>,
+}
+
+/// What a supervisor tells.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) enum Said {
+    /// The command was executed.
+    Started {
+        /// When.
+        at: Wall,
+        /// The main process, which leads a session of this number.
+        pid: i32,
+    },
+    /// It could not be, for this reason. Nothing else follows of this task.
+    Failed(String),
+    /// Every process is stopped, or goes on.
+    Stopped(bool),
+    /// No process is left. Nothing else follows of this task.
+    Ended(Box<Ended>),
+}
+
+/// How it ended.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub(crate) struct Ended {
+    /// The main process exited by itself.
+    pub exit_status: Option<i32>,
+    /// A signal ended it.
+    pub signal: Option<i32>,
+    /// An order to kill came while it still ran.
+    pub hit: bool,
+    /// From its start to its end.
+    pub ran: Span,
+    /// By everything that was waited for.
+    pub usage: Usage,
+    /// Processes that became another user's and cannot be killed by this one.
+    pub left: u32,
+}
+
+/// An order as it travels.
+pub(crate) const fn order_byte(order: Order) -> u8 {
+    match order {
+        Order::Kill => b't',
+        Order::KillNow => b'k',
+        Order::Stop => b's',
+        Order::Continue => b'c',
+    }
+}
+
+/// The order of a byte.
+pub(crate) const fn order_of(byte: u8) -> Option<Order> {
+    Some(match byte {
+        b't' => Order::Kill,
+        b'k' => Order::KillNow,
+        b's' => Order::Stop,
+        b'c' => Order::Continue,
+        _ => return None,
+    })
+}
+
+/// A structure as it travels.
+pub(crate) fn encode<T: Serialize>(value: &T) -> Vec<u8> {
+    let mut out = vec![0; 4];
+    serde_json::to_writer(&mut out, value).expect("maps with text as keys are JSON");
+    // A message beyond 4 GiB does not come about: specs are limited far below.
+    let length = u32::try_from(out.len() - 4).unwrap_or(u32::MAX);
+    out[..4].copy_from_slice(&length.to_le_bytes());
+    out
+}

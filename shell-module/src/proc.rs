@@ -1,0 +1,201 @@
+//! Other processes as the kernel shows them in `/proc`: who is below whom, and a signal that cannot hit a stranger.
+
+use std::{
+    collections::{BTreeMap, BTreeSet, VecDeque},
+    fs,
+    os::fd::{AsRawFd, FromRawFd, OwnedFd},
+};
+
+use nix::{
+    errno::Errno,
+    sys::signal::{Signal, kill},
+    unistd::Pid,
+};
+
+/// Passes over a tree that does not hold still, at most. Nothing that is stopped forks, so a few are enough; whoever
+/// needs certainty looks again after the kill.
+const PASSES_MAX: u32 = 1000;
+
+/// A process below another.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Found {
+    /// Which.
+    pub pid: Pid,
+    /// Whose child it was when it was found.
+    pub parent: Pid,
+}
+
+/// What became of a signal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Sent {
+    /// It was sent.
+    Yes,
+    /// The process is gone, or its number means another one by now.
+    Gone,
+    /// It became another user's process.
+    Refused,
+}
+
+/// Everything below `root`, nearest first, ended processes that were not waited for included.
+pub(crate) fn descendants(root: Pid) -> Vec<Found> {
+    let by_scan = if has_children_files() { None } else { Some(scan_parents()) };
+    let mut queue = VecDeque::from([root]);
+    let mut found = Vec::new();
+    let mut seen = BTreeSet::from([root]);
+    while let Some(parent) = queue.pop_front() {
+        let children = match &by_scan {
+            Some(tree) => tree.get(&parent).cloned().unwrap_or_default(),
+            None => children_of(parent),
+        };
+        for pid in children {
+            // A number that is used anew while this looks must not lead in a circle.
+            if seen.insert(pid) {
+                found.push(Found { pid, parent });
+                queue.push_back(pid);
+            }
+        }
+    }
+    found
+}
+
+/// The kernel may be built without the lists of children.
+fn has_children_files() -> bool {
+    fs::exists("/proc/thread-self/children").unwrap_or(false)
+}
+
+fn children_of(pid: Pid) -> Vec<Pid> {
+    // A process that is gone has no children any more.
+    let threads = fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
+    let lists = threads.filter_map(|task| fs::read_to_string(task.path().join("children")).ok());
+    lists.flat_map(|list| numbers(&list)).collect()
+}
+
+fn numbers(list: &str) -> Vec<Pid> {
+    list.split_ascii_whitespace().filter_map(|n| n.parse().ok()).map(Pid::from_raw).collect()
+}
+
+/// The children of every process, from the parents that all of them name.
+fn scan_parents() -> BTreeMap<Pid, Vec<Pid>> {
+    let mut tree: BTreeMap<Pid, Vec<Pid>> = BTreeMap::new();
+    for pid in processes() {
+        if let Some(parent) = stat_number(pid, 4) {
+            tree.entry(Pid::from_raw(parent)).or_default().push(pid);
+        }
+    }
+    tree
+}
+
+/// Every process of the host that can be seen.
+pub(crate) fn processes() -> impl Iterator<Item = Pid> {
+    let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
+    entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok().map(Pid::from_raw))
+}
+
+/// A field of `/proc/PID/stat`, by the number that proc(5) gives it, from 3 on.
+pub(crate) fn stat_number(pid: Pid, field: usize) -> Option<i32> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    // The name in parentheses may contain anything; what follows the last one is numbers.
+    let (_, rest) = stat.rsplit_once(')')?;
+    rest.split_ascii_whitespace().nth(field - 3)?.parse().ok()
+}
+
+/// A descriptor that means this process and no other; `None` when it is gone.
+pub(crate) fn pidfd_open(pid: Pid) -> Option<OwnedFd> {
+    // SAFETY: the call takes two integers and touches no memory.
+    let fd = unsafe { libc::syscall(libc::SYS_pidfd_open, pid.as_raw(), 0) };
+    let fd = i32::try_from(Errno::result(fd).ok()?).ok()?;
+    // SAFETY: the kernel has just made this descriptor, so nobody else owns it.
+    Some(unsafe { OwnedFd::from_raw_fd(fd) })
+}
+
+/// Sends a signal to a process that `is_meant` confirms once its number cannot be given to another any more.
+pub(crate) fn signal_if(pid: Pid, signal: Signal, is_meant: impl Fn(Pid) -> bool) -> Sent {
+    let Some(fd) = pidfd_open(pid) else { return Sent::Gone };
+    if !is_meant(pid) {
+        return Sent::Gone;
+    }
+    signal_pidfd(&fd, signal)
+}
+
+/// Sends a signal to the process that a descriptor means.
+pub(crate) fn signal_pidfd(fd: &OwnedFd, signal: Signal) -> Sent {
+    // SAFETY: the descriptor is open; the null pointer means that the kernel fills the details in itself.
+    let sent = unsafe {
+        libc::syscall(
+            libc::SYS_pidfd_send_signal,
+            fd.as_raw_fd(),
+            signal as i32,
+            std::ptr::null::<libc::siginfo_t>(),
+            0,
+        )
+    };
+    match Errno::result(sent) {
+        Ok(_) => Sent::Yes,
+        Err(Errno::EPERM) => Sent::Refused,
+        Err(_) => Sent::Gone,
+    }
+}
+
+/// Sends a signal to a process that was found below this one, which is its reaper.
+fn signal_found(found: Found, signal: Signal) -> Sent {
+    let own = Pid::this();
+    if found.parent == own {
+        // Our own child keeps its number until we wait for it.
+        return match kill(found.pid, signal) {
+            Ok(()) => Sent::Yes,
+            Err(Errno::EPERM) => Sent::Refused,
+            Err(_) => Sent::Gone,
+        };
+    }
+    // One whose parent has died meanwhile is ours now.
+    signal_if(found.pid, signal, |pid| {
+        stat_number(pid, 4).is_some_and(|p| p == found.parent.as_raw() || p == own.as_raw())
+    })
+}
+
+/// Sends a signal once to each process below this one, until a pass finds none that has not had it. Returns those that
+/// had it, and those that could not be given it.
+pub(crate) fn signal_all(signal: Signal) -> (Vec<Found>, BTreeSet<Pid>) {
+    let mut had = Vec::new();
+    let mut refused = BTreeSet::new();
+    let mut seen = BTreeSet::new();
+    for _ in 0..PASSES_MAX {
+        let mut is_stable = true;
+        for found in descendants(Pid::this()) {
+            if seen.contains(&found.pid) {
+                continue;
+            }
+            is_stable = false;
+            match signal_found(found, signal) {
+                Sent::Yes => had.push(found),
+                Sent::Refused => drop(refused.insert(found.pid)),
+                // It is gone, or has another parent, under whom the next pass finds it.
+                Sent::Gone => continue,
+            }
+            seen.insert(found.pid);
+        }
+        if is_stable {
+            break;
+        }
+    }
+    (had, refused)
+}
+
+/// Kills everything below this process, which is its reaper: stopped first, so that nothing can fork or restart what was
+/// killed, then killed, and again until `reap` says that there is no child. Returns how many could not be killed.
+pub(crate) fn kill_all(mut reap: impl FnMut() -> bool, mut pause: impl FnMut()) -> u32 {
+    while reap() {
+        let (stopped, refused) = signal_all(Signal::SIGSTOP);
+        if stopped.is_empty() && !refused.is_empty() {
+            return u32::try_from(refused.len()).unwrap_or(u32::MAX);
+        }
+        for found in stopped {
+            // Whoever is gone already needs none; who is missed is found again.
+            let _ = signal_found(found, Signal::SIGKILL);
+        }
+        if reap() {
+            pause();
+        }
+    }
+    0
+}

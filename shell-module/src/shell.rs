@@ -1,0 +1,168 @@
+//! The executor that runners keep.
+
+use std::{
+    cell::RefCell,
+    collections::BTreeMap,
+    fs, io,
+    os::unix::fs::DirBuilderExt,
+    path::{Path, PathBuf},
+    rc::Rc,
+};
+
+use ostler_job::{
+    Span,
+    durable::{
+        AttemptKey, Command, Ending, Finish, Input, LogState, Order, Reason, Report, Start, Usage,
+        Work,
+    },
+};
+use ostler_module::{Executor, Observer, Piece};
+use tokio::{sync::mpsc, task::spawn_local};
+
+use crate::{attempt, control::Idle, log::Log};
+
+/// Orders that wait for one attempt, at most; the gateway repeats those that matter.
+const ORDERS_MAX: usize = 64;
+
+/// What a shell module needs to know of its runner.
+#[derive(Clone, Debug)]
+pub struct Setup {
+    /// The program that has the `launch job` mode.
+    pub launcher: PathBuf,
+    /// The runner's name, for the commands.
+    pub runner: String,
+    /// The state folder; logs and payloads are in `jobs` and `payloads` below it.
+    pub state: PathBuf,
+    /// Users that commands may run as, besides the runner's own.
+    pub users: Vec<String>,
+    /// The file of secrets.
+    pub secrets: Option<PathBuf>,
+}
+
+impl Setup {
+    /// Where payloads are expected, by their SHA-256.
+    pub fn payloads(&self) -> PathBuf {
+        self.state.join("payloads")
+    }
+
+    fn log_path(&self, key: AttemptKey) -> PathBuf {
+        let AttemptKey { job, attempt, fence } = key;
+        self.state.join("jobs").join(format!("{job}.{attempt}.{}.log", fence.0))
+    }
+}
+
+/// Runs commands. Lives on a local task set of tokio.
+#[derive(Debug)]
+pub struct Shell {
+    shared: Rc<Shared>,
+    attempts: BTreeMap<AttemptKey, Kept>,
+}
+
+/// What attempts share.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub setup: Setup,
+    pub idle: Idle,
+}
+
+/// An attempt until it is forgotten.
+#[derive(Debug)]
+struct Kept {
+    log: Rc<RefCell<Log>>,
+    orders: mpsc::Sender<Order>,
+}
+
+impl Shell {
+    /// Makes the folders anew: whatever an earlier process left there nobody asks for any more.
+    pub fn new(setup: Setup) -> io::Result<Self> {
+        for folder in [setup.state.join("jobs"), setup.payloads()] {
+            empty_folder(&folder)?;
+        }
+        let shared = Rc::new(Shared { setup, idle: Idle::default() });
+        Ok(Self { shared, attempts: BTreeMap::new() })
+    }
+}
+
+fn empty_folder(folder: &Path) -> io::Result<()> {
+    match fs::remove_dir_all(folder) {
+        Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(e),
+        Ok(()) | Err(_) => {}
+    }
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)
+}
+
+impl Executor for Shell {
+    fn name(&self) -> &'static str {
+        "shell"
+    }
+
+    fn start(&mut self, start: Start, observer: &Rc<dyn Observer>) {
+        let key = start.key;
+        let Work::Shell(command) = start.spec.work else {
+            let detail = "the shell module runs commands only".to_owned();
+            return observer.observe(unstartable(key, detail));
+        };
+        let log = Rc::new(RefCell::new(Log::new(self.shared.setup.log_path(key))));
+        let (orders, inbox) = mpsc::channel(ORDERS_MAX);
+        self.attempts.insert(key, Kept { log: Rc::clone(&log), orders });
+        let (shared, observer) = (Rc::clone(&self.shared), Rc::clone(observer));
+        spawn_local(async move {
+            attempt::run(&shared, key, &command, log, inbox, &observer).await;
+        });
+    }
+
+    fn steer(&mut self, key: AttemptKey, order: Order) {
+        if let Some(kept) = self.attempts.get(&key) {
+            // One that is over takes no orders any more.
+            let _ = kept.orders.try_send(order);
+        }
+    }
+
+    fn payload(&self, work: &Work) -> Option<ostler_job::durable::Payload> {
+        let Work::Shell(command) = work else { return None };
+        match &command.stdin {
+            Input::Payload(payload) => Some(payload.clone()),
+            Input::Empty | Input::Text(_) | Input::Base64(_) => None,
+        }
+    }
+
+    fn read_log(&self, key: AttemptKey, offset: u64, max: usize) -> Option<Piece> {
+        self.attempts.get(&key)?.log.borrow().read(offset, max)
+    }
+
+    fn forget(&mut self, key: AttemptKey) {
+        if let Some(kept) = self.attempts.remove(&key) {
+            kept.log.borrow().remove();
+        }
+    }
+}
+
+/// Whether the runner lets commands run as this user; the reason when not.
+pub(crate) fn permit_user(setup: &Setup, command: &Command) -> Result<(), String> {
+    let Some(user) = &command.user else { return Ok(()) };
+    let own = nix::unistd::User::from_uid(nix::unistd::geteuid()).ok().flatten();
+    let is_own = own.is_some_and(|own| own.name == *user);
+    if is_own || setup.users.contains(user) {
+        return Ok(());
+    }
+    Err(format!("this runner runs no command as {user}; add the user to its `job_users`"))
+}
+
+/// The end of an attempt of which nothing ran.
+pub(crate) fn unstartable(key: AttemptKey, detail: String) -> Report {
+    let ending = Ending {
+        reason: Reason::Unstartable,
+        exit_status: None,
+        signal: None,
+        detail: Some(detail),
+    };
+    let (usage, log) = (Usage::default(), LogState::default());
+    Report::Finished(Box::new(Finish {
+        key,
+        ending,
+        started_at: None,
+        ran: Span::ZERO,
+        usage,
+        log,
+    }))
+}

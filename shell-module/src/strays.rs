@@ -1,0 +1,93 @@
+//! Processes of jobs that lost their supervisor: found by what is in their environment, and killed.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    path::Path,
+    thread,
+    time::Duration,
+};
+
+use nix::{sys::signal::Signal, unistd::Pid};
+
+use crate::proc::{Sent, descendants, processes, signal_if, stat_number};
+
+/// The variable that says which runner's job a process is.
+pub(crate) const STATE: &str = "OSTLER_RUNNER_STATE";
+/// Between two looks whether they are gone.
+const PAUSE: Duration = Duration::from_millis(2);
+/// Looks, at most: what is still there after these cannot be killed, and the log of the host says why.
+const LOOKS_MAX: u32 = 5000;
+
+/// What the environment of every job's process of this runner contains.
+pub fn state_mark(state: &Path) -> String {
+    format!("{STATE}={}", state.display())
+}
+
+/// Kills every process that has all these entries in its environment, and everything below it; with `session`, also
+/// everything of that session. Waits until none is left and returns how many there were. Web apps' children have none of
+/// a job's entries.
+pub fn kill_strays(marks: &[String], session: Option<i32>) -> usize {
+    let is_marked = |pid: Pid| has_marks(pid, marks) || is_of_session(pid, session);
+    let mut killed = BTreeSet::new();
+    for _ in 0..LOOKS_MAX {
+        let roots: Vec<Pid> = processes().filter(|&p| p != Pid::this() && is_marked(p)).collect();
+        let mut stopped = BTreeMap::new();
+        let mut is_stable = false;
+        while !is_stable {
+            is_stable = true;
+            for (pid, parent) in with_descendants(&roots) {
+                if pid != Pid::this() && !stopped.contains_key(&pid) && !is_ended(pid) {
+                    let meant = |pid| is_meant(pid, parent, is_marked);
+                    let sent = signal_if(pid, Signal::SIGSTOP, meant);
+                    is_stable &= sent != Sent::Yes;
+                    stopped.insert(pid, (parent, sent));
+                }
+            }
+        }
+        stopped.retain(|_, (_, sent)| *sent == Sent::Yes);
+        if stopped.is_empty() {
+            break;
+        }
+        for (pid, (parent, _)) in stopped {
+            signal_if(pid, Signal::SIGKILL, |pid| is_meant(pid, parent, is_marked));
+            killed.insert(pid);
+        }
+        thread::sleep(PAUSE);
+    }
+    killed.len()
+}
+
+/// The roots, and what is below them with its parent.
+fn with_descendants(roots: &[Pid]) -> Vec<(Pid, Option<Pid>)> {
+    let mut all = Vec::new();
+    for &root in roots {
+        all.push((root, None));
+        all.extend(descendants(root).into_iter().map(|found| (found.pid, Some(found.parent))));
+    }
+    all
+}
+
+fn is_meant(pid: Pid, parent: Option<Pid>, is_marked: impl Fn(Pid) -> bool) -> bool {
+    match parent {
+        Some(parent) => stat_number(pid, 4) == Some(parent.as_raw()) || is_marked(pid),
+        None => is_marked(pid),
+    }
+}
+
+/// A process that has ended has no environment any more, so it has no marks either.
+fn has_marks(pid: Pid, marks: &[String]) -> bool {
+    let Ok(environment) = fs::read(format!("/proc/{pid}/environ")) else { return false };
+    let has = |mark: &String| environment.split(|&b| b == 0).any(|entry| entry == mark.as_bytes());
+    !marks.is_empty() && marks.iter().all(has)
+}
+
+fn is_of_session(pid: Pid, session: Option<i32>) -> bool {
+    session.is_some() && stat_number(pid, 6) == session && !is_ended(pid)
+}
+
+fn is_ended(pid: Pid) -> bool {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    let state = stat.rsplit_once(')').and_then(|(_, rest)| rest.trim_start().chars().next());
+    matches!(state, None | Some('Z' | 'X'))
+}

@@ -1,0 +1,209 @@
+//! From a forked process to the command. Each step that fails says what is wrong and what helps.
+
+use std::{
+    collections::BTreeMap, convert::Infallible, ffi::CString, fs::File, io::Write, os::fd::OwnedFd,
+    process::exit,
+};
+
+use nix::{
+    errno::Errno,
+    sys::{
+        resource::{Resource, setrlimit},
+        signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, sigaction},
+        stat::{Mode, umask},
+    },
+    unistd::{
+        AccessFlags, User, access, chdir, dup2_stderr, dup2_stdin, dup2_stdout, execve, setsid,
+    },
+};
+
+use super::user::become_user;
+use crate::message::Task;
+
+/// Exit status of a command that could not be executed; the reason goes through the pipe.
+const EXIT_UNSTARTABLE: i32 = 127;
+
+/// Executes the task, or tells why not.
+pub(super) fn become_command(task: &Task, fds: &[OwnedFd], told: OwnedFd) -> ! {
+    let Err(why) = attempt(task, fds);
+    // Without the supervisor there is nobody to tell.
+    let _ = File::from(told).write_all(why.as_bytes());
+    exit(EXIT_UNSTARTABLE)
+}
+
+/// Order matters: limits and niceness while still root, the folder as the command's user.
+fn attempt(task: &Task, fds: &[OwnedFd]) -> Result<Infallible, String> {
+    // A session is a process group too. A child that was just forked leads neither.
+    let _ = setsid();
+    reset_signals();
+    limit(&task.limits)?;
+    renice(task.nice)?;
+    let user = become_user(task.user.as_deref())?;
+    if let Some(mask) = task.umask {
+        umask(Mode::from_bits_truncate(mask));
+    }
+    enter(task.cwd.as_deref())?;
+    let env = environment(task, user);
+    let argv = c_strings(task.argv.iter().cloned(), "an argument")?;
+    let path = env.get("PATH").cloned().unwrap_or_default();
+    let env =
+        c_strings(env.into_iter().map(|(name, value)| format!("{name}={value}")), "a variable")?;
+    install(fds)?;
+    let program = task.argv.first().ok_or("no command is named")?;
+    execute(program, &path, &argv, &env)
+}
+
+/// Default handlers and an empty mask: both survive exec.
+fn reset_signals() {
+    let default = SigAction::new(SigHandler::SigDfl, SaFlags::empty(), SigSet::empty());
+    for signal in Signal::iterator() {
+        // SAFETY: the default action runs no code of ours. SIGKILL and SIGSTOP refuse, which is as it should be.
+        let _ = unsafe { sigaction(signal, &default) };
+    }
+    // Emptying the mask cannot fail with valid arguments.
+    let _ = SigSet::empty().thread_set_mask();
+}
+
+fn limit(limits: &BTreeMap<String, u64>) -> Result<(), String> {
+    for (name, &value) in limits {
+        let resource = match name.as_str() {
+            "nofile" => Resource::RLIMIT_NOFILE,
+            "core" => Resource::RLIMIT_CORE,
+            "fsize" => Resource::RLIMIT_FSIZE,
+            "nproc" => Resource::RLIMIT_NPROC,
+            "cpu" => Resource::RLIMIT_CPU,
+            "as" => Resource::RLIMIT_AS,
+            _ => {
+                return Err(format!(
+                    "there is no limit {name}; known are nofile, core, fsize, nproc, cpu and as"
+                ));
+            }
+        };
+        setrlimit(resource, value, value).map_err(|e| {
+            format!("cannot set the limit {name} to {value}: {e}; only root may raise a hard limit")
+        })?;
+    }
+    Ok(())
+}
+
+fn renice(nice: Option<i32>) -> Result<(), String> {
+    let Some(nice) = nice else { return Ok(()) };
+    Errno::clear();
+    // SAFETY: the call takes an integer. -1 may be a niceness too, so errno decides.
+    let now = unsafe { libc::nice(nice) };
+    match (now, Errno::last()) {
+        (-1, error) if error != Errno::UnknownErrno => {
+            Err(format!("cannot add {nice} to the niceness: {error}; only root may lower it"))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn enter(cwd: Option<&str>) -> Result<(), String> {
+    let Some(cwd) = cwd else { return Ok(()) };
+    chdir(cwd).map_err(|error| {
+        if error == Errno::ENOENT {
+            format!("there is no folder {cwd}; make it or name another")
+        } else if error == Errno::ENOTDIR {
+            format!("{cwd} is not a folder; name one to run in")
+        } else if error == Errno::EACCES {
+            format!("the folder {cwd} may not be entered by the command's user")
+        } else {
+            format!("cannot enter the folder {cwd}: {error}")
+        }
+    })
+}
+
+/// What was sent; a user's own variables where the job does not say otherwise.
+fn environment(task: &Task, user: Option<User>) -> BTreeMap<String, String> {
+    let mut env = BTreeMap::new();
+    if let Some(user) = user {
+        let text = |path: std::path::PathBuf| path.to_string_lossy().into_owned();
+        env.insert("HOME".to_owned(), text(user.dir));
+        env.insert("USER".to_owned(), user.name.clone());
+        env.insert("LOGNAME".to_owned(), user.name);
+        env.insert("SHELL".to_owned(), text(user.shell));
+    }
+    env.extend(task.env.clone());
+    env
+}
+
+fn c_strings(items: impl Iterator<Item = String>, what: &str) -> Result<Vec<CString>, String> {
+    items.map(|item| CString::new(item).map_err(|_| format!("{what} contains a NUL"))).collect()
+}
+
+/// The three standard descriptors in place; everything else closes at exec.
+fn install(fds: &[OwnedFd]) -> Result<(), String> {
+    let cannot = |e| format!("cannot place the standard descriptors: {e}");
+    let [stdout, stderr, stdin @ ..] = fds else { return Err("no output is given".to_owned()) };
+    match stdin.first() {
+        Some(stdin) => dup2_stdin(stdin).map_err(cannot)?,
+        None => {
+            let null = File::open("/dev/null");
+            dup2_stdin(&null.map_err(|e| format!("cannot open /dev/null: {e}"))?)
+                .map_err(cannot)?;
+        }
+    }
+    dup2_stdout(stdout).map_err(cannot)?;
+    dup2_stderr(stderr).map_err(cannot)?;
+    // SAFETY: with CLOSE_RANGE_CLOEXEC the call only sets a flag on open descriptors and touches no memory.
+    let done = unsafe {
+        libc::syscall(libc::SYS_close_range, 3, libc::c_uint::MAX, libc::CLOSE_RANGE_CLOEXEC)
+    };
+    Errno::result(done).map(drop).map_err(|e| format!("cannot close descriptors: {e}"))
+}
+
+/// As execvpe, but with reasons.
+fn execute(
+    program: &str,
+    path: &str,
+    argv: &[CString],
+    env: &[CString],
+) -> Result<Infallible, String> {
+    if program.contains('/') {
+        let Err(error) = try_execute(program, argv, env);
+        return Err(explain(program, error));
+    }
+    let mut denied = None;
+    for folder in path.split(':') {
+        let folder = if folder.is_empty() { "." } else { folder };
+        let place = format!("{folder}/{program}");
+        match try_execute(&place, argv, env) {
+            Err(Errno::ENOENT | Errno::ENOTDIR) if !is_there(&place) => {}
+            Err(Errno::EACCES) => denied = denied.or(Some(place)),
+            Err(error) => return Err(explain(&place, error)),
+        }
+    }
+    match denied {
+        Some(place) => Err(explain(&place, Errno::EACCES)),
+        None => Err(format!(
+            "command not found: {program} is in no folder of PATH ({path}); install it or name its path"
+        )),
+    }
+}
+
+fn try_execute(place: &str, argv: &[CString], env: &[CString]) -> Result<Infallible, Errno> {
+    let place = CString::new(place).map_err(|_| Errno::EINVAL)?;
+    execve(&place, argv, env)
+}
+
+fn explain(place: &str, error: Errno) -> String {
+    let is_missing = matches!(error, Errno::ENOENT | Errno::ENOTDIR);
+    if is_missing && is_there(place) {
+        format!("{place} cannot be executed: the interpreter that it names does not exist")
+    } else if is_missing {
+        format!("command not found: {place} does not exist; install it or mend the path")
+    } else if error == Errno::EACCES {
+        format!("{place} may not be executed by the command's user; make it executable")
+    } else if error == Errno::ENOEXEC {
+        format!("{place} is neither a program nor a script with #! in its first line")
+    } else if error == Errno::E2BIG {
+        "the arguments and the environment are too long; use standard input".to_owned()
+    } else {
+        format!("{place} cannot be executed: {error}")
+    }
+}
+
+fn is_there(place: &str) -> bool {
+    access(place, AccessFlags::F_OK).is_ok()
+}

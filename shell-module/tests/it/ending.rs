@@ -1,0 +1,151 @@
+//! How attempts end: by themselves, by their time limit, by an order.
+
+use std::time::Duration;
+
+use ostler_job::{
+    Span,
+    durable::{Command, Order, Reason, Report},
+};
+
+use crate::bench::{Bench, argv, sh, with_bench};
+
+#[test]
+fn a_command_ends_with_its_status_and_what_it_used() {
+    with_bench(async |bench| {
+        let finish = bench.run(argv(&["true"])).await;
+        assert_eq!((finish.ending.reason, finish.ending.exit_status), (Reason::Ok, Some(0)));
+        assert!(finish.started_at.is_some() && finish.ran > Span::ZERO);
+        let finish = bench.run(sh("exit 75")).await;
+        assert_eq!(
+            (finish.ending.reason, finish.ending.exit_status),
+            (Reason::ExitStatus, Some(75))
+        );
+        // The work is done by a grandchild.
+        let line = "(i=0; while [ $i -lt 100000 ]; do i=$((i+1)); done); true";
+        let finish = bench.run(sh(line)).await;
+        let used = finish.usage;
+        assert!(used.user_us + used.system_us > 5_000 && used.rss_max > 100_000, "{used:?}");
+    });
+}
+
+#[test]
+fn a_signal_that_nobody_here_sent_is_told() {
+    with_bench(async |bench| {
+        let finish = bench.run(sh("kill -SEGV $$")).await;
+        assert_eq!((finish.ending.reason, finish.ending.signal), (Reason::Signal, Some(11)));
+        assert_eq!(finish.ending.exit_status, None);
+    });
+}
+
+#[test]
+fn the_start_is_reported_before_the_end() {
+    with_bench(async |bench| {
+        let key = bench.start(sh("exit 0"));
+        assert!(matches!(bench.next().await, Report::Started { key: k, .. } if k == key));
+        assert!(matches!(bench.next().await, Report::Finished(_)));
+    });
+}
+
+#[test]
+fn a_time_limit_ends_a_command_politely_and_then_not() {
+    with_bench(async |bench| {
+        let limited = |line| Command {
+            timeout: Some(Span::from_millis(200)),
+            grace: Some(Span::from_millis(300)),
+            ..sh(line)
+        };
+        let finish = bench.run(limited("trap 'echo bye; exit 9' TERM; sleep 1000 & wait")).await;
+        assert_eq!((finish.ending.reason, finish.ending.exit_status), (Reason::Timeout, Some(9)));
+        assert_eq!(finish.log.head, "bye\n");
+        assert!(finish.ran >= Span::from_millis(200));
+        let finish = bench.run(limited("trap '' TERM; while :; do sleep 1; done")).await;
+        assert_eq!((finish.ending.reason, finish.ending.signal), (Reason::Timeout, Some(9)));
+        assert!(finish.ran >= Span::from_millis(500));
+    });
+}
+
+#[test]
+fn an_order_to_kill_ends_a_command_politely_and_at_once_if_so_ordered() {
+    with_bench(async |bench| {
+        let key = bench.start(sh("sleep 1000; true"));
+        bench.started().await;
+        bench.steer(key, Order::Kill);
+        let finish = bench.finish().await;
+        assert_eq!((finish.ending.reason, finish.ending.signal), (Reason::Killed, Some(15)));
+        let key = bench.start(sh("trap '' TERM; echo up; sleep 1000; sleep 1000"));
+        bench.started().await;
+        bench.steer(key, Order::KillNow);
+        let finish = bench.finish().await;
+        assert_eq!((finish.ending.reason, finish.ending.signal), (Reason::Killed, Some(9)));
+    });
+}
+
+#[test]
+fn an_order_before_the_command_runs_is_kept() {
+    with_bench(async |bench| {
+        let key = bench.start(sh("sleep 1000"));
+        bench.steer(key, Order::KillNow);
+        assert_eq!(bench.finish().await.ending.reason, Reason::Killed);
+    });
+}
+
+#[test]
+fn each_process_hears_sigterm_once_and_has_the_grace_also_after_the_main_one() {
+    with_bench(async |bench| {
+        let out = bench.path("out");
+        let out = out.display();
+        // The main process has no trap and dies of the signal; its child needs a while to tidy up.
+        let line = format!(
+            "sh -c 'trap \"sleep 0.3; echo done >>{out}; exit\" TERM; echo up >>{out}; sleep 1000 & wait' & wait"
+        );
+        let key = bench.start(sh(&line));
+        bench.text_of("out").await;
+        bench.steer(key, Order::Kill);
+        let finish = bench.finish().await;
+        assert_eq!((finish.ending.reason, finish.ending.signal), (Reason::Killed, Some(15)));
+        assert_eq!(bench.text_of("out").await, "up\ndone\n");
+    });
+}
+
+#[test]
+fn a_stopped_command_stands_still_goes_on_and_can_be_killed() {
+    with_bench(async |bench| {
+        let out = bench.path("ticks");
+        let line = format!("(while :; do echo t >>{}; sleep 0.01; done) & wait", out.display());
+        let limited = Command { timeout: Some(Span::from_secs(60)), ..sh(&line) };
+        let key = bench.start(limited);
+        bench.text_of("ticks").await;
+        bench.steer(key, Order::Stop);
+        loop {
+            if matches!(bench.next().await, Report::Paused { stopped: true, .. }) {
+                break;
+            }
+        }
+        let size = || std::fs::metadata(&out).unwrap().len();
+        let before = size();
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        assert_eq!(size(), before);
+        bench.steer(key, Order::Continue);
+        assert!(matches!(bench.next().await, Report::Paused { stopped: false, .. }));
+        Bench::wait_for("another tick", || (size() > before).then_some(())).await;
+        bench.steer(key, Order::Stop);
+        assert!(matches!(bench.next().await, Report::Paused { stopped: true, .. }));
+        bench.steer(key, Order::Kill);
+        let finish = bench.finish().await;
+        assert_eq!((finish.ending.reason, finish.ending.signal), (Reason::Killed, Some(15)));
+    });
+}
+
+#[test]
+fn a_time_limit_stands_still_with_the_processes() {
+    with_bench(async |bench| {
+        let limited = Command { timeout: Some(Span::from_millis(400)), ..sh("sleep 0.05") };
+        let key = bench.start(limited);
+        bench.started().await;
+        bench.steer(key, Order::Stop);
+        assert!(matches!(bench.next().await, Report::Paused { stopped: true, .. }));
+        tokio::time::sleep(Duration::from_millis(600)).await;
+        bench.steer(key, Order::Continue);
+        assert_eq!(bench.finish().await.ending.reason, Reason::Ok);
+    });
+}

@@ -1,0 +1,83 @@
+//! What commands write.
+
+use std::fs;
+
+use nix::unistd::mkfifo;
+use ostler_job::durable::Report;
+use ostler_module::Executor;
+
+use crate::bench::{argv, chunks, sh, whole, with_bench};
+
+#[test]
+fn both_streams_are_kept_apart_with_their_times() {
+    with_bench(async |bench| {
+        let line = "echo one; sleep 0.05; echo two >&2; sleep 0.05; echo three";
+        let finish = bench.run(sh(line)).await;
+        let chunks = chunks(&whole(&finish));
+        let said: Vec<(u8, &[u8])> = chunks.iter().map(|(s, _, b)| (*s, &b[..])).collect();
+        assert_eq!(said, [(1, &b"one\n"[..]), (2, b"two\n"), (1, b"three\n")]);
+        let apart = |a: usize, b: usize| chunks[b].1 - chunks[a].1;
+        assert!(apart(0, 1) >= 40_000 && apart(1, 2) >= 40_000, "{chunks:?}");
+        assert_eq!((finish.log.head.as_str(), finish.log.tail.as_str()), ("one\ntwo\nthree\n", ""));
+    });
+}
+
+#[test]
+fn a_gigabyte_is_kept_whole_with_both_ends() {
+    with_bench(async |bench| {
+        let line = "echo first; head -c 1G /dev/zero; echo; echo last";
+        let key = bench.start(sh(line));
+        let finish = bench.finish().await;
+        assert_eq!(finish.log.written, (1 << 30) + 12);
+        assert!(finish.log.whole.is_none() && finish.log.head.starts_with("first\n\0"));
+        assert!(finish.log.tail.ends_with("\0\nlast\n"));
+        let file = bench.setup.state.join("jobs").join("1.1.1001.log");
+        assert_eq!(fs::metadata(&file).unwrap().len(), finish.log.file);
+        let piece = bench.shell.read_log(key, finish.log.file - 5, 100).unwrap();
+        assert_eq!((&piece.bytes[..], piece.end), (&b"last\n"[..], true));
+        bench.shell.forget(key);
+        assert!(!file.exists() && bench.shell.read_log(key, 0, 1).is_none());
+    });
+}
+
+#[test]
+fn a_log_can_be_followed_while_it_grows() {
+    with_bench(async |bench| {
+        let fifo = bench.path("go");
+        mkfifo(&fifo, nix::sys::stat::Mode::S_IRWXU).unwrap();
+        let line = format!("echo early; cat {} ; echo late", fifo.display());
+        let key = bench.start(sh(&line));
+        let bytes = loop {
+            if let Report::Log { bytes, .. } = bench.next().await {
+                break bytes;
+            }
+        };
+        let piece = bench.shell.read_log(key, 0, 1000).unwrap();
+        assert_eq!((piece.bytes.len() as u64, piece.end), (bytes, false));
+        assert_eq!(chunks(&piece.bytes)[0].2, b"early\n");
+        assert!(bench.shell.read_log(key, bytes, 1000).unwrap().bytes.is_empty());
+        fs::write(&fifo, "").unwrap();
+        assert_eq!(bench.finish().await.log.head, "early\nlate\n");
+        assert!(bench.shell.read_log(key, bytes, 1000).unwrap().end);
+    });
+}
+
+#[test]
+fn a_log_that_cannot_be_written_does_not_hold_the_job_up() {
+    with_bench(async |bench| {
+        // The folder of logs is gone, which a full disk looks like from here.
+        fs::remove_dir_all(bench.setup.state.join("jobs")).unwrap();
+        let finish = bench.run(argv(&["head", "-c", "100000", "/dev/zero"])).await;
+        assert_eq!((finish.ending.exit_status, finish.log.written), (Some(0), 100_000));
+        let detail = finish.ending.detail.unwrap();
+        assert!(detail.contains("of the log could not be kept on the runner"), "{detail}");
+    });
+}
+
+#[test]
+fn a_command_that_closes_its_output_goes_on() {
+    with_bench(async |bench| {
+        let finish = bench.run(sh("exec >&- 2>&-; sleep 0.05; exit 4")).await;
+        assert_eq!(finish.ending.exit_status, Some(4));
+    });
+}

@@ -1,0 +1,143 @@
+//! What a command finds when it starts, and why it cannot.
+
+use std::{collections::BTreeMap, fs, os::unix::fs::PermissionsExt};
+
+use nix::unistd::geteuid;
+use ostler_job::durable::{Command, Input, Payload, Reason};
+
+use crate::bench::{Bench, argv, sh, with_bench};
+
+#[test]
+fn a_command_finds_its_variables_and_not_the_runners() {
+    with_bench(async |bench| {
+        let env = BTreeMap::from([("WORD".to_owned(), "a b".to_owned())]);
+        let shown = bench.output(Command { env, ..argv(&["env"]) }).await;
+        let names: Vec<&str> = shown.lines().map(|l| l.split('=').next().unwrap()).collect();
+        for line in [
+            "WORD=a b",
+            "OSTLER_JOB=1",
+            "OSTLER_ATTEMPT=1",
+            "OSTLER_FENCE=1001",
+            "OSTLER_RUNNER=here",
+        ] {
+            assert!(shown.lines().any(|l| l == line), "{line} is not in {shown}");
+        }
+        assert!(names.contains(&"PATH") && !names.contains(&"CARGO_MANIFEST_DIR"), "{shown}");
+    });
+}
+
+#[test]
+fn a_command_has_only_three_descriptors_and_a_session_of_its_own() {
+    with_bench(async |bench| {
+        let fds = bench.output(sh("ls /proc/$$/fd")).await;
+        assert_eq!(fds, "0\n1\n2\n");
+        let stat = bench.output(sh("cut -d' ' -f1,5,6 /proc/$$/stat")).await;
+        let ids: Vec<&str> = stat.split_whitespace().collect();
+        assert!(ids[0] == ids[1] && ids[1] == ids[2], "{stat}");
+        let masks = bench.output(argv(&["grep", "-E", "Sig(Blk|Ign)", "/proc/self/status"])).await;
+        // Signals 32 and 33 are the C library's own, and no program can set them.
+        let of = |line: &str| u64::from_str_radix(line.split_whitespace().last().unwrap(), 16);
+        assert!(masks.lines().all(|line| of(line).unwrap() & !0x1_8000_0000 == 0), "{masks}");
+    });
+}
+
+#[test]
+fn folder_umask_niceness_and_limits_are_as_asked() {
+    with_bench(async |bench| {
+        let folder = bench.path("somewhere");
+        fs::create_dir(&folder).unwrap();
+        let cwd = folder.to_string_lossy().into_owned();
+        let limits = BTreeMap::from([("nofile".to_owned(), 99), ("core".to_owned(), 0)]);
+        let asked = Command {
+            cwd: Some(cwd.clone()),
+            umask: Some(0o27),
+            nice: Some(7),
+            limits,
+            ..sh("pwd; umask; nice; ulimit -n; ulimit -Hn; ulimit -c")
+        };
+        let shown = bench.output(asked).await;
+        let expected = format!("{}\n0027\n7\n99\n99\n0\n", cwd);
+        assert_eq!(shown, expected);
+    });
+}
+
+#[test]
+fn a_permitted_user_is_become_with_its_home() {
+    if !geteuid().is_root() {
+        return;
+    }
+    with_bench(async |bench| {
+        let nobody = |line| Command { user: Some("nobody".into()), ..sh(line) };
+        let shown = bench.output(nobody("id -un; id -Gn; echo $USER; test -w / || echo no")).await;
+        assert_eq!(shown, "nobody\nnogroup\nnobody\nno\n");
+        let refused = bench.run(Command { user: Some("daemon".into()), ..sh("id") }).await;
+        assert_unstartable(&refused.ending, "runs no command as daemon; add the user");
+    });
+}
+
+#[test]
+fn standard_input_comes_empty_as_text_as_bytes_or_as_a_payload() {
+    with_bench(async |bench| {
+        let cat = |stdin| Command { stdin, ..argv(&["cat"]) };
+        assert_eq!(bench.output(cat(Input::Empty)).await, "");
+        assert_eq!(bench.output(cat(Input::Text("grüße".into()))).await, "grüße");
+        assert_eq!(bench.output(cat(Input::Base64("aGkK".into()))).await, "hi\n");
+        fs::write(bench.setup.payloads().join("ab12"), "paid").unwrap();
+        let payload = Payload { sha256: "ab12".into(), bytes: 4 };
+        assert_eq!(bench.output(cat(Input::Payload(payload))).await, "paid");
+        let long = Input::Text("x".repeat(2 << 20));
+        let counted = bench.output(Command { stdin: long, ..argv(&["wc", "-c"]) }).await;
+        assert_eq!(counted.trim(), "2097152");
+    });
+}
+
+#[test]
+fn secrets_are_given_by_name() {
+    with_bench(async |bench| {
+        fs::write(bench.path("secrets"), "DB_PASSWORD=hush\n").unwrap();
+        fs::set_permissions(bench.path("secrets"), fs::Permissions::from_mode(0o600)).unwrap();
+        let with = |name: &str| Command { secrets: vec![name.into()], ..sh("echo $DB_PASSWORD") };
+        assert_eq!(bench.output(with("DB_PASSWORD")).await, "hush\n");
+        let finish = bench.run(with("OTHER")).await;
+        assert_unstartable(&finish.ending, "this runner has no secret OTHER; add it to");
+    });
+}
+
+fn assert_unstartable(ending: &ostler_job::durable::Ending, detail: &str) {
+    let said = ending.detail.clone().unwrap_or_default();
+    assert!(ending.reason == Reason::Unstartable && said.contains(detail), "{ending:?}");
+}
+
+#[test]
+fn what_cannot_be_started_says_why_and_what_helps() {
+    with_bench(async |bench| {
+        fs::write(bench.path("plain"), "no program").unwrap();
+        fs::write(bench.path("script"), "#!/no/such/interpreter\n").unwrap();
+        fs::set_permissions(bench.path("script"), fs::Permissions::from_mode(0o755)).unwrap();
+        let path = |bench: &Bench, name| bench.path(name).to_string_lossy().into_owned();
+        let (plain, script) = (path(bench, "plain"), path(bench, "script"));
+        let within = |cwd: &str| Command { cwd: Some(cwd.into()), ..sh("true") };
+        let limits = BTreeMap::from([("frobs".to_owned(), 1)]);
+        let cases = [
+            (
+                argv(&["no-such-command"]),
+                "command not found: no-such-command is in no folder of PATH",
+            ),
+            (argv(&["/no/such/command"]), "/no/such/command does not exist; install it"),
+            (argv(&[&plain]), "may not be executed by the command's user; make it executable"),
+            (argv(&[&script]), "the interpreter that it names does not exist"),
+            (argv(&["/"]), "may not be executed"),
+            (within("/no/such/folder"), "there is no folder /no/such/folder; make it"),
+            (within("/etc/passwd"), "/etc/passwd is not a folder"),
+            (Command { limits, ..sh("true") }, "there is no limit frobs; known are"),
+            (argv(&["echo", "a\0b"]), "an argument contains a NUL"),
+            (Command { stdin: Input::Base64("%".into()), ..sh("true") }, "is not base64"),
+            (argv(&[]), "no command is named"),
+        ];
+        for (command, detail) in cases {
+            let finish = bench.run(command).await;
+            assert_unstartable(&finish.ending, detail);
+            assert_eq!(finish.started_at, None);
+        }
+    });
+}

@@ -1,0 +1,5 @@
+//! `ostler launch job` alone, for the tests.
+
+fn main() {
+    ostler_shell_module::supervise()
+}
