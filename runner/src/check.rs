@@ -19,8 +19,6 @@ pub enum RunError {
         /// The name.
         app: String,
     },
-    /// There is no app to keep children of.
-    NoApps,
     /// An app asks for fewer children at most than at least, or for none.
     Children {
         /// The app.
@@ -93,7 +91,6 @@ impl RunError {
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::AppTwice { .. }
-            | Self::NoApps
             | Self::Children { .. }
             | Self::Rlimit { .. }
             | Self::Token { .. } => 64,
@@ -111,7 +108,6 @@ impl fmt::Display for RunError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::AppTwice { app } => write!(f, "there are two apps named {app}; rename one"),
-            Self::NoApps => f.write_str("there is no app to run; name at least one"),
             Self::Children { app, min, max } => write!(
                 f,
                 "app {app} asks for {min} to {max} children; the maximum must be at least 1 and not below the minimum"
@@ -131,10 +127,7 @@ impl fmt::Display for RunError {
                 "app {app}: there is no resource limit {name}; known are nofile, core, fsize, nproc, cpu and as"
             ),
             Self::Token { why } => {
-                write!(
-                    f,
-                    "the join token is not usable: {why}; make one with `ostler token create`"
-                )
+                write!(f, "the join token is not usable: {why}; make one with `ostler token join`")
             }
             Self::Refused { why } => write!(f, "the gateway refuses this runner: {why}"),
             Self::State { folder, error } => {
@@ -150,7 +143,6 @@ impl std::error::Error for RunError {
         match self {
             Self::State { error, .. } | Self::System { error, .. } => Some(error),
             Self::AppTwice { .. }
-            | Self::NoApps
             | Self::Children { .. }
             | Self::Root { .. }
             | Self::Python { .. }
@@ -167,9 +159,6 @@ pub(crate) fn check(config: &Config) -> Result<Vec<PathBuf>, RunError> {
     let mut names = BTreeSet::new();
     if let Some(twice) = config.apps.iter().find(|app| !names.insert(&app.name)) {
         return Err(RunError::AppTwice { app: twice.name.clone() });
-    }
-    if config.apps.is_empty() {
-        return Err(RunError::NoApps);
     }
     config.apps.iter().map(check_app).collect()
 }

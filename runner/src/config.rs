@@ -18,6 +18,23 @@ pub struct Config {
     pub state: PathBuf,
     /// How long to keep children without a gateway before ending; `None`: for ever.
     pub orphan_grace: Option<Duration>,
+    /// Durable jobs that run at once; 0: none.
+    #[serde(default)]
+    pub job_slots: u32,
+    /// Users that durable jobs may run as, besides the runner's own.
+    #[serde(default)]
+    pub job_users: Vec<String>,
+    /// The file of secrets that durable jobs may name.
+    #[serde(default)]
+    pub secrets: Option<PathBuf>,
+    /// How long a runner that ends lets durable jobs run on before it kills them.
+    #[serde(default = "job_drain")]
+    pub job_drain: Duration,
+}
+
+/// [`Config::job_drain`] unless somebody says otherwise.
+pub(crate) const fn job_drain() -> Duration {
+    Duration::from_secs(10)
 }
 
 /// How the gateway is reached.
@@ -27,7 +44,7 @@ pub enum Link {
     Local(PathBuf),
     /// On another host, by mutual TLS, with a join token for the first time.
     Remote {
-        /// `ostler1.` join token text as `ostler token create` printed it.
+        /// `ostler1.` join token text as `ostler token join` printed it.
         token: String,
     },
 }

@@ -18,6 +18,8 @@ use crate::{fds, link::relay::Relay};
 
 /// Frames that wait to be written to one socket, at most. A reader that is this far behind is stuck.
 const OUTBOX_MAX: usize = 1024;
+/// Frames that may wait before those hold back that can wait with their owner.
+const OUTBOX_BUSY: usize = 64;
 /// How much is read at once.
 const READ_CHUNK: usize = 64 << 10;
 
@@ -115,6 +117,14 @@ impl Outbox {
                 debug_assert!(fd.is_none(), "no descriptor leaves the host");
                 relay.send(&frame)
             }
+        }
+    }
+
+    /// Whether the other side keeps up. Whoever can wait asks before it sends.
+    pub(crate) fn has_room(&self) -> bool {
+        match self {
+            Self::Unix(queue) => queue.0.capacity() > OUTBOX_MAX - OUTBOX_BUSY,
+            Self::Relay(relay) => relay.has_room(),
         }
     }
 

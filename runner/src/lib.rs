@@ -1,4 +1,4 @@
-//! The host agent: keeps children alive and fed on one host, whatever happens to them.
+//! The host agent: keeps children alive and fed on one host, and runs durable jobs there, whatever happens to them.
 //!
 //! A runner starts children by way of `ostler launch`, watches their boards, output and ends, and offers them to a
 //! gateway: to one on the same host by handing over the lanes, to another by relaying frames over mutual TLS. It
@@ -18,6 +18,7 @@ mod failure;
 mod fds;
 mod frames;
 mod hash;
+mod jobs;
 pub mod launch;
 mod link;
 mod logs;

@@ -5,11 +5,13 @@ use std::{io, path::PathBuf};
 use nix::sys::prctl;
 use tokio::task::LocalSet;
 
+use ostler_shell_module::{kill_strays, state_mark};
+
 use crate::{
     Config, RunError,
     agent::Agent,
     check, child_code,
-    logs::{LogThread, Logger},
+    logs::{Line, LogThread, Logger},
 };
 
 /// What a runner needs to know of its host.
@@ -42,8 +44,17 @@ pub fn run(config: Config) -> Result<(), RunError> {
     // Grandchildren whose parents die fall to us and not to init, so that they are seen and reaped.
     prctl::set_child_subreaper(true)
         .map_err(|e| system("become the reaper of orphans")(e.into()))?;
+    // Jobs of an earlier runner that died together with their supervisors must not run beside their next attempts.
+    let strays = kill_strays(&[state_mark(&config.state)], None);
     let (logs, log_thread): (Logger, LogThread) =
         Logger::start(Box::new(io::stdout())).map_err(system("start the log thread"))?;
+    if strays > 0 {
+        let detail = format!("{strays} processes");
+        let message = "jobs of an earlier runner were killed";
+        let line =
+            Line { level: "warn", stream: "runner", detail: &detail, message, ..Line::default() };
+        logs.write(line);
+    }
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()

@@ -41,6 +41,7 @@ impl Agent {
         match event {
             LinkEvent::Up(outbox) => {
                 self.gateway = Some(outbox);
+                self.jobs.handle_link_up();
                 self.trouble.clear();
                 self.logs.write(Line {
                     level: "info",
@@ -146,6 +147,12 @@ impl Agent {
             Kind::Ping => {
                 let pong = crate::frames::plain(Kind::Pong, 0, received.header.aux);
                 self.say(pong);
+                Ok(())
+            }
+            Kind::Run | Kind::Settle | Kind::Steer | Kind::Pull | Kind::Piece => {
+                if let Some(answer) = self.jobs.handle_frame(received)? {
+                    self.say(answer);
+                }
                 Ok(())
             }
             Kind::Pong | Kind::Welcome => Ok(()),

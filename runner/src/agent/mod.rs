@@ -32,6 +32,7 @@ use crate::{
     event::{EVENTS_MAX, Event, Events},
     failure::Failure,
     frames::Outbox,
+    jobs::Jobs,
     link::{self, Token, relay::Relay, remote::Dial},
     logs::{Line, Logger},
     pool::{ChildId, Limits, Pool},
@@ -45,6 +46,8 @@ const TICK: Duration = Duration::from_millis(250);
 const TICK_RESTLESS: Duration = Duration::from_millis(25);
 /// Between two reports to the gateway.
 const REPORT: Duration = Duration::from_secs(1);
+/// Events that are handled between two decisions.
+const BURST: usize = 64;
 /// For the last frames at the end.
 const FLUSH: Duration = Duration::from_millis(500);
 
@@ -95,6 +98,7 @@ pub(crate) struct Agent {
     reported_at: Instant,
     events: Events,
     inbox: mpsc::Receiver<Event>,
+    jobs: Jobs,
     logs: Logger,
 }
 
@@ -114,6 +118,8 @@ impl Agent {
             }
         };
         let relay = token.as_ref().map(|_| Relay::new(events.clone()));
+        let jobs = Jobs::new(&config, &host)
+            .map_err(|error| RunError::State { folder: config.state.clone(), error })?;
         let now = Instant::now();
         let seed = u64::from(std::process::id()) << 32;
         let apps = config.apps.iter().zip(pythons).zip(seed..);
@@ -136,6 +142,7 @@ impl Agent {
             reported_at: now,
             events,
             inbox,
+            jobs,
             logs,
         })
     }
@@ -145,10 +152,17 @@ impl Agent {
         self.listen_to_signals()?;
         self.dial();
         self.settle();
-        while self.stops == 0 || !self.children.is_empty() {
+        let jobs = self.jobs.inbox();
+        while !self.is_over() {
             let pause = if self.is_restless() { TICK_RESTLESS } else { TICK };
-            if let Ok(Some(event)) = timeout(pause, self.inbox.recv()).await {
-                self.handle(event);
+            tokio::select! {
+                event = timeout(pause, self.inbox.recv()) => {
+                    if let Ok(Some(event)) = event {
+                        self.handle(event);
+                    }
+                    self.handle_waiting();
+                }
+                () = jobs.news() => {}
             }
             self.settle();
         }
@@ -159,6 +173,18 @@ impl Agent {
         match self.refused {
             Some(why) => Err(RunError::Refused { why }),
             None => Ok(()),
+        }
+    }
+
+    fn is_over(&self) -> bool {
+        self.stops > 0 && self.children.is_empty() && self.jobs.is_over(self.gateway.is_some())
+    }
+
+    /// Takes what has come meanwhile too: jobs that come together are answered together.
+    fn handle_waiting(&mut self) {
+        for _ in 0..BURST {
+            let Ok(event) = self.inbox.try_recv() else { return };
+            self.handle(event);
         }
     }
 
@@ -182,6 +208,7 @@ impl Agent {
         self.look_for_changes();
         self.report();
         self.leave_if_alone();
+        self.jobs.settle(self.gateway.as_ref());
     }
 
     /// Ends the runner: the first time politely, within the gateway's grace or each app's own.
@@ -190,6 +217,10 @@ impl Agent {
         let now = self.now();
         let message = if self.stops == 1 { "the runner drains" } else { "the runner ends at once" };
         self.logs.write(Line { level: "info", stream: "runner", message, ..Line::default() });
+        match self.stops {
+            1 => self.jobs.drain(),
+            _ => self.jobs.end_now(),
+        }
         for app in &mut self.apps {
             match self.stops {
                 1 => app.pool.handle_stop(grace.unwrap_or_else(|| span(app.spec.grace)), now),
@@ -201,7 +232,13 @@ impl Agent {
     /// A runner that serves one gateway ends when that stays away.
     fn leave_if_alone(&mut self) {
         let Some(grace) = self.config.orphan_grace else { return };
-        if self.stops == 0 && self.gateway.is_none() && self.alone_since.elapsed() >= grace {
+        // Jobs that run are worth waiting for: the next gateway takes their ends.
+        let is_idle = self.jobs.is_idle();
+        if self.stops == 0
+            && is_idle
+            && self.gateway.is_none()
+            && self.alone_since.elapsed() >= grace
+        {
             self.logs.write(Line {
                 level: "warn",
                 stream: "runner",

@@ -39,8 +39,12 @@ pub(crate) const EXIT_LAUNCH: i32 = 71;
 /// Exit status of a launch that was not started by a runner.
 const EXIT_USAGE: i32 = 64;
 
-/// Reads the spec from standard input, prepares the process and executes the child. Returns to nobody.
+/// Reads the spec from standard input, prepares the process and executes the child. Returns to nobody. `launch job` is
+/// the supervisor of a durable job instead.
 pub fn main() -> ! {
+    if std::env::args_os().nth(2).is_some_and(|what| what == "job") {
+        ostler_shell_module::supervise();
+    }
     let (spec, mut descriptors) = match receive() {
         Ok(received) => received,
         Err(why) => {

@@ -41,7 +41,7 @@ impl Gateway {
         stream.set_nonblocking(false).unwrap();
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
         let decoder = Decoder::new(FRAME_MAX);
-        let mut link = RunnerLink { stream, decoder, fds: VecDeque::new() };
+        let mut link = RunnerLink { stream, decoder, fds: VecDeque::new(), reports: Vec::new() };
         let hello = link.next();
         assert_eq!(hello.header.kind, Kind::Hello);
         link.send(Kind::Welcome, 1, |f| {
@@ -56,6 +56,8 @@ pub(crate) struct RunnerLink {
     stream: UnixStream,
     decoder: Decoder,
     fds: VecDeque<OwnedFd>,
+    /// Of jobs, not looked at yet.
+    pub(crate) reports: Vec<serde_json::Value>,
 }
 
 impl RunnerLink {
@@ -67,6 +69,26 @@ impl RunnerLink {
     ) {
         let mut out = BytesMut::new();
         Builder::new(&mut out, kind, 0).code(code).fields(fields).body(b"");
+        self.stream.write_all(&out).unwrap();
+    }
+
+    /// Sends a frame whose body is JSON, without a head.
+    pub(crate) fn send_json(&mut self, kind: Kind, code: u16, body: &serde_json::Value) {
+        let mut out = BytesMut::new();
+        let header = Header { len: 0, kind, flags: 0, code, stream: 0, aux: 0 };
+        put_frame(&mut out, header, body.to_string().as_bytes());
+        self.stream.write_all(&out).unwrap();
+    }
+
+    /// Sends a frame with a head and a body.
+    pub(crate) fn send_with(
+        &mut self,
+        kind: Kind,
+        fields: impl FnOnce(&mut FieldsWriter<'_>),
+        body: &[u8],
+    ) {
+        let mut out = BytesMut::new();
+        Builder::new(&mut out, kind, 0).fields(fields).body(body);
         self.stream.write_all(&out).unwrap();
     }
 

@@ -5,6 +5,9 @@
 mod ending;
 mod failing;
 mod gateway;
+mod jobs;
+mod jobs_link;
+mod jobs_payload;
 mod remote;
 mod remote_gateway;
 mod runner;

@@ -7,7 +7,8 @@ use nix::{
     unistd::Pid,
 };
 use ostler_runner::{Config, Link};
-use ostler_wire::{Kind, Reset, WINDOW};
+use ostler_wire::{Frame, Header, Kind, Reset, WINDOW};
+use serde_json::{Value, json};
 
 use crate::{
     remote_gateway::{RemoteGateway, RemoteLink},
@@ -157,7 +158,7 @@ fn a_child_that_dies_at_work_ends_its_request_and_its_slot() {
     let (_runner, mut link) = joined(&place, &gateway, 1);
     let pid: i32 = link.get("/pid", "").parse().unwrap();
     let stream = link.ask("/sleep", "100", true);
-    let busy = |f: &ostler_wire::Frame| f.fields().unwrap().number("busy") == Some(1);
+    let busy = |f: &Frame| f.fields().unwrap().number("busy") == Some(1);
     link.expect("the child to work", |f| f.header.kind == Kind::State && busy(f));
     kill(Pid::from_raw(pid), Signal::SIGKILL).unwrap();
     link.expect_credit(0);
@@ -173,7 +174,7 @@ fn children_outlive_a_link_that_is_cut_and_serve_the_next_one() {
     let (_runner, mut link) = joined(&place, &gateway, 1);
     let pid = link.get("/pid", "");
     link.ask("/sleep", "1.5", true);
-    let busy = |f: &ostler_wire::Frame| f.fields().unwrap().number("busy") == Some(1);
+    let busy = |f: &Frame| f.fields().unwrap().number("busy") == Some(1);
     link.expect("the child to work", |f| f.header.kind == Kind::State && busy(f));
     link.cut();
     let mut link = gateway.accept_runner();
@@ -197,11 +198,34 @@ fn a_remote_runner_drains_when_it_is_told_to_end() {
     let (mut runner, mut link) = joined(&place, &gateway, 1);
     let pid: i32 = link.get("/pid", "").parse().unwrap();
     let stream = link.ask("/sleep", "1.5", true);
-    let busy = |f: &ostler_wire::Frame| f.fields().unwrap().number("busy") == Some(1);
+    let busy = |f: &Frame| f.fields().unwrap().number("busy") == Some(1);
     link.expect("the child to work", |f| f.header.kind == Kind::State && busy(f));
     runner.signal(Signal::SIGTERM);
     link.expect_credit(0);
     assert_eq!(link.answer(stream).0, 200);
     assert_eq!(runner.ended().code(), Some(0));
     assert!(!is_alive(pid));
+}
+
+#[test]
+fn durable_jobs_run_for_a_gateway_elsewhere_beside_requests() {
+    let (place, gateway) = (Place::new(), RemoteGateway::listen());
+    let (_runner, mut link) = joined(&place, &gateway, 1);
+    let key = json!({ "job": 1, "attempt": 1, "fence": 9 });
+    let work = json!({ "module": "shell", "argv": ["sh", "-c", "echo far; exit 2"] });
+    let start = json!([{ "key": key, "spec": { "work": work, "identity": "x" } }]);
+    let header = |kind| Header { len: 0, kind, flags: 0, code: 0, stream: 0, aux: 0 };
+    link.send(header(Kind::Run), start.to_string().as_bytes());
+    let finish = |frame: &Frame| {
+        let reports: Vec<Value> = serde_json::from_slice(&frame.body).unwrap_or_default();
+        reports.into_iter().find(|r| r["report"] == "finished")
+    };
+    let is_finish = |f: &Frame| f.header.kind == Kind::Report && finish(f).is_some();
+    let finished = finish(&link.expect("the end of the job", is_finish)).unwrap();
+    assert_eq!((&finished["key"], &finished["ending"]["exit_status"]), (&key, &json!(2)));
+    assert_eq!(finished["log"]["head"], "far\n");
+    link.send(header(Kind::Settle), json!([key]).to_string().as_bytes());
+    let is_empty_beat = |f: &Frame| f.header.kind == Kind::Beat && *f.body == *b"[]";
+    link.expect("a BEAT without it", is_empty_beat);
+    assert_eq!(link.get("/", ""), "hello");
 }

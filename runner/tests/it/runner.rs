@@ -105,6 +105,10 @@ impl Place {
             apps: vec![self.app()],
             state: self.path("state"),
             orphan_grace: None,
+            job_slots: 2,
+            job_users: Vec::new(),
+            secrets: None,
+            job_drain: Duration::from_secs(10),
         }
     }
 

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 fn main() -> ExitCode {
     let mut args = std::env::args().skip(1);
     match (args.next().as_deref(), args.next()) {
-        (Some("launch"), None) => ostler_runner::launch::main(),
+        (Some("launch"), _) => ostler_runner::launch::main(),
         (Some("run"), Some(file)) => {
             let text = std::fs::read_to_string(file).expect("the test wrote the file");
             let config = serde_json::from_str(&text).expect("the test wrote a configuration");

@@ -121,6 +121,11 @@ impl Relay {
         })
     }
 
+    /// Whether the link keeps up with what is queued for it.
+    pub(crate) fn has_room(&self) -> bool {
+        self.inner.borrow().link.as_ref().is_some_and(|link| link.out.len() < OUT_MAX)
+    }
+
     /// Waits until everything was written, or cannot be any more.
     pub(crate) async fn flush(&self) {
         loop {

@@ -1,0 +1,180 @@
+//! Payloads that jobs of this host need: pulled from the gateway, checked, kept while somebody uses them.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs::{self, File},
+    io::{self, Write},
+    path::PathBuf,
+};
+
+use bytes::Bytes;
+use ostler_job::durable::{AttemptKey, Payload, Start};
+use ostler_wire::{Frame, Kind, WireError};
+use sha2::{Digest, Sha256};
+
+use crate::frames::frame;
+
+/// How much is asked for at once.
+const PIECE_MAX: &[u8] = b"262144";
+
+/// All payloads of this host.
+#[derive(Debug)]
+pub(super) struct Payloads {
+    folder: PathBuf,
+    known: BTreeMap<String, Known>,
+}
+
+#[derive(Debug)]
+struct Known {
+    users: BTreeSet<AttemptKey>,
+    /// `None`: it is here.
+    fetch: Option<Fetch>,
+}
+
+#[derive(Debug)]
+struct Fetch {
+    file: File,
+    hash: Sha256,
+    offset: u64,
+    /// The gateway has been asked for the piece at the offset.
+    asked: bool,
+    /// Attempts that are started when it is here.
+    waiting: Vec<Start>,
+}
+
+/// Attempts that were waiting, and the reason why they cannot be started if there is one.
+pub(super) type Arrived = (Vec<Start>, Result<(), String>);
+
+impl Payloads {
+    pub(super) fn new(folder: PathBuf) -> Self {
+        Self { folder, known: BTreeMap::new() }
+    }
+
+    /// Notes who needs it. Gives the attempt back when it is here; otherwise keeps it until it is.
+    pub(super) fn want(
+        &mut self,
+        start: Start,
+        payload: &Payload,
+    ) -> Result<Option<Start>, String> {
+        let name = &payload.sha256;
+        let is_name = name.len() == 64 && name.bytes().all(|b| b.is_ascii_hexdigit());
+        if !is_name {
+            return Err(format!("{name:?} is no SHA-256, so it names no payload"));
+        }
+        if !self.known.contains_key(name) {
+            let fetch = Fetch::begin(self.part(name));
+            let fetch = fetch.map_err(|e| format!("cannot keep a payload on the runner: {e}"))?;
+            self.known.insert(name.clone(), Known { users: BTreeSet::new(), fetch: Some(fetch) });
+        }
+        let known = self.known.get_mut(name).expect("it was put there");
+        known.users.insert(start.key);
+        Ok(match &mut known.fetch {
+            Some(fetch) => {
+                fetch.waiting.push(start);
+                None
+            }
+            None => Some(start),
+        })
+    }
+
+    /// An attempt that still waits does not any more.
+    pub(super) fn take_waiting(&mut self, key: AttemptKey) -> Option<Start> {
+        self.known.values_mut().filter_map(|known| known.fetch.as_mut()).find_map(|fetch| {
+            let at = fetch.waiting.iter().position(|start| start.key == key)?;
+            Some(fetch.waiting.swap_remove(at))
+        })
+    }
+
+    /// An attempt needs it no more; the last one's is removed.
+    pub(super) fn release(&mut self, key: AttemptKey) {
+        let folder = &self.folder;
+        self.known.retain(|name, known| {
+            if known.users.remove(&key) && known.users.is_empty() {
+                // One that cannot be removed goes when the runner starts next.
+                let _ = fs::remove_file(folder.join(name));
+                let _ = fs::remove_file(folder.join(format!("{name}.part")));
+                return false;
+            }
+            true
+        });
+    }
+
+    /// Another gateway: what the former one was asked for does not come.
+    pub(super) fn handle_link(&mut self) {
+        let fetches = self.known.values_mut().filter_map(|known| known.fetch.as_mut());
+        fetches.for_each(|fetch| fetch.asked = false);
+    }
+
+    /// The next question to the gateway.
+    pub(super) fn poll_pull(&mut self) -> Option<Bytes> {
+        self.known.iter_mut().find_map(|(name, known)| {
+            let fetch = known.fetch.as_mut().filter(|fetch| !fetch.asked)?;
+            fetch.asked = true;
+            let offset = fetch.offset.to_string();
+            Some(frame(
+                Kind::Pull,
+                0,
+                0,
+                |f| {
+                    f.put(b":what", b"payload").put(b":id", name.as_bytes());
+                    f.put(b":offset", offset.as_bytes()).put(b":max", PIECE_MAX);
+                },
+                b"",
+            ))
+        })
+    }
+
+    /// Takes a piece. Returns who can be started now, or cannot be at all.
+    pub(super) fn handle_piece(&mut self, piece: &Frame) -> Result<Option<Arrived>, WireError> {
+        let fields = piece.fields()?;
+        let name = fields.text(":id").unwrap_or_default();
+        let part = self.part(name);
+        let Some(known) = self.known.get_mut(name) else { return Ok(None) };
+        let Some(fetch) = &mut known.fetch else { return Ok(None) };
+        if fields.number(":offset") != Some(fetch.offset) {
+            return Ok(None);
+        }
+        let is_end = fields.value(b":end").is_some();
+        let is_gone = fields.value(b":gone").is_some() || (piece.body.is_empty() && !is_end);
+        let taken = match is_gone {
+            true => Err(format!("the gateway does not have the payload {name} any more")),
+            false => fetch.take(&piece.body).map_err(|e| format!("cannot keep {name}: {e}")),
+        };
+        if taken.is_ok() && !is_end {
+            return Ok(None);
+        }
+        let fetch = known.fetch.take().expect("it is there, as was just seen");
+        let done = taken.and_then(|()| match hex(&fetch.hash.finalize()) == name {
+            true => fs::rename(part, self.folder.join(name)).map_err(|e| e.to_string()),
+            false => Err(format!("the payload {name} was damaged on its way")),
+        });
+        if done.is_err() {
+            // The next attempt begins anew.
+            self.known.remove(name);
+        }
+        Ok(Some((fetch.waiting, done)))
+    }
+
+    fn part(&self, name: &str) -> PathBuf {
+        self.folder.join(format!("{name}.part"))
+    }
+}
+
+impl Fetch {
+    fn begin(part: PathBuf) -> io::Result<Self> {
+        let file = File::create(part)?;
+        Ok(Self { file, hash: Sha256::new(), offset: 0, asked: false, waiting: Vec::new() })
+    }
+
+    fn take(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.file.write_all(bytes)?;
+        self.hash.update(bytes);
+        self.offset += bytes.len() as u64;
+        self.asked = false;
+        Ok(())
+    }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|b| format!("{b:02x}")).collect()
+}
