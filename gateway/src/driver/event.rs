@@ -1,0 +1,279 @@
+//! What the driver is told, and what it answers.
+
+use std::sync::Arc;
+
+use ostler_job::{
+    JobId, Span, Wall,
+    durable::{AttemptKey, JobState, Order, Report, Spec},
+};
+use ostler_store::Change;
+
+/// A runner's name, which its certificate or its socket vouches for.
+pub type RunnerName = Arc<str>;
+
+/// Whose request an answer belongs to; chosen by whoever asks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Ticket(pub u64);
+
+/// A request to take jobs.
+#[derive(Clone, Debug)]
+pub struct Submit {
+    /// Whose request it is.
+    pub ticket: Ticket,
+    /// The token's name, for the events.
+    pub who: String,
+    /// Idempotency key, with whose it is, and the hash of the request. The caller has looked into the store for it
+    /// already; the driver knows those of the last minutes, so that two at once are noticed.
+    pub key: Option<(String, String)>,
+    /// The jobs, in order.
+    pub jobs: Vec<NewJob>,
+    /// Refusing one refuses all.
+    pub all_or_none: bool,
+}
+
+/// A job to take.
+#[derive(Clone, Debug)]
+pub struct NewJob {
+    /// What it is.
+    pub spec: Arc<Spec>,
+    /// It begins paused.
+    pub paused: bool,
+    /// For a dedupe scope of `done`: the job that the store knows to have succeeded within the window.
+    pub done_before: Option<JobId>,
+}
+
+/// A request to do something to jobs.
+#[derive(Clone, Debug)]
+pub struct Steer {
+    /// Whose request it is.
+    pub ticket: Ticket,
+    /// The token's name, for the audit trail.
+    pub who: String,
+    /// What to do.
+    pub verb: Verb,
+    /// To which jobs. Those that are finished are not in the driver's memory, hence whole.
+    pub jobs: Vec<SteerJob>,
+}
+
+/// A job that something is to be done to.
+#[derive(Clone, Debug)]
+pub struct SteerJob {
+    /// Its id.
+    pub id: JobId,
+    /// Its record, when the store said that it is finished: needed to retry or delete it.
+    pub finished: Option<Box<ostler_store::Job>>,
+}
+
+/// What an operator does to a job.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Verb {
+    /// Waiting: cancelled. Running: killed politely, and then cancelled. Finished: nothing.
+    Cancel,
+    /// The same, without the polite part.
+    Kill,
+    /// Waiting: kept from starting. Running: its processes are stopped.
+    Pause,
+    /// The opposite.
+    Resume,
+    /// Finished: it waits anew, its failures and crashes forgotten. Scheduled or waiting for a retry: due now.
+    Retry,
+    /// Pinned to a runner, or with `None` to no runner. A running one is not moved.
+    Move(Option<String>),
+    /// Finished: forgotten with its attempts and logs.
+    Delete,
+}
+
+/// What the driver has decided. The changes are committed first; the effects happen when that has returned, and not at
+/// all when it failed. Actions without changes keep their place in the order: their answers may lean on those before.
+#[derive(Clone, Debug, Default)]
+pub struct Action {
+    /// What the store is to write.
+    pub changes: Vec<Change>,
+    /// What is to be done then.
+    pub effects: Vec<Effect>,
+}
+
+/// What is done once the changes are safe.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Effect {
+    /// The runner gets the job; its spec is fetched by whoever carries this out.
+    Run {
+        /// Who.
+        runner: RunnerName,
+        /// What.
+        key: AttemptKey,
+        /// How long it had waited since it could have run.
+        waited: Span,
+        /// How much of that was beyond the window of its promise.
+        late: Span,
+    },
+    /// The runner may forget the attempt; when it is `fenced` and still runs there, it is killed.
+    Settle {
+        /// Who.
+        runner: RunnerName,
+        /// What.
+        key: AttemptKey,
+        /// It lost its lease: nothing that it did counts.
+        fenced: bool,
+    },
+    /// The runner does something to a running attempt.
+    Steer {
+        /// Who.
+        runner: RunnerName,
+        /// What.
+        key: AttemptKey,
+        /// What to do.
+        order: Order,
+    },
+    /// A request is answered.
+    Answer {
+        /// Whose.
+        ticket: Ticket,
+        /// With what, one for each job in order.
+        answers: Vec<Answer>,
+    },
+    /// A job's record changed: who waits for it or follows it looks again.
+    Changed {
+        /// Which.
+        job: JobId,
+    },
+    /// A job is gone; so are its logs.
+    Deleted {
+        /// Which.
+        job: JobId,
+    },
+}
+
+/// What became of one job of a request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// Taken, or steered: its state now.
+    Done {
+        /// Which.
+        job: JobId,
+        /// Where it is.
+        state: JobState,
+    },
+    /// Another job stands for it.
+    Coalesced {
+        /// That one.
+        job: JobId,
+    },
+    /// Another job of its identity makes it superfluous, and it asked to be refused then.
+    Duplicate {
+        /// That one.
+        job: JobId,
+    },
+    /// As many jobs wait as may.
+    QueueFull {
+        /// When to try again.
+        retry_after: Span,
+    },
+    /// The idempotency key was used for these jobs, by the same request (`true`) or another. It stands alone, for the
+    /// whole request.
+    Keyed {
+        /// Its jobs.
+        jobs: Vec<JobId>,
+        /// It was the same request.
+        same: bool,
+    },
+    /// One of the others of an all-or-none request was refused.
+    WithOthers,
+    /// There is no such job.
+    Unknown,
+    /// The verb has no meaning in the job's state.
+    NotNow {
+        /// Which.
+        job: JobId,
+        /// Where it is.
+        state: JobState,
+    },
+}
+
+/// What a runner says of itself when it connects and every 5 s after that.
+#[derive(Clone, Debug)]
+pub struct Beat {
+    /// Who.
+    pub runner: RunnerName,
+    /// Which process of that name: a new one has none of the old one's attempts.
+    pub incarnation: String,
+    /// Jobs that it can run at once, the running ones included; 0 while it drains.
+    pub slots: u32,
+    /// Every attempt that it has, finished ones included until they are settled.
+    pub held: Vec<AttemptKey>,
+}
+
+/// Reports of one runner, in the order in which they happened.
+#[derive(Clone, Debug)]
+pub struct Reports {
+    /// Who.
+    pub runner: RunnerName,
+    /// What. `Report::Log` does not come here.
+    pub reports: Vec<Report>,
+}
+
+/// Settings of the driver.
+#[derive(Clone, Debug)]
+pub struct DriverConfig {
+    /// Jobs that may wait; the next one is refused.
+    pub waiting_max: u32,
+    /// A runner that was not heard of for this long has lost its leases.
+    pub lease: Span,
+    /// Runners that may be lost with a job before it is quarantined.
+    pub crashes_max: u32,
+    /// How long succeeded, and other finished, jobs are kept.
+    pub keep: (Span, Span),
+}
+
+impl Default for DriverConfig {
+    fn default() -> Self {
+        Self {
+            waiting_max: 10_000_000,
+            lease: Span::from_secs(15),
+            crashes_max: 3,
+            keep: (Span::from_secs(7 * 86_400), Span::from_secs(30 * 86_400)),
+        }
+    }
+}
+
+/// Numbers for the metrics.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Figures {
+    /// Jobs in memory by state, in the order of [`JobState::ALL`].
+    pub states: Vec<u64>,
+    /// When the job that has waited longest could have started.
+    pub oldest_runnable: Option<Wall>,
+    /// Slots of all runners that take jobs, and those in use.
+    pub slots: (u32, u32),
+    /// Jobs taken in this life of the store.
+    pub submitted: u64,
+    /// Attempts that were reported as started.
+    pub started: u64,
+    /// Jobs that finished, by state, in the order of [`JobState::ALL`].
+    pub finished: Vec<u64>,
+    /// Attempts that failed and are followed by another.
+    pub retried: u64,
+    /// Attempts whose runner was lost.
+    pub leases_lost: u64,
+    /// Jobs that too many runners were lost with.
+    pub quarantined: u64,
+    /// Finishes of attempts that had lost their lease.
+    pub fence_rejected: u64,
+}
+
+/// A runner as the driver knows it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RunnerState {
+    /// Its name.
+    pub name: RunnerName,
+    /// It is heard.
+    pub connected: bool,
+    /// Told by an operator to take nothing new.
+    pub draining: bool,
+    /// Jobs that it can run at once.
+    pub slots: u32,
+    /// Jobs that it has.
+    pub running: Vec<JobId>,
+    /// When it was heard last; `None`: not in this life of the store.
+    pub heard_at: Option<Wall>,
+}

@@ -1,0 +1,63 @@
+//! What must hold between events.
+
+use std::collections::BTreeMap;
+
+use ostler_job::durable::JobState;
+
+use super::Driver;
+
+impl Driver {
+    /// Asserts everything that holds between two events. It looks at every job.
+    ///
+    /// # Panics
+    /// When something does not hold, with the sentence that is broken.
+    pub fn check_invariants(&self) {
+        let mut counts = vec![0_u64; JobState::ALL.len()];
+        let mut held: BTreeMap<u32, (usize, u32)> = BTreeMap::new();
+        let (mut expiring, mut known_out) = (0, 0);
+        for (id, job) in self.jobs.iter() {
+            counts[job.state as usize] += 1;
+            assert!(!job.state.is_finished(), "job {id} is over and forgotten");
+            assert!(!job.touched, "job {id} is written");
+            expiring += usize::from(self.timers.awaits_end(id, job.expires));
+            if let Some(runner) = job.at() {
+                let adopted = job.run.as_ref().is_some_and(|run| run.adopted);
+                let it = held.entry(runner).or_default();
+                *it = (it.0 + 1, it.1 + u32::from(adopted));
+                known_out += usize::from(!adopted);
+            }
+            assert!(job.attempts == 0 || job.run.is_some(), "job {id} knows its last attempt");
+        }
+        assert_eq!(counts, self.jobs.counts, "the states are counted");
+        let (scheduled, retrying, awaited) = self.timers.lens();
+        assert_eq!(scheduled as u64, counts[JobState::Scheduled as usize], "scheduled jobs wait");
+        assert_eq!(retrying as u64, counts[JobState::Retrying as usize], "retrying jobs wait");
+        assert_eq!(expiring, awaited, "only jobs that are known are awaited");
+        let pending = counts[JobState::Pending as usize];
+        assert_eq!(self.scheduler.waiting() as u64, pending, "pending jobs are queued");
+        assert_eq!(self.scheduler.running(), known_out, "leased jobs hold their slots");
+        for (number, runner) in self.runners.iter() {
+            let counted = held.remove(&number).unwrap_or_default();
+            assert_eq!((runner.jobs.len(), runner.adopted), counted, "a runner has its jobs");
+            assert!(!runner.is_lost() || runner.jobs.is_empty(), "a lost runner has none");
+        }
+        assert!(held.is_empty(), "every job that is out is at a known runner");
+        self.runners.check();
+        self.scheduler.check_invariants();
+    }
+
+    /// In debug builds, checks often while there are few jobs, and more seldom with more.
+    #[cfg(debug_assertions)]
+    pub(super) fn mutated(&mut self) {
+        self.unchecked += 1;
+        if self.unchecked > self.jobs.len() / 16 {
+            self.unchecked = 0;
+            self.check_invariants();
+        }
+    }
+
+    /// Release builds do not check by themselves.
+    #[cfg(not(debug_assertions))]
+    #[inline]
+    pub(super) fn mutated(&mut self) {}
+}

@@ -1,0 +1,303 @@
+//! The unfinished jobs: of each only what decisions need. What it runs stays in the store.
+//!
+//! A waiting job that never ran takes about 140 bytes here. Jobs of one identity are linked, newest first, so that a
+//! dedupe finds the others without a search.
+
+use std::{
+    collections::BTreeMap,
+    hash::{DefaultHasher, Hash, Hasher},
+    ops::{Index, IndexMut},
+    sync::Arc,
+};
+
+use ostler_job::{
+    JobId, Mono, Span, Wall,
+    durable::{AttemptKey, Delivery, Fence, JobState, Order, Reason, Retry, Spec},
+};
+
+use ostler_store::Unfinished;
+
+/// No neighbour in the list of an identity.
+const NOBODY: JobId = JobId(u64::MAX);
+/// No number of a host.
+const ANYWHERE: u32 = u32::MAX;
+/// The moment of a job that never expires.
+pub(super) const NEVER: Wall = Wall(u64::MAX);
+
+/// An unfinished job.
+#[derive(Debug)]
+pub(super) struct Job {
+    pub(super) submitted_at: Wall,
+    /// When it became, or becomes, runnable; [`Wall`] zero: when it was submitted.
+    pub(super) due: Wall,
+    pub(super) expires: Wall,
+    /// The present or last lease.
+    pub(super) fence: Fence,
+    /// Keyed hash of tenant and identity: at a million jobs, two differ in name and not in this once in 40 million.
+    pub(super) identity: u64,
+    pub(super) policy: Arc<Policy>,
+    /// The present or last attempt; `None`: there was none.
+    pub(super) run: Option<Box<Run>>,
+    newer: JobId,
+    older: JobId,
+    pub(super) tenant: u32,
+    host: u32,
+    pub(super) attempts: u32,
+    pub(super) failures: u32,
+    pub(super) crashes: u32,
+    pub(super) state: JobState,
+    pub(super) reason: Option<Reason>,
+    pub(super) kill: bool,
+    /// The event that is being handled has changed it already.
+    pub(super) touched: bool,
+}
+
+/// What is known of the present or last attempt.
+#[derive(Clone, Debug)]
+pub(super) struct Run {
+    /// Number of the runner.
+    pub(super) runner: u32,
+    pub(super) leased_at: Wall,
+    pub(super) leased: Mono,
+    /// How often its runner had been heard when it was leased.
+    pub(super) beats: u64,
+    pub(super) started_at: Option<Wall>,
+    /// The runner has said that it has it.
+    pub(super) seen: bool,
+    /// It was leased in an earlier life: the scheduler does not know that it holds a slot.
+    pub(super) adopted: bool,
+    /// The order to end it that was given.
+    pub(super) kill: Option<Order>,
+    /// It is to be stopped.
+    pub(super) stop: bool,
+    /// When its retry is due.
+    pub(super) retry_at: Mono,
+    pub(super) exit_status: Option<i32>,
+    pub(super) signal: Option<i32>,
+}
+
+impl Job {
+    pub(super) fn new(identity: u64, policy: Arc<Policy>, tenant: u32, submitted_at: Wall) -> Self {
+        Self {
+            submitted_at,
+            due: Wall(0),
+            expires: NEVER,
+            fence: Fence(0),
+            identity,
+            policy,
+            run: None,
+            newer: NOBODY,
+            older: NOBODY,
+            tenant,
+            host: ANYWHERE,
+            attempts: 0,
+            failures: 0,
+            crashes: 0,
+            state: JobState::Pending,
+            reason: None,
+            kill: false,
+            touched: false,
+        }
+    }
+
+    /// Number of the host it is pinned to.
+    pub(super) fn host(&self) -> Option<u32> {
+        (self.host != ANYWHERE).then_some(self.host)
+    }
+
+    pub(super) fn pin(&mut self, host: Option<u32>) {
+        self.host = host.unwrap_or(ANYWHERE);
+    }
+
+    pub(super) fn key(&self, job: JobId) -> AttemptKey {
+        AttemptKey { job, attempt: self.attempts, fence: self.fence }
+    }
+
+    /// The runner that has it.
+    pub(super) fn at(&self) -> Option<u32> {
+        self.run.as_ref().filter(|_| self.state.is_out()).map(|run| run.runner)
+    }
+
+    /// Its present attempt.
+    pub(super) fn run_mut(&mut self) -> &mut Run {
+        self.run.as_mut().expect("a job that is out has a run")
+    }
+}
+
+/// What many jobs have in common.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Policy {
+    pub(super) retry: Retry,
+    pub(super) once: bool,
+    pub(super) within: Option<Span>,
+}
+
+type PolicyKey = (u32, Span, Span, bool, Vec<i32>, bool, Option<Span>);
+
+/// What decisions need of a spec.
+pub(super) struct Asked<'a> {
+    pub(super) tenant: &'a str,
+    pub(super) identity: &'a str,
+    pub(super) expires: Option<Wall>,
+    within: Option<Span>,
+    delivery: Delivery,
+    retry: &'a Retry,
+}
+
+macro_rules! asked {
+    ($it:ident) => {
+        Self {
+            tenant: &$it.tenant,
+            identity: &$it.identity,
+            expires: $it.expires,
+            within: $it.within,
+            delivery: $it.delivery,
+            retry: &$it.retry,
+        }
+    };
+}
+
+impl<'a> From<&'a Spec> for Asked<'a> {
+    fn from(spec: &'a Spec) -> Self {
+        asked!(spec)
+    }
+}
+
+impl<'a> From<&'a Unfinished> for Asked<'a> {
+    fn from(job: &'a Unfinished) -> Self {
+        asked!(job)
+    }
+}
+
+impl Policy {
+    fn of(asked: &Asked<'_>) -> Self {
+        let once = asked.delivery == Delivery::AtMostOnce;
+        Self { retry: asked.retry.clone(), once, within: asked.within }
+    }
+
+    fn key(&self) -> PolicyKey {
+        let Retry { attempts, delay, delay_max, constant, exit_codes } = &self.retry;
+        (*attempts, *delay, *delay_max, *constant, exit_codes.clone(), self.once, self.within)
+    }
+}
+
+/// The table of unfinished jobs.
+#[derive(Debug)]
+pub(super) struct Jobs {
+    table: BTreeMap<JobId, Box<Job>>,
+    /// The newest job of every identity.
+    identities: BTreeMap<u64, JobId>,
+    policies: BTreeMap<PolicyKey, Arc<Policy>>,
+    /// Jobs by state, in the order of [`JobState::ALL`].
+    pub(super) counts: Vec<u64>,
+    seed: u64,
+}
+
+impl Jobs {
+    pub(super) fn new(seed: u64) -> Self {
+        Self {
+            table: BTreeMap::new(),
+            identities: BTreeMap::new(),
+            policies: BTreeMap::new(),
+            counts: vec![0; JobState::ALL.len()],
+            seed,
+        }
+    }
+
+    pub(super) fn get(&self, id: JobId) -> Option<&Job> {
+        self.table.get(&id).map(|job| &**job)
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.table.len()
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = (JobId, &Job)> {
+        self.table.iter().map(|(&id, job)| (id, &**job))
+    }
+
+    /// Jobs that wait, for whatever.
+    pub(super) fn waiting(&self) -> u64 {
+        let wait = |state: &&JobState| !state.is_finished() && !state.is_out();
+        JobState::ALL.iter().filter(wait).map(|&state| self.counts[state as usize]).sum()
+    }
+
+    /// The hash that jobs of one tenant and identity share.
+    pub(super) fn identity(&self, tenant: &str, identity: &str) -> u64 {
+        let mut hasher = DefaultHasher::new();
+        (self.seed, tenant, identity).hash(&mut hasher);
+        hasher.finish()
+    }
+
+    /// The shared policy of a spec.
+    pub(super) fn policy(&mut self, asked: &Asked<'_>) -> Arc<Policy> {
+        let policy = Policy::of(asked);
+        self.policies.entry(policy.key()).or_insert_with(|| Arc::new(policy)).clone()
+    }
+
+    pub(super) fn insert(&mut self, id: JobId, mut job: Job) {
+        // Nearly always it is the newest; one that is retried by hand finds its place by age.
+        let mut newer = NOBODY;
+        let mut older = self.identities.get(&job.identity).copied().unwrap_or(NOBODY);
+        while older != NOBODY && older > id {
+            (newer, older) = (older, self[older].older);
+        }
+        (job.newer, job.older) = (newer, older);
+        self.link(job.identity, newer, id, older);
+        self.counts[job.state as usize] += 1;
+        let known = self.table.insert(id, Box::new(job));
+        debug_assert!(known.is_none(), "a job is taken once");
+    }
+
+    pub(super) fn remove(&mut self, id: JobId) -> Option<Job> {
+        let job = *self.table.remove(&id)?;
+        self.counts[job.state as usize] -= 1;
+        if job.newer != NOBODY {
+            self[job.newer].older = job.older;
+        } else if job.older != NOBODY {
+            self.identities.insert(job.identity, job.older);
+        } else {
+            self.identities.remove(&job.identity);
+        }
+        if job.older != NOBODY {
+            self[job.older].newer = job.newer;
+        }
+        // The table's and this one.
+        if Arc::strong_count(&job.policy) == 2 {
+            self.policies.remove(&job.policy.key());
+        }
+        Some(job)
+    }
+
+    /// The jobs of an identity, newest first.
+    pub(super) fn alike(&self, identity: u64) -> impl Iterator<Item = (JobId, &Job)> {
+        let first = self.identities.get(&identity).copied();
+        std::iter::successors(first, |&id| Some(self[id].older).filter(|&it| it != NOBODY))
+            .map(|id| (id, &self[id]))
+    }
+
+    fn link(&mut self, identity: u64, newer: JobId, id: JobId, older: JobId) {
+        if newer == NOBODY {
+            self.identities.insert(identity, id);
+        } else {
+            self[newer].older = id;
+        }
+        if older != NOBODY {
+            self[older].newer = id;
+        }
+    }
+}
+
+impl Index<JobId> for Jobs {
+    type Output = Job;
+
+    fn index(&self, id: JobId) -> &Job {
+        self.get(id).expect("a job is asked for only while it is unfinished")
+    }
+}
+
+impl IndexMut<JobId> for Jobs {
+    fn index_mut(&mut self, id: JobId) -> &mut Job {
+        self.table.get_mut(&id).expect("a job is asked for only while it is unfinished")
+    }
+}

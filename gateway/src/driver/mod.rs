@@ -1,0 +1,395 @@
+//! The job driver: every durable job's way, decided. *Commit, then act.*
+//!
+//! One owner tells it what happened (`handle_*`), then drains [`Driver::poll_action`]: of each [`Action`] it commits the
+//! changes and, when they are safe, carries out the effects. Actions are committed in order, those without changes too:
+//! an answer may lean on what the action before it wrote.
+//!
+//! It deliberately lacks a clock, threads, files and sockets: the simulation drives it through crashes and partitions
+//! without any. It holds what decisions need; what a job runs stays in the store.
+//!
+//! The way of a job, and where each step is:
+//!
+//! ```text
+//! submit ──▶ take ──▶ wait ──────────▶ place ──▶ grant ──▶ report ──▶ settle
+//! submit.rs  here     here: scheduled, here:     here:     report.rs  here: end (succeeded, dead, cancelled, expired)
+//! dedupe.rs           pending, paused  the       a lease,          or here: retry, return_, lose
+//! restore.rs          timer.rs         scheduler then Run
+//! ```
+//! `beat.rs` keeps and loses leases, `steer.rs` is what operators do, `outbox.rs` turns what an event changed into an
+//! action.
+#![allow(missing_docs, reason = "public for the simulation only")]
+
+mod beat;
+mod dedupe;
+mod estimate;
+mod event;
+mod figures;
+mod invariants;
+mod jobs;
+mod names;
+mod outbox;
+mod recent;
+mod report;
+mod restore;
+mod runners;
+mod steer;
+mod submit;
+#[cfg(test)]
+mod tests;
+mod timer;
+
+use std::collections::VecDeque;
+
+use ostler_job::{
+    HostId, JobId, Mono, Now, Promise, Span, SupplierId, Wall,
+    durable::{AttemptKey, Ending, Fence, JobState, Reason},
+};
+use ostler_scheduler::{Config, Scheduler};
+use ostler_store::EventKind;
+use serde_json::json;
+
+pub use event::{
+    Action, Answer, Beat, DriverConfig, Effect, Figures, NewJob, Reports, RunnerName, RunnerState,
+    Steer, SteerJob, Submit, Ticket, Verb,
+};
+use jobs::{Job, Jobs, Run};
+use names::Names;
+use outbox::Outbox;
+use recent::Recent;
+use runners::Runners;
+use timer::Timers;
+
+/// Jobs that are over of which the last fence is remembered, at least.
+const GONE: usize = 65_536;
+/// Idempotency keys that are remembered here, at least, unless they are old.
+const KEYS: usize = 65_536;
+
+/// Every unfinished durable job, and who runs what.
+pub struct Driver {
+    config: DriverConfig,
+    life: u64,
+    leases: u64,
+    next_job: JobId,
+    seed: u64,
+    jobs: Jobs,
+    runners: Runners,
+    tenants: Names,
+    hosts: Names,
+    scheduler: Scheduler,
+    timers: Timers,
+    estimates: estimate::Estimates,
+    keys: Recent<String, (String, Vec<JobId>)>,
+    /// The last success of an identity, and when it was.
+    succeeded: Recent<u64, (JobId, Wall)>,
+    /// Last fences of jobs that are over; `None`: the job was deleted.
+    gone: Recent<JobId, Option<Fence>>,
+    outbox: Outbox,
+    actions: VecDeque<Action>,
+    counters: figures::Counters,
+    #[cfg(debug_assertions)]
+    unchecked: usize,
+}
+
+/// Why a job leaves the runner that has it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Left {
+    /// Its attempt is over.
+    Over,
+    /// Its attempt never began.
+    Unstarted,
+}
+
+impl Driver {
+    /// A driver without jobs. `life` and `next_job` are the store's; the seed spreads retries.
+    pub fn new(config: DriverConfig, life: u64, next_job: JobId, seed: u64) -> Self {
+        // Admission is the driver's: a job that is safe in the store cannot be refused.
+        let scheduling =
+            Config { waiting_max: u32::MAX, tenant_waiting_max: u32::MAX, ..Config::default() };
+        Self {
+            config,
+            life,
+            leases: 0,
+            next_job,
+            seed,
+            jobs: Jobs::new(seed),
+            runners: Runners::default(),
+            tenants: Names::default(),
+            hosts: Names::default(),
+            scheduler: Scheduler::new(scheduling),
+            timers: Timers::default(),
+            estimates: estimate::Estimates::new(),
+            keys: Recent::new(KEYS),
+            succeeded: Recent::new(GONE),
+            gone: Recent::new(GONE),
+            outbox: Outbox::default(),
+            actions: VecDeque::new(),
+            counters: figures::Counters::default(),
+            #[cfg(debug_assertions)]
+            unchecked: 0,
+        }
+    }
+
+    /// Somebody wants jobs done.
+    pub fn handle_submit(&mut self, submit: Submit, now: Now) {
+        self.hear(now);
+        self.submit(submit, now);
+        self.done(now);
+    }
+
+    /// An operator wants something of jobs.
+    pub fn handle_steer(&mut self, steer: Steer, now: Now) {
+        self.hear(now);
+        self.steer(steer, now);
+        self.done(now);
+    }
+
+    /// A runner lives, and says what it has.
+    pub fn handle_beat(&mut self, beat: Beat, now: Now) {
+        self.hear(now);
+        self.beat(beat, now);
+        self.done(now);
+    }
+
+    /// A runner tells about its attempts.
+    pub fn handle_reports(&mut self, reports: Reports, now: Now) {
+        self.hear(now);
+        self.reports(reports, now);
+        self.done(now);
+    }
+
+    /// The link to a runner is gone: it gets nothing new; its leases run on.
+    pub fn handle_link_down(&mut self, runner: &RunnerName, now: Now) {
+        self.hear(now);
+        self.link_down(runner, now);
+        self.done(now);
+    }
+
+    /// An operator lets a runner take nothing new, or take jobs again. `false`: no such runner.
+    pub fn handle_drain(&mut self, runner: &RunnerName, drain: bool, now: Now) -> bool {
+        self.hear(now);
+        let known = self.drain(runner, drain, now);
+        self.done(now);
+        known
+    }
+
+    /// The moment of [`Driver::poll_timeout`] has come.
+    pub fn handle_timeout(&mut self, now: Now) {
+        self.hear(now);
+        self.run_due(now);
+        self.done(now);
+    }
+
+    /// What to commit and then do; to be drained to `None` after every event.
+    pub fn poll_action(&mut self) -> Option<Action> {
+        self.actions.pop_front()
+    }
+
+    fn done(&mut self, now: Now) {
+        self.flush(now);
+        self.mutated();
+    }
+
+    /// A job begins to wait, or goes on to after an attempt: until its time, or in the queue.
+    fn wait(&mut self, id: JobId, now: Now) {
+        let job = &self.jobs[id];
+        let until = job.due;
+        if until <= now.wall {
+            self.queue(id, now);
+        } else if job.failures == 0 || job.run.is_none() {
+            self.shift(id, JobState::Scheduled);
+            self.timers.schedule(id, until);
+        } else {
+            let retry = &job.policy.retry;
+            let wait = until.since(now.wall).min(retry.delay_max.max(retry.delay));
+            self.wait_for_retry(id, now.mono + wait);
+        }
+    }
+
+    /// The job may run as soon as a slot is free.
+    fn queue(&mut self, id: JobId, now: Now) {
+        self.shift(id, JobState::Pending);
+        let job = &self.jobs[id];
+        // The scheduler counts a promise from now on: what has passed of it is taken off.
+        let since =
+            if job.attempts == 0 { job.submitted_at.max(job.due) } else { job.submitted_at };
+        let window = job.policy.within.unwrap_or(Promise::SOMETIME);
+        let left = Span(window.0.saturating_sub(now.wall.since(since).0));
+        let submit = ostler_scheduler::Submit {
+            job: id,
+            tenant: ostler_job::TenantId(job.tenant),
+            weight: 1,
+            promise: Promise::Within(left),
+            expires: None,
+            host: job.host().map(HostId),
+            estimate: self.estimates.of(job.identity),
+        };
+        self.scheduler.handle_submit(submit, now.mono);
+        self.place(now);
+    }
+
+    /// Does what the scheduler decided.
+    fn place(&mut self, now: Now) {
+        while let Some(action) = self.scheduler.poll_action() {
+            match action {
+                ostler_scheduler::Action::Grant { job, supplier, .. } => {
+                    self.grant(job, supplier, now);
+                }
+                ostler_scheduler::Action::Refuse { .. }
+                | ostler_scheduler::Action::Expire { .. } => {
+                    unreachable!("the queue has no bound and its jobs no deadline")
+                }
+            }
+        }
+    }
+
+    /// A slot is the job's: it gets a lease, and once that is safe, its runner gets it.
+    fn grant(&mut self, id: JobId, SupplierId(runner): SupplierId, now: Now) {
+        self.touch(id);
+        self.leases += 1;
+        let fence = Fence((self.life << 32) + self.leases);
+        let name = self.hosts.name(runner).clone();
+        self.hosts.hold(&name);
+        let it = self.runners.insert(runner);
+        it.jobs.insert(id);
+        let beats = it.beats;
+        let job = &mut self.jobs[id];
+        let could_run = job.submitted_at.max(job.due);
+        let window = job.policy.within.unwrap_or(Promise::SOMETIME);
+        let old = job.run.take();
+        job.run = Some(Box::new(Run {
+            runner,
+            leased_at: now.wall,
+            leased: now.mono,
+            beats,
+            started_at: None,
+            seen: false,
+            adopted: false,
+            kill: None,
+            stop: false,
+            retry_at: Mono(0),
+            exit_status: old.as_ref().and_then(|it| it.exit_status),
+            signal: old.as_ref().and_then(|it| it.signal),
+        }));
+        job.attempts += 1;
+        job.fence = fence;
+        let key = job.key(id);
+        self.shift(id, JobState::Leased);
+        if let Some(old) = old {
+            self.hosts.release(old.runner);
+        }
+        let waited = now.wall.since(could_run);
+        let late = Span(waited.0.saturating_sub(window.0));
+        self.outbox.effect(Effect::Run { runner: name, key, waited, late });
+    }
+
+    /// Its runner has the job no more: the slot is free. The job is in no place until it is given one.
+    fn leave(&mut self, id: JobId, left: Left, now: Now) {
+        let job = &mut self.jobs[id];
+        let run = job.run_mut();
+        let (runner, adopted) = (run.runner, std::mem::take(&mut run.adopted));
+        if let Some(it) = self.runners.get_mut(runner) {
+            it.jobs.remove(&id);
+            it.adopted -= u32::from(adopted);
+        }
+        // Out of the runner's hands before the scheduler hears of the free slot: it may grant others at once.
+        self.shift(id, JobState::Paused);
+        if adopted {
+            self.offer(runner, now);
+        } else if left == Left::Over {
+            self.scheduler.handle_finish(id, now.mono);
+        } else {
+            // Forgotten when it comes back, since it is queued anew.
+            self.scheduler.handle_cancel(id, now.mono);
+            self.scheduler.handle_return(id, now.mono);
+        }
+        self.place(now);
+    }
+
+    /// The attempt provably never began: it is not counted, and the job goes elsewhere.
+    fn return_(&mut self, id: JobId, now: Now) {
+        self.leave(id, Left::Unstarted, now);
+        self.jobs[id].attempts -= 1;
+        if self.jobs[id].kill {
+            self.end(id, JobState::Cancelled, Reason::Cancelled, now);
+        } else {
+            self.queue(id, now);
+        }
+    }
+
+    /// The runner is lost with the attempt, which may have run or not.
+    fn lose(&mut self, id: JobId, now: Now) {
+        self.counters.lost += 1;
+        let ending = Ending { reason: Reason::Lost, exit_status: None, signal: None, detail: None };
+        self.record_lost(id, ending, now);
+        self.leave(id, Left::Over, now);
+        let job = &mut self.jobs[id];
+        job.crashes += 1;
+        if job.kill {
+            self.end(id, JobState::Cancelled, Reason::Lost, now);
+        } else if job.policy.once {
+            self.end(id, JobState::Dead, Reason::Lost, now);
+        } else if job.crashes >= self.config.crashes_max {
+            self.counters.quarantined += 1;
+            self.end(id, JobState::Dead, Reason::Quarantined, now);
+        } else {
+            self.tell_retrying(id, Reason::Lost, Span::ZERO, now);
+            self.queue(id, now);
+        }
+    }
+
+    /// An attempt failed by itself: the job tries again after a while, or is dead.
+    fn retry(&mut self, id: JobId, ending: &Ending, now: Now) {
+        let job = &mut self.jobs[id];
+        job.failures += 1;
+        let retry = &job.policy.retry;
+        let worth = retry.exit_codes.is_empty()
+            || ending.exit_status.is_some_and(|status| retry.exit_codes.contains(&status));
+        if job.policy.once || job.failures >= retry.attempts || !worth {
+            return self.end(id, JobState::Dead, ending.reason, now);
+        }
+        let seed = self.seed ^ (id.0 << 20) ^ u64::from(job.failures);
+        let wait = ostler_scheduler::retry::delay(retry, job.failures, seed);
+        self.counters.retried += 1;
+        self.jobs[id].due = now.wall.after(wait);
+        self.tell_retrying(id, ending.reason, wait, now);
+        self.wait_for_retry(id, now.mono + wait);
+    }
+
+    fn wait_for_retry(&mut self, id: JobId, at: Mono) {
+        self.shift(id, JobState::Retrying);
+        self.jobs[id].run_mut().retry_at = at;
+        self.timers.retry(id, at);
+    }
+
+    /// The job is over.
+    fn end(&mut self, id: JobId, state: JobState, reason: Reason, now: Now) {
+        self.shift(id, state);
+        let job = &mut self.jobs[id];
+        job.reason = Some(reason);
+        self.timers.unexpire(id, job.expires);
+        self.counters.finished[state as usize] += 1;
+        let detail = json!({ "state": state, "reason": reason });
+        self.outbox.event((now.wall, EventKind::Finished), Some(id), None, &detail);
+    }
+
+    /// The job is in another state from here on.
+    fn shift(&mut self, id: JobId, to: JobState) {
+        self.touch(id);
+        let from = std::mem::replace(&mut self.jobs[id].state, to);
+        self.jobs.counts[from as usize] -= 1;
+        self.jobs.counts[to as usize] += 1;
+    }
+
+    fn tell_retrying(&mut self, id: JobId, reason: Reason, wait: Span, now: Now) {
+        let detail = json!({
+            "reason": reason, "attempt": self.jobs[id].attempts, "wait_seconds": wait.as_secs_f64(),
+        });
+        self.outbox.event((now.wall, EventKind::Retrying), Some(id), None, &detail);
+    }
+
+    /// The job that this attempt is the present lease of, at this runner.
+    fn leased(&self, key: AttemptKey, runner: u32) -> Option<&Job> {
+        let job = self.jobs.get(key.job)?;
+        (job.fence == key.fence && job.at() == Some(runner)).then_some(job)
+    }
+}

@@ -1,0 +1,141 @@
+//! What the event that is being handled has changed, gathered into one action.
+//!
+//! A job that changes twice in one event is written once; a job that is over is forgotten when it has been written.
+
+use std::sync::Arc;
+
+use ostler_job::{
+    JobId, Now, Wall,
+    durable::{Fence, JobState, Reason, Spec, Status},
+};
+use ostler_store::{Change, EventKind};
+
+use super::{
+    Driver,
+    event::{Action, Effect},
+    jobs::Job,
+};
+
+/// See the module.
+#[derive(Debug, Default)]
+pub(super) struct Outbox {
+    /// Jobs that changed, each with the fence that the store has, or the spec that it has not.
+    touched: Vec<(JobId, Known)>,
+    /// What is written after the jobs.
+    changes: Vec<Change>,
+    effects: Vec<Effect>,
+}
+
+#[derive(Debug)]
+enum Known {
+    New(Arc<Spec>),
+    Fence(Fence),
+}
+
+impl Outbox {
+    pub(super) fn change(&mut self, change: Change) {
+        self.changes.push(change);
+    }
+
+    pub(super) fn effect(&mut self, effect: Effect) {
+        self.effects.push(effect);
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.touched.is_empty() && self.changes.is_empty() && self.effects.is_empty()
+    }
+
+    /// What changed about the job, which was touched last, is known to the store.
+    pub(super) fn forgive(&mut self, job: JobId) {
+        self.touched.retain(|(it, _)| *it != job);
+    }
+
+    pub(super) fn event(
+        &mut self,
+        (at, kind): (Wall, EventKind),
+        job: Option<JobId>,
+        who: Option<&str>,
+        detail: &serde_json::Value,
+    ) {
+        let detail = if detail.is_null() { String::new() } else { detail.to_string() };
+        let who = who.map(str::to_owned);
+        self.change(Change::Event { at, kind, job, who, detail });
+    }
+}
+
+impl Driver {
+    /// The job is new: the store gets its spec, too.
+    pub(super) fn touch_new(&mut self, id: JobId, spec: Arc<Spec>) {
+        self.jobs[id].touched = true;
+        self.outbox.touched.push((id, Known::New(spec)));
+    }
+
+    /// The job is about to change; the store knows it by its fence until then.
+    pub(super) fn touch(&mut self, id: JobId) {
+        let job = &mut self.jobs[id];
+        if !std::mem::replace(&mut job.touched, true) {
+            self.outbox.touched.push((id, Known::Fence(job.fence)));
+        }
+    }
+
+    /// Makes an action of everything that the event changed, and forgets jobs that are over.
+    pub(super) fn flush(&mut self, now: Now) {
+        if self.outbox.is_empty() {
+            return;
+        }
+        let outbox = std::mem::take(&mut self.outbox);
+        let mut changes = Vec::with_capacity(outbox.touched.len() + outbox.changes.len());
+        let mut effects = outbox.effects;
+        for (job, known) in outbox.touched {
+            let status = Box::new(self.status(&self.jobs[job], now.wall));
+            let over = status.state.is_finished();
+            self.jobs[job].touched = false;
+            changes.push(match known {
+                Known::New(spec) => {
+                    Change::Submit { job, spec, status, at: self.jobs[job].submitted_at }
+                }
+                Known::Fence(expect) => Change::Update { job, expect, status },
+            });
+            effects.push(Effect::Changed { job });
+            if over {
+                self.forget(job, now.wall);
+            }
+        }
+        changes.extend(outbox.changes);
+        self.actions.push_back(Action { changes, effects });
+    }
+
+    /// The job's status as the store keeps it.
+    fn status(&self, job: &Job, now: Wall) -> Status {
+        let host = job.host().map(|host| self.hosts.name(host).to_string());
+        let mut status = Status::new(job.state, (job.due != Wall(0)).then_some(job.due), host);
+        status.reason = job.reason;
+        (status.attempts, status.failures, status.crashes) =
+            (job.attempts, job.failures, job.crashes);
+        (status.fence, status.kill) = (job.fence, job.kill);
+        status.finished_at = job.state.is_finished().then_some(now);
+        if let Some(run) = &job.run {
+            status.runner = Some(self.hosts.name(run.runner).to_string());
+            status.leased_at = Some(run.leased_at);
+            status.started_at = run.started_at;
+            (status.exit_status, status.signal) = (run.exit_status, run.signal);
+        }
+        status
+    }
+
+    /// A job that is over and written.
+    fn forget(&mut self, id: JobId, now: Wall) {
+        let Some(job) = self.jobs.remove(id) else { return };
+        self.tenants.release(job.tenant);
+        if let Some(host) = job.host() {
+            self.hosts.release(host);
+        }
+        if let Some(run) = &job.run {
+            self.hosts.release(run.runner);
+        }
+        if job.state == JobState::Succeeded && job.reason == Some(Reason::Ok) {
+            self.succeeded.put(job.identity, (id, now));
+        }
+        self.gone.put(id, Some(job.fence));
+    }
+}

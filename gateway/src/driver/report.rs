@@ -1,0 +1,145 @@
+//! What runners tell of their attempts.
+
+use ostler_job::{
+    JobId, Now, Span, Wall,
+    durable::{
+        Attempt, AttemptKey, Ending, Finish, JobState, LogState, Order, Reason, Report, Usage,
+    },
+};
+use ostler_store::{Change, EventKind};
+use serde_json::json;
+
+use super::{
+    Driver, Left, RunnerName,
+    event::{Effect, Reports},
+};
+
+impl Driver {
+    pub(super) fn reports(&mut self, reports: Reports, now: Now) {
+        let number = self.meet(&reports.runner);
+        for report in reports.reports {
+            let key = report.key();
+            if let Report::Log { .. } = report {
+                continue;
+            }
+            if self.leased(key, number).is_none() {
+                self.late(&reports.runner, number, &report);
+                continue;
+            }
+            self.touch(key.job);
+            self.jobs[key.job].run_mut().seen = true;
+            match report {
+                Report::Started { at, .. } => self.started(key.job, at, now),
+                Report::Paused { stopped, .. } => self.paused(&reports.runner, key, stopped),
+                Report::NotStarted { .. } => self.return_(key.job, now),
+                Report::Finished(finish) => self.finished(&reports.runner, number, *finish, now),
+                Report::Log { .. } => {}
+            }
+        }
+    }
+
+    /// It is not about a present lease: nothing that it says counts.
+    fn late(&mut self, runner: &RunnerName, number: u32, report: &Report) {
+        let key = report.key();
+        let taken = self.runners.get(number).is_some_and(|it| it.settling.contains(&key));
+        let over = matches!(report, Report::Finished(_));
+        if over && !taken {
+            self.counters.fence_rejected += 1;
+        }
+        if !matches!(report, Report::NotStarted { .. }) {
+            let runner = runner.clone();
+            self.outbox.effect(Effect::Settle { runner, key, fenced: !taken });
+        }
+    }
+
+    fn started(&mut self, id: JobId, at: Wall, now: Now) {
+        let job = &mut self.jobs[id];
+        if job.state != JobState::Leased {
+            return;
+        }
+        let attempt = job.attempts;
+        let run = job.run_mut();
+        run.started_at = Some(at);
+        let detail = json!({ "runner": **self.hosts.name(run.runner), "attempt": attempt });
+        self.counters.started += 1;
+        self.shift(id, JobState::Running);
+        self.outbox.event((now.wall, EventKind::Started), Some(id), None, &detail);
+    }
+
+    fn paused(&mut self, runner: &RunnerName, key: AttemptKey, stopped: bool) {
+        let to = if stopped { JobState::Stopped } else { JobState::Running };
+        self.shift(key.job, to);
+        // An order that crossed a report of the opposite is given again.
+        let stop = self.jobs[key.job].run_mut().stop;
+        if stop != stopped {
+            let order = if stop { Order::Stop } else { Order::Continue };
+            self.outbox.effect(Effect::Steer { runner: runner.clone(), key, order });
+        }
+    }
+
+    /// The attempt is over: recorded, settled, and the job goes where that leads.
+    fn finished(&mut self, runner: &RunnerName, number: u32, finish: Finish, now: Now) {
+        let (key, id) = (finish.key, finish.key.job);
+        let ending = finish.ending.clone();
+        let job = &mut self.jobs[id];
+        let run = job.run_mut();
+        run.started_at = finish.started_at.or(run.started_at);
+        if ending.reason != Reason::Lost {
+            (run.exit_status, run.signal) = (ending.exit_status, ending.signal);
+        }
+        if ending.reason == Reason::Ok {
+            let identity = job.identity;
+            self.estimates.learn(identity, finish.ran);
+        }
+        self.record(key, ending.clone(), (finish.ran, finish.usage, finish.log), now);
+        if let Some(it) = self.runners.get_mut(number) {
+            it.settling.insert(key);
+        }
+        self.outbox.effect(Effect::Settle { runner: runner.clone(), key, fenced: false });
+        self.leave(id, Left::Over, now);
+        let job = &self.jobs[id];
+        match ending.reason {
+            _ if job.kill => self.end(id, JobState::Cancelled, Reason::Killed, now),
+            Reason::Ok => self.end(id, JobState::Succeeded, Reason::Ok, now),
+            Reason::Lost if job.policy.once => {
+                self.end(id, JobState::Dead, Reason::Lost, now);
+            }
+            Reason::Lost => self.queue(id, now),
+            Reason::ExitStatus
+            | Reason::Signal
+            | Reason::Timeout
+            | Reason::Killed
+            | Reason::Unstartable
+            | Reason::Quarantined
+            | Reason::Cancelled
+            | Reason::Expired => self.retry(id, &ending, now),
+        }
+    }
+
+    /// The record of an attempt that nobody will finish.
+    pub(super) fn record_lost(&mut self, id: JobId, ending: Ending, now: Now) {
+        let key = self.jobs[id].key(id);
+        self.record(key, ending, (Span::ZERO, Usage::default(), LogState::default()), now);
+    }
+
+    fn record(
+        &mut self,
+        key: AttemptKey,
+        ending: Ending,
+        (ran, usage, log): (Span, Usage, LogState),
+        now: Now,
+    ) {
+        let Some(run) = &self.jobs[key.job].run else { return };
+        self.outbox.change(Change::Attempt(Box::new(Attempt {
+            key,
+            runner: self.hosts.name(run.runner).to_string(),
+            leased_at: run.leased_at,
+            started_at: run.started_at,
+            finished_at: Some(now.wall),
+            ending: Some(ending),
+            ran,
+            usage,
+            log,
+        })));
+    }
+}

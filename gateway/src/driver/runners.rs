@@ -1,0 +1,90 @@
+//! The runners: which process each is, when it was heard, what it has.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use ostler_job::{JobId, Mono, Wall, durable::AttemptKey};
+
+/// A runner that was heard of, or has jobs from an earlier life of the store.
+#[derive(Debug, Default)]
+pub(super) struct Runner {
+    /// Which process; `None`: it has not been heard in this life.
+    pub(super) incarnation: Option<String>,
+    pub(super) heard_at: Wall,
+    pub(super) beats: u64,
+    /// Jobs it can run at once, by its last beat.
+    pub(super) slots: u32,
+    pub(super) connected: bool,
+    /// An operator told it to take nothing new.
+    pub(super) draining: bool,
+    /// Jobs leased to it.
+    pub(super) jobs: BTreeSet<JobId>,
+    /// How many of them the scheduler does not know.
+    pub(super) adopted: u32,
+    /// Finishes that were taken and that it has not forgotten yet.
+    pub(super) settling: BTreeSet<AttemptKey>,
+    /// When its leases run out; `None`: they have.
+    deadline: Option<Mono>,
+}
+
+impl Runner {
+    /// Slots that the scheduler may fill.
+    pub(super) fn offered(&self) -> u32 {
+        let takes = self.connected && !self.draining && self.deadline.is_some();
+        if takes { self.slots.saturating_sub(self.adopted) } else { 0 }
+    }
+
+    pub(super) fn is_lost(&self) -> bool {
+        self.deadline.is_none()
+    }
+}
+
+/// All of them, by number.
+#[derive(Debug, Default)]
+pub(super) struct Runners {
+    table: BTreeMap<u32, Runner>,
+    deadlines: BTreeSet<(Mono, u32)>,
+}
+
+impl Runners {
+    pub(super) fn get(&self, number: u32) -> Option<&Runner> {
+        self.table.get(&number)
+    }
+
+    pub(super) fn get_mut(&mut self, number: u32) -> Option<&mut Runner> {
+        self.table.get_mut(&number)
+    }
+
+    pub(super) fn contains(&self, number: u32) -> bool {
+        self.table.contains_key(&number)
+    }
+
+    pub(super) fn insert(&mut self, number: u32) -> &mut Runner {
+        self.table.entry(number).or_default()
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = (u32, &Runner)> {
+        self.table.iter().map(|(&number, runner)| (number, runner))
+    }
+
+    /// Its leases run until then; `None`: they have run out.
+    pub(super) fn set_deadline(&mut self, number: u32, deadline: Option<Mono>) {
+        let Some(runner) = self.table.get_mut(&number) else { return };
+        if let Some(old) = std::mem::replace(&mut runner.deadline, deadline) {
+            self.deadlines.remove(&(old, number));
+        }
+        if let Some(at) = deadline {
+            self.deadlines.insert((at, number));
+        }
+    }
+
+    /// The first leases to run out.
+    pub(super) fn first_deadline(&self) -> Option<(Mono, u32)> {
+        self.deadlines.first().copied()
+    }
+
+    pub(super) fn check(&self) {
+        let dated = self.table.iter().filter_map(|(&number, it)| Some((it.deadline?, number)));
+        let dated: BTreeSet<_> = dated.collect();
+        assert_eq!(dated, self.deadlines, "every runner's deadline is filed");
+    }
+}

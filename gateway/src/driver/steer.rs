@@ -1,0 +1,200 @@
+//! What operators do to jobs.
+
+use ostler_job::{
+    JobId, Mono, Now, Wall,
+    durable::{JobState, Order, Reason},
+};
+use ostler_store::{Change, EventKind};
+use serde_json::json;
+
+use super::{
+    Driver,
+    event::{Answer, Effect, Steer, SteerJob, Verb},
+};
+
+impl Driver {
+    pub(super) fn steer(&mut self, steer: Steer, now: Now) {
+        let Steer { ticket, who, verb, jobs } = steer;
+        let mut answers = Vec::with_capacity(jobs.len());
+        for job in jobs {
+            let id = job.id;
+            let answer = match self.jobs.get(id).map(|it| it.state) {
+                Some(state) if !state.is_finished() => self.steer_unfinished(id, &verb, now),
+                _ => self.steer_finished(job, &verb, now),
+            };
+            if let Answer::Done { .. } = answer {
+                let mut detail = json!({ "verb": verb.code() });
+                if let Verb::Move(Some(host)) = &verb {
+                    detail["host"] = json!(host);
+                }
+                self.outbox.event((now.wall, EventKind::Operator), Some(id), Some(&who), &detail);
+            }
+            answers.push(answer);
+        }
+        self.outbox.effect(Effect::Answer { ticket, answers });
+    }
+
+    fn steer_unfinished(&mut self, id: JobId, verb: &Verb, now: Now) -> Answer {
+        let out = self.jobs[id].state.is_out();
+        let done = match verb {
+            Verb::Cancel if out => self.order_end(id, Order::Kill),
+            Verb::Kill if out => self.order_end(id, Order::KillNow),
+            Verb::Cancel | Verb::Kill => {
+                self.withdraw(id, now);
+                self.end(id, JobState::Cancelled, Reason::Cancelled, now);
+                true
+            }
+            Verb::Pause if out => self.order_stop(id, true),
+            Verb::Resume if out => self.order_stop(id, false),
+            Verb::Pause => {
+                self.withdraw(id, now);
+                self.shift(id, JobState::Paused);
+                true
+            }
+            Verb::Resume => {
+                if self.jobs[id].state == JobState::Paused {
+                    self.wait(id, now);
+                }
+                true
+            }
+            Verb::Retry => self.hurry(id, now),
+            Verb::Move(_) if out => false,
+            Verb::Move(host) => {
+                self.repin(id, host.as_deref(), now);
+                true
+            }
+            Verb::Delete => false,
+        };
+        let state = self.jobs[id].state;
+        if done { Answer::Done { job: id, state } } else { Answer::NotNow { job: id, state } }
+    }
+
+    /// Takes a waiting job out of what it waits in.
+    pub(super) fn withdraw(&mut self, id: JobId, now: Now) {
+        let job = &self.jobs[id];
+        match job.state {
+            JobState::Scheduled => self.timers.unschedule(id, job.due),
+            JobState::Retrying => {
+                let at = job.run.as_ref().map_or(Mono(0), |run| run.retry_at);
+                self.timers.unretry(id, at);
+            }
+            JobState::Pending => {
+                self.scheduler.handle_cancel(id, now.mono);
+                self.place(now);
+            }
+            JobState::Paused
+            | JobState::Leased
+            | JobState::Running
+            | JobState::Stopped
+            | JobState::Succeeded
+            | JobState::Dead
+            | JobState::Cancelled
+            | JobState::Expired => {}
+        }
+    }
+
+    /// Ends a running job: at once, and again whenever its runner comes back, until it is over.
+    fn order_end(&mut self, id: JobId, order: Order) -> bool {
+        self.touch(id);
+        let job = &mut self.jobs[id];
+        job.kill = true;
+        job.run_mut().kill = Some(order);
+        self.order(id, order);
+        true
+    }
+
+    fn order_stop(&mut self, id: JobId, stop: bool) -> bool {
+        self.jobs[id].run_mut().stop = stop;
+        self.order(id, if stop { Order::Stop } else { Order::Continue });
+        true
+    }
+
+    fn order(&mut self, id: JobId, order: Order) {
+        let job = &self.jobs[id];
+        let Some(runner) = job.at() else { return };
+        let runner = self.hosts.name(runner).clone();
+        self.outbox.effect(Effect::Steer { runner, key: job.key(id), order });
+    }
+
+    /// A job whose time has not come is due now.
+    fn hurry(&mut self, id: JobId, now: Now) -> bool {
+        if !matches!(self.jobs[id].state, JobState::Scheduled | JobState::Retrying) {
+            return false;
+        }
+        self.withdraw(id, now);
+        self.touch(id);
+        self.jobs[id].due = now.wall;
+        self.queue(id, now);
+        true
+    }
+
+    fn repin(&mut self, id: JobId, host: Option<&str>, now: Now) {
+        self.touch(id);
+        let queued = self.jobs[id].state == JobState::Pending;
+        if queued {
+            self.withdraw(id, now);
+        }
+        let host = host.map(|name| self.hosts.hold(name));
+        if let Some(old) = self.jobs[id].host() {
+            self.hosts.release(old);
+        }
+        self.jobs[id].pin(host);
+        if queued {
+            self.queue(id, now);
+        }
+    }
+
+    fn steer_finished(&mut self, job: SteerJob, verb: &Verb, now: Now) -> Answer {
+        let id = job.id;
+        let Some(record) = job.finished else { return Answer::Unknown };
+        let state = record.status.state;
+        // The record may be older than what happened since it was read.
+        let stale = match self.gone.get(&id) {
+            Some(None) => return Answer::Unknown,
+            Some(&Some(fence)) => fence != record.status.fence,
+            None => false,
+        };
+        if stale || !state.is_finished() {
+            return Answer::NotNow { job: id, state };
+        }
+        match verb {
+            Verb::Cancel | Verb::Kill => Answer::Done { job: id, state },
+            Verb::Retry => self.redrive(&record, now),
+            Verb::Delete => {
+                self.gone.put(id, None);
+                self.outbox.change(Change::Delete { job: id });
+                self.outbox.effect(Effect::Deleted { job: id });
+                Answer::Done { job: id, state }
+            }
+            Verb::Pause | Verb::Resume | Verb::Move(_) => Answer::NotNow { job: id, state },
+        }
+    }
+
+    /// A finished job waits anew; its attempts are counted on, its failures and crashes forgotten.
+    fn redrive(&mut self, record: &ostler_store::Job, now: Now) -> Answer {
+        let id = record.id;
+        self.enter_known(&record.clone().into());
+        self.touch(id);
+        let job = &mut self.jobs[id];
+        (job.failures, job.crashes, job.kill, job.due) = (0, 0, false, now.wall.max(Wall(1)));
+        // Whenever it had to be started by: somebody wants it now.
+        self.timers.unexpire(id, std::mem::replace(&mut job.expires, super::jobs::NEVER));
+        self.queue(id, now);
+        Answer::Done { job: id, state: self.jobs[id].state }
+    }
+}
+
+impl Verb {
+    /// As it is written in events.
+    const fn code(&self) -> &'static str {
+        match self {
+            Self::Cancel => "cancel",
+            Self::Kill => "kill",
+            Self::Pause => "pause",
+            Self::Resume => "resume",
+            Self::Retry => "retry",
+            Self::Move(_) => "move",
+            Self::Delete => "delete",
+        }
+    }
+}

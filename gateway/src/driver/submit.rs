@@ -1,0 +1,122 @@
+//! Taking jobs.
+
+use std::sync::Arc;
+
+use ostler_job::{
+    JobId, Now, Span, Wall,
+    durable::{JobState, Reason},
+};
+use ostler_store::{Change, EventKind};
+use serde_json::{Value, json};
+
+use super::{
+    Driver,
+    dedupe::Batch,
+    event::{Answer, Effect, NewJob, Submit},
+    jobs::{Asked, Job, NEVER},
+};
+
+/// What a refused submitter is told to wait, at least and at most.
+const RETRY_AFTER: (Span, Span) = (Span::from_secs(1), Span::from_secs(60));
+
+impl Driver {
+    /// Answers a submit: one answer for each job, or `Keyed` alone.
+    pub(super) fn submit(&mut self, submit: Submit, now: Now) {
+        let ticket = submit.ticket;
+        let known = submit.key.as_ref().and_then(|(key, request)| {
+            let (before, jobs) = self.keys.get(key)?;
+            Some(Answer::Keyed { jobs: jobs.clone(), same: before == request })
+        });
+        let answers = match known {
+            Some(answer) => vec![answer],
+            None => self.take_all(submit, now),
+        };
+        self.outbox.effect(Effect::Answer { ticket, answers });
+    }
+
+    fn take_all(&mut self, submit: Submit, now: Now) -> Vec<Answer> {
+        let mut plan = self.plan(&submit.jobs, now);
+        let refused = |answer: &Option<Answer>| {
+            matches!(answer, Some(Answer::Duplicate { .. } | Answer::QueueFull { .. }))
+        };
+        if submit.all_or_none && plan.iter().any(refused) {
+            for answer in plan.iter_mut().filter(|answer| !refused(answer)) {
+                *answer = Some(Answer::WithOthers);
+            }
+            return plan.into_iter().flatten().collect();
+        }
+        let mut answers = Vec::with_capacity(plan.len());
+        let mut taken = Vec::new();
+        for (new, answer) in submit.jobs.into_iter().zip(plan) {
+            let answer = answer.unwrap_or_else(|| self.take(new, &submit.who, now));
+            if let Answer::Done { job, .. } | Answer::Coalesced { job } = answer {
+                taken.push(job);
+            }
+            answers.push(answer);
+        }
+        if let Some((key, request)) = submit.key
+            && !taken.is_empty()
+        {
+            self.keys.put(key.clone(), (request.clone(), taken.clone()));
+            self.outbox.change(Change::Key { key, request, jobs: taken, at: now.wall });
+        }
+        answers
+    }
+
+    /// What becomes of each job; `None`: it is taken. Nothing is changed yet.
+    fn plan(&self, jobs: &[NewJob], now: Now) -> Vec<Option<Answer>> {
+        let mut batch = Batch::new(self.next_job, jobs);
+        let mut room = u64::from(self.config.waiting_max).saturating_sub(self.jobs.waiting());
+        let mut plan = Vec::with_capacity(jobs.len());
+        for new in jobs {
+            let answer = self.superfluous(new, &batch, now).or_else(|| {
+                let full = room == 0;
+                full.then(|| Answer::QueueFull { retry_after: self.retry_after(now) })
+            });
+            if answer.is_none() {
+                room -= 1;
+                batch.take(self.jobs.identity(&new.spec.tenant, &new.spec.identity));
+            }
+            plan.push(answer);
+        }
+        plan
+    }
+
+    fn retry_after(&self, now: Now) -> Span {
+        self.scheduler.next_start(now.mono).clamp(RETRY_AFTER.0, RETRY_AFTER.1)
+    }
+
+    /// The job is taken: it waits, or is granted at once.
+    fn take(&mut self, new: NewJob, who: &str, now: Now) -> Answer {
+        let id = self.next_job;
+        self.next_job = JobId(id.0 + 1);
+        self.enter(id, &(&*new.spec).into(), new.spec.host.as_deref(), now.wall);
+        self.jobs[id].due = new.spec.not_before.unwrap_or(Wall(0));
+        self.touch_new(id, Arc::clone(&new.spec));
+        if self.jobs[id].expires <= now.wall {
+            self.end(id, JobState::Expired, Reason::Expired, now);
+        } else if new.paused {
+            self.shift(id, JobState::Paused);
+        } else {
+            self.wait(id, now);
+        }
+        self.counters.submitted += 1;
+        let state = self.jobs[id].state;
+        let detail =
+            if state == JobState::Scheduled { json!({"state": state}) } else { Value::Null };
+        self.outbox.event((now.wall, EventKind::Submitted), Some(id), Some(who), &detail);
+        Answer::Done { job: id, state }
+    }
+
+    /// Puts a job into the table, in no place yet.
+    pub(super) fn enter(&mut self, id: JobId, asked: &Asked<'_>, host: Option<&str>, at: Wall) {
+        let identity = self.jobs.identity(asked.tenant, asked.identity);
+        let policy = self.jobs.policy(asked);
+        let tenant = self.tenants.hold(asked.tenant);
+        let mut job = Job::new(identity, policy, tenant, at);
+        job.pin(host.map(|name| self.hosts.hold(name)));
+        job.expires = asked.expires.unwrap_or(NEVER);
+        self.timers.expire(id, job.expires);
+        self.jobs.insert(id, job);
+    }
+}

@@ -1,0 +1,77 @@
+//! What is to happen, in order of time.
+
+use std::collections::BTreeMap;
+
+use ostler_gateway::driver::Steer;
+use ostler_job::{
+    Mono,
+    durable::{AttemptKey, Order, Report, Start},
+};
+
+/// Something that happens at its time.
+#[derive(Debug)]
+pub(crate) enum Event {
+    /// The commit that is under way returns; of this life of the gateway.
+    Commit(u64),
+    /// The driver wanted to be woken; of this life of the gateway.
+    Timeout(u64),
+    /// The gateway starts again.
+    Restart,
+    /// The stopped gateway goes on.
+    Continue,
+    /// A message of a link arrives at the runner.
+    ToRunner(usize, u64, ToRunner),
+    /// A message of a link arrives at the gateway.
+    ToGateway(usize, u64, ToGateway),
+    /// The gateway notices that a link is gone; of this life of it.
+    LinkDown(usize, u64),
+    /// The runner's process, of this incarnation, connects.
+    Connect(usize, u64),
+    /// It beats.
+    Beat(usize, u64),
+    /// An attempt may be over.
+    Ends(usize, u64, AttemptKey),
+    /// A new process of the runner starts.
+    Boot(usize),
+    /// The stopped runner goes on.
+    Resume(usize),
+    /// A client submits, again with the same key perhaps.
+    Submit(usize),
+    /// An operator's request arrives.
+    Steer(Steer),
+    /// Something fails, or somebody does something.
+    Chaos,
+}
+
+/// From the gateway.
+#[derive(Debug)]
+pub(crate) enum ToRunner {
+    Run(Box<Start>),
+    Settle(AttemptKey),
+    Steer(AttemptKey, Order),
+}
+
+/// From a runner.
+#[derive(Debug)]
+pub(crate) enum ToGateway {
+    Beat { incarnation: u64, held: Vec<AttemptKey> },
+    Report(Report),
+}
+
+/// See the module.
+#[derive(Default)]
+pub(crate) struct Agenda {
+    events: BTreeMap<(Mono, u64), Event>,
+    count: u64,
+}
+
+impl Agenda {
+    pub(crate) fn at(&mut self, at: Mono, event: Event) {
+        self.count += 1;
+        self.events.insert((at, self.count), event);
+    }
+
+    pub(crate) fn next(&mut self) -> Option<(Mono, Event)> {
+        self.events.pop_first().map(|((at, _), event)| (at, event))
+    }
+}

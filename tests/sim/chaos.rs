@@ -1,0 +1,134 @@
+//! What fails, and what people do.
+
+use ostler_gateway::driver::{Steer, SteerJob, Ticket, Verb};
+use ostler_job::{JobId, Span};
+use ostler_store::{Planned, Store};
+
+use crate::{agenda::Event, clients::Client, world::World};
+
+impl World {
+    /// One fault or deed; the next one follows.
+    pub(crate) fn chaos(&mut self) {
+        let pause = self.rng.millis(5, 400);
+        self.agenda.at(self.now.mono + pause, Event::Chaos);
+        match self.rng.below(100) {
+            0..45 => self.new_client(),
+            45..66 => self.operate(),
+            66..73 => self.drop_link(),
+            73..77 => self.kill_runner(),
+            77..81 => self.stop_runner(),
+            81..84 => self.crash_gateway(),
+            84..86 => self.stop_gateway(),
+            86..88 => self.store.plan([Some(Planned::Io { kept: false })]),
+            88..90 => self.slow_disk(),
+            90..92 => self.step_clock(),
+            92.. => self.forget_next = self.plan.forget,
+        }
+    }
+
+    /// Whatever an operator holds back goes on.
+    pub(crate) fn look_after(&mut self) {
+        self.agenda.at(self.now.mono + Span::from_secs(20), Event::Chaos);
+        let jobs: Vec<JobId> = self.checker.jobs().collect();
+        self.send_steer(Verb::Resume, jobs, Span::from_millis(1));
+    }
+
+    fn new_client(&mut self) {
+        let client = Client::new(self.clients.len(), &mut self.rng, self.now);
+        self.clients.push(client);
+        self.agenda.at(self.now.mono, Event::Submit(self.clients.len() - 1));
+    }
+
+    fn operate(&mut self) {
+        let known: Vec<JobId> = self.checker.jobs().collect();
+        if known.is_empty() {
+            return;
+        }
+        let count = if self.rng.one_in(4) { 5 } else { 1 };
+        let ids: Vec<JobId> = (0..count)
+            // Mostly lately submitted ones: more of them are unfinished.
+            .map(|_| {
+                let back = self.rng.below(known.len() as u64).min(self.rng.below(30));
+                known[known.len() - 1 - back as usize]
+            })
+            .collect();
+        let verb = match self.rng.below(12) {
+            0 | 1 => Verb::Cancel,
+            2 => Verb::Kill,
+            3..6 => Verb::Pause,
+            6..8 => Verb::Resume,
+            8 | 9 => Verb::Retry,
+            10 => {
+                Verb::Move((self.rng.below(4) > 0).then(|| format!("runner-{}", self.rng.below(3))))
+            }
+            _ => Verb::Delete,
+        };
+        let delay = self.rng.millis(0, 20);
+        self.send_steer(verb, ids, delay);
+    }
+
+    /// An operator's request, made from what the store says now, arrives a little later.
+    pub(crate) fn send_steer(&mut self, verb: Verb, ids: Vec<JobId>, delay: Span) {
+        let look = |id: JobId| {
+            let record = self.store.job(id).ok().flatten();
+            let finished = record.filter(|job| job.status.state.is_finished()).map(Box::new);
+            SteerJob { id, finished }
+        };
+        let jobs = ids.into_iter().map(look).collect();
+        let steer = Steer { ticket: Ticket(u64::MAX), who: "operator".into(), verb, jobs };
+        self.agenda.at(self.now.mono + delay, Event::Steer(steer));
+    }
+
+    fn any_runner(&mut self) -> usize {
+        self.rng.below(self.runners.len() as u64) as usize
+    }
+
+    fn drop_link(&mut self) {
+        let at = self.any_runner();
+        self.unlink(at);
+    }
+
+    fn kill_runner(&mut self) {
+        let at = self.any_runner();
+        if self.runners[at].lives() {
+            self.checker.tally.crashes += 1;
+            self.unlink(at);
+            self.runners[at].die();
+            let away = self.rng.millis(10, 20_000);
+            self.agenda.at(self.now.mono + away, Event::Boot(at));
+        }
+    }
+
+    fn stop_runner(&mut self) {
+        let at = self.any_runner();
+        if self.runners[at].lives() && !self.runners[at].stopped {
+            self.runners[at].stopped = true;
+            let away = self.rng.millis(100, 25_000);
+            self.agenda.at(self.now.mono + away, Event::Resume(at));
+        }
+    }
+
+    fn stop_gateway(&mut self) {
+        if let Some(gateway) = self.gateway.as_mut().filter(|it| !it.stopped) {
+            gateway.stopped = true;
+            let away = self.rng.millis(100, 20_000);
+            self.agenda.at(self.now.mono + away, Event::Continue);
+        }
+    }
+
+    /// Commits take seconds for a while.
+    fn slow_disk(&mut self) {
+        let slow = self.rng.millis(500, 10_000);
+        self.slow_until = self.now.mono + slow;
+    }
+
+    fn step_clock(&mut self) {
+        let hour = 3_600_000;
+        self.wall_offset = match self.rng.below(3) {
+            0 => 0,
+            1 => hour,
+            _ => -hour,
+        };
+        self.tell_time(self.now.mono);
+    }
+}

@@ -1,0 +1,57 @@
+//! Who submits, and what.
+
+use std::sync::Arc;
+
+use ostler_gateway::driver::NewJob;
+use ostler_job::{
+    Now, Span,
+    durable::{Dedupe, DedupeScope, Delivery, Retry, Spec, Then, Work},
+};
+
+use crate::rng::Rng;
+
+/// A request that somebody makes, until it is answered.
+#[derive(Clone)]
+pub(crate) struct Client {
+    /// With an idempotency key it is made again when the answer does not come.
+    pub(crate) key: Option<String>,
+    pub(crate) jobs: Vec<NewJob>,
+    pub(crate) answered: bool,
+}
+
+impl Client {
+    pub(crate) fn new(number: usize, rng: &mut Rng, now: Now) -> Self {
+        let count = if rng.one_in(6) { rng.between(2, 12) } else { 1 };
+        let jobs = (0..count).map(|_| job(rng, now)).collect();
+        let key = rng.one_in(2).then(|| format!("key-{number}"));
+        Self { key, jobs, answered: false }
+    }
+}
+
+fn job(rng: &mut Rng, now: Now) -> NewJob {
+    let spec = Spec {
+        work: Work::Noop,
+        name: None,
+        tenant: format!("tenant-{}", rng.below(3)),
+        identity: format!("identity-{}", rng.below(6)),
+        tags: Vec::new(),
+        host: rng.one_in(5).then(|| format!("runner-{}", rng.below(3))),
+        not_before: rng.one_in(5).then(|| now.wall.after(rng.millis(0, 60_000))),
+        expires: rng.one_in(8).then(|| now.wall.after(rng.millis(100, 120_000))),
+        within: rng.one_in(3).then(|| rng.millis(100, 60_000)),
+        delivery: if rng.one_in(4) { Delivery::AtMostOnce } else { Delivery::AtLeastOnce },
+        retry: Retry {
+            attempts: rng.between(1, 4) as u32,
+            delay: rng.millis(10, 3_000),
+            delay_max: Span::from_secs(20),
+            constant: rng.one_in(3),
+            exit_codes: if rng.one_in(4) { vec![75] } else { Vec::new() },
+        },
+        dedupe: rng.one_in(8).then(|| Dedupe {
+            scope: if rng.one_in(2) { DedupeScope::Queued } else { DedupeScope::Done },
+            window: Some(Span::from_secs(30)),
+            then: if rng.one_in(2) { Then::Reject } else { Then::Coalesce },
+        }),
+    };
+    NewJob { spec: Arc::new(spec), paused: rng.one_in(20), done_before: None }
+}
