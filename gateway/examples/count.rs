@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use ostler_gateway::{AccessLog, Config, Limits, Listen};
+use ostler_gateway::{AccessLog, Config, JobsConfig, Limits, Listen};
 
 fn main() -> std::io::Result<()> {
     let state = tempfile::tempdir()?;
@@ -27,6 +27,7 @@ fn main() -> std::io::Result<()> {
         limits,
         access_log: AccessLog::Off,
         drain: Duration::ZERO,
+        jobs: JobsConfig::default(),
     };
     let bytes = ostler_gateway::measure::head_to_frame(&config, 100_000)?;
     assert!(bytes > 0, "frames were written");

@@ -5,7 +5,7 @@ use std::{
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
-use ostler_job::{Mono, Span};
+use ostler_job::{Mono, Now, Span, Wall};
 
 static START: OnceLock<Instant> = OnceLock::new();
 
@@ -18,6 +18,16 @@ pub(crate) fn now() -> Mono {
 /// Wall-clock time since the epoch.
 pub(crate) fn wall() -> Duration {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
+}
+
+/// The same in milliseconds, for records.
+pub(crate) fn wall_now() -> Wall {
+    Wall(u64::try_from(wall().as_millis()).unwrap_or(u64::MAX))
+}
+
+/// Both clocks.
+pub(crate) fn both() -> Now {
+    Now { mono: now(), wall: wall_now() }
 }
 
 /// A duration of the configuration as a span.

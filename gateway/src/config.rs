@@ -25,6 +25,33 @@ pub struct Config {
     pub access_log: AccessLog,
     /// How long a drain waits for what runs.
     pub drain: Duration,
+    /// Durable jobs.
+    pub jobs: JobsConfig,
+}
+
+/// What durable jobs may take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct JobsConfig {
+    /// How long jobs that succeeded are kept.
+    pub keep_succeeded: Duration,
+    /// How long jobs that ended otherwise are kept.
+    pub keep_failed: Duration,
+    /// Jobs that may wait, at most.
+    pub waiting_max: u32,
+    /// Largest standard input of a job in bytes.
+    pub payload_max: u64,
+}
+
+impl Default for JobsConfig {
+    fn default() -> Self {
+        const DAY: Duration = Duration::from_secs(86_400);
+        Self {
+            keep_succeeded: DAY * 7,
+            keep_failed: DAY * 30,
+            waiting_max: 10_000_000,
+            payload_max: 4 << 30,
+        }
+    }
 }
 
 /// Listening addresses; an empty list means that this door stays shut.
@@ -34,7 +61,7 @@ pub struct Listen {
     pub http: Vec<SocketAddr>,
     /// HTTPS with ALPN `h2` and `http/1.1`.
     pub https: Vec<SocketAddr>,
-    /// Metrics and health.
+    /// The API, metrics and health.
     pub api: Vec<SocketAddr>,
     /// Runners of other hosts, mutual TLS.
     pub runners: Vec<SocketAddr>,
@@ -109,6 +136,8 @@ pub enum Target {
     Redirect(u16, String),
     /// A fixed reply: status and text.
     Respond(u16, String),
+    /// The API, for requests over TLS.
+    Api,
 }
 
 /// What names a request's tenant.

@@ -3,14 +3,16 @@
 use std::{
     collections::BTreeMap,
     sync::{
-        Arc, Mutex,
+        Arc, Mutex, OnceLock,
         atomic::{AtomicBool, AtomicUsize, Ordering},
     },
 };
 
 use crate::{
+    api::Face,
     config::{Config, Limits, Network},
     event::GatewayEvent,
+    jobs::Jobs,
     listen::Connections,
     log::Log,
     metrics::Metrics,
@@ -18,7 +20,7 @@ use crate::{
     request::{Budget, Routes},
 };
 
-type OnEvent = Box<dyn Fn(GatewayEvent) + Send + Sync>;
+pub(crate) type OnEvent = Arc<dyn Fn(GatewayEvent) + Send + Sync>;
 
 /// See the module.
 pub(crate) struct Gate {
@@ -27,9 +29,12 @@ pub(crate) struct Gate {
     pub(crate) limits: Limits,
     pub(crate) trusted: Vec<Network>,
     pub(crate) metrics: Metrics,
+    pub(crate) jobs: Jobs,
     pub(crate) log: Log,
     pub(crate) spool: Arc<Budget>,
     pub(crate) connections: Connections,
+    /// The API, once durable jobs can be asked for.
+    pub(crate) api: OnceLock<Face>,
     /// One handle a serving thread; work is dealt out in turn.
     threads: Vec<tokio::runtime::Handle>,
     next_thread: AtomicUsize,
@@ -49,9 +54,10 @@ impl Gate {
     pub(crate) fn new(
         config: &Config,
         threads: Vec<tokio::runtime::Handle>,
+        metrics: Metrics,
+        jobs: Jobs,
         on_event: OnEvent,
     ) -> std::io::Result<Self> {
-        let metrics = Metrics::new();
         let pools: BTreeMap<_, _> = config
             .apps
             .iter()
@@ -65,9 +71,11 @@ impl Gate {
             limits: config.limits,
             trusted: config.trusted_proxies.clone(),
             metrics,
+            jobs,
             log: Log::open(&config.access_log)?,
             spool: Arc::new(Budget::new(spool, config.limits.spool_total)),
             connections: Connections::default(),
+            api: OnceLock::new(),
             threads,
             next_thread: AtomicUsize::new(0),
             draining: AtomicBool::new(false),
@@ -82,9 +90,11 @@ impl Gate {
         &self.threads[turn % self.threads.len()]
     }
 
-    /// Every app has a child that serves.
+    /// Every app has a child that serves, and durable jobs are accepted.
     pub(crate) fn is_ready(&self) -> bool {
-        !self.is_draining() && self.pools.values().all(|pool| pool.is_ready())
+        !self.is_draining()
+            && self.jobs.trouble().is_none()
+            && self.pools.values().all(|pool| pool.is_ready())
     }
 
     pub(crate) fn is_draining(&self) -> bool {

@@ -17,15 +17,18 @@ use tokio::{
 use tokio_rustls::TlsAcceptor;
 
 use crate::{
+    api::Face,
     clock,
     config::Config,
     event::GatewayEvent,
-    gate::Gate,
+    gate::{Gate, OnEvent},
+    jobs::{Jobs, Opened, StartFault, keep},
     link::{
         local::{self, LocalLinks},
         remote::{self, Door},
     },
     listen::{accept, api, tls::Certificates},
+    metrics::Metrics,
     pool::passing::Failure,
     shutdown::Shutdown,
 };
@@ -44,6 +47,8 @@ pub enum StartError {
     State(PathBuf, io::Error),
     /// A certificate or key cannot be used.
     Certificate(PathBuf, String),
+    /// The store of durable jobs cannot be used.
+    Jobs(String),
     /// The system gives no thread or timer.
     Runtime(io::Error),
 }
@@ -66,6 +71,7 @@ impl std::fmt::Display for StartError {
             Self::Certificate(path, problem) => {
                 write!(f, "cannot use the certificate {}: {problem}", path.display())
             }
+            Self::Jobs(problem) => f.write_str(problem),
             Self::Runtime(error) => write!(f, "cannot start a thread: {error}"),
         }
     }
@@ -96,7 +102,9 @@ pub struct Gateway {
     local: std::os::unix::net::UnixListener,
     certificates: Option<(Arc<Certificates>, TlsAcceptor)>,
     door: Option<Arc<Door>>,
-    on_event: Box<dyn Fn(GatewayEvent) + Send + Sync>,
+    jobs: Option<Opened>,
+    on_event: OnEvent,
+    on_drained: Option<Box<dyn FnOnce() + Send>>,
 }
 
 impl std::fmt::Debug for Gateway {
@@ -130,13 +138,31 @@ impl Gateway {
             false => Some(Arc::new(Door::open(config.state.clone()).map_err(state)?)),
         };
         let local = local::listen(&run.join("gateway.sock")).map_err(state)?;
-        let on_event = Box::new(|_| {});
-        Ok(Self { config, http, https, api, runners, local, certificates, door, on_event })
+        let jobs = Opened::open(&config.state, config.jobs.driver()).map_err(jobs_error)?;
+        Ok(Self {
+            config,
+            http,
+            https,
+            api,
+            runners,
+            local,
+            certificates,
+            door,
+            jobs: Some(jobs),
+            on_event: Arc::new(|_| {}),
+            on_drained: None,
+        })
     }
 
     /// Calls back when something happens that a person would want to know.
     pub fn on_event(&mut self, call: impl Fn(GatewayEvent) + Send + Sync + 'static) {
-        self.on_event = Box::new(call);
+        self.on_event = Arc::new(call);
+    }
+
+    /// Calls, on a thread that may block, when clients have been drained and before the links to runners go: the time to
+    /// end a runner of one's own, so that what it says of its jobs is still heard. Not called when all ends at once.
+    pub fn on_drained(&mut self, call: impl FnOnce() + Send + 'static) {
+        self.on_drained = Some(Box::new(call));
     }
 
     /// Where the gateway listens.
@@ -163,9 +189,14 @@ impl Gateway {
             runtimes.push(runtime.map_err(StartError::Runtime)?);
         }
         let handles = runtimes.iter().map(|runtime| runtime.handle().clone()).collect();
-        let on_event = std::mem::replace(&mut self.on_event, Box::new(|_| {}));
-        let gate = Gate::new(&self.config, handles, on_event)
+        let (metrics, on_event) = (Metrics::new(), self.on_event.clone());
+        let opened = self.jobs.take().expect("a gateway is run once");
+        let jobs = Jobs::start(opened, metrics.jobs.clone(), on_event.clone());
+        let jobs = jobs.map_err(jobs_error)?;
+        let gate = Gate::new(&self.config, handles, metrics, jobs.clone(), on_event)
             .map_err(|error| StartError::State(self.config.state.clone(), error))?;
+        let face = Face::new(jobs.clone(), shutdown.clone(), self.config.jobs.payload_max);
+        assert!(gate.api.set(face).is_ok(), "the gate is new");
         let gate = Arc::new(gate);
         let first = runtimes.remove(0);
         let others = runtimes
@@ -179,6 +210,7 @@ impl Gateway {
             // A thread that panicked has said so on stderr.
             let _ = thread.join();
         }
+        jobs.stop();
         // Requests that were cut off write their lines when their tasks are dropped.
         drop(first);
         gate.log.close();
@@ -219,7 +251,7 @@ impl Gateway {
 
     /// What the first thread does: serve like the others, keep the time, and see the end through.
     async fn lead(
-        self,
+        mut self,
         gate: &Arc<Gate>,
         drain: Duration,
         shutdown: &Shutdown,
@@ -245,15 +277,25 @@ impl Gateway {
         // The listeners that were only cloned from must not outlive the drain's beginning.
         drop((self.http, self.https));
         tokio::spawn(keep_time(gate.clone(), links));
+        tokio::spawn(keep::run(gate.jobs.clone(), self.config.jobs.keep()));
         shutdown.draining().await;
         gate.begin_drain();
-        tokio::select! {
-            () = all_closed(gate) => {}
-            () = tokio::time::sleep(drain) => {}
-            () = shutdown.hurried() => {}
+        let hurried = tokio::select! {
+            () = all_closed(gate) => false,
+            () = tokio::time::sleep(drain) => false,
+            () = shutdown.hurried() => true,
+        };
+        if let Some(call) = self.on_drained.take().filter(|_| !hurried) {
+            // It panicked, and has said so on stderr.
+            let _ = tokio::task::spawn_blocking(call).await;
         }
         Ok(())
     }
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "map_err gives it away")]
+fn jobs_error(fault: StartFault) -> StartError {
+    StartError::Jobs(fault.to_string())
 }
 
 fn listen_all(addresses: &[SocketAddr]) -> Result<Vec<StdListener>, StartError> {

@@ -5,12 +5,16 @@
 
 #![deny(unsafe_code)]
 
+mod api;
 mod clock;
 mod config;
+#[doc(hidden)]
+pub mod driver;
 mod event;
 mod gate;
 mod gateway;
 mod http1;
+mod jobs;
 mod link;
 mod listen;
 mod log;
@@ -21,8 +25,8 @@ mod request;
 mod shutdown;
 
 pub use config::{
-    AccessLog, App, Certificate, Config, Discipline, Limits, Listen, LogFormat, Network, Route,
-    Target, TenantKey, Timeouts,
+    AccessLog, App, Certificate, Config, Discipline, JobsConfig, Limits, Listen, LogFormat,
+    Network, Route, Target, TenantKey, Timeouts,
 };
 pub use event::{BootFailure, GatewayEvent};
 pub use gateway::{Addresses, Gateway, StartError};

@@ -8,7 +8,7 @@ use prometheus::{
     IntGauge, Opts, Registry, TextEncoder,
 };
 
-use crate::gate::Gate;
+use crate::{gate::Gate, jobs};
 
 /// From a tenth of a millisecond to a minute: hello worlds and reports are told apart.
 const SECONDS: &[f64] = &[
@@ -22,7 +22,7 @@ const CLASSES: [&str; 5] = ["1xx", "2xx", "3xx", "4xx", "5xx"];
 /// See the module.
 #[derive(Debug)]
 pub(crate) struct Metrics {
-    registry: Registry,
+    pub(crate) registry: Registry,
     requests: IntCounterVec,
     queue: HistogramVec,
     run: HistogramVec,
@@ -34,6 +34,7 @@ pub(crate) struct Metrics {
     retries: IntCounterVec,
     decisions: HistogramVec,
     pub(crate) links_lost: IntCounterVec,
+    pub(crate) jobs: jobs::JobMetrics,
 }
 
 /// The counters of one pool, looked up once.
@@ -107,6 +108,7 @@ impl Metrics {
                 "Links to runners that ended.",
                 &["host"],
             ),
+            jobs: jobs::JobMetrics::new(&registry),
             registry,
             requests,
             queue,
@@ -132,6 +134,7 @@ impl Metrics {
         let now = Registry::new();
         read_pools(&now, gate);
         read_children(&now, gate);
+        jobs::metrics::read(&now, &gate.jobs);
         read_process(&now, gate);
         let mut families = self.registry.gather();
         families.extend(now.gather());
@@ -192,12 +195,12 @@ fn counters(registry: &Registry, name: &str, help: &str, labels: &[&str]) -> Int
     register(registry, made)
 }
 
-fn gauges(registry: &Registry, name: &str, help: &str, labels: &[&str]) -> GaugeVec {
+pub(crate) fn gauges(registry: &Registry, name: &str, help: &str, labels: &[&str]) -> GaugeVec {
     let made = GaugeVec::new(Opts::new(name, help), labels).expect("constant names are valid");
     register(registry, made)
 }
 
-fn gauge(registry: &Registry, name: &str, help: &str, value: f64) {
+pub(crate) fn gauge(registry: &Registry, name: &str, help: &str, value: f64) {
     if name.ends_with("_total") {
         let made = Counter::with_opts(Opts::new(name, help)).expect("constant names are valid");
         return register(registry, made).inc_by(value);

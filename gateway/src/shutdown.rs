@@ -51,6 +51,10 @@ impl Shutdown {
         });
     }
 
+    pub(crate) fn is_draining(&self) -> bool {
+        *self.0.borrow() >= Phase::Drain
+    }
+
     pub(crate) async fn draining(&self) {
         self.reached(Phase::Drain).await;
     }

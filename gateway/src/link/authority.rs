@@ -34,7 +34,7 @@ impl Authority {
     /// Reads the authority of a state folder, or makes it.
     pub(crate) fn open(state: &Path) -> io::Result<Self> {
         let (cert, key) = (state.join("ca.pem"), state.join("ca.key"));
-        // A gateway that starts and a `token create` may both be the first.
+        // A gateway that starts and a `token join` may both be the first.
         let lock = fs::File::create(state.join("ca.lock"))?;
         let _held = Flock::lock(lock, FlockArg::LockExclusive).map_err(|(_, error)| error)?;
         if !cert.exists() {

@@ -23,7 +23,7 @@ use super::{
     lane::{self, Lanes, Order},
     state,
 };
-use crate::{event::GatewayEvent, gate::Gate, pool::carrier::Carrier};
+use crate::{event::GatewayEvent, gate::Gate, jobs::link::JobLink, pool::carrier::Carrier};
 
 /// How often demand is told, and what else must not wait.
 const TICK: Duration = Duration::from_millis(20);
@@ -90,7 +90,11 @@ async fn serve(gate: Arc<Gate>, links: Arc<LocalLinks>, stream: UnixStream) {
     links.lock().push(lanes.clone());
     gate.runner_came(&name);
     gate.tell(GatewayEvent::RunnerJoined { name: name.clone() });
-    let ended = link.run(&gate, &name, &lanes, &mut inbox).await;
+    let (frames, mut outbox) = unbounded_channel();
+    let way = Arc::new(move |out: BytesMut| frames.send(out).is_ok());
+    let jobs = JobLink::up(&gate.jobs, &name, way);
+    let ended = link.run(&gate, &name, &lanes, &jobs, &mut inbox, &mut outbox).await;
+    drop(jobs);
     links.lock().retain(|other| !Arc::ptr_eq(other, &lanes));
     state::forget(&gate, &name);
     let reason = ended.map_or_else(|error| error.to_string(), |()| "it closed the link".into());
@@ -129,7 +133,9 @@ impl Link {
         gate: &Arc<Gate>,
         name: &str,
         lanes: &Arc<Lanes>,
+        jobs: &JobLink,
         inbox: &mut UnboundedReceiver<Order>,
+        outbox: &mut UnboundedReceiver<BytesMut>,
     ) -> io::Result<()> {
         let mut demand = Demand::default();
         let mut tick = tokio::time::interval(TICK);
@@ -142,10 +148,11 @@ impl Link {
                         return Ok(());
                     }
                     while let Some(frame) = self.next_frame()? {
-                        self.handle(gate, name, lanes, &frame, &mut out)?;
+                        self.handle(gate, name, lanes, jobs, &frame, &mut out)?;
                     }
                 }
                 Some(order) = inbox.recv() => write_order(&mut out, &order),
+                Some(frames) = outbox.recv() => out.unsplit(frames),
                 _ = tick.tick() => demand.update(gate, &mut out),
             }
             if !out.is_empty() {
@@ -163,6 +170,7 @@ impl Link {
         gate: &Arc<Gate>,
         name: &str,
         lanes: &Arc<Lanes>,
+        jobs: &JobLink,
         frame: &Frame,
         out: &mut BytesMut,
     ) -> io::Result<()> {
@@ -184,8 +192,7 @@ impl Link {
             Kind::Ping => {
                 put_frame(out, Header { kind: Kind::Pong, ..frame.header }, &[]);
             }
-            // Whatever else a newer runner says is not needed to serve.
-            _ => {}
+            _ => jobs.handle(frame)?,
         }
         Ok(())
     }
@@ -200,7 +207,7 @@ impl Link {
         loop {
             self.stream.readable().await?;
             let socket = self.stream.as_raw_fd();
-            let mut bytes = [0; 16 << 10];
+            let mut bytes = [0; 32 << 10];
             let mut control = nix::cmsg_space!([std::os::fd::RawFd; FDS_MAX]);
             let fds = &mut self.fds;
             let came = self.stream.try_io(Interest::READABLE, || {

@@ -24,6 +24,7 @@ use crate::{
     clock,
     event::GatewayEvent,
     gate::Gate,
+    jobs::link::JobLink,
     pool::{
         Pool,
         carrier::{Carrier, Ended, Way},
@@ -153,7 +154,7 @@ async fn join(door: &Door, stream: &mut TlsStream<TcpStream>, frame: &Frame) -> 
         && name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.'));
     let mut out = BytesMut::new();
     let refused = if !token::is_valid(&door.state, secret)? {
-        Some("the join token is unknown or has expired; make a new one with `ostler token create`")
+        Some("the join token is unknown or has expired; make a new one with `ostler token join`")
     } else if !named {
         Some("a runner's name has 1 to 64 letters, digits, dots, dashes and underscores")
     } else {
@@ -192,6 +193,15 @@ async fn serve(gate: &Arc<Gate>, stream: TlsStream<TcpStream>, decoder: Decoder,
     carrier.send(local::welcome);
     gate.runner_came(&name);
     gate.tell(GatewayEvent::RunnerJoined { name: name.clone() });
+    let way = {
+        let carrier = carrier.clone();
+        Arc::new(move |frames: BytesMut| {
+            carrier.send(|out| out.extend_from_slice(&frames));
+            true
+        })
+    };
+    let jobs = JobLink::up(&gate.jobs, &name, way);
+    let broken = tokio::sync::Notify::new();
     let heard = Mutex::new(clock::now());
     let suppliers = Mutex::new(Suppliers::new());
     let (reader, writer) = tokio::io::split(stream);
@@ -200,13 +210,17 @@ async fn serve(gate: &Arc<Gate>, stream: TlsStream<TcpStream>, decoder: Decoder,
         settle(ended);
         let mut suppliers = suppliers.lock().expect("one task holds it");
         for frame in control {
-            handle(gate, &carrier, &name, &frame, &mut suppliers);
+            if !handle(gate, &carrier, &name, &jobs, &frame, &mut suppliers) {
+                broken.notify_one();
+            }
         }
     });
     let reason = tokio::select! {
         over = driving => over.to_string(),
         reason = watch(gate, &carrier, &heard) => reason,
+        () = broken.notified() => "it broke the protocol of durable jobs".into(),
     };
+    drop(jobs);
     close(gate, &carrier, suppliers.into_inner().expect("one task held it"), &reason);
     state::forget(gate, &name);
     gate.tell(GatewayEvent::RunnerLost { name, reason });
@@ -232,13 +246,15 @@ fn settle(ended: Ended) {
     clippy::wildcard_enum_match_arm,
     reason = "frames of a newer runner are not needed to serve"
 )]
+/// `false`: the link is of no more use.
 fn handle(
     gate: &Arc<Gate>,
     carrier: &Arc<Carrier>,
     name: &str,
+    jobs: &JobLink,
     frame: &Frame,
     suppliers: &mut Suppliers,
-) {
+) -> bool {
     match frame.header.kind {
         Kind::App | Kind::State => state::handle(gate, name, frame),
         Kind::Credit => credit(gate, carrier, name, frame, suppliers),
@@ -246,9 +262,9 @@ fn handle(
             let pong = Header { kind: Kind::Pong, ..frame.header };
             carrier.send(|out| put_frame(out, pong, &[]));
         }
-        // Whatever else a newer runner says is not needed to serve.
-        _ => {}
+        _ => return jobs.handle(frame).is_ok(),
     }
+    true
 }
 
 fn credit(

@@ -115,6 +115,7 @@ impl Pool {
             weight: entry.weight,
             promise: Promise::Within(entry.within),
             expires: Some(entry.expires),
+            host: None,
             estimate: inner.pace.estimate(),
         };
         inner.jobs.insert(passing.id, passing.clone());

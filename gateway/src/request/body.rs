@@ -9,7 +9,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use http_body::{Frame, SizeHint};
+use http_body::{Body as _, Frame, SizeHint};
 use ostler_job::Termination;
 
 use super::{
@@ -24,14 +24,28 @@ type Reading = Pin<Box<dyn Future<Output = std::io::Result<Bytes>> + Send>>;
 
 pub(super) enum Source {
     Whole(Option<Bytes>),
-    Streamed { first: Option<Bytes>, job: Job },
-    Stored { first: Option<Bytes>, job: Job, store: Arc<Store>, reading: Option<Reading> },
+    /// Written by the API as it comes.
+    Api(axum::body::Body),
+    Streamed {
+        first: Option<Bytes>,
+        job: Job,
+    },
+    Stored {
+        first: Option<Bytes>,
+        job: Job,
+        store: Arc<Store>,
+        reading: Option<Reading>,
+    },
 }
 
 impl Source {
     /// There is no body at all.
     pub(super) fn is_empty(&self) -> bool {
-        matches!(self, Self::Whole(bytes) if bytes.as_ref().is_none_or(Bytes::is_empty))
+        match self {
+            Self::Whole(bytes) => bytes.as_ref().is_none_or(Bytes::is_empty),
+            Self::Api(body) => body.is_end_stream(),
+            Self::Streamed { .. } | Self::Stored { .. } => false,
+        }
     }
 }
 
@@ -39,6 +53,7 @@ impl std::fmt::Debug for Source {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {
             Self::Whole(_) => "Whole",
+            Self::Api(_) => "Api",
             Self::Streamed { .. } => "Streamed",
             Self::Stored { .. } => "Stored",
         })
@@ -88,6 +103,7 @@ impl ReplyBody {
     fn poll_piece(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Failure>>> {
         match &mut self.source {
             Source::Whole(bytes) => Poll::Ready(bytes.take().map(Ok)),
+            Source::Api(body) => poll_api(body, cx),
             Source::Streamed { first, job } => {
                 if let Some(first) = first.take().filter(|f| !f.is_empty()) {
                     return Poll::Ready(Some(Ok(first)));
@@ -110,9 +126,28 @@ impl ReplyBody {
 
     fn passing_ended(&self) -> bool {
         match &self.source {
-            Source::Whole(_) => true,
+            Source::Whole(_) | Source::Api(_) => true,
             Source::Streamed { job, .. } | Source::Stored { job, .. } => job.passing.is_ended(),
         }
+    }
+}
+
+fn poll_api(
+    body: &mut axum::body::Body,
+    cx: &mut Context<'_>,
+) -> Poll<Option<Result<Bytes, Failure>>> {
+    loop {
+        return Poll::Ready(match ready!(Pin::new(&mut *body).poll_frame(cx)) {
+            None => None,
+            Some(Ok(frame)) => match frame.into_data() {
+                Ok(data) => Some(Ok(data)),
+                Err(_trailers) => continue,
+            },
+            Some(Err(error)) => Some(Err(Failure {
+                termination: Termination::Overload,
+                detail: Bytes::from(format!("the API's answer broke off: {error}")),
+            })),
+        });
     }
 }
 
@@ -215,6 +250,7 @@ impl http_body::Body for ReplyBody {
             Source::Whole(bytes) => {
                 SizeHint::with_exact(bytes.as_ref().map_or(0, |b| b.len() as u64))
             }
+            Source::Api(body) => body.size_hint(),
             Source::Streamed { .. } | Source::Stored { .. } => SizeHint::default(),
         }
     }

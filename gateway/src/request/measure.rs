@@ -6,7 +6,14 @@ use bytes::Bytes;
 use http::{HeaderValue, Request, header};
 
 use super::{env, head, spool::Body, trip::Trip};
-use crate::{config::Config, gate::Gate, http1::scan, listen::Connection};
+use crate::{
+    config::Config,
+    gate::{Gate, OnEvent},
+    http1::scan,
+    jobs::{Jobs, Opened, StartFault},
+    listen::Connection,
+    metrics::Metrics,
+};
 
 /// A head such as a browser sends.
 const HEAD: &[u8] = b"GET /shop/item?id=42 HTTP/1.1\r\nHost: shop.example\r\nUser-Agent: Mozilla/5.0 (X11; Linux x86_64)\r\n\
@@ -16,7 +23,11 @@ Accept-Language: en-GB,en;q=0.5\r\nCookie: session=0123456789abcdef\r\nConnectio
 /// Scans a head, checks it and writes its frame, so many times. Returns the bytes of all frames.
 pub(crate) fn head_to_frame(config: &Config, times: usize) -> std::io::Result<usize> {
     assert!(Path::new(&config.state).is_dir(), "the state folder exists");
-    let gate = Arc::new(Gate::new(config, Vec::new(), Box::new(|_| {}))?);
+    let (metrics, tell): (_, OnEvent) = (Metrics::new(), Arc::new(|_| {}));
+    let failed = |fault: StartFault| std::io::Error::other(fault.to_string());
+    let opened = Opened::open(&config.state, config.jobs.driver()).map_err(failed)?;
+    let jobs = Jobs::start(opened, metrics.jobs.clone(), tell.clone()).map_err(failed)?;
+    let gate = Arc::new(Gate::new(config, Vec::new(), metrics, jobs.clone(), tell)?);
     let here = SocketAddr::from(([127, 0, 0, 1], 8080));
     let connection = Arc::new(Connection::new(here, here, false));
     let bounds = scan::Bounds { bytes: 32 << 10, fields: 100 };
@@ -31,6 +42,7 @@ pub(crate) fn head_to_frame(config: &Config, times: usize) -> std::io::Result<us
         let body = Body::Memory(Bytes::new());
         bytes += env::request_frame(&trip, &parts, &head, &body).frame.len();
     }
+    jobs.stop();
     Ok(bytes)
 }
 

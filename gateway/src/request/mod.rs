@@ -1,5 +1,6 @@
 //! The way of a request, from parsed head to logged end. [`handle`] is the contents page; every step is a file.
 
+mod api;
 mod body;
 mod client;
 mod env;
@@ -23,6 +24,7 @@ pub(crate) use self::{
     body::ReplyBody,
     route::{Routes, Target},
     spool::Budget,
+    trip::request_id,
 };
 use self::{
     respond::{Refusal, Reply},
@@ -51,6 +53,7 @@ async fn carry(trip: &mut Trip, request: Request<Incoming>) -> Result<Reply, Ref
             return Ok(Reply::redirect(*status, location, &head, &parts.uri));
         }
         Target::Respond(status, text) => return Ok(Reply::fixed(*status, text)),
+        Target::Api => return api::call(trip, &route, parts, body).await,
     };
     forward::admit(trip, &pool)?;
     let body = spool::take(trip, &route, &parts, body).await?;

@@ -104,6 +104,17 @@ impl Reply {
         }
     }
 
+    /// The API's answer, which needs no checks.
+    pub(super) fn from_api(answer: Response<axum::body::Body>) -> Self {
+        let (parts, body) = answer.into_parts();
+        Self {
+            status: parts.status,
+            headers: parts.headers,
+            source: Source::Api(body),
+            termination: Termination::Answered,
+        }
+    }
+
     /// The app's answer, checked: a child's bytes are as foreign as a client's.
     pub(super) fn from_app(
         trip: &mut Trip,

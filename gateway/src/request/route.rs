@@ -20,13 +20,14 @@ pub(crate) enum Target {
     App(Arc<Pool>),
     Redirect(u16, String),
     Respond(u16, String),
+    Api,
 }
 
 impl Target {
     pub(crate) fn app(&self) -> Option<&str> {
         match self {
             Self::App(pool) => Some(&pool.app),
-            Self::Redirect(..) | Self::Respond(..) => None,
+            Self::Redirect(..) | Self::Respond(..) | Self::Api => None,
         }
     }
 }
@@ -97,6 +98,7 @@ fn build(
             }
             config::Target::Redirect(status, to) => Target::Redirect(*status, to.clone()),
             config::Target::Respond(status, text) => Target::Respond(*status, text.clone()),
+            config::Target::Api => Target::Api,
         },
         within: clock::span(route.within),
         tenant: route.tenant.clone(),
@@ -139,6 +141,11 @@ fn below(path: &[u8], prefix: &[u8]) -> bool {
 }
 
 impl Route {
+    /// The path prefix that leads here.
+    pub(super) fn path(&self) -> &str {
+        &self.path
+    }
+
     /// The weight of a tenant's share.
     pub(super) fn weight(&self, tenant: &[u8]) -> u32 {
         if self.weights.is_empty() {

@@ -1,0 +1,171 @@
+//! Who asks, and whether they may: bearer tokens, of which only hashes are kept, with scopes and perhaps a tenant.
+
+use std::{collections::BTreeSet, marker::PhantomData, sync::Arc};
+
+use axum::extract::FromRequestParts;
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use http::{HeaderMap, header, request::Parts};
+use ostler_job::Wall;
+use ostler_store::{Job, Token};
+use sha2::{Digest, Sha256};
+
+use super::{
+    Api,
+    backend::Backend,
+    problem::{Kind, Problem},
+};
+
+/// What every token begins with, so that it is known for one wherever it turns up.
+const PREFIX: &str = "ostler_";
+pub(crate) const SCOPES: &[&str] = &["submit", "read", "operate", "admin"];
+
+/// A new token: its text, which is shown once, and what is kept.
+pub(crate) fn new_token(
+    name: &str,
+    scopes: BTreeSet<String>,
+    tenant: Option<String>,
+    created_at: Wall,
+    expires_at: Option<Wall>,
+) -> (String, Token) {
+    let mut random = [0; 32];
+    rustls::crypto::aws_lc_rs::default_provider()
+        .secure_random
+        .fill(&mut random)
+        .expect("the system has randomness");
+    let text = format!("{PREFIX}{}", URL_SAFE_NO_PAD.encode(random));
+    let hash = hash(&text);
+    let name = name.to_owned();
+    let token = Token { name, hash, scopes, tenant, created_at, expires_at, revoked_at: None };
+    (text, token)
+}
+
+/// What is kept of a token's text.
+pub(crate) fn hash(text: &str) -> String {
+    hex(&Sha256::digest(text.as_bytes()))
+}
+
+/// Lower-case hex.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    let digit = |nibble: u8| char::from_digit(u32::from(nibble), 16).unwrap_or('0');
+    bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
+}
+
+/// Whoever holds the token of a request.
+#[derive(Clone, Debug)]
+pub(crate) struct Caller(Arc<Token>);
+
+impl Caller {
+    /// The token's name.
+    pub(crate) fn name(&self) -> &str {
+        &self.0.name
+    }
+
+    /// The one tenant that it is bound to.
+    pub(crate) fn tenant(&self) -> Option<&str> {
+        self.0.tenant.as_deref()
+    }
+
+    /// Whether a job exists as far as this caller is concerned.
+    pub(crate) fn sees(&self, job: &Job) -> bool {
+        self.tenant().is_none_or(|tenant| job.spec.tenant == tenant)
+    }
+
+    /// For what concerns all tenants.
+    pub(crate) fn needs_all_tenants(&self) -> Result<(), Problem> {
+        match self.tenant() {
+            None => Ok(()),
+            Some(tenant) => Err(Problem::new(
+                Kind::Forbidden,
+                format!(
+                    "the token {:?} is bound to the tenant {tenant:?}, and this concerns all; use another token",
+                    self.name()
+                ),
+            )),
+        }
+    }
+
+    fn needs(&self, scope: &str) -> Result<(), Problem> {
+        if self.0.scopes.contains(scope) || self.0.scopes.contains("admin") {
+            return Ok(());
+        }
+        let has: Vec<_> = self.0.scopes.iter().map(String::as_str).collect();
+        let detail = format!(
+            "this takes a token with the scope {scope:?}; the token {:?} has {}",
+            self.name(),
+            has.join(", ")
+        );
+        let problem = Problem::new(Kind::Forbidden, detail);
+        Err(problem.challenge("Bearer realm=\"ostler\", error=\"insufficient_scope\""))
+    }
+}
+
+/// The caller of these header fields, who must have a scope.
+pub(crate) fn check(
+    backend: &dyn Backend,
+    headers: &HeaderMap,
+    scope: &str,
+) -> Result<Caller, Problem> {
+    let none = || {
+        Problem::new(
+            Kind::Unauthenticated,
+            "send the field Authorization: Bearer TOKEN; `ostler token create` makes tokens, and \
+             the first one is in the file api.token of the state folder",
+        )
+        .challenge("Bearer realm=\"ostler\"")
+    };
+    let field = headers.get(header::AUTHORIZATION).ok_or_else(none)?;
+    let (scheme, text) = field.to_str().ok().and_then(|f| f.split_once(' ')).ok_or_else(none)?;
+    if !scheme.eq_ignore_ascii_case("bearer") {
+        return Err(none());
+    }
+    let Some(token) = backend.token(&hash(text.trim())) else {
+        let detail =
+            "the token is unknown, expired or revoked; GET /v1/tokens lists those there are";
+        let problem = Problem::new(Kind::Unauthenticated, detail);
+        return Err(problem.challenge("Bearer realm=\"ostler\", error=\"invalid_token\""));
+    };
+    let caller = Caller(token);
+    caller.needs(scope)?;
+    Ok(caller)
+}
+
+/// A scope as a type, so that every handler says in its signature what it takes.
+pub(crate) trait Scope: Send + Sync {
+    const NAME: &str;
+}
+
+macro_rules! scopes {
+    ($($(#[$doc:meta])* $name:ident = $text:literal,)*) => {
+        $(
+            $(#[$doc])*
+            #[derive(Debug)]
+            pub(crate) struct $name;
+            impl Scope for $name {
+                const NAME: &str = $text;
+            }
+        )*
+    };
+}
+
+scopes! {
+    /// New jobs and payloads.
+    Submit = "submit",
+    /// Everything that can be looked at.
+    Read = "read",
+    /// What is done to jobs and runners.
+    Operate = "operate",
+    /// Tokens, backups, the audit trail; implies the rest.
+    Admin = "admin",
+}
+
+/// A caller who has a scope.
+#[derive(Debug)]
+pub(crate) struct Needs<S>(pub(crate) Caller, pub(crate) PhantomData<S>);
+
+impl<S: Scope> FromRequestParts<Api> for Needs<S> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, api: &Api) -> Result<Self, Problem> {
+        Ok(Self(check(api.backend(), &parts.headers, S::NAME)?, PhantomData))
+    }
+}

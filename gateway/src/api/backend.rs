@@ -1,0 +1,220 @@
+//! What the API asks of the rest of the gateway, as one narrow trait, so that the whole router is tested against a model.
+//!
+//! [`Jobs`] implements it by delegation, and that is all there is to say here.
+
+use std::{
+    fs::File,
+    io,
+    path::{Path, PathBuf},
+    pin::Pin,
+    sync::Arc,
+};
+
+use ostler_job::{
+    JobId, Wall,
+    durable::{Attempt, AttemptKey, Payload},
+};
+use ostler_store::{Event, Job, Page, Query, StoreError, Token, Upload};
+use tokio::sync::{broadcast, watch};
+
+use crate::{
+    driver::{Answer, Figures, NewJob, Verb},
+    jobs::{Jobs, RunnerView, Unavailable},
+};
+
+/// An answer that takes a while.
+pub(crate) type Soon<'a, T> = Pin<Box<dyn Future<Output = Result<T, Unavailable>> + Send + 'a>>;
+
+/// Of whose jobs the newest success is wanted: tenant, identity, since when.
+#[derive(Clone, Debug)]
+pub(crate) struct DoneSince {
+    pub(crate) tenant: String,
+    pub(crate) identity: String,
+    pub(crate) since: Wall,
+}
+
+/// See the module. Methods that end in `_blocking` may not be called on a runtime's thread.
+pub(crate) trait Backend: Send + Sync + 'static {
+    fn submit<'a>(
+        &'a self,
+        who: &'a str,
+        key: Option<(String, String)>,
+        jobs: Vec<NewJob>,
+        all_or_none: bool,
+    ) -> Soon<'a, Vec<Answer>>;
+    fn steer<'a>(&'a self, who: &'a str, verb: Verb, jobs: Vec<JobId>) -> Soon<'a, Vec<Answer>>;
+    /// These jobs, in this order, as far as they exist.
+    fn get(&self, jobs: Vec<JobId>) -> Soon<'_, Vec<Job>>;
+    fn query(&self, query: Query) -> Soon<'_, Page>;
+    /// The attempts that are over, oldest first.
+    fn attempts(&self, job: JobId) -> Soon<'_, Vec<Attempt>>;
+    fn keyed(&self, key: String) -> Soon<'_, Option<(String, Vec<JobId>)>>;
+    fn done_since(&self, kinds: Vec<DoneSince>) -> Soon<'_, Vec<Option<JobId>>>;
+    fn tail(&self, after: u64, max: usize) -> Soon<'_, Vec<Event>>;
+    /// Writes a copy of the store to a file, and tells its size.
+    fn backup(&self, to: PathBuf) -> Soon<'_, u64>;
+    fn watch(&self, job: JobId) -> watch::Receiver<u64>;
+    fn events(&self) -> broadcast::Receiver<Arc<Event>>;
+    fn runners(&self) -> Vec<RunnerView>;
+    fn drain<'a>(&'a self, who: &'a str, runner: &'a str, drain: bool) -> Soon<'a, bool>;
+    fn token(&self, hash: &str) -> Option<Arc<Token>>;
+    fn tokens(&self) -> Vec<Arc<Token>>;
+    fn put_token<'a>(&'a self, who: &'a str, token: Token) -> Soon<'a, ()>;
+    fn figures(&self) -> Figures;
+    /// Why no jobs are taken at present.
+    fn problem(&self) -> Option<String>;
+    /// Bytes of the store and the files beside it.
+    fn size_blocking(&self) -> u64;
+    fn upload_blocking(&self) -> io::Result<Box<dyn Sink>>;
+    fn payload_blocking(&self, sha256: &str) -> io::Result<File>;
+    fn log_blocking(&self, key: AttemptKey) -> io::Result<File>;
+}
+
+/// A payload that is being written; dropped before it is finished, it leaves nothing.
+pub(crate) trait Sink: Send {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<()>;
+    fn finish(self: Box<Self>) -> io::Result<Payload>;
+}
+
+impl Sink for Upload {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
+        Self::write(self, bytes)
+    }
+
+    fn finish(self: Box<Self>) -> io::Result<Payload> {
+        Self::finish(*self)
+    }
+}
+
+fn unavailable(error: StoreError) -> Unavailable {
+    Unavailable(error.to_string())
+}
+
+impl Backend for Jobs {
+    fn submit<'a>(
+        &'a self,
+        who: &'a str,
+        key: Option<(String, String)>,
+        jobs: Vec<NewJob>,
+        all_or_none: bool,
+    ) -> Soon<'a, Vec<Answer>> {
+        Box::pin(self.submit(who, key, jobs, all_or_none))
+    }
+
+    fn steer<'a>(&'a self, who: &'a str, verb: Verb, jobs: Vec<JobId>) -> Soon<'a, Vec<Answer>> {
+        Box::pin(self.steer(who, verb, jobs))
+    }
+
+    fn get(&self, jobs: Vec<JobId>) -> Soon<'_, Vec<Job>> {
+        Box::pin(async move { self.get(jobs).await.map_err(unavailable) })
+    }
+
+    fn query(&self, query: Query) -> Soon<'_, Page> {
+        Box::pin(
+            async move { self.read(move |store| store.query(&query)).await.map_err(unavailable) },
+        )
+    }
+
+    fn attempts(&self, job: JobId) -> Soon<'_, Vec<Attempt>> {
+        Box::pin(
+            async move { self.read(move |store| store.attempts(job)).await.map_err(unavailable) },
+        )
+    }
+
+    fn keyed(&self, key: String) -> Soon<'_, Option<(String, Vec<JobId>)>> {
+        Box::pin(
+            async move { self.read(move |store| store.keyed(&key)).await.map_err(unavailable) },
+        )
+    }
+
+    fn done_since(&self, kinds: Vec<DoneSince>) -> Soon<'_, Vec<Option<JobId>>> {
+        Box::pin(async move {
+            let find = move |store: &dyn ostler_store::Store| {
+                kinds.iter().map(|kind| done_since(store, kind)).collect()
+            };
+            self.read(find).await.map_err(unavailable)
+        })
+    }
+
+    fn tail(&self, after: u64, max: usize) -> Soon<'_, Vec<Event>> {
+        Box::pin(async move {
+            self.read(move |store| store.tail(after, max)).await.map_err(unavailable)
+        })
+    }
+
+    fn backup(&self, to: PathBuf) -> Soon<'_, u64> {
+        Box::pin(async move {
+            let copy = move |store: &dyn ostler_store::Store| {
+                store.backup(&to)?;
+                Ok(size_of(&to))
+            };
+            self.read(copy).await.map_err(unavailable)
+        })
+    }
+
+    fn watch(&self, job: JobId) -> watch::Receiver<u64> {
+        self.watch(job)
+    }
+
+    fn events(&self) -> broadcast::Receiver<Arc<Event>> {
+        self.events()
+    }
+
+    fn runners(&self) -> Vec<RunnerView> {
+        self.runners()
+    }
+
+    fn drain<'a>(&'a self, who: &'a str, runner: &'a str, drain: bool) -> Soon<'a, bool> {
+        Box::pin(self.drain(who, runner, drain))
+    }
+
+    fn token(&self, hash: &str) -> Option<Arc<Token>> {
+        self.token(hash)
+    }
+
+    fn tokens(&self) -> Vec<Arc<Token>> {
+        self.tokens()
+    }
+
+    fn put_token<'a>(&'a self, who: &'a str, token: Token) -> Soon<'a, ()> {
+        Box::pin(self.put_token(who, token))
+    }
+
+    fn figures(&self) -> Figures {
+        self.figures()
+    }
+
+    fn problem(&self) -> Option<String> {
+        self.trouble()
+    }
+
+    fn size_blocking(&self) -> u64 {
+        self.store.size() + self.files.size()
+    }
+
+    fn upload_blocking(&self) -> io::Result<Box<dyn Sink>> {
+        Ok(Box::new(self.files.upload()?))
+    }
+
+    fn payload_blocking(&self, sha256: &str) -> io::Result<File> {
+        self.files.payload(sha256)
+    }
+
+    fn log_blocking(&self, key: AttemptKey) -> io::Result<File> {
+        self.files.log(key)
+    }
+}
+
+/// The newest success of an identity, if it is of that tenant: nobody hears of another tenant's jobs.
+fn done_since(
+    store: &dyn ostler_store::Store,
+    kind: &DoneSince,
+) -> Result<Option<JobId>, StoreError> {
+    let Some(job) = store.succeeded_since(&kind.identity, kind.since)? else { return Ok(None) };
+    let same = store.job(job)?.is_some_and(|found| found.spec.tenant == kind.tenant);
+    Ok(same.then_some(job))
+}
+
+fn size_of(path: &Path) -> u64 {
+    std::fs::metadata(path).map_or(0, |data| data.len())
+}

@@ -1,0 +1,264 @@
+//! The HTTP API: everything under `/v1`.
+//!
+//! It turns requests into questions to [`backend::Backend`] and the answers into JSON, and deliberately lacks everything else:
+//! what becomes of a job is the driver's, what is kept is the store's. It is a module of its own so that it is tested whole
+//! against a model.
+
+pub(crate) mod auth;
+pub(crate) mod backend;
+mod body;
+mod events;
+mod jobs;
+mod log;
+mod openapi;
+mod parse;
+mod payloads;
+mod problem;
+mod runners;
+mod sse;
+mod status;
+mod tokens;
+mod view;
+
+#[cfg(test)]
+mod tests;
+
+use std::sync::{Arc, OnceLock};
+
+use axum::{
+    Router,
+    extract::Request,
+    middleware::{self, Next},
+    response::{IntoResponse as _, Response},
+};
+use bytes::Bytes;
+use http::{HeaderName, HeaderValue, Method, StatusCode, header};
+use utoipa::OpenApi as _;
+use utoipa_axum::{router::OpenApiRouter, routes};
+
+use self::{
+    auth::Scope as _,
+    backend::Backend,
+    problem::{Kind, Problem},
+};
+use crate::{jobs::Jobs, request::request_id, shutdown::Shutdown};
+
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// Which door a request came through; an extension of requests.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Door {
+    /// A listener that only this host reaches: the description of the API needs no token there.
+    pub(crate) loopback: bool,
+}
+
+/// What every handler has. Cheap to clone.
+#[derive(Clone)]
+pub(crate) struct Api(Arc<Inner>);
+
+struct Inner {
+    backend: Arc<dyn Backend>,
+    shutdown: Shutdown,
+    /// Bytes of one payload, at most.
+    payload_max: u64,
+    document: OnceLock<Bytes>,
+}
+
+impl Api {
+    fn backend(&self) -> &dyn Backend {
+        &*self.0.backend
+    }
+
+    /// For threads that may block.
+    fn share(&self) -> Arc<dyn Backend> {
+        self.0.backend.clone()
+    }
+
+    fn document(&self) -> Bytes {
+        self.0.document.get().cloned().unwrap_or_default()
+    }
+
+    fn payload_max(&self) -> u64 {
+        self.0.payload_max
+    }
+
+    fn is_draining(&self) -> bool {
+        self.0.shutdown.is_draining()
+    }
+
+    /// Waits for the gateway to drain: nobody may be kept waiting then.
+    async fn draining(&self) {
+        self.0.shutdown.draining().await;
+    }
+}
+
+/// The API as the gateway's doors have it. Made once.
+pub(crate) struct Face {
+    router: Router,
+    backend: Arc<dyn Backend>,
+}
+
+impl Face {
+    pub(crate) fn new(jobs: Jobs, shutdown: Shutdown, payload_max: u64) -> Self {
+        let backend: Arc<dyn Backend> = Arc::new(jobs);
+        Self { router: router(backend.clone(), shutdown, payload_max), backend }
+    }
+
+    /// Everything of the API, as a service; clones share everything.
+    pub(crate) fn router(&self) -> Router {
+        self.router.clone()
+    }
+
+    /// Whether these header fields are of somebody who may look at things; the answer, if not.
+    pub(crate) fn may_read(&self, headers: &http::HeaderMap) -> Result<(), Box<Response>> {
+        let checked = auth::check(&*self.backend, headers, auth::Read::NAME);
+        let refused = |problem: Problem| {
+            Box::new(completed(problem.into_response(), request_id(headers), false))
+        };
+        checked.map(|_| ()).map_err(refused)
+    }
+}
+
+fn router(backend: Arc<dyn Backend>, shutdown: Shutdown, payload_max: u64) -> Router {
+    let document = OnceLock::new();
+    let api = Api(Arc::new(Inner { backend, shutdown, payload_max, document }));
+    let (router, document) = routes().split_for_parts();
+    let _ = api.0.document.set(openapi::finish(&document));
+    router
+        .fallback(async |request: Request| nowhere(request.uri().path()))
+        .method_not_allowed_fallback(wrong_method)
+        .layer(middleware::from_fn(finish))
+        .with_state(api)
+}
+
+fn routes() -> OpenApiRouter<Api> {
+    OpenApiRouter::with_openapi(openapi::Document::openapi())
+        .routes(routes!(jobs::submit::submit, jobs::list::list))
+        .routes(routes!(jobs::bulk::act))
+        .routes(routes!(jobs::list::show, jobs::actions::delete))
+        .routes(routes!(jobs::actions::cancel))
+        .routes(routes!(jobs::actions::kill))
+        .routes(routes!(jobs::actions::pause))
+        .routes(routes!(jobs::actions::resume))
+        .routes(routes!(jobs::actions::retry))
+        .routes(routes!(jobs::actions::r#move))
+        .routes(routes!(log::stream::log))
+        .routes(routes!(log::events::events))
+        .routes(routes!(log::stdin::stdin))
+        .routes(routes!(payloads::post, payloads::put))
+        .routes(routes!(events::events))
+        .routes(routes!(events::audit))
+        .routes(routes!(runners::list))
+        .routes(routes!(runners::drain))
+        .routes(routes!(runners::undrain))
+        .routes(routes!(tokens::list, tokens::create))
+        .routes(routes!(tokens::revoke))
+        .routes(routes!(status::status))
+        .routes(routes!(status::backup))
+        .routes(routes!(openapi::show))
+}
+
+/// For a route to the API that was taken in cleartext, where anybody on the way reads the token.
+pub(crate) fn only_over_tls(id: &HeaderValue) -> Response {
+    let detail = "the API is served here over TLS only, since tokens are as good as passwords; use https, \
+                  and make a new token if this request carried one";
+    completed(Problem::new(Kind::Forbidden, detail).into_response(), id.clone(), false)
+}
+
+/// For requests that come before durable jobs can be asked for.
+pub(crate) fn not_yet(id: &HeaderValue) -> Response {
+    let problem = Problem::new(Kind::StoreUnavailable, "the gateway is starting; try again");
+    completed(problem.retry_after(1).into_response(), id.clone(), false)
+}
+
+/// For a path that leads to the route only when its escapes are resolved.
+pub(crate) fn nowhere_below(id: &HeaderValue, prefix: &str) -> Response {
+    let detail = format!("write the path as {prefix}/v1/jobs, without escapes in {prefix}");
+    completed(Problem::new(Kind::NotFound, detail).into_response(), id.clone(), false)
+}
+
+fn nowhere(path: &str) -> Problem {
+    let detail = format!("there is nothing at {path}; GET /v1/openapi.json tells what there is");
+    Problem::new(Kind::NotFound, detail)
+}
+
+/// For methods that a resource has not; axum adds which it has.
+async fn wrong_method(method: Method) -> Response {
+    match method == Method::OPTIONS {
+        true => StatusCode::NO_CONTENT.into_response(),
+        false => {
+            let detail = format!("{method} is not for this; the field Allow tells what is");
+            Problem::new(Kind::MethodNotAllowed, detail).into_response()
+        }
+    }
+}
+
+/// What holds for every answer: its request's id, no caching, the body of a problem, a form that the client accepts.
+async fn finish(request: Request, next: Next) -> Response {
+    let id = request_id(request.headers());
+    let head = request.method() == Method::HEAD;
+    let response = match acceptable(&request) {
+        Ok(()) => next.run(request).await,
+        Err(problem) => problem.into_response(),
+    };
+    completed(response, id, head)
+}
+
+fn completed(mut response: Response, id: HeaderValue, head: bool) -> Response {
+    if let Some(problem) = response.extensions_mut().remove::<Problem>() {
+        let text = problem.render(id.to_str().unwrap_or_default());
+        let headers = response.headers_mut();
+        headers.insert(header::CONTENT_LENGTH, HeaderValue::from(text.len()));
+        if !head {
+            *response.body_mut() = text.into();
+        }
+    }
+    let headers = response.headers_mut();
+    headers.insert(REQUEST_ID, id);
+    headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    response
+}
+
+/// Refuses a client that takes nothing of what there is, before anything is done for it.
+fn acceptable(request: &Request) -> Result<(), Problem> {
+    let fields = request.headers().get_all(header::ACCEPT);
+    let mut ranges = fields.iter().flat_map(|v| v.to_str().unwrap_or("*/*").split(',')).peekable();
+    if ranges.peek().is_none() {
+        return Ok(());
+    }
+    let offered = offered(request.uri().path());
+    let takes = |range: &str| {
+        let mut parts = range.split(';').map(str::trim);
+        let kind = parts.next().unwrap_or_default().to_ascii_lowercase();
+        let refused = parts.any(|it| matches!(it, "q=0" | "q=0.0" | "q=0.00" | "q=0.000"));
+        let family = kind.strip_suffix('*').filter(|family| family.ends_with('/'));
+        !refused
+            && (kind == "*/*"
+                || kind == problem::PROBLEM_JSON
+                || offered.contains(&kind.as_str())
+                || family.is_some_and(|family| offered.iter().any(|it| it.starts_with(family))))
+    };
+    match ranges.any(takes) {
+        true => Ok(()),
+        false => {
+            let detail = format!("there is {} here; accept it", offered.join(" or "));
+            Err(Problem::new(Kind::NotAcceptable, detail))
+        }
+    }
+}
+
+/// The types of a path's answers.
+fn offered(path: &str) -> &'static [&'static str] {
+    if path == "/v1/jobs" {
+        &["application/json", "application/x-ndjson"]
+    } else if path.ends_with("/events") {
+        &["text/event-stream"]
+    } else if path.ends_with("/log") {
+        &["text/plain"]
+    } else if path.ends_with("/stdin") {
+        &["application/octet-stream"]
+    } else {
+        &["application/json"]
+    }
+}

@@ -1,0 +1,355 @@
+//! The OpenAPI 3.1 document: written by utoipa from the handlers, completed with what its macros cannot say.
+
+use axum::{extract::State, response::Response};
+use bytes::Bytes;
+use http::{HeaderMap, StatusCode};
+use serde_json::{Value, json};
+use utoipa::{
+    Modify, OpenApi, ToSchema,
+    openapi::{
+        self, ArrayBuilder, KnownFormat, ObjectBuilder, RefOr, Schema, SchemaFormat, Type,
+        schema::{AdditionalProperties, SchemaType},
+        security::{HttpAuthScheme, HttpBuilder, SecurityScheme},
+    },
+};
+
+use super::{
+    Api, Door,
+    auth::{self, Read, Scope as _},
+    body,
+    parse::query::{NoQuery, state_words},
+    problem::{self, Kind, PROBLEM_JSON, Problem},
+};
+
+#[derive(OpenApi)]
+#[openapi(
+    info(
+        title = "Ostler",
+        description = "Durable jobs, runners and events. Every request takes a bearer token; every error is a problem (RFC 9457).",
+        license(name = "MIT OR Apache-2.0", identifier = "MIT OR Apache-2.0"),
+    ),
+    components(schemas(problem::Body, problem::FieldError)),
+    modifiers(&Bearer),
+    security(("bearer" = [])),
+    tags(
+        (name = "jobs", description = "Durable jobs: submit, find, follow, steer."),
+        (name = "logs", description = "What jobs write, and what they read."),
+        (name = "events", description = "What happened, and who did what."),
+        (name = "runners", description = "The hosts that run jobs."),
+        (name = "admin", description = "Tokens, backups and the state of the whole."),
+    ),
+)]
+pub(crate) struct Document;
+
+struct Bearer;
+
+impl Modify for Bearer {
+    fn modify(&self, document: &mut openapi::OpenApi) {
+        let scheme = HttpBuilder::new()
+            .scheme(HttpAuthScheme::Bearer)
+            .description(Some(
+                "A token with the scope that the operation names; admin implies all.",
+            ))
+            .build();
+        let components = document.components.get_or_insert_default();
+        components.add_security_scheme("bearer", SecurityScheme::Http(scheme));
+    }
+}
+
+/// A word for states.
+pub(crate) struct StateWord;
+
+impl utoipa::PartialSchema for StateWord {
+    fn schema() -> RefOr<Schema> {
+        ObjectBuilder::new().schema_type(Type::String).enum_values(Some(state_words())).into()
+    }
+}
+
+impl ToSchema for StateWord {}
+
+fn nullable(of: Type) -> SchemaType {
+    SchemaType::from_iter([of, Type::Null])
+}
+
+fn text(pattern: &str) -> ObjectBuilder {
+    ObjectBuilder::new().schema_type(Type::String).pattern(Some(pattern))
+}
+
+const LABEL: &str = "^[^\\u0000-\\u001f\\u007f-\\u009f]{1,128}$";
+
+pub(crate) fn argv() -> openapi::Array {
+    let word = text("^[^\\u0000]*$").max_length(Some(8192));
+    ArrayBuilder::new()
+        .schema_type(nullable(Type::Array))
+        .items(word)
+        .prefix_items([Schema::from(text("^[^\\u0000]+$").max_length(Some(8192)).build())])
+        .min_items(Some(1))
+        .description(Some("A program and its arguments."))
+        .build()
+}
+
+pub(crate) fn tags() -> openapi::Array {
+    ArrayBuilder::new()
+        .schema_type(nullable(Type::Array))
+        .items(text(LABEL))
+        .max_items(Some(32))
+        .description(Some("Labels to find it by."))
+        .build()
+}
+
+pub(crate) fn tag_list() -> openapi::Array {
+    ArrayBuilder::new().items(text(LABEL)).max_items(Some(32)).build()
+}
+
+pub(crate) fn secrets() -> openapi::Array {
+    ArrayBuilder::new()
+        .schema_type(nullable(Type::Array))
+        .items(text("^[A-Za-z_][A-Za-z0-9_]{0,127}$"))
+        .description(Some("Names of secrets of the runner's own file that become variables."))
+        .build()
+}
+
+pub(crate) fn exit_codes() -> openapi::Array {
+    ArrayBuilder::new()
+        .schema_type(nullable(Type::Array))
+        .items(whole(255))
+        .description(Some(
+            "Only these exit statuses are worth a retry; every failure is unless given.",
+        ))
+        .build()
+}
+
+fn whole(to: u64) -> ObjectBuilder {
+    // utoipa keeps bounds as floats unless they are written so.
+    let to = i64::try_from(to).unwrap_or(i64::MAX);
+    ObjectBuilder::new().schema_type(Type::Integer).minimum(Some(0)).maximum(Some(to))
+}
+
+pub(crate) fn env() -> openapi::Object {
+    ObjectBuilder::new()
+        .schema_type(nullable(Type::Object))
+        .property_names(Some(text("^[^=\\u0000]+$").build()))
+        .additional_properties(Some(AdditionalProperties::from(Schema::from(
+            text("^[^\\u0000]*$").max_length(Some(8192)).build(),
+        ))))
+        .description(Some("Variables added to the runner's base environment."))
+        .build()
+}
+
+pub(crate) fn ids() -> openapi::Array {
+    ArrayBuilder::new()
+        .schema_type(nullable(Type::Array))
+        .items(whole((1 << 53) - 1))
+        .max_items(Some(1000))
+        .build()
+}
+
+pub(crate) fn id_list() -> openapi::Array {
+    ArrayBuilder::new().items(whole((1 << 53) - 1)).max_items(Some(1000)).build()
+}
+
+pub(crate) fn states() -> openapi::Array {
+    let word = ObjectBuilder::new().schema_type(Type::String).enum_values(Some(state_words()));
+    ArrayBuilder::new().schema_type(nullable(Type::Array)).items(word).build()
+}
+
+pub(crate) fn scopes() -> openapi::Array {
+    let scope = ObjectBuilder::new()
+        .schema_type(Type::String)
+        .enum_values(Some(auth::SCOPES.iter().copied()));
+    ArrayBuilder::new().items(scope).min_items(Some(1)).build()
+}
+
+pub(crate) fn exit_status() -> openapi::Object {
+    text("^!?0*(25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])$")
+        .schema_type(nullable(Type::String))
+        .description(Some("This exit status, or with `!` any other or a signal."))
+        .build()
+}
+
+/// A moment, or a duration for so long ago.
+pub(crate) fn when() -> Schema {
+    let ago = text("^([0-9]{1,12}ms|[0-9]{1,9}s|[0-9]{1,7}m|[0-9]{1,6}h|[0-9]{1,4}d)$").build();
+    let at = text("^(19[7-9][1-9]|[2-9][0-9]{3})-")
+        .format(Some(SchemaFormat::KnownFormat(KnownFormat::DateTime)))
+        .build();
+    let any = openapi::schema::AnyOfBuilder::new().item(ago).item(at);
+    Schema::AnyOf(any.description(Some("RFC 3339, or a duration for so long ago.")).build())
+}
+
+/// The document, once and for all.
+pub(crate) fn finish(document: &openapi::OpenApi) -> Bytes {
+    let mut value = serde_json::to_value(document).unwrap_or_default();
+    value["info"]["version"] = json!(env!("CARGO_PKG_VERSION"));
+    let problems = problem_responses();
+    value["components"]["responses"] = problems;
+    for (path, item) in value["paths"].as_object_mut().into_iter().flatten() {
+        for (method, operation) in item.as_object_mut().into_iter().flatten() {
+            complete(path, method, operation);
+        }
+    }
+    conditions(&mut value["components"]["schemas"]);
+    links(&mut value["paths"]["/v1/jobs"]["post"]["responses"]["202"]);
+    Bytes::from(serde_json::to_vec(&value).unwrap_or_default())
+}
+
+/// One response for each status; every kind that has it is an example of it.
+fn problem_responses() -> Value {
+    let mut responses = serde_json::Map::new();
+    for kind in Kind::ALL {
+        let status = kind.status().as_u16().to_string();
+        let entry = responses.entry(status).or_insert_with(|| {
+            json!({
+                "description": "",
+                "content": {PROBLEM_JSON: {
+                    "schema": {"$ref": "#/components/schemas/Problem"},
+                    "examples": {},
+                }},
+            })
+        });
+        let body = Problem::new(*kind, "what is wrong, and what to do about it");
+        entry["content"][PROBLEM_JSON]["examples"][kind.name()] = json!({"value": body.body()});
+        let text = entry["description"].as_str().unwrap_or_default();
+        let joint = if text.is_empty() { "" } else { ", or " };
+        entry["description"] = json!(format!("{text}{joint}`{}`", kind.name()));
+    }
+    responses["401"]["headers"] = header("WWW-Authenticate", "What to send.", &json!("string"));
+    responses["405"]["headers"] = header("Allow", "The methods that there are.", &json!("string"));
+    responses["503"]["headers"] =
+        header("Retry-After", "Seconds after which to try again.", &json!("integer"));
+    responses["416"]["headers"] =
+        header("Content-Range", "How many bytes there are.", &json!("string"));
+    Value::Object(responses)
+}
+
+fn header(name: &str, description: &str, kind: &Value) -> Value {
+    json!({name: {"description": description, "schema": {"type": kind}}})
+}
+
+/// What utoipa drops of parameters whose schema is made by a function.
+fn describe(parameter: &mut Value) {
+    let text = match parameter["name"].as_str().unwrap_or_default() {
+        "tag" => "With this tag; repeated: with all of them.",
+        "since" => "Submitted at this time or later: RFC 3339, or a duration for so long ago.",
+        "until" => "Submitted before this time, or so long ago.",
+        "id" => "One of these ids, repeated or as a list with commas; at most 1000.",
+        _ => return,
+    };
+    if parameter.get("description").is_none() {
+        parameter["description"] = json!(text);
+    }
+}
+
+/// The problems that an operation may answer with.
+fn complete(path: &str, method: &str, operation: &mut Value) {
+    operation["parameters"].as_array_mut().into_iter().flatten().for_each(describe);
+    if operation["parameters"].is_null()
+        && let Some(operation) = operation.as_object_mut()
+    {
+        operation.remove("parameters");
+    }
+    let mut statuses = vec!["400", "401", "403", "405", "406", "500", "503"];
+    // Submits as well: an idempotency key may be of a job that was deleted.
+    if path.contains('{') || (path == "/v1/jobs" && method == "post") {
+        statuses.push("404");
+    }
+    if operation.get("requestBody").is_some() {
+        statuses.extend(["413", "415", "422"]);
+        // A payload may be empty.
+        operation["requestBody"]["required"] = json!(!path.ends_with("/payloads"));
+    }
+    if matches!(method, "post" | "delete") {
+        statuses.push("409");
+    }
+    if path.ends_with("/log") || path.ends_with("/stdin") {
+        statuses.push("416");
+    }
+    if operation["security"] == json!([]) {
+        statuses.retain(|status| !matches!(*status, "401" | "403"));
+    }
+    for status in statuses {
+        operation["responses"][status] =
+            json!({"$ref": format!("#/components/responses/{status}")});
+    }
+}
+
+/// What a client may do next with a job that was taken.
+fn links(taken: &mut Value) {
+    let operations = [
+        "getJob",
+        "cancelJob",
+        "killJob",
+        "pauseJob",
+        "resumeJob",
+        "retryJob",
+        "moveJob",
+        "deleteJob",
+        "getLog",
+        "getStdin",
+    ];
+    for operation in operations {
+        taken["links"][operation] =
+            json!({"operationId": operation, "parameters": {"id": "$response.body#/id"}});
+    }
+}
+
+/// What fields mean for one another.
+fn conditions(schemas: &mut Value) {
+    let shell_only = [
+        "command", "argv", "env", "secrets", "cwd", "stdin", "user", "umask", "nice", "limits",
+        "timeout", "grace",
+    ];
+    let absent: serde_json::Map<_, _> = shell_only
+        .iter()
+        .map(|name| ((*name).to_owned(), json!({"type": "null"})))
+        .chain([("module".to_owned(), json!({"const": "noop"}))])
+        .collect();
+    let shell = json!({"enum": ["shell", null]});
+    schemas["SubmitRequest"]["oneOf"] = json!([
+        {"required": ["command"], "properties": {"command": {"type": "string"}, "argv": {"type": "null"}, "module": shell}},
+        {"required": ["argv"], "properties": {"argv": {"type": "array"}, "command": {"type": "null"}, "module": shell}},
+        {"required": ["module"], "properties": absent},
+    ]);
+    schemas["SubmitRequest"]["anyOf"] = json!([
+        {"properties": {"delay": {"type": "null"}}},
+        {"properties": {"not_before": {"type": "null"}}},
+    ]);
+    schemas["Stdin"]["oneOf"][0]["maxLength"] = json!(8192);
+    schemas["Dedupe"]["anyOf"] = json!([
+        {"properties": {"scope": {"const": "queued"}}},
+        {"required": ["window"], "properties": {"window": {"type": "string"}}},
+    ]);
+    schemas["TokenRequest"]["anyOf"] = json!([
+        {"properties": {"tenant": {"type": "null"}}},
+        {"properties": {"scopes": {"not": {"contains": {"const": "admin"}}}}},
+    ]);
+    schemas["ActionRequest"]["oneOf"] = json!([
+        {"required": ["ids"], "properties": {"ids": {"type": "array"}, "filter": {"type": "null"}}},
+        {"required": ["filter"], "properties": {"filter": {"type": "object"}, "ids": {"type": "null"}}},
+    ]);
+    schemas["ActionRequest"]["anyOf"] = json!([
+        {"properties": {"action": {"const": "move"}}},
+        {"properties": {"host": {"type": "null"}}},
+    ]);
+}
+
+/// The document itself
+#[utoipa::path(
+    get,
+    path = "/v1/openapi.json",
+    tag = "admin",
+    operation_id = "getOpenApi",
+    security((), ("bearer" = [])),
+    responses((status = 200, description = "This document.", body = serde_json::Value, content_type = "application/json")),
+)]
+pub(crate) async fn show(
+    State(api): State<Api>,
+    door: Option<axum::Extension<Door>>,
+    headers: HeaderMap,
+    _: NoQuery,
+) -> Result<Response, Problem> {
+    if !door.is_some_and(|door| door.0.loopback) {
+        auth::check(api.backend(), &headers, Read::NAME)?;
+    }
+    Ok(body::typed(StatusCode::OK, "application/json", body::whole(api.document())))
+}

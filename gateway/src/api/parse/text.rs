@@ -1,0 +1,169 @@
+//! Durations and moments as text.
+
+use std::fmt;
+
+use ostler_job::{Span, Wall};
+use serde::{Deserialize, Deserializer, de::Visitor};
+use time::{OffsetDateTime, format_description::well_known::Rfc3339};
+use utoipa::ToSchema;
+
+/// A length of time: a whole number and `ms`, `s`, `m`, `h` or `d`.
+#[derive(ToSchema)]
+#[schema(
+    pattern = "^([0-9]{1,12}ms|[0-9]{1,9}s|[0-9]{1,7}m|[0-9]{1,6}h|[0-9]{1,4}d)$",
+    example = "10s"
+)]
+#[allow(dead_code, reason = "describes what `Parsed` reads")]
+pub(crate) struct Delay(String);
+
+/// The same, and longer than nothing.
+#[derive(ToSchema)]
+#[schema(
+    pattern = "^(?=[0-9]*[1-9])([0-9]{1,12}ms|[0-9]{1,9}s|[0-9]{1,7}m|[0-9]{1,6}h|[0-9]{1,4}d)$",
+    example = "10m"
+)]
+#[allow(dead_code, reason = "describes what `Parsed` reads")]
+pub(crate) struct LengthOfTime(String);
+
+/// A moment after 1970, RFC 3339.
+#[derive(ToSchema)]
+#[schema(format = DateTime, pattern = "^(19[7-9][1-9]|[2-9][0-9]{3})-", example = "2026-11-25T01:02:03Z")]
+#[allow(dead_code, reason = "describes what `Parsed` reads")]
+pub(crate) struct Moment(String);
+
+/// `500ms`, `30s`, `5m`, `2h`, `7d`.
+pub(crate) fn span(text: &str) -> Result<Span, String> {
+    let bad =
+        || format!("{} is not a duration; write it as 500ms, 30s, 5m, 2h or 7d", quoted(text));
+    let unit_at = text.find(|c: char| !c.is_ascii_digit()).ok_or_else(bad)?;
+    let (digits, unit) = text.split_at(unit_at);
+    let (longest, millis) = match unit {
+        "ms" => (12, 1),
+        "s" => (9, 1_000),
+        "m" => (7, 60_000),
+        "h" => (6, 3_600_000),
+        "d" => (4, 86_400_000),
+        _ => return Err(bad()),
+    };
+    if digits.len() > longest {
+        return Err(format!("{} is too long; {longest} digits are the most", quoted(text)));
+    }
+    let number: u64 = digits.parse().map_err(|_| bad())?;
+    Ok(Span::from_millis(number * millis))
+}
+
+/// RFC 3339, with any offset.
+pub(crate) fn moment(text: &str) -> Result<Wall, String> {
+    let bad =
+        || format!("{} is not a time; write it as 2026-11-25T01:02:03Z (RFC 3339)", quoted(text));
+    let moment = OffsetDateTime::parse(text, &Rfc3339).map_err(|_| bad())?;
+    let millis = moment.unix_timestamp_nanos() / 1_000_000;
+    u64::try_from(millis).map(Wall).map_err(|_| format!("{} is before 1970", quoted(text)))
+}
+
+/// A moment as every answer has it: `2026-11-25T01:02:03.004Z`.
+pub(crate) fn show(moment: Wall) -> String {
+    const LAST: u64 = 253_402_300_799_999;
+    let millis = moment.0.min(LAST);
+    let seconds = i64::try_from(millis / 1_000).unwrap_or_default();
+    let at = OffsetDateTime::from_unix_timestamp(seconds).unwrap_or(OffsetDateTime::UNIX_EPOCH);
+    let (date, time) = (at.date(), at.time());
+    format!(
+        "{:04}-{:02}-{:02}T{:02}:{:02}:{:02}.{:03}Z",
+        date.year(),
+        u8::from(date.month()),
+        date.day(),
+        time.hour(),
+        time.minute(),
+        time.second(),
+        millis % 1_000
+    )
+}
+
+/// Somebody's text within a sentence, not too long.
+pub(crate) fn quoted(text: &str) -> String {
+    const MAX: usize = 80;
+    match text.char_indices().nth(MAX) {
+        Some((at, _)) => format!("{:?}…", &text[..at]),
+        None => format!("{text:?}"),
+    }
+}
+
+/// A text that is parsed as it is read, without a copy; what is wrong with it is told later, with its place.
+#[derive(Debug)]
+pub(crate) struct Parsed<T>(pub(crate) Result<T, String>);
+
+/// What [`Parsed`] can be.
+pub(crate) trait FromText: Sized {
+    fn from_text(text: &str) -> Result<Self, String>;
+}
+
+impl FromText for Span {
+    fn from_text(text: &str) -> Result<Self, String> {
+        span(text)
+    }
+}
+
+impl FromText for Wall {
+    fn from_text(text: &str) -> Result<Self, String> {
+        moment(text)
+    }
+}
+
+impl<'de, T: FromText> Deserialize<'de> for Parsed<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Text<T>(std::marker::PhantomData<T>);
+        impl<T: FromText> Visitor<'_> for Text<T> {
+            type Value = Parsed<T>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("text")
+            }
+
+            fn visit_str<E>(self, text: &str) -> Result<Self::Value, E> {
+                Ok(Parsed(T::from_text(text)))
+            }
+        }
+        deserializer.deserialize_str(Text(std::marker::PhantomData))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_have_a_whole_number_and_a_unit() {
+        assert_eq!(span("500ms"), Ok(Span::from_millis(500)));
+        assert_eq!(span("0s"), Ok(Span::ZERO));
+        assert_eq!(span("7d"), Ok(Span::from_secs(7 * 86_400)));
+        for bad in ["", "5", "s", "-5s", "+5s", "5 s", "5S", "1.5h", "5m30s", "5w", "٣s"] {
+            assert!(span(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn every_duration_that_can_be_written_is_shorter_than_a_span_can_hold() {
+        for long in ["999999999999ms", "999999999s", "9999999m", "999999h", "9999d"] {
+            assert!(span(long).unwrap().0 < u64::MAX / 2, "{long}");
+        }
+        assert!(span("10000d").is_err());
+        assert!(span("99999999999999999999s").is_err());
+    }
+
+    #[test]
+    fn moments_are_read_with_any_offset_and_written_in_utc() {
+        let moment = moment("2026-11-25T02:02:03.004567+01:00").unwrap();
+        assert_eq!(show(moment), "2026-11-25T01:02:03.004Z");
+        assert_eq!(show(Wall(u64::MAX)), "9999-12-31T23:59:59.999Z");
+        for bad in [
+            "2026-11-25",
+            "2026-11-25 01:02:03",
+            "2026-13-01T00:00:00Z",
+            "1960-01-01T00:00:00Z",
+            "now",
+        ] {
+            assert!(super::moment(bad).is_err(), "{bad}");
+        }
+    }
+}

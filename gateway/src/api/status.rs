@@ -1,0 +1,147 @@
+//! The state of the whole, and copies of it: `GET /v1/status`, `POST /v1/backup`.
+
+use std::{collections::BTreeMap, path::PathBuf};
+
+use axum::{body::Body, extract::State, response::Response};
+use http::{HeaderMap, StatusCode};
+use ostler_job::durable::JobState;
+use serde::Serialize;
+use serde_json::Value;
+use utoipa::ToSchema;
+
+use super::{
+    Api,
+    auth::{Admin, Needs, Read},
+    body,
+    jobs::actions::object,
+    parse::{
+        query::NoQuery,
+        shape::{Fields, Shape},
+        text::quoted,
+    },
+    problem::{Kind, Problem},
+    view,
+};
+
+/// The state of the whole.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct StatusView {
+    version: &'static str,
+    /// Jobs that have not finished, by state; null for a token that is bound to a tenant.
+    jobs: Option<BTreeMap<&'static str, u64>>,
+    /// How long the job that waits longest could have run by now.
+    oldest_runnable_seconds: Option<f64>,
+    /// Runners that are connected.
+    runners: usize,
+    slots: u32,
+    slots_busy: u32,
+    /// Bytes of the store, payloads and logs.
+    store_bytes: u64,
+    /// New jobs are taken.
+    accepting: bool,
+    /// Why not.
+    problem: Option<String>,
+}
+
+/// The state of the whole
+#[utoipa::path(
+    get,
+    path = "/v1/status",
+    tag = "admin",
+    operation_id = "getStatus",
+    responses((status = 200, description = "The state.", body = StatusView, content_type = "application/json")),
+)]
+pub(crate) async fn status(
+    State(api): State<Api>,
+    Needs(caller, ..): Needs<Read>,
+    _: NoQuery,
+) -> Result<Response, Problem> {
+    let figures = api.backend().figures();
+    let problem = api.backend().problem();
+    let backend = api.share();
+    let store_bytes = body::blocking(move || backend.size_blocking()).await?;
+    let codes = JobState::ALL.iter().map(|state| state.code());
+    let (slots, slots_busy) = figures.slots;
+    let status = StatusView {
+        version: env!("CARGO_PKG_VERSION"),
+        jobs: caller.tenant().is_none().then(|| codes.zip(figures.states).collect()),
+        oldest_runnable_seconds: figures
+            .oldest_runnable
+            .map(|since| view::now().since(since).as_secs_f64()),
+        runners: api.backend().runners().iter().filter(|runner| runner.connected).count(),
+        slots,
+        slots_busy,
+        store_bytes,
+        accepting: problem.is_none() && !api.is_draining(),
+        problem,
+    };
+    body::json(StatusCode::OK, &status)
+}
+
+/// Where to write a copy of the store.
+#[derive(ToSchema)]
+#[allow(dead_code, reason = "describes what `backup` reads")]
+#[serde(deny_unknown_fields)]
+pub(crate) struct BackupRequest {
+    /// A file of the gateway's host that does not exist yet, absolute.
+    #[schema(pattern = "^/[^\\u0000]+$", example = "/var/backups/ostler.db")]
+    path: String,
+}
+
+const BACKUP: Fields = &[("path", Shape::Must(&Shape::Text))];
+
+/// A copy that was written.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct BackupView {
+    path: String,
+    bytes: u64,
+}
+
+/// Write a copy of the store while it is used
+#[utoipa::path(
+    post,
+    path = "/v1/backup",
+    tag = "admin",
+    operation_id = "backUp",
+    request_body = BackupRequest,
+    responses((status = 200, description = "It is written.", body = BackupView, content_type = "application/json")),
+)]
+pub(crate) async fn backup(
+    State(api): State<Api>,
+    _: Needs<Admin>,
+    _: NoQuery,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response, Problem> {
+    let (object, mut notes) = object(&headers, body, BACKUP).await?;
+    let path = object.get("path").and_then(Value::as_str).unwrap_or_default().to_owned();
+    if notes.0.is_empty() && (!path.starts_with('/') || path.len() < 2 || path.contains('\0')) {
+        notes.add(
+            "/path",
+            format!("{} is not absolute; write it as /var/backups/ostler.db", quoted(&path)),
+        );
+    }
+    if !notes.0.is_empty() {
+        return Err(Problem::fields(notes.0));
+    }
+    let to = PathBuf::from(&path);
+    let exists = {
+        let to = to.clone();
+        body::blocking(move || to.symlink_metadata().is_ok()).await?
+    };
+    if exists {
+        let detail = format!("{} exists already; choose another name", quoted(&path));
+        return Err(Problem::new(Kind::ConflictState, detail).at("/path"));
+    }
+    let folder = to.parent().map(std::path::Path::to_owned);
+    let there = body::blocking(move || folder.is_some_and(|folder| folder.is_dir())).await?;
+    if !there {
+        let detail = format!(
+            "{} is in no folder that exists on the gateway's host; make it first",
+            quoted(&path)
+        );
+        return Err(Problem::new(Kind::ConflictState, detail).at("/path"));
+    }
+    let bytes = api.backend().backup(to).await?;
+    body::json(StatusCode::OK, &BackupView { path, bytes })
+}

@@ -1,0 +1,166 @@
+//! Who may do what.
+
+use axum::body::Body;
+use http::{Request, StatusCode};
+
+use super::Rig;
+
+/// Every operation, the scope that it takes, and a body for those that read one.
+const OPERATIONS: &[(&str, &str, &str)] = &[
+    ("POST /v1/jobs", "submit", r#"{"command":"a"}"#),
+    ("POST /v1/payloads", "submit", "bytes"),
+    ("PUT /v1/payloads", "submit", "bytes"),
+    ("GET /v1/jobs", "read", ""),
+    ("GET /v1/jobs/1", "read", ""),
+    ("GET /v1/jobs/1/log", "read", ""),
+    ("GET /v1/jobs/1/stdin", "read", ""),
+    ("GET /v1/runners", "read", ""),
+    ("GET /v1/status", "read", ""),
+    ("GET /v1/openapi.json", "read", ""),
+    ("POST /v1/jobs/1/pause", "operate", ""),
+    ("POST /v1/jobs/1/resume", "operate", ""),
+    ("POST /v1/jobs/1/move", "operate", r#"{"host":null}"#),
+    ("POST /v1/jobs/actions", "operate", r#"{"action":"pause","ids":[]}"#),
+    ("POST /v1/jobs/1/cancel", "operate", ""),
+    ("POST /v1/jobs/1/retry", "operate", ""),
+    ("POST /v1/jobs/1/kill", "operate", ""),
+    ("POST /v1/runners/web-1/drain", "operate", ""),
+    ("POST /v1/runners/web-1/undrain", "operate", ""),
+    ("DELETE /v1/jobs/1", "operate", ""),
+    ("GET /v1/audit", "admin", ""),
+    ("GET /v1/tokens", "admin", ""),
+    ("POST /v1/tokens", "admin", r#"{"name":"n","scopes":["read"]}"#),
+    ("DELETE /v1/tokens/nobody", "admin", ""),
+    ("POST /v1/backup", "admin", r#"{"path":"relative"}"#),
+];
+
+fn request(line: &str, token: Option<&str>, body: &str) -> Request<Body> {
+    let (method, path) = line.split_once(' ').unwrap();
+    let mut request = Request::builder().method(method).uri(path);
+    if let Some(token) = token {
+        request = request.header("authorization", format!("Bearer {token}"));
+    }
+    request.header("content-type", "application/json").body(Body::from(body.to_owned())).unwrap()
+}
+
+#[tokio::test]
+async fn every_operation_takes_its_scope_and_no_other() {
+    let rig = Rig::new();
+    rig.submit().await;
+    for scope in ["submit", "read", "operate", "admin"] {
+        let token = rig.token(scope, &[scope], None);
+        for (line, needed, body) in OPERATIONS {
+            let answer = rig.send(request(line, Some(&token), body)).await;
+            if scope == *needed || scope == "admin" {
+                let refused =
+                    matches!(answer.status, StatusCode::FORBIDDEN | StatusCode::UNAUTHORIZED);
+                assert!(!refused, "{scope}: {line}: {answer:?}");
+            } else {
+                let problem = answer.is("forbidden");
+                assert!(problem["detail"].as_str().unwrap().contains(needed), "{line}: {problem}");
+            }
+        }
+        rig.fake.state().jobs.clear();
+        rig.json("POST /v1/jobs", r#"{"command":"a"}"#).await;
+        let again = rig.fake.state().jobs.pop_first().map(|(_, job)| job);
+        rig.fake.state().jobs.insert(
+            ostler_job::JobId(1),
+            again
+                .map(|mut job| {
+                    job.id = ostler_job::JobId(1);
+                    job
+                })
+                .unwrap(),
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_request_without_a_good_token_is_told_what_to_send() {
+    let rig = Rig::new();
+    for (line, _, body) in OPERATIONS {
+        let answer = rig.send(request(line, None, body)).await;
+        answer.is("unauthenticated");
+        assert_eq!(answer.header("www-authenticate"), "Bearer realm=\"ostler\"", "{line}");
+        rig.send(request(line, Some("ostler_wrong"), body)).await.is("unauthenticated");
+    }
+    let basic = Request::get("/v1/jobs").header("authorization", "Basic YTpi").body(Body::empty());
+    rig.send(basic.unwrap()).await.is("unauthenticated");
+}
+
+#[tokio::test]
+async fn a_revoked_or_expired_token_is_good_for_nothing() {
+    let rig = Rig::new();
+    let made =
+        rig.json("POST /v1/tokens", r#"{"name":"t","scopes":["read"],"expires":"1h"}"#).await;
+    assert_eq!(made.status, StatusCode::CREATED);
+    let text = made.json()["token"].as_str().unwrap().to_owned();
+    assert!(text.starts_with("ostler_") && text.len() == 50, "{text}");
+    let look = async || rig.send(request("GET /v1/jobs", Some(&text), "")).await;
+    assert_eq!(look().await.status, StatusCode::OK);
+    assert_eq!(rig.ask("DELETE /v1/tokens/t").await.status, StatusCode::NO_CONTENT);
+    look().await.is("unauthenticated");
+    assert!(!rig.ask("GET /v1/tokens").await.text.contains(&text), "a token's text was kept");
+}
+
+#[tokio::test]
+async fn a_tenants_token_sees_and_touches_its_own_jobs_only() {
+    let rig = Rig::new();
+    rig.json("POST /v1/jobs", r#"{"command":"a","tenant":"other"}"#).await;
+    let scopes = ["submit", "read", "operate"];
+    let token = rig.token("ours", &scopes, Some("ours"));
+    let ask = async |line: &str, body: &str| rig.send(request(line, Some(&token), body)).await;
+    let own = ask("POST /v1/jobs", r#"{"command":"b"}"#).await.json();
+    assert_eq!((&own["id"], &own["tenant"]), (&2.into(), &"ours".into()));
+    let problem = ask("POST /v1/jobs", r#"{"command":"b","tenant":"other"}"#).await.is("forbidden");
+    assert_eq!(problem["pointer"], "/tenant");
+    for line in [
+        "GET /v1/jobs/1",
+        "GET /v1/jobs/1/log",
+        "GET /v1/jobs/1/log/events",
+        "GET /v1/jobs/1/stdin",
+        "POST /v1/jobs/1/cancel",
+        "POST /v1/jobs/1/kill",
+        "DELETE /v1/jobs/1",
+    ] {
+        ask(line, "").await.is("not_found");
+    }
+    ask("POST /v1/jobs/1/move", r#"{"host":null}"#).await.is("not_found");
+    let listed = ask("GET /v1/jobs", "").await.json();
+    assert_eq!(listed["jobs"].as_array().unwrap().len(), 1);
+    let listed = ask("GET /v1/jobs?tenant=other", "").await.json();
+    assert!(listed["jobs"].as_array().unwrap().is_empty());
+    let told = ask("POST /v1/jobs/actions", r#"{"action":"pause","ids":[1,2]}"#).await.json();
+    assert_eq!((&told["done"], &told["refused"][0]["id"]), (&1.into(), &1.into()));
+    let told = ask("POST /v1/jobs/actions", r#"{"action":"cancel","filter":{"tenant":"other"}}"#)
+        .await
+        .json();
+    assert_eq!(told["done"], 0);
+    ask("POST /v1/jobs/actions", r#"{"action":"cancel","filter":{}}"#).await;
+    assert_eq!(rig.ask("GET /v1/jobs/1").await.json()["state"], "pending");
+    ask("POST /v1/runners/web-1/drain", "").await.is("forbidden");
+    assert!(ask("GET /v1/status", "").await.json()["jobs"].is_null());
+}
+
+#[tokio::test]
+async fn forms_that_a_client_does_not_take_are_not_made() {
+    let rig = Rig::new();
+    let accept = async |value: &str| {
+        let request = rig.request("GET /v1/status").header("accept", value);
+        rig.send(request.body(Body::empty()).unwrap()).await
+    };
+    accept("text/html").await.is("not_acceptable");
+    accept("application/json;q=0").await.is("not_acceptable");
+    for good in ["*/*", "application/*", "text/html, application/json;q=0.5", "Application/JSON"] {
+        assert_eq!(accept(good).await.status, StatusCode::OK, "{good}");
+    }
+}
+
+#[tokio::test]
+async fn a_requests_id_is_passed_or_made() {
+    let rig = Rig::new();
+    let request = rig.request("GET /v1/jobs/1").header("x-request-id", "abc-1");
+    let answer = rig.send(request.body(Body::empty()).unwrap()).await;
+    assert_eq!(answer.is("not_found")["request_id"], "abc-1");
+    assert_eq!(rig.ask("GET /v1/jobs").await.header("x-request-id").len(), 32);
+}

@@ -1,0 +1,146 @@
+//! Runners, tokens, payloads, backups, the state of the whole.
+
+use axum::body::Body;
+use http::StatusCode;
+use http_body_util::BodyExt as _;
+
+use super::Rig;
+use crate::api::body;
+
+#[tokio::test]
+async fn runners_are_listed_and_drained() {
+    let rig = Rig::new();
+    let listed = rig.ask("GET /v1/runners").await.json();
+    assert_eq!(listed["runners"][0]["heard_at"], "1970-01-01T00:00:01.000Z");
+    assert_eq!(rig.ask("POST /v1/runners/web-1/drain").await.json()["draining"], true);
+    assert_eq!(rig.ask("POST /v1/runners/web-1/undrain").await.json()["draining"], false);
+    let problem = rig.ask("POST /v1/runners/web-9/drain").await.is("not_found");
+    assert!(problem["detail"].as_str().unwrap().contains("web-1"));
+}
+
+#[tokio::test]
+async fn tokens_that_cannot_be_are_refused() {
+    let rig = Rig::new();
+    for (body, place) in [
+        (r#"{}"#, "/name"),
+        (r#"{"name":"a b","scopes":["read"]}"#, "/name"),
+        (r#"{"name":"a","scopes":[]}"#, "/scopes"),
+        (r#"{"name":"a","scopes":["fly"]}"#, "/scopes/0"),
+        (r#"{"name":"a","scopes":["admin"],"tenant":"t"}"#, "/tenant"),
+        (r#"{"name":"a","scopes":["read"],"expires":"0s"}"#, "/expires"),
+        (r#"{"name":"a","scopes":["read"],"expires":"never"}"#, "/expires"),
+    ] {
+        let problem = rig.json("POST /v1/tokens", body).await.is("invalid_field");
+        assert_eq!(problem["pointer"], place, "{problem}");
+    }
+    rig.json("POST /v1/tokens", r#"{"name":"first","scopes":["read"]}"#).await.is("conflict_state");
+    rig.ask("DELETE /v1/tokens/nobody").await.is("not_found");
+}
+
+#[tokio::test]
+async fn a_payload_is_uploaded_given_to_a_job_and_read_back_in_parts() {
+    let rig = Rig::new();
+    let upload = rig.request("PUT /v1/payloads").body(Body::from("0123456789")).unwrap();
+    let answer = rig.send(upload).await;
+    assert_eq!(answer.status, StatusCode::CREATED, "{answer:?}");
+    let name = "84d89877f0d4041efb6bf91a16f0248f2fd573e6af05c19f96bedb9f882f7882";
+    assert_eq!(answer.text, format!(r#"{{"sha256":"{name}","bytes":10}}"#));
+    let body = format!(r#"{{"command":"cat","stdin":{{"payload":"{name}"}}}}"#);
+    rig.json("POST /v1/jobs", &body).await;
+    let whole = rig.ask("GET /v1/jobs/1/stdin").await;
+    assert_eq!(
+        (whole.text.as_str(), whole.header("content-type")),
+        ("0123456789", "application/octet-stream")
+    );
+    let part = async |range: &str| {
+        let request = rig.request("GET /v1/jobs/1/stdin").header("range", range);
+        rig.send(request.body(Body::empty()).unwrap()).await
+    };
+    let answer = part("bytes=2-4").await;
+    assert_eq!((answer.status, answer.text.as_str()), (StatusCode::PARTIAL_CONTENT, "234"));
+    assert_eq!(answer.header("content-range"), "bytes 2-4/10");
+    let answer = part("bytes=10-").await;
+    answer.is("range_not_satisfiable");
+    assert_eq!(answer.header("content-range"), "bytes */10");
+}
+
+#[tokio::test]
+async fn standard_input_in_the_record_is_read_back() {
+    let rig = Rig::new();
+    rig.json("POST /v1/jobs", r#"{"command":"cat","stdin":{"base64":"aGkK"}}"#).await;
+    rig.json("POST /v1/jobs", r#"{"command":"cat","stdin":"text"}"#).await;
+    rig.json("POST /v1/jobs", r#"{"module":"noop"}"#).await;
+    assert_eq!(rig.ask("GET /v1/jobs/1/stdin").await.text, "hi\n");
+    assert_eq!(rig.ask("GET /v1/jobs/2/stdin").await.text, "text");
+    assert_eq!(rig.ask("GET /v1/jobs/3/stdin").await.text, "");
+}
+
+#[tokio::test]
+async fn a_payload_that_is_too_large_or_breaks_off_leaves_nothing() {
+    let rig = Rig::with_payloads(8);
+    let whole = rig.request("POST /v1/payloads").body(Body::from("0123456789")).unwrap();
+    rig.send(whole).await.is("too_large");
+    let (pipe, sent) = body::pipe();
+    let send = async {
+        pipe.send(Ok("12345".into())).await.unwrap();
+        pipe.send(Ok("67890".into())).await.unwrap();
+    };
+    let request = rig.request("POST /v1/payloads").body(sent).unwrap();
+    let (answer, ()) = tokio::join!(rig.send(request), send);
+    answer.is("too_large");
+    let (pipe, sent) = body::pipe();
+    let broken = async {
+        pipe.send(Ok("123".into())).await.unwrap();
+        pipe.send(Err(std::io::ErrorKind::ConnectionReset.into())).await.unwrap();
+    };
+    let request = rig.request("POST /v1/payloads").body(sent).unwrap();
+    let (answer, ()) = tokio::join!(rig.send(request), broken);
+    answer.is("bad_json");
+    while std::fs::read_dir(rig.fake.folder.path()).unwrap().count() > 0 {
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test]
+async fn a_backup_is_written_to_a_new_file() {
+    let rig = Rig::new();
+    let path = rig.fake.folder.path().join("copy.db");
+    let body = format!(r#"{{"path":{path:?}}}"#);
+    assert_eq!(rig.json("POST /v1/backup", &body).await.json()["bytes"], 4);
+    rig.json("POST /v1/backup", &body).await.is("conflict_state");
+    rig.json("POST /v1/backup", r#"{"path":"copy.db"}"#).await.is("invalid_field");
+    rig.json("POST /v1/backup", r#"{"path":"/no/such/folder/copy.db"}"#).await.is("conflict_state");
+}
+
+#[tokio::test]
+async fn the_state_of_the_whole_says_whether_jobs_are_taken() {
+    let rig = Rig::new();
+    rig.submit().await;
+    let status = rig.ask("GET /v1/status").await.json();
+    assert_eq!((&status["accepting"], &status["jobs"]["pending"]), (&true.into(), &1.into()));
+    rig.fake.state().down = Some("the disk is full".into());
+    let status = rig.ask("GET /v1/status").await.json();
+    assert_eq!(
+        (&status["accepting"], &status["problem"]),
+        (&false.into(), &"the disk is full".into())
+    );
+}
+
+#[tokio::test]
+async fn a_failed_store_fails_every_question_the_same_way() {
+    let rig = Rig::new();
+    rig.fake.state().down = Some("the disk does not read".into());
+    for line in [
+        "GET /v1/jobs",
+        "GET /v1/jobs/1",
+        "POST /v1/jobs/1/kill",
+        "GET /v1/audit",
+        "GET /v1/jobs/1/log",
+        "POST /v1/runners/web-1/drain",
+    ] {
+        rig.ask(line).await.is("store_unavailable");
+    }
+    let head = rig.begin(rig.request("GET /v1/jobs").body(Body::empty()).unwrap()).await;
+    assert_eq!(head.headers()["retry-after"], "1");
+    assert!(!head.into_body().collect().await.unwrap().to_bytes().is_empty());
+}

@@ -1,0 +1,349 @@
+//! A model of the rest of the gateway: jobs in a map, states changed by hand.
+
+use std::{
+    collections::BTreeMap,
+    fs::File,
+    io::{self, Write as _},
+    path::PathBuf,
+    sync::{Arc, Mutex, MutexGuard},
+};
+
+use ostler_job::{
+    JobId, Wall,
+    durable::{Attempt, AttemptKey, Fence, JobState, Payload, Status, Then},
+};
+use ostler_store::{Event, EventKind, Job, Page, Query, Token};
+use sha2::{Digest as _, Sha256};
+use tokio::sync::{broadcast, watch};
+
+use crate::{
+    api::{
+        auth::hex,
+        backend::{Backend, DoneSince, Sink, Soon},
+        view,
+    },
+    driver::{Answer, Figures, NewJob, Verb},
+    jobs::{RunnerView, Unavailable},
+};
+
+#[derive(Default)]
+pub(super) struct State {
+    pub(super) jobs: BTreeMap<JobId, Job>,
+    pub(super) attempts: BTreeMap<JobId, Vec<Attempt>>,
+    pub(super) keys: BTreeMap<String, (String, Vec<JobId>)>,
+    pub(super) events: Vec<Event>,
+    pub(super) tokens: Vec<Arc<Token>>,
+    pub(super) runners: Vec<RunnerView>,
+    /// The store fails, and says so.
+    pub(super) down: Option<String>,
+    /// No more jobs may wait.
+    pub(super) full: bool,
+    /// Submits and how many jobs each had.
+    pub(super) submits: Vec<usize>,
+    next: u64,
+    watches: BTreeMap<JobId, watch::Sender<u64>>,
+}
+
+pub(super) struct Fake {
+    state: Mutex<State>,
+    live: broadcast::Sender<Arc<Event>>,
+    pub(super) folder: tempfile::TempDir,
+}
+
+impl Fake {
+    pub(super) fn new() -> Arc<Self> {
+        let state = Mutex::new(State { next: 1, ..State::default() });
+        let (live, _) = broadcast::channel(16);
+        Arc::new(Self { state, live, folder: tempfile::tempdir().unwrap() })
+    }
+
+    pub(super) fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap()
+    }
+
+    /// Changes a job's status, and tells who watches.
+    pub(super) fn change(&self, id: u64, change: impl FnOnce(&mut Status)) {
+        let mut state = self.state();
+        change(&mut state.jobs.get_mut(&JobId(id)).unwrap().status);
+        drop(state);
+        self.news(id);
+    }
+
+    /// Something about a job or its log is new.
+    pub(super) fn news(&self, id: u64) {
+        let watch = self.state().watches.get(&JobId(id)).cloned();
+        if let Some(watch) = watch {
+            watch.send_modify(|count| *count += 1);
+        }
+    }
+
+    pub(super) fn tell(&self, kind: EventKind, job: Option<u64>, detail: &str) {
+        let mut state = self.state();
+        let seq = state.events.len() as u64 + 1;
+        let who = (kind == EventKind::Operator).then(|| "first".to_owned());
+        let detail = detail.to_owned();
+        let event = Event { seq, at: Wall(1_000), kind, job: job.map(JobId), who, detail };
+        state.events.push(event.clone());
+        drop(state);
+        let _ = self.live.send(Arc::new(event));
+    }
+
+    pub(super) fn log_path(&self, key: AttemptKey) -> PathBuf {
+        self.folder.path().join(format!("{}.{}.log", key.job, key.attempt))
+    }
+
+    pub(super) fn append(&self, key: AttemptKey, bytes: &[u8]) {
+        let path = self.log_path(key);
+        let mut file = File::options().append(true).create(true).open(path).unwrap();
+        file.write_all(bytes).unwrap();
+        self.news(key.job.0);
+    }
+
+    fn ready<T: Send + 'static>(&self, value: impl FnOnce(&mut State) -> T) -> Soon<'_, T> {
+        let mut state = self.state();
+        let answer = match &state.down {
+            Some(why) => Err(Unavailable(why.clone())),
+            None => Ok(value(&mut state)),
+        };
+        Box::pin(std::future::ready(answer))
+    }
+}
+
+fn take(state: &mut State, new: &NewJob) -> Answer {
+    if state.full {
+        return Answer::QueueFull { retry_after: ostler_job::Span::from_secs(3) };
+    }
+    if let Some(dedupe) = &new.spec.dedupe {
+        let same =
+            |job: &&Job| job.spec.identity == new.spec.identity && !job.status.state.is_finished();
+        let other = state.jobs.values().find(same).map(|job| job.id).or(new.done_before);
+        match (other, dedupe.then) {
+            (Some(job), Then::Reject) => return Answer::Duplicate { job },
+            (Some(job), Then::Coalesce) => return Answer::Coalesced { job },
+            (None, _) => {}
+        }
+    }
+    let id = JobId(state.next);
+    state.next += 1;
+    let at = if new.paused {
+        JobState::Paused
+    } else if new.spec.not_before.is_some() {
+        JobState::Scheduled
+    } else {
+        JobState::Pending
+    };
+    let status = Status::new(at, new.spec.not_before, new.spec.host.clone());
+    let spec = (*new.spec).clone();
+    state.jobs.insert(id, Job { id, spec, status, submitted_at: view::now() });
+    Answer::Done { job: id, state: at }
+}
+
+fn steer(state: &mut State, verb: &Verb, id: JobId) -> Answer {
+    let Some(job) = state.jobs.get_mut(&id) else { return Answer::Unknown };
+    let (at, finished) = (job.status.state, job.status.state.is_finished());
+    let not_now = Answer::NotNow { job: id, state: at };
+    match verb {
+        Verb::Delete if finished => {
+            state.jobs.remove(&id);
+            return Answer::Done { job: id, state: at };
+        }
+        Verb::Delete => return not_now,
+        Verb::Retry if !finished => return not_now,
+        Verb::Retry => job.status.state = JobState::Pending,
+        _ if finished => return not_now,
+        Verb::Cancel | Verb::Kill => job.status.state = JobState::Cancelled,
+        Verb::Pause => job.status.state = JobState::Paused,
+        Verb::Resume => job.status.state = JobState::Pending,
+        Verb::Move(host) => job.status.host.clone_from(host),
+    }
+    Answer::Done { job: id, state: job.status.state }
+}
+
+fn fits(job: &Job, query: &Query) -> bool {
+    let filter = &query.filter;
+    (filter.states.is_empty() || filter.states.contains(&job.status.state))
+        && filter.tenant.as_ref().is_none_or(|it| *it == job.spec.tenant)
+        && filter.tags.iter().all(|it| job.spec.tags.contains(it))
+        && filter.identity.as_ref().is_none_or(|it| *it == job.spec.identity)
+        && (filter.ids.is_empty() || filter.ids.contains(&job.id))
+        && query.below.is_none_or(|below| job.id < below)
+}
+
+impl Backend for Fake {
+    fn submit<'a>(
+        &'a self,
+        _: &'a str,
+        key: Option<(String, String)>,
+        jobs: Vec<NewJob>,
+        all_or_none: bool,
+    ) -> Soon<'a, Vec<Answer>> {
+        self.ready(|state| {
+            state.submits.push(jobs.len());
+            let before = (state.jobs.clone(), state.next);
+            let answers: Vec<_> = jobs.iter().map(|job| take(state, job)).collect();
+            let bad = |it: &Answer| !matches!(it, Answer::Done { .. } | Answer::Coalesced { .. });
+            if all_or_none && answers.iter().any(bad) {
+                (state.jobs, state.next) = before;
+                let other = |it: Answer| if bad(&it) { it } else { Answer::WithOthers };
+                return answers.into_iter().map(other).collect();
+            }
+            if let Some((key, request)) = key {
+                let ids = answers.iter().filter_map(|it| match it {
+                    Answer::Done { job, .. } | Answer::Coalesced { job } => Some(*job),
+                    Answer::Duplicate { .. }
+                    | Answer::QueueFull { .. }
+                    | Answer::Keyed { .. }
+                    | Answer::WithOthers
+                    | Answer::Unknown
+                    | Answer::NotNow { .. } => None,
+                });
+                state.keys.insert(key, (request, ids.collect()));
+            }
+            answers
+        })
+    }
+
+    fn steer<'a>(&'a self, _: &'a str, verb: Verb, jobs: Vec<JobId>) -> Soon<'a, Vec<Answer>> {
+        self.ready(|state| jobs.into_iter().map(|id| steer(state, &verb, id)).collect())
+    }
+
+    fn get(&self, jobs: Vec<JobId>) -> Soon<'_, Vec<Job>> {
+        self.ready(|state| jobs.iter().filter_map(|id| state.jobs.get(id).cloned()).collect())
+    }
+
+    fn query(&self, query: Query) -> Soon<'_, Page> {
+        self.ready(|state| {
+            let mut found = state.jobs.values().rev().filter(|job| fits(job, &query)).cloned();
+            let jobs: Vec<_> = found.by_ref().take(query.limit).collect();
+            let next = found.next().and_then(|_| jobs.last().map(|job| job.id));
+            Page { jobs, next }
+        })
+    }
+
+    fn attempts(&self, job: JobId) -> Soon<'_, Vec<Attempt>> {
+        self.ready(|state| state.attempts.get(&job).cloned().unwrap_or_default())
+    }
+
+    fn keyed(&self, key: String) -> Soon<'_, Option<(String, Vec<JobId>)>> {
+        self.ready(|state| state.keys.get(&key).cloned())
+    }
+
+    fn done_since(&self, kinds: Vec<DoneSince>) -> Soon<'_, Vec<Option<JobId>>> {
+        self.ready(|state| {
+            let newest = |kind: &DoneSince| {
+                let same = |job: &&Job| {
+                    job.spec.identity == kind.identity
+                        && job.spec.tenant == kind.tenant
+                        && job.status.state == JobState::Succeeded
+                        && job.submitted_at >= kind.since
+                };
+                state.jobs.values().rev().find(same).map(|job| job.id)
+            };
+            kinds.iter().map(newest).collect()
+        })
+    }
+
+    fn tail(&self, after: u64, max: usize) -> Soon<'_, Vec<Event>> {
+        self.ready(|state| {
+            state.events.iter().filter(|it| it.seq > after).take(max).cloned().collect()
+        })
+    }
+
+    fn backup(&self, to: PathBuf) -> Soon<'_, u64> {
+        // Whatever a tool makes up, nothing outside the folder is written.
+        let inside = to.starts_with(self.folder.path());
+        self.ready(move |_| if inside { std::fs::write(to, b"copy").map_or(0, |()| 4) } else { 4 })
+    }
+
+    fn watch(&self, job: JobId) -> watch::Receiver<u64> {
+        let mut state = self.state();
+        state.watches.entry(job).or_insert_with(|| watch::Sender::new(0)).subscribe()
+    }
+
+    fn events(&self) -> broadcast::Receiver<Arc<Event>> {
+        self.live.subscribe()
+    }
+
+    fn runners(&self) -> Vec<RunnerView> {
+        self.state().runners.clone()
+    }
+
+    fn drain<'a>(&'a self, _: &'a str, runner: &'a str, drain: bool) -> Soon<'a, bool> {
+        self.ready(|state| {
+            let found = state.runners.iter_mut().find(|it| it.name == runner);
+            found.map(|it| it.draining = drain).is_some()
+        })
+    }
+
+    fn token(&self, hash: &str) -> Option<Arc<Token>> {
+        let now = view::now();
+        let good = |it: &&Arc<Token>| {
+            it.hash == hash && it.revoked_at.is_none() && it.expires_at.is_none_or(|at| at > now)
+        };
+        self.state().tokens.iter().find(good).cloned()
+    }
+
+    fn tokens(&self) -> Vec<Arc<Token>> {
+        self.state().tokens.clone()
+    }
+
+    fn put_token<'a>(&'a self, _: &'a str, token: Token) -> Soon<'a, ()> {
+        self.ready(|state| {
+            state.tokens.retain(|it| it.name != token.name);
+            state.tokens.push(Arc::new(token));
+        })
+    }
+
+    fn figures(&self) -> Figures {
+        let state = self.state();
+        let count = |at| state.jobs.values().filter(|job| job.status.state == at).count() as u64;
+        let states = JobState::ALL.iter().map(|at| count(*at)).collect();
+        Figures { states, oldest_runnable: None, slots: (4, 1), ..Figures::default() }
+    }
+
+    fn problem(&self) -> Option<String> {
+        self.state().down.clone()
+    }
+
+    fn size_blocking(&self) -> u64 {
+        4096
+    }
+
+    fn upload_blocking(&self) -> io::Result<Box<dyn Sink>> {
+        let temporary = tempfile::NamedTempFile::new_in(self.folder.path())?;
+        Ok(Box::new(Upload { temporary, hash: Sha256::new(), folder: self.folder.path().into() }))
+    }
+
+    fn payload_blocking(&self, sha256: &str) -> io::Result<File> {
+        File::open(self.folder.path().join(sha256))
+    }
+
+    fn log_blocking(&self, key: AttemptKey) -> io::Result<File> {
+        File::open(self.log_path(key))
+    }
+}
+
+struct Upload {
+    temporary: tempfile::NamedTempFile,
+    hash: Sha256,
+    folder: PathBuf,
+}
+
+impl Sink for Upload {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.hash.update(bytes);
+        self.temporary.write_all(bytes)
+    }
+
+    fn finish(self: Box<Self>) -> io::Result<Payload> {
+        let sha256 = hex(&self.hash.finalize());
+        let bytes = self.temporary.as_file().metadata()?.len();
+        self.temporary.persist(self.folder.join(&sha256))?;
+        Ok(Payload { sha256, bytes })
+    }
+}
+
+/// The key of a job's attempt in tests.
+pub(super) fn key(job: u64, attempt: u32) -> AttemptKey {
+    AttemptKey { job: JobId(job), attempt, fence: Fence(u64::from(attempt)) }
+}

@@ -1,0 +1,347 @@
+//! The driver's thread: hears, decides, commits, then acts.
+//!
+//! While a batch of changes is being committed, the next one is gathered: it goes when the answer has come and the effects
+//! of the one before are carried out. So nothing is ever under way behind a commit that fails. When one fails, nothing
+//! that the driver decided since holds: its memory is thrown away and, when the store can be written again, loaded anew.
+
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc,
+        mpsc::{Receiver, RecvTimeoutError},
+    },
+    time::{Duration, Instant},
+};
+
+use ostler_job::Wall;
+use ostler_store::{Applied, Change, Committer, Event, EventKind, Fault, StoreError, Token};
+use tokio::sync::oneshot;
+
+use super::{Shared, Unavailable, specs::Specs, start};
+use crate::{
+    clock,
+    driver::{
+        Answer, Beat, Driver, DriverConfig, Effect, Reports, RunnerName, Steer, Submit, Ticket,
+    },
+};
+
+/// What the thread is told.
+#[derive(Debug)]
+pub(super) enum Told {
+    /// Who wants the answer of a ticket; comes before the request itself.
+    Asked {
+        ticket: Ticket,
+        answer: Asker,
+    },
+    Submit(Submit),
+    Steer(Steer),
+    Drain {
+        ticket: Ticket,
+        who: String,
+        runner: RunnerName,
+        drain: bool,
+    },
+    Token {
+        ticket: Ticket,
+        who: String,
+        token: Box<Token>,
+    },
+    Forget {
+        events: Wall,
+        keys: Wall,
+    },
+    Beat(Beat),
+    Reports(Reports),
+    LinkDown(RunnerName),
+    Committed(Result<Vec<Applied>, StoreError>),
+    Stop,
+}
+
+type Asker = oneshot::Sender<Result<Vec<Answer>, Unavailable>>;
+
+/// Messages that are heard before what they lead to is committed, at most.
+const HEARD_MAX: usize = 512;
+/// Between two looks at a store that was full.
+const RELOAD_EVERY: Duration = Duration::from_secs(1);
+/// Between two readings of the driver's figures.
+const FIGURES_EVERY: Duration = Duration::from_secs(1);
+/// The longest sleep.
+const IDLE: Duration = Duration::from_millis(500);
+
+/// What happens when a batch is committed.
+#[derive(Debug, Default)]
+struct Batch {
+    /// Events with their place among the changes.
+    events: Vec<(usize, Event)>,
+    effects: Vec<Effect>,
+}
+
+/// See the module.
+pub(super) struct Act {
+    pub(super) shared: Arc<Shared>,
+    pub(super) driver: Driver,
+    config: DriverConfig,
+    committer: Committer,
+    pub(super) asked: HashMap<Ticket, Asker>,
+    pub(super) specs: Specs,
+    flying: Option<Batch>,
+    /// Changes and effects that nobody has handed over yet.
+    changes: Vec<Change>,
+    next: Batch,
+    /// Why the driver's memory is void, and whether it may be loaded anew.
+    failed: Option<(StoreError, Instant)>,
+    /// Reports that came meanwhile: no runner sends them twice on one link.
+    kept: Vec<Reports>,
+    figures_at: Instant,
+    stopping: bool,
+}
+
+impl Act {
+    pub(super) fn new(
+        shared: Arc<Shared>,
+        driver: Driver,
+        config: DriverConfig,
+        committer: Committer,
+    ) -> Self {
+        Self {
+            shared,
+            driver,
+            config,
+            committer,
+            asked: HashMap::new(),
+            specs: Specs::default(),
+            flying: None,
+            changes: Vec::new(),
+            next: Batch::default(),
+            failed: None,
+            kept: Vec::new(),
+            figures_at: Instant::now(),
+            stopping: false,
+        }
+    }
+
+    /// Runs until it is told to stop and everything is committed.
+    pub(super) fn run(mut self, inbox: &Receiver<Told>) {
+        loop {
+            match inbox.recv_timeout(self.patience()) {
+                Ok(told) => {
+                    self.hear(told);
+                    for told in inbox.try_iter().take(HEARD_MAX) {
+                        self.hear(told);
+                    }
+                }
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => return,
+            }
+            self.keep_time();
+            self.hand_over();
+            if self.stopping && self.flying.is_none() {
+                return;
+            }
+        }
+    }
+
+    fn patience(&self) -> Duration {
+        let due = self.driver.poll_timeout().map_or(IDLE, |(at, _)| {
+            // A moment more, so that it has passed for certain.
+            Duration::from_nanos((at - clock::now()).0) + Duration::from_micros(50)
+        });
+        due.min(IDLE)
+    }
+
+    fn hear(&mut self, told: Told) {
+        let now = clock::both();
+        match told {
+            Told::Asked { ticket, answer } => drop(self.asked.insert(ticket, answer)),
+            Told::Committed(result) => self.committed(result),
+            Told::Stop => self.stopping = true,
+            Told::Reports(reports) if self.failed.is_some() => self.kept.push(reports),
+            Told::Submit(Submit { ticket, .. })
+            | Told::Steer(Steer { ticket, .. })
+            | Told::Drain { ticket, .. }
+            | Told::Token { ticket, .. }
+                if self.failed.is_some() || self.stopping =>
+            {
+                self.refuse(ticket);
+            }
+            _ if self.failed.is_some() => {}
+            Told::Submit(submit) => self.driver.handle_submit(submit, now),
+            Told::Steer(steer) => self.driver.handle_steer(steer, now),
+            Told::Drain { ticket, who, runner, drain } => {
+                // A runner without durable jobs is known by its link alone.
+                let _known = self.driver.handle_drain(&runner, drain, now);
+                let verb = if drain { "drain" } else { "undrain" };
+                let detail = serde_json::json!({ "action": verb, "runner": &*runner });
+                self.note(now.wall, &who, &detail);
+                self.answer_when_safe(ticket);
+            }
+            Told::Token { ticket, who, token } => {
+                let verb = if token.revoked_at.is_some() { "token_revoke" } else { "token_create" };
+                let detail = serde_json::json!({ "action": verb, "token": &token.name });
+                self.changes.push(Change::Token(*token));
+                self.note(now.wall, &who, &detail);
+                self.answer_when_safe(ticket);
+            }
+            Told::Forget { events, keys } => self.changes.push(Change::Forget { events, keys }),
+            Told::Beat(beat) => self.driver.handle_beat(beat, now),
+            Told::Reports(reports) => self.driver.handle_reports(reports, now),
+            Told::LinkDown(runner) => self.driver.handle_link_down(&runner, now),
+        }
+        self.collect();
+    }
+
+    fn keep_time(&mut self) {
+        if self.failed.is_some() {
+            return self.try_again();
+        }
+        let now = clock::both();
+        if self.driver.poll_timeout().is_some_and(|(at, _)| at <= now.mono) {
+            self.driver.handle_timeout(now);
+            self.collect();
+        }
+        if self.figures_at.elapsed() >= FIGURES_EVERY {
+            self.figures_at = Instant::now();
+            let mut figures = self.shared.figures.lock().expect("nobody panics with the figures");
+            *figures = self.driver.figures(now);
+        }
+    }
+
+    /// Takes what the driver has decided.
+    pub(super) fn collect(&mut self) {
+        while let Some(action) = self.driver.poll_action() {
+            for change in action.changes {
+                self.take(change);
+            }
+            self.next.effects.extend(action.effects);
+        }
+    }
+
+    fn take(&mut self, change: Change) {
+        self.shared.metrics.count(&change);
+        match &change {
+            Change::Submit { job, spec, .. } => self.specs.put(*job, spec.clone()),
+            Change::Event { at, kind, job, who, detail } => {
+                let event = Event {
+                    seq: 0,
+                    at: *at,
+                    kind: *kind,
+                    job: *job,
+                    who: who.clone(),
+                    detail: detail.clone(),
+                };
+                self.next.events.push((self.changes.len(), event));
+            }
+            Change::Key { .. }
+            | Change::Update { .. }
+            | Change::Attempt(_)
+            | Change::Delete { .. }
+            | Change::Token(_)
+            | Change::Forget { .. } => {}
+        }
+        self.changes.push(change);
+    }
+
+    /// An entry of the audit trail.
+    fn note(&mut self, at: Wall, who: &str, detail: &serde_json::Value) {
+        self.take(Change::Event {
+            at,
+            kind: EventKind::Operator,
+            job: None,
+            who: Some(who.to_owned()),
+            detail: detail.to_string(),
+        });
+    }
+
+    fn answer_when_safe(&mut self, ticket: Ticket) {
+        self.next.effects.push(Effect::Answer { ticket, answers: Vec::new() });
+    }
+
+    /// Gives the committer what was decided, unless it is at work. Effects alone need no commit, only those before them.
+    fn hand_over(&mut self) {
+        if self.flying.is_some() || (self.changes.is_empty() && self.next.effects.is_empty()) {
+            return;
+        }
+        let batch = std::mem::take(&mut self.next);
+        if self.changes.is_empty() {
+            return self.carry_out(batch.effects);
+        }
+        self.flying = Some(batch);
+        let inbox = self.shared.inbox.clone();
+        let done = Box::new(move |result| {
+            // The thread is gone only when nobody waits for anything.
+            let _ = inbox.send(Told::Committed(result));
+        });
+        self.committer.commit(std::mem::take(&mut self.changes), done);
+    }
+
+    fn committed(&mut self, result: Result<Vec<Applied>, StoreError>) {
+        let batch = self.flying.take().expect("a batch is answered once");
+        match result {
+            Ok(applied) => {
+                for (place, mut event) in batch.events {
+                    if let Some(Applied::Seq(seq)) = applied.get(place) {
+                        event.seq = *seq;
+                        // Nobody may be listening.
+                        let _ = self.shared.events.send(Arc::new(event));
+                    }
+                }
+                let fenced = applied.iter().filter(|a| **a == Applied::Fenced).count();
+                debug_assert_eq!(fenced, 0, "the driver knows the fence of every job");
+                self.carry_out(batch.effects);
+            }
+            Err(error) => self.fail(error),
+        }
+    }
+
+    /// Nothing that was decided since the last commit holds.
+    fn fail(&mut self, error: StoreError) {
+        self.shared.set_trouble(Some(error.to_string()));
+        self.shared.metrics.failures.inc();
+        self.failed = Some((error, Instant::now()));
+        self.changes.clear();
+        self.next = Batch::default();
+        for (_, answer) in self.asked.drain() {
+            // Who asked may have gone.
+            let _ = answer.send(Err(self.shared.unavailable()));
+        }
+    }
+
+    fn refuse(&mut self, ticket: Ticket) {
+        if let Some(answer) = self.asked.remove(&ticket) {
+            let _ = answer.send(Err(self.shared.unavailable()));
+        }
+    }
+
+    /// Loads the store anew when it was only full.
+    fn try_again(&mut self) {
+        let Some((error, since)) = &mut self.failed else { return };
+        if error.fault != Fault::Full || since.elapsed() < RELOAD_EVERY {
+            return;
+        }
+        *since = Instant::now();
+        match start::load(self.shared.store.as_ref(), &self.config) {
+            Ok((driver, _)) => {
+                self.driver = driver;
+                self.failed = None;
+                self.shared.set_trouble(None);
+                let now = clock::both();
+                for reports in std::mem::take(&mut self.kept) {
+                    self.driver.handle_reports(reports, now);
+                }
+                self.collect();
+            }
+            Err(again) => self.shared.set_trouble(Some(again.to_string())),
+        }
+    }
+}
+
+impl Shared {
+    fn set_trouble(&self, trouble: Option<String>) {
+        *self.trouble.lock().expect("nobody panics with the trouble") = trouble;
+    }
+
+    fn unavailable(&self) -> Unavailable {
+        let trouble = self.trouble.lock().expect("nobody panics with the trouble").clone();
+        Unavailable(trouble.unwrap_or_else(|| "the gateway ends".into()))
+    }
+}

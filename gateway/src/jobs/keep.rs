@@ -1,0 +1,55 @@
+//! Lets go of what was kept long enough: finished jobs, events, idempotency keys.
+
+use std::time::{Duration, SystemTime};
+
+use ostler_job::{JobId, Span, Wall};
+
+use super::{Jobs, act::Told};
+use crate::{clock, driver::Verb};
+
+/// Between two looks.
+const EVERY: Duration = Duration::from_secs(60);
+/// Jobs that go at once.
+const BATCH: usize = 500;
+/// How long events and the audit trail are kept.
+const EVENTS: Span = Span::from_secs(30 * 86_400);
+/// How long a request is known by its idempotency key.
+const KEYS: Span = Span::from_secs(86_400);
+/// A payload whose job is not submitted for this long goes.
+const PAYLOAD_UNUSED: Duration = Duration::from_secs(86_400);
+/// Who did it, in the audit trail.
+const WHO: &str = "retention";
+
+/// Runs until the runtime ends. `keep`: how long succeeded and other finished jobs stay.
+pub(crate) async fn run(jobs: Jobs, keep: (Span, Span)) {
+    loop {
+        let now = clock::wall_now();
+        let (events, keys) = (before(now, EVENTS), before(now, KEYS));
+        // The thread is gone only when the gateway ends.
+        let _ = jobs.inbox.send(Told::Forget { events, keys });
+        while prune(&jobs, before(now, keep.0), before(now, keep.1)).await {}
+        let files = jobs.files.clone();
+        let swept = jobs.read(move |store| {
+            // When the store cannot be asked, everything is used.
+            let is_used = |sha256: &str| store.payload_used(sha256).unwrap_or(true);
+            Ok(files.sweep_payloads(SystemTime::now() - PAYLOAD_UNUSED, is_used))
+        });
+        if let Ok(Err(error)) = swept.await {
+            jobs.warn(format!("payloads that nobody uses stay on the disk: {error}"));
+        }
+        tokio::time::sleep(EVERY).await;
+    }
+}
+
+fn before(now: Wall, span: Span) -> Wall {
+    Wall(now.0.saturating_sub(span.0 / 1_000_000))
+}
+
+/// Deletes a batch. `true`: there are more.
+async fn prune(jobs: &Jobs, succeeded: Wall, others: Wall) -> bool {
+    let found = jobs.read(move |store| store.prunable(succeeded, others, BATCH)).await;
+    // A store that cannot be read says so elsewhere.
+    let ids: Vec<JobId> = found.unwrap_or_default();
+    let full = ids.len() == BATCH;
+    !ids.is_empty() && jobs.steer(WHO, Verb::Delete, ids).await.is_ok() && full
+}

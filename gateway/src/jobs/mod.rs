@@ -1,0 +1,230 @@
+//! Durable jobs as the rest of the gateway sees them: ask, wait, follow.
+//!
+//! Behind [`Jobs`] one thread owns the [`crate::driver`]: [`act`] hands its changes to the store and carries out its
+//! effects when they are committed. [`link`] is the way of frames from and to runners, [`bytes`] that of logs and payloads.
+
+mod act;
+mod bytes;
+mod effects;
+pub(crate) mod keep;
+pub(crate) mod link;
+pub(crate) mod metrics;
+mod runners;
+mod specs;
+mod start;
+mod tokens;
+mod watches;
+
+use std::sync::{
+    Arc, Mutex,
+    atomic::{AtomicU64, Ordering},
+    mpsc,
+};
+
+use ostler_job::JobId;
+use ostler_store::{Event, Files, Job, Store, StoreError, Token};
+use tokio::sync::{broadcast, oneshot, watch};
+
+pub(crate) use metrics::JobMetrics;
+pub(crate) use runners::RunnerView;
+pub(crate) use start::{Opened, StartFault};
+
+use crate::{
+    clock,
+    driver::{Answer, Figures, NewJob, Steer, SteerJob, Submit, Ticket, Verb},
+    event::GatewayEvent,
+};
+use act::Told;
+use runners::Runners;
+use tokens::Tokens;
+use watches::Watches;
+
+/// Durable jobs cannot be served now, and why: the store failed, or the gateway ends.
+#[derive(Clone, Debug)]
+pub(crate) struct Unavailable(pub(crate) String);
+
+/// See the module. Cheap to clone.
+#[derive(Clone)]
+pub(crate) struct Jobs(Arc<Shared>);
+
+/// What the driver's thread, the links and the API share.
+pub(crate) struct Shared {
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) files: Arc<Files>,
+    pub(crate) metrics: JobMetrics,
+    inbox: mpsc::Sender<Told>,
+    tickets: AtomicU64,
+    runners: Runners,
+    tokens: Tokens,
+    watches: Watches,
+    events: broadcast::Sender<Arc<Event>>,
+    bytes: bytes::Mover,
+    figures: Mutex<Figures>,
+    /// Why nothing is accepted; `None`: all is well.
+    trouble: Mutex<Option<String>>,
+    tell: Arc<dyn Fn(GatewayEvent) + Send + Sync>,
+    threads: Mutex<Vec<std::thread::JoinHandle<()>>>,
+}
+
+impl std::fmt::Debug for Jobs {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Jobs").finish_non_exhaustive()
+    }
+}
+
+impl std::ops::Deref for Jobs {
+    type Target = Shared;
+
+    fn deref(&self) -> &Shared {
+        &self.0
+    }
+}
+
+impl Jobs {
+    /// Takes jobs; answers when they are safe. One answer for each job, or one `Keyed` for all. Whoever asks has looked into
+    /// the store for the idempotency key and for what was done before.
+    pub(crate) async fn submit(
+        &self,
+        who: &str,
+        key: Option<(String, String)>,
+        jobs: Vec<NewJob>,
+        all_or_none: bool,
+    ) -> Result<Vec<Answer>, Unavailable> {
+        let who = who.to_owned();
+        self.ask(|ticket| Told::Submit(Submit { ticket, who, key, jobs, all_or_none })).await
+    }
+
+    /// Does something to jobs; answers when that is safe. One answer for each job.
+    pub(crate) async fn steer(
+        &self,
+        who: &str,
+        verb: Verb,
+        jobs: Vec<JobId>,
+    ) -> Result<Vec<Answer>, Unavailable> {
+        let found = {
+            let ids = jobs.clone();
+            self.read(move |store| store.jobs(&ids)).await.map_err(failed)?
+        };
+        let mut finished: std::collections::HashMap<JobId, Job> = found
+            .into_iter()
+            .filter(|job| job.status.state.is_finished())
+            .map(|job| (job.id, job))
+            .collect();
+        let jobs = jobs
+            .into_iter()
+            .map(|id| SteerJob { id, finished: finished.remove(&id).map(Box::new) })
+            .collect();
+        let who = who.to_owned();
+        self.ask(|ticket| Told::Steer(Steer { ticket, who, verb, jobs })).await
+    }
+
+    /// Reads from the store on a thread that may block.
+    pub(crate) async fn read<T: Send + 'static>(
+        &self,
+        read: impl FnOnce(&dyn Store) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let store = self.store.clone();
+        let read = tokio::task::spawn_blocking(move || read(store.as_ref()));
+        read.await.unwrap_or_else(|error| {
+            Err(StoreError {
+                fault: ostler_store::Fault::Misuse,
+                detail: format!("a read was cut off: {error}"),
+            })
+        })
+    }
+
+    /// The jobs of these ids as the store has them.
+    pub(crate) async fn get(&self, jobs: Vec<JobId>) -> Result<Vec<Job>, StoreError> {
+        self.read(move |store| store.jobs(&jobs)).await
+    }
+
+    /// Changes whenever the job's record or its log does. Subscribe first, then look, then wait.
+    pub(crate) fn watch(&self, job: JobId) -> watch::Receiver<u64> {
+        self.watches.watch(job)
+    }
+
+    /// Events as they are committed. Who falls behind reads the rest by [`Store::tail`].
+    pub(crate) fn events(&self) -> broadcast::Receiver<Arc<Event>> {
+        self.0.events.subscribe()
+    }
+
+    /// Runners that are connected, or were since the start.
+    pub(crate) fn runners(&self) -> Vec<RunnerView> {
+        self.0.runners.views()
+    }
+
+    /// Lets a runner take nothing new, or take jobs again; what waits for it alone stays. `false`: no such runner.
+    pub(crate) async fn drain(
+        &self,
+        who: &str,
+        runner: &str,
+        drain: bool,
+    ) -> Result<bool, Unavailable> {
+        let Some(name) = self.0.runners.set_draining(runner, drain) else { return Ok(false) };
+        let who = who.to_owned();
+        self.ask(|ticket| Told::Drain { ticket, who, runner: name, drain }).await.map(|_| true)
+    }
+
+    /// The token of a hash that is neither expired nor revoked.
+    pub(crate) fn token(&self, hash: &str) -> Option<Arc<Token>> {
+        self.tokens.valid(hash, clock::wall_now())
+    }
+
+    /// All tokens.
+    pub(crate) fn tokens(&self) -> Vec<Arc<Token>> {
+        self.tokens.all()
+    }
+
+    /// Keeps a new or changed token; answers when it is safe.
+    pub(crate) async fn put_token(&self, who: &str, token: Token) -> Result<(), Unavailable> {
+        let who = who.to_owned();
+        let kept = token.clone();
+        self.ask(|ticket| Told::Token { ticket, who, token: Box::new(kept) }).await?;
+        self.tokens.put(token);
+        Ok(())
+    }
+
+    /// The numbers of the driver, a second old at most.
+    pub(crate) fn figures(&self) -> Figures {
+        self.figures.lock().expect("no code panics while it holds the figures").clone()
+    }
+
+    /// Why nothing is accepted; `None`: all is well.
+    pub(crate) fn trouble(&self) -> Option<String> {
+        self.trouble.lock().expect("no code panics while it holds the trouble").clone()
+    }
+
+    /// Commits what is under way and ends the threads. Blocks.
+    pub(crate) fn stop(&self) {
+        // A thread that is gone has stopped already.
+        let _ = self.inbox.send(Told::Stop);
+        self.bytes.stop();
+        let threads = std::mem::take(
+            &mut *self.threads.lock().expect("no code panics while it holds the threads"),
+        );
+        for thread in threads {
+            // A thread that panicked has said so on stderr.
+            let _ = thread.join();
+        }
+    }
+
+    async fn ask(&self, told: impl FnOnce(Ticket) -> Told) -> Result<Vec<Answer>, Unavailable> {
+        let ticket = Ticket(self.tickets.fetch_add(1, Ordering::Relaxed));
+        let (answer, answered) = oneshot::channel();
+        let gone = |_| Unavailable("the gateway ends".into());
+        let asked = Told::Asked { ticket, answer };
+        self.inbox.send(asked).map_err(|_| gone(()))?;
+        self.inbox.send(told(ticket)).map_err(|_| gone(()))?;
+        answered.await.map_err(|_| gone(()))?
+    }
+}
+
+impl Shared {
+    fn warn(&self, what: String) {
+        (self.tell)(GatewayEvent::Warning(what));
+    }
+}
+
+fn failed(error: StoreError) -> Unavailable {
+    Unavailable(error.to_string())
+}

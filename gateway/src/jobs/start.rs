@@ -1,0 +1,167 @@
+//! From a state folder to running threads.
+
+use std::{
+    fmt, io,
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, atomic::AtomicU64, mpsc},
+    thread,
+};
+
+use ostler_job::Span;
+use ostler_store::{Applied, Change, Committer, Files, Loaded, Sqlite, Store, StoreError};
+use tokio::sync::broadcast;
+
+use super::{
+    JobMetrics, Jobs, Shared, act::Act, bytes, runners::Runners, tokens::Tokens, watches::Watches,
+};
+use crate::{
+    api, clock,
+    config::JobsConfig,
+    driver::{Driver, DriverConfig},
+    event::GatewayEvent,
+    link::authority::write_private,
+};
+
+/// Events that a slow reader may be behind before it reads them from the store.
+const EVENTS_KEPT: usize = 4096;
+/// The store's file in the state folder.
+const STORE: &str = "jobs.db";
+/// Where the first token is written.
+const FIRST_TOKEN: &str = "api.token";
+
+/// Why durable jobs cannot be served.
+#[derive(Debug)]
+pub(crate) enum StartFault {
+    /// The store cannot be used.
+    Store(PathBuf, StoreError),
+    /// A file or folder cannot be used.
+    File(PathBuf, io::Error),
+    /// The system gives no thread.
+    Thread(io::Error),
+}
+
+impl fmt::Display for StartFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Store(path, error) => write!(f, "cannot use {}: {error}", path.display()),
+            Self::File(path, error) => write!(f, "cannot use {}: {error}", path.display()),
+            Self::Thread(error) => write!(f, "cannot start a thread: {error}"),
+        }
+    }
+}
+
+/// An opened store with what it said, before anything runs.
+pub(crate) struct Opened {
+    store: Arc<Sqlite>,
+    files: Files,
+    driver: Driver,
+    loaded: Loaded,
+    config: DriverConfig,
+}
+
+impl Opened {
+    /// Opens and loads; nothing of it is served yet.
+    pub(crate) fn open(state: &Path, config: DriverConfig) -> Result<Self, StartFault> {
+        let path = state.join(STORE);
+        let store = Sqlite::open(&path).map_err(|e| StartFault::Store(path.clone(), e))?;
+        let files = Files::open(state).map_err(|e| StartFault::File(state.join("files"), e))?;
+        let (driver, mut loaded) = load(&store, &config).map_err(|e| StartFault::Store(path, e))?;
+        if loaded.tokens.is_empty() {
+            first_token(state, &store, &mut loaded)?;
+        }
+        Ok(Self { store: Arc::new(store), files, driver, loaded, config })
+    }
+}
+
+/// A driver with every unfinished job of the store.
+pub(super) fn load(
+    store: &dyn Store,
+    config: &DriverConfig,
+) -> Result<(Driver, Loaded), StoreError> {
+    let now = clock::both();
+    // The life, which fences begin with, is known only after the jobs.
+    let mut jobs = Vec::new();
+    let loaded = store.load_unfinished(&mut |job| jobs.push(job))?;
+    let seed = now.wall.0 ^ u64::from(std::process::id()) << 32;
+    let mut driver = Driver::new(config.clone(), loaded.life, loaded.next_job, seed);
+    for job in jobs {
+        driver.restore(job, now);
+    }
+    Ok((driver, loaded))
+}
+
+/// Whoever may read the state folder may do everything.
+fn first_token(state: &Path, store: &Sqlite, loaded: &mut Loaded) -> Result<(), StartFault> {
+    let path = state.join(FIRST_TOKEN);
+    let (text, token) =
+        api::auth::new_token("first", ["admin".to_owned()].into(), None, clock::wall_now(), None);
+    // The file first: a token that nobody knows would be of no use.
+    write_private(&path, format!("{text}\n").as_bytes())
+        .map_err(|error| StartFault::File(path, error))?;
+    let applied = store
+        .commit(&[Change::Token(token.clone())])
+        .map_err(|error| StartFault::Store(state.join(STORE), error))?;
+    debug_assert_eq!(applied, [Applied::Done], "a token is written or the commit fails");
+    loaded.tokens.push(token);
+    Ok(())
+}
+
+impl Jobs {
+    /// Starts the threads.
+    pub(crate) fn start(
+        opened: Opened,
+        metrics: JobMetrics,
+        tell: Arc<dyn Fn(GatewayEvent) + Send + Sync>,
+    ) -> Result<Self, StartFault> {
+        let Opened { store, files, driver, loaded, config } = opened;
+        let (inbox, told) = mpsc::channel();
+        let (mover, mail) = bytes::Mover::new();
+        let observed = metrics.clone();
+        let committer = Committer::start(store.clone(), move |changes, took| {
+            observed.committed(changes, took);
+        })
+        .map_err(StartFault::Thread)?;
+        let shared = Arc::new(Shared {
+            store,
+            files: Arc::new(files),
+            metrics,
+            inbox,
+            tickets: AtomicU64::new(1),
+            runners: Runners::default(),
+            tokens: Tokens::new(loaded.tokens),
+            watches: Watches::default(),
+            events: broadcast::Sender::new(EVENTS_KEPT),
+            bytes: mover,
+            figures: Mutex::default(),
+            trouble: Mutex::default(),
+            threads: Mutex::default(),
+            tell,
+        });
+        let act = Act::new(shared.clone(), driver, config, committer);
+        let moving = shared.clone();
+        let threads = [
+            spawn("jobs", move || act.run(&told))?,
+            spawn("job bytes", move || bytes::run(moving, mail))?,
+        ];
+        shared.threads.lock().expect("nobody has the threads yet").extend(threads);
+        Ok(Self(shared))
+    }
+}
+
+fn spawn(
+    name: &str,
+    run: impl FnOnce() + Send + 'static,
+) -> Result<thread::JoinHandle<()>, StartFault> {
+    thread::Builder::new().name(name.into()).spawn(run).map_err(StartFault::Thread)
+}
+
+impl JobsConfig {
+    pub(crate) fn driver(&self) -> DriverConfig {
+        DriverConfig { waiting_max: self.waiting_max, ..DriverConfig::default() }
+    }
+
+    /// How long succeeded, and other finished, jobs are kept.
+    pub(crate) fn keep(&self) -> (Span, Span) {
+        (clock::span(self.keep_succeeded), clock::span(self.keep_failed))
+    }
+}
