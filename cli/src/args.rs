@@ -22,16 +22,46 @@ pub(crate) struct Cli {
 /// What to do.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Verb {
-    /// Serve an app: a gateway and a runner on this machine
+    /// Serve apps and run jobs: a gateway and a runner on this machine
     Serve(verb::serve::ServeArgs),
     /// The gateway alone; runners join it
     Gateway(verb::gateway::GatewayArgs),
-    /// Keep children for a gateway on another machine
+    /// Keep children and run jobs for a gateway; or list its runners
     Runner(verb::runner::RunnerArgs),
-    /// Tokens that let runners join
+    /// Submit a job, or a list of jobs
+    Submit(Box<verb::submit::SubmitArgs>),
+    /// List jobs, newest first
+    List(verb::list::ListArgs),
+    /// Show everything about jobs
+    Show(verb::show::ShowArgs),
+    /// Show what a job wrote
+    Logs(verb::logs::LogsArgs),
+    /// End jobs: cancel what waits, stop what runs
+    Kill(verb::kill::KillArgs),
+    /// Run failed jobs again
+    Retry(verb::retry::RetryArgs),
+    /// Forget finished jobs
+    Delete(verb::delete::DeleteArgs),
+    /// Keep jobs from starting or going on
+    Pause(verb::pause::PauseArgs),
+    /// Let paused jobs go on
+    Resume(verb::resume::ResumeArgs),
+    /// Say which runner jobs are for
+    Move(verb::transfer::MoveArgs),
+    /// Show how many jobs are where, and the runners
+    Status(verb::status::StatusArgs),
+    /// Let a runner take nothing new
+    Drain(verb::drain::DrainArgs),
+    /// Copy the store while it is in use
+    Backup(verb::backup::BackupArgs),
+    /// Tokens for the API, and for runners that join
     Token(verb::token::TokenArgs),
     /// Validate a config file and print it with every default
     Check(verb::check::CheckArgs),
+    /// Print what a shell needs to complete this command line
+    Completions(verb::completions::CompletionsArgs),
+    /// Write the manual pages
+    Man(verb::man::ManArgs),
 }
 
 /// Where the state is.
@@ -49,13 +79,14 @@ pub(crate) struct GatewayFlags {
     /// Config file [default: ostler.toml, when there is one]
     #[arg(long, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
-    /// Listen for HTTP here; several times for several addresses [default: 0.0.0.0:8080]
+    /// Listen for HTTP here; several times for several addresses [default: 0.0.0.0:8080,
+    /// off without routes]
     #[arg(long, value_name = "ADDR|off", value_parser = door)]
     pub(crate) http: Vec<Door>,
-    /// Listen for HTTPS here [default: 0.0.0.0:8443]
+    /// Listen for HTTPS here [default: 0.0.0.0:8443, off without routes]
     #[arg(long, value_name = "ADDR|off", value_parser = door)]
     pub(crate) https: Vec<Door>,
-    /// Metrics and health [default: 127.0.0.1:2691]
+    /// The API, metrics and health [default: 127.0.0.1:2691]
     #[arg(long, value_name = "ADDR|off", value_parser = door)]
     pub(crate) api: Vec<Door>,
     /// Runners of other machines [default: 127.0.0.1:2692]
@@ -103,7 +134,8 @@ impl GatewayFlags {
                 *addresses = flags.iter().flat_map(|door| door.0.clone()).collect();
             }
         }
-        if gateway.listen.http.is_empty() && gateway.listen.https.is_empty() {
+        let is_shut = gateway.listen.http.is_empty() && gateway.listen.https.is_empty();
+        if is_shut && !gateway.routes.is_empty() {
             return Err(Failure::usage("http and https are both off, so no request could come in"));
         }
         if let Some(threads) = self.threads {
@@ -126,6 +158,12 @@ fn reformat(log: &mut AccessLog, format: LogFormat) {
         AccessLog::File(_, old) | AccessLog::Stdout(old) => *old = format,
         AccessLog::Off => *log = AccessLog::Stdout(format),
     }
+}
+
+/// `--job-slots N`
+pub(crate) fn job_slots(text: &str) -> Result<u32, String> {
+    let number = text.parse().ok().filter(|number| *number <= 10_000);
+    number.ok_or_else(|| "expected a whole number up to 10000".to_owned())
 }
 
 /// `--children N`

@@ -2,12 +2,22 @@
 
 use std::process::ExitCode;
 
-/// Usage or configuration is wrong (`EX_USAGE` of sysexits).
-const USAGE: u8 = 64;
+/// Usage, configuration or a request is wrong (`EX_USAGE` of sysexits).
+pub(crate) const USAGE: u8 = 64;
+/// A job's data are wrong, or its state does not allow what was asked (`EX_DATAERR`).
+pub(crate) const DATA: u8 = 65;
+/// There is no such job, runner, token or file of jobs (`EX_NOINPUT`).
+pub(crate) const NOT_FOUND: u8 = 66;
 /// Something that is needed is not there or taken (`EX_UNAVAILABLE`).
-const UNAVAILABLE: u8 = 69;
+pub(crate) const UNAVAILABLE: u8 = 69;
 /// Something of ours failed (`EX_SOFTWARE`).
-const SOFTWARE: u8 = 70;
+pub(crate) const SOFTWARE: u8 = 70;
+/// A file cannot be written (`EX_CANTCREAT`).
+pub(crate) const UNWRITABLE: u8 = 73;
+/// It may work later (`EX_TEMPFAIL`).
+pub(crate) const TEMPORARY: u8 = 75;
+/// The token is missing, wrong or does not allow it (`EX_NOPERM`).
+pub(crate) const DENIED: u8 = 77;
 
 /// What went wrong, in sentences for a person, and the exit code for a script.
 #[derive(Debug)]
@@ -27,6 +37,26 @@ impl Failure {
     /// The command line is wrong.
     pub(crate) fn usage(line: impl Into<String>) -> Self {
         Self { code: USAGE, lines: vec![line.into()], placed: false }
+    }
+
+    /// Ends with a code of its own.
+    pub(crate) fn with(code: u8, lines: Vec<String>) -> Self {
+        Self { code, lines, placed: false }
+    }
+
+    /// Jobs are wrong; each line says which file and where in it.
+    pub(crate) fn data(lines: Vec<String>) -> Self {
+        Self { code: DATA, lines, placed: true }
+    }
+
+    /// The token does not allow it.
+    pub(crate) fn denied(line: impl Into<String>) -> Self {
+        Self::with(DENIED, vec![line.into()])
+    }
+
+    /// Nobody reads on, which is no failure: `ostler list | head`.
+    pub(crate) fn unread() -> Self {
+        Self::with(0, Vec::new())
     }
 
     /// Something that is needed is not there, or taken.
@@ -57,6 +87,11 @@ impl Failure {
     /// The exit code.
     pub(crate) fn exit_code(&self) -> ExitCode {
         ExitCode::from(self.code)
+    }
+
+    /// Whether trying again may help: what is needed was not reached.
+    pub(crate) fn is_unavailable(&self) -> bool {
+        self.code == UNAVAILABLE
     }
 
     /// The lines to show, and whether each says where it comes from.

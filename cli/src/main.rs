@@ -9,10 +9,12 @@
 
 mod app;
 mod args;
+mod client;
 mod config;
 mod events;
 mod failure;
 mod front;
+mod jobs;
 mod plan;
 mod signals;
 mod state;
@@ -47,6 +49,21 @@ fn main() -> ExitCode {
         Verb::Runner(args) => verb::runner::run(args),
         Verb::Token(args) => verb::token::run(args),
         Verb::Check(args) => verb::check::run(&args),
+        Verb::Submit(args) => verb::submit::run(&args),
+        Verb::List(args) => verb::list::run(&args),
+        Verb::Show(args) => verb::show::run(&args),
+        Verb::Logs(args) => verb::logs::run(&args),
+        Verb::Kill(args) => verb::kill::run(&args),
+        Verb::Retry(args) => verb::retry::run(&args),
+        Verb::Delete(args) => verb::delete::run(&args),
+        Verb::Pause(args) => verb::pause::run(&args),
+        Verb::Resume(args) => verb::resume::run(&args),
+        Verb::Move(args) => verb::transfer::run(&args),
+        Verb::Status(args) => verb::status::run(&args),
+        Verb::Drain(args) => verb::drain::run(&args),
+        Verb::Backup(args) => verb::backup::run(&args),
+        Verb::Completions(args) => verb::completions::run(&args),
+        Verb::Man(args) => verb::man::run(&args),
     };
     ended.unwrap_or_else(|failure| {
         terminal::fail(&failure);

@@ -26,6 +26,8 @@ pub(crate) enum Asked {
     Entry(Serve, PathBuf),
     /// Apps are served by runners that join.
     Elsewhere,
+    /// No app: durable jobs only.
+    NoApp,
 }
 
 impl Asked {
@@ -56,7 +58,7 @@ impl Asked {
     fn folder(&self) -> &Path {
         match self {
             Self::Folder(folder) | Self::Entry(_, folder) => folder,
-            Self::Nothing | Self::Elsewhere => Path::new(""),
+            Self::Nothing | Self::Elsewhere | Self::NoApp => Path::new(""),
         }
     }
 }
@@ -97,6 +99,12 @@ pub(crate) fn bare(name: &str, serve: Serve, root: &Path) -> Result<Settings, Fa
     config::settings(&Source::empty(), &ground).map_err(Failure::config)
 }
 
+/// The settings without a file and without an app.
+pub(crate) fn default_settings() -> Result<Settings, Failure> {
+    let ground = Ground { cpus: cpus(), given: None };
+    config::settings(&Source::empty(), &ground).map_err(Failure::config)
+}
+
 /// The file that is named, or the one that lies in the folder, or nothing.
 fn source(config: Option<&Path>, asked: &Asked) -> Result<Source, Failure> {
     if let Some(path) = config {
@@ -105,10 +113,10 @@ fn source(config: Option<&Path>, asked: &Asked) -> Result<Source, Failure> {
     let path = asked.folder().join(config::FILE);
     match asked {
         Asked::Entry(..) => Ok(Source::empty()),
-        Asked::Nothing | Asked::Folder(_) | Asked::Elsewhere if path.is_file() => {
+        Asked::Nothing | Asked::Folder(_) | Asked::Elsewhere | Asked::NoApp if path.is_file() => {
             Source::read(&path).map_err(Failure::usage)
         }
-        Asked::Nothing | Asked::Folder(_) | Asked::Elsewhere => Ok(Source::empty()),
+        Asked::Nothing | Asked::Folder(_) | Asked::Elsewhere | Asked::NoApp => Ok(Source::empty()),
     }
 }
 
@@ -122,15 +130,18 @@ fn given(
     let explicit = match asked {
         Asked::Entry(..) => true,
         Asked::Folder(_) => named_file,
-        Asked::Nothing | Asked::Elsewhere => false,
+        Asked::Nothing | Asked::Elsewhere | Asked::NoApp => false,
     };
+    if says.apps && matches!(asked, Asked::NoApp) {
+        return Err(Failure::usage(format!("{} has apps; leave out --no-app", source.name)));
+    }
     if says.apps && explicit {
         return Err(Failure::usage(format!(
             "{} has apps of its own; leave out either --config or the app",
             source.name
         )));
     }
-    if says.apps || (says.routes && !explicit) {
+    if says.apps || (says.routes && !explicit) || matches!(asked, Asked::NoApp) {
         return Ok((None, None));
     }
     let (found, root) = match asked {
@@ -143,8 +154,12 @@ fn given(
             };
             (detect::detect(&folder).map(Some), folder)
         }
-        Asked::Elsewhere => (Ok(None), PathBuf::from(".")),
+        Asked::Elsewhere | Asked::NoApp => (Ok(None), PathBuf::from(".")),
     };
+    // A file without apps and routes, where no app lies, means durable jobs only.
+    if found.is_err() && matches!(asked, Asked::Nothing) && !source.name.is_empty() {
+        return Ok((None, None));
+    }
     let (serve, missing) = match found {
         Ok(serve) => (serve, None),
         Err(sentence) => (None, Some(sentence)),

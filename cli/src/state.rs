@@ -28,10 +28,7 @@ pub(crate) struct State {
 impl State {
     /// The folder that was asked for, or the default; made when it is not there.
     pub(crate) fn open(asked: Option<&Path>) -> Result<Self, Failure> {
-        let folder = asked.map(Path::to_path_buf).or_else(default_folder).ok_or_else(|| {
-            Failure::unavailable("no folder for the state: set --state DIR, OSTLER_STATE or HOME")
-        })?;
-        let state = Self { folder: std::path::absolute(&folder).unwrap_or(folder) };
+        let state = Self { folder: locate(asked)? };
         let made = private_folder(&state.folder).and_then(|()| private_folder(&state.run("")));
         made.map_err(|error| {
             Failure::unavailable(format!(
@@ -146,6 +143,14 @@ fn holder(mut file: File) -> Option<Pid> {
     file.rewind().ok()?;
     file.take(32).read_to_string(&mut text).ok()?;
     text.trim().parse().ok().filter(|pid| *pid > 1).map(Pid::from_raw)
+}
+
+/// The folder that was asked for, or the default, whether it is there or not.
+pub(crate) fn locate(asked: Option<&Path>) -> Result<PathBuf, Failure> {
+    let folder = asked.map(Path::to_path_buf).or_else(default_folder).ok_or_else(|| {
+        Failure::unavailable("no folder for the state: set --state DIR, OSTLER_STATE or HOME")
+    })?;
+    Ok(std::path::absolute(&folder).unwrap_or(folder))
 }
 
 fn private_folder(path: &Path) -> io::Result<()> {

@@ -24,10 +24,16 @@ pub(crate) fn summary(settings: &Settings, addresses: &Addresses, state: &Path) 
             &spec.map_or_else(|| format!("{name}, served by runners that join"), one_app),
         );
     }
+    if settings.runner.job_slots > 0 {
+        page.row("jobs", &format!("{} at once on this host", settings.runner.job_slots));
+    }
     doors(&mut page, settings, addresses, state);
     page.row("state", &home(state));
     page.row("log", &log(&settings.gateway.access_log));
-    let commands = commands(settings, addresses);
+    let mut commands = commands(settings, addresses);
+    if settings.gateway.routes.is_empty() && !addresses.api.is_empty() {
+        commands.push("ostler submit --wait -- echo hello".to_owned());
+    }
     if !commands.is_empty() {
         page.0.push('\n');
         for (index, command) in commands.iter().enumerate() {
@@ -79,10 +85,10 @@ fn doors(page: &mut Page, settings: &Settings, addresses: &Addresses, state: &Pa
         page.row("https", &format!("https://{address}  {certificate}"));
     }
     for address in &addresses.api {
-        page.row("api", &format!("http://{address}  /metrics /healthz /readyz"));
+        page.row("api", &format!("http://{address}  jobs, /metrics, /healthz, /readyz"));
     }
     for address in &addresses.runners {
-        page.row("runners", &format!("{address}  `ostler token create` lets one join"));
+        page.row("runners", &format!("{address}  `ostler token join` lets one join"));
     }
 }
 

@@ -38,8 +38,12 @@ const BACKOFF_MIN: Duration = Duration::from_millis(100);
 const BACKOFF_MAX: Duration = Duration::from_secs(5);
 /// A runner that lived this long did not die of its start.
 const HEALTHY: Duration = Duration::from_secs(30);
+/// What a durable job may take to end once it is told to, unless it asked for more.
+const JOB_GRACE: Duration = Duration::from_secs(10);
 /// What a runner may take to end beyond the grace of its children.
 const MARGIN: Duration = Duration::from_secs(5);
+/// Between two looks whether somebody is in a hurry.
+const GLANCE: Duration = Duration::from_millis(50);
 
 /// The keeper of the local runner.
 #[derive(Debug)]
@@ -80,7 +84,7 @@ impl Keeper {
     /// Adopts the runner that is there, or starts one, and from then on starts another when it dies.
     pub(crate) fn start(state: &State, config: &Config) -> Result<Self, Failure> {
         let graces = config.apps.iter().map(|app| app.grace);
-        let grace = graces.max().unwrap_or_default();
+        let grace = graces.max().unwrap_or_default().max(config.job_drain + JOB_GRACE);
         let adopted = prepare(state, config, grace + MARGIN)?;
         let now = Mutex::new(Now { runner: adopted, ending: false });
         let shared = Arc::new(Shared { state: state.clone(), now, changed: Condvar::new() });
@@ -97,27 +101,34 @@ impl Keeper {
         Ok(Self { shared, ended, grace })
     }
 
-    /// Lets the runner drain, which has little to do once the gateway has drained, and makes it end if it does not.
-    pub(crate) fn finish(self, hurried: bool) {
+    /// Lets the runner drain, and makes it end if it does not, or at once when somebody is in a hurry.
+    pub(crate) fn finish(self, is_hurried: impl Fn() -> bool) {
         self.shared.now().ending = true;
         self.shared.changed.notify_all();
+        if !is_hurried() {
+            self.shared.signal(Signal::SIGTERM);
+            let until = Instant::now() + self.grace + MARGIN;
+            while Instant::now() < until && !is_hurried() {
+                if self.has_ended(GLANCE) {
+                    return;
+                }
+            }
+        }
         let moment = Duration::from_secs(1);
         // Like us, the runner ends at once when it is told twice, and its children with it.
-        let steps: &[_] = match hurried {
-            true => &[
-                (Signal::SIGTERM, moment / 20),
-                (Signal::SIGTERM, moment),
-                (Signal::SIGKILL, moment),
-            ],
-            false => &[(Signal::SIGTERM, self.grace + MARGIN), (Signal::SIGKILL, moment)],
-        };
+        let steps =
+            [(Signal::SIGTERM, GLANCE), (Signal::SIGTERM, moment), (Signal::SIGKILL, moment)];
         for (signal, wait) in steps {
-            self.shared.signal(*signal);
-            if self.ended.recv_timeout(*wait) != Err(mpsc::RecvTimeoutError::Timeout) {
+            self.shared.signal(signal);
+            if self.has_ended(wait) {
                 return;
             }
         }
         say("the runner does not end; it goes when the kernel lets it");
+    }
+
+    fn has_ended(&self, wait: Duration) -> bool {
+        self.ended.recv_timeout(wait) != Err(mpsc::RecvTimeoutError::Timeout)
     }
 }
 
@@ -140,7 +151,7 @@ fn prepare(state: &State, config: &Config, patience: Duration) -> Result<Option<
     }
     if let Some(pid) = earlier {
         say(&format!(
-            "stopping the runner of an earlier start (pid {pid}), which serves other apps"
+            "stopping the runner of an earlier start (pid {pid}), which was told something else"
         ));
         stop(state, pid, patience)?;
     }

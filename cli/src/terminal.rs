@@ -2,7 +2,7 @@
 
 use std::{
     env,
-    io::{IsTerminal as _, Write as _, stderr},
+    io::{self, IsTerminal as _, Write as _, stderr, stdout},
 };
 
 use crate::failure::Failure;
@@ -16,17 +16,24 @@ pub(crate) enum Tone {
     Bad,
 }
 
-/// Whether stderr is a terminal that shows colours, and nobody asked for none.
+/// Whether a terminal shows colours, and nobody asked for none.
 fn colours() -> bool {
     let unset = |name: &str| env::var_os(name).is_none_or(|value| value.is_empty());
-    stderr().is_terminal() && unset("NO_COLOR") && env::var_os("TERM").is_some_and(|t| t != "dumb")
+    unset("NO_COLOR") && env::var_os("TERM").is_some_and(|t| t != "dumb")
 }
 
-/// The text in a tone, or just the text.
+/// Whether what goes to stdout may be coloured.
+pub(crate) fn stdout_colours() -> bool {
+    stdout().is_terminal() && colours()
+}
+
+/// The text in a tone for stderr, or just the text.
 pub(crate) fn toned(tone: Tone, text: &str) -> String {
-    if !colours() {
-        return text.to_owned();
-    }
+    if stderr().is_terminal() && colours() { painted(tone, text) } else { text.to_owned() }
+}
+
+/// The text in a tone.
+pub(crate) fn painted(tone: Tone, text: &str) -> String {
     let code = match tone {
         Tone::Strong => "1",
         Tone::Faint => "2",
@@ -41,6 +48,17 @@ pub(crate) fn say(text: &str) {
     let mut whole = text.to_owned();
     whole.push('\n');
     let _ = stderr().lock().write_all(whole.as_bytes());
+}
+
+/// Writes to stdout at once. A reader that has enough, such as `head`, ends the program quietly.
+pub(crate) fn put(bytes: impl AsRef<[u8]>) -> Result<(), Failure> {
+    let mut out = stdout().lock();
+    out.write_all(bytes.as_ref()).and_then(|()| out.flush()).map_err(|error| {
+        if error.kind() == io::ErrorKind::BrokenPipe {
+            return Failure::unread();
+        }
+        Failure::broken(format!("cannot write to standard output: {error}"))
+    })
 }
 
 /// Something that a person should know.

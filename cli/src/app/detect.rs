@@ -42,7 +42,7 @@ pub(crate) fn detect(folder: &Path) -> Result<Serve, String> {
     Err(format!(
         "found no app in {}{seen}: looked for a Django project (manage.py), wsgi.py (application, \
          app), app.py and main.py (app, application, create_app()); name it: \
-         ostler serve wsgi:module:callable",
+         ostler serve wsgi:module:callable, or run jobs only: ostler serve --no-app",
         folder.display()
     ))
 }

@@ -90,7 +90,8 @@ fn nothing_found_lists_what_was_looked_for() {
         found(&[("manage.py", MANAGE)]),
         "found no app in DIR (manage.py names shop.settings, which has no wsgi.py beside it): looked \
          for a Django project (manage.py), wsgi.py (application, app), app.py and main.py (app, \
-         application, create_app()); name it: ostler serve wsgi:module:callable"
+         application, create_app()); name it: ostler serve wsgi:module:callable, or \
+         run jobs only: ostler serve --no-app"
     );
 }
 

@@ -195,4 +195,16 @@ fn process(page: &mut Page, gateway: &Config, runner: &Runner) {
     page.head("[runner]");
     page.line("name", runner.name.as_str());
     page.duration("orphan_grace", runner.orphan_grace.unwrap_or_default());
+    page.number("job_slots", runner.job_slots.into());
+    let users = runner.job_users.iter().map(|user| Value::from(user.as_str()));
+    page.line("job_users", Value::Array(users.collect()));
+    if let Some(secrets) = &runner.secrets {
+        page.path("secrets", secrets);
+    }
+    let jobs = &gateway.jobs;
+    page.head("[jobs]");
+    page.duration("keep_succeeded", jobs.keep_succeeded);
+    page.duration("keep_failed", jobs.keep_failed);
+    page.number("waiting_max", jobs.waiting_max.into());
+    page.line("payload_max", show_size(jobs.payload_max));
 }

@@ -17,6 +17,7 @@ pub(crate) enum Place {
     Limits,
     Gateway,
     Runner,
+    Jobs,
 }
 
 /// What a value must look like. Numbers carry their bounds.
@@ -100,7 +101,7 @@ use Kind::{
     Addresses, Count, Duration, Flag, Map, Named, OneOf, Path, Size, Table, Tables, Text, Texts,
 };
 use Place::{
-    App, Certificate, Children, Gateway, Limits, Listen, Log, Route, Runner, Timeouts, Top,
+    App, Certificate, Children, Gateway, Jobs, Limits, Listen, Log, Route, Runner, Timeouts, Top,
 };
 use Preset::{Required, Value, Words};
 
@@ -115,10 +116,11 @@ pub(crate) const KEYS: &[Key] = &[
     key(Top, "limits", Table(Limits), Words("all defaults"), "Bounds of the whole gateway."),
     key(Top, "gateway", Table(Gateway), Words("all defaults"), "How the gateway works."),
     key(Top, "runner", Table(Runner), Words("all defaults"), "The runner that `ostler serve` starts."),
+    key(Top, "jobs", Table(Jobs), Words("all defaults"), "Durable jobs."),
 
-    key(Listen, "http", Addresses, Value("0.0.0.0:8080"), "Cleartext HTTP/1.1, and HTTP/2 by prior knowledge."),
-    key(Listen, "https", Addresses, Value("0.0.0.0:8443"), "HTTPS with HTTP/2 and HTTP/1.1."),
-    key(Listen, "api", Addresses, Value("127.0.0.1:2691"), "Metrics and health: `/metrics`, `/healthz`, `/readyz`."),
+    key(Listen, "http", Addresses, Value("0.0.0.0:8080"), "Cleartext HTTP/1.1, and HTTP/2 by prior knowledge. Off without routes."),
+    key(Listen, "https", Addresses, Value("0.0.0.0:8443"), "HTTPS with HTTP/2 and HTTP/1.1. Off without routes."),
+    key(Listen, "api", Addresses, Value("127.0.0.1:2691"), "The API under `/v1` (docs/API.md); metrics and health: `/metrics`, `/healthz`, `/readyz`."),
     key(Listen, "runners", Addresses, Value("127.0.0.1:2692"), "Runners of other hosts, over mutual TLS."),
 
     key(Certificate, "cert", Path, Required, "PEM file with the chain, leaf first."),
@@ -147,7 +149,7 @@ pub(crate) const KEYS: &[Key] = &[
 
     key(Route, "host", Text("`shop.example` or `*.shop.example`"), Words("every host"), "The host that requests name, without port."),
     key(Route, "path", Text("a path that begins with `/`"), Value("/"), "Path prefix; it ends at a `/` boundary."),
-    key(Route, "to", Text("`app:NAME`, `redirect:[STATUS:]LOCATION` or `respond:STATUS[:TEXT]`"), Words("the app, if there is exactly one"), "Where the requests go. A redirect's status is 308 unless given; `$host` and `$uri` in its location are replaced."),
+    key(Route, "to", Text("`app:NAME`, `redirect:[STATUS:]LOCATION`, `respond:STATUS[:TEXT]` or `api`"), Words("the app, if there is exactly one"), "Where the requests go. A redirect's status is 308 unless given; `$host` and `$uri` in its location are replaced. `api` is the API (docs/API.md), over TLS only."),
     key(Route, "within", Duration(1), Value("1s"), "The promise: answered within this time. It decides the order among waiting requests."),
     key(Route, "tenant", Text("`header:NAME`, `client` or `none`"), Value("client"), "What names the tenant that a request is charged to: a header's value, the client's address, or nothing."),
     key(Route, "weights", Map("a number from 1 to 10000"), Value("{}"), "Shares of tenants that differ from 1."),
@@ -180,4 +182,12 @@ pub(crate) const KEYS: &[Key] = &[
 
     key(Runner, "name", Text("letters, digits, `.`, `-`, `_`"), Value("local"), "The runner's name in logs and metrics."),
     key(Runner, "orphan_grace", Duration(0), Value("60s"), "How long children are kept when the gateway is gone; 0s: for ever."),
+    key(Runner, "job_slots", Count(0, 10_000), Words("the number of CPUs"), "Durable jobs that run at once; 0: none."),
+    key(Runner, "job_users", Texts("user names"), Value("[]"), "Users that durable jobs may run as, besides the runner's own; only root can change it."),
+    key(Runner, "secrets", Path, Words("none"), "The file of secrets that durable jobs may name: one `NAME=VALUE` a line, readable by nobody else."),
+
+    key(Jobs, "keep_succeeded", Duration(0), Value("7d"), "How long jobs that succeeded are kept, with their output."),
+    key(Jobs, "keep_failed", Duration(0), Value("30d"), "How long jobs that ended otherwise are kept."),
+    key(Jobs, "waiting_max", Count(1, 1_000_000_000), Value("10000000"), "Jobs that may wait; more are refused with 429."),
+    key(Jobs, "payload_max", Size(1, ANY), Value("4GiB"), "Largest standard input of a job."),
 ];

@@ -56,6 +56,12 @@ pub(crate) struct Runner {
     pub(crate) name: String,
     /// `None`: children are kept for ever.
     pub(crate) orphan_grace: Option<Duration>,
+    /// Durable jobs that run at once.
+    pub(crate) job_slots: u32,
+    /// Users that durable jobs may run as, besides the runner's own.
+    pub(crate) job_users: Vec<String>,
+    /// The file of secrets that durable jobs may name.
+    pub(crate) secrets: Option<PathBuf>,
     /// Apps with children on this host. A callable that is empty has yet to be found.
     pub(crate) apps: Vec<AppSpec>,
 }
@@ -173,10 +179,10 @@ fn whole(top: &Section<'_>, ground: &Ground) -> Settings {
         );
     }
 
-    let (name, orphan_grace) = process::runner(&top.table("runner", Place::Runner));
+    let runner = process::runner(&top.table("runner", Place::Runner), ground.cpus);
     let (threads, trusted_proxies, drain) =
         process::gateway(&top.table("gateway", Place::Gateway), ground.cpus);
-    let listen = process::listen(&top.table("listen", Place::Listen));
+    let listen = process::listen(&top.table("listen", Place::Listen), !routes.is_empty());
     Settings {
         gateway: Gateway {
             certificates: process::certificates(top, &listen),
@@ -189,8 +195,9 @@ fn whole(top: &Section<'_>, ground: &Ground) -> Settings {
             limits,
             access_log: process::access_log(&top.table("log", Place::Log)),
             drain,
+            jobs: process::jobs(&top.table("jobs", Place::Jobs)),
         },
-        runner: Runner { name, orphan_grace, apps: specs },
+        runner: Runner { apps: specs, ..runner },
         notes: Vec::new(),
     }
 }

@@ -1,16 +1,20 @@
-//! What holds for the whole process: listeners, certificates, log, limits, threads, runner.
+//! What holds for the whole process: listeners, certificates, log, limits, threads, runner, jobs.
 
 use std::{collections::BTreeMap, fs::File, net::SocketAddr, path::PathBuf, time::Duration};
 
-use ostler_gateway::{AccessLog, Certificate, Limits, Listen, LogFormat, Network};
+use ostler_gateway::{AccessLog, Certificate, JobsConfig, Limits, Listen, LogFormat, Network};
 
-use super::{keys::Place, section::Section, setting::Bytes, values};
+use super::{Runner, keys::Place, section::Section, setting::Bytes, values};
 
-/// `[listen]`
-pub(super) fn listen(section: &Section<'_>) -> Listen {
+/// `[listen]`. Without routes no request could be answered, so that only asked-for doors open.
+pub(super) fn listen(section: &Section<'_>, has_routes: bool) -> Listen {
+    let door = |name: &str| match has_routes || section.has(name) {
+        true => section.value(name),
+        false => Vec::new(),
+    };
     let listen = Listen {
-        http: section.value("http"),
-        https: section.value("https"),
+        http: door("http"),
+        https: door("https"),
         api: section.value("api"),
         runners: section.value("runners"),
     };
@@ -33,7 +37,7 @@ pub(super) fn listen(section: &Section<'_>) -> Listen {
             }
         }
     }
-    if listen.http.is_empty() && listen.https.is_empty() {
+    if has_routes && listen.http.is_empty() && listen.https.is_empty() {
         section.problem("http", "http and https are both off, so no request could come in");
     }
     if listen.api.iter().any(|address| !address.ip().is_loopback()) {
@@ -110,11 +114,27 @@ pub(super) fn gateway(section: &Section<'_>, cpus: u32) -> (usize, Vec<Network>,
     (threads as usize, networks, section.value("drain"))
 }
 
-/// `[runner]`: name, orphan grace.
-pub(super) fn runner(section: &Section<'_>) -> (String, Option<Duration>) {
-    let name = section.parsed("name", values::name).unwrap_or_else(|| section.value("name"));
+/// `[runner]`, still without apps.
+pub(super) fn runner(section: &Section<'_>, cpus: u32) -> Runner {
     let grace: Duration = section.value("orphan_grace");
-    (name, (!grace.is_zero()).then_some(grace))
+    Runner {
+        name: section.parsed("name", values::name).unwrap_or_else(|| section.value("name")),
+        orphan_grace: (!grace.is_zero()).then_some(grace),
+        job_slots: section.written("job_slots").unwrap_or(cpus),
+        job_users: section.value("job_users"),
+        secrets: section.path_of("secrets"),
+        apps: Vec::new(),
+    }
+}
+
+/// `[jobs]`
+pub(super) fn jobs(section: &Section<'_>) -> JobsConfig {
+    JobsConfig {
+        keep_succeeded: section.value("keep_succeeded"),
+        keep_failed: section.value("keep_failed"),
+        waiting_max: section.value("waiting_max"),
+        payload_max: section.value::<Bytes>("payload_max").0,
+    }
 }
 
 fn count(section: &Section<'_>, name: &str) -> usize {

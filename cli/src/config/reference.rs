@@ -7,7 +7,7 @@ use super::{
     setting::article,
 };
 
-const PLACES: [(Place, &str, &str); 11] = [
+const PLACES: [(Place, &str, &str); 12] = [
     (Place::Top, "The file", ""),
     (Place::Listen, "`[listen]`", "Each door takes an address, a list of addresses, or `\"off\"`."),
     (Place::Certificate, "`[[certificate]]`", ""),
@@ -19,6 +19,7 @@ const PLACES: [(Place, &str, &str); 11] = [
     (Place::Limits, "`[limits]`", ""),
     (Place::Gateway, "`[gateway]`", ""),
     (Place::Runner, "`[runner]`", ""),
+    (Place::Jobs, "`[jobs]`", ""),
 ];
 
 /// `docs/CONFIG.md`

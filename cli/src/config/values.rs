@@ -180,12 +180,13 @@ pub(crate) fn show_tenant(key: &TenantKey) -> String {
     }
 }
 
-const TARGETS: &str = "write app:NAME, redirect:[STATUS:]LOCATION or respond:STATUS[:TEXT]";
+const TARGETS: &str = "write app:NAME, redirect:[STATUS:]LOCATION, respond:STATUS[:TEXT] or api";
 
-/// `app:NAME`, `redirect:[STATUS:]LOCATION`, `respond:STATUS[:TEXT]`.
+/// `app:NAME`, `redirect:[STATUS:]LOCATION`, `respond:STATUS[:TEXT]`, `api`.
 pub(crate) fn target(text: &str) -> Result<Target, String> {
     let (kind, rest) = text.split_once(':').unwrap_or((text, ""));
     match kind {
+        "api" if text == "api" => Ok(Target::Api),
         "app" if !rest.is_empty() => Ok(Target::App(rest.to_owned())),
         "redirect" => redirect(rest),
         "respond" => respond(rest),
@@ -226,6 +227,7 @@ fn respond(rest: &str) -> Result<Target, String> {
 /// How the target is written.
 pub(crate) fn show_target(target: &Target) -> String {
     match target {
+        Target::Api => "api".to_owned(),
         Target::App(name) => format!("app:{name}"),
         Target::Redirect(status, location) => format!("redirect:{status}:{location}"),
         Target::Respond(status, text) if text.is_empty() => format!("respond:{status}"),

@@ -16,6 +16,9 @@ use crate::{
 
 #[derive(Args, Debug)]
 pub(crate) struct GatewayArgs {
+    /// Serve no app: durable jobs only
+    #[arg(long)]
+    no_app: bool,
     #[command(flatten)]
     gateway: GatewayFlags,
     #[command(flatten)]
@@ -23,9 +26,11 @@ pub(crate) struct GatewayArgs {
 }
 
 pub(crate) fn run(args: &GatewayArgs) -> Result<ExitCode, Failure> {
-    let mut settings = plan::settings(args.gateway.config.as_deref(), &Asked::Elsewhere)?;
+    let asked = if args.no_app { Asked::NoApp } else { Asked::Elsewhere };
+    let mut settings = plan::settings(args.gateway.config.as_deref(), &asked)?;
     args.gateway.overlay(&mut settings)?;
     settings.runner.apps.clear();
+    settings.runner.job_slots = 0;
     let signals = Signals::block()?;
     let state = State::open(args.state.state.as_deref())?;
     let _lock = front::lock(&state)?;

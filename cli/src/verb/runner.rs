@@ -1,38 +1,60 @@
-//! `ostler runner`: keeps children for a gateway, here or on another machine.
+//! `ostler runner`: keeps children and runs durable jobs for a gateway, here or on another machine.
 
 use std::{
     fs,
     path::{Path, PathBuf},
     process::ExitCode,
+    time::Duration,
 };
 
-use clap::Args;
+use clap::{Args, Subcommand};
 use nix::unistd::{gethostname, setsid};
 use ostler_runner::{AppSpec, Config, Link, Serve};
 
 use crate::{
     app::{self, entry},
     args::{self, StateArgs},
+    client::ApiArgs,
     config::values,
     failure::Failure,
+    jobs::output::OutputArgs,
     plan::{self, Asked},
     signals::Signals,
     state::{Lock, State},
     summary::children,
     supervise,
     terminal::{note, say},
+    verb::status,
 };
 
 /// Held by a runner that joined, so that two do not share a certificate.
 const JOINED_LOCK: &str = "runner-joined.lock";
 
+#[derive(Debug, Subcommand)]
+enum RunnerVerb {
+    /// List the runners of a gateway
+    List(RunnersArgs),
+}
+
 #[derive(Args, Debug)]
+struct RunnersArgs {
+    #[command(flatten)]
+    output: OutputArgs,
+    #[command(flatten)]
+    api: ApiArgs,
+}
+
+#[derive(Args, Debug)]
+#[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
 #[command(group = clap::ArgGroup::new("gateway").required(true).args(["join", "local", "spec"]))]
 pub(crate) struct RunnerArgs {
-    /// wsgi:module:callable, or NAME=wsgi:module:callable for an app that is not called `app`
+    #[command(subcommand)]
+    verb: Option<RunnerVerb>,
+    /// wsgi:module:callable, or NAME=wsgi:module:callable for an app that is not called `app`;
+    /// without any, durable jobs only
     #[arg(value_name = "APP", value_parser = app_argument, conflicts_with = "spec")]
     apps: Vec<AppArgument>,
-    /// Join a gateway with a token that `ostler token create` printed there
+    /// Join a gateway with a token that `ostler token join` printed there
     #[arg(long, value_name = "TOKEN", env = "OSTLER_JOIN", hide_env_values = true)]
     join: Option<String>,
     /// Serve the gateway on this machine that has this socket
@@ -53,6 +75,15 @@ pub(crate) struct RunnerArgs {
     /// The runner's name in logs and metrics [default: the host's name]
     #[arg(long, value_name = "NAME", value_parser = values::name, conflicts_with = "spec")]
     name: Option<String>,
+    /// Durable jobs that run at once; 0: none [default: as many as CPUs]
+    #[arg(long, value_name = "N", value_parser = args::job_slots, conflicts_with = "spec")]
+    job_slots: Option<u32>,
+    /// A user that durable jobs may run as; only root can change it
+    #[arg(long, value_name = "USER", conflicts_with = "spec")]
+    job_user: Vec<String>,
+    /// The file of secrets that durable jobs may name
+    #[arg(long, value_name = "FILE", conflicts_with = "spec")]
+    secrets: Option<PathBuf>,
     #[command(flatten)]
     state: StateArgs,
 }
@@ -68,6 +99,9 @@ fn app_argument(text: &str) -> Result<AppArgument, String> {
 }
 
 pub(crate) fn run(args: RunnerArgs) -> Result<ExitCode, Failure> {
+    if let Some(RunnerVerb::List(args)) = &args.verb {
+        return status::list_runners(&args.api, args.output.output);
+    }
     Signals::unblock_all()?;
     let (config, _lock) = match &args.spec {
         Some(spec) => by_spec(spec)?,
@@ -92,13 +126,17 @@ fn by_spec(spec: &Path) -> Result<(Config, Lock), Failure> {
 }
 
 fn by_flags(args: RunnerArgs) -> Result<(Config, Lock), Failure> {
-    let mut apps = apps(&args)?;
-    for app in &mut apps {
+    let mut told = told(&args)?;
+    for app in &mut told.apps {
         if let Some(children) = args.children {
             (app.children_min, app.children_max) = (children, children);
         }
     }
-    app::resolve(&mut apps).map_err(Failure::all_unavailable)?;
+    app::resolve(&mut told.apps).map_err(Failure::all_unavailable)?;
+    if !args.job_user.is_empty() {
+        told.job_users = args.job_user;
+    }
+    let secrets = args.secrets.map(|file| std::path::absolute(&file).unwrap_or(file));
     let state = State::open(args.state.state.as_deref())?;
     let (link, lock) = match (args.join, args.local) {
         (Some(token), _) => (Link::Remote { token }, JOINED_LOCK),
@@ -108,25 +146,34 @@ fn by_flags(args: RunnerArgs) -> Result<(Config, Lock), Failure> {
     let config = Config {
         name: args.name.unwrap_or_else(host),
         link,
-        apps,
+        apps: told.apps,
         state: state.folder().to_path_buf(),
         orphan_grace: None,
+        job_slots: args.job_slots.unwrap_or(told.job_slots),
+        job_users: told.job_users,
+        secrets: secrets.or(told.secrets),
+        job_drain: told.drain,
     };
     introduce(&config);
     Ok((config, lock))
 }
 
-fn apps(args: &RunnerArgs) -> Result<Vec<AppSpec>, Failure> {
-    if let Some(file) = &args.config {
-        let settings = plan::settings(Some(file), &Asked::Elsewhere)?;
-        if settings.runner.apps.is_empty() {
-            let file = file.display();
-            return Err(Failure::usage(format!("{file} has no app with `serve`")));
-        }
-        return Ok(settings.runner.apps);
-    }
+/// What the config file says, or the apps of the command line with every default.
+struct Told {
+    apps: Vec<AppSpec>,
+    job_slots: u32,
+    job_users: Vec<String>,
+    secrets: Option<PathBuf>,
+    drain: Duration,
+}
+
+fn told(args: &RunnerArgs) -> Result<Told, Failure> {
+    let settings = match &args.config {
+        Some(file) => plan::settings(Some(file), &Asked::Elsewhere)?,
+        None => plan::default_settings()?,
+    };
+    let mut apps = settings.runner.apps;
     let root = args.root.as_deref().unwrap_or_else(|| Path::new("."));
-    let mut apps: Vec<AppSpec> = Vec::new();
     for AppArgument { name, serve } in &args.apps {
         if apps.iter().any(|app| app.name == *name) {
             return Err(Failure::usage(format!(
@@ -135,10 +182,13 @@ fn apps(args: &RunnerArgs) -> Result<Vec<AppSpec>, Failure> {
         }
         apps.extend(plan::bare(name, serve.clone(), root)?.runner.apps);
     }
-    if apps.is_empty() {
-        return Err(Failure::usage("no app; write wsgi:module:callable, or --config FILE"));
-    }
-    Ok(apps)
+    Ok(Told {
+        apps,
+        job_slots: settings.runner.job_slots,
+        job_users: settings.runner.job_users,
+        secrets: settings.runner.secrets,
+        drain: settings.gateway.drain,
+    })
 }
 
 fn host() -> String {
@@ -151,6 +201,11 @@ fn introduce(config: &Config) {
         let entry = entry::show(&app.serve);
         let (children, root) = (children(app), app.root.display());
         say(&format!("app {}: {children} of {entry} in {root}", app.name));
+    }
+    match config.job_slots {
+        0 => {}
+        1 => say("durable jobs: 1 at once"),
+        slots => say(&format!("durable jobs: {slots} at once")),
     }
     match &config.link {
         Link::Local(socket) => note(&format!("serving the gateway at {}", socket.display())),

@@ -1,6 +1,10 @@
 //! `ostler serve`: a gateway in this process, and a runner beside it.
 
-use std::{path::PathBuf, process::ExitCode};
+use std::{
+    path::PathBuf,
+    process::ExitCode,
+    sync::{Arc, Mutex, PoisonError},
+};
 
 use clap::Args;
 use ostler_gateway::Shutdown;
@@ -13,7 +17,7 @@ use crate::{
     failure::Failure,
     front,
     plan::{self, Asked},
-    signals::Signals,
+    signals::{Signals, Watch},
     state::State,
     supervise::Keeper,
 };
@@ -24,12 +28,18 @@ pub(crate) struct ServeArgs {
     /// [default: the current folder]
     #[arg(value_name = "APP")]
     app: Option<String>,
+    /// Serve no app: durable jobs only
+    #[arg(long, conflicts_with_all = ["app", "root", "children"])]
+    no_app: bool,
     /// Folder that wsgi:module:callable is loaded from [default: the current folder]
     #[arg(long, value_name = "DIR")]
     root: Option<PathBuf>,
     /// Children of each app, no more and no fewer [default: as many as CPUs, up to 4 times that]
     #[arg(long, value_name = "N", value_parser = args::children)]
     children: Option<u32>,
+    /// Durable jobs that run at once here; 0: none [default: as many as CPUs]
+    #[arg(long, value_name = "N", value_parser = args::job_slots)]
+    job_slots: Option<u32>,
     #[command(flatten)]
     gateway: GatewayFlags,
     #[command(flatten)]
@@ -42,24 +52,33 @@ pub(crate) fn run(args: &ServeArgs) -> Result<ExitCode, Failure> {
     let signals = Signals::block()?;
     let state = State::open(args.state.state.as_deref())?;
     let _lock = front::lock(&state)?;
-    let gateway = front::open(&mut settings, &state)?;
+    let mut gateway = front::open(&mut settings, &state)?;
 
-    let keeper = match settings.runner.apps.is_empty() {
-        true => None,
-        false => Some(Keeper::start(&state, &runner(&settings, &state))?),
-    };
+    let keeper = Keeper::start(&state, &runner(&settings, &state))?;
     front::introduce(&gateway, &settings, &state)?;
     let shutdown = Shutdown::new();
     let watch = signals.watch(shutdown.clone(), settings.gateway.drain)?;
+    // While the gateway still hears what the runner has to say of its jobs; or after a gateway that broke.
+    let keeper = Arc::new(Mutex::new(Some(keeper)));
+    let (at_the_end, hurry) = (keeper.clone(), watch.clone());
+    gateway.on_drained(move || finish(&at_the_end, &hurry));
     let ended = front::run(gateway, &shutdown, &state);
-    if let Some(keeper) = keeper {
-        keeper.finish(watch.is_hurried());
-    }
+    finish(&keeper, &watch);
     ended.map(|()| watch.exit_code())
 }
 
+fn finish(keeper: &Mutex<Option<Keeper>>, watch: &Watch) {
+    let keeper = keeper.lock().unwrap_or_else(PoisonError::into_inner).take();
+    if let Some(keeper) = keeper {
+        keeper.finish(|| watch.is_hurried());
+    }
+}
+
 fn settings(args: &ServeArgs) -> Result<Settings, Failure> {
-    let asked = Asked::read(args.app.as_deref(), args.root.as_deref())?;
+    let asked = match args.no_app {
+        true => Asked::NoApp,
+        false => Asked::read(args.app.as_deref(), args.root.as_deref())?,
+    };
     let mut settings = plan::settings(args.gateway.config.as_deref(), &asked)?;
     args.gateway.overlay(&mut settings)?;
     if let Some(children) = args.children {
@@ -67,15 +86,23 @@ fn settings(args: &ServeArgs) -> Result<Settings, Failure> {
             (app.children_min, app.children_max) = (children, children);
         }
     }
+    if let Some(slots) = args.job_slots {
+        settings.runner.job_slots = slots;
+    }
     Ok(settings)
 }
 
 fn runner(settings: &Settings, state: &State) -> Runner {
+    let runner = &settings.runner;
     Runner {
-        name: settings.runner.name.clone(),
+        name: runner.name.clone(),
         link: Link::Local(state.socket()),
-        apps: settings.runner.apps.clone(),
+        apps: runner.apps.clone(),
         state: state.folder().to_path_buf(),
-        orphan_grace: settings.runner.orphan_grace,
+        orphan_grace: runner.orphan_grace,
+        job_slots: runner.job_slots,
+        job_users: runner.job_users.clone(),
+        secrets: runner.secrets.clone(),
+        job_drain: settings.gateway.drain,
     }
 }

@@ -1,21 +1,23 @@
-//! `ostler token create`: lets runners of other machines join the gateway of this state folder.
+//! `ostler token`: who may use the API; and, as `ostler token join`, which runners may join.
 
-use std::{
-    fs,
-    net::{Ipv4Addr, SocketAddr, ToSocketAddrs as _, UdpSocket},
-    process::ExitCode,
-    time::Duration,
-};
+use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
+use http::Method;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use time::OffsetDateTime;
 
+use super::join::{self, JoinArgs};
 use crate::{
-    args::StateArgs,
-    config::values,
+    client::{self, ApiArgs, Ask, encode},
     failure::Failure,
-    front::{self, ADDRESSES},
-    state::State,
-    terminal::note,
+    jobs::{
+        output::{self, OutputArgs, Pages},
+        table::{Cell, Look, draw, left},
+        when,
+    },
+    terminal::{note, say},
 };
 
 #[derive(Args, Debug)]
@@ -26,81 +28,130 @@ pub(crate) struct TokenArgs {
 
 #[derive(Debug, Subcommand)]
 enum TokenVerb {
-    /// Print a token for `ostler runner --join`
+    /// Make a token for the API and print it, this once
     Create(CreateArgs),
+    /// List the tokens for the API
+    List(ListArgs),
+    /// Take a token for the API back
+    Revoke(RevokeArgs),
+    /// Print a token for `ostler runner --join`
+    Join(JoinArgs),
 }
 
 #[derive(Args, Debug)]
 struct CreateArgs {
-    /// Where runners reach this gateway [default: where it listens for them]
-    #[arg(long, value_name = "HOST:PORT")]
-    address: Option<String>,
-    /// How long the token lets runners join; those that joined stay
-    #[arg(long, value_name = "TIME", default_value = "1h", value_parser = ttl)]
-    ttl: Duration,
+    /// What it is called: who has it, or for what
+    name: String,
+    /// What it allows: submit, read, operate, admin; several with commas
+    #[arg(long, value_name = "SCOPES", value_delimiter = ',', required = true)]
+    scope: Vec<String>,
+    /// Only for jobs of this tenant
+    #[arg(long)]
+    tenant: Option<String>,
+    /// How long it holds, such as 30d [default: until it is revoked]
+    #[arg(long, value_name = "TIME")]
+    expires: Option<String>,
     #[command(flatten)]
-    state: StateArgs,
+    output: OutputArgs,
+    #[command(flatten)]
+    api: ApiArgs,
 }
 
-fn ttl(text: &str) -> Result<Duration, String> {
-    let ttl = values::duration(text)?;
-    if ttl < Duration::from_secs(1) { Err("at least 1s".to_owned()) } else { Ok(ttl) }
+#[derive(Args, Debug)]
+struct ListArgs {
+    #[command(flatten)]
+    output: OutputArgs,
+    #[command(flatten)]
+    api: ApiArgs,
+}
+
+#[derive(Args, Debug)]
+struct RevokeArgs {
+    /// The token's name
+    name: String,
+    #[command(flatten)]
+    api: ApiArgs,
 }
 
 pub(crate) fn run(args: TokenArgs) -> Result<ExitCode, Failure> {
-    let TokenVerb::Create(args) = args.verb;
-    let state = State::open(args.state.state.as_deref())?;
-    let address = match &args.address {
-        Some(text) => resolve(text)?,
-        None => listening(&state)?,
-    };
-    // A name stays a name: it may mean another address where the runner is, or later.
-    let dialled = args.address.unwrap_or_else(|| address.to_string());
-    let token = ostler_gateway::token::create(state.folder(), &dialled, args.ttl)
-        .map_err(|error| Failure::unavailable(error.to_string()))?;
-    println!("{token}");
-    note(&format!(
-        "for {} this lets runners that reach {dialled} join: ostler runner --join TOKEN \
-         wsgi:module:callable",
-        values::show_duration(args.ttl)
-    ));
-    if address.ip().is_loopback() {
-        note(
-            "only this machine reaches that address; let the gateway listen with --runners \
-             0.0.0.0:2692, and name its address with --address HOST:PORT",
-        );
+    match args.verb {
+        TokenVerb::Create(args) => create(&args),
+        TokenVerb::List(args) => list(&args),
+        TokenVerb::Revoke(args) => revoke(&args),
+        TokenVerb::Join(args) => join::run(args),
     }
+}
+
+fn create(args: &CreateArgs) -> Result<ExitCode, Failure> {
+    let mut asked = json!({"name": args.name, "scopes": args.scope});
+    for (name, value) in [("tenant", &args.tenant), ("expires", &args.expires)] {
+        if let Some(value) = value {
+            asked[name] = Value::from(value.as_str());
+        }
+    }
+    let client = args.api.client()?;
+    let made = client::block_on(client.post("/v1/tokens", &asked))?;
+    output::one(args.output.output, &made, |made| {
+        format!("{}\n", made["token"].as_str().unwrap_or_default())
+    })?;
+    note("this is shown only now; give it to programs as OSTLER_TOKEN");
     Ok(ExitCode::SUCCESS)
 }
 
-fn resolve(text: &str) -> Result<SocketAddr, Failure> {
-    let mut found = text
-        .to_socket_addrs()
-        .map_err(|error| Failure::usage(format!("--address {text}: {error}; write HOST:PORT")))?;
-    found.next().ok_or_else(|| Failure::usage(format!("--address {text}: no such host")))
+#[derive(Debug, Deserialize, Serialize)]
+struct TokenView {
+    name: String,
+    #[serde(default)]
+    scopes: Vec<String>,
+    #[serde(default)]
+    tenant: Option<String>,
+    #[serde(flatten)]
+    rest: serde_json::Map<String, Value>,
 }
 
-/// Where the gateway of this state folder listens, or would by default.
-fn listening(state: &State) -> Result<SocketAddr, Failure> {
-    let text = fs::read(state.run(ADDRESSES)).unwrap_or_default();
-    let Ok(addresses) = serde_json::from_slice::<serde_json::Value>(&text) else {
-        return Ok(front::RUNNERS);
-    };
-    let first = addresses["runners"][0].as_str().and_then(|text| text.parse().ok());
-    let address: SocketAddr = first.ok_or_else(|| {
-        Failure::unavailable(
-            "the gateway does not listen for runners; start it with --runners ADDR",
-        )
-    })?;
-    if !address.ip().is_unspecified() {
-        return Ok(address);
+#[derive(Deserialize)]
+struct Tokens {
+    tokens: Vec<TokenView>,
+}
+
+fn list(args: &ListArgs) -> Result<ExitCode, Failure> {
+    let client = args.api.client()?;
+    let found: Tokens = client::block_on(client.get("/v1/tokens"))?;
+    let mut pages = Pages::new(args.output.output);
+    pages.page(&found.tokens, table)?;
+    if pages.is_empty() {
+        note("no tokens");
     }
-    Ok(SocketAddr::new(outward().unwrap_or_else(|| Ipv4Addr::LOCALHOST.into()), address.port()))
+    pages.end()?;
+    Ok(ExitCode::SUCCESS)
 }
 
-/// The address that this host has towards others. Connecting a datagram socket sends nothing.
-fn outward() -> Option<std::net::IpAddr> {
-    let socket = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0)).ok()?;
-    socket.connect((Ipv4Addr::new(192, 0, 2, 1), 9)).ok()?;
-    Some(socket.local_addr().ok()?.ip())
+fn table(tokens: &[TokenView]) -> String {
+    let now = OffsetDateTime::now_utc();
+    let row = |token: &TokenView| {
+        // A moment, under either of the names that fit.
+        let moment = |names: [&str; 2]| {
+            let found = names.iter().find_map(|name| token.rest.get(*name)?.as_str());
+            Cell::from(found.map_or_else(|| "-".to_owned(), |text| when::relative(text, now)))
+        };
+        vec![
+            token.name.as_str().into(),
+            token.scopes.join(",").into(),
+            token.tenant.as_deref().unwrap_or("-").into(),
+            moment(["created_at", "created"]),
+            moment(["expires_at", "expires"]),
+            moment(["revoked_at", "revoked"]),
+        ]
+    };
+    let columns = ["NAME", "SCOPES", "TENANT", "CREATED", "EXPIRES", "REVOKED"].map(left);
+    let rows: Vec<Vec<Cell>> = tokens.iter().map(row).collect();
+    draw(&columns, &rows, Look::of_stdout())
+}
+
+fn revoke(args: &RevokeArgs) -> Result<ExitCode, Failure> {
+    let client = args.api.client()?;
+    let path = format!("/v1/tokens/{}", encode(&args.name));
+    client::block_on(client.ask(Ask::new(Method::DELETE, &path)))?;
+    say(&format!("token {} is revoked", args.name));
+    Ok(ExitCode::SUCCESS)
 }

@@ -18,7 +18,7 @@ const BAD: &[(&str, &str)] = &[
     ),
     (
         "[lissten]",
-        "3: lissten: no such key; did you mean listen? allowed here: listen, certificate, app, route, log, limits, gateway and runner",
+        "3: lissten: no such key; did you mean listen? allowed here: listen, certificate, app, route, log, limits, gateway, runner and jobs",
     ),
     (
         "[listen]\nhttp = 8080",
@@ -98,15 +98,15 @@ const BAD: &[(&str, &str)] = &[
     ("[[route]]\nto = \"app:shp\"", "4: route[1].to: there is no app \"shp\"; the apps are shop"),
     (
         "[[route]]\nto = \"upstream:old\"",
-        "4: route[1].to: \"upstream:\" is not supported yet; write app:NAME, redirect:[STATUS:]LOCATION or respond:STATUS[:TEXT]",
+        "4: route[1].to: \"upstream:\" is not supported yet; write app:NAME, redirect:[STATUS:]LOCATION, respond:STATUS[:TEXT] or api",
     ),
     (
         "[[route]]\nto = \"files:/srv\"",
-        "4: route[1].to: \"files:\" is not supported yet; write app:NAME, redirect:[STATUS:]LOCATION or respond:STATUS[:TEXT]",
+        "4: route[1].to: \"files:\" is not supported yet; write app:NAME, redirect:[STATUS:]LOCATION, respond:STATUS[:TEXT] or api",
     ),
     (
         "[[route]]\nto = \"shop\"",
-        "4: route[1].to: \"shop\" leads nowhere; write app:NAME, redirect:[STATUS:]LOCATION or respond:STATUS[:TEXT]",
+        "4: route[1].to: \"shop\" leads nowhere; write app:NAME, redirect:[STATUS:]LOCATION, respond:STATUS[:TEXT] or api",
     ),
     (
         "[[route]]\nto = \"redirect:200:/x\"",
@@ -210,6 +210,11 @@ const BAD: &[(&str, &str)] = &[
         "[gateway]\ntrusted_proxies = [\"10.0.0.0/33\"]",
         "4: gateway.trusted_proxies: \"10.0.0.0/33\" is not a network; write 10.0.0.0/8, fd00::/8 or 192.0.2.7",
     ),
+    (
+        "[runner]\njob_slots = -1",
+        "4: runner.job_slots: -1 is not allowed; expected a whole number from 0 to 10000",
+    ),
+    ("[jobs]\nkeep_failed = 7", "4: jobs.keep_failed: 7 has no unit; write 500ms, 30s, 5m"),
     (
         "[runner]\nname = \"\"",
         "4: runner.name: \"\" is not a name; 1 to 64 letters, digits, \".\", \"-\", \"_\", beginning with a letter or digit",

@@ -51,6 +51,9 @@ to = "redirect:301:https://$host$uri"
 path = "/gone"
 to = "respond:410:Gone: for good"
 [[route]]
+path = "/ostler"
+to = "api"
+[[route]]
 path = "/other"
 to = "app:other.app"
 [log]
@@ -72,6 +75,14 @@ drain = "0s"
 [runner]
 name = "left"
 orphan_grace = "0s"
+job_slots = 0
+job_users = ["build", "www-data"]
+secrets = "secrets.env"
+[jobs]
+keep_succeeded = "1h"
+keep_failed = "0s"
+waiting_max = 100
+payload_max = "1MiB"
 "#;
 
 #[test]
@@ -131,7 +142,8 @@ fn no_key_is_there_twice_and_every_preset_can_be_written_in_the_file() {
             | keys::Place::Log
             | keys::Place::Limits
             | keys::Place::Gateway
-            | keys::Place::Runner) => {
+            | keys::Place::Runner
+            | keys::Place::Jobs) => {
                 let place = format!("{place:?}").to_lowercase();
                 format!("{}[{place}]\n{} = {value}\n", super::APP, key.name)
             }

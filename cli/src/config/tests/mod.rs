@@ -124,3 +124,27 @@ fn what_works_but_hardly_as_meant_is_noted() {
         ]
     );
 }
+
+#[test]
+fn without_routes_only_doors_that_are_asked_for_open() {
+    let settings = good("[jobs]\nkeep_failed = \"1d\"\n");
+    let listen = &settings.gateway.listen;
+    assert!(
+        settings.gateway.routes.is_empty() && listen.http.is_empty() && listen.https.is_empty()
+    );
+    assert_eq!(listen.api, ["127.0.0.1:2691".parse().unwrap()]);
+    assert_eq!(settings.gateway.jobs.keep_failed, Duration::from_secs(86_400));
+    let listen = good("[listen]\nhttp = \"127.0.0.1:1\"\n").gateway.listen;
+    assert_eq!(listen.http, ["127.0.0.1:1".parse().unwrap()]);
+}
+
+#[test]
+fn durable_jobs_get_a_slot_for_each_processor_unless_the_file_says_otherwise() {
+    let runner = good(APP).runner;
+    assert_eq!((runner.job_slots, runner.job_users, runner.secrets), (4, vec![], None));
+    assert_eq!(good(APP).gateway.jobs, ostler_gateway::JobsConfig::default());
+    let text = "[runner]\njob_slots = 0\njob_users = \"build\"\nsecrets = \"s.env\"\n";
+    let runner = good(text).runner;
+    assert_eq!((runner.job_slots, runner.job_users), (0, vec!["build".to_owned()]));
+    assert_eq!(runner.secrets, Some(PathBuf::from("/srv/s.env")));
+}

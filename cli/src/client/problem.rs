@@ -1,0 +1,177 @@
+//! What the API refuses, as sentences and exit codes.
+
+use http::StatusCode;
+use serde::Deserialize;
+
+use crate::failure::{self, Failure};
+
+/// Problem details (RFC 9457), as far as a person or a script needs them.
+#[derive(Clone, Debug, Default, Deserialize)]
+pub(crate) struct Problem {
+    #[serde(default, rename = "type")]
+    kind: String,
+    #[serde(default)]
+    title: String,
+    #[serde(default)]
+    pub(crate) detail: String,
+    #[serde(default)]
+    pointer: Option<String>,
+    #[serde(default)]
+    pub(crate) errors: Vec<Wrong>,
+    #[serde(skip)]
+    status: u16,
+}
+
+/// One of several things that are wrong.
+#[derive(Clone, Debug, Default, Deserialize)]
+pub(crate) struct Wrong {
+    /// The line of a batch.
+    #[serde(default)]
+    pub(crate) line: Option<usize>,
+    #[serde(default)]
+    pub(crate) detail: String,
+    #[serde(default)]
+    pub(crate) pointer: Option<String>,
+    /// What is wrong in the query.
+    #[serde(default)]
+    parameter: Option<String>,
+}
+
+impl Wrong {
+    /// `DETAIL (field POINTER)`, or `PARAMETER: DETAIL`
+    pub(crate) fn sentence(&self) -> String {
+        match &self.parameter {
+            Some(parameter) => format!("{parameter}: {}", self.detail),
+            None => with_field(&self.detail, self.pointer.as_deref()),
+        }
+    }
+}
+
+fn with_field(detail: &str, pointer: Option<&str>) -> String {
+    match pointer.filter(|pointer| !pointer.is_empty()) {
+        Some(pointer) => format!("{detail} (field {pointer})"),
+        None => detail.to_owned(),
+    }
+}
+
+impl Problem {
+    /// Reads an answer that is no success, whatever it is.
+    pub(crate) fn read(status: StatusCode, body: &[u8]) -> Self {
+        let mut problem: Self = serde_json::from_slice(body).unwrap_or_default();
+        problem.status = status.as_u16();
+        if problem.detail.is_empty() {
+            problem.detail = match problem.title.is_empty() {
+                true => format!("the API answered {status}"),
+                false => problem.title.clone(),
+            };
+        }
+        problem
+    }
+
+    /// `DETAIL (field POINTER)`
+    pub(crate) fn sentence(&self) -> String {
+        with_field(&self.detail, self.pointer.as_deref())
+    }
+
+    /// Its stable name.
+    pub(crate) fn name(&self) -> &str {
+        name(&self.kind)
+    }
+
+    /// The exit code.
+    pub(crate) fn code(&self) -> u8 {
+        code_of(self.name()).unwrap_or(match self.status {
+            401 | 403 => failure::DENIED,
+            404 => failure::NOT_FOUND,
+            409 => failure::DATA,
+            429 => failure::TEMPORARY,
+            502..=504 => failure::UNAVAILABLE,
+            500.. => failure::SOFTWARE,
+            _ => failure::USAGE,
+        })
+    }
+
+    /// How the program ends for it.
+    pub(crate) fn failure(&self) -> Failure {
+        let mut lines = vec![self.sentence()];
+        let shown = self.errors.iter().map(Wrong::sentence).filter(|line| *line != lines[0]);
+        let shown: Vec<String> = shown.collect();
+        lines.extend(shown);
+        Failure::with(self.code(), lines)
+    }
+}
+
+fn name(kind: &str) -> &str {
+    kind.rsplit('/').next().unwrap_or(kind)
+}
+
+/// The exit code of a problem's type.
+pub(crate) fn code_of(kind: &str) -> Option<u8> {
+    Some(match name(kind) {
+        "unauthenticated" | "forbidden" => failure::DENIED,
+        "not_found" => failure::NOT_FOUND,
+        "conflict_state" | "duplicate" => failure::DATA,
+        "queue_full" => failure::TEMPORARY,
+        "store_unavailable" => failure::UNAVAILABLE,
+        "internal" => failure::SOFTWARE,
+        "bad_json"
+        | "invalid_field"
+        | "too_large"
+        | "idempotency_mismatch"
+        | "bad_query"
+        | "method_not_allowed"
+        | "not_acceptable"
+        | "range_not_satisfiable"
+        | "unsupported_media_type" => failure::USAGE,
+        _ => return None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn problems_become_sentences_with_their_field_and_their_exit_code() {
+        let body = br#"{"type":"https://ostler.dev/problems/invalid_field","status":400,
+            "detail":"attempts must be from 1 to 100","pointer":"/retry/attempts"}"#;
+        let problem = Problem::read(StatusCode::BAD_REQUEST, body);
+        assert_eq!(problem.sentence(), "attempts must be from 1 to 100 (field /retry/attempts)");
+        assert_eq!(problem.code(), 64);
+        let codes = [
+            ("unauthenticated", 401, 77),
+            ("forbidden", 403, 77),
+            ("not_found", 404, 66),
+            ("conflict_state", 409, 65),
+            ("queue_full", 429, 75),
+            ("store_unavailable", 503, 69),
+            ("internal", 500, 70),
+        ];
+        for (name, status, code) in codes {
+            let body = format!("{{\"type\":\"https://ostler.dev/problems/{name}\"}}");
+            let problem = Problem::read(StatusCode::from_u16(status).unwrap(), body.as_bytes());
+            assert_eq!(problem.code(), code, "{name}");
+        }
+    }
+
+    #[test]
+    fn everything_that_is_wrong_is_told_once() {
+        let body = br#"{"type":"https://ostler.dev/problems/bad_query","detail":"since: no time",
+            "errors":[{"parameter":"since","detail":"no time"},
+            {"parameter":"limit","detail":"too many"}]}"#;
+        let failure = Problem::read(StatusCode::BAD_REQUEST, body).failure();
+        assert_eq!(failure.lines().0, ["since: no time", "limit: too many"]);
+        let body =
+            br#"{"type":"https://ostler.dev/problems/invalid_field","detail":"no","pointer":"/a",
+            "errors":[{"pointer":"/a","detail":"no"},{"pointer":"/b","detail":"never"}]}"#;
+        let failure = Problem::read(StatusCode::UNPROCESSABLE_ENTITY, body).failure();
+        assert_eq!(failure.lines().0, ["no (field /a)", "never (field /b)"]);
+    }
+
+    #[test]
+    fn an_answer_of_something_else_is_told_by_its_status() {
+        let problem = Problem::read(StatusCode::BAD_GATEWAY, b"<html>");
+        assert_eq!(problem.sentence(), "the API answered 502 Bad Gateway");
+        assert_eq!(problem.code(), 69);
+    }
+}

@@ -1,0 +1,317 @@
+//! The flags of `ostler submit` as fields of the API's request.
+//!
+//! Values are passed on as they are written: the API judges them and names the field.
+
+use std::env;
+
+use clap::{Args, ValueEnum};
+use serde_json::{Map, Value, json};
+
+use super::parse::command;
+use crate::failure::Failure;
+
+/// What a job is asked beside its command. With a list these hold for jobs that do not say otherwise.
+#[derive(Args, Debug, Default)]
+pub(crate) struct DraftArgs {
+    /// What people call it
+    #[arg(long)]
+    name: Option<String>,
+    /// A label to find it by; several times for several
+    #[arg(long, value_name = "TAG")]
+    tag: Vec<String>,
+    /// An environment variable; without a value, the present one of this shell
+    #[arg(long, value_name = "NAME[=VALUE]")]
+    env: Vec<String>,
+    /// The folder that it runs in, on the runner's host; a relative one starts from the current folder
+    #[arg(long, value_name = "DIR")]
+    cwd: Option<String>,
+    /// How long it may run, such as 10m; then it is killed
+    #[arg(long, value_name = "TIME")]
+    timeout: Option<String>,
+    /// How long it may take to end when it is told to
+    #[arg(long, value_name = "TIME")]
+    grace: Option<String>,
+    /// How often it is tried again after it failed [default: not at all]
+    #[arg(long, value_name = "N")]
+    retries: Option<u32>,
+    /// Not before this moment, such as 2026-11-25T18:00:00Z
+    #[arg(long, value_name = "MOMENT", conflicts_with = "delay")]
+    not_before: Option<String>,
+    /// Not before so much time has passed
+    #[arg(long, value_name = "TIME")]
+    delay: Option<String>,
+    /// Not at all when it has not been started in this time
+    #[arg(long, value_name = "TIME")]
+    expires: Option<String>,
+    /// Only on this runner
+    #[arg(long, value_name = "RUNNER")]
+    host: Option<String>,
+    /// Whose share it is charged to
+    #[arg(long)]
+    tenant: Option<String>,
+    /// What makes two jobs the same kind [default: made of the command]
+    #[arg(long)]
+    identity: Option<String>,
+    /// The user to run as, when the runner permits it
+    #[arg(long)]
+    user: Option<String>,
+    /// Niceness
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
+    nice: Option<i32>,
+    /// File mode mask, such as 022
+    #[arg(long, value_name = "MASK")]
+    umask: Option<String>,
+    /// A resource limit, such as nofile=1024 or as=unlimited
+    #[arg(long, value_name = "NAME=N")]
+    limit: Vec<String>,
+    /// A secret of the runner's own file, put into the environment by its name
+    #[arg(long, value_name = "NAME")]
+    secret: Vec<String>,
+    /// The promise: done within this time; it decides the order
+    #[arg(long, value_name = "TIME")]
+    within: Option<String>,
+    /// Keep it from starting until `ostler resume`
+    #[arg(long)]
+    paused: bool,
+    /// Never run it again when its runner was lost with it
+    #[arg(long)]
+    at_most_once: bool,
+    /// Refuse it while a job of its identity waits or runs (queued), or finished in a window (done:10m)
+    #[arg(long, value_name = "queued|done:WINDOW")]
+    dedupe: Option<String>,
+    /// With --dedupe: answer with the other job instead of refusing this one
+    #[arg(long, requires = "dedupe")]
+    coalesce: bool,
+}
+
+/// How long a deduplication looks back.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Scope {
+    Queued,
+    Done,
+}
+
+impl DraftArgs {
+    /// The fields that were given.
+    pub(crate) fn fields(&self) -> Result<Map<String, Value>, Failure> {
+        let mut job = Map::new();
+        let cwd = self.cwd.as_deref().map(whole_path).transpose()?;
+        let texts = [
+            ("name", &self.name),
+            ("cwd", &cwd),
+            ("timeout", &self.timeout),
+            ("grace", &self.grace),
+            ("not_before", &self.not_before),
+            ("delay", &self.delay),
+            ("expires", &self.expires),
+            ("host", &self.host),
+            ("tenant", &self.tenant),
+            ("identity", &self.identity),
+            ("user", &self.user),
+            ("umask", &self.umask),
+            ("within", &self.within),
+        ];
+        for (name, value) in texts {
+            job.extend(value.as_ref().map(|text| (name.to_owned(), Value::from(text.as_str()))));
+        }
+        let mut put = |name: &str, value: Value, is_set: bool| {
+            if is_set {
+                job.insert(name.to_owned(), value);
+            }
+        };
+        put("tags", json!(self.tag), !self.tag.is_empty());
+        put("secrets", json!(self.secret), !self.secret.is_empty());
+        put("env", pairs(&self.env, of_env)?, !self.env.is_empty());
+        put("limits", pairs(&self.limit, of_limit)?, !self.limit.is_empty());
+        put("nice", json!(self.nice), self.nice.is_some());
+        let attempts = self.retries.map(|retries| u64::from(retries) + 1);
+        put("retry", json!({"attempts": attempts}), attempts.is_some());
+        put("paused", json!(true), self.paused);
+        put("delivery", json!("at_most_once"), self.at_most_once);
+        if let Some(dedupe) = &self.dedupe {
+            put("dedupe", self.deduplication(dedupe)?, true);
+        }
+        Ok(job)
+    }
+
+    fn deduplication(&self, text: &str) -> Result<Value, Failure> {
+        let (scope, window) = text.split_once(':').map_or((text, None), |(s, w)| (s, Some(w)));
+        let scope = Scope::from_str(scope, false).map_err(|_| {
+            Failure::usage(format!("--dedupe {text}: write queued, queued:10m or done:10m"))
+        })?;
+        let scope = match scope {
+            Scope::Queued => "queued",
+            Scope::Done => "done",
+        };
+        let then = if self.coalesce { "coalesce" } else { "reject" };
+        let mut dedupe = json!({"scope": scope, "then": then});
+        if let Some(window) = window {
+            dedupe["window"] = Value::from(window);
+        }
+        Ok(dedupe)
+    }
+}
+
+fn whole_path(path: &str) -> Result<String, Failure> {
+    let wrong = |why: &dyn std::fmt::Display| Failure::usage(format!("--cwd {path}: {why}"));
+    let path = std::path::absolute(path).map_err(|error| wrong(&error))?;
+    path.into_os_string().into_string().map_err(|_| wrong(&"not UTF-8 text"))
+}
+
+fn pairs(
+    words: &[String],
+    read: fn(&str) -> Result<(String, Value), Failure>,
+) -> Result<Value, Failure> {
+    Ok(Value::Object(words.iter().map(|word| read(word)).collect::<Result<_, _>>()?))
+}
+
+fn of_env(word: &str) -> Result<(String, Value), Failure> {
+    if let Some((name, value)) = word.split_once('=') {
+        return Ok((name.to_owned(), Value::from(value)));
+    }
+    match env::var(word) {
+        Ok(value) => Ok((word.to_owned(), Value::from(value))),
+        Err(_) => Err(Failure::usage(format!("--env {word}: not set here; write {word}=VALUE"))),
+    }
+}
+
+fn of_limit(word: &str) -> Result<(String, Value), Failure> {
+    let (name, value) = word
+        .split_once('=')
+        .ok_or_else(|| Failure::usage(format!("--limit {word}: write NAME=NUMBER")))?;
+    let value = value.parse::<u64>().map_or_else(|_| Value::from(value), Value::from);
+    Ok((name.to_owned(), value))
+}
+
+/// What the words after `--` run: words are taken as they are, one word that only a shell understands is a command line.
+pub(crate) fn work(words: &[String]) -> Map<String, Value> {
+    match words {
+        [line] if line.contains(is_for_shells) => command(line),
+        words => Map::from_iter([("argv".to_owned(), json!(words))]),
+    }
+}
+
+fn is_for_shells(c: char) -> bool {
+    c.is_whitespace() || "|&;<>()$`\\\"'*?[]#~{}!".contains(c)
+}
+
+/// Gives a job of a list what it does not say itself; tags add up, and so does the environment.
+pub(crate) fn fill(job: &mut Map<String, Value>, flags: &Map<String, Value>) {
+    for (name, value) in flags {
+        match (job.get_mut(name), value) {
+            (None, _) => {
+                job.insert(name.clone(), value.clone());
+            }
+            (Some(Value::Array(own)), Value::Array(more)) if name == "tags" => {
+                own.extend(
+                    more.iter().filter(|tag| !own.contains(tag)).cloned().collect::<Vec<_>>(),
+                );
+            }
+            (Some(Value::Object(own)), Value::Object(more)) if name == "env" => {
+                for (name, value) in more {
+                    own.entry(name.clone()).or_insert_with(|| value.clone());
+                }
+            }
+            (Some(_), _) => {}
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Parser)]
+    struct Line {
+        #[command(flatten)]
+        draft: DraftArgs,
+    }
+
+    fn fields(words: &[&str]) -> Result<Value, Failure> {
+        let line = Line::try_parse_from([&["x"], words].concat()).unwrap();
+        line.draft.fields().map(Value::Object)
+    }
+
+    #[test]
+    fn flags_become_the_fields_of_the_api() {
+        let found = fields(&[
+            "--name",
+            "n",
+            "--tag",
+            "a",
+            "--tag",
+            "b",
+            "--env",
+            "K=V=W",
+            "--retries",
+            "2",
+            "--nice",
+            "-5",
+            "--limit",
+            "nofile=10",
+            "--limit",
+            "as=unlimited",
+            "--dedupe",
+            "done:10m",
+            "--coalesce",
+            "--at-most-once",
+            "--paused",
+            "--delay",
+            "5m",
+        ]);
+        let expected = json!({
+            "name": "n", "tags": ["a", "b"], "env": {"K": "V=W"}, "retry": {"attempts": 3},
+            "nice": -5, "limits": {"nofile": 10, "as": "unlimited"}, "delay": "5m",
+            "dedupe": {"scope": "done", "window": "10m", "then": "coalesce"},
+            "delivery": "at_most_once", "paused": true,
+        });
+        assert_eq!(found.unwrap(), expected);
+        assert_eq!(fields(&[]).unwrap(), json!({}));
+    }
+
+    #[test]
+    fn a_folder_starts_from_here() {
+        assert_eq!(fields(&["--cwd", "/srv/x"]).unwrap()["cwd"], "/srv/x");
+        let here = env::current_dir().unwrap().join("x");
+        assert_eq!(fields(&["--cwd", "x"]).unwrap()["cwd"], here.to_str().unwrap());
+    }
+
+    #[test]
+    fn flags_that_cannot_be_read_are_refused_with_the_cure() {
+        for (words, says) in [
+            (["--limit", "nofile"], "--limit nofile: write NAME=NUMBER"),
+            (["--dedupe", "always"], "--dedupe always: write queued, queued:10m or done:10m"),
+            (
+                ["--env", "NOT_SET_HERE"],
+                "--env NOT_SET_HERE: not set here; write NOT_SET_HERE=VALUE",
+            ),
+        ] {
+            assert_eq!(fields(&words).unwrap_err().lines().0, [says]);
+        }
+    }
+
+    #[test]
+    fn one_word_that_only_a_shell_understands_is_a_command_line() {
+        let work = |words: &[&str]| {
+            let words: Vec<String> = words.iter().map(|word| (*word).to_owned()).collect();
+            Value::Object(work(&words))
+        };
+        assert_eq!(work(&["true"]), json!({"argv": ["true"]}));
+        assert_eq!(work(&["echo", "a b", "*"]), json!({"argv": ["echo", "a b", "*"]}));
+        assert_eq!(work(&["echo a"]), json!({"command": "echo a"}));
+        assert_eq!(work(&["echo>x"]), json!({"command": "echo>x"}));
+    }
+
+    #[test]
+    fn a_job_of_a_list_wins_over_the_flags() {
+        let mut job = command("make");
+        job.insert("name".to_owned(), json!("own"));
+        job.insert("tags".to_owned(), json!(["a"]));
+        let flags = fields(&["--name", "x", "--tag", "a", "--tag", "b", "--host", "h"]).unwrap();
+        fill(&mut job, flags.as_object().unwrap());
+        let expected = json!({"command": "make", "name": "own", "tags": ["a", "b"], "host": "h"});
+        assert_eq!(Value::Object(job), expected);
+    }
+}

@@ -1,0 +1,193 @@
+//! Follows a job's output as it comes, over broken connections and gateways that start again.
+
+use std::{
+    io::Write as _,
+    time::{Duration, Instant},
+};
+
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use http::Method;
+use serde::Deserialize;
+
+use super::view::JobView;
+use crate::{
+    client::{Ask, Client, Event, Parser},
+    failure::Failure,
+    terminal::{note, put},
+};
+
+/// How long a gateway may be gone.
+const PATIENCE: Duration = Duration::from_secs(60);
+const PAUSE_MIN: Duration = Duration::from_millis(100);
+const PAUSE_MAX: Duration = Duration::from_secs(2);
+
+/// What is shown.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Wanted {
+    /// Only this one.
+    pub(crate) stream: Option<&'static str>,
+    /// Only the log of this attempt.
+    pub(crate) attempt: Option<u32>,
+    /// Each line begins with its time.
+    pub(crate) timestamps: bool,
+    /// stderr goes to stderr; else everything goes to stdout.
+    pub(crate) apart: bool,
+    /// The gateway was there a moment ago, so that it is waited for from the beginning.
+    pub(crate) patient: bool,
+}
+
+#[derive(Deserialize)]
+struct Output {
+    stream: String,
+    #[serde(default)]
+    at: String,
+    text: Option<String>,
+    base64: Option<String>,
+}
+
+impl Output {
+    fn bytes(self) -> Vec<u8> {
+        let coded = self.base64.and_then(|text| STANDARD.decode(text).ok());
+        coded.or_else(|| self.text.map(String::into_bytes)).unwrap_or_default()
+    }
+}
+
+/// Shows what the job writes until it has finished; gives the job as it is then.
+pub(crate) async fn follow(client: &Client, id: u64, wanted: &Wanted) -> Result<JobView, Failure> {
+    let mut follower = Follower::new(id, wanted);
+    let mut gone_since = wanted.patient.then(Instant::now);
+    let mut pause = PAUSE_MIN;
+    loop {
+        let (heard, reached) = (follower.events, follower.connections);
+        let failure = match follower.listen(client).await {
+            Ok(Some(job)) => return Ok(job),
+            Ok(None) => None,
+            Err(failure) if failure.is_unavailable() => Some(failure),
+            Err(failure) => return Err(failure),
+        };
+        if follower.connections > reached {
+            gone_since = Some(Instant::now());
+        }
+        if let Some(failure) = failure
+            && gone_since.is_none_or(|since| since.elapsed() > PATIENCE)
+        {
+            return Err(failure);
+        }
+        if follower.events > heard {
+            pause = PAUSE_MIN;
+        }
+        tokio::time::sleep(pause).await;
+        pause = (pause * 2).min(PAUSE_MAX);
+    }
+}
+
+struct Follower<'a> {
+    id: u64,
+    wanted: &'a Wanted,
+    last: String,
+    connections: u64,
+    events: u64,
+    attempt: Option<String>,
+    /// Whether the next byte of stdout, and of stderr, begins a line.
+    fresh: [bool; 2],
+}
+
+impl<'a> Follower<'a> {
+    fn new(id: u64, wanted: &'a Wanted) -> Self {
+        let (last, attempt) = (String::new(), None);
+        Self { id, wanted, last, connections: 0, events: 0, attempt, fresh: [true; 2] }
+    }
+
+    /// One connection. `None`: it ended before the job did.
+    async fn listen(&mut self, client: &Client) -> Result<Option<JobView>, Failure> {
+        let attempt = self.wanted.attempt.map_or_else(String::new, |n| format!("?attempt={n}"));
+        let path = format!("/v1/jobs/{}/log/events{attempt}", self.id);
+        let mut ask = Ask::new(Method::GET, &path).header("accept", "text/event-stream");
+        if !self.last.is_empty() {
+            ask = ask.header("last-event-id", self.last.clone());
+        }
+        let mut reply = client.ask(ask).await?;
+        self.connections += 1;
+        let mut parser = Parser::default();
+        while let Some(bytes) = reply.next().await? {
+            for event in parser.push(&bytes) {
+                self.events += 1;
+                if let Some(job) = self.take(event)? {
+                    return Ok(Some(job));
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    fn take(&mut self, event: Event) -> Result<Option<JobView>, Failure> {
+        let unknown = |error: serde_json::Error| {
+            Failure::broken(format!("the log has an event that is not known here: {error}"))
+        };
+        match event.kind.as_str() {
+            "end" => return serde_json::from_str(&event.data).map(Some).map_err(unknown),
+            "output" => {
+                let output: Output = serde_json::from_str(&event.data).map_err(unknown)?;
+                self.notice_attempt(&event.id);
+                self.show(output)?;
+            }
+            _ => {}
+        }
+        self.last = event.id;
+        Ok(None)
+    }
+
+    /// The id is `OFFSET.ATTEMPT`: output of a second attempt looks like that of the first.
+    fn notice_attempt(&mut self, id: &str) {
+        let Some((_, attempt)) = id.split_once('.') else { return };
+        if self.attempt.as_deref().is_some_and(|before| before != attempt) {
+            note(&format!("job {}, attempt {attempt}", self.id));
+        }
+        self.attempt = Some(attempt.to_owned());
+    }
+
+    fn show(&mut self, output: Output) -> Result<(), Failure> {
+        if self.wanted.stream.is_some_and(|wanted| wanted != output.stream) {
+            return Ok(());
+        }
+        let is_error = output.stream == "stderr";
+        let at = output.at.clone();
+        let mut bytes = output.bytes();
+        if self.wanted.timestamps {
+            bytes = stamped(&bytes, &at, &mut self.fresh[usize::from(is_error)]);
+        }
+        if is_error && self.wanted.apart {
+            // Nobody reads it: that is no reason to stop.
+            let _ = std::io::stderr().lock().write_all(&bytes);
+            return Ok(());
+        }
+        put(bytes)
+    }
+}
+
+/// The bytes with the time before each line.
+fn stamped(bytes: &[u8], at: &str, fresh: &mut bool) -> Vec<u8> {
+    let mut out = Vec::with_capacity(bytes.len() + 64);
+    for line in bytes.split_inclusive(|byte| *byte == b'\n') {
+        if std::mem::replace(fresh, line.ends_with(b"\n")) {
+            out.extend_from_slice(at.as_bytes());
+            out.push(b' ');
+        }
+        out.extend_from_slice(line);
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_line_gets_one_time_however_its_pieces_come() {
+        let mut fresh = true;
+        let mut text = stamped(b"a\nb", "1", &mut fresh);
+        text.extend(stamped(b"c\n", "2", &mut fresh));
+        text.extend(stamped(b"d\n", "3", &mut fresh));
+        assert_eq!(String::from_utf8(text).unwrap(), "1 a\n1 bc\n3 d\n");
+    }
+}

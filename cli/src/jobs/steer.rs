@@ -1,0 +1,196 @@
+//! One action on many jobs: by id, by filter, or as a list says.
+
+use std::{
+    fs,
+    io::{self, BufRead as _, IsTerminal as _, Write as _},
+    process::ExitCode,
+};
+
+use clap::Args;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use super::{
+    filter::Filter,
+    output::{self, Format, OutputArgs},
+    select::Selection,
+    view::Page,
+};
+use crate::{
+    client::{self, ApiArgs, Client, code_of, encode},
+    failure::{self, Failure},
+    terminal::{note, say},
+};
+
+/// Ids of one request.
+const CHUNK: usize = 1000;
+
+#[derive(Args, Debug)]
+pub(crate) struct SteerArgs {
+    /// Ids, or a filter such as state=dead tag=x, or - for a list on standard input
+    #[arg(value_name = "JOB|FILTER|-", required = true)]
+    jobs: Vec<String>,
+    /// Do not ask before acting on everything that a filter finds
+    #[arg(short, long)]
+    yes: bool,
+    #[command(flatten)]
+    output: OutputArgs,
+    #[command(flatten)]
+    api: ApiArgs,
+}
+
+/// An action, with the words for people.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Action<'a> {
+    pub(crate) name: &'static str,
+    pub(crate) done: &'static str,
+    /// Where to, for a move; `Some(None)`: anywhere.
+    pub(crate) host: Option<Option<&'a str>>,
+}
+
+#[derive(Debug, Default, Deserialize, Serialize)]
+struct Outcome {
+    #[serde(default)]
+    done: u64,
+    #[serde(default)]
+    refused: Vec<Refused>,
+    #[serde(default, skip_serializing)]
+    more: bool,
+}
+
+#[derive(Debug, Deserialize, Serialize)]
+struct Refused {
+    id: u64,
+    #[serde(default, rename = "type")]
+    kind: String,
+    #[serde(default)]
+    detail: String,
+}
+
+/// Does it and tells what became of it.
+pub(crate) fn steer(args: &SteerArgs, action: Action<'_>) -> Result<ExitCode, Failure> {
+    let selection = Selection::read(&args.jobs, stdin)?;
+    let client = args.api.client()?;
+    client::block_on(async {
+        let outcome = match &selection {
+            Selection::Ids(ids) => by_ids(&client, ids, action).await?,
+            Selection::Filter(filter) => {
+                if !args.yes && !confirmed(&client, filter, action).await? {
+                    note("nothing was done");
+                    return Ok(ExitCode::SUCCESS);
+                }
+                by_filter(&client, filter, action).await?
+            }
+        };
+        told(args.output.output, &outcome, action)
+    })
+}
+
+/// Standard input as text.
+pub(crate) fn stdin() -> Result<String, Failure> {
+    if io::stdin().is_terminal() {
+        note("reading jobs from the terminal; Ctrl-D ends the list");
+    }
+    io::read_to_string(io::stdin())
+        .map_err(|error| Failure::usage(format!("cannot read standard input: {error}")))
+}
+
+fn request(action: Action<'_>, of: (&str, Value)) -> Value {
+    let mut body = json!({"action": action.name});
+    body[of.0] = of.1;
+    if let Some(host) = action.host {
+        body["host"] = host.map_or(Value::Null, Value::from);
+    }
+    body
+}
+
+async fn act(client: &Client, body: &Value) -> Result<Outcome, Failure> {
+    let answer = client.post("/v1/jobs/actions", body).await?;
+    serde_json::from_value(answer)
+        .map_err(|error| Failure::broken(format!("the API's answer is not known here: {error}")))
+}
+
+async fn by_ids(client: &Client, ids: &[u64], action: Action<'_>) -> Result<Outcome, Failure> {
+    let mut all = Outcome::default();
+    for ids in ids.chunks(CHUNK) {
+        let outcome = act(client, &request(action, ("ids", json!(ids)))).await?;
+        all.done += outcome.done;
+        all.refused.extend(outcome.refused);
+    }
+    Ok(all)
+}
+
+async fn by_filter(
+    client: &Client,
+    filter: &Filter,
+    action: Action<'_>,
+) -> Result<Outcome, Failure> {
+    let mut all = act(client, &request(action, ("filter", filter.json()))).await?;
+    let mut path = format!("/v1/jobs?{}&limit={CHUNK}", filter.query());
+    // More than one request may work through. The filter may go on finding what was done or refused, so
+    // that asking the same again might never end; pages do.
+    let mut more = all.more;
+    while more {
+        let page: Page = client.get(&path).await?;
+        let ids: Vec<u64> = page.jobs.iter().map(|job| job.id).collect();
+        let outcome = by_ids(client, &ids, action).await?;
+        all.done += outcome.done;
+        all.refused.extend(outcome.refused);
+        more = page.next.is_some();
+        let next = page.next.as_deref().map_or_else(String::new, encode);
+        path = format!("/v1/jobs?{}&limit={CHUNK}&cursor={next}", filter.query());
+    }
+    Ok(all)
+}
+
+/// Asks a person, and nobody else.
+async fn confirmed(client: &Client, filter: &Filter, action: Action<'_>) -> Result<bool, Failure> {
+    if !io::stdin().is_terminal() || !io::stderr().is_terminal() {
+        return Ok(true);
+    }
+    let page: Page = client.get(&format!("/v1/jobs?{}&limit=1000", filter.query())).await?;
+    let many = match (page.jobs.len(), &page.next) {
+        (0, _) => return Ok(true),
+        (1, None) => "1 job".to_owned(),
+        (number, None) => format!("{number} jobs"),
+        (number, Some(_)) => format!("more than {number} jobs"),
+    };
+    let _ = write!(io::stderr(), "{} {many}? [y/N] ", action.name);
+    let mut answer = String::new();
+    io::stdin()
+        .lock()
+        .read_line(&mut answer)
+        .map_err(|error| Failure::usage(format!("cannot read the answer: {error}")))?;
+    Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
+}
+
+fn told(format: Format, outcome: &Outcome, action: Action<'_>) -> Result<ExitCode, Failure> {
+    for refused in &outcome.refused {
+        say(&format!("ostler: job {}: {}", refused.id, refused.detail));
+    }
+    if format == Format::Table {
+        match outcome.done {
+            0 if outcome.refused.is_empty() => note("no such jobs"),
+            0 => {}
+            1 => say(&format!("{} 1 job", action.done)),
+            number => say(&format!("{} {number} jobs", action.done)),
+        }
+    } else {
+        output::one(format, outcome, |_| String::new())?;
+    }
+    let codes = outcome.refused.iter().map(|one| code_of(&one.kind).unwrap_or(failure::DATA));
+    Ok(codes.min().map_or(ExitCode::SUCCESS, ExitCode::from))
+}
+
+/// Reads a file of jobs, or standard input for `-`.
+pub(crate) fn text_of(file: &str) -> Result<String, Failure> {
+    if file == "-" {
+        return stdin();
+    }
+    fs::read_to_string(file).map_err(|error| {
+        let line = format!(
+            "cannot read {file}: {error}; a command is written after --: ostler submit -- {file}"
+        );
+        Failure::with(failure::NOT_FOUND, vec![line])
+    })
+}

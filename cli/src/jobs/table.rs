@@ -1,0 +1,168 @@
+//! Tables: aligned, no wider than the terminal, plain lines when nobody looks.
+
+use crate::terminal::{self, Tone, painted};
+
+/// A column.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Column {
+    pub(crate) head: &'static str,
+    pub(crate) right: bool,
+}
+
+/// A column of text.
+pub(crate) const fn left(head: &'static str) -> Column {
+    Column { head, right: false }
+}
+
+/// A column of numbers.
+pub(crate) const fn right(head: &'static str) -> Column {
+    Column { head, right: true }
+}
+
+/// One field.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Cell {
+    text: String,
+    tone: Option<Tone>,
+}
+
+impl Cell {
+    pub(crate) fn toned(text: impl Into<String>, tone: Option<Tone>) -> Self {
+        Self { text: text.into(), tone }
+    }
+}
+
+impl<T: Into<String>> From<T> for Cell {
+    fn from(text: T) -> Self {
+        Self { text: text.into(), tone: None }
+    }
+}
+
+/// How a table is shown.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Look {
+    /// `None`: nobody looks; lines are whole and have no head.
+    pub(crate) width: Option<usize>,
+    pub(crate) colours: bool,
+}
+
+impl Look {
+    /// For standard output as it is.
+    pub(crate) fn of_stdout() -> Self {
+        let size = terminal_size::terminal_size_of(std::io::stdout());
+        Self {
+            width: size.map(|(width, _)| usize::from(width.0).max(40)),
+            colours: terminal::stdout_colours(),
+        }
+    }
+}
+
+/// Draws rows; the last column gives way when the terminal is narrow.
+pub(crate) fn draw(columns: &[Column], rows: &[Vec<Cell>], look: Look) -> String {
+    let head: Vec<Cell> =
+        columns.iter().map(|column| Cell::toned(column.head, Some(Tone::Faint))).collect();
+    let shown = look.width.map(|_| &head).into_iter().chain(rows);
+    let mut widths = vec![0; columns.len()];
+    for row in shown.clone() {
+        for (width, cell) in widths.iter_mut().zip(row) {
+            *width = cell.text.chars().count().max(*width);
+        }
+    }
+    let mut text = String::new();
+    for row in shown {
+        text.push_str(&line(columns, &widths, row, look));
+        text.push('\n');
+    }
+    text
+}
+
+fn line(columns: &[Column], widths: &[usize], row: &[Cell], look: Look) -> String {
+    let mut line = String::new();
+    let mut used = 0;
+    for (index, ((column, width), cell)) in columns.iter().zip(widths).zip(row).enumerate() {
+        let is_last = index + 1 == columns.len();
+        let room = look.width.map_or(usize::MAX, |all| all.saturating_sub(used).max(8));
+        let text = if is_last { fit(&cell.text, room) } else { cell.text.clone() };
+        let pad = " ".repeat(width.saturating_sub(text.chars().count()));
+        let text = match cell.tone.filter(|_| look.colours) {
+            Some(tone) => painted(tone, &text),
+            None => text,
+        };
+        match (column.right, is_last) {
+            (true, _) => line.extend([pad.as_str(), text.as_str()]),
+            (false, true) => line.push_str(&text),
+            (false, false) => line.extend([text.as_str(), pad.as_str()]),
+        }
+        if !is_last {
+            line.push_str("  ");
+        }
+        used += width + 2;
+    }
+    line.trim_end().to_owned()
+}
+
+/// The text in so many characters, with an ellipsis where it was longer.
+fn fit(text: &str, room: usize) -> String {
+    if text.chars().count() <= room {
+        return text.to_owned();
+    }
+    let mut short: String = text.chars().take(room.saturating_sub(1)).collect();
+    short.push('…');
+    short
+}
+
+/// Text on one line, without what a terminal would obey.
+pub(crate) fn plain(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.trim().chars() {
+        match c {
+            '\n' | '\t' => out.push(' '),
+            c if c.is_control() => out.extend(c.escape_default()),
+            c => out.push(c),
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const COLUMNS: [Column; 3] = [right("ID"), left("STATE"), left("COMMAND")];
+
+    fn rows() -> Vec<Vec<Cell>> {
+        vec![
+            vec!["7".into(), Cell::toned("dead", Some(Tone::Bad)), "sleep 5".into()],
+            vec!["1234".into(), "succeeded".into(), "a command that is quite long".into()],
+        ]
+    }
+
+    #[test]
+    fn a_terminal_gets_a_head_and_lines_that_fit() {
+        let look = Look { width: Some(40), colours: false };
+        let expected = "  ID  STATE      COMMAND\n   7  dead       sleep 5\n\
+                        1234  succeeded  a command that is quit…\n";
+        let drawn = draw(&COLUMNS, &rows(), look);
+        assert_eq!(drawn, expected);
+        assert!(drawn.lines().all(|line| line.chars().count() <= 40));
+    }
+
+    #[test]
+    fn a_pipe_gets_whole_lines_and_no_head() {
+        let look = Look { width: None, colours: false };
+        let expected = "   7  dead       sleep 5\n1234  succeeded  a command that is quite long\n";
+        assert_eq!(draw(&COLUMNS, &rows(), look), expected);
+    }
+
+    #[test]
+    fn colours_do_not_move_what_follows() {
+        let look = Look { width: Some(40), colours: true };
+        let drawn = draw(&COLUMNS, &rows(), look);
+        assert!(drawn.contains("\x1b[31mdead\x1b[0m       sleep 5"), "{drawn:?}");
+    }
+
+    #[test]
+    fn commands_cannot_command_the_terminal() {
+        assert_eq!(plain("a\nb\t\x1b[2Jc "), "a b \\u{1b}[2Jc");
+    }
+}

@@ -1,0 +1,43 @@
+//! `ostler backup`: a copy of the store, made by the gateway while it works.
+
+use std::{path::PathBuf, process::ExitCode};
+
+use clap::Args;
+use serde_json::json;
+
+use crate::{
+    client::{self, ApiArgs},
+    config::values,
+    failure::Failure,
+    terminal::say,
+};
+
+#[derive(Args, Debug)]
+pub(crate) struct BackupArgs {
+    /// The file to write, on the gateway's host; it must not be there yet
+    #[arg(value_name = "FILE")]
+    file: PathBuf,
+    #[command(flatten)]
+    api: ApiArgs,
+}
+
+pub(crate) fn run(args: &BackupArgs) -> Result<ExitCode, Failure> {
+    let path = std::path::absolute(&args.file).map_err(|error| {
+        Failure::usage(format!("cannot tell the folder of {}: {error}", args.file.display()))
+    })?;
+    let client = args.api.client()?;
+    if !client.address().is_local() && args.file.is_relative() {
+        return Err(Failure::usage(
+            "the gateway is on another host, so the file takes a whole path there",
+        ));
+    }
+    let path = path
+        .to_str()
+        .ok_or_else(|| Failure::usage(format!("{} is not UTF-8 text", path.display())))?;
+    client::block_on(async {
+        let made = client.post("/v1/backup", &json!({"path": path})).await?;
+        let bytes = made["bytes"].as_u64().unwrap_or_default();
+        say(&format!("{path}: {}", values::show_size(bytes)));
+        Ok(ExitCode::SUCCESS)
+    })
+}

@@ -1,0 +1,130 @@
+//! `ostler list`: jobs, newest first.
+
+use std::{
+    io::{IsTerminal as _, stdout},
+    process::ExitCode,
+};
+
+use clap::Args;
+use time::OffsetDateTime;
+
+use crate::{
+    client::{self, ApiArgs, Client, encode},
+    failure::Failure,
+    jobs::{
+        filter::Filter,
+        output::{Format, OutputArgs, Pages},
+        table::{Cell, Look, draw, left, right},
+        view::{JobView, Page, tone},
+        when,
+    },
+    terminal::note,
+};
+
+/// Jobs that a terminal gets when nobody says how many.
+const SCREEN: u64 = 50;
+/// Jobs of one request.
+const PAGE: u64 = 1000;
+
+#[derive(Args, Debug)]
+pub(crate) struct ListArgs {
+    /// What must hold: state=running tag=x exit_status=0 'exit_status!=0' tenant= identity=
+    /// runner= since=2h until= text= id=
+    #[arg(value_name = "FILTER")]
+    filter: Vec<String>,
+    /// Show no more than so many [default: 50 on a terminal, all in a pipe]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    limit: Option<u64>,
+    /// Show all
+    #[arg(long, conflicts_with = "limit")]
+    all: bool,
+    #[command(flatten)]
+    output: OutputArgs,
+    #[command(flatten)]
+    api: ApiArgs,
+}
+
+pub(crate) fn run(args: &ListArgs) -> Result<ExitCode, Failure> {
+    let filter = Filter::read(args.filter.iter().map(String::as_str))?;
+    let limit = match (args.limit, args.all) {
+        (Some(limit), _) => limit,
+        (None, false) if stdout().is_terminal() => SCREEN,
+        (None, _) => u64::MAX,
+    };
+    let client = args.api.client()?;
+    client::block_on(show(&client, &filter, limit, args.output.output))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn show(client: &Client, filter: &Filter, limit: u64, format: Format) -> Result<(), Failure> {
+    let mut pages = Pages::new(format);
+    let mut left = limit;
+    let mut cursor: Option<String> = None;
+    loop {
+        let mut path = format!("/v1/jobs?limit={}", left.min(PAGE));
+        for part in [
+            filter.query(),
+            cursor.map_or_else(String::new, |cursor| format!("cursor={}", encode(&cursor))),
+        ] {
+            if !part.is_empty() {
+                path = format!("{path}&{part}");
+            }
+        }
+        let page: Page = client.get(&path).await?;
+        pages.page(&page.jobs, table)?;
+        left = left.saturating_sub(page.jobs.len() as u64);
+        cursor = page.next;
+        if cursor.is_none() || left == 0 {
+            break;
+        }
+    }
+    if pages.is_empty() {
+        note("no jobs");
+    } else if cursor.is_some() {
+        note(&format!("these are the newest {limit}; --all shows the others too"));
+    }
+    pages.end()
+}
+
+fn table(jobs: &[JobView]) -> String {
+    let now = OffsetDateTime::now_utc();
+    let columns = [
+        right("ID"),
+        left("STATE"),
+        left("EXIT"),
+        left("RUNNER"),
+        right("TRIES"),
+        right("RUN"),
+        left("SINCE"),
+        left("COMMAND"),
+    ];
+    let rows: Vec<Vec<Cell>> = jobs.iter().map(|job| row(job, now)).collect();
+    draw(&columns, &rows, Look::of_stdout())
+}
+
+fn row(job: &JobView, now: OffsetDateTime) -> Vec<Cell> {
+    let or_dash = |text: String| if text.is_empty() { "-".to_owned() } else { text };
+    let runner = job.runner.as_ref().or(job.host.as_ref()).cloned().unwrap_or_default();
+    vec![
+        job.id.to_string().into(),
+        Cell::toned(job.state.as_str(), tone(&job.state)),
+        or_dash(job.ending()).into(),
+        or_dash(runner).into(),
+        job.attempts.to_string().into(),
+        or_dash(job.run_seconds.map_or_else(String::new, when::span)).into(),
+        or_dash(since(job, now)).into(),
+        job.title().into(),
+    ]
+}
+
+/// The moment that matters in the job's state.
+fn since(job: &JobView, now: OffsetDateTime) -> String {
+    let moment = match job.state.as_str() {
+        "scheduled" | "retrying" => job.due_at.as_ref().or(job.not_before.as_ref()),
+        "running" | "stopped" => job.started_at.as_ref(),
+        "leased" => job.leased_at.as_ref(),
+        _ => job.finished_at.as_ref(),
+    };
+    let moment = moment.or(job.submitted_at.as_ref());
+    moment.map_or_else(String::new, |moment| when::relative(moment, now))
+}

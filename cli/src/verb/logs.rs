@@ -1,0 +1,69 @@
+//! `ostler logs`: what a job wrote, or writes.
+
+use std::process::ExitCode;
+
+use clap::Args;
+use http::Method;
+
+use crate::{
+    client::{self, ApiArgs, Ask, Client},
+    failure::Failure,
+    jobs::follow::{Wanted, follow},
+    terminal::put,
+};
+
+#[derive(Args, Debug)]
+pub(crate) struct LogsArgs {
+    /// The job
+    #[arg(value_name = "ID")]
+    id: u64,
+    /// Go on until the job has finished
+    #[arg(short, long)]
+    follow: bool,
+    /// Only its standard output
+    #[arg(long, conflicts_with = "stderr")]
+    stdout: bool,
+    /// Only its standard error
+    #[arg(long)]
+    stderr: bool,
+    /// The output of this attempt [default: the last one]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    attempt: Option<u32>,
+    /// Begin each line with its time; follows a job that has not finished
+    #[arg(short, long)]
+    timestamps: bool,
+    #[command(flatten)]
+    api: ApiArgs,
+}
+
+pub(crate) fn run(args: &LogsArgs) -> Result<ExitCode, Failure> {
+    let client = args.api.client()?;
+    let stream = match (args.stdout, args.stderr) {
+        (true, _) => Some("stdout"),
+        (_, true) => Some("stderr"),
+        (false, false) => None,
+    };
+    client::block_on(async {
+        if !args.follow && !args.timestamps {
+            return copy(&client, args, stream.unwrap_or("both")).await;
+        }
+        let wanted = Wanted {
+            stream,
+            attempt: args.attempt,
+            timestamps: args.timestamps,
+            ..Wanted::default()
+        };
+        follow(&client, args.id, &wanted).await.map(drop)
+    })?;
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn copy(client: &Client, args: &LogsArgs, stream: &str) -> Result<(), Failure> {
+    let attempt = args.attempt.map_or_else(String::new, |number| format!("&attempt={number}"));
+    let path = format!("/v1/jobs/{}/log?stream={stream}{attempt}", args.id);
+    let mut reply = client.ask(Ask::new(Method::GET, &path)).await?;
+    while let Some(bytes) = reply.next().await? {
+        put(&bytes)?;
+    }
+    Ok(())
+}

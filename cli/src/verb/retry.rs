@@ -1,0 +1,21 @@
+//! `ostler retry`: runs jobs again that have failed for good.
+
+use std::process::ExitCode;
+
+use clap::Args;
+
+use crate::{
+    failure::Failure,
+    jobs::steer::{Action, SteerArgs, steer},
+};
+
+/// Dead, cancelled and expired jobs run again, with all their attempts before them.
+#[derive(Args, Debug)]
+pub(crate) struct RetryArgs {
+    #[command(flatten)]
+    steer: SteerArgs,
+}
+
+pub(crate) fn run(args: &RetryArgs) -> Result<ExitCode, Failure> {
+    steer(&args.steer, Action { name: "retry", done: "will retry", host: None })
+}

@@ -1,0 +1,163 @@
+//! `ostler show`: everything about a job.
+
+use std::process::ExitCode;
+
+use clap::Args;
+use serde_json::Value;
+use time::OffsetDateTime;
+
+use crate::{
+    client::{self, ApiArgs},
+    failure::Failure,
+    jobs::{
+        output::{self, Format, OutputArgs, Pages},
+        table::{Cell, Look, draw, left, plain, right},
+        view::{JobView, tone},
+        when,
+    },
+    terminal::put,
+};
+
+#[derive(Args, Debug)]
+pub(crate) struct ShowArgs {
+    /// Jobs by id
+    #[arg(value_name = "ID", required = true)]
+    ids: Vec<u64>,
+    #[command(flatten)]
+    output: OutputArgs,
+    #[command(flatten)]
+    api: ApiArgs,
+}
+
+pub(crate) fn run(args: &ShowArgs) -> Result<ExitCode, Failure> {
+    let client = args.api.client()?;
+    let format = args.output.output;
+    client::block_on(async {
+        let mut jobs: Vec<JobView> = Vec::new();
+        for id in &args.ids {
+            jobs.push(client.get(&format!("/v1/jobs/{id}")).await?);
+        }
+        match (&jobs[..], format) {
+            ([job], _) => output::one(format, job, page),
+            (jobs, Format::Table) => put(jobs.iter().map(page).collect::<Vec<_>>().join("\n")),
+            (jobs, Format::Json | Format::Yaml | Format::Ndjson) => {
+                let mut pages = Pages::new(format);
+                pages.page(jobs, |_| String::new())?;
+                pages.end()
+            }
+        }
+    })?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// One job for people: what is set, its attempts, the end of its output.
+fn page(job: &JobView) -> String {
+    let now = OffsetDateTime::now_utc();
+    let look = Look { width: None, ..Look::of_stdout() };
+    let mut rows: Vec<Vec<Cell>> = Vec::new();
+    let mut row = |name: &str, cell: Cell, is_set: bool| {
+        if is_set {
+            rows.push(vec![format!("{name}:").into(), cell]);
+        }
+    };
+    row("job", job.id.to_string().into(), true);
+    row("state", Cell::toned(job.state.as_str(), tone(&job.state)), true);
+    let ending = job.ending();
+    row("ended", ending.as_str().into(), !ending.is_empty());
+    row("command", plain(job.command.as_deref().unwrap_or_default()).into(), job.command.is_some());
+    let fields = serde_json::to_value(job).unwrap_or_default();
+    for (name, value) in fields.as_object().into_iter().flatten() {
+        if matches!(
+            name.as_str(),
+            "id" | "state" | "reason" | "command" | "argv" | "attempts_list" | "signal"
+        ) {
+            continue;
+        }
+        let text = shown(value, now);
+        row(&name.replace('_', " "), text.as_str().into(), !text.is_empty());
+    }
+    let mut text = draw(&[left(""), left("")], &rows, look);
+    if let Some(Value::Array(attempts)) = job.rest.get("attempts_list") {
+        text.push_str(&of_attempts(attempts, now));
+    }
+    text
+}
+
+/// A value in few words; nothing for what is not set.
+fn shown(value: &Value, now: OffsetDateTime) -> String {
+    match value {
+        Value::Null => String::new(),
+        Value::String(text) if when::read(text).is_some() => {
+            format!("{text} ({})", when::relative(text, now))
+        }
+        Value::String(text) => plain(text),
+        Value::Array(items) if items.is_empty() => String::new(),
+        Value::Array(items) => {
+            items.iter().map(|item| shown(item, now)).collect::<Vec<_>>().join(", ")
+        }
+        Value::Object(fields) => {
+            let fields = fields.iter().filter(|(_, value)| !value.is_null());
+            let fields = fields.map(|(name, value)| format!("{name}={}", shown(value, now)));
+            fields.collect::<Vec<_>>().join(" ")
+        }
+        Value::Bool(flag) => flag.to_string(),
+        Value::Number(number) => number.to_string(),
+    }
+}
+
+fn of_attempts(attempts: &[Value], now: OffsetDateTime) -> String {
+    let word = |attempt: &Value, name: &str| {
+        let word = shown(&attempt[name], now);
+        if word.is_empty() { "-".to_owned() } else { word }
+    };
+    let relative = |attempt: &Value, name: &str| {
+        attempt[name].as_str().map_or_else(|| "-".to_owned(), |text| when::relative(text, now))
+    };
+    let span = |attempt: &Value| {
+        attempt["run_seconds"].as_f64().map_or_else(|| "-".to_owned(), when::span)
+    };
+    let rows: Vec<Vec<Cell>> = attempts
+        .iter()
+        .map(|attempt| {
+            vec![
+                word(attempt, "attempt").into(),
+                word(attempt, "runner").into(),
+                relative(attempt, "started_at").into(),
+                span(attempt).into(),
+                word(attempt, "reason").into(),
+                word(attempt, "exit_status").into(),
+                word(attempt, "signal").into(),
+                word(attempt, "detail").into(),
+            ]
+        })
+        .collect();
+    if rows.is_empty() {
+        return String::new();
+    }
+    let columns = [
+        right("ATTEMPT"),
+        left("RUNNER"),
+        left("STARTED"),
+        right("RUN"),
+        left("REASON"),
+        right("EXIT"),
+        right("SIGNAL"),
+        left("DETAIL"),
+    ];
+    let look = Look { width: Some(usize::MAX), ..Look::of_stdout() };
+    format!("\n{}{}", draw(&columns, &rows, look), end_of_output(attempts))
+}
+
+/// What the last attempt wrote last, or first when it wrote little.
+fn end_of_output(attempts: &[Value]) -> String {
+    let Some(last) = attempts.last() else { return String::new() };
+    let text = |name: &str| last[name].as_str().filter(|text| !text.is_empty());
+    let Some(output) = text("tail").or_else(|| text("head")) else { return String::new() };
+    let lines: Vec<&str> = output.lines().collect();
+    let shown = &lines[lines.len().saturating_sub(LINES)..];
+    let shown: String = shown.iter().map(|line| format!("  {}\n", plain(line))).collect();
+    format!("\noutput (all of it: ostler logs ID):\n{shown}")
+}
+
+/// Lines of output that are shown here.
+const LINES: usize = 10;

@@ -1,0 +1,178 @@
+//! `ostler status`: how many jobs are where, and which runners there are.
+
+use std::{collections::BTreeMap, process::ExitCode};
+
+use clap::Args;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use time::OffsetDateTime;
+
+use crate::{
+    client::{self, ApiArgs, Client},
+    config::values,
+    failure::{self, Failure},
+    jobs::{
+        output::{self, Format, OutputArgs, Pages},
+        table::{Cell, Look, draw, left, right},
+        view::tone,
+        when,
+    },
+    terminal::{Tone, note},
+};
+
+#[derive(Args, Debug)]
+pub(crate) struct StatusArgs {
+    /// The runners alone
+    #[arg(long)]
+    runners: bool,
+    #[command(flatten)]
+    output: OutputArgs,
+    #[command(flatten)]
+    api: ApiArgs,
+}
+
+#[derive(Debug, Deserialize, Serialize)]
+struct Status {
+    #[serde(default)]
+    version: String,
+    #[serde(default)]
+    jobs: Option<BTreeMap<String, u64>>,
+    #[serde(default)]
+    oldest_runnable_seconds: Option<f64>,
+    #[serde(default)]
+    slots: Option<u64>,
+    #[serde(default)]
+    slots_busy: Option<u64>,
+    #[serde(default)]
+    store_bytes: Option<u64>,
+    accepting: bool,
+    #[serde(default)]
+    problem: Option<String>,
+    #[serde(flatten)]
+    rest: BTreeMap<String, Value>,
+}
+
+/// A runner as the API shows it.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub(crate) struct RunnerView {
+    pub(crate) name: String,
+    pub(crate) connected: bool,
+    #[serde(default)]
+    pub(crate) draining: bool,
+    #[serde(default)]
+    slots: u64,
+    #[serde(default)]
+    pub(crate) running: Vec<u64>,
+    #[serde(default)]
+    heard_at: Option<String>,
+    #[serde(flatten)]
+    rest: BTreeMap<String, Value>,
+}
+
+#[derive(Deserialize)]
+struct Runners {
+    runners: Vec<RunnerView>,
+}
+
+/// Asks for the runners.
+pub(crate) async fn runners(client: &Client) -> Result<Vec<RunnerView>, Failure> {
+    client.get::<Runners>("/v1/runners").await.map(|answer| answer.runners)
+}
+
+pub(crate) fn run(args: &StatusArgs) -> Result<ExitCode, Failure> {
+    if args.runners {
+        return list_runners(&args.api, args.output.output);
+    }
+    let client = args.api.client()?;
+    let format = args.output.output;
+    client::block_on(async {
+        let status: Status = client.get("/v1/status").await?;
+        // Only a table has room for both.
+        let runners = match format {
+            Format::Table => runners(&client).await?,
+            Format::Json | Format::Yaml | Format::Ndjson => Vec::new(),
+        };
+        output::one(format, &status, |status| page(status, &runners))?;
+        match (status.accepting, &status.problem) {
+            (true, _) => Ok(ExitCode::SUCCESS),
+            (false, why) => {
+                let why = why.as_deref().unwrap_or("it ends, or cannot write");
+                let line = format!("the gateway takes no jobs: {why}");
+                Err(Failure::with(failure::UNAVAILABLE, vec![line]))
+            }
+        }
+    })
+}
+
+/// `ostler status --runners` and `ostler runner list`.
+pub(crate) fn list_runners(api: &ApiArgs, format: Format) -> Result<ExitCode, Failure> {
+    let client = api.client()?;
+    client::block_on(async {
+        let runners = runners(&client).await?;
+        let mut pages = Pages::new(format);
+        pages.page(&runners, table)?;
+        if pages.is_empty() {
+            note("no runners");
+        }
+        pages.end()
+    })?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn page(status: &Status, runners: &[RunnerView]) -> String {
+    let look = Look { width: None, ..Look::of_stdout() };
+    let mut rows: Vec<Vec<Cell>> = vec![vec!["ostler".into(), status.version.as_str().into()]];
+    let jobs = status.jobs.iter().flatten().filter(|(_, count)| **count > 0);
+    for (state, count) in jobs.clone() {
+        let state = Cell::toned(state.as_str(), tone(state));
+        rows.push(vec![state, count.to_string().into()]);
+    }
+    if status.jobs.is_some() && jobs.count() == 0 {
+        rows.push(vec!["jobs".into(), "none".into()]);
+    }
+    if let Some(seconds) = status.oldest_runnable_seconds.filter(|seconds| *seconds > 0.0) {
+        rows.push(vec!["oldest waits".into(), when::span(seconds).into()]);
+    }
+    if let (Some(busy), Some(slots)) = (status.slots_busy, status.slots) {
+        rows.push(vec!["slots".into(), format!("{busy} of {slots} busy").into()]);
+    }
+    if let Some(bytes) = status.store_bytes {
+        rows.push(vec!["store".into(), size(bytes).into()]);
+    }
+    let text = draw(&[left(""), left("")], &rows, look);
+    match runners {
+        [] => text,
+        runners => format!("{text}\n{}", table(runners)),
+    }
+}
+
+/// A size in its largest whole unit.
+fn size(bytes: u64) -> String {
+    let unit = [40, 30, 20, 10].into_iter().find(|bits| bytes >> bits >= 10).unwrap_or(0);
+    values::show_size(bytes >> unit << unit)
+}
+
+fn table(runners: &[RunnerView]) -> String {
+    let now = OffsetDateTime::now_utc();
+    let row = |runner: &RunnerView| {
+        let (state, tone) = match (runner.connected, runner.draining) {
+            (false, _) => ("gone", Some(Tone::Bad)),
+            (true, true) => ("draining", Some(Tone::Faint)),
+            (true, false) => ("ready", Some(Tone::Good)),
+        };
+        let heard = runner.heard_at.as_deref().map(|at| when::relative(at, now));
+        let jobs: Vec<String> = runner.running.iter().map(u64::to_string).collect();
+        vec![
+            runner.name.as_str().into(),
+            Cell::toned(state, tone),
+            runner.slots.to_string().into(),
+            runner.running.len().to_string().into(),
+            heard.unwrap_or_else(|| "-".to_owned()).into(),
+            jobs.join(",").into(),
+        ]
+    };
+    let columns =
+        [left("RUNNER"), left("STATE"), right("SLOTS"), right("BUSY"), left("HEARD"), left("JOBS")];
+    let rows: Vec<Vec<Cell>> = runners.iter().map(row).collect();
+    draw(&columns, &rows, Look::of_stdout())
+}
