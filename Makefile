@@ -1,5 +1,5 @@
 # What people do with this tree. `make run` needs Rust, a C compiler and Python; `make test` fetches what else it needs.
-.PHONY: run test bench fuzz tools setup
+.PHONY: run test soak bench fuzz tools setup
 .NOTPARALLEL:
 
 export CARGO_TARGET_DIR ?= $(CURDIR)/target
@@ -29,6 +29,11 @@ test: tools setup
 	then exec cargo nextest run --locked --workspace --no-fail-fast; \
 	else exec cargo test --locked --workspace --no-fail-fast --lib --bins --tests; fi
 
+# A thousand kills, 200 for each of five histories: about half an hour.
+soak: tools setup
+	cargo build --locked --workspace --bins --tests
+	OSTLER_SOAK_KILLS=200 exec cargo test --locked -p ostler-tests --test it -- --test-threads 1 kills::
+
 # Against the peers, in one run; writes what it measured to standard output.
 bench: tools setup
 	exec tests/bench/run
@@ -39,7 +44,7 @@ fuzz: tools
 	cargo +nightly fuzz run --fuzz-dir fuzz frames -- -max_total_time=60 -max_len=8192
 
 tools:
-	@$(call need,cargo,install Rust 1.88 or newer with rustup)
+	@$(call need,cargo,install Rust 1.89 or newer with rustup)
 	@$(call need,cc,install the package gcc (Debian$(comma) Ubuntu: build-essential))
 	@$(call need,python3,install the package python3$(comma) 3.8 or newer)
 

@@ -296,7 +296,7 @@ pub fn sha256(bytes: &[u8]) -> String {
     hash.as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-fn parse_head(head: &[u8]) -> Response {
+pub(crate) fn parse_head(head: &[u8]) -> Response {
     let text = String::from_utf8_lossy(head);
     let mut lines = text.split("\r\n");
     let mut first = lines.next().unwrap_or_default().split(' ');

@@ -24,7 +24,7 @@ pub fn pids_of(mark: &str) -> Vec<u32> {
 }
 
 /// The command line of a process, words joined by blanks.
-pub(crate) fn command_of(pid: u32) -> String {
+pub fn command_of(pid: u32) -> String {
     let line = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
     String::from_utf8_lossy(&line).replace('\0', " ")
 }

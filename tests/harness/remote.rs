@@ -26,10 +26,17 @@ pub fn run_ostler(words: &[&str]) -> Output {
     command.stdin(Stdio::null()).output().expect("the binary under test starts")
 }
 
+/// Runs a Python script to its end, which succeeds.
+pub fn run_python(script: &str) -> String {
+    let out = Command::new("python3").args(["-c", script]).output().expect("there is python3");
+    assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
+    String::from_utf8_lossy(&out.stdout).into_owned()
+}
+
 /// A join token of the gateway with this state folder.
 pub fn create_token(state: &Path, words: &[&str]) -> String {
     let state = state.to_str().expect("a temporary path is text");
-    let out = run_ostler(&[&["token", "create", "--state", state], words].concat());
+    let out = run_ostler(&[&["token", "join", "--state", state], words].concat());
     assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
     String::from_utf8(out.stdout).expect("a token is text").trim().to_owned()
 }
@@ -51,6 +58,27 @@ impl Runner {
 
     /// Joins with a state folder that may have been used before.
     pub fn join_in(net: &Net, host: usize, token: &str, app: &App, state: TempDir) -> Self {
+        Self::start(state, |command| {
+            let name = format!("host{host}");
+            command.args(["--join", token, "--children", "2", "--name", &name]);
+            command.arg("--root").arg(app.root()).arg("wsgi:wsgi");
+            net.spawn(host, command)
+        })
+    }
+
+    /// Joins on this host with a name and so many slots for durable jobs, and without an app.
+    pub fn jobs_only(token: &str, name: &str, slots: u32) -> Self {
+        let state = tempfile::tempdir().expect("a temporary folder can be made");
+        let config = state.path().join("ostler.toml");
+        let text = format!("[runner]\njob_slots = {slots}\n");
+        fs::write(&config, text).expect("a temporary folder is writable");
+        Self::start(state, |command| {
+            command.args(["--join", token, "--name", name]).arg("--config").arg(&config);
+            command.spawn().expect("the binary under test starts")
+        })
+    }
+
+    fn start(state: TempDir, spawn: impl FnOnce(&mut Command) -> Child) -> Self {
         static NUMBER: AtomicU32 = AtomicU32::new(0);
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
         let mark = format!("runner-{}-{number}", std::process::id());
@@ -59,19 +87,10 @@ impl Runner {
             Stdio::from(file.expect("a temporary folder is writable"))
         };
         let mut command = Command::new(ostler());
-        command.args([
-            "runner",
-            "--join",
-            token,
-            "--children",
-            "2",
-            "--name",
-            &format!("host{host}"),
-        ]);
-        command.arg("--root").arg(app.root()).arg("--state").arg(state.path()).arg("wsgi:wsgi");
+        command.arg("runner").arg("--state").arg(state.path());
         command.env(MARK, &mark).env_remove("OSTLER_STATE").env_remove("VIRTUAL_ENV");
         command.stdin(Stdio::null()).stdout(out("stdout")).stderr(out("stderr"));
-        let child = net.spawn(host, &mut command);
+        let child = spawn(&mut command);
         Self { child, state: Some(state), mark }
     }
 

@@ -19,6 +19,9 @@ PACKAGES = {
     "h2load": ["nghttp2-client"],
     "uwsgi": ["uwsgi", "uwsgi-plugin-python3"],
     "valgrind": ["valgrind"],
+    "gearmand": ["gearman-job-server"],
+    "beanstalkd": ["beanstalkd"],
+    "redis-server": ["redis-server"],
     "openssl": ["openssl"],
 }
 VERSIONS = {
@@ -28,6 +31,9 @@ VERSIONS = {
     "h2load": (["h2load", "--version"], "nghttp2/"),
     "uwsgi": (["uwsgi", "--version"], ""),
     "valgrind": (["valgrind", "--version"], "valgrind-"),
+    "gearmand": (["gearmand", "--version"], "gearmand "),
+    "beanstalkd": (["beanstalkd", "-v"], "beanstalkd "),
+    "redis-server": (["redis-server", "--version"], "Redis server v="),
 }
 
 

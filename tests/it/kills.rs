@@ -1,0 +1,341 @@
+//! Durable jobs while the gateway, the runner, launches and jobs are killed at random moments: what was acknowledged is not
+//! lost, and nothing finishes twice. Each seed is one history of kills. `make soak` asks for more of them.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    env,
+    sync::{
+        Arc, Mutex, MutexGuard,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread::{self, JoinHandle},
+    time::{Duration, Instant},
+};
+
+use ostler_tests::{
+    Api, Gateway, Remains, Setup, command_of, kill, own_address, pids_of, run_python, wait_for,
+};
+use serde_json::{Value, json};
+
+/// Kills of each seed in the suite; five seeds make 200.
+const KILLS: usize = 40;
+/// Jobs that wait at most, so that the end is near when the load stops.
+const WAITING_MAX: u64 = 300;
+
+/// splitmix64: the same seed, the same history.
+struct Chance(u64);
+
+impl Chance {
+    fn draw(&mut self, below: usize) -> usize {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let z = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        usize::try_from((z ^ (z >> 31)) % below as u64).expect("smaller than a usize")
+    }
+}
+
+/// What clients were told, and nothing else: ids whose submit was answered.
+type Acknowledged = BTreeSet<u64>;
+
+/// Holds what was acknowledged against what the gateway says at the end.
+fn check(
+    acknowledged: &Acknowledged,
+    jobs: &BTreeMap<u64, Value>,
+    finishes: &[u64],
+) -> Result<(), String> {
+    let lost: Vec<_> = acknowledged.iter().filter(|id| !jobs.contains_key(id)).collect();
+    if !lost.is_empty() {
+        return Err(format!("acknowledged and lost: {lost:?}"));
+    }
+    let open: Vec<_> = jobs.values().filter(|job| job["finished_at"].is_null()).collect();
+    if !open.is_empty() {
+        return Err(format!("never finished: {open:?}"));
+    }
+    let mut seen = BTreeSet::new();
+    let twice: Vec<_> = finishes.iter().filter(|id| !seen.insert(**id)).collect();
+    if !twice.is_empty() {
+        return Err(format!("finished twice: {twice:?}"));
+    }
+    let unseen: Vec<_> = acknowledged.iter().filter(|id| !seen.contains(id)).collect();
+    if !unseen.is_empty() {
+        return Err(format!("finished without an event: {unseen:?}"));
+    }
+    let mut tags = BTreeSet::new();
+    let again: Vec<_> = jobs.values().filter(|job| !tags.insert(job["tags"].to_string())).collect();
+    if again.iter().any(|job| job["tags"][0].is_string()) {
+        return Err(format!("taken twice for one idempotency key: {again:?}"));
+    }
+    Ok(())
+}
+
+/// What a submitter and its test share.
+#[derive(Default)]
+struct Submitting {
+    stop: AtomicBool,
+    acknowledged: Mutex<Acknowledged>,
+}
+
+impl Submitting {
+    fn acknowledged(&self) -> MutexGuard<'_, Acknowledged> {
+        self.acknowledged.lock().expect("nobody panics while it holds the ids")
+    }
+}
+
+/// Submits jobs until it is stopped; the gateway may be away at any time.
+struct Submitter {
+    shared: Arc<Submitting>,
+    thread: JoinHandle<()>,
+}
+
+impl Submitter {
+    fn start(api: Api, seed: u64) -> Self {
+        let shared = Arc::new(Submitting::default());
+        let told = shared.clone();
+        let thread = thread::spawn(move || {
+            let mut chance = Chance(seed ^ 0xabcd);
+            let numbers = 1..;
+            for number in numbers.take_while(|_| !told.stop.load(Ordering::Relaxed)) {
+                submit(&api, &mut chance, number, &told);
+            }
+        });
+        Self { shared, thread }
+    }
+
+    fn count(&self) -> usize {
+        self.shared.acknowledged().len()
+    }
+
+    fn finish(self) -> Acknowledged {
+        self.shared.stop.store(true, Ordering::Relaxed);
+        self.thread.join().expect("the submitter does not panic");
+        std::mem::take(&mut *self.shared.acknowledged())
+    }
+}
+
+/// A batch of jobs: some write, some leave a process behind, all may be tried again. Asked until it is answered; its
+/// idempotency key sees to it that it is taken once.
+fn submit(api: &Api, chance: &mut Chance, number: usize, told: &Submitting) {
+    let lines: String = (0..1 + chance.draw(8)).map(|at| job(api, chance, number, at)).collect();
+    let head = format!("Content-Type: application/x-ndjson\r\nIdempotency-Key: batch-{number}\r\n");
+    while !told.stop.load(Ordering::Relaxed) {
+        let answer = api.try_request("POST", "/v1/jobs", &head, lines.as_bytes());
+        let Some(answer) = answer.filter(|answer| answer.status < 300) else {
+            thread::sleep(Duration::from_millis(5));
+            continue;
+        };
+        let text = answer.text();
+        let ids = text.lines().filter_map(|line| {
+            serde_json::from_str::<Value>(line).ok().and_then(|line| line["id"].as_u64())
+        });
+        told.acknowledged().extend(ids);
+        break;
+    }
+    let status = api.try_request("GET", "/v1/status", "", &[]);
+    let waiting = status.and_then(|answer| answer.json()["jobs"]["pending"].as_u64());
+    if waiting.is_some_and(|waiting| waiting > WAITING_MAX) {
+        thread::sleep(Duration::from_millis(100));
+    }
+}
+
+fn job(api: &Api, chance: &mut Chance, number: usize, at: usize) -> String {
+    let command = match chance.draw(4) {
+        0 => "true".to_owned(),
+        1 => "echo done".to_owned(),
+        2 => format!("sleep 0.0{}; echo slept", chance.draw(10)),
+        _ => "setsid sleep 60 & sleep 0.01".to_owned(),
+    };
+    let job = json!({
+        "command": command,
+        "tags": [format!("{number}.{at}")],
+        "retry": { "attempts": 100, "delay": "10ms", "backoff": "constant" },
+    });
+    format!("{}\n", api.marked(&job))
+}
+
+/// The system with everything that gateways which were killed have left.
+struct World {
+    door: String,
+    gateway: Option<Gateway>,
+    remains: Vec<Remains>,
+    marks: Vec<String>,
+}
+
+impl World {
+    fn new() -> Self {
+        let door = own_address().to_string();
+        let mut world = Self { door, gateway: None, remains: Vec::new(), marks: Vec::new() };
+        world.enter(world.setup().start());
+        world.door = world.gateway().api_address().to_string();
+        world
+    }
+
+    /// Four slots whatever the machine has, and a fixed door for the submitter.
+    fn setup(&self) -> Setup {
+        let slots = "[runner]\njob_slots = 4\n";
+        Setup::bare().more(slots).args(&["--no-app", "--api", &self.door])
+    }
+
+    fn enter(&mut self, gateway: Gateway) {
+        self.marks.push(gateway.mark().to_owned());
+        self.gateway = Some(gateway);
+    }
+
+    fn gateway(&self) -> &Gateway {
+        self.gateway.as_ref().expect("it is missing only while it is replaced")
+    }
+
+    /// The living processes whose command line contains, or does not contain, a text.
+    fn pids(&self, text: &str, has: bool) -> Vec<u32> {
+        let pids = self.marks.iter().flat_map(|mark| pids_of(mark));
+        pids.filter(|pid| command_of(*pid).contains(text) == has).collect()
+    }
+
+    fn kill_one(&self, pids: &[u32], chance: &mut Chance) {
+        if !pids.is_empty() {
+            kill(pids[chance.draw(pids.len())]);
+        }
+    }
+
+    fn strike(&mut self, chance: &mut Chance) -> &'static str {
+        match chance.draw(20) {
+            0..7 => {
+                self.kill_one(&self.pids("ostler", false), chance);
+                "job"
+            }
+            7..14 => {
+                self.kill_one(&self.pids("launch", true), chance);
+                "launch"
+            }
+            14..17 => {
+                self.pids(" runner ", true).into_iter().for_each(kill);
+                "runner"
+            }
+            _ => {
+                let (state, remains) = self.gateway.take().expect("there is one").crash();
+                self.remains.push(remains);
+                let gateway = self.setup().early().start_in(state);
+                self.enter(gateway);
+                "gateway"
+            }
+        }
+    }
+
+    /// Ends everything politely; nothing may be left.
+    fn end(mut self) {
+        let mut gateway = self.gateway.take().expect("there is one");
+        gateway.terminate();
+        assert!(gateway.wait_exit().success(), "the end is not clean");
+        wait_for("no process is left", || self.pids("", true).is_empty().then_some(()));
+    }
+}
+
+/// Which jobs finished, one entry for each `finished` event.
+fn finishes(api: &Api) -> Vec<u64> {
+    let mut after = 0;
+    let mut finished = Vec::new();
+    loop {
+        let answer = api.get(&format!("/v1/events?after={after}&follow=false"));
+        assert_eq!(answer.status, 200, "{}", answer.text());
+        let text = answer.text();
+        let events: Vec<Value> = text
+            .lines()
+            .filter_map(|line| serde_json::from_str(line.strip_prefix("data:")?.trim()).ok())
+            .collect();
+        let Some(last) = events.last() else { return finished };
+        after = last["seq"].as_u64().expect("an event has a number");
+        let ids = events.iter().filter(|event| event["kind"] == "finished");
+        finished.extend(ids.filter_map(|event| event["job"].as_u64()));
+    }
+}
+
+fn kills() -> usize {
+    let asked = env::var("OSTLER_SOAK_KILLS").ok();
+    asked.map_or(KILLS, |text| text.parse().expect("OSTLER_SOAK_KILLS is a number"))
+}
+
+fn survive(seed: u64) {
+    let mut chance = Chance(seed);
+    let mut world = World::new();
+    let api = Api::of(world.gateway());
+    let submitter = Submitter::start(api.clone(), seed);
+    let mut history: BTreeMap<&str, usize> = BTreeMap::new();
+    for _ in 0..kills() {
+        let before = submitter.count();
+        let pause = Duration::from_millis(20 + chance.draw(120) as u64);
+        let begin = Instant::now();
+        // Load between two kills, and room for chance.
+        wait_for("jobs are taken", || (submitter.count() > before).then_some(()));
+        thread::sleep(pause.saturating_sub(begin.elapsed()));
+        *history.entry(world.strike(&mut chance)).or_default() += 1;
+    }
+    let acknowledged = submitter.finish();
+    let begin = Instant::now();
+    while !api.list("state=unfinished").is_empty() {
+        assert!(
+            begin.elapsed() < Duration::from_secs(60),
+            "seed {seed}, {history:?}: these do not finish: {:?}",
+            api.list("state=unfinished")
+        );
+        thread::sleep(Duration::from_millis(50));
+    }
+    let verdict = check(&acknowledged, &api.list(""), &finishes(&api));
+    verdict.unwrap_or_else(|broken| panic!("seed {seed}, {history:?}: {broken}"));
+    assert!(acknowledged.len() > kills(), "hardly anything was asked: {}", acknowledged.len());
+    world.end();
+}
+
+#[test]
+fn nothing_acknowledged_is_lost_or_finished_twice_seed_1() {
+    survive(1);
+}
+
+#[test]
+fn nothing_acknowledged_is_lost_or_finished_twice_seed_2() {
+    survive(2);
+}
+
+#[test]
+fn nothing_acknowledged_is_lost_or_finished_twice_seed_3() {
+    survive(3);
+}
+
+#[test]
+fn nothing_acknowledged_is_lost_or_finished_twice_seed_4() {
+    survive(4);
+}
+
+#[test]
+fn nothing_acknowledged_is_lost_or_finished_twice_seed_5() {
+    survive(5);
+}
+
+#[test]
+fn the_checker_notices_a_store_that_forgets() {
+    let mut world = World::new();
+    let api = Api::of(world.gateway());
+    let acknowledged: Acknowledged = (0..5).map(|_| api.run("true")).collect();
+    acknowledged.iter().for_each(|id| drop(api.wait_finished(*id)));
+    assert_eq!(check(&acknowledged, &api.list(""), &finishes(&api)), Ok(()));
+    let (state, remains) = world.gateway.take().unwrap().crash();
+    world.remains.push(remains);
+    let forgotten = acknowledged.first().unwrap();
+    let script = format!(
+        "import sqlite3; db = sqlite3.connect({:?}); db.execute('delete from job where id = {forgotten}'); db.commit()",
+        state.path().join("jobs.db")
+    );
+    run_python(&script);
+    let gateway = world.setup().early().start_in(state);
+    world.enter(gateway);
+    let verdict = check(&acknowledged, &api.list(""), &finishes(&api));
+    assert_eq!(verdict, Err(format!("acknowledged and lost: [{forgotten}]")));
+    world.end();
+}
+
+#[test]
+fn the_checker_notices_a_second_finish() {
+    let acknowledged: Acknowledged = [1].into();
+    let jobs = BTreeMap::from([(1, json!({ "finished_at": "2026-01-01T00:00:00.000Z" }))]);
+    assert_eq!(check(&acknowledged, &jobs, &[1]), Ok(()));
+    assert_eq!(check(&acknowledged, &jobs, &[1, 1]), Err("finished twice: [1]".into()));
+    assert!(check(&acknowledged, &jobs, &[]).is_err());
+}

@@ -1,0 +1,47 @@
+//! The API against its own description: schemathesis asks what the description allows, and more, and finds nothing wrong.
+
+use std::{process::Command, str};
+
+use ostler_tests::{Api, Setup, venv_python};
+
+/// What schemathesis may take, seconds.
+const MAX_TIME: &str = "40";
+
+/// Without slots whoever waits for a job waits for ever, and a key that was used for another request is refused.
+const CONFIG: &str = r#"
+[[operations]]
+include-name = "POST /v1/jobs"
+parameters = { wait = "10ms" }
+[operations.checks]
+positive_data_acceptance.expected-statuses = ["2xx", "401", "403", "404", "409", "422", "5xx"]
+[[operations]]
+include-name = "GET /v1/jobs/{id}/log"
+parameters = { follow = "false" }
+"#;
+
+#[test]
+fn schemathesis_finds_nothing_against_the_api() {
+    // Without slots nothing that it submits is run.
+    let gateway = Setup::bare().more("[runner]\njob_slots = 0\n").args(&["--no-app"]).start();
+    let api = Api::of(&gateway);
+    let description = api.get("/v1/openapi.json");
+    assert!(description.json()["openapi"].as_str().is_some_and(|v| v.starts_with("3.1")));
+    let file = gateway.state().join("openapi.json");
+    std::fs::write(&file, &description.body).unwrap();
+    let token = std::fs::read_to_string(gateway.state().join("api.token")).unwrap();
+    std::fs::write(gateway.state().join("schemathesis.toml"), CONFIG).unwrap();
+    let mut command = Command::new(venv_python().parent().unwrap().join("schemathesis"));
+    command.arg("run").arg(&file).current_dir(gateway.state());
+    command.arg("--url").arg(format!("http://{}", gateway.api_address()));
+    command.arg("--header").arg(format!("Authorization: Bearer {}", token.trim()));
+    // A backup writes where it is told, and the streams of events have no end of their own.
+    command.args(["--exclude-path", "/v1/backup", "--exclude-path-regex", "events$"]);
+    command.args(["--checks", "all", "--exclude-checks", "use_after_free"]);
+    command.args(["--suppress-health-check", "filter_too_much"]);
+    command.args(["--phases", "examples,coverage,fuzzing", "--max-examples", "30"]);
+    command.args(["--max-time", MAX_TIME, "--seed", "1", "--no-color", "--request-timeout", "20"]);
+    let out = command.output().expect("tests/setup has installed schemathesis");
+    let told = str::from_utf8(&out.stdout).unwrap_or_default();
+    assert!(out.status.success(), "{told}\n{}", String::from_utf8_lossy(&out.stderr));
+    assert_eq!(api.get("/healthz").status, 200, "it lives");
+}
