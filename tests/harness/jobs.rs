@@ -32,7 +32,7 @@ impl Api {
     }
 
     /// The API at an address, with the first token of a state folder.
-    fn at(address: SocketAddr, state: &Path, mark: &str) -> Self {
+    pub(crate) fn at(address: SocketAddr, state: &Path, mark: &str) -> Self {
         let token =
             wait_for("the first token", || fs::read_to_string(state.join("api.token")).ok());
         Self { address, token: token.trim().to_owned(), mark: mark.to_owned() }

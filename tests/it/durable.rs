@@ -364,6 +364,7 @@ fn metrics_tell_of_durable_jobs_and_promtool_finds_nothing_wrong() {
     assert_eq!(gateway.metric("ostler_durable_log_bytes_total", &[]), 8.0);
     assert!(gateway.metric("ostler_store_commit_seconds_count", &[]) > 0.0);
     assert!(gateway.metric("ostler_store_bytes", &[]) > 0.0);
+    crate::observe::assert_promtool_is_pleased(&gateway);
 }
 
 #[test]

@@ -7,7 +7,7 @@ use std::{
     process::{Command, Stdio},
 };
 
-use ostler_tests::{App, Conn, Setup, wait_until};
+use ostler_tests::{App, Conn, Gateway, Setup, wait_until};
 
 use crate::queue::{BY_TENANT, ask, hold};
 
@@ -128,17 +128,25 @@ fn the_metrics_please_promtool() {
         ask(&gateway, path, "t1").join().unwrap();
     }
     gateway.connect_tls().get("/tls");
+    assert_promtool_is_pleased(&gateway);
+}
+
+/// Asserts that promtool finds nothing wrong with the metrics as they are now.
+pub(crate) fn assert_promtool_is_pleased(gateway: &Gateway) {
     let metrics = gateway.api("/metrics");
-    assert!(metrics.header("content-type").unwrap().starts_with("text/plain; version=0.0.4"));
+    let kind = metrics.header("content-type").expect("metrics have a type");
+    assert!(kind.starts_with("text/plain; version=0.0.4"), "{kind}");
     let mut check = Command::new(promtool())
         .args(["check", "metrics"])
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
-        .unwrap();
-    check.stdin.take().unwrap().write_all(&metrics.body).unwrap();
-    let output = check.wait_with_output().unwrap();
+        .expect("promtool starts");
+    let mut stdin = check.stdin.take().expect("it was asked for");
+    stdin.write_all(&metrics.body).expect("promtool reads");
+    drop(stdin);
+    let output = check.wait_with_output().expect("promtool ends");
     let said = String::from_utf8_lossy(&output.stderr).into_owned()
         + &String::from_utf8_lossy(&output.stdout);
     assert!(output.status.success() && said.is_empty(), "{said}\n{}", metrics.text());
