@@ -5,6 +5,7 @@
 
 mod app;
 mod binary;
+mod chance;
 mod client;
 mod gateway;
 mod h2;
@@ -20,6 +21,7 @@ mod wait;
 
 pub use app::{APP, App};
 pub use binary::ostler;
+pub use chance::Chance;
 pub use client::{Conn, Response, sha256};
 pub use gateway::{Gateway, Remains, Setup};
 pub use h2::{H2, block_on};

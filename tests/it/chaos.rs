@@ -4,25 +4,13 @@ use std::{collections::BTreeMap, fs};
 
 use nix::sys::signal::Signal;
 use ostler_tests::{
-    App, End, Gateway, Load, Outcome, Remains, Setup, kill, own_address, pids_of, wait_for,
+    App, Chance, End, Gateway, Load, Outcome, Remains, Setup, kill, own_address, pids_of, wait_for,
     wait_until,
 };
 
 const KILLS: u32 = 10;
 const CHILDREN: u32 = 3;
 const CLIENTS: usize = 8;
-
-/// splitmix64: the same seed, the same history.
-struct Chance(u64);
-
-impl Chance {
-    fn draw(&mut self, below: usize) -> usize {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let z = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        usize::try_from((z ^ (z >> 31)) % below as u64).expect("smaller than a usize")
-    }
-}
 
 /// The system with everything that gateways which were killed have left.
 struct World {
@@ -121,7 +109,7 @@ fn cost(kill: &str) -> usize {
 }
 
 fn survive(seed: u64) {
-    let mut chance = Chance(seed);
+    let mut chance = Chance::new(seed);
     let mut world = World::new();
     let load = Load::start(world.gateway().http(), CLIENTS, "/sleep/1");
     let mut history = Vec::new();

@@ -13,7 +13,8 @@ use std::{
 };
 
 use ostler_tests::{
-    Api, Gateway, Remains, Setup, command_of, kill, own_address, pids_of, run_python, wait_for,
+    Api, Chance, Gateway, Remains, Setup, command_of, kill, own_address, pids_of, run_python,
+    wait_for,
 };
 use serde_json::{Value, json};
 
@@ -21,18 +22,6 @@ use serde_json::{Value, json};
 const KILLS: usize = 40;
 /// Jobs that wait at most, so that the end is near when the load stops.
 const WAITING_MAX: u64 = 300;
-
-/// splitmix64: the same seed, the same history.
-struct Chance(u64);
-
-impl Chance {
-    fn draw(&mut self, below: usize) -> usize {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let z = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        usize::try_from((z ^ (z >> 31)) % below as u64).expect("smaller than a usize")
-    }
-}
 
 /// What clients were told, and nothing else: ids whose submit was answered.
 type Acknowledged = BTreeSet<u64>;
@@ -92,7 +81,7 @@ impl Submitter {
         let shared = Arc::new(Submitting::default());
         let told = shared.clone();
         let thread = thread::spawn(move || {
-            let mut chance = Chance(seed ^ 0xabcd);
+            let mut chance = Chance::new(seed ^ 0xabcd);
             let numbers = 1..;
             for number in numbers.take_while(|_| !told.stop.load(Ordering::Relaxed)) {
                 submit(&api, &mut chance, number, &told);
@@ -254,7 +243,7 @@ fn kills() -> usize {
 }
 
 fn survive(seed: u64) {
-    let mut chance = Chance(seed);
+    let mut chance = Chance::new(seed);
     let mut world = World::new();
     let api = Api::of(world.gateway());
     let submitter = Submitter::start(api.clone(), seed);
