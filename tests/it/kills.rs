@@ -21,7 +21,7 @@ use serde_json::{Value, json};
 /// Kills of each seed in the suite; five seeds make 200.
 const KILLS: usize = 40;
 /// Jobs that wait at most, so that the end is near when the load stops.
-const WAITING_MAX: u64 = 300;
+const WAITING_MAX: u64 = 200;
 
 /// What clients were told, and nothing else: ids whose submit was answered.
 type Acknowledged = BTreeSet<u64>;
@@ -119,11 +119,16 @@ fn submit(api: &Api, chance: &mut Chance, number: usize, told: &Submitting) {
         told.acknowledged().extend(ids);
         break;
     }
+    while !told.stop.load(Ordering::Relaxed) && is_full(api) {
+        thread::sleep(Duration::from_millis(20));
+    }
+}
+
+/// Whether so many wait that more would only put the end off.
+fn is_full(api: &Api) -> bool {
     let status = api.try_request("GET", "/v1/status", "", &[]);
     let waiting = status.and_then(|answer| answer.json()["jobs"]["pending"].as_u64());
-    if waiting.is_some_and(|waiting| waiting > WAITING_MAX) {
-        thread::sleep(Duration::from_millis(100));
-    }
+    waiting.is_some_and(|waiting| waiting > WAITING_MAX)
 }
 
 fn job(api: &Api, chance: &mut Chance, number: usize, at: usize) -> String {
@@ -250,11 +255,11 @@ fn survive(seed: u64) {
     let mut history: BTreeMap<&str, usize> = BTreeMap::new();
     for _ in 0..kills() {
         let before = submitter.count();
-        let pause = Duration::from_millis(20 + chance.draw(120) as u64);
-        let begin = Instant::now();
         // Load between two kills, and room for chance.
-        wait_for("jobs are taken", || (submitter.count() > before).then_some(()));
-        thread::sleep(pause.saturating_sub(begin.elapsed()));
+        wait_for("jobs are taken, or enough wait", || {
+            (submitter.count() > before || is_full(&api)).then_some(())
+        });
+        thread::sleep(Duration::from_millis(20 + chance.draw(120) as u64));
         *history.entry(world.strike(&mut chance)).or_default() += 1;
     }
     let acknowledged = submitter.finish();
