@@ -128,7 +128,7 @@ fn page(status: &Status, runners: &[RunnerView]) -> String {
         rows.push(vec![state, count.to_string().into()]);
     }
     if status.jobs.is_some() && jobs.count() == 0 {
-        rows.push(vec!["jobs".into(), "none".into()]);
+        rows.push(vec!["jobs".into(), "none waits or runs".into()]);
     }
     if let Some(seconds) = status.oldest_runnable_seconds.filter(|seconds| *seconds > 0.0) {
         rows.push(vec!["oldest waits".into(), when::span(seconds).into()]);

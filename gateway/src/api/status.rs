@@ -60,11 +60,13 @@ pub(crate) async fn status(
     let problem = api.backend().problem();
     let backend = api.share();
     let store_bytes = body::blocking(move || backend.size_blocking()).await?;
-    let codes = JobState::ALL.iter().map(|state| state.code());
+    let states = JobState::ALL.iter().zip(figures.states);
+    let states = states.filter(|(state, _)| !state.is_finished());
+    let states = states.map(|(state, count)| (state.code(), count));
     let (slots, slots_busy) = figures.slots;
     let status = StatusView {
         version: env!("CARGO_PKG_VERSION"),
-        jobs: caller.tenant().is_none().then(|| codes.zip(figures.states).collect()),
+        jobs: caller.tenant().is_none().then(|| states.collect()),
         oldest_runnable_seconds: figures
             .oldest_runnable
             .map(|since| view::now().since(since).as_secs_f64()),

@@ -63,8 +63,8 @@ type Asker = oneshot::Sender<Result<Vec<Answer>, Unavailable>>;
 const HEARD_MAX: usize = 512;
 /// Between two looks at a store that was full.
 const RELOAD_EVERY: Duration = Duration::from_secs(1);
-/// Between two readings of the driver's figures.
-const FIGURES_EVERY: Duration = Duration::from_secs(1);
+/// Between two readings of the driver's figures while they change: who has submitted and asks then sees the job.
+const FIGURES_EVERY: Duration = Duration::from_millis(5);
 /// The longest sleep.
 const IDLE: Duration = Duration::from_millis(500);
 
@@ -93,6 +93,8 @@ pub(super) struct Act {
     /// Reports that came meanwhile: no runner sends them twice on one link.
     kept: Vec<Reports>,
     figures_at: Instant,
+    /// Something has happened since.
+    figures_old: bool,
     stopping: bool,
 }
 
@@ -116,6 +118,7 @@ impl Act {
             failed: None,
             kept: Vec::new(),
             figures_at: Instant::now(),
+            figures_old: true,
             stopping: false,
         }
     }
@@ -146,10 +149,12 @@ impl Act {
             // A moment more, so that it has passed for certain.
             Duration::from_nanos((at - clock::now()).0) + Duration::from_micros(50)
         });
-        due.min(IDLE)
+        let is_urgent = self.figures_old && self.failed.is_none();
+        due.min(if is_urgent { FIGURES_EVERY } else { IDLE })
     }
 
     fn hear(&mut self, told: Told) {
+        self.figures_old = true;
         let now = clock::both();
         match told {
             Told::Asked { ticket, answer } => drop(self.asked.insert(ticket, answer)),
@@ -197,10 +202,11 @@ impl Act {
         let now = clock::both();
         if self.driver.poll_timeout().is_some_and(|(at, _)| at <= now.mono) {
             self.driver.handle_timeout(now);
+            self.figures_old = true;
             self.collect();
         }
-        if self.figures_at.elapsed() >= FIGURES_EVERY {
-            self.figures_at = Instant::now();
+        if self.figures_old && self.figures_at.elapsed() >= FIGURES_EVERY {
+            (self.figures_at, self.figures_old) = (Instant::now(), false);
             let mut figures = self.shared.figures.lock().expect("nobody panics with the figures");
             *figures = self.driver.figures(now);
         }

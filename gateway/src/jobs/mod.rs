@@ -184,7 +184,7 @@ impl Jobs {
         Ok(())
     }
 
-    /// The numbers of the driver, a second old at most.
+    /// The numbers of the driver, some milliseconds old at most.
     pub(crate) fn figures(&self) -> Figures {
         self.figures.lock().expect("no code panics while it holds the figures").clone()
     }
