@@ -26,7 +26,7 @@ use serde_json::Value;
 use tokio::net::TcpStream;
 
 pub(crate) use address::{Address, encode};
-pub(crate) use problem::{Problem, Wrong, code_of};
+pub(crate) use problem::{Problem, Wrong, code_of, for_people};
 pub(crate) use sse::{Event, Parser};
 
 use crate::{args::StateArgs, failure::Failure};

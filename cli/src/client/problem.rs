@@ -22,6 +22,14 @@ pub(crate) struct Problem {
     status: u16,
 }
 
+/// A sentence of the API with the cures of this program.
+pub(crate) fn for_people(detail: &str) -> String {
+    detail
+        .replace("GET /v1/jobs lists them", "`ostler list` shows those there are")
+        .replace("GET /v1/tokens lists", "`ostler token list` shows")
+        .replace("; POST it to /v1/payloads first", "; give the input with --stdin-file")
+}
+
 /// One of several things that are wrong.
 #[derive(Clone, Debug, Default, Deserialize)]
 pub(crate) struct Wrong {
@@ -41,16 +49,21 @@ impl Wrong {
     /// `DETAIL (field POINTER)`, or `PARAMETER: DETAIL`
     pub(crate) fn sentence(&self) -> String {
         match &self.parameter {
-            Some(parameter) => format!("{parameter}: {}", self.detail),
+            Some(parameter) => format!("{parameter}: {}", for_people(&self.detail)),
             None => with_field(&self.detail, self.pointer.as_deref()),
         }
     }
 }
 
 fn with_field(detail: &str, pointer: Option<&str>) -> String {
+    let detail = for_people(detail);
     match pointer.filter(|pointer| !pointer.is_empty()) {
+        // The API's sentence goes on from the name of the field.
+        Some(pointer) if ["is ", "has ", "must "].iter().any(|verb| detail.starts_with(verb)) => {
+            format!("field {pointer} {detail}")
+        }
         Some(pointer) => format!("{detail} (field {pointer})"),
-        None => detail.to_owned(),
+        None => detail,
     }
 }
 

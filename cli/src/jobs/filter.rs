@@ -30,6 +30,12 @@ impl Filter {
         Ok(filter)
     }
 
+    /// The same, of these states unless it names some.
+    pub(crate) fn or_states(mut self, states: &str) -> Self {
+        self.0.entry("state".to_owned()).or_insert_with(|| vec![states.to_owned()]);
+        self
+    }
+
     /// As a query, without `?`.
     pub(crate) fn query(&self) -> String {
         let mut pairs = Vec::new();

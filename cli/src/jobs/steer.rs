@@ -17,7 +17,7 @@ use super::{
     view::Page,
 };
 use crate::{
-    client::{self, ApiArgs, Client, code_of, encode},
+    client::{self, ApiArgs, Client, code_of, encode, for_people},
     failure::{self, Failure},
     terminal::{note, say},
 };
@@ -44,6 +44,8 @@ pub(crate) struct SteerArgs {
 pub(crate) struct Action<'a> {
     pub(crate) name: &'static str,
     pub(crate) done: &'static str,
+    /// What a filter finds when it names no state; none: all.
+    pub(crate) of: Option<&'static str>,
     /// Where to, for a move; `Some(None)`: anywhere.
     pub(crate) host: Option<Option<&'a str>>,
 }
@@ -67,6 +69,15 @@ struct Refused {
     detail: String,
 }
 
+impl Refused {
+    /// Names the job, unless the API has.
+    fn sentence(&self) -> String {
+        let detail = for_people(&self.detail);
+        let name = format!("job {}", self.id);
+        if detail.contains(&name) { detail } else { format!("{name}: {detail}") }
+    }
+}
+
 /// Does it and tells what became of it.
 pub(crate) fn steer(args: &SteerArgs, action: Action<'_>) -> Result<ExitCode, Failure> {
     let selection = Selection::read(&args.jobs, stdin)?;
@@ -75,6 +86,9 @@ pub(crate) fn steer(args: &SteerArgs, action: Action<'_>) -> Result<ExitCode, Fa
         let outcome = match &selection {
             Selection::Ids(ids) => by_ids(&client, ids, action).await?,
             Selection::Filter(filter) => {
+                let filter = &action
+                    .of
+                    .map_or_else(|| filter.clone(), |states| filter.clone().or_states(states));
                 if !args.yes && !confirmed(&client, filter, action).await? {
                     note("nothing was done");
                     return Ok(ExitCode::SUCCESS);
@@ -86,13 +100,20 @@ pub(crate) fn steer(args: &SteerArgs, action: Action<'_>) -> Result<ExitCode, Fa
     })
 }
 
+/// Jobs that cannot be read: text in another encoding is a matter of the data.
+fn unreadable(what: &str, error: &io::Error) -> Failure {
+    if error.kind() == io::ErrorKind::InvalidData {
+        return Failure::with(failure::DATA, vec![format!("{what} is not UTF-8 text")]);
+    }
+    Failure::with(failure::NOT_FOUND, vec![format!("cannot read {what}: {error}")])
+}
+
 /// Standard input as text.
 pub(crate) fn stdin() -> Result<String, Failure> {
     if io::stdin().is_terminal() {
         note("reading jobs from the terminal; Ctrl-D ends the list");
     }
-    io::read_to_string(io::stdin())
-        .map_err(|error| Failure::usage(format!("cannot read standard input: {error}")))
+    io::read_to_string(io::stdin()).map_err(|error| unreadable("standard input", &error))
 }
 
 fn request(action: Action<'_>, of: (&str, Value)) -> Value {
@@ -166,7 +187,7 @@ async fn confirmed(client: &Client, filter: &Filter, action: Action<'_>) -> Resu
 
 fn told(format: Format, outcome: &Outcome, action: Action<'_>) -> Result<ExitCode, Failure> {
     for refused in &outcome.refused {
-        say(&format!("ostler: job {}: {}", refused.id, refused.detail));
+        say(&format!("ostler: {}", refused.sentence()));
     }
     if format == Format::Table {
         match outcome.done {
@@ -188,9 +209,10 @@ pub(crate) fn text_of(file: &str) -> Result<String, Failure> {
         return stdin();
     }
     fs::read_to_string(file).map_err(|error| {
-        let line = format!(
-            "cannot read {file}: {error}; a command is written after --: ostler submit -- {file}"
-        );
-        Failure::with(failure::NOT_FOUND, vec![line])
+        if error.kind() != io::ErrorKind::NotFound {
+            return unreadable(file, &error);
+        }
+        let cure = format!("a command is written after --: ostler submit -- {file}");
+        Failure::with(failure::NOT_FOUND, vec![format!("there is no file {file}; {cure}")])
     })
 }

@@ -17,5 +17,5 @@ pub(crate) struct DeleteArgs {
 }
 
 pub(crate) fn run(args: &DeleteArgs) -> Result<ExitCode, Failure> {
-    steer(&args.steer, Action { name: "delete", done: "deleted", host: None })
+    steer(&args.steer, Action { name: "delete", done: "deleted", of: None, host: None })
 }

@@ -10,7 +10,7 @@ use crate::{
 };
 
 /// A job that waits is cancelled. One that runs is told to end, and killed with all its processes
-/// when its grace is over.
+/// when its grace is over. A filter that names no state finds unfinished jobs.
 #[derive(Args, Debug)]
 pub(crate) struct KillArgs {
     /// Kill what runs at once
@@ -22,8 +22,8 @@ pub(crate) struct KillArgs {
 
 pub(crate) fn run(args: &KillArgs) -> Result<ExitCode, Failure> {
     let action = match args.now {
-        true => Action { name: "kill", done: "killed", host: None },
-        false => Action { name: "cancel", done: "cancelled", host: None },
+        true => Action { name: "kill", done: "killed", of: Some("unfinished"), host: None },
+        false => Action { name: "cancel", done: "cancelled", of: Some("unfinished"), host: None },
     };
     steer(&args.steer, action)
 }

@@ -9,7 +9,8 @@ use crate::{
     jobs::steer::{Action, SteerArgs, steer},
 };
 
-/// Dead, cancelled and expired jobs run again, with all their attempts before them.
+/// Dead, cancelled and expired jobs run again, with all their attempts before them. A filter
+/// that names no state finds failed jobs.
 #[derive(Args, Debug)]
 pub(crate) struct RetryArgs {
     #[command(flatten)]
@@ -17,5 +18,5 @@ pub(crate) struct RetryArgs {
 }
 
 pub(crate) fn run(args: &RetryArgs) -> Result<ExitCode, Failure> {
-    steer(&args.steer, Action { name: "retry", done: "will retry", host: None })
+    steer(&args.steer, Action { name: "retry", done: "will retry", of: Some("failed"), host: None })
 }

@@ -25,5 +25,5 @@ pub(crate) struct MoveArgs {
 
 pub(crate) fn run(args: &MoveArgs) -> Result<ExitCode, Failure> {
     let host = Some(args.host.as_deref());
-    steer(&args.steer, Action { name: "move", done: "moved", host })
+    steer(&args.steer, Action { name: "move", done: "moved", of: None, host })
 }

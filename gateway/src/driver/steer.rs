@@ -158,7 +158,10 @@ impl Driver {
             return Answer::NotNow { job: id, state };
         }
         match verb {
-            Verb::Cancel | Verb::Kill => Answer::Done { job: id, state },
+            // Asked twice, as by somebody who got no answer, it is as good as done.
+            Verb::Cancel | Verb::Kill if state == JobState::Cancelled => {
+                Answer::Done { job: id, state }
+            }
             Verb::Retry => self.redrive(&record, now),
             Verb::Delete => {
                 self.gone.put(id, None);
@@ -166,7 +169,9 @@ impl Driver {
                 self.outbox.effect(Effect::Deleted { job: id });
                 Answer::Done { job: id, state }
             }
-            Verb::Pause | Verb::Resume | Verb::Move(_) => Answer::NotNow { job: id, state },
+            Verb::Cancel | Verb::Kill | Verb::Pause | Verb::Resume | Verb::Move(_) => {
+                Answer::NotNow { job: id, state }
+            }
         }
     }
 
