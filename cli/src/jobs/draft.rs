@@ -32,7 +32,7 @@ pub(crate) struct DraftArgs {
     #[arg(long, value_name = "TIME")]
     grace: Option<String>,
     /// How often it is tried again after it failed [default: not at all]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(..100))]
     retries: Option<u32>,
     /// Not before this moment, such as 2026-11-25T18:00:00Z
     #[arg(long, value_name = "MOMENT", conflicts_with = "delay")]

@@ -39,6 +39,12 @@ impl Selection {
     }
 }
 
+/// One id, as a flag's parser.
+pub(crate) fn id(text: &str) -> Result<u64, String> {
+    text.parse()
+        .map_err(|_| "expected a job's number, such as 17; `ostler list` finds it".to_owned())
+}
+
 fn is_id(word: &str) -> bool {
     word.parse::<u64>().is_ok()
 }

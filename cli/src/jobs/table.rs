@@ -1,5 +1,7 @@
 //! Tables: aligned, no wider than the terminal, plain lines when nobody looks.
 
+use std::io::IsTerminal as _;
+
 use crate::terminal::{self, Tone, painted};
 
 /// A column.
@@ -50,8 +52,10 @@ impl Look {
     /// For standard output as it is.
     pub(crate) fn of_stdout() -> Self {
         let size = terminal_size::terminal_size_of(std::io::stdout());
+        let width = size.map_or(80, |(width, _)| usize::from(width.0).max(40));
         Self {
-            width: size.map(|(width, _)| usize::from(width.0).max(40)),
+            // Serial lines and some containers do not know their size.
+            width: std::io::stdout().is_terminal().then_some(width),
             colours: terminal::stdout_colours(),
         }
     }

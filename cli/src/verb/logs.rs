@@ -8,14 +8,17 @@ use http::Method;
 use crate::{
     client::{self, ApiArgs, Ask, Client},
     failure::Failure,
-    jobs::follow::{Wanted, follow},
+    jobs::{
+        follow::{Wanted, follow},
+        select,
+    },
     terminal::put,
 };
 
 #[derive(Args, Debug)]
 pub(crate) struct LogsArgs {
     /// The job
-    #[arg(value_name = "ID")]
+    #[arg(value_name = "ID", value_parser = select::id)]
     id: u64,
     /// Go on until the job has finished
     #[arg(short, long)]

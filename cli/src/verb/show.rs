@@ -11,6 +11,7 @@ use crate::{
     failure::Failure,
     jobs::{
         output::{self, Format, OutputArgs, Pages},
+        select,
         table::{Cell, Look, draw, left, plain, right},
         view::{JobView, tone},
         when,
@@ -21,7 +22,7 @@ use crate::{
 #[derive(Args, Debug)]
 pub(crate) struct ShowArgs {
     /// Jobs by id
-    #[arg(value_name = "ID", required = true)]
+    #[arg(value_name = "ID", required = true, value_parser = select::id)]
     ids: Vec<u64>,
     #[command(flatten)]
     output: OutputArgs,
@@ -69,8 +70,18 @@ fn page(job: &JobView) -> String {
     for (name, value) in fields.as_object().into_iter().flatten() {
         if matches!(
             name.as_str(),
-            "id" | "state" | "reason" | "command" | "argv" | "attempts_list" | "signal"
+            "id" | "state"
+                | "reason"
+                | "command"
+                | "argv"
+                | "attempts_list"
+                | "signal"
+                | "exit_status"
         ) {
+            continue;
+        }
+        // How it would be tried again, when it would not.
+        if name == "retry" && value["attempts"] == 1 {
             continue;
         }
         let text = shown(value, now);
@@ -78,7 +89,7 @@ fn page(job: &JobView) -> String {
     }
     let mut text = draw(&[left(""), left("")], &rows, look);
     if let Some(Value::Array(attempts)) = job.rest.get("attempts_list") {
-        text.push_str(&of_attempts(attempts, now));
+        text.push_str(&of_attempts(job.id, attempts, now));
     }
     text
 }
@@ -96,8 +107,9 @@ fn shown(value: &Value, now: OffsetDateTime) -> String {
             items.iter().map(|item| shown(item, now)).collect::<Vec<_>>().join(", ")
         }
         Value::Object(fields) => {
-            let fields = fields.iter().filter(|(_, value)| !value.is_null());
-            let fields = fields.map(|(name, value)| format!("{name}={}", shown(value, now)));
+            let fields = fields.iter().map(|(name, value)| (name, shown(value, now)));
+            let fields = fields.filter(|(_, text)| !text.is_empty());
+            let fields = fields.map(|(name, text)| format!("{name}={text}"));
             fields.collect::<Vec<_>>().join(" ")
         }
         Value::Bool(flag) => flag.to_string(),
@@ -105,7 +117,7 @@ fn shown(value: &Value, now: OffsetDateTime) -> String {
     }
 }
 
-fn of_attempts(attempts: &[Value], now: OffsetDateTime) -> String {
+fn of_attempts(id: u64, attempts: &[Value], now: OffsetDateTime) -> String {
     let word = |attempt: &Value, name: &str| {
         let word = shown(&attempt[name], now);
         if word.is_empty() { "-".to_owned() } else { word }
@@ -145,18 +157,18 @@ fn of_attempts(attempts: &[Value], now: OffsetDateTime) -> String {
         left("DETAIL"),
     ];
     let look = Look { width: Some(usize::MAX), ..Look::of_stdout() };
-    format!("\n{}{}", draw(&columns, &rows, look), end_of_output(attempts))
+    format!("\n{}{}", draw(&columns, &rows, look), end_of_output(id, attempts))
 }
 
 /// What the last attempt wrote last, or first when it wrote little.
-fn end_of_output(attempts: &[Value]) -> String {
+fn end_of_output(id: u64, attempts: &[Value]) -> String {
     let Some(last) = attempts.last() else { return String::new() };
     let text = |name: &str| last[name].as_str().filter(|text| !text.is_empty());
     let Some(output) = text("tail").or_else(|| text("head")) else { return String::new() };
     let lines: Vec<&str> = output.lines().collect();
     let shown = &lines[lines.len().saturating_sub(LINES)..];
     let shown: String = shown.iter().map(|line| format!("  {}\n", plain(line))).collect();
-    format!("\noutput (all of it: ostler logs ID):\n{shown}")
+    format!("\noutput (all of it: ostler logs {id}):\n{shown}")
 }
 
 /// Lines of output that are shown here.

@@ -105,7 +105,10 @@ async fn interrupted(
     tokio::select! {
         ended = waiting => ended,
         _ = tokio::signal::ctrl_c() => {
-            say("");
+            if io::stderr().is_terminal() {
+                // Below the ^C.
+                say("");
+            }
             note(told);
             Ok(ExitCode::from(130))
         }
@@ -149,7 +152,9 @@ async fn wait_for_one(client: &Client, args: &SubmitArgs, id: u64) -> Result<Exi
     let reason = job.reason.as_deref().unwrap_or_default();
     if job.state != "succeeded" && reason != "exit_status" {
         let detail = detail(client, id).await;
-        say(&format!("ostler: job {id} is {} ({}){detail}", job.state, job.ending()));
+        let ending = Some(job.ending()).filter(|ending| *ending != job.state);
+        let why = ending.map_or_else(String::new, |ending| format!(" ({ending})"));
+        say(&format!("ostler: job {id} is {}{why}{detail}", job.state));
     }
     Ok(ExitCode::from(job.exit_code()))
 }

@@ -120,7 +120,10 @@ fn ndjson(text: &str) -> Result<Vec<Entry>, Vec<Wrong>> {
             }
             Err(error) => {
                 let place = error.column();
-                wrong.push(Wrong { line, text: format!("not JSON, at column {place}: {error}") });
+                let told = error.to_string();
+                // It counts lines from this one.
+                let what = told.rsplit_once(" at line ").map_or(told.as_str(), |(what, _)| what);
+                wrong.push(Wrong { line, text: format!("not JSON, at column {place}: {what}") });
             }
         }
     }
