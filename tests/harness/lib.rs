@@ -16,6 +16,7 @@ mod net;
 mod pids;
 mod process;
 mod remote;
+mod script;
 mod venv;
 mod wait;
 
@@ -32,5 +33,6 @@ pub use net::{Net, own_address};
 pub use pids::PidSpace;
 pub use process::{command_of, is_alive, kill, pids_of, signal};
 pub use remote::{Runner, create_token, run_ostler, run_python};
+pub use script::{Script, blocks_of};
 pub use venv::venv_python;
 pub use wait::{DEADLINE, wait_for, wait_until};

@@ -1,0 +1,305 @@
+//! The verbs for durable jobs as a shell uses them: what they print, and how they exit.
+
+use std::{
+    io::{Read as _, Write as _},
+    process::{Child, Command, Output, Stdio},
+};
+
+use nix::sys::signal::Signal;
+use ostler_tests::{Api, Gateway, Setup, ostler, own_address, signal, wait_until};
+use serde_json::{Value, json};
+
+fn setup() -> Setup {
+    Setup::bare().more("[runner]\njob_slots = 4\n").args(&["--no-app"])
+}
+
+fn start() -> Gateway {
+    setup().start()
+}
+
+/// `ostler` with the state folder of a gateway, and nothing of this shell's own settings.
+fn command(gateway: &Gateway, words: &[&str]) -> Command {
+    let mut command = Command::new(ostler());
+    for name in ["API", "TOKEN", "CA", "JOIN"] {
+        command.env_remove(format!("OSTLER_{name}"));
+    }
+    command.args(words).env("OSTLER_STATE", gateway.state()).current_dir(gateway.state());
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
+}
+
+fn run(gateway: &Gateway, words: &[&str]) -> Output {
+    command(gateway, words).output().expect("the binary under test starts")
+}
+
+/// With this on standard input.
+fn feed(gateway: &Gateway, words: &[&str], text: &[u8]) -> Output {
+    let child = command(gateway, words).stdin(Stdio::piped()).spawn();
+    let mut child = child.expect("the binary under test starts");
+    let mut stdin = child.stdin.take().expect("it is piped");
+    stdin.write_all(text).expect("it reads its standard input");
+    drop(stdin);
+    child.wait_with_output().expect("it ends")
+}
+
+fn text(bytes: &[u8]) -> &str {
+    std::str::from_utf8(bytes).expect("it writes text")
+}
+
+fn code(out: &Output) -> i32 {
+    let told = (text(&out.stdout), text(&out.stderr));
+    out.status.code().unwrap_or_else(|| panic!("it was killed: {told:?}"))
+}
+
+/// What it printed; it succeeds.
+fn printed(gateway: &Gateway, words: &[&str]) -> String {
+    let out = run(gateway, words);
+    assert_eq!(code(&out), 0, "{words:?}: {}", text(&out.stderr));
+    text(&out.stdout).to_owned()
+}
+
+fn submit(gateway: &Gateway, words: &[&str]) -> u64 {
+    let id = printed(gateway, &[&["submit"], words].concat());
+    id.trim().parse().expect("it prints the id")
+}
+
+/// It fails with this code, tells these words, and prints nothing.
+fn assert_fails(gateway: &Gateway, words: &[&str], expected: i32, tells: &str) {
+    let out = run(gateway, words);
+    assert_eq!((code(&out), text(&out.stdout)), (expected, ""), "{words:?}");
+    let told = text(&out.stderr);
+    assert!(told.contains(tells), "{words:?}: {told}");
+}
+
+#[test]
+fn submit_that_waits_shows_both_streams_and_exits_as_the_job_does() {
+    let gateway = start();
+    let wait = |words: &[&str]| run(&gateway, &[&["submit", "--wait"], words].concat());
+    let out = wait(&["--", "echo out; echo err >&2; exit 7"]);
+    assert_eq!((code(&out), text(&out.stdout), text(&out.stderr)), (7, "out\n", "err\n"));
+    let cases: [(&[&str], i32, &str); 6] = [
+        (&["--", "true"], 0, ""),
+        (&["--", "kill -KILL $$"], 137, "is dead (SIGKILL)"),
+        (&["--", "kill -TERM $$"], 143, "is dead (SIGTERM)"),
+        (&["--timeout", "200ms", "--", "sleep", "300"], 124, "is dead (timeout)"),
+        (&["--", "no-such-command"], 125, "(unstartable): command not found: no-such-command"),
+        (&["--delay", "1h", "--expires", "1ms", "--", "true"], 125, "is expired\n"),
+    ];
+    for (words, expected, tells) in cases {
+        let out = wait(words);
+        let told = text(&out.stderr);
+        assert_eq!(code(&out), expected, "{words:?}: {told}");
+        assert!(told.contains(tells), "{words:?}: {told}");
+    }
+}
+
+#[test]
+fn submit_that_waits_in_another_format_prints_nothing_but_the_job() {
+    let gateway = start();
+    let out = run(&gateway, &["submit", "--wait", "-o", "json", "--", "echo out; echo err >&2"]);
+    let job: Value = serde_json::from_slice(&out.stdout).unwrap();
+    assert_eq!((&job["state"], text(&out.stderr)), (&json!("succeeded"), "err\n"));
+}
+
+#[test]
+fn a_killed_job_ends_who_waits_for_it_and_ctrl_c_does_not_end_the_job() {
+    let gateway = start();
+    let api = Api::of(&gateway);
+    let wait = || {
+        let words = ["submit", "--wait", "--", "echo begun; sleep 300"];
+        let mut child = command(&gateway, &words).spawn().unwrap();
+        // It follows the job once it has shown something of it.
+        let mut begun = [0; 6];
+        child.stdout.as_mut().unwrap().read_exact(&mut begun).unwrap();
+        child
+    };
+    let ends = |child: Child| child.wait_with_output().unwrap();
+    let waiting = wait();
+    signal(waiting.id(), Signal::SIGINT);
+    let out = ends(waiting);
+    assert_eq!((code(&out), text(&out.stdout)), (130, ""));
+    assert!(text(&out.stderr).contains("job 1 goes on"), "{}", text(&out.stderr));
+    assert_eq!(api.job(1)["state"], "running");
+
+    let waiting = wait();
+    let out = run(&gateway, &["kill", "1", "2"]);
+    assert_eq!((code(&out), text(&out.stderr)), (0, "cancelled 2 jobs\n"));
+    assert_eq!(code(&ends(waiting)), 143);
+    assert_eq!(api.wait_finished(1)["state"], "cancelled");
+    assert_fails(&gateway, &["kill", "999"], 66, "there is no job 999; `ostler list` shows");
+}
+
+#[test]
+fn submit_waits_through_a_restart_of_the_gateway() {
+    let gateway = setup().args(&["--api", &own_address().to_string()]).start();
+    let door = gateway.api_address().to_string();
+    let go = gateway.state().join("go");
+    let line = format!("echo before; until test -e {}; do sleep 0.05; done; exit 9", go.display());
+    let mut child = command(&gateway, &["submit", "--wait", "--", &line]).spawn().unwrap();
+    let mut before = [0; 7];
+    child.stdout.as_mut().unwrap().read_exact(&mut before).unwrap();
+    let (state, _remains) = gateway.crash();
+    let gateway = setup().args(&["--api", &door]).early().start_in(state);
+    std::fs::write(&go, "").unwrap();
+    let out = child.wait_with_output().unwrap();
+    assert_eq!((code(&out), text(&out.stdout)), (9, ""), "{}", text(&out.stderr));
+    drop(gateway);
+}
+
+#[test]
+fn a_list_is_waited_for_with_a_summary_and_all_or_the_good_ones_are_taken() {
+    let gateway = start();
+    let out = feed(&gateway, &["submit", "--wait", "--tag", "l"], b"# two\ntrue\n\nfalse\n");
+    assert_eq!(code(&out), 1);
+    assert_eq!(text(&out.stdout), "dead       1\nsucceeded  1\n\n2  dead  1  false #l\n");
+
+    let bad = b"- echo a\n- command: echo b\n  timeout: soon\n";
+    let out = feed(&gateway, &["submit"], bad);
+    assert_eq!((code(&out), text(&out.stdout)), (65, ""));
+    assert!(text(&out.stderr).starts_with("stdin:2: \"soon\" is not"), "{}", text(&out.stderr));
+    assert_eq!(Api::of(&gateway).list("").len(), 2, "nothing of it is taken");
+    let out = feed(&gateway, &["submit", "--partial"], bad);
+    assert_eq!(code(&out), 65);
+    let id: u64 = text(&out.stdout).trim().parse().unwrap();
+    assert_eq!(Api::of(&gateway).wait_finished(id)["command"], "echo a");
+
+    let out =
+        feed(&gateway, &["submit", "--wait"], b"{\"command\":\"true\"}\n{\"argv\":[\"true\"]}\n");
+    assert_eq!((code(&out), text(&out.stdout)), (0, "succeeded  2\n"));
+}
+
+#[test]
+fn what_is_listed_in_any_format_can_be_retried_and_deleted() {
+    let gateway = start();
+    let api = Api::of(&gateway);
+    let tagged = ["submit", "--wait", "--tag", "t"];
+    assert_eq!(code(&feed(&gateway, &tagged, b"false\ntrue\nexit 2\n")), 1);
+    let wanted = ["list", "tag=t", "exit_status!=0", "-o"];
+    for (number, format) in ["table", "json", "yaml", "ndjson"].iter().enumerate() {
+        let listed = printed(&gateway, &[&wanted[..], &[format]].concat());
+        let out = feed(&gateway, &["retry", "-"], listed.as_bytes());
+        assert_eq!((code(&out), text(&out.stderr)), (0, "will retry 2 jobs\n"), "{format}");
+        wait_until("they have failed again", || {
+            let jobs = api.list("tag=t&state=dead");
+            jobs.len() == 2 && jobs.values().all(|job| job["attempts"] == json!(number + 2))
+        });
+    }
+    let listed = printed(&gateway, &["list", "tag=t"]);
+    assert_eq!(feed(&gateway, &["delete", "-"], listed.as_bytes()).stderr, b"deleted 3 jobs\n");
+    assert_eq!(run(&gateway, &["list", "tag=t"]).stderr, b"note: no jobs\n");
+    let out = feed(&gateway, &["delete", "-"], b"one\n");
+    assert_eq!((code(&out), text(&out.stderr)), (65, "stdin:1: \"one\" is no job's id\n"));
+}
+
+#[test]
+fn a_filter_without_a_state_kills_what_has_not_finished_and_retries_what_failed() {
+    let gateway = start();
+    let api = Api::of(&gateway);
+    feed(&gateway, &["submit", "--wait", "--tag", "x"], b"true\nfalse\n");
+    let waits = submit(&gateway, &["--tag", "x", "--delay", "1h", "--", "true"]);
+    assert_eq!(run(&gateway, &["kill", "tag=x"]).stderr, b"cancelled 1 job\n");
+    assert_eq!(api.job(waits)["state"], "cancelled");
+    assert_eq!(run(&gateway, &["kill", "tag=x"]).stderr, b"note: no such jobs\n");
+    let out = run(&gateway, &["kill", "1"]);
+    assert_eq!(code(&out), 65);
+    assert_eq!(text(&out.stderr), "ostler: job 1 is succeeded, which does not allow this\n");
+    assert_eq!(run(&gateway, &["retry", "tag=x"]).stderr, b"will retry 1 job\n");
+    wait_until("it has failed again", || api.job(2)["attempts"] == 2);
+    assert_eq!(api.job(1)["attempts"], 1);
+}
+
+#[test]
+fn lists_are_lines_that_begin_with_the_id_and_status_is_of_now() {
+    let gateway = start();
+    let id = submit(&gateway, &["--name", "nap", "--tag", "x", "--", "sleep", "300"]);
+    Api::of(&gateway).wait_state(id, "running");
+    let line = printed(&gateway, &["list", "state=running"]);
+    let words: Vec<&str> = line.split_whitespace().collect();
+    assert_eq!(words[..5], ["1", "running", "-", "local", "1"], "{line}");
+    assert!(line.ends_with("nap: sleep 300 #x\n"), "{line}");
+    let status = printed(&gateway, &["status"]);
+    assert!(status.contains("running  1\n") && status.contains("1 of 4 busy"), "{status}");
+    let waiting = submit(&gateway, &["--paused", "--", "true"]);
+    wait_until("the status has the job", || printed(&gateway, &["status"]).contains("paused"));
+    for verb in ["pause", "resume"] {
+        let out = run(&gateway, &[verb, &waiting.to_string()]);
+        assert_eq!((code(&out), text(&out.stderr)), (0, &*format!("{verb}d 1 job\n")));
+    }
+}
+
+#[test]
+fn several_follow_the_log_of_a_job_until_it_ends() {
+    let gateway = start();
+    let go = gateway.state().join("go");
+    let line = format!("echo one; until test -e {}; do sleep 0.05; done; echo two", go.display());
+    let id = submit(&gateway, &["--", &line]).to_string();
+    let mut followers: Vec<Child> =
+        (0..3).map(|_| command(&gateway, &["logs", "-f", &id]).spawn().unwrap()).collect();
+    for follower in &mut followers {
+        let mut one = [0; 4];
+        follower.stdout.as_mut().unwrap().read_exact(&mut one).unwrap();
+        assert_eq!(&one, b"one\n");
+    }
+    std::fs::write(&go, "").unwrap();
+    for follower in followers {
+        let out = follower.wait_with_output().unwrap();
+        assert_eq!((code(&out), text(&out.stdout)), (0, "two\n"));
+    }
+    assert_eq!(printed(&gateway, &["logs", &id]), "one\ntwo\n");
+}
+
+#[test]
+fn mistakes_are_told_with_their_cure_and_an_exit_code_of_their_kind() {
+    let gateway = start();
+    let cases: [(&[&str], i32, &str); 12] = [
+        (&["submit", "--timeout", "soon", "--", "true"], 64, "500ms, 30s, 5m, 2h or 7d"),
+        (&["submit", "--retries", "100", "--", "true"], 64, "100 is not in 0..100"),
+        (&["submit", "--dedupe", "done", "--", "true"], 64, "field /dedupe/window is missing"),
+        (&["submit", "--host", "nobody", "--", "true"], 65, "there are local (field /host)"),
+        (&["submit", "no-such-file"], 66, "there is no file no-such-file; a command is written"),
+        (&["list", "state=lost"], 64, "\"lost\" is not a state"),
+        (&["list", "stat=dead"], 64, "is no filter; filters are state"),
+        (&["list", "--token", "wrong"], 77, "the token is unknown, expired or revoked"),
+        (&["list", "--api", "127.0.0.1:1"], 69, "no gateway answers at http://127.0.0.1:1"),
+        (&["show", "one"], 64, "expected a job's number, such as 17"),
+        (&["logs", "7"], 66, "there is no job 7; `ostler list` shows those there are"),
+        (&["drain", "nobody"], 66, "there is no runner \"nobody\"; there are local"),
+    ];
+    for (words, expected, tells) in cases {
+        assert_fails(&gateway, words, expected, tells);
+    }
+    let out = feed(&gateway, &["submit"], b"caf\xe9\n");
+    assert_eq!((code(&out), text(&out.stderr)), (65, "ostler: standard input is not UTF-8 text\n"));
+    assert!(Api::of(&gateway).list("").is_empty(), "nothing is half stored");
+}
+
+#[test]
+fn a_token_may_do_what_its_scopes_say_until_it_is_revoked() {
+    let gateway = start();
+    let token = printed(&gateway, &["token", "create", "reader", "--scope", "read"]);
+    let token = token.trim();
+    printed(&gateway, &["list", "--token", token]);
+    let words = ["submit", "--token", token, "--", "true"];
+    assert_fails(&gateway, &words, 77, "a token with the scope \"submit\"");
+    printed(&gateway, &["token", "revoke", "reader"]);
+    assert_fails(&gateway, &["list", "--token", token], 77, "revoked");
+}
+
+#[test]
+fn a_backup_that_is_put_in_place_has_the_jobs_of_its_time() {
+    let gateway = start();
+    let kept = submit(&gateway, &["--delay", "1h", "--", "true"]);
+    printed(&gateway, &["backup", "copy.db"]);
+    assert_fails(&gateway, &["backup", "copy.db"], 65, "exists already");
+    submit(&gateway, &["--delay", "1h", "--", "false"]);
+    let (state, remains) = gateway.crash();
+    drop(remains);
+    let at = |name: &str| state.path().join(name);
+    std::fs::copy(at("copy.db"), at("jobs.db")).unwrap();
+    std::fs::remove_file(at("jobs.db-wal")).unwrap();
+    std::fs::remove_file(at("jobs.db-shm")).unwrap();
+    let gateway = setup().start_in(state);
+    let listed = printed(&gateway, &["list"]);
+    assert!(listed.starts_with(&format!("{kept}  scheduled")), "{listed}");
+    assert_eq!(listed.lines().count(), 1, "{listed}");
+}

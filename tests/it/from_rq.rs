@@ -1,0 +1,109 @@
+//! docs/FROM_RQ.md does what it says: its commands are pasted one after the other into one shell.
+
+use std::{path::Path, time::Duration};
+
+use ostler_tests::{Script, blocks_of, command_of};
+
+/// Ports that nobody else has; a person takes the default ones.
+const CONFIG: &str = "[listen]\napi = \"127.0.0.1:0\"\nrunners = \"127.0.0.1:0\"\n";
+const SECTION: &str = "=== ";
+
+/// The session, and what it wrote.
+struct Session {
+    script: Script,
+    told: String,
+}
+
+impl Session {
+    fn run() -> Self {
+        let document = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/FROM_RQ.md"));
+        let mut text = String::new();
+        for (heading, block) in blocks_of(document, "sh") {
+            text += &format!("echo '{SECTION}{}'\n{block}", heading.replace('\'', ""));
+        }
+        let mut script = Script::start(&text, &[("ostler.toml", CONFIG)]);
+        script.wait(Duration::from_secs(60));
+        Self { told: script.told(), script }
+    }
+
+    /// What came below the headings that begin so.
+    fn below(&self, heading: &str) -> String {
+        let mut parts = self.told.split(SECTION).filter_map(|part| part.split_once('\n'));
+        let lines: String = parts
+            .by_ref()
+            .filter(|(title, _)| title.starts_with(heading))
+            .map(|(_, lines)| lines)
+            .collect();
+        assert!(!lines.is_empty(), "nothing below {heading:?}:\n{}", self.told);
+        lines
+    }
+
+    /// The same as rows of words.
+    fn rows(&self, heading: &str) -> Vec<Vec<String>> {
+        let words = |line: &str| line.split_whitespace().map(str::to_owned).collect();
+        self.below(heading).lines().map(words).collect()
+    }
+}
+
+fn is_node(name: &str) -> bool {
+    ["node1", "node2", "node3", "node4"].contains(&name)
+}
+
+#[test]
+fn the_session_of_ruby_queue_can_be_pasted() {
+    let session = Session::run();
+    a_list_is_submitted(&session);
+    what_runs_and_what_has_finished_is_listed(&session);
+    finished_jobs_are_found_deleted_and_retried(&session);
+    a_job_survives_its_node(&session);
+    assert_eq!(session.below("A job for one host"), "this ran on node2\n");
+    let left: Vec<String> = session.script.left().into_iter().map(command_of).collect();
+    assert!(left.is_empty(), "left running: {left:?}");
+}
+
+fn a_list_is_submitted(session: &Session) {
+    assert_eq!(session.below("Submit a list"), "1\n2\n3\n4\n");
+    let status = session.below("Status");
+    assert!(status.contains(" of 8 busy"), "{status}");
+    for node in 1..=4 {
+        assert!(status.contains(&format!("node{node}  ready")), "{status}");
+    }
+}
+
+fn what_runs_and_what_has_finished_is_listed(session: &Session) {
+    let running = session.rows("What runs");
+    assert!((1..=3).contains(&running.len()), "{running:?}");
+    for row in running {
+        assert_eq!(row[1], "running");
+        assert!(is_node(&row[3]), "{row:?}");
+    }
+    let finished = session.rows("What has finished");
+    let ends: Vec<[&str; 3]> = finished.iter().map(|row| [&*row[0], &row[1], &row[2]]).collect();
+    let expected = [
+        ["4", "succeeded", "0"],
+        ["3", "dead", "1"],
+        ["2", "succeeded", "0"],
+        ["1", "succeeded", "0"],
+    ];
+    assert_eq!(ends, expected);
+    assert!(finished.iter().all(|row| is_node(&row[3])), "{finished:?}");
+}
+
+fn finished_jobs_are_found_deleted_and_retried(session: &Session) {
+    let rows = session.rows("Query by exit status");
+    let words: Vec<String> = rows.iter().map(|row| row[..3].join(" ")).collect();
+    assert_eq!(words, ["deleted 3 jobs", "3 dead 1", "will retry 1"]);
+}
+
+fn a_job_survives_its_node(session: &Session) {
+    let page = session.below("A node reboots");
+    assert!(page.contains("state:         succeeded"), "{page}");
+    let attempts: Vec<Vec<&str>> =
+        page.lines().map(|line| line.split_whitespace().collect()).collect();
+    let attempt = |number: &str, reason: &str| {
+        attempts
+            .iter()
+            .any(|words| words.starts_with(&[number, "node3"]) && words.contains(&reason))
+    };
+    assert!(attempt("1", "lost") && attempt("2", "ok"), "{page}");
+}
