@@ -154,17 +154,13 @@ impl Driver {
         }
     }
 
-    pub(super) fn drain(&mut self, name: &RunnerName, drain: bool, now: Now) -> bool {
-        let number = self.hosts.find(name);
-        let Some((number, runner)) = number.and_then(|n| Some((n, self.runners.get_mut(n)?)))
-        else {
-            return false;
-        };
+    pub(super) fn drain(&mut self, name: &RunnerName, drain: bool, now: Now) {
+        let number = self.meet(name);
+        let Some(runner) = self.runners.get_mut(number) else { return };
         if std::mem::replace(&mut runner.draining, drain) != drain {
             self.tell_runner(number, if drain { "draining" } else { "undrained" }, now);
             self.offer(number, now);
         }
-        true
     }
 
     fn tell_runner(&mut self, number: u32, what: &str, now: Now) {

@@ -164,12 +164,11 @@ impl Driver {
         self.done(now);
     }
 
-    /// An operator lets a runner take nothing new, or take jobs again. `false`: no such runner.
-    pub fn handle_drain(&mut self, runner: &RunnerName, drain: bool, now: Now) -> bool {
+    /// An operator lets a runner take nothing new, or take jobs again; one that was never heard, too.
+    pub fn handle_drain(&mut self, runner: &RunnerName, drain: bool, now: Now) {
         self.hear(now);
-        let known = self.drain(runner, drain, now);
+        self.drain(runner, drain, now);
         self.done(now);
-        known
     }
 
     /// The moment of [`Driver::poll_timeout`] has come.

@@ -14,10 +14,10 @@ use std::{
 };
 
 use ostler_job::Wall;
-use ostler_store::{Applied, Change, Committer, Event, EventKind, Fault, StoreError, Token};
+use ostler_store::{Applied, Change, Committer, EventKind, Fault, StoreError, Token};
 use tokio::sync::oneshot;
 
-use super::{Shared, Unavailable, specs::Specs, start};
+use super::{Shared, Unavailable, batch::Batch, specs::Specs, start};
 use crate::{
     clock,
     driver::{
@@ -68,14 +68,6 @@ const FIGURES_EVERY: Duration = Duration::from_millis(5);
 /// The longest sleep.
 const IDLE: Duration = Duration::from_millis(500);
 
-/// What happens when a batch is committed.
-#[derive(Debug, Default)]
-struct Batch {
-    /// Events with their place among the changes.
-    events: Vec<(usize, Event)>,
-    effects: Vec<Effect>,
-}
-
 /// See the module.
 pub(super) struct Act {
     pub(super) shared: Arc<Shared>,
@@ -90,7 +82,7 @@ pub(super) struct Act {
     next: Batch,
     /// Why the driver's memory is void, and whether it may be loaded anew.
     failed: Option<(StoreError, Instant)>,
-    /// Reports that came meanwhile: no runner sends them twice on one link.
+    /// Reports that nothing safe has followed from: no runner sends them twice on one link.
     kept: Vec<Reports>,
     figures_at: Instant,
     /// Something has happened since.
@@ -173,8 +165,7 @@ impl Act {
             Told::Submit(submit) => self.driver.handle_submit(submit, now),
             Told::Steer(steer) => self.driver.handle_steer(steer, now),
             Told::Drain { ticket, who, runner, drain } => {
-                // A runner without durable jobs is known by its link alone.
-                let _known = self.driver.handle_drain(&runner, drain, now);
+                self.driver.handle_drain(&runner, drain, now);
                 let verb = if drain { "drain" } else { "undrain" };
                 let detail = serde_json::json!({ "action": verb, "runner": &*runner });
                 self.note(now.wall, &who, &detail);
@@ -183,13 +174,19 @@ impl Act {
             Told::Token { ticket, who, token } => {
                 let verb = if token.revoked_at.is_some() { "token_revoke" } else { "token_create" };
                 let detail = serde_json::json!({ "action": verb, "token": &token.name });
-                self.changes.push(Change::Token(*token));
+                self.take(Change::Token(*token));
                 self.note(now.wall, &who, &detail);
                 self.answer_when_safe(ticket);
             }
-            Told::Forget { events, keys } => self.changes.push(Change::Forget { events, keys }),
-            Told::Beat(beat) => self.driver.handle_beat(beat, now),
-            Told::Reports(reports) => self.driver.handle_reports(reports, now),
+            Told::Forget { events, keys } => self.take(Change::Forget { events, keys }),
+            Told::Beat(beat) => {
+                if self.shared.runners.is_draining(&beat.runner) {
+                    // Said while the driver did not know the runner: before its first beat here, or before a reload.
+                    self.driver.handle_drain(&beat.runner, true, now);
+                }
+                self.driver.handle_beat(beat, now);
+            }
+            Told::Reports(reports) => self.hear_reports(reports),
             Told::LinkDown(runner) => self.driver.handle_link_down(&runner, now),
         }
         self.collect();
@@ -223,28 +220,17 @@ impl Act {
     }
 
     fn take(&mut self, change: Change) {
-        self.shared.metrics.count(&change);
-        match &change {
-            Change::Submit { job, spec, .. } => self.specs.put(*job, spec.clone()),
-            Change::Event { at, kind, job, who, detail } => {
-                let event = Event {
-                    seq: 0,
-                    at: *at,
-                    kind: *kind,
-                    job: *job,
-                    who: who.clone(),
-                    detail: detail.clone(),
-                };
-                self.next.events.push((self.changes.len(), event));
-            }
-            Change::Key { .. }
-            | Change::Update { .. }
-            | Change::Attempt(_)
-            | Change::Delete { .. }
-            | Change::Token(_)
-            | Change::Forget { .. } => {}
+        if let Change::Submit { job, spec, .. } = &change {
+            self.specs.put(*job, spec.clone());
         }
+        self.next.note(self.changes.len(), &change);
         self.changes.push(change);
+    }
+
+    /// What runners tell is kept until what follows from it is safe.
+    pub(super) fn hear_reports(&mut self, reports: Reports) {
+        self.next.reports.push(reports.clone());
+        self.driver.handle_reports(reports, clock::both());
     }
 
     /// An entry of the audit trail.
@@ -281,31 +267,32 @@ impl Act {
     }
 
     fn committed(&mut self, result: Result<Vec<Applied>, StoreError>) {
-        let batch = self.flying.take().expect("a batch is answered once");
+        let mut batch = self.flying.take().expect("a batch is answered once");
         match result {
             Ok(applied) => {
-                for (place, mut event) in batch.events {
-                    if let Some(Applied::Seq(seq)) = applied.get(place) {
-                        event.seq = *seq;
-                        // Nobody may be listening.
-                        let _ = self.shared.events.send(Arc::new(event));
-                    }
+                for event in batch.numbered(&applied) {
+                    // Nobody may be listening.
+                    let _ = self.shared.events.send(Arc::new(event));
                 }
                 let fenced = applied.iter().filter(|a| **a == Applied::Fenced).count();
                 debug_assert_eq!(fenced, 0, "the driver knows the fence of every job");
+                batch.tokens.into_iter().for_each(|token| self.shared.tokens.put(token));
+                self.shared.metrics.add(&batch.tally);
                 self.carry_out(batch.effects);
             }
-            Err(error) => self.fail(error),
+            Err(error) => self.fail(error, batch.reports),
         }
     }
 
-    /// Nothing that was decided since the last commit holds.
-    fn fail(&mut self, error: StoreError) {
+    /// Nothing that was decided since the last commit holds; what was told since then is to be thought over again.
+    fn fail(&mut self, error: StoreError, told: Vec<Reports>) {
         self.shared.set_trouble(Some(error.to_string()));
         self.shared.metrics.failures.inc();
         self.failed = Some((error, Instant::now()));
         self.changes.clear();
-        self.next = Batch::default();
+        let next = std::mem::take(&mut self.next);
+        self.kept = told;
+        self.kept.extend(next.reports);
         for (_, answer) in self.asked.drain() {
             // Who asked may have gone.
             let _ = answer.send(Err(self.shared.unavailable()));
@@ -318,25 +305,27 @@ impl Act {
         }
     }
 
-    /// Loads the store anew when it was only full.
+    /// Loads the store anew when nothing of what failed was kept, and the next commit may succeed.
     fn try_again(&mut self) {
         let Some((error, since)) = &mut self.failed else { return };
-        if error.fault != Fault::Full || since.elapsed() < RELOAD_EVERY {
+        let clean = matches!(error.fault, Fault::Full | Fault::Locked | Fault::Misuse);
+        if !clean || since.elapsed() < RELOAD_EVERY {
             return;
         }
-        *since = Instant::now();
         match start::load(self.shared.store.as_ref(), &self.config) {
             Ok((driver, _)) => {
                 self.driver = driver;
                 self.failed = None;
                 self.shared.set_trouble(None);
-                let now = clock::both();
                 for reports in std::mem::take(&mut self.kept) {
-                    self.driver.handle_reports(reports, now);
+                    self.hear_reports(reports);
                 }
                 self.collect();
             }
-            Err(again) => self.shared.set_trouble(Some(again.to_string())),
+            Err(again) => {
+                self.shared.set_trouble(Some(again.to_string()));
+                self.failed = Some((again, Instant::now()));
+            }
         }
     }
 }

@@ -3,10 +3,13 @@
 //! A thread of its own does it, because it waits for the disk.
 
 use std::{
-    collections::{BTreeMap, HashMap},
-    fs::File,
-    io::{self, Read as _, Seek as _, SeekFrom, Write as _},
-    sync::{Arc, Mutex, MutexGuard, mpsc},
+    collections::HashMap,
+    io::{self, Read as _, Seek as _, SeekFrom},
+    sync::{
+        Arc, Mutex, MutexGuard,
+        mpsc::{self, RecvTimeoutError},
+    },
+    time::{Duration, Instant},
 };
 
 use bytes::{Bytes, BytesMut};
@@ -16,14 +19,16 @@ use ostler_job::{
 };
 use ostler_wire::{Builder, Frame, Kind};
 
-use super::{Shared, link::put_list};
+use super::{Shared, pulls::Pulls};
 use crate::driver::RunnerName;
 
 /// A piece is at most this large.
-const PIECE_MAX: u64 = 256 << 10;
+pub(super) const PIECE_MAX: u64 = 256 << 10;
+/// Between two tries to write a log to a disk that does not take it.
+const RETRY: Duration = Duration::from_secs(1);
 
 /// Logs that are not whole here yet, of attempts that are over; `true`: to be settled when they are.
-type Owed = Arc<Mutex<HashMap<AttemptKey, bool>>>;
+pub(super) type Owed = Arc<Mutex<HashMap<AttemptKey, bool>>>;
 
 /// The way to the thread.
 #[derive(Clone, Debug)]
@@ -55,11 +60,13 @@ enum Work {
         max: u64,
     },
     LinkDown(RunnerName),
+    Forget(AttemptKey),
     Delete(JobId),
+    KeepRunners,
     Stop,
 }
 
-fn lock(owed: &Owed) -> MutexGuard<'_, HashMap<AttemptKey, bool>> {
+pub(super) fn lock(owed: &Owed) -> MutexGuard<'_, HashMap<AttemptKey, bool>> {
     owed.lock().expect("no code panics while it holds the owed logs")
 }
 
@@ -88,7 +95,7 @@ impl Mover {
     }
 
     /// The attempt's end is safe. `true`: its log is not, and the thread settles it later.
-    pub(super) fn settle(&self, _runner: &RunnerName, key: AttemptKey) -> bool {
+    pub(super) fn settle(&self, key: AttemptKey) -> bool {
         lock(&self.owed).get_mut(&key).map(|wanted| *wanted = true).is_some()
     }
 
@@ -96,8 +103,18 @@ impl Mover {
         self.tell(Work::LinkDown(runner.clone()));
     }
 
+    /// The attempt had lost its lease: nothing more comes of its log.
+    pub(super) fn forget(&self, key: AttemptKey) {
+        self.tell(Work::Forget(key));
+    }
+
     pub(super) fn delete(&self, job: JobId) {
         self.tell(Work::Delete(job));
+    }
+
+    /// Writes down which runners there are.
+    pub(super) fn keep_runners(&self) {
+        self.tell(Work::KeepRunners);
     }
 
     pub(super) fn stop(&self) {
@@ -137,7 +154,7 @@ impl Mover {
 }
 
 /// `JOB.ATTEMPT.FENCE`
-fn write_key(key: AttemptKey) -> String {
+pub(super) fn write_key(key: AttemptKey) -> String {
     format!("{}.{}.{}", key.job, key.attempt, key.fence.0)
 }
 
@@ -156,120 +173,62 @@ pub(super) struct Mail {
     owed: Owed,
 }
 
-/// A log that comes here.
-#[derive(Debug)]
-struct Pull {
-    runner: RunnerName,
-    file: File,
-    /// Bytes that are here.
-    have: u64,
-    /// Bytes that are there, as far as is known.
-    there: u64,
-    ended: bool,
-    /// A piece is on its way.
-    asked: bool,
-}
-
 struct Moving {
     shared: Arc<Shared>,
-    owed: Owed,
-    pulls: BTreeMap<AttemptKey, Pull>,
+    pulls: Pulls,
+    /// When to try again what could not be written.
+    retry_at: Option<Instant>,
 }
 
 /// The thread.
 pub(super) fn run(shared: Arc<Shared>, mail: Mail) {
-    let mut moving = Moving { shared, owed: mail.owed, pulls: BTreeMap::new() };
-    for work in mail.work {
+    let pulls = Pulls::new(shared.clone(), mail.owed);
+    let mut moving = Moving { shared, pulls, retry_at: None };
+    loop {
+        let work = match moving.retry_at {
+            None => mail.work.recv().map_err(RecvTimeoutError::from),
+            Some(at) => mail.work.recv_timeout(at.saturating_duration_since(Instant::now())),
+        };
         match work {
-            Work::Stop => return,
-            Work::Grew { runner, key, bytes, ended } => moving.grew(&runner, key, bytes, ended),
-            Work::Piece { runner, key, offset, bytes, over } => {
-                moving.piece(&runner, key, offset, &bytes, over);
-            }
-            Work::Payload { runner, sha256, offset, max } => {
-                moving.payload(&runner, &sha256, offset, max);
-            }
-            Work::LinkDown(runner) => moving.link_down(&runner),
-            Work::Delete(job) => moving.delete(job),
+            Ok(Work::Stop) | Err(RecvTimeoutError::Disconnected) => return moving.keep_runners(),
+            Ok(work) => moving.handle(work),
+            Err(RecvTimeoutError::Timeout) => {}
         }
+        moving.keep_time();
     }
 }
 
 impl Moving {
-    fn grew(&mut self, runner: &RunnerName, key: AttemptKey, bytes: u64, ended: bool) {
-        let pull = match self.pulls.entry(key) {
-            std::collections::btree_map::Entry::Occupied(there) => there.into_mut(),
-            std::collections::btree_map::Entry::Vacant(free) => {
-                let opened = self.shared.files.log_append(key);
-                let opened = opened.and_then(|file| Ok((file.metadata()?.len(), file)));
-                match opened {
-                    Ok((have, file)) => free.insert(Pull {
-                        runner: runner.clone(),
-                        file,
-                        have,
-                        there: 0,
-                        ended: false,
-                        asked: false,
-                    }),
-                    // The runner keeps the log, and the next link brings it up again.
-                    Err(error) => return self.trouble(key, &error),
-                }
+    fn handle(&mut self, work: Work) {
+        match work {
+            Work::Stop => {}
+            Work::Grew { runner, key, bytes, ended } => self.pulls.grew(&runner, key, bytes, ended),
+            Work::Piece { runner, key, offset, bytes, over } => {
+                self.pulls.piece(&runner, key, offset, &bytes, over);
             }
-        };
-        pull.there = pull.there.max(bytes);
-        pull.ended |= ended;
-        self.go_on(key);
-    }
-
-    fn piece(&mut self, runner: &RunnerName, key: AttemptKey, at: u64, bytes: &[u8], over: bool) {
-        let Some(pull) = self.pulls.get_mut(&key) else { return };
-        if pull.runner != *runner || !pull.asked || pull.have != at {
-            return;
-        }
-        pull.asked = false;
-        if let Err(error) = pull.file.write_all(bytes) {
-            self.pulls.remove(&key);
-            return self.trouble(key, &error);
-        }
-        pull.have += bytes.len() as u64;
-        self.shared.files.log_grew(bytes.len() as u64);
-        // A file that ends early ends all the same: what was promised is not there.
-        pull.there = if over && pull.ended { pull.have } else { pull.there };
-        self.shared.watches.poke(key.job);
-        self.go_on(key);
-    }
-
-    /// Asks for the next piece, or ends the pull.
-    fn go_on(&mut self, key: AttemptKey) {
-        let Some(pull) = self.pulls.get_mut(&key) else { return };
-        if pull.asked {
-            return;
-        }
-        if pull.have < pull.there {
-            pull.asked = true;
-            let mut out = BytesMut::new();
-            let (id, at) = (write_key(key), pull.have.to_string());
-            let fields = [(":what", "log"), (":id", &*id), (":offset", &*at)];
-            put_frame(&mut out, Kind::Pull, &fields, &[(":max", PIECE_MAX.to_string())], &[]);
-            let runner = pull.runner.clone();
-            self.send(&runner, out);
-        } else if pull.ended {
-            let Some(pull) = self.pulls.remove(&key) else { return };
-            match pull.file.sync_data() {
-                Ok(()) => self.whole(&pull.runner, key),
-                Err(error) => self.trouble(key, &error),
+            Work::Payload { runner, sha256, offset, max } => {
+                self.payload(&runner, &sha256, offset, max);
             }
+            Work::LinkDown(runner) => self.pulls.link_down(&runner),
+            Work::Forget(key) => self.pulls.forget(key),
+            Work::Delete(job) => self.pulls.delete(job),
+            Work::KeepRunners => self.keep_runners(),
         }
     }
 
-    /// The log is here and safe.
-    fn whole(&self, runner: &RunnerName, key: AttemptKey) {
-        let wanted = lock(&self.owed).remove(&key);
-        self.shared.watches.poke(key.job);
-        if wanted == Some(true) {
-            let mut out = BytesMut::new();
-            put_list(&mut out, Kind::Settle, 0, [key].iter());
-            self.send(runner, out);
+    fn keep_time(&mut self) {
+        if self.retry_at.is_some_and(|at| at <= Instant::now()) {
+            self.retry_at = None;
+            self.pulls.retry();
+        }
+        if self.retry_at.is_none() && self.pulls.is_stuck() {
+            self.retry_at = Some(Instant::now() + RETRY);
+        }
+    }
+
+    fn keep_runners(&self) {
+        if let Err(error) = self.shared.runners.keep() {
+            self.shared.warn(format!("the names of the runners cannot be kept: {error}"));
         }
     }
 
@@ -295,40 +254,20 @@ impl Moving {
             }
             Err(_) => put_frame(&mut out, Kind::Piece, &fields, &[(":gone", "1".into())], &[]),
         }
-        self.send(runner, out);
+        self.shared.send(runner, out);
     }
+}
 
-    /// The runner tells everything anew on its next link.
-    fn link_down(&mut self, runner: &RunnerName) {
-        let mut owed = lock(&self.owed);
-        self.pulls.retain(|key, pull| {
-            let stays = pull.runner != *runner;
-            if !stays {
-                owed.remove(key);
-            }
-            stays
-        });
-    }
-
-    fn delete(&mut self, job: JobId) {
-        self.pulls.retain(|key, _| key.job != job);
-        if let Err(error) = self.shared.files.delete_logs(job) {
-            self.shared.warn(format!("the logs of job {job} stay on the disk: {error}"));
-        }
-    }
-
-    fn trouble(&self, key: AttemptKey, error: &io::Error) {
-        self.shared.warn(format!("the log of job {} cannot be kept: {error}", key.job));
-    }
-
-    fn send(&self, runner: &RunnerName, out: BytesMut) {
-        if let Some(way) = self.shared.runners.way(runner) {
+impl Shared {
+    /// Sends frames to a runner. One without a link tells everything anew on its next one.
+    pub(super) fn send(&self, runner: &RunnerName, out: BytesMut) {
+        if let Some(way) = self.runners.way(runner) {
             way(out);
         }
     }
 }
 
-fn put_frame(
+pub(super) fn put_frame(
     out: &mut BytesMut,
     kind: Kind,
     fields: &[(&str, &str)],

@@ -4,14 +4,11 @@ use std::{collections::HashMap, sync::Arc};
 
 use ostler_job::{
     JobId,
-    durable::{AttemptKey, Report, Spec},
+    durable::{AttemptKey, Ending, Reason, Report, Spec},
 };
 
 use super::{act::Act, link::Outgoing};
-use crate::{
-    clock,
-    driver::{Effect, Reports, RunnerName},
-};
+use crate::driver::{Effect, Reports, RunnerName};
 
 impl Act {
     pub(super) fn carry_out(&mut self, effects: Vec<Effect>) {
@@ -28,8 +25,11 @@ impl Act {
                     // After a restart the driver does not know what an earlier life has recorded.
                     let fenced = fenced && !self.is_recorded(key);
                     self.shared.metrics.settled(fenced);
+                    if fenced {
+                        self.shared.bytes.forget(key);
+                    }
                     // A log that is not whole yet is waited for; then the mover settles.
-                    if fenced || !self.shared.bytes.settle(&runner, key) {
+                    if fenced || !self.shared.bytes.settle(key) {
                         frames.settle(runner, key, fenced);
                     }
                 }
@@ -51,17 +51,19 @@ impl Act {
         self.take_back(frames.send(&self.shared.runners, &specs));
     }
 
-    /// Whether the end of an attempt is in the store.
+    /// Whether the end of an attempt is in the store as its runner told it. One that was given up when its lease ran out
+    /// is there as well, without a word of its runner: if it still runs, it is to be killed.
     fn is_recorded(&self, key: AttemptKey) -> bool {
         let attempts = self.shared.store.attempts(key.job).unwrap_or_default();
-        attempts.iter().any(|attempt| attempt.key == key)
+        let told = |ending: &Ending| ending.reason != Reason::Lost || ending.detail.is_some();
+        attempts.iter().any(|it| it.key == key && it.ending.as_ref().is_some_and(told))
     }
 
     /// What could not be sent was not started.
     fn take_back(&mut self, unsent: Vec<(RunnerName, AttemptKey)>) {
         for (runner, key) in unsent {
             let reports = vec![Report::NotStarted { key }];
-            self.driver.handle_reports(Reports { runner, reports }, clock::both());
+            self.hear_reports(Reports { runner, reports });
         }
         self.collect();
     }

@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     Jobs,
     act::Told,
-    runners::{Runners, Way},
+    runners::{Runners, Up, Way},
 };
 use crate::{
     clock,
@@ -40,8 +40,21 @@ impl JobLink {
     /// The link is up; `way` sends frames on it.
     pub(crate) fn up(jobs: &Jobs, name: &str, way: Way) -> Self {
         let runner: RunnerName = Arc::from(name);
-        let number = jobs.runners.up(&runner, way, clock::wall_now());
-        Self { jobs: jobs.clone(), runner, number }
+        let Up { number, replaces, is_new } = jobs.runners.up(&runner, way, clock::wall_now());
+        let link = Self { jobs: jobs.clone(), runner, number };
+        if replaces {
+            // Whatever is on its way on the other one does not arrive.
+            link.down();
+        }
+        if is_new {
+            jobs.bytes.keep_runners();
+        }
+        link
+    }
+
+    fn down(&self) {
+        self.jobs.bytes.link_down(&self.runner);
+        self.tell(Told::LinkDown(self.runner.clone()));
     }
 
     /// Takes a frame. An error names what is wrong with it; the link is of no more use then.
@@ -90,7 +103,6 @@ impl JobLink {
                     if finish.log.whole.is_none() && finish.log.file > 0 {
                         self.jobs.bytes.ended(&self.runner, finish.key, finish.log.file);
                     }
-                    self.jobs.metrics.ran(finish);
                     told.push(report);
                 }
                 Report::Started { .. } | Report::Paused { .. } | Report::NotStarted { .. } => {
@@ -113,8 +125,7 @@ impl JobLink {
 impl Drop for JobLink {
     fn drop(&mut self) {
         if self.jobs.runners.down(&self.runner, self.number) {
-            self.jobs.bytes.link_down(&self.runner);
-            self.tell(Told::LinkDown(self.runner.clone()));
+            self.down();
         }
     }
 }

@@ -4,14 +4,13 @@ use std::time::Duration;
 
 use ostler_job::{
     Span,
-    durable::{Finish, JobState, Reason, Status},
+    durable::{JobState, Reason},
 };
-use ostler_store::Change;
 use prometheus::{
     Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, Opts, Registry,
 };
 
-use super::Jobs;
+use super::{Jobs, batch::Tally};
 use crate::{
     clock,
     metrics::{gauge, gauges},
@@ -107,41 +106,19 @@ impl JobMetrics {
         }
     }
 
-    /// Counts what a change means.
-    pub(super) fn count(&self, change: &Change) {
-        match change {
-            Change::Submit { .. } => self.submitted.inc(),
-            Change::Attempt(attempt) => {
-                if attempt.ending.as_ref().is_some_and(|end| end.reason == Reason::Lost) {
-                    self.lost.inc();
-                }
-            }
-            Change::Update { status, .. } => self.count_status(status),
-            Change::Key { .. }
-            | Change::Delete { .. }
-            | Change::Event { .. }
-            | Change::Token(_)
-            | Change::Forget { .. } => {}
+    /// Counts what was committed.
+    pub(super) fn add(&self, tally: &Tally) {
+        self.submitted.inc_by(tally.submitted);
+        self.retried.inc_by(tally.retried);
+        self.lost.inc_by(tally.lost);
+        self.log_bytes.inc_by(tally.log_bytes);
+        for (state, reason) in &tally.finished {
+            let reason = reason.map_or("", Reason::code);
+            self.finished.with_label_values(&[state.code(), reason]).inc();
         }
-    }
-
-    fn count_status(&self, status: &Status) {
-        match status.state {
-            JobState::Retrying => self.retried.inc(),
-            state if state.is_finished() => {
-                let reason = status.reason.map_or("", Reason::code);
-                self.finished.with_label_values(&[state.code(), reason]).inc();
-            }
-            JobState::Scheduled
-            | JobState::Pending
-            | JobState::Paused
-            | JobState::Leased
-            | JobState::Running
-            | JobState::Stopped
-            | JobState::Succeeded
-            | JobState::Dead
-            | JobState::Cancelled
-            | JobState::Expired => {}
+        for (succeeded, ran) in &tally.ran {
+            let outcome = if *succeeded { "succeeded" } else { "failed" };
+            self.run.with_label_values(&[outcome]).observe(ran.as_secs_f64());
         }
     }
 
@@ -150,13 +127,6 @@ impl JobMetrics {
         self.leased.inc();
         self.queue.observe(waited.as_secs_f64());
         self.late.observe(late.as_secs_f64());
-    }
-
-    /// An attempt is over.
-    pub(super) fn ran(&self, finish: &Finish) {
-        let outcome = if finish.ending.reason == Reason::Ok { "succeeded" } else { "failed" };
-        self.run.with_label_values(&[outcome]).observe(finish.ran.as_secs_f64());
-        self.log_bytes.inc_by(finish.log.written);
     }
 }
 

@@ -4,21 +4,28 @@
 //! effects when they are committed. [`link`] is the way of frames from and to runners, [`bytes`] that of logs and payloads.
 
 mod act;
+mod batch;
 mod bytes;
 mod effects;
 pub(crate) mod keep;
 pub(crate) mod link;
 pub(crate) mod metrics;
+mod pulls;
 mod runners;
 mod specs;
 mod start;
+#[cfg(test)]
+mod tests;
 mod tokens;
 mod watches;
 
-use std::sync::{
-    Arc, Mutex,
-    atomic::{AtomicU64, Ordering},
-    mpsc,
+use std::{
+    io,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicU64, Ordering},
+        mpsc,
+    },
 };
 
 use ostler_job::JobId;
@@ -148,19 +155,24 @@ impl Jobs {
         self.0.events.subscribe()
     }
 
-    /// Runners that are connected, or were since the start.
+    /// Runners that are connected, or were heard of lately.
     pub(crate) fn runners(&self) -> Vec<RunnerView> {
         self.0.runners.views()
     }
 
-    /// Lets a runner take nothing new, or take jobs again; what waits for it alone stays. `false`: no such runner.
+    /// Lets a runner take nothing new, or take jobs again, whatever restarts; what waits for it alone stays. `false`: no
+    /// such runner.
     pub(crate) async fn drain(
         &self,
         who: &str,
         runner: &str,
         drain: bool,
     ) -> Result<bool, Unavailable> {
-        let Some(name) = self.0.runners.set_draining(runner, drain) else { return Ok(false) };
+        let (jobs, asked) = (self.clone(), runner.to_owned());
+        let set = move || jobs.runners.set_draining(&asked, drain);
+        let set = tokio::task::spawn_blocking(set).await.map_err(io::Error::other);
+        let set = set.flatten().map_err(|error| Unavailable(format!("cannot write: {error}")))?;
+        let Some(name) = set else { return Ok(false) };
         let who = who.to_owned();
         self.ask(|ticket| Told::Drain { ticket, who, runner: name, drain }).await.map(|_| true)
     }
@@ -175,13 +187,11 @@ impl Jobs {
         self.tokens.all()
     }
 
-    /// Keeps a new or changed token; answers when it is safe.
+    /// Keeps a new or changed token; answers when it is safe and in force, which it comes to be even when nobody waits for
+    /// the answer any more.
     pub(crate) async fn put_token(&self, who: &str, token: Token) -> Result<(), Unavailable> {
         let who = who.to_owned();
-        let kept = token.clone();
-        self.ask(|ticket| Told::Token { ticket, who, token: Box::new(kept) }).await?;
-        self.tokens.put(token);
-        Ok(())
+        self.ask(|ticket| Told::Token { ticket, who, token: Box::new(token) }).await.map(drop)
     }
 
     /// The numbers of the driver, some milliseconds old at most.

@@ -1,14 +1,28 @@
 //! Runners that run durable jobs: the way to each, and what it said last.
+//!
+//! Their names are in a file, so that jobs can be pinned to one that is only away when the gateway starts, and so that one
+//! that is drained stays so.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    sync::{Arc, Mutex, MutexGuard},
+    io,
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use bytes::BytesMut;
-use ostler_job::{JobId, Wall};
+use ostler_job::{JobId, Span, Wall};
+use serde::{Deserialize, Serialize};
 
-use crate::driver::{Beat, RunnerName};
+use crate::{
+    driver::{Beat, RunnerName},
+    link::authority::write_private,
+};
+
+/// The file in the state folder.
+const FILE: &str = "runners.json";
+/// A runner that was not heard of for this long is forgotten at the next start, unless it is drained.
+const KEPT: Span = Span::from_secs(30 * 86_400);
 
 /// Sends frames to a runner; `false` when its link is gone.
 pub(crate) type Way = Arc<dyn Fn(BytesMut) -> bool + Send + Sync>;
@@ -37,25 +51,71 @@ struct Runner {
     heard_at: Wall,
 }
 
+/// A link that is up.
+pub(super) struct Up {
+    pub(super) number: u64,
+    /// The one before was not known to be down.
+    pub(super) replaces: bool,
+    /// The runner was not known.
+    pub(super) is_new: bool,
+}
+
+/// A runner as the file has it.
+#[derive(Serialize, Deserialize)]
+struct Known {
+    name: String,
+    #[serde(default)]
+    draining: bool,
+    #[serde(default)]
+    heard_at: Wall,
+}
+
 /// See the module.
 #[derive(Default)]
 pub(super) struct Runners {
     all: Mutex<(u64, BTreeMap<RunnerName, Runner>)>,
+    /// Held while it is written, so that the last state is the one that stays.
+    file: Mutex<PathBuf>,
 }
 
 impl Runners {
+    /// Those that an earlier start knew. A file that cannot be read is as good as none: they come back by themselves.
+    pub(super) fn open(state: &Path, now: Wall) -> Self {
+        let file = state.join(FILE);
+        let known = std::fs::read(&file).unwrap_or_default();
+        let known: Vec<Known> = serde_json::from_slice(&known).unwrap_or_default();
+        let fresh = |it: &Known| it.draining || now.since(it.heard_at) < KEPT;
+        let all = known.into_iter().filter(fresh).map(|Known { name, draining, heard_at }| {
+            (Arc::from(name), Runner { draining, heard_at, ..Runner::default() })
+        });
+        Self { all: Mutex::new((0, all.collect())), file: Mutex::new(file) }
+    }
+
+    /// Writes the names down. Blocks.
+    pub(super) fn keep(&self) -> io::Result<()> {
+        let file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = |(name, it): (&RunnerName, &Runner)| Known {
+            name: name.to_string(),
+            draining: it.draining,
+            heard_at: it.heard_at,
+        };
+        let known: Vec<Known> = self.lock().1.iter().map(known).collect();
+        write_private(&file, &serde_json::to_vec(&known)?)
+    }
+
     fn lock(&self) -> MutexGuard<'_, (u64, BTreeMap<RunnerName, Runner>)> {
         self.all.lock().expect("no code panics while it holds the runners")
     }
 
-    /// A link of the runner is up; it replaces the one before. Returns its number.
-    pub(super) fn up(&self, name: &RunnerName, way: Way, now: Wall) -> u64 {
+    /// A link of the runner is up; it replaces the one before.
+    pub(super) fn up(&self, name: &RunnerName, way: Way, now: Wall) -> Up {
         let (count, all) = &mut *self.lock();
         *count += 1;
+        let is_new = !all.contains_key(name);
         let runner = all.entry(name.clone()).or_default();
-        runner.link = Some((*count, way));
+        let replaces = runner.link.replace((*count, way)).is_some();
         runner.heard_at = now;
-        *count
+        Up { number: *count, replaces, is_new }
     }
 
     /// A link is down. `true`: it was the present one.
@@ -93,12 +153,28 @@ impl Runners {
         self.lock().1.get(name)?.link.as_ref().map(|(_, way)| way.clone())
     }
 
-    /// `None`: no such runner.
-    pub(super) fn set_draining(&self, name: &str, draining: bool) -> Option<RunnerName> {
+    /// Sets it and writes it down; `None`: no such runner. Blocks.
+    pub(super) fn set_draining(
+        &self,
+        name: &str,
+        draining: bool,
+    ) -> io::Result<Option<RunnerName>> {
+        let name = RunnerName::from(name);
+        let Some(before) = self.mark(&name, draining) else { return Ok(None) };
+        if let Err(error) = self.keep() {
+            self.mark(&name, before);
+            return Err(error);
+        }
+        Ok(Some(name))
+    }
+
+    fn mark(&self, name: &RunnerName, draining: bool) -> Option<bool> {
         let (_, all) = &mut *self.lock();
-        let (name, runner) = all.iter_mut().find(|(known, _)| known.as_ref() == name)?;
-        runner.draining = draining;
-        Some(name.clone())
+        Some(std::mem::replace(&mut all.get_mut(name)?.draining, draining))
+    }
+
+    pub(super) fn is_draining(&self, name: &RunnerName) -> bool {
+        self.lock().1.get(name).is_some_and(|runner| runner.draining)
     }
 
     pub(super) fn views(&self) -> Vec<RunnerView> {

@@ -52,8 +52,9 @@ impl fmt::Display for StartFault {
 
 /// An opened store with what it said, before anything runs.
 pub(crate) struct Opened {
-    store: Arc<Sqlite>,
+    store: Arc<dyn Store>,
     files: Files,
+    runners: Runners,
     driver: Driver,
     loaded: Loaded,
     config: DriverConfig,
@@ -63,13 +64,25 @@ impl Opened {
     /// Opens and loads; nothing of it is served yet.
     pub(crate) fn open(state: &Path, config: DriverConfig) -> Result<Self, StartFault> {
         let path = state.join(STORE);
-        let store = Sqlite::open(&path).map_err(|e| StartFault::Store(path.clone(), e))?;
+        let store = Sqlite::open(&path).map_err(|e| StartFault::Store(path, e))?;
         let files = Files::open(state).map_err(|e| StartFault::File(state.join("files"), e))?;
-        let (driver, mut loaded) = load(&store, &config).map_err(|e| StartFault::Store(path, e))?;
+        Self::of(Arc::new(store), files, state, config)
+    }
+
+    /// The same with a store that is open.
+    pub(super) fn of(
+        store: Arc<dyn Store>,
+        files: Files,
+        state: &Path,
+        config: DriverConfig,
+    ) -> Result<Self, StartFault> {
+        let (driver, mut loaded) = load(store.as_ref(), &config)
+            .map_err(|error| StartFault::Store(state.join(STORE), error))?;
         if loaded.tokens.is_empty() {
-            first_token(state, &store, &mut loaded)?;
+            first_token(state, store.as_ref(), &mut loaded)?;
         }
-        Ok(Self { store: Arc::new(store), files, driver, loaded, config })
+        let runners = Runners::open(state, clock::wall_now());
+        Ok(Self { store, files, runners, driver, loaded, config })
     }
 }
 
@@ -91,7 +104,7 @@ pub(super) fn load(
 }
 
 /// Whoever may read the state folder may do everything.
-fn first_token(state: &Path, store: &Sqlite, loaded: &mut Loaded) -> Result<(), StartFault> {
+fn first_token(state: &Path, store: &dyn Store, loaded: &mut Loaded) -> Result<(), StartFault> {
     let path = state.join(FIRST_TOKEN);
     let (text, token) =
         api::auth::new_token("first", ["admin".to_owned()].into(), None, clock::wall_now(), None);
@@ -113,7 +126,7 @@ impl Jobs {
         metrics: JobMetrics,
         tell: Arc<dyn Fn(GatewayEvent) + Send + Sync>,
     ) -> Result<Self, StartFault> {
-        let Opened { store, files, driver, loaded, config } = opened;
+        let Opened { store, files, runners, driver, loaded, config } = opened;
         let (inbox, told) = mpsc::channel();
         let (mover, mail) = bytes::Mover::new();
         let observed = metrics.clone();
@@ -127,7 +140,7 @@ impl Jobs {
             metrics,
             inbox,
             tickets: AtomicU64::new(1),
-            runners: Runners::default(),
+            runners,
             tokens: Tokens::new(loaded.tokens),
             watches: Watches::default(),
             events: broadcast::Sender::new(EVENTS_KEPT),

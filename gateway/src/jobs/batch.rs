@@ -1,0 +1,97 @@
+//! What goes with the changes of one commit, and happens, or is counted, only when they are safe.
+
+use ostler_job::{
+    Span,
+    durable::{JobState, Reason, Status},
+};
+use ostler_store::{Applied, Change, Event, EventKind, Token};
+
+use crate::driver::{Effect, Reports};
+
+/// See the module.
+#[derive(Debug, Default)]
+pub(super) struct Batch {
+    /// Events with their place among the changes.
+    pub(super) events: Vec<(usize, Event)>,
+    pub(super) effects: Vec<Effect>,
+    /// Tokens that are new or revoked.
+    pub(super) tokens: Vec<Token>,
+    /// What runners told that led to it. Were the commit to fail, they would not tell it again on the same link.
+    pub(super) reports: Vec<Reports>,
+    pub(super) tally: Tally,
+}
+
+impl Batch {
+    /// Notes what follows from a change at this place of the batch.
+    pub(super) fn note(&mut self, place: usize, change: &Change) {
+        self.tally.count(change);
+        match change {
+            Change::Event { at, kind, job, who, detail } => {
+                let (at, kind, job, who) = (*at, *kind, *job, who.clone());
+                let event = Event { seq: 0, at, kind, job, who, detail: detail.clone() };
+                self.events.push((place, event));
+            }
+            Change::Token(token) => self.tokens.push(token.clone()),
+            Change::Submit { .. }
+            | Change::Key { .. }
+            | Change::Update { .. }
+            | Change::Attempt(_)
+            | Change::Delete { .. }
+            | Change::Forget { .. } => {}
+        }
+    }
+
+    /// The events, with the numbers that the store gave them.
+    pub(super) fn numbered(&mut self, applied: &[Applied]) -> impl Iterator<Item = Event> {
+        std::mem::take(&mut self.events).into_iter().filter_map(|(place, event)| {
+            match applied.get(place) {
+                Some(Applied::Seq(seq)) => Some(Event { seq: *seq, ..event }),
+                Some(Applied::Done | Applied::Fenced) | None => None,
+            }
+        })
+    }
+}
+
+/// What a commit means to the metrics.
+#[derive(Debug, Default, PartialEq)]
+pub(super) struct Tally {
+    pub(super) submitted: u64,
+    pub(super) retried: u64,
+    pub(super) lost: u64,
+    pub(super) finished: Vec<(JobState, Option<Reason>)>,
+    /// Attempts that their runner told the end of: whether they succeeded, and how long they ran.
+    pub(super) ran: Vec<(bool, Span)>,
+    pub(super) log_bytes: u64,
+}
+
+impl Tally {
+    fn count(&mut self, change: &Change) {
+        match change {
+            Change::Submit { status, .. } => {
+                self.submitted += 1;
+                self.count_status(status);
+            }
+            Change::Update { status, .. } => self.count_status(status),
+            Change::Attempt(attempt) => {
+                self.log_bytes += attempt.log.written;
+                match attempt.ending.as_ref().map(|ending| ending.reason) {
+                    Some(Reason::Lost) => self.lost += 1,
+                    Some(reason) => self.ran.push((reason == Reason::Ok, attempt.ran)),
+                    None => {}
+                }
+            }
+            Change::Event { kind: EventKind::Retrying, .. } => self.retried += 1,
+            Change::Key { .. }
+            | Change::Delete { .. }
+            | Change::Event { .. }
+            | Change::Token(_)
+            | Change::Forget { .. } => {}
+        }
+    }
+
+    fn count_status(&mut self, status: &Status) {
+        if status.state.is_finished() {
+            self.finished.push((status.state, status.reason));
+        }
+    }
+}

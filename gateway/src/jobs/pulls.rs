@@ -1,0 +1,207 @@
+//! Logs on their way from runners into files, each a piece at a time.
+//!
+//! One whose file cannot be opened, written or synced stays, and is tried again: its runner keeps the log until it is
+//! settled, and settles come only from here once the end of the attempt is recorded.
+
+use std::{
+    collections::BTreeMap,
+    fs::File,
+    io::{self, Write as _},
+    sync::Arc,
+};
+
+use bytes::BytesMut;
+use ostler_job::{JobId, durable::AttemptKey};
+use ostler_wire::Kind;
+
+use super::{
+    Shared,
+    bytes::{Owed, PIECE_MAX, lock, put_frame, write_key},
+    link::put_list,
+};
+use crate::driver::RunnerName;
+
+/// A log that comes here.
+#[derive(Debug)]
+struct Pull {
+    runner: RunnerName,
+    /// `None`: it is to be opened.
+    file: Option<File>,
+    /// Bytes that are here.
+    have: u64,
+    /// Bytes that are there, as far as is known.
+    there: u64,
+    ended: bool,
+    /// A piece is on its way.
+    asked: bool,
+    /// It waits to be tried again.
+    stuck: bool,
+}
+
+/// All of them.
+pub(super) struct Pulls {
+    shared: Arc<Shared>,
+    owed: Owed,
+    by_key: BTreeMap<AttemptKey, Pull>,
+}
+
+impl Pulls {
+    pub(super) fn new(shared: Arc<Shared>, owed: Owed) -> Self {
+        Self { shared, owed, by_key: BTreeMap::new() }
+    }
+
+    /// Whether something waits to be tried again.
+    pub(super) fn is_stuck(&self) -> bool {
+        self.by_key.values().any(|pull| pull.stuck)
+    }
+
+    pub(super) fn grew(&mut self, runner: &RunnerName, key: AttemptKey, bytes: u64, ended: bool) {
+        let pull = self.by_key.entry(key).or_insert_with(|| Pull {
+            runner: runner.clone(),
+            file: None,
+            have: 0,
+            there: 0,
+            ended: false,
+            asked: false,
+            stuck: false,
+        });
+        if pull.runner != *runner {
+            // It is not its log.
+            return;
+        }
+        pull.there = pull.there.max(bytes);
+        pull.ended |= ended;
+        self.go_on(key);
+    }
+
+    /// `over`: there is no more of it, or nothing of it any more.
+    pub(super) fn piece(
+        &mut self,
+        runner: &RunnerName,
+        key: AttemptKey,
+        at: u64,
+        bytes: &[u8],
+        over: bool,
+    ) {
+        let Some(pull) = self.by_key.get_mut(&key) else { return };
+        if pull.runner != *runner || !pull.asked || pull.have != at {
+            return;
+        }
+        pull.asked = false;
+        let Some(file) = &mut pull.file else { return };
+        if let Err(error) = file.write_all(bytes) {
+            return self.trouble(key, &error);
+        }
+        pull.have += bytes.len() as u64;
+        self.shared.files.log_grew(bytes.len() as u64);
+        // What is promised and does not come is not asked for over and over.
+        if over || bytes.is_empty() {
+            pull.there = pull.have;
+        }
+        self.shared.watches.poke(key.job);
+        self.go_on(key);
+    }
+
+    /// Asks for the next piece, or ends the pull.
+    fn go_on(&mut self, key: AttemptKey) {
+        let Some(pull) = self.by_key.get_mut(&key) else { return };
+        if pull.asked || pull.stuck {
+            return;
+        }
+        if pull.file.is_none() {
+            let opened = self.shared.files.log_append(key);
+            match opened.and_then(|file| Ok((file.metadata()?.len(), file))) {
+                Ok((have, file)) => (pull.have, pull.file) = (have, Some(file)),
+                Err(error) => return self.trouble(key, &error),
+            }
+        }
+        if pull.have < pull.there {
+            pull.asked = true;
+            let (id, at) = (write_key(key), pull.have.to_string());
+            let fields = [(":what", "log"), (":id", &*id), (":offset", &*at)];
+            let mut out = BytesMut::new();
+            put_frame(&mut out, Kind::Pull, &fields, &[(":max", PIECE_MAX.to_string())], &[]);
+            let runner = pull.runner.clone();
+            self.shared.send(&runner, out);
+        } else if pull.ended {
+            match pull.file.as_ref().map_or(Ok(()), File::sync_data) {
+                Ok(()) => self.whole(key),
+                Err(error) => {
+                    // The kernel may have forgotten any of it: all of it is fetched again.
+                    let _ = pull.file.as_ref().map(|file| file.set_len(0));
+                    self.trouble(key, &error);
+                }
+            }
+        }
+    }
+
+    /// The log is here and safe.
+    fn whole(&mut self, key: AttemptKey) {
+        let Some(pull) = self.by_key.remove(&key) else { return };
+        self.shared.watches.poke(key.job);
+        self.release(&pull.runner, key);
+    }
+
+    /// The runner need not keep the log any longer.
+    fn release(&self, runner: &RunnerName, key: AttemptKey) {
+        if lock(&self.owed).remove(&key) == Some(true) {
+            let mut out = BytesMut::new();
+            put_list(&mut out, Kind::Settle, 0, [key].iter());
+            self.shared.send(runner, out);
+        }
+    }
+
+    /// Tries again what could not be written.
+    pub(super) fn retry(&mut self) {
+        let stuck = self.by_key.iter_mut().filter(|(_, pull)| pull.stuck);
+        let keys: Vec<AttemptKey> = stuck
+            .map(|(key, pull)| {
+                pull.stuck = false;
+                *key
+            })
+            .collect();
+        keys.into_iter().for_each(|key| self.go_on(key));
+    }
+
+    fn trouble(&mut self, key: AttemptKey, error: &io::Error) {
+        if let Some(pull) = self.by_key.get_mut(&key) {
+            // How much of it is in the file is looked up when it is opened again.
+            (pull.file, pull.stuck) = (None, true);
+        }
+        self.shared.warn(format!("the log of job {} cannot be kept: {error}", key.job));
+    }
+
+    /// The runner tells everything anew on its next link.
+    pub(super) fn link_down(&mut self, runner: &RunnerName) {
+        let mut owed = lock(&self.owed);
+        self.by_key.retain(|key, pull| {
+            let stays = pull.runner != *runner;
+            if !stays {
+                owed.remove(key);
+            }
+            stays
+        });
+    }
+
+    /// The attempt had lost its lease: its runner forgets it, and its log with it.
+    pub(super) fn forget(&mut self, key: AttemptKey) {
+        self.by_key.remove(&key);
+        lock(&self.owed).remove(&key);
+        // It was a deleted job's, perhaps, and the file has come back since.
+        if self.shared.store.jobs(&[key.job]).is_ok_and(|found| found.is_empty()) {
+            self.delete(key.job);
+        }
+    }
+
+    pub(super) fn delete(&mut self, job: JobId) {
+        let of_job = self.by_key.iter().filter(|(key, _)| key.job == job);
+        let gone: Vec<_> = of_job.map(|(key, pull)| (*key, pull.runner.clone())).collect();
+        for (key, runner) in gone {
+            self.by_key.remove(&key);
+            self.release(&runner, key);
+        }
+        if let Err(error) = self.shared.files.delete_logs(job) {
+            self.shared.warn(format!("the logs of job {job} stay on the disk: {error}"));
+        }
+    }
+}

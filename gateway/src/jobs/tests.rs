@@ -1,0 +1,354 @@
+//! The driver's thread, the links and the mover together, on a store in memory that fails when it is told to.
+
+use std::{
+    collections::VecDeque,
+    sync::mpsc::{Receiver, channel},
+    time::{Duration, Instant},
+};
+
+use bytes::BytesMut;
+use ostler_job::{
+    JobId, Span, Wall,
+    durable::{
+        AttemptKey, Delivery, Ending, Finish, JobState, LogState, Order, Reason, Report, Retry,
+        Spec, Start, Usage, Work,
+    },
+};
+use ostler_store::{Files, Memory, Planned, Store};
+use ostler_wire::{Decoder, FRAME_MAX, Frame, Kind};
+
+use super::{
+    JobMetrics, Jobs, Opened,
+    bytes::{put_frame, write_key},
+    link::{JobLink, put_list},
+};
+use crate::driver::{Answer, DriverConfig, NewJob, Verb};
+
+/// Longer than anything here takes.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+fn spec() -> Spec {
+    Spec {
+        work: Work::Noop,
+        name: None,
+        tenant: "default".into(),
+        identity: "noop".into(),
+        tags: Vec::new(),
+        host: None,
+        not_before: None,
+        expires: None,
+        within: None,
+        delivery: Delivery::AtLeastOnce,
+        retry: Retry::default(),
+        dedupe: None,
+    }
+}
+
+struct Bench {
+    store: std::sync::Arc<Memory>,
+    state: tempfile::TempDir,
+    jobs: Jobs,
+}
+
+impl Bench {
+    fn new() -> Self {
+        Self::with(DriverConfig::default())
+    }
+
+    fn with(config: DriverConfig) -> Self {
+        let store = std::sync::Arc::new(Memory::new());
+        let state = tempfile::tempdir().unwrap();
+        let jobs = start(&store, state.path(), config);
+        Self { store, state, jobs }
+    }
+
+    /// Another gateway on the same state.
+    fn restart(&mut self) {
+        self.jobs.stop();
+        self.jobs = start(&self.store, self.state.path(), DriverConfig::default());
+    }
+
+    async fn submit(&self) -> JobId {
+        match self.try_submit().await {
+            Ok(job) => job,
+            Err(problem) => panic!("{problem}"),
+        }
+    }
+
+    async fn try_submit(&self) -> Result<JobId, String> {
+        let new = NewJob { spec: spec().into(), paused: false, done_before: None };
+        let answers = self.jobs.submit("test", None, vec![new], true).await;
+        match answers.map_err(|problem| problem.0)?[..] {
+            [Answer::Done { job, .. }] => Ok(job),
+            ref other => Err(format!("{other:?}")),
+        }
+    }
+
+    fn state_of(&self, job: JobId) -> JobState {
+        self.store.job(job).unwrap().expect("the job is stored").status.state
+    }
+
+    fn log(&self, key: AttemptKey) -> Vec<u8> {
+        use std::io::Read as _;
+        let mut bytes = Vec::new();
+        self.jobs.files.log(key).unwrap().read_to_end(&mut bytes).unwrap();
+        bytes
+    }
+}
+
+impl Drop for Bench {
+    fn drop(&mut self) {
+        self.jobs.stop();
+    }
+}
+
+fn start(store: &std::sync::Arc<Memory>, state: &std::path::Path, config: DriverConfig) -> Jobs {
+    let files = Files::open(state).unwrap();
+    let opened = Opened::of(store.clone(), files, state, config).unwrap();
+    let metrics = JobMetrics::new(&prometheus::Registry::new());
+    Jobs::start(opened, metrics, std::sync::Arc::new(|_| {})).unwrap()
+}
+
+/// One link of a runner, played by the test.
+struct Link {
+    link: JobLink,
+    frames: Receiver<BytesMut>,
+    decoder: Decoder,
+    come: VecDeque<Frame>,
+}
+
+impl Link {
+    fn up(bench: &Bench, name: &str) -> Self {
+        let (way, frames) = channel();
+        let way = std::sync::Arc::new(move |out| way.send(out).is_ok());
+        let link = JobLink::up(&bench.jobs, name, way);
+        Self { link, frames, decoder: Decoder::new(FRAME_MAX), come: VecDeque::new() }
+    }
+
+    fn send(&self, kind: Kind, fields: &[(&str, &str)], body: &[u8]) {
+        let mut out = BytesMut::new();
+        put_frame(&mut out, kind, fields, &[], body);
+        self.link.handle(&decode(&out)).unwrap();
+    }
+
+    fn beat(&self, held: &[AttemptKey]) {
+        let body = serde_json::to_vec(held).unwrap();
+        self.send(Kind::Beat, &[(":incarnation", "one"), (":slots", "1")], &body);
+    }
+
+    fn report(&self, report: Report) {
+        let mut out = BytesMut::new();
+        put_list(&mut out, Kind::Report, 0, [report].iter());
+        self.link.handle(&decode(&out)).unwrap();
+    }
+
+    /// The next frame of a kind; those before it are dropped.
+    fn next(&mut self, kind: Kind) -> Frame {
+        let until = Instant::now() + PATIENCE;
+        loop {
+            while let Some(frame) = self.come.pop_front() {
+                if frame.header.kind == kind {
+                    return frame;
+                }
+            }
+            let left = until.saturating_duration_since(Instant::now());
+            let bytes = self.frames.recv_timeout(left);
+            let bytes = bytes.unwrap_or_else(|_| panic!("no {kind:?} comes"));
+            self.decoder.buffer().extend_from_slice(&bytes);
+            while let Some(frame) = self.decoder.poll_frame().unwrap() {
+                self.come.push_back(frame);
+            }
+        }
+    }
+
+    fn run(&mut self) -> AttemptKey {
+        let starts: Vec<Start> = serde_json::from_slice(&self.next(Kind::Run).body).unwrap();
+        starts[0].key
+    }
+
+    /// The next attempt that is settled, and whether it is fenced.
+    fn settled(&mut self) -> (AttemptKey, bool) {
+        let frame = self.next(Kind::Settle);
+        let keys: Vec<AttemptKey> = serde_json::from_slice(&frame.body).unwrap();
+        (keys[0], frame.header.code == 1)
+    }
+
+    fn piece(&self, key: AttemptKey, offset: &str, end: &str, body: &[u8]) {
+        let id = write_key(key);
+        let fields = [(":what", "log"), (":id", &*id), (":offset", offset), (end, "1")];
+        self.send(Kind::Piece, &fields, body);
+    }
+}
+
+fn decode(bytes: &[u8]) -> Frame {
+    let mut decoder = Decoder::new(FRAME_MAX);
+    decoder.buffer().extend_from_slice(bytes);
+    decoder.poll_frame().unwrap().expect("a whole frame")
+}
+
+fn finished(key: AttemptKey, file: u64) -> Report {
+    let ending = Ending { reason: Reason::Ok, exit_status: Some(0), signal: None, detail: None };
+    let log = LogState { written: file, file, ..LogState::default() };
+    let (ran, usage) = (Span::from_millis(5), Usage::default());
+    Report::Finished(Box::new(Finish { key, ending, started_at: Some(Wall(1)), ran, usage, log }))
+}
+
+async fn until(what: &str, is: impl Fn() -> bool) {
+    let end = Instant::now() + PATIENCE;
+    while !is() {
+        assert!(Instant::now() < end, "it does not come about that {what}");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+/// A job that runs at a runner.
+async fn running(bench: &Bench) -> (Link, JobId, AttemptKey) {
+    let mut link = Link::up(bench, "a");
+    link.beat(&[]);
+    let job = bench.submit().await;
+    let key = link.run();
+    link.report(Report::Started { key, at: Wall(1) });
+    until("the job runs", || bench.state_of(job) == JobState::Running).await;
+    (link, job, key)
+}
+
+#[tokio::test]
+async fn what_is_reported_while_the_disk_is_full_counts_when_there_is_room() {
+    let bench = Bench::new();
+    let (mut link, job, key) = running(&bench).await;
+    bench.store.plan([Some(Planned::Full)]);
+    link.report(finished(key, 0));
+    until("the disk is full", || bench.jobs.trouble().is_some()).await;
+    assert!(bench.try_submit().await.is_err(), "nothing is taken");
+    until("there is room", || bench.jobs.trouble().is_none()).await;
+    assert_eq!(link.settled(), (key, false), "on the same link");
+    assert_eq!(bench.state_of(job), JobState::Succeeded);
+    link.beat(&[]);
+    bench.submit().await;
+    link.run();
+}
+
+#[tokio::test]
+async fn an_attempt_that_was_given_up_is_killed_when_its_runner_is_back() {
+    let lease = Span::from_millis(50);
+    let bench = Bench::with(DriverConfig { lease, ..DriverConfig::default() });
+    let (mut link, job, key) = running(&bench).await;
+    until("the lease runs out", || bench.state_of(job) == JobState::Pending).await;
+    link.beat(&[key]);
+    assert_eq!(link.settled(), (key, true));
+}
+
+#[tokio::test]
+async fn a_link_that_replaces_another_gets_what_was_ordered_on_that_one() {
+    let bench = Bench::new();
+    let (first, job, key) = running(&bench).await;
+    let steered = bench.jobs.steer("test", Verb::Cancel, vec![job]).await.unwrap();
+    assert!(matches!(steered[..], [Answer::Done { .. }]), "{steered:?}");
+    let mut second = Link::up(&bench, "a");
+    second.beat(&[key]);
+    let orders: Vec<(AttemptKey, Order)> =
+        serde_json::from_slice(&second.next(Kind::Steer).body).unwrap();
+    assert_eq!(orders, [(key, Order::Kill)]);
+    drop(first);
+}
+
+#[tokio::test]
+async fn a_log_that_was_asked_for_on_a_link_that_is_replaced_comes_on_the_other() {
+    let bench = Bench::new();
+    let (mut first, _, key) = running(&bench).await;
+    first.report(finished(key, 5));
+    first.next(Kind::Pull);
+    let mut second = Link::up(&bench, "a");
+    second.beat(&[key]);
+    second.report(finished(key, 5));
+    second.next(Kind::Pull);
+    second.piece(key, "0", ":end", b"whole");
+    assert_eq!(second.settled(), (key, false));
+    assert_eq!(bench.log(key), b"whole");
+    drop(first);
+}
+
+#[tokio::test]
+async fn a_log_that_is_gone_is_not_asked_for_again() {
+    let bench = Bench::new();
+    let (mut link, _, key) = running(&bench).await;
+    link.report(Report::Log { key, bytes: 10_000 });
+    link.next(Kind::Pull);
+    link.piece(key, "0", ":gone", b"");
+    // Work is done in order: had the piece led to another question, it would come before this one's answer.
+    let name = "0".repeat(64);
+    let fields = [(":what", "payload"), (":id", &*name), (":offset", "0"), (":max", "1")];
+    link.send(Kind::Pull, &fields, b"");
+    let until = Instant::now() + PATIENCE;
+    while link.come.is_empty() {
+        assert!(Instant::now() < until, "no answer comes");
+        if let Ok(bytes) = link.frames.recv_timeout(Duration::from_millis(10)) {
+            link.decoder.buffer().extend_from_slice(&bytes);
+            link.come.extend(link.decoder.poll_frame().unwrap());
+        }
+    }
+    assert_eq!(link.come[0].header.kind, Kind::Piece);
+}
+
+#[tokio::test]
+async fn a_log_that_the_disk_does_not_take_is_fetched_when_it_does() {
+    let bench = Bench::new();
+    let (mut link, job, key) = running(&bench).await;
+    // A file in the place of the folder.
+    let folder = bench.state.path().join("files/log").join(job.to_string());
+    std::fs::write(&folder, b"").unwrap();
+    link.report(finished(key, 5));
+    until("the end is recorded", || bench.state_of(job) == JobState::Succeeded).await;
+    std::fs::remove_file(&folder).unwrap();
+    link.next(Kind::Pull);
+    link.piece(key, "0", ":end", b"whole");
+    assert_eq!(link.settled(), (key, false), "on the same link");
+}
+
+#[tokio::test]
+async fn the_log_of_a_job_that_is_deleted_meanwhile_is_let_go() {
+    let bench = Bench::new();
+    let (mut link, job, key) = running(&bench).await;
+    link.report(finished(key, 5));
+    link.next(Kind::Pull);
+    until("the end is recorded", || bench.state_of(job) == JobState::Succeeded).await;
+    let steered = bench.jobs.steer("test", Verb::Delete, vec![job]).await.unwrap();
+    assert!(matches!(steered[..], [Answer::Done { .. }]), "{steered:?}");
+    assert_eq!(link.settled(), (key, false));
+    until("no file is left", || bench.jobs.files.log(key).is_err()).await;
+}
+
+#[tokio::test]
+async fn a_runner_is_known_and_drained_after_a_restart() {
+    let mut bench = Bench::new();
+    let link = Link::up(&bench, "a");
+    assert!(bench.jobs.drain("test", "a", true).await.unwrap());
+    assert!(!bench.jobs.drain("test", "b", true).await.unwrap(), "it is not known");
+    drop(link);
+    bench.restart();
+    let views = bench.jobs.runners();
+    assert_eq!(views.len(), 1);
+    assert!(views[0].draining && !views[0].connected);
+    let mut link = Link::up(&bench, "a");
+    link.beat(&[]);
+    let job = bench.submit().await;
+    assert_eq!(bench.state_of(job), JobState::Pending);
+    assert!(bench.jobs.drain("test", "a", false).await.unwrap());
+    assert_eq!(link.run().job, job);
+}
+
+#[tokio::test]
+async fn a_token_is_revoked_even_when_nobody_waits_for_the_answer() {
+    let bench = Bench::new();
+    let (_, token) =
+        crate::api::auth::new_token("t", ["read".to_owned()].into(), None, Wall(1), None);
+    let hash = token.hash.clone();
+    bench.jobs.put_token("test", token.clone()).await.unwrap();
+    assert!(bench.jobs.token(&hash).is_some());
+    let revoked = ostler_store::Token { revoked_at: Some(Wall(2)), ..token };
+    let mut asked = Box::pin(bench.jobs.put_token("test", revoked));
+    let once = std::future::poll_fn(|context| std::task::Poll::Ready(asked.as_mut().poll(context)));
+    assert!(once.await.is_pending() || bench.jobs.token(&hash).is_none());
+    drop(asked);
+    until("it is revoked", || bench.jobs.token(&hash).is_none()).await;
+}
