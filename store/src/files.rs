@@ -18,7 +18,7 @@ use std::{
     fs::{self, File, FileTimes},
     io,
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::SystemTime,
 };
 
@@ -31,6 +31,8 @@ use self::size::Size;
 pub struct Files {
     folder: PathBuf,
     size: Arc<Size>,
+    /// Held while a payload is made young, or found to be old and removed.
+    ages: Arc<Mutex<()>>,
 }
 
 impl Files {
@@ -46,7 +48,7 @@ impl Files {
         names::sync(&folder)?;
         names::sync(state)?;
         let size = Size::of(folder.clone());
-        Ok(Self { folder, size })
+        Ok(Self { folder, size, ages: Arc::default() })
     }
 
     /// Begins a payload.
@@ -62,6 +64,7 @@ impl Files {
     /// Bytes of a payload that a job is about to name; `NotFound` when there is none. From now on it is as young as one
     /// just uploaded, so that it is not swept away before the job is stored.
     pub fn keep_payload(&self, sha256: &str) -> io::Result<u64> {
+        let _none_goes = self.lock_ages();
         let file = self.payload(sha256)?;
         file.set_times(FileTimes::new().set_modified(SystemTime::now()))?;
         Ok(file.metadata()?.len())
@@ -90,7 +93,9 @@ impl Files {
                 if is_used(sha256) {
                     continue;
                 }
-                // Looked at after the question: whoever has just named it has made it young.
+                // Looked at after the question: whoever has just named it has made it young. None becomes so between the
+                // look and the end.
+                let _none_comes = self.lock_ages();
                 if file.metadata()?.modified()? < older_than {
                     self.remove(&file.path())?;
                     swept += 1;
@@ -149,6 +154,10 @@ impl Files {
     /// Bytes of all logs and payloads. Counted in the background when the folder is opened, and kept from then on.
     pub fn size(&self) -> u64 {
         self.size.get()
+    }
+
+    fn lock_ages(&self) -> MutexGuard<'_, ()> {
+        self.ages.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn remove(&self, path: &Path) -> io::Result<()> {

@@ -53,8 +53,13 @@ pub trait Store: Send + Sync {
     /// The jobs that were submitted with an idempotency key, with the hash of that request.
     fn keyed(&self, key: &str) -> Result<Option<(String, Vec<JobId>)>, StoreError>;
 
-    /// The newest job of an identity that succeeded at or after a moment.
-    fn succeeded_since(&self, identity: &str, since: Wall) -> Result<Option<JobId>, StoreError>;
+    /// The newest job of a tenant's identity that succeeded at or after a moment.
+    fn succeeded_since(
+        &self,
+        tenant: &str,
+        identity: &str,
+        since: Wall,
+    ) -> Result<Option<JobId>, StoreError>;
 
     /// Finished jobs that have been kept long enough, lowest ids first, at most `max`: succeeded ones that finished
     /// before one moment, others before the other. Deleting them is a [`Change`] like any other. A job that was finished

@@ -277,10 +277,16 @@ impl Store for Memory {
         Ok(inner.kept.keys.get(key).map(|key| (key.request.clone(), key.jobs.clone())))
     }
 
-    fn succeeded_since(&self, identity: &str, since: Wall) -> Result<Option<JobId>, StoreError> {
+    fn succeeded_since(
+        &self,
+        tenant: &str,
+        identity: &str,
+        since: Wall,
+    ) -> Result<Option<JobId>, StoreError> {
         let inner = self.lock();
         let succeeded = |job: &&Job| {
-            job.spec.identity == identity
+            job.spec.tenant == tenant
+                && job.spec.identity == identity
                 && job.status.state == JobState::Succeeded
                 && job.status.finished_at.is_some_and(|finished| finished >= since)
         };

@@ -54,8 +54,13 @@ impl Store for Gated {
     fn keyed(&self, key: &str) -> Result<Option<(String, Vec<JobId>)>, StoreError> {
         self.memory.keyed(key)
     }
-    fn succeeded_since(&self, identity: &str, since: Wall) -> Result<Option<JobId>, StoreError> {
-        self.memory.succeeded_since(identity, since)
+    fn succeeded_since(
+        &self,
+        tenant: &str,
+        identity: &str,
+        since: Wall,
+    ) -> Result<Option<JobId>, StoreError> {
+        self.memory.succeeded_since(tenant, identity, since)
     }
     fn prunable(&self, a: Wall, b: Wall, max: usize) -> Result<Vec<JobId>, StoreError> {
         self.memory.prunable(a, b, max)

@@ -319,6 +319,14 @@ impl Gateway {
         wait_for("the gateway ends", || self.child.try_wait().ok().flatten())
     }
 
+    /// Stops it, and its runner with it. The state folder can serve another gateway.
+    pub fn stop(mut self) -> TempDir {
+        self.terminate();
+        let ended = self.wait_exit();
+        assert!(ended.success(), "{ended}: {}", self.stderr());
+        self.state.take().expect("the folder is taken only here")
+    }
+
     /// Ends the gateway's process at once and leaves the runner alone. The state folder can serve another gateway.
     pub fn crash(mut self) -> (TempDir, Remains) {
         process::kill(self.child.id());

@@ -232,6 +232,37 @@ fn a_running_job_outlives_the_gateway_and_its_end_is_heard() {
 }
 
 #[test]
+fn a_stop_gives_what_runs_back_and_the_next_start_runs_it_again() {
+    let brief = || setup().more("[gateway]\ndrain = \"300ms\"\n");
+    let gateway = brief().start();
+    let api = Api::of(&gateway);
+    // The first attempt would go on for long; the next one ends at once.
+    let command = "[ $OSTLER_ATTEMPT -gt 1 ] || { head -c 20000 /dev/zero; sleep 300; }";
+    let long = |delivery: &str| json!({ "command": command, "delivery": delivery });
+    let again = api.submit(&long("at_least_once"));
+    let once = api.submit(&long("at_most_once"));
+    let host = api.job(again)["runner"].clone();
+    api.wait_state(again, "running");
+    api.wait_state(once, "running");
+    let state = gateway.stop();
+    let gateway = brief().early().start_in(state);
+    let api = Api::of(&gateway);
+    // Its name is known before it is back.
+    let host = if host.is_null() { api.job(again)["runner"].clone() } else { host };
+    let pinned = api.submit(&json!({ "command": "true", "host": host }));
+    let job = api.wait_finished(again);
+    assert_eq!((&job["state"], &job["attempts"]), (&json!("succeeded"), &json!(2)), "{job}");
+    assert_eq!((&job["failures"], &job["crashes"]), (&json!(0), &json!(0)), "{job}");
+    let first = &job["attempts_list"][0];
+    assert_eq!((&first["reason"], &first["output_bytes"]), (&json!("lost"), &json!(20_000)));
+    let job = api.wait_finished(once);
+    assert_eq!((&job["state"], &job["reason"]), (&json!("dead"), &json!("lost")), "{job}");
+    assert_eq!(api.wait_finished(pinned)["state"], "succeeded");
+    let log = api.get(&format!("/v1/jobs/{again}/log?attempt=1"));
+    assert_eq!(log.body.len(), 20_000, "its log is whole");
+}
+
+#[test]
 fn jobs_of_a_killed_runner_run_again_unless_they_must_not() {
     let gateway = start();
     let api = Api::of(&gateway);
@@ -252,7 +283,8 @@ fn jobs_of_a_killed_runner_run_again_unless_they_must_not() {
 fn a_runner_that_stands_still_longer_than_its_lease_finishes_nothing_twice() {
     let gateway = start();
     let api = Api::of(&gateway);
-    let id = api.submit(&json!({ "command": "sleep 3; echo done" }));
+    // The first attempt would go on for long; the next one ends at once.
+    let id = api.run("[ $OSTLER_ATTEMPT -gt 1 ] || sleep 300");
     api.wait_state(id, "running");
     let runner = gateway.runner_pid();
     ostler_tests::signal(runner, Signal::SIGSTOP);
@@ -266,6 +298,7 @@ fn a_runner_that_stands_still_longer_than_its_lease_finishes_nothing_twice() {
     let job = api.wait_finished(id);
     assert_eq!((&job["state"], &job["attempts"]), (&json!("succeeded"), &json!(2)), "{job}");
     assert_eq!(job["attempts_list"][0]["reason"], "lost", "{job}");
+    wait_until("the attempt that was given up is killed", || of_jobs(&gateway).is_empty());
 }
 
 #[test]

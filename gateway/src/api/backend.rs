@@ -2,13 +2,7 @@
 //!
 //! [`Jobs`] implements it by delegation, and that is all there is to say here.
 
-use std::{
-    fs::File,
-    io,
-    path::{Path, PathBuf},
-    pin::Pin,
-    sync::Arc,
-};
+use std::{fs::File, io, path::PathBuf, pin::Pin, sync::Arc};
 
 use ostler_job::{
     JobId, Wall,
@@ -51,8 +45,8 @@ pub(crate) trait Backend: Send + Sync + 'static {
     fn keyed(&self, key: String) -> Soon<'_, Option<(String, Vec<JobId>)>>;
     fn done_since(&self, kinds: Vec<DoneSince>) -> Soon<'_, Vec<Option<JobId>>>;
     fn tail(&self, after: u64, max: usize) -> Soon<'_, Vec<Event>>;
-    /// Writes a copy of the store to a file, and tells its size.
-    fn backup(&self, to: PathBuf) -> Soon<'_, u64>;
+    /// Writes a copy of the store to a file, tells its size, and puts it on record.
+    fn backup<'a>(&'a self, who: &'a str, to: PathBuf) -> Soon<'a, u64>;
     fn watch(&self, job: JobId) -> watch::Receiver<u64>;
     fn events(&self) -> broadcast::Receiver<Arc<Event>>;
     fn runners(&self) -> Vec<RunnerView>;
@@ -67,6 +61,8 @@ pub(crate) trait Backend: Send + Sync + 'static {
     fn size_blocking(&self) -> u64;
     fn upload_blocking(&self) -> io::Result<Box<dyn Sink>>;
     fn payload_blocking(&self, sha256: &str) -> io::Result<File>;
+    /// The size of a payload that a job is about to name: it stays until the job is stored.
+    fn keep_payload_blocking(&self, sha256: &str) -> io::Result<u64>;
     fn log_blocking(&self, key: AttemptKey) -> io::Result<File>;
 }
 
@@ -130,7 +126,9 @@ impl Backend for Jobs {
     fn done_since(&self, kinds: Vec<DoneSince>) -> Soon<'_, Vec<Option<JobId>>> {
         Box::pin(async move {
             let find = move |store: &dyn ostler_store::Store| {
-                kinds.iter().map(|kind| done_since(store, kind)).collect()
+                let one =
+                    |it: &DoneSince| store.succeeded_since(&it.tenant, &it.identity, it.since);
+                kinds.iter().map(one).collect()
             };
             self.read(find).await.map_err(unavailable)
         })
@@ -142,14 +140,8 @@ impl Backend for Jobs {
         })
     }
 
-    fn backup(&self, to: PathBuf) -> Soon<'_, u64> {
-        Box::pin(async move {
-            let copy = move |store: &dyn ostler_store::Store| {
-                store.backup(&to)?;
-                Ok(size_of(&to))
-            };
-            self.read(copy).await.map_err(unavailable)
-        })
+    fn backup<'a>(&'a self, who: &'a str, to: PathBuf) -> Soon<'a, u64> {
+        Box::pin(async move { self.backup(who, to).await })
     }
 
     fn watch(&self, job: JobId) -> watch::Receiver<u64> {
@@ -200,21 +192,11 @@ impl Backend for Jobs {
         self.files.payload(sha256)
     }
 
+    fn keep_payload_blocking(&self, sha256: &str) -> io::Result<u64> {
+        self.files.keep_payload(sha256)
+    }
+
     fn log_blocking(&self, key: AttemptKey) -> io::Result<File> {
         self.files.log(key)
     }
-}
-
-/// The newest success of an identity, if it is of that tenant: nobody hears of another tenant's jobs.
-fn done_since(
-    store: &dyn ostler_store::Store,
-    kind: &DoneSince,
-) -> Result<Option<JobId>, StoreError> {
-    let Some(job) = store.succeeded_since(&kind.identity, kind.since)? else { return Ok(None) };
-    let same = store.job(job)?.is_some_and(|found| found.spec.tenant == kind.tenant);
-    Ok(same.then_some(job))
-}
-
-fn size_of(path: &Path) -> u64 {
-    std::fs::metadata(path).map_or(0, |data| data.len())
 }

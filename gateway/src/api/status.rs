@@ -110,7 +110,7 @@ pub(crate) struct BackupView {
 )]
 pub(crate) async fn backup(
     State(api): State<Api>,
-    _: Needs<Admin>,
+    Needs(caller, ..): Needs<Admin>,
     _: NoQuery,
     headers: HeaderMap,
     body: Body,
@@ -144,6 +144,6 @@ pub(crate) async fn backup(
         );
         return Err(Problem::new(Kind::ConflictState, detail).at("/path"));
     }
-    let bytes = api.backend().backup(to).await?;
+    let bytes = api.backend().backup(caller.name(), to).await?;
     body::json(StatusCode::OK, &BackupView { path, bytes })
 }

@@ -46,6 +46,12 @@ pub(super) enum Told {
         who: String,
         token: Box<Token>,
     },
+    /// Something for the audit trail alone.
+    Note {
+        ticket: Ticket,
+        who: String,
+        detail: serde_json::Value,
+    },
     Forget {
         events: Wall,
         keys: Wall,
@@ -157,6 +163,7 @@ impl Act {
             | Told::Steer(Steer { ticket, .. })
             | Told::Drain { ticket, .. }
             | Told::Token { ticket, .. }
+            | Told::Note { ticket, .. }
                 if self.failed.is_some() || self.stopping =>
             {
                 self.refuse(ticket);
@@ -175,6 +182,10 @@ impl Act {
                 let verb = if token.revoked_at.is_some() { "token_revoke" } else { "token_create" };
                 let detail = serde_json::json!({ "action": verb, "token": &token.name });
                 self.take(Change::Token(*token));
+                self.note(now.wall, &who, &detail);
+                self.answer_when_safe(ticket);
+            }
+            Told::Note { ticket, who, detail } => {
                 self.note(now.wall, &who, &detail);
                 self.answer_when_safe(ticket);
             }

@@ -21,6 +21,7 @@ mod watches;
 
 use std::{
     io,
+    path::PathBuf,
     sync::{
         Arc, Mutex,
         atomic::{AtomicU64, Ordering},
@@ -175,6 +176,27 @@ impl Jobs {
         let Some(name) = set else { return Ok(false) };
         let who = who.to_owned();
         self.ask(|ticket| Told::Drain { ticket, who, runner: name, drain }).await.map(|_| true)
+    }
+
+    /// Writes a copy of the store to a new file and tells its size. The audit trail has it when a store that fails can still
+    /// be written: a copy may be just what is wanted then.
+    pub(crate) async fn backup(&self, who: &str, to: PathBuf) -> Result<u64, Unavailable> {
+        let path = to.clone();
+        let copy = move |store: &dyn Store| {
+            store.backup(&to)?;
+            Ok(std::fs::metadata(&to).map_or(0, |data| data.len()))
+        };
+        let bytes = self.read(copy).await.map_err(failed)?;
+        let detail = serde_json::json!({ "action": "backup", "path": path, "bytes": bytes });
+        let who = who.to_owned();
+        let noted = self.ask(|ticket| Told::Note { ticket, who, detail }).await;
+        if let Err(Unavailable(problem)) = noted {
+            self.warn(format!(
+                "a backup to {} is not in the audit trail: {problem}",
+                path.display()
+            ));
+        }
+        Ok(bytes)
     }
 
     /// The token of a hash that is neither expired nor revoked.

@@ -352,3 +352,16 @@ async fn a_token_is_revoked_even_when_nobody_waits_for_the_answer() {
     drop(asked);
     until("it is revoked", || bench.jobs.token(&hash).is_none()).await;
 }
+
+#[tokio::test]
+async fn a_backup_is_in_the_audit_trail() {
+    let state = tempfile::tempdir().unwrap();
+    let opened = Opened::open(state.path(), DriverConfig::default()).unwrap();
+    let metrics = JobMetrics::new(&prometheus::Registry::new());
+    let jobs = Jobs::start(opened, metrics, std::sync::Arc::new(|_| {})).unwrap();
+    assert!(jobs.backup("me", state.path().join("copy.db")).await.unwrap() > 0);
+    let noted = jobs.read(|store| store.tail(0, 100)).await.unwrap();
+    assert_eq!(noted.last().unwrap().who.as_deref(), Some("me"));
+    assert!(noted.last().unwrap().detail.contains("copy.db"), "{noted:?}");
+    jobs.stop();
+}

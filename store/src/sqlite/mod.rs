@@ -138,8 +138,13 @@ impl Store for Sqlite {
         self.readers.read(|db| read::keyed(db, key))
     }
 
-    fn succeeded_since(&self, identity: &str, since: Wall) -> Result<Option<JobId>, StoreError> {
-        self.readers.read(|db| read::succeeded_since(db, identity, since))
+    fn succeeded_since(
+        &self,
+        tenant: &str,
+        identity: &str,
+        since: Wall,
+    ) -> Result<Option<JobId>, StoreError> {
+        self.readers.read(|db| read::succeeded_since(db, tenant, identity, since))
     }
 
     fn prunable(

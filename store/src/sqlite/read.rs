@@ -169,11 +169,17 @@ pub(super) fn keyed(db: &Connection, key: &str) -> Result<Option<(String, Vec<Jo
         .optional()
 }
 
-pub(super) fn succeeded_since(db: &Connection, words: &str, since: Wall) -> Result<Option<JobId>> {
+pub(super) fn succeeded_since(
+    db: &Connection,
+    tenant: &str,
+    words: &str,
+    since: Wall,
+) -> Result<Option<JobId>> {
+    let tenant = (tenant != TENANT_DEFAULT).then_some(tenant);
     let sql = "SELECT job.id, spec.spec FROM job INDEXED BY job_identity CROSS JOIN spec ON spec.job = job.id
-        WHERE identity = ? AND state = 7 AND finished_at >= ? ORDER BY job.id DESC";
+        WHERE identity = ? AND tenant IS ? AND state = 7 AND finished_at >= ? ORDER BY job.id DESC";
     let mut statement = db.prepare_cached(sql)?;
-    let mut rows = statement.query(params![identity(words), int(since.0)])?;
+    let mut rows = statement.query(params![identity(words), tenant, int(since.0)])?;
     while let Some(row) = rows.next()? {
         if json::<Light>(row, 1)?.identity == words {
             return id(row).map(Some);

@@ -2,7 +2,7 @@
 
 use ostler_job::{
     JobId, Wall,
-    durable::{Input, JobState, Status},
+    durable::{Input, JobState, Spec, Status},
 };
 use ostler_store::{Change, Filter, Query};
 
@@ -91,7 +91,7 @@ pub(crate) fn every_condition_narrows(make: Make<'_>) {
 pub(crate) fn text_is_found_as_people_see_it(make: Make<'_>) {
     let engine = make();
     let store = engine.open();
-    let named = ostler_job::durable::Spec { name: text("Nightly \"Report\""), ..spec("noop") };
+    let named = Spec { name: text("Nightly \"Report\""), ..spec("noop") };
     let command = shell(&["echo", "a\tb\\c", "größe"], Input::Text("within".to_owned()));
     let batch = [submit_as(1, named, pending()), submit_as(2, command, pending())];
     store.commit(&batch).unwrap();
@@ -166,14 +166,24 @@ pub(crate) fn the_newest_success_of_an_identity_is_found(make: Make<'_>) {
         let status = Status { finished_at: Some(Wall(finished)), ..in_state(state) };
         submit_as(id, spec(words), status)
     };
+    let of = |tenant: &str, id, finished| {
+        let status = Status { finished_at: Some(Wall(finished)), ..in_state(JobState::Succeeded) };
+        submit_as(id, Spec { tenant: tenant.to_owned(), ..spec("a") }, status)
+    };
     let batch = [
         job(1, "a", JobState::Succeeded, 50),
         job(2, "a", JobState::Succeeded, 40),
         job(3, "a", JobState::Dead, 90),
         job(4, "b", JobState::Succeeded, 90),
+        of("acme", 5, 60),
+        of("bell", 6, 70),
     ];
     store.commit(&batch).unwrap();
-    let newest = |words, since| store.succeeded_since(words, Wall(since)).unwrap();
+    let of = |tenant, since| store.succeeded_since(tenant, "a", Wall(since)).unwrap();
+    let newest = |words, since| store.succeeded_since("default", words, Wall(since)).unwrap();
+    // Another tenant's success, newer or not, is nobody else's.
+    assert_eq!((of("acme", 0), of("bell", 0)), (Some(JobId(5)), Some(JobId(6))));
+    assert_eq!((of("acme", 61), of("corp", 0)), (None, None));
     assert_eq!(newest("a", 0), Some(JobId(2)));
     assert_eq!(newest("a", 40), Some(JobId(2)));
     assert_eq!(newest("a", 41), Some(JobId(1)));

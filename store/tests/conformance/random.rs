@@ -168,8 +168,9 @@ fn asked(
         prop_assert_eq!(store.query(&query), model.query(&query), "{:?}", query);
         let prunable = |store: &dyn Store| store.prunable(moments.0, moments.1, limit).unwrap();
         prop_assert_eq!(prunable(store), prunable(model));
-        for words in ["one", "two"] {
-            let newest = |store: &dyn Store| store.succeeded_since(words, moments.0).unwrap();
+        for (tenant, words) in [("default", "one"), ("other", "one"), ("default", "two")] {
+            let newest =
+                |store: &dyn Store| store.succeeded_since(tenant, words, moments.0).unwrap();
             prop_assert_eq!(newest(store), newest(model));
         }
     }

@@ -70,8 +70,8 @@ async fn payloads(api: &Api, built: &[Built]) -> Result<BTreeMap<String, u64>, P
     }
     let backend = api.share();
     body::blocking(move || {
-        let size = |name: &String| backend.payload_blocking(name).ok()?.metadata().ok();
-        names.iter().filter_map(|name| Some((name.clone(), size(name)?.len()))).collect()
+        let size = |name: &String| backend.keep_payload_blocking(name).ok();
+        names.iter().filter_map(|name| Some((name.clone(), size(name)?))).collect()
     })
     .await
 }

@@ -109,6 +109,7 @@ fn build(request: Submit, tenant: String, given: Given<'_>, notes: &mut Notes) -
         times(request.not_before, request.delay, request.expires, given, notes);
     let within = positive(request.within, "/within", notes);
     let retry = request.retry.map_or_else(Default::default, |retry| self::retry(retry, notes));
+    once_or_again(request.delivery, &retry, notes);
     let dedupe = request.dedupe.and_then(|dedupe| self::dedupe(dedupe, notes));
     let work = Asked {
         command: request.command,
@@ -173,6 +174,17 @@ fn times(
     let expires = positive(expires, "/expires", notes);
     let later = |span| given.now.after(span);
     (not_before.or_else(|| delay.map(later)), expires.map(later))
+}
+
+/// What may have run is not run again, whatever it ended with.
+fn once_or_again(delivery: Option<durable::Delivery>, retry: &durable::Retry, notes: &mut Notes) {
+    if delivery == Some(durable::Delivery::AtMostOnce) && retry.attempts > 1 {
+        let text = format!(
+            "{} attempts are more than at_most_once allows; leave retry out, or deliver at_least_once",
+            retry.attempts
+        );
+        notes.add("/retry/attempts", text);
+    }
 }
 
 fn retry(asked: Retry, notes: &mut Notes) -> durable::Retry {

@@ -249,7 +249,7 @@ impl Backend for Fake {
         })
     }
 
-    fn backup(&self, to: PathBuf) -> Soon<'_, u64> {
+    fn backup<'a>(&'a self, _: &'a str, to: PathBuf) -> Soon<'a, u64> {
         // Whatever a tool makes up, nothing outside the folder is written.
         let inside = to.starts_with(self.folder.path());
         self.ready(move |_| if inside { std::fs::write(to, b"copy").map_or(0, |()| 4) } else { 4 })
@@ -316,6 +316,10 @@ impl Backend for Fake {
 
     fn payload_blocking(&self, sha256: &str) -> io::Result<File> {
         File::open(self.folder.path().join(sha256))
+    }
+
+    fn keep_payload_blocking(&self, sha256: &str) -> io::Result<u64> {
+        Ok(self.payload_blocking(sha256)?.metadata()?.len())
     }
 
     fn log_blocking(&self, key: AttemptKey) -> io::Result<File> {

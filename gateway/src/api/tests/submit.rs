@@ -31,7 +31,7 @@ async fn every_field_reaches_the_driver() {
     let body = r#"{"argv":["prog","a b"],"module":"shell","name":"n","tenant":"t","identity":"i","tags":["x","y"],
         "host":"web-1","env":{"A":"1"},"secrets":["S"],"cwd":"/tmp","stdin":"text","user":"www-data","umask":"022",
         "nice":5,"limits":{"nofile":64,"as":1000},"timeout":"10m","grace":"5s","not_before":"2100-01-01T00:00:00Z",
-        "expires":"1h","within":"5m","paused":true,"delivery":"at_most_once",
+        "expires":"1h","within":"5m","paused":true,"delivery":"at_least_once",
         "retry":{"attempts":3,"delay":"2s","delay_max":"1m","backoff":"constant","exit_codes":[75]},
         "dedupe":{"scope":"done","window":"10m","then":"coalesce"}}"#;
     let answer = rig.json("POST /v1/jobs", body).await;
@@ -43,7 +43,7 @@ async fn every_field_reaches_the_driver() {
     assert_eq!(command.umask, Some(0o22));
     assert_eq!(command.limits["nofile"], 64);
     assert_eq!(command.timeout, Some(Span::from_secs(600)));
-    assert_eq!(job.spec.delivery, Delivery::AtMostOnce);
+    assert_eq!(job.spec.delivery, Delivery::AtLeastOnce);
     assert_eq!(job.spec.retry.attempts, 3);
     assert!(job.spec.retry.constant);
     assert_eq!(job.spec.not_before, Some(Wall(4_102_444_800_000)));
@@ -54,6 +54,10 @@ async fn every_field_reaches_the_driver() {
     assert_eq!(detail["retry"]["backoff"], "constant");
     assert_eq!(detail["dedupe"]["window_seconds"], 600.0);
     assert_eq!(detail["timeout_seconds"], 600.0);
+    let once = r#"{"command":"a","delivery":"at_most_once","retry":{"attempts":1}}"#;
+    assert_eq!(rig.json("POST /v1/jobs", once).await.status, StatusCode::ACCEPTED);
+    let job = rig.fake.state().jobs.values().last().cloned().unwrap();
+    assert_eq!(job.spec.delivery, Delivery::AtMostOnce);
 }
 
 #[tokio::test]
@@ -116,6 +120,7 @@ async fn what_types_cannot_say_is_checked() {
         (r#"{"command":"a","tags":["a\nb"]}"#, "/tags/0"),
         (r#"{"command":"a","dedupe":{"scope":"done","then":"reject"}}"#, "/dedupe/window"),
         (r#"{"command":"a","retry":{"attempts":2,"exit_codes":[300]}}"#, "/retry/exit_codes/0"),
+        (r#"{"command":"a","delivery":"at_most_once","retry":{"attempts":2}}"#, "/retry/attempts"),
         (r#"[]"#, ""),
     ] {
         let problem = rig.json("POST /v1/jobs", body).await.is("invalid_field");
