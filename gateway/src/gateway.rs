@@ -285,10 +285,13 @@ impl Gateway {
             () = tokio::time::sleep(drain) => false,
             () = shutdown.hurried() => true,
         };
+        gate.jobs.rest().await;
         if let Some(call) = self.on_drained.take().filter(|_| !hurried) {
             // It panicked, and has said so on stderr.
             let _ = tokio::task::spawn_blocking(call).await;
         }
+        // What was said to runners last leaves with the links' next turn.
+        tokio::time::sleep(TICK).await;
         Ok(())
     }
 }

@@ -46,6 +46,10 @@ pub(super) enum Told {
         who: String,
         token: Box<Token>,
     },
+    /// The gateway is about to end: no runner is given anything any more.
+    Rest {
+        ticket: Ticket,
+    },
     /// Something for the audit trail alone.
     Note {
         ticket: Ticket,
@@ -93,6 +97,7 @@ pub(super) struct Act {
     figures_at: Instant,
     /// Something has happened since.
     figures_old: bool,
+    resting: bool,
     stopping: bool,
 }
 
@@ -117,6 +122,7 @@ impl Act {
             kept: Vec::new(),
             figures_at: Instant::now(),
             figures_old: true,
+            resting: false,
             stopping: false,
         }
     }
@@ -164,6 +170,7 @@ impl Act {
             | Told::Drain { ticket, .. }
             | Told::Token { ticket, .. }
             | Told::Note { ticket, .. }
+            | Told::Rest { ticket }
                 if self.failed.is_some() || self.stopping =>
             {
                 self.refuse(ticket);
@@ -185,13 +192,20 @@ impl Act {
                 self.note(now.wall, &who, &detail);
                 self.answer_when_safe(ticket);
             }
+            Told::Rest { ticket } => {
+                self.resting = true;
+                for runner in self.shared.runners.views() {
+                    self.driver.handle_drain(&runner.name.into(), true, now);
+                }
+                self.answer_when_safe(ticket);
+            }
             Told::Note { ticket, who, detail } => {
                 self.note(now.wall, &who, &detail);
                 self.answer_when_safe(ticket);
             }
             Told::Forget { events, keys } => self.take(Change::Forget { events, keys }),
             Told::Beat(beat) => {
-                if self.shared.runners.is_draining(&beat.runner) {
+                if self.resting || self.shared.runners.is_draining(&beat.runner) {
                     // Said while the driver did not know the runner: before its first beat here, or before a reload.
                     self.driver.handle_drain(&beat.runner, true, now);
                 }

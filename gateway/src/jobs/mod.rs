@@ -226,6 +226,13 @@ impl Jobs {
         self.trouble.lock().expect("no code panics while it holds the trouble").clone()
     }
 
+    /// Gives nothing to runners from now on, and returns when what was given is on its way: what is leased when the links
+    /// go and was never sent would be as good as lost, to a job that must not run twice.
+    pub(crate) async fn rest(&self) {
+        // A store that failed gives nothing to anybody.
+        let _ = self.ask(|ticket| Told::Rest { ticket }).await;
+    }
+
     /// Commits what is under way and ends the threads. Blocks.
     pub(crate) fn stop(&self) {
         // A thread that is gone has stopped already.

@@ -5,10 +5,15 @@ use std::{
     sync::Arc,
 };
 
-use ostler_job::{JobId, durable::Spec};
+use ostler_job::{
+    JobId,
+    durable::{Input, Spec, Work},
+};
 
 /// Kept at most; at about a kilobyte each.
 const KEPT_MAX: usize = 32 * 1024;
+/// One of which these bytes are more is read back from the store: a megabyte is allowed, and so many would not fit.
+const LARGE: usize = 4096;
 
 /// See the module.
 #[derive(Debug, Default)]
@@ -18,8 +23,12 @@ pub(super) struct Specs {
 }
 
 impl Specs {
-    /// Keeps a spec, and lets the oldest go for it.
+    /// Keeps a spec unless it is large, and lets the oldest go for it.
     pub(super) fn put(&mut self, job: JobId, spec: Arc<Spec>) {
+        if weight(&spec) > LARGE {
+            self.by_job.remove(&job);
+            return;
+        }
         if self.by_job.insert(job, spec).is_none() {
             self.order.push_back(job);
         }
@@ -36,5 +45,55 @@ impl Specs {
     /// Takes a spec out: a job is granted once, as a rule.
     pub(super) fn take(&mut self, job: JobId) -> Option<Arc<Spec>> {
         self.by_job.remove(&job)
+    }
+}
+
+/// Bytes of what may be many.
+fn weight(spec: &Spec) -> usize {
+    let Work::Shell(command) = &spec.work else { return 0 };
+    let stdin = match &command.stdin {
+        Input::Text(text) | Input::Base64(text) => text.len(),
+        Input::Empty | Input::Payload(_) => 0,
+    };
+    let env: usize = command.env.iter().map(|(name, value)| name.len() + value.len()).sum();
+    let line = command.line.as_ref().map_or(0, String::len);
+    command.argv.iter().map(String::len).sum::<usize>() + line + env + stdin
+}
+
+#[cfg(test)]
+mod tests {
+    use ostler_job::durable::{Command, Delivery, Retry};
+
+    use super::*;
+
+    fn spec(stdin: usize) -> Arc<Spec> {
+        let stdin = Input::Text("x".repeat(stdin));
+        Arc::new(Spec {
+            work: Work::Shell(Box::new(Command { stdin, ..Command::default() })),
+            name: None,
+            tenant: "default".into(),
+            identity: "cat".into(),
+            tags: Vec::new(),
+            host: None,
+            not_before: None,
+            expires: None,
+            within: None,
+            delivery: Delivery::AtLeastOnce,
+            retry: Retry::default(),
+            dedupe: None,
+        })
+    }
+
+    #[test]
+    fn a_small_spec_is_kept_and_a_large_one_is_not() {
+        let mut specs = Specs::default();
+        specs.put(JobId(1), spec(10));
+        specs.put(JobId(2), spec(30_000));
+        assert!(specs.take(JobId(1)).is_some() && specs.take(JobId(1)).is_none());
+        assert!(specs.take(JobId(2)).is_none());
+        // The id of a job that was never stored may come again.
+        specs.put(JobId(3), spec(10));
+        specs.put(JobId(3), spec(30_000));
+        assert!(specs.take(JobId(3)).is_none());
     }
 }

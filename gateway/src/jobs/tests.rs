@@ -365,3 +365,20 @@ async fn a_backup_is_in_the_audit_trail() {
     assert!(noted.last().unwrap().detail.contains("copy.db"), "{noted:?}");
     jobs.stop();
 }
+
+#[tokio::test]
+async fn a_gateway_that_is_about_to_end_gives_nothing_to_runners() {
+    let mut bench = Bench::new();
+    let mut link = Link::up(&bench, "a");
+    link.beat(&[]);
+    bench.jobs.rest().await;
+    let job = bench.submit().await;
+    link.beat(&[]);
+    bench.jobs.rest().await;
+    assert_eq!(bench.state_of(job), JobState::Pending);
+    bench.restart();
+    assert!(!bench.jobs.runners()[0].draining, "nobody drained it");
+    link = Link::up(&bench, "a");
+    link.beat(&[]);
+    assert_eq!(link.run().job, job);
+}
