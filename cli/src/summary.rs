@@ -31,7 +31,7 @@ pub(crate) fn summary(settings: &Settings, addresses: &Addresses, state: &Path) 
     page.row("state", &home(state));
     page.row("log", &log(&settings.gateway.access_log));
     let mut commands = commands(settings, addresses);
-    if settings.gateway.routes.is_empty() && !addresses.api.is_empty() {
+    if commands.is_empty() && !addresses.api.is_empty() {
         commands.push("ostler submit --wait -- echo hello".to_owned());
     }
     if !commands.is_empty() {
@@ -106,7 +106,8 @@ fn log(log: &AccessLog) -> String {
 
 /// A command for each of the two ways in.
 fn commands(settings: &Settings, addresses: &Addresses) -> Vec<String> {
-    let mut routes = settings.gateway.routes.iter();
+    // A bare request to the API is refused.
+    let mut routes = settings.gateway.routes.iter().filter(|it| !matches!(it.to, Target::Api));
     let Some(route) =
         routes.clone().find(|route| matches!(route.to, Target::App(_))).or_else(|| routes.next())
     else {

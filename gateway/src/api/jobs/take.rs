@@ -134,14 +134,12 @@ pub(crate) fn refusal(answer: &Answer) -> Problem {
     match answer {
         Answer::Duplicate { job } => Problem::new(
             Kind::Duplicate,
-            format!(
-                "job {job} has the same identity; dedupe.then says that this one is refused then"
-            ),
+            format!("job {job} has the same identity and stands for this one, as dedupe asks"),
         )
         .about(*job),
         Answer::QueueFull { retry_after } => {
             let seconds = retry_after.0.div_ceil(1_000_000_000).max(1);
-            let detail = "as many jobs wait as may; try again later, or raise the limit";
+            let detail = "as many jobs wait as may; try again later, or raise jobs.waiting_max in the config";
             Problem::new(Kind::QueueFull, detail).retry_after(seconds)
         }
         Answer::WithOthers => {
