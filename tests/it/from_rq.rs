@@ -72,9 +72,10 @@ fn a_list_is_submitted(session: &Session) {
 
 fn what_runs_and_what_has_finished_is_listed(session: &Session) {
     let running = session.rows("What runs");
-    assert!((1..=3).contains(&running.len()), "{running:?}");
+    // One of the four fails at once.
+    assert!((3..=4).contains(&running.len()), "{running:?}");
     for row in running {
-        assert_eq!(row[1], "running");
+        assert!(matches!(&*row[1], "leased" | "running"), "{row:?}");
         assert!(is_node(&row[3]), "{row:?}");
     }
     let finished = session.rows("What has finished");
