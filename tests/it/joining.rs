@@ -9,7 +9,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use ostler_tests::{App, Gateway, Net, Runner, Setup, create_token, wait_until};
+use ostler_tests::{Api, App, Gateway, Net, Runner, Setup, create_token, wait_until};
 use rustls::{
     ClientConfig, ClientConnection, RootCertStore, StreamOwned, crypto::aws_lc_rs as crypto,
 };
@@ -67,6 +67,20 @@ fn a_token_that_was_revoked_is_refused() {
     let token = create_token(gateway.state(), &[]);
     fs::remove_file(gateway.state().join("tokens.json")).expect("the tokens are there");
     assert_refused(&net, &token, "unknown or has expired");
+}
+
+#[test]
+fn a_name_that_a_connected_runner_has_is_refused() {
+    let slots = "[runner]\njob_slots = 2\n";
+    let gateway = Setup::bare().more(slots).args(&["--no-app"]).start();
+    let api = Api::of(&gateway);
+    let runs = || assert_eq!(api.wait_finished(api.run("true"))["runner"], "local");
+    runs();
+    let token = create_token(gateway.state(), &[]);
+    let mut other = Runner::jobs_only(&token, "local", 1);
+    assert!(!other.wait_exit().success());
+    assert!(other.told().contains("a runner of this name is connected"), "{}", other.told());
+    runs();
 }
 
 #[test]

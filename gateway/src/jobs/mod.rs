@@ -216,6 +216,11 @@ impl Jobs {
         self.ask(|ticket| Told::Token { ticket, who, token: Box::new(token) }).await.map(drop)
     }
 
+    /// Whether a runner of this name has a link.
+    pub(crate) fn is_linked(&self, name: &str) -> bool {
+        self.runners.way(&name.into()).is_some()
+    }
+
     /// The numbers of the driver, some milliseconds old at most.
     pub(crate) fn figures(&self) -> Figures {
         self.figures.lock().expect("no code panics while it holds the figures").clone()

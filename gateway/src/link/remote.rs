@@ -116,7 +116,7 @@ async fn greet(gate: &Arc<Gate>, door: &Arc<Door>, stream: std::net::TcpStream) 
     let (mut stream, frame) = tokio::time::timeout(GREETING, greeting).await??;
     let name = stream.get_ref().1.peer_certificates().and_then(|chain| common_name(&chain[0]));
     match (frame.header.kind, name) {
-        (Kind::Join, _) => join(door, &mut stream, &frame).await,
+        (Kind::Join, _) => join(gate, door, &mut stream, &frame).await,
         (Kind::Hello, Some(name)) => {
             decoder.allow(FRAME_MAX);
             serve(gate, stream, decoder, name).await;
@@ -145,7 +145,12 @@ async fn read_frame(stream: &mut TlsStream<TcpStream>, decoder: &mut Decoder) ->
     }
 }
 
-async fn join(door: &Door, stream: &mut TlsStream<TcpStream>, frame: &Frame) -> io::Result<()> {
+async fn join(
+    gate: &Gate,
+    door: &Door,
+    stream: &mut TlsStream<TcpStream>,
+    frame: &Frame,
+) -> io::Result<()> {
     let fields = frame.fields().map_err(io::Error::other)?;
     let secret = fields.text(":secret").unwrap_or_default();
     let name = fields.text(":name").unwrap_or_default();
@@ -157,6 +162,9 @@ async fn join(door: &Door, stream: &mut TlsStream<TcpStream>, frame: &Frame) -> 
         Some("the join token is unknown or has expired; make a new one with `ostler token join`")
     } else if !named {
         Some("a runner's name has 1 to 64 letters, digits, dots, dashes and underscores")
+    } else if gate.jobs.is_linked(name) {
+        // Two under one name would take each other's place, and each other's jobs with it.
+        Some("a runner of this name is connected; choose another name with --name")
     } else {
         let csr = std::str::from_utf8(&frame.body).unwrap_or_default();
         match door.authority.sign_runner(csr, name) {
