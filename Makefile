@@ -29,7 +29,7 @@ test: tools setup
 	then exec cargo nextest run --locked --workspace --no-fail-fast; \
 	else exec cargo test --locked --workspace --no-fail-fast --lib --bins --tests; fi
 
-# A thousand kills, 200 for each of five histories: about half an hour.
+# A thousand kills, 200 for each of five histories: some minutes.
 soak: tools setup
 	cargo build --locked --workspace --bins --tests
 	OSTLER_SOAK_KILLS=200 exec cargo test --locked -p ostler-tests --test it -- --test-threads 1 kills::

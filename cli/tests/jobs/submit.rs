@@ -157,8 +157,8 @@ fn wait_says_why_a_job_could_not_be_run_to_an_end() {
         ("dead", json!({"reason": "timeout", "signal": 15}), 124, "dead (timeout)"),
         ("dead", json!({"reason": "unstartable"}), 125, "dead (unstartable)"),
         ("dead", json!({"reason": "lost"}), 125, "dead (lost)"),
-        ("cancelled", json!({"reason": "cancelled"}), 125, "cancelled (cancelled)"),
-        ("expired", json!({"reason": "expired"}), 125, "expired (expired)"),
+        ("cancelled", json!({"reason": "cancelled"}), 125, "cancelled"),
+        ("expired", json!({"reason": "expired"}), 125, "expired"),
     ];
     for (state, more, code, says) in ends {
         let err = format!("err\nostler: job 17 is {says}: so it is\n");

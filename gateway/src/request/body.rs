@@ -69,6 +69,8 @@ pub(crate) struct ReplyBody {
     told: Option<u64>,
     /// How the request ended, once the last piece was taken.
     done: Termination,
+    /// It has failed, which is told at the next turn.
+    broken: Option<Termination>,
     /// The client has something to take; told to the connection, which ends when nothing is taken.
     offers: bool,
 }
@@ -86,7 +88,7 @@ impl ReplyBody {
     /// A body that will end as `done`, once its last piece was taken.
     pub(super) fn new(trip: Trip, source: Source, told: Option<u64>, done: Termination) -> Self {
         let empty = source.is_empty();
-        let mut body = Self { trip, source, told, done, offers: false };
+        let mut body = Self { trip, source, told, done, broken: None, offers: false };
         body.offer(!empty);
         body
     }
@@ -211,6 +213,9 @@ impl http_body::Body for ReplyBody {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BrokenOff>>> {
         let this = &mut *self;
+        if let Some(termination) = this.broken {
+            return Poll::Ready(Some(Err(BrokenOff(termination))));
+        }
         let piece = this.poll_piece(cx);
         this.offer(matches!(piece, Poll::Ready(Some(Ok(_)))));
         let piece = ready!(piece);
@@ -232,7 +237,10 @@ impl http_body::Body for ReplyBody {
             Some(Err(failure)) => {
                 this.trip.termination = failure.termination;
                 this.trip.detail = failure.detail;
-                Some(Err(BrokenOff(failure.termination)))
+                // hyper drops what it holds back when a body fails: it gets a turn to send the head and what came before.
+                this.broken = Some(failure.termination);
+                cx.waker().wake_by_ref();
+                return Poll::Pending;
             }
             None => {
                 this.trip.termination = this.done;
