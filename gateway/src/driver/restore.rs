@@ -36,6 +36,13 @@ impl Driver {
         self.done(now);
     }
 
+    /// Tells what is known only when every job of the store has been restored: the store's life, which fences begin
+    /// with, and the id of the next job. Nothing can have been granted before.
+    pub fn begin(&mut self, life: u64, next_job: JobId) {
+        assert_eq!(self.leases, 0, "no runner has been heard before the store is loaded");
+        (self.life, self.next_job) = (life, next_job);
+    }
+
     /// Puts a job with its record into the table, in no place yet.
     pub(super) fn enter_known(&mut self, job: &Unfinished) {
         let Status { host, due, attempts, failures, crashes, fence, kill, .. } = &job.status;

@@ -7,7 +7,7 @@ use std::{
     thread,
 };
 
-use ostler_job::Span;
+use ostler_job::{JobId, Span};
 use ostler_store::{Applied, Change, Committer, Files, Loaded, Sqlite, Store, StoreError};
 use tokio::sync::broadcast;
 
@@ -92,14 +92,10 @@ pub(super) fn load(
     config: &DriverConfig,
 ) -> Result<(Driver, Loaded), StoreError> {
     let now = clock::both();
-    // The life, which fences begin with, is known only after the jobs.
-    let mut jobs = Vec::new();
-    let loaded = store.load_unfinished(&mut |job| jobs.push(job))?;
     let seed = now.wall.0 ^ u64::from(std::process::id()) << 32;
-    let mut driver = Driver::new(config.clone(), loaded.life, loaded.next_job, seed);
-    for job in jobs {
-        driver.restore(job, now);
-    }
+    let mut driver = Driver::new(config.clone(), 0, JobId(0), seed);
+    let loaded = store.load_unfinished(&mut |job| driver.restore(job, now))?;
+    driver.begin(loaded.life, loaded.next_job);
     Ok((driver, loaded))
 }
 
