@@ -412,7 +412,9 @@ fn a_token_opens_only_what_its_scope_says() {
     assert_eq!(reader.post("/v1/jobs", &json!({ "command": "true" })).status, 403);
     let id = api.run("true");
     assert_eq!(reader.get(&format!("/v1/jobs/{id}")).status, 404, "another tenant's");
-    let kept = fs::read(gateway.state().join("jobs.db")).unwrap();
+    let store = gateway.state().join("jobs.db");
+    assert_eq!(fs::metadata(&store).unwrap().permissions().mode() & 0o777, 0o600);
+    let kept = fs::read(store).unwrap();
     let text = made.json()["token"].as_str().unwrap().to_owned();
     assert!(!kept.windows(text.len()).any(|window| window == text.as_bytes()));
     assert_eq!(api.request("DELETE", "/v1/tokens/reader", "", &[]).status, 204);

@@ -356,8 +356,16 @@ impl Act {
 }
 
 impl Shared {
+    /// Notes why durable jobs are refused, or that they are not any more, and tells the operator what is new of it.
     fn set_trouble(&self, trouble: Option<String>) {
-        *self.trouble.lock().expect("nobody panics with the trouble") = trouble;
+        let mut noted = self.trouble.lock().expect("nobody panics with the trouble");
+        let before = std::mem::replace(&mut *noted, trouble.clone());
+        drop(noted);
+        match (before, trouble) {
+            (None, Some(why)) => self.warn(format!("durable jobs are refused: {why}")),
+            (Some(_), None) => self.warn("durable jobs are accepted again".into()),
+            (None, None) | (Some(_), Some(_)) => {}
+        }
     }
 
     fn unavailable(&self) -> Unavailable {

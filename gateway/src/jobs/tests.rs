@@ -48,7 +48,11 @@ struct Bench {
     store: std::sync::Arc<Memory>,
     state: tempfile::TempDir,
     jobs: Jobs,
+    told: Told,
 }
+
+/// What the operator was told.
+type Told = std::sync::Arc<std::sync::Mutex<Vec<String>>>;
 
 impl Bench {
     fn new() -> Self {
@@ -58,14 +62,16 @@ impl Bench {
     fn with(config: DriverConfig) -> Self {
         let store = std::sync::Arc::new(Memory::new());
         let state = tempfile::tempdir().unwrap();
-        let jobs = start(&store, state.path(), config);
-        Self { store, state, jobs }
+        let told = Told::default();
+        let jobs = start(&store, state.path(), config, told.clone());
+        Self { store, state, jobs, told }
     }
 
     /// Another gateway on the same state.
     fn restart(&mut self) {
         self.jobs.stop();
-        self.jobs = start(&self.store, self.state.path(), DriverConfig::default());
+        let config = DriverConfig::default();
+        self.jobs = start(&self.store, self.state.path(), config, self.told.clone());
     }
 
     async fn submit(&self) -> JobId {
@@ -102,11 +108,17 @@ impl Drop for Bench {
     }
 }
 
-fn start(store: &std::sync::Arc<Memory>, state: &std::path::Path, config: DriverConfig) -> Jobs {
+fn start(
+    store: &std::sync::Arc<Memory>,
+    state: &std::path::Path,
+    config: DriverConfig,
+    told: Told,
+) -> Jobs {
     let files = Files::open(state).unwrap();
     let opened = Opened::of(store.clone(), files, state, config).unwrap();
     let metrics = JobMetrics::new(&prometheus::Registry::new());
-    Jobs::start(opened, metrics, std::sync::Arc::new(|_| {})).unwrap()
+    let tell = move |event| told.lock().unwrap().push(format!("{event:?}"));
+    Jobs::start(opened, metrics, std::sync::Arc::new(tell)).unwrap()
 }
 
 /// One link of a runner, played by the test.
@@ -221,6 +233,8 @@ async fn what_is_reported_while_the_disk_is_full_counts_when_there_is_room() {
     until("the disk is full", || bench.jobs.trouble().is_some()).await;
     assert!(bench.try_submit().await.is_err(), "nothing is taken");
     until("there is room", || bench.jobs.trouble().is_none()).await;
+    let told = bench.told.lock().unwrap().join("\n");
+    assert!(told.contains("are refused") && told.contains("are accepted again"), "{told}");
     assert_eq!(link.settled(), (key, false), "on the same link");
     assert_eq!(bench.state_of(job), JobState::Succeeded);
     link.beat(&[]);

@@ -2,6 +2,7 @@
 
 use std::{
     fs::{File, TryLockError},
+    os::unix::fs::OpenOptionsExt as _,
     path::{Path, PathBuf},
     sync::{Mutex, PoisonError},
     time::Duration,
@@ -52,6 +53,9 @@ pub(super) fn writer(path: &Path, pages_max: Option<u32>) -> Result<Connection, 
     let name = path.display().to_string();
     let sql = |error| fault::from_sql("opening", &name, error);
     let fresh = !path.exists();
+    // What jobs run and what they are given is nobody else's. The log takes its mode from the file.
+    let made = File::options().create(true).append(true).mode(0o600).open(path);
+    drop(made.map_err(|error| fault::from_io("opening", &name, &error))?);
     let mut db = Connection::open_with_flags(
         path,
         OpenFlags::SQLITE_OPEN_READ_WRITE
