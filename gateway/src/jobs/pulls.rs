@@ -173,14 +173,8 @@ impl Pulls {
 
     /// The runner tells everything anew on its next link.
     pub(super) fn link_down(&mut self, runner: &RunnerName) {
-        let mut owed = lock(&self.owed);
-        self.by_key.retain(|key, pull| {
-            let stays = pull.runner != *runner;
-            if !stays {
-                owed.remove(key);
-            }
-            stays
-        });
+        // What is owed stays owed: the next link may have spoken of it already.
+        self.by_key.retain(|_, pull| pull.runner != *runner);
     }
 
     /// The attempt had lost its lease: its runner forgets it, and its log with it.
@@ -200,6 +194,7 @@ impl Pulls {
             self.by_key.remove(&key);
             self.release(&runner, key);
         }
+        lock(&self.owed).retain(|key, _| key.job != job);
         if let Err(error) = self.shared.files.delete_logs(job) {
             self.shared.warn(format!("the logs of job {job} stay on the disk: {error}"));
         }
