@@ -164,7 +164,7 @@ pub struct Page {
 /// What a new life of the store begins with, beside the jobs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Loaded {
-    /// How many lives it has had, this one included: fences of this one begin at `life << 32`.
+    /// How many lives it has had, this one included: the driver's fences of this one are above those of the lives before.
     pub life: u64,
     /// The id of the next job; above every one ever given, deleted ones included.
     pub next_job: JobId,

@@ -244,8 +244,7 @@ impl Driver {
     /// A slot is the job's: it gets a lease, and once that is safe, its runner gets it.
     fn grant(&mut self, id: JobId, SupplierId(runner): SupplierId, now: Now) {
         self.touch(id);
-        self.leases += 1;
-        let fence = Fence((self.life << 32) + self.leases);
+        let fence = self.next_fence();
         let name = self.hosts.name(runner).clone();
         self.hosts.hold(&name);
         let it = self.runners.insert(runner);

@@ -2,7 +2,7 @@
 
 use ostler_job::{
     JobId, Mono, Now, Wall,
-    durable::{JobState, Order, Status},
+    durable::{Fence, JobState, Order, Status},
 };
 use ostler_store::Unfinished;
 
@@ -10,6 +10,10 @@ use super::{
     Driver,
     jobs::{NEVER, Run},
 };
+
+/// Bits of a fence that count the leases of one life of the store; the life is above them. Fences stay below 2^53, which
+/// every reader of JSON keeps exactly, for 32,768 lives.
+const LEASE_BITS: u32 = 38;
 
 impl Driver {
     /// Takes an unfinished job up where the store has it. Leased ones wait for their runner as long as a lease lasts.
@@ -41,6 +45,17 @@ impl Driver {
     pub fn begin(&mut self, life: u64, next_job: JobId) {
         assert_eq!(self.leases, 0, "no runner has been heard before the store is loaded");
         (self.life, self.next_job) = (life, next_job);
+    }
+
+    /// The fence of the next lease, above every fence before.
+    pub(super) fn next_fence(&mut self) -> Fence {
+        self.leases += 1;
+        // Ten thousand a second for most of a year; beyond that a later life's fences would not be above this one's.
+        assert!(
+            self.leases >> LEASE_BITS == 0,
+            "a gateway gives 2^{LEASE_BITS} leases in one life"
+        );
+        Fence((self.life << LEASE_BITS) + self.leases)
     }
 
     /// Puts a job with its record into the table, in no place yet.
