@@ -208,6 +208,7 @@ impl Jobs {
         self.table.get(&id).map(|job| &**job)
     }
 
+    #[cfg(debug_assertions)]
     pub(super) fn len(&self) -> usize {
         self.table.len()
     }

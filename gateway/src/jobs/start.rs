@@ -70,7 +70,7 @@ impl Opened {
     }
 
     /// The same with a store that is open.
-    pub(super) fn of(
+    pub(crate) fn of(
         store: Arc<dyn Store>,
         files: Files,
         state: &Path,
