@@ -3,7 +3,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    env,
+    env, fs,
     sync::{
         Arc, Mutex, MutexGuard,
         atomic::{AtomicBool, Ordering},
@@ -12,8 +12,12 @@ use std::{
     time::{Duration, Instant},
 };
 
+use nix::{
+    sys::signal::{self, Signal},
+    unistd::Pid,
+};
 use ostler_tests::{
-    Api, Chance, Gateway, Remains, Setup, command_of, kill, own_address, pids_of, run_python,
+    Api, Chance, Gateway, Remains, Setup, command_of, is_alive, own_address, pids_of, run_python,
     wait_for,
 };
 use serde_json::{Value, json};
@@ -146,6 +150,10 @@ fn job(api: &Api, chance: &mut Chance, number: usize, at: usize) -> String {
     format!("{}\n", api.marked(&job))
 }
 
+fn numbers(list: &str) -> Vec<u32> {
+    list.split_whitespace().filter_map(|word| word.parse().ok()).collect()
+}
+
 /// The system with everything that gateways which were killed have left.
 struct World {
     door: String,
@@ -181,27 +189,42 @@ impl World {
     /// The living processes whose command line contains, or does not contain, a text.
     fn pids(&self, text: &str, has: bool) -> Vec<u32> {
         let pids = self.marks.iter().flat_map(|mark| pids_of(mark));
-        pids.filter(|pid| command_of(*pid).contains(text) == has).collect()
+        pids.filter(|pid| is_alive(*pid) && command_of(*pid).contains(text) == has).collect()
     }
 
-    fn kill_one(&self, pids: &[u32], chance: &mut Chance) {
-        if !pids.is_empty() {
-            kill(pids[chance.draw(pids.len())]);
-        }
+    /// The supervisors of jobs: they have no environment, but a runner with a mark as their parent.
+    fn launches(&self) -> Vec<u32> {
+        let runners = self.pids(" runner ", true);
+        let children = runners
+            .iter()
+            .filter_map(|pid| fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).ok());
+        let children: Vec<u32> =
+            children.flat_map(|list| numbers(&list)).filter(|pid| is_alive(*pid)).collect();
+        children.into_iter().filter(|pid| command_of(*pid).contains("launch")).collect()
+    }
+
+    /// Kills one of the processes that `find` finds, as soon as there is one that can still be killed.
+    fn kill_one(&self, what: &str, chance: &mut Chance, find: impl Fn(&Self) -> Vec<u32>) {
+        wait_for(&format!("a {what} to kill"), || {
+            let pids = find(self);
+            let pid = pids.get(chance.draw(pids.len().max(1)))?;
+            let pid = Pid::from_raw(i32::try_from(*pid).expect("a process id fits"));
+            signal::kill(pid, Signal::SIGKILL).ok()
+        });
     }
 
     fn strike(&mut self, chance: &mut Chance) -> &'static str {
         match chance.draw(20) {
             0..7 => {
-                self.kill_one(&self.pids("ostler", false), chance);
+                self.kill_one("job", chance, |world| world.pids("ostler", false));
                 "job"
             }
             7..14 => {
-                self.kill_one(&self.pids("launch", true), chance);
+                self.kill_one("launch", chance, Self::launches);
                 "launch"
             }
             14..17 => {
-                self.pids(" runner ", true).into_iter().for_each(kill);
+                self.kill_one("runner", chance, |world| world.pids(" runner ", true));
                 "runner"
             }
             _ => {
