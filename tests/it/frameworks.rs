@@ -7,7 +7,7 @@ use std::{
     process::{Command, Stdio},
 };
 
-use ostler_tests::{App, Conn, Gateway, Response, Setup, sha256, venv_python};
+use ostler_tests::{App, Conn, Gateway, Response, Setup, sha256, venv_python, wait_until};
 
 const FLASK: &str = r#"
 import hashlib
@@ -209,4 +209,63 @@ fn a_new_django_project_serves_and_its_admin_logs_in() {
     // Without the token of its form a login is refused, as it would be for a page of somebody else.
     let forged = Browser::new(&gateway).post_form("/admin/login/", &[("username", "ostler")]);
     assert_eq!(forged.status, 403);
+}
+
+/// An app that is patched when it is imported, and works on something beside its requests.
+const COOPERATIVE: &str = r#"
+LIBRARY
+
+import threading, time
+
+ticks = 0
+
+
+def tick():
+    global ticks
+    while True:
+        ticks += 1
+        time.sleep(0.01)
+
+
+def pieces():
+    for number in range(3):
+        time.sleep(0.01)
+        yield b"piece %d\n" % number
+
+
+def application(environ, start_response):
+    if environ["PATH_INFO"] == "/thread":
+        thread = threading.Thread(target=time.sleep, args=(0.01,))
+        thread.start()
+        thread.join()
+    start_response("200 OK", [("Content-Type", "text/plain")])
+    return pieces() if environ["PATH_INFO"] == "/pieces" else [b"%d" % ticks]
+
+
+threading.Thread(target=tick, daemon=True).start()
+"#;
+
+/// Serves it, streams, lets it work while no request comes, and stops it without a kill.
+fn serves_when_patched_by(library: &str) {
+    let app = App::of(&COOPERATIVE.replace("LIBRARY", library));
+    let python = format!("python = {:?}", venv_python());
+    let mut gateway = Setup::new(&app).app_keys(&python).start();
+    assert_eq!(gateway.get("/pieces").text(), "piece 0\npiece 1\npiece 2\n");
+    let ticks =
+        |gateway: &Gateway| -> u64 { gateway.get("/thread").text().parse().expect("a number") };
+    let before = ticks(&gateway);
+    wait_until("the app goes on beside its requests", || ticks(&gateway) > before + 20);
+    gateway.terminate();
+    assert!(gateway.wait_exit().success(), "{}", gateway.stderr());
+    assert!(!gateway.stderr().contains("SIGKILL"), "{}", gateway.stderr());
+}
+
+#[test]
+fn an_app_that_gevent_patches_at_its_import_serves_and_stops() {
+    serves_when_patched_by("from gevent import monkey; monkey.patch_all()");
+}
+
+#[test]
+fn an_app_that_eventlet_patches_at_its_import_serves_and_stops() {
+    serves_when_patched_by("import eventlet; eventlet.monkey_patch()");
 }

@@ -23,8 +23,8 @@ def main():
     life = import_apart()
     place = life.take_place()                # environment variables, descriptors
     control = life.open_control(place)       # HELLO, WELCOME, the control thread
-    life.take_streams(control)               # stdout and stderr become LOG frames
-    life.take_signals(control)               # INT ignored, TERM leaves, USR2 dumps
+    life.take_streams(place, control)        # stdout and stderr become LOG frames
+    life.take_signals(control)               # INT has no effect, TERM leaves, USR2 dumps
     app = life.load(place, control)          # FAIL and exit 70, or the app
     life.ready(place, control)               # READY
     life.serve(app, place, control)          # lanes, requests, until told to stop

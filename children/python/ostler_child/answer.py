@@ -10,6 +10,7 @@ KNOWN_MAX = 1024  # names and statuses remembered; apps that make names up do no
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+\Z")
 _DIGITS = re.compile(r"[0-9]{1,18}\Z")
 _STATUS = re.compile(r"[0-9]{3}(?: [^\r\n\0]*)?\Z")
+_CONTROLS = bytes(set(range(1, 32)) - {9}) + b"\x7f"  # RFC 9110 5.5; NUL is counted, since it separates
 _statuses = {}
 _names = {}
 
@@ -19,18 +20,25 @@ def check_answer(status, headers):
     length = None
     try:
         code = _statuses.get(status) or check_status(status)
+        if type(headers) is not list:
+            headers = list(headers)  # an iterator can be read once
+        is_doubled = False
         for name, value in headers:
             kind = _names.get(name) or check_name(name)
             if kind == LENGTH:
+                is_doubled = length is not None
                 length = check_length(value, length)
-        if code == 204 and length is not None:
+        if length is not None and (is_doubled or code == 204):
             headers = [pair for pair in headers if _names.get(pair[0]) != LENGTH]
-            length = None
+            if code == 204:
+                length = None
+            else:
+                headers.append(("Content-Length", str(length)))
         text = "\0".join(map("\0".join, headers))
         head = text.encode("latin-1")
     except (TypeError, UnicodeEncodeError):
         raise blame(status, headers) from None
-    if "\n" in text or "\r" in text or (text and text.count("\0") != 2 * len(headers) - 1):
+    if len(head.translate(None, _CONTROLS)) != len(head) or (text and text.count("\0") != 2 * len(headers) - 1):
         raise blame(status, headers)
     return code, head, length
 
@@ -79,8 +87,8 @@ def blame(status, headers):
         check_name(name)
         if not isinstance(value, str):
             return TypeError("the value of header %r must be a str, not %r" % (name, value))
-        if any(c in value for c in "\r\n\0"):
-            return ValueError("the value of header %r has a line break or NUL: %r" % (name, value))
+        if "\0" in value or any(c in value for c in map(chr, _CONTROLS)):
+            return ValueError("the value of header %r has a line break, NUL or another control character: %r" % (name, value))
         try:
             value.encode("latin-1")
         except UnicodeEncodeError:

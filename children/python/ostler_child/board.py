@@ -38,6 +38,10 @@ class Board:
             self.page = bytearray(_PAGE)
         _NOW.pack_into(self.page, 0, 0, 0, STARTING)
 
+    def after_fork(self):
+        """In a process that the app forked: the page is the parent's."""
+        self.page = bytearray(_PAGE)
+
     def busy(self, stream, request_id):
         """A request begins."""
         self.requests += 1

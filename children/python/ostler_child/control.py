@@ -12,12 +12,17 @@ from collections import deque
 
 from .lane import Lane
 from .logs import ERROR, log_frame
+from .native import MAIN, Flag, RLock, get_ident, local, pthread_kill, start_new_thread
+from .native import socket as real_socket
 from .wire import DRAIN, DUMP, FD, FRAME_MAX, LANE, PING, PONG, STOP, Decoder, ProtocolError, frame
 
 READ = 64 << 10
 FDS_MAX = 8          # descriptors taken in one read
 DUMP_MAX = 256 << 10
 LAST_WORDS = 2.0     # seconds from the end of the grace to the end of the process
+
+
+held = local()       # the signal mask of a thread that forks
 
 
 class Stop(SystemExit):
@@ -37,21 +42,22 @@ class Control:
         self.decoder = Decoder()
         self.pending = deque()        # frames read, not handled
         self.fds = deque()            # descriptors received, not claimed by a frame
-        self.lock = threading.RLock()
+        self.lock = RLock()
         self.writer = None            # the thread that is writing a frame
         self.is_stopping = False
         self.is_stop_due = False      # SIGTERM came while the main thread was writing
         self.is_gone = False
+        self.is_fork = False          # this process was forked by the app
         self.is_booting = True
         self.exit_code = 143          # what SIGTERM makes of it; 0 when STOP asked
-        self.left = threading.Event()  # the main thread is done
+        self.left = Flag()            # the main thread is done
 
     def send(self, data):
         """Writes whole frames; False when nobody takes them."""
         with self.lock:
             if self.writer is not None or self.is_gone:
                 return False  # also for a line that a signal handler prints inside of this very write
-            self.writer = threading.get_ident()
+            self.writer = get_ident()
             try:
                 self.sock.sendall(data)
                 is_sent = True
@@ -65,12 +71,11 @@ class Control:
 
     def stop(self, *_):
         """SIGTERM: leaves the main thread through its finally blocks, but never half of a frame behind."""
-        me = threading.get_ident()
-        if me != threading.main_thread().ident:
+        if get_ident() != MAIN:
             return
         self.is_stopping = True
         self.lanes.end_soon()  # for an app that catches everything
-        self.is_stop_due = self.writer == me
+        self.is_stop_due = self.writer == MAIN
         if not self.is_stop_due:
             raise Stop(self.exit_code)
 
@@ -96,8 +101,12 @@ class Control:
                 self.fds.extend(fds)
 
     def start(self):
-        """Begins the thread."""
-        threading.Thread(target=self.run, name="ostler-control", daemon=True).start()
+        """Begins the thread.
+
+        Not one of the threading module's: gevent leaves the lock of a running import as it was when that module has
+        started a thread before it is patched.
+        """
+        start_new_thread(self.run, ())
 
     def run(self):
         try:
@@ -116,7 +125,7 @@ class Control:
         kind, flags, code, _, aux, _, _ = item
         fd = self.fds.popleft() if flags & FD and self.fds else None
         if kind == LANE and fd is not None:
-            self.lanes.offer(Lane(socket.socket(fileno=fd), self.frame_max))
+            self.lanes.offer(Lane(real_socket(fileno=fd), self.frame_max))
             return
         if fd is not None:
             os.close(fd)
@@ -145,7 +154,7 @@ class Control:
 
     def interrupt(self):
         """Raises Stop in the main thread."""
-        signal.pthread_kill(threading.main_thread().ident, signal.SIGTERM)
+        pthread_kill(MAIN, signal.SIGTERM)
 
     def end_alone(self):
         """The runner is gone: finishes what runs, within bounds."""
@@ -158,18 +167,36 @@ class Control:
         if not self.left.wait(LAST_WORDS):
             os._exit(143)
 
+    def before_fork(self):
+        """Holds signals back: Python forgets those that reach a fork before its handlers are changed."""
+        held.mask = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGTERM, signal.SIGINT))
+
+    def after_fork_here(self):
+        signal.pthread_sigmask(signal.SIG_SETMASK, held.mask)
+
     def after_fork(self):
-        """In a process that the app forked: the channel is the parent's."""
+        """In a process that the app forked: the channel is the parent's, and signals mean what they mean elsewhere."""
         self.is_gone = True
-        self.lock = threading.RLock()
+        self.is_fork = True
+        self.lock = RLock()
         self.writer = None
         self.sock.close()
+        for number, ours, plain in ((signal.SIGTERM, self.stop, signal.SIG_DFL),
+                                    (signal.SIGINT, ignore, signal.default_int_handler)):
+            if signal.getsignal(number) == ours:
+                signal.signal(number, plain)
+        self.after_fork_here()
+
+
+def ignore(*_):
+    """SIGINT: Ctrl-C in a terminal reaches us, but is meant for the gateway. Programs that the app starts do not inherit
+    a handler, as they would SIG_IGN."""
 
 
 def all_stacks():
     """The Python stacks of all threads as text."""
     names = {t.ident: t.name for t in threading.enumerate()}
-    own = threading.get_ident()
+    own = get_ident()
     parts = ["stacks at %s" % time.strftime("%Y-%m-%d %H:%M:%S")]
     for ident, top in sys._current_frames().items():
         if ident != own:
@@ -182,28 +209,29 @@ class Lanes:
     """Hands lanes from the control thread to the main thread: one is served, at most one waits."""
 
     def __init__(self):
-        self.changed = threading.Condition(threading.Lock())
+        self.lock = RLock()
+        self.changed = Flag()
         self.current = None
         self.next = None
         self.is_ending = False
 
     def offer(self, lane):
         """A lane to serve, after what is queued in the current one."""
-        with self.changed:
+        with self.lock:
             if self.next is not None:
                 self.next.sock.close()
             self.next = lane
             if self.current is not None:
                 self.current.retire()
-            self.changed.notify()
+        self.changed.set()
 
     def end(self):
         """No lane after the ones that are here, and nothing new on them."""
-        with self.changed:
+        with self.lock:
             self.is_ending = True
             if self.current is not None:
                 self.current.retire()
-            self.changed.notify()
+        self.changed.set()
 
     def end_soon(self):
         """The same from a signal handler of the main thread, which may be inside of take() and its lock."""
@@ -213,18 +241,18 @@ class Lanes:
 
     def take(self):
         """Waits for the next lane; None when the child is to end."""
-        with self.changed:
-            self.current = None
-            while self.next is None and not self.is_ending:
-                self.changed.wait()
-            self.current, self.next = self.next, None
-            if self.current is not None and self.is_ending:
-                self.current.retire()
-            return self.current
+        while True:
+            with self.lock:
+                self.current, self.next = self.next, None
+                if self.current is not None and self.is_ending:
+                    self.current.retire()
+                if self.current is not None or self.is_ending:
+                    return self.current
+            self.changed.take()
 
     def after_fork(self):
         """In a process that the app forked: a lane must end when the child does."""
+        self.lock = RLock()
         for lane in (self.current, self.next):
             if lane is not None:
-                lane.sock.close()
-                lane.is_torn = True
+                lane.leave_to_parent()

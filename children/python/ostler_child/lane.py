@@ -3,6 +3,7 @@
 import socket
 from collections import deque
 
+from .native import wait_readable
 from .wire import APP_ERROR, DATA, DRAINING, END, FRAME_MAX, HEADER, NOT_STARTED, PROTOCOL, RECALL, REQ, RESET, TRAIL, Decoder, \
     ProtocolError, frame
 
@@ -36,6 +37,7 @@ class Lane:
         self.is_eof = False
         self.error = None      # the rule that the gateway broke
         self.is_torn = False   # a frame may be half written: nothing may follow it
+        self.is_fork = False   # this process was forked by the app: the lane is its parent's
         self.is_retired = False
         self.is_waiting = False
         try:
@@ -98,6 +100,7 @@ class Lane:
             if self.is_retired:
                 self.shut_reading()
             while not self.frames:
+                wait_readable(self.sock)
                 if self.is_eof or not self.read():
                     return False
                 if self.resets:
@@ -197,6 +200,11 @@ class Lane:
 
     def forget_late_resets(self):
         self.resets = {s: code for s, code in self.resets.items() if s > self.finished}
+
+    def leave_to_parent(self):
+        """In a process that the app forked: nothing is read or written here any more."""
+        self.sock.close()
+        self.is_fork = self.is_torn = self.is_eof = True
 
     def close(self):
         """Gives back what was not started, tells the gateway so, and closes."""

@@ -5,14 +5,14 @@ import gc
 import os
 import platform
 import signal
-import socket
 import sys
 
 from . import logs
 from .board import Board, rss
-from .control import Control, Lanes, Stop
+from .control import Control, Lanes, Stop, ignore
 from .lane import Lane
 from .loading import BootFailure, load_app
+from .native import socket
 from .serving import Server
 from .wire import BYE, CRITICAL, DRAINED, FAIL, FRAME_CAP, FRAME_MAX, HELLO, READY, STOPPED, VERSION, WELCOME, fields, frame, pairs
 
@@ -33,6 +33,11 @@ class Place:
         if env.pop("OSTLER_PROTO", "1") != str(VERSION):
             raise ValueError("OSTLER_PROTO: this child speaks version %d only" % VERSION)
 
+    def after_fork(self):
+        """In a process that the app forked while it was loaded: a lane must end when the child does."""
+        while self.lanes:
+            os.close(self.lanes.pop())
+
 
 def take_fd(text):
     fd = int(text)
@@ -49,7 +54,7 @@ def take_place():
 
 def open_control(place):
     """Greets the runner and begins to listen to it."""
-    control = Control(socket.socket(fileno=place.control), Lanes(), place.grace)
+    control = Control(socket(fileno=place.control), Lanes(), place.grace)
     implementation = "%s %s" % (platform.python_implementation(), platform.python_version())
     control.send(frame(HELLO, VERSION, flags=CRITICAL, head=pairs(
         (":lang", "python"), (":impl", implementation), (":caps", "log,dump,board"), (":kinds", "http"), (":env", "cgi"),
@@ -67,20 +72,22 @@ def open_control(place):
     return control
 
 
-def take_streams(control):
+def take_streams(place, control):
     """Makes stdout, stderr and wsgi.errors log streams."""
     control.writers = writers = [
         logs.LineWriter(control, 1, "stdout", logs.INFO),
         logs.LineWriter(control, 2, "stderr", logs.ERROR),
         logs.LineWriter(control, 2, "errors", logs.ERROR),
     ]
-    sys.stdout, sys.stderr, control.errors = map(logs.text_stream, writers)
-    for part in [control, control.lanes] + writers:
+    control.streams = sys.stdout, sys.stderr, control.errors = [logs.text_stream(writer) for writer in writers]
+    for part in [place, place.board, control, control.lanes] + writers:
         os.register_at_fork(after_in_child=part.after_fork)
+    os.register_at_fork(before=control.before_fork, after_in_parent=control.after_fork_here)
 
 
 def take_signals(control):
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C in a terminal reaches us, but is meant for the gateway
+    signal.signal(signal.SIGINT, ignore)
+    signal.siginterrupt(signal.SIGINT, False)
     signal.signal(signal.SIGTERM, control.stop)
     faulthandler.enable(file=2)
     faulthandler.register(signal.SIGUSR2, file=2, all_threads=True)  # also when C code holds the interpreter
@@ -91,8 +98,13 @@ def load(place, control):
     """Imports the app from the current folder."""
     sys.path.insert(0, os.getcwd())
     try:
-        return load_app(place.entry)
+        app = load_app(place.entry)
+        if control.is_fork:
+            sys.exit(0)  # the app's module forked, and this half came back: there is one child only
+        return app
     except BootFailure as failure:
+        if control.is_fork:
+            control.errors.write(failure.trace)
         control.send(frame(FAIL, head=pairs(
             (":stage", failure.stage), (":class", failure.kind), (":message", failure.message), (":hint", failure.hint)),
             body=failure.trace.encode("utf-8", "backslashreplace")[-TRACE_MAX:]))
@@ -105,8 +117,8 @@ def ready(place, control):
     gc.collect()
     gc.freeze()  # what the app loaded stays; collections need not look at it again
     control.is_booting = False
-    for fd in place.lanes:
-        control.lanes.offer(Lane(socket.socket(fileno=fd), control.frame_max))
+    while place.lanes:
+        control.lanes.offer(Lane(socket(fileno=place.lanes.pop(0)), control.frame_max))
     place.board.rss = rss()
     place.board.idle()
     control.send(frame(READY, head=pairs((":rss", place.board.rss), (":title", place.entry.partition(":")[2]))))
@@ -144,9 +156,15 @@ def say_bye(control, code):
 
 
 def flush(control):
-    for stream, writer in zip((sys.stdout, sys.stderr, control.errors), control.writers):
+    """Sends what is still in the streams. One that cannot flush would spoil Python's own end: ours takes its place."""
+    for name, stream in zip(("stdout", "stderr"), control.streams):
+        try:
+            getattr(sys, name).flush()
+        except Exception:  # the app closed it, or put something of its own there
+            setattr(sys, name, stream)
+    for stream, writer in zip(control.streams, control.writers):
         try:
             stream.flush()
-        except (OSError, ValueError):
-            pass  # the app closed or replaced it
+        except ValueError:
+            pass  # the app closed it
         writer.finish()

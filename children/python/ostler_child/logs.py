@@ -2,8 +2,8 @@
 
 import io
 import os
-import threading
 
+from .native import RLock, write_fd
 from .wire import LOG, frame, pairs
 
 LINE_MAX = 16 << 10
@@ -33,7 +33,7 @@ class LineWriter(io.RawIOBase):
         self.name = name
         self.level = level
         self.partial = b""
-        self.lock = threading.RLock()
+        self.lock = RLock()
 
     def writable(self):
         return True
@@ -71,7 +71,7 @@ class LineWriter(io.RawIOBase):
 
     def after_fork(self):
         """In a process that the app forked: the lock may be held by a thread that does not exist here."""
-        self.lock = threading.RLock()
+        self.lock = RLock()
         self.partial = b""
 
 
@@ -79,7 +79,7 @@ def write_all(fd, data):
     """Writes to a descriptor, as far as it takes it."""
     try:
         while data:
-            data = data[os.write(fd, data):]
+            data = data[write_fd(fd, data):]
     except OSError:
         pass
 

@@ -130,12 +130,14 @@ class Exchange:
                 close = getattr(result, "close", None)
                 if close is not None:
                     close()
-        except (KeyboardInterrupt, SystemExit) as error:
+        except BaseException as error:  # SystemExit, GeneratorExit, CancelledError: the app's, too
+            if self.lane.is_fork and not isinstance(error, LaneGone):
+                raise  # ends the process as it would anywhere else
             self.fail(error)
             if getattr(error, "is_stop", False):
                 raise
-        except BaseException as error:  # GeneratorExit, CancelledError: the app's, too
-            self.fail(error)
+        if self.lane.is_fork:
+            raise SystemExit(0)  # the app forked and came back: what this process would answer is its parent's to say
 
     def put_all(self, chunks):
         """Sends an answer that is there as a whole, in one frame when it is small."""

@@ -308,11 +308,26 @@ class HeadersTest(SharedChild):
         self.assertEqual(self.headers(given).headers, given)
         self.assertEqual(self.headers([]).headers, [])
 
+    def test_headers_of_any_iterable_are_sent(self):
+        pairs = "[('X-A', '1'), ('X-B', '2')]"
+        for given in ("iter(%s)", "(pair for pair in %s)", "map(tuple, %s)", "tuple(%s)", "dict(%s).items()"):
+            answer = self.get("/headers?" + given % pairs)
+            self.assertEqual(answer.headers, [("X-A", "1"), ("X-B", "2")], given)
+
+    def test_equal_lengths_are_sent_once(self):
+        given = [("Content-Length", "0"), ("X-A", "1"), ("content-length", "0")]
+        self.assertEqual(self.headers(given).headers, [("X-A", "1"), ("Content-Length", "0")])
+
+    def test_a_tab_in_a_value_is_fine(self):
+        self.assertEqual(self.headers([("X-Tab", "a\tb")]).headers, [("X-Tab", "a\tb")])
+
     def test_bad_headers_are_named(self):
         for headers, text in (
                 ([("X-A", "1"), ("X-Bad", "a\r\nSet-Cookie: b")], "'X-Bad' has a line break"),
                 ([("X-Bad", "a\nb")], "'X-Bad' has a line break"),
-                ([("X-Bad", "a\0b")], "'X-Bad' has a line break or NUL"),
+                ([("X-Bad", "a\x1bb")], "'X-Bad' has a line break, NUL or"),
+                ([("X-Bad", "a\x7f")], "'X-Bad' has a line break, NUL or"),
+                ([("X-Bad", "a\0b")], "'X-Bad' has a line break, NUL or"),
                 ([("X-Bad", "\u20ac")], "'X-Bad' has characters outside latin-1"),
                 ([("X-Bad", 5)], "'X-Bad' must be a str, not 5"),
                 ([("X-Bad", b"bytes")], "'X-Bad' must be a str"),

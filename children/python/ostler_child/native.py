@@ -1,0 +1,47 @@
+"""The real things, taken before the app could replace them.
+
+gevent, eventlet and others patch modules when the app is imported. What was imported from a module before is the real
+thing still, so everything here that waits, locks or asks who is running comes from this file.
+"""
+
+import select
+from _thread import RLock, _local as local, allocate_lock, get_ident, start_new_thread
+from os import write as write_fd
+from signal import pthread_kill
+from socket import socket
+
+__all__ = ["Flag", "MAIN", "RLock", "get_ident", "local", "pthread_kill", "socket", "start_new_thread", "wait_readable", "write_fd"]
+
+MAIN = get_ident()  # this file is imported by the main thread
+_select = select.select
+
+
+def wait_readable(sock):
+    """Lets what the app runs beside its requests go on, where waiting is cooperative; the real wait follows."""
+    if select.select is not _select:
+        select.select([sock], [], [])
+
+
+class Flag:
+    """A flag that one thread sets and another waits for: threading.Event, without the parts that are patched."""
+
+    def __init__(self):
+        self.lock = allocate_lock()
+        self.lock.acquire()
+
+    def set(self):
+        try:
+            self.lock.release()
+        except RuntimeError:
+            pass  # it is set already
+
+    def wait(self, seconds=-1):
+        """Whether it was set in time; stays set."""
+        is_set = self.lock.acquire(True, seconds)
+        if is_set:
+            self.set()
+        return is_set
+
+    def take(self):
+        """Waits until it is set and clears it."""
+        self.lock.acquire()
