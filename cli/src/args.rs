@@ -54,6 +54,8 @@ pub(crate) enum Verb {
     Drain(verb::drain::DrainArgs),
     /// Copy the store while it is in use
     Backup(verb::backup::BackupArgs),
+    /// Put a backup in the place of the store
+    Restore(verb::restore::RestoreArgs),
     /// Tokens for the API, and for runners that join
     Token(verb::token::TokenArgs),
     /// Validate a config file and print it with every default

@@ -62,6 +62,7 @@ fn main() -> ExitCode {
         Verb::Status(args) => verb::status::run(&args),
         Verb::Drain(args) => verb::drain::run(&args),
         Verb::Backup(args) => verb::backup::run(&args),
+        Verb::Restore(args) => verb::restore::run(&args),
         Verb::Completions(args) => verb::completions::run(&args),
         Verb::Man(args) => verb::man::run(&args),
     };

@@ -17,8 +17,8 @@ use ostler_gateway::driver::{Beat, Driver, DriverConfig, Effect, NewJob, Reports
 use ostler_job::{
     JobId, Mono, Now, Span, Wall,
     durable::{
-        AttemptKey, Delivery, Ending, Finish, JobState, LogState, Reason, Report, Retry, Spec,
-        Status, Usage, Work,
+        AttemptKey, Delivery, Ending, Epoch, Finish, JobState, LogState, Reason, Report, Retry,
+        Spec, Status, Term, Usage, Work,
     },
 };
 use ostler_store::Unfinished;
@@ -57,7 +57,7 @@ fn now(ms: u64) -> Now {
 fn main() {
     let before = BYTES.load(Ordering::Relaxed);
     let since = Instant::now();
-    let mut driver = Driver::new(DriverConfig::default(), 1, JobId(WAITING + 1), 7);
+    let mut driver = Driver::new(DriverConfig::default(), &term(), JobId(WAITING + 1), 7);
     for id in 1..=WAITING {
         driver.restore(waiting(id), now(1_000));
     }
@@ -68,7 +68,7 @@ fn main() {
         bytes / WAITING as usize
     );
     rounds("with them waiting", driver);
-    let driver = Driver::new(DriverConfig::default(), 1, JobId(1), 7);
+    let driver = Driver::new(DriverConfig::default(), &term(), JobId(1), 7);
     rounds("with an empty queue", driver);
 }
 
@@ -145,4 +145,8 @@ fn finished(key: AttemptKey) -> Report {
         usage: Usage::default(),
         log: LogState::default(),
     }))
+}
+
+fn term() -> Term {
+    Term { epoch: Epoch(1), fences: 1 << 38..1 << 39, went_back: false }
 }

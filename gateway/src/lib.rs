@@ -41,6 +41,13 @@ pub mod measure {
     }
 }
 
+/// The store of durable jobs while no gateway uses it.
+pub mod store {
+    pub use ostler_store::{Fault, Restored, StoreError};
+
+    pub use crate::jobs::restore;
+}
+
 /// Join tokens for runners of other hosts.
 pub mod token {
     pub use crate::link::token::{TokenError, create};

@@ -9,8 +9,8 @@ use std::{path::Path, sync::Arc, time::Instant};
 use ostler_job::{
     JobId, Span, Wall,
     durable::{
-        Attempt, AttemptKey, Command, Delivery, Ending, Fence, Input, JobState, LogState, Reason,
-        Retry, Spec, Status, Usage, Work,
+        Attempt, AttemptKey, Command, Delivery, Ending, Epoch, Fence, Input, JobState, LogState,
+        Reason, Retry, Spec, Status, Usage, Work,
     },
 };
 use ostler_store::{Change, EventKind, Filter, Query, Sqlite, SqliteOptions, Store};
@@ -117,7 +117,7 @@ fn whole_lives(path: &Path, jobs: u64, batch: u64) {
         let ends: Vec<_> = ends.collect();
         making += cpu() - start;
         for changes in [submits, leases, ends] {
-            store.commit(&changes).unwrap();
+            store.commit(Epoch(0), &changes).unwrap();
         }
     }
     let took = since.elapsed().as_secs_f64();
@@ -138,7 +138,7 @@ fn singles(path: &Path) {
     let one = |job| {
         let since = Instant::now();
         let at = 1_764_200_000_000;
-        store.commit(&[submit(job, at), event(job, at, EventKind::Submitted)]).unwrap();
+        store.commit(Epoch(0), &[submit(job, at), event(job, at, EventKind::Submitted)]).unwrap();
         since.elapsed()
     };
     let mut times: Vec<_> = (first..first + 2000).map(one).collect();
@@ -153,7 +153,7 @@ fn load(path: &Path, waiting: u64) {
     for from in (first..first + waiting).step_by(1000) {
         let changes: Vec<_> =
             (from..from + 1000).map(|job| submit(job, 1_764_100_000_000)).collect();
-        store.commit(&changes).unwrap();
+        store.commit(Epoch(0), &changes).unwrap();
     }
     drop(store);
     let (since, before) = (Instant::now(), cpu());
@@ -194,7 +194,7 @@ fn queries(path: &Path, jobs: u64) {
     let changes: Vec<_> = ids.iter().map(|job| Change::Delete { job: *job }).collect();
     let before = cpu();
     for group in changes.chunks(500) {
-        store.commit(group).unwrap();
+        store.commit(Epoch(0), group).unwrap();
     }
     let each = (cpu() - before) * 1e6 / changes.len() as f64;
     println!("deleting: {each:.1} us CPU a job");

@@ -33,7 +33,7 @@ pub enum Change {
         /// When it came.
         at: Wall,
     },
-    /// A job's status, whole. Fenced when the stored fence is not `expect`.
+    /// A job's status, whole. A [`crate::Fault::Fenced`] when the stored fence is not `expect`.
     Update {
         /// The job.
         job: JobId,
@@ -42,9 +42,10 @@ pub enum Change {
         /// What it is from now on.
         status: Box<Status>,
     },
-    /// An attempt is over. Recorded again under its number it is replaced; fenced when there is no such job.
+    /// An attempt is over. Recorded again under its number it is replaced; a [`crate::Fault::Fenced`] when there is no
+    /// such job.
     Attempt(Box<Attempt>),
-    /// A finished job goes, with its attempts. Fenced when it is not finished, or not there.
+    /// A finished job goes, with its attempts. A [`crate::Fault::Fenced`] when it is not finished, or not there.
     Delete {
         /// The job.
         job: JobId,
@@ -71,6 +72,11 @@ pub enum Change {
         /// Idempotency keys older than this.
         keys: Wall,
     },
+    /// Fences below this are the term's.
+    Reserve {
+        /// The end of the new block.
+        fences: u64,
+    },
 }
 
 /// What became of a change.
@@ -80,8 +86,6 @@ pub enum Applied {
     Done,
     /// An event was written under this sequence number.
     Seq(u64),
-    /// The job has another fence, or is not there: nothing was changed.
-    Fenced,
 }
 
 /// What an event tells.

@@ -16,6 +16,8 @@ use std::{
     time::{Duration, Instant},
 };
 
+use ostler_job::durable::Epoch;
+
 use crate::{Applied, Change, Fault, Store, StoreError};
 
 /// A group is full with so many changes.
@@ -65,6 +67,7 @@ struct Waiting {
 }
 
 struct Batch {
+    epoch: Epoch,
     changes: Vec<Change>,
     done: Done,
 }
@@ -87,8 +90,8 @@ impl Committer {
         Ok(Self { shared, thread: Some(thread) })
     }
 
-    /// Has a batch written, and calls `done` when it is, or when that failed. Blocks only while very much waits.
-    pub fn commit(&self, changes: Vec<Change>, done: Done) {
+    /// Has a batch of a term written, and calls `done` when it is, or when that failed. Blocks only while very much waits.
+    pub fn commit(&self, epoch: Epoch, changes: Vec<Change>, done: Done) {
         let mut waiting = self.shared.lock();
         // What the thread itself asks for, from a `done`, cannot wait for the thread.
         if !self.is_own_thread() {
@@ -102,16 +105,20 @@ impl Committer {
             return;
         }
         waiting.changes += changes.len();
-        waiting.batches.push_back(Batch { changes, done });
+        waiting.batches.push_back(Batch { epoch, changes, done });
         drop(waiting);
         self.shared.changed.notify_all();
     }
 
     /// Has a batch written, and waits until it is.
-    pub fn commit_and_wait(&self, changes: Vec<Change>) -> Result<Vec<Applied>, StoreError> {
+    pub fn commit_and_wait(
+        &self,
+        epoch: Epoch,
+        changes: Vec<Change>,
+    ) -> Result<Vec<Applied>, StoreError> {
         let (tell, told) = std::sync::mpsc::sync_channel(1);
         // Nobody is there to be told when the caller's thread is gone.
-        self.commit(changes, Box::new(move |outcome| drop(tell.send(outcome))));
+        self.commit(epoch, changes, Box::new(move |outcome| drop(tell.send(outcome))));
         told.recv().unwrap_or_else(|_| Err(ended()))
     }
 
@@ -162,6 +169,11 @@ impl Shared {
         let since = Instant::now();
         let (mut group, mut changes) = (Vec::new(), 0);
         while changes < GROUP_CHANGES && since.elapsed() < GROUP_TIME {
+            let same =
+                |batch: &Batch| group.first().is_none_or(|it: &Batch| it.epoch == batch.epoch);
+            if !waiting.batches.front().is_some_and(same) {
+                break;
+            }
             let Some(batch) = waiting.batches.pop_front() else { break };
             changes += batch.changes.len();
             group.push(batch);
@@ -191,35 +203,38 @@ impl Group {
     }
 
     fn commit(&self, group: Vec<Batch>) {
+        let epoch = group.first().map(|batch| batch.epoch).unwrap_or_default();
         let sizes: Vec<_> = group.iter().map(|batch| batch.changes.len()).collect();
         let (mut changes, mut dones) = (Vec::new(), Vec::new());
         for mut batch in group {
             changes.append(&mut batch.changes);
             dones.push(batch.done);
         }
-        match self.transact(&changes) {
+        match self.transact(epoch, &changes) {
             Ok(applied) => {
                 let mut applied = applied.into_iter();
                 for (done, size) in dones.into_iter().zip(sizes) {
                     done(Ok(applied.by_ref().take(size).collect()));
                 }
             }
-            Err(error) if error.fault == Fault::Misuse && dones.len() > 1 => {
+            Err(error)
+                if matches!(error.fault, Fault::Misuse | Fault::Fenced) && dones.len() > 1 =>
+            {
                 // Only one of them is to blame.
                 let mut rest = changes.as_slice();
                 for (done, size) in dones.into_iter().zip(sizes) {
                     let (own, others) = rest.split_at(size);
                     rest = others;
-                    done(self.transact(own));
+                    done(self.transact(epoch, own));
                 }
             }
             Err(error) => dones.into_iter().for_each(|done| done(Err(error.clone()))),
         }
     }
 
-    fn transact(&self, changes: &[Change]) -> Result<Vec<Applied>, StoreError> {
+    fn transact(&self, epoch: Epoch, changes: &[Change]) -> Result<Vec<Applied>, StoreError> {
         let since = Instant::now();
-        let outcome = self.store.commit(changes);
+        let outcome = self.store.commit(epoch, changes);
         let took = since.elapsed();
         let stats = &self.shared.stats;
         stats.groups.fetch_add(1, Relaxed);
@@ -244,5 +259,5 @@ impl Drop for Group {
 }
 
 fn ended() -> StoreError {
-    StoreError::new(Fault::Io, "the thread that commits has ended")
+    StoreError::new(Fault::Unknown, "the thread that commits has ended")
 }

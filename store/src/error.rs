@@ -16,8 +16,13 @@ pub struct StoreError {
 pub enum Fault {
     /// The disk is full: nothing of the batch is kept. May be tried again when there is room.
     Full,
-    /// Reading or writing failed, an fsync perhaps: what is on the disk is unknown until the store is opened anew.
+    /// Reading failed, or something beside the store.
     Io,
+    /// Writing failed, an fsync perhaps, or the term is over: whether the batch is there is not known. Whoever wrote
+    /// forgets what it knew, begins a new term and loads.
+    Unknown,
+    /// A job was not as the writer knew it: nothing of the batch is kept. As if the term were over.
+    Fenced,
     /// The file is not a store, or damaged.
     Corrupt,
     /// A newer version wrote it.
@@ -37,7 +42,10 @@ impl StoreError {
     pub const fn cure(&self) -> &'static str {
         match self.fault {
             Fault::Full => "make room on the disk; accepting goes on by itself",
-            Fault::Io => "look at the disk and the system's log, then start the gateway again",
+            Fault::Io | Fault::Unknown => {
+                "look at the disk and the system's log; accepting goes on by itself when it can be written again"
+            }
+            Fault::Fenced => "what is stored is read anew; report this as a bug",
             Fault::Corrupt => "restore a backup, or move the file away to begin anew",
             Fault::TooNew => "run the version that wrote it, or a newer one",
             Fault::Locked => "stop the other gateway that uses this state folder",

@@ -151,6 +151,39 @@ impl Files {
         Ok(())
     }
 
+    /// Removes logs that were last written before a moment and whose jobs are not there: those of a store that another one
+    /// has taken the place of, and what came after its job was deleted. Answers how many went.
+    pub fn sweep_logs(
+        &self,
+        older_than: SystemTime,
+        absent: impl Fn(&[JobId]) -> Vec<JobId>,
+    ) -> io::Result<usize> {
+        let mut swept = 0;
+        for folder in fs::read_dir(self.folder.join("log"))? {
+            let mut old = Vec::new();
+            for file in fs::read_dir(folder?.path())? {
+                let file = file?;
+                let job = file.file_name().to_str().and_then(names::job_of_log);
+                if let Some(job) = job
+                    && file.metadata()?.modified()? < older_than
+                {
+                    old.push((job, file.path()));
+                }
+            }
+            let mut jobs: Vec<JobId> = old.iter().map(|(job, _)| *job).collect();
+            jobs.sort_unstable();
+            jobs.dedup();
+            let absent = absent(&jobs);
+            for (job, path) in old {
+                if absent.binary_search(&job).is_ok() {
+                    self.remove(&path)?;
+                    swept += 1;
+                }
+            }
+        }
+        Ok(swept)
+    }
+
     /// Bytes of all logs and payloads. Counted in the background when the folder is opened, and kept from then on.
     pub fn size(&self) -> u64 {
         self.size.get()

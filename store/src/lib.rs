@@ -20,18 +20,28 @@ pub use change::{Applied, Change, Event, EventKind, Token, TokenHash};
 pub use committer::{CommitStats, Committer, Done};
 pub use error::{Fault, StoreError};
 pub use files::{Files, Upload};
-pub use memory::{Memory, Planned};
+pub use memory::{Copy, Memory, Planned};
 pub use query::{Filter, Job, Loaded, Page, Query, Unfinished};
-pub use sqlite::{Sqlite, SqliteOptions};
+pub use sqlite::{Restored, Sqlite, SqliteOptions};
 
-use ostler_job::{JobId, Wall, durable::Attempt};
+use ostler_job::{
+    JobId, Wall,
+    durable::{Attempt, Epoch, Term},
+};
 
 /// Durable state. Every method may block on the disk; none may be called on a runtime's thread.
 pub trait Store: Send + Sync {
-    /// Writes all changes or none, and returns when they would survive a power cut. One [`Applied`] for each change.
-    fn commit(&self, changes: &[Change]) -> Result<Vec<Applied>, StoreError>;
+    /// Begins a term: from now on only commits under its epoch are taken. Epochs, fences, ids and event numbers are above
+    /// those of all terms before, also of those that a restored store does not remember. Refused as long as a commit of
+    /// `room` bytes would be.
+    fn begin(&self, room: u64) -> Result<Term, StoreError>;
 
-    /// Begins a new life of the store: gives every unfinished job to `each`, in order of id, and the rest as a value.
+    /// Writes all changes or none, and returns when they would survive a power cut. One [`Applied`] for each change. A
+    /// job that is not as a change expects it is a [`Fault::Fenced`], an epoch that is not the present one a
+    /// [`Fault::Unknown`].
+    fn commit(&self, epoch: Epoch, changes: &[Change]) -> Result<Vec<Applied>, StoreError>;
+
+    /// Gives every unfinished job to `each`, in order of id, and the rest as a value.
     fn load(&self, each: &mut dyn FnMut(Job)) -> Result<Loaded, StoreError>;
 
     /// The same, with only that of each job which decides when and where it runs. A million waiting jobs are loaded so:
@@ -46,6 +56,9 @@ pub trait Store: Send + Sync {
 
     /// These jobs, in this order, as far as they exist.
     fn jobs(&self, jobs: &[JobId]) -> Result<Vec<Job>, StoreError>;
+
+    /// Those of these jobs that do not exist.
+    fn absent(&self, jobs: &[JobId]) -> Result<Vec<JobId>, StoreError>;
 
     /// The attempts of a job that are over, oldest first, with their whole small logs.
     fn attempts(&self, job: JobId) -> Result<Vec<Attempt>, StoreError>;

@@ -161,11 +161,9 @@ pub struct Page {
     pub next: Option<JobId>,
 }
 
-/// What a new life of the store begins with, beside the jobs.
+/// What the store has beside the jobs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Loaded {
-    /// How many lives it has had, this one included: the driver's fences of this one are above those of the lives before.
-    pub life: u64,
     /// The id of the next job; above every one ever given, deleted ones included.
     pub next_job: JobId,
     /// Sequence number of the last event.

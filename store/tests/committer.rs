@@ -13,7 +13,10 @@ use std::{
 };
 
 use make::{event, submit};
-use ostler_job::{JobId, Wall, durable::Attempt};
+use ostler_job::{
+    JobId, Wall,
+    durable::{Attempt, Epoch, Term},
+};
 use ostler_store::{
     Applied, Change, Committer, Event, Fault, Job, Loaded, Memory, Page, Planned, Query, Store,
     StoreError, Unfinished,
@@ -27,11 +30,14 @@ struct Gated {
 }
 
 impl Store for Gated {
-    fn commit(&self, changes: &[Change]) -> Result<Vec<Applied>, StoreError> {
+    fn begin(&self, room: u64) -> Result<Term, StoreError> {
+        self.memory.begin(room)
+    }
+    fn commit(&self, epoch: Epoch, changes: &[Change]) -> Result<Vec<Applied>, StoreError> {
         self.begun.lock().unwrap().send(changes.len()).unwrap();
         // A gate that is gone is open.
         let _open = self.gate.lock().unwrap().recv();
-        self.memory.commit(changes)
+        self.memory.commit(epoch, changes)
     }
     fn load(&self, each: &mut dyn FnMut(Job)) -> Result<Loaded, StoreError> {
         self.memory.load(each)
@@ -47,6 +53,9 @@ impl Store for Gated {
     }
     fn jobs(&self, jobs: &[JobId]) -> Result<Vec<Job>, StoreError> {
         self.memory.jobs(jobs)
+    }
+    fn absent(&self, jobs: &[JobId]) -> Result<Vec<JobId>, StoreError> {
+        self.memory.absent(jobs)
     }
     fn attempts(&self, job: JobId) -> Result<Vec<Attempt>, StoreError> {
         self.memory.attempts(job)
@@ -106,7 +115,7 @@ impl Bench {
 
     fn commit(&self, name: u32, changes: Vec<Change>) {
         let tell = self.tell.clone();
-        self.committer.commit(changes, Box::new(move |it| drop(tell.send((name, it)))));
+        self.committer.commit(Epoch(0), changes, Box::new(move |it| drop(tell.send((name, it)))));
     }
 
     /// Waits for the next transaction to begin, lets it through, and answers how many changes it had.
@@ -221,10 +230,10 @@ fn a_done_may_ask_for_more() {
     let (again, (tell, told)) = (Arc::clone(&committer), channel());
     let more = move |_: Outcome| {
         // More than may wait, from the thread that would make room.
-        again.commit(many(70_000), Box::new(|_| {}));
-        again.commit(many(1), Box::new(move |outcome| drop(tell.send(outcome))));
+        again.commit(Epoch(0), many(70_000), Box::new(|_| {}));
+        again.commit(Epoch(0), many(1), Box::new(move |outcome| drop(tell.send(outcome))));
     };
-    committer.commit(many(1), Box::new(more));
+    committer.commit(Epoch(0), many(1), Box::new(more));
     assert_eq!(told.recv().unwrap(), Ok(vec![Applied::Seq(70_002)]));
 }
 
@@ -232,7 +241,7 @@ fn a_done_may_ask_for_more() {
 fn one_that_waits_gets_its_answer() {
     let committer = Committer::start(Arc::new(Memory::new()), |_, _| {}).unwrap();
     std::thread::scope(|scope| {
-        let each = |_| scope.spawn(|| committer.commit_and_wait(many(3)).unwrap().len());
+        let each = |_| scope.spawn(|| committer.commit_and_wait(Epoch(0), many(3)).unwrap().len());
         let threads: Vec<_> = (0..8).map(each).collect();
         assert_eq!(threads.into_iter().map(|it| it.join().unwrap()).sum::<usize>(), 24);
     });

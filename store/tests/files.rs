@@ -167,3 +167,20 @@ fn what_was_there_before_is_counted() {
     upload(&files, &[b"more"]);
     assert_eq!(files.size(), 100_009);
 }
+
+#[test]
+fn old_logs_of_jobs_that_are_not_there_are_swept() {
+    let state = tempfile::tempdir().unwrap();
+    let files = Files::open(state.path()).unwrap();
+    let hours = |n: u64| SystemTime::now() - Duration::from_secs(n * 3600);
+    for (log, age) in
+        [(key(1, 1, 5), 9), (key(2, 1, 6), 9), (key(1002, 1, 7), 9), (key(3, 1, 8), 1)]
+    {
+        files.log_append(log).unwrap().set_modified(hours(age)).unwrap();
+    }
+    fs::write(state.path().join("files/log/1/note"), "").unwrap();
+    let absent = |jobs: &[JobId]| jobs.iter().filter(|job| job.0 != 1).copied().collect();
+    assert_eq!(files.sweep_logs(hours(5), absent).unwrap(), 2);
+    assert!(files.log(key(1, 1, 5)).is_ok() && files.log(key(3, 1, 8)).is_ok());
+    assert!(files.log(key(2, 1, 6)).is_err() && files.log(key(1002, 1, 7)).is_err());
+}

@@ -4,7 +4,7 @@
 mod make;
 
 use make::{submit, update};
-use ostler_job::durable::JobState;
+use ostler_job::durable::{Epoch, JobState};
 use ostler_store::{Fault, Memory, Planned, Store};
 
 fn jobs(memory: &Memory) -> Vec<u64> {
@@ -15,10 +15,10 @@ fn jobs(memory: &Memory) -> Vec<u64> {
 fn a_full_disk_keeps_nothing_and_passes() {
     let memory = Memory::new();
     memory.plan([None, Some(Planned::Full)]);
-    memory.commit(&[submit(1)]).unwrap();
-    assert_eq!(memory.commit(&[submit(2)]).unwrap_err().fault, Fault::Full);
+    memory.commit(Epoch(0), &[submit(1)]).unwrap();
+    assert_eq!(memory.commit(Epoch(0), &[submit(2)]).unwrap_err().fault, Fault::Full);
     assert_eq!(jobs(&memory), [1]);
-    memory.commit(&[submit(2)]).unwrap();
+    memory.commit(Epoch(0), &[submit(2)]).unwrap();
 }
 
 #[test]
@@ -26,18 +26,18 @@ fn a_failed_write_may_be_there_and_ends_the_life() {
     for kept in [false, true] {
         let memory = Memory::new();
         memory.plan([Some(Planned::Io { kept })]);
-        assert_eq!(memory.commit(&[submit(1)]).unwrap_err().fault, Fault::Io);
-        assert_eq!(memory.commit(&[submit(2)]).unwrap_err().fault, Fault::Io);
+        assert_eq!(memory.commit(Epoch(0), &[submit(1)]).unwrap_err().fault, Fault::Unknown);
+        assert_eq!(memory.commit(Epoch(0), &[submit(2)]).unwrap_err().fault, Fault::Unknown);
         memory.crash(None);
         assert_eq!(jobs(&memory), if kept { vec![1] } else { vec![] });
-        memory.commit(&[submit(2)]).unwrap();
+        memory.commit(Epoch(0), &[submit(2)]).unwrap();
     }
 }
 
 #[test]
 fn a_batch_under_way_in_a_crash_is_whole_or_absent() {
     let memory = Memory::new();
-    memory.commit(&[submit(1)]).unwrap();
+    memory.commit(Epoch(0), &[submit(1)]).unwrap();
     let batch = [submit(2), update(1, 0, make::in_state(JobState::Paused)), submit(3)];
     memory.crash(Some((&batch, false)));
     assert_eq!(jobs(&memory), [1]);
@@ -49,6 +49,6 @@ fn a_batch_under_way_in_a_crash_is_whole_or_absent() {
 fn a_store_that_forgets_can_be_had() {
     let memory = Memory::new();
     memory.plan([Some(Planned::Forgotten)]);
-    memory.commit(&[submit(1)]).unwrap();
+    memory.commit(Epoch(0), &[submit(1)]).unwrap();
     assert_eq!(jobs(&memory), [0; 0]);
 }

@@ -12,7 +12,7 @@ use std::{
 use make::{event, in_state, load, pending, shell, spec, submit, submit_as};
 use ostler_job::{
     JobId, Wall,
-    durable::{Input, JobState, Spec},
+    durable::{Epoch, Input, JobState, Spec},
 };
 use ostler_store::{Change, Fault, Filter, Sqlite, SqliteOptions, Store, Token};
 use rusqlite::Connection;
@@ -70,7 +70,7 @@ fn the_fixture_is_made_when_asked_for() {
     let path = folder.path().join("store.db");
     let store = Sqlite::open(&path).unwrap();
     load(&store);
-    store.commit(&version_1()).unwrap();
+    store.commit(Epoch(0), &version_1()).unwrap();
     store.backup(&fixture(1)).unwrap();
 }
 
@@ -82,7 +82,7 @@ fn a_file_of_version_1_is_read() {
     let store = Sqlite::open(&path).unwrap();
     let model = ostler_store::Memory::new();
     load(&model);
-    model.commit(&version_1()).unwrap();
+    model.commit(Epoch(0), &version_1()).unwrap();
     assert_eq!(load(&store), load(&model));
     for job in [1, 2].map(JobId) {
         assert_eq!(store.job(job), model.job(job));
@@ -93,7 +93,7 @@ fn a_file_of_version_1_is_read() {
     assert!(store.payload_used(&make::payload('a').sha256).unwrap());
     let red = Filter { tags: vec!["red".to_owned()], ..Filter::default() };
     assert_eq!(make::find(&store, &red, 10), [1]);
-    store.commit(&[submit(3)]).unwrap();
+    store.commit(Epoch(0), &[submit(3)]).unwrap();
 }
 
 #[test]
@@ -101,10 +101,10 @@ fn a_newer_file_is_left_alone() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("store.db");
     drop(Sqlite::open(&path).unwrap());
-    Connection::open(&path).unwrap().pragma_update(None, "user_version", 2).unwrap();
+    Connection::open(&path).unwrap().pragma_update(None, "user_version", 3).unwrap();
     let (fault, text) = fault(&path);
     assert_eq!(fault, Fault::TooNew);
-    assert!(text.contains("store.db has format 2"), "{text}");
+    assert!(text.contains("store.db has format 3"), "{text}");
 }
 
 #[test]
@@ -129,7 +129,7 @@ fn a_damaged_page_is_an_error_and_no_panic() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("store.db");
     let store = Sqlite::open(&path).unwrap();
-    store.commit(&(1..2000).map(submit).collect::<Vec<_>>()).unwrap();
+    store.commit(Epoch(0), &(1..2000).map(submit).collect::<Vec<_>>()).unwrap();
     drop(store);
     let mut bytes = fs::read(&path).unwrap();
     bytes[8192..].iter_mut().for_each(|byte| *byte = 0xa5);
@@ -143,7 +143,7 @@ fn a_cut_file_is_an_error_and_no_panic() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("store.db");
     let store = Sqlite::open(&path).unwrap();
-    store.commit(&(1..2000).map(submit).collect::<Vec<_>>()).unwrap();
+    store.commit(Epoch(0), &(1..2000).map(submit).collect::<Vec<_>>()).unwrap();
     drop(store);
     let file = fs::File::options().write(true).open(&path).unwrap();
     file.set_len(file.metadata().unwrap().len() / 2).unwrap();
@@ -175,12 +175,12 @@ fn a_backup_made_while_others_write_is_of_one_moment() {
     let ended = AtomicBool::new(false);
     // More pages than are copied in one go.
     let first: Vec<_> = (0..10_000).flat_map(|n| [submit(n + 1), event(n, "")]).collect();
-    store.commit(&first).unwrap();
+    store.commit(Epoch(0), &first).unwrap();
     std::thread::scope(|scope| {
         scope.spawn(|| {
             for n in (10_000..).take_while(|_| !ended.load(Relaxed)) {
                 // A job and its event: a copy has both or neither.
-                store.commit(&[submit(n + 1), event(n, "")]).unwrap();
+                store.commit(Epoch(0), &[submit(n + 1), event(n, "")]).unwrap();
             }
         });
         for copy in 0..5 {
@@ -208,6 +208,164 @@ fn a_backup_replaces_nothing() {
     assert_eq!(nowhere.fault, Fault::Io);
 }
 
+/// A store with a job, a backup of it, and more since: another job, and a token revoked.
+struct Lost {
+    folder: tempfile::TempDir,
+    last: u64,
+}
+
+fn token(name: &str, revoked_at: Option<Wall>) -> Change {
+    let scopes = ["read".to_owned()].into();
+    let (hash, created_at) = (name.repeat(64), Wall(1));
+    let name = name.to_owned();
+    let token =
+        Token { name, hash, scopes, tenant: None, created_at, expires_at: None, revoked_at };
+    Change::Token(token)
+}
+
+impl Lost {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Sqlite::open(&folder.path().join("store.db")).unwrap();
+        let epoch = store.begin(0).unwrap().epoch;
+        store.commit(epoch, &[submit(1), token("a", None), token("b", None)]).unwrap();
+        store.backup(&folder.path().join("copy.db")).unwrap();
+        store.commit(epoch, &[submit(2), event(2, "lost"), token("a", Some(Wall(7)))]).unwrap();
+        Self { folder, last: 2 }
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// The store that is there now repeats nothing that was lost.
+    fn check(&self) {
+        let store = Sqlite::open(&self.path("store.db")).unwrap();
+        let term = store.begin(0).unwrap();
+        assert!(term.went_back);
+        let (jobs, loaded) = load(&store);
+        assert_eq!(make::ids(&jobs), [1]);
+        assert!(loaded.next_job.0 > self.last && loaded.last_event >= 1, "{loaded:?}");
+        let revoked: Vec<_> = loaded.tokens.iter().map(|it| it.revoked_at.is_some()).collect();
+        assert_eq!(revoked, [true, false], "what was revoked stays so");
+        store.commit(term.epoch, &[submit(loaded.next_job.0)]).unwrap();
+    }
+}
+
+#[test]
+fn a_restored_store_gives_no_number_again_and_no_token_back() {
+    let lost = Lost::new();
+    let restored = Sqlite::restore(&lost.path("store.db"), &lost.path("copy.db")).unwrap();
+    assert_eq!(restored.jobs, (1, 1));
+    lost.check();
+    // What was there before is whole.
+    let before = Sqlite::open(&restored.aside.unwrap()).unwrap();
+    assert_eq!(make::ids(&load(&before).0), [1, 2]);
+    // Again, over what was restored.
+    let again = Sqlite::restore(&lost.path("store.db"), &lost.path("copy.db")).unwrap();
+    assert_eq!(again.aside, Some(lost.path("store.db.before-2")));
+    lost.check();
+}
+
+#[test]
+fn a_copy_put_back_by_hand_gives_no_number_again() {
+    let lost = Lost::new();
+    fs::copy(lost.path("copy.db"), lost.path("store.db")).unwrap();
+    let _gone = ["-wal", "-shm"].map(|it| fs::remove_file(lost.path(&format!("store.db{it}"))));
+    lost.check();
+}
+
+#[test]
+fn the_file_itself_copied_while_it_was_closed_gives_no_number_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let (path, copy) = (folder.path().join("store.db"), folder.path().join("copy.db"));
+    let session = |ids: &[u64]| {
+        let store = Sqlite::open(&path).unwrap();
+        let epoch = store.begin(0).unwrap().epoch;
+        let tokens = [token("a", None), token("b", None)];
+        let batch: Vec<_> = ids.iter().map(|id| submit(*id)).chain(tokens).collect();
+        store.commit(epoch, &batch).unwrap();
+        epoch
+    };
+    session(&[1]);
+    fs::copy(&path, &copy).unwrap();
+    let epoch = session(&[2, 3]);
+    let store = Sqlite::open(&path).unwrap();
+    let epoch = store.begin(0).unwrap().epoch.max(epoch);
+    store.commit(epoch, &[token("a", Some(Wall(7)))]).unwrap();
+    drop(store);
+    fs::copy(&copy, &path).unwrap();
+    Lost { folder, last: 3 }.check();
+}
+
+#[test]
+fn what_is_no_copy_is_not_put_in_place() {
+    let lost = Lost::new();
+    let before = fs::read(lost.path("store.db")).unwrap();
+    let refused = |from: &str, kind: Fault| {
+        let error = Sqlite::restore(&lost.path("store.db"), &lost.path(from)).unwrap_err();
+        assert_eq!(error.fault, kind, "{error}");
+        assert!(error.detail.contains(from), "{error}");
+        assert_eq!(fs::read(lost.path("store.db")).unwrap(), before);
+        assert!(!lost.path("store.db.restoring").exists());
+    };
+    fs::write(lost.path("empty"), "").unwrap();
+    fs::write(lost.path("text"), "no database at all; ".repeat(100)).unwrap();
+    let copy = fs::read(lost.path("copy.db")).unwrap();
+    let mut cut = copy.clone();
+    cut.truncate(copy.len() / 2);
+    fs::write(lost.path("cut"), cut).unwrap();
+    refused("nowhere", Fault::Io);
+    refused("empty", Fault::Corrupt);
+    refused("text", Fault::Corrupt);
+    refused("cut", Fault::Corrupt);
+    refused("store.db", Fault::Misuse);
+    fs::copy(lost.path("copy.db"), lost.path("newer")).unwrap();
+    let newer = Connection::open(lost.path("newer")).unwrap();
+    newer.pragma_update(None, "user_version", 99).unwrap();
+    drop(newer);
+    refused("newer", Fault::TooNew);
+    let _open = Sqlite::open(&lost.path("store.db")).unwrap();
+    let error = Sqlite::restore(&lost.path("store.db"), &lost.path("copy.db")).unwrap_err();
+    assert_eq!(error.fault, Fault::Locked);
+}
+
+#[test]
+fn a_history_that_cannot_be_read_is_named() {
+    let lost = Lost::new();
+    fs::write(lost.path("store.db-history"), "{").unwrap();
+    let (kind, text) = fault(&lost.path("store.db"));
+    assert_eq!(kind, Fault::Corrupt);
+    assert!(text.contains("store.db-history"), "{text}");
+}
+
+#[test]
+fn a_file_of_version_1_put_back_gives_no_fence_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("store.db");
+    let store = Sqlite::open(&path).unwrap();
+    let last = store.begin(0).unwrap();
+    drop(store);
+    let restored = Sqlite::restore(&path, &fixture(1)).unwrap();
+    assert_eq!(restored.jobs, (2, 1));
+    let term = Sqlite::open(&path).unwrap().begin(0).unwrap();
+    assert!(term.went_back && term.epoch > last.epoch);
+    assert!(term.fences.start >= last.fences.end);
+}
+
+#[test]
+fn a_term_begins_only_when_its_room_is_there() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("store.db");
+    let options = SqliteOptions { pages_max: Some(60), ..SqliteOptions::default() };
+    let store = Sqlite::open_with(&path, options).unwrap();
+    let first = store.begin(1000).unwrap();
+    assert_eq!(store.begin(1 << 20).unwrap_err().fault, Fault::Full);
+    // No term was spent on that, and the one that was stands.
+    store.commit(first.epoch, &[submit(1)]).unwrap();
+    assert_eq!(store.begin(1000).unwrap().epoch.0, first.epoch.0 + 1);
+}
+
 #[test]
 fn the_log_stays_short_while_jobs_come() {
     let folder = tempfile::tempdir().unwrap();
@@ -219,7 +377,7 @@ fn the_log_stays_short_while_jobs_come() {
     let mut next = 1;
     // Until several logs full were copied.
     while path.metadata().unwrap().len() < home + 64 * 4096 * 4 {
-        store.commit(&(next..next + 100).map(submit).collect::<Vec<_>>()).unwrap();
+        store.commit(Epoch(0), &(next..next + 100).map(submit).collect::<Vec<_>>()).unwrap();
         next += 100;
         let pages = log.metadata().unwrap().len() / 4096;
         assert!(pages < 64 * 40, "the log has {pages} pages");

@@ -285,21 +285,61 @@ fn a_token_may_do_what_its_scopes_say_until_it_is_revoked() {
     assert_fails(&gateway, &["list", "--token", token], 77, "revoked");
 }
 
-#[test]
-fn a_backup_that_is_put_in_place_has_the_jobs_of_its_time() {
-    let gateway = start();
-    let kept = submit(&gateway, &["--delay", "1h", "--", "true"]);
+/// The old history: a backup, and after it a restart, a job of which the log is large, and a token that is revoked.
+fn lose_history(kept: u64, gateway: Gateway) -> tempfile::TempDir {
     printed(&gateway, &["backup", "copy.db"]);
     assert_fails(&gateway, &["backup", "copy.db"], 65, "exists already");
-    submit(&gateway, &["--delay", "1h", "--", "false"]);
+    assert_fails(&gateway, &["restore", "copy.db"], 69, "stop it, restore, and start it again");
+    let (state, remains) = gateway.crash();
+    drop(remains);
+    let gateway = setup().start_in(state);
+    let old = "for i in $(seq 3000); do echo OLD line $i; done";
+    let lost = submit(&gateway, &["--", "sh", "-c", old]);
+    assert!(lost > kept);
+    printed(&gateway, &["logs", "-f", &lost.to_string()]);
+    printed(&gateway, &["token", "revoke", "reader"]);
+    let (state, remains) = gateway.crash();
+    drop(remains);
+    state
+}
+
+fn check_restored(kept: u64, token: &str, gateway: &Gateway) {
+    let listed = printed(gateway, &["list"]);
+    assert!(listed.starts_with(&format!("{kept}  scheduled")), "{listed}");
+    assert_eq!(listed.lines().count(), 1, "{listed}");
+    let new =
+        submit(gateway, &["--", "sh", "-c", "for i in $(seq 3000); do echo new line $i; done"]);
+    assert!(new > kept + 1, "the lost job's id is not given again");
+    let log = printed(gateway, &["logs", "-f", &new.to_string()]);
+    assert!(!log.contains("OLD") && log.lines().count() == 3000, "{}", &log[..200.min(log.len())]);
+    assert_fails(gateway, &["list", "--token", token], 77, "revoked");
+}
+
+#[test]
+fn a_backup_that_is_restored_has_the_jobs_of_its_time_and_repeats_nothing() {
+    let gateway = start();
+    let kept = submit(&gateway, &["--delay", "1h", "--", "true"]);
+    let token = printed(&gateway, &["token", "create", "reader", "--scope", "read"]);
+    let token = token.trim();
+    let state = lose_history(kept, gateway);
+    let at = |name: &str| state.path().join(name);
+    let backup = std::fs::read(at("copy.db")).unwrap();
+    let restored = Command::new(ostler())
+        .args(["restore", "--state"])
+        .args([state.path(), &at("copy.db")])
+        .output()
+        .expect("it runs");
+    let says = String::from_utf8_lossy(&restored.stdout).into_owned();
+    assert!(says.contains("restored 1 jobs, 1 of them unfinished"), "{says} {restored:?}");
+    assert!(at("jobs.db.before-1").exists());
+    let gateway = setup().start_in(state);
+    check_restored(kept, token, &gateway);
+    // The same by hand, over the restored one.
     let (state, remains) = gateway.crash();
     drop(remains);
     let at = |name: &str| state.path().join(name);
-    std::fs::copy(at("copy.db"), at("jobs.db")).unwrap();
+    std::fs::write(at("jobs.db"), backup).unwrap();
     std::fs::remove_file(at("jobs.db-wal")).unwrap();
     std::fs::remove_file(at("jobs.db-shm")).unwrap();
-    let gateway = setup().start_in(state);
-    let listed = printed(&gateway, &["list"]);
-    assert!(listed.starts_with(&format!("{kept}  scheduled")), "{listed}");
-    assert_eq!(listed.lines().count(), 1, "{listed}");
+    check_restored(kept, token, &setup().start_in(state));
 }

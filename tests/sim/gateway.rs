@@ -28,14 +28,15 @@ impl Gateway {
     /// Starts from the store.
     pub(crate) fn start(store: &Memory, now: Now, seed: u64) -> Self {
         let mut jobs = Vec::new();
+        let term = store.begin(0).expect("the model begins");
         let loaded = store.load(&mut |job| jobs.push(job)).expect("the model loads");
         let config = DriverConfig { waiting_max: 60, crashes_max: 2, ..DriverConfig::default() };
-        let mut driver = Driver::new(config, loaded.life, loaded.next_job, seed);
+        let mut driver = Driver::new(config, &term, loaded.next_job, seed);
         for job in jobs {
             driver.restore(job, now);
         }
         Self {
-            life: loaded.life,
+            life: term.epoch.0,
             driver,
             queue: VecDeque::new(),
             stopped: false,

@@ -1,8 +1,11 @@
 //! The world: a clock, a store, a gateway, three runners, clients and operators, and what passes between them.
 
 use ostler_gateway::driver::{Action, Answer, Effect, Submit, Ticket};
-use ostler_job::{JobId, Mono, Now, Span, Wall, durable::Start};
-use ostler_store::{Change, Memory, Planned, Store};
+use ostler_job::{
+    JobId, Mono, Now, Span, Wall,
+    durable::{Epoch, Start},
+};
+use ostler_store::{Change, Fault, Memory, Planned, Store};
 
 use crate::{
     agenda::{Agenda, Event, ToRunner},
@@ -97,7 +100,7 @@ impl World {
         // Whatever the clock said when somebody named a moment: it is past soon.
         self.wall_offset = 3_600_000;
         self.tell_time(self.now.mono);
-        self.store.crash(None);
+        self.store.unplan();
     }
 
     fn is_drained(&self) -> bool {
@@ -230,8 +233,11 @@ impl World {
             self.store.plan([Some(Planned::Forgotten)]);
             self.forgot = true;
         }
-        match self.store.commit(&action.changes) {
-            Ok(applied) => self.checker.committed(&action.changes, &applied),
+        match self.store.commit(Epoch(gateway.life), &action.changes) {
+            Ok(_) => self.checker.committed(&action.changes),
+            Err(error) if error.fault == Fault::Fenced => {
+                self.checker.fail(format!("the only writer was fenced: {error}"));
+            }
             // The gateway ends, and looks at what there is when it is back.
             Err(_) => return self.end_gateway(None),
         }

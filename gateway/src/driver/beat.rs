@@ -82,6 +82,7 @@ impl Driver {
     /// The runner has this attempt: its lease goes on, or it is told to let go.
     fn held(&mut self, name: &RunnerName, number: u32, key: AttemptKey, back: bool) {
         if self.leased(key, number).is_none() {
+            self.hear_of(key.fence);
             let taken = self.runners.get(number).is_some_and(|it| it.settling.contains(&key));
             let runner = name.clone();
             return self.outbox.effect(Effect::Settle { runner, key, fenced: !taken });

@@ -42,7 +42,7 @@ use std::collections::VecDeque;
 
 use ostler_job::{
     HostId, JobId, Mono, Now, Promise, Span, SupplierId, Wall,
-    durable::{AttemptKey, Ending, Fence, JobState, Reason},
+    durable::{AttemptKey, Ending, Fence, JobState, Reason, Term},
 };
 use ostler_scheduler::{Config, Scheduler};
 use ostler_store::EventKind;
@@ -67,8 +67,8 @@ const KEYS: usize = 65_536;
 /// Every unfinished durable job, and who runs what.
 pub struct Driver {
     config: DriverConfig,
-    life: u64,
-    leases: u64,
+    /// Fences that are the term's and were not given yet.
+    fences: std::ops::Range<u64>,
     next_job: JobId,
     seed: u64,
     jobs: Jobs,
@@ -100,15 +100,14 @@ enum Left {
 }
 
 impl Driver {
-    /// A driver without jobs. `life` and `next_job` are the store's; the seed spreads retries.
-    pub fn new(config: DriverConfig, life: u64, next_job: JobId, seed: u64) -> Self {
+    /// A driver without jobs. The term and `next_job` are the store's; the seed spreads retries.
+    pub fn new(config: DriverConfig, term: &Term, next_job: JobId, seed: u64) -> Self {
         // Admission is the driver's: a job that is safe in the store cannot be refused.
         let scheduling =
             Config { waiting_max: u32::MAX, tenant_waiting_max: u32::MAX, ..Config::default() };
         Self {
             config,
-            life,
-            leases: 0,
+            fences: term.fences.clone(),
             next_job,
             seed,
             jobs: Jobs::new(seed),

@@ -41,6 +41,7 @@ impl Driver {
     /// It is not about a present lease: nothing that it says counts.
     fn late(&mut self, runner: &RunnerName, number: u32, report: &Report) {
         let key = report.key();
+        self.hear_of(key.fence);
         let taken = self.runners.get(number).is_some_and(|it| it.settling.contains(&key));
         let over = matches!(report, Report::Finished(_));
         if over && !taken {

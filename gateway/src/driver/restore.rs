@@ -1,19 +1,18 @@
-//! Jobs of an earlier life of the store.
+//! Jobs of an earlier term, and fences above all of theirs.
 
 use ostler_job::{
     JobId, Mono, Now, Wall,
-    durable::{Fence, JobState, Order, Status},
+    durable::{Fence, JobState, Order, Status, Term},
 };
-use ostler_store::Unfinished;
+use ostler_store::{Change, Unfinished};
 
 use super::{
     Driver,
     jobs::{NEVER, Run},
 };
 
-/// Bits of a fence that count the leases of one life of the store; the life is above them. Fences stay below 2^53, which
-/// every reader of JSON keeps exactly, for 32,768 lives.
-const LEASE_BITS: u32 = 38;
+/// What a runner says of fences counts below this: none that lies takes them all.
+const HEARD_END: u64 = Term::FENCE_END / 2;
 
 impl Driver {
     /// Takes an unfinished job up where the store has it. Leased ones wait for their runner as long as a lease lasts.
@@ -40,22 +39,31 @@ impl Driver {
         self.done(now);
     }
 
-    /// Tells what is known only when every job of the store has been restored: the store's life, which fences begin
-    /// with, and the id of the next job. Nothing can have been granted before.
-    pub fn begin(&mut self, life: u64, next_job: JobId) {
-        assert_eq!(self.leases, 0, "no runner has been heard before the store is loaded");
-        (self.life, self.next_job) = (life, next_job);
+    /// Tells the id of the next job, which is known only when every job of the store has been restored. No runner can have
+    /// been heard before.
+    pub fn begin(&mut self, next_job: JobId) {
+        self.next_job = next_job;
     }
 
-    /// The fence of the next lease, above every fence before.
+    /// The fence of the next lease, above every fence before. When the term has no more, the next block is reserved in
+    /// the batch that gives its first.
     pub(super) fn next_fence(&mut self) -> Fence {
-        self.leases += 1;
-        // Ten thousand a second for most of a year; beyond that a later life's fences would not be above this one's.
-        assert!(
-            self.leases >> LEASE_BITS == 0,
-            "a gateway gives 2^{LEASE_BITS} leases in one life"
-        );
-        Fence((self.life << LEASE_BITS) + self.leases)
+        if self.fences.is_empty() {
+            self.fences.end = self.fences.start + Term::BLOCK;
+            self.outbox.change(Change::Reserve { fences: self.fences.end });
+        }
+        let fence = Fence(self.fences.start);
+        self.fences.start += 1;
+        fence
+    }
+
+    /// A runner speaks of a lease that is none. When its fence is yet to be given, the store is older than what it was
+    /// given by, and everything beside it as well: fences go on above it.
+    pub(super) fn hear_of(&mut self, Fence(fence): Fence) {
+        if fence >= self.fences.start && fence < HEARD_END {
+            self.fences.start = fence + 1;
+            self.fences.end = self.fences.end.max(self.fences.start);
+        }
     }
 
     /// Puts a job with its record into the table, in no place yet.

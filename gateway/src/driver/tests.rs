@@ -5,8 +5,8 @@ use std::sync::Arc;
 use ostler_job::{
     JobId, Mono, Now, Span, Wall,
     durable::{
-        AttemptKey, Dedupe, DedupeScope, Delivery, Ending, Finish, JobState, LogState, Order,
-        Reason, Report, Retry, Spec, Status, Then, Usage, Work,
+        AttemptKey, Dedupe, DedupeScope, Delivery, Ending, Epoch, Fence, Finish, JobState,
+        LogState, Order, Reason, Report, Retry, Spec, Status, Term, Then, Usage, Work,
     },
 };
 use ostler_store::{Change, EventKind, Memory, Store};
@@ -28,6 +28,7 @@ const EPOCH: u64 = 1_800_000_000_000;
 pub(super) struct Bench {
     pub(super) driver: Driver,
     pub(super) store: Memory,
+    pub(super) epoch: Epoch,
     pub(super) now: Now,
     pub(super) effects: Vec<Effect>,
     pub(super) changes: Vec<Change>,
@@ -57,10 +58,12 @@ impl Bench {
     }
 
     pub(super) fn with(config: DriverConfig) -> Self {
-        let driver = Driver::new(config.clone(), 1, JobId(1), 7);
+        let store = Memory::new();
+        let term = store.begin(0).expect("the model begins");
+        let (driver, epoch) = (Driver::new(config.clone(), &term, JobId(1), 7), term.epoch);
         let now = Now { mono: Mono(1_000_000_000), wall: Wall(EPOCH) };
         let (effects, changes) = (Vec::new(), Vec::new());
-        Self { driver, store: Memory::new(), now, effects, changes, config }
+        Self { driver, store, epoch, now, effects, changes, config }
     }
 
     /// Commits what the driver wants, and keeps what it did.
@@ -68,8 +71,7 @@ impl Bench {
         self.driver.check_invariants();
         (self.effects, self.changes) = (Vec::new(), Vec::new());
         while let Some(Action { changes, effects }) = self.driver.poll_action() {
-            let applied = self.store.commit(&changes).expect("the model takes every batch");
-            assert!(!applied.contains(&ostler_store::Applied::Fenced), "the only writer is fenced");
+            self.store.commit(self.epoch, &changes).expect("the model takes every batch");
             self.effects.extend(effects);
             self.changes.extend(changes);
         }
@@ -231,8 +233,10 @@ impl Bench {
     /// The gateway dies, and starts again from the store.
     pub(super) fn restart(&mut self) {
         let mut jobs = Vec::new();
+        let term = self.store.begin(0).expect("the model begins");
         let loaded = self.store.load_unfinished(&mut |job| jobs.push(job)).expect("it loads");
-        self.driver = Driver::new(self.config.clone(), loaded.life + 1, loaded.next_job, 7);
+        self.epoch = term.epoch;
+        self.driver = Driver::new(self.config.clone(), &term, loaded.next_job, 7);
         for job in jobs {
             self.driver.restore(job, self.now);
         }

@@ -13,7 +13,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use ostler_job::Wall;
+use ostler_job::{Wall, durable::Epoch};
 use ostler_store::{Applied, Change, Committer, EventKind, Fault, StoreError, Token};
 use tokio::sync::oneshot;
 
@@ -71,7 +71,9 @@ type Asker = oneshot::Sender<Result<Vec<Answer>, Unavailable>>;
 
 /// Messages that are heard before what they lead to is committed, at most.
 const HEARD_MAX: usize = 512;
-/// Between two looks at a store that was full.
+/// Bytes that a store must take before it is written again after a failure, at least.
+const ROOM_MIN: u64 = 256 << 10;
+/// Between two looks at a store that failed.
 const RELOAD_EVERY: Duration = Duration::from_secs(1);
 /// Between two readings of the driver's figures while they change: who has submitted and asks then sees the job.
 const FIGURES_EVERY: Duration = Duration::from_millis(5);
@@ -84,6 +86,10 @@ pub(super) struct Act {
     pub(super) driver: Driver,
     config: DriverConfig,
     committer: Committer,
+    /// The term that everything here is of.
+    epoch: Epoch,
+    /// Bytes that the store must take before a new term begins.
+    room: u64,
     pub(super) asked: HashMap<Ticket, Asker>,
     pub(super) specs: Specs,
     flying: Option<Batch>,
@@ -104,7 +110,7 @@ pub(super) struct Act {
 impl Act {
     pub(super) fn new(
         shared: Arc<Shared>,
-        driver: Driver,
+        (driver, epoch): (Driver, Epoch),
         config: DriverConfig,
         committer: Committer,
     ) -> Self {
@@ -113,6 +119,8 @@ impl Act {
             driver,
             config,
             committer,
+            epoch,
+            room: ROOM_MIN,
             asked: HashMap::new(),
             specs: Specs::default(),
             flying: None,
@@ -125,6 +133,16 @@ impl Act {
             resting: false,
             stopping: false,
         }
+    }
+
+    /// A backup was put in the place of the store: the operator is told, and so are readers of the audit trail.
+    pub(super) fn tell_restored(&mut self) {
+        self.shared.warn(
+            "the store of durable jobs is older than what was known of it: jobs are as they were then, and numbers go on \
+             above all that were given since (docs/OPERATIONS.md, \"To restore a backup\")"
+                .into(),
+        );
+        self.note(clock::wall_now(), "gateway", &serde_json::json!({ "action": "restored" }));
     }
 
     /// Runs until it is told to stop and everything is committed.
@@ -288,7 +306,7 @@ impl Act {
             // The thread is gone only when nobody waits for anything.
             let _ = inbox.send(Told::Committed(result));
         });
-        self.committer.commit(std::mem::take(&mut self.changes), done);
+        self.committer.commit(self.epoch, std::mem::take(&mut self.changes), done);
     }
 
     fn committed(&mut self, result: Result<Vec<Applied>, StoreError>) {
@@ -299,13 +317,14 @@ impl Act {
                     // Nobody may be listening.
                     let _ = self.shared.events.send(Arc::new(event));
                 }
-                let fenced = applied.iter().filter(|a| **a == Applied::Fenced).count();
-                debug_assert_eq!(fenced, 0, "the driver knows the fence of every job");
                 batch.tokens.into_iter().for_each(|token| self.shared.tokens.put(token));
                 self.shared.metrics.add(&batch.tally);
                 self.carry_out(batch.effects);
             }
-            Err(error) => self.fail(error, batch.reports),
+            Err(error) => {
+                self.room = ROOM_MIN.max(batch.bytes * 2);
+                self.fail(error, batch.reports);
+            }
         }
     }
 
@@ -330,16 +349,17 @@ impl Act {
         }
     }
 
-    /// Loads the store anew when nothing of what failed was kept, and the next commit may succeed.
+    /// Begins a new term and loads the store anew, when the next commit may succeed: whether anything of what failed was
+    /// kept shows then.
     fn try_again(&mut self) {
         let Some((error, since)) = &mut self.failed else { return };
-        let clean = matches!(error.fault, Fault::Full | Fault::Locked | Fault::Misuse);
-        if !clean || since.elapsed() < RELOAD_EVERY {
+        let hopeless = matches!(error.fault, Fault::Corrupt | Fault::TooNew);
+        if hopeless || since.elapsed() < RELOAD_EVERY {
             return;
         }
-        match start::load(self.shared.store.as_ref(), &self.config) {
-            Ok((driver, _)) => {
-                self.driver = driver;
+        match start::load(self.shared.store.as_ref(), &self.config, self.room) {
+            Ok((driver, term, _)) => {
+                (self.driver, self.epoch) = (driver, term.epoch);
                 self.failed = None;
                 self.shared.set_trouble(None);
                 for reports in std::mem::take(&mut self.kept) {
@@ -352,24 +372,5 @@ impl Act {
                 self.failed = Some((again, Instant::now()));
             }
         }
-    }
-}
-
-impl Shared {
-    /// Notes why durable jobs are refused, or that they are not any more, and tells the operator what is new of it.
-    fn set_trouble(&self, trouble: Option<String>) {
-        let mut noted = self.trouble.lock().expect("nobody panics with the trouble");
-        let before = std::mem::replace(&mut *noted, trouble.clone());
-        drop(noted);
-        match (before, trouble) {
-            (None, Some(why)) => self.warn(format!("durable jobs are refused: {why}")),
-            (Some(_), None) => self.warn("durable jobs are accepted again".into()),
-            (None, None) | (Some(_), Some(_)) => {}
-        }
-    }
-
-    fn unavailable(&self) -> Unavailable {
-        let trouble = self.trouble.lock().expect("nobody panics with the trouble").clone();
-        Unavailable(trouble.unwrap_or_else(|| "the gateway ends".into()))
     }
 }

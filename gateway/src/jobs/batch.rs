@@ -2,7 +2,7 @@
 
 use ostler_job::{
     Span,
-    durable::{JobState, Reason, Status},
+    durable::{Input, JobState, Reason, Spec, Status, Work},
 };
 use ostler_store::{Applied, Change, Event, EventKind, Token};
 
@@ -19,12 +19,15 @@ pub(super) struct Batch {
     /// What runners told that led to it. Were the commit to fail, they would not tell it again on the same link.
     pub(super) reports: Vec<Reports>,
     pub(super) tally: Tally,
+    /// What it takes on the disk, about.
+    pub(super) bytes: u64,
 }
 
 impl Batch {
     /// Notes what follows from a change at this place of the batch.
     pub(super) fn note(&mut self, place: usize, change: &Change) {
         self.tally.count(change);
+        self.bytes += bytes(change);
         match change {
             Change::Event { at, kind, job, who, detail } => {
                 let (at, kind, job, who) = (*at, *kind, *job, who.clone());
@@ -37,7 +40,8 @@ impl Batch {
             | Change::Update { .. }
             | Change::Attempt(_)
             | Change::Delete { .. }
-            | Change::Forget { .. } => {}
+            | Change::Forget { .. }
+            | Change::Reserve { .. } => {}
         }
     }
 
@@ -46,10 +50,37 @@ impl Batch {
         std::mem::take(&mut self.events).into_iter().filter_map(|(place, event)| {
             match applied.get(place) {
                 Some(Applied::Seq(seq)) => Some(Event { seq: *seq, ..event }),
-                Some(Applied::Done | Applied::Fenced) | None => None,
+                Some(Applied::Done) | None => None,
             }
         })
     }
+}
+
+/// What a change takes on the disk, about: its rows, and what in them may be large.
+fn bytes(change: &Change) -> u64 {
+    const ROW: usize = 1024;
+    let large = match change {
+        Change::Submit { spec, .. } => spec_bytes(spec),
+        Change::Attempt(it) => it.log.whole.as_ref().map_or(0, String::len),
+        Change::Key { .. }
+        | Change::Update { .. }
+        | Change::Delete { .. }
+        | Change::Event { .. }
+        | Change::Token(_)
+        | Change::Forget { .. }
+        | Change::Reserve { .. } => 0,
+    };
+    (ROW + large) as u64
+}
+
+fn spec_bytes(spec: &Spec) -> usize {
+    let Work::Shell(command) = &spec.work else { return 0 };
+    let stdin = match &command.stdin {
+        Input::Text(text) | Input::Base64(text) => text.len(),
+        Input::Empty | Input::Payload(_) => 0,
+    };
+    let words = command.argv.iter().chain(command.env.values()).map(String::len);
+    stdin + words.sum::<usize>()
 }
 
 /// What a commit means to the metrics.
@@ -85,7 +116,8 @@ impl Tally {
             | Change::Delete { .. }
             | Change::Event { .. }
             | Change::Token(_)
-            | Change::Forget { .. } => {}
+            | Change::Forget { .. }
+            | Change::Reserve { .. } => {}
         }
     }
 

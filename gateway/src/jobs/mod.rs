@@ -17,6 +17,7 @@ mod start;
 #[cfg(test)]
 mod tests;
 mod tokens;
+mod trouble;
 mod watches;
 
 use std::{
@@ -35,6 +36,7 @@ use tokio::sync::{broadcast, oneshot, watch};
 
 pub(crate) use metrics::JobMetrics;
 pub(crate) use runners::RunnerView;
+pub use start::restore;
 pub(crate) use start::{Opened, StartFault};
 
 use crate::{

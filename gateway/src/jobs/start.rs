@@ -7,8 +7,13 @@ use std::{
     thread,
 };
 
-use ostler_job::{JobId, Span};
-use ostler_store::{Applied, Change, Committer, Files, Loaded, Sqlite, Store, StoreError};
+use ostler_job::{
+    JobId, Span,
+    durable::{Epoch, Term},
+};
+use ostler_store::{
+    Applied, Change, Committer, Files, Loaded, Restored, Sqlite, Store, StoreError,
+};
 use tokio::sync::broadcast;
 
 use super::{
@@ -56,6 +61,7 @@ pub(crate) struct Opened {
     files: Files,
     runners: Runners,
     driver: Driver,
+    term: Term,
     loaded: Loaded,
     config: DriverConfig,
 }
@@ -76,31 +82,42 @@ impl Opened {
         state: &Path,
         config: DriverConfig,
     ) -> Result<Self, StartFault> {
-        let (driver, mut loaded) = load(store.as_ref(), &config)
+        let (driver, term, mut loaded) = load(store.as_ref(), &config, 0)
             .map_err(|error| StartFault::Store(state.join(STORE), error))?;
         if loaded.tokens.is_empty() {
-            first_token(state, store.as_ref(), &mut loaded)?;
+            first_token(state, (store.as_ref(), term.epoch), &mut loaded)?;
         }
         let runners = Runners::open(state, clock::wall_now());
-        Ok(Self { store, files, runners, driver, loaded, config })
+        Ok(Self { store, files, runners, driver, term, loaded, config })
     }
 }
 
-/// A driver with every unfinished job of the store.
+/// Puts a copy of the store of durable jobs in its place in a state folder that no gateway uses.
+pub fn restore(state: &Path, copy: &Path) -> Result<Restored, StoreError> {
+    Sqlite::restore(&state.join(STORE), copy)
+}
+
+/// A driver of a new term, with every unfinished job of the store. `room`: bytes that the store must take before.
 pub(super) fn load(
     store: &dyn Store,
     config: &DriverConfig,
-) -> Result<(Driver, Loaded), StoreError> {
+    room: u64,
+) -> Result<(Driver, Term, Loaded), StoreError> {
     let now = clock::both();
     let seed = now.wall.0 ^ u64::from(std::process::id()) << 32;
-    let mut driver = Driver::new(config.clone(), 0, JobId(0), seed);
+    let term = store.begin(room)?;
+    let mut driver = Driver::new(config.clone(), &term, JobId(0), seed);
     let loaded = store.load_unfinished(&mut |job| driver.restore(job, now))?;
-    driver.begin(loaded.life, loaded.next_job);
-    Ok((driver, loaded))
+    driver.begin(loaded.next_job);
+    Ok((driver, term, loaded))
 }
 
 /// Whoever may read the state folder may do everything.
-fn first_token(state: &Path, store: &dyn Store, loaded: &mut Loaded) -> Result<(), StartFault> {
+fn first_token(
+    state: &Path,
+    (store, epoch): (&dyn Store, Epoch),
+    loaded: &mut Loaded,
+) -> Result<(), StartFault> {
     let path = state.join(FIRST_TOKEN);
     let (text, token) =
         api::auth::new_token("first", ["admin".to_owned()].into(), None, clock::wall_now(), None);
@@ -108,7 +125,7 @@ fn first_token(state: &Path, store: &dyn Store, loaded: &mut Loaded) -> Result<(
     write_private(&path, format!("{text}\n").as_bytes())
         .map_err(|error| StartFault::File(path, error))?;
     let applied = store
-        .commit(&[Change::Token(token.clone())])
+        .commit(epoch, &[Change::Token(token.clone())])
         .map_err(|error| StartFault::Store(state.join(STORE), error))?;
     debug_assert_eq!(applied, [Applied::Done], "a token is written or the commit fails");
     loaded.tokens.push(token);
@@ -122,7 +139,7 @@ impl Jobs {
         metrics: JobMetrics,
         tell: Arc<dyn Fn(GatewayEvent) + Send + Sync>,
     ) -> Result<Self, StartFault> {
-        let Opened { store, files, runners, driver, loaded, config } = opened;
+        let Opened { store, files, runners, driver, term, loaded, config } = opened;
         let (inbox, told) = mpsc::channel();
         let (mover, mail) = bytes::Mover::new();
         let observed = metrics.clone();
@@ -146,7 +163,10 @@ impl Jobs {
             threads: Mutex::default(),
             tell,
         });
-        let act = Act::new(shared.clone(), driver, config, committer);
+        let mut act = Act::new(shared.clone(), (driver, term.epoch), config, committer);
+        if term.went_back {
+            act.tell_restored();
+        }
         let moving = shared.clone();
         let threads = [
             spawn("jobs", move || act.run(&told))?,

@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, net::SocketAddr, path::Path, sync::Arc};
 
 use bytes::Bytes;
 use http::{HeaderValue, Request, header};
-use ostler_job::Wall;
+use ostler_job::{Wall, durable::Epoch};
 use ostler_store::{Change, Files, Memory, Store as _, Token};
 
 use super::{env, head, spool::Body, trip::Trip};
@@ -60,7 +60,7 @@ fn opened(config: &Config) -> Result<Opened, StartFault> {
         revoked_at: None,
     };
     let store = Memory::new();
-    store.commit(&[Change::Token(token)]).expect("memory takes everything");
+    store.commit(Epoch(0), &[Change::Token(token)]).expect("memory takes everything");
     let files = Files::open(&config.state)
         .map_err(|error| StartFault::File(config.state.join("files"), error))?;
     Opened::of(Arc::new(store), files, &config.state, config.jobs.driver())

@@ -7,8 +7,8 @@ use crate::{
     durable::{Reason, Spec},
 };
 
-/// The number that makes a late writer harmless. It grows with every lease of the store's life, so of two attempts at
-/// one job the later has the larger.
+/// The number that makes a late writer harmless. It grows with every lease and is never given twice, so of two
+/// attempts at one job the later has the larger.
 #[derive(
     Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
 )]

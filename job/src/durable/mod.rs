@@ -7,6 +7,7 @@ mod attempt;
 mod spec;
 mod state;
 mod status;
+mod term;
 
 pub use attempt::{
     Attempt, AttemptKey, Ending, Fence, Finish, LogState, Order, Report, Start, Usage,
@@ -16,3 +17,4 @@ pub use spec::{
 };
 pub use state::{JobState, Reason};
 pub use status::Status;
+pub use term::{Epoch, Term};

@@ -40,6 +40,15 @@ pub struct Status {
     pub signal: Option<i32>,
     /// Somebody wants it ended; the order is repeated to its runner until it is.
     pub kill: bool,
+    /// It is to be ended without the polite part.
+    #[serde(default)]
+    pub kill_now: bool,
+    /// Somebody wants its processes stopped; repeated as well.
+    #[serde(default)]
+    pub stop: bool,
+    /// A hash of which process of the runner the present lease was given to; `None`: it is not known.
+    #[serde(default)]
+    pub incarnation: Option<u32>,
 }
 
 impl Status {
@@ -61,6 +70,9 @@ impl Status {
             exit_status: None,
             signal: None,
             kill: false,
+            kill_now: false,
+            stop: false,
+            incarnation: None,
         }
     }
 }

@@ -33,6 +33,11 @@ pub(super) fn log(folder: &Path, key: AttemptKey) -> PathBuf {
     logs(folder, job).join(format!("{job}.{attempt}.{}", fence.0))
 }
 
+/// Whose log a file is, by its name.
+pub(super) fn job_of_log(name: &str) -> Option<JobId> {
+    name.split_once('.')?.0.parse().ok().map(JobId)
+}
+
 /// Makes the folder of a file, so that it is there after a crash.
 pub(super) fn make_parent(path: &Path) -> io::Result<()> {
     let folder = path.parent().unwrap_or(path);

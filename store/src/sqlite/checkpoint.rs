@@ -15,7 +15,7 @@ use std::{
 
 use rusqlite::{Connection, OpenFlags};
 
-use super::{fault, open, write::Writer};
+use super::{fault, open, writer::Writer};
 use crate::{Fault, StoreError};
 
 /// How long a log that a reader holds back is left alone.
@@ -110,9 +110,13 @@ fn run(shared: &Shared, writer: &Mutex<Writer>, path: &Path) {
             Ok(true) => {}
             Ok(false) => shared.pause(),
             Err(error) => {
-                let error = fault::from_sql("checkpointing", &path.display().to_string(), error);
+                let mut error =
+                    fault::from_sql("checkpointing", &path.display().to_string(), error);
                 if matches!(error.fault, Fault::Io | Fault::Corrupt) {
                     let mut writer = writer.lock().unwrap_or_else(PoisonError::into_inner);
+                    if error.fault == Fault::Io {
+                        error.fault = Fault::Unknown;
+                    }
                     writer.broken.get_or_insert(error);
                     return;
                 }

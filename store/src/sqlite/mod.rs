@@ -9,22 +9,32 @@ mod checkpoint;
 mod codec;
 mod fault;
 mod find;
+mod history;
 mod log;
 mod open;
 mod read;
+mod restore;
 mod schema;
 mod write;
+mod writer;
 
 use std::{
     path::{Path, PathBuf},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock},
 };
 
-use ostler_job::{JobId, Wall, durable::Attempt};
-use rusqlite::Row;
+use ostler_job::{
+    JobId, Wall,
+    durable::{Attempt, Epoch, Term},
+};
+use rusqlite::{Connection, Row};
 
-use self::{checkpoint::Checkpoints, open::Readers, write::Writer};
-use crate::{Applied, Change, Event, Job, Loaded, Page, Query, Store, StoreError, Unfinished};
+pub use restore::Restored;
+
+use self::{checkpoint::Checkpoints, open::Readers, writer::Writer};
+use crate::{
+    Applied, Change, Event, Fault, Job, Loaded, Page, Query, Store, StoreError, Unfinished,
+};
 
 /// What is seldom set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,11 +57,36 @@ impl Default for SqliteOptions {
 #[derive(Debug)]
 pub struct Sqlite {
     path: PathBuf,
-    // Fields are dropped in this order: the lock goes last.
+    options: SqliteOptions,
+    /// Or why there is none; another one takes its place when a write has failed and a new term begins.
+    engine: RwLock<Result<Engine, StoreError>>,
+    // Dropped last.
+    _lock: open::Lock,
+}
+
+/// Everything that has the file open.
+#[derive(Debug)]
+struct Engine {
+    // Fields are dropped in this order.
     _checkpoints: Checkpoints,
     readers: Readers,
     writer: Arc<Mutex<Writer>>,
-    _lock: open::Lock,
+}
+
+impl Engine {
+    fn open(path: &Path, options: SqliteOptions) -> Result<Self, StoreError> {
+        let db = open::writer(path, options.pages_max)?;
+        let writer = Arc::new(Mutex::new(Writer::new(db, path)?));
+        Ok(Self {
+            _checkpoints: Checkpoints::start(path, &writer, options.checkpoint_pages)?,
+            readers: Readers::new(path),
+            writer,
+        })
+    }
+
+    fn writer(&self) -> MutexGuard<'_, Writer> {
+        self.writer.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 impl Sqlite {
@@ -63,79 +98,104 @@ impl Sqlite {
 
     /// The same with options.
     pub fn open_with(path: &Path, options: SqliteOptions) -> Result<Self, StoreError> {
-        let name = path.display().to_string();
         let lock = open::lock(path)?;
-        let db = open::writer(path, options.pages_max)?;
-        let writer = Writer::new(db, name.clone());
-        let writer = writer.map_err(|error| fault::from_sql("opening", &name, error))?;
-        let writer = Arc::new(Mutex::new(writer));
-        Ok(Self {
-            path: path.to_owned(),
-            _checkpoints: Checkpoints::start(path, &writer, options.checkpoint_pages)?,
-            readers: Readers::new(path),
-            writer,
-            _lock: lock,
-        })
+        let engine = Engine::open(path, options)?;
+        Ok(Self { path: path.to_owned(), options, engine: RwLock::new(Ok(engine)), _lock: lock })
     }
 
-    fn writer(&self) -> MutexGuard<'_, Writer> {
-        self.writer.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Puts a copy, made by [`Store::backup`] or by hand, in the place of a store that nobody has open. What was there is
+    /// set aside, and the next term gives no number again that may have been given since the copy was made.
+    pub fn restore(path: &Path, from: &Path) -> Result<Restored, StoreError> {
+        restore::put(path, from)
     }
 
-    /// The new life is on the disk before the first job is given out.
-    fn begin_life<T>(
+    fn with<T>(
+        &self,
+        work: impl FnOnce(&Engine) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        match &*self.engine.read().unwrap_or_else(PoisonError::into_inner) {
+            Ok(engine) => work(engine),
+            Err(error) => Err(error.clone()),
+        }
+    }
+
+    fn read<T>(
+        &self,
+        work: impl FnOnce(&Connection) -> rusqlite::Result<T>,
+    ) -> Result<T, StoreError> {
+        self.with(|engine| engine.readers.read(work))
+    }
+
+    /// Opens the file anew when a write has failed: what the log holds is copied home and fsynced there, so that nothing
+    /// acknowledged from then on stands behind a hole.
+    fn mend(&self) -> Result<(), StoreError> {
+        if self.with(|engine| Ok(engine.writer().broken.is_none())).unwrap_or(false) {
+            return Ok(());
+        }
+        let mut engine = self.engine.write().unwrap_or_else(PoisonError::into_inner);
+        let detail = format!("{} is being opened anew", self.path.display());
+        // Closed first: the log is copied home only when nobody reads.
+        *engine = Err(StoreError::new(Fault::Unknown, detail));
+        *engine = Engine::open(&self.path, self.options);
+        engine.as_ref().map(|_| ()).map_err(Clone::clone)
+    }
+
+    fn load_as<T>(
         &self,
         read: fn(&Row<'_>) -> rusqlite::Result<T>,
         each: &mut dyn FnMut(T),
     ) -> Result<Loaded, StoreError> {
-        let (life, (last_job, last_event)) = {
-            let mut writer = self.writer();
-            let life = writer.transact("opening", |db, _| {
-                let sql = "UPDATE meta SET value = value + 1 WHERE name = 'life' RETURNING value";
-                db.query_row(sql, [], |row| codec::uint(row, 0))
+        self.with(|engine| {
+            let (last_job, last_event) = engine.writer().last();
+            let tokens = engine.readers.read(|db| {
+                read::each_unfinished(db, read, each)?;
+                read::tokens(db)
             })?;
-            (life, writer.last())
-        };
-        let tokens = self.readers.read(|db| {
-            read::each_unfinished(db, read, each)?;
-            read::tokens(db)
-        })?;
-        Ok(Loaded { life, next_job: JobId(last_job.0 + 1), last_event, tokens })
+            Ok(Loaded { next_job: JobId(last_job.0.saturating_add(1)), last_event, tokens })
+        })
     }
 }
 
 impl Store for Sqlite {
-    fn commit(&self, changes: &[Change]) -> Result<Vec<Applied>, StoreError> {
-        self.writer().commit(changes)
+    fn begin(&self, room: u64) -> Result<Term, StoreError> {
+        self.mend()?;
+        self.with(|engine| engine.writer().begin(room))
+    }
+
+    fn commit(&self, epoch: Epoch, changes: &[Change]) -> Result<Vec<Applied>, StoreError> {
+        self.with(|engine| engine.writer().commit(epoch, changes))
     }
 
     fn load(&self, each: &mut dyn FnMut(Job)) -> Result<Loaded, StoreError> {
-        self.begin_life(read::job, each)
+        self.load_as(read::job, each)
     }
 
     fn load_unfinished(&self, each: &mut dyn FnMut(Unfinished)) -> Result<Loaded, StoreError> {
-        self.begin_life(read::unfinished, each)
+        self.load_as(read::unfinished, each)
     }
 
     fn query(&self, query: &Query) -> Result<Page, StoreError> {
-        self.readers.read(|db| find::page(db, query))
+        self.read(|db| find::page(db, query))
     }
 
     fn job(&self, job: JobId) -> Result<Option<Job>, StoreError> {
-        self.readers.read(|db| read::one(db, job))
+        self.read(|db| read::one(db, job))
     }
 
     fn jobs(&self, jobs: &[JobId]) -> Result<Vec<Job>, StoreError> {
-        self.readers
-            .read(|db| jobs.iter().filter_map(|job| read::one(db, *job).transpose()).collect())
+        self.read(|db| jobs.iter().filter_map(|job| read::one(db, *job).transpose()).collect())
+    }
+
+    fn absent(&self, jobs: &[JobId]) -> Result<Vec<JobId>, StoreError> {
+        self.read(|db| read::absent(db, jobs))
     }
 
     fn attempts(&self, job: JobId) -> Result<Vec<Attempt>, StoreError> {
-        self.readers.read(|db| read::attempts(db, job))
+        self.read(|db| read::attempts(db, job))
     }
 
     fn keyed(&self, key: &str) -> Result<Option<(String, Vec<JobId>)>, StoreError> {
-        self.readers.read(|db| read::keyed(db, key))
+        self.read(|db| read::keyed(db, key))
     }
 
     fn succeeded_since(
@@ -144,7 +204,7 @@ impl Store for Sqlite {
         identity: &str,
         since: Wall,
     ) -> Result<Option<JobId>, StoreError> {
-        self.readers.read(|db| read::succeeded_since(db, tenant, identity, since))
+        self.read(|db| read::succeeded_since(db, tenant, identity, since))
     }
 
     fn prunable(
@@ -153,15 +213,15 @@ impl Store for Sqlite {
         others_before: Wall,
         max: usize,
     ) -> Result<Vec<JobId>, StoreError> {
-        self.readers.read(|db| read::prunable(db, succeeded_before, others_before, max))
+        self.read(|db| read::prunable(db, succeeded_before, others_before, max))
     }
 
     fn payload_used(&self, sha256: &str) -> Result<bool, StoreError> {
-        self.readers.read(|db| read::payload_used(db, sha256))
+        self.read(|db| read::payload_used(db, sha256))
     }
 
     fn tail(&self, after: u64, max: usize) -> Result<Vec<Event>, StoreError> {
-        self.readers.read(|db| read::tail(db, after, max))
+        self.read(|db| read::tail(db, after, max))
     }
 
     fn backup(&self, to: &Path) -> Result<(), StoreError> {

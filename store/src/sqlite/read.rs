@@ -19,9 +19,10 @@ use crate::{Event, Job, Token, Unfinished};
 /// The columns of a [`Status`], a job's id before them, its time after them; then its spec.
 pub(super) const COLUMNS: &str =
     "job.id, state, reason, due, host, attempts, failures, crashes, fence, runner,
-    leased_at, started_at, finished_at, exit_status, signal, kill, submitted_at, spec.spec";
-const SUBMITTED_AT: usize = 16;
-const SPEC: usize = 17;
+    leased_at, started_at, finished_at, exit_status, signal, kill, kill_now, stop, incarnation, submitted_at,
+    spec.spec";
+const SUBMITTED_AT: usize = 19;
+const SPEC: usize = 20;
 
 /// A job from [`COLUMNS`].
 pub(super) fn job(row: &Row<'_>) -> Result<Job> {
@@ -54,6 +55,9 @@ fn status(row: &Row<'_>) -> Result<Status> {
         exit_status: row.get(13)?,
         signal: row.get(14)?,
         kill: row.get(15)?,
+        kill_now: row.get(16)?,
+        stop: row.get(17)?,
+        incarnation: row.get(18)?,
     })
 }
 
@@ -125,6 +129,17 @@ fn next<T>(rows: &mut Rows<'_>, read: fn(&Row<'_>) -> Result<T>) -> Result<Optio
 pub(super) fn one(db: &Connection, job: JobId) -> Result<Option<Job>> {
     let sql = format!("SELECT {COLUMNS} FROM job JOIN spec ON spec.job = job.id WHERE job.id = ?");
     db.prepare_cached(&sql)?.query_row(params![int(job.0)], self::job).optional()
+}
+
+pub(super) fn absent(db: &Connection, jobs: &[JobId]) -> Result<Vec<JobId>> {
+    let mut statement = db.prepare_cached("SELECT 1 FROM job WHERE id = ?")?;
+    let mut absent = Vec::new();
+    for &job in jobs {
+        if !statement.exists(params![int(job.0)])? {
+            absent.push(job);
+        }
+    }
+    Ok(absent)
 }
 
 pub(super) fn attempts(db: &Connection, job: JobId) -> Result<Vec<Attempt>> {

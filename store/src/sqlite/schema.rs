@@ -14,13 +14,31 @@ pub(super) const APPLICATION: i32 = 0x4f53_544c;
 
 /// Entry `n` makes a file of version `n` one of version `n + 1`; version 0 is an empty file. Entries are never changed
 /// once released: `tests/fixtures` has a file of each version.
-const STEPS: &[&str] = &[include_str!("schema_1.sql")];
+const STEPS: &[&str] = &[include_str!("schema_1.sql"), include_str!("schema_2.sql")];
 
 /// The present version.
 pub(super) const VERSION: i64 = STEPS.len() as i64;
 
-/// Checks whose file it is, and brings it to the present version.
+/// Brings a file to the present version.
 pub(super) fn migrate(db: &mut Connection, name: &str) -> Result<(), StoreError> {
+    let version = look(db, name)?;
+    for (from, step) in (0..).zip(STEPS).skip(usize::try_from(version).unwrap_or(0)) {
+        let change = db.transaction().and_then(|change| apply(change, step, from + 1));
+        change.map_err(|error| super::fault::from_sql("opening", name, error))?;
+    }
+    Ok(())
+}
+
+/// Refuses what is no store of this or an earlier version, an empty file too.
+pub(super) fn check(db: &Connection, name: &str) -> Result<(), StoreError> {
+    if look(db, name)? == 0 {
+        return Err(StoreError::new(Fault::Corrupt, format!("{name} is empty")));
+    }
+    Ok(())
+}
+
+/// Checks whose file it is, and tells its version.
+fn look(db: &Connection, name: &str) -> Result<i64, StoreError> {
     let sql = |error| super::fault::from_sql("opening", name, error);
     let number = |db: &Connection, pragma: &str| {
         db.pragma_query_value(None, pragma, |row| row.get::<_, i64>(0))
@@ -37,11 +55,7 @@ pub(super) fn migrate(db: &mut Connection, name: &str) -> Result<(), StoreError>
         let detail = format!("{name} has format {version}; this version reads up to {VERSION}");
         return Err(StoreError::new(Fault::TooNew, detail));
     }
-    for (from, step) in (0..).zip(STEPS).skip(usize::try_from(version).unwrap_or(0)) {
-        let change = db.transaction().and_then(|change| apply(change, step, from + 1));
-        change.map_err(sql)?;
-    }
-    Ok(())
+    Ok(version)
 }
 
 fn apply(change: Transaction<'_>, step: &str, version: i64) -> rusqlite::Result<()> {

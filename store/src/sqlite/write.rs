@@ -1,134 +1,24 @@
-//! The one connection that writes.
+//! Changes as rows.
 
 use ostler_job::{
     JobId, Wall,
     durable::{Attempt, Fence, Spec, Status, TENANT_DEFAULT},
 };
-use rusqlite::{Connection, Result, params};
+use rusqlite::{Connection, params};
 
 use super::{
     codec::{identity, ids, int, moment},
     log,
+    writer::{Counters, Stop},
 };
 use crate::{Applied, Change, EventKind, Fault, StoreError, Token, memory::payload};
 
 /// Of so many jobs one gets a row in `mark`.
-const MARK_EVERY: u32 = 1024;
+pub(super) const MARK_EVERY: u32 = 1024;
 
-/// See the module.
-#[derive(Debug)]
-pub(super) struct Writer {
-    pub(super) db: Connection,
-    name: String,
-    counters: Counters,
-    /// Why nothing is written any more.
-    pub(super) broken: Option<StoreError>,
-}
+type Result<T> = std::result::Result<T, Stop>;
 
-/// What the next rows continue; taken from the file once, because nobody else writes it.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Counters {
-    last_job: u64,
-    last_event: u64,
-    /// The latest moment at which any job was submitted, and how many since the last mark.
-    latest: i64,
-    unmarked: u32,
-}
-
-impl Writer {
-    pub(super) fn new(db: Connection, name: String) -> Result<Self> {
-        let number = |sql: &str| db.query_row(sql, [], |row| row.get::<_, Option<i64>>(0));
-        let largest = |meta: &str, rows: &str| -> Result<u64> {
-            let kept = number(&format!("SELECT value FROM meta WHERE name = '{meta}'"))?;
-            Ok(kept.max(number(rows)?).unwrap_or(0).unsigned_abs())
-        };
-        let marked = number("SELECT max(job) FROM mark")?.unwrap_or(0);
-        let before = number("SELECT max(latest) FROM mark")?;
-        let after = number(&format!("SELECT max(submitted_at) FROM job WHERE id >= {marked}"))?;
-        let count = number(&format!("SELECT count(*) FROM job WHERE id >= {marked}"))?;
-        let counters = Counters {
-            last_job: largest("last_job", "SELECT max(id) FROM job")?,
-            last_event: largest("last_event", "SELECT max(seq) FROM event")?,
-            latest: before.max(after).unwrap_or(0),
-            unmarked: count.and_then(|count| u32::try_from(count).ok()).unwrap_or(MARK_EVERY),
-        };
-        db.set_prepared_statement_cache_capacity(64);
-        Ok(Self { db, name, counters, broken: None })
-    }
-
-    /// Ids and sequence numbers given so far.
-    pub(super) const fn last(&self) -> (JobId, u64) {
-        (JobId(self.counters.last_job), self.counters.last_event)
-    }
-
-    pub(super) fn commit(
-        &mut self,
-        changes: &[Change],
-    ) -> std::result::Result<Vec<Applied>, StoreError> {
-        self.check(changes)?;
-        self.transact("committing to", |db, counters| {
-            changes.iter().map(|change| apply(db, counters, change)).collect()
-        })
-    }
-
-    /// Does several things or none, and returns when they are on the disk.
-    pub(super) fn transact<T>(
-        &mut self,
-        doing: &str,
-        work: impl FnOnce(&Connection, &mut Counters) -> Result<T>,
-    ) -> std::result::Result<T, StoreError> {
-        if let Some(broken) = &self.broken {
-            let detail = format!("nothing is written any more since {}", broken.detail);
-            return Err(StoreError::new(broken.fault, detail));
-        }
-        let mut counters = self.counters;
-        let done = begin(&self.db)
-            .and_then(|()| work(&self.db, &mut counters))
-            .and_then(|done| self.db.prepare_cached("COMMIT")?.execute([]).map(|_| done));
-        match done {
-            Ok(done) => {
-                self.counters = counters;
-                Ok(done)
-            }
-            Err(error) => Err(self.undo(super::fault::from_sql(doing, &self.name, error))),
-        }
-    }
-
-    /// After an error that says nothing about the batch, nothing further is written: the kernel forgets what an fsync
-    /// could not write, and the next fsync would be believed wrongly.
-    fn undo(&mut self, error: StoreError) -> StoreError {
-        // Some errors have rolled back already.
-        let undone = self.db.is_autocommit() || self.db.execute_batch("ROLLBACK").is_ok();
-        if !undone || matches!(error.fault, Fault::Io | Fault::Corrupt) {
-            self.broken = Some(error.clone());
-        }
-        error
-    }
-
-    fn check(&self, changes: &[Change]) -> std::result::Result<(), StoreError> {
-        let mut last = self.counters.last_job;
-        for change in changes {
-            if let Change::Submit { job, .. } = change {
-                if job.0 <= last {
-                    let detail = format!("job {job} is submitted after job {last}");
-                    return Err(StoreError::new(Fault::Misuse, detail));
-                }
-                last = job.0;
-            }
-        }
-        Ok(())
-    }
-}
-
-fn begin(db: &Connection) -> Result<()> {
-    if !db.is_autocommit() {
-        // A panic left it so.
-        db.execute_batch("ROLLBACK")?;
-    }
-    db.prepare_cached("BEGIN IMMEDIATE")?.execute([]).map(drop)
-}
-
-fn apply(db: &Connection, counters: &mut Counters, change: &Change) -> Result<Applied> {
+pub(super) fn apply(db: &Connection, counters: &mut Counters, change: &Change) -> Result<Applied> {
     match change {
         Change::Submit { job, spec, status, at } => submit(db, counters, *job, spec, status, *at),
         Change::Key { key, request, jobs, at } => {
@@ -144,6 +34,10 @@ fn apply(db: &Connection, counters: &mut Counters, change: &Change) -> Result<Ap
         }
         Change::Token(token) => self::token(db, token),
         Change::Forget { events, keys } => forget(db, counters, *events, *keys),
+        Change::Reserve { fences } => {
+            keep(db, "fences", *fences)?;
+            Ok(Applied::Done)
+        }
     }
 }
 
@@ -160,8 +54,9 @@ fn submit(
     let s = status;
     let tenant = (spec.tenant != TENANT_DEFAULT).then_some(&spec.tenant);
     let sql = "INSERT INTO job (id, submitted_at, tenant, identity, state, reason, due, host, attempts, failures,
-        crashes, fence, runner, leased_at, started_at, finished_at, exit_status, signal, kill)
-        VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
+        crashes, fence, runner, leased_at, started_at, finished_at, exit_status, signal, kill, kill_now,
+        stop, incarnation)
+        VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
     db.prepare_cached(sql)?.execute(params![
         id,
         at,
@@ -182,6 +77,9 @@ fn submit(
         s.exit_status,
         s.signal,
         s.kill,
+        s.kill_now,
+        s.stop,
+        s.incarnation,
     ])?;
     let text = serde_json::to_string(spec)
         .map_err(|error| rusqlite::Error::ToSqlConversionFailure(Box::new(error)))?;
@@ -209,8 +107,8 @@ fn mark(db: &Connection, counters: &mut Counters, id: i64, at: i64) -> Result<()
 
 fn update(db: &Connection, job: JobId, expect: Fence, s: &Status) -> Result<Applied> {
     let sql = "UPDATE job SET state = ?, reason = ?, due = ?, host = ?, attempts = ?, failures = ?, crashes = ?,
-        fence = ?, runner = ?, leased_at = ?, started_at = ?, finished_at = ?, exit_status = ?, signal = ?, kill = ?
-        WHERE id = ? AND fence = ?";
+        fence = ?, runner = ?, leased_at = ?, started_at = ?, finished_at = ?, exit_status = ?, signal = ?, kill = ?,
+        kill_now = ?, stop = ?, incarnation = ? WHERE id = ? AND fence = ?";
     let rows = db.prepare_cached(sql)?.execute(params![
         s.state as i64,
         s.reason.map(|it| it as i64),
@@ -227,10 +125,13 @@ fn update(db: &Connection, job: JobId, expect: Fence, s: &Status) -> Result<Appl
         s.exit_status,
         s.signal,
         s.kill,
+        s.kill_now,
+        s.stop,
+        s.incarnation,
         int(job.0),
         int(expect.0),
     ])?;
-    Ok(done_if(rows))
+    done_if(rows, job)
 }
 
 fn record(db: &Connection, attempt: &Attempt) -> Result<Applied> {
@@ -262,15 +163,20 @@ fn record(db: &Connection, attempt: &Attempt) -> Result<Applied> {
         some(&log.head),
         some(&log.tail),
     ])?;
-    Ok(done_if(rows))
+    done_if(rows, key.job)
 }
 
 fn some(text: &str) -> Option<&str> {
     (!text.is_empty()).then_some(text)
 }
 
-fn done_if(rows: usize) -> Applied {
-    if rows == 0 { Applied::Fenced } else { Applied::Done }
+fn done_if(rows: usize, job: JobId) -> Result<Applied> {
+    if rows == 0 { Err(fenced(job)) } else { Ok(Applied::Done) }
+}
+
+fn fenced(job: JobId) -> Stop {
+    let detail = format!("job {job} is not as its writer knew it");
+    Stop::Told(StoreError::new(Fault::Fenced, detail))
 }
 
 fn event(
@@ -296,7 +202,7 @@ fn event(
     Ok(Applied::Seq(seq))
 }
 
-fn token(db: &Connection, token: &Token) -> Result<Applied> {
+pub(super) fn token(db: &Connection, token: &Token) -> Result<Applied> {
     let text = serde_json::to_string(token)
         .map_err(|error| rusqlite::Error::ToSqlConversionFailure(Box::new(error)))?;
     db.prepare_cached("INSERT OR REPLACE INTO token VALUES (?, ?)")?
@@ -310,7 +216,7 @@ fn delete(db: &Connection, counters: &Counters, job: JobId) -> Result<Applied> {
     let rows =
         db.prepare_cached("DELETE FROM job WHERE id = ? AND state >= 7")?.execute(params![id])?;
     if rows == 0 {
-        return Ok(Applied::Fenced);
+        return Err(fenced(job));
     }
     if job.0 == counters.last_job {
         // The next one must not get its id.
@@ -331,19 +237,19 @@ fn delete(db: &Connection, counters: &Counters, job: JobId) -> Result<Applied> {
     Ok(Applied::Done)
 }
 
-fn keep(db: &Connection, name: &str, value: u64) -> Result<()> {
+pub(super) fn keep(db: &Connection, name: &str, value: u64) -> Result<()> {
     db.prepare_cached("UPDATE meta SET value = ? WHERE name = ?")?
-        .execute(params![int(value), name])
-        .map(drop)
+        .execute(params![int(value), name])?;
+    Ok(())
 }
 
 /// Rows go from the oldest to the first that is not old, so that what is kept is not looked at.
 fn forget(db: &Connection, counters: &Counters, events: Wall, keys: Wall) -> Result<Applied> {
     keep(db, "last_event", counters.last_event)?;
-    let first = |sql: &str, at: Wall| {
+    let first = |sql: &str, at: Wall| -> Result<i64> {
         let mut statement = db.prepare_cached(sql)?;
         let mut rows = statement.query(params![int(at.0)])?;
-        rows.next()?.map_or(Ok(i64::MAX), |row| row.get::<_, i64>(0))
+        Ok(rows.next()?.map_or(Ok(i64::MAX), |row| row.get::<_, i64>(0))?)
     };
     let seq = first("SELECT seq FROM event WHERE at >= ? ORDER BY seq LIMIT 1", events)?;
     db.prepare_cached("DELETE FROM event WHERE seq < ?")?.execute(params![seq])?;

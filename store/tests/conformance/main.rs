@@ -9,6 +9,7 @@ mod make;
 mod queries;
 mod random;
 mod reopening;
+mod terms;
 
 use std::sync::Arc;
 
@@ -18,6 +19,9 @@ use tempfile::TempDir;
 /// One store, which may be opened again when nobody holds it any more.
 pub(crate) trait Engine {
     fn open(&self) -> Arc<dyn Store>;
+
+    /// A copy that may be put in the place of the store later, when nobody holds it.
+    fn copy(&self, store: &dyn Store) -> Box<dyn Fn()>;
 }
 
 #[derive(Default)]
@@ -27,6 +31,11 @@ impl Engine for InMemory {
     fn open(&self) -> Arc<dyn Store> {
         self.0.crash(None);
         Arc::clone(&self.0) as Arc<dyn Store>
+    }
+
+    fn copy(&self, _: &dyn Store) -> Box<dyn Fn()> {
+        let (memory, copy) = (Arc::clone(&self.0), self.0.copy());
+        Box::new(move || memory.restore(&copy))
     }
 }
 
@@ -41,6 +50,18 @@ impl Default for InSqlite {
 impl Engine for InSqlite {
     fn open(&self) -> Arc<dyn Store> {
         Arc::new(Sqlite::open(&self.0.path().join("store.db")).unwrap())
+    }
+
+    fn copy(&self, store: &dyn Store) -> Box<dyn Fn()> {
+        let (copy, path) = (self.0.path().join("copy.db"), self.0.path().join("store.db"));
+        store.backup(&copy).unwrap();
+        // As people do it by hand.
+        Box::new(move || {
+            std::fs::copy(&copy, &path).unwrap();
+            for log in ["store.db-wal", "store.db-shm"] {
+                let _gone = std::fs::remove_file(path.with_file_name(log));
+            }
+        })
     }
 }
 
@@ -58,7 +79,7 @@ macro_rules! engines {
             use super::*;
             cases! { $engine:
                 changes: a_batch_is_answered_change_by_change,
-                changes: an_update_with_another_fence_changes_nothing,
+                changes: a_fenced_update_undoes_its_batch,
                 changes: an_id_is_given_once,
                 changes: a_batch_with_a_misuse_is_not_there_at_all,
                 changes: an_attempt_is_kept_whole,
@@ -78,14 +99,19 @@ macro_rules! engines {
                 queries: the_newest_success_of_an_identity_is_found,
                 queries: old_jobs_are_prunable_by_how_they_ended,
                 queries: named_jobs_come_in_the_order_asked,
+                queries: jobs_that_are_not_there_are_told,
                 queries: a_payload_is_used_while_its_jobs_are_there,
                 queries: a_moment_is_found_among_thousands,
                 reopening: what_was_committed_is_there_again,
                 reopening: only_unfinished_jobs_are_loaded_in_order,
-                reopening: every_life_has_its_number,
                 reopening: ids_and_numbers_go_on_after_everything_is_gone,
                 reopening: tokens_are_loaded,
                 reopening: the_light_load_says_the_same,
+                terms: a_commit_of_an_old_term_changes_nothing,
+                terms: epochs_and_fences_never_repeat,
+                terms: reserved_fences_are_the_terms_own,
+                terms: a_store_that_was_put_back_repeats_no_number,
+                terms: what_was_ordered_is_kept,
                 random: it_does_what_the_model_does,
             }
         }

@@ -2,7 +2,7 @@
 
 use ostler_job::{
     JobId, Wall,
-    durable::{Input, JobState, Spec, Status},
+    durable::{Epoch, Input, JobState, Spec, Status},
 };
 use ostler_store::{Change, Filter, Query};
 
@@ -23,7 +23,7 @@ pub(crate) fn pages_go_down_to_the_last(make: Make<'_>) {
     let engine = make();
     let store = engine.open();
     let batch: Vec<_> = (1..=7).map(submit).collect();
-    store.commit(&batch).unwrap();
+    store.commit(Epoch(0), &batch).unwrap();
     let page = |below: Option<u64>, limit| {
         let query = Query { filter: filter(), below: below.map(JobId), limit };
         let page = store.query(&query).unwrap();
@@ -58,7 +58,7 @@ fn varied() -> Vec<Change> {
 pub(crate) fn every_condition_narrows(make: Make<'_>) {
     let engine = make();
     let store = engine.open();
-    store.commit(&varied()).unwrap();
+    store.commit(Epoch(0), &varied()).unwrap();
     let red = || vec!["red".to_owned()];
     let red_and_blue = vec!["red".to_owned(), "blue".to_owned()];
     use JobState::{Dead, Pending, Scheduled, Succeeded};
@@ -94,7 +94,7 @@ pub(crate) fn text_is_found_as_people_see_it(make: Make<'_>) {
     let named = Spec { name: text("Nightly \"Report\""), ..spec("noop") };
     let command = shell(&["echo", "a\tb\\c", "größe"], Input::Text("within".to_owned()));
     let batch = [submit_as(1, named, pending()), submit_as(2, command, pending())];
-    store.commit(&batch).unwrap();
+    store.commit(Epoch(0), &batch).unwrap();
     let found = |what: &str| find(&*store, &Filter { text: text(what), ..filter() }, 10);
     assert_eq!(found("nightly \"r"), [1]);
     assert_eq!(found("A\tB\\C"), [2]);
@@ -110,7 +110,9 @@ pub(crate) fn text_is_no_pattern(make: Make<'_>) {
     let engine = make();
     let store = engine.open();
     let job = |id, word: &str| submit_as(id, shell(&[word], Input::Empty), pending());
-    store.commit(&[job(1, "100%"), job(2, "a_b!"), job(3, "100"), job(4, "acb")]).unwrap();
+    store
+        .commit(Epoch(0), &[job(1, "100%"), job(2, "a_b!"), job(3, "100"), job(4, "acb")])
+        .unwrap();
     let found = |what: &str| find(&*store, &Filter { text: text(what), ..filter() }, 10);
     assert_eq!(found("0%"), [1]);
     assert_eq!(found("a_b"), [2]);
@@ -132,7 +134,7 @@ pub(crate) fn exit_statuses_are_found_and_excluded(make: Make<'_>) {
         job(4, None, None),
         job(5, Some(0), Some(15)),
     ];
-    store.commit(&batch).unwrap();
+    store.commit(Epoch(0), &batch).unwrap();
     let found = |code, not| {
         let states = [vec![], vec![JobState::Dead], vec![JobState::Succeeded, JobState::Dead]];
         let found = states.map(|states| {
@@ -153,7 +155,7 @@ pub(crate) fn identities_are_told_apart(make: Make<'_>) {
     let store = engine.open();
     let words = ["noop", "Noop", "noop ", ""];
     let batch = (1..).zip(words).map(|(id, words)| submit_as(id, spec(words), pending()));
-    store.commit(&batch.collect::<Vec<_>>()).unwrap();
+    store.commit(Epoch(0), &batch.collect::<Vec<_>>()).unwrap();
     for (id, words) in (1..).zip(words) {
         assert_eq!(find(&*store, &Filter { identity: text(words), ..filter() }, 10), [id]);
     }
@@ -178,7 +180,7 @@ pub(crate) fn the_newest_success_of_an_identity_is_found(make: Make<'_>) {
         of("acme", 5, 60),
         of("bell", 6, 70),
     ];
-    store.commit(&batch).unwrap();
+    store.commit(Epoch(0), &batch).unwrap();
     let of = |tenant, since| store.succeeded_since(tenant, "a", Wall(since)).unwrap();
     let newest = |words, since| store.succeeded_since("default", words, Wall(since)).unwrap();
     // Another tenant's success, newer or not, is nobody else's.
@@ -198,7 +200,7 @@ pub(crate) fn old_jobs_are_prunable_by_how_they_ended(make: Make<'_>) {
         .zip(JobState::ALL)
         .map(|(id, state)| submit_as(id, spec("noop"), in_state(*state)))
         .collect();
-    store.commit(&batch).unwrap();
+    store.commit(Epoch(0), &batch).unwrap();
     let prunable = |succeeded, others, max| {
         let jobs = store.prunable(Wall(succeeded), Wall(others), max).unwrap();
         jobs.into_iter().map(|job| job.0).collect::<Vec<_>>()
@@ -212,12 +214,22 @@ pub(crate) fn old_jobs_are_prunable_by_how_they_ended(make: Make<'_>) {
 pub(crate) fn named_jobs_come_in_the_order_asked(make: Make<'_>) {
     let engine = make();
     let store = engine.open();
-    store.commit(&[submit(1), submit(2), submit(3)]).unwrap();
+    store.commit(Epoch(0), &[submit(1), submit(2), submit(3)]).unwrap();
     let jobs = store.jobs(&[3, 9, 1, 3].map(JobId)).unwrap();
     assert_eq!(ids(&jobs), [3, 1, 3]);
     assert_eq!(store.job(JobId(2)).unwrap().unwrap().submitted_at, Wall(1002));
     assert_eq!(store.job(JobId(0)).unwrap(), None);
     assert_eq!(store.job(JobId(u64::MAX)).unwrap(), None);
+}
+
+pub(crate) fn jobs_that_are_not_there_are_told(make: Make<'_>) {
+    let engine = make();
+    let store = engine.open();
+    let done = |id| submit_as(id, spec("noop"), in_state(JobState::Succeeded));
+    let batch = [done(1), done(2), done(4), Change::Delete { job: JobId(2) }];
+    store.commit(Epoch(0), &batch).unwrap();
+    let asked = [5, 4, 2, 1, 3].map(JobId);
+    assert_eq!(store.absent(&asked).unwrap(), [5, 2, 3].map(JobId));
 }
 
 pub(crate) fn a_payload_is_used_while_its_jobs_are_there(make: Make<'_>) {
@@ -228,11 +240,11 @@ pub(crate) fn a_payload_is_used_while_its_jobs_are_there(make: Make<'_>) {
         submit_as(id, spec, in_state(JobState::Succeeded))
     };
     let used = |digit| store.payload_used(&payload(digit).sha256).unwrap();
-    store.commit(&[job(1), job(2)]).unwrap();
+    store.commit(Epoch(0), &[job(1), job(2)]).unwrap();
     assert!(used('a') && !used('b'));
-    store.commit(&[Change::Delete { job: JobId(2) }]).unwrap();
+    store.commit(Epoch(0), &[Change::Delete { job: JobId(2) }]).unwrap();
     assert!(used('a'));
-    store.commit(&[Change::Delete { job: JobId(1) }]).unwrap();
+    store.commit(Epoch(0), &[Change::Delete { job: JobId(1) }]).unwrap();
     assert!(!used('a'));
 }
 
@@ -243,7 +255,7 @@ pub(crate) fn a_moment_is_found_among_thousands(make: Make<'_>) {
     for part in [1..=2500, 2501..=5000] {
         let store = engine.open();
         let submits = part.map(|id| submit_at(id, spec("noop"), pending(), at(id)));
-        store.commit(&submits.collect::<Vec<_>>()).unwrap();
+        store.commit(Epoch(0), &submits.collect::<Vec<_>>()).unwrap();
     }
     let store = engine.open();
     for moment in [0, 5, 9_990, 15_015, 20_000, 29_990, 30_000, 34_990, 36_000] {

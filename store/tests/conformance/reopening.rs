@@ -2,7 +2,7 @@
 
 use ostler_job::{
     JobId, Span, Wall,
-    durable::{Dedupe, DedupeScope, Delivery, Input, JobState, Retry, Spec, Then},
+    durable::{Dedupe, DedupeScope, Delivery, Epoch, Input, JobState, Retry, Spec, Then},
 };
 use ostler_store::{Applied, Change, Token, Unfinished};
 
@@ -18,7 +18,7 @@ pub(crate) fn what_was_committed_is_there_again(make: Make<'_>) {
     let store = engine.open();
     let record = attempt(1, 1, 0);
     let batch = [submit(1), event(1, "one"), Change::Attempt(Box::new(record.clone()))];
-    store.commit(&batch).unwrap();
+    store.commit(Epoch(0), &batch).unwrap();
     let job = store.job(JobId(1)).unwrap();
     drop(store);
     let store = engine.open();
@@ -35,9 +35,9 @@ pub(crate) fn only_unfinished_jobs_are_loaded_in_order(make: Make<'_>) {
         .zip(JobState::ALL.iter().rev().chain(JobState::ALL))
         .map(|(id, state)| submit_as(id, spec("noop"), in_state(*state)))
         .collect();
-    store.commit(&batch).unwrap();
-    store.commit(&[update(5, 0, in_state(JobState::Succeeded))]).unwrap();
-    store.commit(&[update(1, 0, pending())]).unwrap();
+    store.commit(Epoch(0), &batch).unwrap();
+    store.commit(Epoch(0), &[update(5, 0, in_state(JobState::Succeeded))]).unwrap();
+    store.commit(Epoch(0), &[update(1, 0, pending())]).unwrap();
     drop(store);
     let (jobs, loaded) = load(&*engine.open());
     let ids: Vec<_> = jobs.iter().map(|job| job.id.0).collect();
@@ -45,32 +45,23 @@ pub(crate) fn only_unfinished_jobs_are_loaded_in_order(make: Make<'_>) {
     assert_eq!(loaded.next_job, JobId(23));
 }
 
-pub(crate) fn every_life_has_its_number(make: Make<'_>) {
-    let engine = make();
-    for life in 1..=3 {
-        assert_eq!(load(&*engine.open()).1.life, life);
-    }
-    let store = engine.open();
-    assert_eq!(store.load_unfinished(&mut |_| {}).unwrap().life, 4);
-}
-
 pub(crate) fn ids_and_numbers_go_on_after_everything_is_gone(make: Make<'_>) {
     let engine = make();
     let done = |id| submit_as(id, spec("noop"), in_state(JobState::Succeeded));
     let store = engine.open();
-    store.commit(&[done(1), done(2), event(1, ""), event(2, "")]).unwrap();
+    store.commit(Epoch(0), &[done(1), done(2), event(1, ""), event(2, "")]).unwrap();
     let gone = [
         Change::Delete { job: JobId(2) },
         Change::Delete { job: JobId(1) },
         Change::Forget { events: Wall(9), keys: Wall(9) },
     ];
-    store.commit(&gone).unwrap();
+    store.commit(Epoch(0), &gone).unwrap();
     drop(store);
     let store = engine.open();
     let (jobs, loaded) = load(&*store);
     assert_eq!((jobs.len(), loaded.next_job, loaded.last_event), (0, JobId(3), 2));
-    assert!(store.commit(&[submit(2)]).is_err());
-    assert_eq!(store.commit(&[event(1, "")]).unwrap(), [Applied::Seq(3)]);
+    assert!(store.commit(Epoch(0), &[submit(2)]).is_err());
+    assert_eq!(store.commit(Epoch(0), &[event(1, "")]).unwrap(), [Applied::Seq(3)]);
 }
 
 pub(crate) fn tokens_are_loaded(make: Make<'_>) {
@@ -85,8 +76,8 @@ pub(crate) fn tokens_are_loaded(make: Make<'_>) {
         revoked_at,
     };
     let store = engine.open();
-    store.commit(&["b", "a"].map(|name| Change::Token(token(name, None)))).unwrap();
-    store.commit(&[Change::Token(token("b", Some(Wall(5))))]).unwrap();
+    store.commit(Epoch(0), &["b", "a"].map(|name| Change::Token(token(name, None)))).unwrap();
+    store.commit(Epoch(0), &[Change::Token(token("b", Some(Wall(5))))]).unwrap();
     drop(store);
     let (_, loaded) = load(&*engine.open());
     assert_eq!(loaded.tokens, [token("a", None), token("b", Some(Wall(5)))]);
@@ -106,7 +97,7 @@ pub(crate) fn the_light_load_says_the_same(make: Make<'_>) {
         dedupe: Some(Dedupe { scope: DedupeScope::Done, window: None, then: Then::Reject }),
         ..shell(&["echo", "\"identity\":\"no\""], Input::Text("x".repeat(5000)))
     };
-    store.commit(&[submit(1), submit_as(2, full, in_state(JobState::Retrying))]).unwrap();
+    store.commit(Epoch(0), &[submit(1), submit_as(2, full, in_state(JobState::Retrying))]).unwrap();
     let (jobs, _) = load(&*store);
     let mut light = Vec::new();
     store.load_unfinished(&mut |job| light.push(job)).unwrap();

@@ -4,7 +4,10 @@ use nix::sys::{
     resource::{Resource, setrlimit},
     signal::{SigHandler, Signal, signal},
 };
-use ostler_job::{JobId, durable::JobState};
+use ostler_job::{
+    JobId,
+    durable::{Epoch, JobState},
+};
 use ostler_store::{Change, Fault, Filter, Sqlite, SqliteOptions, Store};
 
 use crate::{batch, batches, folder, make, spawn, tell, told};
@@ -20,18 +23,19 @@ fn a_full_disk_keeps_nothing_of_the_batch_and_goes_on_when_there_is_room() {
         let jobs = n * 100 + 1..=n * 100 + 100;
         jobs.map(|job| make::submit_as(job, make::spec("noop"), done())).collect::<Vec<_>>()
     };
-    let refused = (0..).find_map(|n| store.commit(&jobs(n)).err().map(|error| (n, error)));
+    let refused =
+        (0..).find_map(|n| store.commit(Epoch(0), &jobs(n)).err().map(|error| (n, error)));
     let (there, error) = refused.unwrap();
     assert_eq!(error.fault, Fault::Full, "{error}");
     let count = |store: &Sqlite| make::find(store, &Filter::default(), 1000).len() as u64;
     assert_eq!(count(&store), there * 100);
     // Still full, and reading goes on.
-    assert_eq!(store.commit(&jobs(there)).unwrap_err().fault, Fault::Full);
+    assert_eq!(store.commit(Epoch(0), &jobs(there)).unwrap_err().fault, Fault::Full);
     assert_eq!(count(&store), there * 100);
     // Jobs that go make room.
     let gone: Vec<_> = (1..=150).map(|job| Change::Delete { job: JobId(job) }).collect();
-    store.commit(&gone).unwrap();
-    store.commit(&jobs(there)).unwrap();
+    store.commit(Epoch(0), &gone).unwrap();
+    store.commit(Epoch(0), &jobs(there)).unwrap();
     drop(store);
     let store = Sqlite::open(&path).unwrap();
     assert_eq!(count(&store), there * 100 - 50);
@@ -47,12 +51,12 @@ fn child_whose_writes_fail() {
     make::load(&store);
     // SAFETY: no handler runs, the signal is only ignored.
     unsafe { signal(Signal::SIGXFSZ, SigHandler::SigIgn) }.unwrap();
-    store.commit(&batch(0)).unwrap();
+    store.commit(Epoch(0), &batch(0)).unwrap();
     tell("acknowledged 0");
     let log = folder.join("store.db-wal").metadata().unwrap().len();
     setrlimit(Resource::RLIMIT_FSIZE, log + 30_000, libc::RLIM_INFINITY).unwrap();
     for n in 1.. {
-        match store.commit(&batch(n)) {
+        match store.commit(Epoch(0), &batch(n)) {
             Ok(_) => tell(&format!("acknowledged {n}")),
             Err(error) => {
                 tell(&format!("failed {:?}", error.fault));
@@ -61,10 +65,15 @@ fn child_whose_writes_fail() {
         }
     }
     setrlimit(Resource::RLIMIT_FSIZE, libc::RLIM_INFINITY, libc::RLIM_INFINITY).unwrap();
-    let refused = store.commit(&[make::event(0, "")]).unwrap_err();
+    let refused = store.commit(Epoch(0), &[make::event(0, "")]).unwrap_err();
     tell(&format!("refused {:?}", refused.fault));
     let readable = store.job(JobId(1)).unwrap().is_some();
     tell(&format!("readable {readable}"));
+    // A new term opens it anew: what failed is there whole or not, and it can be written again.
+    let epoch = store.begin(0).unwrap().epoch;
+    let there = batches(&store);
+    store.commit(epoch, &batch(there)).unwrap();
+    tell("begun anew");
 }
 
 #[test]
@@ -76,10 +85,13 @@ fn after_a_failed_write_nothing_is_written_until_it_is_opened_anew() {
     let number = |line: &String| line.strip_prefix("acknowledged ").map(|n| n.parse().unwrap());
     let acknowledged: u64 = lines.iter().filter_map(number).max().unwrap();
     assert!(acknowledged > 0, "{lines:?}");
-    assert_eq!(lines[lines.len() - 3..], ["failed Io", "refused Io", "readable true"]);
+    assert_eq!(
+        lines[lines.len() - 4..],
+        ["failed Unknown", "refused Unknown", "readable true", "begun anew"]
+    );
     let store = Sqlite::open(&folder.path().join("store.db")).unwrap();
     let there = batches(&store);
     // The one that failed may be there: whole.
-    assert!((acknowledged + 1..=acknowledged + 2).contains(&there));
-    store.commit(&batch(there)).unwrap();
+    assert!((acknowledged + 2..=acknowledged + 3).contains(&there));
+    store.commit(Epoch(0), &batch(there)).unwrap();
 }

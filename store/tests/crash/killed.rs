@@ -5,6 +5,7 @@ use std::{
     time::Duration,
 };
 
+use ostler_job::durable::Epoch;
 use ostler_store::{Committer, Sqlite, SqliteOptions, Store};
 
 use crate::{JOBS, batch, batches, folder, make, spawn, tell, told};
@@ -29,7 +30,7 @@ fn child_that_commits() {
             tell(&n.to_string());
             taken.lock().unwrap().recv().unwrap();
         };
-        committer.commit(batch(n), Box::new(done));
+        committer.commit(Epoch(0), batch(n), Box::new(done));
     }
 }
 
@@ -68,5 +69,5 @@ fn a_store_whose_process_was_killed_is_not_locked() {
     child.wait().unwrap();
     let store = Sqlite::open(&path).unwrap();
     let n = batches(&store);
-    store.commit(&batch(n)).unwrap();
+    store.commit(Epoch(0), &batch(n)).unwrap();
 }

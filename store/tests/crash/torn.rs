@@ -2,6 +2,7 @@
 
 use std::{fs, path::Path};
 
+use ostler_job::durable::Epoch;
 use ostler_store::{Sqlite, Store};
 
 use crate::{batch, batches};
@@ -19,11 +20,11 @@ fn take(folder: &Path) -> Taken {
     let path = folder.join("store.db");
     let store = Sqlite::open(&path).unwrap();
     for n in 0..BATCHES {
-        store.commit(&batch(n)).unwrap();
+        store.commit(Epoch(0), &batch(n)).unwrap();
     }
     let read = |name: &str| fs::read(folder.join(name)).unwrap();
     let (file, before) = (read("store.db"), read("store.db-wal"));
-    store.commit(&batch(BATCHES)).unwrap();
+    store.commit(Epoch(0), &batch(BATCHES)).unwrap();
     Taken { file, before, after: read("store.db-wal") }
 }
 
@@ -35,7 +36,7 @@ fn reopened(file: &[u8], log: &[u8]) -> u64 {
     let path = folder.path().join("store.db");
     let store = Sqlite::open(&path).unwrap();
     let there = batches(&store);
-    store.commit(&batch(there)).unwrap();
+    store.commit(Epoch(0), &batch(there)).unwrap();
     drop(store);
     assert_eq!(batches(&Sqlite::open(&path).unwrap()), there + 1);
     there

@@ -205,3 +205,49 @@ fn a_gateway_that_was_stopped_itself_gives_runners_time_to_be_heard() {
     bench.pass(Span::from_secs(6));
     assert_eq!(bench.state(job), JobState::Pending);
 }
+
+#[test]
+fn a_term_that_has_no_more_fences_reserves_the_next_block() {
+    let mut bench = Bench::new();
+    let term = Term { epoch: bench.epoch, fences: 7..9, went_back: false };
+    bench.driver = Driver::new(bench.config.clone(), &term, JobId(1), 7);
+    bench.beat("a", 3, &[]);
+    let reserved = |bench: &Bench| {
+        bench
+            .changes
+            .iter()
+            .any(|it| matches!(it, Change::Reserve { fences } if *fences == 9 + Term::BLOCK))
+    };
+    for (fence, news) in [(7, false), (8, false), (9, true)] {
+        bench.submit(spec());
+        assert_eq!(bench.run().fence.0, fence);
+        assert_eq!(reserved(&bench), news, "with the lease that needs it, not before");
+    }
+}
+
+#[test]
+fn fences_go_on_above_those_that_runners_have_heard_of() {
+    let mut bench = Bench::new();
+    bench.beat("a", 3, &[]);
+    bench.submit(spec());
+    let key = bench.run();
+    // Of a history that nothing here remembers.
+    let ahead = |job: u64, by: u64| AttemptKey {
+        job: JobId(job),
+        attempt: 1,
+        fence: Fence(key.fence.0 + by),
+    };
+    bench.beat("a", 3, &[key, ahead(50, 1_000)]);
+    assert_eq!(bench.settled(), [(ahead(50, 1_000), true)]);
+    bench.submit(spec());
+    assert_eq!(bench.run().fence.0, key.fence.0 + 1_001);
+    bench.finish("a", ahead(51, 5_000_000), Reason::Ok);
+    bench.submit(spec());
+    assert_eq!(bench.run().fence.0, key.fence.0 + 5_000_001, "beyond the block, too");
+    // Who lies does not take them all.
+    bench.finish("a", ahead(52, Term::FENCE_END / 2), Reason::Ok);
+    bench.finish("a", AttemptKey { fence: Fence(u64::MAX), ..key }, Reason::Ok);
+    bench.beat("b", 1, &[]);
+    bench.submit(spec());
+    assert_eq!(bench.run().fence.0, key.fence.0 + 5_000_002);
+}

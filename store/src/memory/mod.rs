@@ -4,20 +4,22 @@
 //! drives it, with faults at chosen commits. A commit that has returned is safe, as with every engine; one that was
 //! under way in a crash is wholly there or wholly absent, and whoever simulates chooses which.
 
+mod kept;
+
 use std::{
-    collections::{BTreeMap, VecDeque},
+    collections::VecDeque,
     path::Path,
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
 use ostler_job::{
     JobId, Wall,
-    durable::{Attempt, Fence, Input, JobState, Spec, Status, Work},
+    durable::{Attempt, Epoch, Input, JobState, Spec, Term, Work},
 };
 
+use self::kept::Kept;
 use crate::{
-    Applied, Change, Event, Fault, Filter, Job, Loaded, Page, Query, Store, StoreError, Token,
-    Unfinished,
+    Applied, Change, Event, Fault, Job, Loaded, Page, Query, Store, StoreError, Unfinished,
 };
 
 /// What happens to a commit instead of what should.
@@ -25,7 +27,7 @@ use crate::{
 pub enum Planned {
     /// The disk is full: nothing is kept, and the next commit may succeed.
     Full,
-    /// Reading or writing fails. Whether the batch is there shows when the store is opened anew, and until then every
+    /// Writing fails. Whether the batch is there shows when the store is read again, and until a new term begins every
     /// commit is refused.
     Io {
         /// It is.
@@ -47,28 +49,23 @@ struct Inner {
     kept: Kept,
     planned: VecDeque<Option<Planned>>,
     broken: bool,
+    /// The term that commits are taken of.
+    epoch: Epoch,
+    /// What is remembered beside the store, whatever is put in its place.
+    beside: Beside,
 }
 
-#[derive(Clone, Debug, Default)]
-struct Kept {
-    life: u64,
+#[derive(Clone, Copy, Debug, Default)]
+struct Beside {
+    epoch: u64,
+    fences: u64,
     last_job: u64,
     last_event: u64,
-    jobs: BTreeMap<JobId, Job>,
-    attempts: BTreeMap<(JobId, u32), Attempt>,
-    keys: BTreeMap<String, Key>,
-    key_order: u64,
-    events: BTreeMap<u64, Event>,
-    tokens: BTreeMap<String, Token>,
 }
 
+/// A copy of a [`Memory`]'s jobs, to be put back later.
 #[derive(Clone, Debug)]
-struct Key {
-    order: u64,
-    request: String,
-    jobs: Vec<JobId>,
-    at: Wall,
-}
+pub struct Copy(Kept);
 
 impl Memory {
     /// An empty one.
@@ -81,16 +78,33 @@ impl Memory {
         self.lock().planned.extend(planned);
     }
 
+    /// Nothing that was planned happens.
+    pub fn unplan(&self) {
+        self.lock().planned.clear();
+    }
+
     /// The process dies, and the store is opened anew: nothing is planned any more, and after an I/O error it works
     /// again. `in_flight` is the batch that was under way, with whether it turns out to be there.
     pub fn crash(&self, in_flight: Option<(&[Change], bool)>) {
         let mut inner = self.lock();
         inner.planned.clear();
         inner.broken = false;
+        inner.epoch = Epoch::default();
         if let Some((changes, true)) = in_flight {
             // A batch that cannot be is not there either.
-            let _absent = inner.kept.commit(changes);
+            let _absent = inner.keep(changes);
         }
+    }
+
+    /// A backup of it as it is.
+    pub fn copy(&self) -> Copy {
+        Copy(self.lock().kept.clone())
+    }
+
+    /// The process is ended, and a backup put in the place of what there is.
+    pub fn restore(&self, copy: &Copy) {
+        self.crash(None);
+        self.lock().kept = copy.0.clone();
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
@@ -99,148 +113,73 @@ impl Memory {
 }
 
 impl Inner {
-    fn commit(&mut self, changes: &[Change]) -> Result<Vec<Applied>, StoreError> {
-        if self.broken {
-            return Err(StoreError::new(Fault::Io, "an earlier commit failed"));
+    fn commit(&mut self, epoch: Epoch, changes: &[Change]) -> Result<Vec<Applied>, StoreError> {
+        if self.broken || epoch != self.epoch {
+            let why = if self.broken { "an earlier commit failed" } else { "the term is over" };
+            return Err(StoreError::new(Fault::Unknown, why));
         }
         match self.planned.pop_front().flatten() {
-            None => self.kept.commit(changes),
+            None => self.keep(changes),
             Some(Planned::Full) => {
                 Err(StoreError::new(Fault::Full, "no space is left, as planned"))
             }
             Some(Planned::Io { kept }) => {
                 self.broken = true;
                 if kept {
-                    self.kept.commit(changes)?;
+                    self.keep(changes)?;
                 }
-                Err(StoreError::new(Fault::Io, "writing failed, as planned"))
+                Err(StoreError::new(Fault::Unknown, "writing failed, as planned"))
             }
             Some(Planned::Forgotten) => self.kept.clone().commit(changes),
         }
     }
-}
 
-impl Kept {
-    fn commit(&mut self, changes: &[Change]) -> Result<Vec<Applied>, StoreError> {
-        let mut last = self.last_job;
-        for change in changes {
-            if let Change::Submit { job, .. } = change {
-                if job.0 <= last {
-                    let detail = format!("job {job} is submitted after job {last}");
-                    return Err(StoreError::new(Fault::Misuse, detail));
-                }
-                last = job.0;
-            }
+    /// Whole, or not at all.
+    fn keep(&mut self, changes: &[Change]) -> Result<Vec<Applied>, StoreError> {
+        let applied = self.kept.commit(changes)?;
+        let Kept { last_job, last_event, fences, .. } = self.kept;
+        let beside = &mut self.beside;
+        beside.last_job = beside.last_job.max(last_job);
+        beside.last_event = beside.last_event.max(last_event);
+        beside.fences = beside.fences.max(fences);
+        Ok(applied)
+    }
+
+    fn begin(&mut self) -> Result<Term, StoreError> {
+        if matches!(self.planned.front(), Some(Some(Planned::Full))) {
+            self.planned.pop_front();
+            return Err(StoreError::new(Fault::Full, "no space is left, as planned"));
         }
-        Ok(changes.iter().map(|change| self.apply(change)).collect())
-    }
-
-    fn apply(&mut self, change: &Change) -> Applied {
-        match change {
-            Change::Submit { job, spec, status, at } => self.submit(*job, spec, status, *at),
-            Change::Key { key, request, jobs, at } => {
-                self.key_order += 1;
-                let (request, jobs) = (request.clone(), jobs.clone());
-                let order = self.key_order;
-                self.keys.insert(key.clone(), Key { order, request, jobs, at: *at });
-                Applied::Done
-            }
-            Change::Update { job, expect, status } => self.update(*job, *expect, status),
-            Change::Attempt(attempt) => self.attempt(attempt),
-            Change::Delete { job } => self.delete(*job),
-            Change::Event { at, kind, job, who, detail } => {
-                self.last_event += 1;
-                let seq = self.last_event;
-                let (who, detail) = (who.clone(), detail.clone());
-                let event = Event { seq, at: *at, kind: *kind, job: *job, who, detail };
-                self.events.insert(seq, event);
-                Applied::Seq(seq)
-            }
-            Change::Token(token) => {
-                self.tokens.insert(token.name.clone(), token.clone());
-                Applied::Done
-            }
-            Change::Forget { events, keys } => self.forget(*events, *keys),
-        }
-    }
-
-    fn submit(&mut self, id: JobId, spec: &Spec, status: &Status, at: Wall) -> Applied {
-        let (spec, status) = (spec.clone(), status.clone());
-        self.jobs.insert(id, Job { id, spec, status, submitted_at: at });
-        self.last_job = id.0;
-        Applied::Done
-    }
-
-    fn update(&mut self, job: JobId, expect: Fence, status: &Status) -> Applied {
-        match self.jobs.get_mut(&job) {
-            Some(job) if job.status.fence == expect => {
-                job.status = status.clone();
-                Applied::Done
-            }
-            _ => Applied::Fenced,
-        }
-    }
-
-    fn attempt(&mut self, attempt: &Attempt) -> Applied {
-        let key = attempt.key;
-        if !self.jobs.contains_key(&key.job) {
-            return Applied::Fenced;
-        }
-        self.attempts.insert((key.job, key.attempt), attempt.clone());
-        Applied::Done
-    }
-
-    fn delete(&mut self, job: JobId) -> Applied {
-        if !self.jobs.get(&job).is_some_and(|it| it.status.state.is_finished()) {
-            return Applied::Fenced;
-        }
-        self.jobs.remove(&job);
-        self.attempts.retain(|key, _| key.0 != job);
-        Applied::Done
-    }
-
-    fn forget(&mut self, events: Wall, keys: Wall) -> Applied {
-        while self.events.first_key_value().is_some_and(|(_, event)| event.at < events) {
-            self.events.pop_first();
-        }
-        let kept = self.keys.values().filter(|key| key.at >= keys).map(|key| key.order).min();
-        self.keys.retain(|_, key| kept.is_some_and(|kept| key.order >= kept));
-        Applied::Done
-    }
-
-    fn loaded(&mut self) -> Loaded {
-        self.life += 1;
-        Loaded {
-            life: self.life,
-            next_job: JobId(self.last_job + 1),
-            last_event: self.last_event,
-            tokens: self.tokens.values().cloned().collect(),
-        }
-    }
-
-    fn page(&self, query: &Query) -> Page {
-        let below = query.below.unwrap_or(JobId(u64::MAX));
-        let matching = self.jobs.range(..below).rev().map(|(_, job)| job);
-        let mut jobs: Vec<_> = matching
-            .filter(|job| Filter::matches(&query.filter, job))
-            .take(query.limit.saturating_add(1))
-            .cloned()
-            .collect();
-        let more = jobs.len() > query.limit;
-        jobs.truncate(query.limit);
-        let next = jobs.last().filter(|_| more).map(|job| job.id);
-        Page { jobs, next }
+        self.broken = false;
+        let (kept, beside) = (&mut self.kept, &mut self.beside);
+        let went_back = beside.epoch > kept.epoch
+            || beside.last_job > kept.last_job
+            || beside.last_event > kept.last_event;
+        kept.epoch = kept.epoch.max(beside.epoch) + 1;
+        // Zero is the fence of a job that never had a lease.
+        let first = kept.fences.max(beside.fences).max(1);
+        kept.fences = first + Term::BLOCK;
+        kept.last_job = kept.last_job.max(beside.last_job);
+        kept.last_event = kept.last_event.max(beside.last_event);
+        let Kept { epoch, fences, last_job, last_event, .. } = *kept;
+        *beside = Beside { epoch, fences, last_job, last_event };
+        self.epoch = Epoch(epoch);
+        Ok(Term { epoch: self.epoch, fences: first..fences, went_back })
     }
 }
 
 impl Store for Memory {
-    fn commit(&self, changes: &[Change]) -> Result<Vec<Applied>, StoreError> {
-        self.lock().commit(changes)
+    fn begin(&self, _room: u64) -> Result<Term, StoreError> {
+        self.lock().begin()
+    }
+
+    fn commit(&self, epoch: Epoch, changes: &[Change]) -> Result<Vec<Applied>, StoreError> {
+        self.lock().commit(epoch, changes)
     }
 
     fn load(&self, each: &mut dyn FnMut(Job)) -> Result<Loaded, StoreError> {
         let (loaded, jobs) = {
-            let mut inner = self.lock();
+            let inner = self.lock();
             let unfinished = |job: &&Job| !job.status.state.is_finished();
             let jobs: Vec<_> = inner.kept.jobs.values().filter(unfinished).cloned().collect();
             (inner.kept.loaded(), jobs)
@@ -264,6 +203,11 @@ impl Store for Memory {
     fn jobs(&self, jobs: &[JobId]) -> Result<Vec<Job>, StoreError> {
         let inner = self.lock();
         Ok(jobs.iter().filter_map(|job| inner.kept.jobs.get(job).cloned()).collect())
+    }
+
+    fn absent(&self, jobs: &[JobId]) -> Result<Vec<JobId>, StoreError> {
+        let inner = self.lock();
+        Ok(jobs.iter().filter(|job| !inner.kept.jobs.contains_key(job)).copied().collect())
     }
 
     fn attempts(&self, job: JobId) -> Result<Vec<Attempt>, StoreError> {

@@ -1,0 +1,169 @@
+//! What is kept, and how changes change it.
+
+use std::collections::BTreeMap;
+
+use ostler_job::{
+    JobId, Wall,
+    durable::{Attempt, Fence, Spec, Status},
+};
+
+use crate::{Applied, Change, Event, Fault, Filter, Job, Loaded, Page, Query, StoreError, Token};
+
+#[derive(Clone, Debug, Default)]
+pub(super) struct Kept {
+    pub(super) epoch: u64,
+    pub(super) fences: u64,
+    pub(super) last_job: u64,
+    pub(super) last_event: u64,
+    pub(super) jobs: BTreeMap<JobId, Job>,
+    pub(super) attempts: BTreeMap<(JobId, u32), Attempt>,
+    pub(super) keys: BTreeMap<String, Key>,
+    pub(super) key_order: u64,
+    pub(super) events: BTreeMap<u64, Event>,
+    pub(super) tokens: BTreeMap<String, Token>,
+}
+
+#[derive(Clone, Debug)]
+pub(super) struct Key {
+    pub(super) order: u64,
+    pub(super) request: String,
+    pub(super) jobs: Vec<JobId>,
+    pub(super) at: Wall,
+}
+
+impl Kept {
+    pub(super) fn commit(&mut self, changes: &[Change]) -> Result<Vec<Applied>, StoreError> {
+        self.check(changes)?;
+        Ok(changes.iter().map(|change| self.apply(change)).collect())
+    }
+
+    /// Whether every change finds what it expects, those before it being done.
+    fn check(&self, changes: &[Change]) -> Result<(), StoreError> {
+        let mut last = self.last_job;
+        for change in changes {
+            if let Change::Submit { job, .. } = change {
+                if job.0 <= last {
+                    let detail = format!("job {job} is submitted after job {last}");
+                    return Err(StoreError::new(Fault::Misuse, detail));
+                }
+                last = job.0;
+            }
+        }
+        // The fence of each job, and whether it is finished; `None`: it is gone.
+        let mut then: BTreeMap<JobId, Option<(Fence, bool)>> = BTreeMap::new();
+        let seen = |status: &Status| Some((status.fence, status.state.is_finished()));
+        for change in changes {
+            let now = |job: &JobId| {
+                let kept = || self.jobs.get(job).and_then(|it| seen(&it.status));
+                then.get(job).copied().unwrap_or_else(kept)
+            };
+            let (job, fits, after) = match change {
+                Change::Submit { job, status, .. } => (job, true, seen(status)),
+                Change::Update { job, expect, status } => {
+                    (job, now(job).is_some_and(|it| it.0 == *expect), seen(status))
+                }
+                Change::Attempt(it) => (&it.key.job, now(&it.key.job).is_some(), now(&it.key.job)),
+                Change::Delete { job } => (job, now(job).is_some_and(|it| it.1), None),
+                Change::Key { .. }
+                | Change::Event { .. }
+                | Change::Token(_)
+                | Change::Forget { .. }
+                | Change::Reserve { .. } => continue,
+            };
+            if !fits {
+                let detail = format!("job {job} is not as its writer knew it");
+                return Err(StoreError::new(Fault::Fenced, detail));
+            }
+            then.insert(*job, after);
+        }
+        Ok(())
+    }
+
+    fn apply(&mut self, change: &Change) -> Applied {
+        match change {
+            Change::Submit { job, spec, status, at } => self.submit(*job, spec, status, *at),
+            Change::Key { key, request, jobs, at } => {
+                self.key_order += 1;
+                let (request, jobs) = (request.clone(), jobs.clone());
+                let order = self.key_order;
+                self.keys.insert(key.clone(), Key { order, request, jobs, at: *at });
+                Applied::Done
+            }
+            Change::Update { job, status, .. } => self.update(*job, status),
+            Change::Attempt(attempt) => self.attempt(attempt),
+            Change::Delete { job } => self.delete(*job),
+            Change::Event { at, kind, job, who, detail } => {
+                self.last_event += 1;
+                let seq = self.last_event;
+                let (who, detail) = (who.clone(), detail.clone());
+                let event = Event { seq, at: *at, kind: *kind, job: *job, who, detail };
+                self.events.insert(seq, event);
+                Applied::Seq(seq)
+            }
+            Change::Token(token) => {
+                self.tokens.insert(token.name.clone(), token.clone());
+                Applied::Done
+            }
+            Change::Forget { events, keys } => self.forget(*events, *keys),
+            Change::Reserve { fences } => {
+                self.fences = *fences;
+                Applied::Done
+            }
+        }
+    }
+
+    fn submit(&mut self, id: JobId, spec: &Spec, status: &Status, at: Wall) -> Applied {
+        let (spec, status) = (spec.clone(), status.clone());
+        self.jobs.insert(id, Job { id, spec, status, submitted_at: at });
+        self.last_job = id.0;
+        Applied::Done
+    }
+
+    fn update(&mut self, job: JobId, status: &Status) -> Applied {
+        self.jobs.entry(job).and_modify(|it| it.status = status.clone());
+        Applied::Done
+    }
+
+    fn attempt(&mut self, attempt: &Attempt) -> Applied {
+        let key = attempt.key;
+        self.attempts.insert((key.job, key.attempt), attempt.clone());
+        Applied::Done
+    }
+
+    fn delete(&mut self, job: JobId) -> Applied {
+        self.jobs.remove(&job);
+        self.attempts.retain(|key, _| key.0 != job);
+        Applied::Done
+    }
+
+    fn forget(&mut self, events: Wall, keys: Wall) -> Applied {
+        while self.events.first_key_value().is_some_and(|(_, event)| event.at < events) {
+            self.events.pop_first();
+        }
+        let kept = self.keys.values().filter(|key| key.at >= keys).map(|key| key.order).min();
+        self.keys.retain(|_, key| kept.is_some_and(|kept| key.order >= kept));
+        Applied::Done
+    }
+
+    pub(super) fn loaded(&self) -> Loaded {
+        Loaded {
+            next_job: JobId(self.last_job + 1),
+            last_event: self.last_event,
+            tokens: self.tokens.values().cloned().collect(),
+        }
+    }
+
+    pub(super) fn page(&self, query: &Query) -> Page {
+        let below = query.below.unwrap_or(JobId(u64::MAX));
+        let matching = self.jobs.range(..below).rev().map(|(_, job)| job);
+        let mut jobs: Vec<_> = matching
+            .filter(|job| Filter::matches(&query.filter, job))
+            .take(query.limit.saturating_add(1))
+            .cloned()
+            .collect();
+        let more = jobs.len() > query.limit;
+        jobs.truncate(query.limit);
+        let next = jobs.last().filter(|_| more).map(|job| job.id);
+        Page { jobs, next }
+    }
+}

@@ -1,0 +1,329 @@
+//! The one connection that writes.
+
+use std::path::Path;
+
+use ostler_job::{
+    JobId, Wall,
+    durable::{Epoch, Term},
+};
+use rusqlite::{Connection, params};
+
+use super::{
+    codec,
+    history::{Beside, History, Numbers, Own},
+    read,
+    write::{apply, keep, token},
+};
+use crate::{Applied, Change, Fault, StoreError, Token};
+
+/// Bytes that are tried before a term begins, at most.
+const ROOM_MAX: u64 = 16 << 20;
+
+/// See the module.
+#[derive(Debug)]
+pub(super) struct Writer {
+    pub(super) db: Connection,
+    name: String,
+    counters: Counters,
+    beside: Beside,
+    /// Under which commits are taken.
+    epoch: Epoch,
+    /// Why nothing is written any more.
+    pub(super) broken: Option<StoreError>,
+}
+
+/// What the next rows continue; taken from the file once, because nobody else writes it.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Counters {
+    pub(super) last_job: u64,
+    pub(super) last_event: u64,
+    /// The latest moment at which any job was submitted, and how many since the last mark.
+    pub(super) latest: i64,
+    pub(super) unmarked: u32,
+}
+
+/// Why a transaction is not committed.
+#[derive(Debug)]
+pub(super) enum Stop {
+    Sql(rusqlite::Error),
+    Told(StoreError),
+}
+
+impl From<rusqlite::Error> for Stop {
+    fn from(error: rusqlite::Error) -> Self {
+        Self::Sql(error)
+    }
+}
+
+impl From<StoreError> for Stop {
+    fn from(error: StoreError) -> Self {
+        Self::Told(error)
+    }
+}
+
+impl Writer {
+    pub(super) fn new(db: Connection, path: &Path) -> Result<Self, StoreError> {
+        let name = path.display().to_string();
+        let beside = Beside::of(path)?;
+        let counters =
+            count(&db).map_err(|error| super::fault::from_sql("opening", &name, error))?;
+        db.set_prepared_statement_cache_capacity(64);
+        Ok(Self { db, name, counters, beside, epoch: Epoch::default(), broken: None })
+    }
+
+    /// Ids and sequence numbers given so far.
+    pub(super) const fn last(&self) -> (JobId, u64) {
+        (JobId(self.counters.last_job), self.counters.last_event)
+    }
+
+    pub(super) fn commit(
+        &mut self,
+        epoch: Epoch,
+        changes: &[Change],
+    ) -> Result<Vec<Applied>, StoreError> {
+        if epoch != self.epoch {
+            let detail = format!("term {epoch} of {} is over", self.name);
+            return Err(StoreError::new(Fault::Unknown, detail));
+        }
+        self.check(changes)?;
+        self.transact("committing to", |db, counters, beside| {
+            let before = *counters;
+            let applied = changes
+                .iter()
+                .map(|change| apply(db, counters, change))
+                .collect::<Result<_, _>>()?;
+            keep_up(beside, &before, counters, changes)?;
+            Ok(applied)
+        })
+    }
+
+    /// Begins a term, when `room` bytes can be written.
+    pub(super) fn begin(&mut self, room: u64) -> Result<Term, StoreError> {
+        let room = room.min(ROOM_MAX);
+        let (new, back) = self.transact("beginning a term of", |db, counters, beside| {
+            let (new, back) = own(db, counters)?.begin(beside.known.as_ref(), Term::BLOCK);
+            if new.fences > Term::FENCE_END {
+                let detail = "no fences are left to give";
+                return Err(StoreError::new(Fault::Corrupt, detail).into());
+            }
+            for (name, value) in [
+                ("history", new.history),
+                ("epoch", new.epoch),
+                ("fences", new.fences),
+                ("last_job", new.jobs),
+                ("last_event", new.events),
+                ("copy", 0),
+            ] {
+                keep(db, name, value)?;
+            }
+            (counters.last_job, counters.last_event) = (new.jobs, new.events);
+            revoke(db, beside.known.as_ref().map_or(&[], |it| &it.revoked))?;
+            if room > 0 {
+                db.prepare_cached("INSERT INTO room VALUES (zeroblob(?))")?
+                    .execute(params![codec::int(room)])?;
+            }
+            Ok((new, back))
+        })?;
+        if room > 0 {
+            self.transact("beginning a term of", |db, _, _| {
+                Ok(db.prepare_cached("DELETE FROM room")?.execute([])?)
+            })?;
+        }
+        self.remember(&new)?;
+        self.epoch = Epoch(new.epoch);
+        let fences = new.fences - Term::BLOCK..new.fences;
+        Ok(Term { epoch: self.epoch, fences, went_back: back })
+    }
+
+    /// Nothing is given before it is known beside the file as well.
+    fn remember(&mut self, new: &Own) -> Result<(), StoreError> {
+        let before = self.beside.known.take().unwrap_or_default();
+        let numbers = |before: Numbers, given: u64| {
+            let mut it = Numbers { given, ..before };
+            it.reserve(given, given.saturating_add(1));
+            it
+        };
+        let history = History {
+            history: new.history,
+            epoch: new.epoch,
+            fences: new.fences,
+            jobs: numbers(before.jobs, new.jobs),
+            events: numbers(before.events, new.events),
+            revoked: before.revoked.clone(),
+        };
+        let kept = self.beside.put(history);
+        if kept.is_err() {
+            self.beside.known = (before != History::default()).then_some(before);
+        }
+        kept
+    }
+
+    /// Does several things or none, and returns when they are on the disk.
+    pub(super) fn transact<T>(
+        &mut self,
+        doing: &str,
+        work: impl FnOnce(&Connection, &mut Counters, &mut Beside) -> Result<T, Stop>,
+    ) -> Result<T, StoreError> {
+        if let Some(broken) = &self.broken {
+            let detail = format!("nothing is written any more since {}", broken.detail);
+            return Err(StoreError::new(broken.fault, detail));
+        }
+        let mut counters = self.counters;
+        let done = begin(&self.db).and_then(|()| {
+            let done = work(&self.db, &mut counters, &mut self.beside)?;
+            self.db.prepare_cached("COMMIT")?.execute([])?;
+            Ok(done)
+        });
+        match done {
+            Ok(done) => {
+                self.counters = counters;
+                Ok(done)
+            }
+            Err(Stop::Sql(error)) => {
+                Err(self.undo(super::fault::from_sql(doing, &self.name, error), true))
+            }
+            Err(Stop::Told(error)) => Err(self.undo(error, false)),
+        }
+    }
+
+    /// After an error that says nothing about the batch, nothing further is written: the kernel forgets what an fsync
+    /// could not write, and the next fsync would be believed wrongly. Opened anew it can be written again.
+    fn undo(&mut self, mut error: StoreError, writing: bool) -> StoreError {
+        // Some errors have rolled back already.
+        let undone = self.db.is_autocommit() || self.db.execute_batch("ROLLBACK").is_ok();
+        if writing && error.fault == Fault::Io || !undone {
+            error.fault = Fault::Unknown;
+        }
+        if matches!(error.fault, Fault::Unknown | Fault::Corrupt) && (writing || !undone) {
+            self.broken = Some(error.clone());
+        }
+        error
+    }
+
+    fn check(&self, changes: &[Change]) -> Result<(), StoreError> {
+        let mut last = self.counters.last_job;
+        for change in changes {
+            if let Change::Submit { job, .. } = change {
+                if job.0 <= last {
+                    let detail = format!("job {job} is submitted after job {last}");
+                    return Err(StoreError::new(Fault::Misuse, detail));
+                }
+                last = job.0;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Writer {
+    /// The numbers are known to the last one when the store is closed in order.
+    fn drop(&mut self) {
+        let Some(known) = &self.beside.known else { return };
+        let mut exact = known.clone();
+        exact.jobs.given = exact.jobs.given.max(self.counters.last_job);
+        exact.events.given = exact.events.given.max(self.counters.last_event);
+        if self.broken.is_none() && exact != *known {
+            // It is a little behind then, which it may be.
+            let _behind = self.beside.put(exact);
+        }
+    }
+}
+
+fn count(db: &Connection) -> rusqlite::Result<Counters> {
+    let number = |sql: &str| db.query_row(sql, [], |row| row.get::<_, Option<i64>>(0));
+    let largest = |meta: &str, rows: &str| -> rusqlite::Result<u64> {
+        let kept = number(&format!("SELECT value FROM meta WHERE name = '{meta}'"))?;
+        Ok(kept.max(number(rows)?).unwrap_or(0).unsigned_abs())
+    };
+    let marked = number("SELECT max(job) FROM mark")?.unwrap_or(0);
+    let before = number("SELECT max(latest) FROM mark")?;
+    let after = number(&format!("SELECT max(submitted_at) FROM job WHERE id >= {marked}"))?;
+    let count = number(&format!("SELECT count(*) FROM job WHERE id >= {marked}"))?;
+    Ok(Counters {
+        last_job: largest("last_job", "SELECT max(id) FROM job")?,
+        last_event: largest("last_event", "SELECT max(seq) FROM event")?,
+        latest: before.max(after).unwrap_or(0),
+        unmarked: count
+            .and_then(|count| u32::try_from(count).ok())
+            .unwrap_or(super::write::MARK_EVERY),
+    })
+}
+
+/// What the file says of itself.
+fn own(db: &Connection, counters: &Counters) -> Result<Own, Stop> {
+    let number = |name: &str| -> Result<u64, Stop> {
+        let sql = "SELECT value FROM meta WHERE name = ?";
+        Ok(db.query_row(sql, [name], |row| codec::uint(row, 0))?)
+    };
+    Ok(Own {
+        history: number("history")?,
+        epoch: number("epoch")?,
+        fences: number("fences")?,
+        jobs: counters.last_job,
+        events: counters.last_event,
+        copy: number("copy")? != 0,
+    })
+}
+
+/// What was revoked stays so, though the file does not know of it any more.
+fn revoke(db: &Connection, revoked: &[String]) -> Result<(), Stop> {
+    if revoked.is_empty() {
+        return Ok(());
+    }
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    let now = now.map_or(0, |it| u64::try_from(it.as_millis()).unwrap_or(u64::MAX));
+    for it in read::tokens(db)? {
+        if it.revoked_at.is_none() && revoked.contains(&it.hash) {
+            token(db, &Token { revoked_at: Some(Wall(now)), ..it })?;
+        }
+    }
+    Ok(())
+}
+
+/// What is about to be given, and must not be given again, is known beside the file before it is in it.
+fn keep_up(
+    beside: &mut Beside,
+    before: &Counters,
+    after: &Counters,
+    changes: &[Change],
+) -> Result<(), Stop> {
+    let Some(known) = &beside.known else { return Ok(()) };
+    let notable = |change: &Change| {
+        let revokes = matches!(change, Change::Token(token) if token.revoked_at.is_some());
+        revokes || matches!(change, Change::Reserve { .. } | Change::Forget { .. })
+    };
+    let beyond = after.last_job > known.jobs.reserved || after.last_event > known.events.reserved;
+    if !beyond && !changes.iter().any(notable) {
+        return Ok(());
+    }
+    let mut history = known.clone();
+    history.jobs.reserve(before.last_job, after.last_job);
+    history.events.reserve(before.last_event, after.last_event);
+    for change in changes {
+        match change {
+            Change::Token(token) if token.revoked_at.is_some() => history.revoke(&token.hash),
+            Change::Reserve { fences } => history.fences = history.fences.max(*fences),
+            Change::Submit { .. }
+            | Change::Key { .. }
+            | Change::Update { .. }
+            | Change::Attempt(_)
+            | Change::Delete { .. }
+            | Change::Event { .. }
+            | Change::Token(_)
+            | Change::Forget { .. } => {}
+        }
+    }
+    if history != *known {
+        beside.put(history)?;
+    }
+    Ok(())
+}
+
+fn begin(db: &Connection) -> Result<(), Stop> {
+    if !db.is_autocommit() {
+        // A panic left it so.
+        db.execute_batch("ROLLBACK")?;
+    }
+    db.prepare_cached("BEGIN IMMEDIATE")?.execute([])?;
+    Ok(())
+}
