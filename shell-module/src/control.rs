@@ -128,12 +128,14 @@ impl Control {
         let mut message = vec![NEXT];
         message.extend(encode(task));
         // The socket is empty, so it has room for some bytes; what does not fit follows.
+        let receiver = |reader: io::PipeReader| tokio_pipe::Receiver::from_owned_fd(reader.into());
+        // Before the task is sent: an error here says that nothing runs.
+        let outputs = [receiver(stdout)?, receiver(stderr)?];
         let sent = fds::send(self.socket.as_fd(), &message, &fds)?;
         // Orders for the task before are dropped too.
         self.unsent = message.split_off(sent);
         self.has_orders = false;
-        let receiver = |reader: io::PipeReader| tokio_pipe::Receiver::from_owned_fd(reader.into());
-        Ok([receiver(stdout)?, receiver(stderr)?])
+        Ok(outputs)
     }
 
     /// What the supervisor tells next; `None` when it is gone. Safe to cancel.

@@ -2,8 +2,9 @@
 //!
 //! The runner's own environment is not inherited: it may hold tokens.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, path::PathBuf, sync::OnceLock};
 
+use nix::unistd::{User, geteuid};
 use ostler_job::durable::{AttemptKey, Command};
 
 use crate::{Setup, secrets, strays::STATE};
@@ -15,17 +16,44 @@ const OF_USER: [&str; 4] = ["HOME", "USER", "LOGNAME", "SHELL"];
 /// Where commands are looked for when the runner itself does not know.
 const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
+/// What every command gets, with the runner's own variables by `var`.
+fn base(as_another: bool, var: impl Fn(&str) -> Option<String>) -> BTreeMap<String, String> {
+    let of_user = if as_another { &[][..] } else { &OF_USER[..] };
+    let inherited = BASE.iter().chain(of_user);
+    let mut env: BTreeMap<String, String> =
+        inherited.filter_map(|&name| Some((name.to_owned(), var(name)?))).collect();
+    if !as_another {
+        for (name, value) in of_own_user() {
+            env.entry((*name).to_owned()).or_insert_with(|| value.clone());
+        }
+    }
+    env.entry("PATH".to_owned()).or_insert_with(|| PATH.to_owned());
+    env
+}
+
+/// What the user database says of the runner's own user: a service is mostly started without these.
+fn of_own_user() -> &'static [(&'static str, String)] {
+    static OWN: OnceLock<Vec<(&str, String)>> = OnceLock::new();
+    OWN.get_or_init(|| {
+        let Some(user) = User::from_uid(geteuid()).ok().flatten() else { return Vec::new() };
+        let text = |path: PathBuf| path.to_string_lossy().into_owned();
+        let [home, name, logname, shell] = OF_USER;
+        vec![
+            (home, text(user.dir)),
+            (name, user.name.clone()),
+            (logname, user.name),
+            (shell, text(user.shell)),
+        ]
+    })
+}
+
 /// All variables, or why there is one missing.
 pub(crate) fn environment(
     setup: &Setup,
     key: AttemptKey,
     command: &Command,
 ) -> Result<BTreeMap<String, String>, String> {
-    let of_user = if command.user.is_some() { &[][..] } else { &OF_USER[..] };
-    let inherited = BASE.iter().chain(of_user);
-    let mut env: BTreeMap<String, String> =
-        inherited.filter_map(|&name| Some((name.to_owned(), std::env::var(name).ok()?))).collect();
-    env.entry("PATH".to_owned()).or_insert_with(|| PATH.to_owned());
+    let mut env = base(command.user.is_some(), |name| std::env::var(name).ok());
     env.extend(command.env.clone());
     env.extend(secrets::read(setup.secrets.as_deref(), &command.secrets)?);
     let own = [
@@ -37,4 +65,27 @@ pub(crate) fn environment(
     ];
     env.extend(own.map(|(name, value)| (name.to_owned(), value)));
     Ok(env)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_runner_without_variables_gives_its_commands_those_of_its_user() {
+        let env = base(false, |_| None);
+        let user =
+            User::from_uid(geteuid()).unwrap().expect("whoever tests is in the user database");
+        assert_eq!(env["HOME"], user.dir.to_string_lossy());
+        assert_eq!((&env["USER"], &env["LOGNAME"]), (&user.name, &user.name));
+        assert_eq!(env["SHELL"], user.shell.to_string_lossy());
+        assert_eq!(env["PATH"], PATH);
+    }
+
+    #[test]
+    fn the_runners_own_variables_come_first_and_another_user_gets_none_of_them() {
+        let var = |name: &str| (name == "HOME").then(|| "/elsewhere".to_owned());
+        assert_eq!(base(false, var)["HOME"], "/elsewhere");
+        assert_eq!(base(true, var).keys().collect::<Vec<_>>(), ["PATH"]);
+    }
 }

@@ -49,6 +49,8 @@ pub(crate) enum Said {
     },
     /// It could not be, for this reason. Nothing else follows of this task.
     Failed(String),
+    /// The host has no room for it now. Nothing of it ran, and nothing else follows.
+    NoRoom,
     /// Every process is stopped, or goes on.
     Stopped(bool),
     /// No process is left. Nothing else follows of this task.

@@ -181,6 +181,19 @@ pub(crate) fn signal_all(signal: Signal) -> (Vec<Found>, BTreeSet<Pid>) {
     (had, refused)
 }
 
+/// Sends a signal once to each process that is below this one now, nearest first, and wakes those that are stopped. What
+/// a handler of the signal starts is not meant.
+pub(crate) fn signal_once(signal: Signal) {
+    let found = descendants(Pid::this());
+    for &found in &found {
+        signal_found(found, signal);
+    }
+    // A stopped process would not hear of it.
+    for found in found {
+        signal_found(found, Signal::SIGCONT);
+    }
+}
+
 /// Kills everything below this process, which is its reaper: stopped first, so that nothing can fork or restart what was
 /// killed, then killed, and again until `reap` says that there is no child. Returns how many could not be killed.
 pub(crate) fn kill_all(mut reap: impl FnMut() -> bool, mut pause: impl FnMut()) -> u32 {

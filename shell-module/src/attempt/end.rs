@@ -16,7 +16,7 @@ impl Running {
                 let ending = self.ending(ended);
                 (self.started.map(|(at, _)| at), ended.ran, ended.usage, ending)
             }
-            End::SupervisorLost | End::Untouched => {
+            End::SupervisorLost | End::Untouched | End::NoRoom => {
                 let detail = "its supervisor was killed, and the job with it".to_owned();
                 let ending = Ending {
                     reason: self.cause.unwrap_or(Reason::Signal),

@@ -63,11 +63,15 @@ pub(crate) async fn run(
         // It holds secrets, and the attempt may take days.
         drop(task);
         let mut running = Running::new(key, command, supervisor, Rc::clone(&log), orders, observer);
-        let end = running.run(setup).await;
-        if !matches!(end, End::Untouched) {
-            break (running, end);
+        match running.run(setup).await {
+            End::Untouched => orders = running.orders,
+            // The slot rests with it, so that a host without room does not take one job after the other.
+            End::NoRoom => {
+                sleep(NO_ROOM).await;
+                return observer.observe(Report::NotStarted { key });
+            }
+            end @ (End::Failed(_) | End::Ended(_) | End::SupervisorLost) => break (running, end),
         }
-        orders = running.orders;
     };
     observer.observe(running.report(&end));
     let control = running.control;
@@ -139,6 +143,8 @@ enum Turn {
 /// How it came to its end.
 enum End {
     Failed(String),
+    /// The host had no room for its process.
+    NoRoom,
     Ended(Box<Ended>),
     SupervisorLost,
     /// An idle supervisor was killed before it had read the task: another one gets it.
@@ -151,7 +157,7 @@ impl End {
         match self {
             Self::Failed(_) => true,
             Self::Ended(ended) => !ended.hit && ended.left == 0,
-            Self::SupervisorLost | Self::Untouched => false,
+            Self::SupervisorLost | Self::Untouched | Self::NoRoom => false,
         }
     }
 }
@@ -191,6 +197,7 @@ impl Running {
         let end = loop {
             match self.next().await {
                 Turn::Said(Some(Said::Failed(why))) => break End::Failed(why),
+                Turn::Said(Some(Said::NoRoom)) => break End::NoRoom,
                 Turn::Said(Some(Said::Ended(ended))) => break End::Ended(ended),
                 Turn::Said(None) if self.control.is_untouched() => return End::Untouched,
                 Turn::Said(None) => break End::SupervisorLost,

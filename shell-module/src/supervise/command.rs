@@ -7,9 +7,10 @@ use std::{
 
 use nix::{
     errno::Errno,
+    fcntl::{OFlag, open},
     sys::{
         resource::{Resource, setrlimit},
-        signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, sigaction},
+        signal::SigSet,
         stat::{Mode, umask},
     },
     unistd::{
@@ -17,7 +18,7 @@ use nix::{
     },
 };
 
-use super::user::become_user;
+use super::{failure::Failure, user::become_user};
 use crate::message::Task;
 
 /// Exit status of a command that could not be executed; the reason goes through the pipe.
@@ -25,20 +26,24 @@ const EXIT_UNSTARTABLE: i32 = 127;
 
 /// Executes the task, or tells why not.
 pub(super) fn become_command(task: &Task, fds: &[OwnedFd], told: OwnedFd) -> ! {
-    let Err(why) = attempt(task, fds);
+    let Err(mut why) = attempt(task, fds);
+    // Within limits of its own, the job had no room; the host may have plenty.
+    if why == Failure::NoRoom && !task.limits.is_empty() {
+        why = "there is no room for its process within its own limits; raise them".into();
+    }
     // Without the supervisor there is nobody to tell.
-    let _ = File::from(told).write_all(why.as_bytes());
+    let _ = File::from(told).write_all(why.text().as_bytes());
     exit(EXIT_UNSTARTABLE)
 }
 
 /// Order matters: limits and niceness while still root, the folder as the command's user.
-fn attempt(task: &Task, fds: &[OwnedFd]) -> Result<Infallible, String> {
+fn attempt(task: &Task, fds: &[OwnedFd]) -> Result<Infallible, Failure> {
     // A session is a process group too. A child that was just forked leads neither.
     let _ = setsid();
     reset_signals();
     limit(&task.limits)?;
     renice(task.nice)?;
-    let user = become_user(task.user.as_deref())?;
+    let user = become_user(task.user.as_deref(), fds)?;
     if let Some(mask) = task.umask {
         umask(Mode::from_bits_truncate(mask));
     }
@@ -55,10 +60,21 @@ fn attempt(task: &Task, fds: &[OwnedFd]) -> Result<Infallible, String> {
 
 /// Default handlers and an empty mask: both survive exec.
 fn reset_signals() {
-    let default = SigAction::new(SigHandler::SigDfl, SaFlags::empty(), SigSet::empty());
-    for signal in Signal::iterator() {
-        // SAFETY: the default action runs no code of ours. SIGKILL and SIGSTOP refuse, which is as it should be.
-        let _ = unsafe { sigaction(signal, &default) };
+    // The C library hides its own two signals; ignored, they would stay so in the command. The zeroes are the kernel's
+    // `struct sigaction` of the default action, whatever the order of its fields.
+    let default = [0_u64; 4];
+    for signal in 1..=libc::SIGRTMAX() {
+        // SAFETY: the call reads the structure, which is as large as the kernel's, and writes nothing. SIGKILL and SIGSTOP
+        // refuse, which is as it should be.
+        unsafe {
+            libc::syscall(
+                libc::SYS_rt_sigaction,
+                signal,
+                &raw const default,
+                std::ptr::null::<u8>(),
+                8,
+            )
+        };
     }
     // Emptying the mask cannot fail with valid arguments.
     let _ = SigSet::empty().thread_set_mask();
@@ -133,15 +149,15 @@ fn c_strings(items: impl Iterator<Item = String>, what: &str) -> Result<Vec<CStr
 }
 
 /// The three standard descriptors in place; everything else closes at exec.
-fn install(fds: &[OwnedFd]) -> Result<(), String> {
-    let cannot = |e| format!("cannot place the standard descriptors: {e}");
-    let [stdout, stderr, stdin @ ..] = fds else { return Err("no output is given".to_owned()) };
+fn install(fds: &[OwnedFd]) -> Result<(), Failure> {
+    let cannot = |e| Failure::of(e, || format!("cannot place the standard descriptors: {e}"));
+    let [stdout, stderr, stdin @ ..] = fds else { return Err("no output is given".into()) };
     match stdin.first() {
         Some(stdin) => dup2_stdin(stdin).map_err(cannot)?,
         None => {
-            let null = File::open("/dev/null");
-            dup2_stdin(&null.map_err(|e| format!("cannot open /dev/null: {e}"))?)
-                .map_err(cannot)?;
+            let null = open("/dev/null", OFlag::O_RDONLY, Mode::empty())
+                .map_err(|e| Failure::of(e, || format!("cannot open /dev/null: {e}")))?;
+            dup2_stdin(&null).map_err(cannot)?;
         }
     }
     dup2_stdout(stdout).map_err(cannot)?;
@@ -150,7 +166,7 @@ fn install(fds: &[OwnedFd]) -> Result<(), String> {
     let done = unsafe {
         libc::syscall(libc::SYS_close_range, 3, libc::c_uint::MAX, libc::CLOSE_RANGE_CLOEXEC)
     };
-    Errno::result(done).map(drop).map_err(|e| format!("cannot close descriptors: {e}"))
+    Errno::result(done).map(drop).map_err(|e| format!("cannot close descriptors: {e}").into())
 }
 
 /// As execvpe, but with reasons.
@@ -159,7 +175,7 @@ fn execute(
     path: &str,
     argv: &[CString],
     env: &[CString],
-) -> Result<Infallible, String> {
+) -> Result<Infallible, Failure> {
     if program.contains('/') {
         let Err(error) = try_execute(program, argv, env);
         return Err(explain(program, error));
@@ -178,7 +194,8 @@ fn execute(
         Some(place) => Err(explain(&place, Errno::EACCES)),
         None => Err(format!(
             "command not found: {program} is in no folder of PATH ({path}); install it or name its path"
-        )),
+        )
+        .into()),
     }
 }
 
@@ -187,7 +204,11 @@ fn try_execute(place: &str, argv: &[CString], env: &[CString]) -> Result<Infalli
     execve(&place, argv, env)
 }
 
-fn explain(place: &str, error: Errno) -> String {
+fn explain(place: &str, error: Errno) -> Failure {
+    Failure::of(error, || reason(place, error))
+}
+
+fn reason(place: &str, error: Errno) -> String {
     let is_missing = matches!(error, Errno::ENOENT | Errno::ENOTDIR);
     if is_missing && is_there(place) {
         format!("{place} cannot be executed: the interpreter that it names does not exist")

@@ -6,6 +6,7 @@
 //! threads, a runtime and time limits: orders come from the executor, and when that is gone everything is killed.
 
 mod command;
+mod failure;
 mod usage;
 mod user;
 
@@ -25,7 +26,7 @@ use nix::{
     poll::{PollFd, PollFlags, PollTimeout, poll},
     sys::{
         prctl,
-        signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, kill, sigaction},
+        signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, sigaction},
         signalfd::{SfdFlags, SignalFd},
         wait::{WaitStatus, waitpid},
     },
@@ -37,6 +38,7 @@ use ostler_job::{
 };
 use serde::de::DeserializeOwned;
 
+use self::failure::Failure;
 use crate::{
     fds,
     message::{Ended, MESSAGE_MAX, NEXT, Said, Task, encode, order_of},
@@ -132,9 +134,8 @@ impl Supervisor {
                     is_over: false,
                 };
             }
-            Err(error) => {
-                let what = format!("cannot fork: {error}; this host has no room for a process");
-                self.tell(&Said::Failed(what));
+            Err(_) => {
+                self.tell(&Said::NoRoom);
                 return Ok(());
             }
         }
@@ -173,21 +174,21 @@ impl Supervisor {
     fn hear_failure(&mut self) {
         let failure = self.running.failure.as_mut();
         let Some(failure) = failure.filter(|f| is_readable(f.as_fd())) else { return };
-        let mut why = String::new();
-        // What cannot be read is no reason, and the exit status tells the rest.
-        let _ = failure.read_to_string(&mut why);
+        let why = Failure::receive(failure);
         self.running.failure = None;
-        if why.is_empty() {
+        let Some(why) = why else {
             self.running.begun = Instant::now();
             let at = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
             let at = Wall(u64::try_from(at.as_millis()).unwrap_or(u64::MAX));
-            self.tell(&Said::Started { at, pid: self.running.main.as_raw() });
-        } else {
-            // It ends next, and has started nothing.
-            let _ = waitpid(self.running.main, None);
-            self.running.is_over = true;
-            self.tell(&Said::Failed(why));
-        }
+            return self.tell(&Said::Started { at, pid: self.running.main.as_raw() });
+        };
+        // It ends next, and has started nothing.
+        let _ = waitpid(self.running.main, None);
+        self.running.is_over = true;
+        self.tell(&match why {
+            Failure::NoRoom => Said::NoRoom,
+            Failure::Cannot(why) => Said::Failed(why),
+        });
     }
 
     fn hear_orders(&mut self) {
@@ -215,11 +216,7 @@ impl Supervisor {
                 self.reap();
                 self.running.hit |= self.running.end.is_none();
                 self.running.in_grace = true;
-                let (had, _) = proc::signal_all(Signal::SIGTERM);
-                // A stopped process would not hear of it.
-                for found in had {
-                    let _ = kill(found.pid, Signal::SIGCONT);
-                }
+                proc::signal_once(Signal::SIGTERM);
             }
             Order::KillNow => {
                 self.reap();

@@ -149,3 +149,25 @@ fn a_time_limit_stands_still_with_the_processes() {
         assert_eq!(bench.finish().await.ending.reason, Reason::Ok);
     });
 }
+
+#[test]
+fn what_a_handler_of_sigterm_starts_is_not_hit_by_the_same_order() {
+    with_bench(async |bench| {
+        for turn in 0..3 {
+            let (up, clean) = (format!("up{turn}"), format!("clean{turn}"));
+            // A shell's fork has the trap of its parent until it executes something.
+            let line = format!(
+                "tidy() {{ sleep 0.1 && echo ok >{clean} || echo broken >{clean}; exit 0; }}; trap tidy TERM; \
+                 for i in 1 2 3 4 5 6 7 8 9 10; do sh -c 'echo >>{up}s; exec sleep 1000' & done; \
+                 until test $(wc -l <{up}s) = 10; do sleep 0.01; done; echo >{up}; wait; wait",
+                up = bench.path(&up).display(),
+                clean = bench.path(&clean).display()
+            );
+            let key = bench.start(sh(&line));
+            bench.text_of(&up).await;
+            bench.steer(key, Order::Kill);
+            assert_eq!(bench.finish().await.ending.reason, Reason::Killed);
+            assert_eq!(bench.text_of(&clean).await, "ok\n");
+        }
+    });
+}

@@ -3,7 +3,9 @@
 use std::{collections::BTreeMap, fs, os::unix::fs::PermissionsExt};
 
 use nix::unistd::geteuid;
-use ostler_job::durable::{Command, Input, Payload, Reason};
+use ostler_job::durable::{Command, Input, Order, Payload, Reason, Report};
+use ostler_module::Executor;
+use ostler_shell_module::Shell;
 
 use crate::bench::{Bench, argv, sh, with_bench};
 
@@ -139,5 +141,59 @@ fn what_cannot_be_started_says_why_and_what_helps() {
             assert_unstartable(&finish.ending, detail);
             assert_eq!(finish.started_at, None);
         }
+    });
+}
+
+#[test]
+fn a_user_may_open_its_outputs_by_their_names() {
+    if !geteuid().is_root() {
+        return;
+    }
+    with_bench(async |bench| {
+        let line = "echo out >/dev/stdout; echo err >/dev/stderr; echo piped | tee /dev/stderr";
+        let finish = bench.run(Command { user: Some("nobody".into()), ..sh(line) }).await;
+        assert_eq!(finish.ending.reason.code(), "ok", "{finish:?}");
+        assert_eq!(finish.log.head.matches("piped\n").count(), 2, "{finish:?}");
+    });
+}
+
+#[test]
+fn no_signal_is_ignored_or_blocked_in_a_command() {
+    with_bench(async |bench| {
+        let shown =
+            bench.output(argv(&["/bin/grep", "-E", "^Sig(Ign|Blk)", "/proc/self/status"])).await;
+        assert_eq!(shown, "SigBlk:\t0000000000000000\nSigIgn:\t0000000000000000\n");
+    });
+}
+
+/// From here on supervisors start under a limit of no process at all, which binds a user that is not root and has one
+/// already. Gives back the executor that there was.
+fn without_room(bench: &mut Bench) -> Shell {
+    let real = bench.setup.launcher.display().to_string();
+    let launcher = bench.path("launcher");
+    fs::write(&launcher, format!("#!/bin/sh\nexec prlimit --nproc=0 {real} \"$@\"\n")).unwrap();
+    fs::set_permissions(&launcher, fs::Permissions::from_mode(0o700)).unwrap();
+    bench.setup.launcher = launcher;
+    std::mem::replace(&mut bench.shell, Shell::new(bench.setup.clone()).unwrap())
+}
+
+#[test]
+fn a_host_without_room_for_a_process_gives_the_job_back() {
+    if !geteuid().is_root() {
+        return;
+    }
+    with_bench(async |bench| {
+        let nobody = |line| Command { user: Some("nobody".into()), ..sh(line) };
+        let other = bench.start(nobody("sleep 1000"));
+        bench.started().await;
+        let mut before = without_room(bench);
+        let key = bench.start(nobody("echo hi"));
+        assert_eq!(bench.next().await, Report::NotStarted { key });
+        // Within limits that the job brings along, it is the job that has no room.
+        let limits = [("nproc".to_owned(), 0)].into();
+        let own = Command { limits, ..nobody("echo hi") };
+        assert_unstartable(&bench.run(own).await.ending, "within its own limits; raise them");
+        before.steer(other, Order::KillNow);
+        bench.finish().await;
     });
 }
