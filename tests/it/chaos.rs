@@ -57,7 +57,7 @@ impl World {
     }
 
     fn kill_child(&self, chance: &mut Chance) -> &'static str {
-        let children = self.pids("ostler_child");
+        let children = self.pids("ostler: app ");
         if !children.is_empty() {
             kill(children[chance.draw(children.len())]);
         }

@@ -83,7 +83,7 @@ fn requests_that_were_sent_ahead_to_a_killed_child_are_done_by_another() {
     let load = Load::start(gateway.http(), 24, "/");
     for killed in 1..=2 {
         load.wait_more(1000);
-        kill(gateway.pids_with("ostler_child")[0]);
+        kill(gateway.pids_with("ostler: app ")[0]);
         wait_until("the exit is told", || exits(&gateway, "signal") == f64::from(killed));
         wait_until("the child is replaced", || serving(&gateway) == 2.0);
     }
@@ -147,7 +147,8 @@ fn requests_are_served_while_the_runner_stands_still() {
 /// The children's process ids, of a gateway or of what it left.
 fn children(pids: Vec<u32>) -> BTreeSet<u32> {
     let is_child = |pid: &u32| {
-        fs::read_to_string(format!("/proc/{pid}/cmdline")).is_ok_and(|line| line.contains("python"))
+        fs::read_to_string(format!("/proc/{pid}/cmdline"))
+            .is_ok_and(|line| line.starts_with("ostler: "))
     };
     pids.into_iter().filter(is_child).collect()
 }

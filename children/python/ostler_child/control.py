@@ -12,7 +12,7 @@ from collections import deque
 
 from .lane import Lane
 from .logs import ERROR, log_frame
-from .native import MAIN, Flag, RLock, get_ident, local, pthread_kill, start_new_thread
+from .native import HELD_UP, MAIN, Flag, RLock, get_ident, local, make_blocking, pthread_kill, start_new_thread
 from .native import socket as real_socket
 from .wire import DRAIN, DUMP, FD, FRAME_MAX, LANE, PING, PONG, STOP, Decoder, ProtocolError, frame
 
@@ -36,6 +36,7 @@ class Control:
 
     def __init__(self, sock, lanes, grace):
         self.sock = sock
+        make_blocking(sock)
         self.lanes = lanes
         self.grace = grace            # seconds to finish when the runner is gone
         self.frame_max = FRAME_MAX
@@ -59,7 +60,7 @@ class Control:
                 return False  # also for a line that a signal handler prints inside of this very write
             self.writer = get_ident()
             try:
-                self.sock.sendall(data)
+                self.write_all(memoryview(data))
                 is_sent = True
             except OSError:
                 self.is_gone = True
@@ -68,6 +69,13 @@ class Control:
         if self.is_stop_due:
             self.stop()
         return is_sent
+
+    def write_all(self, view):
+        while view:
+            try:
+                view = view[self.sock.send(view):]
+            except HELD_UP:
+                make_blocking(self.sock)
 
     def stop(self, *_):
         """SIGTERM: leaves the main thread through its finally blocks, but never half of a frame behind."""
@@ -85,6 +93,9 @@ class Control:
             try:
                 # socket.recv_fds is of 3.9.
                 data, messages, _, _ = self.sock.recvmsg(READ, socket.CMSG_SPACE(FDS_MAX * 4), socket.MSG_CMSG_CLOEXEC)
+            except HELD_UP:
+                make_blocking(self.sock)
+                continue
             except OSError:
                 return None
             self.take_fds(messages)

@@ -3,7 +3,7 @@
 import socket
 from collections import deque
 
-from .native import wait_readable
+from .native import HELD_UP, make_blocking, wait_readable
 from .wire import APP_ERROR, DATA, DRAINING, END, FRAME_MAX, HEADER, NOT_STARTED, PROTOCOL, RECALL, REQ, RESET, TRAIL, Decoder, \
     ProtocolError, frame
 
@@ -40,6 +40,7 @@ class Lane:
         self.is_fork = False   # this process was forked by the app: the lane is its parent's
         self.is_retired = False
         self.is_waiting = False
+        make_blocking(sock)
         try:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER)
         except OSError:
@@ -49,7 +50,9 @@ class Lane:
         """One read; False at the end of the lane. What it brings is queued, or noted when it is a RESET."""
         try:
             size = self.sock.recv_into(self.buffer, READ, flags)
-        except BlockingIOError:
+        except HELD_UP:
+            if not flags:
+                make_blocking(self.sock)
             return True
         except OSError:
             size = 0
@@ -159,12 +162,24 @@ class Lane:
             raise LaneGone("the gateway closed the lane")
         self.is_torn = True  # until it is written whole: an exception of a signal handler may come at any point
         try:
-            sent = self.sock.send(data)
+            sent = self.write(self.sock.send, data)
             if sent != len(data):
-                self.sock.sendall(memoryview(data)[sent:])
+                self.write_all(memoryview(data)[sent:])
         except OSError as error:
             raise LaneGone("the gateway closed the lane") from error
         self.is_torn = False
+
+    def write(self, call, data):
+        """Writes some of it. A socket that the app made one that does not block is made one that does."""
+        while True:
+            try:
+                return call(data)
+            except HELD_UP:
+                make_blocking(self.sock)
+
+    def write_all(self, view):
+        while view:
+            view = view[self.write(self.sock.send, view):]
 
     def send_data(self, stream, flags, view):
         """Writes a large DATA frame without copying its body."""
@@ -173,12 +188,12 @@ class Lane:
         self.is_torn = True
         header = HEADER.pack(len(view), DATA, flags, 0, stream, 0)
         try:
-            sent = self.sock.sendmsg((header, view))
+            sent = self.write(self.sock.sendmsg, (header, view))
             if sent < 16:
-                self.sock.sendall(header[sent:])
+                self.write_all(memoryview(header)[sent:])
                 sent = 16
             if sent < 16 + len(view):
-                self.sock.sendall(view[sent - 16:])
+                self.write_all(view[sent - 16:])
         except OSError as error:
             raise LaneGone("the gateway closed the lane") from error
         self.is_torn = False

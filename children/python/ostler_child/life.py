@@ -6,15 +6,17 @@ import os
 import platform
 import signal
 import sys
+import traceback
 
-from . import logs
+from . import logs, title
 from .board import Board, rss
 from .control import Control, Lanes, Stop, ignore
 from .lane import Lane
 from .loading import BootFailure, load_app
 from .native import socket
 from .serving import Server
-from .wire import BYE, CRITICAL, DRAINED, FAIL, FRAME_CAP, FRAME_MAX, HELLO, READY, STOPPED, VERSION, WELCOME, fields, frame, pairs
+from .wire import APP_ASKED, BYE, CRITICAL, DRAINED, FAIL, FRAME_CAP, FRAME_MAX, HELLO, READY, STOPPED, VERSION, WELCOME, fields, \
+    frame, pairs
 
 EXIT_BOOT = 70
 TRACE_MAX = 256 << 10
@@ -47,7 +49,9 @@ def take_fd(text):
 
 def take_place():
     try:
-        return Place(os.environ)
+        place = Place(os.environ)
+        title.show("ostler: %s %s" % (os.environ.get("OSTLER_APP", "?"), os.environ.get("OSTLER_CHILD", "?")))
+        return place
     except (ValueError, OSError) as error:
         sys.exit("ostler: this program is started by an Ostler runner; its environment does not fit: %s" % error)
 
@@ -139,6 +143,12 @@ def serve(app, place, control):
     except Stop:
         say_bye(control, STOPPED)
         raise
+    except BaseException:  # of a signal handler of the app: what it interrupted is half done, so nothing more can be served
+        if control.is_fork:
+            raise
+        control.errors.write(traceback.format_exc())
+        say_bye(control, APP_ASKED)
+        sys.exit(1)
     finally:
         control.left.set()
 

@@ -8,10 +8,12 @@ import select
 from _thread import RLock, _local as local, allocate_lock, get_ident, start_new_thread
 from os import write as write_fd
 from signal import pthread_kill
-from socket import socket
+from socket import socket, timeout
 
-__all__ = ["Flag", "MAIN", "RLock", "get_ident", "local", "pthread_kill", "socket", "start_new_thread", "wait_readable", "write_fd"]
+__all__ = ["Flag", "HELD_UP", "MAIN", "RLock",
+           "get_ident", "local", "make_blocking", "pthread_kill", "socket", "start_new_thread", "wait_readable", "write_fd"]
 
+HELD_UP = BlockingIOError, timeout  # what a socket says that does not block; never that it has ended
 MAIN = get_ident()  # this file is imported by the main thread
 _select = select.select
 
@@ -20,6 +22,14 @@ def wait_readable(sock):
     """Lets what the app runs beside its requests go on, where waiting is cooperative; the real wait follows."""
     if select.select is not _select:
         select.select([sock], [], [])
+
+
+def make_blocking(sock):
+    """Takes away a time limit: one that the app gave all new sockets, or a mode that it set on the descriptor."""
+    try:
+        sock.settimeout(None)
+    except OSError:
+        pass  # it is closed, which the next use tells
 
 
 class Flag:

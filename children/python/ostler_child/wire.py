@@ -18,7 +18,7 @@ CLIENT_GONE, DEADLINE, APP_ERROR, PROTOCOL, NOT_STARTED, DRAINING, TOO_LARGE, RE
 # Codes of STOP.
 DRAIN, NOW = 0, 1
 # Codes of BYE.
-DRAINED, STOPPED = 4, 5
+APP_ASKED, DRAINED, STOPPED = 3, 4, 5
 
 # Every type that a child may be sent or send, and whether it has a head (its length is aux; in others aux is a number).
 HAS_HEAD = {kind: True for kind in (REQ, RSP, TRAIL, CALL, REPLY, HELLO, WELCOME, READY, FAIL, STATS, FORK, FORKED,
