@@ -16,7 +16,7 @@ use crate::{
     event::{ChildEvent, Event, Events},
     frames::{FrameReader, Outbox},
     logs::{Line, Logger, MESSAGE_MAX},
-    pool::ChildId,
+    pool::{ChildId, ExitReason},
     reap,
     spawn::Spawned,
 };
@@ -37,7 +37,18 @@ pub(crate) struct LastWords {
     pub dump: RefCell<String>,
 }
 
-/// A living child, as the owner of state keeps it.
+/// What an ended child was.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct End {
+    /// How it is counted.
+    pub reason: ExitReason,
+    /// It had not loaded the app.
+    pub was_booting: bool,
+    /// It was sent a signal by us.
+    pub was_ended: bool,
+}
+
+/// A child, as the owner of state keeps it.
 #[derive(Debug)]
 pub(crate) struct Child {
     /// Index of its app.
@@ -56,6 +67,8 @@ pub(crate) struct Child {
     pub last_words: Rc<LastWords>,
     /// What it said about its failure to boot.
     pub failure: Option<crate::failure::Failure>,
+    /// How it ended, once it has.
+    pub end: Option<End>,
     /// Processor time that it had used when last looked at, in microseconds.
     pub cpu_us: u64,
     /// Its resident memory when last looked at, in bytes.
@@ -105,6 +118,7 @@ pub(crate) fn attend(
         ctl: outbox,
         last_words,
         failure: None,
+        end: None,
         cpu_us: 0,
         rss: 0,
     })
@@ -113,6 +127,8 @@ pub(crate) fn attend(
 async fn await_end(label: Label, pid: Pid, pidfd: OwnedFd, readers: [JoinHandle<()>; 3]) {
     // Waiting fails only for a process that somebody else reaped; then it is gone, which is what matters.
     let ending = reap::wait(pid, pidfd).await.unwrap_or(reap::Ending::Status(-1));
+    // At once, since its replacement waits for it. The owner is gone only when the runner ends.
+    let _ = label.events.send(Event::Child(label.id, ChildEvent::Ended(ending))).await;
     // Its last frames and words first: they say why.
     let deadline = Instant::now() + DRAIN;
     for mut reader in readers {
@@ -120,7 +136,6 @@ async fn await_end(label: Label, pid: Pid, pidfd: OwnedFd, readers: [JoinHandle<
             reader.abort();
         }
     }
-    // The owner is gone only when the runner ends.
     let _ = label.events.send(Event::Child(label.id, ChildEvent::Exited(ending))).await;
 }
 

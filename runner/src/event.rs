@@ -37,7 +37,9 @@ pub(crate) enum ChildEvent {
     LaneLost(Option<String>),
     /// Nobody waits for its running request any more.
     Unwanted,
-    /// Its process is gone, and what it wrote has been read.
+    /// Its process is gone.
+    Ended(Ending),
+    /// What it wrote before has been read.
     Exited(Ending),
 }
 

@@ -10,13 +10,13 @@ use tokio::task::{spawn_blocking, spawn_local};
 use super::{Agent, REPORT};
 use crate::{
     changes::{Look, look},
-    child::attend,
+    child::{End, attend},
     event::{ChildEvent, Event},
     failure::Failure,
     frames::{frame, plain},
     launch::{BOARD_FD, CODE_FD, CTL_FD, LANE_FD, LaunchSpec},
     logs::Line,
-    pool::{Action, ChildId, ExitReason},
+    pool::{Action, ChildId, ExitReason, Loss},
     reap::{Ending, kill_group},
     spawn::spawn,
 };
@@ -108,9 +108,10 @@ impl Agent {
     pub(super) fn handle_child(&mut self, id: ChildId, event: ChildEvent) {
         match event {
             ChildEvent::Frame(frame) => self.handle_ctl(id, &frame),
-            ChildEvent::CtlLost(why) => self.handle_ctl_lost(id, why),
-            ChildEvent::LaneLost(why) => self.handle_lane_lost(id, why),
+            ChildEvent::CtlLost(why) => self.handle_loss(id, Loss::Control, why),
+            ChildEvent::LaneLost(why) => self.handle_loss(id, Loss::Lane, why),
             ChildEvent::Unwanted => self.handle_unwanted(id),
+            ChildEvent::Ended(ending) => self.handle_ended(id, ending),
             ChildEvent::Exited(ending) => self.handle_exited(id, ending),
         }
     }
@@ -155,39 +156,50 @@ impl Agent {
                     child.failure = Some(failure);
                     app.pool.handle_fail(id, now);
                 }
-                Err(error) => self.handle_ctl_lost(id, Some(error.to_string())),
+                Err(error) => self.handle_loss(id, Loss::Control, Some(error.to_string())),
             },
-            Kind::Bye | Kind::Pong | Kind::Stats | Kind::Oob => {}
-            kind => self.handle_ctl_lost(id, Some(format!("it may not send {kind:?}"))),
+            Kind::Bye => self.handle_loss(id, Loss::Bye, None),
+            Kind::Pong => app.pool.handle_pong(id, received.header.aux, now),
+            Kind::Stats | Kind::Oob => {}
+            kind => self.handle_loss(id, Loss::Control, Some(format!("it may not send {kind:?}"))),
         }
     }
 
-    fn handle_ctl_lost(&mut self, id: ChildId, why: Option<String>) {
-        if let Some(why) = why {
-            let message = "control socket lost";
-            self.note(id, Line { level: "warn", detail: &why, message, ..Line::default() });
+    /// A child cannot be reached any more. Mostly it has just ended; one that lives on serves nobody.
+    pub(super) fn handle_loss(&mut self, id: ChildId, loss: Loss, why: Option<String>) {
+        // Whether it works still decides when it goes.
+        self.read_boards();
+        let now = self.now();
+        let Some(child) = self.children.get(&id).filter(|child| child.end.is_none()) else {
+            return;
+        };
+        let is_news = self.apps[child.app].pool.handle_loss(id, loss, now);
+        match why {
+            Some(why) => {
+                let message = "the child cannot be reached any more";
+                self.note(id, Line { level: "warn", detail: &why, message, ..Line::default() });
+            }
+            None if is_news => self.note_loss(id, loss),
+            None => {}
         }
-        // A child that has ended closes it too; that its process is still there is what makes the difference, and an
-        // ended one is seen by its waiter within the grace that SIGTERM leaves.
+    }
+
+    /// A child that ends by itself says why elsewhere.
+    fn note_loss(&self, id: ChildId, loss: Loss) {
+        let level = match loss {
+            Loss::Lane | Loss::Control | Loss::Bye => "debug",
+            Loss::Silent | Loss::Deaf => "warn",
+        };
+        let message = "the child is given up";
+        self.note(id, Line { level, detail: loss.text(), message, ..Line::default() });
+    }
+
+    /// Work that was sent to the child a second ago is not answered. Is it at work?
+    pub(super) fn handle_unanswered(&mut self, id: ChildId, stream: u32) {
+        self.read_boards();
         let now = self.now();
         if let Some(child) = self.children.get(&id) {
-            self.apps[child.app].pool.handle_ctl_lost(id, now);
-        }
-    }
-
-    /// A child whose lane ended has ended, or is about to; one that lives on serves nobody.
-    pub(super) fn handle_lane_lost(&mut self, id: ChildId, why: Option<String>) {
-        if let Some(why) = why {
-            self.note(
-                id,
-                Line { level: "warn", detail: &why, message: "lane lost", ..Line::default() },
-            );
-        }
-        let now = self.now();
-        if let Some(child) = self.children.get(&id)
-            && self.apps[child.app].pool.is_serving(id)
-        {
-            self.apps[child.app].pool.handle_ctl_lost(id, now);
+            self.apps[child.app].pool.handle_unanswered(id, stream, now);
         }
     }
 
@@ -201,14 +213,24 @@ impl Agent {
         }
     }
 
-    fn handle_exited(&mut self, id: ChildId, ending: Ending) {
+    /// A child's process is gone. What it had on its board at the end says whether it had served.
+    fn handle_ended(&mut self, id: ChildId, ending: Ending) {
+        self.read_boards();
         let now = self.now();
-        let Some(mut child) = self.children.remove(&id) else { return };
+        let Some(child) = self.children.get_mut(&id) else { return };
         let app = &mut self.apps[child.app];
-        let was_booting = !app.pool.was_ready(id);
-        let was_ended = app.pool.was_ended(id);
+        let (was_booting, was_ended) = (!app.pool.was_ready(id), app.pool.was_ended(id));
         let reason = app.pool.handle_exited(id, ending, now);
         app.totals.count_exit(reason, child.cpu_us);
+        child.end = Some(End { reason, was_booting, was_ended });
+        let app = child.app;
+        self.tell_ended(app, id);
+    }
+
+    fn handle_exited(&mut self, id: ChildId, ending: Ending) {
+        let Some(mut child) = self.children.remove(&id) else { return };
+        let app = &mut self.apps[child.app];
+        let Some(End { reason, was_booting, was_ended }) = child.end else { return };
         let stderr: Vec<String> = child.last_words.stderr.take().into();
         let failed = reason == ExitReason::BootFailed
             || (app.pool.is_failing() && matches!(reason, ExitReason::Exited | ExitReason::Signal));
@@ -223,7 +245,7 @@ impl Agent {
         let detail = ending.to_string();
         let level = match reason {
             ExitReason::Exited | ExitReason::Signal | ExitReason::BootFailed => "warn",
-            ExitReason::Timeout => "warn",
+            ExitReason::Timeout | ExitReason::Lost => "warn",
             ExitReason::MaxRequests | ExitReason::Lifetime | ExitReason::Stopped => "info",
         };
         self.logs.write(Line {
@@ -266,6 +288,8 @@ impl Agent {
         match action {
             Action::Retire(id) => self.retire_lane(app, id),
             Action::Stop(id) => self.tell(id, plain(Kind::Stop, 0, grace)),
+            Action::Note(id, loss) => self.note_loss(id, loss),
+            Action::Ask(id, number) => self.tell(id, plain(Kind::Ping, 0, number)),
             Action::Dump(id) => self.tell(id, plain(Kind::Dump, 0, 0)),
             Action::Cancel(id) => {
                 if let Some(child) = self.children.get(&id) {
@@ -276,6 +300,8 @@ impl Agent {
                 // A child in drain hears of the hurry before the signal, which it may have handled away.
                 self.tell(id, plain(Kind::Stop, 1, 0));
                 self.signal(id, Signal::SIGTERM);
+                // One that was stopped takes it as well.
+                self.signal_silently(id, Signal::SIGCONT);
             }
             Action::Kill(id) => self.signal(id, Signal::SIGKILL),
         }
@@ -290,9 +316,16 @@ impl Agent {
         }
     }
 
-    fn signal(&self, id: ChildId, signal: Signal) {
-        if let Some(child) = self.children.get(&id) {
+    fn signal_silently(&self, id: ChildId, signal: Signal) {
+        if let Some(child) = self.children.get(&id).filter(|child| child.end.is_none()) {
             kill_group(child.pid, signal);
+        }
+    }
+
+    fn signal(&self, id: ChildId, signal: Signal) {
+        // The number of one that has ended may be another's.
+        if self.children.get(&id).is_some_and(|child| child.end.is_none()) {
+            self.signal_silently(id, signal);
             let detail = signal.as_str();
             let message = "signal sent to the child's group";
             self.note(id, Line { level: "info", detail, message, ..Line::default() });

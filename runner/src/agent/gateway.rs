@@ -8,7 +8,14 @@ use ostler_wire::{FieldsWriter, Frame, Kind, Reset, VERSION, WireError, flags};
 
 use super::Agent;
 use crate::{
-    Link, event::LinkEvent, fds, frames::frame, hash, link::relay::Relay, logs::Line, pool::ChildId,
+    Link,
+    event::LinkEvent,
+    fds,
+    frames::frame,
+    hash,
+    link::relay::Relay,
+    logs::Line,
+    pool::{ChildId, Loss},
 };
 
 /// The generation of the app specs that lanes are announced with.
@@ -124,11 +131,17 @@ impl Agent {
                 Ok(())
             }
             Kind::Overdue => {
-                if let Some(id) = received.fields()?.number(":child") {
+                let fields = received.fields()?;
+                let stream = fields.number(":stream").and_then(|n| u32::try_from(n).ok());
+                if let Some(id) = fields.number(":child") {
                     match Reset::from_code(received.header.code) {
                         Some(Reset::Protocol) => {
                             let why = "the child broke the protocol, the gateway closed its lane";
-                            self.handle_lane_lost(ChildId(id), Some(why.to_owned()));
+                            self.handle_loss(ChildId(id), Loss::Lane, Some(why.to_owned()));
+                        }
+                        Some(Reset::ChildDied) => self.handle_loss(ChildId(id), Loss::Lane, None),
+                        Some(Reset::Recall) => {
+                            self.handle_unanswered(ChildId(id), stream.unwrap_or(0));
                         }
                         Some(_) | None => self.handle_unwanted(ChildId(id)),
                     }
@@ -233,18 +246,39 @@ impl Agent {
         Ok(())
     }
 
+    /// The relay knows itself what its lanes have not answered; a gateway on this host tells.
+    pub(super) fn ask_the_relay(&mut self) {
+        let unanswered = self.relay.as_ref().map(|relay| relay.unanswered()).unwrap_or_default();
+        for (id, stream) in unanswered {
+            self.handle_unanswered(id, stream);
+        }
+    }
+
     /// Tells the gateway to give a child nothing more.
     pub(super) fn retire_lane(&mut self, app: usize, id: ChildId) {
         if let Some(relay) = &self.relay {
             return relay.retire(id);
         }
+        self.say_retired(app, id, 0);
+    }
+
+    /// Tells whoever has its lane that a child's process is gone. Mostly the lane's end says so, but a process that the
+    /// child left behind may hold it open.
+    pub(super) fn tell_ended(&mut self, app: usize, id: ChildId) {
+        match &self.relay {
+            Some(relay) => relay.child_ended(id),
+            None => self.say_retired(app, id, Reset::ChildDied as u16),
+        }
+    }
+
+    fn say_retired(&mut self, app: usize, id: ChildId, code: u16) {
         let handed = self.children.get(&id).is_some_and(|child| child.handed);
         if handed {
             let name = self.apps[app].name.clone();
             self.say(frame(
                 Kind::Retire,
                 0,
-                0,
+                code,
                 |f| {
                     f.put(b":app", name.as_bytes()).put(b":child", id.to_string().as_bytes());
                 },

@@ -201,6 +201,7 @@ impl Agent {
     /// Brings everything in line with the present state: boards, decisions, reports.
     fn settle(&mut self) {
         self.read_boards();
+        self.ask_the_relay();
         // Before the pools decide: a replacement's lane is there when the lane that it replaces goes.
         self.hand_over();
         self.act();
@@ -295,7 +296,8 @@ impl Agent {
     }
 
     fn sweep(&self) {
-        let ours: std::collections::BTreeSet<Pid> = self.children.values().map(|c| c.pid).collect();
+        let living = self.children.values().filter(|child| child.end.is_none());
+        let ours: std::collections::BTreeSet<Pid> = living.map(|child| child.pid).collect();
         reap::sweep_strangers(|pid| ours.contains(&pid));
     }
 

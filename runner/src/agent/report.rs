@@ -103,7 +103,8 @@ impl Agent {
     fn state_frame(&self, index: usize) -> Bytes {
         let app = &self.apps[index];
         let counts = app.pool.counts();
-        let children = self.children.values().filter(|child| child.app == index);
+        let children =
+            self.children.values().filter(|child| child.app == index && child.end.is_none());
         let (rss, cpu) = children.fold((0, app.totals.cpu_us_gone), |(rss, cpu), child| {
             (rss + child.rss, cpu + child.cpu_us)
         });
@@ -135,7 +136,7 @@ impl Agent {
 
     /// Asks the kernel what the children use.
     fn measure(&mut self) {
-        for child in self.children.values_mut() {
+        for child in self.children.values_mut().filter(|child| child.end.is_none()) {
             let (rss, cpu_us) = usage(child.pid);
             child.rss = rss;
             child.cpu_us = child.cpu_us.max(cpu_us);

@@ -1,4 +1,7 @@
-//! How long an app that fails is left alone before the next attempt.
+//! How long an app that does not start is left alone before the next attempt, and how fast children are started at all.
+//!
+//! Only a start can fail here: a child that ends before it is READY, or soon after and before its first request. What a
+//! child dies of while it serves is answered by starting the next one, within the rate.
 
 use ostler_job::{Mono, Span};
 
@@ -8,7 +11,7 @@ const FIRST: Span = Span::from_millis(250);
 const LONGEST: Span = Span::from_secs(60);
 /// A child that lived this long after READY did not crash because of how it was started.
 const STEADY: Span = Span::from_secs(5);
-/// Crashes in a row, each soon after READY, from which the app counts as failing.
+/// Crashes in a row, each soon after READY and before a request, from which the app counts as failing.
 const CRASHES_FAILING: u32 = 3;
 
 /// The failures of an app in a row.
@@ -26,7 +29,7 @@ impl Backoff {
         self.hold(self.boot_failures, now, random);
     }
 
-    /// A child that had been READY ended by itself.
+    /// A child that had been READY ended before it had begun a request.
     pub(super) fn handle_crash(&mut self, ready_at: Option<Mono>, now: Mono, random: u64) {
         if ready_at.is_some_and(|at| now - at >= STEADY) {
             self.crashes = 0;
@@ -34,6 +37,11 @@ impl Backoff {
         }
         self.crashes = self.crashes.saturating_add(1);
         self.hold(self.crashes, now, random);
+    }
+
+    /// A child has begun a request: it was started well.
+    pub(super) fn handle_served(&mut self) {
+        self.crashes = 0;
     }
 
     /// A child is READY.
@@ -76,5 +84,32 @@ impl Backoff {
         let doubled = FIRST.0.saturating_mul(1 << failures.saturating_sub(1).min(20));
         let pause = doubled.min(LONGEST.0);
         self.until = Some(now + Span(pause - random % (pause / 4)));
+    }
+}
+
+/// Starts within a second, at most. Enough for every child to be replaced, and one more.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Starts {
+    each: Span,
+    most: u32,
+    /// When all of them are free again.
+    full_at: Mono,
+}
+
+impl Starts {
+    pub(super) fn new(a_second: u32) -> Self {
+        let most = a_second.max(1);
+        Self { each: Span(Span::from_secs(1).0 / u64::from(most)), most, full_at: Mono::default() }
+    }
+
+    /// How many may be made now.
+    pub(super) fn left(&self, now: Mono) -> u32 {
+        let taken = (self.full_at - now).0.div_ceil(self.each.0.max(1));
+        self.most.saturating_sub(u32::try_from(taken).unwrap_or(u32::MAX))
+    }
+
+    /// One is made.
+    pub(super) fn take(&mut self, now: Mono) {
+        self.full_at = self.full_at.max(now) + self.each;
     }
 }

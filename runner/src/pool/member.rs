@@ -1,9 +1,12 @@
 //! One child as its pool sees it.
 
-use ostler_job::Mono;
+use ostler_job::{Mono, Span};
 
-use super::{ExitReason, Ladder};
+use super::{Contact, ExitReason, Ladder, Loss};
 use crate::reap::Ending;
+
+/// From the loss of a child to its replacement, unless its end is known sooner.
+pub(super) const FADE: Span = Span::from_millis(500);
 
 /// Where a child is in its life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,8 +37,10 @@ pub(super) struct Member {
     pub(super) due: Option<ExitReason>,
     pub(super) ladder: Option<Ladder>,
     pub(super) spawned: Mono,
-    /// Its control socket ended; when the rest has to be gone.
-    pub(super) gone_by: Option<Mono>,
+    /// Whether it can be reached.
+    pub(super) contact: Contact,
+    /// Since when it cannot, and why.
+    pub(super) lost: Option<(Loss, Mono)>,
 }
 
 impl Member {
@@ -50,7 +55,8 @@ impl Member {
             due: None,
             ladder: None,
             spawned,
-            gone_by: None,
+            contact: Contact::new(spawned),
+            lost: None,
         }
     }
 
@@ -69,7 +75,18 @@ impl Member {
 
     /// Something is to happen to it soon.
     pub(super) fn is_restless(&self) -> bool {
-        self.is_leaving() || self.ladder.is_some() || self.gone_by.is_some()
+        self.is_leaving() || self.ladder.is_some() || self.contact.is_restless()
+    }
+
+    /// Not to be reached any more. A child that is just dying looks so a moment before its end is known, and its end
+    /// says whether it is replaced at once: until then it is not missed.
+    pub(super) fn is_fading(&self, now: Mono) -> bool {
+        self.lost.is_some_and(|(_, since)| now < since + FADE)
+    }
+
+    /// It cannot be told to stop.
+    pub(super) fn is_mute(&self) -> bool {
+        self.lost.is_some_and(|(loss, _)| !loss.is_steerable())
     }
 
     /// READY and not to be replaced.

@@ -4,8 +4,10 @@
 //! as [`Action`]s, so that a day in the life of a pool can be tried in a millisecond.
 
 mod backoff;
+mod contact;
 mod ladder;
 mod member;
+mod reach;
 mod scale;
 #[cfg(test)]
 mod tests;
@@ -14,7 +16,13 @@ use std::collections::{BTreeMap, VecDeque};
 
 use ostler_job::{Mono, Span};
 
-use self::{backoff::Backoff, ladder::Ladder, member::Member, member::Phase};
+pub(crate) use self::contact::Loss;
+use self::{
+    backoff::{Backoff, Starts},
+    contact::Contact,
+    ladder::Ladder,
+    member::{Member, Phase},
+};
 use crate::reap::Ending;
 
 /// A child, by a number that its runner never uses again.
@@ -61,19 +69,22 @@ pub(crate) enum ExitReason {
     Lifetime,
     /// Killed because a request outlived its deadline or its client.
     Timeout,
+    /// It lived and could not be reached any more.
+    Lost,
     /// Idle, or the runner stops.
     Stopped,
 }
 
 impl ExitReason {
     /// Every reason.
-    pub(crate) const ALL: [Self; 7] = [
+    pub(crate) const ALL: [Self; 8] = [
         Self::Exited,
         Self::Signal,
         Self::BootFailed,
         Self::MaxRequests,
         Self::Lifetime,
         Self::Timeout,
+        Self::Lost,
         Self::Stopped,
     ];
 
@@ -86,6 +97,7 @@ impl ExitReason {
             Self::MaxRequests => "max_requests",
             Self::Lifetime => "lifetime",
             Self::Timeout => "timeout",
+            Self::Lost => "lost",
             Self::Stopped => "stopped",
         }
     }
@@ -100,6 +112,10 @@ pub(crate) enum Action {
     Stop(ChildId),
     /// Tell it that its running request is not wanted any more.
     Cancel(ChildId),
+    /// It was given up for this reason.
+    Note(ChildId, Loss),
+    /// Ask it whether it is there, by a PING of this number.
+    Ask(ChildId, u32),
     /// Ask it for all its stacks.
     Dump(ChildId),
     /// SIGTERM to its group.
@@ -131,8 +147,6 @@ const KILL_AFTER: Span = Span::from_secs(5);
 const KILL_AGAIN: Span = Span::from_secs(1);
 /// A child that reported its failure exits by itself within this time.
 const FAIL_EXIT: Span = Span::from_secs(2);
-/// A child that closed its control socket is gone within this time, by itself or not.
-const UNSTEERED: Span = Span::from_secs(2);
 
 /// The children of one app.
 #[derive(Debug)]
@@ -144,6 +158,7 @@ pub(crate) struct Pool {
     /// Jobs waiting at the gateway for this app.
     waiting: u32,
     backoff: Backoff,
+    starts: Starts,
     shrink_at: Mono,
     stopping: bool,
     actions: VecDeque<Action>,
@@ -158,6 +173,7 @@ impl Pool {
             level: limits.min,
             waiting: 0,
             backoff: Backoff::default(),
+            starts: Starts::new(limits.max.saturating_add(1)),
             shrink_at: Mono::default(),
             stopping: false,
             actions: VecDeque::new(),
@@ -167,6 +183,7 @@ impl Pool {
 
     /// A child was started.
     pub(crate) fn handle_spawned(&mut self, id: ChildId, now: Mono) {
+        self.starts.take(now);
         let fresh = self.members.insert(id, Member::new(now, now + self.limits.boot));
         debug_assert!(fresh.is_none(), "child {id} was spawned twice");
     }
@@ -188,6 +205,7 @@ impl Pool {
         member.phase = Phase::Ready;
         member.ready_at = Some(now);
         member.idle_since = Some(now);
+        member.contact = Contact::new(now);
         member.requests_max = match limits.requests {
             0 => None,
             requests => Some(requests + spread(requests, spread_requests)),
@@ -208,6 +226,12 @@ impl Pool {
     /// A child's board was read.
     pub(crate) fn handle_board(&mut self, id: ChildId, busy: Option<u32>, done: u64, now: Mono) {
         let Some(member) = self.members.get_mut(&id) else { return };
+        if done > 0 {
+            self.backoff.handle_served();
+        }
+        if busy.is_some() || done != member.requests {
+            member.contact.handle_work();
+        }
         member.requests = done;
         member.idle_since = match busy {
             Some(_) => None,
@@ -232,14 +256,6 @@ impl Pool {
         }
         member.ladder = Some(Ladder::new(stream, now, grace));
         self.actions.push_back(Action::Cancel(id));
-    }
-
-    /// A child's control socket ended. A child that ends closes it a moment before its end is known; one that lives on
-    /// without cannot be steered and goes.
-    pub(crate) fn handle_ctl_lost(&mut self, id: ChildId, now: Mono) {
-        if let Some(member) = self.members.get_mut(&id) {
-            member.gone_by = member.gone_by.or(Some(now + UNSTEERED));
-        }
     }
 
     /// The runner ends: children finish what they have within `grace`.
@@ -278,7 +294,12 @@ impl Pool {
                 self.backoff.handle_boot_failed(now, jitter);
                 reason
             }
-            ExitReason::Exited | ExitReason::Signal => {
+            // What a child died of while it served says nothing about how the next one will start.
+            ExitReason::Exited | ExitReason::Signal | ExitReason::Lost if member.requests > 0 => {
+                self.backoff.handle_served();
+                reason
+            }
+            ExitReason::Exited | ExitReason::Signal | ExitReason::Lost => {
                 self.backoff.handle_crash(member.ready_at, now, jitter);
                 reason
             }
@@ -306,7 +327,9 @@ impl Pool {
 
     /// Whether something is to happen soon, so that time is to be told more often.
     pub(crate) fn is_restless(&self) -> bool {
-        self.members.values().any(Member::is_restless) || self.backoff.is_held()
+        self.members.values().any(Member::is_restless)
+            || self.backoff.is_held()
+            || self.booting() + self.ready() < self.level
     }
 
     /// Whether the child may be given requests.

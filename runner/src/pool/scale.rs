@@ -29,10 +29,12 @@ impl Pool {
             return 0;
         }
         let booting = self.booting();
-        let live = booting + self.ready();
-        let fresh = booting + self.count(|m| m.is_fresh());
+        let fading = self.count(|m| m.is_fading(now) && m.is_leaving());
+        let live = booting + fading + self.ready();
+        let fresh = booting + fading + self.count(|m| m.is_fresh());
         // A replacement boots beside the child that it replaces, but only one at a time.
         let wanted = self.level.saturating_sub(fresh).min((self.level + 1).saturating_sub(live));
+        let wanted = wanted.min(self.starts.left(now));
         if self.backoff.is_held() { wanted.min(1_u32.saturating_sub(booting)) } else { wanted }
     }
 
@@ -121,9 +123,8 @@ impl Pool {
             Some(Step::End) if !member.is_ending() => return self.end(id, now),
             Some(Step::End) | None => {}
         }
-        if member.gone_by.is_some_and(|limit| now >= limit) && !member.is_ending() {
-            return self.end(id, now);
-        }
+        let is_idle = member.idle_since.is_some();
+        let (is_mute, is_fading) = (member.is_mute(), member.is_fading(now));
         match &mut member.phase {
             Phase::Booting { limit, dumped: dumped @ false } if now >= *limit => {
                 (*limit, *dumped) = (now + DUMP_TIME, true);
@@ -132,9 +133,10 @@ impl Pool {
             Phase::Booting { limit, .. } if now >= *limit => self.end(id, now),
             Phase::Retiring { limit: Some(limit), .. } if now >= *limit => self.end(id, now),
             Phase::Stopping { limit, .. } if now >= *limit => self.end(id, now),
-            Phase::Retiring { reason, since, .. }
-                if member.idle_since.is_some() && now >= *since + SETTLE =>
-            {
+            // One that is just dying is let die: what it died of is the reason, not what it is told.
+            Phase::Retiring { .. } if is_fading => {}
+            Phase::Retiring { .. } if is_mute && is_idle => self.end(id, now),
+            Phase::Retiring { reason, since, .. } if is_idle && now >= *since + SETTLE => {
                 member.phase = Phase::Stopping { reason: *reason, limit: now + grace };
                 self.actions.push_back(Action::Stop(id));
             }
@@ -142,8 +144,11 @@ impl Pool {
                 *kill_at = now + KILL_AGAIN;
                 self.actions.push_back(Action::Kill(id));
             }
+            Phase::Ready => {
+                let finding = member.contact.look(is_idle, now);
+                self.act_on(id, finding, now);
+            }
             Phase::Booting { .. }
-            | Phase::Ready
             | Phase::Retiring { .. }
             | Phase::Stopping { .. }
             | Phase::Ending { .. } => {}

@@ -1,5 +1,7 @@
 //! Pools under a clock of our own.
 
+mod reach;
+
 use std::collections::BTreeSet;
 
 use nix::sys::signal::Signal;
@@ -16,6 +18,8 @@ struct World {
     next: u64,
     alive: BTreeSet<ChildId>,
     done: Vec<Action>,
+    /// PINGs are not answered, but noted like any other action.
+    silent: bool,
 }
 
 fn limits(min: u32, max: u32) -> Limits {
@@ -34,7 +38,7 @@ impl World {
     fn new(limits: Limits) -> Self {
         let now = Mono::default() + Span::from_secs(1);
         let alive = BTreeSet::new();
-        Self { pool: Pool::new(limits, 7), now, next: 1, alive, done: Vec::new() }
+        Self { pool: Pool::new(limits, 7), now, next: 1, alive, done: Vec::new(), silent: false }
     }
 
     /// Time passes; children are started and actions noted.
@@ -50,13 +54,26 @@ impl World {
             spawned.push(id);
         }
         while let Some(action) = self.pool.poll_action() {
-            self.done.push(action);
+            if let Action::Ask(id, number) = action
+                && !self.silent
+            {
+                self.pool.handle_pong(id, number, self.now);
+            } else {
+                self.done.push(action);
+            }
         }
         spawned
     }
 
     fn settle(&mut self) -> Vec<ChildId> {
         self.pass(Span::ZERO)
+    }
+
+    /// A child begins a request and finishes it.
+    fn serve(&mut self, id: ChildId) {
+        let done = self.pool.members[&id].requests + 1;
+        self.pool.handle_board(id, Some(1), done, self.now);
+        self.pool.handle_board(id, None, done, self.now);
     }
 
     fn ready(&mut self, ids: &[ChildId]) {
@@ -270,6 +287,63 @@ fn children_that_crash_right_after_ready_are_a_failing_app() {
 }
 
 #[test]
+fn children_that_die_while_they_serve_are_replaced_at_once_for_as_long_as_it_goes_on() {
+    let (mut world, mut ids) = World::booted(limits(2, 2));
+    for _ in 0..100 {
+        world.pool.handle_board(ids[0], Some(1), 1, world.now);
+        assert_eq!(world.end(ids[0], KILLED), ExitReason::Signal);
+        assert!(!world.pool.is_failing());
+        let spawned = world.settle();
+        assert_eq!(spawned.len(), 1, "at once");
+        world.ready(&spawned);
+        ids = vec![ids[1], spawned[0]];
+        world.pass(Span::from_millis(500));
+    }
+}
+
+#[test]
+fn a_child_that_has_served_and_dies_idle_is_replaced_at_once() {
+    let (mut world, ids) = World::booted(limits(1, 1));
+    let mut id = ids[0];
+    for _ in 0..10 {
+        world.serve(id);
+        world.end(id, STATUS);
+        assert!(!world.pool.is_failing());
+        id = world.settle()[0];
+        world.ready(&[id]);
+        world.pass(Span::from_secs(1));
+    }
+}
+
+#[test]
+fn no_more_children_are_started_in_a_second_than_there_may_be_and_one() {
+    let (mut world, ids) = World::booted(limits(2, 2));
+    world.pass(Span::from_secs(60));
+    let (mut living, mut starts) = (ids, 0);
+    for _ in 0..1000 {
+        for id in std::mem::take(&mut living) {
+            world.serve(id);
+            world.end(id, KILLED);
+        }
+        living = world.pass(Span::from_millis(10));
+        world.ready(&living);
+        starts += living.len();
+    }
+    assert!((30..=34).contains(&starts), "{starts} starts within ten seconds");
+}
+
+#[test]
+fn an_app_that_served_fails_only_when_its_next_boot_does() {
+    let (mut world, ids) = World::booted(limits(1, 1));
+    world.serve(ids[0]);
+    world.end(ids[0], KILLED);
+    let next = world.settle();
+    assert!(!world.pool.is_failing());
+    world.boot_fails(next[0]);
+    assert!(world.pool.is_failing());
+}
+
+#[test]
 fn the_ladder_goes_from_cancel_to_kill() {
     let (mut world, ids) = World::booted(limits(1, 1));
     let id = ids[0];
@@ -318,14 +392,4 @@ fn a_stop_lets_working_children_finish_until_the_limit() {
     world.pass(Span::from_secs(10));
     assert_eq!(world.done.last(), Some(&Action::Terminate(ids[0])));
     assert_eq!(world.end(ids[0], KILLED), ExitReason::Stopped);
-}
-
-#[test]
-fn a_child_without_a_control_socket_is_ended_unless_it_ends_itself() {
-    let (mut world, ids) = World::booted(limits(2, 2));
-    world.pool.handle_ctl_lost(ids[0], world.now);
-    world.pool.handle_ctl_lost(ids[1], world.now);
-    assert_eq!(world.end(ids[0], KILLED), ExitReason::Signal);
-    world.pass(UNSTEERED);
-    assert_eq!(world.done, [Action::Terminate(ids[1])]);
 }

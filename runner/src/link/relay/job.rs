@@ -4,7 +4,7 @@ use bytes::{Buf, Bytes};
 use ostler_wire::{DATA_CHUNK, Event, Frame, Header, Kind, Reset, WireError, flags, put_frame};
 
 use super::{Inner, OUT_MAX, Relay, header, lane::put_trailers};
-use crate::pool::ChildId;
+use crate::{event::ChildEvent, pool::ChildId};
 
 /// A child's frame on its way to the link.
 #[derive(Debug)]
@@ -34,6 +34,9 @@ impl Relay {
         self.with(|inner| {
             let Some(lane) = inner.lanes.get_mut(&id) else { return Ok(None) };
             let stream = frame.header.stream;
+            if let Some(job) = lane.job.as_mut().filter(|job| job.lane == stream) {
+                job.unanswered = None;
+            }
             let is_last = frame.is_end() || matches!(frame.header.kind, Kind::Reset | Kind::Trail);
             match lane.streams.handle(&frame)? {
                 Event::Deliver { ended } => Ok(Some(Answer { frame, ended, begun: false })),
@@ -55,6 +58,8 @@ impl Relay {
                     if unstarted {
                         inner.end(id, Some((Reset::NotStarted, b"")));
                     }
+                    // It should close the lane now. If it does not, its owner must know that it serves nobody.
+                    self.tell(id, ChildEvent::LaneLost(None));
                     Ok(None)
                 }
                 Event::Late | Event::Credited | Event::Connection | Event::Opened { .. } => {

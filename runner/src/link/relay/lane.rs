@@ -1,6 +1,6 @@
 //! One child's lane: what is on its way to the child, and which request it works on.
 
-use std::rc::Rc;
+use std::{rc::Rc, time::Instant};
 
 use bytes::{Buf, Bytes, BytesMut};
 use ostler_wire::{DATA_CHUNK, Frame, Kind, Reset, Streams, flags, put_frame};
@@ -30,6 +30,8 @@ pub(super) struct Job {
     pub(super) whole: bool,
     /// The gateway does not want it any more.
     pub(super) cancelled: bool,
+    /// When it was given to the child, until something of an answer came.
+    pub(super) unanswered: Option<Instant>,
 }
 
 /// Something for the child.
@@ -59,6 +61,8 @@ pub(super) struct Lane {
     /// Body bytes for the child; the link's window bounds them.
     body: BytesMut,
     body_end: Option<BodyEnd>,
+    /// The child's process is gone: what it wrote is read, and then the lane is over.
+    pub(super) ended: Rc<Notify>,
     /// There is something to write, or the lane is gone.
     pub(super) wake: Rc<Notify>,
     /// There may be room on the link.
@@ -77,6 +81,7 @@ impl Lane {
             out_body: 0,
             body: BytesMut::new(),
             body_end: None,
+            ended: Rc::new(Notify::new()),
             wake: Rc::new(Notify::new()),
             room: Rc::new(Notify::new()),
         }
@@ -106,7 +111,9 @@ impl Lane {
         self.out_body += request.body.len();
         self.streams.sent(lane, request.body.len(), ended);
         let link = Some(request.header.stream);
-        self.job = Some(Job { link, lane, written: false, whole: ended, cancelled: false });
+        let unanswered = Some(Instant::now());
+        let (written, cancelled) = (false, false);
+        self.job = Some(Job { link, lane, written, whole: ended, cancelled, unanswered });
         self.wake.notify_one();
         true
     }

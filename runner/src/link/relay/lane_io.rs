@@ -4,6 +4,7 @@ use std::{
     io,
     os::{fd::OwnedFd, unix::net::UnixStream as StdStream},
     rc::Rc,
+    time::Duration,
 };
 
 use tokio::{
@@ -23,6 +24,9 @@ use crate::{
     pool::ChildId,
 };
 
+/// From the end of a child to the end of a lane that somebody else holds open.
+const LAST_READ: Duration = Duration::from_millis(100);
+
 pub(super) fn open(lane: OwnedFd) -> io::Result<(OwnedReadHalf, OwnedWriteHalf)> {
     let stream = StdStream::from(lane);
     stream.set_nonblocking(true)?;
@@ -34,17 +38,27 @@ pub(super) fn start(
     id: ChildId,
     reader: OwnedReadHalf,
     writer: OwnedWriteHalf,
-    wake: Rc<Notify>,
+    (wake, ended): (Rc<Notify>, Rc<Notify>),
 ) {
     spawn_local(write(Rc::clone(relay), id, writer, wake));
     let relay = Rc::clone(relay);
     spawn_local(async move {
-        let broken = read(&relay, id, FrameReader::new(reader)).await.err();
+        let reading = read(&relay, id, FrameReader::new(reader));
+        let broken = tokio::select! {
+            broken = reading => broken.err(),
+            () = over(&ended) => None,
+        };
         relay.lane_gone(id);
         // A child that breaks the protocol, or lives on without its lane, is of no use: its owner sees to its end.
         let lost = ChildEvent::LaneLost(broken);
         let _ = relay.events.send(Event::Child(id, lost)).await;
     });
+}
+
+/// The child's process is gone, and what it wrote has had the time to be read.
+async fn over(ended: &Notify) {
+    ended.notified().await;
+    tokio::time::sleep(LAST_READ).await;
 }
 
 /// Writes until the lane is gone; the reader notices when the child is.

@@ -8,19 +8,26 @@ mod job;
 mod lane;
 mod lane_io;
 
-use std::{cell::RefCell, collections::BTreeMap, os::fd::OwnedFd, rc::Rc};
+use std::{cell::RefCell, collections::BTreeMap, os::fd::OwnedFd, rc::Rc, time::Duration};
 
 use bytes::{Bytes, BytesMut};
 use ostler_wire::{Event, Frame, Header, Kind, Reset, Streams, WINDOW, WireError, put_frame};
 use tokio::sync::Notify;
 
 use self::lane::{BodyEnd, Lane};
-use crate::{event::Events, frames::frame, pool::ChildId};
+use crate::{
+    event::{ChildEvent, Events},
+    frames::frame,
+    pool::ChildId,
+};
 
 /// Bytes that wait for the link before lanes are no longer read.
 const OUT_MAX: usize = 256 << 10;
 /// Bytes that wait for the link before it counts as stuck.
 const OUT_STUCK: usize = 8 << 20;
+
+/// Work that is not answered for so long is asked about.
+const QUIET: Duration = Duration::from_secs(1);
 
 /// The relay, shared by the tasks of the link and of the lanes; all of them run on one thread.
 #[derive(Debug)]
@@ -67,9 +74,9 @@ impl Relay {
     ) -> std::io::Result<()> {
         let (reader, writer) = lane_io::open(lane)?;
         let lane = Lane::new(app.clone());
-        let wake = lane.wake.clone();
+        let signals = (lane.wake.clone(), lane.ended.clone());
         self.inner.borrow_mut().lanes.insert(id, lane);
-        lane_io::start(self, id, reader, writer, wake);
+        lane_io::start(self, id, reader, writer, signals);
         self.with(|inner| inner.tell_credit(&app));
         Ok(())
     }
@@ -82,6 +89,21 @@ impl Relay {
             let app = lane.app.clone();
             inner.tell_credit(&app);
         });
+    }
+
+    /// A child's process is gone. Its lane mostly ends by itself; another process may hold it open.
+    pub(crate) fn child_ended(&self, id: ChildId) {
+        if let Some(lane) = self.inner.borrow().lanes.get(&id) {
+            lane.ended.notify_one();
+        }
+    }
+
+    /// Children, and the streams on their lanes, that were given work a while ago and have not answered.
+    pub(crate) fn unanswered(&self) -> Vec<(ChildId, u32)> {
+        let inner = self.inner.borrow();
+        let jobs = inner.lanes.iter().filter_map(|(id, lane)| Some((*id, lane.job.as_ref()?)));
+        let late = jobs.filter(|(_, job)| job.unanswered.is_some_and(|at| at.elapsed() >= QUIET));
+        late.map(|(id, job)| (id, job.lane)).collect()
     }
 
     /// A gateway answered: all slots are its.
@@ -108,7 +130,7 @@ impl Relay {
                 })
                 .collect::<Vec<_>>()
         });
-        orphans.into_iter().for_each(|id| self.tell_overdue(id));
+        orphans.into_iter().for_each(|id| self.tell(id, ChildEvent::Unwanted));
         self.link_empty.notify_waiters();
     }
 
@@ -179,7 +201,8 @@ impl Relay {
             Ok(None)
         });
         if let Some(id) = overdue {
-            self.tell_overdue(id);
+            // Its owner watches whether the child lets go.
+            self.tell(id, ChildEvent::Unwanted);
         }
         passed
     }
@@ -194,11 +217,10 @@ impl Relay {
         result
     }
 
-    /// The child's request is not wanted any more: the owner of state watches whether it lets go.
-    fn tell_overdue(&self, id: ChildId) {
+    /// Tells the owner of state about a child.
+    fn tell(&self, id: ChildId, event: ChildEvent) {
         let events = self.events.clone();
         tokio::task::spawn_local(async move {
-            let event = crate::event::ChildEvent::Unwanted;
             // The owner is gone only when the runner ends.
             let _ = events.send(crate::event::Event::Child(id, event)).await;
         });

@@ -1,0 +1,60 @@
+//! Children that cannot be reached: asked, given up, replaced.
+
+use ostler_job::{Mono, Span};
+
+use super::{Action, ChildId, ExitReason, Loss, Pool, contact::Finding, member::Phase};
+
+/// A child that closes its control socket before it is READY is gone within this time, by itself or not.
+const UNSTEERED: Span = Span::from_secs(2);
+
+impl Pool {
+    /// A child was sent the stream a second ago or earlier, and nothing came back.
+    pub(crate) fn handle_unanswered(&mut self, id: ChildId, stream: u32, now: Mono) {
+        let Some(member) = self.members.get_mut(&id) else { return };
+        if member.phase == Phase::Ready && member.idle_since.is_some() {
+            let finding = member.contact.handle_unanswered(stream, now);
+            self.act_on(id, finding, now);
+        }
+    }
+
+    /// A child answered a PING.
+    pub(crate) fn handle_pong(&mut self, id: ChildId, number: u32, now: Mono) {
+        if let Some(member) = self.members.get_mut(&id) {
+            member.contact.handle_pong(number, now);
+        }
+    }
+
+    /// A child cannot be reached any more, or says that it leaves. It is given nothing more, finishes what it has, and goes.
+    /// `true`: that is news.
+    pub(crate) fn handle_loss(&mut self, id: ChildId, loss: Loss, now: Mono) -> bool {
+        let grace = self.limits.grace;
+        let Some(member) = self.members.get_mut(&id) else { return false };
+        match &mut member.phase {
+            Phase::Booting { limit, .. } => *limit = (*limit).min(now + UNSTEERED),
+            Phase::Ready => {
+                member.lost = Some((loss, now));
+                let reason = if loss == Loss::Bye { ExitReason::Exited } else { ExitReason::Lost };
+                self.retire(id, reason, Some(now + grace), now);
+                return true;
+            }
+            // On its way out; that it cannot be told to stop any more makes a difference still.
+            Phase::Retiring { .. } | Phase::Stopping { .. } | Phase::Ending { .. } => {
+                if !loss.is_steerable() {
+                    member.lost = Some((loss, member.lost.map_or(now, |(_, since)| since)));
+                }
+            }
+        }
+        false
+    }
+
+    /// Carries out what a look at a child found.
+    pub(super) fn act_on(&mut self, id: ChildId, finding: Option<Finding>, now: Mono) {
+        match finding {
+            Some(Finding::Ask(number)) => self.actions.push_back(Action::Ask(id, number)),
+            Some(Finding::Lost(loss)) if self.handle_loss(id, loss, now) => {
+                self.actions.push_back(Action::Note(id, loss));
+            }
+            Some(Finding::Lost(_)) | None => {}
+        }
+    }
+}
