@@ -17,7 +17,7 @@ use crate::{
     log::Log,
     metrics::Metrics,
     pool::Pool,
-    request::{Budget, Routes},
+    request::{Budget, Quarantine, Routes},
 };
 
 pub(crate) type OnEvent = Arc<dyn Fn(GatewayEvent) + Send + Sync>;
@@ -33,6 +33,8 @@ pub(crate) struct Gate {
     pub(crate) log: Log,
     pub(crate) spool: Arc<Budget>,
     pub(crate) connections: Connections,
+    /// Kinds of requests that end children.
+    pub(crate) quarantine: Quarantine,
     /// The API, once durable jobs can be asked for.
     pub(crate) api: OnceLock<Face>,
     /// One handle a serving thread; work is dealt out in turn.
@@ -75,6 +77,7 @@ impl Gate {
             log: Log::open(&config.access_log)?,
             spool: Arc::new(Budget::new(spool, config.limits.spool_total)),
             connections: Connections::default(),
+            quarantine: Quarantine::default(),
             api: OnceLock::new(),
             threads,
             next_thread: AtomicUsize::new(0),

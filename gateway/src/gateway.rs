@@ -35,6 +35,8 @@ use crate::{
 
 /// How often time limits are looked at.
 const TICK: Duration = Duration::from_millis(50);
+/// In how many of these ticks children that say nothing are asked about.
+const ASK: u32 = 4;
 /// Threads that read and write spool files for a serving thread. Each keeps memory of its own.
 const FILE_THREADS: usize = 4;
 
@@ -329,10 +331,17 @@ fn open_client_doors(
 async fn keep_time(gate: Arc<Gate>, links: Arc<LocalLinks>) {
     let mut tick = tokio::time::interval(TICK);
     tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let mut ticks = 0_u32;
     loop {
         tick.tick().await;
         let now = clock::now();
+        ticks = ticks.wrapping_add(1);
         for pool in gate.pools.values() {
+            if ticks.is_multiple_of(ASK) {
+                for seat in pool.unanswered() {
+                    links.unanswered(&seat.carrier, seat.stream);
+                }
+            }
             for job in pool.tick(now) {
                 let seat = job.seat();
                 job.fail(Failure::from(Termination::Deadline));

@@ -160,6 +160,11 @@ impl RouteCounts {
         }
     }
 
+    /// The route's name in labels.
+    pub(crate) fn name(&self) -> &str {
+        &self.route
+    }
+
     /// Counts a request that ended.
     pub(crate) fn observe(
         &self,
@@ -295,6 +300,8 @@ fn read_process(registry: &Registry, gate: &Gate) {
         .expect("constant names are valid");
     register(registry, open).set(i64::try_from(gate.connections.len()).unwrap_or(i64::MAX));
     gauge(registry, "ostler_spool_bytes", "Bytes in spool files.", gate.spool.used() as f64);
+    let help = "Kinds of requests that are held back since they ended children.";
+    gauge(registry, "ostler_quarantined_kinds", help, gate.quarantine.held() as f64);
     let dropped = IntCounter::new(
         "ostler_log_lines_dropped_total",
         "Access log lines dropped because the writer was behind.",

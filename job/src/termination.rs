@@ -53,6 +53,8 @@ terminations! {
     Deadline => "deadline",
     /// The app has no child that could serve: it fails to boot.
     AppFailed => "app_failed",
+    /// Requests of this kind ended children again and again, and are held back.
+    Quarantined => "quarantined",
     /// No runner serves the app.
     NoRunner => "no_runner",
     /// The app raised an error before it answered.

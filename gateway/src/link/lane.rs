@@ -4,6 +4,7 @@ use std::{
     collections::{HashMap, HashSet},
     os::{fd::OwnedFd, unix::net::UnixStream as StdStream},
     sync::{Arc, Mutex},
+    time::Duration,
 };
 
 use bytes::Bytes;
@@ -22,6 +23,9 @@ use crate::{
     },
 };
 
+/// From the end of a child to the end of a lane that somebody else holds open.
+const LAST_READ: Duration = Duration::from_millis(100);
+
 /// The lanes of one runner's children, so that it can take one out of service, and be told of an overdue child.
 #[derive(Debug)]
 pub(super) struct Lanes {
@@ -37,6 +41,8 @@ pub(super) struct Order {
     pub(super) app: String,
     pub(super) child: u64,
     pub(super) reason: Reset,
+    /// The stream that it is about; 0 for the child as a whole.
+    pub(super) stream: u32,
 }
 
 impl Lanes {
@@ -49,11 +55,23 @@ impl Lanes {
     }
 
     /// Orders the runner to see to a carrier's child, if it is one of these.
-    pub(super) fn order(&self, carrier: &Arc<Carrier>, reason: Reset) {
+    pub(super) fn order(&self, carrier: &Arc<Carrier>, reason: Reset, stream: u32) {
         if let Some((app, child)) = self.child_of(carrier) {
             // A link that is going away has no use for orders.
-            let _ = self.orders.send(Order { app, child, reason });
+            let _ = self.orders.send(Order { app, child, reason, stream });
         }
+    }
+
+    /// A child's process is gone. Its lane mostly ends by itself, but another process may hold it open: then nothing more
+    /// comes on it, once what was written has been read.
+    pub(super) fn child_ended(self: &Arc<Self>, app: &str, child: u64) {
+        let (lanes, key) = (self.clone(), (app.to_owned(), child));
+        tokio::spawn(async move {
+            tokio::time::sleep(LAST_READ).await;
+            if let Some(carrier) = lanes.lock().get(&key) {
+                carrier.abort();
+            }
+        });
     }
 
     /// Nothing more is given to the child; its lane closes when it is idle.
@@ -140,9 +158,12 @@ async fn serve(
         },
     )
     .await;
-    if matches!(over, Over::Broken(_)) {
-        lanes.order(&carrier, Reset::Protocol);
-    }
+    // However it ended, only the runner knows whether that was to be: a child that lives on without is of no use.
+    let reason = match over {
+        Over::Broken(_) => Reset::Protocol,
+        Over::Closed | Over::Failed(_) => Reset::ChildDied,
+    };
+    lanes.order(&carrier, reason, 0);
     {
         // A restarted child keeps its number only on another runner, so this is still our entry or a newer lane's.
         let mut lanes = lanes.lock();
@@ -157,6 +178,9 @@ async fn serve(
     };
     if let Over::Broken(error) = &over {
         gate.tell(GatewayEvent::Warning(format!("{}: {error}", carrier.label)));
+    }
+    if termination == Termination::ChildDied {
+        started.iter().for_each(|job| job.child_died());
     }
     let detail = Bytes::from(format!("{}: {over}", carrier.label));
     pool.supply_gone(supplier, unstarted, started, &Failure { termination, detail });

@@ -43,7 +43,12 @@ impl LocalLinks {
 
     /// A child works on something that nobody waits for any more.
     pub(crate) fn overdue(&self, carrier: &Arc<Carrier>, reason: Reset) {
-        self.lock().iter().for_each(|lanes| lanes.order(carrier, reason));
+        self.lock().iter().for_each(|lanes| lanes.order(carrier, reason, 0));
+    }
+
+    /// A child was sent a stream a while ago and has not answered: is it at work?
+    pub(crate) fn unanswered(&self, carrier: &Arc<Carrier>, stream: u32) {
+        self.lock().iter().for_each(|lanes| lanes.order(carrier, Reset::Recall, stream));
     }
 }
 
@@ -187,7 +192,10 @@ impl Link {
             }
             Kind::Retire => {
                 let (app, child) = child(frame)?;
-                lanes.retire(&app, child);
+                match Reset::from_code(frame.header.code) {
+                    Some(Reset::ChildDied) => lanes.child_ended(&app, child),
+                    Some(_) | None => lanes.retire(&app, child),
+                }
             }
             Kind::Ping => {
                 put_frame(out, Header { kind: Kind::Pong, ..frame.header }, &[]);
@@ -282,6 +290,9 @@ fn write_order(out: &mut BytesMut, order: &Order) {
         .fields(|f| {
             f.put(b":app", order.app.as_bytes());
             f.put(b":child", number.format(order.child).as_bytes());
+            if order.stream > 0 {
+                f.put(b":stream", number.format(order.stream).as_bytes());
+            }
         })
         .body(&[]);
 }

@@ -31,6 +31,7 @@ fn is_reason(text: &str) -> bool {
         "max_requests",
         "lifetime",
         "timeout",
+        "lost",
         "reload",
         "stopped",
     ];

@@ -7,6 +7,7 @@ pub(crate) mod carrier;
 pub(crate) mod drive;
 mod pace;
 pub(crate) mod passing;
+mod quiet;
 mod report;
 mod supply;
 mod tenants;

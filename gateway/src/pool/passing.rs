@@ -5,7 +5,10 @@
 
 use std::{
     collections::VecDeque,
-    sync::{Arc, Mutex, MutexGuard},
+    sync::{
+        Arc, Mutex, MutexGuard, OnceLock,
+        atomic::{AtomicU32, Ordering},
+    },
     task::{Context, Poll, Waker},
 };
 
@@ -14,7 +17,12 @@ use ostler_job::{JobId, Mono, Span, TenantId, Termination};
 use ostler_wire::Frame;
 
 use super::{Pool, carrier::Carrier};
-use crate::clock;
+use crate::{clock, request::Subject};
+
+/// A child that has not begun to answer for so long is asked about, and again after twice as long each time.
+const QUIET: Span = Span::from_secs(1);
+/// Up to a quarter of an hour.
+const QUIET_DOUBLINGS: u32 = 10;
 
 /// What a job may take, from its route.
 #[derive(Clone, Copy, Debug)]
@@ -109,6 +117,8 @@ struct State {
     waker: Option<Waker>,
     tenant: Option<TenantId>,
     retried: bool,
+    /// How often its child was asked about.
+    asked: u32,
     /// A time limit has been passed, and the job was ended for it.
     overdue: bool,
 }
@@ -121,6 +131,9 @@ pub(crate) struct Passing {
     pub(crate) terms: Terms,
     pub(crate) arrived: Mono,
     pub(crate) outgoing: Outgoing,
+    pub(crate) subject: OnceLock<Subject>,
+    /// Children that died while they had it.
+    deaths: AtomicU32,
     state: Mutex<State>,
 }
 
@@ -132,7 +145,8 @@ impl Passing {
         terms: Terms,
         outgoing: Outgoing,
     ) -> Self {
-        Self { id, pool, terms, arrived, outgoing, state: Mutex::default() }
+        let (subject, deaths) = (OnceLock::new(), AtomicU32::new(0));
+        Self { id, pool, terms, arrived, outgoing, subject, deaths, state: Mutex::default() }
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -158,12 +172,43 @@ impl Passing {
             && !std::mem::replace(&mut state.retried, true)
     }
 
+    /// Says what the job asks for.
+    pub(crate) fn is_about(&self, subject: Subject) {
+        // A job is made for one request.
+        let _ = self.subject.set(subject);
+    }
+
+    /// A child died while it had the job.
+    pub(crate) fn child_died(&self) {
+        self.deaths.fetch_add(1, Ordering::Relaxed);
+        if let Some(subject) = self.subject.get() {
+            subject.child_died();
+        }
+    }
+
+    /// How many children died while they had the job.
+    pub(crate) fn deaths(&self) -> u32 {
+        self.deaths.load(Ordering::Relaxed)
+    }
+
+    /// Whether the child has had the job for a second, or for two, four and so on, and has not begun to answer.
+    pub(crate) fn is_to_be_asked_about(&self, now: Mono) -> bool {
+        let mut state = self.lock();
+        let quiet = Span(QUIET.0 << state.asked.min(QUIET_DOUBLINGS));
+        let is_due = !state.answered
+            && matches!(state.phase, Phase::Started(_))
+            && state.started_at.is_some_and(|at| now - at >= quiet);
+        state.asked += u32::from(is_due);
+        is_due
+    }
+
     /// The job was put on a carrier. `true`: nobody wants it any more.
     pub(crate) fn started(&self, seat: Seat, now: Mono) -> bool {
         let mut state = self.lock();
         state.phase = Phase::Started(seat);
         state.send_due = self.outgoing.more;
         state.started_at = Some(now);
+        state.asked = 0;
         state.heard_at = now;
         let unwanted = state.failure.is_some();
         if state.send_due {

@@ -9,6 +9,7 @@ use ostler_wire::Reset;
 use super::{
     page,
     pump::{self, Rest, Sending},
+    quarantine::{self, Subject},
     respond::Refusal,
     route::Route,
     spool::Body,
@@ -65,6 +66,9 @@ pub(super) async fn send(
     let mut rest = Rest::new(body, outgoing.more, limits.body, route.body_max);
     let passing =
         Arc::new(Passing::new(Pool::next_job(), pool.clone(), trip.began, terms, outgoing));
+    if let Some(route) = &trip.route {
+        passing.is_about(Subject::of(trip, route));
+    }
     trip.passing = Some(passing.clone());
     let mut job = Job { passing, sending: Sending::NONE };
     let entry = Entry {
@@ -108,6 +112,7 @@ fn refusal(trip: &Trip, pool: &Pool, failure: Failure) -> Refusal {
         }
         Termination::QueueTimeout => retry("no child became free in time"),
         Termination::AppFailed => app_failed(trip, pool),
+        Termination::Quarantined => quarantine::step::refusal_of_waiting(),
         Termination::Deadline => {
             Refusal::new(StatusCode::GATEWAY_TIMEOUT, termination).because("the app took too long")
         }

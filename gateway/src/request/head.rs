@@ -103,7 +103,7 @@ fn decode_path(path: &str) -> Result<Cow<'_, [u8]>, Refusal> {
 }
 
 /// An escape that is none stays as it is, as every WSGI server has it.
-fn percent_decode(bytes: &[u8]) -> Vec<u8> {
+pub(super) fn percent_decode(bytes: &[u8]) -> Vec<u8> {
     let mut out = Vec::with_capacity(bytes.len());
     let mut at = 0;
     while at < bytes.len() {

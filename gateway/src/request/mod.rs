@@ -9,6 +9,7 @@ mod head;
 pub(crate) mod measure;
 mod page;
 mod pump;
+mod quarantine;
 mod respond;
 mod route;
 mod spool;
@@ -22,6 +23,7 @@ use hyper::body::Incoming;
 
 pub(crate) use self::{
     body::ReplyBody,
+    quarantine::{Quarantine, Subject},
     route::{Routes, Target},
     spool::Budget,
     trip::request_id,
@@ -56,6 +58,7 @@ async fn carry(trip: &mut Trip, request: Request<Incoming>) -> Result<Reply, Ref
         Target::Api => return api::call(trip, &route, parts, body).await,
     };
     forward::admit(trip, &pool)?;
+    quarantine::step::admit(trip, &route)?;
     let body = spool::take(trip, &route, &parts, body).await?;
     let frame = env::request_frame(trip, &parts, &head, &body);
     let (job, answer) = forward::send(trip, &route, pool, frame, body).await?;

@@ -12,7 +12,7 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Uri, Version, header};
 use ostler_job::{Mono, Span, Termination};
 
-use super::{client, route::Route};
+use super::{client, quarantine, route::Route};
 use crate::{clock, gate::Gate, listen::Connection, log::Line, pool::passing::Passing};
 
 pub(super) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -120,6 +120,7 @@ impl Drop for Trip {
         if self.status == 0 {
             self.note_departure();
         }
+        quarantine::step::note(self);
         let queued = self.queued(now);
         let ran = self.started.map(|started| self.ended.unwrap_or(now) - started);
         let total = now - self.began;

@@ -7,6 +7,7 @@ mod receive;
 mod stamp;
 #[cfg(test)]
 mod tests;
+mod watch;
 
 pub(crate) use self::receive::Ended;
 use self::stamp::{put_request, write_digits};
@@ -63,6 +64,8 @@ struct Inner {
     closed: bool,
     paused: bool,
     retired: bool,
+    /// The child's process is gone.
+    aborted: bool,
     driver: Option<Waker>,
     senders: Vec<Waker>,
 }
@@ -96,6 +99,7 @@ impl Carrier {
             closed: false,
             paused: false,
             retired: false,
+            aborted: false,
             driver: None,
             senders: Vec::new(),
         };
@@ -126,12 +130,6 @@ impl Carrier {
         self.lock().retired
     }
 
-    /// Retired, and nothing is left to do.
-    pub(crate) fn is_finished(&self) -> bool {
-        let inner = self.lock();
-        inner.retired && inner.jobs.is_empty() && inner.held.is_empty() && inner.out.is_empty()
-    }
-
     /// Puts a granted job on its way; [`Carrier::flush`] sends it. `false`: the carrier is closed, nothing was started.
     #[must_use]
     pub(crate) fn start(self: &Arc<Self>, passing: &Arc<Passing>, now: Mono) -> bool {
@@ -148,7 +146,9 @@ impl Carrier {
 
     fn put(self: &Arc<Self>, inner: &mut Inner, passing: &Arc<Passing>, now: Mono) -> bool {
         let Some(stream) = inner.streams.open() else {
-            inner.closed = true;
+            // A lane without ids serves nobody: it ends, so that its child is replaced.
+            inner.retired = true;
+            inner.driver.take().into_iter().for_each(Waker::wake);
             return false;
         };
         let outgoing = &passing.outgoing;

@@ -83,6 +83,9 @@ impl Inner {
         let stream = frame.header.stream;
         let Some(job) = self.jobs.get(&stream) else { return };
         let reason = Reset::from_code(frame.header.code);
+        if reason == Some(Reset::ChildDied) {
+            job.child_died();
+        }
         let again = match reason {
             Some(Reset::NotStarted) => !job.is_answered(),
             Some(Reset::ChildDied) => job.may_run_again(),

@@ -1,0 +1,26 @@
+//! When a carrier is over, and what is known from outside of a child that says nothing.
+
+use std::task::Waker;
+
+use super::Carrier;
+
+impl Carrier {
+    /// Whether the stream is the one that the child should be at: the oldest that has not ended.
+    pub(crate) fn is_oldest(&self, stream: u32) -> bool {
+        self.lock().jobs.first_key_value().is_some_and(|(oldest, _)| *oldest == stream)
+    }
+
+    /// Retired and nothing is left to do, or nothing can come any more.
+    pub(crate) fn is_finished(&self) -> bool {
+        let inner = self.lock();
+        let is_idle = inner.jobs.is_empty() && inner.held.is_empty() && inner.out.is_empty();
+        inner.aborted || (inner.retired && is_idle)
+    }
+
+    /// The child's process is gone: its driver ends, whoever holds the other end open.
+    pub(crate) fn abort(&self) {
+        let mut inner = self.lock();
+        inner.aborted = true;
+        inner.driver.take().into_iter().for_each(Waker::wake);
+    }
+}

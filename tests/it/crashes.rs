@@ -1,0 +1,182 @@
+//! Requests that end the process that works on them: the rest of the app goes on.
+
+use std::{
+    fs, thread,
+    time::{Duration, Instant},
+};
+
+use ostler_tests::{APP, App, Gateway, Load, Outcome, Setup, kill, wait_until};
+
+/// Children killed from outside in one test.
+const KILLS: usize = 12;
+
+/// `/crash…` ends its process, `/shaky` mostly, `/late/NAME` when the test says so.
+const MORE: &str = r#"
+import random, signal
+
+
+def crash(env, start_response, rest):
+    os.kill(os.getpid(), signal.SIGSEGV)
+
+
+def shaky(env, start_response, rest):
+    if random.random() < 0.7:
+        os._exit(0)
+    return answer(start_response, b"lucky")
+
+
+def late(env, start_response, rest):
+    wait_open(rest)
+    crash(env, start_response, rest)
+
+
+TABLE.update(crash=crash, shaky=shaky, late=late)
+"#;
+
+fn start(app: &App) -> Gateway {
+    Setup::new(app).children(2).start()
+}
+
+fn app() -> App {
+    App::of(&format!("{APP}{MORE}"))
+}
+
+fn serving(gateway: &Gateway) -> f64 {
+    let count = |state: &str| gateway.metric("ostler_children", &[&format!("state={state:?}")]);
+    count("idle") + count("busy")
+}
+
+/// Asks for the targets in turn, one every so often, and counts how they ended: died, held back, anything else.
+fn attack(gateway: &Gateway, targets: &[String], pause: Duration) -> (usize, usize, usize) {
+    let (mut died, mut held, mut other) = (0, 0, 0);
+    for target in targets {
+        let next = Instant::now() + pause;
+        let answer = gateway.get(target);
+        match (answer.status, answer.header("ostler-termination")) {
+            (502, Some("child_died")) => died += 1,
+            (503, Some("quarantined")) => {
+                assert!(answer.header("retry-after").is_some());
+                held += 1;
+            }
+            _ => other += 1,
+        }
+        thread::sleep(next.saturating_duration_since(Instant::now()));
+    }
+    (died, held, other)
+}
+
+#[test]
+fn one_path_that_crashes_does_not_take_the_others_with_it() {
+    let app = app();
+    let gateway = start(&app);
+    let victim = Load::start(gateway.http(), 2, "/sleep/20");
+    let targets: Vec<_> = (0..20).map(|n| format!("/crash?n={n}")).collect();
+    let (died, held, other) = attack(&gateway, &targets, Duration::from_millis(300));
+    assert_eq!((died, held, other), (3, 17, 0));
+    victim.finish_without_failure();
+    assert_eq!(gateway.metric("ostler_quarantined_kinds", &[]), 1.0);
+    let labels = ["termination=\"quarantined\""];
+    assert_eq!(gateway.metric("ostler_requests_total", &labels), 17.0);
+    assert!(gateway.stderr().contains("GET /crash ended several children"), "it is told");
+    wait_until("all children are there again", || serving(&gateway) == 2.0);
+}
+
+#[test]
+fn paths_that_differ_each_time_are_held_back_as_well() {
+    let app = app();
+    let gateway = start(&app);
+    let victim = Load::start(gateway.http(), 2, "/sleep/20");
+    let names = ["ant", "bee", "cat", "dog", "eel", "fox", "gnu", "hen"];
+    let targets: Vec<_> = names.iter().map(|name| format!("/crash/{name}?x={name}")).collect();
+    let (died, held, other) = attack(&gateway, &targets, Duration::from_millis(300));
+    assert!(died <= 4 && other == 0, "{died} died, {held} were held back, {other}");
+    victim.finish_without_failure();
+}
+
+#[test]
+fn a_path_that_crashes_at_random_does_not_either() {
+    let app = app();
+    let gateway = start(&app);
+    let victim = Load::start(gateway.http(), 2, "/sleep/20");
+    let targets: Vec<_> = (0..40).map(|_| "/shaky".to_owned()).collect();
+    attack(&gateway, &targets, Duration::from_millis(100));
+    victim.finish_without_failure();
+}
+
+#[test]
+fn a_burst_of_requests_that_crash_costs_a_few_children_only() {
+    let app = app();
+    let gateway = start(&app);
+    let victim = Load::start(gateway.http(), 2, "/sleep/20");
+    let burst: Vec<_> = (0..40)
+        .map(|_| {
+            let mut client = gateway.connect();
+            client.send("GET /crash HTTP/1.1\r\nHost: localhost\r\n\r\n");
+            client
+        })
+        .collect();
+    let ends: Vec<_> = burst.into_iter().map(|mut client| client.read().status).collect();
+    let died = ends.iter().filter(|status| **status == 502).count();
+    assert!(died < 20, "{died} of 40 ended a child");
+    assert!(ends.iter().all(|status| matches!(status, 502 | 503)), "{ends:?}");
+    victim.finish_without_failure();
+}
+
+#[test]
+fn a_crash_after_its_client_has_left_is_counted_too() {
+    let app = app();
+    let gateway = start(&app);
+    for number in 0..3 {
+        let target = format!("/late/{number}");
+        let spawned = gateway.metric("ostler_child_spawns_total", &[]);
+        let mut client = gateway.connect();
+        client.send(format!("GET {target} HTTP/1.1\r\nHost: localhost\r\n\r\n"));
+        app.wait_call(&target);
+        drop(client);
+        gateway.assert_ended(&target, "gone_running");
+        app.release(&number.to_string());
+        wait_until("the child is replaced", || {
+            gateway.metric("ostler_child_spawns_total", &[]) > spawned
+        });
+        // Deaths that are close to each other have one cause.
+        thread::sleep(Duration::from_millis(250));
+    }
+    let answer = gateway.get("/late/9");
+    assert_eq!(answer.header("ostler-termination"), Some("quarantined"), "{answer:?}");
+}
+
+#[test]
+fn children_that_are_killed_from_outside_cost_what_they_had_and_no_more() {
+    let app = app();
+    let gateway = start(&app);
+    let load = Load::start(gateway.http(), 8, "/pid");
+    for _ in 0..KILLS {
+        load.wait_more(50);
+        let next = Instant::now() + Duration::from_millis(250);
+        kill(gateway.get("/pid").text().parse().expect("a process id"));
+        thread::sleep(next.saturating_duration_since(Instant::now()));
+    }
+    load.wait_more(50);
+    let outcomes = load.finish();
+    let failed: Vec<&Outcome> = outcomes.iter().filter(|outcome| !outcome.is_ok()).collect();
+    assert!(failed.len() <= KILLS, "{} of {}: {failed:?}", failed.len(), outcomes.len());
+    assert!(failed.iter().all(|outcome| outcome.is_refused(502, "child_died")), "{failed:?}");
+    wait_until("all children are there again", || serving(&gateway) == 2.0);
+}
+
+#[test]
+fn an_app_that_served_and_then_does_not_boot_any_more_is_said_to_fail() {
+    let app = app();
+    let gateway = start(&app);
+    assert_eq!(gateway.get("/quick").status, 200);
+    let source = fs::read_to_string(app.file("wsgi.py")).expect("it was written");
+    app.write("wsgi.py", &format!("raise RuntimeError('broken')\n{source}"));
+    for pid in gateway.pids_with("ostler: app ") {
+        kill(pid);
+    }
+    wait_until("it fails", || {
+        gateway.get("/quick").header("ostler-termination") == Some("app_failed")
+    });
+    app.write("wsgi.py", &source);
+    wait_until("it serves again", || gateway.get("/quick").status == 200);
+}
