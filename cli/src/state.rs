@@ -2,9 +2,8 @@
 
 use std::{
     env,
-    fs::{self, DirBuilder, File, OpenOptions},
+    fs::File,
     io::{self, Read as _, Seek as _, Write as _},
-    os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _},
     path::{Path, PathBuf},
 };
 
@@ -14,7 +13,7 @@ use nix::{
     unistd::{Pid, geteuid},
 };
 
-use crate::failure::Failure;
+use crate::{failure::Failure, terminal::note};
 
 /// What the address of a Unix socket can hold, with its final NUL.
 const SOCKET_PATH_MAX: usize = 107;
@@ -28,14 +27,20 @@ pub(crate) struct State {
 impl State {
     /// The folder that was asked for, or the default; made when it is not there.
     pub(crate) fn open(asked: Option<&Path>) -> Result<Self, Failure> {
+        // Whoever opens it writes into it, by libraries too.
+        ostler_private::close_umask();
         let state = Self { folder: locate(asked)? };
-        let made = private_folder(&state.folder).and_then(|()| private_folder(&state.run("")));
-        made.map_err(|error| {
+        let made = ostler_private::state_folder(&state.folder).and_then(|mut words| {
+            words.extend(ostler_private::folder(&state.run(""))?);
+            Ok(words)
+        });
+        let mended = made.map_err(|error| {
             Failure::unavailable(format!(
                 "cannot use the state folder {}: {error}; choose another with --state",
                 state.folder.display()
             ))
         })?;
+        mended.iter().for_each(|word| note(word));
         if state.socket().as_os_str().len() > SOCKET_PATH_MAX {
             return Err(Failure::unavailable(format!(
                 "the state folder's path is too long for a Unix socket in it: {}; choose a \
@@ -64,14 +69,7 @@ impl State {
     /// Takes a lock and writes our process id into it; held until the value is dropped.
     pub(crate) fn lock(&self, name: &str) -> Result<Lock, Held> {
         let path = self.run(name);
-        let file = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .mode(0o600)
-            .open(&path)
-            .map_err(Held::Broken)?;
+        let file = ostler_private::lock(&path).map_err(Held::Broken)?;
         match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
             Ok(mut file) => {
                 file.set_len(0).map_err(Held::Broken)?;
@@ -97,12 +95,7 @@ impl State {
 
     /// Writes a file that only the owner can read, whole or not at all.
     pub(crate) fn write(&self, name: &str, bytes: &[u8]) -> io::Result<()> {
-        let path = self.run(name);
-        let fresh = self.run(&format!("{name}.new"));
-        let mut file =
-            OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&fresh)?;
-        file.write_all(bytes)?;
-        fs::rename(fresh, path)
+        ostler_private::replace(&self.run(name), bytes)
     }
 }
 
@@ -151,10 +144,6 @@ pub(crate) fn locate(asked: Option<&Path>) -> Result<PathBuf, Failure> {
         Failure::unavailable("no folder for the state: set --state DIR, OSTLER_STATE or HOME")
     })?;
     Ok(std::path::absolute(&folder).unwrap_or(folder))
-}
-
-fn private_folder(path: &Path) -> io::Result<()> {
-    DirBuilder::new().recursive(true).mode(0o700).create(path)
 }
 
 fn default_folder() -> Option<PathBuf> {

@@ -66,7 +66,7 @@ impl Gate {
             .map(|(name, app)| (name.clone(), Arc::new(Pool::new(name, app, metrics.pool(name)))))
             .collect();
         let spool = config.state.join("spool");
-        std::fs::create_dir_all(&spool)?;
+        ostler_private::folder(&spool)?;
         Ok(Self {
             routes: Routes::new(&config.routes, &pools, |route| metrics.route(route)),
             pools,

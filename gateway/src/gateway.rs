@@ -120,7 +120,9 @@ impl Gateway {
     pub fn bind(config: Config) -> Result<Self, StartError> {
         let state = |error| StartError::State(config.state.clone(), error);
         let run = config.state.join("run");
-        std::fs::create_dir_all(&run).map_err(state)?;
+        ostler_private::folder(&config.state)
+            .and_then(|_| ostler_private::folder(&run))
+            .map_err(state)?;
         let http = listen_all(&config.listen.http)?;
         let https = listen_all(&config.listen.https)?;
         let api = listen_all(&config.listen.api)?;

@@ -1,7 +1,6 @@
 //! The access log: one line a request, written by a thread of its own so that a slow disk or pipe delays no request.
 
 use std::{
-    fs::OpenOptions,
     io::{self, Write},
     net::IpAddr,
     sync::{
@@ -65,7 +64,7 @@ impl Log {
             AccessLog::Off => (None, None),
             AccessLog::Stdout(format) => (Some(*format), Some(Box::new(io::stdout()))),
             AccessLog::File(path, format) => {
-                let file = OpenOptions::new().create(true).append(true).open(path)?;
+                let file = ostler_private::named_by_operator(path)?;
                 (Some(*format), Some(Box::new(file)))
             }
         };

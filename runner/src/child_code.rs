@@ -2,6 +2,7 @@
 
 use std::{
     fs, io,
+    os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
 };
 
@@ -14,8 +15,12 @@ include!(concat!(env!("OUT_DIR"), "/child_files.rs"));
 /// The folder's name holds a hash of the code, so runners of different versions share a state folder in peace.
 pub(crate) fn write_python(state: &Path) -> io::Result<PathBuf> {
     let name = format!("python-{:016x}", version());
-    let folder = state.join("children").join(name).join("ostler_child");
-    fs::create_dir_all(&folder)?;
+    let folder = state.join("children").join(&name).join("ostler_child");
+    // A child of another user gets its code by a descriptor of the folder, and must be able to read it there.
+    let above = [state.join("children"), state.join("children").join(&name)];
+    for folder in above.iter().chain([&folder]) {
+        ostler_private::public_folder(folder)?;
+    }
     for (name, text) in FILES {
         write_once(&folder, name, text)?;
     }
@@ -33,9 +38,8 @@ fn write_once(folder: &Path, name: &str, text: &str) -> io::Result<()> {
     if fs::read(&path).is_ok_and(|found| found == text.as_bytes()) {
         return Ok(());
     }
-    let aside = folder.join(format!(".{name}.{}", std::process::id()));
-    fs::write(&aside, text)?;
-    fs::rename(&aside, &path)
+    ostler_private::replace(&path, text.as_bytes())?;
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o644))
 }
 
 #[cfg(test)]

@@ -27,6 +27,9 @@ pub struct Config {
     /// The file of secrets that durable jobs may name.
     #[serde(default)]
     pub secrets: Option<PathBuf>,
+    /// The file mode creation mask of children and jobs; `None`: the runner's own.
+    #[serde(default)]
+    pub umask: Option<u32>,
     /// How long a runner that ends lets durable jobs run on before it kills them.
     #[serde(default = "job_drain")]
     pub job_drain: Duration,

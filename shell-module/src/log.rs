@@ -3,7 +3,7 @@
 use std::{
     fs::File,
     io,
-    os::unix::fs::{FileExt, OpenOptionsExt},
+    os::unix::fs::FileExt,
     path::PathBuf,
     time::{SystemTime, UNIX_EPOCH},
 };
@@ -198,11 +198,7 @@ impl Batch {
     fn try_write(&mut self) -> io::Result<()> {
         let file = match &mut self.file {
             Some(file) => file,
-            none => {
-                let mut options = File::options();
-                let options = options.write(true).create(true).truncate(true).mode(0o600);
-                none.insert(options.open(&self.path)?)
-            }
+            none => none.insert(ostler_private::truncated(&self.path)?),
         };
         // By position: what a failed write left behind is overwritten, so chunks never fall out of step.
         file.write_all_at(&self.bytes, self.at)

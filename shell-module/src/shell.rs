@@ -4,7 +4,6 @@ use std::{
     cell::RefCell,
     collections::BTreeMap,
     fs, io,
-    os::unix::fs::DirBuilderExt,
     path::{Path, PathBuf},
     rc::Rc,
 };
@@ -37,6 +36,8 @@ pub struct Setup {
     pub users: Vec<String>,
     /// The file of secrets.
     pub secrets: Option<PathBuf>,
+    /// The file mode creation mask of commands that name none; `None`: the runner's own.
+    pub umask: Option<u32>,
 }
 
 impl Setup {
@@ -88,7 +89,7 @@ fn empty_folder(folder: &Path) -> io::Result<()> {
         Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(e),
         Ok(()) | Err(_) => {}
     }
-    fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)
+    ostler_private::folder(folder).map(drop)
 }
 
 impl Executor for Shell {

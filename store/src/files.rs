@@ -24,7 +24,7 @@ use std::{
 
 use ostler_job::{JobId, durable::AttemptKey};
 
-use self::size::Size;
+use self::{names::private_folder, size::Size};
 
 /// The folder of payloads and logs. Methods block; streams of gigabytes go through in pieces.
 #[derive(Clone, Debug)]
@@ -39,8 +39,9 @@ impl Files {
     /// Opens the folder `files` of a state folder, made when it is not there.
     pub fn open(state: &Path) -> io::Result<Self> {
         let folder = state.join("files");
+        private_folder(&folder)?;
         for part in ["payload", "log", "upload"] {
-            fs::create_dir_all(folder.join(part))?;
+            private_folder(&folder.join(part))?;
         }
         for left in fs::read_dir(folder.join("upload"))? {
             fs::remove_file(left?.path())?;
@@ -109,8 +110,7 @@ impl Files {
     /// [`Files::log_grew`], and fsyncs it before it counts as whole.
     pub fn log_append(&self, key: AttemptKey) -> io::Result<File> {
         let path = names::log(&self.folder, key);
-        let append = |path: &Path| File::options().create(true).append(true).open(path);
-        let open = || self.size.change(&path, append);
+        let open = || self.size.change(&path, ostler_private::append);
         let file = match open() {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 names::make_parent(&path)?;

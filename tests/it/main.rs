@@ -13,6 +13,7 @@ mod drain;
 mod durable;
 mod environ;
 mod fairness;
+mod files;
 mod frameworks;
 mod from_rq;
 mod hosts;

@@ -152,6 +152,7 @@ fn by_flags(args: RunnerArgs) -> Result<(Config, Lock), Failure> {
         job_slots: args.job_slots.unwrap_or(told.job_slots),
         job_users: told.job_users,
         secrets: secrets.or(told.secrets),
+        umask: Some(ostler_private::close_umask()),
         job_drain: told.drain,
     };
     introduce(&config);

@@ -103,6 +103,7 @@ fn runner(settings: &Settings, state: &State) -> Runner {
         job_slots: runner.job_slots,
         job_users: runner.job_users.clone(),
         secrets: runner.secrets.clone(),
+        umask: Some(ostler_private::close_umask()),
         job_drain: settings.gateway.drain,
     }
 }

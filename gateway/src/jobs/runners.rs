@@ -14,10 +14,7 @@ use bytes::BytesMut;
 use ostler_job::{JobId, Span, Wall};
 use serde::{Deserialize, Serialize};
 
-use crate::{
-    driver::{Beat, RunnerName},
-    link::authority::write_private,
-};
+use crate::driver::{Beat, RunnerName};
 
 /// The file in the state folder.
 const FILE: &str = "runners.json";
@@ -100,7 +97,7 @@ impl Runners {
             heard_at: it.heard_at,
         };
         let known: Vec<Known> = self.lock().1.iter().map(known).collect();
-        write_private(&file, &serde_json::to_vec(&known)?)
+        ostler_private::replace(&file, &serde_json::to_vec(&known)?)
     }
 
     fn lock(&self) -> MutexGuard<'_, (u64, BTreeMap<RunnerName, Runner>)> {

@@ -24,7 +24,6 @@ use crate::{
     config::JobsConfig,
     driver::{Driver, DriverConfig},
     event::GatewayEvent,
-    link::authority::write_private,
 };
 
 /// Events that a slow reader may be behind before it reads them from the store.
@@ -122,7 +121,7 @@ fn first_token(
     let (text, token) =
         api::auth::new_token("first", ["admin".to_owned()].into(), None, clock::wall_now(), None);
     // The file first: a token that nobody knows would be of no use.
-    write_private(&path, format!("{text}\n").as_bytes())
+    ostler_private::replace(&path, format!("{text}\n").as_bytes())
         .map_err(|error| StartFault::File(path, error))?;
     let applied = store
         .commit(epoch, &[Change::Token(token.clone())])

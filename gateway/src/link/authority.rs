@@ -1,11 +1,6 @@
 //! The gateway's own certificate authority: it signs what the two ends of a runner link show each other.
 
-use std::{
-    fs,
-    io::{self, Write},
-    os::unix::fs::OpenOptionsExt,
-    path::Path,
-};
+use std::{fs, io, path::Path};
 
 use nix::fcntl::{Flock, FlockArg};
 use rcgen::{
@@ -35,13 +30,13 @@ impl Authority {
     pub(crate) fn open(state: &Path) -> io::Result<Self> {
         let (cert, key) = (state.join("ca.pem"), state.join("ca.key"));
         // A gateway that starts and a `token join` may both be the first.
-        let lock = fs::File::create(state.join("ca.lock"))?;
+        let lock = ostler_private::lock(&state.join("ca.lock"))?;
         let _held = Flock::lock(lock, FlockArg::LockExclusive).map_err(|(_, error)| error)?;
         if !cert.exists() {
             let (params, pair) = new_authority().map_err(io::Error::other)?;
             let made = params.self_signed(&pair).map_err(io::Error::other)?;
-            write_private(&key, pair.serialize_pem().as_bytes())?;
-            write_private(&cert, made.pem().as_bytes())?;
+            ostler_private::replace(&key, pair.serialize_pem().as_bytes())?;
+            ostler_private::replace(&cert, made.pem().as_bytes())?;
         }
         let pem = fs::read_to_string(&cert)?;
         let broken = |e: &dyn std::fmt::Display| {
@@ -94,17 +89,6 @@ fn new_authority() -> Result<(CertificateParams, KeyPair), rcgen::Error> {
     params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
     params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
     Ok((params, KeyPair::generate()?))
-}
-
-/// Writes a file that only its owner may read, whole or not at all.
-pub(crate) fn write_private(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let mut part = path.as_os_str().to_owned();
-    part.push(".part");
-    let mut file =
-        fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&part)?;
-    file.write_all(bytes)?;
-    file.sync_all()?;
-    fs::rename(part, path)
 }
 
 #[cfg(test)]

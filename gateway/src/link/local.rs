@@ -54,13 +54,8 @@ impl LocalLinks {
 
 /// Opens the socket that runners on this host dial. A socket left by a dead gateway is replaced.
 pub(crate) fn listen(path: &Path) -> io::Result<std::os::unix::net::UnixListener> {
-    match std::fs::remove_file(path) {
-        Ok(()) => {}
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-        Err(error) => return Err(error),
-    }
-    let listener = std::os::unix::net::UnixListener::bind(path)?;
-    std::fs::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(0o600))?;
+    // No longer than the socket's own name, which just fits perhaps.
+    let listener = ostler_private::listen(path, &path.with_extension("new"))?;
     listener.set_nonblocking(true)?;
     Ok(listener)
 }

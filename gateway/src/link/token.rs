@@ -7,7 +7,7 @@ use std::{fs, io, path::Path, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
-use super::authority::{Authority, write_private};
+use super::authority::Authority;
 use crate::clock;
 
 const PREFIX: &str = "ostler1.";
@@ -61,7 +61,7 @@ pub fn create(state: &Path, address: &str, ttl: Duration) -> Result<String, Toke
     let mut kept = read(state).map_err(failed)?;
     kept.push(Kept { secret_sha256: sha256_hex(secret.as_bytes()), expires });
     let text = serde_json::to_vec_pretty(&kept).expect("plain fields have a JSON form");
-    write_private(&state.join("tokens.json"), &text).map_err(failed)?;
+    ostler_private::replace(&state.join("tokens.json"), &text).map_err(failed)?;
     let token = Token { a: address.to_owned(), f: authority.fingerprint(), s: secret, e: expires };
     let json = serde_json::to_vec(&token).expect("plain fields have a JSON form");
     Ok(format!("{PREFIX}{}", base64url(&json)))

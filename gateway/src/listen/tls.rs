@@ -17,7 +17,7 @@ use rustls_pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject};
 use tokio_rustls::TlsAcceptor;
 use x509_parser::{error::X509Error, extensions::GeneralName, parse_x509_certificate};
 
-use crate::{config::Certificate, event::GatewayEvent, gate::Gate, link::authority::write_private};
+use crate::{config::Certificate, event::GatewayEvent, gate::Gate};
 
 /// How often certificate files are looked at.
 const LOOK: Duration = Duration::from_secs(10);
@@ -169,8 +169,8 @@ fn development(state: &Path) -> io::Result<Certificate> {
     params.not_after = now + time::Duration::days(DEVELOPMENT_DAYS as i64 - 2);
     let pair = rcgen::KeyPair::generate().map_err(io::Error::other)?;
     let made = params.self_signed(&pair).map_err(io::Error::other)?;
-    write_private(&file.key, pair.serialize_pem().as_bytes())?;
-    write_private(&file.cert, made.pem().as_bytes())?;
+    ostler_private::replace(&file.key, pair.serialize_pem().as_bytes())?;
+    ostler_private::replace(&file.cert, made.pem().as_bytes())?;
     Ok(file)
 }
 

@@ -101,6 +101,7 @@ impl Agent {
             env,
             root: app.spec.root.clone(),
             user: app.spec.user.clone(),
+            umask: self.config.umask,
             rlimits: app.spec.rlimits.clone(),
         }
     }

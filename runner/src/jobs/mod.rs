@@ -123,6 +123,7 @@ impl Jobs {
             state: config.state.clone(),
             users: config.job_users.clone(),
             secrets: config.secrets.clone(),
+            umask: config.umask,
         };
         let payloads = Payloads::new(setup.payloads());
         let shell = Shell::new(setup)?;

@@ -4,7 +4,7 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     fs::{self, File},
     io::{self, Write},
-    path::PathBuf,
+    path::{Path, PathBuf},
 };
 
 use bytes::Bytes;
@@ -62,7 +62,7 @@ impl Payloads {
             return Err(format!("{name:?} is no SHA-256, so it names no payload"));
         }
         if !self.known.contains_key(name) {
-            let fetch = Fetch::begin(self.part(name));
+            let fetch = Fetch::begin(&self.part(name));
             let fetch = fetch.map_err(|e| format!("cannot keep a payload on the runner: {e}"))?;
             self.known.insert(name.clone(), Known { users: BTreeSet::new(), fetch: Some(fetch) });
         }
@@ -161,8 +161,8 @@ impl Payloads {
 }
 
 impl Fetch {
-    fn begin(part: PathBuf) -> io::Result<Self> {
-        let file = File::create(part)?;
+    fn begin(part: &Path) -> io::Result<Self> {
+        let file = ostler_private::truncated(part)?;
         Ok(Self { file, hash: Sha256::new(), offset: 0, asked: false, waiting: Vec::new() })
     }
 

@@ -24,6 +24,7 @@ use nix::{
     sys::{
         prctl,
         signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, sigaction},
+        stat::{Mode, umask},
     },
     unistd,
 };
@@ -97,6 +98,9 @@ fn become_child(
         descriptors.open_code(code)?;
     }
     identity::limit_resources(&spec.rlimits)?;
+    if let Some(mask) = spec.umask {
+        umask(Mode::from_bits_truncate(mask));
+    }
     let home = identity::become_user(spec.user.as_deref())?;
     prctl::set_no_new_privs().map_err(|e| {
         Failure::new("no_new_privs", format!("the kernel refuses no_new_privs: {e}"))

@@ -22,6 +22,8 @@ pub(crate) struct LaunchSpec {
     pub user: Option<String>,
     /// A folder to hand over as [`super::CODE_FD`], for a user who may not reach it by its path.
     pub code: Option<PathBuf>,
+    /// File mode creation mask; `None`: the runner's own.
+    pub umask: Option<u32>,
     /// Resource limits by name.
     pub rlimits: BTreeMap<String, u64>,
 }

@@ -3,8 +3,6 @@
 
 use std::{
     fs, io,
-    io::Write,
-    os::unix::fs::OpenOptionsExt,
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -58,22 +56,12 @@ pub(super) fn load(state: &Path, name: &str, fingerprint: &str) -> Option<Identi
 pub(super) fn keep(state: &Path, name: &str, key_pem: &str, chain_pem: &str) -> io::Result<()> {
     certificates(chain_pem.as_bytes()).map_err(io::Error::other)?;
     let (cert, key) = files(state);
-    write_private(&key, key_pem)?;
-    write_private(&cert, &format!("{}{chain_pem}", title(name)))
+    ostler_private::replace(&key, key_pem.as_bytes())?;
+    ostler_private::replace(&cert, format!("{}{chain_pem}", title(name)).as_bytes())
 }
 
 fn certificates(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, pem::Error> {
     CertificateDer::pem_slice_iter(pem).collect()
-}
-
-/// Writes a file that only its owner may read, whole or not at all.
-fn write_private(path: &Path, text: &str) -> io::Result<()> {
-    let part = path.with_extension("part");
-    let mut file =
-        fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&part)?;
-    file.write_all(text.as_bytes())?;
-    file.sync_all()?;
-    fs::rename(part, path)
 }
 
 /// A new key and the request to sign it, both PEM.

@@ -108,6 +108,7 @@ impl Place {
             job_slots: 2,
             job_users: Vec::new(),
             secrets: None,
+            umask: None,
             job_drain: Duration::from_secs(10),
         }
     }

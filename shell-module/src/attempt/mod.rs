@@ -100,7 +100,7 @@ fn prepare(
         env,
         cwd: command.cwd.clone(),
         user: command.user.clone(),
-        umask: command.umask,
+        umask: command.umask.or(setup.umask),
         nice: command.nice,
         limits: command.limits.clone(),
     };

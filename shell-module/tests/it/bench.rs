@@ -68,6 +68,7 @@ impl Bench {
             state: folder.path().join("state"),
             users: vec!["nobody".into()],
             secrets: Some(folder.path().join("secrets")),
+            umask: None,
         };
         let (sender, reports) = mpsc::unbounded_channel();
         let shell = Shell::new(setup.clone()).unwrap();

@@ -1,7 +1,7 @@
 //! Where each file is.
 
 use std::{
-    fs::{self, File},
+    fs::File,
     io,
     path::{Path, PathBuf},
 };
@@ -41,8 +41,13 @@ pub(super) fn job_of_log(name: &str) -> Option<JobId> {
 /// Makes the folder of a file, so that it is there after a crash.
 pub(super) fn make_parent(path: &Path) -> io::Result<()> {
     let folder = path.parent().unwrap_or(path);
-    fs::create_dir_all(folder)?;
+    private_folder(folder)?;
     sync(folder.parent().unwrap_or(folder))
+}
+
+/// A folder that nobody else sees into. What was put right there needs no word: the folder around it was closed.
+pub(super) fn private_folder(path: &Path) -> io::Result<()> {
+    ostler_private::folder(path).map(drop)
 }
 
 /// Names in a folder are on the disk when the folder is.

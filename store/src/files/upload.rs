@@ -41,7 +41,7 @@ impl Upload {
     pub(super) fn begin(files: Files) -> io::Result<Self> {
         let name = format!("{}.{}", std::process::id(), NEXT.fetch_add(1, Relaxed));
         let partial = Partial(files.folder.join("upload").join(name));
-        let file = File::options().write(true).create_new(true).open(&partial.0)?;
+        let file = ostler_private::create_new(&partial.0)?;
         Ok(Self { files, file, partial, hash: Sha256::new(), bytes: 0 })
     }
 

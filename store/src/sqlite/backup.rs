@@ -31,7 +31,8 @@ pub(super) fn copy(from: &Path, to: &Path) -> Result<(), StoreError> {
         return Err(io(io::ErrorKind::AlreadyExists.into()));
     }
     let partial = open::suffixed(to, ".partial");
-    File::options().write(true).create_new(true).open(&partial).map_err(io)?;
+    // As private as the store itself; a link to it is as well.
+    ostler_private::create_new(&partial).map(drop).map_err(io)?;
     let done = pages(from, &partial)
         .map_err(|error| fault::from_sql("writing the backup", &name, error))
         .and_then(|()| {

@@ -2,7 +2,6 @@
 
 use std::{
     fs::{File, TryLockError},
-    os::unix::fs::OpenOptionsExt as _,
     path::{Path, PathBuf},
     sync::{Mutex, PoisonError},
     time::Duration,
@@ -37,7 +36,7 @@ impl Drop for Lock {
 pub(super) fn lock(path: &Path) -> Result<Lock, StoreError> {
     let name = path.display().to_string();
     let beside = suffixed(path, "-lock");
-    let open = File::options().create(true).append(true).open(beside);
+    let open = ostler_private::lock(&beside);
     let file = open.map_err(|error| fault::from_io("locking", &name, &error))?;
     match file.try_lock() {
         Ok(()) => Ok(Lock(file)),
@@ -54,7 +53,7 @@ pub(super) fn writer(path: &Path, pages_max: Option<u32>) -> Result<Connection, 
     let sql = |error| fault::from_sql("opening", &name, error);
     let fresh = !path.exists();
     // What jobs run and what they are given is nobody else's. The log takes its mode from the file.
-    let made = File::options().create(true).append(true).mode(0o600).open(path);
+    let made = ostler_private::append(path);
     drop(made.map_err(|error| fault::from_io("opening", &name, &error))?);
     let mut db = Connection::open_with_flags(
         path,

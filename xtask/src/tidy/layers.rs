@@ -15,14 +15,21 @@ use super::Finding;
 /// Each member and the members that it may depend on: ARCHITECTURE.md draws it. An edge that is not here is a decision.
 const LAYERS: &[(&str, &[&str])] = &[
     ("ostler-job", &[]),
+    ("ostler-private", &[]),
     ("ostler-wire", &["ostler-job"]),
     ("ostler-scheduler", &["ostler-job"]),
-    ("ostler-store", &["ostler-job"]),
+    ("ostler-store", &["ostler-job", "ostler-private"]),
     ("ostler-module", &["ostler-job"]),
-    ("ostler-shell-module", &["ostler-job", "ostler-module"]),
-    ("ostler-runner", &["ostler-job", "ostler-wire", "ostler-module", "ostler-shell-module"]),
-    ("ostler-gateway", &["ostler-job", "ostler-wire", "ostler-scheduler", "ostler-store"]),
-    ("ostler-cli", &["ostler-gateway", "ostler-runner"]),
+    ("ostler-shell-module", &["ostler-job", "ostler-module", "ostler-private"]),
+    (
+        "ostler-runner",
+        &["ostler-job", "ostler-private", "ostler-wire", "ostler-module", "ostler-shell-module"],
+    ),
+    (
+        "ostler-gateway",
+        &["ostler-job", "ostler-private", "ostler-wire", "ostler-scheduler", "ostler-store"],
+    ),
+    ("ostler-cli", &["ostler-private", "ostler-gateway", "ostler-runner"]),
     (
         "ostler-tests",
         &[

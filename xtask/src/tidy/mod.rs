@@ -6,6 +6,7 @@ mod catalogue;
 mod layers;
 mod links;
 mod manifests;
+mod private;
 mod pure;
 mod size;
 mod source;
@@ -47,6 +48,7 @@ pub(crate) fn run(root: &Path) -> Result<Vec<Finding>, Box<dyn Error>> {
     findings.extend(layers::check_purity(&metadata));
     findings.extend(manifests::check(&sources));
     findings.extend(sources.iter().flat_map(size::check));
+    findings.extend(sources.iter().flat_map(private::check));
     findings.extend(sources.iter().filter(|s| pure::is_pure(&s.path)).flat_map(pure::check));
     let documents = sources.iter().filter(|s| links::is_checked(&s.path));
     findings.extend(documents.flat_map(|document| links::check(document, exists)));

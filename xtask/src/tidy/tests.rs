@@ -3,7 +3,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::{
     Finding, Source, catalogue,
     layers::{Member, Metadata, check_layers, check_purity},
-    links, manifests, pure, size,
+    links, manifests, private, pure, size,
 };
 
 fn said(findings: impl IntoIterator<Item = Finding>) -> Vec<String> {
@@ -146,4 +146,22 @@ fn names_that_the_documents_lack_are_named() {
     assert!(said[0].starts_with("wire/src/frame.rs:2: Rsp is not in docs/WIRE.md"));
     assert!(said[1].starts_with("job/src/termination.rs:2: termination lost"));
     assert!(said[2].starts_with("gateway/src/metrics/mod.rs:1: metric ostler_jobs"));
+}
+
+#[test]
+fn files_that_are_made_by_hand_are_named() {
+    let text = "fn a() { fs::write(p, b\"\"); }\nlet f = File::open(p);\nfs::create_dir_all(p)\n\
+                #[cfg(test)]\nmod tests {\nfn b() { fs::write(p, b\"\"); }\n}\n";
+    let of = |path: &str| said(private::check(&Source::new(path, text)));
+    let cure = "leaves the mode to chance; make it with ostler-private";
+    let told = [
+        format!("store/src/a.rs:1: fs::write( {cure}"),
+        format!("store/src/a.rs:3: create_dir {cure}"),
+    ];
+    assert_eq!(of("store/src/a.rs"), told);
+    for free in
+        ["store/src/tests.rs", "tests/it/a.rs", "private/src/file.rs", "cli/src/verb/man.rs"]
+    {
+        assert!(of(free).is_empty(), "{free}");
+    }
 }

@@ -1,0 +1,91 @@
+//! Files.
+
+use std::{
+    ffi::OsString,
+    fs::{self, File, OpenOptions, Permissions},
+    io::{self, Write as _},
+    os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _},
+    path::{Path, PathBuf},
+    sync::atomic::{AtomicU64, Ordering::Relaxed},
+};
+
+use nix::libc::O_NOFOLLOW;
+
+use crate::{OTHERS, own_uid, owner, refused};
+
+/// A new file; an error when there is anything of that name.
+pub fn create_new(path: &Path) -> io::Result<File> {
+    checked(path, options().read(true).write(true).create_new(true))
+}
+
+/// A file to append to, made when it is not there.
+pub fn append(path: &Path) -> io::Result<File> {
+    checked(path, options().append(true).create(true))
+}
+
+/// A file that begins anew.
+pub fn truncated(path: &Path) -> io::Result<File> {
+    checked(path, options().read(true).write(true).create(true).truncate(true))
+}
+
+/// A file to lock, and to write something into.
+pub fn lock(path: &Path) -> io::Result<File> {
+    checked(path, options().read(true).write(true).create(true).truncate(false))
+}
+
+/// A file to append to that an operator named and may have given to others, or linked, or made a pipe: only a new one is
+/// private.
+pub fn named_by_operator(path: &Path) -> io::Result<File> {
+    OpenOptions::new().append(true).create(true).mode(0o600).open(path)
+}
+
+/// Writes a file whole or not at all, so that it survives a power cut.
+pub fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    // Of this call alone; what a dead process of our number left goes.
+    static NEXT: AtomicU64 = AtomicU64::new(0);
+    let number = NEXT.fetch_add(1, Relaxed);
+    let part = beside(path, &format!(".{}.{number}.part", std::process::id()));
+    match fs::remove_file(&part) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        Ok(()) | Err(_) => {}
+    }
+    let written = create_new(&part).and_then(|mut file| {
+        file.write_all(bytes)?;
+        file.sync_all()?;
+        fs::rename(&part, path)
+    });
+    if written.is_err() {
+        // Half of it is of no use to anybody.
+        let _ = fs::remove_file(&part);
+    }
+    written
+}
+
+fn beside(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = OsString::from(path);
+    name.push(suffix);
+    name.into()
+}
+
+fn options() -> OpenOptions {
+    let mut options = OpenOptions::new();
+    options.mode(0o600).custom_flags(O_NOFOLLOW);
+    options
+}
+
+/// Opens it, and looks at what was opened.
+fn checked(path: &Path, options: &OpenOptions) -> io::Result<File> {
+    let file = options.open(path)?;
+    let data = file.metadata()?;
+    if !data.is_file() {
+        return Err(refused(format!("{} is not a plain file; move it away", path.display())));
+    }
+    if data.uid() != own_uid() {
+        let (path, owner) = (path.display(), owner(data.uid()));
+        return Err(refused(format!("{path} belongs to {owner}; move it away")));
+    }
+    if data.mode() & OTHERS != 0 {
+        file.set_permissions(Permissions::from_mode(data.mode() & 0o700))?;
+    }
+    Ok(file)
+}

@@ -1,0 +1,169 @@
+//! Folders.
+
+use std::{
+    collections::BTreeSet,
+    fs::{self, DirBuilder, File, Metadata, OpenOptions, Permissions},
+    io,
+    os::unix::fs::{
+        DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _,
+    },
+    path::{Path, PathBuf},
+};
+
+use nix::{
+    libc::{O_DIRECTORY, O_NOFOLLOW},
+    unistd::getegid,
+};
+
+use crate::{OTHERS, OTHERS_WRITE, own_uid, owner, refused};
+
+/// A folder that nobody else sees into, made when it is not there. Says what was put right, if anything was.
+pub fn folder(path: &Path) -> io::Result<Option<String>> {
+    open(path, 0o700, OTHERS).map(|opened| opened.repaired)
+}
+
+/// A folder that others may read and not write: what is in it is no secret, but is trusted.
+pub fn public_folder(path: &Path) -> io::Result<()> {
+    let opened = open(path, 0o755, OTHERS_WRITE)?;
+    entries(&opened.path, |name, data| match data.mode() & OTHERS_WRITE {
+        0 => Ok(()),
+        _ if data.is_symlink() => Ok(()),
+        _ => {
+            fs::set_permissions(opened.path.join(name), Permissions::from_mode(data.mode() & 0o755))
+        }
+    })
+}
+
+/// A folder that a program of ours lives in: like [`folder`], and nothing on the way to it or in it is somebody else's to change.
+pub fn state_folder(path: &Path) -> io::Result<Vec<String>> {
+    ancestors(path)?;
+    let Opened { path: real, repaired } = open(path, 0o700, OTHERS)?;
+    let mut words: Vec<String> = repaired.into_iter().collect();
+    entries(&real, |name, data| {
+        // Nobody else gets in to read; but who had it open to write would keep it.
+        if data.mode() & OTHERS_WRITE != 0 && (data.is_file() || data.is_dir()) {
+            let path = real.join(name);
+            fs::set_permissions(&path, Permissions::from_mode(data.mode() & 0o700))?;
+            words.push(told(&path, data));
+        }
+        Ok(())
+    })?;
+    Ok(words)
+}
+
+struct Opened {
+    /// Where it really is.
+    path: PathBuf,
+    repaired: Option<String>,
+}
+
+fn open(path: &Path, mode: u32, excess: u32) -> io::Result<Opened> {
+    let path = followed(path)?;
+    DirBuilder::new().recursive(true).mode(mode).create(&path)?;
+    let folder =
+        OpenOptions::new().read(true).custom_flags(O_DIRECTORY | O_NOFOLLOW).open(&path)?;
+    let data = folder.metadata()?;
+    if data.uid() != own_uid() {
+        let (path, owner) = (path.display(), owner(data.uid()));
+        return Err(refused(format!("{path} belongs to {owner}, who could change what is in it")));
+    }
+    // Somebody may have put something there while it was open to others.
+    if data.mode() & OTHERS_WRITE != 0 {
+        entries(&path, |_, _| Ok(()))?;
+    }
+    let repaired = repair(&folder, &path, &data, mode, excess)?;
+    Ok(Opened { path, repaired })
+}
+
+/// A link of ours, or of root, leads to a folder; one of somebody else leads nowhere.
+fn followed(path: &Path) -> io::Result<PathBuf> {
+    let Ok(data) = fs::symlink_metadata(path) else { return Ok(path.to_owned()) };
+    if !data.is_symlink() {
+        return Ok(path.to_owned());
+    }
+    if !trusted().contains(&data.uid()) {
+        let (path, owner) = (path.display(), owner(data.uid()));
+        return Err(refused(format!("{path} is a symbolic link of {owner}")));
+    }
+    fs::canonicalize(path)
+}
+
+fn repair(
+    folder: &File,
+    path: &Path,
+    data: &Metadata,
+    mode: u32,
+    excess: u32,
+) -> io::Result<Option<String>> {
+    if data.mode() & excess == 0 {
+        return Ok(None);
+    }
+    folder.set_permissions(Permissions::from_mode(data.mode() & mode))?;
+    Ok(Some(told(path, data)))
+}
+
+fn told(path: &Path, data: &Metadata) -> String {
+    let (path, mode) = (path.display(), data.mode() & 0o7777);
+    let could = if mode & OTHERS_WRITE == 0 { "read" } else { "change" };
+    format!(
+        "{path} had the mode {mode:04o}, so that others could {could} what is in it; that is mended"
+    )
+}
+
+/// Looks at everything in a folder; one thing that is not ours is refused.
+fn entries(
+    path: &Path,
+    mut look: impl FnMut(&std::ffi::OsStr, &Metadata) -> io::Result<()>,
+) -> io::Result<()> {
+    for entry in fs::read_dir(path)? {
+        let entry = entry?;
+        // What has just gone concerns nobody.
+        let Ok(data) = entry.metadata() else { continue };
+        if data.uid() != own_uid() {
+            let (path, owner) = (entry.path(), owner(data.uid()));
+            let path = path.display();
+            return Err(refused(format!("{path} in it belongs to {owner}; move it away")));
+        }
+        look(&entry.file_name(), &data)?;
+    }
+    Ok(())
+}
+
+/// Whoever may change a folder on the way can put another one in the place of ours.
+fn ancestors(path: &Path) -> io::Result<()> {
+    const STICKY: u32 = 0o1000;
+    // Before anything is made: there may be a link of theirs on the way.
+    let path = std::path::absolute(path)?;
+    let there = path.ancestors().skip(1).find(|it| it.exists()).unwrap_or_else(|| Path::new("/"));
+    let to_name = fs::canonicalize(there)?;
+    let real = followed(&path)?;
+    let trusted = trusted();
+    for folder in to_name.ancestors().chain(real.ancestors().skip(1)) {
+        if !folder.exists() {
+            continue;
+        }
+        let data = fs::metadata(folder)?;
+        if !trusted.contains(&data.uid()) {
+            return Err(refused(format!(
+                "{} on the way to it belongs to {}, who could put another in its place",
+                folder.display(),
+                owner(data.uid())
+            )));
+        }
+        let own_group = data.gid() == getegid().as_raw() || data.gid() == 0;
+        let open = data.mode() & if own_group { 0o002 } else { OTHERS_WRITE };
+        if open != 0 && data.mode() & STICKY == 0 {
+            return Err(refused(format!(
+                "others may write {} on the way to it, and put another in its place; chmod go-w it",
+                folder.display()
+            )));
+        }
+    }
+    Ok(())
+}
+
+/// Those who can do as they like anyway. Where root is somebody of another name space, `/` is still root's.
+fn trusted() -> BTreeSet<u32> {
+    let root = fs::metadata("/").map_or(0, |data| data.uid());
+    [0, root, own_uid()].into()
+}

@@ -1,0 +1,53 @@
+//! Files and folders that are their owner's alone: the one place where Ostler makes any.
+//!
+//! Whatever is made here has its mode from the first moment, whatever the umask says. Whatever is found is looked at once it is
+//! open: one that belongs to somebody else is refused, one of ours that others may read or write is put right, and a symbolic
+//! link is not followed unless we, or root, made it. `xtask tidy` keeps the crates that write from making files in another way.
+#![warn(missing_docs)]
+#![forbid(unsafe_code)]
+
+mod file;
+mod folder;
+mod umask;
+
+pub use file::{append, create_new, lock, named_by_operator, replace, truncated};
+pub use folder::{folder, public_folder, state_folder};
+pub use umask::close_umask;
+
+use std::{fs, io, os::unix::net::UnixListener, path::Path};
+
+use nix::unistd::{Uid, User, geteuid};
+
+/// Group and others.
+const OTHERS: u32 = 0o077;
+/// What lets group and others write.
+const OTHERS_WRITE: u32 = 0o022;
+
+/// A socket that only its owner can connect to, in the place of one that a dead process left. It has its name only once it has
+/// its mode. `aside` is a name beside it that nobody else uses.
+pub fn listen(path: &Path, aside: &Path) -> io::Result<UnixListener> {
+    match fs::remove_file(aside) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        Ok(()) | Err(_) => {}
+    }
+    let listener = UnixListener::bind(aside)?;
+    fs::set_permissions(aside, std::os::unix::fs::PermissionsExt::from_mode(0o600))?;
+    fs::rename(aside, path)?;
+    Ok(listener)
+}
+
+/// An owner in words.
+fn owner(uid: u32) -> String {
+    match User::from_uid(Uid::from_raw(uid)) {
+        Ok(Some(user)) => format!("the user {}", user.name),
+        Ok(None) | Err(_) => format!("uid {uid}"),
+    }
+}
+
+fn own_uid() -> u32 {
+    geteuid().as_raw()
+}
+
+fn refused(what: String) -> io::Error {
+    io::Error::new(io::ErrorKind::PermissionDenied, what)
+}
