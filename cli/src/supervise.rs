@@ -27,6 +27,7 @@ use crate::{
     failure::Failure,
     state::{Held, State},
     terminal::say,
+    verb::runner::JOIN_VARIABLE,
 };
 
 /// Held by a local runner for as long as it lives.
@@ -259,6 +260,9 @@ fn spawn(state: &State) -> io::Result<Child> {
         .arg0("ostler")
         .args(["runner", "--spec"])
         .arg(state.run(SPEC))
+        // For the verbs, in the shell that started us.
+        .env_remove(JOIN_VARIABLE)
+        .env_remove("OSTLER_TOKEN")
         .stdin(Stdio::null())
         .spawn()
 }

@@ -51,7 +51,7 @@ fn wrong_usage_ends_with_64_and_says_what_is_right() {
         ),
         (&["serve", "asgi:shop:app"], "\"asgi:shop:app\" is not supported yet"),
         (&["serve", "--config", "nowhere.toml"], "cannot read nowhere.toml"),
-        (&["runner", "wsgi:a:b"], "--join <TOKEN>"),
+        (&["runner", "wsgi:a:b"], "Join one with --join TOKEN"),
         (&["runner", "list", "--join", "x"], "unexpected argument '--join'"),
         (&["serve", "--no-app", "wsgi:a:b"], "cannot be used with"),
         (&["runner", "--join", "x", "wsgi:a:b", "wsgi:c:d"], "app \"app\" is there twice"),

@@ -137,12 +137,14 @@ impl Gateway {
                 Some((loaded, acceptor))
             }
         };
+        let jobs = Opened::open(&config.state, config.jobs.driver()).map_err(jobs_error)?;
         let door = match runners.is_empty() {
             true => None,
-            false => Some(Arc::new(Door::open(config.state.clone()).map_err(state)?)),
+            false => Some(Arc::new(
+                Door::open(config.state.clone(), jobs.members.clone()).map_err(state)?,
+            )),
         };
         let local = local::listen(&run.join("gateway.sock")).map_err(state)?;
-        let jobs = Opened::open(&config.state, config.jobs.driver()).map_err(jobs_error)?;
         Ok(Self {
             config,
             http,
@@ -199,7 +201,7 @@ impl Gateway {
         let jobs = jobs.map_err(jobs_error)?;
         let gate = Gate::new(&self.config, handles, metrics, jobs.clone(), on_event)
             .map_err(|error| StartError::State(self.config.state.clone(), error))?;
-        let face = Face::new(jobs.clone(), shutdown.clone(), self.config.jobs.payload_max);
+        let face = Face::new(jobs.clone(), shutdown.clone(), self.config.jobs);
         assert!(gate.api.set(face).is_ok(), "the gate is new");
         let gate = Arc::new(gate);
         let first = runtimes.remove(0);

@@ -50,5 +50,5 @@ pub mod store {
 
 /// Join tokens for runners of other hosts.
 pub mod token {
-    pub use crate::link::token::{TokenError, create};
+    pub use crate::link::token::{Listed, Scope, TokenError, Wish, create, list, revoke};
 }

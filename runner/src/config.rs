@@ -2,6 +2,7 @@
 
 use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
+pub use ostler_shell_module::Users as JobUsers;
 use serde::{Deserialize, Serialize};
 
 /// Everything a runner needs to start.
@@ -21,9 +22,9 @@ pub struct Config {
     /// Durable jobs that run at once; 0: none.
     #[serde(default)]
     pub job_slots: u32,
-    /// Users that durable jobs may run as, besides the runner's own.
+    /// Users that durable jobs may run as.
     #[serde(default)]
-    pub job_users: Vec<String>,
+    pub job_users: JobUsers,
     /// The file of secrets that durable jobs may name.
     #[serde(default)]
     pub secrets: Option<PathBuf>,

@@ -28,5 +28,5 @@ mod run;
 mod spawn;
 
 pub use check::RunError;
-pub use config::{AppSpec, Config, Link, Serve};
+pub use config::{AppSpec, Config, JobUsers, Link, Serve};
 pub use run::run;

@@ -60,7 +60,7 @@ impl World {
         let door = net.gateway().to_string();
         let config = format!("[app.app]\n[[route]]\npath = \"/\"\nto = \"app:app\"\n{route}\n");
         let gateway = Setup::bare().more(&config).args(&["--runners", &door]).early().start();
-        let token = create_token(gateway.state(), &[]);
+        let token = create_token(gateway.state(), &["--uses", "unlimited"]);
         let join = |(number, slowness): (usize, u32)| {
             let app = App::of(&format!("{APP}SLOWNESS = {slowness}\n{MORE}"));
             let runner = Runner::join(&net, number, &token, &app);

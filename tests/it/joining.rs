@@ -5,11 +5,14 @@ use std::{
     io::{Read as _, Write as _},
     net::{SocketAddr, TcpStream},
     path::Path,
+    process::{Command, Stdio},
     sync::Arc,
     time::{Duration, Instant},
 };
 
-use ostler_tests::{Api, App, Gateway, Net, Runner, Setup, create_token, wait_until};
+use ostler_tests::{
+    Api, App, Gateway, Net, Runner, Setup, create_token, ostler, run_ostler, wait_until,
+};
 use rustls::{
     ClientConfig, ClientConnection, RootCertStore, StreamOwned, crypto::aws_lc_rs as crypto,
 };
@@ -115,6 +118,199 @@ fn what_is_no_token_is_refused() {
     let token = create_token(gateway.state(), &[]);
     for broken in ["nonsense", "ostler1.", "ostler1.e30", &token[..token.len() / 2]] {
         assert_refused(&net, broken, "token");
+    }
+}
+
+/// Runs a verb of a gateway's state folder, which succeeds.
+fn verb(gateway: &Gateway, words: &[&str]) -> String {
+    let state = gateway.state().to_str().expect("a temporary path is text");
+    let out = run_ostler(&[words, &["--state", state]].concat());
+    let told = String::from_utf8_lossy(&out.stderr).into_owned();
+    assert!(out.status.success(), "{words:?}: {told}");
+    String::from_utf8(out.stdout).expect("it writes text")
+}
+
+fn knows(gateway: &Gateway, name: &str) -> bool {
+    Api::of(gateway).get("/v1/runners").text().contains(&format!("\"{name}\""))
+}
+
+#[test]
+fn a_token_lets_one_runner_in_unless_it_says_more() {
+    let gateway = Setup::bare().args(&["--no-app"]).start();
+    let once = create_token(gateway.state(), &[]);
+    let _first = Runner::jobs_only(&once, "first", 1);
+    wait_until("the first is in", || knows(&gateway, "first"));
+    let mut second = Runner::jobs_only(&once, "second", 1);
+    assert!(!second.wait_exit().success());
+    assert!(second.told().contains("used up"), "{}", second.told());
+    let twice = create_token(gateway.state(), &["--uses", "2"]);
+    let _more = ["third", "fourth"].map(|name| {
+        let runner = Runner::jobs_only(&twice, name, 1);
+        wait_until("it is in", || knows(&gateway, name));
+        runner
+    });
+    assert!(!Runner::jobs_only(&twice, "fifth", 1).wait_exit().success());
+}
+
+#[test]
+fn a_name_stays_its_runners_when_that_is_away_until_it_is_removed() {
+    let gateway = Setup::bare().args(&["--no-app"]).start();
+    let token = create_token(gateway.state(), &["--uses", "unlimited"]);
+    let first = Runner::jobs_only(&token, "web-1", 1);
+    wait_until("it is in", || knows(&gateway, "web-1"));
+    ostler_tests::kill(first.pid());
+    let state = first.into_state();
+    let connected = || {
+        let runners = Api::of(&gateway).get("/v1/runners").json();
+        runners["runners"]
+            .as_array()
+            .expect("a list")
+            .iter()
+            .any(|it| it["connected"] == true && it["name"] == "web-1")
+    };
+    wait_until("it is missed", || !connected());
+    let mut other = Runner::jobs_only(&token, "web-1", 1);
+    assert!(!other.wait_exit().success());
+    assert!(other.told().contains("another runner by this name"), "{}", other.told());
+    assert!(verb(&gateway, &["runner", "remove", "web-1"]).is_empty());
+    assert!(!knows(&gateway, "web-1"), "its name is forgotten");
+    let _other = Runner::jobs_only(&token, "web-1", 1);
+    wait_until("the other has the name", connected);
+    // The first one's key is good for nothing, whatever its certificate says.
+    let knocked = knock(gateway.runners(), gateway.state(), state.path());
+    wait_until("it says so", || gateway.stderr().contains("knows another runner by this name"));
+    assert!(knocked.is_ok(), "it hears why");
+}
+
+#[test]
+fn a_runner_that_is_removed_loses_its_link_at_once_and_needs_a_new_token() {
+    let net = Net::new(1);
+    let gateway = gateway(&net);
+    let app = App::new();
+    let token = create_token(gateway.state(), &["--uses", "unlimited"]);
+    let mut runner = Runner::join(&net, 0, &token, &app);
+    gateway.wait_ready();
+    verb(&gateway, &["runner", "remove", "host0"]);
+    wait_until("nobody serves", || gateway.api("/readyz").status == 503);
+    assert!(!runner.wait_exit().success());
+    assert!(runner.told().contains("was removed"), "{}", runner.told());
+    let mut runner = Runner::join_in(&net, 0, &token, &app, runner.into_state());
+    assert!(!runner.wait_exit().success(), "not with the token that it came with");
+    let fresh = create_token(gateway.state(), &[]);
+    let _runner = Runner::join_in(&net, 0, &fresh, &app, runner.into_state());
+    gateway.wait_ready();
+    let state = gateway.state().to_str().expect("a temporary path is text");
+    let out = run_ostler(&["runner", "remove", "nobody", "--state", state]);
+    assert_eq!(out.status.code(), Some(66), "{}", String::from_utf8_lossy(&out.stderr));
+}
+
+#[test]
+fn a_runner_serves_and_runs_only_what_it_joined_for() {
+    let net = Net::new(2);
+    let gateway = gateway(&net);
+    let app = App::new();
+    let token = create_token(gateway.state(), &["--apps", "other", "--no-jobs"]);
+    let poor = Runner::join(&net, 0, &token, &app);
+    wait_until("its children are ready", || poor.told().matches("child ready").count() == 2);
+    wait_until("it is in", || knows(&gateway, "host0"));
+    let token = create_token(gateway.state(), &["--name", "host1", "--apps", "app"]);
+    let mut wrong = Runner::jobs_only(&token, "host7", 1);
+    assert!(!wrong.wait_exit().success());
+    assert!(wrong.told().contains("another name"), "{}", wrong.told());
+    let _rich = Runner::join(&net, 1, &token, &app);
+    gateway.wait_ready();
+    for _ in 0..20 {
+        assert_eq!(gateway.get("/x").text(), "hello /x");
+    }
+    assert_eq!(gateway.metric("ostler_children", &["host=\"host0\""]), 0.0);
+    let api = Api::of(&gateway);
+    let pinned = api.submit(&serde_json::json!({ "command": "true", "host": "host0" }));
+    for _ in 0..5 {
+        let done = api.wait_finished(api.run("true"));
+        assert_ne!(done["runner"], "host0", "{done}");
+    }
+    assert_eq!(api.job(pinned)["state"], "pending", "nobody runs it");
+}
+
+#[test]
+fn tokens_that_are_made_at_once_are_all_good_and_can_be_taken_back() {
+    let gateway = Setup::bare().args(&["--no-app"]).start();
+    std::thread::scope(|scope| {
+        for _ in 0..10 {
+            scope.spawn(|| create_token(gateway.state(), &[]));
+        }
+    });
+    let listed = || -> Vec<serde_json::Value> {
+        let text = verb(&gateway, &["token", "join", "--list", "-o", "json"]);
+        serde_json::from_str(&text).expect("it is a list")
+    };
+    assert_eq!(listed().len(), 10);
+    let token = create_token(gateway.state(), &["--uses", "unlimited"]);
+    let newest = listed().pop().expect("there are some");
+    verb(&gateway, &["token", "join", "--revoke", newest["id"].as_str().expect("an id is text")]);
+    let mut refused = Runner::jobs_only(&token, "late", 1);
+    assert!(!refused.wait_exit().success());
+    assert!(refused.told().contains("revoked"), "{}", refused.told());
+}
+
+#[test]
+fn a_token_is_given_by_standard_input_file_or_variable() {
+    let gateway = Setup::bare().args(&["--no-app"]).start();
+    let token = create_token(gateway.state(), &["--uses", "unlimited"]);
+    let folder = tempfile::tempdir().expect("a temporary folder can be made");
+    let file = folder.path().join("token");
+    fs::write(&file, format!("{token}\n")).expect("a temporary folder is writable");
+    let file = file.to_str().expect("a temporary path is text");
+    for (name, words, variable) in [
+        ("by-stdin", &["--join", "-"][..], None),
+        ("by-file", &["--join-file", file], None),
+        ("by-variable", &[], Some(&token)),
+    ] {
+        let state = tempfile::tempdir().expect("a temporary folder can be made");
+        let mut command = Command::new(ostler());
+        command.args(["runner", "--name", name]).args(words).arg("--state").arg(state.path());
+        command.env_remove("OSTLER_JOIN").envs(variable.map(|token| ("OSTLER_JOIN", token)));
+        command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
+        let mut runner = command.spawn().expect("the binary under test starts");
+        let mut stdin = runner.stdin.take().expect("it is piped");
+        stdin.write_all(token.as_bytes()).expect("it is there yet");
+        drop(stdin);
+        wait_until("it is in", || knows(&gateway, name));
+        assert!(
+            !ostler_tests::command_of(runner.id()).contains("ostler1."),
+            "others see the command line"
+        );
+        ostler_tests::kill(runner.id());
+        runner.wait().expect("it was started here");
+    }
+    let out = run_ostler(&["runner", "--state", folder.path().to_str().expect("text")]);
+    let told = String::from_utf8_lossy(&out.stderr).into_owned();
+    assert_eq!(out.status.code(), Some(64), "{told}");
+    assert!(told.contains("--join-file") && told.contains("OSTLER_JOIN"), "{told}");
+}
+
+#[test]
+fn what_opens_doors_in_the_environment_reaches_no_child_and_no_job() {
+    let app = App::new();
+    let gateway = Setup::new(&app)
+        .more("[runner]\njob_slots = 1\n")
+        .env("OSTLER_JOIN", "ostler1.of-another-shell")
+        .env("OSTLER_TOKEN", "ostler_secret")
+        .start();
+    assert_eq!(gateway.get("/x").text(), "hello /x");
+    let api = Api::of(&gateway);
+    let job = api.run("env; tr '\\0' '\\n' < /proc/self/environ");
+    api.wait_finished(job);
+    assert!(!String::from_utf8_lossy(&api.log(job)).contains("ostler_secret"));
+    let mut below = ostler_tests::pids_of(gateway.mark());
+    below.retain(|pid| *pid != gateway.pid());
+    assert!(below.len() >= 2, "runner and child: {below:?}");
+    for pid in below {
+        let environ = fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
+        let environ = String::from_utf8_lossy(&environ);
+        for secret in ["ostler_secret", "of-another-shell"] {
+            assert!(!environ.contains(secret), "{}", ostler_tests::command_of(pid));
+        }
     }
 }
 

@@ -21,6 +21,17 @@ const FILE: &str = "runners.json";
 /// A runner that was not heard of for this long is forgotten at the next start, unless it is drained.
 const KEPT: Span = Span::from_secs(30 * 86_400);
 
+/// What became of a runner that is to be forgotten.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Forgotten {
+    /// It is.
+    Done,
+    /// There is none of that name.
+    Unknown,
+    /// It is this host's own, which needs no right to come in.
+    Own,
+}
+
 /// Sends frames to a runner; `false` when its link is gone.
 pub(crate) type Way = Arc<dyn Fn(BytesMut) -> bool + Send + Sync>;
 
@@ -43,6 +54,8 @@ struct Runner {
     /// The newest link: its number, and the way.
     link: Option<(u64, Way)>,
     draining: bool,
+    /// It goes with its link.
+    forgotten: bool,
     slots: u32,
     running: BTreeSet<JobId>,
     heard_at: Wall,
@@ -96,7 +109,8 @@ impl Runners {
             draining: it.draining,
             heard_at: it.heard_at,
         };
-        let known: Vec<Known> = self.lock().1.iter().map(known).collect();
+        let known: Vec<Known> =
+            self.lock().1.iter().filter(|(_, it)| !it.forgotten).map(known).collect();
         ostler_private::replace(&file, &serde_json::to_vec(&known)?)
     }
 
@@ -112,6 +126,7 @@ impl Runners {
         let runner = all.entry(name.clone()).or_default();
         let replaces = runner.link.replace((*count, way)).is_some();
         runner.heard_at = now;
+        runner.forgotten = false;
         Up { number: *count, replaces, is_new }
     }
 
@@ -123,6 +138,9 @@ impl Runners {
         if present {
             runner.link = None;
             runner.slots = 0;
+            if runner.forgotten {
+                all.remove(name);
+            }
         }
         present
     }
@@ -170,6 +188,27 @@ impl Runners {
         Some(std::mem::replace(&mut all.get_mut(name)?.draining, draining))
     }
 
+    /// Forgets a runner. One that has a link and is no member is this host's own, and stays. Blocks.
+    pub(super) fn forget(&self, name: &str, was_member: bool) -> io::Result<Forgotten> {
+        let name = RunnerName::from(name);
+        let known = {
+            let (_, all) = &mut *self.lock();
+            match all.get_mut(&name) {
+                Some(runner) if runner.link.is_some() && !was_member => return Ok(Forgotten::Own),
+                Some(runner) if runner.link.is_some() => {
+                    runner.forgotten = true;
+                    true
+                }
+                Some(_) => all.remove(&name).is_some(),
+                None => false,
+            }
+        };
+        if known {
+            self.keep()?;
+        }
+        Ok(if known || was_member { Forgotten::Done } else { Forgotten::Unknown })
+    }
+
     pub(super) fn is_draining(&self, name: &RunnerName) -> bool {
         self.lock().1.get(name).is_some_and(|runner| runner.draining)
     }
@@ -183,6 +222,6 @@ impl Runners {
             running: runner.running.iter().copied().collect(),
             heard_at: runner.heard_at,
         };
-        self.lock().1.iter().map(view).collect()
+        self.lock().1.iter().filter(|(_, it)| !it.forgotten).map(view).collect()
     }
 }

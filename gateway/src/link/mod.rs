@@ -2,9 +2,12 @@
 
 pub(crate) mod authority;
 mod demand;
+mod join;
 mod lane;
 pub(crate) mod local;
+pub(crate) mod members;
 pub(crate) mod remote;
+mod served;
 mod state;
 pub(crate) mod token;
 

@@ -10,7 +10,7 @@ use std::{
 
 use bytes::{Bytes, BytesMut};
 use ostler_job::{Span, SupplierId, Termination};
-use ostler_wire::{Builder, Decoder, FRAME_MAX, Frame, Header, Kind, put_frame};
+use ostler_wire::{Decoder, FRAME_MAX, Frame, Header, Kind, put_frame};
 use rustls::{RootCertStore, ServerConfig, server::WebPkiClientVerifier};
 use rustls_pki_types::CertificateDer;
 use tokio::{
@@ -19,7 +19,16 @@ use tokio::{
 };
 use tokio_rustls::{TlsAcceptor, server::TlsStream};
 
-use super::{authority::Authority, demand::Demand, local, state, token};
+use super::{
+    authority::{Authority, key_of},
+    demand::Demand,
+    join::{self, Shown},
+    local,
+    members::Members,
+    served::Served,
+    state,
+    token::Scope,
+};
 use crate::{
     clock,
     event::GatewayEvent,
@@ -45,9 +54,10 @@ const SLOTS_MAX: u64 = 1 << 16;
 
 /// What the doors for runners share.
 pub(crate) struct Door {
-    authority: Authority,
+    pub(super) authority: Arc<Authority>,
+    pub(super) members: Arc<Members>,
     acceptor: TlsAcceptor,
-    state: PathBuf,
+    pub(super) state: PathBuf,
 }
 
 impl std::fmt::Debug for Door {
@@ -57,8 +67,8 @@ impl std::fmt::Debug for Door {
 }
 
 impl Door {
-    pub(crate) fn open(state: PathBuf) -> io::Result<Self> {
-        let authority = Authority::open(&state)?;
+    pub(crate) fn open(state: PathBuf, members: Arc<Members>) -> io::Result<Self> {
+        let authority = Arc::new(Authority::open(&state)?);
         let mut roots = RootCertStore::empty();
         roots.add(authority.certificate.clone()).map_err(io::Error::other)?;
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
@@ -67,15 +77,14 @@ impl Door {
             .allow_unauthenticated()
             .build()
             .map_err(io::Error::other)?;
-        let (chain, key) = authority.server_identity().map_err(io::Error::other)?;
+        let served = Served::new(authority.clone(), provider.clone())?;
         let config = ServerConfig::builder_with_provider(provider)
             .with_protocol_versions(&[&rustls::version::TLS13])
             .map_err(io::Error::other)?
             .with_client_cert_verifier(verifier)
-            .with_single_cert(chain, key)
-            .map_err(io::Error::other)?;
+            .with_cert_resolver(Arc::new(served));
         let acceptor = TlsAcceptor::from(Arc::new(config));
-        Ok(Self { authority, acceptor, state })
+        Ok(Self { authority, members, acceptor, state })
     }
 }
 
@@ -114,12 +123,25 @@ async fn greet(gate: &Arc<Gate>, door: &Arc<Door>, stream: std::net::TcpStream) 
         io::Result::Ok((stream, frame))
     };
     let (mut stream, frame) = tokio::time::timeout(GREETING, greeting).await??;
-    let name = stream.get_ref().1.peer_certificates().and_then(|chain| common_name(&chain[0]));
-    match (frame.header.kind, name) {
-        (Kind::Join, _) => join(gate, door, &mut stream, &frame).await,
-        (Kind::Hello, Some(name)) => {
+    let shown = stream.get_ref().1.peer_certificates().and_then(|chain| shown(&chain[0]));
+    match (frame.header.kind, shown) {
+        (Kind::Join, shown) => {
+            let (out, refused) = join::answer(gate, door, shown, &frame).await?;
+            part(&mut stream, &out, refused).await
+        }
+        (Kind::Hello, Some(shown)) => {
+            let scope = match door.members.check(&shown.name, &shown.key) {
+                Ok(scope) => scope,
+                Err(stranger) => {
+                    let mut out = BytesMut::new();
+                    join::refuse(&mut out, "hello", stranger.told());
+                    let why = format!("{}: {}", shown.name, stranger.told());
+                    return part(&mut stream, &out, Some(why)).await;
+                }
+            };
             decoder.allow(FRAME_MAX);
-            serve(gate, stream, decoder, name).await;
+            serve(gate, stream, decoder, Member { shown, scope, members: door.members.clone() })
+                .await;
             Ok(())
         }
         (Kind::Hello, None) => Err(io::Error::other("it shows no certificate and does not join")),
@@ -127,11 +149,32 @@ async fn greet(gate: &Arc<Gate>, door: &Arc<Door>, stream: std::net::TcpStream) 
     }
 }
 
-/// The runner's name, which we signed ourselves, from its certificate.
-fn common_name(certificate: &CertificateDer<'_>) -> Option<String> {
+/// The runner's name, which we signed ourselves, and its key, from its certificate.
+fn shown(certificate: &CertificateDer<'_>) -> Option<Shown> {
     let (_, parsed) = x509_parser::parse_x509_certificate(certificate).ok()?;
-    let name = parsed.subject().iter_common_name().next()?.as_str().ok()?;
-    Some(name.to_owned())
+    let name = parsed.subject().iter_common_name().next()?.as_str().ok()?.to_owned();
+    Some(Shown { name, key: key_of(certificate)? })
+}
+
+/// The last word to a runner that has no link.
+async fn part(
+    stream: &mut TlsStream<TcpStream>,
+    out: &[u8],
+    refused: Option<String>,
+) -> io::Result<()> {
+    let said = async {
+        stream.write_all(out).await?;
+        stream.shutdown().await
+    };
+    tokio::time::timeout(GREETING, said).await??;
+    refused.map_or(Ok(()), |message| Err(io::Error::other(message)))
+}
+
+/// A runner that was let in.
+struct Member {
+    shown: Shown,
+    scope: Scope,
+    members: Arc<Members>,
 }
 
 async fn read_frame(stream: &mut TlsStream<TcpStream>, decoder: &mut Decoder) -> io::Result<Frame> {
@@ -145,58 +188,15 @@ async fn read_frame(stream: &mut TlsStream<TcpStream>, decoder: &mut Decoder) ->
     }
 }
 
-async fn join(
-    gate: &Gate,
-    door: &Door,
-    stream: &mut TlsStream<TcpStream>,
-    frame: &Frame,
-) -> io::Result<()> {
-    let fields = frame.fields().map_err(io::Error::other)?;
-    let secret = fields.text(":secret").unwrap_or_default();
-    let name = fields.text(":name").unwrap_or_default();
-    let named = !name.is_empty()
-        && name.len() <= 64
-        && name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.'));
-    let mut out = BytesMut::new();
-    let refused = if !token::is_valid(&door.state, secret)? {
-        Some("the join token is unknown or has expired; make a new one with `ostler token join`")
-    } else if !named {
-        Some("a runner's name has 1 to 64 letters, digits, dots, dashes and underscores")
-    } else if gate.jobs.is_linked(name) {
-        // Two under one name would take each other's place, and each other's jobs with it.
-        Some("a runner of this name is connected; choose another name with --name")
-    } else {
-        let csr = std::str::from_utf8(&frame.body).unwrap_or_default();
-        match door.authority.sign_runner(csr, name) {
-            Ok(chain) => {
-                let header = Header { kind: Kind::Joined, ..plain() };
-                put_frame(&mut out, header, chain.as_bytes());
-                None
-            }
-            Err(_) => Some("the certificate request cannot be read"),
-        }
-    };
-    if let Some(message) = refused {
-        Builder::new(&mut out, Kind::Fail, 0)
-            .fields(|f| {
-                f.put(b":stage", b"join");
-                f.put(b":message", message.as_bytes());
-            })
-            .body(&[]);
-    }
-    stream.write_all(&out).await?;
-    stream.shutdown().await?;
-    refused.map_or(Ok(()), |message| Err(io::Error::other(message)))
-}
-
-const fn plain() -> Header {
+pub(super) const fn plain() -> Header {
     Header { len: 0, kind: Kind::Ping, flags: 0, code: 0, stream: 0, aux: 0 }
 }
 
 /// The slots of one runner, by app.
 type Suppliers = BTreeMap<String, SupplierId>;
 
-async fn serve(gate: &Arc<Gate>, stream: TlsStream<TcpStream>, decoder: Decoder, name: String) {
+async fn serve(gate: &Arc<Gate>, stream: TlsStream<TcpStream>, decoder: Decoder, member: Member) {
+    let Member { shown: Shown { name, key }, scope, members } = member;
     let carrier = Arc::new(Carrier::new(format!("runner {name}"), Way::Link));
     carrier.send(local::welcome);
     gate.runner_came(&name);
@@ -218,6 +218,9 @@ async fn serve(gate: &Arc<Gate>, stream: TlsStream<TcpStream>, decoder: Decoder,
         settle(ended);
         let mut suppliers = suppliers.lock().expect("one task holds it");
         for frame in control {
+            if !is_allowed(&scope, &frame) {
+                continue;
+            }
             if !handle(gate, &carrier, &name, &jobs, &frame, &mut suppliers) {
                 broken.notify_one();
             }
@@ -226,12 +229,26 @@ async fn serve(gate: &Arc<Gate>, stream: TlsStream<TcpStream>, decoder: Decoder,
     let reason = tokio::select! {
         over = driving => over.to_string(),
         reason = watch(gate, &carrier, &heard) => reason,
+        stranger = members.gone(&name, &key) => stranger.told().into(),
         () = broken.notified() => "it broke the protocol of durable jobs".into(),
     };
     drop(jobs);
     close(gate, &carrier, suppliers.into_inner().expect("one task held it"), &reason);
     state::forget(gate, &name);
     gate.tell(GatewayEvent::RunnerLost { name, reason });
+}
+
+/// What a runner was not let in for is not heard: it gets no request of another app, and no job.
+fn is_allowed(scope: &Scope, frame: &Frame) -> bool {
+    let of_app = || {
+        let fields = frame.fields().ok();
+        fields.and_then(|fields| fields.text(":app").map(|app| scope.serves(app))) == Some(true)
+    };
+    let kind = frame.header.kind;
+    if matches!(kind, Kind::App | Kind::State | Kind::Credit) {
+        return of_app();
+    }
+    scope.jobs || !matches!(kind, Kind::Beat | Kind::Report | Kind::Pull | Kind::Piece)
 }
 
 /// Jobs of one link may be of several apps.

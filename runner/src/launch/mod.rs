@@ -132,9 +132,13 @@ fn reset_signals() {
     let _ = SigSet::empty().thread_set_mask();
 }
 
+/// What opens doors of Ostler itself, and is for whoever started it: no child gets it by way of its runner.
+const KEYS_OF_OURS: [&str; 2] = ["OSTLER_JOIN", "OSTLER_TOKEN"];
+
 /// The runner's own environment, then the user's, then the app's.
 fn environment(spec: &LaunchSpec, home: Vec<(String, String)>) -> impl Iterator<Item = OsString> {
     let mut all: std::collections::BTreeMap<OsString, OsString> = std::env::vars_os().collect();
+    all.retain(|name, _| !KEYS_OF_OURS.iter().any(|ours| name == ours));
     let added = home.into_iter().chain(spec.env.clone());
     all.extend(added.map(|(name, value)| (name.into(), value.into())));
     all.into_iter().map(|(mut name, value)| {

@@ -33,7 +33,7 @@ async fn serve(stream: UnixStream, hello: Bytes, events: &Events) -> String {
     let mut frames = FrameReader::new(reader);
     outbox.send(hello, None);
     let why = match super::welcomed(&mut frames).await {
-        Err(why) => why,
+        Err(why) => why.to_string(),
         Ok(()) => {
             // The owner is gone only when the runner ends.
             let _ = events.send(Event::Link(LinkEvent::Up(outbox))).await;

@@ -8,7 +8,7 @@ mod token;
 
 use std::time::Duration;
 
-use ostler_wire::{Kind, VERSION};
+use ostler_wire::{Frame, Kind, VERSION};
 use tokio::{io::AsyncRead, time::timeout};
 
 use crate::frames::FrameReader;
@@ -18,17 +18,43 @@ pub(crate) use self::token::Token;
 /// For the answer to HELLO.
 const WELCOME_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// Why there was no WELCOME.
+#[derive(Debug)]
+enum Unwelcome {
+    /// The gateway does not want this runner, and says why.
+    Refused(String),
+    /// Something else is wrong.
+    Lost(String),
+}
+
+impl std::fmt::Display for Unwelcome {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Refused(why) | Self::Lost(why) => f.write_str(why),
+        }
+    }
+}
+
 /// Waits for the answer to HELLO; says what is wrong when it is not a WELCOME.
-async fn welcomed<R: AsyncRead + Unpin>(frames: &mut FrameReader<R>) -> Result<(), String> {
+async fn welcomed<R: AsyncRead + Unpin>(frames: &mut FrameReader<R>) -> Result<(), Unwelcome> {
+    let lost = |why: String| Err(Unwelcome::Lost(why));
     let frame = match timeout(WELCOME_TIMEOUT, frames.next()).await {
-        Err(_) => return Err("it did not answer HELLO in time".into()),
-        Ok(Err(error)) => return Err(error.to_string()),
-        Ok(Ok(None)) => return Err("it closed the connection".into()),
+        Err(_) => return lost("it did not answer HELLO in time".into()),
+        Ok(Err(error)) => return lost(error.to_string()),
+        Ok(Ok(None)) => return lost("it closed the connection".into()),
         Ok(Ok(Some(frame))) => frame,
     };
     match (frame.header.kind, frame.header.code) {
         (Kind::Welcome, VERSION) => Ok(()),
-        (Kind::Welcome, code) => Err(format!("it speaks version {code} of the protocol")),
-        (kind, _) => Err(format!("it answered HELLO with {kind:?}")),
+        (Kind::Welcome, code) => lost(format!("it speaks version {code} of the protocol")),
+        (Kind::Fail, _) => Err(Unwelcome::Refused(reason(&frame))),
+        (kind, _) => lost(format!("it answered HELLO with {kind:?}")),
     }
+}
+
+/// What a FAIL says.
+fn reason(fail: &Frame) -> String {
+    let fields = fail.fields().ok();
+    let message = fields.as_ref().and_then(|f| f.text(":message"));
+    message.unwrap_or("it gives no reason").to_owned()
 }

@@ -2,7 +2,7 @@
 
 use std::{
     io,
-    path::{Path, PathBuf},
+    path::PathBuf,
     rc::Rc,
     time::{Duration, SystemTime},
 };
@@ -17,7 +17,7 @@ use tokio::{
 };
 use tokio_rustls::{TlsConnector, client::TlsStream};
 
-use super::{Token, relay::Relay, tls, welcomed};
+use super::{Token, Unwelcome, reason, relay::Relay, tls, welcomed};
 use crate::{
     event::{Event, Events, LinkEvent},
     frames::{FrameReader, Outbox, frame, plain},
@@ -30,6 +30,9 @@ const PATIENCE: Duration = Duration::from_secs(5);
 const HEARTBEAT: Duration = Duration::from_secs(1);
 /// A gateway that was not heard of for this long is gone.
 const SILENCE: Duration = Duration::from_secs(5);
+
+/// Between two looks at the age of the certificate, at least and at most.
+const LOOK: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
 
 /// What it takes to dial.
 #[derive(Debug)]
@@ -70,43 +73,77 @@ pub(crate) async fn run(dial: Dial, relay: Rc<Relay>, events: Events) {
 }
 
 async fn attempt(dial: &Dial, relay: &Rc<Relay>, events: &Events) -> Ended {
-    let identity = match tls::load(&dial.state, &dial.name, &dial.token.fingerprint) {
+    let identity = match load(dial) {
         Some(identity) => identity,
-        None => {
-            if let Err(ended) = join(dial).await {
-                return ended;
-            }
-            match tls::load(&dial.state, &dial.name, &dial.token.fingerprint) {
-                Some(identity) => identity,
-                None => {
-                    return Ended::Refused("the certificate that it gave cannot be used".into());
-                }
-            }
-        }
+        None => match join(dial, false).await {
+            Ok(identity) => identity,
+            Err(ended) => return ended,
+        },
     };
-    let stream = match connect(&dial.token, Some(identity)).await {
-        Ok(stream) => stream,
-        Err(error) => return Ended::Lost(error.to_string(), false),
-    };
-    serve(dial, relay, events, stream).await
+    // A runner that was removed comes back with another token, under another key, and never by itself.
+    let may_come_anew = !identity.came_with(&dial.token.secret) && !is_expired(&dial.token);
+    match serve_as(dial, relay, events, identity).await {
+        Ended::Refused(_) if may_come_anew => match join(dial, true).await {
+            Ok(identity) => serve_as(dial, relay, events, identity).await,
+            Err(ended) => ended,
+        },
+        ended @ (Ended::Refused(_) | Ended::Lost(..)) => ended,
+    }
 }
 
-/// Gets a certificate for a fresh key.
-async fn join(dial: &Dial) -> Result<(), Ended> {
-    let lost = |what: String| Ended::Lost(what, false);
+fn load(dial: &Dial) -> Option<tls::Identity> {
+    tls::load(&dial.state, &dial.name, &dial.token.fingerprint)
+}
+
+fn is_expired(token: &Token) -> bool {
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-    if dial.token.expires <= now.as_secs() {
+    token.expires <= now.as_secs()
+}
+
+async fn serve_as(
+    dial: &Dial,
+    relay: &Rc<Relay>,
+    events: &Events,
+    identity: tls::Identity,
+) -> Ended {
+    match connect(&dial.token, Some(identity)).await {
+        Ok(stream) => serve(dial, relay, events, stream).await,
+        Err(error) => Ended::Lost(error.to_string(), false),
+    }
+}
+
+/// Gets a certificate by the token.
+async fn join(dial: &Dial, anew: bool) -> Result<tls::Identity, Ended> {
+    if is_expired(&dial.token) {
         return Err(Ended::Refused("the join token has expired; make a new one".into()));
     }
-    let (key, request) = tls::request().map_err(|e| Ended::Refused(e.to_string()))?;
-    let stream = connect(&dial.token, None).await.map_err(|e| lost(e.to_string()))?;
+    let secret = &dial.token.secret;
+    let chain = ask(dial, None, secret, anew).await?;
+    let hash = tls::sha256_hex(secret.as_bytes());
+    keep(dial, Some(&hash), &chain)?;
+    load(dial).ok_or_else(|| {
+        Ended::Refused("the certificate that it gave cannot be used; is the clock right?".into())
+    })
+}
+
+/// Asks for a certificate, by a token or by the one that still holds.
+async fn ask(
+    dial: &Dial,
+    identity: Option<tls::Identity>,
+    secret: &str,
+    anew: bool,
+) -> Result<Bytes, Ended> {
+    let lost = |what: String| Ended::Lost(what, false);
+    let request = tls::request(&dial.state, anew)
+        .map_err(|e| Ended::Refused(format!("its key cannot be kept: {e}")))?;
+    let stream = connect(&dial.token, identity).await.map_err(|e| lost(e.to_string()))?;
     let (reader, mut writer) = tokio::io::split(stream);
     let asked = frame(
         Kind::Join,
         0,
         0,
         |f| {
-            f.put(b":secret", dial.token.secret.as_bytes()).put(b":name", dial.name.as_bytes());
+            f.put(b":secret", secret.as_bytes()).put(b":name", dial.name.as_bytes());
         },
         request.as_bytes(),
     );
@@ -120,21 +157,41 @@ async fn join(dial: &Dial) -> Result<(), Ended> {
     let answer = answer.map_err(lost)?.ok_or_else(|| lost("it closed the connection".into()))?;
     let kind = answer.header.kind;
     if kind == Kind::Joined {
-        return keep(&dial.state, &dial.name, &key, &answer.body);
+        return Ok(answer.body);
     }
     if kind == Kind::Fail {
-        let fields = answer.fields().ok();
-        let message = fields.as_ref().and_then(|f| f.text(":message"));
-        return Err(Ended::Refused(message.unwrap_or("it gives no reason").to_owned()));
+        return Err(Ended::Refused(reason(&answer)));
     }
     Err(lost(format!("it answered JOIN with {kind:?}")))
 }
 
-fn keep(state: &Path, name: &str, key: &str, chain: &[u8]) -> Result<(), Ended> {
+fn keep(dial: &Dial, joined_with: Option<&str>, chain: &[u8]) -> Result<(), Ended> {
     let chain = std::str::from_utf8(chain)
         .map_err(|_| Ended::Refused("the certificate that it gave is not PEM".into()))?;
     let refused = |e| Ended::Refused(format!("its certificate cannot be kept: {e}"));
-    tls::keep(state, name, key, chain).map_err(refused)
+    tls::keep(&dial.state, &dial.name, joined_with, chain).map_err(refused)
+}
+
+/// Asks for another certificate in time, for as long as the link lives. The present link does not need it: the next one does.
+async fn renew(dial: &Dial) {
+    loop {
+        let Some(identity) = load(dial) else {
+            sleep(LOOK.1).await;
+            continue;
+        };
+        // By the wall clock, which may be set meanwhile.
+        match identity.renew_at().duration_since(SystemTime::now()) {
+            Ok(left) if !left.is_zero() => sleep(left.clamp(LOOK.0, LOOK.1)).await,
+            Ok(_) | Err(_) => {
+                let joined_with = identity.joined_with().map(str::to_owned);
+                let kept = ask(dial, Some(identity), "", false)
+                    .await
+                    .and_then(|chain| keep(dial, joined_with.as_deref(), &chain));
+                // There is a third of its life to try again in.
+                sleep(if kept.is_ok() { LOOK.0 } else { LOOK.1 }).await;
+            }
+        }
+    }
 }
 
 async fn connect(
@@ -161,12 +218,15 @@ async fn serve(
     let (reader, mut writer) = tokio::io::split(stream);
     let mut frames = FrameReader::new(reader);
     let greeting = async {
-        writer.write_all(&dial.hello).await.map_err(|e| e.to_string())?;
-        writer.flush().await.map_err(|e| e.to_string())?;
+        let lost = |e: io::Error| Unwelcome::Lost(e.to_string());
+        writer.write_all(&dial.hello).await.map_err(lost)?;
+        writer.flush().await.map_err(lost)?;
         welcomed(&mut frames).await
     };
-    if let Err(why) = greeting.await {
-        return Ended::Lost(why, false);
+    match greeting.await {
+        Ok(()) => {}
+        Err(Unwelcome::Refused(why)) => return Ended::Refused(why),
+        Err(Unwelcome::Lost(why)) => return Ended::Lost(why, false),
     }
     relay.link_up();
     let up = LinkEvent::Up(Outbox::over_relay(Rc::clone(relay)));
@@ -176,6 +236,7 @@ async fn serve(
         why = listen(relay, events, &mut frames) => why,
         error = write(relay, writer) => error.to_string(),
         () = beat(relay) => "the heart stopped".into(),
+        () = renew(dial) => "nobody renews".into(),
     };
     relay.link_down();
     Ended::Lost(why, true)

@@ -3,8 +3,10 @@
 
 use std::{
     fs, io,
+    ops::Range,
     path::{Path, PathBuf},
     sync::Arc,
+    time::{Duration, SystemTime},
 };
 
 use rcgen::{CertificateParams, KeyPair};
@@ -30,6 +32,28 @@ pub(super) const SERVER_NAME: &str = "ostler-gateway";
 pub(super) struct Identity {
     chain: Vec<CertificateDer<'static>>,
     key: PrivateKeyDer<'static>,
+    /// From when to when the certificate holds.
+    valid: Range<SystemTime>,
+    /// SHA-256 of the secret that it was asked for with, if it is known.
+    joined_with: Option<String>,
+}
+
+impl Identity {
+    /// When another certificate is to be asked for: a third of the time is left then.
+    pub(super) fn renew_at(&self) -> SystemTime {
+        let life = self.valid.end.duration_since(self.valid.start).unwrap_or_default();
+        self.valid.end - life / 3
+    }
+
+    /// SHA-256 of the secret that it was asked for with, if it is known.
+    pub(super) fn joined_with(&self) -> Option<&str> {
+        self.joined_with.as_deref()
+    }
+
+    /// Whether it came with a token that has this secret.
+    pub(super) fn came_with(&self, secret: &str) -> bool {
+        self.joined_with.as_deref() == Some(&sha256_hex(secret.as_bytes()))
+    }
 }
 
 /// Where the identity is kept.
@@ -38,37 +62,84 @@ fn files(state: &Path) -> (PathBuf, PathBuf) {
 }
 
 /// The line before the certificates; what is outside of PEM blocks is for people, and for us.
-fn title(name: &str) -> String {
-    format!("runner {name}\n")
+fn title(name: &str, joined_with: Option<&str>) -> String {
+    match joined_with {
+        Some(hash) => format!("runner {name} token {hash}\n"),
+        None => format!("runner {name}\n"),
+    }
 }
 
-/// The kept identity, if there is one of this name from this authority.
+/// The kept identity, if there is one of this name from this authority that still holds.
 pub(super) fn load(state: &Path, name: &str, fingerprint: &str) -> Option<Identity> {
     let (cert, key) = files(state);
-    let text = fs::read_to_string(cert).ok().filter(|text| text.starts_with(&title(name)))?;
+    let text = fs::read_to_string(cert).ok()?;
+    let told = text.lines().next()?.strip_prefix("runner ")?;
+    let (of, joined_with) = match told.split_once(" token ") {
+        Some((of, hash)) => (of, Some(hash.to_owned())),
+        None => (told, None),
+    };
     let chain = certificates(text.as_bytes()).ok()?;
-    let is_ours = chain.last().is_some_and(|ca| sha256_hex(ca) == fingerprint);
+    let is_ours = of == name && chain.last().is_some_and(|ca| sha256_hex(ca) == fingerprint);
     let key = PrivateKeyDer::from_pem_file(key).ok()?;
-    (is_ours && chain.len() > 1).then_some(Identity { chain, key })
+    let valid = validity(chain.first()?)?;
+    (is_ours && chain.len() > 1 && SystemTime::now() < valid.end).then_some(Identity {
+        chain,
+        key,
+        valid,
+        joined_with,
+    })
 }
 
-/// Keeps a fresh identity.
-pub(super) fn keep(state: &Path, name: &str, key_pem: &str, chain_pem: &str) -> io::Result<()> {
+fn validity(certificate: &CertificateDer<'_>) -> Option<Range<SystemTime>> {
+    let (_, parsed) = x509_parser::parse_x509_certificate(certificate).ok()?;
+    let at = |time: x509_parser::time::ASN1Time| {
+        let seconds = u64::try_from(time.timestamp()).unwrap_or(0);
+        SystemTime::UNIX_EPOCH + Duration::from_secs(seconds)
+    };
+    let valid = parsed.validity();
+    Some(at(valid.not_before)..at(valid.not_after))
+}
+
+/// Keeps a certificate for the key that is kept.
+pub(super) fn keep(
+    state: &Path,
+    name: &str,
+    joined_with: Option<&str>,
+    chain_pem: &str,
+) -> io::Result<()> {
     certificates(chain_pem.as_bytes()).map_err(io::Error::other)?;
-    let (cert, key) = files(state);
-    ostler_private::replace(&key, key_pem.as_bytes())?;
-    ostler_private::replace(&cert, format!("{}{chain_pem}", title(name)).as_bytes())
+    let (cert, _) = files(state);
+    let text = format!("{}{chain_pem}", title(name, joined_with));
+    ostler_private::replace(&cert, text.as_bytes())
 }
 
 fn certificates(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, pem::Error> {
     CertificateDer::pem_slice_iter(pem).collect()
 }
 
-/// A new key and the request to sign it, both PEM.
-pub(super) fn request() -> Result<(String, String), rcgen::Error> {
-    let pair = KeyPair::generate()?;
-    let request = CertificateParams::new(Vec::<String>::new())?.serialize_request(&pair)?;
-    Ok((pair.serialize_pem(), request.pem()?))
+/// The request to sign a key, in PEM. The key is kept before anybody hears of it, so that the same one asks again when the
+/// answer gets lost; a new one is made when there is none, or when the gateway does not want that any more.
+pub(super) fn request(state: &Path, anew: bool) -> io::Result<String> {
+    let (cert, path) = files(state);
+    let kept = match anew {
+        true => None,
+        false => fs::read_to_string(&path).ok().and_then(|pem| KeyPair::from_pem(&pem).ok()),
+    };
+    let pair = match kept {
+        Some(pair) => pair,
+        None => {
+            let pair = KeyPair::generate().map_err(io::Error::other)?;
+            match fs::remove_file(cert) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+                Ok(()) | Err(_) => {}
+            }
+            ostler_private::replace(&path, pair.serialize_pem().as_bytes())?;
+            pair
+        }
+    };
+    let params = CertificateParams::new(Vec::<String>::new()).map_err(io::Error::other)?;
+    let request = params.serialize_request(&pair).map_err(io::Error::other)?;
+    request.pem().map_err(io::Error::other)
 }
 
 /// The client's side of TLS; without an identity it can only ask for one.
@@ -84,7 +155,7 @@ pub(super) fn client(
         .dangerous()
         .with_custom_certificate_verifier(verifier);
     Ok(Arc::new(match identity {
-        Some(Identity { chain, key }) => config.with_client_auth_cert(chain, key)?,
+        Some(Identity { chain, key, .. }) => config.with_client_auth_cert(chain, key)?,
         None => config.with_no_client_auth(),
     }))
 }

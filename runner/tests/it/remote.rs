@@ -69,6 +69,49 @@ fn a_runner_that_the_gateway_refuses_ends() {
 }
 
 #[test]
+fn a_certificate_is_renewed_for_the_same_key_before_it_ends() {
+    let (place, gateway) = (Place::new(), RemoteGateway::listen());
+    let config = config(&place, gateway.token("hush"));
+    let _runner = place.start(&config);
+    let first = gateway.answer_join(true, Some(6));
+    assert!(!first.knows && first.secret == "hush");
+    let _link = gateway.accept_runner();
+    // Without a word of the secret, which may be used up: the certificate that still holds is enough.
+    let again = gateway.answer_join(true, Some(3600));
+    assert!(again.knows && again.secret.is_empty());
+    assert_eq!(again.key, first.key);
+}
+
+#[test]
+fn a_runner_that_was_not_answered_asks_again_with_the_same_key() {
+    let (place, gateway) = (Place::new(), RemoteGateway::listen());
+    let config = config(&place, gateway.token("hush"));
+    let runner = place.start(&config);
+    let first = gateway.answer_join(true, Some(0)).key;
+    drop(runner);
+    let _again = place.start(&config);
+    assert_eq!(gateway.answer_join(true, None).key, first, "its name is bound to it by now");
+}
+
+#[test]
+fn a_runner_that_was_removed_comes_back_with_another_token_and_another_key_only() {
+    let (place, gateway) = (Place::new(), RemoteGateway::listen());
+    let mut runner = place.start(&config(&place, gateway.token("hush")));
+    let first = gateway.answer_join(true, None).key;
+    gateway.refuse_runner();
+    assert_eq!(runner.ended().code(), Some(69));
+    let mut runner = place.start(&config(&place, gateway.token("hush")));
+    gateway.refuse_runner();
+    assert_eq!(runner.ended().code(), Some(69), "the token that it came with is no new one");
+    let _runner = place.start(&config(&place, gateway.token("other")));
+    gateway.refuse_runner();
+    let anew = gateway.answer_join(true, None);
+    assert!(!anew.knows && anew.secret == "other");
+    assert_ne!(anew.key, first);
+    gateway.accept_runner().expect_credit(1);
+}
+
+#[test]
 fn requests_of_one_link_run_on_several_children_and_one_too_many_is_not_started() {
     let (place, gateway) = (Place::new(), RemoteGateway::listen());
     let (_runner, mut link) = joined(&place, &gateway, 2);

@@ -12,7 +12,7 @@ use bytes::{Bytes, BytesMut};
 use ostler_wire::{Builder, Decoder, FRAME_MAX, Frame, Header, Kind, Reset, flags, put_frame};
 use rcgen::{
     BasicConstraints, CertificateParams, CertificateSigningRequestParams, DnType, IsCa, Issuer,
-    KeyPair,
+    KeyPair, PublicKeyData as _,
 };
 use rustls::{
     RootCertStore, ServerConfig, ServerConnection, StreamOwned, crypto::aws_lc_rs,
@@ -24,6 +24,15 @@ use crate::{
     gateway::request_fields,
     runner::{PATIENCE, wait_for},
 };
+
+/// A JOIN as it came.
+pub(crate) struct Asked {
+    pub(crate) secret: String,
+    /// It came with a certificate.
+    pub(crate) knows: bool,
+    /// The public key that is to be signed.
+    pub(crate) key: Vec<u8>,
+}
 
 /// An authority, a listener, a secret.
 pub(crate) struct RemoteGateway {
@@ -81,14 +90,27 @@ impl RemoteGateway {
 
     /// Answers a runner that joins. Returns the secret that it showed.
     pub(crate) fn accept_join(&self, is_welcome: bool) -> String {
+        self.answer_join(is_welcome, None).secret
+    }
+
+    /// Answers a JOIN, with a certificate that holds so many seconds.
+    pub(crate) fn answer_join(&self, is_welcome: bool, seconds: Option<i64>) -> Asked {
         let mut link = self.accept();
         let join = link.next();
         assert_eq!(join.header.kind, Kind::Join);
         let secret = join.fields().unwrap().text(":secret").unwrap().to_owned();
+        let knows = link.stream.conn.peer_certificates().is_some();
+        let mut key = Vec::new();
         let mut out = BytesMut::new();
         if is_welcome {
             let csr = std::str::from_utf8(&join.body).unwrap();
-            let csr = CertificateSigningRequestParams::from_pem(csr).unwrap();
+            let mut csr = CertificateSigningRequestParams::from_pem(csr).unwrap();
+            key = csr.public_key.der_bytes().to_vec();
+            if let Some(seconds) = seconds {
+                let now = time::OffsetDateTime::now_utc();
+                csr.params.not_before = now;
+                csr.params.not_after = now + time::Duration::seconds(seconds);
+            }
             let chain = format!("{}{}", csr.signed_by(&self.issuer).unwrap().pem(), self.ca_pem);
             put_frame(&mut out, header(Kind::Joined, 0, 0, 0), chain.as_bytes());
         } else {
@@ -99,7 +121,20 @@ impl RemoteGateway {
                 .body(b"");
         }
         link.write(&out);
-        secret
+        Asked { secret, knows, key }
+    }
+
+    /// Refuses the next runner that says HELLO.
+    pub(crate) fn refuse_runner(&self) {
+        let mut link = self.accept();
+        assert_eq!(link.next().header.kind, Kind::Hello);
+        let mut out = BytesMut::new();
+        Builder::new(&mut out, Kind::Fail, 0)
+            .fields(|f| {
+                f.put(b":stage", b"hello").put(b":message", b"this runner was removed");
+            })
+            .body(b"");
+        link.write(&out);
     }
 
     /// A runner that does not trust this gateway calls and hangs up.

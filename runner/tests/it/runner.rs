@@ -106,7 +106,7 @@ impl Place {
             state: self.path("state"),
             orphan_grace: None,
             job_slots: 2,
-            job_users: Vec::new(),
+            job_users: ostler_runner::JobUsers::default(),
             secrets: None,
             umask: None,
             job_drain: Duration::from_secs(10),

@@ -6,10 +6,9 @@
 //! fences begin at the time of day or later.
 
 use std::{
-    fs::{self, File},
+    fs,
     hash::{BuildHasher as _, RandomState},
-    io::{self, Write as _},
-    os::unix::fs::OpenOptionsExt as _,
+    io,
     path::{Path, PathBuf},
     time::{SystemTime, UNIX_EPOCH},
 };
@@ -99,16 +98,7 @@ impl Beside {
     }
 
     fn write(&self, history: &History) -> io::Result<()> {
-        let partial = open::suffixed(&self.path, ".partial");
-        // What a crash left may be somebody's link.
-        match fs::remove_file(&partial) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-            _ => {}
-        }
-        let mut file = File::options().write(true).create_new(true).mode(0o600).open(&partial)?;
-        file.write_all(&serde_json::to_vec(history)?)?;
-        file.sync_all()?;
-        fs::rename(&partial, &self.path)?;
+        ostler_private::replace(&self.path, &serde_json::to_vec(history)?)?;
         open::sync_folder(&self.path)
     }
 }

@@ -3,7 +3,7 @@
 use std::{
     fs::{self, File},
     io,
-    os::unix::fs::{MetadataExt as _, OpenOptionsExt as _},
+    os::unix::fs::MetadataExt as _,
     path::{Path, PathBuf},
 };
 
@@ -56,7 +56,7 @@ fn refuse_own(path: &Path, from: &Path) -> Result<(), StoreError> {
 
 fn copy(from: &Path, to: &Path) -> io::Result<()> {
     let mut from = File::open(from)?;
-    let mut to = File::options().write(true).create_new(true).mode(0o600).open(to)?;
+    let mut to = ostler_private::create_new(to)?;
     io::copy(&mut from, &mut to)?;
     to.sync_all()
 }

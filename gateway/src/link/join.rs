@@ -1,0 +1,117 @@
+//! A runner asks for its certificate: with a token for the first time, with the one it has before that ends.
+
+use std::{io, sync::Arc};
+
+use bytes::BytesMut;
+use ostler_wire::{Builder, Frame, Header, Kind, put_frame};
+
+use super::{
+    authority::key_of_request,
+    members::Stranger,
+    remote::{Door, plain},
+    token,
+};
+use crate::gate::Gate;
+
+/// Whoever showed a certificate of ours: its name and its key.
+#[derive(Clone, Debug)]
+pub(super) struct Shown {
+    pub(super) name: String,
+    pub(super) key: String,
+}
+
+/// The answer to a JOIN, and why it is a refusal if it is one.
+pub(super) async fn answer(
+    gate: &Gate,
+    door: &Arc<Door>,
+    shown: Option<Shown>,
+    frame: &Frame,
+) -> io::Result<(BytesMut, Option<String>)> {
+    let fields = frame.fields().map_err(io::Error::other)?;
+    let text = |name: &str| fields.text(name).unwrap_or_default().to_owned();
+    let (secret, name) = (text(":secret"), text(":name"));
+    let request = String::from_utf8_lossy(&frame.body).into_owned();
+    let (door, linked) = (door.clone(), gate.jobs.is_linked(&name));
+    // The lists are files.
+    let decide = move || match shown {
+        Some(shown) if secret.is_empty() => renew(&door, &shown, &request),
+        _ => admit(&door, &secret, &name, linked, &request),
+    };
+    let decided = tokio::task::spawn_blocking(decide).await.map_err(io::Error::other)??;
+    let mut out = BytesMut::new();
+    Ok(match decided {
+        Ok(chain) => {
+            put_frame(&mut out, Header { kind: Kind::Joined, ..plain() }, chain.as_bytes());
+            (out, None)
+        }
+        Err(why) => {
+            refuse(&mut out, "join", why);
+            (out, Some(why.to_owned()))
+        }
+    })
+}
+
+/// FAIL, which says who refuses what, and why.
+pub(super) fn refuse(out: &mut BytesMut, stage: &str, why: &str) {
+    Builder::new(out, Kind::Fail, 0)
+        .fields(|f| {
+            f.put(b":stage", stage.as_bytes());
+            f.put(b":message", why.as_bytes());
+        })
+        .body(&[]);
+}
+
+type Decided = io::Result<Result<String, &'static str>>;
+
+/// The same key gets a certificate for another while.
+fn renew(door: &Door, shown: &Shown, request: &str) -> Decided {
+    if let Err(stranger) = door.members.check(&shown.name, &shown.key) {
+        return Ok(Err(stranger.told()));
+    }
+    if key_of_request(request).as_deref() != Some(&*shown.key) {
+        return Ok(Err("a certificate is renewed for the same key only"));
+    }
+    sign(door, request, &shown.name)
+}
+
+/// A token lets a name and a key in.
+fn admit(door: &Door, secret: &str, name: &str, linked: bool, request: &str) -> Decided {
+    let named = !name.is_empty()
+        && name.len() <= 64
+        && name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.'));
+    if !named {
+        return Ok(Err(
+            "a runner's name has 1 to 64 letters, digits, dots, dashes and underscores",
+        ));
+    }
+    let Some(key) = key_of_request(request) else {
+        return Ok(Err("the certificate request cannot be read"));
+    };
+    let secret = token::sha256_hex(secret.as_bytes());
+    if door.members.has_joined(name, &key, &secret) {
+        // The answer to its first question got lost.
+        return sign(door, request, name);
+    }
+    if let Err(stranger) = door.members.may_join(name, &key) {
+        return Ok(Err(stranger.told()));
+    }
+    if linked && door.members.check(name, &key).is_err() {
+        // Two under one name would take each other's place, and each other's jobs with it.
+        return Ok(Err("a runner of this name is connected; choose another name with --name"));
+    }
+    let signed = match sign(door, request, name)? {
+        Ok(signed) => signed,
+        Err(why) => return Ok(Err(why)),
+    };
+    let scope = match token::take(&door.state, &secret, name)? {
+        Ok(scope) => scope,
+        Err(why) => return Ok(Err(why)),
+    };
+    let joined = door.members.join(name, &key, &secret, scope)?;
+    Ok(joined.map(|()| signed).map_err(Stranger::told))
+}
+
+fn sign(door: &Door, request: &str, name: &str) -> Decided {
+    let signed = door.authority.sign_runner(request, name);
+    Ok(signed.map_err(|_| "the certificate request cannot be read"))
+}
