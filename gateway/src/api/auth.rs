@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, marker::PhantomData, sync::Arc};
 
-use axum::extract::FromRequestParts;
+use axum::{extract::FromRequestParts, response::Response};
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use http::{HeaderMap, header, request::Parts};
 use ostler_job::Wall;
@@ -14,6 +14,7 @@ use super::{
     backend::Backend,
     problem::{Kind, Problem},
 };
+use crate::jobs::Refusal;
 
 /// What every token begins with, so that it is known for one wherever it turns up.
 const PREFIX: &str = "ostler_";
@@ -60,6 +61,11 @@ impl Caller {
         &self.0.name
     }
 
+    /// What is kept of its token.
+    pub(crate) fn hash(&self) -> &str {
+        &self.0.hash
+    }
+
     /// The one tenant that it is bound to.
     pub(crate) fn tenant(&self) -> Option<&str> {
         self.0.tenant.as_deref()
@@ -68,6 +74,11 @@ impl Caller {
     /// Whether a job exists as far as this caller is concerned.
     pub(crate) fn sees(&self, job: &Job) -> bool {
         self.tenant().is_none_or(|tenant| job.spec.tenant == tenant)
+    }
+
+    /// Whether it may do everything.
+    pub(crate) fn is_admin(&self) -> bool {
+        self.0.scopes.contains("admin")
     }
 
     /// For what concerns all tenants.
@@ -99,6 +110,35 @@ impl Caller {
     }
 }
 
+/// The hash of the token that these header fields carry, whatever it is good for.
+pub(crate) fn bearer(headers: &HeaderMap) -> Option<String> {
+    let (scheme, text) = headers.get(header::AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| hash(text.trim()))
+}
+
+/// Why an answer refuses whoever asked, if it does so for want of a right.
+pub(crate) fn refusal(response: &Response) -> Option<Refusal> {
+    let challenge = response.headers().get(header::WWW_AUTHENTICATE)?.to_str().ok()?;
+    Some(if challenge.contains("insufficient_scope") {
+        Refusal::Scope
+    } else if challenge.contains("invalid_token") {
+        Refusal::BadToken
+    } else {
+        Refusal::NoToken
+    })
+}
+
+/// What a request hears whose token ended while it waited.
+pub(crate) fn ended(detail: &str) -> Problem {
+    Problem::new(
+        Kind::Unauthenticated,
+        format!("the token was revoked or has expired meanwhile; {detail}"),
+    )
+    .challenge(INVALID)
+}
+
+const INVALID: &str = "Bearer realm=\"ostler\", error=\"invalid_token\"";
+
 /// The caller of these header fields, who must have a scope.
 pub(crate) fn check(
     backend: &dyn Backend,
@@ -113,16 +153,12 @@ pub(crate) fn check(
         )
         .challenge("Bearer realm=\"ostler\"")
     };
-    let field = headers.get(header::AUTHORIZATION).ok_or_else(none)?;
-    let (scheme, text) = field.to_str().ok().and_then(|f| f.split_once(' ')).ok_or_else(none)?;
-    if !scheme.eq_ignore_ascii_case("bearer") {
-        return Err(none());
-    }
-    let Some(token) = backend.token(&hash(text.trim())) else {
+    let hash = bearer(headers).ok_or_else(none)?;
+    let Some(token) = backend.token(&hash) else {
         let detail =
             "the token is unknown, expired or revoked; GET /v1/tokens lists those there are";
         let problem = Problem::new(Kind::Unauthenticated, detail);
-        return Err(problem.challenge("Bearer realm=\"ostler\", error=\"invalid_token\""));
+        return Err(problem.challenge(INVALID));
     };
     let caller = Caller(token);
     caller.needs(scope)?;
@@ -166,6 +202,10 @@ impl<S: Scope> FromRequestParts<Api> for Needs<S> {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, api: &Api) -> Result<Self, Problem> {
-        Ok(Self(check(api.backend(), &parts.headers, S::NAME)?, PhantomData))
+        let caller = check(api.backend(), &parts.headers, S::NAME)?;
+        if S::NAME == Submit::NAME && caller.tenant().is_some() {
+            api.tenants_are_apart()?;
+        }
+        Ok(Self(caller, PhantomData))
     }
 }

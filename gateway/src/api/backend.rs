@@ -2,7 +2,7 @@
 //!
 //! [`Jobs`] implements it by delegation, and that is all there is to say here.
 
-use std::{fs::File, io, path::PathBuf, pin::Pin, sync::Arc};
+use std::{fs::File, io, net::IpAddr, path::PathBuf, pin::Pin, sync::Arc};
 
 use ostler_job::{
     JobId, Wall,
@@ -11,9 +11,10 @@ use ostler_job::{
 use ostler_store::{Event, Job, Page, Query, StoreError, Token, Upload};
 use tokio::sync::{broadcast, watch};
 
+use super::guard::Over;
 use crate::{
     driver::{Answer, Figures, NewJob, Verb},
-    jobs::{Jobs, RunnerView, Unavailable},
+    jobs::{Forgotten, Jobs, Refusal, RunnerView, Unavailable},
 };
 
 /// An answer that takes a while.
@@ -51,9 +52,17 @@ pub(crate) trait Backend: Send + Sync + 'static {
     fn events(&self) -> broadcast::Receiver<Arc<Event>>;
     fn runners(&self) -> Vec<RunnerView>;
     fn drain<'a>(&'a self, who: &'a str, runner: &'a str, drain: bool) -> Soon<'a, bool>;
+    fn forget_runner<'a>(&'a self, who: &'a str, runner: &'a str) -> Soon<'a, Forgotten>;
     fn token(&self, hash: &str) -> Option<Arc<Token>>;
     fn tokens(&self) -> Vec<Arc<Token>>;
+    /// Keeps a token that is changed.
     fn put_token<'a>(&'a self, who: &'a str, token: Token) -> Soon<'a, ()>;
+    /// Keeps a new one; `false`: its name is taken.
+    fn create_token<'a>(&'a self, who: &'a str, token: Token) -> Soon<'a, bool>;
+    /// Returns when the token of a hash lets nobody in any more.
+    fn token_over(&self, hash: String) -> Over;
+    /// A request was refused for want of a right.
+    fn note_refusal(&self, why: Refusal, from: Option<IpAddr>);
     fn figures(&self) -> Figures;
     /// Why no jobs are taken at present.
     fn problem(&self) -> Option<String>;
@@ -160,6 +169,10 @@ impl Backend for Jobs {
         Box::pin(self.drain(who, runner, drain))
     }
 
+    fn forget_runner<'a>(&'a self, who: &'a str, runner: &'a str) -> Soon<'a, Forgotten> {
+        Box::pin(self.forget_runner(who, runner))
+    }
+
     fn token(&self, hash: &str) -> Option<Arc<Token>> {
         self.token(hash)
     }
@@ -170,6 +183,19 @@ impl Backend for Jobs {
 
     fn put_token<'a>(&'a self, who: &'a str, token: Token) -> Soon<'a, ()> {
         Box::pin(self.put_token(who, token))
+    }
+
+    fn create_token<'a>(&'a self, who: &'a str, token: Token) -> Soon<'a, bool> {
+        Box::pin(self.create_token(who, token))
+    }
+
+    fn token_over(&self, hash: String) -> Over {
+        let jobs = self.clone();
+        Box::pin(async move { Self::token_over(&jobs, &hash).await })
+    }
+
+    fn note_refusal(&self, why: Refusal, from: Option<IpAddr>) {
+        self.note_refusal(why, from);
     }
 
     fn figures(&self) -> Figures {

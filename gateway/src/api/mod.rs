@@ -8,10 +8,11 @@ pub(crate) mod auth;
 pub(crate) mod backend;
 mod body;
 mod events;
+mod guard;
 mod jobs;
 mod log;
 mod openapi;
-mod parse;
+pub(crate) mod parse;
 mod payloads;
 mod problem;
 mod runners;
@@ -27,7 +28,7 @@ use std::sync::{Arc, OnceLock};
 
 use axum::{
     Router,
-    extract::Request,
+    extract::{Request, State},
     middleware::{self, Next},
     response::{IntoResponse as _, Response},
 };
@@ -41,7 +42,7 @@ use self::{
     backend::Backend,
     problem::{Kind, Problem},
 };
-use crate::{jobs::Jobs, request::request_id, shutdown::Shutdown};
+use crate::{config::JobsConfig, jobs::Jobs, request::request_id, shutdown::Shutdown};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
@@ -50,6 +51,8 @@ const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 pub(crate) struct Door {
     /// A listener that only this host reaches: the description of the API needs no token there.
     pub(crate) loopback: bool,
+    /// Who asks.
+    pub(crate) peer: Option<std::net::IpAddr>,
 }
 
 /// What every handler has. Cheap to clone.
@@ -59,8 +62,7 @@ pub(crate) struct Api(Arc<Inner>);
 struct Inner {
     backend: Arc<dyn Backend>,
     shutdown: Shutdown,
-    /// Bytes of one payload, at most.
-    payload_max: u64,
+    config: JobsConfig,
     document: OnceLock<Bytes>,
 }
 
@@ -79,7 +81,20 @@ impl Api {
     }
 
     fn payload_max(&self) -> u64 {
-        self.0.payload_max
+        self.0.config.payload_max
+    }
+
+    /// A token that is bound to a tenant would reach what is everybody's, by the commands it submits.
+    fn tenants_are_apart(&self) -> Result<(), Problem> {
+        match self.0.config.tenants_share_user {
+            false => Ok(()),
+            true => Err(Problem::new(
+                Kind::Forbidden,
+                "jobs run as the gateway's own user here, so a tenant's command could read the jobs of all \
+                 tenants and the first token; set runner.job_user or runner.tenant_users, or \
+                 jobs.shared_user = true if that is meant",
+            )),
+        }
     }
 
     fn is_draining(&self) -> bool {
@@ -99,9 +114,9 @@ pub(crate) struct Face {
 }
 
 impl Face {
-    pub(crate) fn new(jobs: Jobs, shutdown: Shutdown, payload_max: u64) -> Self {
+    pub(crate) fn new(jobs: Jobs, shutdown: Shutdown, config: JobsConfig) -> Self {
         let backend: Arc<dyn Backend> = Arc::new(jobs);
-        Self { router: router(backend.clone(), shutdown, payload_max), backend }
+        Self { router: router(backend.clone(), shutdown, config), backend }
     }
 
     /// Everything of the API, as a service; clones share everything.
@@ -110,24 +125,32 @@ impl Face {
     }
 
     /// Whether these header fields are of somebody who may look at things; the answer, if not.
-    pub(crate) fn may_read(&self, headers: &http::HeaderMap) -> Result<(), Box<Response>> {
+    pub(crate) fn may_read(
+        &self,
+        headers: &http::HeaderMap,
+        from: Option<std::net::IpAddr>,
+    ) -> Result<(), Box<Response>> {
         let checked = auth::check(&*self.backend, headers, auth::Read::NAME);
         let refused = |problem: Problem| {
-            Box::new(completed(problem.into_response(), request_id(headers), false))
+            let response = problem.into_response();
+            if let Some(why) = auth::refusal(&response) {
+                self.backend.note_refusal(why, from);
+            }
+            Box::new(completed(response, request_id(headers), false))
         };
         checked.map(|_| ()).map_err(refused)
     }
 }
 
-fn router(backend: Arc<dyn Backend>, shutdown: Shutdown, payload_max: u64) -> Router {
+fn router(backend: Arc<dyn Backend>, shutdown: Shutdown, config: JobsConfig) -> Router {
     let document = OnceLock::new();
-    let api = Api(Arc::new(Inner { backend, shutdown, payload_max, document }));
+    let api = Api(Arc::new(Inner { backend, shutdown, config, document }));
     let (router, document) = routes().split_for_parts();
     let _ = api.0.document.set(openapi::finish(&document));
     router
         .fallback(async |request: Request| nowhere(request.uri().path()))
         .method_not_allowed_fallback(wrong_method)
-        .layer(middleware::from_fn(finish))
+        .layer(middleware::from_fn_with_state(api.clone(), finish))
         .with_state(api)
 }
 
@@ -151,6 +174,7 @@ fn routes() -> OpenApiRouter<Api> {
         .routes(routes!(runners::list))
         .routes(routes!(runners::drain))
         .routes(routes!(runners::undrain))
+        .routes(routes!(runners::remove))
         .routes(routes!(tokens::list, tokens::create))
         .routes(routes!(tokens::revoke))
         .routes(routes!(status::status))
@@ -193,13 +217,25 @@ async fn wrong_method(method: Method) -> Response {
     }
 }
 
-/// What holds for every answer: its request's id, no caching, the body of a problem, a form that the client accepts.
-async fn finish(request: Request, next: Next) -> Response {
+/// What holds for every answer: its request's id, no caching, the body of a problem, a form that the client accepts, and that it
+/// ends with the token that it is given for.
+async fn finish(State(api): State<Api>, request: Request, next: Next) -> Response {
     let id = request_id(request.headers());
     let head = request.method() == Method::HEAD;
+    let from = request.extensions().get::<Door>().and_then(|door| door.peer);
+    let token = auth::bearer(request.headers());
     let response = match acceptable(&request) {
         Ok(()) => next.run(request).await,
         Err(problem) => problem.into_response(),
+    };
+    if let Some(why) = auth::refusal(&response) {
+        api.backend().note_refusal(why, from);
+    }
+    let response = match token {
+        Some(token) if response.status().is_success() => {
+            response.map(|body| guard::guarded(body, || api.backend().token_over(token)))
+        }
+        Some(_) | None => response,
     };
     completed(response, id, head)
 }

@@ -128,7 +128,7 @@ fn whole(to: u64) -> ObjectBuilder {
 pub(crate) fn env() -> openapi::Object {
     ObjectBuilder::new()
         .schema_type(nullable(Type::Object))
-        .property_names(Some(text("^[^=\\u0000]+$").build()))
+        .property_names(Some(text("^[^=\\u0000-\\u001f\\u007f-\\u009f]+$").build()))
         .additional_properties(Some(AdditionalProperties::from(Schema::from(
             text("^[^\\u0000]*$").max_length(Some(8192)).build(),
         ))))

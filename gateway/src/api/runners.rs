@@ -1,6 +1,9 @@
 //! `/v1/runners`.
 
-use axum::{extract::State, response::Response};
+use axum::{
+    extract::State,
+    response::{IntoResponse as _, Response},
+};
 use http::StatusCode;
 use ostler_job::JobId;
 use serde::Serialize;
@@ -8,10 +11,13 @@ use utoipa::ToSchema;
 
 use super::{
     Api,
-    auth::{Caller, Needs, Operate, Read},
+    auth::{Admin, Caller, Needs, Operate, Read},
     body,
     jobs::take,
-    parse::query::{Named, NoQuery},
+    parse::{
+        query::{Named, NoQuery},
+        text,
+    },
     problem::{Kind, Problem},
     view::Stamp,
 };
@@ -106,6 +112,39 @@ pub(crate) async fn undrain(
     _: NoQuery,
 ) -> Result<Response, Problem> {
     set(&api, &caller, &name, false).await
+}
+
+/// Remove a runner
+///
+/// Its certificate is good for nothing any more, and its link ends; what it runs is given up as lost. Its name is free for another.
+#[utoipa::path(
+    delete,
+    path = "/v1/runners/{name}",
+    tag = "admin",
+    operation_id = "removeRunner",
+    params(("name" = String, Path, description = "The runner.")),
+    responses((status = 204, description = "It may not come in any more.")),
+)]
+pub(crate) async fn remove(
+    State(api): State<Api>,
+    Needs(caller, ..): Needs<Admin>,
+    Named(name): Named,
+    _: NoQuery,
+) -> Result<Response, Problem> {
+    match api.backend().forget_runner(caller.name(), &name).await? {
+        jobs::Forgotten::Done => Ok(StatusCode::NO_CONTENT.into_response()),
+        jobs::Forgotten::Unknown => {
+            let told = take::no_runner(&name, &take::names(&api));
+            Err(Problem::new(Kind::NotFound, told.body().detail.clone()))
+        }
+        jobs::Forgotten::Own => {
+            let name = text::quoted(&name);
+            let detail = format!(
+                "the runner {name} is of the gateway's own host and did not join; drain it, or stop it there"
+            );
+            Err(Problem::new(Kind::ConflictState, detail))
+        }
+    }
 }
 
 async fn set(api: &Api, caller: &Caller, name: &str, drain: bool) -> Result<Response, Problem> {

@@ -133,17 +133,19 @@ pub(crate) async fn create(
     let (object, notes) = object(&headers, body, FIELDS).await?;
     let now = view::now();
     let asked = read(&object, notes, now)?;
-    if api.backend().tokens().iter().any(|token| token.name == asked.name) {
+    if asked.tenant.is_some() && asked.scopes.contains("submit") {
+        api.tenants_are_apart().map_err(|problem| problem.at("/tenant"))?;
+    }
+    let (text, token) =
+        auth::new_token(&asked.name, asked.scopes, asked.tenant, now, asked.expires_at);
+    let answer = NewToken { token: text, view: TokenView::from(&token) };
+    if !api.backend().create_token(caller.name(), token).await? {
         let detail = format!(
             "there is or was a token {:?}, and the audit trail names it; choose another name",
             asked.name
         );
         return Err(Problem::new(Kind::ConflictState, detail).at("/name"));
     }
-    let (text, token) =
-        auth::new_token(&asked.name, asked.scopes, asked.tenant, now, asked.expires_at);
-    let answer = NewToken { token: text, view: TokenView::from(&token) };
-    api.backend().put_token(caller.name(), token).await?;
     body::json(StatusCode::CREATED, &answer)
 }
 

@@ -204,8 +204,7 @@ impl Act {
                 self.answer_when_safe(ticket);
             }
             Told::Token { ticket, who, token } => {
-                let verb = if token.revoked_at.is_some() { "token_revoke" } else { "token_create" };
-                let detail = serde_json::json!({ "action": verb, "token": &token.name });
+                let detail = of_token(&token);
                 self.take(Change::Token(*token));
                 self.note(now.wall, &who, &detail);
                 self.answer_when_safe(ticket);
@@ -373,4 +372,13 @@ impl Act {
             }
         }
     }
+}
+
+/// What the audit trail says of a token: what it allows as well, since the token itself may be gone when somebody asks.
+fn of_token(token: &Token) -> serde_json::Value {
+    let verb = if token.revoked_at.is_some() { "token_revoke" } else { "token_create" };
+    let expires = token.expires_at.map(crate::api::parse::text::show);
+    serde_json::json!({
+        "action": verb, "token": token.name, "scopes": token.scopes, "tenant": token.tenant, "expires_at": expires,
+    })
 }

@@ -10,7 +10,7 @@ use prometheus::{
     Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, Opts, Registry,
 };
 
-use super::{Jobs, batch::Tally};
+use super::{Jobs, Refusal, batch::Tally};
 use crate::{
     clock,
     metrics::{gauge, gauges},
@@ -35,6 +35,7 @@ pub(crate) struct JobMetrics {
     fenced: IntCounter,
     pub(super) failures: IntCounter,
     log_bytes: IntCounter,
+    refused: IntCounterVec,
     queue: Histogram,
     run: HistogramVec,
     late: Histogram,
@@ -43,6 +44,11 @@ pub(crate) struct JobMetrics {
 }
 
 impl JobMetrics {
+    /// A request of the API was refused.
+    pub(super) fn refused(&self, why: Refusal) {
+        self.refused.with_label_values(&[why.name()]).inc();
+    }
+
     pub(crate) fn new(registry: &Registry) -> Self {
         let counter = |name, help| {
             let made = IntCounter::new(name, help).expect("constant names are valid");
@@ -52,6 +58,11 @@ impl JobMetrics {
             let opts = HistogramOpts::new(name, help).buckets(buckets.to_vec());
             register(registry, Histogram::with_opts(opts).expect("constant names are valid"))
         };
+        let opts = Opts::new(
+            "ostler_api_refused_total",
+            "Requests of the API without a token that allows them.",
+        );
+        let refused = IntCounterVec::new(opts, &["reason"]);
         let run = HistogramOpts::new("ostler_durable_run_seconds", "Time that attempts ran.");
         let run = HistogramVec::new(run.buckets(SECONDS.to_vec()), &["outcome"]);
         let opts = Opts::new("ostler_durable_finished_total", "Durable jobs that ended.");
@@ -70,6 +81,7 @@ impl JobMetrics {
                 "Reports of attempts that had lost their lease.",
             ),
             failures: counter("ostler_store_failures_total", "Commits that failed."),
+            refused: register(registry, refused.expect("constant names are valid")),
             log_bytes: counter("ostler_durable_log_bytes_total", "Bytes that jobs wrote."),
             queue: histogram(
                 "ostler_durable_queue_seconds",

@@ -11,6 +11,7 @@ pub(crate) mod keep;
 pub(crate) mod link;
 pub(crate) mod metrics;
 mod pulls;
+mod refusals;
 mod runners;
 mod specs;
 mod start;
@@ -35,7 +36,8 @@ use ostler_store::{Event, Files, Job, Store, StoreError, Token};
 use tokio::sync::{broadcast, oneshot, watch};
 
 pub(crate) use metrics::JobMetrics;
-pub(crate) use runners::RunnerView;
+pub(crate) use refusals::Refusal;
+pub(crate) use runners::{Forgotten, RunnerView};
 pub use start::restore;
 pub(crate) use start::{Opened, StartFault};
 
@@ -43,6 +45,7 @@ use crate::{
     clock,
     driver::{Answer, Figures, NewJob, Steer, SteerJob, Submit, Ticket, Verb},
     event::GatewayEvent,
+    link::members::Members,
 };
 use act::Told;
 use runners::Runners;
@@ -65,7 +68,9 @@ pub(crate) struct Shared {
     inbox: mpsc::Sender<Told>,
     tickets: AtomicU64,
     runners: Runners,
+    members: Arc<Members>,
     tokens: Tokens,
+    refusals: refusals::Refusals,
     watches: Watches,
     events: broadcast::Sender<Arc<Event>>,
     bytes: bytes::Mover,
@@ -180,6 +185,28 @@ impl Jobs {
         self.ask(|ticket| Told::Drain { ticket, who, runner: name, drain }).await.map(|_| true)
     }
 
+    /// Takes a runner's right to come in away, ends its link, and forgets its name.
+    pub(crate) async fn forget_runner(
+        &self,
+        who: &str,
+        runner: &str,
+    ) -> Result<Forgotten, Unavailable> {
+        let (jobs, asked) = (self.clone(), runner.to_owned());
+        let forget = move || {
+            let was_member = jobs.members.remove(&asked)?;
+            jobs.runners.forget(&asked, was_member)
+        };
+        let forgotten = tokio::task::spawn_blocking(forget).await.map_err(io::Error::other);
+        let forgotten =
+            forgotten.flatten().map_err(|error| Unavailable(format!("cannot write: {error}")))?;
+        if forgotten == Forgotten::Done {
+            let detail = serde_json::json!({ "action": "remove_runner", "runner": runner });
+            let who = who.to_owned();
+            self.ask(|ticket| Told::Note { ticket, who, detail }).await?;
+        }
+        Ok(forgotten)
+    }
+
     /// Writes a copy of the store to a new file and tells its size. The audit trail has it when a store that fails can still
     /// be written: a copy may be just what is wanted then.
     pub(crate) async fn backup(&self, who: &str, to: PathBuf) -> Result<u64, Unavailable> {
@@ -216,6 +243,25 @@ impl Jobs {
     pub(crate) async fn put_token(&self, who: &str, token: Token) -> Result<(), Unavailable> {
         let who = who.to_owned();
         self.ask(|ticket| Told::Token { ticket, who, token: Box::new(token) }).await.map(drop)
+    }
+
+    /// Keeps a new token; `false`: its name is, or was, another's.
+    pub(crate) async fn create_token(&self, who: &str, token: Token) -> Result<bool, Unavailable> {
+        let Some(_reserved) = self.tokens.reserve(&token.name) else { return Ok(false) };
+        self.put_token(who, token).await.map(|()| true)
+    }
+
+    /// Returns when the token of a hash lets nobody in any more.
+    pub(crate) async fn token_over(&self, hash: &str) {
+        self.tokens.over(hash).await;
+    }
+
+    /// Counts a request of the API that was refused, and tells the operator now and then.
+    pub(crate) fn note_refusal(&self, why: Refusal, from: Option<std::net::IpAddr>) {
+        self.metrics.refused(why);
+        if let Some(line) = self.refusals.note(why, from, std::time::Instant::now()) {
+            self.warn(line);
+        }
     }
 
     /// Whether a runner of this name has a link.

@@ -24,6 +24,7 @@ use crate::{
     config::JobsConfig,
     driver::{Driver, DriverConfig},
     event::GatewayEvent,
+    link::members::Members,
 };
 
 /// Events that a slow reader may be behind before it reads them from the store.
@@ -59,6 +60,8 @@ pub(crate) struct Opened {
     store: Arc<dyn Store>,
     files: Files,
     runners: Runners,
+    /// Runners of other hosts that may come in.
+    pub(crate) members: Arc<Members>,
     driver: Driver,
     term: Term,
     loaded: Loaded,
@@ -87,7 +90,10 @@ impl Opened {
             first_token(state, (store.as_ref(), term.epoch), &mut loaded)?;
         }
         let runners = Runners::open(state, clock::wall_now());
-        Ok(Self { store, files, runners, driver, term, loaded, config })
+        let members = Members::open(state)
+            .map_err(|error| StartFault::File(state.join("members.json"), error))?;
+        let members = Arc::new(members);
+        Ok(Self { store, files, runners, members, driver, term, loaded, config })
     }
 }
 
@@ -138,7 +144,7 @@ impl Jobs {
         metrics: JobMetrics,
         tell: Arc<dyn Fn(GatewayEvent) + Send + Sync>,
     ) -> Result<Self, StartFault> {
-        let Opened { store, files, runners, driver, term, loaded, config } = opened;
+        let Opened { store, files, runners, members, driver, term, loaded, config } = opened;
         let (inbox, told) = mpsc::channel();
         let (mover, mail) = bytes::Mover::new();
         let observed = metrics.clone();
@@ -153,7 +159,9 @@ impl Jobs {
             inbox,
             tickets: AtomicU64::new(1),
             runners,
+            members,
             tokens: Tokens::new(loaded.tokens),
+            refusals: super::refusals::Refusals::default(),
             watches: Watches::default(),
             events: broadcast::Sender::new(EVENTS_KEPT),
             bytes: mover,

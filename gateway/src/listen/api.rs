@@ -27,19 +27,19 @@ const WRITE_LIMIT: Duration = Duration::from_secs(60);
 /// Serves the listener until the gateway ends; health is asked for during a drain as well.
 pub(crate) async fn accept(gate: Arc<Gate>, listener: TcpListener, shutdown: Shutdown) {
     let loopback = listener.local_addr().is_ok_and(|address| address.ip().is_loopback());
-    let door = Door { loopback };
     loop {
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
             () = shutdown.over() => return,
         };
-        let Ok((stream, _)) = accepted else {
+        let Ok((stream, peer)) = accepted else {
             tokio::time::sleep(Duration::from_millis(100)).await;
             continue;
         };
         // An answer may be written in two parts, and the second must not wait for the first's acknowledgement.
         let _ = stream.set_nodelay(true);
         let gate = gate.clone();
+        let door = Door { loopback, peer: Some(peer.ip()) };
         tokio::spawn(async move {
             let service = service_fn(move |request| {
                 let gate = gate.clone();
@@ -70,7 +70,7 @@ async fn answer(gate: &Gate, door: Door, mut request: Request<Incoming>) -> Resp
     }
     if !door.loopback {
         let Some(face) = face else { return api::not_yet(&request_id(request.headers())) };
-        if let Err(refused) = face.may_read(request.headers()) {
+        if let Err(refused) = face.may_read(request.headers(), door.peer) {
             return *refused;
         }
     }

@@ -51,6 +51,7 @@ fn inner(trip: &Trip, prefix: &str, parts: Parts, body: Incoming) -> Option<Requ
     let mut request = Request::from_parts(parts, Body::new(body));
     *request.uri_mut() = uri;
     request.headers_mut().insert(REQUEST_ID, trip.id.clone());
+    request.extensions_mut().insert(api::Door { loopback: false, peer: Some(trip.client) });
     Some(request)
 }
 

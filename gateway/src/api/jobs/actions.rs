@@ -19,6 +19,7 @@ use crate::{
             Notes, build, checks,
             query::NoQuery,
             shape::{Fields, Shape, prune},
+            strict,
         },
         problem::Problem,
         view::JobView,
@@ -154,8 +155,7 @@ pub(crate) async fn object(
 ) -> Result<(serde_json::Map<String, Value>, Notes), Problem> {
     body::needs_json(headers)?;
     let text = body::read(body, super::submit::BODY_MAX).await?;
-    let value: Value =
-        serde_json::from_slice(&text).map_err(|error| build::bad_json(&text, &error))?;
+    let value: Value = strict::value(&text).map_err(|error| build::bad_json(&text, &error))?;
     let Value::Object(mut object) = value else {
         return Err(Problem::fields(Notes::one("", "expected one object").0));
     };

@@ -81,7 +81,7 @@ pub(crate) async fn all_or_none(
 
 /// All jobs with their lines' numbers, if all are right.
 async fn read_all(caller: &Caller, lines: &mut Lines) -> Result<(Vec<u64>, Vec<Built>), Problem> {
-    let given = Given { now: view::now(), tenant: caller.tenant() };
+    let given = Given { now: view::now(), tenant: caller.tenant(), admin: caller.is_admin() };
     let (mut numbers, mut built, mut errors) = (Vec::new(), Vec::new(), Vec::new());
     let mut turn = 0;
     loop {
@@ -205,7 +205,11 @@ impl Stream {
         let mut bytes = 0;
         loop {
             while let Some(line) = lines.at_hand() {
-                let given = Given { now: view::now(), tenant: self.caller.tenant() };
+                let given = Given {
+                    now: view::now(),
+                    tenant: self.caller.tenant(),
+                    admin: self.caller.is_admin(),
+                };
                 group.push((line.number, one(&line, given)));
                 bytes += line.text.len();
                 if group.len() == GROUP || bytes > GROUP_BYTES {

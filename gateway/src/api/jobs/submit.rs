@@ -11,7 +11,7 @@ use super::{Job, batch, find, take};
 use crate::{
     api::{
         Api,
-        auth::{Caller, Needs, Submit, hex},
+        auth::{self, Caller, Needs, Submit, hex},
         body,
         parse::{
             self,
@@ -145,7 +145,7 @@ async fn one(
     {
         return replay(api, caller, &jobs, wait).await;
     }
-    let given = Given { now: view::now(), tenant: caller.tenant() };
+    let given = Given { now: view::now(), tenant: caller.tenant(), admin: caller.is_admin() };
     let built = parse::build::read(&text, given)?;
     let Some(job) = take::ready(api, vec![built]).await?.pop() else {
         return Err(Problem::internal("a job was lost on its way"));
@@ -212,6 +212,9 @@ async fn finished(api: &Api, caller: &Caller, id: JobId, limit: Duration) -> Res
             changed = watch.changed() => if changed.is_err() { return Ok(job) },
             () = tokio::time::sleep_until(until) => return Ok(job),
             () = api.draining() => return Ok(job),
+            () = api.backend().token_over(caller.hash().to_owned()) => {
+                return Err(auth::ended(&format!("job {id} was taken, and goes on")));
+            }
         }
     }
 }

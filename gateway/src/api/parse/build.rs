@@ -14,6 +14,7 @@ use super::{
     checks::{self, LABEL_MAX, label},
     identity,
     shape::prune,
+    strict,
     submit::{Backoff, Dedupe, FIELDS, Limits, Module, Retry, Stdin, Submit},
     text::{Parsed, quoted},
 };
@@ -28,6 +29,8 @@ pub(crate) struct Given<'a> {
     pub(crate) now: Wall,
     /// The tenant that the token is bound to.
     pub(crate) tenant: Option<&'a str>,
+    /// The token may do everything.
+    pub(crate) admin: bool,
 }
 
 /// A job to submit, and whether it begins paused. A payload's size is not known yet.
@@ -42,7 +45,7 @@ pub(crate) fn read(text: &[u8], given: Given<'_>) -> Result<Built, Problem> {
     let quick = serde_json::from_slice::<Submit>(text);
     let (request, mut notes) = match quick {
         Ok(request) => (request, Notes::default()),
-        Err(error) => slowly(text, &error)?,
+        Err(_) => slowly(text)?,
     };
     let tenant = tenant(request.tenant.as_deref(), given)?;
     let built = build(request, tenant, given, &mut notes);
@@ -53,24 +56,18 @@ pub(crate) fn read(text: &[u8], given: Given<'_>) -> Result<Built, Problem> {
 }
 
 /// What is right of an object that has something wrong, and what is wrong.
-fn slowly(text: &[u8], error: &serde_json::Error) -> Result<(Submit, Notes), Problem> {
-    let mut value: Value = serde_json::from_slice(text).map_err(|error| bad_json(text, &error))?;
+fn slowly(text: &[u8]) -> Result<(Submit, Notes), Problem> {
+    let mut value: Value = strict::value(text).map_err(|error| bad_json(text, &error))?;
     let Some(object) = value.as_object_mut() else {
         return Err(Problem::fields(Notes::one("", "expected one object, {\"command\": …}").0));
     };
     let mut notes = Notes::default();
     prune(object, FIELDS, "", &mut notes);
     match Submit::deserialize(&value) {
-        // A field that is there twice is the one thing that only the quick way sees.
-        Ok(_) if notes.0.is_empty() && is_twice(error) => Err(bad_json(text, error)),
         Ok(request) => Ok((request, notes)),
         Err(error) if notes.0.is_empty() => Err(bad_json(text, &error)),
         Err(_) => Err(Problem::fields(notes.0)),
     }
-}
-
-fn is_twice(error: &serde_json::Error) -> bool {
-    error.to_string().starts_with("duplicate field")
 }
 
 /// What a JSON parser says, with the place where it says it.
@@ -107,6 +104,12 @@ fn build(request: Submit, tenant: String, given: Given<'_>, notes: &mut Notes) -
     }
     let (not_before, expires) =
         times(request.not_before, request.delay, request.expires, given, notes);
+    if request.nice.is_some_and(|nice| nice < 0) && !given.admin {
+        notes.add(
+            "/nice",
+            "below 0 it takes from everybody else; that needs a token with the scope admin",
+        );
+    }
     let within = positive(request.within, "/within", notes);
     let retry = request.retry.map_or_else(Default::default, |retry| self::retry(retry, notes));
     once_or_again(request.delivery, &retry, notes);

@@ -33,7 +33,7 @@ pub(super) fn check_argv(argv: &[String], notes: &mut Notes) {
 pub(super) fn env(env: BTreeMap<String, String>, notes: &mut Notes) -> BTreeMap<String, String> {
     for (name, value) in &env {
         let at = step("/env", name);
-        if name.is_empty() || name.contains(['=', '\0']) {
+        if name.is_empty() || name.contains('=') || name.contains(char::is_control) {
             notes.add(&at, format!("{} is not a name of a variable", quoted(name)));
         }
         if !value.is_empty() {

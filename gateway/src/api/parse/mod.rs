@@ -6,6 +6,7 @@ pub(crate) mod checks;
 pub(crate) mod identity;
 pub(crate) mod query;
 pub(crate) mod shape;
+pub(crate) mod strict;
 pub(crate) mod submit;
 pub(crate) mod text;
 

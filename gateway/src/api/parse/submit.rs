@@ -44,6 +44,7 @@ pub(crate) struct Submit {
     pub(crate) host: Option<String>,
     /// Variables added to the runner's base environment.
     #[schema(schema_with = crate::api::openapi::env)]
+    #[serde(default, deserialize_with = "super::strict::table")]
     pub(crate) env: Option<BTreeMap<String, String>>,
     /// Names of secrets of the runner's own file that become variables.
     #[schema(schema_with = crate::api::openapi::secrets)]

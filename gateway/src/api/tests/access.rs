@@ -3,7 +3,8 @@
 use axum::body::Body;
 use http::{Request, StatusCode};
 
-use super::Rig;
+use super::{Rig, fake::Fake};
+use crate::{config::JobsConfig, shutdown::Shutdown};
 
 /// Every operation, the scope that it takes, and a body for those that read one.
 const OPERATIONS: &[(&str, &str, &str)] = &[
@@ -26,6 +27,7 @@ const OPERATIONS: &[(&str, &str, &str)] = &[
     ("POST /v1/jobs/1/kill", "operate", ""),
     ("POST /v1/runners/web-1/drain", "operate", ""),
     ("POST /v1/runners/web-1/undrain", "operate", ""),
+    ("DELETE /v1/runners/web-1", "admin", ""),
     ("DELETE /v1/jobs/1", "operate", ""),
     ("GET /v1/audit", "admin", ""),
     ("GET /v1/tokens", "admin", ""),
@@ -41,6 +43,42 @@ fn request(line: &str, token: Option<&str>, body: &str) -> Request<Body> {
         request = request.header("authorization", format!("Bearer {token}"));
     }
     request.header("content-type", "application/json").body(Body::from(body.to_owned())).unwrap()
+}
+
+#[tokio::test]
+async fn a_tenant_does_not_submit_where_its_commands_would_be_the_gateways_own() {
+    let config = JobsConfig { tenants_share_user: true, ..JobsConfig::default() };
+    let rig = Rig::with_config(Fake::new(), Shutdown::new(), config);
+    let shop = r#"{"name":"shop","scopes":["submit","read"],"tenant":"shop"}"#;
+    let problem = rig.json("POST /v1/tokens", shop).await.is("forbidden");
+    assert!(problem["detail"].as_str().unwrap().contains("runner.job_user"), "{problem}");
+    // One that looks only, or that is nobody's in particular, is as good as ever.
+    let reads = r#"{"name":"reads","scopes":["read"],"tenant":"shop"}"#;
+    assert_eq!(rig.json("POST /v1/tokens", reads).await.status, 201);
+    let all = r#"{"name":"all","scopes":["submit"]}"#;
+    assert_eq!(rig.json("POST /v1/tokens", all).await.status, 201);
+    assert_eq!(rig.json("POST /v1/jobs", r#"{"command":"true"}"#).await.status, 202);
+    // Nor does a token that was made before.
+    let token = rig.token("old", &["submit"], Some("shop"));
+    let request = Request::post("/v1/jobs").header("authorization", format!("Bearer {token}"));
+    let request = request.header("content-type", "application/json");
+    rig.send(request.body(Body::from(r#"{"command":"true"}"#)).unwrap()).await.is("forbidden");
+}
+
+#[tokio::test]
+async fn only_an_admin_takes_more_of_the_processor_than_others() {
+    let rig = Rig::new();
+    let token = rig.token("submits", &["submit"], None);
+    let submit = |token: String, nice: i32| {
+        let request = Request::post("/v1/jobs").header("authorization", format!("Bearer {token}"));
+        let request = request.header("content-type", "application/json");
+        let body = format!(r#"{{"command":"true","nice":{nice}}}"#);
+        rig.send(request.body(Body::from(body)).unwrap())
+    };
+    let problem = submit(token.clone(), -1).await.is("invalid_field");
+    assert_eq!(problem["pointer"], "/nice", "{problem}");
+    assert_eq!(submit(token, 5).await.status, 202);
+    assert_eq!(submit(rig.admin.clone(), -20).await.status, 202);
 }
 
 #[tokio::test]

@@ -5,7 +5,7 @@ use http::StatusCode;
 use http_body_util::BodyExt as _;
 
 use super::Rig;
-use crate::api::body;
+use crate::{api::body, jobs::Refusal};
 
 #[tokio::test]
 async fn runners_are_listed_and_drained() {
@@ -16,6 +16,58 @@ async fn runners_are_listed_and_drained() {
     assert_eq!(rig.ask("POST /v1/runners/web-1/undrain").await.json()["draining"], false);
     let problem = rig.ask("POST /v1/runners/web-9/drain").await.is("not_found");
     assert!(problem["detail"].as_str().unwrap().contains("web-1"));
+}
+
+#[tokio::test]
+async fn a_field_that_is_there_twice_is_refused_wherever_it_is() {
+    let rig = Rig::new();
+    let id = rig.submit().await;
+    for (line, body) in [
+        ("POST /v1/tokens", r#"{"name":"t","scopes":["read"],"scopes":["admin"]}"#.to_owned()),
+        ("POST /v1/jobs/actions", r#"{"action":"kill","ids":[9],"ids":[1]}"#.to_owned()),
+        ("POST /v1/jobs/actions", r#"{"action":"kill","filter":{"tag":"a","tag":"b"}}"#.to_owned()),
+        (&format!("POST /v1/jobs/{id}/move"), r#"{"host":"web-1","host":null}"#.to_owned()),
+        ("POST /v1/backup", r#"{"path":"/a","path":"/b"}"#.to_owned()),
+        ("POST /v1/jobs", r#"{"command":"true","command":"false"}"#.to_owned()),
+        ("POST /v1/jobs", r#"{"command":"true","env":{"A":"1","A":"2"}}"#.to_owned()),
+        ("POST /v1/jobs", r#"{"command":"true","env":{"A":"1","A":"2"},"fly":1}"#.to_owned()),
+        ("POST /v1/jobs", r#"{"command":"true","limits":{"core":1,"core":2}}"#.to_owned()),
+        ("POST /v1/jobs", r#"{"command":"true","retry":{"attempts":1,"attempts":2}}"#.to_owned()),
+    ] {
+        let problem = rig.json(line, &body).await.is("bad_json");
+        assert!(problem["detail"].as_str().unwrap().contains("duplicate"), "{body}: {problem}");
+    }
+    let lines = "{\"command\":\"true\",\"env\":{\"A\":\"1\",\"A\":\"2\"}}\n";
+    let refused = rig.batch("", lines).await;
+    assert!(refused.status == 422 && refused.text.contains("duplicate"), "{refused:?}");
+}
+
+#[tokio::test]
+async fn refusals_for_want_of_a_right_are_noted() {
+    let rig = Rig::new();
+    let reader = rig.token("reader", &["read"], None);
+    let ask = |token: Option<&str>, line: &str| {
+        let (method, path) = line.split_once(' ').unwrap();
+        let mut request = http::Request::builder().method(method).uri(path);
+        if let Some(token) = token {
+            request = request.header("authorization", format!("Bearer {token}"));
+        }
+        rig.send(request.body(Body::empty()).unwrap())
+    };
+    ask(None, "GET /v1/jobs").await.is("unauthenticated");
+    ask(Some("ostler_guess"), "GET /v1/jobs").await.is("unauthenticated");
+    ask(Some(&reader), "GET /v1/tokens").await.is("forbidden");
+    assert_eq!(ask(Some(&reader), "GET /v1/jobs").await.status, 200);
+    let noted = [Refusal::NoToken, Refusal::BadToken, Refusal::Scope];
+    assert_eq!(rig.fake.state().refusals, noted);
+}
+
+#[tokio::test]
+async fn runners_are_removed() {
+    let rig = Rig::new();
+    assert_eq!(rig.ask("DELETE /v1/runners/web-1").await.status, StatusCode::NO_CONTENT);
+    rig.ask("DELETE /v1/runners/web-1").await.is("not_found");
+    rig.ask("DELETE /v1/runners/local").await.is("conflict_state");
 }
 
 #[tokio::test]

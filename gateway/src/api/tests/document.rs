@@ -17,7 +17,7 @@ async fn the_document_needs_no_token_at_a_loopback_door() {
     let rig = Rig::new();
     let ask = async |loopback| {
         let mut request = Request::get("/v1/openapi.json").body(Body::empty()).unwrap();
-        request.extensions_mut().insert(Door { loopback });
+        request.extensions_mut().insert(Door { loopback, peer: None });
         rig.send(request).await
     };
     assert_eq!(ask(true).await.status, StatusCode::OK);

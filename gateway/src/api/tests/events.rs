@@ -36,6 +36,62 @@ async fn events_come_from_now_on_or_from_where_a_reader_ended() {
 }
 
 #[tokio::test]
+async fn a_stream_ends_with_its_token() {
+    let rig = Rig::new();
+    let id = rig.submit().await;
+    for path in [
+        "/v1/events",
+        &format!("/v1/jobs/{id}/log/events"),
+        &format!("/v1/jobs/{id}/log?follow=true"),
+    ] {
+        let name = path.replace(['/', '?', '='], ".");
+        let name = name.trim_start_matches('.').to_owned();
+        let token = rig.token(&name, &["read"], None);
+        let request =
+            http::Request::builder().uri(path).header("authorization", format!("Bearer {token}"));
+        let answer = rig.begin(request.body(Body::empty()).unwrap()).await;
+        assert_eq!(answer.status(), 200, "{path}");
+        let mut body = answer.into_body();
+        let revoked = rig.ask(&format!("DELETE /v1/tokens/{name}")).await;
+        assert_eq!(revoked.status, 204, "{path}: {revoked:?}");
+        rig.fake.tell(EventKind::Submitted, Some(id), "");
+        // What was written before may still come; then it breaks off, and nothing of what happened since was told.
+        let mut told = String::new();
+        let broken = loop {
+            match body.frame().await {
+                Some(Ok(frame)) => {
+                    told += std::str::from_utf8(&frame.into_data().unwrap()).unwrap()
+                }
+                Some(Err(error)) => break error,
+                None => panic!("{path} ended as if it were whole"),
+            }
+        };
+        assert!(broken.to_string().contains("token has ended"), "{path}: {broken}");
+        assert!(!told.contains("submitted"), "{path}: {told}");
+    }
+}
+
+#[tokio::test]
+async fn a_submit_that_waits_hears_that_its_token_ended() {
+    let rig = Rig::new();
+    let token = rig.token("waits", &["submit", "read"], None);
+    let request = http::Request::builder().method("POST").uri("/v1/jobs?wait=1h");
+    let request = request.header("authorization", format!("Bearer {token}"));
+    let request = request.header("content-type", "application/json");
+    let sent = rig.send(request.body(Body::from(r#"{"command":"true"}"#)).unwrap());
+    let revoke = async {
+        while rig.fake.state().submits.is_empty() {
+            tokio::task::yield_now().await;
+        }
+        tokio::task::yield_now().await;
+        assert_eq!(rig.ask("DELETE /v1/tokens/waits").await.status, 204);
+    };
+    let (answer, ()) = tokio::join!(sent, revoke);
+    let problem = answer.is("unauthenticated");
+    assert!(problem["detail"].as_str().unwrap().contains("job 1 was taken"), "{problem}");
+}
+
+#[tokio::test]
 async fn a_reader_that_falls_behind_reads_the_rest_from_the_store() {
     let rig = Rig::new();
     let mut body = follow(&rig, "?after=0", None).await;

@@ -4,6 +4,7 @@ use std::{
     collections::BTreeMap,
     fs::File,
     io::{self, Write as _},
+    net::IpAddr,
     path::PathBuf,
     sync::{Arc, Mutex, MutexGuard},
 };
@@ -20,10 +21,11 @@ use crate::{
     api::{
         auth::hex,
         backend::{Backend, DoneSince, Sink, Soon},
+        guard::Over,
         view,
     },
     driver::{Answer, Figures, NewJob, Verb},
-    jobs::{RunnerView, Unavailable},
+    jobs::{Forgotten, Refusal, RunnerView, Unavailable},
 };
 
 #[derive(Default)]
@@ -38,6 +40,8 @@ pub(super) struct State {
     pub(super) down: Option<String>,
     /// No more jobs may wait.
     pub(super) full: bool,
+    /// Requests that were refused for want of a right.
+    pub(super) refusals: Vec<Refusal>,
     /// Submits and how many jobs each had.
     pub(super) submits: Vec<usize>,
     next: u64,
@@ -47,6 +51,7 @@ pub(super) struct State {
 pub(super) struct Fake {
     state: Mutex<State>,
     live: broadcast::Sender<Arc<Event>>,
+    token_news: watch::Sender<u64>,
     pub(super) folder: tempfile::TempDir,
 }
 
@@ -54,7 +59,12 @@ impl Fake {
     pub(super) fn new() -> Arc<Self> {
         let state = Mutex::new(State { next: 1, ..State::default() });
         let (live, _) = broadcast::channel(16);
-        Arc::new(Self { state, live, folder: tempfile::tempdir().unwrap() })
+        Arc::new(Self {
+            state,
+            live,
+            token_news: watch::Sender::new(0),
+            folder: tempfile::tempdir().unwrap(),
+        })
     }
 
     pub(super) fn state(&self) -> MutexGuard<'_, State> {
@@ -275,6 +285,17 @@ impl Backend for Fake {
         })
     }
 
+    fn forget_runner<'a>(&'a self, _: &'a str, runner: &'a str) -> Soon<'a, Forgotten> {
+        self.ready(|state| {
+            if runner == "local" {
+                return Forgotten::Own;
+            }
+            let before = state.runners.len();
+            state.runners.retain(|it| it.name != runner);
+            if state.runners.len() < before { Forgotten::Done } else { Forgotten::Unknown }
+        })
+    }
+
     fn token(&self, hash: &str) -> Option<Arc<Token>> {
         let now = view::now();
         let good = |it: &&Arc<Token>| {
@@ -291,7 +312,34 @@ impl Backend for Fake {
         self.ready(|state| {
             state.tokens.retain(|it| it.name != token.name);
             state.tokens.push(Arc::new(token));
+            self.token_news.send_modify(|count| *count += 1);
         })
+    }
+
+    fn create_token<'a>(&'a self, _: &'a str, token: Token) -> Soon<'a, bool> {
+        self.ready(|state| {
+            let free = state.tokens.iter().all(|it| it.name != token.name);
+            if free {
+                state.tokens.push(Arc::new(token));
+            }
+            free
+        })
+    }
+
+    fn token_over(&self, hash: String) -> Over {
+        let mut news = self.token_news.subscribe();
+        let good = |it: &&Arc<Token>| it.hash == hash && it.revoked_at.is_none();
+        let is_over = self.state().tokens.iter().find(good).is_none();
+        Box::pin(async move {
+            // Any change of tokens is the end of this one, as far as the tests go.
+            if !is_over {
+                let _ = news.changed().await;
+            }
+        })
+    }
+
+    fn note_refusal(&self, why: Refusal, _: Option<IpAddr>) {
+        self.state().refusals.push(why);
     }
 
     fn figures(&self) -> Figures {

@@ -21,7 +21,7 @@ use tower::ServiceExt as _;
 
 use self::fake::Fake;
 use super::{auth, problem::TYPES};
-use crate::{jobs::RunnerView, shutdown::Shutdown};
+use crate::{config::JobsConfig, jobs::RunnerView, shutdown::Shutdown};
 
 /// A router with its model and tokens.
 struct Rig {
@@ -73,7 +73,12 @@ impl Rig {
     fn with_payloads(max: u64) -> Self {
         let fake = Fake::new();
         let shutdown = Shutdown::new();
-        let router = super::router(fake.clone(), shutdown.clone(), max);
+        let config = JobsConfig { payload_max: max, ..JobsConfig::default() };
+        Self::with_config(fake, shutdown, config)
+    }
+
+    fn with_config(fake: Arc<Fake>, shutdown: Shutdown, config: JobsConfig) -> Self {
+        let router = super::router(fake.clone(), shutdown.clone(), config);
         let mut rig = Self { fake, router, shutdown, admin: String::new() };
         rig.admin = rig.token("first", &["admin"], None);
         rig.fake.state().runners.push(RunnerView {
