@@ -16,6 +16,7 @@ mod failure;
 mod front;
 mod jobs;
 mod plan;
+mod root;
 mod signals;
 mod state;
 mod summary;

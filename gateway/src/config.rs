@@ -40,6 +40,8 @@ pub struct JobsConfig {
     pub waiting_max: u32,
     /// Largest standard input of a job in bytes.
     pub payload_max: u64,
+    /// Jobs run as the gateway's own user on its host, and nobody has said that tenants are to share it.
+    pub tenants_share_user: bool,
 }
 
 impl Default for JobsConfig {
@@ -50,6 +52,7 @@ impl Default for JobsConfig {
             keep_failed: DAY * 30,
             waiting_max: 10_000_000,
             payload_max: 4 << 30,
+            tenants_share_user: false,
         }
     }
 }

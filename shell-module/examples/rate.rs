@@ -16,7 +16,7 @@ use ostler_job::{
     durable::{AttemptKey, Command, Delivery, Fence, Report, Retry, Spec, Start, Work},
 };
 use ostler_module::{Executor, Observer};
-use ostler_shell_module::{Setup, Shell};
+use ostler_shell_module::{Setup, Shell, Users};
 use tokio::{sync::mpsc, task::LocalSet};
 
 struct Sender(mpsc::UnboundedSender<Report>);
@@ -103,7 +103,8 @@ fn main() {
     let (jobs, at_once) = (number(2000), number(2));
     let folder = tempfile::tempdir().unwrap();
     let (state, runner) = (folder.path().to_owned(), "here".to_owned());
-    let setup = Setup { launcher, runner, state, users: Vec::new(), secrets: None, umask: None };
+    let setup =
+        Setup { launcher, runner, state, users: Users::default(), secrets: None, umask: None };
     let shell = Shell::new(setup).unwrap();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     LocalSet::new().block_on(&runtime, measure(shell, jobs, at_once));

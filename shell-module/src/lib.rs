@@ -25,7 +25,9 @@ mod secrets;
 mod shell;
 mod strays;
 mod supervise;
+mod users;
 
 pub use shell::{Setup, Shell};
 pub use strays::{kill_strays, state_mark};
 pub use supervise::supervise;
+pub use users::Users;

@@ -31,6 +31,8 @@ pub(crate) struct Task {
     pub user: Option<String>,
     /// File mode creation mask.
     pub umask: Option<u32>,
+    /// It gains no rights by what it executes.
+    pub no_new_privs: bool,
     /// Niceness added.
     pub nice: Option<i32>,
     /// Resource limits by name.

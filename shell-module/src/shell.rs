@@ -11,14 +11,13 @@ use std::{
 use ostler_job::{
     Span,
     durable::{
-        AttemptKey, Command, Ending, Finish, Input, LogState, Order, Reason, Report, Start, Usage,
-        Work,
+        AttemptKey, Ending, Finish, Input, LogState, Order, Reason, Report, Start, Usage, Work,
     },
 };
 use ostler_module::{Executor, Observer, Piece};
 use tokio::{sync::mpsc, task::spawn_local};
 
-use crate::{attempt, control::Idle, log::Log};
+use crate::{attempt, control::Idle, log::Log, users::Users};
 
 /// Orders that wait for one attempt, at most; the gateway repeats those that matter.
 const ORDERS_MAX: usize = 64;
@@ -32,8 +31,8 @@ pub struct Setup {
     pub runner: String,
     /// The state folder; logs and payloads are in `jobs` and `payloads` below it.
     pub state: PathBuf,
-    /// Users that commands may run as, besides the runner's own.
-    pub users: Vec<String>,
+    /// Users that commands may run as.
+    pub users: Users,
     /// The file of secrets.
     pub secrets: Option<PathBuf>,
     /// The file mode creation mask of commands that name none; `None`: the runner's own.
@@ -99,10 +98,14 @@ impl Executor for Shell {
 
     fn start(&mut self, start: Start, observer: &Rc<dyn Observer>) {
         let key = start.key;
-        let Work::Shell(command) = start.spec.work else {
+        let Work::Shell(mut command) = start.spec.work else {
             let detail = "the shell module runs commands only".to_owned();
             return observer.observe(unstartable(key, detail));
         };
+        match self.shared.setup.users.of(&start.spec.tenant, &command) {
+            Ok(user) => command.user = user,
+            Err(detail) => return observer.observe(unstartable(key, detail)),
+        }
         let log = Rc::new(RefCell::new(Log::new(self.shared.setup.log_path(key))));
         let (orders, inbox) = mpsc::channel(ORDERS_MAX);
         self.attempts.insert(key, Kept { log: Rc::clone(&log), orders });
@@ -136,17 +139,6 @@ impl Executor for Shell {
             kept.log.borrow().remove();
         }
     }
-}
-
-/// Whether the runner lets commands run as this user; the reason when not.
-pub(crate) fn permit_user(setup: &Setup, command: &Command) -> Result<(), String> {
-    let Some(user) = &command.user else { return Ok(()) };
-    let own = nix::unistd::User::from_uid(nix::unistd::geteuid()).ok().flatten();
-    let is_own = own.is_some_and(|own| own.name == *user);
-    if is_own || setup.users.contains(user) {
-        return Ok(());
-    }
-    Err(format!("this runner runs no command as {user}; add the user to its `job_users`"))
 }
 
 /// The end of an attempt of which nothing ran.

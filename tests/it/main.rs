@@ -30,3 +30,4 @@ mod reach;
 mod responses;
 mod routes;
 mod scaling;
+mod users;

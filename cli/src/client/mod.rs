@@ -29,7 +29,7 @@ pub(crate) use address::{Address, encode};
 pub(crate) use problem::{Problem, Wrong, code_of, for_people};
 pub(crate) use sse::{Event, Parser};
 
-use crate::{args::StateArgs, failure::Failure};
+use crate::{args::StateArgs, failure::Failure, terminal::note};
 
 /// How long a connection may take to open.
 const CONNECT: Duration = Duration::from_secs(10);
@@ -68,6 +68,11 @@ impl ApiArgs {
             Some(token) => token.trim().to_owned(),
             None => token_of_state(&address, folder.as_deref())?,
         };
+        if !address.secure && !address.is_local() {
+            note(&format!(
+                "the token goes to {address} in clear text, where anybody on the way can read and use it; use https"
+            ));
+        }
         let tls = match address.secure {
             true => Some(tls::connector(self.ca.as_deref(), folder.as_deref())?),
             false => None,

@@ -122,7 +122,7 @@ fn variable(name: &str, value: &DeValue<'_>) -> Result<String, String> {
     }
 }
 
-fn user(text: &str) -> Result<String, String> {
+pub(super) fn user(text: &str) -> Result<String, String> {
     if text.is_empty() || text.contains(['\0', '/', ':']) {
         return Err(format!("{text:?} is not a user's name"));
     }

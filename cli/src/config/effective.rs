@@ -5,7 +5,7 @@
 use std::{collections::BTreeMap, fmt::Write as _, net::SocketAddr, path::Path, time::Duration};
 
 use ostler_gateway::{AccessLog, App, Config, Discipline, LogFormat, Route};
-use ostler_runner::AppSpec;
+use ostler_runner::{AppSpec, JobUsers};
 use toml::Value;
 
 use super::{
@@ -196,8 +196,7 @@ fn process(page: &mut Page, gateway: &Config, runner: &Runner) {
     page.line("name", runner.name.as_str());
     page.duration("orphan_grace", runner.orphan_grace.unwrap_or_default());
     page.number("job_slots", runner.job_slots.into());
-    let users = runner.job_users.iter().map(|user| Value::from(user.as_str()));
-    page.line("job_users", Value::Array(users.collect()));
+    users(page, &runner.job_users);
     if let Some(secrets) = &runner.secrets {
         page.path("secrets", secrets);
     }
@@ -207,4 +206,18 @@ fn process(page: &mut Page, gateway: &Config, runner: &Runner) {
     page.duration("keep_failed", jobs.keep_failed);
     page.number("waiting_max", jobs.waiting_max.into());
     page.line("payload_max", show_size(jobs.payload_max));
+    page.line("shared_user", !jobs.tenants_share_user);
+}
+
+fn users(page: &mut Page, users: &JobUsers) {
+    if let Some(user) = &users.default {
+        page.line("job_user", user.as_str());
+    }
+    let more = users.more.iter().map(|user| Value::from(user.as_str()));
+    page.line("job_users", Value::Array(more.collect()));
+    page.line("tenant_users", map(&users.tenants, |user| Value::from(user.as_str())));
+    if let Some(own) = users.own {
+        page.line("job_own_user", own);
+    }
+    page.line("job_no_new_privs", users.no_new_privs);
 }

@@ -183,11 +183,16 @@ pub(crate) const KEYS: &[Key] = &[
     key(Runner, "name", Text("letters, digits, `.`, `-`, `_`"), Value("local"), "The runner's name in logs and metrics."),
     key(Runner, "orphan_grace", Duration(0), Value("60s"), "How long children are kept when the gateway is gone; 0s: for ever."),
     key(Runner, "job_slots", Count(0, 10_000), Words("the number of CPUs"), "Durable jobs that run at once; 0: none."),
-    key(Runner, "job_users", Texts("user names"), Value("[]"), "Users that durable jobs may run as, besides the runner's own; only root can change it."),
+    key(Runner, "job_user", Text("a user's name"), Words("the runner's own"), "The user of durable jobs that name none; only root can change it."),
+    key(Runner, "job_users", Texts("user names"), Value("[]"), "Further users that durable jobs may name; only root can change it."),
+    key(Runner, "tenant_users", Map("a user's name"), Value("{}"), "The one user of a tenant's durable jobs: `{ shop = \"shop\" }`; only root can change it."),
+    key(Runner, "job_own_user", Flag, Words("true, unless `job_user` or `tenant_users` is set"), "Whether durable jobs may run as the runner's own user."),
+    key(Runner, "job_no_new_privs", Flag, Value("false"), "Durable jobs gain no rights by what they execute, such as `sudo`."),
     key(Runner, "secrets", Path, Words("none"), "The file of secrets that durable jobs may name: one `NAME=VALUE` a line, readable by nobody else."),
 
     key(Jobs, "keep_succeeded", Duration(0), Value("7d"), "How long jobs that succeeded are kept, with their output."),
     key(Jobs, "keep_failed", Duration(0), Value("30d"), "How long jobs that ended otherwise are kept."),
     key(Jobs, "waiting_max", Count(1, 1_000_000_000), Value("10000000"), "Jobs that may wait; more are refused with 429."),
     key(Jobs, "payload_max", Size(1, ANY), Value("4GiB"), "Largest standard input of a job."),
+    key(Jobs, "shared_user", Flag, Value("false"), "Tokens that are bound to a tenant may submit although jobs run as the gateway's own user, so that tenants can reach each other's jobs and the gateway's state."),
 ];

@@ -25,7 +25,7 @@ use std::{
 };
 
 use ostler_gateway::{Config as Gateway, TenantKey};
-use ostler_runner::{AppSpec, Serve};
+use ostler_runner::{AppSpec, JobUsers, Serve};
 use toml::{Spanned, de::DeTable};
 
 pub(crate) use effective::effective;
@@ -58,8 +58,8 @@ pub(crate) struct Runner {
     pub(crate) orphan_grace: Option<Duration>,
     /// Durable jobs that run at once.
     pub(crate) job_slots: u32,
-    /// Users that durable jobs may run as, besides the runner's own.
-    pub(crate) job_users: Vec<String>,
+    /// Users that durable jobs may run as.
+    pub(crate) job_users: JobUsers,
     /// The file of secrets that durable jobs may name.
     pub(crate) secrets: Option<PathBuf>,
     /// Apps with children on this host. A callable that is empty has yet to be found.

@@ -4,7 +4,15 @@ use std::{collections::BTreeMap, fs::File, net::SocketAddr, path::PathBuf, time:
 
 use ostler_gateway::{AccessLog, Certificate, JobsConfig, Limits, Listen, LogFormat, Network};
 
-use super::{Runner, keys::Place, section::Section, setting::Bytes, values};
+use ostler_runner::JobUsers;
+
+use super::{
+    Runner,
+    keys::Place,
+    section::Section,
+    setting::{Bytes, shown},
+    values,
+};
 
 /// `[listen]`. Without routes no request could be answered, so that only asked-for doors open.
 pub(super) fn listen(section: &Section<'_>, has_routes: bool) -> Listen {
@@ -121,9 +129,23 @@ pub(super) fn runner(section: &Section<'_>, cpus: u32) -> Runner {
         name: section.parsed("name", values::name).unwrap_or_else(|| section.value("name")),
         orphan_grace: (!grace.is_zero()).then_some(grace),
         job_slots: section.written("job_slots").unwrap_or(cpus),
-        job_users: section.value("job_users"),
+        job_users: job_users(section),
         secrets: section.path_of("secrets"),
         apps: Vec::new(),
+    }
+}
+
+fn job_users(section: &Section<'_>) -> JobUsers {
+    let user = super::app::user;
+    JobUsers {
+        default: section.parsed("job_user", user),
+        more: section.value::<Vec<String>>("job_users").into_iter().collect(),
+        tenants: section.map("tenant_users", |_, value| match value.as_str() {
+            Some(text) => user(text),
+            None => Err(format!("{} is not allowed; expected a user's name", shown(value))),
+        }),
+        own: section.written("job_own_user"),
+        no_new_privs: section.value("job_no_new_privs"),
     }
 }
 
@@ -134,6 +156,8 @@ pub(super) fn jobs(section: &Section<'_>) -> JobsConfig {
         keep_failed: section.value("keep_failed"),
         waiting_max: section.value("waiting_max"),
         payload_max: section.value::<Bytes>("payload_max").0,
+        // Once it is known who runs them.
+        tenants_share_user: !section.value::<bool>("shared_user"),
     }
 }
 

@@ -121,11 +121,21 @@ pub(crate) fn plain(text: &str) -> String {
     for c in text.trim().chars() {
         match c {
             '\n' | '\t' => out.push(' '),
-            c if c.is_control() => out.extend(c.escape_default()),
+            c if c.is_control() || is_invisible(c) => out.extend(c.escape_unicode()),
             c => out.push(c),
         }
     }
     out
+}
+
+/// What shows nothing and changes how the rest is read: the order of letters, where a line or a word ends, what is there at all
+/// (general category Cf, and the two separators Zl and Zp).
+fn is_invisible(c: char) -> bool {
+    matches!(c,
+        '\u{ad}' | '\u{600}'..='\u{605}' | '\u{61c}' | '\u{6dd}' | '\u{70f}' | '\u{890}'..='\u{891}' | '\u{8e2}'
+        | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}'
+        | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{110bd}' | '\u{110cd}' | '\u{13430}'..='\u{1343f}'
+        | '\u{1bca0}'..='\u{1bca3}' | '\u{1d173}'..='\u{1d17a}' | '\u{e0001}'..='\u{e007f}')
 }
 
 #[cfg(test)]
@@ -168,5 +178,11 @@ mod tests {
     #[test]
     fn commands_cannot_command_the_terminal() {
         assert_eq!(plain("a\nb\t\x1b[2Jc "), "a b \\u{1b}[2Jc");
+        assert_eq!(plain("\u{202e}gpj.exe"), "\\u{202e}gpj.exe");
+        assert_eq!(
+            plain("a\u{200b}b\u{feff}\u{85}\u{2066}"),
+            "a\\u{200b}b\\u{feff}\\u{85}\\u{2066}"
+        );
+        assert_eq!(plain("grüße 東京 🐴"), "grüße 東京 🐴");
     }
 }

@@ -31,6 +31,8 @@ pub(crate) fn run(args: &GatewayArgs) -> Result<ExitCode, Failure> {
     args.gateway.overlay(&mut settings)?;
     settings.runner.apps.clear();
     settings.runner.job_slots = 0;
+    // Its runners are other hosts', or have a user of their own.
+    settings.gateway.jobs.tenants_share_user = false;
     let signals = Signals::block()?;
     let state = State::open(args.state.state.as_deref())?;
     let _lock = front::lock(&state)?;

@@ -1,24 +1,27 @@
 //! `ostler runner`: keeps children and runs durable jobs for a gateway, here or on another machine.
 
 use std::{
-    fs,
+    env, fs,
+    io::{self, Read as _},
     path::{Path, PathBuf},
     process::ExitCode,
     time::Duration,
 };
 
 use clap::{Args, Subcommand};
+use http::Method;
 use nix::unistd::{gethostname, setsid};
-use ostler_runner::{AppSpec, Config, Link, Serve};
+use ostler_runner::{AppSpec, Config, JobUsers, Link, Serve};
 
 use crate::{
     app::{self, entry},
     args::{self, StateArgs},
-    client::ApiArgs,
+    client::{self, ApiArgs, Ask, encode},
     config::values,
     failure::Failure,
     jobs::output::OutputArgs,
     plan::{self, Asked},
+    root,
     signals::Signals,
     state::{Lock, State},
     summary::children,
@@ -29,11 +32,17 @@ use crate::{
 
 /// Held by a runner that joined, so that two do not share a certificate.
 const JOINED_LOCK: &str = "runner-joined.lock";
+/// The variable that a join token can be in.
+pub(crate) const JOIN_VARIABLE: &str = "OSTLER_JOIN";
+/// Bytes of a join token, at most.
+const TOKEN_MAX: u64 = 64 << 10;
 
 #[derive(Debug, Subcommand)]
 enum RunnerVerb {
     /// List the runners of a gateway
     List(RunnersArgs),
+    /// Take a runner's right to join away, and end its link
+    Remove(RemoveArgs),
 }
 
 #[derive(Args, Debug)]
@@ -45,8 +54,16 @@ struct RunnersArgs {
 }
 
 #[derive(Args, Debug)]
+struct RemoveArgs {
+    /// The runner's name
+    name: String,
+    #[command(flatten)]
+    api: ApiArgs,
+}
+
+#[derive(Args, Debug)]
 #[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
-#[command(group = clap::ArgGroup::new("gateway").required(true).args(["join", "local", "spec"]))]
+#[command(group = clap::ArgGroup::new("gateway").args(["join", "join_file", "local", "spec"]))]
 pub(crate) struct RunnerArgs {
     #[command(subcommand)]
     verb: Option<RunnerVerb>,
@@ -54,9 +71,13 @@ pub(crate) struct RunnerArgs {
     /// without any, durable jobs only
     #[arg(value_name = "APP", value_parser = app_argument, conflicts_with = "spec")]
     apps: Vec<AppArgument>,
-    /// Join a gateway with a token that `ostler token join` printed there
-    #[arg(long, value_name = "TOKEN", env = "OSTLER_JOIN", hide_env_values = true)]
+    /// Join a gateway with a token that `ostler token join` printed there; - reads it from standard input.
+    /// Others see a command line: prefer -, --join-file or the variable OSTLER_JOIN
+    #[arg(long, value_name = "TOKEN|-")]
     join: Option<String>,
+    /// Join with the token in this file
+    #[arg(long, value_name = "FILE")]
+    join_file: Option<PathBuf>,
     /// Serve the gateway on this machine that has this socket
     #[arg(long, value_name = "SOCKET")]
     local: Option<PathBuf>,
@@ -99,8 +120,12 @@ fn app_argument(text: &str) -> Result<AppArgument, String> {
 }
 
 pub(crate) fn run(args: RunnerArgs) -> Result<ExitCode, Failure> {
-    if let Some(RunnerVerb::List(args)) = &args.verb {
-        return status::list_runners(&args.api, args.output.output);
+    match &args.verb {
+        Some(RunnerVerb::List(args)) => {
+            return status::list_runners(&args.api, args.output.output);
+        }
+        Some(RunnerVerb::Remove(args)) => return remove(args),
+        None => {}
     }
     Signals::unblock_all()?;
     let (config, _lock) = match &args.spec {
@@ -125,7 +150,48 @@ fn by_spec(spec: &Path) -> Result<(Config, Lock), Failure> {
     Ok((config, lock))
 }
 
+fn remove(args: &RemoveArgs) -> Result<ExitCode, Failure> {
+    let client = args.api.client()?;
+    let path = format!("/v1/runners/{}", encode(&args.name));
+    client::block_on(client.ask(Ask::new(Method::DELETE, &path)))?;
+    say(&format!("runner {} is removed; it comes back only with a new token", args.name));
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The join token, wherever it was given.
+fn token(args: &RunnerArgs) -> Result<Option<String>, Failure> {
+    let read = |from: &str, read: io::Result<String>| {
+        read.map_err(|error| {
+            Failure::unavailable(format!("cannot read the join token from {from}: {error}"))
+        })
+    };
+    let text = match (&args.join, &args.join_file) {
+        (Some(dash), _) if dash == "-" => {
+            let mut text = String::new();
+            let got = io::stdin().lock().take(TOKEN_MAX).read_to_string(&mut text).map(|_| text);
+            read("standard input", got)?
+        }
+        (Some(token), _) => token.clone(),
+        (None, Some(file)) => read(&file.display().to_string(), fs::read_to_string(file))?,
+        (None, None) if args.local.is_some() => return Ok(None),
+        (None, None) => match env::var(JOIN_VARIABLE) {
+            Ok(token) if !token.is_empty() => token,
+            Ok(_) | Err(_) => {
+                return Err(Failure::usage(format!(
+                    "which gateway? Join one with --join TOKEN, --join - (standard input), --join-file FILE or \
+                     {JOIN_VARIABLE}, or serve the one on this machine with --local SOCKET"
+                )));
+            }
+        },
+    };
+    match text.trim() {
+        "" => Err(Failure::usage("the join token is empty")),
+        token => Ok(Some(token.to_owned())),
+    }
+}
+
 fn by_flags(args: RunnerArgs) -> Result<(Config, Lock), Failure> {
+    let join = token(&args)?;
     let mut told = told(&args)?;
     for app in &mut told.apps {
         if let Some(children) = args.children {
@@ -134,11 +200,11 @@ fn by_flags(args: RunnerArgs) -> Result<(Config, Lock), Failure> {
     }
     app::resolve(&mut told.apps).map_err(Failure::all_unavailable)?;
     if !args.job_user.is_empty() {
-        told.job_users = args.job_user;
+        told.job_users.more = args.job_user.into_iter().collect();
     }
     let secrets = args.secrets.map(|file| std::path::absolute(&file).unwrap_or(file));
     let state = State::open(args.state.state.as_deref())?;
-    let (link, lock) = match (args.join, args.local) {
+    let (link, lock) = match (join, args.local) {
         (Some(token), _) => (Link::Remote { token }, JOINED_LOCK),
         (None, local) => (Link::Local(local.unwrap_or_else(|| state.socket())), supervise::LOCK),
     };
@@ -156,6 +222,9 @@ fn by_flags(args: RunnerArgs) -> Result<(Config, Lock), Failure> {
         job_drain: told.drain,
     };
     introduce(&config);
+    if let Some(word) = root::word(&config.apps, config.job_slots, &config.job_users) {
+        note(&word);
+    }
     Ok((config, lock))
 }
 
@@ -163,7 +232,7 @@ fn by_flags(args: RunnerArgs) -> Result<(Config, Lock), Failure> {
 struct Told {
     apps: Vec<AppSpec>,
     job_slots: u32,
-    job_users: Vec<String>,
+    job_users: JobUsers,
     secrets: Option<PathBuf>,
     drain: Duration,
 }

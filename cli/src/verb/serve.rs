@@ -17,6 +17,7 @@ use crate::{
     failure::Failure,
     front,
     plan::{self, Asked},
+    root,
     signals::{Signals, Watch},
     state::State,
     supervise::Keeper,
@@ -89,6 +90,10 @@ fn settings(args: &ServeArgs) -> Result<Settings, Failure> {
     if let Some(slots) = args.job_slots {
         settings.runner.job_slots = slots;
     }
+    let runner = &settings.runner;
+    let own = runner.job_slots > 0 && runner.job_users.may_be_own();
+    settings.gateway.jobs.tenants_share_user &= own;
+    settings.notes.extend(root::word(&runner.apps, runner.job_slots, &runner.job_users));
     Ok(settings)
 }
 

@@ -109,7 +109,7 @@ fn shown(value: &Value, now: OffsetDateTime) -> String {
         Value::Object(fields) => {
             let fields = fields.iter().map(|(name, value)| (name, shown(value, now)));
             let fields = fields.filter(|(_, text)| !text.is_empty());
-            let fields = fields.map(|(name, text)| format!("{name}={text}"));
+            let fields = fields.map(|(name, text)| format!("{}={text}", plain(name)));
             fields.collect::<Vec<_>>().join(" ")
         }
         Value::Bool(flag) => flag.to_string(),

@@ -25,7 +25,7 @@ use crate::{
     input,
     log::{Batch, Log},
     message::{Ended, Said, Task},
-    shell::{Shared, permit_user, unstartable},
+    shell::{Shared, unstartable},
     strays::{kill_strays, state_mark},
 };
 
@@ -92,7 +92,6 @@ fn prepare(
     key: AttemptKey,
     command: &Command,
 ) -> Result<(Task, Option<OwnedFd>), String> {
-    permit_user(setup, command)?;
     let env = environment(setup, key, command)?;
     let stdin = input::open(&command.stdin, &setup.payloads())?;
     let task = Task {
@@ -102,6 +101,7 @@ fn prepare(
         user: command.user.clone(),
         umask: command.umask.or(setup.umask),
         nice: command.nice,
+        no_new_privs: setup.users.no_new_privs,
         limits: command.limits.clone(),
     };
     Ok((task, stdin))

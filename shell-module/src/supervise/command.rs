@@ -9,7 +9,8 @@ use nix::{
     errno::Errno,
     fcntl::{OFlag, open},
     sys::{
-        resource::{Resource, setrlimit},
+        prctl,
+        resource::{Resource, getrlimit, setrlimit},
         signal::SigSet,
         stat::{Mode, umask},
     },
@@ -44,6 +45,9 @@ fn attempt(task: &Task, fds: &[OwnedFd]) -> Result<Infallible, Failure> {
     limit(&task.limits)?;
     renice(task.nice)?;
     let user = become_user(task.user.as_deref(), fds)?;
+    if task.no_new_privs {
+        prctl::set_no_new_privs().map_err(|e| format!("the kernel refuses no_new_privs: {e}"))?;
+    }
     if let Some(mask) = task.umask {
         umask(Mode::from_bits_truncate(mask));
     }
@@ -95,9 +99,16 @@ fn limit(limits: &BTreeMap<String, u64>) -> Result<(), String> {
                 ));
             }
         };
-        setrlimit(resource, value, value).map_err(|e| {
-            format!("cannot set the limit {name} to {value}: {e}; only root may raise a hard limit")
-        })?;
+        // Root could: whoever may submit would take more of the host than the runner itself was given.
+        let (_, most) =
+            getrlimit(resource).map_err(|e| format!("cannot read the limit {name}: {e}"))?;
+        if value > most {
+            return Err(format!(
+                "cannot set the limit {name} to {value}: the runner's own is {most}, and no command gets more; raise that, or ask for less"
+            ));
+        }
+        setrlimit(resource, value, value)
+            .map_err(|e| format!("cannot set the limit {name} to {value}: {e}"))?;
     }
     Ok(())
 }

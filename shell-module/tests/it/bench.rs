@@ -16,7 +16,7 @@ use ostler_job::{
     },
 };
 use ostler_module::{Executor, Observer};
-use ostler_shell_module::{Setup, Shell, state_mark};
+use ostler_shell_module::{Setup, Shell, Users, state_mark};
 use tokio::{sync::mpsc, task::LocalSet, time::timeout};
 
 /// No condition takes longer on a loaded machine.
@@ -66,7 +66,7 @@ impl Bench {
             launcher: env!("CARGO_BIN_EXE_ostler-supervisor-for-tests").into(),
             runner: "here".into(),
             state: folder.path().join("state"),
-            users: vec!["nobody".into()],
+            users: Users { more: ["nobody".into()].into(), ..Users::default() },
             secrets: Some(folder.path().join("secrets")),
             umask: None,
         };

@@ -76,13 +76,18 @@ drain = "0s"
 name = "left"
 orphan_grace = "0s"
 job_slots = 0
+job_user = "batch"
 job_users = ["build", "www-data"]
+tenant_users = { shop = "shop", "a b" = "ab" }
+job_own_user = true
+job_no_new_privs = true
 secrets = "secrets.env"
 [jobs]
 keep_succeeded = "1h"
 keep_failed = "0s"
 waiting_max = 100
 payload_max = "1MiB"
+shared_user = true
 "#;
 
 #[test]

@@ -141,10 +141,16 @@ fn without_routes_only_doors_that_are_asked_for_open() {
 #[test]
 fn durable_jobs_get_a_slot_for_each_processor_unless_the_file_says_otherwise() {
     let runner = good(APP).runner;
-    assert_eq!((runner.job_slots, runner.job_users, runner.secrets), (4, vec![], None));
-    assert_eq!(good(APP).gateway.jobs, ostler_gateway::JobsConfig::default());
+    assert_eq!(
+        (runner.job_slots, runner.job_users, runner.secrets),
+        (4, JobUsers::default(), None)
+    );
+    let usual = ostler_gateway::JobsConfig::default();
+    let usual = ostler_gateway::JobsConfig { tenants_share_user: true, ..usual };
+    assert_eq!(good(APP).gateway.jobs, usual, "unless somebody says that it is meant");
     let text = "[runner]\njob_slots = 0\njob_users = \"build\"\nsecrets = \"s.env\"\n";
     let runner = good(text).runner;
-    assert_eq!((runner.job_slots, runner.job_users), (0, vec!["build".to_owned()]));
+    let users = JobUsers { more: ["build".to_owned()].into(), ..JobUsers::default() };
+    assert_eq!((runner.job_slots, runner.job_users), (0, users));
     assert_eq!(runner.secrets, Some(PathBuf::from("/srv/s.env")));
 }
