@@ -28,9 +28,15 @@ pub(crate) fn check(source: &Source) -> Vec<Finding> {
     let end = source.tests_begin();
     let lines = source.lines().take_while(|(line, _)| *line < end);
     let made = lines.filter_map(|(line, text)| {
-        let maker = MAKERS.iter().find(|maker| text.contains(**maker))?;
+        let maker = MAKERS.iter().find(|maker| has_word(text, maker))?;
         let cure = format!("{maker} leaves the mode to chance; make it with ostler-private");
         Some(Finding::new(&source.path, line, cure))
     });
     made.collect()
+}
+
+/// Whether a text has it other than as the end of a longer name.
+fn has_word(text: &str, word: &str) -> bool {
+    text.match_indices(word)
+        .any(|(at, _)| !text[..at].ends_with(|c: char| c.is_alphanumeric() || c == '_'))
 }

@@ -150,7 +150,7 @@ fn names_that_the_documents_lack_are_named() {
 
 #[test]
 fn files_that_are_made_by_hand_are_named() {
-    let text = "fn a() { fs::write(p, b\"\"); }\nlet f = File::open(p);\nfs::create_dir_all(p)\n\
+    let text = "fn a() { fs::write(p, b\"\"); }\nlet f = (File::open(p), SpoolFile::create(p));\nfs::create_dir_all(p)\n\
                 #[cfg(test)]\nmod tests {\nfn b() { fs::write(p, b\"\"); }\n}\n";
     let of = |path: &str| said(private::check(&Source::new(path, text)));
     let cure = "leaves the mode to chance; make it with ostler-private";
