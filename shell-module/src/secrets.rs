@@ -1,6 +1,8 @@
 //! Secrets by name from a file of the runner: `NAME=value` lines, read anew for each attempt that wants one.
 
-use std::{collections::BTreeMap, fs, os::unix::fs::MetadataExt, path::Path};
+use std::{collections::BTreeMap, fs::File, io::Read, os::unix::fs::MetadataExt, path::Path};
+
+use nix::unistd::geteuid;
 
 /// The secrets of these names, or the reason why one cannot be had.
 pub(crate) fn read(
@@ -16,11 +18,20 @@ pub(crate) fn read(
     })?;
     let shown = file.display();
     let cannot = |e| format!("the runner's secrets in {shown} cannot be read: {e}");
-    let mode = fs::metadata(file).map_err(cannot)?.mode();
-    if mode & 0o077 != 0 {
+    // Looked at once it is open, so that it is this very file.
+    let mut opened = File::open(file).map_err(cannot)?;
+    let data = opened.metadata().map_err(cannot)?;
+    if data.mode() & 0o077 != 0 {
         return Err(format!("others may read the secrets in {shown}; set its mode to 0600"));
     }
-    let text = fs::read_to_string(file).map_err(cannot)?;
+    if ![0, geteuid().as_raw()].contains(&data.uid()) {
+        let uid = data.uid();
+        return Err(format!(
+            "the secrets in {shown} are uid {uid}'s; make the runner's user their owner"
+        ));
+    }
+    let mut text = String::new();
+    opened.read_to_string(&mut text).map_err(cannot)?;
     let known: BTreeMap<&str, &str> = text.lines().filter_map(parse).collect();
     let wanted = names.iter().map(|name| match known.get(name.as_str()) {
         Some(value) => Ok((name.clone(), (*value).to_owned())),
@@ -38,7 +49,7 @@ fn parse(line: &str) -> Option<(&str, &str)> {
 
 #[cfg(test)]
 mod tests {
-    use std::os::unix::fs::PermissionsExt;
+    use std::{fs, os::unix::fs::PermissionsExt};
 
     use super::*;
 
@@ -64,5 +75,10 @@ mod tests {
         assert!(read(Some(empty.path()), &names).unwrap_err().contains("no secret DB; add it to"));
         let open = file("DB=1", 0o640);
         assert!(read(Some(open.path()), &names).unwrap_err().contains("0600"));
+        let theirs = file("DB=1", 0o600);
+        if geteuid().is_root() {
+            std::os::unix::fs::chown(theirs.path(), Some(65_534), None).unwrap();
+            assert!(read(Some(theirs.path()), &names).unwrap_err().contains("uid 65534"));
+        }
     }
 }

@@ -82,7 +82,7 @@ fn a_name_that_a_connected_runner_has_is_refused() {
     let token = create_token(gateway.state(), &[]);
     let mut other = Runner::jobs_only(&token, "local", 1);
     assert!(!other.wait_exit().success());
-    assert!(other.told().contains("a runner of this name is connected"), "{}", other.told());
+    assert!(other.told().contains("another runner by this name"), "{}", other.told());
     runs();
 }
 

@@ -185,6 +185,15 @@ impl Jobs {
         self.ask(|ticket| Told::Drain { ticket, who, runner: name, drain }).await.map(|_| true)
     }
 
+    /// A runner of this host came: its name is its own.
+    pub(crate) async fn keep_own_runner(&self, runner: &str) {
+        let (jobs, name) = (self.clone(), runner.to_owned());
+        let kept = tokio::task::spawn_blocking(move || jobs.members.keep_own(&name)).await;
+        if let Ok(Err(error)) = kept {
+            self.warn(format!("the name of the runner {runner} is not kept for it: {error}"));
+        }
+    }
+
     /// Takes a runner's right to come in away, ends its link, and forgets its name.
     pub(crate) async fn forget_runner(
         &self,
@@ -194,7 +203,11 @@ impl Jobs {
         let (jobs, asked) = (self.clone(), runner.to_owned());
         let forget = move || {
             let was_member = jobs.members.remove(&asked)?;
-            jobs.runners.forget(&asked, was_member)
+            let forgotten = jobs.runners.forget(&asked, was_member)?;
+            if forgotten == Forgotten::Done {
+                jobs.members.give_up(&asked)?;
+            }
+            Ok(forgotten)
         };
         let forgotten = tokio::task::spawn_blocking(forget).await.map_err(io::Error::other);
         let forgotten =

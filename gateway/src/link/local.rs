@@ -85,6 +85,7 @@ async fn serve(gate: Arc<Gate>, links: Arc<LocalLinks>, stream: UnixStream) {
             return;
         }
     };
+    gate.jobs.keep_own_runner(&name).await;
     let (orders, mut inbox) = unbounded_channel();
     let lanes = Arc::new(Lanes::new(orders));
     links.lock().push(lanes.clone());

@@ -17,6 +17,8 @@ use tokio::sync::watch;
 use super::token::Scope;
 use crate::clock;
 
+/// What stands for the key of this host's own runner, which comes in by the local socket; no hash reads so.
+const OWN: &str = "local";
 /// The file in the state folder.
 const FILE: &str = "members.json";
 
@@ -135,10 +137,40 @@ impl Members {
         self.put(&mut all, name, member).map(Ok)
     }
 
+    /// The name is this host's own runner's: whoever may open the local socket may have it, and nobody else. Blocks.
+    pub(crate) fn keep_own(&self, name: &str) -> io::Result<()> {
+        let mut all = self.lock();
+        if all.get(name).is_some_and(|member| member.key == OWN) {
+            return Ok(());
+        }
+        let member = Member {
+            key: OWN.to_owned(),
+            secret_sha256: String::new(),
+            scope: Scope::default(),
+            joined_at: clock::wall_now(),
+            removed_at: None,
+        };
+        self.put(&mut all, name, member)
+    }
+
     /// Takes a runner's right away; `false`: there is none of that name. Blocks.
     pub(crate) fn remove(&self, name: &str) -> io::Result<bool> {
         let mut all = self.lock();
         let Some(member) = all.get(name).filter(|member| member.removed_at.is_none()) else {
+            return Ok(false);
+        };
+        if member.key == OWN {
+            return Ok(false);
+        }
+        let removed = Member { removed_at: Some(clock::wall_now()), ..member.clone() };
+        self.put(&mut all, name, removed).map(|()| true)
+    }
+
+    /// The own runner is gone for good, and its name is free. Blocks.
+    pub(crate) fn give_up(&self, name: &str) -> io::Result<bool> {
+        let mut all = self.lock();
+        let Some(member) = all.get(name).filter(|it| it.key == OWN && it.removed_at.is_none())
+        else {
             return Ok(false);
         };
         let removed = Member { removed_at: Some(clock::wall_now()), ..member.clone() };
@@ -233,6 +265,21 @@ mod tests {
             members.remove("a").unwrap();
         });
         assert_eq!(gone, Stranger::Removed);
+    }
+
+    #[test]
+    fn the_own_runners_name_is_nobody_elses() {
+        let state = tempfile::tempdir().unwrap();
+        let members = Members::open(state.path()).unwrap();
+        members.join("a", "k", "s", scope()).unwrap().unwrap();
+        for _ in 0..2 {
+            members.keep_own("a").unwrap();
+            assert_eq!(members.check("a", "k"), Err(Stranger::OtherKey));
+            assert_eq!(members.may_join("a", "k2"), Err(Stranger::OtherKey));
+        }
+        assert!(!members.remove("a").unwrap(), "it needs no right to come in");
+        assert!(members.give_up("a").unwrap());
+        assert!(members.may_join("a", "k2").is_ok());
     }
 
     #[test]
