@@ -34,6 +34,7 @@ fn start(shell: &mut Shell, observer: &Rc<dyn Observer>, job: u64) {
         name: None,
         tenant: "default".into(),
         identity: "true".into(),
+        content: None,
         tags: Vec::new(),
         host: None,
         not_before: None,

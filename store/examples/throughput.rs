@@ -41,6 +41,7 @@ fn spec(job: u64) -> Arc<Spec> {
         name: None,
         tenant: "default".to_owned(),
         identity,
+        content: Some(job),
         tags: Vec::new(),
         host: None,
         not_before: None,

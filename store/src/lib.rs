@@ -21,7 +21,7 @@ pub use committer::{CommitStats, Committer, Done};
 pub use error::{Fault, StoreError};
 pub use files::{Files, Upload};
 pub use memory::{Copy, Memory, Planned};
-pub use query::{Filter, Job, Loaded, Page, Query, Unfinished};
+pub use query::{Filter, Job, Loaded, Page, Query, Same, Unfinished};
 pub use sqlite::{Restored, Sqlite, SqliteOptions};
 
 use ostler_job::{
@@ -66,11 +66,12 @@ pub trait Store: Send + Sync {
     /// The jobs that were submitted with an idempotency key, with the hash of that request.
     fn keyed(&self, key: &str) -> Result<Option<(String, Vec<JobId>)>, StoreError>;
 
-    /// The newest job of a tenant's identity that succeeded at or after a moment.
+    /// The newest job of a tenant that is the same and succeeded at or after a moment. One that was submitted without a
+    /// dedupe may be overlooked when thousands of its kind have succeeded since.
     fn succeeded_since(
         &self,
         tenant: &str,
-        identity: &str,
+        same: Same<'_>,
         since: Wall,
     ) -> Result<Option<JobId>, StoreError>;
 

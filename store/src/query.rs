@@ -31,6 +31,8 @@ pub struct Unfinished {
     pub tenant: String,
     /// [`Spec::identity`].
     pub identity: String,
+    /// [`Spec::content`].
+    pub content: Option<u64>,
     /// [`Spec::expires`].
     pub expires: Option<Wall>,
     /// [`Spec::within`].
@@ -48,18 +50,38 @@ pub struct Unfinished {
 impl From<Job> for Unfinished {
     fn from(job: Job) -> Self {
         let Job { id, spec, status, submitted_at } = job;
-        let Spec { tenant, identity, expires, within, delivery, retry, dedupe, .. } = spec;
+        let Spec { tenant, identity, content, expires, within, delivery, retry, dedupe, .. } = spec;
         Self {
             id,
             submitted_at,
             tenant,
             identity,
+            content,
             expires,
             within,
             delivery,
             retry,
             dedupe,
             status,
+        }
+    }
+}
+
+/// What makes two jobs the same to a dedupe.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Same<'a> {
+    /// The identity that was named; it is nobody's who named none.
+    Identity(&'a str),
+    /// The whole work, [`Spec::content`], of jobs of this identity.
+    Content(u64, &'a str),
+}
+
+impl<'a> Same<'a> {
+    /// What other jobs are to be the same as.
+    pub const fn of(identity: &'a str, content: Option<u64>) -> Self {
+        match content {
+            Some(content) => Self::Content(content, identity),
+            None => Self::Identity(identity),
         }
     }
 }
@@ -122,15 +144,19 @@ impl Filter {
     }
 }
 
-/// Whether the text is in what people see of a job: its name, its command line, its arguments.
+/// Whether the text is in what people see of a job: its name, its command as a line, its arguments as they are.
 fn mentions(spec: &Spec, text: &str) -> bool {
     let within = |place: &String| contains(place, text);
     let command = match &spec.work {
         Work::Shell(command) => Some(command),
-        Work::Noop => None,
+        Work::Noop | Work::Unknown => None,
     };
     spec.name.iter().any(within)
-        || command.is_some_and(|it| it.line.iter().any(within) || it.argv.iter().any(within))
+        || command.is_some_and(|it| {
+            it.argv.iter().any(within)
+                || within(&it.shown())
+                || (it.line.is_none() && within(&it.argv.join(" ")))
+        })
 }
 
 fn contains(place: &str, text: &str) -> bool {

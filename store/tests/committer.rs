@@ -18,8 +18,8 @@ use ostler_job::{
     durable::{Attempt, Epoch, Term},
 };
 use ostler_store::{
-    Applied, Change, Committer, Event, Fault, Job, Loaded, Memory, Page, Planned, Query, Store,
-    StoreError, Unfinished,
+    Applied, Change, Committer, Event, Fault, Job, Loaded, Memory, Page, Planned, Query, Same,
+    Store, StoreError, Unfinished,
 };
 
 /// The model behind a gate: a commit says how many changes it has, and waits until it is let through.
@@ -66,10 +66,10 @@ impl Store for Gated {
     fn succeeded_since(
         &self,
         tenant: &str,
-        identity: &str,
+        same: Same<'_>,
         since: Wall,
     ) -> Result<Option<JobId>, StoreError> {
-        self.memory.succeeded_since(tenant, identity, since)
+        self.memory.succeeded_since(tenant, same, since)
     }
     fn prunable(&self, a: Wall, b: Wall, max: usize) -> Result<Vec<JobId>, StoreError> {
         self.memory.prunable(a, b, max)

@@ -9,12 +9,12 @@ use std::{
     sync::atomic::{AtomicBool, Ordering::Relaxed},
 };
 
-use make::{event, in_state, load, pending, shell, spec, submit, submit_as};
+use make::{event, find, in_state, load, pending, shell, spec, submit, submit_as, update};
 use ostler_job::{
     JobId, Wall,
-    durable::{Epoch, Input, JobState, Spec},
+    durable::{Epoch, Input, JobState, Spec, Work},
 };
-use ostler_store::{Change, Fault, Filter, Sqlite, SqliteOptions, Store, Token};
+use ostler_store::{Applied, Change, Fault, Filter, Sqlite, SqliteOptions, Store, Token};
 use rusqlite::Connection;
 
 fn fault(path: &Path) -> (Fault, String) {
@@ -383,4 +383,42 @@ fn the_log_stays_short_while_jobs_come() {
         assert!(pages < 64 * 40, "the log has {pages} pages");
     }
     assert!(store.size() > home);
+}
+
+/// What a later version wrote, and what the disk did, hinders nobody else.
+#[test]
+fn a_spec_that_cannot_be_read_is_its_own_affair() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("store.db");
+    let store = Sqlite::open(&path).unwrap();
+    store.commit(Epoch(0), &(1..=6).map(submit).collect::<Vec<_>>()).unwrap();
+    let raw = Connection::open(&path).unwrap();
+    for (job, how) in [
+        (
+            1,
+            "spec = json_set(spec, '$.work', json('{\"module\":\"hologram\",\"beam\":[1]}'), '$.tenant', 'a')",
+        ),
+        (2, "spec = json_set(spec, '$.retry', 'often', '$.identity', 'odd')"),
+        (3, "spec = substr(spec, 1, 20)"),
+        (4, "spec = 7"),
+        (5, "spec = json_remove(spec, '$.identity')"),
+    ] {
+        raw.execute(&format!("UPDATE spec SET {how} WHERE job = {job}"), []).unwrap();
+    }
+    let ids: Vec<_> = (1..=6).map(JobId).collect();
+    let jobs = store.jobs(&ids).unwrap();
+    let unknown = |id: usize| jobs[id - 1].spec.work == Work::Unknown;
+    assert_eq!((1..=6).map(unknown).collect::<Vec<_>>(), [true, true, true, true, true, false]);
+    assert_eq!((jobs[0].spec.tenant.as_str(), jobs[1].spec.identity.as_str()), ("a", "odd"));
+    assert_eq!(find(&store, &Filter::default(), 10), [6, 5, 4, 3, 2, 1]);
+    let mut loaded = 0;
+    store.load_unfinished(&mut |_| loaded += 1).unwrap();
+    assert_eq!((loaded, load(&store).0.len()), (6, 6));
+    raw.execute("DELETE FROM spec WHERE job = 6", []).unwrap();
+    assert_eq!(store.job(JobId(6)).unwrap().unwrap().spec.work, Work::Unknown);
+    for id in 1..=6 {
+        let over = update(id, 0, in_state(JobState::Cancelled));
+        let applied = store.commit(Epoch(0), &[over, Change::Delete { job: JobId(id) }]).unwrap();
+        assert_eq!(applied, [Applied::Done, Applied::Done], "job {id}");
+    }
 }

@@ -34,6 +34,7 @@ fn job(rng: &mut Rng, now: Now) -> NewJob {
         name: None,
         tenant: format!("tenant-{}", rng.below(3)),
         identity: format!("identity-{}", rng.below(6)),
+        content: None,
         tags: Vec::new(),
         host: rng.one_in(5).then(|| format!("runner-{}", rng.below(3))),
         not_before: rng.one_in(5).then(|| now.wall.after(rng.millis(0, 60_000))),

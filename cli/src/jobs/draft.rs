@@ -76,7 +76,7 @@ pub(crate) struct DraftArgs {
     /// Never run it again when its runner was lost with it
     #[arg(long)]
     at_most_once: bool,
-    /// Refuse it while a job of its identity waits or runs (queued), or finished in a window (done:10m)
+    /// Refuse it while the same job waits or runs (queued), or succeeded in a window (done:10m); the same in all that is run, or in --identity
     #[arg(long, value_name = "queued|done:WINDOW")]
     dedupe: Option<String>,
     /// With --dedupe: answer with the other job instead of refusing this one

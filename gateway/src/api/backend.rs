@@ -8,7 +8,7 @@ use ostler_job::{
     JobId, Wall,
     durable::{Attempt, AttemptKey, Payload},
 };
-use ostler_store::{Event, Job, Page, Query, StoreError, Token, Upload};
+use ostler_store::{Event, Job, Page, Query, Same, StoreError, Token, Upload};
 use tokio::sync::{broadcast, watch};
 
 use super::guard::Over;
@@ -20,11 +20,12 @@ use crate::{
 /// An answer that takes a while.
 pub(crate) type Soon<'a, T> = Pin<Box<dyn Future<Output = Result<T, Unavailable>> + Send + 'a>>;
 
-/// Of whose jobs the newest success is wanted: tenant, identity, since when.
+/// Of which jobs the newest success is wanted: whose, the same as what, since when.
 #[derive(Clone, Debug)]
 pub(crate) struct DoneSince {
     pub(crate) tenant: String,
     pub(crate) identity: String,
+    pub(crate) content: Option<u64>,
     pub(crate) since: Wall,
 }
 
@@ -135,8 +136,10 @@ impl Backend for Jobs {
     fn done_since(&self, kinds: Vec<DoneSince>) -> Soon<'_, Vec<Option<JobId>>> {
         Box::pin(async move {
             let find = move |store: &dyn ostler_store::Store| {
-                let one =
-                    |it: &DoneSince| store.succeeded_since(&it.tenant, &it.identity, it.since);
+                let one = |it: &DoneSince| {
+                    let same = Same::of(&it.identity, it.content);
+                    store.succeeded_since(&it.tenant, same, it.since)
+                };
                 kinds.iter().map(one).collect()
             };
             self.read(find).await.map_err(unavailable)

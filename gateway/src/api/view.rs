@@ -120,11 +120,10 @@ impl JobView {
     pub(crate) fn new(job: &Job) -> Self {
         let Job { id, spec, status, submitted_at } = job;
         let (command, argv) = match &spec.work {
-            Work::Noop => (None, None),
-            Work::Shell(shell) => match &shell.line {
-                Some(line) => (Some(line.clone()), None),
-                None => (Some(shown(&shell.argv)), Some(shell.argv.clone())),
-            },
+            Work::Noop | Work::Unknown => (None, None),
+            Work::Shell(shell) => {
+                (Some(shell.shown()), shell.line.is_none().then(|| shell.argv.clone()))
+            }
         };
         Self {
             id: id.0,
@@ -167,16 +166,6 @@ fn ran(status: &Status) -> Option<f64> {
     Some(status.finished_at?.since(started).as_secs_f64())
 }
 
-/// Words as a shell would take them.
-fn shown(argv: &[String]) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./=:,@%+".contains(c);
-    let word = |word: &String| match !word.is_empty() && word.chars().all(plain) {
-        true => word.clone(),
-        false => format!("'{}'", word.replace('\'', "'\\''")),
-    };
-    argv.iter().map(word).collect::<Vec<_>>().join(" ")
-}
-
 /// When a failed attempt is followed by another.
 #[derive(Debug, Serialize, ToSchema)]
 struct RetryView {
@@ -188,7 +177,7 @@ struct RetryView {
     exit_codes: Vec<i32>,
 }
 
-/// When another job of the same identity makes this one superfluous.
+/// When another job that is the same makes this one superfluous.
 #[derive(Debug, Serialize, ToSchema)]
 struct DedupeView {
     #[schema(value_type = super::parse::submit::DedupeScopeName)]
@@ -303,7 +292,7 @@ impl JobDetail {
         let none = Command::default();
         let command = match &job.spec.work {
             Work::Shell(command) => command,
-            Work::Noop => &none,
+            Work::Noop | Work::Unknown => &none,
         };
         let retry = &job.spec.retry;
         let mut attempts_list: Vec<_> = attempts.iter().map(AttemptView::over).collect();

@@ -13,6 +13,7 @@ use serde_json::json;
 use super::{
     Driver, RunnerName,
     event::{Beat, Effect},
+    returns::{LACKED, RESTARTED},
 };
 
 /// How long an order to run may be under way before a runner that lacks it has not got it.
@@ -34,7 +35,7 @@ impl Driver {
         let Some(runner) = self.runners.get(number) else { return };
         let other = runner.incarnation.as_ref().is_some_and(|it| *it != beat.incarnation);
         if other {
-            self.lose_runner(number, "restarted", now);
+            self.lose_runner(number, ("restarted", RESTARTED), now);
         }
         let back = self.greet(number, &beat, now);
         let held: BTreeSet<AttemptKey> = beat.held.iter().copied().collect();
@@ -106,7 +107,7 @@ impl Driver {
         match self.what_lacks(id, now) {
             Lacks::UnderWay => {}
             Lacks::Unstarted if !job.policy.once => self.return_(id, now),
-            Lacks::Unstarted | Lacks::Lost => self.lose(id, now),
+            Lacks::Unstarted | Lacks::Lost => self.lose(id, LACKED, now),
         }
     }
 
@@ -134,15 +135,15 @@ impl Driver {
     }
 
     /// Everything that is leased to the runner is lost, and it gets nothing until it is heard.
-    pub(super) fn lose_runner(&mut self, number: u32, why: &str, now: Now) {
+    pub(super) fn lose_runner(&mut self, number: u32, (what, why): (&str, &str), now: Now) {
         self.runners.set_deadline(number, None);
         self.offer(number, now);
         let Some(runner) = self.runners.get_mut(number) else { return };
         runner.settling.clear();
         let jobs: Vec<JobId> = runner.jobs.iter().copied().collect();
-        self.tell_runner(number, why, now);
+        self.tell_runner(number, what, now);
         for id in jobs {
-            self.lose(id, now);
+            self.lose(id, why, now);
         }
     }
 

@@ -1,10 +1,10 @@
-//! Whether another job of its identity makes a new one superfluous.
+//! Whether another job that is the same makes a new one superfluous.
 
 use std::collections::BTreeMap;
 
 use ostler_job::{
     JobId, Now, Wall,
-    durable::{Dedupe, DedupeScope, Then},
+    durable::{Dedupe, DedupeScope, Spec, Then},
 };
 
 use super::{
@@ -15,7 +15,7 @@ use super::{
 /// The jobs of one request that are taken before the one that is looked at.
 pub(super) struct Batch {
     next: JobId,
-    /// By identity, when any of the request's jobs asks for it.
+    /// By what makes jobs the same, when any of the request's jobs asks for it.
     taken: Option<BTreeMap<u64, JobId>>,
 }
 
@@ -25,9 +25,9 @@ impl Batch {
         Self { next, taken: asked.then(BTreeMap::new) }
     }
 
-    pub(super) fn take(&mut self, identity: u64) {
+    pub(super) fn take(&mut self, same: u64) {
         if let Some(taken) = &mut self.taken {
-            taken.insert(identity, self.next);
+            taken.insert(same, self.next);
         }
         self.next = JobId(self.next.0 + 1);
     }
@@ -37,14 +37,13 @@ impl Driver {
     /// The answer to a superfluous job.
     pub(super) fn superfluous(&self, new: &NewJob, batch: &Batch, now: Now) -> Option<Answer> {
         let dedupe = new.spec.dedupe.as_ref()?;
-        let identity = self.jobs.identity(&new.spec.tenant, &new.spec.identity);
-        let in_batch = || batch.taken.as_ref().and_then(|taken| taken.get(&identity)).copied();
+        let same = self.same(&new.spec);
+        let in_batch = || batch.taken.as_ref().and_then(|taken| taken.get(&same)).copied();
         let done = || {
-            (dedupe.scope == DedupeScope::Done)
-                .then(|| self.done_lately(identity, dedupe, new, now))
+            (dedupe.scope == DedupeScope::Done).then(|| self.done_lately(same, dedupe, new, now))
         };
         let job = in_batch()
-            .or_else(|| self.unfinished(identity, dedupe, now))
+            .or_else(|| self.unfinished(same, dedupe, now))
             .or_else(|| done().flatten())?;
         Some(match dedupe.then {
             Then::Reject => Answer::Duplicate { job },
@@ -52,17 +51,35 @@ impl Driver {
         })
     }
 
-    /// The newest unfinished job of the identity, submitted within the window. One that is being ended does not count.
-    fn unfinished(&self, identity: u64, dedupe: &Dedupe, now: Now) -> Option<JobId> {
+    /// The newest unfinished job that is the same, submitted within the window. One that is being ended does not count.
+    fn unfinished(&self, same: u64, dedupe: &Dedupe, now: Now) -> Option<JobId> {
         let counts = |at: Wall| dedupe.window.is_none_or(|window| now.wall.since(at) <= window);
-        let mut young = self.jobs.alike(identity).take_while(|(_, job)| counts(job.submitted_at));
+        let mut young = self.jobs.alike(same).take_while(|(_, job)| counts(job.submitted_at));
         young.find(|(_, job)| !job.kill && !job.state.is_finished()).map(|(id, _)| id)
     }
 
-    /// A job of the identity that succeeded within the window, known here or to the store.
-    fn done_lately(&self, identity: u64, dedupe: &Dedupe, new: &NewJob, now: Now) -> Option<JobId> {
-        let here = self.succeeded.get(&identity);
+    /// A job that is the same and succeeded within the window, known here or to the store; one that was deleted, or waits
+    /// anew, since the store was asked does not stand for anything.
+    fn done_lately(&self, same: u64, dedupe: &Dedupe, new: &NewJob, now: Now) -> Option<JobId> {
+        let here = self.succeeded.get(&same);
         let counts = |at: Wall| dedupe.window.is_none_or(|window| now.wall.since(at) <= window);
-        here.filter(|(_, at)| counts(*at)).map(|(id, _)| *id).or(new.done_before)
+        here.filter(|(_, at)| counts(*at)).map(|(id, _)| *id).or_else(|| {
+            let stands =
+                |id: &JobId| self.jobs.get(*id).is_none() && self.gone.get(id) != Some(&None);
+            new.done_before.filter(stands)
+        })
+    }
+
+    /// What a dedupe compares of a job.
+    pub(super) fn same(&self, spec: &Spec) -> u64 {
+        self.jobs.same(&spec.tenant, &spec.identity, spec.content)
+    }
+
+    /// The job's success, if it was one, stands for no other any more.
+    pub(super) fn forget_success(&mut self, id: JobId, spec: &Spec) {
+        let same = self.same(spec);
+        if self.succeeded.get(&same).is_some_and(|(job, _)| *job == id) {
+            self.succeeded.take(&same);
+        }
     }
 }

@@ -179,7 +179,8 @@ pub enum Answer {
     },
     /// One of the others of an all-or-none request was refused.
     WithOthers,
-    /// There is no such job.
+    /// There is no such job, or the record that came with it is older than what has happened since: whoever has read it
+    /// reads again.
     Unknown,
     /// The verb has no meaning in the job's state.
     NotNow {

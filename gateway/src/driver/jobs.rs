@@ -1,10 +1,10 @@
 //! The unfinished jobs: of each only what decisions need. What it runs stays in the store.
 //!
-//! A waiting job that never ran takes about 140 bytes here. Jobs of one identity are linked, newest first, so that a
-//! dedupe finds the others without a search.
+//! A waiting job that never ran takes about 140 bytes here. Jobs that are the same are filed together, so that a dedupe
+//! finds the others without a search.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     hash::{DefaultHasher, Hash, Hasher},
     ops::{Index, IndexMut},
     sync::Arc,
@@ -15,10 +15,8 @@ use ostler_job::{
     durable::{AttemptKey, Delivery, Fence, JobState, Order, Reason, Retry, Spec},
 };
 
-use ostler_store::Unfinished;
+use ostler_store::{Same, Unfinished};
 
-/// No neighbour in the list of an identity.
-const NOBODY: JobId = JobId(u64::MAX);
 /// No number of a host.
 const ANYWHERE: u32 = u32::MAX;
 /// The moment of a job that never expires.
@@ -35,11 +33,11 @@ pub(super) struct Job {
     pub(super) fence: Fence,
     /// Keyed hash of tenant and identity: at a million jobs, two differ in name and not in this once in 40 million.
     pub(super) identity: u64,
+    /// The same of what a dedupe compares.
+    pub(super) same: u64,
     pub(super) policy: Arc<Policy>,
     /// The present or last attempt; `None`: there was none.
     pub(super) run: Option<Box<Run>>,
-    newer: JobId,
-    older: JobId,
     pub(super) tenant: u32,
     host: u32,
     pub(super) attempts: u32,
@@ -72,22 +70,37 @@ pub(super) struct Run {
     pub(super) stop: bool,
     /// When its retry is due.
     pub(super) retry_at: Mono,
+    /// Attempts before it that came back unstarted, one after the other.
+    pub(super) returns: u32,
+    /// When it was over, while nothing has followed it.
+    pub(super) finished_at: Option<Wall>,
     pub(super) exit_status: Option<i32>,
     pub(super) signal: Option<i32>,
 }
 
+impl Run {
+    /// A moment of its runner's clock by the gateway's: as far as the two cannot agree, it was between the lease and now.
+    pub(super) fn moment(&self, at: Wall, now: Wall) -> Wall {
+        at.max(self.leased_at).min(now)
+    }
+}
+
 impl Job {
-    pub(super) fn new(identity: u64, policy: Arc<Policy>, tenant: u32, submitted_at: Wall) -> Self {
+    pub(super) fn new(
+        (identity, same): (u64, u64),
+        policy: Arc<Policy>,
+        tenant: u32,
+        submitted_at: Wall,
+    ) -> Self {
         Self {
             submitted_at,
             due: Wall(0),
             expires: NEVER,
             fence: Fence(0),
             identity,
+            same,
             policy,
             run: None,
-            newer: NOBODY,
-            older: NOBODY,
             tenant,
             host: ANYWHERE,
             attempts: 0,
@@ -138,6 +151,7 @@ type PolicyKey = (u32, Span, Span, bool, Vec<i32>, bool, Option<Span>);
 pub(super) struct Asked<'a> {
     pub(super) tenant: &'a str,
     pub(super) identity: &'a str,
+    pub(super) content: Option<u64>,
     pub(super) expires: Option<Wall>,
     within: Option<Span>,
     delivery: Delivery,
@@ -149,6 +163,7 @@ macro_rules! asked {
         Self {
             tenant: &$it.tenant,
             identity: &$it.identity,
+            content: $it.content,
             expires: $it.expires,
             within: $it.within,
             delivery: $it.delivery,
@@ -185,8 +200,8 @@ impl Policy {
 #[derive(Debug)]
 pub(super) struct Jobs {
     table: BTreeMap<JobId, Box<Job>>,
-    /// The newest job of every identity.
-    identities: BTreeMap<u64, JobId>,
+    /// Every job under what it is the same as others by.
+    alike: BTreeSet<(u64, JobId)>,
     policies: BTreeMap<PolicyKey, Arc<Policy>>,
     /// Jobs by state, in the order of [`JobState::ALL`].
     pub(super) counts: Vec<u64>,
@@ -197,7 +212,7 @@ impl Jobs {
     pub(super) fn new(seed: u64) -> Self {
         Self {
             table: BTreeMap::new(),
-            identities: BTreeMap::new(),
+            alike: BTreeSet::new(),
             policies: BTreeMap::new(),
             counts: vec![0; JobState::ALL.len()],
             seed,
@@ -230,21 +245,24 @@ impl Jobs {
         hasher.finish()
     }
 
+    /// The hash of what a dedupe compares.
+    pub(super) fn same(&self, tenant: &str, identity: &str, content: Option<u64>) -> u64 {
+        let mut hasher = DefaultHasher::new();
+        match Same::of(identity, content) {
+            Same::Identity(identity) => (self.seed, tenant, 0_u8, identity).hash(&mut hasher),
+            Same::Content(content, _) => (self.seed, tenant, 1_u8, content).hash(&mut hasher),
+        }
+        hasher.finish()
+    }
+
     /// The shared policy of a spec.
     pub(super) fn policy(&mut self, asked: &Asked<'_>) -> Arc<Policy> {
         let policy = Policy::of(asked);
         self.policies.entry(policy.key()).or_insert_with(|| Arc::new(policy)).clone()
     }
 
-    pub(super) fn insert(&mut self, id: JobId, mut job: Job) {
-        // Nearly always it is the newest; one that is retried by hand finds its place by age.
-        let mut newer = NOBODY;
-        let mut older = self.identities.get(&job.identity).copied().unwrap_or(NOBODY);
-        while older != NOBODY && older > id {
-            (newer, older) = (older, self[older].older);
-        }
-        (job.newer, job.older) = (newer, older);
-        self.link(job.identity, newer, id, older);
+    pub(super) fn insert(&mut self, id: JobId, job: Job) {
+        self.alike.insert((job.same, id));
         self.counts[job.state as usize] += 1;
         let known = self.table.insert(id, Box::new(job));
         debug_assert!(known.is_none(), "a job is taken once");
@@ -253,16 +271,7 @@ impl Jobs {
     pub(super) fn remove(&mut self, id: JobId) -> Option<Job> {
         let job = *self.table.remove(&id)?;
         self.counts[job.state as usize] -= 1;
-        if job.newer != NOBODY {
-            self[job.newer].older = job.older;
-        } else if job.older != NOBODY {
-            self.identities.insert(job.identity, job.older);
-        } else {
-            self.identities.remove(&job.identity);
-        }
-        if job.older != NOBODY {
-            self[job.older].newer = job.newer;
-        }
+        self.alike.remove(&(job.same, id));
         // The table's and this one.
         if Arc::strong_count(&job.policy) == 2 {
             self.policies.remove(&job.policy.key());
@@ -270,22 +279,10 @@ impl Jobs {
         Some(job)
     }
 
-    /// The jobs of an identity, newest first.
-    pub(super) fn alike(&self, identity: u64) -> impl Iterator<Item = (JobId, &Job)> {
-        let first = self.identities.get(&identity).copied();
-        std::iter::successors(first, |&id| Some(self[id].older).filter(|&it| it != NOBODY))
-            .map(|id| (id, &self[id]))
-    }
-
-    fn link(&mut self, identity: u64, newer: JobId, id: JobId, older: JobId) {
-        if newer == NOBODY {
-            self.identities.insert(identity, id);
-        } else {
-            self[newer].older = id;
-        }
-        if older != NOBODY {
-            self[older].newer = id;
-        }
+    /// The jobs that are the same, newest first.
+    pub(super) fn alike(&self, same: u64) -> impl Iterator<Item = (JobId, &Job)> {
+        let all = (same, JobId(0))..=(same, JobId(u64::MAX));
+        self.alike.range(all).rev().map(|&(_, id)| (id, &self[id]))
     }
 }
 

@@ -31,6 +31,7 @@ mod outbox;
 mod recent;
 mod report;
 mod restore;
+mod returns;
 mod runners;
 mod steer;
 mod submit;
@@ -56,6 +57,7 @@ use jobs::{Job, Jobs, Run};
 use names::Names;
 use outbox::Outbox;
 use recent::Recent;
+pub use returns::GIVEN_UP;
 use runners::Runners;
 use timer::Timers;
 
@@ -79,7 +81,7 @@ pub struct Driver {
     timers: Timers,
     estimates: estimate::Estimates,
     keys: Recent<String, (String, Vec<JobId>)>,
-    /// The last success of an identity, and when it was.
+    /// The last success of each work, and when it was.
     succeeded: Recent<u64, (JobId, Wall)>,
     /// Last fences of jobs that are over; `None`: the job was deleted.
     gone: Recent<JobId, Option<Fence>>,
@@ -206,6 +208,9 @@ impl Driver {
     /// The job may run as soon as a slot is free.
     fn queue(&mut self, id: JobId, now: Now) {
         self.shift(id, JobState::Pending);
+        if let Some(run) = &mut self.jobs[id].run {
+            run.finished_at = None;
+        }
         let job = &self.jobs[id];
         // The scheduler counts a promise from now on: what has passed of it is taken off.
         let since =
@@ -264,6 +269,8 @@ impl Driver {
             kill: None,
             stop: false,
             retry_at: Mono(0),
+            returns: old.as_ref().map_or(0, |it| it.returns),
+            finished_at: None,
             exit_status: old.as_ref().and_then(|it| it.exit_status),
             signal: old.as_ref().and_then(|it| it.signal),
         }));
@@ -302,21 +309,12 @@ impl Driver {
         self.place(now);
     }
 
-    /// The attempt provably never began: it is not counted, and the job goes elsewhere.
-    fn return_(&mut self, id: JobId, now: Now) {
-        self.leave(id, Left::Unstarted, now);
-        self.jobs[id].attempts -= 1;
-        if self.jobs[id].kill {
-            self.end(id, JobState::Cancelled, Reason::Cancelled, now);
-        } else {
-            self.queue(id, now);
-        }
-    }
-
     /// The runner is lost with the attempt, which may have run or not.
-    fn lose(&mut self, id: JobId, now: Now) {
+    fn lose(&mut self, id: JobId, why: &str, now: Now) {
         self.counters.lost += 1;
-        let ending = Ending { reason: Reason::Lost, exit_status: None, signal: None, detail: None };
+        let detail = Some(why.to_owned());
+        let ending = Ending { reason: Reason::Lost, exit_status: None, signal: None, detail };
+        self.jobs[id].run_mut().finished_at = Some(now.wall);
         self.record_lost(id, ending, now);
         self.leave(id, Left::Over, now);
         let job = &mut self.jobs[id];
@@ -354,7 +352,8 @@ impl Driver {
 
     fn wait_for_retry(&mut self, id: JobId, at: Mono) {
         self.shift(id, JobState::Retrying);
-        self.jobs[id].run_mut().retry_at = at;
+        let run = self.jobs[id].run_mut();
+        (run.retry_at, run.finished_at) = (at, None);
         self.timers.retry(id, at);
     }
 

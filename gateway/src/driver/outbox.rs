@@ -113,11 +113,14 @@ impl Driver {
         (status.attempts, status.failures, status.crashes) =
             (job.attempts, job.failures, job.crashes);
         (status.fence, status.kill) = (job.fence, job.kill);
-        status.finished_at = job.state.is_finished().then_some(now);
+        let ended = job.run.as_ref().and_then(|run| run.finished_at);
+        status.finished_at = job.state.is_finished().then(|| ended.unwrap_or(now));
         if let Some(run) = &job.run {
             status.runner = Some(self.hosts.name(run.runner).to_string());
             status.leased_at = Some(run.leased_at);
-            status.started_at = run.started_at;
+            // One that was ended while it waited for another attempt did not run until then.
+            let ran_last = !job.state.is_finished() || ended.is_some();
+            status.started_at = run.started_at.filter(|_| ran_last);
             (status.exit_status, status.signal) = (run.exit_status, run.signal);
         }
         status
@@ -134,7 +137,7 @@ impl Driver {
             self.hosts.release(run.runner);
         }
         if job.state == JobState::Succeeded && job.reason == Some(Reason::Ok) {
-            self.succeeded.put(job.identity, (id, now));
+            self.succeeded.put(job.same, (id, now));
         }
         self.gone.put(id, Some(job.fence));
     }

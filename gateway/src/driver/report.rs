@@ -60,7 +60,8 @@ impl Driver {
         }
         let attempt = job.attempts;
         let run = job.run_mut();
-        run.started_at = Some(at);
+        run.started_at = Some(run.moment(at, now.wall));
+        run.returns = 0;
         let detail = json!({ "runner": **self.hosts.name(run.runner), "attempt": attempt });
         self.counters.started += 1;
         self.shift(id, JobState::Running);
@@ -84,7 +85,13 @@ impl Driver {
         let ending = finish.ending.clone();
         let job = &mut self.jobs[id];
         let run = job.run_mut();
-        run.started_at = finish.started_at.or(run.started_at);
+        run.returns = 0;
+        let began = run.started_at.or_else(|| Some(run.moment(finish.started_at?, now.wall)));
+        // On one clock, and it never ended later than now, however late its runner could tell.
+        let over = began.map_or(now.wall, |began| began.after(finish.ran).min(now.wall));
+        let lasted = finish.ran.0 / 1_000_000;
+        run.started_at = began.map(|_| Wall(over.0.saturating_sub(lasted)));
+        run.finished_at = Some(over);
         if ending.reason != Reason::Lost {
             (run.exit_status, run.signal) = (ending.exit_status, ending.signal);
         }
@@ -100,8 +107,9 @@ impl Driver {
         self.leave(id, Left::Over, now);
         let job = &self.jobs[id];
         match ending.reason {
-            _ if job.kill => self.end(id, JobState::Cancelled, Reason::Killed, now),
+            // Whoever wanted to end it came too late.
             Reason::Ok => self.end(id, JobState::Succeeded, Reason::Ok, now),
+            _ if job.kill => self.end(id, JobState::Cancelled, Reason::Killed, now),
             Reason::Lost if job.policy.once => {
                 self.end(id, JobState::Dead, Reason::Lost, now);
             }
@@ -136,7 +144,7 @@ impl Driver {
             runner: self.hosts.name(run.runner).to_string(),
             leased_at: run.leased_at,
             started_at: run.started_at,
-            finished_at: Some(now.wall),
+            finished_at: run.finished_at.or(Some(now.wall)),
             ending: Some(ending),
             ran,
             usage,

@@ -118,6 +118,8 @@ fn past(runner: u32, status: &Status) -> Run {
         kill: None,
         stop: false,
         retry_at: Mono(0),
+        returns: 0,
+        finished_at: None,
         exit_status: status.exit_status,
         signal: status.signal,
     }

@@ -155,7 +155,7 @@ impl Driver {
             None => false,
         };
         if stale || !state.is_finished() {
-            return Answer::NotNow { job: id, state };
+            return Answer::Unknown;
         }
         match verb {
             // Asked twice, as by somebody who got no answer, it is as good as done.
@@ -164,6 +164,7 @@ impl Driver {
             }
             Verb::Retry => self.redrive(&record, now),
             Verb::Delete => {
+                self.forget_success(id, &record.spec);
                 self.gone.put(id, None);
                 self.outbox.change(Change::Delete { job: id });
                 self.outbox.effect(Effect::Deleted { job: id });
@@ -178,6 +179,7 @@ impl Driver {
     /// A finished job waits anew; its attempts are counted on, its failures and crashes forgotten.
     fn redrive(&mut self, record: &ostler_store::Job, now: Now) -> Answer {
         let id = record.id;
+        self.forget_success(id, &record.spec);
         self.enter_known(&record.clone().into());
         self.touch(id);
         let job = &mut self.jobs[id];

@@ -75,7 +75,7 @@ impl Driver {
             });
             if answer.is_none() {
                 room -= 1;
-                batch.take(self.jobs.identity(&new.spec.tenant, &new.spec.identity));
+                batch.take(self.same(&new.spec));
             }
             plan.push(answer);
         }
@@ -111,9 +111,10 @@ impl Driver {
     /// Puts a job into the table, in no place yet.
     pub(super) fn enter(&mut self, id: JobId, asked: &Asked<'_>, host: Option<&str>, at: Wall) {
         let identity = self.jobs.identity(asked.tenant, asked.identity);
+        let same = self.jobs.same(asked.tenant, asked.identity, asked.content);
         let policy = self.jobs.policy(asked);
         let tenant = self.tenants.hold(asked.tenant);
-        let mut job = Job::new(identity, policy, tenant, at);
+        let mut job = Job::new((identity, same), policy, tenant, at);
         job.pin(host.map(|name| self.hosts.hold(name)));
         job.expires = asked.expires.unwrap_or(NEVER);
         self.timers.expire(id, job.expires);

@@ -41,6 +41,7 @@ pub(super) fn spec() -> Spec {
         name: None,
         tenant: "default".into(),
         identity: "noop".into(),
+        content: None,
         tags: Vec::new(),
         host: None,
         not_before: None,

@@ -14,7 +14,7 @@ use ostler_job::{
     durable::{JobState, Reason},
 };
 
-use super::{Driver, jobs::NEVER};
+use super::{Driver, jobs::NEVER, returns::NOT_HEARD};
 
 /// How often a wall clock is looked at, and the driver finds out that it was not stopped.
 const PULSE: Span = Span::from_secs(1);
@@ -130,7 +130,7 @@ impl Driver {
         while let Some((at, runner)) = self.runners.first_deadline()
             && at.max(self.timers.patience) <= now.mono
         {
-            self.lose_runner(runner, "not heard", now);
+            self.lose_runner(runner, ("not heard", NOT_HEARD), now);
         }
     }
 

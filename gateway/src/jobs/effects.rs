@@ -1,14 +1,17 @@
 //! What is done once its changes are safe: frames to runners, answers to whoever asked.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::{BTreeSet, HashMap},
+    sync::Arc,
+};
 
 use ostler_job::{
-    JobId,
-    durable::{AttemptKey, Ending, Reason, Report, Spec},
+    JobId, Span,
+    durable::{AttemptKey, Ending, Finish, LogState, Reason, Report, Spec, Usage, Work},
 };
 
 use super::{act::Act, link::Outgoing};
-use crate::driver::{Effect, Reports, RunnerName};
+use crate::driver::{self, Effect, Reports, RunnerName};
 
 impl Act {
     pub(super) fn carry_out(&mut self, effects: Vec<Effect>) {
@@ -47,23 +50,33 @@ impl Act {
                 }
             }
         }
-        let specs = self.specs_of(&frames.wanted());
-        self.take_back(frames.send(&self.shared.runners, &specs));
+        let mut specs = self.specs_of(&frames.wanted());
+        let known = |spec: &Arc<Spec>| spec.work != Work::Unknown;
+        let unknown: BTreeSet<JobId> =
+            specs.iter().filter(|(_, spec)| !known(spec)).map(|(job, _)| *job).collect();
+        specs.retain(|_, spec| known(spec));
+        self.take_back(frames.send(&self.shared.runners, &specs), &unknown);
     }
 
     /// Whether the end of an attempt is in the store as its runner told it. One that was given up when its lease ran out
     /// is there as well, without a word of its runner: if it still runs, it is to be killed.
     fn is_recorded(&self, key: AttemptKey) -> bool {
         let attempts = self.shared.store.attempts(key.job).unwrap_or_default();
-        let told = |ending: &Ending| ending.reason != Reason::Lost || ending.detail.is_some();
+        let given_up = |detail: &String| driver::GIVEN_UP.contains(&detail.as_str());
+        let told = |ending: &Ending| {
+            ending.reason != Reason::Lost || ending.detail.as_ref().is_some_and(|it| !given_up(it))
+        };
         attempts.iter().any(|it| it.key == key && it.ending.as_ref().is_some_and(told))
     }
 
-    /// What could not be sent was not started.
-    fn take_back(&mut self, unsent: Vec<(RunnerName, AttemptKey)>) {
+    /// What could not be sent was not started; what nobody knows how to run never will be.
+    fn take_back(&mut self, unsent: Vec<(RunnerName, AttemptKey)>, unknown: &BTreeSet<JobId>) {
         for (runner, key) in unsent {
-            let reports = vec![Report::NotStarted { key }];
-            self.hear_reports(Reports { runner, reports });
+            let report = match unknown.contains(&key.job) {
+                true => Report::Finished(Box::new(unreadable(key))),
+                false => Report::NotStarted { key },
+            };
+            self.hear_reports(Reports { runner, reports: vec![report] });
         }
         self.collect();
     }
@@ -83,4 +96,17 @@ impl Act {
         }
         found
     }
+}
+
+/// The end of an attempt at something that only another version knows, or that is damaged.
+fn unreadable(key: AttemptKey) -> Finish {
+    let detail = "what it is to run cannot be read: a later version wrote it, or it is damaged";
+    let ending = Ending {
+        reason: Reason::Unstartable,
+        exit_status: None,
+        signal: None,
+        detail: Some(detail.to_owned()),
+    };
+    let (usage, log) = (Usage::default(), LogState::default());
+    Finish { key, ending, started_at: None, ran: Span::ZERO, usage, log }
 }

@@ -15,6 +15,7 @@ mod refusals;
 mod runners;
 mod specs;
 mod start;
+mod steer;
 #[cfg(test)]
 mod tests;
 mod tokens;
@@ -43,7 +44,7 @@ pub(crate) use start::{Opened, StartFault};
 
 use crate::{
     clock,
-    driver::{Answer, Figures, NewJob, Steer, SteerJob, Submit, Ticket, Verb},
+    driver::{Answer, Figures, NewJob, Submit, Ticket},
     event::GatewayEvent,
     link::members::Members,
 };
@@ -107,30 +108,6 @@ impl Jobs {
     ) -> Result<Vec<Answer>, Unavailable> {
         let who = who.to_owned();
         self.ask(|ticket| Told::Submit(Submit { ticket, who, key, jobs, all_or_none })).await
-    }
-
-    /// Does something to jobs; answers when that is safe. One answer for each job.
-    pub(crate) async fn steer(
-        &self,
-        who: &str,
-        verb: Verb,
-        jobs: Vec<JobId>,
-    ) -> Result<Vec<Answer>, Unavailable> {
-        let found = {
-            let ids = jobs.clone();
-            self.read(move |store| store.jobs(&ids)).await.map_err(failed)?
-        };
-        let mut finished: std::collections::HashMap<JobId, Job> = found
-            .into_iter()
-            .filter(|job| job.status.state.is_finished())
-            .map(|job| (job.id, job))
-            .collect();
-        let jobs = jobs
-            .into_iter()
-            .map(|id| SteerJob { id, finished: finished.remove(&id).map(Box::new) })
-            .collect();
-        let who = who.to_owned();
-        self.ask(|ticket| Told::Steer(Steer { ticket, who, verb, jobs })).await
     }
 
     /// Reads from the store on a thread that may block.

@@ -73,6 +73,7 @@ mod tests {
             name: None,
             tenant: "default".into(),
             identity: "cat".into(),
+            content: None,
             tags: Vec::new(),
             host: None,
             not_before: None,

@@ -24,6 +24,8 @@ use super::{
 };
 use crate::driver::{Answer, DriverConfig, NewJob, Verb};
 
+mod steer;
+
 /// Longer than anything here takes.
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -33,6 +35,7 @@ fn spec() -> Spec {
         name: None,
         tenant: "default".into(),
         identity: "noop".into(),
+        content: None,
         tags: Vec::new(),
         host: None,
         not_before: None,

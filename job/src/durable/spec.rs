@@ -20,8 +20,12 @@ pub struct Spec {
     /// Whose share it is charged to.
     #[serde(default = "default_tenant", skip_serializing_if = "is_default_tenant")]
     pub tenant: String,
-    /// What makes two jobs the same kind.
+    /// What makes two jobs the same kind: whose run times say something about each other's.
     pub identity: String,
+    /// Hash of all that it runs, and where: what makes two jobs the same work. `None`: its submitter named the identity,
+    /// and meant that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub content: Option<u64>,
     /// Labels to find it by.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub tags: Vec<String>,
@@ -56,6 +60,9 @@ pub enum Work {
     Shell(Box<Command>),
     /// Nothing, successfully and at once: what the durable path itself costs.
     Noop,
+    /// Something that this version does not know, or that cannot be read: it is kept, shown and deleted, and never run.
+    #[serde(other)]
+    Unknown,
 }
 
 impl Work {
@@ -64,6 +71,7 @@ impl Work {
         match self {
             Self::Shell(_) => "shell",
             Self::Noop => "noop",
+            Self::Unknown => "unknown",
         }
     }
 }
@@ -106,6 +114,19 @@ pub struct Command {
     /// Time between SIGTERM and SIGKILL; `None`: the default of 10 s.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub grace: Option<Span>,
+}
+
+impl Command {
+    /// The command as people see it: its line, or its words as a shell would take them.
+    pub fn shown(&self) -> String {
+        let plain = |c: char| c.is_ascii_alphanumeric() || "-_./=:,@%+".contains(c);
+        let word = |word: &String| match !word.is_empty() && word.chars().all(plain) {
+            true => word.clone(),
+            false => format!("'{}'", word.replace('\'', "'\\''")),
+        };
+        let words = || self.argv.iter().map(word).collect::<Vec<_>>().join(" ");
+        self.line.clone().unwrap_or_else(words)
+    }
 }
 
 /// Standard input of a command.
@@ -173,7 +194,7 @@ impl Default for Retry {
     }
 }
 
-/// When another job of the same identity makes this one superfluous.
+/// When another job of the same work, or of the identity that was named, makes this one superfluous.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Dedupe {
     /// Which other jobs count.
@@ -185,7 +206,7 @@ pub struct Dedupe {
     pub then: Then,
 }
 
-/// Which jobs of the same identity count.
+/// Which of the jobs that are the same count.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum DedupeScope {

@@ -87,6 +87,7 @@ impl Bench {
             name: None,
             tenant: "default".into(),
             identity: "test".into(),
+            content: None,
             tags: Vec::new(),
             host: None,
             not_before: None,

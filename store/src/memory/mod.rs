@@ -19,7 +19,7 @@ use ostler_job::{
 
 use self::kept::Kept;
 use crate::{
-    Applied, Change, Event, Fault, Job, Loaded, Page, Query, Store, StoreError, Unfinished,
+    Applied, Change, Event, Fault, Job, Loaded, Page, Query, Same, Store, StoreError, Unfinished,
 };
 
 /// What happens to a commit instead of what should.
@@ -224,13 +224,13 @@ impl Store for Memory {
     fn succeeded_since(
         &self,
         tenant: &str,
-        identity: &str,
+        same: Same<'_>,
         since: Wall,
     ) -> Result<Option<JobId>, StoreError> {
         let inner = self.lock();
         let succeeded = |job: &&Job| {
             job.spec.tenant == tenant
-                && job.spec.identity == identity
+                && Same::of(&job.spec.identity, job.spec.content) == same
                 && job.status.state == JobState::Succeeded
                 && job.status.finished_at.is_some_and(|finished| finished >= since)
         };
@@ -280,6 +280,6 @@ pub(crate) fn payload(spec: &Spec) -> Option<&str> {
             Input::Payload(payload) => Some(&payload.sha256),
             Input::Empty | Input::Text(_) | Input::Base64(_) => None,
         },
-        Work::Noop => None,
+        Work::Noop | Work::Unknown => None,
     }
 }

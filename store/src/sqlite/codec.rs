@@ -92,6 +92,11 @@ pub(super) fn identity(words: &str) -> i64 {
     int(hash >> 1)
 }
 
+/// Work that asked for a dedupe is found by a tag that nobody can give: theirs have no control characters.
+pub(super) fn content_tag(content: u64) -> String {
+    format!("\u{1}content {content:016x}")
+}
+
 /// A list of ids as text.
 pub(super) fn ids(jobs: &[JobId]) -> String {
     let list: Vec<_> = jobs.iter().map(|job| job.0.to_string()).collect();

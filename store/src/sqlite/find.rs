@@ -215,12 +215,18 @@ fn states(filter: &Filter, way: &mut Way) {
     }
 }
 
-/// Finds the text as it stands in JSON. It may stand there otherwise than in what people see; never the other way round.
+/// Finds whatever people may see as the text in a job's JSON. It may find more; never less: blanks and quotes may stand
+/// between arguments, which are strings of their own in JSON.
 fn pattern(text: &str) -> String {
     let quoted = serde_json::Value::from(text).to_string();
     let escaped =
         quoted[1..quoted.len() - 1].replace('!', "!!").replace('%', "!%").replace('_', "!_");
-    format!("%{escaped}%")
+    let mut pattern = String::from("%");
+    for piece in escaped.split([' ', '\'', '"', '\\']).filter(|piece| !piece.is_empty()) {
+        pattern.push_str(piece);
+        pattern.push('%');
+    }
+    pattern
 }
 
 #[cfg(test)]

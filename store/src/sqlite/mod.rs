@@ -33,7 +33,7 @@ pub use restore::Restored;
 
 use self::{checkpoint::Checkpoints, open::Readers, writer::Writer};
 use crate::{
-    Applied, Change, Event, Fault, Job, Loaded, Page, Query, Store, StoreError, Unfinished,
+    Applied, Change, Event, Fault, Job, Loaded, Page, Query, Same, Store, StoreError, Unfinished,
 };
 
 /// What is seldom set.
@@ -201,10 +201,10 @@ impl Store for Sqlite {
     fn succeeded_since(
         &self,
         tenant: &str,
-        identity: &str,
+        same: Same<'_>,
         since: Wall,
     ) -> Result<Option<JobId>, StoreError> {
-        self.read(|db| read::succeeded_since(db, tenant, identity, since))
+        self.read(|db| read::succeeded_since(db, tenant, same, since))
     }
 
     fn prunable(

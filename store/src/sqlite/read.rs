@@ -3,18 +3,19 @@
 use ostler_job::{
     JobId, Span, Wall,
     durable::{
-        Attempt, AttemptKey, Dedupe, Delivery, Ending, Fence, JobState, LogState, Retry, Status,
-        TENANT_DEFAULT, Usage,
+        Attempt, AttemptKey, Dedupe, Delivery, Ending, Fence, JobState, LogState, Retry, Spec,
+        Status, TENANT_DEFAULT, Usage,
     },
 };
 use rusqlite::{Connection, OptionalExtension, Result, Row, Rows, params};
 use serde::Deserialize;
+use serde_json::{Value, json};
 
 use super::{
-    codec::{identity, int, json, kind, reason, state, uint, unreadable, wall},
+    codec::{self, content_tag, identity, int, kind, reason, state, uint, unreadable, wall},
     log,
 };
-use crate::{Event, Job, Token, Unfinished};
+use crate::{Event, Job, Same, Token, Unfinished};
 
 /// The columns of a [`Status`], a job's id before them, its time after them; then its spec.
 pub(super) const COLUMNS: &str =
@@ -26,8 +27,12 @@ const SPEC: usize = 20;
 
 /// A job from [`COLUMNS`].
 pub(super) fn job(row: &Row<'_>) -> Result<Job> {
-    let spec = json(row, SPEC)?;
-    Ok(Job { id: id(row)?, spec, status: status(row)?, submitted_at: submitted_at(row)? })
+    Ok(Job {
+        id: id(row)?,
+        spec: spec(row),
+        status: status(row)?,
+        submitted_at: submitted_at(row)?,
+    })
 }
 
 pub(super) fn id(row: &Row<'_>) -> Result<JobId> {
@@ -61,12 +66,16 @@ fn status(row: &Row<'_>) -> Result<Status> {
     })
 }
 
+/// Jobs of a kind that are looked through for one that was submitted without a dedupe; with one, they are found at once.
+const KIND_MAX: u32 = 4096;
+
 /// What of a spec decides when and where it runs. The command is skipped over: a million jobs take 1.0 s of processor time
 /// and no memory for what is not needed before they run.
 #[derive(Deserialize)]
 struct Light {
     tenant: Option<String>,
     identity: String,
+    content: Option<u64>,
     expires: Option<Wall>,
     within: Option<Span>,
     #[serde(default)]
@@ -76,13 +85,50 @@ struct Light {
     dedupe: Option<Dedupe>,
 }
 
+impl From<Spec> for Light {
+    fn from(spec: Spec) -> Self {
+        let Spec { tenant, identity, content, expires, within, delivery, retry, dedupe, .. } = spec;
+        Self { tenant: Some(tenant), identity, content, expires, within, delivery, retry, dedupe }
+    }
+}
+
+fn spec(row: &Row<'_>) -> Spec {
+    let text = spec_text(row);
+    serde_json::from_str(text).unwrap_or_else(|_| unreadable_spec(text))
+}
+
+fn spec_text<'a>(row: &'a Row<'_>) -> &'a str {
+    row.get_ref(SPEC).ok().and_then(|it| it.as_str().ok()).unwrap_or_default()
+}
+
+/// What can be told of a spec that a later version wrote, or that is damaged: such a job hinders no other one, is shown,
+/// and can be deleted.
+pub(super) fn unreadable_spec(text: &str) -> Spec {
+    let mut value: Value = serde_json::from_str(text).unwrap_or_default();
+    let unknown = json!({ "module": "unknown" });
+    if let Some(object) = value.as_object_mut() {
+        object.insert("work".to_owned(), unknown.clone());
+    }
+    let word = |name: &str, usual: &str| value[name].as_str().unwrap_or(usual).to_owned();
+    let least = json!({
+        "work": unknown,
+        "tenant": word("tenant", TENANT_DEFAULT),
+        "identity": word("identity", "unreadable"),
+    });
+    let read = serde_json::from_value(value).or_else(|_| serde_json::from_value(least));
+    read.expect("a spec needs no more than its work and its identity")
+}
+
 pub(super) fn unfinished(row: &Row<'_>) -> Result<Unfinished> {
-    let Light { tenant, identity, expires, within, delivery, retry, dedupe } = json(row, SPEC)?;
+    let text = spec_text(row);
+    let light = serde_json::from_str(text).unwrap_or_else(|_| Light::from(unreadable_spec(text)));
+    let Light { tenant, identity, content, expires, within, delivery, retry, dedupe } = light;
     Ok(Unfinished {
         id: id(row)?,
         submitted_at: submitted_at(row)?,
         tenant: tenant.unwrap_or_else(|| TENANT_DEFAULT.to_owned()),
         identity,
+        content,
         expires,
         within,
         delivery,
@@ -99,7 +145,7 @@ pub(super) fn each_unfinished<T>(
     each: &mut dyn FnMut(T),
 ) -> Result<()> {
     let sql = format!(
-        "SELECT {COLUMNS} FROM job INDEXED BY job_state CROSS JOIN spec ON spec.job = job.id
+        "SELECT {COLUMNS} FROM job INDEXED BY job_state LEFT JOIN spec ON spec.job = job.id
          WHERE state = ? AND state <> 7 ORDER BY job.id"
     );
     let states: Vec<_> = JobState::ALL.iter().filter(|state| !state.is_finished()).collect();
@@ -127,7 +173,8 @@ fn next<T>(rows: &mut Rows<'_>, read: fn(&Row<'_>) -> Result<T>) -> Result<Optio
 }
 
 pub(super) fn one(db: &Connection, job: JobId) -> Result<Option<Job>> {
-    let sql = format!("SELECT {COLUMNS} FROM job JOIN spec ON spec.job = job.id WHERE job.id = ?");
+    let sql =
+        format!("SELECT {COLUMNS} FROM job LEFT JOIN spec ON spec.job = job.id WHERE job.id = ?");
     db.prepare_cached(&sql)?.query_row(params![int(job.0)], self::job).optional()
 }
 
@@ -180,27 +227,43 @@ fn ending(row: &Row<'_>) -> Result<Option<Ending>> {
 
 pub(super) fn keyed(db: &Connection, key: &str) -> Result<Option<(String, Vec<JobId>)>> {
     db.prepare_cached("SELECT request, jobs FROM key WHERE key = ?")?
-        .query_row(params![key], |row| Ok((row.get(0)?, json(row, 1)?)))
+        .query_row(params![key], |row| Ok((row.get(0)?, codec::json(row, 1)?)))
         .optional()
 }
 
 pub(super) fn succeeded_since(
     db: &Connection,
     tenant: &str,
-    words: &str,
+    same: Same<'_>,
     since: Wall,
 ) -> Result<Option<JobId>> {
     let tenant = (tenant != TENANT_DEFAULT).then_some(tenant);
+    let (Same::Identity(words) | Same::Content(_, words)) = same;
+    let mut least = 0_i64;
+    if let Same::Content(content, _) = same {
+        let sql = "SELECT job.id FROM tag CROSS JOIN job ON job.id = tag.job
+            WHERE tag.tag = ? AND tenant IS ? AND state = 7 AND finished_at >= ? ORDER BY tag.job DESC LIMIT 1";
+        let found = db
+            .prepare_cached(sql)?
+            .query_row(params![content_tag(content), tenant, int(since.0)], |row| row.get(0))
+            .optional()?;
+        least = found.unwrap_or(0);
+    }
     let sql = "SELECT job.id, spec.spec FROM job INDEXED BY job_identity CROSS JOIN spec ON spec.job = job.id
-        WHERE identity = ? AND tenant IS ? AND state = 7 AND finished_at >= ? ORDER BY job.id DESC";
+        WHERE identity = ? AND job.id > ? AND tenant IS ? AND state = 7 AND finished_at >= ? ORDER BY job.id DESC";
     let mut statement = db.prepare_cached(sql)?;
-    let mut rows = statement.query(params![identity(words), tenant, int(since.0)])?;
-    while let Some(row) = rows.next()? {
-        if json::<Light>(row, 1)?.identity == words {
+    let mut rows = statement.query(params![identity(words), least, tenant, int(since.0)])?;
+    let mut looked_at = 0;
+    while let Some(row) = rows.next()?
+        && looked_at < KIND_MAX
+    {
+        let it = codec::json::<Light>(row, 1)?;
+        if Same::of(&it.identity, it.content) == same {
             return id(row).map(Some);
         }
+        looked_at += u32::from(it.content.is_some());
     }
-    Ok(None)
+    Ok((least > 0).then_some(JobId(least.unsigned_abs())))
 }
 
 /// Jobs above the first mark that is not old were submitted after the moment, so that the young ones are not looked at.
@@ -244,5 +307,5 @@ pub(super) fn tail(db: &Connection, after: u64, max: usize) -> Result<Vec<Event>
 
 pub(super) fn tokens(db: &Connection) -> Result<Vec<Token>> {
     let mut statement = db.prepare("SELECT token FROM token ORDER BY name")?;
-    statement.query_map([], |row| json(row, 0))?.collect()
+    statement.query_map([], |row| codec::json(row, 0))?.collect()
 }

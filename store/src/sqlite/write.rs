@@ -4,11 +4,12 @@ use ostler_job::{
     JobId, Wall,
     durable::{Attempt, Fence, Spec, Status, TENANT_DEFAULT},
 };
-use rusqlite::{Connection, params};
+use rusqlite::{Connection, OptionalExtension, params};
 
 use super::{
-    codec::{identity, ids, int, moment},
+    codec::{content_tag, identity, ids, int, moment},
     log,
+    read::unreadable_spec,
     writer::{Counters, Stop},
 };
 use crate::{Applied, Change, EventKind, Fault, StoreError, Token, memory::payload};
@@ -86,6 +87,10 @@ fn submit(
     db.prepare_cached("INSERT INTO spec VALUES (?, ?)")?.execute(params![id, text])?;
     for tag in &spec.tags {
         db.prepare_cached("INSERT OR IGNORE INTO tag VALUES (?, ?)")?.execute(params![tag, id])?;
+    }
+    if let (Some(content), Some(_)) = (spec.content, &spec.dedupe) {
+        let row = params![content_tag(content), id];
+        db.prepare_cached("INSERT INTO tag VALUES (?, ?)")?.execute(row)?;
     }
     if let Some(sha256) = payload(spec) {
         db.prepare_cached("INSERT INTO payload VALUES (?, ?)")?.execute(params![sha256, id])?;
@@ -222,9 +227,16 @@ fn delete(db: &Connection, counters: &Counters, job: JobId) -> Result<Applied> {
         // The next one must not get its id.
         keep(db, "last_job", job.0)?;
     }
-    let spec: Spec = db
+    let text: Option<String> = db
         .prepare_cached("DELETE FROM spec WHERE job = ? RETURNING spec")?
-        .query_row(params![id], |row| super::codec::json(row, 0))?;
+        .query_row(params![id], |row| row.get(0))
+        .optional()?;
+    let text = text.unwrap_or_default();
+    let spec: Spec = serde_json::from_str(&text).unwrap_or_else(|_| unreadable_spec(&text));
+    if let Some(content) = spec.content {
+        db.prepare_cached("DELETE FROM tag WHERE tag = ? AND job = ?")?
+            .execute(params![content_tag(content), id])?;
+    }
     for tag in &spec.tags {
         db.prepare_cached("DELETE FROM tag WHERE tag = ? AND job = ?")?
             .execute(params![tag, id])?;

@@ -4,7 +4,7 @@ use ostler_job::{
     JobId, Wall,
     durable::{Epoch, Fence, Input, JobState},
 };
-use ostler_store::{Applied, Change, Fault};
+use ostler_store::{Applied, Change, Fault, Same};
 
 use crate::{
     Make,
@@ -122,7 +122,10 @@ pub(crate) fn a_deleted_job_leaves_nothing(make: Make<'_>) {
     assert_eq!(store.attempts(JobId(1)).unwrap(), []);
     let tagged = ostler_store::Filter { tags: vec!["red".to_owned()], ..Default::default() };
     assert_eq!(crate::make::find(&*store, &tagged, 10), [2]);
-    assert_eq!(store.succeeded_since("default", "a command", Wall(0)).unwrap(), Some(JobId(2)));
+    assert_eq!(
+        store.succeeded_since("default", Same::Identity("a command"), Wall(0)).unwrap(),
+        Some(JobId(2))
+    );
 }
 
 pub(crate) fn a_key_finds_its_jobs(make: Make<'_>) {

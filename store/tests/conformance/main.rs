@@ -97,6 +97,7 @@ macro_rules! engines {
                 queries: exit_statuses_are_found_and_excluded,
                 queries: identities_are_told_apart,
                 queries: the_newest_success_of_an_identity_is_found,
+                queries: a_success_is_found_by_its_whole_work,
                 queries: old_jobs_are_prunable_by_how_they_ended,
                 queries: named_jobs_come_in_the_order_asked,
                 queries: jobs_that_are_not_there_are_told,

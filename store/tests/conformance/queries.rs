@@ -2,9 +2,9 @@
 
 use ostler_job::{
     JobId, Wall,
-    durable::{Epoch, Input, JobState, Spec, Status},
+    durable::{Dedupe, DedupeScope, Epoch, Input, JobState, Spec, Status, Then, Work},
 };
-use ostler_store::{Change, Filter, Query};
+use ostler_store::{Change, Filter, Query, Same};
 
 use crate::{
     Make,
@@ -93,12 +93,25 @@ pub(crate) fn text_is_found_as_people_see_it(make: Make<'_>) {
     let store = engine.open();
     let named = Spec { name: text("Nightly \"Report\""), ..spec("noop") };
     let command = shell(&["echo", "a\tb\\c", "größe"], Input::Text("within".to_owned()));
-    let batch = [submit_as(1, named, pending()), submit_as(2, command, pending())];
+    let mut words = shell(&["print", "a\tb\\c", "größe"], Input::Empty);
+    if let Work::Shell(command) = &mut words.work {
+        command.line = None;
+    }
+    let batch = [
+        submit_as(1, named, pending()),
+        submit_as(2, command, pending()),
+        submit_as(3, words, pending()),
+    ];
     store.commit(Epoch(0), &batch).unwrap();
     let found = |what: &str| find(&*store, &Filter { text: text(what), ..filter() }, 10);
     assert_eq!(found("nightly \"r"), [1]);
-    assert_eq!(found("A\tB\\C"), [2]);
-    assert_eq!(found("größe"), [2]);
+    assert_eq!(found("A\tB\\C"), [3, 2]);
+    // As one line, whether it is shown with quotes or without.
+    for line in ["print 'a\tb", "PRINT a\tb\\c größe", "c' 'größe'"] {
+        assert_eq!(found(line), [3], "{line}");
+    }
+    assert_eq!(found("print größe"), [0; 0]);
+    assert_eq!(found("größe"), [3, 2]);
     assert_eq!(found("echo a"), [2]);
     // Neither the names of fields nor what is not shown.
     assert_eq!(found("argv"), [0; 0]);
@@ -181,8 +194,11 @@ pub(crate) fn the_newest_success_of_an_identity_is_found(make: Make<'_>) {
         of("bell", 6, 70),
     ];
     store.commit(Epoch(0), &batch).unwrap();
-    let of = |tenant, since| store.succeeded_since(tenant, "a", Wall(since)).unwrap();
-    let newest = |words, since| store.succeeded_since("default", words, Wall(since)).unwrap();
+    let of =
+        |tenant, since| store.succeeded_since(tenant, Same::Identity("a"), Wall(since)).unwrap();
+    let newest = |words, since| {
+        store.succeeded_since("default", Same::Identity(words), Wall(since)).unwrap()
+    };
     // Another tenant's success, newer or not, is nobody else's.
     assert_eq!((of("acme", 0), of("bell", 0)), (Some(JobId(5)), Some(JobId(6))));
     assert_eq!((of("acme", 61), of("corp", 0)), (None, None));
@@ -191,6 +207,26 @@ pub(crate) fn the_newest_success_of_an_identity_is_found(make: Make<'_>) {
     assert_eq!(newest("a", 41), Some(JobId(1)));
     assert_eq!(newest("a", 51), None);
     assert_eq!(newest("c", 0), None);
+}
+
+pub(crate) fn a_success_is_found_by_its_whole_work(make: Make<'_>) {
+    let engine = make();
+    let store = engine.open();
+    let job = |id, content, asked: bool| {
+        let status = Status { finished_at: Some(Wall(50)), ..in_state(JobState::Succeeded) };
+        let (scope, then) = (DedupeScope::Done, Then::Reject);
+        let dedupe = asked.then_some(Dedupe { scope, window: None, then });
+        submit_as(id, Spec { content, dedupe, tags: vec!["t".into()], ..spec("kind") }, status)
+    };
+    let batch = [job(1, Some(7), true), job(2, Some(8), false), job(3, None, true)];
+    store.commit(Epoch(0), &batch).unwrap();
+    let of = |same| store.succeeded_since("default", same, Wall(50)).unwrap().map(|job| job.0);
+    let content = |content| of(Same::Content(content, "kind"));
+    assert_eq!((content(7), content(8), content(9)), (Some(1), Some(2), None));
+    assert_eq!(of(Same::Identity("kind")), Some(3), "nobody named the identity of the others");
+    assert_eq!(find(&*store, &Filter { tags: vec!["t".into()], ..filter() }, 10), [3, 2, 1]);
+    store.commit(Epoch(0), &[Change::Delete { job: JobId(1) }]).unwrap();
+    assert_eq!((content(7), content(8)), (None, Some(2)));
 }
 
 pub(crate) fn old_jobs_are_prunable_by_how_they_ended(make: Make<'_>) {

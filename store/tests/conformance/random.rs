@@ -2,9 +2,9 @@
 
 use ostler_job::{
     JobId, Wall,
-    durable::{Epoch, Fence, Input, JobState, Status},
+    durable::{Dedupe, DedupeScope, Epoch, Fence, Input, JobState, Status, Then},
 };
-use ostler_store::{Change, Filter, Memory, Query, Store, Unfinished};
+use ostler_store::{Change, Filter, Memory, Query, Same, Store, Unfinished};
 use proptest::{collection::vec, option, prelude::*, sample::select, test_runner::TestRunner};
 
 use crate::{
@@ -36,6 +36,9 @@ fn submit() -> impl Strategy<Value = Change> {
             let stdin = stdin.map_or(Input::Empty, |digit| Input::Payload(payload(digit)));
             let mut it = if at % 2 == 0 { spec(words) } else { shell(&["run", words], stdin) };
             it.identity = words.to_owned();
+            it.content = (at % 5 > 1).then_some(words.len() as u64 + u64::from(words == "one"));
+            let (scope, then) = (DedupeScope::Done, Then::Reject);
+            it.dedupe = (at % 7 > 3).then_some(Dedupe { scope, window: None, then });
             it.tags = tags.into_iter().map(str::to_owned).collect();
             it.tenant = if at % 3 == 0 { "other" } else { "default" }.to_owned();
             submit_at(jump, it, status, at)
@@ -181,9 +184,12 @@ fn asked(
         let prunable = |store: &dyn Store| store.prunable(moments.0, moments.1, limit).unwrap();
         prop_assert_eq!(prunable(store), prunable(model));
         for (tenant, words) in [("default", "one"), ("other", "one"), ("default", "two")] {
-            let newest =
-                |store: &dyn Store| store.succeeded_since(tenant, words, moments.0).unwrap();
-            prop_assert_eq!(newest(store), newest(model));
+            let content = words.len() as u64 + u64::from(words == "one");
+            for same in [Same::Identity(words), Same::Content(content, words)] {
+                let newest =
+                    |store: &dyn Store| store.succeeded_since(tenant, same, moments.0).unwrap();
+                prop_assert_eq!(newest(store), newest(model), "{:?}", same);
+            }
         }
     }
     Ok(())

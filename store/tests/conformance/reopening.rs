@@ -88,6 +88,7 @@ pub(crate) fn the_light_load_says_the_same(make: Make<'_>) {
     let store = engine.open();
     let full = Spec {
         tenant: "other".to_owned(),
+        content: Some(u64::MAX),
         host: Some("host-1".to_owned()),
         not_before: Some(Wall(4)),
         expires: Some(Wall(9)),

@@ -18,6 +18,7 @@ pub(crate) fn spec(identity: &str) -> Spec {
         name: None,
         tenant: TENANT_DEFAULT.to_owned(),
         identity: identity.to_owned(),
+        content: None,
         tags: Vec::new(),
         host: None,
         not_before: None,

@@ -82,7 +82,7 @@ fn payload(spec: &Spec) -> Option<&Payload> {
             Input::Payload(payload) => Some(payload),
             Input::Empty | Input::Text(_) | Input::Base64(_) => None,
         },
-        Work::Noop => None,
+        Work::Noop | Work::Unknown => None,
     }
 }
 
@@ -110,7 +110,7 @@ async fn done_before(api: &Api, built: &[Built]) -> Result<Vec<Option<JobId>>, P
         let window = dedupe.window?.0 / 1_000_000;
         let since = ostler_job::Wall(now.0.saturating_sub(window));
         let (tenant, identity) = (spec.tenant.clone(), spec.identity.clone());
-        Some(DoneSince { tenant, identity, since })
+        Some(DoneSince { tenant, identity, content: spec.content, since })
     };
     let mut done = vec![None; built.len()];
     let mut places = Vec::new();
@@ -134,7 +134,7 @@ pub(crate) fn refusal(answer: &Answer) -> Problem {
     match answer {
         Answer::Duplicate { job } => Problem::new(
             Kind::Duplicate,
-            format!("job {job} has the same identity and stands for this one, as dedupe asks"),
+            format!("job {job} is the same and stands for this one, as dedupe asks"),
         )
         .about(*job),
         Answer::QueueFull { retry_after } => {

@@ -43,7 +43,7 @@ pub(crate) async fn stdin(
 ) -> Result<Response, Problem> {
     let job = find(&api, &caller, id).await?;
     let source = match &job.spec.work {
-        Work::Noop => Source::Nothing,
+        Work::Noop | Work::Unknown => Source::Nothing,
         Work::Shell(command) => source(&api, &command.stdin).await?,
     };
     let total = source.len();

@@ -130,12 +130,15 @@ fn build(request: Submit, tenant: String, given: Given<'_>, notes: &mut Notes) -
         grace: request.grace,
     }
     .work(notes);
+    let content =
+        request.identity.is_none().then(|| identity::content(&work, request.host.as_deref()));
     let identity = identity_of(request.identity, &work, notes);
     let spec = Spec {
         work,
         name: request.name,
         tenant,
         identity,
+        content,
         tags,
         host: request.host,
         not_before,
@@ -154,7 +157,7 @@ fn identity_of(asked: Option<String>, work: &Work, notes: &mut Notes) -> String 
         return identity;
     }
     match work {
-        Work::Noop => "noop".to_owned(),
+        Work::Noop | Work::Unknown => work.module().to_owned(),
         Work::Shell(command) => match &command.line {
             Some(line) => identity::of_line(line),
             None => identity::of_argv(&command.argv),
@@ -176,7 +179,13 @@ fn times(
     let delay = parsed(delay, "/delay", notes).filter(|delay| *delay > Span::ZERO);
     let expires = positive(expires, "/expires", notes);
     let later = |span| given.now.after(span);
-    (not_before.or_else(|| delay.map(later)), expires.map(later))
+    let (start, end) = (not_before.or_else(|| delay.map(later)), expires.map(later));
+    if let (Some(start), Some(end)) = (start, end)
+        && start >= end
+    {
+        notes.add("/expires", "it would expire before it may start; make expires longer");
+    }
+    (start, end)
 }
 
 /// What may have run is not run again, whatever it ended with.

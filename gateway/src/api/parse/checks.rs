@@ -20,7 +20,9 @@ pub(crate) const LABEL_MAX: usize = 128;
 pub(super) fn check_argv(argv: &[String], notes: &mut Notes) {
     match argv.first() {
         None => notes.add("/argv", "is empty; expected a program and its arguments"),
-        Some(program) if program.is_empty() => notes.add("/argv/0", "is empty; expected a program"),
+        Some(program) if program.trim().is_empty() => {
+            notes.add("/argv/0", "is blank; expected a program");
+        }
         Some(_) => {}
     }
     for (index, arg) in argv.iter().enumerate() {
@@ -154,6 +156,9 @@ pub(crate) fn label_problem(text: &str, max: usize) -> Result<(), String> {
 
 /// A command line.
 pub(super) fn line(text: &str, notes: &mut Notes) {
+    if !text.is_empty() && text.trim().is_empty() {
+        notes.add("/command", "is blank; expected something to run");
+    }
     checked(text, "/command", ARG_MAX, notes);
 }
 

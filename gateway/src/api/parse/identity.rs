@@ -1,4 +1,7 @@
-//! What makes two commands the same kind, when their submitter does not say.
+//! What makes two commands the same kind, and what the same work, when their submitter does not say.
+
+use ostler_job::durable::{Command, Work};
+use sha2::{Digest as _, Sha256};
 
 /// Characters of an identity, at most.
 pub(crate) const MAX: usize = 256;
@@ -19,6 +22,23 @@ pub(crate) fn of_argv(argv: &[String]) -> String {
         identity.add(" ");
     }
     identity.text
+}
+
+/// Hash of everything that is run, and of where: nothing that differs is left out. A command line and the `/bin/sh` that
+/// it stands for are the same.
+pub(crate) fn content(work: &Work, host: Option<&str>) -> u64 {
+    let plain = match work {
+        Work::Shell(command) => {
+            Work::Shell(Box::new(Command { line: None, ..Command::clone(command) }))
+        }
+        Work::Noop | Work::Unknown => work.clone(),
+    };
+    // Tables are in the order of their names, so the same is written the same.
+    let text =
+        serde_json::to_vec(&(plain, host)).expect("a job is written as JSON when it is kept");
+    let hash = Sha256::digest(text);
+    let first = hash.first_chunk().expect("it has 32 bytes");
+    u64::from_be_bytes(*first)
 }
 
 #[derive(Default)]
@@ -71,6 +91,52 @@ mod tests {
     fn an_identity_is_not_longer_than_an_index_likes() {
         let long = "ä ".repeat(10_000);
         assert_eq!(of_line(&long).chars().count(), MAX);
+    }
+
+    #[test]
+    fn whatever_differs_in_what_is_run_is_another_work() {
+        let given = crate::api::parse::build::Given { now: ostler_job::Wall(0), tenant: None };
+        let content = |text: &str| {
+            let built = crate::api::parse::build::read(text.as_bytes(), given);
+            built.expect("it is right").spec.content
+        };
+        let long = format!(r#"{{"command":"echo {}1"}}"#, "x".repeat(300));
+        let all = [
+            r#"{"command":"./import 1"}"#,
+            r#"{"command":"./import 7731"}"#,
+            r#"{"command":"./import  1"}"#,
+            r#"{"command":"./import 1","env":{"CUSTOMER":"a"}}"#,
+            r#"{"command":"./import 1","env":{"CUSTOMER":"b"}}"#,
+            r#"{"command":"./import 1","env":{"CUSTOMER":"a","X":"1"}}"#,
+            r#"{"command":"./import 1","secrets":["CUSTOMER"]}"#,
+            r#"{"command":"./import 1","cwd":"/srv"}"#,
+            r#"{"command":"./import 1","user":"www-data"}"#,
+            r#"{"command":"./import 1","host":"web-1"}"#,
+            r#"{"command":"./import 1","host":"web-2"}"#,
+            r#"{"command":"./import 1","stdin":"a"}"#,
+            r#"{"command":"./import 1","stdin":"b"}"#,
+            r#"{"command":"./import 1","umask":"077"}"#,
+            r#"{"command":"./import 1","nice":1}"#,
+            r#"{"command":"./import 1","limits":{"nofile":9}}"#,
+            r#"{"command":"./import 1","timeout":"1m"}"#,
+            r#"{"argv":["a","b c"]}"#,
+            r#"{"argv":["a b","c"]}"#,
+            r#"{"argv":["a","b","c"]}"#,
+            r#"{"module":"noop"}"#,
+            &long,
+            &long.replace("x1", "x2"),
+        ];
+        let contents: std::collections::BTreeSet<_> = all.iter().map(|it| content(it)).collect();
+        assert_eq!(contents.len(), all.len());
+        // What people call it, and when it runs, makes no other work of it; nor does how it is written.
+        for same in [
+            r#"{"name":"n","tags":["t"],"delay":"1m","within":"5m","paused":true,"command":"./import 1"}"#,
+            r#"{ "retry": {"attempts": 3}, "command" : "./imp\u006frt 1" }"#,
+            r#"{"argv":["/bin/sh","-c","./import 1"]}"#,
+        ] {
+            assert_eq!(content(same), content(all[0]), "{same}");
+        }
+        assert_eq!(content(r#"{"command":"./import 1","identity":"import"}"#), None);
     }
 
     #[test]

@@ -33,7 +33,8 @@ pub(crate) struct Submit {
     /// Whose share it is charged to; the token's tenant, or `default`.
     #[schema(pattern = "^[^\\u0000-\\u001f\\u007f-\\u009f]{1,128}$")]
     pub(crate) tenant: Option<String>,
-    /// What makes two jobs the same kind; made from the command unless given.
+    /// What makes two jobs the same kind; unless given, made from the command without its numbers, and then a dedupe compares
+    /// everything that is run instead.
     #[schema(pattern = "^[^\\u0000-\\u001f\\u007f-\\u009f]{1,256}$")]
     pub(crate) identity: Option<String>,
     /// Labels to find it by.
@@ -90,7 +91,8 @@ pub(crate) struct Submit {
     pub(crate) delivery: Option<Delivery>,
     /// What happens when an attempt fails; nothing unless given.
     pub(crate) retry: Option<Retry>,
-    /// Which other jobs of its identity make it superfluous.
+    /// Which other jobs that are the same make it superfluous: the same in all that is run and in the host, or, when an identity is
+    /// given, those that were given it too.
     pub(crate) dedupe: Option<Dedupe>,
 }
 
@@ -202,7 +204,7 @@ pub(crate) enum Backoff {
     Constant,
 }
 
-/// When another job of the same identity makes this one superfluous.
+/// When another job that is the same makes this one superfluous.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Dedupe {
@@ -217,7 +219,7 @@ pub(crate) struct Dedupe {
     pub(crate) then: Then,
 }
 
-/// Which jobs of the same identity count.
+/// Which of the jobs that are the same count.
 #[derive(ToSchema)]
 #[schema(as = DedupeScope)]
 #[allow(dead_code, reason = "the description of a type of another crate")]

@@ -69,7 +69,9 @@ fn too_many_lost_runners_quarantine_a_job() {
     bench.beat_as("a", "3", 1, &[]);
     let status = bench.status(job);
     assert_eq!((status.state, status.reason), (JobState::Dead, Some(Reason::Quarantined)));
-    assert_eq!(bench.store.attempts(job).expect("reads").len(), 3);
+    let attempts = bench.store.attempts(job).expect("reads");
+    let details = attempts.iter().filter_map(|it| it.ending.as_ref()?.detail.as_deref());
+    assert_eq!(details.collect::<Vec<_>>(), ["its runner was started again"; 3]);
 }
 
 #[test]

@@ -131,7 +131,7 @@ fn a_record_that_is_older_than_what_happened_since_is_not_acted_on() {
     let stale = || SteerJob { id: job, finished: old.clone() };
     assert!(matches!(bench.steer_with(Verb::Delete, stale()), Answer::NotNow { .. }));
     bench.finish("a", key, Reason::Ok);
-    assert!(matches!(bench.steer_with(Verb::Retry, stale()), Answer::NotNow { .. }));
+    assert_eq!(bench.steer_with(Verb::Retry, stale()), Answer::Unknown, "it is to be read again");
     bench.steer(Verb::Delete, job);
     assert_eq!(bench.steer_with(Verb::Retry, stale()), Answer::Unknown);
 }
@@ -161,4 +161,15 @@ fn only_a_finished_job_is_deleted() {
     assert!(bench.effects.contains(&Effect::Deleted { job }));
     assert!(bench.store.job(job).expect("reads").is_none());
     assert_eq!(bench.steer(Verb::Delete, job), Answer::Unknown);
+}
+
+#[test]
+fn a_job_that_had_succeeded_before_the_kill_came_is_a_success() {
+    let (mut bench, job, key) = running();
+    bench.steer(Verb::Cancel, job);
+    bench.finish("a", key, Reason::Ok);
+    let status = bench.status(job);
+    assert_eq!((status.state, status.reason), (JobState::Succeeded, Some(Reason::Ok)));
+    let dedupe = dedupe(DedupeScope::Done, Then::Reject);
+    assert_eq!(bench.submit_all(vec![Spec { dedupe, ..spec() }]), [Answer::Duplicate { job }]);
 }

@@ -128,3 +128,58 @@ fn a_pinned_job_waits_for_its_host() {
     assert_eq!(bench.runs()[0].0, "b");
     assert_eq!(bench.run().job, job);
 }
+
+#[test]
+fn only_the_whole_work_is_the_same_unless_an_identity_was_named() {
+    let mut bench = Bench::new();
+    let with =
+        |content| Spec { content, dedupe: dedupe(DedupeScope::Queued, Then::Coalesce), ..spec() };
+    let one = bench.submit(with(Some(1)));
+    let two = bench.submit(with(Some(2)));
+    let named = bench.submit(with(None));
+    bench.restart();
+    let answers = bench.submit_all(vec![with(Some(1)), with(Some(2)), with(None)]);
+    let stands = |job| Answer::Coalesced { job };
+    assert_eq!(answers, [stands(one), stands(two), stands(named)], "after a restart, too");
+}
+
+#[test]
+fn a_success_that_was_deleted_or_is_retried_stands_for_nothing() {
+    let mut bench = Bench::new();
+    bench.beat("a", 1, &[]);
+    let with = || Spec { dedupe: dedupe(DedupeScope::Done, Then::Reject), ..spec() };
+    let first = bench.submit(with());
+    let key = bench.run();
+    bench.finish("a", key, Reason::Ok);
+    assert_eq!(bench.submit_all(vec![with()]), [Answer::Duplicate { job: first }]);
+    bench.steer(Verb::Delete, first);
+    // The store was asked before the deletion.
+    let asked = NewJob { done_before: Some(first), ..new(with()) };
+    assert!(matches!(bench.request(vec![asked], None, true)[..], [Answer::Done { .. }]));
+    let key = bench.run();
+    bench.finish("a", key, Reason::Ok);
+    bench.steer(Verb::Retry, key.job);
+    let key = bench.run();
+    bench.finish("a", key, Reason::Signal);
+    let answers = bench.submit_all(vec![with()]);
+    assert!(matches!(answers[..], [Answer::Done { .. }]), "it failed: {answers:?}");
+}
+
+#[test]
+fn many_jobs_of_one_work_are_taken_up_again_in_any_order_at_the_same_cost() {
+    let mut bench = Bench::new();
+    let jobs: Vec<JobId> = (0..3_000).map(|_| bench.submit(spec())).collect();
+    for &job in &jobs {
+        bench.steer(Verb::Cancel, job);
+    }
+    // Newest first, as the API goes: were they kept as a list, each would walk past all before it.
+    for &job in jobs.iter().rev() {
+        bench.steer(Verb::Retry, job);
+    }
+    let dedupe = dedupe(DedupeScope::Queued, Then::Reject);
+    let newest = *jobs.last().expect("there are some");
+    assert_eq!(
+        bench.submit_all(vec![Spec { dedupe, ..spec() }]),
+        [Answer::Duplicate { job: newest }]
+    );
+}

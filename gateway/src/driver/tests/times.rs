@@ -66,3 +66,115 @@ fn a_job_that_was_started_in_time_does_not_expire() {
     bench.pass(Span::from_secs(6));
     assert_eq!(bench.state(job), JobState::Retrying);
 }
+
+#[test]
+fn a_job_that_comes_back_unstarted_after_its_time_expires() {
+    for seconds in [9, 3] {
+        let mut bench = Bench::new();
+        bench.beat("a", 1, &[]);
+        let expires = Some(bench.now.wall.after(Span::from_secs(8)));
+        let job = bench.submit(Spec { expires, ..spec() });
+        let key = bench.run();
+        bench.pass(Span::from_secs(seconds));
+        bench.beat("a", 0, &[]);
+        bench.report("a", Report::NotStarted { key });
+        bench.pass(Span::from_secs(9 - seconds));
+        assert_eq!((bench.state(job), bench.runs()), (JobState::Expired, vec![]), "{seconds}");
+    }
+}
+
+#[test]
+fn a_job_that_nobody_starts_is_not_offered_for_ever_without_a_pause() {
+    let mut bench = Bench::new();
+    bench.beat("a", 1, &[]);
+    let job = bench.submit(spec());
+    let mut offers = 0;
+    for _ in 0..200 {
+        if let [(_, key)] = bench.runs()[..] {
+            offers += 1;
+            bench.report("a", Report::NotStarted { key });
+        } else {
+            bench.pass(Span::from_millis(100));
+            if bench.runs().is_empty() {
+                bench.beat("a", 1, &[]);
+            }
+        }
+    }
+    assert!((6..=12).contains(&offers), "{offers} offers within 20 s");
+    if let [(_, key)] = bench.runs()[..] {
+        bench.report("a", Report::NotStarted { key });
+    }
+    assert_eq!(bench.status(job).attempts, 0);
+    bench.pass(Span::from_secs(70));
+    bench.restart();
+    bench.pass(Span::from_secs(70));
+    bench.beat("a", 1, &[]);
+    let key = bench.run();
+    bench.start("a", key);
+    bench.finish("a", key, Reason::Ok);
+    assert_eq!(bench.state(job), JobState::Succeeded, "it runs as soon as somebody can");
+}
+
+/// The runner's clock is off by minutes either way, or the report is late: what a job ran is what its attempt ran.
+#[test]
+fn a_job_ran_as_long_as_its_attempt_whatever_the_clocks_say() {
+    let minutes = 600_000;
+    for (skew, told, late) in [
+        (minutes, true, 0),
+        (-minutes, true, 0),
+        (minutes, false, 0),
+        (-minutes, false, 0),
+        (0, true, 23),
+        (0, false, 23),
+        (-2, true, 0),
+    ] {
+        let mut bench = Bench::new();
+        bench.beat("a", 1, &[]);
+        let job = bench.submit(spec());
+        let (key, leased) = (bench.run(), bench.now.wall);
+        bench.skip(Span::from_millis(5));
+        let began = Wall(bench.now.wall.0.saturating_add_signed(skew));
+        if told {
+            bench.report("a", Report::Started { key, at: began });
+            let status = bench.status(job);
+            assert!(status.started_at >= Some(leased), "{skew} {status:?}");
+            assert!(status.started_at <= Some(bench.now.wall), "{skew} {status:?}");
+        }
+        bench.skip(Span::from_secs(2));
+        // The store was full meanwhile, or the link was cut.
+        bench.skip(Span::from_secs(late));
+        let ran = Span::from_secs(2);
+        let finish = Finish { started_at: Some(began), ran, ..finished(key, Reason::Ok) };
+        bench.report("a", Report::Finished(Box::new(finish)));
+        let status = bench.status(job);
+        let (start, end) =
+            (status.started_at.unwrap_or_default(), status.finished_at.unwrap_or_default());
+        assert_eq!(end.since(start), ran, "{skew} {told} {late} {status:?}");
+        assert!(
+            end <= bench.now.wall && start.0 + 3 >= leased.0,
+            "{skew} {told} {late} {status:?}"
+        );
+        if told && late > 0 {
+            assert_eq!(
+                end,
+                leased.after(Span::from_millis(2_005)),
+                "when it ended, not when that was told"
+            );
+        }
+    }
+}
+
+#[test]
+fn a_job_that_is_cancelled_while_it_waits_for_another_attempt_did_not_run_until_then() {
+    let mut bench = Bench::new();
+    bench.beat("a", 1, &[]);
+    let retry = Retry { attempts: 9, delay: Span::from_secs(900), ..Retry::default() };
+    let job = bench.submit(Spec { retry, ..spec() });
+    let key = bench.run();
+    bench.start("a", key);
+    bench.finish("a", key, Reason::Signal);
+    bench.pass(Span::from_secs(100));
+    bench.steer(Verb::Cancel, job);
+    let status = bench.status(job);
+    assert_eq!((status.started_at, status.finished_at), (None, Some(bench.now.wall)));
+}
