@@ -1,55 +1,105 @@
-//! Jobs that are pinned to a host: one discipline for each such host, beside the general one.
+//! Jobs that are pinned to a host: for each such host the lanes of their tenants, beside the general queue.
 //!
-//! A slot of a host is filled from the host's own class or from the general one. A class exists while it has a job; its
-//! jobs never stand before others, so one that waits for a busy or an absent host holds nobody up. While both classes
-//! want the slots of one host, they share its slot time by the weights of the flows that wait in each; with another
-//! host's slot free, the general job goes there instead.
+//! A slot of a host is filled from the host's own class or from the general queue, whichever has the job that stands
+//! first; a tenant has one account for both, so that pinning gains it nothing and costs it nothing. A class exists while
+//! it has a job; its jobs never stand before others, so one that waits for a busy or an absent host holds nobody up.
+//! With another host's slot free, the general job goes there instead. A slot that is given to a pinned job costs a look at
+//! each tenant with one there.
+//!
+//! One part in [`AGED`] of a host's slot time goes to the job that has waited longest for it, whoever's it is: where others
+//! are left behind for ever because they may run nowhere else, a tenant that is served elsewhere still gets that.
 //!
 //! Which class a job is in is kept here and not in its entry, so that queues without pins pay nothing for them.
 
 use std::collections::BTreeMap;
 
-use ostler_job::{HostId, Span};
+use ostler_job::{HostId, Mono, Span};
 
-use crate::config::Config;
-use crate::discipline::{self, Discipline, Tag};
+use crate::discipline::{Discipline, Lanes, Rank, Tag};
 use crate::jobs::{JobIx, Jobs, State};
+use crate::lane::Entry;
 use crate::tenants::TenantIx;
+
+/// See the module.
+const AGED: u64 = 32;
+/// What such a job takes of it at least.
+const AGED_COST_MIN: u64 = 1_000_000;
+/// Jobs of a tenant that are found to be late in one dispatch, at most.
+const DEMOTIONS_MAX: u32 = 128;
 
 /// The class of one host.
 pub(crate) struct Class {
     pub(crate) host: HostId,
-    pub(crate) order: Box<dyn Discipline>,
-    /// Jobs, waiting and granted, by tenant; a tenant without any is one that owes.
-    tenants: BTreeMap<u32, u32>,
+    tenants: BTreeMap<u32, Pinned>,
+    /// Jobs, waiting and granted, and those that wait.
     jobs: u32,
-    /// Slot time of the host that the class, and the general class beside it, have been given while both wanted it.
-    own: Tag,
-    general: Tag,
+    waiting: u32,
+    /// Slot time, in nanoseconds, that the job which has waited longest may have.
+    aged: u64,
     /// Its host may have a free slot.
     dirty: bool,
 }
 
+/// One tenant's jobs that are pinned to the host.
+#[derive(Default)]
+struct Pinned {
+    lanes: Lanes,
+    /// Waiting and granted.
+    jobs: u32,
+}
+
 impl Class {
-    /// Whether the class and not the general one is given the slot that both want.
-    pub(crate) fn is_first(&self, general: &dyn Discipline) -> bool {
-        match (self.order.first(), general.first()) {
-            (Some(own), Some(general)) => own < general,
-            _ => self.own <= self.general,
-        }
+    /// The tenants that have a waiting job here and are not blocked, with what they were charged.
+    fn ready<'a>(
+        &'a self,
+        order: &'a dyn Discipline,
+    ) -> impl Iterator<Item = (TenantIx, &'a Pinned, Tag)> {
+        let waiting = self.tenants.iter().filter(|(_, it)| !it.lanes.is_empty());
+        waiting.filter_map(|(&ix, it)| Some((TenantIx(ix), it, order.tag(TenantIx(ix))?)))
     }
 
-    /// Charges who was given the slot; what the other did not want earns it nothing.
-    pub(crate) fn charge(&mut self, own: bool, cost: Span, weight: u64, wanted: bool) {
-        let (served, other) = if own {
-            (&mut self.own, &mut self.general)
-        } else {
-            (&mut self.general, &mut self.own)
-        };
-        if !wanted {
-            *other = (*other).max(*served);
+    /// Whether a job could be had.
+    pub(crate) fn is_runnable(&self, order: &dyn Discipline) -> bool {
+        self.waiting > 0 && self.ready(order).next().is_some()
+    }
+
+    /// The smallest tag of those that have a job which could be had.
+    pub(crate) fn least(&self, order: &dyn Discipline) -> Option<Tag> {
+        self.ready(order).map(|(_, _, tag)| tag).min()
+    }
+
+    /// Whose job is next, and how it stands.
+    pub(crate) fn best(
+        &mut self,
+        jobs: &mut Jobs,
+        now: Mono,
+        order: &dyn Discipline,
+    ) -> Option<(Rank, TenantIx)> {
+        for it in self.tenants.values_mut() {
+            for _ in 0..DEMOTIONS_MAX {
+                if !it.lanes.head().is_some_and(|head| order.has_missed(head, now)) {
+                    break;
+                }
+                it.lanes.demote(jobs);
+            }
         }
-        *served = served.plus(Tag::of(cost, weight.max(1)));
+        let heads = || {
+            self.ready(order).filter_map(|(ix, it, _)| {
+                Some((it.lanes.head()?, jobs[it.lanes.next()?.job].cost, ix))
+            })
+        };
+        let (oldest, cost, whose) = heads().min_by_key(|(head, ..)| head.seq)?;
+        let cost = cost.0.max(AGED_COST_MIN);
+        if self.aged >= cost {
+            self.aged -= cost;
+            return Some((Rank::LeftBehind(Tag::default(), oldest.seq), whose));
+        }
+        heads().map(|(head, cost, ix)| (order.rank(ix, head, cost), ix)).min()
+    }
+
+    /// A job of this cost was given a slot of the host.
+    pub(crate) fn count(&mut self, cost: Span) {
+        self.aged += cost.0 / AGED;
     }
 }
 
@@ -61,7 +111,6 @@ pub(crate) struct Classes {
     by_host: BTreeMap<HostId, u32>,
     of_job: BTreeMap<u32, u32>,
     dirty: Vec<u32>,
-    forgotten: Vec<TenantIx>,
     live: u32,
     waiting: usize,
 }
@@ -77,86 +126,81 @@ impl Classes {
     }
 
     /// Whether a job of the host's class could be had.
-    pub(crate) fn is_runnable(&self, host: HostId) -> bool {
-        self.by_host.get(&host).is_some_and(|&at| self.at(at).order.is_runnable())
+    pub(crate) fn is_runnable(&self, host: HostId, order: &dyn Discipline) -> bool {
+        self.by_host.get(&host).is_some_and(|&at| self.at(at).is_runnable(order))
     }
 
-    /// The class of a pinned job.
+    /// Adds a job to its host's class.
     #[cold]
-    pub(crate) fn of(&mut self, job: JobIx) -> &mut Class {
-        let at = self.of_job[&job.0];
-        self.at_mut(at)
-    }
-
-    /// Adds a job to its host's class. Answers the class, and how many jobs its tenant had there if it had a flow.
-    pub(crate) fn enter(
-        &mut self,
-        job: JobIx,
-        tenant: TenantIx,
-        host: HostId,
-        config: &Config,
-    ) -> (&mut Class, Option<u32>) {
-        let at = self.by_host.get(&host).copied().unwrap_or_else(|| self.open(host, config));
-        // A flow that was forgotten since is opened anew.
-        self.gather(at);
+    pub(crate) fn enter(&mut self, job: JobIx, tenant: TenantIx, host: HostId) {
+        let at = self.by_host.get(&host).copied().unwrap_or_else(|| self.open(host));
         self.of_job.insert(job.0, at);
         let class = self.at_mut(at);
         class.jobs += 1;
-        let before = class.tenants.get(&tenant.0).copied();
-        *class.tenants.entry(tenant.0).or_default() += 1;
-        (class, before)
+        class.tenants.entry(tenant.0).or_default().jobs += 1;
     }
 
     /// The job waits.
-    pub(crate) fn enqueue(&mut self, jobs: &Jobs, job: JobIx) {
+    #[cold]
+    pub(crate) fn enqueue(&mut self, tenant: TenantIx, late: bool, entry: Entry) {
+        let at = self.of_job[&entry.job.0];
         self.waiting += 1;
-        let class = self.of(job);
-        if class.order.len() == 0 {
-            class.own = class.own.max(class.general);
-        }
-        class.order.enqueue(jobs, job);
+        let class = self.at_mut(at);
+        class.waiting += 1;
+        class.tenants.entry(tenant.0).or_default().lanes.push(late, entry);
         let host = class.host;
         self.mark(host);
     }
 
-    /// One of the waiting jobs does not any more.
-    pub(crate) fn count_left(&mut self) {
+    /// Takes out the tenant's next job.
+    pub(crate) fn take(&mut self, at: u32, tenant: TenantIx, jobs: &Jobs) -> Option<JobIx> {
+        let class = self.at_mut(at);
+        let (job, _) = class.tenants.get_mut(&tenant.0)?.lanes.pop(jobs)?;
+        class.waiting -= 1;
+        self.waiting -= 1;
+        Some(job)
+    }
+
+    /// A waiting job does so no more, for another reason; its entry says so already.
+    #[cold]
+    pub(crate) fn lose(&mut self, jobs: &Jobs, job: JobIx, tenant: TenantIx, late: bool) {
+        let class = self.at_mut(self.of_job[&job.0]);
+        class.waiting -= 1;
+        if let Some(it) = class.tenants.get_mut(&tenant.0) {
+            it.lanes.lose(jobs, late);
+        }
         self.waiting -= 1;
     }
 
-    /// The job, whose class this was, is forgotten; so are flows, and the class, that need not be remembered.
+    /// A granted job was charged something else than it turns out to cost.
+    #[cold]
+    pub(crate) fn correct(
+        &mut self,
+        job: JobIx,
+        (tenant, late): (TenantIx, bool),
+        charged: Span,
+        actual: Span,
+    ) {
+        let class = self.at_mut(self.of_job[&job.0]);
+        if let Some(it) = class.tenants.get_mut(&tenant.0) {
+            it.lanes.correct(late, charged, actual);
+        }
+    }
+
+    /// The job, whose class this was, is forgotten; so is the class with its last.
+    #[cold]
     pub(crate) fn leave(&mut self, job: JobIx, tenant: TenantIx) {
         let Some(at) = self.of_job.remove(&job.0) else { return };
         let class = self.at_mut(at);
         class.jobs -= 1;
-        let left = class.tenants.get_mut(&tenant.0).expect("a job's tenant is known to its class");
-        *left -= 1;
-        if *left == 0 {
-            class.order.settle(tenant);
+        if let Some(it) = class.tenants.get_mut(&tenant.0) {
+            it.jobs -= 1;
+            if it.jobs == 0 {
+                class.tenants.remove(&tenant.0);
+            }
         }
         if class.jobs == 0 {
-            class.order.forgive();
-        }
-        self.gather(at);
-        if self.at(at).jobs == 0 {
             self.close(at);
-        }
-    }
-
-    pub(crate) fn has_forgotten(&self) -> bool {
-        !self.forgotten.is_empty()
-    }
-
-    /// A tenant that a class need not remember.
-    pub(crate) fn poll_forgotten(&mut self) -> Option<TenantIx> {
-        self.forgotten.pop()
-    }
-
-    /// Takes the flows out of the class that it need not remember.
-    fn gather(&mut self, at: u32) {
-        while let Some(tenant) = self.at_mut(at).order.poll_forgotten() {
-            self.at_mut(at).tenants.remove(&tenant.0);
-            self.forgotten.push(tenant);
         }
     }
 
@@ -169,23 +213,22 @@ impl Classes {
         }
     }
 
+    /// The tenant's jobs may be had, or may not any more.
+    #[cold]
+    pub(crate) fn mark_of(&mut self, tenant: TenantIx) {
+        for at in 0..self.table.len() {
+            let with = self.table[at].as_ref().filter(|it| it.tenants.contains_key(&tenant.0));
+            if let Some(host) = with.map(|class| class.host) {
+                self.mark(host);
+            }
+        }
+    }
+
     /// A class whose host may have a free slot.
     pub(crate) fn poll_marked(&mut self) -> Option<u32> {
         let at = self.dirty.pop()?;
         self.at_mut(at).dirty = false;
         Some(at)
-    }
-
-    /// The tenant's flows take part, or do not.
-    pub(crate) fn set_blocked(&mut self, tenant: TenantIx, blocked: bool) {
-        for at in 0..self.table.len() as u32 {
-            let Some(class) = &mut self.table[at as usize] else { continue };
-            if class.tenants.get(&tenant.0).is_some_and(|&jobs| jobs > 0) {
-                class.order.set_blocked(tenant, blocked);
-                let host = class.host;
-                self.mark(host);
-            }
-        }
     }
 
     pub(crate) fn at(&self, at: u32) -> &Class {
@@ -200,16 +243,9 @@ impl Classes {
         self.table.iter().flatten()
     }
 
-    fn open(&mut self, host: HostId, config: &Config) -> u32 {
-        let class = Class {
-            host,
-            order: discipline::make(config),
-            tenants: BTreeMap::new(),
-            jobs: 0,
-            own: Tag::default(),
-            general: Tag::default(),
-            dirty: false,
-        };
+    fn open(&mut self, host: HostId) -> u32 {
+        let tenants = BTreeMap::new();
+        let class = Class { host, tenants, jobs: 0, waiting: 0, aged: 0, dirty: false };
         let at = self.free.pop().unwrap_or_else(|| {
             self.table.push(None);
             self.table.len() as u32 - 1
@@ -229,36 +265,40 @@ impl Classes {
         }
     }
 
-    /// Asserts that the counts are those of the jobs; answers how many flows each tenant has here.
+    /// Asserts that the counts are those of the jobs; answers how many jobs of each tenant wait here.
     pub(crate) fn check(&self, jobs: &Jobs) -> BTreeMap<u32, u32> {
-        let mut counted: BTreeMap<u32, (u32, usize)> = BTreeMap::new();
+        let mut counted: BTreeMap<u32, (u32, u32)> = BTreeMap::new();
+        let mut of_tenants: BTreeMap<u32, u32> = BTreeMap::new();
         let mut waiting = 0;
         for (ix, job) in jobs.iter() {
             let class = self.of_job.get(&ix.0);
             assert_eq!(class.is_some(), job.pinned, "pinned jobs, and only they, are in a class");
             if let Some(&at) = class {
                 let it = counted.entry(at).or_default();
-                let waits = usize::from(job.state == State::Waiting);
+                let waits = u32::from(job.state == State::Waiting);
                 *it = (it.0 + 1, it.1 + waits);
-                waiting += waits;
+                *of_tenants.entry(job.tenant.0).or_default() += waits;
+                waiting += waits as usize;
             }
         }
         assert_eq!(waiting, self.waiting, "waiting pinned jobs are counted");
-        let mut flows = BTreeMap::new();
         let mut live = 0;
         for (at, class) in self.table.iter().enumerate() {
             let Some(class) = class else { continue };
             live += 1;
             let now = counted.get(&(at as u32)).copied().unwrap_or_default();
-            assert_eq!((class.jobs, class.order.len()), now, "a class counts its jobs");
+            assert_eq!((class.jobs, class.waiting), now, "a class counts its jobs");
             assert!(class.jobs > 0, "a class without a job is forgotten");
-            assert_eq!(class.tenants.values().sum::<u32>(), class.jobs, "so does each tenant");
-            class.order.check(jobs);
-            for &tenant in class.tenants.keys() {
-                *flows.entry(tenant).or_default() += 1;
-            }
+            let tenants = class.tenants.values();
+            assert_eq!(
+                tenants.clone().map(|it| it.jobs).sum::<u32>(),
+                class.jobs,
+                "by tenant, too"
+            );
+            assert_eq!(tenants.clone().map(|it| it.lanes.len()).sum::<u32>(), class.waiting);
+            tenants.for_each(|it| it.lanes.check(jobs));
         }
         assert_eq!(live, self.live, "the classes are counted");
-        flows
+        of_tenants
     }
 }

@@ -5,7 +5,6 @@ use ostler_job::{HostId, Mono, Span};
 use crate::event::Action;
 use crate::jobs::{JobIx, State};
 use crate::scheduler::Scheduler;
-use crate::tenants::TenantIx;
 
 /// How often running jobs are charged for what they exceed their estimates by, while others wait.
 const SWEEP_EVERY: Span = Span::from_secs(1);
@@ -34,7 +33,7 @@ impl Scheduler {
     fn fill_pinned(&mut self, now: Mono) {
         while let Some(at) = self.classes.poll_marked() {
             let host = self.classes.at(at).host;
-            while self.classes.at(at).order.is_runnable() {
+            while self.classes.at(at).is_runnable(&*self.discipline) {
                 let free = self.fleet.free_at(host);
                 if free == 0 {
                     break;
@@ -42,16 +41,31 @@ impl Scheduler {
                 self.charge_overruns(now);
                 // The others want this slot, unless they have another.
                 let wanted = self.discipline.is_runnable() && self.fleet.free() == free;
-                let class = self.classes.at_mut(at);
-                let own = !wanted || class.is_first(&*self.discipline);
-                let order = if own { &mut class.order } else { &mut self.discipline };
-                let weight = order.weight();
-                let Some(job) = order.dequeue(&mut self.jobs, now) else { break };
-                class.charge(own, self.jobs[job].cost, weight, wanted);
+                let Some(job) = self.dequeue_at(at, wanted, now) else { break };
                 self.leave_waiting(job);
                 self.grant(job, Some(host), now);
             }
         }
+    }
+
+    /// Takes out the job that a free slot of a class's host goes to, and charges its tenant.
+    fn dequeue_at(&mut self, at: u32, wanted: bool, now: Mono) -> Option<JobIx> {
+        let least = self.classes.at(at).least(&*self.discipline);
+        let general = self.discipline.best(&mut self.jobs, now, least);
+        let class = self.classes.at_mut(at);
+        let (own, tenant) = class.best(&mut self.jobs, now, &*self.discipline)?;
+        let is_general = wanted && general.is_some_and(|general| general < own);
+        let job = match is_general {
+            true => self.discipline.dequeue(&mut self.jobs, now),
+            false => self.classes.take(at, tenant, &self.jobs),
+        }?;
+        let cost = self.jobs[job].cost;
+        self.classes.at_mut(at).count(cost);
+        if !is_general {
+            self.discipline.unpin(tenant);
+            self.discipline.charge(tenant, cost);
+        }
+        Some(job)
     }
 
     /// Lets the jobs go whose queue deadline has passed.
@@ -99,7 +113,9 @@ impl Scheduler {
         self.tenants[it.tenant].waiting += 1;
         self.work_waiting += u128::from(it.cost.0);
         if it.pinned {
-            self.classes.enqueue(&self.jobs, job);
+            let (tenant, late) = (it.tenant, it.late);
+            self.discipline.pin(tenant);
+            self.classes.enqueue(tenant, late, self.discipline.entry(&self.jobs, job));
         } else {
             self.discipline.enqueue(&self.jobs, job);
         }
@@ -115,7 +131,8 @@ impl Scheduler {
         // Its flow looks into the table, which must say that it waits no more.
         self.jobs[job].state = State::Free;
         if pinned {
-            self.classes.of(job).order.remove(&self.jobs, tenant, late);
+            self.classes.lose(&self.jobs, job, tenant, late);
+            self.discipline.unpin(tenant);
         } else {
             self.discipline.remove(&self.jobs, tenant, late);
         }
@@ -126,9 +143,6 @@ impl Scheduler {
         let it = &self.jobs[job];
         self.tenants[it.tenant].waiting -= 1;
         self.work_waiting -= u128::from(it.cost.0);
-        if it.pinned {
-            self.classes.count_left();
-        }
     }
 
     /// Charges running jobs for what they exceed, so that a long one does not look cheap until it ends. Before a
@@ -143,9 +157,8 @@ impl Scheduler {
             let it = &mut self.jobs[job];
             let held = now - it.started;
             if it.state == State::Running && held > it.charged {
-                let (tenant, late, charged, pinned) = (it.tenant, it.late, it.charged, it.pinned);
-                it.charged = held;
-                self.order_of(job, pinned).correct(tenant, late, charged, held);
+                self.correct(job, held);
+                self.jobs[job].charged = held;
             }
         }
     }
@@ -157,25 +170,6 @@ impl Scheduler {
             self.discipline.forgive();
         }
         while let Some(ix) = self.discipline.poll_forgotten() {
-            self.tenants[ix].general = false;
-            self.forget_tenant(ix);
-        }
-        if self.classes.has_forgotten() {
-            self.forget_pinned();
-        }
-    }
-
-    #[cold]
-    fn forget_pinned(&mut self) {
-        while let Some(ix) = self.classes.poll_forgotten() {
-            self.tenants[ix].classes -= 1;
-            self.forget_tenant(ix);
-        }
-    }
-
-    #[inline]
-    fn forget_tenant(&mut self, ix: TenantIx) {
-        if self.tenants[ix].is_forgotten() {
             self.tenants.remove(ix);
         }
     }

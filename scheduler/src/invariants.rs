@@ -12,11 +12,9 @@ impl Scheduler {
     /// When something does not hold, with the sentence that is broken.
     pub fn check_invariants(&self) {
         let mut per_supplier: IdMap<u32, (u32, u32)> = IdMap::default();
-        let mut pinned: IdMap<u32, u32> = IdMap::default();
         let mut per_tenant: IdMap<u32, (u32, u32)> = IdMap::default();
         let (mut waiting, mut granted, mut work) = (0, 0, 0);
         for (ix, job) in self.jobs.iter() {
-            *pinned.entry(job.tenant.0).or_default() += u32::from(job.pinned);
             let tenant = per_tenant.entry(job.tenant.0).or_default();
             let supplier = match job.state {
                 State::Running | State::Prefetched => per_supplier.entry(job.supplier).or_default(),
@@ -45,12 +43,10 @@ impl Scheduler {
         assert_eq!(granted, self.granted.len(), "the granted jobs are listed once");
         assert_eq!(waiting + granted, self.jobs.len(), "every job waits or is granted");
         assert_eq!(work, self.work_waiting, "the waiting work is that of the waiting jobs");
-        let flows = self.classes.check(&self.jobs);
+        let pinned = self.classes.check(&self.jobs);
         for (ix, tenant) in self.tenants.iter() {
             let counted = per_tenant.remove(&ix.0).unwrap_or_default();
             assert_eq!((tenant.waiting, tenant.running), counted, "a tenant counts its jobs");
-            assert_eq!(tenant.pinned, pinned.get(&ix.0).copied().unwrap_or(0), "and pinned ones");
-            assert_eq!(tenant.classes, flows.get(&ix.0).copied().unwrap_or(0), "and its flows");
             let within = self.config.tenant_slots_max.is_none_or(|max| tenant.running <= max);
             assert!(within, "no tenant holds more slots than it may");
         }
@@ -58,11 +54,11 @@ impl Scheduler {
         let stuck = self.discipline.is_runnable() && self.fleet.has_room();
         assert!(!stuck, "no slot is free while a job that may run waits");
         for class in self.classes.iter() {
-            let stuck = class.order.is_runnable() && self.fleet.free_at(class.host) > 0;
+            let stuck = class.is_runnable(&*self.discipline) && self.fleet.free_at(class.host) > 0;
             assert!(!stuck, "no slot is free while a job that is pinned to it waits");
         }
         self.fleet.check(&per_supplier);
-        self.discipline.check(&self.jobs);
+        self.discipline.check(&self.jobs, &pinned);
         self.expiry.check(&self.jobs);
         self.elders.check(&self.jobs, waiting);
     }

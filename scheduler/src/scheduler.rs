@@ -20,9 +20,9 @@ pub struct Scheduler {
     pub(crate) jobs: Jobs,
     pub(crate) tenants: Tenants,
     pub(crate) fleet: Fleet,
-    /// The order of the jobs that may run anywhere.
+    /// The order of the jobs that may run anywhere, and every tenant's account.
     pub(crate) discipline: Box<dyn Discipline>,
-    /// The orders of those that may not.
+    /// The jobs that may not.
     pub(crate) classes: Classes,
     pub(crate) expiry: Expiry,
     pub(crate) elders: Elders,
@@ -82,7 +82,8 @@ impl Scheduler {
         } else if at_once {
             let job = self.insert(&submit, now);
             let (tenant, cost) = (self.jobs[job].tenant, self.jobs[job].cost);
-            self.order_of(job, submit.host.is_some()).pass(tenant, cost);
+            let alone = self.classes.is_empty() || self.waiting() == 0;
+            self.discipline.pass(tenant, cost, alone);
             self.grant(job, submit.host, now);
         } else if let Some(reason) = self.refusal(waiting) {
             self.actions.push_back(Action::Refuse { job: submit.job, reason });
@@ -99,13 +100,12 @@ impl Scheduler {
     pub fn handle_finish(&mut self, job: JobId, now: Mono) {
         let Some(ix) = self.find_granted(job) else { return };
         let it = &self.jobs[ix];
-        let (tenant, late, charged, pinned) = (it.tenant, it.late, it.charged, it.pinned);
+        let (tenant, pinned) = (it.tenant, it.pinned);
         // A prefetched job that its supplier never freed a slot for cannot be measured; its estimate stands.
         let served = (it.state == State::Running).then(|| now - it.started);
         if let Some(actual) = served {
-            let order = self.order_of(ix, pinned);
-            order.correct(tenant, late, charged, actual);
-            order.elapse(tenant, actual);
+            self.correct(ix, actual);
+            self.discipline.elapse(tenant, actual);
         }
         self.release(ix, served, now);
         self.remove(ix, tenant, pinned);
@@ -118,9 +118,8 @@ impl Scheduler {
     pub fn handle_return(&mut self, job: JobId, now: Mono) {
         let Some(ix) = self.find_granted(job) else { return };
         let it = &self.jobs[ix];
-        let (tenant, late, charged, cancelled) = (it.tenant, it.late, it.charged, it.cancelled);
-        let pinned = it.pinned;
-        self.order_of(ix, pinned).correct(tenant, late, charged, Span::ZERO);
+        let (tenant, pinned, cancelled) = (it.tenant, it.pinned, it.cancelled);
+        self.correct(ix, Span::ZERO);
         self.release(ix, None, now);
         if cancelled {
             self.remove(ix, tenant, pinned);
@@ -210,53 +209,34 @@ impl Scheduler {
             cancelled: false,
             pinned: submit.host.is_some(),
         });
-        match submit.host {
-            None => self.open(tenant, submit.weight),
-            Some(host) => self.open_pinned(job, tenant, host, submit.weight),
+        self.discipline.open(tenant, submit.weight);
+        if let Some(host) = submit.host {
+            self.classes.enter(job, tenant, host);
         }
         job
-    }
-
-    /// Opens the flow that a new job is to wait in. A tenant may have come to its cap, or from it, while it had no job
-    /// in that flow.
-    #[inline]
-    fn open(&mut self, ix: TenantIx, weight: u32) {
-        let tenant = &mut self.tenants[ix];
-        tenant.general = true;
-        self.discipline.open(ix, weight);
-        if let Some(max) = self.config.tenant_slots_max
-            && !tenant.has_general_jobs()
-        {
-            self.discipline.set_blocked(ix, tenant.running >= max);
-        }
-    }
-
-    /// The same in the class of a host.
-    #[cold]
-    fn open_pinned(&mut self, job: JobIx, ix: TenantIx, host: HostId, weight: u32) {
-        let (class, before) = self.classes.enter(job, ix, host, &self.config);
-        let tenant = &mut self.tenants[ix];
-        tenant.pinned += 1;
-        tenant.classes += u32::from(before.is_none());
-        class.order.open(ix, weight);
-        if let Some(max) = self.config.tenant_slots_max
-            && before.is_none_or(|jobs| jobs == 0)
-        {
-            class.order.set_blocked(ix, tenant.running >= max);
-        }
     }
 
     /// Whether a job that may run there would go straight to a slot.
     fn may_pass(&self, host: Option<HostId>) -> bool {
         match host {
             None => !self.discipline.is_runnable() && self.fleet.has_room(),
-            Some(host) => !self.classes.is_runnable(host) && self.fleet.free_at(host) > 0,
+            Some(host) => {
+                self.fleet.free_at(host) > 0 && !self.classes.is_runnable(host, &*self.discipline)
+            }
         }
     }
 
-    /// The order that the job waits, or waited, in.
-    pub(crate) fn order_of(&mut self, job: JobIx, pinned: bool) -> &mut dyn Discipline {
-        if pinned { &mut *self.classes.of(job).order } else { &mut *self.discipline }
+    /// A granted job turns out to cost something else than it was charged.
+    #[inline]
+    pub(crate) fn correct(&mut self, job: JobIx, actual: Span) {
+        let it = &self.jobs[job];
+        let (tenant, late, charged) = (it.tenant, it.late, it.charged);
+        if it.pinned {
+            self.classes.correct(job, (tenant, late), charged, actual);
+            self.discipline.correct(tenant, None, charged, actual);
+        } else {
+            self.discipline.correct(tenant, Some(late), charged, actual);
+        }
     }
 
     fn find_granted(&self, job: JobId) -> Option<JobIx> {
@@ -290,11 +270,9 @@ impl Scheduler {
 
     /// The tenant may not run more, or may again.
     pub(crate) fn set_blocked(&mut self, tenant: TenantIx, blocked: bool) {
-        if self.tenants[tenant].has_general_jobs() {
-            self.discipline.set_blocked(tenant, blocked);
-        }
-        if self.tenants[tenant].pinned > 0 {
-            self.classes.set_blocked(tenant, blocked);
+        self.discipline.set_blocked(tenant, blocked);
+        if !self.classes.is_empty() {
+            self.classes.mark_of(tenant);
         }
     }
 
@@ -303,11 +281,10 @@ impl Scheduler {
     #[inline]
     pub(crate) fn remove(&mut self, job: JobIx, ix: TenantIx, pinned: bool) {
         self.jobs.remove(job);
-        let tenant = &mut self.tenants[ix];
         if pinned {
-            tenant.pinned -= 1;
             self.classes.leave(job, ix);
-        } else if !tenant.has_general_jobs() {
+        }
+        if self.tenants[ix].is_idle() {
             self.discipline.settle(ix);
         }
     }

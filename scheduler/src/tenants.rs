@@ -15,28 +15,12 @@ pub(crate) struct Tenant {
     pub(crate) waiting: u32,
     /// Granted and not finished.
     pub(crate) running: u32,
-    /// Of both, those that are pinned to a host.
-    pub(crate) pinned: u32,
-    /// It has a flow in the general class.
-    pub(crate) general: bool,
-    /// Classes of hosts that it has a flow in.
-    pub(crate) classes: u32,
     pub(crate) known: bool,
 }
 
 impl Tenant {
     pub(crate) fn is_idle(&self) -> bool {
         self.waiting == 0 && self.running == 0
-    }
-
-    /// Whether any of its jobs, waiting or granted, may run anywhere.
-    pub(crate) fn has_general_jobs(&self) -> bool {
-        self.waiting + self.running > self.pinned
-    }
-
-    /// Nothing of it needs to be remembered.
-    pub(crate) fn is_forgotten(&self) -> bool {
-        !self.general && self.classes == 0
     }
 }
 
@@ -57,15 +41,7 @@ impl Tenants {
         if let Some(ix) = self.find(id) {
             return ix;
         }
-        let fresh = Tenant {
-            id,
-            waiting: 0,
-            running: 0,
-            pinned: 0,
-            general: false,
-            classes: 0,
-            known: true,
-        };
+        let fresh = Tenant { id, waiting: 0, running: 0, known: true };
         let ix = if let Some(ix) = self.free.pop() {
             self[ix] = fresh;
             ix

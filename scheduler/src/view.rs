@@ -46,6 +46,11 @@ impl Scheduler {
         self.tenants.iter().map(|(_, tenant)| (tenant.id, tenant.waiting, tenant.running))
     }
 
+    /// Whether the tenant has a job here, or owes something: a name that comes back is to have the same number then.
+    pub fn remembers(&self, tenant: TenantId) -> bool {
+        self.tenants.find(tenant).is_some()
+    }
+
     /// Roughly how long a job submitted now would wait: what waits and half of what runs, over the slots. Without any
     /// slot it is as if there were one.
     pub fn next_start(&self, now: Mono) -> Span {

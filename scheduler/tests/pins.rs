@@ -154,3 +154,41 @@ fn a_pinned_job_that_comes_back_or_is_cancelled_leaves_nothing_behind() {
     assert_eq!(finish(&mut s, 1, 3), []);
     assert_eq!((s.waiting(), s.running(), s.tenants().count()), (0, 0, 0));
 }
+
+/// A pin neither speeds an urgent job up nor slows it down.
+#[test]
+fn an_urgent_pinned_job_starts_when_the_same_without_a_pin_would() {
+    let urgent = |tenant, host| Submit {
+        tenant: TenantId(tenant),
+        promise: Promise::Within(Span::from_secs(2)),
+        ..job(100, host)
+    };
+    let started = |host: Option<u32>, tenant, others: Option<u32>| {
+        let mut s = Scheduler::new(Config::default());
+        let supply = Supply { host: HostId(1), slots: 1, prefetch: 0 };
+        s.handle_supply(SupplierId(1), supply, at(0));
+        for id in 0..20 {
+            submit(&mut s, Submit { tenant: TenantId(1 + (id % 2) as u32), ..job(id, others) }, 0);
+        }
+        let granted = submit(&mut s, urgent(tenant, host), 1);
+        assert_eq!(granted, []);
+        let mut running = 0;
+        for turn in 1..=21 {
+            let [(next, _)] = finish(&mut s, running, turn * 10)[..] else {
+                panic!("a slot idles")
+            };
+            if next == 100 {
+                return turn;
+            }
+            running = next;
+        }
+        panic!("it never starts")
+    };
+    for others in [None, Some(1)] {
+        for tenant in [1, 2, 9] {
+            let (pinned, free) = (started(Some(1), tenant, others), started(None, tenant, others));
+            assert_eq!(pinned, free, "tenant {tenant} among {others:?}");
+        }
+        assert_eq!(started(Some(1), 9, others), 1, "who has idled is next");
+    }
+}

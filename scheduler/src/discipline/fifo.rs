@@ -2,9 +2,11 @@
 //!
 //! Nobody is charged, so a tenant that submits more gets more. A blocked tenant's jobs keep their places.
 
+use std::collections::BTreeMap;
+
 use ostler_job::{Mono, Span};
 
-use super::Discipline;
+use super::{Discipline, Head, Rank, Tag};
 use crate::heap::IndexedHeap;
 use crate::jobs::{JobIx, Jobs};
 use crate::lane::{Entry, Lane};
@@ -48,7 +50,7 @@ impl Discipline for FifoQueue {
 
     fn enqueue(&mut self, jobs: &Jobs, job: JobIx) {
         let flow = jobs[job].tenant;
-        let entry = Entry { key: Mono(0), seq: jobs[job].seq, job };
+        let entry = self.entry(jobs, job);
         self.flows[flow.0 as usize].lane.push(entry);
         self.len += 1;
         self.refile(flow);
@@ -62,7 +64,7 @@ impl Discipline for FifoQueue {
         Some(entry.job)
     }
 
-    fn pass(&mut self, _flow: TenantIx, _cost: Span) {}
+    fn pass(&mut self, _flow: TenantIx, _cost: Span, _alone: bool) {}
 
     fn remove(&mut self, jobs: &Jobs, flow: TenantIx, _late: bool) {
         self.flows[flow.0 as usize].lane.lose(jobs);
@@ -70,7 +72,7 @@ impl Discipline for FifoQueue {
         self.refile(flow);
     }
 
-    fn correct(&mut self, _flow: TenantIx, _late: bool, _charged: Span, _actual: Span) {}
+    fn correct(&mut self, _flow: TenantIx, _late: Option<bool>, _charged: Span, _actual: Span) {}
 
     fn elapse(&mut self, _flow: TenantIx, _actual: Span) {}
 
@@ -98,15 +100,34 @@ impl Discipline for FifoQueue {
         !self.heads.is_empty()
     }
 
-    fn weight(&self) -> u64 {
-        u64::from(self.is_runnable())
+    fn entry(&self, jobs: &Jobs, job: JobIx) -> Entry {
+        Entry { key: Mono(0), seq: jobs[job].seq, job }
     }
 
-    fn first(&self) -> Option<u64> {
-        self.heads.first().map(|(seq, _)| seq)
+    fn has_missed(&self, _head: Head, _now: Mono) -> bool {
+        false
     }
 
-    fn check(&self, jobs: &Jobs) {
+    fn pin(&mut self, _flow: TenantIx) {}
+
+    fn unpin(&mut self, _flow: TenantIx) {}
+
+    fn charge(&mut self, _flow: TenantIx, _cost: Span) {}
+
+    fn tag(&self, flow: TenantIx) -> Option<Tag> {
+        (!self.flows[flow.0 as usize].blocked).then_some(Tag::default())
+    }
+
+    fn rank(&self, _flow: TenantIx, head: Head, _cost: Span) -> Rank {
+        Rank::Eligible(head)
+    }
+
+    fn best(&mut self, _jobs: &mut Jobs, _now: Mono, _others: Option<Tag>) -> Option<Rank> {
+        let (seq, _) = self.heads.first()?;
+        Some(Rank::Eligible(Head { late: false, lst: Mono(0), seq }))
+    }
+
+    fn check(&self, jobs: &Jobs, _pinned: &BTreeMap<u32, u32>) {
         self.heads.check();
         let mut len = 0;
         for (at, flow) in self.flows.iter().enumerate() {

@@ -1,8 +1,9 @@
-//! One tenant's flow in the promise queue: a start tag and two lanes that share what the flow gets.
+//! One tenant's flow in the promise queue: a start tag, and lanes that share what the flow gets.
 
 use ostler_job::{Mono, Span};
 
 use super::tag::Tag;
+use crate::jobs::{JobIx, Jobs};
 use crate::lane::{Entry, Lane};
 
 /// While both lanes have jobs, the one for those on time is served this many times as long as the late one.
@@ -10,46 +11,47 @@ const ON_TIME_TO_LATE: i64 = 4;
 
 /// What the flows' heads are compared by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Head {
-    pub(super) late: bool,
-    pub(super) lst: Mono,
-    pub(super) seq: u64,
+pub(crate) struct Head {
+    pub(crate) late: bool,
+    pub(crate) lst: Mono,
+    pub(crate) seq: u64,
 }
 
-/// Waiting jobs of one tenant.
+/// Waiting jobs of one tenant that may run in the same places.
 #[derive(Default)]
-pub(super) struct Flow {
-    pub(super) weight: u64,
-    /// The weight it is counted with while it is eligible or ahead.
-    pub(super) filed: Option<u64>,
-    pub(super) start: Tag,
-    pub(super) on_time: Lane,
-    pub(super) late: Lane,
+pub(crate) struct Lanes {
+    on_time: Lane,
+    late: Lane,
     /// Slot time that the on-time lane is ahead of the late lane, as their shares see it.
-    pub(super) lead: i64,
-    pub(super) blocked: bool,
+    lead: i64,
 }
 
-impl Flow {
+impl Lanes {
     /// The lane to be served next, by its lateness.
-    pub(super) fn serves_late(&self) -> bool {
+    pub(crate) fn serves_late(&self) -> bool {
         self.on_time.is_empty() || (!self.late.is_empty() && self.lead > 0)
     }
 
-    pub(super) fn head(&self) -> Option<Head> {
-        if self.blocked {
-            return None;
-        }
+    /// The job to be served next.
+    pub(crate) fn next(&self) -> Option<Entry> {
+        if self.serves_late() { self.late.head() } else { self.on_time.head() }
+    }
+
+    pub(crate) fn head(&self) -> Option<Head> {
         let late = self.serves_late();
         let entry = if late { self.late.head() } else { self.on_time.head() }?;
         Some(Head { late, lst: entry.key, seq: entry.seq })
     }
 
-    pub(super) fn is_empty(&self) -> bool {
+    pub(crate) fn len(&self) -> u32 {
+        self.on_time.len() + self.late.len()
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
         self.on_time.is_empty() && self.late.is_empty()
     }
 
-    pub(super) fn push(&mut self, late: bool, entry: Entry) {
+    pub(crate) fn push(&mut self, late: bool, entry: Entry) {
         // A lane that comes back from idling starts level with the other.
         if late {
             if self.late.is_empty() {
@@ -64,10 +66,71 @@ impl Flow {
         }
     }
 
+    /// Takes the next job out and charges its lane for it; answers what that costs.
+    #[inline]
+    pub(crate) fn pop(&mut self, jobs: &Jobs) -> Option<(JobIx, Span)> {
+        let late = self.serves_late();
+        let lane = if late { &mut self.late } else { &mut self.on_time };
+        let entry = lane.pop(jobs)?;
+        let cost = jobs[entry.job].cost;
+        self.charge(late, cost, 1);
+        Some((entry.job, cost))
+    }
+
+    /// Moves the first job that is on time to the late lane.
+    pub(crate) fn demote(&mut self, jobs: &mut Jobs) {
+        if let Some(entry) = self.on_time.pop(jobs) {
+            jobs[entry.job].late = true;
+            self.push(true, entry);
+        }
+    }
+
+    /// One of the jobs no longer waits.
+    pub(crate) fn lose(&mut self, jobs: &Jobs, late: bool) {
+        if late { &mut self.late } else { &mut self.on_time }.lose(jobs);
+    }
+
     /// Moves the lanes' balance by a charge to one of them.
-    pub(super) fn charge_lane(&mut self, late: bool, by: Span, sign: i64) {
+    pub(crate) fn charge(&mut self, late: bool, by: Span, sign: i64) {
         let by = i64::try_from(by.0).unwrap_or(i64::MAX).saturating_mul(sign);
         let by = if late { by.saturating_mul(-ON_TIME_TO_LATE) } else { by };
         self.lead = self.lead.saturating_add(by);
+    }
+
+    /// The same for a charge that turns out to be another.
+    pub(crate) fn correct(&mut self, late: bool, charged: Span, actual: Span) {
+        let by = Span(actual.0.abs_diff(charged.0));
+        self.charge(late, by, if actual > charged { 1 } else { -1 });
+    }
+
+    pub(crate) fn clear(&mut self) {
+        self.on_time.clear();
+        self.late.clear();
+        self.lead = 0;
+    }
+
+    pub(crate) fn check(&self, jobs: &Jobs) {
+        self.on_time.check(jobs);
+        self.late.check(jobs);
+    }
+}
+
+/// What one tenant is charged, whatever its jobs are, and those that may run anywhere.
+#[derive(Default)]
+pub(super) struct Flow {
+    pub(super) weight: u64,
+    /// The weight it is counted with while it has a job that may be served.
+    pub(super) filed: Option<u64>,
+    pub(super) start: Tag,
+    pub(super) lanes: Lanes,
+    /// Waiting jobs that are pinned to hosts.
+    pub(super) pinned: u32,
+    pub(super) blocked: bool,
+}
+
+impl Flow {
+    /// The next job that may run anywhere.
+    pub(super) fn head(&self) -> Option<Head> {
+        if self.blocked { None } else { self.lanes.head() }
     }
 }

@@ -17,12 +17,18 @@
 //! others are. Thus everybody is served after finitely many jobs, whoever comes, and debts of flows that left are
 //! forgotten in time. It loosens the bound above by a seventh of the mean `B + c/w`, where the costs of the jobs that
 //! are running count, too.
+//!
+//! *Pins.* Jobs that are pinned to a host wait in lanes of their own, but their tenant has one tag: what it is given
+//! there it has been given. While their host is busy or away, `V` goes on without them; a flow that was left behind so
+//! is served first on that host, and what it could not use before counts for one job and `B` at most.
+
+use std::collections::BTreeMap;
 
 use ostler_job::{Mono, Span};
 
-use super::Discipline;
 use super::flow::{Flow, Head};
 use super::tag::Tag;
+use super::{Discipline, Rank};
 use crate::config::Config;
 use crate::heap::IndexedHeap;
 use crate::jobs::{JobIx, Jobs};
@@ -53,7 +59,7 @@ pub(crate) struct PromiseQueue {
     /// Flows without jobs that owe something, by tag.
     owing: IndexedHeap<Tag>,
     forgotten: Vec<TenantIx>,
-    /// Weight of all flows that are eligible or ahead.
+    /// Weight of all flows that have a job which may be served.
     weights: u64,
     len: usize,
 }
@@ -78,10 +84,11 @@ impl PromiseQueue {
         }
     }
 
-    /// Moves `V` up to the smallest tag, and makes eligible what that makes so.
-    fn advance(&mut self) {
+    /// Moves `V` up to the smallest tag, that of others included, and makes eligible what that makes so.
+    fn advance(&mut self, others: Option<Tag>) {
         let tags = [self.eligible_tags.first(), self.ahead.first()];
-        if let Some((least, _)) = tags.into_iter().flatten().min() {
+        let tags = tags.map(|first| first.map(|(tag, _)| tag));
+        if let Some(least) = tags.into_iter().flatten().chain(others).min() {
             self.v = self.v.max(least);
         }
         while let Some((start, flow)) = self.ahead.first()
@@ -102,14 +109,17 @@ impl PromiseQueue {
         let ix = flow.0;
         let it = &mut self.flows[ix as usize];
         self.weights -= it.filed.take().unwrap_or(0);
-        let Some(head) = it.head() else {
+        let head = it.head();
+        if head.is_some() || (it.pinned > 0 && !it.blocked) {
+            it.filed = Some(it.weight);
+            self.weights += it.weight;
+        }
+        let Some(head) = head else {
             self.eligible.remove(ix);
             self.eligible_tags.remove(ix);
             self.ahead.remove(ix);
             return;
         };
-        it.filed = Some(it.weight);
-        self.weights += it.weight;
         if it.start <= self.v.plus(self.credit) {
             self.ahead.remove(ix);
             self.eligible.set(ix, head);
@@ -121,16 +131,6 @@ impl PromiseQueue {
         }
     }
 
-    /// Moves the flow's first on-time job to its late lane.
-    fn demote(&mut self, flow: u32, jobs: &mut Jobs) {
-        let it = &mut self.flows[flow as usize];
-        if let Some(entry) = it.on_time.pop(jobs) {
-            jobs[entry.job].late = true;
-            it.push(true, entry);
-        }
-        self.refile(TenantIx(flow));
-    }
-
     /// The flow left furthest behind, if it is too far.
     fn left_behind(&self, jobs: &Jobs) -> Option<u32> {
         let (start, flow) = self.eligible_tags.first()?;
@@ -138,32 +138,34 @@ impl PromiseQueue {
             return None;
         }
         let it = &self.flows[flow as usize];
-        let lane = if it.serves_late() { &it.late } else { &it.on_time };
-        let cost = jobs[lane.head()?.job].cost;
-        (start.plus(self.credit).plus(Tag::of(cost, it.weight)) < self.v).then_some(flow)
+        let cost = jobs[it.lanes.next()?.job].cost;
+        self.is_left_behind(it, cost).then_some(flow)
+    }
+
+    fn is_left_behind(&self, it: &Flow, cost: Span) -> bool {
+        it.start.plus(self.credit).plus(Tag::of(cost, it.weight)) < self.v
     }
 
     /// The flow to serve, once what missed its start is out of its way.
-    fn choose(&mut self, jobs: &mut Jobs, now: Mono) -> Option<u32> {
-        self.advance();
+    fn choose(&mut self, jobs: &mut Jobs, now: Mono, others: Option<Tag>) -> Option<u32> {
+        self.advance(others);
         if let Some(flow) = self.left_behind(jobs) {
             return Some(flow);
         }
         for _ in 0..DEMOTIONS_MAX {
             let (head, flow) = self.eligible.first()?;
-            if head.late || head.lst + self.grace >= now {
+            if !self.has_missed(head, now) {
                 break;
             }
-            self.demote(flow, jobs);
+            self.flows[flow as usize].lanes.demote(jobs);
+            self.refile(TenantIx(flow));
         }
         self.eligible.first().map(|(_, flow)| flow)
     }
 
     fn forget(&mut self, flow: TenantIx) {
         let it = &mut self.flows[flow.0 as usize];
-        it.on_time.clear();
-        it.late.clear();
-        it.lead = 0;
+        it.lanes.clear();
         it.start = self.v;
         self.forgotten.push(flow);
     }
@@ -184,10 +186,10 @@ impl Discipline for PromiseQueue {
         let entry = Entry { key: jobs[job].lst, seq: jobs[job].seq, job };
         let it = &mut self.flows[flow.0 as usize];
         let head = it.head();
-        if it.is_empty() {
+        if it.lanes.is_empty() {
             it.start = it.start.max(self.v);
         }
-        it.push(job_late, entry);
+        it.lanes.push(job_late, entry);
         self.len += 1;
         if it.head() != head {
             self.refile(flow);
@@ -195,44 +197,45 @@ impl Discipline for PromiseQueue {
     }
 
     fn dequeue(&mut self, jobs: &mut Jobs, now: Mono) -> Option<JobIx> {
-        let flow = self.choose(jobs, now)?;
+        let flow = self.choose(jobs, now, None)?;
         let it = &mut self.flows[flow as usize];
-        let late = it.serves_late();
-        let lane = if late { &mut it.late } else { &mut it.on_time };
-        let entry = lane.pop(jobs)?;
-        let cost = jobs[entry.job].cost;
-        it.charge_lane(late, cost, 1);
+        let (job, cost) = it.lanes.pop(jobs)?;
         it.start = it.start.plus(Tag::of(cost, it.weight));
         self.len -= 1;
         self.refile(TenantIx(flow));
-        Some(entry.job)
+        Some(job)
     }
 
-    fn pass(&mut self, flow: TenantIx, cost: Span) {
-        // As if it had waited for no time, alone: it holds V, is served and charged.
+    fn pass(&mut self, flow: TenantIx, cost: Span, alone: bool) {
+        // As if it had waited for no time: alone, it holds V; it is served and charged.
         let it = &mut self.flows[flow.0 as usize];
-        self.v = self.v.max(it.start);
-        it.charge_lane(false, cost, 1);
-        it.start = self.v.plus(Tag::of(cost, it.weight));
-        self.advance();
+        if alone {
+            self.v = self.v.max(it.start);
+        }
+        it.start = it.start.max(self.v).plus(Tag::of(cost, it.weight));
+        if it.filed.is_some() {
+            self.refile(flow);
+        }
+        self.advance(None);
     }
 
     fn remove(&mut self, jobs: &Jobs, flow: TenantIx, late: bool) {
         let it = &mut self.flows[flow.0 as usize];
-        if late { &mut it.late } else { &mut it.on_time }.lose(jobs);
+        it.lanes.lose(jobs, late);
         self.len -= 1;
         self.refile(flow);
     }
 
-    fn correct(&mut self, flow: TenantIx, late: bool, charged: Span, actual: Span) {
+    fn correct(&mut self, flow: TenantIx, late: Option<bool>, charged: Span, actual: Span) {
         let it = &mut self.flows[flow.0 as usize];
+        if let Some(late) = late {
+            it.lanes.correct(late, charged, actual);
+        }
         if actual > charged {
             let more = Span(actual.0 - charged.0);
-            it.charge_lane(late, more, 1);
             it.start = it.start.plus(Tag::of(more, it.weight));
         } else if actual < charged {
             let less = Span(charged.0 - actual.0);
-            it.charge_lane(late, less, -1);
             // Never below V: that would be a claim from the past on everybody else.
             let floor = it.start.min(self.v);
             it.start = it.start.minus(Tag::of(less, it.weight)).max(floor);
@@ -286,15 +289,62 @@ impl Discipline for PromiseQueue {
         !self.eligible.is_empty() || !self.ahead.is_empty()
     }
 
-    fn weight(&self) -> u64 {
-        self.weights
+    fn entry(&self, jobs: &Jobs, job: JobIx) -> Entry {
+        Entry { key: jobs[job].lst, seq: jobs[job].seq, job }
     }
 
-    fn first(&self) -> Option<u64> {
-        None
+    fn has_missed(&self, head: Head, now: Mono) -> bool {
+        !head.late && head.lst + self.grace < now
     }
 
-    fn check(&self, jobs: &Jobs) {
+    fn pin(&mut self, flow: TenantIx) {
+        let it = &mut self.flows[flow.0 as usize];
+        if it.lanes.is_empty() && it.pinned == 0 {
+            it.start = it.start.max(self.v);
+        }
+        it.pinned += 1;
+        self.refile(flow);
+    }
+
+    fn unpin(&mut self, flow: TenantIx) {
+        self.flows[flow.0 as usize].pinned -= 1;
+        self.refile(flow);
+    }
+
+    fn charge(&mut self, flow: TenantIx, cost: Span) {
+        let it = &mut self.flows[flow.0 as usize];
+        let cost = Tag::of(cost, it.weight);
+        // While its host was busy or away it could use nothing, and others used what it did not.
+        let floor = self.v.minus(self.credit).minus(cost);
+        it.start = it.start.max(floor).plus(cost);
+        self.refile(flow);
+    }
+
+    fn tag(&self, flow: TenantIx) -> Option<Tag> {
+        let it = &self.flows[flow.0 as usize];
+        (!it.blocked).then_some(it.start)
+    }
+
+    fn rank(&self, flow: TenantIx, head: Head, cost: Span) -> Rank {
+        let it = &self.flows[flow.0 as usize];
+        if self.is_left_behind(it, cost) {
+            Rank::LeftBehind(it.start, head.seq)
+        } else if it.start <= self.v.plus(self.credit) {
+            Rank::Eligible(head)
+        } else {
+            Rank::Ahead(it.start, head)
+        }
+    }
+
+    fn best(&mut self, jobs: &mut Jobs, now: Mono, others: Option<Tag>) -> Option<Rank> {
+        let chosen = self.choose(jobs, now, others);
+        let flow = chosen.or_else(|| self.ahead.first().map(|(_, flow)| flow))?;
+        let lanes = &self.flows[flow as usize].lanes;
+        let cost = jobs[lanes.next()?.job].cost;
+        Some(self.rank(TenantIx(flow), lanes.head()?, cost))
+    }
+
+    fn check(&self, jobs: &Jobs, pinned: &BTreeMap<u32, u32>) {
         for heap in [&self.eligible_tags, &self.ahead, &self.owing] {
             heap.check();
         }
@@ -302,13 +352,14 @@ impl Discipline for PromiseQueue {
         let (mut len, mut weights) = (0, 0);
         for (at, flow) in self.flows.iter().enumerate() {
             let at = at as u32;
-            flow.on_time.check(jobs);
-            flow.late.check(jobs);
-            len += (flow.on_time.len() + flow.late.len()) as usize;
+            flow.lanes.check(jobs);
+            len += flow.lanes.len() as usize;
+            assert_eq!(flow.pinned, pinned.get(&at).copied().unwrap_or(0), "and its pinned jobs");
             weights += flow.filed.unwrap_or(0);
             let (eligible, ahead) = (self.eligible.contains(at), self.ahead.contains(at));
             assert_eq!(eligible || ahead, flow.head().is_some(), "flows with a head are filed");
-            assert_eq!(flow.filed.is_some(), flow.head().is_some(), "filed flows count");
+            let counts = flow.head().is_some() || (flow.pinned > 0 && !flow.blocked);
+            assert_eq!(flow.filed.is_some(), counts, "flows that may be served count");
             assert!(!(eligible && ahead), "no flow is both eligible and ahead");
             if eligible {
                 assert_eq!(self.eligible.key(at), flow.head(), "a flow is filed under its head");
@@ -322,7 +373,9 @@ impl Discipline for PromiseQueue {
             }
             let owes = self.owing.key(at);
             assert!(
-                owes.is_none_or(|tag| flow.is_empty() && tag == flow.start),
+                owes.is_none_or(|tag| flow.lanes.is_empty()
+                    && flow.pinned == 0
+                    && tag == flow.start),
                 "only the idle owe"
             );
         }

@@ -209,3 +209,35 @@ fn a_tenant_with_long_jobs_pays_for_them_while_they_run() {
     };
     assert!(started(1) > 10 * started(0), "{} and {}", started(0), started(1));
 }
+
+#[test]
+fn a_tenant_that_leaves_between_bursts_of_long_jobs_owes_for_them_when_it_comes_back() {
+    let mut world = World::new(unbounded(Config::default().urgency_credit), 10);
+    let second = Span::from_secs(1);
+    let work = |tenant, takes| Work {
+        tenant,
+        weight: 1,
+        promise: Promise::Sometime,
+        takes: Span::from_secs(takes),
+        estimate: second,
+    };
+    let (bursts, steady) = (work(0, 600), work(1, 10));
+    (0..20).for_each(|_| world.submit(steady));
+    (0..10).for_each(|_| world.submit(bursts));
+    let (mut left, mut served) = (10, [0_u64; 2]);
+    while world.now < Mono(8 * 3_600 * 1_000_000_000) {
+        let Some(Some(ended)) = world.step(FOREVER) else { panic!("work never ends") };
+        served[ended.work.tenant as usize] += ended.work.takes.0;
+        if ended.work.tenant == 1 {
+            world.submit(steady);
+        } else {
+            left -= 1;
+        }
+        if left == 0 {
+            left = 10;
+            (0..10).for_each(|_| world.submit(bursts));
+        }
+    }
+    let share = served[0] as f64 / (served[0] + served[1]) as f64;
+    assert!((0.3..0.55).contains(&share), "the tenant that leaves got {share}");
+}
