@@ -92,7 +92,7 @@ fn a_file_of_version_1_is_read() {
     assert_eq!(make::events(&store), make::events(&model));
     assert!(store.payload_used(&make::payload('a').sha256).unwrap());
     let red = Filter { tags: vec!["red".to_owned()], ..Filter::default() };
-    assert_eq!(make::find(&store, &red, 10), [1]);
+    assert_eq!(find(&store, &red, 10), [1]);
     store.commit(Epoch(0), &[submit(3)]).unwrap();
 }
 

@@ -83,7 +83,7 @@ fn submit_that_waits_shows_both_streams_and_exits_as_the_job_does() {
         (&["--", "kill -TERM $$"], 143, "is dead (SIGTERM)"),
         (&["--timeout", "200ms", "--", "sleep", "300"], 124, "is dead (timeout)"),
         (&["--", "no-such-command"], 125, "(unstartable): command not found: no-such-command"),
-        (&["--delay", "1h", "--expires", "1ms", "--", "true"], 125, "is expired\n"),
+        (&["--paused", "--expires", "1ms", "--", "true"], 125, "is expired\n"),
     ];
     for (words, expected, tells) in cases {
         let out = wait(words);

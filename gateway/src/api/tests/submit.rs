@@ -31,7 +31,7 @@ async fn every_field_reaches_the_driver() {
     let body = r#"{"argv":["prog","a b"],"module":"shell","name":"n","tenant":"t","identity":"i","tags":["x","y"],
         "host":"web-1","env":{"A":"1"},"secrets":["S"],"cwd":"/tmp","stdin":"text","user":"www-data","umask":"022",
         "nice":5,"limits":{"nofile":64,"as":1000},"timeout":"10m","grace":"5s","not_before":"2100-01-01T00:00:00Z",
-        "expires":"1h","within":"5m","paused":true,"delivery":"at_least_once",
+        "expires":"900000h","within":"5m","paused":true,"delivery":"at_least_once",
         "retry":{"attempts":3,"delay":"2s","delay_max":"1m","backoff":"constant","exit_codes":[75]},
         "dedupe":{"scope":"done","window":"10m","then":"coalesce"}}"#;
     let answer = rig.json("POST /v1/jobs", body).await;
@@ -106,6 +106,11 @@ async fn what_types_cannot_say_is_checked() {
         (r#"{"argv":[""]}"#, "/argv/0"),
         (r#"{"command":""}"#, "/command"),
         (r#"{"command":"a\u0000b"}"#, "/command"),
+        (r#"{"command":" \t\n"}"#, "/command"),
+        (r#"{"argv":[" "]}"#, "/argv/0"),
+        (r#"{"command":"a","delay":"2h","expires":"1h"}"#, "/expires"),
+        (r#"{"command":"a","delay":"1h","expires":"1h"}"#, "/expires"),
+        (r#"{"command":"a","not_before":"2100-01-01T00:00:00Z","expires":"1h"}"#, "/expires"),
         (r#"{"module":"noop","env":{}}"#, "/env"),
         (r#"{"module":"noop","command":"x"}"#, "/command"),
         (r#"{"module":"cron"}"#, "/module"),
