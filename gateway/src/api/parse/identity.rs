@@ -95,7 +95,8 @@ mod tests {
 
     #[test]
     fn whatever_differs_in_what_is_run_is_another_work() {
-        let given = crate::api::parse::build::Given { now: ostler_job::Wall(0), tenant: None };
+        let given =
+            crate::api::parse::build::Given { now: ostler_job::Wall(0), tenant: None, admin: true };
         let content = |text: &str| {
             let built = crate::api::parse::build::read(text.as_bytes(), given);
             built.expect("it is right").spec.content
