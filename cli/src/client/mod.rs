@@ -16,14 +16,14 @@ use std::{
     time::Duration,
 };
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use clap::Args;
 use http::{Method, Request, StatusCode, header};
 use http_body_util::{BodyExt as _, Full, combinators::BoxBody};
 use hyper::body::Incoming;
 use hyper_util::rt::TokioIo;
 use serde_json::Value;
-use tokio::net::TcpStream;
+use tokio::{net::TcpStream, time::timeout};
 
 pub(crate) use address::{Address, encode};
 pub(crate) use problem::{Problem, Wrong, code_of, for_people};
@@ -33,6 +33,8 @@ use crate::{args::StateArgs, failure::Failure, terminal::note};
 
 /// How long a connection may take to open.
 const CONNECT: Duration = Duration::from_secs(10);
+/// How long an answer may take to begin, and each piece of it to come.
+const ANSWER: Duration = Duration::from_secs(120);
 /// A request's body.
 pub(crate) type Body = BoxBody<Bytes, io::Error>;
 
@@ -133,11 +135,13 @@ pub(crate) struct Ask<'a> {
     path: &'a str,
     headers: Vec<(&'static str, String)>,
     body: Option<Body>,
+    /// It takes as long as it takes.
+    is_long: bool,
 }
 
 impl<'a> Ask<'a> {
     pub(crate) fn new(method: Method, path: &'a str) -> Self {
-        Self { method, path, headers: Vec::new(), body: None }
+        Self { method, path, headers: Vec::new(), body: None, is_long: false }
     }
 
     pub(crate) fn header(mut self, name: &'static str, value: impl Into<String>) -> Self {
@@ -148,6 +152,12 @@ impl<'a> Ask<'a> {
     pub(crate) fn body(mut self, kind: &str, body: Body) -> Self {
         self.body = Some(body);
         self.header("content-type", kind)
+    }
+
+    /// The answer comes when a whole file has been sent or written.
+    pub(crate) fn long(mut self) -> Self {
+        self.is_long = true;
+        self
     }
 
     pub(crate) fn json(self, value: &Value) -> Self {
@@ -176,7 +186,7 @@ pub(crate) struct Reply {
 impl Reply {
     /// The next bytes; `None` at the end. An error when the connection breaks before.
     pub(crate) async fn next(&mut self) -> Result<Option<Bytes>, Failure> {
-        while let Some(frame) = self.body.frame().await {
+        while let Some(frame) = timeout(ANSWER, self.body.frame()).await.map_err(|_| silent())? {
             let frame = frame.map_err(|error| Failure::unavailable(broken(&error)))?;
             if let Ok(bytes) = frame.into_data() {
                 return Ok(Some(bytes));
@@ -186,9 +196,12 @@ impl Reply {
     }
 
     /// All of it.
-    pub(crate) async fn bytes(self) -> Result<Bytes, Failure> {
-        let body = self.body.collect().await;
-        Ok(body.map_err(|error| Failure::unavailable(broken(&error)))?.to_bytes())
+    pub(crate) async fn bytes(mut self) -> Result<Bytes, Failure> {
+        let mut whole = BytesMut::new();
+        while let Some(bytes) = self.next().await? {
+            whole.extend_from_slice(&bytes);
+        }
+        Ok(whole.freeze())
     }
 
     /// All of it, as JSON.
@@ -198,6 +211,10 @@ impl Reply {
             Failure::broken(format!("the API's answer is not what this program knows: {error}"))
         })
     }
+}
+
+fn silent() -> Failure {
+    Failure::unavailable("the connection to the API fell silent in the middle of an answer")
 }
 
 fn broken(error: &hyper::Error) -> String {
@@ -255,14 +272,18 @@ impl Client {
         let request = request
             .body(ask.body.unwrap_or_else(|| whole(Bytes::new())))
             .map_err(|error| Failure::usage(format!("this cannot be sent: {error}")))?;
-        let reply = self.exchange(request).await?;
+        let exchange = self.exchange(request);
+        let reply = match ask.is_long {
+            true => exchange.await?,
+            false => timeout(ANSWER, exchange).await.map_err(|_| self.no_answer())??,
+        };
         let (parts, body) = reply.into_parts();
         Ok(Reply { status: parts.status, headers: parts.headers, body })
     }
 
     async fn exchange(&self, request: Request<Body>) -> Result<http::Response<Incoming>, Failure> {
         let place = (self.address.host.as_str(), self.address.port);
-        let socket = match tokio::time::timeout(CONNECT, TcpStream::connect(place)).await {
+        let socket = match timeout(CONNECT, TcpStream::connect(place)).await {
             Ok(Ok(socket)) => socket,
             Ok(Err(error)) => return Err(self.unreachable(&error)),
             Err(_) => return Err(self.unreachable(&io::ErrorKind::TimedOut.into())),
@@ -303,6 +324,21 @@ impl Client {
             let _ = connection.await;
         });
         sender.send_request(request).await.map_err(|error| no_answer(&error))
+    }
+
+    fn no_answer(&self) -> Failure {
+        let limit = ANSWER.as_secs();
+        Failure::unavailable(format!(
+            "the API at {} does not answer within {limit} s",
+            self.address
+        ))
+    }
+
+    /// One for an API that the tests play.
+    #[cfg(test)]
+    pub(crate) fn for_tests(address: &str) -> Self {
+        let address = address::parse(address).expect("tests know addresses");
+        Self { address, token: "for tests".to_owned(), tls: None }
     }
 
     fn unreachable(&self, error: &io::Error) -> Failure {

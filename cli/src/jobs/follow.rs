@@ -8,16 +8,18 @@ use std::{
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use http::Method;
 use serde::Deserialize;
+use tokio::time::timeout;
 
-use super::view::JobView;
+use super::{capture::Capture, view::JobView};
 use crate::{
     client::{Ask, Client, Event, Parser},
     failure::Failure,
-    terminal::{note, put},
 };
 
 /// How long a gateway may be gone.
 const PATIENCE: Duration = Duration::from_secs(60);
+/// A stream says something every 15 s, and be it a comment: one that says nothing for so long has died without a word.
+const SILENCE: Duration = Duration::from_secs(45);
 const PAUSE_MIN: Duration = Duration::from_millis(100);
 const PAUSE_MAX: Duration = Duration::from_secs(2);
 
@@ -30,7 +32,8 @@ pub(crate) struct Wanted {
     pub(crate) attempt: Option<u32>,
     /// Each line begins with its time.
     pub(crate) timestamps: bool,
-    /// stderr goes to stderr; else everything goes to stdout.
+    /// stderr goes to stderr, and a captured stdout gets the output of one attempt only; else everything of all
+    /// attempts goes to stdout.
     pub(crate) apart: bool,
     /// The gateway was there a moment ago, so that it is waited for from the beginning.
     pub(crate) patient: bool,
@@ -55,32 +58,10 @@ impl Output {
 /// Shows what the job writes until it has finished; gives the job as it is then.
 pub(crate) async fn follow(client: &Client, id: u64, wanted: &Wanted) -> Result<JobView, Failure> {
     let mut follower = Follower::new(id, wanted);
-    let mut gone_since = wanted.patient.then(Instant::now);
-    let mut pause = PAUSE_MIN;
-    loop {
-        let (heard, reached) = (follower.events, follower.connections);
-        let failure = match follower.listen(client).await {
-            Ok(Some(job)) => return Ok(job),
-            Ok(None) => None,
-            Err(failure) if failure.is_unavailable() => Some(failure),
-            Err(failure) => return Err(failure),
-        };
-        if follower.connections > reached {
-            gone_since = Some(Instant::now());
-        }
-        if let Some(failure) = failure
-            && gone_since.is_none_or(|since| since.elapsed() > PATIENCE)
-        {
-            return Err(failure);
-        }
-        if follower.events > heard {
-            pause = PAUSE_MIN;
-        }
-        tokio::time::sleep(pause).await;
-        pause = (pause * 2).min(PAUSE_MAX);
-    }
+    let job = follower.follow_on(client).await?;
+    follower.capture.end(id)?;
+    Ok(job)
 }
-
 struct Follower<'a> {
     id: u64,
     wanted: &'a Wanted,
@@ -88,14 +69,53 @@ struct Follower<'a> {
     connections: u64,
     events: u64,
     attempt: Option<String>,
+    capture: Capture,
+    silence: Duration,
     /// Whether the next byte of stdout, and of stderr, begins a line.
     fresh: [bool; 2],
 }
 
 impl<'a> Follower<'a> {
     fn new(id: u64, wanted: &'a Wanted) -> Self {
-        let (last, attempt) = (String::new(), None);
-        Self { id, wanted, last, connections: 0, events: 0, attempt, fresh: [true; 2] }
+        Self {
+            id,
+            wanted,
+            last: String::new(),
+            connections: 0,
+            events: 0,
+            attempt: None,
+            capture: if wanted.apart { Capture::of_one_attempt() } else { Capture::open() },
+            silence: SILENCE,
+            fresh: [true; 2],
+        }
+    }
+
+    /// Connection after connection, until the job has finished or the gateway was gone for too long.
+    async fn follow_on(&mut self, client: &Client) -> Result<JobView, Failure> {
+        let mut gone_since = self.wanted.patient.then(Instant::now);
+        let mut pause = PAUSE_MIN;
+        loop {
+            let (heard, reached) = (self.events, self.connections);
+            let failure = match self.listen(client).await {
+                Ok(Some(job)) => return Ok(job),
+                Ok(None) => None,
+                Err(failure) if failure.is_unavailable() => Some(failure),
+                Err(failure) => return Err(failure),
+            };
+            if self.connections > reached {
+                gone_since = Some(Instant::now());
+            }
+            if let Some(failure) = failure
+                && gone_since.is_none_or(|since| since.elapsed() > PATIENCE)
+            {
+                return Err(failure);
+            }
+            if self.events > heard {
+                pause = PAUSE_MIN;
+            }
+            tokio::time::sleep(pause).await;
+            pause = (pause * 2).min(PAUSE_MAX);
+        }
     }
 
     /// One connection. `None`: it ended before the job did.
@@ -109,7 +129,10 @@ impl<'a> Follower<'a> {
         let mut reply = client.ask(ask).await?;
         self.connections += 1;
         let mut parser = Parser::default();
-        while let Some(bytes) = reply.next().await? {
+        // `None` for a silence, too: the next connection goes on where this one ended.
+        while let Ok(next) = timeout(self.silence, reply.next()).await
+            && let Some(bytes) = next?
+        {
             for event in parser.push(&bytes) {
                 self.events += 1;
                 if let Some(job) = self.take(event)? {
@@ -141,7 +164,7 @@ impl<'a> Follower<'a> {
     fn notice_attempt(&mut self, id: &str) {
         let Some((_, attempt)) = id.split_once('.') else { return };
         if self.attempt.as_deref().is_some_and(|before| before != attempt) {
-            note(&format!("job {}, attempt {attempt}", self.id));
+            self.capture.begin_anew(self.id, attempt);
         }
         self.attempt = Some(attempt.to_owned());
     }
@@ -161,7 +184,7 @@ impl<'a> Follower<'a> {
             let _ = std::io::stderr().lock().write_all(&bytes);
             return Ok(());
         }
-        put(bytes)
+        self.capture.write(&bytes)
     }
 }
 
@@ -180,7 +203,44 @@ fn stamped(bytes: &[u8], at: &str, fresh: &mut bool) -> Vec<u8> {
 
 #[cfg(test)]
 mod tests {
+    use std::{
+        io::{BufRead as _, BufReader, Write as _},
+        net::TcpListener,
+        thread,
+    };
+
     use super::*;
+
+    /// Answers one request with an event stream that has this text, and says whether the client asked for what follows
+    /// an event. The connection stays open as long as what is returned.
+    fn answer(listener: &TcpListener, text: &str) -> (bool, std::net::TcpStream) {
+        let (mut stream, _) = listener.accept().unwrap();
+        let lines = BufReader::new(stream.try_clone().unwrap()).lines().map(Result::unwrap);
+        let head: Vec<String> = lines.take_while(|line| !line.is_empty()).collect();
+        let kind = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n\r\n";
+        stream.write_all(format!("{kind}{text}").as_bytes()).unwrap();
+        (head.iter().any(|line| line.starts_with("last-event-id: ")), stream)
+    }
+
+    #[test]
+    fn a_connection_that_falls_silent_is_left_for_another() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let client = Client::for_tests(&listener.local_addr().unwrap().to_string());
+        let gateway = thread::spawn(move || {
+            let output =
+                "id: 1.1\nevent: output\ndata: {\"stream\": \"stderr\", \"text\": \"\"}\n\n";
+            let first = answer(&listener, output);
+            let job = r#"{"id": 17, "state": "succeeded", "tenant": "a", "attempts": 1}"#;
+            let second = answer(&listener, &format!("id: 1.1\nevent: end\ndata: {job}\n\n"));
+            (first.0, second.0)
+        });
+        let wanted = Wanted::default();
+        let mut follower = Follower::new(17, &wanted);
+        follower.silence = Duration::from_millis(200);
+        let job = crate::client::block_on(follower.follow_on(&client)).unwrap();
+        assert_eq!(job.state, "succeeded");
+        assert_eq!(gateway.join().unwrap(), (false, true), "the second asks for what follows");
+    }
 
     #[test]
     fn each_line_gets_one_time_however_its_pieces_come() {

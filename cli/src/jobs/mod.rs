@@ -4,6 +4,7 @@
 //! which filter exists is told by the API. Separate from the verbs, which share it.
 
 pub(crate) mod batch;
+pub(crate) mod capture;
 pub(crate) mod draft;
 pub(crate) mod filter;
 pub(crate) mod follow;
@@ -11,6 +12,7 @@ pub(crate) mod output;
 pub(crate) mod parse;
 pub(crate) mod select;
 pub(crate) mod steer;
+pub(crate) mod sure;
 pub(crate) mod table;
 pub(crate) mod view;
 pub(crate) mod when;

@@ -3,10 +3,11 @@
 use std::{path::PathBuf, process::ExitCode};
 
 use clap::Args;
-use serde_json::json;
+use http::Method;
+use serde_json::{Value, json};
 
 use crate::{
-    client::{self, ApiArgs},
+    client::{self, ApiArgs, Ask},
     config::values,
     failure::Failure,
     terminal::say,
@@ -35,7 +36,8 @@ pub(crate) fn run(args: &BackupArgs) -> Result<ExitCode, Failure> {
         .to_str()
         .ok_or_else(|| Failure::usage(format!("{} is not UTF-8 text", path.display())))?;
     client::block_on(async {
-        let made = client.post("/v1/backup", &json!({"path": path})).await?;
+        let ask = Ask::new(Method::POST, "/v1/backup").json(&json!({"path": path})).long();
+        let made: Value = client.ask(ask).await?.json().await?;
         let bytes = made["bytes"].as_u64().unwrap_or_default();
         say(&format!("{path}: {}", values::show_size(bytes)));
         Ok(ExitCode::SUCCESS)

@@ -5,9 +5,11 @@ use std::{
     io::{self, IsTerminal as _, Read as _},
     os::fd::AsFd as _,
     process::ExitCode,
+    time::Duration,
 };
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
+use bytes::Bytes;
 use clap::Args;
 use http::Method;
 use serde::{Deserialize, Serialize};
@@ -15,6 +17,7 @@ use serde_json::{Map, Value, json};
 
 use crate::{
     client::{self, ApiArgs, Ask, Client, Problem, Wrong, from_file, whole},
+    config::values,
     failure::{self, Failure},
     jobs::{
         batch,
@@ -23,6 +26,7 @@ use crate::{
         output::{self, Format, OutputArgs, Pages},
         parse::{self, Entry, Kind, command},
         steer::text_of,
+        sure,
         table::plain,
         view::JobView,
     },
@@ -60,6 +64,10 @@ pub(crate) struct SubmitArgs {
     /// Ask for the same thing once: a repeated request with this key gets the first one's answer
     #[arg(long, value_name = "KEY")]
     key: Option<String>,
+    /// How long to go on asking a gateway that does not answer, such as one that starts again; the job is
+    /// taken once nevertheless
+    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = values::duration)]
+    patience: Duration,
     /// Of a list, submit the jobs that are right even when others are wrong
     #[arg(long)]
     partial: bool,
@@ -72,6 +80,13 @@ pub(crate) struct SubmitArgs {
     output: OutputArgs,
     #[command(flatten)]
     api: ApiArgs,
+}
+
+impl SubmitArgs {
+    /// What makes the request one that may be repeated.
+    fn key(&self) -> Option<String> {
+        self.key.clone().or_else(sure::own_key)
+    }
 }
 
 pub(crate) fn run(args: &SubmitArgs) -> Result<ExitCode, Failure> {
@@ -116,18 +131,17 @@ async fn interrupted(
 }
 
 async fn submit_one(client: &Client, args: &SubmitArgs, job: Value) -> Result<ExitCode, Failure> {
-    let mut ask = Ask::new(Method::POST, "/v1/jobs").json(&job);
-    if let Some(key) = &args.key {
-        ask = ask.header("idempotency-key", key.as_str());
-    }
-    let reply = client.ask(ask).await?;
-    let is_other = reply.headers.contains_key("ostler-coalesced");
-    let job: JobView = reply.json().await?;
-    if is_other {
+    let make = || Ask::new(Method::POST, "/v1/jobs").json(&job);
+    let answer = sure::ask(client, make, args.key().as_deref(), args.patience).await?;
+    let (headers, bytes) = answer.map_err(|problem| problem.failure())?;
+    let job: JobView = serde_json::from_slice(&bytes).map_err(unknown)?;
+    if headers.contains_key("ostler-coalesced") {
         note(&format!("job {} does this already", job.id));
     }
     if !args.wait {
-        output::one(args.output.output, &job, |job| format!("{}\n", job.id))?;
+        // The job is there, whoever hears of it.
+        output::one(args.output.output, &job, |job| format!("{}\n", job.id))
+            .inspect_err(|_| note(&format!("job {} was taken", job.id)))?;
         return Ok(ExitCode::SUCCESS);
     }
     let id = job.id;
@@ -235,14 +249,14 @@ async fn submit_list(
         text.push('\n');
     }
     let path = if args.partial { "/v1/jobs?partial=true" } else { "/v1/jobs" };
-    let mut ask = Ask::new(Method::POST, path)
-        .header("accept", "application/x-ndjson")
-        .body("application/x-ndjson", whole(text));
-    if let Some(key) = &args.key {
-        ask = ask.header("idempotency-key", key.as_str());
-    }
-    let reply = client.answer(ask).await?.map_err(|problem| refused(&list, &problem))?;
-    let bytes = reply.bytes().await?;
+    let text = Bytes::from(text);
+    let make = || {
+        Ask::new(Method::POST, path)
+            .header("accept", "application/x-ndjson")
+            .body("application/x-ndjson", whole(text.clone()))
+    };
+    let answer = sure::ask(client, make, args.key().as_deref(), args.patience).await?;
+    let (_, bytes) = answer.map_err(|problem| refused(&list, &problem))?;
     let (lines, wrong) = answers(&list, &bytes)?;
     for line in &wrong {
         say(line);
@@ -263,13 +277,15 @@ async fn submit_list(
     Ok(if wrong.is_empty() { code } else { ExitCode::from(failure::DATA) })
 }
 
+fn unknown(error: serde_json::Error) -> Failure {
+    Failure::broken(format!("the API's answer is not known here: {error}"))
+}
+
 /// The jobs that were taken, and a sentence for each that was not.
 fn answers(list: &List, bytes: &[u8]) -> Result<(Vec<Line>, Vec<String>), Failure> {
     let (mut taken, mut wrong) = (Vec::new(), Vec::new());
     for line in serde_json::Deserializer::from_slice(bytes).into_iter::<Line>() {
-        let mut line = line.map_err(|error| {
-            Failure::broken(format!("the API's answer is not known here: {error}"))
-        })?;
+        let mut line = line.map_err(unknown)?;
         let place = list.place(line.line);
         match line.error.take() {
             Some(error) => wrong.push(format!("{place}: {}", error.sentence())),
@@ -316,7 +332,8 @@ async fn add_stdin(
         }
     } else {
         let ask = Ask::new(Method::POST, "/v1/payloads")
-            .body("application/octet-stream", from_file(first, file));
+            .body("application/octet-stream", from_file(first, file))
+            .long();
         let payload: Value = client.ask(ask).await?.json().await?;
         json!({"payload": payload["sha256"]})
     };

@@ -64,6 +64,11 @@ impl Reply {
         self
     }
 
+    /// The connection ends without an answer.
+    pub(crate) fn none() -> Self {
+        Self::new(0, "", "")
+    }
+
     pub(crate) fn problem(status: u16, name: &str, detail: &str, more: &Value) -> Self {
         let kind = format!("https://ostler.dev/problems/{name}");
         let mut body = json!({"type": kind, "title": name, "status": status, "detail": detail});
@@ -181,6 +186,9 @@ pub(crate) fn serve(
         Reply::problem(401, "unauthenticated", "this token is not known", &json!({}))
     };
     asked.lock().unwrap().push(request);
+    if reply.status == 0 {
+        return;
+    }
     let mut head = format!("HTTP/1.1 {} X\r\ncontent-type: {}\r\n", reply.status, reply.kind);
     for (name, value) in &reply.headers {
         head += &format!("{name}: {value}\r\n");

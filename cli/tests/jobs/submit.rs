@@ -1,6 +1,9 @@
 //! `ostler submit` with one job: what is sent, what is shown, how it ends.
 
-use std::fs;
+use std::{
+    fs,
+    sync::atomic::{AtomicU32, Ordering},
+};
 
 use serde_json::{Value, json};
 
@@ -47,6 +50,71 @@ fn a_key_makes_a_repeated_request_the_same() {
     let fake = taking();
     fake.ostler(&["submit", "--key", "k1", "--", "true"]).with(0, "17\n", "");
     assert_eq!(fake.asked()[0].headers["idempotency-key"], "k1");
+}
+
+#[test]
+fn a_request_that_was_not_answered_is_repeated_with_a_key_of_its_own() {
+    let turns = AtomicU32::new(0);
+    let fake = Fake::start(move |_| match turns.fetch_add(1, Ordering::Relaxed) {
+        0 | 1 => Reply::none(),
+        _ => Reply::json(202, &job(17, "pending", &json!({}))),
+    });
+    let ended = fake.ostler(&["submit", "--", "true"]);
+    assert_eq!((ended.code, &*ended.out), (Some(0), "17\n"), "{ended:?}");
+    assert_eq!(ended.err.matches("does not answer; trying for 30s").count(), 1, "{ended:?}");
+    let keys: Vec<String> =
+        fake.asked().iter().map(|asked| asked.headers["idempotency-key"].clone()).collect();
+    assert!(keys.len() == 3 && keys[0].len() == 32 && keys.iter().all(|key| *key == keys[0]));
+    fake.ostler(&["submit", "--", "true"]);
+    assert_ne!(fake.asked()[3].headers["idempotency-key"], keys[0]);
+}
+
+#[test]
+fn patience_ends() {
+    let fake = Fake::start(|_| Reply::none());
+    let ended = fake.ostler(&["submit", "--patience", "0s", "--", "true"]);
+    assert_eq!((ended.code, fake.asked().len()), (Some(69), 1), "{ended:?}");
+    let ended = fake.ostler(&["submit", "--patience", "500ms", "--", "true"]);
+    assert!(ended.code == Some(69) && fake.asked().len() > 2, "{ended:?}");
+}
+
+/// A job whose first attempt was lost in the middle of its output.
+fn begun_anew() -> Fake {
+    Fake::start(|request| {
+        if !request.target.contains("/log/events") {
+            return Reply::json(202, &job(17, "pending", &json!({})));
+        }
+        let output =
+            |id: &str, text: &str| event(id, "output", &json!({"stream": "stdout", "text": text}));
+        let end = event("9.2", "end", &job(17, "succeeded", &json!({"exit_status": 0})));
+        let events = output("1.1", "row 1\nro") + &output("1.2", "row 1\nrow 2\n") + &end;
+        Reply::new(200, "text/event-stream", events)
+    })
+}
+
+#[test]
+fn a_captured_output_never_holds_two_attempts_with_success() {
+    let fake = begun_anew();
+    let ended = fake.ostler(&["submit", "--wait", "--", "true"]);
+    assert_eq!((ended.code, &*ended.out), (Some(125), "row 1\nro"), "{ended:?}");
+    assert!(ended.err.contains("`ostler logs 17 --stdout` has the last one's"), "{ended:?}");
+
+    let path = fake.path().join("dump.sql");
+    let file = fs::File::create(&path).unwrap();
+    let mut command = fake.command(&["submit", "--wait", "--", "true"]);
+    assert!(command.stdout(file).status().unwrap().success());
+    assert_eq!(fs::read_to_string(&path).unwrap(), "row 1\nrow 2\n");
+}
+
+#[test]
+fn an_id_that_cannot_be_printed_is_not_lost() {
+    let full = fs::File::options().write(true).open("/dev/full").unwrap();
+    let fake = taking();
+    let mut command = fake.command(&["submit", "--", "true"]);
+    let ended = command.stdout(full).output().unwrap();
+    assert_eq!(ended.status.code(), Some(70));
+    let said = String::from_utf8_lossy(&ended.stderr).into_owned();
+    assert!(said.contains("note: job 17 was taken"), "{said}");
 }
 
 #[test]
