@@ -27,6 +27,18 @@ pub struct Config {
     pub drain: Duration,
     /// Durable jobs.
     pub jobs: JobsConfig,
+    /// Who sees why a request failed.
+    pub details: Details,
+}
+
+/// Who sees tracebacks and the like in answers. They are in the log in any case.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Details {
+    /// Nobody.
+    #[default]
+    Off,
+    /// Clients on this host that ask for a loopback name, with nothing that a proxy adds.
+    Loopback,
 }
 
 /// What durable jobs may take.
@@ -66,6 +78,8 @@ pub struct Listen {
     pub https: Vec<SocketAddr>,
     /// The API, metrics and health.
     pub api: Vec<SocketAddr>,
+    /// Names by which it may be asked for, besides addresses and `localhost`.
+    pub api_hosts: Vec<String>,
     /// Runners of other hosts, mutual TLS.
     pub runners: Vec<SocketAddr>,
 }
@@ -116,7 +130,9 @@ pub struct Route {
     pub within: Duration,
     /// What names the tenant.
     pub tenant: TenantKey,
-    /// Weights of tenants that differ from 1.
+    /// What tenants are called, by the value of their header field; the others are called by a hash of it.
+    pub tenant_names: BTreeMap<String, String>,
+    /// Weights of tenants that differ from 1, by value or name.
     pub weights: BTreeMap<String, u32>,
     /// Request bodies are passed on as they come instead of spooled first.
     pub stream_request: bool,
@@ -174,10 +190,14 @@ pub struct Timeouts {
 pub struct Limits {
     /// Open client connections.
     pub connections: usize,
-    /// Time for a request head, and for an idle connection.
+    /// Time for a request head, and for the first one to begin.
     pub header_timeout: Duration,
+    /// Time that a connection may be idle between two requests.
+    pub keep_alive: Duration,
     /// Size of a request head in bytes.
     pub header_bytes: usize,
+    /// Size of a request target in bytes.
+    pub target_bytes: usize,
     /// Field lines of a request head.
     pub header_count: usize,
     /// Streams of one HTTP/2 connection.

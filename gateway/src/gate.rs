@@ -10,14 +10,14 @@ use std::{
 
 use crate::{
     api::Face,
-    config::{Config, Limits, Network},
+    config::{Config, Details, Limits, Network},
     event::GatewayEvent,
     jobs::Jobs,
     listen::Connections,
     log::Log,
     metrics::Metrics,
     pool::Pool,
-    request::{Budget, Quarantine, Routes},
+    request::{Budget, Quarantine, Routes, TenantNames},
 };
 
 pub(crate) type OnEvent = Arc<dyn Fn(GatewayEvent) + Send + Sync>;
@@ -28,6 +28,9 @@ pub(crate) struct Gate {
     pub(crate) pools: BTreeMap<String, Arc<Pool>>,
     pub(crate) limits: Limits,
     pub(crate) trusted: Vec<Network>,
+    pub(crate) details: Details,
+    pub(crate) api_hosts: Vec<String>,
+    pub(crate) tenants: TenantNames,
     pub(crate) metrics: Metrics,
     pub(crate) jobs: Jobs,
     pub(crate) log: Log,
@@ -67,11 +70,17 @@ impl Gate {
             .collect();
         let spool = config.state.join("spool");
         ostler_private::folder(&spool)?;
+        let tenants = TenantNames::open(&config.state)?;
         Ok(Self {
-            routes: Routes::new(&config.routes, &pools, |route| metrics.route(route)),
+            routes: Routes::new(&config.routes, &pools, &tenants, |route, app| {
+                metrics.route(route, app)
+            }),
             pools,
             limits: config.limits,
             trusted: config.trusted_proxies.clone(),
+            details: config.details,
+            api_hosts: config.listen.api_hosts.clone(),
+            tenants,
             metrics,
             jobs,
             log: Log::open(&config.access_log)?,
@@ -110,6 +119,8 @@ impl Gate {
 
     /// A runner has one link more.
     pub(crate) fn runner_came(&self, name: &str) {
+        // From the beginning, so that the first loss is an increase.
+        self.metrics.links_lost.with_label_values(&[name]);
         let mut links = self.links.lock().expect("no code panics while it holds the links");
         *links.entry(name.to_owned()).or_default() += 1;
     }

@@ -13,6 +13,7 @@ pub mod driver;
 mod event;
 mod gate;
 mod gateway;
+mod host;
 mod http1;
 mod jobs;
 mod link;
@@ -25,8 +26,8 @@ mod request;
 mod shutdown;
 
 pub use config::{
-    AccessLog, App, Certificate, Config, Discipline, JobsConfig, Limits, Listen, LogFormat,
-    Network, Route, Target, TenantKey, Timeouts,
+    AccessLog, App, Certificate, Config, Details, Discipline, JobsConfig, Limits, Listen,
+    LogFormat, Network, Route, Target, TenantKey, Timeouts,
 };
 pub use event::{BootFailure, GatewayEvent};
 pub use gateway::{Addresses, Gateway, StartError};
@@ -36,8 +37,12 @@ pub use shutdown::Shutdown;
 #[doc(hidden)]
 pub mod measure {
     /// See `gateway/examples/count.rs`.
-    pub fn head_to_frame(config: &crate::Config, times: usize) -> std::io::Result<usize> {
-        crate::request::measure::head_to_frame(config, times)
+    pub fn head_to_frame(
+        config: &crate::Config,
+        shape: Option<&str>,
+        times: usize,
+    ) -> std::io::Result<usize> {
+        crate::request::measure::head_to_frame(config, shape, times)
     }
 }
 

@@ -200,7 +200,7 @@ fn combined(out: &mut Vec<u8>, line: &Line<'_>) {
         "{} - - [{}] \"{} {} {}\" {} {} \"{}\" \"{}\"",
         line.client,
         OffsetDateTime::now_utc().format(format).unwrap_or_default(),
-        line.method,
+        quoted(Some(line.method.as_bytes())),
         quoted(Some(line.target.as_bytes())),
         protocol(line.version),
         line.status,

@@ -96,6 +96,11 @@ impl Conn {
         self
     }
 
+    /// The same, for whoever wants to know whether it went.
+    pub fn try_send(&mut self, bytes: impl AsRef<[u8]>) -> std::io::Result<()> {
+        self.pipe.write_all(bytes.as_ref()).and_then(|()| self.pipe.flush())
+    }
+
     /// Sends nothing more, and can still read.
     pub fn finish_sending(&self) {
         let _ = self.socket.shutdown(Shutdown::Write);

@@ -28,6 +28,7 @@ pub struct Setup {
     children: String,
     app_keys: String,
     route_keys: String,
+    listen_keys: String,
     more: String,
     args: Vec<String>,
     env: Vec<(String, String)>,
@@ -80,6 +81,13 @@ impl Setup {
         self
     }
 
+    /// Lines for `[listen]`.
+    pub fn listen_keys(mut self, lines: &str) -> Self {
+        self.listen_keys.push_str(lines);
+        self.listen_keys.push('\n');
+        self
+    }
+
     /// Further sections.
     pub fn more(mut self, text: &str) -> Self {
         self.more.push_str(text);
@@ -110,6 +118,7 @@ impl Setup {
         for door in ["http", "https", "api", "runners"] {
             text += &format!("{door} = \"127.0.0.1:0\"\n");
         }
+        text += &self.listen_keys;
         if let Some((root, serve)) = &self.app {
             text += &format!(
                 "[app.app]\nserve = {serve:?}\nroot = {root:?}\nchildren = {}\n{}\n",

@@ -26,6 +26,9 @@ fn malformed_chunks_are_refused_and_never_reach_the_app() {
         "5;a\nb\r\nhello\r\n0\r\n\r\n",
         "5;a\0b\r\nhello\r\n0\r\n\r\n",
         "5;a\rb\r\nhello\r\n0\r\n\r\n",
+        "5;a\x01b\r\nhello\r\n0\r\n\r\n",
+        "5;a\x7fb\r\nhello\r\n0\r\n\r\n",
+        "0\r\nX: a\x1bb\r\n\r\n",
         "0\r\nX: a\nY: b\r\n\r\n",
     ] {
         let mut conn = gateway.connect();

@@ -54,6 +54,11 @@ const REFUSED: &[Row] = &[
         BAD,
         "malformed Content-Length",
     ),
+    (
+        "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 18446744073709551615\r\n\r\n",
+        413,
+        "request body is too long",
+    ),
     // Transfer codings.
     (
         "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n",
@@ -140,6 +145,7 @@ const REFUSED: &[Row] = &[
     ("GET / HTTP/1.1\r\nHost: [::1\r\n\r\n", BAD, "malformed Host"),
     ("GET / HTTP/1.1\r\nHost: [nonsense]\r\n\r\n", BAD, "malformed Host"),
     ("GET / HTTP/1.1\r\nHost: a%00b\r\n\r\n", BAD, "malformed Host"),
+    ("GET / HTTP/1.1\r\nHost: :80\r\n\r\n", BAD, "malformed Host"),
     // Request lines.
     ("GET  / HTTP/1.1\r\nHost: a\r\n\r\n", BAD, "malformed request line"),
     ("GET / HTTP/1.1 \r\nHost: a\r\n\r\n", BAD, "malformed request line"),
@@ -379,7 +385,10 @@ fn a_head_that_does_not_come_ends_its_connection_at_the_header_timeout() {
     let mut silent = gateway.connect();
     let mut half = gateway.connect();
     half.send("GET / HTTP/1.1\r\nHost:");
-    silent.read_to_end();
-    half.read_to_end();
+    silent.assert_closed();
+    let refused = half.read();
+    assert_eq!(refused.status, 408, "{refused:?}");
+    half.assert_closed();
+    gateway.assert_ended("/", "bad_request");
     assert_eq!(app.calls(), [""; 0]);
 }

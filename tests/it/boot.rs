@@ -25,9 +25,12 @@ def application(environ, start_response):
 
 const BROWSER: &str = "Accept: text/html,application/xhtml+xml\r\n";
 
+/// Errors are told in full to clients on this host.
+const DETAILS: &str = "[gateway]\ndetails = \"loopback\"";
+
 fn start(source: &str) -> (App, Gateway) {
     let app = App::of(source);
-    let gateway = Setup::new(&app).early().start();
+    let gateway = Setup::new(&app).more(DETAILS).early().start();
     (app, gateway)
 }
 
@@ -78,7 +81,8 @@ fn other_clients_get_one_plain_sentence() {
 #[test]
 fn nobody_behind_a_proxy_sees_why_the_app_does_not_start() {
     let app = App::of(BROKEN);
-    let setup = Setup::new(&app).more("[gateway]\ntrusted_proxies = [\"127.0.0.0/8\"]");
+    let proxies = format!("{DETAILS}\ntrusted_proxies = [\"127.0.0.0/8\"]");
+    let setup = Setup::new(&app).more(&proxies);
     let gateway = setup.early().start();
     let secrets = ["database", "RuntimeError", "connect", "wsgi.py"];
     for lines in ["X-Forwarded-For: 203.0.113.9\r\n", "Forwarded: for=203.0.113.9\r\n"] {
@@ -111,7 +115,8 @@ fn an_app_that_does_not_come_up_in_time_is_told_where_it_waits() {
     let source =
         "import time\n\n\ndef wait_for_godot():\n    time.sleep(60)\n\n\nwait_for_godot()\n";
     let app = App::of(source);
-    let gateway = Setup::new(&app).app_keys("boot_timeout = \"700ms\"").early().start();
+    let gateway =
+        Setup::new(&app).app_keys("boot_timeout = \"700ms\"").more(DETAILS).early().start();
     let page = refusal(&gateway, BROWSER);
     assert_says(&page, &["not ready within 0.7 s", "wait_for_godot"]);
 }
@@ -119,7 +124,7 @@ fn an_app_that_does_not_come_up_in_time_is_told_where_it_waits() {
 #[test]
 fn a_factory_that_raises_is_told_with_its_backtrace() {
     let app = App::of("def create_app():\n    raise ValueError(\"no secret key\")\n");
-    let gateway = Setup::new(&app).serve("wsgi:wsgi:create_app()").early().start();
+    let gateway = Setup::new(&app).serve("wsgi:wsgi:create_app()").more(DETAILS).early().start();
     let page = refusal(&gateway, BROWSER);
     assert_says(&page, &["factory", "no secret key", "in create_app"]);
 }

@@ -134,6 +134,12 @@ fn a_request_id_is_passed_on_or_made_and_is_the_same_everywhere() {
     assert_eq!(made.json()["ostler.request_id"], *id);
     assert_eq!(gateway.logged("/environ?made")["id"], *id);
 
+    let made_up = gateway.connect().get_with("/environ?made-up", "X-Request-Id: abc-123\r\n");
+    assert_eq!(made_up.json()["HTTP_X_REQUEST_ID"].as_str().unwrap().len(), 32, "made anew");
+    assert_ne!(gateway.logged("/environ?made-up")["id"], "abc-123", "a client has no say");
+
+    let proxies = "[gateway]\ntrusted_proxies = [\"127.0.0.1\"]";
+    let gateway = Setup::new(&app).more(proxies).start();
     let given = gateway.connect().get_with("/environ?given", "X-Request-Id: abc-123\r\n");
     assert_eq!(given.json()["HTTP_X_REQUEST_ID"], "abc-123");
     assert_eq!(given.header("x-request-id"), Some("abc-123"));

@@ -39,7 +39,8 @@ fn line(gateway: &Gateway, message: &str) -> Value {
 
 fn start() -> (App, Gateway) {
     let app = App::of(&format!("{APP}{MORE}"));
-    let gateway = Setup::new(&app).start();
+    let proxies = "[gateway]\ntrusted_proxies = [\"127.0.0.1\"]";
+    let gateway = Setup::new(&app).more(proxies).start();
     (app, gateway)
 }
 

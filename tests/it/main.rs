@@ -1,5 +1,7 @@
 //! What Ostler does, seen from outside: one binary, one module a theme, one test a behaviour.
 
+mod alike;
+mod api_door;
 mod bad_chunks;
 mod bad_heads;
 mod bodies;
@@ -30,4 +32,5 @@ mod reach;
 mod responses;
 mod routes;
 mod scaling;
+mod unread;
 mod users;

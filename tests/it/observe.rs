@@ -14,7 +14,7 @@ use crate::queue::{BY_TENANT, ask, hold};
 #[test]
 fn an_access_line_says_everything_about_its_request_once() {
     let app = App::new();
-    let gateway = Setup::new(&app).start();
+    let gateway = Setup::new(&app).more("[gateway]\ntrusted_proxies = [\"127.0.0.1\"]").start();
     let lines = "User-Agent: test \"quoted\"\r\nReferer: http://a/\r\nX-Request-Id: id-1\r\n";
     gateway.connect().get_with("/sleep/20?q=x", lines);
     let line = gateway.logged("/sleep/20?q=x");
@@ -93,7 +93,7 @@ fn the_access_log_can_go_to_a_file_or_nowhere() {
 #[test]
 fn what_an_app_prints_becomes_lines_with_app_child_and_request() {
     let app = App::new();
-    let gateway = Setup::new(&app).start();
+    let gateway = Setup::new(&app).more("[gateway]\ntrusted_proxies = [\"127.0.0.1\"]").start();
     gateway.connect().get_with("/print/xyz", "X-Request-Id: id-7\r\n");
     let lines = |wanted: &str| {
         let stdout = gateway.stdout();

@@ -19,7 +19,8 @@ pub(crate) fn hold(gateway: &Gateway, app: &App, name: &str) -> JoinHandle<Respo
     holding
 }
 
-pub(crate) const BY_TENANT: &str = "tenant = \"header:x-tenant\"";
+/// Tenants by header, some of them with names.
+pub(crate) const BY_TENANT: &str = "tenant = \"header:x-tenant\"\ntenant_names = { t1 = \"t1\", t2 = \"t2\", holder = \"holder\" }";
 
 fn assert_unavailable(answer: &Response, termination: &str) {
     assert_eq!(answer.status, 503, "{answer:?}");

@@ -108,8 +108,10 @@ fn without_room_to_spool_a_reply_comes_at_the_clients_pace() {
 #[test]
 fn an_app_error_shows_its_traceback_to_a_browser_on_this_host_and_to_nobody_else() {
     let app = App::new();
-    let gateway = Setup::new(&app).more("[gateway]\ntrusted_proxies = [\"127.0.0.1\"]").start();
-    let direct = Setup::new(&app).start();
+    let asked = "details = \"loopback\"\n";
+    let proxies = format!("[gateway]\n{asked}trusted_proxies = [\"127.0.0.1\"]");
+    let gateway = Setup::new(&app).more(&proxies).start();
+    let direct = Setup::new(&app).more(&format!("[gateway]\n{asked}")).start();
 
     let html = "Accept: text/html,*/*\r\n";
     let page = direct.connect().get_with("/error", html);
@@ -130,6 +132,23 @@ fn an_app_error_shows_its_traceback_to_a_browser_on_this_host_and_to_nobody_else
         assert_eq!(page.status, 500);
         assert!(!page.text().contains("kaputt"), "across a proxy: {}", page.text());
     }
+    for told in [
+        "X-Real-IP: 203.0.113.9",
+        "CF-Connecting-IP: 203.0.113.9",
+        "Via: 1.1 a",
+        "X-Forwarded-Proto: https",
+    ] {
+        let page = direct.connect().get_with("/error", &format!("{html}{told}\r\n"));
+        assert!(!page.text().contains("kaputt"), "with {told}: {}", page.text());
+    }
+    for head in ["HTTP/1.1\r\nHost: shop.example", "HTTP/1.0\r\nHost: localhost", "HTTP/1.0"] {
+        let page = direct.connect().send(format!("GET /error {head}\r\n{html}\r\n")).read();
+        assert_eq!(page.status, 500);
+        assert!(!page.text().contains("kaputt"), "{head}: {}", page.text());
+    }
+    let silent = Setup::new(&app).start();
+    let page = silent.connect().get_with("/error", html);
+    assert!(!page.text().contains("kaputt"), "nobody asked for details: {}", page.text());
     assert_eq!(direct.get("/next").text(), "hello /next", "the child serves on");
 }
 

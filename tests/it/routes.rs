@@ -122,13 +122,19 @@ fn two_apps_have_their_own_children_and_their_own_queues() {
 fn a_route_can_hold_requests_apart_by_tenant_header_or_client() {
     let app = App::new();
     let more = "[[route]]\npath = \"/by-header\"\nto = \"app:app\"\ntenant = \"header:x-key\"\n\
+                [[route]]\npath = \"/by-name\"\nto = \"app:app\"\ntenant = \"header:x-key\"\ntenant_names = { k1 = \"one\" }\n\
                 [[route]]\npath = \"/by-none\"\nto = \"app:app\"\ntenant = \"none\"\n";
     let gateway = Setup::new(&app).more(more).start();
     let get = |path: &str| Conn::open(gateway.http()).get_with(path, "X-Key: k1\r\n");
-    for path in ["/by-header", "/by-none", "/by-client"] {
+    for path in ["/by-header", "/by-name", "/by-none", "/by-client"] {
         assert_eq!(get(path).status, 200);
     }
-    assert_eq!(gateway.logged("/by-header")["tenant"], "k1");
+    let hash = gateway.logged("/by-header")["tenant"].as_str().unwrap().to_owned();
+    assert!(
+        hash.len() == 16 && !hash.contains("k1"),
+        "a value without a name is told by its hash: {hash}"
+    );
+    assert_eq!(gateway.logged("/by-name")["tenant"], "one");
     assert_eq!(gateway.logged("/by-none").get("tenant"), None);
     assert_eq!(gateway.logged("/by-client")["tenant"], "127.0.0.1");
 }

@@ -4,7 +4,7 @@
 
 use std::{collections::BTreeMap, fmt::Write as _, net::SocketAddr, path::Path, time::Duration};
 
-use ostler_gateway::{AccessLog, App, Config, Discipline, LogFormat, Route};
+use ostler_gateway::{AccessLog, App, Config, Details, Discipline, LogFormat, Route};
 use ostler_runner::{AppSpec, JobUsers};
 use toml::Value;
 
@@ -79,6 +79,8 @@ fn listen(page: &mut Page, gateway: &Config) {
     page.line("http", door(&gateway.listen.http));
     page.line("https", door(&gateway.listen.https));
     page.line("api", door(&gateway.listen.api));
+    let hosts = gateway.listen.api_hosts.iter().map(|host| Value::from(host.as_str()));
+    page.line("api_hosts", Value::Array(hosts.collect()));
     page.line("runners", door(&gateway.listen.runners));
     for certificate in &gateway.certificates {
         page.head("[[certificate]]");
@@ -139,6 +141,7 @@ fn one_route(page: &mut Page, route: &Route) {
     page.line("to", show_target(&route.to));
     page.duration("within", route.within);
     page.line("tenant", show_tenant(&route.tenant));
+    page.line("tenant_names", map(&route.tenant_names, |name| Value::from(name.as_str())));
     page.line("weights", map(&route.weights, |weight| Value::from(i64::from(*weight))));
     let parts = [(route.stream_request, "request"), (route.stream_response, "response")];
     let parts = parts.into_iter().filter(|(on, _)| *on).map(|(_, part)| Value::from(part));
@@ -180,7 +183,9 @@ fn process(page: &mut Page, gateway: &Config, runner: &Runner) {
     page.head("[limits]");
     page.number("connections", limits.connections as u64);
     page.duration("header_timeout", limits.header_timeout);
+    page.duration("keep_alive", limits.keep_alive);
     page.line("header_bytes", show_size(limits.header_bytes as u64));
+    page.line("target_bytes", show_size(limits.target_bytes as u64));
     page.number("header_count", limits.header_count as u64);
     page.number("h2_streams", limits.h2_streams.into());
     page.line("spool_memory", show_size(limits.spool_memory as u64));
@@ -192,6 +197,7 @@ fn process(page: &mut Page, gateway: &Config, runner: &Runner) {
     let proxies = proxies.map(|net| Value::from(format!("{}/{}", net.address, net.prefix)));
     page.line("trusted_proxies", Value::Array(proxies.collect()));
     page.duration("drain", gateway.drain);
+    page.line("details", if gateway.details == Details::Loopback { "loopback" } else { "off" });
     page.head("[runner]");
     page.line("name", runner.name.as_str());
     page.duration("orphan_grace", runner.orphan_grace.unwrap_or_default());

@@ -180,8 +180,8 @@ fn whole(top: &Section<'_>, ground: &Ground) -> Settings {
     }
 
     let runner = process::runner(&top.table("runner", Place::Runner), ground.cpus);
-    let (threads, trusted_proxies, drain) =
-        process::gateway(&top.table("gateway", Place::Gateway), ground.cpus);
+    let gateway = top.table("gateway", Place::Gateway);
+    let (threads, trusted_proxies, drain) = process::gateway(&gateway, ground.cpus);
     let listen = process::listen(&top.table("listen", Place::Listen), !routes.is_empty());
     Settings {
         gateway: Gateway {
@@ -195,6 +195,7 @@ fn whole(top: &Section<'_>, ground: &Ground) -> Settings {
             limits,
             access_log: process::access_log(&top.table("log", Place::Log)),
             drain,
+            details: process::details(&gateway),
             jobs: process::jobs(&top.table("jobs", Place::Jobs)),
         },
         runner: Runner { apps: specs, ..runner },

@@ -2,7 +2,9 @@
 
 use std::{collections::BTreeMap, fs::File, net::SocketAddr, path::PathBuf, time::Duration};
 
-use ostler_gateway::{AccessLog, Certificate, JobsConfig, Limits, Listen, LogFormat, Network};
+use ostler_gateway::{
+    AccessLog, Certificate, Details, JobsConfig, Limits, Listen, LogFormat, Network,
+};
 
 use ostler_runner::JobUsers;
 
@@ -25,6 +27,7 @@ pub(super) fn listen(section: &Section<'_>, has_routes: bool) -> Listen {
         https: door("https"),
         api: section.value("api"),
         runners: section.value("runners"),
+        api_hosts: section.value("api_hosts"),
     };
     let doors = [
         ("http", &listen.http),
@@ -100,12 +103,22 @@ pub(super) fn limits(section: &Section<'_>) -> Limits {
     Limits {
         connections: count(section, "connections"),
         header_timeout: section.value("header_timeout"),
+        keep_alive: section.value("keep_alive"),
         header_bytes: memory(section, "header_bytes"),
+        target_bytes: memory(section, "target_bytes"),
         header_count: count(section, "header_count"),
         h2_streams: section.value("h2_streams"),
         spool_memory: memory(section, "spool_memory"),
         spool_total: section.value::<Bytes>("spool_total").0,
         metric_tenants: count(section, "metric_tenants"),
+    }
+}
+
+/// `[gateway]`: who sees details.
+pub(super) fn details(section: &Section<'_>) -> Details {
+    match section.value::<String>("details").as_str() {
+        "loopback" => Details::Loopback,
+        _ => Details::Off,
     }
 }
 

@@ -47,6 +47,16 @@ pub(super) fn routes(top: &Section<'_>, apps: &BTreeSet<&str>, limits: &Limits) 
 
 fn route(section: &Section<'_>, apps: &BTreeSet<&str>, limits: &Limits) -> Route {
     let tenant = section.parsed("tenant", values::tenant).unwrap_or(TenantKey::Client);
+    let tenant_names = section.map("tenant_names", |_, value| match value.as_str() {
+        Some(name) if !name.is_empty() => Ok(name.to_owned()),
+        Some(_) | None => Err(format!("{} is not allowed; expected a name", shown(value))),
+    });
+    if !tenant_names.is_empty() && !matches!(tenant, TenantKey::Header(_)) {
+        section.problem(
+            "tenant_names",
+            "only tenants by header have names: set tenant = \"header:NAME\"",
+        );
+    }
     let weights = section.map("weights", |_, value| {
         let number = whole(value).filter(|n| (1..=10_000).contains(n));
         number.and_then(|number| u32::try_from(number).ok()).ok_or_else(|| {
@@ -74,6 +84,7 @@ fn route(section: &Section<'_>, apps: &BTreeSet<&str>, limits: &Limits) -> Route
         to: target(section, apps),
         within: section.value("within"),
         tenant,
+        tenant_names,
         weights,
         stream_request,
         stream_response,

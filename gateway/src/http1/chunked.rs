@@ -23,6 +23,10 @@ pub(crate) enum Chunked {
     Done,
 }
 
+const fn is_control(b: u8) -> bool {
+    matches!(b, 0..=8 | 10..=31 | 127)
+}
+
 const EXTENSION_MAX: u16 = 1024;
 const TRAILERS_MAX: u16 = 8192;
 
@@ -63,7 +67,9 @@ impl Chunked {
             }
             (Self::Size { size, .. }, b';' | b' ' | b'\t') => Self::Extension { bytes: 1, size },
             (Self::Size { .. }, _) => return Err("malformed chunk size"),
-            (Self::Extension { .. }, b'\n' | 0) => return Err("bare LF or NUL in a chunk line"),
+            (Self::Extension { .. }, b) if is_control(b) => {
+                return Err("control character in a chunk line");
+            }
             (Self::Extension { bytes: EXTENSION_MAX, .. }, _) => {
                 return Err("chunk extension is too long");
             }
@@ -74,7 +80,9 @@ impl Chunked {
             (Self::DataLf, b'\n') => Self::START,
             (Self::DataCr | Self::DataLf, _) => return Err("chunk data is longer than its size"),
             (Self::Trailer { bytes, line }, b'\r') => Self::TrailerLf { bytes, line },
-            (Self::Trailer { .. }, b'\n' | 0) => return Err("bare LF or NUL in a trailer"),
+            (Self::Trailer { .. }, b) if is_control(b) => {
+                return Err("control character in a trailer");
+            }
             (Self::Trailer { bytes: TRAILERS_MAX, .. }, _) => return Err("trailers are too long"),
             (Self::Trailer { bytes, line }, _) => {
                 Self::Trailer { bytes: bytes + 1, line: line + 1 }

@@ -4,45 +4,61 @@
 //! refusal is answered in its turn by the ordinary path, logged and counted, and nothing after it is read.
 
 use std::{
+    future::Future as _,
     io,
     pin::Pin,
     sync::{
         Arc, Mutex,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     task::{Context, Poll, ready},
+    time::Duration,
 };
 
 use bytes::{Buf, BytesMut};
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use http::StatusCode;
+use tokio::{
+    io::{AsyncRead, AsyncWrite, ReadBuf},
+    time::{Sleep, sleep},
+};
 
 use super::{
     chunked::Chunked,
-    scan::{self, Bounds, Framing, Refused},
+    scan::{self, Bounds, Framing, Heard, Progress, Refused},
 };
 
 /// What the guard tells the connection's service.
 #[derive(Debug, Default)]
 pub(crate) struct Notes {
     served: AtomicU64,
-    refused: Mutex<Option<(u64, Refused)>>,
+    refused: Mutex<Option<(u64, Refused, Heard)>>,
+    /// A head has begun and is not whole.
+    half: AtomicBool,
 }
 
 impl Notes {
     /// Counts a request that hyper hands over. The refusal, when it stands for a refused one.
-    pub(crate) fn next_request(&self) -> Option<Refused> {
+    pub(crate) fn next_request(&self) -> Option<(Refused, Heard)> {
         let this = self.served.fetch_add(1, Ordering::Relaxed) + 1;
-        let refused = self.refused.lock().expect("no code panics while it holds the notes");
-        refused.as_ref().filter(|(request, _)| *request == this).map(|(_, r)| r.clone())
+        let mut refused = self.refused.lock().expect("no code panics while it holds the notes");
+        refused
+            .take_if(|(request, ..)| *request == this)
+            .map(|(_, refused, heard)| (refused, heard))
+    }
+
+    /// Whether a request has begun that hyper does not know of yet.
+    pub(crate) fn is_half(&self) -> bool {
+        self.half.load(Ordering::Relaxed)
     }
 }
 
-/// What hyper reads instead of a refused request.
+/// What hyper reads instead of a refused request, and instead of one whose answer must have no body.
 const STAND_IN: &[u8] = b"GET / HTTP/1.1\r\nhost: refused\r\nconnection: close\r\n\r\n";
+const STAND_IN_HEAD: &[u8] = b"HEAD / HTTP/1.1\r\nhost: refused\r\nconnection: close\r\n\r\n";
 
 #[derive(Debug)]
 enum State {
-    Head,
+    Head(Progress),
     Length(u64),
     Chunked(Chunked),
     /// A head was refused: the rest of the input is of no interest.
@@ -63,11 +79,32 @@ pub(crate) struct Guard<T> {
     held: BytesMut,
     /// How much of `held` has been passed.
     passed: usize,
+    /// Time for a head, from its first byte.
+    limit: Duration,
+    /// Runs while a head is not whole.
+    timer: Option<Pin<Box<Sleep>>>,
 }
 
 impl<T> Guard<T> {
-    pub(crate) fn new(io: T, early: BytesMut, bounds: Bounds, notes: Arc<Notes>) -> Self {
-        Self { io, bounds, notes, state: State::Head, heads: 0, held: early, passed: 0 }
+    pub(crate) fn new(io: T, bounds: Bounds, limit: Duration, notes: Arc<Notes>) -> Self {
+        let state = State::Head(Progress::default());
+        let held = BytesMut::new();
+        Self { io, bounds, notes, state, heads: 0, held, passed: 0, limit, timer: None }
+    }
+
+    /// Ends a head that does not come to its end.
+    fn watch(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let half = matches!(self.state, State::Head(_)) && self.held.len() > self.passed;
+        self.notes.half.store(half, Ordering::Relaxed);
+        if !half {
+            self.timer = None;
+            return Poll::Pending;
+        }
+        let timer = self.timer.get_or_insert_with(|| Box::pin(sleep(self.limit)));
+        ready!(timer.as_mut().poll(cx));
+        let reason = "the request head did not come in time";
+        self.refuse(Refused { status: StatusCode::REQUEST_TIMEOUT, reason });
+        Poll::Ready(())
     }
 
     /// Finds out how many bytes of `held` may pass.
@@ -75,13 +112,13 @@ impl<T> Guard<T> {
         while self.passed < self.held.len() {
             let fresh = &self.held[self.passed..];
             match &mut self.state {
-                State::Head => match scan::head(fresh, self.bounds) {
+                State::Head(progress) => match scan::resume(fresh, self.bounds, progress) {
                     Ok(None) => return,
                     Ok(Some((len, framing))) => {
                         self.heads += 1;
                         self.passed += len;
                         self.state = match framing {
-                            Framing::Length(0) => State::Head,
+                            Framing::Length(0) => State::Head(Progress::default()),
                             Framing::Length(length) => State::Length(length),
                             Framing::Chunked => State::Chunked(Chunked::START),
                         };
@@ -93,14 +130,14 @@ impl<T> Guard<T> {
                     self.passed += step;
                     *left -= step as u64;
                     if *left == 0 {
-                        self.state = State::Head;
+                        self.state = State::Head(Progress::default());
                     }
                 }
                 State::Chunked(chunked) => match chunked.follow(fresh) {
                     Ok(len) => {
                         self.passed += len;
                         if *chunked == Chunked::Done {
-                            self.state = State::Head;
+                            self.state = State::Head(Progress::default());
                         }
                     }
                     Err(problem) => {
@@ -114,12 +151,15 @@ impl<T> Guard<T> {
     }
 
     fn refuse(&mut self, refused: Refused) {
+        let heard = scan::hear(&self.held[self.passed..]);
         self.held.truncate(self.passed);
-        self.held.extend_from_slice(STAND_IN);
+        let stand_in = if heard.method == "HEAD" { STAND_IN_HEAD } else { STAND_IN };
+        self.held.extend_from_slice(stand_in);
         self.passed = self.held.len();
         self.state = State::Refused;
+        self.timer = None;
         let mut note = self.notes.refused.lock().expect("no code panics while it holds the notes");
-        *note = Some((self.heads + 1, refused));
+        *note = Some((self.heads + 1, refused, heard));
     }
 
     fn pass(&mut self, out: &mut ReadBuf<'_>) {
@@ -151,7 +191,7 @@ impl<T: AsyncRead + Unpin> Guard<T> {
             (State::Length(left), bytes) if (bytes.len() as u64) < *left => {
                 *left -= bytes.len() as u64;
             }
-            (State::Head, bytes) => match scan::head(bytes, self.bounds) {
+            (State::Head(_), bytes) => match scan::head(bytes, self.bounds) {
                 Ok(Some((len, Framing::Length(0)))) if len == bytes.len() => self.heads += 1,
                 _ => self.take_back(before, out),
             },
@@ -200,8 +240,15 @@ impl<T: AsyncRead + Unpin> AsyncRead for Guard<T> {
                 return Poll::Ready(Err(io::Error::new(io::ErrorKind::InvalidData, problem)));
             }
             let came = match this.held.is_empty() && !matches!(this.state, State::Refused) {
-                true => ready!(this.poll_straight(cx, out))?,
-                false => ready!(this.poll_held(cx))?,
+                true => this.poll_straight(cx, out)?,
+                false => this.poll_held(cx)?,
+            };
+            let came = match came {
+                Poll::Ready(came) => came,
+                Poll::Pending => {
+                    ready!(this.watch(cx));
+                    continue;
+                }
             };
             if came == 0 {
                 return Poll::Ready(Ok(()));

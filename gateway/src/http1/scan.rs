@@ -26,53 +26,81 @@ pub(crate) enum Framing {
 pub(crate) struct Bounds {
     pub(crate) bytes: usize,
     pub(crate) fields: usize,
+    /// Bytes of the request target.
+    pub(crate) target: usize,
 }
 
-/// The longest request target, in bytes; what most servers and all browsers agree on.
-pub(crate) const TARGET_MAX: usize = 8 << 10;
+/// The longest method, in bytes.
+pub(crate) const METHOD_MAX: usize = 32;
+
+/// The longest body that is believed; what comes close to the end of the numbers is no length.
+const LENGTH_MAX: u64 = i64::MAX as u64;
 
 const fn bad(reason: &'static str) -> Refused {
     Refused { status: StatusCode::BAD_REQUEST, reason }
 }
 
+/// What is known of a head that is not whole yet, so that no byte of it is looked at for every one that comes after it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Progress {
+    /// So many bytes hold no end.
+    searched: usize,
+    /// The request line has come and is right.
+    line: bool,
+}
+
 /// Looks at the beginning of a request. `None`: the head is not whole yet. Else its length in bytes and its framing.
 pub(crate) fn head(bytes: &[u8], bounds: Bounds) -> Result<Option<(usize, Framing)>, Refused> {
+    resume(bytes, bounds, &mut Progress::default())
+}
+
+/// Goes on with a head of which more has come: `bytes` begins where it began before.
+pub(crate) fn resume(
+    bytes: &[u8],
+    bounds: Bounds,
+    progress: &mut Progress,
+) -> Result<Option<(usize, Framing)>, Refused> {
     let skipped = leading_empty_lines(bytes);
-    let start = &bytes[skipped..];
-    let Some(end) = memchr::memmem::find(start, b"\r\n\r\n") else {
-        return incomplete(start, bounds).map(|()| None);
+    let from = progress.searched.saturating_sub(3).max(skipped);
+    let Some(end) = memchr::memmem::find(&bytes[from..], b"\r\n\r\n") else {
+        return incomplete(&bytes[skipped..], skipped, bounds, progress).map(|()| None);
     };
-    let head = &start[..end];
+    let head = &bytes[skipped..from + end];
     if head.len() > bounds.bytes {
-        incomplete(head, bounds)?;
+        incomplete(head, skipped, bounds, progress)?;
         return Err(too_large("request head is too long"));
     }
     let mut lines = Lines(Some(head));
-    let version = request_line(lines.next_line()?.expect("a head has a first line"))?;
+    let version = request_line(lines.next_line()?.expect("a head has a first line"), bounds)?;
     let framing = fields(lines, version, bounds)?;
-    Ok(Some((skipped + end + 4, framing)))
+    Ok(Some((from + end + 4, framing)))
 }
 
-/// What can already be said about a head whose end has not come.
-fn incomplete(start: &[u8], bounds: Bounds) -> Result<(), Refused> {
-    let line_end = memchr::memchr(b'\n', start);
-    for at in memchr::memchr_iter(b'\n', start) {
+/// What can already be said about a head whose end has not come. `skipped` bytes came before it.
+fn incomplete(
+    start: &[u8],
+    skipped: usize,
+    bounds: Bounds,
+    progress: &mut Progress,
+) -> Result<(), Refused> {
+    let from = progress.searched.saturating_sub(skipped).min(start.len());
+    for at in memchr::memchr_iter(b'\n', &start[from..]).map(|at| from + at) {
         if at == 0 || start[at - 1] != b'\r' {
             return Err(bad("line ends in a bare LF"));
         }
-    }
-    match (line_end, start.first()) {
         // Whoever waits for an answer to half a request gets one (HTTP/0.9), or is told at once (TLS on the wrong door).
-        (Some(at), _) => {
+        if !std::mem::replace(&mut progress.line, true) {
             let line = Lines(Some(&start[..=at])).next_line()?;
-            request_line(line.expect("a head has a first line"))?;
+            request_line(line.expect("a head has a first line"), bounds)?;
         }
-        (None, _) if start.len() > TARGET_MAX + 64 => return Err(uri_too_long()),
-        (None, Some(&first)) if first != b'\r' && !is_token(first) => {
-            return Err(bad("malformed method"));
-        }
-        (None, _) => {}
     }
+    match start.first() {
+        _ if progress.line => {}
+        _ if start.len() > bounds.target + 64 => return Err(uri_too_long()),
+        Some(&first) if first != b'\r' && !is_token(first) => return Err(bad("malformed method")),
+        Some(_) | None => {}
+    }
+    progress.searched = skipped + start.len();
     match start.len() > bounds.bytes {
         true => Err(too_large("request head is too long")),
         false => Ok(()),
@@ -124,13 +152,13 @@ enum Version {
     Http11,
 }
 
-fn request_line(line: &[u8]) -> Result<Version, Refused> {
+fn request_line(line: &[u8], bounds: Bounds) -> Result<Version, Refused> {
     let malformed = bad("malformed request line");
     let method_end = memchr::memchr(b' ', line).ok_or_else(|| malformed.clone())?;
     let (method, rest) = (&line[..method_end], &line[method_end + 1..]);
     let target_end = memchr::memchr(b' ', rest).ok_or_else(|| malformed.clone())?;
     let (target, version) = (&rest[..target_end], &rest[target_end + 1..]);
-    if method.is_empty() || method.len() > 32 || !method.iter().copied().all(is_token) {
+    if method.is_empty() || method.len() > METHOD_MAX || !method.iter().copied().all(is_token) {
         return Err(bad("malformed method"));
     }
     if method == b"CONNECT" {
@@ -139,7 +167,7 @@ fn request_line(line: &[u8]) -> Result<Version, Refused> {
             reason: "CONNECT is not supported",
         });
     }
-    check_target(method, target)?;
+    check_target(method, target, bounds)?;
     match version {
         b"HTTP/1.1" => Ok(Version::Http11),
         b"HTTP/1.0" => Ok(Version::Http10),
@@ -156,16 +184,15 @@ fn request_line(line: &[u8]) -> Result<Version, Refused> {
 }
 
 /// RFC 9112 3.2: origin form, absolute form, or `*` for OPTIONS.
-fn check_target(method: &[u8], target: &[u8]) -> Result<(), Refused> {
-    if target.len() > TARGET_MAX {
+fn check_target(method: &[u8], target: &[u8], bounds: Bounds) -> Result<(), Refused> {
+    if target.len() > bounds.target {
         return Err(uri_too_long());
     }
-    // Of what RFC 3986 leaves out, braces, a bar and a caret pass, since browsers send them.
-    let allowed = |b: u8| matches!(b, 0x21..=0x7e) && !matches!(b, b'<' | b'>' | b'\\' | b'#');
-    if !target.iter().copied().all(allowed) {
-        return Err(bad("forbidden character in the request target"));
-    }
-    let absolute = || target.starts_with(b"http://") || target.starts_with(b"https://");
+    target_characters(target)?;
+    let scheme = |name: &[u8]| {
+        target.get(..name.len()).is_some_and(|begin| begin.eq_ignore_ascii_case(name))
+    };
+    let absolute = || scheme(b"http://") || scheme(b"https://");
     match target.first() {
         Some(b'/') => {}
         Some(b'*') if target == b"*" && method == b"OPTIONS" => {}
@@ -176,6 +203,15 @@ fn check_target(method: &[u8], target: &[u8]) -> Result<(), Refused> {
     match http::Uri::try_from(target) {
         Ok(_) => Ok(()),
         Err(_) => Err(bad("malformed request target")),
+    }
+}
+
+/// Of what RFC 3986 leaves out, braces, a bar and a caret pass, since browsers send them.
+pub(crate) fn target_characters(target: &[u8]) -> Result<(), Refused> {
+    let allowed = |b: u8| matches!(b, 0x21..=0x7e) && !matches!(b, b'<' | b'>' | b'\\' | b'#');
+    match target.iter().copied().all(allowed) {
+        true => Ok(()),
+        false => Err(bad("forbidden character in the request target")),
     }
 }
 
@@ -230,6 +266,10 @@ fn field(line: &[u8], seen: &mut Seen) -> Result<(), Refused> {
     }
     if name.eq_ignore_ascii_case(b"content-length") {
         let length = decimal(value).ok_or_else(|| bad("malformed Content-Length"))?;
+        if length > LENGTH_MAX {
+            let status = StatusCode::PAYLOAD_TOO_LARGE;
+            return Err(Refused { status, reason: "request body is too long" });
+        }
         return match seen.length.replace(length) {
             None => Ok(()),
             Some(_) => Err(bad("more than one Content-Length")),
@@ -264,6 +304,8 @@ pub(crate) fn check_host(value: &[u8]) -> Result<(), Refused> {
     }
     match port {
         [] => Ok(()),
+        // A port of nothing.
+        [b':', ..] if value.first() == Some(&b':') => Err(wrong()),
         [b':', digits @ ..]
             if digits.len() <= 5
                 && digits.iter().all(u8::is_ascii_digit)
@@ -275,7 +317,8 @@ pub(crate) fn check_host(value: &[u8]) -> Result<(), Refused> {
     }
 }
 
-fn trim(mut value: &[u8]) -> &[u8] {
+/// Without the blanks around it.
+pub(crate) fn trim(mut value: &[u8]) -> &[u8] {
     while let [b' ' | b'\t', rest @ ..] = value {
         value = rest;
     }
@@ -313,3 +356,39 @@ pub(crate) const fn is_token(b: u8) -> bool {
             | b'~'
     ) || b.is_ascii_alphanumeric()
 }
+
+/// What can be told of a head that was refused, for the log: its method, its target and its host, as far as they are there.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Heard {
+    pub(crate) method: String,
+    pub(crate) target: String,
+    pub(crate) host: Vec<u8>,
+}
+
+/// Bytes of a refused head that are looked at, and of its target that are told.
+const HEARD_MAX: usize = 16 << 10;
+const TOLD_MAX: usize = 1024;
+
+/// Reads what it can; nothing of it is right.
+pub(crate) fn hear(bytes: &[u8]) -> Heard {
+    let bytes = &bytes[leading_empty_lines(bytes)..];
+    let mut lines = bytes[..bytes.len().min(HEARD_MAX)].split(|b| matches!(b, b'\r' | b'\n'));
+    let line = lines.next().unwrap_or_default();
+    let (method, rest) = match memchr::memchr(b' ', line) {
+        Some(at) if at <= METHOD_MAX => (&line[..at], trim(&line[at..])),
+        Some(_) | None => (&line[..0], line),
+    };
+    let target = match memchr::memrchr(b' ', rest) {
+        Some(at) if rest[at..].starts_with(b" HTTP/") => &rest[..at],
+        Some(_) | None => rest,
+    };
+    let text = |bytes: &[u8]| String::from_utf8_lossy(&bytes[..bytes.len().min(TOLD_MAX)]).into();
+    let named = |line: &&[u8]| line.get(..5).is_some_and(|n| n.eq_ignore_ascii_case(b"host:"));
+    let host = lines.find(named).map_or(&line[..0], |line| trim(&line[5..]));
+    let host = host[..host.len().min(TOLD_MAX)].to_vec();
+    Heard { method: text(method), target: text(target), host }
+}
+
+#[cfg(test)]
+#[path = "scan_tests.rs"]
+mod tests;

@@ -27,7 +27,11 @@ pub(crate) fn listen(address: SocketAddr) -> std::io::Result<std::net::TcpListen
     let fd = socket.as_raw_fd();
     match address {
         SocketAddr::V4(v4) => nix::sys::socket::bind(fd, &SockaddrIn::from(v4))?,
-        SocketAddr::V6(v6) => nix::sys::socket::bind(fd, &SockaddrIn6::from(v6))?,
+        SocketAddr::V6(v6) => {
+            // `[::]` is every IPv6 address and no other, so that it goes beside `0.0.0.0`.
+            setsockopt(&socket, sockopt::Ipv6V6Only, &true)?;
+            nix::sys::socket::bind(fd, &SockaddrIn6::from(v6))?;
+        }
     }
     nix::sys::socket::listen(&socket, Backlog::new(BACKLOG)?)?;
     Ok(socket.into())
@@ -82,4 +86,20 @@ fn begin(
         let _ = serve::connection(&gate, stream, peer, tls, &shutdown).await;
         drop(place);
     });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_ipv6_address_goes_beside_every_ipv4_one() {
+        if std::net::TcpListener::bind("[::1]:0").is_err() {
+            return; // A host without IPv6.
+        }
+        let all_of_ipv4 = listen("0.0.0.0:0".parse().unwrap()).unwrap();
+        let port = all_of_ipv4.local_addr().unwrap().port();
+        let all_of_ipv6 = listen(format!("[::]:{port}").parse().unwrap());
+        assert!(all_of_ipv6.is_ok(), "{all_of_ipv6:?}");
+    }
 }

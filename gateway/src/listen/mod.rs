@@ -13,12 +13,13 @@ use std::{
         Arc,
         atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
     },
+    time::Duration,
 };
 
 use bytes::Bytes;
 use ostler_job::{Mono, Span};
 
-use crate::{clock, http1::guard::Notes};
+use crate::{clock, config::Limits, http1::guard::Notes};
 
 /// What requests know of their connection.
 #[derive(Debug)]
@@ -31,6 +32,7 @@ pub(crate) struct Connection {
     pub(crate) secure: bool,
     pub(crate) notes: Arc<Notes>,
     linger: Arc<AtomicBool>,
+    asked: AtomicBool,
     requests: AtomicUsize,
     busy_at: AtomicU64,
     /// Replies that have something for the client to take.
@@ -47,6 +49,7 @@ impl Connection {
             secure,
             notes: Arc::default(),
             linger: Arc::default(),
+            asked: AtomicBool::new(false),
             requests: AtomicUsize::new(0),
             busy_at: AtomicU64::new(clock::now().0),
             offered: AtomicUsize::new(0),
@@ -61,6 +64,7 @@ impl Connection {
 
     /// A request begins.
     pub(crate) fn enter(&self) {
+        self.asked.store(true, Ordering::Relaxed);
         self.requests.fetch_add(1, Ordering::Relaxed);
     }
 
@@ -95,10 +99,26 @@ impl Connection {
         }
     }
 
-    /// How long nothing has been asked; `None` while something is.
+    /// How long nothing has been asked; `None` while something is, or is about to be.
     fn idle(&self) -> Option<Span> {
         let idle = || clock::now() - Mono(self.busy_at.load(Ordering::Relaxed));
-        (self.requests.load(Ordering::Relaxed) == 0).then(idle)
+        (self.requests.load(Ordering::Relaxed) == 0 && !self.notes.is_half()).then(idle)
+    }
+
+    /// Waits until nothing was asked for too long: the first request must begin in the time that a head has, the others while
+    /// the connection is kept.
+    async fn forsaken(&self, limits: &Limits) {
+        loop {
+            let limit = match self.asked.load(Ordering::Relaxed) {
+                true => limits.keep_alive,
+                false => limits.header_timeout,
+            };
+            let idle = self.idle().unwrap_or(Span::ZERO);
+            if idle >= clock::span(limit) {
+                return;
+            }
+            tokio::time::sleep(limit.saturating_sub(Duration::from_nanos(idle.0))).await;
+        }
     }
 }
 

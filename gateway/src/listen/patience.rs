@@ -14,12 +14,13 @@ use std::{
 
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
-    time::{Sleep, sleep},
+    time::{Instant, Sleep, sleep},
 };
 
-/// How long, and for how many bytes, a closing connection reads what nobody wants.
-const LINGER: Duration = Duration::from_secs(2);
-const LINGER_BYTES: usize = 1 << 20;
+/// How long a closing connection reads what nobody wants: at most, and without a byte coming. A client on its way through a large
+/// upload hears of its end only so; a socket that is closed under it takes the reply back.
+const LINGER: Duration = Duration::from_secs(30);
+const QUIET: Duration = Duration::from_secs(5);
 
 /// See the module.
 #[derive(Debug)]
@@ -29,7 +30,32 @@ pub(super) struct Patient<T> {
     /// Runs while a write is blocked.
     blocked: Option<Pin<Box<Sleep>>>,
     linger: Arc<AtomicBool>,
-    lingering: Option<(Pin<Box<Sleep>>, usize)>,
+    lingering: Option<Lingering>,
+}
+
+#[derive(Debug)]
+struct Lingering {
+    total: Pin<Box<Sleep>>,
+    quiet: Pin<Box<Sleep>>,
+    /// Something is known to be coming, or has come.
+    expects: bool,
+}
+
+impl Lingering {
+    fn begin(expects: bool) -> Self {
+        Self { total: Box::pin(sleep(LINGER)), quiet: Box::pin(sleep(QUIET)), expects }
+    }
+
+    fn is_over(&mut self, cx: &mut Context<'_>) -> bool {
+        !self.expects
+            || self.total.as_mut().poll(cx).is_ready()
+            || self.quiet.as_mut().poll(cx).is_ready()
+    }
+
+    fn came(&mut self) {
+        self.expects = true;
+        self.quiet.as_mut().reset(Instant::now() + QUIET);
+    }
 }
 
 impl<T> Patient<T> {
@@ -93,22 +119,24 @@ impl<T: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Patient<T> {
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = &mut *self;
         if this.lingering.is_none() {
-            ready!(Pin::new(&mut this.io).poll_shutdown(cx))?;
-            if !this.linger.load(Ordering::Relaxed) {
-                return Poll::Ready(Ok(()));
-            }
+            let shut = Pin::new(&mut this.io).poll_shutdown(cx);
+            ready!(this.watch(cx, shut))?;
+            this.lingering = Some(Lingering::begin(this.linger.load(Ordering::Relaxed)));
         }
-        let (timer, read) = this.lingering.get_or_insert_with(|| (Box::pin(sleep(LINGER)), 0));
+        let Some(lingering) = &mut this.lingering else { return Poll::Ready(Ok(())) };
         loop {
-            if *read > LINGER_BYTES || timer.as_mut().poll(cx).is_ready() {
-                return Poll::Ready(Ok(()));
-            }
             let mut bytes = [0; 4096];
             let mut bytes = ReadBuf::new(&mut bytes);
-            ready!(Pin::new(&mut this.io).poll_read(cx, &mut bytes))?;
-            match bytes.filled().len() {
-                0 => return Poll::Ready(Ok(())),
-                came => *read += came,
+            // Input that is there already counts, whether it was expected or not.
+            match Pin::new(&mut this.io).poll_read(cx, &mut bytes) {
+                Poll::Ready(Ok(())) if !bytes.filled().is_empty() => lingering.came(),
+                Poll::Ready(_) => return Poll::Ready(Ok(())),
+                Poll::Pending if lingering.is_over(cx) => return Poll::Ready(Ok(())),
+                Poll::Pending => return Poll::Pending,
+            }
+            // Bytes that never stop coming leave the timers no turn otherwise.
+            if lingering.total.as_mut().poll(cx).is_ready() {
+                return Poll::Ready(Ok(()));
             }
         }
     }

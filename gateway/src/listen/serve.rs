@@ -1,10 +1,15 @@
 //! One connection: TLS if it is asked for, then HTTP/1 or HTTP/2, until it is idle too long or the drain ends it.
 
 use std::{
-    convert::Infallible, future::Future, io, net::SocketAddr, pin::pin, sync::Arc, time::Duration,
+    convert::Infallible,
+    future::Future,
+    io,
+    net::SocketAddr,
+    pin::pin,
+    sync::{Arc, atomic::AtomicBool},
+    time::Duration,
 };
 
-use bytes::BytesMut;
 use http::Request;
 use hyper::{
     body::Incoming,
@@ -13,19 +18,24 @@ use hyper::{
 };
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use tokio::{
-    io::{AsyncRead, AsyncWrite},
+    io::{AsyncRead, AsyncWrite, AsyncWriteExt as _},
     net::TcpStream,
     time::timeout,
 };
 use tokio_rustls::TlsAcceptor;
 
 use super::{Connection, patience::Patient, sniff};
-use crate::{clock, gate::Gate, http1 as strict, request, shutdown::Shutdown};
+use crate::{clock, config::Limits, gate::Gate, http1 as strict, request, shutdown::Shutdown};
 
 /// Time that a client may take nothing before its connection is given up.
 const WRITE_LIMIT: Duration = Duration::from_secs(60);
-/// Bytes that hyper reads ahead or holds back to write, for each connection.
+/// Bytes that hyper reads ahead or holds back to write, for each connection; more where heads may be longer.
 const BUFFER_MAX: usize = 64 << 10;
+/// What hyper wants to have beyond a head.
+const BUFFER_SLACK: usize = 16 << 10;
+/// How many times longer than allowed a head of HTTP/2 may be and still be refused by us, which is logged: h2 answers longer ones
+/// itself. It counts 32 bytes more for each field than HTTP/1 needs, and for each piece of a cookie.
+const H2_HEADS: usize = 8;
 /// Flow control windows of HTTP/2: room for one round trip of an upload.
 const H2_STREAM_WINDOW: u32 = 256 << 10;
 const H2_CONNECTION_WINDOW: u32 = 1 << 20;
@@ -55,8 +65,14 @@ pub(super) async fn connection(
         let connection = Arc::new(Connection::new(peer, local, false));
         return serve(gate, connection, stream, is_http2, shutdown).await;
     };
+    let shake = async {
+        match sniff::is_cleartext(&stream).await? {
+            true => Err(cleartext(stream).await),
+            false => acceptor.accept(stream).await,
+        }
+    };
     let shaken = tokio::select! {
-        shaken = timeout(limit, Box::pin(acceptor.accept(stream))) => shaken,
+        shaken = timeout(limit, Box::pin(shake)) => shaken,
         () = shutdown.draining() => return Ok(()),
     };
     let stream = match shaken {
@@ -68,6 +84,21 @@ pub(super) async fn connection(
     let is_http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
     let connection = Arc::new(Connection::new(peer, local, true));
     serve(gate, connection, stream, is_http2, shutdown).await
+}
+
+/// Tells a client that speaks HTTP where TLS is spoken, in the words that it knows.
+async fn cleartext(stream: TcpStream) -> io::Error {
+    const WORDS: &str = "400 Bad Request: this port speaks TLS; use https\n";
+    let answer = format!(
+        "HTTP/1.1 400 Bad Request\r\nserver: ostler\r\nconnection: close\r\n\
+         content-type: text/plain; charset=utf-8\r\ncontent-length: {}\r\n\r\n{WORDS}",
+        WORDS.len()
+    );
+    let mut stream = Patient::new(stream, WRITE_LIMIT, Arc::new(AtomicBool::new(true)));
+    // Whether it hears it is its own affair.
+    let _ = stream.write_all(answer.as_bytes()).await;
+    let _ = stream.shutdown().await;
+    io::ErrorKind::InvalidData.into()
 }
 
 fn handshake_failed(gate: &Gate, result: &str, error: io::Error) -> Result<(), Failed> {
@@ -118,31 +149,44 @@ async fn http1<T>(
 where
     T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let bounds =
-        strict::scan::Bounds { bytes: gate.limits.header_bytes, fields: gate.limits.header_count };
-    let guard =
-        strict::guard::Guard::new(stream, BytesMut::new(), bounds, connection.notes.clone());
-    let mut builder = http1::Builder::new();
-    if gate.limits.header_count > HEADERS_ON_STACK {
-        // Only then, since it costs an allocation for each request.
-        builder.max_headers(gate.limits.header_count);
-    }
+    let service = service_fn(|request| answer(gate, &connection, request));
     let mut served = pin!(
-        builder
-            .timer(TokioTimer::new())
-            .header_read_timeout(gate.limits.header_timeout)
-            .half_close(false)
-            .max_buf_size(BUFFER_MAX)
-            .serve_connection(
-                TokioIo::new(guard),
-                service_fn(|request| answer(gate, &connection, request))
-            )
+        strict_http1(&gate.limits).serve_connection(guarded(gate, &connection, stream), service)
     );
     tokio::select! {
         ended = served.as_mut() => return Ok(ended?),
-        () = shutdown.draining() => served.as_mut().graceful_shutdown(),
+        () = shutdown.draining() => {}
+        () = connection.forsaken(&gate.limits) => {}
     }
+    served.as_mut().graceful_shutdown();
     Ok(served.await?)
+}
+
+/// HTTP/1 behind the guard, which keeps the time of heads; [`Connection::forsaken`] keeps that of idle connections.
+pub(super) fn strict_http1(limits: &Limits) -> http1::Builder {
+    let mut builder = http1::Builder::new();
+    if limits.header_count > HEADERS_ON_STACK {
+        // Only then, since it costs an allocation for each request.
+        builder.max_headers(limits.header_count);
+    }
+    builder
+        .header_read_timeout(None)
+        .half_close(false)
+        .max_buf_size(BUFFER_MAX.max(limits.header_bytes + BUFFER_SLACK));
+    builder
+}
+
+/// A connection's stream, from which only requests come that are written as they should be.
+pub(super) fn guarded<T>(
+    gate: &Gate,
+    connection: &Connection,
+    stream: T,
+) -> TokioIo<strict::guard::Guard<T>> {
+    let Limits { header_bytes: bytes, header_count: fields, target_bytes: target, .. } =
+        gate.limits;
+    let bounds = strict::scan::Bounds { bytes, fields, target };
+    let (limit, notes) = (gate.limits.header_timeout, connection.notes.clone());
+    TokioIo::new(strict::guard::Guard::new(stream, bounds, limit, notes))
 }
 
 async fn http2<T>(
@@ -154,7 +198,7 @@ async fn http2<T>(
 where
     T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let header_list = u32::try_from(gate.limits.header_bytes).unwrap_or(u32::MAX);
+    let header_list = u32::try_from(gate.limits.header_bytes * H2_HEADS).unwrap_or(u32::MAX);
     let mut served = pin!(
         http2::Builder::new(TokioExecutor::new())
             .timer(TokioTimer::new())
@@ -174,7 +218,7 @@ where
     tokio::select! {
         ended = served.as_mut() => return Ok(ended?),
         () = shutdown.draining() => {}
-        () = idle(&connection, gate.limits.header_timeout) => {}
+        () = connection.forsaken(&gate.limits) => {}
         () = stalled(&connection) => return Err(io::Error::from(io::ErrorKind::TimedOut).into()),
     }
     served.as_mut().graceful_shutdown();
@@ -186,15 +230,5 @@ where
 async fn stalled(connection: &Connection) {
     while connection.stalled() < clock::span(WRITE_LIMIT) {
         tokio::time::sleep(WRITE_LIMIT / 4).await;
-    }
-}
-
-/// Waits until nothing was asked on a connection for a while. hyper's HTTP/2 keeps idle connections for ever.
-async fn idle(connection: &Connection, limit: Duration) {
-    loop {
-        match connection.idle() {
-            Some(idle) if idle >= clock::span(limit) => return,
-            Some(_) | None => tokio::time::sleep(limit.max(Duration::from_millis(100))).await,
-        }
     }
 }

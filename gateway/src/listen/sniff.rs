@@ -7,6 +7,13 @@ use tokio::net::TcpStream;
 /// What an HTTP/2 client sends first (RFC 9113 3.4).
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
+/// Whether a client speaks HTTP where TLS is spoken. Silence is the caller's to end.
+pub(super) async fn is_cleartext(stream: &TcpStream) -> io::Result<bool> {
+    let mut first = [0];
+    let came = stream.peek(&mut first).await?;
+    Ok(came == 1 && first[0].is_ascii_uppercase())
+}
+
 /// Waits for enough bytes to decide, without taking them. Silence is the caller's to end.
 pub(super) async fn is_http2(stream: &TcpStream) -> io::Result<bool> {
     let mut first = [0; PREFACE.len()];

@@ -103,7 +103,8 @@ impl ResolvesServerCert for Certificates {
     fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
         let keys = self.keys.read().expect("no code panics while it holds the keys");
         let asked = hello.server_name().unwrap_or_default().to_ascii_lowercase();
-        let named = keys.iter().find(|entry| entry.names.iter().any(|name| holds(name, &asked)));
+        let asked = asked.strip_suffix('.').unwrap_or(&asked);
+        let named = keys.iter().find(|entry| entry.names.iter().any(|name| holds(name, asked)));
         named.or_else(|| keys.first()).map(|entry| entry.key.clone())
     }
 }

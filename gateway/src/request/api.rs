@@ -2,13 +2,13 @@
 
 use axum::{Router, body::Body};
 use http::{HeaderValue, Request, Uri, header, request::Parts, uri::PathAndQuery};
-use hyper::body::Incoming;
 use tower::ServiceExt as _;
 
 use super::{
     respond::{Refusal, Reply},
     route::Route,
     trip::{REQUEST_ID, Trip},
+    upload::Upload,
 };
 use crate::api;
 
@@ -17,7 +17,7 @@ pub(super) async fn call(
     trip: &mut Trip,
     route: &Route,
     parts: Parts,
-    body: Incoming,
+    body: Upload,
 ) -> Result<Reply, Refusal> {
     if !trip.secure {
         return Ok(Reply::from_api(api::only_over_tls(&trip.id)));
@@ -31,10 +31,6 @@ pub(super) async fn call(
         Some(request) => ask(router, request).await,
         None => api::nowhere_below(&trip.id, prefix),
     };
-    // The API may have answered before it had read everything.
-    if answer.status().is_client_error() {
-        trip.connection.linger();
-    }
     Ok(Reply::from_api(outer(answer, prefix)))
 }
 
@@ -46,7 +42,7 @@ async fn ask(router: Router, request: Request<Body>) -> http::Response<Body> {
 }
 
 /// The request as the API knows it, whatever path it is reached by.
-fn inner(trip: &Trip, prefix: &str, parts: Parts, body: Incoming) -> Option<Request<Body>> {
+fn inner(trip: &Trip, prefix: &str, parts: Parts, body: Upload) -> Option<Request<Body>> {
     let uri = strip(&parts.uri, prefix)?;
     let mut request = Request::from_parts(parts, Body::new(body));
     *request.uri_mut() = uri;

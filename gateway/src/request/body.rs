@@ -39,6 +39,15 @@ pub(super) enum Source {
 }
 
 impl Source {
+    /// How many bytes will come, when that is known before they do.
+    pub(super) fn known_len(&self) -> Option<u64> {
+        match self {
+            Self::Whole(bytes) => Some(bytes.as_ref().map_or(0, |b| b.len() as u64)),
+            Self::Api(body) => body.size_hint().exact(),
+            Self::Streamed { .. } | Self::Stored { .. } => None,
+        }
+    }
+
     /// There is no body at all.
     pub(super) fn is_empty(&self) -> bool {
         match self {
@@ -218,7 +227,10 @@ impl http_body::Body for ReplyBody {
         }
         let piece = this.poll_piece(cx);
         this.offer(matches!(piece, Poll::Ready(Some(Ok(_)))));
-        let piece = ready!(piece);
+        let mut piece = ready!(piece);
+        if matches!(piece, Some(Ok(_))) && this.trip.is_past_deadline() {
+            piece = Some(Err(Failure::from(Termination::Deadline)));
+        }
         if this.trip.ended.is_none() && this.passing_ended() {
             this.trip.ended = Some(clock::now());
         }
@@ -255,11 +267,8 @@ impl http_body::Body for ReplyBody {
 
     fn size_hint(&self) -> SizeHint {
         match &self.source {
-            Source::Whole(bytes) => {
-                SizeHint::with_exact(bytes.as_ref().map_or(0, |b| b.len() as u64))
-            }
             Source::Api(body) => body.size_hint(),
-            Source::Streamed { .. } | Source::Stored { .. } => SizeHint::default(),
+            source => source.known_len().map_or_else(SizeHint::default, SizeHint::with_exact),
         }
     }
 }

@@ -20,7 +20,7 @@ pub(super) struct Seen {
     pub(super) host: Bytes,
 }
 
-pub(super) fn is_trusted(gate: &Gate, peer: IpAddr) -> bool {
+pub(crate) fn is_trusted(gate: &Gate, peer: IpAddr) -> bool {
     gate.trusted.iter().any(|network| in_network(peer, *network))
 }
 

@@ -43,7 +43,7 @@ pub(super) fn request_frame(trip: &Trip, parts: &Parts, head: &Head<'_>, body: &
             put_deadline(f, trip);
             put_request(f, trip, parts, head);
             put_body(f, parts, body);
-            put_headers(f, &parts.headers, trip);
+            put_headers(f, &parts.headers, head, trip);
             put_forwarded(f, trip, parts);
         })
         .body(inline.as_deref().unwrap_or_default());
@@ -114,7 +114,7 @@ fn put_body(f: &mut FieldsWriter<'_>, parts: &Parts, body: &Body) {
 }
 
 /// The other fields as `HTTP_NAME`; several of one name joined as RFC 9110 5.3 has it, cookies as RFC 9113 8.2.3 has it.
-fn put_headers(f: &mut FieldsWriter<'_>, headers: &HeaderMap, trip: &Trip) {
+fn put_headers(f: &mut FieldsWriter<'_>, headers: &HeaderMap, head: &Head<'_>, trip: &Trip) {
     // A target with a host of its own overrules the field (RFC 9112 3.2.2), and HTTP/2 has only the former.
     let named = trip.uri.authority();
     if let Some(named) = named {
@@ -122,7 +122,9 @@ fn put_headers(f: &mut FieldsWriter<'_>, headers: &HeaderMap, trip: &Trip) {
     }
     let mut last: &HeaderName = &NONE;
     for (name, value) in headers {
-        if is_dropped(name, headers, trip.trusted) || (named.is_some() && name == header::HOST) {
+        if is_dropped(name, headers, head, trip.trusted)
+            || (named.is_some() && name == header::HOST)
+        {
             continue;
         }
         if name == last {
@@ -154,7 +156,7 @@ const fn env_byte(b: u8) -> u8 {
 }
 
 /// Hop-by-hop fields, fields that we set ourselves, and names that another name could be mistaken for.
-fn is_dropped(name: &HeaderName, headers: &HeaderMap, trusted: bool) -> bool {
+fn is_dropped(name: &HeaderName, headers: &HeaderMap, head: &Head<'_>, trusted: bool) -> bool {
     if name == header::HOST || name == header::USER_AGENT || name == header::ACCEPT {
         return false;
     }
@@ -179,7 +181,7 @@ fn is_dropped(name: &HeaderName, headers: &HeaderMap, trusted: bool) -> bool {
         || (!trusted && is_a_proxys(name))
         || (name == header::FORWARDED && headers.contains_key(FORWARDED_FOR))
         || name.as_str().as_bytes().contains(&b'_')
-        || is_named_by_connection(name, headers)
+        || head.of_connection.iter().any(|named| named == name.as_str().as_bytes())
 }
 
 /// What only a proxy should say about a client.
@@ -187,16 +189,6 @@ fn is_a_proxys(name: &HeaderName) -> bool {
     name == header::FORWARDED
         || name.as_str().starts_with("x-forwarded-")
         || name.as_str() == "x-real-ip"
-}
-
-fn is_named_by_connection(name: &HeaderName, headers: &HeaderMap) -> bool {
-    let Some(first) = headers.get(header::CONNECTION) else { return false };
-    // What nearly every request says names no field.
-    if first.as_bytes().eq_ignore_ascii_case(b"keep-alive") || first.as_bytes() == b"close" {
-        return false;
-    }
-    let lists = headers.get_all(header::CONNECTION).iter().filter_map(|v| v.to_str().ok());
-    lists.flat_map(|list| list.split(',')).any(|n| n.trim().eq_ignore_ascii_case(name.as_str()))
 }
 
 fn put_forwarded(f: &mut FieldsWriter<'_>, trip: &Trip, parts: &Parts) {

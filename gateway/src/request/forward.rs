@@ -30,6 +30,17 @@ pub(super) struct Job {
     sending: Sending,
 }
 
+impl Job {
+    /// Takes the rest of the answer for nobody.
+    pub(super) async fn let_end(self) {
+        while let Some(Ok(piece)) = poll_fn(|cx| self.passing.poll_piece(cx)).await {
+            if let Some(seat) = self.passing.seat() {
+                seat.carrier.consumed(seat.stream, piece.len(), self.passing.pieces_bytes());
+            }
+        }
+    }
+}
+
 impl Drop for Job {
     fn drop(&mut self) {
         if !self.passing.is_ended() {
@@ -57,10 +68,13 @@ pub(super) async fn send(
 ) -> Result<(Job, Answer), Refusal> {
     let limits = &route.timeouts;
     let now = clock::now();
+    if trip.is_past_deadline() {
+        return Err(late());
+    }
     let terms = Terms {
         first_byte: clock::span(limits.first_byte),
         progress: clock::span(limits.progress),
-        deadline: (!limits.total.is_zero()).then(|| trip.began + clock::span(limits.total)),
+        deadline: trip.deadline,
         idempotent: route.idempotent,
     };
     let mut rest = Rest::new(body, outgoing.more, limits.body, route.body_max);
@@ -113,9 +127,7 @@ fn refusal(trip: &Trip, pool: &Pool, failure: Failure) -> Refusal {
         Termination::QueueTimeout => retry("no child became free in time"),
         Termination::AppFailed => app_failed(trip, pool),
         Termination::Quarantined => quarantine::step::refusal_of_waiting(),
-        Termination::Deadline => {
-            Refusal::new(StatusCode::GATEWAY_TIMEOUT, termination).because("the app took too long")
-        }
+        Termination::Deadline => late(),
         Termination::AppError => page::app_error(trip, &detail),
         Termination::BodyTimeout | Termination::BodyAborted | Termination::BodyTooLarge => {
             Refusal::new(pump::status(termination), termination).closing()
@@ -137,6 +149,11 @@ fn refusal(trip: &Trip, pool: &Pool, failure: Failure) -> Refusal {
     };
     refusal.detail = detail;
     refusal
+}
+
+fn late() -> Refusal {
+    Refusal::new(StatusCode::GATEWAY_TIMEOUT, Termination::Deadline)
+        .because("the app took too long")
 }
 
 fn unavailable(termination: Termination, wait_s: u64, reason: &'static str) -> Refusal {

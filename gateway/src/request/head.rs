@@ -3,9 +3,9 @@
 use std::borrow::Cow;
 
 use bytes::Bytes;
-use http::{Method, StatusCode, Version, header, request::Parts};
+use http::{HeaderMap, Method, StatusCode, Version, header, request::Parts};
 
-use super::{respond::Refusal, trip::Trip};
+use super::{http2, page, respond::Refusal, trip::Trip};
 use crate::http1::scan;
 
 /// The facts of a checked head.
@@ -15,16 +15,39 @@ pub(super) struct Head<'a> {
     pub(super) host: String,
     /// The port that the client named.
     pub(super) port: Option<u16>,
-    /// The path with its percent escapes resolved.
+    /// The path with its percent escapes resolved: what the app gets.
     pub(super) path_decoded: Cow<'a, [u8]>,
+    /// The fields that Connection names, in lower case.
+    pub(super) of_connection: Vec<Vec<u8>>,
 }
+
+/// Fields that Connection may name; nobody has so many.
+const CONNECTION_MAX: usize = 32;
 
 /// Refuses what no app should see.
 pub(super) fn check<'a>(trip: &mut Trip, parts: &'a Parts) -> Result<Head<'a>, Refusal> {
-    if let Some(refused) = trip.connection.notes.next_request() {
-        trip.method = Method::default();
+    if let Some((refused, heard)) = trip.connection.notes.next_request() {
+        trip.hear(heard);
         return Err(Refusal::malformed(refused.status, refused.reason).closing());
     }
+    check_form(trip, parts)?;
+    if parts.version == Version::HTTP_2 {
+        http2::check(parts, &trip.gate.limits)?;
+    }
+    let authority = authority(trip, parts)?;
+    let (mut host, port) = split_port(&authority);
+    host.make_ascii_lowercase();
+    // A name with a dot at its end is the same name (RFC 1034 3.1).
+    host.truncate(host.strip_suffix('.').map_or(host.len(), str::len));
+    let path_decoded = decode_path(parts.uri.path())?;
+    let of_connection = of_connection(&parts.headers)?;
+    trip.host = authority;
+    page::note_who_may_see_details(trip, &host, parts);
+    Ok(Head { host, port, path_decoded, of_connection })
+}
+
+/// The request line, in whatever version it came.
+fn check_form(trip: &Trip, parts: &Parts) -> Result<(), Refusal> {
     if parts.method == Method::CONNECT {
         return Err(Refusal::malformed(StatusCode::NOT_IMPLEMENTED, "CONNECT is not supported"));
     }
@@ -33,19 +56,31 @@ pub(super) fn check<'a>(trip: &mut Trip, parts: &'a Parts) -> Result<Head<'a>, R
         return Err(Refusal::malformed(StatusCode::BAD_REQUEST, reason));
     }
     let target_bytes = parts.uri.path_and_query().map_or(0, |p| p.as_str().len());
-    if target_bytes > scan::TARGET_MAX {
+    if target_bytes > trip.gate.limits.target_bytes {
         return Err(Refusal::malformed(StatusCode::URI_TOO_LONG, "request target is too long"));
     }
-    if parts.headers.len() > trip.gate.limits.header_count {
-        let status = StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE;
-        return Err(Refusal::malformed(status, "too many header fields"));
+    Ok(())
+}
+
+/// The fields that belong to this connection only. Read once, since every field is looked up there.
+fn of_connection(headers: &HeaderMap) -> Result<Vec<Vec<u8>>, Refusal> {
+    let mut named = Vec::new();
+    let mut count = 0;
+    for list in headers.get_all(header::CONNECTION) {
+        // What nearly every request says names no field.
+        if list.as_bytes().eq_ignore_ascii_case(b"keep-alive") || list.as_bytes() == b"close" {
+            continue;
+        }
+        for name in list.as_bytes().split(|b| *b == b',') {
+            count += 1;
+            if count > CONNECTION_MAX {
+                let reason = "Connection names too many fields";
+                return Err(Refusal::malformed(StatusCode::BAD_REQUEST, reason));
+            }
+            named.push(scan::trim(name).to_ascii_lowercase());
+        }
     }
-    let authority = authority(trip, parts)?;
-    let (mut host, port) = split_port(&authority);
-    host.make_ascii_lowercase();
-    let head = Head { host, port, path_decoded: decode_path(parts.uri.path())? };
-    trip.host = authority;
-    Ok(head)
+    Ok(named)
 }
 
 /// The host that is meant: the target's own, else the Host field. In HTTP/2 both must agree (RFC 9113 8.3.1).
@@ -81,6 +116,24 @@ fn split_port(authority: &[u8]) -> (String, Option<u16>) {
         Some((host, port)) if !port.contains(']') => (host.to_owned(), port.parse().ok()),
         Some(_) | None => (text.into_owned(), None),
     }
+}
+
+/// The path as routes see it: `//`, `/./` and `/.` at the end lead nowhere, so that no spelling of a path passes by its route.
+/// The app gets the path as it was sent.
+pub(super) fn routed(path: &[u8]) -> Cow<'_, [u8]> {
+    let odd = |pair: &[u8]| pair == b"//" || pair == b"/.";
+    if path == b"*" || !path.windows(2).any(odd) {
+        return Cow::Borrowed(path);
+    }
+    let mut out = Vec::with_capacity(path.len());
+    for segment in path.split(|b| *b == b'/').filter(|s| !s.is_empty() && *s != b".") {
+        out.push(b'/');
+        out.extend_from_slice(segment);
+    }
+    if out.is_empty() || path.ends_with(b"/") || path.ends_with(b"/.") {
+        out.push(b'/');
+    }
+    Cow::Owned(out)
 }
 
 /// Resolves percent escapes. A NUL would end the value on the wire, `..` would leave the prefix that was routed by.
@@ -140,6 +193,42 @@ mod tests {
         for path in ["/", "/a..b/c", "/...", "/.well-known/x", "/a%20b"] {
             assert!(decode_path(path).is_ok(), "{path}");
         }
+    }
+
+    #[test]
+    fn a_route_is_found_by_any_spelling_of_its_path() {
+        for path in ["/admin", "//admin", "///admin", "/./admin", "/.//./admin", "/%2e/admin"] {
+            let decoded = decode_path(path).unwrap();
+            assert_eq!(routed(&decoded), &b"/admin"[..], "{path}");
+        }
+        for (path, wanted) in [
+            ("/admin//", "/admin/"),
+            ("/admin/.", "/admin/"),
+            ("/a%2f/b", "/a/b"),
+            ("/", "/"),
+            ("//", "/"),
+            ("/.", "/"),
+            ("*", "*"),
+            ("/.well-known/x", "/.well-known/x"),
+            ("/a./b", "/a./b"),
+        ] {
+            let decoded = decode_path(path).unwrap();
+            assert_eq!(routed(&decoded), wanted.as_bytes(), "{path}");
+        }
+    }
+
+    #[test]
+    fn connection_is_read_once_and_bounded() {
+        let headers = |values: &[&str]| -> HeaderMap {
+            let pair = |v: &&str| (header::CONNECTION, v.parse().unwrap());
+            values.iter().map(pair).collect()
+        };
+        assert!(of_connection(&headers(&["keep-alive"])).unwrap().is_empty());
+        let named = of_connection(&headers(&["close", "X-A , x-b", "TE"])).unwrap();
+        assert_eq!(named, [&b"x-a"[..], b"x-b", b"te"]);
+        assert!(of_connection(&headers(&[&",".repeat(31)])).is_ok());
+        assert!(of_connection(&headers(&[&",".repeat(32)])).is_err());
+        assert!(of_connection(&headers(&["x"; 33])).is_err());
     }
 
     #[test]

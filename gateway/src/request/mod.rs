@@ -6,15 +6,19 @@ mod client;
 mod env;
 mod forward;
 mod head;
+mod http2;
 pub(crate) mod measure;
 mod page;
 mod pump;
 mod quarantine;
 mod respond;
 mod route;
+mod shapes;
 mod spool;
 mod store;
+mod tenant;
 mod trip;
+mod upload;
 
 use std::sync::Arc;
 
@@ -23,10 +27,13 @@ use hyper::body::Incoming;
 
 pub(crate) use self::{
     body::ReplyBody,
+    client::is_trusted,
     quarantine::{Quarantine, Subject},
     route::{Routes, Target},
     spool::Budget,
-    trip::request_id,
+    tenant::TenantNames,
+    trip::{REQUEST_ID, request_id},
+    upload::Upload,
 };
 use self::{
     respond::{Refusal, Reply},
@@ -47,12 +54,14 @@ pub(crate) async fn handle(
 
 async fn carry(trip: &mut Trip, request: Request<Incoming>) -> Result<Reply, Refusal> {
     let (parts, body) = request.into_parts();
+    let body = Upload::new(parts.version, &parts.headers, body);
+    trip.rest = body.rest();
     let head = head::check(trip, &parts)?;
     let route = route::find(trip, &head, &parts.headers)?;
     let pool = match &route.to {
         Target::App(pool) => pool.clone(),
         Target::Redirect(status, location) => {
-            return Ok(Reply::redirect(*status, location, &head, &parts.uri));
+            return Reply::redirect(*status, location, &head, &parts.uri);
         }
         Target::Respond(status, text) => return Ok(Reply::fixed(*status, text)),
         Target::Api => return api::call(trip, &route, parts, body).await,

@@ -1,10 +1,10 @@
 //! What a person or a program reads when a request was refused.
 
-use http::StatusCode;
+use http::{StatusCode, Version, request::Parts};
 use ostler_job::Termination;
 
 use super::{respond::Refusal, trip::Trip};
-use crate::{link::AppState, pool::Pool};
+use crate::{config::Details, host, link::AppState, pool::Pool};
 
 /// Content type and text of a refusal: a page for browsers, a line for everything else.
 pub(super) fn render(trip: &Trip, refusal: &Refusal) -> (&'static str, String) {
@@ -45,16 +45,49 @@ fn title(status: StatusCode) -> String {
     format!("{} {}", status.as_u16(), status.canonical_reason().unwrap_or("Error"))
 }
 
-/// Details are for the developer: on the same host, never across a network.
-fn may_see_details(trip: &Trip) -> bool {
-    trip.client.is_loopback() && trip.direct && !trip.trusted
+/// Details are for the developer, if the config says so: on the same host, by its own name, and without a trace of a proxy. A
+/// proxy on this host that adds nothing cannot be told from a client, hence the config's word.
+pub(super) fn note_who_may_see_details(trip: &mut Trip, host: &str, parts: &Parts) {
+    trip.sees_details = trip.gate.details == Details::Loopback
+        && trip.connection.peer.ip().to_canonical().is_loopback()
+        && !trip.trusted
+        && host::is_loopback(host)
+        // What nginx speaks to those behind it, unless told otherwise, and no browser.
+        && parts.version != Version::HTTP_10
+        && !parts.headers.keys().any(|name| is_added_by_proxies(name.as_str()));
+}
+
+/// Fields that proxies, balancers, tunnels and content networks add.
+fn is_added_by_proxies(name: &str) -> bool {
+    const NAMES: [&str; 9] = [
+        "forwarded",
+        "via",
+        "true-client-ip",
+        "client-ip",
+        "fastly-client-ip",
+        "cdn-loop",
+        "x-real-ip",
+        "x-client-ip",
+        "x-cluster-client-ip",
+    ];
+    const FAMILIES: [&str; 8] = [
+        "x-forwarded",
+        "x-original-",
+        "cf-",
+        "fly-",
+        "x-envoy-",
+        "x-amz",
+        "x-azure-",
+        "tailscale-",
+    ];
+    NAMES.contains(&name) || FAMILIES.iter().any(|family| name.starts_with(family))
 }
 
 /// An app that raised an error before it answered.
 pub(super) fn app_error(trip: &Trip, traceback: &[u8]) -> Refusal {
     let mut refusal = Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, Termination::AppError)
         .because("the app failed on this request");
-    if may_see_details(trip) && !traceback.is_empty() {
+    if trip.sees_details && !traceback.is_empty() {
         let trace = escape(&String::from_utf8_lossy(traceback));
         let body = format!("<h2>Traceback</h2><pre>{trace}</pre>{SEEN_BY}");
         refusal.page =
@@ -67,7 +100,7 @@ pub(super) fn app_error(trip: &Trip, traceback: &[u8]) -> Refusal {
 pub(super) fn boot_failure(trip: &Trip, pool: &Pool, state: &AppState, refusal: &mut Refusal) {
     let Some(failure) = &state.failure else { return };
     refusal.detail = bytes::Bytes::from(format!("{}: {}", failure.stage, failure.message));
-    if !may_see_details(trip) {
+    if !trip.sees_details {
         return;
     }
     refusal.reason =

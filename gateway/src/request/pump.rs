@@ -4,11 +4,13 @@ use std::{future::poll_fn, sync::Arc};
 
 use bytes::Bytes;
 use http::StatusCode;
-use hyper::body::Incoming;
 use ostler_job::Termination;
 use ostler_wire::Reset;
 
-use super::spool::{self, Body, BodyError, SpoolFile};
+use super::{
+    spool::{self, Body, BodyError, SpoolFile},
+    upload::Upload,
+};
 use crate::pool::passing::{Failure, Passing, Seat};
 
 /// Bytes read from a spool file at a time.
@@ -20,7 +22,7 @@ pub(super) enum Rest {
     Nothing,
     Memory(Bytes),
     File(Arc<SpoolFile>),
-    Stream { body: Option<Incoming>, limit: std::time::Duration, bytes_max: u64 },
+    Stream { body: Option<Upload>, limit: std::time::Duration, bytes_max: u64 },
 }
 
 impl Rest {
@@ -102,7 +104,7 @@ async fn send_file(passing: Arc<Passing>, seat: Seat, file: Arc<SpoolFile>) {
 async fn send_stream(
     passing: Arc<Passing>,
     seat: Seat,
-    mut body: Incoming,
+    mut body: Upload,
     limit: std::time::Duration,
     bytes_max: u64,
 ) {

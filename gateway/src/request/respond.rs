@@ -4,9 +4,10 @@ use std::borrow::Cow;
 
 use bytes::Bytes;
 use http::{
-    HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, Uri,
+    HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, Uri, Version,
     header::{self},
 };
+use hyper::ext::ReasonPhrase;
 use ostler_job::Termination;
 use ostler_wire::Fields;
 
@@ -19,7 +20,7 @@ use super::{
     store::Store,
     trip::{REQUEST_ID, Trip},
 };
-use crate::{clock, pool::passing::Answer};
+use crate::{clock, http1::scan, pool::passing::Answer};
 
 /// Fields of an app's answer; no client takes as many.
 const FIELDS_MAX: usize = 1000;
@@ -76,20 +77,31 @@ impl Refusal {
 pub(super) struct Reply {
     status: StatusCode,
     headers: HeaderMap,
+    /// What the app calls the status, when it has words of its own for it.
+    reason: Option<ReasonPhrase>,
     source: Source,
     termination: Termination,
 }
 
 impl Reply {
-    pub(super) fn redirect(status: u16, location: &str, head: &Head<'_>, uri: &Uri) -> Self {
+    pub(super) fn redirect(
+        status: u16,
+        location: &str,
+        head: &Head<'_>,
+        uri: &Uri,
+    ) -> Result<Self, Refusal> {
+        if head.host.is_empty() && location.contains("$host") {
+            let reason = "no Host, and the redirect needs one";
+            return Err(Refusal::malformed(StatusCode::BAD_REQUEST, reason));
+        }
         let path = uri.path_and_query().map_or("/", |p| p.as_str());
-        let target = location.replace("$host", &head.host).replace("$uri", path);
+        let target = location.trim().replace("$host", &head.host).replace("$uri", path);
         let mut reply = Self::fixed(status, "");
         match HeaderValue::try_from(target) {
             Ok(value) => reply.headers.insert(header::LOCATION, value),
-            Err(_) => return Self::fixed(500, "the redirect's location cannot be sent\n"),
+            Err(_) => return Ok(Self::fixed(500, "the redirect's location cannot be sent\n")),
         };
-        reply
+        Ok(reply)
     }
 
     pub(super) fn fixed(status: u16, text: &str) -> Self {
@@ -99,6 +111,7 @@ impl Reply {
         Self {
             status: StatusCode::from_u16(status).expect("the config takes 200 to 599"),
             headers,
+            reason: None,
             source: Source::Whole(Some(Bytes::copy_from_slice(text.as_bytes()))),
             termination: Termination::Answered,
         }
@@ -110,6 +123,7 @@ impl Reply {
         Self {
             status: parts.status,
             headers: parts.headers,
+            reason: None,
             source: Source::Api(body),
             termination: Termination::Answered,
         }
@@ -123,11 +137,16 @@ impl Reply {
         answer: Answer,
     ) -> Result<Self, Refusal> {
         let status = StatusCode::from_u16(answer.status).map_err(|_| broken("status"))?;
-        let headers = app_headers(&answer.fields)?;
+        let (headers, reason) = app_headers(&answer.fields)?;
         let source = if answer.ended {
             check_length(trip, status, &headers, answer.first.len())?;
             trip.ended = Some(clock::now());
             Source::Whole(Some(answer.first))
+        } else if has_no_body(&trip.method, status) {
+            // Nobody asks for the rest, and the app is let to its end all the same.
+            tokio::spawn(job.let_end());
+            trip.ended = Some(clock::now());
+            Source::Whole(None)
         } else if route.stream_response {
             Source::Streamed { first: Some(answer.first), job }
         } else {
@@ -135,7 +154,7 @@ impl Reply {
             let store = Store::fill(&job.passing, limits.spool_memory, &trip.gate.spool);
             Source::Stored { first: Some(answer.first), job, store, reading: None }
         };
-        Ok(Self { status, headers, source, termination: Termination::Ok })
+        Ok(Self { status, headers, reason, source, termination: Termination::Ok })
     }
 }
 
@@ -146,16 +165,27 @@ fn broken(what: &'static str) -> Refusal {
     refusal
 }
 
-fn app_headers(fields: &[u8]) -> Result<HeaderMap, Refusal> {
+fn app_headers(fields: &[u8]) -> Result<(HeaderMap, Option<ReasonPhrase>), Refusal> {
     let fields = Fields::parse(fields).map_err(|_| broken("head"))?;
     let mut headers = HeaderMap::with_capacity(8);
+    let mut reason = None;
     for (name, value) in fields {
+        if name == b":reason" {
+            reason = Some(ReasonPhrase::try_from(value).map_err(|_| broken("reason phrase"))?);
+            continue;
+        }
         let name = HeaderName::from_bytes(name).map_err(|_| broken("header name"))?;
-        let value = HeaderValue::from_bytes(value).map_err(|_| broken("header value"))?;
+        // HTTP/1 forgives blanks around a value; HTTP/2 ends the stream, or the connection (RFC 9113 8.2.1).
+        let value = HeaderValue::from_bytes(scan::trim(value));
+        let value = value.map_err(|_| broken("header value"))?;
         if name == header::CONTENT_LENGTH {
             let digits = !value.is_empty() && value.as_bytes().iter().all(u8::is_ascii_digit);
-            if !digits || headers.contains_key(&name) {
-                return Err(broken("Content-Length"));
+            match headers.get(&name) {
+                // The same twice is no question (RFC 9110 8.6).
+                Some(told) if *told == value => continue,
+                Some(_) => return Err(broken("Content-Length")),
+                None if !digits => return Err(broken("Content-Length")),
+                None => {}
             }
         }
         let full = headers.len() >= FIELDS_MAX;
@@ -163,7 +193,7 @@ fn app_headers(fields: &[u8]) -> Result<HeaderMap, Refusal> {
             return Err(broken("head: too many fields"));
         }
     }
-    Ok(headers)
+    Ok((headers, reason))
 }
 
 fn is_hop_by_hop(name: &HeaderName) -> bool {
@@ -197,18 +227,66 @@ pub(super) fn finish(mut trip: Trip, ended: Result<Reply, Refusal>) -> Response<
     let reply = ended.unwrap_or_else(|refusal| refuse(&mut trip, refusal));
     let mut response = Response::new(());
     *response.status_mut() = reply.status;
+    // hyper would write `<none>` for a status that has no usual words. HTTP/2 has no words at all.
+    let nameless =
+        || reply.status.canonical_reason().is_none().then(|| ReasonPhrase::from_static(b""));
+    if trip.version != Version::HTTP_2
+        && let Some(reason) = reply.reason.or_else(nameless)
+    {
+        response.extensions_mut().insert(reason);
+    }
     *response.headers_mut() = reply.headers;
-    let headers = response.headers_mut();
+    let (headers, mut source) = (response.headers_mut(), reply.source);
     headers.entry(header::SERVER).or_insert(SERVER);
     headers.entry(REQUEST_ID).or_insert_with(|| trip.id.clone());
     trip.status = reply.status.as_u16();
-    if reply.source.is_empty() || trip.method == Method::HEAD || matches!(trip.status, 204 | 304) {
-        // hyper will not ask for a body, so this is all there is.
+    let has_no_body = has_no_body(&trip.method, reply.status);
+    if has_no_body {
+        source = without_body(source, trip.status, headers);
+    }
+    if has_no_body || source.is_empty() {
+        // Nobody will ask for a body, so this is all there is.
         trip.termination = reply.termination;
     }
-    let told = told_length(response.headers());
-    let body = ReplyBody::new(trip, reply.source, told, reply.termination);
+    let told = told_length(headers);
+    let is_unread = trip.rest.as_ref().is_some_and(|rest| rest.must_close());
+    let ends_by_close = trip.version == Version::HTTP_10 && told.or(source.known_len()).is_none();
+    if is_unread {
+        close(&trip, headers);
+    } else if ends_by_close && !has_no_body {
+        headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
+    }
+    if trip.version == Version::HTTP_10 && headers.contains_key(header::CONNECTION) {
+        // Else hyper adds the keep-alive that the client asked for.
+        *response.version_mut() = Version::HTTP_10;
+    }
+    let body = ReplyBody::new(trip, source, told, reply.termination);
     response.map(|()| body)
+}
+
+/// RFC 9110 6.4.1.
+fn has_no_body(method: &Method, status: StatusCode) -> bool {
+    method == Method::HEAD || matches!(status.as_u16(), 204 | 304)
+}
+
+/// What is left of a body that must not be sent: its length, where that may be told. hyper sees to it for HTTP/1 only.
+fn without_body(source: Source, status: u16, headers: &mut HeaderMap) -> Source {
+    if status == 204 {
+        headers.remove(header::CONTENT_LENGTH);
+    } else if status != 304
+        && let Some(len) = source.known_len().filter(|len| *len > 0)
+    {
+        headers.entry(header::CONTENT_LENGTH).or_insert(HeaderValue::from(len));
+    }
+    Source::Whole(None)
+}
+
+/// The connection ends with this reply: it says so, and what the client still sends does not destroy it.
+fn close(trip: &Trip, headers: &mut HeaderMap) {
+    if trip.version != Version::HTTP_2 {
+        trip.connection.linger();
+        headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
+    }
 }
 
 fn refuse(trip: &mut Trip, refusal: Refusal) -> Reply {
@@ -220,10 +298,7 @@ fn refuse(trip: &mut Trip, refusal: Refusal) -> Reply {
         headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
     }
     if refusal.close {
-        trip.connection.linger();
-        if trip.version != http::Version::HTTP_2 {
-            headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
-        }
+        close(trip, &mut headers);
     }
     let (kind, text) = page::render(trip, &refusal);
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
@@ -234,6 +309,7 @@ fn refuse(trip: &mut Trip, refusal: Refusal) -> Reply {
     Reply {
         status: refusal.status,
         headers,
+        reason: None,
         source: Source::Whole(Some(Bytes::from(text))),
         termination: refusal.termination,
     }
@@ -243,6 +319,23 @@ fn refuse(trip: &mut Trip, refusal: Refusal) -> Reply {
 mod tests {
     use super::*;
 
+    #[test]
+    fn values_have_no_blanks_around_them_and_the_same_length_may_be_told_twice() {
+        let fields = b"set-cookie\0 sessionid=x; Path=/\0x-tab\0\ta b\t \0x-empty\0  ";
+        let (headers, _) = app_headers(fields).unwrap();
+        assert_eq!(headers["set-cookie"], "sessionid=x; Path=/");
+        assert_eq!(
+            (&headers["x-tab"], &headers["x-empty"]),
+            (&"a b".parse().unwrap(), &"".parse().unwrap())
+        );
+        let lengths = |a: &str, b: &str| format!("content-length\0{a}\0Content-Length\0{b}");
+        let (told, _) = app_headers(lengths("5", " 5").as_bytes()).unwrap();
+        assert_eq!(told.get_all("content-length").iter().count(), 1);
+        assert!(app_headers(lengths("5", "6").as_bytes()).is_err());
+        assert!(app_headers(lengths("5", "").as_bytes()).is_err());
+        assert!(app_headers(lengths("x", "x").as_bytes()).is_err());
+    }
+
     fn head(count: usize) -> Vec<u8> {
         let pairs: Vec<_> = (0..count).map(|n| format!("x-{n}\0v")).collect();
         pairs.join("\0").into_bytes()
@@ -250,7 +343,7 @@ mod tests {
 
     #[test]
     fn an_answer_with_more_fields_than_any_client_takes_is_refused_and_not_a_panic() {
-        assert_eq!(app_headers(&head(900)).unwrap().len(), 900);
+        assert_eq!(app_headers(&head(900)).unwrap().0.len(), 900);
         let refusal = app_headers(&head(40_000)).unwrap_err();
         assert_eq!(refusal.termination, Termination::Protocol);
     }

@@ -6,7 +6,12 @@ use bytes::Bytes;
 use http::StatusCode;
 use ostler_job::{Span, Termination};
 
-use super::{head::Head, respond::Refusal, trip::Trip};
+use super::{
+    head::{self, Head},
+    respond::Refusal,
+    tenant::TenantNames,
+    trip::Trip,
+};
 use crate::{
     clock,
     config::{self, TenantKey, Timeouts},
@@ -40,6 +45,7 @@ pub(crate) struct Route {
     pub(crate) to: Target,
     pub(crate) within: Span,
     tenant: TenantKey,
+    tenant_names: BTreeMap<String, String>,
     weights: BTreeMap<String, u32>,
     pub(crate) stream_request: bool,
     pub(crate) stream_response: bool,
@@ -65,9 +71,11 @@ impl Routes {
     pub(crate) fn new(
         routes: &[config::Route],
         pools: &BTreeMap<String, Arc<Pool>>,
-        counts: impl Fn(&str) -> RouteCounts,
+        tenants: &TenantNames,
+        counts: impl Fn(&str, bool) -> RouteCounts,
     ) -> Self {
-        let mut built: Vec<_> = routes.iter().map(|r| Arc::new(build(r, pools, &counts))).collect();
+        let build = |route| Arc::new(build(route, pools, tenants, &counts));
+        let mut built: Vec<_> = routes.iter().map(build).collect();
         built.sort_by_key(|route| std::cmp::Reverse((route.host.rank(), route.path.len())));
         Self(built)
     }
@@ -80,18 +88,23 @@ impl Routes {
 fn build(
     route: &config::Route,
     pools: &BTreeMap<String, Arc<Pool>>,
-    counts: impl Fn(&str) -> RouteCounts,
+    tenants: &TenantNames,
+    counts: impl Fn(&str, bool) -> RouteCounts,
 ) -> Route {
     let name = format!("{}{}", route.host.as_deref().unwrap_or(""), route.path);
     Route {
         host: match route.host.as_deref() {
             None => HostRule::Any,
             Some(host) => match host.strip_prefix('*') {
-                Some(below) => HostRule::Below(below.to_ascii_lowercase()),
-                None => HostRule::Exactly(host.to_ascii_lowercase()),
+                Some(below) => {
+                    HostRule::Below(below.strip_suffix('.').unwrap_or(below).to_ascii_lowercase())
+                }
+                None => {
+                    HostRule::Exactly(host.strip_suffix('.').unwrap_or(host).to_ascii_lowercase())
+                }
             },
         },
-        path: route.path.clone(),
+        path: String::from_utf8_lossy(&head::routed(route.path.as_bytes())).into_owned(),
         to: match &route.to {
             config::Target::App(app) => {
                 Target::App(pools.get(app).expect("the config names only apps it has").clone())
@@ -102,14 +115,28 @@ fn build(
         },
         within: clock::span(route.within),
         tenant: route.tenant.clone(),
-        weights: route.weights.clone(),
+        tenant_names: route.tenant_names.clone(),
+        weights: weights(route, tenants),
         stream_request: route.stream_request,
         stream_response: route.stream_response,
         idempotent: route.idempotent,
         timeouts: route.timeouts,
         body_max: route.body_max,
-        counts: counts(&name),
+        counts: counts(&name, matches!(route.to, config::Target::App(_))),
     }
+}
+
+/// By the names that tenants have here: one that the config knows by its value has the hash of it.
+fn weights(route: &config::Route, tenants: &TenantNames) -> BTreeMap<String, u32> {
+    let mut weights = route.weights.clone();
+    if let TenantKey::Header(_) = route.tenant {
+        for (value, weight) in &route.weights {
+            let name = route.tenant_names.get(value).cloned();
+            let name = name.unwrap_or_else(|| tenants.hash(value.as_bytes()));
+            weights.entry(name).or_insert(*weight);
+        }
+    }
+    weights
 }
 
 impl HostRule {
@@ -159,8 +186,8 @@ impl Route {
         match &self.tenant {
             TenantKey::None => Bytes::new(),
             TenantKey::Client => Bytes::from(trip.client.to_string()),
-            TenantKey::Header(name) => headers.get(name).map_or_else(Bytes::new, |v| {
-                Bytes::copy_from_slice(&v.as_bytes()[..v.len().min(128)])
+            TenantKey::Header(name) => headers.get(name).map_or_else(Bytes::new, |value| {
+                trip.gate.tenants.name(value.as_bytes(), &self.tenant_names)
             }),
         }
     }
@@ -172,12 +199,15 @@ pub(super) fn find(
     head: &Head<'_>,
     headers: &http::HeaderMap,
 ) -> Result<Arc<Route>, Refusal> {
-    let Some(route) = trip.gate.routes.find(&head.host, &head.path_decoded).cloned() else {
+    let path = head::routed(&head.path_decoded);
+    let Some(route) = trip.gate.routes.find(&head.host, &path).cloned() else {
         let mut refusal = Refusal::new(StatusCode::NOT_FOUND, Termination::NoRoute);
         refusal.reason = "no route leads here".into();
         return Err(refusal);
     };
     trip.tenant = route.tenant(trip, headers);
+    let total = route.timeouts.total;
+    trip.deadline = (!total.is_zero()).then(|| trip.began + clock::span(total));
     trip.route = Some(route.clone());
     Ok(route)
 }

@@ -15,10 +15,9 @@ use std::{
 use bytes::{Bytes, BytesMut};
 use http::{StatusCode, header, request::Parts};
 use http_body::Body as _;
-use hyper::body::Incoming;
 use ostler_job::Termination;
 
-use super::{respond::Refusal, route::Route, trip::Trip};
+use super::{respond::Refusal, route::Route, trip::Trip, upload::Upload};
 
 /// A request's body, on its way to a child.
 #[derive(Debug)]
@@ -28,7 +27,7 @@ pub(super) enum Body {
     /// All of it, in a file.
     File(Arc<SpoolFile>),
     /// To be passed on as it comes; the length if the client told it.
-    Stream(Incoming, Option<u64>),
+    Stream(Upload, Option<u64>),
 }
 
 impl Body {
@@ -133,7 +132,7 @@ pub(super) async fn take(
     trip: &mut Trip,
     route: &Route,
     parts: &Parts,
-    mut body: Incoming,
+    mut body: Upload,
 ) -> Result<Body, Refusal> {
     if body.is_end_stream() {
         return Ok(Body::Memory(Bytes::new()));
@@ -147,7 +146,7 @@ pub(super) async fn take(
         return Ok(Body::Stream(body, told));
     }
     let mut taken = Taken { memory: BytesMut::new(), file: None };
-    while let Some(piece) = next_piece(&mut body, route.timeouts.body).await {
+    while let Some(piece) = next_piece(&mut body, trip.within(route.timeouts.body)).await {
         let piece = piece.map_err(|error| refuse(&error))?;
         trip.bytes_in += piece.len() as u64;
         if trip.bytes_in > route.body_max {
@@ -201,7 +200,7 @@ pub(super) enum BodyError {
 
 /// The next piece of a body; the timer is made only when the piece is not there yet.
 pub(super) async fn next_piece(
-    body: &mut Incoming,
+    body: &mut Upload,
     limit: Duration,
 ) -> Option<Result<Bytes, BodyError>> {
     let mut timer: Option<std::pin::Pin<Box<tokio::time::Sleep>>> = None;

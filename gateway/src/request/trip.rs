@@ -1,21 +1,25 @@
 //! What is noted about a request on its way, for its log line and its metrics.
 
 use std::{
+    hash::{BuildHasher as _, RandomState},
     net::IpAddr,
     sync::{
-        Arc,
+        Arc, OnceLock,
         atomic::{AtomicU64, Ordering},
     },
+    time::Duration,
 };
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Uri, Version, header};
 use ostler_job::{Mono, Span, Termination};
 
-use super::{client, quarantine, route::Route};
-use crate::{clock, gate::Gate, listen::Connection, log::Line, pool::passing::Passing};
+use super::{client, quarantine, route::Route, upload::Rest};
+use crate::{
+    clock, gate::Gate, http1::scan::Heard, listen::Connection, log::Line, pool::passing::Passing,
+};
 
-pub(super) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// The longest request id that is believed.
 const ID_MAX: usize = 128;
 
@@ -34,8 +38,6 @@ pub(crate) struct Trip {
     pub(crate) secure: bool,
     /// The client's fields about itself come through proxies that are listed.
     pub(crate) trusted: bool,
-    /// No proxy says that it stands between.
-    pub(crate) direct: bool,
     user_agent: Option<HeaderValue>,
     referer: Option<HeaderValue>,
     pub(crate) accept: Option<HeaderValue>,
@@ -51,6 +53,14 @@ pub(crate) struct Trip {
     /// What the line will say; the client leaving is assumed until something else is known.
     pub(crate) termination: Termination,
     pub(crate) detail: Bytes,
+    /// When everything must be over, once the route is known.
+    pub(crate) deadline: Option<Mono>,
+    /// What may be left of the request's body.
+    pub(super) rest: Option<Arc<Rest>>,
+    /// Errors may be told in full.
+    pub(super) sees_details: bool,
+    /// What a head that was refused said of itself.
+    heard: Option<Box<Heard>>,
 }
 
 impl Trip {
@@ -68,7 +78,7 @@ impl Trip {
         };
         Self {
             began: clock::now(),
-            id: request_id(headers),
+            id: request_id(headers, trusted),
             method: request.method().clone(),
             uri: request.uri().clone(),
             version: request.version(),
@@ -76,9 +86,6 @@ impl Trip {
             client: seen.address,
             secure: seen.secure,
             trusted,
-            direct: ![header::FORWARDED, header::VIA, client::FORWARDED_FOR]
-                .iter()
-                .any(|name| headers.contains_key(name)),
             user_agent: headers.get(header::USER_AGENT).cloned(),
             referer: headers.get(header::REFERER).cloned(),
             accept: headers.get(header::ACCEPT).cloned(),
@@ -92,9 +99,31 @@ impl Trip {
             ended: None,
             termination: Termination::GoneRunning,
             detail: Bytes::new(),
+            deadline: None,
+            rest: None,
+            sees_details: false,
+            heard: None,
             gate: gate.clone(),
             connection: connection.clone(),
         }
+    }
+
+    /// The head was refused: tells what it said, which hyper was not told.
+    pub(super) fn hear(&mut self, heard: Heard) {
+        // No other method changes what is sent.
+        self.method = if heard.method == "HEAD" { Method::HEAD } else { Method::GET };
+        self.host = Bytes::copy_from_slice(&heard.host);
+        self.heard = Some(Box::new(heard));
+    }
+
+    pub(super) fn is_past_deadline(&self) -> bool {
+        self.deadline.is_some_and(|deadline| clock::now() > deadline)
+    }
+
+    /// A limit for what comes next, cut off where everything must be over.
+    pub(super) fn within(&self, limit: Duration) -> Duration {
+        let left = |deadline: Mono| Duration::from_nanos(deadline.0.saturating_sub(clock::now().0));
+        self.deadline.map_or(limit, |deadline| limit.min(left(deadline)))
     }
 
     /// The client left before there was an answer: what was the request waiting for?
@@ -132,9 +161,12 @@ impl Drop for Trip {
         self.gate.log.write(|| Line {
             id: self.id.as_bytes(),
             client: self.client,
-            method: self.method.as_str(),
+            method: self.heard.as_ref().map_or(self.method.as_str(), |heard| heard.method.as_str()),
             host: &self.host,
-            target: self.uri.path_and_query().map_or("*", |p| p.as_str()),
+            target: match &self.heard {
+                Some(heard) => &heard.target,
+                None => self.uri.path_and_query().map_or("*", |p| p.as_str()),
+            },
             version: self.version,
             secure: self.secure,
             status: self.status,
@@ -153,12 +185,13 @@ impl Drop for Trip {
     }
 }
 
-/// The id that the client or a proxy before us chose, or a new one.
-pub(crate) fn request_id(headers: &HeaderMap) -> HeaderValue {
+/// A new id, or the one that a proxy which is believed gave or passed on.
+pub(crate) fn request_id(headers: &HeaderMap, believed: bool) -> HeaderValue {
     let fit = |b: &u8| {
         b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.' | b':' | b'/' | b'=' | b'+')
     };
-    match headers.get(REQUEST_ID) {
+    let given = headers.get(REQUEST_ID).filter(|_| believed);
+    match given {
         Some(id) if !id.is_empty() && id.len() <= ID_MAX && id.as_bytes().iter().all(fit) => {
             id.clone()
         }
@@ -166,16 +199,17 @@ pub(crate) fn request_id(headers: &HeaderMap) -> HeaderValue {
     }
 }
 
-/// 128 bits in hex: the process's random half and a count, so that ids are unique without asking for randomness each time.
+/// 128 bits in hex: hashes of a count with keys of this process, so that ids are unique without asking for randomness each time, and
+/// tell nobody how many there were.
 fn new_id() -> HeaderValue {
     static COUNT: AtomicU64 = AtomicU64::new(0);
-    static PREFIX: std::sync::OnceLock<[u8; 16]> = std::sync::OnceLock::new();
+    static KEYS: OnceLock<[RandomState; 2]> = OnceLock::new();
+    let count = COUNT.fetch_add(1, Ordering::Relaxed);
+    let keys = KEYS.get_or_init(|| [RandomState::new(), RandomState::new()]);
     let mut id = [0; 32];
-    id[..16].copy_from_slice(PREFIX.get_or_init(|| {
-        use std::hash::{BuildHasher, Hasher};
-        hex(std::collections::hash_map::RandomState::new().build_hasher().finish())
-    }));
-    id[16..].copy_from_slice(&hex(COUNT.fetch_add(1, Ordering::Relaxed)));
+    for (half, key) in id.chunks_exact_mut(16).zip(keys) {
+        half.copy_from_slice(&hex(key.hash_one(count)));
+    }
     HeaderValue::from_bytes(&id).expect("hex digits are a header value")
 }
 
