@@ -7,6 +7,7 @@
 pub(crate) mod auth;
 pub(crate) mod backend;
 mod body;
+mod compress;
 mod events;
 mod guard;
 mod jobs;
@@ -37,6 +38,7 @@ use http::{HeaderName, HeaderValue, Method, StatusCode, header};
 use utoipa::OpenApi as _;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
+pub(crate) use self::compress::compressed;
 use self::{
     auth::Scope as _,
     backend::Backend,
@@ -136,7 +138,7 @@ impl Face {
             if let Some(why) = auth::refusal(&response) {
                 self.backend.note_refusal(why, from);
             }
-            Box::new(completed(response, request_id(headers), false))
+            Box::new(completed(response, request_id(headers, true), false))
         };
         checked.map(|_| ()).map_err(refused)
     }
@@ -151,6 +153,7 @@ fn router(backend: Arc<dyn Backend>, shutdown: Shutdown, config: JobsConfig) -> 
         .fallback(async |request: Request| nowhere(request.uri().path()))
         .method_not_allowed_fallback(wrong_method)
         .layer(middleware::from_fn_with_state(api.clone(), finish))
+        .layer(compress::layer())
         .with_state(api)
 }
 
@@ -195,6 +198,18 @@ pub(crate) fn not_yet(id: &HeaderValue) -> Response {
     completed(problem.retry_after(1).into_response(), id.clone(), false)
 }
 
+/// For a request that could not be read.
+pub(crate) fn malformed(id: &HeaderValue, status: StatusCode, why: &str, head: bool) -> Response {
+    let problem = Problem::new(Kind::BadRequest, why).with_status(status);
+    completed(problem.into_response(), id.clone(), head)
+}
+
+/// For a Host that is none of this listener's.
+pub(crate) fn misdirected(id: &HeaderValue, head: bool) -> Response {
+    let detail = "this API has no such name; ask for it by its address or as localhost, or put the name into listen.api_hosts";
+    completed(Problem::new(Kind::Misdirected, detail).into_response(), id.clone(), head)
+}
+
 /// For a path that leads to the route only when its escapes are resolved.
 pub(crate) fn nowhere_below(id: &HeaderValue, prefix: &str) -> Response {
     let detail = format!("write the path as {prefix}/v1/jobs, without escapes in {prefix}");
@@ -220,7 +235,8 @@ async fn wrong_method(method: Method) -> Response {
 /// What holds for every answer: its request's id, no caching, the body of a problem, a form that the client accepts, and that it
 /// ends with the token that it is given for.
 async fn finish(State(api): State<Api>, request: Request, next: Next) -> Response {
-    let id = request_id(request.headers());
+    // The door has seen to it whose word is taken.
+    let id = request_id(request.headers(), true);
     let head = request.method() == Method::HEAD;
     let from = request.extensions().get::<Door>().and_then(|door| door.peer);
     let token = auth::bearer(request.headers());

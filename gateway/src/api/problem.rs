@@ -42,6 +42,10 @@ macro_rules! kinds {
 kinds! {
     /// The body is not JSON.
     BadJson = "bad_json", BAD_REQUEST, "The body is not JSON";
+    /// The request itself is malformed, or too large in its head.
+    BadRequest = "bad_request", BAD_REQUEST, "The request is malformed";
+    /// The Host is none of this API's.
+    Misdirected = "misdirected", MISDIRECTED_REQUEST, "Not a name of this API";
     /// A field is unknown, of the wrong type or outside what is allowed.
     InvalidField = "invalid_field", UNPROCESSABLE_ENTITY, "A field is wrong";
     /// The body, or a part of it, is too large.
@@ -230,6 +234,16 @@ impl Problem {
         Self::new(Kind::Internal, what.to_string())
     }
 
+    /// Another status than the kind's usual one.
+    pub(crate) fn with_status(mut self, status: StatusCode) -> Self {
+        self.0.1.status = status.as_u16();
+        self
+    }
+
+    fn status(&self) -> StatusCode {
+        StatusCode::from_u16(self.0.1.status).unwrap_or_else(|_| self.kind().status())
+    }
+
     pub(crate) fn kind(&self) -> Kind {
         self.0.0
     }
@@ -254,7 +268,7 @@ impl From<Unavailable> for Problem {
 impl IntoResponse for Problem {
     /// Head only: [`super::finish`] renders the body, since it knows the request's id.
     fn into_response(self) -> Response {
-        let mut response = self.kind().status().into_response();
+        let mut response = self.status().into_response();
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(PROBLEM_JSON));
         if let Some(seconds) = self.body().retry_after {

@@ -2,22 +2,28 @@
 
 use std::{
     convert::Infallible,
-    sync::{Arc, atomic::AtomicBool},
+    net::SocketAddr,
+    pin::{Pin, pin},
+    sync::Arc,
+    task::{Context, Poll},
     time::Duration,
 };
 
 use axum::body::Body;
-use http::{HeaderValue, Method, Request, Response, StatusCode, header};
-use hyper::{body::Incoming, server::conn::http1, service::service_fn};
-use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::net::TcpListener;
+use bytes::Bytes;
+use http::{HeaderValue, Method, Request, Response, StatusCode, header, request::Parts};
+use http_body::{Frame, SizeHint};
+use hyper::{body::Incoming, service::service_fn};
+use tokio::net::{TcpListener, TcpStream};
 use tower::ServiceExt as _;
 
-use super::patience::Patient;
+use super::{Connection, patience::Patient, serve};
 use crate::{
     api::{self, Door},
+    clock,
     gate::Gate,
-    request::request_id,
+    host,
+    request::{self, Upload, request_id},
     shutdown::Shutdown,
 };
 
@@ -36,32 +42,91 @@ pub(crate) async fn accept(gate: Arc<Gate>, listener: TcpListener, shutdown: Shu
             tokio::time::sleep(Duration::from_millis(100)).await;
             continue;
         };
-        // An answer may be written in two parts, and the second must not wait for the first's acknowledgement.
-        let _ = stream.set_nodelay(true);
         let gate = gate.clone();
         let door = Door { loopback, peer: Some(peer.ip()) };
-        tokio::spawn(async move {
-            let service = service_fn(move |request| {
-                let gate = gate.clone();
-                async move { Ok::<_, Infallible>(answer(&gate, door, request).await) }
-            });
-            // The API may refuse an upload before it is read; its answer must get through.
-            let linger = Arc::new(AtomicBool::new(true));
-            // A client that hangs up is no news.
-            let _ = http1::Builder::new()
-                .timer(TokioTimer::new())
-                .max_buf_size(64 << 10)
-                .serve_connection(TokioIo::new(Patient::new(stream, WRITE_LIMIT, linger)), service)
-                .await;
-        });
+        tokio::spawn(async move { serve(&gate, door, stream, peer).await });
     }
 }
 
-async fn answer(gate: &Gate, door: Door, mut request: Request<Incoming>) -> Response<Body> {
+/// One connection, as strict as those of the front door.
+async fn serve(gate: &Arc<Gate>, door: Door, stream: TcpStream, peer: SocketAddr) {
+    // An answer may be written in two parts, and the second must not wait for the first's acknowledgement.
+    let _ = stream.set_nodelay(true);
+    let Ok(local) = stream.local_addr() else { return };
+    let connection = Arc::new(Connection::new(peer, local, false));
+    let stream = Patient::new(stream, WRITE_LIMIT, connection.linger.clone());
+    let service = service_fn(|request| {
+        let (gate, turn) = (gate.clone(), Turn::begin(&connection));
+        async move { Ok::<_, Infallible>(answer(&gate, door, turn, request).await) }
+    });
+    let io = serve::guarded(gate, &connection, stream);
+    let mut served = pin!(serve::strict_http1(&gate.limits).serve_connection(io, service));
+    tokio::select! {
+        // A client that hangs up is no news.
+        _ = served.as_mut() => return,
+        () = connection.forsaken(&gate.limits) => {}
+    }
+    served.as_mut().graceful_shutdown();
+    let _ = served.await;
+}
+
+async fn answer(
+    gate: &Arc<Gate>,
+    door: Door,
+    turn: Turn,
+    request: Request<Incoming>,
+) -> Response<Body> {
+    let (mut parts, body) = request.into_parts();
+    let body = Upload::new(parts.version, &parts.headers, body);
+    let (rest, version) = (body.rest(), parts.version);
+    let believed = request::is_trusted(gate, turn.0.peer.ip());
+    let id = request_id(&parts.headers, believed);
+    parts.headers.insert(request::REQUEST_ID, id.clone());
+    let refused = turn.0.notes.next_request();
+    let malformed = refused.is_some();
+    let mut answer = match refused {
+        Some((refused, heard)) => {
+            api::malformed(&id, refused.status, refused.reason, heard.method == "HEAD")
+        }
+        None => match misdirected(gate, door, &parts) {
+            true => api::misdirected(&id, parts.method == Method::HEAD),
+            false => serve_request(gate, door, Request::from_parts(parts, Body::new(body))).await,
+        },
+    };
+    if malformed || rest.is_some_and(|rest| rest.must_close()) {
+        turn.0.linger();
+        answer.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+        // Else hyper adds the keep-alive that an old client asked for.
+        *answer.version_mut() = version;
+    }
+    answer.map(|body| Body::new(Answering { body, _turn: turn }))
+}
+
+/// A page of another site can ask for any name that its owner makes point here; only names that nobody else can make are answered
+/// where no token is needed.
+fn misdirected(gate: &Gate, door: Door, parts: &Parts) -> bool {
+    if !door.loopback && gate.api_hosts.is_empty() {
+        return false;
+    }
+    let field = parts.headers.get(header::HOST).and_then(|host| host.to_str().ok());
+    let Some(authority) = parts.uri.authority().map(|a| a.as_str()).or(field) else {
+        // Older than the field, and no browser.
+        return false;
+    };
+    let name = match authority.rsplit_once(':') {
+        Some((name, port)) if !port.contains(']') => name,
+        Some(_) | None => authority,
+    };
+    let known = |host: &String| host.eq_ignore_ascii_case(name.strip_suffix('.').unwrap_or(name));
+    !host::is_not_rebound(name) && !gate.api_hosts.iter().any(known)
+}
+
+async fn serve_request(gate: &Arc<Gate>, door: Door, mut request: Request<Body>) -> Response<Body> {
     let health = matches!(request.uri().path(), "/metrics" | "/healthz" | "/readyz");
     let face = gate.api.get();
+    let not_yet = |request: &Request<Body>| api::not_yet(&request_id(request.headers(), true));
     if !health {
-        let Some(face) = face else { return api::not_yet(&request_id(request.headers())) };
+        let Some(face) = face else { return not_yet(&request) };
         request.extensions_mut().insert(door);
         return match face.router().oneshot(request).await {
             Ok(answer) => answer,
@@ -69,15 +134,22 @@ async fn answer(gate: &Gate, door: Door, mut request: Request<Incoming>) -> Resp
         };
     }
     if !door.loopback {
-        let Some(face) = face else { return api::not_yet(&request_id(request.headers())) };
+        let Some(face) = face else { return not_yet(&request) };
         if let Err(refused) = face.may_read(request.headers(), door.peer) {
             return *refused;
         }
     }
-    self::health(gate, &request)
+    let gate = gate.clone();
+    let health = tower::service_fn(move |request: Request<Body>| {
+        std::future::ready(Ok::<_, Infallible>(self::health(&gate, &request)))
+    });
+    match api::compressed(health).oneshot(request).await {
+        Ok(answer) => answer.map(Body::new),
+        Err(never) => match never {},
+    }
 }
 
-fn health(gate: &Gate, request: &Request<Incoming>) -> Response<Body> {
+fn health(gate: &Gate, request: &Request<Body>) -> Response<Body> {
     if request.method() != Method::GET && request.method() != Method::HEAD {
         return plain(StatusCode::METHOD_NOT_ALLOWED, "use GET\n".into());
     }
@@ -106,4 +178,46 @@ fn plain(status: StatusCode, text: String) -> Response<Body> {
         response.headers_mut().insert(header::ALLOW, HeaderValue::from_static("GET, HEAD"));
     }
     response
+}
+
+/// A request of a connection, which is not idle meanwhile.
+struct Turn(Arc<Connection>);
+
+impl Turn {
+    fn begin(connection: &Arc<Connection>) -> Self {
+        connection.enter();
+        Self(connection.clone())
+    }
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        self.0.leave(clock::now());
+    }
+}
+
+/// An answer's body; the request lasts as long as it does.
+struct Answering {
+    body: Body,
+    _turn: Turn,
+}
+
+impl http_body::Body for Answering {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        Pin::new(&mut self.body).poll_frame(cx)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
 }

@@ -1,0 +1,126 @@
+//! The API's door: as strict as the front one, and deaf to names that are not its own.
+
+use ostler_tests::{App, Conn, Response, Setup};
+
+fn ask(door: std::net::SocketAddr, head: &str) -> Response {
+    Conn::open(door).send(head).read()
+}
+
+#[test]
+fn a_loopback_listener_answers_to_names_that_nobody_else_can_make() {
+    let app = App::new();
+    let gateway = Setup::new(&app).start();
+    let status = |host: &str, path: &str| {
+        let answer =
+            ask(gateway.api_address(), &format!("GET {path} HTTP/1.1\r\nHost: {host}\r\n\r\n"));
+        if answer.status == 421 {
+            assert_eq!(answer.header("content-type"), Some("application/problem+json"));
+            assert!(answer.text().contains("listen.api_hosts"), "{}", answer.text());
+        }
+        answer.status
+    };
+    for path in ["/metrics", "/healthz", "/v1/openapi.json"] {
+        for host in
+            ["localhost", "localhost:2691", "a.localhost", "127.0.0.1:1", "[::1]", "LOCALHOST."]
+        {
+            assert_eq!(status(host, path), 200, "{host} {path}");
+        }
+        for host in [
+            "evil.example",
+            "evil.example:2691",
+            "127.0.0.1.evil.example",
+            "localhost.evil.example",
+        ] {
+            assert_eq!(status(host, path), 421, "{host} {path}");
+        }
+    }
+    assert_eq!(status("evil.example", "/v1/jobs"), 421, "whatever token there is");
+    let absolute = "GET http://evil.example/metrics HTTP/1.1\r\nHost: localhost\r\n\r\n";
+    assert_eq!(
+        ask(gateway.api_address(), absolute).status,
+        421,
+        "the target's host is what counts"
+    );
+    assert_eq!(ask(gateway.api_address(), "GET /healthz HTTP/1.0\r\n\r\n").status, 200);
+}
+
+#[test]
+fn a_name_can_be_given_to_the_listener() {
+    let app = App::new();
+    let setup = Setup::new(&app).listen_keys("api_hosts = [\"ostler.example\"]");
+    let gateway = setup.start();
+    let status = |host: &str| {
+        ask(gateway.api_address(), &format!("GET /healthz HTTP/1.1\r\nHost: {host}\r\n\r\n")).status
+    };
+    assert_eq!(status("Ostler.Example:2691"), 200);
+    assert_eq!(status("ostler.example."), 200);
+    assert_eq!(status("other.example"), 421);
+}
+
+#[test]
+fn heads_that_two_readers_read_differently_are_refused() {
+    let app = App::new();
+    let gateway = Setup::new(&app).start();
+    for (head, status) in [
+        (
+            "POST /v1/jobs HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: deflate, chunked\r\n\r\n",
+            400,
+        ),
+        (
+            "POST /v1/jobs HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2\r\nContent-Length: 2\r\n\r\n{}",
+            400,
+        ),
+        ("GET /healthz HTTP/1.1\nHost: localhost\n\n", 400),
+        ("GET /healthz HTTP/1.1\r\nHost: [::1]x\r\n\r\n", 400),
+        ("GET /healthz HTTP/1.1\r\nHost: :80\r\n\r\n", 400),
+        ("GET /healthz HTTP/1.1\r\nHost: a\r\nHost: a\r\n\r\n", 400),
+        ("CONNECT localhost:80 HTTP/1.1\r\nHost: localhost\r\n\r\n", 501),
+        (
+            "POST /v1/jobs HTTP/1.1\r\nHost: localhost\r\nContent-Length: 18446744073709551615\r\n\r\n",
+            413,
+        ),
+    ] {
+        let mut conn = Conn::open(gateway.api_address());
+        let answer = conn.send(head).read();
+        assert_eq!(answer.status, status, "{head:?}: {answer:?}");
+        assert_eq!(answer.header("content-type"), Some("application/problem+json"), "{head:?}");
+        assert_eq!(answer.json()["status"], status, "{head:?}");
+        assert_eq!(answer.header("connection"), Some("close"), "{head:?}");
+        conn.assert_closed();
+    }
+    let mut conn = Conn::open(gateway.api_address());
+    let answer = conn
+        .send("POST /v1/payloads HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n0000000000000001\r\n")
+        .read();
+    assert!(matches!(answer.status, 400 | 401), "{answer:?}");
+}
+
+#[test]
+fn long_text_is_compressed_for_whoever_takes_it() {
+    let app = App::new();
+    let gateway = Setup::new(&app).start();
+    let encoding = |path: &str, lines: &str| {
+        let answer = Conn::open(gateway.api_address()).get_with(path, lines);
+        assert_eq!(answer.status, 200, "{path}");
+        (answer.header("content-encoding").map(str::to_owned), answer.body)
+    };
+    const GZIP: &str = "Accept-Encoding: gzip, br\r\n";
+    for path in ["/v1/openapi.json", "/metrics"] {
+        let (none, plain) = encoding(path, "");
+        assert_eq!(none, None);
+        let (gzip, packed) = encoding(path, GZIP);
+        assert_eq!(gzip.as_deref(), Some("gzip"), "{path}");
+        assert!(packed.starts_with(&[0x1f, 0x8b]) && packed.len() * 3 < plain.len(), "{path}");
+    }
+    assert_eq!(encoding("/healthz", GZIP).0, None, "short");
+}
+
+#[test]
+fn a_request_id_is_the_gateways_own() {
+    let app = App::new();
+    let gateway = Setup::new(&app).start();
+    let answer =
+        Conn::open(gateway.api_address()).get_with("/v1/nothing", "X-Request-Id: made-up\r\n");
+    assert_ne!(answer.header("x-request-id"), Some("made-up"));
+    assert_eq!(answer.json()["request_id"], answer.header("x-request-id").unwrap());
+}
