@@ -75,18 +75,25 @@ impl Metrics {
         let run = histograms("ostler_run_seconds", "Time that a child had a request.");
         let total = histograms("ostler_request_seconds", "Time from arrival to the last byte.");
         let unrouted = RouteCounts::new("", &requests, &queue, &run, &total);
+        unrouted.begin(&[Termination::BadRequest, Termination::NoRoute]);
         Self {
-            connections: counters(
-                &registry,
-                "ostler_connections_total",
-                "Connections accepted, by protocol.",
-                &["protocol"],
+            connections: begun(
+                counters(
+                    &registry,
+                    "ostler_connections_total",
+                    "Connections accepted, by protocol.",
+                    &["protocol"],
+                ),
+                &["http/1", "h2", "refused"],
             ),
-            handshakes: counters(
-                &registry,
-                "ostler_tls_handshakes_total",
-                "TLS handshakes by result.",
-                &["result"],
+            handshakes: begun(
+                counters(
+                    &registry,
+                    "ostler_tls_handshakes_total",
+                    "TLS handshakes by result.",
+                    &["result"],
+                ),
+                &["ok", "failed", "timeout"],
             ),
             retries: counters(
                 &registry,
@@ -118,8 +125,14 @@ impl Metrics {
         }
     }
 
-    pub(crate) fn route(&self, name: &str) -> RouteCounts {
-        RouteCounts::new(name, &self.requests, &self.queue, &self.run, &self.total)
+    /// The counters of a route, and whether an app answers there.
+    pub(crate) fn route(&self, name: &str, leads_to_app: bool) -> RouteCounts {
+        let counts = RouteCounts::new(name, &self.requests, &self.queue, &self.run, &self.total);
+        counts.begin(match leads_to_app {
+            true => Termination::ALL,
+            false => &[Termination::Answered, Termination::BadRequest],
+        });
+        counts
     }
 
     pub(crate) fn pool(&self, app: &str) -> PoolCounts {
@@ -165,6 +178,23 @@ impl RouteCounts {
         &self.route
     }
 
+    fn cell(&self, class: usize, termination: Termination) -> &IntCounter {
+        let cell = &self.cells[class * Termination::ALL.len() + termination as usize];
+        cell.get_or_init(|| {
+            let labels = [self.route.as_str(), CLASSES[class], termination.code()];
+            self.requests.with_label_values(&labels)
+        })
+    }
+
+    /// Makes the counters of these ends, so that the first of each is an increase.
+    fn begin(&self, terminations: &[Termination]) {
+        for termination in terminations {
+            for class in usual_classes(*termination) {
+                self.cell(*class, *termination);
+            }
+        }
+    }
+
     /// Counts a request that ended.
     pub(crate) fn observe(
         &self,
@@ -176,18 +206,43 @@ impl RouteCounts {
     ) {
         // A request whose client left before there was a status is no class of its own.
         let class = usize::from(status.clamp(100, 599) / 100 - 1);
-        let cell = &self.cells[class * Termination::ALL.len() + termination as usize];
-        cell.get_or_init(|| {
-            let labels = [self.route.as_str(), CLASSES[class], termination.code()];
-            self.requests.with_label_values(&labels)
-        })
-        .inc();
+        self.cell(class, termination).inc();
         self.queue.observe(queued.as_secs_f64());
         if let Some(ran) = ran {
             self.run.observe(ran.as_secs_f64());
         }
         self.total.observe(total.as_secs_f64());
     }
+}
+
+/// The status classes that an end usually has, as places in [`CLASSES`]; without a status it is the first.
+const fn usual_classes(termination: Termination) -> &'static [usize] {
+    match termination {
+        Termination::Ok | Termination::Answered => &[1, 2, 3, 4],
+        Termination::BadRequest => &[3, 4],
+        Termination::NoRoute | Termination::BodyTooLarge | Termination::BodyTimeout => &[3],
+        Termination::BodyAborted => &[0, 3],
+        Termination::GoneWaiting | Termination::GoneRunning => &[0],
+        Termination::GoneReading | Termination::AppAborted => &[1],
+        Termination::Deadline | Termination::ChildDied => &[1, 4],
+        Termination::QueueFull
+        | Termination::TenantFull
+        | Termination::QueueTimeout
+        | Termination::Quarantined
+        | Termination::AppFailed
+        | Termination::NoRunner
+        | Termination::AppError
+        | Termination::Protocol
+        | Termination::Overload => &[4],
+    }
+}
+
+/// A counter that has its series from the beginning.
+fn begun(counters: IntCounterVec, values: &[&str]) -> IntCounterVec {
+    for value in values {
+        counters.with_label_values(&[*value]);
+    }
+    counters
 }
 
 fn register<C: prometheus::core::Collector + Clone + 'static>(registry: &Registry, made: C) -> C {

@@ -24,6 +24,21 @@ const COMMIT_SECONDS: &[f64] =
     &[0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 1.0, 5.0];
 const BATCHES: &[f64] = &[1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0, 512.0, 1024.0];
 
+/// The ways in which jobs end. They are there from the beginning, so that an alert sees the first of each.
+const ENDS: [(JobState, Reason); 11] = [
+    (JobState::Succeeded, Reason::Ok),
+    (JobState::Dead, Reason::ExitStatus),
+    (JobState::Dead, Reason::Signal),
+    (JobState::Dead, Reason::Timeout),
+    (JobState::Dead, Reason::Killed),
+    (JobState::Dead, Reason::Unstartable),
+    (JobState::Dead, Reason::Lost),
+    (JobState::Dead, Reason::Quarantined),
+    (JobState::Cancelled, Reason::Killed),
+    (JobState::Cancelled, Reason::Cancelled),
+    (JobState::Expired, Reason::Expired),
+];
+
 /// See the module.
 #[derive(Clone, Debug)]
 pub(crate) struct JobMetrics {
@@ -66,11 +81,19 @@ impl JobMetrics {
         let run = HistogramOpts::new("ostler_durable_run_seconds", "Time that attempts ran.");
         let run = HistogramVec::new(run.buckets(SECONDS.to_vec()), &["outcome"]);
         let opts = Opts::new("ostler_durable_finished_total", "Durable jobs that ended.");
-        let finished = IntCounterVec::new(opts, &["state", "reason"]);
+        let finished =
+            IntCounterVec::new(opts, &["state", "reason"]).expect("constant names are valid");
+        for (state, reason) in ENDS {
+            finished.with_label_values(&[state.code(), reason.code()]);
+        }
+        let run = register(registry, run.expect("constant names are valid"));
+        for outcome in ["succeeded", "failed"] {
+            run.with_label_values(&[outcome]);
+        }
         Self {
             submitted: counter("ostler_durable_submitted_total", "Durable jobs that were taken."),
             leased: counter("ostler_durable_leased_total", "Attempts that were given to runners."),
-            finished: register(registry, finished.expect("constant names are valid")),
+            finished: register(registry, finished),
             retried: counter(
                 "ostler_durable_retried_total",
                 "Failed attempts that another will follow.",
@@ -88,7 +111,7 @@ impl JobMetrics {
                 "Time from when a job could have run to its lease.",
                 SECONDS,
             ),
-            run: register(registry, run.expect("constant names are valid")),
+            run,
             late: histogram(
                 "ostler_durable_start_lateness_seconds",
                 "How long after the end of its promise's window a job was leased; 0 when in time.",
