@@ -12,14 +12,38 @@ pub(crate) mod text;
 
 use super::problem::FieldError;
 
+/// Wrong things that are told of one body. Whoever sends a megabyte of them learns no more from the rest.
+pub(crate) const NOTES_MAX: usize = 20;
+/// Bytes of a pointer that are told.
+const POINTER_MAX: usize = 200;
+
+/// The beginning of a pointer.
+fn cut(mut pointer: String) -> String {
+    if pointer.len() > POINTER_MAX {
+        let end = (0..=POINTER_MAX).rev().find(|at| pointer.is_char_boundary(*at));
+        pointer.truncate(end.unwrap_or(0));
+        pointer.push('…');
+    }
+    pointer
+}
+
 /// What is wrong with a body so far.
 #[derive(Debug, Default)]
 pub(crate) struct Notes(pub(crate) Vec<FieldError>);
 
 impl Notes {
     pub(crate) fn add(&mut self, pointer: impl Into<String>, detail: impl Into<String>) {
-        let pointer = Some(pointer.into());
-        self.0.push(FieldError { pointer, detail: detail.into(), ..FieldError::default() });
+        let (pointer, detail) = match self.0.len() {
+            ..NOTES_MAX => (cut(pointer.into()), detail.into()),
+            NOTES_MAX => (String::new(), "more is wrong than is told here".to_owned()),
+            _ => return,
+        };
+        self.0.push(FieldError { pointer: Some(pointer), detail, ..FieldError::default() });
+    }
+
+    /// No more is told: it need not be looked for either.
+    pub(crate) fn is_full(&self) -> bool {
+        self.0.len() > NOTES_MAX
     }
 
     /// One thing that is wrong.

@@ -6,7 +6,7 @@ use http::request::Parts;
 use ostler_job::{JobId, Span, Wall, durable::JobState};
 use ostler_store::Filter;
 
-use super::{checks::label_problem, identity, text};
+use super::{NOTES_MAX, checks::label_problem, identity, text};
 use crate::api::{
     Api,
     problem::{FieldError, Kind, Problem},
@@ -60,6 +60,7 @@ impl Pairs {
                 };
                 wrong(name, detail)
             })
+            .take(NOTES_MAX)
             .collect();
         match unknown.is_empty() {
             true => Ok(self),

@@ -31,6 +31,9 @@ pub(crate) type Fields = &'static [(&'static str, Shape)];
 /// Takes out whatever does not fit, and notes it.
 pub(crate) fn prune(object: &mut Map<String, Value>, fields: Fields, at: &str, notes: &mut Notes) {
     object.retain(|name, value| {
+        if notes.is_full() {
+            return false;
+        }
         let pointer = step(at, name);
         let Some((_, shape)) = fields.iter().find(|(known, _)| known == name) else {
             let known: Vec<_> = fields.iter().map(|(name, _)| *name).collect();
@@ -74,6 +77,9 @@ fn fits(value: &mut Value, shape: Shape, at: &str, notes: &mut Notes) -> bool {
         }
         (Shape::TextTable, Value::Object(table)) => {
             for (name, item) in table {
+                if notes.is_full() {
+                    break;
+                }
                 if !item.is_string() {
                     notes.add(step(at, name), expected(item, "text"));
                 }
@@ -104,6 +110,9 @@ fn each(
     check: impl Fn(&mut Value, &str, &mut Notes),
 ) {
     for (index, item) in items.iter_mut().enumerate() {
+        if notes.is_full() {
+            break;
+        }
         check(item, &format!("{at}/{index}"), notes);
     }
 }
