@@ -7,7 +7,7 @@ use http::{HeaderValue, Request, header};
 use ostler_job::{Wall, durable::Epoch};
 use ostler_store::{Change, Files, Memory, Store as _, Token};
 
-use super::{env, head, spool::Body, trip::Trip};
+use super::{env, head, shapes, spool::Body, trip::Trip};
 use crate::{
     config::Config,
     gate::{Gate, OnEvent},
@@ -22,30 +22,63 @@ const HEAD: &[u8] = b"GET /shop/item?id=42 HTTP/1.1\r\nHost: shop.example\r\nUse
 Accept: text/html,application/xhtml+xml;q=0.9,*/*;q=0.8\r\nAccept-Encoding: gzip, deflate, br\r\n\
 Accept-Language: en-GB,en;q=0.5\r\nCookie: session=0123456789abcdef\r\nConnection: keep-alive\r\n\r\n";
 
-/// Scans a head, checks it and writes its frame, so many times. Returns the bytes of all frames.
-pub(crate) fn head_to_frame(config: &Config, times: usize) -> std::io::Result<usize> {
-    assert!(Path::new(&config.state).is_dir(), "the state folder exists");
-    let (metrics, tell): (_, OnEvent) = (Metrics::new(), Arc::new(|_| {}));
-    let failed = |fault: StartFault| std::io::Error::other(fault.to_string());
-    let opened = opened(config).map_err(failed)?;
-    let jobs = Jobs::start(opened, metrics.jobs.clone(), tell.clone()).map_err(failed)?;
-    let gate = Arc::new(Gate::new(config, Vec::new(), metrics, jobs.clone(), tell)?);
-    let here = SocketAddr::from(([127, 0, 0, 1], 8080));
-    let connection = Arc::new(Connection::new(here, here, false));
-    let bounds = scan::Bounds { bytes: 32 << 10, fields: 100 };
+/// Scans a head, checks it and writes its frame, so many times: one such as a browser sends, or one of [`shapes`].
+pub(crate) fn head_to_frame(
+    config: &Config,
+    shape: Option<&str>,
+    times: usize,
+) -> std::io::Result<usize> {
+    let rig = Rig::new(config)?;
     let mut bytes = 0;
-    for _ in 0..times {
-        let scanned = scan::head(HEAD, bounds);
-        assert!(matches!(scanned, Ok(Some((len, _))) if len == HEAD.len()), "the head is fine");
-        let request = parsed();
-        let mut trip = Trip::begin(&gate, &connection, &request);
-        let (parts, ()) = request.into_parts();
-        let Ok(head) = head::check(&mut trip, &parts) else { unreachable!("the head is fine") };
-        let body = Body::Memory(Bytes::new());
-        bytes += env::request_frame(&trip, &parts, &head, &body).frame.len();
+    match shape {
+        None => (0..times).for_each(|_| bytes += rig.frame(HEAD, parsed())),
+        Some(shape) => {
+            let unknown = || std::io::Error::other(format!("the shapes are {:?}", shapes::SHAPES));
+            let head = shapes::head(shape).ok_or_else(unknown)?;
+            let parsed = || shapes::parsed(&head);
+            (0..times).for_each(|_| bytes += rig.frame(head.as_bytes(), parsed()));
+        }
     }
-    jobs.stop();
+    rig.stop();
     Ok(bytes)
+}
+
+/// A gate without a door.
+pub(crate) struct Rig {
+    gate: Arc<Gate>,
+    connection: Arc<Connection>,
+    jobs: Jobs,
+}
+
+impl Rig {
+    pub(crate) fn new(config: &Config) -> std::io::Result<Self> {
+        assert!(Path::new(&config.state).is_dir(), "the state folder exists");
+        let (metrics, tell): (_, OnEvent) = (Metrics::new(), Arc::new(|_| {}));
+        let failed = |fault: StartFault| std::io::Error::other(fault.to_string());
+        let opened = opened(config).map_err(failed)?;
+        let jobs = Jobs::start(opened, metrics.jobs.clone(), tell.clone()).map_err(failed)?;
+        let gate = Arc::new(Gate::new(config, Vec::new(), metrics, jobs.clone(), tell)?);
+        let here = SocketAddr::from(([127, 0, 0, 1], 8080));
+        let connection = Arc::new(Connection::new(here, here, false));
+        Ok(Self { gate, connection, jobs })
+    }
+
+    /// The bytes of a head's frame; 0 when it is refused.
+    pub(crate) fn frame(&self, bytes: &[u8], request: Request<()>) -> usize {
+        let bounds = scan::Bounds { bytes: 32 << 10, fields: 100, target: 8 << 10 };
+        let scanned = scan::head(bytes, bounds);
+        assert!(matches!(scanned, Ok(Some((len, _))) if len == bytes.len()), "the head is fine");
+        let mut trip = Trip::begin(&self.gate, &self.connection, &request);
+        let (parts, ()) = request.into_parts();
+        let Ok(head) = head::check(&mut trip, &parts) else { return 0 };
+        head::routed(&head.path_decoded);
+        let body = Body::Memory(Bytes::new());
+        env::request_frame(&trip, &parts, &head, &body).frame.len()
+    }
+
+    pub(crate) fn stop(self) {
+        self.jobs.stop();
+    }
 }
 
 /// Durable jobs in memory. A token is there already: making the first one costs more than all the heads.
@@ -83,4 +116,39 @@ fn parsed() -> Request<()> {
         request.headers_mut().insert(name, HeaderValue::from_static(value));
     }
     request
+}
+
+#[cfg(test)]
+impl Rig {
+    /// Nothing but what a head needs; the client is a listed proxy, so that what proxies say is read.
+    pub(crate) fn config(state: &Path) -> Config {
+        use std::{collections::BTreeMap, time::Duration};
+
+        use crate::config::{AccessLog, Details, JobsConfig, Limits, Listen, Network};
+        Config {
+            listen: Listen::default(),
+            certificates: Vec::new(),
+            state: state.to_owned(),
+            threads: 1,
+            apps: BTreeMap::new(),
+            routes: Vec::new(),
+            trusted_proxies: vec![Network { address: [127, 0, 0, 1].into(), prefix: 8 }],
+            limits: Limits {
+                connections: 1,
+                header_timeout: Duration::from_secs(30),
+                keep_alive: Duration::from_secs(75),
+                header_bytes: 32 << 10,
+                target_bytes: 8 << 10,
+                header_count: 100,
+                h2_streams: 128,
+                spool_memory: 256 << 10,
+                spool_total: 1 << 20,
+                metric_tenants: 10,
+            },
+            access_log: AccessLog::Off,
+            drain: Duration::ZERO,
+            jobs: JobsConfig::default(),
+            details: Details::Loopback,
+        }
+    }
 }

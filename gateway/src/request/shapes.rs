@@ -1,0 +1,103 @@
+//! Heads that are as long as they may be, of every shape that a reader could take badly: work must be linear in the bytes, whatever is
+//! in them.
+
+use http::Request;
+
+/// Nearly as many bytes as a head may have.
+const BYTES: usize = 31 << 10;
+
+/// Names of all shapes; the first is what the others are held against.
+pub(crate) const SHAPES: [&str; 12] = [
+    "fields",
+    "value",
+    "names",
+    "cookies",
+    "connection",
+    "commas",
+    "forwarded-for",
+    "forwarded",
+    "same-name",
+    "accept",
+    "escapes",
+    "slashes",
+];
+
+/// The head of a shape.
+pub(crate) fn head(shape: &str) -> Option<String> {
+    let list = |item: &str| item.repeat(BYTES / item.len());
+    let many = |field: &dyn Fn(usize) -> String| -> String { (0..97).map(field).collect() };
+    let (target, fields) = match shape {
+        "fields" => ("/".into(), many(&|n| format!("x-{n}: {}\r\n", "v".repeat(305)))),
+        "value" => ("/".into(), format!("x: {}\r\n", list("v"))),
+        "names" => ("/".into(), many(&|n| format!("{}-{n}: v\r\n", "n".repeat(305)))),
+        "cookies" => ("/".into(), format!("cookie: {}\r\n", list("a=b; "))),
+        "connection" => {
+            let named: Vec<_> = (0..31).map(|n| format!("{}{n}", "c".repeat(300))).collect();
+            let fields: String =
+                (0..64).map(|n| format!("{}{n}: v\r\n", "c".repeat(300))).collect();
+            ("/".into(), format!("connection: {}\r\n{fields}", named.join(",")))
+        }
+        "commas" => {
+            let fields = many(&|n| format!("x{n}: v\r\n"));
+            ("/".into(), format!("connection: {}\r\n{fields}", &list(",")[fields.len() + 200..]))
+        }
+        "forwarded-for" => ("/".into(), format!("x-forwarded-for: 1{}\r\n", list(",1"))),
+        "forwarded" => ("/".into(), format!("forwarded: for=1{}\r\n", list(",for=1;proto=http"))),
+        "same-name" => ("/".into(), many(&|_| format!("x: {}\r\n", "v".repeat(305)))),
+        "accept" => ("/".into(), format!("accept: a/b{}\r\n", list(",a/b;q=0"))),
+        "escapes" => (format!("/{}", "%41".repeat(2700)), format!("x: {}\r\n", &list("v")[9000..])),
+        "slashes" => (format!("/{}", "./".repeat(4000)), format!("x: {}\r\n", &list("v")[9000..])),
+        _ => return None,
+    };
+    Some(format!("GET {target} HTTP/1.1\r\nhost: shop.example\r\n{fields}\r\n"))
+}
+
+/// What hyper makes of a head; its own work is hyper's to count.
+pub(crate) fn parsed(head: &str) -> Request<()> {
+    let mut lines = head.split("\r\n").filter(|line| !line.is_empty());
+    let target = lines.next().and_then(|line| line.split(' ').nth(1)).unwrap_or("/");
+    let mut request = Request::builder().uri(target);
+    for (name, value) in lines.filter_map(|line| line.split_once(": ")) {
+        request = request.header(name, value);
+    }
+    request.body(()).expect("the heads of this file are right")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use nix::time::{ClockId, clock_gettime};
+
+    use super::{super::measure::Rig, *};
+
+    fn spent() -> Duration {
+        Duration::from(clock_gettime(ClockId::CLOCK_THREAD_CPUTIME_ID).unwrap())
+    }
+
+    /// The best of several, since only the machine makes it worse.
+    fn cost(rig: &Rig, shape: &str) -> Duration {
+        let head = head(shape).unwrap();
+        let once = |_| {
+            let request = parsed(&head);
+            let before = spent();
+            rig.frame(head.as_bytes(), request);
+            spent() - before
+        };
+        (0..7).map(once).min().unwrap()
+    }
+
+    #[test]
+    fn no_shape_of_a_head_costs_much_more_than_its_bytes() {
+        let state = tempfile::tempdir().unwrap();
+        let rig = Rig::new(&Rig::config(state.path())).unwrap();
+        let plain = cost(&rig, SHAPES[0]).max(Duration::from_micros(50));
+        for shape in SHAPES {
+            let len = head(shape).unwrap().len();
+            assert!((29 << 10..32 << 10).contains(&len), "{shape} has {len} bytes");
+            let cost = cost(&rig, shape);
+            assert!(cost < plain * 20, "{shape} costs {cost:?}, plain fields {plain:?}");
+        }
+        rig.stop();
+    }
+}
