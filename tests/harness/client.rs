@@ -227,6 +227,12 @@ impl Conn {
         std::mem::take(&mut self.early)
     }
 
+    /// Reads until the server closes; an error when that is no proper end.
+    pub fn read_all(&mut self) -> std::io::Result<Vec<u8>> {
+        let mut bytes = std::mem::take(&mut self.early);
+        self.pipe.read_to_end(&mut bytes).map(|_| bytes)
+    }
+
     /// Asserts that the server closes and sends nothing more.
     pub fn assert_closed(&mut self) {
         let rest = self.read_to_end();

@@ -164,6 +164,9 @@ fn a_reply_that_breaks_off_is_never_taken_for_whole() {
             assert_eq!((answer.status, answer.whole), (200, false), "{size}");
             conn.assert_closed();
             gateway.assert_ended(&target, "app_aborted");
+            let old = format!("GET {target}?old HTTP/1.0\r\n\r\n");
+            let old = gateway.connect().send(old).read_all();
+            assert!(old.is_err(), "an old client reads to the end of the connection: {old:?}");
             let h2 = block_on(async { H2::connect(gateway.http()).await.get(&target).await });
             let error = h2.expect_err("a stream that broke off is no answer");
             assert!(error.is_reset(), "{error}");

@@ -1,6 +1,7 @@
 """What an app may say in start_response: checked here, so that a mistake is named where it was made."""
 
 import re
+from http import HTTPStatus
 
 # Connection, Transfer-Encoding and the like belong to the server (PEP 3333), yet many apps set them for event streams.
 # The gateway drops them from every child's answer, so nothing is said about them here.
@@ -9,6 +10,7 @@ KNOWN_MAX = 1024  # names and statuses remembered; apps that make names up do no
 
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+\Z")
 _DIGITS = re.compile(r"[0-9]{1,18}\Z")
+_WORDS = re.compile(r"[\t\x20-\x7e\x80-\xff]*\Z")  # RFC 9112 4
 _STATUS = re.compile(r"[0-9]{3}(?: [^\r\n\0]*)?\Z")
 _CONTROLS = bytes(set(range(1, 32)) - {9}) + b"\x7f"  # RFC 9110 5.5; NUL is counted, since it separates
 _statuses = {}
@@ -19,7 +21,7 @@ def check_answer(status, headers):
     """(code, head as bytes, content length or None); raises an error that names what is wrong."""
     length = None
     try:
-        code = _statuses.get(status) or check_status(status)
+        code, words = _statuses.get(status) or check_status(status)
         if type(headers) is not list:
             headers = list(headers)  # an iterator can be read once
         is_doubled = False
@@ -36,15 +38,16 @@ def check_answer(status, headers):
                 headers.append(("Content-Length", str(length)))
         text = "\0".join(map("\0".join, headers))
         head = text.encode("latin-1")
+        words = words.encode("latin-1")
     except (TypeError, UnicodeEncodeError):
         raise blame(status, headers) from None
     if len(head.translate(None, _CONTROLS)) != len(head) or (text and text.count("\0") != 2 * len(headers) - 1):
         raise blame(status, headers)
-    return code, head, length
+    return code, (words + b"\0" + head if words and head else words or head), length
 
 
 def check_status(status):
-    """The code of a status line."""
+    """The code of a status line, and its own words for it as a field; none for the usual ones."""
     if not isinstance(status, str):
         raise TypeError("the status must be a str such as '200 OK', not %r" % (status,))
     if not _STATUS.match(status):
@@ -52,9 +55,19 @@ def check_status(status):
     code = int(status[:3])
     if not 200 <= code <= 599:
         raise ValueError("the status must be from 200 to 599, not %r" % status)
+    known = code, own_words(code, status[4:])
     if len(_statuses) < KNOWN_MAX:
-        _statuses[status] = code
-    return code
+        _statuses[status] = known
+    return known
+
+
+def own_words(code, words):
+    """Words that the gateway would not use by itself."""
+    try:
+        usual = HTTPStatus(code).phrase
+    except ValueError:
+        usual = ""
+    return "" if words in ("", usual) or not _WORDS.match(words) else ":reason\0" + words
 
 
 def check_name(name):

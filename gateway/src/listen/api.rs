@@ -21,6 +21,7 @@ use super::{Connection, patience::Patient, serve};
 use crate::{
     api::{self, Door},
     clock,
+    config::Limits,
     gate::Gate,
     host,
     request::{self, Upload, request_id},
@@ -29,6 +30,9 @@ use crate::{
 
 /// Time that a client may take nothing before its connection is given up.
 const WRITE_LIMIT: Duration = Duration::from_secs(60);
+
+/// A list may name a thousand jobs.
+const TARGET_MAX: usize = 32 << 10;
 
 /// Serves the listener until the gateway ends; health is asked for during a drain as well.
 pub(crate) async fn accept(gate: Arc<Gate>, listener: TcpListener, shutdown: Shutdown) {
@@ -54,17 +58,22 @@ async fn serve(gate: &Arc<Gate>, door: Door, stream: TcpStream, peer: SocketAddr
     let _ = stream.set_nodelay(true);
     let Ok(local) = stream.local_addr() else { return };
     let connection = Arc::new(Connection::new(peer, local, false));
-    let stream = Patient::new(stream, WRITE_LIMIT, connection.linger.clone());
+    let stream = Patient::new(stream, WRITE_LIMIT, connection.ending.clone());
     let service = service_fn(|request| {
         let (gate, turn) = (gate.clone(), Turn::begin(&connection));
         async move { Ok::<_, Infallible>(answer(&gate, door, turn, request).await) }
     });
-    let io = serve::guarded(gate, &connection, stream);
-    let mut served = pin!(serve::strict_http1(&gate.limits).serve_connection(io, service));
+    let limits = Limits {
+        target_bytes: gate.limits.target_bytes.max(TARGET_MAX),
+        header_bytes: gate.limits.header_bytes.max(2 * TARGET_MAX),
+        ..gate.limits
+    };
+    let io = serve::guarded(&limits, &connection, stream);
+    let mut served = pin!(serve::strict_http1(&limits).serve_connection(io, service));
     tokio::select! {
         // A client that hangs up is no news.
         _ = served.as_mut() => return,
-        () = connection.forsaken(&gate.limits) => {}
+        () = connection.forsaken(&limits) => {}
     }
     served.as_mut().graceful_shutdown();
     let _ = served.await;

@@ -19,6 +19,7 @@ use std::{
 use bytes::Bytes;
 use ostler_job::{Mono, Span};
 
+use self::patience::Ending;
 use crate::{clock, config::Limits, http1::guard::Notes};
 
 /// What requests know of their connection.
@@ -31,7 +32,7 @@ pub(crate) struct Connection {
     /// TLS is spoken.
     pub(crate) secure: bool,
     pub(crate) notes: Arc<Notes>,
-    linger: Arc<AtomicBool>,
+    ending: Arc<Ending>,
     asked: AtomicBool,
     requests: AtomicUsize,
     busy_at: AtomicU64,
@@ -48,7 +49,7 @@ impl Connection {
             local,
             secure,
             notes: Arc::default(),
-            linger: Arc::default(),
+            ending: Arc::default(),
             asked: AtomicBool::new(false),
             requests: AtomicUsize::new(0),
             busy_at: AtomicU64::new(clock::now().0),
@@ -59,7 +60,12 @@ impl Connection {
 
     /// Input may be left unread: closing must not destroy the reply on its way (RFC 9112 9.6).
     pub(crate) fn linger(&self) {
-        self.linger.store(true, Ordering::Relaxed);
+        self.ending.linger.store(true, Ordering::Relaxed);
+    }
+
+    /// A reply broke off whose end is that of the connection: it must not end as if it were whole.
+    pub(crate) fn abort(&self) {
+        self.ending.abort.store(true, Ordering::Relaxed);
     }
 
     /// A request begins.

@@ -14,22 +14,52 @@ use std::{
 
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
+    net::TcpStream,
     time::{Instant, Sleep, sleep},
 };
+use tokio_rustls::server::TlsStream;
 
 /// How long a closing connection reads what nobody wants: at most, and without a byte coming. A client on its way through a large
 /// upload hears of its end only so; a socket that is closed under it takes the reply back.
 const LINGER: Duration = Duration::from_secs(30);
 const QUIET: Duration = Duration::from_secs(5);
 
+/// How a connection is to end, told by its requests.
+#[derive(Debug, Default)]
+pub(super) struct Ending {
+    /// Input may be left unread.
+    pub(super) linger: AtomicBool,
+    /// The last reply broke off, and nothing but the end of the connection would tell where it ends.
+    pub(super) abort: AtomicBool,
+}
+
+/// A socket, whatever is spoken on it.
+pub(super) trait Socket {
+    /// Sends no proper end when it is closed.
+    fn abort(&self);
+}
+
+impl Socket for TcpStream {
+    fn abort(&self) {
+        // Without it the socket is closed as ever.
+        let _ = self.set_zero_linger();
+    }
+}
+
+impl<T: Socket> Socket for TlsStream<T> {
+    fn abort(&self) {
+        self.get_ref().0.abort();
+    }
+}
+
 /// See the module.
 #[derive(Debug)]
-pub(super) struct Patient<T> {
+pub(super) struct Patient<T: Socket> {
     io: T,
     write_limit: Duration,
     /// Runs while a write is blocked.
     blocked: Option<Pin<Box<Sleep>>>,
-    linger: Arc<AtomicBool>,
+    ending: Arc<Ending>,
     lingering: Option<Lingering>,
 }
 
@@ -58,9 +88,9 @@ impl Lingering {
     }
 }
 
-impl<T> Patient<T> {
-    pub(super) fn new(io: T, write_limit: Duration, linger: Arc<AtomicBool>) -> Self {
-        Self { io, write_limit, blocked: None, linger, lingering: None }
+impl<T: Socket> Patient<T> {
+    pub(super) fn new(io: T, write_limit: Duration, ending: Arc<Ending>) -> Self {
+        Self { io, write_limit, blocked: None, ending, lingering: None }
     }
 
     fn watch<R>(
@@ -78,7 +108,15 @@ impl<T> Patient<T> {
     }
 }
 
-impl<T: AsyncRead + Unpin> AsyncRead for Patient<T> {
+impl<T: Socket> Drop for Patient<T> {
+    fn drop(&mut self) {
+        if self.ending.abort.load(Ordering::Relaxed) {
+            self.io.abort();
+        }
+    }
+}
+
+impl<T: Socket + AsyncRead + Unpin> AsyncRead for Patient<T> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -88,7 +126,7 @@ impl<T: AsyncRead + Unpin> AsyncRead for Patient<T> {
     }
 }
 
-impl<T: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Patient<T> {
+impl<T: Socket + AsyncRead + AsyncWrite + Unpin> AsyncWrite for Patient<T> {
     fn poll_write(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -121,7 +159,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Patient<T> {
         if this.lingering.is_none() {
             let shut = Pin::new(&mut this.io).poll_shutdown(cx);
             ready!(this.watch(cx, shut))?;
-            this.lingering = Some(Lingering::begin(this.linger.load(Ordering::Relaxed)));
+            this.lingering = Some(Lingering::begin(this.ending.linger.load(Ordering::Relaxed)));
         }
         let Some(lingering) = &mut this.lingering else { return Poll::Ready(Ok(())) };
         loop {

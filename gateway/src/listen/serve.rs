@@ -1,13 +1,7 @@
 //! One connection: TLS if it is asked for, then HTTP/1 or HTTP/2, until it is idle too long or the drain ends it.
 
 use std::{
-    convert::Infallible,
-    future::Future,
-    io,
-    net::SocketAddr,
-    pin::pin,
-    sync::{Arc, atomic::AtomicBool},
-    time::Duration,
+    convert::Infallible, future::Future, io, net::SocketAddr, pin::pin, sync::Arc, time::Duration,
 };
 
 use http::Request;
@@ -24,7 +18,11 @@ use tokio::{
 };
 use tokio_rustls::TlsAcceptor;
 
-use super::{Connection, patience::Patient, sniff};
+use super::{
+    Connection,
+    patience::{Ending, Patient, Socket},
+    sniff,
+};
 use crate::{clock, config::Limits, gate::Gate, http1 as strict, request, shutdown::Shutdown};
 
 /// Time that a client may take nothing before its connection is given up.
@@ -94,7 +92,7 @@ async fn cleartext(stream: TcpStream) -> io::Error {
          content-type: text/plain; charset=utf-8\r\ncontent-length: {}\r\n\r\n{WORDS}",
         WORDS.len()
     );
-    let mut stream = Patient::new(stream, WRITE_LIMIT, Arc::new(AtomicBool::new(true)));
+    let mut stream = Patient::new(stream, WRITE_LIMIT, Arc::new(Ending::default()));
     // Whether it hears it is its own affair.
     let _ = stream.write_all(answer.as_bytes()).await;
     let _ = stream.shutdown().await;
@@ -114,9 +112,9 @@ async fn serve<T>(
     shutdown: &Shutdown,
 ) -> Result<(), Failed>
 where
-    T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    T: Socket + AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let stream = Patient::new(stream, WRITE_LIMIT, connection.linger.clone());
+    let stream = Patient::new(stream, WRITE_LIMIT, connection.ending.clone());
     // Boxed, so that an idle connection holds the room of its own protocol only.
     match is_http2 {
         true => {
@@ -147,11 +145,12 @@ async fn http1<T>(
     shutdown: &Shutdown,
 ) -> Result<(), Failed>
 where
-    T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    T: Socket + AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let service = service_fn(|request| answer(gate, &connection, request));
     let mut served = pin!(
-        strict_http1(&gate.limits).serve_connection(guarded(gate, &connection, stream), service)
+        strict_http1(&gate.limits)
+            .serve_connection(guarded(&gate.limits, &connection, stream), service)
     );
     tokio::select! {
         ended = served.as_mut() => return Ok(ended?),
@@ -178,14 +177,13 @@ pub(super) fn strict_http1(limits: &Limits) -> http1::Builder {
 
 /// A connection's stream, from which only requests come that are written as they should be.
 pub(super) fn guarded<T>(
-    gate: &Gate,
+    limits: &Limits,
     connection: &Connection,
     stream: T,
 ) -> TokioIo<strict::guard::Guard<T>> {
-    let Limits { header_bytes: bytes, header_count: fields, target_bytes: target, .. } =
-        gate.limits;
+    let Limits { header_bytes: bytes, header_count: fields, target_bytes: target, .. } = *limits;
     let bounds = strict::scan::Bounds { bytes, fields, target };
-    let (limit, notes) = (gate.limits.header_timeout, connection.notes.clone());
+    let (limit, notes) = (limits.header_timeout, connection.notes.clone());
     TokioIo::new(strict::guard::Guard::new(stream, bounds, limit, notes))
 }
 
@@ -196,7 +194,7 @@ async fn http2<T>(
     shutdown: &Shutdown,
 ) -> Result<(), Failed>
 where
-    T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    T: Socket + AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let header_list = u32::try_from(gate.limits.header_bytes * H2_HEADS).unwrap_or(u32::MAX);
     let mut served = pin!(

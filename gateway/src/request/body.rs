@@ -9,6 +9,7 @@ use std::{
 };
 
 use bytes::Bytes;
+use http::Version;
 use http_body::{Body as _, Frame, SizeHint};
 use ostler_job::Termination;
 
@@ -249,6 +250,9 @@ impl http_body::Body for ReplyBody {
             Some(Err(failure)) => {
                 this.trip.termination = failure.termination;
                 this.trip.detail = failure.detail;
+                if this.trip.version == Version::HTTP_10 && this.told.is_none() {
+                    this.trip.connection.abort();
+                }
                 // hyper drops what it holds back when a body fails: it gets a turn to send the head and what came before.
                 this.broken = Some(failure.termination);
                 cx.waker().wake_by_ref();

@@ -336,6 +336,17 @@ mod tests {
         assert!(app_headers(lengths("x", "x").as_bytes()).is_err());
     }
 
+    #[test]
+    fn an_app_may_have_words_of_its_own_for_a_status() {
+        let reason =
+            |fields: &[u8]| app_headers(fields).map(|(headers, reason)| (headers.len(), reason));
+        let (fields, words) = reason(b":reason\0All well\0x-a\x001").unwrap();
+        assert_eq!((fields, words.unwrap().as_bytes()), (1, &b"All well"[..]));
+        assert_eq!(reason(b"x-a\x001").unwrap(), (1, None));
+        assert!(reason(b":reason\0a\nb").is_err());
+        assert!(reason(b":other\0a").is_err());
+    }
+
     fn head(count: usize) -> Vec<u8> {
         let pairs: Vec<_> = (0..count).map(|n| format!("x-{n}\0v")).collect();
         pairs.join("\0").into_bytes()

@@ -34,7 +34,7 @@ pub(crate) fn head(shape: &str) -> Option<String> {
         "connection" => {
             let named: Vec<_> = (0..31).map(|n| format!("{}{n}", "c".repeat(300))).collect();
             let fields: String =
-                (0..64).map(|n| format!("{}{n}: v\r\n", "c".repeat(300))).collect();
+                (0..68).map(|n| format!("{}{n}: v\r\n", "c".repeat(300))).collect();
             ("/".into(), format!("connection: {}\r\n{fields}", named.join(",")))
         }
         "commas" => {

@@ -14,7 +14,7 @@ const BAD: &[(&str, &str)] = &[
     ),
     (
         "[listen]\nhttpx = \"off\"",
-        "4: listen.httpx: no such key; did you mean http? allowed here: http, https, api and runners",
+        "4: listen.httpx: no such key; did you mean http? allowed here: http, https, api, api_hosts and runners",
     ),
     (
         "[lissten]",

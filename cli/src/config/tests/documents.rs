@@ -14,6 +14,7 @@ pub(super) const FULL: &str = r#"
 http = ["127.0.0.1:8080", "[::1]:8080"]
 https = "127.0.0.1:8444"
 api = "off"
+api_hosts = ["ostler.example"]
 runners = "127.0.0.1:2693"
 [app.shop]
 serve = "wsgi:shop.wsgi:application"
@@ -40,6 +41,7 @@ path = "/x"
 to = "app:shop"
 within = "250ms"
 tenant = "header:x-api-key"
+tenant_names = { sk_live_1 = "gold" }
 weights = { gold = 3, "very gold" = 5 }
 stream = ["request", "response"]
 idempotent = true
@@ -62,6 +64,8 @@ format = "combined"
 [limits]
 connections = 100
 header_timeout = "5s"
+keep_alive = "6s"
+target_bytes = "9KiB"
 header_bytes = 8192
 header_count = 50
 h2_streams = 10
@@ -72,6 +76,7 @@ metric_tenants = 0
 threads = 3
 trusted_proxies = ["10.0.0.0/8", "::1", "192.0.2.7"]
 drain = "0s"
+details = "loopback"
 [runner]
 name = "left"
 orphan_grace = "0s"
