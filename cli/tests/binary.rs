@@ -67,7 +67,7 @@ fn a_wrong_config_ends_with_64_and_tells_every_problem_on_its_line() {
     let folder = folder();
     fs::write(folder.path().join("ostler.toml"), "[listen]\nhtp = 1\n[log]\nformat = 1\n").unwrap();
     let expected = "ostler.toml:2: listen.htp: no such key; did you mean http? allowed here: http, \
-                    https, api and runners\nostler.toml:4: log.format: 1 is not allowed; expected \
+                    https, api, api_hosts and runners\nostler.toml:4: log.format: 1 is not allowed; expected \
                     json or combined\n";
     for args in [&["serve"][..], &["check"], &["gateway"], &["serve", "--config", "ostler.toml"]] {
         let output = ostler(folder.path(), args);

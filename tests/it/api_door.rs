@@ -124,3 +124,30 @@ fn a_request_id_is_the_gateways_own() {
     assert_ne!(answer.header("x-request-id"), Some("made-up"));
     assert_eq!(answer.json()["request_id"], answer.header("x-request-id").unwrap());
 }
+
+#[test]
+fn a_refusal_before_an_upload_was_read_is_heard() {
+    let app = App::new();
+    let route = "[[route]]\npath = \"/ostler\"\nto = \"api\"\n";
+    let gateway = Setup::new(&app).more(route).start();
+    for size in [10, 300_000, 5_000_000] {
+        let body = crate::bodies::pattern(size);
+        for (mut conn, prefix) in
+            [(Conn::open(gateway.api_address()), ""), (gateway.connect_tls(), "/ostler")]
+        {
+            let head = format!(
+                "POST {prefix}/v1/payloads HTTP/1.1\r\nHost: localhost\r\nContent-Length: {size}\r\n\r\n"
+            );
+            conn.try_send(head).unwrap();
+            for piece in body.chunks(50_000) {
+                conn.try_send(piece).unwrap_or_else(|error| panic!("{size} {prefix}: {error}"));
+            }
+            let answer = conn.read();
+            assert_eq!((answer.status, answer.whole), (401, true), "{size} {prefix}: {answer:?}");
+            match answer.header("connection") {
+                Some("close") => conn.assert_closed(),
+                _ => assert_eq!(conn.get(&format!("{prefix}/v1/openapi.json")).version, "HTTP/1.1"),
+            }
+        }
+    }
+}
