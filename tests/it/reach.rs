@@ -10,12 +10,13 @@ use ostler_tests::{
 /// `/NAME` does something to the process, some of it a moment after the answer. A thread of its own keeps the process
 /// alive, as those of many apps do.
 const APP: &str = r#"
-import os, signal, struct, subprocess, threading, time
+import ctypes, os, signal, struct, subprocess, threading, time
 
 def raising(*_):
     raise RuntimeError("from a signal handler")
 
 signal.signal(signal.SIGUSR1, raising)
+signal.signal(signal.SIGUSR2, lambda *_: time.sleep(300))
 threading.Thread(target=time.sleep, args=(300,)).start()
 
 def sockets():
@@ -68,6 +69,8 @@ ACTS = {
     "handler": lambda: later(os.kill, os.getpid(), signal.SIGUSR1),
     "term": lambda: later(os.kill, os.getpid(), signal.SIGTERM),
     "stop": lambda: later(os.kill, os.getpid(), signal.SIGSTOP),
+    "handler-that-stays": lambda: later(os.kill, os.getpid(), signal.SIGUSR2),
+    "interpreter-held": lambda: later(ctypes.PyDLL(None).sleep, 60),
     "close-with-helper": close_with_helper,
     "kill-with-helper": kill_with_helper,
 }
@@ -82,7 +85,7 @@ def application(env, start_response):
 "#;
 
 /// Those that an app may well do to itself, by accident or by a library.
-const ACTS: [&str; 15] = [
+const ACTS: [&str; 17] = [
     "closerange",
     "closerange-later",
     "over-all",
@@ -96,6 +99,8 @@ const ACTS: [&str; 15] = [
     "handler",
     "term",
     "stop",
+    "handler-that-stays",
+    "interpreter-held",
     "close-with-helper",
     "kill-with-helper",
 ];

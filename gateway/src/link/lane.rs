@@ -122,10 +122,15 @@ pub(super) fn open(
         let stream = stream.set_nonblocking(true).and_then(|()| UnixStream::from_std(stream));
         match stream {
             Ok(stream) => serve(&task_gate, pool, &lanes, &runner, key, stream).await,
-            Err(error) => task_gate.tell(GatewayEvent::Warning(format!(
-                "cannot use the lane of child {} of app {}: {error}",
-                key.1, key.0
-            ))),
+            Err(error) => {
+                let (app, child) = key;
+                task_gate.tell(GatewayEvent::Warning(format!(
+                    "cannot use the lane of child {child} of app {app}: {error}"
+                )));
+                // A link that is going away has no use for orders.
+                let order = Order { app, child, reason: Reset::ChildDied, stream: 0 };
+                let _ = lanes.orders.send(order);
+            }
         }
     });
 }

@@ -192,6 +192,10 @@ impl Agent {
                 let detail = error.to_string();
                 let message = "lane not handed over";
                 self.note(id, Line { level: "warn", detail: &detail, message, ..Line::default() });
+                // The relay has nothing to try again with.
+                if self.relay.is_some() {
+                    self.handle_loss(id, Loss::Lane, None);
+                }
             }
         }
     }

@@ -100,6 +100,8 @@ impl Lane {
     pub(super) fn start(&mut self, request: &Frame, head: Bytes, ended: bool) -> bool {
         let Some(lane) = self.streams.open() else {
             self.serving = false;
+            // It serves nobody any more: it ends, so that its child is replaced.
+            self.ended.notify_one();
             return false;
         };
         let len = u32::try_from(head.len() + request.body.len()).expect("shorter than it came");
