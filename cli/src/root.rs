@@ -20,7 +20,11 @@ fn of_root(apps: &[AppSpec], job_slots: u32, users: &JobUsers) -> Option<String>
         cures.push("runner.job_user".to_owned());
     }
     let (who, cures) = (who.join(", or "), cures.join(" and "));
-    (!who.is_empty()).then(|| format!("ROOT serves here: {who}, is root on this machine; set {cures}, or serve as another user"))
+    (!who.is_empty()).then(|| {
+        format!(
+            "ROOT serves here: {who} is root on this machine; set {cures}, or serve as another user"
+        )
+    })
 }
 
 #[cfg(test)]

@@ -9,6 +9,7 @@
 //! store has that, and [`Files::sweep_payloads`] is told.
 
 mod names;
+mod owners;
 mod size;
 mod upload;
 
@@ -88,9 +89,12 @@ impl Files {
             for file in fs::read_dir(folder?.path())? {
                 let file = file?;
                 let name = file.file_name();
-                let Some(sha256) = name.to_str().filter(|name| names::is_sha256(name)) else {
+                let Some(name) = name.to_str() else { continue };
+                if !names::is_sha256(name) {
+                    self.sweep_mark(name)?;
                     continue;
-                };
+                }
+                let sha256 = name;
                 if is_used(sha256) {
                     continue;
                 }

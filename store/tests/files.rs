@@ -44,6 +44,27 @@ fn counted(files: &Files, bytes: u64) {
 }
 
 #[test]
+fn a_payload_is_those_tenants_who_uploaded_it() {
+    let state = tempfile::tempdir().unwrap();
+    let files = Files::open(state.path()).unwrap();
+    let mut upload = files.upload().unwrap();
+    upload.write(b"secret").unwrap();
+    let payload = upload.finish().unwrap();
+    let owns = |tenant: &str| files.owns_payload(&payload.sha256, tenant).unwrap();
+    assert!(!owns("shop"));
+    files.own_payload(&payload.sha256, "shop").unwrap();
+    files.own_payload(&payload.sha256, "shop").unwrap();
+    assert!(owns("shop") && !owns("bank") && !owns("shop/../bank"));
+    assert!(files.own_payload("../../etc/passwd", "shop").is_err());
+    let future = SystemTime::now() + Duration::from_secs(60);
+    assert_eq!(files.sweep_payloads(future, |_| true).unwrap(), 0);
+    assert!(owns("shop"), "as long as it is there");
+    files.sweep_payloads(future, |_| false).unwrap();
+    files.sweep_payloads(future, |_| false).unwrap();
+    assert!(!owns("shop"), "and no longer");
+}
+
+#[test]
 fn a_payload_is_found_by_what_it_is() {
     let state = tempfile::tempdir().unwrap();
     let files = Files::open(state.path()).unwrap();

@@ -73,6 +73,10 @@ pub(crate) trait Backend: Send + Sync + 'static {
     fn payload_blocking(&self, sha256: &str) -> io::Result<File>;
     /// The size of a payload that a job is about to name: it stays until the job is stored.
     fn keep_payload_blocking(&self, sha256: &str) -> io::Result<u64>;
+    /// A token of this tenant uploaded it.
+    fn own_payload_blocking(&self, sha256: &str, tenant: &str) -> io::Result<()>;
+    /// Whether one did.
+    fn owns_payload_blocking(&self, sha256: &str, tenant: &str) -> io::Result<bool>;
     fn log_blocking(&self, key: AttemptKey) -> io::Result<File>;
 }
 
@@ -223,6 +227,14 @@ impl Backend for Jobs {
 
     fn keep_payload_blocking(&self, sha256: &str) -> io::Result<u64> {
         self.files.keep_payload(sha256)
+    }
+
+    fn own_payload_blocking(&self, sha256: &str, tenant: &str) -> io::Result<()> {
+        self.files.own_payload(sha256, tenant)
+    }
+
+    fn owns_payload_blocking(&self, sha256: &str, tenant: &str) -> io::Result<bool> {
+        self.files.owns_payload(sha256, tenant)
     }
 
     fn log_blocking(&self, key: AttemptKey) -> io::Result<File> {

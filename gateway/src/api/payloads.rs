@@ -11,7 +11,7 @@ use utoipa::ToSchema;
 
 use super::{
     Api,
-    auth::{Needs, Submit},
+    auth::{Caller, Needs, Submit},
     backend::Sink,
     body,
     parse::query::NoQuery,
@@ -40,11 +40,11 @@ pub(crate) struct PayloadView {
 )]
 pub(crate) async fn post(
     State(api): State<Api>,
-    _: Needs<Submit>,
+    Needs(caller, ..): Needs<Submit>,
     _: NoQuery,
     body: Body,
 ) -> Result<Response, Problem> {
-    upload(&api, body).await
+    upload(&api, &caller, body).await
 }
 
 /// Upload bytes for jobs to read
@@ -60,14 +60,14 @@ pub(crate) async fn post(
 )]
 pub(crate) async fn put(
     State(api): State<Api>,
-    _: Needs<Submit>,
+    Needs(caller, ..): Needs<Submit>,
     _: NoQuery,
     body: Body,
 ) -> Result<Response, Problem> {
-    upload(&api, body).await
+    upload(&api, &caller, body).await
 }
 
-async fn upload(api: &Api, mut body: Body) -> Result<Response, Problem> {
+async fn upload(api: &Api, caller: &Caller, mut body: Body) -> Result<Response, Problem> {
     let max = api.payload_max();
     if body.size_hint().lower() > max {
         return Err(too_large(max));
@@ -93,6 +93,12 @@ async fn upload(api: &Api, mut body: Body) -> Result<Response, Problem> {
     let Some(Payload { sha256, bytes }) = payload else {
         return Err(Problem::internal("the payload was not finished"));
     };
+    if let Some(tenant) = caller.tenant().map(str::to_owned) {
+        // Others know its name perhaps; what it holds is for those who had it.
+        let (backend, name) = (api.share(), sha256.clone());
+        let owned = body::blocking(move || backend.own_payload_blocking(&name, &tenant)).await?;
+        owned.map_err(|error| failed(&error))?;
+    }
     body::json(StatusCode::CREATED, &PayloadView { sha256, bytes })
 }
 

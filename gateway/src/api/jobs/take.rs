@@ -69,8 +69,16 @@ async fn payloads(api: &Api, built: &[Built]) -> Result<BTreeMap<String, u64>, P
         return Ok(BTreeMap::new());
     }
     let backend = api.share();
+    // One token submits all of them.
+    let tenant = built.iter().find(|built| built.bound).map(|built| built.spec.tenant.clone());
     body::blocking(move || {
-        let size = |name: &String| backend.keep_payload_blocking(name).ok();
+        let is_own = |name: &String| match &tenant {
+            None => true,
+            Some(tenant) => backend.owns_payload_blocking(name, tenant).unwrap_or(false),
+        };
+        let size = |name: &String| {
+            is_own(name).then(|| backend.keep_payload_blocking(name).ok()).flatten()
+        };
         names.iter().filter_map(|name| Some((name.clone(), size(name)?))).collect()
     })
     .await

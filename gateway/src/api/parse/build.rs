@@ -38,6 +38,8 @@ pub(crate) struct Given<'a> {
 pub(crate) struct Built {
     pub(crate) spec: Spec,
     pub(crate) paused: bool,
+    /// The token is bound to the tenant.
+    pub(crate) bound: bool,
 }
 
 /// Reads one object. The quick way first: straight into place; only when that fails is everything looked at one by one.
@@ -148,7 +150,8 @@ fn build(request: Submit, tenant: String, given: Given<'_>, notes: &mut Notes) -
         retry,
         dedupe,
     };
-    Built { spec, paused: request.paused.unwrap_or(false) }
+    let bound = given.tenant.is_some();
+    Built { spec, paused: request.paused.unwrap_or(false), bound }
 }
 
 fn identity_of(asked: Option<String>, work: &Work, notes: &mut Notes) -> String {

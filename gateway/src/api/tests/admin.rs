@@ -128,6 +128,29 @@ async fn standard_input_in_the_record_is_read_back() {
 }
 
 #[tokio::test]
+async fn a_payload_is_for_the_tenants_that_uploaded_it() {
+    let rig = Rig::new();
+    let [shop, bank] = ["shop", "bank"].map(|it| rig.token(it, &["submit", "read"], Some(it)));
+    let send = |token: &str, line: &str, kind: &str, body: String| {
+        let request = rig.request(line).header("content-type", kind);
+        let mut request = request.body(Body::from(body)).unwrap();
+        request.headers_mut().insert("authorization", format!("Bearer {token}").parse().unwrap());
+        rig.send(request)
+    };
+    let bytes = "application/octet-stream";
+    let up = send(&shop, "PUT /v1/payloads", bytes, "secret".into()).await.json();
+    let name = up["sha256"].as_str().unwrap().to_owned();
+    let job = format!(r#"{{"command":"cat","stdin":{{"payload":"{name}"}}}}"#);
+    let json = "application/json";
+    // The same as if it were not there.
+    send(&bank, "POST /v1/jobs", json, job.clone()).await.is("conflict_state");
+    assert_eq!(send(&shop, "POST /v1/jobs", json, job.clone()).await.status, 202);
+    assert_eq!(send(&rig.admin, "POST /v1/jobs", json, job.clone()).await.status, 202);
+    send(&bank, "PUT /v1/payloads", bytes, "secret".into()).await;
+    assert_eq!(send(&bank, "POST /v1/jobs", json, job).await.status, 202, "it has them itself");
+}
+
+#[tokio::test]
 async fn a_payload_that_is_too_large_or_breaks_off_leaves_nothing() {
     let rig = Rig::with_payloads(8);
     let whole = rig.request("POST /v1/payloads").body(Body::from("0123456789")).unwrap();

@@ -1,7 +1,7 @@
 //! A model of the rest of the gateway: jobs in a map, states changed by hand.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     fs::File,
     io::{self, Write as _},
     net::IpAddr,
@@ -40,6 +40,8 @@ pub(super) struct State {
     pub(super) down: Option<String>,
     /// No more jobs may wait.
     pub(super) full: bool,
+    /// Payloads and the tenants that uploaded them.
+    pub(super) owners: BTreeSet<(String, String)>,
     /// Requests that were refused for want of a right.
     pub(super) refusals: Vec<Refusal>,
     /// Submits and how many jobs each had.
@@ -368,6 +370,15 @@ impl Backend for Fake {
 
     fn keep_payload_blocking(&self, sha256: &str) -> io::Result<u64> {
         Ok(self.payload_blocking(sha256)?.metadata()?.len())
+    }
+
+    fn own_payload_blocking(&self, sha256: &str, tenant: &str) -> io::Result<()> {
+        self.state().owners.insert((sha256.to_owned(), tenant.to_owned()));
+        Ok(())
+    }
+
+    fn owns_payload_blocking(&self, sha256: &str, tenant: &str) -> io::Result<bool> {
+        Ok(self.state().owners.contains(&(sha256.to_owned(), tenant.to_owned())))
     }
 
     fn log_blocking(&self, key: AttemptKey) -> io::Result<File> {
