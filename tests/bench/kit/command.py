@@ -27,7 +27,7 @@ class Settings:
         return self.options.seconds or (2 if self.options.quick else normal)
 
     def binary(self):
-        """The release binary: the one given, or built now."""
+        """The binary as it is packaged: the one given, or built now."""
         if self._binary is None:
             self._binary = os.path.join(tools.build("ostler-cli"), "ostler")
         return os.path.abspath(self._binary)
@@ -71,7 +71,7 @@ def parse(text):
     parser.add_argument("--rounds", type=int, metavar="N", help="how often each system has its turn")
     parser.add_argument("--seconds", type=float, metavar="S", help="length of one turn")
     parser.add_argument("--quick", action="store_true", help="one turn of 2 s, to see that all works")
-    parser.add_argument("--ostler", metavar="FILE", help="a release binary that is there, instead of building")
+    parser.add_argument("--ostler", metavar="FILE", help="a binary that is there, instead of building")
     options = parser.parse_args()
     for name in options.section:
         if name not in SECTIONS:

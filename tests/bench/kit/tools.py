@@ -112,9 +112,9 @@ def version(program):
 
 
 def build(package, *what):
-    """Builds in release and returns the folder of the results."""
-    command = ["cargo", "build", "--release", "--locked", "-q", "-p", package, *what]
+    """Builds as packages are built and returns the folder of the results."""
+    command = ["cargo", "build", "--profile", "packaging", "--locked", "-q", "-p", package, *what]
     say(" ".join(command))
     if subprocess.run(command, cwd=ROOT, env=dict(os.environ, CARGO_TARGET_DIR=TARGET)).returncode != 0:
         raise Failed("it did not build: " + " ".join(command))
-    return os.path.join(TARGET, "release")
+    return os.path.join(TARGET, "packaging")
