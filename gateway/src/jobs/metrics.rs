@@ -73,11 +73,6 @@ impl JobMetrics {
             let opts = HistogramOpts::new(name, help).buckets(buckets.to_vec());
             register(registry, Histogram::with_opts(opts).expect("constant names are valid"))
         };
-        let opts = Opts::new(
-            "ostler_api_refused_total",
-            "Requests of the API without a token that allows them.",
-        );
-        let refused = IntCounterVec::new(opts, &["reason"]);
         let run = HistogramOpts::new("ostler_durable_run_seconds", "Time that attempts ran.");
         let run = HistogramVec::new(run.buckets(SECONDS.to_vec()), &["outcome"]);
         let opts = Opts::new("ostler_durable_finished_total", "Durable jobs that ended.");
@@ -104,7 +99,7 @@ impl JobMetrics {
                 "Reports of attempts that had lost their lease.",
             ),
             failures: counter("ostler_store_failures_total", "Commits that failed."),
-            refused: register(registry, refused.expect("constant names are valid")),
+            refused: refused(registry),
             log_bytes: counter("ostler_durable_log_bytes_total", "Bytes that jobs wrote."),
             queue: histogram(
                 "ostler_durable_queue_seconds",
@@ -192,6 +187,13 @@ pub(crate) fn read(registry: &Registry, jobs: &Jobs) {
     gauge(registry, "ostler_store_file_bytes", help, jobs.files.size() as f64);
     let accepting = if jobs.trouble().is_none() { 1.0 } else { 0.0 };
     gauge(registry, "ostler_store_accepting", "1 while durable jobs are accepted.", accepting);
+}
+
+/// Requests of the API that were refused for want of a right.
+fn refused(registry: &Registry) -> IntCounterVec {
+    let help = "Requests of the API without a token that allows them.";
+    let made = IntCounterVec::new(Opts::new("ostler_api_refused_total", help), &["reason"]);
+    register(registry, made.expect("constant names are valid"))
 }
 
 fn register<C: prometheus::core::Collector + Clone + 'static>(registry: &Registry, made: C) -> C {
