@@ -29,7 +29,7 @@ use crate::{
     },
     listen::{accept, api, tls::Certificates},
     metrics::Metrics,
-    pool::passing::Failure,
+    pool::{passing::Failure, watch},
     shutdown::Shutdown,
 };
 
@@ -282,6 +282,9 @@ impl Gateway {
         }
         // The listeners that were only cloned from must not outlive the drain's beginning.
         drop((self.http, self.https));
+        for pool in gate.pools.values() {
+            tokio::spawn(watch::run(pool.clone(), links.clone()));
+        }
         tokio::spawn(keep_time(gate.clone(), links));
         tokio::spawn(keep::run(gate.jobs.clone(), self.config.jobs.keep()));
         shutdown.draining().await;
@@ -347,11 +350,12 @@ async fn keep_time(gate: Arc<Gate>, links: Arc<LocalLinks>) {
                 }
             }
             for job in pool.tick(now) {
-                let seat = job.seat();
+                // What its child has not come to is only taken away: somebody else's request runs there.
+                let seat = job.seat().filter(|_| job.started_at().is_some());
                 job.fail(Failure::from(Termination::Deadline));
                 pool.leave(&job, Reset::Deadline);
                 if let Some(seat) = seat {
-                    links.overdue(&seat.carrier, Reset::Deadline);
+                    links.overdue(&seat.carrier, seat.stream);
                 }
             }
         }

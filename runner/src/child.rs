@@ -61,6 +61,8 @@ pub(crate) struct Child {
     pub lane: Option<OwnedFd>,
     /// Whether the present gateway has its lane.
     pub handed: bool,
+    /// What it can do, as it said in HELLO.
+    pub caps: String,
     /// The queue to its control socket.
     pub ctl: Outbox,
     /// What it said last.
@@ -115,6 +117,7 @@ pub(crate) fn attend(
         board,
         lane: Some(lane),
         handed: false,
+        caps: String::new(),
         ctl: outbox,
         last_words,
         failure: None,

@@ -35,8 +35,8 @@ pub(crate) enum ChildEvent {
     CtlLost(Option<String>),
     /// Its lane to the relay ended, with the rule that it broke if it did.
     LaneLost(Option<String>),
-    /// Nobody waits for its running request any more.
-    Unwanted,
+    /// Nobody waits for this stream of its lane any more.
+    Unwanted(u32),
     /// Its process is gone.
     Ended(Ending),
     /// What it wrote before has been read.

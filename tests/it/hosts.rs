@@ -29,7 +29,22 @@ def endless(env, start_response, rest):
         open(os.path.join(HERE, "let-go"), "w").close()
 
 
-TABLE.update(toil=toil, endless=endless)
+class Closing:
+    def __init__(self, body, name):
+        self.body, self.name = body, name
+
+    def __iter__(self):
+        return iter(self.body)
+
+    def close(self):
+        wait_open(self.name)
+
+
+def closing(env, start_response, rest):
+    return Closing(answer(start_response, b"whole"), rest)
+
+
+TABLE.update(toil=toil, endless=endless, closing=closing)
 "#;
 
 const HOSTS: usize = 3;
@@ -124,6 +139,21 @@ fn assert_held(clients: &mut [Conn]) {
     for client in clients {
         assert_eq!(client.read().status, 200);
     }
+}
+
+#[test]
+fn a_child_in_close_is_no_slot_of_its_host() {
+    let world = World::new("");
+    for number in 0..HOSTS * 2 {
+        assert_eq!(world.gateway.get(&format!("/closing/{number}")).text(), "whole");
+    }
+    let mut client = world.gateway.connect();
+    client.send("GET /pid HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    world.gateway.wait_waiting(1);
+    assert!(client.is_quiet(Duration::from_millis(300)), "every child is in close()");
+    world.release(&[0, 1, 2]);
+    assert_eq!(client.read().status, 200);
+    assert_eq!(world.gateway.metric("ostler_retries_total", &[]), 0.0, "it was sent once");
 }
 
 #[test]

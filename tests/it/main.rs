@@ -1,5 +1,6 @@
 //! What Ostler does, seen from outside: one binary, one module a theme, one test a behaviour.
 
+mod ahead;
 mod alike;
 mod api_door;
 mod bad_chunks;

@@ -72,6 +72,8 @@ fn answers(v: &mut Vectors) {
     v.head("rsp-without-fields-with-body", Kind::Rsp, (flags::END, 200, 1), &[], b"\0body");
     v.head("rsp-empty-value-last", Kind::Rsp, (flags::END, 200, 1), &fields[3..4], b"body");
     v.head("rsp-bodyless", Kind::Rsp, (flags::END | flags::BODYLESS, 304, 1), &fields[..1], b"");
+    v.head("rsp-hold", Kind::Rsp, (flags::END | flags::HOLD, 200, 1), &fields[..1], b"hello");
+    v.aux("free", Kind::Free, (0, 0, 1), 1500, b"");
     v.head("rsp-interim", Kind::Rsp, (0, 103, 1), &[(b"Link", b"</a.css>; rel=preload")], b"");
     v.head("rsp-smallest-status", Kind::Rsp, (0, 100, 1), &[], b"");
     v.head("rsp-largest-status", Kind::Rsp, (flags::END, 599, 1), &[], b"");
@@ -134,6 +136,9 @@ fn control(v: &mut Vectors) {
     v.head("log", Kind::Log, (0, 2, 0), &[(b":request", b"x")], "Größe\n".as_bytes());
     v.aux("oob", Kind::Oob, (0, 1, 0), 0, b"");
     v.head("lane-to-child", Kind::Lane, (flags::FD, 0, 0), &[(b":lane", b"0")], b"");
+    v.head("withdraw-to-child", Kind::Withdraw, (0, 0, 0), &[(b":stream", b"7")], b"");
+    let taken: Pairs<'_> = &[(b":from", b"8"), (b":to", b"11")];
+    v.head("withdraw-answer", Kind::Withdraw, (0, 0, 0), taken, b"");
 }
 
 fn link(v: &mut Vectors) {
@@ -150,7 +155,13 @@ fn link(v: &mut Vectors) {
     v.head("welcome-runner", Kind::Welcome, (0, 1, 0), welcome, b"");
     let app: Pair<'_> = (b":app", b"shop");
     let child: Pair<'_> = (b":child", b"3");
-    let lane: Pairs<'_> = &[app, child, (b":pid", b"99"), (b":generation", b"1")];
+    let lane: Pairs<'_> = &[
+        app,
+        child,
+        (b":pid", b"99"),
+        (b":generation", b"1"),
+        (b":caps", b"log,dump,board,cost,recall"),
+    ];
     v.head("lane-to-gateway", Kind::Lane, (flags::FD, 0, 0), lane, b"");
     v.head("credit", Kind::Credit, (0, 0, 0), &[app, (b":slots", b"4")], b"");
     v.head("credit-none", Kind::Credit, (0, 0, 0), &[app, (b":slots", b"0")], b"");
@@ -167,7 +178,10 @@ fn link(v: &mut Vectors) {
     v.head("app-failed", Kind::App, (0, 2, 0), failed, b"Traceback ...\n");
     v.head("demand", Kind::Demand, (0, 0, 0), &[app, (b":waiting", b"17")], b"");
     v.head("retire", Kind::Retire, (0, 0, 0), &[app, child], b"");
-    v.head("overdue", Kind::Overdue, (0, 2, 0), &[app, child], b"");
+    v.head("overdue", Kind::Overdue, (0, 2, 0), &[app, child, (b":stream", b"7")], b"");
+    v.head("withdraw", Kind::Withdraw, (0, 0, 0), &[app, child, (b":stream", b"7")], b"");
+    let taken: Pairs<'_> = &[app, child, (b":from", b"8"), (b":to", b"11")];
+    v.head("withdrawn", Kind::Withdraw, (0, 0, 0), taken, b"");
     v.head(
         "join",
         Kind::Join,

@@ -12,6 +12,8 @@ pub mod flags {
     pub const FD: u8 = 0x02;
     /// The body of the answer will be dropped (HEAD, 204, 304).
     pub const BODYLESS: u8 = 0x04;
+    /// The answerer is not free with this end of the stream; FREE follows.
+    pub const HOLD: u8 = 0x08;
     /// A receiver that does not know the type must close instead of skipping.
     pub const CRITICAL: u8 = 0x80;
 }
@@ -63,6 +65,8 @@ kinds! {
     Msg = 0x0a,
     /// Asks for, or hands over, a private byte stream.
     Tun = 0x0b,
+    /// The answerer is done with the stream, after an end that said HOLD; `aux` is what the run cost.
+    Free = 0x0c,
     /// First frame of the side that connected.
     Hello = 0x40,
     /// Answer to HELLO with what was agreed.
@@ -93,6 +97,8 @@ kinds! {
     Oob = 0x4d,
     /// Hands over a lane.
     Lane = 0x4e,
+    /// Take back what is behind a stream; the answer says what was.
+    Withdraw = 0x4f,
     /// How many slots a runner has for an app.
     Credit = 0x50,
     /// The state of an app on a runner.
@@ -217,6 +223,7 @@ impl Kind {
             | Self::Forked
             | Self::Log
             | Self::Lane
+            | Self::Withdraw
             | Self::Credit
             | Self::App
             | Self::Demand
@@ -230,6 +237,7 @@ impl Kind {
             Self::Data
             | Self::Reset
             | Self::Win
+            | Self::Free
             | Self::Event
             | Self::Msg
             | Self::Tun
@@ -263,6 +271,11 @@ impl Frame {
     /// Whether this side of the stream ends with the frame: by its flag, or because trailers are the end.
     pub const fn is_end(&self) -> bool {
         self.header.flags & flags::END != 0 || matches!(self.header.kind, Kind::Trail)
+    }
+
+    /// Whether its sender is not free with this end of the stream.
+    pub const fn holds(&self) -> bool {
+        self.header.flags & flags::HOLD != 0
     }
 
     /// The head's fields; an error when it is not pairs.

@@ -1,6 +1,6 @@
 //! The life of the streams on one connection: what may be sent when, and by whom.
 //!
-//! A stream is opened by the gateway's side (REQ, CALL) and answered by the other. Each direction ends once: by END, by
+//! A stream is opened by the gateway's side (REQ) and answered by the other. Each direction ends once: by END, by
 //! trailers or by RESET. Ids grow and are never used again, so a frame of a finished stream is late, not wrong.
 
 use std::collections::BTreeMap;
@@ -51,6 +51,11 @@ pub enum Event {
     GoAway {
         /// The last stream that was started.
         last: u32,
+    },
+    /// The other side, which ended the stream before, is done with it and free for another.
+    Free {
+        /// What the run cost, in microseconds; 0: not told.
+        cost_us: u32,
     },
     /// A frame of a finished stream, to be dropped.
     Late,
@@ -147,9 +152,14 @@ impl Streams {
     pub fn handle(&mut self, frame: &Frame) -> Result<Event, WireError> {
         let stream = frame.header.stream;
         match frame.header.kind {
-            Kind::Req | Kind::Call => self.handle_open(frame),
-            Kind::Rsp | Kind::Reply | Kind::Event => self.handle_answer(frame),
-            Kind::Data | Kind::Trail | Kind::Msg | Kind::Tun => self.handle_body(frame),
+            // Taken for an answer they would end a stream that nobody can make sense of.
+            Kind::Call | Kind::Reply | Kind::Event | Kind::Msg | Kind::Tun => {
+                Err(unexpected(frame, "a reserved kind has no use in this version"))
+            }
+            Kind::Req => self.handle_open(frame),
+            Kind::Rsp => self.handle_answer(frame),
+            Kind::Data | Kind::Trail => self.handle_body(frame),
+            Kind::Free => self.handle_free(frame),
             Kind::Reset if stream == 0 => Ok(Event::GoAway { last: frame.header.aux }),
             Kind::Reset => Ok(match self.known(frame)? {
                 true => {
@@ -174,6 +184,7 @@ impl Streams {
             | Kind::Log
             | Kind::Oob
             | Kind::Lane
+            | Kind::Withdraw
             | Kind::Credit
             | Kind::App
             | Kind::Demand
@@ -217,14 +228,13 @@ impl Streams {
             return Ok(Event::Late);
         }
         let s = self.open.get_mut(&stream).expect("known says that it is open");
-        let (is_rsp, is_event) = (frame.header.kind == Kind::Rsp, frame.header.kind == Kind::Event);
-        if is_rsp && !(100..=599).contains(&code) {
+        if !(100..=599).contains(&code) {
             return Err(WireError::BadStatus { status: code });
         }
-        if s.answered && !is_event {
+        if s.answered {
             return Err(unexpected(frame, "a stream has one final answer"));
         }
-        let interim = is_event || (is_rsp && code <= 199);
+        let interim = code <= 199;
         if interim && frame.is_end() {
             return Err(unexpected(frame, "an interim answer does not end a stream"));
         }
@@ -241,6 +251,17 @@ impl Streams {
             return Err(unexpected(frame, "body before the final answer's head"));
         }
         self.receive(frame)
+    }
+
+    fn handle_free(&self, frame: &Frame) -> Result<Event, WireError> {
+        if self.side == Side::Answers {
+            return Err(unexpected(frame, "only the side that was asked is free again"));
+        }
+        self.known(frame)?;
+        if self.open.get(&frame.header.stream).is_some_and(|s| s.receiving) {
+            return Err(unexpected(frame, "nobody is free before the end of the answer"));
+        }
+        Ok(Event::Free { cost_us: frame.header.aux })
     }
 
     fn handle_credit(&mut self, frame: &Frame) -> Result<Event, WireError> {

@@ -97,11 +97,6 @@ fn an_answerer_names_the_rule_that_its_opener_breaks() {
         ("backwards", vec![req(5), req(4)], "stream 4 is not above every stream before it"),
         ("stream 0", vec![req(0)], "stream 0 is not above every stream before it"),
         (
-            "reused by a call",
-            vec![req(5).flags(END), plan(Kind::Call, 5)],
-            "stream 5 is not above every stream before it",
-        ),
-        (
             "data after the end",
             vec![req(1).flags(END), plan(Kind::Data, 1)],
             "Data on stream 1: nothing may follow the end",
@@ -140,7 +135,7 @@ fn an_answerer_names_the_rule_that_its_opener_breaks() {
         (
             "a reply to the answerer",
             vec![req(1), plan(Kind::Reply, 1)],
-            "Reply on stream 1: only the side that was asked answers",
+            "Reply on stream 1: a reserved kind has no use in this version",
         ),
         (
             "more than the window at once",
@@ -170,7 +165,7 @@ fn an_opener_names_the_rule_that_its_answerer_breaks() {
         (
             "calls",
             vec![plan(Kind::Call, 9)],
-            "Call on stream 9: only the gateway's side opens streams",
+            "Call on stream 9: a reserved kind has no use in this version",
         ),
         (
             "never opened",
@@ -192,9 +187,29 @@ fn an_opener_names_the_rule_that_its_answerer_breaks() {
             "Rsp on stream 1: a stream has one final answer",
         ),
         (
-            "reply after answer",
-            vec![rsp(200), plan(Kind::Reply, 1)],
-            "Reply on stream 1: a stream has one final answer",
+            "a reply for an answer",
+            vec![plan(Kind::Reply, 1).flags(END)],
+            "Reply on stream 1: a reserved kind has no use in this version",
+        ),
+        (
+            "an event before the answer",
+            vec![plan(Kind::Event, 1)],
+            "Event on stream 1: a reserved kind has no use in this version",
+        ),
+        (
+            "a message after the answer",
+            vec![rsp(200), plan(Kind::Msg, 1).flags(END)],
+            "Msg on stream 1: a reserved kind has no use in this version",
+        ),
+        (
+            "free before the end",
+            vec![rsp(200), plan(Kind::Free, 1)],
+            "Free on stream 1: nobody is free before the end of the answer",
+        ),
+        (
+            "free of none",
+            vec![plan(Kind::Free, 2)],
+            "Free on stream 2: the stream was never opened",
         ),
         (
             "interim that ends",
@@ -283,11 +298,18 @@ fn the_last_stream_id_is_used_once() {
 }
 
 #[test]
-fn a_reply_is_final_whatever_its_code() {
+fn an_answerer_is_free_after_its_end_whatever_the_opener_did_to_the_stream() {
     let mut opener = Streams::opener(None);
     opener.open();
-    let reply = plan(Kind::Reply, 1).code(150).flags(END).frame();
-    assert_eq!(opener.handle(&reply), Ok(Event::Deliver { ended: true }));
+    let end = Plan::new(Kind::Rsp, 1).code(200).flags(END | flags::HOLD).frame();
+    assert_eq!(opener.handle(&end), Ok(Event::Deliver { ended: true }));
+    let free = plan(Kind::Free, 1).aux(7).frame();
+    assert_eq!(opener.handle(&free), Ok(Event::Free { cost_us: 7 }));
+    opener.open();
+    opener.reset(2);
+    let free = plan(Kind::Free, 2).frame();
+    assert_eq!(opener.handle(&free), Ok(Event::Free { cost_us: 0 }));
+    assert!(Streams::answerer(None).handle(&free).is_err(), "the opener is never asked");
 }
 
 #[test]

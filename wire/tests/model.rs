@@ -93,7 +93,9 @@ impl End {
                 prop_assert!(self.streams.credit(stream) > before, "a grant is worth something");
             }
             Event::Closed | Event::Late | Event::Credited => {}
-            Event::GoAway { .. } | Event::Connection => prop_assert!(false, "nobody sent that"),
+            Event::GoAway { .. } | Event::Free { .. } | Event::Connection => {
+                prop_assert!(false, "nobody sent that")
+            }
         }
         Ok(())
     }

@@ -43,12 +43,14 @@ class Board:
         self.page = bytearray(_PAGE)
 
     def busy(self, stream, request_id):
-        """A request begins."""
+        """A request begins; returns when, in nanoseconds of the monotonic clock."""
         self.requests += 1
         if self.requests & 0x3F == 0:
             self.rss = rss()
         _COUNTS.pack_into(self.page, 24, self.requests, self.rss, request_id)
-        _NOW.pack_into(self.page, 0, time.monotonic_ns(), stream, BUSY)
+        now = time.monotonic_ns()
+        _NOW.pack_into(self.page, 0, now, stream, BUSY)
+        return now
 
     def idle(self):
         """Nothing is running and nothing waits."""

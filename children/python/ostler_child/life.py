@@ -61,7 +61,7 @@ def open_control(place):
     control = Control(socket(fileno=place.control), Lanes(), place.grace)
     implementation = "%s %s" % (platform.python_implementation(), platform.python_version())
     control.send(frame(HELLO, VERSION, flags=CRITICAL, head=pairs(
-        (":lang", "python"), (":impl", implementation), (":caps", "log,dump,board"), (":kinds", "http"), (":env", "cgi"),
+        (":lang", "python"), (":impl", implementation), (":caps", "log,dump,board,cost,recall"), (":kinds", "http"), (":env", "cgi"),
         (":lanes", 1), (":streams", 1))))
     while True:
         item = control.receive()

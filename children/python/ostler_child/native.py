@@ -10,7 +10,7 @@ from os import write as write_fd
 from signal import pthread_kill
 from socket import socket, timeout
 
-__all__ = ["Flag", "HELD_UP", "MAIN", "RLock",
+__all__ = ["Flag", "HELD_UP", "MAIN", "RLock", "allocate_lock",
            "get_ident", "local", "make_blocking", "pthread_kill", "socket", "start_new_thread", "wait_readable", "write_fd"]
 
 HELD_UP = BlockingIOError, timeout  # what a socket says that does not block; never that it has ended

@@ -1,5 +1,6 @@
 """The loop of the main thread: the next request of a lane, its answer, the next."""
 
+from .cost import Meter
 from .logs import Context
 from .wire import END, NOT_STARTED, PROTOCOL, REQ, ProtocolError
 from .wsgi import serve_one, template
@@ -12,6 +13,7 @@ class Server:
         self.app = app
         self.board = board
         self.control = control
+        self.meter = Meter()
         self.constants = template(control.errors)
 
     def serve_lane(self, lane):
@@ -22,7 +24,10 @@ class Server:
                 self.idle()
                 if not lane.wait():
                     break
-            item = frames.popleft()
+            try:
+                item = frames.popleft()
+            except IndexError:
+                continue  # the control thread has given it back
             if item[0] == REQ:  # anything else is the rest of a body that the app did not read
                 self.serve(lane, item)
         if lane.error:
@@ -38,14 +43,14 @@ class Server:
             if not lane.has_whole_body(stream):
                 return lane.send_reset(stream, NOT_STARTED)
         try:
-            serve_one(self.app, lane, item, self.constants, self.log, self.begin)
+            serve_one(self.app, lane, item, self.constants, self.log, self.begin, self.meter)
         except ProtocolError as error:
             self.log("request refused, the gateway broke a rule: %s" % error)
             lane.send_reset(stream, PROTOCOL, str(error).encode("utf-8", "backslashreplace"))
 
     def begin(self, stream, request_id):
         Context.request_id = request_id
-        self.board.busy(stream, request_id.encode("latin-1"))
+        self.meter.begin(self.board.busy(stream, request_id.encode("latin-1")))
 
     def idle(self):
         Context.request_id = ""

@@ -8,10 +8,11 @@ FRAME_MAX = 1 << 20
 FRAME_CAP = 16 << 20
 DATA_CHUNK = 64 << 10
 
-REQ, RSP, DATA, TRAIL, RESET, WIN, CALL, REPLY, EVENT, MSG, TUN = range(0x01, 0x0C)
-HELLO, WELCOME, READY, FAIL, PING, PONG, STATS, STOP, BYE, FORK, FORKED, DUMP, LOG, OOB, LANE = range(0x40, 0x4F)
+REQ, RSP, DATA, TRAIL, RESET, WIN, CALL, REPLY, EVENT, MSG, TUN, FREE = range(0x01, 0x0D)
+HELLO, WELCOME, READY, FAIL, PING, PONG, STATS, STOP, BYE, FORK, FORKED, DUMP, LOG, OOB, LANE, \
+    WITHDRAW = range(0x40, 0x50)
 
-END, FD, BODYLESS, CRITICAL = 0x01, 0x02, 0x04, 0x80
+END, FD, BODYLESS, HOLD, CRITICAL = 0x01, 0x02, 0x04, 0x08, 0x80
 
 # Codes of RESET.
 CLIENT_GONE, DEADLINE, APP_ERROR, PROTOCOL, NOT_STARTED, DRAINING, TOO_LARGE, RECALL = range(1, 9)
@@ -22,8 +23,8 @@ APP_ASKED, DRAINED, STOPPED = 3, 4, 5
 
 # Every type that a child may be sent or send, and whether it has a head (its length is aux; in others aux is a number).
 HAS_HEAD = {kind: True for kind in (REQ, RSP, TRAIL, CALL, REPLY, HELLO, WELCOME, READY, FAIL, STATS, FORK, FORKED,
-                                    LOG, LANE)}
-HAS_HEAD.update({kind: False for kind in (DATA, RESET, WIN, EVENT, MSG, TUN, PING, PONG, STOP, BYE, DUMP, OOB)})
+                                    LOG, LANE, WITHDRAW)}
+HAS_HEAD.update({kind: False for kind in (DATA, RESET, WIN, EVENT, MSG, TUN, FREE, PING, PONG, STOP, BYE, DUMP, OOB)})
 # Of links only (0x50..0x57, 0x60..0x66); a child never acts on them, but a codec knows them.
 HAS_HEAD.update({kind: True for kind in (0x50, 0x51, 0x52, 0x53, 0x54, 0x55, 0x57, 0x60, 0x65, 0x66)})
 HAS_HEAD.update({kind: False for kind in (0x56, 0x61, 0x62, 0x63, 0x64)})

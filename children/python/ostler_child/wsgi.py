@@ -6,7 +6,7 @@ import traceback
 from .answer import check_answer
 from .body import RequestAborted, open_body
 from .lane import LaneGone
-from .wire import APP_ERROR, BODYLESS, DATA, DATA_CHUNK, END, HEADER, RSP, ProtocolError, frame
+from .wire import APP_ERROR, BODYLESS, DATA, DATA_CHUNK, END, HEADER, HOLD, RSP, ProtocolError, frame
 
 TRACEBACK_MAX = 60 << 10
 JOIN_MAX = 64 << 10  # a list of chunks up to this size is sent as one
@@ -70,12 +70,15 @@ def read_head(head, constants):
 class Exchange:
     """The server's side of one call of the app."""
 
-    __slots__ = ("lane", "stream", "log", "code", "head", "length", "left", "is_head", "is_bodyless", "is_head_sent",
-                 "is_ended", "is_full", "is_file")
+    __slots__ = ("lane", "stream", "log", "meter", "code", "head", "length", "left", "is_head", "is_bodyless", "is_head_sent",
+                 "is_ended", "is_full", "is_file", "is_held", "close")
 
-    def __init__(self, lane, stream, log):
+    def __init__(self, lane, stream, log, meter):
         self.lane = lane
         self.stream = stream
+        self.meter = meter
+        self.close = None         # of the app's result, to be called when that is done with
+        self.is_held = True       # the app may go on after the last frame: FREE is to follow it
         self.log = log            # called with a text for the log
         self.code = 0             # 0: start_response was not called
         self.is_head_sent = False
@@ -107,37 +110,49 @@ class Exchange:
     # From here on in the order of an answer.
 
     def run(self, app, environ):
-        """Calls the app and sends its answer; whatever happens, the stream gets its one last frame."""
+        """Calls the app and sends its answer; whatever happens, the stream gets its one last frame.
+
+        The client has the end of its answer before close() is called, which may take long. The child is free after it.
+        """
         self.is_head = environ["REQUEST_METHOD"] == "HEAD"
-        result = None
+        stop = self.attempt(self.answer, app, environ)
+        if self.close is not None:
+            stop = self.attempt(self.close) or stop
+        if stop is not None:
+            raise stop
+        if self.is_held:
+            self.lane.send_free(self.stream, self.meter.cost_us())
+
+    def attempt(self, step, *given):
+        """Takes a step that the app may fail in. Returns the Stop that ended it, if one did."""
         try:
-            try:
-                result = app(environ, self.start_response)
-                if type(result) is list or type(result) is tuple:
-                    self.put_all(result)
-                else:
-                    self.is_file = type(result) is FileWrapper
-                    for chunk in result:
-                        if type(chunk) is not bytes:
-                            chunk = as_bytes(chunk)
-                        if chunk:
-                            self.put(chunk)
-                            if self.is_full:
-                                break
-                    if not self.is_ended:
-                        self.end()
-            finally:
-                close = getattr(result, "close", None)
-                if close is not None:
-                    close()
+            step(*given)
         except BaseException as error:  # SystemExit, GeneratorExit, CancelledError: the app's, too
             if self.lane.is_fork and not isinstance(error, LaneGone):
                 raise  # ends the process as it would anywhere else
             self.fail(error)
             if getattr(error, "is_stop", False):
-                raise
+                return error
         if self.lane.is_fork:
             raise SystemExit(0)  # the app forked and came back: what this process would answer is its parent's to say
+        return None
+
+    def answer(self, app, environ):
+        result = app(environ, self.start_response)
+        self.close = getattr(result, "close", None)
+        if type(result) is list or type(result) is tuple:
+            self.is_held = self.is_ended  # by write(), when HOLD was said already
+            return self.put_all(result)
+        self.is_file = type(result) is FileWrapper
+        for chunk in result:
+            if type(chunk) is not bytes:
+                chunk = as_bytes(chunk)
+            if chunk:
+                self.put(chunk)
+                if self.is_full:
+                    break
+        if not self.is_ended:
+            self.end()
 
     def put_all(self, chunks):
         """Sends an answer that is there as a whole, in one frame when it is small."""
@@ -185,7 +200,7 @@ class Exchange:
                 raise RequestAborted("the client left, or the request's deadline passed")
             self.send_pieces(memoryview(data), is_last)
         elif len(data) <= DATA_CHUNK:
-            self.send_head(END if is_last else 0, data)
+            self.send_head(self.last() if is_last else 0, data)
         else:
             self.send_head(0, b"")
             self.send_pieces(memoryview(data), is_last)
@@ -199,11 +214,11 @@ class Exchange:
         if not self.is_head_sent:
             if self.left and not self.is_bodyless:
                 raise ValueError("the app gave no body, but a Content-Length of %d" % self.length)
-            self.send_head(END, b"")
+            self.send_head(self.last(), b"")
         else:
             if self.left:
                 raise ValueError("the body ended %d bytes before its Content-Length of %d" % (self.left, self.length))
-            self.lane.send(frame(DATA, 0, self.stream, END))
+            self.lane.send(frame(DATA, 0, self.stream, self.last()))
         self.ended()
 
     def send_head(self, flags, data):
@@ -217,12 +232,18 @@ class Exchange:
     def send_pieces(self, view, is_last):
         size = len(view)
         if size <= DATA_CHUNK:
-            return self.lane.send_data(self.stream, END if is_last else 0, view)
+            return self.lane.send_data(self.stream, self.last() if is_last else 0, view)
         for start in range(0, size, DATA_CHUNK):
             if start and self.lane.peek_cancelled(self.stream):
                 raise RequestAborted("the client left, or the request's deadline passed")
             end = start + DATA_CHUNK
-            self.lane.send_data(self.stream, END if is_last and end >= size else 0, view[start:end])
+            self.lane.send_data(self.stream, self.last() if is_last and end >= size else 0, view[start:end])
+
+    def last(self):
+        """The flags of the last frame. A list is sent when the app is done; what it cost is told if it was much."""
+        if not self.is_held:
+            self.is_held = self.meter.looks_slow()
+        return END | HOLD if self.is_held else END
 
     def ended(self):
         self.is_ended = True
@@ -253,7 +274,8 @@ class Exchange:
             self.log(text)
         if not self.is_ended:
             self.is_ended = True
-            self.lane.send_reset(self.stream, APP_ERROR, text.encode("utf-8", "backslashreplace")[-TRACEBACK_MAX:])
+            self.lane.send_reset(
+                self.stream, APP_ERROR, text.encode("utf-8", "backslashreplace")[-TRACEBACK_MAX:], HOLD if self.is_held else 0)
 
 
 def as_bytes(chunk):
@@ -274,7 +296,7 @@ def format_error(error):
         return "%s (its text cannot be shown)\n" % type(error).__name__
 
 
-def serve_one(app, lane, item, constants, log, begin):
+def serve_one(app, lane, item, constants, log, begin, meter):
     """Answers a REQ frame. `begin` is told the stream and the request id before the app runs."""
     _, flags, _, stream, _, head, first = item
     environ, pseudo = read_head(head, constants)
@@ -287,4 +309,4 @@ def serve_one(app, lane, item, constants, log, begin):
     lane.started = stream
     environ["wsgi.input"] = open_body(lane, stream, first, flags & END, length)
     begin(stream, request_id)
-    Exchange(lane, stream, log).run(app, environ)
+    Exchange(lane, stream, log, meter).run(app, environ)

@@ -82,9 +82,14 @@ class Answer:
         self.body = b""
         self.frames = []
         self.reset = None
+        self.cost = None   # what FREE told
 
     def take(self, frame):
         assert frame.stream == self.stream, (frame, self.stream)
+        if frame.kind == wire.FREE:
+            assert self.frames[-1].flags & wire.HOLD, self.frames
+            self.cost = frame.aux
+            return True
         self.frames.append(frame)
         if frame.kind == wire.RSP:
             assert self.status is None
@@ -98,7 +103,7 @@ class Answer:
             self.text = frame.body.decode()
         else:
             self.body += frame.body
-        return frame.ended or frame.kind == wire.RESET
+        return (frame.ended or frame.kind == wire.RESET) and not frame.flags & wire.HOLD
 
     def header(self, name):
         return dict((n.lower(), v) for n, v in self.headers).get(name.lower())

@@ -15,7 +15,7 @@ class BootTest(unittest.TestCase):
         with Child("hello:app") as child:
             hello = child.hello
             self.assertEqual((hello.kind, hello.code), (wire.HELLO, 1))
-            want = {":lang": "python", ":caps": "log,dump,board", ":kinds": "http", ":env": "cgi", ":lanes": "1", ":streams": "1"}
+            want = {":lang": "python", ":caps": "log,dump,board,cost,recall", ":kinds": "http", ":env": "cgi", ":lanes": "1", ":streams": "1"}
             want[":impl"] = "CPython %d.%d.%d" % sys.version_info[:3]
             self.assertEqual(hello.fields, want)
             self.assertEqual(child.ready.fields[":title"], "hello:app")
@@ -206,9 +206,9 @@ class StopTest(unittest.TestCase):
             child.lane.send(request(1, "/sleep?20") + request(2, "/hello"))
             child.log("sleeping now")
             child.stop(wire.NOW)
-            answer = child.answer(1)
-            self.assertEqual(answer.reset, wire.APP_ERROR)
-            self.assertIn("told to end", answer.text)
+            last = child.lane.frame()
+            self.assertEqual((last.code, last.flags), (wire.APP_ERROR, wire.HOLD), "it will not be free any more")
+            self.assertIn(b"told to end", last.body)
             self.assertEqual(child.answer(2).reset, wire.NOT_STARTED)
             child.log("finally ran")
             self.assertEqual(child.control_frame(wire.BYE).code, 5)

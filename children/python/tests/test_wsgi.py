@@ -156,6 +156,7 @@ class BodyTest(SharedChild):
         self.child.lane.send(data(stream, b"67890", True))
         self.assertEqual(self.child.lane.frame().body, b"67890")
         self.assertTrue(self.child.lane.frame().ended)
+        self.assertEqual(self.child.lane.frame().kind, wire.FREE)
 
 
 class AnswerTest(SharedChild):
@@ -204,6 +205,7 @@ class AnswerTest(SharedChild):
         while last.kind == wire.DATA and not last.ended:
             last = self.child.lane.frame()
         self.assertEqual((last.kind, last.code, last.body), (wire.RESET, wire.APP_ERROR, b""))
+        self.assertEqual(self.child.lane.frame().kind, wire.FREE)
         self.assertEqual(self.closed(), ["endless"])
 
     def test_error_before_the_head_is_a_reset_with_its_traceback(self):
@@ -266,7 +268,7 @@ class LengthTest(SharedChild):
         for app in ("sized", "sized_generator"):
             answer = self.get("/%s?200,5,hello" % app, method="HEAD")
             self.assertEqual((answer.status, answer.body, answer.header("Content-Length")), (200, b"", "5"))
-            self.assertEqual([f.flags for f in answer.frames], [wire.END | wire.BODYLESS])
+            self.assertEqual([f.flags & ~wire.HOLD for f in answer.frames], [wire.END | wire.BODYLESS])
         answer = self.get("/sized?200,5,", method="HEAD")
         self.assertEqual((answer.body, answer.header("Content-Length")), (b"", "5"))
 

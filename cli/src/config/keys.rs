@@ -162,8 +162,8 @@ pub(crate) const KEYS: &[Key] = &[
 
     key(Timeouts, "body", Duration(1), Value("30s"), "Between two pieces of a request body."),
     key(Timeouts, "queue", Duration(1), Value("30s"), "Waiting for a slot."),
-    key(Timeouts, "first_byte", Duration(1), Value("60s"), "From the slot to the head of the reply."),
-    key(Timeouts, "progress", Duration(1), Value("60s"), "Between two pieces of a reply, and for a client that takes none."),
+    key(Timeouts, "first_byte", Duration(1), Value("60s"), "From the moment when the child could begin to the head of the reply."),
+    key(Timeouts, "progress", Duration(1), Value("60s"), "Between two pieces of a reply, and for a client that takes none. `close()` may take as long as the longer of this and `first_byte`."),
     key(Timeouts, "total", Duration(0), Value("0s"), "From arrival to the end of the reply; 0s: no limit."),
 
     key(Log, "access", Text("`stdout`, `off` or a file"), Value("stdout"), "Where access log lines go."),

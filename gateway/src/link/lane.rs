@@ -9,7 +9,7 @@ use std::{
 
 use bytes::Bytes;
 use ostler_job::Termination;
-use ostler_wire::{Decoder, FRAME_MAX, Frame, Reset};
+use ostler_wire::{Decoder, FRAME_MAX, Frame, Kind, Reset};
 use tokio::{net::UnixStream, sync::mpsc::UnboundedSender};
 
 use crate::{
@@ -35,14 +35,32 @@ pub(super) struct Lanes {
     orders: UnboundedSender<Order>,
 }
 
-/// A child that the runner should see to, and why: the code of an OVERDUE frame.
+/// A child that the runner should see to, and why.
 #[derive(Debug)]
 pub(super) struct Order {
     pub(super) app: String,
     pub(super) child: u64,
+    /// OVERDUE, or WITHDRAW.
+    pub(super) kind: Kind,
     pub(super) reason: Reset,
     /// The stream that it is about; 0 for the child as a whole.
     pub(super) stream: u32,
+}
+
+/// What a child can do that not every child can.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Caps {
+    /// It says what a run cost it when that was much.
+    measures: bool,
+    /// It gives back what waits behind a slow request. Without that nothing is sent ahead.
+    gives_back: bool,
+}
+
+impl Caps {
+    pub(super) fn parse(list: &str) -> Self {
+        let has = |name| list.split(',').any(|cap| cap == name);
+        Self { measures: has("cost"), gives_back: has("recall") }
+    }
 }
 
 impl Lanes {
@@ -56,9 +74,26 @@ impl Lanes {
 
     /// Orders the runner to see to a carrier's child, if it is one of these.
     pub(super) fn order(&self, carrier: &Arc<Carrier>, reason: Reset, stream: u32) {
+        self.order_by(Kind::Overdue, carrier, reason, stream);
+    }
+
+    /// Asks the child for what waits behind the stream that it works on.
+    pub(super) fn ask_back(&self, carrier: &Arc<Carrier>, stream: u32) {
+        self.order_by(Kind::Withdraw, carrier, Reset::Recall, stream);
+    }
+
+    fn order_by(&self, kind: Kind, carrier: &Arc<Carrier>, reason: Reset, stream: u32) {
         if let Some((app, child)) = self.child_of(carrier) {
             // A link that is going away has no use for orders.
-            let _ = self.orders.send(Order { app, child, reason, stream });
+            let _ = self.orders.send(Order { app, child, kind, reason, stream });
+        }
+    }
+
+    /// A child gave back streams of its lane.
+    pub(super) fn withdrawn(&self, app: &str, child: u64, (from, to): (u32, u32)) {
+        let carrier = self.lock().get(&(app.to_owned(), child)).cloned();
+        if let Some(carrier) = carrier {
+            carrier.give_back(from, to);
         }
     }
 
@@ -112,7 +147,7 @@ pub(super) fn open(
     runner: &str,
     app: &str,
     child: u64,
-    lane: OwnedFd,
+    (lane, caps): (OwnedFd, Caps),
 ) {
     let Some(pool) = gate.pools.get(app).cloned() else { return };
     let (task_gate, lanes, runner) = (gate.clone(), lanes.clone(), runner.to_owned());
@@ -121,14 +156,15 @@ pub(super) fn open(
         let stream = StdStream::from(lane);
         let stream = stream.set_nonblocking(true).and_then(|()| UnixStream::from_std(stream));
         match stream {
-            Ok(stream) => serve(&task_gate, pool, &lanes, &runner, key, stream).await,
+            Ok(stream) => serve(&task_gate, pool, &lanes, &runner, key, (stream, caps)).await,
             Err(error) => {
                 let (app, child) = key;
                 task_gate.tell(GatewayEvent::Warning(format!(
                     "cannot use the lane of child {child} of app {app}: {error}"
                 )));
                 // A link that is going away has no use for orders.
-                let order = Order { app, child, reason: Reset::ChildDied, stream: 0 };
+                let (kind, reason) = (Kind::Overdue, Reset::ChildDied);
+                let order = Order { app, child, kind, reason, stream: 0 };
                 let _ = lanes.orders.send(order);
             }
         }
@@ -141,15 +177,15 @@ async fn serve(
     lanes: &Lanes,
     runner: &str,
     key: (String, u64),
-    stream: UnixStream,
+    (stream, caps): (UnixStream, Caps),
 ) {
     let (reader, writer) = stream.into_split();
     let label = format!("child {} of app {} on {runner}", key.1, key.0);
-    let carrier = Arc::new(Carrier::new(label, Way::Lane(writer)));
+    let carrier = Arc::new(Carrier::new(label, Way::Lane(writer), caps.measures));
     let supplier = Pool::next_supplier();
     carrier.set_supplier(&pool, supplier);
     lanes.enter(&key, &carrier);
-    pool.supply(supplier, &carrier, super::host_id(runner), 1, true);
+    pool.supply(supplier, &carrier, super::host_id(runner), 1, caps.gives_back);
     if carrier.is_retired() {
         pool.withdraw(supplier);
     }

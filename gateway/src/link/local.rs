@@ -20,7 +20,7 @@ use tokio::{
 
 use super::{
     demand::Demand,
-    lane::{self, Lanes, Order},
+    lane::{self, Caps, Lanes, Order},
     state,
 };
 use crate::{event::GatewayEvent, gate::Gate, jobs::link::JobLink, pool::carrier::Carrier};
@@ -42,13 +42,18 @@ impl LocalLinks {
     }
 
     /// A child works on something that nobody waits for any more.
-    pub(crate) fn overdue(&self, carrier: &Arc<Carrier>, reason: Reset) {
-        self.lock().iter().for_each(|lanes| lanes.order(carrier, reason, 0));
+    pub(crate) fn overdue(&self, carrier: &Arc<Carrier>, stream: u32) {
+        self.lock().iter().for_each(|lanes| lanes.order(carrier, Reset::Deadline, stream));
     }
 
     /// A child was sent a stream a while ago and has not answered: is it at work?
     pub(crate) fn unanswered(&self, carrier: &Arc<Carrier>, stream: u32) {
         self.lock().iter().for_each(|lanes| lanes.order(carrier, Reset::Recall, stream));
+    }
+
+    /// A child works on something for so long that what waits behind it should come back.
+    pub(crate) fn withdraw(&self, carrier: &Arc<Carrier>, stream: u32) {
+        self.lock().iter().for_each(|lanes| lanes.ask_back(carrier, stream));
     }
 }
 
@@ -184,13 +189,23 @@ impl Link {
                 }
                 let missing = || io::Error::other("LANE came without its descriptor");
                 let fd = self.fds.pop_front().ok_or_else(missing)?;
-                lane::open(gate, lanes, name, &app, child, fd);
+                let fields = frame.fields().map_err(io::Error::other)?;
+                let caps = Caps::parse(fields.text(":caps").unwrap_or_default());
+                lane::open(gate, lanes, name, &app, child, (fd, caps));
             }
             Kind::Retire => {
                 let (app, child) = child(frame)?;
                 match Reset::from_code(frame.header.code) {
                     Some(Reset::ChildDied) => lanes.child_ended(&app, child),
                     Some(_) | None => lanes.retire(&app, child),
+                }
+            }
+            Kind::Withdraw => {
+                let (app, child) = child(frame)?;
+                let fields = frame.fields().map_err(io::Error::other)?;
+                let stream = |name| fields.number(name).and_then(|n| u32::try_from(n).ok());
+                if let (Some(from), Some(to)) = (stream(":from"), stream(":to")) {
+                    lanes.withdrawn(&app, child, (from, to));
                 }
             }
             Kind::Ping => {
@@ -281,7 +296,7 @@ fn child(frame: &Frame) -> io::Result<(String, u64)> {
 
 fn write_order(out: &mut BytesMut, order: &Order) {
     let mut number = itoa::Buffer::new();
-    Builder::new(out, Kind::Overdue, 0)
+    Builder::new(out, order.kind, 0)
         .code(order.reason as u16)
         .fields(|f| {
             f.put(b":app", order.app.as_bytes());

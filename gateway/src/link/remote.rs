@@ -197,7 +197,7 @@ type Suppliers = BTreeMap<String, SupplierId>;
 
 async fn serve(gate: &Arc<Gate>, stream: TlsStream<TcpStream>, decoder: Decoder, member: Member) {
     let Member { shown: Shown { name, key }, scope, members } = member;
-    let carrier = Arc::new(Carrier::new(format!("runner {name}"), Way::Link));
+    let carrier = Arc::new(Carrier::new(format!("runner {name}"), Way::Link, false));
     carrier.send(local::welcome);
     gate.runner_came(&name);
     gate.tell(GatewayEvent::RunnerJoined { name: name.clone() });
@@ -308,7 +308,7 @@ fn credit(
 }
 
 /// Keeps the link alive, tells demand, and notices when the runner falls silent.
-async fn watch(gate: &Gate, carrier: &Carrier, heard: &Mutex<ostler_job::Mono>) -> String {
+async fn watch(gate: &Gate, carrier: &Arc<Carrier>, heard: &Mutex<ostler_job::Mono>) -> String {
     let mut demand = Demand::default();
     let mut beat = clock::now();
     loop {

@@ -13,6 +13,7 @@ mod supply;
 mod tenants;
 #[cfg(test)]
 mod tests;
+pub(crate) mod watch;
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -25,12 +26,14 @@ use std::{
 use ostler_job::{HostId, JobId, Mono, Promise, Span, SupplierId, Termination};
 use ostler_scheduler::{Action, Cancelled, Estimate, Refusal, Scheduler, Submit};
 use ostler_wire::Reset;
+use tokio::sync::Notify;
 
 use self::{
     carrier::{Carrier, Ended},
     pace::Pace,
     passing::{Failure, Passing},
     tenants::Tenants,
+    watch::Suspended,
 };
 use crate::{clock, config, link::AppState, metrics::PoolCounts};
 
@@ -51,6 +54,9 @@ struct Inner {
     pace: Pace,
     /// What each runner says about the app.
     states: BTreeMap<String, AppState>,
+    /// Requests were sent ahead, and are looked after.
+    watched: bool,
+    ahead: Arc<Notify>,
 }
 
 #[derive(Debug)]
@@ -59,6 +65,8 @@ struct Supplier {
     host: HostId,
     slots: u32,
     prefetches: bool,
+    /// A slow request is on it: it is given nothing ahead.
+    suspended: Option<Suspended>,
 }
 
 /// See the module.
@@ -66,6 +74,8 @@ pub(crate) struct Pool {
     pub(crate) app: String,
     counts: PoolCounts,
     inner: Mutex<Inner>,
+    /// The first request is sent ahead.
+    ahead: Arc<Notify>,
 }
 
 impl std::fmt::Debug for Pool {
@@ -85,6 +95,7 @@ enum Effect {
 
 impl Pool {
     pub(crate) fn new(app: &str, config: &config::App, counts: PoolCounts) -> Self {
+        let ahead = Arc::new(Notify::new());
         let inner = Inner {
             scheduler: Scheduler::new(scheduler_config(config)),
             jobs: HashMap::new(),
@@ -92,8 +103,10 @@ impl Pool {
             tenants: Tenants::default(),
             pace: Pace::new(config.prefetch_max),
             states: BTreeMap::new(),
+            watched: false,
+            ahead: ahead.clone(),
         };
-        Self { app: app.to_owned(), counts, inner: Mutex::new(inner) }
+        Self { app: app.to_owned(), counts, inner: Mutex::new(inner), ahead }
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
@@ -213,7 +226,7 @@ impl Pool {
     /// Ends every waiting job.
     pub(crate) fn fail_waiting(&self, termination: Termination) {
         let waiting: Vec<_> =
-            self.lock().jobs.values().filter(|p| p.started_at().is_none()).cloned().collect();
+            self.lock().jobs.values().filter(|p| p.seat().is_none()).cloned().collect();
         for passing in waiting {
             passing.fail(Failure::from(termination));
             self.leave(&passing, Reset::ClientGone);
@@ -240,7 +253,10 @@ impl Inner {
         let mut effects = Vec::new();
         while let Some(action) = self.scheduler.poll_action() {
             match action {
-                Action::Grant { job, supplier, .. } => {
+                Action::Grant { job, supplier, prefetched, .. } => {
+                    if prefetched && !std::mem::replace(&mut self.watched, true) {
+                        self.ahead.notify_one();
+                    }
                     let passing = self.jobs[&job].clone();
                     let carrier = self.suppliers[&supplier].carrier.clone();
                     effects.push(Effect::Start(passing, carrier, supplier));

@@ -50,6 +50,11 @@ pub(crate) struct Outgoing {
     pub(crate) replayable: bool,
 }
 
+/// How often a job may be given back by children that could have begun it.
+const GIVEN_BACK_MAX: u32 = 3;
+/// The same when the gateway asked for it.
+const WITHDRAWN_MAX: u32 = 20;
+
 /// Where a started job is.
 #[derive(Clone, Debug)]
 pub(crate) struct Seat {
@@ -103,7 +108,12 @@ struct State {
     phase: Phase,
     /// The seat was given and the task has not been told yet.
     send_due: bool,
-    started_at: Option<Mono>,
+    /// When the child could begin it: nothing was before it any more.
+    begun_at: Option<Mono>,
+    /// How often a child that could begin it gave it back.
+    given_back: u32,
+    /// The same for what the gateway had asked for.
+    withdrawn: u32,
     /// The last sign of life from the child.
     heard_at: Mono,
     /// The client last took something.
@@ -197,24 +207,49 @@ impl Passing {
         let quiet = Span(QUIET.0 << state.asked.min(QUIET_DOUBLINGS));
         let is_due = !state.answered
             && matches!(state.phase, Phase::Started(_))
-            && state.started_at.is_some_and(|at| now - at >= quiet);
+            && state.begun_at.is_some_and(|at| now - at >= quiet);
         state.asked += u32::from(is_due);
         is_due
     }
 
     /// The job was put on a carrier. `true`: nobody wants it any more.
-    pub(crate) fn started(&self, seat: Seat, now: Mono) -> bool {
+    pub(crate) fn started(&self, seat: Seat) -> bool {
         let mut state = self.lock();
         state.phase = Phase::Started(seat);
         state.send_due = self.outgoing.more;
-        state.started_at = Some(now);
         state.asked = 0;
-        state.heard_at = now;
         let unwanted = state.failure.is_some();
         if state.send_due {
             wake(state);
         }
         unwanted
+    }
+
+    /// Nothing is before the job any more: its child can begin it, and its time begins.
+    pub(crate) fn begin(&self, now: Mono) {
+        let mut state = self.lock();
+        if state.begun_at.is_none() {
+            state.begun_at = Some(now);
+            state.heard_at = now;
+        }
+    }
+
+    /// Whether a child that gives the job back is believed that it did not run it. Nobody gives everything back for ever.
+    pub(crate) fn may_come_back(&self) -> bool {
+        let mut state = self.lock();
+        if state.answered {
+            return false;
+        }
+        state.given_back += u32::from(state.begun_at.is_some());
+        state.given_back <= GIVEN_BACK_MAX
+    }
+
+    /// The same for what the child was asked for. Honest children give back what they could have begun when the run before it
+    /// ends just then.
+    pub(crate) fn may_be_withdrawn(&self) -> bool {
+        let mut state = self.lock();
+        state.withdrawn += u32::from(state.begun_at.is_some());
+        !state.answered && state.withdrawn <= WITHDRAWN_MAX
     }
 
     /// A piece of the request's body was sent.
@@ -232,7 +267,7 @@ impl Passing {
         let mut state = self.lock();
         state.phase = Phase::Waiting;
         state.send_due = false;
-        state.started_at = None;
+        state.begun_at = None;
         state.overdue = false;
     }
 
@@ -320,9 +355,9 @@ impl Passing {
         }
     }
 
-    /// When the job started, if it did.
+    /// When its child could begin it, if that was so.
     pub(crate) fn started_at(&self) -> Option<Mono> {
-        self.lock().started_at
+        self.lock().begun_at
     }
 
     /// The answer's head has come.
@@ -335,21 +370,23 @@ impl Passing {
         self.lock().phase = Phase::Over;
     }
 
-    /// Whether the job has passed a time limit just now. `true` only once. A client that has left changes nothing: the
-    /// child is still occupied, and nobody else will free it.
+    /// Whether the job has passed a time limit just now. `true` only once. A client that has left, or that has its answer
+    /// while the app goes on in `close()`, changes nothing: the child is still occupied, and nobody else will free it.
     pub(crate) fn becomes_overdue(&self, now: Mono) -> bool {
         let mut state = self.lock();
-        if state.ended || state.overdue {
+        if state.overdue || matches!(state.phase, Phase::Over) {
             return false;
         }
+        let silent = now - state.heard_at;
         let quiet = now - state.heard_at.max(state.taken_at);
-        let late = match (&state.phase, state.answered) {
-            (Phase::Over, _) => return false,
-            (Phase::Waiting, _) => false,
-            (Phase::Started(_), false) => now - state.heard_at > self.terms.first_byte,
-            (Phase::Started(_), true) => quiet > self.terms.progress,
-        };
-        let past = self.terms.deadline.is_some_and(|deadline| now > deadline);
+        // What waits behind another's run has not had its child yet.
+        let late = state.begun_at.is_some()
+            && match (state.ended, state.answered) {
+                (true, _) => silent > self.terms.progress.max(self.terms.first_byte),
+                (false, false) => silent > self.terms.first_byte,
+                (false, true) => quiet > self.terms.progress,
+            };
+        let past = !state.ended && self.terms.deadline.is_some_and(|deadline| now > deadline);
         state.overdue = late || past;
         state.overdue
     }

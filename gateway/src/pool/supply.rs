@@ -34,7 +34,7 @@ impl Pool {
     ) {
         let now = clock::now();
         let mut inner = self.lock();
-        let entry = Supplier { carrier: carrier.clone(), host, slots, prefetches };
+        let entry = Supplier { carrier: carrier.clone(), host, slots, prefetches, suspended: None };
         inner.suppliers.insert(supplier, entry);
         inner.supply(supplier, now);
         let effects = inner.drain();
@@ -91,7 +91,8 @@ impl Pool {
 impl Inner {
     pub(super) fn supply(&mut self, id: SupplierId, now: Mono) {
         let supplier = &self.suppliers[&id];
-        let prefetch = if supplier.prefetches { self.pace.depth() } else { 0 };
+        let ahead = supplier.prefetches && supplier.suspended.is_none();
+        let prefetch = if ahead { self.pace.depth() } else { 0 };
         let supply = Supply { host: supplier.host, slots: supplier.slots, prefetch };
         self.scheduler.handle_supply(id, supply, now);
     }

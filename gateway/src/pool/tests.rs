@@ -21,6 +21,10 @@ fn pool() -> Arc<Pool> {
 }
 
 fn job(pool: &Arc<Pool>, deadline: Option<Mono>) -> Arc<Passing> {
+    job_of(pool, deadline, true)
+}
+
+fn job_of(pool: &Arc<Pool>, deadline: Option<Mono>, idempotent: bool) -> Arc<Passing> {
     let mut frame = BytesMut::new();
     let head = Builder::new(&mut frame, Kind::Req, 0).flags(flags::END);
     head.fields(|f| {
@@ -29,7 +33,7 @@ fn job(pool: &Arc<Pool>, deadline: Option<Mono>) -> Arc<Passing> {
     .body(&[]);
     let queue_us_at = frame.len() - 10;
     let minute = Span::from_secs(60);
-    let terms = Terms { first_byte: minute, progress: minute, deadline, idempotent: true };
+    let terms = Terms { first_byte: minute, progress: minute, deadline, idempotent };
     let outgoing = Outgoing { frame, queue_us_at, more: false, replayable: true };
     Arc::new(Passing::new(Pool::next_job(), pool.clone(), Mono(0), terms, outgoing))
 }
@@ -43,7 +47,7 @@ fn enter(pool: &Arc<Pool>, passing: &Arc<Passing>) {
 fn lane(pool: &Pool) -> (Arc<Carrier>, SupplierId, UnixStream) {
     let (ours, childs) = UnixStream::pair().unwrap();
     let (_reader, writer) = ours.into_split();
-    let carrier = Arc::new(Carrier::new("test".into(), Way::Lane(writer)));
+    let carrier = Arc::new(Carrier::new("test".into(), Way::Lane(writer), false));
     let supplier = Pool::next_supplier();
     pool.supply(supplier, &carrier, HostId(0), 1, false);
     (carrier, supplier, childs)
@@ -108,4 +112,62 @@ async fn a_job_that_nobody_wants_when_it_starts_is_given_up_in_the_same_breath()
         .map(|frame| frame.header.kind)
         .collect();
     assert_eq!(kinds, [Kind::Req, Kind::Reset]);
+}
+
+#[tokio::test]
+async fn a_child_that_dies_is_no_reason_to_run_a_request_twice() {
+    let pool = pool();
+    let (carrier, supplier, _child) = lane(&pool);
+    let passing = job_of(&pool, None, false);
+    enter(&pool, &passing);
+    let (unstarted, started) = carrier.close();
+    let failure = Failure::from(Termination::ChildDied);
+    pool.supply_gone(supplier, unstarted, started, &failure);
+    let (_carrier, _supplier, _child) = lane(&pool);
+    assert!(passing.has_failed() && passing.seat().is_none(), "its route is not idempotent");
+    assert_eq!(pool.load(), (0, 0, Span::ZERO));
+}
+
+#[tokio::test]
+async fn an_idempotent_request_gets_a_second_child_and_no_third() {
+    let pool = pool();
+    let passing = job(&pool, None);
+    enter(&pool, &passing);
+    for child in 0..2 {
+        let (carrier, supplier, _child) = lane(&pool);
+        assert!(passing.seat().is_some(), "child {child} has it");
+        let (unstarted, started) = carrier.close();
+        let failure = Failure::from(Termination::ChildDied);
+        pool.supply_gone(supplier, unstarted, started, &failure);
+        assert_eq!(passing.has_failed(), child == 1);
+    }
+    assert_eq!(pool.load(), (0, 0, Span::ZERO));
+}
+
+#[tokio::test]
+async fn a_carrier_that_starts_nothing_is_offered_nothing_more() {
+    let pool = pool();
+    let (closed, supplier, _child) = lane(&pool);
+    let _ = closed.close();
+    let passing = job(&pool, None);
+    enter(&pool, &passing);
+    assert_eq!(pool.load().0, 1, "it waits for a child that takes it");
+    assert_eq!(pool.lock().suppliers[&supplier].slots, 0, "its slots are withdrawn");
+    let (_carrier, _supplier, _child) = lane(&pool);
+    assert!(passing.seat().is_some());
+}
+
+#[tokio::test]
+async fn a_job_that_failed_before_it_came_back_is_given_to_nobody() {
+    let pool = pool();
+    let (carrier, supplier, _child) = lane(&pool);
+    let passing = job(&pool, None);
+    enter(&pool, &passing);
+    passing.fail(Failure::from(Termination::Deadline));
+    let (_other, _supplier, _child) = lane(&pool);
+    let _ = carrier.close();
+    let failure = Failure::from(Termination::ChildDied);
+    pool.supply_gone(supplier, vec![passing.clone()], Vec::new(), &failure);
+    assert_eq!(pool.load(), (0, 0, Span::ZERO), "nobody wants it");
+    assert_eq!(pool.lock().jobs.len(), 0);
 }

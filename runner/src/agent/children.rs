@@ -111,7 +111,7 @@ impl Agent {
             ChildEvent::Frame(frame) => self.handle_ctl(id, &frame),
             ChildEvent::CtlLost(why) => self.handle_loss(id, Loss::Control, why),
             ChildEvent::LaneLost(why) => self.handle_loss(id, Loss::Lane, why),
-            ChildEvent::Unwanted => self.handle_unwanted(id),
+            ChildEvent::Unwanted(stream) => self.handle_unwanted(id, stream),
             ChildEvent::Ended(ending) => self.handle_ended(id, ending),
             ChildEvent::Exited(ending) => self.handle_exited(id, ending),
         }
@@ -127,6 +127,8 @@ impl Agent {
         let app = &mut self.apps[child.app];
         match received.header.kind {
             Kind::Hello => {
+                let caps = received.fields().ok().and_then(|f| f.text(":caps").map(str::to_owned));
+                child.caps = caps.unwrap_or_default();
                 let root = app.spec.root.to_string_lossy().into_owned();
                 let welcome = frame(
                     Kind::Welcome,
@@ -159,6 +161,11 @@ impl Agent {
                 }
                 Err(error) => self.handle_loss(id, Loss::Control, Some(error.to_string())),
             },
+            Kind::Withdraw => {
+                if let Err(error) = self.handle_withdrawn(id, received) {
+                    self.handle_loss(id, Loss::Control, Some(error.to_string()));
+                }
+            }
             Kind::Bye => self.handle_loss(id, Loss::Bye, None),
             Kind::Pong => app.pool.handle_pong(id, received.header.aux, now),
             Kind::Stats | Kind::Oob => {}
@@ -201,16 +208,6 @@ impl Agent {
         let now = self.now();
         if let Some(child) = self.children.get(&id) {
             self.apps[child.app].pool.handle_unanswered(id, stream, now);
-        }
-    }
-
-    /// Nobody waits for the running request any more: the child lets go of it or ends.
-    pub(super) fn handle_unwanted(&mut self, id: ChildId) {
-        self.read_boards();
-        let now = self.now();
-        if let Some(child) = self.children.get(&id) {
-            let stream = child.board.read().stream;
-            self.apps[child.app].pool.handle_overdue(id, stream, now);
         }
     }
 

@@ -8,14 +8,7 @@ use ostler_wire::{FieldsWriter, Frame, Kind, Reset, VERSION, WireError, flags};
 
 use super::Agent;
 use crate::{
-    Link,
-    event::LinkEvent,
-    fds,
-    frames::frame,
-    hash,
-    link::relay::Relay,
-    logs::Line,
-    pool::{ChildId, Loss},
+    Link, event::LinkEvent, fds, frames::frame, hash, link::relay::Relay, logs::Line, pool::ChildId,
 };
 
 /// The generation of the app specs that lanes are announced with.
@@ -109,6 +102,7 @@ impl Agent {
         });
         for app in &mut self.apps {
             app.pool.handle_demand(0);
+            app.pool.handle_gateway_lost();
         }
         if self.relay.is_none() {
             self.children.values_mut().for_each(|child| child.handed = false);
@@ -130,24 +124,8 @@ impl Agent {
                 }
                 Ok(())
             }
-            Kind::Overdue => {
-                let fields = received.fields()?;
-                let stream = fields.number(":stream").and_then(|n| u32::try_from(n).ok());
-                if let Some(id) = fields.number(":child") {
-                    match Reset::from_code(received.header.code) {
-                        Some(Reset::Protocol) => {
-                            let why = "the child broke the protocol, the gateway closed its lane";
-                            self.handle_loss(ChildId(id), Loss::Lane, Some(why.to_owned()));
-                        }
-                        Some(Reset::ChildDied) => self.handle_loss(ChildId(id), Loss::Lane, None),
-                        Some(Reset::Recall) => {
-                            self.handle_unanswered(ChildId(id), stream.unwrap_or(0));
-                        }
-                        Some(_) | None => self.handle_unwanted(ChildId(id)),
-                    }
-                }
-                Ok(())
-            }
+            Kind::Overdue => self.handle_overdue(received),
+            Kind::Withdraw => self.handle_withdraw(received),
             Kind::Stop => {
                 if self.stops == 0 || received.header.code == 1 {
                     self.stop(Some(Span::from_millis(u64::from(received.header.aux))));
@@ -242,7 +220,8 @@ impl Agent {
                 f.put(b":app", app.name.as_bytes())
                     .put(b":child", id.to_string().as_bytes())
                     .put(b":pid", child.pid.to_string().as_bytes())
-                    .put(b":generation", GENERATION);
+                    .put(b":generation", GENERATION)
+                    .put(b":caps", child.caps.as_bytes());
             },
             b"",
         );

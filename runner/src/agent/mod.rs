@@ -3,6 +3,7 @@
 mod children;
 mod gateway;
 mod report;
+mod unwanted;
 
 use std::{
     collections::BTreeMap,

@@ -30,6 +30,10 @@ pub(super) struct Member {
     pub(super) ready_at: Option<Mono>,
     /// Since when it has no request; `None` while it has one.
     pub(super) idle_since: Option<Mono>,
+    /// The stream of that request.
+    pub(super) running: Option<u32>,
+    /// A stream that nobody waits for any more, and until when it is looked out for on the board.
+    pub(super) unwanted: Option<(u32, Mono)>,
     pub(super) requests: u64,
     pub(super) requests_max: Option<u64>,
     pub(super) expires: Option<Mono>,
@@ -49,6 +53,8 @@ impl Member {
             phase: Phase::Booting { limit, dumped: false },
             ready_at: None,
             idle_since: None,
+            running: None,
+            unwanted: None,
             requests: 0,
             requests_max: None,
             expires: None,
@@ -75,7 +81,10 @@ impl Member {
 
     /// Something is to happen to it soon.
     pub(super) fn is_restless(&self) -> bool {
-        self.is_leaving() || self.ladder.is_some() || self.contact.is_restless()
+        self.is_leaving()
+            || self.ladder.is_some()
+            || self.unwanted.is_some()
+            || self.contact.is_restless()
     }
 
     /// Not to be reached any more. A child that is just dying looks so a moment before its end is known, and its end
@@ -87,6 +96,20 @@ impl Member {
     /// It cannot be told to stop.
     pub(super) fn is_mute(&self) -> bool {
         self.lost.is_some_and(|(loss, _)| !loss.is_steerable())
+    }
+
+    /// Steps onto the ladder when the unwanted stream is the one that runs. `true`: just now.
+    pub(super) fn meet_unwanted(&mut self, now: Mono, grace: Span) -> bool {
+        let Some((stream, until)) = self.unwanted else { return false };
+        let is_over = now > until || self.running.is_some_and(|running| running > stream);
+        let is_met = self.running == Some(stream) && !self.is_ending() && self.ladder.is_none();
+        if is_over || is_met {
+            self.unwanted = None;
+        }
+        if is_met {
+            self.ladder = Some(Ladder::new(stream, now, grace));
+        }
+        is_met
     }
 
     /// READY and not to be replaced.

@@ -233,12 +233,16 @@ impl Pool {
             member.contact.handle_work();
         }
         member.requests = done;
+        member.running = busy;
         member.idle_since = match busy {
             Some(_) => None,
             None => member.idle_since.or(Some(now)),
         };
         if member.ladder.is_some_and(|ladder| busy != Some(ladder.stream())) {
             member.ladder = None;
+        }
+        if member.meet_unwanted(now, self.limits.grace) {
+            self.actions.push_back(Action::Cancel(id));
         }
     }
 
@@ -247,15 +251,20 @@ impl Pool {
         self.waiting = waiting;
     }
 
-    /// A child's running request, on this stream, outlived its deadline or its client.
+    /// A child's request, on this stream, outlived its deadline or its client. It counts while the board shows it: the
+    /// child may have gone on to another, which is innocent, or come to it only later.
     pub(crate) fn handle_overdue(&mut self, id: ChildId, stream: u32, now: Mono) {
         let grace = self.limits.grace;
         let Some(member) = self.members.get_mut(&id) else { return };
-        if member.is_ending() || member.ladder.is_some() || member.idle_since.is_some() {
-            return;
+        member.unwanted = Some((stream, now + grace));
+        if member.meet_unwanted(now, grace) {
+            self.actions.push_back(Action::Cancel(id));
         }
-        member.ladder = Some(Ladder::new(stream, now, grace));
-        self.actions.push_back(Action::Cancel(id));
+    }
+
+    /// Streams that a gateway which is gone gave up are numbers of lanes that are gone, too.
+    pub(crate) fn handle_gateway_lost(&mut self) {
+        self.members.values_mut().for_each(|member| member.unwanted = None);
     }
 
     /// The runner ends: children finish what they have within `grace`.

@@ -380,6 +380,33 @@ fn a_child_that_lets_go_of_the_request_leaves_the_ladder() {
 }
 
 #[test]
+fn only_the_stream_that_is_named_leads_to_the_ladder() {
+    let (mut world, ids) = World::booted(limits(1, 1));
+    let id = ids[0];
+    world.pool.handle_board(id, Some(5), 1, world.now);
+    world.pool.handle_overdue(id, 4, world.now);
+    world.pass(Span::from_secs(60));
+    assert!(world.done.is_empty(), "the child has gone on to an innocent request");
+    world.pool.handle_overdue(id, 6, world.now);
+    world.pool.handle_board(id, None, 2, world.now);
+    world.settle();
+    assert!(world.done.is_empty(), "it has not come to it yet");
+    world.pool.handle_board(id, Some(6), 2, world.now);
+    world.settle();
+    assert_eq!(world.done, [Action::Cancel(id)]);
+}
+
+#[test]
+fn an_unwanted_stream_is_forgotten_with_its_lane() {
+    let (mut world, ids) = World::booted(limits(1, 1));
+    world.pool.handle_overdue(ids[0], 4, world.now);
+    world.pool.handle_gateway_lost();
+    world.pool.handle_board(ids[0], Some(4), 0, world.now);
+    world.pass(Span::from_secs(60));
+    assert!(world.done.is_empty(), "the next gateway numbers from 1 again");
+}
+
+#[test]
 fn a_stop_lets_working_children_finish_until_the_limit() {
     let (mut world, ids) = World::booted(limits(2, 2));
     world.pool.handle_board(ids[0], Some(1), 0, world.now);

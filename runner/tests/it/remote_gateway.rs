@@ -287,6 +287,10 @@ impl RemoteLink {
         let (mut status, mut body) = (0, Vec::new());
         loop {
             let frame = self.expect("an answer", |f| f.header.stream == stream);
+            if frame.holds() {
+                // The slot is free only then.
+                self.expect("FREE", |f| f.header.kind == Kind::Free && f.header.stream == stream);
+            }
             if frame.header.kind == Kind::Reset {
                 return (frame.header.code, frame.body.to_vec());
             }

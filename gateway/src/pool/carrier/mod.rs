@@ -8,18 +8,19 @@ mod stamp;
 #[cfg(test)]
 mod tests;
 mod watch;
+mod withdraw;
+mod write;
 
 pub(crate) use self::receive::Ended;
 use self::stamp::{put_request, write_digits};
 
 use std::{
     collections::{BTreeMap, VecDeque},
-    io::ErrorKind,
     sync::{Arc, Mutex, MutexGuard, OnceLock},
     task::{Context, Poll, Waker},
 };
 
-use bytes::{Buf, Bytes, BytesMut};
+use bytes::{Bytes, BytesMut};
 use ostler_job::{Mono, SupplierId};
 use ostler_wire::{DATA_CHUNK, HEADER, Header, Kind, Reset, Streams, WINDOW, flags, put_frame};
 use tokio::net::unix::OwnedWriteHalf;
@@ -32,9 +33,6 @@ use crate::clock;
 
 /// Bytes that may wait to be written before senders of bodies are held.
 const OUT_MAX: usize = 256 << 10;
-/// Jobs that a child has before it while more are gathered, and how many are gathered at most.
-const AHEAD: usize = 3;
-const GATHER: usize = 4;
 /// Bytes of one answer that may wait in memory before a lane is no longer read.
 pub(crate) const PAUSE_AT: usize = 1 << 20;
 
@@ -49,18 +47,21 @@ pub(crate) enum Way {
 
 #[derive(Debug)]
 struct Inner {
+    is_lane: bool,
+    /// The child says what a run cost it when that was much.
+    measures: bool,
     streams: Streams,
     out: BytesMut,
     /// Jobs whose end the child has not told yet, including those that were reset.
     jobs: BTreeMap<u32, Arc<Passing>>,
     /// The stream whose body is being sent: on a lane the next job waits for its end.
     sending: Option<u32>,
+    /// Granted jobs that have not been put: the child has enough before it, or a body is under way.
     held: VecDeque<Arc<Passing>>,
     /// The newest jobs, of which not a byte has been written.
     unsent: usize,
-    /// Something other than a new job is to be written.
-    urgent: bool,
-    last_end: Mono,
+    /// The stream that the child was last asked about what is behind it.
+    asked: Option<u32>,
     closed: bool,
     paused: bool,
     retired: bool,
@@ -82,20 +83,22 @@ pub(crate) struct Carrier {
 }
 
 impl Carrier {
-    pub(crate) fn new(label: String, way: Way) -> Self {
+    /// `measures`: the child says what a run cost it when that was much.
+    pub(crate) fn new(label: String, way: Way, measures: bool) -> Self {
         let window = match way {
             Way::Lane(_) => None,
             Way::Link => Some(WINDOW),
         };
         let inner = Inner {
+            is_lane: matches!(way, Way::Lane(_)),
+            measures,
             streams: Streams::opener(window),
             out: BytesMut::new(),
             jobs: BTreeMap::new(),
             sending: None,
             held: VecDeque::new(),
             unsent: 0,
-            urgent: false,
-            last_end: Mono::default(),
+            asked: None,
             closed: false,
             paused: false,
             retired: false,
@@ -113,6 +116,15 @@ impl Carrier {
     pub(crate) fn set_supplier(&self, pool: &Arc<Pool>, supplier: SupplierId) {
         // A lane is put into service once.
         let _ = self.supplier.set((pool.clone(), supplier));
+    }
+
+    /// The child of a lane has said that it will never begin these streams: their jobs wait again.
+    pub(crate) fn give_back(&self, from: u32, to: u32) {
+        let now = clock::now();
+        let returned = self.withdraw(from, to, now);
+        if let Some((pool, _)) = self.supplier.get() {
+            pool.settle(Ended { finished: Vec::new(), returned }, now);
+        }
     }
 
     /// Takes the carrier out of service; its driver ends when nothing is on it any more.
@@ -137,11 +149,15 @@ impl Carrier {
         if inner.closed || inner.retired {
             return false;
         }
-        if inner.sending.is_some() && matches!(self.way, Way::Lane(_)) {
+        if self.is_lane() && inner.holds_back(passing) {
             inner.held.push_back(passing.clone());
             return true;
         }
         self.put(&mut inner, passing, now)
+    }
+
+    fn is_lane(&self) -> bool {
+        matches!(self.way, Way::Lane(_))
     }
 
     fn put(self: &Arc<Self>, inner: &mut Inner, passing: &Arc<Passing>, now: Mono) -> bool {
@@ -167,32 +183,17 @@ impl Carrier {
         let body = outgoing.frame.len() - HEADER - head as usize;
         inner.streams.sent(stream, body, !outgoing.more);
         inner.sending = outgoing.more.then_some(stream).or(inner.sending);
+        let is_first = !self.is_lane() || inner.jobs.is_empty();
         inner.jobs.insert(stream, passing.clone());
         inner.unsent += 1;
-        if passing.started(Seat { carrier: self.clone(), stream }, now) {
+        if is_first {
+            passing.begin(now);
+        }
+        if passing.started(Seat { carrier: self.clone(), stream }) {
             // Its client left between the grant and now.
             inner.give_up(stream, Reset::ClientGone);
         }
         true
-    }
-
-    /// Sends what was put, as far as the socket takes it; the driver sends the rest.
-    pub(crate) fn flush(&self) {
-        let mut inner = self.lock();
-        if let Way::Lane(socket) = &self.way {
-            if inner.gathers() {
-                return;
-            }
-            inner.write_direct(socket);
-            if inner.out.len() <= OUT_MAX {
-                inner.wake_senders();
-            }
-        }
-        let driver = if inner.out.is_empty() { None } else { inner.driver.take() };
-        drop(inner);
-        if let Some(driver) = driver {
-            driver.wake();
-        }
     }
 
     /// Sends a piece of a request body, `end` with the last. Waits for room and credit; an error when the stream is gone.
@@ -219,32 +220,18 @@ impl Carrier {
             let last = end && piece.is_empty();
             let flags = if last { flags::END } else { 0 };
             put_frame(&mut inner.out, header(Kind::Data, flags, 0, stream), &part);
-            inner.urgent = true;
             inner.streams.sent(stream, part.len(), last);
             if let Some(job) = inner.jobs.get(&stream) {
                 job.moved(clock::now());
             }
             if last {
-                self.body_sent(&mut inner, stream);
+                inner.body_sent(stream);
             }
             if piece.is_empty() {
                 drop(inner);
                 self.flush();
                 return Poll::Ready(Ok(()));
             }
-        }
-    }
-
-    /// The body of a stream has ended: jobs that waited for that follow.
-    fn body_sent(self: &Arc<Self>, inner: &mut Inner, stream: u32) {
-        if inner.sending == Some(stream) {
-            inner.sending = None;
-        }
-        while inner.sending.is_none()
-            && let Some(next) = inner.held.pop_front()
-        {
-            let put = self.put(inner, &next, clock::now());
-            debug_assert!(put, "stream ids last for 4 billion jobs of one child");
         }
     }
 
@@ -255,7 +242,6 @@ impl Carrier {
             return;
         }
         inner.give_up(stream, reason);
-        self.body_sent(&mut inner, stream);
         // What comes for the stream is dropped, so nothing is left to hold reading for.
         let driver = inner.driver.take();
         drop(inner);
@@ -272,10 +258,9 @@ impl Carrier {
     }
 
     /// Sends a frame of the connection itself.
-    pub(crate) fn send(&self, write: impl FnOnce(&mut BytesMut)) {
+    pub(crate) fn send(self: &Arc<Self>, write: impl FnOnce(&mut BytesMut)) {
         let mut inner = self.lock();
         write(&mut inner.out);
-        inner.urgent = true;
         drop(inner);
         self.flush();
     }
@@ -306,7 +291,7 @@ impl Carrier {
         inner.wake_senders();
         let mut unstarted: Vec<_> = inner.held.drain(..).collect();
         let mut jobs: Vec<_> = std::mem::take(&mut inner.jobs).into_values().collect();
-        if matches!(self.way, Way::Lane(_)) {
+        if self.is_lane() {
             // A blocking child works on the oldest that was written; those behind it were prefetched.
             let started = usize::from(jobs.len() > inner.unsent);
             unstarted.extend(jobs.drain(started..));
@@ -319,34 +304,11 @@ impl Carrier {
         let mut inner = self.lock();
         inner.driver = Some(cx.waker().clone());
         // Links have windows. A blocking child can only be in the middle of its oldest answer.
-        inner.paused = matches!(self.way, Way::Lane(_))
+        inner.paused = self.is_lane()
             && inner.jobs.first_key_value().is_some_and(|(stream, job)| {
                 inner.streams.is_open(*stream) && job.pieces_bytes() > PAUSE_AT
             });
         inner.paused
-    }
-
-    /// Writes what a lane's socket takes now, and waits for it to take more.
-    pub(crate) fn poll_write_lane(&self, cx: &mut Context<'_>) {
-        let Way::Lane(socket) = &self.way else { return };
-        let mut inner = self.lock();
-        let was_full = inner.out.len() > OUT_MAX;
-        while !inner.out.is_empty() && !inner.gathers() {
-            inner.write_direct(socket);
-            if inner.out.is_empty() || socket.as_ref().poll_write_ready(cx).is_pending() {
-                break;
-            }
-        }
-        if was_full && inner.out.len() <= OUT_MAX {
-            inner.wake_senders();
-        }
-    }
-
-    /// Takes what a link's driver is to write.
-    pub(crate) fn take_out(&self) -> BytesMut {
-        let mut inner = self.lock();
-        inner.wake_senders();
-        std::mem::take(&mut inner.out)
     }
 }
 
@@ -354,33 +316,13 @@ impl Inner {
     fn give_up(&mut self, stream: u32, reason: Reset) {
         self.streams.reset(stream);
         put_frame(&mut self.out, header(Kind::Reset, 0, reason as u16, stream), &[]);
-        self.urgent = true;
+        self.body_sent(stream);
+    }
+
+    /// The body of a stream has ended: the next flush sends jobs that waited for that.
+    fn body_sent(&mut self, stream: u32) {
         if self.sending == Some(stream) {
             self.sending = None;
-        }
-    }
-
-    /// The child has enough before it that the next jobs can wait and be written together, which wakes it less often.
-    fn gathers(&self) -> bool {
-        let written = self.jobs.len().saturating_sub(self.unsent);
-        self.unsent > 0 && self.unsent < GATHER && written >= AHEAD && !self.urgent
-    }
-
-    /// Writes what the socket takes. A child that reads nothing any more says why in what it wrote last, which the driver
-    /// comes to once there is nothing left to write.
-    fn write_direct(&mut self, socket: &OwnedWriteHalf) {
-        while !self.out.is_empty() {
-            match socket.try_write(&self.out) {
-                Ok(sent) => self.out.advance(sent),
-                Err(error) if error.kind() == ErrorKind::WouldBlock => return,
-                Err(_) => return self.out.clear(),
-            }
-            self.unsent = 0;
-        }
-        self.urgent = false;
-        // A large body is not kept room for.
-        if self.out.capacity() > OUT_MAX {
-            self.out = BytesMut::new();
         }
     }
 

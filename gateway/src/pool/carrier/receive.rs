@@ -2,16 +2,20 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use ostler_job::{Mono, Span, Termination};
 use ostler_wire::{Decoder, Event, Frame, Kind, Reset, WireError, put_frame};
 
 use super::{Carrier, Inner, header};
 use crate::pool::passing::{Failure, Passing};
 
+/// What a run cost at most of which the child says nothing, though it would.
+const UNTOLD: Span = Span::from_micros(500);
+
 /// The jobs that a batch of frames ended.
 #[derive(Debug, Default)]
 pub(crate) struct Ended {
-    /// Jobs that the child is done with, and how long it had each.
+    /// Jobs that the child is done with, and what each cost it.
     pub(crate) finished: Vec<(Arc<Passing>, Span)>,
     /// Jobs that were not started and go back to the queue.
     pub(crate) returned: Vec<Arc<Passing>>,
@@ -33,12 +37,17 @@ impl Carrier {
         control: &mut Vec<Frame>,
     ) -> Result<(), WireError> {
         let mut inner = self.lock();
+        let inner = &mut *inner;
         while let Some(frame) = decoder.poll_frame()? {
             match inner.streams.handle(&frame)? {
                 Event::Deliver { ended: end } => inner.deliver(frame, end, now, ended),
                 Event::Closed => inner.handle_reset(&frame, now, ended),
                 Event::Late if frame.is_end() || frame.header.kind == Kind::Reset => {
-                    inner.end(frame.header.stream, now, ended);
+                    inner.end(frame.header.stream, frame.holds(), now, ended);
+                }
+                Event::Free { cost_us } => {
+                    let cost = Span::from_micros(cost_us.into());
+                    inner.release(frame.header.stream, cost, now, ended);
                 }
                 Event::Late => {}
                 Event::GoAway { last } => inner.handle_go_away(last, ended),
@@ -48,8 +57,7 @@ impl Carrier {
             }
         }
         if inner.sending.is_some_and(|stream| !inner.streams.is_open(stream)) {
-            let stream = inner.sending.expect("checked on the line before");
-            self.body_sent(&mut inner, stream);
+            inner.sending = None;
             inner.wake_senders();
         }
         Ok(())
@@ -58,25 +66,50 @@ impl Carrier {
 
 impl Inner {
     fn deliver(&mut self, frame: Frame, end: bool, now: Mono, ended: &mut Ended) {
-        let stream = frame.header.stream;
+        let (stream, holds) = (frame.header.stream, frame.holds());
         let Some(job) = self.jobs.get(&stream) else { return };
         job.deliver(frame, end, now);
         if end {
-            self.end(stream, now, ended);
+            self.end(stream, holds, now, ended);
         }
     }
 
-    fn end(&mut self, stream: u32, now: Mono, ended: &mut Ended) {
-        let Some(job) = self.jobs.remove(&stream) else { return };
+    /// The child's last frame of a stream. One that holds it is not free before FREE.
+    fn end(&mut self, stream: u32, holds: bool, now: Mono, ended: &mut Ended) {
+        if !self.jobs.contains_key(&stream) {
+            return;
+        }
         // A child that answers before the body is whole wants no more of it.
         if self.streams.is_open(stream) {
             put_frame(&mut self.out, header(Kind::Reset, 0, Reset::ClientGone as u16, stream), &[]);
             self.streams.reset(stream);
-            self.urgent = true;
         }
-        let began = job.started_at().unwrap_or(now).max(self.last_end);
-        self.last_end = now;
-        ended.finished.push((job, now - began));
+        if !holds {
+            self.release(stream, Span::ZERO, now, ended);
+        }
+    }
+
+    /// The child is done with a stream, which cost it as much as it says; zero: it does not say.
+    fn release(&mut self, stream: u32, told: Span, now: Mono, ended: &mut Ended) {
+        let Some(job) = self.take(stream, now) else { return };
+        let took = now - job.started_at().unwrap_or(now);
+        let cost = match told {
+            Span::ZERO if self.measures => took.min(UNTOLD),
+            Span::ZERO => took,
+            told => took.min(told),
+        };
+        ended.finished.push((job, cost));
+    }
+
+    /// Takes a job off the carrier. On a lane the next one can begin.
+    pub(super) fn take(&mut self, stream: u32, now: Mono) -> Option<Arc<Passing>> {
+        let job = self.jobs.remove(&stream)?;
+        if self.is_lane
+            && let Some((_, next)) = self.jobs.first_key_value()
+        {
+            next.begin(now);
+        }
+        Some(job)
     }
 
     fn handle_reset(&mut self, frame: &Frame, now: Mono, ended: &mut Ended) {
@@ -87,12 +120,12 @@ impl Inner {
             job.child_died();
         }
         let again = match reason {
-            Some(Reset::NotStarted) => !job.is_answered(),
+            Some(Reset::NotStarted) => job.may_come_back(),
             Some(Reset::ChildDied) => job.may_run_again(),
             Some(_) | None => false,
         };
         if again {
-            ended.returned.extend(self.jobs.remove(&stream));
+            ended.returned.extend(self.take(stream, now));
             return;
         }
         let termination = match reason {
@@ -101,16 +134,30 @@ impl Inner {
             Some(Reset::Deadline) => Termination::Deadline,
             Some(Reset::ChildDied) => Termination::ChildDied,
             Some(_) if job.is_answered() => Termination::AppAborted,
+            Some(Reset::NotStarted) => Termination::Protocol,
             Some(_) => Termination::AppError,
         };
         job.fail(Failure { termination, detail: frame.body.clone() });
-        self.end(stream, now, ended);
+        self.end(stream, frame.holds(), now, ended);
     }
 
+    /// The child leaves. What it says that it did not start waits again; an answered request it has started, whatever it says.
     fn handle_go_away(&mut self, last: u32, ended: &mut Ended) {
         self.retired = true;
         self.unsent = 0;
-        ended.returned.extend(self.jobs.split_off(&(last.saturating_add(1))).into_values());
+        for job in self.jobs.split_off(&(last.saturating_add(1))).into_values() {
+            if job.may_come_back() {
+                ended.returned.push(job);
+                continue;
+            }
+            let termination = match job.is_answered() {
+                true => Termination::AppAborted,
+                false => Termination::Protocol,
+            };
+            let detail = Bytes::from_static(b"the child took back what it had begun");
+            job.fail(Failure { termination, detail });
+            ended.finished.push((job, Span::ZERO));
+        }
         ended.returned.extend(self.held.drain(..));
     }
 }

@@ -6,7 +6,11 @@ use tokio::{
     net::{UnixStream, unix::OwnedReadHalf},
 };
 
-use super::*;
+use super::{
+    withdraw::PATIENCE,
+    write::{AHEAD, GATHER},
+    *,
+};
 use crate::pool::{
     drive::drive,
     passing::{Outgoing, Terms},
@@ -49,7 +53,7 @@ fn job(more: bool) -> Arc<Passing> {
 fn lane() -> (Arc<Carrier>, OwnedReadHalf, UnixStream) {
     let (ours, childs) = UnixStream::pair().unwrap();
     let (reader, writer) = ours.into_split();
-    (Arc::new(Carrier::new("test".into(), Way::Lane(writer))), reader, childs)
+    (Arc::new(Carrier::new("test".into(), Way::Lane(writer), true)), reader, childs)
 }
 
 #[tokio::test]
@@ -83,7 +87,7 @@ async fn a_large_body_reaches_a_child_that_reads_as_fast_as_it_comes() {
 #[tokio::test]
 async fn jobs_behind_others_are_gathered_and_none_is_kept_from_an_idle_child() {
     let (carrier, _reader, child) = lane();
-    let written = |carrier: &Carrier| carrier.lock().unsent == 0;
+    let written = |carrier: &Carrier| carrier.lock().held.is_empty();
     let mut jobs = Vec::new();
     for n in 1..=AHEAD + GATHER {
         let passing = job(false);
@@ -108,4 +112,196 @@ async fn a_dead_child_has_started_at_most_the_oldest_job_that_was_written() {
     assert_eq!(started[0].id, jobs[0].id);
     assert_eq!(unstarted.len(), AHEAD + 1);
     assert!(!carrier.start(&job(false), clock::now()), "nothing starts on a closed lane");
+}
+
+/// Puts frames of the child before the carrier; what they ended.
+fn hear(carrier: &Arc<Carrier>, now: Mono, frames: &[(Kind, u8, u16, u32, u32)]) -> Ended {
+    try_hear(carrier, now, frames).unwrap()
+}
+
+fn try_hear(
+    carrier: &Arc<Carrier>,
+    now: Mono,
+    frames: &[(Kind, u8, u16, u32, u32)],
+) -> Result<Ended, ostler_wire::WireError> {
+    let mut decoder = ostler_wire::Decoder::new(ostler_wire::FRAME_MAX);
+    for &(kind, flags, code, stream, aux) in frames {
+        put_frame(decoder.buffer(), Header { len: 0, kind, flags, code, stream, aux }, &[]);
+    }
+    let mut ended = Ended::default();
+    carrier.handle_frames(&mut decoder, now, &mut ended, &mut Vec::new())?;
+    Ok(ended)
+}
+
+fn put_all(carrier: &Arc<Carrier>, jobs: &[Arc<Passing>], now: Mono) {
+    for passing in jobs {
+        assert!(carrier.start(passing, now));
+    }
+    carrier.flush();
+}
+
+const HELD_END: u8 = flags::END | flags::HOLD;
+
+#[tokio::test]
+async fn a_child_is_free_after_close_and_not_with_the_end_of_its_answer() {
+    let (carrier, _reader, _child) = lane();
+    let jobs = [job(false), job(false)];
+    let at = |ms| Mono(0) + Span::from_millis(ms);
+    put_all(&carrier, &jobs, at(0));
+    let ended = hear(&carrier, at(1), &[(Kind::Rsp, HELD_END, 200, 1, 0)]);
+    assert!(ended.is_empty(), "the app is in close()");
+    assert!(jobs[0].is_ended(), "its client has the whole answer");
+    assert_eq!(jobs[1].started_at(), None);
+    let ended = hear(&carrier, at(31), &[(Kind::Free, 0, 0, 1, 30_000)]);
+    assert_eq!(ended.finished.len(), 1);
+    assert_eq!(ended.finished[0].1, Span::from_millis(30), "close() is part of the run");
+    assert_eq!(jobs[1].started_at(), Some(at(31)), "its time begins when it can be begun");
+}
+
+#[tokio::test]
+async fn a_stream_that_was_given_up_frees_its_child_like_any_other() {
+    let (carrier, _reader, _child) = lane();
+    for (last, code) in [(Kind::Rsp, 200), (Kind::Reset, Reset::AppError as u16)] {
+        let passing = job(false);
+        put_all(&carrier, &[passing.clone()], Mono(0));
+        let stream = passing.seat().unwrap().stream;
+        passing.fail(crate::pool::passing::Failure::from(ostler_job::Termination::GoneRunning));
+        carrier.reset(stream, Reset::ClientGone);
+        assert!(hear(&carrier, Mono(1), &[(last, HELD_END, code, stream, 0)]).is_empty());
+        let ended = hear(&carrier, Mono(2), &[(Kind::Free, 0, 0, stream, 0)]);
+        assert_eq!(ended.finished.len(), 1);
+    }
+}
+
+#[tokio::test]
+async fn an_error_is_told_before_close_is_over() {
+    let (carrier, _reader, _child) = lane();
+    let passing = job(false);
+    put_all(&carrier, &[passing.clone()], Mono(0));
+    let reset = (Kind::Reset, flags::HOLD, Reset::AppError as u16, 1, 0);
+    assert!(hear(&carrier, Mono(1), &[reset]).is_empty());
+    assert!(passing.has_failed());
+    assert_eq!(hear(&carrier, Mono(2), &[(Kind::Free, 0, 0, 1, 5)]).finished.len(), 1);
+}
+
+#[tokio::test]
+async fn a_close_that_never_ends_is_overdue() {
+    let (carrier, _reader, _child) = lane();
+    let passing = job(false);
+    put_all(&carrier, &[passing.clone()], Mono(0));
+    hear(&carrier, Mono(0), &[(Kind::Rsp, HELD_END, 200, 1, 0)]);
+    assert!(!passing.becomes_overdue(Mono(0) + Span::from_secs(60)));
+    assert!(passing.becomes_overdue(Mono(0) + Span::from_secs(61)));
+}
+
+#[tokio::test]
+async fn what_waits_behind_a_run_is_not_overdue() {
+    let (carrier, _reader, _child) = lane();
+    let jobs = [job(false), job(false)];
+    put_all(&carrier, &jobs, Mono(0));
+    let late = Mono(0) + Span::from_secs(61);
+    assert!(!jobs[1].becomes_overdue(late), "its child has not come to it");
+    assert!(jobs[0].becomes_overdue(late));
+    hear(&carrier, late, &[(Kind::Rsp, flags::END, 200, 1, 0)]);
+    assert!(!jobs[1].becomes_overdue(late + Span::from_secs(60)));
+    assert!(jobs[1].becomes_overdue(late + Span::from_secs(61)));
+}
+
+#[tokio::test]
+async fn what_a_measuring_child_says_nothing_about_was_quick() {
+    let (carrier, _reader, _child) = lane();
+    let at = |ms| Mono(0) + Span::from_millis(ms);
+    for (told, cost) in [(None, 500), (Some(120), 120), (Some(9_000_000), 40_000)] {
+        let passing = job(false);
+        put_all(&carrier, &[passing.clone()], at(0));
+        let stream = passing.seat().unwrap().stream;
+        let mut frames = vec![(Kind::Rsp, flags::END, 200, stream, 0)];
+        if let Some(told) = told {
+            frames = vec![(Kind::Rsp, HELD_END, 200, stream, 0), (Kind::Free, 0, 0, stream, told)];
+        }
+        let ended = hear(&carrier, at(40), &frames);
+        assert_eq!(ended.finished[0].1, Span::from_micros(cost), "{told:?}");
+    }
+}
+
+#[tokio::test]
+async fn nothing_waits_behind_a_slow_run() {
+    let (carrier, _reader, _child) = lane();
+    let jobs: Vec<_> = (0..AHEAD + 2).map(|_| job(false)).collect();
+    put_all(&carrier, &jobs, Mono(0));
+    assert!(carrier.relieve(Mono(0) + PATIENCE).is_none(), "it is not slow yet");
+    let stuck = carrier.relieve(Mono(1) + PATIENCE).unwrap();
+    assert_eq!((stuck.stream, stuck.held.len(), stuck.asks), (1, 2, true));
+    let taken = carrier.withdraw(1, 9, Mono(8));
+    let ids: Vec<_> = taken.iter().map(|job| job.id).collect();
+    assert_eq!(ids, [jobs[1].id, jobs[2].id], "all but the one that runs");
+    assert_eq!(carrier.load(), 1);
+    let ended = hear(&carrier, Mono(9), &[(Kind::Rsp, flags::END, 200, 1, 0)]);
+    assert_eq!(ended.finished.len(), 1);
+    assert_eq!(carrier.load(), 0);
+}
+
+#[tokio::test]
+async fn what_a_child_gave_back_is_taken_although_the_run_before_it_has_ended_meanwhile() {
+    let (carrier, _reader, _child) = lane();
+    let jobs: Vec<_> = (0..AHEAD).map(|_| job(false)).collect();
+    put_all(&carrier, &jobs, Mono(0));
+    assert!(carrier.withdraw(2, 3, Mono(1)).is_empty(), "nobody asked");
+    assert!(carrier.relieve(Mono(1) + PATIENCE).unwrap().asks);
+    hear(&carrier, Mono(2) + PATIENCE, &[(Kind::Rsp, flags::END, 200, 1, 0)]);
+    assert!(jobs[1].started_at().is_some(), "it looks as if the child had it");
+    assert_eq!(carrier.withdraw(2, 2, Mono(3) + PATIENCE).len(), 1);
+    assert_eq!(jobs[2].started_at(), Some(Mono(3) + PATIENCE), "the next one's time begins");
+    hear(&carrier, Mono(4) + PATIENCE, &[(Kind::Rsp, 0, 200, 3, 0)]);
+    assert!(carrier.withdraw(3, 3, Mono(5) + PATIENCE).is_empty(), "it has answered");
+}
+
+#[tokio::test]
+async fn a_body_is_not_sent_behind_another_request() {
+    let (carrier, _reader, _child) = lane();
+    let jobs = [job(false), job(true), job(false)];
+    put_all(&carrier, &jobs, Mono(0));
+    assert!(jobs[1].seat().is_none(), "the child could not give it back");
+    assert!(jobs[2].seat().is_none(), "nor is it passed");
+    hear(&carrier, Mono(1), &[(Kind::Rsp, flags::END, 200, 1, 0)]);
+    carrier.flush();
+    assert!(jobs[1].seat().is_some());
+    assert!(jobs[2].seat().is_none(), "the body is under way");
+}
+
+#[tokio::test]
+async fn a_child_that_gives_back_what_it_answered_is_not_believed() {
+    let (carrier, _reader, _child) = lane();
+    let passing = job(false);
+    put_all(&carrier, &[passing.clone()], Mono(0));
+    hear(&carrier, Mono(1), &[(Kind::Rsp, 0, 200, 1, 0)]);
+    let ended = hear(&carrier, Mono(1), &[(Kind::Reset, 0, Reset::Draining as u16, 0, 0)]);
+    assert!(ended.returned.is_empty(), "the request ran");
+    assert_eq!(ended.finished.len(), 1);
+    assert!(passing.has_failed(), "its client hears that the answer breaks off");
+}
+
+#[tokio::test]
+async fn a_job_is_given_back_by_few_children_that_could_have_run_it() {
+    let passing = job(false);
+    let given_back = |again: bool| {
+        let (carrier, _reader, _child) = lane();
+        put_all(&carrier, &[passing.clone()], Mono(0));
+        let reset = (Kind::Reset, 0, Reset::NotStarted as u16, 1, 0);
+        let ended = hear(&carrier, Mono(1), &[reset]);
+        assert_eq!(ended.returned.len(), usize::from(again));
+        passing.returned();
+    };
+    (0..3).for_each(|_| given_back(true));
+    given_back(false);
+    assert!(passing.has_failed());
+}
+
+#[tokio::test]
+async fn reserved_kinds_break_the_protocol() {
+    for kind in [Kind::Call, Kind::Reply, Kind::Event, Kind::Msg, Kind::Tun] {
+        let (carrier, _reader, _child) = lane();
+        put_all(&carrier, &[job(false)], Mono(0));
+        assert!(try_hear(&carrier, Mono(1), &[(kind, flags::END, 0, 1, 0)]).is_err(), "{kind:?}");
+    }
 }

@@ -15,6 +15,14 @@ pub(super) struct Answer {
     begun: bool,
 }
 
+/// How a child ended a request.
+struct End<'a> {
+    /// By RESET; `None`: by its answer, which the link has.
+    reset: Option<(Reset, &'a [u8])>,
+    /// It is not free yet.
+    holds: bool,
+}
+
 /// How far an answer got.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Progress {
@@ -38,16 +46,22 @@ impl Relay {
                 job.unanswered = None;
             }
             let is_last = frame.is_end() || matches!(frame.header.kind, Kind::Reset | Kind::Trail);
+            let holds = frame.holds();
+            let is_its = lane.job.as_ref().is_some_and(|job| job.lane == stream);
             match lane.streams.handle(&frame)? {
                 Event::Deliver { ended } => Ok(Some(Answer { frame, ended, begun: false })),
                 Event::Closed => {
                     let code = Reset::from_code(frame.header.code).unwrap_or(Reset::Protocol);
-                    inner.end(id, Some((code, &frame.body)));
+                    inner.end(id, End { reset: Some((code, &frame.body)), holds });
                     Ok(None)
                 }
-                // The last word about a request that was given up: the child is free.
-                Event::Late if is_last && lane.job.as_ref().is_some_and(|j| j.lane == stream) => {
-                    inner.end(id, Some((Reset::ClientGone, b"")));
+                // The last word about a request that was given up.
+                Event::Late if is_last && is_its => {
+                    inner.end(id, End { reset: Some((Reset::ClientGone, b"")), holds });
+                    Ok(None)
+                }
+                Event::Free { cost_us } if is_its => {
+                    inner.free(id, cost_us);
                     Ok(None)
                 }
                 Event::GoAway { last } => {
@@ -56,15 +70,17 @@ impl Relay {
                     let unstarted = lane.job.as_ref().is_some_and(|job| job.lane > last);
                     inner.tell_credit(&app);
                     if unstarted {
-                        inner.end(id, Some((Reset::NotStarted, b"")));
+                        inner.end(id, End { reset: Some((Reset::NotStarted, b"")), holds: false });
                     }
                     // It should close the lane now. If it does not, its owner must know that it serves nobody.
                     self.tell(id, ChildEvent::LaneLost(None));
                     Ok(None)
                 }
-                Event::Late | Event::Credited | Event::Connection | Event::Opened { .. } => {
-                    Ok(None)
-                }
+                Event::Late
+                | Event::Credited
+                | Event::Connection
+                | Event::Free { .. }
+                | Event::Opened { .. } => Ok(None),
             }
         })
     }
@@ -78,7 +94,8 @@ impl Relay {
                 Some(stream) => inner.send_answer(id, stream, answer),
                 None => {
                     if answer.ended {
-                        inner.end(id, Some((Reset::ClientGone, b"")));
+                        let reset = Some((Reset::ClientGone, &b""[..]));
+                        inner.end(id, End { reset, holds: answer.frame.holds() });
                     }
                     Progress::Done
                 }
@@ -107,9 +124,9 @@ impl Relay {
             let (Some(stream), Some(link)) = (job.link, &mut inner.link) else { return };
             if job.written {
                 let detail = format!("child {id} ended while it worked on the request");
-                link.reset(stream, Reset::ChildDied, detail.as_bytes());
+                link.reset(stream, Reset::ChildDied, 0, detail.as_bytes());
             } else {
-                link.reset(stream, Reset::NotStarted, b"");
+                link.reset(stream, Reset::NotStarted, 0, b"");
             }
         });
     }
@@ -136,23 +153,47 @@ impl Inner {
             answer.begun = true;
             if is_last {
                 if ends {
-                    self.end(id, None);
+                    self.end(id, End { reset: None, holds: answer.frame.holds() });
                 }
                 return Progress::Done;
             }
         }
     }
 
-    /// The child is free: ends its request on the link by the RESET, unless the answer's own end did that.
-    fn end(&mut self, id: ChildId, reset: Option<(Reset, &[u8])>) {
+    /// The child has ended its request: by the RESET, unless the answer's own end did that. It is free now, or when FREE comes.
+    fn end(&mut self, id: ChildId, end: End<'_>) {
         let Some(lane) = self.lanes.get_mut(&id) else { return };
-        let Some(job) = lane.finish() else { return };
+        let Some(job) = &lane.job else { return };
+        let link_stream = job.link;
+        lane.drop_body();
+        if let (Some(stream), Some(link)) = (link_stream, &mut self.link)
+            && let Some((reason, detail)) = end.reset
+        {
+            link.reset(stream, reason, if end.holds { flags::HOLD } else { 0 }, detail);
+        }
+        if !end.holds {
+            self.release(id);
+        }
+    }
+
+    /// The child is done with what it ended before.
+    fn free(&mut self, id: ChildId, cost_us: u32) {
+        let job = self.lanes.get(&id).and_then(|lane| lane.job.as_ref());
+        if let (Some(stream), Some(link)) = (job.and_then(|job| job.link), &mut self.link) {
+            let free = Header { aux: cost_us, ..header(Kind::Free, 0, 0, stream) };
+            put_frame(&mut link.out, free, b"");
+        }
+        self.release(id);
+    }
+
+    /// The lane is free for another request.
+    fn release(&mut self, id: ChildId) {
+        let Some(lane) = self.lanes.get_mut(&id) else { return };
+        lane.drop_body();
+        let Some(job) = lane.job.take() else { return };
         let app = lane.app.clone();
         if let (Some(stream), Some(link)) = (job.link, &mut self.link) {
             link.jobs.remove(&stream);
-            if let Some((reason, detail)) = reset {
-                link.reset(stream, reason, detail);
-            }
         }
         // A child that worked for a former gateway becomes a slot of the present one.
         self.tell_credit(&app);
@@ -162,15 +203,15 @@ impl Inner {
 impl super::LinkSide {
     /// Writes one piece of an answer: its head with the first, trailers whole.
     fn put_piece(&mut self, stream: u32, from: &Frame, (head, end): (bool, bool), piece: &Bytes) {
-        let end_flag = if end { flags::END } else { 0 };
+        let end_flag = if end { flags::END | from.header.flags & flags::HOLD } else { 0 };
         if from.header.kind == Kind::Trail {
-            return put_trailers(&mut self.out, stream, &from.head);
+            return put_trailers(&mut self.out, (stream, end_flag), &from.head);
         }
         if !head {
             return put_frame(&mut self.out, header(Kind::Data, end_flag, 0, stream), piece);
         }
         let len = u32::try_from(from.head.len() + piece.len()).expect("no longer than it came");
-        let flags = from.header.flags & !(flags::END | flags::FD) | end_flag;
+        let flags = from.header.flags & !(flags::END | flags::HOLD | flags::FD) | end_flag;
         let header = Header { len, flags, stream, ..from.header };
         self.out.extend_from_slice(&header.to_bytes());
         self.out.extend_from_slice(&from.head);

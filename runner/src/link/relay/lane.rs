@@ -138,23 +138,22 @@ impl Lane {
         self.room.notify_one();
     }
 
-    /// The link of the request is gone.
-    pub(super) fn orphan(&mut self) {
-        if let Some(job) = &mut self.job {
+    /// The link of the request is gone. Answers the request's stream on the lane.
+    pub(super) fn orphan(&mut self) -> u32 {
+        self.job.as_mut().map_or(0, |job| {
             job.link = None;
-        }
+            job.lane
+        })
     }
 
-    /// The child is done with its request. What it did not take of it is dropped.
-    pub(super) fn finish(&mut self) -> Option<Job> {
-        if self.job.as_ref().is_some_and(|job| !job.whole) {
-            self.give_up_stream(Reset::ClientGone);
-        }
+    /// The child has ended its request. What it did not take of the body is dropped.
+    pub(super) fn drop_body(&mut self) {
+        let Some(job) = &mut self.job else { return };
         // A body that was queued whole but not sent whole ends as well.
-        if self.body_end.is_some() || !self.body.is_empty() {
+        let cut = !std::mem::replace(&mut job.whole, true);
+        if cut || self.body_end.is_some() || !self.body.is_empty() {
             self.give_up_stream(Reset::ClientGone);
         }
-        self.job.take()
     }
 
     fn give_up_stream(&mut self, reason: Reset) {
@@ -189,7 +188,7 @@ impl Lane {
             put_frame(&mut out, header(Kind::Data, end_flag, 0, stream), &piece);
         }
         if let Some(BodyEnd::Trailers(head)) = &end {
-            put_trailers(&mut out, stream, head);
+            put_trailers(&mut out, (stream, flags::END), head);
         }
         self.streams.sent(stream, piece.len(), end.is_some());
         Some(Chunk { bytes: out.freeze(), body: piece.len(), link })
@@ -197,9 +196,9 @@ impl Lane {
 }
 
 /// A TRAIL frame with a head as it came.
-pub(super) fn put_trailers(out: &mut BytesMut, stream: u32, head: &[u8]) {
+pub(super) fn put_trailers(out: &mut BytesMut, (stream, flags): (u32, u8), head: &[u8]) {
     let len = u32::try_from(head.len()).expect("it came in a frame");
-    let trail = header(Kind::Trail, flags::END, 0, stream);
+    let trail = header(Kind::Trail, flags, 0, stream);
     out.extend_from_slice(&ostler_wire::Header { len, aux: len, ..trail }.to_bytes());
     out.extend_from_slice(head);
 }

@@ -125,12 +125,11 @@ impl Relay {
             working
                 .map(|(id, lane)| {
                     lane.cancel(Reset::ClientGone);
-                    lane.orphan();
-                    *id
+                    (*id, lane.orphan())
                 })
                 .collect::<Vec<_>>()
         });
-        orphans.into_iter().for_each(|id| self.tell(id, ChildEvent::Unwanted));
+        orphans.into_iter().for_each(|(id, stream)| self.tell(id, ChildEvent::Unwanted(stream)));
         self.link_empty.notify_waiters();
     }
 
@@ -189,20 +188,23 @@ impl Relay {
             match link.streams.handle(&received)? {
                 Event::Opened { ended } => inner.open(&received, ended)?,
                 Event::Deliver { ended } => inner.pass_body(&received, ended),
-                Event::Closed => overdue = inner.cancel(stream, received.header.code),
+                // Also of a stream that has ended while its child is not free yet.
+                Event::Closed | Event::Late if received.header.kind == Kind::Reset => {
+                    overdue = inner.cancel(stream, received.header.code);
+                }
                 Event::Credited => {
                     if let Some(lane) = inner.lane_of(stream) {
                         lane.room.notify_one();
                     }
                 }
-                Event::Late | Event::GoAway { .. } => {}
+                Event::Closed | Event::Late | Event::Free { .. } | Event::GoAway { .. } => {}
                 Event::Connection => return Ok(Some(received)),
             }
             Ok(None)
         });
-        if let Some(id) = overdue {
+        if let Some((id, working_on)) = overdue {
             // Its owner watches whether the child lets go.
-            self.tell(id, ChildEvent::Unwanted);
+            self.tell(id, ChildEvent::Unwanted(working_on));
         }
         passed
     }
@@ -246,7 +248,7 @@ impl Inner {
         });
         match started {
             Some(id) => drop(link.jobs.insert(stream, id)),
-            None => link.reset(stream, Reset::NotStarted, b""),
+            None => link.reset(stream, Reset::NotStarted, 0, b""),
         }
         Ok(())
     }
@@ -264,13 +266,15 @@ impl Inner {
     }
 
     /// The gateway gave a stream up. Its slot stays taken until the child is free.
-    fn cancel(&mut self, stream: u32, code: u16) -> Option<ChildId> {
+    /// Answers the child and its stream when its owner is to see to it.
+    fn cancel(&mut self, stream: u32, code: u16) -> Option<(ChildId, u32)> {
         let id = *self.link.as_ref()?.jobs.get(&stream)?;
         let lane = self.lanes.get_mut(&id)?;
         let reason = Reset::from_code(code).unwrap_or(Reset::ClientGone);
+        let working_on = lane.job.as_ref()?.lane;
         lane.cancel(reason);
         // A client that left is no reason to kill what may be in the middle of a transaction.
-        (reason == Reset::Deadline).then_some(id)
+        (reason == Reset::Deadline).then_some((id, working_on))
     }
 
     /// Tells the gateway how many slots an app has, when that changed.
@@ -294,11 +298,13 @@ impl Inner {
 }
 
 impl LinkSide {
-    /// Ends a stream by RESET.
-    fn reset(&mut self, stream: u32, reason: Reset, detail: &[u8]) {
-        self.jobs.remove(&stream);
+    /// Ends a stream by RESET. With HOLD its child is not free yet.
+    fn reset(&mut self, stream: u32, reason: Reset, hold: u8, detail: &[u8]) {
+        if hold == 0 {
+            self.jobs.remove(&stream);
+        }
         self.streams.reset(stream);
-        put_frame(&mut self.out, header(Kind::Reset, 0, reason as u16, stream), detail);
+        put_frame(&mut self.out, header(Kind::Reset, hold, reason as u16, stream), detail);
     }
 }
 

@@ -1,0 +1,88 @@
+//! Nothing waits behind a slow request: what was sent ahead is looked at while there is any, and taken back.
+
+use std::{sync::Arc, time::Duration};
+
+use ostler_job::{Mono, Span};
+
+use super::{
+    Inner, Pool,
+    carrier::{Carrier, Ended},
+};
+use crate::{clock, link::local::LocalLinks};
+
+/// How often lanes that have requests ahead are looked at.
+const LOOK: Duration = Duration::from_millis(10);
+/// A child that has not answered is asked again after this long.
+const ASK_AGAIN: Span = Span::from_secs(1);
+
+/// A slow request that keeps its lane from being given more.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Suspended {
+    stream: u32,
+    asked: Mono,
+}
+
+/// What a look found.
+#[derive(Debug, Default)]
+struct Look {
+    /// Children to be asked for what waits behind the stream.
+    ask: Vec<(Arc<Carrier>, u32)>,
+    ended: Ended,
+    /// There is something left to look at.
+    again: bool,
+}
+
+/// Looks after the requests that a pool sends ahead; sleeps while there are none.
+pub(crate) async fn run(pool: Arc<Pool>, links: Arc<LocalLinks>) {
+    loop {
+        pool.ahead.notified().await;
+        while {
+            tokio::time::sleep(LOOK).await;
+            pool.look(&links)
+        } {}
+    }
+}
+
+impl Pool {
+    /// `false`: nothing is ahead any more.
+    fn look(&self, links: &LocalLinks) -> bool {
+        let now = clock::now();
+        let mut inner = self.lock();
+        let look = inner.look(now);
+        let effects = inner.drain();
+        drop(inner);
+        self.apply(effects, now);
+        self.settle(look.ended, now);
+        look.ask.iter().for_each(|(carrier, stream)| links.withdraw(carrier, *stream));
+        look.again
+    }
+}
+
+impl Inner {
+    fn look(&mut self, now: Mono) -> Look {
+        let mut look = Look::default();
+        let mut changed = Vec::new();
+        for (&id, supplier) in self.suppliers.iter_mut().filter(|(_, s)| s.prefetches) {
+            let carrier = &supplier.carrier;
+            if supplier.suspended.is_some_and(|s| carrier.oldest() != Some(s.stream)) {
+                supplier.suspended = None;
+                changed.push(id);
+            }
+            look.again |= supplier.suspended.is_some() || carrier.load() > 1;
+            let Some(stuck) = carrier.relieve(now) else { continue };
+            look.ended.returned.extend(stuck.held);
+            let asked = supplier.suspended.map(|s| s.asked);
+            if asked.is_none() {
+                changed.push(id);
+            }
+            if asked.is_none_or(|asked| stuck.asks && now - asked > ASK_AGAIN) {
+                supplier.suspended = Some(Suspended { stream: stuck.stream, asked: now });
+                look.ask.extend(stuck.asks.then(|| (carrier.clone(), stuck.stream)));
+            }
+        }
+        // Before what was taken back is queued again, or it would be granted to the same child.
+        changed.into_iter().for_each(|id| self.supply(id, now));
+        self.watched = look.again;
+        look
+    }
+}
