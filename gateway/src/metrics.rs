@@ -57,6 +57,13 @@ pub(crate) struct RouteCounts {
     total: Histogram,
 }
 
+fn decisions(registry: &Registry) -> HistogramVec {
+    let help = "Time to queue a job and to decide who runs next; one job in 64 is timed.";
+    let opts = HistogramOpts::new("ostler_scheduler_decision_seconds", help);
+    let made = HistogramVec::new(opts.buckets(DECISION_SECONDS.to_vec()), &["app"]);
+    register(registry, made.expect("constant names are valid"))
+}
+
 impl Metrics {
     pub(crate) fn new() -> Self {
         let registry = Registry::new();
@@ -101,14 +108,7 @@ impl Metrics {
                 "Jobs that were given to another child, since the first had not started them or died.",
                 &["app"],
             ),
-            decisions: {
-                let help =
-                    "Time to queue a job and to decide who runs next; one job in 64 is timed.";
-                let opts = HistogramOpts::new("ostler_scheduler_decision_seconds", help)
-                    .buckets(DECISION_SECONDS.to_vec());
-                let made = HistogramVec::new(opts, &["app"]).expect("constant names are valid");
-                register(&registry, made)
-            },
+            decisions: decisions(&registry),
             links_lost: counters(
                 &registry,
                 "ostler_runner_links_lost_total",

@@ -272,7 +272,9 @@ impl http_body::Body for ReplyBody {
     fn size_hint(&self) -> SizeHint {
         match &self.source {
             Source::Api(body) => body.size_hint(),
-            source => source.known_len().map_or_else(SizeHint::default, SizeHint::with_exact),
+            source @ (Source::Whole(_) | Source::Streamed { .. } | Source::Stored { .. }) => {
+                source.known_len().map_or_else(SizeHint::default, SizeHint::with_exact)
+            }
         }
     }
 }

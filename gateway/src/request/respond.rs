@@ -250,7 +250,8 @@ pub(super) fn finish(mut trip: Trip, ended: Result<Reply, Refusal>) -> Response<
     }
     let told = told_length(headers);
     let is_unread = trip.rest.as_ref().is_some_and(|rest| rest.must_close());
-    let ends_by_close = trip.version == Version::HTTP_10 && told.or(source.known_len()).is_none();
+    let ends_by_close =
+        trip.version == Version::HTTP_10 && told.or_else(|| source.known_len()).is_none();
     if is_unread {
         close(&trip, headers);
     } else if ends_by_close && !has_no_body {
