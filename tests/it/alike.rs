@@ -36,9 +36,9 @@ fn ask_h2(
 ) -> (u16, http::HeaderMap, Vec<u8>) {
     block_on(async {
         let mut h2 = h2(gateway, tls).await;
-        let request = h2.request(method, path).body(()).unwrap();
-        let (answer, _) = h2.begin(request, true).await.unwrap();
-        let (parts, mut body) = answer.await.unwrap().into_parts();
+        let request = h2.request(method, path).body(()).expect("a request can be made");
+        let (answer, _) = h2.begin(request, true).await.expect("the stream opens");
+        let (parts, mut body) = answer.await.expect("an answer comes").into_parts();
         let mut bytes = Vec::new();
         while let Some(piece) = body.data().await {
             bytes.extend_from_slice(&piece.unwrap_or_else(|e| panic!("{method} {path}: {e}")));
