@@ -396,7 +396,5 @@ impl Passing {
 fn wake(mut state: MutexGuard<'_, State>) {
     let waker = state.waker.take();
     drop(state);
-    if let Some(waker) = waker {
-        waker.wake();
-    }
+    waker.map_or((), Waker::wake);
 }

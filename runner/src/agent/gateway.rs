@@ -8,7 +8,14 @@ use ostler_wire::{FieldsWriter, Frame, Kind, Reset, VERSION, WireError, flags};
 
 use super::Agent;
 use crate::{
-    Link, event::LinkEvent, fds, frames::frame, hash, link::relay::Relay, logs::Line, pool::ChildId,
+    Link,
+    event::LinkEvent,
+    fds,
+    frames::frame,
+    hash,
+    link::relay::Relay,
+    logs::Line,
+    pool::{ChildId, Loss},
 };
 
 /// The generation of the app specs that lanes are announced with.
