@@ -396,5 +396,5 @@ impl Passing {
 fn wake(mut state: MutexGuard<'_, State>) {
     let waker = state.waker.take();
     drop(state);
-    waker.map_or((), Waker::wake);
+    waker.into_iter().for_each(Waker::wake);
 }
