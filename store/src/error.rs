@@ -23,6 +23,8 @@ pub enum Fault {
     Unknown,
     /// A job was not as the writer knew it: nothing of the batch is kept. As if the term were over.
     Fenced,
+    /// The file was removed or replaced while it was in use: what was written since is nowhere.
+    Gone,
     /// The file is not a store, or damaged.
     Corrupt,
     /// A newer version wrote it.
@@ -46,6 +48,7 @@ impl StoreError {
                 "look at the disk and the system's log; accepting goes on by itself when it can be written again"
             }
             Fault::Fenced => "what is stored is read anew; report this as a bug",
+            Fault::Gone => "put the file back, or start the gateway again with what is there",
             Fault::Corrupt => "restore a backup, or move the file away to begin anew",
             Fault::TooNew => "run the version that wrote it, or a newer one",
             Fault::Locked => "stop the other gateway that uses this state folder",

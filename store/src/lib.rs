@@ -15,6 +15,7 @@ mod files;
 mod memory;
 mod query;
 mod sqlite;
+mod watch;
 
 pub use change::{Applied, Change, Event, EventKind, Token, TokenHash};
 pub use committer::{CommitStats, Committer, Done};
@@ -23,6 +24,7 @@ pub use files::{Files, Upload};
 pub use memory::{Copy, Memory, Planned};
 pub use query::{Filter, Job, Loaded, Page, Query, Same, Unfinished};
 pub use sqlite::{Restored, Sqlite, SqliteOptions};
+pub use watch::Watch;
 
 use ostler_job::{
     JobId, Wall,
@@ -49,7 +51,15 @@ pub trait Store: Send + Sync {
     fn load_unfinished(&self, each: &mut dyn FnMut(Unfinished)) -> Result<Loaded, StoreError>;
 
     /// A page of jobs, newest first.
-    fn query(&self, query: &Query) -> Result<Page, StoreError>;
+    fn query(&self, query: &Query) -> Result<Page, StoreError> {
+        self.search(query, &Watch::default())
+    }
+
+    /// The same, ended by a watch: then the page may be [`Page::partial`]. Every look comes some jobs further.
+    fn search(&self, query: &Query, watch: &Watch) -> Result<Page, StoreError>;
+
+    /// Whether the store is still where it was opened, and what is committed would be found there again.
+    fn check(&self) -> Result<(), StoreError>;
 
     /// One job.
     fn job(&self, job: JobId) -> Result<Option<Job>, StoreError>;

@@ -185,6 +185,8 @@ pub struct Page {
     pub jobs: Vec<Job>,
     /// [`Query::below`] of the next page; `None`: this is the last.
     pub next: Option<JobId>,
+    /// The look ended before the page was full: there may be more jobs below `next`, or none.
+    pub partial: bool,
 }
 
 /// What the store has beside the jobs.

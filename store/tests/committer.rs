@@ -19,7 +19,7 @@ use ostler_job::{
 };
 use ostler_store::{
     Applied, Change, Committer, Event, Fault, Job, Loaded, Memory, Page, Planned, Query, Same,
-    Store, StoreError, Unfinished,
+    Store, StoreError, Unfinished, Watch,
 };
 
 /// The model behind a gate: a commit says how many changes it has, and waits until it is let through.
@@ -45,8 +45,11 @@ impl Store for Gated {
     fn load_unfinished(&self, each: &mut dyn FnMut(Unfinished)) -> Result<Loaded, StoreError> {
         self.memory.load_unfinished(each)
     }
-    fn query(&self, query: &Query) -> Result<Page, StoreError> {
-        self.memory.query(query)
+    fn search(&self, query: &Query, watch: &Watch) -> Result<Page, StoreError> {
+        self.memory.search(query, watch)
+    }
+    fn check(&self) -> Result<(), StoreError> {
+        self.memory.check()
     }
     fn job(&self, job: JobId) -> Result<Option<Job>, StoreError> {
         self.memory.job(job)

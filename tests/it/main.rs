@@ -33,5 +33,6 @@ mod reach;
 mod responses;
 mod routes;
 mod scaling;
+mod shares;
 mod unread;
 mod users;

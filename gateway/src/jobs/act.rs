@@ -75,6 +75,8 @@ const HEARD_MAX: usize = 512;
 const ROOM_MIN: u64 = 256 << 10;
 /// Between two looks at a store that failed.
 const RELOAD_EVERY: Duration = Duration::from_secs(1);
+/// Between two looks whether the store is still where it was opened.
+const CHECK_EVERY: Duration = Duration::from_millis(500);
 /// Between two readings of the driver's figures while they change: who has submitted and asks then sees the job.
 const FIGURES_EVERY: Duration = Duration::from_millis(5);
 /// The longest sleep.
@@ -100,6 +102,7 @@ pub(super) struct Act {
     failed: Option<(StoreError, Instant)>,
     /// Reports that nothing safe has followed from: no runner sends them twice on one link.
     kept: Vec<Reports>,
+    checked_at: Instant,
     figures_at: Instant,
     /// Something has happened since.
     figures_old: bool,
@@ -128,6 +131,7 @@ impl Act {
             next: Batch::default(),
             failed: None,
             kept: Vec::new(),
+            checked_at: Instant::now(),
             figures_at: Instant::now(),
             figures_old: true,
             resting: false,
@@ -237,6 +241,12 @@ impl Act {
     fn keep_time(&mut self) {
         if self.failed.is_some() {
             return self.try_again();
+        }
+        if self.flying.is_none() && self.checked_at.elapsed() >= CHECK_EVERY {
+            self.checked_at = Instant::now();
+            if let Err(error) = self.shared.store.check() {
+                return self.fail(error, Vec::new());
+            }
         }
         let now = clock::both();
         if self.driver.poll_timeout().is_some_and(|(at, _)| at <= now.mono) {

@@ -164,6 +164,6 @@ impl Kept {
         let more = jobs.len() > query.limit;
         jobs.truncate(query.limit);
         let next = jobs.last().filter(|_| more).map(|job| job.id);
-        Page { jobs, next }
+        Page { jobs, next, partial: false }
     }
 }

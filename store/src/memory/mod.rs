@@ -20,6 +20,7 @@ use ostler_job::{
 use self::kept::Kept;
 use crate::{
     Applied, Change, Event, Fault, Job, Loaded, Page, Query, Same, Store, StoreError, Unfinished,
+    Watch,
 };
 
 /// What happens to a commit instead of what should.
@@ -192,8 +193,12 @@ impl Store for Memory {
         self.load(&mut |job| each(job.into()))
     }
 
-    fn query(&self, query: &Query) -> Result<Page, StoreError> {
+    fn search(&self, query: &Query, _: &Watch) -> Result<Page, StoreError> {
         Ok(self.lock().kept.page(query))
+    }
+
+    fn check(&self) -> Result<(), StoreError> {
+        Ok(())
     }
 
     fn job(&self, job: JobId) -> Result<Option<Job>, StoreError> {

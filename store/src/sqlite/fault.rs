@@ -1,12 +1,38 @@
 //! What SQLite's errors mean to whoever uses the store.
 
-use rusqlite::{Error, ffi};
+use rusqlite::{Connection, Error, ffi};
 
 use crate::{Fault, StoreError};
+
+/// The system's numbers for a full disk and for a quota that is used up.
+const ENOSPC: i32 = 28;
+const EDQUOT: i32 = 122;
 
 /// An error while doing something to the store's file.
 pub(super) fn from_sql(doing: &str, name: &str, error: Error) -> StoreError {
     StoreError::new(fault(&error), format!("{doing} {name}: {error}"))
+}
+
+/// The same of the connection that writes, which still knows what the system said.
+pub(super) fn from_writing(doing: &str, name: &str, error: Error, db: &Connection) -> StoreError {
+    // SAFETY: the handle is that of an open connection, which nobody else uses meanwhile.
+    let errno = unsafe { ffi::sqlite3_system_errno(db.handle()) };
+    let code = error.sqlite_error().map_or(0, |error| error.extended_code);
+    let StoreError { fault, detail } = from_sql(doing, name, error);
+    StoreError::new(if is_full(code, errno) { Fault::Full } else { fault }, detail)
+}
+
+/// No room, in SQLite's other words: of the file that readers and the writer share, or of a quota. Nothing was committed.
+const fn is_full(code: i32, errno: i32) -> bool {
+    let is_no_room = errno == ENOSPC || errno == EDQUOT;
+    match code {
+        ffi::SQLITE_IOERR_SHMSIZE => true,
+        ffi::SQLITE_IOERR_WRITE | ffi::SQLITE_IOERR_TRUNCATE | ffi::SQLITE_IOERR_SHMMAP => {
+            is_no_room
+        }
+        ffi::SQLITE_CANTOPEN | ffi::SQLITE_IOERR_SHMOPEN => is_no_room,
+        _ => false,
+    }
 }
 
 /// The same of the operating system.
@@ -21,6 +47,7 @@ fn fault(error: &Error) -> Fault {
     match error.sqlite_error() {
         Some(error) => match error.extended_code & 0xff {
             ffi::SQLITE_FULL => Fault::Full,
+            _ if error.extended_code == ffi::SQLITE_IOERR_SHMSIZE => Fault::Full,
             ffi::SQLITE_CORRUPT | ffi::SQLITE_NOTADB => Fault::Corrupt,
             ffi::SQLITE_BUSY | ffi::SQLITE_LOCKED => Fault::Locked,
             ffi::SQLITE_IOERR
@@ -46,4 +73,25 @@ fn is_conversion(error: &Error) -> bool {
             | Error::InvalidColumnType(..)
             | Error::Utf8Error(..)
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_room_is_told_in_every_word_for_it() {
+        for (code, errno, full) in [
+            (ffi::SQLITE_IOERR_SHMSIZE, ENOSPC, true),
+            (ffi::SQLITE_IOERR_SHMSIZE, 0, true),
+            (ffi::SQLITE_IOERR_WRITE, EDQUOT, true),
+            (ffi::SQLITE_IOERR_WRITE, ENOSPC, true),
+            (ffi::SQLITE_IOERR_WRITE, 5, false),
+            // What an fsync could not write is lost, whatever the reason.
+            (ffi::SQLITE_IOERR_FSYNC, ENOSPC, false),
+            (ffi::SQLITE_IOERR_READ, ENOSPC, false),
+        ] {
+            assert_eq!(is_full(code, errno), full, "{code} {errno}");
+        }
+    }
 }

@@ -12,9 +12,12 @@ mod find;
 mod history;
 mod log;
 mod open;
+mod place;
 mod read;
+mod readers;
 mod restore;
 mod schema;
+mod ways;
 mod write;
 mod writer;
 
@@ -31,9 +34,10 @@ use rusqlite::{Connection, Row};
 
 pub use restore::Restored;
 
-use self::{checkpoint::Checkpoints, open::Readers, writer::Writer};
+use self::{checkpoint::Checkpoints, place::Place, readers::Readers, writer::Writer};
 use crate::{
     Applied, Change, Event, Fault, Job, Loaded, Page, Query, Same, Store, StoreError, Unfinished,
+    Watch,
 };
 
 /// What is seldom set.
@@ -58,6 +62,8 @@ impl Default for SqliteOptions {
 pub struct Sqlite {
     path: PathBuf,
     options: SqliteOptions,
+    /// The file itself, whatever becomes of its log.
+    file: Place,
     /// Or why there is none; another one takes its place when a write has failed and a new term begins.
     engine: RwLock<Result<Engine, StoreError>>,
     // Dropped last.
@@ -71,16 +77,19 @@ struct Engine {
     _checkpoints: Checkpoints,
     readers: Readers,
     writer: Arc<Mutex<Writer>>,
+    place: Arc<Place>,
 }
 
 impl Engine {
     fn open(path: &Path, options: SqliteOptions) -> Result<Self, StoreError> {
         let db = open::writer(path, options.pages_max)?;
         let writer = Arc::new(Mutex::new(Writer::new(db, path)?));
+        let place = Arc::new(Place::with_log(path)?);
         Ok(Self {
             _checkpoints: Checkpoints::start(path, &writer, options.checkpoint_pages)?,
-            readers: Readers::new(path),
+            readers: Readers::new(path, place.clone()),
             writer,
+            place,
         })
     }
 
@@ -100,7 +109,8 @@ impl Sqlite {
     pub fn open_with(path: &Path, options: SqliteOptions) -> Result<Self, StoreError> {
         let lock = open::lock(path)?;
         let engine = Engine::open(path, options)?;
-        Ok(Self { path: path.to_owned(), options, engine: RwLock::new(Ok(engine)), _lock: lock })
+        let (file, engine) = (Place::of(path)?, RwLock::new(Ok(engine)));
+        Ok(Self { path: path.to_owned(), options, file, engine, _lock: lock })
     }
 
     /// Puts a copy, made by [`Store::backup`] or by hand, in the place of a store that nobody has open. What was there is
@@ -129,7 +139,11 @@ impl Sqlite {
     /// Opens the file anew when a write has failed: what the log holds is copied home and fsynced there, so that nothing
     /// acknowledged from then on stands behind a hole.
     fn mend(&self) -> Result<(), StoreError> {
-        if self.with(|engine| Ok(engine.writer().broken.is_none())).unwrap_or(false) {
+        // What has the name now is not opened in its stead.
+        self.file.check()?;
+        let is_well =
+            |engine: &Engine| engine.place.check().map(|()| engine.writer().broken.is_none());
+        if self.with(is_well).unwrap_or(false) {
             return Ok(());
         }
         let mut engine = self.engine.write().unwrap_or_else(PoisonError::into_inner);
@@ -163,7 +177,12 @@ impl Store for Sqlite {
     }
 
     fn commit(&self, epoch: Epoch, changes: &[Change]) -> Result<Vec<Applied>, StoreError> {
-        self.with(|engine| engine.writer().commit(epoch, changes))
+        self.with(|engine| {
+            let applied = engine.writer().commit(epoch, changes)?;
+            // What was written to a file without a name is not safe.
+            engine.place.check()?;
+            Ok(applied)
+        })
     }
 
     fn load(&self, each: &mut dyn FnMut(Job)) -> Result<Loaded, StoreError> {
@@ -174,8 +193,15 @@ impl Store for Sqlite {
         self.load_as(read::unfinished, each)
     }
 
-    fn query(&self, query: &Query) -> Result<Page, StoreError> {
-        self.read(|db| find::page(db, query))
+    fn search(&self, query: &Query, watch: &Watch) -> Result<Page, StoreError> {
+        self.with(|engine| {
+            engine.readers.read_with(|db, alarm| find::page(db, alarm, query, watch))
+        })
+    }
+
+    fn check(&self) -> Result<(), StoreError> {
+        self.file.check()?;
+        self.with(|engine| engine.place.check())
     }
 
     fn job(&self, job: JobId) -> Result<Option<Job>, StoreError> {

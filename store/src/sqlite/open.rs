@@ -3,7 +3,6 @@
 use std::{
     fs::{File, TryLockError},
     path::{Path, PathBuf},
-    sync::{Mutex, PoisonError},
     time::Duration,
 };
 
@@ -16,8 +15,6 @@ use crate::{Fault, StoreError};
 const PAGE: u32 = 4096;
 /// KiB of pages that the writer keeps in memory, and each reader.
 const CACHE: (u32, u32) = (32 * 1024, 2 * 1024);
-/// Readers that are kept for the next query.
-const READERS: usize = 4;
 
 /// Holds others off until it is dropped.
 #[derive(Debug)]
@@ -111,39 +108,4 @@ pub(super) fn suffixed(path: &Path, suffix: &str) -> PathBuf {
 pub(super) fn sync_folder(path: &Path) -> std::io::Result<()> {
     let folder = path.parent().filter(|it| !it.as_os_str().is_empty());
     File::open(folder.unwrap_or_else(|| Path::new(".")))?.sync_all()
-}
-
-/// Connections that read. SQLite's log lets them see a whole past while the writer goes on.
-#[derive(Debug)]
-pub(super) struct Readers {
-    path: PathBuf,
-    free: Mutex<Vec<Connection>>,
-}
-
-impl Readers {
-    pub(super) fn new(path: &Path) -> Self {
-        Self { path: path.to_owned(), free: Mutex::default() }
-    }
-
-    /// Reads with a connection of its own, in one transaction.
-    pub(super) fn read<T>(
-        &self,
-        work: impl FnOnce(&Connection) -> rusqlite::Result<T>,
-    ) -> Result<T, StoreError> {
-        let kept = self.free.lock().unwrap_or_else(PoisonError::into_inner).pop();
-        let open = || reader(&self.path, OpenFlags::SQLITE_OPEN_READ_ONLY);
-        let done = kept.map_or_else(open, Ok).and_then(|db| {
-            let snapshot = db.unchecked_transaction()?;
-            let done = work(&snapshot)?;
-            snapshot.commit()?;
-            Ok((done, db))
-        });
-        let name = self.path.display().to_string();
-        let (done, db) = done.map_err(|error| fault::from_sql("reading", &name, error))?;
-        let mut free = self.free.lock().unwrap_or_else(PoisonError::into_inner);
-        if free.len() < READERS {
-            free.push(db);
-        }
-        Ok(done)
-    }
 }

@@ -14,7 +14,8 @@ pub(super) const APPLICATION: i32 = 0x4f53_544c;
 
 /// Entry `n` makes a file of version `n` one of version `n + 1`; version 0 is an empty file. Entries are never changed
 /// once released: `tests/fixtures` has a file of each version.
-const STEPS: &[&str] = &[include_str!("schema_1.sql"), include_str!("schema_2.sql")];
+const STEPS: &[&str] =
+    &[include_str!("schema_1.sql"), include_str!("schema_2.sql"), include_str!("schema_3.sql")];
 
 /// The present version.
 pub(super) const VERSION: i64 = STEPS.len() as i64;

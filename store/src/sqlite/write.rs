@@ -102,11 +102,13 @@ fn submit(
 fn mark(db: &Connection, counters: &mut Counters, id: i64, at: i64) -> Result<()> {
     counters.unmarked += 1;
     if counters.unmarked >= MARK_EVERY {
-        let row = params![id, counters.latest];
-        db.prepare_cached("INSERT INTO mark VALUES (?, ?)")?.execute(row)?;
-        counters.unmarked = 0;
+        let row = params![id, counters.latest, counters.earliest];
+        db.prepare_cached("INSERT INTO mark (job, latest, earliest) VALUES (?, ?, ?)")?
+            .execute(row)?;
+        (counters.unmarked, counters.earliest) = (0, i64::MAX);
     }
     counters.latest = counters.latest.max(at);
+    counters.earliest = counters.earliest.min(at);
     Ok(())
 }
 

@@ -37,8 +37,9 @@ pub(super) struct Writer {
 pub(super) struct Counters {
     pub(super) last_job: u64,
     pub(super) last_event: u64,
-    /// The latest moment at which any job was submitted, and how many since the last mark.
+    /// The latest moment at which any job was submitted; of those since the last mark the earliest, and how many they are.
     pub(super) latest: i64,
+    pub(super) earliest: i64,
     pub(super) unmarked: u32,
 }
 
@@ -180,7 +181,8 @@ impl Writer {
                 Ok(done)
             }
             Err(Stop::Sql(error)) => {
-                Err(self.undo(super::fault::from_sql(doing, &self.name, error), true))
+                let error = super::fault::from_writing(doing, &self.name, error, &self.db);
+                Err(self.undo(error, true))
             }
             Err(Stop::Told(error)) => Err(self.undo(error, false)),
         }
@@ -237,12 +239,14 @@ fn count(db: &Connection) -> rusqlite::Result<Counters> {
     };
     let marked = number("SELECT max(job) FROM mark")?.unwrap_or(0);
     let before = number("SELECT max(latest) FROM mark")?;
-    let after = number(&format!("SELECT max(submitted_at) FROM job WHERE id >= {marked}"))?;
+    let since = |what: &str| format!("SELECT {what}(submitted_at) FROM job WHERE id >= {marked}");
+    let after = number(&since("max"))?;
     let count = number(&format!("SELECT count(*) FROM job WHERE id >= {marked}"))?;
     Ok(Counters {
         last_job: largest("last_job", "SELECT max(id) FROM job")?,
         last_event: largest("last_event", "SELECT max(seq) FROM event")?,
         latest: before.max(after).unwrap_or(0),
+        earliest: number(&since("min"))?.unwrap_or(i64::MAX),
         unmarked: count
             .and_then(|count| u32::try_from(count).ok())
             .unwrap_or(super::write::MARK_EVERY),

@@ -228,7 +228,7 @@ impl Backend for Fake {
             let mut found = state.jobs.values().rev().filter(|job| fits(job, &query)).cloned();
             let jobs: Vec<_> = found.by_ref().take(query.limit).collect();
             let next = found.next().and_then(|_| jobs.last().map(|job| job.id));
-            Page { jobs, next }
+            Page { jobs, next, partial: false }
         })
     }
 
