@@ -164,8 +164,11 @@ fn children_outlive_a_killed_gateway_and_serve_the_next() {
     let app = app();
     let setup = || Setup::new(&app).children(2);
     let gateway = setup().start();
-    let before = children(gateway.pids_with(""));
-    assert_eq!(before.len(), 2);
+    // The first child makes it ready; the second may not have its name yet.
+    let before = wait_for("both children have their names", || {
+        let named = children(gateway.pids_with(""));
+        (named.len() == 2).then_some(named)
+    });
     let (gateway, remains) = replace(gateway, setup());
     assert_eq!(children(remains.pids()), before);
     wait_until("both serve again", || serving(&gateway) == 2.0);
