@@ -167,7 +167,7 @@ async fn a_job_that_failed_before_it_came_back_is_given_to_nobody() {
     let (_other, _supplier, _child) = lane(&pool);
     let _ = carrier.close();
     let failure = Failure::from(Termination::ChildDied);
-    pool.supply_gone(supplier, vec![passing.clone()], Vec::new(), &failure);
+    pool.supply_gone(supplier, vec![passing], Vec::new(), &failure);
     assert_eq!(pool.load(), (0, 0, Span::ZERO), "nobody wants it");
     assert_eq!(pool.lock().jobs.len(), 0);
 }

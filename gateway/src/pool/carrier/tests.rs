@@ -163,7 +163,7 @@ async fn a_stream_that_was_given_up_frees_its_child_like_any_other() {
     let (carrier, _reader, _child) = lane();
     for (last, code) in [(Kind::Rsp, 200), (Kind::Reset, Reset::AppError as u16)] {
         let passing = job(false);
-        put_all(&carrier, &[passing.clone()], Mono(0));
+        put_all(&carrier, std::slice::from_ref(&passing), Mono(0));
         let stream = passing.seat().unwrap().stream;
         passing.fail(crate::pool::passing::Failure::from(ostler_job::Termination::GoneRunning));
         carrier.reset(stream, Reset::ClientGone);
@@ -177,7 +177,7 @@ async fn a_stream_that_was_given_up_frees_its_child_like_any_other() {
 async fn an_error_is_told_before_close_is_over() {
     let (carrier, _reader, _child) = lane();
     let passing = job(false);
-    put_all(&carrier, &[passing.clone()], Mono(0));
+    put_all(&carrier, std::slice::from_ref(&passing), Mono(0));
     let reset = (Kind::Reset, flags::HOLD, Reset::AppError as u16, 1, 0);
     assert!(hear(&carrier, Mono(1), &[reset]).is_empty());
     assert!(passing.has_failed());
@@ -188,7 +188,7 @@ async fn an_error_is_told_before_close_is_over() {
 async fn a_close_that_never_ends_is_overdue() {
     let (carrier, _reader, _child) = lane();
     let passing = job(false);
-    put_all(&carrier, &[passing.clone()], Mono(0));
+    put_all(&carrier, std::slice::from_ref(&passing), Mono(0));
     hear(&carrier, Mono(0), &[(Kind::Rsp, HELD_END, 200, 1, 0)]);
     assert!(!passing.becomes_overdue(Mono(0) + Span::from_secs(60)));
     assert!(passing.becomes_overdue(Mono(0) + Span::from_secs(61)));
@@ -213,7 +213,7 @@ async fn what_a_measuring_child_says_nothing_about_was_quick() {
     let at = |ms| Mono(0) + Span::from_millis(ms);
     for (told, cost) in [(None, 500), (Some(120), 120), (Some(9_000_000), 40_000)] {
         let passing = job(false);
-        put_all(&carrier, &[passing.clone()], at(0));
+        put_all(&carrier, std::slice::from_ref(&passing), at(0));
         let stream = passing.seat().unwrap().stream;
         let mut frames = vec![(Kind::Rsp, flags::END, 200, stream, 0)];
         if let Some(told) = told {
@@ -273,7 +273,7 @@ async fn a_body_is_not_sent_behind_another_request() {
 async fn a_child_that_gives_back_what_it_answered_is_not_believed() {
     let (carrier, _reader, _child) = lane();
     let passing = job(false);
-    put_all(&carrier, &[passing.clone()], Mono(0));
+    put_all(&carrier, std::slice::from_ref(&passing), Mono(0));
     hear(&carrier, Mono(1), &[(Kind::Rsp, 0, 200, 1, 0)]);
     let ended = hear(&carrier, Mono(1), &[(Kind::Reset, 0, Reset::Draining as u16, 0, 0)]);
     assert!(ended.returned.is_empty(), "the request ran");
@@ -286,7 +286,7 @@ async fn a_job_is_given_back_by_few_children_that_could_have_run_it() {
     let passing = job(false);
     let given_back = |again: bool| {
         let (carrier, _reader, _child) = lane();
-        put_all(&carrier, &[passing.clone()], Mono(0));
+        put_all(&carrier, std::slice::from_ref(&passing), Mono(0));
         let reset = (Kind::Reset, 0, Reset::NotStarted as u16, 1, 0);
         let ended = hear(&carrier, Mono(1), &[reset]);
         assert_eq!(ended.returned.len(), usize::from(again));
