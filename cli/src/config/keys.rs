@@ -197,7 +197,7 @@ pub(crate) const KEYS: &[Key] = &[
 
     key(Jobs, "keep_succeeded", Duration(0), Value("7d"), "How long jobs that succeeded are kept, with their output."),
     key(Jobs, "keep_failed", Duration(0), Value("30d"), "How long jobs that ended otherwise are kept."),
-    key(Jobs, "waiting_max", Count(1, 1_000_000_000), Value("10000000"), "Jobs that may wait; more are refused with 429."),
+    key(Jobs, "waiting_max", Count(1, 1_000_000_000), Value("10000000"), "Jobs that may wait, paused ones included; more are refused with 503. One tenant gets as many as it leaves to others: half at most."),
     key(Jobs, "payload_max", Size(1, ANY), Value("4GiB"), "Largest standard input of a job."),
     key(Jobs, "shared_user", Flag, Value("false"), "Tokens that are bound to a tenant may submit although jobs run as the gateway's own user, so that tenants can reach each other's jobs and the gateway's state."),
 ];

@@ -205,6 +205,8 @@ pub(super) struct Jobs {
     policies: BTreeMap<PolicyKey, Arc<Policy>>,
     /// Jobs by state, in the order of [`JobState::ALL`].
     pub(super) counts: Vec<u64>,
+    /// Waiting jobs by tenant.
+    waiting_of: BTreeMap<u32, u64>,
     seed: u64,
 }
 
@@ -215,6 +217,7 @@ impl Jobs {
             alike: BTreeSet::new(),
             policies: BTreeMap::new(),
             counts: vec![0; JobState::ALL.len()],
+            waiting_of: BTreeMap::new(),
             seed,
         }
     }
@@ -234,8 +237,36 @@ impl Jobs {
 
     /// Jobs that wait, for whatever.
     pub(super) fn waiting(&self) -> u64 {
-        let wait = |state: &&JobState| !state.is_finished() && !state.is_out();
-        JobState::ALL.iter().filter(wait).map(|&state| self.counts[state as usize]).sum()
+        JobState::ALL
+            .iter()
+            .filter(|&&state| waits(state))
+            .map(|&state| self.counts[state as usize])
+            .sum()
+    }
+
+    /// Those of one tenant.
+    pub(super) fn waiting_of(&self, tenant: u32) -> u64 {
+        self.waiting_of.get(&tenant).copied().unwrap_or(0)
+    }
+
+    /// The job is in another state from here on.
+    pub(super) fn shift(&mut self, id: JobId, to: JobState) {
+        let job = &mut self[id];
+        let (tenant, from) = (job.tenant, std::mem::replace(&mut job.state, to));
+        self.count(tenant, from, -1);
+        self.count(tenant, to, 1);
+    }
+
+    fn count(&mut self, tenant: u32, state: JobState, by: i64) {
+        let add = |count: &mut u64| *count = count.saturating_add_signed(by);
+        add(&mut self.counts[state as usize]);
+        if waits(state) {
+            let count = self.waiting_of.entry(tenant).or_default();
+            add(count);
+            if *count == 0 {
+                self.waiting_of.remove(&tenant);
+            }
+        }
     }
 
     /// The hash that jobs of one tenant and identity share.
@@ -263,14 +294,14 @@ impl Jobs {
 
     pub(super) fn insert(&mut self, id: JobId, job: Job) {
         self.alike.insert((job.same, id));
-        self.counts[job.state as usize] += 1;
+        self.count(job.tenant, job.state, 1);
         let known = self.table.insert(id, Box::new(job));
         debug_assert!(known.is_none(), "a job is taken once");
     }
 
     pub(super) fn remove(&mut self, id: JobId) -> Option<Job> {
         let job = *self.table.remove(&id)?;
-        self.counts[job.state as usize] -= 1;
+        self.count(job.tenant, job.state, -1);
         self.alike.remove(&(job.same, id));
         // The table's and this one.
         if Arc::strong_count(&job.policy) == 2 {
@@ -284,6 +315,11 @@ impl Jobs {
         let all = (same, JobId(0))..=(same, JobId(u64::MAX));
         self.alike.range(all).rev().map(|&(_, id)| (id, &self[id]))
     }
+}
+
+/// Whether a job in this state takes one of the places for those that wait.
+fn waits(state: JobState) -> bool {
+    !state.is_finished() && !state.is_out()
 }
 
 impl Index<JobId> for Jobs {

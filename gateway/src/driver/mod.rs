@@ -279,7 +279,7 @@ impl Driver {
         let key = job.key(id);
         self.shift(id, JobState::Leased);
         if let Some(old) = old {
-            self.hosts.release(old.runner);
+            self.hosts.release(old.runner, |_| false);
         }
         let waited = now.wall.since(could_run);
         let late = Span(waited.0.saturating_sub(window.0));
@@ -371,9 +371,7 @@ impl Driver {
     /// The job is in another state from here on.
     fn shift(&mut self, id: JobId, to: JobState) {
         self.touch(id);
-        let from = std::mem::replace(&mut self.jobs[id].state, to);
-        self.jobs.counts[from as usize] -= 1;
-        self.jobs.counts[to as usize] += 1;
+        self.jobs.shift(id, to);
     }
 
     fn tell_retrying(&mut self, id: JobId, reason: Reason, wait: Span, now: Now) {

@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use ostler_job::{
-    JobId, Now, Wall,
+    JobId, Now, TenantId, Wall,
     durable::{Fence, JobState, Reason, Spec, Status},
 };
 use ostler_store::{Change, EventKind};
@@ -129,12 +129,14 @@ impl Driver {
     /// A job that is over and written.
     fn forget(&mut self, id: JobId, now: Wall) {
         let Some(job) = self.jobs.remove(id) else { return };
-        self.tenants.release(job.tenant);
+        // What the tenant owes is remembered under its number.
+        let owes = |tenant| self.scheduler.remembers(TenantId(tenant));
+        self.tenants.release(job.tenant, owes);
         if let Some(host) = job.host() {
-            self.hosts.release(host);
+            self.hosts.release(host, |_| false);
         }
         if let Some(run) = &job.run {
-            self.hosts.release(run.runner);
+            self.hosts.release(run.runner, |_| false);
         }
         if job.state == JobState::Succeeded && job.reason == Some(Reason::Ok) {
             self.succeeded.put(job.same, (id, now));

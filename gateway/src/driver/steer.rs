@@ -136,7 +136,7 @@ impl Driver {
         }
         let host = host.map(|name| self.hosts.hold(name));
         if let Some(old) = self.jobs[id].host() {
-            self.hosts.release(old);
+            self.hosts.release(old, |_| false);
         }
         self.jobs[id].pin(host);
         if queued {

@@ -1,6 +1,6 @@
 //! Taking jobs.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use ostler_job::{
     JobId, Now, Span, Wall,
@@ -67,10 +67,16 @@ impl Driver {
     fn plan(&self, jobs: &[NewJob], now: Now) -> Vec<Option<Answer>> {
         let mut batch = Batch::new(self.next_job, jobs);
         let mut room = u64::from(self.config.waiting_max).saturating_sub(self.jobs.waiting());
+        let mut waiting: BTreeMap<&str, u64> = BTreeMap::new();
         let mut plan = Vec::with_capacity(jobs.len());
         for new in jobs {
             let answer = self.superfluous(new, &batch, now).or_else(|| {
-                let full = room == 0;
+                let tenant = new.spec.tenant.as_str();
+                let own = waiting.entry(tenant).or_insert_with(|| self.waiting_of(tenant));
+                // A tenant may take as many places as are left for others: half of them while it is alone, less with
+                // each other one that wants many, and never the last.
+                let full = room == 0 || *own >= room;
+                *own += u64::from(!full);
                 full.then(|| Answer::QueueFull { retry_after: self.retry_after(now) })
             });
             if answer.is_none() {
@@ -80,6 +86,10 @@ impl Driver {
             plan.push(answer);
         }
         plan
+    }
+
+    fn waiting_of(&self, tenant: &str) -> u64 {
+        self.tenants.find(tenant).map_or(0, |tenant| self.jobs.waiting_of(tenant))
     }
 
     fn retry_after(&self, now: Now) -> Span {

@@ -300,7 +300,8 @@ impl Inner {
 
     fn forget(&mut self, passing: &Arc<Passing>) {
         if self.jobs.remove(&passing.id).is_some() {
-            self.tenants.leave(passing.tenant());
+            let scheduler = &self.scheduler;
+            self.tenants.leave(passing.tenant(), |id| scheduler.remembers(id));
         }
     }
 }

@@ -147,7 +147,7 @@ pub(crate) fn refusal(answer: &Answer) -> Problem {
         .about(*job),
         Answer::QueueFull { retry_after } => {
             let seconds = retry_after.0.div_ceil(1_000_000_000).max(1);
-            let detail = "as many jobs wait as may; try again later, or raise jobs.waiting_max in the config";
+            let detail = "as many jobs wait as may, in all or of one tenant; try again later, or raise jobs.waiting_max in the config";
             Problem::new(Kind::QueueFull, detail).retry_after(seconds)
         }
         Answer::WithOthers => {

@@ -46,7 +46,7 @@ fn a_success_is_recorded_and_settled_and_frees_the_slot_in_one_action() {
 
 #[test]
 fn a_full_queue_refuses_and_says_when_to_come_back() {
-    let mut bench = Bench::with(DriverConfig { waiting_max: 2, ..DriverConfig::default() });
+    let mut bench = Bench::with(DriverConfig { waiting_max: 4, ..DriverConfig::default() });
     let three = || vec![new(spec()), new(spec()), new(spec())];
     let answers = bench.request(three(), None, true);
     assert!(
@@ -182,4 +182,63 @@ fn many_jobs_of_one_work_are_taken_up_again_in_any_order_at_the_same_cost() {
         bench.submit_all(vec![Spec { dedupe, ..spec() }]),
         [Answer::Duplicate { job: newest }]
     );
+}
+
+#[test]
+fn a_tenant_that_fills_the_queue_leaves_places_for_every_other() {
+    let config = DriverConfig { waiting_max: 120, ..DriverConfig::default() };
+    let mut bench = Bench::with(config);
+    let taken = |bench: &mut Bench, tenant: &str, count: usize, paused: bool| {
+        let new = || NewJob { paused, ..new(Spec { tenant: tenant.to_owned(), ..spec() }) };
+        let answers = bench.request((0..count).map(|_| new()).collect(), None, false);
+        answers.iter().filter(|it| matches!(it, Answer::Done { .. })).count()
+    };
+    // Paused ones wait, too; in one batch or one by one.
+    assert_eq!(taken(&mut bench, "a", 200, true), 60);
+    assert_eq!((0..100).map(|_| taken(&mut bench, "b", 1, false)).sum::<usize>(), 30);
+    for other in 0..10 {
+        assert!(taken(&mut bench, &format!("tenant {other}"), 1, false) == 1, "{other}");
+    }
+    assert_eq!(taken(&mut bench, "a", 1, false), 0);
+    bench.restart();
+    assert_eq!(taken(&mut bench, "a", 1, false), 0, "after a restart, too");
+    bench.steer(Verb::Cancel, JobId(1));
+    for n in 2..42 {
+        bench.steer(Verb::Cancel, JobId(n));
+    }
+    assert_eq!(taken(&mut bench, "a", 1, false), 1, "what waits no more counts no more");
+}
+
+#[test]
+fn a_tenant_that_leaves_and_comes_back_owes_what_it_owed() {
+    let mut bench = Bench::new();
+    bench.beat("r", 1, &[]);
+    let of = |tenant: &str, n| Spec {
+        tenant: tenant.to_owned(),
+        identity: format!("{tenant} {n}"),
+        ..spec()
+    };
+    // The guest's job is thought short, and runs for ten minutes.
+    let guest = bench.submit(of("guest", 0));
+    let key = bench.run();
+    for n in 0..200 {
+        bench.submit(of("host", n));
+    }
+    bench.beats_for(600, "r", &[key]);
+    let finish = Finish { ran: Span::from_secs(600), ..finished(key, Reason::Ok) };
+    bench.report("r", Report::Finished(Box::new(finish)));
+    assert_eq!(bench.state(guest), JobState::Succeeded, "it has no other job");
+    // Back at once, it waits for what the others are owed.
+    bench.submit(of("guest", 1));
+    let mut key = bench.status(JobId(2));
+    for served in 0..100 {
+        let job = JobId(2 + served);
+        assert_eq!(bench.state(job), JobState::Leased, "{served}: {key:?}");
+        let it = AttemptKey { job, attempt: 1, fence: bench.status(job).fence };
+        bench.pass(Span::from_secs(1));
+        bench.beat("r", 1, &[it]);
+        let finish = Finish { ran: Span::from_secs(1), ..finished(it, Reason::Ok) };
+        bench.report("r", Report::Finished(Box::new(finish)));
+        key = bench.status(job);
+    }
 }
