@@ -21,6 +21,7 @@ mod frameworks;
 mod from_rq;
 mod hosts;
 mod http2;
+mod idle;
 mod joining;
 mod kills;
 mod logs;

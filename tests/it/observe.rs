@@ -234,3 +234,21 @@ fn health_is_told_from_readiness() {
     let posted = Conn::open(gateway.api_address()).post("/healthz", b"x");
     assert_eq!(posted.status, 405);
 }
+
+#[test]
+fn counters_with_known_labels_are_there_before_their_first_event() {
+    let app = App::new();
+    let gateway = Setup::new(&app).start();
+    let text = gateway.api("/metrics").text();
+    for series in [
+        "ostler_requests_total{class=\"5xx\",route=\"/\",termination=\"child_died\"} 0",
+        "ostler_requests_total{class=\"4xx\",route=\"\",termination=\"bad_request\"} 0",
+        "ostler_tls_handshakes_total{result=\"failed\"} 0",
+        "ostler_connections_total{protocol=\"h2\"} 0",
+        "ostler_durable_finished_total{reason=\"exit_status\",state=\"dead\"} 0",
+        "ostler_durable_finished_total{reason=\"ok\",state=\"succeeded\"} 0",
+    ] {
+        assert!(text.lines().any(|line| line == series), "{series} is missing in {text}");
+    }
+    assert_eq!(gateway.metric("ostler_requests_total", &[]), 0.0);
+}

@@ -258,3 +258,33 @@ async fn a_whole_number_may_be_written_with_a_point() {
     assert_eq!(answer.json()["attempts_max"], 2);
     rig.json("POST /v1/jobs", r#"{"command":"a","nice":5.5}"#).await.is("invalid_field");
 }
+
+#[tokio::test]
+async fn a_large_body_that_is_all_wrong_gets_a_short_answer() {
+    let rig = Rig::new();
+    let list = |item: &str| vec![item; 900_000 / (item.len() + 1)].join(",");
+    let table = |value: &str| -> String {
+        let pairs: Vec<_> = (0..50_000).map(|n| format!("\"A={n}\":{value}")).collect();
+        pairs.join(",")
+    };
+    for body in [
+        format!("{{\"argv\":[{}]}}", list("1")),
+        format!("{{\"argv\":[{}]}}", list("[]")),
+        format!("{{{}}}", table("1")),
+        format!("{{\"command\":\"x\",\"env\":{{{}}}}}", table("1")),
+        format!("{{\"command\":\"x\",\"env\":{{{}}}}}", table("\"v\"")),
+        format!("{{\"command\":\"x\",\"tags\":[{}]}}", list("\"\\u0000\"")),
+        format!("{{\"command\":\"x\",\"retry\":{{\"exit_codes\":[{}]}}}}", list("9999")),
+        format!("{{\"command\":\"x\",\"{}\":1}}", "k".repeat(900_000)),
+        format!("{{\"command\":1,\"name\":\"{}\"}}", "\u{e9}".repeat(400_000)),
+    ] {
+        for path in ["POST /v1/jobs", "POST /v1/tokens", "POST /v1/jobs/actions"] {
+            let answer = rig.json(path, &body).await;
+            assert!(answer.status.is_client_error(), "{path}: {answer:?}");
+            assert!(answer.text.len() < 20_000, "{path}: {} bytes", answer.text.len());
+        }
+    }
+    let query = format!("GET /v1/jobs?{}", vec!["x=1"; 2000].join("&"));
+    let answer = rig.ask(&query).await;
+    assert!(answer.status == StatusCode::BAD_REQUEST && answer.text.len() < 20_000, "{answer:?}");
+}
