@@ -123,7 +123,9 @@ impl Connection {
             if idle >= clock::span(limit) {
                 return;
             }
-            tokio::time::sleep(limit.saturating_sub(Duration::from_nanos(idle.0))).await;
+            let left = limit.saturating_sub(Duration::from_nanos(idle.0));
+            // The first request may change the limit to a shorter one.
+            tokio::time::sleep(left.min(limits.keep_alive)).await;
         }
     }
 }
