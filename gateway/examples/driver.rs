@@ -106,7 +106,8 @@ fn rounds(what: &str, mut driver: Driver) {
         dedupe: None,
     });
     let (mut done, mut ms) = (0, 2_000);
-    let beat = |held| Beat { runner: "a".into(), incarnation: "1".into(), slots: 64, held };
+    let beat =
+        |held| Beat { runner: "a".into(), link: 1, incarnation: "1".into(), slots: 64, held };
     driver.handle_beat(beat(Vec::new()), now(ms));
     let since = Instant::now();
     let mut running = Vec::new();
@@ -129,7 +130,7 @@ fn rounds(what: &str, mut driver: Driver) {
             }
             let reports: Vec<_> = running.drain(..).map(finished).collect();
             ended += reports.len();
-            driver.handle_reports(Reports { runner: "a".into(), reports }, now(ms));
+            driver.handle_reports(Reports { runner: "a".into(), link: 1, reports }, now(ms));
         }
         done += ended;
     }

@@ -13,8 +13,8 @@ use ostler_job::{
 pub(crate) enum Event {
     /// The commit that is under way returns; of this life of the gateway.
     Commit(u64),
-    /// The driver wanted to be woken; of this life of the gateway.
-    Timeout(u64),
+    /// The actor wanted to be woken.
+    Timeout,
     /// The gateway starts again.
     Restart,
     /// The stopped gateway goes on.
@@ -23,8 +23,10 @@ pub(crate) enum Event {
     ToRunner(usize, u64, ToRunner),
     /// A message of a link arrives at the gateway.
     ToGateway(usize, u64, ToGateway),
-    /// The gateway notices that a link is gone; of this life of it.
+    /// The gateway notices that this link of a runner is gone.
     LinkDown(usize, u64),
+    /// The gateway has a new link of a runner; of this life of it.
+    LinkUp(usize, u64, u64),
     /// The runner's process, of this incarnation, connects.
     Connect(usize, u64),
     /// It beats.

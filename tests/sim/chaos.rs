@@ -11,6 +11,9 @@ impl World {
     pub(crate) fn chaos(&mut self) {
         let pause = self.rng.millis(5, 400);
         self.agenda.at(self.now.mono + pause, Event::Chaos);
+        if self.plan.forget && self.rng.one_in(12) {
+            self.forget_next = true;
+        }
         match self.rng.below(100) {
             0..45 => self.new_client(),
             45..66 => self.operate(),
@@ -19,10 +22,14 @@ impl World {
             77..81 => self.stop_runner(),
             81..84 => self.crash_gateway(),
             84..86 => self.stop_gateway(),
-            86..88 => self.store.plan([Some(Planned::Io { kept: false })]),
+            86..88 => self.fail_write(),
             88..90 => self.slow_disk(),
-            90..92 => self.step_clock(),
-            92.. => self.forget_next = self.plan.forget,
+            90..91 => self.step_clock(),
+            91..93 => self.store.plan([Some(Planned::Full), Some(Planned::Full)]),
+            93..95 => self.copy = Some((self.store.copy(), self.checker.expected.clone())),
+            95..96 => self.restore(),
+            96..97 => self.clone_runner(),
+            97.. => {}
         }
     }
 
@@ -80,7 +87,7 @@ impl World {
     }
 
     fn any_runner(&mut self) -> usize {
-        self.rng.below(self.runners.len() as u64) as usize
+        self.rng.below(3) as usize
     }
 
     fn drop_link(&mut self) {
@@ -91,9 +98,7 @@ impl World {
     fn kill_runner(&mut self) {
         let at = self.any_runner();
         if self.runners[at].lives() {
-            self.checker.tally.crashes += 1;
-            self.unlink(at);
-            self.runners[at].die();
+            self.kill(at);
             let away = self.rng.millis(10, 20_000);
             self.agenda.at(self.now.mono + away, Event::Boot(at));
         }
@@ -105,6 +110,33 @@ impl World {
             self.runners[at].stopped = true;
             let away = self.rng.millis(100, 25_000);
             self.agenda.at(self.now.mono + away, Event::Resume(at));
+        }
+    }
+
+    /// A write fails, and may be there.
+    fn fail_write(&mut self) {
+        let kept = self.rng.one_in(2);
+        if self.failing.is_none() {
+            self.failing = Some(kept);
+            self.store.plan([Some(Planned::Io { kept })]);
+        }
+    }
+
+    /// The gateway is ended, and a backup put in the place of its store.
+    fn restore(&mut self) {
+        let Some((copy, expected)) = self.copy.take() else { return };
+        self.crash_gateway();
+        self.store.restore(&copy);
+        self.checker.expected = expected;
+        self.checker.tally.restored += 1;
+    }
+
+    /// A copy of a runner's folder is started elsewhere, or ended.
+    fn clone_runner(&mut self) {
+        if self.runners[3].lives() {
+            self.kill(3);
+        } else {
+            self.agenda.at(self.now.mono, Event::Boot(3));
         }
     }
 
@@ -123,6 +155,9 @@ impl World {
     }
 
     fn step_clock(&mut self) {
+        if !self.plan.steps {
+            return;
+        }
         let hour = 3_600_000;
         self.wall_offset = match self.rng.below(3) {
             0 => 0,

@@ -2,12 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use ostler_gateway::driver::{Action, Effect};
+use ostler_gateway::driver::{Answer, Batch, Effect};
 use ostler_job::{
-    JobId,
-    durable::{AttemptKey, Delivery, JobState, Reason, Spec},
+    JobId, Mono, Now, Span,
+    durable::{AttemptKey, Delivery, Ending, Fence, JobState, Reason, Spec, Status},
 };
 use ostler_store::{Change, EventKind, Memory, Store};
+
+use crate::tally::Tally;
 
 /// The first thing that was not true, and what has happened.
 #[derive(Default)]
@@ -15,55 +17,48 @@ pub(crate) struct Checker {
     /// What went wrong first.
     pub(crate) broken: Option<String>,
     pub(crate) tally: Tally,
+    pub(crate) expected: Expected,
+    /// Somebody sets the clocks: moments are not compared.
+    steps: bool,
+    // What never comes again, whatever store is put in the place of which.
+    ids: BTreeSet<JobId>,
+    given: BTreeSet<AttemptKey>,
+    fences: BTreeMap<JobId, Fence>,
+    last_event: u64,
+    /// What attempts came to at their runners, and when.
+    ends: BTreeMap<AttemptKey, (Reason, Mono)>,
+}
+
+/// What a store must have, and what follows from that; an older store has an older one.
+#[derive(Clone, Default)]
+pub(crate) struct Expected {
     acknowledged: BTreeSet<JobId>,
     deleted: BTreeSet<JobId>,
     finished: BTreeSet<JobId>,
     recorded: BTreeSet<AttemptKey>,
+    /// Where each job is, by what was written last.
+    status: BTreeMap<JobId, (JobState, AttemptKey)>,
+    /// How often each was leased.
+    leases: BTreeMap<JobId, u32>,
     /// How often jobs were started by themselves, since they were last retried by hand.
-    starts: BTreeMap<JobId, u32>,
+    starts: BTreeMap<JobId, Vec<(AttemptKey, Mono)>>,
+    /// Attempts that failed since then.
+    failures: BTreeMap<JobId, u32>,
+    /// Jobs that are not due by what was said at their submit, since somebody hurried them.
+    hurried: BTreeSet<JobId>,
+    /// Not before this is the next attempt.
+    waits: BTreeMap<JobId, Mono>,
+    /// The lease that a job had when somebody ended it: it gets no later one.
+    cancelled: BTreeMap<JobId, Fence>,
     /// Jobs of each idempotency key.
     keyed: BTreeMap<String, Vec<JobId>>,
 }
 
-/// How often things happened.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Tally {
-    pub(crate) acknowledged: u64,
-    pub(crate) started: u64,
-    pub(crate) finished: BTreeMap<JobState, u64>,
-    pub(crate) reasons: BTreeMap<Reason, u64>,
-    pub(crate) crashes: u64,
-    pub(crate) fenced: u64,
-    pub(crate) resent: u64,
-}
-
-impl Tally {
-    pub(crate) fn add(&mut self, other: &Self) {
-        self.acknowledged += other.acknowledged;
-        self.started += other.started;
-        self.crashes += other.crashes;
-        self.fenced += other.fenced;
-        self.resent += other.resent;
-        for (&state, n) in &other.finished {
-            *self.finished.entry(state).or_default() += n;
-        }
-        for (&reason, n) in &other.reasons {
-            *self.reasons.entry(reason).or_default() += n;
-        }
-    }
-
-    /// Asserts that what the simulation is about took place.
-    pub(crate) fn check(&self) {
-        assert!(self.acknowledged > 1_000 && self.started > 1_000, "{self:?}");
-        assert!(self.crashes > 100 && self.fenced > 50 && self.resent > 20, "{self:?}");
-        let ends = [JobState::Succeeded, JobState::Dead, JobState::Cancelled, JobState::Expired];
-        assert!(ends.iter().all(|state| self.finished.contains_key(state)), "{self:?}");
-        let reasons = [Reason::Lost, Reason::Quarantined, Reason::Killed, Reason::ExitStatus];
-        assert!(reasons.iter().all(|reason| self.reasons.contains_key(reason)), "{self:?}");
-    }
-}
-
 impl Checker {
+    pub(crate) fn new(steps: bool) -> Self {
+        Self { steps, ..Self::default() }
+    }
+
     pub(crate) fn fail(&mut self, what: String) {
         self.broken.get_or_insert(what);
     }
@@ -73,25 +68,24 @@ impl Checker {
         changes.iter().for_each(|change| self.change(change));
     }
 
-    /// The same without the store's word: the batch was under way in a crash.
-    pub(crate) fn change(&mut self, change: &Change) {
+    fn change(&mut self, change: &Change) {
         match change {
-            Change::Submit { job, status, .. } => self.status(*job, status.state, status.reason),
-            Change::Update { job, status, .. } => self.status(*job, status.state, status.reason),
-            Change::Attempt(attempt) => {
-                let reason = attempt.ending.as_ref().map(|it| it.reason);
-                *self.tally.reasons.entry(reason.unwrap_or(Reason::Ok)).or_default() += 1;
-                if !self.recorded.insert(attempt.key) {
-                    self.fail(format!("{:?} was finished twice", attempt.key));
+            Change::Submit { job, status, .. } => {
+                if !self.ids.insert(*job) {
+                    self.fail(format!("id {job} was given twice"));
                 }
+                self.status(*job, status);
             }
+            Change::Update { job, status, .. } => self.status(*job, status),
+            Change::Attempt(attempt) => self.attempt(attempt.key, attempt.ending.as_ref()),
             Change::Delete { job } => {
-                self.deleted.insert(*job);
+                self.expected.deleted.insert(*job);
             }
             Change::Event { kind: EventKind::Operator, job: Some(job), detail, .. } => {
-                if detail.contains("retry") {
-                    self.starts.remove(job);
-                }
+                self.operator(*job, detail);
+            }
+            Change::Event { kind: EventKind::Retrying, job: Some(job), detail, .. } => {
+                self.retrying(*job, detail);
             }
             Change::Key { .. }
             | Change::Event { .. }
@@ -101,42 +95,150 @@ impl Checker {
         }
     }
 
-    fn status(&mut self, job: JobId, state: JobState, reason: Option<Reason>) {
-        if state.is_finished() {
-            *self.tally.finished.entry(state).or_default() += 1;
-            if reason == Some(Reason::Quarantined) {
-                *self.tally.reasons.entry(Reason::Quarantined).or_default() += 1;
-            }
-            if !self.finished.insert(job) {
-                self.fail(format!("job {job} finished twice"));
-            }
-        } else {
-            self.finished.remove(&job);
+    fn operator(&mut self, job: JobId, detail: &str) {
+        let it = &mut self.expected;
+        let state = it.status.get(&job).map(|it| it.0);
+        let says = |verb: &str| detail.contains(&format!("\"{verb}\""));
+        if says("retry") {
+            it.starts.remove(&job);
+            it.failures.remove(&job);
+            it.waits.remove(&job);
+            it.cancelled.remove(&job);
+            it.hurried.insert(job);
+        } else if says("cancel") || says("kill") {
+            let fence = it.status.get(&job).map_or(Fence(0), |it| it.1.fence);
+            it.cancelled.insert(job, fence);
+        } else if says("pause") && !state.is_some_and(|it| it.is_out() || it == JobState::Paused) {
+            self.fail(format!("job {job} was paused and is {state:?}"));
         }
     }
 
-    /// Effects are about to happen.
-    pub(crate) fn acts(&mut self, action: &Action, store: &Memory) {
-        for effect in &action.effects {
-            match effect {
-                Effect::Run { key, .. } => {
-                    let job = store.job(key.job).ok().flatten();
-                    let leased = job.is_some_and(|job| job.status.fence == key.fence);
-                    if !leased {
-                        self.fail(format!("{key:?} is to run and its lease is not in the store"));
-                    }
+    fn retrying(&mut self, job: JobId, detail: &str) {
+        let detail: serde_json::Value = serde_json::from_str(detail).unwrap_or_default();
+        let wait = Span::from_millis((detail["wait_seconds"].as_f64().unwrap_or(0.0) * 1e3) as u64);
+        let key = self.expected.status.get(&job).map(|it| it.1);
+        if let Some((_, ended)) = key.and_then(|key| self.ends.get(&key)) {
+            self.expected.waits.insert(job, *ended + wait);
+        }
+    }
+
+    fn attempt(&mut self, key: AttemptKey, ending: Option<&Ending>) {
+        let reason = ending.map_or(Reason::Ok, |it| it.reason);
+        *self.tally.reasons.entry(reason).or_default() += 1;
+        if !self.expected.recorded.insert(key) {
+            self.fail(format!("{key:?} was finished twice"));
+        }
+        let end = self.ends.get(&key).map(|it| it.0);
+        if reason != Reason::Lost && end != Some(reason) {
+            self.fail(format!("{key:?} is recorded as {reason:?} and came to {end:?}"));
+        }
+        if !matches!(reason, Reason::Ok | Reason::Lost) {
+            *self.expected.failures.entry(key.job).or_default() += 1;
+        }
+    }
+
+    fn status(&mut self, job: JobId, status: &Status) {
+        let key = AttemptKey { job, attempt: status.attempts, fence: status.fence };
+        let before = self.expected.status.insert(job, (status.state, key));
+        if before.map_or(Fence(0), |it| it.1.fence) != status.fence {
+            *self.expected.leases.entry(job).or_default() += 1;
+        }
+        if !status.state.is_finished() {
+            self.expected.finished.remove(&job);
+            return;
+        }
+        *self.tally.finished.entry(status.state).or_default() += 1;
+        if status.reason == Some(Reason::Quarantined) {
+            *self.tally.reasons.entry(Reason::Quarantined).or_default() += 1;
+        }
+        if !self.expected.finished.insert(job) {
+            self.fail(format!("job {job} finished twice"));
+        }
+        let end = self.ends.get(&key).map(|it| it.0);
+        let told = !matches!(status.reason, Some(Reason::Lost | Reason::Quarantined));
+        let right = match status.state {
+            JobState::Succeeded => end == Some(Reason::Ok),
+            JobState::Dead => !told || (end == status.reason && end != Some(Reason::Ok)),
+            _ => true,
+        };
+        if !right {
+            self.fail(format!("{key:?} came to {end:?}, and its job is {status:?}"));
+        }
+    }
+
+    /// Events are told to their readers.
+    pub(crate) fn tell_events(&mut self, batch: &Batch) {
+        for (_, event) in &batch.events {
+            if event.seq <= self.last_event {
+                self.fail(format!("event {} comes after {}", event.seq, self.last_event));
+            }
+            self.last_event = event.seq;
+        }
+    }
+
+    /// An effect is about to happen.
+    pub(crate) fn acts(&mut self, effect: &Effect, store: &Memory) {
+        match effect {
+            Effect::Run { runner, key, .. } => self.given(runner, *key, store),
+            Effect::Settle { key, fenced: false, .. } => {
+                if !self.expected.recorded.contains(key) {
+                    self.fail(format!("{key:?} is settled and was not recorded"));
                 }
-                Effect::Settle { key, fenced: false, .. } => {
-                    let known = self.recorded.contains(key);
-                    if !known {
-                        self.fail(format!("{key:?} is settled and was not recorded"));
-                    }
-                }
-                Effect::Settle { .. } => self.tally.fenced += 1,
-                Effect::Steer { .. }
-                | Effect::Answer { .. }
-                | Effect::Changed { .. }
-                | Effect::Deleted { .. } => {}
+            }
+            Effect::Settle { .. } => self.tally.fenced += 1,
+            Effect::Steer { .. }
+            | Effect::Answer { .. }
+            | Effect::Changed { .. }
+            | Effect::Deleted { .. } => {}
+        }
+    }
+
+    /// A runner is about to be given an attempt.
+    fn given(&mut self, runner: &str, key: AttemptKey, store: &Memory) {
+        let Some(job) = store.job(key.job).ok().flatten() else {
+            return self.fail(format!("{key:?} is to run and is not in the store"));
+        };
+        let (spec, status) = (job.spec, job.status);
+        let again = !self.given.insert(key);
+        let before = self.fences.insert(key.job, key.fence);
+        let failures = self.expected.failures.get(&key.job).copied().unwrap_or(0);
+        let ended = self.expected.cancelled.get(&key.job);
+        // One that was given back may be late.
+        let first = self.expected.leases.get(&key.job) == Some(&1);
+        let leased_at = status.leased_at.unwrap_or_default();
+        let late = spec.expires.is_some_and(|at| at <= leased_at);
+        let hurried = self.expected.hurried.contains(&key.job);
+        let wrong = if status.fence != key.fence || status.state != JobState::Leased {
+            "its lease is not in the store"
+        } else if again || before.is_some_and(|before| before >= key.fence) {
+            "its fence is not above those before"
+        } else if status.host.as_deref().is_some_and(|host| host != runner) {
+            "it is pinned to another host"
+        } else if failures >= spec.retry.attempts {
+            "it has had its attempts"
+        } else if ended.is_some_and(|fence| *fence < key.fence) {
+            "somebody has ended its job"
+        } else if first && late && !hurried && !self.steps {
+            "it had to be started before"
+        } else {
+            return;
+        };
+        self.fail(format!("{key:?} is to run at {runner}: {wrong} ({status:?})"));
+    }
+
+    /// A request is answered: whoever stands for another is there.
+    pub(crate) fn answered(&mut self, answers: &[Answer], store: &Memory) {
+        // A whole request that is refused names jobs of its own that are not taken.
+        if answers.contains(&Answer::WithOthers) {
+            return;
+        }
+        for answer in answers {
+            if let Answer::Coalesced { job } | Answer::Duplicate { job } = answer
+                && store.job(*job).ok().flatten().is_none()
+                && !self.expected.deleted.contains(job)
+            {
+                let known = (self.ids.contains(job), self.expected.status.get(job));
+                self.fail(format!("job {job} stands for another and is not there: {known:?}"));
             }
         }
     }
@@ -144,9 +246,10 @@ impl Checker {
     /// A client was told that these are taken.
     pub(crate) fn acknowledge(&mut self, jobs: &[JobId], key: Option<&str>) {
         self.tally.acknowledged += jobs.len() as u64;
-        self.acknowledged.extend(jobs);
+        self.expected.acknowledged.extend(jobs);
         let Some(key) = key else { return };
-        let before = self.keyed.entry(key.to_owned()).or_insert_with(|| jobs.to_vec());
+        let keyed = &mut self.expected.keyed;
+        let before = keyed.entry(key.to_owned()).or_insert_with(|| jobs.to_vec());
         if before != jobs {
             let what = format!("key {key} stood for {before:?} and then for {jobs:?}");
             self.fail(what);
@@ -154,13 +257,29 @@ impl Checker {
     }
 
     /// A runner started a job's process.
-    pub(crate) fn start(&mut self, key: AttemptKey, spec: &Spec) {
+    pub(crate) fn start(&mut self, key: AttemptKey, spec: &Spec, now: Now) {
         self.tally.started += 1;
-        let starts = self.starts.entry(key.job).or_default();
-        *starts += 1;
-        if *starts > 1 && spec.delivery == Delivery::AtMostOnce {
-            self.fail(format!("{key:?} started a job again that may start once"));
+        let starts = self.expected.starts.entry(key.job).or_default();
+        starts.push((key, now.mono));
+        if starts.len() > 1 && spec.delivery == Delivery::AtMostOnce {
+            let what = format!("a job that may start once was started again: {starts:?}");
+            self.fail(what);
         }
+        if self.steps {
+            return;
+        }
+        let hurried = self.expected.hurried.contains(&key.job);
+        if spec.not_before.is_some_and(|at| now.wall < at) && !hurried {
+            self.fail(format!("{key:?} started before its time"));
+        }
+        if self.expected.waits.get(&key.job).is_some_and(|at| now.mono < *at) {
+            self.fail(format!("{key:?} started before the wait after the last attempt was over"));
+        }
+    }
+
+    /// An attempt is over at its runner.
+    pub(crate) fn ended(&mut self, key: AttemptKey, ending: &Ending, now: Now) {
+        self.ends.insert(key, (ending.reason, now.mono));
     }
 
     /// Everything acknowledged is in the store, unless an operator deleted it.
@@ -176,7 +295,7 @@ impl Checker {
     /// After enough time without faults, nothing is left to do.
     pub(crate) fn check_drained(&mut self, store: &Memory) {
         self.check_store(store);
-        for &job in self.acknowledged.difference(&self.deleted) {
+        for job in self.jobs().collect::<Vec<_>>() {
             let status = store.job(job).ok().flatten().map(|job| job.status);
             if let Some(status) = status.filter(|status| !status.state.is_finished()) {
                 return self.fail(format!("job {job} never came to an end: {status:?}"));
@@ -185,6 +304,7 @@ impl Checker {
     }
 
     pub(crate) fn jobs(&self) -> impl Iterator<Item = JobId> {
-        self.acknowledged.difference(&self.deleted).copied()
+        let it = &self.expected;
+        it.acknowledged.difference(&it.deleted).copied()
     }
 }

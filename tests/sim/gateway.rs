@@ -1,70 +1,58 @@
-//! A model of the gateway around the driver: actions are committed one after the other and then carried out.
+//! A life of the gateway: the real actor, with its inbox, its commit under way and its links.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 
-use ostler_gateway::driver::{Action, Driver, DriverConfig, Ticket};
-use ostler_job::{Mono, Now};
-use ostler_store::{Memory, Store};
+use ostler_gateway::driver::{Actor, Beat, Driver, DriverConfig, Reports, Ticket, Told, load};
+use ostler_job::{
+    Mono, Now,
+    durable::{Epoch, Term},
+};
+use ostler_store::{Change, Memory, StoreError};
 
-use crate::agenda::{Agenda, Event, ToGateway};
-use ostler_gateway::driver::Steer;
+use crate::agenda::{Event, ToGateway};
 
-/// A life of the gateway.
+/// See the module.
 pub(crate) struct Gateway {
+    /// Which process; no two are the same.
     pub(crate) life: u64,
-    pub(crate) driver: Driver,
-    /// Actions that wait for their commit; the first one's is under way.
-    pub(crate) queue: VecDeque<Action>,
+    pub(crate) actor: Actor,
+    /// What the store is writing.
+    pub(crate) flying: Option<(Epoch, Vec<Change>)>,
     pub(crate) stopped: bool,
     /// What arrived while it was stopped.
     pub(crate) inbox: Vec<Event>,
     /// Requests that are not answered: which client's.
     pub(crate) tickets: BTreeMap<Ticket, usize>,
-    /// The wake that the driver wants.
+    /// The newest link of each name, and whose it is.
+    pub(crate) links: BTreeMap<String, (u64, usize)>,
+    /// The wake that the actor wants.
     wake: Option<Mono>,
 }
 
 impl Gateway {
     /// Starts from the store.
-    pub(crate) fn start(store: &Memory, now: Now, seed: u64) -> Self {
-        let mut jobs = Vec::new();
-        let term = store.begin(0).expect("the model begins");
-        let loaded = store.load(&mut |job| jobs.push(job)).expect("the model loads");
-        let config = DriverConfig { waiting_max: 60, crashes_max: 2, ..DriverConfig::default() };
-        let mut driver = Driver::new(config, &term, loaded.next_job, seed);
-        for job in jobs {
-            driver.restore(job, now);
-        }
-        Self {
-            life: term.epoch.0,
-            driver,
-            queue: VecDeque::new(),
+    pub(crate) fn start(store: &Memory, life: u64, now: Now) -> Result<Self, StoreError> {
+        let (driver, term) = loaded(store, (0, 0), now)?;
+        Ok(Self {
+            life,
+            actor: Actor::new(driver, &term),
+            flying: None,
             stopped: false,
             inbox: Vec::new(),
             tickets: BTreeMap::new(),
+            links: BTreeMap::new(),
             wake: None,
-        }
+        })
     }
 
-    /// After an event: takes the actions, and sees to the next wake and commit.
-    pub(crate) fn drain(&mut self, agenda: &mut Agenda, now: Now, commit_at: Mono) {
-        self.driver.check_invariants();
-        while let Some(action) = self.driver.poll_action() {
-            if self.queue.is_empty() {
-                agenda.at(commit_at, Event::Commit(self.life));
-            }
-            self.queue.push_back(action);
-        }
-        let wake = self.driver.poll_timeout().map(|(at, _)| at.max(now.mono));
-        if let Some(at) = wake
-            && self.wake.is_none_or(|before| at < before || before <= now.mono)
-        {
-            agenda.at(at, Event::Timeout(self.life));
-            self.wake = Some(at);
-        }
+    /// When it wants to be woken next, if that is news.
+    pub(crate) fn wake(&mut self, now: Now) -> Option<Mono> {
+        let at = self.actor.poll_timeout()?.max(now.mono);
+        let news = self.wake.is_none_or(|before| at < before || before <= now.mono);
+        news.then(|| *self.wake.insert(at))
     }
 
-    /// Hands an event of the links or of people to the driver, or keeps it while the gateway is stopped.
+    /// Keeps an event while it is stopped.
     pub(crate) fn holds_back(&mut self, event: Event) -> Option<Event> {
         if self.stopped {
             self.inbox.push(event);
@@ -73,21 +61,29 @@ impl Gateway {
         Some(event)
     }
 
-    pub(crate) fn steer(&mut self, steer: Steer, now: Now) {
-        self.driver.handle_steer(steer, now);
-    }
-
-    pub(crate) fn hear(&mut self, runner: String, message: ToGateway, now: Now) {
-        use ostler_gateway::driver::{Beat, Reports};
-        let runner = runner.as_str().into();
-        match message {
+    /// Something came over a link: the name is the certificate's, the number the socket's.
+    pub(crate) fn hear(&mut self, name: &str, link: u64, message: ToGateway, now: Now) {
+        let runner = name.into();
+        let told = match message {
             ToGateway::Beat { incarnation, held } => {
                 let incarnation = incarnation.to_string();
-                self.driver.handle_beat(Beat { runner, incarnation, slots: 2, held }, now);
+                Told::Beat(Beat { runner, link, incarnation, slots: 2, held })
             }
             ToGateway::Report(report) => {
-                self.driver.handle_reports(Reports { runner, reports: vec![report] }, now);
+                Told::Reports(Reports { runner, link, reports: vec![report] })
             }
-        }
+        };
+        self.actor.hear(told, now);
     }
+}
+
+/// A driver of a new term. `before`: the room that the store must have, and the number of the last link.
+pub(crate) fn loaded(
+    store: &Memory,
+    (room, newest): (u64, u64),
+    now: Now,
+) -> Result<(Driver, Term), StoreError> {
+    let config = DriverConfig { waiting_max: 60, crashes_max: 2, ..DriverConfig::default() };
+    let (driver, term, _) = load(store, &config, (room, newest, 7), now)?;
+    Ok((driver, term))
 }

@@ -9,8 +9,10 @@ mod chaos;
 mod checker;
 mod clients;
 mod gateway;
+mod links;
 mod rng;
 mod runner;
+mod tally;
 mod world;
 
 use world::{Plan, World};
@@ -38,11 +40,11 @@ impl Drop for TellSeed {
 
 #[test]
 fn nothing_acknowledged_is_lost_or_done_twice_whatever_fails() {
-    let mut told = checker::Tally::default();
+    let mut told = tally::Tally::default();
     let seeds = seeds(200);
     for &seed in &seeds {
         let tell = TellSeed(seed);
-        let world = World::run(seed, Plan::default());
+        let world = World::run(seed, Plan::of(seed));
         if let Some(broken) = &world.checker.broken {
             panic!("{broken}");
         }
@@ -59,7 +61,7 @@ fn nothing_acknowledged_is_lost_or_done_twice_whatever_fails() {
 fn a_store_that_forgets_what_it_acknowledged_is_noticed() {
     for seed in seeds(20) {
         let tell = TellSeed(seed);
-        let world = World::run(seed, Plan { forget: true });
+        let world = World::run(seed, Plan { forget: true, ..Plan::default() });
         assert!(world.forgot, "the store forgot nothing");
         assert!(world.checker.broken.is_some(), "the store forgot, and nobody noticed");
         drop(tell);
@@ -69,7 +71,7 @@ fn a_store_that_forgets_what_it_acknowledged_is_noticed() {
 #[test]
 fn the_same_seed_is_the_same_run() {
     for seed in seeds(3) {
-        let run = || World::run(seed, Plan::default()).checker.tally;
+        let run = || World::run(seed, Plan::of(seed)).checker.tally;
         assert_eq!(run(), run());
     }
 }

@@ -69,7 +69,7 @@ impl Runner {
     }
 
     pub(crate) fn name(&self) -> String {
-        format!("runner-{}", self.at)
+        format!("runner-{}", self.at % 3)
     }
 
     /// Sends over the link that is up, if one is.
@@ -82,7 +82,9 @@ impl Runner {
 
     pub(crate) fn beat(&self, around: &mut Around<'_>) {
         let held = self.held.keys().copied().collect();
-        self.send(around, ToGateway::Beat { incarnation: self.incarnation, held });
+        // No two processes say the same, whatever their name.
+        let incarnation = self.incarnation + 1_000_000 * self.at as u64;
+        self.send(around, ToGateway::Beat { incarnation, held });
     }
 
     /// Tells again what may not have been heard.
@@ -108,7 +110,7 @@ impl Runner {
                 self.send(around, ToGateway::Report(report));
             }
             ToRunner::Run(start) => {
-                around.checker.start(start.key, &start.spec);
+                around.checker.start(start.key, &start.spec, around.now);
                 self.start(around, start.key);
             }
             ToRunner::Settle(key) => {
@@ -182,6 +184,7 @@ impl Runner {
             log: LogState::default(),
         };
         held.finish = Some(finish.clone());
+        around.checker.ended(key, &finish.ending, around.now);
         let times = if around.rng.one_in(8) { 2 } else { 1 };
         for _ in 0..times {
             self.send(around, ToGateway::Report(Report::Finished(Box::new(finish.clone()))));

@@ -1,17 +1,14 @@
 //! The world: a clock, a store, a gateway, three runners, clients and operators, and what passes between them.
 
-use ostler_gateway::driver::{Action, Answer, Effect, Submit, Ticket};
-use ostler_job::{
-    JobId, Mono, Now, Span, Wall,
-    durable::{Epoch, Start},
-};
-use ostler_store::{Change, Fault, Memory, Planned, Store};
+use ostler_gateway::driver::{Output, Submit, Ticket, Told};
+use ostler_job::{Mono, Now, Span, Wall};
+use ostler_store::{Copy, Fault, Memory, Planned, Store};
 
 use crate::{
-    agenda::{Agenda, Event, ToRunner},
-    checker::Checker,
+    agenda::{Agenda, Event},
+    checker::{Checker, Expected},
     clients::Client,
-    gateway::Gateway,
+    gateway::{Gateway, loaded},
     rng::Rng,
     runner::{Around, Runner},
 };
@@ -21,13 +18,22 @@ const CALM: Mono = Mono(60_000_000_000);
 const END: Mono = Mono(1_200_000_000_000);
 /// The wall clock's reading at the start.
 const EPOCH: u64 = 1_800_000_000_000;
-const BEAT: Span = Span::from_secs(5);
+pub(crate) const BEAT: Span = Span::from_secs(5);
 
 /// What kind of run it is.
 #[derive(Clone, Copy, Default)]
 pub(crate) struct Plan {
     /// The store sometimes forgets what it has acknowledged.
     pub(crate) forget: bool,
+    /// Somebody sets the clocks.
+    pub(crate) steps: bool,
+}
+
+impl Plan {
+    /// Every third run has clocks that are set; in the others moments are compared.
+    pub(crate) fn of(seed: u64) -> Self {
+        Self { steps: seed.is_multiple_of(3), ..Self::default() }
+    }
 }
 
 /// See the module.
@@ -47,8 +53,14 @@ pub(crate) struct World {
     /// The store forgets the next commit that takes a job.
     pub(crate) forget_next: bool,
     pub(crate) forgot: bool,
-    links: u64,
-    calm: bool,
+    /// A write will fail; whether it is there all the same.
+    pub(crate) failing: Option<bool>,
+    /// A backup, and what it must have.
+    pub(crate) copy: Option<(Copy, Expected)>,
+    /// Of every link: to which life of the gateway it was.
+    pub(crate) links: Vec<u64>,
+    lives: u64,
+    pub(crate) calm: bool,
 }
 
 impl World {
@@ -62,13 +74,17 @@ impl World {
             agenda: Agenda::default(),
             store: Memory::new(),
             gateway: None,
-            runners: (0..3).map(Runner::new).collect(),
+            // The last one is a copy of the first.
+            runners: (0..4).map(Runner::new).collect(),
             clients: Vec::new(),
-            checker: Checker::default(),
+            checker: Checker::new(plan.steps),
             slow_until: Mono(0),
             forget_next: false,
             forgot: false,
-            links: 0,
+            failing: None,
+            copy: None,
+            links: vec![0],
+            lives: 0,
             calm: false,
         };
         world.agenda.at(Mono(0), Event::Restart);
@@ -86,6 +102,11 @@ impl World {
             }
         }
         world.checker.check_drained(&world.store);
+        for runner in &world.runners {
+            if let Some(key) = runner.held.keys().next() {
+                world.checker.fail(format!("{key:?} is never let go by {}", runner.name()));
+            }
+        }
         world
     }
 
@@ -101,6 +122,8 @@ impl World {
         self.wall_offset = 3_600_000;
         self.tell_time(self.now.mono);
         self.store.unplan();
+        self.failing = None;
+        self.kill(3);
     }
 
     fn is_drained(&self) -> bool {
@@ -108,7 +131,7 @@ impl World {
         jobs.all(|job| {
             self.store.job(job).ok().flatten().is_some_and(|it| it.status.state.is_finished())
         }) && self.now.mono > CALM + Span::from_secs(90)
-            && self.gateway.as_ref().is_some_and(|it| it.queue.is_empty())
+            && self.gateway.as_ref().is_some_and(|it| it.flying.is_none())
     }
 
     fn happen(&mut self, event: Event) {
@@ -132,9 +155,10 @@ impl World {
             Event::Resume(at) => self.with_runner(at, Runner::resume),
             Event::Continue => self.go_on(),
             Event::Commit(_)
-            | Event::Timeout(_)
+            | Event::Timeout
             | Event::ToGateway(..)
             | Event::LinkDown(..)
+            | Event::LinkUp(..)
             | Event::Submit(_)
             | Event::Steer(_) => self.at_gateway(event),
         }
@@ -148,19 +172,23 @@ impl World {
         };
         let Some(event) = gateway.holds_back(event) else { return };
         match event {
-            Event::Commit(life) if life == gateway.life => return self.commit(),
-            Event::Timeout(life) if life == gateway.life => gateway.driver.handle_timeout(now),
-            Event::ToGateway(at, link, message) if self.runners[at].link == Some(link) => {
-                gateway.hear(self.runners[at].name(), message, now);
+            Event::Commit(life) if life == gateway.life => self.commit(),
+            Event::ToGateway(at, link, message) if self.links[link as usize] == gateway.life => {
+                // What was received before a link went may be read after that.
+                if self.runners[at].link == Some(link) || self.rng.one_in(2) {
+                    gateway.hear(&self.runners[at].name(), link, message, now);
+                }
             }
-            Event::LinkDown(at, life) if life == gateway.life => {
-                gateway.driver.handle_link_down(&self.runners[at].name().as_str().into(), now);
+            Event::LinkUp(at, link, life) if life == gateway.life => self.link_up(at, link),
+            Event::LinkDown(at, link) if self.links[link as usize] == gateway.life => {
+                self.link_down(at, link);
             }
-            Event::Steer(steer) => gateway.steer(steer, now),
-            Event::Submit(client) => return self.submit(client),
-            Event::Commit(_)
-            | Event::Timeout(_)
+            Event::Steer(steer) => gateway.actor.hear(Told::Steer(steer), now),
+            Event::Submit(client) => self.submit(client),
+            Event::Timeout
+            | Event::Commit(_)
             | Event::ToGateway(..)
+            | Event::LinkUp(..)
             | Event::LinkDown(..)
             | Event::Restart
             | Event::Continue
@@ -202,100 +230,96 @@ impl World {
         let all_or_none = client.is_multiple_of(3);
         let submit =
             Submit { ticket, who: "client".into(), key, jobs: it.jobs.clone(), all_or_none };
-        gateway.driver.handle_submit(submit, self.now);
+        gateway.actor.hear(Told::Submit(submit), self.now);
         if it.key.is_some() {
             let again = self.now.mono + self.rng.millis(1, 5_000);
             self.agenda.at(again, Event::Submit(client));
         }
-        self.drain();
     }
 
-    /// Takes what the driver decided, after every event.
-    fn drain(&mut self) {
-        let at = self.commit_at();
-        if let Some(gateway) = &mut self.gateway {
-            gateway.drain(&mut self.agenda, self.now, at);
+    /// Does what the actor says, after every event.
+    pub(crate) fn drain(&mut self) {
+        let Some(gateway) = &mut self.gateway else { return };
+        gateway.actor.go_on(self.now);
+        while let Some(gateway) = &mut self.gateway
+            && let Some(output) = gateway.actor.poll_output()
+        {
+            match output {
+                Output::Commit { epoch, changes } => {
+                    let (at, life) = (self.commit_at(), self.life());
+                    self.agenda.at(at, Event::Commit(life));
+                    self.with_gateway(|it| it.flying = Some((epoch, changes)));
+                }
+                Output::Carry(batch) => self.carry_out(*batch),
+                Output::Refuse(ticket) => drop(gateway.tickets.remove(&ticket)),
+                Output::RefuseAll => gateway.tickets.clear(),
+                Output::Trouble(trouble) => {
+                    self.checker.tally.failed += u64::from(trouble.is_some())
+                }
+                Output::Load { room } => {
+                    let newest = self.links.len() as u64 - 1;
+                    let outcome = loaded(&self.store, (room, newest), self.now);
+                    self.checker.tally.reloads += u64::from(outcome.is_ok());
+                    gateway.actor.loaded(outcome, self.now);
+                    gateway.actor.go_on(self.now);
+                }
+            }
         }
+        let now = self.now;
+        if let Some(gateway) = &mut self.gateway {
+            gateway.actor.check_invariants();
+            if let Some(at) = gateway.wake(now) {
+                self.agenda.at(at, Event::Timeout);
+            }
+        }
+    }
+
+    fn with_gateway(&mut self, step: impl FnOnce(&mut Gateway)) {
+        if let Some(gateway) = &mut self.gateway {
+            step(gateway);
+        }
+    }
+
+    fn life(&self) -> u64 {
+        self.gateway.as_ref().map_or(0, |it| it.life)
     }
 
     fn commit_at(&mut self) -> Mono {
         let slow = self.now.mono < self.slow_until;
-        let takes = if slow { self.rng.millis(500, 4_000) } else { self.rng.millis(1, 6) };
+        let takes = if slow { self.rng.millis(500, 20_000) } else { self.rng.millis(1, 6) };
         self.now.mono + takes
     }
 
     /// The commit that was under way returns.
     fn commit(&mut self) {
-        let Some(gateway) = &mut self.gateway else { return };
-        let Some(action) = gateway.queue.pop_front() else { return };
-        let takes = action.changes.iter().any(|it| matches!(it, Change::Submit { .. }));
+        let flying = self.gateway.as_mut().and_then(|it| it.flying.take());
+        let Some((epoch, changes)) = flying else { return };
+        let takes = changes.iter().any(|it| matches!(it, ostler_store::Change::Submit { .. }));
         if takes && std::mem::take(&mut self.forget_next) {
             self.store.plan([Some(Planned::Forgotten)]);
             self.forgot = true;
         }
-        match self.store.commit(Epoch(gateway.life), &action.changes) {
-            Ok(_) => self.checker.committed(&action.changes),
-            Err(error) if error.fault == Fault::Fenced => {
-                self.checker.fail(format!("the only writer was fenced: {error}"));
+        let outcome = self.store.commit(epoch, &changes);
+        match outcome.as_ref().map_err(|error| error.fault) {
+            Ok(_) => self.checker.committed(&changes),
+            Err(Fault::Unknown) if self.failing.take() == Some(true) => {
+                self.checker.committed(&changes);
             }
-            // The gateway ends, and looks at what there is when it is back.
-            Err(_) => return self.end_gateway(None),
+            Err(Fault::Fenced) => self.checker.fail("the only writer was fenced".to_owned()),
+            Err(_) => {}
         }
-        let (life, more) = (gateway.life, !gateway.queue.is_empty());
-        if more {
-            let at = self.commit_at();
-            self.agenda.at(at, Event::Commit(life));
-        }
-        self.carry_out(action);
-    }
-
-    fn carry_out(&mut self, action: Action) {
-        self.checker.acts(&action, &self.store);
-        for effect in action.effects {
-            match effect {
-                Effect::Run { runner, key, .. } => {
-                    let spec = self.store.job(key.job).ok().flatten().map(|job| job.spec);
-                    let Some(spec) = spec else { continue };
-                    self.send(&runner, ToRunner::Run(Box::new(Start { key, spec })));
-                }
-                Effect::Settle { runner, key, .. } => self.send(&runner, ToRunner::Settle(key)),
-                Effect::Steer { runner, key, order } => {
-                    self.send(&runner, ToRunner::Steer(key, order));
-                }
-                Effect::Answer { ticket, answers } => self.answer(ticket, &answers),
-                Effect::Changed { .. } | Effect::Deleted { .. } => {}
-            }
-        }
-    }
-
-    fn answer(&mut self, ticket: Ticket, answers: &[Answer]) {
-        let client = self.gateway.as_mut().and_then(|it| it.tickets.remove(&ticket));
-        let Some(client) = client else { return };
-        let it = &mut self.clients[client];
-        it.answered = true;
-        let taken = answers.iter().flat_map(|answer| match answer {
-            Answer::Done { job, .. } | Answer::Coalesced { job } => vec![*job],
-            Answer::Keyed { jobs, .. } => jobs.clone(),
-            Answer::Duplicate { .. }
-            | Answer::QueueFull { .. }
-            | Answer::WithOthers
-            | Answer::Unknown
-            | Answer::NotNow { .. } => Vec::new(),
+        let now = self.now;
+        self.with_gateway(|it| {
+            it.actor.committed(outcome, now);
+            it.actor.go_on(now);
         });
-        let taken: Vec<JobId> = taken.collect();
-        if !taken.is_empty() {
-            self.checker.acknowledge(&taken, it.key.as_deref());
-        }
     }
 
-    fn send(&mut self, name: &str, message: ToRunner) {
-        let Some(at) = self.runners.iter().position(|it| it.name() == name) else { return };
-        let Some(link) = self.runners[at].link else { return };
-        let arrives = self.now.mono + Span::from_millis(1 + link % 50);
-        self.agenda.at(arrives, Event::ToRunner(at, link, message));
-    }
-
-    fn with_runner(&mut self, at: usize, step: impl FnOnce(&mut Runner, &mut Around<'_>)) {
+    pub(crate) fn with_runner(
+        &mut self,
+        at: usize,
+        step: impl FnOnce(&mut Runner, &mut Around<'_>),
+    ) {
         let mut around = Around {
             now: self.now,
             rng: &mut self.rng,
@@ -316,21 +340,12 @@ impl World {
         self.agenda.at(self.now.mono + BEAT, Event::Beat(at, incarnation));
     }
 
-    fn connect(&mut self, at: usize, incarnation: u64) {
-        let runner = &mut self.runners[at];
-        if runner.incarnation != incarnation || runner.link.is_some() {
-            return;
+    pub(crate) fn kill(&mut self, at: usize) {
+        if self.runners[at].lives() {
+            self.checker.tally.crashes += 1;
+            self.unlink(at);
+            self.runners[at].die();
         }
-        if self.gateway.is_none() || runner.stopped {
-            let again = self.now.mono + Span::from_millis(500);
-            return self.agenda.at(again, Event::Connect(at, incarnation));
-        }
-        self.links += 1;
-        runner.link = Some(self.links);
-        self.with_runner(at, |runner, around| {
-            runner.beat(around);
-            runner.repeat(around);
-        });
     }
 
     fn beat(&mut self, at: usize, incarnation: u64) {
@@ -343,39 +358,17 @@ impl World {
         self.agenda.at(self.now.mono + BEAT, Event::Beat(at, incarnation));
     }
 
-    /// The runner's link is gone, with everything in it. The gateway notices a little later.
-    pub(crate) fn unlink(&mut self, at: usize) {
-        if self.runners[at].link.take().is_none() {
-            return;
-        }
-        if let Some(gateway) = &self.gateway {
-            let noticed = self.now.mono + Span::from_millis(1);
-            self.agenda.at(noticed, Event::LinkDown(at, gateway.life));
-        }
-        let (incarnation, away) = (self.runners[at].incarnation, self.rng.millis(20, 4_000));
-        self.agenda.at(self.now.mono + away, Event::Connect(at, incarnation));
-    }
-
     pub(crate) fn crash_gateway(&mut self) {
-        if let Some(gateway) = &mut self.gateway {
-            let under_way = gateway.queue.pop_front();
-            self.end_gateway(under_way);
-        }
-    }
-
-    /// The gateway is gone; of what was under way to the store, all is there or nothing.
-    fn end_gateway(&mut self, under_way: Option<Action>) {
+        let Some(gateway) = self.gateway.take() else { return };
         self.checker.tally.crashes += 1;
-        self.gateway = None;
-        if let Some(action) = under_way {
-            let kept = self.rng.one_in(2);
-            self.store.crash(Some((&action.changes, kept)));
-            if kept {
-                action.changes.iter().for_each(|change| self.checker.change(change));
-            }
-        } else {
-            self.store.crash(None);
+        // Of what was under way to the store, all is there or nothing. A term that is over changes nothing.
+        let kept = self.rng.one_in(2) && !gateway.actor.has_failed();
+        let under_way = gateway.flying.filter(|_| kept);
+        self.store.crash(under_way.as_ref().map(|(_, changes)| (&**changes, true)));
+        if let Some((_, changes)) = under_way {
+            self.checker.committed(&changes);
         }
+        self.failing = None;
         self.checker.check_store(&self.store);
         for at in 0..self.runners.len() {
             self.unlink(at);
@@ -385,10 +378,16 @@ impl World {
     }
 
     fn restart(&mut self) {
-        if self.gateway.is_none() {
-            self.gateway = Some(Gateway::start(&self.store, self.now, 7));
-            self.drain();
+        if self.gateway.is_some() {
+            return;
         }
+        self.lives += 1;
+        match Gateway::start(&self.store, self.lives, self.now) {
+            Ok(gateway) => self.gateway = Some(gateway),
+            // Its supervisor starts it again.
+            Err(_) => self.agenda.at(self.now.mono + Span::from_secs(1), Event::Restart),
+        }
+        self.drain();
     }
 
     /// The stopped gateway goes on, with all that has come meanwhile.
@@ -398,5 +397,6 @@ impl World {
         for event in std::mem::take(&mut gateway.inbox) {
             self.at_gateway(event);
         }
+        self.drain();
     }
 }

@@ -13,17 +13,27 @@ use serde_json::json;
 use super::{
     Driver, RunnerName,
     event::{Beat, Effect},
+    jobs::Sent,
     returns::{LACKED, RESTARTED},
 };
 
 /// How long an order to run may be under way before a runner that lacks it has not got it.
 const UNDER_WAY: Span = Span::from_secs(5);
 
+/// Which process of a runner it is, as the store keeps it: FNV-1a, which is the same in every version.
+pub(super) fn hash(incarnation: &str) -> u32 {
+    incarnation
+        .bytes()
+        .fold(0x811c_9dc5, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193))
+}
+
 /// What it means that a runner does not have what is leased to it.
 enum Lacks {
     /// The order to run it may still come.
     UnderWay,
-    /// The order never came.
+    /// It never had it, and never will.
+    Never,
+    /// The order has not come for long.
     Unstarted,
     /// It had it.
     Lost,
@@ -71,6 +81,7 @@ impl Driver {
         let runner = self.runners.insert(number);
         runner.incarnation = Some(beat.incarnation.clone());
         runner.heard_at = now.wall;
+        runner.link = beat.link;
         runner.beats += 1;
         runner.slots = beat.slots;
         let back = !std::mem::replace(&mut runner.connected, true);
@@ -88,11 +99,18 @@ impl Driver {
             let runner = name.clone();
             return self.outbox.effect(Effect::Settle { runner, key, fenced: !taken });
         }
-        let run = self.jobs[key.job].run_mut();
+        let job = &mut self.jobs[key.job];
+        let state = job.state;
+        let run = job.run_mut();
         run.seen = true;
         if back {
             // What was ordered while it was away, or on its way then, is ordered again.
-            let orders = [run.kill, run.stop.then_some(Order::Stop)];
+            let stop = match (run.stop, state) {
+                (true, _) => Some(Order::Stop),
+                (false, JobState::Stopped) => Some(Order::Continue),
+                (false, _) => None,
+            };
+            let orders = [run.kill, stop];
             for order in orders.into_iter().flatten() {
                 self.outbox.effect(Effect::Steer { runner: name.clone(), key, order });
             }
@@ -101,29 +119,43 @@ impl Driver {
 
     /// The runner does not have what is leased to it.
     fn lacks(&mut self, id: JobId, now: Now) {
-        let job = &self.jobs[id];
-        // Whether an order to run never came cannot be proven: it may wait for its commit. A job that may be started
-        // twice is given elsewhere; one that may not is lost.
+        let once = self.jobs[id].policy.once;
         match self.what_lacks(id, now) {
             Lacks::UnderWay => {}
-            Lacks::Unstarted if !job.policy.once => self.return_(id, now),
+            Lacks::Never => self.return_(id, now),
+            // No proof: what may be started twice is given elsewhere, what may not is lost.
+            Lacks::Unstarted if !once => self.return_(id, now),
             Lacks::Unstarted | Lacks::Lost => self.lose(id, LACKED, now),
         }
     }
 
+    /// Counted from when the order was given to a link, not from the decision: a commit may take longer than any lease.
     fn what_lacks(&self, id: JobId, now: Now) -> Lacks {
         let job = &self.jobs[id];
         let Some(run) = &job.run else { return Lacks::UnderWay };
-        let beats = self.runners.get(run.runner).map_or(0, |it| it.beats);
-        if run.seen {
-            Lacks::Lost
-        } else if run.adopted {
-            if job.state == JobState::Leased { Lacks::Unstarted } else { Lacks::Lost }
-        } else if now.mono - run.leased < UNDER_WAY || beats - run.beats < 2 {
+        if run.seen || job.state != JobState::Leased {
+            return Lacks::Lost;
+        }
+        let (Some(sent), Some(runner)) = (run.sent, self.runners.get(run.runner)) else {
+            return Lacks::UnderWay;
+        };
+        // Nothing comes of a link that another has taken the place of, and this process has nothing of it.
+        let same = runner.incarnation.as_deref().map(hash) == run.incarnation;
+        if same && run.incarnation.is_some() && runner.link > sent.link {
+            Lacks::Never
+        } else if now.mono - sent.at < UNDER_WAY || runner.beats - sent.beats < 2 {
             Lacks::UnderWay
         } else {
             Lacks::Unstarted
         }
+    }
+
+    /// The attempt is on its way to its runner.
+    pub(super) fn sent(&mut self, link: u64, key: AttemptKey, now: Now) {
+        let Some(job) = self.jobs.get(key.job) else { return };
+        let Some(runner) = job.at().filter(|_| job.fence == key.fence) else { return };
+        let beats = self.runners.get(runner).map_or(0, |it| it.beats);
+        self.jobs[key.job].run_mut().sent.get_or_insert(Sent { at: now.mono, beats, link });
     }
 
     /// What the runner offers has changed.
@@ -143,7 +175,12 @@ impl Driver {
         let jobs: Vec<JobId> = runner.jobs.iter().copied().collect();
         self.tell_runner(number, what, now);
         for id in jobs {
-            self.lose(id, why, now);
+            if self.jobs[id].run.as_ref().is_some_and(|run| run.sent.is_none()) {
+                // Its lease is being written: nobody has it, and nobody gets it.
+                self.return_(id, now);
+            } else {
+                self.lose(id, why, now);
+            }
         }
     }
 

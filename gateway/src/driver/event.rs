@@ -196,6 +196,8 @@ pub enum Answer {
 pub struct Beat {
     /// Who.
     pub runner: RunnerName,
+    /// On which link, by its number.
+    pub link: u64,
     /// Which process of that name: a new one has none of the old one's attempts.
     pub incarnation: String,
     /// Jobs that it can run at once, the running ones included; 0 while it drains.
@@ -209,6 +211,8 @@ pub struct Beat {
 pub struct Reports {
     /// Who.
     pub runner: RunnerName,
+    /// On which link, by its number.
+    pub link: u64,
     /// What. `Report::Log` does not come here.
     pub reports: Vec<Report>,
 }

@@ -56,9 +56,10 @@ pub(super) struct Run {
     /// Number of the runner.
     pub(super) runner: u32,
     pub(super) leased_at: Wall,
-    pub(super) leased: Mono,
-    /// How often its runner had been heard when it was leased.
-    pub(super) beats: u64,
+    /// When it was given to its runner; `None`: it was not yet.
+    pub(super) sent: Option<Sent>,
+    /// A hash of which process of the runner it was leased to.
+    pub(super) incarnation: Option<u32>,
     pub(super) started_at: Option<Wall>,
     /// The runner has said that it has it.
     pub(super) seen: bool,
@@ -83,6 +84,15 @@ impl Run {
     pub(super) fn moment(&self, at: Wall, now: Wall) -> Wall {
         at.max(self.leased_at).min(now)
     }
+}
+
+/// An attempt that was put on a link.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Sent {
+    pub(super) at: Mono,
+    /// How often its runner had been heard by then.
+    pub(super) beats: u64,
+    pub(super) link: u64,
 }
 
 impl Job {

@@ -19,6 +19,8 @@
 //! action.
 #![allow(missing_docs, reason = "public for the simulation only")]
 
+mod actor;
+mod batch;
 mod beat;
 mod dedupe;
 mod estimate;
@@ -38,6 +40,7 @@ mod submit;
 #[cfg(test)]
 mod tests;
 mod timer;
+mod told;
 
 use std::collections::VecDeque;
 
@@ -49,6 +52,8 @@ use ostler_scheduler::{Config, Scheduler};
 use ostler_store::EventKind;
 use serde_json::json;
 
+pub use actor::{Actor, load};
+pub use batch::{Batch, Tally};
 pub use event::{
     Action, Answer, Beat, DriverConfig, Effect, Figures, NewJob, Reports, RunnerName, RunnerState,
     Steer, SteerJob, Submit, Ticket, Verb,
@@ -60,6 +65,7 @@ use recent::Recent;
 pub use returns::GIVEN_UP;
 use runners::Runners;
 use timer::Timers;
+pub use told::{Output, Told};
 
 /// Jobs that are over of which the last fence is remembered, at least.
 const GONE: usize = 65_536;
@@ -71,6 +77,8 @@ pub struct Driver {
     config: DriverConfig,
     /// Fences that are the term's and were not given yet.
     fences: std::ops::Range<u64>,
+    /// The number of the last link of any runner before this memory was loaded.
+    links_before: u64,
     next_job: JobId,
     seed: u64,
     jobs: Jobs,
@@ -110,6 +118,7 @@ impl Driver {
         Self {
             config,
             fences: term.fences.clone(),
+            links_before: 0,
             next_job,
             seed,
             jobs: Jobs::new(seed),
@@ -148,6 +157,15 @@ impl Driver {
     pub fn handle_beat(&mut self, beat: Beat, now: Now) {
         self.hear(now);
         self.beat(beat, now);
+        self.done(now);
+    }
+
+    /// These attempts were put on this link to their runner: from now on it may have them.
+    pub fn handle_sent(&mut self, link: u64, keys: &[AttemptKey], now: Now) {
+        self.hear(now);
+        for key in keys {
+            self.sent(link, *key, now);
+        }
         self.done(now);
     }
 
@@ -253,7 +271,7 @@ impl Driver {
         self.hosts.hold(&name);
         let it = self.runners.insert(runner);
         it.jobs.insert(id);
-        let beats = it.beats;
+        let incarnation = it.incarnation.as_deref().map(beat::hash);
         let job = &mut self.jobs[id];
         let could_run = job.submitted_at.max(job.due);
         let window = job.policy.within.unwrap_or(Promise::SOMETIME);
@@ -261,8 +279,8 @@ impl Driver {
         job.run = Some(Box::new(Run {
             runner,
             leased_at: now.wall,
-            leased: now.mono,
-            beats,
+            sent: None,
+            incarnation,
             started_at: None,
             seen: false,
             adopted: false,
@@ -379,6 +397,11 @@ impl Driver {
             "reason": reason, "attempt": self.jobs[id].attempts, "wait_seconds": wait.as_secs_f64(),
         });
         self.outbox.event((now.wall, EventKind::Retrying), Some(id), None, &detail);
+    }
+
+    /// Whether the attempt is the present lease of its job.
+    pub fn is_leased(&self, key: AttemptKey) -> bool {
+        self.jobs.get(key.job).is_some_and(|job| job.fence == key.fence && job.at().is_some())
     }
 
     /// The job that this attempt is the present lease of, at this runner.

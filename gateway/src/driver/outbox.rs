@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use ostler_job::{
     JobId, Now, TenantId, Wall,
-    durable::{Fence, JobState, Reason, Spec, Status},
+    durable::{Fence, JobState, Order, Reason, Spec, Status},
 };
 use ostler_store::{Change, EventKind};
 
@@ -122,6 +122,10 @@ impl Driver {
             let ran_last = !job.state.is_finished() || ended.is_some();
             status.started_at = run.started_at.filter(|_| ran_last);
             (status.exit_status, status.signal) = (run.exit_status, run.signal);
+            if job.state.is_out() {
+                status.kill_now = run.kill == Some(Order::KillNow);
+                (status.stop, status.incarnation) = (run.stop, run.incarnation);
+            }
         }
         status
     }

@@ -8,7 +8,7 @@ use ostler_store::{Change, Unfinished};
 
 use super::{
     Driver,
-    jobs::{NEVER, Run},
+    jobs::{NEVER, Run, Sent},
 };
 
 /// What a runner says of fences counts below this: none that lies takes them all.
@@ -43,6 +43,11 @@ impl Driver {
     /// been heard before.
     pub fn begin(&mut self, next_job: JobId) {
         self.next_job = next_job;
+    }
+
+    /// Runners had links up to this number before: what may have been sent was on one of those.
+    pub fn links_before(&mut self, newest: u64) {
+        self.links_before = newest;
     }
 
     /// The fence of the next lease, above every fence before. When the term has no more, the next block is reserved in
@@ -87,12 +92,15 @@ impl Driver {
     fn adopt(&mut self, id: JobId, state: JobState, now: Now) {
         self.shift(id, state);
         let kill = self.jobs[id].kill;
+        let links_before = self.links_before;
         let run = self.jobs[id].run_mut();
         let runner = run.runner;
         run.adopted = true;
-        run.leased = now.mono;
-        run.stop = state == JobState::Stopped;
-        run.kill = kill.then_some(Order::Kill);
+        let sent = Sent { at: now.mono, beats: 0, link: links_before };
+        run.sent = Some(sent);
+        if kill && run.kill.is_none() {
+            run.kill = Some(Order::Kill);
+        }
         if !self.runners.contains(runner) {
             let name = self.hosts.name(runner).clone();
             self.hosts.hold(&name);
@@ -110,13 +118,13 @@ fn past(runner: u32, status: &Status) -> Run {
     Run {
         runner,
         leased_at: status.leased_at.unwrap_or_default(),
-        leased: Mono(0),
-        beats: 0,
+        sent: None,
+        incarnation: status.incarnation,
         started_at: status.started_at,
         seen: false,
         adopted: false,
-        kill: None,
-        stop: false,
+        kill: status.kill_now.then_some(Order::KillNow),
+        stop: status.stop,
         retry_at: Mono(0),
         returns: 0,
         finished_at: None,

@@ -10,6 +10,8 @@ pub(super) struct Runner {
     /// Which process; `None`: it has not been heard in this life.
     pub(super) incarnation: Option<String>,
     pub(super) heard_at: Wall,
+    /// The number of the link that it was heard on last.
+    pub(super) link: u64,
     pub(super) beats: u64,
     /// Jobs it can run at once, by its last beat.
     pub(super) slots: u32,

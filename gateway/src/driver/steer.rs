@@ -104,6 +104,7 @@ impl Driver {
     }
 
     fn order_stop(&mut self, id: JobId, stop: bool) -> bool {
+        self.touch(id);
         self.jobs[id].run_mut().stop = stop;
         self.order(id, if stop { Order::Stop } else { Order::Continue });
         true

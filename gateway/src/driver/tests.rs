@@ -33,6 +33,10 @@ pub(super) struct Bench {
     pub(super) effects: Vec<Effect>,
     pub(super) changes: Vec<Change>,
     pub(super) config: DriverConfig,
+    /// The number of the link of every runner.
+    pub(super) link: u64,
+    /// What is to run is not put on any link.
+    pub(super) holds: bool,
 }
 
 pub(super) fn spec() -> Spec {
@@ -64,7 +68,7 @@ impl Bench {
         let (driver, epoch) = (Driver::new(config.clone(), &term, JobId(1), 7), term.epoch);
         let now = Now { mono: Mono(1_000_000_000), wall: Wall(EPOCH) };
         let (effects, changes) = (Vec::new(), Vec::new());
-        Self { driver, store, epoch, now, effects, changes, config }
+        Self { driver, store, epoch, now, effects, changes, config, link: 1, holds: false }
     }
 
     /// Commits what the driver wants, and keeps what it did.
@@ -76,6 +80,15 @@ impl Bench {
             self.effects.extend(effects);
             self.changes.extend(changes);
         }
+        if !self.holds {
+            self.send();
+        }
+    }
+
+    /// What is to run is put on its link.
+    pub(super) fn send(&mut self) {
+        let keys: Vec<AttemptKey> = self.runs().into_iter().map(|(_, key)| key).collect();
+        self.driver.handle_sent(self.link, &keys, self.now);
     }
 
     /// Time passes; the driver is woken whenever it wants to be.
@@ -138,7 +151,7 @@ impl Bench {
 
     pub(super) fn beat_as(&mut self, runner: &str, it: &str, slots: u32, held: &[AttemptKey]) {
         let (runner, incarnation) = (runner.into(), it.to_owned());
-        let beat = Beat { runner, incarnation, slots, held: held.to_vec() };
+        let beat = Beat { runner, link: self.link, incarnation, slots, held: held.to_vec() };
         self.driver.handle_beat(beat, self.now);
         self.settle();
     }
@@ -152,7 +165,7 @@ impl Bench {
     }
 
     pub(super) fn report(&mut self, runner: &str, report: Report) {
-        let reports = Reports { runner: runner.into(), reports: vec![report] };
+        let reports = Reports { runner: runner.into(), link: self.link, reports: vec![report] };
         self.driver.handle_reports(reports, self.now);
         self.settle();
     }
@@ -237,6 +250,7 @@ impl Bench {
         let term = self.store.begin(0).expect("the model begins");
         let loaded = self.store.load_unfinished(&mut |job| jobs.push(job)).expect("it loads");
         self.epoch = term.epoch;
+        self.link += 1;
         self.driver = Driver::new(self.config.clone(), &term, loaded.next_job, 7);
         for job in jobs {
             self.driver.restore(job, self.now);

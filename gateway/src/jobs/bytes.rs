@@ -261,7 +261,7 @@ impl Moving {
 impl Shared {
     /// Sends frames to a runner. One without a link tells everything anew on its next one.
     pub(super) fn send(&self, runner: &RunnerName, out: BytesMut) {
-        if let Some(way) = self.runners.way(runner) {
+        if let Some((_, way)) = self.runners.way(runner) {
             way(out);
         }
     }

@@ -11,7 +11,10 @@ use ostler_job::{
 };
 
 use super::{act::Act, link::Outgoing};
-use crate::driver::{self, Effect, Reports, RunnerName};
+use crate::{
+    clock,
+    driver::{self, Effect, Told},
+};
 
 impl Act {
     pub(super) fn carry_out(&mut self, effects: Vec<Effect>) {
@@ -55,7 +58,19 @@ impl Act {
         let unknown: BTreeSet<JobId> =
             specs.iter().filter(|(_, spec)| !known(spec)).map(|(job, _)| *job).collect();
         specs.retain(|_, spec| known(spec));
-        self.take_back(frames.send(&self.shared.runners, &specs), &unknown);
+        let now = clock::both();
+        let (sent, unsent) = frames.send(&self.shared.runners, &specs);
+        for (link, keys) in sent {
+            self.actor.hear(Told::Sent(link, keys), now);
+        }
+        for (runner, key) in unsent {
+            // What could not be sent was not started; what nobody knows how to run never will be.
+            let report = match unknown.contains(&key.job) {
+                true => Report::Finished(Box::new(unreadable(key))),
+                false => Report::NotStarted { key },
+            };
+            self.actor.hear(Told::Unsent(runner, report), now);
+        }
     }
 
     /// Whether the end of an attempt is in the store as its runner told it. One that was given up when its lease ran out
@@ -67,18 +82,6 @@ impl Act {
             ending.reason != Reason::Lost || ending.detail.as_ref().is_some_and(|it| !given_up(it))
         };
         attempts.iter().any(|it| it.key == key && it.ending.as_ref().is_some_and(told))
-    }
-
-    /// What could not be sent was not started; what nobody knows how to run never will be.
-    fn take_back(&mut self, unsent: Vec<(RunnerName, AttemptKey)>, unknown: &BTreeSet<JobId>) {
-        for (runner, key) in unsent {
-            let report = match unknown.contains(&key.job) {
-                true => Report::Finished(Box::new(unreadable(key))),
-                false => Report::NotStarted { key },
-            };
-            self.hear_reports(Reports { runner, reports: vec![report] });
-        }
-        self.collect();
     }
 
     /// The specs of jobs that are to run: from memory, the others from the store.

@@ -4,8 +4,11 @@ use std::time::{Duration, Instant, SystemTime};
 
 use ostler_job::{JobId, Span, Wall};
 
-use super::{Jobs, act::Told};
-use crate::{clock, driver::Verb};
+use super::{Jobs, act::Mail};
+use crate::{
+    clock,
+    driver::{Told, Verb},
+};
 
 /// Between two looks.
 const EVERY: Duration = Duration::from_secs(60);
@@ -31,7 +34,7 @@ pub(crate) async fn run(jobs: Jobs, keep: (Span, Span)) {
         let now = clock::wall_now();
         let (events, keys) = (before(now, EVENTS), before(now, KEYS));
         // The thread is gone only when the gateway ends.
-        let _ = jobs.inbox.send(Told::Forget { events, keys });
+        let _ = jobs.inbox.send(Mail::Told(Told::Forget { events, keys }));
         while prune(&jobs, before(now, keep.0), before(now, keep.1)).await {}
         let files = jobs.files.clone();
         let swept = jobs.read(move |store| {

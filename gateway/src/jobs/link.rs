@@ -16,12 +16,12 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     Jobs,
-    act::Told,
+    act::Mail,
     runners::{Runners, Up, Way},
 };
 use crate::{
     clock,
-    driver::{Beat, Reports, RunnerName},
+    driver::{Beat, Reports, RunnerName, Told},
 };
 
 /// A JSON body is cut into frames of about this many bytes.
@@ -44,8 +44,9 @@ impl JobLink {
         let link = Self { jobs: jobs.clone(), runner, number };
         if replaces {
             // Whatever is on its way on the other one does not arrive.
-            link.down();
+            link.jobs.bytes.link_down(&link.runner);
         }
+        link.tell(Told::LinkUp(link.runner.clone(), number));
         if is_new {
             jobs.bytes.keep_runners();
         }
@@ -54,7 +55,7 @@ impl JobLink {
 
     fn down(&self) {
         self.jobs.bytes.link_down(&self.runner);
-        self.tell(Told::LinkDown(self.runner.clone()));
+        self.tell(Told::LinkDown(self.runner.clone(), self.number));
     }
 
     /// Takes a frame. An error names what is wrong with it; the link is of no more use then.
@@ -78,6 +79,7 @@ impl JobLink {
         };
         let beat = Beat {
             runner: self.runner.clone(),
+            link: self.number,
             incarnation: incarnation.to_owned(),
             slots: u32::try_from(slots.min(SLOTS_MAX)).expect("SLOTS_MAX fits"),
             held: parse(frame)?,
@@ -111,14 +113,15 @@ impl JobLink {
             }
         }
         if !told.is_empty() {
-            self.tell(Told::Reports(Reports { runner: self.runner.clone(), reports: told }));
+            let (runner, link) = (self.runner.clone(), self.number);
+            self.tell(Told::Reports(Reports { runner, link, reports: told }));
         }
         Ok(())
     }
 
     fn tell(&self, told: Told) {
         // The thread is gone only when the gateway ends.
-        let _ = self.jobs.inbox.send(told);
+        let _ = self.jobs.inbox.send(Mail::Told(told));
     }
 }
 
@@ -190,19 +193,19 @@ impl Outgoing {
         self.0.values().flat_map(|to| to.run.iter().map(|key| key.job)).collect()
     }
 
-    /// Sends everything, and tells which attempts did not get on their way: the runner has no link, or their spec is not
-    /// to be had.
+    /// Sends everything, and tells which attempts are on their way on which link, and which are not: the runner has no
+    /// link, or their spec is not to be had.
     pub(super) fn send(
         self,
         runners: &Runners,
         specs: &HashMap<JobId, Arc<Spec>>,
-    ) -> Vec<(RunnerName, AttemptKey)> {
-        let mut unsent = Vec::new();
+    ) -> (Vec<(u64, Vec<AttemptKey>)>, Vec<(RunnerName, AttemptKey)>) {
+        let (mut sent, mut unsent) = (Vec::new(), Vec::new());
         for (runner, to) in self.0 {
             let way = runners.way(&runner);
             let lacks = |key: &&AttemptKey| way.is_none() || !specs.contains_key(&key.job);
             unsent.extend(to.run.iter().filter(lacks).map(|key| (runner.clone(), *key)));
-            let Some(way) = way else { continue };
+            let Some((link, way)) = way else { continue };
             let mut out = BytesMut::new();
             put_list(&mut out, Kind::Settle, 0, to.settled.iter());
             put_list(&mut out, Kind::Settle, 1, to.fenced.iter());
@@ -211,12 +214,14 @@ impl Outgoing {
             });
             put_list(&mut out, Kind::Run, 0, starts);
             put_list(&mut out, Kind::Steer, 0, to.steer.iter());
-            if !way(out) {
-                let had = to.run.iter().filter(|key| specs.contains_key(&key.job));
-                unsent.extend(had.map(|key| (runner.clone(), *key)));
+            let had = to.run.into_iter().filter(|key| specs.contains_key(&key.job));
+            if way(out) {
+                sent.push((link, had.collect()));
+            } else {
+                unsent.extend(had.map(|key| (runner.clone(), key)));
             }
         }
-        unsent
+        (sent, unsent)
     }
 }
 

@@ -10,9 +10,10 @@ use prometheus::{
     Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, Opts, Registry,
 };
 
-use super::{Jobs, Refusal, batch::Tally};
+use super::{Jobs, Refusal};
 use crate::{
     clock,
+    driver::Tally,
     metrics::{gauge, gauges},
 };
 

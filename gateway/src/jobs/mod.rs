@@ -4,7 +4,6 @@
 //! effects when they are committed. [`link`] is the way of frames from and to runners, [`bytes`] that of logs and payloads.
 
 mod act;
-mod batch;
 mod bytes;
 mod effects;
 pub(crate) mod keep;
@@ -44,11 +43,11 @@ pub(crate) use start::{Opened, StartFault};
 
 use crate::{
     clock,
-    driver::{Answer, Figures, NewJob, Submit, Ticket},
+    driver::{Answer, Figures, NewJob, Submit, Ticket, Told},
     event::GatewayEvent,
     link::members::Members,
 };
-use act::Told;
+use act::Mail;
 use runners::Runners;
 use tokens::Tokens;
 use watches::Watches;
@@ -66,7 +65,7 @@ pub(crate) struct Shared {
     pub(crate) store: Arc<dyn Store>,
     pub(crate) files: Arc<Files>,
     pub(crate) metrics: JobMetrics,
-    inbox: mpsc::Sender<Told>,
+    inbox: mpsc::Sender<Mail>,
     tickets: AtomicU64,
     runners: Runners,
     members: Arc<Members>,
@@ -232,7 +231,8 @@ impl Jobs {
     /// the answer any more.
     pub(crate) async fn put_token(&self, who: &str, token: Token) -> Result<(), Unavailable> {
         let who = who.to_owned();
-        self.ask(|ticket| Told::Token { ticket, who, token: Box::new(token) }).await.map(drop)
+        let (detail, token) = (tokens::audited(&token), Box::new(token));
+        self.ask(|ticket| Told::Token { ticket, who, token, detail }).await.map(drop)
     }
 
     /// Keeps a new token; `false`: its name is, or was, another's.
@@ -273,13 +273,14 @@ impl Jobs {
     /// go and was never sent would be as good as lost, to a job that must not run twice.
     pub(crate) async fn rest(&self) {
         // A store that failed gives nothing to anybody.
-        let _ = self.ask(|ticket| Told::Rest { ticket }).await;
+        let runners = self.runners.names();
+        let _ = self.ask(|ticket| Told::Rest { ticket, runners }).await;
     }
 
     /// Commits what is under way and ends the threads. Blocks.
     pub(crate) fn stop(&self) {
         // A thread that is gone has stopped already.
-        let _ = self.inbox.send(Told::Stop);
+        let _ = self.inbox.send(Mail::Told(Told::Stop));
         self.bytes.stop();
         let threads = std::mem::take(
             &mut *self.threads.lock().expect("no code panics while it holds the threads"),
@@ -294,9 +295,9 @@ impl Jobs {
         let ticket = Ticket(self.tickets.fetch_add(1, Ordering::Relaxed));
         let (answer, answered) = oneshot::channel();
         let gone = |_| Unavailable("the gateway ends".into());
-        let asked = Told::Asked { ticket, answer };
+        let asked = Mail::Asked { ticket, answer };
         self.inbox.send(asked).map_err(|_| gone(()))?;
-        self.inbox.send(told(ticket)).map_err(|_| gone(()))?;
+        self.inbox.send(Mail::Told(told(ticket))).map_err(|_| gone(()))?;
         answered.await.map_err(|_| gone(()))?
     }
 }

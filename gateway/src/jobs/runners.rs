@@ -164,8 +164,18 @@ impl Runners {
         }
     }
 
-    pub(super) fn way(&self, name: &RunnerName) -> Option<Way> {
-        self.lock().1.get(name)?.link.as_ref().map(|(_, way)| way.clone())
+    /// The present link: its number, and the way.
+    pub(super) fn way(&self, name: &RunnerName) -> Option<(u64, Way)> {
+        self.lock().1.get(name)?.link.clone()
+    }
+
+    /// The number of the last link of any runner.
+    pub(super) fn newest_link(&self) -> u64 {
+        self.lock().0
+    }
+
+    pub(super) fn names(&self) -> Vec<RunnerName> {
+        self.lock().1.keys().cloned().collect()
     }
 
     /// Sets it and writes it down; `None`: no such runner. Blocks.

@@ -8,7 +8,7 @@ use std::{
 };
 
 use ostler_job::{
-    JobId, Span,
+    Span,
     durable::{Epoch, Term},
 };
 use ostler_store::{
@@ -22,7 +22,7 @@ use super::{
 use crate::{
     api, clock,
     config::JobsConfig,
-    driver::{Driver, DriverConfig},
+    driver::{self, Driver, DriverConfig},
     event::GatewayEvent,
     link::members::Members,
 };
@@ -84,7 +84,7 @@ impl Opened {
         state: &Path,
         config: DriverConfig,
     ) -> Result<Self, StartFault> {
-        let (driver, term, mut loaded) = load(store.as_ref(), &config, 0)
+        let (driver, term, mut loaded) = load(store.as_ref(), &config, (0, 0))
             .map_err(|error| StartFault::Store(state.join(STORE), error))?;
         if loaded.tokens.is_empty() {
             first_token(state, (store.as_ref(), term.epoch), &mut loaded)?;
@@ -102,19 +102,16 @@ pub fn restore(state: &Path, copy: &Path) -> Result<Restored, StoreError> {
     Sqlite::restore(&state.join(STORE), copy)
 }
 
-/// A driver of a new term, with every unfinished job of the store. `room`: bytes that the store must take before.
+/// A driver of a new term, with every unfinished job of the store. Before: bytes that the store must take, and the number
+/// of the last link of any runner.
 pub(super) fn load(
     store: &dyn Store,
     config: &DriverConfig,
-    room: u64,
+    (room, newest): (u64, u64),
 ) -> Result<(Driver, Term, Loaded), StoreError> {
     let now = clock::both();
     let seed = now.wall.0 ^ u64::from(std::process::id()) << 32;
-    let term = store.begin(room)?;
-    let mut driver = Driver::new(config.clone(), &term, JobId(0), seed);
-    let loaded = store.load_unfinished(&mut |job| driver.restore(job, now))?;
-    driver.begin(loaded.next_job);
-    Ok((driver, term, loaded))
+    driver::load(store, config, (room, newest, seed), now)
 }
 
 /// Whoever may read the state folder may do everything.
@@ -170,10 +167,7 @@ impl Jobs {
             threads: Mutex::default(),
             tell,
         });
-        let mut act = Act::new(shared.clone(), (driver, term.epoch), config, committer);
-        if term.went_back {
-            act.tell_restored();
-        }
+        let act = Act::new(shared.clone(), (driver, &term), config, committer);
         let moving = shared.clone();
         let threads = [
             spawn("jobs", move || act.run(&told))?,

@@ -5,8 +5,8 @@ use std::collections::HashMap;
 use ostler_job::JobId;
 use ostler_store::Job;
 
-use super::{Jobs, Unavailable, act::Told, failed};
-use crate::driver::{Answer, Steer, SteerJob, Verb};
+use super::{Jobs, Unavailable, failed};
+use crate::driver::{Answer, Steer, SteerJob, Told, Verb};
 
 impl Jobs {
     /// Does something to jobs; answers when that is safe. One answer for each job.

@@ -92,6 +92,15 @@ impl Tokens {
     }
 }
 
+/// What the audit trail says of a token: what it allows as well, since the token itself may be gone when somebody asks.
+pub(super) fn audited(token: &Token) -> serde_json::Value {
+    let verb = if token.revoked_at.is_some() { "token_revoke" } else { "token_create" };
+    let expires = token.expires_at.map(crate::api::parse::text::show);
+    serde_json::json!({
+        "action": verb, "token": token.name, "scopes": token.scopes, "tenant": token.tenant, "expires_at": expires,
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -11,6 +11,8 @@ INSERT INTO meta VALUES ('history', 0), ('copy', 0);
 ALTER TABLE job ADD COLUMN kill_now INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE job ADD COLUMN stop INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE job ADD COLUMN incarnation INTEGER;
+-- Those that are stopped were ordered to be.
+UPDATE job SET stop = 1 WHERE state = 5;
 
 -- Is written and emptied again to learn whether a disk that was full takes a commit.
 CREATE TABLE room (filler BLOB);

@@ -253,3 +253,113 @@ fn fences_go_on_above_those_that_runners_have_heard_of() {
     bench.submit(spec());
     assert_eq!(bench.run().fence.0, key.fence.0 + 5_000_002);
 }
+
+/// A lease whose commit takes long: nothing is put on a link.
+fn held_back(spec: Spec) -> (Bench, JobId, AttemptKey) {
+    let mut bench = Bench::new();
+    bench.holds = true;
+    bench.beat("a", 1, &[]);
+    let job = bench.submit(spec);
+    let key = bench.run();
+    (bench, job, key)
+}
+
+#[test]
+fn a_commit_that_takes_longer_than_any_lease_costs_nothing() {
+    for spec in [spec(), once()] {
+        let (mut bench, job, key) = held_back(spec);
+        for _ in 0..8 {
+            bench.pass(Span::from_secs(5));
+            bench.beat("a", 1, &[]);
+            assert_eq!((bench.runs(), bench.status(job).fence), (vec![], key.fence));
+        }
+        assert!(bench.driver.is_leased(key), "it is still to be given");
+        bench.driver.handle_sent(bench.link, &[key], bench.now);
+        bench.beat("a", 1, &[]);
+        bench.beat("a", 1, &[]);
+        assert_eq!(bench.status(job).fence, key.fence, "counted from when it was sent");
+        bench.beat("a", 1, &[key]);
+        bench.finish("a", key, Reason::Ok);
+        assert_eq!(bench.state(job), JobState::Succeeded);
+    }
+}
+
+#[test]
+fn a_lease_that_nobody_was_given_is_returned_when_its_runner_is_lost() {
+    for spec in [spec(), once()] {
+        let (mut bench, job, key) = held_back(spec);
+        bench.beat("b", 1, &[]);
+        bench.pass(Span::from_secs(10));
+        bench.beat("b", 1, &[]);
+        bench.pass(Span::from_secs(6));
+        let status = bench.status(job);
+        assert_eq!((status.state, status.attempts, status.crashes), (JobState::Leased, 1, 0));
+        assert!(status.fence > key.fence && status.runner.as_deref() == Some("b"));
+        assert!(!bench.driver.is_leased(key), "the first is given to nobody");
+    }
+}
+
+#[test]
+fn the_same_process_on_a_new_link_proves_that_it_never_had_a_job() {
+    for spec in [spec(), once()] {
+        let (mut bench, job, key) = leased(spec);
+        bench.restart();
+        bench.beat("a", 1, &[]);
+        let again = bench.run();
+        assert_eq!((again.job, again.attempt), (job, 1), "no attempt is burnt");
+        assert!(again.fence > key.fence);
+    }
+    // Another one may have had it and died with it.
+    let (mut bench, job, _) = leased(once());
+    bench.restart();
+    bench.beat_as("a", "2", 1, &[]);
+    bench.beats_for(10, "a", &[]);
+    assert_eq!(bench.status(job).reason, Some(Reason::Lost));
+}
+
+#[test]
+fn a_memory_that_is_loaded_anew_on_the_same_links_proves_nothing() {
+    let (mut bench, job, key) = leased(once());
+    let link = bench.link;
+    bench.restart();
+    // As the actor does it: the order may be on its way on that very link.
+    bench.link = link;
+    let mut jobs = Vec::new();
+    bench.store.load_unfinished(&mut |it| jobs.push(it)).expect("it loads");
+    let term = bench.store.begin(0).expect("the model begins");
+    bench.epoch = term.epoch;
+    bench.driver = Driver::new(bench.config.clone(), &term, JobId(2), 7);
+    bench.driver.links_before(link);
+    jobs.into_iter().for_each(|it| bench.driver.restore(it, bench.now));
+    bench.beat("a", 1, &[]);
+    assert_eq!(bench.status(job).fence, key.fence);
+    bench.beat("a", 1, &[key]);
+    bench.finish("a", key, Reason::Ok);
+    assert_eq!(bench.state(job), JobState::Succeeded);
+}
+
+#[test]
+fn orders_to_a_running_job_outlive_the_gateway() {
+    for (verb, order) in
+        [(Verb::Pause, Order::Stop), (Verb::Kill, Order::KillNow), (Verb::Cancel, Order::Kill)]
+    {
+        let (mut bench, job, key) = leased(spec());
+        bench.start("a", key);
+        bench.steer(verb, job);
+        bench.restart();
+        bench.beat("a", 1, &[key]);
+        assert_eq!(bench.orders(), [order]);
+    }
+    // What was let go on goes on.
+    let (mut bench, job, key) = leased(spec());
+    bench.start("a", key);
+    bench.steer(Verb::Pause, job);
+    bench.report("a", Report::Paused { key, stopped: true });
+    bench.steer(Verb::Resume, job);
+    bench.restart();
+    bench.beat("a", 1, &[key]);
+    let continued = bench.orders();
+    bench.report("a", Report::Paused { key, stopped: false });
+    assert_eq!(bench.state(job), JobState::Running);
+    assert!(continued.iter().all(|it| *it == Order::Continue), "{continued:?}");
+}

@@ -6,21 +6,21 @@ use ostler_job::{
 };
 use ostler_store::{Applied, Change, Event, EventKind, Token};
 
-use crate::driver::{Effect, Reports};
+use super::{Effect, Reports};
 
 /// See the module.
 #[derive(Debug, Default)]
-pub(super) struct Batch {
+pub struct Batch {
     /// Events with their place among the changes.
-    pub(super) events: Vec<(usize, Event)>,
-    pub(super) effects: Vec<Effect>,
+    pub events: Vec<(usize, Event)>,
+    pub effects: Vec<Effect>,
     /// Tokens that are new or revoked.
-    pub(super) tokens: Vec<Token>,
+    pub tokens: Vec<Token>,
     /// What runners told that led to it. Were the commit to fail, they would not tell it again on the same link.
-    pub(super) reports: Vec<Reports>,
-    pub(super) tally: Tally,
+    pub reports: Vec<Reports>,
+    pub tally: Tally,
     /// What it takes on the disk, about.
-    pub(super) bytes: u64,
+    pub bytes: u64,
 }
 
 impl Batch {
@@ -45,14 +45,13 @@ impl Batch {
         }
     }
 
-    /// The events, with the numbers that the store gave them.
-    pub(super) fn numbered(&mut self, applied: &[Applied]) -> impl Iterator<Item = Event> {
-        std::mem::take(&mut self.events).into_iter().filter_map(|(place, event)| {
-            match applied.get(place) {
-                Some(Applied::Seq(seq)) => Some(Event { seq: *seq, ..event }),
-                Some(Applied::Done) | None => None,
+    /// The events get the numbers that the store gave them.
+    pub(super) fn number(&mut self, applied: &[Applied]) {
+        for (place, event) in &mut self.events {
+            if let Some(Applied::Seq(seq)) = applied.get(*place) {
+                event.seq = *seq;
             }
-        })
+        }
     }
 }
 
@@ -85,14 +84,14 @@ fn spec_bytes(spec: &Spec) -> usize {
 
 /// What a commit means to the metrics.
 #[derive(Debug, Default, PartialEq)]
-pub(super) struct Tally {
-    pub(super) submitted: u64,
-    pub(super) retried: u64,
-    pub(super) lost: u64,
-    pub(super) finished: Vec<(JobState, Option<Reason>)>,
+pub struct Tally {
+    pub submitted: u64,
+    pub retried: u64,
+    pub lost: u64,
+    pub finished: Vec<(JobState, Option<Reason>)>,
     /// Attempts that their runner told the end of: whether they succeeded, and how long they ran.
-    pub(super) ran: Vec<(bool, Span)>,
-    pub(super) log_bytes: u64,
+    pub ran: Vec<(bool, Span)>,
+    pub log_bytes: u64,
 }
 
 impl Tally {

@@ -1,0 +1,400 @@
+//! The driver with what is around it: hears, decides, hands batches to the store, and acts when they are safe.
+//!
+//! While a batch of changes is being committed, the next one is gathered: it goes when the answer has come and the effects
+//! of the one before are carried out. So nothing is ever under way behind a commit that fails. When one fails, nothing
+//! that the driver decided since holds: its memory is thrown away and, when the store can be written again, loaded anew
+//! under a new term.
+//!
+//! It knows no clock, thread or disk: whoever owns it tells it what happened ([`Actor::hear`]), and does what
+//! [`Actor::poll_output`] says, drained to `None` each time. The gateway does that on a thread, the simulation on a
+//! virtual clock.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use ostler_job::{
+    Mono, Now, Span,
+    durable::{Epoch, Term},
+};
+use ostler_store::{Applied, Change, EventKind, Fault, StoreError};
+
+use super::{
+    Beat, Driver, DriverConfig, Effect, Figures, Reports, RunnerName, Steer, Submit, Ticket,
+    batch::Batch,
+    told::{Output, Told},
+};
+
+/// Bytes that a store must take before it is written again after a failure, at least.
+const ROOM_MIN: u64 = 256 << 10;
+/// Between two looks at a store that failed.
+const RELOAD_EVERY: Span = Span::from_secs(1);
+
+/// See the module.
+pub struct Actor {
+    driver: Driver,
+    /// The term that everything here is of.
+    epoch: Epoch,
+    flying: Option<Batch>,
+    /// Changes and effects that nobody has handed over yet.
+    changes: Vec<Change>,
+    next: Batch,
+    failed: Option<Failed>,
+    /// Reports that nothing safe has followed from: no runner sends them twice on one link.
+    kept: Vec<Reports>,
+    /// The newest link of every runner, and whether it is up.
+    links: BTreeMap<RunnerName, (u64, bool)>,
+    resting: bool,
+    stopping: bool,
+    outputs: VecDeque<Output>,
+}
+
+/// Why the driver's memory is void.
+struct Failed {
+    fault: Fault,
+    /// When to look again; `None`: that is being done.
+    again: Option<Mono>,
+    /// Bytes that the store must take before.
+    room: u64,
+}
+
+impl Failed {
+    /// Nothing but a person helps.
+    fn is_final(&self) -> bool {
+        matches!(self.fault, Fault::Corrupt | Fault::TooNew)
+    }
+}
+
+impl Actor {
+    pub fn new(driver: Driver, term: &Term) -> Self {
+        Self {
+            driver,
+            epoch: term.epoch,
+            flying: None,
+            changes: Vec::new(),
+            next: Batch::default(),
+            failed: None,
+            kept: Vec::new(),
+            links: BTreeMap::new(),
+            resting: false,
+            stopping: false,
+            outputs: VecDeque::new(),
+        }
+    }
+
+    /// Something happened.
+    pub fn hear(&mut self, told: Told, now: Now) {
+        if self.failed.is_some() {
+            self.hear_failed(told);
+        } else {
+            self.hear_sound(told, now);
+            self.collect();
+        }
+    }
+
+    /// Nothing is decided on a memory that is void; what is told once is kept.
+    fn hear_failed(&mut self, told: Told) {
+        match told {
+            Told::Submit(Submit { ticket, .. })
+            | Told::Steer(Steer { ticket, .. })
+            | Told::Drain { ticket, .. }
+            | Told::Token { ticket, .. }
+            | Told::Note { ticket, .. }
+            | Told::Rest { ticket, .. } => self.outputs.push_back(Output::Refuse(ticket)),
+            Told::Reports(reports) if self.is_present(&reports.runner, reports.link) => {
+                self.kept.push(reports);
+            }
+            Told::LinkUp(runner, link) => drop(self.link_up(&runner, link)),
+            Told::LinkDown(runner, link) => drop(self.link_down(&runner, link)),
+            Told::Stop => self.stopping = true,
+            Told::Reports(_)
+            | Told::Forget { .. }
+            | Told::Drained(_)
+            | Told::Beat(_)
+            | Told::Sent(..)
+            | Told::Unsent(..) => {}
+        }
+    }
+
+    fn hear_sound(&mut self, told: Told, now: Now) {
+        match told {
+            Told::Submit(Submit { ticket, .. })
+            | Told::Steer(Steer { ticket, .. })
+            | Told::Drain { ticket, .. }
+            | Told::Token { ticket, .. }
+            | Told::Note { ticket, .. }
+            | Told::Rest { ticket, .. }
+                if self.stopping =>
+            {
+                self.outputs.push_back(Output::Refuse(ticket));
+            }
+            Told::Submit(submit) => self.driver.handle_submit(submit, now),
+            Told::Steer(steer) => self.driver.handle_steer(steer, now),
+            Told::Drain { ticket, who, runner, drain } => {
+                self.driver.handle_drain(&runner, drain, now);
+                let verb = if drain { "drain" } else { "undrain" };
+                let detail = serde_json::json!({ "action": verb, "runner": &*runner });
+                self.audit(ticket, &who, &detail, now);
+            }
+            Told::Token { ticket, who, token, detail } => {
+                self.take(Change::Token(*token));
+                self.audit(ticket, &who, &detail, now);
+            }
+            Told::Rest { ticket, runners } => {
+                self.resting = true;
+                for runner in runners {
+                    self.driver.handle_drain(&runner, true, now);
+                }
+                self.answer_when_safe(ticket);
+            }
+            Told::Note { ticket, who, detail } => self.audit(ticket, &who, &detail, now),
+            Told::Forget { events, keys } => self.take(Change::Forget { events, keys }),
+            Told::Drained(runner) => self.driver.handle_drain(&runner, true, now),
+            Told::LinkUp(runner, link) => {
+                if self.link_up(&runner, link) {
+                    // Whatever is on its way on the one before does not arrive.
+                    self.driver.handle_link_down(&runner, now);
+                }
+            }
+            Told::LinkDown(runner, link) => {
+                if self.link_down(&runner, link) {
+                    self.driver.handle_link_down(&runner, now);
+                }
+            }
+            Told::Beat(beat) => self.hear_beat(beat, now),
+            Told::Reports(reports) => {
+                if self.is_present(&reports.runner, reports.link) {
+                    self.hear_reports(reports, now);
+                }
+            }
+            Told::Sent(link, keys) => self.driver.handle_sent(link, &keys, now),
+            Told::Unsent(runner, report) => {
+                let reports = vec![report];
+                self.hear_reports(Reports { runner, link: 0, reports }, now);
+            }
+            Told::Stop => self.stopping = true,
+        }
+    }
+
+    fn hear_beat(&mut self, beat: Beat, now: Now) {
+        if !self.is_present(&beat.runner, beat.link) {
+            return;
+        }
+        if self.resting {
+            self.driver.handle_drain(&beat.runner, true, now);
+        }
+        self.driver.handle_beat(beat, now);
+    }
+
+    /// A link is up. `true`: the one before was, too.
+    fn link_up(&mut self, runner: &RunnerName, link: u64) -> bool {
+        let newest = self.links.entry(runner.clone()).or_default();
+        if link <= newest.0 {
+            return false;
+        }
+        std::mem::replace(newest, (link, true)).1
+    }
+
+    /// A link is down. `true`: it was the present one.
+    fn link_down(&mut self, runner: &RunnerName, link: u64) -> bool {
+        let present = self.is_present(runner, link);
+        if present {
+            self.links.insert(runner.clone(), (link, false));
+            // On its next one it tells everything anew.
+            self.kept.retain(|it| it.runner != *runner);
+        }
+        present
+    }
+
+    fn is_present(&self, runner: &RunnerName, link: u64) -> bool {
+        self.links.get(runner) == Some(&(link, true))
+    }
+
+    /// What runners tell is kept until what follows from it is safe.
+    fn hear_reports(&mut self, reports: Reports, now: Now) {
+        self.next.reports.push(reports.clone());
+        self.driver.handle_reports(reports, now);
+    }
+
+    /// An entry of the audit trail, and the answer when it is safe.
+    fn audit(&mut self, ticket: Ticket, who: &str, detail: &serde_json::Value, now: Now) {
+        self.note(who, detail, now);
+        self.answer_when_safe(ticket);
+    }
+
+    /// An entry of the audit trail.
+    pub fn note(&mut self, who: &str, detail: &serde_json::Value, now: Now) {
+        self.take(Change::Event {
+            at: now.wall,
+            kind: EventKind::Operator,
+            job: None,
+            who: Some(who.to_owned()),
+            detail: detail.to_string(),
+        });
+    }
+
+    fn answer_when_safe(&mut self, ticket: Ticket) {
+        self.next.effects.push(Effect::Answer { ticket, answers: Vec::new() });
+    }
+
+    /// Takes what the driver has decided.
+    fn collect(&mut self) {
+        while let Some(action) = self.driver.poll_action() {
+            for change in action.changes {
+                self.take(change);
+            }
+            self.next.effects.extend(action.effects);
+        }
+    }
+
+    fn take(&mut self, change: Change) {
+        self.next.note(self.changes.len(), &change);
+        self.changes.push(change);
+    }
+
+    /// Time has passed, or everything that came was heard: does what is due, and hands over what was decided.
+    pub fn go_on(&mut self, now: Now) {
+        match &mut self.failed {
+            Some(failed) if !failed.is_final() && failed.again.is_some_and(|at| at <= now.mono) => {
+                failed.again = None;
+                self.outputs.push_back(Output::Load { room: failed.room });
+            }
+            Some(_) => {}
+            None => {
+                if self.driver.poll_timeout().is_some_and(|(at, _)| at <= now.mono) {
+                    self.driver.handle_timeout(now);
+                    self.collect();
+                }
+                self.hand_over();
+            }
+        }
+    }
+
+    /// When [`Actor::go_on`] is due at the latest; `None`: not before something is heard.
+    pub fn poll_timeout(&self) -> Option<Mono> {
+        match &self.failed {
+            Some(failed) => failed.again.filter(|_| !failed.is_final()),
+            None => self.driver.poll_timeout().map(|(at, _)| at),
+        }
+    }
+
+    /// What is to be done, in order.
+    pub fn poll_output(&mut self) -> Option<Output> {
+        self.outputs.pop_front()
+    }
+
+    /// Gives the store what was decided, unless it is at work. Effects alone need no commit, only those before them.
+    fn hand_over(&mut self) {
+        if self.flying.is_some() || (self.changes.is_empty() && self.next.effects.is_empty()) {
+            return;
+        }
+        let batch = std::mem::take(&mut self.next);
+        if self.changes.is_empty() {
+            return self.outputs.push_back(Output::Carry(Box::new(batch)));
+        }
+        self.flying = Some(batch);
+        let changes = std::mem::take(&mut self.changes);
+        self.outputs.push_back(Output::Commit { epoch: self.epoch, changes });
+    }
+
+    /// The store's word about the batch that it was handed.
+    ///
+    /// # Panics
+    /// When it was handed none.
+    pub fn committed(&mut self, outcome: Result<Vec<Applied>, StoreError>, now: Now) {
+        let mut batch = self.flying.take().expect("a batch is answered once");
+        match outcome {
+            Ok(applied) => {
+                batch.number(&applied);
+                // A lease that was given up while it was being written is not given to anybody.
+                let stands = |effect: &Effect| match effect {
+                    Effect::Run { key, .. } => self.driver.is_leased(*key),
+                    Effect::Settle { .. }
+                    | Effect::Steer { .. }
+                    | Effect::Answer { .. }
+                    | Effect::Changed { .. }
+                    | Effect::Deleted { .. } => true,
+                };
+                batch.effects.retain(stands);
+                self.outputs.push_back(Output::Carry(Box::new(batch)));
+            }
+            Err(error) => self.fail(error, batch, now),
+        }
+    }
+
+    /// The store is not what it was: as if a commit had failed. One that is under way fails by itself.
+    pub fn doubt(&mut self, error: StoreError, now: Now) {
+        if self.flying.is_none() && self.failed.is_none() {
+            self.fail(error, Batch::default(), now);
+        }
+    }
+
+    /// Nothing that was decided since the last commit holds; what was told since then is to be thought over again.
+    fn fail(&mut self, error: StoreError, batch: Batch, now: Now) {
+        let room = ROOM_MIN.max(batch.bytes * 2);
+        self.failed =
+            Some(Failed { fault: error.fault, again: Some(now.mono + RELOAD_EVERY), room });
+        self.outputs.push_back(Output::Trouble(Some(error)));
+        self.outputs.push_back(Output::RefuseAll);
+        self.changes.clear();
+        self.kept = batch.reports;
+        self.kept.extend(std::mem::take(&mut self.next).reports);
+    }
+
+    /// The store's word after [`Output::Load`]: whether anything of what failed was kept shows now.
+    pub fn loaded(&mut self, outcome: Result<(Driver, Term), StoreError>, now: Now) {
+        match outcome {
+            Ok((driver, term)) => {
+                (self.driver, self.epoch, self.failed) = (driver, term.epoch, None);
+                self.outputs.push_back(Output::Trouble(None));
+                for reports in std::mem::take(&mut self.kept) {
+                    self.hear_reports(reports, now);
+                }
+                self.collect();
+            }
+            Err(error) => {
+                if let Some(failed) = &mut self.failed {
+                    failed.fault = error.fault;
+                    failed.again = Some(now.mono + RELOAD_EVERY);
+                }
+                self.outputs.push_back(Output::Trouble(Some(error)));
+            }
+        }
+    }
+
+    /// The numbers for the metrics.
+    pub fn figures(&self, now: Now) -> Figures {
+        self.driver.figures(now)
+    }
+
+    /// The memory of the driver is void.
+    pub fn has_failed(&self) -> bool {
+        self.failed.is_some()
+    }
+
+    /// It was told to stop, and nothing is under way.
+    pub fn is_over(&self) -> bool {
+        self.stopping && self.flying.is_none()
+    }
+
+    /// Asserts what holds between two events.
+    pub fn check_invariants(&self) {
+        if self.failed.is_none() {
+            self.driver.check_invariants();
+        }
+    }
+}
+
+/// A driver of a term that takes a store's jobs up where they are. `newest`: the number of the last link of any runner.
+pub fn load(
+    store: &dyn ostler_store::Store,
+    config: &DriverConfig,
+    (room, newest, seed): (u64, u64, u64),
+    now: Now,
+) -> Result<(Driver, Term, ostler_store::Loaded), StoreError> {
+    let term = store.begin(room)?;
+    let mut driver = Driver::new(config.clone(), &term, ostler_job::JobId(0), seed);
+    // A store that went back knows nothing of what runners were told since: their silence proves nothing.
+    driver.links_before(if term.went_back { u64::MAX } else { newest });
+    let loaded = store.load_unfinished(&mut |job| driver.restore(job, now))?;
+    driver.begin(loaded.next_job);
+    Ok((driver, term, loaded))
+}

@@ -1,0 +1,75 @@
+//! What the actor is told, and what it says is to be done.
+
+use ostler_job::{
+    Wall,
+    durable::{AttemptKey, Epoch, Report},
+};
+use ostler_store::{Change, StoreError, Token};
+
+use super::{Beat, Reports, RunnerName, Steer, Submit, Ticket, batch::Batch};
+
+/// What it is told.
+#[derive(Debug)]
+pub enum Told {
+    Submit(Submit),
+    Steer(Steer),
+    /// An operator lets a runner take nothing new, or take jobs again.
+    Drain {
+        ticket: Ticket,
+        who: String,
+        runner: RunnerName,
+        drain: bool,
+    },
+    Token {
+        ticket: Ticket,
+        who: String,
+        token: Box<Token>,
+        /// What the audit trail says of it.
+        detail: serde_json::Value,
+    },
+    /// The gateway is about to end: no runner is given anything any more.
+    Rest {
+        ticket: Ticket,
+        runners: Vec<RunnerName>,
+    },
+    /// Something for the audit trail alone.
+    Note {
+        ticket: Ticket,
+        who: String,
+        detail: serde_json::Value,
+    },
+    Forget {
+        events: Wall,
+        keys: Wall,
+    },
+    /// A runner is drained: said before its beats, since the driver may not know it yet.
+    Drained(RunnerName),
+    /// A link is up, by its number, which is above those before; whatever comes of older ones of its runner counts no
+    /// more.
+    LinkUp(RunnerName, u64),
+    LinkDown(RunnerName, u64),
+    Beat(Beat),
+    Reports(Reports),
+    /// Attempts were put on this link to their runner.
+    Sent(u64, Vec<AttemptKey>),
+    /// This one could not be, and what follows from that.
+    Unsent(RunnerName, Report),
+    Stop,
+}
+
+/// What is to be done.
+#[derive(Debug)]
+pub enum Output {
+    /// The store writes these, and [`Actor::committed`] is told the outcome.
+    Commit { epoch: Epoch, changes: Vec<Change> },
+    /// These are safe: what goes with them happens now.
+    Carry(Box<Batch>),
+    /// A request is not answered by the driver.
+    Refuse(Ticket),
+    /// No request that was heard is.
+    RefuseAll,
+    /// Durable jobs are refused, and why; or not any more.
+    Trouble(Option<StoreError>),
+    /// The store begins a term, when it takes so many bytes, and is loaded; [`Actor::loaded`] is told the outcome.
+    Load { room: u64 },
+}
