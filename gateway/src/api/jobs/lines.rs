@@ -4,7 +4,7 @@ use axum::body::Body;
 use bytes::{Buf as _, Bytes, BytesMut};
 use sha2::{Digest as _, Sha256};
 
-use super::submit::BODY_MAX;
+use super::submit::{BODY_MAX, same_text};
 use crate::api::{body, problem::Problem};
 
 /// Lines of a body, from 1.
@@ -42,7 +42,7 @@ impl Lines {
         self.bytes
     }
 
-    /// The hash of all that was read.
+    /// The hash of all lines so far.
     pub(crate) fn hash(&self) -> Option<Sha256> {
         self.hash.clone()
     }
@@ -66,6 +66,10 @@ impl Lines {
                 text.truncate(text.len() - 1);
             }
             if !text.iter().all(u8::is_ascii_whitespace) {
+                if let Some(hash) = &mut self.hash {
+                    hash.update(same_text(&text));
+                    hash.update(b"\n");
+                }
                 return Some(Line { number: self.line, text: text.freeze() });
             }
         }
@@ -80,9 +84,6 @@ impl Lines {
             None => self.ended = true,
             Some(piece) => {
                 self.bytes += piece.len() as u64;
-                if let Some(hash) = &mut self.hash {
-                    hash.update(&piece);
-                }
                 self.keep(&piece);
             }
         }

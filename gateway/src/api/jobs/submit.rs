@@ -46,7 +46,7 @@ const TRUE: HeaderValue = HeaderValue::from_static("true");
     params(
         ("wait" = Option<Delay>, Query, description = "Answer when the job has finished, or after this long, at the latest after 1h. For one job only."),
         ("partial" = Option<bool>, Query, description = "For batches: take the good jobs and tell which are not."),
-        ("Idempotency-Key" = Option<String>, Header, description = "The same key and request, by the same token, are answered with the same jobs. 1 to 255 visible ASCII characters.", min_length = 1, max_length = 255, pattern = "^[!-~]{1,255}$"),
+        ("Idempotency-Key" = Option<String>, Header, description = "The same key and request, by the same token, however it is written, are answered with the same jobs. 1 to 255 visible ASCII characters.", min_length = 1, max_length = 255, pattern = "^[!-~]{1,255}$"),
     ),
     request_body(content(
         (parse::submit::Submit = "application/json"),
@@ -119,6 +119,12 @@ pub(crate) fn keyed(caller: &Caller, key: &str, hash: Sha256) -> (String, String
     (format!("{}/{key}", caller.name()), hex(&hash.finalize()))
 }
 
+/// A request as it is compared: blanks and the order of fields make no other one of it.
+pub(crate) fn same_text(text: &[u8]) -> Vec<u8> {
+    let value = serde_json::from_slice::<serde_json::Value>(text);
+    value.map_or_else(|_| text.to_vec(), |value| value.to_string().into_bytes())
+}
+
 /// What is known of a key: the jobs of the same request, or that it was another.
 pub(crate) async fn known(
     api: &Api,
@@ -139,7 +145,7 @@ async fn one(
     wait: Option<Duration>,
 ) -> Result<Response, Problem> {
     let text = body::read(body, BODY_MAX).await?;
-    let key = key.map(|key| keyed(caller, &key, Sha256::new_with_prefix(&text)));
+    let key = key.map(|key| keyed(caller, &key, Sha256::new_with_prefix(same_text(&text))));
     if let Some(key) = &key
         && let Some(jobs) = known(api, key).await?
     {

@@ -288,3 +288,12 @@ async fn a_large_body_that_is_all_wrong_gets_a_short_answer() {
     let answer = rig.ask(&query).await;
     assert!(answer.status == StatusCode::BAD_REQUEST && answer.text.len() < 20_000, "{answer:?}");
 }
+
+#[test]
+fn a_request_that_is_written_anew_is_the_same() {
+    let same = crate::api::jobs::submit::same_text;
+    let one = same(br#"{"command":"a  b","tags":["x"]}"#);
+    assert_eq!(one, same(b"{ \"tags\": [\"x\"],\r\n \"command\": \"a\\u0020 b\" }"));
+    assert_ne!(one, same(br#"{"command":"a b","tags":["x"]}"#));
+    assert_eq!(same(b"no json"), b"no json");
+}
