@@ -156,10 +156,12 @@ impl Checker {
         }
         let end = self.ends.get(&key).map(|it| it.0);
         let told = !matches!(status.reason, Some(Reason::Lost | Reason::Quarantined));
-        let right = match status.state {
-            JobState::Succeeded => end == Some(Reason::Ok),
-            JobState::Dead => !told || (end == status.reason && end != Some(Reason::Ok)),
-            _ => true,
+        let right = if status.state == JobState::Succeeded {
+            end == Some(Reason::Ok)
+        } else if status.state == JobState::Dead {
+            !told || (end == status.reason && end != Some(Reason::Ok))
+        } else {
+            true
         };
         if !right {
             self.fail(format!("{key:?} came to {end:?}, and its job is {status:?}"));

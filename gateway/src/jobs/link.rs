@@ -155,6 +155,11 @@ fn parse<T: for<'a> Deserialize<'a>>(frame: &Frame) -> io::Result<T> {
         .map_err(|error| io::Error::other(format!("the body of {:?}: {error}", frame.header.kind)))
 }
 
+/// Attempts that are on their way, by the number of their link.
+type Sent = Vec<(u64, Vec<AttemptKey>)>;
+/// Those that are not, and whose they were to be.
+type Unsent = Vec<(RunnerName, AttemptKey)>;
+
 /// Frames to runners, gathered.
 #[derive(Debug, Default)]
 pub(super) struct Outgoing(BTreeMap<RunnerName, ToRunner>);
@@ -199,7 +204,7 @@ impl Outgoing {
         self,
         runners: &Runners,
         specs: &HashMap<JobId, Arc<Spec>>,
-    ) -> (Vec<(u64, Vec<AttemptKey>)>, Vec<(RunnerName, AttemptKey)>) {
+    ) -> (Sent, Unsent) {
         let (mut sent, mut unsent) = (Vec::new(), Vec::new());
         for (runner, to) in self.0 {
             let way = runners.way(&runner);

@@ -109,3 +109,21 @@ pub(super) fn sync_folder(path: &Path) -> std::io::Result<()> {
     let folder = path.parent().filter(|it| !it.as_os_str().is_empty());
     File::open(folder.unwrap_or_else(|| Path::new(".")))?.sync_all()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What a 202 promises: every commit is fsynced before it returns.
+    #[test]
+    fn every_connection_that_writes_fsyncs_its_commits() {
+        let folder = tempfile::tempdir().expect("a temporary folder can be made");
+        let path = folder.path().join("store.db");
+        let writer = writer(&path, None).expect("it opens");
+        let checkpoints = reader(&path, OpenFlags::SQLITE_OPEN_READ_WRITE).expect("it opens");
+        for db in [writer, checkpoints] {
+            let number = |pragma| db.pragma_query_value(None, pragma, |row| row.get::<_, i64>(0));
+            assert_eq!(number("synchronous"), Ok(2), "FULL");
+        }
+    }
+}
