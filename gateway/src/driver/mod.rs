@@ -58,7 +58,7 @@ pub use event::{
     Action, Answer, Beat, DriverConfig, Effect, Figures, NewJob, Reports, RunnerName, RunnerState,
     Steer, SteerJob, Submit, Ticket, Verb,
 };
-use jobs::{Job, Jobs, Run};
+use jobs::{Jobs, Run};
 use names::Names;
 use outbox::Outbox;
 use recent::Recent;
@@ -327,29 +327,6 @@ impl Driver {
         self.place(now);
     }
 
-    /// The runner is lost with the attempt, which may have run or not.
-    fn lose(&mut self, id: JobId, why: &str, now: Now) {
-        self.counters.lost += 1;
-        let detail = Some(why.to_owned());
-        let ending = Ending { reason: Reason::Lost, exit_status: None, signal: None, detail };
-        self.jobs[id].run_mut().finished_at = Some(now.wall);
-        self.record_lost(id, ending, now);
-        self.leave(id, Left::Over, now);
-        let job = &mut self.jobs[id];
-        job.crashes += 1;
-        if job.kill {
-            self.end(id, JobState::Cancelled, Reason::Lost, now);
-        } else if job.policy.once {
-            self.end(id, JobState::Dead, Reason::Lost, now);
-        } else if job.crashes >= self.config.crashes_max {
-            self.counters.quarantined += 1;
-            self.end(id, JobState::Dead, Reason::Quarantined, now);
-        } else {
-            self.tell_retrying(id, Reason::Lost, Span::ZERO, now);
-            self.queue(id, now);
-        }
-    }
-
     /// An attempt failed by itself: the job tries again after a while, or is dead.
     fn retry(&mut self, id: JobId, ending: &Ending, now: Now) {
         let job = &mut self.jobs[id];
@@ -397,16 +374,5 @@ impl Driver {
             "reason": reason, "attempt": self.jobs[id].attempts, "wait_seconds": wait.as_secs_f64(),
         });
         self.outbox.event((now.wall, EventKind::Retrying), Some(id), None, &detail);
-    }
-
-    /// Whether the attempt is the present lease of its job.
-    pub fn is_leased(&self, key: AttemptKey) -> bool {
-        self.jobs.get(key.job).is_some_and(|job| job.fence == key.fence && job.at().is_some())
-    }
-
-    /// The job that this attempt is the present lease of, at this runner.
-    fn leased(&self, key: AttemptKey, runner: u32) -> Option<&Job> {
-        let job = self.jobs.get(key.job)?;
-        (job.fence == key.fence && job.at() == Some(runner)).then_some(job)
     }
 }

@@ -2,10 +2,10 @@
 
 use ostler_job::{
     JobId, Now, Span,
-    durable::{JobState, Reason},
+    durable::{AttemptKey, Ending, JobState, Reason},
 };
 
-use super::{Driver, Left};
+use super::{Driver, Left, jobs::Job};
 
 /// How often a job may come back unstarted before it has to wait: whatever the reason is, it is not gone at once.
 const RETURNS: u32 = 5;
@@ -41,5 +41,39 @@ impl Driver {
         let wait = Span(RETURN_WAIT.0.0 << more.min(8)).min(RETURN_WAIT.1);
         self.jobs[id].due = now.wall.after(wait);
         self.wait_for_retry(id, now.mono + wait);
+    }
+
+    /// Whether the attempt is the present lease of its job.
+    pub fn is_leased(&self, key: AttemptKey) -> bool {
+        self.jobs.get(key.job).is_some_and(|job| job.fence == key.fence && job.at().is_some())
+    }
+
+    /// The job that this attempt is the present lease of, at this runner.
+    pub(super) fn leased(&self, key: AttemptKey, runner: u32) -> Option<&Job> {
+        let job = self.jobs.get(key.job)?;
+        (job.fence == key.fence && job.at() == Some(runner)).then_some(job)
+    }
+
+    /// The runner is lost with the attempt, which may have run or not.
+    pub(super) fn lose(&mut self, id: JobId, why: &str, now: Now) {
+        self.counters.lost += 1;
+        let detail = Some(why.to_owned());
+        let ending = Ending { reason: Reason::Lost, exit_status: None, signal: None, detail };
+        self.jobs[id].run_mut().finished_at = Some(now.wall);
+        self.record_lost(id, ending, now);
+        self.leave(id, Left::Over, now);
+        let job = &mut self.jobs[id];
+        job.crashes += 1;
+        if job.kill {
+            self.end(id, JobState::Cancelled, Reason::Lost, now);
+        } else if job.policy.once {
+            self.end(id, JobState::Dead, Reason::Lost, now);
+        } else if job.crashes >= self.config.crashes_max {
+            self.counters.quarantined += 1;
+            self.end(id, JobState::Dead, Reason::Quarantined, now);
+        } else {
+            self.tell_retrying(id, Reason::Lost, Span::ZERO, now);
+            self.queue(id, now);
+        }
     }
 }
