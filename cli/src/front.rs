@@ -7,7 +7,7 @@ use std::{
 };
 
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
-use ostler_gateway::{Gateway, Listen, Shutdown, StartError};
+use ostler_gateway::{Gateway, Limits, Listen, Shutdown, StartError};
 
 use crate::{
     config::Settings,
@@ -23,9 +23,6 @@ pub(crate) const ADDRESSES: &str = "addresses.json";
 /// Where runners are expected when nobody says otherwise.
 pub(crate) const RUNNERS: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 2692);
 
-/// Files that a gateway needs beside those of its connections.
-const FILES_OWN: u64 = 256;
-
 /// Keeps a second gateway off this state folder.
 pub(crate) fn lock(state: &State) -> Result<Lock, Failure> {
     state.lock("lock").map_err(|held| held.failure("ostler", state))
@@ -34,7 +31,7 @@ pub(crate) fn lock(state: &State) -> Result<Lock, Failure> {
 /// Opens every door, or says which one stays shut and why.
 pub(crate) fn open(settings: &mut Settings, state: &State) -> Result<Gateway, Failure> {
     settings.gateway.state = state.folder().to_path_buf();
-    settings.notes.extend(fit_connections(&mut settings.gateway.limits.connections));
+    settings.notes.extend(fit_connections(&mut settings.gateway.limits));
     let mut gateway = Gateway::bind(settings.gateway.clone())
         .map_err(|error| Failure::unavailable(shut(&error, &settings.gateway.listen)))?;
     let events = Events::new(&settings.runner);
@@ -68,21 +65,22 @@ fn shut(error: &StartError, listen: &Listen) -> String {
 }
 
 /// Raises the limit of open files as far as allowed, and lowers the connections to what it carries.
-fn fit_connections(connections: &mut usize) -> Option<String> {
+fn fit_connections(limits: &mut Limits) -> Option<String> {
     let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE).ok()?;
     let files = match setrlimit(Resource::RLIMIT_NOFILE, hard, hard) {
         Ok(()) => hard,
         Err(_) => soft,
     };
-    let carried = usize::try_from(files.saturating_sub(FILES_OWN).max(16)).unwrap_or(usize::MAX);
-    if *connections <= carried {
+    limits.files = usize::try_from(files).unwrap_or(usize::MAX);
+    let (connections, carried) = (limits.connections, limits.carried());
+    if connections <= carried {
         return None;
     }
     let text = format!(
         "limits.connections is {carried} and not {connections}, because this process may open \
          only {files} files; raise it with ulimit -n or LimitNOFILE"
     );
-    *connections = carried;
+    limits.connections = carried;
     Some(text)
 }
 

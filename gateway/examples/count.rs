@@ -15,7 +15,10 @@ fn main() -> std::io::Result<()> {
         header_count: 100,
         h2_streams: 128,
         spool_memory: 256 << 10,
+        body_memory: 256 << 20,
         spool_total: 1 << 20,
+        disk_reserve: None,
+        files: 1024,
         metric_tenants: 10,
     };
     let config = Config {

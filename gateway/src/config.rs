@@ -204,10 +204,23 @@ pub struct Limits {
     pub h2_streams: u32,
     /// Bytes of a body kept in memory before it goes to a file.
     pub spool_memory: usize,
+    /// Bytes of all bodies in memory together; what is beyond goes to files from the first byte.
+    pub body_memory: u64,
     /// Bytes of spool files together.
     pub spool_total: u64,
+    /// Bytes of the disk that spool files, payloads and logs leave free for the store; `None`: a part of its size.
+    pub disk_reserve: Option<u64>,
+    /// Files that the process may open.
+    pub files: usize,
     /// Tenants that metrics name; the rest are `other`.
     pub metric_tenants: usize,
+}
+
+impl Limits {
+    /// Client connections that the process's files carry, beside all else that needs some.
+    pub fn carried(&self) -> usize {
+        crate::doors::Parts::of(self.files, usize::MAX).web()
+    }
 }
 
 /// Where access log lines go.

@@ -3,21 +3,23 @@
 use std::{
     collections::BTreeMap,
     sync::{
-        Arc, Mutex, OnceLock,
+        Arc, Mutex, OnceLock, PoisonError,
         atomic::{AtomicBool, AtomicUsize, Ordering},
     },
+    time::{Duration, Instant},
 };
 
 use crate::{
     api::Face,
     config::{Config, Details, Limits, Network},
+    disk::Disk,
+    doors::{Doors, Parts},
     event::GatewayEvent,
     jobs::Jobs,
-    listen::Connections,
     log::Log,
     metrics::Metrics,
     pool::Pool,
-    request::{Budget, Quarantine, Routes, TenantNames},
+    request::{Budget, Memory, Quarantine, Routes, Stores, TenantNames},
 };
 
 pub(crate) type OnEvent = Arc<dyn Fn(GatewayEvent) + Send + Sync>;
@@ -35,9 +37,14 @@ pub(crate) struct Gate {
     pub(crate) jobs: Jobs,
     pub(crate) log: Log,
     pub(crate) spool: Arc<Budget>,
-    pub(crate) connections: Connections,
     /// Kinds of requests that end children.
     pub(crate) quarantine: Quarantine,
+    pub(crate) memory: Arc<Memory>,
+    /// Replies that clients have not taken yet.
+    pub(crate) stores: Stores,
+    pub(crate) doors: Arc<Doors>,
+    /// Of runners that were refused, and of doors that could not be opened: told now and then.
+    pub(crate) seldom: Seldom,
     /// The API, once durable jobs can be asked for.
     pub(crate) api: OnceLock<Face>,
     /// One handle a serving thread; work is dealt out in turn.
@@ -71,6 +78,11 @@ impl Gate {
         let spool = config.state.join("spool");
         ostler_private::folder(&spool)?;
         let tenants = TenantNames::open(&config.state)?;
+        let disk = Arc::new(Disk::new(spool.clone(), config.limits.disk_reserve));
+        // Of a gate that was made before it, in a test.
+        let _same = jobs.disk.set(disk.clone());
+        let parts = Parts::of(config.limits.files, config.limits.connections);
+        let max = (config.limits.spool_total, parts.spool);
         Ok(Self {
             routes: Routes::new(&config.routes, &pools, &tenants, |route, app| {
                 metrics.route(route, app)
@@ -84,9 +96,12 @@ impl Gate {
             metrics,
             jobs,
             log: Log::open(&config.access_log)?,
-            spool: Arc::new(Budget::new(spool, config.limits.spool_total)),
-            connections: Connections::default(),
             quarantine: Quarantine::default(),
+            spool: Arc::new(Budget::new(spool, max, disk)),
+            memory: Arc::new(Memory::new(config.limits.body_memory)),
+            stores: Stores::default(),
+            doors: Doors::new(parts),
+            seldom: Seldom::default(),
             api: OnceLock::new(),
             threads,
             next_thread: AtomicUsize::new(0),
@@ -102,11 +117,24 @@ impl Gate {
         &self.threads[turn % self.threads.len()]
     }
 
-    /// Every app has a child that serves, and durable jobs are accepted.
-    pub(crate) fn is_ready(&self) -> bool {
-        !self.is_draining()
-            && self.jobs.trouble().is_none()
-            && self.pools.values().all(|pool| pool.is_ready())
+    /// Why requests are not served: an app has no child that serves. Empty: they are.
+    pub(crate) fn web_trouble(&self) -> Vec<String> {
+        let missing = self.pools.values().filter(|pool| !pool.is_ready());
+        missing.map(|pool| format!("app {} has no child that serves", pool.app)).collect()
+    }
+
+    /// Why durable jobs are not accepted.
+    pub(crate) fn jobs_trouble(&self) -> Option<String> {
+        self.jobs.trouble().map(|why| format!("durable jobs are refused: {why}"))
+    }
+
+    /// Tells of something that may happen often: of each kind at most once in ten seconds, with how often it did.
+    pub(crate) fn warn_seldom(&self, kind: &'static str, what: &str) {
+        if let Some(more) = self.seldom.may_tell(kind) {
+            let more =
+                if more == 0 { String::new() } else { format!(" (and {more} more like it)") };
+            self.tell(GatewayEvent::Warning(format!("{what}{more}")));
+        }
     }
 
     pub(crate) fn is_draining(&self) -> bool {
@@ -145,5 +173,33 @@ impl Gate {
 
     pub(crate) fn tell(&self, event: GatewayEvent) {
         (self.on_event)(event);
+    }
+}
+
+/// When each kind of warning was told last, and how many were not.
+#[derive(Debug, Default)]
+pub(crate) struct Seldom(Mutex<BTreeMap<&'static str, (Instant, u64)>>);
+
+impl Seldom {
+    const PAUSE: Duration = Duration::from_secs(10);
+
+    /// How many of the kind were kept back since the last; `None`: it is too early for another.
+    fn may_tell(&self, kind: &'static str) -> Option<u64> {
+        let mut told = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = Instant::now();
+        match told.get_mut(kind) {
+            Some((at, kept)) if now.duration_since(*at) < Self::PAUSE => {
+                *kept += 1;
+                None
+            }
+            Some((at, kept)) => {
+                *at = now;
+                Some(std::mem::take(kept))
+            }
+            None => {
+                told.insert(kind, (now, 0));
+                Some(0)
+            }
+        }
     }
 }

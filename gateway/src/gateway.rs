@@ -20,6 +20,7 @@ use crate::{
     api::Face,
     clock,
     config::Config,
+    doors::Door as At,
     event::GatewayEvent,
     gate::{Gate, OnEvent},
     jobs::{Jobs, Opened, StartFault, keep},
@@ -37,7 +38,9 @@ use crate::{
 const TICK: Duration = Duration::from_millis(50);
 /// In how many of these ticks children that say nothing are asked about.
 const ASK: u32 = 4;
-/// Threads that read and write spool files for a serving thread. Each keeps memory of its own.
+/// Between two looks for replies that nobody takes.
+const SWEEP: ostler_job::Span = ostler_job::Span::from_secs(1);
+/// Threads that read and write spool files for a serving thread, and nothing else. Each keeps memory of its own.
 const FILE_THREADS: usize = 4;
 
 /// Why a gateway could not start. Nothing has been served then.
@@ -339,9 +342,14 @@ async fn keep_time(gate: Arc<Gate>, links: Arc<LocalLinks>) {
     let mut tick = tokio::time::interval(TICK);
     tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     let mut ticks = 0_u32;
+    let mut swept = clock::now();
     loop {
         tick.tick().await;
         let now = clock::now();
+        if now - swept >= SWEEP {
+            swept = now;
+            gate.stores.sweep(now);
+        }
         ticks = ticks.wrapping_add(1);
         for pool in gate.pools.values() {
             if ticks.is_multiple_of(ASK) {
@@ -364,7 +372,7 @@ async fn keep_time(gate: Arc<Gate>, links: Arc<LocalLinks>) {
 }
 
 async fn all_closed(gate: &Gate) {
-    while gate.connections.len() > 0 {
+    while gate.doors.len(At::Web) > 0 {
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
 }

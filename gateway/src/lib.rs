@@ -8,6 +8,8 @@
 mod api;
 mod clock;
 mod config;
+mod disk;
+mod doors;
 #[doc(hidden)]
 pub mod driver;
 mod event;
@@ -20,10 +22,12 @@ mod link;
 mod listen;
 mod log;
 mod metrics;
+mod peer;
 mod pool;
 mod process;
 mod request;
 mod shutdown;
+mod threads;
 
 pub use config::{
     AccessLog, App, Certificate, Config, Details, Discipline, JobsConfig, Limits, Listen,

@@ -8,7 +8,7 @@ use prometheus::{
     IntGauge, Opts, Registry, TextEncoder,
 };
 
-use crate::{gate::Gate, jobs};
+use crate::{doors, gate::Gate, jobs};
 
 /// From a tenth of a millisecond to a minute: hello worlds and reports are told apart.
 const SECONDS: &[f64] = &[
@@ -353,10 +353,23 @@ fn read_process(registry: &Registry, gate: &Gate) {
     }
     let open = IntGauge::new("ostler_connections", "Open client connections.")
         .expect("constant names are valid");
-    register(registry, open).set(i64::try_from(gate.connections.len()).unwrap_or(i64::MAX));
+    register(registry, open)
+        .set(i64::try_from(gate.doors.len(doors::Door::Web)).unwrap_or(i64::MAX));
     gauge(registry, "ostler_spool_bytes", "Bytes in spool files.", gate.spool.used() as f64);
     let help = "Kinds of requests that are held back since they ended children.";
     gauge(registry, "ostler_quarantined_kinds", help, gate.quarantine.held() as f64);
+    let help = "Bytes of request bodies and replies in memory.";
+    gauge(registry, "ostler_body_memory_bytes", help, gate.memory.used() as f64);
+    let counts = |name, help, count| {
+        let counter = IntCounter::new(name, help).expect("constant names are valid");
+        register(registry, counter).inc_by(count);
+    };
+    counts("ostler_spool_cut_total", "Spool files cut to make room for others.", gate.spool.cut());
+    let (cut, refused) = gate.doors.turned_away();
+    let help = "Idle connections closed to make room for others.";
+    counts("ostler_connections_cut_total", help, cut);
+    let help = "Connections refused because all were at work.";
+    counts("ostler_connections_refused_total", help, refused);
     let dropped = IntCounter::new(
         "ostler_log_lines_dropped_total",
         "Access log lines dropped because the writer was behind.",

@@ -33,6 +33,7 @@ pub struct Setup {
     args: Vec<String>,
     env: Vec<(String, String)>,
     early: bool,
+    files: Option<u32>,
 }
 
 impl Setup {
@@ -107,6 +108,12 @@ impl Setup {
         self
     }
 
+    /// The most files that each of its processes may open.
+    pub fn files(mut self, files: u32) -> Self {
+        self.files = Some(files);
+        self
+    }
+
     /// Does not wait until the apps are ready.
     pub fn early(mut self) -> Self {
         self.early = true;
@@ -174,7 +181,15 @@ impl Gateway {
             let file = File::options().create(true).append(true).open(path);
             file.expect("a temporary folder is writable")
         };
-        let mut command = Command::new(ostler());
+        let mut command = match setup.files {
+            None => Command::new(ostler()),
+            Some(files) => {
+                let mut command = Command::new("sh");
+                command.arg("-c").arg(format!("ulimit -n {files} && exec \"$0\" \"$@\""));
+                command.arg(ostler());
+                command
+            }
+        };
         command.arg("serve").arg("--config").arg(config).arg("--state").arg(state.path());
         command.args(&setup.args).envs(setup.env.iter().map(|(k, v)| (k, v)));
         command.env(MARK, &mark).env_remove("OSTLER_STATE").env_remove("VIRTUAL_ENV");

@@ -189,7 +189,11 @@ fn process(page: &mut Page, gateway: &Config, runner: &Runner) {
     page.number("header_count", limits.header_count as u64);
     page.number("h2_streams", limits.h2_streams.into());
     page.line("spool_memory", show_size(limits.spool_memory as u64));
+    page.line("body_memory", show_size(limits.body_memory));
     page.line("spool_total", show_size(limits.spool_total));
+    if let Some(reserve) = limits.disk_reserve {
+        page.line("disk_reserve", show_size(reserve));
+    }
     page.number("metric_tenants", limits.metric_tenants as u64);
     page.head("[gateway]");
     page.number("threads", gateway.threads as u64);

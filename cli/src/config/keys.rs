@@ -169,7 +169,7 @@ pub(crate) const KEYS: &[Key] = &[
     key(Log, "access", Text("`stdout`, `off` or a file"), Value("stdout"), "Where access log lines go."),
     key(Log, "format", OneOf(&["json", "combined"]), Value("json"), "How a line looks: one JSON object, or the combined format of Apache and nginx."),
 
-    key(Limits, "connections", Count(1, MANY), Value("16384"), "Open client connections; lowered at start when the process may not open that many files."),
+    key(Limits, "connections", Count(1, MANY), Value("16384"), "Open client connections; lowered at start when the process may not open that many files. One more closes the one that is idle for the longest, of the client with most."),
     key(Limits, "header_timeout", Duration(1), Value("30s"), "Time for a request head, and until the first one begins."),
     key(Limits, "keep_alive", Duration(1), Value("75s"), "Time that a connection may be idle between two requests; longer than a load balancer in front keeps it."),
     key(Limits, "header_bytes", Size(1024, 1 << 20), Value("32KiB"), "Size of a request head; larger ones get 431 or 414."),
@@ -177,7 +177,9 @@ pub(crate) const KEYS: &[Key] = &[
     key(Limits, "header_count", Count(1, 10_000), Value("100"), "Field lines of a request head. The pieces of a cookie in HTTP/2 are one."),
     key(Limits, "h2_streams", Count(1, 100_000), Value("128"), "Streams of one HTTP/2 connection."),
     key(Limits, "spool_memory", Size(0, 1 << 30), Value("256KiB"), "Bytes of a body kept in memory before it goes to a file."),
-    key(Limits, "spool_total", Size(0, ANY), Value("16GiB"), "Bytes of all spool files together."),
+    key(Limits, "body_memory", Size(0, ANY), Value("256MiB"), "Bytes of all bodies in memory together; one client may have as much as is left to the others. What is beyond goes to files from the first byte."),
+    key(Limits, "spool_total", Size(0, ANY), Value("16GiB"), "Bytes of all spool files together. When room runs out, the client that holds most is the first to be cut off."),
+    key(Limits, "disk_reserve", Size(0, ANY), Words("5 % of the disk, at least 1GiB and at most 8GiB; a quarter of a small disk"), "Bytes of the state folder's disk that spool files and payloads leave free for the store."),
     key(Limits, "metric_tenants", Count(0, 100_000), Value("100"), "Tenants that metrics name; the rest are `other`."),
 
     key(Gateway, "threads", Count(1, 1024), Words("half the CPUs, at least 1, because children run on the same ones"), "Serving threads."),

@@ -109,7 +109,11 @@ pub(super) fn limits(section: &Section<'_>) -> Limits {
         header_count: count(section, "header_count"),
         h2_streams: section.value("h2_streams"),
         spool_memory: memory(section, "spool_memory"),
+        body_memory: section.value::<Bytes>("body_memory").0,
         spool_total: section.value::<Bytes>("spool_total").0,
+        disk_reserve: section.written::<Bytes>("disk_reserve").map(|bytes| bytes.0),
+        // What the process may open is known when it starts.
+        files: 1024,
         metric_tenants: count(section, "metric_tenants"),
     }
 }

@@ -51,6 +51,9 @@ pub(crate) struct Page {
     pub(crate) jobs: Vec<JobView>,
     #[serde(default)]
     pub(crate) next: Option<String>,
+    /// The gateway came back before the page was full: there is more to look at.
+    #[serde(default)]
+    pub(crate) partial: bool,
 }
 
 impl JobView {

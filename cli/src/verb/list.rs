@@ -3,6 +3,7 @@
 use std::{
     io::{IsTerminal as _, stdout},
     process::ExitCode,
+    time::{Duration, Instant},
 };
 
 use clap::Args;
@@ -23,6 +24,8 @@ use crate::{
 
 /// Jobs that a terminal gets when nobody says how many.
 const SCREEN: u64 = 50;
+/// A list that takes longer says so.
+const LONG: Duration = Duration::from_secs(3);
 /// Jobs of one request.
 const PAGE: u64 = 1000;
 
@@ -60,6 +63,9 @@ async fn show(client: &Client, filter: &Filter, limit: u64, format: Format) -> R
     let mut pages = Pages::new(format);
     let mut left = limit;
     let mut cursor: Option<String> = None;
+    // Pages that came back early are shown as one.
+    let mut held: Vec<JobView> = Vec::new();
+    let mut long = Some(Instant::now() + LONG);
     loop {
         let mut path = format!("/v1/jobs?limit={}", left.min(PAGE));
         for part in [
@@ -71,10 +77,19 @@ async fn show(client: &Client, filter: &Filter, limit: u64, format: Format) -> R
             }
         }
         let page: Page = client.get(&path).await?;
-        pages.page(&page.jobs, table)?;
         left = left.saturating_sub(page.jobs.len() as u64);
         cursor = page.next;
-        if cursor.is_none() || left == 0 {
+        held.extend(page.jobs);
+        let over = cursor.is_none() || left == 0;
+        if page.partial && !over {
+            if long.is_some_and(|long| Instant::now() > long) {
+                long = None;
+                note("still looking: since=, state= or tag= make it quicker");
+            }
+            continue;
+        }
+        pages.page(&std::mem::take(&mut held), table)?;
+        if over {
             break;
         }
     }

@@ -41,7 +41,8 @@ pub(crate) trait Backend: Send + Sync + 'static {
     fn steer<'a>(&'a self, who: &'a str, verb: Verb, jobs: Vec<JobId>) -> Soon<'a, Vec<Answer>>;
     /// These jobs, in this order, as far as they exist.
     fn get(&self, jobs: Vec<JobId>) -> Soon<'_, Vec<Job>>;
-    fn query(&self, query: Query) -> Soon<'_, Page>;
+    /// A page for somebody; it may be partial.
+    fn query<'a>(&'a self, who: &'a str, query: Query) -> Soon<'a, Page>;
     /// The attempts that are over, oldest first.
     fn attempts(&self, job: JobId) -> Soon<'_, Vec<Attempt>>;
     fn keyed(&self, key: String) -> Soon<'_, Option<(String, Vec<JobId>)>>;
@@ -69,6 +70,8 @@ pub(crate) trait Backend: Send + Sync + 'static {
     fn problem(&self) -> Option<String>;
     /// Bytes of the store and the files beside it.
     fn size_blocking(&self) -> u64;
+    /// Bytes that payloads may still take on the disk, with what is kept for the store left out.
+    fn room_blocking(&self) -> u64;
     fn upload_blocking(&self) -> io::Result<Box<dyn Sink>>;
     fn payload_blocking(&self, sha256: &str) -> io::Result<File>;
     /// The size of a payload that a job is about to name: it stays until the job is stored.
@@ -119,10 +122,8 @@ impl Backend for Jobs {
         Box::pin(async move { self.get(jobs).await.map_err(unavailable) })
     }
 
-    fn query(&self, query: Query) -> Soon<'_, Page> {
-        Box::pin(
-            async move { self.read(move |store| store.query(&query)).await.map_err(unavailable) },
-        )
+    fn query<'a>(&'a self, who: &'a str, query: Query) -> Soon<'a, Page> {
+        Box::pin(self.search(who, query))
     }
 
     fn attempts(&self, job: JobId) -> Soon<'_, Vec<Attempt>> {
@@ -215,6 +216,10 @@ impl Backend for Jobs {
 
     fn size_blocking(&self) -> u64 {
         self.store.size() + self.files.size()
+    }
+
+    fn room_blocking(&self) -> u64 {
+        self.disk.get().map_or(u64::MAX, |disk| disk.room())
     }
 
     fn upload_blocking(&self) -> io::Result<Box<dyn Sink>> {

@@ -17,6 +17,7 @@ use serde::Serialize;
 use tokio::sync::mpsc;
 
 use super::problem::{Kind, Problem};
+use crate::threads;
 
 /// A client that sends nothing for this long has given up.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -139,11 +140,11 @@ impl http_body::Body for Piped {
     }
 }
 
-/// Runs on a thread that may block.
+/// Reads or writes a file, or looks at one, on a thread that may block. Never waits for a peer.
 pub(crate) async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> T + Send + 'static,
 ) -> Result<T, Problem> {
-    tokio::task::spawn_blocking(work).await.map_err(Problem::internal)
+    threads::FILES.run("", |_| work()).await.map_err(Problem::internal)
 }
 
 /// A body that is there already.

@@ -1,12 +1,13 @@
 //! `/v1/payloads`: bytes for jobs to read, streamed to the disk.
 
+use std::io;
+
 use axum::{body::Body, extract::State, response::Response};
-use bytes::Bytes;
+use bytes::BytesMut;
 use http::StatusCode;
 use http_body::Body as _;
 use ostler_job::durable::Payload;
 use serde::Serialize;
-use tokio::sync::mpsc;
 use utoipa::ToSchema;
 
 use super::{
@@ -17,6 +18,10 @@ use super::{
     parse::query::NoQuery,
     problem::{Kind, Problem},
 };
+use crate::threads;
+
+/// Bytes that are written at once.
+const PIECE: usize = 64 << 10;
 
 /// Bytes that are kept.
 #[derive(Serialize, ToSchema)]
@@ -67,32 +72,35 @@ pub(crate) async fn put(
     upload(&api, &caller, body).await
 }
 
+/// Each piece is a short write of its own: a client that takes its time holds no thread.
 async fn upload(api: &Api, caller: &Caller, mut body: Body) -> Result<Response, Problem> {
+    let who = caller.name();
     let max = api.payload_max();
     if body.size_hint().lower() > max {
         return Err(too_large(max));
     }
     let backend = api.share();
-    let sink = body::blocking(move || backend.upload_blocking()).await?.map_err(|e| failed(&e))?;
-    let (pieces, received) = mpsc::channel(4);
-    let writer = tokio::task::spawn_blocking(move || write(sink, received));
-    let mut bytes = 0;
+    let (begin, room) = (backend.clone(), move || backend.room_blocking());
+    let mut sink = write(who, move || begin.upload_blocking()).await?;
+    let (mut bytes, mut held) = (0, BytesMut::new());
     while let Some(piece) = body::next(&mut body).await? {
         bytes += piece.len() as u64;
         if bytes > max {
             return Err(too_large(max));
         }
-        // A writer that has failed says so below.
-        if pieces.send(Piece::Bytes(piece)).await.is_err() {
-            break;
+        held.extend_from_slice(&piece);
+        if held.len() >= PIECE {
+            let (piece, room) = (held.split(), room.clone());
+            let one = move || add(&mut sink, &piece, room()).map(|()| sink);
+            sink = write(who, one).await?;
         }
     }
     // Only this makes it a payload: one that broke off leaves nothing.
-    let _ = pieces.send(Piece::End).await;
-    let payload = writer.await.map_err(Problem::internal)?.map_err(|error| failed(&error))?;
-    let Some(Payload { sha256, bytes }) = payload else {
-        return Err(Problem::internal("the payload was not finished"));
+    let finish = move || {
+        add(&mut sink, &held, room())?;
+        sink.finish()
     };
+    let Payload { sha256, bytes } = write(who, finish).await?;
     if let Some(tenant) = caller.tenant().map(str::to_owned) {
         // Others know its name perhaps; what it holds is for those who had it.
         let (backend, name) = (api.share(), sha256.clone());
@@ -102,30 +110,28 @@ async fn upload(api: &Api, caller: &Caller, mut body: Body) -> Result<Response, 
     body::json(StatusCode::CREATED, &PayloadView { sha256, bytes })
 }
 
-enum Piece {
-    Bytes(Bytes),
-    End,
+/// Writes a piece, unless it would take what is kept for the store.
+fn add(sink: &mut Box<dyn Sink>, piece: &[u8], room: u64) -> io::Result<()> {
+    if piece.len() as u64 > room {
+        let detail = "the rest of the disk is kept for the store (limits.disk_reserve)";
+        return Err(io::Error::new(io::ErrorKind::StorageFull, detail));
+    }
+    sink.write(piece)
 }
 
-/// Writes on a thread that may block, until the end, or until nobody sends any more.
-fn write(
-    mut sink: Box<dyn Sink>,
-    mut pieces: mpsc::Receiver<Piece>,
-) -> std::io::Result<Option<Payload>> {
-    while let Some(piece) = pieces.blocking_recv() {
-        match piece {
-            Piece::Bytes(bytes) => sink.write(&bytes)?,
-            Piece::End => return sink.finish().map(Some),
-        }
-    }
-    Ok(None)
+async fn write<T: Send + 'static>(
+    who: &str,
+    work: impl FnOnce() -> io::Result<T> + Send + 'static,
+) -> Result<T, Problem> {
+    let done = threads::UPLOADS.run(who, |_| work()).await.map_err(Problem::internal)?;
+    done.map_err(|error| failed(&error))
 }
 
 fn too_large(max: u64) -> Problem {
     Problem::new(Kind::TooLarge, format!("a payload may have {max} bytes; split it"))
 }
 
-fn failed(error: &std::io::Error) -> Problem {
+fn failed(error: &io::Error) -> Problem {
     let detail =
         format!("the payload cannot be kept: {error}; make room on the disk, then try again");
     Problem::new(Kind::StoreUnavailable, detail).retry_after(10)

@@ -37,7 +37,7 @@ pub(crate) async fn run(jobs: Jobs, keep: (Span, Span)) {
         let _ = jobs.inbox.send(Mail::Told(Told::Forget { events, keys }));
         while prune(&jobs, before(now, keep.0), before(now, keep.1)).await {}
         let files = jobs.files.clone();
-        let swept = jobs.read(move |store| {
+        let swept = jobs.chore(move |store| {
             // When the store cannot be asked, everything is used.
             let is_used = |sha256: &str| store.payload_used(sha256).unwrap_or(true);
             Ok(files.sweep_payloads(SystemTime::now() - PAYLOAD_UNUSED, is_used))
@@ -72,7 +72,7 @@ fn before(now: Wall, span: Span) -> Wall {
 
 /// Deletes a batch. `true`: there are more.
 async fn prune(jobs: &Jobs, succeeded: Wall, others: Wall) -> bool {
-    let found = jobs.read(move |store| store.prunable(succeeded, others, BATCH)).await;
+    let found = jobs.chore(move |store| store.prunable(succeeded, others, BATCH)).await;
     // A store that cannot be read says so elsewhere.
     let ids: Vec<JobId> = found.unwrap_or_default();
     let full = ids.len() == BATCH;

@@ -25,14 +25,15 @@ use std::{
     io,
     path::PathBuf,
     sync::{
-        Arc, Mutex,
+        Arc, Mutex, OnceLock,
         atomic::{AtomicU64, Ordering},
         mpsc,
     },
+    time::{Duration, Instant},
 };
 
 use ostler_job::JobId;
-use ostler_store::{Event, Files, Job, Store, StoreError, Token};
+use ostler_store::{Event, Files, Job, Page, Query, Store, StoreError, Token, Watch};
 use tokio::sync::{broadcast, oneshot, watch};
 
 pub(crate) use metrics::JobMetrics;
@@ -43,14 +44,19 @@ pub(crate) use start::{Opened, StartFault};
 
 use crate::{
     clock,
+    disk::Disk,
     driver::{Answer, Figures, NewJob, Submit, Ticket, Told},
     event::GatewayEvent,
     link::members::Members,
+    threads::{self, Threads},
 };
 use act::Mail;
 use runners::Runners;
 use tokens::Tokens;
 use watches::Watches;
+
+/// How long a look for a page of jobs goes on before it comes back with what it has.
+const SEARCH: Duration = Duration::from_millis(50);
 
 /// Durable jobs cannot be served now, and why: the store failed, or the gateway ends.
 #[derive(Clone, Debug)]
@@ -64,6 +70,8 @@ pub(crate) struct Jobs(Arc<Shared>);
 pub(crate) struct Shared {
     pub(crate) store: Arc<dyn Store>,
     pub(crate) files: Arc<Files>,
+    /// Whose room payloads take, once the gateway has looked at it.
+    pub(crate) disk: OnceLock<Arc<Disk>>,
     pub(crate) metrics: JobMetrics,
     inbox: mpsc::Sender<Mail>,
     tickets: AtomicU64,
@@ -109,19 +117,51 @@ impl Jobs {
         self.ask(|ticket| Told::Submit(Submit { ticket, who, key, jobs, all_or_none })).await
     }
 
-    /// Reads from the store on a thread that may block.
+    /// Reads from the store: a short look, on a thread for those.
     pub(crate) async fn read<T: Send + 'static>(
         &self,
         read: impl FnOnce(&dyn Store) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
+        self.read_on(&threads::POINTS, read).await
+    }
+
+    /// The same for what takes as long as it takes, and holds up nothing but its own kind.
+    pub(crate) async fn chore<T: Send + 'static>(
+        &self,
+        read: impl FnOnce(&dyn Store) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        self.read_on(&threads::CHORES, read).await
+    }
+
+    async fn read_on<T: Send + 'static>(
+        &self,
+        threads: &'static Threads,
+        read: impl FnOnce(&dyn Store) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
         let store = self.store.clone();
-        let read = tokio::task::spawn_blocking(move || read(store.as_ref()));
+        let read = threads.run("", move |_| read(store.as_ref()));
         read.await.unwrap_or_else(|error| {
             Err(StoreError {
                 fault: ostler_store::Fault::Misuse,
                 detail: format!("a read was cut off: {error}"),
             })
         })
+    }
+
+    /// A page of jobs for somebody: searches take turns by who asks, end when nobody waits any more, and come back with a
+    /// part of the page when they take long.
+    pub(crate) async fn search(&self, who: &str, query: Query) -> Result<Page, Unavailable> {
+        let by_text = query.filter.text.is_some();
+        let threads = if by_text { &threads::SEARCHES } else { &threads::LISTS };
+        let store = self.store.clone();
+        let search = threads.run(who, move |unwanted| {
+            let until = Some(Instant::now() + SEARCH);
+            store.search(&query, &Watch { until, unwanted: Some(unwanted.clone()) })
+        });
+        match search.await {
+            Ok(page) => page.map_err(failed),
+            Err(undone) => Err(Unavailable(undone.to_string())),
+        }
     }
 
     /// The jobs of these ids as the store has them.
@@ -154,7 +194,7 @@ impl Jobs {
     ) -> Result<bool, Unavailable> {
         let (jobs, asked) = (self.clone(), runner.to_owned());
         let set = move || jobs.runners.set_draining(&asked, drain);
-        let set = tokio::task::spawn_blocking(set).await.map_err(io::Error::other);
+        let set = threads::POINTS.run("", move |_| set()).await.map_err(io::Error::other);
         let set = set.flatten().map_err(|error| Unavailable(format!("cannot write: {error}")))?;
         let Some(name) = set else { return Ok(false) };
         let who = who.to_owned();
@@ -204,7 +244,7 @@ impl Jobs {
             store.backup(&to)?;
             Ok(std::fs::metadata(&to).map_or(0, |data| data.len()))
         };
-        let bytes = self.read(copy).await.map_err(failed)?;
+        let bytes = self.chore(copy).await.map_err(failed)?;
         let detail = serde_json::json!({ "action": "backup", "path": path, "bytes": bytes });
         let who = who.to_owned();
         let noted = self.ask(|ticket| Told::Note { ticket, who, detail }).await;

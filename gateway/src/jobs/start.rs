@@ -3,7 +3,7 @@
 use std::{
     fmt, io,
     path::{Path, PathBuf},
-    sync::{Arc, Mutex, atomic::AtomicU64, mpsc},
+    sync::{Arc, Mutex, OnceLock, atomic::AtomicU64, mpsc},
     thread,
 };
 
@@ -152,6 +152,7 @@ impl Jobs {
         let shared = Arc::new(Shared {
             store,
             files: Arc::new(files),
+            disk: OnceLock::new(),
             metrics,
             inbox,
             tickets: AtomicU64::new(1),

@@ -31,6 +31,7 @@ use super::{
 };
 use crate::{
     clock,
+    doors::{Door as At, Place},
     event::GatewayEvent,
     gate::Gate,
     jobs::link::JobLink,
@@ -92,28 +93,38 @@ impl Door {
 pub(crate) async fn accept(gate: Arc<Gate>, door: Arc<Door>, listener: TcpListener) {
     loop {
         let stream = match listener.accept().await {
-            Ok((stream, _)) => stream.into_std(),
+            Ok((stream, peer)) => stream.into_std().map(|stream| (stream, peer)),
             Err(error) => Err(error),
         };
         match stream {
-            Ok(stream) => {
+            Ok((stream, peer)) => {
+                let Some(place) = gate.doors.enter(At::Greeting, peer.ip()) else { continue };
                 let (serving, door) = (gate.clone(), door.clone());
                 gate.next_thread().spawn(async move {
-                    if let Err(error) = greet(&serving, &door, stream).await {
-                        serving
-                            .tell(GatewayEvent::Warning(format!("a runner was refused: {error}")));
+                    let seat = place.seat.clone();
+                    let ended = tokio::select! {
+                        ended = greet(&serving, &door, stream, place) => ended,
+                        () = seat.told_to_leave() => Err(io::Error::other("others needed its place")),
+                    };
+                    if let Err(error) = ended {
+                        serving.warn_seldom("runner", &format!("a runner was refused: {error}"));
                     }
                 });
             }
             Err(error) => {
-                gate.tell(GatewayEvent::Warning(format!("cannot accept a runner: {error}")));
+                gate.warn_seldom("accept", &format!("cannot accept a runner: {error}"));
                 tokio::time::sleep(Duration::from_millis(100)).await;
             }
         }
     }
 }
 
-async fn greet(gate: &Arc<Gate>, door: &Arc<Door>, stream: std::net::TcpStream) -> io::Result<()> {
+async fn greet(
+    gate: &Arc<Gate>,
+    door: &Arc<Door>,
+    stream: std::net::TcpStream,
+    mut place: Place,
+) -> io::Result<()> {
     let stream = TcpStream::from_std(stream)?;
     stream.set_nodelay(true)?;
     let mut decoder = Decoder::new(GREETING_MAX);
@@ -140,6 +151,7 @@ async fn greet(gate: &Arc<Gate>, door: &Arc<Door>, stream: std::net::TcpStream) 
                 }
             };
             decoder.allow(FRAME_MAX);
+            place.is_runner();
             serve(gate, stream, decoder, Member { shown, scope, members: door.members.clone() })
                 .await;
             Ok(())

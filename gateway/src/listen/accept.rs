@@ -9,7 +9,11 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
 
 use super::serve;
-use crate::{event::GatewayEvent, gate::Gate, shutdown::Shutdown};
+use crate::{
+    doors::{Door, Seat},
+    gate::Gate,
+    shutdown::Shutdown,
+};
 
 /// Connections that the kernel keeps for us before we accept them.
 const BACKLOG: i32 = 4096;
@@ -53,7 +57,7 @@ pub(crate) async fn accept(
             Ok((stream, peer)) => begin(&gate, stream, peer, tls.clone(), &shutdown),
             Err(error) if is_of_the_connection(&error) => {}
             Err(error) => {
-                gate.tell(GatewayEvent::Warning(format!("cannot accept connections: {error}")));
+                gate.warn_seldom("accept", &format!("cannot accept connections: {error}"));
                 tokio::time::sleep(Duration::from_millis(100)).await;
             }
         }
@@ -76,16 +80,30 @@ fn begin(
     tls: Option<TlsAcceptor>,
     shutdown: &Shutdown,
 ) {
-    let Some(place) = gate.connections.enter(gate.limits.connections) else {
+    let Some(place) = gate.doors.enter(Door::Web, peer.ip()) else {
         gate.metrics.connections.with_label_values(&["refused"]).inc();
         return;
     };
     let (gate, shutdown) = (gate.clone(), shutdown.clone());
     tokio::spawn(async move {
-        // Errors end a connection; what a request saw of them is in its log line.
-        let _ = serve::connection(&gate, stream, peer, tls, &shutdown).await;
+        let seat = &place.seat;
+        tokio::select! {
+            // Errors end a connection; what a request saw of them is in its log line.
+            _ = serve::connection(&gate, stream, peer, tls, (&shutdown, seat)) => {}
+            () = left_idle(seat) => {}
+        }
         drop(place);
     });
+}
+
+/// Waits until another connection needs the place, unless something is asked meanwhile.
+pub(super) async fn left_idle(seat: &Seat) {
+    loop {
+        seat.told_to_leave().await;
+        if seat.idle().is_some() {
+            return;
+        }
+    }
 }
 
 #[cfg(test)]

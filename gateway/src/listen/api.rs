@@ -17,11 +17,12 @@ use hyper::{body::Incoming, service::service_fn};
 use tokio::net::{TcpListener, TcpStream};
 use tower::ServiceExt as _;
 
-use super::{Connection, patience::Patient, serve};
+use super::{Connection, accept::left_idle, patience::Patient, serve};
 use crate::{
     api::{self, Door},
     clock,
     config::Limits,
+    doors::{Door as At, Seat},
     gate::Gate,
     host,
     request::{self, Upload, request_id},
@@ -42,22 +43,39 @@ pub(crate) async fn accept(gate: Arc<Gate>, listener: TcpListener, shutdown: Shu
             accepted = listener.accept() => accepted,
             () = shutdown.over() => return,
         };
-        let Ok((stream, peer)) = accepted else {
-            tokio::time::sleep(Duration::from_millis(100)).await;
-            continue;
+        let (stream, peer) = match accepted {
+            Ok(accepted) => accepted,
+            Err(error) => {
+                gate.warn_seldom("accept", &format!("cannot accept connections: {error}"));
+                tokio::time::sleep(Duration::from_millis(100)).await;
+                continue;
+            }
         };
+        // All are at work.
+        let Some(place) = gate.doors.enter(At::Api, peer.ip()) else { continue };
         let gate = gate.clone();
         let door = Door { loopback, peer: Some(peer.ip()) };
-        tokio::spawn(async move { serve(&gate, door, stream, peer).await });
+        tokio::spawn(async move {
+            let seat = &place.seat;
+            tokio::select! {
+                () = serve(&gate, door, stream, (peer, seat)) => {}
+                () = left_idle(seat) => {}
+            }
+        });
     }
 }
 
 /// One connection, as strict as those of the front door.
-async fn serve(gate: &Arc<Gate>, door: Door, stream: TcpStream, peer: SocketAddr) {
+async fn serve(
+    gate: &Arc<Gate>,
+    door: Door,
+    stream: TcpStream,
+    (peer, seat): (SocketAddr, &Arc<Seat>),
+) {
     // An answer may be written in two parts, and the second must not wait for the first's acknowledgement.
     let _ = stream.set_nodelay(true);
     let Ok(local) = stream.local_addr() else { return };
-    let connection = Arc::new(Connection::new(peer, local, false));
+    let connection = Arc::new(Connection::new(peer, local, false, seat.clone()));
     let stream = Patient::new(stream, WRITE_LIMIT, connection.ending.clone());
     let service = service_fn(|request| {
         let (gate, turn) = (gate.clone(), Turn::begin(&connection));
@@ -131,7 +149,10 @@ fn misdirected(gate: &Gate, door: Door, parts: &Parts) -> bool {
 }
 
 async fn serve_request(gate: &Arc<Gate>, door: Door, mut request: Request<Body>) -> Response<Body> {
-    let health = matches!(request.uri().path(), "/metrics" | "/healthz" | "/readyz");
+    let health = matches!(
+        request.uri().path(),
+        "/metrics" | "/healthz" | "/readyz" | "/readyz/web" | "/readyz/jobs"
+    );
     let face = gate.api.get();
     let not_yet = |request: &Request<Body>| api::not_yet(&request_id(request.headers(), true));
     if !health {
@@ -165,17 +186,26 @@ fn health(gate: &Gate, request: &Request<Body>) -> Response<Body> {
     match request.uri().path() {
         "/metrics" => plain(StatusCode::OK, gate.metrics.render(gate)),
         "/healthz" => plain(StatusCode::OK, "ok\n".into()),
-        _ if gate.is_ready() => plain(StatusCode::OK, "ready\n".into()),
-        _ => plain(StatusCode::SERVICE_UNAVAILABLE, not_ready(gate)),
+        path => match not_ready(gate, path) {
+            why if why.is_empty() => plain(StatusCode::OK, "ready\n".into()),
+            why => plain(StatusCode::SERVICE_UNAVAILABLE, why.join("\n") + "\n"),
+        },
     }
 }
 
-fn not_ready(gate: &Gate) -> String {
+/// Why what a path asks for is not ready; empty: it is.
+fn not_ready(gate: &Gate, path: &str) -> Vec<String> {
+    let mut why = Vec::new();
     if gate.is_draining() {
-        return "draining\n".into();
+        why.push("draining".to_owned());
     }
-    let missing = gate.pools.values().filter(|pool| !pool.is_ready());
-    missing.map(|pool| format!("app {} has no child that serves\n", pool.app)).collect()
+    if path != "/readyz/jobs" {
+        why.extend(gate.web_trouble());
+    }
+    if path != "/readyz/web" {
+        why.extend(gate.jobs_trouble());
+    }
+    why
 }
 
 fn plain(status: StatusCode, text: String) -> Response<Body> {

@@ -20,7 +20,7 @@ use bytes::Bytes;
 use ostler_job::{Mono, Span};
 
 use self::patience::Ending;
-use crate::{clock, config::Limits, http1::guard::Notes};
+use crate::{clock, config::Limits, doors::Seat, http1::guard::Notes};
 
 /// What requests know of their connection.
 #[derive(Debug)]
@@ -34,15 +34,14 @@ pub(crate) struct Connection {
     pub(crate) notes: Arc<Notes>,
     ending: Arc<Ending>,
     asked: AtomicBool,
-    requests: AtomicUsize,
-    busy_at: AtomicU64,
+    seat: Arc<Seat>,
     /// Replies that have something for the client to take.
     offered: AtomicUsize,
     taken_at: AtomicU64,
 }
 
 impl Connection {
-    pub(crate) fn new(peer: SocketAddr, local: SocketAddr, secure: bool) -> Self {
+    pub(crate) fn new(peer: SocketAddr, local: SocketAddr, secure: bool, seat: Arc<Seat>) -> Self {
         Self {
             peer,
             peer_text: Bytes::from(peer.ip().to_canonical().to_string()),
@@ -51,8 +50,7 @@ impl Connection {
             notes: Arc::default(),
             ending: Arc::default(),
             asked: AtomicBool::new(false),
-            requests: AtomicUsize::new(0),
-            busy_at: AtomicU64::new(clock::now().0),
+            seat,
             offered: AtomicUsize::new(0),
             taken_at: AtomicU64::new(0),
         }
@@ -71,13 +69,12 @@ impl Connection {
     /// A request begins.
     pub(crate) fn enter(&self) {
         self.asked.store(true, Ordering::Relaxed);
-        self.requests.fetch_add(1, Ordering::Relaxed);
+        self.seat.enter();
     }
 
     /// A request has ended.
     pub(crate) fn leave(&self, now: Mono) {
-        self.busy_at.store(now.0, Ordering::Relaxed);
-        self.requests.fetch_sub(1, Ordering::Relaxed);
+        self.seat.leave(now);
     }
 
     /// A reply has something that the client may take.
@@ -107,8 +104,7 @@ impl Connection {
 
     /// How long nothing has been asked; `None` while something is, or is about to be.
     fn idle(&self) -> Option<Span> {
-        let idle = || clock::now() - Mono(self.busy_at.load(Ordering::Relaxed));
-        (self.requests.load(Ordering::Relaxed) == 0 && !self.notes.is_half()).then(idle)
+        self.seat.idle().filter(|_| !self.notes.is_half())
     }
 
     /// Waits until nothing was asked for too long: the first request must begin in the time that a head has, the others while
@@ -127,32 +123,5 @@ impl Connection {
             // The first request may change the limit to a shorter one.
             tokio::time::sleep(left.min(limits.keep_alive)).await;
         }
-    }
-}
-
-/// How many client connections are open.
-#[derive(Debug, Default)]
-pub(crate) struct Connections(Arc<AtomicUsize>);
-
-impl Connections {
-    pub(crate) fn len(&self) -> usize {
-        self.0.load(Ordering::Relaxed)
-    }
-
-    /// Room for one more, until the place is dropped.
-    fn enter(&self, max: usize) -> Option<Place> {
-        let before = self.0.fetch_add(1, Ordering::Relaxed);
-        let place = Place(self.0.clone());
-        (before < max).then_some(place)
-    }
-}
-
-/// A connection's place among the open ones.
-#[derive(Debug)]
-struct Place(Arc<AtomicUsize>);
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }

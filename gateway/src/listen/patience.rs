@@ -19,6 +19,8 @@ use tokio::{
 };
 use tokio_rustls::server::TlsStream;
 
+/// A client takes at least this in the time of the limit, or is given up: a byte now and then is no progress.
+const TAKES_MIN: usize = 4 << 10;
 /// How long a closing connection reads what nobody wants: at most, and without a byte coming. A client on its way through a large
 /// upload hears of its end only so; a socket that is closed under it takes the reply back.
 const LINGER: Duration = Duration::from_secs(30);
@@ -57,8 +59,9 @@ impl<T: Socket> Socket for TlsStream<T> {
 pub(super) struct Patient<T: Socket> {
     io: T,
     write_limit: Duration,
-    /// Runs while a write is blocked.
+    /// Runs from the first write that is blocked until the client has taken [`TAKES_MIN`] or all there is.
     blocked: Option<Pin<Box<Sleep>>>,
+    taken: usize,
     ending: Arc<Ending>,
     lingering: Option<Lingering>,
 }
@@ -90,16 +93,21 @@ impl Lingering {
 
 impl<T: Socket> Patient<T> {
     pub(super) fn new(io: T, write_limit: Duration, ending: Arc<Ending>) -> Self {
-        Self { io, write_limit, blocked: None, ending, lingering: None }
+        Self { io, write_limit, blocked: None, taken: 0, ending, lingering: None }
     }
 
     fn watch<R>(
         &mut self,
         cx: &mut Context<'_>,
         written: Poll<io::Result<R>>,
+        bytes: impl FnOnce(&R) -> usize,
     ) -> Poll<io::Result<R>> {
-        if written.is_ready() {
-            self.blocked = None;
+        if let Poll::Ready(result) = &written {
+            self.taken = self.taken.saturating_add(result.as_ref().map_or(0, bytes));
+            if self.blocked.is_none() || self.taken >= TAKES_MIN {
+                self.blocked = None;
+                self.taken = 0;
+            }
             return written;
         }
         let limit = self.write_limit;
@@ -133,7 +141,7 @@ impl<T: Socket + AsyncRead + AsyncWrite + Unpin> AsyncWrite for Patient<T> {
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
         let written = Pin::new(&mut self.io).poll_write(cx, bytes);
-        self.watch(cx, written)
+        self.watch(cx, written, |bytes| *bytes)
     }
 
     fn poll_write_vectored(
@@ -142,7 +150,7 @@ impl<T: Socket + AsyncRead + AsyncWrite + Unpin> AsyncWrite for Patient<T> {
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let written = Pin::new(&mut self.io).poll_write_vectored(cx, slices);
-        self.watch(cx, written)
+        self.watch(cx, written, |bytes| *bytes)
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -151,14 +159,15 @@ impl<T: Socket + AsyncRead + AsyncWrite + Unpin> AsyncWrite for Patient<T> {
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let flushed = Pin::new(&mut self.io).poll_flush(cx);
-        self.watch(cx, flushed)
+        // Only asked for when all that there was is written.
+        self.watch(cx, flushed, |()| usize::MAX)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = &mut *self;
         if this.lingering.is_none() {
             let shut = Pin::new(&mut this.io).poll_shutdown(cx);
-            ready!(this.watch(cx, shut))?;
+            ready!(this.watch(cx, shut, |()| usize::MAX))?;
             this.lingering = Some(Lingering::begin(this.ending.linger.load(Ordering::Relaxed)));
         }
         let Some(lingering) = &mut this.lingering else { return Poll::Ready(Ok(())) };

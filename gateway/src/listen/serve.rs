@@ -23,7 +23,9 @@ use super::{
     patience::{Ending, Patient, Socket},
     sniff,
 };
-use crate::{clock, config::Limits, gate::Gate, http1 as strict, request, shutdown::Shutdown};
+use crate::{
+    clock, config::Limits, doors::Seat, gate::Gate, http1 as strict, request, shutdown::Shutdown,
+};
 
 /// Time that a client may take nothing before its connection is given up.
 const WRITE_LIMIT: Duration = Duration::from_secs(60);
@@ -49,7 +51,7 @@ pub(super) async fn connection(
     stream: TcpStream,
     peer: SocketAddr,
     tls: Option<TlsAcceptor>,
-    shutdown: &Shutdown,
+    (shutdown, seat): (&Shutdown, &Arc<Seat>),
 ) -> Result<(), Failed> {
     stream.set_nodelay(true)?;
     let local = stream.local_addr()?;
@@ -60,7 +62,7 @@ pub(super) async fn connection(
             // Nothing has been asked on it.
             () = shutdown.draining() => return Ok(()),
         };
-        let connection = Arc::new(Connection::new(peer, local, false));
+        let connection = Arc::new(Connection::new(peer, local, false, seat.clone()));
         return serve(gate, connection, stream, is_http2, shutdown).await;
     };
     let shake = async {
@@ -80,7 +82,7 @@ pub(super) async fn connection(
     };
     gate.metrics.handshakes.with_label_values(&["ok"]).inc();
     let is_http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
-    let connection = Arc::new(Connection::new(peer, local, true));
+    let connection = Arc::new(Connection::new(peer, local, true, seat.clone()));
     serve(gate, connection, stream, is_http2, shutdown).await
 }
 
@@ -220,7 +222,11 @@ where
         () = stalled(&connection) => return Err(io::Error::from(io::ErrorKind::TimedOut).into()),
     }
     served.as_mut().graceful_shutdown();
-    Ok(served.await?)
+    // A client that is told to go may stay and take nothing as well.
+    tokio::select! {
+        ended = served.as_mut() => Ok(ended?),
+        () = stalled(&connection) => Err(io::Error::from(io::ErrorKind::TimedOut).into()),
+    }
 }
 
 /// Waits until a client has taken nothing of its replies for too long: one that grants no window holds them all, and

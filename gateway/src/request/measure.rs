@@ -59,7 +59,7 @@ impl Rig {
         let jobs = Jobs::start(opened, metrics.jobs.clone(), tell.clone()).map_err(failed)?;
         let gate = Arc::new(Gate::new(config, Vec::new(), metrics, jobs.clone(), tell)?);
         let here = SocketAddr::from(([127, 0, 0, 1], 8080));
-        let connection = Arc::new(Connection::new(here, here, false));
+        let connection = Arc::new(Connection::new(here, here, false, Arc::default()));
         Ok(Self { gate, connection, jobs })
     }
 

@@ -2,12 +2,14 @@
 
 mod api;
 mod body;
+mod budget;
 mod client;
 mod env;
 mod forward;
 mod head;
 mod http2;
 pub(crate) mod measure;
+mod memory;
 mod page;
 mod pump;
 mod quarantine;
@@ -27,10 +29,12 @@ use hyper::body::Incoming;
 
 pub(crate) use self::{
     body::ReplyBody,
+    budget::Budget,
     client::is_trusted,
+    memory::Memory,
     quarantine::{Quarantine, Subject},
     route::{Routes, Target},
-    spool::Budget,
+    store::Stores,
     tenant::TenantNames,
     trip::{REQUEST_ID, request_id},
     upload::Upload,

@@ -25,6 +25,9 @@ use crate::{clock, http1::scan, pool::passing::Answer};
 /// Fields of an app's answer; no client takes as many.
 const FIELDS_MAX: usize = 1000;
 
+/// Replies up to this size are not counted as memory: there are no more of them than requests.
+const SMALL: usize = 16 << 10;
+
 const SERVER: HeaderValue = HeaderValue::from_static("ostler");
 const TERMINATION: HeaderName = HeaderName::from_static("ostler-termination");
 
@@ -141,7 +144,7 @@ impl Reply {
         let source = if answer.ended {
             check_length(trip, status, &headers, answer.first.len())?;
             trip.ended = Some(clock::now());
-            Source::Whole(Some(answer.first))
+            whole(trip, route, job, answer.first)
         } else if has_no_body(&trip.method, status) {
             // Nobody asks for the rest, and the app is let to its end all the same.
             tokio::spawn(job.let_end());
@@ -150,12 +153,22 @@ impl Reply {
         } else if route.stream_response {
             Source::Streamed { first: Some(answer.first), job }
         } else {
-            let limits = &trip.gate.limits;
-            let store = Store::fill(&job.passing, limits.spool_memory, &trip.gate.spool);
+            let store = Store::new(trip, route);
+            store.fill(&job.passing);
             Source::Stored { first: Some(answer.first), job, store, reading: None }
         };
         Ok(Self { status, headers, reason, source, termination: Termination::Ok })
     }
+}
+
+/// A reply that is there already: in memory, if it is small or there is room.
+fn whole(trip: &mut Trip, route: &Route, job: Job, reply: Bytes) -> Source {
+    if reply.len() <= SMALL || trip.method == Method::HEAD || trip.hold(reply.len()) {
+        return Source::Whole(Some(reply));
+    }
+    let store = Store::new(trip, route);
+    store.take_whole(reply);
+    Source::Stored { first: None, job, store, reading: None }
 }
 
 fn broken(what: &'static str) -> Refusal {

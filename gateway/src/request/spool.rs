@@ -1,10 +1,8 @@
 //! Takes a request's body before a slot is taken, so that a slow client never holds a child: memory first, then a file.
 
 use std::{
-    fs::File,
-    io::{self, Write},
-    os::unix::fs::FileExt,
-    path::PathBuf,
+    io::{self, Seek as _, Write as _},
+    os::unix::fs::FileExt as _,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -17,7 +15,14 @@ use http::{StatusCode, header, request::Parts};
 use http_body::Body as _;
 use ostler_job::Termination;
 
-use super::{respond::Refusal, route::Route, trip::Trip, upload::Upload};
+use super::{
+    budget::{Budget, Claim},
+    respond::Refusal,
+    route::Route,
+    trip::Trip,
+    upload::Upload,
+};
+use crate::peer::Peer;
 
 /// A request's body, on its way to a child.
 #[derive(Debug)]
@@ -41,50 +46,42 @@ impl Body {
     }
 }
 
-/// The room that all spool files may take together.
-#[derive(Debug)]
-pub(crate) struct Budget {
-    folder: PathBuf,
-    max: u64,
-    used: AtomicU64,
-}
-
-impl Budget {
-    pub(crate) fn new(folder: PathBuf, max: u64) -> Self {
-        Self { folder, max, used: AtomicU64::new(0) }
-    }
-
-    /// Bytes in spool files now.
-    pub(crate) fn used(&self) -> u64 {
-        self.used.load(Ordering::Relaxed)
-    }
-
-    fn take(&self, bytes: u64) -> io::Result<()> {
-        let before = self.used.fetch_add(bytes, Ordering::Relaxed);
-        if before + bytes <= self.max {
-            return Ok(());
-        }
-        self.used.fetch_sub(bytes, Ordering::Relaxed);
-        Err(io::Error::new(io::ErrorKind::StorageFull, "limits.spool_total is reached"))
-    }
-}
-
 /// A file without a name, which ends with its last user.
 #[derive(Debug)]
 pub(crate) struct SpoolFile {
-    file: File,
+    claim: Arc<Claim>,
     budget: Arc<Budget>,
     len: AtomicU64,
 }
 
 impl SpoolFile {
-    pub(super) fn create(budget: &Arc<Budget>) -> io::Result<Self> {
-        let file = tempfile::tempfile_in(&budget.folder)?;
-        Ok(Self { file, budget: budget.clone(), len: AtomicU64::new(0) })
+    pub(super) fn create(budget: &Arc<Budget>, client: Peer) -> io::Result<Self> {
+        let claim = budget.create(client)?;
+        Ok(Self { claim, budget: budget.clone(), len: AtomicU64::new(0) })
     }
 
     pub(super) fn len(&self) -> u64 {
         self.len.load(Ordering::Acquire)
+    }
+
+    /// The client has taken something of it.
+    pub(super) fn touch(&self) {
+        self.claim.touch();
+    }
+
+    /// It is whole, and waits for us and not for its client.
+    pub(super) fn settle(&self) {
+        Budget::settle(&self.claim);
+    }
+
+    /// Its client has let it lie for too long.
+    pub(super) fn cut_off(&self) {
+        self.budget.cut_off(&self.claim);
+    }
+
+    #[cfg(test)]
+    pub(super) fn is_cut(&self) -> bool {
+        self.claim.is_cut()
     }
 
     /// Appends on a thread that may block.
@@ -92,15 +89,32 @@ impl SpoolFile {
         let this = self.clone();
         blocking(move || {
             let len = bytes.len() as u64;
-            this.budget.take(len)?;
-            if let Err(error) = (&this.file).write_all(&bytes) {
-                this.budget.used.fetch_sub(len, Ordering::Relaxed);
-                return Err(error);
-            }
+            this.budget.take(&this.claim, len)?;
+            (&this.claim.file).write_all(&bytes).map_err(|error| {
+                // Half a piece may be in the file, which is of no use any more.
+                match error.kind() {
+                    io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+                        this.repair(error, len)
+                    }
+                    _ => error,
+                }
+            })?;
             this.len.fetch_add(len, Ordering::Release);
             Ok(())
         })
         .await
+    }
+
+    /// Takes off what a write left that found no room, so that it may be tried again.
+    fn repair(&self, error: io::Error, taken: u64) -> io::Error {
+        let mut file = &self.claim.file;
+        let whole = self.len();
+        let cut = file.set_len(whole).and_then(|()| file.seek(io::SeekFrom::Start(whole)));
+        self.budget.return_some(&self.claim, taken);
+        match cut {
+            Ok(_) => io::Error::new(io::ErrorKind::StorageFull, error),
+            Err(error) => io::Error::other(error),
+        }
     }
 
     /// Reads up to `max` bytes at an offset, on a thread that may block. Empty at the end.
@@ -108,8 +122,11 @@ impl SpoolFile {
         blocking(move || {
             let left = usize::try_from(self.len().saturating_sub(offset)).unwrap_or(usize::MAX);
             let mut bytes = BytesMut::zeroed(left.min(max));
-            self.file.read_exact_at(&mut bytes, offset)?;
-            Ok(bytes.freeze())
+            let read = self.claim.file.read_exact_at(&mut bytes, offset);
+            if self.claim.is_cut() {
+                return Err(io::Error::other("it was cut off to make room for others"));
+            }
+            read.map(|()| bytes.freeze())
         })
         .await
     }
@@ -117,7 +134,7 @@ impl SpoolFile {
 
 impl Drop for SpoolFile {
     fn drop(&mut self) {
-        self.budget.used.fetch_sub(self.len(), Ordering::Relaxed);
+        self.budget.give(&self.claim);
     }
 }
 
@@ -157,7 +174,7 @@ pub(super) async fn take(
         }
         taken.add(trip, piece).await.map_err(|error| no_room(&error))?;
     }
-    taken.finish().await.map_err(|error| no_room(&error))
+    taken.finish(trip).await.map_err(|error| no_room(&error))
 }
 
 struct Taken {
@@ -166,25 +183,37 @@ struct Taken {
 }
 
 impl Taken {
-    async fn add(&mut self, trip: &Trip, piece: Bytes) -> io::Result<()> {
-        self.memory.extend_from_slice(&piece);
-        if self.memory.len() <= trip.gate.limits.spool_memory {
+    async fn add(&mut self, trip: &mut Trip, piece: Bytes) -> io::Result<()> {
+        let fits = self.memory.len() + piece.len() <= trip.gate.limits.spool_memory;
+        if fits && trip.hold(piece.len()) {
+            self.memory.extend_from_slice(&piece);
             return Ok(());
         }
         let file = match &self.file {
-            Some(file) => file,
-            None => self.file.insert(Arc::new(SpoolFile::create(&trip.gate.spool)?)),
+            Some(file) => file.clone(),
+            None => {
+                let file = SpoolFile::create(&trip.gate.spool, Peer::of(trip.client))?;
+                self.file.insert(Arc::new(file)).clone()
+            }
         };
-        file.append(self.memory.split().freeze()).await
+        let held = self.memory.len();
+        self.memory.extend_from_slice(&piece);
+        file.append(self.memory.split().freeze()).await?;
+        file.touch();
+        trip.release(held);
+        Ok(())
     }
 
-    async fn finish(mut self) -> io::Result<Body> {
+    async fn finish(mut self, trip: &mut Trip) -> io::Result<Body> {
         match self.file {
             None => Ok(Body::Memory(self.memory.freeze())),
             Some(file) => {
                 if !self.memory.is_empty() {
+                    let held = self.memory.len();
                     file.append(self.memory.split().freeze()).await?;
+                    trip.release(held);
                 }
+                file.settle();
                 Ok(Body::File(file))
             }
         }

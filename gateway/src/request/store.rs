@@ -6,20 +6,31 @@ use std::{
     collections::VecDeque,
     future::poll_fn,
     io,
-    sync::{Arc, Mutex, MutexGuard},
+    sync::{Arc, Mutex, MutexGuard, Weak},
     task::{Context, Poll, Waker},
+    time::Duration,
 };
 
 use bytes::Bytes;
-use ostler_job::Termination;
+use ostler_job::{Mono, Span, Termination};
+use ostler_wire::Reset;
 
-use super::spool::{Budget, SpoolFile};
-use crate::pool::passing::{Failure, Passing};
+use super::{budget::Budget, memory::Memory, route::Route, spool::SpoolFile, trip::Trip};
+use crate::{
+    clock,
+    peer::Peer,
+    pool::passing::{Failure, Passing},
+};
 
 /// Bytes read back from the file at a time.
-pub(super) const READ: usize = 256 << 10;
+pub(super) const READ: usize = 64 << 10;
 
-#[derive(Debug, Default)]
+/// A child is not held for a client that takes less than this in that time, when others wait for one.
+const PACE: (u64, Span) = (64 << 10, Span::from_secs(5));
+/// How often it is tried again whether there is room.
+const AGAIN: Duration = Duration::from_millis(250);
+
+#[derive(Debug)]
 struct State {
     memory: VecDeque<Bytes>,
     memory_bytes: usize,
@@ -31,6 +42,9 @@ struct State {
     /// The client is gone.
     abandoned: bool,
     failure: Option<Failure>,
+    /// When the client took something last, or had nothing to take; and how many bytes it took in all.
+    touched: Mono,
+    taken: u64,
     reader: Option<Waker>,
     writer: Option<Waker>,
 }
@@ -40,6 +54,12 @@ struct State {
 pub(super) struct Store {
     state: Mutex<State>,
     watermark: usize,
+    /// A client that takes nothing for this long is given up.
+    patience: Span,
+    client: Peer,
+    budget: Arc<Budget>,
+    memory: Arc<Memory>,
+    pace: Span,
 }
 
 /// Where the next piece is.
@@ -52,16 +72,70 @@ pub(super) enum Next {
     Failed(Failure),
 }
 
+/// Where a piece of the reply can be kept.
+enum Place {
+    Memory,
+    File(Arc<SpoolFile>),
+    Nowhere,
+}
+
+/// What came of waiting for room.
+enum Waited {
+    /// The client has everything that came before.
+    CaughtUp,
+    /// There may be room now.
+    Again,
+    /// Others wait for the child, and this client takes next to nothing.
+    TooSlow,
+}
+
 impl Store {
-    /// Begins to take the rest of an answer.
-    pub(super) fn fill(
-        passing: &Arc<Passing>,
-        watermark: usize,
-        budget: &Arc<Budget>,
-    ) -> Arc<Self> {
-        let store = Arc::new(Self { state: Mutex::default(), watermark });
-        tokio::spawn(take_all(store.clone(), passing.clone(), budget.clone()));
+    pub(super) fn new(trip: &Trip, route: &Route) -> Arc<Self> {
+        let gate = &trip.gate;
+        let store = Arc::new(Self::of(
+            gate.limits.spool_memory,
+            clock::span(route.timeouts.progress),
+            Peer::of(trip.client),
+            (gate.spool.clone(), gate.memory.clone()),
+        ));
+        gate.stores.add(&store);
         store
+    }
+
+    fn of(
+        watermark: usize,
+        patience: Span,
+        client: Peer,
+        (budget, memory): (Arc<Budget>, Arc<Memory>),
+    ) -> Self {
+        let state = Mutex::new(State {
+            memory: VecDeque::new(),
+            memory_bytes: 0,
+            file: None,
+            writing: false,
+            ended: false,
+            abandoned: false,
+            failure: None,
+            touched: clock::now(),
+            taken: 0,
+            reader: None,
+            writer: None,
+        });
+        Self { state, watermark, patience, client, budget, memory, pace: PACE.1 }
+    }
+
+    /// Begins to take the rest of an answer.
+    pub(super) fn fill(self: &Arc<Self>, passing: &Arc<Passing>) {
+        tokio::spawn(take_all(self.clone(), passing.clone()));
+    }
+
+    /// Takes an answer that is there already.
+    pub(super) fn take_whole(self: &Arc<Self>, reply: Bytes) {
+        let store = self.clone();
+        tokio::spawn(async move {
+            let failure = put(&store, reply, &|| false).await.err().map(no_room);
+            store.end(failure);
+        });
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -71,10 +145,13 @@ impl Store {
     /// What the client gets next.
     pub(super) fn poll_next(&self, cx: &Context<'_>) -> Poll<Next> {
         let mut state = self.lock();
+        state.touched = clock::now();
         if let Some(piece) = state.memory.pop_front() {
             state.memory_bytes -= piece.len();
+            state.taken += piece.len() as u64;
             let writer = state.writer.take();
             drop(state);
+            self.memory.give(self.client, piece.len() as u64);
             writer.into_iter().for_each(Waker::wake);
             return Poll::Ready(Next::Piece(piece));
         }
@@ -102,34 +179,42 @@ impl Store {
 
     /// The client has taken this many bytes of the file.
     pub(super) fn advance(&self, bytes: u64) {
-        if let Some((_, read)) = &mut self.lock().file {
+        let mut state = self.lock();
+        state.taken += bytes;
+        if let Some((file, read)) = &mut state.file {
             *read += bytes;
+            file.touch();
         }
     }
 
-    /// Bytes of the file that a piece of the answer must be appended to, if it cannot stay in memory.
-    fn keep(
-        &self,
-        piece: Bytes,
-        budget: &Arc<Budget>,
-    ) -> io::Result<Option<(Arc<SpoolFile>, Bytes)>> {
+    /// Keeps a piece of the answer in memory if there is room, or tells the file that it must be appended to.
+    fn keep(&self, piece: &Bytes) -> Place {
         let mut state = self.lock();
-        if state.file.is_none() && state.memory_bytes < self.watermark {
-            state.memory_bytes += piece.len();
-            state.memory.push_back(piece);
-            state.wake_reader();
-            return Ok(None);
+        let bytes = piece.len() as u64;
+        if state.has_nothing() {
+            state.touched = clock::now();
+        }
+        if state.file.is_none()
+            && state.memory_bytes < self.watermark
+            && self.memory.take(self.client, bytes)
+        {
+            state.push(piece);
+            return Place::Memory;
         }
         let file = match &state.file {
             Some((file, _)) => file.clone(),
-            None => {
-                let file = Arc::new(SpoolFile::create(budget)?);
-                state.file = Some((file.clone(), 0));
-                file
-            }
+            // A file that cannot be made is no worse than a disk without room.
+            None => match SpoolFile::create(&self.budget, self.client) {
+                Err(_) => return Place::Nowhere,
+                Ok(file) => {
+                    let file = Arc::new(file);
+                    state.file = Some((file.clone(), 0));
+                    file
+                }
+            },
         };
         state.writing = true;
-        Ok(Some((file, piece)))
+        Place::File(file)
     }
 
     /// Nobody will read on; whoever fills the store can stop.
@@ -141,18 +226,17 @@ impl Store {
         writer.into_iter().for_each(Waker::wake);
     }
 
-    /// There is no room in files: waits until the client has taken all that came before, or is gone.
-    async fn wait_for_room(&self) {
-        poll_fn(|cx| {
+    /// There is no room in files: waits until the client has taken all that came before, or is gone, or for a moment.
+    async fn wait_for_room(&self) -> bool {
+        let caught_up = poll_fn(|cx| {
             let mut state = self.lock();
-            let read_all = state.file.as_ref().is_none_or(|(file, read)| *read >= file.len());
-            if state.abandoned || (state.memory.is_empty() && read_all) {
+            if state.abandoned || state.has_nothing() {
                 return Poll::Ready(());
             }
             state.writer = Some(cx.waker().clone());
             Poll::Pending
-        })
-        .await;
+        });
+        tokio::time::timeout(AGAIN, caught_up).await.is_ok()
     }
 
     fn end(&self, failure: Option<Failure>) {
@@ -161,17 +245,89 @@ impl Store {
         state.failure = failure;
         state.wake_reader();
     }
+
+    fn wrote(&self) {
+        let mut state = self.lock();
+        state.writing = false;
+        state.wake_reader();
+    }
+
+    /// Lets go of everything when the client has taken nothing of what is there for too long, on whatever connection.
+    fn give_up_idle(&self, now: Mono) {
+        let mut state = self.lock();
+        if state.abandoned || state.has_nothing() || now - state.touched < self.patience {
+            return;
+        }
+        state.abandoned = true;
+        state.ended = true;
+        state.failure = Some(Failure::from(Termination::GoneReading));
+        state.memory.clear();
+        let bytes = std::mem::take(&mut state.memory_bytes);
+        let file = state.file.take();
+        let woken = [state.reader.take(), state.writer.take()];
+        drop(state);
+        self.memory.give(self.client, bytes as u64);
+        file.into_iter().for_each(|(file, _)| file.cut_off());
+        woken.into_iter().flatten().for_each(Waker::wake);
+    }
+}
+
+impl Drop for Store {
+    fn drop(&mut self) {
+        let bytes = self.lock().memory_bytes as u64;
+        self.memory.give(self.client, bytes);
+    }
 }
 
 impl State {
+    fn has_nothing(&self) -> bool {
+        let read_all = self.file.as_ref().is_none_or(|(file, read)| *read >= file.len());
+        self.memory.is_empty() && read_all
+    }
+
+    fn push(&mut self, piece: &Bytes) {
+        self.memory_bytes += piece.len();
+        self.memory.push_back(piece.clone());
+        self.wake_reader();
+    }
+
     fn wake_reader(&mut self) {
         self.reader.take().into_iter().for_each(Waker::wake);
     }
 }
 
-async fn take_all(store: Arc<Store>, passing: Arc<Passing>, budget: Arc<Budget>) {
+/// All stores, so that those of clients that take nothing are found.
+#[derive(Debug, Default)]
+pub(crate) struct Stores(Mutex<Vec<Weak<Store>>>);
+
+impl Stores {
+    fn lock(&self) -> MutexGuard<'_, Vec<Weak<Store>>> {
+        self.0.lock().expect("no code panics while it holds the stores")
+    }
+
+    fn add(&self, store: &Arc<Store>) {
+        self.lock().push(Arc::downgrade(store));
+    }
+
+    /// Gives up replies that nobody takes. Called now and then.
+    pub(crate) fn sweep(&self, now: Mono) {
+        let stores: Vec<_> = {
+            let mut stores = self.lock();
+            stores.retain(|store| store.strong_count() > 0);
+            stores.iter().filter_map(Weak::upgrade).collect()
+        };
+        stores.iter().for_each(|store| store.give_up_idle(now));
+    }
+}
+
+async fn take_all(store: Arc<Store>, passing: Arc<Passing>) {
+    let is_wanted = || !passing.is_ended() && passing.pool.load().0 > 0;
     loop {
         if store.lock().abandoned {
+            if !passing.is_ended() {
+                passing.fail(Failure::from(Termination::GoneReading));
+                passing.pool.leave(&passing, Reset::ClientGone);
+            }
             return;
         }
         let piece = match poll_fn(|cx| passing.poll_piece(cx)).await {
@@ -182,96 +338,71 @@ async fn take_all(store: Arc<Store>, passing: Arc<Passing>, budget: Arc<Budget>)
         if let Some(seat) = passing.seat() {
             seat.carrier.consumed(seat.stream, piece.len(), passing.pieces_bytes());
         }
-        if let Err(error) = put(&store, piece, &budget).await {
-            let detail = Bytes::from(format!("cannot spool the reply: {error}"));
-            return store.end(Some(Failure { termination: Termination::Overload, detail }));
+        if let Err(error) = put(&store, piece, &is_wanted).await {
+            if !passing.is_ended() {
+                passing.fail(no_room(io::Error::new(error.kind(), error.to_string())));
+                passing.pool.leave(&passing, Reset::ClientGone);
+            }
+            return store.end(Some(no_room(error)));
         }
     }
 }
 
-async fn put(store: &Store, piece: Bytes, budget: &Arc<Budget>) -> io::Result<()> {
-    match store.keep(piece, budget)? {
-        None => Ok(()),
-        Some((file, piece)) => {
-            let appended = match file.append(piece.clone()).await {
-                Err(error) if error.kind() == io::ErrorKind::StorageFull => {
-                    // The child is now only as fast as the client, which beats a broken reply.
-                    store.wait_for_room().await;
-                    let mut state = store.lock();
-                    state.file = None;
-                    state.memory_bytes += piece.len();
-                    state.memory.push_back(piece);
-                    Ok(())
+#[expect(clippy::needless_pass_by_value, reason = "map gives it away")]
+fn no_room(error: io::Error) -> Failure {
+    let detail = Bytes::from(format!("cannot spool the reply: {error}"));
+    Failure { termination: Termination::Overload, detail }
+}
+
+/// `is_wanted`: others wait for the child that sends this.
+async fn put(store: &Store, piece: Bytes, is_wanted: &(dyn Fn() -> bool + Sync)) -> io::Result<()> {
+    let mut watched = (clock::now(), store.lock().taken);
+    loop {
+        match store.keep(&piece) {
+            Place::Memory => return Ok(()),
+            Place::Nowhere => {}
+            Place::File(file) => {
+                let appended = file.append(piece.clone()).await;
+                store.wrote();
+                match appended {
+                    Err(error) if error.kind() == io::ErrorKind::StorageFull => {}
+                    appended => return appended,
                 }
-                appended => appended,
-            };
-            let mut state = store.lock();
-            state.writing = false;
-            state.wake_reader();
-            drop(state);
-            appended
+            }
+        }
+        // The child is now only as fast as the client, which beats a broken reply.
+        match wait(store, &mut watched, is_wanted).await {
+            Waited::Again => {}
+            Waited::TooSlow => {
+                return Err(io::Error::other(
+                    "no room for more of it, its client takes next to nothing, and others wait for the child",
+                ));
+            }
+            Waited::CaughtUp => {
+                store.memory.force(store.client, piece.len() as u64);
+                let mut state = store.lock();
+                state.file = None;
+                state.push(&piece);
+                return Ok(());
+            }
         }
     }
+}
+
+async fn wait(
+    store: &Store,
+    watched: &mut (Mono, u64),
+    is_wanted: &(dyn Fn() -> bool + Sync),
+) -> Waited {
+    if store.wait_for_room().await {
+        return Waited::CaughtUp;
+    }
+    let (now, taken) = (clock::now(), store.lock().taken);
+    if !is_wanted() || taken - watched.1 >= PACE.0 {
+        *watched = (now, taken);
+    }
+    if now - watched.0 >= store.pace { Waited::TooSlow } else { Waited::Again }
 }
 
 #[cfg(test)]
-mod tests {
-    use std::task::Waker;
-
-    use super::*;
-
-    fn next(store: &Store) -> Poll<Next> {
-        store.poll_next(&Context::from_waker(Waker::noop()))
-    }
-
-    fn budget(folder: &tempfile::TempDir, max: u64) -> Arc<Budget> {
-        Arc::new(Budget::new(folder.path().to_owned(), max))
-    }
-
-    async fn read_all(store: &Store) -> Vec<u8> {
-        let mut all = Vec::new();
-        loop {
-            match poll_fn(|cx| store.poll_next(cx)).await {
-                Next::Piece(piece) => all.extend_from_slice(&piece),
-                Next::File(file, offset) => {
-                    let bytes = file.read(offset, READ).await.unwrap();
-                    store.advance(bytes.len() as u64);
-                    all.extend_from_slice(&bytes);
-                }
-                Next::End => return all,
-                Next::Failed(failure) => panic!("{failure:?}"),
-            }
-        }
-    }
-
-    #[tokio::test]
-    async fn a_client_that_catches_up_while_a_piece_is_written_loses_nothing() {
-        let folder = tempfile::tempdir().unwrap();
-        let budget = budget(&folder, 1 << 20);
-        let store = Store { state: Mutex::default(), watermark: 0 };
-        let (file, piece) = store.keep(Bytes::from_static(b"abc"), &budget).unwrap().unwrap();
-        assert!(next(&store).is_pending(), "the client looks before the piece is in the file");
-        file.append(piece).await.unwrap();
-        store.lock().writing = false;
-        store.end(None);
-        assert_eq!(read_all(&store).await, b"abc");
-    }
-
-    #[tokio::test]
-    async fn without_room_in_files_the_reply_is_as_slow_as_its_client_and_whole() {
-        let folder = tempfile::tempdir().unwrap();
-        let budget = budget(&folder, 5);
-        let store = Arc::new(Store { state: Mutex::default(), watermark: 1 });
-        let filling = tokio::spawn({
-            let store = store.clone();
-            async move {
-                for piece in [&b"aa"[..], b"bbb", b"cccc", b"dd"] {
-                    put(&store, Bytes::from_static(piece), &budget).await.unwrap();
-                }
-                store.end(None);
-            }
-        });
-        assert_eq!(read_all(&store).await, b"aabbbccccdd");
-        filling.await.unwrap();
-    }
-}
+mod tests;

@@ -16,7 +16,8 @@ use ostler_job::{Mono, Span, Termination};
 
 use super::{client, quarantine, route::Route, upload::Rest};
 use crate::{
-    clock, gate::Gate, http1::scan::Heard, listen::Connection, log::Line, pool::passing::Passing,
+    clock, gate::Gate, http1::scan::Heard, listen::Connection, log::Line, peer::Peer,
+    pool::passing::Passing,
 };
 
 pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -61,9 +62,24 @@ pub(crate) struct Trip {
     pub(super) sees_details: bool,
     /// What a head that was refused said of itself.
     heard: Option<Box<Heard>>,
+    /// Bytes of its bodies that are counted as in memory.
+    held: u64,
 }
 
 impl Trip {
+    /// Counts bytes of a body as in memory. `false`: there is no room for them.
+    pub(super) fn hold(&mut self, bytes: usize) -> bool {
+        let fits = self.gate.memory.take(Peer::of(self.client), bytes as u64);
+        self.held += if fits { bytes as u64 } else { 0 };
+        fits
+    }
+
+    /// So many of them are not in memory any more.
+    pub(super) fn release(&mut self, bytes: usize) {
+        self.held -= bytes as u64;
+        self.gate.memory.give(Peer::of(self.client), bytes as u64);
+    }
+
     pub(super) fn begin<B>(
         gate: &Arc<Gate>,
         connection: &Arc<Connection>,
@@ -103,6 +119,7 @@ impl Trip {
             rest: None,
             sees_details: false,
             heard: None,
+            held: 0,
             gate: gate.clone(),
             connection: connection.clone(),
         }
@@ -146,6 +163,9 @@ impl Drop for Trip {
     fn drop(&mut self) {
         let now = clock::now();
         self.connection.leave(now);
+        if self.held > 0 {
+            self.gate.memory.give(Peer::of(self.client), self.held);
+        }
         if self.status == 0 {
             self.note_departure();
         }

@@ -273,7 +273,7 @@ impl Work<'_> {
         let (mut below, mut seen) = (None, 0);
         loop {
             let query = Query { filter: filter.clone(), below, limit: GROUP };
-            let page = self.api.backend().query(query).await?;
+            let page = self.api.backend().query(self.caller.name(), query).await?;
             seen += page.jobs.len();
             self.steer(page.jobs.iter().map(|job| job.id).collect()).await?;
             below = page.next;

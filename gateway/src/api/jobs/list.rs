@@ -64,6 +64,8 @@ pub(crate) struct JobPage {
     jobs: Vec<JobView>,
     /// The `cursor` of the next page; null: this is the last.
     next: Option<String>,
+    /// The look took long and came back before the page was full, perhaps with nothing: `next` goes on from there.
+    partial: bool,
 }
 
 /// List jobs, newest first
@@ -89,12 +91,16 @@ pub(crate) async fn list(
     let limit = pairs.parsed("limit", |text| query::number(text, 1, LIMIT_MAX))?;
     let below = pairs.parsed("cursor", query::read_cursor)?;
     if !bind(&mut filter, &caller) {
-        return body::json(StatusCode::OK, &JobPage { jobs: Vec::new(), next: None });
+        return body::json(
+            StatusCode::OK,
+            &JobPage { jobs: Vec::new(), next: None, partial: false },
+        );
     }
     let limit = limit.and_then(|limit| usize::try_from(limit).ok()).unwrap_or(LIMIT);
-    let page = api.backend().query(Query { filter, below, limit }).await?;
+    let page = api.backend().query(caller.name(), Query { filter, below, limit }).await?;
     let jobs = page.jobs.iter().map(JobView::new).collect();
-    body::json(StatusCode::OK, &JobPage { jobs, next: page.next.map(query::cursor) })
+    let next = page.next.map(query::cursor);
+    body::json(StatusCode::OK, &JobPage { jobs, next, partial: page.partial })
 }
 
 /// Confines a filter to what the caller may see; `false`: that is nothing.

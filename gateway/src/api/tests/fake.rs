@@ -223,7 +223,7 @@ impl Backend for Fake {
         self.ready(|state| jobs.iter().filter_map(|id| state.jobs.get(id).cloned()).collect())
     }
 
-    fn query(&self, query: Query) -> Soon<'_, Page> {
+    fn query<'a>(&'a self, _: &'a str, query: Query) -> Soon<'a, Page> {
         self.ready(|state| {
             let mut found = state.jobs.values().rev().filter(|job| fits(job, &query)).cloned();
             let jobs: Vec<_> = found.by_ref().take(query.limit).collect();
@@ -357,6 +357,10 @@ impl Backend for Fake {
 
     fn size_blocking(&self) -> u64 {
         4096
+    }
+
+    fn room_blocking(&self) -> u64 {
+        u64::MAX
     }
 
     fn upload_blocking(&self) -> io::Result<Box<dyn Sink>> {

@@ -1,0 +1,122 @@
+use std::task::Waker;
+
+use super::*;
+use crate::disk::Disk;
+
+fn next(store: &Store) -> Poll<Next> {
+    store.poll_next(&Context::from_waker(Waker::noop()))
+}
+
+fn store(folder: &tempfile::TempDir, max: u64, watermark: usize) -> Store {
+    let disk = Arc::new(Disk::new(folder.path().to_owned(), Some(0)));
+    let budget = Arc::new(Budget::new(folder.path().to_owned(), (max, 100), disk));
+    let client = Peer::of([10, 0, 0, 1].into());
+    Store::of(watermark, Span::from_secs(60), client, (budget, Arc::new(Memory::new(1 << 20))))
+}
+
+async fn read_all(store: &Store) -> Vec<u8> {
+    let mut all = Vec::new();
+    loop {
+        match poll_fn(|cx| store.poll_next(cx)).await {
+            Next::Piece(piece) => all.extend_from_slice(&piece),
+            Next::File(file, offset) => {
+                let bytes = file.read(offset, READ).await.unwrap();
+                store.advance(bytes.len() as u64);
+                all.extend_from_slice(&bytes);
+            }
+            Next::End => return all,
+            Next::Failed(failure) => panic!("{failure:?}"),
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_client_that_catches_up_while_a_piece_is_written_loses_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = store(&folder, 1 << 20, 0);
+    let piece = Bytes::from_static(b"abc");
+    let Place::File(file) = store.keep(&piece) else { panic!("nothing stays in memory") };
+    assert!(next(&store).is_pending(), "the client looks before the piece is in the file");
+    file.append(piece).await.unwrap();
+    store.lock().writing = false;
+    store.end(None);
+    assert_eq!(read_all(&store).await, b"abc");
+}
+
+#[tokio::test]
+async fn without_room_in_files_the_reply_is_as_slow_as_its_client_and_whole() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Arc::new(store(&folder, 5, 1));
+    let filling = tokio::spawn({
+        let store = store.clone();
+        async move {
+            for piece in [&b"aa"[..], b"bbb", b"cccc", b"dd"] {
+                put(&store, Bytes::from_static(piece), &|| true).await.unwrap();
+            }
+            store.end(None);
+        }
+    });
+    assert_eq!(read_all(&store).await, b"aabbbccccdd");
+    filling.await.unwrap();
+}
+
+/// Writes pieces into a store, whatever becomes of them.
+fn fill(
+    store: &Arc<Store>,
+    pieces: usize,
+    is_wanted: bool,
+) -> tokio::task::JoinHandle<io::Result<()>> {
+    let store = store.clone();
+    tokio::spawn(async move {
+        for _ in 0..pieces {
+            put(&store, Bytes::from_static(b"abcd"), &|| is_wanted).await?;
+        }
+        store.end(None);
+        Ok(())
+    })
+}
+
+#[tokio::test]
+async fn a_file_that_cannot_be_made_is_waited_for_like_room() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Arc::new(store(&folder, 1 << 20, 1));
+    // The folder is gone, as good as one that may not be written.
+    drop(folder);
+    let filling = fill(&store, 5, false);
+    assert_eq!(read_all(&store).await, b"abcdabcdabcdabcdabcd");
+    filling.await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn a_child_that_others_wait_for_is_not_held_for_a_client_that_takes_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let make = || {
+        let mut store = store(&folder, 5, 1);
+        store.pace = Span::from_millis(10);
+        Arc::new(store)
+    };
+    let (free, held) = (make(), make());
+    let (unwanted, wanted) = (fill(&free, 5, false), fill(&held, 5, true));
+    let error = wanted.await.unwrap().unwrap_err();
+    assert!(error.to_string().contains("others wait"), "{error}");
+    assert!(!unwanted.is_finished(), "nobody needs that one's child");
+    assert_eq!(read_all(&free).await.len(), 20);
+}
+
+#[tokio::test]
+async fn what_a_client_lets_lie_is_let_go() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Arc::new(store(&folder, 1 << 20, 6));
+    let stores = Stores::default();
+    stores.add(&store);
+    fill(&store, 5, false).await.unwrap().unwrap();
+    let now = clock::now();
+    stores.sweep(now + Span::from_secs(59));
+    assert!(store.memory.used() > 0 && store.budget.used() > 0);
+    stores.sweep(now + Span::from_secs(61));
+    assert_eq!((store.memory.used(), store.budget.used()), (0, 0));
+    let next = poll_fn(|cx| store.poll_next(cx)).await;
+    assert!(
+        matches!(next, Next::Failed(failure) if failure.termination == Termination::GoneReading)
+    );
+}
