@@ -289,7 +289,7 @@ impl Jobs {
     /// Counts a request of the API that was refused, and tells the operator now and then.
     pub(crate) fn note_refusal(&self, why: Refusal, from: Option<std::net::IpAddr>) {
         self.metrics.refused(why);
-        if let Some(line) = self.refusals.note(why, from, std::time::Instant::now()) {
+        if let Some(line) = self.refusals.note(why, from, Instant::now()) {
             self.warn(line);
         }
     }

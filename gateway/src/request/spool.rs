@@ -24,6 +24,10 @@ use super::{
 };
 use crate::peer::Peer;
 
+/// How often, and after which pauses, a body that finds no room in files is tried again.
+const TRIES: u32 = 15;
+const AGAIN: Duration = Duration::from_millis(200);
+
 /// A request's body, on its way to a child.
 #[derive(Debug)]
 pub(super) enum Body {
@@ -189,6 +193,26 @@ impl Taken {
             self.memory.extend_from_slice(&piece);
             return Ok(());
         }
+        let held = self.memory.len();
+        self.memory.extend_from_slice(&piece);
+        let bytes = self.memory.split().freeze();
+        let mut tries = 0;
+        loop {
+            match self.spool(trip, bytes.clone()).await {
+                // What others, or this client itself, let lie may be cut in a moment.
+                Err(error) if error.kind() == io::ErrorKind::StorageFull && tries < TRIES => {
+                    tries += 1;
+                    tokio::time::sleep(AGAIN).await;
+                }
+                Err(error) => return Err(error),
+                Ok(()) => break,
+            }
+        }
+        trip.release(held);
+        Ok(())
+    }
+
+    async fn spool(&mut self, trip: &Trip, bytes: Bytes) -> io::Result<()> {
         let file = match &self.file {
             Some(file) => file.clone(),
             None => {
@@ -196,11 +220,8 @@ impl Taken {
                 self.file.insert(Arc::new(file)).clone()
             }
         };
-        let held = self.memory.len();
-        self.memory.extend_from_slice(&piece);
-        file.append(self.memory.split().freeze()).await?;
+        file.append(bytes).await?;
         file.touch();
-        trip.release(held);
         Ok(())
     }
 

@@ -2,11 +2,13 @@
 //!
 //! A task moves the child's pieces in here as fast as they come, so that the child is free as soon as it has finished.
 
+mod all;
+
 use std::{
     collections::VecDeque,
     future::poll_fn,
     io,
-    sync::{Arc, Mutex, MutexGuard, Weak},
+    sync::{Arc, Mutex, MutexGuard},
     task::{Context, Poll, Waker},
     time::Duration,
 };
@@ -14,6 +16,8 @@ use std::{
 use bytes::Bytes;
 use ostler_job::{Mono, Span, Termination};
 use ostler_wire::Reset;
+
+pub(crate) use all::Stores;
 
 use super::{budget::Budget, memory::Memory, route::Route, spool::SpoolFile, trip::Trip};
 use crate::{
@@ -293,30 +297,6 @@ impl State {
 
     fn wake_reader(&mut self) {
         self.reader.take().into_iter().for_each(Waker::wake);
-    }
-}
-
-/// All stores, so that those of clients that take nothing are found.
-#[derive(Debug, Default)]
-pub(crate) struct Stores(Mutex<Vec<Weak<Store>>>);
-
-impl Stores {
-    fn lock(&self) -> MutexGuard<'_, Vec<Weak<Store>>> {
-        self.0.lock().expect("no code panics while it holds the stores")
-    }
-
-    fn add(&self, store: &Arc<Store>) {
-        self.lock().push(Arc::downgrade(store));
-    }
-
-    /// Gives up replies that nobody takes. Called now and then.
-    pub(crate) fn sweep(&self, now: Mono) {
-        let stores: Vec<_> = {
-            let mut stores = self.lock();
-            stores.retain(|store| store.strong_count() > 0);
-            stores.iter().filter_map(Weak::upgrade).collect()
-        };
-        stores.iter().for_each(|store| store.give_up_idle(now));
     }
 }
 
