@@ -189,12 +189,13 @@ impl Inner {
         let peers = &self.peers[door as usize];
         let longest = |seats: &BTreeMap<u64, Arc<Seat>>| {
             let idle = seats.values().filter(|seat| !seat.told_to_leave.load(Relaxed));
-            let idle = idle.filter_map(|seat| seat.idle().map(|idle| (idle, seat.clone())));
-            idle.max_by_key(|(idle, _)| *idle)
+            let idle = idle.filter(|seat| seat.requests.load(Relaxed) == 0);
+            // Of those that came in the same moment the first.
+            idle.min_by_key(|seat| seat.busy_at.load(Relaxed)).cloned()
         };
         let mut by_size: Vec<_> = peers.values().collect();
         by_size.sort_unstable_by_key(|seats| std::cmp::Reverse(seats.len()));
-        let Some((_, seat)) = by_size.into_iter().find_map(longest) else { return false };
+        let Some(seat) = by_size.into_iter().find_map(longest) else { return false };
         seat.told_to_leave.store(true, Relaxed);
         seat.leave.notify_one();
         self.cut += 1;
