@@ -24,6 +24,7 @@ use super::{
 };
 use crate::driver::{Answer, DriverConfig, NewJob, Verb};
 
+mod logs;
 mod steer;
 
 /// Longer than anything here takes.
@@ -283,28 +284,6 @@ async fn a_log_that_was_asked_for_on_a_link_that_is_replaced_comes_on_the_other(
     assert_eq!(second.settled(), (key, false));
     assert_eq!(bench.log(key), b"whole");
     drop(first);
-}
-
-#[tokio::test]
-async fn a_log_that_is_gone_is_not_asked_for_again() {
-    let bench = Bench::new();
-    let (mut link, _, key) = running(&bench).await;
-    link.report(Report::Log { key, bytes: 10_000 });
-    link.next(Kind::Pull);
-    link.piece(key, "0", ":gone", b"");
-    // Work is done in order: had the piece led to another question, it would come before this one's answer.
-    let name = "0".repeat(64);
-    let fields = [(":what", "payload"), (":id", &*name), (":offset", "0"), (":max", "1")];
-    link.send(Kind::Pull, &fields, b"");
-    let until = Instant::now() + PATIENCE;
-    while link.come.is_empty() {
-        assert!(Instant::now() < until, "no answer comes");
-        if let Ok(bytes) = link.frames.recv_timeout(Duration::from_millis(10)) {
-            link.decoder.buffer().extend_from_slice(&bytes);
-            link.come.extend(link.decoder.poll_frame().unwrap());
-        }
-    }
-    assert_eq!(link.come[0].header.kind, Kind::Piece);
 }
 
 #[tokio::test]

@@ -1,0 +1,50 @@
+//! Logs that links come and go with.
+
+use super::*;
+
+#[tokio::test]
+async fn a_log_that_is_owed_stays_owed_when_its_link_is_gone() {
+    let bench = Bench::new();
+    let (mut first, job, key) = running(&bench).await;
+    first.report(finished(key, 5));
+    first.next(Kind::Pull);
+    until("the end is recorded", || bench.state_of(job) == JobState::Succeeded).await;
+    drop(first);
+    let mut second = Link::up(&bench, "a");
+    // Before it tells anything anew: what is settled now would be forgotten there.
+    second.beat(&[key]);
+    bench.submit().await;
+    while let Ok(bytes) = second.frames.try_recv() {
+        second.decoder.buffer().extend_from_slice(&bytes);
+        while let Some(frame) = second.decoder.poll_frame().unwrap() {
+            assert_ne!(frame.header.kind, Kind::Settle, "its log is not here");
+        }
+    }
+    second.report(finished(key, 5));
+    second.next(Kind::Pull);
+    second.piece(key, "0", ":end", b"whole");
+    assert_eq!(second.settled(), (key, false));
+    assert_eq!(bench.log(key), b"whole");
+}
+
+#[tokio::test]
+async fn a_log_that_is_gone_is_not_asked_for_again() {
+    let bench = Bench::new();
+    let (mut link, _, key) = running(&bench).await;
+    link.report(Report::Log { key, bytes: 10_000 });
+    link.next(Kind::Pull);
+    link.piece(key, "0", ":gone", b"");
+    // Work is done in order: had the piece led to another question, it would come before this one's answer.
+    let name = "0".repeat(64);
+    let fields = [(":what", "payload"), (":id", &*name), (":offset", "0"), (":max", "1")];
+    link.send(Kind::Pull, &fields, b"");
+    let until = Instant::now() + PATIENCE;
+    while link.come.is_empty() {
+        assert!(Instant::now() < until, "no answer comes");
+        if let Ok(bytes) = link.frames.recv_timeout(Duration::from_millis(10)) {
+            link.decoder.buffer().extend_from_slice(&bytes);
+            link.come.extend(link.decoder.poll_frame().unwrap());
+        }
+    }
+    assert_eq!(link.come[0].header.kind, Kind::Piece);
+}
