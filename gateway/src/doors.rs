@@ -32,6 +32,8 @@ pub(crate) enum Door {
 }
 
 const DOORS: usize = 4;
+/// Connections that may be on their way out before another one is accepted.
+const LEAVING_MAX: usize = 8;
 /// Greetings under way, at most.
 const GREETINGS_MAX: usize = 128;
 
@@ -81,6 +83,8 @@ pub(crate) struct Doors {
 struct Inner {
     open: [usize; DOORS],
     peers: [BTreeMap<Peer, BTreeMap<u64, Arc<Seat>>>; DOORS],
+    /// Told to leave, and not gone yet.
+    leaving: usize,
     next: u64,
     cut: u64,
     refused: u64,
@@ -150,6 +154,15 @@ impl Doors {
         (inner.cut, inner.refused)
     }
 
+    /// Lets those that were told to leave go first: a burst must not be taken faster than room is made.
+    pub(crate) async fn breathe(&self) {
+        let mut turns = 0;
+        while turns < 100 && self.lock().leaving >= LEAVING_MAX {
+            turns += 1;
+            tokio::time::sleep(std::time::Duration::from_millis(1)).await;
+        }
+    }
+
     /// A place for one more connection, until it is dropped; `None`: all are at work.
     pub(crate) fn enter(self: &Arc<Self>, door: Door, from: IpAddr) -> Option<Place> {
         let peer = Peer::of(from);
@@ -199,6 +212,7 @@ impl Inner {
         seat.told_to_leave.store(true, Relaxed);
         seat.leave.notify_one();
         self.cut += 1;
+        self.leaving += 1;
         true
     }
 }
@@ -231,7 +245,9 @@ impl Inner {
         self.open[door as usize] -= 1;
         let peers = &mut self.peers[door as usize];
         if let Some(seats) = peers.get_mut(&peer) {
-            seats.remove(&id);
+            let gone = seats.remove(&id);
+            let told = gone.is_some_and(|seat| seat.told_to_leave.load(Relaxed));
+            self.leaving = self.leaving.saturating_sub(usize::from(told));
             if seats.is_empty() {
                 peers.remove(&peer);
             }

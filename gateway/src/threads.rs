@@ -253,6 +253,7 @@ mod tests {
         }));
         begins.await.unwrap();
         asked.abort();
+        let _ = asked.await;
         is_told.recv_timeout(Duration::from_secs(20)).unwrap();
     }
 

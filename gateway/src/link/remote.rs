@@ -92,6 +92,7 @@ impl Door {
 /// Serves every runner that dials; each on the next thread.
 pub(crate) async fn accept(gate: Arc<Gate>, door: Arc<Door>, listener: TcpListener) {
     loop {
+        gate.doors.breathe().await;
         let stream = match listener.accept().await {
             Ok((stream, peer)) => stream.into_std().map(|stream| (stream, peer)),
             Err(error) => Err(error),

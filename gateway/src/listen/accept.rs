@@ -49,6 +49,7 @@ pub(crate) async fn accept(
     shutdown: Shutdown,
 ) {
     loop {
+        gate.doors.breathe().await;
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
             () = shutdown.draining() => return,

@@ -39,6 +39,7 @@ const TARGET_MAX: usize = 32 << 10;
 pub(crate) async fn accept(gate: Arc<Gate>, listener: TcpListener, shutdown: Shutdown) {
     let loopback = listener.local_addr().is_ok_and(|address| address.ip().is_loopback());
     loop {
+        gate.doors.breathe().await;
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
             () = shutdown.over() => return,
