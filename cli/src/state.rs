@@ -68,17 +68,29 @@ impl State {
 
     /// Takes a lock and writes our process id into it; held until the value is dropped.
     pub(crate) fn lock(&self, name: &str) -> Result<Lock, Held> {
+        self.lock_as(name, "")
+    }
+
+    /// The same, with a word that says what we are.
+    pub(crate) fn lock_as(&self, name: &str, role: &str) -> Result<Lock, Held> {
         let path = self.run(name);
         let file = ostler_private::lock(&path).map_err(Held::Broken)?;
         match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
             Ok(mut file) => {
                 file.set_len(0).map_err(Held::Broken)?;
-                writeln!(file, "{}", std::process::id()).map_err(Held::Broken)?;
+                let signed = format!("{} {role}", std::process::id());
+                writeln!(file, "{}", signed.trim_end()).map_err(Held::Broken)?;
                 Ok(Lock { _file: file })
             }
             Err((file, Errno::EWOULDBLOCK)) => Err(Held::By(holder(file))),
             Err((_, error)) => Err(Held::Broken(error.into())),
         }
+    }
+
+    /// The word of whoever holds a lock, or held it last.
+    pub(crate) fn role_of(&self, name: &str) -> Option<String> {
+        let text = std::fs::read_to_string(self.run(name)).ok()?;
+        text.split_ascii_whitespace().nth(1).map(str::to_owned)
     }
 
     /// Waits until nobody holds a lock.
@@ -135,7 +147,7 @@ fn holder(mut file: File) -> Option<Pid> {
     let mut text = String::new();
     file.rewind().ok()?;
     file.take(32).read_to_string(&mut text).ok()?;
-    text.trim().parse().ok().filter(|pid| *pid > 1).map(Pid::from_raw)
+    text.split_ascii_whitespace().next()?.parse().ok().filter(|pid| *pid > 1).map(Pid::from_raw)
 }
 
 /// The folder that was asked for, or the default, whether it is there or not.

@@ -30,8 +30,13 @@ use crate::{
     verb::runner::JOIN_VARIABLE,
 };
 
-/// Held by a local runner for as long as it lives.
+/// Held by a runner for as long as it lives, whatever kind of runner it is: it empties folders and kills what an earlier
+/// one left, so there must not be another.
 pub(crate) const LOCK: &str = "runner.lock";
+/// What a runner of the gateway in the same folder writes into the lock.
+pub(crate) const LOCAL: &str = "local";
+/// What a runner that joined a gateway elsewhere writes into it.
+pub(crate) const JOINED: &str = "joined";
 /// What the local runner is told.
 const SPEC: &str = "runner.json";
 
@@ -107,7 +112,8 @@ impl Keeper {
         self.shared.now().ending = true;
         self.shared.changed.notify_all();
         if !is_hurried() {
-            self.shared.signal(Signal::SIGTERM);
+            // Whoever told us may have told the runner too: this means no hurry, unlike a second SIGTERM.
+            self.shared.signal(Signal::SIGUSR1);
             let until = Instant::now() + self.grace + MARGIN;
             while Instant::now() < until && !is_hurried() {
                 if self.has_ended(GLANCE) {
@@ -165,6 +171,9 @@ fn earlier(state: &State) -> Result<Option<Pid>, Failure> {
     loop {
         match state.lock(LOCK) {
             Ok(_) => return Ok(None),
+            Err(Held::By(Some(pid))) if state.role_of(LOCK).as_deref() == Some(JOINED) => {
+                return Err(foreign(pid, state));
+            }
             Err(Held::By(Some(pid))) => return Ok(Some(pid)),
             // Locked, but not yet signed: it is just starting.
             Err(Held::By(None)) if Instant::now() < until => {
@@ -175,6 +184,14 @@ fn earlier(state: &State) -> Result<Option<Pid>, Failure> {
             }
         }
     }
+}
+
+fn foreign(pid: Pid, state: &State) -> Failure {
+    Failure::unavailable(format!(
+        "a runner that joined another gateway (pid {pid}) uses the state folder {}; start one of the two with a folder of \
+         its own, by --state",
+        state.folder().display()
+    ))
 }
 
 /// Whether a process runs the very file that we run: not so after an upgrade.

@@ -34,6 +34,7 @@ pub(crate) struct Metrics {
     retries: IntCounterVec,
     decisions: HistogramVec,
     pub(crate) links_lost: IntCounterVec,
+    pub(crate) links_refused: IntCounterVec,
     pub(crate) jobs: jobs::JobMetrics,
 }
 
@@ -57,6 +58,17 @@ pub(crate) struct RouteCounts {
     total: Histogram,
 }
 
+fn links(registry: &Registry) -> [IntCounterVec; 2] {
+    [
+        ("ostler_runner_links_lost_total", "Links to runners that ended."),
+        (
+            "ostler_runner_links_refused_total",
+            "Links that were refused because another process has the runner's name.",
+        ),
+    ]
+    .map(|(name, help)| counters(registry, name, help, &["host"]))
+}
+
 fn decisions(registry: &Registry) -> HistogramVec {
     let help = "Time to queue a job and to decide who runs next; one job in 64 is timed.";
     let opts = HistogramOpts::new("ostler_scheduler_decision_seconds", help);
@@ -67,6 +79,7 @@ fn decisions(registry: &Registry) -> HistogramVec {
 impl Metrics {
     pub(crate) fn new() -> Self {
         let registry = Registry::new();
+        let [links_lost, links_refused] = links(&registry);
         let requests = counters(
             &registry,
             "ostler_requests_total",
@@ -109,12 +122,8 @@ impl Metrics {
                 &["app"],
             ),
             decisions: decisions(&registry),
-            links_lost: counters(
-                &registry,
-                "ostler_runner_links_lost_total",
-                "Links to runners that ended.",
-                &["host"],
-            ),
+            links_lost,
+            links_refused,
             jobs: jobs::JobMetrics::new(&registry),
             registry,
             requests,

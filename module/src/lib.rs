@@ -6,7 +6,7 @@
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
 
-use std::rc::Rc;
+use std::{io, rc::Rc};
 
 use ostler_job::durable::{AttemptKey, Order, Payload, Report, Start, Work};
 
@@ -28,10 +28,10 @@ pub trait Executor {
     }
 
     /// Part of an attempt's log, at most `max` bytes from `offset`; `None` when there is none. Over or not, the log is
-    /// there until the attempt is forgotten.
-    fn read_log(&self, key: AttemptKey, offset: u64, max: usize) -> Option<Piece> {
+    /// there until the attempt is forgotten. An error is of the moment.
+    fn read_log(&self, key: AttemptKey, offset: u64, max: usize) -> io::Result<Option<Piece>> {
         let _ = (key, offset, max);
-        None
+        Ok(None)
     }
 
     /// Drops what is kept of an attempt that is over: its log.
@@ -53,4 +53,10 @@ pub struct Piece {
 pub trait Observer {
     /// Something happened to an attempt.
     fn observe(&self, report: Report);
+
+    /// An attempt ended in a way that may be the work of whoever ends the whole host or service at this moment, and not its
+    /// own. Whoever can tell does; by default it is an end like any other.
+    fn suspect(&self, finished: Report) {
+        self.observe(finished);
+    }
 }

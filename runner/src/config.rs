@@ -38,7 +38,7 @@ pub struct Config {
 
 /// [`Config::job_drain`] unless somebody says otherwise.
 pub(crate) const fn job_drain() -> Duration {
-    Duration::from_secs(10)
+    Duration::from_secs(1)
 }
 
 /// How the gateway is reached.

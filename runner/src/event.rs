@@ -20,10 +20,21 @@ pub(crate) enum Event {
     Link(LinkEvent),
     /// An app's folder was looked at: its fingerprint, and the newest change.
     Looked(usize, crate::changes::Look),
-    /// SIGTERM or SIGINT.
-    Signal,
+    /// It came.
+    Signal(Told),
     /// A process that fell to us ended.
     Orphan,
+}
+
+/// What a signal means to a runner.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Told {
+    /// SIGTERM, SIGINT: end; the second time at once.
+    End,
+    /// SIGUSR1, from whoever started it: end, which it may be doing already.
+    Drain,
+    /// SIGHUP: the terminal is gone, or somebody means another program.
+    HangUp,
 }
 
 /// Something happened to a child.
@@ -54,4 +65,6 @@ pub(crate) enum LinkEvent {
     Down(String),
     /// It does not want this runner.
     Refused(String),
+    /// Another process has this runner's name there.
+    Replaced(String),
 }

@@ -11,7 +11,7 @@ use ostler_wire::{Builder, Decoder, FRAME_MAX, FieldsWriter, Frame, Header, Kind
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWriteExt, Interest},
     net::{UnixStream, unix::OwnedWriteHalf},
-    sync::{mpsc, oneshot},
+    sync::{Notify, mpsc, oneshot},
 };
 
 use crate::{fds, link::relay::Relay};
@@ -87,35 +87,68 @@ enum Outgoing {
 pub(crate) enum Outbox {
     /// To a Unix socket.
     Unix(UnixOutbox),
-    /// To a gateway elsewhere, between the frames of its streams.
-    Relay(Rc<Relay>),
+    /// To a gateway elsewhere, between the frames of its streams: the relay, and which of its links this is.
+    Relay(Rc<Relay>, u64),
 }
 
 /// The queue to a Unix socket, which takes descriptors too.
 #[derive(Clone, Debug)]
-pub(crate) struct UnixOutbox(mpsc::Sender<Outgoing>);
+pub(crate) struct UnixOutbox {
+    queue: mpsc::Sender<Outgoing>,
+    /// Something was written.
+    room: Rc<Notify>,
+    /// The link is of no more use to its owner.
+    closed: Rc<Notify>,
+}
 
 impl Outbox {
     /// A queue, and the writer that empties it into a Unix socket until either is gone.
     pub(crate) fn over_unix(
         socket: OwnedWriteHalf,
     ) -> (Self, impl Future<Output = io::Result<()>>) {
-        let (sender, receiver) = mpsc::channel(OUTBOX_MAX);
-        (Self::Unix(UnixOutbox(sender)), write_unix(receiver, socket))
+        let (queue, receiver) = mpsc::channel(OUTBOX_MAX);
+        let (room, closed) = (Rc::new(Notify::new()), Rc::new(Notify::new()));
+        let writing = write_unix(receiver, socket, Rc::clone(&room));
+        (Self::Unix(UnixOutbox { queue, room, closed }), writing)
     }
 
-    /// The way through a relay's link.
-    pub(crate) fn over_relay(relay: Rc<Relay>) -> Self {
-        Self::Relay(relay)
+    /// The way through a relay's present link.
+    pub(crate) fn over_relay(relay: Rc<Relay>, link: u64) -> Self {
+        Self::Relay(relay, link)
+    }
+
+    /// Ends the link, which is then dialled anew. Nothing that comes on it counts any more.
+    pub(crate) fn close(&self) {
+        match self {
+            Self::Unix(unix) => unix.closed.notify_one(),
+            Self::Relay(relay, link) => relay.close(*link),
+        }
+    }
+
+    /// Waits until its owner has closed the link.
+    pub(crate) async fn closed(&self) {
+        match self {
+            Self::Unix(unix) => unix.closed.notified().await,
+            // The relay's own tasks notice.
+            Self::Relay(..) => std::future::pending().await,
+        }
+    }
+
+    /// Waits until something was written.
+    pub(crate) async fn room(&self) {
+        match self {
+            Self::Unix(unix) => unix.room.notified().await,
+            Self::Relay(relay, _) => relay.room().await,
+        }
     }
 
     /// Queues a frame; `false` when the other side is stuck or gone.
     pub(crate) fn send(&self, frame: Bytes, fd: Option<OwnedFd>) -> bool {
         match self {
-            Self::Unix(queue) => queue.0.try_send(Outgoing::Frames(frame, fd)).is_ok(),
-            Self::Relay(relay) => {
+            Self::Unix(unix) => unix.queue.try_send(Outgoing::Frames(frame, fd)).is_ok(),
+            Self::Relay(relay, link) => {
                 debug_assert!(fd.is_none(), "no descriptor leaves the host");
-                relay.send(&frame)
+                relay.send(*link, &frame)
             }
         }
     }
@@ -123,19 +156,19 @@ impl Outbox {
     /// Whether the other side keeps up. Whoever can wait asks before it sends.
     pub(crate) fn has_room(&self) -> bool {
         match self {
-            Self::Unix(queue) => queue.0.capacity() > OUTBOX_MAX - OUTBOX_BUSY,
-            Self::Relay(relay) => relay.has_room(),
+            Self::Unix(unix) => unix.queue.capacity() > OUTBOX_MAX - OUTBOX_BUSY,
+            Self::Relay(relay, link) => relay.has_room(*link),
         }
     }
 
     /// Waits until everything queued so far was handed to the kernel, or cannot be any more.
     pub(crate) async fn flush(&self) {
         let queue = match self {
-            Self::Unix(queue) => queue,
-            Self::Relay(relay) => return relay.flush().await,
+            Self::Unix(unix) => &unix.queue,
+            Self::Relay(relay, link) => return relay.flush(*link).await,
         };
         let (done, flushed) = oneshot::channel();
-        if queue.0.send(Outgoing::Flushed(done)).await.is_ok() {
+        if queue.send(Outgoing::Flushed(done)).await.is_ok() {
             // An error means that the writer is gone, and with it what there was to wait for.
             let _ = flushed.await;
         }
@@ -145,6 +178,7 @@ impl Outbox {
 async fn write_unix(
     mut queue: mpsc::Receiver<Outgoing>,
     mut socket: OwnedWriteHalf,
+    room: Rc<Notify>,
 ) -> io::Result<()> {
     while let Some(outgoing) = queue.recv().await {
         match outgoing {
@@ -155,6 +189,7 @@ async fn write_unix(
             }
             Outgoing::Flushed(done) => drop(done.send(())),
         }
+        room.notify_one();
     }
     Ok(())
 }

@@ -70,6 +70,14 @@ impl Log {
         }
     }
 
+    /// One that an earlier process has written, as its file has it.
+    pub(crate) fn of_earlier(path: PathBuf, state: &LogState) -> Self {
+        let there = std::fs::metadata(&path).map_or(0, |data| data.len());
+        let spilled = state.whole.is_none() && state.file > 0;
+        let written = state.written;
+        Self { spilled, filed: there.min(state.file), written, over: true, ..Self::new(path) }
+    }
+
     /// Adds what was read from a stream, 1 or 2, at one moment.
     pub(crate) fn append(&mut self, stream: u8, bytes: &[u8]) {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
@@ -142,21 +150,27 @@ impl Log {
         self.file = None;
     }
 
-    /// Bytes of it; `None` when its file cannot be read.
-    pub(crate) fn read(&self, offset: u64, max: usize) -> Option<Piece> {
+    /// Bytes of it; `None` when its file is not there any more, or lacks them.
+    pub(crate) fn read(&self, offset: u64, max: usize) -> io::Result<Option<Piece>> {
         let left = usize::try_from(self.length().saturating_sub(offset)).unwrap_or(usize::MAX);
         let mut bytes = vec![0; left.min(max)];
         if !bytes.is_empty() {
             if self.spilled {
-                File::open(&self.path).ok()?.read_exact_at(&mut bytes, offset).ok()?;
+                let file = File::open(&self.path);
+                match file.and_then(|file| file.read_exact_at(&mut bytes, offset)) {
+                    Ok(()) => {}
+                    Err(error) => return is_gone(&error).then_some(None).ok_or(error),
+                }
             } else {
-                let from = usize::try_from(offset).ok()?;
-                let to = from + bytes.len();
-                bytes.copy_from_slice(self.memory.get(from..to)?);
+                let from = usize::try_from(offset).unwrap_or(usize::MAX);
+                match self.memory.get(from..from.saturating_add(bytes.len())) {
+                    Some(there) => bytes.copy_from_slice(there),
+                    None => return Ok(None),
+                }
             }
         }
         let end = self.over && offset + bytes.len() as u64 >= self.length();
-        Some(Piece { bytes, end })
+        Ok(Some(Piece { bytes, end }))
     }
 
     /// As the record has it.
@@ -205,6 +219,11 @@ impl Batch {
     }
 }
 
+/// Whether trying again is of no use.
+fn is_gone(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::UnexpectedEof)
+}
+
 /// Bytes as text. A character that was cut in two at either end is left out, other damage shows.
 fn text(bytes: &[u8]) -> String {
     let first = bytes.iter().take(3).position(|b| b & 0xc0 != 0x80).unwrap_or(0);
@@ -233,9 +252,9 @@ mod tests {
         let whole = STANDARD.decode(state.whole.unwrap()).unwrap();
         assert_eq!((whole.len(), &whole[16..19], whole[12], whole[31]), (38, &b"out"[..], 1, 2));
         assert_eq!((state.written, state.file, state.head.as_str()), (6, 38, "outerr"));
-        assert_eq!(log.read(16, 3).unwrap(), Piece { bytes: b"out".to_vec(), end: false });
+        assert_eq!(log.read(16, 3).unwrap().unwrap(), Piece { bytes: b"out".to_vec(), end: false });
         log.close();
-        assert!(log.read(16, 100).unwrap().end);
+        assert!(log.read(16, 100).unwrap().unwrap().end);
         assert!(!folder.path().join("a.log").exists());
     }
 
@@ -254,7 +273,7 @@ mod tests {
         assert_eq!((state.written, state.file, state.whole), (22_000, 54_000, None));
         assert!(state.head.starts_with("line 00000\n") && state.head.len() == 4096);
         assert!(state.tail.ends_with("line 01999\n") && state.tail.len() == 4096);
-        let piece = log.read(53_989, 100).unwrap();
+        let piece = log.read(53_989, 100).unwrap().unwrap();
         assert_eq!(piece, Piece { bytes: b"line 01999\n".to_vec(), end: true });
     }
 

@@ -68,6 +68,9 @@ pub(crate) struct Ended {
     pub signal: Option<i32>,
     /// An order to kill came while it still ran.
     pub hit: bool,
+    /// Somebody sent its supervisor a signal that ends processes while it still ran: not only the command was meant.
+    #[serde(default)]
+    pub signalled: bool,
     /// From its start to its end.
     pub ran: Span,
     /// By everything that was waited for.

@@ -3,6 +3,7 @@
 use std::{
     cell::RefCell,
     collections::BTreeMap,
+    ffi::OsStr,
     fs, io,
     path::{Path, PathBuf},
     rc::Rc,
@@ -45,9 +46,14 @@ impl Setup {
         self.state.join("payloads")
     }
 
+    /// Where logs are until they are forgotten.
+    pub fn logs(&self) -> PathBuf {
+        self.state.join("jobs")
+    }
+
     fn log_path(&self, key: AttemptKey) -> PathBuf {
         let AttemptKey { job, attempt, fence } = key;
-        self.state.join("jobs").join(format!("{job}.{attempt}.{}.log", fence.0))
+        self.logs().join(format!("{job}.{attempt}.{}.log", fence.0))
     }
 }
 
@@ -75,20 +81,48 @@ struct Kept {
 impl Shell {
     /// Makes the folders anew: whatever an earlier process left there nobody asks for any more.
     pub fn new(setup: Setup) -> io::Result<Self> {
-        for folder in [setup.state.join("jobs"), setup.payloads()] {
-            empty_folder(&folder)?;
-        }
+        Self::resume(setup, &[], |_| false)
+    }
+
+    /// The same, but for what an earlier process left of these attempts, which are over and not forgotten, and for the
+    /// files of the runner's own beside the logs.
+    pub fn resume(
+        setup: Setup,
+        ended: &[&Finish],
+        is_foreign: impl Fn(&OsStr) -> bool,
+    ) -> io::Result<Self> {
+        let attempts: BTreeMap<AttemptKey, Kept> = ended
+            .iter()
+            .map(|finish| {
+                let log = Log::of_earlier(setup.log_path(finish.key), &finish.log);
+                // Nobody takes its orders any more.
+                let (orders, _) = mpsc::channel(1);
+                (finish.key, Kept { log: Rc::new(RefCell::new(log)), orders })
+            })
+            .collect();
+        let logs: Vec<PathBuf> = attempts.keys().map(|key| setup.log_path(*key)).collect();
+        empty_folder(&setup.logs(), |path| {
+            logs.iter().any(|log| log == path) || path.file_name().is_some_and(&is_foreign)
+        })?;
+        empty_folder(&setup.payloads(), |_| false)?;
         let shared = Rc::new(Shared { setup, idle: Idle::default() });
-        Ok(Self { shared, attempts: BTreeMap::new() })
+        Ok(Self { shared, attempts })
     }
 }
 
-fn empty_folder(folder: &Path) -> io::Result<()> {
-    match fs::remove_dir_all(folder) {
-        Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(e),
-        Ok(()) | Err(_) => {}
+/// Makes the folder, or removes what is in it but for what is kept.
+fn empty_folder(folder: &Path, keeps: impl Fn(&Path) -> bool) -> io::Result<()> {
+    ostler_private::folder(folder)?;
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        let path = entry.path();
+        if entry.file_type()?.is_dir() {
+            fs::remove_dir_all(&path)?;
+        } else if !keeps(&path) {
+            fs::remove_file(&path)?;
+        }
     }
-    ostler_private::folder(folder).map(drop)
+    Ok(())
 }
 
 impl Executor for Shell {
@@ -130,8 +164,11 @@ impl Executor for Shell {
         }
     }
 
-    fn read_log(&self, key: AttemptKey, offset: u64, max: usize) -> Option<Piece> {
-        self.attempts.get(&key)?.log.borrow().read(offset, max)
+    fn read_log(&self, key: AttemptKey, offset: u64, max: usize) -> io::Result<Option<Piece>> {
+        match self.attempts.get(&key) {
+            Some(kept) => kept.log.borrow().read(offset, max),
+            None => Ok(None),
+        }
     }
 
     fn forget(&mut self, key: AttemptKey) {

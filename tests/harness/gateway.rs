@@ -351,6 +351,12 @@ impl Gateway {
         self.state.take().expect("the folder is taken only here")
     }
 
+    /// The state folder, for another gateway, once somebody else has ended this one.
+    pub fn into_state(mut self) -> TempDir {
+        self.wait_exit();
+        self.state.take().expect("the folder is taken only here")
+    }
+
     /// Ends the gateway's process at once and leaves the runner alone. The state folder can serve another gateway.
     pub fn crash(mut self) -> (TempDir, Remains) {
         process::kill(self.child.id());

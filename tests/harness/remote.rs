@@ -69,6 +69,11 @@ impl Runner {
     /// Joins on this host with a name and so many slots for durable jobs, and without an app.
     pub fn jobs_only(token: &str, name: &str, slots: u32) -> Self {
         let state = tempfile::tempdir().expect("a temporary folder can be made");
+        Self::again(state, token, name, slots)
+    }
+
+    /// The same in a folder that may have been used before.
+    pub fn again(state: TempDir, token: &str, name: &str, slots: u32) -> Self {
         let config = state.path().join("ostler.toml");
         let text = format!("[runner]\njob_slots = {slots}\n");
         fs::write(&config, text).expect("a temporary folder is writable");

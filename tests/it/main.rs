@@ -35,5 +35,6 @@ mod responses;
 mod routes;
 mod scaling;
 mod shares;
+mod stopping;
 mod unread;
 mod users;

@@ -189,6 +189,7 @@ impl Checker {
             }
             Effect::Settle { .. } => self.tally.fenced += 1,
             Effect::Steer { .. }
+            | Effect::Log { .. }
             | Effect::Answer { .. }
             | Effect::Changed { .. }
             | Effect::Deleted { .. } => {}

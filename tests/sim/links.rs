@@ -87,7 +87,7 @@ impl World {
                     self.send(&runner, ToRunner::Steer(key, order));
                 }
                 Effect::Answer { ticket, answers } => self.answer(ticket, &answers),
-                Effect::Changed { .. } | Effect::Deleted { .. } => {}
+                Effect::Log { .. } | Effect::Changed { .. } | Effect::Deleted { .. } => {}
             }
         }
         let now = self.now;

@@ -207,6 +207,7 @@ fn process(page: &mut Page, gateway: &Config, runner: &Runner) {
     page.duration("orphan_grace", runner.orphan_grace.unwrap_or_default());
     page.number("job_slots", runner.job_slots.into());
     users(page, &runner.job_users);
+    page.duration("job_drain", runner.job_drain);
     if let Some(secrets) = &runner.secrets {
         page.path("secrets", secrets);
     }

@@ -195,6 +195,7 @@ pub(crate) const KEYS: &[Key] = &[
     key(Runner, "tenant_users", Map("a user's name"), Value("{}"), "The one user of a tenant's durable jobs: `{ shop = \"shop\" }`; only root can change it."),
     key(Runner, "job_own_user", Flag, Words("true, unless `job_user` or `tenant_users` is set"), "Whether durable jobs may run as the runner's own user."),
     key(Runner, "job_no_new_privs", Flag, Value("false"), "Durable jobs gain no rights by what they execute, such as `sudo`."),
+    key(Runner, "job_drain", Duration(0), Value("1s"), "How long durable jobs may run on when the runner is told to end; then they are ended, and run again elsewhere or later. `ostler drain` lets them finish, however long they take."),
     key(Runner, "secrets", Path, Words("none"), "The file of secrets that durable jobs may name: one `NAME=VALUE` a line, readable by nobody else."),
 
     key(Jobs, "keep_succeeded", Duration(0), Value("7d"), "How long jobs that succeeded are kept, with their output."),

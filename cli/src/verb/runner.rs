@@ -30,8 +30,6 @@ use crate::{
     verb::status,
 };
 
-/// Held by a runner that joined, so that two do not share a certificate.
-const JOINED_LOCK: &str = "runner-joined.lock";
 /// The variable that a join token can be in.
 pub(crate) const JOIN_VARIABLE: &str = "OSTLER_JOIN";
 /// Bytes of a join token, at most.
@@ -146,7 +144,8 @@ fn by_spec(spec: &Path) -> Result<(Config, Lock), Failure> {
     let text = fs::read(spec).map_err(|error| unreadable(&error))?;
     let config: Config = serde_json::from_slice(&text).map_err(|error| unreadable(&error))?;
     let state = State::open(Some(&config.state))?;
-    let lock = state.lock(supervise::LOCK).map_err(|held| held.failure("runner", &state))?;
+    let lock = state.lock_as(supervise::LOCK, supervise::LOCAL);
+    let lock = lock.map_err(|held| held.failure("runner", &state))?;
     Ok((config, lock))
 }
 
@@ -204,11 +203,12 @@ fn by_flags(args: RunnerArgs) -> Result<(Config, Lock), Failure> {
     }
     let secrets = args.secrets.map(|file| std::path::absolute(&file).unwrap_or(file));
     let state = State::open(args.state.state.as_deref())?;
-    let (link, lock) = match (join, args.local) {
-        (Some(token), _) => (Link::Remote { token }, JOINED_LOCK),
-        (None, local) => (Link::Local(local.unwrap_or_else(|| state.socket())), supervise::LOCK),
+    let (link, role) = match (join, args.local) {
+        (Some(token), _) => (Link::Remote { token }, supervise::JOINED),
+        (None, local) => (Link::Local(local.unwrap_or_else(|| state.socket())), supervise::LOCAL),
     };
-    let lock = state.lock(lock).map_err(|held| held.failure("runner", &state))?;
+    let lock = state.lock_as(supervise::LOCK, role);
+    let lock = lock.map_err(|held| held.failure("runner", &state))?;
     let config = Config {
         name: args.name.unwrap_or_else(host),
         link,
@@ -219,7 +219,7 @@ fn by_flags(args: RunnerArgs) -> Result<(Config, Lock), Failure> {
         job_users: told.job_users,
         secrets: secrets.or(told.secrets),
         umask: Some(ostler_private::close_umask()),
-        job_drain: told.drain,
+        job_drain: told.job_drain,
     };
     introduce(&config);
     if let Some(word) = root::word(&config.apps, config.job_slots, &config.job_users) {
@@ -234,7 +234,7 @@ struct Told {
     job_slots: u32,
     job_users: JobUsers,
     secrets: Option<PathBuf>,
-    drain: Duration,
+    job_drain: Duration,
 }
 
 fn told(args: &RunnerArgs) -> Result<Told, Failure> {
@@ -257,7 +257,7 @@ fn told(args: &RunnerArgs) -> Result<Told, Failure> {
         job_slots: settings.runner.job_slots,
         job_users: settings.runner.job_users,
         secrets: settings.runner.secrets,
-        drain: settings.gateway.drain,
+        job_drain: settings.runner.job_drain,
     })
 }
 

@@ -109,6 +109,6 @@ fn runner(settings: &Settings, state: &State) -> Runner {
         job_users: runner.job_users.clone(),
         secrets: runner.secrets.clone(),
         umask: Some(ostler_private::close_umask()),
-        job_drain: settings.gateway.drain,
+        job_drain: runner.job_drain,
     }
 }

@@ -305,15 +305,9 @@ impl Actor {
             Ok(applied) => {
                 batch.number(&applied);
                 // A lease that was given up while it was being written is not given to anybody.
-                let stands = |effect: &Effect| match effect {
-                    Effect::Run { key, .. } => self.driver.is_leased(*key),
-                    Effect::Settle { .. }
-                    | Effect::Steer { .. }
-                    | Effect::Answer { .. }
-                    | Effect::Changed { .. }
-                    | Effect::Deleted { .. } => true,
-                };
-                batch.effects.retain(stands);
+                batch.effects.retain(|effect| {
+                    !matches!(effect, Effect::Run { key, .. } if !self.driver.is_leased(*key))
+                });
                 self.outputs.push_back(Output::Carry(Box::new(batch)));
             }
             Err(error) => self.fail(error, batch, now),

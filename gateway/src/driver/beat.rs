@@ -44,11 +44,12 @@ impl Driver {
         let number = self.meet(&beat.runner);
         let Some(runner) = self.runners.get(number) else { return };
         let other = runner.incarnation.as_ref().is_some_and(|it| *it != beat.incarnation);
+        let held: BTreeSet<AttemptKey> = beat.held.iter().copied().collect();
         if other {
-            self.lose_runner(number, ("restarted", RESTARTED), now);
+            // But for what the one before has ended: this one tells how.
+            self.lose_runner(number, ("restarted", RESTARTED), &held, now);
         }
         let back = self.greet(number, &beat, now);
-        let held: BTreeSet<AttemptKey> = beat.held.iter().copied().collect();
         for &key in &held {
             self.held(&beat.runner, number, key, back);
         }
@@ -166,8 +167,14 @@ impl Driver {
         self.place(now);
     }
 
-    /// Everything that is leased to the runner is lost, and it gets nothing until it is heard.
-    pub(super) fn lose_runner(&mut self, number: u32, (what, why): (&str, &str), now: Now) {
+    /// Everything that is leased to the runner is lost but for what it still speaks for, and it gets nothing until it is heard.
+    pub(super) fn lose_runner(
+        &mut self,
+        number: u32,
+        (what, why): (&str, &str),
+        held: &BTreeSet<AttemptKey>,
+        now: Now,
+    ) {
         self.runners.set_deadline(number, None);
         self.offer(number, now);
         let Some(runner) = self.runners.get_mut(number) else { return };
@@ -175,6 +182,9 @@ impl Driver {
         let jobs: Vec<JobId> = runner.jobs.iter().copied().collect();
         self.tell_runner(number, what, now);
         for id in jobs {
+            if held.contains(&self.jobs[id].key(id)) {
+                continue;
+            }
             if self.jobs[id].run.as_ref().is_some_and(|run| run.sent.is_none()) {
                 // Its lease is being written: nobody has it, and nobody gets it.
                 self.return_(id, now);

@@ -116,6 +116,17 @@ pub enum Effect {
         /// It lost its lease: nothing that it did counts.
         fenced: bool,
     },
+    /// The log of an attempt that the runner has has grown: it may be fetched.
+    Log {
+        /// Who.
+        runner: RunnerName,
+        /// What.
+        key: AttemptKey,
+        /// Bytes of it that are there.
+        bytes: u64,
+        /// It gets no more, and the runner keeps it until it is whole here.
+        ended: bool,
+    },
     /// The runner does something to a running attempt.
     Steer {
         /// Who.

@@ -19,7 +19,10 @@ impl Driver {
         let number = self.meet(&reports.runner);
         for report in reports.reports {
             let key = report.key();
-            if let Report::Log { .. } = report {
+            if let Report::Log { bytes, .. } = report {
+                if self.leased(key, number).is_some() {
+                    self.fetch(&reports.runner, key, bytes, false);
+                }
                 continue;
             }
             if self.leased(key, number).is_none() {
@@ -47,10 +50,25 @@ impl Driver {
         if over && !taken {
             self.counters.fence_rejected += 1;
         }
+        if taken && let Report::Finished(finish) = report {
+            // It is told anew on another link: what was being fetched is asked for again.
+            self.fetch_rest(runner, finish);
+        }
         if !matches!(report, Report::NotStarted { .. }) {
             let runner = runner.clone();
             self.outbox.effect(Effect::Settle { runner, key, fenced: !taken });
         }
+    }
+
+    /// A log too large to come with its report is fetched whole before its attempt is settled.
+    fn fetch_rest(&mut self, runner: &RunnerName, finish: &Finish) {
+        if finish.log.whole.is_none() && finish.log.file > 0 {
+            self.fetch(runner, finish.key, finish.log.file, true);
+        }
+    }
+
+    fn fetch(&mut self, runner: &RunnerName, key: AttemptKey, bytes: u64, ended: bool) {
+        self.outbox.effect(Effect::Log { runner: runner.clone(), key, bytes, ended });
     }
 
     fn started(&mut self, id: JobId, at: Wall, now: Now) {
@@ -82,6 +100,7 @@ impl Driver {
     /// The attempt is over: recorded, settled, and the job goes where that leads.
     fn finished(&mut self, runner: &RunnerName, number: u32, finish: Finish, now: Now) {
         let (key, id) = (finish.key, finish.key.job);
+        self.fetch_rest(runner, &finish);
         let ending = finish.ending.clone();
         let job = &mut self.jobs[id];
         let run = job.run_mut();

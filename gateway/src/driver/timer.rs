@@ -130,7 +130,7 @@ impl Driver {
         while let Some((at, runner)) = self.runners.first_deadline()
             && at.max(self.timers.patience) <= now.mono
         {
-            self.lose_runner(runner, ("not heard", NOT_HEARD), now);
+            self.lose_runner(runner, ("not heard", NOT_HEARD), &BTreeSet::new(), now);
         }
     }
 

@@ -13,7 +13,7 @@ use ostler_job::durable::{Epoch, Term};
 use ostler_store::{Applied, Change, Committer, StoreError};
 use tokio::sync::oneshot;
 
-use super::{Shared, Unavailable, specs::Specs, start};
+use super::{Shared, Unavailable, runners::Weight, specs::Specs, start};
 use crate::{
     clock,
     driver::{Actor, Answer, Batch, Driver, DriverConfig, Output, Ticket, Told},
@@ -28,6 +28,8 @@ pub(super) enum Mail {
         answer: Asker,
     },
     Told(Told),
+    /// What a link says, and the room that it takes until it is heard.
+    Weighed(Weight, Told),
     Committed(Result<Vec<Applied>, StoreError>),
 }
 
@@ -133,6 +135,10 @@ impl Act {
         match mail {
             Mail::Asked { ticket, answer } => drop(self.asked.insert(ticket, answer)),
             Mail::Committed(outcome) => self.actor.committed(outcome, now),
+            Mail::Weighed(weight, told) => {
+                drop(weight);
+                return self.hear(Mail::Told(told));
+            }
             Mail::Told(told) => {
                 if let Told::Beat(beat) = &told
                     && self.shared.runners.is_draining(&beat.runner)

@@ -26,6 +26,8 @@ use crate::driver::RunnerName;
 pub(super) const PIECE_MAX: u64 = 256 << 10;
 /// Between two tries to write a log to a disk that does not take it.
 const RETRY: Duration = Duration::from_secs(1);
+/// A payload that cannot be read for so long is as good as gone.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Logs that are not whole here yet, of attempts that are over; `true`: to be settled when they are.
 pub(super) type Owed = Arc<Mutex<HashMap<AttemptKey, bool>>>;
@@ -176,14 +178,25 @@ pub(super) struct Mail {
 struct Moving {
     shared: Arc<Shared>,
     pulls: Pulls,
-    /// When to try again what could not be written.
+    /// Pieces of payloads that could not be read, and since when.
+    unread: Vec<(Wanted, Instant)>,
+    /// When to try again what could not be written or read.
     retry_at: Option<Instant>,
+}
+
+/// A piece of a payload.
+#[derive(Debug)]
+struct Wanted {
+    runner: RunnerName,
+    sha256: String,
+    offset: u64,
+    max: u64,
 }
 
 /// The thread.
 pub(super) fn run(shared: Arc<Shared>, mail: Mail) {
     let pulls = Pulls::new(shared.clone(), mail.owed);
-    let mut moving = Moving { shared, pulls, retry_at: None };
+    let mut moving = Moving { shared, pulls, unread: Vec::new(), retry_at: None };
     loop {
         let work = match moving.retry_at {
             None => mail.work.recv().map_err(RecvTimeoutError::from),
@@ -207,9 +220,12 @@ impl Moving {
                 self.pulls.piece(&runner, key, offset, &bytes, over);
             }
             Work::Payload { runner, sha256, offset, max } => {
-                self.payload(&runner, &sha256, offset, max);
+                self.payload(Wanted { runner, sha256, offset, max }, Instant::now());
             }
-            Work::LinkDown(runner) => self.pulls.link_down(&runner),
+            Work::LinkDown(runner) => {
+                self.unread.retain(|(wanted, _)| wanted.runner != runner);
+                self.pulls.link_down(&runner);
+            }
             Work::Forget(key) => self.pulls.forget(key),
             Work::Delete(job) => self.pulls.delete(job),
             Work::KeepRunners => self.keep_runners(),
@@ -220,8 +236,11 @@ impl Moving {
         if self.retry_at.is_some_and(|at| at <= Instant::now()) {
             self.retry_at = None;
             self.pulls.retry();
+            for (wanted, since) in std::mem::take(&mut self.unread) {
+                self.payload(wanted, since);
+            }
         }
-        if self.retry_at.is_none() && self.pulls.is_stuck() {
+        if self.retry_at.is_none() && (self.pulls.is_stuck() || !self.unread.is_empty()) {
             self.retry_at = Some(Instant::now() + RETRY);
         }
     }
@@ -232,7 +251,9 @@ impl Moving {
         }
     }
 
-    fn payload(&self, runner: &RunnerName, sha256: &str, offset: u64, max: u64) {
+    fn payload(&mut self, wanted: Wanted, since: Instant) {
+        let Wanted { runner, sha256, offset, max } = &wanted;
+        let (sha256, offset, max) = (&**sha256, *offset, *max);
         let piece = self.shared.files.payload(sha256).and_then(|mut file| {
             let size = file.metadata()?.len();
             file.seek(SeekFrom::Start(offset))?;
@@ -252,10 +273,18 @@ impl Moving {
                 }
                 put_frame(&mut out, Kind::Piece, &fields, &more, &bytes);
             }
+            // A gateway that is out of descriptors has it all the same.
+            Err(error) if is_of_the_moment(&error) && since.elapsed() < PATIENCE => {
+                return self.unread.push((wanted, since));
+            }
             Err(_) => put_frame(&mut out, Kind::Piece, &fields, &[(":gone", "1".into())], &[]),
         }
         self.shared.send(runner, out);
     }
+}
+
+fn is_of_the_moment(error: &io::Error) -> bool {
+    error.raw_os_error().is_some() && error.kind() != io::ErrorKind::NotFound
 }
 
 impl Shared {

@@ -7,14 +7,25 @@ use std::{
 
 use ostler_job::{
     JobId, Span,
-    durable::{AttemptKey, Ending, Finish, LogState, Reason, Report, Spec, Usage, Work},
+    durable::{Attempt, AttemptKey, Ending, Finish, LogState, Reason, Report, Spec, Usage, Work},
 };
 
 use super::{act::Act, link::Outgoing};
 use crate::{
     clock,
-    driver::{self, Effect, Told},
+    driver::{self, Effect, RunnerName, Told},
 };
+
+/// What the store has of the end of an attempt.
+enum Known {
+    Nothing,
+    /// All that its runner told, but for so many bytes of a log.
+    Recorded {
+        log: u64,
+    },
+    /// It cannot be read now.
+    Cannot,
+}
 
 impl Act {
     pub(super) fn carry_out(&mut self, effects: Vec<Effect>) {
@@ -27,17 +38,13 @@ impl Act {
                     frames.run(runner, key);
                 }
                 Effect::Settle { runner, key, fenced } => {
-                    self.shared.runners.note(&runner, key.job, false);
-                    // After a restart the driver does not know what an earlier life has recorded.
-                    let fenced = fenced && !self.is_recorded(key);
-                    self.shared.metrics.settled(fenced);
-                    if fenced {
-                        self.shared.bytes.forget(key);
-                    }
-                    // A log that is not whole yet is waited for; then the mover settles.
-                    if fenced || !self.shared.bytes.settle(key) {
-                        frames.settle(runner, key, fenced);
-                    }
+                    self.settle(&mut frames, runner, key, fenced);
+                }
+                Effect::Log { runner, key, bytes, ended: true } => {
+                    self.shared.bytes.ended(&runner, key, bytes);
+                }
+                Effect::Log { runner, key, bytes, ended: false } => {
+                    self.shared.bytes.grew(&runner, key, bytes);
                 }
                 Effect::Steer { runner, key, order } => frames.steer(runner, key, order),
                 Effect::Answer { ticket, answers } => {
@@ -73,15 +80,43 @@ impl Act {
         }
     }
 
-    /// Whether the end of an attempt is in the store as its runner told it. One that was given up when its lease ran out
+    fn settle(&self, frames: &mut Outgoing, runner: RunnerName, key: AttemptKey, fenced: bool) {
+        self.shared.runners.note(&runner, key.job, false);
+        // After a restart the driver does not know what an earlier life has recorded.
+        let known = if fenced { self.known(&runner, key) } else { Known::Nothing };
+        if let Known::Cannot = known {
+            // The next beat asks again.
+            return;
+        }
+        let fenced = fenced && matches!(known, Known::Nothing);
+        if let Known::Recorded { log: bytes @ 1.. } = known {
+            // All of it may be here, but for a sync.
+            self.shared.bytes.ended(&runner, key, bytes);
+        }
+        self.shared.metrics.settled(fenced);
+        if fenced {
+            self.shared.bytes.forget(key);
+        }
+        // A log that is not whole yet is waited for; then the mover settles.
+        if fenced || !self.shared.bytes.settle(key) {
+            frames.settle(runner, key, fenced);
+        }
+    }
+
+    /// What is in the store of an attempt's end as its runner told it. One that was given up when its lease ran out
     /// is there as well, without a word of its runner: if it still runs, it is to be killed.
-    fn is_recorded(&self, key: AttemptKey) -> bool {
-        let attempts = self.shared.store.attempts(key.job).unwrap_or_default();
+    fn known(&self, runner: &RunnerName, key: AttemptKey) -> Known {
+        let Ok(attempts) = self.shared.store.attempts(key.job) else { return Known::Cannot };
         let given_up = |detail: &String| driver::GIVEN_UP.contains(&detail.as_str());
         let told = |ending: &Ending| {
             ending.reason != Reason::Lost || ending.detail.as_ref().is_some_and(|it| !given_up(it))
         };
-        attempts.iter().any(|it| it.key == key && it.ending.as_ref().is_some_and(told))
+        let of_runner = |it: &&Attempt| it.key == key && *it.runner == **runner;
+        match attempts.iter().find(of_runner).filter(|it| it.ending.as_ref().is_some_and(told)) {
+            Some(it) if it.log.whole.is_none() => Known::Recorded { log: it.log.file },
+            Some(_) => Known::Recorded { log: 0 },
+            None => Known::Nothing,
+        }
     }
 
     /// The specs of jobs that are to run: from memory, the others from the store.

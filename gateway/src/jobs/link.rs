@@ -3,21 +3,25 @@
 use std::{
     collections::{BTreeMap, HashMap},
     io,
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 use bytes::BytesMut;
 use ostler_job::{
-    JobId,
+    JobId, Mono, Span,
     durable::{AttemptKey, Order, Report, Spec},
 };
 use ostler_wire::{Frame, Header, Kind, put_frame};
 use serde::{Deserialize, Serialize};
+use tokio::sync::Notify;
 
 use super::{
     Jobs,
     act::Mail,
-    runners::{Runners, Up, Way},
+    runners::{Hello, Link, NameTaken, Runners, Up, Way},
 };
 use crate::{
     clock,
@@ -29,33 +33,96 @@ const BODY_MAX: usize = 256 << 10;
 /// More slots than this are a mistake.
 const SLOTS_MAX: u64 = 1 << 16;
 
+/// A runner that says nothing of its jobs for so long has lost its leases, and its link is of no use to them.
+const LEASE: Span = Span::from_secs(15);
+/// The longest name of a process.
+const INCARNATION_MAX: usize = 128;
+
+impl Hello {
+    /// Of a HELLO by a runner whose name is vouched for by something else, if it is.
+    pub(crate) fn of(frame: &Frame, name: Option<String>) -> io::Result<Self> {
+        let fields = frame.fields().map_err(io::Error::other)?;
+        let text = |name| fields.text(name).map(str::to_owned);
+        let Some(name) = name.or_else(|| text(":runner")) else {
+            return Err(io::Error::other("HELLO without :runner"));
+        };
+        let incarnation = text(":incarnation");
+        if incarnation.as_ref().is_some_and(|it| it.len() > INCARNATION_MAX) {
+            return Err(io::Error::other("an :incarnation longer than any"));
+        }
+        let plain = |name| {
+            let text = fields.text(name).unwrap_or("unknown");
+            let is_plain = |c: &char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+            text.chars().filter(is_plain).take(64).collect::<String>()
+        };
+        let who = format!("host {}, pid {}", plain(":host"), plain(":pid"));
+        Ok(Self { name, incarnation, who })
+    }
+}
+
 /// One link of a runner, as far as durable jobs are concerned. Dropped, it is down.
 pub(crate) struct JobLink {
     jobs: Jobs,
     runner: RunnerName,
     number: u64,
+    incarnation: Option<String>,
+    replaced: Arc<Notify>,
+    heard: Arc<AtomicU64>,
+    /// When the last BEAT came, or the link.
+    beaten: AtomicU64,
 }
 
 impl JobLink {
-    /// The link is up; `way` sends frames on it.
-    pub(crate) fn up(jobs: &Jobs, name: &str, way: Way) -> Self {
-        let runner: RunnerName = Arc::from(name);
-        let Up { number, replaces, is_new } = jobs.runners.up(&runner, way, clock::wall_now());
-        let link = Self { jobs: jobs.clone(), runner, number };
-        if replaces {
-            // Whatever is on its way on the other one does not arrive.
-            link.jobs.bytes.link_down(&link.runner);
-        }
-        link.tell(Told::LinkUp(link.runner.clone(), number));
+    /// The link is up; `way` sends frames on it. `is_local`: the kernel tells when its runner is gone, so that nobody has to
+    /// ask when it was heard of.
+    pub(crate) fn up(
+        jobs: &Jobs,
+        hello: &Hello,
+        way: Way,
+        is_local: bool,
+    ) -> Result<Self, NameTaken> {
+        let runner: RunnerName = Arc::from(&*hello.name);
+        let now = clock::both();
+        let heard = Arc::new(AtomicU64::new(now.mono.0));
+        let link = Link::new(hello, way, (!is_local).then(|| heard.clone()));
+        let replaced = link.replaced();
+        // Nothing of the one before is told after this.
+        let told = |number, replaces| {
+            if replaces {
+                jobs.bytes.link_down(&runner);
+            }
+            // The thread is gone only when the gateway ends.
+            let _ = jobs.inbox.send(Mail::Told(Told::LinkUp(runner.clone(), number)));
+        };
+        let up = jobs.runners.up(&runner, link, now, told);
+        let Up { number, is_new } = up.inspect_err(|taken| jobs.refuse_name(hello, taken))?;
         if is_new {
             jobs.bytes.keep_runners();
         }
-        link
+        let beaten = AtomicU64::new(now.mono.0);
+        let incarnation = hello.incarnation.clone();
+        Ok(Self { jobs: jobs.clone(), runner, number, incarnation, replaced, heard, beaten })
     }
 
-    fn down(&self) {
-        self.jobs.bytes.link_down(&self.runner);
-        self.tell(Told::LinkDown(self.runner.clone(), self.number));
+    /// Waits until another link has taken this one's place: nothing that comes on it counts any more.
+    pub(crate) async fn replaced(&self) {
+        self.replaced.notified().await;
+    }
+
+    /// Something came on the link.
+    pub(crate) fn heard(&self, now: Mono) {
+        self.heard.store(now.0, Ordering::Relaxed);
+    }
+
+    /// The gateway itself stood still: nobody could be heard.
+    pub(crate) fn excuse(&self, now: Mono) {
+        self.heard(now);
+        self.beaten.store(now.0, Ordering::Relaxed);
+    }
+
+    /// Whether no BEAT has come for as long as a lease, whatever else did.
+    pub(crate) fn is_mute(&self, now: Mono) -> bool {
+        now - Mono(self.beaten.load(Ordering::Relaxed)) > LEASE
     }
 
     /// Takes a frame. An error names what is wrong with it; the link is of no more use then.
@@ -64,8 +131,8 @@ impl JobLink {
         match frame.header.kind {
             Kind::Beat => self.beat(frame),
             Kind::Report => self.report(frame),
-            Kind::Pull => self.jobs.bytes.pulled(&self.runner, frame),
-            Kind::Piece => self.jobs.bytes.piece(&self.runner, frame),
+            Kind::Pull => self.present(|| self.jobs.bytes.pulled(&self.runner, frame))?,
+            Kind::Piece => self.present(|| self.jobs.bytes.piece(&self.runner, frame))?,
             _ => Ok(()),
         }
     }
@@ -77,6 +144,11 @@ impl JobLink {
         else {
             return Err(io::Error::other("BEAT without :incarnation and :slots"));
         };
+        if incarnation.len() > INCARNATION_MAX
+            || self.incarnation.as_ref().is_some_and(|it| it != incarnation)
+        {
+            return Err(io::Error::other("BEAT of another :incarnation than HELLO's"));
+        }
         let beat = Beat {
             runner: self.runner.clone(),
             link: self.number,
@@ -84,9 +156,9 @@ impl JobLink {
             slots: u32::try_from(slots.min(SLOTS_MAX)).expect("SLOTS_MAX fits"),
             held: parse(frame)?,
         };
+        self.beaten.store(clock::now().0, Ordering::Relaxed);
         self.jobs.runners.beat(&beat, clock::wall_now());
-        self.tell(Told::Beat(beat));
-        Ok(())
+        self.tell(frame, Told::Beat(beat))
     }
 
     fn report(&self, frame: &Frame) -> io::Result<()> {
@@ -97,39 +169,56 @@ impl JobLink {
                 parse::<Vec<Lenient>>(frame)?.into_iter().filter_map(Lenient::known).collect()
             }
         };
-        let mut told = Vec::with_capacity(reports.len());
-        for report in reports {
-            match &report {
-                Report::Log { key, bytes } => self.jobs.bytes.grew(&self.runner, *key, *bytes),
-                Report::Finished(finish) => {
-                    if finish.log.whole.is_none() && finish.log.file > 0 {
-                        self.jobs.bytes.ended(&self.runner, finish.key, finish.log.file);
-                    }
-                    told.push(report);
-                }
-                Report::Started { .. } | Report::Paused { .. } | Report::NotStarted { .. } => {
-                    told.push(report);
-                }
-            }
+        if reports.is_empty() {
+            return Ok(());
         }
-        if !told.is_empty() {
-            let (runner, link) = (self.runner.clone(), self.number);
-            self.tell(Told::Reports(Reports { runner, link, reports: told }));
-        }
-        Ok(())
+        let (runner, link) = (self.runner.clone(), self.number);
+        self.tell(frame, Told::Reports(Reports { runner, link, reports }))
     }
 
-    fn tell(&self, told: Told) {
-        // The thread is gone only when the gateway ends.
-        let _ = self.jobs.inbox.send(Mail::Told(told));
+    fn tell(&self, frame: &Frame, told: Told) -> io::Result<()> {
+        let bytes = frame.head.len() + frame.body.len();
+        let weight = self.jobs.runners.weigh(&self.runner, bytes);
+        let Some(weight) = weight else {
+            return Err(io::Error::other("more than can be heard of it"));
+        };
+        self.present(|| {
+            // The thread is gone only when the gateway ends.
+            let _ = self.jobs.inbox.send(Mail::Weighed(weight, told));
+        })
+    }
+
+    fn present<T>(&self, act: impl FnOnce() -> T) -> io::Result<T> {
+        let acted = self.jobs.runners.of_link(&self.runner, self.number, act);
+        acted.ok_or_else(|| io::Error::other("another link of this runner has taken its place"))
+    }
+}
+
+/// A link of the runner is gone. The table of runners sees to it that this is told in order.
+fn down(jobs: &Jobs, runner: &RunnerName, link: u64) {
+    jobs.bytes.link_down(runner);
+    // The thread is gone only when the gateway ends.
+    let _ = jobs.inbox.send(Mail::Told(Told::LinkDown(runner.clone(), link)));
+}
+
+impl Jobs {
+    /// Tells the operator that two processes want one name, once a minute.
+    fn refuse_name(&self, hello: &Hello, taken: &NameTaken) {
+        if taken.is_news {
+            self.warn(format!(
+                "a second runner with the name {:?} ({}) is refused while the first ({}) is there; start it with a state \
+                 folder of its own and another --name",
+                hello.name, hello.who, taken.by
+            ));
+        }
     }
 }
 
 impl Drop for JobLink {
     fn drop(&mut self) {
-        if self.jobs.runners.down(&self.runner, self.number) {
-            self.down();
-        }
+        self.jobs
+            .runners
+            .down(&self.runner, self.number, || down(&self.jobs, &self.runner, self.number));
     }
 }
 

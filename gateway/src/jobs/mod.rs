@@ -38,7 +38,7 @@ use tokio::sync::{broadcast, oneshot, watch};
 
 pub(crate) use metrics::JobMetrics;
 pub(crate) use refusals::Refusal;
-pub(crate) use runners::{Forgotten, RunnerView};
+pub(crate) use runners::{Forgotten, Hello, NameTaken, RunnerView};
 pub use start::restore;
 pub(crate) use start::{Opened, StartFault};
 

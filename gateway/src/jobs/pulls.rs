@@ -5,7 +5,6 @@
 
 use std::{
     collections::BTreeMap,
-    fs::File,
     io::{self, Write as _},
     sync::Arc,
 };
@@ -25,10 +24,8 @@ use crate::driver::RunnerName;
 #[derive(Debug)]
 struct Pull {
     runner: RunnerName,
-    /// `None`: it is to be opened.
-    file: Option<File>,
-    /// Bytes that are here.
-    have: u64,
+    /// Bytes that are here; `None`: that is to be looked up.
+    have: Option<u64>,
     /// Bytes that are there, as far as is known.
     there: u64,
     ended: bool,
@@ -58,8 +55,7 @@ impl Pulls {
     pub(super) fn grew(&mut self, runner: &RunnerName, key: AttemptKey, bytes: u64, ended: bool) {
         let pull = self.by_key.entry(key).or_insert_with(|| Pull {
             runner: runner.clone(),
-            file: None,
-            have: 0,
+            have: None,
             there: 0,
             ended: false,
             asked: false,
@@ -84,19 +80,21 @@ impl Pulls {
         over: bool,
     ) {
         let Some(pull) = self.by_key.get_mut(&key) else { return };
-        if pull.runner != *runner || !pull.asked || pull.have != at {
+        if pull.runner != *runner || !pull.asked || pull.have != Some(at) {
             return;
         }
         pull.asked = false;
-        let Some(file) = &mut pull.file else { return };
-        if let Err(error) = file.write_all(bytes) {
+        // Open for this piece only: there are more logs than descriptors.
+        let opened = self.shared.files.log_append(key);
+        if let Err(error) = opened.and_then(|mut file| file.write_all(bytes)) {
             return self.trouble(key, &error);
         }
-        pull.have += bytes.len() as u64;
+        let have = at + bytes.len() as u64;
+        pull.have = Some(have);
         self.shared.files.log_grew(bytes.len() as u64);
         // What is promised and does not come is not asked for over and over.
         if over || bytes.is_empty() {
-            pull.there = pull.have;
+            pull.there = have;
         }
         self.shared.watches.poke(key.job);
         self.go_on(key);
@@ -108,27 +106,34 @@ impl Pulls {
         if pull.asked || pull.stuck {
             return;
         }
-        if pull.file.is_none() {
-            let opened = self.shared.files.log_append(key);
-            match opened.and_then(|file| Ok((file.metadata()?.len(), file))) {
-                Ok((have, file)) => (pull.have, pull.file) = (have, Some(file)),
-                Err(error) => return self.trouble(key, &error),
+        let have = match pull.have {
+            Some(have) => have,
+            None => {
+                let opened = self.shared.files.log_append(key);
+                match opened.and_then(|file| Ok(file.metadata()?.len())) {
+                    Ok(have) => *pull.have.insert(have),
+                    Err(error) => return self.trouble(key, &error),
+                }
             }
-        }
-        if pull.have < pull.there {
+        };
+        if have < pull.there {
             pull.asked = true;
-            let (id, at) = (write_key(key), pull.have.to_string());
+            let (id, at) = (write_key(key), have.to_string());
             let fields = [(":what", "log"), (":id", &*id), (":offset", &*at)];
             let mut out = BytesMut::new();
             put_frame(&mut out, Kind::Pull, &fields, &[(":max", PIECE_MAX.to_string())], &[]);
             let runner = pull.runner.clone();
             self.shared.send(&runner, out);
         } else if pull.ended {
-            match pull.file.as_ref().map_or(Ok(()), File::sync_data) {
+            let file = match self.shared.files.log_append(key) {
+                Ok(file) => file,
+                Err(error) => return self.trouble(key, &error),
+            };
+            match file.sync_data() {
                 Ok(()) => self.whole(key),
                 Err(error) => {
                     // The kernel may have forgotten any of it: all of it is fetched again.
-                    let _ = pull.file.as_ref().map(|file| file.set_len(0));
+                    let _ = file.set_len(0);
                     self.trouble(key, &error);
                 }
             }
@@ -166,7 +171,11 @@ impl Pulls {
     fn trouble(&mut self, key: AttemptKey, error: &io::Error) {
         if let Some(pull) = self.by_key.get_mut(&key) {
             // How much of it is in the file is looked up when it is opened again.
-            (pull.file, pull.stuck) = (None, true);
+            (pull.have, pull.stuck) = (None, true);
+        }
+        if error.kind() == io::ErrorKind::StorageFull {
+            // Its runner has all of it, and the store needs the room more.
+            let _ = self.shared.files.log_append(key).and_then(|file| file.set_len(0));
         }
         self.shared.warn(format!("the log of job {} cannot be kept: {error}", key.job));
     }

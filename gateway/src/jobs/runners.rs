@@ -7,12 +7,16 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     io,
     path::{Path, PathBuf},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, AtomicUsize, Ordering},
+    },
 };
 
 use bytes::BytesMut;
-use ostler_job::{JobId, Span, Wall};
+use ostler_job::{JobId, Mono, Now, Span, Wall};
 use serde::{Deserialize, Serialize};
+use tokio::sync::Notify;
 
 use crate::driver::{Beat, RunnerName};
 
@@ -35,6 +39,61 @@ pub(crate) enum Forgotten {
 /// Sends frames to a runner; `false` when its link is gone.
 pub(crate) type Way = Arc<dyn Fn(BytesMut) -> bool + Send + Sync>;
 
+/// A remote runner that was not heard of for this long is gone, and another may have its name.
+const SILENCE: Span = Span::from_secs(5);
+
+/// What a runner says of itself before anything else.
+#[derive(Clone, Debug)]
+pub(crate) struct Hello {
+    pub(crate) name: String,
+    /// Which process; `None`: it is older than this word.
+    pub(crate) incarnation: Option<String>,
+    /// Its host and process, for people.
+    pub(crate) who: String,
+}
+
+/// A link as the table of runners knows it.
+pub(super) struct Link {
+    pub(super) number: u64,
+    way: Way,
+    incarnation: Option<String>,
+    who: String,
+    /// When its runner was heard of last; `None`: the kernel tells at once when it is gone.
+    heard: Option<Arc<AtomicU64>>,
+    /// Told when another one takes its place.
+    replaced: Arc<Notify>,
+}
+
+impl Link {
+    pub(super) fn new(hello: &Hello, way: Way, heard: Option<Arc<AtomicU64>>) -> Self {
+        let (incarnation, who) = (hello.incarnation.clone(), hello.who.clone());
+        Self { number: 0, way, incarnation, who, heard, replaced: Arc::default() }
+    }
+
+    pub(super) fn replaced(&self) -> Arc<Notify> {
+        self.replaced.clone()
+    }
+
+    /// Whether it is of another process, which lives.
+    fn stands_against(&self, other: &Self, now: Mono) -> bool {
+        let differ = match (&self.incarnation, &other.incarnation) {
+            (Some(this), Some(that)) => this != that,
+            (None, _) | (_, None) => false,
+        };
+        let heard = |at: &Arc<AtomicU64>| now - Mono(at.load(Ordering::Relaxed)) < SILENCE;
+        differ && self.heard.as_ref().is_none_or(heard)
+    }
+}
+
+/// Another process has the name of a runner, and is heard.
+#[derive(Clone, Debug)]
+pub(crate) struct NameTaken {
+    /// It.
+    pub(crate) by: String,
+    /// Nobody was told so lately.
+    pub(crate) is_news: bool,
+}
+
 /// A runner as the API shows it.
 #[derive(Clone, Debug)]
 pub(crate) struct RunnerView {
@@ -51,8 +110,12 @@ pub(crate) struct RunnerView {
 
 #[derive(Default)]
 struct Runner {
-    /// The newest link: its number, and the way.
-    link: Option<(u64, Way)>,
+    /// The newest link.
+    link: Option<Link>,
+    /// Bytes that it has told and nobody has heard yet.
+    unheard: Arc<AtomicUsize>,
+    /// Who was refused its name last, and when.
+    refused: Option<(String, Mono)>,
     draining: bool,
     /// It goes with its link.
     forgotten: bool,
@@ -61,11 +124,34 @@ struct Runner {
     heard_at: Wall,
 }
 
+/// Bytes that one runner may have told and nobody has heard yet: much more than a runner has to tell.
+const UNHEARD_MAX: usize = 256 << 20;
+
+/// Bytes that wait to be heard for as long as this lives.
+#[derive(Debug)]
+pub(super) struct Weight {
+    unheard: Arc<AtomicUsize>,
+    bytes: usize,
+}
+
+impl Drop for Weight {
+    fn drop(&mut self) {
+        self.unheard.fetch_sub(self.bytes, Ordering::Relaxed);
+    }
+}
+
+/// Between two words about one process that is refused.
+const NEWS: Span = Span::from_secs(60);
+
+impl Runner {
+    fn has(&self, link: u64) -> bool {
+        self.link.as_ref().is_some_and(|it| it.number == link)
+    }
+}
+
 /// A link that is up.
 pub(super) struct Up {
     pub(super) number: u64,
-    /// The one before was not known to be down.
-    pub(super) replaces: bool,
     /// The runner was not known.
     pub(super) is_new: bool,
 }
@@ -118,31 +204,68 @@ impl Runners {
         self.all.lock().expect("no code panics while it holds the runners")
     }
 
-    /// A link of the runner is up; it replaces the one before.
-    pub(super) fn up(&self, name: &RunnerName, way: Way, now: Wall) -> Up {
+    /// A link of the runner is up; it takes the place of the one before, which counts no more from here on: `told`
+    /// is called in between, with its number and whether there was one. Refused while another process with this name is heard.
+    pub(super) fn up(
+        &self,
+        name: &RunnerName,
+        mut link: Link,
+        now: Now,
+        told: impl FnOnce(u64, bool),
+    ) -> Result<Up, NameTaken> {
         let (count, all) = &mut *self.lock();
-        *count += 1;
         let is_new = !all.contains_key(name);
         let runner = all.entry(name.clone()).or_default();
-        let replaces = runner.link.replace((*count, way)).is_some();
-        runner.heard_at = now;
+        if let Some(other) = runner.link.as_ref().filter(|it| it.stands_against(&link, now.mono)) {
+            let lately = |(who, at): &(String, Mono)| *who == link.who && now.mono - *at < NEWS;
+            let is_news = !runner.refused.as_ref().is_some_and(lately);
+            if is_news {
+                runner.refused = Some((link.who, now.mono));
+            }
+            return Err(NameTaken { by: other.who.clone(), is_news });
+        }
+        *count += 1;
+        link.number = *count;
+        let other = runner.link.replace(link);
+        if let Some(other) = &other {
+            other.replaced.notify_one();
+        }
+        told(*count, other.is_some());
+        runner.heard_at = now.wall;
         runner.forgotten = false;
-        Up { number: *count, replaces, is_new }
+        Ok(Up { number: *count, is_new })
     }
 
-    /// A link is down. `true`: it was the present one.
-    pub(super) fn down(&self, name: &RunnerName, link: u64) -> bool {
+    /// A link is down; `present` is called when it was the present one.
+    pub(super) fn down(&self, name: &RunnerName, link: u64, present: impl FnOnce()) {
         let (_, all) = &mut *self.lock();
-        let Some(runner) = all.get_mut(name) else { return false };
-        let present = runner.link.as_ref().is_some_and(|(number, _)| *number == link);
-        if present {
-            runner.link = None;
-            runner.slots = 0;
-            if runner.forgotten {
-                all.remove(name);
-            }
+        let Some(runner) = all.get_mut(name).filter(|it| it.has(link)) else { return };
+        runner.link = None;
+        runner.slots = 0;
+        if runner.forgotten {
+            all.remove(name);
         }
-        present
+        present();
+    }
+
+    /// Counts bytes that a runner tells until somebody has heard them; `None`: they are too many.
+    pub(super) fn weigh(&self, name: &RunnerName, bytes: usize) -> Option<Weight> {
+        let all = self.lock();
+        let unheard = all.1.get(name)?.unheard.clone();
+        let before = unheard.fetch_add(bytes, Ordering::Relaxed);
+        let weight = Weight { unheard, bytes };
+        (before < UNHEARD_MAX).then_some(weight)
+    }
+
+    /// Does something in the name of a link, if that is the present one; nothing can take its place meanwhile.
+    pub(super) fn of_link<T>(
+        &self,
+        name: &RunnerName,
+        link: u64,
+        act: impl FnOnce() -> T,
+    ) -> Option<T> {
+        let all = self.lock();
+        all.1.get(name).is_some_and(|runner| runner.has(link)).then(act)
     }
 
     pub(super) fn beat(&self, beat: &Beat, now: Wall) {
@@ -166,7 +289,7 @@ impl Runners {
 
     /// The present link: its number, and the way.
     pub(super) fn way(&self, name: &RunnerName) -> Option<(u64, Way)> {
-        self.lock().1.get(name)?.link.clone()
+        self.lock().1.get(name)?.link.as_ref().map(|link| (link.number, link.way.clone()))
     }
 
     /// The number of the last link of any runner.

@@ -21,9 +21,11 @@ use super::{
     JobMetrics, Jobs, Opened,
     bytes::{put_frame, write_key},
     link::{JobLink, put_list},
+    runners::Hello,
 };
 use crate::driver::{Answer, DriverConfig, NewJob, Verb};
 
+mod links;
 mod logs;
 mod steer;
 
@@ -137,7 +139,8 @@ impl Link {
     fn up(bench: &Bench, name: &str) -> Self {
         let (way, frames) = channel();
         let way = std::sync::Arc::new(move |out| way.send(out).is_ok());
-        let link = JobLink::up(&bench.jobs, name, way);
+        let hello = Hello { name: name.into(), incarnation: None, who: "test".into() };
+        let link = JobLink::up(&bench.jobs, &hello, way, false).expect("the name is free");
         Self { link, frames, decoder: Decoder::new(FRAME_MAX), come: VecDeque::new() }
     }
 

@@ -11,9 +11,10 @@ use std::{
 
 use bytes::BytesMut;
 use nix::sys::socket::{ControlMessageOwned, MsgFlags, UnixAddr, recvmsg};
+use ostler_job::{Mono, Span};
 use ostler_wire::{Builder, Decoder, FRAME_MAX, Frame, Header, Kind, Reset, flags, put_frame};
 use tokio::{
-    io::Interest,
+    io::{AsyncWrite, AsyncWriteExt as _, Interest},
     net::{UnixListener, UnixStream},
     sync::mpsc::{UnboundedReceiver, unbounded_channel},
 };
@@ -23,7 +24,13 @@ use super::{
     lane::{self, Caps, Lanes, Order},
     state,
 };
-use crate::{event::GatewayEvent, gate::Gate, jobs::link::JobLink, pool::carrier::Carrier};
+use crate::{
+    clock,
+    event::GatewayEvent,
+    gate::Gate,
+    jobs::{Hello, NameTaken, link::JobLink},
+    pool::carrier::Carrier,
+};
 
 /// How often demand is told, and what else must not wait.
 const TICK: Duration = Duration::from_millis(20);
@@ -83,22 +90,36 @@ pub(crate) async fn accept(gate: Arc<Gate>, links: Arc<LocalLinks>, listener: Un
 
 async fn serve(gate: Arc<Gate>, links: Arc<LocalLinks>, stream: UnixStream) {
     let mut link = Link { stream, decoder: Decoder::new(FRAME_MAX), fds: VecDeque::new() };
-    let name = match link.greet().await {
-        Ok(name) => name,
-        Err(error) => {
-            gate.tell(GatewayEvent::Warning(format!("a local runner was refused: {error}")));
-            return;
+    let refuse = |error: io::Error| {
+        gate.tell(GatewayEvent::Warning(format!("a local runner was refused: {error}")));
+    };
+    let hello = match link.greet().await {
+        Ok(hello) => hello,
+        Err(error) => return refuse(error),
+    };
+    let (frames, mut outbox) = unbounded_channel();
+    let way = Arc::new(move |out: BytesMut| frames.send(out).is_ok());
+    let mut out = BytesMut::new();
+    let jobs = match JobLink::up(&gate.jobs, &hello, way, true) {
+        Ok(jobs) => jobs,
+        Err(taken) => {
+            gate.metrics.links_refused.with_label_values(&[&hello.name]).inc();
+            name_taken(&mut out, &hello.name, &taken);
+            // A runner that is gone needs no answer.
+            return drop(link.send(&out).await);
         }
     };
+    let name = hello.name;
     gate.jobs.keep_own_runner(&name).await;
+    welcome(&mut out);
+    if let Err(error) = link.send(&out).await {
+        return refuse(error);
+    }
     let (orders, mut inbox) = unbounded_channel();
     let lanes = Arc::new(Lanes::new(orders));
     links.lock().push(lanes.clone());
     gate.runner_came(&name);
     gate.tell(GatewayEvent::RunnerJoined { name: name.clone() });
-    let (frames, mut outbox) = unbounded_channel();
-    let way = Arc::new(move |out: BytesMut| frames.send(out).is_ok());
-    let jobs = JobLink::up(&gate.jobs, &name, way);
     let ended = link.run(&gate, &name, &lanes, &jobs, &mut inbox, &mut outbox).await;
     drop(jobs);
     links.lock().retain(|other| !Arc::ptr_eq(other, &lanes));
@@ -114,8 +135,8 @@ struct Link {
 }
 
 impl Link {
-    /// HELLO from the runner, WELCOME to it. Returns the runner's name.
-    async fn greet(&mut self) -> io::Result<String> {
+    /// HELLO from the runner.
+    async fn greet(&mut self) -> io::Result<Hello> {
         let frame = loop {
             if let Some(frame) = self.next_frame()? {
                 break frame;
@@ -124,14 +145,10 @@ impl Link {
                 return Err(io::ErrorKind::UnexpectedEof.into());
             }
         };
-        let name = frame.fields().map_err(io::Error::other)?.text(":runner").map(str::to_owned);
-        let (Kind::Hello, Some(name)) = (frame.header.kind, name) else {
-            return Err(io::Error::other("its first frame is not HELLO with :runner"));
-        };
-        let mut out = BytesMut::new();
-        welcome(&mut out);
-        self.send(&out).await?;
-        Ok(name)
+        if frame.header.kind != Kind::Hello {
+            return Err(io::Error::other("its first frame is not HELLO"));
+        }
+        Hello::of(&frame, None)
     }
 
     async fn run(
@@ -146,6 +163,7 @@ impl Link {
         let mut demand = Demand::default();
         let mut tick = tokio::time::interval(TICK);
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let mut watch = Watch::default();
         loop {
             let mut out = BytesMut::new();
             tokio::select! {
@@ -159,7 +177,11 @@ impl Link {
                 }
                 Some(order) = inbox.recv() => write_order(&mut out, &order),
                 Some(frames) = outbox.recv() => out.unsplit(frames),
-                _ = tick.tick() => demand.update(gate, &mut out),
+                () = jobs.replaced() => return Err(io::Error::other(REPLACED)),
+                _ = tick.tick() => {
+                    demand.update(gate, &mut out);
+                    watch.look(jobs)?;
+                }
             }
             if !out.is_empty() {
                 self.send(&out).await?;
@@ -271,6 +293,64 @@ impl Link {
         }
         Ok(())
     }
+}
+
+/// For a refusal to be sent.
+const REFUSAL: Duration = Duration::from_secs(5);
+/// Why a link ends when there is a newer one.
+pub(super) const REPLACED: &str = "another link of this runner has taken its place";
+/// A look that late means that the gateway itself stood still.
+const STOOD_STILL: Span = Span::from_secs(1);
+
+/// Looks whether a runner that is connected speaks of its jobs.
+#[derive(Debug, Default)]
+pub(super) struct Watch(Option<Mono>);
+
+impl Watch {
+    /// To be called all the time. An error says that the link is of no use.
+    pub(super) fn look(&mut self, jobs: &JobLink) -> io::Result<()> {
+        let now = clock::now();
+        if self.0.replace(now).is_some_and(|last| now - last > STOOD_STILL) {
+            jobs.excuse(now);
+        }
+        match jobs.is_mute(now) {
+            true => Err(io::Error::other("it says nothing of its jobs")),
+            false => Ok(()),
+        }
+    }
+}
+
+/// The frame that refuses a runner whose name another process has.
+fn name_taken(out: &mut BytesMut, name: &str, taken: &NameTaken) {
+    let message = format!(
+        "another runner with the name {name} ({}) is connected; start this one with a state folder of its own and another \
+         --name, or end that one",
+        taken.by
+    );
+    Builder::new(out, Kind::Fail, 0)
+        .code(1)
+        .fields(|f| {
+            f.put(b":stage", b"hello");
+            f.put(b":message", message.as_bytes());
+        })
+        .body(&[]);
+}
+
+/// Tells a runner elsewhere so, and counts it.
+pub(super) async fn refuse_name(
+    gate: &Gate,
+    mut stream: impl AsyncWrite + Unpin,
+    name: &str,
+    taken: &NameTaken,
+) -> io::Result<()> {
+    gate.metrics.links_refused.with_label_values(&[name]).inc();
+    let mut out = BytesMut::new();
+    name_taken(&mut out, name, taken);
+    let refusal = async {
+        stream.write_all(&out).await?;
+        stream.shutdown().await
+    };
+    tokio::time::timeout(REFUSAL, refusal).await?
 }
 
 /// The frame that answers HELLO on every link.

@@ -34,7 +34,7 @@ use crate::{
     doors::{Door as At, Place},
     event::GatewayEvent,
     gate::Gate,
-    jobs::link::JobLink,
+    jobs::{Hello, link::JobLink},
     pool::{
         Pool,
         carrier::{Carrier, Ended, Way},
@@ -45,6 +45,10 @@ use crate::{
 
 /// A runner that was not heard of for this long is gone.
 const SILENCE: Span = Span::from_secs(5);
+/// A look that late means that the gateway itself stood still.
+const STOOD_STILL: Span = Span::from_secs(1);
+/// Bytes that wait for a runner before it counts as stuck.
+const OUT_STUCK: usize = 64 << 20;
 const HEARTBEAT: Duration = Duration::from_secs(1);
 /// Time for a TLS handshake and the first frame.
 const GREETING: Duration = Duration::from_secs(10);
@@ -153,9 +157,9 @@ async fn greet(
             };
             decoder.allow(FRAME_MAX);
             place.is_runner();
-            serve(gate, stream, decoder, Member { shown, scope, members: door.members.clone() })
-                .await;
-            Ok(())
+            let hello = Hello::of(&frame, Some(shown.name.clone()))?;
+            let member = Member { shown, scope, members: door.members.clone() };
+            serve(gate, stream, decoder, hello, member).await
         }
         (Kind::Hello, None) => Err(io::Error::other("it shows no certificate and does not join")),
         (kind, _) => Err(io::Error::other(format!("its first frame is {kind:?}"))),
@@ -208,12 +212,16 @@ pub(super) const fn plain() -> Header {
 /// The slots of one runner, by app.
 type Suppliers = BTreeMap<String, SupplierId>;
 
-async fn serve(gate: &Arc<Gate>, stream: TlsStream<TcpStream>, decoder: Decoder, member: Member) {
+async fn serve(
+    gate: &Arc<Gate>,
+    stream: TlsStream<TcpStream>,
+    decoder: Decoder,
+    hello: Hello,
+    member: Member,
+) -> io::Result<()> {
     let Member { shown: Shown { name, key }, scope, members } = member;
     let carrier = Arc::new(Carrier::new(format!("runner {name}"), Way::Link, false));
     carrier.send(local::welcome);
-    gate.runner_came(&name);
-    gate.tell(GatewayEvent::RunnerJoined { name: name.clone() });
     let way = {
         let carrier = carrier.clone();
         Arc::new(move |frames: BytesMut| {
@@ -221,34 +229,48 @@ async fn serve(gate: &Arc<Gate>, stream: TlsStream<TcpStream>, decoder: Decoder,
             true
         })
     };
-    let jobs = JobLink::up(&gate.jobs, &name, way);
-    let broken = tokio::sync::Notify::new();
+    let jobs = match JobLink::up(&gate.jobs, &hello, way, false) {
+        Ok(jobs) => jobs,
+        Err(taken) => return local::refuse_name(gate, stream, &name, &taken).await,
+    };
+    gate.runner_came(&name);
+    gate.tell(GatewayEvent::RunnerJoined { name: name.clone() });
+    let (broken, broken_by) = (tokio::sync::Notify::new(), Mutex::new(None));
     let heard = Mutex::new(clock::now());
     let suppliers = Mutex::new(Suppliers::new());
     let (reader, writer) = tokio::io::split(stream);
     let driving = drive(&carrier, decoder, reader, Some(writer), |ended, control| {
-        *heard.lock().expect("one task holds it") = clock::now();
+        let now = clock::now();
+        *heard.lock().expect("one task holds it") = now;
+        jobs.heard(now);
         settle(ended);
         let mut suppliers = suppliers.lock().expect("one task holds it");
         for frame in control {
             if !is_allowed(&scope, &frame) {
+                jobs.excuse(now);
                 continue;
             }
-            if !handle(gate, &carrier, &name, &jobs, &frame, &mut suppliers) {
+            if let Err(error) = handle(gate, &carrier, &name, &jobs, &frame, &mut suppliers) {
+                let mut why = broken_by.lock().expect("one task holds it");
+                why.get_or_insert(error.to_string());
                 broken.notify_one();
             }
         }
     });
     let reason = tokio::select! {
         over = driving => over.to_string(),
-        reason = watch(gate, &carrier, &heard) => reason,
+        reason = watch(gate, &carrier, &heard, &jobs) => reason,
         stranger = members.gone(&name, &key) => stranger.told().into(),
-        () = broken.notified() => "it broke the protocol of durable jobs".into(),
+        () = jobs.replaced() => local::REPLACED.into(),
+        () = broken.notified() => {
+            broken_by.into_inner().expect("one task held it").unwrap_or_default()
+        }
     };
     drop(jobs);
     close(gate, &carrier, suppliers.into_inner().expect("one task held it"), &reason);
     state::forget(gate, &name);
     gate.tell(GatewayEvent::RunnerLost { name, reason });
+    Ok(())
 }
 
 /// What a runner was not let in for is not heard: it gets no request of another app, and no job.
@@ -284,7 +306,7 @@ fn settle(ended: Ended) {
     clippy::wildcard_enum_match_arm,
     reason = "frames of a newer runner are not needed to serve"
 )]
-/// `false`: the link is of no more use.
+/// An error: the link is of no more use.
 fn handle(
     gate: &Arc<Gate>,
     carrier: &Arc<Carrier>,
@@ -292,17 +314,24 @@ fn handle(
     jobs: &JobLink,
     frame: &Frame,
     suppliers: &mut Suppliers,
-) -> bool {
+) -> io::Result<()> {
     match frame.header.kind {
         Kind::App | Kind::State => state::handle(gate, name, frame),
         Kind::Credit => credit(gate, carrier, name, frame, suppliers),
         Kind::Ping => {
             let pong = Header { kind: Kind::Pong, ..frame.header };
-            carrier.send(|out| put_frame(out, pong, &[]));
+            let mut behind = 0;
+            carrier.send(|out| {
+                behind = out.len();
+                put_frame(out, pong, &[]);
+            });
+            if behind > OUT_STUCK {
+                return Err(io::Error::other("it asks and reads no answer"));
+            }
         }
-        _ => return jobs.handle(frame).is_ok(),
+        _ => return jobs.handle(frame),
     }
-    true
+    Ok(())
 }
 
 fn credit(
@@ -321,12 +350,26 @@ fn credit(
 }
 
 /// Keeps the link alive, tells demand, and notices when the runner falls silent.
-async fn watch(gate: &Gate, carrier: &Arc<Carrier>, heard: &Mutex<ostler_job::Mono>) -> String {
+async fn watch(
+    gate: &Gate,
+    carrier: &Arc<Carrier>,
+    heard: &Mutex<ostler_job::Mono>,
+    jobs: &JobLink,
+) -> String {
     let mut demand = Demand::default();
-    let mut beat = clock::now();
+    let (mut beat, mut looked) = (clock::now(), clock::now());
+    let mut mute = local::Watch::default();
     loop {
         tokio::time::sleep(Duration::from_millis(20)).await;
         let now = clock::now();
+        if now - looked > STOOD_STILL {
+            // Nobody could be heard meanwhile.
+            *heard.lock().expect("one task holds it") = now;
+        }
+        looked = now;
+        if let Err(error) = mute.look(jobs) {
+            return error.to_string();
+        }
         if now - *heard.lock().expect("one task holds it") > SILENCE {
             return format!("nothing heard for {} s", SILENCE.as_secs_f64());
         }

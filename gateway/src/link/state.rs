@@ -73,7 +73,9 @@ fn numbers(fields: &Fields<'_>) -> Vec<(String, u64)> {
         let known = STATES.contains(&name) || name.strip_prefix("exit.").is_some_and(is_reason);
         known.then(|| (name.to_owned(), value))
     };
-    fields.clone().filter(|(name, _)| !name.starts_with(b":")).filter_map(number).collect()
+    let all = fields.clone().filter(|(name, _)| !name.starts_with(b":")).filter_map(number);
+    // One label, one value: of a name that comes twice the last one counts.
+    all.collect::<std::collections::BTreeMap<_, _>>().into_iter().collect()
 }
 
 fn failure(fields: &Fields<'_>, backtrace: &[u8]) -> BootFailure {

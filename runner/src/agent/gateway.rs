@@ -13,7 +13,7 @@ use crate::{
     fds,
     frames::frame,
     hash,
-    link::relay::Relay,
+    link::{self, relay::Relay},
     logs::Line,
     pool::{ChildId, Loss},
 };
@@ -37,6 +37,7 @@ impl Agent {
                 f.put(b":runner", self.config.name.as_bytes())
                     .put(b":host", host.to_string_lossy().as_bytes())
                     .put(b":pid", std::process::id().to_string().as_bytes())
+                    .put(b":incarnation", self.jobs.incarnation().as_bytes())
                     .put(b":spec", format!("{:016x}", hash::fnv([&specs[..]])).as_bytes())
                     .put(b":kind", kind.as_bytes());
             },
@@ -62,12 +63,18 @@ impl Agent {
                     app.told_state = Bytes::new();
                 }
             }
+            // What comes on a link that was given up counts no more.
+            LinkEvent::Frame(_) if self.gateway.is_none() => {}
             LinkEvent::Frame(frame) => {
                 if let Err(error) = self.handle_gateway(&frame) {
                     self.drop_gateway(&error.to_string());
                 }
             }
             LinkEvent::Down(why) => self.drop_gateway(&why),
+            LinkEvent::Replaced(why) => {
+                self.drop_gateway(&why);
+                self.jobs.handle_replaced();
+            }
             LinkEvent::Refused(why) => {
                 self.refused = Some(why);
                 self.stop(None);
@@ -90,13 +97,16 @@ impl Agent {
 
     /// Children stay, and wait for the next gateway.
     fn drop_gateway(&mut self, why: &str) {
-        let had_one = self.gateway.take().is_some();
-        if had_one {
+        let gateway = self.gateway.take();
+        let had_one = gateway.is_some();
+        if let Some(gateway) = gateway {
+            // It may be this side that gives up: the link has to end before there is another.
+            gateway.close();
             self.alone_since = Instant::now();
         }
         // A gateway elsewhere that cannot be reached is worth a line, but not at each attempt.
         let is_news = self.relay.is_some() && self.trouble != why;
-        if !had_one && !is_news {
+        if !had_one && (!is_news || why == link::CLOSED) {
             return;
         }
         why.clone_into(&mut self.trouble);
@@ -148,10 +158,7 @@ impl Agent {
                 Ok(())
             }
             Kind::Run | Kind::Settle | Kind::Steer | Kind::Pull | Kind::Piece => {
-                if let Some(answer) = self.jobs.handle_frame(received)? {
-                    self.say(answer);
-                }
-                Ok(())
+                self.jobs.handle_frame(received)
             }
             Kind::Pong | Kind::Welcome => Ok(()),
             kind => Err(WireError::Unexpected {

@@ -7,6 +7,7 @@ mod unwanted;
 
 use std::{
     collections::BTreeMap,
+    io::IsTerminal as _,
     path::PathBuf,
     rc::Rc,
     time::{Duration, Instant},
@@ -30,7 +31,7 @@ use crate::{
     AppSpec, Config, Link, RunError,
     changes::Look,
     child::Child,
-    event::{EVENTS_MAX, Event, Events},
+    event::{EVENTS_MAX, Event, Events, Told},
     failure::Failure,
     frames::Outbox,
     jobs::Jobs,
@@ -164,6 +165,7 @@ impl Agent {
                     self.handle_waiting();
                 }
                 () = jobs.news() => {}
+                () = room(self.gateway.as_ref()), if self.jobs.is_waiting() => {}
             }
             self.settle();
         }
@@ -194,7 +196,7 @@ impl Agent {
             Event::Child(id, event) => self.handle_child(id, event),
             Event::Link(event) => self.handle_link(event),
             Event::Looked(app, look) => self.handle_looked(app, look),
-            Event::Signal => self.stop(None),
+            Event::Signal(told) => self.handle_signal(told),
             Event::Orphan => self.sweep(),
         }
     }
@@ -211,6 +213,43 @@ impl Agent {
         self.report();
         self.leave_if_alone();
         self.jobs.settle(self.gateway.as_ref());
+        if let Some(error) = self.jobs.take_trouble() {
+            let (detail, message) =
+                (error.to_string(), "ends of jobs cannot be kept for the next runner");
+            let line = Line {
+                level: "warn",
+                stream: "runner",
+                detail: &detail,
+                message,
+                ..Line::default()
+            };
+            self.logs.write(line);
+        }
+    }
+
+    fn handle_signal(&mut self, told: Told) {
+        match told {
+            Told::End => {
+                self.jobs.note_signal();
+                self.stop(None);
+            }
+            Told::Drain if self.stops == 0 => self.stop(None),
+            Told::Drain => {}
+            Told::HangUp => {
+                self.jobs.note_signal();
+                let message = "SIGHUP: there is nothing to read again";
+                match std::io::stderr().is_terminal() {
+                    true if self.stops == 0 => self.stop(None),
+                    true => {}
+                    false => self.logs.write(Line {
+                        level: "info",
+                        stream: "runner",
+                        message,
+                        ..Line::default()
+                    }),
+                }
+            }
+        }
     }
 
     /// Ends the runner: the first time politely, within the gateway's grace or each app's own.
@@ -263,10 +302,17 @@ impl Agent {
     fn listen_to_signals(&self) -> Result<(), RunError> {
         let system = |error| RunError::System { what: "listen to signals", error };
         // Whoever started us may have blocked them.
-        let mask = SigSet::from_iter([Signal::SIGTERM, Signal::SIGINT, Signal::SIGCHLD]);
+        let mut mask = SigSet::from_iter([Signal::SIGTERM, Signal::SIGINT, Signal::SIGCHLD]);
+        mask.extend([Signal::SIGHUP, Signal::SIGUSR1]);
         mask.thread_unblock().map_err(|e| system(e.into()))?;
-        for kind in [SignalKind::terminate(), SignalKind::interrupt()] {
-            self.listen_to(signal(kind).map_err(system)?, || Event::Signal);
+        let told: [(_, fn() -> Event); 4] = [
+            (SignalKind::terminate(), || Event::Signal(Told::End)),
+            (SignalKind::interrupt(), || Event::Signal(Told::End)),
+            (SignalKind::user_defined1(), || Event::Signal(Told::Drain)),
+            (SignalKind::hangup(), || Event::Signal(Told::HangUp)),
+        ];
+        for (kind, event) in told {
+            self.listen_to(signal(kind).map_err(system)?, event);
         }
         self.listen_to(signal(SignalKind::child()).map_err(system)?, || Event::Orphan);
         Ok(())
@@ -332,6 +378,14 @@ impl App {
             told_app: Bytes::new(),
             told_state: Bytes::new(),
         }
+    }
+}
+
+/// Until the link has taken something.
+async fn room(gateway: Option<&Outbox>) {
+    match gateway {
+        Some(gateway) => gateway.room().await,
+        None => std::future::pending().await,
     }
 }
 

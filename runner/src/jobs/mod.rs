@@ -5,35 +5,46 @@
 //! agent because nothing here concerns apps.
 
 mod drain;
+mod executors;
+mod kept;
 mod noop;
 mod payloads;
+mod pulls;
 mod talk;
 
 use std::{
-    cell::RefCell,
     collections::BTreeMap,
-    fmt,
     rc::Rc,
     time::{Duration, Instant},
 };
 
 use ostler_job::{
     Span,
-    durable::{AttemptKey, Ending, Finish, LogState, Order, Reason, Report, Start, Usage},
+    durable::{AttemptKey, Ending, Finish, LogState, Order, Reason, Report, Start, Usage, Work},
 };
-use ostler_module::{Executor, Observer};
+use ostler_module::Observer;
 use ostler_shell_module::{Setup, Shell};
-use tokio::sync::Notify;
+use tokio::{task::spawn_local, time::sleep};
 
-use self::{noop::Noop, payloads::Payloads};
+use self::{
+    executors::{Executors, Inbox, Observing},
+    kept::Kept,
+    noop::Noop,
+    payloads::{Lacking, Payloads},
+    pulls::Pulls,
+};
 use crate::{Config, frames::Outbox, run::Host};
 
 /// Between two BEATs.
 const BEAT: Duration = Duration::from_secs(5);
 /// How long a runner that ends waits for the gateway to settle what is over.
-const SETTLE: Duration = Duration::from_secs(5);
+const SETTLE: Duration = Duration::from_secs(2);
 /// The same while there is no gateway.
-const SETTLE_ALONE: Duration = Duration::from_secs(1);
+const SETTLE_ALONE: Duration = Duration::from_millis(500);
+/// A host that has no room for a payload gets a rest before the attempt is given back.
+const NO_ROOM: Duration = Duration::from_secs(1);
+/// The module whose jobs do nothing.
+const NOTHING: &str = "noop";
 /// What an attempt that its runner ended is said to have come to. It is no failure of the job.
 const STOPPED: &str = "the runner was stopped";
 
@@ -44,10 +55,17 @@ pub(crate) struct Jobs {
     inbox: Rc<Inbox>,
     observer: Observing,
     payloads: Payloads,
+    pulls: Pulls,
     /// Those that are not over.
     live: BTreeMap<AttemptKey, Live>,
     /// The last reports of those that are, until they are settled.
     unsettled: BTreeMap<AttemptKey, Report>,
+    /// The same, for the next runner in this folder.
+    kept: Kept,
+    /// Ends that may be the work of whoever ends this runner as well, since when.
+    suspects: Vec<(Instant, Report)>,
+    /// When this process was last sent a signal that ends processes.
+    signalled_at: Option<Instant>,
     /// What the gateway has to be told, in order.
     outgoing: Vec<Report>,
     slots: u32,
@@ -56,6 +74,9 @@ pub(crate) struct Jobs {
     beaten_at: Option<Instant>,
     drain: Drain,
     drain_time: Duration,
+    /// The kept ends cannot be written, and why, until somebody asks.
+    is_troubled: bool,
+    trouble: Option<std::io::Error>,
     /// Since when a runner that drains has nothing to run.
     idle_since: Option<Instant>,
 }
@@ -71,6 +92,8 @@ struct Live {
     has_said: bool,
     /// The gateway wants it ended.
     kill_wanted: bool,
+    /// The job says itself how long it may take to end.
+    has_grace: bool,
     /// Its lease is not valid any more: whatever it says concerns nobody.
     fenced: bool,
 }
@@ -82,36 +105,8 @@ enum Drain {
     No,
     /// What runs has until then.
     Until(Instant),
-    /// What runs is being killed.
-    Killing,
-}
-
-/// The executors by the names of their modules. Not a map: there are two.
-struct Executors(Vec<Box<dyn Executor>>);
-
-/// The observer that executors get.
-#[derive(Clone)]
-struct Observing(Rc<dyn Observer>);
-
-/// What executors have reported and nobody has looked at yet.
-#[derive(Debug, Default)]
-pub(crate) struct Inbox {
-    reports: RefCell<Vec<Report>>,
-    news: Notify,
-}
-
-impl Inbox {
-    /// Waits until something was reported.
-    pub(crate) async fn news(&self) {
-        self.news.notified().await;
-    }
-}
-
-impl Observer for Inbox {
-    fn observe(&self, report: Report) {
-        self.reports.borrow_mut().push(report);
-        self.news.notify_one();
-    }
+    /// What runs is being killed; what does not say how long it needs for that has until then.
+    Killing(Instant),
 }
 
 impl Jobs {
@@ -126,7 +121,9 @@ impl Jobs {
             umask: config.umask,
         };
         let payloads = Payloads::new(setup.payloads());
-        let shell = Shell::new(setup)?;
+        let (kept, unsettled) = Kept::open(&setup.logs());
+        let ended: Vec<&Finish> = unsettled.values().filter_map(finish_of).collect();
+        let shell = Shell::resume(setup, &ended, Kept::is_its_file)?;
         let inbox = Rc::new(Inbox::default());
         let observer: Rc<dyn Observer> = Rc::clone(&inbox) as Rc<dyn Observer>;
         Ok(Self {
@@ -134,14 +131,20 @@ impl Jobs {
             inbox,
             observer: Observing(observer),
             payloads,
+            pulls: Pulls::default(),
             live: BTreeMap::new(),
-            unsettled: BTreeMap::new(),
+            unsettled,
+            kept,
+            suspects: Vec::new(),
+            signalled_at: None,
             outgoing: Vec::new(),
             slots: config.job_slots,
             incarnation: incarnation(),
             beaten_at: None,
             drain: Drain::No,
             drain_time: config.job_drain,
+            is_troubled: false,
+            trouble: None,
             idle_since: None,
         })
     }
@@ -149,6 +152,22 @@ impl Jobs {
     /// Where executors' reports come in; whoever owns this looks after the jobs when there is news.
     pub(crate) fn inbox(&self) -> Rc<Inbox> {
         Rc::clone(&self.inbox)
+    }
+
+    /// The name of this process.
+    pub(crate) fn incarnation(&self) -> &str {
+        &self.incarnation
+    }
+
+    /// Whether something is to be said that waits for room on the link.
+    pub(crate) fn is_waiting(&self) -> bool {
+        !self.outgoing.is_empty() || self.pulls.is_waiting()
+    }
+
+    /// Another process has this runner's name, so no lease of this one is valid any more.
+    pub(crate) fn handle_replaced(&mut self) {
+        self.live.values_mut().for_each(|live| live.fenced = true);
+        self.steer_all(Order::KillNow, |_| true);
     }
 
     /// A gateway answered. It is told everything anew: what a former one heard may have been lost with it.
@@ -167,6 +186,7 @@ impl Jobs {
         }
         self.outgoing.extend(self.unsettled.values().cloned());
         self.payloads.handle_link();
+        self.pulls.handle_link();
     }
 
     /// Takes attempts on, unless the runner is about to end.
@@ -181,7 +201,8 @@ impl Jobs {
                 self.inbox.observe(Report::NotStarted { key });
                 continue;
             }
-            self.live.insert(key, Live { module, ..Live::default() });
+            let has_grace = has_grace(&start.spec.work);
+            self.live.insert(key, Live { module, has_grace, ..Live::default() });
             let Some(executor) = self.executors.get(module) else {
                 self.refuse(key, format!("this runner has no module {module}"));
                 continue;
@@ -193,7 +214,7 @@ impl Jobs {
             match ready {
                 Ok(Some(start)) => self.start(start),
                 Ok(None) => {}
-                Err(why) => self.refuse(key, why),
+                Err(why) => self.do_without(key, why),
             }
         }
     }
@@ -201,6 +222,20 @@ impl Jobs {
     fn start(&mut self, start: Start) {
         if let Some(executor) = self.executors.get(start.spec.work.module()) {
             executor.start(start, &self.observer.0);
+        }
+    }
+
+    /// A payload is not to be had. What only this host lacks another one may have, or this one in a moment.
+    fn do_without(&self, key: AttemptKey, why: Lacking) {
+        match why {
+            Lacking::Nowhere(why) => self.refuse(key, why),
+            Lacking::Here => {
+                let inbox = self.inbox();
+                spawn_local(async move {
+                    sleep(NO_ROOM).await;
+                    inbox.observe(Report::NotStarted { key });
+                });
+            }
         }
     }
 
@@ -212,6 +247,7 @@ impl Jobs {
     fn handle_settle(&mut self, keys: Vec<AttemptKey>, fenced: bool) {
         for key in keys {
             if self.unsettled.remove(&key).is_some() {
+                self.kept.settled(key);
                 self.outgoing.retain(|report| report.key() != key);
                 self.forget(key);
             } else if fenced && let Some(live) = self.live.get_mut(&key) {
@@ -251,6 +287,10 @@ impl Jobs {
     pub(crate) fn settle(&mut self, gateway: Option<&Outbox>) {
         self.keep_drain();
         self.take_reports();
+        // Before anybody is told: what is settled tomorrow must be known tomorrow.
+        let written = self.kept.write(self.unsettled.values());
+        let before = std::mem::replace(&mut self.is_troubled, written.is_err());
+        self.trouble = written.err().filter(|_| !before).or_else(|| self.trouble.take());
         match gateway {
             Some(gateway) => self.flush(gateway),
             // Everything is told anew when there is one.
@@ -258,11 +298,20 @@ impl Jobs {
         }
     }
 
+    /// Why ends cannot be kept for the next runner, told once until they can.
+    pub(crate) fn take_trouble(&mut self) -> Option<std::io::Error> {
+        self.trouble.take()
+    }
+
     fn take_reports(&mut self) {
         let reports = std::mem::take(&mut *self.inbox.reports.borrow_mut());
-        for report in reports {
-            self.take_report(report);
+        for (report, is_suspect) in reports {
+            match is_suspect {
+                true => self.suspects.push((Instant::now(), report)),
+                false => self.take_report(report),
+            }
         }
+        self.judge_suspects();
     }
 
     fn take_report(&mut self, report: Report) {
@@ -278,6 +327,10 @@ impl Jobs {
                 self.outgoing.retain(|earlier| earlier.key() != key);
             }
             let report = self.spare(report, &live);
+            // What does nothing may be done again.
+            if live.module != NOTHING {
+                self.kept.ended(&report);
+            }
             self.unsettled.insert(key, report.clone());
             self.outgoing.push(report);
             return;
@@ -298,24 +351,6 @@ impl Jobs {
     }
 }
 
-impl Executors {
-    fn get(&mut self, module: &str) -> Option<&mut Box<dyn Executor>> {
-        self.0.iter_mut().find(|executor| executor.name() == module)
-    }
-}
-
-impl fmt::Debug for Executors {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_list().entries(self.0.iter().map(|executor| executor.name())).finish()
-    }
-}
-
-impl fmt::Debug for Observing {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Observing")
-    }
-}
-
 /// The end of an attempt that had no process.
 fn ended_unstarted(key: AttemptKey, reason: Reason, detail: Option<String>) -> Report {
     let ending = Ending { reason, exit_status: None, signal: None, detail };
@@ -323,13 +358,28 @@ fn ended_unstarted(key: AttemptKey, reason: Reason, detail: Option<String>) -> R
     Report::Finished(Box::new(Finish { key, ending, started_at: None, ran, usage, log }))
 }
 
-/// A name that no other process has had or will have, across restarts of the host.
+const fn finish_of(report: &Report) -> Option<&Finish> {
+    match report {
+        Report::Finished(finish) => Some(finish),
+        Report::Started { .. }
+        | Report::Paused { .. }
+        | Report::NotStarted { .. }
+        | Report::Log { .. } => None,
+    }
+}
+
+const fn has_grace(work: &Work) -> bool {
+    match work {
+        Work::Shell(command) => command.grace.is_some(),
+        Work::Noop | Work::Unknown => false,
+    }
+}
+
+/// A name that no other process has had or will have, across restarts, copies and containers of the host.
 fn incarnation() -> String {
     let read = |path| std::fs::read_to_string(path).unwrap_or_default();
-    let boot = read("/proc/sys/kernel/random/boot_id");
-    let stat = read("/proc/self/stat");
-    // Field 22, counted from the name in parentheses: when the process started, since the host did.
-    let started = stat.rsplit_once(')').and_then(|(_, rest)| rest.split_ascii_whitespace().nth(19));
-    let boot = boot.split('-').next().unwrap_or_default();
-    format!("{boot}-{}-{}", started.unwrap_or_default(), std::process::id())
+    // Another one each time that it is read.
+    let random = read("/proc/sys/kernel/random/uuid");
+    let random = random.split('-').take(3).collect::<String>();
+    format!("{}-{}", random.trim(), std::process::id())
 }

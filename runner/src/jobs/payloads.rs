@@ -42,8 +42,17 @@ struct Fetch {
     waiting: Vec<Start>,
 }
 
+/// Why a payload is not to be had.
+#[derive(Clone, Debug)]
+pub(super) enum Lacking {
+    /// It is nowhere: no attempt anywhere would get it.
+    Nowhere(String),
+    /// This host cannot keep it now.
+    Here,
+}
+
 /// Attempts that were waiting, and the reason why they cannot be started if there is one.
-pub(super) type Arrived = (Vec<Start>, Result<(), String>);
+pub(super) type Arrived = (Vec<Start>, Result<(), Lacking>);
 
 impl Payloads {
     pub(super) fn new(folder: PathBuf) -> Self {
@@ -55,15 +64,16 @@ impl Payloads {
         &mut self,
         start: Start,
         payload: &Payload,
-    ) -> Result<Option<Start>, String> {
+    ) -> Result<Option<Start>, Lacking> {
         let name = &payload.sha256;
         let is_name = name.len() == 64 && name.bytes().all(|b| b.is_ascii_hexdigit());
         if !is_name {
-            return Err(format!("{name:?} is no SHA-256, so it names no payload"));
+            let why = format!("{name:?} is no SHA-256, so it names no payload");
+            return Err(Lacking::Nowhere(why));
         }
         if !self.known.contains_key(name) {
             let fetch = Fetch::begin(&self.part(name));
-            let fetch = fetch.map_err(|e| format!("cannot keep a payload on the runner: {e}"))?;
+            let fetch = fetch.map_err(|_| Lacking::Here)?;
             self.known.insert(name.clone(), Known { users: BTreeSet::new(), fetch: Some(fetch) });
         }
         let known = self.known.get_mut(name).expect("it was put there");
@@ -137,16 +147,18 @@ impl Payloads {
         let is_end = fields.value(b":end").is_some();
         let is_gone = fields.value(b":gone").is_some() || (piece.body.is_empty() && !is_end);
         let taken = match is_gone {
-            true => Err(format!("the gateway does not have the payload {name} any more")),
-            false => fetch.take(&piece.body).map_err(|e| format!("cannot keep {name}: {e}")),
+            true => Err(Lacking::Nowhere(format!(
+                "the gateway does not have the payload {name} any more"
+            ))),
+            false => fetch.take(&piece.body).map_err(|_| Lacking::Here),
         };
         if taken.is_ok() && !is_end {
             return Ok(None);
         }
         let fetch = known.fetch.take().expect("it is there, as was just seen");
         let done = taken.and_then(|()| match hex(&fetch.hash.finalize()) == name {
-            true => fs::rename(part, self.folder.join(name)).map_err(|e| e.to_string()),
-            false => Err(format!("the payload {name} was damaged on its way")),
+            true => fs::rename(part, self.folder.join(name)).map_err(|_| Lacking::Here),
+            false => Err(Lacking::Nowhere(format!("the payload {name} was damaged on its way"))),
         });
         if done.is_err() {
             // The next attempt begins anew.

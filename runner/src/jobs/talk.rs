@@ -3,10 +3,7 @@
 use std::time::Instant;
 
 use bytes::{Bytes, BytesMut};
-use ostler_job::{
-    JobId,
-    durable::{AttemptKey, Fence, Order, Report, Start},
-};
+use ostler_job::durable::{AttemptKey, Order, Report, Start};
 use ostler_wire::{Frame, Header, Kind, WireError, put_frame};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -16,12 +13,10 @@ use crate::frames::{Outbox, frame};
 
 /// The body of a frame is closed when it is longer than this.
 const BODY_MAX: usize = 256 << 10;
-/// The most bytes of a log in one frame.
-const PIECE_MAX: u64 = 256 << 10;
 
 impl Jobs {
-    /// Takes a frame of the gateway. Returns the answer, if there is one.
-    pub(crate) fn handle_frame(&mut self, received: &Frame) -> Result<Option<Bytes>, WireError> {
+    /// Takes a frame of the gateway.
+    pub(crate) fn handle_frame(&mut self, received: &Frame) -> Result<(), WireError> {
         let kind = received.header.kind;
         let json = |body| parse(kind, body);
         if kind == Kind::Run {
@@ -34,18 +29,18 @@ impl Jobs {
             let orders: Vec<(AttemptKey, Order)> = json(&received.body)?;
             self.handle_steer(orders);
         } else if kind == Kind::Pull {
-            return self.answer_pull(received).map(Some);
+            self.pulls.ask(received)?;
         } else if kind == Kind::Piece
             && let Some((starts, outcome)) = self.payloads.handle_piece(received)?
         {
             for start in starts {
                 match &outcome {
                     Ok(()) => self.start(start),
-                    Err(why) => self.refuse(start.key, why.clone()),
+                    Err(why) => self.do_without(start.key, why.clone()),
                 }
             }
         }
-        Ok(None)
+        Ok(())
     }
 
     /// The attempts of a RUN. One that a newer gateway says in words unknown here ends by itself, not the link.
@@ -68,39 +63,11 @@ impl Jobs {
         Ok(starts)
     }
 
-    fn answer_pull(&self, received: &Frame) -> Result<Bytes, WireError> {
-        let fields = received.fields()?;
-        let id = fields.text(":id").unwrap_or_default();
-        let offset = fields.number(":offset").unwrap_or(0);
-        let max = fields.number(":max").unwrap_or(PIECE_MAX).min(PIECE_MAX);
-        let max = usize::try_from(max).expect("limited to 256 KiB");
-        let is_log = fields.text(":what") == Some("log");
-        let key = key_of(id).filter(|_| is_log);
-        let piece = key.and_then(|key| {
-            self.executors.0.iter().find_map(|executor| executor.read_log(key, offset, max))
-        });
-        let what = fields.value(b":what").unwrap_or_default();
-        Ok(frame(
-            Kind::Piece,
-            0,
-            0,
-            |f| {
-                f.put(b":what", what).put(b":id", id.as_bytes());
-                f.put(b":offset", offset.to_string().as_bytes());
-                match &piece {
-                    Some(piece) if piece.end => drop(f.put(b":end", b"1")),
-                    Some(_) => {}
-                    None => drop(f.put(b":gone", b"1")),
-                }
-            },
-            piece.as_ref().map_or(&b""[..], |piece| &piece.bytes),
-        ))
-    }
-
     /// Sends what there is to say, as far as there is room; the rest waits.
     pub(super) fn flush(&mut self, gateway: &Outbox) {
         let is_due = self.beaten_at.is_none_or(|at| at.elapsed() >= BEAT);
-        if is_due && gateway.has_room() && gateway.send(self.beat(), None) {
+        // It is small, and leases hang on it: it does not wait for room.
+        if is_due && gateway.send(self.beat(), None) {
             self.beaten_at = Some(Instant::now());
         }
         // A gateway hears nothing before its first BEAT.
@@ -116,6 +83,13 @@ impl Jobs {
             sent += count;
         }
         self.outgoing.drain(..sent);
+        while gateway.has_room()
+            && let Some(piece) = self.pulls.poll(&self.executors)
+        {
+            if !gateway.send(piece, None) {
+                break;
+            }
+        }
         while gateway.has_room()
             && let Some(pull) = self.payloads.poll_pull()
         {
@@ -174,13 +148,4 @@ fn parse<T: DeserializeOwned>(kind: Kind, body: &[u8]) -> Result<T, WireError> {
 
 fn broken(kind: Kind) -> WireError {
     WireError::Unexpected { kind, stream: 0, rule: "its body is not what section 13 says" }
-}
-
-/// The key in `JOB.ATTEMPT.FENCE`.
-fn key_of(id: &str) -> Option<AttemptKey> {
-    let mut parts = id.split('.');
-    let job = JobId(parts.next()?.parse().ok()?);
-    let attempt = parts.next()?.parse().ok()?;
-    let fence = Fence(parts.next()?.parse().ok()?);
-    parts.next().is_none().then_some(AttemptKey { job, attempt, fence })
 }

@@ -18,21 +18,20 @@ pub(crate) use self::token::Token;
 /// For the answer to HELLO.
 const WELCOME_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// Said of a link that this side has given up, for a reason that was told then.
+pub(crate) const CLOSED: &str = "this runner closed the link";
+/// The code of a FAIL that says that another process has this runner's name.
+const REPLACED: u16 = 1;
+
 /// Why there was no WELCOME.
 #[derive(Debug)]
 enum Unwelcome {
     /// The gateway does not want this runner, and says why.
     Refused(String),
+    /// Another process has this runner's name there.
+    Replaced(String),
     /// Something else is wrong.
     Lost(String),
-}
-
-impl std::fmt::Display for Unwelcome {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Refused(why) | Self::Lost(why) => f.write_str(why),
-        }
-    }
 }
 
 /// Waits for the answer to HELLO; says what is wrong when it is not a WELCOME.
@@ -47,6 +46,7 @@ async fn welcomed<R: AsyncRead + Unpin>(frames: &mut FrameReader<R>) -> Result<(
     match (frame.header.kind, frame.header.code) {
         (Kind::Welcome, VERSION) => Ok(()),
         (Kind::Welcome, code) => lost(format!("it speaks version {code} of the protocol")),
+        (Kind::Fail, REPLACED) => Err(Unwelcome::Replaced(reason(&frame))),
         (Kind::Fail, _) => Err(Unwelcome::Refused(reason(&frame))),
         (kind, _) => lost(format!("it answered HELLO with {kind:?}")),
     }

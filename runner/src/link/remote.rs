@@ -17,7 +17,7 @@ use tokio::{
 };
 use tokio_rustls::{TlsConnector, client::TlsStream};
 
-use super::{Token, Unwelcome, reason, relay::Relay, tls, welcomed};
+use super::{CLOSED, Token, Unwelcome, reason, relay::Relay, tls, welcomed};
 use crate::{
     event::{Event, Events, LinkEvent},
     frames::{FrameReader, Outbox, frame, plain},
@@ -49,6 +49,8 @@ enum Ended {
     Refused(String),
     /// It could not be reached, or is gone; `true` when it had answered.
     Lost(String, bool),
+    /// Another process has this runner's name there.
+    Replaced(String),
 }
 
 /// Connects, relays, and connects again, until the owner of state is gone or the gateway refuses.
@@ -60,6 +62,10 @@ pub(crate) async fn run(dial: Dial, relay: Rc<Relay>, events: Events) {
             Ended::Lost(why, answered) => {
                 pause = if answered { REDIAL.0 } else { (pause * 2).min(REDIAL.1) };
                 LinkEvent::Down(why)
+            }
+            Ended::Replaced(why) => {
+                pause = REDIAL.1;
+                LinkEvent::Replaced(why)
             }
         };
         let is_over = matches!(event, LinkEvent::Refused(_));
@@ -87,7 +93,7 @@ async fn attempt(dial: &Dial, relay: &Rc<Relay>, events: &Events) -> Ended {
             Ok(identity) => serve_as(dial, relay, events, identity).await,
             Err(ended) => ended,
         },
-        ended @ (Ended::Refused(_) | Ended::Lost(..)) => ended,
+        ended @ (Ended::Refused(_) | Ended::Lost(..) | Ended::Replaced(_)) => ended,
     }
 }
 
@@ -218,7 +224,7 @@ async fn serve(
     let (reader, mut writer) = tokio::io::split(stream);
     let mut frames = FrameReader::new(reader);
     let greeting = async {
-        let lost = |e: io::Error| Unwelcome::Lost(e.to_string());
+        let lost = |error: io::Error| Unwelcome::Lost(error.to_string());
         writer.write_all(&dial.hello).await.map_err(lost)?;
         writer.flush().await.map_err(lost)?;
         welcomed(&mut frames).await
@@ -226,16 +232,17 @@ async fn serve(
     match greeting.await {
         Ok(()) => {}
         Err(Unwelcome::Refused(why)) => return Ended::Refused(why),
+        Err(Unwelcome::Replaced(why)) => return Ended::Replaced(why),
         Err(Unwelcome::Lost(why)) => return Ended::Lost(why, false),
     }
-    relay.link_up();
-    let up = LinkEvent::Up(Outbox::over_relay(Rc::clone(relay)));
+    let number = relay.link_up();
+    let up = LinkEvent::Up(Outbox::over_relay(Rc::clone(relay), number));
     // The owner is gone only when the runner ends.
     let _ = events.send(Event::Link(up)).await;
     let why = tokio::select! {
         why = listen(relay, events, &mut frames) => why,
-        error = write(relay, writer) => error.to_string(),
-        () = beat(relay) => "the heart stopped".into(),
+        why = write(relay, writer) => why,
+        () = beat(relay, number) => CLOSED.into(),
         () = renew(dial) => "nobody renews".into(),
     };
     relay.link_down();
@@ -267,23 +274,23 @@ async fn listen(
     }
 }
 
-async fn write(relay: &Relay, mut writer: WriteHalf<TlsStream<TcpStream>>) -> io::Error {
+async fn write(relay: &Relay, mut writer: WriteHalf<TlsStream<TcpStream>>) -> String {
     loop {
-        let Some(out) = relay.take_out().await else { return io::ErrorKind::NotConnected.into() };
+        let Some(out) = relay.take_out().await else { return CLOSED.into() };
         let written = async {
             writer.write_all(&out).await?;
             writer.flush().await
         };
         if let Err(error) = written.await {
-            return error;
+            return error.to_string();
         }
     }
 }
 
-async fn beat(relay: &Relay) {
+async fn beat(relay: &Relay, number: u64) {
     let mut beats = interval(HEARTBEAT);
     beats.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    while relay.send(&plain(Kind::Ping, 0, 0)) {
+    while relay.send(number, &plain(Kind::Ping, 0, 0)) {
         beats.tick().await;
     }
 }

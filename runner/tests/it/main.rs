@@ -12,3 +12,4 @@ mod remote;
 mod remote_gateway;
 mod runner;
 mod serving;
+mod stopping;

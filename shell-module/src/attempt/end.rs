@@ -8,6 +8,9 @@ use ostler_job::{
 use super::{End, Running};
 use crate::{message::Ended, shell::unstartable};
 
+/// Signals that whole trees of processes are ended by.
+const ENDING: [i32; 5] = [libc::SIGHUP, libc::SIGINT, libc::SIGQUIT, libc::SIGKILL, libc::SIGTERM];
+
 impl Running {
     pub(super) fn report(&self, end: &End) -> Report {
         let (started_at, ran, usage, mut ending) = match end {
@@ -36,6 +39,23 @@ impl Running {
         }
         let log = log.state();
         Report::Finished(Box::new(Finish { key: self.key, ending, started_at, ran, usage, log }))
+    }
+
+    /// Whether it may be the work of whoever ends all processes of the host or the service, this runner's among them: an
+    /// end by a signal that nobody here has sent, by a shell's word for one, or while its supervisor was told to end.
+    pub(super) fn is_suspect(&self, end: &End) -> bool {
+        let ended = match end {
+            End::Failed(_) | End::Untouched | End::NoRoom => return false,
+            End::SupervisorLost => return self.cause.is_none(),
+            End::Ended(ended) => ended,
+        };
+        let by_signal = match (ended.exit_status, ended.signal) {
+            (Some(0), _) => return false,
+            (Some(status), _) => status - 128,
+            (None, signal) => signal.unwrap_or_default(),
+        };
+        let is_ordered = ended.hit && self.cause.is_some();
+        !is_ordered && (ended.signalled || ENDING.contains(&by_signal))
     }
 
     fn ending(&self, ended: &Ended) -> Ending {

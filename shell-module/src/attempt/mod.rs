@@ -73,7 +73,10 @@ pub(crate) async fn run(
             end @ (End::Failed(_) | End::Ended(_) | End::SupervisorLost) => break (running, end),
         }
     };
-    observer.observe(running.report(&end));
+    match running.is_suspect(&end) {
+        true => observer.suspect(running.report(&end)),
+        false => observer.observe(running.report(&end)),
+    }
     let control = running.control;
     let left = if end.is_clean() { idle.keep(control) } else { Some(control) };
     if let Some(control) = left {

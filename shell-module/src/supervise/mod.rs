@@ -45,6 +45,8 @@ use crate::{
     proc,
 };
 
+/// Signals that end whoever does not take them; this process only notes that they came.
+const ENDING: [Signal; 4] = [Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP, Signal::SIGQUIT];
 /// Exit status of a supervisor that was not started by a runner.
 const EXIT_USAGE: i32 = 64;
 
@@ -66,7 +68,7 @@ pub fn supervise() -> ! {
 
 struct Supervisor {
     socket: UnixStream,
-    /// SIGCHLD.
+    /// SIGCHLD, and what this process is told to end by.
     signals: SignalFd,
     /// Of the command that runs, or ran last.
     running: Running,
@@ -83,6 +85,8 @@ struct Running {
     usage: Usage,
     /// An order to kill came while it ran.
     hit: bool,
+    /// Somebody told this process to end while it ran.
+    signalled: bool,
     /// What is left has until the next order to end by itself.
     in_grace: bool,
     /// Its end was told.
@@ -95,11 +99,12 @@ impl Supervisor {
         let _ = setsid();
         prctl::set_child_subreaper(true).map_err(|e| format!("cannot become a reaper: {e}"))?;
         ignore_signals();
-        let children = SigSet::from(Signal::SIGCHLD);
-        children.thread_block().map_err(|e| format!("cannot block SIGCHLD: {e}"))?;
+        let mut heard = SigSet::from(Signal::SIGCHLD);
+        heard.extend(ENDING);
+        heard.thread_block().map_err(|e| format!("cannot block signals: {e}"))?;
         let flags = SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK;
-        let signals = SignalFd::with_flags(&children, flags)
-            .map_err(|e| format!("cannot listen to SIGCHLD: {e}"))?;
+        let signals = SignalFd::with_flags(&heard, flags)
+            .map_err(|e| format!("cannot listen to signals: {e}"))?;
         // SAFETY: standard input is the socket, nothing else in this process uses it, and it stays open to the end.
         let socket = UnixStream::from(unsafe { OwnedFd::from_raw_fd(0) });
         let running = Running {
@@ -109,6 +114,7 @@ impl Supervisor {
             end: None,
             usage: Usage::default(),
             hit: false,
+            signalled: false,
             in_grace: false,
             is_over: false,
         };
@@ -118,6 +124,8 @@ impl Supervisor {
     /// Takes a task, forks its command and sees it to its end.
     fn run_next(&mut self) -> Result<(), String> {
         let (task, fds) = receive(&mut self.socket)?;
+        // What was sent before was not about this one.
+        self.hear_signals();
         let (failure, told) = pipe2(OFlag::O_CLOEXEC).map_err(|e| format!("cannot pipe: {e}"))?;
         // SAFETY: this process has one thread, so its child may do whatever it may.
         match unsafe { fork() } {
@@ -130,6 +138,7 @@ impl Supervisor {
                     end: None,
                     usage: Usage::default(),
                     hit: false,
+                    signalled: false,
                     in_grace: false,
                     is_over: false,
                 };
@@ -145,7 +154,7 @@ impl Supervisor {
             self.wait();
             self.hear_failure();
             self.hear_orders();
-            while let Ok(Some(_)) = self.signals.read_signal() {}
+            self.running.signalled |= self.hear_signals();
             let has_children = self.reap();
             let is_done = self.running.end.is_some() && !self.running.in_grace;
             if !self.running.is_over && (!has_children || is_done) {
@@ -189,6 +198,16 @@ impl Supervisor {
             Failure::NoRoom => Said::NoRoom,
             Failure::Cannot(why) => Said::Failed(why),
         });
+    }
+
+    /// Whether somebody tells this process to end. It does not, since the runner sees to that, but it is worth telling:
+    /// whoever signals a supervisor means the whole service, and its command has had the signal too.
+    fn hear_signals(&self) -> bool {
+        let mut signalled = false;
+        while let Ok(Some(signal)) = self.signals.read_signal() {
+            signalled |= ENDING.iter().any(|&it| signal.ssi_signo == it as u32);
+        }
+        signalled
     }
 
     fn hear_orders(&mut self) {
@@ -266,8 +285,9 @@ impl Supervisor {
             return;
         }
         self.running.is_over = true;
-        let Running { hit, usage, .. } = self.running;
-        let mut ended = Ended { hit, left, usage, ..Ended::default() };
+        self.running.signalled |= self.hear_signals();
+        let Running { hit, signalled, usage, .. } = self.running;
+        let mut ended = Ended { hit, signalled, left, usage, ..Ended::default() };
         if let Some((status, ran)) = self.running.end {
             ended.ran = ran;
             match status {
@@ -316,18 +336,10 @@ fn read_json<T: DeserializeOwned>(socket: &mut UnixStream, length: u32) -> Resul
     serde_json::from_slice(&json).map_err(|e| format!("the task is wrong: {e}"))
 }
 
-/// Whoever stops a whole host's or service's processes means the runner, which sees to this.
+/// Nobody has a word for this process by them.
 fn ignore_signals() {
     let ignore = SigAction::new(SigHandler::SigIgn, SaFlags::empty(), SigSet::empty());
-    for signal in [
-        Signal::SIGTERM,
-        Signal::SIGINT,
-        Signal::SIGHUP,
-        Signal::SIGQUIT,
-        Signal::SIGUSR1,
-        Signal::SIGUSR2,
-        Signal::SIGPIPE,
-    ] {
+    for signal in [Signal::SIGUSR1, Signal::SIGUSR2, Signal::SIGPIPE] {
         // SAFETY: ignoring a signal runs no code of ours.
         let _ = unsafe { sigaction(signal, &ignore) };
     }

@@ -86,6 +86,7 @@ job_users = ["build", "www-data"]
 tenant_users = { shop = "shop", "a b" = "ab" }
 job_own_user = true
 job_no_new_privs = true
+job_drain = "1m"
 secrets = "secrets.env"
 [jobs]
 keep_succeeded = "1h"

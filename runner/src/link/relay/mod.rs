@@ -37,6 +37,8 @@ pub(crate) struct Relay {
     link_work: Notify,
     /// Everything was written to the link.
     link_empty: Notify,
+    /// What waited was taken to be written.
+    link_room: Notify,
     events: Events,
 }
 
@@ -48,11 +50,14 @@ struct Inner {
     told: BTreeMap<Rc<str>, u32>,
     /// Counts assignments, to find the child that worked last.
     turns: u64,
+    /// Links so far.
+    links: u64,
 }
 
 /// One connection to the gateway.
 #[derive(Debug)]
 struct LinkSide {
+    number: u64,
     streams: Streams,
     out: BytesMut,
     /// Who works on which stream.
@@ -61,8 +66,9 @@ struct LinkSide {
 
 impl Relay {
     pub(crate) fn new(events: Events) -> Rc<Self> {
-        let (link_work, link_empty) = (Notify::new(), Notify::new());
-        Rc::new(Self { inner: RefCell::default(), link_work, link_empty, events })
+        let [link_work, link_empty, link_room] = [Notify::new(), Notify::new(), Notify::new()];
+        let inner = RefCell::default();
+        Rc::new(Self { inner, link_work, link_empty, link_room, events })
     }
 
     /// Takes a READY child's lane into service.
@@ -106,15 +112,27 @@ impl Relay {
         late.map(|(id, job)| (id, job.lane)).collect()
     }
 
-    /// A gateway answered: all slots are its.
-    pub(super) fn link_up(&self) {
+    /// A gateway answered: all slots are its. Returns the number of its link.
+    pub(super) fn link_up(&self) -> u64 {
         self.with(|inner| {
-            let streams = Streams::answerer(Some(WINDOW));
-            inner.link = Some(LinkSide { streams, out: BytesMut::new(), jobs: BTreeMap::new() });
+            inner.links += 1;
+            let (number, streams) = (inner.links, Streams::answerer(Some(WINDOW)));
+            let (out, jobs) = (BytesMut::new(), BTreeMap::new());
+            inner.link = Some(LinkSide { number, streams, out, jobs });
             inner.told.clear();
             let apps: Vec<_> = inner.lanes.values().map(|lane| lane.app.clone()).collect();
             apps.iter().for_each(|app| inner.tell_credit(app));
-        });
+            number
+        })
+    }
+
+    /// Ends a link, unless another has taken its place.
+    pub(crate) fn close(self: &Rc<Self>, number: u64) {
+        if self.inner.borrow().link.as_ref().is_some_and(|link| link.number == number) {
+            self.link_down();
+            // Its writer finds that it is gone.
+            self.link_work.notify_one();
+        }
     }
 
     /// The gateway is gone: nobody waits for what its children do.
@@ -134,24 +152,34 @@ impl Relay {
     }
 
     /// Queues a frame of the connection itself; `false` when the gateway is stuck or gone.
-    pub(crate) fn send(&self, frame: &Bytes) -> bool {
+    pub(crate) fn send(&self, number: u64, frame: &Bytes) -> bool {
         self.with(|inner| {
-            let Some(link) = &mut inner.link else { return false };
+            let Some(link) = inner.link.as_mut().filter(|it| it.number == number) else {
+                return false;
+            };
             link.out.extend_from_slice(frame);
             link.out.len() < OUT_STUCK
         })
     }
 
     /// Whether the link keeps up with what is queued for it.
-    pub(crate) fn has_room(&self) -> bool {
-        self.inner.borrow().link.as_ref().is_some_and(|link| link.out.len() < OUT_MAX)
+    pub(crate) fn has_room(&self, number: u64) -> bool {
+        let inner = self.inner.borrow();
+        let link = inner.link.as_ref().filter(|it| it.number == number);
+        link.is_some_and(|link| link.out.len() < OUT_MAX)
+    }
+
+    /// Waits until what waited was taken to be written.
+    pub(crate) async fn room(&self) {
+        self.link_room.notified().await;
     }
 
     /// Waits until everything was written, or cannot be any more.
-    pub(crate) async fn flush(&self) {
+    pub(crate) async fn flush(&self, number: u64) {
         loop {
             let empty = self.link_empty.notified();
-            if self.inner.borrow().link.as_ref().is_none_or(|link| link.out.is_empty()) {
+            let is_over = |link: &LinkSide| link.number != number || link.out.is_empty();
+            if self.inner.borrow().link.as_ref().is_none_or(is_over) {
                 return;
             }
             empty.await;
@@ -168,6 +196,7 @@ impl Relay {
                 if !out.is_empty() {
                     // There is room again for whoever waited for it.
                     inner.lanes.values().for_each(|lane| lane.room.notify_one());
+                    self.link_room.notify_one();
                     return Some(out);
                 }
             }

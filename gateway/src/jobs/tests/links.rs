@@ -1,0 +1,172 @@
+//! Which link speaks for a runner, and which runner for an attempt.
+
+use super::*;
+use crate::jobs::runners::{NameTaken, Runners};
+
+/// A link of a process of the runner `a`.
+fn of_process(bench: &Bench, incarnation: &str) -> Result<Link, NameTaken> {
+    let (way, frames) = channel();
+    let way = std::sync::Arc::new(move |out| way.send(out).is_ok());
+    let incarnation = Some(incarnation.to_owned());
+    let hello = Hello { name: "a".into(), incarnation, who: "host h, pid 1".into() };
+    let link = JobLink::up(&bench.jobs, &hello, way, true)?;
+    Ok(Link { link, frames, decoder: Decoder::new(FRAME_MAX), come: VecDeque::new() })
+}
+
+fn beat_frame(incarnation: &str, held: &[AttemptKey]) -> Frame {
+    let mut out = BytesMut::new();
+    let body = serde_json::to_vec(held).unwrap();
+    put_frame(&mut out, Kind::Beat, &[(":incarnation", incarnation), (":slots", "1")], &[], &body);
+    decode(&out)
+}
+
+#[tokio::test]
+async fn nothing_that_comes_on_a_link_counts_once_another_has_its_place() {
+    let bench = Bench::new();
+    let (first, job, key) = running(&bench).await;
+    let mut second = Link::up(&bench, "a");
+    second.beat(&[key]);
+    first.link.replaced().await;
+    // The last word of a process that has lost the attempt.
+    assert!(first.link.handle(&beat_frame("one", &[])).is_err());
+    let mut out = BytesMut::new();
+    put_list(&mut out, Kind::Report, 0, [finished(key, 0)].iter());
+    assert!(first.link.handle(&decode(&out)).is_err());
+    drop(first);
+    second.beat(&[key]);
+    second.report(finished(key, 0));
+    assert_eq!(second.settled(), (key, false));
+    let attempts = bench.store.attempts(job).unwrap();
+    assert_eq!((attempts.len(), bench.state_of(job)), (1, JobState::Succeeded));
+}
+
+#[tokio::test]
+async fn another_process_of_the_name_is_refused_until_the_first_is_gone() {
+    let bench = Bench::new();
+    let first = of_process(&bench, "one").unwrap();
+    assert!(of_process(&bench, "two").is_err_and(|taken| taken.is_news));
+    assert!(of_process(&bench, "two").is_err_and(|taken| !taken.is_news), "once a minute");
+    let told = bench.told.lock().unwrap().join("\n");
+    assert!(told.contains("a second runner with the name"), "{told}");
+    // The same process, on a new connection, is not another.
+    let again = of_process(&bench, "one").unwrap();
+    first.link.replaced().await;
+    drop(first);
+    assert!(of_process(&bench, "two").is_err());
+    drop(again);
+    assert!(of_process(&bench, "two").is_ok());
+}
+
+#[test]
+fn a_process_that_is_not_heard_any_more_gives_its_name_up() {
+    use std::sync::{Arc, atomic::AtomicU64};
+
+    let runners = Runners::default();
+    let now = |seconds: u64| ostler_job::Now {
+        mono: ostler_job::Mono(seconds * 1_000_000_000),
+        wall: Wall(1),
+    };
+    let up = |incarnation: &str, at| {
+        let incarnation = Some(incarnation.to_owned());
+        let hello = Hello { name: "a".into(), incarnation, who: "test".into() };
+        let heard = Arc::new(AtomicU64::new(now(at).mono.0));
+        let link = super::super::runners::Link::new(&hello, Arc::new(|_| true), Some(heard));
+        runners.up(&"a".into(), link, now(at), |_, _| {}).map(drop)
+    };
+    assert!(up("one", 100).is_ok());
+    assert!(up("two", 104).is_err());
+    assert!(up("two", 106).is_ok());
+    assert!(up("one", 107).is_err(), "now it is the other one's");
+}
+
+#[tokio::test]
+async fn a_link_that_says_nothing_of_jobs_is_of_no_use_after_a_lease() {
+    let bench = Bench::new();
+    let link = Link::up(&bench, "a");
+    link.beat(&[]);
+    let after = |seconds| crate::clock::now() + Span::from_secs(seconds);
+    // Whatever else comes on it.
+    link.link.heard(after(16));
+    assert!(!link.link.is_mute(after(14)));
+    assert!(link.link.is_mute(after(16)));
+    link.link.excuse(after(16));
+    assert!(!link.link.is_mute(after(17)), "the gateway stood still itself");
+}
+
+#[tokio::test]
+async fn a_beat_of_another_process_than_greeted_is_refused() {
+    let bench = Bench::new();
+    let link = of_process(&bench, "one").unwrap();
+    assert!(link.link.handle(&beat_frame("one", &[])).is_ok());
+    assert!(link.link.handle(&beat_frame("two", &[])).is_err());
+    let long = Link::up(&bench, "b");
+    assert!(long.link.handle(&beat_frame(&"x".repeat(1000), &[])).is_err());
+}
+
+#[tokio::test]
+async fn a_new_process_keeps_what_the_one_before_has_ended() {
+    let bench = Bench::new();
+    let mut first = of_process(&bench, "one").unwrap();
+    first.link.handle(&beat_frame("one", &[])).unwrap();
+    let job = bench.submit().await;
+    let key = first.run();
+    first.report(Report::Started { key, at: Wall(1) });
+    until("the job runs", || bench.state_of(job) == JobState::Running).await;
+    drop(first);
+    let mut second = of_process(&bench, "two").unwrap();
+    second.link.handle(&beat_frame("two", &[key])).unwrap();
+    second.report(finished(key, 0));
+    assert_eq!(second.settled(), (key, false));
+    let record = bench.store.job(job).unwrap().unwrap().status;
+    assert_eq!((record.state, record.attempts, record.crashes), (JobState::Succeeded, 1, 0));
+}
+
+#[tokio::test]
+async fn bytes_are_asked_of_the_runner_that_has_the_attempt_and_of_no_other() {
+    let bench = Bench::new();
+    let (mut link, job, key) = running(&bench).await;
+    let evil = Link::up(&bench, "evil");
+    evil.beat(&[]);
+    // The next job's first attempt, before there is one, and one that is another's.
+    let next = AttemptKey {
+        job: JobId(job.0 + 1),
+        attempt: 1,
+        fence: ostler_job::durable::Fence(key.fence.0 + 1),
+    };
+    for key in [next, key] {
+        evil.report(Report::Log { key, bytes: 24 });
+        evil.report(finished(key, 24));
+    }
+    let made_up = (0..500).map(|n| AttemptKey { job: JobId(9000 + n), ..next });
+    made_up.for_each(|key| evil.report(Report::Log { key, bytes: 24 }));
+    link.report(Report::Log { key, bytes: 5 });
+    link.next(Kind::Pull);
+    // All that came before it has been heard.
+    assert_eq!(std::fs::read_dir(bench.state.path().join("files/log")).unwrap().count(), 1);
+    link.piece(key, "0", ":end", b"whole");
+    link.report(finished(key, 5));
+    assert_eq!(link.settled(), (key, false));
+    assert_eq!(bench.log(key), b"whole");
+    evil.frames.try_iter().for_each(|bytes| {
+        assert!(decode(&bytes).header.kind != Kind::Pull, "nothing is asked of it");
+    });
+}
+
+#[tokio::test]
+async fn a_log_that_was_on_its_way_when_the_gateway_ended_comes_before_it_is_settled() {
+    let mut bench = Bench::new();
+    let (mut link, job, key) = running(&bench).await;
+    link.report(finished(key, 5));
+    link.next(Kind::Pull);
+    until("the end is recorded", || bench.state_of(job) == JobState::Succeeded).await;
+    drop(link);
+    bench.restart();
+    let mut link = Link::up(&bench, "a");
+    // Its beat comes before its report.
+    link.beat(&[key]);
+    link.next(Kind::Pull);
+    assert!(link.come.iter().all(|frame| frame.header.kind != Kind::Settle));
+    link.piece(key, "0", ":end", b"whole");
+    assert_eq!(link.settled(), (key, false));
+    assert_eq!(bench.log(key), b"whole");
+}
