@@ -24,6 +24,7 @@ fn spec(job: u64) -> Spec {
         name: job.is_multiple_of(5000).then(|| "nightly".to_owned()),
         tenant: if job.is_multiple_of(3) { "shop".to_owned() } else { TENANT_DEFAULT.to_owned() },
         identity: "convert --quality N images/N.png thumbnails/N.jpg".to_owned(),
+        content: None,
         tags: if job.is_multiple_of(10) { vec!["images".to_owned()] } else { Vec::new() },
         host: None,
         not_before: None,
@@ -41,8 +42,8 @@ fn status(job: u64, jobs: u64) -> Status {
     }
     let dead = job.is_multiple_of(100);
     let state = if dead { JobState::Dead } else { JobState::Succeeded };
-    let mut status =
-        Status::new(state, Some(if dead { Reason::ExitStatus } else { Reason::Ok }), None);
+    let mut status = Status::new(state, None, None);
+    status.reason = Some(if dead { Reason::ExitStatus } else { Reason::Ok });
     status.attempts = 1;
     status.fence = Fence((1 << 38) + job);
     status.runner = Some(format!("host-{}", job % 4));

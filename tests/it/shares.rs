@@ -49,7 +49,8 @@ fn quick(what: &str, begin: Instant) {
 
 /// Opens an upload of a megabyte that has sent a byte, and stays.
 fn slow_upload(gateway: &Gateway) -> Conn {
-    let token = fs::read_to_string(gateway.state().join("api.token")).unwrap();
+    let token =
+        fs::read_to_string(gateway.state().join("api.token")).expect("the gateway has made it");
     let mut conn = Conn::open(gateway.api_address());
     conn.send(format!(
         "PUT /v1/payloads HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {}\r\nContent-Length: 1000000\r\n\r\nx",
@@ -102,7 +103,7 @@ fn readiness_is_told_for_the_web_and_for_jobs_apart_and_with_its_reason() {
 
 /// Connections that say nothing.
 fn silent(address: SocketAddr, many: usize) -> Vec<TcpStream> {
-    (0..many).map(|_| TcpStream::connect(address).unwrap()).collect()
+    (0..many).map(|_| TcpStream::connect(address).expect("the door is open")).collect()
 }
 
 #[test]

@@ -96,12 +96,8 @@ impl SpoolFile {
             this.budget.take(&this.claim, len)?;
             (&this.claim.file).write_all(&bytes).map_err(|error| {
                 // Half a piece may be in the file, which is of no use any more.
-                match error.kind() {
-                    io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
-                        this.repair(error, len)
-                    }
-                    _ => error,
-                }
+                let full = [io::ErrorKind::StorageFull, io::ErrorKind::QuotaExceeded];
+                if full.contains(&error.kind()) { this.repair(error, len) } else { error }
             })?;
             this.len.fetch_add(len, Ordering::Release);
             Ok(())
