@@ -329,7 +329,7 @@ fn a_backup_that_is_restored_has_the_jobs_of_its_time_and_repeats_nothing() {
         .args([state.path(), &at("copy.db")])
         .output()
         .expect("it runs");
-    let says = String::from_utf8_lossy(&restored.stdout).into_owned();
+    let says = String::from_utf8_lossy(&restored.stderr).into_owned();
     assert!(says.contains("restored 1 jobs, 1 of them unfinished"), "{says} {restored:?}");
     assert!(at("jobs.db.before-1").exists());
     let gateway = setup().start_in(state);
