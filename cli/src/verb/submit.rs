@@ -85,7 +85,8 @@ pub(crate) struct SubmitArgs {
 impl SubmitArgs {
     /// What makes the request one that may be repeated.
     fn key(&self) -> Option<String> {
-        self.key.clone().or_else(sure::own_key)
+        // What is taken line by line can only be asked for once.
+        self.key.clone().or_else(|| if self.partial { None } else { sure::own_key() })
     }
 }
 
