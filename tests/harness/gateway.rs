@@ -357,6 +357,14 @@ impl Gateway {
         self.state.take().expect("the folder is taken only here")
     }
 
+    /// Stops it in order, and leaves its jobs on other runners alone. The state folder can serve another gateway.
+    pub fn leave(mut self) -> (TempDir, Remains) {
+        self.terminate();
+        self.wait_exit();
+        let state = self.state.take().expect("the folder is taken only here");
+        (state, Remains(std::mem::take(&mut self.mark)))
+    }
+
     /// Ends the gateway's process at once and leaves the runner alone. The state folder can serve another gateway.
     pub fn crash(mut self) -> (TempDir, Remains) {
         process::kill(self.child.id());

@@ -233,7 +233,7 @@ fn a_running_job_outlives_the_gateway_and_its_end_is_heard() {
 
 #[test]
 fn a_stop_gives_what_runs_back_and_the_next_start_runs_it_again() {
-    let brief = || setup().more("[runner]\njob_drain = \"300ms\"\n");
+    let brief = || setup().more("job_drain = \"300ms\"\n");
     let gateway = brief().start();
     let api = Api::of(&gateway);
     // The first attempt would go on for long; the next one ends at once.

@@ -72,7 +72,8 @@ fn what_was_done_while_everything_was_stopped_is_neither_done_again_nor_lost() {
     let gateway = setup().start();
     let runner = Runner::jobs_only(&create_token(gateway.state(), &[]), "far", 4);
     let api = Api::of(&gateway);
-    let (go, ran) = (gateway.state().join("go"), gateway.state().join("ran"));
+    let folder = tempfile::tempdir().unwrap();
+    let (go, ran) = (folder.path().join("go"), folder.path().join("ran"));
     let command = format!(
         "echo $OSTLER_JOB >> {}; until [ -e {} ]; do sleep 0.05; done; head -c 20000 /dev/zero",
         ran.display(),
@@ -82,16 +83,16 @@ fn what_was_done_while_everything_was_stopped_is_neither_done_again_nor_lost() {
         .map(|delivery| api.submit(&json!({ "command": command, "delivery": delivery })))
         .into();
     ids.iter().for_each(|id| drop(api.wait_state(*id, "running")));
-    let state = gateway.stop();
+    let (state, _remains) = gateway.leave();
     fs::write(&go, "").unwrap();
     wait_until("the jobs have ended", || {
         let kept = fs::read_to_string(runner.state().join("jobs/ended")).unwrap_or_default();
         kept.lines().filter(|line| line.starts_with('+')).count() == 2
     });
     runner.signal(Signal::SIGTERM);
-    let folder = runner.into_state();
+    let kept = runner.into_state();
     let gateway = setup().early().start_in(state);
-    let _runner = Runner::again(folder, &create_token(gateway.state(), &[]), "far", 4);
+    let _runner = Runner::again(kept, &create_token(gateway.state(), &[]), "far", 4);
     let api = Api::of(&gateway);
     for id in ids {
         let job = api.wait_finished(id);
