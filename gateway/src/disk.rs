@@ -1,7 +1,7 @@
 //! The disk of the state folder: what of it is free for everybody, and what is the store's alone.
 
 use std::{
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::{Mutex, PoisonError},
     time::{Duration, Instant},
 };
@@ -13,13 +13,15 @@ const LOOK: Duration = Duration::from_millis(100);
 #[derive(Debug)]
 pub(crate) struct Disk {
     folder: PathBuf,
-    /// `None`: a part of the disk's size.
-    reserve: Option<u64>,
+    reserve: u64,
     seen: Mutex<Option<(Instant, u64)>>,
 }
 
 impl Disk {
+    /// `reserve`: `None` for a part of the disk.
     pub(crate) fn new(folder: PathBuf, reserve: Option<u64>) -> Self {
+        let part = || look(&folder).map_or(0, |(size, free)| self::reserve(size, free));
+        let reserve = reserve.unwrap_or_else(part);
         Self { folder, reserve, seen: Mutex::default() }
     }
 
@@ -47,25 +49,23 @@ impl Disk {
     }
 
     fn look(&self) -> Option<u64> {
-        let it = nix::sys::statvfs::statvfs(&self.folder).ok()?;
-        let unit = it.fragment_size();
-        let (size, free) = (it.blocks() * unit, it.blocks_available() * unit);
-        Some(free.saturating_sub(self.reserve.unwrap_or_else(|| reserve(size))))
+        look(&self.folder).map(|(_, free)| free.saturating_sub(self.reserve))
     }
 }
 
-/// 5 % of a disk, at least 1 GiB and at most 8; of a small disk a quarter.
-const fn reserve(size: u64) -> u64 {
+/// Bytes of a folder's disk, and those that are free.
+fn look(folder: &Path) -> Option<(u64, u64)> {
+    let it = nix::sys::statvfs::statvfs(folder).ok()?;
+    let unit = it.fragment_size();
+    Some((it.blocks() * unit, it.blocks_available() * unit))
+}
+
+/// 5 % of a disk, at least 1 GiB and at most 8; but no more than a quarter of what is free when it is chosen, so that a
+/// disk that is small or quite full is used as well. Something is kept on any disk.
+fn reserve(size: u64, free: u64) -> u64 {
     const GIB: u64 = 1 << 30;
-    let part = size / 20;
-    let part = if part < GIB {
-        GIB
-    } else if part > 8 * GIB {
-        8 * GIB
-    } else {
-        part
-    };
-    if part > size / 4 { size / 4 } else { part }
+    let least = (64 << 20).min(size / 20);
+    (size / 20).clamp(GIB, 8 * GIB).min(free / 4).max(least)
 }
 
 #[cfg(test)]
@@ -73,16 +73,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_small_disk_keeps_a_quarter_and_a_large_one_some_gigabytes() {
+    fn a_part_of_the_disk_is_kept_and_one_that_is_small_or_quite_full_is_used_as_well() {
         const GIB: u64 = 1 << 30;
-        for (size, kept) in [
-            (64 << 20, 16 << 20),
-            (2 * GIB, GIB / 2),
-            (10 * GIB, GIB),
-            (40 * GIB, 2 * GIB),
-            (4096 * GIB, 8 * GIB),
+        const MIB: u64 = 1 << 20;
+        for (size, free, kept) in [
+            (64 * MIB, 60 * MIB, 15 * MIB),
+            (10 * GIB, 9 * GIB, GIB),
+            (100 * GIB, 50 * GIB, 5 * GIB),
+            (4096 * GIB, 900 * GIB, 8 * GIB),
+            (4096 * GIB, 6 * GIB, 3 * GIB / 2),
+            (4096 * GIB, 0, 64 * MIB),
         ] {
-            assert_eq!(reserve(size), kept, "{size}");
+            assert_eq!(reserve(size, free), kept, "{size} {free}");
         }
     }
 }

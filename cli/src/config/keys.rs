@@ -179,7 +179,7 @@ pub(crate) const KEYS: &[Key] = &[
     key(Limits, "spool_memory", Size(0, 1 << 30), Value("256KiB"), "Bytes of a body kept in memory before it goes to a file."),
     key(Limits, "body_memory", Size(0, ANY), Value("256MiB"), "Bytes of all bodies in memory together; one client may have as much as is left to the others. What is beyond goes to files from the first byte."),
     key(Limits, "spool_total", Size(0, ANY), Value("16GiB"), "Bytes of all spool files together. When room runs out, the client that holds most is the first to be cut off."),
-    key(Limits, "disk_reserve", Size(0, ANY), Words("5 % of the disk, at least 1GiB and at most 8GiB; a quarter of a small disk"), "Bytes of the state folder's disk that spool files and payloads leave free for the store."),
+    key(Limits, "disk_reserve", Size(0, ANY), Words("5 % of the disk, at least 1GiB and at most 8GiB, but no more than a quarter of what is free at the start"), "Bytes of the state folder's disk that spool files and payloads leave free for the store."),
     key(Limits, "metric_tenants", Count(0, 100_000), Value("100"), "Tenants that metrics name; the rest are `other`."),
 
     key(Gateway, "threads", Count(1, 1024), Words("half the CPUs, at least 1, because children run on the same ones"), "Serving threads."),
