@@ -204,7 +204,7 @@ impl Jobs {
             let has_grace = has_grace(&start.spec.work);
             self.live.insert(key, Live { module, has_grace, ..Live::default() });
             let Some(executor) = self.executors.get(module) else {
-                self.refuse(key, format!("this runner has no module {module}"));
+                self.refuse(key, format!("this runner does not understand the job: it has no module for {module} work; upgrade it"));
                 continue;
             };
             let ready = match executor.payload(&start.spec.work) {
