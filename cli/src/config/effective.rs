@@ -4,7 +4,7 @@
 
 use std::{collections::BTreeMap, fmt::Write as _, net::SocketAddr, path::Path, time::Duration};
 
-use ostler_gateway::{AccessLog, App, Config, Details, Discipline, LogFormat, Route};
+use ostler_gateway::{AccessLog, App, Config, Details, Discipline, Limits, LogFormat, Route};
 use ostler_runner::{AppSpec, JobUsers};
 use toml::Value;
 
@@ -179,22 +179,7 @@ fn process(page: &mut Page, gateway: &Config, runner: &Runner) {
             LogFormat::Combined => "combined",
         },
     );
-    let limits = &gateway.limits;
-    page.head("[limits]");
-    page.number("connections", limits.connections as u64);
-    page.duration("header_timeout", limits.header_timeout);
-    page.duration("keep_alive", limits.keep_alive);
-    page.line("header_bytes", show_size(limits.header_bytes as u64));
-    page.line("target_bytes", show_size(limits.target_bytes as u64));
-    page.number("header_count", limits.header_count as u64);
-    page.number("h2_streams", limits.h2_streams.into());
-    page.line("spool_memory", show_size(limits.spool_memory as u64));
-    page.line("body_memory", show_size(limits.body_memory));
-    page.line("spool_total", show_size(limits.spool_total));
-    if let Some(reserve) = limits.disk_reserve {
-        page.line("disk_reserve", show_size(reserve));
-    }
-    page.number("metric_tenants", limits.metric_tenants as u64);
+    limits(page, &gateway.limits);
     page.head("[gateway]");
     page.number("threads", gateway.threads as u64);
     let proxies = gateway.trusted_proxies.iter();
@@ -218,6 +203,24 @@ fn process(page: &mut Page, gateway: &Config, runner: &Runner) {
     page.number("waiting_max", jobs.waiting_max.into());
     page.line("payload_max", show_size(jobs.payload_max));
     page.line("shared_user", !jobs.tenants_share_user);
+}
+
+fn limits(page: &mut Page, limits: &Limits) {
+    page.head("[limits]");
+    page.number("connections", limits.connections as u64);
+    page.duration("header_timeout", limits.header_timeout);
+    page.duration("keep_alive", limits.keep_alive);
+    page.line("header_bytes", show_size(limits.header_bytes as u64));
+    page.line("target_bytes", show_size(limits.target_bytes as u64));
+    page.number("header_count", limits.header_count as u64);
+    page.number("h2_streams", limits.h2_streams.into());
+    page.line("spool_memory", show_size(limits.spool_memory as u64));
+    page.line("body_memory", show_size(limits.body_memory));
+    page.line("spool_total", show_size(limits.spool_total));
+    if let Some(reserve) = limits.disk_reserve {
+        page.line("disk_reserve", show_size(reserve));
+    }
+    page.number("metric_tenants", limits.metric_tenants as u64);
 }
 
 fn users(page: &mut Page, users: &JobUsers) {

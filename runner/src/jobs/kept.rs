@@ -10,14 +10,15 @@
 
 use std::{
     collections::BTreeMap,
-    fs::{File, OpenOptions},
+    fs::File,
     io::{self, Read as _, Write as _},
-    os::unix::fs::{FileExt as _, OpenOptionsExt as _},
+    os::unix::fs::FileExt as _,
     path::{Path, PathBuf},
     time::{Duration, Instant},
 };
 
 use ostler_job::durable::{AttemptKey, Report};
+use ostler_private::truncated;
 
 /// The file, in the folder of the logs.
 const FILE: &str = "ended";
@@ -108,7 +109,7 @@ impl Kept {
     fn append(&mut self) -> io::Result<()> {
         let file = match &self.file {
             Some(file) => file,
-            None => self.file.insert(create(&self.path)?),
+            None => self.file.insert(truncated(&self.path)?),
         };
         // By position: what a failed write left behind is overwritten.
         file.write_all_at(&self.pending, self.end)?;
@@ -122,17 +123,13 @@ impl Kept {
             self.line(b'+', report);
         }
         let fresh = self.path.with_extension("new");
-        let mut file = create(&fresh)?;
+        let mut file = truncated(&fresh)?;
         file.write_all(&self.pending)?;
         std::fs::rename(&fresh, &self.path)?;
         (self.file, self.end) = (Some(file), self.pending.len() as u64);
         self.limit = SMALL.max(self.end * 2);
         Ok(())
     }
-}
-
-fn create(path: &Path) -> io::Result<File> {
-    OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)
 }
 
 #[cfg(test)]
