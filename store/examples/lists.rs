@@ -110,7 +110,7 @@ fn main() {
     let mut words = std::env::args().skip(1);
     let jobs = words.next().map_or(1_000_000, |text| text.parse().unwrap());
     let own = tempfile::tempdir().unwrap();
-    let folder = words.next().map_or(own.path().to_owned(), Into::into);
+    let folder = words.next().map_or_else(|| own.path().to_owned(), Into::into);
     let path = Path::new(&folder).join("jobs.db");
     let fresh = !path.exists();
     let store = Sqlite::open(&path).unwrap();
