@@ -71,6 +71,8 @@ header_count = 50
 h2_streams = 10
 spool_memory = 0
 spool_total = "1TiB"
+body_memory = "1GiB"
+disk_reserve = "2GiB"
 metric_tenants = 0
 [gateway]
 threads = 3
