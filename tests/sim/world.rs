@@ -252,6 +252,8 @@ impl World {
                 }
                 Output::Carry(batch) => self.carry_out(*batch),
                 Output::Refuse(ticket) => drop(gateway.tickets.remove(&ticket)),
+                // Nobody is answered; the order is written later.
+                Output::Kill(steer) => drop(gateway.tickets.remove(&steer.ticket)),
                 Output::RefuseAll => gateway.tickets.clear(),
                 Output::Trouble(trouble) => {
                     self.checker.tally.failed += u64::from(trouble.is_some())

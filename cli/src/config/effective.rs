@@ -187,6 +187,17 @@ fn process(page: &mut Page, gateway: &Config, runner: &Runner) {
     page.line("trusted_proxies", Value::Array(proxies.collect()));
     page.duration("drain", gateway.drain);
     page.line("details", if gateway.details == Details::Loopback { "loopback" } else { "off" });
+    process_of_runner(page, runner);
+    let jobs = &gateway.jobs;
+    page.head("[jobs]");
+    page.duration("keep_succeeded", jobs.keep_succeeded);
+    page.duration("keep_failed", jobs.keep_failed);
+    page.number("waiting_max", jobs.waiting_max.into());
+    page.line("payload_max", show_size(jobs.payload_max));
+    page.line("shared_user", !jobs.tenants_share_user);
+}
+
+fn process_of_runner(page: &mut Page, runner: &Runner) {
     page.head("[runner]");
     page.line("name", runner.name.as_str());
     page.duration("orphan_grace", runner.orphan_grace.unwrap_or_default());
@@ -196,13 +207,6 @@ fn process(page: &mut Page, gateway: &Config, runner: &Runner) {
     if let Some(secrets) = &runner.secrets {
         page.path("secrets", secrets);
     }
-    let jobs = &gateway.jobs;
-    page.head("[jobs]");
-    page.duration("keep_succeeded", jobs.keep_succeeded);
-    page.duration("keep_failed", jobs.keep_failed);
-    page.number("waiting_max", jobs.waiting_max.into());
-    page.line("payload_max", show_size(jobs.payload_max));
-    page.line("shared_user", !jobs.tenants_share_user);
 }
 
 fn limits(page: &mut Page, limits: &Limits) {

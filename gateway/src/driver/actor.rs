@@ -30,21 +30,23 @@ const RELOAD_EVERY: Span = Span::from_secs(1);
 
 /// See the module.
 pub struct Actor {
-    driver: Driver,
+    pub(super) driver: Driver,
     /// The term that everything here is of.
     epoch: Epoch,
     flying: Option<Batch>,
     /// Changes and effects that nobody has handed over yet.
     changes: Vec<Change>,
-    next: Batch,
+    pub(super) next: Batch,
     failed: Option<Failed>,
     /// Reports that nothing safe has followed from: no runner sends them twice on one link.
-    kept: Vec<Reports>,
+    pub(super) kept: Vec<Reports>,
+    /// Kill orders that were carried out and are not written.
+    pub(super) unwritten: Vec<Steer>,
     /// The newest link of every runner, and whether it is up.
     links: BTreeMap<RunnerName, (u64, bool)>,
     resting: bool,
     stopping: bool,
-    outputs: VecDeque<Output>,
+    pub(super) outputs: VecDeque<Output>,
 }
 
 /// Why the driver's memory is void.
@@ -73,6 +75,7 @@ impl Actor {
             next: Batch::default(),
             failed: None,
             kept: Vec::new(),
+            unwritten: Vec::new(),
             links: BTreeMap::new(),
             resting: false,
             stopping: false,
@@ -93,6 +96,7 @@ impl Actor {
     /// Nothing is decided on a memory that is void; what is told once is kept.
     fn hear_failed(&mut self, told: Told) {
         match told {
+            Told::Steer(steer) if steer.is_kill() => self.kill_unwritten(steer),
             Told::Submit(Submit { ticket, .. })
             | Told::Steer(Steer { ticket, .. })
             | Told::Drain { ticket, .. }
@@ -127,7 +131,7 @@ impl Actor {
                 self.outputs.push_back(Output::Refuse(ticket));
             }
             Told::Submit(submit) => self.driver.handle_submit(submit, now),
-            Told::Steer(steer) => self.driver.handle_steer(steer, now),
+            Told::Steer(steer) => self.steer(steer, now),
             Told::Drain { ticket, who, runner, drain } => {
                 self.driver.handle_drain(&runner, drain, now);
                 let verb = if drain { "drain" } else { "undrain" };
@@ -327,10 +331,11 @@ impl Actor {
         self.failed =
             Some(Failed { fault: error.fault, again: Some(now.mono + RELOAD_EVERY), room });
         self.outputs.push_back(Output::Trouble(Some(error)));
-        self.outputs.push_back(Output::RefuseAll);
         self.changes.clear();
-        self.kept = batch.reports;
-        self.kept.extend(std::mem::take(&mut self.next).reports);
+        let next = std::mem::take(&mut self.next);
+        self.kept = [batch.reports, next.reports].concat();
+        batch.steers.into_iter().chain(next.steers).for_each(|it| self.kill_unwritten(it));
+        self.outputs.push_back(Output::RefuseAll);
     }
 
     /// The store's word after [`Output::Load`]: whether anything of what failed was kept shows now.
@@ -339,6 +344,7 @@ impl Actor {
             Ok((driver, term)) => {
                 (self.driver, self.epoch, self.failed) = (driver, term.epoch, None);
                 self.outputs.push_back(Output::Trouble(None));
+                self.write_kills(now);
                 for reports in std::mem::take(&mut self.kept) {
                     self.hear_reports(reports, now);
                 }

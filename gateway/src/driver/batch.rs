@@ -6,7 +6,7 @@ use ostler_job::{
 };
 use ostler_store::{Applied, Change, Event, EventKind, Token};
 
-use super::{Effect, Reports};
+use super::{Effect, Reports, Steer};
 
 /// See the module.
 #[derive(Debug, Default)]
@@ -18,6 +18,8 @@ pub struct Batch {
     pub tokens: Vec<Token>,
     /// What runners told that led to it. Were the commit to fail, they would not tell it again on the same link.
     pub reports: Vec<Reports>,
+    /// Kill orders that it has: they do not wait for a store that fails.
+    pub steers: Vec<Steer>,
     pub tally: Tally,
     /// What it takes on the disk, about.
     pub bytes: u64,

@@ -41,6 +41,7 @@ mod submit;
 mod tests;
 mod timer;
 mod told;
+mod unwritten;
 
 use std::collections::VecDeque;
 

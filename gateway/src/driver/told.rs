@@ -66,6 +66,8 @@ pub enum Output {
     Carry(Box<Batch>),
     /// A request is not answered by the driver.
     Refuse(Ticket),
+    /// These orders go out now, although the store cannot be written; the request is answered.
+    Kill(Steer),
     /// No request that was heard is.
     RefuseAll,
     /// Durable jobs are refused, and why; or not any more.

@@ -160,6 +160,7 @@ impl Act {
                 Output::Commit { epoch, changes } => self.commit(epoch, changes),
                 Output::Carry(batch) => self.carry(*batch),
                 Output::Refuse(ticket) => self.refuse(ticket),
+                Output::Kill(steer) => self.kill_unwritten(&steer),
                 Output::RefuseAll => {
                     let asked: Vec<Ticket> = self.asked.keys().copied().collect();
                     asked.into_iter().for_each(|ticket| self.refuse(ticket));
@@ -203,7 +204,7 @@ impl Act {
         self.carry_out(batch.effects);
     }
 
-    fn refuse(&mut self, ticket: Ticket) {
+    pub(super) fn refuse(&mut self, ticket: Ticket) {
         if let Some(answer) = self.asked.remove(&ticket) {
             // Who asked may have gone.
             let _ = answer.send(Err(self.shared.unavailable()));

@@ -19,6 +19,7 @@ mod steer;
 mod tests;
 mod tokens;
 mod trouble;
+mod unwritten;
 mod watches;
 
 use std::{

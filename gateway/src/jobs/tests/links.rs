@@ -170,3 +170,19 @@ async fn a_log_that_was_on_its_way_when_the_gateway_ended_comes_before_it_is_set
     assert_eq!(link.settled(), (key, false));
     assert_eq!(bench.log(key), b"whole");
 }
+
+#[tokio::test]
+async fn a_running_job_is_killed_although_the_disk_is_full() {
+    let bench = Bench::new();
+    let (mut link, job, key) = running(&bench).await;
+    bench.store.plan([Some(Planned::Full)]);
+    let answers = bench.jobs.steer("test", Verb::Kill, vec![job]).await.unwrap();
+    assert!(matches!(answers[..], [Answer::Done { .. }]), "{answers:?}");
+    let orders: Vec<(AttemptKey, Order)> =
+        serde_json::from_slice(&link.next(Kind::Steer).body).unwrap();
+    assert_eq!(orders, [(key, Order::KillNow)]);
+    let Report::Finished(mut finish) = finished(key, 0) else { unreachable!("it is one") };
+    (finish.ending.reason, finish.ending.exit_status) = (Reason::Killed, None);
+    link.report(Report::Finished(finish));
+    until("it is written down", || bench.state_of(job) == JobState::Cancelled).await;
+}
