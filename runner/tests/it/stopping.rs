@@ -247,3 +247,24 @@ fn what_is_settled_the_next_runner_does_not_tell() {
     let (_, _, keys) = jobs.gateway.accept().beat(|_, _| true);
     assert_eq!(keys, json!([]));
 }
+
+#[test]
+fn a_gateway_that_asks_for_much_at_once_is_answered_as_it_reads() {
+    let (_jobs, mut link) = Jobs::start();
+    link.run(&[shell(1, "head -c 300000 /dev/zero")]);
+    link.finished(1);
+    let asked = 3000;
+    for _ in 0..asked {
+        link.send(ostler_wire::Kind::Pull, 0, |f| {
+            f.put(b":what", b"log").put(b":id", b"1.1.1001").put(b":offset", b"0");
+            f.put(b":max", b"4096");
+        });
+    }
+    // More than any queue to a socket holds, and on the same link.
+    for _ in 0..asked {
+        let piece = link.expect(ostler_wire::Kind::Piece, |_| true);
+        assert_eq!(piece.body.len(), 4096);
+    }
+    link.settle(0, &[key(1)]);
+    link.beat(|_, keys| *keys == json!([]));
+}
