@@ -60,7 +60,7 @@ pub enum Told {
 /// What is to be done.
 #[derive(Debug)]
 pub enum Output {
-    /// The store writes these, and [`Actor::committed`] is told the outcome.
+    /// The store writes these, and [`super::Actor::committed`] is told the outcome.
     Commit { epoch: Epoch, changes: Vec<Change> },
     /// These are safe: what goes with them happens now.
     Carry(Box<Batch>),
@@ -72,6 +72,6 @@ pub enum Output {
     RefuseAll,
     /// Durable jobs are refused, and why; or not any more.
     Trouble(Option<StoreError>),
-    /// The store begins a term, when it takes so many bytes, and is loaded; [`Actor::loaded`] is told the outcome.
+    /// The store begins a term, when it takes so many bytes, and is loaded; [`super::Actor::loaded`] is told the outcome.
     Load { room: u64 },
 }
