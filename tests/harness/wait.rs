@@ -6,7 +6,7 @@ use std::{
 };
 
 /// How long anything may take that takes milliseconds on an idle machine.
-pub const DEADLINE: Duration = Duration::from_secs(20);
+pub const DEADLINE: Duration = Duration::from_secs(45);
 
 /// Waits until something holds, and panics with `what` when it does not in time.
 pub fn wait_until(what: &str, mut holds: impl FnMut() -> bool) {
