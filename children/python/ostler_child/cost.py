@@ -26,21 +26,14 @@ class Meter:
     __slots__ = ("began", "base", "watched")
 
     def __init__(self):
-        self.began = 0
+        self.began = 0  # when the run began, in nanoseconds of the monotonic clock
         self.base = None
         self.watched = 0
 
-    def begin(self, now):
-        """A run begins, at `now` of the monotonic clock in nanoseconds."""
-        self.began = now
-        self.base = None
-        if self.watched:
-            self.watched -= 1
-            self.base = usage()
-
-    def looks_slow(self):
-        """Whether the run has taken longer than what needs no closer look."""
-        return time.monotonic_ns() - self.began >= SHORT_NS
+    def watch(self):
+        """A run begins whose processor time is looked at. `began` is set for every run."""
+        self.watched -= 1
+        self.base = usage() if self.watched else None
 
     def cost_us(self):
         """Microseconds that the run cost: processor time if it never waited, else time on the wall."""

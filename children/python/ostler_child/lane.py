@@ -201,7 +201,10 @@ class Lane:
             raise LaneGone("the gateway closed the lane")
         self.is_torn = True  # until it is written whole: an exception of a signal handler may come at any point
         try:
-            sent = self.write(self.sock.send, data)
+            try:
+                sent = self.sock.send(data)
+            except HELD_UP:
+                sent = self.write(self.sock.send, data)
             if sent != len(data):
                 self.write_all(memoryview(data)[sent:])
         except OSError as error:

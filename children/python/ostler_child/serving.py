@@ -50,7 +50,10 @@ class Server:
 
     def begin(self, stream, request_id):
         Context.request_id = request_id
-        self.meter.begin(self.board.busy(stream, request_id.encode("latin-1")))
+        meter = self.meter
+        meter.began = self.board.busy(stream, request_id.encode("latin-1"))
+        if meter.watched:
+            meter.watch()
 
     def idle(self):
         Context.request_id = ""

@@ -2,9 +2,11 @@
 
 import sys
 import traceback
+from time import monotonic_ns
 
 from .answer import check_answer
 from .body import RequestAborted, open_body
+from .cost import SHORT_NS
 from .lane import LaneGone
 from .wire import APP_ERROR, BODYLESS, DATA, DATA_CHUNK, END, HEADER, HOLD, RSP, ProtocolError, frame
 
@@ -115,34 +117,38 @@ class Exchange:
         The client has the end of its answer before close() is called, which may take long. The child is free after it.
         """
         self.is_head = environ["REQUEST_METHOD"] == "HEAD"
-        stop = self.attempt(self.answer, app, environ)
+        stop = None
+        try:
+            self.answer(app, environ)
+        except BaseException as error:  # SystemExit, GeneratorExit, CancelledError: the app's, too
+            stop = self.handle(error)
+        if self.lane.is_fork:
+            leave()
         if self.close is not None:
-            stop = self.attempt(self.close) or stop
+            try:
+                self.close()
+            except BaseException as error:
+                stop = self.handle(error) or stop
+            if self.lane.is_fork:
+                leave()
         if stop is not None:
             raise stop
         if self.is_held:
             self.lane.send_free(self.stream, self.meter.cost_us())
 
-    def attempt(self, step, *given):
-        """Takes a step that the app may fail in. Returns the Stop that ended it, if one did."""
-        try:
-            step(*given)
-        except BaseException as error:  # SystemExit, GeneratorExit, CancelledError: the app's, too
-            if self.lane.is_fork and not isinstance(error, LaneGone):
-                raise  # ends the process as it would anywhere else
-            self.fail(error)
-            if getattr(error, "is_stop", False):
-                return error
-        if self.lane.is_fork:
-            raise SystemExit(0)  # the app forked and came back: what this process would answer is its parent's to say
-        return None
+    def handle(self, error):
+        """Ends the stream for what the app raised. Returns the error if it is the Stop of this child."""
+        if self.lane.is_fork and not isinstance(error, LaneGone):
+            raise error  # ends the process as it would anywhere else
+        self.fail(error)
+        return error if getattr(error, "is_stop", False) else None
 
     def answer(self, app, environ):
         result = app(environ, self.start_response)
-        self.close = getattr(result, "close", None)
         if type(result) is list or type(result) is tuple:
             self.is_held = self.is_ended  # by write(), when HOLD was said already
             return self.put_all(result)
+        self.close = getattr(result, "close", None)
         self.is_file = type(result) is FileWrapper
         for chunk in result:
             if type(chunk) is not bytes:
@@ -242,7 +248,7 @@ class Exchange:
     def last(self):
         """The flags of the last frame. A list is sent when the app is done; what it cost is told if it was much."""
         if not self.is_held:
-            self.is_held = self.meter.looks_slow()
+            self.is_held = monotonic_ns() - self.meter.began >= SHORT_NS
         return END | HOLD if self.is_held else END
 
     def ended(self):
@@ -276,6 +282,11 @@ class Exchange:
             self.is_ended = True
             self.lane.send_reset(
                 self.stream, APP_ERROR, text.encode("utf-8", "backslashreplace")[-TRACEBACK_MAX:], HOLD if self.is_held else 0)
+
+
+def leave():
+    """The app forked and came back: what this process would answer is its parent's to say."""
+    raise SystemExit(0)
 
 
 def as_bytes(chunk):
