@@ -353,8 +353,8 @@ async fn keep_time(gate: Arc<Gate>, links: Arc<LocalLinks>) {
         ticks = ticks.wrapping_add(1);
         for pool in gate.pools.values() {
             if ticks.is_multiple_of(ASK) {
-                for seat in pool.unanswered() {
-                    links.unanswered(&seat.carrier, seat.stream);
+                for (seat, quiet) in pool.unanswered() {
+                    links.unanswered(&seat, quiet);
                 }
             }
             for job in pool.tick(now) {

@@ -19,7 +19,7 @@ use crate::{
         Pool,
         carrier::{Carrier, Way},
         drive::{Over, drive},
-        passing::Failure,
+        passing::{Failure, Quiet, Seat},
     },
 };
 
@@ -45,6 +45,8 @@ pub(super) struct Order {
     pub(super) reason: Reset,
     /// The stream that it is about; 0 for the child as a whole.
     pub(super) stream: u32,
+    /// That stream has been answered.
+    pub(super) is_over: bool,
 }
 
 /// What a child can do that not every child can.
@@ -74,18 +76,25 @@ impl Lanes {
 
     /// Orders the runner to see to a carrier's child, if it is one of these.
     pub(super) fn order(&self, carrier: &Arc<Carrier>, reason: Reset, stream: u32) {
-        self.order_by(Kind::Overdue, carrier, reason, stream);
+        self.order_by(Kind::Overdue, carrier, reason, (stream, false));
+    }
+
+    /// Orders the runner to look after a child of which nothing has been heard.
+    pub(super) fn ask_about(&self, seat: &Seat, quiet: Quiet) {
+        let about = (seat.stream, quiet == Quiet::Over);
+        self.order_by(Kind::Overdue, &seat.carrier, Reset::Recall, about);
     }
 
     /// Asks the child for what waits behind the stream that it works on.
     pub(super) fn ask_back(&self, carrier: &Arc<Carrier>, stream: u32) {
-        self.order_by(Kind::Withdraw, carrier, Reset::Recall, stream);
+        self.order_by(Kind::Withdraw, carrier, Reset::Recall, (stream, false));
     }
 
-    fn order_by(&self, kind: Kind, carrier: &Arc<Carrier>, reason: Reset, stream: u32) {
+    fn order_by(&self, kind: Kind, carrier: &Arc<Carrier>, reason: Reset, about: (u32, bool)) {
         if let Some((app, child)) = self.child_of(carrier) {
             // A link that is going away has no use for orders.
-            let _ = self.orders.send(Order { app, child, kind, reason, stream });
+            let (stream, is_over) = about;
+            let _ = self.orders.send(Order { app, child, kind, reason, stream, is_over });
         }
     }
 
@@ -164,7 +173,7 @@ pub(super) fn open(
                 )));
                 // A link that is going away has no use for orders.
                 let (kind, reason) = (Kind::Overdue, Reset::ChildDied);
-                let order = Order { app, child, kind, reason, stream: 0 };
+                let order = Order { app, child, kind, reason, stream: 0, is_over: false };
                 let _ = lanes.orders.send(order);
             }
         }

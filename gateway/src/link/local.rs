@@ -29,7 +29,10 @@ use crate::{
     event::GatewayEvent,
     gate::Gate,
     jobs::{Hello, NameTaken, link::JobLink},
-    pool::carrier::Carrier,
+    pool::{
+        carrier::Carrier,
+        passing::{Quiet, Seat},
+    },
 };
 
 /// How often demand is told, and what else must not wait.
@@ -53,9 +56,9 @@ impl LocalLinks {
         self.lock().iter().for_each(|lanes| lanes.order(carrier, Reset::Deadline, stream));
     }
 
-    /// A child was sent a stream a while ago and has not answered: is it at work?
-    pub(crate) fn unanswered(&self, carrier: &Arc<Carrier>, stream: u32) {
-        self.lock().iter().for_each(|lanes| lanes.order(carrier, Reset::Recall, stream));
+    /// Nothing has been heard of a child for a while: is it at work?
+    pub(crate) fn unanswered(&self, seat: &Seat, quiet: Quiet) {
+        self.lock().iter().for_each(|lanes| lanes.ask_about(seat, quiet));
     }
 
     /// A child works on something for so long that what waits behind it should come back.
@@ -383,6 +386,9 @@ fn write_order(out: &mut BytesMut, order: &Order) {
             f.put(b":child", number.format(order.child).as_bytes());
             if order.stream > 0 {
                 f.put(b":stream", number.format(order.stream).as_bytes());
+            }
+            if order.is_over {
+                f.put(b":over", b"1");
             }
         })
         .body(&[]);

@@ -3,6 +3,10 @@
 //! The request's task, the pool and the carrier's driver may run on different threads; this is what they share. Its
 //! lock is the innermost: nothing else is locked while it is held.
 
+mod time;
+
+pub(crate) use self::time::Quiet;
+
 use std::{
     collections::VecDeque,
     sync::{
@@ -18,11 +22,6 @@ use ostler_wire::Frame;
 
 use super::{Pool, carrier::Carrier};
 use crate::{clock, request::Subject};
-
-/// A child that has not begun to answer for so long is asked about, and again after twice as long each time.
-const QUIET: Span = Span::from_secs(1);
-/// Up to a quarter of an hour.
-const QUIET_DOUBLINGS: u32 = 10;
 
 /// What a job may take, from its route.
 #[derive(Clone, Copy, Debug)]
@@ -201,17 +200,6 @@ impl Passing {
         self.deaths.load(Ordering::Relaxed)
     }
 
-    /// Whether the child has had the job for a second, or for two, four and so on, and has not begun to answer.
-    pub(crate) fn is_to_be_asked_about(&self, now: Mono) -> bool {
-        let mut state = self.lock();
-        let quiet = Span(QUIET.0 << state.asked.min(QUIET_DOUBLINGS));
-        let is_due = !state.answered
-            && matches!(state.phase, Phase::Started(_))
-            && state.begun_at.is_some_and(|at| now - at >= quiet);
-        state.asked += u32::from(is_due);
-        is_due
-    }
-
     /// The job was put on a carrier. `true`: nobody wants it any more.
     pub(crate) fn started(&self, seat: Seat) -> bool {
         let mut state = self.lock();
@@ -223,15 +211,6 @@ impl Passing {
             wake(state);
         }
         unwanted
-    }
-
-    /// Nothing is before the job any more: its child can begin it, and its time begins.
-    pub(crate) fn begin(&self, now: Mono) {
-        let mut state = self.lock();
-        if state.begun_at.is_none() {
-            state.begun_at = Some(now);
-            state.heard_at = now;
-        }
     }
 
     /// Whether a child that gives the job back is believed that it did not run it. Nobody gives everything back for ever.
@@ -250,11 +229,6 @@ impl Passing {
         let mut state = self.lock();
         state.withdrawn += u32::from(state.begun_at.is_some());
         !state.answered && state.withdrawn <= WITHDRAWN_MAX
-    }
-
-    /// A piece of the request's body was sent.
-    pub(crate) fn moved(&self, now: Mono) {
-        self.lock().heard_at = now;
     }
 
     /// Somebody ended the job before the child did.
@@ -287,7 +261,10 @@ impl Passing {
             state.pieces_bytes += frame.body.len();
             state.pieces.push_back(frame.body);
         }
-        state.ended |= ended;
+        if ended {
+            // From here on it is asked about for another reason.
+            (state.ended, state.asked) = (true, 0);
+        }
         wake(state);
     }
 
@@ -355,11 +332,6 @@ impl Passing {
         }
     }
 
-    /// When its child could begin it, if that was so.
-    pub(crate) fn started_at(&self) -> Option<Mono> {
-        self.lock().begun_at
-    }
-
     /// The answer's head has come.
     pub(crate) fn is_answered(&self) -> bool {
         self.lock().answered
@@ -368,27 +340,6 @@ impl Passing {
     /// The child is done with the job, one way or the other.
     pub(crate) fn over(&self) {
         self.lock().phase = Phase::Over;
-    }
-
-    /// Whether the job has passed a time limit just now. `true` only once. A client that has left, or that has its answer
-    /// while the app goes on in `close()`, changes nothing: the child is still occupied, and nobody else will free it.
-    pub(crate) fn becomes_overdue(&self, now: Mono) -> bool {
-        let mut state = self.lock();
-        if state.overdue || matches!(state.phase, Phase::Over) {
-            return false;
-        }
-        let silent = now - state.heard_at;
-        let quiet = now - state.heard_at.max(state.taken_at);
-        // What waits behind another's run has not had its child yet.
-        let late = state.begun_at.is_some()
-            && match (state.ended, state.answered) {
-                (true, _) => silent > self.terms.progress.max(self.terms.first_byte),
-                (false, false) => silent > self.terms.first_byte,
-                (false, true) => quiet > self.terms.progress,
-            };
-        let past = !state.ended && self.terms.deadline.is_some_and(|deadline| now > deadline);
-        state.overdue = late || past;
-        state.overdue
     }
 }
 

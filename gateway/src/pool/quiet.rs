@@ -7,7 +7,7 @@ use ostler_wire::Reset;
 
 use super::{
     Pool,
-    passing::{Failure, Passing, Seat},
+    passing::{Failure, Passing, Quiet, Seat},
 };
 use crate::clock;
 
@@ -21,13 +21,12 @@ impl Pool {
         }
     }
 
-    /// Where a child should be at work for a second, or two, four and so on, and has not begun to answer.
-    pub(crate) fn unanswered(&self) -> Vec<Seat> {
+    /// Where nothing has been heard of a child for a second, or two, four and so on.
+    pub(crate) fn unanswered(&self) -> Vec<(Seat, Quiet)> {
         let now = clock::now();
         let jobs: Vec<Arc<Passing>> = self.lock().jobs.values().cloned().collect();
-        let due = jobs.iter().filter(|job| job.is_to_be_asked_about(now));
+        let due = jobs.iter().filter_map(|job| Some((job.seat()?, job.is_to_be_asked_about(now)?)));
         // Those behind another one are its child's next.
-        let seats = due.filter_map(|job| job.seat());
-        seats.filter(|seat| seat.carrier.is_oldest(seat.stream)).collect()
+        due.filter(|(seat, _)| seat.carrier.is_oldest(seat.stream)).collect()
     }
 }

@@ -16,7 +16,7 @@ use crate::{
     frames::{frame, plain},
     launch::{BOARD_FD, CODE_FD, CTL_FD, LANE_FD, LaunchSpec},
     logs::Line,
-    pool::{Action, ChildId, ExitReason, Loss},
+    pool::{Action, Awaited, ChildId, ExitReason, Loss},
     reap::{Ending, kill_group},
     spawn::spawn,
 };
@@ -202,12 +202,12 @@ impl Agent {
         self.note(id, Line { level, detail: loss.text(), message, ..Line::default() });
     }
 
-    /// Work that was sent to the child a second ago is not answered. Is it at work?
-    pub(super) fn handle_unanswered(&mut self, id: ChildId, stream: u32) {
+    /// Nothing was heard of a stream of the child for a second. Is it at work?
+    pub(super) fn handle_unanswered(&mut self, id: ChildId, awaited: Awaited) {
         self.read_boards();
         let now = self.now();
         if let Some(child) = self.children.get(&id) {
-            self.apps[child.app].pool.handle_unanswered(id, stream, now);
+            self.apps[child.app].pool.handle_unanswered(id, awaited, now);
         }
     }
 

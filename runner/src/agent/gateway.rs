@@ -117,9 +117,10 @@ impl Agent {
             message: if had_one { "gateway lost" } else { "gateway not reached" },
             ..Line::default()
         });
+        let now = self.now();
         for app in &mut self.apps {
             app.pool.handle_demand(0);
-            app.pool.handle_gateway_lost();
+            app.pool.handle_gateway_lost(now);
         }
         if self.relay.is_none() {
             self.children.values_mut().for_each(|child| child.handed = false);
@@ -246,8 +247,8 @@ impl Agent {
     /// The relay knows itself what its lanes have not answered; a gateway on this host tells.
     pub(super) fn ask_the_relay(&mut self) {
         let unanswered = self.relay.as_ref().map(|relay| relay.unanswered()).unwrap_or_default();
-        for (id, stream) in unanswered {
-            self.handle_unanswered(id, stream);
+        for (id, awaited) in unanswered {
+            self.handle_unanswered(id, awaited);
         }
     }
 

@@ -5,7 +5,7 @@ use ostler_wire::{Frame, Kind, Reset, WireError};
 use super::Agent;
 use crate::{
     frames::frame,
-    pool::{ChildId, Loss},
+    pool::{Awaited, ChildId, Loss},
 };
 
 impl Agent {
@@ -20,7 +20,10 @@ impl Agent {
                 self.handle_loss(id, Loss::Lane, Some(why.to_owned()));
             }
             Some(Reset::ChildDied) => self.handle_loss(id, Loss::Lane, None),
-            Some(Reset::Recall) => self.handle_unanswered(id, named.unwrap_or(0)),
+            Some(Reset::Recall) => {
+                let is_over = fields.text(":over") == Some("1");
+                self.handle_unanswered(id, Awaited { stream: named.unwrap_or(0), is_over });
+            }
             Some(_) | None => {
                 // A gateway of before does not name the stream.
                 let shown = || self.children.get(&id).map_or(0, |child| child.board.read().stream);

@@ -1,9 +1,10 @@
 //! Whether a child can be reached: what speaks against it is weighed here and nowhere else.
 //!
 //! A child counts as free only while nothing speaks against it. Some things settle it at once: its lane or its control
-//! socket ended, or it said BYE. Others are a suspicion: it was sent work and its board stays idle, or a PING stays
-//! unanswered. A suspected child is asked, and what it answers decides. The load of the host must not: a PONG shows that
-//! the child got to run, and without one the patience is that of a host that stands still.
+//! socket ended, or it said BYE. Others are a suspicion: it was sent work and its board does not show it, it has answered
+//! and is not free again, or a PING stays unanswered. A suspected child is asked, and what it answers decides. The load of
+//! the host must not: a PONG shows that the child got to run, and without one the patience is that of a host that stands
+//! still. A run in progress is no suspicion: it may hold the interpreter, and has a time limit of its own.
 
 use ostler_job::{Mono, Span};
 
@@ -51,10 +52,34 @@ impl Loss {
     }
 }
 
-/// Work that a child has not begun.
+/// The stream that a child should be at, of which nothing was heard for a while.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Awaited {
+    pub stream: u32,
+    /// Its answer has ended, and only the end of `close()` is awaited.
+    pub is_over: bool,
+}
+
+impl Awaited {
+    /// Whether a child that runs this stream is at work on it.
+    fn is_run_by(self, running: Option<u32>) -> bool {
+        // What the gateway said may be older than the board.
+        !self.is_over && running.is_some_and(|running| running >= self.stream)
+    }
+
+    /// Whether the board speaks for the child no longer or not yet.
+    fn is_open(self, running: Option<u32>) -> bool {
+        match self.is_over {
+            true => running == Some(self.stream),
+            false => !self.is_run_by(running),
+        }
+    }
+}
+
+/// Work that a child is not seen to do.
 #[derive(Clone, Copy, Debug)]
 struct Suspicion {
-    stream: u32,
+    of: Awaited,
     since: Mono,
     /// It has answered since.
     answered: bool,
@@ -89,24 +114,45 @@ impl Contact {
 
     /// Something is to happen soon.
     pub(super) fn is_restless(&self) -> bool {
-        self.suspicion.is_some()
+        self.suspicion.is_some_and(|suspicion| !suspicion.of.is_over)
     }
 
-    /// It works, or has worked meanwhile.
-    pub(super) fn handle_work(&mut self) {
+    /// What its board says: that it has begun something since clears it of a suspicion, as does that it is where it should be.
+    pub(super) fn handle_board(&mut self, running: Option<u32>, has_begun: bool) {
+        self.suspicion = self.suspicion.filter(|s| !has_begun && s.of.is_open(running));
+    }
+
+    /// The streams that were spoken of are numbers of a lane that is gone.
+    pub(super) fn forget(&mut self) {
         self.suspicion = None;
     }
 
-    /// Work that it was sent a second ago or earlier has not been answered, and its board says idle.
-    pub(super) fn handle_unanswered(&mut self, stream: u32, now: Mono) -> Option<Finding> {
-        match self.suspicion.filter(|suspicion| suspicion.stream == stream) {
-            Some(Suspicion { since, answered: true, .. }) if now - since >= CONFIRM => {
+    /// Whether it is suspected while it may be in `close()`, which has a time limit of its own.
+    pub(super) fn is_closing(&self) -> bool {
+        self.suspicion.is_some_and(|suspicion| suspicion.of.is_over)
+    }
+
+    /// Nothing has been heard of a stream for a second or longer.
+    pub(super) fn handle_unanswered(
+        &mut self,
+        awaited: Awaited,
+        running: Option<u32>,
+        now: Mono,
+    ) -> Option<Finding> {
+        if !awaited.is_open(running) {
+            return None;
+        }
+        match self.suspicion.filter(|suspicion| suspicion.of == awaited) {
+            Some(Suspicion { since, answered: true, of: Awaited { is_over: false, .. } })
+                if now - since >= CONFIRM =>
+            {
                 Some(Finding::Lost(Loss::Deaf))
             }
             Some(_) => None,
             None => {
-                self.suspicion = Some(Suspicion { stream, since: now, answered: false });
-                Some(self.ask(PATIENCE_SUSPECT))
+                self.suspicion = Some(Suspicion { of: awaited, since: now, answered: false });
+                // Nobody waits for the end of `close()`.
+                Some(self.ask(if awaited.is_over { PATIENCE } else { PATIENCE_SUSPECT }))
             }
         }
     }
@@ -122,10 +168,10 @@ impl Contact {
     }
 
     /// Time passed. A child at work is not judged: what it runs may hold its interpreter.
-    pub(super) fn look(&mut self, is_idle: bool, now: Mono) -> Option<Finding> {
+    pub(super) fn look(&mut self, is_busy: bool, now: Mono) -> Option<Finding> {
         let passed = (now - self.looked_at).min(LOOK_MAX);
         self.looked_at = now;
-        if !is_idle {
+        if is_busy && self.suspicion.is_none() {
             return None;
         }
         let Some(left) = self.left else {

@@ -16,7 +16,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use ostler_job::{Mono, Span};
 
-pub(crate) use self::contact::Loss;
+pub(crate) use self::contact::{Awaited, Loss};
 use self::{
     backoff::{Backoff, Starts},
     contact::Contact,
@@ -229,9 +229,7 @@ impl Pool {
         if done > 0 {
             self.backoff.handle_served();
         }
-        if busy.is_some() || done != member.requests {
-            member.contact.handle_work();
-        }
+        member.contact.handle_board(busy, done != member.requests);
         member.requests = done;
         member.running = busy;
         member.idle_since = match busy {
@@ -260,11 +258,6 @@ impl Pool {
         if member.meet_unwanted(now, grace) {
             self.actions.push_back(Action::Cancel(id));
         }
-    }
-
-    /// Streams that a gateway which is gone gave up are numbers of lanes that are gone, too.
-    pub(crate) fn handle_gateway_lost(&mut self) {
-        self.members.values_mut().for_each(|member| member.unwanted = None);
     }
 
     /// The runner ends: children finish what they have within `grace`.

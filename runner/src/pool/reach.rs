@@ -2,17 +2,17 @@
 
 use ostler_job::{Mono, Span};
 
-use super::{Action, ChildId, ExitReason, Loss, Pool, contact::Finding, member::Phase};
+use super::{Action, Awaited, ChildId, ExitReason, Loss, Pool, contact::Finding, member::Phase};
 
 /// A child that closes its control socket before it is READY is gone within this time, by itself or not.
 const UNSTEERED: Span = Span::from_secs(2);
 
 impl Pool {
-    /// A child was sent the stream a second ago or earlier, and nothing came back.
-    pub(crate) fn handle_unanswered(&mut self, id: ChildId, stream: u32, now: Mono) {
+    /// A child was sent the stream a second ago or earlier, and nothing came back; or it has answered, and is not free again.
+    pub(crate) fn handle_unanswered(&mut self, id: ChildId, awaited: Awaited, now: Mono) {
         let Some(member) = self.members.get_mut(&id) else { return };
-        if member.phase == Phase::Ready && member.idle_since.is_some() {
-            let finding = member.contact.handle_unanswered(stream, now);
+        if member.phase == Phase::Ready {
+            let finding = member.contact.handle_unanswered(awaited, member.running, now);
             self.act_on(id, finding, now);
         }
     }
@@ -34,7 +34,10 @@ impl Pool {
             Phase::Ready => {
                 member.lost = Some((loss, now));
                 let reason = if loss == Loss::Bye { ExitReason::Exited } else { ExitReason::Lost };
-                self.retire(id, reason, Some(now + grace), now);
+                // What close() does may hold the interpreter: it is replaced at once, and has its own time to the end.
+                let is_closing = loss == Loss::Silent && member.contact.is_closing();
+                let limit = if is_closing { None } else { Some(now + grace) };
+                self.retire(id, reason, limit, now);
                 return true;
             }
             // On its way out; that it cannot be told to stop any more makes a difference still.
@@ -45,6 +48,20 @@ impl Pool {
             }
         }
         false
+    }
+
+    /// Streams that a gateway which is gone spoke of are numbers of lanes that are gone, too. Time limits were its own.
+    pub(crate) fn handle_gateway_lost(&mut self, now: Mono) {
+        let grace = self.limits.grace;
+        for member in self.members.values_mut() {
+            member.unwanted = None;
+            member.contact.forget();
+            if let Phase::Retiring { limit: limit @ None, .. } = &mut member.phase
+                && member.lost.is_some()
+            {
+                *limit = Some(now + grace);
+            }
+        }
     }
 
     /// Carries out what a look at a child found.

@@ -145,7 +145,7 @@ impl Pool {
                 self.actions.push_back(Action::Kill(id));
             }
             Phase::Ready => {
-                let finding = member.contact.look(is_idle, now);
+                let finding = member.contact.look(!is_idle, now);
                 self.act_on(id, finding, now);
             }
             Phase::Booting { .. }

@@ -400,7 +400,7 @@ fn only_the_stream_that_is_named_leads_to_the_ladder() {
 fn an_unwanted_stream_is_forgotten_with_its_lane() {
     let (mut world, ids) = World::booted(limits(1, 1));
     world.pool.handle_overdue(ids[0], 4, world.now);
-    world.pool.handle_gateway_lost();
+    world.pool.handle_gateway_lost(world.now);
     world.pool.handle_board(ids[0], Some(4), 0, world.now);
     world.pass(Span::from_secs(60));
     assert!(world.done.is_empty(), "the next gateway numbers from 1 again");

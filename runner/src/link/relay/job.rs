@@ -1,5 +1,7 @@
 //! Answers: from a lane to the link, as far as the gateway gives credit.
 
+use std::time::Instant;
+
 use bytes::{Buf, Bytes};
 use ostler_wire::{DATA_CHUNK, Event, Frame, Header, Kind, Reset, WireError, flags, put_frame};
 
@@ -43,7 +45,7 @@ impl Relay {
             let Some(lane) = inner.lanes.get_mut(&id) else { return Ok(None) };
             let stream = frame.header.stream;
             if let Some(job) = lane.job.as_mut().filter(|job| job.lane == stream) {
-                job.unanswered = None;
+                job.awaited = None;
             }
             let is_last = frame.is_end() || matches!(frame.header.kind, Kind::Reset | Kind::Trail);
             let holds = frame.holds();
@@ -172,7 +174,10 @@ impl Inner {
             link.reset(stream, reason, if end.holds { flags::HOLD } else { 0 }, detail);
         }
         if !end.holds {
-            self.release(id);
+            return self.release(id);
+        }
+        if let Some(job) = self.lanes.get_mut(&id).and_then(|lane| lane.job.as_mut()) {
+            (job.awaited, job.is_over) = (Some(Instant::now()), true);
         }
     }
 

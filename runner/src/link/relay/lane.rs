@@ -30,8 +30,10 @@ pub(super) struct Job {
     pub(super) whole: bool,
     /// The gateway does not want it any more.
     pub(super) cancelled: bool,
-    /// When it was given to the child, until something of an answer came.
-    pub(super) unanswered: Option<Instant>,
+    /// When it was given to the child, until something of an answer came; then when that had ended.
+    pub(super) awaited: Option<Instant>,
+    /// The answer has ended, and the child is not free.
+    pub(super) is_over: bool,
 }
 
 /// Something for the child.
@@ -113,9 +115,9 @@ impl Lane {
         self.out_body += request.body.len();
         self.streams.sent(lane, request.body.len(), ended);
         let link = Some(request.header.stream);
-        let unanswered = Some(Instant::now());
-        let (written, cancelled) = (false, false);
-        self.job = Some(Job { link, lane, written, whole: ended, cancelled, unanswered });
+        let awaited = Some(Instant::now());
+        let (written, cancelled, is_over) = (false, false, false);
+        self.job = Some(Job { link, lane, written, whole: ended, cancelled, awaited, is_over });
         self.wake.notify_one();
         true
     }

@@ -18,7 +18,7 @@ use self::lane::{BodyEnd, Lane};
 use crate::{
     event::{ChildEvent, Events},
     frames::frame,
-    pool::ChildId,
+    pool::{Awaited, ChildId},
 };
 
 /// Bytes that wait for the link before lanes are no longer read.
@@ -104,12 +104,12 @@ impl Relay {
         }
     }
 
-    /// Children, and the streams on their lanes, that were given work a while ago and have not answered.
-    pub(crate) fn unanswered(&self) -> Vec<(ChildId, u32)> {
+    /// Children, and the streams on their lanes, that were given work a while ago and have not answered, or have and are not free again.
+    pub(crate) fn unanswered(&self) -> Vec<(ChildId, Awaited)> {
         let inner = self.inner.borrow();
         let jobs = inner.lanes.iter().filter_map(|(id, lane)| Some((*id, lane.job.as_ref()?)));
-        let late = jobs.filter(|(_, job)| job.unanswered.is_some_and(|at| at.elapsed() >= QUIET));
-        late.map(|(id, job)| (id, job.lane)).collect()
+        let late = jobs.filter(|(_, job)| job.awaited.is_some_and(|at| at.elapsed() >= QUIET));
+        late.map(|(id, job)| (id, Awaited { stream: job.lane, is_over: job.is_over })).collect()
     }
 
     /// A gateway answered: all slots are its. Returns the number of its link.

@@ -3,6 +3,9 @@
 use super::*;
 
 const SECOND: Span = Span::from_secs(1);
+const WORK: Awaited = Awaited { stream: 7, is_over: false };
+const NEXT: Awaited = Awaited { stream: 8, is_over: false };
+const CLOSE: Awaited = Awaited { stream: 7, is_over: true };
 
 impl World {
     /// Time passes as the runner sees it: in many small looks.
@@ -122,13 +125,13 @@ fn a_child_that_said_bye_and_stays_is_ended() {
 #[test]
 fn a_child_that_leaves_its_work_is_asked_and_given_up_when_it_answers_and_still_does() {
     let (mut world, ids) = World::silent(limits(1, 1));
-    world.pool.handle_unanswered(ids[0], 7, world.now);
+    world.pool.handle_unanswered(ids[0], WORK, world.now);
     world.settle();
     assert_eq!(world.done, [Action::Ask(ids[0], 1)]);
     world.answer(ids[0]);
     world.wait(SECOND);
     assert_eq!(world.counts_idle(), 1);
-    world.pool.handle_unanswered(ids[0], 7, world.now);
+    world.pool.handle_unanswered(ids[0], WORK, world.now);
     assert_eq!(world.counts_idle(), 0);
     world.pass(SECOND);
     assert_eq!(
@@ -141,14 +144,14 @@ fn a_child_that_leaves_its_work_is_asked_and_given_up_when_it_answers_and_still_
 fn a_child_that_begins_its_work_is_no_longer_suspected() {
     for busy in [Some(7), None] {
         let (mut world, ids) = World::silent(limits(1, 1));
-        world.pool.handle_unanswered(ids[0], 7, world.now);
+        world.pool.handle_unanswered(ids[0], WORK, world.now);
         world.settle();
         world.answer(ids[0]);
         // The work has begun, or has come and gone between two looks.
         world.pool.handle_board(ids[0], busy, 1, world.now);
         world.pool.handle_board(ids[0], None, 1, world.now);
         world.wait(SECOND);
-        world.pool.handle_unanswered(ids[0], 8, world.now);
+        world.pool.handle_unanswered(ids[0], NEXT, world.now);
         assert_eq!(world.counts_idle(), 1);
     }
 }
@@ -158,7 +161,7 @@ fn a_child_that_works_is_never_suspected() {
     let (mut world, ids) = World::booted(limits(1, 1));
     world.pool.handle_board(ids[0], Some(7), 1, world.now);
     for _ in 0..100 {
-        world.pool.handle_unanswered(ids[0], 7, world.now);
+        world.pool.handle_unanswered(ids[0], WORK, world.now);
         world.wait(SECOND);
     }
     assert_eq!(world.done, []);
@@ -168,10 +171,10 @@ fn a_child_that_works_is_never_suspected() {
 #[test]
 fn a_child_that_does_not_get_to_run_is_given_more_time_than_one_that_does_not_listen() {
     let (mut world, ids) = World::silent(limits(1, 1));
-    world.pool.handle_unanswered(ids[0], 7, world.now);
+    world.pool.handle_unanswered(ids[0], WORK, world.now);
     for _ in 0..4 {
         world.wait(SECOND);
-        world.pool.handle_unanswered(ids[0], 7, world.now);
+        world.pool.handle_unanswered(ids[0], WORK, world.now);
         assert_eq!(world.counts_idle(), 1);
     }
     world.wait(SECOND);
@@ -197,4 +200,74 @@ fn a_runner_that_stood_still_itself_blames_nobody() {
     world.wait(Span::from_secs(6));
     world.pass(Span::from_secs(3600));
     assert_eq!(world.counts_idle(), 1);
+}
+
+#[test]
+fn a_child_that_shows_work_which_is_over_is_not_at_work() {
+    let (mut world, ids) = World::silent(limits(1, 1));
+    world.pool.handle_board(ids[0], Some(7), 1, world.now);
+    world.pool.handle_unanswered(ids[0], NEXT, world.now);
+    world.wait(SECOND);
+    world.pool.handle_board(ids[0], Some(7), 1, world.now);
+    assert!(world.pool.is_serving(ids[0]));
+    world.wait(Span::from_secs(4));
+    assert!(world.done.contains(&Action::Note(ids[0], Loss::Silent)));
+    world.wait(Span::from_secs(2));
+    assert!(world.done.contains(&Action::Terminate(ids[0])), "it has no work to finish");
+}
+
+#[test]
+fn what_was_said_of_a_stream_before_the_next_one_began_is_no_suspicion() {
+    let (mut world, ids) = World::silent(limits(1, 1));
+    world.pool.handle_board(ids[0], Some(8), 2, world.now);
+    world.pool.handle_unanswered(ids[0], WORK, world.now);
+    world.wait(Span::from_secs(30));
+    assert_eq!(world.done, []);
+}
+
+#[test]
+fn a_child_that_stands_still_in_close_is_replaced_at_once_and_keeps_its_time() {
+    let (mut world, ids) = World::silent(limits(1, 1));
+    world.pool.handle_board(ids[0], Some(7), 1, world.now);
+    world.pool.handle_unanswered(ids[0], CLOSE, world.now);
+    world.wait(Span::from_secs(14));
+    assert!(
+        world.pool.is_serving(ids[0]),
+        "nobody waits for it: it has the patience of an idle one"
+    );
+    assert_eq!(world.wait(Span::from_secs(2)).len(), 1, "another is started");
+    world.wait(Span::from_secs(40));
+    assert!(!world.done.contains(&Action::Terminate(ids[0])), "{:?}", world.done);
+    world.pool.handle_overdue(ids[0], 7, world.now);
+    world.wait(Span::from_secs(3));
+    assert!(world.done.contains(&Action::Terminate(ids[0])), "its own time is over");
+    assert_eq!(world.end(ids[0], KILLED), ExitReason::Timeout);
+}
+
+#[test]
+fn a_child_that_stands_still_in_close_ends_when_its_gateway_is_gone() {
+    let (mut world, ids) = World::silent(limits(1, 1));
+    world.pool.handle_board(ids[0], Some(7), 1, world.now);
+    world.pool.handle_unanswered(ids[0], CLOSE, world.now);
+    world.wait(Span::from_secs(16));
+    world.pool.handle_gateway_lost(world.now);
+    world.wait(Span::from_secs(3));
+    assert!(world.done.contains(&Action::Terminate(ids[0])));
+}
+
+#[test]
+fn a_child_that_answers_while_close_takes_long_is_left_alone() {
+    let (mut world, ids) = World::silent(limits(1, 1));
+    world.pool.handle_board(ids[0], Some(7), 1, world.now);
+    for _ in 0..60 {
+        world.pool.handle_unanswered(ids[0], CLOSE, world.now);
+        world.wait(SECOND);
+        world.answer(ids[0]);
+    }
+    assert_eq!((world.done.as_slice(), world.pool.counts().busy), (&[][..], 1));
+    world.pool.handle_board(ids[0], None, 1, world.now);
+    world.pool.handle_unanswered(ids[0], CLOSE, world.now);
+    world.pool.handle_board(ids[0], Some(8), 2, world.now);
+    world.wait(Span::from_secs(30));
+    assert!(world.pool.is_serving(ids[0]), "it has gone on, and works");
 }
