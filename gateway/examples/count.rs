@@ -16,6 +16,7 @@ fn main() -> std::io::Result<()> {
         h2_streams: 128,
         spool_memory: 256 << 10,
         body_memory: 256 << 20,
+        requests: usize::MAX,
         spool_total: 1 << 20,
         disk_reserve: None,
         files: 1024,

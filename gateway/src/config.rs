@@ -200,6 +200,8 @@ pub struct Limits {
     pub target_bytes: usize,
     /// Field lines of a request head.
     pub header_count: usize,
+    /// Requests under way, of all clients together.
+    pub requests: usize,
     /// Streams of one HTTP/2 connection.
     pub h2_streams: u32,
     /// Bytes of a body kept in memory before it goes to a file.

@@ -2,21 +2,22 @@
 //!
 //! Each door has a part that the others cannot take, and may have what these do not use. A door that is full lets go of the
 //! connection on which nothing was asked for the longest, from the address that has most of them, and takes the new one:
-//! silent connections, however many, keep nobody out. Only when all are at work somebody is sent away.
+//! silent connections, however many, keep nobody out. When all are at work, whoever has most gives one up to whoever has less, the
+//! one on which nothing has moved for the longest. So somebody is sent away only when all have equally many.
+
+mod seat;
 
 use std::{
-    collections::BTreeMap,
+    cmp::Reverse,
+    collections::{BTreeMap, BTreeSet},
     net::IpAddr,
-    sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed},
-    },
+    sync::{Arc, Mutex, MutexGuard, PoisonError, atomic::Ordering::Relaxed},
 };
 
-use ostler_job::{Mono, Span};
-use tokio::sync::Notify;
+pub(crate) use seat::Seat;
+use seat::{Asked, Holder};
 
-use crate::{clock, peer::Peer};
+use crate::peer::Peer;
 
 /// Where a connection came in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -34,6 +35,8 @@ pub(crate) enum Door {
 const DOORS: usize = 4;
 /// Connections that may be on their way out before another one is accepted.
 const LEAVING_MAX: usize = 8;
+/// Seats that are looked at for the one that is to leave: more would find one that is hardly better.
+const LOOKS_MAX: usize = 64;
 /// Greetings under way, at most.
 const GREETINGS_MAX: usize = 128;
 
@@ -76,13 +79,38 @@ impl Parts {
 #[derive(Debug)]
 pub(crate) struct Doors {
     parts: Parts,
+    asked: [Arc<Asked>; DOORS],
     inner: Mutex<Inner>,
+}
+
+/// What a client has at a door.
+#[derive(Debug)]
+struct Seats {
+    holder: Arc<Holder>,
+    open: BTreeMap<u64, Arc<Seat>>,
+}
+
+type Size = (bool, Reverse<usize>, Peer);
+
+impl Seats {
+    fn size(&self, peer: Peer) -> Size {
+        (self.holder.many, Reverse(self.open.len()), peer)
+    }
+
+    /// The seat on which nothing has moved for the longest, of those that may be told to leave.
+    fn longest(&self, may: impl Fn(&Seat) -> bool) -> Option<Arc<Seat>> {
+        let some = self.open.values().filter(|seat| !seat.is_told_to_leave() && may(seat));
+        // Of those of the same moment the first.
+        some.take(LOOKS_MAX).min_by_key(|seat| seat.moved_at()).cloned()
+    }
 }
 
 #[derive(Debug, Default)]
 struct Inner {
     open: [usize; DOORS],
-    peers: [BTreeMap<Peer, BTreeMap<u64, Arc<Seat>>>; DOORS],
+    peers: [BTreeMap<Peer, Seats>; DOORS],
+    /// Whoever has most comes first, listed proxies last.
+    by_size: [BTreeSet<Size>; DOORS],
     /// Told to leave, and not gone yet.
     leaving: usize,
     next: u64,
@@ -90,53 +118,12 @@ struct Inner {
     refused: u64,
 }
 
-/// What is known of a connection while it is open.
-#[derive(Debug)]
-pub(crate) struct Seat {
-    requests: AtomicUsize,
-    busy_at: AtomicU64,
-    told_to_leave: AtomicBool,
-    leave: Notify,
-}
-
-impl Default for Seat {
-    fn default() -> Self {
-        Self {
-            requests: AtomicUsize::new(0),
-            busy_at: AtomicU64::new(clock::now().0),
-            told_to_leave: AtomicBool::new(false),
-            leave: Notify::new(),
-        }
-    }
-}
-
-impl Seat {
-    /// A request begins.
-    pub(crate) fn enter(&self) {
-        self.requests.fetch_add(1, Relaxed);
-    }
-
-    /// A request has ended.
-    pub(crate) fn leave(&self, now: Mono) {
-        self.busy_at.store(now.0, Relaxed);
-        self.requests.fetch_sub(1, Relaxed);
-    }
-
-    /// How long nothing has been asked; `None` while something is.
-    pub(crate) fn idle(&self) -> Option<Span> {
-        let idle = || clock::now() - Mono(self.busy_at.load(Relaxed));
-        (self.requests.load(Relaxed) == 0).then(idle)
-    }
-
-    /// Waits until another connection needs this one's place.
-    pub(crate) async fn told_to_leave(&self) {
-        self.leave.notified().await;
-    }
-}
-
 impl Doors {
-    pub(crate) fn new(parts: Parts) -> Arc<Self> {
-        Arc::new(Self { parts, inner: Mutex::default() })
+    /// `requests`: under way at the web's door, at most.
+    pub(crate) fn new(parts: Parts, requests: usize) -> Arc<Self> {
+        let unbounded = || Asked::at_most(usize::MAX);
+        let asked = [Asked::at_most(requests), unbounded(), unbounded(), unbounded()];
+        Arc::new(Self { parts, asked, inner: Mutex::default() })
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
@@ -146,6 +133,11 @@ impl Doors {
     /// Connections of a door.
     pub(crate) fn len(&self, door: Door) -> usize {
         self.lock().open[door as usize]
+    }
+
+    /// Requests under way at a door.
+    pub(crate) fn requests(&self, door: Door) -> usize {
+        self.asked[door as usize].requests()
     }
 
     /// Connections that made room for others, and those that found none.
@@ -163,24 +155,34 @@ impl Doors {
         }
     }
 
-    /// A place for one more connection, until it is dropped; `None`: all are at work.
+    /// A place for one more connection, until it is dropped; `None`: all are at work, and nobody has more than this client.
     pub(crate) fn enter(self: &Arc<Self>, door: Door, from: IpAddr) -> Option<Place> {
+        self.enter_as(door, from, false)
+    }
+
+    /// The same; `many`: it is a listed proxy's, which stands for many clients.
+    pub(crate) fn enter_as(
+        self: &Arc<Self>,
+        door: Door,
+        from: IpAddr,
+        many: bool,
+    ) -> Option<Place> {
         let peer = Peer::of(from);
         let mut inner = self.lock();
-        if !inner.has_room(&self.parts, door) && !inner.let_go(door) {
+        let room = inner.has_room(&self.parts, door)
+            || inner.let_go(door, &self.asked[door as usize])
+            || inner.cut_busy(door, peer, many);
+        if !room {
             inner.refused += 1;
             return None;
         }
-        Some(self.seat(&mut inner, door, peer))
-    }
-
-    fn seat(self: &Arc<Self>, inner: &mut Inner, door: Door, peer: Peer) -> Place {
         let id = inner.next;
         inner.next += 1;
-        let seat = Arc::new(Seat::default());
-        inner.open[door as usize] += 1;
-        inner.peers[door as usize].entry(peer).or_default().insert(id, seat.clone());
-        Place { doors: self.clone(), door, peer, id, seat }
+        let asked = self.asked[door as usize].clone();
+        let seat = inner.seat(door, peer, id, |holder| {
+            Arc::new(Seat::new(holder.unwrap_or_else(|| Holder::new(many)), asked))
+        });
+        Some(Place { doors: self.clone(), door, peer, id, seat })
     }
 }
 
@@ -198,22 +200,78 @@ impl Inner {
     }
 
     /// Tells the connection that is idle for the longest to leave, from the address with most that has an idle one.
-    fn let_go(&mut self, door: Door) -> bool {
+    fn let_go(&mut self, door: Door, asked: &Asked) -> bool {
+        if asked.busy.load(Relaxed) >= self.open[door as usize] {
+            return false;
+        }
         let peers = &self.peers[door as usize];
-        let longest = |seats: &BTreeMap<u64, Arc<Seat>>| {
-            let idle = seats.values().filter(|seat| !seat.told_to_leave.load(Relaxed));
-            let idle = idle.filter(|seat| seat.requests.load(Relaxed) == 0);
-            // Of those that came in the same moment the first.
-            idle.min_by_key(|seat| seat.busy_at.load(Relaxed)).cloned()
+        let idle = |(_, _, peer): &Size| {
+            let seats = &peers[peer];
+            // Most have none when a door is full of those at work.
+            let any = seats.holder.busy.load(Relaxed) < seats.open.len();
+            any.then(|| seats.longest(Seat::is_idle)).flatten()
         };
-        let mut by_size: Vec<_> = peers.values().collect();
-        by_size.sort_unstable_by_key(|seats| std::cmp::Reverse(seats.len()));
-        let Some(seat) = by_size.into_iter().find_map(longest) else { return false };
-        seat.told_to_leave.store(true, Relaxed);
-        seat.leave.notify_one();
+        let seat = self.by_size[door as usize].iter().find_map(idle);
+        self.tell_to_leave(seat, false)
+    }
+
+    /// Takes a place from whoever has most, for one who will have less even then.
+    fn cut_busy(&mut self, door: Door, asker: Peer, many: bool) -> bool {
+        let peers = &self.peers[door as usize];
+        let own = match many {
+            true => 0,
+            false => peers.get(&asker).map_or(0, |seats| seats.open.len()),
+        };
+        let Some((false, Reverse(most), peer)) = self.by_size[door as usize].first() else {
+            return false;
+        };
+        let seat = if *most > own + 1 { peers[peer].longest(|_| true) } else { None };
+        self.tell_to_leave(seat, true)
+    }
+
+    fn tell_to_leave(&mut self, seat: Option<Arc<Seat>>, at_once: bool) -> bool {
+        let Some(seat) = seat else { return false };
+        seat.tell_to_leave(at_once);
         self.cut += 1;
         self.leaving += 1;
         true
+    }
+
+    /// Notes a seat that is made for, or moved to, a client.
+    fn seat(
+        &mut self,
+        door: Door,
+        peer: Peer,
+        id: u64,
+        make: impl FnOnce(Option<Arc<Holder>>) -> Arc<Seat>,
+    ) -> Arc<Seat> {
+        self.open[door as usize] += 1;
+        let by_size = &mut self.by_size[door as usize];
+        let peers = &mut self.peers[door as usize];
+        let seat = make(peers.get(&peer).map(|seats| seats.holder.clone()));
+        let seats = peers
+            .entry(peer)
+            .or_insert_with(|| Seats { holder: seat.of.clone(), open: BTreeMap::new() });
+        by_size.remove(&seats.size(peer));
+        seats.open.insert(id, seat.clone());
+        by_size.insert(seats.size(peer));
+        seat
+    }
+
+    fn remove(&mut self, door: Door, peer: Peer, id: u64) {
+        self.open[door as usize] -= 1;
+        let by_size = &mut self.by_size[door as usize];
+        let peers = &mut self.peers[door as usize];
+        if let Some(seats) = peers.get_mut(&peer) {
+            by_size.remove(&seats.size(peer));
+            let told = seats.open.remove(&id).is_some_and(|seat| seat.is_told_to_leave());
+            self.leaving = self.leaving.saturating_sub(usize::from(told));
+            if seats.open.is_empty() {
+                peers.remove(&peer);
+            } else {
+                by_size.insert(seats.size(peer));
+            }
+        }
     }
 }
 
@@ -233,25 +291,16 @@ impl Place {
         let mut inner = self.doors.lock();
         inner.remove(self.door, self.peer, self.id);
         self.door = Door::Runner;
-        self.seat.enter();
-        inner.open[self.door as usize] += 1;
-        let seats = inner.peers[self.door as usize].entry(self.peer).or_default();
-        seats.insert(self.id, self.seat.clone());
+        self.seat.stays_busy();
+        self.seat.stays();
+        let seat = self.seat.clone();
+        inner.seat(self.door, self.peer, self.id, |_| seat);
     }
-}
 
-impl Inner {
-    fn remove(&mut self, door: Door, peer: Peer, id: u64) {
-        self.open[door as usize] -= 1;
-        let peers = &mut self.peers[door as usize];
-        if let Some(seats) = peers.get_mut(&peer) {
-            let gone = seats.remove(&id);
-            let told = gone.is_some_and(|seat| seat.told_to_leave.load(Relaxed));
-            self.leaving = self.leaving.saturating_sub(usize::from(told));
-            if seats.is_empty() {
-                peers.remove(&peer);
-            }
-        }
+    fn stays(&self) {
+        let mut inner = self.doors.lock();
+        let told = self.seat.stays();
+        inner.leaving = inner.leaving.saturating_sub(usize::from(told));
     }
 }
 
@@ -262,75 +311,4 @@ impl Drop for Place {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn from(last: u8) -> IpAddr {
-        IpAddr::from([10, 0, 0, last])
-    }
-
-    fn left(place: &Place) -> bool {
-        place.seat.told_to_leave.load(Relaxed)
-    }
-
-    #[test]
-    fn silent_connections_of_one_door_keep_nobody_out_of_it_or_of_another() {
-        for files in [64, 256, 1024] {
-            let parts = Parts::of(files, 16_384);
-            let doors = Doors::new(parts);
-            for door in [Door::Web, Door::Api, Door::Greeting] {
-                let silent: Vec<_> = (0..files * 2).map(|_| doors.enter(door, from(1))).collect();
-                assert!(silent.iter().all(Option::is_some));
-                let kept = silent.iter().flatten().filter(|place| !left(place)).count();
-                assert!(kept < files - parts.spool, "{kept} of {files} files at {door:?}");
-                for other in [Door::Web, Door::Api, Door::Greeting] {
-                    let place = doors.enter(other, from(1)).unwrap();
-                    assert!(!left(&place));
-                }
-                let at_work = doors.enter(Door::Api, from(2)).unwrap();
-                at_work.seat.enter();
-                drop(silent);
-            }
-        }
-    }
-
-    #[test]
-    fn whoever_has_most_silent_connections_loses_the_oldest_and_those_at_work_stay() {
-        let doors = Doors::new(Parts::of(96, 10));
-        let busy: Vec<_> = (0..4).map(|_| doors.enter(Door::Web, from(1)).unwrap()).collect();
-        busy.iter().for_each(|place| place.seat.enter());
-        let many: Vec<_> = (0..5).map(|_| doors.enter(Door::Web, from(2)).unwrap()).collect();
-        let one = doors.enter(Door::Web, from(3)).unwrap();
-        let late = doors.enter(Door::Web, from(4)).unwrap();
-        let gone: Vec<_> = many.iter().map(left).collect();
-        assert_eq!(gone, [true, false, false, false, false]);
-        assert!(![&one, &late].into_iter().chain(&busy).any(left));
-        assert_eq!(doors.turned_away(), (1, 0));
-    }
-
-    #[test]
-    fn only_when_all_are_at_work_somebody_is_sent_away() {
-        let doors = Doors::new(Parts::of(1000, 3));
-        let busy: Vec<_> = (0..3).map(|n| doors.enter(Door::Web, from(n)).unwrap()).collect();
-        busy.iter().for_each(|place| place.seat.enter());
-        assert!(doors.enter(Door::Web, from(9)).is_none());
-        busy[1].seat.leave(clock::now());
-        assert!(doors.enter(Door::Web, from(9)).is_some());
-        assert!(left(&busy[1]));
-        drop(busy);
-        assert_eq!(doors.len(Door::Web), 0);
-    }
-
-    #[test]
-    fn a_runner_makes_room_for_the_next_greeting() {
-        let doors = Doors::new(Parts::of(256, 100));
-        let mut runners = Vec::new();
-        for _ in 0..40 {
-            let mut place = doors.enter(Door::Greeting, from(1)).unwrap();
-            assert!(runners.iter().all(|runner| !left(runner)));
-            place.is_runner();
-            runners.push(place);
-        }
-        assert_eq!((doors.len(Door::Greeting), doors.len(Door::Runner)), (0, 40));
-    }
-}
+mod tests;

@@ -100,7 +100,7 @@ impl Gate {
             spool: Arc::new(Budget::new(spool, max, disk)),
             memory: Arc::new(Memory::new(config.limits.body_memory)),
             stores: Stores::default(),
-            doors: Doors::new(parts),
+            doors: Doors::new(parts, config.limits.requests),
             seldom: Seldom::default(),
             api: OnceLock::new(),
             threads,

@@ -367,6 +367,8 @@ fn read_process(registry: &Registry, gate: &Gate) {
     gauge(registry, "ostler_spool_bytes", "Bytes in spool files.", gate.spool.used() as f64);
     let help = "Kinds of requests that are held back since they ended children.";
     gauge(registry, "ostler_quarantined_kinds", help, gate.quarantine.held() as f64);
+    let open = gate.doors.requests(doors::Door::Web) as f64;
+    gauge(registry, "ostler_requests_open", "Requests under way, of all clients.", open);
     let help = "Bytes of request bodies and replies in memory.";
     gauge(registry, "ostler_body_memory_bytes", help, gate.memory.used() as f64);
     let counts = |name, help, count| {
@@ -375,7 +377,7 @@ fn read_process(registry: &Registry, gate: &Gate) {
     };
     counts("ostler_spool_cut_total", "Spool files cut to make room for others.", gate.spool.cut());
     let (cut, refused) = gate.doors.turned_away();
-    let help = "Idle connections closed to make room for others.";
+    let help = "Connections closed to make room for others.";
     counts("ostler_connections_cut_total", help, cut);
     let help = "Connections refused because all were at work.";
     counts("ostler_connections_refused_total", help, refused);

@@ -4,6 +4,7 @@ use std::{
     fmt, fs,
     io::{ErrorKind, Read, Write},
     net::{Shutdown, SocketAddr, TcpStream},
+    os::fd::AsRawFd as _,
     path::Path,
     sync::Arc,
     time::{Duration, Instant},
@@ -70,6 +71,13 @@ impl Conn {
     /// Connects.
     pub fn open(address: SocketAddr) -> Self {
         let socket = tcp(address);
+        let pipe = Box::new(socket.try_clone().expect("a socket can be cloned"));
+        Self { pipe, socket, early: Vec::new(), ended: false }
+    }
+
+    /// Connects from another address of this host: 127.0.0.0/8 is all its own.
+    pub fn open_from(last: u8, address: SocketAddr) -> Self {
+        let socket = timed(tcp_from(last, address));
         let pipe = Box::new(socket.try_clone().expect("a socket can be cloned"));
         Self { pipe, socket, early: Vec::new(), ended: false }
     }
@@ -275,7 +283,20 @@ impl Conn {
 }
 
 fn tcp(address: SocketAddr) -> TcpStream {
-    let socket = TcpStream::connect(address).expect("the door is open");
+    timed(TcpStream::connect(address).expect("the door is open"))
+}
+
+fn tcp_from(last: u8, address: SocketAddr) -> TcpStream {
+    use nix::sys::socket::{AddressFamily, SockFlag, SockType, SockaddrIn, bind, connect, socket};
+    let made = socket(AddressFamily::Inet, SockType::Stream, SockFlag::SOCK_CLOEXEC, None)
+        .expect("a socket can be made");
+    bind(made.as_raw_fd(), &SockaddrIn::new(127, 0, 0, last, 0)).expect("the address is free");
+    let SocketAddr::V4(address) = address else { panic!("{address} is not IPv4") };
+    connect(made.as_raw_fd(), &SockaddrIn::from(address)).expect("the door is open");
+    made.into()
+}
+
+fn timed(socket: TcpStream) -> TcpStream {
     socket.set_read_timeout(Some(DEADLINE)).expect("a read timeout can be set");
     socket.set_write_timeout(Some(DEADLINE)).expect("a write timeout can be set");
     socket.set_nodelay(true).expect("a socket option can be set");

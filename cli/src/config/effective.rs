@@ -217,6 +217,7 @@ fn limits(page: &mut Page, limits: &Limits) {
     page.line("header_bytes", show_size(limits.header_bytes as u64));
     page.line("target_bytes", show_size(limits.target_bytes as u64));
     page.number("header_count", limits.header_count as u64);
+    page.number("requests", limits.requests as u64);
     page.number("h2_streams", limits.h2_streams.into());
     page.line("spool_memory", show_size(limits.spool_memory as u64));
     page.line("body_memory", show_size(limits.body_memory));

@@ -107,6 +107,7 @@ pub(super) fn limits(section: &Section<'_>) -> Limits {
         header_bytes: memory(section, "header_bytes"),
         target_bytes: memory(section, "target_bytes"),
         header_count: count(section, "header_count"),
+        requests: count(section, "requests"),
         h2_streams: section.value("h2_streams"),
         spool_memory: memory(section, "spool_memory"),
         body_memory: section.value::<Bytes>("body_memory").0,

@@ -9,11 +9,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
 
 use super::serve;
-use crate::{
-    doors::{Door, Seat},
-    gate::Gate,
-    shutdown::Shutdown,
-};
+use crate::{doors::Door, gate::Gate, request, shutdown::Shutdown};
 
 /// Connections that the kernel keeps for us before we accept them.
 const BACKLOG: i32 = 4096;
@@ -81,7 +77,8 @@ fn begin(
     tls: Option<TlsAcceptor>,
     shutdown: &Shutdown,
 ) {
-    let Some(place) = gate.doors.enter(Door::Web, peer.ip()) else {
+    let many = request::is_trusted(gate, peer.ip());
+    let Some(place) = gate.doors.enter_as(Door::Web, peer.ip(), many) else {
         gate.metrics.connections.with_label_values(&["refused"]).inc();
         return;
     };
@@ -91,20 +88,10 @@ fn begin(
         tokio::select! {
             // Errors end a connection; what a request saw of them is in its log line.
             _ = serve::connection(&gate, stream, peer, tls, (&shutdown, seat)) => {}
-            () = left_idle(seat) => {}
+            () = place.taken_away() => {}
         }
         drop(place);
     });
-}
-
-/// Waits until another connection needs the place, unless something is asked meanwhile.
-pub(super) async fn left_idle(seat: &Seat) {
-    loop {
-        seat.told_to_leave().await;
-        if seat.idle().is_some() {
-            return;
-        }
-    }
 }
 
 #[cfg(test)]

@@ -17,7 +17,7 @@ use hyper::{body::Incoming, service::service_fn};
 use tokio::net::{TcpListener, TcpStream};
 use tower::ServiceExt as _;
 
-use super::{Connection, accept::left_idle, patience::Patient, serve};
+use super::{Connection, patience::Patient, serve};
 use crate::{
     api::{self, Door},
     clock,
@@ -53,14 +53,18 @@ pub(crate) async fn accept(gate: Arc<Gate>, listener: TcpListener, shutdown: Shu
             }
         };
         // All are at work.
-        let Some(place) = gate.doors.enter(At::Api, peer.ip()) else { continue };
+        let Some(place) =
+            gate.doors.enter_as(At::Api, peer.ip(), request::is_trusted(&gate, peer.ip()))
+        else {
+            continue;
+        };
         let gate = gate.clone();
         let door = Door { loopback, peer: Some(peer.ip()) };
         tokio::spawn(async move {
             let seat = &place.seat;
             tokio::select! {
                 () = serve(&gate, door, stream, (peer, seat)) => {}
-                () = left_idle(seat) => {}
+                () = place.taken_away() => {}
             }
         });
     }

@@ -66,10 +66,20 @@ impl Connection {
         self.ending.abort.store(true, Ordering::Relaxed);
     }
 
-    /// A request begins.
-    pub(crate) fn enter(&self) {
+    /// A request begins. `false`: its client has more of them under way than are left to the others.
+    pub(crate) fn enter(&self) -> bool {
         self.asked.store(true, Ordering::Relaxed);
-        self.seat.enter();
+        self.seat.enter()
+    }
+
+    /// A piece of a request's body came.
+    pub(crate) fn moved(&self) {
+        self.seat.moved();
+    }
+
+    /// It ends since others need its place.
+    pub(crate) fn is_cut(&self) -> bool {
+        self.seat.is_cut()
     }
 
     /// A request has ended.
@@ -91,6 +101,7 @@ impl Connection {
 
     /// The client took a piece of a reply.
     pub(crate) fn took(&self) {
+        self.seat.moved();
         self.taken_at.store(clock::now().0, Ordering::Relaxed);
     }
 

@@ -135,6 +135,7 @@ impl Rig {
             trusted_proxies: vec![Network { address: [127, 0, 0, 1].into(), prefix: 8 }],
             limits: Limits {
                 connections: 1,
+                requests: usize::MAX,
                 header_timeout: Duration::from_secs(30),
                 keep_alive: Duration::from_secs(75),
                 header_bytes: 32 << 10,

@@ -61,6 +61,9 @@ async fn carry(trip: &mut Trip, request: Request<Incoming>) -> Result<Reply, Ref
     let body = Upload::new(parts.version, &parts.headers, body);
     trip.rest = body.rest();
     let head = head::check(trip, &parts)?;
+    if !trip.fits {
+        return Err(Refusal::too_many());
+    }
     let route = route::find(trip, &head, &parts.headers)?;
     let pool = match &route.to {
         Target::App(pool) => pool.clone(),

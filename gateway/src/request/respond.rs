@@ -43,6 +43,8 @@ pub(super) struct Refusal {
     pub(super) retry_after_s: Option<u64>,
     /// A whole page instead of the sentence.
     pub(super) page: Option<String>,
+    /// It has no body at all.
+    pub(super) bare: bool,
     /// Unread input may be on the connection.
     pub(super) close: bool,
 }
@@ -56,6 +58,7 @@ impl Refusal {
             detail: Bytes::new(),
             retry_after_s: None,
             page: None,
+            bare: false,
             close: false,
         }
     }
@@ -67,6 +70,16 @@ impl Refusal {
     pub(super) fn because(mut self, reason: &'static str) -> Self {
         self.reason = Cow::Borrowed(reason);
         self
+    }
+
+    /// More requests of a client than are left to the others. It has no body, which its client could let lie: then it is over
+    /// at once.
+    pub(super) fn too_many() -> Self {
+        let mut refusal = Self::new(StatusCode::SERVICE_UNAVAILABLE, Termination::Overload)
+            .because("too many of your requests are under way");
+        refusal.retry_after_s = Some(1);
+        refusal.bare = true;
+        refusal
     }
 
     pub(super) fn closing(mut self) -> Self {
@@ -314,8 +327,12 @@ fn refuse(trip: &mut Trip, refusal: Refusal) -> Reply {
     if refusal.close {
         close(trip, &mut headers);
     }
-    let (kind, text) = page::render(trip, &refusal);
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
+    let mut text = String::new();
+    if !refusal.bare {
+        let kind;
+        (kind, text) = page::render(trip, &refusal);
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
+    }
     trip.detail = match refusal.detail.is_empty() {
         true => Bytes::from(refusal.reason.into_owned()),
         false => refusal.detail,

@@ -166,6 +166,7 @@ pub(super) async fn take(
     while let Some(piece) = next_piece(&mut body, trip.within(route.timeouts.body)).await {
         let piece = piece.map_err(|error| refuse(&error))?;
         trip.bytes_in += piece.len() as u64;
+        trip.connection.moved();
         if trip.bytes_in > route.body_max {
             return Err(too_large(route));
         }

@@ -64,6 +64,8 @@ pub(crate) struct Trip {
     heard: Option<Box<Heard>>,
     /// Bytes of its bodies that are counted as in memory.
     held: u64,
+    /// Its client has no more requests under way than it may.
+    pub(super) fits: bool,
 }
 
 impl Trip {
@@ -85,7 +87,7 @@ impl Trip {
         connection: &Arc<Connection>,
         request: &Request<B>,
     ) -> Self {
-        connection.enter();
+        let fits = connection.enter();
         let headers = request.headers();
         let trusted = client::is_trusted(gate, connection.peer.ip());
         let seen = match trusted {
@@ -120,6 +122,7 @@ impl Trip {
             sees_details: false,
             heard: None,
             held: 0,
+            fits,
             gate: gate.clone(),
             connection: connection.clone(),
         }
@@ -153,6 +156,17 @@ impl Trip {
         };
     }
 
+    /// The client did not leave: it was sent away.
+    fn note_cut(&mut self) {
+        use Termination::{BodyAborted, GoneReading, GoneRunning, GoneWaiting};
+        let gone = [BodyAborted, GoneReading, GoneRunning, GoneWaiting];
+        if self.connection.is_cut() && gone.contains(&self.termination) {
+            self.termination = Termination::Overload;
+            self.detail =
+                Bytes::from_static(b"its connection made room for that of another client");
+        }
+    }
+
     /// Time in the queue: until a slot was given, or until now or the end when none was.
     fn queued(&self, now: Mono) -> Span {
         self.started.unwrap_or(now) - self.began
@@ -169,6 +183,7 @@ impl Drop for Trip {
         if self.status == 0 {
             self.note_departure();
         }
+        self.note_cut();
         quarantine::step::note(self);
         let queued = self.queued(now);
         let ran = self.started.map(|started| self.ended.unwrap_or(now) - started);

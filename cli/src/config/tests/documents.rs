@@ -68,6 +68,7 @@ keep_alive = "6s"
 target_bytes = "9KiB"
 header_bytes = 8192
 header_count = 50
+requests = 1000
 h2_streams = 10
 spool_memory = 0
 spool_total = "1TiB"
