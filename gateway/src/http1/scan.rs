@@ -206,10 +206,13 @@ fn check_target(method: &[u8], target: &[u8], bounds: Bounds) -> Result<(), Refu
     }
 }
 
-/// Of what RFC 3986 leaves out, braces, a bar and a caret pass, since browsers send them.
+/// Of what RFC 3986 leaves out, braces, a bar and a caret pass, since browsers send them. In a query they send a backslash as well; in a
+/// path some would take it for a slash.
 pub(crate) fn target_characters(target: &[u8]) -> Result<(), Refused> {
-    let allowed = |b: u8| matches!(b, 0x21..=0x7e) && !matches!(b, b'<' | b'>' | b'\\' | b'#');
-    match target.iter().copied().all(allowed) {
+    let allowed = |b: &u8| matches!(b, 0x21..=0x7e) && !matches!(b, b'<' | b'>' | b'#');
+    let query = memchr::memchr(b'?', target).unwrap_or(target.len());
+    let split = memchr::memchr(b'\\', &target[..query]);
+    match split.is_none() && target.iter().all(allowed) {
         true => Ok(()),
         false => Err(bad("forbidden character in the request target")),
     }

@@ -34,6 +34,11 @@ pub(super) fn check<'a>(trip: &mut Trip, parts: &'a Parts) -> Result<Head<'a>, R
     if parts.version == Version::HTTP_2 {
         http2::check(parts, &trip.gate.limits)?;
     }
+    // Nothing else than its one value tells what the body is, and of two each reader would take his own.
+    if parts.headers.get_all(header::CONTENT_TYPE).iter().nth(1).is_some() {
+        let reason = "more than one Content-Type";
+        return Err(Refusal::malformed(StatusCode::BAD_REQUEST, reason));
+    }
     let authority = authority(trip, parts)?;
     let (mut host, port) = split_port(&authority);
     host.make_ascii_lowercase();
