@@ -116,7 +116,8 @@ fn rounds(what: &str, mut driver: Driver) {
         if ms % 5_000 == 0 {
             driver.handle_beat(beat(running.clone()), now(ms));
         }
-        let new = || NewJob { spec: Arc::clone(&spec), paused: false, done_before: None };
+        let new =
+            || NewJob { spec: Arc::clone(&spec), paused: false, delayed: false, done_before: None };
         let jobs = (0..BATCH).map(|_| new()).collect();
         let submit =
             Submit { ticket: Ticket(1), who: "me".into(), key: None, jobs, all_or_none: true };

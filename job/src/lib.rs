@@ -5,6 +5,7 @@
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
 
+mod calendar;
 pub mod durable;
 mod ids;
 mod promise;
@@ -12,8 +13,9 @@ mod termination;
 mod time;
 mod wall;
 
+pub use calendar::{Calendar, Heard};
 pub use ids::{HostId, JobId, SupplierId, TenantId};
 pub use promise::Promise;
 pub use termination::Termination;
-pub use time::{Mono, Span};
+pub use time::{Mono, Since, Span};
 pub use wall::{Now, Wall};

@@ -62,3 +62,23 @@ impl Sub for Mono {
         Span(self.0.saturating_sub(earlier.0))
     }
 }
+
+/// A moment of the past by the monotonic clock, which may have been before its first reading.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Since(i64);
+
+impl Since {
+    /// The moment that was so long ago.
+    pub fn ago(age: Span, now: Mono) -> Self {
+        Self(signed(now.0).saturating_sub(signed(age.0)))
+    }
+
+    /// What has passed since.
+    pub fn passed(self, now: Mono) -> Span {
+        Span(u64::try_from(signed(now.0).saturating_sub(self.0)).unwrap_or(0))
+    }
+}
+
+fn signed(nanos: u64) -> i64 {
+    i64::try_from(nanos).unwrap_or(i64::MAX)
+}

@@ -189,9 +189,9 @@ fn queries(path: &Path, jobs: u64) {
         println!("{name}: {} of {jobs} finished in {:.2?}", page.jobs.len(), since.elapsed());
     }
     let since = Instant::now();
-    let old = store.prunable(Wall(1), Wall(1), 1000).unwrap().len();
+    let old = store.prunable((Wall(1), Wall(1)), Wall(1), 1000).unwrap().len();
     println!("prunable: {old} in {:.2?}", since.elapsed());
-    let ids = store.prunable(Wall(u64::MAX), Wall(u64::MAX), 10_000).unwrap();
+    let ids = store.prunable((Wall(u64::MAX), Wall(u64::MAX)), Wall(u64::MAX), 10_000).unwrap();
     let changes: Vec<_> = ids.iter().map(|job| Change::Delete { job: *job }).collect();
     let before = cpu();
     for group in changes.chunks(500) {

@@ -66,7 +66,10 @@ pub enum Change {
     /// A token is new, or changed.
     Token(Token),
     /// Events and keys older than this go: from the oldest up to the first that is not, whatever the clock did after it.
+    /// What is of a day after `now`, or later, was written by a clock that was wrong, and ends nothing.
     Forget {
+        /// When it is, for certain; it is kept.
+        now: Wall,
         /// Events older than this.
         events: Wall,
         /// Idempotency keys older than this.

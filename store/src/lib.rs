@@ -87,11 +87,12 @@ pub trait Store: Send + Sync {
 
     /// Finished jobs that have been kept long enough, lowest ids first, at most `max`: succeeded ones that finished
     /// before one moment, others before the other. Deleting them is a [`Change`] like any other. A job that was finished
-    /// before it was submitted, because somebody set the clock, may be told of later.
+    /// before it was submitted, because somebody set the clock, may be told of later; one that finished a day after
+    /// `now`, or later still, is as old as its submit.
     fn prunable(
         &self,
-        succeeded_before: Wall,
-        others_before: Wall,
+        before: (Wall, Wall),
+        now: Wall,
         max: usize,
     ) -> Result<Vec<JobId>, StoreError>;
 
@@ -106,4 +107,9 @@ pub trait Store: Send + Sync {
 
     /// Bytes that the store takes on the disk.
     fn size(&self) -> u64;
+}
+
+/// What is dated later than this was written by a clock that was wrong.
+fn latest(now: Wall) -> Wall {
+    now.after(ostler_job::Span::from_secs(86_400))
 }

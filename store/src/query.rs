@@ -196,6 +196,8 @@ pub struct Loaded {
     pub next_job: JobId,
     /// Sequence number of the last event.
     pub last_event: u64,
+    /// The moment of the last [`crate::Change::Forget`].
+    pub kept_at: Option<Wall>,
     /// All tokens.
     pub tokens: Vec<Token>,
 }

@@ -74,8 +74,13 @@ impl Store for Gated {
     ) -> Result<Option<JobId>, StoreError> {
         self.memory.succeeded_since(tenant, same, since)
     }
-    fn prunable(&self, a: Wall, b: Wall, max: usize) -> Result<Vec<JobId>, StoreError> {
-        self.memory.prunable(a, b, max)
+    fn prunable(
+        &self,
+        before: (Wall, Wall),
+        now: Wall,
+        max: usize,
+    ) -> Result<Vec<JobId>, StoreError> {
+        self.memory.prunable(before, now, max)
     }
     fn payload_used(&self, sha256: &str) -> Result<bool, StoreError> {
         self.memory.payload_used(sha256)

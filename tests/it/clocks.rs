@@ -52,24 +52,32 @@ fn library() -> PathBuf {
 }
 
 #[test]
-fn a_clock_that_leaps_an_hour_ahead_neither_loses_nor_doubles_a_job() {
+fn a_clock_that_leaps_ahead_neither_loses_nor_hurries_nor_doubles_a_job() {
     let clock = Clock::new();
     let gateway = clock.start();
     let api = Api::of(&gateway);
     let ran = gateway.state().join("ran");
-    let later = api
-        .submit(&json!({ "command": format!("echo later >> {}", ran.display()), "delay": "50m" }));
+    let soon =
+        api.submit(&json!({ "command": format!("echo soon >> {}", ran.display()), "delay": "3s" }));
+    let later = api.submit(&json!({ "command": "true", "delay": "50m" }));
+    let waits = api.submit(&json!({ "command": "true", "expires": "50m", "paused": true }));
     let running = api.run("sleep 2");
     api.wait_state(running, "running");
-    assert_eq!(api.job(later)["state"], "scheduled");
-    clock.set("+1h");
-    assert_eq!(api.wait_finished(later)["state"], "succeeded");
-    // Leases are counted by a clock that nobody sets.
+    for offset in ["+1h", "+40d"] {
+        clock.set(offset);
+        api.wait_finished(api.run("true"));
+    }
+    assert_eq!(api.wait_finished(soon)["state"], "succeeded");
+    // Lengths of time are counted by a clock that nobody sets.
+    assert_eq!(
+        (&api.job(later)["state"], &api.job(waits)["state"]),
+        (&json!("scheduled"), &json!("paused"))
+    );
     let job = api.wait_finished(running);
     assert_eq!((&job["state"], &job["attempts"]), (&json!("succeeded"), &json!(1)), "{job}");
     clock.set("+0");
     api.wait_finished(api.run("true"));
-    assert_eq!(fs::read_to_string(&ran).expect("it ran"), "later\n");
+    assert_eq!(fs::read_to_string(&ran).expect("it ran"), "soon\n");
 }
 
 #[test]
@@ -85,7 +93,9 @@ fn a_clock_that_falls_an_hour_back_neither_loses_nor_doubles_a_job() {
     let retried = api.submit(&json!({ "command": command, "retry": retry }));
     api.wait_state(running, "running");
     api.wait_state(retried, "retrying");
+    let delayed = api.submit(&json!({ "command": "true", "delay": "2s" }));
     clock.set("+0");
+    assert_eq!(api.wait_finished(delayed)["state"], "succeeded");
     // The wait before a retry is a length of time, not a moment.
     let job = api.wait_finished(retried);
     assert_eq!((&job["state"], &job["attempts"]), (&json!("succeeded"), &json!(2)), "{job}");

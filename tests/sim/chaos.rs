@@ -159,9 +159,11 @@ impl World {
             return;
         }
         let hour = 3_600_000;
-        self.wall_offset = match self.rng.below(3) {
+        self.wall_offset = match self.rng.below(5) {
             0 => 0,
             1 => hour,
+            2 => 40 * 24 * hour,
+            3 => -40 * 24 * hour,
             _ => -hour,
         };
         self.tell_time(self.now.mono);

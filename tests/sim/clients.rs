@@ -54,5 +54,10 @@ fn job(rng: &mut Rng, now: Now) -> NewJob {
             then: if rng.one_in(2) { Then::Reject } else { Then::Coalesce },
         }),
     };
-    NewJob { spec: Arc::new(spec), paused: rng.one_in(20), done_before: None }
+    NewJob {
+        spec: Arc::new(spec),
+        paused: rng.one_in(20),
+        delayed: rng.one_in(2),
+        done_before: None,
+    }
 }

@@ -13,11 +13,16 @@ use crate::{
     runner::{Around, Runner},
 };
 
+mod lives;
+
 /// When faults end, and when everything must be done.
 const CALM: Mono = Mono(60_000_000_000);
-const END: Mono = Mono(1_200_000_000_000);
+/// A clock that leaps is believed after an hour.
+const END: Mono = Mono(4 * 3_600_000_000_000);
 /// The wall clock's reading at the start.
 const EPOCH: u64 = 1_800_000_000_000;
+/// How long runners may have what is over.
+const LET_GO: Span = Span::from_secs(30);
 pub(crate) const BEAT: Span = Span::from_secs(5);
 
 /// What kind of run it is.
@@ -90,6 +95,7 @@ impl World {
         world.agenda.at(Mono(0), Event::Restart);
         (0..3).for_each(|at| world.agenda.at(Mono(1), Event::Boot(at)));
         world.agenda.at(Mono(2), Event::Chaos);
+        let mut over = None;
         while world.checker.broken.is_none() && world.now.mono < END {
             let Some((at, event)) = world.agenda.next() else { break };
             world.tell_time(at);
@@ -98,7 +104,11 @@ impl World {
             }
             world.happen(event);
             if world.calm && world.is_drained() {
-                break;
+                // What its end leads to follows.
+                let over = *over.get_or_insert(world.now.mono + LET_GO);
+                if world.now.mono > over {
+                    break;
+                }
             }
         }
         world.checker.check_drained(&world.store);
@@ -118,9 +128,11 @@ impl World {
     /// Nothing fails from here on.
     fn calm_down(&mut self) {
         self.calm = true;
-        // Whatever the clock said when somebody named a moment: it is past soon.
-        self.wall_offset = 3_600_000;
-        self.tell_time(self.now.mono);
+        if self.plan.steps {
+            // Whatever the clock said when somebody named a date: it is past when this is believed.
+            self.wall_offset = 42 * 86_400_000;
+            self.tell_time(self.now.mono);
+        }
         self.store.unplan();
         self.failing = None;
         self.kill(3);
@@ -228,8 +240,13 @@ impl World {
         gateway.tickets.insert(ticket, client);
         let key = it.key.clone().map(|key| (key, "request".to_owned()));
         let all_or_none = client.is_multiple_of(3);
-        let submit =
-            Submit { ticket, who: "client".into(), key, jobs: it.jobs.clone(), all_or_none };
+        let mut jobs = it.jobs.clone();
+        for job in &mut jobs {
+            // A date of a clock that was years ahead is no length.
+            let wait = job.spec.not_before.map_or(Span::ZERO, |at| at.since(self.now.wall));
+            job.delayed &= wait < Span::from_secs(3_600);
+        }
+        let submit = Submit { ticket, who: "client".into(), key, jobs, all_or_none };
         gateway.actor.hear(Told::Submit(submit), self.now);
         if it.key.is_some() {
             let again = self.now.mono + self.rng.millis(1, 5_000);
@@ -358,47 +375,5 @@ impl World {
             self.with_runner(at, |runner, around| runner.beat(around));
         }
         self.agenda.at(self.now.mono + BEAT, Event::Beat(at, incarnation));
-    }
-
-    pub(crate) fn crash_gateway(&mut self) {
-        let Some(gateway) = self.gateway.take() else { return };
-        self.checker.tally.crashes += 1;
-        // Of what was under way to the store, all is there or nothing. A term that is over changes nothing.
-        let kept = self.rng.one_in(2) && !gateway.actor.has_failed();
-        let under_way = gateway.flying.filter(|_| kept);
-        self.store.crash(under_way.as_ref().map(|(_, changes)| (&**changes, true)));
-        if let Some((_, changes)) = under_way {
-            self.checker.committed(&changes);
-        }
-        self.failing = None;
-        self.checker.check_store(&self.store);
-        for at in 0..self.runners.len() {
-            self.unlink(at);
-        }
-        let away = self.rng.millis(10, 20_000);
-        self.agenda.at(self.now.mono + away, Event::Restart);
-    }
-
-    fn restart(&mut self) {
-        if self.gateway.is_some() {
-            return;
-        }
-        self.lives += 1;
-        match Gateway::start(&self.store, self.lives, self.now) {
-            Ok(gateway) => self.gateway = Some(gateway),
-            // Its supervisor starts it again.
-            Err(_) => self.agenda.at(self.now.mono + Span::from_secs(1), Event::Restart),
-        }
-        self.drain();
-    }
-
-    /// The stopped gateway goes on, with all that has come meanwhile.
-    fn go_on(&mut self) {
-        let Some(gateway) = &mut self.gateway else { return };
-        gateway.stopped = false;
-        for event in std::mem::take(&mut gateway.inbox) {
-            self.at_gateway(event);
-        }
-        self.drain();
     }
 }

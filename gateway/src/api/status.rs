@@ -20,8 +20,8 @@ use super::{
         text::quoted,
     },
     problem::{Kind, Problem},
-    view,
 };
+use crate::clock;
 
 /// The state of the whole.
 #[derive(Serialize, ToSchema)]
@@ -69,7 +69,7 @@ pub(crate) async fn status(
         jobs: caller.tenant().is_none().then(|| states.collect()),
         oldest_runnable_seconds: figures
             .oldest_runnable
-            .map(|since| view::now().since(since).as_secs_f64()),
+            .map(|since| since.passed(clock::now()).as_secs_f64()),
         runners: api.backend().runners().iter().filter(|runner| runner.connected).count(),
         slots,
         slots_busy,

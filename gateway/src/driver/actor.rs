@@ -150,7 +150,7 @@ impl Actor {
                 self.answer_when_safe(ticket);
             }
             Told::Note { ticket, who, detail } => self.audit(ticket, &who, &detail, now),
-            Told::Forget { events, keys } => self.take(Change::Forget { events, keys }),
+            Told::Forget { now, events, keys } => self.take(Change::Forget { now, events, keys }),
             Told::Drained(runner) => self.driver.handle_drain(&runner, true, now),
             Told::LinkUp(runner, link) => {
                 if self.link_up(&runner, link) {

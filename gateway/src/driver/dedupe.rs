@@ -3,13 +3,14 @@
 use std::collections::BTreeMap;
 
 use ostler_job::{
-    JobId, Now, Wall,
+    JobId, Mono, Now, Span,
     durable::{Dedupe, DedupeScope, Spec, Then},
 };
 
 use super::{
     Driver,
     event::{Answer, NewJob},
+    jobs::Job,
 };
 
 /// The jobs of one request that are taken before the one that is looked at.
@@ -53,21 +54,21 @@ impl Driver {
 
     /// The newest unfinished job that is the same, submitted within the window. One that is being ended does not count.
     fn unfinished(&self, same: u64, dedupe: &Dedupe, now: Now) -> Option<JobId> {
-        let counts = |at: Wall| dedupe.window.is_none_or(|window| now.wall.since(at) <= window);
-        let mut young = self.jobs.alike(same).take_while(|(_, job)| counts(job.submitted_at));
+        let counts = |age: Span| dedupe.window.is_none_or(|window| age <= window);
+        let young = |(_, job): &(JobId, &Job)| counts(job.since.passed(now.mono));
+        let mut young = self.jobs.alike(same).take_while(young);
         young.find(|(_, job)| !job.kill && !job.state.is_finished()).map(|(id, _)| id)
     }
 
-    /// A job that is the same and succeeded within the window, known here or to the store; one that was deleted, or waits
-    /// anew, since the store was asked does not stand for anything.
+    /// A job that is the same and succeeded within the window, known here or, from before this life, to the store; one that was
+    /// deleted, or waits anew, since the store was asked does not stand for anything.
     fn done_lately(&self, same: u64, dedupe: &Dedupe, new: &NewJob, now: Now) -> Option<JobId> {
-        let here = self.succeeded.get(&same);
-        let counts = |at: Wall| dedupe.window.is_none_or(|window| now.wall.since(at) <= window);
-        here.filter(|(_, at)| counts(*at)).map(|(id, _)| *id).or_else(|| {
-            let stands =
-                |id: &JobId| self.jobs.get(*id).is_none() && self.gone.get(id) != Some(&None);
-            new.done_before.filter(stands)
-        })
+        let counts = |at: Mono| dedupe.window.is_none_or(|window| now.mono - at <= window);
+        if let Some((id, at)) = self.succeeded.get(&same) {
+            return counts(*at).then_some(*id);
+        }
+        let stands = |id: &JobId| self.jobs.get(*id).is_none() && self.gone.get(id) != Some(&None);
+        new.done_before.filter(stands)
     }
 
     /// What a dedupe compares of a job.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use ostler_job::{
-    JobId, Span, Wall,
+    JobId, Since, Span, Wall,
     durable::{AttemptKey, JobState, Order, Report, Spec},
 };
 use ostler_store::Change;
@@ -38,6 +38,8 @@ pub struct NewJob {
     pub spec: Arc<Spec>,
     /// It begins paused.
     pub paused: bool,
+    /// That it does not start before a moment was said as a length of time: no clock moves it.
+    pub delayed: bool,
     /// For a dedupe scope of `done`: the job that the store knows to have succeeded within the window.
     pub done_before: Option<JobId>,
 }
@@ -257,8 +259,8 @@ impl Default for DriverConfig {
 pub struct Figures {
     /// Jobs in memory by state, in the order of [`JobState::ALL`].
     pub states: Vec<u64>,
-    /// When the job that has waited longest could have started.
-    pub oldest_runnable: Option<Wall>,
+    /// Since when the job that has waited longest could have run.
+    pub oldest_runnable: Option<Since>,
     /// Slots of all runners that take jobs, and those in use.
     pub slots: (u32, u32),
     /// Jobs taken in this life of the store.

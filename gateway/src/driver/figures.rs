@@ -1,6 +1,6 @@
 //! Numbers for the metrics, and the runners as the API shows them.
 
-use ostler_job::{Now, Wall, durable::JobState};
+use ostler_job::{Now, Since, Wall, durable::JobState};
 
 use super::{
     Driver,
@@ -37,8 +37,9 @@ impl Default for Counters {
 
 impl Driver {
     /// The present numbers.
-    pub fn figures(&self, _now: Now) -> Figures {
+    pub fn figures(&self, now: Now) -> Figures {
         let eldest = self.scheduler.eldest().map(|id| &self.jobs[id]);
+        let since = |job| Since::ago(self.runnable(job, now), now.mono);
         let (mut slots, mut busy) = (0, 0);
         for (_, runner) in self.runners.iter() {
             slots += runner.offered() + if runner.offered() > 0 { runner.adopted } else { 0 };
@@ -47,7 +48,7 @@ impl Driver {
         let counters = &self.counters;
         Figures {
             states: self.jobs.counts.clone(),
-            oldest_runnable: eldest.map(|job| job.submitted_at.max(job.due)),
+            oldest_runnable: eldest.map(since),
             slots: (slots, busy),
             submitted: counters.submitted,
             started: counters.started,

@@ -11,7 +11,7 @@ use std::{
 };
 
 use ostler_job::{
-    JobId, Mono, Span, Wall,
+    JobId, Mono, Since, Span, Wall,
     durable::{AttemptKey, Delivery, Fence, JobState, Order, Reason, Retry, Spec},
 };
 
@@ -20,15 +20,18 @@ use ostler_store::{Same, Unfinished};
 /// No number of a host.
 const ANYWHERE: u32 = u32::MAX;
 /// The moment of a job that never expires.
-pub(super) const NEVER: Wall = Wall(u64::MAX);
+pub(super) const NEVER: Mono = Mono(u64::MAX);
 
 /// An unfinished job.
 #[derive(Debug)]
 pub(super) struct Job {
     pub(super) submitted_at: Wall,
+    /// The same by the clock that nobody sets.
+    pub(super) since: Since,
     /// When it became, or becomes, runnable; [`Wall`] zero: when it was submitted.
     pub(super) due: Wall,
-    pub(super) expires: Wall,
+    /// When it expires, unless it was started.
+    pub(super) expires: Mono,
     /// The present or last lease.
     pub(super) fence: Fence,
     /// Keyed hash of tenant and identity: at a million jobs, two differ in name and not in this once in 40 million.
@@ -100,10 +103,11 @@ impl Job {
         (identity, same): (u64, u64),
         policy: Arc<Policy>,
         tenant: u32,
-        submitted_at: Wall,
+        (submitted_at, since): (Wall, Since),
     ) -> Self {
         Self {
             submitted_at,
+            since,
             due: Wall(0),
             expires: NEVER,
             fence: Fence(0),

@@ -28,6 +28,7 @@ mod event;
 mod figures;
 mod invariants;
 mod jobs;
+mod moments;
 mod names;
 mod outbox;
 mod recent;
@@ -46,7 +47,7 @@ mod unwritten;
 use std::collections::VecDeque;
 
 use ostler_job::{
-    HostId, JobId, Mono, Now, Promise, Span, SupplierId, Wall,
+    HostId, JobId, Mono, Now, Promise, Span, SupplierId,
     durable::{AttemptKey, Ending, Fence, JobState, Reason, Term},
 };
 use ostler_scheduler::{Config, Scheduler};
@@ -91,7 +92,7 @@ pub struct Driver {
     estimates: estimate::Estimates,
     keys: Recent<String, (String, Vec<JobId>)>,
     /// The last success of each work, and when it was.
-    succeeded: Recent<u64, (JobId, Wall)>,
+    succeeded: Recent<u64, (JobId, Mono)>,
     /// Last fences of jobs that are over; `None`: the job was deleted.
     gone: Recent<JobId, Option<Fence>>,
     outbox: Outbox,
@@ -214,12 +215,18 @@ impl Driver {
         let until = job.due;
         if until <= now.wall {
             self.queue(id, now);
-        } else if job.failures == 0 || job.run.is_none() {
+        } else if job.run.is_none() {
+            // Never for longer than from the beginning, whatever the clock said then.
+            let whole = until.since(job.submitted_at);
+            let at = now.wall.after(whole.min(until.since(now.wall)));
             self.shift(id, JobState::Scheduled);
-            self.timers.schedule(id, until);
+            self.timers.schedule(id, self.timers.date(at, now));
         } else {
             let retry = &job.policy.retry;
-            let wait = until.since(now.wall).min(retry.delay_max.max(retry.delay));
+            let failed = job.failures > 0;
+            let whole =
+                if failed { retry.delay_max.max(retry.delay) } else { returns::RETURN_WAIT.1 };
+            let wait = until.since(now.wall).min(whole);
             self.wait_for_retry(id, now.mono + wait);
         }
     }
@@ -232,10 +239,8 @@ impl Driver {
         }
         let job = &self.jobs[id];
         // The scheduler counts a promise from now on: what has passed of it is taken off.
-        let since =
-            if job.attempts == 0 { job.submitted_at.max(job.due) } else { job.submitted_at };
         let window = job.policy.within.unwrap_or(Promise::SOMETIME);
-        let left = Span(window.0.saturating_sub(now.wall.since(since).0));
+        let left = Span(window.0.saturating_sub(self.runnable(job, now).0));
         let submit = ostler_scheduler::Submit {
             job: id,
             tenant: ostler_job::TenantId(job.tenant),
@@ -273,8 +278,8 @@ impl Driver {
         let it = self.runners.insert(runner);
         it.jobs.insert(id);
         let incarnation = it.incarnation.as_deref().map(beat::hash);
+        let waited = self.runnable(&self.jobs[id], now);
         let job = &mut self.jobs[id];
-        let could_run = job.submitted_at.max(job.due);
         let window = job.policy.within.unwrap_or(Promise::SOMETIME);
         let old = job.run.take();
         job.run = Some(Box::new(Run {
@@ -300,7 +305,6 @@ impl Driver {
         if let Some(old) = old {
             self.hosts.release(old.runner, |_| false);
         }
-        let waited = now.wall.since(could_run);
         let late = Span(waited.0.saturating_sub(window.0));
         self.outbox.effect(Effect::Run { runner: name, key, waited, late });
     }

@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use ostler_job::{
-    JobId, Now, TenantId, Wall,
+    JobId, Mono, Now, TenantId, Wall,
     durable::{Fence, JobState, Order, Reason, Spec, Status},
 };
 use ostler_store::{Change, EventKind};
@@ -98,7 +98,7 @@ impl Driver {
             });
             effects.push(Effect::Changed { job });
             if over {
-                self.forget(job, now.wall);
+                self.forget(job, now.mono);
             }
         }
         changes.extend(outbox.changes);
@@ -131,7 +131,7 @@ impl Driver {
     }
 
     /// A job that is over and written.
-    fn forget(&mut self, id: JobId, now: Wall) {
+    fn forget(&mut self, id: JobId, now: Mono) {
         let Some(job) = self.jobs.remove(id) else { return };
         // What the tenant owes is remembered under its number.
         let owes = |tenant| self.scheduler.remembers(TenantId(tenant));

@@ -23,7 +23,7 @@ impl Driver {
         if state.is_finished() {
             return;
         }
-        self.enter_known(&job);
+        self.enter_known(&job, now);
         if state.is_out() && self.jobs[job.id].run.is_some() {
             self.adopt(job.id, state, now);
         } else if state == JobState::Paused {
@@ -72,15 +72,15 @@ impl Driver {
     }
 
     /// Puts a job with its record into the table, in no place yet.
-    pub(super) fn enter_known(&mut self, job: &Unfinished) {
+    pub(super) fn enter_known(&mut self, job: &Unfinished, now: Now) {
         let Status { host, due, attempts, failures, crashes, fence, kill, .. } = &job.status;
-        self.enter(job.id, &job.into(), host.as_deref(), job.submitted_at);
+        self.enter(job.id, &job.into(), host.as_deref(), job.submitted_at, now);
         let it = &mut self.jobs[job.id];
         it.due = due.unwrap_or(Wall(0));
         (it.attempts, it.failures, it.crashes) = (*attempts, *failures, *crashes);
         (it.fence, it.kill) = (*fence, *kill);
         // Retried by hand after its time: that time does not end it again.
-        if it.expires < it.due && job.status.state != JobState::Scheduled {
+        if job.expires.is_some_and(|at| at < it.due) && job.status.state != JobState::Scheduled {
             self.timers.unexpire(job.id, it.expires);
             it.expires = NEVER;
         }

@@ -10,7 +10,7 @@ use super::{Driver, Left, jobs::Job};
 /// How often a job may come back unstarted before it has to wait: whatever the reason is, it is not gone at once.
 const RETURNS: u32 = 5;
 /// The first such wait, which doubles, and the longest.
-const RETURN_WAIT: (Span, Span) = (Span::from_secs(1), Span::from_secs(64));
+pub(super) const RETURN_WAIT: (Span, Span) = (Span::from_secs(1), Span::from_secs(64));
 /// What the record of a lost attempt says: its runner did not tell the end of it.
 pub const GIVEN_UP: &[&str] = &[NOT_HEARD, RESTARTED, LACKED];
 pub(super) const NOT_HEARD: &str = "its runner was not heard for as long as a lease lasts";
@@ -32,7 +32,7 @@ impl Driver {
         }
         if !begun {
             // Its time may have come meanwhile.
-            if expires <= now.wall {
+            if expires <= now.mono {
                 return self.end(id, JobState::Expired, Reason::Expired, now);
             }
             self.timers.expire(id, expires);

@@ -73,7 +73,7 @@ impl Driver {
     pub(super) fn withdraw(&mut self, id: JobId, now: Now) {
         let job = &self.jobs[id];
         match job.state {
-            JobState::Scheduled => self.timers.unschedule(id, job.due),
+            JobState::Scheduled => self.timers.unschedule(id),
             JobState::Retrying => {
                 let at = job.run.as_ref().map_or(Mono(0), |run| run.retry_at);
                 self.timers.unretry(id, at);
@@ -181,7 +181,7 @@ impl Driver {
     fn redrive(&mut self, record: &ostler_store::Job, now: Now) -> Answer {
         let id = record.id;
         self.forget_success(id, &record.spec);
-        self.enter_known(&record.clone().into());
+        self.enter_known(&record.clone().into(), now);
         self.touch(id);
         let job = &mut self.jobs[id];
         (job.failures, job.crashes, job.kill, job.due) = (0, 0, false, now.wall.max(Wall(1)));

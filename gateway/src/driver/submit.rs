@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use ostler_job::{
-    JobId, Now, Span, Wall,
+    JobId, Now, Since, Span, Wall,
     durable::{JobState, Reason},
 };
 use ostler_store::{Change, EventKind};
@@ -13,7 +13,8 @@ use super::{
     Driver,
     dedupe::Batch,
     event::{Answer, Effect, NewJob, Submit},
-    jobs::{Asked, Job, NEVER},
+    jobs::{Asked, Job},
+    moments::Moment,
 };
 
 /// What a refused submitter is told to wait, at least and at most.
@@ -100,15 +101,20 @@ impl Driver {
     fn take(&mut self, new: NewJob, who: &str, now: Now) -> Answer {
         let id = self.next_job;
         self.next_job = JobId(id.0 + 1);
-        self.enter(id, &(&*new.spec).into(), new.spec.host.as_deref(), now.wall);
+        self.enter(id, &(&*new.spec).into(), new.spec.host.as_deref(), now.wall, now);
         self.jobs[id].due = new.spec.not_before.unwrap_or(Wall(0));
         self.touch_new(id, Arc::clone(&new.spec));
-        if self.jobs[id].expires <= now.wall {
+        if self.jobs[id].expires <= now.mono {
             self.end(id, JobState::Expired, Reason::Expired, now);
         } else if new.paused {
             self.shift(id, JobState::Paused);
         } else {
             self.wait(id, now);
+        }
+        if let (true, Some(at), JobState::Scheduled) =
+            (new.delayed, new.spec.not_before, self.jobs[id].state)
+        {
+            self.timers.schedule(id, Moment::Length(now.mono + at.since(now.wall)));
         }
         self.counters.submitted += 1;
         let state = self.jobs[id].state;
@@ -119,14 +125,22 @@ impl Driver {
     }
 
     /// Puts a job into the table, in no place yet.
-    pub(super) fn enter(&mut self, id: JobId, asked: &Asked<'_>, host: Option<&str>, at: Wall) {
+    pub(super) fn enter(
+        &mut self,
+        id: JobId,
+        asked: &Asked<'_>,
+        host: Option<&str>,
+        at: Wall,
+        now: Now,
+    ) {
         let identity = self.jobs.identity(asked.tenant, asked.identity);
         let same = self.jobs.same(asked.tenant, asked.identity, asked.content);
         let policy = self.jobs.policy(asked);
         let tenant = self.tenants.hold(asked.tenant);
-        let mut job = Job::new((identity, same), policy, tenant, at);
+        let age = (at, Since::ago(now.wall.since(at), now.mono));
+        let mut job = Job::new((identity, same), policy, tenant, age);
         job.pin(host.map(|name| self.hosts.hold(name)));
-        job.expires = asked.expires.unwrap_or(NEVER);
+        job.expires = Self::deadline(age, asked.expires, now);
         self.timers.expire(id, job.expires);
         self.jobs.insert(id, job);
     }

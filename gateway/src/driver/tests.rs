@@ -114,7 +114,12 @@ impl Bench {
     }
 
     pub(super) fn submit_all(&mut self, specs: Vec<Spec>) -> Vec<Answer> {
-        let new = |spec| NewJob { spec: Arc::new(spec), paused: false, done_before: None };
+        let new = |spec| NewJob {
+            spec: Arc::new(spec),
+            paused: false,
+            delayed: false,
+            done_before: None,
+        };
         self.request(specs.into_iter().map(new).collect(), None, true)
     }
 

@@ -1,20 +1,26 @@
 //! What happens by itself when its time has come.
 //!
-//! Moments that people named (`not_before`, `expires`) are moments of the wall clock, which may be set: while any is
-//! awaited the driver wakes every second and compares anew, so that a step of an hour delays nothing by more than that
-//! second and fires nothing twice. Leases and the waits between attempts are lengths of time, by the clock that nobody
-//! sets; a wait that a restart interrupts goes on until its moment by the wall clock, and for its whole length at most.
+//! A date that people named is one of the wall clock, which may be set: while any is awaited the driver wakes every second and
+//! compares anew. It goes by a [`Calendar`]: a step of an hour moves dates at once, a leap ahead when it has lasted an hour, and a
+//! leap back none that is known already. Everything else is a length of time, by the clock that nobody sets: delays, the
+//! time in which a job must be started, leases, and the waits between attempts. One that a restart interrupts goes on until
+//! its moment by the wall clock, and for its whole length at most.
 //!
 //! A gateway that was stopped itself has heard nobody: runners are given time to be heard before their leases run out.
 
 use std::collections::BTreeSet;
 
 use ostler_job::{
-    JobId, Mono, Now, Span, Wall,
+    Calendar, Heard, JobId, Mono, Now, Since, Span, Wall,
     durable::{JobState, Reason},
 };
 
-use super::{Driver, jobs::NEVER, returns::NOT_HEARD};
+use super::{
+    Driver,
+    jobs::{Job, NEVER},
+    moments::{Moment, Moments},
+    returns::NOT_HEARD,
+};
 
 /// How often a wall clock is looked at, and the driver finds out that it was not stopped.
 const PULSE: Span = Span::from_secs(1);
@@ -26,11 +32,13 @@ const KEYS_FOR: Span = Span::from_secs(600);
 /// Every awaited moment.
 #[derive(Debug, Default)]
 pub(super) struct Timers {
-    scheduled: BTreeSet<(Wall, JobId)>,
-    expiring: BTreeSet<(Wall, JobId)>,
+    scheduled: Moments,
+    expiring: BTreeSet<(Mono, JobId)>,
     retrying: BTreeSet<(Mono, JobId)>,
     /// When the driver was told something last.
     last: Now,
+    /// `None`: it was told nothing yet.
+    calendar: Option<Calendar>,
     /// No lease runs out before this.
     patience: Mono,
     /// When the remembered idempotency keys aged last.
@@ -38,12 +46,17 @@ pub(super) struct Timers {
 }
 
 impl Timers {
-    pub(super) fn schedule(&mut self, id: JobId, at: Wall) {
-        self.scheduled.insert((at, id));
+    pub(super) fn schedule(&mut self, id: JobId, at: Moment) {
+        self.scheduled.put(id, at);
     }
 
-    pub(super) fn unschedule(&mut self, id: JobId, at: Wall) {
-        self.scheduled.remove(&(at, id));
+    pub(super) fn unschedule(&mut self, id: JobId) {
+        self.scheduled.remove(id);
+    }
+
+    /// The moment of a date that is named now.
+    pub(super) fn date(&self, date: Wall, now: Now) -> Moment {
+        Moment::Date(self.calendar.map_or(date, |it| it.moment(date, now)))
     }
 
     pub(super) fn retry(&mut self, id: JobId, at: Mono) {
@@ -54,17 +67,17 @@ impl Timers {
         self.retrying.remove(&(at, id));
     }
 
-    pub(super) fn expire(&mut self, id: JobId, at: Wall) {
+    pub(super) fn expire(&mut self, id: JobId, at: Mono) {
         if at != NEVER {
             self.expiring.insert((at, id));
         }
     }
 
-    pub(super) fn unexpire(&mut self, id: JobId, at: Wall) {
+    pub(super) fn unexpire(&mut self, id: JobId, at: Mono) {
         self.expiring.remove(&(at, id));
     }
 
-    pub(super) fn awaits_end(&self, id: JobId, at: Wall) -> bool {
+    pub(super) fn awaits_end(&self, id: JobId, at: Mono) -> bool {
         self.expiring.contains(&(at, id))
     }
 
@@ -73,12 +86,15 @@ impl Timers {
         (self.scheduled.len(), self.retrying.len(), self.expiring.len())
     }
 
-    /// The first moment of the wall clock, as one of the other.
-    fn wall(&self) -> Option<(Mono, &'static str)> {
-        let due = self.scheduled.first().map(|it| (it.0, "a scheduled job is due"));
-        let end = self.expiring.first().map(|it| (it.0, "a waiting job expires"));
-        let (at, why) = [due, end].into_iter().flatten().min()?;
-        Some((self.last.mono + at.since(self.last.wall).min(PULSE), why))
+    fn today(&self) -> Wall {
+        self.calendar.map_or(self.last.wall, |it| it.at(self.last.mono))
+    }
+
+    /// When to look at the scheduled jobs again.
+    fn due(&self) -> Option<(Mono, &'static str)> {
+        let left = self.scheduled.next(self.today(), self.last.mono)?;
+        let left = if self.scheduled.has_dates() { left.min(PULSE) } else { left };
+        Some((self.last.mono + left, "a scheduled job is due"))
     }
 }
 
@@ -92,7 +108,8 @@ impl Driver {
             if at <= pulse { (at, "a runner's leases run out") } else { (pulse, "the pulse") }
         });
         let retry = timers.retrying.first().map(|it| (it.0, "a retry is due"));
-        [lease, retry, timers.wall()].into_iter().flatten().min()
+        let end = timers.expiring.first().map(|it| (it.0, "a waiting job expires"));
+        [lease, retry, end, timers.due()].into_iter().flatten().min()
     }
 
     /// Every event tells the time: a gap in it tells that nobody could be heard, and what has expired is not started.
@@ -102,12 +119,15 @@ impl Driver {
             timers.patience = now.mono + Span(self.config.lease.0 / 3);
         }
         timers.last = now;
+        if timers.calendar.get_or_insert_with(|| Calendar::new(now)).hear(now) == Heard::Believed {
+            timers.scheduled.redate(|id| self.jobs[id].due);
+        }
         if now.mono - timers.keys_turned > KEYS_FOR {
             timers.keys_turned = now.mono;
             self.keys.turn();
         }
         while let Some(&(at, id)) = self.timers.expiring.first()
-            && at <= now.wall
+            && at <= now.mono
         {
             self.expire(id, now);
         }
@@ -115,10 +135,7 @@ impl Driver {
 
     /// Everything whose time has come.
     pub(super) fn run_due(&mut self, now: Now) {
-        while let Some(&(at, id)) = self.timers.scheduled.first()
-            && at <= now.wall
-        {
-            self.timers.unschedule(id, at);
+        while let Some(id) = self.timers.scheduled.pop(self.timers.today(), now.mono) {
             self.queue(id, now);
         }
         while let Some(&(at, id)) = self.timers.retrying.first()
@@ -142,5 +159,20 @@ impl Driver {
             self.withdraw(id, now);
             self.end(id, JobState::Expired, Reason::Expired, now);
         }
+    }
+
+    /// How long the job could have run: since its moment, and not for longer than it is there.
+    pub(super) fn runnable(&self, job: &Job, now: Now) -> Span {
+        let there = job.since.passed(now.mono);
+        let due = job.due != Wall(0) && job.attempts == 0;
+        if due { there.min(now.wall.since(job.due)) } else { there }
+    }
+
+    /// The moment of the clock that nobody sets at which a job of such an age is as old as it will be then.
+    pub(super) fn deadline(age: (Wall, Since), expires: Option<Wall>, now: Now) -> Mono {
+        let (submitted_at, since) = age;
+        let Some(expires) = expires else { return NEVER };
+        let left = expires.since(submitted_at).0.saturating_sub(since.passed(now.mono).0);
+        now.mono + Span(left)
     }
 }

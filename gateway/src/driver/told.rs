@@ -39,6 +39,7 @@ pub enum Told {
         detail: serde_json::Value,
     },
     Forget {
+        now: Wall,
         events: Wall,
         keys: Wall,
     },

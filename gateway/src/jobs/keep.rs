@@ -1,8 +1,8 @@
 //! Lets go of what was kept long enough: finished jobs, events, idempotency keys.
 
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use ostler_job::{JobId, Span, Wall};
+use ostler_job::{Calendar, Heard, JobId, Mono, Now, Span, Wall};
 
 use super::{Jobs, act::Mail};
 use crate::{
@@ -19,47 +19,93 @@ const EVENTS: Span = Span::from_secs(30 * 86_400);
 /// How long a request is known by its idempotency key.
 const KEYS: Span = Span::from_secs(86_400);
 /// A payload whose job is not submitted for this long goes.
-const PAYLOAD_UNUSED: Duration = Duration::from_secs(86_400);
+const PAYLOAD_UNUSED: Span = Span::from_secs(86_400);
 /// A log whose job is not there goes when nothing came to it for this long.
-const LOG_UNKNOWN: Duration = Duration::from_secs(86_400);
+const LOG_UNKNOWN: Span = Span::from_secs(86_400);
 /// Between two looks for those.
-const LOGS_EVERY: Duration = Duration::from_secs(3600);
+const LOGS_EVERY: Span = Span::from_secs(3600);
 /// Who did it, in the audit trail.
 const WHO: &str = "retention";
 
 /// Runs until the runtime ends. `keep`: how long succeeded and other finished jobs stay.
 pub(crate) async fn run(jobs: Jobs, keep: (Span, Span)) {
-    let mut logs_swept: Option<Instant> = None;
+    let mut keeper = Keeper::new(keep, jobs.kept_at, clock::both());
     loop {
-        let now = clock::wall_now();
-        let (events, keys) = (before(now, EVENTS), before(now, KEYS));
-        // The thread is gone only when the gateway ends.
-        let _ = jobs.inbox.send(Mail::Told(Told::Forget { events, keys }));
-        while prune(&jobs, before(now, keep.0), before(now, keep.1)).await {}
-        let files = jobs.files.clone();
-        let swept = jobs.chore(move |store| {
-            // When the store cannot be asked, everything is used.
-            let is_used = |sha256: &str| store.payload_used(sha256).unwrap_or(true);
-            Ok(files.sweep_payloads(SystemTime::now() - PAYLOAD_UNUSED, is_used))
-        });
-        if let Ok(Err(error)) = swept.await {
-            jobs.warn(format!("payloads that nobody uses stay on the disk: {error}"));
-        }
-        if logs_swept.is_none_or(|at| at.elapsed() >= LOGS_EVERY) {
-            logs_swept = Some(Instant::now());
-            sweep_logs(&jobs).await;
-        }
+        keeper.look(&jobs, clock::both()).await;
         tokio::time::sleep(EVERY).await;
     }
 }
 
+/// What it is that is kept, and until when. What is deleted does not come back, so the clock is not believed at once, and after
+/// a restart not before an hour when it says that the gateway was away for more than one.
+pub(super) struct Keeper {
+    keep: (Span, Span),
+    calendar: Calendar,
+    logs_swept: Option<Mono>,
+}
+
+impl Keeper {
+    /// `kept_at`: when an earlier life looked last.
+    pub(super) fn new(keep: (Span, Span), kept_at: Option<Wall>, now: Now) -> Self {
+        let mut calendar = Calendar::from(kept_at.unwrap_or(now.wall), now);
+        // That a gateway was away is no news.
+        calendar.hear(now);
+        Self { keep, calendar, logs_swept: None }
+    }
+
+    /// Lets go of everything that is old.
+    pub(super) async fn look(&mut self, jobs: &Jobs, now: Now) {
+        if let Heard::Leapt(millis) = self.calendar.hear(now) {
+            jobs.warn(leapt(millis));
+        }
+        let date = self.calendar.at_least();
+        let (events, keys) = (before(date, EVENTS), before(date, KEYS));
+        // The thread is gone only when the gateway ends.
+        let _ = jobs.inbox.send(Mail::Told(Told::Forget { now: date, events, keys }));
+        let old = (before(date, self.keep.0), before(date, self.keep.1));
+        while prune(jobs, old, date).await {}
+        let files = jobs.files.clone();
+        let unused = system(before(date, PAYLOAD_UNUSED));
+        let swept = jobs.chore(move |store| {
+            // When the store cannot be asked, everything is used.
+            let is_used = |sha256: &str| store.payload_used(sha256).unwrap_or(true);
+            Ok(files.sweep_payloads(unused, is_used))
+        });
+        if let Ok(Err(error)) = swept.await {
+            jobs.warn(format!("payloads that nobody uses stay on the disk: {error}"));
+        }
+        if self.logs_swept.is_none_or(|at| now.mono - at >= LOGS_EVERY) {
+            self.logs_swept = Some(now.mono);
+            sweep_logs(jobs, system(before(date, LOG_UNKNOWN))).await;
+        }
+    }
+}
+
+/// What the operator is told of a leap of the clock.
+fn leapt(millis: i64) -> String {
+    let hours = millis.unsigned_abs() / 3_600_000;
+    match millis > 0 {
+        true => format!(
+            "the system's clock has leapt {hours} h ahead; nothing is deleted for being old by it, and no \
+             date comes by it, before it has stayed so for an hour"
+        ),
+        false => format!(
+            "the system's clock has leapt {hours} h back; dates that are known already stay"
+        ),
+    }
+}
+
+fn system(at: Wall) -> SystemTime {
+    UNIX_EPOCH + Duration::from_millis(at.0)
+}
+
 /// Logs whose jobs are not there: their store was replaced by an older one, or they came late.
-async fn sweep_logs(jobs: &Jobs) {
+async fn sweep_logs(jobs: &Jobs, older_than: SystemTime) {
     let files = jobs.files.clone();
     let swept = jobs.read(move |store| {
         // When the store cannot be asked, every job is there.
         let absent = |jobs: &[JobId]| store.absent(jobs).unwrap_or_default();
-        Ok(files.sweep_logs(SystemTime::now() - LOG_UNKNOWN, absent))
+        Ok(files.sweep_logs(older_than, absent))
     });
     if let Ok(Err(error)) = swept.await {
         jobs.warn(format!("logs of jobs that are not there stay on the disk: {error}"));
@@ -71,8 +117,8 @@ fn before(now: Wall, span: Span) -> Wall {
 }
 
 /// Deletes a batch. `true`: there are more.
-async fn prune(jobs: &Jobs, succeeded: Wall, others: Wall) -> bool {
-    let found = jobs.chore(move |store| store.prunable(succeeded, others, BATCH)).await;
+async fn prune(jobs: &Jobs, old: (Wall, Wall), now: Wall) -> bool {
+    let found = jobs.chore(move |store| store.prunable(old, now, BATCH)).await;
     // A store that cannot be read says so elsewhere.
     let ids: Vec<JobId> = found.unwrap_or_default();
     let full = ids.len() == BATCH;

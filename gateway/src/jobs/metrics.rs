@@ -175,7 +175,7 @@ pub(crate) fn read(registry: &Registry, jobs: &Jobs) {
             states.with_label_values(&[state.code()]).set(*count as f64);
         }
     }
-    let age = figures.oldest_runnable.map_or(0.0, |at| clock::wall_now().since(at).as_secs_f64());
+    let age = figures.oldest_runnable.map_or(0.0, |at| at.passed(clock::now()).as_secs_f64());
     let help = "How long the durable job that has waited longest could have run.";
     gauge(registry, "ostler_durable_oldest_runnable_seconds", help, age);
     let slots = gauges(registry, "ostler_durable_slots", "Slots for durable jobs.", &["state"]);

@@ -74,6 +74,8 @@ pub(crate) struct Shared {
     /// Whose room payloads take, once the gateway has looked at it.
     pub(crate) disk: OnceLock<Arc<Disk>>,
     pub(crate) metrics: JobMetrics,
+    /// When an earlier life looked for what is old.
+    kept_at: Option<ostler_job::Wall>,
     inbox: mpsc::Sender<Mail>,
     tickets: AtomicU64,
     runners: Runners,

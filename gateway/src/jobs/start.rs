@@ -89,7 +89,12 @@ impl Opened {
         if loaded.tokens.is_empty() {
             first_token(state, (store.as_ref(), term.epoch), &mut loaded)?;
         }
-        let runners = Runners::open(state, clock::wall_now());
+        // A clock that is wrong forgets no runner.
+        let now = clock::wall_now();
+        let runners = Runners::open(
+            state,
+            loaded.kept_at.map_or(now, |at| now.min(at.after(Span::from_secs(86_400)))),
+        );
         let members = Members::open(state)
             .map_err(|error| StartFault::File(state.join("members.json"), error))?;
         let members = Arc::new(members);
@@ -154,6 +159,7 @@ impl Jobs {
             files: Arc::new(files),
             disk: OnceLock::new(),
             metrics,
+            kept_at: loaded.kept_at,
             inbox,
             tickets: AtomicU64::new(1),
             runners,

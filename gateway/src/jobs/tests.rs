@@ -25,6 +25,7 @@ use super::{
 };
 use crate::driver::{Answer, DriverConfig, NewJob, Verb};
 
+mod keeping;
 mod links;
 mod logs;
 mod steer;
@@ -88,7 +89,7 @@ impl Bench {
     }
 
     async fn try_submit(&self) -> Result<JobId, String> {
-        let new = NewJob { spec: spec().into(), paused: false, done_before: None };
+        let new = NewJob { spec: spec().into(), paused: false, delayed: false, done_before: None };
         let answers = self.jobs.submit("test", None, vec![new], true).await;
         match answers.map_err(|problem| problem.0)?[..] {
             [Answer::Done { job, .. }] => Ok(job),

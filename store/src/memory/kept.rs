@@ -21,6 +21,7 @@ pub(super) struct Kept {
     pub(super) key_order: u64,
     pub(super) events: BTreeMap<u64, Event>,
     pub(super) tokens: BTreeMap<String, Token>,
+    pub(super) kept_at: Option<Wall>,
 }
 
 #[derive(Clone, Debug)]
@@ -29,6 +30,11 @@ pub(super) struct Key {
     pub(super) request: String,
     pub(super) jobs: Vec<JobId>,
     pub(super) at: Wall,
+}
+
+/// Neither too old nor of a clock that was wrong.
+fn is_young(at: Wall, old: Wall, now: Wall) -> bool {
+    old <= at && at <= crate::latest(now)
 }
 
 impl Kept {
@@ -104,7 +110,7 @@ impl Kept {
                 self.tokens.insert(token.name.clone(), token.clone());
                 Applied::Done
             }
-            Change::Forget { events, keys } => self.forget(*events, *keys),
+            Change::Forget { now, events, keys } => self.forget(*now, *events, *keys),
             Change::Reserve { fences } => {
                 self.fences = *fences;
                 Applied::Done
@@ -136,12 +142,14 @@ impl Kept {
         Applied::Done
     }
 
-    fn forget(&mut self, events: Wall, keys: Wall) -> Applied {
-        while self.events.first_key_value().is_some_and(|(_, event)| event.at < events) {
-            self.events.pop_first();
-        }
-        let kept = self.keys.values().filter(|key| key.at >= keys).map(|key| key.order).min();
+    fn forget(&mut self, now: Wall, events: Wall, keys: Wall) -> Applied {
+        let kept = self.events.values().find(|event| is_young(event.at, events, now));
+        let kept = kept.map(|event| event.seq);
+        self.events.retain(|seq, _| kept.is_some_and(|kept| *seq >= kept));
+        let young = self.keys.values().filter(|key| is_young(key.at, keys, now));
+        let kept = young.map(|key| key.order).min();
         self.keys.retain(|_, key| kept.is_some_and(|kept| key.order >= kept));
+        self.kept_at = Some(now);
         Applied::Done
     }
 
@@ -149,6 +157,7 @@ impl Kept {
         Loaded {
             next_job: JobId(self.last_job + 1),
             last_event: self.last_event,
+            kept_at: self.kept_at,
             tokens: self.tokens.values().cloned().collect(),
         }
     }

@@ -244,16 +244,19 @@ impl Store for Memory {
 
     fn prunable(
         &self,
-        succeeded_before: Wall,
-        others_before: Wall,
+        (succeeded_before, others_before): (Wall, Wall),
+        now: Wall,
         max: usize,
     ) -> Result<Vec<JobId>, StoreError> {
         let inner = self.lock();
         let old = |job: &&Job| {
             let succeeded = job.status.state == JobState::Succeeded;
             let before = if succeeded { succeeded_before } else { others_before };
-            job.status.state.is_finished()
-                && job.status.finished_at.is_some_and(|finished| finished < before)
+            let finished_at = job.status.finished_at.filter(|_| job.status.state.is_finished());
+            finished_at.is_some_and(|finished| {
+                let wrong = finished > crate::latest(now);
+                finished < before || wrong && job.submitted_at < before
+            })
         };
         Ok(inner.kept.jobs.values().filter(old).take(max).map(|job| job.id).collect())
     }

@@ -161,11 +161,13 @@ impl Sqlite {
     ) -> Result<Loaded, StoreError> {
         self.with(|engine| {
             let (last_job, last_event) = engine.writer().last();
-            let tokens = engine.readers.read(|db| {
+            let found = engine.readers.read(|db| {
                 read::each_unfinished(db, read, each)?;
-                read::tokens(db)
+                Ok((read::tokens(db)?, read::kept_at(db)?))
             })?;
-            Ok(Loaded { next_job: JobId(last_job.0.saturating_add(1)), last_event, tokens })
+            let (tokens, kept_at) = found;
+            let next_job = JobId(last_job.0.saturating_add(1));
+            Ok(Loaded { next_job, last_event, kept_at, tokens })
         })
     }
 }
@@ -235,11 +237,11 @@ impl Store for Sqlite {
 
     fn prunable(
         &self,
-        succeeded_before: Wall,
-        others_before: Wall,
+        before: (Wall, Wall),
+        now: Wall,
         max: usize,
     ) -> Result<Vec<JobId>, StoreError> {
-        self.read(|db| read::prunable(db, succeeded_before, others_before, max))
+        self.read(|db| read::prunable(db, before, now, max))
     }
 
     fn payload_used(&self, sha256: &str) -> Result<bool, StoreError> {

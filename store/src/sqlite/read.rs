@@ -266,21 +266,33 @@ pub(super) fn succeeded_since(
     Ok((least > 0).then_some(JobId(least.unsigned_abs())))
 }
 
-/// Jobs above the first mark that is not old were submitted after the moment, so that the young ones are not looked at.
+/// Jobs after a thousand that are young were submitted after the moment, so that they are not looked at. What a clock that was
+/// wrong wrote is no mark.
 pub(super) fn prunable(
     db: &Connection,
-    succeeded_before: Wall,
-    others_before: Wall,
+    (succeeded_before, others_before): (Wall, Wall),
+    now: Wall,
     max: usize,
 ) -> Result<Vec<JobId>> {
     let sql = "SELECT id FROM job WHERE state >= 7
-        AND finished_at < CASE state WHEN 7 THEN ?1 ELSE ?2 END
-        AND id < ifnull((SELECT min(job) FROM mark WHERE latest >= max(?1, ?2)), 9223372036854775807)
+        AND CASE WHEN finished_at > ?4 THEN submitted_at ELSE finished_at END
+            < CASE state WHEN 7 THEN ?1 ELSE ?2 END
+        AND id < ifnull((SELECT min(job) FROM mark WHERE earliest BETWEEN max(?1, ?2) AND ?4),
+            9223372036854775807)
         ORDER BY id LIMIT ?3";
     let max = i64::try_from(max).unwrap_or(i64::MAX);
     db.prepare_cached(sql)?
-        .query_map(params![int(succeeded_before.0), int(others_before.0), max], id)?
+        .query_map(
+            params![int(succeeded_before.0), int(others_before.0), max, int(crate::latest(now).0)],
+            id,
+        )?
         .collect()
+}
+
+/// The moment of the last retention, if there was one.
+pub(super) fn kept_at(db: &Connection) -> Result<Option<Wall>> {
+    let sql = "SELECT value FROM meta WHERE name = 'kept_at'";
+    db.query_row(sql, [], |row| Ok(Wall(uint(row, 0)?))).optional()
 }
 
 pub(super) fn payload_used(db: &Connection, sha256: &str) -> Result<bool> {

@@ -34,7 +34,7 @@ pub(super) fn apply(db: &Connection, counters: &mut Counters, change: &Change) -
             event(db, counters, *at, *kind, *job, who.as_deref(), detail)
         }
         Change::Token(token) => self::token(db, token),
-        Change::Forget { events, keys } => forget(db, counters, *events, *keys),
+        Change::Forget { now, events, keys } => forget(db, counters, *now, *events, *keys),
         Change::Reserve { fences } => {
             keep(db, "fences", *fences)?;
             Ok(Applied::Done)
@@ -258,16 +258,24 @@ pub(super) fn keep(db: &Connection, name: &str, value: u64) -> Result<()> {
 }
 
 /// Rows go from the oldest to the first that is not old, so that what is kept is not looked at.
-fn forget(db: &Connection, counters: &Counters, events: Wall, keys: Wall) -> Result<Applied> {
+fn forget(
+    db: &Connection,
+    counters: &Counters,
+    now: Wall,
+    events: Wall,
+    keys: Wall,
+) -> Result<Applied> {
     keep(db, "last_event", counters.last_event)?;
+    db.prepare_cached("INSERT OR REPLACE INTO meta VALUES ('kept_at', ?)")?
+        .execute(params![int(now.0)])?;
     let first = |sql: &str, at: Wall| -> Result<i64> {
         let mut statement = db.prepare_cached(sql)?;
-        let mut rows = statement.query(params![int(at.0)])?;
+        let mut rows = statement.query(params![int(at.0), int(crate::latest(now).0)])?;
         Ok(rows.next()?.map_or(Ok(i64::MAX), |row| row.get::<_, i64>(0))?)
     };
-    let seq = first("SELECT seq FROM event WHERE at >= ? ORDER BY seq LIMIT 1", events)?;
+    let seq = first("SELECT seq FROM event WHERE at BETWEEN ? AND ? ORDER BY seq LIMIT 1", events)?;
     db.prepare_cached("DELETE FROM event WHERE seq < ?")?.execute(params![seq])?;
-    let id = first("SELECT id FROM key WHERE at >= ? ORDER BY id LIMIT 1", keys)?;
+    let id = first("SELECT id FROM key WHERE at BETWEEN ? AND ? ORDER BY id LIMIT 1", keys)?;
     db.prepare_cached("DELETE FROM key WHERE id < ?")?.execute(params![id])?;
     db.prepare_cached("DELETE FROM mark WHERE job < (SELECT min(id) FROM job)")?.execute([])?;
     Ok(Applied::Done)

@@ -180,10 +180,14 @@ pub(crate) fn what_is_old_is_forgotten(make: Make<'_>) {
     store
         .commit(Epoch(0), &[event(1, "a"), event(2, "b"), event(3, "c"), key("a", 1), key("b", 2)])
         .unwrap();
-    store.commit(Epoch(0), &[Change::Forget { events: Wall(3), keys: Wall(2) }]).unwrap();
+    store
+        .commit(Epoch(0), &[Change::Forget { now: Wall(9), events: Wall(3), keys: Wall(2) }])
+        .unwrap();
     assert_eq!(events(&*store).iter().map(|it| it.seq).collect::<Vec<_>>(), [3]);
     assert!(store.keyed("a").unwrap().is_none() && store.keyed("b").unwrap().is_some());
-    store.commit(Epoch(0), &[Change::Forget { events: Wall(99), keys: Wall(99) }]).unwrap();
+    store
+        .commit(Epoch(0), &[Change::Forget { now: Wall(99), events: Wall(99), keys: Wall(99) }])
+        .unwrap();
     assert_eq!(events(&*store), []);
     assert_eq!(store.keyed("b").unwrap(), None);
     // Numbers are not given again.

@@ -238,7 +238,8 @@ pub(crate) fn old_jobs_are_prunable_by_how_they_ended(make: Make<'_>) {
         .collect();
     store.commit(Epoch(0), &batch).unwrap();
     let prunable = |succeeded, others, max| {
-        let jobs = store.prunable(Wall(succeeded), Wall(others), max).unwrap();
+        let before = (Wall(succeeded), Wall(others));
+        let jobs = store.prunable(before, Wall(9999), max).unwrap();
         jobs.into_iter().map(|job| job.0).collect::<Vec<_>>()
     };
     assert_eq!(prunable(5001, 5000, 10), [8]);

@@ -63,7 +63,7 @@ fn change() -> impl Strategy<Value = Change> {
             at: Wall(at),
         }),
         1 => (0..40_u64, 0..40_u64)
-            .prop_map(|(events, keys)| Change::Forget { events: Wall(events), keys: Wall(keys) }),
+            .prop_map(|(events, keys)| Change::Forget { now: Wall(40), events: Wall(events), keys: Wall(keys) }),
     ]
 }
 
@@ -181,7 +181,7 @@ fn asked(
         let moments = (filter.since.unwrap_or(Wall(20)), filter.until.unwrap_or(Wall(30)));
         let query = Query { filter, below: below.map(JobId), limit };
         prop_assert_eq!(store.query(&query), model.query(&query), "{:?}", query);
-        let prunable = |store: &dyn Store| store.prunable(moments.0, moments.1, limit).unwrap();
+        let prunable = |store: &dyn Store| store.prunable(moments, Wall(40), limit).unwrap();
         prop_assert_eq!(prunable(store), prunable(model));
         for (tenant, words) in [("default", "one"), ("other", "one"), ("default", "two")] {
             let content = words.len() as u64 + u64::from(words == "one");

@@ -53,13 +53,14 @@ pub(crate) fn ids_and_numbers_go_on_after_everything_is_gone(make: Make<'_>) {
     let gone = [
         Change::Delete { job: JobId(2) },
         Change::Delete { job: JobId(1) },
-        Change::Forget { events: Wall(9), keys: Wall(9) },
+        Change::Forget { now: Wall(7), events: Wall(9), keys: Wall(9) },
     ];
     store.commit(Epoch(0), &gone).unwrap();
     drop(store);
     let store = engine.open();
     let (jobs, loaded) = load(&*store);
     assert_eq!((jobs.len(), loaded.next_job, loaded.last_event), (0, JobId(3), 2));
+    assert_eq!(loaded.kept_at, Some(Wall(7)));
     assert!(store.commit(Epoch(0), &[submit(2)]).is_err());
     assert_eq!(store.commit(Epoch(0), &[event(1, "")]).unwrap(), [Applied::Seq(3)]);
 }

@@ -125,3 +125,9 @@ pub(crate) fn load(store: &dyn Store) -> (Vec<Job>, Loaded) {
 pub(crate) fn events(store: &dyn Store) -> Vec<Event> {
     store.tail(0, usize::MAX).unwrap()
 }
+
+/// The file of an earlier version.
+pub(crate) fn fixture(version: u32) -> std::path::PathBuf {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+    root.join(format!("tests/fixtures/v{version}.db"))
+}

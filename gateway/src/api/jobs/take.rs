@@ -34,7 +34,8 @@ pub(crate) async fn ready(
     for (mut built, done_before) in built.into_iter().zip(done) {
         let problem = host_problem(api, &built.spec, &mut hosts)
             .or_else(|| set_payload(&mut built.spec, &payloads));
-        let job = || NewJob { spec: Arc::new(built.spec), paused: built.paused, done_before };
+        let Built { paused, delayed, .. } = built;
+        let job = || NewJob { spec: Arc::new(built.spec), paused, delayed, done_before };
         ready.push(problem.map_or_else(|| Ok(job()), Err));
     }
     Ok(ready)

@@ -38,6 +38,8 @@ pub(crate) struct Given<'a> {
 pub(crate) struct Built {
     pub(crate) spec: Spec,
     pub(crate) paused: bool,
+    /// When it may start was said as a length of time.
+    pub(crate) delayed: bool,
     /// The token is bound to the tenant.
     pub(crate) bound: bool,
 }
@@ -104,6 +106,7 @@ fn build(request: Submit, tenant: String, given: Given<'_>, notes: &mut Notes) -
     for (index, tag) in tags.iter().enumerate().take(TAGS_MAX) {
         label(tag, &format!("/tags/{index}"), LABEL_MAX, notes);
     }
+    let delayed = request.delay.is_some();
     let (not_before, expires) =
         times(request.not_before, request.delay, request.expires, given, notes);
     if request.nice.is_some_and(|nice| nice < 0) && !given.admin {
@@ -151,7 +154,7 @@ fn build(request: Submit, tenant: String, given: Given<'_>, notes: &mut Notes) -
         dedupe,
     };
     let bound = given.tenant.is_some();
-    Built { spec, paused: request.paused.unwrap_or(false), bound }
+    Built { spec, paused: request.paused.unwrap_or(false), delayed, bound }
 }
 
 fn identity_of(asked: Option<String>, work: &Work, notes: &mut Notes) -> String {

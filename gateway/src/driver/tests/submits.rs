@@ -3,7 +3,7 @@
 use super::*;
 
 fn new(spec: Spec) -> NewJob {
-    NewJob { spec: Arc::new(spec), paused: false, done_before: None }
+    NewJob { spec: Arc::new(spec), paused: false, delayed: false, done_before: None }
 }
 
 #[test]

@@ -28,6 +28,172 @@ fn a_clock_that_is_set_moves_delayed_jobs_within_a_second_and_runs_none_twice() 
     assert_eq!(bench.run().job, job, "set back: it stays due, and there is one of it");
 }
 
+/// Steps of the wall clock: an hour and forty days, ahead and back.
+const STEPS: [i64; 4] = [3_600_000, -3_600_000, 40 * 86_400_000, -40 * 86_400_000];
+
+impl Bench {
+    fn step(&mut self, millis: i64) {
+        self.now.wall = Wall(self.now.wall.0.saturating_add_signed(millis));
+    }
+
+    fn delayed(&mut self, delay: Span, spec: Spec) -> JobId {
+        let spec = Spec { not_before: Some(self.now.wall.after(delay)), ..spec };
+        let new = NewJob { spec: Arc::new(spec), paused: false, delayed: true, done_before: None };
+        match self.request(vec![new], None, true)[..] {
+            [Answer::Done { job, .. }] => job,
+            ref other => panic!("{other:?}"),
+        }
+    }
+}
+
+#[test]
+fn no_step_of_the_clock_changes_the_length_of_a_delay() {
+    for step in STEPS {
+        for back in [false, true] {
+            let mut bench = Bench::new();
+            let job = bench.delayed(HOUR, spec());
+            bench.pass(Span::from_secs(60));
+            bench.step(step);
+            bench.pass(Span::from_secs(60));
+            if back {
+                bench.step(-step);
+            }
+            bench.pass(Span::from_secs(3_479));
+            assert_eq!(bench.state(job), JobState::Scheduled, "{step}");
+            bench.pass(Span::from_secs(1));
+            assert_eq!(bench.state(job), JobState::Pending, "{step}");
+        }
+    }
+}
+
+#[test]
+fn a_delay_that_a_restart_interrupts_ends_at_its_date_and_is_never_longer() {
+    for (step, left) in
+        [(0, 1_800), (1_200_000, 600), (-3_600_000, 3_600), (-40 * 86_400_000, 3_600)]
+    {
+        let mut bench = Bench::new();
+        let job = bench.delayed(HOUR, spec());
+        bench.pass(Span::from_secs(1_800));
+        bench.step(step);
+        bench.restart();
+        bench.pass(Span::from_secs(left - 1));
+        assert_eq!(bench.state(job), JobState::Scheduled, "{step}");
+        bench.pass(Span::from_secs(1));
+        assert_eq!(bench.state(job), JobState::Pending, "{step}");
+    }
+}
+
+#[test]
+fn a_date_goes_with_the_clock_by_an_hour_at_once_and_by_more_when_it_lasts() {
+    for (step, until) in [
+        (3_600_000, 3_600),
+        (-3_600_000, 10_800),
+        (40 * 86_400_000, 3_600),
+        (-40 * 86_400_000, 7_200),
+    ] {
+        let mut bench = Bench::new();
+        let date = bench.now.wall.after(Span::from_secs(7_200));
+        let job = bench.submit(Spec { not_before: Some(date), ..spec() });
+        bench.pass(Span::from_secs(1));
+        bench.step(step);
+        bench.pass(Span::from_secs(until - 2));
+        assert_eq!(bench.state(job), JobState::Scheduled, "{step}");
+        bench.pass(Span::from_secs(3));
+        assert_eq!(bench.state(job), JobState::Pending, "{step}");
+    }
+}
+
+#[test]
+fn a_leap_ahead_that_is_mended_in_time_starts_nothing_early() {
+    let mut bench = Bench::new();
+    let date = bench.now.wall.after(Span::from_secs(7_200));
+    let job = bench.submit(Spec { not_before: Some(date), ..spec() });
+    for _ in 0..3 {
+        bench.step(40 * 86_400_000);
+        bench.pass(Span::from_secs(1_800));
+        bench.step(-40 * 86_400_000);
+        bench.pass(Span::from_secs(500));
+    }
+    assert_eq!(bench.state(job), JobState::Scheduled);
+    bench.pass(Span::from_secs(300));
+    assert_eq!(bench.state(job), JobState::Pending);
+}
+
+#[test]
+fn no_step_of_the_clock_changes_how_long_a_job_may_wait() {
+    for step in STEPS {
+        let mut bench = Bench::new();
+        let expires = Some(bench.now.wall.after(HOUR));
+        let job = bench.submit(Spec { expires, ..spec() });
+        bench.step(step);
+        bench.pass(Span::from_secs(3_599));
+        assert_eq!(bench.state(job), JobState::Pending, "{step}");
+        bench.pass(Span::from_secs(1));
+        assert_eq!(bench.status(job).state, JobState::Expired, "{step}");
+    }
+}
+
+#[test]
+fn no_step_of_the_clock_changes_how_long_jobs_have_waited_or_a_dedupe_stands() {
+    for step in STEPS {
+        let mut bench = Bench::new();
+        let dedupe = |scope| Some(Dedupe { scope, window: Some(HOUR), then: Then::Reject });
+        let with = |scope| Spec { dedupe: dedupe(scope), ..spec() };
+        bench.submit(with(DedupeScope::Queued));
+        let other = |scope| Spec { identity: "other".into(), ..with(scope) };
+        bench.beat("a", 1, &[]);
+        let key = bench.run();
+        bench.start("a", key);
+        bench.finish("a", key, Reason::Ok);
+        bench.beat("a", 0, &[]);
+        bench.submit(other(DedupeScope::Queued));
+        bench.step(step);
+        bench.pass(Span::from_secs(3_500));
+        let since = bench.driver.figures(bench.now).oldest_runnable.expect("one waits");
+        assert_eq!(since.passed(bench.now.mono), Span::from_secs(3_500), "{step}");
+        for again in [other(DedupeScope::Queued), with(DedupeScope::Done)] {
+            let answers = bench.submit_all(vec![again]);
+            assert!(matches!(answers[..], [Answer::Duplicate { .. }]), "{step} {answers:?}");
+        }
+        bench.pass(Span::from_secs(101));
+        for again in [other(DedupeScope::Queued), with(DedupeScope::Done)] {
+            let answers = bench.submit_all(vec![again]);
+            assert!(matches!(answers[..], [Answer::Done { .. }]), "{step} {answers:?}");
+        }
+        bench.beat("a", 1, &[]);
+        let waited = bench.effects.iter().find_map(|effect| {
+            if let Effect::Run { waited, .. } = effect { Some(*waited) } else { None }
+        });
+        assert!(waited <= Some(Span::from_secs(3_602)), "{step} {waited:?}");
+    }
+}
+
+#[test]
+fn no_step_of_the_clock_ends_a_lease_or_a_wait_between_attempts() {
+    for step in STEPS {
+        let mut bench = Bench::new();
+        bench.beat("a", 2, &[]);
+        let runs = bench.submit(spec());
+        let held = bench.run();
+        bench.start("a", held);
+        let retry =
+            Retry { attempts: 2, delay: Span::from_secs(9), constant: true, ..Retry::default() };
+        let fails = bench.submit(Spec { retry, ..spec() });
+        let key = bench.run();
+        bench.start("a", key);
+        bench.finish("a", key, Reason::Signal);
+        bench.step(step);
+        bench.pass(Span::from_secs(8));
+        bench.beat("a", 0, &[held]);
+        assert_eq!(
+            (bench.state(runs), bench.state(fails)),
+            (JobState::Running, JobState::Retrying)
+        );
+        bench.pass(Span::from_secs(2));
+        assert_eq!((bench.state(runs), bench.state(fails)), (JobState::Running, JobState::Pending));
+    }
+}
+
 #[test]
 fn a_job_that_is_due_while_the_gateway_is_away_is_due_when_it_is_back() {
     let mut bench = Bench::new();

@@ -35,7 +35,7 @@ async fn a_job_that_nobody_can_read_is_dead_and_tells_why() {
     let mut link = Link::up(&bench, "a");
     link.beat(&[]);
     let unknown = Spec { work: Work::Unknown, ..spec() };
-    let new = NewJob { spec: unknown.into(), paused: false, done_before: None };
+    let new = NewJob { spec: unknown.into(), paused: false, delayed: false, done_before: None };
     let answers = bench.jobs.submit("test", None, vec![new], true).await.unwrap();
     let [Answer::Done { job, .. }] = answers[..] else { panic!("{answers:?}") };
     until("it is dead", || bench.state_of(job) == JobState::Dead).await;

@@ -1,0 +1,74 @@
+//! What is let go of, and what a clock that leaps does to that.
+
+use ostler_job::{Mono, Now};
+
+use super::*;
+use crate::{clock, jobs::keep::Keeper};
+
+const DAY: u64 = 86_400;
+/// How long jobs are kept here.
+const KEEP: (Span, Span) = (Span::from_secs(7 * DAY), Span::from_secs(30 * DAY));
+
+/// A gateway with a job that has just finished, and a retention whose clocks are told.
+struct Kept {
+    bench: Bench,
+    job: JobId,
+    keeper: Keeper,
+    start: Now,
+}
+
+impl Kept {
+    async fn new() -> Self {
+        let bench = Bench::new();
+        let job = bench.submit().await;
+        bench.jobs.steer("test", Verb::Cancel, vec![job]).await.unwrap();
+        let start = clock::both();
+        let keeper = Keeper::new(KEEP, None, start);
+        Self { bench, job, keeper, start }
+    }
+
+    /// Seconds after the start, with the wall clock so many days off. Answers whether the job is there.
+    async fn look(&mut self, seconds: u64, days: u64) -> bool {
+        let mono = self.start.mono + Span::from_secs(seconds);
+        let wall = self.start.wall.after(Span::from_secs(seconds + days * DAY));
+        self.keeper.look(&self.bench.jobs, Now { mono, wall }).await;
+        self.bench.store.job(self.job).unwrap().is_some()
+    }
+}
+
+#[tokio::test]
+async fn a_clock_that_leaps_ahead_deletes_nothing_before_it_has_lasted() {
+    let mut kept = Kept::new().await;
+    assert!(kept.look(60, 0).await);
+    assert!(kept.look(120, 40).await && kept.look(3_660, 40).await);
+    assert!(kept.look(3_700, 0).await);
+    assert!(kept.look(3_760, 40).await && kept.look(7_300, 40).await);
+    let told = kept.bench.told.lock().unwrap().clone();
+    assert_eq!(told.iter().filter(|it| it.contains("leapt 960 h ahead")).count(), 2, "{told:?}");
+    assert!(!kept.look(7_400, 40).await, "that it is so late is true, then");
+}
+
+#[tokio::test]
+async fn a_gateway_that_starts_with_a_wrong_clock_deletes_nothing_by_it() {
+    let mut kept = Kept::new().await;
+    assert!(kept.look(0, 0).await);
+    kept.bench.restart();
+    // The clock leaps while it is away.
+    let kept_at = kept.bench.jobs.kept_at;
+    assert!(kept_at.is_some_and(|at| at <= kept.start.wall), "{kept_at:?}");
+    let wrong = Now { mono: Mono(0), wall: kept.start.wall.after(Span::from_secs(40 * DAY)) };
+    kept.start.mono = Mono(0);
+    kept.keeper = Keeper::new(KEEP, kept_at, wrong);
+    assert!(kept.look(1, 40).await && kept.look(3_500, 40).await);
+    assert!(kept.bench.told.lock().unwrap().is_empty(), "that it was away is no news");
+    assert!(kept.look(3_700, 0).await);
+}
+
+#[tokio::test]
+async fn what_was_kept_long_enough_goes() {
+    let mut kept = Kept::new().await;
+    for day in 0..30 {
+        assert!(kept.look(day * DAY, 0).await, "{day}");
+    }
+    assert!(!kept.look(31 * DAY, 0).await);
+}
