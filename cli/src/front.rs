@@ -13,6 +13,7 @@ use crate::{
     config::Settings,
     events::Events,
     failure::Failure,
+    notify,
     state::{Lock, State},
     summary::summary,
     terminal::{note, say},
@@ -106,6 +107,7 @@ pub(crate) fn introduce(
     for text in &settings.notes {
         note(text);
     }
+    notify::ready();
     Ok(())
 }
 

@@ -17,7 +17,7 @@ use std::{
 use nix::sys::signal::{SigSet, Signal};
 use ostler_gateway::Shutdown;
 
-use crate::{failure::Failure, terminal::say};
+use crate::{failure::Failure, notify, terminal::say};
 
 /// Signals that this process takes itself; made before any thread.
 #[derive(Clone, Copy, Debug)]
@@ -53,6 +53,7 @@ impl Signals {
                  ends at once",
                 crate::config::values::show_duration(drain)
             ));
+            notify::stopping();
             shutdown.drain();
             second.store(self.next_end() as i32, Ordering::Relaxed);
             say("ending at once");

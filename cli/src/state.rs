@@ -4,13 +4,14 @@ use std::{
     env,
     fs::File,
     io::{self, Read as _, Seek as _, Write as _},
+    os::unix::fs::MetadataExt as _,
     path::{Path, PathBuf},
 };
 
 use nix::{
     errno::Errno,
     fcntl::{Flock, FlockArg},
-    unistd::{Pid, geteuid},
+    unistd::{Pid, Uid, User, geteuid},
 };
 
 use crate::{failure::Failure, terminal::note};
@@ -35,9 +36,13 @@ impl State {
             Ok(words)
         });
         let mended = made.map_err(|error| {
+            let folder = state.folder.display();
+            let cure = match user_of(&state.folder) {
+                Some(user) => format!("do it as its user: sudo -u {user} ostler …, or choose"),
+                None => "choose".to_owned(),
+            };
             Failure::unavailable(format!(
-                "cannot use the state folder {}: {error}; choose another with --state",
-                state.folder.display()
+                "cannot use the state folder {folder}: {error}; {cure} another with --state"
             ))
         })?;
         mended.iter().for_each(|word| note(word));
@@ -148,6 +153,13 @@ fn holder(mut file: File) -> Option<Pid> {
     file.rewind().ok()?;
     file.take(32).read_to_string(&mut text).ok()?;
     text.split_ascii_whitespace().next()?.parse().ok().filter(|pid| *pid > 1).map(Pid::from_raw)
+}
+
+/// Whose folder it is, when root asks for that of somebody else: root's files in it would be in that user's way.
+fn user_of(folder: &Path) -> Option<String> {
+    let owner = std::fs::metadata(folder).ok()?.uid();
+    let user = User::from_uid(Uid::from_raw(owner)).ok()??;
+    (geteuid().is_root() && owner != 0).then_some(user.name)
 }
 
 /// The folder that was asked for, or the default, whether it is there or not.

@@ -25,6 +25,7 @@ use ostler_runner::Config;
 use crate::{
     config::values::show_duration,
     failure::Failure,
+    notify,
     state::{Held, State},
     terminal::say,
     verb::runner::JOIN_VARIABLE,
@@ -280,6 +281,7 @@ fn spawn(state: &State) -> io::Result<Child> {
         // For the verbs, in the shell that started us.
         .env_remove(JOIN_VARIABLE)
         .env_remove("OSTLER_TOKEN")
+        .env_remove(notify::VARIABLE)
         .stdin(Stdio::null())
         .spawn()
 }

@@ -3,8 +3,16 @@
 
 use std::{
     fs,
+    net::TcpStream,
+    os::unix::net::UnixDatagram,
     path::{Path, PathBuf},
-    process::Command,
+    process::{Command, Stdio},
+    time::Duration,
+};
+
+use nix::{
+    sys::signal::{Signal, kill},
+    unistd::Pid,
 };
 
 const OSTLER: &str = env!("CARGO_BIN_EXE_ostler");
@@ -41,8 +49,56 @@ fn the_program_knows_every_flag_that_a_unit_gives_it() {
 #[test]
 fn a_unit_runs_as_its_own_user_and_ends_its_jobs_by_the_runner() {
     for (path, unit) in units() {
-        assert_eq!(line(&unit, "User"), "ostler", "{}", path.display());
+        // Jobs that run as the gateway's user could do all that it can.
+        let user = if path.ends_with("ostler-runner.service") { "ostler-runner" } else { "ostler" };
+        assert_eq!(line(&unit, "User"), user, "{}", path.display());
+        assert_eq!(line(&unit, "StateDirectory"), user, "{}", path.display());
         assert_eq!(line(&unit, "KillMode"), "mixed", "{}", path.display());
+    }
+}
+
+#[test]
+fn a_unit_is_never_given_up_nor_stopped_for_what_a_job_does() {
+    for (path, unit) in units() {
+        assert_eq!(line(&unit, "StartLimitIntervalSec"), "0", "{}", path.display());
+        let has_jobs = !path.ends_with("ostler-gateway.service");
+        assert_eq!(unit.contains("OOMPolicy=continue"), has_jobs, "{}", path.display());
+        // What may be absent must not keep it from telling so itself.
+        assert!(!unit.contains("EnvironmentFile=/"), "{}", path.display());
+    }
+}
+
+/// What a program tells its service manager, until it has told this.
+fn told(socket: &UnixDatagram, until: &str) -> Vec<String> {
+    let mut all = Vec::new();
+    let mut text = [0; 256];
+    while all.last().is_none_or(|last| last != until) {
+        let count = socket.recv(&mut text).unwrap();
+        all.push(String::from_utf8_lossy(&text[..count]).into_owned());
+    }
+    all
+}
+
+#[test]
+fn a_gateway_says_when_its_doors_are_open_and_when_it_begins_to_end() {
+    for verb in ["serve", "gateway"] {
+        let folder = tempfile::tempdir().unwrap();
+        let name = folder.path().join("notify");
+        let socket = UnixDatagram::bind(&name).unwrap();
+        socket.set_read_timeout(Some(Duration::from_secs(120))).unwrap();
+        let state = folder.path().join("state");
+        let mut command = Command::new(OSTLER);
+        command.args([verb, "--no-app", "--api", "127.0.0.1:0", "--runners", "off", "--state"]);
+        command.arg(&state).current_dir(folder.path()).env("NOTIFY_SOCKET", &name);
+        let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        assert_eq!(told(&socket, "READY=1"), ["READY=1"], "{verb}");
+        let addresses = fs::read_to_string(state.join("run/addresses.json")).unwrap();
+        let api = addresses.split('"').find(|it| it.starts_with("127.0.0.1:")).unwrap();
+        drop(TcpStream::connect(api).unwrap());
+        let pid = Pid::from_raw(i32::try_from(child.id()).unwrap());
+        kill(pid, Signal::SIGTERM).unwrap();
+        assert_eq!(told(&socket, "STOPPING=1"), ["STOPPING=1"], "{verb}");
+        assert!(child.wait().unwrap().success());
     }
 }
 

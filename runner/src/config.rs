@@ -48,8 +48,9 @@ pub enum Link {
     Local(PathBuf),
     /// On another host, by mutual TLS, with a join token for the first time.
     Remote {
-        /// `ostler1.` join token text as `ostler token join` printed it.
-        token: String,
+        /// `ostler1.` join token text as `ostler token join` printed it; `None`: the gateway that was joined before, see
+        /// [`crate::joined_as`].
+        token: Option<String>,
     },
 }
 

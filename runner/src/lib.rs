@@ -29,4 +29,5 @@ mod spawn;
 
 pub use check::RunError;
 pub use config::{AppSpec, Config, JobUsers, Link, Serve};
+pub use link::known::joined_as;
 pub use run::run;

@@ -83,6 +83,14 @@ impl Runner {
         })
     }
 
+    /// Starts in a folder that was used before, without a token.
+    pub fn back(state: TempDir, words: &[&str]) -> Self {
+        Self::start(state, |command| {
+            command.args(["--job-slots", "1"]).args(words).env_remove("OSTLER_JOIN");
+            command.spawn().expect("the binary under test starts")
+        })
+    }
+
     fn start(state: TempDir, spawn: impl FnOnce(&mut Command) -> Child) -> Self {
         static NUMBER: AtomicU32 = AtomicU32::new(0);
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);

@@ -135,6 +135,31 @@ fn knows(gateway: &Gateway, name: &str) -> bool {
 }
 
 #[test]
+fn a_runner_that_joined_needs_no_token_to_come_back() {
+    let gateway = Setup::bare().args(&["--no-app"]).start();
+    let runner = Runner::jobs_only(&create_token(gateway.state(), &[]), "far", 1);
+    let api = Api::of(&gateway);
+    let runs = |what: &str| {
+        let job = api.submit(&serde_json::json!({ "command": what, "host": "far" }));
+        assert_eq!(api.wait_finished(job)["state"], "succeeded");
+    };
+    wait_until("it is in", || knows(&gateway, "far"));
+    runs("true");
+    runner.signal(nix::sys::signal::Signal::SIGTERM);
+    let runner = Runner::back(runner.into_state(), &[]);
+    runs(":");
+    runner.signal(nix::sys::signal::Signal::SIGTERM);
+    // Its certificate is for one name.
+    let mut other = Runner::back(runner.into_state(), &["--name", "other"]);
+    assert!(!other.wait_exit().success());
+    assert!(other.told().contains("needs a join token for this name"), "{}", other.told());
+    // Whoever never joined has to say where.
+    let nowhere = tempfile::tempdir().expect("a temporary folder can be made");
+    let mut nowhere = Runner::back(nowhere, &[]);
+    assert_eq!(nowhere.wait_exit().code(), Some(64), "{}", nowhere.told());
+}
+
+#[test]
 fn a_token_lets_one_runner_in_unless_it_says_more() {
     let gateway = Setup::bare().args(&["--no-app"]).start();
     let once = create_token(gateway.state(), &[]);

@@ -11,7 +11,7 @@ use std::{
 use clap::{Args, Subcommand};
 use http::Method;
 use nix::unistd::{gethostname, setsid};
-use ostler_runner::{AppSpec, Config, JobUsers, Link, Serve};
+use ostler_runner::{AppSpec, Config, JobUsers, Link, Serve, joined_as};
 
 use crate::{
     app::{self, entry},
@@ -23,7 +23,7 @@ use crate::{
     plan::{self, Asked},
     root,
     signals::Signals,
-    state::{Lock, State},
+    state::{self, Lock, State},
     summary::children,
     supervise,
     terminal::{note, say},
@@ -91,7 +91,7 @@ pub(crate) struct RunnerArgs {
     /// Children of each app, no more and no fewer [default: as many as CPUs, up to 4 times that]
     #[arg(long, value_name = "N", value_parser = args::children, conflicts_with = "spec")]
     children: Option<u32>,
-    /// The runner's name in logs and metrics [default: the host's name]
+    /// The runner's name in logs and metrics [default: the one that it joined with, or the host's name]
     #[arg(long, value_name = "NAME", value_parser = values::name, conflicts_with = "spec")]
     name: Option<String>,
     /// Durable jobs that run at once; 0: none [default: as many as CPUs]
@@ -157,7 +157,7 @@ fn remove(args: &RemoveArgs) -> Result<ExitCode, Failure> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// The join token, wherever it was given.
+/// The join token, wherever it was given; `None`: nowhere.
 fn token(args: &RunnerArgs) -> Result<Option<String>, Failure> {
     let read = |from: &str, read: io::Result<String>| {
         read.map_err(|error| {
@@ -175,12 +175,7 @@ fn token(args: &RunnerArgs) -> Result<Option<String>, Failure> {
         (None, None) if args.local.is_some() => return Ok(None),
         (None, None) => match env::var(JOIN_VARIABLE) {
             Ok(token) if !token.is_empty() => token,
-            Ok(_) | Err(_) => {
-                return Err(Failure::usage(format!(
-                    "which gateway? Join one with --join TOKEN, --join - (standard input), --join-file FILE or \
-                     {JOIN_VARIABLE}, or serve the one on this machine with --local SOCKET"
-                )));
-            }
+            Ok(_) | Err(_) => return Ok(None),
         },
     };
     match text.trim() {
@@ -189,8 +184,22 @@ fn token(args: &RunnerArgs) -> Result<Option<String>, Failure> {
     }
 }
 
+/// How the gateway is reached: by a token, by the socket, or as before.
+fn link(args: &RunnerArgs, folder: &Path) -> Result<Link, Failure> {
+    match (token(args)?, &args.local) {
+        (Some(token), _) => Ok(Link::Remote { token: Some(token) }),
+        (None, Some(socket)) => Ok(Link::Local(socket.clone())),
+        (None, None) if joined_as(folder).is_some() => Ok(Link::Remote { token: None }),
+        (None, None) => Err(Failure::usage(format!(
+            "which gateway? Join one with --join TOKEN, --join - (standard input), --join-file FILE or \
+             {JOIN_VARIABLE}, or serve the one on this machine with --local SOCKET"
+        ))),
+    }
+}
+
 fn by_flags(args: RunnerArgs) -> Result<(Config, Lock), Failure> {
-    let join = token(&args)?;
+    let folder = state::locate(args.state.state.as_deref())?;
+    let link = link(&args, &folder)?;
     let mut told = told(&args)?;
     for app in &mut told.apps {
         if let Some(children) = args.children {
@@ -203,14 +212,15 @@ fn by_flags(args: RunnerArgs) -> Result<(Config, Lock), Failure> {
     }
     let secrets = args.secrets.map(|file| std::path::absolute(&file).unwrap_or(file));
     let state = State::open(args.state.state.as_deref())?;
-    let (link, role) = match (join, args.local) {
-        (Some(token), _) => (Link::Remote { token }, supervise::JOINED),
-        (None, local) => (Link::Local(local.unwrap_or_else(|| state.socket())), supervise::LOCAL),
+    let (before, role) = match &link {
+        Link::Remote { token: None } => (joined_as(&folder), supervise::JOINED),
+        Link::Remote { .. } => (None, supervise::JOINED),
+        Link::Local(_) => (None, supervise::LOCAL),
     };
     let lock = state.lock_as(supervise::LOCK, role);
     let lock = lock.map_err(|held| held.failure("runner", &state))?;
     let config = Config {
-        name: args.name.unwrap_or_else(host),
+        name: args.name.or(before).unwrap_or_else(host),
         link,
         apps: told.apps,
         state: state.folder().to_path_buf(),

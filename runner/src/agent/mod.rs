@@ -115,9 +115,7 @@ impl Agent {
         let (events, inbox) = mpsc::channel(EVENTS_MAX);
         let token = match &config.link {
             Link::Local(_) => None,
-            Link::Remote { token } => {
-                Some(Token::parse(token).map_err(|why| RunError::Token { why })?)
-            }
+            Link::Remote { token } => Some(link::known::way(token.as_deref(), &config.state)?),
         };
         let relay = token.as_ref().map(|_| Relay::new(events.clone()));
         let jobs = Jobs::new(&config, &host)

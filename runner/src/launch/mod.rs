@@ -133,7 +133,7 @@ fn reset_signals() {
 }
 
 /// What opens doors of Ostler itself, and is for whoever started it: no child gets it by way of its runner.
-const KEYS_OF_OURS: [&str; 2] = ["OSTLER_JOIN", "OSTLER_TOKEN"];
+const KEYS_OF_OURS: [&str; 3] = ["OSTLER_JOIN", "OSTLER_TOKEN", "NOTIFY_SOCKET"];
 
 /// The runner's own environment, then the user's, then the app's.
 fn environment(spec: &LaunchSpec, home: Vec<(String, String)>) -> impl Iterator<Item = OsString> {

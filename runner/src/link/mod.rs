@@ -1,5 +1,6 @@
 //! The way to a gateway.
 
+pub(crate) mod known;
 pub(crate) mod local;
 pub(crate) mod relay;
 pub(crate) mod remote;

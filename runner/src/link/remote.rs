@@ -17,7 +17,7 @@ use tokio::{
 };
 use tokio_rustls::{TlsConnector, client::TlsStream};
 
-use super::{CLOSED, Token, Unwelcome, reason, relay::Relay, tls, welcomed};
+use super::{CLOSED, Token, Unwelcome, known::Known, reason, relay::Relay, tls, welcomed};
 use crate::{
     event::{Event, Events, LinkEvent},
     frames::{FrameReader, Outbox, frame, plain},
@@ -121,7 +121,11 @@ async fn serve_as(
 /// Gets a certificate by the token.
 async fn join(dial: &Dial, anew: bool) -> Result<tls::Identity, Ended> {
     if is_expired(&dial.token) {
-        return Err(Ended::Refused("the join token has expired; make a new one".into()));
+        let why = match dial.token.secret.is_empty() {
+            true => "it has no certificate that holds, and needs a join token for this name",
+            false => "the join token has expired; make a new one",
+        };
+        return Err(Ended::Refused(why.into()));
     }
     let secret = &dial.token.secret;
     let chain = ask(dial, None, secret, anew).await?;
@@ -235,6 +239,8 @@ async fn serve(
         Err(Unwelcome::Replaced(why)) => return Ended::Replaced(why),
         Err(Unwelcome::Lost(why)) => return Ended::Lost(why, false),
     }
+    // Without it the next start needs the token again, and no more than that.
+    let _ = Known::of(&dial.token, &dial.name).keep(&dial.state);
     let number = relay.link_up();
     let up = LinkEvent::Up(Outbox::over_relay(Rc::clone(relay), number));
     // The owner is gone only when the runner ends.

@@ -16,7 +16,7 @@ use crate::{
 };
 
 fn config(place: &Place, token: String) -> Config {
-    Config { link: Link::Remote { token }, ..place.config() }
+    Config { link: Link::Remote { token: Some(token) }, ..place.config() }
 }
 
 /// A runner of this many children, joined and ready.
