@@ -2,7 +2,7 @@
 
 use std::{
     cell::RefCell,
-    io::{self, pipe},
+    io,
     os::{
         fd::{AsFd, AsRawFd, OwnedFd},
         unix::net::UnixStream as StdStream,
@@ -23,12 +23,13 @@ use nix::{
 use ostler_job::durable::Order;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
-    net::{UnixStream, unix::pipe as tokio_pipe},
+    net::UnixStream,
 };
 
 use crate::{
     fds,
     message::{MESSAGE_MAX, NEXT, Said, Task, encode, order_byte},
+    outputs::Outputs,
     proc::{self, pidfd_open},
 };
 
@@ -53,9 +54,6 @@ pub(crate) struct Control {
     has_orders: bool,
 }
 
-/// What a command writes: standard output and error.
-pub(crate) type Outputs = [tokio_pipe::Receiver; 2];
-
 /// Supervisors that have nothing to do.
 #[derive(Debug, Default)]
 pub(crate) struct Idle(RefCell<Vec<Control>>);
@@ -67,6 +65,7 @@ impl Idle {
         launcher: &Path,
         task: &Task,
         stdin: Option<OwnedFd>,
+        merge: bool,
     ) -> io::Result<(Control, Outputs)> {
         // One that was killed meanwhile is passed over.
         let idle = std::iter::from_fn(|| self.0.borrow_mut().pop()).find(Control::is_there);
@@ -74,7 +73,7 @@ impl Idle {
             Some(control) => control,
             None => launch(launcher)?,
         };
-        let outputs = control.hand_over(task, stdin)?;
+        let outputs = control.hand_over(task, stdin, merge)?;
         Ok((control, outputs))
     }
 
@@ -120,17 +119,19 @@ impl Control {
         recv(self.socket.as_raw_fd(), &mut [0], flags) == Err(Errno::EAGAIN)
     }
 
-    fn hand_over(&mut self, task: &Task, stdin: Option<OwnedFd>) -> io::Result<Outputs> {
-        let (stdout, stdout_theirs) = pipe()?;
-        let (stderr, stderr_theirs) = pipe()?;
-        let mut fds = vec![stdout_theirs.as_fd(), stderr_theirs.as_fd()];
+    fn hand_over(
+        &mut self,
+        task: &Task,
+        stdin: Option<OwnedFd>,
+        merge: bool,
+    ) -> io::Result<Outputs> {
+        // Before the task is sent: an error here says that nothing runs.
+        let (outputs, ends) = Outputs::open(merge)?;
+        let mut fds: Vec<_> = ends.iter().map(AsFd::as_fd).collect();
         fds.extend(stdin.as_ref().map(AsFd::as_fd));
         let mut message = vec![NEXT];
         message.extend(encode(task));
         // The socket is empty, so it has room for some bytes; what does not fit follows.
-        let receiver = |reader: io::PipeReader| tokio_pipe::Receiver::from_owned_fd(reader.into());
-        // Before the task is sent: an error here says that nothing runs.
-        let outputs = [receiver(stdout)?, receiver(stderr)?];
         let sent = fds::send(self.socket.as_fd(), &message, &fds)?;
         // Orders for the task before are dropped too.
         self.unsent = message.split_off(sent);

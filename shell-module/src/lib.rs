@@ -20,6 +20,7 @@ mod fds;
 mod input;
 mod log;
 mod message;
+mod outputs;
 mod proc;
 mod secrets;
 mod shell;

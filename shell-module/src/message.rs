@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use ostler_job::{
     Span, Wall,
-    durable::{Order, Usage},
+    durable::{Order, Terminate, Usage},
 };
 use serde::{Deserialize, Serialize};
 
@@ -37,6 +37,8 @@ pub(crate) struct Task {
     pub nice: Option<i32>,
     /// Resource limits by name.
     pub limits: BTreeMap<String, u64>,
+    /// Who is sent SIGTERM.
+    pub terminate: Terminate,
 }
 
 /// What a supervisor tells.

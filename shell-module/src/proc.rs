@@ -194,6 +194,13 @@ pub(crate) fn signal_once(signal: Signal) {
     }
 }
 
+/// Sends a signal to a child that was not waited for, and wakes it.
+pub(crate) fn signal_child(pid: Pid, signal: Signal) {
+    let found = Found { pid, parent: Pid::this() };
+    signal_found(found, signal);
+    signal_found(found, Signal::SIGCONT);
+}
+
 /// Kills everything below this process, which is its reaper: stopped first, so that nothing can fork or restart what was
 /// killed, then killed, and again until `reap` says that there is no child. Returns how many could not be killed.
 pub(crate) fn kill_all(mut reap: impl FnMut() -> bool, mut pause: impl FnMut()) -> u32 {

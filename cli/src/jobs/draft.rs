@@ -31,6 +31,12 @@ pub(crate) struct DraftArgs {
     /// How long it may take to end when it is told to
     #[arg(long, value_name = "TIME")]
     grace: Option<String>,
+    /// Which of its processes are sent SIGTERM when it is to end [default: all]
+    #[arg(long, value_name = "all|main")]
+    terminate: Option<String>,
+    /// Standard error goes to standard output, so that both are in the order in which they are written
+    #[arg(long)]
+    merge: bool,
     /// How often it is tried again after it failed [default: not at all]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(..100))]
     retries: Option<u32>,
@@ -101,6 +107,7 @@ impl DraftArgs {
             ("cwd", &cwd),
             ("timeout", &self.timeout),
             ("grace", &self.grace),
+            ("terminate", &self.terminate),
             ("not_before", &self.not_before),
             ("delay", &self.delay),
             ("expires", &self.expires),
@@ -126,6 +133,7 @@ impl DraftArgs {
         put("nice", json!(self.nice), self.nice.is_some());
         let attempts = self.retries.map(|retries| u64::from(retries) + 1);
         put("retry", json!({"attempts": attempts}), attempts.is_some());
+        put("merge", json!(true), self.merge);
         put("paused", json!(true), self.paused);
         put("delivery", json!("at_most_once"), self.at_most_once);
         if let Some(dedupe) = &self.dedupe {
@@ -258,6 +266,9 @@ mod tests {
             "--coalesce",
             "--at-most-once",
             "--paused",
+            "--merge",
+            "--terminate",
+            "main",
             "--delay",
             "5m",
         ]);
@@ -265,7 +276,7 @@ mod tests {
             "name": "n", "tags": ["a", "b"], "env": {"K": "V=W"}, "retry": {"attempts": 3},
             "nice": -5, "limits": {"nofile": 10, "as": "unlimited"}, "delay": "5m",
             "dedupe": {"scope": "done", "window": "10m", "then": "coalesce"},
-            "delivery": "at_most_once", "paused": true,
+            "delivery": "at_most_once", "paused": true, "merge": true, "terminate": "main",
         });
         assert_eq!(found.unwrap(), expected);
         assert_eq!(fields(&[]).unwrap(), json!({}));

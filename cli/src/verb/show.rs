@@ -80,8 +80,14 @@ fn page(job: &JobView) -> String {
         ) {
             continue;
         }
-        // How it would be tried again, when it would not.
-        if name == "retry" && value["attempts"] == 1 {
+        // What is as usual, and how it would be tried again when it would not.
+        let is_usual = match name.as_str() {
+            "retry" => value["attempts"] == 1,
+            "merge" => *value == Value::Bool(false),
+            "terminate" => value == "all",
+            _ => false,
+        };
+        if is_usual {
             continue;
         }
         let text = shown(value, now);

@@ -296,8 +296,20 @@ fn links(taken: &mut Value) {
 /// What fields mean for one another.
 fn conditions(schemas: &mut Value) {
     let shell_only = [
-        "command", "argv", "env", "secrets", "cwd", "stdin", "user", "umask", "nice", "limits",
-        "timeout", "grace",
+        "command",
+        "argv",
+        "env",
+        "secrets",
+        "cwd",
+        "stdin",
+        "merge",
+        "user",
+        "umask",
+        "nice",
+        "limits",
+        "timeout",
+        "grace",
+        "terminate",
     ];
     let absent: serde_json::Map<_, _> = shell_only
         .iter()

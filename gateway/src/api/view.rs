@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 
 use ostler_job::{
     Span, Wall,
-    durable::{Attempt, Command, DedupeScope, Delivery, JobState, Reason, Status, Then, Work},
+    durable::{
+        Attempt, Command, DedupeScope, Delivery, JobState, Reason, Status, Terminate, Then, Work,
+    },
 };
 use ostler_store::Job;
 use serde::{Serialize, Serializer};
@@ -13,7 +15,7 @@ use utoipa::{
     openapi::{KnownFormat, ObjectBuilder, RefOr, Schema, SchemaFormat, Type},
 };
 
-use super::parse::text;
+use super::parse::{submit::TerminateName, text};
 use crate::clock;
 
 /// A moment, RFC 3339 in UTC with milliseconds.
@@ -275,12 +277,16 @@ pub(crate) struct JobDetail {
     /// Names only.
     secrets: Vec<String>,
     cwd: Option<String>,
+    /// Standard error goes to standard output.
+    merge: bool,
     user: Option<String>,
     umask: Option<String>,
     nice: Option<i32>,
     limits: BTreeMap<String, u64>,
     timeout_seconds: Option<f64>,
     grace_seconds: Option<f64>,
+    #[schema(value_type = TerminateName)]
+    terminate: Terminate,
     within_seconds: Option<f64>,
     retry: RetryView,
     dedupe: Option<DedupeView>,
@@ -305,12 +311,14 @@ impl JobDetail {
             env: command.env.clone(),
             secrets: command.secrets.clone(),
             cwd: command.cwd.clone(),
+            merge: command.merge,
             user: command.user.clone(),
             umask: command.umask.map(|umask| format!("{umask:03o}")),
             nice: command.nice,
             limits: command.limits.clone(),
             timeout_seconds: command.timeout.map(Span::as_secs_f64),
             grace_seconds: command.grace.map(Span::as_secs_f64),
+            terminate: command.terminate,
             within_seconds: job.spec.within.map(Span::as_secs_f64),
             retry: RetryView {
                 attempts: retry.attempts,

@@ -13,7 +13,8 @@ pub use attempt::{
     Attempt, AttemptKey, Ending, Fence, Finish, LogState, Order, Report, Start, Usage,
 };
 pub use spec::{
-    Command, Dedupe, DedupeScope, Delivery, Input, Payload, Retry, Spec, TENANT_DEFAULT, Then, Work,
+    Command, Dedupe, DedupeScope, Delivery, Input, Payload, Retry, Spec, TENANT_DEFAULT, Terminate,
+    Then, Work,
 };
 pub use state::{JobState, Reason};
 pub use status::Status;

@@ -96,6 +96,9 @@ pub struct Command {
     /// Standard input.
     #[serde(default, skip_serializing_if = "is_default")]
     pub stdin: Input,
+    /// Standard error goes to standard output, by the same pipe.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub merge: bool,
     /// The user to run as, where the runner permits it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub user: Option<String>,
@@ -114,6 +117,20 @@ pub struct Command {
     /// Time between SIGTERM and SIGKILL; `None`: the default of 10 s.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub grace: Option<Span>,
+    /// Who is asked to end.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub terminate: Terminate,
+}
+
+/// Which processes of a command are sent SIGTERM when it is to end. What is left when the grace is over is killed anyway.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Terminate {
+    /// All that there are at that moment, the main process first.
+    #[default]
+    All,
+    /// The main process alone, which sees to the others; what it leaves is killed when it has ended.
+    Main,
 }
 
 impl Command {

@@ -11,7 +11,6 @@ use ostler_job::{
 };
 use ostler_module::Observer;
 use tokio::{
-    net::unix::pipe,
     sync::mpsc,
     task::{JoinHandle, spawn_blocking},
     time::{Instant, sleep, sleep_until, timeout},
@@ -20,11 +19,12 @@ use tokio::{
 use self::output::written;
 use crate::{
     Setup,
-    control::{Control, Outputs},
+    control::Control,
     environment::environment,
     input,
     log::{Batch, Log},
     message::{Ended, Said, Task},
+    outputs::Outputs,
     shell::{Shared, unstartable},
     strays::{kill_strays, state_mark},
 };
@@ -33,10 +33,8 @@ use crate::{
 const GRACE: Duration = Duration::from_secs(10);
 /// Between two reports of a log that grows, and two writes of it.
 const LOG_PAUSE: Duration = Duration::from_millis(100);
-/// How much of a pipe is read at once; a pipe holds this much unless somebody made it larger.
-const READ_CHUNK: usize = 64 << 10;
-/// Bytes read of a pipe once no process is left. Whoever was handed the pipe by other means does not hold the end up.
-const DRAIN_MAX: usize = 1 << 20;
+/// Bytes read of the pipes once no process is left. Whoever was handed the pipe by other means does not hold the end up.
+const DRAIN_MAX: u64 = 1 << 20;
 /// A host that has no room for a process gets a rest before the attempt is given back.
 const NO_ROOM: Duration = Duration::from_secs(1);
 /// A supervisor that has told the end is gone in a moment.
@@ -56,7 +54,7 @@ pub(crate) async fn run(
             Ok(prepared) => prepared,
             Err(detail) => return observer.observe(unstartable(key, detail)),
         };
-        let Ok(supervisor) = idle.start(&setup.launcher, &task, stdin) else {
+        let Ok(supervisor) = idle.start(&setup.launcher, &task, stdin, command.merge) else {
             sleep(NO_ROOM).await;
             return observer.observe(Report::NotStarted { key });
         };
@@ -106,6 +104,7 @@ fn prepare(
         nice: command.nice,
         no_new_privs: setup.users.no_new_privs,
         limits: command.limits.clone(),
+        terminate: command.terminate,
     };
     Ok((task, stdin))
 }
@@ -113,8 +112,7 @@ fn prepare(
 struct Running {
     key: AttemptKey,
     control: Control,
-    /// Standard output and error, until they end.
-    outputs: [Option<pipe::Receiver>; 2],
+    outputs: Outputs,
     log: Rc<RefCell<Log>>,
     orders: mpsc::Receiver<Order>,
     observer: Rc<dyn Observer>,
@@ -177,7 +175,7 @@ impl Running {
         Self {
             key,
             control,
-            outputs: outputs.map(Some),
+            outputs,
             log,
             orders,
             observer: Rc::clone(observer),
@@ -208,7 +206,7 @@ impl Running {
                 Turn::Said(Some(Said::Stopped(stopped))) => self.note_stop(stopped),
                 Turn::Order(order) => self.obey(order, Reason::Killed),
                 Turn::Written(batch) => self.note_written(batch),
-                Turn::Output => self.read_outputs(READ_CHUNK),
+                Turn::Output => self.read_outputs(false),
                 Turn::Time => {}
             }
             self.keep_time();
@@ -224,14 +222,13 @@ impl Running {
         let timeout_at = self.timeout_at.filter(|_| self.stopped_since.is_none());
         let wake = [timeout_at, self.kill_at, self.log_due].into_iter().flatten().min();
         let has_room = self.log.borrow().has_room();
-        let Self { control, orders, writing, outputs: [stdout, stderr], .. } = self;
+        let Self { control, orders, writing, outputs, .. } = self;
         tokio::select! {
             biased;
             said = control.next() => Turn::Said(said),
             Some(order) = orders.recv() => Turn::Order(order),
             written = written(writing) => Turn::Written(written),
-            () = readable(stdout), if has_room => Turn::Output,
-            () = readable(stderr), if has_room => Turn::Output,
+            () = outputs.readable(), if has_room => Turn::Output,
             () = until(wake) => Turn::Time,
         }
     }
@@ -301,14 +298,6 @@ impl Running {
         let session = self.started.map(|(_, pid)| pid);
         // A search that panicked leaves what a search at the next start of the runner finds.
         let _ = spawn_blocking(move || kill_strays(&marks, session)).await;
-    }
-}
-
-async fn readable(output: &Option<pipe::Receiver>) {
-    match output {
-        // An error shows when it is read.
-        Some(pipe) => drop(pipe.readable().await),
-        None => pending().await,
     }
 }
 

@@ -5,30 +5,14 @@ use std::future::pending;
 use ostler_job::durable::Report;
 use tokio::task::{JoinHandle, spawn_blocking};
 
-use super::{DRAIN_MAX, LOG_PAUSE, READ_CHUNK, Running, in_future};
+use super::{DRAIN_MAX, LOG_PAUSE, Running, in_future};
 use crate::log::Batch;
 
 impl Running {
-    /// Reads what has come, at most so much of each pipe.
-    pub(super) fn read_outputs(&mut self, max: usize) {
-        let mut buffer = [0; READ_CHUNK];
-        for (output, stream) in self.outputs.iter_mut().zip(1..) {
-            let mut left = max;
-            while left > 0
-                && let Some(pipe) = output
-            {
-                match pipe.try_read(&mut buffer) {
-                    Ok(0) => *output = None,
-                    Ok(read) => {
-                        self.log.borrow_mut().append(stream, &buffer[..read]);
-                        left = left.saturating_sub(read);
-                    }
-                    Err(e) if e.kind() == std::io::ErrorKind::Interrupted => {}
-                    Err(e) if e.kind() == std::io::ErrorKind::WouldBlock => break,
-                    Err(_) => *output = None,
-                }
-            }
-        }
+    /// Reads what has come.
+    pub(super) fn read_outputs(&mut self, at_once: bool) {
+        let Self { outputs, log, .. } = self;
+        outputs.read(at_once, |stream, bytes| log.borrow_mut().append(stream, bytes));
         if self.log_due.is_none() {
             self.log_due = in_future(LOG_PAUSE);
         }
@@ -66,14 +50,14 @@ impl Running {
         if let Some(batch) = written_now(&mut self.writing).await {
             self.log.borrow_mut().put_back(batch);
         }
-        let mut drained = 0;
-        while drained < DRAIN_MAX {
+        let begin = self.log.borrow().written();
+        loop {
             let before = self.log.borrow().written();
-            self.read_outputs(READ_CHUNK);
-            if self.log.borrow().written() == before {
+            self.read_outputs(true);
+            let now = self.log.borrow().written();
+            if now == before || now - begin >= DRAIN_MAX {
                 break;
             }
-            drained += READ_CHUNK;
             self.write_log();
             if let Some(batch) = written_now(&mut self.writing).await {
                 self.log.borrow_mut().put_back(batch);

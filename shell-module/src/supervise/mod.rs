@@ -34,7 +34,7 @@ use nix::{
 };
 use ostler_job::{
     Span, Wall,
-    durable::{Order, Usage},
+    durable::{Order, Terminate, Usage},
 };
 use serde::de::DeserializeOwned;
 
@@ -78,6 +78,8 @@ struct Running {
     /// Ends at exec, or carries the reason why there was none.
     failure: Option<std::fs::File>,
     main: Pid,
+    /// Who is asked to end.
+    terminate: Terminate,
     begun: Instant,
     /// How the main process ended, and how long that took.
     end: Option<(WaitStatus, Span)>,
@@ -110,6 +112,7 @@ impl Supervisor {
         let running = Running {
             failure: None,
             main: Pid::this(),
+            terminate: Terminate::default(),
             begun: Instant::now(),
             end: None,
             usage: Usage::default(),
@@ -134,6 +137,7 @@ impl Supervisor {
                 self.running = Running {
                     failure: Some(failure.into()),
                     main,
+                    terminate: task.terminate,
                     begun: Instant::now(),
                     end: None,
                     usage: Usage::default(),
@@ -234,8 +238,19 @@ impl Supervisor {
             Order::Kill => {
                 self.reap();
                 self.running.hit |= self.running.end.is_none();
-                self.running.in_grace = true;
-                proc::signal_once(Signal::SIGTERM);
+                match self.running.terminate {
+                    Terminate::All => {
+                        self.running.in_grace = true;
+                        proc::signal_once(Signal::SIGTERM);
+                    }
+                    // The others were not asked, so there is nothing to wait for once it has ended.
+                    Terminate::Main if self.running.end.is_none() => {
+                        proc::signal_child(self.running.main, Signal::SIGTERM);
+                        // A paused one would wait in vain for those that it asks in turn.
+                        proc::signal_once(Signal::SIGCONT);
+                    }
+                    Terminate::Main => {}
+                }
             }
             Order::KillNow => {
                 self.reap();

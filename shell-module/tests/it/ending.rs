@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use ostler_job::{
     Span,
-    durable::{Command, Order, Reason, Report},
+    durable::{Command, Order, Reason, Report, Terminate},
 };
 
 use crate::bench::{Bench, argv, sh, with_bench};
@@ -169,5 +169,32 @@ fn what_a_handler_of_sigterm_starts_is_not_hit_by_the_same_order() {
             assert_eq!(bench.finish().await.ending.reason, Reason::Killed);
             assert_eq!(bench.text_of(&clean).await, "ok\n");
         }
+    });
+}
+
+#[test]
+fn the_main_process_alone_hears_sigterm_when_it_is_so_asked() {
+    with_bench(async |bench| {
+        let (out, up) = (bench.path("out"), bench.path("up"));
+        // The child would tell of a signal; its parent ends it in its own way.
+        let line = format!(
+            "sh -c 'trap \"echo child heard >>{out}\" TERM; trap \"echo child asked >>{out}; exit\" USR1; echo >{up}; \
+             while :; do sleep 0.01; done' & trap 'kill -USR1 $!; wait $!; echo done >>{out}; exit 3' TERM; wait",
+            out = out.display(),
+            up = up.display()
+        );
+        let main = |line: &str| Command { terminate: Terminate::Main, ..sh(line) };
+        let key = bench.start(main(&line));
+        bench.text_of("up").await;
+        bench.steer(key, Order::Kill);
+        let finish = bench.finish().await;
+        assert_eq!((finish.ending.reason, finish.ending.exit_status), (Reason::Killed, Some(3)));
+        assert_eq!(bench.text_of("out").await, "child asked\ndone\n");
+        // What the main process leaves is killed with its end, whatever is left of the grace.
+        let long = Command { grace: Some(Span::from_secs(600)), ..main("sleep 1000 & wait") };
+        let key = bench.start(long);
+        bench.started().await;
+        bench.steer(key, Order::Kill);
+        assert_eq!(bench.finish().await.ending.signal, Some(15));
     });
 }

@@ -6,7 +6,7 @@ use std::{
 };
 
 use nix::unistd::mkfifo;
-use ostler_job::durable::Report;
+use ostler_job::durable::{Command, Report};
 use ostler_module::Executor;
 
 use crate::bench::{argv, chunks, sh, whole, with_bench};
@@ -89,5 +89,61 @@ fn a_command_that_closes_its_output_goes_on() {
     with_bench(async |bench| {
         let finish = bench.run(sh("exec >&- 2>&-; sleep 0.05; exit 4")).await;
         assert_eq!(finish.ending.exit_status, Some(4));
+    });
+}
+
+/// The bytes of both streams one after the other, as they were kept.
+fn text(finish: &ostler_job::durable::Finish) -> String {
+    let all = chunks(&whole(finish)).into_iter().flat_map(|(_, _, bytes)| bytes).collect();
+    String::from_utf8(all).unwrap()
+}
+
+#[test]
+fn what_was_written_to_one_stream_first_is_kept_first() {
+    with_bench(async |bench| {
+        for _ in 0..20 {
+            for (line, says) in [
+                ("echo out; echo error >&2", "out\nerror\n"),
+                ("echo error >&2; echo out", "error\nout\n"),
+                ("echo 1; echo 2; echo 3; echo error >&2", "1\n2\n3\nerror\n"),
+                (
+                    "echo first >&2; echo second >&2; echo third >&2; echo out",
+                    "first\nsecond\nthird\nout\n",
+                ),
+            ] {
+                assert_eq!(text(&bench.run(sh(line)).await), says, "{line}");
+            }
+        }
+    });
+}
+
+#[test]
+fn merged_streams_are_one_in_the_order_in_which_they_were_written() {
+    with_bench(async |bench| {
+        let line =
+            "for i in 1 2 3; do echo out; echo out; echo error >&2; done; printf x > /dev/stderr";
+        let merged = Command { merge: true, ..sh(line) };
+        for _ in 0..5 {
+            let finish = bench.run(merged.clone()).await;
+            assert_eq!(text(&finish), "out\nout\nerror\n".repeat(3) + "x");
+            assert!(chunks(&whole(&finish)).iter().all(|(stream, ..)| *stream == 1));
+        }
+    });
+}
+
+#[test]
+fn each_stream_is_whole_when_both_are_large() {
+    with_bench(async |bench| {
+        let line = "head -c 3000000 /dev/zero & head -c 2000000 /dev/zero >&2 & wait; echo end; echo end >&2";
+        let key = bench.start(sh(line));
+        let finish = bench.finish().await;
+        let file = usize::try_from(finish.log.file).unwrap();
+        let log = bench.shell.read_log(key, 0, file).unwrap().unwrap().bytes;
+        let mut streams = [Vec::new(), Vec::new()];
+        for (stream, _, bytes) in chunks(&log) {
+            streams[usize::from(stream) - 1].extend(bytes);
+        }
+        assert_eq!(streams.each_ref().map(Vec::len), [3_000_004, 2_000_004]);
+        assert!(streams.iter().all(|stream| stream.ends_with(b"\0end\n")));
     });
 }

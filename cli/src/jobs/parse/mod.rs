@@ -37,7 +37,7 @@ pub(crate) struct Wrong {
 }
 
 /// What a job may be called to run, and what else a mapping of one job may begin with.
-const FIELDS: [&str; 29] = [
+const FIELDS: [&str; 31] = [
     "command",
     "argv",
     "module",
@@ -50,12 +50,14 @@ const FIELDS: [&str; 29] = [
     "secrets",
     "cwd",
     "stdin",
+    "merge",
     "user",
     "umask",
     "nice",
     "limits",
     "timeout",
     "grace",
+    "terminate",
     "not_before",
     "delay",
     "expires",

@@ -35,7 +35,7 @@ const TEXT: &str = "text/plain; charset=utf-8";
     operation_id = "getLog",
     params(
         ("id" = u64, Path, description = "The job.", maximum = 9007199254740991_i64),
-        ("stream" = inline(Option<StreamName>), Query, description = "`both`, in the order in which they were written, unless given."),
+        ("stream" = inline(Option<StreamName>), Query, description = "`both` unless given, in the order in which they were written as far as two pipes tell it; with `merge`, exactly."),
         ("attempt" = Option<u32>, Query, description = "Which attempt, from 1.", minimum = 1, maximum = 4294967295_i64),
         ("follow" = Option<bool>, Query, description = "Keep on until it is over. Ranges are ignored then."),
     ),

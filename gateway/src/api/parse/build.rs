@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use ostler_job::{
     Span, Wall,
-    durable::{self, Command, DedupeScope, Input, Spec, TENANT_DEFAULT, Work},
+    durable::{self, Command, DedupeScope, Input, Spec, TENANT_DEFAULT, Terminate, Work},
 };
 use serde::Deserialize as _;
 use serde_json::Value;
@@ -95,17 +95,7 @@ fn tenant(asked: Option<&str>, given: Given<'_>) -> Result<String, Problem> {
 }
 
 fn build(request: Submit, tenant: String, given: Given<'_>, notes: &mut Notes) -> Built {
-    label(&tenant, "/tenant", LABEL_MAX, notes);
-    for (value, at) in [(&request.name, "/name"), (&request.host, "/host")] {
-        value.iter().for_each(|value| label(value, at, LABEL_MAX, notes));
-    }
-    let tags = request.tags.unwrap_or_default();
-    if tags.len() > TAGS_MAX {
-        notes.add("/tags", format!("{} tags are too many; {TAGS_MAX} are the most", tags.len()));
-    }
-    for (index, tag) in tags.iter().enumerate().take(TAGS_MAX) {
-        label(tag, &format!("/tags/{index}"), LABEL_MAX, notes);
-    }
+    labels(&request, &tenant, notes);
     let delayed = request.delay.is_some();
     let (not_before, expires) =
         times(request.not_before, request.delay, request.expires, given, notes);
@@ -127,12 +117,14 @@ fn build(request: Submit, tenant: String, given: Given<'_>, notes: &mut Notes) -
         secrets: request.secrets,
         cwd: request.cwd,
         stdin: request.stdin,
+        merge: request.merge,
         user: request.user,
         umask: request.umask,
         nice: request.nice,
         limits: request.limits,
         timeout: request.timeout,
         grace: request.grace,
+        terminate: request.terminate,
     }
     .work(notes);
     let content =
@@ -144,7 +136,7 @@ fn build(request: Submit, tenant: String, given: Given<'_>, notes: &mut Notes) -
         tenant,
         identity,
         content,
-        tags,
+        tags: request.tags.unwrap_or_default(),
         host: request.host,
         not_before,
         expires,
@@ -155,6 +147,21 @@ fn build(request: Submit, tenant: String, given: Given<'_>, notes: &mut Notes) -
     };
     let bound = given.tenant.is_some();
     Built { spec, paused: request.paused.unwrap_or(false), delayed, bound }
+}
+
+/// What people call it, and whom it is for.
+fn labels(request: &Submit, tenant: &str, notes: &mut Notes) {
+    label(tenant, "/tenant", LABEL_MAX, notes);
+    for (value, at) in [(&request.name, "/name"), (&request.host, "/host")] {
+        value.iter().for_each(|value| label(value, at, LABEL_MAX, notes));
+    }
+    let tags = request.tags.as_deref().unwrap_or_default();
+    if tags.len() > TAGS_MAX {
+        notes.add("/tags", format!("{} tags are too many; {TAGS_MAX} are the most", tags.len()));
+    }
+    for (index, tag) in tags.iter().enumerate().take(TAGS_MAX) {
+        label(tag, &format!("/tags/{index}"), LABEL_MAX, notes);
+    }
 }
 
 fn identity_of(asked: Option<String>, work: &Work, notes: &mut Notes) -> String {
@@ -249,12 +256,14 @@ struct Asked {
     secrets: Option<Vec<String>>,
     cwd: Option<String>,
     stdin: Option<Stdin>,
+    merge: Option<bool>,
     user: Option<String>,
     umask: Option<String>,
     nice: Option<i32>,
     limits: Option<Limits>,
     timeout: Option<Parsed<Span>>,
     grace: Option<Parsed<Span>>,
+    terminate: Option<Terminate>,
 }
 
 impl Asked {
@@ -287,12 +296,14 @@ impl Asked {
             secrets: checks::secrets(self.secrets.unwrap_or_default(), notes),
             cwd: self.cwd.inspect(|cwd| checks::absolute(cwd, notes)),
             stdin: self.stdin.map_or(Input::Empty, |stdin| checks::input(stdin, notes)),
+            merge: self.merge.unwrap_or_default(),
             user: self.user.inspect(|user| checks::user_name(user, notes)),
             umask: self.umask.and_then(|umask| checks::octal(&umask, notes)),
             nice: self.nice.inspect(|nice| checks::niceness(*nice, notes)),
             limits: self.limits.map_or_else(BTreeMap::new, |asked| checks::limits(&asked, notes)),
             timeout: positive(self.timeout, "/timeout", notes),
             grace: parsed(self.grace, "/grace", notes),
+            terminate: self.terminate.unwrap_or_default(),
         }))
     }
 
@@ -305,12 +316,14 @@ impl Asked {
             ("secrets", self.secrets.is_some()),
             ("cwd", self.cwd.is_some()),
             ("stdin", self.stdin.is_some()),
+            ("merge", self.merge.is_some()),
             ("user", self.user.is_some()),
             ("umask", self.umask.is_some()),
             ("nice", self.nice.is_some()),
             ("limits", self.limits.is_some()),
             ("timeout", self.timeout.is_some()),
             ("grace", self.grace.is_some()),
+            ("terminate", self.terminate.is_some()),
         ];
         for (name, _) in given.iter().filter(|(_, given)| *given) {
             notes.add(format!("/{name}"), "has no meaning for the module noop; leave it out");

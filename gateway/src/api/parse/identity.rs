@@ -117,6 +117,8 @@ mod tests {
             r#"{"command":"./import 1","stdin":"a"}"#,
             r#"{"command":"./import 1","stdin":"b"}"#,
             r#"{"command":"./import 1","umask":"077"}"#,
+            r#"{"command":"./import 1","merge":true}"#,
+            r#"{"command":"./import 1","terminate":"main"}"#,
             r#"{"command":"./import 1","nice":1}"#,
             r#"{"command":"./import 1","limits":{"nofile":9}}"#,
             r#"{"command":"./import 1","timeout":"1m"}"#,

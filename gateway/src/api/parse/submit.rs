@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use ostler_job::{
     Span, Wall,
-    durable::{DedupeScope, Delivery, Then},
+    durable::{DedupeScope, Delivery, Terminate, Then},
 };
 use serde::Deserialize;
 use utoipa::ToSchema;
@@ -55,6 +55,8 @@ pub(crate) struct Submit {
     pub(crate) cwd: Option<String>,
     /// Standard input: text, or bytes, or a payload that was uploaded. More than 32 KiB go to `/v1/payloads`.
     pub(crate) stdin: Option<Stdin>,
+    /// Standard error goes to standard output, by the same pipe, so that both are in the order in which they are written.
+    pub(crate) merge: Option<bool>,
     /// The user to run as, where the runner permits it.
     #[schema(pattern = "^[A-Za-z0-9_][A-Za-z0-9_.-]{0,31}$")]
     pub(crate) user: Option<String>,
@@ -72,6 +74,9 @@ pub(crate) struct Submit {
     /// Time between SIGTERM and SIGKILL; 10 s unless given.
     #[schema(value_type = Option<Delay>)]
     pub(crate) grace: Option<Parsed<Span>>,
+    /// Which processes are sent SIGTERM when it is to end; `all` unless given. What the grace leaves is killed.
+    #[schema(value_type = Option<TerminateName>)]
+    pub(crate) terminate: Option<Terminate>,
     /// It does not start before this moment.
     #[schema(value_type = Option<Moment>)]
     pub(crate) not_before: Option<Parsed<Wall>>,
@@ -104,6 +109,18 @@ pub(crate) enum Module {
     Shell,
     /// Nothing, successfully.
     Noop,
+}
+
+/// Whom SIGTERM goes to: every process, or the main one alone.
+#[derive(ToSchema)]
+#[schema(as = Terminate)]
+#[allow(dead_code, reason = "the description of a type of another crate")]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum TerminateName {
+    /// Every process that there is at that moment, the main one first.
+    All,
+    /// The main process alone, which sees to the others; what it leaves is killed once it has ended.
+    Main,
 }
 
 /// What happens when a runner is lost with a job: tried again, or not.
@@ -256,12 +273,14 @@ pub(crate) const FIELDS: Fields = &[
     ("secrets", Shape::Texts),
     ("cwd", Shape::Text),
     ("stdin", Shape::TextOrTable(&[("base64", Shape::Text), ("payload", Shape::Text)])),
+    ("merge", Shape::Bool),
     ("user", Shape::Text),
     ("umask", Shape::Text),
     ("nice", Shape::Whole(-20, 19)),
     ("limits", Shape::Table(LIMITS)),
     ("timeout", Shape::Text),
     ("grace", Shape::Text),
+    ("terminate", Shape::Words(&["all", "main"])),
     ("not_before", Shape::Text),
     ("delay", Shape::Text),
     ("expires", Shape::Text),
