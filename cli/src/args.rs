@@ -36,6 +36,8 @@ pub(crate) enum Verb {
     Show(verb::show::ShowArgs),
     /// Show what a job wrote
     Logs(verb::logs::LogsArgs),
+    /// Wait until jobs have finished
+    Wait(verb::wait::WaitArgs),
     /// End jobs: cancel what waits, stop what runs
     Kill(verb::kill::KillArgs),
     /// Run failed jobs again

@@ -55,6 +55,7 @@ fn main() -> ExitCode {
         Verb::List(args) => verb::list::run(&args),
         Verb::Show(args) => verb::show::run(&args),
         Verb::Logs(args) => verb::logs::run(&args),
+        Verb::Wait(args) => verb::wait::run(&args),
         Verb::Kill(args) => verb::kill::run(&args),
         Verb::Retry(args) => verb::retry::run(&args),
         Verb::Delete(args) => verb::delete::run(&args),

@@ -12,7 +12,11 @@ use super::{
     table::{Cell, Look, draw, left, right},
     view::{JobView, Page, tone},
 };
-use crate::{client::Client, failure::Failure, terminal::put};
+use crate::{
+    client::Client,
+    failure::{self, Failure},
+    terminal::{note, put, say},
+};
 
 /// Ids of one request: their list must fit a request head.
 const CHUNK: usize = 200;
@@ -26,24 +30,50 @@ pub(crate) async fn wait(
     ids: &[u64],
     format: Format,
 ) -> Result<ExitCode, Failure> {
-    let mut batch = Batch { open: ids.iter().copied().collect(), ..Batch::default() };
-    let mut heard = Instant::now();
-    loop {
-        match batch.look(client).await {
-            Ok(()) => heard = Instant::now(),
-            Err(failure) if failure.is_unavailable() && heard.elapsed() < PATIENCE => {}
-            Err(failure) => return Err(failure),
-        }
-        batch.show();
-        if batch.open.is_empty() {
-            break;
-        }
-        tokio::time::sleep(PAUSE).await;
+    let mut batch = Batch::of(ids);
+    batch.finish(client).await?;
+    batch.told(format)
+}
+
+/// The same, for jobs that somebody named: all of them must be there.
+pub(crate) async fn wait_for_named(
+    client: &Client,
+    ids: &[u64],
+    format: Format,
+) -> Result<ExitCode, Failure> {
+    let mut batch = Batch::of(ids);
+    batch.look(client).await?;
+    if !batch.gone.is_empty() {
+        return Err(batch.missing());
     }
-    batch.end_of_progress();
-    batch.summary(format)?;
-    let failed = batch.done.values().any(|job| job.state != "succeeded") || batch.gone > 0;
-    Ok(if failed { ExitCode::from(1) } else { ExitCode::SUCCESS })
+    batch.finish(client).await?;
+    batch.told(format)
+}
+
+/// Waits for one, and gives it as it is then.
+pub(crate) async fn wait_for_one(client: &Client, id: u64) -> Result<JobView, Failure> {
+    let mut batch = Batch { is_quiet: true, ..Batch::of(&[id]) };
+    batch.look(client).await?;
+    batch.finish(client).await?;
+    batch.done.remove(&id).ok_or_else(|| batch.missing())
+}
+
+/// Ctrl-C ends the waiting, and not what is waited for.
+pub(crate) async fn interrupted(
+    waiting: impl Future<Output = Result<ExitCode, Failure>>,
+    told: &str,
+) -> Result<ExitCode, Failure> {
+    tokio::select! {
+        ended = waiting => ended,
+        _ = tokio::signal::ctrl_c() => {
+            if stderr().is_terminal() {
+                // Below the ^C.
+                say("");
+            }
+            note(told);
+            Ok(ExitCode::from(130))
+        }
+    }
 }
 
 #[derive(Debug, Default)]
@@ -51,12 +81,50 @@ struct Batch {
     open: BTreeSet<u64>,
     done: BTreeMap<u64, JobView>,
     running: usize,
-    /// Deleted by somebody meanwhile.
-    gone: usize,
+    /// Deleted by somebody meanwhile, or never there.
+    gone: BTreeSet<u64>,
     shown: bool,
+    /// Shows no progress.
+    is_quiet: bool,
 }
 
 impl Batch {
+    fn of(ids: &[u64]) -> Self {
+        Self { open: ids.iter().copied().collect(), ..Self::default() }
+    }
+
+    /// Looks again and again until all of them have finished.
+    async fn finish(&mut self, client: &Client) -> Result<(), Failure> {
+        let mut heard = Instant::now();
+        while !self.open.is_empty() {
+            let begun = Instant::now();
+            match self.look(client).await {
+                Ok(()) => heard = Instant::now(),
+                Err(failure) if failure.is_unavailable() && heard.elapsed() < PATIENCE => {}
+                Err(failure) => return Err(failure),
+            }
+            self.show();
+            if !self.open.is_empty() {
+                // A long list is looked at less often, so that it costs no more than a part of the gateway's time.
+                tokio::time::sleep(PAUSE.max(begun.elapsed() * 10)).await;
+            }
+        }
+        Ok(())
+    }
+
+    /// The summary, and the exit code.
+    fn told(&self, format: Format) -> Result<ExitCode, Failure> {
+        self.end_of_progress();
+        self.summary(format)?;
+        let failed = self.failed() > 0 || !self.gone.is_empty();
+        Ok(if failed { ExitCode::from(1) } else { ExitCode::SUCCESS })
+    }
+
+    fn missing(&self) -> Failure {
+        let lines = self.gone.iter().map(|id| format!("there is no job {id}")).collect();
+        Failure::with(failure::NOT_FOUND, lines)
+    }
+
     async fn look(&mut self, client: &Client) -> Result<(), Failure> {
         self.running = 0;
         let open: Vec<u64> = self.open.iter().copied().collect();
@@ -73,8 +141,11 @@ impl Batch {
                     self.running += usize::from(job.state == "running");
                 }
             }
-            self.gone += missing.len();
-            self.open.retain(|id| !missing.contains(id));
+            // A page that came back early says nothing of the others.
+            if !page.partial {
+                self.open.retain(|id| !missing.contains(id));
+                self.gone.append(&mut missing);
+            }
         }
         Ok(())
     }
@@ -84,10 +155,10 @@ impl Batch {
     }
 
     fn show(&mut self) {
-        if !stderr().is_terminal() {
+        if self.is_quiet || !stderr().is_terminal() {
             return;
         }
-        let all = self.open.len() + self.done.len() + self.gone;
+        let all = self.open.len() + self.done.len() + self.gone.len();
         let (done, failed) = (self.done.len(), self.failed());
         let line = format!("{done} of {all} done, {failed} failed, {} running", self.running);
         let _ = write!(stderr().lock(), "\r{line}\x1b[K");
@@ -111,8 +182,8 @@ impl Batch {
         for job in &jobs {
             *counts.entry(job.state.as_str()).or_default() += 1;
         }
-        if self.gone > 0 {
-            counts.insert("deleted", self.gone);
+        if !self.gone.is_empty() {
+            counts.insert("deleted", self.gone.len());
         }
         let rows: Vec<Vec<Cell>> = counts
             .into_iter()

@@ -1,6 +1,7 @@
 //! Follows a job's output as it comes, over broken connections and gateways that start again.
 
 use std::{
+    cmp::Ordering,
     io::Write as _,
     time::{Duration, Instant},
 };
@@ -30,6 +31,8 @@ pub(crate) struct Wanted {
     pub(crate) stream: Option<&'static str>,
     /// Only the log of this attempt.
     pub(crate) attempt: Option<u32>,
+    /// What is passed over before anything is shown.
+    pub(crate) skip: Option<Skip>,
     /// Each line begins with its time.
     pub(crate) timestamps: bool,
     /// stderr goes to stderr, and a captured stdout gets the output of one attempt only; else everything of all
@@ -37,6 +40,13 @@ pub(crate) struct Wanted {
     pub(crate) apart: bool,
     /// The gateway was there a moment ago, so that it is waited for from the beginning.
     pub(crate) patient: bool,
+}
+
+/// The beginning of a job's output: all attempts before this one, and so many bytes of it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Skip {
+    pub(crate) attempt: u32,
+    pub(crate) bytes: u64,
 }
 
 #[derive(Deserialize)]
@@ -70,6 +80,7 @@ struct Follower<'a> {
     events: u64,
     attempt: Option<String>,
     capture: Capture,
+    skip: Option<Skip>,
     silence: Duration,
     /// Whether the next byte of stdout, and of stderr, begins a line.
     fresh: [bool; 2],
@@ -85,6 +96,7 @@ impl<'a> Follower<'a> {
             events: 0,
             attempt: None,
             capture: if wanted.apart { Capture::of_one_attempt() } else { Capture::open() },
+            skip: wanted.skip,
             silence: SILENCE,
             fresh: [true; 2],
         }
@@ -151,13 +163,48 @@ impl<'a> Follower<'a> {
             "end" => return serde_json::from_str(&event.data).map(Some).map_err(unknown),
             "output" => {
                 let output: Output = serde_json::from_str(&event.data).map_err(unknown)?;
-                self.notice_attempt(&event.id);
-                self.show(output)?;
+                self.take_output(output, &event.id)?;
             }
             _ => {}
         }
         self.last = event.id;
         Ok(None)
+    }
+
+    fn take_output(&mut self, output: Output, id: &str) -> Result<(), Failure> {
+        if self.wanted.stream.is_some_and(|wanted| wanted != output.stream) {
+            if self.skip.is_none() {
+                self.notice_attempt(id);
+            }
+            return Ok(());
+        }
+        let (is_error, at) = (output.stream == "stderr", output.at.clone());
+        let mut bytes = output.bytes();
+        if !self.pass_over(&mut bytes, id) {
+            return Ok(());
+        }
+        self.notice_attempt(id);
+        self.show(bytes, is_error, &at)
+    }
+
+    /// Takes what is not to be shown from the bytes; `false`: that is all of them.
+    fn pass_over(&mut self, bytes: &mut Vec<u8>, id: &str) -> bool {
+        let Some(skip) = &mut self.skip else { return true };
+        let attempt = id.split_once('.').and_then(|(_, attempt)| attempt.parse().ok());
+        match attempt.unwrap_or(u32::MAX).cmp(&skip.attempt) {
+            Ordering::Less => return false,
+            Ordering::Equal => {
+                let many = usize::try_from(skip.bytes).unwrap_or(usize::MAX).min(bytes.len());
+                bytes.drain(..many);
+                skip.bytes -= many as u64;
+                if skip.bytes > 0 || bytes.is_empty() {
+                    return false;
+                }
+            }
+            Ordering::Greater => {}
+        }
+        self.skip = None;
+        true
     }
 
     /// The id is `OFFSET.ATTEMPT`: output of a second attempt looks like that of the first.
@@ -169,15 +216,9 @@ impl<'a> Follower<'a> {
         self.attempt = Some(attempt.to_owned());
     }
 
-    fn show(&mut self, output: Output) -> Result<(), Failure> {
-        if self.wanted.stream.is_some_and(|wanted| wanted != output.stream) {
-            return Ok(());
-        }
-        let is_error = output.stream == "stderr";
-        let at = output.at.clone();
-        let mut bytes = output.bytes();
+    fn show(&mut self, mut bytes: Vec<u8>, is_error: bool, at: &str) -> Result<(), Failure> {
         if self.wanted.timestamps {
-            bytes = stamped(&bytes, &at, &mut self.fresh[usize::from(is_error)]);
+            bytes = stamped(&bytes, at, &mut self.fresh[usize::from(is_error)]);
         }
         if is_error && self.wanted.apart {
             // Nobody reads it: that is no reason to stop.

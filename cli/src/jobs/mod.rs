@@ -14,5 +14,6 @@ pub(crate) mod select;
 pub(crate) mod steer;
 pub(crate) mod sure;
 pub(crate) mod table;
+pub(crate) mod tail;
 pub(crate) mod view;
 pub(crate) mod when;

@@ -10,7 +10,7 @@ use crate::{
     failure::Failure,
     jobs::{
         follow::{Wanted, follow},
-        select,
+        select, tail,
     },
     terminal::put,
 };
@@ -32,6 +32,9 @@ pub(crate) struct LogsArgs {
     /// The output of this attempt [default: the last one]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     attempt: Option<u32>,
+    /// Only the last so many lines of what it has written; with -f, and what it writes from then on
+    #[arg(short = 'n', long, value_name = "LINES")]
+    tail: Option<u64>,
     /// Begin each line with its time; follows a job that has not finished
     #[arg(short, long)]
     timestamps: bool,
@@ -50,8 +53,13 @@ pub(crate) fn run(args: &LogsArgs) -> Result<ExitCode, Failure> {
         if !args.follow && !args.timestamps {
             return copy(&client, args, stream.unwrap_or("both")).await;
         }
+        let skip = match args.tail {
+            Some(lines) => tail::skip(&client, args.id, args.attempt, stream, lines).await?,
+            None => None,
+        };
         let wanted = Wanted {
             stream,
+            skip,
             attempt: args.attempt,
             timestamps: args.timestamps,
             ..Wanted::default()
@@ -64,7 +72,15 @@ pub(crate) fn run(args: &LogsArgs) -> Result<ExitCode, Failure> {
 async fn copy(client: &Client, args: &LogsArgs, stream: &str) -> Result<(), Failure> {
     let attempt = args.attempt.map_or_else(String::new, |number| format!("&attempt={number}"));
     let path = format!("/v1/jobs/{}/log?stream={stream}{attempt}", args.id);
-    let mut reply = client.ask(Ask::new(Method::GET, &path)).await?;
+    let mut ask = Ask::new(Method::GET, &path);
+    if let Some(lines) = args.tail {
+        let (start, total) = tail::start(client, &path, lines).await?;
+        if start == total {
+            return Ok(());
+        }
+        ask = ask.header("range", format!("bytes={start}-"));
+    }
+    let mut reply = client.ask(ask).await?;
     while let Some(bytes) = reply.next().await? {
         put(&bytes)?;
     }

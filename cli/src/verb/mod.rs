@@ -23,3 +23,4 @@ pub(crate) mod status;
 pub(crate) mod submit;
 pub(crate) mod token;
 pub(crate) mod transfer;
+pub(crate) mod wait;

@@ -20,7 +20,7 @@ use crate::{
     config::values,
     failure::{self, Failure},
     jobs::{
-        batch,
+        batch::{self, interrupted},
         draft::{self, DraftArgs},
         follow::{Wanted, follow},
         output::{self, Format, OutputArgs, Pages},
@@ -111,24 +111,6 @@ pub(crate) fn run(args: &SubmitArgs) -> Result<ExitCode, Failure> {
         job.append(&mut fields);
         submit_one(&client, args, Value::Object(job)).await
     })
-}
-
-/// Ctrl-C ends the waiting, and not what is waited for.
-async fn interrupted(
-    waiting: impl Future<Output = Result<ExitCode, Failure>>,
-    told: &str,
-) -> Result<ExitCode, Failure> {
-    tokio::select! {
-        ended = waiting => ended,
-        _ = tokio::signal::ctrl_c() => {
-            if io::stderr().is_terminal() {
-                // Below the ^C.
-                say("");
-            }
-            note(told);
-            Ok(ExitCode::from(130))
-        }
-    }
 }
 
 async fn submit_one(client: &Client, args: &SubmitArgs, job: Value) -> Result<ExitCode, Failure> {

@@ -82,3 +82,21 @@ fn an_address_that_is_none_is_wrong_usage() {
         "ostler: \"ftp://x\" is not an API's address; write https://host or host:2691\n",
     );
 }
+
+#[test]
+fn a_token_that_leaves_this_host_in_clear_text_is_sent_with_a_warning() {
+    let fake = empty();
+    let list = |api: &str| fake.ostler(&["list", "--token", "secret", "--api", api]);
+    // Nobody has this address, and no packet is sent to it.
+    let ended = list("http://255.255.255.255:1");
+    assert_eq!(ended.code, Some(69));
+    let says = "note: the token goes to http://255.255.255.255:1 in clear text, where anybody on \
+                the way can read and use it; use https\n";
+    assert!(ended.err.starts_with(says), "{ended:?}");
+    assert!(!ended.err.contains("secret"), "{ended:?}");
+    for api in ["https://255.255.255.255:1", "http://127.0.0.1:1", "http://[::1]:1", "localhost:1"]
+    {
+        let ended = list(api);
+        assert!(ended.code == Some(69) && !ended.err.contains("clear text"), "{api}: {ended:?}");
+    }
+}

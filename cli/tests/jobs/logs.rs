@@ -6,8 +6,11 @@ use crate::fake::{Fake, Reply, Request, event, job};
 
 fn fake() -> Fake {
     Fake::start(|request| {
+        if request.target == "/v1/jobs/17" {
+            return Reply::json(200, &job(17, "running", &json!({"attempts": 2})));
+        }
         if !request.target.contains("/log/events") {
-            return Reply::new(200, "text/plain", b"a\xff\nb\n".to_vec());
+            return of_log(request, b"a\xff\nb\n");
         }
         let output = |id: &str, stream: &str, text: &str| {
             let at = "2026-11-25T01:02:03.004Z";
@@ -20,6 +23,21 @@ fn fake() -> Fake {
             + &event("1.2", "end", &job(17, "dead", &json!({})));
         Reply::new(200, "text/event-stream", events)
     })
+}
+
+/// The log, or the range of it that is asked for.
+fn of_log(request: &Request, log: &[u8]) -> Reply {
+    let range = request.headers.get("range").and_then(|range| range.strip_prefix("bytes="));
+    let Some((first, last)) = range.and_then(|range| range.split_once('-')) else {
+        return Reply::new(200, "text/plain", log);
+    };
+    let total = log.len();
+    let first = match first {
+        "" => total.saturating_sub(last.parse().unwrap()),
+        first => first.parse().unwrap(),
+    };
+    let range = format!("bytes {first}-{}/{total}", total - 1);
+    Reply::new(206, "text/plain", &log[first..]).header("content-range", &range)
 }
 
 fn asked(fake: &Fake) -> Vec<String> {
@@ -59,4 +77,47 @@ fn a_log_that_is_not_there_ends_with_66() {
     for words in [&["logs", "17"][..], &["logs", "-f", "17"]] {
         fake.ostler(words).with(66, "", "ostler: there is no job 17\n");
     }
+}
+
+#[test]
+fn the_last_lines_are_found_from_the_end() {
+    let fake = fake();
+    fake.ostler(&["logs", "17", "--tail", "1"]).with(0, "b\n", "");
+    fake.ostler(&["logs", "17", "-n", "2"]).with(0, "a\u{fffd}\nb\n", "");
+    fake.ostler(&["logs", "17", "-n", "0"]).with(0, "", "");
+    // A long log is not read whole.
+    let log: String = (0..50_000).map(|n| format!("line {n}\n")).collect();
+    let fake = Fake::start(move |request| of_log(request, log.as_bytes()));
+    fake.ostler(&["logs", "17", "--tail", "2"]).with(0, "line 49998\nline 49999\n", "");
+    let many = fake.ostler(&["logs", "17", "--tail", "2000"]);
+    assert_eq!((many.out.lines().count(), many.out.lines().next()), (2000, Some("line 48000")));
+    // Of a log without output there is no part.
+    let fake = Fake::start(|_| Reply::new(200, "text/plain", ""));
+    fake.ostler(&["logs", "17", "--tail", "2"]).with(0, "", "");
+}
+
+#[test]
+fn the_last_lines_are_followed_by_what_comes() {
+    let fake = Fake::start(|request| {
+        let output = |id: &str, text: &str| {
+            event(id, "output", &json!({"stream": "stdout", "at": "", "text": text}))
+        };
+        if request.target == "/v1/jobs/17" {
+            return Reply::json(200, &job(17, "running", &json!({"attempts": 2})));
+        }
+        if !request.target.contains("/log/events") {
+            assert!(request.target.contains("attempt=2"), "{}", request.target);
+            return of_log(request, b"one\ntwo\nthree\n");
+        }
+        let events = output("1.1", "of the first\n")
+            + &output("1.2", "one\ntw")
+            + &output("2.2", "o\nthree\nfour\n")
+            + &output("3.2", "five\n")
+            + &output("1.3", "again\n")
+            + &event("1.3", "end", &job(17, "succeeded", &json!({})));
+        Reply::new(200, "text/event-stream", events)
+    });
+    let note = "note: job 17, attempt 3\n";
+    fake.ostler(&["logs", "-fn", "2", "17"]).with(0, "two\nthree\nfour\nfive\nagain\n", note);
+    fake.ostler(&["logs", "-fn", "0", "17"]).with(0, "four\nfive\nagain\n", note);
 }

@@ -10,3 +10,4 @@ mod operating;
 mod steering;
 mod submit;
 mod tls;
+mod waiting;

@@ -1,0 +1,106 @@
+//! `ostler wait`: until jobs have finished.
+
+use std::{process::ExitCode, time::Duration};
+
+use clap::Args;
+
+use crate::{
+    client::{self, ApiArgs, Client},
+    config::values,
+    failure::{self, Failure},
+    jobs::{
+        batch::{self, interrupted},
+        filter::Filter,
+        output::{self, OutputArgs},
+        select::Selection,
+        steer::stdin,
+        view::{JobView, Page},
+    },
+    terminal::note,
+};
+
+/// Jobs of one page.
+const PAGE: usize = 1000;
+
+/// With one job, it ends as that job does: with its exit status. With several, or a filter, there is a
+/// summary, and the exit code is 1 when one of them failed. A filter that names no state finds
+/// unfinished jobs, as they are when the waiting begins.
+#[derive(Args, Debug)]
+#[command(after_help = "Examples:\n  ostler wait 17 18\n  ostler wait tag=nightly\n  \
+                        ostler submit jobs.yaml | ostler wait -")]
+pub(crate) struct WaitArgs {
+    /// Ids, or a filter such as tag=x, or - for a list on standard input
+    #[arg(value_name = "JOB|FILTER|-", required = true)]
+    jobs: Vec<String>,
+    /// Wait no longer than this; then the exit code is 75
+    #[arg(long, value_name = "TIME", value_parser = values::duration)]
+    timeout: Option<Duration>,
+    #[command(flatten)]
+    output: OutputArgs,
+    #[command(flatten)]
+    api: ApiArgs,
+}
+
+pub(crate) fn run(args: &WaitArgs) -> Result<ExitCode, Failure> {
+    let selection = Selection::read(&args.jobs, stdin)?;
+    let client = args.api.client()?;
+    client::block_on(interrupted(limited(&client, args, &selection), "the jobs go on"))
+}
+
+async fn limited(
+    client: &Client,
+    args: &WaitArgs,
+    selection: &Selection,
+) -> Result<ExitCode, Failure> {
+    let waiting = wait(client, args, selection);
+    let Some(limit) = args.timeout else { return waiting.await };
+    tokio::time::timeout(limit, waiting).await.unwrap_or_else(|_| {
+        Err(Failure::with(
+            failure::TEMPORARY,
+            vec!["not all of them have finished in this time; they go on".to_owned()],
+        ))
+    })
+}
+
+async fn wait(
+    client: &Client,
+    args: &WaitArgs,
+    selection: &Selection,
+) -> Result<ExitCode, Failure> {
+    let format = args.output.output;
+    match selection {
+        Selection::Ids(ids) => {
+            if let [id] = ids[..] {
+                let job = batch::wait_for_one(client, id).await?;
+                return ended(&job, args);
+            }
+            batch::wait_for_named(client, ids, format).await
+        }
+        Selection::Filter(filter) => {
+            let ids = found(client, &filter.clone().or_states("unfinished")).await?;
+            if ids.is_empty() {
+                note("no such jobs");
+                return Ok(ExitCode::SUCCESS);
+            }
+            batch::wait(client, &ids, format).await
+        }
+    }
+}
+
+fn ended(job: &JobView, args: &WaitArgs) -> Result<ExitCode, Failure> {
+    output::one(args.output.output, job, |_| String::new())?;
+    Ok(ExitCode::from(job.exit_code()))
+}
+
+/// Every job that a filter finds now.
+async fn found(client: &Client, filter: &Filter) -> Result<Vec<u64>, Failure> {
+    let mut ids = Vec::new();
+    let first = format!("/v1/jobs?{}&limit={PAGE}", filter.query());
+    let mut path = first.clone();
+    loop {
+        let page: Page = client.get(&path).await?;
+        ids.extend(page.jobs.iter().map(|job| job.id));
+        let Some(next) = page.next else { return Ok(ids) };
+        path = format!("{first}&cursor={}", client::encode(&next));
+    }
+}
