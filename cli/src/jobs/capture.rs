@@ -10,6 +10,8 @@ use std::{
     os::fd::AsFd as _,
 };
 
+use nix::fcntl::{FcntlArg, OFlag, fcntl};
+
 use crate::{
     failure::Failure,
     terminal::{note, put},
@@ -51,7 +53,7 @@ impl Capture {
         }
         let file = stdout.as_fd().try_clone_to_owned().map(File::from).ok();
         let file = file.filter(|file| file.metadata().is_ok_and(|data| data.is_file()));
-        let begun = file.and_then(|mut file| Some((file.stream_position().ok()?, file)));
+        let begun = file.and_then(|mut file| Some((begin(&mut file)?, file)));
         Self::to(begun.map_or(To::Pipe, |(start, file)| To::File(file, start)))
     }
 
@@ -99,6 +101,15 @@ impl Capture {
     }
 }
 
+/// Where output to this file begins. One that is appended to (`>>`) stands at its beginning until it is written to.
+fn begin(file: &mut File) -> Option<u64> {
+    let flags = fcntl(&*file, FcntlArg::F_GETFL).ok()?;
+    if OFlag::from_bits_retain(flags).contains(OFlag::O_APPEND) {
+        return Some(file.metadata().ok()?.len());
+    }
+    file.stream_position().ok()
+}
+
 /// Takes the output back, if it is the end of the file and all that came since.
 fn cut_back(file: &mut File, start: u64, written: u64) -> bool {
     let end = start.checked_add(written);
@@ -125,5 +136,18 @@ mod tests {
         file.write_all(b" of another").unwrap();
         assert!(!cut_back(&mut file, start, 4));
         assert_eq!(file.metadata().unwrap().len(), 22);
+    }
+
+    #[test]
+    fn what_a_file_held_before_stays_when_it_is_appended_to() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), "before ").unwrap();
+        let mut appended = File::options().append(true).open(file.path()).unwrap();
+        let start = begin(&mut appended).unwrap();
+        appended.write_all(b"half").unwrap();
+        assert!(cut_back(&mut appended, start, 4));
+        appended.write_all(b"whole").unwrap();
+        assert_eq!(std::fs::read_to_string(file.path()).unwrap(), "before whole");
+        assert_eq!(begin(&mut File::create(file.path()).unwrap()), Some(0));
     }
 }
