@@ -21,7 +21,9 @@ const SIZE: i64 = 4096;
 /// The part that carries meaning.
 const USED: usize = 128;
 /// Where the runner counts its cancels.
-const CANCEL_SEQ: usize = 16;
+const CANCEL_SEQ: u64 = 16;
+/// Where it writes what it has taken back: the last stream, and the number of its lane.
+const BAR: u64 = 48;
 
 /// A child's board. It is read and written as a file and not mapped: a child cannot fault the runner through it, and at
 /// a few reads a second a system call costs nothing.
@@ -29,6 +31,7 @@ const CANCEL_SEQ: usize = 16;
 pub(crate) struct Board {
     page: File,
     cancels: Cell<u32>,
+    bar: Cell<u64>,
 }
 
 /// What a board said at one moment. The child writes it, so every value may be nonsense.
@@ -36,8 +39,10 @@ pub(crate) struct Board {
 pub(crate) struct Reading {
     /// CLOCK_MONOTONIC when the running request began; 0 while idle.
     pub busy_since_ns: u64,
-    /// The running stream.
+    /// The running stream, or the last one that ran on its lane.
     pub stream: u32,
+    /// The number of the lane that is served.
+    pub lane: u32,
     /// Requests finished.
     pub requests: u64,
     /// The running request's id.
@@ -59,7 +64,7 @@ impl Board {
         ftruncate(&fd, SIZE)?;
         let seals = SealFlag::F_SEAL_SHRINK | SealFlag::F_SEAL_GROW | SealFlag::F_SEAL_SEAL;
         fcntl(&fd, FcntlArg::F_ADD_SEALS(seals))?;
-        Ok(Self { page: File::from(fd), cancels: Cell::new(0) })
+        Ok(Self { page: File::from(fd), cancels: Cell::new(0), bar: Cell::new(0) })
     }
 
     /// The descriptor for the child.
@@ -81,7 +86,23 @@ impl Board {
     pub(crate) fn cancel(&self) {
         self.cancels.set(self.cancels.get().wrapping_add(1));
         // As above: the page is ours, and the kill ladder goes on without the hint.
-        let _ = self.page.write_all_at(&self.cancels.get().to_le_bytes(), CANCEL_SEQ as u64);
+        let _ = self.page.write_all_at(&self.cancels.get().to_le_bytes(), CANCEL_SEQ);
+    }
+
+    /// Tells the child to begin nothing more of this lane up to this stream. What it begins at this very moment shows a moment
+    /// later: what has not begun by then never will. `false`: it was not told.
+    pub(crate) fn bar(&self, lane: u32, last: u32) -> bool {
+        let bar = u64::from(lane) << 32 | u64::from(last);
+        self.bar.set(self.bar.get().max(bar));
+        self.page.write_all_at(&self.bar.get().to_le_bytes(), BAR).is_ok()
+    }
+
+    /// The last stream of this lane that the child has begun; 0: none. `None`: it is just writing.
+    pub(crate) fn begun(&self, lane: u32) -> Option<u32> {
+        let (once, again) = (self.read(), self.read());
+        let at = |reading: &Reading| (reading.lane, reading.stream);
+        let last = if once.lane == lane { once.stream } else { 0 };
+        (at(&once) == at(&again)).then_some(last)
     }
 }
 
@@ -95,6 +116,7 @@ impl Reading {
         Self {
             busy_since_ns: word(0),
             stream: u32::try_from(word(8) & 0xffff_ffff).expect("masked to 32 bits"),
+            lane: u32::try_from(word(40) & 0xffff_ffff).expect("masked to 32 bits"),
             requests: word(24),
             request_id: String::from_utf8_lossy(id).into_owned(),
         }
@@ -131,7 +153,24 @@ mod tests {
         board.cancel();
         board.cancel();
         let mut seq = [0; 4];
-        board.page.read_exact_at(&mut seq, CANCEL_SEQ as u64).unwrap();
+        board.page.read_exact_at(&mut seq, CANCEL_SEQ).unwrap();
         assert_eq!(u32::from_le_bytes(seq), 2);
+    }
+
+    #[test]
+    fn what_is_taken_back_stays_so_and_what_was_begun_is_of_its_lane() {
+        let board = Board::new().unwrap();
+        let barred = || {
+            let mut bar = [0; 8];
+            board.page.read_exact_at(&mut bar, BAR).unwrap();
+            u64::from_le_bytes(bar)
+        };
+        assert!(board.bar(1, 9) && board.bar(1, 4));
+        assert_eq!(barred(), 1 << 32 | 9, "a smaller number takes nothing back");
+        assert!(board.bar(2, 3));
+        assert_eq!(barred(), 2 << 32 | 3);
+        board.page.write_all_at(&7_u32.to_le_bytes(), 8).unwrap();
+        board.page.write_all_at(&2_u32.to_le_bytes(), 40).unwrap();
+        assert_eq!((board.begun(2), board.begun(3)), (Some(7), Some(0)));
     }
 }

@@ -61,6 +61,8 @@ pub(crate) struct Child {
     pub lane: Option<OwnedFd>,
     /// Whether the present gateway has its lane.
     pub handed: bool,
+    /// The number of its present lane.
+    pub lane_number: u32,
     /// What it can do, as it said in HELLO.
     pub caps: String,
     /// The queue to its control socket.
@@ -117,6 +119,7 @@ pub(crate) fn attend(
         board,
         lane: Some(lane),
         handed: false,
+        lane_number: 1,
         caps: String::new(),
         ctl: outbox,
         last_words,

@@ -48,6 +48,8 @@ pub(crate) enum ChildEvent {
     LaneLost(Option<String>),
     /// Nobody waits for this stream of its lane any more.
     Unwanted(u32),
+    /// It was told a moment ago to begin nothing more of this lane up to this stream.
+    Barred(u32, u32),
     /// Its process is gone.
     Ended(Ending),
     /// What it wrote before has been read.

@@ -2,10 +2,14 @@
 
 use std::time::{Duration, Instant};
 
-use ostler_tests::{APP, App, Gateway, Load, Setup, wait_until};
+use nix::sys::signal::Signal;
+use ostler_tests::{APP, App, Gateway, Load, Setup, signal, wait_until};
 
 /// `/closing/NAME` has its answer at once and is in `close()` until the test lets go. `/work/NAME` computes until then.
+/// `/held/NAME` keeps Python's interpreter to itself, `/still/NAME` stops its process.
 const MORE: &str = r#"
+import ctypes, signal
+
 class Closing:
     def __init__(self, body, name):
         self.body, self.name = body, name
@@ -28,7 +32,17 @@ def work(env, start_response, rest):
     return answer(start_response, b"worked")
 
 
-TABLE.update(closing=closing, work=work)
+def held(env, start_response, rest):
+    ctypes.PyDLL(None).sleep(4)
+    return answer(start_response, b"held")
+
+
+def still(env, start_response, rest):
+    os.kill(os.getpid(), signal.SIGSTOP)
+    return answer(start_response, b"went on")
+
+
+TABLE.update(closing=closing, work=work, held=held, still=still)
 "#;
 
 /// What a request may take that finds a free child, on a busy machine.
@@ -86,6 +100,7 @@ fn assert_nobody_waits_behind(slow: &str) {
     }
     load.finish_without_failure();
     app.release("a");
+    gateway.pids_with("ostler: app ").into_iter().for_each(|pid| signal(pid, Signal::SIGCONT));
     assert_eq!(client.read().status, 200);
     assert_eq!(gateway.metric("ostler_child_exits_total", &[]), 0.0, "nobody was killed");
 }
@@ -98,6 +113,16 @@ fn nobody_waits_behind_a_handler_that_waits() {
 #[test]
 fn nobody_waits_behind_a_handler_that_works() {
     assert_nobody_waits_behind("work");
+}
+
+#[test]
+fn nobody_waits_behind_a_handler_that_holds_the_interpreter() {
+    assert_nobody_waits_behind("held");
+}
+
+#[test]
+fn nobody_waits_behind_a_child_that_stands_still() {
+    assert_nobody_waits_behind("still");
 }
 
 #[test]

@@ -135,10 +135,13 @@ fn control(v: &mut Vectors) {
     v.aux("dump", Kind::Dump, (0, 0, 0), 0, b"");
     v.head("log", Kind::Log, (0, 2, 0), &[(b":request", b"x")], "Größe\n".as_bytes());
     v.aux("oob", Kind::Oob, (0, 1, 0), 0, b"");
-    v.head("lane-to-child", Kind::Lane, (flags::FD, 0, 0), &[(b":lane", b"0")], b"");
-    v.head("withdraw-to-child", Kind::Withdraw, (0, 0, 0), &[(b":stream", b"7")], b"");
-    let taken: Pairs<'_> = &[(b":from", b"8"), (b":to", b"11")];
-    v.head("withdraw-answer", Kind::Withdraw, (0, 0, 0), taken, b"");
+    v.head(
+        "lane-to-child",
+        Kind::Lane,
+        (flags::FD, 0, 0),
+        &[(b":lane", b"0"), (b":number", b"2")],
+        b"",
+    );
 }
 
 fn link(v: &mut Vectors) {
@@ -179,7 +182,7 @@ fn link(v: &mut Vectors) {
     v.head("demand", Kind::Demand, (0, 0, 0), &[app, (b":waiting", b"17")], b"");
     v.head("retire", Kind::Retire, (0, 0, 0), &[app, child], b"");
     v.head("overdue", Kind::Overdue, (0, 2, 0), &[app, child, (b":stream", b"7")], b"");
-    v.head("withdraw", Kind::Withdraw, (0, 0, 0), &[app, child, (b":stream", b"7")], b"");
+    v.head("withdraw", Kind::Withdraw, (0, 0, 0), &[app, child, (b":last", b"11")], b"");
     let taken: Pairs<'_> = &[app, child, (b":from", b"8"), (b":to", b"11")];
     v.head("withdrawn", Kind::Withdraw, (0, 0, 0), taken, b"");
     v.head(

@@ -8,7 +8,10 @@ import time
 STARTING, IDLE, BUSY, DRAINING = range(4)
 
 _NOW = struct.Struct("<QII")         # at 0: busy since (ns, 0 = idle), stream, state; 16..20 is the runner's
-_COUNTS = struct.Struct("<QQ24x64s")  # at 24: requests, rss; at 64: request id, padded with NUL
+_COUNTS = struct.Struct("<QQ")       # at 24: requests, rss
+_LANE = struct.Struct("<I")          # at 40: the number of the lane that is served
+_BAR = struct.Struct("<Q")           # at 48, the runner's: lane << 32 | the last stream that is not to be begun any more
+_ID = struct.Struct("<64s")          # at 64: request id, padded with NUL
 _PAGE = 4096
 _PROC_PAGE = os.sysconf("SC_PAGE_SIZE")
 
@@ -28,6 +31,8 @@ class Board:
     def __init__(self, fd=None):
         self.requests = 0
         self.rss = 0
+        self.stream = 0     # the last that was begun
+        self.lane = 0
         self.page = None
         if fd is not None:
             try:
@@ -42,20 +47,34 @@ class Board:
         """In a process that the app forked: the page is the parent's."""
         self.page = bytearray(_PAGE)
 
+    def serve(self, lane):
+        """Begins with a lane, of which no stream was begun."""
+        self.stream = 0
+        self.idle()
+        self.lane = lane << 32
+        _LANE.pack_into(self.page, 40, lane)
+
     def busy(self, stream, request_id):
-        """A request begins; returns when, in nanoseconds of the monotonic clock."""
+        """A request is about to begin; returns when, in nanoseconds of the monotonic clock.
+
+        0: it may not begin. The runner writes what is taken back, waits, and reads what has begun; here what begins is written
+        first and what is taken back is read then. Whoever is first, both cannot go on.
+        """
+        page = self.page
         self.requests += 1
         if self.requests & 0x3F == 0:
             self.rss = rss()
-        _COUNTS.pack_into(self.page, 24, self.requests, self.rss, request_id)
+        _ID.pack_into(page, 64, request_id)
+        _COUNTS.pack_into(page, 24, self.requests, self.rss)
         now = time.monotonic_ns()
-        _NOW.pack_into(self.page, 0, now, stream, BUSY)
-        return now
+        _NOW.pack_into(page, 0, now, stream, BUSY)
+        self.stream = stream
+        return 0 if stream <= _BAR.unpack_from(page, 48)[0] - self.lane else now
 
     def idle(self):
-        """Nothing is running and nothing waits."""
-        _NOW.pack_into(self.page, 0, 0, 0, IDLE)
+        """Nothing is running and nothing waits. The last stream stays: it tells what was begun."""
+        _NOW.pack_into(self.page, 0, 0, self.stream, IDLE)
 
     def draining(self):
         """The child leaves."""
-        _NOW.pack_into(self.page, 0, 0, 0, DRAINING)
+        _NOW.pack_into(self.page, 0, 0, self.stream, DRAINING)

@@ -14,7 +14,7 @@ from .lane import Lane
 from .logs import ERROR, log_frame
 from .native import HELD_UP, MAIN, Flag, RLock, get_ident, local, make_blocking, pthread_kill, start_new_thread
 from .native import socket as real_socket
-from .wire import DRAIN, DUMP, FD, FRAME_MAX, LANE, PING, PONG, STOP, WITHDRAW, Decoder, ProtocolError, fields, frame, pairs
+from .wire import DRAIN, DUMP, FD, FRAME_MAX, LANE, PING, PONG, STOP, Decoder, ProtocolError, fields, frame
 
 READ = 64 << 10
 FDS_MAX = 8          # descriptors taken in one read
@@ -136,7 +136,8 @@ class Control:
         kind, flags, code, _, aux, head, _ = item
         fd = self.fds.popleft() if flags & FD and self.fds else None
         if kind == LANE and fd is not None:
-            self.lanes.offer(Lane(real_socket(fileno=fd), self.frame_max))
+            number = fields(head).get(":number", "")
+            self.lanes.offer(Lane(real_socket(fileno=fd), self.frame_max, int(number) if number.isdigit() else 0))
             return
         if fd is not None:
             os.close(fd)
@@ -150,17 +151,8 @@ class Control:
                 self.interrupt()
         elif kind == DUMP:
             self.dump()
-        elif kind == WITHDRAW:
-            self.recall(fields(head).get(":stream", ""))
         elif kind == LANE:
             self.say("the runner sent LANE without a descriptor")
-
-    def recall(self, stream):
-        """Gives back what waits behind a request that turned out slow. The runner passes it on: the lane may be full."""
-        lane = self.lanes.current
-        taken = lane.take_back(int(stream)) if lane is not None and stream.isdigit() else None
-        if taken:
-            self.send(frame(WITHDRAW, head=pairs((":from", taken[0]), (":to", taken[1]))))
 
     def dump(self):
         """Sends every thread's stack, also while the app is stuck in Python code."""

@@ -3,14 +3,12 @@
 import socket
 from collections import deque
 
-from .native import HELD_UP, allocate_lock, make_blocking, wait_readable
+from .native import HELD_UP, make_blocking, wait_readable
 from .wire import APP_ERROR, DATA, DRAINING, END, FRAME_MAX, FREE, HEADER, NOT_STARTED, PROTOCOL, RECALL, REQ, RESET, TRAIL, Decoder, \
     ProtocolError, frame
 
 READ = 256 << 10    # one read takes a small request, or several, or a good piece of a large one
 SEND_BUFFER = 512 << 10
-READS = 8           # reads that look for what waits behind a running request
-READ_WAIT = 0.05    # seconds that such a look waits for another read to end
 AHEAD = 16          # frames that a peek may leave unread, so that peeking never swallows an upload
 
 
@@ -26,13 +24,13 @@ class Lane:
     stream up ignores what comes for it, but learns from that last frame that the child is free again.
     """
 
-    def __init__(self, sock, frame_max=FRAME_MAX):
+    def __init__(self, sock, frame_max=FRAME_MAX, number=0):
         self.sock = sock
+        self.number = number   # the runner's for it
         self.decoder = Decoder(frame_max)
         self.buffer = bytearray(READ)  # kept: allocating 256 KiB for each read costs seven times the read
         self.view = memoryview(self.buffer)
-        self.frames = deque()  # appended to with `reading` held; taken from the left by the main thread only
-        self.reading = allocate_lock()
+        self.frames = deque()
         self.resets = {}       # streams that the gateway gave up and this child has not finished: code
         self.opened = 0        # the last stream that arrived
         self.started = 0       # the last stream that was given to the app
@@ -51,10 +49,6 @@ class Lane:
 
     def read(self, flags=0):
         """One read; False at the end of the lane. What it brings is queued, or noted when it is a RESET."""
-        with self.reading:
-            return self.read_some(flags)
-
-    def read_some(self, flags):
         try:
             size = self.sock.recv_into(self.buffer, READ, flags)
         except HELD_UP:
@@ -91,7 +85,7 @@ class Lane:
     def give_up(self, error):
         """Ends reading because the gateway broke a rule. What waits is given back."""
         self.error = str(error)
-        for item in list(self.frames):
+        for item in self.frames:
             self.resets[item[3]] = PROTOCOL
         self.is_eof = True
         return False
@@ -125,31 +119,6 @@ class Lane:
         if self.is_waiting:
             self.shut_reading()
 
-    def take_back(self, stream):
-        """From the control thread, while the app works on `stream`: takes what is behind it out of the queue.
-
-        Returns (first, last) of the streams that the app will never see, or None. Only requests that are whole are taken: of
-        others the main thread may have begun to take the body.
-        """
-        if self.started != stream or self.is_waiting:
-            return None
-        if self.reading.acquire(timeout=READ_WAIT):
-            try:
-                for _ in range(READS):
-                    queued = self.opened
-                    if self.is_eof or not self.read_some(socket.MSG_DONTWAIT) or queued == self.opened:
-                        break
-            finally:
-                self.reading.release()
-        first = last = 0
-        try:
-            while self.frames[-1][0] == REQ and self.frames[-1][1] & END:
-                first = self.frames.pop()[3]
-                last = last or first
-        except IndexError:
-            pass  # the queue is empty, or the main thread was faster
-        return (first, last) if first else None
-
     def shut_reading(self):
         """Ends reading after what is queued in the socket; from here on the gateway's writes fail instead of being lost."""
         try:
@@ -162,8 +131,8 @@ class Lane:
         while True:
             if self.resets and self.is_cancelled(stream):
                 return None
-            item = self.first()
-            if item is not None:
+            if self.frames:
+                item = self.frames[0]
                 if item[0] == REQ:
                     self.give_up("stream %d opened before the body of %d ended" % (item[3], stream))
                     return None
@@ -173,16 +142,9 @@ class Lane:
             elif self.is_eof or not self.read():
                 return None
 
-    def first(self):
-        """The first of the queue, None when it is empty; the control thread may take from the other end."""
-        try:
-            return self.frames[0]
-        except IndexError:
-            return None
-
     def has_whole_body(self, stream):
         """Whether the end of a queued stream's body has arrived."""
-        return any(f[3] == stream and (f[1] & END or f[0] == TRAIL) for f in list(self.frames))
+        return any(f[3] == stream and (f[1] & END or f[0] == TRAIL) for f in self.frames)
 
     def is_cancelled(self, stream):
         """Whether the gateway gave the stream up. A recall is only a question, and not for what was started."""
@@ -269,23 +231,14 @@ class Lane:
     def leave_to_parent(self):
         """In a process that the app forked: nothing is read or written here any more."""
         self.sock.close()
-        self.reading = allocate_lock()  # the control thread, which is not here, may have held it
         self.is_fork = self.is_torn = self.is_eof = True
-
-    def take_all(self):
-        """What is queued, once; the control thread may take from the other end."""
-        try:
-            while True:
-                yield self.frames.popleft()
-        except IndexError:
-            pass
 
     def close(self):
         """Gives back what was not started, tells the gateway so, and closes."""
         self.read_rest()
         if self.started > self.finished:
             self.send_reset(self.started, APP_ERROR, b"the child ended while this request was running")
-        for item in self.take_all():
+        for item in self.frames:
             if item[0] == REQ and item[3] > self.finished:
                 self.send_reset(item[3], NOT_STARTED)
         if not self.is_torn:

@@ -122,7 +122,7 @@ def ready(place, control):
     gc.freeze()  # what the app loaded stays; collections need not look at it again
     control.is_booting = False
     while place.lanes:
-        control.lanes.offer(Lane(socket(fileno=place.lanes.pop(0)), control.frame_max))
+        control.lanes.offer(Lane(socket(fileno=place.lanes.pop(0)), control.frame_max, 1))
     place.board.rss = rss()
     place.board.idle()
     control.send(frame(READY, head=pairs((":rss", place.board.rss), (":title", place.entry.partition(":")[2]))))

@@ -19,15 +19,13 @@ class Server:
     def serve_lane(self, lane):
         """Serves until the lane ends. Requests that were prefetched wait in the lane's queue."""
         frames = lane.frames
+        self.board.serve(lane.number)
         while True:
             if not frames:
                 self.idle()
                 if not lane.wait():
                     break
-            try:
-                item = frames.popleft()
-            except IndexError:
-                continue  # the control thread has given it back
+            item = frames.popleft()
             if item[0] == REQ:  # anything else is the rest of a body that the app did not read
                 self.serve(lane, item)
         if lane.error:
@@ -49,11 +47,13 @@ class Server:
             lane.send_reset(stream, PROTOCOL, str(error).encode("utf-8", "backslashreplace"))
 
     def begin(self, stream, request_id):
+        """False when the stream was taken back."""
         Context.request_id = request_id
         meter = self.meter
-        meter.began = self.board.busy(stream, request_id.encode("latin-1"))
+        meter.began = now = self.board.busy(stream, request_id.encode("latin-1"))
         if meter.watched:
             meter.watch()
+        return now
 
     def idle(self):
         Context.request_id = ""

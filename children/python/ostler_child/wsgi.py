@@ -8,7 +8,7 @@ from .answer import check_answer
 from .body import RequestAborted, open_body
 from .cost import SHORT_NS
 from .lane import LaneGone
-from .wire import APP_ERROR, BODYLESS, DATA, DATA_CHUNK, END, HEADER, HOLD, RSP, ProtocolError, frame
+from .wire import APP_ERROR, BODYLESS, DATA, DATA_CHUNK, END, HEADER, HOLD, NOT_STARTED, RSP, ProtocolError, frame
 
 TRACEBACK_MAX = 60 << 10
 JOIN_MAX = 64 << 10  # a list of chunks up to this size is sent as one
@@ -308,7 +308,7 @@ def format_error(error):
 
 
 def serve_one(app, lane, item, constants, log, begin, meter):
-    """Answers a REQ frame. `begin` is told the stream and the request id before the app runs."""
+    """Answers a REQ frame. `begin` is told the stream and the request id, and says whether the app may run."""
     _, flags, _, stream, _, head, first = item
     environ, pseudo = read_head(head, constants)
     request_id = environ["ostler.request_id"]
@@ -319,5 +319,6 @@ def serve_one(app, lane, item, constants, log, begin, meter):
         length = int(length)
     lane.started = stream
     environ["wsgi.input"] = open_body(lane, stream, first, flags & END, length)
-    begin(stream, request_id)
+    if not begin(stream, request_id):
+        return lane.send_reset(stream, NOT_STARTED)
     Exchange(lane, stream, log, meter).run(app, environ)

@@ -221,11 +221,19 @@ class Child:
         """Waits until the app has been given the stream."""
         until(lambda: self.board_now()[1:] == (stream, 2), "stream %d is busy: %r" % (stream, self.board_now()))
 
-    def new_lane(self):
+    def begun(self):
+        """(lane, its last stream that was begun) as the runner sees them."""
+        return struct.unpack_from("<I", self.board, 40)[0], self.board_now()[1]
+
+    def bar(self, lane, stream):
+        """Takes back what of a lane has not begun, up to the stream."""
+        struct.pack_into("<II", self.board, 48, stream, lane)
+
+    def new_lane(self, number=2):
         """Hands a new lane over; the old one is the caller's to close."""
         mine, theirs = socket.socketpair()
         self.lane = Socket(mine)
-        self.ctl.send_fd(wire.frame(wire.LANE, flags=wire.FD, head=wire.pairs((":lane", 0))), theirs.fileno())
+        self.ctl.send_fd(wire.frame(wire.LANE, flags=wire.FD, head=wire.pairs((":lane", 0), (":number", number))), theirs.fileno())
         theirs.close()
 
     def stop(self, code=wire.DRAIN):

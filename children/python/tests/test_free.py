@@ -1,11 +1,11 @@
-"""When a child is free: after close(), with what the run cost; and what it gives back while it is not."""
+"""When a child is free: after close(), with what the run cost; and what is taken back while it is not."""
 
 import time
 import unittest
 
 from ostler_child import wire
 
-from .harness import Child, apps_in, request
+from .harness import Child, apps_in, data, request, until
 
 APP = """
 import time
@@ -80,34 +80,47 @@ class FreeTest(unittest.TestCase):
         cost = self.child.get("/?sleep,0.05").cost
         self.assertGreaterEqual(cost, 50000, "a handler that waits is slow, however little it computes")
 
-    def test_what_waits_behind_a_slow_run_is_given_back(self):
-        self.lane.send(request(1, "/?sleep,1") + request(2) + request(3))
+    def test_what_was_taken_back_is_not_begun(self):
+        self.lane.send(request(1, "/?sleep,0.5") + request(2) + request(3))
         self.child.until_busy(1)
         self.lane.send(request(4))
-        self.recall(1)
-        taken = wire.fields(self.child.control_frame(wire.WITHDRAW).head)
-        self.assertEqual(taken, {":from": "2", ":to": "4"})
+        self.child.bar(1, 4)
         self.lane.send(request(5))
         self.assertEqual(self.child.answer(1).body, b"whole")
+        self.assertEqual([self.child.answer(stream).reset for stream in (2, 3, 4)], [wire.NOT_STARTED] * 3)
         self.assertEqual(self.child.answer(5).body, b"whole")
+        self.assertEqual(self.child.begun(), (1, 5))
 
-    def test_what_waits_behind_a_close_is_given_back(self):
-        self.lane.send(request(1, "/?close,1") + request(2))
+    def test_what_waits_behind_a_close_is_not_begun(self):
+        self.lane.send(request(1, "/?close,0.5") + request(2))
         self.assertTrue(self.lane.frame().ended)
-        self.recall(1)
-        self.assertEqual(wire.fields(self.child.control_frame(wire.WITHDRAW).head), {":from": "2", ":to": "2"})
+        self.child.bar(1, 2)
         self.assertEqual(self.lane.frame().kind, wire.FREE)
+        self.assertEqual(self.child.answer(2).reset, wire.NOT_STARTED)
 
-    def test_a_recall_that_comes_too_late_takes_nothing(self):
-        self.lane.send(request(1) + request(2, "/?sleep,0.5") + request(3))
-        self.assertEqual(self.child.answer(1).body, b"whole")
-        self.child.until_busy(2)
-        self.recall(1)
+    def test_a_body_that_was_taken_back_is_skipped(self):
+        self.child.bar(1, 1)
+        self.lane.send(request(1, method="POST", end=False) + data(1, b"some") + data(1, b"more", True) + request(2))
+        self.assertEqual(self.child.answer(1).reset, wire.NOT_STARTED)
         self.assertEqual(self.child.answer(2).body, b"whole")
-        self.assertEqual(self.child.answer(3).body, b"whole")
-        self.recall(3)
-        self.child.stream = 3
-        self.assertEqual(self.child.get("/").status, 200, "an idle child has nothing to give back")
 
-    def recall(self, stream):
-        self.child.ctl.send(wire.frame(wire.WITHDRAW, head=wire.pairs((":stream", stream))))
+    def test_the_board_tells_what_was_begun_though_the_child_is_idle(self):
+        self.lane.send(request(3))
+        self.child.answer(3)
+        until(lambda: self.child.board_now()[2] == 1, "idle")
+        self.assertEqual(self.child.begun(), (1, 3))
+
+    def test_the_next_lane_has_numbers_of_its_own(self):
+        self.child.bar(1, 1 << 31)
+        self.lane.send(request(7))
+        self.assertEqual(self.child.answer(7).reset, wire.NOT_STARTED)
+        self.lane.close()
+        self.child.new_lane(2)
+        self.lane = self.child.lane
+        until(lambda: self.child.begun() == (2, 0), "nothing of it was begun")
+        self.lane.send(request(1))
+        self.assertEqual(self.child.answer(1).body, b"whole")
+        self.child.bar(2, 2)
+        self.lane.send(request(2) + request(3))
+        self.assertEqual(self.child.answer(2).reset, wire.NOT_STARTED)
+        self.assertEqual(self.child.answer(3).body, b"whole")

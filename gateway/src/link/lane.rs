@@ -43,7 +43,7 @@ pub(super) struct Order {
     /// OVERDUE, or WITHDRAW.
     pub(super) kind: Kind,
     pub(super) reason: Reset,
-    /// The stream that it is about; 0 for the child as a whole.
+    /// The stream that it is about, or the last; 0 for the child as a whole.
     pub(super) stream: u32,
     /// That stream has been answered.
     pub(super) is_over: bool,
@@ -85,9 +85,9 @@ impl Lanes {
         self.order_by(Kind::Overdue, &seat.carrier, Reset::Recall, about);
     }
 
-    /// Asks the child for what waits behind the stream that it works on.
-    pub(super) fn ask_back(&self, carrier: &Arc<Carrier>, stream: u32) {
-        self.order_by(Kind::Withdraw, carrier, Reset::Recall, (stream, false));
+    /// Asks for what the child has not begun, up to the stream.
+    pub(super) fn ask_back(&self, carrier: &Arc<Carrier>, last: u32) {
+        self.order_by(Kind::Withdraw, carrier, Reset::Recall, (last, false));
     }
 
     fn order_by(&self, kind: Kind, carrier: &Arc<Carrier>, reason: Reset, about: (u32, bool)) {

@@ -61,9 +61,9 @@ impl LocalLinks {
         self.lock().iter().for_each(|lanes| lanes.ask_about(seat, quiet));
     }
 
-    /// A child works on something for so long that what waits behind it should come back.
-    pub(crate) fn withdraw(&self, carrier: &Arc<Carrier>, stream: u32) {
-        self.lock().iter().for_each(|lanes| lanes.ask_back(carrier, stream));
+    /// A child works on something for so long that what waits behind it, up to this stream, should come back.
+    pub(crate) fn withdraw(&self, carrier: &Arc<Carrier>, last: u32) {
+        self.lock().iter().for_each(|lanes| lanes.ask_back(carrier, last));
     }
 }
 
@@ -385,7 +385,9 @@ fn write_order(out: &mut BytesMut, order: &Order) {
             f.put(b":app", order.app.as_bytes());
             f.put(b":child", number.format(order.child).as_bytes());
             if order.stream > 0 {
-                f.put(b":stream", number.format(order.stream).as_bytes());
+                let name =
+                    if order.kind == Kind::Withdraw { b":last".as_slice() } else { b":stream" };
+                f.put(name, number.format(order.stream).as_bytes());
             }
             if order.is_over {
                 f.put(b":over", b"1");

@@ -12,7 +12,7 @@ use crate::{clock, link::local::LocalLinks};
 
 /// How often lanes that have requests ahead are looked at.
 const LOOK: Duration = Duration::from_millis(10);
-/// A child that has not answered is asked again after this long.
+/// What has not come back is asked for again after this long.
 const ASK_AGAIN: Span = Span::from_secs(1);
 
 /// A slow request that keeps its lane from being given more.
@@ -25,7 +25,7 @@ pub(super) struct Suspended {
 /// What a look found.
 #[derive(Debug, Default)]
 struct Look {
-    /// Children to be asked for what waits behind the stream.
+    /// Children that are to give back what they have not begun, up to the stream.
     ask: Vec<(Arc<Carrier>, u32)>,
     ended: Ended,
     /// There is something left to look at.
@@ -53,7 +53,7 @@ impl Pool {
         drop(inner);
         self.apply(effects, now);
         self.settle(look.ended, now);
-        look.ask.iter().for_each(|(carrier, stream)| links.withdraw(carrier, *stream));
+        look.ask.iter().for_each(|(carrier, last)| links.withdraw(carrier, *last));
         look.again
     }
 }
@@ -75,9 +75,10 @@ impl Inner {
             if asked.is_none() {
                 changed.push(id);
             }
-            if asked.is_none_or(|asked| stuck.asks && now - asked > ASK_AGAIN) {
+            let is_due = asked.is_none_or(|asked| now - asked > ASK_AGAIN);
+            if is_due && (asked.is_none() || stuck.last.is_some()) {
                 supplier.suspended = Some(Suspended { stream: stuck.stream, asked: now });
-                look.ask.extend(stuck.asks.then(|| (carrier.clone(), stuck.stream)));
+                look.ask.extend(stuck.last.map(|last| (carrier.clone(), last)));
             }
         }
         // Before what was taken back is queued again, or it would be granted to the same child.

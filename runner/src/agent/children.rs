@@ -112,6 +112,7 @@ impl Agent {
             ChildEvent::CtlLost(why) => self.handle_loss(id, Loss::Control, why),
             ChildEvent::LaneLost(why) => self.handle_loss(id, Loss::Lane, why),
             ChildEvent::Unwanted(stream) => self.handle_unwanted(id, stream),
+            ChildEvent::Barred(lane, last) => self.handle_barred(id, lane, last),
             ChildEvent::Ended(ending) => self.handle_ended(id, ending),
             ChildEvent::Exited(ending) => self.handle_exited(id, ending),
         }
@@ -161,11 +162,6 @@ impl Agent {
                 }
                 Err(error) => self.handle_loss(id, Loss::Control, Some(error.to_string())),
             },
-            Kind::Withdraw => {
-                if let Err(error) = self.handle_withdrawn(id, received) {
-                    self.handle_loss(id, Loss::Control, Some(error.to_string()));
-                }
-            }
             Kind::Bye => self.handle_loss(id, Loss::Bye, None),
             Kind::Pong => app.pool.handle_pong(id, received.header.aux, now),
             Kind::Stats | Kind::Oob => {}
@@ -285,6 +281,7 @@ impl Agent {
         let grace = u32::try_from(self.apps[app].spec.grace.as_millis()).unwrap_or(u32::MAX);
         match action {
             Action::Retire(id) => self.retire_lane(app, id),
+            Action::TakeBack(id) => self.take_back(id, u32::MAX),
             Action::Stop(id) => self.tell(id, plain(Kind::Stop, 0, grace)),
             Action::Note(id, loss) => self.note_loss(id, loss),
             Action::Ask(id, number) => self.tell(id, plain(Kind::Ping, 0, number)),

@@ -216,13 +216,15 @@ impl Agent {
             Some(lane) => lane,
             None => {
                 let (ours, childs) = fds::lane_pair()?;
+                let number = (child.lane_number + 1).to_string();
                 let first = |f: &mut FieldsWriter<'_>| {
-                    f.put(b":lane", b"0");
+                    f.put(b":lane", b"0").put(b":number", number.as_bytes());
                 };
                 let replacement = frame(Kind::Lane, flags::FD, 0, first, b"");
                 if !child.ctl.send(replacement, Some(childs)) {
                     return Err(nix::Error::EAGAIN);
                 }
+                child.lane_number += 1;
                 ours
             }
         };

@@ -1,12 +1,20 @@
 //! Requests that nobody waits for any more, and requests that are taken back before they were begun.
 
-use ostler_wire::{Frame, Kind, Reset, WireError};
+use std::time::Duration;
+
+use ostler_wire::{FieldsWriter, Frame, Kind, Reset, WireError};
+use tokio::task::spawn_local;
 
 use super::Agent;
 use crate::{
+    event::{ChildEvent, Event},
     frames::frame,
     pool::{Awaited, ChildId, Loss},
 };
+
+/// From a word on a child's board to what the child had done before it read that. A processor shows what it has written within
+/// nanoseconds, at the latest when it is given another task.
+const SHOWS: Duration = Duration::from_millis(2);
 
 impl Agent {
     /// OVERDUE: a child works on something that nobody waits for, or broke a rule.
@@ -44,53 +52,59 @@ impl Agent {
         }
     }
 
-    /// WITHDRAW of the gateway: a child that still works on the stream gives back what waits behind it. The child's control thread can do
-    /// that while the app works.
+    /// WITHDRAW of the gateway: what the child has not begun of its streams up to `:last` is to go elsewhere.
     pub(super) fn handle_withdraw(&mut self, received: &Frame) -> Result<(), WireError> {
         let fields = received.fields()?;
-        let (Some(id), Some(stream)) = (fields.number(":child"), fields.number(":stream")) else {
-            return Ok(());
-        };
-        if let Some(child) = self.children.get(&ChildId(id)) {
-            let question = frame(
-                Kind::Withdraw,
-                0,
-                0,
-                |f| {
-                    f.put(b":stream", stream.to_string().as_bytes());
-                },
-                b"",
-            );
-            // A full queue means a stuck child: it would not answer.
-            let _ = child.ctl.send(question, None);
+        let last = fields.number(":last").and_then(|last| u32::try_from(last).ok());
+        if let (Some(id), Some(last)) = (fields.number(":child"), last) {
+            self.take_back(ChildId(id), last);
         }
         Ok(())
     }
 
-    /// WITHDRAW of a child: these streams of its lane it will never begin.
-    pub(super) fn handle_withdrawn(
-        &mut self,
-        id: ChildId,
-        received: &Frame,
-    ) -> Result<(), WireError> {
-        let fields = received.fields()?;
-        let (Some(from), Some(to)) = (fields.number(":from"), fields.number(":to")) else {
-            return Ok(());
-        };
-        let Some(child) = self.children.get(&id) else { return Ok(()) };
-        let app = self.apps[child.app].name.clone();
-        self.say(frame(
-            Kind::Withdraw,
-            0,
-            0,
-            |f| {
-                f.put(b":app", app.as_bytes())
-                    .put(b":child", id.to_string().as_bytes())
-                    .put(b":from", from.to_string().as_bytes())
-                    .put(b":to", to.to_string().as_bytes());
+    /// Takes streams back that a child has not begun, whatever it is at: it need not be able to answer.
+    pub(super) fn take_back(&mut self, id: ChildId, last: u32) {
+        let Some(child) = self.children.get(&id) else { return };
+        let is_able = child.caps.split(',').any(|cap| cap == "recall");
+        let lane = child.lane_number;
+        if !is_able || !child.handed || !child.board.bar(lane, last) {
+            return;
+        }
+        let events = self.events.clone();
+        spawn_local(async move {
+            tokio::time::sleep(SHOWS).await;
+            // The owner is gone only when the runner ends.
+            let _ = events.send(Event::Child(id, ChildEvent::Barred(lane, last))).await;
+        });
+    }
+
+    /// What the board says now of the lane is what it had begun when it was told.
+    pub(super) fn handle_barred(&mut self, id: ChildId, lane: u32, last: u32) {
+        let Some(child) = self.children.get(&id) else { return };
+        if child.lane_number != lane {
+            return;
+        }
+        match child.board.begun(lane) {
+            None => self.take_back(id, last),
+            Some(begun) if begun >= last => {}
+            Some(begun) => match &self.relay {
+                Some(relay) => relay.withdraw(id, (begun + 1, last)),
+                None => self.say_withdrawn(id, (begun + 1, last)),
             },
-            b"",
-        ));
-        Ok(())
+        }
+    }
+
+    /// WITHDRAW: the child will never begin these streams of its lane.
+    fn say_withdrawn(&mut self, id: ChildId, (from, to): (u32, u32)) {
+        let Some(child) = self.children.get(&id) else { return };
+        let app = self.apps[child.app].name.clone();
+        let (id, from, to) = (id.to_string(), from.to_string(), to.to_string());
+        let fields = |f: &mut FieldsWriter<'_>| {
+            f.put(b":app", app.as_bytes())
+                .put(b":child", id.as_bytes())
+                .put(b":from", from.as_bytes())
+                .put(b":to", to.as_bytes());
+        };
+        self.say(frame(Kind::Withdraw, 0, 0, fields, b""));
     }
 }

@@ -38,6 +38,7 @@ impl Pool {
                 let is_closing = loss == Loss::Silent && member.contact.is_closing();
                 let limit = if is_closing { None } else { Some(now + grace) };
                 self.retire(id, reason, limit, now);
+                self.actions.push_back(Action::TakeBack(id));
                 return true;
             }
             // On its way out; that it cannot be told to stop any more makes a difference still.

@@ -1,5 +1,6 @@
 //! Pools under a clock of our own.
 
+mod ladder;
 mod reach;
 
 use std::collections::BTreeSet;
@@ -18,6 +19,8 @@ struct World {
     next: u64,
     alive: BTreeSet<ChildId>,
     done: Vec<Action>,
+    /// Children that are to begin nothing more.
+    barred: Vec<ChildId>,
     /// PINGs are not answered, but noted like any other action.
     silent: bool,
 }
@@ -37,8 +40,8 @@ fn limits(min: u32, max: u32) -> Limits {
 impl World {
     fn new(limits: Limits) -> Self {
         let now = Mono::default() + Span::from_secs(1);
-        let alive = BTreeSet::new();
-        Self { pool: Pool::new(limits, 7), now, next: 1, alive, done: Vec::new(), silent: false }
+        let (alive, done, barred) = (BTreeSet::new(), Vec::new(), Vec::new());
+        Self { pool: Pool::new(limits, 7), now, next: 1, alive, done, barred, silent: false }
     }
 
     /// Time passes; children are started and actions noted.
@@ -58,6 +61,8 @@ impl World {
                 && !self.silent
             {
                 self.pool.handle_pong(id, number, self.now);
+            } else if let Action::TakeBack(id) = action {
+                self.barred.push(id);
             } else {
                 self.done.push(action);
             }
@@ -341,69 +346,6 @@ fn an_app_that_served_fails_only_when_its_next_boot_does() {
     assert!(!world.pool.is_failing());
     world.boot_fails(next[0]);
     assert!(world.pool.is_failing());
-}
-
-#[test]
-fn the_ladder_goes_from_cancel_to_kill() {
-    let (mut world, ids) = World::booted(limits(1, 1));
-    let id = ids[0];
-    world.pool.handle_board(id, Some(4), 0, world.now);
-    world.pool.handle_overdue(id, 4, world.now);
-    world.settle();
-    assert_eq!(world.done, [Action::Cancel(id)]);
-    world.pass(Span::from_secs(1));
-    world.pass(Span::from_millis(500));
-    assert_eq!(world.done[1..], [Action::Dump(id)]);
-    world.pass(Span::from_millis(500));
-    assert_eq!(world.done[2..], [Action::Terminate(id)]);
-    world.pass(Span::from_secs(4));
-    assert_eq!(world.done.len(), 3);
-    world.pass(Span::from_secs(1));
-    assert_eq!(world.done[3..], [Action::Kill(id)]);
-    assert_eq!(world.end(id, KILLED), ExitReason::Timeout);
-    assert_eq!(world.pool.booting(), 1, "its replacement was started with the first signal");
-    assert!(!world.pool.is_failing(), "a killed request is no failure of the app");
-}
-
-#[test]
-fn a_child_that_lets_go_of_the_request_leaves_the_ladder() {
-    let (mut world, ids) = World::booted(limits(1, 1));
-    let id = ids[0];
-    for (busy, what) in [(None, "idle"), (Some(5), "the next request")] {
-        world.pool.handle_board(id, Some(4), 0, world.now);
-        world.pool.handle_overdue(id, 4, world.now);
-        world.settle();
-        world.pool.handle_board(id, busy, 1, world.now);
-        world.pass(Span::from_secs(60));
-        assert!(world.done.iter().all(|a| *a == Action::Cancel(id)), "{what}");
-    }
-}
-
-#[test]
-fn only_the_stream_that_is_named_leads_to_the_ladder() {
-    let (mut world, ids) = World::booted(limits(1, 1));
-    let id = ids[0];
-    world.pool.handle_board(id, Some(5), 1, world.now);
-    world.pool.handle_overdue(id, 4, world.now);
-    world.pass(Span::from_secs(60));
-    assert!(world.done.is_empty(), "the child has gone on to an innocent request");
-    world.pool.handle_overdue(id, 6, world.now);
-    world.pool.handle_board(id, None, 2, world.now);
-    world.settle();
-    assert!(world.done.is_empty(), "it has not come to it yet");
-    world.pool.handle_board(id, Some(6), 2, world.now);
-    world.settle();
-    assert_eq!(world.done, [Action::Cancel(id)]);
-}
-
-#[test]
-fn an_unwanted_stream_is_forgotten_with_its_lane() {
-    let (mut world, ids) = World::booted(limits(1, 1));
-    world.pool.handle_overdue(ids[0], 4, world.now);
-    world.pool.handle_gateway_lost(world.now);
-    world.pool.handle_board(ids[0], Some(4), 0, world.now);
-    world.pass(Span::from_secs(60));
-    assert!(world.done.is_empty(), "the next gateway numbers from 1 again");
 }
 
 #[test]

@@ -60,8 +60,6 @@ struct Inner {
     held: VecDeque<Arc<Passing>>,
     /// The newest jobs, of which not a byte has been written.
     unsent: usize,
-    /// The stream that the child was last asked about what is behind it.
-    asked: Option<u32>,
     closed: bool,
     paused: bool,
     retired: bool,
@@ -98,7 +96,6 @@ impl Carrier {
             sending: None,
             held: VecDeque::new(),
             unsent: 0,
-            asked: None,
             closed: false,
             paused: false,
             retired: false,
@@ -118,7 +115,7 @@ impl Carrier {
         let _ = self.supplier.set((pool.clone(), supplier));
     }
 
-    /// The child of a lane has said that it will never begin these streams: their jobs wait again.
+    /// The child of a lane will never begin these streams: their jobs wait again.
     pub(crate) fn give_back(&self, from: u32, to: u32) {
         let now = clock::now();
         let returned = self.withdraw(from, to, now);

@@ -231,8 +231,8 @@ async fn nothing_waits_behind_a_slow_run() {
     put_all(&carrier, &jobs, Mono(0));
     assert!(carrier.relieve(Mono(0) + PATIENCE).is_none(), "it is not slow yet");
     let stuck = carrier.relieve(Mono(1) + PATIENCE).unwrap();
-    assert_eq!((stuck.stream, stuck.held.len(), stuck.asks), (1, 2, true));
-    let taken = carrier.withdraw(1, 9, Mono(8));
+    assert_eq!((stuck.stream, stuck.held.len(), stuck.last), (1, 2, Some(3)));
+    let taken = carrier.withdraw(2, 3, Mono(8));
     let ids: Vec<_> = taken.iter().map(|job| job.id).collect();
     assert_eq!(ids, [jobs[1].id, jobs[2].id], "all but the one that runs");
     assert_eq!(carrier.load(), 1);
@@ -246,14 +246,33 @@ async fn what_a_child_gave_back_is_taken_although_the_run_before_it_has_ended_me
     let (carrier, _reader, _child) = lane();
     let jobs: Vec<_> = (0..AHEAD).map(|_| job(false)).collect();
     put_all(&carrier, &jobs, Mono(0));
-    assert!(carrier.withdraw(2, 3, Mono(1)).is_empty(), "nobody asked");
-    assert!(carrier.relieve(Mono(1) + PATIENCE).unwrap().asks);
     hear(&carrier, Mono(2) + PATIENCE, &[(Kind::Rsp, flags::END, 200, 1, 0)]);
     assert!(jobs[1].started_at().is_some(), "it looks as if the child had it");
     assert_eq!(carrier.withdraw(2, 2, Mono(3) + PATIENCE).len(), 1);
     assert_eq!(jobs[2].started_at(), Some(Mono(3) + PATIENCE), "the next one's time begins");
     hear(&carrier, Mono(4) + PATIENCE, &[(Kind::Rsp, 0, 200, 3, 0)]);
     assert!(carrier.withdraw(3, 3, Mono(5) + PATIENCE).is_empty(), "it has answered");
+}
+
+#[tokio::test]
+async fn what_a_child_had_never_begun_comes_back_and_what_it_will_not_get_with_it() {
+    let (carrier, _reader, _child) = lane();
+    let jobs: Vec<_> = (0..AHEAD + 1).map(|_| job(false)).collect();
+    put_all(&carrier, &jobs, Mono(0));
+    carrier.retire();
+    let taken = carrier.withdraw(1, u32::MAX, Mono(1));
+    assert_eq!(taken.len(), jobs.len());
+    assert_eq!(carrier.load(), 0);
+    let not_started = (Kind::Reset, 0, Reset::NotStarted as u16, 1, 0);
+    assert!(hear(&carrier, Mono(2), &[not_started]).returned.is_empty(), "once");
+}
+
+#[tokio::test]
+async fn a_body_that_is_under_way_does_not_come_back() {
+    let (carrier, _reader, _child) = lane();
+    let passing = job(true);
+    put_all(&carrier, std::slice::from_ref(&passing), Mono(0));
+    assert!(carrier.withdraw(1, 1, Mono(1)).is_empty());
 }
 
 #[tokio::test]

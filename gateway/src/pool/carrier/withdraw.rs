@@ -1,5 +1,5 @@
-//! Jobs that wait behind one that turned out slow are taken back: at once what was not written, and what was when the child
-//! says that it will never begin it.
+//! Jobs that wait behind one that turned out slow are taken back: at once what was not written, and what was when the runner
+//! says that the child will never begin it.
 
 use std::sync::Arc;
 
@@ -18,8 +18,8 @@ pub(crate) struct Stuck {
     pub(crate) stream: u32,
     /// Jobs behind it of which the child knows nothing.
     pub(crate) held: Vec<Arc<Passing>>,
-    /// There are others that the child would have to give back.
-    pub(crate) asks: bool,
+    /// The last of those that the child may have; `None`: it has no others.
+    pub(crate) last: Option<u32>,
 }
 
 impl Carrier {
@@ -45,19 +45,15 @@ impl Carrier {
         if !is_slow || inner.jobs.len() + inner.held.len() < 2 {
             return None;
         }
-        let asks = inner.jobs.len() > 1;
-        inner.asked = asks.then_some(stream).or(inner.asked);
-        Some(Stuck { stream, held: inner.held.drain(..).collect(), asks })
+        let last = inner.jobs.last_key_value().map(|(last, _)| *last).filter(|last| *last > stream);
+        Some(Stuck { stream, held: inner.held.drain(..).collect(), last })
     }
 
-    /// The child has said that it will never begin these streams, up to `to`. They come after the one that it was asked
-    /// about, which may have ended meanwhile. What is answered has begun, whatever the child says.
+    /// These streams, up to `to`, will never begin. What is answered has begun, whatever is said.
     pub(crate) fn withdraw(&self, from: u32, to: u32, now: Mono) -> Vec<Arc<Passing>> {
         let mut inner = self.lock();
-        let Some(asked) = inner.asked else { return Vec::new() };
-        let from = from.max(asked.saturating_add(1));
-        let behind = inner.jobs.range(from..).take_while(|(stream, _)| **stream <= to);
-        let given: Vec<_> = behind
+        let unbegun = inner.jobs.range(from..).take_while(|(stream, _)| **stream <= to);
+        let given: Vec<_> = unbegun
             .filter(|(_, job)| !job.outgoing.more && job.may_be_withdrawn())
             .map(|(stream, _)| *stream)
             .collect();
@@ -65,6 +61,11 @@ impl Carrier {
             inner.streams.reset(stream);
             inner.take(stream, now)
         };
-        given.into_iter().filter_map(take).collect()
+        let mut given: Vec<_> = given.into_iter().filter_map(take).collect();
+        if inner.retired {
+            // Nobody will take what waits to be written to it.
+            given.extend(inner.held.drain(..));
+        }
+        given
     }
 }

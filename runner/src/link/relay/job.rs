@@ -5,7 +5,10 @@ use std::time::Instant;
 use bytes::{Buf, Bytes};
 use ostler_wire::{DATA_CHUNK, Event, Frame, Header, Kind, Reset, WireError, flags, put_frame};
 
-use super::{Inner, OUT_MAX, Relay, header, lane::put_trailers};
+use super::{
+    Inner, OUT_MAX, Relay, header,
+    lane::{Job, put_trailers},
+};
 use crate::{event::ChildEvent, pool::ChildId};
 
 /// A child's frame on its way to the link.
@@ -112,6 +115,18 @@ impl Relay {
             if let Some(grant) = link.streams.consumed(stream, bytes) {
                 let win = Header { aux: grant, ..header(Kind::Win, 0, 0, stream) };
                 put_frame(&mut link.out, win, b"");
+            }
+        });
+    }
+
+    /// The child will never begin these streams of its lane.
+    pub(crate) fn withdraw(&self, id: ChildId, (from, to): (u32, u32)) {
+        self.with(|inner| {
+            let job = inner.lanes.get(&id).and_then(|lane| lane.job.as_ref());
+            // What is answered has begun, whatever the board says.
+            let is_unbegun = |job: &Job| job.awaited.is_some() && !job.is_over;
+            if job.is_some_and(|job| is_unbegun(job) && (from..=to).contains(&job.lane)) {
+                inner.end(id, End { reset: Some((Reset::NotStarted, b"")), holds: false });
             }
         });
     }

@@ -52,6 +52,7 @@ fn a_child_that_lost_its_lane_is_not_free_and_is_replaced() {
     assert!(!world.pool.is_serving(ids[0]));
     assert!(world.settle().is_empty(), "it may be just dying");
     assert_eq!(world.done, [Action::Retire(ids[0])]);
+    assert_eq!(world.barred, [ids[0]], "what it has not begun goes to others");
     assert_eq!(world.pass(SECOND).len(), 1, "it lives: another one is needed");
     assert_eq!(world.done[1..], [Action::Stop(ids[0])]);
     assert_eq!(world.end(ids[0], STATUS), ExitReason::Lost);
