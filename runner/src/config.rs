@@ -31,6 +31,9 @@ pub struct Config {
     /// The file mode creation mask of children and jobs; `None`: the runner's own.
     #[serde(default)]
     pub umask: Option<u32>,
+    /// Bytes of an attempt's output that are kept.
+    #[serde(default = "log_max")]
+    pub log_max: u64,
     /// How long a runner that ends lets durable jobs run on before it kills them.
     #[serde(default = "job_drain")]
     pub job_drain: Duration,
@@ -39,6 +42,11 @@ pub struct Config {
 /// [`Config::job_drain`] unless somebody says otherwise.
 pub(crate) const fn job_drain() -> Duration {
     Duration::from_secs(1)
+}
+
+/// [`Config::log_max`] unless somebody says otherwise.
+pub(crate) const fn log_max() -> u64 {
+    1 << 30
 }
 
 /// How the gateway is reached.

@@ -104,8 +104,15 @@ fn main() {
     let (jobs, at_once) = (number(2000), number(2));
     let folder = tempfile::tempdir().unwrap();
     let (state, runner) = (folder.path().to_owned(), "here".to_owned());
-    let setup =
-        Setup { launcher, runner, state, users: Users::default(), secrets: None, umask: None };
+    let setup = Setup {
+        launcher,
+        runner,
+        state,
+        users: Users::default(),
+        secrets: None,
+        umask: None,
+        log_max: 1 << 20,
+    };
     let shell = Shell::new(setup).unwrap();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     LocalSet::new().block_on(&runtime, measure(shell, jobs, at_once));

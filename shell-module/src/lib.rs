@@ -15,6 +15,7 @@
 
 mod attempt;
 mod control;
+mod disk;
 mod environment;
 mod fds;
 mod input;

@@ -12,6 +12,8 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 use ostler_job::durable::LogState;
 use ostler_module::Piece;
 
+use crate::disk;
+
 /// A log up to this size is kept in memory and travels whole.
 const SMALL: usize = 8 << 10;
 /// Bytes kept of the beginning, and of the end.
@@ -25,6 +27,8 @@ const WAITING_MAX: usize = 512 << 10;
 #[derive(Debug)]
 pub(crate) struct Log {
     path: PathBuf,
+    /// Bytes that the file may have.
+    max: u64,
     /// The whole log while it is small; what is to be written to the file after that.
     memory: Vec<u8>,
     /// It has, or gets, a file.
@@ -48,15 +52,17 @@ pub(crate) struct Batch {
     path: PathBuf,
     file: Option<File>,
     at: u64,
+    max: u64,
     bytes: Vec<u8>,
     result: io::Result<()>,
 }
 
 impl Log {
-    /// An empty one that gets its file at `path` if it needs one.
-    pub(crate) fn new(path: PathBuf) -> Self {
+    /// An empty one that gets its file at `path` if it needs one, of so many bytes at most.
+    pub(crate) fn new(path: PathBuf, max: u64) -> Self {
         Self {
             path,
+            max,
             memory: Vec::new(),
             spilled: false,
             file: None,
@@ -71,11 +77,11 @@ impl Log {
     }
 
     /// One that an earlier process has written, as its file has it.
-    pub(crate) fn of_earlier(path: PathBuf, state: &LogState) -> Self {
-        let there = std::fs::metadata(&path).map_or(0, |data| data.len());
+    pub(crate) fn of_earlier(new: Self, state: &LogState) -> Self {
+        let there = std::fs::metadata(&new.path).map_or(0, |data| data.len());
         let spilled = state.whole.is_none() && state.file > 0;
         let written = state.written;
-        Self { spilled, filed: there.min(state.file), written, over: true, ..Self::new(path) }
+        Self { spilled, filed: there.min(state.file), written, over: true, ..new }
     }
 
     /// Adds what was read from a stream, 1 or 2, at one moment.
@@ -126,6 +132,7 @@ impl Log {
             path: self.path.clone(),
             file: self.file.take(),
             at: self.filed,
+            max: self.max,
             bytes: std::mem::take(&mut self.memory),
             result: Ok(()),
         })
@@ -139,6 +146,10 @@ impl Log {
             Ok(()) => self.filed += bytes,
             Err(error) => {
                 self.lost += bytes;
+                if error.kind() == io::ErrorKind::FileTooLarge {
+                    // Nothing comes after what is left out.
+                    self.max = self.filed;
+                }
                 self.trouble.get_or_insert_with(|| error.to_string());
             }
         }
@@ -210,6 +221,14 @@ impl Batch {
     }
 
     fn try_write(&mut self) -> io::Result<()> {
+        if self.at + self.bytes.len() as u64 > self.max {
+            let detail = format!("it has reached {} bytes (runner.log_max)", self.max);
+            return Err(io::Error::new(io::ErrorKind::FileTooLarge, detail));
+        }
+        if !disk::has_room(&self.path, self.bytes.len() as u64) {
+            let detail = "the last of the disk is kept for what has ended";
+            return Err(io::Error::new(io::ErrorKind::StorageFull, detail));
+        }
         let file = match &mut self.file {
             Some(file) => file,
             none => none.insert(ostler_private::truncated(&self.path)?),
@@ -244,7 +263,7 @@ mod tests {
     #[test]
     fn a_small_log_travels_whole_and_has_no_file() {
         let folder = tempfile::tempdir().unwrap();
-        let mut log = Log::new(folder.path().join("a.log"));
+        let mut log = Log::new(folder.path().join("a.log"), u64::MAX);
         log.append(1, b"out");
         log.append(2, b"err");
         assert!(log.take_batch().is_none());
@@ -261,7 +280,7 @@ mod tests {
     #[test]
     fn a_large_log_is_in_the_file_and_keeps_its_ends() {
         let folder = tempfile::tempdir().unwrap();
-        let mut log = Log::new(folder.path().join("a.log"));
+        let mut log = Log::new(folder.path().join("a.log"), u64::MAX);
         for n in 0..2000 {
             log.append(1, format!("line {n:05}\n").as_bytes());
             if let Some(batch) = log.take_batch() {
@@ -279,12 +298,34 @@ mod tests {
 
     #[test]
     fn a_full_disk_costs_whole_chunks_and_is_told() {
-        let mut log = Log::new("/dev/full".into());
+        let mut log = Log::new("/dev/full".into(), u64::MAX);
         log.append(1, &[b'x'; 10_000]);
         let batch = log.take_batch().unwrap();
         log.put_back(batch.write());
         assert_eq!((log.length(), log.state().written), (0, 10_000));
         assert!(log.loss().unwrap().starts_with("10016 bytes of the log could not be kept"));
+    }
+
+    #[test]
+    fn a_log_has_its_bound_and_keeps_its_ends_and_its_count() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut log = Log::new(folder.path().join("a.log"), 40_000);
+        for n in 0..2000 {
+            log.append(1, format!("line {n:05}\n").as_bytes());
+            if let Some(batch) = log.take_batch() {
+                log.put_back(batch.write());
+            }
+        }
+        log.close();
+        let (state, there) = (log.state(), folder.path().join("a.log").metadata().unwrap().len());
+        assert!((31_000..=40_000).contains(&there) && state.file == there, "{there} {state:?}");
+        assert_eq!(state.written, 22_000);
+        assert!(state.head.starts_with("line 00000\n") && state.tail.ends_with("line 01999\n"));
+        let loss = log.loss().unwrap();
+        assert!(
+            loss.contains(&format!("{} bytes", 54_000 - there)) && loss.contains("runner.log_max"),
+            "{loss}"
+        );
     }
 
     #[test]

@@ -38,6 +38,8 @@ pub struct Setup {
     pub secrets: Option<PathBuf>,
     /// The file mode creation mask of commands that name none; `None`: the runner's own.
     pub umask: Option<u32>,
+    /// Bytes of an attempt's log that are kept.
+    pub log_max: u64,
 }
 
 impl Setup {
@@ -49,6 +51,10 @@ impl Setup {
     /// Where logs are until they are forgotten.
     pub fn logs(&self) -> PathBuf {
         self.state.join("jobs")
+    }
+
+    fn log(&self, key: AttemptKey) -> Log {
+        Log::new(self.log_path(key), self.log_max)
     }
 
     fn log_path(&self, key: AttemptKey) -> PathBuf {
@@ -94,7 +100,7 @@ impl Shell {
         let attempts: BTreeMap<AttemptKey, Kept> = ended
             .iter()
             .map(|finish| {
-                let log = Log::of_earlier(setup.log_path(finish.key), &finish.log);
+                let log = Log::of_earlier(setup.log(finish.key), &finish.log);
                 // Nobody takes its orders any more.
                 let (orders, _) = mpsc::channel(1);
                 (finish.key, Kept { log: Rc::new(RefCell::new(log)), orders })
@@ -140,7 +146,7 @@ impl Executor for Shell {
             Ok(user) => command.user = user,
             Err(detail) => return observer.observe(unstartable(key, detail)),
         }
-        let log = Rc::new(RefCell::new(Log::new(self.shared.setup.log_path(key))));
+        let log = Rc::new(RefCell::new(self.shared.setup.log(key)));
         let (orders, inbox) = mpsc::channel(ORDERS_MAX);
         self.attempts.insert(key, Kept { log: Rc::clone(&log), orders });
         let (shared, observer) = (Rc::clone(&self.shared), Rc::clone(observer));

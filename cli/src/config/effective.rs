@@ -203,6 +203,7 @@ fn process_of_runner(page: &mut Page, runner: &Runner) {
     page.duration("orphan_grace", runner.orphan_grace.unwrap_or_default());
     page.number("job_slots", runner.job_slots.into());
     users(page, &runner.job_users);
+    page.line("log_max", show_size(runner.log_max));
     page.duration("job_drain", runner.job_drain);
     if let Some(secrets) = &runner.secrets {
         page.path("secrets", secrets);

@@ -180,7 +180,7 @@ pub(crate) const KEYS: &[Key] = &[
     key(Limits, "spool_memory", Size(0, 1 << 30), Value("256KiB"), "Bytes of a body kept in memory before it goes to a file."),
     key(Limits, "body_memory", Size(0, ANY), Value("256MiB"), "Bytes of all bodies in memory together; one client may have as much as is left to the others. What is beyond goes to files from the first byte."),
     key(Limits, "spool_total", Size(0, ANY), Value("16GiB"), "Bytes of all spool files together. When room runs out, the client that holds most is the first to be cut off."),
-    key(Limits, "disk_reserve", Size(0, ANY), Words("5 % of the disk, at least 1GiB and at most 8GiB, but no more than a quarter of what is free at the start"), "Bytes of the state folder's disk that spool files and payloads leave free for the store."),
+    key(Limits, "disk_reserve", Size(0, ANY), Words("5 % of the disk, at least 1GiB and at most 8GiB, but no more than a quarter of what is free at the start"), "Bytes of the state folder's disk that spool files, payloads and logs leave free for the store."),
     key(Limits, "metric_tenants", Count(0, 100_000), Value("100"), "Tenants that metrics name; the rest are `other`."),
 
     key(Gateway, "threads", Count(1, 1024), Words("half the CPUs, at least 1, because children run on the same ones"), "Serving threads."),
@@ -196,6 +196,7 @@ pub(crate) const KEYS: &[Key] = &[
     key(Runner, "tenant_users", Map("a user's name"), Value("{}"), "The one user of a tenant's durable jobs: `{ shop = \"shop\" }`; only root can change it."),
     key(Runner, "job_own_user", Flag, Words("true, unless `job_user` or `tenant_users` is set"), "Whether durable jobs may run as the runner's own user."),
     key(Runner, "job_no_new_privs", Flag, Value("false"), "Durable jobs gain no rights by what they execute, such as `sudo`."),
+    key(Runner, "log_max", Size(64 << 10, ANY), Value("1GiB"), "Bytes of an attempt's output that are kept, with what their times take, and its last 4 KiB. The job goes on when it writes more."),
     key(Runner, "job_drain", Duration(0), Value("1s"), "How long durable jobs may run on when the runner is told to end; then they are ended, and run again elsewhere or later. `ostler drain` lets them finish, however long they take."),
     key(Runner, "secrets", Path, Words("none"), "The file of secrets that durable jobs may name: one `NAME=VALUE` a line, readable by nobody else."),
 

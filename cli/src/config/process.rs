@@ -148,6 +148,7 @@ pub(super) fn runner(section: &Section<'_>, cpus: u32) -> Runner {
         orphan_grace: (!grace.is_zero()).then_some(grace),
         job_slots: section.written("job_slots").unwrap_or(cpus),
         job_users: job_users(section),
+        log_max: section.value::<Bytes>("log_max").0,
         job_drain: section.value("job_drain"),
         secrets: section.path_of("secrets"),
         apps: Vec::new(),

@@ -229,6 +229,7 @@ fn by_flags(args: RunnerArgs) -> Result<(Config, Lock), Failure> {
         job_users: told.job_users,
         secrets: secrets.or(told.secrets),
         umask: Some(ostler_private::close_umask()),
+        log_max: told.log_max,
         job_drain: told.job_drain,
     };
     introduce(&config);
@@ -244,6 +245,7 @@ struct Told {
     job_slots: u32,
     job_users: JobUsers,
     secrets: Option<PathBuf>,
+    log_max: u64,
     job_drain: Duration,
 }
 
@@ -267,6 +269,7 @@ fn told(args: &RunnerArgs) -> Result<Told, Failure> {
         job_slots: settings.runner.job_slots,
         job_users: settings.runner.job_users,
         secrets: settings.runner.secrets,
+        log_max: settings.runner.log_max,
         job_drain: settings.runner.job_drain,
     })
 }

@@ -109,6 +109,7 @@ fn runner(settings: &Settings, state: &State) -> Runner {
         job_users: runner.job_users.clone(),
         secrets: runner.secrets.clone(),
         umask: Some(ostler_private::close_umask()),
+        log_max: runner.log_max,
         job_drain: runner.job_drain,
     }
 }

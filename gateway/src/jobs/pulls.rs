@@ -40,11 +40,13 @@ pub(super) struct Pulls {
     shared: Arc<Shared>,
     owed: Owed,
     by_key: BTreeMap<AttemptKey, Pull>,
+    /// There is no room but for the store, and the operator knows.
+    full: bool,
 }
 
 impl Pulls {
     pub(super) fn new(shared: Arc<Shared>, owed: Owed) -> Self {
-        Self { shared, owed, by_key: BTreeMap::new() }
+        Self { shared, owed, by_key: BTreeMap::new(), full: false }
     }
 
     /// Whether something waits to be tried again.
@@ -117,6 +119,13 @@ impl Pulls {
             }
         };
         if have < pull.there {
+            let room = self.shared.disk.get().is_none_or(|disk| disk.room() >= PIECE_MAX);
+            if !room {
+                // Its runner keeps it until there is some.
+                pull.stuck = true;
+                return self.no_room();
+            }
+            self.full = false;
             pull.asked = true;
             let (id, at) = (write_key(key), have.to_string());
             let fields = [(":what", "log"), (":id", &*id), (":offset", &*at)];
@@ -166,6 +175,16 @@ impl Pulls {
             })
             .collect();
         keys.into_iter().for_each(|key| self.go_on(key));
+    }
+
+    fn no_room(&mut self) {
+        if !std::mem::replace(&mut self.full, true) {
+            self.shared.warn(
+                "logs of jobs stay on their runners: the rest of the disk is kept for the store (limits.disk_reserve); \
+                 make room, or delete jobs"
+                    .to_owned(),
+            );
+        }
     }
 
     fn trouble(&mut self, key: AttemptKey, error: &io::Error) {

@@ -119,6 +119,7 @@ impl Jobs {
             users: config.job_users.clone(),
             secrets: config.secrets.clone(),
             umask: config.umask,
+            log_max: config.log_max,
         };
         let payloads = Payloads::new(setup.payloads());
         let (kept, unsettled) = Kept::open(&setup.logs());

@@ -109,6 +109,7 @@ impl Place {
             job_users: ostler_runner::JobUsers::default(),
             secrets: None,
             umask: None,
+            log_max: 1 << 30,
             job_drain: Duration::from_secs(10),
         }
     }

@@ -89,6 +89,7 @@ job_users = ["build", "www-data"]
 tenant_users = { shop = "shop", "a b" = "ab" }
 job_own_user = true
 job_no_new_privs = true
+log_max = "10MiB"
 job_drain = "1m"
 secrets = "secrets.env"
 [jobs]

@@ -28,6 +28,25 @@ async fn a_log_that_is_owed_stays_owed_when_its_link_is_gone() {
 }
 
 #[tokio::test]
+async fn a_log_takes_nothing_of_what_is_kept_for_the_store() {
+    let bench = Bench::new();
+    let full = crate::disk::Disk::new(bench.state.path().to_path_buf(), Some(u64::MAX));
+    assert!(bench.jobs.disk.set(std::sync::Arc::new(full)).is_ok());
+    let (mut link, job, key) = running(&bench).await;
+    link.report(finished(key, 5));
+    until("the end is recorded", || bench.state_of(job) == JobState::Succeeded).await;
+    let kept = |it: &String| it.contains("limits.disk_reserve");
+    until("the operator is told", || bench.told.lock().unwrap().iter().any(kept)).await;
+    while let Ok(bytes) = link.frames.try_recv() {
+        link.decoder.buffer().extend_from_slice(&bytes);
+        while let Some(frame) = link.decoder.poll_frame().unwrap() {
+            assert_ne!(frame.header.kind, Kind::Pull);
+            assert_ne!(frame.header.kind, Kind::Settle, "its log is not here");
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_log_that_is_gone_is_not_asked_for_again() {
     let bench = Bench::new();
     let (mut link, _, key) = running(&bench).await;
