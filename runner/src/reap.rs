@@ -2,15 +2,12 @@
 
 use std::{
     fmt,
-    os::fd::{AsFd, FromRawFd, OwnedFd},
+    os::fd::{AsRawFd, FromRawFd, OwnedFd},
 };
 
 use nix::{
     errno::Errno,
-    sys::{
-        signal::{Signal, kill, killpg},
-        wait::{Id, WaitPidFlag, WaitStatus, waitid},
-    },
+    sys::signal::{Signal, kill, killpg},
     unistd::Pid,
 };
 use tokio::io::{Interest, unix::AsyncFd};
@@ -25,8 +22,8 @@ pub(crate) enum Ending {
     Status(i32),
     /// A signal killed it.
     Signal {
-        /// Which one.
-        signal: Signal,
+        /// Which one: a number, since the real-time ones have no names.
+        signal: i32,
         /// Whether it left a core file.
         core: bool,
     },
@@ -36,8 +33,13 @@ impl fmt::Display for Ending {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Status(status) => write!(f, "exit status {status}"),
-            Self::Signal { signal, core: false } => write!(f, "{signal}"),
-            Self::Signal { signal, core: true } => write!(f, "{signal} (core dumped)"),
+            Self::Signal { signal, core } => {
+                match Signal::try_from(*signal) {
+                    Ok(signal) => write!(f, "{signal}")?,
+                    Err(_) => write!(f, "signal {signal}")?,
+                }
+                f.write_str(if *core { " (core dumped)" } else { "" })
+            }
         }
     }
 }
@@ -57,24 +59,37 @@ pub(crate) async fn wait(pid: Pid, pidfd: OwnedFd) -> std::io::Result<Ending> {
     let pidfd = unsafe { AsyncFd::register_with_interest(pidfd, Interest::READABLE) }?;
     loop {
         let mut ready = pidfd.readable().await?;
-        let id = || Id::PIDFd(pidfd.get_ref().as_fd());
-        let peek = WaitPidFlag::WEXITED | WaitPidFlag::WNOHANG | WaitPidFlag::WNOWAIT;
-        if waitid(id(), peek)? == WaitStatus::StillAlive {
+        let id = (libc::P_PIDFD, pidfd.get_ref().as_raw_fd().cast_unsigned());
+        if look(id, libc::WNOHANG | libc::WNOWAIT)?.is_none() {
             ready.clear_ready();
             continue;
         }
         // Before reaping: as long as the zombie keeps its pid, the group's number cannot mean anybody else.
         kill_group(pid, Signal::SIGKILL);
-        return Ok(match waitid(id(), WaitPidFlag::WEXITED)? {
-            WaitStatus::Signaled(_, signal, core) => Ending::Signal { signal, core },
-            WaitStatus::Exited(_, status) => Ending::Status(status),
-            WaitStatus::Stopped(..)
-            | WaitStatus::PtraceEvent(..)
-            | WaitStatus::PtraceSyscall(_)
-            | WaitStatus::Continued(_)
-            | WaitStatus::StillAlive => unreachable!("WEXITED reports only ended processes"),
-        });
+        if let Some((_, ending)) = look(id, 0)? {
+            return Ok(ending);
+        }
     }
+}
+
+/// waitid(2) for processes that end: which did, and how; `None` when none has. The one of nix takes an end by a signal
+/// that it has no name for as an error, and the process stays.
+fn look(
+    (kind, id): (libc::idtype_t, libc::id_t),
+    flags: i32,
+) -> Result<Option<(Pid, Ending)>, Errno> {
+    // SAFETY: the structure is numbers only, for which zeros are valid.
+    let mut info: libc::siginfo_t = unsafe { std::mem::zeroed() };
+    // SAFETY: the pointer is to a variable that lives through the call.
+    let done = unsafe { libc::waitid(kind, id, &raw mut info, libc::WEXITED | flags) };
+    Errno::result(done)?;
+    // SAFETY: the kernel has filled in the fields of SIGCHLD, or left the zeros.
+    let (pid, status) = unsafe { (info.si_pid(), info.si_status()) };
+    let ending = match info.si_code {
+        libc::CLD_EXITED => Ending::Status(status),
+        code => Ending::Signal { signal: status, core: code == libc::CLD_DUMPED },
+    };
+    Ok((pid != 0).then_some((Pid::from_raw(pid), ending)))
 }
 
 /// Sends a signal to a child's whole process group, or to the child alone while it has not made its group yet. A child
@@ -88,13 +103,36 @@ pub(crate) fn kill_group(pid: Pid, signal: Signal) {
 /// Reaps ended strangers: grandchildren that fell to us as their subreaper. `is_ours` keeps the children, whose own
 /// waiters want to learn the reason.
 pub(crate) fn sweep_strangers(is_ours: impl Fn(Pid) -> bool) {
-    let peek = WaitPidFlag::WEXITED | WaitPidFlag::WNOHANG | WaitPidFlag::WNOWAIT;
     for _ in 0..SWEEP_MAX {
-        let Ok(status) = waitid(Id::All, peek) else { return };
-        let Some(pid) = status.pid() else { return };
-        // A child of ours is in front of the queue: its waiter takes it, and the next sweep sees what is behind.
-        if is_ours(pid) || waitid(Id::Pid(pid), WaitPidFlag::WEXITED).is_err() {
+        let Ok(Some((pid, _))) = look((libc::P_ALL, 0), libc::WNOHANG | libc::WNOWAIT) else {
             return;
+        };
+        // A child of ours is in front of the queue: its waiter takes it, and the next sweep sees what is behind.
+        let id = (libc::P_PID, pid.as_raw().cast_unsigned());
+        if is_ours(pid) || look(id, 0).is_err() {
+            return;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::process::Command;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn every_end_is_told_also_that_by_a_signal_without_a_name() {
+        for (line, said) in [
+            ("exit 3", "exit status 3"),
+            ("ulimit -c 0; kill -9 $$", "SIGKILL"),
+            ("kill -35 $$", "signal 35"),
+            ("kill -64 $$", "signal 64"),
+        ] {
+            let child = Command::new("/bin/sh").args(["-c", line]).spawn().unwrap();
+            let pid = Pid::from_raw(child.id().cast_signed());
+            let ending = wait(pid, pidfd_open(pid).unwrap()).await.unwrap();
+            assert_eq!(ending.to_string(), said);
         }
     }
 }

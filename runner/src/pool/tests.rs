@@ -5,12 +5,10 @@ mod reach;
 
 use std::collections::BTreeSet;
 
-use nix::sys::signal::Signal;
-
 use super::*;
 
 const STATUS: Ending = Ending::Status(0);
-const KILLED: Ending = Ending::Signal { signal: Signal::SIGKILL, core: false };
+const KILLED: Ending = Ending::Signal { signal: libc::SIGKILL, core: false };
 
 /// A pool with the world around it: children that boot at once and do as they are told.
 struct World {

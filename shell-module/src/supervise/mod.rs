@@ -28,7 +28,7 @@ use nix::{
         prctl,
         signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, sigaction},
         signalfd::{SfdFlags, SignalFd},
-        wait::{WaitStatus, waitpid},
+        wait::waitpid,
     },
     unistd::{ForkResult, Pid, fork, pipe2, setsid},
 };
@@ -38,7 +38,7 @@ use ostler_job::{
 };
 use serde::de::DeserializeOwned;
 
-use self::failure::Failure;
+use self::{failure::Failure, usage::End};
 use crate::{
     fds,
     message::{Ended, MESSAGE_MAX, NEXT, Said, Task, encode, order_of},
@@ -82,7 +82,7 @@ struct Running {
     terminate: Terminate,
     begun: Instant,
     /// How the main process ended, and how long that took.
-    end: Option<(WaitStatus, Span)>,
+    end: Option<(End, Span)>,
     /// By everything that was waited for.
     usage: Usage,
     /// An order to kill came while it ran.
@@ -272,13 +272,13 @@ impl Supervisor {
     fn reap(&mut self) -> bool {
         loop {
             match usage::wait() {
-                Ok((WaitStatus::StillAlive, _)) => return true,
-                Ok((status, used)) => {
+                Ok(None) => return true,
+                Ok(Some((pid, end, used))) => {
                     let running = &mut self.running;
                     running.usage = usage::sum(running.usage, used);
-                    if status.pid() == Some(running.main) {
+                    if pid == running.main {
                         let ran = u64::try_from(running.begun.elapsed().as_nanos());
-                        running.end = Some((status, Span(ran.unwrap_or(u64::MAX))));
+                        running.end = Some((end, Span(ran.unwrap_or(u64::MAX))));
                     }
                 }
                 Err(Errno::EINTR) => {}
@@ -303,16 +303,11 @@ impl Supervisor {
         self.running.signalled |= self.hear_signals();
         let Running { hit, signalled, usage, .. } = self.running;
         let mut ended = Ended { hit, signalled, left, usage, ..Ended::default() };
-        if let Some((status, ran)) = self.running.end {
+        if let Some((end, ran)) = self.running.end {
             ended.ran = ran;
-            match status {
-                WaitStatus::Exited(_, status) => ended.exit_status = Some(status),
-                WaitStatus::Signaled(_, signal, _) => ended.signal = Some(signal as i32),
-                WaitStatus::Stopped(..)
-                | WaitStatus::PtraceEvent(..)
-                | WaitStatus::PtraceSyscall(_)
-                | WaitStatus::Continued(_)
-                | WaitStatus::StillAlive => {}
+            match end {
+                End::Status(status) => ended.exit_status = Some(status),
+                End::Signal(signal) => ended.signal = Some(signal),
             }
         }
         self.tell(&Said::Ended(Box::new(ended)));

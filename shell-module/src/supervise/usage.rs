@@ -1,19 +1,37 @@
 //! Waiting for children, and what they used.
 
-use nix::{errno::Errno, sys::wait::WaitStatus, unistd::Pid};
+use nix::{errno::Errno, unistd::Pid};
 use ostler_job::durable::Usage;
 
-/// The next child that has ended, reaped, and what it and those that it had waited for used. Does not wait.
-pub(super) fn wait() -> Result<(WaitStatus, Usage), Errno> {
+/// How a process ended. A signal is a number, since the real-time ones have no names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum End {
+    Status(i32),
+    Signal(i32),
+}
+
+impl End {
+    /// From what wait(2) gives for a process that has ended.
+    const fn of(status: libc::c_int) -> Self {
+        match libc::WIFSIGNALED(status) {
+            true => Self::Signal(libc::WTERMSIG(status)),
+            false => Self::Status(libc::WEXITSTATUS(status)),
+        }
+    }
+}
+
+/// The next child that has ended, reaped, and what it and those that it had waited for used; `None` when all that there
+/// are go on. Does not wait. An error but for EINTR says that there is no child.
+pub(super) fn wait() -> Result<Option<(Pid, End, Usage)>, Errno> {
     let mut status = 0;
     // SAFETY: the structure is numbers only, for which zeros are valid.
     let mut used: libc::rusage = unsafe { std::mem::zeroed() };
     // SAFETY: both pointers are to variables that live through the call.
     let pid = unsafe { libc::wait4(-1, &raw mut status, libc::WNOHANG, &raw mut used) };
-    match Errno::result(pid)? {
-        0 => Ok((WaitStatus::StillAlive, Usage::default())),
-        pid => Ok((WaitStatus::from_raw(Pid::from_raw(pid), status)?, of(&used))),
-    }
+    Ok(match Errno::result(pid)? {
+        0 => None,
+        pid => Some((Pid::from_raw(pid), End::of(status), of(&used))),
+    })
 }
 
 /// Times add up; the largest memory is the largest of one process.

@@ -198,3 +198,19 @@ fn the_main_process_alone_hears_sigterm_when_it_is_so_asked() {
         assert_eq!(bench.finish().await.ending.signal, Some(15));
     });
 }
+
+#[test]
+fn an_end_by_a_signal_without_a_name_is_told_and_ends_nobody_else() {
+    with_bench(async |bench| {
+        let finish = bench.run(sh("kill -35 $$")).await;
+        assert_eq!((finish.ending.reason, finish.ending.signal), (Reason::Signal, Some(35)));
+        // An orphan that dies so is the supervisor's to reap, and no reason to end the others.
+        let line = "(sh -c 'kill -40 $$' &) & wait; sleep 0.3; exit 5";
+        let finish = bench.run(sh(line)).await;
+        assert_eq!(finish.ending.exit_status, Some(5));
+        let key = bench.start(sh("kill -64 $$ & wait; sleep 1000"));
+        bench.started().await;
+        bench.steer(key, Order::KillNow);
+        assert_eq!(bench.finish().await.ending.reason, Reason::Killed);
+    });
+}
