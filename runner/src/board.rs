@@ -86,7 +86,7 @@ impl Board {
     pub(crate) fn cancel(&self) {
         self.cancels.set(self.cancels.get().wrapping_add(1));
         // As above: the page is ours, and the kill ladder goes on without the hint.
-        let _ = self.page.write_all_at(&self.cancels.get().to_le_bytes(), CANCEL_SEQ);
+        let _ = self.page.write_all_at(&self.cancels.get().to_ne_bytes(), CANCEL_SEQ);
     }
 
     /// Tells the child to begin nothing more of this lane up to this stream. What it begins at this very moment shows a moment
@@ -94,7 +94,7 @@ impl Board {
     pub(crate) fn bar(&self, lane: u32, last: u32) -> bool {
         let bar = u64::from(lane) << 32 | u64::from(last);
         self.bar.set(self.bar.get().max(bar));
-        self.page.write_all_at(&self.bar.get().to_le_bytes(), BAR).is_ok()
+        self.page.write_all_at(&self.bar.get().to_ne_bytes(), BAR).is_ok()
     }
 
     /// The last stream of this lane that the child has begun; 0: none. `None`: it is just writing.
@@ -108,16 +108,19 @@ impl Board {
 
 impl Reading {
     fn parse(bytes: &[u8; USED]) -> Self {
+        let long = |at: usize| {
+            u64::from_ne_bytes(bytes[at..at + 8].try_into().expect("a slice of eight bytes"))
+        };
         let word = |at: usize| {
-            u64::from_le_bytes(bytes[at..at + 8].try_into().expect("a slice of eight bytes"))
+            u32::from_ne_bytes(bytes[at..at + 4].try_into().expect("a slice of four bytes"))
         };
         let id = &bytes[64..USED];
         let id = &id[..id.iter().position(|&b| b == 0).unwrap_or(id.len())];
         Self {
-            busy_since_ns: word(0),
-            stream: u32::try_from(word(8) & 0xffff_ffff).expect("masked to 32 bits"),
-            lane: u32::try_from(word(40) & 0xffff_ffff).expect("masked to 32 bits"),
-            requests: word(24),
+            busy_since_ns: long(0),
+            stream: word(8),
+            lane: word(40),
+            requests: long(24),
             request_id: String::from_utf8_lossy(id).into_owned(),
         }
     }
@@ -131,10 +134,10 @@ mod tests {
     fn a_board_reads_what_was_written_at_the_documented_offsets() {
         let board = Board::new().unwrap();
         assert!(!board.read().is_busy());
-        board.page.write_all_at(&7_u64.to_le_bytes(), 0).unwrap();
-        board.page.write_all_at(&9_u32.to_le_bytes(), 8).unwrap();
-        board.page.write_all_at(&1_u32.to_le_bytes(), 12).unwrap();
-        board.page.write_all_at(&11_u64.to_le_bytes(), 24).unwrap();
+        board.page.write_all_at(&7_u64.to_ne_bytes(), 0).unwrap();
+        board.page.write_all_at(&9_u32.to_ne_bytes(), 8).unwrap();
+        board.page.write_all_at(&1_u32.to_ne_bytes(), 12).unwrap();
+        board.page.write_all_at(&11_u64.to_ne_bytes(), 24).unwrap();
         board.page.write_all_at(b"req-1", 64).unwrap();
         let reading = board.read();
         assert_eq!((reading.busy_since_ns, reading.stream, reading.requests), (7, 9, 11));
@@ -154,7 +157,7 @@ mod tests {
         board.cancel();
         let mut seq = [0; 4];
         board.page.read_exact_at(&mut seq, CANCEL_SEQ).unwrap();
-        assert_eq!(u32::from_le_bytes(seq), 2);
+        assert_eq!(u32::from_ne_bytes(seq), 2);
     }
 
     #[test]
@@ -163,14 +166,14 @@ mod tests {
         let barred = || {
             let mut bar = [0; 8];
             board.page.read_exact_at(&mut bar, BAR).unwrap();
-            u64::from_le_bytes(bar)
+            u64::from_ne_bytes(bar)
         };
         assert!(board.bar(1, 9) && board.bar(1, 4));
         assert_eq!(barred(), 1 << 32 | 9, "a smaller number takes nothing back");
         assert!(board.bar(2, 3));
         assert_eq!(barred(), 2 << 32 | 3);
-        board.page.write_all_at(&7_u32.to_le_bytes(), 8).unwrap();
-        board.page.write_all_at(&2_u32.to_le_bytes(), 40).unwrap();
+        board.page.write_all_at(&7_u32.to_ne_bytes(), 8).unwrap();
+        board.page.write_all_at(&2_u32.to_ne_bytes(), 40).unwrap();
         assert_eq!((board.begun(2), board.begun(3)), (Some(7), Some(0)));
     }
 }

@@ -7,11 +7,16 @@ import time
 
 STARTING, IDLE, BUSY, DRAINING = range(4)
 
-_NOW = struct.Struct("<QII")         # at 0: busy since (ns, 0 = idle), stream, state; 16..20 is the runner's
-_COUNTS = struct.Struct("<QQ")       # at 24: requests, rss
-_LANE = struct.Struct("<I")          # at 40: the number of the lane that is served
-_BAR = struct.Struct("<Q")           # at 48, the runner's: lane << 32 | the last stream that is not to be begun any more
-_ID = struct.Struct("<64s")          # at 64: request id, padded with NUL
+# Each value is written in one piece, as a word of the machine: struct fills its place with zeros first, and a process that loses
+# its processor in between would show a stream that it is not at.
+SINCE = 0      # 8 bytes: when the request began, in ns; 0 = idle
+STREAM = 2     # 4 bytes: the last stream of the lane that was begun
+STATE = 3      # 4 bytes; the next 4 are the runner's
+REQUESTS = 3   # 8 bytes
+RSS = 4        # 8 bytes
+LANE = 10      # 4 bytes: the number of the lane that is served
+BAR = 6        # 8 bytes, the runner's: lane << 32 | the last stream that is not to be begun any more
+_ID = struct.Struct("<64s")  # at 64: request id, padded with NUL
 _PAGE = 4096
 _PROC_PAGE = os.sysconf("SC_PAGE_SIZE")
 
@@ -30,8 +35,6 @@ class Board:
 
     def __init__(self, fd=None):
         self.requests = 0
-        self.rss = 0
-        self.stream = 0     # the last that was begun
         self.lane = 0
         self.page = None
         if fd is not None:
@@ -41,18 +44,24 @@ class Board:
                 pass
         if self.page is None:
             self.page = bytearray(_PAGE)
-        _NOW.pack_into(self.page, 0, 0, 0, STARTING)
+        self.show(self.page)
+        self.words[STATE] = STARTING
+
+    def show(self, page):
+        self.page = page
+        self.words = memoryview(page).cast("I")
+        self.longs = memoryview(page).cast("Q")
 
     def after_fork(self):
         """In a process that the app forked: the page is the parent's."""
-        self.page = bytearray(_PAGE)
+        self.show(bytearray(_PAGE))
 
     def serve(self, lane):
         """Begins with a lane, of which no stream was begun."""
-        self.stream = 0
+        self.words[STREAM] = 0
         self.idle()
         self.lane = lane << 32
-        _LANE.pack_into(self.page, 40, lane)
+        self.words[LANE] = lane
 
     def busy(self, stream, request_id):
         """A request is about to begin; returns when, in nanoseconds of the monotonic clock.
@@ -60,21 +69,29 @@ class Board:
         0: it may not begin. The runner writes what is taken back, waits, and reads what has begun; here what begins is written
         first and what is taken back is read then. Whoever is first, both cannot go on.
         """
-        page = self.page
+        words, longs = self.words, self.longs
         self.requests += 1
         if self.requests & 0x3F == 0:
-            self.rss = rss()
-        _ID.pack_into(page, 64, request_id)
-        _COUNTS.pack_into(page, 24, self.requests, self.rss)
+            self.measure()
+        _ID.pack_into(self.page, 64, request_id)
+        longs[REQUESTS] = self.requests
         now = time.monotonic_ns()
-        _NOW.pack_into(page, 0, now, stream, BUSY)
-        self.stream = stream
-        return 0 if stream <= _BAR.unpack_from(page, 48)[0] - self.lane else now
+        words[STREAM] = stream
+        words[STATE] = BUSY
+        longs[SINCE] = now
+        return 0 if stream <= longs[BAR] - self.lane else now
+
+    def measure(self):
+        """Resident memory in bytes, shown as well."""
+        self.longs[RSS] = size = rss()
+        return size
 
     def idle(self):
         """Nothing is running and nothing waits. The last stream stays: it tells what was begun."""
-        _NOW.pack_into(self.page, 0, 0, self.stream, IDLE)
+        self.words[STATE] = IDLE
+        self.longs[SINCE] = 0
 
     def draining(self):
         """The child leaves."""
-        _NOW.pack_into(self.page, 0, 0, self.stream, DRAINING)
+        self.words[STATE] = DRAINING
+        self.longs[SINCE] = 0

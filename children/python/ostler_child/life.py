@@ -9,7 +9,7 @@ import sys
 import traceback
 
 from . import logs, title
-from .board import Board, rss
+from .board import Board
 from .control import Control, Lanes, Stop, ignore
 from .lane import Lane
 from .loading import BootFailure, load_app
@@ -123,9 +123,8 @@ def ready(place, control):
     control.is_booting = False
     while place.lanes:
         control.lanes.offer(Lane(socket(fileno=place.lanes.pop(0)), control.frame_max, 1))
-    place.board.rss = rss()
     place.board.idle()
-    control.send(frame(READY, head=pairs((":rss", place.board.rss), (":title", place.entry.partition(":")[2]))))
+    control.send(frame(READY, head=pairs((":rss", place.board.measure()), (":title", place.entry.partition(":")[2]))))
 
 
 def serve(app, place, control):
