@@ -278,7 +278,7 @@ mod tests {
     use super::*;
 
     /// Writes each of these to the stream of its first character, `o` or `e`, and reads when one is `.`.
-    async fn read(writes: &[&str]) -> String {
+    fn read(writes: &[&str]) -> String {
         let (mut outputs, ends) = Outputs::open(false).unwrap();
         let [mut stdout, mut stderr] = ends.map(File::from);
         let mut text = String::new();
@@ -314,10 +314,10 @@ mod tests {
             &["o1 o2", "e1\ne2\n"],
         ] {
             let says: String = writes.iter().filter(|it| **it != ".").copied().collect();
-            assert_eq!(read(writes).await, says, "{writes:?}");
+            assert_eq!(read(writes), says, "{writes:?}");
         }
         // Nothing tells these apart from the same lines stream by stream.
-        assert_eq!(read(&["o1\n", "e1\n", "o2\n"]).await, "o1\no2\ne1\n");
+        assert_eq!(read(&["o1\n", "e1\n", "o2\n"]), "o1\no2\ne1\n");
     }
 
     #[tokio::test]
