@@ -3,7 +3,8 @@
 import mmap
 import os
 import struct
-import time
+
+from .native import Clock
 
 STARTING, IDLE, BUSY, DRAINING = range(4)
 
@@ -75,7 +76,7 @@ class Board:
             self.measure()
         _ID.pack_into(self.page, 64, request_id)
         longs[REQUESTS] = self.requests
-        now = time.monotonic_ns()
+        now = Clock.now_ns()
         words[STREAM] = stream
         words[STATE] = BUSY
         longs[SINCE] = now

@@ -2,12 +2,12 @@
 
 import sys
 import traceback
-from time import monotonic_ns
 
 from .answer import check_answer
 from .body import RequestAborted, open_body
 from .cost import SHORT_NS
 from .lane import LaneGone
+from .native import Clock
 from .wire import APP_ERROR, BODYLESS, DATA, DATA_CHUNK, END, HEADER, HOLD, NOT_STARTED, RSP, ProtocolError, frame
 
 TRACEBACK_MAX = 60 << 10
@@ -248,7 +248,7 @@ class Exchange:
     def last(self):
         """The flags of the last frame. A list is sent when the app is done; what it cost is told if it was much."""
         if not self.is_held:
-            self.is_held = monotonic_ns() - self.meter.began >= SHORT_NS
+            self.is_held = Clock.now_ns() - self.meter.began >= SHORT_NS
         return END | HOLD if self.is_held else END
 
     def ended(self):

@@ -115,6 +115,28 @@ def act(query):
             child.wait()
 
 
+class ClockTest(unittest.TestCase):
+    TEXT = """
+import sys, time
+real = time.monotonic_ns
+def act(query):
+    if query == "freeze":  # as freezegun does
+        for module in list(sys.modules.values()):
+            for name, value in list(vars(module).items()):
+                if value is real:
+                    setattr(module, name, broken)
+def broken():
+    raise RuntimeError("time stands still")
+"""
+
+    def test_an_app_that_stops_the_clock_is_served(self):
+        with app_with(self.TEXT) as root, Child("shopsite:app", root) as child:
+            for query in ("", "freeze", "", ""):
+                self.assertEqual(child.get("/?" + query).body, b"fine")
+            self.assertGreater(child.open("/"), 0)
+            child.answer(child.stream)
+
+
 class TitleTest(unittest.TestCase):
     def test_ps_shows_app_and_number(self):
         with Child("hello:app") as child:

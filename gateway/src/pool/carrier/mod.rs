@@ -60,6 +60,8 @@ struct Inner {
     held: VecDeque<Arc<Passing>>,
     /// The newest jobs, of which not a byte has been written.
     unsent: usize,
+    /// Jobs that were refused since the last that was answered.
+    refused: u32,
     closed: bool,
     paused: bool,
     retired: bool,
@@ -96,6 +98,7 @@ impl Carrier {
             sending: None,
             held: VecDeque::new(),
             unsent: 0,
+            refused: 0,
             closed: false,
             paused: false,
             retired: false,

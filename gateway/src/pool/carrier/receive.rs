@@ -4,13 +4,16 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use ostler_job::{Mono, Span, Termination};
-use ostler_wire::{Decoder, Event, Frame, Kind, Reset, WireError, put_frame};
+use ostler_wire::{Decoder, Event, Frame, Header, Kind, Reset, WireError, put_frame};
 
 use super::{Carrier, Inner, header};
 use crate::pool::passing::{Failure, Passing};
 
 /// What a run cost at most of which the child says nothing, though it would.
 const UNTOLD: Span = Span::from_micros(500);
+
+/// Jobs that a child may refuse without having answered another: more than it can have been sent at once.
+const REFUSED_MAX: u32 = 10;
 
 /// The jobs that a batch of frames ended.
 #[derive(Debug, Default)]
@@ -41,7 +44,10 @@ impl Carrier {
         while let Some(frame) = decoder.poll_frame()? {
             match inner.streams.handle(&frame)? {
                 Event::Deliver { ended: end } => inner.deliver(frame, end, now, ended),
-                Event::Closed => inner.handle_reset(&frame, now, ended),
+                Event::Closed => {
+                    inner.handle_reset(&frame, now, ended);
+                    inner.check_refusals(&frame)?;
+                }
                 Event::Late if frame.is_end() || frame.header.kind == Kind::Reset => {
                     inner.end(frame.header.stream, frame.holds(), now, ended);
                 }
@@ -68,6 +74,7 @@ impl Inner {
     fn deliver(&mut self, frame: Frame, end: bool, now: Mono, ended: &mut Ended) {
         let (stream, holds) = (frame.header.stream, frame.holds());
         let Some(job) = self.jobs.get(&stream) else { return };
+        self.refused = 0;
         job.deliver(frame, end, now);
         if end {
             self.end(stream, holds, now, ended);
@@ -139,6 +146,21 @@ impl Inner {
         };
         job.fail(Failure { termination, detail: frame.body.clone() });
         self.end(stream, frame.holds(), now, ended);
+    }
+
+    /// A child that takes nothing looks free to everybody: it is given up before it has refused all that comes.
+    fn check_refusals(&mut self, frame: &Frame) -> Result<(), WireError> {
+        let is_refusal = frame.header.code == Reset::NotStarted as u16;
+        self.refused = if is_refusal { self.refused + 1 } else { 0 };
+        if self.is_lane && self.refused > REFUSED_MAX {
+            let Header { kind, stream, .. } = frame.header;
+            return Err(WireError::Unexpected {
+                kind,
+                stream,
+                rule: "a child must not refuse everything",
+            });
+        }
+        Ok(())
     }
 
     /// The child leaves. What it says that it did not start waits again; an answered request it has started, whatever it says.

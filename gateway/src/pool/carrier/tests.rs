@@ -317,6 +317,23 @@ async fn a_job_is_given_back_by_few_children_that_could_have_run_it() {
 }
 
 #[tokio::test]
+async fn a_child_that_refuses_everything_is_given_up() {
+    let refusals = |answered: &[u32]| {
+        let (carrier, _reader, _child) = lane();
+        (1..=40).find(|&stream| {
+            put_all(&carrier, &[job(false)], Mono(0));
+            let frame = match answered.contains(&stream) {
+                true => (Kind::Rsp, flags::END, 200, stream, 0),
+                false => (Kind::Reset, 0, Reset::NotStarted as u16, stream, 0),
+            };
+            try_hear(&carrier, Mono(1), &[frame]).is_err()
+        })
+    };
+    assert_eq!(refusals(&[]), Some(11));
+    assert_eq!(refusals(&[10, 20, 30]), None, "one that drains gives back what it was sent");
+}
+
+#[tokio::test]
 async fn reserved_kinds_break_the_protocol() {
     for kind in [Kind::Call, Kind::Reply, Kind::Event, Kind::Msg, Kind::Tun] {
         let (carrier, _reader, _child) = lane();

@@ -11,6 +11,9 @@ use super::{
 };
 use crate::{event::ChildEvent, pool::ChildId};
 
+/// Requests that a child may refuse without having answered another.
+const REFUSED_MAX: u32 = 10;
+
 /// A child's frame on its way to the link.
 #[derive(Debug)]
 pub(super) struct Answer {
@@ -54,9 +57,18 @@ impl Relay {
             let holds = frame.holds();
             let is_its = lane.job.as_ref().is_some_and(|job| job.lane == stream);
             match lane.streams.handle(&frame)? {
-                Event::Deliver { ended } => Ok(Some(Answer { frame, ended, begun: false })),
+                Event::Deliver { ended } => {
+                    lane.refused = 0;
+                    Ok(Some(Answer { frame, ended, begun: false }))
+                }
                 Event::Closed => {
                     let code = Reset::from_code(frame.header.code).unwrap_or(Reset::Protocol);
+                    lane.refused = if code == Reset::NotStarted { lane.refused + 1 } else { 0 };
+                    if lane.refused > REFUSED_MAX {
+                        let (kind, rule) =
+                            (frame.header.kind, "a child must not refuse everything");
+                        return Err(WireError::Unexpected { kind, stream, rule });
+                    }
                     inner.end(id, End { reset: Some((code, &frame.body)), holds });
                     Ok(None)
                 }

@@ -63,6 +63,8 @@ pub(super) struct Lane {
     /// Body bytes for the child; the link's window bounds them.
     body: BytesMut,
     body_end: Option<BodyEnd>,
+    /// Requests that were refused since the last that was answered.
+    pub(super) refused: u32,
     /// The child's process is gone: what it wrote is read, and then the lane is over.
     pub(super) ended: Rc<Notify>,
     /// There is something to write, or the lane is gone.
@@ -83,6 +85,7 @@ impl Lane {
             out_body: 0,
             body: BytesMut::new(),
             body_end: None,
+            refused: 0,
             ended: Rc::new(Notify::new()),
             wake: Rc::new(Notify::new()),
             room: Rc::new(Notify::new()),
