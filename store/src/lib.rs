@@ -99,6 +99,9 @@ pub trait Store: Send + Sync {
     /// Whether the standard input of any job is this payload.
     fn payload_used(&self, sha256: &str) -> Result<bool, StoreError>;
 
+    /// Whether it is that of a job which this runner has.
+    fn payload_wanted(&self, sha256: &str, runner: &str) -> Result<bool, StoreError>;
+
     /// Events after a sequence number, oldest first, at most `max`.
     fn tail(&self, after: u64, max: usize) -> Result<Vec<Event>, StoreError>;
 

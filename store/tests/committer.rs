@@ -85,6 +85,10 @@ impl Store for Gated {
     fn payload_used(&self, sha256: &str) -> Result<bool, StoreError> {
         self.memory.payload_used(sha256)
     }
+
+    fn payload_wanted(&self, sha256: &str, runner: &str) -> Result<bool, StoreError> {
+        self.memory.payload_wanted(sha256, runner)
+    }
     fn tail(&self, after: u64, max: usize) -> Result<Vec<Event>, StoreError> {
         self.memory.tail(after, max)
     }

@@ -254,13 +254,7 @@ impl Moving {
     fn payload(&mut self, wanted: Wanted, since: Instant) {
         let Wanted { runner, sha256, offset, max } = &wanted;
         let (sha256, offset, max) = (&**sha256, *offset, *max);
-        let piece = self.shared.files.payload(sha256).and_then(|mut file| {
-            let size = file.metadata()?.len();
-            file.seek(SeekFrom::Start(offset))?;
-            let mut bytes = Vec::new();
-            file.take(max).read_to_end(&mut bytes)?;
-            Ok((bytes, size))
-        });
+        let piece = self.shared.read_payload(runner, sha256, offset, max);
         let at = offset.to_string();
         let fields = [(":what", "payload"), (":id", sha256), (":offset", &at)];
         let mut out = BytesMut::new();
@@ -284,10 +278,30 @@ impl Moving {
 }
 
 fn is_of_the_moment(error: &io::Error) -> bool {
-    error.raw_os_error().is_some() && error.kind() != io::ErrorKind::NotFound
+    error.kind() != io::ErrorKind::NotFound && error.kind() != io::ErrorKind::InvalidInput
 }
 
 impl Shared {
+    /// Bytes of a payload, and how many there are in all. For a runner that has no job with it, there is none: whoever knows the
+    /// name of some bytes need not have them.
+    fn read_payload(
+        &self,
+        runner: &RunnerName,
+        sha256: &str,
+        offset: u64,
+        max: u64,
+    ) -> io::Result<(Vec<u8>, u64)> {
+        if !self.store.payload_wanted(sha256, runner).map_err(io::Error::other)? {
+            return Err(io::ErrorKind::NotFound.into());
+        }
+        let mut file = self.files.payload(sha256)?;
+        let size = file.metadata()?.len();
+        file.seek(SeekFrom::Start(offset))?;
+        let mut bytes = Vec::new();
+        file.take(max).read_to_end(&mut bytes)?;
+        Ok((bytes, size))
+    }
+
     /// Sends frames to a runner. One without a link tells everything anew on its next one.
     pub(super) fn send(&self, runner: &RunnerName, out: BytesMut) {
         if let Some((_, way)) = self.runners.way(runner) {

@@ -28,6 +28,7 @@ use crate::driver::{Answer, DriverConfig, NewJob, Verb};
 mod keeping;
 mod links;
 mod logs;
+mod payloads;
 mod steer;
 
 /// Longer than anything here takes.

@@ -40,6 +40,8 @@ struct Fetch {
     asked: bool,
     /// Attempts that are started when it is here.
     waiting: Vec<Start>,
+    /// Those that came after the question: an answer that there is none was not meant for them.
+    late: Vec<Start>,
 }
 
 /// Why a payload is not to be had.
@@ -80,7 +82,8 @@ impl Payloads {
         known.users.insert(start.key);
         Ok(match &mut known.fetch {
             Some(fetch) => {
-                fetch.waiting.push(start);
+                let waiting = if fetch.asked { &mut fetch.late } else { &mut fetch.waiting };
+                waiting.push(start);
                 None
             }
             None => Some(start),
@@ -90,8 +93,10 @@ impl Payloads {
     /// An attempt that still waits does not any more.
     pub(super) fn take_waiting(&mut self, key: AttemptKey) -> Option<Start> {
         self.known.values_mut().filter_map(|known| known.fetch.as_mut()).find_map(|fetch| {
-            let at = fetch.waiting.iter().position(|start| start.key == key)?;
-            Some(fetch.waiting.swap_remove(at))
+            [&mut fetch.waiting, &mut fetch.late].into_iter().find_map(|waiting| {
+                let at = waiting.iter().position(|start| start.key == key)?;
+                Some(waiting.swap_remove(at))
+            })
         })
     }
 
@@ -120,6 +125,7 @@ impl Payloads {
         self.known.iter_mut().find_map(|(name, known)| {
             let fetch = known.fetch.as_mut().filter(|fetch| !fetch.asked)?;
             fetch.asked = true;
+            fetch.waiting.append(&mut fetch.late);
             let offset = fetch.offset.to_string();
             Some(frame(
                 Kind::Pull,
@@ -155,16 +161,29 @@ impl Payloads {
         if taken.is_ok() && !is_end {
             return Ok(None);
         }
-        let fetch = known.fetch.take().expect("it is there, as was just seen");
+        let mut fetch = known.fetch.take().expect("it is there, as was just seen");
         let done = taken.and_then(|()| match hex(&fetch.hash.finalize()) == name {
-            true => fs::rename(part, self.folder.join(name)).map_err(|_| Lacking::Here),
+            true => fs::rename(&part, self.folder.join(name)).map_err(|_| Lacking::Here),
             false => Err(Lacking::Nowhere(format!("the payload {name} was damaged on its way"))),
         });
-        if done.is_err() {
+        if done.is_ok() {
+            fetch.waiting.append(&mut fetch.late);
+        } else {
             // The next attempt begins anew.
-            self.known.remove(name);
+            self.begin_anew(name, fetch.late);
         }
         Ok(Some((fetch.waiting, done)))
+    }
+
+    /// The payload did not come to whoever had asked. These had not, and are told by an answer of their own.
+    fn begin_anew(&mut self, name: &str, waiting: Vec<Start>) {
+        let Some(known) = self.known.get_mut(name) else { return };
+        known.users = waiting.iter().map(|start| start.key).collect();
+        let part = self.folder.join(format!("{name}.part"));
+        match Fetch::begin(&part) {
+            Ok(fetch) if !waiting.is_empty() => known.fetch = Some(Fetch { waiting, ..fetch }),
+            _ => drop(self.known.remove(name)),
+        }
     }
 
     fn part(&self, name: &str) -> PathBuf {
@@ -175,7 +194,14 @@ impl Payloads {
 impl Fetch {
     fn begin(part: &Path) -> io::Result<Self> {
         let file = ostler_private::truncated(part)?;
-        Ok(Self { file, hash: Sha256::new(), offset: 0, asked: false, waiting: Vec::new() })
+        Ok(Self {
+            file,
+            hash: Sha256::new(),
+            offset: 0,
+            asked: false,
+            waiting: Vec::new(),
+            late: Vec::new(),
+        })
     }
 
     fn take(&mut self, bytes: &[u8]) -> io::Result<()> {

@@ -266,6 +266,14 @@ impl Store for Memory {
         Ok(inner.kept.jobs.values().any(|job| payload(&job.spec) == Some(sha256)))
     }
 
+    fn payload_wanted(&self, sha256: &str, runner: &str) -> Result<bool, StoreError> {
+        let inner = self.lock();
+        let mut out = inner.kept.jobs.values().filter(|job| job.status.state.is_out());
+        Ok(out.any(|job| {
+            job.status.runner.as_deref() == Some(runner) && payload(&job.spec) == Some(sha256)
+        }))
+    }
+
     fn tail(&self, after: u64, max: usize) -> Result<Vec<Event>, StoreError> {
         let inner = self.lock();
         let events = inner.kept.events.range(after.saturating_add(1)..);

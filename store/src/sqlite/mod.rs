@@ -248,6 +248,10 @@ impl Store for Sqlite {
         self.read(|db| read::payload_used(db, sha256))
     }
 
+    fn payload_wanted(&self, sha256: &str, runner: &str) -> Result<bool, StoreError> {
+        self.read(|db| read::payload_wanted(db, sha256, runner))
+    }
+
     fn tail(&self, after: u64, max: usize) -> Result<Vec<Event>, StoreError> {
         self.read(|db| read::tail(db, after, max))
     }

@@ -299,6 +299,19 @@ pub(super) fn payload_used(db: &Connection, sha256: &str) -> Result<bool> {
     db.prepare_cached("SELECT 1 FROM payload WHERE sha256 = ? LIMIT 1")?.exists(params![sha256])
 }
 
+/// Of the jobs that are out, which are few, and not of those with this payload, which may be many.
+pub(super) fn payload_wanted(db: &Connection, sha256: &str, runner: &str) -> Result<bool> {
+    let sql = "SELECT 1 FROM job INDEXED BY job_state JOIN payload ON payload.sha256 = ?2 AND payload.job = job.id
+        WHERE state = ?1 AND state <> 7 AND runner = ?3 LIMIT 1";
+    let mut asked = db.prepare_cached(sql)?;
+    for state in JobState::ALL.iter().filter(|state| state.is_out()) {
+        if asked.exists(params![*state as u8, sha256, runner])? {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
 pub(super) fn tail(db: &Connection, after: u64, max: usize) -> Result<Vec<Event>> {
     let sql =
         "SELECT seq, at, kind, job, who, detail FROM event WHERE seq > ? ORDER BY seq LIMIT ?";

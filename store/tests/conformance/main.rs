@@ -102,6 +102,7 @@ macro_rules! engines {
                 queries: named_jobs_come_in_the_order_asked,
                 queries: jobs_that_are_not_there_are_told,
                 queries: a_payload_is_used_while_its_jobs_are_there,
+                queries: a_payload_is_wanted_by_the_runner_that_has_its_job,
                 queries: a_moment_is_found_among_thousands,
                 reopening: what_was_committed_is_there_again,
                 reopening: only_unfinished_jobs_are_loaded_in_order,

@@ -285,6 +285,25 @@ pub(crate) fn a_payload_is_used_while_its_jobs_are_there(make: Make<'_>) {
     assert!(!used('a'));
 }
 
+pub(crate) fn a_payload_is_wanted_by_the_runner_that_has_its_job(make: Make<'_>) {
+    let engine = make();
+    let store = engine.open();
+    let job = |id, state, runner: &str| {
+        let spec = shell(&["cat"], Input::Payload(payload('a')));
+        submit_as(id, spec, Status { runner: Some(runner.to_owned()), ..in_state(state) })
+    };
+    let states = JobState::ALL.iter().zip(1..);
+    let jobs = states.map(|(state, id)| job(id, *state, state.code()));
+    store.commit(Epoch(0), &jobs.collect::<Vec<_>>()).unwrap();
+    let wanted =
+        |digit, runner: &str| store.payload_wanted(&payload(digit).sha256, runner).unwrap();
+    for state in JobState::ALL {
+        assert_eq!(wanted('a', state.code()), state.is_out(), "{state}");
+        assert!(!wanted('b', state.code()));
+    }
+    assert!(!wanted('a', "another"));
+}
+
 /// Enough jobs for an engine that keeps marks of when they came; the clock goes back in the middle.
 pub(crate) fn a_moment_is_found_among_thousands(make: Make<'_>) {
     let engine = make();

@@ -1,0 +1,42 @@
+//! Payloads on their way to runners.
+
+use ostler_job::durable::{Command, Input};
+
+use super::*;
+
+impl Link {
+    /// What the gateway gives of a payload; `None`: there is none for this runner.
+    fn pull(&mut self, sha256: &str) -> Option<Vec<u8>> {
+        let fields = [(":what", "payload"), (":id", sha256), (":offset", "0"), (":max", "100")];
+        self.send(Kind::Pull, &fields, b"");
+        let piece = self.next(Kind::Piece);
+        let gone = piece.fields().unwrap().value(b":gone").is_some();
+        (!gone).then(|| piece.body.to_vec())
+    }
+}
+
+#[tokio::test]
+async fn a_payload_is_given_to_the_runner_that_has_its_job_and_to_no_other() {
+    let bench = Bench::new();
+    let mut upload = bench.jobs.files.upload().unwrap();
+    upload.write(b"secret").unwrap();
+    let payload = upload.finish().unwrap();
+    let sha256 = payload.sha256.clone();
+    let (mut link, mut evil) = (Link::up(&bench, "a"), Link::up(&bench, "evil"));
+    link.beat(&[]);
+    let command = Command {
+        argv: vec!["cat".into()],
+        stdin: Input::Payload(payload),
+        ..serde_json::from_str(r#"{"argv": []}"#).unwrap()
+    };
+    let spec = Spec { work: Work::Shell(Box::new(command)), ..spec() };
+    assert_eq!(link.pull(&sha256), None, "there is no job yet");
+    let new = NewJob { spec: spec.into(), paused: false, delayed: false, done_before: None };
+    bench.jobs.submit("test", None, vec![new], true).await.map_err(|it| it.0).unwrap();
+    let key = link.run();
+    assert_eq!(link.pull(&sha256).as_deref(), Some(&b"secret"[..]));
+    assert_eq!(evil.pull(&sha256), None, "it knows the name, and no more");
+    link.report(finished(key, 0));
+    assert_eq!(link.settled(), (key, false));
+    assert_eq!(link.pull(&sha256), None, "it needs it no more");
+}
