@@ -233,6 +233,9 @@ impl Driver {
 
     /// The job may run as soon as a slot is free.
     fn queue(&mut self, id: JobId, now: Now) {
+        if self.stays_paused(id) {
+            return;
+        }
         self.shift(id, JobState::Pending);
         if let Some(run) = &mut self.jobs[id].run {
             run.finished_at = None;
@@ -351,6 +354,9 @@ impl Driver {
     }
 
     fn wait_for_retry(&mut self, id: JobId, at: Mono) {
+        if self.stays_paused(id) {
+            return;
+        }
         self.shift(id, JobState::Retrying);
         let run = self.jobs[id].run_mut();
         (run.retry_at, run.finished_at) = (at, None);

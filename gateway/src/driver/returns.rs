@@ -43,6 +43,17 @@ impl Driver {
         self.wait_for_retry(id, now.mono + wait);
     }
 
+    /// An operator paused the job while it was out, and its attempt is over: it waits until it is resumed.
+    pub(super) fn stays_paused(&mut self, id: JobId) -> bool {
+        let Some(run) = &mut self.jobs[id].run else { return false };
+        if !std::mem::take(&mut run.stop) {
+            return false;
+        }
+        run.finished_at = None;
+        self.shift(id, JobState::Paused);
+        true
+    }
+
     /// Whether the attempt is the present lease of its job.
     pub fn is_leased(&self, key: AttemptKey) -> bool {
         self.jobs.get(key.job).is_some_and(|job| job.fence == key.fence && job.at().is_some())
@@ -68,7 +79,7 @@ impl Driver {
             self.end(id, JobState::Cancelled, Reason::Lost, now);
         } else if job.policy.once {
             self.end(id, JobState::Dead, Reason::Lost, now);
-        } else if job.crashes >= self.config.crashes_max {
+        } else if job.crashes >= self.config.crashes_max && !job.run_mut().stop {
             self.counters.quarantined += 1;
             self.end(id, JobState::Dead, Reason::Quarantined, now);
         } else {

@@ -89,6 +89,57 @@ fn a_running_job_is_stopped_and_goes_on() {
     assert_eq!(bench.state(job), JobState::Succeeded);
 }
 
+/// Ways in which an attempt ends so that its job runs again.
+const ENDS: [fn(&mut Bench, AttemptKey); 5] = [
+    |bench, key| bench.finish("a", key, Reason::Lost),
+    |bench, key| bench.finish("a", key, Reason::ExitStatus),
+    |bench, key| bench.report("a", Report::NotStarted { key }),
+    |bench, _| bench.beat_as("a", "2", 1, &[]),
+    |bench, _| bench.pass(Span::from_secs(20)),
+];
+
+#[test]
+fn a_pause_of_a_running_job_stays_when_its_attempt_is_over() {
+    for (way, end) in ENDS.iter().enumerate() {
+        for (is_stopped, restarts) in [(false, false), (true, false), (true, true)] {
+            let mut bench = Bench::new();
+            bench.beat("a", 1, &[]);
+            let retry = Retry { attempts: 3, ..Retry::default() };
+            let job = bench.submit(Spec { retry, ..spec() });
+            let key = bench.run();
+            bench.start("a", key);
+            bench.steer(Verb::Pause, job);
+            if is_stopped {
+                bench.report("a", Report::Paused { key, stopped: true });
+            }
+            if restarts {
+                bench.restart();
+            }
+            end(&mut bench, key);
+            assert_eq!(bench.state(job), JobState::Paused, "{way} {is_stopped} {restarts}");
+            bench.restart();
+            bench.beat_as("a", "3", 1, &[]);
+            bench.beats_for(60, "a", &[]);
+            assert_eq!((bench.state(job), bench.runs()), (JobState::Paused, vec![]), "{way}");
+            bench.steer(Verb::Resume, job);
+            bench.beat("a", 1, &[]);
+            assert_ne!(bench.state(job), JobState::Paused, "{way}");
+        }
+    }
+}
+
+#[test]
+fn a_paused_job_is_not_what_kills_its_runner() {
+    let (mut bench, job, _) = running();
+    for incarnation in ["2", "3", "4", "5"] {
+        bench.steer(Verb::Pause, job);
+        bench.beat_as("a", incarnation, 1, &[]);
+        assert_eq!(bench.state(job), JobState::Paused, "{incarnation}");
+        bench.steer(Verb::Resume, job);
+        assert_eq!(bench.state(job), JobState::Leased);
+    }
+}
+
 #[test]
 fn a_finished_job_is_retried_by_hand_with_its_count_of_attempts_going_on() {
     let mut bench = Bench::new();
