@@ -165,6 +165,10 @@ fn a_token_lets_one_runner_in_unless_it_says_more() {
     let once = create_token(gateway.state(), &[]);
     let _first = Runner::jobs_only(&once, "first", 1);
     wait_until("the first is in", || knows(&gateway, "first"));
+    wait_until("the audit trail has it", || {
+        let audit = Api::of(&gateway).get("/v1/audit?after=0").text();
+        audit.contains("join_runner") && audit.contains("\"first\"")
+    });
     let mut second = Runner::jobs_only(&once, "second", 1);
     assert!(!second.wait_exit().success());
     assert!(second.told().contains("used up"), "{}", second.told());

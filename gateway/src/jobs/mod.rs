@@ -213,6 +213,18 @@ impl Jobs {
         }
     }
 
+    /// A runner was let in, with this key: the audit trail has it. Nobody waits for that: it joins when the store fails, too.
+    pub(crate) fn note_join(&self, runner: &str, key: &str) {
+        let detail = serde_json::json!({ "action": "join_runner", "runner": runner, "key": key });
+        let (jobs, runner) = (self.clone(), runner.to_owned());
+        tokio::spawn(async move {
+            let noted = jobs.ask(|ticket| Told::Note { ticket, who: "gateway".into(), detail });
+            if let Err(Unavailable(problem)) = noted.await {
+                jobs.warn(format!("{runner} joined, which is not in the audit trail: {problem}"));
+            }
+        });
+    }
+
     /// Takes a runner's right to come in away, ends its link, and forgets its name.
     pub(crate) async fn forget_runner(
         &self,

@@ -32,12 +32,17 @@ pub(super) async fn answer(
     let (secret, name) = (text(":secret"), text(":name"));
     let request = String::from_utf8_lossy(&frame.body).into_owned();
     let (door, linked) = (door.clone(), gate.jobs.is_linked(&name));
+    let newcomer = (shown.is_none() || !secret.is_empty()).then(|| name.clone());
+    let key = key_of_request(&request).unwrap_or_default();
     // The lists are files.
     let decide = move || match shown {
         Some(shown) if secret.is_empty() => renew(&door, &shown, &request),
         _ => admit(&door, &secret, &name, linked, &request),
     };
     let decided = tokio::task::spawn_blocking(decide).await.map_err(io::Error::other)??;
+    if let (Some(name), Ok(_)) = (newcomer, &decided) {
+        gate.jobs.note_join(&name, &key);
+    }
     let mut out = BytesMut::new();
     Ok(match decided {
         Ok(chain) => {
