@@ -35,6 +35,10 @@ pub(crate) struct Expected {
     acknowledged: BTreeSet<JobId>,
     deleted: BTreeSet<JobId>,
     finished: BTreeSet<JobId>,
+    /// Attempts that were given up with their runners.
+    lost: BTreeSet<AttemptKey>,
+    /// Jobs that ended so.
+    dead_lost: BTreeSet<JobId>,
     recorded: BTreeSet<AttemptKey>,
     /// Where each job is, by what was written last.
     status: BTreeMap<JobId, (JobState, AttemptKey)>,
@@ -125,7 +129,12 @@ impl Checker {
     fn attempt(&mut self, key: AttemptKey, ending: Option<&Ending>) {
         let reason = ending.map_or(Reason::Ok, |it| it.reason);
         *self.tally.reasons.entry(reason).or_default() += 1;
-        if !self.expected.recorded.insert(key) {
+        // One that was given up may be heard of after all.
+        let given_up = self.expected.lost.remove(&key);
+        if reason == Reason::Lost {
+            self.expected.lost.insert(key);
+        }
+        if !self.expected.recorded.insert(key) && !given_up {
             self.fail(format!("{key:?} was finished twice"));
         }
         let end = self.ends.get(&key).map(|it| it.0);
@@ -151,7 +160,11 @@ impl Checker {
         if status.reason == Some(Reason::Quarantined) {
             *self.tally.reasons.entry(Reason::Quarantined).or_default() += 1;
         }
-        if !self.expected.finished.insert(job) {
+        let late = before.is_some_and(|it| it.1 == key) && self.expected.dead_lost.remove(&job);
+        if status.reason == Some(Reason::Lost) {
+            self.expected.dead_lost.insert(job);
+        }
+        if !self.expected.finished.insert(job) && !late {
             self.fail(format!("job {job} finished twice"));
         }
         let end = self.ends.get(&key).map(|it| it.0);

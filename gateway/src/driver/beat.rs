@@ -51,7 +51,7 @@ impl Driver {
         }
         let back = self.greet(number, &beat, now);
         for &key in &held {
-            self.held(&beat.runner, number, key, back);
+            self.held((&beat.runner, number), key, back, now);
         }
         if let Some(runner) = self.runners.get_mut(number) {
             runner.settling.retain(|key| held.contains(key));
@@ -93,8 +93,8 @@ impl Driver {
     }
 
     /// The runner has this attempt: its lease goes on, or it is told to let go.
-    fn held(&mut self, name: &RunnerName, number: u32, key: AttemptKey, back: bool) {
-        if self.leased(key, number).is_none() {
+    fn held(&mut self, (name, number): (&RunnerName, u32), key: AttemptKey, back: bool, now: Now) {
+        if self.leased(key, number).is_none() && !self.take_up(key, number, now) {
             self.hear_of(key.fence);
             let taken = self.runners.get(number).is_some_and(|it| it.settling.contains(&key));
             let runner = name.clone();

@@ -66,7 +66,9 @@ pub(super) struct Run {
     pub(super) started_at: Option<Wall>,
     /// The runner has said that it has it.
     pub(super) seen: bool,
-    /// It was leased in an earlier life: the scheduler does not know that it holds a slot.
+    /// Its runner was lost with it.
+    pub(super) lost: bool,
+    /// It was leased in an earlier life, or taken up again: the scheduler does not know that it holds a slot.
     pub(super) adopted: bool,
     /// The order to end it that was given.
     pub(super) kill: Option<Order>,
@@ -304,6 +306,11 @@ impl Jobs {
     pub(super) fn policy(&mut self, asked: &Asked<'_>) -> Arc<Policy> {
         let policy = Policy::of(asked);
         self.policies.entry(policy.key()).or_insert_with(|| Arc::new(policy)).clone()
+    }
+
+    /// The same policy as jobs that are there share it.
+    pub(super) fn keep_policy(&mut self, policy: Arc<Policy>) -> Arc<Policy> {
+        self.policies.entry(policy.key()).or_insert(policy).clone()
     }
 
     pub(super) fn insert(&mut self, id: JobId, job: Job) {

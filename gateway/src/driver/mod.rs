@@ -28,6 +28,7 @@ mod event;
 mod figures;
 mod invariants;
 mod jobs;
+mod late;
 mod moments;
 mod names;
 mod outbox;
@@ -71,6 +72,8 @@ pub use told::{Output, Told};
 
 /// Jobs that are over of which the last fence is remembered, at least.
 const GONE: usize = 65_536;
+/// Jobs that may not start again and whose runner was lost, of which all is remembered, at least.
+const GIVEN_UP_MAX: usize = 4096;
 /// Idempotency keys that are remembered here, at least, unless they are old.
 const KEYS: usize = 65_536;
 
@@ -95,6 +98,8 @@ pub struct Driver {
     succeeded: Recent<u64, (JobId, Mono)>,
     /// Last fences of jobs that are over; `None`: the job was deleted.
     gone: Recent<JobId, Option<Fence>>,
+    /// Jobs that a runner may still speak for.
+    given_up: Recent<JobId, late::GivenUp>,
     outbox: Outbox,
     actions: VecDeque<Action>,
     counters: figures::Counters,
@@ -133,6 +138,7 @@ impl Driver {
             keys: Recent::new(KEYS),
             succeeded: Recent::new(GONE),
             gone: Recent::new(GONE),
+            given_up: Recent::new(GIVEN_UP_MAX),
             outbox: Outbox::default(),
             actions: VecDeque::new(),
             counters: figures::Counters::default(),
@@ -292,6 +298,7 @@ impl Driver {
             incarnation,
             started_at: None,
             seen: false,
+            lost: false,
             adopted: false,
             kill: None,
             stop: false,

@@ -133,18 +133,18 @@ impl Driver {
     /// A job that is over and written.
     fn forget(&mut self, id: JobId, now: Mono) {
         let Some(job) = self.jobs.remove(id) else { return };
-        // What the tenant owes is remembered under its number.
-        let owes = |tenant| self.scheduler.remembers(TenantId(tenant));
-        self.tenants.release(job.tenant, owes);
-        if let Some(host) = job.host() {
-            self.hosts.release(host, |_| false);
-        }
-        if let Some(run) = &job.run {
-            self.hosts.release(run.runner, |_| false);
-        }
+        self.gone.put(id, Some(job.fence));
         if job.state == JobState::Succeeded && job.reason == Some(Reason::Ok) {
             self.succeeded.put(job.same, (id, now));
         }
-        self.gone.put(id, Some(job.fence));
+        let (tenant, host) = (job.tenant, job.host());
+        let runner = job.run.as_ref().map(|run| run.runner);
+        self.remember_lost(id, job);
+        // What the tenant owes is remembered under its number.
+        let owes = |tenant| self.scheduler.remembers(TenantId(tenant));
+        self.tenants.release(tenant, owes);
+        for held in host.into_iter().chain(runner) {
+            self.hosts.release(held, |_| false);
+        }
     }
 }

@@ -25,7 +25,9 @@ impl Driver {
                 }
                 continue;
             }
-            if self.leased(key, number).is_none() {
+            let ended = matches!(&report, Report::Finished(it) if it.ending.reason != Reason::Lost);
+            let is_leased = self.leased(key, number).is_some();
+            if !(is_leased || ended && self.take_up(key, number, now)) {
                 self.late(&reports.runner, number, &report);
                 continue;
             }

@@ -122,6 +122,7 @@ fn past(runner: u32, status: &Status) -> Run {
         incarnation: status.incarnation,
         started_at: status.started_at,
         seen: false,
+        lost: false,
         adopted: false,
         kill: status.kill_now.then_some(Order::KillNow),
         stop: status.stop,

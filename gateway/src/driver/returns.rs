@@ -70,7 +70,8 @@ impl Driver {
         self.counters.lost += 1;
         let detail = Some(why.to_owned());
         let ending = Ending { reason: Reason::Lost, exit_status: None, signal: None, detail };
-        self.jobs[id].run_mut().finished_at = Some(now.wall);
+        let run = self.jobs[id].run_mut();
+        (run.finished_at, run.lost) = (Some(now.wall), true);
         self.record_lost(id, ending, now);
         self.leave(id, Left::Over, now);
         let job = &mut self.jobs[id];

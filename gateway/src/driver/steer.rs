@@ -158,6 +158,9 @@ impl Driver {
         if stale || !state.is_finished() {
             return Answer::Unknown;
         }
+        if matches!(verb, Verb::Retry | Verb::Delete) {
+            self.given_up.take(&id);
+        }
         match verb {
             // Asked twice, as by somebody who got no answer, it is as good as done.
             Verb::Cancel | Verb::Kill if state == JobState::Cancelled => {

@@ -16,6 +16,7 @@ use super::{
     Ticket, Verb,
 };
 
+mod late;
 mod leases;
 mod operators;
 mod retries;

@@ -257,6 +257,12 @@ async fn an_attempt_that_was_given_up_is_killed_when_its_runner_is_back() {
     let bench = Bench::with(DriverConfig { lease, ..DriverConfig::default() });
     let (mut link, job, key) = running(&bench).await;
     until("the lease runs out", || bench.state_of(job) == JobState::Pending).await;
+    let other = Link::up(&bench, "b");
+    let fence = || bench.store.job(job).unwrap().unwrap().status.fence;
+    while fence() == key.fence {
+        other.beat(&[]);
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
     link.beat(&[key]);
     assert_eq!(link.settled(), (key, true));
 }

@@ -3,7 +3,7 @@
 use super::*;
 
 /// A runner with one job, leased and not yet heard of.
-fn leased(spec: Spec) -> (Bench, JobId, AttemptKey) {
+pub(super) fn leased(spec: Spec) -> (Bench, JobId, AttemptKey) {
     let mut bench = Bench::new();
     bench.beat("a", 1, &[]);
     let job = bench.submit(spec);
@@ -11,7 +11,7 @@ fn leased(spec: Spec) -> (Bench, JobId, AttemptKey) {
     (bench, job, key)
 }
 
-fn once() -> Spec {
+pub(super) fn once() -> Spec {
     Spec { delivery: Delivery::AtMostOnce, ..spec() }
 }
 

@@ -1,0 +1,74 @@
+//! Runners that come back after their leases have run out. While nobody else was given a job's next lease, nothing can have been
+//! done twice: what its runner still has, or has ended, counts as if it had been heard all the time.
+
+use std::sync::Arc;
+
+use ostler_job::{
+    JobId, Now,
+    durable::{AttemptKey, JobState, Reason},
+};
+
+use super::{Driver, jobs::Job};
+
+/// A job that was given up with its runner, and might come back: it may start once only.
+#[derive(Debug)]
+pub(super) struct GivenUp {
+    job: Job,
+    tenant: Arc<str>,
+    host: Option<Arc<str>>,
+}
+
+impl Driver {
+    /// Takes up an attempt that was given up, if this runner had it and no lease followed. The job is out again then.
+    pub(super) fn take_up(&mut self, key: AttemptKey, number: u32, now: Now) -> bool {
+        let id = key.job;
+        let was = |job: &Job| {
+            let lost = job.run.as_ref().is_some_and(|run| run.lost && run.runner == number);
+            lost && (job.fence, job.attempts) == (key.fence, key.attempt)
+        };
+        if self.jobs.get(id).is_none() && self.given_up.get(&id).is_some_and(|it| was(&it.job)) {
+            self.come_back(id);
+        }
+        let waits = |job: &Job| matches!(job.state, JobState::Pending | JobState::Paused);
+        if !self.jobs.get(id).is_some_and(|job| was(job) && waits(job)) {
+            return false;
+        }
+        self.touch(id);
+        self.withdraw(id, now);
+        let job = &mut self.jobs[id];
+        job.crashes = job.crashes.saturating_sub(1);
+        let run = job.run_mut();
+        // The scheduler gave its slot away.
+        (run.lost, run.adopted, run.finished_at) = (false, true, None);
+        let began = run.started_at.is_some();
+        self.shift(id, if began { JobState::Running } else { JobState::Leased });
+        let runner = self.runners.insert(number);
+        runner.jobs.insert(id);
+        runner.adopted += 1;
+        true
+    }
+
+    /// A job that is over is remembered if its runner was lost with it and it may not start again.
+    pub(super) fn remember_lost(&mut self, id: JobId, job: Job) {
+        let lost = job.reason == Some(Reason::Lost) && job.policy.once;
+        if lost && job.run.as_ref().is_some_and(|run| run.lost) {
+            let tenant = self.tenants.name(job.tenant).clone();
+            let host = job.host().map(|host| self.hosts.name(host).clone());
+            self.given_up.put(id, GivenUp { job, tenant, host });
+        }
+    }
+
+    fn come_back(&mut self, id: JobId) {
+        let Some(GivenUp { mut job, tenant, host }) = self.given_up.take(&id) else { return };
+        job.tenant = self.tenants.hold(&tenant);
+        job.pin(host.map(|host| self.hosts.hold(&host)));
+        let runner = job.run_mut().runner;
+        let name = self.hosts.name(runner).clone();
+        self.hosts.hold(&name);
+        job.policy = self.jobs.keep_policy(job.policy);
+        // For the moment: it is taken up at once.
+        (job.state, job.reason) = (JobState::Paused, None);
+        self.timers.expire(id, job.expires);
+        self.jobs.insert(id, job);
+    }
+}

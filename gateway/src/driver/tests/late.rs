@@ -1,0 +1,79 @@
+//! Runners that are heard again after their leases have run out.
+
+use super::{
+    leases::{leased, once},
+    *,
+};
+
+#[test]
+fn a_runner_that_comes_back_before_anybody_else_has_its_job_keeps_it() {
+    for spec in [spec(), once()] {
+        for paused in [false, true] {
+            let (mut bench, job, key) = leased(spec.clone());
+            bench.start("a", key);
+            bench.pass(Span::from_secs(40));
+            let waits = [JobState::Pending, JobState::Dead].contains(&bench.state(job));
+            assert!(waits && bench.status(job).crashes == 1);
+            if paused && bench.state(job) == JobState::Pending {
+                bench.steer(Verb::Pause, job);
+            }
+            bench.beat("a", 1, &[key]);
+            assert_eq!((bench.settled(), bench.runs()), (vec![], vec![]));
+            let status = bench.status(job);
+            assert_eq!((status.state, status.crashes, status.reason), (JobState::Running, 0, None));
+            bench.submit(Spec { identity: "other".into(), ..super::spec() });
+            assert_eq!(bench.runs(), [], "it has its slot");
+            bench.finish("a", key, Reason::Ok);
+            assert_eq!((bench.state(job), bench.runs().len()), (JobState::Succeeded, 1));
+            assert_eq!(bench.settled(), [(key, false)]);
+        }
+    }
+}
+
+#[test]
+fn an_end_that_is_told_late_counts_while_nobody_else_had_the_job() {
+    for (spec, reason, state) in [
+        (spec(), Reason::Ok, JobState::Succeeded),
+        (once(), Reason::Ok, JobState::Succeeded),
+        (once(), Reason::ExitStatus, JobState::Dead),
+    ] {
+        let (mut bench, job, key) = leased(spec);
+        bench.pass(Span::from_secs(600));
+        bench.finish("a", key, reason);
+        let status = bench.status(job);
+        assert_eq!((status.state, status.reason), (state, Some(reason)));
+        assert_eq!((bench.settled(), bench.runs()), (vec![(key, false)], vec![]));
+        assert_eq!(bench.driver.figures(bench.now).fence_rejected, 0);
+        let attempts = bench.store.attempts(job).expect("reads");
+        let told: Vec<_> =
+            attempts.iter().filter_map(|it| Some(it.ending.as_ref()?.reason)).collect();
+        assert_eq!(told, [reason]);
+    }
+}
+
+#[test]
+fn an_end_that_is_told_after_its_job_was_deleted_or_retried_does_not_count() {
+    for verb in [Verb::Delete, Verb::Retry] {
+        let (mut bench, job, key) = leased(once());
+        bench.pass(Span::from_secs(20));
+        bench.steer(verb.clone(), job);
+        bench.finish("a", key, Reason::Ok);
+        assert_eq!(bench.settled(), [(key, true)], "{verb:?}");
+        let state = bench.store.job(job).expect("reads").map(|it| it.status.state);
+        assert_eq!(state, (verb == Verb::Retry).then_some(JobState::Pending));
+        bench.beat("a", 1, &[key]);
+        assert_eq!(bench.settled(), [(key, true)], "{verb:?}");
+    }
+}
+
+#[test]
+fn a_lost_job_is_taken_up_by_nobody_but_the_runner_that_had_it() {
+    let (mut bench, job, key) = leased(once());
+    bench.pass(Span::from_secs(20));
+    for other in [key, AttemptKey { attempt: 2, ..key }] {
+        bench.finish("b", other, Reason::Ok);
+    }
+    bench.finish("a", AttemptKey { fence: Fence(key.fence.0 - 1), ..key }, Reason::Ok);
+    bench.finish("a", key, Reason::Lost);
+    assert_eq!(bench.status(job).reason, Some(Reason::Lost));
+}
