@@ -1,6 +1,6 @@
 //! One client that asks for all there is keeps nobody out, however it spreads what it asks.
 
-use ostler_tests::{App, Conn, Ending, Gateway, RawH2, Setup, wait_until};
+use ostler_tests::{Api, App, Conn, Ending, Gateway, RawH2, Setup, wait_until};
 use serde_json::json;
 
 const HALF: &str =
@@ -78,4 +78,19 @@ fn streams_of_one_client_leave_room_for_others_over_however_many_connections() {
     app.release("it");
     raw[0].headers(21, &GET);
     assert_eq!(raw[0].ending(21), Ending::Status(200));
+}
+
+#[test]
+fn a_process_that_may_open_few_files_serves_all_the_same() {
+    let app = App::new();
+    let gateway = Setup::new(&app).files(64).start();
+    let most: Vec<_> = (0..100).map(|_| half(&gateway, 2)).collect();
+    let mut other = Conn::open_from(3, gateway.http());
+    assert_eq!(other.get("/other").text(), "hello /other");
+    assert_eq!(other.post("/hash", &vec![b'x'; 300 << 10]).status, 200);
+    assert_eq!(other.get("/big/3000000").body.len(), 3_000_000);
+    assert_eq!(gateway.api("/readyz").status, 200);
+    let api = Api::of(&gateway);
+    api.wait_finished(api.run("true"));
+    drop(most);
 }

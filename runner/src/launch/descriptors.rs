@@ -24,8 +24,8 @@ pub(crate) const BOARD_FD: RawFd = 5;
 /// Where the folder of the children's code is in a child of another user.
 pub(crate) const CODE_FD: RawFd = 6;
 
-/// Received descriptors are moved to numbers from here on.
-const ASIDE: RawFd = 64;
+/// Received descriptors are moved to numbers from here on. No higher than need be: a process may be allowed few files.
+const ASIDE: RawFd = CODE_FD + 1;
 
 /// What the runner hands to a child.
 #[derive(Debug)]
