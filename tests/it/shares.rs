@@ -3,6 +3,7 @@
 use std::{
     fs,
     net::{SocketAddr, TcpStream},
+    os::unix::fs::PermissionsExt as _,
     time::{Duration, Instant},
 };
 
@@ -218,9 +219,22 @@ fn the_disk_keeps_room_for_the_store() {
     let kept = api.request("POST", "/v1/payloads", "", b"bytes");
     assert_eq!(kept.status, 503, "{}", kept.text());
     assert!(kept.text().contains("disk_reserve"), "{}", kept.text());
+    let told = gateway.stderr();
+    assert!(told.contains("spool: there is no room for more spool files"), "{told}");
     // Small bodies, replies and jobs need no room.
     assert_eq!(gateway.connect().post("/hash", b"small").status, 200);
     assert_eq!(gateway.get("/big/3000000").body.len(), 3_000_000);
     api.wait_finished(api.run("true"));
     assert_eq!(gateway.api("/readyz").status, 200);
+}
+
+#[test]
+fn a_spool_folder_that_somebody_tidied_away_is_made_anew() {
+    let app = App::new();
+    let gateway = Setup::new(&app).start();
+    let spool = gateway.state().join("spool");
+    fs::remove_dir(&spool).unwrap();
+    let body = vec![b'x'; 300 << 10];
+    assert_eq!(gateway.connect().post("/hash", &body).status, 200);
+    assert_eq!(fs::metadata(&spool).unwrap().permissions().mode() & 0o777, 0o700);
 }

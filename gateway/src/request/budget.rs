@@ -8,7 +8,7 @@ use std::{
     collections::BTreeMap,
     fs::File,
     io,
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
@@ -79,6 +79,10 @@ impl Budget {
         Self { folder, max: max.0, files_max: max.1, disk, inner: Mutex::default() }
     }
 
+    pub(super) fn folder(&self) -> &Path {
+        &self.folder
+    }
+
     /// Bytes in spool files now.
     pub(crate) fn used(&self) -> u64 {
         self.lock().used
@@ -104,7 +108,7 @@ impl Budget {
             }
         }
         let claim = Arc::new(Claim {
-            file: tempfile::tempfile_in(&self.folder)?,
+            file: self.make()?,
             client,
             held: AtomicU64::new(0),
             touched: AtomicU64::new(clock::now().0),
@@ -113,6 +117,17 @@ impl Budget {
         });
         self.lock().clients.entry(client).or_default().files.push(claim.clone());
         Ok(claim)
+    }
+
+    fn make(&self) -> io::Result<File> {
+        match tempfile::tempfile_in(&self.folder) {
+            // It is nearly always empty, which is what programs that tidy up look for.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                ostler_private::folder(&self.folder)?;
+                tempfile::tempfile_in(&self.folder)
+            }
+            made => made,
+        }
     }
 
     /// Room for so many bytes of a file, made if need be. May block.

@@ -173,9 +173,9 @@ pub(super) async fn take(
         if body.is_end_stream() && taken.memory.is_empty() && taken.file.is_none() {
             return Ok(Body::Memory(piece));
         }
-        taken.add(trip, piece).await.map_err(|error| no_room(&error))?;
+        taken.add(trip, piece).await.map_err(|error| no_room(trip, &error))?;
     }
-    taken.finish(trip).await.map_err(|error| no_room(&error))
+    taken.finish(trip).await.map_err(|error| no_room(trip, &error))
 }
 
 struct Taken {
@@ -301,7 +301,9 @@ fn too_large(route: &Route) -> Refusal {
     refusal.closing()
 }
 
-fn no_room(error: &io::Error) -> Refusal {
+fn no_room(trip: &Trip, error: &io::Error) -> Refusal {
+    let folder = trip.gate.spool.folder().display();
+    trip.gate.warn_seldom("spool", &format!("a request body is refused; {folder}: {error}"));
     let mut refusal = Refusal::new(StatusCode::SERVICE_UNAVAILABLE, Termination::Overload);
     refusal.reason = "no room to spool the request body".into();
     refusal.detail = Bytes::from(format!("cannot spool the request body: {error}"));
