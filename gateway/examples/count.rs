@@ -1,10 +1,15 @@
-//! Writes 100,000 request heads as frames, for callgrind; with the name of a shape, 1,000 heads of 31 KiB.
+//! Writes 100,000 request heads as frames, for callgrind; with the name of a shape, 1,000 heads of 31 KiB, or reads 1,000 streams of 31 KiB.
 
 use std::{collections::BTreeMap, time::Duration};
 
 use ostler_gateway::{AccessLog, Config, Details, JobsConfig, Limits, Listen};
 
 fn main() -> std::io::Result<()> {
+    let shape = std::env::args().nth(1);
+    if shape.as_deref().is_some_and(|shape| ostler_gateway::measure::streams(shape, 1000).is_some())
+    {
+        return Ok(());
+    }
     let state = tempfile::tempdir()?;
     let limits = Limits {
         connections: 1,
@@ -36,7 +41,6 @@ fn main() -> std::io::Result<()> {
         jobs: JobsConfig::default(),
         details: Details::Off,
     };
-    let shape = std::env::args().nth(1);
     let times = if shape.is_some() { 1000 } else { 100_000 };
     let bytes = ostler_gateway::measure::head_to_frame(&config, shape.as_deref(), times)?;
     assert!(bytes > 0 || shape.is_some(), "frames were written");

@@ -48,6 +48,11 @@ pub mod measure {
     ) -> std::io::Result<usize> {
         crate::request::measure::head_to_frame(config, shape, times)
     }
+
+    /// The same for what comes on a connection; `None`: there is no such shape.
+    pub fn streams(shape: &str, times: usize) -> Option<usize> {
+        crate::request::measure::streams(shape, times)
+    }
 }
 
 /// The store of durable jobs while no gateway uses it.

@@ -1,17 +1,26 @@
 //! The head-to-frame path by itself, for instruction counts: no socket, no child, no runtime.
 
-use std::{collections::BTreeSet, net::SocketAddr, path::Path, sync::Arc};
+use std::{
+    collections::BTreeSet,
+    net::SocketAddr,
+    path::Path,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll, Waker},
+    time::Duration,
+};
 
 use bytes::Bytes;
 use http::{HeaderValue, Request, header};
 use ostler_job::{Wall, durable::Epoch};
 use ostler_store::{Change, Files, Memory, Store as _, Token};
+use tokio::io::{AsyncRead, ReadBuf};
 
 use super::{env, head, shapes, spool::Body, trip::Trip};
 use crate::{
     config::Config,
     gate::{Gate, OnEvent},
-    http1::scan,
+    http1::{guard::Guard, scan},
     jobs::{Jobs, Opened, StartFault},
     listen::Connection,
     metrics::Metrics,
@@ -41,6 +50,48 @@ pub(crate) fn head_to_frame(
     }
     rig.stop();
     Ok(bytes)
+}
+
+/// Reads a stream of one of [`shapes::STREAMS`] as a connection does before hyper sees it, so many times.
+pub(crate) fn streams(shape: &str, times: usize) -> Option<usize> {
+    let (bytes, at_once) = shapes::stream(shape)?;
+    Some((0..times).map(|_| guarded(&bytes, at_once)).sum())
+}
+
+/// Reads bytes that come so many at a time through a guard. How many pass.
+pub(crate) fn guarded(bytes: &[u8], at_once: usize) -> usize {
+    let bounds = scan::Bounds { bytes: 32 << 10, fields: 100, target: 8 << 10 };
+    let socket = Slow { bytes, at_once };
+    let mut guard = Guard::new(socket, bounds, Duration::from_secs(30), Arc::default());
+    let mut cx = Context::from_waker(Waker::noop());
+    let (mut passed, mut buffer) = (0, [0; 8192]);
+    loop {
+        let mut out = ReadBuf::new(&mut buffer);
+        match Pin::new(&mut guard).poll_read(&mut cx, &mut out) {
+            Poll::Ready(Ok(())) if !out.filled().is_empty() => passed += out.filled().len(),
+            _ => return passed,
+        }
+    }
+}
+
+/// A socket on which so many bytes come at a time.
+struct Slow<'a> {
+    bytes: &'a [u8],
+    at_once: usize,
+}
+
+impl AsyncRead for Slow<'_> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+        out: &mut ReadBuf<'_>,
+    ) -> Poll<std::io::Result<()>> {
+        let (now, later) =
+            self.bytes.split_at(self.at_once.min(self.bytes.len()).min(out.remaining()));
+        out.put_slice(now);
+        self.bytes = later;
+        Poll::Ready(Ok(()))
+    }
 }
 
 /// A gate without a door.
@@ -122,7 +173,7 @@ fn parsed() -> Request<()> {
 impl Rig {
     /// Nothing but what a head needs; the client is a listed proxy, so that what proxies say is read.
     pub(crate) fn config(state: &Path) -> Config {
-        use std::{collections::BTreeMap, time::Duration};
+        use std::collections::BTreeMap;
 
         use crate::config::{AccessLog, Details, JobsConfig, Limits, Listen, Network};
         Config {

@@ -7,7 +7,7 @@ use http::Request;
 const BYTES: usize = 31 << 10;
 
 /// Names of all shapes; the first is what the others are held against.
-pub(crate) const SHAPES: [&str; 12] = [
+pub(crate) const SHAPES: [&str; 13] = [
     "fields",
     "value",
     "names",
@@ -20,6 +20,7 @@ pub(crate) const SHAPES: [&str; 12] = [
     "accept",
     "escapes",
     "slashes",
+    "query",
 ];
 
 /// The head of a shape.
@@ -47,9 +48,36 @@ pub(crate) fn head(shape: &str) -> Option<String> {
         "accept" => ("/".into(), format!("accept: a/b{}\r\n", list(",a/b;q=0"))),
         "escapes" => (format!("/{}", "%41".repeat(2700)), format!("x: {}\r\n", &list("v")[9000..])),
         "slashes" => (format!("/{}", "./".repeat(4000)), format!("x: {}\r\n", &list("v")[9000..])),
+        "query" => (format!("/?{}", "a=b&".repeat(2000)), format!("x: {}\r\n", &list("v")[9000..])),
         _ => return None,
     };
     Some(format!("GET {target} HTTP/1.1\r\nhost: shop.example\r\n{fields}\r\n"))
+}
+
+/// What comes on a connection in shapes that a reader could take badly, and in how many bytes at a time. The first is what the
+/// others are held against.
+pub(crate) const STREAMS: [&str; 6] =
+    ["body", "chunks", "chunks of a byte", "chunk extensions", "trailers", "a head byte by byte"];
+
+/// A stream of a shape, and how many bytes of it come at a time.
+pub(crate) fn stream(shape: &str) -> Option<(Vec<u8>, usize)> {
+    const START: &str = "POST / HTTP/1.1\r\nhost: shop.example\r\n";
+    let chunked = |chunks: &str, trailers: &str| {
+        format!("{START}transfer-encoding: chunked\r\n\r\n{chunks}0\r\n{trailers}\r\n")
+    };
+    let list = |item: &str| item.repeat(BYTES / item.len());
+    let (text, at_once) = match shape {
+        "body" => (format!("{START}content-length: {BYTES}\r\n\r\n{}", list("v")), 4096),
+        "chunks" => (chunked(&list(&format!("400\r\n{}\r\n", "v".repeat(1024))), ""), 4096),
+        "chunks of a byte" => (chunked(&list("1\r\nv\r\n"), ""), 4096),
+        "chunk extensions" => {
+            (chunked(&list(&format!("1;{}\r\nv\r\n", "e".repeat(1000))), ""), 4096)
+        }
+        "trailers" => (chunked(&list("1\r\nv\r\n")[..24 << 10], &"t: v\r\n".repeat(1200)), 4096),
+        "a head byte by byte" => (head("fields")?, 1),
+        _ => return None,
+    };
+    Some((text.into_bytes(), at_once))
 }
 
 /// What hyper makes of a head; its own work is hyper's to count.
@@ -69,7 +97,10 @@ mod tests {
 
     use nix::time::{ClockId, clock_gettime};
 
-    use super::{super::measure::Rig, *};
+    use super::{
+        super::measure::{Rig, guarded},
+        *,
+    };
 
     fn spent() -> Duration {
         Duration::from(clock_gettime(ClockId::CLOCK_THREAD_CPUTIME_ID).unwrap())
@@ -85,6 +116,28 @@ mod tests {
             spent() - before
         };
         (0..7).map(once).min().unwrap()
+    }
+
+    #[test]
+    fn no_shape_of_a_stream_costs_much_more_than_its_bytes() {
+        let cost = |shape: &str, at_once: usize| {
+            let (bytes, _) = stream(shape).unwrap();
+            let once = |_| {
+                let before = spent();
+                assert_eq!(guarded(&bytes, at_once), bytes.len(), "{shape}");
+                spent() - before
+            };
+            (0..7).map(once).min().unwrap()
+        };
+        for shape in STREAMS {
+            let (bytes, at_once) = stream(shape).unwrap();
+            assert!((29 << 10..34 << 10).contains(&bytes.len()), "{shape} has {}", bytes.len());
+            // A byte costs a look, which is more than copying it; coming alone it costs a read.
+            let plain = if at_once == 1 { STREAMS[0] } else { "chunks of a byte" };
+            let plain = cost(plain, at_once).max(Duration::from_micros(50));
+            let cost = cost(shape, at_once);
+            assert!(cost < plain * 20, "{shape} costs {cost:?}, plain bytes {plain:?}");
+        }
     }
 
     #[test]

@@ -146,9 +146,11 @@ def toml(value):
     return json.dumps(value)
 
 
-def ostler(group, binary, serve, children, tls=False, app="", route="", more="", env=None):
+def ostler(group, binary, serve, children, tls=False, app="", route="", more="", env=None, api=False):
     """`ostler serve` of an app in tests/bench/apps; `app`, `route` and `more` are further lines of its config."""
     port, tls_port = processes.free_port(), processes.free_port()
+    api_port = processes.free_port() if api else None
+    api = toml(f"127.0.0.1:{api_port}" if api else "off")
     https = '"off"'
     if tls:
         cert, key = certificate(group.folder)
@@ -158,7 +160,7 @@ def ostler(group, binary, serve, children, tls=False, app="", route="", more="",
 [listen]
 http = "127.0.0.1:{port}"
 https = {https}
-api = "off"
+api = {api}
 runners = "off"
 [log]
 access = "off"
@@ -180,4 +182,6 @@ to = "app:app"
     group.wait_for("ostler serve", lambda: answers(port), process)
     # Serve, its runner and the children: the runner has a session of its own and is still below serve.
     group.wait_for("all children", lambda: len(processes.tree([process.pid])) == children + 2, process)
-    return Server("Ostler", port, [process.pid], tls_port)
+    server = Server("Ostler", port, [process.pid], tls_port)
+    server.api_port = api_port
+    return server

@@ -13,15 +13,19 @@ TIMES = 100_000
 SHAPE_TIMES = 1000
 # Heads of 31 KiB that a reader could take badly: each costs about what the first does, or is refused.
 SHAPES = [
-    "fields", "value", "names", "cookies", "connection", "commas", "forwarded-for", "forwarded", "same-name", "accept", "escapes", "slashes",
+    "fields", "value", "names", "cookies", "connection", "commas", "forwarded-for", "forwarded", "same-name", "accept", "escapes", "slashes", "query",
 ]
+# What comes on a connection in 31 KiB, whole and in the smallest pieces.
+STREAMS = ["body", "chunks", "chunks of a byte", "chunk extensions", "trailers", "a head byte by byte"]
 # Row, package with an example `count` that does the work TIMES times, and its arguments.
 ROWS = [
     ("frame codec: a request and its answer, each written and read", "ostler-wire", []),
     ("scheduler: a job in and out, 1,000 waiting", "ostler-scheduler", []),
     ("scheduler: a job in and out, a slot free", "ostler-scheduler", ["at-once"]),
     ("gateway: a request head to its frame", "ostler-gateway", []),
-] + [("gateway: a head of 31 KiB: " + shape, "ostler-gateway", [shape]) for shape in SHAPES]
+] + [("gateway: a head of 31 KiB: " + shape, "ostler-gateway", [shape]) for shape in SHAPES] + [
+    ("gateway: a connection reads 31 KiB: " + shape, "ostler-gateway", [shape]) for shape in STREAMS
+]
 
 
 def run(group, settings):
@@ -57,7 +61,7 @@ def count(program, arguments, folder):
     found = re.search(r"Collected : (\d+)", text)
     if not found:
         raise processes.Failed("callgrind counted nothing:\n" + text)
-    return round(int(found.group(1)) / (SHAPE_TIMES if arguments and arguments[0] in SHAPES else TIMES))
+    return round(int(found.group(1)) / (SHAPE_TIMES if arguments and arguments[0] in SHAPES + STREAMS else TIMES))
 
 
 def committed():
