@@ -101,10 +101,7 @@ impl H2 {
 }
 
 /// Sends a body as fast as the windows allow.
-pub(crate) async fn send_all(
-    sending: &mut SendStream<Bytes>,
-    mut body: Bytes,
-) -> Result<(), h2::Error> {
+pub async fn send_all(sending: &mut SendStream<Bytes>, mut body: Bytes) -> Result<(), h2::Error> {
     while !body.is_empty() {
         sending.reserve_capacity(body.len());
         let room = std::future::poll_fn(|cx| sending.poll_capacity(cx)).await;

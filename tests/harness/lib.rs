@@ -25,7 +25,7 @@ pub use binary::ostler;
 pub use chance::Chance;
 pub use client::{Conn, Response, sha256};
 pub use gateway::{Gateway, Remains, Setup};
-pub use h2::{H2, block_on};
+pub use h2::{H2, block_on, send_all};
 pub use h2_raw::{Ending, RawH2};
 pub use jobs::Api;
 pub use load::{End, Load, Outcome};

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use ostler_tests::{App, Conn, Gateway, Setup};
+use bytes::Bytes;
+use ostler_tests::{App, Conn, Gateway, H2, Setup, block_on, send_all};
 
 use crate::bodies::pattern;
 
@@ -129,4 +130,32 @@ fn a_body_that_stops_coming_ends_its_connection_and_not_the_reply() {
     assert_eq!(conn.read().text(), "fixed");
     assert!(conn.is_quiet(Duration::from_millis(50)), "the rest is waited for");
     conn.assert_closed();
+}
+
+/// Sends a body after the answer to it has come, as a client does that was already on its way.
+async fn send_late(gateway: &Gateway, path: &str, status: u16, body: Bytes) {
+    let mut h2 = H2::connect(gateway.http()).await;
+    let request = h2.request("POST", path).header("content-length", body.len());
+    let request = request.body(()).expect("a proper request");
+    let (answer, mut sending) = h2.begin(request, false).await.expect("the stream opens");
+    assert_eq!(answer.await.expect("an answer comes").status(), status, "{path}");
+    let len = body.len();
+    send_all(&mut sending, body).await.unwrap_or_else(|error| panic!("{path}: {len}: {error}"));
+    assert_eq!(h2.get("/next").await.expect("the connection lives").text(), "hello /next");
+    // Neither while it was sent nor when it had come.
+    let reset = std::future::poll_fn(|cx| std::task::Poll::Ready(sending.poll_reset(cx))).await;
+    assert!(reset.is_pending(), "{path}: {len}: {reset:?}");
+}
+
+#[test]
+fn over_http2_a_body_that_nobody_reads_is_taken_and_its_stream_not_reset() {
+    let app = App::new();
+    let gateway = start(&app);
+    for size in [6, 60_000, 300_000, 3_000_000] {
+        for (path, status) in
+            [("/fixed", 200), ("/moved", 308), ("/small", 413), ("/ignore", 200), ("/a%00b", 400)]
+        {
+            block_on(send_late(&gateway, path, status, Bytes::from(pattern(size))));
+        }
+    }
 }

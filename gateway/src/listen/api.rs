@@ -109,7 +109,7 @@ async fn answer(
     request: Request<Incoming>,
 ) -> Response<Body> {
     let (mut parts, body) = request.into_parts();
-    let body = Upload::new(parts.version, &parts.headers, body);
+    let body = Upload::new(&turn.0, parts.version, &parts.headers, body);
     let (rest, version) = (body.rest(), parts.version);
     let believed = request::is_trusted(gate, turn.0.peer.ip());
     let id = request_id(&parts.headers, believed);

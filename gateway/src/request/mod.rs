@@ -58,7 +58,7 @@ pub(crate) async fn handle(
 
 async fn carry(trip: &mut Trip, request: Request<Incoming>) -> Result<Reply, Refusal> {
     let (parts, body) = request.into_parts();
-    let body = Upload::new(parts.version, &parts.headers, body);
+    let body = Upload::new(&trip.connection, parts.version, &parts.headers, body);
     trip.rest = body.rest();
     let head = head::check(trip, &parts)?;
     if !trip.fits {

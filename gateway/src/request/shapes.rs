@@ -56,6 +56,7 @@ pub(crate) fn head(shape: &str) -> Option<String> {
 
 /// What comes on a connection in shapes that a reader could take badly, and in how many bytes at a time. The first is what the
 /// others are held against.
+#[cfg(test)]
 pub(crate) const STREAMS: [&str; 6] =
     ["body", "chunks", "chunks of a byte", "chunk extensions", "trailers", "a head byte by byte"];
 

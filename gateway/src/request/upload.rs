@@ -3,6 +3,10 @@
 //! A reply may be made before the body was read. Over HTTP/1 the rest of the body then stands between the reply and the next request,
 //! and a socket that is closed with unread input destroys a reply on its way. So a small rest is read and thrown away, beside
 //! the reply; a large one, or one that the client may never send, ends the connection, which the reply announces and which lingers.
+//!
+//! A stream of HTTP/2 could be reset instead, and RFC 9113 8.1 has a code for it; but clients that people have take that for an error
+//! (curl 7.88), or wait for room to send the rest before they look at the reply (httpx). So the rest is read there as well, as long as a
+//! connection of HTTP/1 lingers.
 
 use std::{
     pin::Pin,
@@ -20,6 +24,8 @@ use http_body::{Body, Frame, SizeHint};
 use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
 
+use crate::{clock, listen::Connection};
+
 /// The largest body that is read for nothing, so that its connection can be used again.
 const SMALL: u64 = 64 << 10;
 /// Time for it, and between two pieces of it.
@@ -34,8 +40,9 @@ const WHOLE: u8 = 2;
 #[derive(Debug)]
 pub(crate) struct Upload {
     body: Option<Incoming>,
-    /// None: nothing of it can be left on the connection.
+    /// None: nothing of it can be left.
     rest: Option<Arc<Rest>>,
+    connection: Arc<Connection>,
 }
 
 /// What is known of a body that may be left unread. Shared with whoever makes the reply.
@@ -43,6 +50,8 @@ pub(crate) struct Upload {
 pub(crate) struct Rest {
     progress: AtomicU8,
     small: bool,
+    /// It stands between nothing else: streams end without each other.
+    http2: bool,
     /// The client waits to be told to go on, and sends the body or not as it likes if it is told something else.
     expects: bool,
 }
@@ -51,28 +60,34 @@ impl Rest {
     /// Whether the connection must end with the reply.
     pub(crate) fn must_close(&self) -> bool {
         let progress = self.progress.load(Ordering::Relaxed);
-        progress != WHOLE && !self.can_be_drained(progress)
+        !self.http2 && progress != WHOLE && !self.can_be_drained(progress)
     }
 
     fn can_be_drained(&self, progress: u8) -> bool {
-        self.small && !(self.expects && progress == UNTOUCHED)
+        (self.small || self.http2) && !(self.expects && progress == UNTOUCHED)
     }
 }
 
 impl Upload {
     /// Takes over the body of a request with this head.
-    pub(crate) fn new(version: Version, headers: &HeaderMap, body: Incoming) -> Self {
-        // Streams of HTTP/2 end without each other.
-        if version == Version::HTTP_2 || body.is_end_stream() {
-            return Self { body: Some(body), rest: None };
+    pub(crate) fn new(
+        connection: &Arc<Connection>,
+        version: Version,
+        headers: &HeaderMap,
+        body: Incoming,
+    ) -> Self {
+        let connection = connection.clone();
+        if body.is_end_stream() {
+            return Self { body: Some(body), rest: None, connection };
         }
         let told = body.size_hint().exact();
         let rest = Rest {
             progress: AtomicU8::new(UNTOUCHED),
             small: told.is_some_and(|told| told <= SMALL),
+            http2: version == Version::HTTP_2,
             expects: headers.contains_key(header::EXPECT),
         };
-        Self { body: Some(body), rest: Some(Arc::new(rest)) }
+        Self { body: Some(body), rest: Some(Arc::new(rest)), connection }
     }
 
     /// For whoever makes the reply.
@@ -122,13 +137,33 @@ impl Drop for Upload {
         }
         if let (Some(body), Ok(runtime)) = (self.body.take(), tokio::runtime::Handle::try_current())
         {
-            runtime.spawn(drain(body));
+            let underway = UnderWay::begin(&self.connection);
+            // Streams that are read for nothing are bounded like requests.
+            if underway.1 || !rest.http2 {
+                runtime.spawn(drain(body, underway));
+            }
         }
     }
 }
 
+/// A rest that is read counts as a request under way. With whether its client may have one more.
+struct UnderWay(Arc<Connection>, bool);
+
+impl UnderWay {
+    fn begin(connection: &Arc<Connection>) -> Self {
+        let fits = connection.enter();
+        Self(connection.clone(), fits)
+    }
+}
+
+impl Drop for UnderWay {
+    fn drop(&mut self) {
+        self.0.leave(clock::now());
+    }
+}
+
 /// Reads what nobody wants. hyper sends the reply meanwhile, and takes the next request after it.
-async fn drain(mut body: Incoming) {
+async fn drain(mut body: Incoming, _underway: UnderWay) {
     let all =
         async { while let Ok(Some(Ok(_))) = tokio::time::timeout(QUIET, body.frame()).await {} };
     // Whatever is left then closes the connection.
