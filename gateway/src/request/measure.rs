@@ -69,7 +69,7 @@ pub(crate) fn guarded(bytes: &[u8], at_once: usize) -> usize {
         let mut out = ReadBuf::new(&mut buffer);
         match Pin::new(&mut guard).poll_read(&mut cx, &mut out) {
             Poll::Ready(Ok(())) if !out.filled().is_empty() => passed += out.filled().len(),
-            _ => return passed,
+            Poll::Ready(_) | Poll::Pending => return passed,
         }
     }
 }
