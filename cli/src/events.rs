@@ -6,7 +6,7 @@ use ostler_gateway::{BootFailure, GatewayEvent};
 
 use crate::{
     config::Runner,
-    terminal::{Tone, note, say, toned},
+    terminal::{Tone, counted, note, say, toned},
 };
 
 /// Knows which runner is our own, and how many children it keeps at least.
@@ -45,9 +45,10 @@ impl Events {
     fn ready(&self, app: &str, host: &str, children: u32) {
         let least = self.least.get(app).filter(|least| host == self.local && children < **least);
         let children = match (children, least) {
-            (_, Some(least)) => format!("{children} of {least} children"),
-            (1, None) => "1 child".to_owned(),
-            (_, None) => format!("{children} children"),
+            (_, Some(least)) => {
+                format!("{children} of {}", counted((*least).into(), "child", "children"))
+            }
+            (_, None) => counted(children.into(), "child", "children"),
         };
         let ready = toned(Tone::Good, "ready:");
         say(&format!("{ready} app {app}, {children}{}", self.place(host)));

@@ -8,7 +8,7 @@ use ostler_runner::AppSpec;
 use crate::{
     app::{entry, python},
     config::Settings,
-    terminal::{Tone, toned},
+    terminal::{Tone, counted, toned},
 };
 
 /// The whole of it, for stderr.
@@ -66,8 +66,7 @@ fn one_app(spec: &AppSpec) -> String {
 /// How many children an app has, in words.
 pub(crate) fn children(spec: &AppSpec) -> String {
     match (spec.children_min, spec.children_max) {
-        (1, 1) => "1 child".to_owned(),
-        (min, max) if min == max => format!("{min} children"),
+        (min, max) if min == max => counted(min.into(), "child", "children"),
         (min, max) => format!("{min} to {max} children"),
     }
 }

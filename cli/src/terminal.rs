@@ -61,6 +61,11 @@ pub(crate) fn put(bytes: impl AsRef<[u8]>) -> Result<(), Failure> {
     })
 }
 
+/// A number of things: `1 job`, `2 jobs`.
+pub(crate) fn counted(number: u64, one: &str, many: &str) -> String {
+    format!("{number} {}", if number == 1 { one } else { many })
+}
+
 /// Something that a person should know.
 pub(crate) fn note(text: &str) {
     say(&format!("{} {text}", toned(Tone::Faint, "note:")));

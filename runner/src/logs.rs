@@ -125,7 +125,7 @@ fn write_lines(
         let _ = out.write_all(line.as_bytes());
         let lost = dropped.swap(0, Ordering::Relaxed);
         if lost > 0 {
-            let detail = format!("{lost} lines");
+            let detail = format!("{lost} {}", if lost == 1 { "line" } else { "lines" });
             let message = "log lines were dropped because standard output is slow";
             let note = Line {
                 level: "warn",

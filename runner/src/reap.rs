@@ -130,10 +130,11 @@ mod tests {
             ("kill -35 $$", "signal 35"),
             ("kill -64 $$", "signal 64"),
         ] {
-            let child = Command::new("/bin/sh").args(["-c", line]).spawn().unwrap();
+            let mut child = Command::new("/bin/sh").args(["-c", line]).spawn().unwrap();
             let pid = Pid::from_raw(child.id().cast_signed());
             let ending = wait(pid, pidfd_open(pid).unwrap()).await.unwrap();
             assert_eq!(ending.to_string(), said);
+            assert!(child.wait().is_err(), "it was reaped");
         }
     }
 }

@@ -49,7 +49,7 @@ pub fn run(config: Config) -> Result<(), RunError> {
     let (logs, log_thread): (Logger, LogThread) =
         Logger::start(Box::new(io::stdout())).map_err(system("start the log thread"))?;
     if strays > 0 {
-        let detail = format!("{strays} processes");
+        let detail = format!("{strays} {}", if strays == 1 { "process" } else { "processes" });
         let message = "jobs of an earlier runner were killed";
         let line =
             Line { level: "warn", stream: "runner", detail: &detail, message, ..Line::default() };

@@ -330,7 +330,7 @@ fn a_backup_that_is_restored_has_the_jobs_of_its_time_and_repeats_nothing() {
         .output()
         .expect("it runs");
     let says = String::from_utf8_lossy(&restored.stderr).into_owned();
-    assert!(says.contains("restored 1 jobs, 1 of them unfinished"), "{says} {restored:?}");
+    assert!(says.contains("restored 1 job, 1 of them unfinished"), "{says} {restored:?}");
     assert!(at("jobs.db.before-1").exists());
     let gateway = setup().start_in(state);
     check_restored(kept, token, &gateway);

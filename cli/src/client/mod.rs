@@ -294,12 +294,8 @@ impl Client {
             None => self.speak(socket, request).await,
             Some(tls) => {
                 let name = tls::name(&self.address.host)?;
-                let stream = tls.connect(name, socket).await.map_err(|error| {
-                    Failure::unavailable(format!(
-                        "cannot trust the API at {}: {error}; name its authority with --ca FILE",
-                        self.address
-                    ))
-                })?;
+                let stream =
+                    tls.connect(name, socket).await.map_err(|error| self.no_tls(&error))?;
                 self.speak(stream, request).await
             }
         }
@@ -324,6 +320,21 @@ impl Client {
             let _ = connection.await;
         });
         sender.send_request(request).await.map_err(|error| no_answer(&error))
+    }
+
+    fn no_tls(&self, error: &io::Error) -> Failure {
+        let reason = error.get_ref().and_then(|error| error.downcast_ref::<rustls::Error>());
+        Failure::unavailable(match reason {
+            Some(rustls::Error::InvalidCertificate(_)) => format!(
+                "cannot trust the API at {}: {error}; name its authority with --ca FILE",
+                self.address
+            ),
+            Some(rustls::Error::InvalidMessage(_)) => format!(
+                "what answers at {} speaks no TLS; write http:// if that is meant",
+                self.address
+            ),
+            _ => format!("cannot speak TLS with the API at {}: {error}", self.address),
+        })
     }
 
     fn no_answer(&self) -> Failure {

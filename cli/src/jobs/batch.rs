@@ -121,7 +121,11 @@ impl Batch {
     }
 
     fn missing(&self) -> Failure {
-        let lines = self.gone.iter().map(|id| format!("there is no job {id}")).collect();
+        let lines = self
+            .gone
+            .iter()
+            .map(|id| format!("there is no job {id}; `ostler list` shows those there are"));
+        let lines = lines.collect();
         Failure::with(failure::NOT_FOUND, lines)
     }
 

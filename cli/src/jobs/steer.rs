@@ -19,7 +19,7 @@ use super::{
 use crate::{
     client::{self, ApiArgs, Client, code_of, encode, for_people},
     failure::{self, Failure},
-    terminal::{note, say},
+    terminal::{counted, note, say},
 };
 
 /// Ids of one request.
@@ -172,8 +172,7 @@ async fn confirmed(client: &Client, filter: &Filter, action: Action<'_>) -> Resu
     let page: Page = client.get(&format!("/v1/jobs?{}&limit=1000", filter.query())).await?;
     let many = match (page.jobs.len(), &page.next) {
         (0, _) => return Ok(true),
-        (1, None) => "1 job".to_owned(),
-        (number, None) => format!("{number} jobs"),
+        (number, None) => counted(number as u64, "job", "jobs"),
         (number, Some(_)) => format!("more than {number} jobs"),
     };
     let _ = write!(io::stderr(), "{} {many}? [y/N] ", action.name);
@@ -193,8 +192,7 @@ fn told(format: Format, outcome: &Outcome, action: Action<'_>) -> Result<ExitCod
         match outcome.done {
             0 if outcome.refused.is_empty() => note("no such jobs"),
             0 => {}
-            1 => say(&format!("{} 1 job", action.done)),
-            number => say(&format!("{} {number} jobs", action.done)),
+            number => say(&format!("{} {}", action.done, counted(number, "job", "jobs"))),
         }
     } else {
         output::one(format, outcome, |_| String::new())?;

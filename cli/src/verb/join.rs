@@ -23,7 +23,7 @@ use crate::{
         when,
     },
     state::State,
-    terminal::{note, say},
+    terminal::{counted, note, say},
 };
 
 #[derive(Args, Debug)]
@@ -119,8 +119,7 @@ pub(crate) fn run(args: JoinArgs) -> Result<ExitCode, Failure> {
 fn admitted(wish: &Wish) -> String {
     match (&wish.name, wish.uses) {
         (Some(name), _) => format!("the runner {name}"),
-        (None, Some(1)) => "one runner".to_owned(),
-        (None, Some(uses)) => format!("{uses} runners"),
+        (None, Some(uses)) => counted(uses.into(), "runner", "runners"),
         (None, None) => "any number of runners".to_owned(),
     }
 }

@@ -55,11 +55,18 @@ pub(crate) fn run(args: &ListArgs) -> Result<ExitCode, Failure> {
         (None, _) => u64::MAX,
     };
     let client = args.api.client()?;
-    client::block_on(show(&client, &filter, limit, args.output.output))?;
+    let asked = args.limit.is_some();
+    client::block_on(show(&client, &filter, (limit, asked), args.output.output))?;
     Ok(ExitCode::SUCCESS)
 }
 
-async fn show(client: &Client, filter: &Filter, limit: u64, format: Format) -> Result<(), Failure> {
+/// `asked`: somebody asked for that limit, and knows.
+async fn show(
+    client: &Client,
+    filter: &Filter,
+    (limit, asked): (u64, bool),
+    format: Format,
+) -> Result<(), Failure> {
     let mut pages = Pages::new(format);
     let mut left = limit;
     let mut cursor: Option<String> = None;
@@ -95,7 +102,7 @@ async fn show(client: &Client, filter: &Filter, limit: u64, format: Format) -> R
     }
     if pages.is_empty() {
         note("no jobs");
-    } else if cursor.is_some() {
+    } else if cursor.is_some() && !asked {
         note(&format!("these are the newest {limit}; --all shows the others too"));
     }
     pages.end()

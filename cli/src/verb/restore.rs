@@ -9,7 +9,7 @@ use crate::{
     args::StateArgs,
     failure::{DATA, Failure, NOT_FOUND},
     state::State,
-    terminal::say,
+    terminal::{counted, say},
 };
 
 #[derive(Args, Debug)]
@@ -41,7 +41,8 @@ pub(crate) fn run(args: &RestoreArgs) -> Result<ExitCode, Failure> {
         }
     })?;
     let (jobs, unfinished) = restored.jobs;
-    say(&format!("restored {jobs} jobs, {unfinished} of them unfinished"));
+    let all = counted(jobs, "job", "jobs");
+    say(&format!("restored {all}, {unfinished} of them unfinished"));
     if let Some(aside) = restored.aside {
         say(&format!("what was there before is {}", aside.display()));
     }

@@ -2,7 +2,8 @@
 
 use std::{
     cell::RefCell,
-    fs, io,
+    fs,
+    io::{self, Read as _, Write as _},
     net::{SocketAddr, TcpListener, TcpStream},
     rc::Rc,
     sync::{Arc, Mutex},
@@ -86,4 +87,22 @@ fn a_file_without_a_certificate_is_wrong_usage() {
     fs::write(fake.path().join("empty.pem"), "").unwrap();
     let words = ["list", "--api", "https://localhost:1", "--token", TOKEN, "--ca", "empty.pem"];
     fake.ostler(&words).with(64, "", "ostler: --ca empty.pem: no certificate in it\n");
+}
+
+#[test]
+fn what_speaks_no_tls_is_no_matter_of_trust() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let api = format!("https://{}", listener.local_addr().unwrap());
+    let server = thread::spawn(move || {
+        let (mut socket, _) = listener.accept().unwrap();
+        let mut hello = [0; 16];
+        socket.read_exact(&mut hello).unwrap();
+        socket.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n").unwrap();
+        socket
+    });
+    let fake = Fake::start(|_| panic!("nobody asks this one"));
+    let says =
+        format!("ostler: what answers at {api} speaks no TLS; write http:// if that is meant\n");
+    fake.ostler(&["list", "--api", &api, "--token", TOKEN]).with(69, "", &says);
+    server.join().unwrap();
 }

@@ -66,8 +66,13 @@ fn whoever_waits_for_several_gets_a_summary() {
 #[test]
 fn jobs_that_are_not_there_are_told_at_once() {
     let fake = fake(vec![good(17)]);
-    fake.ostler(&["wait", "18"]).with(66, "", "ostler: there is no job 18\n");
-    let err = "ostler: there is no job 18\nostler: there is no job 19\n";
+    fake.ostler(&["wait", "18"]).with(
+        66,
+        "",
+        "ostler: there is no job 18; `ostler list` shows those there are\n",
+    );
+    let err = "ostler: there is no job 18; `ostler list` shows those there are\n\
+               ostler: there is no job 19; `ostler list` shows those there are\n";
     fake.ostler(&["wait", "17", "18", "19"]).with(66, "", err);
     let fake = Fake::start(|_| Reply::json(200, &json!({"jobs": [], "next": null})));
     fake.ostler(&["wait", "tag=x"]).with(0, "", "note: no such jobs\n");
