@@ -183,7 +183,9 @@ fn a_child_that_stands_still_in_close_is_replaced_before_its_time_is_over() {
     let app = App::of(APP);
     let gateway = Setup::new(&app).children(1).start();
     assert_eq!(gateway.get("/stop-in-close").status, 200);
-    wait_until("another child is free", || free(&gateway) == 1.0);
+    let spawns = || gateway.metric("ostler_child_spawns_total", &[]);
+    wait_until("another child is started", || spawns() == 2.0);
+    wait_until("it is free", || free(&gateway) == 1.0);
     assert_eq!(
         exits(&gateway),
         0.0,

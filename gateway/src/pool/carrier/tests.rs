@@ -13,7 +13,7 @@ use super::{
 };
 use crate::pool::{
     drive::drive,
-    passing::{Outgoing, Terms},
+    passing::{Outgoing, Quiet, Terms},
 };
 
 fn pool() -> Arc<Pool> {
@@ -331,6 +331,26 @@ async fn a_child_that_refuses_everything_is_given_up() {
     };
     assert_eq!(refusals(&[]), Some(11));
     assert_eq!(refusals(&[10, 20, 30]), None, "one that drains gives back what it was sent");
+}
+
+#[tokio::test]
+async fn a_child_is_asked_about_until_it_answers_and_again_until_it_is_free() {
+    let (carrier, _reader, _child) = lane();
+    let at = |s| Mono(0) + Span::from_secs(s);
+    let passing = job(false);
+    put_all(&carrier, std::slice::from_ref(&passing), at(0));
+    let asked = |s| passing.is_to_be_asked_about(at(s));
+    assert_eq!(
+        [asked(1), asked(1), asked(2)],
+        [Some(Quiet::Unanswered), None, Some(Quiet::Unanswered)]
+    );
+    hear(&carrier, at(3), &[(Kind::Rsp, 0, 200, 1, 0)]);
+    assert_eq!(asked(30), None, "it answers");
+    hear(&carrier, at(30), &[(Kind::Data, HELD_END, 0, 1, 0)]);
+    assert_eq!([asked(30), asked(31), asked(32)], [None, Some(Quiet::Over), Some(Quiet::Over)]);
+    hear(&carrier, at(33), &[(Kind::Free, 0, 0, 1, 1)]);
+    passing.over();
+    assert_eq!(asked(90), None, "it is free");
 }
 
 #[tokio::test]
