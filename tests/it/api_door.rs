@@ -1,6 +1,9 @@
 //! The API's door: as strict as the front one, and deaf to names that are not its own.
 
-use ostler_tests::{App, Conn, Response, Setup};
+use std::{fs, os::unix::fs::PermissionsExt as _};
+
+use ostler_tests::{Api, App, Conn, Response, Setup};
+use serde_json::json;
 
 fn ask(door: std::net::SocketAddr, head: &str) -> Response {
     Conn::open(door).send(head).read()
@@ -150,4 +153,39 @@ fn a_refusal_before_an_upload_was_read_is_heard() {
             }
         }
     }
+}
+
+#[test]
+fn the_public_listener_serves_the_api_over_tls_only() {
+    let setup =
+        Setup::bare().args(&["--no-app"]).more("[[route]]\npath = \"/ostler\"\nto = \"api\"\n");
+    let gateway = setup.start();
+    let token = fs::read_to_string(gateway.state().join("api.token")).unwrap();
+    let line = format!("Authorization: Bearer {}\r\n", token.trim());
+    let answer = gateway.connect_tls().get_with("/ostler/v1/status", &line);
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    assert_eq!(gateway.connect_tls().get("/ostler/v1/status").status, 401);
+    assert_eq!(gateway.connect().get_with("/ostler/v1/status", &line).status, 403);
+}
+
+#[test]
+fn a_token_opens_only_what_its_scope_says() {
+    let gateway = Setup::bare().args(&["--no-app"]).start();
+    let api = Api::of(&gateway);
+    let made =
+        api.post("/v1/tokens", &json!({ "name": "reader", "scopes": ["read"], "tenant": "acme" }));
+    assert_eq!(made.status, 201, "{}", made.text());
+    let reader = api.with_token(made.json()["token"].as_str().unwrap());
+    assert_eq!(reader.get("/v1/jobs").status, 200);
+    assert_eq!(reader.post("/v1/jobs", &json!({ "command": "true" })).status, 403);
+    let id = api.run("true");
+    assert_eq!(reader.get(&format!("/v1/jobs/{id}")).status, 404, "another tenant's");
+    let store = gateway.state().join("jobs.db");
+    assert_eq!(fs::metadata(&store).unwrap().permissions().mode() & 0o777, 0o600);
+    let kept = fs::read(store).unwrap();
+    let text = made.json()["token"].as_str().unwrap().to_owned();
+    assert!(!kept.windows(text.len()).any(|window| window == text.as_bytes()));
+    assert_eq!(api.request("DELETE", "/v1/tokens/reader", "", &[]).status, 204);
+    assert_eq!(reader.get("/v1/jobs").status, 401);
+    assert_eq!(Conn::open(gateway.api_address()).get("/v1/jobs").status, 401);
 }

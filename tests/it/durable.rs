@@ -9,7 +9,7 @@ use std::{
 
 use nix::sys::signal::Signal;
 use ostler_tests::{
-    Api, Conn, Gateway, Runner, Setup, command_of, is_alive, kill, own_address, pids_of, sha256,
+    Api, Gateway, Runner, Setup, command_of, is_alive, kill, own_address, pids_of, sha256,
     wait_for, wait_until,
 };
 use serde_json::{Value, json};
@@ -377,18 +377,6 @@ fn a_hundred_thousand_jobs_wait_and_one_of_another_tenant_is_not_held_up() {
 }
 
 #[test]
-fn the_public_listener_serves_the_api_over_tls_only() {
-    let setup = setup().more("[[route]]\npath = \"/ostler\"\nto = \"api\"\n");
-    let gateway = setup.start();
-    let token = fs::read_to_string(gateway.state().join("api.token")).unwrap();
-    let line = format!("Authorization: Bearer {}\r\n", token.trim());
-    let answer = gateway.connect_tls().get_with("/ostler/v1/status", &line);
-    assert_eq!(answer.status, 200, "{}", answer.text());
-    assert_eq!(gateway.connect_tls().get("/ostler/v1/status").status, 401);
-    assert_eq!(gateway.connect().get_with("/ostler/v1/status", &line).status, 403);
-}
-
-#[test]
 fn metrics_tell_of_durable_jobs_and_promtool_finds_nothing_wrong() {
     let gateway = start();
     let api = Api::of(&gateway);
@@ -401,26 +389,4 @@ fn metrics_tell_of_durable_jobs_and_promtool_finds_nothing_wrong() {
     assert!(gateway.metric("ostler_store_commit_seconds_count", &[]) > 0.0);
     assert!(gateway.metric("ostler_store_bytes", &[]) > 0.0);
     crate::observe::assert_promtool_is_pleased(&gateway);
-}
-
-#[test]
-fn a_token_opens_only_what_its_scope_says() {
-    let gateway = start();
-    let api = Api::of(&gateway);
-    let made =
-        api.post("/v1/tokens", &json!({ "name": "reader", "scopes": ["read"], "tenant": "acme" }));
-    assert_eq!(made.status, 201, "{}", made.text());
-    let reader = api.with_token(made.json()["token"].as_str().unwrap());
-    assert_eq!(reader.get("/v1/jobs").status, 200);
-    assert_eq!(reader.post("/v1/jobs", &json!({ "command": "true" })).status, 403);
-    let id = api.run("true");
-    assert_eq!(reader.get(&format!("/v1/jobs/{id}")).status, 404, "another tenant's");
-    let store = gateway.state().join("jobs.db");
-    assert_eq!(fs::metadata(&store).unwrap().permissions().mode() & 0o777, 0o600);
-    let kept = fs::read(store).unwrap();
-    let text = made.json()["token"].as_str().unwrap().to_owned();
-    assert!(!kept.windows(text.len()).any(|window| window == text.as_bytes()));
-    assert_eq!(api.request("DELETE", "/v1/tokens/reader", "", &[]).status, 204);
-    assert_eq!(reader.get("/v1/jobs").status, 401);
-    assert_eq!(Conn::open(gateway.api_address()).get("/v1/jobs").status, 401);
 }

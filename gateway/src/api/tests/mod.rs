@@ -8,6 +8,7 @@ mod events;
 mod fake;
 mod jobs;
 mod logs;
+mod rules;
 mod submit;
 
 use std::{collections::BTreeSet, sync::Arc};
