@@ -10,6 +10,7 @@ pub(crate) mod remote;
 mod served;
 mod state;
 pub(crate) mod token;
+mod verify;
 
 pub(crate) use self::state::AppState;
 

@@ -11,7 +11,7 @@ use std::{
 use bytes::{Bytes, BytesMut};
 use ostler_job::{Span, SupplierId, Termination};
 use ostler_wire::{Decoder, FRAME_MAX, Frame, Header, Kind, put_frame};
-use rustls::{RootCertStore, ServerConfig, server::WebPkiClientVerifier};
+use rustls::{RootCertStore, ServerConfig};
 use rustls_pki_types::CertificateDer;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -28,6 +28,7 @@ use super::{
     served::Served,
     state,
     token::Scope,
+    verify,
 };
 use crate::{
     clock,
@@ -77,14 +78,11 @@ impl Door {
         let mut roots = RootCertStore::empty();
         roots.add(authority.certificate.clone()).map_err(io::Error::other)?;
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-        // A runner without a certificate may come in, to ask for one and for nothing else.
-        let verifier = WebPkiClientVerifier::builder_with_provider(roots.into(), provider.clone())
-            .allow_unauthenticated()
-            .build()
-            .map_err(io::Error::other)?;
+        let verifier = verify::runners(roots, provider.clone())?;
         let served = Served::new(authority.clone(), provider.clone())?;
-        let config = ServerConfig::builder_with_provider(provider)
-            .with_protocol_versions(&[&rustls::version::TLS13])
+        let config = ServerConfig::builder_with_provider(provider);
+        let tls13 = config.with_protocol_versions(&[&rustls::version::TLS13]);
+        let config = tls13
             .map_err(io::Error::other)?
             .with_client_cert_verifier(verifier)
             .with_cert_resolver(Arc::new(served));
@@ -286,7 +284,7 @@ fn is_allowed(scope: &Scope, frame: &Frame) -> bool {
     scope.jobs || !matches!(kind, Kind::Beat | Kind::Report | Kind::Pull | Kind::Piece)
 }
 
-/// Jobs of one link may be of several apps.
+/// One link has jobs of several apps.
 fn settle(ended: Ended) {
     let mut by_pool: Vec<(Arc<Pool>, Ended)> = Vec::new();
     let mut of = |pool: &Arc<Pool>| {

@@ -6,7 +6,7 @@ use std::{
     ops::Range,
     path::{Path, PathBuf},
     sync::Arc,
-    time::{Duration, SystemTime},
+    time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
 use rcgen::{CertificateParams, KeyPair};
@@ -181,6 +181,9 @@ impl ServerCertVerifier for Pinned {
         let mut roots = RootCertStore::empty();
         roots.add(ca.clone().into_owned())?;
         let provider = Arc::clone(&self.provider);
+        // This host's clock may be behind, as after a start without a battery: its beginning is not asked.
+        let begun = validity(end_entity).and_then(|it| it.start.duration_since(UNIX_EPOCH).ok());
+        let now = begun.map_or(now, |begun| now.max(UnixTime::since_unix_epoch(begun)));
         WebPkiServerVerifier::builder_with_provider(roots.into(), provider)
             .build()
             .map_err(|e| Error::General(e.to_string()))?
