@@ -122,7 +122,6 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    #[expect(clippy::zombie_processes, reason = "the function that is tried collects them")]
     async fn every_end_is_told_also_that_by_a_signal_without_a_name() {
         for (line, said) in [
             ("exit 3", "exit status 3"),
