@@ -32,8 +32,12 @@ def sockets():
 def frame(kind, code=0, stream=0, aux=0, body=b""):
     return struct.pack("<IBBHII", len(body), kind, 0, code, stream, aux) + body
 
+def strike(act, args):
+    open("struck", "w").close()
+    act(*args)
+
 def later(act, *args):
-    threading.Timer(0.05, act, args).start()
+    threading.Timer(0.05, strike, (act, args)).start()
 
 def over_all():
     null = os.open("/dev/null", os.O_RDWR)
@@ -112,6 +116,18 @@ const ACTS: [&str; 17] = [
     "kill-with-helper",
 ];
 
+/// Those of them that are done a moment after their request.
+const LATER: [&str; 8] = [
+    "closerange-later",
+    "over-lane-later",
+    "go-away",
+    "handler",
+    "term",
+    "stop",
+    "handler-that-stays",
+    "interpreter-held",
+];
+
 fn exits(gateway: &Gateway) -> f64 {
     gateway.metric("ostler_child_exits_total", &[])
 }
@@ -120,14 +136,18 @@ fn free(gateway: &Gateway) -> f64 {
     gateway.metric("ostler_children", &["state=\"idle\""])
 }
 
-/// Does the act, and waits until its child is replaced while others ask. The load that is given asks meanwhile, so that a
-/// child which looks free is found out.
-fn recovers(gateway: &Gateway, act: &str) {
+/// Does the act, and waits until its child is replaced while others ask: they find out a child that looks free. They come
+/// when it is done, since what strikes in the middle of a request may well be that request's failure alone.
+fn recovers(gateway: &Gateway, app: &App, act: &str) {
     let before = exits(gateway);
+    let struck = app.root().join("struck");
     let began = Instant::now();
     let answer = gateway.get(&format!("/{act}"));
     assert!(began.elapsed() < Duration::from_secs(15), "{act}: its client waited for long");
     assert!(matches!(answer.status, 200 | 502), "{act}: {answer:?}");
+    if LATER.contains(&act) {
+        wait_until(&format!("{act}: it is done"), || std::fs::remove_file(&struck).is_ok());
+    }
     let load = Load::start(gateway.http(), 2, "/pid");
     wait_until(&format!("{act}: the child is gone"), || exits(gateway) > before);
     wait_until(&format!("{act}: two are free"), || {
@@ -146,7 +166,7 @@ fn a_child_that_cannot_be_reached_is_noticed_and_replaced() {
     let timeouts = "timeouts = { first_byte = \"10s\", progress = \"10s\" }";
     let gateway = Setup::new(&app).children(2).app_keys("grace = \"1s\"").route(timeouts).start();
     for act in ACTS {
-        recovers(&gateway, act);
+        recovers(&gateway, &app, act);
     }
     assert_eq!(gateway.get("/pid").status, 200);
 }
@@ -162,7 +182,7 @@ fn a_child_of_another_host_that_cannot_be_reached_is_noticed_and_replaced() {
     let _runner = Runner::join(&net, 0, &token, &app);
     wait_until("the runner serves", || free(&gateway) == 2.0);
     for act in ["closerange-later", "over-lane", "go-away", "bye", "handler", "kill-with-helper"] {
-        recovers(&gateway, act);
+        recovers(&gateway, &app, act);
     }
 }
 

@@ -69,7 +69,7 @@ impl Bench {
             users: Users { more: ["nobody".into()].into(), ..Users::default() },
             secrets: Some(folder.path().join("secrets")),
             umask: None,
-            log_max: 1 << 20,
+            log_max: 4 << 30,
         };
         let (sender, reports) = mpsc::unbounded_channel();
         let shell = Shell::new(setup.clone()).unwrap();
