@@ -52,7 +52,7 @@ pub(crate) fn head_to_frame(
     Ok(bytes)
 }
 
-/// Reads a stream of one of [`shapes::STREAMS`] as a connection does before hyper sees it, so many times.
+/// Reads a stream of a shape of [`shapes::stream`] as a connection does before hyper sees it, so many times.
 pub(crate) fn streams(shape: &str, times: usize) -> Option<usize> {
     let (bytes, at_once) = shapes::stream(shape)?;
     Some((0..times).map(|_| guarded(&bytes, at_once)).sum())
