@@ -1,6 +1,6 @@
 //! Whatever a command starts, nothing of it is left when its end is told.
 
-use std::{collections::BTreeMap, time::Instant};
+use std::{collections::BTreeMap, fs, time::Instant};
 
 use nix::{
     sys::signal::{Signal, kill},
@@ -140,7 +140,9 @@ fn a_supervisor_takes_the_next_job_unless_it_was_killed_or_had_to_kill() {
         assert_eq!(bench.output(sh("echo $PPID")).await, first);
         let supervisor = Pid::from_raw(first.trim().parse().unwrap());
         kill(supervisor, Signal::SIGKILL).unwrap();
-        Bench::wait_for("it is gone", || kill(supervisor, None).is_err().then_some(())).await;
+        let stat = format!("/proc/{supervisor}/stat");
+        let has_ended = || fs::read_to_string(&stat).map_or(true, |stat| stat.contains(") Z "));
+        Bench::wait_for("it has ended", || has_ended().then_some(())).await;
         let second = bench.output(sh("echo $PPID")).await;
         assert_ne!(second, first);
         let key = bench.start(sh("sleep 1000"));
