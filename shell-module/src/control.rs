@@ -131,6 +131,10 @@ impl Control {
         fds.extend(stdin.as_ref().map(AsFd::as_fd));
         let mut message = vec![NEXT];
         message.extend(encode(task));
+        // One that somebody has stopped while it had nothing to do would never hear of it.
+        if let Some(pidfd) = &self.pidfd {
+            proc::signal_pidfd(pidfd, Signal::SIGCONT);
+        }
         // The socket is empty, so it has room for some bytes; what does not fit follows.
         let sent = fds::send(self.socket.as_fd(), &message, &fds)?;
         // Orders for the task before are dropped too.

@@ -73,6 +73,9 @@ pub(crate) struct Ended {
     /// Somebody sent its supervisor a signal that ends processes while it still ran: not only the command was meant.
     #[serde(default)]
     pub signalled: bool,
+    /// Its supervisor is not as it was: no other command should inherit that.
+    #[serde(default)]
+    pub worn: bool,
     /// From its start to its end.
     pub ran: Span,
     /// By everything that was waited for.

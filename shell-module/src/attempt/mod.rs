@@ -157,7 +157,7 @@ impl End {
     const fn is_clean(&self) -> bool {
         match self {
             Self::Failed(_) => true,
-            Self::Ended(ended) => !ended.hit && ended.left == 0,
+            Self::Ended(ended) => !ended.hit && !ended.worn && ended.left == 0,
             Self::SupervisorLost | Self::Untouched | Self::NoRoom => false,
         }
     }

@@ -7,6 +7,7 @@
 
 mod command;
 mod failure;
+mod standing;
 mod usage;
 mod user;
 
@@ -38,7 +39,7 @@ use ostler_job::{
 };
 use serde::de::DeserializeOwned;
 
-use self::{failure::Failure, usage::End};
+use self::{failure::Failure, standing::Standing, usage::End};
 use crate::{
     fds,
     message::{Ended, MESSAGE_MAX, NEXT, Said, Task, encode, order_of},
@@ -70,6 +71,8 @@ struct Supervisor {
     socket: UnixStream,
     /// SIGCHLD, and what this process is told to end by.
     signals: SignalFd,
+    /// What its commands inherit.
+    standing: Standing,
     /// Of the command that runs, or ran last.
     running: Running,
 }
@@ -121,7 +124,7 @@ impl Supervisor {
             in_grace: false,
             is_over: false,
         };
-        Ok(Self { socket, signals, running })
+        Ok(Self { socket, signals, standing: Standing::now(), running })
     }
 
     /// Takes a task, forks its command and sees it to its end.
@@ -302,7 +305,8 @@ impl Supervisor {
         self.running.is_over = true;
         self.running.signalled |= self.hear_signals();
         let Running { hit, signalled, usage, .. } = self.running;
-        let mut ended = Ended { hit, signalled, left, usage, ..Ended::default() };
+        let worn = Standing::now() != self.standing;
+        let mut ended = Ended { hit, signalled, left, worn, usage, ..Ended::default() };
         if let Some((end, ran)) = self.running.end {
             ended.ran = ran;
             match end {

@@ -2,7 +2,10 @@
 
 use std::{collections::BTreeMap, fs, os::unix::fs::PermissionsExt};
 
-use nix::unistd::geteuid;
+use nix::{
+    sys::signal::{Signal, kill},
+    unistd::{Pid, geteuid},
+};
 use ostler_job::durable::{Command, Input, Order, Payload, Reason, Report};
 use ostler_module::Executor;
 use ostler_shell_module::Shell;
@@ -202,5 +205,35 @@ fn a_host_without_room_for_a_process_gives_the_job_back() {
         assert_unstartable(&bench.run(own).await.ending, "within its own limits; raise them");
         before.steer(other, Order::KillNow);
         bench.finish().await;
+    });
+}
+
+#[test]
+fn no_command_inherits_what_another_did_to_its_supervisor() {
+    with_bench(async |bench| {
+        let standing =
+            "ulimit -n; ulimit -c; nice; cat /proc/self/oom_score_adj /proc/self/coredump_filter";
+        let before = bench.output(sh(standing)).await;
+        for change in [
+            "prlimit --pid $PPID --nofile=99:99 --core=0:0",
+            "renice 7 -p $PPID",
+            "echo 900 >/proc/$PPID/oom_score_adj",
+            "echo 1 >/proc/$PPID/coredump_filter",
+        ] {
+            let finish = bench.run(sh(change)).await;
+            assert_eq!(finish.ending.reason, Reason::Ok, "{change}: {finish:?}");
+            assert_eq!(bench.output(sh(standing)).await, before, "{change}");
+        }
+    });
+}
+
+#[test]
+fn an_idle_supervisor_that_somebody_stopped_takes_its_next_command() {
+    with_bench(async |bench| {
+        let finish = bench.run(sh("echo $PPID")).await;
+        let supervisor = Pid::from_raw(finish.log.head.trim().parse().unwrap());
+        kill(supervisor, Signal::SIGSTOP).unwrap();
+        let next = bench.run(sh("echo $PPID")).await;
+        assert_eq!(next.log.head, finish.log.head);
     });
 }
