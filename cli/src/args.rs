@@ -2,7 +2,7 @@
 
 use std::{net::SocketAddr, path::PathBuf};
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Arg, Args, Command, CommandFactory as _, Parser, Subcommand, ValueEnum};
 use ostler_gateway::{AccessLog, LogFormat};
 
 use crate::{
@@ -68,6 +68,28 @@ pub(crate) enum Verb {
     Man(verb::man::ManArgs),
 }
 
+/// The whole command line. What is a number or a time is judged by who knows what it may be: `--timeout -1s` is a wrong
+/// time, and no flag.
+pub(crate) fn command() -> Command {
+    judged(Cli::command())
+}
+
+fn judged(command: Command) -> Command {
+    let command = command.mut_args(|arg| match (measures(&arg), arg.is_positional()) {
+        (true, _) => arg.allow_hyphen_values(true),
+        (false, true) => arg.allow_negative_numbers(true),
+        (false, false) => arg,
+    });
+    command.mut_subcommands(judged)
+}
+
+/// Whether its value is a number or a time.
+fn measures(arg: &Arg) -> bool {
+    const NAMES: [&str; 6] = ["N", "N|unlimited", "LINES", "MASK", "MOMENT", "TIME"];
+    arg.get_value_names()
+        .is_some_and(|names| names.iter().any(|name| NAMES.contains(&name.as_str())))
+}
+
 /// Where the state is.
 #[derive(Args, Clone, Debug)]
 pub(crate) struct StateArgs {
@@ -97,7 +119,7 @@ pub(crate) struct GatewayFlags {
     #[arg(long, value_name = "ADDR|off", value_parser = door)]
     pub(crate) runners: Vec<Door>,
     /// Serving threads [default: half the CPUs]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    #[arg(long, value_name = "N", value_parser = values::number(1_u16, 1024))]
     pub(crate) threads: Option<u16>,
     /// Access log on stdout [default: json]
     #[arg(long, value_name = "FORMAT")]

@@ -26,27 +26,29 @@ pub(crate) struct Failure {
     lines: Vec<String>,
     /// Each line begins with a file and a line number, which editors jump to.
     placed: bool,
+    /// Trying again is of no use.
+    lasting: bool,
 }
 
 impl Failure {
     /// The config file is wrong; each line says where.
     pub(crate) fn config(lines: Vec<String>) -> Self {
-        Self { code: USAGE, lines, placed: true }
+        Self { code: USAGE, lines, placed: true, lasting: false }
     }
 
     /// The command line is wrong.
     pub(crate) fn usage(line: impl Into<String>) -> Self {
-        Self { code: USAGE, lines: vec![line.into()], placed: false }
+        Self { code: USAGE, lines: vec![line.into()], placed: false, lasting: false }
     }
 
     /// Ends with a code of its own.
     pub(crate) fn with(code: u8, lines: Vec<String>) -> Self {
-        Self { code, lines, placed: false }
+        Self { code, lines, placed: false, lasting: false }
     }
 
     /// Jobs are wrong; each line says which file and where in it.
     pub(crate) fn data(lines: Vec<String>) -> Self {
-        Self { code: DATA, lines, placed: true }
+        Self { code: DATA, lines, placed: true, lasting: false }
     }
 
     /// The token does not allow it.
@@ -64,24 +66,34 @@ impl Failure {
         Self::all_unavailable(vec![line.into()])
     }
 
+    /// What is needed is there, and cannot be used as it is.
+    pub(crate) fn lasting(line: impl Into<String>) -> Self {
+        Self { lasting: true, ..Self::unavailable(line) }
+    }
+
     /// Several things that are needed are not there.
     pub(crate) fn all_unavailable(lines: Vec<String>) -> Self {
-        Self { code: UNAVAILABLE, lines, placed: false }
+        Self { code: UNAVAILABLE, lines, placed: false, lasting: false }
     }
 
     /// Something that worked at first has failed.
     pub(crate) fn broken(line: impl Into<String>) -> Self {
-        Self { code: SOFTWARE, lines: vec![line.into()], placed: false }
+        Self { code: SOFTWARE, lines: vec![line.into()], placed: false, lasting: false }
     }
 
     /// A runner does not start, or cannot go on.
     pub(crate) fn of_runner(error: &ostler_runner::RunError) -> Self {
-        Self { code: error.exit_code(), lines: vec![error.to_string()], placed: false }
+        Self {
+            code: error.exit_code(),
+            lines: vec![error.to_string()],
+            placed: false,
+            lasting: false,
+        }
     }
 
     /// Usage that clap has told already.
     pub(crate) fn told() -> Self {
-        Self { code: USAGE, lines: Vec::new(), placed: false }
+        Self { code: USAGE, lines: Vec::new(), placed: false, lasting: false }
     }
 
     /// The exit code.
@@ -91,7 +103,7 @@ impl Failure {
 
     /// Whether trying again may help: what is needed was not reached.
     pub(crate) fn is_unavailable(&self) -> bool {
-        self.code == UNAVAILABLE
+        self.code == UNAVAILABLE && !self.lasting
     }
 
     /// The lines to show, and whether each says where it comes from.

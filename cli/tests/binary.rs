@@ -56,6 +56,17 @@ fn wrong_usage_ends_with_64_and_says_what_is_right() {
         (&["serve", "--no-app", "wsgi:a:b"], "cannot be used with"),
         (&["runner", "--join", "x", "wsgi:a:b", "wsgi:c:d"], "app \"app\" is there twice"),
         (&["token", "join", "--ttl", "soon"], "\"soon\" is not a duration"),
+        (&["token", "join", "--ttl", "-1h"], "\"-1h\" is not a duration"),
+        (&["submit", "--patience", "-1s", "--", "true"], "\"-1s\" is not a duration"),
+        (&["wait", "1", "--timeout", "-5"], "\"-5\" is not a duration"),
+        (&["submit", "--retries", "-1", "--", "true"], "expected a whole number from 0 to 99"),
+        (&["submit", "--nice", "-21", "--", "true"], "expected a whole number from -20 to 19"),
+        (&["serve", "--children", "-1"], "expected a whole number from 1 to 10000"),
+        (&["serve", "--job-slots", "-1"], "expected a whole number up to 10000"),
+        (&["gateway", "--threads", "1025"], "expected a whole number from 1 to 1024"),
+        (&["list", "--limit", "0"], "expected a whole number from 1 to "),
+        (&["logs", "1", "--tail", "-3"], "expected a whole number from 0 to "),
+        (&["logs", "-1"], "expected a job's number"),
     ];
     for (args, says) in bad {
         refuses(folder.path(), args, 64, says);

@@ -4,6 +4,7 @@
 //! is the verb's to know. Separate from the verbs, so that they speak of jobs and not of HTTP.
 
 mod address;
+mod failing;
 mod problem;
 mod sse;
 mod tls;
@@ -56,20 +57,24 @@ pub(crate) struct ApiArgs {
 }
 
 impl ApiArgs {
-    /// Finds the API and the token.
+    /// Finds the API and the token. A gateway that ran with the state folder may be starting again: it is looked for with
+    /// each request.
     pub(crate) fn client(&self) -> Result<Client, Failure> {
         let found = crate::state::locate(self.state.state.as_deref());
-        let (address, folder) = match self.api.as_deref().filter(|text| !text.is_empty()) {
-            Some(text) => (address::parse(text).map_err(Failure::usage)?, found.ok()),
-            None => {
-                let folder = found?;
-                (address::of_state(&folder)?, Some(folder))
+        let given = self.token.as_deref().filter(|text| !text.is_empty());
+        let given = given.map(|token| token.trim().to_owned());
+        let Some(text) = self.api.as_deref().filter(|text| !text.is_empty()) else {
+            let folder = found?;
+            let token = given.map_or_else(|| token_of_state(&folder), Ok);
+            if let (Err(_), Err(failure)) = (&token, address::of_state(&folder)) {
+                // None has ever run there.
+                return Err(failure);
             }
+            return Ok(Client { place: Place::State(folder), token: token?, tls: None });
         };
-        let token = match self.token.as_deref().filter(|text| !text.is_empty()) {
-            Some(token) => token.trim().to_owned(),
-            None => token_of_state(&address, folder.as_deref())?,
-        };
+        let address = address::parse(text).map_err(Failure::usage)?;
+        let folder = found.ok();
+        let token = given.map_or_else(|| token_for(&address, folder.as_deref()), Ok)?;
         if !address.secure && !address.is_local() {
             note(&format!(
                 "the token goes to {address} in clear text, where anybody on the way can read and use it; use https"
@@ -79,23 +84,27 @@ impl ApiArgs {
             true => Some(tls::connector(self.ca.as_deref(), folder.as_deref())?),
             false => None,
         };
-        Ok(Client { address, token, tls })
+        Ok(Client { place: Place::Named(address), token, tls })
     }
 }
 
 /// The token of the state folder is for this host only: it may do everything.
-fn token_of_state(address: &Address, folder: Option<&Path>) -> Result<String, Failure> {
+fn token_for(address: &Address, folder: Option<&Path>) -> Result<String, Failure> {
     if !address.is_local() {
         return Err(Failure::denied(format!(
             "no token for the API at {address}; give one with --token or OSTLER_TOKEN, made there \
              by `ostler token create`"
         )));
     }
-    let file = folder.unwrap_or_else(|| Path::new("")).join("api.token");
+    token_of_state(folder.unwrap_or_else(|| Path::new("")))
+}
+
+fn token_of_state(folder: &Path) -> Result<String, Failure> {
+    let file = folder.join("api.token");
     match std::fs::read_to_string(&file) {
         Ok(text) => Ok(text.trim().to_owned()),
         Err(error) => Err(Failure::denied(format!(
-            "no token for the API at {address}: cannot read {}: {error}; give one with --token or \
+            "no token for the API on this host: cannot read {}: {error}; give one with --token or \
              OSTLER_TOKEN",
             file.display()
         ))),
@@ -117,14 +126,22 @@ pub(crate) fn block_on<T>(work: impl Future<Output = Result<T, Failure>>) -> Res
 /// See the module.
 #[derive(Clone)]
 pub(crate) struct Client {
-    address: Address,
+    place: Place,
     token: String,
     tls: Option<tokio_rustls::TlsConnector>,
 }
 
+/// Where the API is.
+#[derive(Clone, Debug)]
+enum Place {
+    Named(Address),
+    /// Where the gateway that runs with this state folder listens, at each moment.
+    State(PathBuf),
+}
+
 impl std::fmt::Debug for Client {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Client").field("address", &self.address).finish_non_exhaustive()
+        f.debug_struct("Client").field("place", &self.place).finish_non_exhaustive()
     }
 }
 
@@ -158,6 +175,11 @@ impl<'a> Ask<'a> {
     pub(crate) fn long(mut self) -> Self {
         self.is_long = true;
         self
+    }
+
+    /// Whether it takes as long as it takes.
+    pub(crate) fn is_long(&self) -> bool {
+        self.is_long
     }
 
     pub(crate) fn json(self, value: &Value) -> Self {
@@ -222,9 +244,27 @@ fn broken(error: &hyper::Error) -> String {
 }
 
 impl Client {
-    /// Where it asks.
-    pub(crate) fn address(&self) -> &Address {
-        &self.address
+    /// Whether only this host is asked.
+    pub(crate) fn is_local(&self) -> bool {
+        match &self.place {
+            Place::Named(address) => address.is_local(),
+            Place::State(_) => true,
+        }
+    }
+
+    /// Whom it asks, for people.
+    pub(crate) fn whom(&self) -> String {
+        match &self.place {
+            Place::Named(address) => format!("the API at {address}"),
+            Place::State(folder) => format!("the gateway of {}", folder.display()),
+        }
+    }
+
+    fn address(&self) -> Result<Address, Failure> {
+        match &self.place {
+            Place::Named(address) => Ok(address.clone()),
+            Place::State(folder) => address::of_state(folder),
+        }
     }
 
     /// Asks; an answer that is no success becomes the failure it describes.
@@ -260,10 +300,11 @@ impl Client {
     }
 
     async fn send(&self, ask: Ask<'_>) -> Result<Reply, Failure> {
+        let address = self.address()?;
         let mut request = Request::builder()
             .method(ask.method)
-            .uri(format!("{}{}", self.address.prefix, ask.path))
-            .header(header::HOST, self.address.authority())
+            .uri(format!("{}{}", address.prefix, ask.path))
+            .header(header::HOST, address.authority())
             .header(header::USER_AGENT, concat!("ostler/", env!("CARGO_PKG_VERSION")))
             .header(header::AUTHORIZATION, format!("Bearer {}", self.token));
         for (name, value) in ask.headers {
@@ -272,97 +313,64 @@ impl Client {
         let request = request
             .body(ask.body.unwrap_or_else(|| whole(Bytes::new())))
             .map_err(|error| Failure::usage(format!("this cannot be sent: {error}")))?;
-        let exchange = self.exchange(request);
+        let exchange = self.exchange(&address, request);
         let reply = match ask.is_long {
             true => exchange.await?,
-            false => timeout(ANSWER, exchange).await.map_err(|_| self.no_answer())??,
+            false => timeout(ANSWER, exchange).await.map_err(|_| address.no_answer())??,
         };
         let (parts, body) = reply.into_parts();
         Ok(Reply { status: parts.status, headers: parts.headers, body })
     }
 
-    async fn exchange(&self, request: Request<Body>) -> Result<http::Response<Incoming>, Failure> {
-        let place = (self.address.host.as_str(), self.address.port);
+    async fn exchange(
+        &self,
+        address: &Address,
+        request: Request<Body>,
+    ) -> Result<http::Response<Incoming>, Failure> {
+        let place = (address.host.as_str(), address.port);
         let socket = match timeout(CONNECT, TcpStream::connect(place)).await {
             Ok(Ok(socket)) => socket,
-            Ok(Err(error)) => return Err(self.unreachable(&error)),
-            Err(_) => return Err(self.unreachable(&io::ErrorKind::TimedOut.into())),
+            Ok(Err(error)) => return Err(address.unreachable(&error)),
+            Err(_) => return Err(address.unreachable(&io::ErrorKind::TimedOut.into())),
         };
         // Best effort: it only saves milliseconds.
         let _ = socket.set_nodelay(true);
         match &self.tls {
-            None => self.speak(socket, request).await,
+            None => speak(address, socket, request).await,
             Some(tls) => {
-                let name = tls::name(&self.address.host)?;
+                let name = tls::name(&address.host)?;
                 let stream =
-                    tls.connect(name, socket).await.map_err(|error| self.no_tls(&error))?;
-                self.speak(stream, request).await
+                    tls.connect(name, socket).await.map_err(|error| address.no_tls(&error))?;
+                speak(address, stream, request).await
             }
         }
-    }
-
-    async fn speak<S>(
-        &self,
-        stream: S,
-        request: Request<Body>,
-    ) -> Result<http::Response<Incoming>, Failure>
-    where
-        S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send + 'static,
-    {
-        let no_answer = |error: &hyper::Error| {
-            Failure::unavailable(format!("the API at {} does not answer: {error}", self.address))
-        };
-        let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
-            .await
-            .map_err(|error| no_answer(&error))?;
-        // It ends with the reply's body, or with the sender.
-        tokio::spawn(async move {
-            let _ = connection.await;
-        });
-        sender.send_request(request).await.map_err(|error| no_answer(&error))
-    }
-
-    fn no_tls(&self, error: &io::Error) -> Failure {
-        let reason = error.get_ref().and_then(|error| error.downcast_ref::<rustls::Error>());
-        Failure::unavailable(match reason {
-            Some(rustls::Error::InvalidCertificate(_)) => format!(
-                "cannot trust the API at {}: {error}; name its authority with --ca FILE",
-                self.address
-            ),
-            Some(rustls::Error::InvalidMessage(_)) => format!(
-                "what answers at {} speaks no TLS; write http:// if that is meant",
-                self.address
-            ),
-            _ => format!("cannot speak TLS with the API at {}: {error}", self.address),
-        })
-    }
-
-    fn no_answer(&self) -> Failure {
-        let limit = ANSWER.as_secs();
-        Failure::unavailable(format!(
-            "the API at {} does not answer within {limit} s",
-            self.address
-        ))
     }
 
     /// One for an API that the tests play.
     #[cfg(test)]
     pub(crate) fn for_tests(address: &str) -> Self {
         let address = address::parse(address).expect("tests know addresses");
-        Self { address, token: "for tests".to_owned(), tls: None }
+        Self { place: Place::Named(address), token: "for tests".to_owned(), tls: None }
     }
+}
 
-    fn unreachable(&self, error: &io::Error) -> Failure {
-        if error.kind() != io::ErrorKind::ConnectionRefused {
-            return Failure::unavailable(format!(
-                "cannot reach the API at {}: {error}",
-                self.address
-            ));
-        }
-        Failure::unavailable(format!(
-            "no gateway answers at {}; start one with `ostler serve` (or `ostler gateway`), or \
-             name another with --api",
-            self.address
-        ))
-    }
+async fn speak<S>(
+    address: &Address,
+    stream: S,
+    request: Request<Body>,
+) -> Result<http::Response<Incoming>, Failure>
+where
+    S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send + 'static,
+{
+    let no_answer = |error: &hyper::Error| {
+        Failure::unavailable(format!("the API at {address} does not answer: {error}"))
+    };
+    let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
+        .await
+        .map_err(|error| no_answer(&error))?;
+    // It ends with the reply's body, or with the sender.
+    tokio::spawn(async move {
+        let _ = connection.await;
+    });
+    sender.send_request(request).await.map_err(|error| no_answer(&error))
 }

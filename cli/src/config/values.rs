@@ -4,8 +4,9 @@
 //! wrong and what is right. Flags and the config file share them.
 
 use std::{
-    fmt::Write as _,
+    fmt::{Display, Write as _},
     net::{IpAddr, Ipv4Addr, SocketAddr},
+    str::FromStr,
     time::Duration,
 };
 
@@ -25,6 +26,17 @@ pub(crate) fn duration(text: &str) -> Result<Duration, String> {
         Some(millis) if millis <= DURATION_MAX => Ok(Duration::from_millis(millis)),
         Some(_) => Err(format!("{text:?} is longer than 100 years")),
         None => Err(format!("{text:?} is not a duration; write 500ms, 30s, 5m")),
+    }
+}
+
+/// A whole number of a flag, within these bounds.
+pub(crate) fn number<T>(least: T, most: T) -> impl Fn(&str) -> Result<T, String> + Clone
+where
+    T: FromStr + PartialOrd + Display + Copy,
+{
+    move |text| {
+        let number = text.parse().ok().filter(|number| (least..=most).contains(number));
+        number.ok_or_else(|| format!("expected a whole number from {least} to {most}"))
     }
 }
 

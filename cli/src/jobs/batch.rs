@@ -7,8 +7,11 @@ use std::{
     time::{Duration, Instant},
 };
 
+use tokio::time::timeout;
+
 use super::{
     output::{Format, Pages},
+    patience::{Patience, WAITING},
     table::{Cell, Look, draw, left, right},
     view::{JobView, Page, tone},
 };
@@ -20,9 +23,10 @@ use crate::{
 
 /// Ids of one request: their list must fit a request head.
 const CHUNK: usize = 200;
-const PAUSE: Duration = Duration::from_millis(250);
-/// How long a gateway may be gone.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// Between two looks.
+pub(crate) const PAUSE: Duration = Duration::from_millis(250);
+/// One that says nothing for so long has died without a word.
+const SILENCE: Duration = Duration::from_secs(45);
 
 /// Waits until all of them have finished; gives 1 when one of them failed.
 pub(crate) async fn wait(
@@ -42,7 +46,7 @@ pub(crate) async fn wait_for_named(
     format: Format,
 ) -> Result<ExitCode, Failure> {
     let mut batch = Batch::of(ids);
-    batch.look(client).await?;
+    batch.look_patiently(client).await?;
     if !batch.gone.is_empty() {
         return Err(batch.missing());
     }
@@ -53,7 +57,7 @@ pub(crate) async fn wait_for_named(
 /// Waits for one, and gives it as it is then.
 pub(crate) async fn wait_for_one(client: &Client, id: u64) -> Result<JobView, Failure> {
     let mut batch = Batch { is_quiet: true, ..Batch::of(&[id]) };
-    batch.look(client).await?;
+    batch.look_patiently(client).await?;
     batch.finish(client).await?;
     batch.done.remove(&id).ok_or_else(|| batch.missing())
 }
@@ -76,6 +80,12 @@ pub(crate) async fn interrupted(
     }
 }
 
+/// A page of jobs, or word that there is none to be had now.
+pub(crate) async fn page(client: &Client, path: &str) -> Result<Page, Failure> {
+    let silent = |_| Failure::unavailable(format!("{} fell silent", client.whom()));
+    timeout(SILENCE, client.get(path)).await.map_err(silent)?
+}
+
 #[derive(Debug, Default)]
 struct Batch {
     open: BTreeSet<u64>,
@@ -95,19 +105,24 @@ impl Batch {
 
     /// Looks again and again until all of them have finished.
     async fn finish(&mut self, client: &Client) -> Result<(), Failure> {
-        let mut heard = Instant::now();
         while !self.open.is_empty() {
             let begun = Instant::now();
-            match self.look(client).await {
-                Ok(()) => heard = Instant::now(),
-                Err(failure) if failure.is_unavailable() && heard.elapsed() < PATIENCE => {}
-                Err(failure) => return Err(failure),
-            }
+            self.look_patiently(client).await?;
             self.show();
             if !self.open.is_empty() {
                 // A long list is looked at less often, so that it costs no more than a part of the gateway's time.
                 tokio::time::sleep(PAUSE.max(begun.elapsed() * 10)).await;
             }
+        }
+        Ok(())
+    }
+
+    /// Looks once, however often that must be tried.
+    async fn look_patiently(&mut self, client: &Client) -> Result<(), Failure> {
+        let mut patience = Patience::new(WAITING);
+        while let Err(failure) = self.look(client).await {
+            patience.bear(client, failure)?;
+            tokio::time::sleep(PAUSE).await;
         }
         Ok(())
     }
@@ -134,7 +149,7 @@ impl Batch {
         let open: Vec<u64> = self.open.iter().copied().collect();
         for ids in open.chunks(CHUNK) {
             let list = ids.iter().map(u64::to_string).collect::<Vec<_>>().join(",");
-            let page: Page = client.get(&format!("/v1/jobs?id={list}&limit={CHUNK}")).await?;
+            let page = page(client, &format!("/v1/jobs?id={list}&limit={CHUNK}")).await?;
             let mut missing: BTreeSet<u64> = ids.iter().copied().collect();
             for job in page.jobs {
                 missing.remove(&job.id);

@@ -8,7 +8,7 @@ use clap::{Args, ValueEnum};
 use serde_json::{Map, Value, json};
 
 use super::parse::command;
-use crate::failure::Failure;
+use crate::{config::values, failure::Failure};
 
 /// What a job is asked beside its command. With a list these hold for jobs that do not say otherwise.
 #[derive(Args, Debug, Default)]
@@ -38,7 +38,7 @@ pub(crate) struct DraftArgs {
     #[arg(long)]
     merge: bool,
     /// How often it is tried again after it failed [default: not at all]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(..100))]
+    #[arg(long, value_name = "N", value_parser = values::number(0_u32, 99))]
     retries: Option<u32>,
     /// Not before this moment, such as 2026-11-25T18:00:00Z
     #[arg(long, value_name = "MOMENT", conflicts_with = "delay")]
@@ -62,12 +62,12 @@ pub(crate) struct DraftArgs {
     #[arg(long)]
     user: Option<String>,
     /// Niceness
-    #[arg(long, value_name = "N", allow_negative_numbers = true)]
+    #[arg(long, value_name = "N", value_parser = values::number(-20_i32, 19))]
     nice: Option<i32>,
     /// File mode mask, such as 022
     #[arg(long, value_name = "MASK")]
     umask: Option<String>,
-    /// A resource limit, such as nofile=1024 or as=unlimited
+    /// A resource limit, such as nofile=1024 or as=2GiB
     #[arg(long, value_name = "NAME=N")]
     limit: Vec<String>,
     /// A secret of the runner's own file, put into the environment by its name
@@ -187,7 +187,8 @@ fn of_limit(word: &str) -> Result<(String, Value), Failure> {
     let (name, value) = word
         .split_once('=')
         .ok_or_else(|| Failure::usage(format!("--limit {word}: write NAME=NUMBER")))?;
-    let value = value.parse::<u64>().map_or_else(|_| Value::from(value), Value::from);
+    // The API judges what is neither a number nor a size.
+    let value = values::size(value).map_or_else(|_| Value::from(value), Value::from);
     Ok((name.to_owned(), value))
 }
 
@@ -255,12 +256,11 @@ mod tests {
             "K=V=W",
             "--retries",
             "2",
-            "--nice",
-            "-5",
+            "--nice=-5",
             "--limit",
             "nofile=10",
             "--limit",
-            "as=unlimited",
+            "as=2GiB",
             "--dedupe",
             "done:10m",
             "--coalesce",
@@ -274,7 +274,7 @@ mod tests {
         ]);
         let expected = json!({
             "name": "n", "tags": ["a", "b"], "env": {"K": "V=W"}, "retry": {"attempts": 3},
-            "nice": -5, "limits": {"nofile": 10, "as": "unlimited"}, "delay": "5m",
+            "nice": -5, "limits": {"nofile": 10, "as": 2_147_483_648_u64}, "delay": "5m",
             "dedupe": {"scope": "done", "window": "10m", "then": "coalesce"},
             "delivery": "at_most_once", "paused": true, "merge": true, "terminate": "main",
         });

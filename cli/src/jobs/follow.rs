@@ -1,24 +1,22 @@
 //! Follows a job's output as it comes, over broken connections and gateways that start again.
 
-use std::{
-    cmp::Ordering,
-    io::Write as _,
-    time::{Duration, Instant},
-};
+use std::{cmp::Ordering, io::Write as _, time::Duration};
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use http::Method;
 use serde::Deserialize;
 use tokio::time::timeout;
 
-use super::{capture::Capture, view::JobView};
+use super::{
+    capture::Capture,
+    patience::{Patience, WAITING},
+    view::JobView,
+};
 use crate::{
     client::{Ask, Client, Event, Parser},
     failure::Failure,
 };
 
-/// How long a gateway may be gone.
-const PATIENCE: Duration = Duration::from_secs(60);
 /// A stream says something every 15 s, and be it a comment: one that says nothing for so long has died without a word.
 const SILENCE: Duration = Duration::from_secs(45);
 const PAUSE_MIN: Duration = Duration::from_millis(100);
@@ -38,8 +36,6 @@ pub(crate) struct Wanted {
     /// stderr goes to stderr, and a captured stdout gets the output of one attempt only; else everything of all
     /// attempts goes to stdout.
     pub(crate) apart: bool,
-    /// The gateway was there a moment ago, so that it is waited for from the beginning.
-    pub(crate) patient: bool,
 }
 
 /// The beginning of a job's output: all attempts before this one, and so many bytes of it.
@@ -104,23 +100,18 @@ impl<'a> Follower<'a> {
 
     /// Connection after connection, until the job has finished or the gateway was gone for too long.
     async fn follow_on(&mut self, client: &Client) -> Result<JobView, Failure> {
-        let mut gone_since = self.wanted.patient.then(Instant::now);
+        let mut patience = Patience::new(WAITING);
         let mut pause = PAUSE_MIN;
         loop {
             let (heard, reached) = (self.events, self.connections);
-            let failure = match self.listen(client).await {
-                Ok(Some(job)) => return Ok(job),
-                Ok(None) => None,
-                Err(failure) if failure.is_unavailable() => Some(failure),
-                Err(failure) => return Err(failure),
-            };
+            let ended = self.listen(client).await;
             if self.connections > reached {
-                gone_since = Some(Instant::now());
+                patience.heard();
             }
-            if let Some(failure) = failure
-                && gone_since.is_none_or(|since| since.elapsed() > PATIENCE)
-            {
-                return Err(failure);
+            match ended {
+                Ok(Some(job)) => return Ok(job),
+                Ok(None) => {}
+                Err(failure) => patience.bear(client, failure)?,
             }
             if self.events > heard {
                 pause = PAUSE_MIN;
@@ -138,7 +129,8 @@ impl<'a> Follower<'a> {
         if !self.last.is_empty() {
             ask = ask.header("last-event-id", self.last.clone());
         }
-        let mut reply = client.ask(ask).await?;
+        let silent = |_| Failure::unavailable(format!("{} fell silent", client.whom()));
+        let mut reply = timeout(self.silence, client.ask(ask)).await.map_err(silent)??;
         self.connections += 1;
         let mut parser = Parser::default();
         // `None` for a silence, too: the next connection goes on where this one ended.

@@ -10,6 +10,7 @@ pub(crate) mod filter;
 pub(crate) mod follow;
 pub(crate) mod output;
 pub(crate) mod parse;
+pub(crate) mod patience;
 pub(crate) mod select;
 pub(crate) mod steer;
 pub(crate) mod sure;

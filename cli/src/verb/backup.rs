@@ -27,7 +27,7 @@ pub(crate) fn run(args: &BackupArgs) -> Result<ExitCode, Failure> {
         Failure::usage(format!("cannot tell the folder of {}: {error}", args.file.display()))
     })?;
     let client = args.api.client()?;
-    if !client.address().is_local() && args.file.is_relative() {
+    if !client.is_local() && args.file.is_relative() {
         return Err(Failure::usage(
             "the gateway is on another host, so the file takes a whole path there",
         ));

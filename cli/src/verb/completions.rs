@@ -2,10 +2,10 @@
 
 use std::process::ExitCode;
 
-use clap::{Args, CommandFactory as _};
+use clap::Args;
 use clap_complete::{Shell, generate};
 
-use crate::{args::Cli, failure::Failure, terminal::put};
+use crate::{args, failure::Failure, terminal::put};
 
 #[derive(Args, Debug)]
 pub(crate) struct CompletionsArgs {
@@ -14,14 +14,14 @@ pub(crate) struct CompletionsArgs {
     shell: String,
 }
 
-pub(crate) fn run(args: &CompletionsArgs) -> Result<ExitCode, Failure> {
-    let shell = match args.shell.as_str() {
+pub(crate) fn run(wanted: &CompletionsArgs) -> Result<ExitCode, Failure> {
+    let shell = match wanted.shell.as_str() {
         "bash" => Shell::Bash,
         "zsh" => Shell::Zsh,
         _ => Shell::Fish,
     };
     let mut text = Vec::new();
-    generate(shell, &mut Cli::command(), "ostler", &mut text);
+    generate(shell, &mut args::command(), "ostler", &mut text);
     put(text)?;
     Ok(ExitCode::SUCCESS)
 }

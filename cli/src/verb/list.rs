@@ -11,6 +11,7 @@ use time::OffsetDateTime;
 
 use crate::{
     client::{self, ApiArgs, Client, encode},
+    config::values,
     failure::Failure,
     jobs::{
         filter::Filter,
@@ -36,7 +37,7 @@ pub(crate) struct ListArgs {
     #[arg(value_name = "FILTER")]
     filter: Vec<String>,
     /// Show no more than so many [default: 50 on a terminal, all in a pipe]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(long, value_name = "N", value_parser = values::number(1, u64::MAX))]
     limit: Option<u64>,
     /// Show all
     #[arg(long, conflicts_with = "limit")]

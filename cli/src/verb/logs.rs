@@ -7,6 +7,7 @@ use http::Method;
 
 use crate::{
     client::{self, ApiArgs, Ask, Client},
+    config::values,
     failure::Failure,
     jobs::{
         follow::{Wanted, follow},
@@ -30,10 +31,10 @@ pub(crate) struct LogsArgs {
     #[arg(long)]
     stderr: bool,
     /// The output of this attempt [default: the last one]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, value_name = "N", value_parser = values::number(1, u32::MAX))]
     attempt: Option<u32>,
     /// Only the last so many lines of what it has written; with -f, and what it writes from then on
-    #[arg(short = 'n', long, value_name = "LINES")]
+    #[arg(short = 'n', long, value_name = "LINES", value_parser = values::number(0, u64::MAX))]
     tail: Option<u64>,
     /// Begin each line with its time; follows a job that has not finished
     #[arg(short, long)]

@@ -2,10 +2,10 @@
 
 use std::{io, path::PathBuf, process::ExitCode};
 
-use clap::{Args, CommandFactory as _};
+use clap::Args;
 
 use crate::{
-    args::Cli,
+    args,
     failure::{self, Failure},
     terminal::{put, say},
 };
@@ -17,10 +17,10 @@ pub(crate) struct ManArgs {
     folder: Option<PathBuf>,
 }
 
-pub(crate) fn run(args: &ManArgs) -> Result<ExitCode, Failure> {
-    let Some(folder) = &args.folder else {
+pub(crate) fn run(wanted: &ManArgs) -> Result<ExitCode, Failure> {
+    let Some(folder) = &wanted.folder else {
         let mut page = Vec::new();
-        clap_mangen::Man::new(Cli::command())
+        clap_mangen::Man::new(args::command())
             .render(&mut page)
             .map_err(|error| Failure::broken(format!("cannot write the page: {error}")))?;
         put(page)?;
@@ -31,7 +31,7 @@ pub(crate) fn run(args: &ManArgs) -> Result<ExitCode, Failure> {
         Failure::with(failure::UNWRITABLE, vec![line])
     };
     std::fs::create_dir_all(folder).map_err(unwritable)?;
-    clap_mangen::generate_to(Cli::command(), folder).map_err(unwritable)?;
+    clap_mangen::generate_to(args::command(), folder).map_err(unwritable)?;
     say(&format!("the pages are in {}; read one with man -l", folder.display()));
     Ok(ExitCode::SUCCESS)
 }

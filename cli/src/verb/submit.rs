@@ -137,7 +137,6 @@ async fn submit_one(client: &Client, args: &SubmitArgs, job: Value) -> Result<Ex
 async fn wait_for_one(client: &Client, args: &SubmitArgs, id: u64) -> Result<ExitCode, Failure> {
     let wanted = Wanted {
         apart: true,
-        patient: true,
         // Another format than the output itself belongs to stdout alone.
         stream: (args.output.output != Format::Table).then_some("stderr"),
         ..Wanted::default()
@@ -314,6 +313,9 @@ async fn add_stdin(
             Err(error) => json!({"base64": STANDARD.encode(error.as_bytes())}),
         }
     } else {
+        // What comes from a pipe can be sent once only, so it waits until somebody is there, whatever is answered.
+        let look = || Ask::new(Method::HEAD, "/v1/openapi.json");
+        drop(sure::repeat(client, args.patience, look).await?);
         let ask = Ask::new(Method::POST, "/v1/payloads")
             .body("application/octet-stream", from_file(first, file))
             .long();

@@ -12,9 +12,10 @@ use crate::{
         batch::{self, interrupted},
         filter::Filter,
         output::{self, OutputArgs},
+        patience::{Patience, WAITING},
         select::Selection,
         steer::stdin,
-        view::{JobView, Page},
+        view::JobView,
     },
     terminal::note,
 };
@@ -98,7 +99,14 @@ async fn found(client: &Client, filter: &Filter) -> Result<Vec<u64>, Failure> {
     let first = format!("/v1/jobs?{}&limit={PAGE}", filter.query());
     let mut path = first.clone();
     loop {
-        let page: Page = client.get(&path).await?;
+        let mut patience = Patience::new(WAITING);
+        let page = loop {
+            match batch::page(client, &path).await {
+                Ok(page) => break page,
+                Err(failure) => patience.bear(client, failure)?,
+            }
+            tokio::time::sleep(batch::PAUSE).await;
+        };
         ids.extend(page.jobs.iter().map(|job| job.id));
         let Some(next) = page.next else { return Ok(ids) };
         path = format!("{first}&cursor={}", client::encode(&next));

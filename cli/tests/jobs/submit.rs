@@ -2,6 +2,7 @@
 
 use std::{
     fs,
+    io::{BufRead as _, BufReader},
     sync::atomic::{AtomicU32, Ordering},
 };
 
@@ -67,6 +68,39 @@ fn a_request_that_was_not_answered_is_repeated_with_a_key_of_its_own() {
     assert!(keys.len() == 3 && keys[0].len() == 32 && keys.iter().all(|key| *key == keys[0]));
     fake.ostler(&["submit", "--", "true"]);
     assert_ne!(fake.asked()[3].headers["idempotency-key"], keys[0]);
+}
+
+#[test]
+fn a_gateway_that_starts_says_so_and_is_asked_again() {
+    let turns = AtomicU32::new(0);
+    let fake = Fake::start(move |_| match turns.fetch_add(1, Ordering::Relaxed) {
+        0 => Reply::problem(503, "store_unavailable", "the gateway is starting", &json!({})),
+        _ => Reply::json(202, &job(17, "pending", &json!({}))),
+    });
+    let ended = fake.ostler(&["submit", "--", "true"]);
+    assert_eq!((ended.code, &*ended.out), (Some(0), "17\n"), "{ended:?}");
+    let fake = Fake::start(|_| Reply::problem(503, "store_unavailable", "no room", &json!({})));
+    let ended = fake.ostler(&["submit", "--patience", "300ms", "--", "true"]);
+    assert_eq!(ended.code, Some(69), "{ended:?}");
+    assert!(ended.err.ends_with("ostler: no room\n"), "{ended:?}");
+}
+
+#[test]
+fn a_gateway_that_left_the_state_folder_to_start_again_is_waited_for() {
+    let fake = taking();
+    let addresses = fake.path().join("state/run/addresses.json");
+    let known = fs::read(&addresses).unwrap();
+    for words in [&["submit", "--", "true"][..], &["submit", "--stdin-file", "long", "--", "cat"]] {
+        fs::write(fake.path().join("long"), vec![b'x'; 40_000]).unwrap();
+        fs::remove_file(&addresses).unwrap();
+        let mut child = fake.command(words).spawn().unwrap();
+        let mut note = String::new();
+        BufReader::new(child.stderr.as_mut().unwrap()).read_line(&mut note).unwrap();
+        assert!(note.contains("does not answer; trying for 30s"), "{note}");
+        fs::write(&addresses, &known).unwrap();
+        let output = child.wait_with_output().unwrap();
+        assert!(output.status.success() && output.stdout == b"17\n", "{words:?} {output:?}");
+    }
 }
 
 #[test]
@@ -141,12 +175,13 @@ fn short_input_travels_with_the_job_and_long_input_before_it() {
     let asked = fake.asked();
     assert_eq!(asked[0].json()["stdin"], "hello");
     assert_eq!(asked[1].json()["stdin"], json!({"base64": "/wA="}));
-    for upload in [&asked[2], &asked[4]] {
+    assert_eq!(asked[2].line(), "HEAD /v1/openapi.json");
+    for upload in [&asked[3], &asked[6]] {
         assert_eq!(upload.line(), "POST /v1/payloads");
         assert_eq!(upload.headers["content-type"], "application/octet-stream");
         assert!(upload.body == long, "{} bytes", upload.body.len());
     }
-    assert_eq!(asked[5].json()["stdin"], json!({"payload": "abc"}));
+    assert_eq!(asked[7].json()["stdin"], json!({"payload": "abc"}));
     let missing = fake.ostler(&["submit", "--stdin-file", "nowhere", "--", "cat"]);
     assert_eq!(missing.code, Some(66), "{missing:?}");
 }
@@ -165,7 +200,7 @@ fn what_the_api_refuses_is_told_with_the_field_and_the_exit_code() {
         let fake = Fake::start(move |_| {
             Reply::problem(status, name, "not so", &json!({"pointer": "/timeout"}))
         });
-        let ended = fake.ostler(&["submit", "--timeout", "x", "--", "true"]);
+        let ended = fake.ostler(&["submit", "--patience", "0s", "--timeout", "x", "--", "true"]);
         ended.with(code, "", "ostler: not so (field /timeout)\n");
     }
 }
