@@ -30,10 +30,15 @@ ROWS = [
 
 def run(group, settings):
     programs = {package: program(package, group.folder) for package in dict.fromkeys(row[1] for row in ROWS)}
-    counted = {}
+    counted, start = {}, 0
+    if programs["ostler-gateway"]:
+        start = collected(programs["ostler-gateway"], ["start"], group.folder)
     for name, package, arguments in ROWS:
         if programs[package]:
-            counted[name] = count(programs[package], arguments, group.folder)
+            # Streams are read without a gateway.
+            once = start if package == "ostler-gateway" and arguments not in ([it] for it in STREAMS) else 0
+            times = SHAPE_TIMES if arguments and arguments[0] in SHAPES + STREAMS else TIMES
+            counted[name] = round((collected(programs[package], arguments, group.folder) - once) / times)
             tools.say(f"{name}: {counted[name]}")
     before = committed()
     if settings.options.write:
@@ -52,7 +57,7 @@ def program(package, folder):
     return shutil.copy(built, os.path.join(folder, package))
 
 
-def count(program, arguments, folder):
+def collected(program, arguments, folder):
     out = "--callgrind-out-file=" + os.path.join(folder, "callgrind.out")
     log = os.path.join(folder, "callgrind.log")
     load.run(["valgrind", "--tool=callgrind", out, "--log-file=" + log, program, *arguments], timeout=600)
@@ -61,7 +66,7 @@ def count(program, arguments, folder):
     found = re.search(r"Collected : (\d+)", text)
     if not found:
         raise processes.Failed("callgrind counted nothing:\n" + text)
-    return round(int(found.group(1)) / (SHAPE_TIMES if arguments and arguments[0] in SHAPES + STREAMS else TIMES))
+    return int(found.group(1))
 
 
 def committed():
