@@ -35,6 +35,7 @@ pub use config::{
 };
 pub use event::{BootFailure, GatewayEvent};
 pub use gateway::{Addresses, Gateway, StartError};
+pub use ostler_job::name;
 pub use shutdown::Shutdown;
 
 /// The request path in parts, for instruction counts. Not for use.

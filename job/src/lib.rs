@@ -8,6 +8,7 @@
 mod calendar;
 pub mod durable;
 mod ids;
+pub mod name;
 mod promise;
 mod termination;
 mod time;

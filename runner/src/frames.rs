@@ -4,6 +4,7 @@ use std::{
     fmt, io,
     os::fd::{AsFd, OwnedFd},
     rc::Rc,
+    time::Duration,
 };
 
 use bytes::{Bytes, BytesMut};
@@ -12,6 +13,7 @@ use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWriteExt, Interest},
     net::{UnixStream, unix::OwnedWriteHalf},
     sync::{Notify, mpsc, oneshot},
+    time::timeout,
 };
 
 use crate::{fds, link::relay::Relay};
@@ -32,6 +34,8 @@ pub(crate) enum ReadError {
     Wire(WireError),
     /// It ended in the middle of a frame.
     Cut,
+    /// Nothing came for so long.
+    Silent(Duration),
 }
 
 impl fmt::Display for ReadError {
@@ -40,6 +44,7 @@ impl fmt::Display for ReadError {
             Self::Io(e) => e.fmt(f),
             Self::Wire(e) => e.fmt(f),
             Self::Cut => f.write_str("the connection ended in the middle of a frame"),
+            Self::Silent(span) => write!(f, "nothing heard for {} s", span.as_secs()),
         }
     }
 }
@@ -62,13 +67,37 @@ impl<R: AsyncRead + Unpin> FrameReader<R> {
             if let Some(frame) = self.decoder.poll_frame().map_err(ReadError::Wire)? {
                 return Ok(Some(frame));
             }
-            let buffer = self.decoder.buffer();
-            buffer.reserve(READ_CHUNK);
-            let read = self.from.read_buf(buffer).await.map_err(ReadError::Io)?;
-            if read == 0 {
-                let whole = self.decoder.is_between_frames();
-                return if whole { Ok(None) } else { Err(ReadError::Cut) };
+            if !self.read().await? {
+                return Ok(None);
             }
+        }
+    }
+
+    /// The same, as long as anything comes: a large frame takes a while on a slow link.
+    pub(crate) async fn next_within(
+        &mut self,
+        silence: Duration,
+    ) -> Result<Option<Frame>, ReadError> {
+        loop {
+            if let Some(frame) = self.decoder.poll_frame().map_err(ReadError::Wire)? {
+                return Ok(Some(frame));
+            }
+            let read = timeout(silence, self.read()).await;
+            if !read.map_err(|_| ReadError::Silent(silence))?? {
+                return Ok(None);
+            }
+        }
+    }
+
+    /// Some more bytes; `false`: there are no more.
+    async fn read(&mut self) -> Result<bool, ReadError> {
+        let buffer = self.decoder.buffer();
+        buffer.reserve(READ_CHUNK);
+        let read = self.from.read_buf(buffer).await.map_err(ReadError::Io)?;
+        match read {
+            0 if self.decoder.is_between_frames() => Ok(false),
+            0 => Err(ReadError::Cut),
+            _ => Ok(true),
         }
     }
 }
@@ -224,4 +253,30 @@ pub(crate) fn frame(
 pub(crate) fn plain(kind: Kind, code: u16, aux: u32) -> Bytes {
     let header = Header { len: 0, kind, flags: 0, code, stream: 0, aux };
     Bytes::copy_from_slice(&header.to_bytes())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_frame_that_comes_slowly_is_no_silence_and_one_that_stops_is() {
+        let (mut there, here) = tokio::io::duplex(64);
+        let mut frames = FrameReader::new(here);
+        let silence = Duration::from_secs(2);
+        let slow = frame(Kind::Piece, 0, 0, |_| {}, &[7; 12]);
+        let sent = slow.clone();
+        tokio::spawn(async move {
+            for byte in sent.iter() {
+                tokio::time::sleep(Duration::from_millis(100)).await;
+                there.write_all(&[*byte]).await.unwrap();
+            }
+            there.write_all(&sent[..5]).await.unwrap();
+            std::future::pending::<()>().await;
+        });
+        let came = frames.next_within(silence).await.unwrap().expect("a frame");
+        assert_eq!(came.body, [7; 12][..]);
+        let error = frames.next_within(silence).await.unwrap_err();
+        assert_eq!(error.to_string(), "nothing heard for 2 s");
+    }
 }

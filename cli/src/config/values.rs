@@ -10,7 +10,10 @@ use std::{
     time::Duration,
 };
 
-use ostler_gateway::{Network, Target, TenantKey};
+use ostler_gateway::{
+    Network, Target, TenantKey,
+    name::{RULE, is_good},
+};
 
 const DURATION_UNITS: [(&str, u64); 5] =
     [("ms", 1), ("s", 1000), ("m", 60_000), ("h", 3_600_000), ("d", 86_400_000)];
@@ -249,17 +252,7 @@ pub(crate) fn show_target(target: &Target) -> String {
 
 /// A name for an app or a runner.
 pub(crate) fn name(text: &str) -> Result<String, String> {
-    let good = (1..=64).contains(&text.len())
-        && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b))
-        && text.bytes().next().is_some_and(|b| b.is_ascii_alphanumeric());
-    if good {
-        Ok(text.to_owned())
-    } else {
-        Err(format!(
-            "{text:?} is not a name; 1 to 64 letters, digits, \".\", \"-\", \"_\", \
-             beginning with a letter or digit"
-        ))
-    }
+    if is_good(text) { Ok(text.to_owned()) } else { Err(format!("{text:?} is not a name; {RULE}")) }
 }
 
 /// The words as a sentence lists them: `a, b or c`.

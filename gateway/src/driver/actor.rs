@@ -18,7 +18,7 @@ use ostler_job::{
 use ostler_store::{Applied, Change, EventKind, Fault, StoreError};
 
 use super::{
-    Beat, Driver, DriverConfig, Effect, Figures, Reports, RunnerName, Steer, Submit, Ticket,
+    Beat, Driver, Effect, Figures, Reports, RunnerName, Steer, Submit, Ticket,
     batch::Batch,
     told::{Output, Told},
 };
@@ -113,6 +113,7 @@ impl Actor {
             | Told::Forget { .. }
             | Told::Drained(_)
             | Told::Beat(_)
+            | Told::Heard(..)
             | Told::Sent(..)
             | Told::Unsent(..) => {}
         }
@@ -164,6 +165,7 @@ impl Actor {
                 }
             }
             Told::Beat(beat) => self.hear_beat(beat, now),
+            Told::Heard(runner, link) => self.hear_life(&runner, link, now),
             Told::Reports(reports) => {
                 if self.is_present(&reports.runner, reports.link) {
                     self.hear_reports(reports, now);
@@ -175,6 +177,12 @@ impl Actor {
                 self.hear_reports(Reports { runner, link: 0, reports }, now);
             }
             Told::Stop => self.stopping = true,
+        }
+    }
+
+    fn hear_life(&mut self, runner: &RunnerName, link: u64, now: Now) {
+        if self.is_present(runner, link) {
+            self.driver.handle_heard(runner, now);
         }
     }
 
@@ -381,20 +389,4 @@ impl Actor {
             self.driver.check_invariants();
         }
     }
-}
-
-/// A driver of a term that takes a store's jobs up where they are. `newest`: the number of the last link of any runner.
-pub fn load(
-    store: &dyn ostler_store::Store,
-    config: &DriverConfig,
-    (room, newest, seed): (u64, u64, u64),
-    now: Now,
-) -> Result<(Driver, Term, ostler_store::Loaded), StoreError> {
-    let term = store.begin(room)?;
-    let mut driver = Driver::new(config.clone(), &term, ostler_job::JobId(0), seed);
-    // A store that went back knows nothing of what runners were told since: their silence proves nothing.
-    driver.links_before(if term.went_back { u64::MAX } else { newest });
-    let loaded = store.load_unfinished(&mut |job| driver.restore(job, now))?;
-    driver.begin(loaded.next_job);
-    Ok((driver, term, loaded))
 }

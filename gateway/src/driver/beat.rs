@@ -65,6 +65,18 @@ impl Driver {
         self.offer(number, now);
     }
 
+    /// The process lives, although its beat has not come: it may wait on a slow link, behind what came. Its leases go on. Those that
+    /// have run out need the beat.
+    pub fn handle_heard(&mut self, name: &RunnerName, now: Now) {
+        self.hear(now);
+        if let Some(number) = self.hosts.find(name)
+            && self.runners.get(number).is_some_and(|it| it.connected && !it.is_lost())
+        {
+            self.runners.set_deadline(number, Some(now.mono + self.config.lease));
+        }
+        self.done(now);
+    }
+
     /// The runner's number; it is known from here on.
     pub(super) fn meet(&mut self, name: &RunnerName) -> u32 {
         if let Some(number) = self.hosts.find(name).filter(|&it| self.runners.contains(it)) {
@@ -126,8 +138,18 @@ impl Driver {
             Lacks::Never => self.return_(id, now),
             // No proof: what may be started twice is given elsewhere, what may not is lost.
             Lacks::Unstarted if !once => self.return_(id, now),
-            Lacks::Unstarted | Lacks::Lost => self.lose(id, LACKED, now),
+            Lacks::Unstarted | Lacks::Lost => {
+                let why = if self.is_of_another(id) { RESTARTED } else { LACKED };
+                self.lose(id, why, now);
+            }
         }
+    }
+
+    /// Whether it was leased to another process than the one that its runner is now.
+    fn is_of_another(&self, id: JobId) -> bool {
+        let Some(run) = &self.jobs[id].run else { return false };
+        let present = self.runners.get(run.runner).and_then(|it| it.incarnation.as_deref());
+        run.incarnation.is_some() && present.map(hash) != run.incarnation
     }
 
     /// Counted from when the order was given to a link, not from the decision: a commit may take longer than any lease.

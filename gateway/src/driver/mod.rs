@@ -55,7 +55,7 @@ use ostler_scheduler::{Config, Scheduler};
 use ostler_store::EventKind;
 use serde_json::json;
 
-pub use actor::{Actor, load};
+pub use actor::Actor;
 pub use batch::{Batch, Tally};
 pub use event::{
     Action, Answer, Beat, DriverConfig, Effect, Figures, NewJob, Reports, RunnerName, RunnerState,
@@ -65,6 +65,7 @@ use jobs::{Jobs, Run};
 use names::Names;
 use outbox::Outbox;
 use recent::Recent;
+pub use restore::load;
 pub use returns::GIVEN_UP;
 use runners::Runners;
 use timer::Timers;

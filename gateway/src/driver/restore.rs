@@ -4,10 +4,10 @@ use ostler_job::{
     JobId, Mono, Now, Wall,
     durable::{Fence, JobState, Order, Status, Term},
 };
-use ostler_store::{Change, Unfinished};
+use ostler_store::{Change, Loaded, Store, StoreError, Unfinished};
 
 use super::{
-    Driver,
+    Driver, DriverConfig,
     jobs::{NEVER, Run, Sent},
 };
 
@@ -132,4 +132,20 @@ fn past(runner: u32, status: &Status) -> Run {
         exit_status: status.exit_status,
         signal: status.signal,
     }
+}
+
+/// A driver of a term that takes a store's jobs up where they are. `newest`: the number of the last link of any runner.
+pub fn load(
+    store: &dyn Store,
+    config: &DriverConfig,
+    (room, newest, seed): (u64, u64, u64),
+    now: Now,
+) -> Result<(Driver, Term, Loaded), StoreError> {
+    let term = store.begin(room)?;
+    let mut driver = Driver::new(config.clone(), &term, JobId(0), seed);
+    // A store that went back knows nothing of what runners were told since: their silence proves nothing.
+    driver.links_before(if term.went_back { u64::MAX } else { newest });
+    let loaded = store.load_unfinished(&mut |job| driver.restore(job, now))?;
+    driver.begin(loaded.next_job);
+    Ok((driver, term, loaded))
 }

@@ -50,6 +50,8 @@ pub enum Told {
     LinkUp(RunnerName, u64),
     LinkDown(RunnerName, u64),
     Beat(Beat),
+    /// Whatever else came of its process on this link: it lives.
+    Heard(RunnerName, u64),
     Reports(Reports),
     /// Attempts were put on this link to their runner.
     Sent(u64, Vec<AttemptKey>),

@@ -21,7 +21,8 @@ use tokio::sync::Notify;
 use super::{
     Jobs,
     act::Mail,
-    runners::{Hello, Link, NameTaken, Runners, Up, Way},
+    hello::{Hello, INCARNATION_MAX},
+    runners::{Link, NameTaken, Runners, Up, Way},
 };
 use crate::{
     clock,
@@ -35,30 +36,8 @@ const SLOTS_MAX: u64 = 1 << 16;
 
 /// A runner that says nothing of its jobs for so long has lost its leases, and its link is of no use to them.
 const LEASE: Span = Span::from_secs(15);
-/// The longest name of a process.
-const INCARNATION_MAX: usize = 128;
-
-impl Hello {
-    /// Of a HELLO by a runner whose name is vouched for by something else, if it is.
-    pub(crate) fn of(frame: &Frame, name: Option<String>) -> io::Result<Self> {
-        let fields = frame.fields().map_err(io::Error::other)?;
-        let text = |name| fields.text(name).map(str::to_owned);
-        let Some(name) = name.or_else(|| text(":runner")) else {
-            return Err(io::Error::other("HELLO without :runner"));
-        };
-        let incarnation = text(":incarnation");
-        if incarnation.as_ref().is_some_and(|it| it.len() > INCARNATION_MAX) {
-            return Err(io::Error::other("an :incarnation longer than any"));
-        }
-        let plain = |name| {
-            let text = fields.text(name).unwrap_or("unknown");
-            let is_plain = |c: &char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
-            text.chars().filter(is_plain).take(64).collect::<String>()
-        };
-        let who = format!("host {}, pid {}", plain(":host"), plain(":pid"));
-        Ok(Self { name, incarnation, who })
-    }
-}
+/// How often the driver is told that something else than a BEAT came.
+const HEARD_EVERY: Span = Span::from_secs(1);
 
 /// One link of a runner, as far as durable jobs are concerned. Dropped, it is down.
 pub(crate) struct JobLink {
@@ -68,8 +47,10 @@ pub(crate) struct JobLink {
     incarnation: Option<String>,
     replaced: Arc<Notify>,
     heard: Arc<AtomicU64>,
-    /// When the last BEAT came, or the link.
+    /// When the last frame came of what keeps its jobs, or the link.
     beaten: AtomicU64,
+    /// When the driver was told of one that is no BEAT.
+    told: AtomicU64,
 }
 
 impl JobLink {
@@ -101,7 +82,8 @@ impl JobLink {
         }
         let beaten = AtomicU64::new(now.mono.0);
         let incarnation = hello.incarnation.clone();
-        Ok(Self { jobs: jobs.clone(), runner, number, incarnation, replaced, heard, beaten })
+        let (jobs, told) = (jobs.clone(), AtomicU64::new(0));
+        Ok(Self { jobs, runner, number, incarnation, replaced, heard, beaten, told })
     }
 
     /// Waits until another link has taken this one's place: nothing that comes on it counts any more.
@@ -120,7 +102,7 @@ impl JobLink {
         self.beaten.store(now.0, Ordering::Relaxed);
     }
 
-    /// Whether no BEAT has come for as long as a lease, whatever else did.
+    /// Whether nothing has come of what keeps its jobs for as long as a lease, whatever else did.
     pub(crate) fn is_mute(&self, now: Mono) -> bool {
         now - Mono(self.beaten.load(Ordering::Relaxed)) > LEASE
     }
@@ -130,11 +112,35 @@ impl JobLink {
     pub(crate) fn handle(&self, frame: &Frame) -> io::Result<()> {
         match frame.header.kind {
             Kind::Beat => self.beat(frame),
-            Kind::Report => self.report(frame),
-            Kind::Pull => self.present(|| self.jobs.bytes.pulled(&self.runner, frame))?,
-            Kind::Piece => self.present(|| self.jobs.bytes.piece(&self.runner, frame))?,
+            Kind::Report => {
+                self.lives()?;
+                self.report(frame)
+            }
+            Kind::Pull => {
+                self.lives()?;
+                self.present(|| self.jobs.bytes.pulled(&self.runner, frame))?
+            }
+            Kind::Piece => {
+                self.lives()?;
+                self.present(|| self.jobs.bytes.piece(&self.runner, frame))?
+            }
             _ => Ok(()),
         }
+    }
+
+    /// Something came of what sends its beats, which may wait behind it.
+    fn lives(&self) -> io::Result<()> {
+        let now = clock::now();
+        self.beaten.store(now.0, Ordering::Relaxed);
+        if now - Mono(self.told.load(Ordering::Relaxed)) < HEARD_EVERY {
+            return Ok(());
+        }
+        self.told.store(now.0, Ordering::Relaxed);
+        self.present(|| {
+            let heard = Told::Heard(self.runner.clone(), self.number);
+            // The thread is gone only when the gateway ends.
+            let _ = self.jobs.inbox.send(Mail::Told(heard));
+        })
     }
 
     fn beat(&self, frame: &Frame) -> io::Result<()> {

@@ -6,6 +6,7 @@
 mod act;
 mod bytes;
 mod effects;
+mod hello;
 pub(crate) mod keep;
 pub(crate) mod link;
 pub(crate) mod metrics;
@@ -37,9 +38,10 @@ use ostler_job::JobId;
 use ostler_store::{Event, Files, Job, Page, Query, Store, StoreError, Token, Watch};
 use tokio::sync::{broadcast, oneshot, watch};
 
+pub(crate) use hello::Hello;
 pub(crate) use metrics::JobMetrics;
 pub(crate) use refusals::Refusal;
-pub(crate) use runners::{Forgotten, Hello, NameTaken, RunnerView};
+pub(crate) use runners::{Forgotten, NameTaken, RunnerView};
 pub use start::restore;
 pub(crate) use start::{Opened, StartFault};
 

@@ -4,7 +4,7 @@
 //! settled, and settles come only from here once the end of the attempt is recorded.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, VecDeque},
     io::{self, Write as _},
     sync::Arc,
 };
@@ -20,6 +20,10 @@ use super::{
 };
 use crate::driver::RunnerName;
 
+/// Pieces that one runner is asked for at once. What it has to say besides waits behind them, its beats as well, and its link may be
+/// slow.
+const ASKED_MAX: usize = 4;
+
 /// A log that comes here.
 #[derive(Debug)]
 struct Pull {
@@ -31,8 +35,18 @@ struct Pull {
     ended: bool,
     /// A piece is on its way.
     asked: bool,
+    /// It waits until its runner may be asked for another piece.
+    waits: bool,
     /// It waits to be tried again.
     stuck: bool,
+}
+
+/// What one runner is asked for.
+#[derive(Debug, Default)]
+struct Asked {
+    pieces: usize,
+    /// Logs that are asked for next, in turn.
+    next: VecDeque<AttemptKey>,
 }
 
 /// All of them.
@@ -40,13 +54,14 @@ pub(super) struct Pulls {
     shared: Arc<Shared>,
     owed: Owed,
     by_key: BTreeMap<AttemptKey, Pull>,
+    asked: BTreeMap<RunnerName, Asked>,
     /// There is no room but for the store, and the operator knows.
     full: bool,
 }
 
 impl Pulls {
     pub(super) fn new(shared: Arc<Shared>, owed: Owed) -> Self {
-        Self { shared, owed, by_key: BTreeMap::new(), full: false }
+        Self { shared, owed, by_key: BTreeMap::new(), asked: BTreeMap::new(), full: false }
     }
 
     /// Whether something waits to be tried again.
@@ -61,6 +76,7 @@ impl Pulls {
             there: 0,
             ended: false,
             asked: false,
+            waits: false,
             stuck: false,
         });
         if pull.runner != *runner {
@@ -86,11 +102,13 @@ impl Pulls {
             return;
         }
         pull.asked = false;
+        self.come(runner);
         // Open for this piece only: there are more logs than descriptors.
         let opened = self.shared.files.log_append(key);
         if let Err(error) = opened.and_then(|mut file| file.write_all(bytes)) {
             return self.trouble(key, &error);
         }
+        let Some(pull) = self.by_key.get_mut(&key) else { return };
         let have = at + bytes.len() as u64;
         pull.have = Some(have);
         self.shared.files.log_grew(bytes.len() as u64);
@@ -105,7 +123,7 @@ impl Pulls {
     /// Asks for the next piece, or ends the pull.
     fn go_on(&mut self, key: AttemptKey) {
         let Some(pull) = self.by_key.get_mut(&key) else { return };
-        if pull.asked || pull.stuck {
+        if pull.asked || pull.waits || pull.stuck {
             return;
         }
         let have = match pull.have {
@@ -126,13 +144,7 @@ impl Pulls {
                 return self.no_room();
             }
             self.full = false;
-            pull.asked = true;
-            let (id, at) = (write_key(key), have.to_string());
-            let fields = [(":what", "log"), (":id", &*id), (":offset", &*at)];
-            let mut out = BytesMut::new();
-            put_frame(&mut out, Kind::Pull, &fields, &[(":max", PIECE_MAX.to_string())], &[]);
-            let runner = pull.runner.clone();
-            self.shared.send(&runner, out);
+            self.ask(key, have);
         } else if pull.ended {
             let file = match self.shared.files.log_append(key) {
                 Ok(file) => file,
@@ -149,9 +161,50 @@ impl Pulls {
         }
     }
 
+    /// Asks for the next piece, now or in turn.
+    fn ask(&mut self, key: AttemptKey, have: u64) {
+        let Some(pull) = self.by_key.get_mut(&key) else { return };
+        let asked = self.asked.entry(pull.runner.clone()).or_default();
+        if asked.pieces >= ASKED_MAX {
+            pull.waits = true;
+            return asked.next.push_back(key);
+        }
+        asked.pieces += 1;
+        pull.asked = true;
+        let (id, at) = (write_key(key), have.to_string());
+        let fields = [(":what", "log"), (":id", &*id), (":offset", &*at)];
+        let mut out = BytesMut::new();
+        put_frame(&mut out, Kind::Pull, &fields, &[(":max", PIECE_MAX.to_string())], &[]);
+        self.shared.send(&pull.runner, out);
+    }
+
+    /// A piece has come of the runner, or will not: the next log has its turn.
+    fn come(&mut self, runner: &RunnerName) {
+        let Some(asked) = self.asked.get_mut(runner) else { return };
+        asked.pieces = asked.pieces.saturating_sub(1);
+        while let Some(asked) = self.asked.get_mut(runner)
+            && asked.pieces < ASKED_MAX
+            && let Some(key) = asked.next.pop_front()
+        {
+            if let Some(pull) = self.by_key.get_mut(&key).filter(|pull| pull.waits) {
+                pull.waits = false;
+                self.go_on(key);
+            }
+        }
+    }
+
+    /// Nothing of it is waited for any more.
+    fn remove(&mut self, key: AttemptKey) -> Option<Pull> {
+        let pull = self.by_key.remove(&key)?;
+        if pull.asked {
+            self.come(&pull.runner);
+        }
+        Some(pull)
+    }
+
     /// The log is here and safe.
     fn whole(&mut self, key: AttemptKey) {
-        let Some(pull) = self.by_key.remove(&key) else { return };
+        let Some(pull) = self.remove(key) else { return };
         self.shared.watches.poke(key.job);
         self.release(&pull.runner, key);
     }
@@ -203,11 +256,12 @@ impl Pulls {
     pub(super) fn link_down(&mut self, runner: &RunnerName) {
         // What is owed stays owed: the next link may have spoken of it already.
         self.by_key.retain(|_, pull| pull.runner != *runner);
+        self.asked.remove(runner);
     }
 
     /// The attempt had lost its lease: its runner forgets it, and its log with it.
     pub(super) fn forget(&mut self, key: AttemptKey) {
-        self.by_key.remove(&key);
+        self.remove(key);
         lock(&self.owed).remove(&key);
         // It was a deleted job's, perhaps, and the file has come back since.
         if self.shared.store.jobs(&[key.job]).is_ok_and(|found| found.is_empty()) {
@@ -219,7 +273,7 @@ impl Pulls {
         let of_job = self.by_key.iter().filter(|(key, _)| key.job == job);
         let gone: Vec<_> = of_job.map(|(key, pull)| (*key, pull.runner.clone())).collect();
         for (key, runner) in gone {
-            self.by_key.remove(&key);
+            self.remove(key);
             self.release(&runner, key);
         }
         lock(&self.owed).retain(|key, _| key.job != job);

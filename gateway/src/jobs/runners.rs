@@ -18,6 +18,7 @@ use ostler_job::{JobId, Mono, Now, Span, Wall};
 use serde::{Deserialize, Serialize};
 use tokio::sync::Notify;
 
+use super::hello::Hello;
 use crate::driver::{Beat, RunnerName};
 
 /// The file in the state folder.
@@ -41,16 +42,6 @@ pub(crate) type Way = Arc<dyn Fn(BytesMut) -> bool + Send + Sync>;
 
 /// A remote runner that was not heard of for this long is gone, and another may have its name.
 const SILENCE: Span = Span::from_secs(5);
-
-/// What a runner says of itself before anything else.
-#[derive(Clone, Debug)]
-pub(crate) struct Hello {
-    pub(crate) name: String,
-    /// Which process; `None`: it is older than this word.
-    pub(crate) incarnation: Option<String>,
-    /// Its host and process, for people.
-    pub(crate) who: String,
-}
 
 /// A link as the table of runners knows it.
 pub(super) struct Link {

@@ -18,10 +18,9 @@ use ostler_store::{Files, Memory, Planned, Store};
 use ostler_wire::{Decoder, FRAME_MAX, Frame, Kind};
 
 use super::{
-    JobMetrics, Jobs, Opened,
+    Hello, JobMetrics, Jobs, Opened,
     bytes::{put_frame, write_key},
     link::{JobLink, put_list},
-    runners::Hello,
 };
 use crate::driver::{Answer, DriverConfig, NewJob, Verb};
 

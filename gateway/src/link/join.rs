@@ -3,6 +3,7 @@
 use std::{io, sync::Arc};
 
 use bytes::BytesMut;
+use ostler_job::name;
 use ostler_wire::{Builder, Frame, Header, Kind, put_frame};
 
 use super::{
@@ -12,6 +13,10 @@ use super::{
     token,
 };
 use crate::gate::Gate;
+
+/// The refusal of a name that is none.
+const NO_NAME: &str = "a runner's name has 1 to 64 letters, digits, dots, dashes and underscores, and begins with a letter or \
+                       digit; give another with --name";
 
 /// Whoever showed a certificate of ours: its name and its key.
 #[derive(Clone, Debug)]
@@ -81,13 +86,8 @@ fn renew(door: &Door, shown: &Shown, request: &str) -> Decided {
 
 /// A token lets a name and a key in.
 fn admit(door: &Door, secret: &str, name: &str, linked: bool, request: &str) -> Decided {
-    let named = !name.is_empty()
-        && name.len() <= 64
-        && name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.'));
-    if !named {
-        return Ok(Err(
-            "a runner's name has 1 to 64 letters, digits, dots, dashes and underscores",
-        ));
+    if !name::is_good(name) {
+        return Ok(Err(NO_NAME));
     }
     let Some(key) = key_of_request(request) else {
         return Ok(Err("the certificate request cannot be read"));
@@ -119,4 +119,25 @@ fn admit(door: &Door, secret: &str, name: &str, linked: bool, request: &str) -> 
 fn sign(door: &Door, request: &str, name: &str) -> Decided {
     let signed = door.authority.sign_runner(request, name);
     Ok(signed.map_err(|_| "the certificate request cannot be read"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::link::members::Members;
+
+    #[test]
+    fn what_is_no_name_does_not_join_whatever_token_it_has() {
+        let state = tempfile::tempdir().unwrap();
+        let members = Arc::new(Members::open(state.path()).unwrap());
+        let door = Door::open(state.path().to_path_buf(), members).unwrap();
+        let key = rcgen::KeyPair::generate().unwrap();
+        let params = rcgen::CertificateParams::new(Vec::<String>::new()).unwrap();
+        let request = params.serialize_request(&key).unwrap().pem().unwrap();
+        let ask = |name: &str| admit(&door, "secret", name, false, &request).unwrap();
+        for bad in ["", "-x", ".", "..", "a/b", "a\n", "\u{202e}a", &"a".repeat(1 << 20)] {
+            assert_eq!(ask(bad), Err(NO_NAME), "{:?}", bad.get(..8));
+        }
+        assert!(ask("web-1").is_err_and(|why| why.contains("unknown")), "its token is looked at");
+    }
 }

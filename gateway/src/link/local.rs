@@ -94,7 +94,7 @@ pub(crate) async fn accept(gate: Arc<Gate>, links: Arc<LocalLinks>, listener: Un
 async fn serve(gate: Arc<Gate>, links: Arc<LocalLinks>, stream: UnixStream) {
     let mut link = Link { stream, decoder: Decoder::new(FRAME_MAX), fds: VecDeque::new() };
     let refuse = |error: io::Error| {
-        gate.tell(GatewayEvent::Warning(format!("a local runner was refused: {error}")));
+        gate.warn_seldom("local runner", &format!("a local runner was refused: {error}"));
     };
     let hello = match link.greet().await {
         Ok(hello) => hello,

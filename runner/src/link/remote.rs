@@ -262,11 +262,10 @@ async fn listen(
     frames: &mut FrameReader<tokio::io::ReadHalf<TlsStream<TcpStream>>>,
 ) -> String {
     loop {
-        let received = match timeout(SILENCE, frames.next()).await {
-            Err(_) => return format!("nothing heard for {} s", SILENCE.as_secs()),
-            Ok(Err(error)) => return error.to_string(),
-            Ok(Ok(None)) => return "it closed the connection".into(),
-            Ok(Ok(Some(received))) => received,
+        let received = match frames.next_within(SILENCE).await {
+            Err(error) => return error.to_string(),
+            Ok(None) => return "it closed the connection".into(),
+            Ok(Some(received)) => received,
         };
         match relay.handle_link(received) {
             Err(error) => return error.to_string(),

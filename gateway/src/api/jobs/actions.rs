@@ -99,7 +99,7 @@ async fn apply(
 #[schema(example = json!({"host": "web-2"}))]
 pub(crate) struct MoveRequest {
     /// The runner that it is pinned to from now on; null: any may run it.
-    #[schema(pattern = "^[^\\u0000-\\u001f\\u007f-\\u009f]{1,128}$", required = true)]
+    #[schema(pattern = "^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$", required = true)]
     host: Option<String>,
 }
 
@@ -134,7 +134,7 @@ async fn move_request(headers: &HeaderMap, body: Body) -> Result<Option<String>,
         notes.add("/host", "is missing; give the name of a runner, or null for any");
     }
     let host = value.get("host").and_then(Value::as_str).map(str::to_owned);
-    host.iter().for_each(|host| checks::label(host, "/host", 128, &mut notes));
+    host.iter().for_each(|host| checks::runner(host, "/host", &mut notes));
     if notes.0.is_empty() { Ok(host) } else { Err(Problem::fields(notes.0)) }
 }
 

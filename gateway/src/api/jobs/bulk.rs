@@ -47,7 +47,7 @@ const REFUSED_MAX: usize = 1000;
 pub(crate) struct ActionRequest {
     action: ActionName,
     /// For `move`: the runner; null: any.
-    #[schema(pattern = "^[^\\u0000-\\u001f\\u007f-\\u009f]{1,128}$")]
+    #[schema(pattern = "^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
     host: Option<String>,
     #[schema(schema_with = crate::api::openapi::ids)]
     ids: Option<Vec<u64>>,
@@ -177,7 +177,7 @@ pub(crate) async fn act(
 
 fn read(object: &Map<String, Value>, mut notes: Notes) -> Result<(Verb, Which), Problem> {
     let host = object.get("host").and_then(Value::as_str).map(str::to_owned);
-    host.iter().for_each(|host| checks::label(host, "/host", 128, &mut notes));
+    host.iter().for_each(|host| checks::runner(host, "/host", &mut notes));
     let action = object.get("action").and_then(Value::as_str).unwrap_or_default();
     if host.is_some() && action != "move" {
         notes.add("/host", "is for the action move");

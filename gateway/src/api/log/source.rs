@@ -6,11 +6,15 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use bytes::{Bytes, BytesMut};
 use ostler_job::durable::{Attempt, AttemptKey};
 use ostler_store::Job;
+use tokio::time::{Duration, Instant};
 
 use crate::api::{
     Api, body,
     problem::{Kind, Problem},
 };
+
+/// How long a reader waits for more of a log whose attempt is over; its runner may be gone with the rest.
+const REST: Duration = Duration::from_secs(10);
 
 /// See the module.
 #[derive(Clone, Debug)]
@@ -103,6 +107,34 @@ pub(super) async fn open(
     let key = AttemptKey { job: job.id, attempt: number, fence: job.status.fence };
     let source = file(api, key).await?;
     Ok(Some(AttemptLog { number, source, ends_at: None }))
+}
+
+/// The same for somebody who reads it once: of an attempt that is over, when all of it has come from its runner, or nothing more
+/// comes of it. With the bytes that are missing then.
+pub(super) async fn open_whole(
+    api: &Api,
+    job: &Job,
+    number: Option<u32>,
+) -> Result<(Option<AttemptLog>, u64), Problem> {
+    let mut watch = api.backend().watch(job.id);
+    let (mut here, mut until) = (0, Instant::now() + REST);
+    loop {
+        watch.mark_unchanged();
+        let Some(log) = open(api, job, number).await? else { return Ok((None, 0)) };
+        let len = log.source.len();
+        let missing = log.ends_at.map_or(0, |end| end.saturating_sub(len));
+        if len > here {
+            (here, until) = (len, Instant::now() + REST);
+        }
+        if missing == 0 || Instant::now() >= until {
+            return Ok((Some(log), missing));
+        }
+        tokio::select! {
+            changed = watch.changed() => if changed.is_err() { return Ok((Some(log), missing)) },
+            () = tokio::time::sleep_until(until) => {}
+            () = api.draining() => return Ok((Some(log), missing)),
+        }
+    }
 }
 
 fn no_attempt(job: &Job, number: u32) -> Problem {

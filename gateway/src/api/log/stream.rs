@@ -2,14 +2,14 @@
 
 use axum::{extract::State, response::Response};
 use bytes::BytesMut;
-use http::{HeaderMap, HeaderValue, StatusCode, header};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use ostler_job::JobId;
 
 use super::{
     PIECE,
     chunks::{Cut, Decoder, Place, Which, walk},
     range,
-    source::{AttemptLog, Source, open},
+    source::{AttemptLog, Source, open, open_whole},
     tail::{Next, Tail},
     which,
 };
@@ -23,11 +23,14 @@ use crate::api::{
 };
 
 const TEXT: &str = "text/plain; charset=utf-8";
+/// Tells how many bytes of the log of an attempt that is over did not come from its runner.
+const MISSING: HeaderName = HeaderName::from_static("ostler-log-missing");
 
 /// What a job wrote
 ///
 /// The octets as they were written, of the last attempt unless another is named. With `follow=true` they keep coming until the attempt is
-/// over, and without `attempt` until the job has finished. Without it the field `Range` (one range, of the decoded stream) is heeded.
+/// over, and without `attempt` until the job has finished. Without it, the output of an attempt that is over is waited for until all of it
+/// has come from its runner; when nothing comes for 10 s, `Ostler-Log-Missing` tells how many bytes did not. Then the field `Range` (one range, of the decoded stream) is heeded.
 #[utoipa::path(
     get,
     path = "/v1/jobs/{id}/log",
@@ -40,7 +43,7 @@ const TEXT: &str = "text/plain; charset=utf-8";
         ("follow" = Option<bool>, Query, description = "Keep on until it is over. Ranges are ignored then."),
     ),
     responses(
-        (status = 200, description = "The output.", content((String = "text/plain")), headers(("Accept-Ranges" = String))),
+        (status = 200, description = "The output.", content((String = "text/plain")), headers(("Accept-Ranges" = String), ("Ostler-Log-Missing" = u64, description = "Bytes that did not come from its runner."))),
         (status = 206, description = "A range of it.", content((String = "text/plain")), headers(("Content-Range" = String))),
     ),
 )]
@@ -57,8 +60,9 @@ pub(crate) async fn log(
     let attempt = attempt.and_then(|number| u32::try_from(number).ok());
     let follow = pairs.parsed("follow", flag)?.unwrap_or(false);
     let job = find(&api, &caller, id).await?;
-    let log = open(&api, &job, attempt).await?;
     if follow {
+        // Whether there is such an attempt is said at once.
+        open(&api, &job, attempt).await?;
         let (pipe, answer) = body::pipe();
         let follower = Follower { api, caller, id, attempt, which };
         tokio::spawn(async move {
@@ -69,7 +73,12 @@ pub(crate) async fn log(
         });
         return Ok(body::typed(StatusCode::OK, TEXT, answer));
     }
-    still(log, which, &headers).await
+    let (log, missing) = open_whole(&api, &job, attempt).await?;
+    let mut response = still(log, which, &headers).await?;
+    if missing > 0 {
+        response.headers_mut().insert(MISSING, HeaderValue::from(missing));
+    }
+    Ok(response)
 }
 
 /// Which stream.

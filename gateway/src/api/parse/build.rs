@@ -152,9 +152,8 @@ fn build(request: Submit, tenant: String, given: Given<'_>, notes: &mut Notes) -
 /// What people call it, and whom it is for.
 fn labels(request: &Submit, tenant: &str, notes: &mut Notes) {
     label(tenant, "/tenant", LABEL_MAX, notes);
-    for (value, at) in [(&request.name, "/name"), (&request.host, "/host")] {
-        value.iter().for_each(|value| label(value, at, LABEL_MAX, notes));
-    }
+    request.name.iter().for_each(|name| label(name, "/name", LABEL_MAX, notes));
+    request.host.iter().for_each(|host| checks::runner(host, "/host", notes));
     let tags = request.tags.as_deref().unwrap_or_default();
     if tags.len() > TAGS_MAX {
         notes.add("/tags", format!("{} tags are too many; {TAGS_MAX} are the most", tags.len()));

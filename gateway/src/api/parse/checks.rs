@@ -3,7 +3,10 @@
 use std::collections::BTreeMap;
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use ostler_job::durable::{Input, Payload};
+use ostler_job::{
+    durable::{Input, Payload},
+    name,
+};
 
 use super::{
     Notes, step,
@@ -141,6 +144,13 @@ pub(super) fn limits(asked: &Limits, notes: &mut Notes) -> BTreeMap<String, u64>
 pub(crate) fn label(text: &str, at: &str, max: usize, notes: &mut Notes) {
     if let Err(problem) = label_problem(text, max) {
         notes.add(at, problem);
+    }
+}
+
+/// The name of a runner.
+pub(crate) fn runner(text: &str, at: &str, notes: &mut Notes) {
+    if !name::is_good(text) {
+        notes.add(at, format!("{} is not the name of a runner; {}", quoted(text), name::RULE));
     }
 }
 

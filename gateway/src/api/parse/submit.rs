@@ -41,7 +41,7 @@ pub(crate) struct Submit {
     #[schema(schema_with = crate::api::openapi::tags)]
     pub(crate) tags: Option<Vec<String>>,
     /// The one runner that may run it.
-    #[schema(pattern = "^[^\\u0000-\\u001f\\u007f-\\u009f]{1,128}$")]
+    #[schema(pattern = "^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
     pub(crate) host: Option<String>,
     /// Variables added to the runner's base environment.
     #[schema(schema_with = crate::api::openapi::env)]

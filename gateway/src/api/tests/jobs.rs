@@ -105,7 +105,9 @@ async fn a_job_is_moved_to_a_runner_that_exists_or_to_none() {
         "web-1"
     );
     assert!(rig.json("POST /v1/jobs/1/move", r#"{"host":null}"#).await.json()["host"].is_null());
-    for body in ["{}", r#"{"host":7}"#, r#"{"host":"web-1","x":1}"#, r#"{"host":""}"#] {
+    for body in
+        ["{}", r#"{"host":7}"#, r#"{"host":"web-1","x":1}"#, r#"{"host":""}"#, r#"{"host":"-x"}"#]
+    {
         rig.json("POST /v1/jobs/1/move", body).await.is("invalid_field");
     }
     rig.json("POST /v1/jobs/1/move", r#"{"host":"web-9"}"#).await.is("conflict_state");

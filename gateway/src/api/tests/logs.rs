@@ -189,3 +189,39 @@ async fn a_reader_that_resumes_an_earlier_attempt_goes_on_to_the_later_ones() {
     let text = rig.send(request.body(Body::empty()).unwrap()).await.text;
     assert!(!text.contains("two") && text.contains("three") && text.contains("id: 22.2"), "{text}");
 }
+
+#[tokio::test]
+async fn the_log_of_an_attempt_that_is_over_is_waited_for_while_it_comes() {
+    let rig = Rig::new();
+    rig.submit().await;
+    runs(&rig, 1);
+    let log = written();
+    rig.fake.append(key(1, 1), &log);
+    over(&rig, 1, JobState::Succeeded, None);
+    let path = rig.fake.log_path(key(1, 1));
+    let cut = |len: usize| {
+        std::fs::write(&path, &log[..len]).unwrap();
+        rig.fake.news(1);
+    };
+    // Its end is known before its bytes are here.
+    cut(0);
+    let asked = async {
+        let answer = rig.ask("GET /v1/jobs/1/log").await;
+        assert_eq!(std::fs::read(&path).unwrap().len(), log.len(), "it has waited");
+        answer
+    };
+    let (answer, ()) = tokio::join!(asked, async {
+        for len in [20, log.len()] {
+            for _ in 0..10 {
+                tokio::task::yield_now().await;
+            }
+            cut(len);
+        }
+    });
+    assert_eq!(answer.text, "one\ntwo\nthree\n");
+    assert!(!answer.headers.contains_key("ostler-log-missing"));
+    cut(20);
+    rig.shutdown.drain();
+    let answer = rig.ask("GET /v1/jobs/1/log").await;
+    assert_eq!(answer.header("ostler-log-missing"), (log.len() - 20).to_string());
+}

@@ -164,6 +164,12 @@ async fn what_does_not_exist_is_a_conflict_with_the_present() {
         rig.json("POST /v1/jobs", r#"{"command":"a","host":"web-9"}"#).await.is("conflict_state");
     assert_eq!(problem["pointer"], "/host");
     assert!(problem["detail"].as_str().unwrap().contains("web-1"));
+    for bad in ["-x", ".", "..", "a/b", "\u{202e}a", &"a".repeat(100_000)] {
+        let body = serde_json::json!({ "command": "a", "host": bad }).to_string();
+        let problem = rig.json("POST /v1/jobs", &body).await.is("invalid_field");
+        assert_eq!(problem["pointer"], "/host");
+        assert!(problem["detail"].as_str().unwrap().len() < 400, "it is not repeated whole");
+    }
     let body = format!(r#"{{"command":"a","stdin":{{"payload":"{}"}}}}"#, "0".repeat(64));
     assert_eq!(
         rig.json("POST /v1/jobs", &body).await.is("conflict_state")["pointer"],

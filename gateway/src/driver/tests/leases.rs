@@ -178,6 +178,21 @@ fn a_restarted_gateway_takes_up_the_leases_of_runners_that_have_them() {
 }
 
 #[test]
+fn what_was_leased_to_a_process_that_ended_while_the_gateway_was_away_is_said_to_have_ended_with_it()
+ {
+    for (incarnation, why) in
+        [("1", "its runner lived, and had it no more"), ("2", "its runner was started again")]
+    {
+        let (mut bench, job, key) = leased(spec());
+        bench.start("a", key);
+        bench.restart();
+        bench.beat_as("a", incarnation, 1, &[]);
+        let lost = bench.store.attempts(job).expect("reads").remove(0);
+        assert_eq!(lost.ending.and_then(|it| it.detail).as_deref(), Some(why));
+    }
+}
+
+#[test]
 fn a_restarted_gateway_gives_up_on_runners_that_do_not_come_back() {
     let (mut bench, job, key) = leased(spec());
     bench.start("a", key);

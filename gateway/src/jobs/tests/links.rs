@@ -186,3 +186,25 @@ async fn a_running_job_is_killed_although_the_disk_is_full() {
     link.report(Report::Finished(finish));
     until("it is written down", || bench.state_of(job) == JobState::Cancelled).await;
 }
+
+#[tokio::test]
+async fn a_runner_whose_beat_waits_behind_a_log_keeps_its_leases_while_that_comes() {
+    let lease = Span::from_secs(2);
+    let bench = Bench::with(DriverConfig { lease, ..DriverConfig::default() });
+    let (link, job, key) = running(&bench).await;
+    // Another one that would take it at once.
+    let other = Link::up(&bench, "b");
+    let end = Instant::now() + Duration::from_secs(5);
+    while Instant::now() < end {
+        other.beat(&[]);
+        link.piece(key, "0", ":more", b"a piece");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    let status = bench.store.job(job).unwrap().unwrap().status;
+    assert_eq!((status.crashes, status.fence), (0, key.fence));
+    until("silence ends it", || {
+        other.beat(&[]);
+        bench.store.job(job).unwrap().unwrap().status.fence != key.fence
+    })
+    .await;
+}

@@ -67,3 +67,55 @@ async fn a_log_that_is_gone_is_not_asked_for_again() {
     }
     assert_eq!(link.come[0].header.kind, Kind::Piece);
 }
+
+#[tokio::test]
+async fn a_runner_is_asked_for_a_few_pieces_at_once_and_every_log_has_its_turn() {
+    let bench = Bench::new();
+    let mut link = Link::up(&bench, "a");
+    link.send(Kind::Beat, &[(":incarnation", "one"), (":slots", "8")], b"[]");
+    let mut keys = Vec::new();
+    for _ in 0..8 {
+        bench.submit().await;
+        keys.push(link.run());
+    }
+    keys.iter().for_each(|key| link.report(finished(*key, 5)));
+    let id = |frame: &Frame| frame.fields().unwrap().text(":id").unwrap().to_owned();
+    let mut asked: VecDeque<String> = (0..4).map(|_| id(&link.next(Kind::Pull))).collect();
+    // Work is done in order: a fifth question would come before this one's answer.
+    let name = "0".repeat(64);
+    let fields = [(":what", "payload"), (":id", &*name), (":offset", "0"), (":max", "1")];
+    until("all ends are recorded", || {
+        keys.iter().all(|key| bench.state_of(key.job) == JobState::Succeeded)
+    })
+    .await;
+    link.send(Kind::Pull, &fields, b"");
+    loop {
+        let bytes = link.frames.recv_timeout(PATIENCE).expect("an answer comes");
+        link.decoder.buffer().extend_from_slice(&bytes);
+        let mut kinds = Vec::new();
+        while let Some(frame) = link.decoder.poll_frame().unwrap() {
+            kinds.push(frame.header.kind);
+        }
+        assert!(!kinds.contains(&Kind::Pull), "{kinds:?}");
+        if kinds.contains(&Kind::Piece) {
+            break;
+        }
+    }
+    // One whose log nobody wants any more makes room as well.
+    let gone = keys.iter().find(|key| write_key(**key) == asked[3]).expect("it is one of them");
+    bench.jobs.steer("test", Verb::Delete, vec![gone.job]).await.unwrap();
+    asked.pop_back();
+    asked.push_back(id(&link.next(Kind::Pull)));
+    let mut seen = 1 + asked.len();
+    while let Some(front) = asked.pop_front() {
+        let key = keys.iter().find(|key| write_key(**key) == front).expect("it is one of them");
+        link.piece(*key, "0", ":end", b"whole");
+        if seen < keys.len() {
+            asked.push_back(id(&link.next(Kind::Pull)));
+            seen += 1;
+        }
+    }
+    let whole =
+        || keys.iter().filter(|key| *key != gone).all(|key| bench.jobs.files.log(*key).is_ok());
+    until("every log is here", whole).await;
+}
