@@ -244,10 +244,6 @@ impl Checker {
 
     /// A request is answered: whoever stands for another is there.
     pub(crate) fn answered(&mut self, answers: &[Answer], store: &Memory) {
-        // A whole request that is refused names jobs of its own that are not taken.
-        if answers.contains(&Answer::WithOthers) {
-            return;
-        }
         for answer in answers {
             if let Answer::Coalesced { job } | Answer::Duplicate { job } = answer
                 && store.job(*job).ok().flatten().is_none()

@@ -121,6 +121,7 @@ impl World {
             Answer::Duplicate { .. }
             | Answer::QueueFull { .. }
             | Answer::WithOthers
+            | Answer::Repeated { .. }
             | Answer::Unknown
             | Answer::NotNow { .. } => Vec::new(),
         });

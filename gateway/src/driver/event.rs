@@ -177,6 +177,11 @@ pub enum Answer {
         /// That one.
         job: JobId,
     },
+    /// The same of a batch that is refused whole: the job that makes it superfluous would have been this one of the batch.
+    Repeated {
+        /// Its place.
+        of: usize,
+    },
     /// As many jobs wait as may.
     QueueFull {
         /// When to try again.

@@ -36,15 +36,12 @@ impl Driver {
     }
 
     fn take_all(&mut self, submit: Submit, now: Now) -> Vec<Answer> {
-        let mut plan = self.plan(&submit.jobs, now);
+        let plan = self.plan(&submit.jobs, now);
         let refused = |answer: &Option<Answer>| {
             matches!(answer, Some(Answer::Duplicate { .. } | Answer::QueueFull { .. }))
         };
         if submit.all_or_none && plan.iter().any(refused) {
-            for answer in plan.iter_mut().filter(|answer| !refused(answer)) {
-                *answer = Some(Answer::WithOthers);
-            }
-            return plan.into_iter().flatten().collect();
+            return self.refuse_all(plan);
         }
         let mut answers = Vec::with_capacity(plan.len());
         let mut taken = Vec::new();
@@ -62,6 +59,22 @@ impl Driver {
             self.outbox.change(Change::Key { key, request, jobs: taken, at: now.wall });
         }
         answers
+    }
+
+    /// The answers of a plan that comes to nothing: none names a job that it would have made.
+    fn refuse_all(&self, plan: Vec<Option<Answer>>) -> Vec<Answer> {
+        let taken = plan.iter().enumerate().filter(|(_, answer)| answer.is_none());
+        let taken: Vec<usize> = taken.map(|(place, _)| place).collect();
+        let answer = |answer| match answer {
+            Some(Answer::Duplicate { job }) => {
+                let made = job.0.checked_sub(self.next_job.0).and_then(|nth| nth.try_into().ok());
+                let of = made.and_then(|nth: usize| taken.get(nth).copied());
+                of.map_or(Answer::Duplicate { job }, |of| Answer::Repeated { of })
+            }
+            Some(full @ Answer::QueueFull { .. }) => full,
+            _ => Answer::WithOthers,
+        };
+        plan.into_iter().map(answer).collect()
     }
 
     /// What becomes of each job; `None`: it is taken. Nothing is changed yet.

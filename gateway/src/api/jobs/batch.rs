@@ -156,6 +156,12 @@ fn refused(numbers: &[u64], answers: &[Answer]) -> Result<(), Problem> {
         match answer {
             Answer::Done { .. } | Answer::Coalesced { .. } | Answer::WithOthers => {}
             Answer::QueueFull { .. } | Answer::Keyed { .. } => return Err(take::refusal(answer)),
+            Answer::Repeated { of } => {
+                let line = numbers.get(*of).copied().unwrap_or_default();
+                let detail =
+                    format!("it is the same as line {line}, which stands for it, as dedupe asks");
+                note(&mut errors, *number, &Problem::new(Kind::Duplicate, detail));
+            }
             Answer::Duplicate { .. } | Answer::Unknown | Answer::NotNow { .. } => {
                 note(&mut errors, *number, &take::refusal(answer));
             }
@@ -313,6 +319,7 @@ fn write_answer(out: &mut BytesMut, line: u64, answer: &Answer) -> Result<(), Pr
         | Answer::QueueFull { .. }
         | Answer::Keyed { .. }
         | Answer::WithOthers
+        | Answer::Repeated { .. }
         | Answer::Unknown
         | Answer::NotNow { .. } => write_problem(out, line, &take::refusal(answer))?,
     }

@@ -302,6 +302,7 @@ impl Work<'_> {
                 | Answer::QueueFull { .. }
                 | Answer::Keyed { .. }
                 | Answer::WithOthers
+                | Answer::Repeated { .. }
                 | Answer::NotNow { .. } => self.refuse(id, &take::refusal(answer)),
             }
         }

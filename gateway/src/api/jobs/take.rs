@@ -151,7 +151,7 @@ pub(crate) fn refusal(answer: &Answer) -> Problem {
             let detail = "as many jobs wait as may, in all or of one tenant; try again later, or raise jobs.waiting_max in the config";
             Problem::new(Kind::QueueFull, detail).retry_after(seconds)
         }
-        Answer::WithOthers => {
+        Answer::WithOthers | Answer::Repeated { .. } => {
             let detail = "another job of the batch was refused, and it was to be all or none";
             Problem::new(Kind::ConflictState, detail)
         }

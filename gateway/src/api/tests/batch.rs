@@ -50,6 +50,19 @@ async fn the_drivers_refusal_of_one_is_the_refusal_of_all() {
 }
 
 #[tokio::test]
+async fn a_batch_that_repeats_itself_is_told_by_its_lines() {
+    let rig = Rig::new();
+    let one = "{\"command\":\"a\",\"dedupe\":{\"scope\":\"queued\",\"then\":\"reject\"}}\n";
+    let problem = rig.batch("", &format!("{{\"command\":\"b\"}}\n\n{one}{one}")).await;
+    let problem = problem.is("invalid_field");
+    let error = &problem["errors"][0];
+    assert_eq!(error["line"], 4);
+    let detail = error["detail"].as_str().unwrap();
+    assert!(detail.contains("line 3") && !detail.contains("job"), "{detail}");
+    assert!(rig.fake.state().jobs.is_empty());
+}
+
+#[tokio::test]
 async fn a_partial_batch_takes_the_good_lines() {
     let rig = Rig::new();
     let lines = "{\"command\":\"a\"}\nnonsense\n{\"command\":\"b\",\"host\":\"nowhere\"}\n{\"command\":\"c\"}\n";

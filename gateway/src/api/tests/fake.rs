@@ -137,8 +137,19 @@ impl Backend for Fake {
             let bad = |it: &Answer| !matches!(it, Answer::Done { .. } | Answer::Coalesced { .. });
             if all_or_none && answers.iter().any(bad) {
                 (state.jobs, state.next) = before;
-                let other = |it: Answer| if bad(&it) { it } else { Answer::WithOthers };
-                return answers.into_iter().map(other).collect();
+                let done = |job| {
+                    answers
+                        .iter()
+                        .position(|it| *it == Answer::Done { job, state: JobState::Pending })
+                };
+                let other = |it: &Answer| match it {
+                    Answer::Duplicate { job } => {
+                        done(*job).map_or(it.clone(), |of| Answer::Repeated { of })
+                    }
+                    it if bad(it) => it.clone(),
+                    _ => Answer::WithOthers,
+                };
+                return answers.iter().map(other).collect();
             }
             if let Some((key, request)) = key {
                 let ids = answers.iter().filter_map(|it| match it {
@@ -147,6 +158,7 @@ impl Backend for Fake {
                     | Answer::QueueFull { .. }
                     | Answer::Keyed { .. }
                     | Answer::WithOthers
+                    | Answer::Repeated { .. }
                     | Answer::Unknown
                     | Answer::NotNow { .. } => None,
                 });
