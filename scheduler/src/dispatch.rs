@@ -3,6 +3,7 @@
 use ostler_job::{HostId, Mono, Span};
 
 use crate::event::Action;
+use crate::fleet::Place;
 use crate::jobs::{JobIx, State};
 use crate::scheduler::Scheduler;
 
@@ -86,6 +87,19 @@ impl Scheduler {
             Some(host) => self.fleet.take_at(host, job),
         };
         let place = place.expect("a job is granted only while there is room for it");
+        self.hold(job, &place, now);
+        let it = &self.jobs[job];
+        self.actions.push_back(Action::Grant {
+            job: it.id,
+            supplier: place.id,
+            prefetched: place.prefetched,
+            waited: now - it.arrival,
+        });
+    }
+
+    /// The job, which its tenant was charged for, is in its place.
+    #[inline]
+    pub(crate) fn hold(&mut self, job: JobIx, place: &Place, now: Mono) {
         let it = &mut self.jobs[job];
         it.state = if place.prefetched { State::Prefetched } else { State::Running };
         it.started = now;
@@ -94,12 +108,6 @@ impl Scheduler {
         it.position = self.granted.len() as u32;
         self.granted.push(job);
         let tenant = it.tenant;
-        self.actions.push_back(Action::Grant {
-            job: it.id,
-            supplier: place.id,
-            prefetched: place.prefetched,
-            waited: now - it.arrival,
-        });
         self.tenants[tenant].running += 1;
         if self.config.tenant_slots_max == Some(self.tenants[tenant].running) {
             self.set_blocked(tenant, true);

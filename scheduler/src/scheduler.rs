@@ -95,6 +95,21 @@ impl Scheduler {
         self.mutated();
     }
 
+    /// A supplier has the job already, granted before anybody here knew of it: its tenant is charged from now on, and the
+    /// job holds a slot, within what the supplier offers or beyond.
+    ///
+    /// # Panics
+    /// When a job of that id is known.
+    pub fn handle_adopt(&mut self, submit: Submit, supplier: SupplierId, at: HostId, now: Mono) {
+        let job = self.insert(&submit, now);
+        let (tenant, cost) = (self.jobs[job].tenant, self.jobs[job].cost);
+        self.discipline.pass(tenant, cost, false);
+        let place = self.fleet.adopt(supplier, at, job);
+        self.hold(job, &place, now);
+        self.pump(now);
+        self.mutated();
+    }
+
     /// A granted job is over, however it ended: its slot is free and its tenant pays what it really took. Unknown jobs
     /// are ignored.
     pub fn handle_finish(&mut self, job: JobId, now: Mono) {

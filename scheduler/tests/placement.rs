@@ -155,3 +155,36 @@ fn a_lost_supplier_returns_its_jobs_once_and_may_come_back() {
     s.handle_cancel(JobId(3), at(5));
     assert_eq!((s.running(), s.waiting(), s.free()), (0, 0, 0));
 }
+
+#[test]
+fn what_a_supplier_has_already_holds_its_slots_and_is_charged() {
+    let job = |id, tenant, host| Submit {
+        job: JobId(id),
+        tenant: TenantId(tenant),
+        weight: 1,
+        promise: Promise::Sometime,
+        expires: None,
+        host,
+        estimate: Estimate { p50: Span::from_millis(10), p90: Span::from_millis(10) },
+    };
+    for host in [None, Some(HostId(1))] {
+        let config = Config { tenant_slots_max: Some(2), ..Config::default() };
+        let mut s = Scheduler::new(config);
+        for id in 1..=3 {
+            s.handle_adopt(job(id, 1, host), SupplierId(1), HostId(1), at(0));
+        }
+        assert_eq!(grants(&mut s), [], "they are not granted again");
+        for (id, tenant) in [(11, 1), (12, 1), (21, 2), (22, 2), (23, 2)] {
+            s.handle_submit(job(id, tenant, None), at(0));
+        }
+        supply(&mut s, 1, 1, 3, 0);
+        assert_eq!(grants(&mut s), [], "all slots are held");
+        supply(&mut s, 1, 1, 4, 0);
+        assert_eq!(grants(&mut s), [(21, 1, false)], "the other has had nothing");
+        assert_eq!(finish(&mut s, 1, 50), [(22, 1, false)]);
+        assert_eq!(finish(&mut s, 21, 50), [(23, 1, false)], "three are more than it may have");
+        assert_eq!(finish(&mut s, 22, 50), [], "and two are all that it may");
+        assert_eq!(finish(&mut s, 2, 60), [(11, 1, false)]);
+        assert_eq!(s.running(), 3);
+    }
+}

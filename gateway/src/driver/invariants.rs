@@ -13,18 +13,16 @@ impl Driver {
     /// When something does not hold, with the sentence that is broken.
     pub fn check_invariants(&self) {
         let mut counts = vec![0_u64; JobState::ALL.len()];
-        let mut held: BTreeMap<u32, (usize, u32)> = BTreeMap::new();
-        let (mut expiring, mut known_out) = (0, 0);
+        let mut held: BTreeMap<u32, usize> = BTreeMap::new();
+        let (mut expiring, mut out) = (0, 0);
         for (id, job) in self.jobs.iter() {
             counts[job.state as usize] += 1;
             assert!(!job.state.is_finished(), "job {id} is over and forgotten");
             assert!(!job.touched, "job {id} is written");
             expiring += usize::from(self.timers.awaits_end(id, job.expires));
             if let Some(runner) = job.at() {
-                let adopted = job.run.as_ref().is_some_and(|run| run.adopted);
-                let it = held.entry(runner).or_default();
-                *it = (it.0 + 1, it.1 + u32::from(adopted));
-                known_out += usize::from(!adopted);
+                *held.entry(runner).or_default() += 1;
+                out += 1;
             }
             assert!(job.attempts == 0 || job.run.is_some(), "job {id} knows its last attempt");
         }
@@ -35,10 +33,10 @@ impl Driver {
         assert_eq!(expiring, awaited, "only jobs that are known are awaited");
         let pending = counts[JobState::Pending as usize];
         assert_eq!(self.scheduler.waiting() as u64, pending, "pending jobs are queued");
-        assert_eq!(self.scheduler.running(), known_out, "leased jobs hold their slots");
+        assert_eq!(self.scheduler.running(), out, "leased jobs hold their slots");
         for (number, runner) in self.runners.iter() {
             let counted = held.remove(&number).unwrap_or_default();
-            assert_eq!((runner.jobs.len(), runner.adopted), counted, "a runner has its jobs");
+            assert_eq!(runner.jobs.len(), counted, "a runner has its jobs");
             assert!(!runner.is_lost() || runner.jobs.is_empty(), "a lost runner has none");
         }
         assert!(held.is_empty(), "every job that is out is at a known runner");

@@ -68,8 +68,6 @@ pub(super) struct Run {
     pub(super) seen: bool,
     /// Its runner was lost with it.
     pub(super) lost: bool,
-    /// It was leased in an earlier life, or taken up again: the scheduler does not know that it holds a slot.
-    pub(super) adopted: bool,
     /// The order to end it that was given.
     pub(super) kill: Option<Order>,
     /// It is to be stopped.

@@ -38,13 +38,11 @@ impl Driver {
         let job = &mut self.jobs[id];
         job.crashes = job.crashes.saturating_sub(1);
         let run = job.run_mut();
-        // The scheduler gave its slot away.
-        (run.lost, run.adopted, run.finished_at) = (false, true, None);
+        (run.lost, run.finished_at) = (false, None);
         let began = run.started_at.is_some();
         self.shift(id, if began { JobState::Running } else { JobState::Leased });
-        let runner = self.runners.insert(number);
-        runner.jobs.insert(id);
-        runner.adopted += 1;
+        // It had given its slot away.
+        self.hold_slot(id, number, now);
         true
     }
 

@@ -247,11 +247,17 @@ impl Driver {
         if let Some(run) = &mut self.jobs[id].run {
             run.finished_at = None;
         }
+        let submit = self.scheduled(id, now);
+        self.scheduler.handle_submit(submit, now.mono);
+        self.place(now);
+    }
+
+    /// The job as the scheduler knows it. That counts a promise from now on: what has passed of it is taken off.
+    fn scheduled(&self, id: JobId, now: Now) -> ostler_scheduler::Submit {
         let job = &self.jobs[id];
-        // The scheduler counts a promise from now on: what has passed of it is taken off.
         let window = job.policy.within.unwrap_or(Promise::SOMETIME);
         let left = Span(window.0.saturating_sub(self.runnable(job, now).0));
-        let submit = ostler_scheduler::Submit {
+        ostler_scheduler::Submit {
             job: id,
             tenant: ostler_job::TenantId(job.tenant),
             weight: 1,
@@ -259,9 +265,7 @@ impl Driver {
             expires: None,
             host: job.host().map(HostId),
             estimate: self.estimates.of(job.identity),
-        };
-        self.scheduler.handle_submit(submit, now.mono);
-        self.place(now);
+        }
     }
 
     /// Does what the scheduler decided.
@@ -300,7 +304,6 @@ impl Driver {
             started_at: None,
             seen: false,
             lost: false,
-            adopted: false,
             kill: None,
             stop: false,
             retry_at: Mono(0),
@@ -323,17 +326,13 @@ impl Driver {
     /// Its runner has the job no more: the slot is free. The job is in no place until it is given one.
     fn leave(&mut self, id: JobId, left: Left, now: Now) {
         let job = &mut self.jobs[id];
-        let run = job.run_mut();
-        let (runner, adopted) = (run.runner, std::mem::take(&mut run.adopted));
+        let runner = job.run_mut().runner;
         if let Some(it) = self.runners.get_mut(runner) {
             it.jobs.remove(&id);
-            it.adopted -= u32::from(adopted);
         }
         // Out of the runner's hands before the scheduler hears of the free slot: it may grant others at once.
         self.shift(id, JobState::Paused);
-        if adopted {
-            self.offer(runner, now);
-        } else if left == Left::Over {
+        if left == Left::Over {
             self.scheduler.handle_finish(id, now.mono);
         } else {
             // Forgotten when it comes back, since it is queued anew.

@@ -1,7 +1,7 @@
 //! Jobs of an earlier term, and fences above all of theirs.
 
 use ostler_job::{
-    JobId, Mono, Now, Wall,
+    HostId, JobId, Mono, Now, SupplierId, Wall,
     durable::{Fence, JobState, Order, Status, Term},
 };
 use ostler_store::{Change, Loaded, Store, StoreError, Unfinished};
@@ -95,7 +95,6 @@ impl Driver {
         let links_before = self.links_before;
         let run = self.jobs[id].run_mut();
         let runner = run.runner;
-        run.adopted = true;
         let sent = Sent { at: now.mono, beats: 0, link: links_before };
         run.sent = Some(sent);
         if kill && run.kill.is_none() {
@@ -107,9 +106,15 @@ impl Driver {
             self.runners.insert(runner);
             self.runners.set_deadline(runner, Some(now.mono + self.config.lease));
         }
-        let it = self.runners.insert(runner);
-        it.jobs.insert(id);
-        it.adopted += 1;
+        self.hold_slot(id, runner, now);
+    }
+
+    /// The runner has the job without a grant: the scheduler hears that it holds a slot, and whose.
+    pub(super) fn hold_slot(&mut self, id: JobId, runner: u32, now: Now) {
+        self.runners.insert(runner).jobs.insert(id);
+        let job = self.scheduled(id, now);
+        self.scheduler.handle_adopt(job, SupplierId(runner), HostId(runner), now.mono);
+        self.place(now);
     }
 }
 
@@ -123,7 +128,6 @@ fn past(runner: u32, status: &Status) -> Run {
         started_at: status.started_at,
         seen: false,
         lost: false,
-        adopted: false,
         kill: status.kill_now.then_some(Order::KillNow),
         stop: status.stop,
         retry_at: Mono(0),

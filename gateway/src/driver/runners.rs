@@ -20,8 +20,6 @@ pub(super) struct Runner {
     pub(super) draining: bool,
     /// Jobs leased to it.
     pub(super) jobs: BTreeSet<JobId>,
-    /// How many of them the scheduler does not know.
-    pub(super) adopted: u32,
     /// Finishes that were taken and that it has not forgotten yet.
     pub(super) settling: BTreeSet<AttemptKey>,
     /// When its leases run out; `None`: they have.
@@ -32,7 +30,7 @@ impl Runner {
     /// Slots that the scheduler may fill.
     pub(super) fn offered(&self) -> u32 {
         let takes = self.connected && !self.draining && self.deadline.is_some();
-        if takes { self.slots.saturating_sub(self.adopted) } else { 0 }
+        if takes { self.slots } else { 0 }
     }
 
     pub(super) fn is_lost(&self) -> bool {

@@ -20,6 +20,7 @@ mod late;
 mod leases;
 mod operators;
 mod retries;
+mod shares;
 mod submits;
 mod times;
 

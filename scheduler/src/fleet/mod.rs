@@ -78,6 +78,15 @@ impl Fleet {
         Some(self.take_from(at, false, job))
     }
 
+    /// The supplier, known or not, has the job: it holds a slot there, whatever is offered.
+    pub(crate) fn adopt(&mut self, id: SupplierId, host: HostId, job: JobIx) -> Place {
+        let at = self.suppliers.find(id).unwrap_or_else(|| {
+            let host = self.hosts.enter(host);
+            self.suppliers.insert(Supplier::new(id, host))
+        });
+        self.take_from(at, false, job)
+    }
+
     #[inline(always)]
     fn take_from(&mut self, at: u32, prefetched: bool, job: JobIx) -> Place {
         let supplier = &mut self.suppliers[at];
