@@ -273,3 +273,30 @@ fn a_spec_that_cannot_be_read_is_its_own_affair() {
         assert_eq!(applied, [Applied::Done, Applied::Done], "job {id}");
     }
 }
+
+#[test]
+fn a_store_whose_disk_takes_nothing_is_read_on_and_goes_on_when_it_does() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("store.db");
+    let store = Sqlite::open(&path).unwrap();
+    let epoch = store.begin(0).unwrap().epoch;
+    store.commit(epoch, &[submit(1)]).unwrap();
+    assert!(store.job(JobId(1)).unwrap().is_some());
+    // It is to be opened anew, and nothing can be written beside it.
+    let (log, aside) = (folder.path().join("store.db-wal"), folder.path().join("aside"));
+    fs::rename(&log, &aside).unwrap();
+    assert_eq!(store.check().unwrap_err().fault, Fault::Gone);
+    let probe = folder.path().join("store.db-probe");
+    fs::create_dir(&probe).unwrap();
+    for _ in 0..3 {
+        let error = store.begin(1 << 20).unwrap_err();
+        assert!(error.to_string().contains("store.db"), "{error}");
+        assert!(store.job(JobId(1)).unwrap().is_some(), "what there is can be read");
+    }
+    fs::remove_dir(&probe).unwrap();
+    fs::rename(&aside, &log).unwrap();
+    let epoch = store.begin(1 << 20).unwrap().epoch;
+    store.commit(epoch, &[submit(2)]).unwrap();
+    assert!(store.job(JobId(1)).unwrap().is_some() && store.job(JobId(2)).unwrap().is_some());
+    assert!(!probe.exists());
+}

@@ -18,7 +18,11 @@ pub(super) fn from_writing(doing: &str, name: &str, error: Error, db: &Connectio
     // SAFETY: the handle is that of an open connection, which nobody else uses meanwhile.
     let errno = unsafe { ffi::sqlite3_system_errno(db.handle()) };
     let code = error.sqlite_error().map_or(0, |error| error.extended_code);
-    let StoreError { fault, detail } = from_sql(doing, name, error);
+    let StoreError { fault, mut detail } = from_sql(doing, name, error);
+    if errno != 0 && code & 0xff != ffi::SQLITE_FULL {
+        // SQLite's word for all of them is "disk I/O error".
+        detail.push_str(&format!(": {}", std::io::Error::from_raw_os_error(errno)));
+    }
     StoreError::new(if is_full(code, errno) { Fault::Full } else { fault }, detail)
 }
 

@@ -22,6 +22,7 @@ mod write;
 mod writer;
 
 use std::{
+    io::Write as _,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock},
 };
@@ -146,12 +147,27 @@ impl Sqlite {
         if self.with(is_well).unwrap_or(false) {
             return Ok(());
         }
+        // As long as nothing can be written, what there is can be read: it is not closed for nothing.
+        self.probe()?;
         let mut engine = self.engine.write().unwrap_or_else(PoisonError::into_inner);
         let detail = format!("{} is being opened anew", self.path.display());
         // Closed first: the log is copied home only when nobody reads.
         *engine = Err(StoreError::new(Fault::Unknown, detail));
         *engine = Engine::open(&self.path, self.options);
         engine.as_ref().map(|_| ()).map_err(Clone::clone)
+    }
+
+    /// Whether anything can be written beside the file, and is on the disk then.
+    fn probe(&self) -> Result<(), StoreError> {
+        let path = open::suffixed(&self.path, "-probe");
+        let written = ostler_private::truncated(&path).and_then(|mut file| {
+            file.write_all(&[0; 4096])?;
+            file.sync_all()?;
+            std::fs::remove_file(&path)
+        });
+        written.map_err(|error| {
+            fault::from_io("writing beside", &self.path.display().to_string(), &error)
+        })
     }
 
     fn load_as<T>(
