@@ -216,6 +216,10 @@ fn the_disk_keeps_room_for_the_store() {
     let api = Api::of(&gateway);
     let refused = gateway.connect().post("/hash", &vec![b'x'; 300 << 10]);
     assert_eq!((refused.status, refused.header("ostler-termination")), (503, Some("overload")));
+    // Nothing is waited for, of what could not be kept when it had come.
+    let mut conn = gateway.connect();
+    conn.send("POST /hash HTTP/1.1\r\nHost: localhost\r\nContent-Length: 3000000\r\n\r\n");
+    assert_eq!(conn.read().status, 503);
     let kept = api.request("POST", "/v1/payloads", "", b"bytes");
     assert_eq!(kept.status, 503, "{}", kept.text());
     assert!(kept.text().contains("disk_reserve"), "{}", kept.text());

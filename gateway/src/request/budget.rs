@@ -88,6 +88,12 @@ impl Budget {
         self.lock().used
     }
 
+    /// Bytes that all spool files could have together, were every one of those there are cut.
+    pub(crate) fn most(&self) -> u64 {
+        let used = self.used();
+        self.max.min(self.disk.room().saturating_add(used))
+    }
+
     /// Files that were cut to make room.
     pub(crate) fn cut(&self) -> u64 {
         self.lock().cut

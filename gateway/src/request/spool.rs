@@ -162,6 +162,9 @@ pub(super) async fn take(
     if route.stream_request {
         return Ok(Body::Stream(body, told));
     }
+    if let Some(length) = told {
+        can_be_kept(trip, length).await?;
+    }
     let mut taken = Taken { memory: BytesMut::new(), file: None };
     while let Some(piece) = next_piece(&mut body, trip.within(route.timeouts.body)).await {
         let piece = piece.map_err(|error| refuse(&error))?;
@@ -176,6 +179,21 @@ pub(super) async fn take(
         taken.add(trip, piece).await.map_err(|error| no_room(trip, &error))?;
     }
     taken.finish(trip).await.map_err(|error| no_room(trip, &error))
+}
+
+/// A body of such a length has room, now or when others make some: of one that never has, nothing is waited for.
+async fn can_be_kept(trip: &Trip, length: u64) -> Result<(), Refusal> {
+    if length <= trip.gate.limits.spool_memory as u64 {
+        return Ok(());
+    }
+    let budget = trip.gate.spool.clone();
+    let most = blocking(move || Ok(budget.most())).await.unwrap_or(u64::MAX);
+    if length <= most {
+        return Ok(());
+    }
+    let detail =
+        format!("there is no room for more spool files than {most} bytes, and it has {length}");
+    Err(no_room(trip, &io::Error::new(io::ErrorKind::StorageFull, detail)))
 }
 
 struct Taken {
@@ -196,6 +214,11 @@ impl Taken {
         let mut tries = 0;
         loop {
             match self.spool(trip, bytes.clone()).await {
+                // No file can be made: there may be more memory.
+                Err(_) if self.file.is_none() && trip.hold(bytes.len() - held) => {
+                    self.memory = BytesMut::from(bytes);
+                    return Ok(());
+                }
                 // What others, or this client itself, let lie may be cut in a moment.
                 Err(error) if error.kind() == io::ErrorKind::StorageFull && tries < TRIES => {
                     tries += 1;

@@ -207,8 +207,12 @@ impl Store {
         }
         let file = match &state.file {
             Some((file, _)) => file.clone(),
-            // A file that cannot be made is no worse than a disk without room.
+            // A file that cannot be made is no worse than a disk without room; there may be more memory.
             None => match SpoolFile::create(&self.budget, self.client) {
+                Err(_) if self.memory.take(self.client, bytes) => {
+                    state.push(piece);
+                    return Place::Memory;
+                }
                 Err(_) => return Place::Nowhere,
                 Ok(file) => {
                     let file = Arc::new(file);

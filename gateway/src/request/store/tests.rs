@@ -88,6 +88,20 @@ async fn a_file_that_cannot_be_made_is_waited_for_like_room() {
 }
 
 #[tokio::test]
+async fn a_client_that_takes_nothing_holds_no_child_where_no_file_can_be_made() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut store = store(&folder, 1 << 20, 1);
+    let disk = Arc::new(Disk::new(folder.path().to_owned(), Some(0)));
+    store.budget = Arc::new(Budget::new(folder.path().to_owned(), (1 << 20, 0), disk));
+    // Whoever waits for a moment here waits for ever.
+    store.pace = Span::from_secs(3600);
+    let store = Arc::new(store);
+    fill(&store, 5, true).await.unwrap().unwrap();
+    assert_eq!(store.memory.used(), 20);
+    assert_eq!(read_all(&store).await.len(), 20);
+}
+
+#[tokio::test]
 async fn a_child_that_others_wait_for_is_not_held_for_a_client_that_takes_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let make = || {
