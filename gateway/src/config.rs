@@ -52,6 +52,8 @@ pub struct JobsConfig {
     pub waiting_max: u32,
     /// Largest standard input of a job in bytes.
     pub payload_max: u64,
+    /// Bytes of all logs and payloads together, at most; `None`: as much as the disk has.
+    pub files_max: Option<u64>,
     /// Jobs run as the gateway's own user on its host, and nobody has said that tenants are to share it.
     pub tenants_share_user: bool,
 }
@@ -64,6 +66,7 @@ impl Default for JobsConfig {
             keep_failed: DAY * 30,
             waiting_max: 10_000_000,
             payload_max: 4 << 30,
+            files_max: None,
             tenants_share_user: false,
         }
     }

@@ -80,7 +80,7 @@ impl Gate {
         let tenants = TenantNames::open(&config.state)?;
         let disk = Arc::new(Disk::new(spool.clone(), config.limits.disk_reserve));
         // Of a gate that was made before it, in a test.
-        let _same = jobs.disk.set(disk.clone());
+        let _new = jobs.room.bound(disk.clone(), config.jobs.files_max);
         let parts = Parts::of(config.limits.files, config.limits.connections);
         let max = (config.limits.spool_total, parts.spool);
         Ok(Self {

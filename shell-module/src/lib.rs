@@ -24,6 +24,7 @@ mod message;
 mod outputs;
 mod proc;
 mod secrets;
+mod share;
 mod shell;
 mod strays;
 mod supervise;

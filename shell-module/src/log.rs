@@ -5,6 +5,7 @@ use std::{
     io,
     os::unix::fs::FileExt,
     path::PathBuf,
+    sync::Arc,
     time::{SystemTime, UNIX_EPOCH},
 };
 
@@ -12,7 +13,7 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 use ostler_job::durable::LogState;
 use ostler_module::Piece;
 
-use crate::disk;
+use crate::{disk, share::Share};
 
 /// A log up to this size is kept in memory and travels whole.
 const SMALL: usize = 8 << 10;
@@ -29,6 +30,8 @@ pub(crate) struct Log {
     path: PathBuf,
     /// Bytes that the file may have.
     max: u64,
+    /// What its tenant's files have.
+    share: Arc<Share>,
     /// The whole log while it is small; what is to be written to the file after that.
     memory: Vec<u8>,
     /// It has, or gets, a file.
@@ -53,16 +56,18 @@ pub(crate) struct Batch {
     file: Option<File>,
     at: u64,
     max: u64,
+    share: Arc<Share>,
     bytes: Vec<u8>,
     result: io::Result<()>,
 }
 
 impl Log {
     /// An empty one that gets its file at `path` if it needs one, of so many bytes at most.
-    pub(crate) fn new(path: PathBuf, max: u64) -> Self {
+    pub(crate) fn new(path: PathBuf, max: u64, share: Arc<Share>) -> Self {
         Self {
             path,
             max,
+            share,
             memory: Vec::new(),
             spilled: false,
             file: None,
@@ -77,11 +82,12 @@ impl Log {
     }
 
     /// One that an earlier process has written, as its file has it.
-    pub(crate) fn of_earlier(new: Self, state: &LogState) -> Self {
+    pub(crate) fn of_earlier(mut new: Self, state: &LogState) -> Self {
         let there = std::fs::metadata(&new.path).map_or(0, |data| data.len());
-        let spilled = state.whole.is_none() && state.file > 0;
-        let written = state.written;
-        Self { spilled, filed: there.min(state.file), written, over: true, ..new }
+        new.spilled = state.whole.is_none() && state.file > 0;
+        (new.filed, new.written, new.over) = (there.min(state.file), state.written, true);
+        new.share.add(new.filed);
+        new
     }
 
     /// Adds what was read from a stream, 1 or 2, at one moment.
@@ -133,6 +139,7 @@ impl Log {
             file: self.file.take(),
             at: self.filed,
             max: self.max,
+            share: self.share.clone(),
             bytes: std::mem::take(&mut self.memory),
             result: Ok(()),
         })
@@ -143,7 +150,10 @@ impl Log {
         let bytes = batch.bytes.len() as u64;
         self.file = batch.file;
         match batch.result {
-            Ok(()) => self.filed += bytes,
+            Ok(()) => {
+                self.filed += bytes;
+                self.share.add(bytes);
+            }
             Err(error) => {
                 self.lost += bytes;
                 if error.kind() == io::ErrorKind::FileTooLarge {
@@ -213,6 +223,12 @@ impl Log {
     }
 }
 
+impl Drop for Log {
+    fn drop(&mut self) {
+        self.share.give_back(self.filed);
+    }
+}
+
 impl Batch {
     /// Writes; may wait for the disk.
     pub(crate) fn write(mut self) -> Self {
@@ -225,9 +241,13 @@ impl Batch {
             let detail = format!("it has reached {} bytes (runner.log_max)", self.max);
             return Err(io::Error::new(io::ErrorKind::FileTooLarge, detail));
         }
-        if !disk::has_room(&self.path, self.bytes.len() as u64) {
-            let detail = "the last of the disk is kept for what has ended";
-            return Err(io::Error::new(io::ErrorKind::StorageFull, detail));
+        let (bytes, room) = (self.bytes.len() as u64, disk::room(&self.path));
+        let full = |detail| Err(io::Error::new(io::ErrorKind::StorageFull, detail));
+        if bytes > room {
+            return full("the last of the disk is kept for what has ended");
+        }
+        if !self.share.has_room(bytes, room) {
+            return full("its tenant's logs have as much of the disk as they leave to others");
         }
         let file = match &mut self.file {
             Some(file) => file,
@@ -263,7 +283,7 @@ mod tests {
     #[test]
     fn a_small_log_travels_whole_and_has_no_file() {
         let folder = tempfile::tempdir().unwrap();
-        let mut log = Log::new(folder.path().join("a.log"), u64::MAX);
+        let mut log = Log::new(folder.path().join("a.log"), u64::MAX, Arc::default());
         log.append(1, b"out");
         log.append(2, b"err");
         assert!(log.take_batch().is_none());
@@ -280,7 +300,7 @@ mod tests {
     #[test]
     fn a_large_log_is_in_the_file_and_keeps_its_ends() {
         let folder = tempfile::tempdir().unwrap();
-        let mut log = Log::new(folder.path().join("a.log"), u64::MAX);
+        let mut log = Log::new(folder.path().join("a.log"), u64::MAX, Arc::default());
         for n in 0..2000 {
             log.append(1, format!("line {n:05}\n").as_bytes());
             if let Some(batch) = log.take_batch() {
@@ -298,7 +318,7 @@ mod tests {
 
     #[test]
     fn a_full_disk_costs_whole_chunks_and_is_told() {
-        let mut log = Log::new("/dev/full".into(), u64::MAX);
+        let mut log = Log::new("/dev/full".into(), u64::MAX, Arc::default());
         log.append(1, &[b'x'; 10_000]);
         let batch = log.take_batch().unwrap();
         log.put_back(batch.write());
@@ -309,7 +329,7 @@ mod tests {
     #[test]
     fn a_log_has_its_bound_and_keeps_its_ends_and_its_count() {
         let folder = tempfile::tempdir().unwrap();
-        let mut log = Log::new(folder.path().join("a.log"), 40_000);
+        let mut log = Log::new(folder.path().join("a.log"), 40_000, Arc::default());
         for n in 0..2000 {
             log.append(1, format!("line {n:05}\n").as_bytes());
             if let Some(batch) = log.take_batch() {
@@ -326,6 +346,28 @@ mod tests {
             loss.contains(&format!("{} bytes", 54_000 - there)) && loss.contains("runner.log_max"),
             "{loss}"
         );
+    }
+
+    #[test]
+    fn a_tenant_that_has_as_much_as_it_leaves_is_cut() {
+        let folder = tempfile::tempdir().unwrap();
+        let room = disk::room(&folder.path().join("a.log"));
+        let share = Arc::<Share>::default();
+        share.add(room);
+        let mut log = Log::new(folder.path().join("a.log"), u64::MAX, share.clone());
+        log.append(1, &[b'x'; 10_000]);
+        let batch = log.take_batch().unwrap();
+        log.put_back(batch.write());
+        assert_eq!(log.length(), 0);
+        assert!(log.loss().unwrap().contains("as they leave to others"));
+        share.give_back(room);
+        log.append(1, &[b'x'; 10_000]);
+        let batch = log.take_batch().unwrap();
+        log.put_back(batch.write());
+        assert_eq!(log.length(), 10_016);
+        assert!(!share.has_room(1, 10_016), "what it has counts");
+        drop(log);
+        assert!(share.has_room(5_000, 10_016), "until it goes");
     }
 
     #[test]

@@ -7,6 +7,7 @@ use std::{
     fs, io,
     path::{Path, PathBuf},
     rc::Rc,
+    sync::Arc,
 };
 
 use ostler_job::{
@@ -18,7 +19,13 @@ use ostler_job::{
 use ostler_module::{Executor, Observer, Piece};
 use tokio::{sync::mpsc, task::spawn_local};
 
-use crate::{attempt, control::Idle, log::Log, users::Users};
+use crate::{
+    attempt,
+    control::Idle,
+    log::Log,
+    share::{Share, Shares},
+    users::Users,
+};
 
 /// Orders that wait for one attempt, at most; the gateway repeats those that matter.
 const ORDERS_MAX: usize = 64;
@@ -53,8 +60,8 @@ impl Setup {
         self.state.join("jobs")
     }
 
-    fn log(&self, key: AttemptKey) -> Log {
-        Log::new(self.log_path(key), self.log_max)
+    fn log(&self, key: AttemptKey, share: Arc<Share>) -> Log {
+        Log::new(self.log_path(key), self.log_max, share)
     }
 
     fn log_path(&self, key: AttemptKey) -> PathBuf {
@@ -75,6 +82,7 @@ pub struct Shell {
 pub(crate) struct Shared {
     pub setup: Setup,
     pub idle: Idle,
+    shares: Shares,
 }
 
 /// An attempt until it is forgotten.
@@ -97,10 +105,12 @@ impl Shell {
         ended: &[&Finish],
         is_foreign: impl Fn(&OsStr) -> bool,
     ) -> io::Result<Self> {
+        // Whose they were is not known any more.
+        let shares = Shares::default();
         let attempts: BTreeMap<AttemptKey, Kept> = ended
             .iter()
             .map(|finish| {
-                let log = Log::of_earlier(setup.log(finish.key), &finish.log);
+                let log = Log::of_earlier(setup.log(finish.key, shares.of("")), &finish.log);
                 // Nobody takes its orders any more.
                 let (orders, _) = mpsc::channel(1);
                 (finish.key, Kept { log: Rc::new(RefCell::new(log)), orders })
@@ -111,7 +121,7 @@ impl Shell {
             logs.iter().any(|log| log == path) || path.file_name().is_some_and(&is_foreign)
         })?;
         empty_folder(&setup.payloads(), |_| false)?;
-        let shared = Rc::new(Shared { setup, idle: Idle::default() });
+        let shared = Rc::new(Shared { setup, idle: Idle::default(), shares });
         Ok(Self { shared, attempts })
     }
 }
@@ -146,7 +156,8 @@ impl Executor for Shell {
             Ok(user) => command.user = user,
             Err(detail) => return observer.observe(unstartable(key, detail)),
         }
-        let log = Rc::new(RefCell::new(self.shared.setup.log(key)));
+        let share = self.shared.shares.of(&start.spec.tenant);
+        let log = Rc::new(RefCell::new(self.shared.setup.log(key, share)));
         let (orders, inbox) = mpsc::channel(ORDERS_MAX);
         self.attempts.insert(key, Kept { log: Rc::clone(&log), orders });
         let (shared, observer) = (Rc::clone(&self.shared), Rc::clone(observer));

@@ -2,7 +2,9 @@
 //!
 //! ```text
 //! files/payload/ab/abcdef…             the bytes whose SHA-256 is abcdef…
+//! files/payload/ab/abcdef….0123…       a mark: the tenant of that hash has uploaded them
 //! files/log/17/4017.1.4294967297       the log of job 4017's first attempt, under that fence
+//! files/log/17/4017.1.429….0123…       the same of a tenant that has a name
 //! files/upload/…                       payloads that are not whole yet; what a crash left there goes at the next start
 //! ```
 //! A payload has its name only when it is on the disk. It deliberately lacks any knowledge of which payloads are used: the
@@ -13,6 +15,8 @@ mod owners;
 mod size;
 mod upload;
 
+pub use owners::Owner;
+pub use size::Expected;
 pub use upload::Upload;
 
 use std::{
@@ -53,9 +57,9 @@ impl Files {
         Ok(Self { folder, size, ages: Arc::default() })
     }
 
-    /// Begins a payload.
-    pub fn upload(&self) -> io::Result<Upload> {
-        Upload::begin(self.clone())
+    /// Begins a payload, which weighs on this tenant from its first byte.
+    pub fn upload(&self, owner: Owner) -> io::Result<Upload> {
+        Upload::begin(self.clone(), owner)
     }
 
     /// Opens a payload for reading; `NotFound` when there is none.
@@ -112,8 +116,8 @@ impl Files {
 
     /// The log file of an attempt, opened to append; made when it is not there. Whoever appends tells
     /// [`Files::log_grew`], and fsyncs it before it counts as whole.
-    pub fn log_append(&self, key: AttemptKey) -> io::Result<File> {
-        let path = names::log(&self.folder, key);
+    pub fn log_append(&self, key: AttemptKey, owner: Owner) -> io::Result<File> {
+        let path = names::log(&self.folder, key, owner);
         let open = || self.size.change(&path, ostler_private::append);
         let file = match open() {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
@@ -129,14 +133,31 @@ impl Files {
         Ok(file)
     }
 
-    /// So many bytes were appended to logs.
-    pub fn log_grew(&self, bytes: u64) {
-        self.size.add(bytes);
+    /// So many bytes were appended to a tenant's logs.
+    pub fn log_grew(&self, owner: Owner, bytes: u64) {
+        self.size.add(owner, i64::try_from(bytes).unwrap_or(i64::MAX));
+    }
+
+    /// Counts bytes as a tenant's that are on their way here, until they are there or do not come.
+    pub fn expect(&self, owner: Owner, bytes: u64) -> Expected {
+        Expected::new(Arc::clone(&self.size), owner, bytes)
+    }
+
+    /// Takes away what a log has; it is begun anew.
+    pub fn log_clear(&self, key: AttemptKey, owner: Owner) -> io::Result<()> {
+        let path = names::log(&self.folder, key, owner);
+        self.size.change(&path, |path| ostler_private::truncated(path).map(drop))
     }
 
     /// The log file of an attempt for reading; `NotFound` when there is none.
-    pub fn log(&self, key: AttemptKey) -> io::Result<File> {
-        File::open(names::log(&self.folder, key))
+    pub fn log(&self, key: AttemptKey, owner: Owner) -> io::Result<File> {
+        match File::open(names::log(&self.folder, key, owner)) {
+            // Logs had no owners once.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                File::open(names::log(&self.folder, key, Owner::default()))
+            }
+            file => file,
+        }
     }
 
     /// Removes the logs of a job.

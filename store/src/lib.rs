@@ -20,7 +20,7 @@ mod watch;
 pub use change::{Applied, Change, Event, EventKind, Token, TokenHash};
 pub use committer::{CommitStats, Committer, Done};
 pub use error::{Fault, StoreError};
-pub use files::{Files, Upload};
+pub use files::{Expected, Files, Owner, Upload};
 pub use memory::{Copy, Memory, Planned};
 pub use query::{Filter, Job, Loaded, Page, Query, Same, Unfinished};
 pub use sqlite::{Restored, Sqlite, SqliteOptions};

@@ -124,7 +124,7 @@ pub(crate) fn code_of(kind: &str) -> Option<u8> {
         "unauthenticated" | "forbidden" => failure::DENIED,
         "not_found" => failure::NOT_FOUND,
         "conflict_state" | "duplicate" => failure::DATA,
-        "queue_full" => failure::TEMPORARY,
+        "queue_full" | "files_full" => failure::TEMPORARY,
         "store_unavailable" => failure::UNAVAILABLE,
         "internal" => failure::SOFTWARE,
         "bad_json"
@@ -156,7 +156,8 @@ mod tests {
             ("forbidden", 403, 77),
             ("not_found", 404, 66),
             ("conflict_state", 409, 65),
-            ("queue_full", 429, 75),
+            ("queue_full", 503, 75),
+            ("files_full", 503, 75),
             ("store_unavailable", 503, 69),
             ("internal", 500, 70),
         ];

@@ -194,6 +194,9 @@ fn process(page: &mut Page, gateway: &Config, runner: &Runner) {
     page.duration("keep_failed", jobs.keep_failed);
     page.number("waiting_max", jobs.waiting_max.into());
     page.line("payload_max", show_size(jobs.payload_max));
+    if let Some(max) = jobs.files_max {
+        page.line("files_max", show_size(max));
+    }
     page.line("shared_user", !jobs.tenants_share_user);
 }
 

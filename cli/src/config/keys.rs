@@ -204,5 +204,6 @@ pub(crate) const KEYS: &[Key] = &[
     key(Jobs, "keep_failed", Duration(0), Value("30d"), "How long jobs that ended otherwise are kept."),
     key(Jobs, "waiting_max", Count(1, 1_000_000_000), Value("10000000"), "Jobs that may wait, paused ones included; more are refused with 503. One tenant gets as many as it leaves to others: half at most."),
     key(Jobs, "payload_max", Size(1, ANY), Value("4GiB"), "Largest standard input of a job."),
+    key(Jobs, "files_max", Size(1, ANY), Words("what `limits.disk_reserve` leaves"), "Bytes of all logs and payloads together; more payloads are refused with 503, and logs stay on their runners. One tenant gets as many as it leaves to others: half at most."),
     key(Jobs, "shared_user", Flag, Value("false"), "Tokens that are bound to a tenant may submit although jobs run as the gateway's own user, so that tenants can reach each other's jobs and the gateway's state."),
 ];

@@ -176,6 +176,7 @@ pub(super) fn jobs(section: &Section<'_>) -> JobsConfig {
         keep_failed: section.value("keep_failed"),
         waiting_max: section.value("waiting_max"),
         payload_max: section.value::<Bytes>("payload_max").0,
+        files_max: section.written::<Bytes>("files_max").map(|it| it.0),
         // Once it is known who runs them.
         tenants_share_user: !section.value::<bool>("shared_user"),
     }

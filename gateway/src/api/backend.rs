@@ -8,13 +8,13 @@ use ostler_job::{
     JobId, Wall,
     durable::{Attempt, AttemptKey, Payload},
 };
-use ostler_store::{Event, Job, Page, Query, Same, StoreError, Token, Upload};
+use ostler_store::{Event, Job, Owner, Page, Query, Same, StoreError, Token, Upload};
 use tokio::sync::{broadcast, watch};
 
 use super::guard::Over;
 use crate::{
     driver::{Answer, Figures, NewJob, Verb},
-    jobs::{Forgotten, Jobs, Refusal, RunnerView, Unavailable},
+    jobs::{Forgotten, Full, Jobs, Refusal, RunnerView, Unavailable},
 };
 
 /// An answer that takes a while.
@@ -70,17 +70,17 @@ pub(crate) trait Backend: Send + Sync + 'static {
     fn problem(&self) -> Option<String>;
     /// Bytes of the store and the files beside it.
     fn size_blocking(&self) -> u64;
-    /// Bytes that payloads may still take on the disk, with what is kept for the store left out.
-    fn room_blocking(&self) -> u64;
-    fn upload_blocking(&self) -> io::Result<Box<dyn Sink>>;
+    /// Whether a tenant's payloads may take so many bytes more.
+    fn room_blocking(&self, tenant: &str, bytes: u64) -> Result<(), Full>;
+    fn upload_blocking(&self, tenant: &str) -> io::Result<Box<dyn Sink>>;
     fn payload_blocking(&self, sha256: &str) -> io::Result<File>;
     /// The size of a payload that a job is about to name: it stays until the job is stored.
     fn keep_payload_blocking(&self, sha256: &str) -> io::Result<u64>;
-    /// A token of this tenant uploaded it.
-    fn own_payload_blocking(&self, sha256: &str, tenant: &str) -> io::Result<()>;
+    /// A token of this tenant uploaded it, as it is.
+    fn own_payload_blocking(&self, payload: &Payload, tenant: &str) -> io::Result<()>;
     /// Whether one did.
     fn owns_payload_blocking(&self, sha256: &str, tenant: &str) -> io::Result<bool>;
-    fn log_blocking(&self, key: AttemptKey) -> io::Result<File>;
+    fn log_blocking(&self, key: AttemptKey, tenant: &str) -> io::Result<File>;
 }
 
 /// A payload that is being written; dropped before it is finished, it leaves nothing.
@@ -218,12 +218,13 @@ impl Backend for Jobs {
         self.store.size() + self.files.size()
     }
 
-    fn room_blocking(&self) -> u64 {
-        self.disk.get().map_or(u64::MAX, |disk| disk.room())
+    fn room_blocking(&self, tenant: &str, bytes: u64) -> Result<(), Full> {
+        let checked = self.room.check(Owner::of(tenant), bytes);
+        checked.inspect_err(|_| self.metrics.full("payload"))
     }
 
-    fn upload_blocking(&self) -> io::Result<Box<dyn Sink>> {
-        Ok(Box::new(self.files.upload()?))
+    fn upload_blocking(&self, tenant: &str) -> io::Result<Box<dyn Sink>> {
+        Ok(Box::new(self.files.upload(Owner::of(tenant))?))
     }
 
     fn payload_blocking(&self, sha256: &str) -> io::Result<File> {
@@ -234,15 +235,15 @@ impl Backend for Jobs {
         self.files.keep_payload(sha256)
     }
 
-    fn own_payload_blocking(&self, sha256: &str, tenant: &str) -> io::Result<()> {
-        self.files.own_payload(sha256, tenant)
+    fn own_payload_blocking(&self, payload: &Payload, tenant: &str) -> io::Result<()> {
+        self.files.own_payload(&payload.sha256, tenant, payload.bytes)
     }
 
     fn owns_payload_blocking(&self, sha256: &str, tenant: &str) -> io::Result<bool> {
         self.files.owns_payload(sha256, tenant)
     }
 
-    fn log_blocking(&self, key: AttemptKey) -> io::Result<File> {
-        self.files.log(key)
+    fn log_blocking(&self, key: AttemptKey, tenant: &str) -> io::Result<File> {
+        self.files.log(key, Owner::of(tenant))
     }
 }

@@ -1,6 +1,6 @@
 //! `/v1/payloads`: bytes for jobs to read, streamed to the disk.
 
-use std::io;
+use std::{error::Error, fmt, io, sync::Arc};
 
 use axum::{body::Body, extract::State, response::Response};
 use bytes::BytesMut;
@@ -13,12 +13,11 @@ use utoipa::ToSchema;
 use super::{
     Api,
     auth::{Caller, Needs, Submit},
-    backend::Sink,
     body,
     parse::query::NoQuery,
     problem::{Kind, Problem},
 };
-use crate::threads;
+use crate::{jobs::Full, threads};
 
 /// Bytes that are written at once.
 const PIECE: usize = 64 << 10;
@@ -76,12 +75,18 @@ pub(crate) async fn put(
 async fn upload(api: &Api, caller: &Caller, mut body: Body) -> Result<Response, Problem> {
     let who = caller.name();
     let max = api.payload_max();
-    if body.size_hint().lower() > max {
+    let told = body.size_hint().lower();
+    if told > max {
         return Err(too_large(max));
     }
-    let backend = api.share();
-    let (begin, room) = (backend.clone(), move || backend.room_blocking());
-    let mut sink = write(who, move || begin.upload_blocking()).await?;
+    // What no tenant's token brings is of the tenant without a name.
+    let tenant: Arc<str> = caller.tenant().unwrap_or_default().into();
+    let (begin, owner) = (api.share(), tenant.clone());
+    let sink = write(who, move || {
+        begin.room_blocking(&owner, told).map_err(no_room)?;
+        begin.upload_blocking(&owner)
+    });
+    let mut sink = sink.await?;
     let (mut bytes, mut held) = (0, BytesMut::new());
     while let Some(piece) = body::next(&mut body).await? {
         bytes += piece.len() as u64;
@@ -90,34 +95,43 @@ async fn upload(api: &Api, caller: &Caller, mut body: Body) -> Result<Response, 
         }
         held.extend_from_slice(&piece);
         if held.len() >= PIECE {
-            let (piece, room) = (held.split(), room.clone());
-            let one = move || add(&mut sink, &piece, room()).map(|()| sink);
+            let (piece, backend, owner) = (held.split(), api.share(), tenant.clone());
+            let one = move || {
+                backend.room_blocking(&owner, piece.len() as u64).map_err(no_room)?;
+                sink.write(&piece).map(|()| sink)
+            };
             sink = write(who, one).await?;
         }
     }
     // Only this makes it a payload: one that broke off leaves nothing.
+    let backend = api.share();
     let finish = move || {
-        add(&mut sink, &held, room())?;
-        sink.finish()
+        backend.room_blocking(&tenant, held.len() as u64).map_err(no_room)?;
+        sink.write(&held)?;
+        let payload = sink.finish()?;
+        // Others know its name perhaps; what it holds is for those who had it.
+        backend.own_payload_blocking(&payload, &tenant)?;
+        Ok(payload)
     };
     let Payload { sha256, bytes } = write(who, finish).await?;
-    if let Some(tenant) = caller.tenant().map(str::to_owned) {
-        // Others know its name perhaps; what it holds is for those who had it.
-        let (backend, name) = (api.share(), sha256.clone());
-        let owned = body::blocking(move || backend.own_payload_blocking(&name, &tenant)).await?;
-        owned.map_err(|error| failed(&error))?;
-    }
     body::json(StatusCode::CREATED, &PayloadView { sha256, bytes })
 }
 
-/// Writes a piece, unless it would take what is kept for the store.
-fn add(sink: &mut Box<dyn Sink>, piece: &[u8], room: u64) -> io::Result<()> {
-    if piece.len() as u64 > room {
-        let detail = "the rest of the disk is kept for the store (limits.disk_reserve)";
-        return Err(io::Error::new(io::ErrorKind::StorageFull, detail));
-    }
-    sink.write(piece)
+/// As an error of the disk, so that whatever writes stops at it.
+fn no_room(full: Full) -> io::Error {
+    io::Error::new(io::ErrorKind::StorageFull, NoRoom(full))
 }
+
+#[derive(Debug)]
+struct NoRoom(Full);
+
+impl fmt::Display for NoRoom {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl Error for NoRoom {}
 
 async fn write<T: Send + 'static>(
     who: &str,
@@ -132,7 +146,14 @@ fn too_large(max: u64) -> Problem {
 }
 
 fn failed(error: &io::Error) -> Problem {
-    let detail =
-        format!("the payload cannot be kept: {error}; make room on the disk, then try again");
+    let full = error.get_ref().and_then(|it| it.downcast_ref::<NoRoom>());
+    if let Some(NoRoom(full @ (Full::Tenant(_) | Full::All(_)))) = full {
+        return Problem::new(Kind::FilesFull, full.to_string()).retry_after(60);
+    }
+    let cure = match error.kind() {
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => "make room on the disk",
+        _ => "look at the disk and the system's log",
+    };
+    let detail = format!("the payload cannot be kept: {error}; {cure}, then try again");
     Problem::new(Kind::StoreUnavailable, detail).retry_after(10)
 }

@@ -64,6 +64,8 @@ kinds! {
     IdempotencyMismatch = "idempotency_mismatch", UNPROCESSABLE_ENTITY, "The key was used for another request";
     /// As many jobs wait as may.
     QueueFull = "queue_full", SERVICE_UNAVAILABLE, "The queue is full";
+    /// Logs and payloads have as many bytes as they may, in all or of one tenant.
+    FilesFull = "files_full", SERVICE_UNAVAILABLE, "No room for files";
     /// The store cannot be written or read, or the gateway ends.
     StoreUnavailable = "store_unavailable", SERVICE_UNAVAILABLE, "Not now";
     /// The query or a header field is wrong.

@@ -52,6 +52,7 @@ pub(crate) struct JobMetrics {
     pub(super) failures: IntCounter,
     log_bytes: IntCounter,
     refused: IntCounterVec,
+    full: IntCounterVec,
     queue: Histogram,
     run: HistogramVec,
     late: Histogram,
@@ -63,6 +64,11 @@ impl JobMetrics {
     /// A request of the API was refused.
     pub(super) fn refused(&self, why: Refusal) {
         self.refused.with_label_values(&[why.name()]).inc();
+    }
+
+    /// A payload was refused, or logs of a tenant stay where they are, for want of room.
+    pub(crate) fn full(&self, what: &str) {
+        self.full.with_label_values(&[what]).inc();
     }
 
     pub(crate) fn new(registry: &Registry) -> Self {
@@ -101,6 +107,7 @@ impl JobMetrics {
             ),
             failures: counter("ostler_store_failures_total", "Commits that failed."),
             refused: refused(registry),
+            full: full(registry),
             log_bytes: counter("ostler_durable_log_bytes_total", "Bytes that jobs wrote."),
             queue: histogram(
                 "ostler_durable_queue_seconds",
@@ -186,6 +193,8 @@ pub(crate) fn read(registry: &Registry, jobs: &Jobs) {
     gauge(registry, "ostler_store_bytes", "Bytes of the store.", jobs.store.size() as f64);
     let help = "Bytes of logs and payloads beside the store.";
     gauge(registry, "ostler_store_file_bytes", help, jobs.files.size() as f64);
+    let help = "Bytes of logs and payloads of the tenant that has most.";
+    gauge(registry, "ostler_store_tenant_file_bytes_max", help, jobs.files.most() as f64);
     let accepting = if jobs.trouble().is_none() { 1.0 } else { 0.0 };
     gauge(registry, "ostler_store_accepting", "1 while durable jobs are accepted.", accepting);
 }
@@ -195,6 +204,17 @@ fn refused(registry: &Registry) -> IntCounterVec {
     let help = "Requests of the API without a token that allows them.";
     let made = IntCounterVec::new(Opts::new("ostler_api_refused_total", help), &["reason"]);
     register(registry, made.expect("constant names are valid"))
+}
+
+/// Files that found no room.
+fn full(registry: &Registry) -> IntCounterVec {
+    let help = "Payloads that were refused, and times that logs of a tenant stayed on their runners, for want of room.";
+    let made = IntCounterVec::new(Opts::new("ostler_store_files_full_total", help), &["what"]);
+    let made = made.expect("constant names are valid");
+    for what in ["log", "payload"] {
+        made.with_label_values(&[what]);
+    }
+    register(registry, made)
 }
 
 fn register<C: prometheus::core::Collector + Clone + 'static>(registry: &Registry, made: C) -> C {

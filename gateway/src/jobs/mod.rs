@@ -12,6 +12,7 @@ pub(crate) mod link;
 pub(crate) mod metrics;
 mod pulls;
 mod refusals;
+mod room;
 mod runners;
 mod specs;
 mod start;
@@ -27,7 +28,7 @@ use std::{
     io,
     path::PathBuf,
     sync::{
-        Arc, Mutex, OnceLock,
+        Arc, Mutex,
         atomic::{AtomicU64, Ordering},
         mpsc,
     },
@@ -41,13 +42,13 @@ use tokio::sync::{broadcast, oneshot, watch};
 pub(crate) use hello::Hello;
 pub(crate) use metrics::JobMetrics;
 pub(crate) use refusals::Refusal;
+pub(crate) use room::{Full, Room};
 pub(crate) use runners::{Forgotten, NameTaken, RunnerView};
 pub use start::restore;
 pub(crate) use start::{Opened, StartFault};
 
 use crate::{
     clock,
-    disk::Disk,
     driver::{Answer, Figures, NewJob, Submit, Ticket, Told},
     event::GatewayEvent,
     link::members::Members,
@@ -73,8 +74,7 @@ pub(crate) struct Jobs(Arc<Shared>);
 pub(crate) struct Shared {
     pub(crate) store: Arc<dyn Store>,
     pub(crate) files: Arc<Files>,
-    /// Whose room payloads take, once the gateway has looked at it.
-    pub(crate) disk: OnceLock<Arc<Disk>>,
+    pub(crate) room: Room,
     pub(crate) metrics: JobMetrics,
     /// When an earlier life looked for what is old.
     kept_at: Option<ostler_job::Wall>,

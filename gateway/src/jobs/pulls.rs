@@ -4,17 +4,21 @@
 //! settled, and settles come only from here once the end of the attempt is recorded.
 
 use std::{
-    collections::{BTreeMap, VecDeque},
-    io::{self, Write as _},
+    collections::{BTreeMap, BTreeSet, VecDeque},
+    io::{self, ErrorKind, Write as _},
     sync::Arc,
 };
 
 use bytes::BytesMut;
-use ostler_job::{JobId, durable::AttemptKey};
+use ostler_job::{
+    JobId,
+    durable::{AttemptKey, TENANT_DEFAULT},
+};
+use ostler_store::{Expected, Owner};
 use ostler_wire::Kind;
 
 use super::{
-    Shared,
+    Full, Shared,
     bytes::{Owed, PIECE_MAX, lock, put_frame, write_key},
     link::put_list,
 };
@@ -28,13 +32,15 @@ const ASKED_MAX: usize = 4;
 #[derive(Debug)]
 struct Pull {
     runner: RunnerName,
+    tenant: String,
+    owner: Owner,
     /// Bytes that are here; `None`: that is to be looked up.
     have: Option<u64>,
     /// Bytes that are there, as far as is known.
     there: u64,
     ended: bool,
-    /// A piece is on its way.
-    asked: bool,
+    /// A piece is on its way: what it may have counts already.
+    asked: Option<Expected>,
     /// It waits until its runner may be asked for another piece.
     waits: bool,
     /// It waits to be tried again.
@@ -55,13 +61,22 @@ pub(super) struct Pulls {
     owed: Owed,
     by_key: BTreeMap<AttemptKey, Pull>,
     asked: BTreeMap<RunnerName, Asked>,
-    /// There is no room but for the store, and the operator knows.
-    full: bool,
+    /// Whose logs find no room, as the operator knows.
+    full: BTreeSet<Owner>,
+}
+
+impl Shared {
+    /// The tenant of a job; of one that is not there, nobody's in particular.
+    fn tenant_of(&self, job: JobId) -> String {
+        let found = self.store.jobs(&[job]).ok().and_then(|mut found| found.pop());
+        found.map_or_else(|| TENANT_DEFAULT.to_owned(), |job| job.spec.tenant.clone())
+    }
 }
 
 impl Pulls {
     pub(super) fn new(shared: Arc<Shared>, owed: Owed) -> Self {
-        Self { shared, owed, by_key: BTreeMap::new(), asked: BTreeMap::new(), full: false }
+        let (by_key, asked, full) = (BTreeMap::new(), BTreeMap::new(), BTreeSet::new());
+        Self { shared, owed, by_key, asked, full }
     }
 
     /// Whether something waits to be tried again.
@@ -70,14 +85,20 @@ impl Pulls {
     }
 
     pub(super) fn grew(&mut self, runner: &RunnerName, key: AttemptKey, bytes: u64, ended: bool) {
-        let pull = self.by_key.entry(key).or_insert_with(|| Pull {
-            runner: runner.clone(),
-            have: None,
-            there: 0,
-            ended: false,
-            asked: false,
-            waits: false,
-            stuck: false,
+        let shared = &self.shared;
+        let pull = self.by_key.entry(key).or_insert_with(|| {
+            let tenant = shared.tenant_of(key.job);
+            Pull {
+                runner: runner.clone(),
+                owner: Owner::of(&tenant),
+                tenant,
+                have: None,
+                there: 0,
+                ended: false,
+                asked: None,
+                waits: false,
+                stuck: false,
+            }
         });
         if pull.runner != *runner {
             // It is not its log.
@@ -98,20 +119,21 @@ impl Pulls {
         over: bool,
     ) {
         let Some(pull) = self.by_key.get_mut(&key) else { return };
-        if pull.runner != *runner || !pull.asked || pull.have != Some(at) {
+        if pull.runner != *runner || pull.asked.is_none() || pull.have != Some(at) {
             return;
         }
-        pull.asked = false;
+        pull.asked = None;
         self.come(runner);
         // Open for this piece only: there are more logs than descriptors.
-        let opened = self.shared.files.log_append(key);
+        let owner = pull.owner;
+        let opened = self.shared.files.log_append(key, owner);
         if let Err(error) = opened.and_then(|mut file| file.write_all(bytes)) {
             return self.trouble(key, &error);
         }
         let Some(pull) = self.by_key.get_mut(&key) else { return };
         let have = at + bytes.len() as u64;
         pull.have = Some(have);
-        self.shared.files.log_grew(bytes.len() as u64);
+        self.shared.files.log_grew(owner, bytes.len() as u64);
         // What is promised and does not come is not asked for over and over.
         if over || bytes.is_empty() {
             pull.there = have;
@@ -123,13 +145,13 @@ impl Pulls {
     /// Asks for the next piece, or ends the pull.
     fn go_on(&mut self, key: AttemptKey) {
         let Some(pull) = self.by_key.get_mut(&key) else { return };
-        if pull.asked || pull.waits || pull.stuck {
+        if pull.asked.is_some() || pull.waits || pull.stuck {
             return;
         }
         let have = match pull.have {
             Some(have) => have,
             None => {
-                let opened = self.shared.files.log_append(key);
+                let opened = self.shared.files.log_append(key, pull.owner);
                 match opened.and_then(|file| Ok(file.metadata()?.len())) {
                     Ok(have) => *pull.have.insert(have),
                     Err(error) => return self.trouble(key, &error),
@@ -137,16 +159,17 @@ impl Pulls {
             }
         };
         if have < pull.there {
-            let room = self.shared.disk.get().is_none_or(|disk| disk.room() >= PIECE_MAX);
-            if !room {
+            let most = PIECE_MAX.min(pull.there - have);
+            if let Err(full) = self.shared.room.check(pull.owner, most) {
                 // Its runner keeps it until there is some.
                 pull.stuck = true;
-                return self.no_room();
+                return self.no_room(key, full);
             }
-            self.full = false;
+            self.full.remove(&pull.owner);
             self.ask(key, have);
         } else if pull.ended {
-            let file = match self.shared.files.log_append(key) {
+            let owner = pull.owner;
+            let file = match self.shared.files.log_append(key, owner) {
                 Ok(file) => file,
                 Err(error) => return self.trouble(key, &error),
             };
@@ -154,7 +177,7 @@ impl Pulls {
                 Ok(()) => self.whole(key),
                 Err(error) => {
                     // The kernel may have forgotten any of it: all of it is fetched again.
-                    let _ = file.set_len(0);
+                    let _ = self.shared.files.log_clear(key, owner);
                     self.trouble(key, &error);
                 }
             }
@@ -170,7 +193,8 @@ impl Pulls {
             return asked.next.push_back(key);
         }
         asked.pieces += 1;
-        pull.asked = true;
+        let most = PIECE_MAX.min(pull.there.saturating_sub(have));
+        pull.asked = Some(self.shared.files.expect(pull.owner, most));
         let (id, at) = (write_key(key), have.to_string());
         let fields = [(":what", "log"), (":id", &*id), (":offset", &*at)];
         let mut out = BytesMut::new();
@@ -196,7 +220,7 @@ impl Pulls {
     /// Nothing of it is waited for any more.
     fn remove(&mut self, key: AttemptKey) -> Option<Pull> {
         let pull = self.by_key.remove(&key)?;
-        if pull.asked {
+        if pull.asked.is_some() {
             self.come(&pull.runner);
         }
         Some(pull)
@@ -230,24 +254,23 @@ impl Pulls {
         keys.into_iter().for_each(|key| self.go_on(key));
     }
 
-    fn no_room(&mut self) {
-        if !std::mem::replace(&mut self.full, true) {
-            self.shared.warn(
-                "logs of jobs stay on their runners: the rest of the disk is kept for the store (limits.disk_reserve); \
-                 make room, or delete jobs"
-                    .to_owned(),
-            );
+    fn no_room(&mut self, key: AttemptKey, full: Full) {
+        let Some(pull) = self.by_key.get(&key) else { return };
+        if self.full.insert(pull.owner) {
+            let tenant = &pull.tenant;
+            self.shared.metrics.full("log");
+            self.shared
+                .warn(format!("logs of jobs of the tenant {tenant} stay on their runners: {full}"));
         }
     }
 
     fn trouble(&mut self, key: AttemptKey, error: &io::Error) {
-        if let Some(pull) = self.by_key.get_mut(&key) {
-            // How much of it is in the file is looked up when it is opened again.
-            (pull.have, pull.stuck) = (None, true);
-        }
-        if error.kind() == io::ErrorKind::StorageFull {
+        let Some(pull) = self.by_key.get_mut(&key) else { return };
+        // How much of it is in the file is looked up when it is opened again.
+        (pull.have, pull.stuck) = (None, true);
+        if matches!(error.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded) {
             // Its runner has all of it, and the store needs the room more.
-            let _ = self.shared.files.log_append(key).and_then(|file| file.set_len(0));
+            let _ = self.shared.files.log_clear(key, pull.owner);
         }
         self.shared.warn(format!("the log of job {} cannot be kept: {error}", key.job));
     }

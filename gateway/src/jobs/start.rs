@@ -3,7 +3,7 @@
 use std::{
     fmt, io,
     path::{Path, PathBuf},
-    sync::{Arc, Mutex, OnceLock, atomic::AtomicU64, mpsc},
+    sync::{Arc, Mutex, atomic::AtomicU64, mpsc},
     thread,
 };
 
@@ -17,7 +17,8 @@ use ostler_store::{
 use tokio::sync::broadcast;
 
 use super::{
-    JobMetrics, Jobs, Shared, act::Act, bytes, runners::Runners, tokens::Tokens, watches::Watches,
+    JobMetrics, Jobs, Room, Shared, act::Act, bytes, runners::Runners, tokens::Tokens,
+    watches::Watches,
 };
 use crate::{
     api, clock,
@@ -154,10 +155,11 @@ impl Jobs {
             observed.committed(changes, took);
         })
         .map_err(StartFault::Thread)?;
+        let files = Arc::new(files);
         let shared = Arc::new(Shared {
             store,
-            files: Arc::new(files),
-            disk: OnceLock::new(),
+            room: Room::new(files.clone()),
+            files,
             metrics,
             kept_at: loaded.kept_at,
             inbox,

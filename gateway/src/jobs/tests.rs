@@ -104,7 +104,12 @@ impl Bench {
     fn log(&self, key: AttemptKey) -> Vec<u8> {
         use std::io::Read as _;
         let mut bytes = Vec::new();
-        self.jobs.files.log(key).unwrap().read_to_end(&mut bytes).unwrap();
+        self.jobs
+            .files
+            .log(key, ostler_store::Owner::default())
+            .unwrap()
+            .read_to_end(&mut bytes)
+            .unwrap();
         bytes
     }
 }
@@ -321,7 +326,8 @@ async fn the_log_of_a_job_that_is_deleted_meanwhile_is_let_go() {
     let steered = bench.jobs.steer("test", Verb::Delete, vec![job]).await.unwrap();
     assert!(matches!(steered[..], [Answer::Done { .. }]), "{steered:?}");
     assert_eq!(link.settled(), (key, false));
-    until("no file is left", || bench.jobs.files.log(key).is_err()).await;
+    until("no file is left", || bench.jobs.files.log(key, ostler_store::Owner::default()).is_err())
+        .await;
 }
 
 #[tokio::test]

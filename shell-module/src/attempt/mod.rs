@@ -42,7 +42,7 @@ const FAREWELL: Duration = Duration::from_secs(5);
 
 /// Runs the attempt and reports its end.
 pub(crate) async fn run(
-    Shared { setup, idle }: &Shared,
+    Shared { setup, idle, .. }: &Shared,
     key: AttemptKey,
     command: &Command,
     log: Rc<RefCell<Log>>,

@@ -8,6 +8,8 @@ use std::{
 
 use ostler_job::{JobId, durable::AttemptKey};
 
+use super::owners::Owner;
+
 /// Folders that logs are spread over, because a folder of millions of files is slow.
 const SPREAD: u64 = 1000;
 
@@ -28,12 +30,23 @@ pub(super) fn logs(folder: &Path, job: JobId) -> PathBuf {
     folder.join("log").join((job.0 % SPREAD).to_string())
 }
 
-pub(super) fn log(folder: &Path, key: AttemptKey) -> PathBuf {
+/// The path of a log, with whose it is unless that is nobody's in particular.
+pub(super) fn log(folder: &Path, key: AttemptKey, owner: Owner) -> PathBuf {
     let AttemptKey { job, attempt, fence } = key;
-    logs(folder, job).join(format!("{job}.{attempt}.{}", fence.0))
+    let name = format!("{job}.{attempt}.{}", fence.0);
+    logs(folder, job).join(match owner.suffix() {
+        Some(owner) => format!("{name}.{owner}"),
+        None => name,
+    })
 }
 
-/// Whose log a file is, by its name.
+/// Whose log a file is.
+pub(super) fn owner_of_log(name: &str) -> Option<Owner> {
+    let mut parts = name.split('.').skip(3);
+    parts.next().map_or_else(|| Some(Owner::default()), Owner::read)
+}
+
+/// Which job's log a file is.
 pub(super) fn job_of_log(name: &str) -> Option<JobId> {
     name.split_once('.')?.0.parse().ok().map(JobId)
 }

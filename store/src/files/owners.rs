@@ -1,19 +1,85 @@
-//! Whose payloads are whose. The same bytes are kept once, but a name alone gives nobody the right to read them: it may be known from elsewhere,
-//! and whether somebody has it tells something too.
+//! Whose files are whose. Logs have their tenant in their names. The bytes of a payload are kept once, whoever uploaded them: each tenant
+//! that did has a mark beside it. A payload's name alone gives nobody the right to read it: it may be known from elsewhere, and
+//! whether somebody has it tells something too.
 
-use std::{fs, io, path::PathBuf};
+use std::{
+    fs,
+    io::{self, Write as _},
+    path::{Path, PathBuf},
+};
 
+use ostler_job::durable::TENANT_DEFAULT;
 use sha2::{Digest, Sha256};
 
 use super::{Files, names, upload};
 
 /// Between a payload's name and that of its owner's mark beside it.
 const OF: char = '.';
+/// Digits of a tenant's hash that tell its files from others'.
+const DIGITS: usize = 16;
+
+/// A tenant, as the names of files tell it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Owner(u64);
+
+impl Owner {
+    /// The owner of a tenant's files; what nobody's token uploaded is of the tenant without a name.
+    pub fn of(tenant: &str) -> Self {
+        Self::read(&hash(tenant)[..DIGITS]).unwrap_or(Self(0))
+    }
+
+    /// What the name of a log ends with; `None`: nothing.
+    pub(super) fn suffix(self) -> Option<String> {
+        (self != Self::default()).then(|| format!("{:016x}", self.0))
+    }
+
+    pub(super) fn read(digits: &str) -> Option<Self> {
+        u64::from_str_radix(digits, 16).ok().filter(|_| digits.len() == DIGITS).map(Self)
+    }
+}
+
+impl Default for Owner {
+    fn default() -> Self {
+        Self::of(TENANT_DEFAULT)
+    }
+}
+
+/// What a file weighs.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Weight {
+    pub(super) bytes: i64,
+    pub(super) owner: Option<Owner>,
+    pub(super) owned: i64,
+}
+
+/// A log weighs on its tenant; of a payload, each mark does. What is not there weighs nothing.
+pub(super) fn weigh(path: &Path) -> Weight {
+    let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+    let Ok(data) = path.metadata() else { return Weight::default() };
+    let bytes = i64::try_from(data.len()).unwrap_or(i64::MAX);
+    if names::is_sha256(name) {
+        return Weight { bytes, ..Weight::default() };
+    }
+    if let Some((_, owner)) = name.split_once(OF).filter(|(of, _)| names::is_sha256(of)) {
+        let owned = fs::read_to_string(path).ok().and_then(|it| it.trim().parse().ok());
+        let owner = owner.get(..DIGITS).and_then(Owner::read);
+        return Weight { bytes: 0, owner, owned: owned.unwrap_or(0) };
+    }
+    let owner = names::owner_of_log(name);
+    Weight { bytes, owner, owned: bytes }
+}
+
+fn hash(tenant: &str) -> String {
+    upload::hex(&Sha256::digest(tenant.as_bytes()))
+}
 
 impl Files {
-    /// Notes that a tenant has uploaded a payload.
-    pub fn own_payload(&self, sha256: &str, tenant: &str) -> io::Result<()> {
-        ostler_private::append(&self.mark(sha256, tenant)?).map(drop)
+    /// Notes that a tenant has uploaded a payload of so many bytes.
+    pub fn own_payload(&self, sha256: &str, tenant: &str, bytes: u64) -> io::Result<()> {
+        let mark = self.mark(sha256, tenant)?;
+        let text = bytes.to_string();
+        let write = |mark: &Path| ostler_private::truncated(mark)?.write_all(text.as_bytes());
+        self.size.change(&mark, write)
     }
 
     /// Whether it has.
@@ -23,8 +89,17 @@ impl Files {
 
     fn mark(&self, sha256: &str, tenant: &str) -> io::Result<PathBuf> {
         let payload = names::payload(&self.folder, sha256)?;
-        let owner = upload::hex(&Sha256::digest(tenant.as_bytes()));
-        Ok(payload.with_file_name(format!("{sha256}{OF}{owner}")))
+        Ok(payload.with_file_name(format!("{sha256}{OF}{}", hash(tenant))))
+    }
+
+    /// Bytes of a tenant's logs and payloads.
+    pub fn size_of(&self, owner: Owner) -> u64 {
+        self.size.of_owner(owner)
+    }
+
+    /// Those of the tenant that has most.
+    pub fn most(&self) -> u64 {
+        self.size.most()
     }
 
     /// Removes a mark whose payload has gone; what is no mark stays.
@@ -36,7 +111,7 @@ impl Files {
         let payload = names::payload(&self.folder, sha256)?;
         match payload.try_exists()? {
             true => Ok(()),
-            false => fs::remove_file(payload.with_file_name(name)),
+            false => self.remove(&payload.with_file_name(name)),
         }
     }
 }

@@ -1,7 +1,7 @@
-//! How many bytes there are.
+//! How many bytes there are, and whose.
 
 use std::{
-    collections::HashSet,
+    collections::{BTreeMap, HashSet},
     fs,
     hash::{BuildHasher as _, RandomState},
     io,
@@ -12,11 +12,14 @@ use std::{
     },
 };
 
+use super::owners::{self, Owner};
+
 /// Counted once by a thread that walks the folder, and kept from then on. While it walks, every file is counted by whoever
 /// comes to it first: the walk, or the one who is about to change it.
 #[derive(Debug, Default)]
 pub(super) struct Size {
     bytes: AtomicI64,
+    owned: Mutex<BTreeMap<Owner, i64>>,
     walk: Mutex<Option<Walk>>,
 }
 
@@ -68,23 +71,78 @@ impl Size {
         let mut walk = self.lock();
         let counted =
             walk.as_mut().is_none_or(|walk| !walk.counted.insert(walk.hasher.hash_one(path)));
-        let before = length(path);
+        let before = if counted { owners::weigh(path) } else { owners::Weight::default() };
         let done = change(path);
-        let known = if counted { before } else { 0 };
-        self.bytes.fetch_add(length(path) - known, Relaxed);
+        let after = owners::weigh(path);
+        self.bytes.fetch_add(after.bytes - before.bytes, Relaxed);
+        for (owner, bytes) in [(before.owner, -before.owned), (after.owner, after.owned)] {
+            if let Some(owner) = owner {
+                self.charge(owner, bytes);
+            }
+        }
         done
     }
 
-    pub(super) fn add(&self, bytes: u64) {
-        self.bytes.fetch_add(i64::try_from(bytes).unwrap_or(i64::MAX), Relaxed);
+    /// Somebody has so many bytes more, or less.
+    pub(super) fn add(&self, owner: Owner, bytes: i64) {
+        self.bytes.fetch_add(bytes, Relaxed);
+        self.charge(owner, bytes);
+    }
+
+    fn charge(&self, owner: Owner, bytes: i64) {
+        let mut owned = self.lock_owned();
+        let its = owned.entry(owner).or_default();
+        *its += bytes;
+        if *its == 0 {
+            owned.remove(&owner);
+        }
+    }
+
+    fn lock_owned(&self) -> MutexGuard<'_, BTreeMap<Owner, i64>> {
+        self.owned.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(super) fn get(&self) -> u64 {
         u64::try_from(self.bytes.load(Relaxed)).unwrap_or(0)
     }
+
+    pub(super) fn of_owner(&self, owner: Owner) -> u64 {
+        let its = self.lock_owned().get(&owner).copied();
+        its.and_then(|bytes| u64::try_from(bytes).ok()).unwrap_or(0)
+    }
+
+    /// What whoever has most has.
+    pub(super) fn most(&self) -> u64 {
+        let most = self.lock_owned().values().max().copied();
+        most.and_then(|bytes| u64::try_from(bytes).ok()).unwrap_or(0)
+    }
 }
 
-/// Of a file that is not there: nothing.
-fn length(path: &Path) -> i64 {
-    path.metadata().map_or(0, |it| i64::try_from(it.len()).unwrap_or(i64::MAX))
+/// Bytes that count as somebody's as long as this is there.
+#[derive(Debug)]
+pub struct Expected {
+    size: Arc<Size>,
+    owner: Owner,
+    bytes: i64,
+}
+
+impl Expected {
+    pub(super) fn new(size: Arc<Size>, owner: Owner, bytes: u64) -> Self {
+        let mut it = Self { size, owner, bytes: 0 };
+        it.more(bytes);
+        it
+    }
+
+    /// So many more.
+    pub(super) fn more(&mut self, bytes: u64) {
+        let bytes = i64::try_from(bytes).unwrap_or(i64::MAX);
+        self.bytes = self.bytes.saturating_add(bytes);
+        self.size.add(self.owner, bytes);
+    }
+}
+
+impl Drop for Expected {
+    fn drop(&mut self) {
+        self.size.add(self.owner, -self.bytes);
+    }
 }

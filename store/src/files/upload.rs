@@ -11,7 +11,7 @@ use std::{
 use ostler_job::durable::Payload;
 use sha2::{Digest, Sha256};
 
-use super::{Files, names};
+use super::{Expected, Files, Owner, names};
 
 /// A payload that is being written; dropped before it is finished, it leaves nothing.
 #[derive(Debug)]
@@ -21,6 +21,8 @@ pub struct Upload {
     partial: Partial,
     hash: Sha256,
     bytes: u64,
+    /// What it has so far is there already, and somebody's.
+    held: Expected,
 }
 
 /// A file that goes unless it was given another name.
@@ -38,34 +40,36 @@ impl Drop for Partial {
 static NEXT: AtomicU64 = AtomicU64::new(0);
 
 impl Upload {
-    pub(super) fn begin(files: Files) -> io::Result<Self> {
+    pub(super) fn begin(files: Files, owner: Owner) -> io::Result<Self> {
         let name = format!("{}.{}", std::process::id(), NEXT.fetch_add(1, Relaxed));
         let partial = Partial(files.folder.join("upload").join(name));
         let file = ostler_private::create_new(&partial.0)?;
-        Ok(Self { files, file, partial, hash: Sha256::new(), bytes: 0 })
+        let held = files.expect(owner, 0);
+        Ok(Self { files, file, partial, hash: Sha256::new(), bytes: 0, held })
     }
 
     /// Adds bytes.
     pub fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.held.more(bytes.len() as u64);
+        self.bytes += bytes.len() as u64;
         self.file.write_all(bytes)?;
         self.hash.update(bytes);
-        self.bytes += bytes.len() as u64;
         Ok(())
     }
 
     /// Makes it durable, and tells its name. One that is there already is kept, and is young again.
     pub fn finish(self) -> io::Result<Payload> {
-        let Self { files, file, partial, hash, bytes } = self;
-        let sha256 = hex(&hash.finalize());
+        let sha256 = hex(&self.hash.finalize());
+        let (bytes, files) = (self.bytes, &self.files);
         match files.keep_payload(&sha256) {
             // Its length is compared because a file system may have lost what it had promised.
             Ok(there) if there == bytes => {}
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
             _ => {
-                file.sync_all()?;
+                self.file.sync_all()?;
                 let path = names::payload(&files.folder, &sha256)?;
                 names::make_parent(&path)?;
-                files.size.change(&path, |path| fs::rename(&partial.0, path))?;
+                files.size.change(&path, |path| fs::rename(&self.partial.0, path))?;
                 names::sync(path.parent().unwrap_or(&path))?;
             }
         }

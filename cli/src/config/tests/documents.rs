@@ -97,6 +97,7 @@ keep_succeeded = "1h"
 keep_failed = "0s"
 waiting_max = 100
 payload_max = "1MiB"
+files_max = "8MiB"
 shared_user = true
 "#;
 

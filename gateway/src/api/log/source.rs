@@ -99,13 +99,13 @@ pub(super) async fn open(
     }
     let over = api.backend().attempts(job.id).await?;
     if let Some(attempt) = over.iter().rev().find(|attempt| attempt.key.attempt == number) {
-        return finished(api, attempt).await.map(Some);
+        return finished(api, job, attempt).await.map(Some);
     }
     if number != last || number == 0 {
         return Err(no_attempt(job, number));
     }
     let key = AttemptKey { job: job.id, attempt: number, fence: job.status.fence };
-    let source = file(api, key).await?;
+    let source = file(api, job, key).await?;
     Ok(Some(AttemptLog { number, source, ends_at: None }))
 }
 
@@ -145,7 +145,7 @@ fn no_attempt(job: &Job, number: u32) -> Problem {
     Problem::new(Kind::NotFound, format!("job {} has no attempt {number}; {there}", job.id))
 }
 
-async fn finished(api: &Api, attempt: &Attempt) -> Result<AttemptLog, Problem> {
+async fn finished(api: &Api, job: &Job, attempt: &Attempt) -> Result<AttemptLog, Problem> {
     let number = attempt.key.attempt;
     let source = match &attempt.log.whole {
         Some(text) => {
@@ -154,7 +154,7 @@ async fn finished(api: &Api, attempt: &Attempt) -> Result<AttemptLog, Problem> {
             })?;
             Source::Whole(Bytes::from(bytes))
         }
-        None => file(api, attempt.key).await?,
+        None => file(api, job, attempt.key).await?,
     };
     let ends_at = Some(attempt.log.file.max(if let Source::Whole(it) = &source {
         it.len() as u64
@@ -164,9 +164,9 @@ async fn finished(api: &Api, attempt: &Attempt) -> Result<AttemptLog, Problem> {
     Ok(AttemptLog { number, source, ends_at })
 }
 
-async fn file(api: &Api, key: AttemptKey) -> Result<Source, Problem> {
-    let backend = api.share();
-    match body::blocking(move || backend.log_blocking(key)).await? {
+async fn file(api: &Api, job: &Job, key: AttemptKey) -> Result<Source, Problem> {
+    let (backend, tenant) = (api.share(), job.spec.tenant.clone());
+    match body::blocking(move || backend.log_blocking(key, &tenant)).await? {
         Ok(file) => Ok(Source::File(Arc::new(file))),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Source::Nothing),
         Err(error) => Err(Problem::internal(format!("cannot open the log: {error}"))),

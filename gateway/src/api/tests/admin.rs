@@ -1,11 +1,20 @@
 //! Runners, tokens, payloads, backups, the state of the whole.
 
+use std::{
+    pin::Pin,
+    task::{Context, Poll},
+};
+
 use axum::body::Body;
+use bytes::Bytes;
 use http::StatusCode;
 use http_body_util::BodyExt as _;
 
 use super::Rig;
-use crate::{api::body, jobs::Refusal};
+use crate::{
+    api::body,
+    jobs::{Full, Refusal},
+};
 
 #[tokio::test]
 async fn runners_are_listed_and_drained() {
@@ -148,6 +157,44 @@ async fn a_payload_is_for_the_tenants_that_uploaded_it() {
     assert_eq!(send(&rig.admin, "POST /v1/jobs", json, job.clone()).await.status, 202);
     send(&bank, "PUT /v1/payloads", bytes, "secret".into()).await;
     assert_eq!(send(&bank, "POST /v1/jobs", json, job).await.status, 202, "it has them itself");
+}
+
+#[tokio::test]
+async fn a_payload_without_room_is_refused_at_once_and_by_name() {
+    let rig = Rig::new();
+    rig.fake.state().room = Some((8, Full::Tenant(77)));
+    // Nothing of it comes, and nothing of it is waited for.
+    let (_pipe, sent) = body::pipe();
+    let sent = Told(sent, 1_000_000);
+    let request = rig.request("POST /v1/payloads").body(Body::new(sent)).unwrap();
+    let problem = rig.send(request).await.is("files_full");
+    let detail = problem["detail"].as_str().unwrap();
+    assert!(detail.contains("77 bytes") && detail.contains("jobs.files_max"), "{detail}");
+    let fits = rig.request("POST /v1/payloads").body(Body::from("12345678")).unwrap();
+    assert_eq!(rig.send(fits).await.status, StatusCode::CREATED);
+    rig.fake.state().room = Some((0, Full::Disk));
+    let none = rig.request("POST /v1/payloads").body(Body::from("1")).unwrap();
+    let problem = rig.send(none).await.is("store_unavailable");
+    assert!(problem["detail"].as_str().unwrap().contains("limits.disk_reserve"));
+}
+
+/// A body with a told length.
+struct Told(Body, u64);
+
+impl http_body::Body for Told {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<http_body::Frame<Bytes>, axum::Error>>> {
+        Pin::new(&mut self.0).poll_frame(context)
+    }
+
+    fn size_hint(&self) -> http_body::SizeHint {
+        http_body::SizeHint::with_exact(self.1)
+    }
 }
 
 #[tokio::test]

@@ -26,7 +26,7 @@ use crate::{
         view,
     },
     driver::{Answer, Figures, NewJob, Verb},
-    jobs::{Forgotten, Refusal, RunnerView, Unavailable},
+    jobs::{Forgotten, Full, Refusal, RunnerView, Unavailable},
 };
 
 #[derive(Default)]
@@ -43,6 +43,8 @@ pub(super) struct State {
     pub(super) full: bool,
     /// Payloads and the tenants that uploaded them.
     pub(super) owners: BTreeSet<(String, String)>,
+    /// Bytes that payloads may take at once, and why no more.
+    pub(super) room: Option<(u64, Full)>,
     /// Requests that were refused for want of a right.
     pub(super) refusals: Vec<Refusal>,
     /// Submits and how many jobs each had.
@@ -312,11 +314,11 @@ impl Backend for Fake {
         4096
     }
 
-    fn room_blocking(&self) -> u64 {
-        u64::MAX
+    fn room_blocking(&self, _: &str, bytes: u64) -> Result<(), Full> {
+        self.state().room.filter(|(room, _)| bytes > *room).map_or(Ok(()), |(_, full)| Err(full))
     }
 
-    fn upload_blocking(&self) -> io::Result<Box<dyn Sink>> {
+    fn upload_blocking(&self, _: &str) -> io::Result<Box<dyn Sink>> {
         let temporary = tempfile::NamedTempFile::new_in(self.folder.path())?;
         Ok(Box::new(Upload { temporary, hash: Sha256::new(), folder: self.folder.path().into() }))
     }
@@ -329,8 +331,8 @@ impl Backend for Fake {
         Ok(self.payload_blocking(sha256)?.metadata()?.len())
     }
 
-    fn own_payload_blocking(&self, sha256: &str, tenant: &str) -> io::Result<()> {
-        self.state().owners.insert((sha256.to_owned(), tenant.to_owned()));
+    fn own_payload_blocking(&self, payload: &Payload, tenant: &str) -> io::Result<()> {
+        self.state().owners.insert((payload.sha256.clone(), tenant.to_owned()));
         Ok(())
     }
 
@@ -338,7 +340,7 @@ impl Backend for Fake {
         Ok(self.state().owners.contains(&(sha256.to_owned(), tenant.to_owned())))
     }
 
-    fn log_blocking(&self, key: AttemptKey) -> io::Result<File> {
+    fn log_blocking(&self, key: AttemptKey, _: &str) -> io::Result<File> {
         File::open(self.log_path(key))
     }
 }

@@ -31,7 +31,7 @@ async fn a_log_that_is_owed_stays_owed_when_its_link_is_gone() {
 async fn a_log_takes_nothing_of_what_is_kept_for_the_store() {
     let bench = Bench::new();
     let full = crate::disk::Disk::new(bench.state.path().to_path_buf(), Some(u64::MAX));
-    assert!(bench.jobs.disk.set(std::sync::Arc::new(full)).is_ok());
+    assert!(bench.jobs.room.bound(std::sync::Arc::new(full), None));
     let (mut link, job, key) = running(&bench).await;
     link.report(finished(key, 5));
     until("the end is recorded", || bench.state_of(job) == JobState::Succeeded).await;
@@ -115,7 +115,47 @@ async fn a_runner_is_asked_for_a_few_pieces_at_once_and_every_log_has_its_turn()
             seen += 1;
         }
     }
-    let whole =
-        || keys.iter().filter(|key| *key != gone).all(|key| bench.jobs.files.log(*key).is_ok());
+    let whole = || {
+        keys.iter()
+            .filter(|key| *key != gone)
+            .all(|key| bench.jobs.files.log(*key, ostler_store::Owner::default()).is_ok())
+    };
     until("every log is here", whole).await;
+}
+
+/// A job of a tenant is over, and has written so much.
+async fn log_of(bench: &Bench, link: &mut Link, tenant: &str, bytes: u64) -> AttemptKey {
+    let spec = Spec { tenant: tenant.into(), ..spec() };
+    let new = NewJob { spec: spec.into(), paused: false, delayed: false, done_before: None };
+    bench.jobs.submit("test", None, vec![new], true).await.map_err(|it| it.0).unwrap();
+    let key = link.run();
+    link.report(finished(key, bytes));
+    key
+}
+
+#[tokio::test]
+async fn a_tenants_logs_leave_as_much_to_others_as_they_have() {
+    let bench = Bench::new();
+    let disk = crate::disk::Disk::new(bench.state.path().to_path_buf(), Some(0));
+    assert!(bench.jobs.room.bound(std::sync::Arc::new(disk), Some(10_000)));
+    let mut link = Link::up(&bench, "a");
+    link.beat(&[]);
+    // What was asked for counts before it is there.
+    let first = log_of(&bench, &mut link, "shop", 5000).await;
+    link.next(Kind::Pull);
+    let second = log_of(&bench, &mut link, "shop", 1000).await;
+    let told = |it: &String| it.contains("tenant shop") && it.contains("jobs.files_max");
+    until("the operator is told", || bench.told.lock().unwrap().iter().any(told)).await;
+    let third = log_of(&bench, &mut link, "bank", 2000).await;
+    link.next(Kind::Pull);
+    link.piece(third, "0", ":end", &[b'x'; 2000]);
+    assert_eq!(link.settled(), (third, false), "another tenant has room");
+    link.piece(first, "0", ":end", &[b'x'; 5000]);
+    assert_eq!(link.settled(), (first, false));
+    // Room is made, and what waited for it comes.
+    let job = vec![first.job];
+    bench.jobs.steer("test", Verb::Delete, job).await.map_err(|it| it.0).unwrap();
+    link.next(Kind::Pull);
+    link.piece(second, "0", ":end", &[b'x'; 1000]);
+    assert_eq!(link.settled(), (second, false));
 }

@@ -1,6 +1,7 @@
 //! Payloads on their way to runners.
 
 use ostler_job::durable::{Command, Input};
+use ostler_store::Owner;
 
 use super::*;
 
@@ -18,7 +19,7 @@ impl Link {
 #[tokio::test]
 async fn a_payload_is_given_to_the_runner_that_has_its_job_and_to_no_other() {
     let bench = Bench::new();
-    let mut upload = bench.jobs.files.upload().unwrap();
+    let mut upload = bench.jobs.files.upload(Owner::default()).unwrap();
     upload.write(b"secret").unwrap();
     let payload = upload.finish().unwrap();
     let sha256 = payload.sha256.clone();
