@@ -11,6 +11,9 @@ use ostler_job::Mono;
 
 use crate::jobs::{JobIx, Jobs};
 
+/// Jobs that are looked at, at most, to tell how much goes before another.
+const SAMPLE: usize = 2048;
+
 /// A waiting job and what it is ordered by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Entry {
@@ -37,6 +40,16 @@ impl Lane {
 
     pub(crate) fn head(&self) -> Option<Entry> {
         self.heap.peek().map(|&Reverse(entry)| entry)
+    }
+
+    /// The cost of all jobs with a smaller key. Of many, some stand for all.
+    pub(crate) fn ahead(&self, jobs: &Jobs, key: Mono) -> u128 {
+        let entries = self.heap.as_slice();
+        // Odd, so that it does not follow the heap's levels.
+        let step = entries.len().div_ceil(SAMPLE) | 1;
+        let sample = entries.iter().step_by(step).map(|Reverse(entry)| entry);
+        let before = sample.filter(|it| it.key < key && jobs.waits(it.job, it.seq));
+        before.map(|it| u128::from(jobs[it.job].cost.0) * step as u128).sum()
     }
 
     pub(crate) fn push(&mut self, entry: Entry) {

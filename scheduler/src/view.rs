@@ -3,6 +3,7 @@
 use ostler_job::{JobId, Mono, Span, TenantId};
 
 use crate::event::Action;
+use crate::jobs::State;
 use crate::scheduler::Scheduler;
 
 impl Scheduler {
@@ -57,16 +58,37 @@ impl Scheduler {
         if self.fleet.free() > 0 && self.waiting() == 0 {
             return Span::ZERO;
         }
-        // A few running jobs stand for all, so that a refusal costs the same with a thousand slots.
+        let waiting = self.work_waiting / u128::from(self.fleet.slots().max(1));
+        Span(narrow(waiting).saturating_add(self.mean_left(now)))
+    }
+
+    /// Roughly how long a waiting job has to wait for what goes before it: the jobs of its tenant that must start sooner, as
+    /// often as there are tenants, and what runs, over the slots. `None`: that cannot be told.
+    pub fn ahead_of(&self, job: JobId, now: Mono) -> Option<Span> {
+        let it = &self.jobs[self.jobs.find(job)?];
+        let slots = self.fleet.slots();
+        if it.state != State::Waiting || it.pinned || slots == 0 {
+            return None;
+        }
+        let work = self.discipline.ahead(&self.jobs, it.tenant, it.lst);
+        let left = u128::from(self.mean_left(now));
+        Some(Span(narrow((work + left) / u128::from(slots))))
+    }
+
+    /// What running jobs have left, on the average. A few stand for all, so that a refusal costs the same with a thousand
+    /// slots.
+    fn mean_left(&self, now: Mono) -> u64 {
         let sample = self.granted.iter().take(RUNNING_SAMPLE).map(|&job| {
             let job = &self.jobs[job];
             job.charged.0.saturating_sub((now - job.started).0)
         });
         let sampled = self.granted.len().clamp(1, RUNNING_SAMPLE) as u64;
-        let mean_left = sample.fold(0_u64, u64::saturating_add) / sampled;
-        let waiting = self.work_waiting / u128::from(self.fleet.slots().max(1));
-        Span(u64::try_from(waiting).unwrap_or(u64::MAX).saturating_add(mean_left))
+        sample.fold(0_u64, u64::saturating_add) / sampled
     }
+}
+
+fn narrow(nanos: u128) -> u64 {
+    u64::try_from(nanos).unwrap_or(u64::MAX)
 }
 
 /// Running jobs that are asked for what they have left.

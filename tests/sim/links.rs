@@ -116,7 +116,9 @@ impl World {
         let it = &mut self.clients[client];
         it.answered = true;
         let taken = answers.iter().flat_map(|answer| match answer {
-            Answer::Done { job, .. } | Answer::Coalesced { job } => vec![*job],
+            Answer::Done { job, .. } | Answer::Late { job, .. } | Answer::Coalesced { job } => {
+                vec![*job]
+            }
             Answer::Keyed { jobs, .. } => jobs.clone(),
             Answer::Duplicate { .. }
             | Answer::QueueFull { .. }

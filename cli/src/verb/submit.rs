@@ -118,6 +118,9 @@ async fn submit_one(client: &Client, args: &SubmitArgs, job: Value) -> Result<Ex
     let answer = sure::ask(client, make, args.key().as_deref(), args.patience).await?;
     let (headers, bytes) = answer.map_err(|problem| problem.failure())?;
     let job: JobView = serde_json::from_slice(&bytes).map_err(unknown)?;
+    if let Some(Value::String(warning)) = job.rest.get("warning") {
+        note(&format!("warning: {}", plain(warning)));
+    }
     if headers.contains_key("ostler-coalesced") {
         note(&format!("job {} does this already", job.id));
     }
@@ -209,8 +212,20 @@ struct Line {
     /// Another job does it already.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     coalesced: Option<bool>,
+    /// Its promise cannot be kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    warning: Option<String>,
     #[serde(default, skip_serializing)]
     error: Option<Wrong>,
+}
+
+/// One word for a whole list, with the first place.
+fn warn(list: &List, lines: &[Line]) {
+    let mut warned = lines.iter().filter_map(|line| Some((line.line, line.warning.as_deref()?)));
+    let Some((line, warning)) = warned.next() else { return };
+    let more = warned.count();
+    let more = if more > 0 { format!(" (and {more} more)") } else { String::new() };
+    note(&format!("warning: {}:{line}: {}{more}", list.name, plain(warning)));
 }
 
 async fn submit_list(
@@ -243,6 +258,7 @@ async fn submit_list(
     for line in &wrong {
         say(line);
     }
+    warn(&list, &lines);
     let ids: Vec<u64> = lines.iter().filter_map(|line| line.id).collect();
     let code = match args.wait {
         true => {

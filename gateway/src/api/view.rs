@@ -116,6 +116,10 @@ pub(crate) struct JobView {
     finished_at: Option<Stamp>,
     /// How long the present or last attempt has run.
     run_seconds: Option<f64>,
+    /// In the answer to a submit: its promise cannot be kept, as far as that can be told.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub(crate) warning: Option<String>,
 }
 
 impl JobView {
@@ -156,6 +160,7 @@ impl JobView {
             started_at: status.started_at.map(Stamp),
             finished_at: status.finished_at.map(Stamp),
             run_seconds: ran(status),
+            warning: None,
         }
     }
 }

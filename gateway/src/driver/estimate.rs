@@ -46,11 +46,14 @@ impl Estimates {
     }
 
     pub(super) fn of(&self, identity: u64) -> Estimate {
-        let Some(it) = self.known.get(&identity) else {
-            return Estimate { p50: UNKNOWN, p90: UNKNOWN };
-        };
+        self.known(identity).unwrap_or(Estimate { p50: UNKNOWN, p90: UNKNOWN })
+    }
+
+    /// `None`: no job of the identity has run here.
+    pub(super) fn known(&self, identity: u64) -> Option<Estimate> {
+        let it = self.known.get(&identity)?;
         let p90 = it.mean + P90 * it.variance.sqrt();
-        Estimate { p50: Span(it.mean.exp() as u64), p90: Span(p90.exp() as u64) }
+        Some(Estimate { p50: Span(it.mean.exp() as u64), p90: Span(p90.exp() as u64) })
     }
 }
 

@@ -167,6 +167,15 @@ pub enum Answer {
         /// Where it is.
         state: JobState,
     },
+    /// Taken, although the promise that it asks for cannot be kept, as far as that can be told.
+    Late {
+        /// Which.
+        job: JobId,
+        /// Where it is.
+        state: JobState,
+        /// When it is expected to be done.
+        expected: Span,
+    },
     /// Another job stands for it.
     Coalesced {
         /// That one.

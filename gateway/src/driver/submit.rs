@@ -47,7 +47,9 @@ impl Driver {
         let mut taken = Vec::new();
         for (new, answer) in submit.jobs.into_iter().zip(plan) {
             let answer = answer.unwrap_or_else(|| self.take(new, &submit.who, now));
-            if let Answer::Done { job, .. } | Answer::Coalesced { job } = answer {
+            if let Answer::Done { job, .. } | Answer::Late { job, .. } | Answer::Coalesced { job } =
+                answer
+            {
                 taken.push(job);
             }
             answers.push(answer);
@@ -72,7 +74,7 @@ impl Driver {
                 of.map_or(Answer::Duplicate { job }, |of| Answer::Repeated { of })
             }
             Some(full @ Answer::QueueFull { .. }) => full,
-            _ => Answer::WithOthers,
+            Some(_) | None => Answer::WithOthers,
         };
         plan.into_iter().map(answer).collect()
     }
@@ -131,10 +133,28 @@ impl Driver {
         }
         self.counters.submitted += 1;
         let state = self.jobs[id].state;
+        let answer = match self.misses(id, now) {
+            Some(expected) => Answer::Late { job: id, state, expected },
+            None => Answer::Done { job: id, state },
+        };
         let detail =
             if state == JobState::Scheduled { json!({"state": state}) } else { Value::Null };
         self.outbox.event((now.wall, EventKind::Submitted), Some(id), Some(who), &detail);
-        Answer::Done { job: id, state }
+        answer
+    }
+
+    /// When the job is expected to be done, if that is after what it was promised.
+    fn misses(&self, id: JobId, now: Now) -> Option<Span> {
+        let job = &self.jobs[id];
+        let within = job.policy.within?;
+        let waits = job.state == JobState::Pending;
+        if !waits && job.state != JobState::Leased {
+            return None;
+        }
+        let ahead = if waits { self.scheduler.ahead_of(id, now.mono)? } else { Span::ZERO };
+        let own = self.estimates.known(job.identity).map_or(0, |it| it.p50.0);
+        let expected = Span(ahead.0.saturating_add(own));
+        (expected > within).then_some(expected)
     }
 
     /// Puts a job into the table, in no place yet.

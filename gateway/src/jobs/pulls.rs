@@ -69,7 +69,7 @@ impl Shared {
     /// The tenant of a job; of one that is not there, nobody's in particular.
     fn tenant_of(&self, job: JobId) -> String {
         let found = self.store.jobs(&[job]).ok().and_then(|mut found| found.pop());
-        found.map_or_else(|| TENANT_DEFAULT.to_owned(), |job| job.spec.tenant.clone())
+        found.map_or_else(|| TENANT_DEFAULT.to_owned(), |job| job.spec.tenant)
     }
 }
 
@@ -122,10 +122,10 @@ impl Pulls {
         if pull.runner != *runner || pull.asked.is_none() || pull.have != Some(at) {
             return;
         }
+        let owner = pull.owner;
         pull.asked = None;
         self.come(runner);
         // Open for this piece only: there are more logs than descriptors.
-        let owner = pull.owner;
         let opened = self.shared.files.log_append(key, owner);
         if let Err(error) = opened.and_then(|mut file| file.write_all(bytes)) {
             return self.trouble(key, &error);

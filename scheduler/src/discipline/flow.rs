@@ -43,6 +43,11 @@ impl Lanes {
         Some(Head { late, lst: entry.key, seq: entry.seq })
     }
 
+    /// Work of jobs that must start before this moment, about.
+    pub(super) fn ahead(&self, jobs: &Jobs, lst: Mono) -> u128 {
+        self.on_time.ahead(jobs, lst)
+    }
+
     pub(crate) fn len(&self) -> u32 {
         self.on_time.len() + self.late.len()
     }

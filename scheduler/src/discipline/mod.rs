@@ -82,6 +82,11 @@ pub(crate) trait Discipline: Send {
     /// What a pinned job is ordered by among those of its flow and host.
     fn entry(&self, jobs: &Jobs, job: JobIx) -> Entry;
 
+    /// Work that goes before a job of the flow with such a latest start, about; nothing where that is not known.
+    fn ahead(&self, _jobs: &Jobs, _flow: TenantIx, _lst: Mono) -> u128 {
+        0
+    }
+
     /// Whether the first pinned job of a flow has missed its latest start.
     fn has_missed(&self, head: Head, now: Mono) -> bool;
 

@@ -293,6 +293,12 @@ impl Discipline for PromiseQueue {
         Entry { key: jobs[job].lst, seq: jobs[job].seq, job }
     }
 
+    fn ahead(&self, jobs: &Jobs, flow: TenantIx, lst: Mono) -> u128 {
+        let it = &self.flows[flow.0 as usize];
+        // Of all that run, its tenant gets its weight's part.
+        it.lanes.ahead(jobs, lst) * u128::from(self.weights.max(it.weight)) / u128::from(it.weight)
+    }
+
     fn has_missed(&self, head: Head, now: Mono) -> bool {
         !head.late && head.lst + self.grace < now
     }

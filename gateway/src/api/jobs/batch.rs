@@ -25,9 +25,9 @@ use crate::{
 };
 
 pub(crate) const NDJSON: &str = "application/x-ndjson";
-/// Lines and bytes of a batch that is taken whole.
-const LINES_MAX: usize = 100_000;
-const BYTES_MAX: u64 = 64 << 20;
+/// Lines and bytes of a batch that is taken whole: one commit, which everybody waits for.
+const LINES_MAX: usize = 10_000;
+const BYTES_MAX: u64 = 16 << 20;
 /// Jobs that a streamed batch hands over at once.
 const GROUP: usize = 100;
 /// Bytes of lines after which a group goes, however few they are.
@@ -154,7 +154,10 @@ fn refused(numbers: &[u64], answers: &[Answer]) -> Result<(), Problem> {
     let mut errors = Vec::new();
     for (number, answer) in numbers.iter().zip(answers) {
         match answer {
-            Answer::Done { .. } | Answer::Coalesced { .. } | Answer::WithOthers => {}
+            Answer::Done { .. }
+            | Answer::Late { .. }
+            | Answer::Coalesced { .. }
+            | Answer::WithOthers => {}
             Answer::QueueFull { .. } | Answer::Keyed { .. } => return Err(take::refusal(answer)),
             Answer::Repeated { of } => {
                 let line = numbers.get(*of).copied().unwrap_or_default();
@@ -314,6 +317,14 @@ impl Stream {
 fn write_answer(out: &mut BytesMut, line: u64, answer: &Answer) -> Result<(), Problem> {
     match answer {
         Answer::Done { job, state } => write_job(out, line, *job, *state, false),
+        Answer::Late { job, state, expected } => {
+            write_job(out, line, *job, *state, false);
+            // In the line's object, which it ends.
+            out.truncate(out.len() - b"}\n".len());
+            out.put_slice(b",\"warning\":\"");
+            out.put_slice(take::late(*expected).as_bytes());
+            out.put_slice(b"\"}\n");
+        }
         Answer::Coalesced { job } => write_job(out, line, *job, JobState::Pending, true),
         Answer::Duplicate { .. }
         | Answer::QueueFull { .. }

@@ -295,7 +295,7 @@ impl Work<'_> {
             self.api.backend().steer(self.caller.name(), self.verb.clone(), ids.clone()).await?;
         for (id, answer) in ids.into_iter().zip(&answers) {
             match answer {
-                Answer::Done { .. } => self.answer.done += 1,
+                Answer::Done { .. } | Answer::Late { .. } => self.answer.done += 1,
                 Answer::Unknown => self.refuse(id, &Problem::no_job(id)),
                 Answer::Coalesced { .. }
                 | Answer::Duplicate { .. }

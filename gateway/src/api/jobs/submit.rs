@@ -36,7 +36,7 @@ const TRUE: HeaderValue = HeaderValue::from_static("true");
 /// Submit a job, or many
 ///
 /// With `application/json` one job; the answer's `Location` leads to it. With `application/x-ndjson` one job a line: all or none are
-/// taken (at most 100,000 lines and 64 MiB), or with `partial=true` the good ones, in groups, answered while they come. An answer says
+/// taken (at most 10,000 lines and 16 MiB), or with `partial=true` the good ones, in groups, answered while they come. An answer says
 /// that the jobs survive a power cut.
 #[utoipa::path(
     post,
@@ -159,6 +159,10 @@ async fn one(
     let answers = api.backend().submit(caller.name(), key, vec![job?], true).await?;
     match answers.first() {
         Some(Answer::Done { job, .. }) => taken(api, caller, *job, wait, None).await,
+        Some(Answer::Late { job, expected, .. }) => {
+            let warning = take::late(*expected);
+            taken_with(api, caller, *job, wait, (None, Some(warning))).await
+        }
         Some(Answer::Coalesced { job }) => taken(api, caller, *job, wait, Some(COALESCED)).await,
         Some(Answer::Keyed { jobs, same: true }) => replay(api, caller, jobs, wait).await,
         Some(other) => Err(take::refusal(other)),
@@ -186,6 +190,16 @@ async fn taken(
     wait: Option<Duration>,
     mark: Option<HeaderName>,
 ) -> Result<Response, Problem> {
+    taken_with(api, caller, id, wait, (mark, None)).await
+}
+
+async fn taken_with(
+    api: &Api,
+    caller: &Caller,
+    id: JobId,
+    wait: Option<Duration>,
+    (mark, warning): (Option<HeaderName>, Option<String>),
+) -> Result<Response, Problem> {
     let job = match wait {
         Some(limit) => finished(api, caller, id, limit).await?,
         None => find(api, caller, id).await?,
@@ -195,7 +209,9 @@ async fn taken(
         true => StatusCode::OK,
         false => StatusCode::ACCEPTED,
     };
-    let mut response = body::json(status, &JobView::new(&job))?;
+    let mut view = JobView::new(&job);
+    view.warning = warning;
+    let mut response = body::json(status, &view)?;
     let location = HeaderValue::try_from(format!("/v1/jobs/{id}")).map_err(Problem::internal)?;
     response.headers_mut().insert(header::LOCATION, location);
     if let Some(mark) = mark {

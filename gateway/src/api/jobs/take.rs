@@ -6,7 +6,7 @@ use std::{
 };
 
 use ostler_job::{
-    JobId,
+    JobId, Span,
     durable::{DedupeScope, Input, Payload, Spec, Work},
 };
 
@@ -138,6 +138,14 @@ async fn done_before(api: &Api, built: &[Built]) -> Result<Vec<Option<JobId>>, P
     Ok(done)
 }
 
+/// What is said of a promise that is not kept, as far as that can be told.
+pub(crate) fn late(expected: Span) -> String {
+    let seconds = expected.as_secs_f64();
+    format!(
+        "within cannot be kept: by what waits before it and what it takes, it is expected to be done after about {seconds:.1} s"
+    )
+}
+
 /// Why the driver did not do what it was asked.
 pub(crate) fn refusal(answer: &Answer) -> Problem {
     match answer {
@@ -165,6 +173,8 @@ pub(crate) fn refusal(answer: &Answer) -> Problem {
             format!("job {job} is {state}, which does not allow this"),
         )
         .about(*job),
-        Answer::Done { .. } | Answer::Coalesced { .. } => Problem::internal("a wrong answer"),
+        Answer::Done { .. } | Answer::Late { .. } | Answer::Coalesced { .. } => {
+            Problem::internal("a wrong answer")
+        }
     }
 }

@@ -144,18 +144,22 @@ impl Backend for Fake {
                         .iter()
                         .position(|it| *it == Answer::Done { job, state: JobState::Pending })
                 };
-                let other = |it: &Answer| match it {
-                    Answer::Duplicate { job } => {
-                        done(*job).map_or(it.clone(), |of| Answer::Repeated { of })
+                let other = |it: &Answer| {
+                    if let Answer::Duplicate { job } = it {
+                        done(*job).map_or_else(|| it.clone(), |of| Answer::Repeated { of })
+                    } else if bad(it) {
+                        it.clone()
+                    } else {
+                        Answer::WithOthers
                     }
-                    it if bad(it) => it.clone(),
-                    _ => Answer::WithOthers,
                 };
                 return answers.iter().map(other).collect();
             }
             if let Some((key, request)) = key {
                 let ids = answers.iter().filter_map(|it| match it {
-                    Answer::Done { job, .. } | Answer::Coalesced { job } => Some(*job),
+                    Answer::Done { job, .. }
+                    | Answer::Late { job, .. }
+                    | Answer::Coalesced { job } => Some(*job),
                     Answer::Duplicate { .. }
                     | Answer::QueueFull { .. }
                     | Answer::Keyed { .. }

@@ -68,3 +68,43 @@ fn a_refused_batch_names_no_job_that_is_not_there() {
     let next = bench.submit(of("shop", 3));
     assert_eq!(next.0, known.0 + 1, "no id was used up");
 }
+
+#[test]
+fn a_promise_that_cannot_be_kept_is_answered_with_a_word() {
+    let within = |n, seconds| Spec { within: Some(Span::from_secs(seconds)), ..of("shop", n) };
+    let expected = |answers: &[Answer]| match answers {
+        [Answer::Late { expected, .. }] => expected.as_secs_f64(),
+        [Answer::Done { .. }] => 0.0,
+        other => panic!("{other:?}"),
+    };
+    let mut bench = Bench::new();
+    let told = expected(&bench.submit_all(vec![within(0, 1)]));
+    assert_eq!(told, 0.0, "without a runner nothing is known");
+    bench.beat("host", 2, &[]);
+    bench.submit_all((1..2000).map(|n| of("shop", n)).collect());
+    let told = expected(&bench.submit_all(vec![within(2000, 5)]));
+    assert_eq!(told, 0.0, "what has time does not go before it");
+    bench.submit_all((3000..3040).map(|n| within(n, 5)).collect());
+    let told = expected(&bench.submit_all(vec![within(4000, 6)]));
+    assert!((18.0..23.0).contains(&told), "40 jobs of a second on two slots: {told}");
+    assert_eq!(expected(&bench.submit_all(vec![within(4001, 60)])), 0.0);
+    // Others have their part of the slots.
+    bench.submit_all((0..40).map(|n| Spec { within: None, ..of("bank", n) }).collect());
+    let told = expected(&bench.submit_all(vec![within(4002, 6)]));
+    assert!((38.0..46.0).contains(&told), "{told}");
+}
+
+#[test]
+fn what_takes_longer_than_it_is_promised_is_told_so() {
+    let mut bench = Bench::new();
+    bench.beat("host", 1, &[]);
+    let slow = Spec { within: Some(Span::from_millis(10)), ..of("shop", 0) };
+    assert!(matches!(bench.submit_all(vec![slow.clone()])[..], [Answer::Done { .. }]));
+    let key = bench.run();
+    bench.start("host", key);
+    bench.finish("host", key, Reason::Ok);
+    let answers = bench.submit_all(vec![slow]);
+    let [Answer::Late { expected, state, .. }] = answers[..] else { panic!("{answers:?}") };
+    assert!(expected.0.abs_diff(Span::from_millis(20).0) < 1000, "{expected:?}");
+    assert_eq!(state, JobState::Leased);
+}
