@@ -81,6 +81,14 @@ impl Caller {
         self.0.scopes.contains("admin")
     }
 
+    /// For what goes on for a while: nothing more is done once the token has ended.
+    pub(crate) fn is_still_good(&self, backend: &dyn Backend) -> Result<(), Problem> {
+        match backend.token(self.hash()) {
+            Some(_) => Ok(()),
+            None => Err(ended("what was done by then is done, the rest is not")),
+        }
+    }
+
     /// For what concerns all tenants.
     pub(crate) fn needs_all_tenants(&self) -> Result<(), Problem> {
         match self.tenant() {

@@ -16,7 +16,10 @@ use http_body_util::BodyExt as _;
 use serde::Serialize;
 use tokio::sync::mpsc;
 
-use super::problem::{Kind, Problem};
+use super::{
+    auth, guard,
+    problem::{Kind, Problem},
+};
 use crate::threads;
 
 /// A client that sends nothing for this long has given up.
@@ -30,6 +33,9 @@ pub(crate) async fn next(body: &mut Body) -> Result<Option<Bytes>, Problem> {
         };
         match frame {
             None => return Ok(None),
+            Some(Err(error)) if guard::is_ended(&error) => {
+                return Err(auth::ended("what was still to come of the request is not done"));
+            }
             Some(Err(error)) => {
                 return Err(Problem::new(Kind::BadJson, format!("the body broke off: {error}")));
             }

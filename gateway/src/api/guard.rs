@@ -1,7 +1,8 @@
-//! An answer that ends with the token it was given for.
+//! Bodies that end with their token: the answer that it was given for, and what is still coming of a request.
 
 use std::{
-    io,
+    error::Error,
+    fmt,
     pin::Pin,
     task::{Context, Poll},
 };
@@ -20,8 +21,30 @@ pub(crate) type Over = Pin<Box<dyn Future<Output = ()> + Send>>;
 pub(crate) fn guarded(body: Body, over: impl FnOnce() -> Over) -> Body {
     match http_body::Body::size_hint(&body).exact() {
         Some(size) if size <= SMALL => body,
-        Some(_) | None => Body::new(Guarded { body: Some(body), over: over() }),
+        Some(_) | None => until(body, over()),
     }
+}
+
+/// Breaks the body off when the token ends, however small it is.
+pub(crate) fn until(body: Body, over: Over) -> Body {
+    Body::new(Guarded { body: Some(body), over })
+}
+
+/// Why a body was broken off.
+#[derive(Clone, Copy, Debug)]
+struct Ended;
+
+impl fmt::Display for Ended {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the token has ended")
+    }
+}
+
+impl Error for Ended {}
+
+/// Whether a body broke off since its token ended.
+pub(crate) fn is_ended(error: &(dyn Error + 'static)) -> bool {
+    error.is::<Ended>() || error.source().is_some_and(is_ended)
 }
 
 struct Guarded {
@@ -41,8 +64,7 @@ impl http_body::Body for Guarded {
         if self.body.is_some() && self.over.as_mut().poll(cx).is_ready() {
             // Whoever writes it notices that nobody reads.
             self.body = None;
-            let ended = io::Error::new(io::ErrorKind::PermissionDenied, "the token has ended");
-            return Poll::Ready(Some(Err(axum::Error::new(ended))));
+            return Poll::Ready(Some(Err(axum::Error::new(Ended))));
         }
         match &mut self.body {
             Some(body) => Pin::new(body).poll_frame(cx),

@@ -8,6 +8,7 @@ pub(crate) mod auth;
 pub(crate) mod backend;
 mod body;
 mod compress;
+mod entry;
 mod events;
 mod guard;
 mod jobs;
@@ -240,8 +241,8 @@ async fn finish(State(api): State<Api>, request: Request, next: Next) -> Respons
     let head = request.method() == Method::HEAD;
     let from = request.extensions().get::<Door>().and_then(|door| door.peer);
     let token = auth::bearer(request.headers());
-    let response = match acceptable(&request) {
-        Ok(()) => next.run(request).await,
+    let response = match entry::check(&request) {
+        Ok(()) => next.run(entry::while_good(&api, token.as_ref(), request)).await,
         Err(problem) => problem.into_response(),
     };
     if let Some(why) = auth::refusal(&response) {
@@ -270,47 +271,4 @@ fn completed(mut response: Response, id: HeaderValue, head: bool) -> Response {
     headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     response
-}
-
-/// Refuses a client that takes nothing of what there is, before anything is done for it.
-fn acceptable(request: &Request) -> Result<(), Problem> {
-    let fields = request.headers().get_all(header::ACCEPT);
-    let mut ranges = fields.iter().flat_map(|v| v.to_str().unwrap_or("*/*").split(',')).peekable();
-    if ranges.peek().is_none() {
-        return Ok(());
-    }
-    let offered = offered(request.uri().path());
-    let takes = |range: &str| {
-        let mut parts = range.split(';').map(str::trim);
-        let kind = parts.next().unwrap_or_default().to_ascii_lowercase();
-        let refused = parts.any(|it| matches!(it, "q=0" | "q=0.0" | "q=0.00" | "q=0.000"));
-        let family = kind.strip_suffix('*').filter(|family| family.ends_with('/'));
-        !refused
-            && (kind == "*/*"
-                || kind == problem::PROBLEM_JSON
-                || offered.contains(&kind.as_str())
-                || family.is_some_and(|family| offered.iter().any(|it| it.starts_with(family))))
-    };
-    match ranges.any(takes) {
-        true => Ok(()),
-        false => {
-            let detail = format!("there is {} here; accept it", offered.join(" or "));
-            Err(Problem::new(Kind::NotAcceptable, detail))
-        }
-    }
-}
-
-/// The types of a path's answers.
-fn offered(path: &str) -> &'static [&'static str] {
-    if path == "/v1/jobs" {
-        &["application/json", "application/x-ndjson"]
-    } else if path.ends_with("/events") {
-        &["text/event-stream"]
-    } else if path.ends_with("/log") {
-        &["text/plain"]
-    } else if path.ends_with("/stdin") {
-        &["application/octet-stream"]
-    } else {
-        &["application/json"]
-    }
 }

@@ -288,6 +288,7 @@ impl Work<'_> {
     }
 
     async fn steer(&mut self, ids: Vec<JobId>) -> Result<(), Problem> {
+        self.caller.is_still_good(self.api.backend())?;
         if ids.is_empty() {
             return Ok(());
         }

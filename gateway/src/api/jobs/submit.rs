@@ -28,7 +28,7 @@ use crate::{
 /// Bytes of one job's object, at most.
 pub(crate) const BODY_MAX: usize = 1 << 20;
 const WAIT_MAX: Duration = Duration::from_secs(3600);
-const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
+pub(crate) const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 const REPLAY: HeaderName = HeaderName::from_static("idempotent-replay");
 const COALESCED: HeaderName = HeaderName::from_static("ostler-coalesced");
 const TRUE: HeaderValue = HeaderValue::from_static("true");

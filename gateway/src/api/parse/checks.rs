@@ -41,8 +41,15 @@ pub(super) fn env(env: BTreeMap<String, String>, notes: &mut Notes) -> BTreeMap<
         if name.is_empty() || name.contains('=') || name.contains(char::is_control) {
             notes.add(&at, format!("{} is not a name of a variable", quoted(name)));
         }
-        if !value.is_empty() {
-            checked(value, &at, ARG_MAX, notes);
+        // A system takes name and value as one text.
+        let bytes = name.len() + 1 + value.len();
+        if bytes >= ARG_MAX {
+            notes.add(
+                &at,
+                format!("{bytes} bytes are too many; a system takes fewer than {ARG_MAX}"),
+            );
+        } else if value.contains('\0') {
+            notes.add(&at, "has a NUL, which no system takes");
         }
     }
     env

@@ -202,3 +202,87 @@ async fn a_requests_id_is_passed_or_made() {
     assert_eq!(answer.is("not_found")["request_id"], "abc-1");
     assert_eq!(rig.ask("GET /v1/jobs").await.header("x-request-id").len(), 32);
 }
+
+/// A body of which the rest comes when the other end is told so.
+fn half(first: &'static str) -> (crate::api::body::Pipe, Body) {
+    let (pipe, body) = crate::api::body::pipe();
+    pipe.try_send(Ok(first.into())).unwrap();
+    (pipe, body)
+}
+
+#[tokio::test]
+async fn what_is_still_to_come_of_a_request_comes_with_a_good_token_or_is_not_done() {
+    for (line, kind, first, rest) in [
+        ("POST /v1/jobs", "application/json", "{\"command\":", "\"true\"}"),
+        ("POST /v1/jobs", "application/x-ndjson", "{\"command\":", "\"true\"}\n"),
+        ("POST /v1/jobs?partial=true", "application/x-ndjson", "{\"command\":", "\"true\"}\n"),
+        ("POST /v1/tokens", "application/json", "{\"name\":\"more\",", "\"scopes\":[\"admin\"]}"),
+        ("POST /v1/jobs/actions", "application/json", "{\"action\":\"retry\",", "\"ids\":[]}"),
+        ("PUT /v1/payloads", "application/octet-stream", "by", "tes"),
+        ("POST /v1/jobs/1/move", "application/json", "{\"host\":", "null}"),
+        ("POST /v1/backup", "application/json", "{\"path\":", "\"/nowhere/at/all\"}"),
+    ] {
+        let rig = Rig::new();
+        let token = rig.token("lent", &["admin"], None);
+        let (pipe, body) = half(first);
+        let (method, path) = line.split_once(' ').unwrap();
+        let request = Request::builder().method(method).uri(path).header("content-type", kind);
+        let request = request.header("authorization", format!("Bearer {token}")).body(body);
+        let revoke = async {
+            while pipe.capacity() < pipe.max_capacity() {
+                tokio::task::yield_now().await;
+            }
+            assert_eq!(rig.ask("DELETE /v1/tokens/lent").await.status, StatusCode::NO_CONTENT);
+            // Whoever reads it may be gone by then.
+            let _ = pipe.send(Ok(rest.into())).await;
+            drop(pipe);
+        };
+        let (answer, ()) = tokio::join!(rig.begin(request.unwrap()), revoke);
+        let partial = line.ends_with("partial=true");
+        let expected = if partial { StatusCode::OK } else { StatusCode::UNAUTHORIZED };
+        assert_eq!(answer.status(), expected, "{line}");
+        let _ = http_body_util::BodyExt::collect(answer.into_body()).await;
+        assert!(rig.fake.state().jobs.is_empty(), "{line}: {kind}");
+        assert!(rig.fake.state().tokens.iter().all(|token| token.name != "more"), "{line}");
+    }
+}
+
+#[tokio::test]
+async fn a_field_that_may_be_there_once_is_there_once() {
+    let rig = Rig::new();
+    for (name, first, second) in [
+        ("authorization", "", "Bearer other"),
+        ("content-type", "application/json", "text/plain"),
+        ("idempotency-key", "a", "b"),
+        ("idempotency-key", "a", "a"),
+        ("last-event-id", "1", "2"),
+        ("range", "bytes=0-1", "bytes=2-3"),
+    ] {
+        let mut request = rig.request("POST /v1/jobs");
+        if !first.is_empty() {
+            request = request.header(name, first);
+        }
+        let body = Body::from(r#"{"command":"true"}"#);
+        let problem = rig.send(request.header(name, second).body(body).unwrap()).await;
+        assert_eq!(problem.is("bad_query")["errors"][0]["parameter"], name);
+    }
+    assert!(rig.fake.state().jobs.is_empty());
+}
+
+#[tokio::test]
+async fn a_body_that_was_packed_is_not_taken_for_what_it_is_not() {
+    let rig = Rig::new();
+    for (line, kind) in
+        [("POST /v1/jobs", "application/json"), ("PUT /v1/payloads", "application/octet-stream")]
+    {
+        let request = |coding: &str| {
+            let request = rig.request(line).header("content-type", kind);
+            let body = Body::from(r#"{"command":"true"}"#);
+            rig.send(request.header("content-encoding", coding).body(body).unwrap())
+        };
+        for coding in ["gzip", "br", "identity, gzip", ""] {
+            request(coding).await.is("unsupported_media_type");
+        }
+        assert!(request("Identity").await.status.is_success());
+    }
+}
