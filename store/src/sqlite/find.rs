@@ -12,7 +12,7 @@ use rusqlite::{Connection, ErrorCode, Result, Rows, params_from_iter, types::Val
 use super::{
     read,
     readers::Alarm,
-    ways::{Range, Way, top, ways},
+    ways::{Range, Way, choices, rarest, top},
 };
 use crate::{Job, Page, Query, Watch};
 
@@ -70,7 +70,7 @@ fn look_up(db: &Connection, taking: &mut Taking<'_>) -> Result<()> {
 }
 
 fn scan(db: &Connection, alarm: &Alarm, taking: &mut Taking<'_>, watch: &Watch) -> Result<()> {
-    let ways = ways(db, taking.query)?;
+    let choices = choices(&taking.query.filter);
     let range = Range::of(db, &taking.query.filter)?;
     let mut above = top(db, taking.query.below)?;
     let mut length = SHORTEST;
@@ -88,7 +88,7 @@ fn scan(db: &Connection, alarm: &Alarm, taking: &mut Taking<'_>, watch: &Watch) 
         let (since, kept) = (Instant::now(), taking.page.jobs.len());
         // The shortest is looked through to its end, so that every look comes further.
         let _set = (length > SHORTEST).then(|| alarm.set(since + SLOW));
-        match stretch(db, &ways, low, above, taking) {
+        match stretch(db, &choices, low, above, taking) {
             Ok(false) => return Ok(()),
             Ok(true) => above = low,
             Err(error) if error.sqlite_error_code() == Some(ErrorCode::OperationInterrupted) => {
@@ -108,14 +108,15 @@ fn scan(db: &Connection, alarm: &Alarm, taking: &mut Taking<'_>, watch: &Watch) 
     }
 }
 
-/// Merges what each way gives of a stretch in descending order. `false`: the page is full.
+/// Merges what each way of the rarest choice gives of a stretch in descending order. `false`: the page is full.
 fn stretch(
     db: &Connection,
-    ways: &[Way],
+    choices: &[Vec<Way>],
     low: i64,
     above: i64,
     taking: &mut Taking<'_>,
 ) -> Result<bool> {
+    let ways = rarest(db, choices, low, above)?;
     let statements = ways.iter().map(|way| db.prepare_cached(&way.sql()));
     let mut statements = statements.collect::<Result<Vec<_>>>()?;
     let mut heads = Vec::new();
@@ -169,17 +170,14 @@ mod tests {
             Filter { exit_status: Some((1, false)), runner: text(), ..Filter::default() },
             Filter { since: Some(Wall(1)), until: Some(Wall(2)), ..Filter::default() },
         ];
-        for filter in filters {
-            let query = Query { filter, below: Some(JobId(9)), limit: 1 };
-            for way in ways(&db, &query).unwrap() {
-                let mut plan = db.prepare(&format!("EXPLAIN QUERY PLAN {}", way.sql())).unwrap();
-                let bounds = [Value::Integer(0), Value::Integer(9)];
-                let values = params_from_iter(way.values.iter().chain(&bounds));
-                let steps = plan.query_map(values, |row| row.get(3));
-                let steps: Vec<String> = steps.unwrap().collect::<Result<_>>().unwrap();
-                assert!(!steps.iter().any(|step| step.contains("B-TREE")), "{steps:?}");
-                assert!(steps.iter().all(|step| step.starts_with("SEARCH")), "{steps:?}");
-            }
+        for way in filters.iter().flat_map(choices).flatten() {
+            let mut plan = db.prepare(&format!("EXPLAIN QUERY PLAN {}", way.sql())).unwrap();
+            let bounds = [Value::Integer(0), Value::Integer(9)];
+            let values = params_from_iter(way.values.iter().chain(&bounds));
+            let steps = plan.query_map(values, |row| row.get(3));
+            let steps: Vec<String> = steps.unwrap().collect::<Result<_>>().unwrap();
+            assert!(!steps.iter().any(|step| step.contains("B-TREE")), "{steps:?}");
+            assert!(steps.iter().all(|step| step.starts_with("SEARCH")), "{steps:?}");
         }
     }
 }

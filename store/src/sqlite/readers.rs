@@ -36,6 +36,8 @@ struct Reader {
 impl Reader {
     fn open(path: &Path) -> rusqlite::Result<Self> {
         let mut db = open::reader(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
+        // A look has some statements for each condition.
+        db.set_prepared_statement_cache_capacity(64);
         let alarm = Alarm::new();
         let rings = alarm.clone();
         db.progress_handler(STEPS, Some(move || rings.rings()))?;

@@ -4,18 +4,20 @@ use ostler_job::{
     JobId,
     durable::{JobState, TENANT_DEFAULT},
 };
-use rusqlite::{Connection, Result, types::Value};
+use rusqlite::{Connection, Result, params_from_iter, types::Value};
 
 use super::{
     codec::{identity, int},
     read::COLUMNS,
 };
-use crate::{Filter, Query};
+use crate::Filter;
 
 /// Text longer than this is not looked for by SQL, whose patterns are limited.
 const PATTERN_MAX: usize = 10_000;
-/// An index with fewer rows than this is the one to take, whatever the others have.
-const FEW: i64 = 1000;
+/// Rows of an index that are counted in a stretch; one that has as many is as good as any other.
+const COUNTED: i64 = 2000;
+/// Tags of a filter whose rows are counted.
+const TAGS: usize = 4;
 
 /// A statement: where rows come from, and what they must be.
 #[derive(Clone, Default)]
@@ -26,11 +28,16 @@ pub(super) struct Way {
     conditions: Vec<String>,
     /// Of the conditions; after them come the lowest id and the one that all are below.
     pub(super) values: Vec<Value>,
+    /// What the rows of the index are, with its values.
+    own: (String, Vec<Value>),
 }
 
 impl Way {
-    fn from(mut self, from: &'static str) -> Self {
+    /// By an index, and what all of its rows are; that is one of the conditions.
+    fn by(mut self, from: &'static str, own: &str, values: Vec<Value>) -> Self {
         self.from = from;
+        self.own = (own.to_owned(), values.clone());
+        self.and(own, values);
         self
     }
 
@@ -50,6 +57,19 @@ impl Way {
         all.join(" AND ")
     }
 
+    /// How many rows the index has in a stretch of ids, up to a number.
+    fn count(&self, db: &Connection, low: i64, above: i64, most: i64) -> Result<i64> {
+        let Self { id, own: (own, values), .. } = self;
+        // The rows themselves are not looked at.
+        let from = if *id == "tag.job" { "tag" } else { self.from };
+        let sql = format!(
+            "SELECT count(*) FROM (SELECT 1 FROM {from} WHERE {own} AND {id} >= ? AND {id} < ? LIMIT ?)"
+        );
+        let bounds = [low, above, most].map(Value::Integer);
+        let values = params_from_iter(values.iter().chain(&bounds));
+        db.prepare_cached(&sql)?.query_row(values, |row| row.get(0))
+    }
+
     pub(super) fn sql(&self) -> String {
         let Self { from, id, .. } = self;
         let conditions = self.within();
@@ -60,89 +80,103 @@ impl Way {
     }
 }
 
-/// The ways whose rows together are those of the filter, none twice.
-pub(super) fn ways(db: &Connection, query: &Query) -> Result<Vec<Way>> {
-    let filter = &query.filter;
-    let mut way = Way { id: "job.id", ..Way::default() };
-    conditions(filter, &mut way);
-    let way = || way.clone();
-    if let Some(tag) = filter.tags.first() {
-        let mut way = way().from("tag CROSS JOIN job ON job.id = tag.job");
-        way.id = "tag.job";
-        way.and("tag.tag = ?", [Value::Text(tag.clone())]);
-        return Ok(vec![way]);
-    }
-    if let Some(index) = few(db, filter)? {
-        return Ok(vec![way().from(index)]);
-    }
-    if !filter.states.is_empty() {
-        return Ok(by_state(&filter.states, &way));
-    }
-    Ok(match filter.exit_status {
-        Some((code, excluded)) => by_ending(code, excluded, &way),
-        None if filter.identity.is_some() => vec![way().from("job INDEXED BY job_identity")],
-        None if filter.runner.is_some() => vec![way().from("job INDEXED BY job_runner")],
-        None if named_tenant(filter).is_some() => vec![way().from("job INDEXED BY job_tenant")],
-        None => vec![way().from("job NOT INDEXED")],
-    })
-}
-
-fn named_tenant(filter: &Filter) -> Option<&String> {
-    filter.tenant.as_ref().filter(|tenant| *tenant != TENANT_DEFAULT)
-}
-
-/// An index with few rows of what is looked for, if there is one. Which of two conditions is the rarer one cannot be told
-/// from the words, and the wrong one costs a walk over all jobs.
-fn few(db: &Connection, filter: &Filter) -> Result<Option<&'static str>> {
-    let is_few = |condition: &str, value: Value| {
-        let sql = format!("SELECT count(*) FROM (SELECT 1 FROM {condition} LIMIT {FEW})");
-        db.prepare_cached(&sql)?.query_row([value], |row| Ok(row.get::<_, i64>(0)? < FEW))
+/// Ways to the rows of a filter. Those of each choice give all of them together, none twice.
+pub(super) fn choices(filter: &Filter) -> Vec<Vec<Way>> {
+    let way = |tag: Option<usize>| {
+        let mut way = Way { id: "job.id", ..Way::default() };
+        conditions(filter, tag, &mut way);
+        way
     };
+    let text = |text: &String| vec![Value::Text(text.clone())];
+    let mut choices = Vec::new();
+    for (place, tag) in filter.tags.iter().enumerate().take(TAGS) {
+        let by_tag = Way { id: "tag.job", ..way(Some(place)) };
+        choices.push(vec![by_tag.by(
+            "tag CROSS JOIN job ON job.id = tag.job",
+            "tag.tag = ?",
+            text(tag),
+        )]);
+    }
+    let way = || way(None);
+    if !filter.states.is_empty() {
+        choices.push(by_state(&filter.states, &way));
+    }
+    if let Some((code, excluded)) = filter.exit_status {
+        choices.push(by_ending(code, excluded, &way));
+    }
     if let Some(words) = &filter.identity {
-        let words = Value::Integer(identity(words));
-        if is_few("job INDEXED BY job_identity WHERE identity = ?", words)? {
-            return Ok(Some("job INDEXED BY job_identity"));
-        }
+        let words = vec![Value::Integer(identity(words))];
+        choices.push(vec![way().by("job INDEXED BY job_identity", "identity = ?", words)]);
     }
     if let Some(runner) = &filter.runner {
-        let runner = Value::Text(runner.clone());
-        if is_few("job INDEXED BY job_runner WHERE runner = ?", runner)? {
-            return Ok(Some("job INDEXED BY job_runner"));
+        choices.push(vec![way().by("job INDEXED BY job_runner", "runner = ?", text(runner))]);
+    }
+    // The others have no index.
+    if let Some(tenant) = filter.tenant.as_ref().filter(|tenant| *tenant != TENANT_DEFAULT) {
+        choices.push(vec![way().by("job INDEXED BY job_tenant", "tenant = ?", text(tenant))]);
+    }
+    if choices.is_empty() {
+        choices.push(vec![way().by("job NOT INDEXED", "TRUE", Vec::new())]);
+    }
+    choices
+}
+
+/// The choice with the fewest rows in a stretch of ids; without any ways when there is nothing. Which of several conditions
+/// is the rarest cannot be told from the words, it may be another one among older jobs, and the wrong one costs a walk over
+/// all rows of the stretch.
+pub(super) fn rarest<'a>(
+    db: &Connection,
+    choices: &'a [Vec<Way>],
+    low: i64,
+    above: i64,
+) -> Result<&'a [Way]> {
+    let [first, others @ ..] = choices else { return Ok(&[]) };
+    if others.is_empty() {
+        return Ok(first);
+    }
+    let (mut best, mut fewest) = (&first[..], COUNTED);
+    for ways in choices {
+        let mut rows = 0;
+        for way in ways {
+            rows += way.count(db, low, above, fewest - rows)?;
+        }
+        if rows == 0 {
+            return Ok(&[]);
+        }
+        if rows < fewest {
+            (best, fewest) = (ways, rows);
         }
     }
-    if let Some(tenant) = named_tenant(filter) {
-        let tenant = Value::Text(tenant.clone());
-        if is_few("job INDEXED BY job_tenant WHERE tenant = ?", tenant)? {
-            return Ok(Some("job INDEXED BY job_tenant"));
-        }
-    }
-    Ok(None)
+    Ok(best)
 }
 
 fn by_state(states: &[JobState], way: &dyn Fn() -> Way) -> Vec<Way> {
     let mut states = states.to_vec();
     states.sort_unstable();
     states.dedup();
-    let of = |state: JobState| {
-        if state == JobState::Succeeded {
-            return way().from("job INDEXED BY job_succeeded").with("state = 7");
+    let of = |state: JobState| match state {
+        JobState::Succeeded => way().by("job INDEXED BY job_succeeded", "state = 7", Vec::new()),
+        _ => {
+            let value = vec![Value::Integer(state as i64)];
+            way().by("job INDEXED BY job_state", "state = ? AND state <> 7", value)
         }
-        let mut way = way().from("job INDEXED BY job_state");
-        way.and("state = ? AND state <> 7", [Value::Integer(state as i64)]);
-        way
     };
     states.into_iter().map(of).collect()
 }
 
 fn by_ending(code: i32, excluded: bool, way: &dyn Fn() -> Way) -> Vec<Way> {
-    let unusual =
-        || way().from("job INDEXED BY job_ending").with("(exit_status <> 0 OR signal IS NOT NULL)");
+    let unusual = || {
+        let own = "(exit_status <> 0 OR signal IS NOT NULL)";
+        way().by("job INDEXED BY job_ending", own, Vec::new())
+    };
     // With a signal beside it, it is an unusual one.
     let usual = || {
         let zero = "exit_status = 0 AND signal IS NULL";
         [
-            way().from("job INDEXED BY job_succeeded").with("state = 7").with(zero),
-            way().from("job INDEXED BY job_zero").with("exit_status = 0 AND state <> 7").with(zero),
+            way().by("job INDEXED BY job_succeeded", "state = 7", Vec::new()).with(zero),
+            way()
+                .by("job INDEXED BY job_zero", "exit_status = 0 AND state <> 7", Vec::new())
+                .with(zero),
         ]
     };
     match (code, excluded) {
@@ -152,8 +186,8 @@ fn by_ending(code: i32, excluded: bool, way: &dyn Fn() -> Way) -> Vec<Way> {
     }
 }
 
-/// What every row must be, whatever way it comes.
-fn conditions(filter: &Filter, way: &mut Way) {
+/// What every row must be, whatever way it comes; by one of the tags perhaps.
+fn conditions(filter: &Filter, tag: Option<usize>, way: &mut Way) {
     let integer = |value: u64| [Value::Integer(int(value))];
     if let Some(tenant) = &filter.tenant {
         if tenant == TENANT_DEFAULT {
@@ -188,7 +222,8 @@ fn conditions(filter: &Filter, way: &mut Way) {
         let list: Vec<_> = filter.states.iter().map(|state| (*state as i64).to_string()).collect();
         way.and(&format!("state IN ({})", list.join(",")), []);
     }
-    for tag in filter.tags.iter().skip(1) {
+    let others = filter.tags.iter().enumerate().filter(|(place, _)| Some(*place) != tag);
+    for (_, tag) in others {
         way.and(
             "EXISTS (SELECT 1 FROM tag AS other WHERE other.tag = ? AND other.job = job.id)",
             [Value::Text(tag.clone())],
@@ -247,4 +282,59 @@ pub(super) fn top(db: &Connection, below: Option<JobId>) -> Result<i64> {
     let sql = "SELECT ifnull(max(id), 0) + 1 FROM job";
     let newest: i64 = db.prepare_cached(sql)?.query_row([], |row| row.get(0))?;
     Ok(below.map_or(newest, |below| int(below.0).min(newest)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// 10,000 jobs: older ones succeeded on a runner, newer ones wait; all have a tag, a few another one, three are dead.
+    fn db() -> Connection {
+        let mut db = Connection::open_in_memory().unwrap();
+        super::super::schema::migrate(&mut db, "memory").unwrap();
+        db.execute_batch(
+            "WITH RECURSIVE number(id) AS (SELECT 1 UNION ALL SELECT id + 1 FROM number WHERE id < 10000)
+             INSERT INTO job (id, submitted_at, identity, state, attempts, failures, crashes, fence, kill, runner, tenant)
+             SELECT id, id, 0, CASE WHEN id IN (7, 70, 7000) THEN 8 WHEN id < 5000 THEN 7 ELSE 2 END, 0, 0, 0, 0, 0,
+                 CASE WHEN id < 5000 THEN 'web' END, CASE WHEN id % 2 THEN 'shop' END FROM number;
+             INSERT INTO tag SELECT 'all', id FROM job;
+             INSERT INTO tag SELECT 'old', id FROM job WHERE id < 50;",
+        )
+        .unwrap();
+        db
+    }
+
+    /// What the rows of a stretch come from.
+    fn way(db: &Connection, filter: &Filter, (low, above): (i64, i64)) -> Vec<&'static str> {
+        let choices = choices(filter);
+        let from = rarest(db, &choices, low, above).unwrap().iter().map(|way| {
+            way.own.1.first().map_or(way.from, |value| match value {
+                Value::Text(tag) if tag == "old" => "old",
+                _ => way.from,
+            })
+        });
+        from.collect()
+    }
+
+    #[test]
+    fn each_stretch_comes_from_the_index_that_has_least_of_it() {
+        const ALL: (i64, i64) = (0, 20_000);
+        let (db, usual) = (db(), Filter::default);
+        let text = |text: &str| Some(text.to_owned());
+        let tags = |tags: &[&str]| tags.iter().map(|tag| (*tag).to_owned()).collect();
+        let dead = Filter { tags: tags(&["all"]), states: vec![JobState::Dead], ..usual() };
+        assert_eq!(way(&db, &dead, ALL), ["job INDEXED BY job_state"]);
+        let two = Filter { tags: tags(&["all", "old"]), tenant: text("shop"), ..usual() };
+        assert_eq!(way(&db, &two, ALL), ["old"]);
+        assert_eq!(way(&db, &two, (100, 9000)), [""; 0], "nothing there can be both");
+        let apart = Filter { states: vec![JobState::Paused], runner: text("web"), ..usual() };
+        assert_eq!(way(&db, &apart, (5000, 20_000)), [""; 0]);
+        assert_eq!(way(&db, &apart, (0, 5000)), [""; 0]);
+        assert_eq!(way(&db, &apart, (4990, 6000)), ["job INDEXED BY job_runner"]);
+        let nobody = Filter { tags: tags(&["all"]), identity: text("nobody's"), ..usual() };
+        assert_eq!(way(&db, &nobody, ALL), [""; 0]);
+        let many = Filter { tags: tags(&["all"]), tenant: text("shop"), ..usual() };
+        assert_eq!(way(&db, &many, ALL), ["tag CROSS JOIN job ON job.id = tag.job"], "many");
+        assert_eq!(way(&db, &usual(), ALL), ["job NOT INDEXED"], "there is no choice");
+    }
 }
