@@ -4,12 +4,16 @@
 //! filter, one stretch of ids after the other: after each it is known how far the look has come, so that one that takes
 //! long can end there and go on another time. A stretch is as long as some milliseconds allow.
 
-use std::time::{Duration, Instant};
+use std::{
+    cmp::Reverse,
+    time::{Duration, Instant},
+};
 
 use ostler_job::JobId;
 use rusqlite::{Connection, ErrorCode, Result, Rows, params_from_iter, types::Value};
 
 use super::{
+    codec::int,
     read,
     readers::Alarm,
     ways::{Range, Way, choices, rarest, top},
@@ -42,15 +46,18 @@ struct Taking<'a> {
 }
 
 impl Taking<'_> {
+    /// Jobs that fill the page, and one that shows that there are more.
+    fn wanted(&self) -> usize {
+        (self.query.limit - self.page.jobs.len()).saturating_add(1)
+    }
+
     /// `false`: the page is full.
     fn take(&mut self, job: Job) -> bool {
-        if self.query.filter.matches(&job) {
-            if self.page.jobs.len() == self.query.limit {
-                self.page.next = self.page.jobs.last().map(|job| job.id);
-                return false;
-            }
-            self.page.jobs.push(job);
+        if self.page.jobs.len() == self.query.limit {
+            self.page.next = self.page.jobs.last().map(|job| job.id);
+            return false;
         }
+        self.page.jobs.push(job);
         true
     }
 }
@@ -62,7 +69,8 @@ fn look_up(db: &Connection, taking: &mut Taking<'_>) -> Result<()> {
     ids.sort_unstable_by(|a, b| b.cmp(a));
     ids.dedup();
     for id in ids {
-        if !read::one(db, *id)?.is_none_or(|job| taking.take(job)) {
+        let job = read::one(db, *id)?.filter(|job| taking.query.filter.matches(job));
+        if !job.is_none_or(|job| taking.take(job)) {
             break;
         }
     }
@@ -108,36 +116,39 @@ fn scan(db: &Connection, alarm: &Alarm, taking: &mut Taking<'_>, watch: &Watch) 
     }
 }
 
-/// Merges what each way of the rarest choice gives of a stretch in descending order. `false`: the page is full.
+/// Takes what the ways of the rarest choice give of a stretch, newest first. `false`: the page is full.
+///
+/// One after the other, each only as far down as those before it leave room: what one of them has to look through and does
+/// not keep would be in vain below that.
 fn stretch(
     db: &Connection,
     choices: &[Vec<Way>],
-    low: i64,
+    mut low: i64,
     above: i64,
     taking: &mut Taking<'_>,
 ) -> Result<bool> {
-    let ways = rarest(db, choices, low, above)?;
-    let statements = ways.iter().map(|way| db.prepare_cached(&way.sql()));
-    let mut statements = statements.collect::<Result<Vec<_>>>()?;
-    let mut heads = Vec::new();
-    let bounds = [Value::Integer(low), Value::Integer(above)];
-    for (statement, way) in statements.iter_mut().zip(ways) {
+    let wanted = taking.wanted();
+    let mut found = Vec::new();
+    for way in rarest(db, choices, low, above)? {
+        let mut statement = db.prepare_cached(&way.sql())?;
+        let bounds = [Value::Integer(low), Value::Integer(above)];
         let mut rows = statement.query(params_from_iter(way.values.iter().chain(&bounds)))?;
-        if let Some(head) = next(&mut rows)? {
-            heads.push((head, rows));
+        let mut own = 0;
+        while own < wanted
+            && let Some(job) = next(&mut rows)?
+        {
+            if taking.query.filter.matches(&job) {
+                found.push(job);
+                own += 1;
+            }
+        }
+        found.sort_unstable_by_key(|job: &Job| Reverse(job.id));
+        found.truncate(wanted);
+        if found.len() == wanted {
+            low = found.last().map_or(low, |last| int(last.id.0));
         }
     }
-    while let Some(first) = (0..heads.len()).max_by_key(|place| heads[*place].0.id) {
-        let (head, rows) = &mut heads[first];
-        let job = match next(rows)? {
-            Some(follower) => std::mem::replace(head, follower),
-            None => heads.swap_remove(first).0,
-        };
-        if !taking.take(job) {
-            return Ok(false);
-        }
-    }
-    Ok(true)
+    Ok(found.into_iter().all(|job| taking.take(job)))
 }
 
 fn next(rows: &mut Rows<'_>) -> Result<Option<Job>> {

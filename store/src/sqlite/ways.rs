@@ -154,12 +154,12 @@ fn by_state(states: &[JobState], way: &dyn Fn() -> Way) -> Vec<Way> {
     let mut states = states.to_vec();
     states.sort_unstable();
     states.dedup();
-    let of = |state: JobState| match state {
-        JobState::Succeeded => way().by("job INDEXED BY job_succeeded", "state = 7", Vec::new()),
-        _ => {
-            let value = vec![Value::Integer(state as i64)];
-            way().by("job INDEXED BY job_state", "state = ? AND state <> 7", value)
+    let of = |state: JobState| {
+        if state == JobState::Succeeded {
+            return way().by("job INDEXED BY job_succeeded", "state = 7", Vec::new());
         }
+        let value = vec![Value::Integer(state as i64)];
+        way().by("job INDEXED BY job_state", "state = ? AND state <> 7", value)
     };
     states.into_iter().map(of).collect()
 }
@@ -307,12 +307,9 @@ mod tests {
     /// What the rows of a stretch come from.
     fn way(db: &Connection, filter: &Filter, (low, above): (i64, i64)) -> Vec<&'static str> {
         let choices = choices(filter);
-        let from = rarest(db, &choices, low, above).unwrap().iter().map(|way| {
-            way.own.1.first().map_or(way.from, |value| match value {
-                Value::Text(tag) if tag == "old" => "old",
-                _ => way.from,
-            })
-        });
+        let old = |way: &Way| way.own.1.contains(&Value::Text("old".to_owned()));
+        let from = rarest(db, &choices, low, above).unwrap().iter();
+        let from = from.map(|way| if old(way) { "old" } else { way.from });
         from.collect()
     }
 
