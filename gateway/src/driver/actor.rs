@@ -9,7 +9,7 @@
 //! [`Actor::poll_output`] says, drained to `None` each time. The gateway does that on a thread, the simulation on a
 //! virtual clock.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 
 use ostler_job::{
     Mono, Now, Span,
@@ -20,6 +20,7 @@ use ostler_store::{Applied, Change, EventKind, Fault, StoreError};
 use super::{
     Beat, Driver, Effect, Figures, Reports, RunnerName, Steer, Submit, Ticket,
     batch::Batch,
+    links::Links,
     told::{Output, Told},
 };
 
@@ -42,8 +43,7 @@ pub struct Actor {
     pub(super) kept: Vec<Reports>,
     /// Kill orders that were carried out and are not written.
     pub(super) unwritten: Vec<Steer>,
-    /// The newest link of every runner, and whether it is up.
-    links: BTreeMap<RunnerName, (u64, bool)>,
+    links: Links,
     resting: bool,
     stopping: bool,
     pub(super) outputs: VecDeque<Output>,
@@ -76,7 +76,7 @@ impl Actor {
             failed: None,
             kept: Vec::new(),
             unwritten: Vec::new(),
-            links: BTreeMap::new(),
+            links: Links::default(),
             resting: false,
             stopping: false,
             outputs: VecDeque::new(),
@@ -103,10 +103,10 @@ impl Actor {
             | Told::Token { ticket, .. }
             | Told::Note { ticket, .. }
             | Told::Rest { ticket, .. } => self.outputs.push_back(Output::Refuse(ticket)),
-            Told::Reports(reports) if self.is_present(&reports.runner, reports.link) => {
+            Told::Reports(reports) if self.links.is_present(&reports.runner, reports.link) => {
                 self.kept.push(reports);
             }
-            Told::LinkUp(runner, link) => drop(self.link_up(&runner, link)),
+            Told::LinkUp(runner, link) => drop(self.links.up(&runner, link)),
             Told::LinkDown(runner, link) => drop(self.link_down(&runner, link)),
             Told::Stop => self.stopping = true,
             Told::Reports(_)
@@ -154,7 +154,7 @@ impl Actor {
             Told::Forget { now, events, keys } => self.take(Change::Forget { now, events, keys }),
             Told::Drained(runner) => self.driver.handle_drain(&runner, true, now),
             Told::LinkUp(runner, link) => {
-                if self.link_up(&runner, link) {
+                if self.links.up(&runner, link) {
                     // Whatever is on its way on the one before does not arrive.
                     self.driver.handle_link_down(&runner, now);
                 }
@@ -167,7 +167,7 @@ impl Actor {
             Told::Beat(beat) => self.hear_beat(beat, now),
             Told::Heard(runner, link) => self.hear_life(&runner, link, now),
             Told::Reports(reports) => {
-                if self.is_present(&reports.runner, reports.link) {
+                if self.links.is_present(&reports.runner, reports.link) {
                     self.hear_reports(reports, now);
                 }
             }
@@ -187,7 +187,7 @@ impl Actor {
     }
 
     fn hear_beat(&mut self, beat: Beat, now: Now) {
-        if !self.is_present(&beat.runner, beat.link) {
+        if !self.links.is_present(&beat.runner, beat.link) {
             return;
         }
         if self.resting {
@@ -196,28 +196,14 @@ impl Actor {
         self.driver.handle_beat(beat, now);
     }
 
-    /// A link is up. `true`: the one before was, too.
-    fn link_up(&mut self, runner: &RunnerName, link: u64) -> bool {
-        let newest = self.links.entry(runner.clone()).or_default();
-        if link <= newest.0 {
-            return false;
-        }
-        std::mem::replace(newest, (link, true)).1
-    }
-
     /// A link is down. `true`: it was the present one.
     fn link_down(&mut self, runner: &RunnerName, link: u64) -> bool {
-        let present = self.is_present(runner, link);
+        let present = self.links.down(runner, link);
         if present {
-            self.links.insert(runner.clone(), (link, false));
             // On its next one it tells everything anew.
             self.kept.retain(|it| it.runner != *runner);
         }
         present
-    }
-
-    fn is_present(&self, runner: &RunnerName, link: u64) -> bool {
-        self.links.get(runner) == Some(&(link, true))
     }
 
     /// What runners tell is kept until what follows from it is safe.

@@ -29,6 +29,7 @@ mod figures;
 mod invariants;
 mod jobs;
 mod late;
+mod links;
 mod moments;
 mod names;
 mod outbox;
