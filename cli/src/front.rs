@@ -7,13 +7,13 @@ use std::{
 };
 
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
-use ostler_gateway::{Gateway, Limits, Listen, Shutdown, StartError};
+use ostler_gateway::{AccessLog, Config, Gateway, Limits, Listen, Shutdown, StartError};
 
 use crate::{
     config::Settings,
     events::Events,
     failure::Failure,
-    notify,
+    lacks, notify,
     state::{Lock, State},
     summary::summary,
     terminal::{note, say},
@@ -29,9 +29,23 @@ pub(crate) fn lock(state: &State) -> Result<Lock, Failure> {
     state.lock("lock").map_err(|held| held.failure("ostler", state))
 }
 
+/// What can be seen to be wrong before anything opens.
+pub(crate) fn look(gateway: &Config) -> Result<(), Failure> {
+    if let AccessLog::File(path, _) = &gateway.access_log
+        && let Some(trouble) = lacks::log_trouble(path)
+    {
+        return Err(Failure::unavailable(trouble));
+    }
+    match gateway.listen.https.is_empty() {
+        true => Ok(()),
+        false => Gateway::look(gateway).map_err(|error| Failure::unavailable(error.to_string())),
+    }
+}
+
 /// Opens every door, or says which one stays shut and why.
 pub(crate) fn open(settings: &mut Settings, state: &State) -> Result<Gateway, Failure> {
     settings.gateway.state = state.folder().to_path_buf();
+    look(&settings.gateway)?;
     settings.notes.extend(fit_connections(&mut settings.gateway.limits));
     let mut gateway = Gateway::bind(settings.gateway.clone())
         .map_err(|error| Failure::unavailable(shut(&error, &settings.gateway.listen)))?;

@@ -15,6 +15,7 @@ mod events;
 mod failure;
 mod front;
 mod jobs;
+mod lacks;
 mod notify;
 mod plan;
 mod root;

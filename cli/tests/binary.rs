@@ -119,6 +119,7 @@ fn check_prints_the_config_with_every_default_and_nothing_else_on_stdout() {
     let folder = folder();
     let text = "[app.shop]\nserve = \"wsgi:shop:app\"\nqueue_max = 10\n";
     fs::write(folder.path().join("ostler.toml"), text).unwrap();
+    fs::write(folder.path().join("shop.py"), "app = None\n").unwrap();
     let output = ostler(folder.path(), &["check"]);
     assert_eq!(output.status.code(), Some(0), "{}", told(&output));
     let printed = String::from_utf8(output.stdout).unwrap();
@@ -126,6 +127,33 @@ fn check_prints_the_config_with_every_default_and_nothing_else_on_stdout() {
     let again = ostler(folder.path(), &["check", "--config", "again.toml"]);
     assert_eq!(String::from_utf8(again.stdout).unwrap(), printed);
     assert!(printed.contains("\nqueue_max = 10\ntenant_queue_max = 5\n"), "{printed}");
+}
+
+#[test]
+fn check_says_beforehand_what_serve_would_and_ends_with_the_same_code() {
+    let folder = folder();
+    fs::write(folder.path().join("shop.py"), "app = None\n").unwrap();
+    fs::write(folder.path().join("no.pem"), "nothing\n").unwrap();
+    let good = "[listen]\nhttp = \"127.0.0.1:0\"\nhttps = \"127.0.0.1:0\"\napi = \"off\"\nrunners = \"off\"\n";
+    for (text, says) in [
+        ("[app.shop]\nserve = \"wsgi:shop:app\"\nroot = \"none\"\n", "there is no folder "),
+        ("[app.shop]\nserve = \"wsgi:other:app\"\n", "there is no module other"),
+        (
+            "[app.shop]\nserve = \"wsgi:shop:app\"\n[log]\naccess = \"none/access.log\"\n",
+            "log.access: there is no folder ",
+        ),
+        (
+            "[app.shop]\nserve = \"wsgi:shop:app\"\n[[certificate]]\ncert = \"no.pem\"\nkey = \"no.pem\"\n",
+            "no.pem: it holds no certificate",
+        ),
+    ] {
+        fs::write(folder.path().join("ostler.toml"), format!("{good}{text}")).unwrap();
+        for verb in [&["check"][..], &["serve"]] {
+            let output = ostler(folder.path(), verb);
+            assert_eq!(output.status.code(), Some(69), "{verb:?} {text}: {}", told(&output));
+            assert!(told(&output).contains(says), "{verb:?} {text}: {}", told(&output));
+        }
+    }
 }
 
 #[test]

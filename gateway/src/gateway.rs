@@ -28,7 +28,10 @@ use crate::{
         local::{self, LocalLinks},
         remote::{self, Door},
     },
-    listen::{accept, api, tls::Certificates},
+    listen::{
+        accept, api,
+        tls::{self, Certificates},
+    },
     metrics::Metrics,
     pool::{passing::Failure, watch},
     shutdown::Shutdown,
@@ -119,6 +122,11 @@ impl std::fmt::Debug for Gateway {
 }
 
 impl Gateway {
+    /// Whether the certificates that the config names can be used, before anything opens.
+    pub fn look(config: &Config) -> Result<(), StartError> {
+        tls::look(&config.certificates).map_err(|e| StartError::Certificate(e.path, e.problem))
+    }
+
     /// Opens everything that the config names, or says what cannot be opened.
     pub fn bind(config: Config) -> Result<Self, StartError> {
         let state = |error| StartError::State(config.state.clone(), error);

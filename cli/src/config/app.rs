@@ -123,7 +123,8 @@ fn variable(name: &str, value: &DeValue<'_>) -> Result<String, String> {
 }
 
 pub(super) fn user(text: &str) -> Result<String, String> {
-    if text.is_empty() || text.contains(['\0', '/', ':']) {
+    let odd = |c: char| c.is_control() || c.is_whitespace() || matches!(c, '/' | ':' | ',');
+    if text.is_empty() || text.starts_with('-') || text.contains(odd) {
         return Err(format!("{text:?} is not a user's name"));
     }
     Ok(text.to_owned())

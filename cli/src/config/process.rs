@@ -1,6 +1,6 @@
 //! What holds for the whole process: listeners, certificates, log, limits, threads, runner, jobs.
 
-use std::{collections::BTreeMap, fs::File, net::SocketAddr, path::PathBuf, time::Duration};
+use std::{collections::BTreeSet, fs::File, net::SocketAddr, path::PathBuf, time::Duration};
 
 use ostler_gateway::{
     AccessLog, Certificate, Details, JobsConfig, Limits, Listen, LogFormat, Network,
@@ -27,7 +27,7 @@ pub(super) fn listen(section: &Section<'_>, has_routes: bool) -> Listen {
         https: door("https"),
         api: section.value("api"),
         runners: section.value("runners"),
-        api_hosts: section.value("api_hosts"),
+        api_hosts: api_hosts(section),
     };
     let doors = [
         ("http", &listen.http),
@@ -35,26 +35,62 @@ pub(super) fn listen(section: &Section<'_>, has_routes: bool) -> Listen {
         ("api", &listen.api),
         ("runners", &listen.runners),
     ];
-    let mut taken: BTreeMap<SocketAddr, &str> = BTreeMap::new();
-    for (door, addresses) in doors {
-        for address in addresses.iter().filter(|address| address.port() != 0) {
-            if let Some(other) = taken.insert(*address, door) {
-                let text = if other == door {
-                    format!("{address} is there twice")
-                } else {
-                    format!("{address} is the address of {} too", section.path(other))
-                };
-                section.problem(door, text);
-            }
-        }
-    }
+    apart(section, &doors);
     if has_routes && listen.http.is_empty() && listen.https.is_empty() {
         section.problem("http", "http and https are both off, so no request could come in");
     }
     if listen.api.iter().any(|address| !address.ip().is_loopback()) {
-        section.note("api", "metrics are open to everybody who reaches this address");
+        let text =
+            "tokens come in cleartext on this address; a route to = \"api\" takes them over TLS";
+        section.note("api", text);
     }
     listen
+}
+
+/// No two doors may want the same address; one that stands for all of them is each of them too.
+fn apart(section: &Section<'_>, doors: &[(&str, &Vec<SocketAddr>)]) {
+    let mut taken: Vec<(SocketAddr, &str)> = Vec::new();
+    for (door, addresses) in doors {
+        for address in addresses.iter().filter(|address| address.port() != 0) {
+            if let Some((other, of)) = taken.iter().find(|(other, _)| meet(address, other)) {
+                let text = match (other == address, of == door) {
+                    (true, true) => format!("{address} is there twice"),
+                    (true, false) => {
+                        format!("{address} is the address of {} too", section.path(of))
+                    }
+                    (false, _) => format!(
+                        "{address} and {other} of {} are the same port; choose another",
+                        section.path(of)
+                    ),
+                };
+                section.problem(door, text);
+            }
+            taken.push((*address, door));
+        }
+    }
+}
+
+/// `[::]` stands for no IPv4 address here.
+fn meet(one: &SocketAddr, other: &SocketAddr) -> bool {
+    let (here, there) = (one.ip(), other.ip());
+    let all = here.is_unspecified() || there.is_unspecified();
+    one.port() == other.port() && (here == there || (all && here.is_ipv4() == there.is_ipv4()))
+}
+
+fn api_hosts(section: &Section<'_>) -> Vec<String> {
+    let mut hosts = Vec::new();
+    for text in section.value::<Vec<String>>("api_hosts") {
+        match values::host(&text) {
+            Ok(host) if !host.starts_with("*.") => hosts.push(host),
+            Ok(_) | Err(_) => section.problem(
+                "api_hosts",
+                format!(
+                    "{text:?} is not a host name; write ops.example, without scheme, port or path"
+                ),
+            ),
+        }
+    }
+    hosts
 }
 
 /// `[[certificate]]`
@@ -159,14 +195,26 @@ fn job_users(section: &Section<'_>) -> JobUsers {
     let user = super::app::user;
     JobUsers {
         default: section.parsed("job_user", user),
-        more: section.value::<Vec<String>>("job_users").into_iter().collect(),
-        tenants: section.map("tenant_users", |_, value| match value.as_str() {
+        more: more_users(section),
+        tenants: section.map("tenant_users", |tenant, value| match value.as_str() {
+            _ if tenant.is_empty() => Err("\"\" is not a tenant".to_owned()),
             Some(text) => user(text),
             None => Err(format!("{} is not allowed; expected a user's name", shown(value))),
         }),
         own: section.written("job_own_user"),
         no_new_privs: section.value("job_no_new_privs"),
     }
+}
+
+fn more_users(section: &Section<'_>) -> BTreeSet<String> {
+    let mut users = BTreeSet::new();
+    for text in section.value::<Vec<String>>("job_users") {
+        match super::app::user(&text) {
+            Ok(user) => drop(users.insert(user)),
+            Err(wrong) => section.problem("job_users", wrong),
+        }
+    }
+    users
 }
 
 /// `[jobs]`

@@ -1,6 +1,9 @@
 //! `[[route]]`: which requests go where, and on what terms.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::IpAddr,
+};
 
 use ostler_gateway::{Limits, Route, Target, TenantKey, Timeouts};
 
@@ -57,7 +60,11 @@ fn route(section: &Section<'_>, apps: &BTreeSet<&str>, limits: &Limits) -> Route
             "only tenants by header have names: set tenant = \"header:NAME\"",
         );
     }
-    let weights = section.map("weights", |_, value| {
+    let by_address = tenant == TenantKey::Client;
+    let weights = section.map("weights", |name, value| {
+        if by_address {
+            address(name)?;
+        }
         let number = whole(value).filter(|n| (1..=10_000).contains(n));
         number.and_then(|number| u32::try_from(number).ok()).ok_or_else(|| {
             format!("{} is not allowed; expected a whole number from 1 to 10000", shown(value))
@@ -91,6 +98,19 @@ fn route(section: &Section<'_>, apps: &BTreeSet<&str>, limits: &Limits) -> Route
         idempotent: section.value("idempotent"),
         timeouts: timeouts(&section.table("timeouts", Place::Timeouts)),
         body_max,
+    }
+}
+
+/// A client as it is told, since that is what weights go by.
+fn address(name: &str) -> Result<(), String> {
+    let address: IpAddr = name.parse().map_err(|_| {
+        format!(
+            "{name:?} is not an address, which tenants are here; or set tenant = \"header:NAME\""
+        )
+    })?;
+    match address.to_string() == name {
+        true => Ok(()),
+        false => Err(format!("{name:?} is not how that address is told; write {address}")),
     }
 }
 

@@ -236,6 +236,9 @@ fn respond(rest: &str) -> Result<Target, String> {
         .ok()
         .filter(|status| (200..=599).contains(status))
         .ok_or_else(|| format!("{status:?} is not a status from 200 to 599"))?;
+    if matches!(status, 204 | 205 | 304) && !text.is_empty() {
+        return Err(format!("an answer {status} has no text; write respond:{status}"));
+    }
     Ok(Target::Respond(status, text.to_owned()))
 }
 

@@ -8,8 +8,10 @@ use std::{
 use clap::Args;
 
 use crate::{
+    app,
     config::{self, effective, reference},
     failure::Failure,
+    front, lacks,
     plan::{self, Asked},
     terminal::note,
 };
@@ -32,8 +34,11 @@ pub(crate) fn run(args: &CheckArgs) -> Result<ExitCode, Failure> {
     let config: &Path = &args.config;
     let settings = plan::settings(Some(config), &Asked::Nothing)?;
     print!("{}", effective(&settings));
-    for text in &settings.notes {
+    for text in settings.notes.iter().chain(&lacks::notes(&settings)) {
         note(text);
     }
+    // The file is right; what `serve` would say of this host, with the same words and exit codes.
+    app::resolve(&mut settings.runner.apps.clone()).map_err(Failure::all_unavailable)?;
+    front::look(&settings.gateway)?;
     Ok(ExitCode::SUCCESS)
 }

@@ -15,7 +15,7 @@ use crate::{
     args::{self, GatewayFlags, StateArgs},
     config::Settings,
     failure::Failure,
-    front,
+    front, lacks,
     plan::{self, Asked},
     root,
     signals::{Signals, Watch},
@@ -93,6 +93,8 @@ fn settings(args: &ServeArgs) -> Result<Settings, Failure> {
     let runner = &settings.runner;
     let own = runner.job_slots > 0 && runner.job_users.may_be_own();
     settings.gateway.jobs.tenants_share_user &= own;
+    let lacking = lacks::notes(&settings);
+    settings.notes.extend(lacking);
     settings.notes.extend(root::word(&runner.apps, runner.job_slots, &runner.job_users));
     Ok(settings)
 }

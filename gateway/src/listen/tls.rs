@@ -117,6 +117,12 @@ fn holds(name: &str, asked: &str) -> bool {
     }
 }
 
+/// Whether all of them can be used.
+pub(crate) fn look(files: &[Certificate]) -> Result<(), CertificateError> {
+    let provider = rustls::crypto::aws_lc_rs::default_provider();
+    files.iter().try_for_each(|file| read(file, &provider).map(drop))
+}
+
 fn stamp(file: &Certificate) -> Option<SystemTime> {
     let modified = |path: &Path| fs::metadata(path).and_then(|m| m.modified()).ok();
     modified(&file.cert).max(modified(&file.key))

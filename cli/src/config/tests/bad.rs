@@ -41,6 +41,49 @@ const BAD: &[(&str, &str)] = &[
         "4: listen.http: 127.0.0.1:80 is there twice",
     ),
     (
+        "[listen]\nhttp = \"0.0.0.0:80\"\napi = \"127.0.0.1:80\"",
+        "5: listen.api: 127.0.0.1:80 and 0.0.0.0:80 of listen.http are the same port; choose another",
+    ),
+    (
+        "[listen]\nhttps = [\"[::1]:80\", \"[::]:80\"]",
+        "4: listen.https: [::]:80 and [::1]:80 of listen.https are the same port; choose another",
+    ),
+    (
+        "[listen]\napi_hosts = [\"ops.example\", \"https://ops.example\"]",
+        "4: listen.api_hosts: \"https://ops.example\" is not a host name; write ops.example, without scheme, port or path",
+    ),
+    (
+        "[listen]\napi_hosts = \"ops.example:443\"",
+        "4: listen.api_hosts: \"ops.example:443\" is not a host name; write ops.example, without scheme, port or path",
+    ),
+    (
+        "[listen]\napi_hosts = \"*.example\"",
+        "4: listen.api_hosts: \"*.example\" is not a host name; write ops.example, without scheme, port or path",
+    ),
+    (
+        "[listen]\napi_hosts = \"\"",
+        "4: listen.api_hosts: \"\" is not a host name; write ops.example, without scheme, port or path",
+    ),
+    ("[runner]\njob_users = [\"build\", \"\"]", "4: runner.job_users: \"\" is not a user's name"),
+    ("[runner]\njob_user = \"a b\"", "4: runner.job_user: \"a b\" is not a user's name"),
+    ("user = \"-u\"", "3: app.shop.user: \"-u\" is not a user's name"),
+    (
+        "[runner]\ntenant_users = { \"\" = \"shop\" }",
+        "4: runner.tenant_users.: \"\" is not a tenant",
+    ),
+    (
+        "[[route]]\nto = \"respond:204:gone\"",
+        "4: route[1].to: an answer 204 has no text; write respond:204",
+    ),
+    (
+        "[[route]]\nweights = { acme = 2 }",
+        "4: route[1].weights.acme: \"acme\" is not an address, which tenants are here; or set tenant = \"header:NAME\"",
+    ),
+    (
+        "[[route]]\nweights = { \"2001:DB8::1\" = 2 }",
+        "4: route[1].weights.2001:DB8::1: \"2001:DB8::1\" is not how that address is told; write 2001:db8::1",
+    ),
+    (
         "[[certificate]]\nkey = \"/proc/self/status\"",
         "3: certificate[1].cert is missing; expected a path",
     ),
@@ -154,8 +197,8 @@ const BAD: &[(&str, &str)] = &[
         "4: route[1].tenant: \"a b\" is not a header name; write \"header:x-api-key\", \"client\" or \"none\"",
     ),
     (
-        "[[route]]\nweights = { gold = 0 }",
-        "4: route[1].weights.gold: 0 is not allowed; expected a whole number from 1 to 10000",
+        "[[route]]\ntenant = \"header:x-api-key\"\nweights = { gold = 0 }",
+        "5: route[1].weights.gold: 0 is not allowed; expected a whole number from 1 to 10000",
     ),
     (
         "[[route]]\ntenant = \"none\"\nweights = { gold = 2 }",

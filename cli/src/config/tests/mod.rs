@@ -120,7 +120,7 @@ fn what_works_but_hardly_as_meant_is_noted() {
         good(&text).notes,
         [
             "ostler.toml:2: app.shop.serve: no route leads to this app",
-            "ostler.toml:4: listen.api: metrics are open to everybody who reaches this address",
+            "ostler.toml:4: listen.api: tokens come in cleartext on this address; a route to = \"api\" takes them over TLS",
         ]
     );
 }
