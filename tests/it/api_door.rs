@@ -189,3 +189,24 @@ fn a_token_opens_only_what_its_scope_says() {
     assert_eq!(reader.get("/v1/jobs").status, 401);
     assert_eq!(Conn::open(gateway.api_address()).get("/v1/jobs").status, 401);
 }
+
+#[test]
+fn elsewhere_than_on_loopback_everything_takes_a_token_and_metrics_one_of_all_tenants() {
+    let gateway = Setup::bare().args(&["--no-app", "--api", "0.0.0.0:0"]).start();
+    let api = Api::of(&gateway);
+    let token = |body| {
+        let made = api.post("/v1/tokens", &body);
+        assert_eq!(made.status, 201, "{}", made.text());
+        api.with_token(made.json()["token"].as_str().unwrap())
+    };
+    let all = token(json!({ "name": "all", "scopes": ["read"] }));
+    let acme = token(json!({ "name": "acme", "scopes": ["read"], "tenant": "acme" }));
+    let submits = token(json!({ "name": "submits", "scopes": ["submit"] }));
+    for path in ["/metrics", "/healthz", "/readyz/jobs", "/v1/openapi.json"] {
+        assert_eq!(Conn::open(gateway.api_address()).get(path).status, 401, "{path}");
+        assert_eq!(all.get(path).status, 200, "{path}");
+        assert_eq!(submits.get(path).status, 403, "{path}");
+        let expected = if path == "/metrics" { 403 } else { 200 };
+        assert_eq!(acme.get(path).status, expected, "{path}: it names every tenant");
+    }
+}

@@ -127,13 +127,18 @@ impl Face {
         self.router.clone()
     }
 
-    /// Whether these header fields are of somebody who may look at things; the answer, if not.
+    /// Whether these header fields are of somebody who may look at things, of all tenants perhaps; the answer, if not.
     pub(crate) fn may_read(
         &self,
         headers: &http::HeaderMap,
         from: Option<std::net::IpAddr>,
+        of_all: bool,
     ) -> Result<(), Box<Response>> {
         let checked = auth::check(&*self.backend, headers, auth::Read::NAME);
+        let checked = checked.and_then(|caller| match of_all {
+            true => caller.needs_all_tenants(),
+            false => Ok(()),
+        });
         let refused = |problem: Problem| {
             let response = problem.into_response();
             if let Some(why) = auth::refusal(&response) {
@@ -141,7 +146,7 @@ impl Face {
             }
             Box::new(completed(response, request_id(headers, true), false))
         };
-        checked.map(|_| ()).map_err(refused)
+        checked.map_err(refused)
     }
 }
 

@@ -140,8 +140,20 @@ pub(crate) fn ids() -> openapi::Array {
     ArrayBuilder::new()
         .schema_type(nullable(Type::Array))
         .items(whole((1 << 53) - 1))
-        .max_items(Some(1000))
+        .max_items(Some(10_000))
         .build()
+}
+
+pub(crate) fn some_ids() -> openapi::Array {
+    let mut some = ids();
+    (some.min_items, some.max_items) = (Some(1), Some(1000));
+    some
+}
+
+pub(crate) fn some_tags() -> openapi::Array {
+    let mut some = tags();
+    (some.min_items, some.description) = (Some(1), None);
+    some
 }
 
 pub(crate) fn id_list() -> openapi::Array {
@@ -150,7 +162,7 @@ pub(crate) fn id_list() -> openapi::Array {
 
 pub(crate) fn states() -> openapi::Array {
     let word = ObjectBuilder::new().schema_type(Type::String).enum_values(Some(state_words()));
-    ArrayBuilder::new().schema_type(nullable(Type::Array)).items(word).build()
+    ArrayBuilder::new().schema_type(nullable(Type::Array)).items(word).min_items(Some(1)).build()
 }
 
 pub(crate) fn scopes() -> openapi::Array {

@@ -133,10 +133,7 @@ pub(crate) async fn remove(
 ) -> Result<Response, Problem> {
     match api.backend().forget_runner(caller.name(), &name).await? {
         jobs::Forgotten::Done => Ok(StatusCode::NO_CONTENT.into_response()),
-        jobs::Forgotten::Unknown => {
-            let told = take::no_runner(&name, &take::names(&api));
-            Err(Problem::new(Kind::NotFound, told.body().detail.clone()))
-        }
+        jobs::Forgotten::Unknown => Err(take::nobody(&api, &name)),
         jobs::Forgotten::Own => {
             let name = text::quoted(&name);
             let detail = format!(
@@ -153,9 +150,6 @@ async fn set(api: &Api, caller: &Caller, name: &str, drain: bool) -> Result<Resp
     let runner = api.backend().runners().into_iter().find(|runner| runner.name == name);
     match runner.filter(|_| known) {
         Some(runner) => body::json(StatusCode::OK, &Runner::from(runner)),
-        None => {
-            let told = take::no_runner(name, &take::names(api));
-            Err(Problem::new(Kind::NotFound, told.body().detail.clone()))
-        }
+        None => Err(take::nobody(api, name)),
     }
 }

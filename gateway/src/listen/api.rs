@@ -170,7 +170,9 @@ async fn serve_request(gate: &Arc<Gate>, door: Door, mut request: Request<Body>)
     }
     if !door.loopback {
         let Some(face) = face else { return not_yet(&request) };
-        if let Err(refused) = face.may_read(request.headers(), door.peer) {
+        // Metrics name every tenant.
+        let of_all = request.uri().path() == "/metrics";
+        if let Err(refused) = face.may_read(request.headers(), door.peer, of_all) {
             return *refused;
         }
     }

@@ -1,5 +1,7 @@
 //! `POST /v1/jobs/actions`: the same done to many jobs, named or found by a filter.
 
+use std::collections::BTreeSet;
+
 use axum::{body::Body, extract::State, response::Response};
 use http::{HeaderMap, StatusCode};
 use ostler_job::JobId;
@@ -77,7 +79,7 @@ pub(crate) struct FilterRequest {
     state: Option<Vec<String>>,
     #[schema(pattern = "^[^\\u0000-\\u001f\\u007f-\\u009f]{1,128}$")]
     tenant: Option<String>,
-    #[schema(schema_with = crate::api::openapi::tags)]
+    #[schema(schema_with = crate::api::openapi::some_tags)]
     tag: Option<Vec<String>>,
     #[schema(pattern = "^[^\\u0000-\\u001f\\u007f-\\u009f]{1,256}$")]
     identity: Option<String>,
@@ -91,7 +93,7 @@ pub(crate) struct FilterRequest {
     until: Option<String>,
     #[schema(pattern = "^[^\\u0000-\\u001f\\u007f-\\u009f]{1,256}$")]
     text: Option<String>,
-    #[schema(schema_with = crate::api::openapi::ids)]
+    #[schema(schema_with = crate::api::openapi::some_ids)]
     id: Option<Vec<u64>>,
 }
 
@@ -182,12 +184,15 @@ fn read(object: &Map<String, Value>, mut notes: Notes) -> Result<(Verb, Which), 
     if host.is_some() && action != "move" {
         notes.add("/host", "is for the action move");
     }
+    if action == "move" && !object.contains_key("host") && !notes.any(&["/host"]) {
+        notes.add("/host", "is missing; give the name of a runner, or null for any");
+    }
     let given = |name: &str| object.get(name).filter(|value| !value.is_null());
     let which = match (
         given("ids").and_then(Value::as_array),
         given("filter").and_then(Value::as_object),
     ) {
-        (Some(ids), None) => Which::Ids(ids.iter().filter_map(Value::as_u64).map(JobId).collect()),
+        (Some(ids), None) => Which::Ids(each_once(ids.iter().filter_map(Value::as_u64))),
         (None, Some(filter)) => Which::Filter(Box::new(read_filter(filter, &mut notes))),
         _ => {
             if !notes.0.iter().any(|it| {
@@ -215,11 +220,22 @@ fn read(object: &Map<String, Value>, mut notes: Notes) -> Result<(Verb, Which), 
     if notes.0.is_empty() { Ok((verb, which)) } else { Err(Problem::fields(notes.0)) }
 }
 
+/// What is there twice is done once.
+fn each_once(ids: impl Iterator<Item = u64>) -> Vec<JobId> {
+    let mut seen = BTreeSet::new();
+    ids.map(JobId).filter(|id| seen.insert(*id)).collect()
+}
+
 /// The same conditions as in a query, and read by the same function.
 fn read_filter(filter: &Map<String, Value>, notes: &mut Notes) -> Filter {
     let mut pairs = Vec::new();
     for (name, value) in filter {
         match value {
+            // A list that somebody computed, and that came out empty, means no job and not every one.
+            Value::Array(items) if items.is_empty() => {
+                let detail = "is empty; name one at least, or leave it out if all are meant";
+                notes.add(step("/filter", name), detail);
+            }
             Value::Array(items) => {
                 pairs.extend(items.iter().map(|item| (name.as_str(), plain(item))))
             }

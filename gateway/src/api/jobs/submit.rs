@@ -121,7 +121,7 @@ pub(crate) fn keyed(caller: &Caller, key: &str, hash: Sha256) -> (String, String
 
 /// A request as it is compared: blanks and the order of fields make no other one of it.
 pub(crate) fn same_text(text: &[u8]) -> Vec<u8> {
-    let value = serde_json::from_slice::<serde_json::Value>(text);
+    let value = parse::strict::value(text);
     value.map_or_else(|_| text.to_vec(), |value| value.to_string().into_bytes())
 }
 

@@ -62,6 +62,11 @@ pub(crate) fn no_runner(host: &str, known: &BTreeSet<String>) -> Problem {
     Problem::new(Kind::ConflictState, format!("there is no runner {host:?}; {there}"))
 }
 
+/// The same of one that a path names.
+pub(crate) fn nobody(api: &Api, name: &str) -> Problem {
+    Problem::new(Kind::NotFound, no_runner(name, &names(api)).body().detail.clone())
+}
+
 /// The sizes of all payloads that jobs name, as far as they exist.
 async fn payloads(api: &Api, built: &[Built]) -> Result<BTreeMap<String, u64>, Problem> {
     let names: BTreeSet<String> =

@@ -178,3 +178,41 @@ async fn methods_that_there_are_not_are_told_with_those_that_there_are() {
     let missing = rig.ask("HEAD /v1/jobs/9").await;
     assert_eq!((missing.status, missing.text.as_str()), (StatusCode::NOT_FOUND, ""));
 }
+
+#[tokio::test]
+async fn what_is_done_to_many_is_never_done_to_more_than_was_said() {
+    let rig = Rig::new();
+    let ids = [rig.submit().await, rig.submit().await];
+    let act = async |body: &str| rig.json("POST /v1/jobs/actions", body).await;
+    for (filter, at) in [
+        (r#"{"state":[]}"#, "/filter/state"),
+        (r#"{"id":[]}"#, "/filter/id"),
+        (r#"{"tag":[],"tenant":"default"}"#, "/filter/tag"),
+        (r#"{"exit_status":[]}"#, "/filter/exit_status"),
+    ] {
+        let problem =
+            act(&format!(r#"{{"action":"cancel","filter":{filter}}}"#)).await.is("invalid_field");
+        assert_eq!(problem["pointer"], at, "{problem}");
+    }
+    let problem = act(r#"{"action":"move","filter":{}}"#).await.is("invalid_field");
+    assert_eq!(problem["pointer"], "/host", "{problem}");
+    for id in ids {
+        assert_eq!(rig.ask(&format!("GET /v1/jobs/{id}")).await.json()["state"], "pending");
+    }
+    let told = act(&format!(r#"{{"action":"pause","ids":[{0},{0},{0}]}}"#, ids[0])).await.json();
+    assert_eq!((&told["done"], &told["refused"]), (&1.into(), &serde_json::json!([])));
+    let told = act(r#"{"action":"move","host":null,"filter":{}}"#).await.json();
+    assert_eq!(told["done"], 2, "that is what it says");
+}
+
+#[tokio::test]
+async fn a_body_with_a_field_twice_is_not_the_same_request() {
+    let rig = Rig::new();
+    let submit = async |body: &'static str| {
+        let request = rig.request("POST /v1/jobs").header("content-type", "application/json");
+        rig.send(request.header("idempotency-key", "k").body(body.into()).unwrap()).await
+    };
+    assert_eq!(submit(r#"{"command":"true"}"#).await.status, 202);
+    assert_eq!(submit(r#"{ "command" : "true" }"#).await.header("idempotent-replay"), "true");
+    submit(r#"{"command":"false","command":"true"}"#).await.is("idempotency_mismatch");
+}
