@@ -5,7 +5,8 @@ use std::{
     fs::{self, DirBuilder, File, Metadata, OpenOptions, Permissions},
     io,
     os::unix::fs::{
-        DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _,
+        DirBuilderExt as _, FileTypeExt as _, MetadataExt as _, OpenOptionsExt as _,
+        PermissionsExt as _,
     },
     path::{Path, PathBuf},
 };
@@ -40,6 +41,13 @@ pub fn state_folder(path: &Path) -> io::Result<Vec<String>> {
     let Opened { path: real, repaired } = open(path, 0o700, OTHERS)?;
     let mut words: Vec<String> = repaired.into_iter().collect();
     entries(&real, |name, data| {
+        let kind = data.file_type();
+        // Whoever reads it would wait for ever, or get no end of bytes.
+        if kind.is_fifo() || kind.is_char_device() || kind.is_block_device() {
+            let path = real.join(name);
+            let path = path.display();
+            return Err(refused(format!("{path} in it is a pipe or a device; move it away")));
+        }
         // Nobody else gets in to read; but who had it open to write would keep it.
         if data.mode() & OTHERS_WRITE != 0 && (data.is_file() || data.is_dir()) {
             let path = real.join(name);

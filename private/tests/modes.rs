@@ -170,3 +170,15 @@ fn a_way_that_others_may_write_is_refused_unless_it_is_sticky() {
     set(home.path(), 0o755);
     state_folder(&state).unwrap();
 }
+
+#[test]
+fn what_has_no_end_of_bytes_is_refused_in_the_place_of_a_file() {
+    let home = tempfile::tempdir().unwrap();
+    let state = home.path().join("state");
+    state_folder(&state).unwrap();
+    let pipe = state.join("ca.key");
+    nix::unistd::mkfifo(&pipe, nix::sys::stat::Mode::S_IRWXU).unwrap();
+    assert_refused(state_folder(&state), &pipe);
+    fs::remove_file(&pipe).unwrap();
+    state_folder(&state).unwrap();
+}

@@ -18,6 +18,7 @@ use super::{
 
 mod late;
 mod leases;
+mod links;
 mod operators;
 mod retries;
 mod shares;

@@ -224,3 +224,18 @@ fn a_job_that_had_succeeded_before_the_kill_came_is_a_success() {
     let dedupe = dedupe(DedupeScope::Done, Then::Reject);
     assert_eq!(bench.submit_all(vec![Spec { dedupe, ..spec() }]), [Answer::Duplicate { job }]);
 }
+
+#[test]
+fn an_order_that_crosses_a_report_of_the_opposite_is_given_again() {
+    let (mut bench, job, key) = leases::leased(spec());
+    bench.start("a", key);
+    for (verb, stopped, again) in
+        [(Verb::Resume, true, Order::Continue), (Verb::Pause, false, Order::Stop)]
+    {
+        bench.steer(verb, job);
+        bench.report("a", Report::Paused { key, stopped });
+        assert_eq!(bench.orders(), [again]);
+        bench.report("a", Report::Paused { key, stopped: !stopped });
+        assert_eq!(bench.orders(), [], "it is as it was ordered");
+    }
+}

@@ -1,0 +1,115 @@
+//! Links that come, go and are replaced: whose word counts.
+
+use ostler_store::{Fault, StoreError};
+
+use super::*;
+use crate::driver::{Actor, Told, load};
+
+fn actor() -> (Actor, Now) {
+    let bench = Bench::new();
+    let term = bench.store.begin(0).expect("the model begins");
+    (Actor::new(bench.driver, &term), bench.now)
+}
+
+fn beat(link: u64, slots: u32) -> Told {
+    let incarnation = "1".to_owned();
+    Told::Beat(Beat { runner: "a".into(), link, incarnation, slots, held: Vec::new() })
+}
+
+#[test]
+fn nothing_counts_of_a_link_that_another_has_taken_the_place_of() {
+    let (mut actor, now) = actor();
+    let slots = |actor: &Actor| actor.figures(now).slots.0;
+    actor.hear(beat(1, 2), now);
+    assert_eq!(slots(&actor), 0, "nobody has said that it is up");
+    actor.hear(Told::LinkUp("a".into(), 1), now);
+    actor.hear(beat(1, 2), now);
+    assert_eq!(slots(&actor), 2);
+    actor.hear(Told::LinkUp("a".into(), 2), now);
+    assert_eq!(slots(&actor), 0, "what is on its way on the one before does not arrive");
+    actor.hear(beat(1, 3), now);
+    assert_eq!(slots(&actor), 0);
+    actor.hear(beat(2, 4), now);
+    actor.hear(beat(1, 3), now);
+    actor.hear(Told::LinkDown("a".into(), 1), now);
+    actor.hear(Told::LinkUp("a".into(), 1), now);
+    assert_eq!(slots(&actor), 4, "an older one neither ends nor replaces a newer one");
+    actor.hear(Told::LinkDown("a".into(), 2), now);
+    actor.hear(beat(2, 5), now);
+    assert_eq!(slots(&actor), 0, "what is gone says nothing");
+}
+
+#[test]
+fn a_runner_that_is_heard_keeps_its_leases_and_gets_none_back_by_that() {
+    let (mut actor, now) = actor();
+    let after = |seconds| Now { mono: now.mono + Span::from_secs(seconds), ..now };
+    let slots = |actor: &Actor, at| actor.figures(at).slots.0;
+    actor.hear(Told::LinkUp("a".into(), 1), now);
+    actor.hear(beat(1, 2), now);
+    for seconds in 1..20 {
+        actor.hear(Told::Heard("a".into(), 1), after(seconds));
+        actor.go_on(after(seconds));
+    }
+    assert_eq!(slots(&actor, after(20)), 2);
+    // Of another link, or of nobody.
+    for seconds in 20..40 {
+        actor.hear(Told::Heard("a".into(), 2), after(seconds));
+        actor.hear(Told::Heard("b".into(), 1), after(seconds));
+        actor.go_on(after(seconds));
+    }
+    assert_eq!(slots(&actor, after(40)), 0);
+    actor.hear(Told::Heard("a".into(), 1), after(40));
+    assert_eq!(slots(&actor, after(40)), 0, "leases that have run out need a beat");
+    actor.hear(beat(1, 2), after(40));
+    assert_eq!(slots(&actor, after(40)), 2);
+}
+
+#[test]
+fn what_a_link_told_while_the_store_failed_goes_with_it() {
+    let (mut actor, now) = actor();
+    let key = AttemptKey { job: JobId(1), attempt: 1, fence: Fence(1) };
+    let reports =
+        Reports { runner: "a".into(), link: 1, reports: vec![Report::NotStarted { key }] };
+    actor.hear(Told::LinkUp("a".into(), 1), now);
+    actor.doubt(StoreError { fault: Fault::Full, detail: "full".to_owned() }, now);
+    actor.hear(Told::Reports(reports.clone()), now);
+    assert_eq!(actor.kept.len(), 1, "it is not told twice on one link");
+    actor.hear(Told::LinkDown("b".into(), 1), now);
+    assert_eq!(actor.kept.len(), 1);
+    actor.hear(Told::LinkDown("a".into(), 1), now);
+    assert!(actor.kept.is_empty(), "on the next link it is told anew");
+    actor.hear(Told::Reports(reports), now);
+    assert!(actor.kept.is_empty(), "and on none that is gone");
+}
+
+#[test]
+fn a_store_that_went_back_gives_no_job_again_that_may_start_once() {
+    let mut bench = Bench::new();
+    bench.beat("a", 1, &[]);
+    let job = bench.submit(leases::once());
+    let key = bench.run();
+    let copy = bench.store.copy();
+    bench.finish("a", key, Reason::Ok);
+    bench.beat("a", 1, &[]);
+    bench.store.restore(&copy);
+    let loaded = load(&bench.store, &bench.config, (0, 0, 7), bench.now);
+    let (driver, term, _) = loaded.expect("it loads");
+    (bench.driver, bench.epoch, bench.link) = (driver, term.epoch, 1);
+    // The same process, on a new link, has not got it: any more.
+    for _ in 0..4 {
+        bench.beat("a", 1, &[]);
+        assert_eq!(bench.runs(), []);
+        bench.pass(Span::from_secs(5));
+    }
+    let status = bench.status(job);
+    assert_eq!((status.state, status.reason), (JobState::Dead, Some(Reason::Lost)));
+}
+
+#[test]
+fn a_runner_that_comes_while_the_gateway_is_about_to_end_gets_nothing() {
+    let (mut actor, now) = actor();
+    actor.hear(Told::Rest { ticket: Ticket(1), runners: Vec::new() }, now);
+    actor.hear(Told::LinkUp("a".into(), 1), now);
+    actor.hear(beat(1, 2), now);
+    assert_eq!(actor.figures(now).slots.0, 0);
+}
