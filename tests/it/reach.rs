@@ -175,7 +175,7 @@ fn a_child_that_cannot_be_reached_is_noticed_and_replaced() {
 fn a_child_of_another_host_that_cannot_be_reached_is_noticed_and_replaced() {
     let net = Net::new(1);
     let door = net.gateway().to_string();
-    let config = "[app.app]\n[[route]]\npath = \"/\"\nto = \"app:app\"\n";
+    let config = "[app.app]\n[[route]]\npath = \"/\"\nto = \"app:app\"\ntimeouts = { first_byte = \"4s\" }\n";
     let gateway = Setup::bare().more(config).args(&["--runners", &door]).early().start();
     let token = create_token(gateway.state(), &[]);
     let app = App::of(APP);
@@ -184,17 +184,27 @@ fn a_child_of_another_host_that_cannot_be_reached_is_noticed_and_replaced() {
     for act in ["closerange-later", "over-lane", "go-away", "bye", "handler", "kill-with-helper"] {
         recovers(&gateway, &app, act);
     }
+    stands_still(&gateway);
 }
 
 #[test]
 fn a_child_that_stands_still_gives_its_work_to_another() {
     let app = App::of(APP);
-    let gateway = Setup::new(&app).children(2).app_keys("grace = \"1s\"").start();
+    // Less than the time that a child is given to answer.
+    let timeouts = "timeouts = { first_byte = \"3s\" }";
+    let gateway = Setup::new(&app).children(2).app_keys("grace = \"1s\"").route(timeouts).start();
+    stands_still(&gateway);
+}
+
+/// Stops the child that is asked next. What it is given is done by the other.
+fn stands_still(gateway: &Gateway) {
     let pid: u32 = gateway.get("/pid").text().parse().expect("a process id");
     signal(pid, nix::sys::signal::Signal::SIGSTOP);
-    let answer = gateway.get("/pid");
-    assert_eq!(answer.status, 200);
-    assert_ne!(answer.text(), pid.to_string());
+    for _ in 0..10 {
+        let answer = gateway.get("/pid");
+        assert_eq!(answer.status, 200);
+        assert_ne!(answer.text(), pid.to_string());
+    }
     wait_until("it is ended", || !is_alive(pid));
 }
 

@@ -67,6 +67,8 @@ struct Supplier {
     prefetches: bool,
     /// A slow request is on it: it is given nothing ahead.
     suspended: Option<Suspended>,
+    /// Its child did not begin what it was given: it is given nothing before it has spoken.
+    unheard: bool,
 }
 
 /// See the module.
@@ -170,7 +172,7 @@ impl Pool {
         let carriers: Vec<_> = self.lock().suppliers.values().map(|s| s.carrier.clone()).collect();
         if carriers.iter().any(|carrier| carrier.unhold(passing)) {
             let finished = vec![(passing.clone(), Span::ZERO)];
-            self.settle(Ended { finished, returned: Vec::new() }, now);
+            self.settle(Ended { finished, ..Ended::default() }, now);
         }
     }
 
@@ -180,6 +182,9 @@ impl Pool {
             return;
         }
         let mut inner = self.lock();
+        if let Some(supplier) = ended.heard {
+            inner.set_unheard(supplier, false, now);
+        }
         for (passing, took) in &ended.finished {
             passing.over();
             inner.scheduler.handle_finish(passing.id, now);
@@ -219,7 +224,7 @@ impl Pool {
         }
         touched.iter().for_each(|carrier| carrier.flush());
         if !returned.is_empty() {
-            self.settle(Ended { finished: Vec::new(), returned }, now);
+            self.settle(Ended { returned, ..Ended::default() }, now);
         }
     }
 

@@ -21,12 +21,21 @@ impl Pool {
         }
     }
 
-    /// Where nothing has been heard of a child for a second, or two, four and so on.
+    /// Where nothing has been heard of a child for a quarter of a second, or half of one, one, two and so on; and where a child
+    /// has not begun what is somebody else's meanwhile.
     pub(crate) fn unanswered(&self) -> Vec<(Seat, Quiet)> {
         let now = clock::now();
-        let jobs: Vec<Arc<Passing>> = self.lock().jobs.values().cloned().collect();
+        let inner = self.lock();
+        let jobs: Vec<Arc<Passing>> = inner.jobs.values().cloned().collect();
+        let unheard = inner.suppliers.values().filter(|supplier| supplier.unheard);
+        let unheard: Vec<_> = unheard.map(|supplier| supplier.carrier.clone()).collect();
+        drop(inner);
+        let unheard = unheard.into_iter().filter_map(|carrier| {
+            let stream = carrier.unheard()?;
+            Some((Seat { carrier, stream }, Quiet::Unanswered))
+        });
         let due = jobs.iter().filter_map(|job| Some((job.seat()?, job.is_to_be_asked_about(now)?)));
         // Those behind another one are its child's next.
-        due.filter(|(seat, _)| seat.carrier.is_oldest(seat.stream)).collect()
+        due.filter(|(seat, _)| seat.carrier.is_oldest(seat.stream)).chain(unheard).collect()
     }
 }

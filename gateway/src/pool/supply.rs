@@ -34,7 +34,8 @@ impl Pool {
     ) {
         let now = clock::now();
         let mut inner = self.lock();
-        let entry = Supplier { carrier: carrier.clone(), host, slots, prefetches, suspended: None };
+        let (carrier, suspended, unheard) = (carrier.clone(), None, false);
+        let entry = Supplier { carrier, host, slots, prefetches, suspended, unheard };
         inner.suppliers.insert(supplier, entry);
         inner.supply(supplier, now);
         let effects = inner.drain();
@@ -53,6 +54,11 @@ impl Pool {
         }
     }
 
+    /// A lane's child did not begin what it was given. It is given nothing more before something is heard of it.
+    pub(crate) fn suspend(&self, supplier: SupplierId) {
+        self.lock().set_unheard(supplier, true, clock::now());
+    }
+
     /// A carrier is gone with its slots: what it had not started goes elsewhere, what it had ends as `failure` says.
     pub(crate) fn supply_gone(
         &self,
@@ -67,7 +73,7 @@ impl Pool {
             inner.suppliers.remove(&supplier);
             inner.scheduler.handle_supply_gone(supplier, now);
         }
-        let mut ended = Ended { finished: Vec::new(), returned: unstarted };
+        let mut ended = Ended { returned: unstarted, ..Ended::default() };
         for passing in started {
             if passing.may_run_again() {
                 ended.returned.push(passing);
@@ -91,10 +97,18 @@ impl Pool {
 impl Inner {
     pub(super) fn supply(&mut self, id: SupplierId, now: Mono) {
         let supplier = &self.suppliers[&id];
-        let ahead = supplier.prefetches && supplier.suspended.is_none();
+        let ahead = supplier.prefetches && supplier.suspended.is_none() && !supplier.unheard;
         let prefetch = if ahead { self.pace.depth() } else { 0 };
-        let supply = Supply { host: supplier.host, slots: supplier.slots, prefetch };
+        let slots = if supplier.unheard { 0 } else { supplier.slots };
+        let supply = Supply { host: supplier.host, slots, prefetch };
         self.scheduler.handle_supply(id, supply, now);
+    }
+
+    pub(super) fn set_unheard(&mut self, id: SupplierId, unheard: bool, now: Mono) {
+        if let Some(supplier) = self.suppliers.get_mut(&id) {
+            supplier.unheard = unheard;
+            self.supply(id, now);
+        }
     }
 
     /// The depth of prefetch has changed.

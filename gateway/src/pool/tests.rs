@@ -44,11 +44,12 @@ fn enter(pool: &Arc<Pool>, passing: &Arc<Passing>) {
     pool.enter(passing, &entry);
 }
 
-fn lane(pool: &Pool) -> (Arc<Carrier>, SupplierId, UnixStream) {
+fn lane(pool: &Arc<Pool>) -> (Arc<Carrier>, SupplierId, UnixStream) {
     let (ours, childs) = UnixStream::pair().unwrap();
     let (_reader, writer) = ours.into_split();
     let carrier = Arc::new(Carrier::new("test".into(), Way::Lane(writer), false));
     let supplier = Pool::next_supplier();
+    carrier.set_supplier(pool, supplier);
     pool.supply(supplier, &carrier, HostId(0), 1, false);
     (carrier, supplier, childs)
 }
@@ -155,6 +156,39 @@ async fn a_carrier_that_starts_nothing_is_offered_nothing_more() {
     assert_eq!(pool.lock().suppliers[&supplier].slots, 0, "its slots are withdrawn");
     let (_carrier, _supplier, _child) = lane(&pool);
     assert!(passing.seat().is_some());
+}
+
+/// The child ends a stream that it was not to begin.
+fn refuse(pool: &Pool, carrier: &Arc<Carrier>, stream: u32) {
+    let mut decoder = ostler_wire::Decoder::new(ostler_wire::FRAME_MAX);
+    let code = Reset::NotStarted as u16;
+    let header = ostler_wire::Header { len: 0, kind: Kind::Reset, flags: 0, code, stream, aux: 0 };
+    ostler_wire::put_frame(decoder.buffer(), header, &[]);
+    let mut ended = Ended::default();
+    carrier.handle_frames(&mut decoder, clock::now(), &mut ended, &mut Vec::new()).unwrap();
+    pool.settle(ended, clock::now());
+}
+
+#[tokio::test]
+async fn a_child_that_left_its_work_gets_no_other_before_it_is_heard_of() {
+    let pool = pool();
+    let (still, _, _child) = lane(&pool);
+    let jobs = [job(&pool, None), job(&pool, None)];
+    enter(&pool, &jobs[0]);
+    let stream = jobs[0].seat().expect("the slot was free").stream;
+    still.give_back(stream, stream);
+    enter(&pool, &jobs[1]);
+    assert_eq!(pool.load().0, 2, "both wait: the only child does nothing");
+    let asked: Vec<_> = pool.unanswered().into_iter().map(|(seat, _)| seat.stream).collect();
+    assert_eq!(asked, [stream], "its runner goes on looking after it");
+    let (other, _, _child) = lane(&pool);
+    let has = |passing: &Passing, carrier| {
+        passing.seat().is_some_and(|seat| Arc::ptr_eq(&seat.carrier, carrier))
+    };
+    assert!(has(&jobs[0], &other) && jobs[1].seat().is_none());
+    refuse(&pool, &still, stream);
+    assert!(has(&jobs[1], &still), "it is heard of again");
+    assert_eq!(pool.unanswered().len(), 0);
 }
 
 #[tokio::test]

@@ -281,7 +281,7 @@ impl Agent {
         let grace = u32::try_from(self.apps[app].spec.grace.as_millis()).unwrap_or(u32::MAX);
         match action {
             Action::Retire(id) => self.retire_lane(app, id),
-            Action::TakeBack(id) => self.take_back(id, u32::MAX),
+            Action::TakeBack(id, last) => self.take_back(id, last),
             Action::Stop(id) => self.tell(id, plain(Kind::Stop, 0, grace)),
             Action::Note(id, loss) => self.note_loss(id, loss),
             Action::Ask(id, number) => self.tell(id, plain(Kind::Ping, 0, number)),

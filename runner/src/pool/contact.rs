@@ -14,8 +14,8 @@ const ASK_EVERY: Span = Span::from_secs(5);
 const PATIENCE: Span = Span::from_secs(15);
 /// The same while work waits for it.
 const PATIENCE_SUSPECT: Span = Span::from_secs(5);
-/// From the suspicion to the loss, for a child that answers and does not take its work.
-const CONFIRM: Span = Span::from_secs(1);
+/// From the suspicion to the loss, for a child that answers and does not take its work. Its work is with others by then.
+const CONFIRM: Span = Span::from_secs(2);
 /// The most that one look lets a patience shrink: a runner that stood still itself has not waited.
 const LOOK_MAX: Span = Span::from_millis(500);
 
@@ -132,7 +132,7 @@ impl Contact {
         self.suspicion.is_some_and(|suspicion| suspicion.of.is_over)
     }
 
-    /// Nothing has been heard of a stream for a second or longer.
+    /// Nothing has been heard of a stream for a while.
     pub(super) fn handle_unanswered(
         &mut self,
         awaited: Awaited,

@@ -108,8 +108,8 @@ impl ExitReason {
 pub(crate) enum Action {
     /// Let it have no further requests.
     Retire(ChildId),
-    /// Let it begin nothing of what it was sent.
-    TakeBack(ChildId),
+    /// Let it begin nothing of what it was sent, up to the stream.
+    TakeBack(ChildId, u32),
     /// Tell it to finish what it has and to exit.
     Stop(ChildId),
     /// Tell it that its running request is not wanted any more.

@@ -8,11 +8,15 @@ use super::{Action, Awaited, ChildId, ExitReason, Loss, Pool, contact::Finding, 
 const UNSTEERED: Span = Span::from_secs(2);
 
 impl Pool {
-    /// A child was sent the stream a second ago or earlier, and nothing came back; or it has answered, and is not free again.
+    /// A child was sent the stream a while ago, and nothing came back; or it has answered, and is not free again. What it has
+    /// not begun need not wait for what is found out about it.
     pub(crate) fn handle_unanswered(&mut self, id: ChildId, awaited: Awaited, now: Mono) {
         let Some(member) = self.members.get_mut(&id) else { return };
         if member.phase == Phase::Ready {
             let finding = member.contact.handle_unanswered(awaited, member.running, now);
+            if matches!(finding, Some(Finding::Ask(_))) && !awaited.is_over {
+                self.actions.push_back(Action::TakeBack(id, awaited.stream));
+            }
             self.act_on(id, finding, now);
         }
     }
@@ -38,7 +42,7 @@ impl Pool {
                 let is_closing = loss == Loss::Silent && member.contact.is_closing();
                 let limit = if is_closing { None } else { Some(now + grace) };
                 self.retire(id, reason, limit, now);
-                self.actions.push_back(Action::TakeBack(id));
+                self.actions.push_back(Action::TakeBack(id, u32::MAX));
                 return true;
             }
             // On its way out; that it cannot be told to stop any more makes a difference still.

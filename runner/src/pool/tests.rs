@@ -59,7 +59,7 @@ impl World {
                 && !self.silent
             {
                 self.pool.handle_pong(id, number, self.now);
-            } else if let Action::TakeBack(id) = action {
+            } else if let Action::TakeBack(id, _) = action {
                 self.barred.push(id);
             } else {
                 self.done.push(action);

@@ -62,6 +62,8 @@ struct Inner {
     unsent: usize,
     /// Jobs that were refused since the last that was answered.
     refused: u32,
+    /// The last stream that was taken back while the child had nothing else to do. Until it speaks of that, it stands still.
+    unheard: Option<u32>,
     closed: bool,
     paused: bool,
     retired: bool,
@@ -99,6 +101,7 @@ impl Carrier {
             held: VecDeque::new(),
             unsent: 0,
             refused: 0,
+            unheard: None,
             closed: false,
             paused: false,
             retired: false,
@@ -122,8 +125,12 @@ impl Carrier {
     pub(crate) fn give_back(&self, from: u32, to: u32) {
         let now = clock::now();
         let returned = self.withdraw(from, to, now);
-        if let Some((pool, _)) = self.supplier.get() {
-            pool.settle(Ended { finished: Vec::new(), returned }, now);
+        if let Some((pool, supplier)) = self.supplier.get() {
+            if self.unheard().is_some() {
+                // Before they wait again, or they would be granted to the same child.
+                pool.suspend(*supplier);
+            }
+            pool.settle(Ended { returned, ..Ended::default() }, now);
         }
     }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use ostler_job::{Mono, Span, Termination};
+use ostler_job::{Mono, Span, SupplierId, Termination};
 use ostler_wire::{Decoder, Event, Frame, Header, Kind, Reset, WireError, put_frame};
 
 use super::{Carrier, Inner, header};
@@ -22,11 +22,13 @@ pub(crate) struct Ended {
     pub(crate) finished: Vec<(Arc<Passing>, Span)>,
     /// Jobs that were not started and go back to the queue.
     pub(crate) returned: Vec<Arc<Passing>>,
+    /// The lane of a child that was not heard of, and is again.
+    pub(crate) heard: Option<SupplierId>,
 }
 
 impl Ended {
     pub(crate) fn is_empty(&self) -> bool {
-        self.finished.is_empty() && self.returned.is_empty()
+        self.finished.is_empty() && self.returned.is_empty() && self.heard.is_none()
     }
 }
 
@@ -50,6 +52,10 @@ impl Carrier {
                 }
                 Event::Late if frame.is_end() || frame.header.kind == Kind::Reset => {
                     inner.end(frame.header.stream, frame.holds(), now, ended);
+                    if inner.unheard.is_some_and(|unheard| frame.header.stream >= unheard) {
+                        inner.unheard = None;
+                        ended.heard = self.supplier.get().map(|(_, supplier)| *supplier);
+                    }
                 }
                 Event::Free { cost_us } => {
                     let cost = Span::from_micros(cost_us.into());

@@ -336,21 +336,24 @@ async fn a_child_that_refuses_everything_is_given_up() {
 #[tokio::test]
 async fn a_child_is_asked_about_until_it_answers_and_again_until_it_is_free() {
     let (carrier, _reader, _child) = lane();
-    let at = |s| Mono(0) + Span::from_secs(s);
+    let at = |s: f64| Mono(0) + Span::from_millis((s * 1000.0) as u64);
     let passing = job(false);
-    put_all(&carrier, std::slice::from_ref(&passing), at(0));
+    put_all(&carrier, std::slice::from_ref(&passing), at(0.0));
     let asked = |s| passing.is_to_be_asked_about(at(s));
     assert_eq!(
-        [asked(1), asked(1), asked(2)],
+        [asked(0.25), asked(0.25), asked(0.5)],
         [Some(Quiet::Unanswered), None, Some(Quiet::Unanswered)]
     );
-    hear(&carrier, at(3), &[(Kind::Rsp, 0, 200, 1, 0)]);
-    assert_eq!(asked(30), None, "it answers");
-    hear(&carrier, at(30), &[(Kind::Data, HELD_END, 0, 1, 0)]);
-    assert_eq!([asked(30), asked(31), asked(32)], [None, Some(Quiet::Over), Some(Quiet::Over)]);
-    hear(&carrier, at(33), &[(Kind::Free, 0, 0, 1, 1)]);
+    hear(&carrier, at(3.0), &[(Kind::Rsp, 0, 200, 1, 0)]);
+    assert_eq!(asked(30.0), None, "it answers");
+    hear(&carrier, at(30.0), &[(Kind::Data, HELD_END, 0, 1, 0)]);
+    assert_eq!(
+        [asked(30.0), asked(31.0), asked(32.0)],
+        [None, Some(Quiet::Over), Some(Quiet::Over)]
+    );
+    hear(&carrier, at(33.0), &[(Kind::Free, 0, 0, 1, 1)]);
     passing.over();
-    assert_eq!(asked(90), None, "it is free");
+    assert_eq!(asked(90.0), None, "it is free");
 }
 
 #[tokio::test]

@@ -29,6 +29,11 @@ impl Carrier {
         inner.jobs.len() + inner.held.len()
     }
 
+    /// The stream that a child was to begin and did not, though it had nothing else to do: nothing has been heard of it since.
+    pub(crate) fn unheard(&self) -> Option<u32> {
+        self.lock().unheard
+    }
+
     /// The stream that the child works on or comes to next.
     pub(crate) fn oldest(&self) -> Option<u32> {
         self.lock().jobs.first_key_value().map(|(stream, _)| *stream)
@@ -52,11 +57,15 @@ impl Carrier {
     /// These streams, up to `to`, will never begin. What is answered has begun, whatever is said.
     pub(crate) fn withdraw(&self, from: u32, to: u32, now: Mono) -> Vec<Arc<Passing>> {
         let mut inner = self.lock();
+        let oldest = inner.jobs.first_key_value().map(|(stream, _)| *stream);
         let unbegun = inner.jobs.range(from..).take_while(|(stream, _)| **stream <= to);
         let given: Vec<_> = unbegun
             .filter(|(_, job)| !job.outgoing.more && job.may_be_withdrawn())
             .map(|(stream, _)| *stream)
             .collect();
+        if given.first().is_some_and(|first| Some(first) == oldest.as_ref()) {
+            inner.unheard = given.last().copied();
+        }
         let take = |stream| {
             inner.streams.reset(stream);
             inner.take(stream, now)

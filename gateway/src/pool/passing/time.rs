@@ -5,9 +5,9 @@ use ostler_job::{Mono, Span};
 use super::{Passing, Phase};
 
 /// A child that has not begun to answer for so long is asked about, and again after twice as long each time.
-const QUIET: Span = Span::from_secs(1);
+const QUIET: Span = Span::from_millis(250);
 /// Up to a quarter of an hour.
-const QUIET_DOUBLINGS: u32 = 10;
+const QUIET_DOUBLINGS: u32 = 12;
 
 /// What a child is asked about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,8 +38,8 @@ impl Passing {
         self.lock().begun_at
     }
 
-    /// Whether the child is to be asked about: it has had the job for a second and has not begun to answer, or has answered
-    /// whole and is not free again. The next time is after two, four and so on.
+    /// Whether the child is to be asked about: it has had the job for a while and has not begun to answer, or has answered
+    /// whole and is not free again. The next time is after twice as long, and so on.
     pub(crate) fn is_to_be_asked_about(&self, now: Mono) -> Option<Quiet> {
         let mut state = self.lock();
         let (since, quiet) = match (state.ended, state.answered) {

@@ -77,6 +77,12 @@ impl Relay {
                     inner.end(id, End { reset: Some((Reset::ClientGone, b"")), holds });
                     Ok(None)
                 }
+                Event::Late if is_last && lane.unheard == Some(stream) => {
+                    lane.unheard = None;
+                    let app = lane.app.clone();
+                    inner.tell_credit(&app);
+                    Ok(None)
+                }
                 Event::Free { cost_us } if is_its => {
                     inner.free(id, cost_us);
                     Ok(None)
@@ -134,10 +140,16 @@ impl Relay {
     /// The child will never begin these streams of its lane.
     pub(crate) fn withdraw(&self, id: ChildId, (from, to): (u32, u32)) {
         self.with(|inner| {
-            let job = inner.lanes.get(&id).and_then(|lane| lane.job.as_ref());
+            let Some(lane) = inner.lanes.get_mut(&id) else { return };
             // What is answered has begun, whatever the board says.
-            let is_unbegun = |job: &Job| job.awaited.is_some() && !job.is_over;
-            if job.is_some_and(|job| is_unbegun(job) && (from..=to).contains(&job.lane)) {
+            let is_unbegun = |job: &&Job| job.awaited.is_some() && !job.is_over;
+            let unbegun = lane.job.as_ref().filter(is_unbegun).map(|job| job.lane);
+            if let Some(stream) = unbegun.filter(|stream| (from..=to).contains(stream)) {
+                lane.unheard = Some(stream);
+                lane.streams.reset(stream);
+                let app = lane.app.clone();
+                // The gateway hears of the lost slot first, or it would give it to the next.
+                inner.tell_credit(&app);
                 inner.end(id, End { reset: Some((Reset::NotStarted, b"")), holds: false });
             }
         });

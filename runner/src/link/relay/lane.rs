@@ -56,6 +56,9 @@ pub(super) struct Lane {
     pub(super) turn: u64,
     pub(super) streams: Streams,
     pub(super) job: Option<Job>,
+    /// The request that the child did not begin when it should have: it is somebody else's now, and this child gets no other
+    /// before it has said that it knows.
+    pub(super) unheard: Option<u32>,
     /// Frames for the child, before any body.
     out: BytesMut,
     /// Body bytes in `out`.
@@ -81,6 +84,7 @@ impl Lane {
             turn: 0,
             streams: Streams::opener(None),
             job: None,
+            unheard: None,
             out: BytesMut::new(),
             out_body: 0,
             body: BytesMut::new(),
@@ -93,12 +97,13 @@ impl Lane {
     }
 
     pub(super) fn is_free_for(&self, app: &str) -> bool {
-        self.serving && self.job.is_none() && *self.app == *app
+        self.serving && self.job.is_none() && self.unheard.is_none() && *self.app == *app
     }
 
     /// Whether the present gateway may count on it: not while it works for a former one.
     pub(super) fn is_slot(&self) -> bool {
-        self.serving && self.job.as_ref().is_none_or(|job| job.link.is_some())
+        let is_its = self.job.as_ref().is_none_or(|job| job.link.is_some());
+        self.serving && self.unheard.is_none() && is_its
     }
 
     /// Begins a request. `false` when the lane's stream ids are used up.

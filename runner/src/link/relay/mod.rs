@@ -27,7 +27,7 @@ const OUT_MAX: usize = 256 << 10;
 const OUT_STUCK: usize = 8 << 20;
 
 /// Work that is not answered for so long is asked about.
-const QUIET: Duration = Duration::from_secs(1);
+const QUIET: Duration = Duration::from_millis(250);
 
 /// The relay, shared by the tasks of the link and of the lanes; all of them run on one thread.
 #[derive(Debug)]
@@ -109,7 +109,9 @@ impl Relay {
         let inner = self.inner.borrow();
         let jobs = inner.lanes.iter().filter_map(|(id, lane)| Some((*id, lane.job.as_ref()?)));
         let late = jobs.filter(|(_, job)| job.awaited.is_some_and(|at| at.elapsed() >= QUIET));
-        late.map(|(id, job)| (id, Awaited { stream: job.lane, is_over: job.is_over })).collect()
+        let late = late.map(|(id, job)| (id, Awaited { stream: job.lane, is_over: job.is_over }));
+        let unheard = inner.lanes.iter().filter_map(|(id, lane)| Some((*id, lane.unheard?)));
+        late.chain(unheard.map(|(id, stream)| (id, Awaited { stream, is_over: false }))).collect()
     }
 
     /// A gateway answered: all slots are its. Returns the number of its link.

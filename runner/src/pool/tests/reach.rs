@@ -129,7 +129,10 @@ fn a_child_that_leaves_its_work_is_asked_and_given_up_when_it_answers_and_still_
     world.pool.handle_unanswered(ids[0], WORK, world.now);
     world.settle();
     assert_eq!(world.done, [Action::Ask(ids[0], 1)]);
+    assert_eq!(world.barred, [ids[0]], "its work waits for none of this");
     world.answer(ids[0]);
+    world.wait(SECOND);
+    world.pool.handle_unanswered(ids[0], WORK, world.now);
     world.wait(SECOND);
     assert_eq!(world.counts_idle(), 1);
     world.pool.handle_unanswered(ids[0], WORK, world.now);
