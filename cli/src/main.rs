@@ -9,6 +9,7 @@
 
 mod app;
 mod args;
+mod broken;
 mod client;
 mod config;
 mod events;
@@ -42,6 +43,7 @@ fn main() -> ExitCode {
     if std::env::args_os().nth(1).is_some_and(|verb| verb == "launch") {
         verb::launch::run();
     }
+    broken::end_with_the_vital();
     let parsed = args::command().try_get_matches().and_then(|found| Cli::from_arg_matches(&found));
     let cli = match parsed {
         Ok(cli) => cli,

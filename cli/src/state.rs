@@ -6,6 +6,8 @@ use std::{
     io::{self, Read as _, Seek as _, Write as _},
     os::unix::fs::MetadataExt as _,
     path::{Path, PathBuf},
+    thread,
+    time::{Duration, Instant},
 };
 
 use nix::{
@@ -18,6 +20,11 @@ use crate::{failure::Failure, terminal::note};
 
 /// What the address of a Unix socket can hold, with its final NUL.
 const SOCKET_PATH_MAX: usize = 107;
+
+/// How long a process that was killed may take to end.
+const ENDING: Duration = Duration::from_secs(2);
+/// Between two looks at a lock.
+const LOOK: Duration = Duration::from_millis(50);
 
 /// An open state folder.
 #[derive(Clone, Debug)]
@@ -76,8 +83,19 @@ impl State {
         self.lock_as(name, "")
     }
 
-    /// The same, with a word that says what we are.
+    /// The same, with a word that says what we are. A large process that was killed holds its locks until its memory is
+    /// given back, so that whoever is killed and started again waits for himself a little.
     pub(crate) fn lock_as(&self, name: &str, role: &str) -> Result<Lock, Held> {
+        let begun = Instant::now();
+        loop {
+            match self.try_lock(name, role) {
+                Err(Held::By(_)) if begun.elapsed() < ENDING => thread::sleep(LOOK),
+                taken => return taken,
+            }
+        }
+    }
+
+    fn try_lock(&self, name: &str, role: &str) -> Result<Lock, Held> {
         let path = self.run(name);
         let file = ostler_private::lock(&path).map_err(Held::Broken)?;
         match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
@@ -177,4 +195,21 @@ fn default_folder() -> Option<PathBuf> {
         .or_else(|| of("HOME").map(|home| home.join(".local/state")))
         .map(|home| home.join("ostler"))
         .or_else(|| geteuid().is_root().then(|| PathBuf::from("/var/lib/ostler")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lock_is_waited_for_as_long_as_a_killed_process_may_take_to_end() {
+        let folder = tempfile::tempdir().unwrap();
+        let state = State::open(Some(folder.path())).unwrap();
+        let held = state.lock("lock").unwrap();
+        let begun = Instant::now();
+        assert!(matches!(state.lock("lock"), Err(Held::By(Some(pid))) if pid == Pid::this()));
+        assert!(begun.elapsed() >= ENDING);
+        drop(held);
+        drop(state.lock("lock").unwrap());
+    }
 }

@@ -35,6 +35,7 @@ use crate::{
     metrics::Metrics,
     pool::{passing::Failure, watch},
     shutdown::Shutdown,
+    vital::vital,
 };
 
 /// How often time limits are looked at.
@@ -277,27 +278,27 @@ impl Gateway {
         open_client_doors(gate, self.client_doors().map_err(runtime)?, shutdown);
         for listener in self.api {
             let listener = TcpListener::from_std(listener).map_err(runtime)?;
-            tokio::spawn(api::accept(gate.clone(), listener, shutdown.clone()));
+            vital(api::accept(gate.clone(), listener, shutdown.clone()));
         }
         let links = Arc::new(LocalLinks::default());
         let local = UnixListener::from_std(self.local).map_err(runtime)?;
-        tokio::spawn(local::accept(gate.clone(), links.clone(), local));
+        vital(local::accept(gate.clone(), links.clone(), local));
         if let Some(door) = self.door {
             for listener in self.runners {
                 let listener = TcpListener::from_std(listener).map_err(runtime)?;
-                tokio::spawn(remote::accept(gate.clone(), door.clone(), listener));
+                vital(remote::accept(gate.clone(), door.clone(), listener));
             }
         }
         if let Some((certificates, _)) = self.certificates {
-            tokio::spawn(certificates.watch(gate.clone()));
+            vital(certificates.watch(gate.clone()));
         }
         // The listeners that were only cloned from must not outlive the drain's beginning.
         drop((self.http, self.https));
         for pool in gate.pools.values() {
-            tokio::spawn(watch::run(pool.clone(), links.clone()));
+            vital(watch::run(pool.clone(), links.clone()));
         }
-        tokio::spawn(keep_time(gate.clone(), links));
-        tokio::spawn(keep::run(gate.jobs.clone(), self.config.jobs.keep()));
+        vital(keep_time(gate.clone(), links));
+        vital(keep::run(gate.jobs.clone(), self.config.jobs.keep()));
         shutdown.draining().await;
         gate.begin_drain();
         let hurried = tokio::select! {
@@ -336,7 +337,7 @@ fn open_client_doors(
     for (listener, tls) in doors {
         match TcpListener::from_std(listener) {
             Ok(listener) => {
-                tokio::spawn(accept::accept(gate.clone(), listener, tls, shutdown.clone()));
+                vital(accept::accept(gate.clone(), listener, tls, shutdown.clone()));
             }
             Err(error) => {
                 gate.tell(GatewayEvent::Warning(format!("a listener cannot be served: {error}")));

@@ -28,6 +28,7 @@ mod process;
 mod request;
 mod shutdown;
 mod threads;
+mod vital;
 
 pub use config::{
     AccessLog, App, Certificate, Config, Details, Discipline, JobsConfig, Limits, Listen,

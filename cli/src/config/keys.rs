@@ -150,7 +150,7 @@ pub(crate) const KEYS: &[Key] = &[
 
     key(Route, "host", Text("`shop.example` or `*.shop.example`"), Words("every host"), "The host that requests name, without port."),
     key(Route, "path", Text("a path that begins with `/`"), Value("/"), "Path prefix; it ends at a `/` boundary."),
-    key(Route, "to", Text("`app:NAME`, `redirect:[STATUS:]LOCATION`, `respond:STATUS[:TEXT]` or `api`"), Words("the app, if there is exactly one"), "Where the requests go. A redirect's status is 308 unless given; `$host` and `$uri` in its location are replaced. `api` is the API (docs/API.md), over TLS only."),
+    key(Route, "to", Text("`app:NAME`, `redirect:[STATUS:]LOCATION`, `respond:STATUS[:TEXT]` or `api`"), Words("the app, if there is exactly one"), "Where the requests go. A redirect's status is 308 unless given; `$host` and `$uri` in its location are replaced; `$host` is whatever the client says, so a route with it wants a `host`. `api` is the API (docs/API.md), over TLS only."),
     key(Route, "within", Duration(1), Value("1s"), "The promise: answered within this time. It decides the order among waiting requests."),
     key(Route, "tenant", Text("`header:NAME`, `client` or `none`"), Value("client"), "What names the tenant that a request is charged to: a header's value, the client's address, or nothing."),
     key(Route, "tenant_names", Map("text"), Value("{}"), "What tenants are called in logs and metrics, by the value of their header. The others are called by a keyed hash of it, since many such values are secrets."),
