@@ -181,7 +181,7 @@ impl Actor {
     }
 
     fn hear_life(&mut self, runner: &RunnerName, link: u64, now: Now) {
-        if self.is_present(runner, link) {
+        if self.links.is_present(runner, link) {
             self.driver.handle_heard(runner, now);
         }
     }
