@@ -253,7 +253,7 @@ fn mistakes_are_told_with_their_cure_and_an_exit_code_of_their_kind() {
     let gateway = start();
     let cases: [(&[&str], i32, &str); 12] = [
         (&["submit", "--timeout", "soon", "--", "true"], 64, "500ms, 30s, 5m, 2h or 7d"),
-        (&["submit", "--retries", "100", "--", "true"], 64, "100 is not in 0..100"),
+        (&["submit", "--retries", "100", "--", "true"], 64, "expected a whole number from 0 to 99"),
         (&["submit", "--dedupe", "done", "--", "true"], 64, "field /dedupe/window is missing"),
         (&["submit", "--host", "nobody", "--", "true"], 65, "there are local (field /host)"),
         (&["submit", "no-such-file"], 66, "there is no file no-such-file; a command is written"),

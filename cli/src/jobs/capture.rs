@@ -12,13 +12,11 @@ use std::{
 
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 
+use super::cut::CUT;
 use crate::{
     failure::Failure,
     terminal::{note, put},
 };
-
-/// Exit status when the output is not the whole of one attempt.
-const CUT: u8 = 125;
 
 /// Standard output while a job is waited for.
 #[derive(Debug)]

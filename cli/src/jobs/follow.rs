@@ -9,6 +9,7 @@ use tokio::time::timeout;
 
 use super::{
     capture::Capture,
+    cut::Cut,
     patience::{Patience, WAITING},
     view::JobView,
 };
@@ -66,8 +67,12 @@ pub(crate) async fn follow(client: &Client, id: u64, wanted: &Wanted) -> Result<
     let mut follower = Follower::new(id, wanted);
     let job = follower.follow_on(client).await?;
     follower.capture.end(id)?;
-    Ok(job)
+    match follower.cut {
+        Some(cut) => cut.tell(id, wanted.apart).map(|()| job),
+        None => Ok(job),
+    }
 }
+
 struct Follower<'a> {
     id: u64,
     wanted: &'a Wanted,
@@ -75,6 +80,7 @@ struct Follower<'a> {
     connections: u64,
     events: u64,
     attempt: Option<String>,
+    cut: Option<Cut>,
     capture: Capture,
     skip: Option<Skip>,
     silence: Duration,
@@ -91,6 +97,7 @@ impl<'a> Follower<'a> {
             connections: 0,
             events: 0,
             attempt: None,
+            cut: None,
             capture: if wanted.apart { Capture::of_one_attempt() } else { Capture::open() },
             skip: wanted.skip,
             silence: SILENCE,
@@ -153,6 +160,7 @@ impl<'a> Follower<'a> {
         };
         match event.kind.as_str() {
             "end" => return serde_json::from_str(&event.data).map(Some).map_err(unknown),
+            "cut" => self.cut = serde_json::from_str(&event.data).map(Some).map_err(unknown)?,
             "output" => {
                 let output: Output = serde_json::from_str(&event.data).map_err(unknown)?;
                 self.take_output(output, &event.id)?;

@@ -10,6 +10,7 @@ use crate::{
     config::values,
     failure::Failure,
     jobs::{
+        cut::Cut,
         follow::{Wanted, follow},
         select, tail,
     },
@@ -82,8 +83,9 @@ async fn copy(client: &Client, args: &LogsArgs, stream: &str) -> Result<(), Fail
         ask = ask.header("range", format!("bytes={start}-"));
     }
     let mut reply = client.ask(ask).await?;
+    let cut = Cut::of(&reply.headers);
     while let Some(bytes) = reply.next().await? {
         put(&bytes)?;
     }
-    Ok(())
+    cut.map_or(Ok(()), |cut| cut.tell(args.id, false))
 }

@@ -80,6 +80,38 @@ fn a_log_that_is_not_there_ends_with_66() {
 }
 
 #[test]
+fn output_that_is_not_there_is_told_and_never_taken_for_the_whole() {
+    let fake = Fake::start(|request| {
+        let cut = |waits: bool| {
+            let data = json!({"attempt": 1, "bytes": 9, "waits": waits});
+            event("1.1", "output", &json!({"stream": "stdout", "at": "", "text": "some"}))
+                + &event("", "cut", &data)
+                + &event("", "end", &job(17, "succeeded", &json!({"exit_status": 0})))
+        };
+        match request.target.as_str() {
+            "/v1/jobs" => Reply::json(202, &job(17, "pending", &json!({}))),
+            "/v1/jobs/18/log/events" => Reply::new(200, "text/event-stream", cut(true)),
+            target if target.ends_with("/events") => {
+                Reply::new(200, "text/event-stream", cut(false))
+            }
+            target => {
+                let reply = Reply::new(200, "text/plain", "some").header("ostler-log-missing", "9");
+                if target.contains("/18/") { reply.header("retry-after", "5") } else { reply }
+            }
+        }
+    });
+    let kept = "9 bytes of the output were not kept; `ostler show 17` says why\n";
+    let waits = "ostler: 9 bytes of the output are not here; the runner still has them\n";
+    for follow in [&[][..], &["-f"]] {
+        let words = |id| [&["logs", id], follow].concat();
+        fake.ostler(&words("17")).with(0, "some", &format!("note: {kept}"));
+        fake.ostler(&words("18")).with(75, "some", waits);
+    }
+    let words = ["submit", "--wait", "--", "true"];
+    fake.ostler(&words).with(125, "some", &format!("ostler: {kept}"));
+}
+
+#[test]
 fn the_last_lines_are_found_from_the_end() {
     let fake = fake();
     fake.ostler(&["logs", "17", "--tail", "1"]).with(0, "b\n", "");

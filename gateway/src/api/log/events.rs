@@ -2,9 +2,10 @@
 
 use axum::{extract::State, response::Response};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use bytes::{Buf as _, BytesMut};
+use bytes::{Buf as _, Bytes, BytesMut};
 use http::HeaderMap;
 use ostler_job::{JobId, Wall};
+use ostler_store::Job;
 use serde_json::{Value, json};
 
 use super::{
@@ -33,7 +34,7 @@ const EVENT_MAX: usize = 64 << 10;
 /// Follow what a job writes
 ///
 /// Server-sent events: `output` with `{"stream":"stdout","at":…,"text":…}` (`base64` instead of `text` where it is not UTF-8), at last
-/// `end` with the job. `Last-Event-ID` resumes.
+/// `end` with the job, after `cut` when bytes of the output are missing. `Last-Event-ID` resumes.
 #[utoipa::path(
     get,
     path = "/v1/jobs/{id}/log/events",
@@ -122,12 +123,31 @@ impl Reader {
                 return Ok(());
             }
         }
+        if !tail.is_over() {
+            return Ok(());
+        }
         let job = find(&self.api, &self.caller, self.id).await?;
         if self.attempt.is_some() || job.status.state.is_finished() {
+            if let Some(cut) = self.cut(&job, tail.attempt()).await? {
+                let _ = pipe.send(Ok(cut)).await;
+            }
             let data = serde_json::to_value(JobView::new(&job)).map_err(Problem::internal)?;
             let _ = pipe.send(Ok(sse::event(None, "end", &data))).await;
         }
         Ok(())
+    }
+}
+
+impl Reader {
+    /// Says what is missing of the output of the last attempt that was read.
+    async fn cut(&self, job: &Job, attempt: u32) -> Result<Option<Bytes>, Problem> {
+        if attempt == 0 {
+            return Ok(None);
+        }
+        let Some(log) = open(&self.api, job, Some(attempt)).await? else { return Ok(None) };
+        let missing = log.missing().await?;
+        let data = json!({"attempt": attempt, "bytes": missing.bytes, "waits": missing.waits});
+        Ok((missing.bytes > 0).then(|| sse::event(None, "cut", &data)))
     }
 }
 

@@ -8,6 +8,7 @@ use ostler_job::durable::{Attempt, AttemptKey};
 use ostler_store::Job;
 use tokio::time::{Duration, Instant};
 
+use super::chunks::{Place, Which, walk};
 use crate::api::{
     Api, body,
     problem::{Kind, Problem},
@@ -84,6 +85,38 @@ pub(super) struct AttemptLog {
     pub(super) source: Source,
     /// It is over, and its log has so many bytes.
     pub(super) ends_at: Option<u64>,
+    /// Bytes that the command wrote, when it is over.
+    written: u64,
+}
+
+/// What of an attempt's output is not there, though the attempt is over.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Missing {
+    pub(super) bytes: u64,
+    /// They may still come from its runner; else they were not kept.
+    pub(super) waits: bool,
+}
+
+impl AttemptLog {
+    /// What is missing of it. Reads the file through.
+    pub(super) async fn missing(&self) -> Result<Missing, Problem> {
+        let Some(end) = self.ends_at else { return Ok(Missing::default()) };
+        let waiting = end.saturating_sub(self.source.len());
+        let (there, _) = walked(&self.source, Which::Both, 0).await?;
+        let bytes = self.written.saturating_sub(there).max(waiting);
+        Ok(Missing { bytes, waits: waiting > 0 })
+    }
+}
+
+/// The length of a log's stream, and where in the file a byte of it is.
+pub(super) async fn walked(
+    source: &Source,
+    which: Which,
+    start: u64,
+) -> Result<(u64, Place), Problem> {
+    let source = source.clone();
+    let walked = body::blocking(move || walk(&source, which, start)).await?;
+    walked.map_err(|error| Problem::internal(format!("cannot read the log: {error}")))
 }
 
 /// The log of an attempt of a job, the last one unless a number is given. `None`: there is no attempt yet.
@@ -106,33 +139,33 @@ pub(super) async fn open(
     }
     let key = AttemptKey { job: job.id, attempt: number, fence: job.status.fence };
     let source = file(api, job, key).await?;
-    Ok(Some(AttemptLog { number, source, ends_at: None }))
+    Ok(Some(AttemptLog { number, source, ends_at: None, written: 0 }))
 }
 
 /// The same for somebody who reads it once: of an attempt that is over, when all of it has come from its runner, or nothing more
-/// comes of it. With the bytes that are missing then.
+/// comes of it.
 pub(super) async fn open_whole(
     api: &Api,
     job: &Job,
     number: Option<u32>,
-) -> Result<(Option<AttemptLog>, u64), Problem> {
+) -> Result<Option<AttemptLog>, Problem> {
     let mut watch = api.backend().watch(job.id);
     let (mut here, mut until) = (0, Instant::now() + REST);
     loop {
         watch.mark_unchanged();
-        let Some(log) = open(api, job, number).await? else { return Ok((None, 0)) };
+        let Some(log) = open(api, job, number).await? else { return Ok(None) };
         let len = log.source.len();
         let missing = log.ends_at.map_or(0, |end| end.saturating_sub(len));
         if len > here {
             (here, until) = (len, Instant::now() + REST);
         }
         if missing == 0 || Instant::now() >= until {
-            return Ok((Some(log), missing));
+            return Ok(Some(log));
         }
         tokio::select! {
-            changed = watch.changed() => if changed.is_err() { return Ok((Some(log), missing)) },
+            changed = watch.changed() => if changed.is_err() { return Ok(Some(log)) },
             () = tokio::time::sleep_until(until) => {}
-            () = api.draining() => return Ok((Some(log), missing)),
+            () = api.draining() => return Ok(Some(log)),
         }
     }
 }
@@ -161,7 +194,7 @@ async fn finished(api: &Api, job: &Job, attempt: &Attempt) -> Result<AttemptLog,
     } else {
         0
     }));
-    Ok(AttemptLog { number, source, ends_at })
+    Ok(AttemptLog { number, source, ends_at, written: attempt.log.written })
 }
 
 async fn file(api: &Api, job: &Job, key: AttemptKey) -> Result<Source, Problem> {

@@ -7,9 +7,9 @@ use ostler_job::JobId;
 
 use super::{
     PIECE,
-    chunks::{Cut, Decoder, Place, Which, walk},
+    chunks::{Cut, Decoder, Place, Which},
     range,
-    source::{AttemptLog, Source, open, open_whole},
+    source::{AttemptLog, Missing, Source, open, open_whole, walked},
     tail::{Next, Tail},
     which,
 };
@@ -23,7 +23,9 @@ use crate::api::{
 };
 
 const TEXT: &str = "text/plain; charset=utf-8";
-/// Tells how many bytes of the log of an attempt that is over did not come from its runner.
+/// Seconds after which a log that its runner still has may be here.
+const RETRY: u64 = 5;
+/// Tells how many bytes of the log of an attempt that is over are not in the answer.
 const MISSING: HeaderName = HeaderName::from_static("ostler-log-missing");
 
 /// What a job wrote
@@ -43,7 +45,7 @@ const MISSING: HeaderName = HeaderName::from_static("ostler-log-missing");
         ("follow" = Option<bool>, Query, description = "Keep on until it is over. Ranges are ignored then."),
     ),
     responses(
-        (status = 200, description = "The output.", content((String = "text/plain")), headers(("Accept-Ranges" = String), ("Ostler-Log-Missing" = u64, description = "Bytes that did not come from its runner."))),
+        (status = 200, description = "The output.", content((String = "text/plain")), headers(("Accept-Ranges" = String), ("Ostler-Log-Missing" = u64, description = "Bytes that are not here. With `Retry-After` its runner still has them, else they were not kept."))),
         (status = 206, description = "A range of it.", content((String = "text/plain")), headers(("Content-Range" = String))),
     ),
 )]
@@ -73,12 +75,7 @@ pub(crate) async fn log(
         });
         return Ok(body::typed(StatusCode::OK, TEXT, answer));
     }
-    let (log, missing) = open_whole(&api, &job, attempt).await?;
-    let mut response = still(log, which, &headers).await?;
-    if missing > 0 {
-        response.headers_mut().insert(MISSING, HeaderValue::from(missing));
-    }
-    Ok(response)
+    still(open_whole(&api, &job, attempt).await?, which, &headers).await
 }
 
 /// Which stream.
@@ -97,6 +94,10 @@ async fn still(
     which: Which,
     headers: &HeaderMap,
 ) -> Result<Response, Problem> {
+    let missing = match &log {
+        Some(log) => log.missing().await?,
+        None => Missing::default(),
+    };
     let source = log.map_or(Source::Nothing, |log| log.source);
     let (total, _) = walked(&source, which, 0).await?;
     let range = range(headers, total)?;
@@ -116,18 +117,18 @@ async fn still(
     let fields = response.headers_mut();
     fields.insert(header::ACCEPT_RANGES, HeaderValue::from_static("bytes"));
     fields.insert(header::CONTENT_LENGTH, HeaderValue::from(part.end - part.start));
+    if missing.bytes > 0 {
+        fields.insert(MISSING, HeaderValue::from(missing.bytes));
+    }
+    if missing.waits {
+        fields.insert(header::RETRY_AFTER, HeaderValue::from(RETRY));
+    }
     if range.is_some() {
         let text = format!("bytes {}-{}/{total}", part.start, part.end - 1);
         fields
             .insert(header::CONTENT_RANGE, HeaderValue::try_from(text).map_err(Problem::internal)?);
     }
     Ok(response)
-}
-
-async fn walked(source: &Source, which: Which, start: u64) -> Result<(u64, Place), Problem> {
-    let source = source.clone();
-    let walked = body::blocking(move || walk(&source, which, start)).await?;
-    walked.map_err(|error| Problem::internal(format!("cannot read the log: {error}")))
 }
 
 async fn copy(
@@ -181,6 +182,10 @@ impl Follower {
                     }
                 }
                 Next::Quiet => {}
+                // Whoever reads must not take it for the whole.
+                Next::End if tail.is_cut() || !tail.is_over() => {
+                    return Err(Problem::internal("there is more to come of the log"));
+                }
                 Next::End => return Ok(()),
             }
         }

@@ -37,6 +37,8 @@ pub(super) struct Tail<'a> {
     offset: u64,
     fresh: bool,
     log: Option<AttemptLog>,
+    /// It came to its end, and was not broken off.
+    is_over: bool,
     /// Since when nothing came of a log whose attempt is over.
     stuck: Option<Instant>,
 }
@@ -45,7 +47,8 @@ impl<'a> Tail<'a> {
     pub(super) fn new(api: &'a Api, caller: &'a Caller, id: JobId, only: Option<u32>) -> Self {
         let watch = api.backend().watch(id);
         let (reading, log, stuck) = (0, None, None);
-        Self { api, caller, id, only, watch, reading, offset: 0, fresh: true, log, stuck }
+        let (offset, fresh, is_over) = (0, true, false);
+        Self { api, caller, id, only, watch, reading, offset, fresh, log, is_over, stuck }
     }
 
     /// Goes on where an earlier reader ended.
@@ -63,6 +66,7 @@ impl<'a> Tail<'a> {
             // Nothing more is known to be there: looks again at the job, and waits only when that brought nothing.
             self.watch.mark_unchanged();
             if self.look().await? {
+                self.is_over = true;
                 return Ok(Next::End);
             }
             if let Some(piece) = self.piece().await? {
@@ -75,6 +79,21 @@ impl<'a> Tail<'a> {
                 () = pipe.closed() => return Ok(Next::End),
             }
         }
+    }
+
+    /// The attempt that is read, 0 for none yet.
+    pub(super) fn attempt(&self) -> u32 {
+        self.reading
+    }
+
+    /// Whether it came to its end, and was not broken off by a gateway that stops.
+    pub(super) fn is_over(&self) -> bool {
+        self.is_over
+    }
+
+    /// Whether the log of its last attempt goes on, on its runner.
+    pub(super) fn is_cut(&self) -> bool {
+        self.log.as_ref().is_some_and(|log| log.ends_at.is_some_and(|end| self.offset < end))
     }
 
     async fn piece(&mut self) -> Result<Option<Next>, Problem> {

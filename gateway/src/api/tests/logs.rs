@@ -34,6 +34,10 @@ fn over(rig: &Rig, number: u32, state: JobState, whole: Option<&[u8]>) {
         whole: whole.map(|whole| STANDARD.encode(whole)),
         ..LogState::default()
     };
+    over_with(rig, number, state, log);
+}
+
+fn over_with(rig: &Rig, number: u32, state: JobState, log: LogState) {
     let ending = Ending { reason: Reason::Ok, exit_status: Some(0), signal: None, detail: None };
     let attempt = Attempt {
         key: key(1, number),
@@ -121,13 +125,41 @@ async fn a_log_is_followed_over_attempts_to_the_end_of_the_job() {
 }
 
 #[tokio::test]
-async fn following_ends_when_the_gateway_drains() {
+async fn following_breaks_off_when_the_gateway_drains() {
     let rig = Rig::new();
     rig.submit().await;
     let request = rig.request("GET /v1/jobs/1/log?follow=true").body(Body::empty()).unwrap();
     let mut body = rig.begin(request).await.into_body();
     rig.shutdown.drain();
-    assert!(body.frame().await.is_none());
+    // An end in order would say that this was all.
+    assert!(body.frame().await.is_some_and(|frame| frame.is_err()));
+}
+
+#[tokio::test]
+async fn what_is_missing_of_a_log_is_told() {
+    for (file, missing, waits) in [(62, "6", false), (90, "28", true)] {
+        let rig = Rig::new();
+        rig.submit().await;
+        runs(&rig, 1);
+        rig.fake.append(key(1, 1), &written());
+        let log = LogState { file, written: 20, ..LogState::default() };
+        over_with(&rig, 1, JobState::Succeeded, log);
+        if waits {
+            // Nothing is waited for any more.
+            rig.shutdown.drain();
+        }
+        for range in ["bytes=0-", "bytes=-3"] {
+            let answer = ranged(&rig, "GET /v1/jobs/1/log?stream=stderr", range).await;
+            assert_eq!(answer.header("ostler-log-missing"), missing);
+            assert_eq!(answer.headers.contains_key("retry-after"), waits);
+        }
+        if !waits {
+            let events = rig.ask("GET /v1/jobs/1/log/events").await.text;
+            let cut =
+                "event: cut\ndata: {\"attempt\":1,\"bytes\":6,\"waits\":false}\n\nevent: end\n";
+            assert!(events.contains(cut), "{events}");
+        }
+    }
 }
 
 #[tokio::test]
