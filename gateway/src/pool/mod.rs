@@ -5,6 +5,7 @@
 
 pub(crate) mod carrier;
 pub(crate) mod drive;
+mod lack;
 mod pace;
 pub(crate) mod passing;
 mod quiet;
@@ -30,6 +31,7 @@ use tokio::sync::Notify;
 
 use self::{
     carrier::{Carrier, Ended},
+    lack::Lack,
     pace::Pace,
     passing::{Failure, Passing},
     tenants::Tenants,
@@ -54,6 +56,7 @@ struct Inner {
     pace: Pace,
     /// What each runner says about the app.
     states: BTreeMap<String, AppState>,
+    lack: Lack,
     /// Requests were sent ahead, and are looked after.
     watched: bool,
     ahead: Arc<Notify>,
@@ -105,6 +108,7 @@ impl Pool {
             tenants: Tenants::default(),
             pace: Pace::new(config.prefetch_max),
             states: BTreeMap::new(),
+            lack: Lack::default(),
             watched: false,
             ahead: ahead.clone(),
         };

@@ -15,7 +15,9 @@ impl Pool {
     /// Ends the waiting jobs whose kind is held back.
     pub(crate) fn hold_back(&self) {
         let jobs: Vec<Arc<Passing>> = self.lock().jobs.values().cloned().collect();
-        for job in jobs.iter().filter(|job| job.started_at().is_none() && job.is_held_back()) {
+        let spare = self.spare(clock::now());
+        let waits = |job: &&Arc<Passing>| job.started_at().is_none();
+        for job in jobs.iter().filter(waits).filter(|job| job.is_held_back(spare)) {
             job.fail(Failure::from(Termination::Quarantined));
             self.leave(job, Reset::ClientGone);
         }

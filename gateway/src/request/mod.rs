@@ -74,7 +74,7 @@ async fn carry(trip: &mut Trip, request: Request<Incoming>) -> Result<Reply, Ref
         Target::Api => return api::call(trip, &route, parts, body).await,
     };
     forward::admit(trip, &pool)?;
-    quarantine::step::admit(trip, &route)?;
+    quarantine::step::admit(trip, &route, &pool)?;
     let body = spool::take(trip, &route, &parts, body).await?;
     let frame = env::request_frame(trip, &parts, &head, &body);
     let (job, answer) = forward::send(trip, &route, pool, frame, body).await?;

@@ -1,9 +1,11 @@
 //! Requests of a kind that ends children again and again are held back, so that the rest of the app goes on.
 //!
-//! A kind is route, method and path, with numbers and ids in it levelled and the query as its last part. What a death
-//! counts for is the kind itself and every path above it: the kind is held back when three of its requests within a
-//! minute ended their child, and those were no small part of it; a path above, when what is below it differs from death
-//! to death and half of all that goes there ends children. Now and then one request is let through as a probe.
+//! A kind is route, method and path, with numbers and ids in it levelled and the query as its last part. One that has ended
+//! its child three times within a minute, and of which no request has lived, is held back; now and then one is let through as a
+//! probe. What has lived is somebody's page: it may die of a header or a cookie that only some send, and to hold it back would
+//! do to the others what the deaths do not. So it is held back only in a pinch, when requests wait long since children die faster
+//! than they start. The same goes for a kind of which nothing is known, below a path under which three
+//! others have died; a kind that lives is never held back for those beside it.
 //!
 //! Nothing is noted before the first death, and then at most [`KINDS_MAX`] kinds; without one, a request pays for one look
 //! at a number. No clock of its own: time comes in as an argument.
@@ -23,18 +25,23 @@ use ostler_job::{Mono, Span};
 use super::head::percent_decode;
 
 mod kind;
+mod lived;
+mod record;
 pub(super) mod step;
 #[cfg(test)]
 mod tests;
 
 pub(crate) use self::{kind::Kinds, step::Subject};
+use self::{lived::Lived, record::Record};
 
 /// Deaths within [`WINDOW`] that hold a kind back.
-const DEATHS: u32 = 3;
+const DEATHS: usize = 3;
 /// Deaths that are remembered of one kind.
 const DEATHS_KEPT: usize = 8;
 /// Deaths that are this close to each other have one cause: a runner that ended, a host without memory.
 const MOMENT: Span = Span::from_millis(200);
+/// How long a death counts while children lack.
+const OF_LATE: Span = Span::from_secs(30);
 /// How long a death counts.
 const WINDOW: Span = Span::from_secs(60);
 /// From a death to the first probe; doubled with every probe that dies.
@@ -45,10 +52,10 @@ const PROBE_LONGEST: Span = Span::from_secs(60);
 const FORGET: Span = Span::from_secs(600);
 /// Kinds that are remembered, each with the paths above it counted by themselves.
 const KINDS_MAX: usize = 4096;
-/// Of a kind itself, one request in so many must have died; of a path above, one in [`SHARE_ABOVE`].
-const SHARE: u32 = 4;
-/// See [`SHARE`].
-const SHARE_ABOVE: u32 = 2;
+/// Of a kind that lives as well, one request in so many must have died to make a difference.
+const SHARE: usize = 4;
+/// What is told of the time for which something is held back in a pinch.
+const PINCH: Span = Span::from_secs(1);
 
 /// What a request asks for, as far as its kind goes.
 #[derive(Clone, Copy, Debug)]
@@ -58,24 +65,27 @@ pub(crate) struct Asked<'a> {
     pub(crate) uri: &'a Uri,
 }
 
-/// What is known of a kind, or of a path above some.
-#[derive(Debug)]
-struct Record {
-    /// When children died, the last few, and how many requests ended otherwise since each.
-    deaths: Vec<(Mono, u32)>,
-    /// The parts below that died, for a path above: as many as make a difference.
-    below: Vec<u64>,
-    /// Held back: when the next probe may go.
-    probe_at: Option<Mono>,
-    /// Probes that died, in a row.
-    strikes: u32,
-    is_above: bool,
+#[derive(Debug, Default)]
+struct Known {
+    /// What requests have died of.
+    records: HashMap<u64, Record>,
+    /// Kinds of which a request has lived.
+    lived: Lived,
+}
+
+/// What a death makes of its kind.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Death {
+    /// The kind is held back from now on.
+    pub(crate) is_news: bool,
+    /// It is held back in a pinch.
+    pub(crate) is_doubtful: bool,
 }
 
 /// See the module.
 #[derive(Debug)]
 pub(crate) struct Quarantine {
-    records: Mutex<HashMap<u64, Record>>,
+    known: Mutex<Known>,
     /// How many there are: mostly none, and then nobody need look.
     count: AtomicUsize,
     keys: RandomState,
@@ -83,14 +93,14 @@ pub(crate) struct Quarantine {
 
 impl Default for Quarantine {
     fn default() -> Self {
-        let (records, count) = (Mutex::default(), AtomicUsize::new(0));
-        Self { records, count, keys: RandomState::new() }
+        let (known, count) = (Mutex::default(), AtomicUsize::new(0));
+        Self { known, count, keys: RandomState::new() }
     }
 }
 
 impl Quarantine {
-    fn lock(&self) -> MutexGuard<'_, HashMap<u64, Record>> {
-        self.records.lock().expect("no code panics while it holds the quarantine")
+    fn lock(&self) -> MutexGuard<'_, Known> {
+        self.known.lock().expect("no code panics while it holds the quarantine")
     }
 
     fn is_empty(&self) -> bool {
@@ -109,55 +119,38 @@ impl Quarantine {
     }
 
     /// Whether a request is to be held back, and for how long its kind still is. One that passes a kind that is held back
-    /// is its probe.
-    pub(crate) fn check(&self, kinds: &Kinds, now: Mono) -> Result<(), Span> {
-        let mut records = self.lock();
-        let held: Vec<u64> = kinds
-            .all()
-            .filter(|key| records.get(key).is_some_and(|record| record.probe_at.is_some()))
-            .collect();
-        let wait = held.iter().filter_map(|key| records[key].probe_at).map(|at| at - now).max();
-        match wait {
+    /// is its probe. `spare`: how many children are free, when the app lacks some.
+    pub(crate) fn check(&self, kinds: &Kinds, spare: u32, now: Mono) -> Result<(), Span> {
+        let mut known = self.lock();
+        match known.records.get_mut(&kinds.own()).and_then(|record| record.probe(now)) {
+            Some(Ok(())) => Ok(()),
+            Some(Err(wait)) => Err(wait),
+            None if known.is_doubtful(kinds, spare, now) => Err(PINCH),
             None => Ok(()),
-            Some(wait) if wait > Span::ZERO => Err(wait),
-            Some(_) => {
-                for key in held {
-                    let record = records.get_mut(&key).expect("it was found just now");
-                    record.probe_at = Some(now + record.pause());
-                }
-                Ok(())
-            }
         }
     }
 
-    /// Whether a kind or a path above it is held back.
-    pub(crate) fn is_held(&self, kinds: &Kinds) -> bool {
-        let records = self.lock();
-        kinds.all().any(|key| records.get(&key).is_some_and(|record| record.probe_at.is_some()))
+    /// Whether a request that waits is to be held back.
+    pub(crate) fn is_held(&self, kinds: &Kinds, spare: u32, now: Mono) -> bool {
+        let known = self.lock();
+        known.records.get(&kinds.own()).is_some_and(Record::is_held)
+            || known.is_doubtful(kinds, spare, now)
     }
 
     /// A request ended without its child's death.
-    pub(crate) fn survived(&self, kinds: &Kinds) {
-        let mut records = self.lock();
-        for key in kinds.all() {
-            if let Some(record) = records.get_mut(&key) {
-                // A probe that lives lets the others in. The next death holds them back again.
-                if record.probe_at.take().is_some() {
-                    let old = record.deaths.len().saturating_sub(DEATHS as usize - 1);
-                    record.deaths.drain(..old);
-                    record.deaths.iter_mut().for_each(|(_, survived)| *survived = 0);
-                }
-                if let Some((_, survived)) = record.deaths.last_mut() {
-                    *survived = survived.saturating_add(1);
-                }
-            }
+    pub(crate) fn survived(&self, kinds: &Kinds, now: Mono) {
+        let mut known = self.lock();
+        known.lived.insert(kinds.own());
+        if let Some(record) = known.records.get_mut(&kinds.own()) {
+            record.lived(now);
         }
     }
 
-    /// A request ended its child. `true`: its kind, or a path above it, is held back from now on.
-    pub(crate) fn died(&self, asked: Asked<'_>, now: Mono) -> bool {
+    /// A request ended its child.
+    pub(crate) fn died(&self, asked: Asked<'_>, now: Mono) -> Death {
         let kinds = self.all_kinds(asked);
-        let mut records = self.lock();
+        let mut known = self.lock();
+        let records = &mut known.records;
         if records.len() + kinds.all().count() > KINDS_MAX {
             records.retain(|_, record| !record.is_old(now, WINDOW));
         }
@@ -170,67 +163,31 @@ impl Quarantine {
             let record = records.entry(key).or_insert_with(|| Record::new(index > 0));
             is_news |= record.died(kinds.below(index), now);
         }
-        self.count.store(records.len(), Ordering::Relaxed);
-        is_news
+        if known.lived.remove(kinds.own())
+            && let Some(record) = known.records.get_mut(&kinds.own())
+        {
+            // It had lived before its first death.
+            is_news &= !record.is_held();
+            record.can_live(now);
+        }
+        self.count.store(known.records.len(), Ordering::Relaxed);
+        let is_doubtful = known.is_doubtful(&kinds, 0, now);
+        Death { is_news, is_doubtful }
     }
 
     /// How many kinds are held back.
     pub(crate) fn held(&self) -> usize {
-        self.lock().values().filter(|record| record.probe_at.is_some()).count()
+        self.lock().records.values().filter(|record| record.is_held()).count()
     }
 }
 
-impl Record {
-    fn new(is_above: bool) -> Self {
-        Self { deaths: Vec::new(), below: Vec::new(), probe_at: None, strikes: 0, is_above }
-    }
-
-    fn is_old(&self, now: Mono, age: Span) -> bool {
-        self.deaths.last().is_none_or(|(last, _)| now - *last > age)
-    }
-
-    /// The pause before the next probe.
-    fn pause(&self) -> Span {
-        Span(PROBE_FIRST.0 << self.strikes.min(10)).min(PROBE_LONGEST)
-    }
-
-    fn died(&mut self, below: Option<u64>, now: Mono) -> bool {
-        if self.deaths.iter().all(|(at, _)| now - *at > WINDOW) {
-            self.below.clear();
-        }
-        self.deaths.retain(|(at, _)| now - *at <= WINDOW);
-        match self.deaths.last() {
-            Some((last, _)) if now - *last < MOMENT => {}
-            _ => self.deaths.push((now, 0)),
-        }
-        if self.deaths.len() > DEATHS_KEPT {
-            self.deaths.remove(0);
-        }
-        if let Some(below) = below
-            && !self.below.contains(&below)
-            && self.below.len() < DEATHS as usize
-        {
-            self.below.push(below);
-        }
-        if self.probe_at.is_some() {
-            self.strikes = self.strikes.saturating_add(1);
-            self.probe_at = Some(now + self.pause());
-            return false;
-        }
-        let is_held = self.is_deadly();
-        if is_held {
-            self.probe_at = Some(now + self.pause());
-        }
-        is_held
-    }
-
-    /// Whether enough died, and enough of all.
-    fn is_deadly(&self) -> bool {
-        let deaths = u32::try_from(self.deaths.len()).unwrap_or(u32::MAX);
-        let survived = self.deaths.iter().fold(0_u32, |sum, (_, n)| sum.saturating_add(*n));
-        let share = if self.is_above { SHARE_ABOVE } else { SHARE };
-        deaths >= DEATHS
-            && deaths.saturating_mul(share) >= deaths.saturating_add(survived)
-            && (!self.is_above || self.below.len() >= DEATHS as usize)
+impl Known {
+    /// Whether so few children are free that the kind is not worth one: it died several times of late, or never lived, and a path
+    /// above it died so. The last one that is free is for what is known to live.
+    fn is_doubtful(&self, kinds: &Kinds, spare: u32, now: Mono) -> bool {
+        let is_deadly =
+            |key: u64| self.records.get(&key).is_some_and(|record| record.is_deadly(OF_LATE, now));
+        let is_unknown = || !self.lived.contains(kinds.own()) && kinds.all().skip(1).any(is_deadly);
+        (spare < 1 && is_deadly(kinds.own())) || (spare < 2 && is_unknown())
     }
 }

@@ -87,7 +87,7 @@ impl Backoff {
     }
 }
 
-/// Starts within a second, at most. Enough for every child to be replaced, and one more.
+/// Starts within a second, at most: more than requests that end children should come, for each of those costs the others one.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Starts {
     each: Span,

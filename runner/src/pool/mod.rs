@@ -175,7 +175,7 @@ impl Pool {
             level: limits.min,
             waiting: 0,
             backoff: Backoff::default(),
-            starts: Starts::new(limits.max.saturating_add(1)),
+            starts: Starts::new(limits.max.saturating_mul(2).saturating_add(8)),
             shrink_at: Mono::default(),
             stopping: false,
             actions: VecDeque::new(),

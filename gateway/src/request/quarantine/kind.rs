@@ -7,14 +7,15 @@ const ID_LEN: usize = 16;
 /// See [`ID_LEN`].
 const HEX_LEN: usize = 8;
 
-/// A request's kind, then the paths above it, nearest first. The root is not among them: it would be all of the app.
+/// A request's kind, then the paths above it, nearest first, to the root.
 #[derive(Debug)]
 pub(crate) struct Kinds(Vec<(u64, u64)>);
 
 impl Kinds {
     /// The kinds by their keys; `hash` makes a key of the text that it is told.
     pub(super) fn new(path: &[u8], query: Option<&str>, hash: impl Fn(&[u8]) -> u64) -> Self {
-        let mut kinds = Vec::with_capacity(DEPTH_MAX + 1);
+        let mut kinds = Vec::with_capacity(DEPTH_MAX + 2);
+        kinds.push((hash(b"/"), 0));
         let mut text = Vec::with_capacity(path.len());
         let parts = path.split(|&b| b == b'/').filter(|part| !part.is_empty());
         for (depth, part) in parts.enumerate() {
@@ -29,9 +30,6 @@ impl Kinds {
             }
             kinds.push((hash(&text), part));
         }
-        if kinds.is_empty() {
-            kinds.push((hash(b"/"), 0));
-        }
         if let Some(query) = query.filter(|query| !query.is_empty()) {
             text.push(b'?');
             let start = text.len();
@@ -40,6 +38,11 @@ impl Kinds {
         }
         kinds.reverse();
         Self(kinds)
+    }
+
+    /// The key of the kind itself.
+    pub(super) fn own(&self) -> u64 {
+        self.0[0].0
     }
 
     /// The keys, the kind's own first.

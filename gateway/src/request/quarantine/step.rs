@@ -5,12 +5,12 @@ use std::sync::Arc;
 use http::{Method, StatusCode, Uri};
 use ostler_job::{Span, Termination};
 
-use super::{Asked, PROBE_FIRST};
+use super::{Asked, Death, PROBE_FIRST};
 use crate::{
     clock,
     event::GatewayEvent,
     gate::Gate,
-    pool::passing::Passing,
+    pool::{Pool, passing::Passing},
     request::{respond::Refusal, route::Route, trip::Trip},
 };
 
@@ -35,14 +35,17 @@ impl Subject {
 
     /// A child died while it had the job. Those of its kind that wait are not worth another one.
     pub(crate) fn child_died(&self) {
-        if !self.gate.quarantine.died(self.asked(), clock::now()) {
+        let Death { is_news, is_doubtful } = self.gate.quarantine.died(self.asked(), clock::now());
+        if is_news {
+            self.gate.tell(GatewayEvent::Warning(format!(
+                "{} {} ended several children within a minute: such requests are held back, but for a probe now and then",
+                self.method,
+                self.uri.path(),
+            )));
+        }
+        if !is_news && !is_doubtful {
             return;
         }
-        self.gate.tell(GatewayEvent::Warning(format!(
-            "{} {} ended several children within a minute: such requests are held back, but for a probe now and then",
-            self.method,
-            self.uri.path(),
-        )));
         // The caller may hold a carrier, which goes after the pool.
         if let Ok(runtime) = tokio::runtime::Handle::try_current() {
             let gate = self.gate.clone();
@@ -51,17 +54,19 @@ impl Subject {
     }
 
     /// Whether jobs of this kind are held back.
-    pub(crate) fn is_held(&self) -> bool {
+    pub(crate) fn is_held(&self, spare: u32) -> bool {
         let quarantine = &self.gate.quarantine;
-        quarantine.kinds(self.asked()).is_some_and(|kinds| quarantine.is_held(&kinds))
+        let kinds = quarantine.kinds(self.asked());
+        kinds.is_some_and(|kinds| quarantine.is_held(&kinds, spare, clock::now()))
     }
 }
 
 /// Refuses a request whose kind is held back, before its body is read.
-pub(in crate::request) fn admit(trip: &Trip, route: &Route) -> Result<(), Refusal> {
+pub(in crate::request) fn admit(trip: &Trip, route: &Route, pool: &Pool) -> Result<(), Refusal> {
     let quarantine = &trip.gate.quarantine;
     let Some(kinds) = quarantine.kinds(asked(trip, route)) else { return Ok(()) };
-    quarantine.check(&kinds, clock::now()).map_err(refusal)
+    let now = clock::now();
+    quarantine.check(&kinds, pool.spare(now), now).map_err(refusal)
 }
 
 /// A request has ended; one that a child has finished or failed by itself speaks for its kind.
@@ -78,7 +83,7 @@ pub(in crate::request) fn note(trip: &Trip) {
         && passing.deaths() == 0
         && let Some(kinds) = trip.gate.quarantine.kinds(asked(trip, route))
     {
-        trip.gate.quarantine.survived(&kinds);
+        trip.gate.quarantine.survived(&kinds, clock::now());
     }
 }
 
@@ -103,7 +108,7 @@ fn asked<'a>(trip: &'a Trip, route: &'a Route) -> Asked<'a> {
 
 impl Passing {
     /// Whether the job is of a kind that is held back.
-    pub(crate) fn is_held_back(&self) -> bool {
-        self.subject.get().is_some_and(Subject::is_held)
+    pub(crate) fn is_held_back(&self, spare: u32) -> bool {
+        self.subject.get().is_some_and(|subject| subject.is_held(spare))
     }
 }
