@@ -113,3 +113,13 @@ fn a_runner_that_comes_while_the_gateway_is_about_to_end_gets_nothing() {
     actor.hear(beat(1, 2), now);
     assert_eq!(actor.figures(now).slots.0, 0);
 }
+
+#[test]
+fn a_beat_that_crossed_the_order_to_run_is_no_proof_however_late_it_is_read() {
+    let (mut bench, job, key) = leases::leased(spec());
+    bench.pass(Span::from_secs(6));
+    bench.beat("a", 1, &[]);
+    assert_eq!(bench.status(job).fence, key.fence, "it may be from before");
+    bench.beat("a", 1, &[]);
+    assert!(bench.run().fence > key.fence);
+}
