@@ -2,7 +2,7 @@
 
 use std::{fs, os::unix::fs::PermissionsExt as _};
 
-use ostler_tests::{Api, App, Conn, Response, Setup};
+use ostler_tests::{Api, App, Conn, Response, Setup, wait_until};
 use serde_json::json;
 
 fn ask(door: std::net::SocketAddr, head: &str) -> Response {
@@ -192,8 +192,9 @@ fn a_token_opens_only_what_its_scope_says() {
 
 #[test]
 fn elsewhere_than_on_loopback_everything_takes_a_token_and_metrics_one_of_all_tenants() {
-    let gateway = Setup::bare().args(&["--no-app", "--api", "0.0.0.0:0"]).start();
+    let gateway = Setup::bare().args(&["--no-app", "--api", "0.0.0.0:0"]).early().start();
     let api = Api::of(&gateway);
+    wait_until("the gateway is ready", || api.get("/readyz").status == 200);
     let token = |body| {
         let made = api.post("/v1/tokens", &body);
         assert_eq!(made.status, 201, "{}", made.text());
