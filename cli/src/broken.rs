@@ -23,7 +23,8 @@ pub(crate) fn end_with_the_vital() {
 
 fn is_vital(panic: &PanicHookInfo<'_>) -> bool {
     let thread = std::thread::current();
-    let is_poison = panic.payload_as_str().is_some_and(|text| text.contains("PoisonError"));
+    let text = panic.payload().downcast_ref::<String>();
+    let is_poison = text.is_some_and(|text| text.contains("PoisonError"));
     is_poison || thread.name().is_some_and(|name| VITAL.contains(&name))
 }
 

@@ -101,8 +101,8 @@ fn a_length_told_twice_alike_is_a_length() {
 #[test]
 fn an_answer_without_a_body_has_none_whoever_makes_it() {
     const ROUTES: &str = "[[route]]\npath = \"/fixed\"\nto = \"respond:200:fixed\"\n\
-                          [[route]]\npath = \"/none\"\nto = \"respond:204:unsaid\"\n\
-                          [[route]]\npath = \"/same\"\nto = \"respond:304:unsaid\"\n\
+                          [[route]]\npath = \"/none\"\nto = \"respond:204\"\n\
+                          [[route]]\npath = \"/same\"\nto = \"respond:304\"\n\
                           [[route]]\npath = \"/moved\"\nto = \"redirect:https://a.example/\"\n";
     let app = App::new();
     let gateway = Setup::new(&app).more(ROUTES).start();

@@ -352,8 +352,8 @@ fn conditions(schemas: &mut Value) {
         {"required": ["filter"], "properties": {"filter": {"type": "object"}, "ids": {"type": "null"}}},
     ]);
     schemas["ActionRequest"]["anyOf"] = json!([
-        {"properties": {"action": {"const": "move"}}},
-        {"properties": {"host": {"type": "null"}}},
+        {"required": ["host"], "properties": {"action": {"const": "move"}}},
+        {"properties": {"host": {"type": "null"}, "action": {"not": {"const": "move"}}}},
     ]);
 }
 
