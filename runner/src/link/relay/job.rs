@@ -7,7 +7,7 @@ use ostler_wire::{DATA_CHUNK, Event, Frame, Header, Kind, Reset, WireError, flag
 
 use super::{
     Inner, OUT_MAX, Relay, header,
-    lane::{Job, put_trailers},
+    lane::{Job, Lane, put_trailers},
 };
 use crate::{event::ChildEvent, pool::ChildId};
 
@@ -40,6 +40,19 @@ pub(super) enum Progress {
     Blocked,
 }
 
+impl Lane {
+    /// Notes how a stream was closed. Whoever refuses one after the other serves nobody.
+    fn count_refusals(&mut self, code: Reset, frame: &Frame) -> Result<(), WireError> {
+        self.refused = if code == Reset::NotStarted { self.refused + 1 } else { 0 };
+        if self.refused > REFUSED_MAX {
+            let (kind, stream) = (frame.header.kind, frame.header.stream);
+            let rule = "a child must not refuse everything";
+            return Err(WireError::Unexpected { kind, stream, rule });
+        }
+        Ok(())
+    }
+}
+
 impl Relay {
     /// Takes a frame of a child. What it means for its request is either done here or left as an answer to send.
     pub(super) fn handle_lane(
@@ -63,12 +76,7 @@ impl Relay {
                 }
                 Event::Closed => {
                     let code = Reset::from_code(frame.header.code).unwrap_or(Reset::Protocol);
-                    lane.refused = if code == Reset::NotStarted { lane.refused + 1 } else { 0 };
-                    if lane.refused > REFUSED_MAX {
-                        let (kind, rule) =
-                            (frame.header.kind, "a child must not refuse everything");
-                        return Err(WireError::Unexpected { kind, stream, rule });
-                    }
+                    lane.count_refusals(code, &frame)?;
                     inner.end(id, End { reset: Some((code, &frame.body)), holds });
                     Ok(None)
                 }
