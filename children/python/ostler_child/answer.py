@@ -6,10 +6,10 @@ from http import HTTPStatus
 # Connection, Transfer-Encoding and the like belong to the server (PEP 3333), yet many apps set them for event streams.
 # The gateway drops them from every child's answer, so nothing is said about them here.
 PLAIN, LENGTH = 1, 2
+DIGITS_MAX = 18   # of a Content-Length: nothing is longer, and it fits into 64 bits
 KNOWN_MAX = 1024  # names and statuses remembered; apps that make names up do not fill the memory
 
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+\Z")
-_DIGITS = re.compile(r"[0-9]{1,18}\Z")
 _WORDS = re.compile(r"[\t\x20-\x7e\x80-\xff]*\Z")  # RFC 9112 4
 _STATUS = re.compile(r"[0-9]{3}(?: [^\r\n\0]*)?\Z")
 _CONTROLS = bytes(set(range(1, 32)) - {9}) + b"\x7f"  # RFC 9110 5.5; NUL is counted, since it separates
@@ -85,7 +85,7 @@ def check_name(name):
 
 def check_length(value, other):
     """The number of a Content-Length; `other` is that of an earlier one."""
-    if not isinstance(value, str) or not _DIGITS.match(value):
+    if not (isinstance(value, str) and value.isascii() and value.isdigit() and len(value) <= DIGITS_MAX):
         raise ValueError("Content-Length must be a str of digits, not %r" % (value,))
     length = int(value)
     if other is not None and other != length:

@@ -2,7 +2,7 @@
 
 import io
 
-from .wire import END, TRAIL
+from .wire import END, TRAIL, ProtocolError
 
 BUFFER = 64 << 10
 
@@ -16,7 +16,13 @@ class BodyTruncated(ConnectionError):
 
 
 def open_body(lane, stream, first, ended, length):
-    """A file for the body that begins with `first`; `length` is the announced one or None."""
+    """A file for the body that begins with `first`; `length` is the text of the announced one, or None."""
+    if length:
+        if not length.isdecimal():
+            raise ProtocolError("CONTENT_LENGTH is not a number: %r" % length)
+        length = int(length)
+    else:
+        length = None
     if ended and (length is None or length == len(first)):
         return io.BytesIO(first)
     return io.BufferedReader(Body(lane, stream, first, ended, length), BUFFER)

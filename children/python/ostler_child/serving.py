@@ -1,9 +1,10 @@
 """The loop of the main thread: the next request of a lane, its answer, the next."""
 
+from .body import open_body
 from .cost import Meter
 from .logs import Context
 from .wire import END, NOT_STARTED, PROTOCOL, REQ, ProtocolError
-from .wsgi import serve_one, template
+from .wsgi import Exchange, read_head, template
 
 
 class Server:
@@ -32,28 +33,30 @@ class Server:
             self.log("lane closed, the gateway broke a rule: %s" % lane.error)
 
     def serve(self, lane, item):
-        stream = item[3]
+        _, flags, _, stream, _, head, first = item
         if lane.resets and stream in lane.resets:
             return lane.send_reset(stream, NOT_STARTED)
-        if not item[1] & END and lane.is_retired:
+        is_whole = flags & END
+        if not is_whole and lane.is_retired:
             # The rest of the body may have been cut off by the end of reading; what was not started is not begun then.
             lane.read_rest()
             if not lane.has_whole_body(stream):
                 return lane.send_reset(stream, NOT_STARTED)
         try:
-            serve_one(self.app, lane, item, self.constants, self.log, self.begin, self.meter)
+            environ = read_head(head, self.constants)
+            environ["wsgi.input"] = open_body(lane, stream, first, is_whole, environ.get("CONTENT_LENGTH"))
         except ProtocolError as error:
             self.log("request refused, the gateway broke a rule: %s" % error)
-            lane.send_reset(stream, PROTOCOL, str(error).encode("utf-8", "backslashreplace"))
-
-    def begin(self, stream, request_id):
-        """False when the stream was taken back."""
-        Context.request_id = request_id
+            return lane.send_reset(stream, PROTOCOL, str(error).encode("utf-8", "backslashreplace"))
+        lane.started = stream
+        Context.request_id = request_id = environ["ostler.request_id"]
         meter = self.meter
-        meter.began = now = self.board.busy(stream, request_id.encode("latin-1"))
+        meter.began = self.board.busy(stream, request_id.encode("latin-1"))
+        if not meter.began:  # it was taken back
+            return lane.send_reset(stream, NOT_STARTED)
         if meter.watched:
             meter.watch()
-        return now
+        Exchange(lane, stream, self.log, meter).run(self.app, environ)
 
     def idle(self):
         Context.request_id = ""

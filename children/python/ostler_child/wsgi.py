@@ -4,13 +4,14 @@ import sys
 import traceback
 
 from .answer import check_answer
-from .body import RequestAborted, open_body
+from .body import RequestAborted
 from .cost import SHORT_NS
 from .lane import LaneGone
 from .native import Clock
-from .wire import APP_ERROR, BODYLESS, DATA, DATA_CHUNK, END, HEADER, HOLD, NOT_STARTED, RSP, ProtocolError, frame
+from .wire import APP_ERROR, BODYLESS, DATA, DATA_CHUNK, END, HEADER, HOLD, RSP, ProtocolError, frame
 
 TRACEBACK_MAX = 60 << 10
+FIRST = ["REQUEST_METHOD"]  # of the names that are the app's
 JOIN_MAX = 64 << 10  # a list of chunks up to this size is sent as one
 
 
@@ -47,26 +48,25 @@ def template(errors):
 
 
 def read_head(head, constants):
-    """(environ without wsgi.input, pseudo fields) of a REQ's head: pseudo names first, then CGI names."""
+    """The environ of a REQ's head, without wsgi.input: its CGI names, and what its pseudo fields say."""
     parts = head.decode("latin-1").split("\0")
     if len(parts) % 2:
         raise ProtocolError("head is not a list of name NUL value pairs")
     environ = constants.copy()
-    pseudo = {}
     rest = iter(parts)
-    for name in rest:
-        if name[:1] != ":":
-            environ[name] = next(rest)
-            break
-        pseudo[name] = next(rest)
     environ.update(zip(rest, rest))
-    environ["wsgi.url_scheme"] = pseudo.get(":scheme", "http")
-    environ["ostler.request_id"] = pseudo.get(":id", "")
+    take = environ.pop
+    environ["wsgi.url_scheme"] = take(":scheme", "http")
+    environ["ostler.request_id"] = take(":id", "")
     try:
-        environ["ostler.queue_us"] = int(pseudo.get(":queue_us") or 0)
+        environ["ostler.queue_us"] = int(take(":queue_us", "") or 0)
     except ValueError:
         raise ProtocolError(":queue_us is not a number") from None
-    return environ, pseudo
+    take(":deadline_ms", None)
+    if parts[8:9] != FIRST:  # there are not just those four: pseudo names that are not known are skipped
+        for name in [name for name in environ if name[:1] == ":"]:
+            del environ[name]
+    return environ
 
 
 class Exchange:
@@ -305,20 +305,3 @@ def format_error(error):
         return "".join(traceback.format_exception(type(error), error, trace))
     except Exception:  # an exception whose own text fails
         return "%s (its text cannot be shown)\n" % type(error).__name__
-
-
-def serve_one(app, lane, item, constants, log, begin, meter):
-    """Answers a REQ frame. `begin` is told the stream and the request id, and says whether the app may run."""
-    _, flags, _, stream, _, head, first = item
-    environ, pseudo = read_head(head, constants)
-    request_id = environ["ostler.request_id"]
-    length = environ.get("CONTENT_LENGTH") or None
-    if length is not None:
-        if not length.isdigit():
-            raise ProtocolError("CONTENT_LENGTH is not a number: %r" % length)
-        length = int(length)
-    lane.started = stream
-    environ["wsgi.input"] = open_body(lane, stream, first, flags & END, length)
-    if not begin(stream, request_id):
-        return lane.send_reset(stream, NOT_STARTED)
-    Exchange(lane, stream, log, meter).run(app, environ)

@@ -72,6 +72,11 @@ class BodyTest(SharedChild):
     def test_small_body_comes_in_the_first_frame(self):
         self.assertEqual(self.get("/echo", method="POST", body=b"abc", length=3).body, b"abc")
 
+    def test_a_length_that_is_no_number_ends_its_request_alone(self):
+        for length in ("\xb2", "-1", "1_0", "x"):
+            self.assertEqual(self.get("/echo", method="POST", body=b"abc", length=length).reset, wire.PROTOCOL, length)
+        self.assertEqual(self.get("/echo", method="POST", body=b"abc", length=3).body, b"abc")
+
     def test_200_kib_come_back_over_several_frames(self):
         body = bytes(range(256)) * 800
         stream = self.child.open("/echo", method="POST", body=body[:1000], end=False, length=len(body))
