@@ -146,6 +146,7 @@ fn finished(key: AttemptKey) -> Report {
         ending,
         started_at: Some(Wall(1_800_000_000_000)),
         ran: Span::from_micros(20),
+        stopped: Span::ZERO,
         usage: Usage::default(),
         log: LogState::default(),
     }))

@@ -28,7 +28,7 @@ use tokio::{
 
 use crate::{
     fds,
-    message::{MESSAGE_MAX, NEXT, Said, Task, encode, order_byte},
+    message::{ASK, MESSAGE_MAX, NEXT, Said, Task, encode, order_byte},
     outputs::Outputs,
     proc::{self, pidfd_open},
 };
@@ -43,8 +43,8 @@ const IDLE_MAX: usize = 32;
 #[derive(Debug)]
 pub(crate) struct Control {
     socket: UnixStream,
-    /// Its process, unless that has ended already.
-    pidfd: Option<OwnedFd>,
+    /// Its process.
+    pidfd: OwnedFd,
     received: Vec<u8>,
     /// The rest of the task, and orders.
     unsent: Vec<u8>,
@@ -100,6 +100,8 @@ fn launch(launcher: &Path) -> io::Result<Control> {
         .spawn()?;
     // Somebody may reap it before us, so its number is not to be relied on later.
     let pidfd = i32::try_from(process.id()).ok().map(Pid::from_raw).and_then(pidfd_open);
+    // One that cannot be held on to could not be woken or killed. It ends when it finds nobody at the other end.
+    let pidfd = pidfd.ok_or(io::ErrorKind::NotFound)?;
     ours.set_nonblocking(true)?;
     let socket = UnixStream::from_std(ours)?;
     Ok(Control {
@@ -132,9 +134,7 @@ impl Control {
         let mut message = vec![NEXT];
         message.extend(encode(task));
         // One that somebody has stopped while it had nothing to do would never hear of it.
-        if let Some(pidfd) = &self.pidfd {
-            proc::signal_pidfd(pidfd, Signal::SIGCONT);
-        }
+        self.wake();
         // The socket is empty, so it has room for some bytes; what does not fit follows.
         let sent = fds::send(self.socket.as_fd(), &message, &fds)?;
         // Orders for the task before are dropped too.
@@ -179,14 +179,29 @@ impl Control {
 
     /// Passes an order on, by way of [`Control::next`].
     pub(crate) fn order(&mut self, order: Order) {
-        self.unsent.push(order_byte(order));
+        self.send(order_byte(order));
+        // A supervisor that somebody has stopped would not hear of it.
+        self.wake();
+    }
+
+    /// Asks the supervisor to say a word, by way of [`Control::next`].
+    pub(crate) fn ask(&mut self) {
+        self.send(ASK);
+    }
+
+    fn send(&mut self, byte: u8) {
+        self.unsent.push(byte);
         self.has_orders = true;
-        // A supervisor that somebody has stopped would not hear of the kill.
-        if matches!(order, Order::Kill | Order::KillNow)
-            && let Some(pidfd) = &self.pidfd
-        {
-            proc::signal_pidfd(pidfd, Signal::SIGCONT);
-        }
+    }
+
+    /// Lets a supervisor go on that somebody has stopped.
+    pub(crate) fn wake(&self) {
+        proc::signal_pidfd(&self.pidfd, Signal::SIGCONT);
+    }
+
+    /// Kills the supervisor, which does not answer.
+    pub(crate) fn kill(&self) {
+        proc::signal_pidfd(&self.pidfd, Signal::SIGKILL);
     }
 
     /// Whether the supervisor was killed before it had read the task.
@@ -195,13 +210,12 @@ impl Control {
     }
 
     /// Lets the supervisor end, which it does when it hears nothing more, and reaps it.
-    pub(crate) async fn end(mut self) {
+    pub(crate) async fn end(&mut self) {
         // One that is gone already hears nothing either.
         let _ = self.socket.shutdown().await;
+        self.wake();
         while self.next().await.is_some() {}
-        if let Some(pidfd) = &self.pidfd {
-            // An error says that somebody else was faster.
-            let _ = waitid(Id::PIDFd(pidfd.as_fd()), WaitPidFlag::WEXITED);
-        }
+        // An error says that somebody else was faster.
+        let _ = waitid(Id::PIDFd(self.pidfd.as_fd()), WaitPidFlag::WEXITED);
     }
 }

@@ -18,6 +18,9 @@ pub(crate) const MESSAGE_MAX: u32 = 16 << 20;
 /// Begins a task.
 pub(crate) const NEXT: u8 = b'n';
 
+/// Asks whether the supervisor is there, to be answered with [`Said::Here`].
+pub(crate) const ASK: u8 = b'?';
+
 /// What is to be run, and how.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Task {
@@ -55,6 +58,8 @@ pub(crate) enum Said {
     Failed(String),
     /// The host has no room for it now. Nothing of it ran, and nothing else follows.
     NoRoom,
+    /// It is there, as it was asked.
+    Here,
     /// Every process is stopped, or goes on.
     Stopped(bool),
     /// No process is left. Nothing else follows of this task.
@@ -76,12 +81,25 @@ pub(crate) struct Ended {
     /// Its supervisor is not as it was: no other command should inherit that.
     #[serde(default)]
     pub worn: bool,
-    /// From its start to its end.
+    /// From its start to its end, but for when it was stopped.
     pub ran: Span,
+    /// How long it was stopped.
+    #[serde(default)]
+    pub stopped: Span,
     /// By everything that was waited for.
     pub usage: Usage,
     /// Processes that became another user's and cannot be killed by this one.
     pub left: u32,
+    /// Processes that it left behind at its end, which were killed.
+    #[serde(default)]
+    pub killed: u32,
+    /// The names of some of them.
+    #[serde(default)]
+    pub names: Vec<String>,
+    /// When it was killed: whether the kernel has killed processes of this host meanwhile for want of memory. `None`: it
+    /// does not say.
+    #[serde(default)]
+    pub shortage: Option<bool>,
 }
 
 /// An order as it travels.

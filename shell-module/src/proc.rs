@@ -4,6 +4,7 @@ use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
     fs,
     os::fd::{AsRawFd, FromRawFd, OwnedFd},
+    path::PathBuf,
 };
 
 use nix::{
@@ -15,6 +16,10 @@ use nix::{
 /// Passes over a tree that does not hold still, at most. Nothing that is stopped forks, so a few are enough; whoever
 /// needs certainty looks again after the kill.
 const PASSES_MAX: u32 = 1000;
+/// Looks in a row that find no child where there is one, at most.
+const BLIND_MAX: u32 = 50;
+/// Names of processes that are told.
+const NAMES_MAX: usize = 3;
 
 /// A process below another.
 #[derive(Clone, Copy, Debug)]
@@ -63,10 +68,14 @@ fn has_children_files() -> bool {
     fs::exists("/proc/thread-self/children").unwrap_or(false)
 }
 
+/// The folders of its threads. A process that is gone has none, and no children any more.
+pub(crate) fn threads(pid: Pid) -> impl Iterator<Item = PathBuf> {
+    let entries = fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
+    entries.map(|entry| entry.path())
+}
+
 fn children_of(pid: Pid) -> Vec<Pid> {
-    // A process that is gone has no children any more.
-    let threads = fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
-    let lists = threads.filter_map(|task| fs::read_to_string(task.path().join("children")).ok());
+    let lists = threads(pid).filter_map(|task| fs::read_to_string(task.join("children")).ok());
     lists.flat_map(|list| numbers(&list)).collect()
 }
 
@@ -93,10 +102,32 @@ pub(crate) fn processes() -> impl Iterator<Item = Pid> {
 
 /// A field of `/proc/PID/stat`, by the number that proc(5) gives it, from 3 on.
 pub(crate) fn stat_number(pid: Pid, field: usize) -> Option<i32> {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    // The name in parentheses may contain anything; what follows the last one is numbers.
-    let (_, rest) = stat.rsplit_once(')')?;
+    let (_, rest) = stat(pid)?;
     rest.split_ascii_whitespace().nth(field - 3)?.parse().ok()
+}
+
+/// Whether it has ended, waited for or not. A process goes on as long as one of its threads does, whatever became of the
+/// first.
+pub(crate) fn is_ended(pid: Pid) -> bool {
+    stat(pid).is_none_or(|(_, rest)| has_ended(&rest))
+}
+
+fn has_ended(stat: &str) -> bool {
+    let mut fields = stat.split_ascii_whitespace();
+    let is_over = matches!(fields.next(), None | Some("Z" | "X"));
+    // Field 20 of proc(5).
+    let threads = fields.nth(16).and_then(|field| field.parse().ok()).unwrap_or(0);
+    is_over && threads <= 1
+}
+
+/// Its name, as far as that is text, and what follows in `/proc/PID/stat`. A process chooses its name: bytes of any sort,
+/// parentheses among them.
+fn stat(pid: Pid) -> Option<(String, String)> {
+    let stat = fs::read(format!("/proc/{pid}/stat")).ok()?;
+    let stat = String::from_utf8_lossy(&stat);
+    let (name, rest) = stat.rsplit_once(')')?;
+    let (_, name) = name.split_once('(')?;
+    Some((name.to_owned(), rest.to_owned()))
 }
 
 /// A descriptor that means this process and no other; `None` when it is gone.
@@ -201,15 +232,48 @@ pub(crate) fn signal_child(pid: Pid, signal: Signal) {
     signal_found(found, Signal::SIGCONT);
 }
 
+/// What was killed below a process.
+#[derive(Debug, Default)]
+pub(crate) struct Killed {
+    /// How many could not be.
+    pub refused: u32,
+    /// Those that had not ended.
+    pub live: BTreeSet<Pid>,
+    /// The names of the first of them.
+    pub names: Vec<String>,
+}
+
+impl Killed {
+    fn count(&mut self, pid: Pid) {
+        let Some((name, rest)) = stat(pid) else { return };
+        if has_ended(&rest) {
+            return;
+        }
+        // One that dies slowly is met again.
+        if self.live.insert(pid) && self.names.len() < NAMES_MAX && !self.names.contains(&name) {
+            self.names.push(name);
+        }
+    }
+}
+
 /// Kills everything below this process, which is its reaper: stopped first, so that nothing can fork or restart what was
-/// killed, then killed, and again until `reap` says that there is no child. Returns how many could not be killed.
-pub(crate) fn kill_all(mut reap: impl FnMut() -> bool, mut pause: impl FnMut()) -> u32 {
+/// killed, then killed, and again until `reap` says that there is no child. `None`: there are children, and they cannot be
+/// seen, as when somebody has taken this process its descriptors away.
+pub(crate) fn kill_all(mut reap: impl FnMut() -> bool, mut pause: impl FnMut()) -> Option<Killed> {
+    let mut killed = Killed::default();
+    let mut blind = 0;
     while reap() {
         let (stopped, refused) = signal_all(Signal::SIGSTOP);
         if stopped.is_empty() && !refused.is_empty() {
-            return u32::try_from(refused.len()).unwrap_or(u32::MAX);
+            killed.refused = u32::try_from(refused.len()).unwrap_or(u32::MAX);
+            break;
+        }
+        blind = if stopped.is_empty() { blind + 1 } else { 0 };
+        if blind > BLIND_MAX {
+            return None;
         }
         for found in stopped {
+            killed.count(found.pid);
             // Whoever is gone already needs none; who is missed is found again.
             let _ = signal_found(found, Signal::SIGKILL);
         }
@@ -217,5 +281,5 @@ pub(crate) fn kill_all(mut reap: impl FnMut() -> bool, mut pause: impl FnMut()) 
             pause();
         }
     }
-    0
+    Some(killed)
 }

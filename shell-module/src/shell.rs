@@ -209,6 +209,7 @@ pub(crate) fn unstartable(key: AttemptKey, detail: String) -> Report {
         ending,
         started_at: None,
         ran: Span::ZERO,
+        stopped: Span::ZERO,
         usage,
         log,
     }))

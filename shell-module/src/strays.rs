@@ -10,7 +10,7 @@ use std::{
 
 use nix::{sys::signal::Signal, unistd::Pid};
 
-use crate::proc::{Sent, descendants, processes, signal_if, stat_number};
+use crate::proc::{Sent, descendants, is_ended, processes, signal_if, stat_number, threads};
 
 /// The variable that says which runner's job a process is.
 pub(crate) const STATE: &str = "OSTLER_RUNNER_STATE";
@@ -75,19 +75,19 @@ fn is_meant(pid: Pid, parent: Option<Pid>, is_marked: impl Fn(Pid) -> bool) -> b
     }
 }
 
-/// A process that has ended has no environment any more, so it has no marks either.
+/// A thread that has ended has no environment any more, and so has no process of which all have; the first one may have.
 fn has_marks(pid: Pid, marks: &[String]) -> bool {
-    let Ok(environment) = fs::read(format!("/proc/{pid}/environ")) else { return false };
+    let environment = fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
+    let environment = match environment.is_empty() {
+        true => threads(pid)
+            .find_map(|it| fs::read(it.join("environ")).ok().filter(|it| !it.is_empty())),
+        false => Some(environment),
+    };
+    let environment = environment.unwrap_or_default();
     let has = |mark: &String| environment.split(|&b| b == 0).any(|entry| entry == mark.as_bytes());
     !marks.is_empty() && marks.iter().all(has)
 }
 
 fn is_of_session(pid: Pid, session: Option<i32>) -> bool {
     session.is_some() && stat_number(pid, 6) == session && !is_ended(pid)
-}
-
-fn is_ended(pid: Pid) -> bool {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-    let state = stat.rsplit_once(')').and_then(|(_, rest)| rest.trim_start().chars().next());
-    matches!(state, None | Some('Z' | 'X'))
 }

@@ -180,6 +180,7 @@ impl Runner {
             ending: held.ending.clone(),
             started_at: Some(held.started.wall),
             ran: around.now.mono - held.started.mono,
+            stopped: Span::ZERO,
             usage: Usage::default(),
             log: LogState::default(),
         };

@@ -109,8 +109,9 @@ impl Driver {
         run.returns = 0;
         let began = run.started_at.or_else(|| Some(run.moment(finish.started_at?, now.wall)));
         // On one clock, and it never ended later than now, however late its runner could tell.
-        let over = began.map_or(now.wall, |began| began.after(finish.ran).min(now.wall));
-        let lasted = finish.ran.0 / 1_000_000;
+        let lasted = Span(finish.ran.0.saturating_add(finish.stopped.0));
+        let over = began.map_or(now.wall, |began| began.after(lasted).min(now.wall));
+        let lasted = lasted.0 / 1_000_000;
         run.started_at = began.map(|_| Wall(over.0.saturating_sub(lasted)));
         run.finished_at = Some(over);
         if ending.reason != Reason::Lost {

@@ -275,6 +275,7 @@ pub(super) fn finished(key: AttemptKey, reason: Reason) -> Finish {
         ending: Ending { reason, exit_status, signal: None, detail: None },
         started_at: Some(Wall(EPOCH)),
         ran: Span::from_millis(20),
+        stopped: Span::ZERO,
         usage: Usage::default(),
         log: LogState::default(),
     }

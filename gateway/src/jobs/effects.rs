@@ -146,5 +146,5 @@ fn unreadable(key: AttemptKey) -> Finish {
         detail: Some(detail.to_owned()),
     };
     let (usage, log) = (Usage::default(), LogState::default());
-    Finish { key, ending, started_at: None, ran: Span::ZERO, usage, log }
+    Finish { key, ending, started_at: None, ran: Span::ZERO, stopped: Span::ZERO, usage, log }
 }

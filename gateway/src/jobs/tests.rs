@@ -214,8 +214,9 @@ fn decode(bytes: &[u8]) -> Frame {
 fn finished(key: AttemptKey, file: u64) -> Report {
     let ending = Ending { reason: Reason::Ok, exit_status: Some(0), signal: None, detail: None };
     let log = LogState { written: file, file, ..LogState::default() };
-    let (ran, usage) = (Span::from_millis(5), Usage::default());
-    Report::Finished(Box::new(Finish { key, ending, started_at: Some(Wall(1)), ran, usage, log }))
+    let (ran, stopped, usage) = (Span::from_millis(5), Span::ZERO, Usage::default());
+    let started_at = Some(Wall(1));
+    Report::Finished(Box::new(Finish { key, ending, started_at, ran, stopped, usage, log }))
 }
 
 async fn until(what: &str, is: impl Fn() -> bool) {

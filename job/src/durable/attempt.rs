@@ -153,9 +153,12 @@ pub struct Finish {
     /// When its process started, by the runner's clock; `None` when it could not be started.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub started_at: Option<Wall>,
-    /// How long it ran, by a clock that nobody sets.
+    /// How long it ran, by a clock that nobody sets, but for when it was stopped.
     #[serde(default)]
     pub ran: Span,
+    /// How long it was stopped.
+    #[serde(default)]
+    pub stopped: Span,
     /// What it used.
     #[serde(default)]
     pub usage: Usage,

@@ -355,8 +355,10 @@ impl Jobs {
 /// The end of an attempt that had no process.
 fn ended_unstarted(key: AttemptKey, reason: Reason, detail: Option<String>) -> Report {
     let ending = Ending { reason, exit_status: None, signal: None, detail };
-    let (ran, usage, log) = (Span::ZERO, Usage::default(), LogState::default());
-    Report::Finished(Box::new(Finish { key, ending, started_at: None, ran, usage, log }))
+    let (ran, stopped) = (Span::ZERO, Span::ZERO);
+    let (usage, log) = (Usage::default(), LogState::default());
+    let started_at = None;
+    Report::Finished(Box::new(Finish { key, ending, started_at, ran, stopped, usage, log }))
 }
 
 const fn finish_of(report: &Report) -> Option<&Finish> {

@@ -29,6 +29,7 @@ impl Executor for Noop {
             ending,
             started_at: Some(now),
             ran: Span::ZERO,
+            stopped: Span::ZERO,
             usage: Usage::default(),
             log: LogState::default(),
         })));

@@ -13,32 +13,32 @@ const ENDING: [i32; 5] = [libc::SIGHUP, libc::SIGINT, libc::SIGQUIT, libc::SIGKI
 
 impl Running {
     pub(super) fn report(&self, end: &End) -> Report {
-        let (started_at, ran, usage, mut ending) = match end {
+        let ((ran, stopped), usage, mut ending) = match end {
             End::Failed(why) => return unstartable(self.key, why.clone()),
-            End::Ended(ended) => {
-                let ending = self.ending(ended);
-                (self.started.map(|(at, _)| at), ended.ran, ended.usage, ending)
-            }
+            End::Ended(ended) => ((ended.ran, ended.stopped), ended.usage, self.ending(ended)),
             End::SupervisorLost | End::Untouched | End::NoRoom => {
-                let detail = "its supervisor was killed, and the job with it".to_owned();
+                let detail = match self.contact.is_given_up() {
+                    true => {
+                        "its supervisor did not answer for a minute, and was killed with the job"
+                    }
+                    false => "its supervisor was killed, and the job with it",
+                };
                 let ending = Ending {
                     reason: self.cause.unwrap_or(Reason::Signal),
                     exit_status: None,
                     signal: Some(libc::SIGKILL),
-                    detail: Some(detail),
+                    detail: Some(detail.to_owned()),
                 };
-                (self.started.map(|(at, _)| at), Span::ZERO, Usage::default(), ending)
+                ((Span::ZERO, Span::ZERO), Usage::default(), ending)
             }
         };
         let log = self.log.borrow();
-        if let Some(loss) = log.loss() {
-            ending.detail = Some(match ending.detail {
-                Some(detail) => format!("{detail}; {loss}"),
-                None => loss,
-            });
-        }
+        let details: Vec<String> = ending.detail.into_iter().chain(log.loss()).collect();
+        ending.detail = (!details.is_empty()).then(|| details.join("; "));
         let log = log.state();
-        Report::Finished(Box::new(Finish { key: self.key, ending, started_at, ran, usage, log }))
+        let started_at = self.started.map(|(at, _)| at);
+        let key = self.key;
+        Report::Finished(Box::new(Finish { key, ending, started_at, ran, stopped, usage, log }))
     }
 
     /// Whether it may be the work of whoever ends all processes of the host or the service, this runner's among them: an
@@ -66,11 +66,46 @@ impl Running {
         };
         // An order that came too late is not why it ended.
         let cause = self.cause.filter(|_| ended.hit);
-        let detail = (ended.left > 0).then(|| {
-            let left = ended.left;
-            format!("{left} of its processes became another user's and could not be killed")
-        });
         let reason = cause.unwrap_or(by_itself);
-        Ending { reason, exit_status: ended.exit_status, signal: ended.signal, detail }
+        let (exit_status, signal) = (ended.exit_status, ended.signal);
+        let details = [left_behind(ended), killed(ended), self.shortage(ended)];
+        let details: Vec<String> = details.into_iter().flatten().collect();
+        let detail = (!details.is_empty()).then(|| details.join("; "));
+        Ending { reason, exit_status, signal, detail }
     }
+
+    /// Who may have killed it, when nobody here has.
+    fn shortage(&self, ended: &Ended) -> Option<String> {
+        let (is_ours, is_signal) =
+            (ended.hit && self.cause.is_some(), ended.signal == Some(libc::SIGKILL));
+        let text = match ended.shortage {
+            _ if is_ours => return None,
+            Some(true) => {
+                "the kernel ended processes of this host while it ran, since there was no memory left: it may have been one of them"
+            }
+            Some(false) if is_signal => {
+                "killed by somebody else on its host, not for want of memory"
+            }
+            None if is_signal => {
+                "killed by somebody else on its host, perhaps by the kernel for want of memory: its log (dmesg) says so"
+            }
+            Some(false) | None => return None,
+        };
+        Some(text.to_owned())
+    }
+}
+
+fn left_behind(ended: &Ended) -> Option<String> {
+    let left = ended.left;
+    (left > 0)
+        .then(|| format!("{left} of its processes became another user's and could not be killed"))
+}
+
+fn killed(ended: &Ended) -> Option<String> {
+    let Ended { killed, names, .. } = ended;
+    let more = if *killed as usize > names.len() { ", …" } else { "" };
+    let which = names.join(", ");
+    let (process, was) = if *killed == 1 { ("process", "was") } else { ("processes", "were") };
+    (*killed > 0)
+        .then(|| format!("{killed} {process} that it left behind {was} killed ({which}{more})"))
 }

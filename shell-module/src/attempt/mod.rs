@@ -1,5 +1,6 @@
 //! One attempt from its start to its end: its supervisor, its output, its time limits.
 
+mod contact;
 mod end;
 mod output;
 
@@ -16,7 +17,7 @@ use tokio::{
     time::{Instant, sleep, sleep_until, timeout},
 };
 
-use self::output::written;
+use self::{contact::Contact, output::written};
 use crate::{
     Setup,
     control::Control,
@@ -37,6 +38,9 @@ const LOG_PAUSE: Duration = Duration::from_millis(100);
 const DRAIN_MAX: u64 = 1 << 20;
 /// A host that has no room for a process gets a rest before the attempt is given back.
 const NO_ROOM: Duration = Duration::from_secs(1);
+/// Supervisors that are killed before they have read the task, at most: on a host that starts none that lives, the next
+/// one helps no more.
+const UNTOUCHED_MAX: u32 = 8;
 /// A supervisor that has told the end is gone in a moment.
 const FAREWELL: Duration = Duration::from_secs(5);
 
@@ -49,6 +53,7 @@ pub(crate) async fn run(
     mut orders: mpsc::Receiver<Order>,
     observer: &Rc<dyn Observer>,
 ) {
+    let mut untouched = 0;
     let (running, end) = loop {
         let (task, stdin) = match prepare(setup, key, command) {
             Ok(prepared) => prepared,
@@ -62,9 +67,12 @@ pub(crate) async fn run(
         drop(task);
         let mut running = Running::new(key, command, supervisor, Rc::clone(&log), orders, observer);
         match running.run(setup).await {
-            End::Untouched => orders = running.orders,
+            End::Untouched if untouched < UNTOUCHED_MAX => {
+                untouched += 1;
+                orders = running.orders;
+            }
             // The slot rests with it, so that a host without room does not take one job after the other.
-            End::NoRoom => {
+            End::NoRoom | End::Untouched => {
                 sleep(NO_ROOM).await;
                 return observer.observe(Report::NotStarted { key });
             }
@@ -77,9 +85,11 @@ pub(crate) async fn run(
     }
     let control = running.control;
     let left = if end.is_clean() { idle.keep(control) } else { Some(control) };
-    if let Some(control) = left {
-        // Its last steps take no time worth waiting for; if they do, it is reaped with the strangers.
-        let _ = timeout(FAREWELL, control.end()).await;
+    if let Some(mut control) = left {
+        // Its last steps take no time worth waiting for. What is killed is reaped with the strangers.
+        if timeout(FAREWELL, control.end()).await.is_err() {
+            control.kill();
+        }
     }
 }
 
@@ -112,6 +122,7 @@ fn prepare(
 struct Running {
     key: AttemptKey,
     control: Control,
+    contact: Contact,
     outputs: Outputs,
     log: Rc<RefCell<Log>>,
     orders: mpsc::Receiver<Order>,
@@ -175,6 +186,7 @@ impl Running {
         Self {
             key,
             control,
+            contact: Contact::new(),
             outputs,
             log,
             orders,
@@ -204,6 +216,7 @@ impl Running {
                 Turn::Said(None) => break End::SupervisorLost,
                 Turn::Said(Some(Said::Started { at, pid })) => self.note_start(at, pid),
                 Turn::Said(Some(Said::Stopped(stopped))) => self.note_stop(stopped),
+                Turn::Said(Some(Said::Here)) => self.contact.heard(),
                 Turn::Order(order) => self.obey(order, Reason::Killed),
                 Turn::Written(batch) => self.note_written(batch),
                 Turn::Output => self.read_outputs(false),
@@ -220,7 +233,10 @@ impl Running {
 
     async fn next(&mut self) -> Turn {
         let timeout_at = self.timeout_at.filter(|_| self.stopped_since.is_none());
-        let wake = [timeout_at, self.kill_at, self.log_due].into_iter().flatten().min();
+        let wake = [timeout_at, self.kill_at, self.log_due, self.contact.due()]
+            .into_iter()
+            .flatten()
+            .min();
         let has_room = self.log.borrow().has_room();
         let Self { control, orders, writing, outputs, .. } = self;
         tokio::select! {
@@ -277,6 +293,9 @@ impl Running {
         if has_come(self.kill_at) {
             self.kill_at = None;
             self.obey(Order::KillNow, Reason::Killed);
+        }
+        if has_come(self.contact.due()) {
+            self.contact.look().take(&mut self.control);
         }
         if has_come(self.log_due) {
             self.log_due = None;

@@ -7,6 +7,8 @@
 
 mod command;
 mod failure;
+mod inbox;
+mod memory;
 mod standing;
 mod usage;
 mod user;
@@ -18,7 +20,7 @@ use std::{
         unix::net::UnixStream,
     },
     process::exit,
-    time::{Instant, SystemTime, UNIX_EPOCH},
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
 use nix::{
@@ -37,19 +39,27 @@ use ostler_job::{
     Span, Wall,
     durable::{Order, Terminate, Usage},
 };
-use serde::de::DeserializeOwned;
 
-use self::{failure::Failure, standing::Standing, usage::End};
+use self::{
+    failure::Failure,
+    inbox::{is_asked, is_readable, receive},
+    memory::Shortage,
+    standing::Standing,
+    usage::End,
+};
 use crate::{
-    fds,
-    message::{Ended, MESSAGE_MAX, NEXT, Said, Task, encode, order_of},
-    proc,
+    message::{ASK, Ended, Said, encode, order_of},
+    proc::{self, Killed},
 };
 
 /// Signals that end whoever does not take them; this process only notes that they came.
 const ENDING: [Signal; 4] = [Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP, Signal::SIGQUIT];
+/// After a command that took longer, it is worth a look how the host stands.
+const LONG: Span = Span::from_secs(1);
 /// Exit status of a supervisor that was not started by a runner.
 const EXIT_USAGE: i32 = 64;
+/// Exit status of one that cannot see what is below it, so that the runner kills that.
+const EXIT_BLIND: i32 = 70;
 
 /// Supervises the commands that come over standard input, one after the other. Returns to nobody.
 pub fn supervise() -> ! {
@@ -73,6 +83,7 @@ struct Supervisor {
     signals: SignalFd,
     /// What its commands inherit.
     standing: Standing,
+    shortage: Shortage,
     /// Of the command that runs, or ran last.
     running: Running,
 }
@@ -84,10 +95,14 @@ struct Running {
     /// Who is asked to end.
     terminate: Terminate,
     begun: Instant,
-    /// How the main process ended, and how long that took.
-    end: Option<(End, Span)>,
+    /// How the main process ended, how long that took, and how long of that it was stopped.
+    end: Option<(End, Span, Span)>,
     /// By everything that was waited for.
     usage: Usage,
+    /// An order to stop came, and none to go on, since then.
+    stopped_since: Option<Instant>,
+    /// How long it was stopped, up to then.
+    stopped: Duration,
     /// An order to kill came while it ran.
     hit: bool,
     /// Somebody told this process to end while it ran.
@@ -112,19 +127,13 @@ impl Supervisor {
             .map_err(|e| format!("cannot listen to signals: {e}"))?;
         // SAFETY: standard input is the socket, nothing else in this process uses it, and it stays open to the end.
         let socket = UnixStream::from(unsafe { OwnedFd::from_raw_fd(0) });
-        let running = Running {
-            failure: None,
-            main: Pid::this(),
-            terminate: Terminate::default(),
-            begun: Instant::now(),
-            end: None,
-            usage: Usage::default(),
-            hit: false,
-            signalled: false,
-            in_grace: false,
-            is_over: false,
-        };
-        Ok(Self { socket, signals, standing: Standing::now(), running })
+        Ok(Self {
+            socket,
+            signals,
+            standing: Standing::now(),
+            shortage: Shortage::now(),
+            running: Running::new(Pid::this(), None, Terminate::default()),
+        })
     }
 
     /// Takes a task, forks its command and sees it to its end.
@@ -137,18 +146,7 @@ impl Supervisor {
         match unsafe { fork() } {
             Ok(ForkResult::Child) => command::become_command(&task, &fds, told),
             Ok(ForkResult::Parent { child: main }) => {
-                self.running = Running {
-                    failure: Some(failure.into()),
-                    main,
-                    terminate: task.terminate,
-                    begun: Instant::now(),
-                    end: None,
-                    usage: Usage::default(),
-                    hit: false,
-                    signalled: false,
-                    in_grace: false,
-                    is_over: false,
-                };
+                self.running = Running::new(main, Some(failure.into()), task.terminate);
             }
             Err(_) => {
                 self.tell(&Said::NoRoom);
@@ -162,7 +160,7 @@ impl Supervisor {
             self.hear_failure();
             self.hear_orders();
             self.running.signalled |= self.hear_signals();
-            let has_children = self.reap();
+            let has_children = self.running.reap();
             let is_done = self.running.end.is_some() && !self.running.in_grace;
             if !self.running.is_over && (!has_children || is_done) {
                 self.finish();
@@ -221,6 +219,7 @@ impl Supervisor {
         while !self.running.is_over && is_readable(self.socket.as_fd()) {
             let mut byte = [0];
             match self.socket.read(&mut byte) {
+                Ok(1..) if byte[0] == ASK => self.tell(&Said::Here),
                 Ok(1..) => {
                     if let Some(order) = order_of(byte[0]) {
                         self.obey(order);
@@ -237,9 +236,12 @@ impl Supervisor {
     }
 
     fn obey(&mut self, order: Order) {
+        if matches!(order, Order::Kill | Order::KillNow) {
+            self.running.go_on();
+        }
         match order {
             Order::Kill => {
-                self.reap();
+                self.running.reap();
                 self.running.hit |= self.running.end.is_none();
                 match self.running.terminate {
                     Terminate::All => {
@@ -256,47 +258,39 @@ impl Supervisor {
                 }
             }
             Order::KillNow => {
-                self.reap();
+                self.running.reap();
                 self.running.hit |= self.running.end.is_none();
                 self.finish();
             }
             Order::Stop => {
                 proc::signal_all(Signal::SIGSTOP);
+                self.running.stopped_since.get_or_insert_with(Instant::now);
                 self.tell(&Said::Stopped(true));
             }
             Order::Continue => {
                 proc::signal_all(Signal::SIGCONT);
+                self.running.go_on();
                 self.tell(&Said::Stopped(false));
             }
         }
     }
 
-    /// Waits for what has ended; `false` when there is no child any more.
-    fn reap(&mut self) -> bool {
-        loop {
-            match usage::wait() {
-                Ok(None) => return true,
-                Ok(Some((pid, end, used))) => {
-                    let running = &mut self.running;
-                    running.usage = usage::sum(running.usage, used);
-                    if pid == running.main {
-                        let ran = u64::try_from(running.begun.elapsed().as_nanos());
-                        running.end = Some((end, Span(ran.unwrap_or(u64::MAX))));
-                    }
-                }
-                Err(Errno::EINTR) => {}
-                Err(_) => return false,
+    /// Kills all that is below this process. One that cannot see it leaves that to the runner, which looks for itself.
+    fn kill_all(&mut self) -> Killed {
+        let Self { socket, running, .. } = self;
+        let pause = || {
+            await_child();
+            // A process that the kernel does not let go yet is no reason to be taken for dead.
+            if is_asked(socket) {
+                tell(socket, &Said::Here);
             }
-        }
-    }
-
-    fn kill_all(&mut self) -> u32 {
-        proc::kill_all(|| self.reap(), await_child)
+        };
+        proc::kill_all(|| running.reap(), pause).unwrap_or_else(|| exit(EXIT_BLIND))
     }
 
     /// Kills what is left and tells the end.
     fn finish(&mut self) {
-        let left = self.kill_all();
+        let Killed { refused, live, names } = self.kill_all();
         // It may have ended before its exec was noticed.
         self.hear_failure();
         if self.running.is_over {
@@ -306,12 +300,21 @@ impl Supervisor {
         self.running.signalled |= self.hear_signals();
         let Running { hit, signalled, usage, .. } = self.running;
         let worn = Standing::now() != self.standing;
-        let mut ended = Ended { hit, signalled, left, worn, usage, ..Ended::default() };
-        if let Some((end, ran)) = self.running.end {
-            ended.ran = ran;
+        let killed = if hit { 0 } else { u32::try_from(live.len()).unwrap_or(u32::MAX) };
+        let left = refused;
+        let mut ended =
+            Ended { hit, signalled, left, killed, names, worn, usage, ..Ended::default() };
+        if let Some((end, ran, stopped)) = self.running.end {
+            (ended.ran, ended.stopped) = (ran, stopped);
             match end {
                 End::Status(status) => ended.exit_status = Some(status),
                 End::Signal(signal) => ended.signal = Some(signal),
+            }
+            // Looking takes longer than a short command does.
+            if end.is_kill() {
+                ended.shortage = self.shortage.has_come();
+            } else if ran > LONG {
+                self.shortage = Shortage::now();
             }
         }
         self.tell(&Said::Ended(Box::new(ended)));
@@ -319,35 +322,58 @@ impl Supervisor {
 
     /// Tells the executor. One that is gone shows at the next look at the socket.
     fn tell(&mut self, said: &Said) {
-        let _ = self.socket.write_all(&encode(said));
+        tell(&mut self.socket, said);
     }
 }
 
-/// The next task and its descriptors. The end of the socket is the end of this process.
-fn receive(socket: &mut UnixStream) -> Result<(Task, Vec<OwnedFd>), String> {
-    loop {
-        let mut byte = [0];
-        let (got, fds) = fds::receive(socket.as_fd(), &mut byte)
-            .map_err(|e| format!("standard input is not its socket: {e}"))?;
-        if got == 0 {
-            exit(0);
+impl Running {
+    fn new(main: Pid, failure: Option<std::fs::File>, terminate: Terminate) -> Self {
+        Self {
+            failure,
+            main,
+            terminate,
+            begun: Instant::now(),
+            end: None,
+            usage: Usage::default(),
+            stopped_since: None,
+            stopped: Duration::ZERO,
+            hit: false,
+            signalled: false,
+            in_grace: false,
+            is_over: false,
         }
-        // Anything else is an order that came too late for the task before.
-        if byte[0] == NEXT {
-            let mut length = [0; 4];
-            socket.read_exact(&mut length).map_err(|e| format!("no task came: {e}"))?;
-            return Ok((read_json(socket, u32::from_le_bytes(length))?, fds));
+    }
+
+    fn go_on(&mut self) {
+        self.stopped += self.stopped_since.take().map_or(Duration::ZERO, |since| since.elapsed());
+    }
+
+    /// Waits for what has ended; `false` when there is no child any more.
+    fn reap(&mut self) -> bool {
+        loop {
+            match usage::wait() {
+                Ok(None) => return true,
+                Ok(Some((pid, end, used))) => {
+                    self.usage = usage::sum(self.usage, used);
+                    if pid == self.main {
+                        self.go_on();
+                        let ran = self.begun.elapsed().saturating_sub(self.stopped);
+                        self.end = Some((end, span(ran), span(self.stopped)));
+                    }
+                }
+                Err(Errno::EINTR) => {}
+                Err(_) => return false,
+            }
         }
     }
 }
 
-fn read_json<T: DeserializeOwned>(socket: &mut UnixStream, length: u32) -> Result<T, String> {
-    if length > MESSAGE_MAX {
-        return Err(format!("a task of {length} bytes, but at most {MESSAGE_MAX} are taken"));
-    }
-    let mut json = vec![0; length as usize];
-    socket.read_exact(&mut json).map_err(|e| format!("the task is cut short: {e}"))?;
-    serde_json::from_slice(&json).map_err(|e| format!("the task is wrong: {e}"))
+fn span(length: Duration) -> Span {
+    Span(u64::try_from(length.as_nanos()).unwrap_or(u64::MAX))
+}
+
+fn tell(socket: &mut UnixStream, said: &Said) {
+    let _ = socket.write_all(&encode(said));
 }
 
 /// Nobody has a word for this process by them.
@@ -357,11 +383,6 @@ fn ignore_signals() {
         // SAFETY: ignoring a signal runs no code of ours.
         let _ = unsafe { sigaction(signal, &ignore) };
     }
-}
-
-fn is_readable(fd: std::os::fd::BorrowedFd<'_>) -> bool {
-    let mut fds = [PollFd::new(fd, PollFlags::POLLIN)];
-    poll(&mut fds, PollTimeout::ZERO).is_ok_and(|ready| ready > 0)
 }
 
 /// Until a child ends, at most 20 ms.

@@ -3,6 +3,9 @@
 use nix::{errno::Errno, unistd::Pid};
 use ostler_job::durable::Usage;
 
+/// What a shell exits with when its command was killed.
+const KILLED: i32 = 128 + libc::SIGKILL;
+
 /// How a process ended. A signal is a number, since the real-time ones have no names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum End {
@@ -17,6 +20,11 @@ impl End {
             true => Self::Signal(libc::WTERMSIG(status)),
             false => Self::Status(libc::WEXITSTATUS(status)),
         }
+    }
+
+    /// By SIGKILL, or by a shell's word for it.
+    pub(super) const fn is_kill(self) -> bool {
+        matches!(self, Self::Signal(libc::SIGKILL) | Self::Status(KILLED))
     }
 }
 

@@ -34,6 +34,9 @@ fn a_signal_that_nobody_here_sent_is_told() {
         let finish = bench.run(sh("kill -SEGV $$")).await;
         assert_eq!((finish.ending.reason, finish.ending.signal), (Reason::Signal, Some(11)));
         assert_eq!(finish.ending.exit_status, None);
+        let finish = bench.run(sh("kill -9 $$")).await;
+        let detail = finish.ending.detail.unwrap();
+        assert!(detail.contains("killed by somebody else on its host"), "{detail}");
     });
 }
 
@@ -146,7 +149,13 @@ fn a_time_limit_stands_still_with_the_processes() {
         assert!(matches!(bench.next().await, Report::Paused { stopped: true, .. }));
         tokio::time::sleep(Duration::from_millis(600)).await;
         bench.steer(key, Order::Continue);
-        assert_eq!(bench.finish().await.ending.reason, Reason::Ok);
+        let finish = bench.finish().await;
+        assert_eq!(finish.ending.reason, Reason::Ok);
+        assert!(finish.stopped >= Span::from_millis(600), "{finish:?}");
+        assert!(
+            finish.ran < finish.stopped,
+            "it ran for as long as it was not stopped: {finish:?}"
+        );
     });
 }
 

@@ -1,6 +1,10 @@
 //! Whatever a command starts, nothing of it is left when its end is told.
 
-use std::{collections::BTreeMap, fs, time::Instant};
+use std::{
+    collections::BTreeMap,
+    fs,
+    time::{Duration, Instant},
+};
 
 use nix::{
     sys::signal::{Signal, kill},
@@ -8,7 +12,7 @@ use nix::{
 };
 use ostler_job::{
     Span,
-    durable::{Command, Order, Reason},
+    durable::{Command, Order, Reason, Report},
 };
 use ostler_shell_module::{kill_strays, state_mark};
 
@@ -130,6 +134,92 @@ fn a_supervisor_that_was_stopped_obeys_an_order_to_kill() {
         bench.text_of("up").await;
         bench.steer(key, Order::KillNow);
         assert_eq!(bench.finish().await.ending.reason, Reason::Killed);
+    });
+}
+
+#[test]
+fn a_supervisor_that_its_job_stops_is_woken_and_one_that_stays_silent_is_killed() {
+    with_bench(async |bench| {
+        let finish = bench.run(sh("kill -STOP $PPID; exit 3")).await;
+        assert_eq!(finish.ending.exit_status, Some(3), "{finish:?}");
+        // By its group, its session and by its number; and what goes on and on stopping it.
+        let finish = bench.run(sh("kill -STOP -- -$PPID; (kill -STOP $PPID &); exit 4")).await;
+        assert_eq!(finish.ending.exit_status, Some(4), "{finish:?}");
+    });
+}
+
+#[test]
+fn processes_that_choose_odd_names_are_stopped_and_killed_as_well() {
+    with_bench(async |bench| {
+        let (ticks, pid) = (bench.path("ticks"), bench.path("pid"));
+        let odd = "import os,time\nopen('/proc/self/comm','wb').write(b'\\xff) Z 1\\xfe')\n\
+                   while 1:\n open(os.environ['TICKS'],'a').write('t'); time.sleep(.01)";
+        fs::write(bench.path("odd.py"), odd).unwrap();
+        let line = format!(
+            "export TICKS={}; sh -c 'python3 {} & wait' & echo $PPID >{}; wait",
+            ticks.display(),
+            bench.path("odd.py").display(),
+            pid.display()
+        );
+        let size = || fs::metadata(&ticks).map_or(0, |it| it.len());
+        let key = bench.start(sh(&line));
+        Bench::wait_for("a tick", || (size() > 0).then_some(())).await;
+        bench.steer(key, Order::Stop);
+        while !matches!(bench.next().await, Report::Paused { stopped: true, .. }) {}
+        let before = size();
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        assert_eq!(size(), before, "it stands still");
+        let supervisor: i32 = bench.text_of("pid").await.trim().parse().unwrap();
+        kill(Pid::from_raw(supervisor), Signal::SIGKILL).unwrap();
+        assert_eq!(bench.finish().await.ending.signal, Some(9));
+        bench.assert_nothing_is_left();
+    });
+}
+
+#[test]
+fn a_process_whose_first_thread_has_ended_is_none_that_has() {
+    with_bench(async |bench| {
+        let (up, pid) = (bench.path("up"), bench.path("pid"));
+        let code = "import threading,ctypes,time,sys\nt=threading.Thread(target=time.sleep,args=(1000,)); t.start()\n\
+                    open(sys.argv[1],'w').write('up\\n')\nctypes.CDLL(None).pthread_exit(None)";
+        fs::write(bench.path("code.py"), code).unwrap();
+        let line = format!(
+            "setsid python3 {} {} & echo $PPID >{}; wait",
+            bench.path("code.py").display(),
+            up.display(),
+            pid.display()
+        );
+        bench.start(sh(&line));
+        bench.text_of("up").await;
+        let supervisor: i32 = bench.text_of("pid").await.trim().parse().unwrap();
+        kill(Pid::from_raw(supervisor), Signal::SIGKILL).unwrap();
+        assert_eq!(bench.finish().await.ending.signal, Some(9));
+        bench.assert_nothing_is_left();
+    });
+}
+
+#[test]
+fn a_supervisor_that_can_open_nothing_leaves_its_job_to_the_runner() {
+    with_bench(async |bench| {
+        let finish = bench.run(sh("prlimit --pid $PPID --nofile=3:3; sleep 1000 & exit 0")).await;
+        assert_eq!((finish.ending.reason, finish.ending.signal), (Reason::Signal, Some(9)));
+        bench.assert_nothing_is_left();
+    });
+}
+
+#[test]
+fn what_is_left_behind_is_told_and_what_is_killed_by_order_is_not() {
+    with_bench(async |bench| {
+        let line = "sleep 1000 & sleep 1000 & setsid tail -f /dev/null & sleep 0.2; exit 0";
+        let detail = bench.run(sh(line)).await.ending.detail.unwrap();
+        assert!(detail.starts_with("3 processes that it left behind were killed ("), "{detail}");
+        assert!(detail.contains("sleep") && detail.contains("tail"), "{detail}");
+        // What has ended, and was not waited for, is nothing that was left.
+        assert_eq!(bench.run(sh("true & true & sleep 0.2; exit 0")).await.ending.detail, None);
+        let key = bench.start(sh("sleep 1000 & sleep 1000 & wait"));
+        bench.started().await;
+        bench.steer(key, Order::KillNow);
+        assert_eq!(bench.finish().await.ending.detail, None);
     });
 }
 

@@ -309,9 +309,11 @@ fn a_job_ran_as_long_as_its_attempt_whatever_the_clocks_say() {
         bench.skip(Span::from_secs(2));
         // The store was full meanwhile, or the link was cut.
         bench.skip(Span::from_secs(late));
-        let ran = Span::from_secs(2);
-        let finish = Finish { started_at: Some(began), ran, ..finished(key, Reason::Ok) };
+        // It was stopped for a part of that.
+        let [ran, stopped] = [Span::from_millis(1500), Span::from_millis(500)];
+        let finish = Finish { started_at: Some(began), ran, stopped, ..finished(key, Reason::Ok) };
         bench.report("a", Report::Finished(Box::new(finish)));
+        let ran = Span::from_secs(2);
         let status = bench.status(job);
         let (start, end) =
             (status.started_at.unwrap_or_default(), status.finished_at.unwrap_or_default());
