@@ -39,6 +39,20 @@ class BoardTest(unittest.TestCase):
                 ended, status = os.waitpid(reader, os.WNOHANG)
             self.assertEqual(status, 0, "it was seen to go back")
 
+    def test_what_a_fork_of_the_app_begins_is_not_shown_as_its_parents(self):
+        with tempfile.TemporaryFile() as file:
+            file.truncate(4096)
+            page = mmap.mmap(file.fileno(), 4096)
+            board = Board(file.fileno())
+            board.serve(1)
+            board.busy(7, b"id")
+            shown = page[:]
+            board.after_fork()
+            board.busy(8, b"of the fork")
+            board.draining()
+            self.assertEqual(page[:], shown)
+            page.close()
+
 
 if __name__ == "__main__":
     unittest.main()
