@@ -256,6 +256,23 @@ class StopTest(unittest.TestCase):
             child.ctl.close()
             self.assertEqual(child.wait(), 143)
 
+    def test_end_of_the_runner_ends_an_app_that_catches_everything_and_never_returns(self):
+        source = """
+import time
+def app(environ, start_response):
+    print("clinging now")
+    while True:
+        try:
+            time.sleep(20)
+        except BaseException:
+            pass
+"""
+        with apps_in(clings=source) as root, Child("clings:app", root, grace_ms=100) as child:
+            child.open()
+            child.log("clinging now")
+            child.ctl.close()
+            self.assertEqual(child.wait(), 143)
+
     def test_stop_while_the_app_is_loaded_ends_the_child(self):
         with apps_in(shopsite="import time\nprint('loading')\ntime.sleep(20)\n") as root:
             with Child("shopsite:app", root, boot=False) as child:
