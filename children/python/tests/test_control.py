@@ -1,8 +1,13 @@
-"""What the child writes to its runner: whole frames, whoever else wants to write or ends it meanwhile."""
+"""What the child writes: whole frames, whoever else wants to write or ends it meanwhile."""
 
+import socket
+import threading
 import unittest
 
 from ostler_child.control import Control, Lanes, Stop
+from ostler_child.lane import Lane, LaneGone
+
+from .harness import Socket, wire
 
 
 class Slow:
@@ -13,6 +18,9 @@ class Slow:
         self.meanwhile = None
 
     def settimeout(self, _):
+        pass
+
+    def setsockopt(self, *_):
         pass
 
     def send(self, view):
@@ -41,6 +49,40 @@ class SendTest(unittest.TestCase):
         with self.assertRaises(Stop):
             self.control.send(b"a whole frame")
         self.assertEqual(self.sock.taken, b"a whole frame")
+
+    def test_only_the_main_thread_is_ended(self):
+        thread = threading.Thread(target=self.control.stop)
+        thread.start()
+        thread.join()
+        self.assertFalse(self.control.is_stopping)
+
+
+class LaneTest(unittest.TestCase):
+    def test_nothing_follows_half_a_frame(self):
+        def handler():
+            raise KeyboardInterrupt
+
+        sock = Slow()
+        lane = Lane(sock)
+        sock.meanwhile = handler
+        with self.assertRaises(KeyboardInterrupt):
+            lane.send(b"a whole frame")
+        for send in (lambda: lane.send(b"another"), lambda: lane.send_data(1, 0, memoryview(b"more"))):
+            with self.assertRaises(LaneGone):
+                send()
+        lane.send_reset(1)
+        lane.send_free(1, 1)
+        self.assertEqual(sock.taken, b"a w")
+
+    def test_a_request_that_was_begun_and_has_no_answer_is_ended_with_its_lane(self):
+        mine, theirs = socket.socketpair()
+        lane = Lane(theirs)
+        lane.started = 1
+        lane.close()
+        gateway = Socket(mine)
+        self.assertEqual([(f.kind, f.stream, f.code) for f in gateway.rest()],
+                         [(wire.RESET, 1, wire.APP_ERROR), (wire.RESET, 0, wire.DRAINING)])
+        gateway.close()
 
 
 if __name__ == "__main__":

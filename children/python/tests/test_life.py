@@ -225,6 +225,27 @@ class StopTest(unittest.TestCase):
             child.process.send_signal(signal.SIGTERM)
             self.assertEqual(child.wait(), 143)
 
+    def test_term_closes_what_the_app_was_giving(self):
+        source = """
+import time
+class Body:
+    def __iter__(self):
+        print("giving now")
+        time.sleep(20)
+        yield b"late"
+    def close(self):
+        print("it is closed")
+def app(environ, start_response):
+    start_response("200 OK", [])
+    return Body()
+"""
+        with apps_in(gives=source) as root, Child("gives:app", root) as child:
+            child.open()
+            child.log("giving now")
+            child.process.send_signal(signal.SIGTERM)
+            child.log("it is closed")
+            self.assertEqual(child.wait(), 143)
+
     def test_term_ends_an_app_that_catches_everything(self):
         with Child("shop:app") as child:
             stream = child.open("/swallows")
@@ -293,6 +314,16 @@ class ViewTest(unittest.TestCase):
             self.assertEqual(child.control_frame(wire.PONG).aux, 77)
             child.stop(wire.NOW)
             self.assertEqual(child.wait(), 0)
+
+    def test_a_descriptor_that_nothing_needs_is_closed(self):
+        with Child("shop:app") as child:
+            ours, theirs = os.pipe()
+            os.set_blocking(ours, False)
+            child.ctl.send_fd(wire.frame(wire.PING, flags=wire.FD, aux=5), theirs)
+            os.close(theirs)
+            self.assertEqual(child.control_frame(wire.PONG).aux, 5)
+            self.assertEqual(os.read(ours, 1), b"", "nobody holds the other end")
+            os.close(ours)
 
     def test_dump_shows_where_a_stuck_app_is(self):
         with Child("shop:app") as child:

@@ -64,3 +64,16 @@ fn an_unwanted_stream_is_forgotten_with_its_lane() {
     world.pass(Span::from_secs(60));
     assert!(world.done.is_empty(), "the next gateway numbers from 1 again");
 }
+
+#[test]
+fn an_unwanted_stream_that_does_not_come_is_waited_for_no_longer_than_the_grace() {
+    let (mut world, ids) = World::booted(limits(1, 1));
+    world.pool.handle_overdue(ids[0], 4, world.now);
+    assert!(world.pool.is_restless(), "it may be taken up in a moment");
+    world.pass(Span::from_secs(3));
+    world.pool.handle_board(ids[0], None, 0, world.now);
+    assert!(!world.pool.is_restless());
+    world.pool.handle_board(ids[0], Some(4), 0, world.now);
+    world.pass(Span::from_secs(60));
+    assert!(world.done.is_empty());
+}

@@ -275,3 +275,35 @@ fn a_child_that_answers_while_close_takes_long_is_left_alone() {
     world.wait(Span::from_secs(30));
     assert!(world.pool.is_serving(ids[0]), "it has gone on, and works");
 }
+
+#[test]
+fn an_answer_to_an_earlier_question_is_none_to_this_one() {
+    let (mut world, ids) = World::silent(limits(1, 1));
+    world.pool.handle_unanswered(ids[0], WORK, world.now);
+    world.pool.handle_board(ids[0], Some(7), 0, world.now);
+    world.pool.handle_board(ids[0], None, 1, world.now);
+    world.pool.handle_unanswered(ids[0], NEXT, world.now);
+    world.settle();
+    assert_eq!(world.done, [Action::Ask(ids[0], 1), Action::Ask(ids[0], 2)]);
+    world.pool.handle_pong(ids[0], 1, world.now);
+    world.wait(Span::from_secs(3));
+    world.pool.handle_unanswered(ids[0], NEXT, world.now);
+    assert_eq!(world.counts_idle(), 1, "it may not have come to the second question");
+    world.pool.handle_pong(ids[0], 2, world.now);
+    world.pool.handle_unanswered(ids[0], NEXT, world.now);
+    assert_eq!(world.counts_idle(), 0);
+}
+
+#[test]
+fn what_was_suspected_for_one_gateway_is_not_held_against_the_next_ones_work() {
+    let (mut world, ids) = World::silent(limits(1, 1));
+    world.pool.handle_unanswered(ids[0], WORK, world.now);
+    world.settle();
+    world.answer(ids[0]);
+    world.pool.handle_gateway_lost(world.now);
+    world.wait(Span::from_secs(3));
+    world.pool.handle_unanswered(ids[0], WORK, world.now);
+    world.settle();
+    assert_eq!(world.counts_idle(), 1, "the next gateway numbers from 1 again");
+    assert_eq!(world.done, [Action::Ask(ids[0], 2)]);
+}
