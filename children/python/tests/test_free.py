@@ -124,3 +124,20 @@ class FreeTest(unittest.TestCase):
         self.lane.send(request(2) + request(3))
         self.assertEqual(self.child.answer(2).reset, wire.NOT_STARTED)
         self.assertEqual(self.child.answer(3).body, b"whole")
+
+    def test_a_close_that_fails_after_the_answer_adds_nothing_to_it(self):
+        source = """
+class Body:
+    def __iter__(self):
+        return iter([b"whole"])
+    def close(self):
+        raise RuntimeError("in close")
+def app(environ, start_response):
+    start_response("200 OK", [])
+    return Body()
+"""
+        with apps_in(fails=source) as root, Child("fails:app", root) as child:
+            for _ in range(2):
+                answer = child.get()
+                self.assertEqual((answer.status, answer.body, answer.reset), (200, b"whole", None))
+            child.log("in close")
