@@ -17,7 +17,7 @@ class Lane:
 class OverTest(unittest.TestCase):
     def test_the_body_of_a_request_that_is_over_takes_nothing_of_the_next(self):
         # A thread of the app that goes on reading would otherwise take frames from the lane beside the main thread.
-        for length in (None, 5):
+        for length in (None, "5"):
             body = open_body(Lane(), 1, b"", False, length)
             with self.assertRaisesRegex(ValueError, "is over"):
                 body.read()
