@@ -169,6 +169,23 @@ fn a_list_is_waited_for_with_a_summary_and_all_or_the_good_ones_are_taken() {
 }
 
 #[test]
+fn a_list_that_cannot_be_taken_or_read_tells_whether_it_may_be_later_and_where() {
+    let gateway = setup().more("[jobs]\nwaiting_max = 4\n").start();
+    let waits = ["submit", "--partial", "--paused"];
+    let out = feed(&gateway, &waits, b"true\ntrue\ntrue\ntrue\ntrue\ntrue\n");
+    assert_eq!(code(&out), 75, "there may be room later: {}", text(&out.stderr));
+    let out = feed(&gateway, &waits, b"- command: true\n  timeout: soon\n- command: 'true'\n");
+    assert_eq!(code(&out), 65, "that one never: {}", text(&out.stderr));
+    let out = feed(&gateway, &["submit"], b"true\n\necho gr\xfc\xdfe\n");
+    assert_eq!(code(&out), 65);
+    assert!(text(&out.stderr).starts_with("stdin:3: not UTF-8 text"), "{}", text(&out.stderr));
+    for list in ["", "[]", "\n# none\n"] {
+        let out = feed(&gateway, &["wait", "-"], list.as_bytes());
+        assert_eq!((code(&out), text(&out.stderr)), (0, "note: no jobs in stdin\n"), "{list:?}");
+    }
+}
+
+#[test]
 fn what_is_listed_in_any_format_can_be_retried_and_deleted() {
     let gateway = start();
     let api = Api::of(&gateway);

@@ -43,9 +43,17 @@ pub(crate) struct Wrong {
     /// What is wrong in the query.
     #[serde(default)]
     parameter: Option<String>,
+    /// The problem's type, where each line has one of its own.
+    #[serde(default, rename = "type")]
+    kind: String,
 }
 
 impl Wrong {
+    /// The exit code of a list with this line: what is wrong with a request, is of a job's data.
+    pub(crate) fn code(&self) -> u8 {
+        code_of(&self.kind).filter(|code| *code != failure::USAGE).unwrap_or(failure::DATA)
+    }
+
     /// `DETAIL (field POINTER)`, or `PARAMETER: DETAIL`
     pub(crate) fn sentence(&self) -> String {
         match &self.parameter {

@@ -2,7 +2,7 @@
 
 use std::{
     fs,
-    io::{self, BufRead as _, IsTerminal as _, Write as _},
+    io::{self, BufRead as _, IsTerminal as _, Read as _, Write as _},
     process::ExitCode,
 };
 
@@ -100,12 +100,18 @@ pub(crate) fn steer(args: &SteerArgs, action: Action<'_>) -> Result<ExitCode, Fa
     })
 }
 
-/// Jobs that cannot be read: text in another encoding is a matter of the data.
 fn unreadable(what: &str, error: &io::Error) -> Failure {
-    if error.kind() == io::ErrorKind::InvalidData {
-        return Failure::with(failure::DATA, vec![format!("{what} is not UTF-8 text")]);
-    }
     Failure::with(failure::NOT_FOUND, vec![format!("cannot read {what}: {error}")])
+}
+
+/// The bytes of a list as text; text in another encoding is a matter of the data.
+fn text(name: &str, bytes: Vec<u8>) -> Result<String, Failure> {
+    String::from_utf8(bytes).map_err(|error| {
+        let good = &error.as_bytes()[..error.utf8_error().valid_up_to()];
+        let line = 1 + good.iter().filter(|&&byte| byte == b'\n').count();
+        let cure = "write it so; a name of a file that is not can be made in the command, as by printf '\\344'";
+        Failure::data(vec![format!("{name}:{line}: not UTF-8 text; {cure}")])
+    })
 }
 
 /// Standard input as text.
@@ -113,7 +119,10 @@ pub(crate) fn stdin() -> Result<String, Failure> {
     if io::stdin().is_terminal() {
         note("reading jobs from the terminal; Ctrl-D ends the list");
     }
-    io::read_to_string(io::stdin()).map_err(|error| unreadable("standard input", &error))
+    let mut bytes = Vec::new();
+    let read = io::stdin().lock().read_to_end(&mut bytes);
+    read.map_err(|error| unreadable("standard input", &error))?;
+    text("stdin", bytes)
 }
 
 fn request(action: Action<'_>, of: (&str, Value)) -> Value {
@@ -206,11 +215,12 @@ pub(crate) fn text_of(file: &str) -> Result<String, Failure> {
     if file == "-" {
         return stdin();
     }
-    fs::read_to_string(file).map_err(|error| {
+    let bytes = fs::read(file).map_err(|error| {
         if error.kind() != io::ErrorKind::NotFound {
             return unreadable(file, &error);
         }
         let cure = format!("a command is written after --: ostler submit -- {file}");
         Failure::with(failure::NOT_FOUND, vec![format!("there is no file {file}; {cure}")])
-    })
+    })?;
+    text(file, bytes)
 }

@@ -2,6 +2,8 @@
 
 use std::io::IsTerminal as _;
 
+use unicode_width::UnicodeWidthStr as _;
+
 use crate::terminal::{self, Tone, painted};
 
 /// A column.
@@ -69,7 +71,7 @@ pub(crate) fn draw(columns: &[Column], rows: &[Vec<Cell>], look: Look) -> String
     let mut widths = vec![0; columns.len()];
     for row in shown.clone() {
         for (width, cell) in widths.iter_mut().zip(row) {
-            *width = cell.text.chars().count().max(*width);
+            *width = cell.text.width().max(*width);
         }
     }
     let mut text = String::new();
@@ -87,7 +89,7 @@ fn line(columns: &[Column], widths: &[usize], row: &[Cell], look: Look) -> Strin
         let is_last = index + 1 == columns.len();
         let room = look.width.map_or(usize::MAX, |all| all.saturating_sub(used).max(8));
         let text = if is_last { fit(&cell.text, room) } else { cell.text.clone() };
-        let pad = " ".repeat(width.saturating_sub(text.chars().count()));
+        let pad = " ".repeat(width.saturating_sub(text.width()));
         let text = match cell.tone.filter(|_| look.colours) {
             Some(tone) => painted(tone, &text),
             None => text,
@@ -105,14 +107,15 @@ fn line(columns: &[Column], widths: &[usize], row: &[Cell], look: Look) -> Strin
     line.trim_end().to_owned()
 }
 
-/// The text in so many characters, with an ellipsis where it was longer.
+/// The text in so many columns, with an ellipsis where it was longer.
 fn fit(text: &str, room: usize) -> String {
-    if text.chars().count() <= room {
+    if text.width() <= room {
         return text.to_owned();
     }
-    let mut short: String = text.chars().take(room.saturating_sub(1)).collect();
-    short.push('…');
-    short
+    // What is put on top of a letter goes with it.
+    let ends = text.char_indices().map(|(start, c)| start + c.len_utf8());
+    let fits = ends.take_while(|&end| text[..end].width() < room).last().unwrap_or(0);
+    format!("{}…", &text[..fits])
 }
 
 /// Text on one line, without what a terminal would obey.
@@ -166,6 +169,27 @@ mod tests {
         let look = Look { width: None, colours: false };
         let expected = "   7  dead       sleep 5\n1234  succeeded  a command that is quite long\n";
         assert_eq!(draw(&COLUMNS, &rows(), look), expected);
+    }
+
+    #[test]
+    fn wide_letters_take_two_columns_and_accents_none() {
+        let rows: Vec<Vec<Cell>> = ["東京", "abcd", "e\u{301}e\u{301}", "🐴"]
+            .iter()
+            .map(|state| {
+                vec!["1".into(), (*state).into(), "漢字漢字漢字漢字漢字漢字漢字漢字漢字".into()]
+            })
+            .collect();
+        let look = Look { width: Some(40), colours: false };
+        for line in draw(&COLUMNS, &rows, look).lines().skip(1) {
+            let (before, command) = line.split_once('漢').unwrap();
+            assert_eq!(before.width(), 11, "{line:?}");
+            assert!(line.width() <= 40 && command.ends_with('…'), "{line:?}");
+        }
+        assert_eq!(fit("e\u{301}e\u{301}e\u{301}", 2), "e\u{301}…");
+        assert_eq!(
+            (fit("漢字", 4), fit("漢字", 3), fit("漢字", 2)),
+            ("漢字".into(), "漢…".into(), "…".into())
+        );
     }
 
     #[test]

@@ -255,7 +255,7 @@ async fn submit_list(
     let answer = sure::ask(client, make, args.key().as_deref(), args.patience).await?;
     let (_, bytes) = answer.map_err(|problem| refused(&list, &problem))?;
     let (lines, wrong) = answers(&list, &bytes)?;
-    for line in &wrong {
+    for (line, _) in &wrong {
         say(line);
     }
     warn(&list, &lines);
@@ -272,21 +272,23 @@ async fn submit_list(
             ExitCode::SUCCESS
         }
     };
-    Ok(if wrong.is_empty() { code } else { ExitCode::from(failure::DATA) })
+    // As long as any of them is wrong for good, asking again is of no use.
+    let codes = wrong.iter().map(|(_, code)| *code);
+    Ok(codes.min().map_or(code, ExitCode::from))
 }
 
 fn unknown(error: serde_json::Error) -> Failure {
     Failure::broken(format!("the API's answer is not known here: {error}"))
 }
 
-/// The jobs that were taken, and a sentence for each that was not.
-fn answers(list: &List, bytes: &[u8]) -> Result<(Vec<Line>, Vec<String>), Failure> {
+/// The jobs that were taken, and for each that was not a sentence and the exit code.
+fn answers(list: &List, bytes: &[u8]) -> Result<(Vec<Line>, Vec<(String, u8)>), Failure> {
     let (mut taken, mut wrong) = (Vec::new(), Vec::new());
     for line in serde_json::Deserializer::from_slice(bytes).into_iter::<Line>() {
         let mut line = line.map_err(unknown)?;
         let place = list.place(line.line);
         match line.error.take() {
-            Some(error) => wrong.push(format!("{place}: {}", error.sentence())),
+            Some(error) => wrong.push((format!("{place}: {}", error.sentence()), error.code())),
             None => {
                 let entry = line.line.checked_sub(1).and_then(|index| list.entries.get(index));
                 line.line = entry.map_or(line.line, |entry| entry.line);

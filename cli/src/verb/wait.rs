@@ -75,6 +75,9 @@ async fn wait(
                 let job = batch::wait_for_one(client, id).await?;
                 return ended(&job, args);
             }
+            if ids.is_empty() {
+                note("no jobs in stdin");
+            }
             batch::wait_for_named(client, ids, format).await
         }
         Selection::Filter(filter) => {
