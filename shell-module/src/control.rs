@@ -9,6 +9,7 @@ use std::{
     },
     path::Path,
     process::{Command, Stdio},
+    time::Duration,
 };
 
 use nix::{
@@ -16,7 +17,7 @@ use nix::{
     sys::{
         signal::Signal,
         socket::{MsgFlags, recv},
-        wait::{Id, WaitPidFlag, waitid},
+        wait::{Id, WaitPidFlag, WaitStatus, waitid},
     },
     unistd::Pid,
 };
@@ -24,6 +25,7 @@ use ostler_job::durable::Order;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::UnixStream,
+    time::sleep,
 };
 
 use crate::{
@@ -32,6 +34,9 @@ use crate::{
     outputs::Outputs,
     proc::{self, pidfd_open},
 };
+
+/// Between two looks whether a supervisor that ends has ended.
+const LOOK: Duration = Duration::from_millis(1);
 
 /// How much is read at once.
 const READ_CHUNK: usize = 512;
@@ -211,11 +216,16 @@ impl Control {
 
     /// Lets the supervisor end, which it does when it hears nothing more, and reaps it.
     pub(crate) async fn end(&mut self) {
-        // One that is gone already hears nothing either.
+        // What was still to be sent is of no use, and one that is gone already hears nothing either.
+        self.unsent.clear();
         let _ = self.socket.shutdown().await;
         self.wake();
         while self.next().await.is_some() {}
-        // An error says that somebody else was faster.
-        let _ = waitid(Id::PIDFd(self.pidfd.as_fd()), WaitPidFlag::WEXITED);
+        // It may take a moment, or longer: one that is traced ends when its tracer lets it. An error says that somebody
+        // else was faster.
+        let flags = WaitPidFlag::WEXITED | WaitPidFlag::WNOHANG;
+        while waitid(Id::PIDFd(self.pidfd.as_fd()), flags) == Ok(WaitStatus::StillAlive) {
+            sleep(LOOK).await;
+        }
     }
 }

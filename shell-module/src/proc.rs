@@ -19,7 +19,7 @@ const PASSES_MAX: u32 = 1000;
 /// Looks in a row that find no child where there is one, at most.
 const BLIND_MAX: u32 = 50;
 /// Names of processes that are told.
-const NAMES_MAX: usize = 3;
+pub(crate) const NAMES_MAX: usize = 3;
 
 /// A process below another.
 #[derive(Clone, Copy, Debug)]

@@ -6,7 +6,7 @@ use ostler_job::{
 };
 
 use super::{End, Running};
-use crate::{message::Ended, shell::unstartable};
+use crate::{message::Ended, proc::NAMES_MAX, shell::unstartable};
 
 /// Signals that whole trees of processes are ended by.
 const ENDING: [i32; 5] = [libc::SIGHUP, libc::SIGINT, libc::SIGQUIT, libc::SIGKILL, libc::SIGTERM];
@@ -84,10 +84,10 @@ impl Running {
                 "the kernel ended processes of this host while it ran, since there was no memory left: it may have been one of them"
             }
             Some(false) if is_signal => {
-                "killed by somebody else on its host, not for want of memory"
+                "it was killed, but not by Ostler and not for want of memory"
             }
             None if is_signal => {
-                "killed by somebody else on its host, perhaps by the kernel for want of memory: its log (dmesg) says so"
+                "it was killed, but not by Ostler; if by the kernel for want of memory, the log of its host (dmesg) says so"
             }
             Some(false) | None => return None,
         };
@@ -103,7 +103,7 @@ fn left_behind(ended: &Ended) -> Option<String> {
 
 fn killed(ended: &Ended) -> Option<String> {
     let Ended { killed, names, .. } = ended;
-    let more = if *killed as usize > names.len() { ", …" } else { "" };
+    let more = if names.len() == NAMES_MAX && *killed as usize > NAMES_MAX { ", …" } else { "" };
     let which = names.join(", ");
     let (process, was) = if *killed == 1 { ("process", "was") } else { ("processes", "were") };
     (*killed > 0)

@@ -107,7 +107,13 @@ fn limit(limits: &BTreeMap<String, u64>) -> Result<(), String> {
                 "cannot set the limit {name} to {value}: the runner's own is {most}, and no command gets more; raise that, or ask for less"
             ));
         }
-        setrlimit(resource, value, value)
+        // Processor time beyond the limit is told by SIGXCPU, a second before the kernel kills without a word.
+        let hard = if resource == Resource::RLIMIT_CPU {
+            value.saturating_add(1).min(most)
+        } else {
+            value
+        };
+        setrlimit(resource, value, hard)
             .map_err(|e| format!("cannot set the limit {name} to {value}: {e}"))?;
     }
     Ok(())

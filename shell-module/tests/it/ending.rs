@@ -36,7 +36,7 @@ fn a_signal_that_nobody_here_sent_is_told() {
         assert_eq!(finish.ending.exit_status, None);
         let finish = bench.run(sh("kill -9 $$")).await;
         let detail = finish.ending.detail.unwrap();
-        assert!(detail.contains("killed by somebody else on its host"), "{detail}");
+        assert!(detail.contains("it was killed, but not by Ostler"), "{detail}");
     });
 }
 
@@ -221,5 +221,14 @@ fn an_end_by_a_signal_without_a_name_is_told_and_ends_nobody_else() {
         bench.started().await;
         bench.steer(key, Order::KillNow);
         assert_eq!(bench.finish().await.ending.reason, Reason::Killed);
+    });
+}
+
+#[test]
+fn who_has_used_its_processor_time_is_told_so() {
+    with_bench(async |bench| {
+        let limits = [("cpu".to_owned(), 1)].into();
+        let finish = bench.run(Command { limits, ..sh("while :; do :; done") }).await;
+        assert_eq!((finish.ending.reason, finish.ending.signal), (Reason::Signal, Some(24)));
     });
 }

@@ -149,6 +149,28 @@ fn a_supervisor_that_its_job_stops_is_woken_and_one_that_stays_silent_is_killed(
 }
 
 #[test]
+fn a_supervisor_that_somebody_traces_holds_nobody_else_up_when_it_ends() {
+    with_bench(async |bench| {
+        let (pid, on) = (bench.path("pid"), bench.path("on"));
+        let key = bench.start(sh(&format!("echo $PPID >{}; sleep 1000", pid.display())));
+        let supervisor = bench.text_of("pid").await;
+        // Lets it go on whenever it stops, and keeps it when it has ended. Where tracing is forbidden, nothing is shown.
+        let tracer = "import ctypes,os,sys,time\nc=ctypes.CDLL(None); p=int(sys.argv[1]); c.ptrace(0x4206,p,0,0)\n\
+                      open(sys.argv[2],'w').write('on\\n')\n\
+                      while 1:\n try:\n  if os.waitid(os.P_PID,p,os.WSTOPPED|os.WNOHANG): c.ptrace(7,p,0,0)\n\
+                      \x20except ChildProcessError: pass\n time.sleep(.002)";
+        let mut python = std::process::Command::new("python3");
+        let mut tracer = python.args(["-c", tracer, supervisor.trim()]).arg(&on).spawn().unwrap();
+        bench.text_of("on").await;
+        bench.steer(key, Order::KillNow);
+        assert_eq!(bench.finish().await.ending.reason, Reason::Killed);
+        assert_eq!(bench.output(sh("echo next")).await, "next\n");
+        tracer.kill().unwrap();
+        tracer.wait().unwrap();
+    });
+}
+
+#[test]
 fn processes_that_choose_odd_names_are_stopped_and_killed_as_well() {
     with_bench(async |bench| {
         let (ticks, pid) = (bench.path("ticks"), bench.path("pid"));
