@@ -131,6 +131,8 @@ impl Driver {
         match ending.reason {
             // Whoever wanted to end it came too late.
             Reason::Ok => self.end(id, JobState::Succeeded, Reason::Ok, now),
+            // Only an order of ours kills; a store whose disk was full has not kept it.
+            Reason::Killed => self.end(id, JobState::Cancelled, Reason::Killed, now),
             _ if job.kill => self.end(id, JobState::Cancelled, Reason::Killed, now),
             Reason::Lost if job.policy.once => {
                 self.end(id, JobState::Dead, Reason::Lost, now);
@@ -139,7 +141,6 @@ impl Driver {
             Reason::ExitStatus
             | Reason::Signal
             | Reason::Timeout
-            | Reason::Killed
             | Reason::Unstartable
             | Reason::Quarantined
             | Reason::Cancelled

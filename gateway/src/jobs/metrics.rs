@@ -26,12 +26,11 @@ const COMMIT_SECONDS: &[f64] =
 const BATCHES: &[f64] = &[1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0, 512.0, 1024.0];
 
 /// The ways in which jobs end. They are there from the beginning, so that an alert sees the first of each.
-const ENDS: [(JobState, Reason); 11] = [
+const ENDS: [(JobState, Reason); 10] = [
     (JobState::Succeeded, Reason::Ok),
     (JobState::Dead, Reason::ExitStatus),
     (JobState::Dead, Reason::Signal),
     (JobState::Dead, Reason::Timeout),
-    (JobState::Dead, Reason::Killed),
     (JobState::Dead, Reason::Unstartable),
     (JobState::Dead, Reason::Lost),
     (JobState::Dead, Reason::Quarantined),

@@ -41,6 +41,16 @@ fn a_running_job_is_killed_until_it_is_over_and_never_retried() {
 }
 
 #[test]
+fn a_kill_that_no_store_has_kept_is_one_all_the_same() {
+    let (mut bench, job, key) = running();
+    // It was ordered while the disk was full, and the gateway has started anew since.
+    bench.restart();
+    bench.finish("a", key, Reason::Killed);
+    let status = bench.status(job);
+    assert_eq!((status.state, status.reason), (JobState::Cancelled, Some(Reason::Killed)));
+}
+
+#[test]
 fn a_kill_that_the_gateway_did_not_survive_is_ordered_again() {
     let (mut bench, job, key) = running();
     bench.steer(Verb::Cancel, job);
