@@ -1,11 +1,12 @@
 //! Requests of a kind that ends children again and again are held back, so that the rest of the app goes on.
 //!
 //! A kind is route, method and path, with numbers and ids in it levelled and the query as its last part. One that has ended
-//! its child three times within a minute, and of which no request has lived, is held back; now and then one is let through as a
-//! probe. What has lived is somebody's page: it may die of a header or a cookie that only some send, and to hold it back would
+//! its child three times within a minute, and of which no request has lived, is held back from the client that asked, and from
+//! all when three clients did; now and then one is let through as a probe. What has lived is somebody's page: it may die of a header or a cookie that only some send, and to hold it back would
 //! do to the others what the deaths do not. So it is held back only in a pinch, when requests wait long since children die faster
-//! than they start. The same goes for a kind of which nothing is known, below a path under which three
-//! others have died; a kind that lives is never held back for those beside it.
+//! than they start, and only from clients whose own requests of it die. The same goes for a kind of which nothing is known, below a
+//! path under which three others have died, from clients whose requests have ended children; a kind that lives is never held
+//! back for those beside it. Whoever has ended none waits, as long as there is nothing else than the pinch.
 //!
 //! Nothing is noted before the first death, and then at most [`KINDS_MAX`] kinds; without one, a request pays for one look
 //! at a number. No clock of its own: time comes in as an argument.
@@ -23,6 +24,7 @@ use http::{Method, Uri};
 use ostler_job::{Mono, Span};
 
 use super::head::percent_decode;
+use crate::peer::Peer;
 
 mod kind;
 mod lived;
@@ -31,8 +33,12 @@ pub(super) mod step;
 #[cfg(test)]
 mod tests;
 
+use self::kind::By;
 pub(crate) use self::{kind::Kinds, step::Subject};
-use self::{lived::Lived, record::Record};
+use self::{
+    lived::Lived,
+    record::{Of, Record},
+};
 
 /// Deaths within [`WINDOW`] that hold a kind back.
 const DEATHS: usize = 3;
@@ -63,6 +69,7 @@ pub(crate) struct Asked<'a> {
     pub(crate) route: &'a str,
     pub(crate) method: &'a Method,
     pub(crate) uri: &'a Uri,
+    pub(crate) client: Peer,
 }
 
 #[derive(Debug, Default)]
@@ -112,37 +119,43 @@ impl Quarantine {
         (!self.is_empty()).then(|| self.all_kinds(asked))
     }
 
-    fn all_kinds(&self, Asked { route, method, uri }: Asked<'_>) -> Kinds {
+    fn all_kinds(&self, Asked { route, method, uri, client }: Asked<'_>) -> Kinds {
         let path = percent_decode(uri.path().as_bytes());
         let hash = |part: &[u8]| self.keys.hash_one((route, method.as_str(), part));
-        Kinds::new(&path, uri.query(), hash)
+        Kinds::new(&path, uri.query(), hash).by(|key| self.keys.hash_one((key, client)))
     }
 
     /// Whether a request is to be held back, and for how long its kind still is. One that passes a kind that is held back
     /// is its probe. `spare`: how many children are free, when the app lacks some.
     pub(crate) fn check(&self, kinds: &Kinds, spare: u32, now: Mono) -> Result<(), Span> {
         let mut known = self.lock();
-        match known.records.get_mut(&kinds.own()).and_then(|record| record.probe(now)) {
-            Some(Ok(())) => Ok(()),
-            Some(Err(wait)) => Err(wait),
-            None if known.is_doubtful(kinds, spare, now) => Err(PINCH),
-            None => Ok(()),
+        let mut is_probe = false;
+        for key in [kinds.client().kind, kinds.own()] {
+            if let Some(probe) = known.records.get_mut(&key).and_then(|record| record.probe(now)) {
+                probe?;
+                is_probe = true;
+            }
+        }
+        match !is_probe && known.is_doubtful(kinds, spare, now) {
+            true => Err(PINCH),
+            false => Ok(()),
         }
     }
 
     /// Whether a request that waits is to be held back.
     pub(crate) fn is_held(&self, kinds: &Kinds, spare: u32, now: Mono) -> bool {
         let known = self.lock();
-        known.records.get(&kinds.own()).is_some_and(Record::is_held)
-            || known.is_doubtful(kinds, spare, now)
+        known.is_held(kinds) || known.is_doubtful(kinds, spare, now)
     }
 
     /// A request ended without its child's death.
     pub(crate) fn survived(&self, kinds: &Kinds, now: Mono) {
         let mut known = self.lock();
-        known.lived.insert(kinds.own());
-        if let Some(record) = known.records.get_mut(&kinds.own()) {
-            record.lived(now);
+        for key in [kinds.own(), kinds.client().kind] {
+            known.lived.insert(key);
+            if let Some(record) = known.records.get_mut(&key) {
+                record.lived(now);
+            }
         }
     }
 
@@ -151,25 +164,35 @@ impl Quarantine {
         let kinds = self.all_kinds(asked);
         let mut known = self.lock();
         let records = &mut known.records;
-        if records.len() + kinds.all().count() > KINDS_MAX {
+        if records.len() + kinds.all().count() + 2 > KINDS_MAX {
             records.retain(|_, record| !record.is_old(now, WINDOW));
         }
         records.retain(|_, record| !record.is_old(now, FORGET));
-        let mut is_news = false;
-        for (index, key) in kinds.all().enumerate() {
-            if records.len() >= KINDS_MAX && !records.contains_key(&key) {
-                continue;
+        let was_held = known.is_held(&kinds);
+        let records = &mut known.records;
+        let mut note = |key, of, below| {
+            if records.len() < KINDS_MAX || records.contains_key(&key) {
+                let record = records.entry(key).or_insert_with(|| Record::new(of));
+                record.died(below, now);
             }
-            let record = records.entry(key).or_insert_with(|| Record::new(index > 0));
-            is_news |= record.died(kinds.below(index), now);
+        };
+        for (index, key) in kinds.all().enumerate() {
+            match kinds.below(index) {
+                Some(below) => note(key, Of::Path, below),
+                None => note(key, Of::Kind, kinds.client().kind),
+            }
         }
-        if known.lived.remove(kinds.own())
-            && let Some(record) = known.records.get_mut(&kinds.own())
-        {
-            // It had lived before its first death.
-            is_news &= !record.is_held();
-            record.can_live(now);
+        note(kinds.client().kind, Of::Part, 0);
+        note(kinds.client().route, Of::Client, 0);
+        for key in [kinds.own(), kinds.client().kind] {
+            if known.lived.remove(key)
+                && let Some(record) = known.records.get_mut(&key)
+            {
+                // It had lived before its first death.
+                record.can_live(now);
+            }
         }
+        let is_news = !was_held && known.is_held(&kinds);
         self.count.store(known.records.len(), Ordering::Relaxed);
         let is_doubtful = known.is_doubtful(&kinds, 0, now);
         Death { is_news, is_doubtful }
@@ -182,12 +205,25 @@ impl Quarantine {
 }
 
 impl Known {
-    /// Whether so few children are free that the kind is not worth one: it died several times of late, or never lived, and a path
-    /// above it died so. The last one that is free is for what is known to live.
+    /// Whether the kind is held back, from all or from its client.
+    fn is_held(&self, kinds: &Kinds) -> bool {
+        let is_held = |key: u64| self.records.get(&key).is_some_and(Record::is_held);
+        is_held(kinds.own()) || is_held(kinds.client().kind)
+    }
+
+    /// Whether so few children are free that the request is not worth one: what its client asks of this kind died several times
+    /// of late; or the kind never lived, a path above it died so, and this client has had a part in such. The last one that is
+    /// free is for what is known to live, and of a kind that dies for some clients only, for the others.
     fn is_doubtful(&self, kinds: &Kinds, spare: u32, now: Mono) -> bool {
         let is_deadly =
             |key: u64| self.records.get(&key).is_some_and(|record| record.is_deadly(OF_LATE, now));
-        let is_unknown = || !self.lived.contains(kinds.own()) && kinds.all().skip(1).any(is_deadly);
-        (spare < 1 && is_deadly(kinds.own())) || (spare < 2 && is_unknown())
+        let By { kind, route } = kinds.client();
+        let least = if is_deadly(kinds.own()) { 1 } else { 2 };
+        let is_unknown = || {
+            !self.lived.contains(kinds.own())
+                && is_deadly(route)
+                && kinds.all().skip(1).any(is_deadly)
+        };
+        (spare < least && is_deadly(kind)) || (spare < 2 && is_unknown())
     }
 }

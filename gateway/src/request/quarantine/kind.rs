@@ -7,9 +7,21 @@ const ID_LEN: usize = 16;
 /// See [`ID_LEN`].
 const HEX_LEN: usize = 8;
 
-/// A request's kind, then the paths above it, nearest first, to the root.
+/// A request's kind, then the paths above it, nearest first, to the root; and who asks.
 #[derive(Debug)]
-pub(crate) struct Kinds(Vec<(u64, u64)>);
+pub(crate) struct Kinds {
+    levels: Vec<(u64, u64)>,
+    by: By,
+}
+
+/// Keys of the client.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct By {
+    /// Of what it asks of this kind.
+    pub(super) kind: u64,
+    /// Of all that it asks of the route.
+    pub(super) route: u64,
+}
 
 impl Kinds {
     /// The kinds by their keys; `hash` makes a key of the text that it is told.
@@ -37,17 +49,30 @@ impl Kinds {
             kinds.push((hash(&text), hash(&text[start..])));
         }
         kinds.reverse();
-        Self(kinds)
+        Self { levels: kinds, by: By::default() }
+    }
+
+    /// The same with who asks.
+    pub(super) fn by(mut self, key: impl Fn(u64) -> u64) -> Self {
+        let root = self.levels.last().map_or(0, |(key, _)| *key);
+        // The root is a kind of its own, too.
+        self.by = By { kind: key(self.own()), route: key(!root) };
+        self
+    }
+
+    /// Who asks.
+    pub(super) fn client(&self) -> By {
+        self.by
     }
 
     /// The key of the kind itself.
     pub(super) fn own(&self) -> u64 {
-        self.0[0].0
+        self.levels[0].0
     }
 
     /// The keys, the kind's own first.
     pub(super) fn all(&self) -> impl Iterator<Item = u64> + '_ {
-        self.0.iter().enumerate().map(|(index, (key, _))| {
+        self.levels.iter().enumerate().map(|(index, (key, _))| {
             // A path is two things: a kind of its own, and what is above others.
             if index == 0 { *key } else { key.rotate_left(1) ^ 1 }
         })
@@ -55,7 +80,7 @@ impl Kinds {
 
     /// What stands directly below the path of this index, towards the kind.
     pub(super) fn below(&self, index: usize) -> Option<u64> {
-        index.checked_sub(1).map(|below| self.0[below].1)
+        index.checked_sub(1).map(|below| self.levels[below].1)
     }
 }
 

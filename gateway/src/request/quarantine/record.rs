@@ -4,11 +4,23 @@ use ostler_job::{Mono, Span};
 
 use super::{DEATHS, DEATHS_KEPT, FORGET, MOMENT, PROBE_FIRST, PROBE_LONGEST, SHARE, WINDOW};
 
+/// Whose deaths a record has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Of {
+    Kind,
+    /// A path above some kinds.
+    Path,
+    /// A kind, as one client asks for it.
+    Part,
+    /// All that one client asks for.
+    Client,
+}
+
 #[derive(Debug)]
 pub(super) struct Record {
     /// When children died, the last few, and how many requests lived since each.
     deaths: Vec<(Mono, u32)>,
-    /// The parts below that died, for a path above: as many as make a difference.
+    /// What died below a path, and who asked for a kind: as many as make a difference.
     below: Vec<u64>,
     /// When a request of the kind last lived.
     lived_at: Option<Mono>,
@@ -16,13 +28,13 @@ pub(super) struct Record {
     probe_at: Option<Mono>,
     /// Probes that died, in a row.
     strikes: u32,
-    is_above: bool,
+    of: Of,
 }
 
 impl Record {
-    pub(super) fn new(is_above: bool) -> Self {
+    pub(super) fn new(of: Of) -> Self {
         let (deaths, below) = (Vec::new(), Vec::new());
-        Self { deaths, below, lived_at: None, probe_at: None, strikes: 0, is_above }
+        Self { deaths, below, lived_at: None, probe_at: None, strikes: 0, of }
     }
 
     pub(super) fn is_old(&self, now: Mono, age: Span) -> bool {
@@ -63,8 +75,8 @@ impl Record {
         }
     }
 
-    /// A request ended its child. `true`: the kind is held back from now on.
-    pub(super) fn died(&mut self, below: Option<u64>, now: Mono) -> bool {
+    /// A request ended its child.
+    pub(super) fn died(&mut self, below: u64, now: Mono) {
         if self.deaths.iter().all(|(at, _)| now - *at > WINDOW) {
             self.below.clear();
         }
@@ -76,34 +88,35 @@ impl Record {
         if self.deaths.len() > DEATHS_KEPT {
             self.deaths.remove(0);
         }
-        if let Some(below) = below
-            && !self.below.contains(&below)
-            && self.below.len() < DEATHS
-        {
+        if !self.below.contains(&below) && self.below.len() < DEATHS {
             self.below.push(below);
         }
         if self.is_held() {
             self.strikes = self.strikes.saturating_add(1);
             self.probe_at = Some(now + self.pause());
-            return false;
+            return;
         }
         let has_lived = self.lived_at.is_some_and(|at| now - at <= FORGET);
-        let is_held = !self.is_above && !has_lived && self.is_deadly(WINDOW, now);
-        if is_held {
+        let is_enough = match self.of {
+            Of::Kind => self.below.len() >= DEATHS,
+            Of::Part => true,
+            Of::Path | Of::Client => false,
+        };
+        if is_enough && !has_lived && self.is_deadly(WINDOW, now) {
             self.probe_at = Some(now + self.pause());
         }
-        is_held
     }
 
-    /// Whether enough have died of late, and enough of all; for a path above, of enough kinds.
+    /// Whether enough have died of late, and enough of all; for a path, of enough kinds.
     pub(super) fn is_deadly(&self, window: Span, now: Mono) -> bool {
         let of_late = self.deaths.iter().filter(|(at, _)| now - *at <= window);
         let (deaths, lived) = of_late.fold((0_usize, 0_usize), |(deaths, all), (_, lived)| {
             (deaths + 1, all + *lived as usize)
         });
-        let is_much = match self.is_above {
-            true => self.below.len() >= DEATHS,
-            false => deaths * SHARE >= deaths + lived,
+        let is_much = match self.of {
+            Of::Path => self.below.len() >= DEATHS,
+            Of::Kind | Of::Part => deaths * SHARE >= deaths + lived,
+            Of::Client => true,
         };
         deaths >= DEATHS && is_much
     }

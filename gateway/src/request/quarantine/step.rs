@@ -10,6 +10,7 @@ use crate::{
     clock,
     event::GatewayEvent,
     gate::Gate,
+    peer::Peer,
     pool::{Pool, passing::Passing},
     request::{respond::Refusal, route::Route, trip::Trip},
 };
@@ -21,16 +22,19 @@ pub(crate) struct Subject {
     route: Arc<Route>,
     method: Method,
     uri: Uri,
+    client: Peer,
 }
 
 impl Subject {
     pub(in crate::request) fn of(trip: &Trip, route: &Arc<Route>) -> Self {
         let (gate, route) = (trip.gate.clone(), route.clone());
-        Self { gate, route, method: trip.method.clone(), uri: trip.uri.clone() }
+        let client = Peer::of(trip.client);
+        Self { gate, route, method: trip.method.clone(), uri: trip.uri.clone(), client }
     }
 
     fn asked(&self) -> Asked<'_> {
-        Asked { route: self.route.counts.name(), method: &self.method, uri: &self.uri }
+        let Self { route, method, uri, client, .. } = self;
+        Asked { route: route.counts.name(), method, uri, client: *client }
     }
 
     /// A child died while it had the job. Those of its kind that wait are not worth another one.
@@ -103,7 +107,8 @@ pub(in crate::request) fn refusal_of_waiting() -> Refusal {
 }
 
 fn asked<'a>(trip: &'a Trip, route: &'a Route) -> Asked<'a> {
-    Asked { route: route.counts.name(), method: &trip.method, uri: &trip.uri }
+    let client = Peer::of(trip.client);
+    Asked { route: route.counts.name(), method: &trip.method, uri: &trip.uri, client }
 }
 
 impl Passing {

@@ -1,3 +1,5 @@
+use std::net::Ipv4Addr;
+
 use super::*;
 
 const SECOND: Span = Span::from_secs(1);
@@ -7,12 +9,17 @@ struct World {
     now: Mono,
     /// How many children are free; many, when there is no lack.
     spare: u32,
+    client: Peer,
+}
+
+fn client(number: u8) -> Peer {
+    Peer::of(Ipv4Addr::new(192, 0, 2, number).into())
 }
 
 impl World {
     fn new() -> Self {
         let (quarantine, now) = (Quarantine::default(), Mono(0) + Span::from_secs(100));
-        Self { quarantine, now, spare: u32::MAX }
+        Self { quarantine, now, spare: u32::MAX, client: client(1) }
     }
 
     fn in_a_pinch() -> Self {
@@ -22,7 +29,7 @@ impl World {
     /// A request and what becomes of it; `false`: it was held back.
     fn ask(&mut self, target: &str, dies: bool) -> bool {
         let uri = target.parse().unwrap();
-        let asked = Asked { route: "/", method: &Method::GET, uri: &uri };
+        let asked = Asked { route: "/", method: &Method::GET, uri: &uri, client: self.client };
         let kinds = self.quarantine.kinds(asked);
         if let Some(kinds) = &kinds
             && self.quarantine.check(kinds, self.spare, self.now).is_err()
@@ -104,6 +111,58 @@ fn a_page_that_some_requests_die_of_is_there_for_the_others() {
         world.now += Span::from_secs(61);
         assert!(world.passes("/"));
     }
+}
+
+#[test]
+fn one_client_has_it_held_back_from_itself_and_three_from_all() {
+    let mut world = World::new();
+    for number in 1..=3 {
+        world.client = client(9);
+        assert!(world.passes("/other"), "what else there is");
+        world.client = client(number);
+        let targets = ["/rare"; 9];
+        let through = world.attack(targets);
+        assert_eq!(through, if number < 3 { 3 } else { 1 }, "client {number}");
+    }
+    world.client = client(9);
+    assert!(!world.passes("/rare"));
+    world.now += Span::from_secs(61);
+    assert!(world.passes("/rare"), "the probe lives");
+    world.client = client(8);
+    assert!(world.passes("/rare"));
+    world.client = client(1);
+    assert!(world.ask("/rare", true), "and whoever was held back has a probe");
+    assert!(!world.passes("/rare"));
+}
+
+#[test]
+fn in_a_pinch_it_is_held_back_from_those_whose_requests_die() {
+    for lives in [0, 1, 100] {
+        let mut world = World::new();
+        for _ in 0..8 {
+            world.now += SECOND;
+            assert!(world.ask("/", true) && world.passes("/"));
+            world.client = client(2);
+            (0..lives).for_each(|_| assert!(world.passes("/")));
+            world.client = client(1);
+        }
+        world.spare = 0;
+        assert!(!world.passes("/"), "whoever ends children leaves what there is to others");
+        world.spare = 1;
+        assert_eq!(world.passes("/"), lives < 100, "where those are many, the last one, too");
+        world.client = client(3);
+        world.spare = 0;
+        assert!(world.passes("/"), "and whoever ended none waits");
+    }
+}
+
+#[test]
+fn in_a_pinch_what_is_not_known_is_held_back_from_those_who_ended_children() {
+    let mut world = World::in_a_pinch();
+    assert_eq!(world.attack(["/a", "/b", "/c", "/d"]), 3);
+    assert!(!world.passes("/strange"));
+    world.client = client(2);
+    assert!(world.passes("/other"));
 }
 
 #[test]
@@ -214,7 +273,7 @@ fn a_probe_that_never_ends_is_not_the_last() {
     world.attack(["/crash"; 3]);
     world.now += Span::from_secs(10);
     let uri = "/crash".parse().unwrap();
-    let asked = Asked { route: "/", method: &Method::GET, uri: &uri };
+    let asked = Asked { route: "/", method: &Method::GET, uri: &uri, client: client(1) };
     let kinds = world.quarantine.kinds(asked).unwrap();
     assert!(world.quarantine.check(&kinds, u32::MAX, world.now).is_ok());
     assert!(world.quarantine.check(&kinds, u32::MAX, world.now).is_err(), "one at a time");
@@ -228,7 +287,8 @@ fn routes_and_methods_are_kinds_of_their_own() {
     world.attack(["/crash"; 3]);
     let uri = "/crash".parse().unwrap();
     let kinds = |route, method| {
-        world.quarantine.kinds(Asked { route, method, uri: &uri }).expect("something died")
+        let asked = Asked { route, method, uri: &uri, client: client(1) };
+        world.quarantine.kinds(asked).expect("something died")
     };
     assert!(world.quarantine.check(&kinds("/", &Method::GET), u32::MAX, world.now).is_err());
     assert!(world.quarantine.check(&kinds("/", &Method::POST), u32::MAX, world.now).is_ok());
@@ -246,5 +306,5 @@ fn what_is_remembered_is_bounded_and_forgotten() {
     }
     world.now += Span::from_secs(601);
     world.ask("/one", true);
-    assert_eq!(world.quarantine.lock().records.len(), 2, "and the root above it");
+    assert_eq!(world.quarantine.lock().records.len(), 4, "the root above it, and its client");
 }
