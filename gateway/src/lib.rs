@@ -17,6 +17,7 @@ mod gate;
 mod gateway;
 mod host;
 mod http1;
+mod http2;
 mod jobs;
 mod link;
 mod listen;

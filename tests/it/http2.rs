@@ -76,6 +76,45 @@ fn malformed_heads_end_their_stream_and_never_reach_the_app() {
 }
 
 #[test]
+fn malformed_trailers_end_their_stream_and_their_request_never_reaches_the_app() {
+    let app = App::new();
+    let gateway = Setup::new(&app).start();
+    let post = but(":method", Some("POST"));
+    let rows: [(&str, &[(&str, &str)]); 9] = [
+        ("a path", &[(":path", "/other")]),
+        ("a status", &[(":status", "200")]),
+        ("a pseudo field before others", &[(":authority", "b"), ("x", "1")]),
+        ("a pseudo field after others", &[("x", "1"), (":method", "GET")]),
+        ("an unknown pseudo field", &[(":nonsense", "1")]),
+        ("connection", &[("connection", "close")]),
+        ("transfer-encoding", &[("transfer-encoding", "chunked")]),
+        ("te with more than trailers", &[("te", "gzip")]),
+        ("an upper case name", &[("X-Upper", "1")]),
+    ];
+    let mut resets = 0;
+    for (what, fields) in rows {
+        let mut raw = RawH2::connect(gateway.http());
+        raw.open(1, &post);
+        raw.data(1, b"body", false);
+        raw.headers(1, fields);
+        let ending = raw.ending(1);
+        assert!(matches!(ending, Ending::Reset(1) | Ending::GoAway(_)), "{what}: {ending:?}");
+        if ending == Ending::Reset(1) {
+            resets += 1;
+            raw.headers(3, &GOOD);
+            assert_eq!(raw.ending(3), Ending::Status(200), "{what}: the connection goes on");
+        }
+    }
+    assert!(resets >= 7, "{resets}: an unknown pseudo field and an upper case name end more");
+    assert_eq!(app.calls().len(), resets, "{:?}", app.calls());
+    let mut raw = RawH2::connect(gateway.http());
+    raw.open(1, &post);
+    raw.data(1, b"body", false);
+    raw.headers(1, &[("x-checksum", "1"), ("te", "trailers")]);
+    assert_eq!(raw.ending(1), Ending::Status(200), "the rows differ from this in one thing");
+}
+
+#[test]
 fn a_host_field_serves_when_there_is_no_authority_or_when_both_agree() {
     let app = App::new();
     let gateway = Setup::new(&app).start();

@@ -24,7 +24,8 @@ use super::{
     sniff,
 };
 use crate::{
-    clock, config::Limits, doors::Seat, gate::Gate, http1 as strict, request, shutdown::Shutdown,
+    clock, config::Limits, doors::Seat, gate::Gate, http1 as strict, http2::trailers, request,
+    shutdown::Shutdown,
 };
 
 /// Time that a client may take nothing before its connection is given up.
@@ -211,7 +212,7 @@ where
             .keep_alive_interval(Duration::from_secs(20))
             .keep_alive_timeout(Duration::from_secs(20))
             .serve_connection(
-                TokioIo::new(stream),
+                TokioIo::new(trailers::Guard::new(stream)),
                 service_fn(|request| answer(gate, &connection, request))
             )
     );
