@@ -3,7 +3,7 @@
 use std::net::TcpStream;
 
 use nix::sys::signal::Signal;
-use ostler_tests::{App, Gateway, H2, Setup, block_on, pids_of, wait_until};
+use ostler_tests::{App, Ending, Gateway, H2, RawH2, Setup, block_on, pids_of, wait_until};
 
 use crate::queue::ask;
 
@@ -81,6 +81,20 @@ fn http2_streams_are_finished_and_the_connection_is_told_to_go() {
         h2.closed().await;
     });
     assert_ended(&mut gateway, 0);
+}
+
+#[test]
+fn a_pooled_http2_connection_that_nobody_reads_holds_nothing_up() {
+    let app = App::new();
+    let mut gateway = Setup::new(&app).more("[gateway]\ndrain = \"1h\"\n").start();
+    let mut pooled = RawH2::connect(gateway.http());
+    let get = [(":method", "GET"), (":scheme", "http"), (":path", "/x"), (":authority", "a")];
+    pooled.headers(1, &get);
+    assert_eq!(pooled.ending(1), Ending::Status(200));
+    let unused = RawH2::connect(gateway.http());
+    gateway.terminate();
+    assert_ended(&mut gateway, 0);
+    drop((pooled, unused));
 }
 
 #[test]

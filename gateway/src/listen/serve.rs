@@ -11,6 +11,7 @@ use hyper::{
     service::service_fn,
 };
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use ostler_job::Span;
 use tokio::{
     io::{AsyncRead, AsyncWrite, AsyncWriteExt as _},
     net::TcpStream,
@@ -30,6 +31,11 @@ use crate::{
 
 /// Time that a client may take nothing before its connection is given up.
 const WRITE_LIMIT: Duration = Duration::from_secs(60);
+/// A client of HTTP/2 that was told to go says so at once, unless it looks at the connection only while it waits for an answer, as
+/// a pool of idle ones does. Without a request for so long, and so long after it was told, it is waited for no more; the last reply
+/// may still be on its way before that.
+const QUIET_MIN: Duration = Duration::from_secs(5);
+const TOLD_MIN: Duration = Duration::from_secs(2);
 /// Bytes that hyper reads ahead or holds back to write, for each connection; more where heads may be longer.
 const BUFFER_MAX: usize = 64 << 10;
 /// What hyper wants to have beyond a head.
@@ -226,7 +232,16 @@ where
     // A client that is told to go may stay and take nothing as well.
     tokio::select! {
         ended = served.as_mut() => Ok(ended?),
+        () = quiet(&connection) => Ok(()),
         () = stalled(&connection) => Err(io::Error::from(io::ErrorKind::TimedOut).into()),
+    }
+}
+
+/// Waits until a client that was told to go has nothing under way and had its time to hear of it.
+async fn quiet(connection: &Connection) {
+    tokio::time::sleep(TOLD_MIN).await;
+    while connection.idle().unwrap_or(Span::ZERO) < clock::span(QUIET_MIN) {
+        tokio::time::sleep(QUIET_MIN / 10).await;
     }
 }
 
