@@ -8,6 +8,8 @@ const HEAD: &str = "POST /hash HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked
 fn malformed_chunks_are_refused_and_never_reach_the_app() {
     let app = App::new();
     let gateway = Setup::new(&app).start();
+    let other = App::new();
+    let streamed = Setup::new(&other).route("stream = [\"request\"]").start();
     for body in [
         "5\nhello\r\n0\r\n\r\n",
         "5\r\nhello\n0\r\n\r\n",
@@ -30,13 +32,22 @@ fn malformed_chunks_are_refused_and_never_reach_the_app() {
         "5;a\x7fb\r\nhello\r\n0\r\n\r\n",
         "0\r\nX: a\x1bb\r\n\r\n",
         "0\r\nX: a\nY: b\r\n\r\n",
+        "0\r\nno colon\r\n\r\n",
+        "0\r\nX\r\n\r\n",
+        "0\r\nX : 1\r\n\r\n",
+        "0\r\n: 1\r\n\r\n",
+        "0\r\nX: 1\r\n folded\r\n\r\n",
+        "0\r\n\tX: 1\r\n\r\n",
+        "0\r\nX: 1\r\nGET / HTTP/1.1\r\n\r\n",
     ] {
-        let mut conn = gateway.connect();
-        let answer = conn.send(HEAD).send(body).read();
-        assert_eq!(answer.status, 400, "{body:?}: {answer:?}");
-        assert!(answer.text().contains("malformed chunked body"), "{body:?}: {answer:?}");
-        assert_eq!(answer.header("ostler-termination"), Some("bad_request"), "{body:?}");
-        conn.assert_closed();
+        for gateway in [&gateway, &streamed] {
+            let mut conn = gateway.connect();
+            let answer = conn.send(HEAD).send(body).read();
+            assert_eq!(answer.status, 400, "{body:?}: {answer:?}");
+            assert!(answer.text().contains("malformed chunked body"), "{body:?}: {answer:?}");
+            assert_eq!(answer.header("ostler-termination"), Some("bad_request"), "{body:?}");
+            conn.assert_closed();
+        }
     }
     let long = format!("5;{}\r\nhello\r\n0\r\n\r\n", "x".repeat(2000));
     assert_eq!(gateway.connect().send(HEAD).send(long).read().status, 400, "a long extension");

@@ -47,6 +47,9 @@ fn an_access_line_says_everything_about_its_request_once() {
     let upload = gateway.connect().post("/hash?upload", &[b'x'; 1000]);
     assert_eq!(upload.status, 200);
     assert_eq!(gateway.logged("/hash?upload")["bytes_in"], 1000);
+    let streamed = Setup::new(&app).route("stream = [\"request\"]").start();
+    assert_eq!(streamed.connect().post("/hash?upload", &[b'x'; 300_000]).status, 200);
+    assert_eq!(streamed.logged("/hash?upload")["bytes_in"], 300_000);
 }
 
 #[test]

@@ -1,5 +1,7 @@
 //! Follows a chunked request body to its end, so that the next request's head is found where hyper will find it.
 
+use super::scan;
+
 /// Where in the body the reader stands. RFC 9112 7.1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Chunked {
@@ -15,12 +17,33 @@ pub(crate) enum Chunked {
     DataCr,
     /// After data's CR.
     DataLf,
-    /// In the trailers: bytes so far, and bytes of the present line.
-    Trailer { bytes: u16, line: u16 },
+    /// In the trailers: their bytes so far, and where in a line.
+    Trailer { bytes: u16, line: Line },
     /// A trailer line's CR has passed.
-    TrailerLf { bytes: u16, line: u16 },
+    TrailerLf { bytes: u16, line: Line },
     /// The body is whole.
     Done,
+}
+
+/// Where in a line of the trailers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Line {
+    /// At its beginning.
+    Start,
+    /// In the field's name.
+    Name,
+    /// Behind the colon.
+    Value,
+}
+
+impl Line {
+    fn step(self, byte: u8) -> Option<Self> {
+        match (self, byte) {
+            (Self::Name, b':') | (Self::Value, _) => Some(Self::Value),
+            // Neither a line that is folded nor a blank before the colon, as in a head.
+            (Self::Start | Self::Name, byte) => scan::is_token(byte).then_some(Self::Name),
+        }
+    }
 }
 
 const fn is_control(b: u8) -> bool {
@@ -74,21 +97,25 @@ impl Chunked {
                 return Err("chunk extension is too long");
             }
             (Self::Extension { bytes, size }, _) => Self::Extension { bytes: bytes + 1, size },
-            (Self::SizeLf { size: 0 }, b'\n') => Self::Trailer { bytes: 0, line: 0 },
+            (Self::SizeLf { size: 0 }, b'\n') => Self::Trailer { bytes: 0, line: Line::Start },
             (Self::SizeLf { size }, b'\n') => Self::Data { left: size },
             (Self::DataCr, b'\r') => Self::DataLf,
             (Self::DataLf, b'\n') => Self::START,
             (Self::DataCr | Self::DataLf, _) => return Err("chunk data is longer than its size"),
+            (Self::Trailer { line: Line::Name, .. }, b'\r') => {
+                return Err("trailer without a colon");
+            }
             (Self::Trailer { bytes, line }, b'\r') => Self::TrailerLf { bytes, line },
             (Self::Trailer { .. }, b) if is_control(b) => {
                 return Err("control character in a trailer");
             }
             (Self::Trailer { bytes: TRAILERS_MAX, .. }, _) => return Err("trailers are too long"),
-            (Self::Trailer { bytes, line }, _) => {
-                Self::Trailer { bytes: bytes + 1, line: line + 1 }
+            (Self::Trailer { bytes, line }, byte) => {
+                let line = line.step(byte).ok_or("malformed trailer")?;
+                Self::Trailer { bytes: bytes + 1, line }
             }
-            (Self::TrailerLf { line: 0, .. }, b'\n') => Self::Done,
-            (Self::TrailerLf { bytes, .. }, b'\n') => Self::Trailer { bytes, line: 0 },
+            (Self::TrailerLf { line: Line::Start, .. }, b'\n') => Self::Done,
+            (Self::TrailerLf { bytes, .. }, b'\n') => Self::Trailer { bytes, line: Line::Start },
             (Self::SizeLf { .. } | Self::TrailerLf { .. }, _) => {
                 return Err("CR without LF in the chunked body");
             }

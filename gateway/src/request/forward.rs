@@ -12,7 +12,7 @@ use super::{
     quarantine::{self, Subject},
     respond::Refusal,
     route::Route,
-    spool::Body,
+    spool::{self, Body},
     trip::Trip,
 };
 use crate::{
@@ -132,6 +132,9 @@ fn refusal(trip: &Trip, pool: &Pool, failure: Failure) -> Refusal {
         Termination::BodyTimeout | Termination::BodyAborted | Termination::BodyTooLarge => {
             Refusal::new(pump::status(termination), termination).closing()
         }
+        Termination::BadRequest => {
+            Refusal::malformed(StatusCode::BAD_REQUEST, spool::MALFORMED).closing()
+        }
         Termination::ChildDied => Refusal::new(StatusCode::BAD_GATEWAY, termination)
             .because("the app's process died while it worked on the request"),
         Termination::Overload => unavailable(termination, 5, "the server lacks a resource"),
@@ -139,7 +142,6 @@ fn refusal(trip: &Trip, pool: &Pool, failure: Failure) -> Refusal {
         | Termination::AppAborted
         | Termination::Ok
         | Termination::Answered
-        | Termination::BadRequest
         | Termination::NoRoute
         | Termination::GoneWaiting
         | Termination::GoneRunning

@@ -112,6 +112,7 @@ async fn send_stream(
     while let Some(piece) = spool::next_piece(&mut body, limit).await {
         let failed = match piece {
             Err(BodyError::Timeout) => Termination::BodyTimeout,
+            Err(BodyError::Client(error)) if spool::is_malformed(&error) => Termination::BadRequest,
             Err(BodyError::Client(_)) => Termination::BodyAborted,
             Ok(piece) if sent + piece.len() as u64 > bytes_max => Termination::BodyTooLarge,
             Ok(mut piece) => {

@@ -303,7 +303,7 @@ fn refuse(error: &BodyError) -> Refusal {
             Refusal::new(StatusCode::REQUEST_TIMEOUT, Termination::BodyTimeout).closing()
         }
         BodyError::Client(error) if is_malformed(error) => {
-            Refusal::malformed(StatusCode::BAD_REQUEST, "malformed chunked body").closing()
+            Refusal::malformed(StatusCode::BAD_REQUEST, MALFORMED).closing()
         }
         BodyError::Client(_) => {
             Refusal::new(StatusCode::BAD_REQUEST, Termination::BodyAborted).closing()
@@ -311,8 +311,11 @@ fn refuse(error: &BodyError) -> Refusal {
     }
 }
 
+/// What is told of a body that is not chunked as it should be.
+pub(super) const MALFORMED: &str = "malformed chunked body";
+
 /// The guard's own complaint, which hyper passes on as the source.
-fn is_malformed(error: &hyper::Error) -> bool {
+pub(super) fn is_malformed(error: &hyper::Error) -> bool {
     std::error::Error::source(error)
         .and_then(|source| source.downcast_ref::<io::Error>())
         .is_some_and(|io| io.kind() == io::ErrorKind::InvalidData)

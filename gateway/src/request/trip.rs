@@ -205,7 +205,8 @@ impl Drop for Trip {
             version: self.version,
             secure: self.secure,
             status: self.status,
-            bytes_in: self.bytes_in,
+            // What is streamed is counted where it is read.
+            bytes_in: self.rest.as_ref().map_or(0, |rest| rest.taken()).max(self.bytes_in),
             bytes_out: self.bytes_out,
             queued,
             ran,

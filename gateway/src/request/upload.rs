@@ -12,7 +12,7 @@ use std::{
     pin::Pin,
     sync::{
         Arc,
-        atomic::{AtomicU8, Ordering},
+        atomic::{AtomicU8, AtomicU64, Ordering},
     },
     task::{Context, Poll, ready},
     time::Duration,
@@ -49,6 +49,8 @@ pub(crate) struct Upload {
 #[derive(Debug)]
 pub(crate) struct Rest {
     progress: AtomicU8,
+    /// Bytes that somebody has taken.
+    taken: AtomicU64,
     small: bool,
     /// It stands between nothing else: streams end without each other.
     http2: bool,
@@ -57,6 +59,11 @@ pub(crate) struct Rest {
 }
 
 impl Rest {
+    /// How much of the body was taken, whoever took it.
+    pub(super) fn taken(&self) -> u64 {
+        self.taken.load(Ordering::Relaxed)
+    }
+
     /// Whether the connection must end with the reply.
     pub(crate) fn must_close(&self) -> bool {
         let progress = self.progress.load(Ordering::Relaxed);
@@ -83,6 +90,7 @@ impl Upload {
         let told = body.size_hint().exact();
         let rest = Rest {
             progress: AtomicU8::new(UNTOUCHED),
+            taken: AtomicU64::new(0),
             small: told.is_some_and(|told| told <= SMALL),
             http2: version == Version::HTTP_2,
             expects: headers.contains_key(header::EXPECT),
@@ -113,6 +121,10 @@ impl Body for Upload {
         };
         note(BEGUN);
         let frame = ready!(Pin::new(&mut *body).poll_frame(cx));
+        if let (Some(rest), Some(Ok(frame))) = (&this.rest, &frame) {
+            let bytes = frame.data_ref().map_or(0, Bytes::len);
+            rest.taken.fetch_add(bytes as u64, Ordering::Relaxed);
+        }
         if frame.is_none() || body.is_end_stream() {
             note(WHOLE);
         }
