@@ -135,6 +135,8 @@ pub struct Route {
     pub tenant: TenantKey,
     /// What tenants are called, by the value of their header field; the others are called by a hash of it.
     pub tenant_names: BTreeMap<String, String>,
+    /// Only values that have a name make a tenant; all else is charged to its client.
+    pub tenant_listed: bool,
     /// Weights of tenants that differ from 1, by value or name.
     pub weights: BTreeMap<String, u32>,
     /// Request bodies are passed on as they come instead of spooled first.

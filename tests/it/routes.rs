@@ -123,6 +123,7 @@ fn a_route_can_hold_requests_apart_by_tenant_header_or_client() {
     let app = App::new();
     let more = "[[route]]\npath = \"/by-header\"\nto = \"app:app\"\ntenant = \"header:x-key\"\n\
                 [[route]]\npath = \"/by-name\"\nto = \"app:app\"\ntenant = \"header:x-key\"\ntenant_names = { k1 = \"one\" }\n\
+                [[route]]\npath = \"/listed\"\nto = \"app:app\"\ntenant = \"header:x-key\"\ntenant_names = { k2 = \"two\" }\ntenant_listed = true\n\
                 [[route]]\npath = \"/by-none\"\nto = \"app:app\"\ntenant = \"none\"\n";
     let gateway = Setup::new(&app).more(more).start();
     let get = |path: &str| Conn::open(gateway.http()).get_with(path, "X-Key: k1\r\n");
@@ -137,4 +138,10 @@ fn a_route_can_hold_requests_apart_by_tenant_header_or_client() {
     assert_eq!(gateway.logged("/by-name")["tenant"], "one");
     assert_eq!(gateway.logged("/by-none").get("tenant"), None);
     assert_eq!(gateway.logged("/by-client")["tenant"], "127.0.0.1");
+    for (what, line) in [("made-up", "X-Key: k1\r\n"), ("none", ""), ("two", "X-Key: k2\r\n")] {
+        let path = format!("/listed/{what}");
+        assert_eq!(Conn::open(gateway.http()).get_with(&path, line).status, 200);
+        let wanted = if what == "two" { "two" } else { "127.0.0.1" };
+        assert_eq!(gateway.logged(&path)["tenant"], wanted, "{what}");
+    }
 }

@@ -142,6 +142,7 @@ fn one_route(page: &mut Page, route: &Route) {
     page.duration("within", route.within);
     page.line("tenant", show_tenant(&route.tenant));
     page.line("tenant_names", map(&route.tenant_names, |name| Value::from(name.as_str())));
+    page.line("tenant_listed", route.tenant_listed);
     page.line("weights", map(&route.weights, |weight| Value::from(i64::from(*weight))));
     let parts = [(route.stream_request, "request"), (route.stream_response, "response")];
     let parts = parts.into_iter().filter(|(on, _)| *on).map(|(_, part)| Value::from(part));

@@ -154,6 +154,7 @@ pub(crate) const KEYS: &[Key] = &[
     key(Route, "within", Duration(1), Value("1s"), "The promise: answered within this time. It decides the order among waiting requests."),
     key(Route, "tenant", Text("`header:NAME`, `client` or `none`"), Value("client"), "What names the tenant that a request is charged to: a header's value, the client's address, or nothing."),
     key(Route, "tenant_names", Map("text"), Value("{}"), "What tenants are called in logs and metrics, by the value of their header. The others are called by a keyed hash of it, since many such values are secrets."),
+    key(Route, "tenant_listed", Flag, Value("false"), "Only values that are in `tenant_names` make a tenant; requests with another one, or none, are charged to their client's address. For fields that clients may fill as they like: whoever makes up values has the share of each of them."),
     key(Route, "weights", Map("a number from 1 to 10000"), Value("{}"), "Shares of tenants that differ from 1, by the header's value or the name that it has in `tenant_names`, or by address."),
     key(Route, "stream", Texts("`request` and `response`"), Value("[]"), "Bodies that are passed on as they come; the others are spooled, so that a slow client holds no child."),
     key(Route, "idempotent", Flag, Value("false"), "A request whose child died may be given to another child, whatever its method."),

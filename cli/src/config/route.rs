@@ -60,6 +60,10 @@ fn route(section: &Section<'_>, apps: &BTreeSet<&str>, limits: &Limits) -> Route
             "only tenants by header have names: set tenant = \"header:NAME\"",
         );
     }
+    let tenant_listed = section.value("tenant_listed");
+    if tenant_listed && tenant_names.is_empty() {
+        section.problem("tenant_listed", "there is nobody in tenant_names");
+    }
     let by_address = tenant == TenantKey::Client;
     let weights = section.map("weights", |name, value| {
         if by_address {
@@ -92,6 +96,7 @@ fn route(section: &Section<'_>, apps: &BTreeSet<&str>, limits: &Limits) -> Route
         within: section.value("within"),
         tenant,
         tenant_names,
+        tenant_listed,
         weights,
         stream_request,
         stream_response,

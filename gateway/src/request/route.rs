@@ -46,6 +46,7 @@ pub(crate) struct Route {
     pub(crate) within: Span,
     tenant: TenantKey,
     tenant_names: BTreeMap<String, String>,
+    tenant_listed: bool,
     weights: BTreeMap<String, u32>,
     pub(crate) stream_request: bool,
     pub(crate) stream_response: bool,
@@ -116,6 +117,7 @@ fn build(
         within: clock::span(route.within),
         tenant: route.tenant.clone(),
         tenant_names: route.tenant_names.clone(),
+        tenant_listed: route.tenant_listed,
         weights: weights(route, tenants),
         stream_request: route.stream_request,
         stream_response: route.stream_response,
@@ -183,13 +185,22 @@ impl Route {
     }
 
     fn tenant(&self, trip: &Trip, headers: &http::HeaderMap) -> Bytes {
+        let client = || Bytes::from(trip.client.to_string());
         match &self.tenant {
             TenantKey::None => Bytes::new(),
-            TenantKey::Client => Bytes::from(trip.client.to_string()),
-            TenantKey::Header(name) => headers.get(name).map_or_else(Bytes::new, |value| {
-                trip.gate.tenants.name(value.as_bytes(), &self.tenant_names)
-            }),
+            TenantKey::Client => client(),
+            TenantKey::Header(name) => match headers.get(name).map(|value| value.as_bytes()) {
+                // Else a client that makes names up would have the share of each.
+                value if self.tenant_listed && !self.names(value) => client(),
+                Some(value) => trip.gate.tenants.name(value, &self.tenant_names),
+                None => Bytes::new(),
+            },
         }
+    }
+
+    fn names(&self, value: Option<&[u8]>) -> bool {
+        let value = value.and_then(|value| std::str::from_utf8(value).ok());
+        value.is_some_and(|value| self.tenant_names.contains_key(value))
     }
 }
 
