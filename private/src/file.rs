@@ -11,7 +11,7 @@ use std::{
 
 use nix::libc::O_NOFOLLOW;
 
-use crate::{OTHERS, own_uid, owner, refused};
+use crate::{OTHERS, is_shared, own_uid, owner, refused, shared};
 
 /// A new file; an error when there is anything of that name.
 pub fn create_new(path: &Path) -> io::Result<File> {
@@ -83,6 +83,9 @@ fn checked(path: &Path, options: &OpenOptions) -> io::Result<File> {
     if data.uid() != own_uid() {
         let (path, owner) = (path.display(), owner(data.uid()));
         return Err(refused(format!("{path} belongs to {owner}; move it away")));
+    }
+    if is_shared(&data) {
+        return Err(shared(path));
     }
     if data.mode() & OTHERS != 0 {
         file.set_permissions(Permissions::from_mode(data.mode() & 0o700))?;

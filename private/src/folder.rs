@@ -16,7 +16,7 @@ use nix::{
     unistd::getegid,
 };
 
-use crate::{OTHERS, OTHERS_WRITE, own_uid, owner, refused};
+use crate::{OTHERS, OTHERS_WRITE, is_shared, own_uid, owner, refused, shared};
 
 /// A folder that nobody else sees into, made when it is not there. Says what was put right, if anything was.
 pub fn folder(path: &Path) -> io::Result<Option<String>> {
@@ -47,6 +47,9 @@ pub fn state_folder(path: &Path) -> io::Result<Vec<String>> {
             let path = real.join(name);
             let path = path.display();
             return Err(refused(format!("{path} in it is a pipe or a device; move it away")));
+        }
+        if is_shared(data) {
+            return Err(shared(&real.join(name)));
         }
         // Nobody else gets in to read; but who had it open to write would keep it.
         if data.mode() & OTHERS_WRITE != 0 && (data.is_file() || data.is_dir()) {

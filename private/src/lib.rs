@@ -1,8 +1,8 @@
 //! Files and folders that are their owner's alone: the one place where Ostler makes any.
 //!
 //! Whatever is made here has its mode from the first moment, whatever the umask says. Whatever is found is looked at once it is
-//! open: one that belongs to somebody else is refused, one of ours that others may read or write is put right, and a symbolic
-//! link is not followed unless we, or root, made it. `xtask tidy` keeps the crates that write from making files in another way.
+//! open: one that belongs to somebody else is refused, one of ours that others may read or write is put right unless it has another
+//! name, and a symbolic link is not followed unless we, or root, made it. `xtask tidy` keeps the crates that write from making files in another way.
 #![warn(missing_docs)]
 #![forbid(unsafe_code)]
 
@@ -14,7 +14,12 @@ pub use file::{append, create_new, lock, named_by_operator, replace, truncated};
 pub use folder::{folder, public_folder, state_folder};
 pub use umask::close_umask;
 
-use std::{fs, io, os::unix::net::UnixListener, path::Path};
+use std::{
+    fs::{self, Metadata},
+    io,
+    os::unix::{fs::MetadataExt as _, net::UnixListener},
+    path::Path,
+};
 
 use nix::unistd::{Uid, User, geteuid};
 
@@ -46,6 +51,18 @@ fn owner(uid: u32) -> String {
 
 fn own_uid() -> u32 {
     geteuid().as_raw()
+}
+
+/// Whether a file has another name, by which others may open it: closing the folder keeps nobody away from that.
+fn is_shared(data: &Metadata) -> bool {
+    data.is_file() && data.nlink() > 1 && data.mode() & OTHERS != 0
+}
+
+fn shared(path: &Path) -> io::Error {
+    let path = path.display();
+    refused(format!(
+        "{path} has another name somewhere (a hard link), and others may open it by that; replace it by a copy of its own"
+    ))
 }
 
 fn refused(what: String) -> io::Error {

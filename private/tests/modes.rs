@@ -182,3 +182,30 @@ fn what_has_no_end_of_bytes_is_refused_in_the_place_of_a_file() {
     fs::remove_file(&pipe).unwrap();
     state_folder(&state).unwrap();
 }
+
+/// Whoever has it by its other name reads and writes it, however closed the folder is.
+#[test]
+fn a_file_with_another_name_that_others_can_open_is_refused() {
+    let home = tempfile::tempdir().unwrap();
+    let state = home.path().join("state");
+    folder(&state).unwrap();
+    let (file, other) = (state.join("api.token"), home.path().join("other"));
+    fs::write(&other, "secret").unwrap();
+    fs::hard_link(&other, &file).unwrap();
+    for open in [0o644, 0o660, 0o602] {
+        set(&other, open);
+        assert_refused(append(&file), &file);
+        assert_refused(lock(&file), &file);
+        assert_refused(state_folder(&state), &file);
+        assert_eq!(mode(&other), open, "it is not touched");
+    }
+    // A backup by hard links, of what nobody else can open.
+    set(&other, 0o600);
+    append(&file).unwrap();
+    state_folder(&state).unwrap();
+    // What is put in its place is a file of its own.
+    set(&other, 0o644);
+    replace(&file, b"new").unwrap();
+    state_folder(&state).unwrap();
+    assert_eq!((fs::read_to_string(&other).unwrap(), mode(&file)), ("secret".into(), 0o600));
+}
