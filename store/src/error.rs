@@ -27,6 +27,8 @@ pub enum Fault {
     Gone,
     /// The file is not a store, or damaged.
     Corrupt,
+    /// A copy could not be made, or put in the place of the store, for want of room or by a fault of a disk.
+    Copy,
     /// A newer version wrote it.
     TooNew,
     /// Another process has it open.
@@ -40,6 +42,14 @@ impl StoreError {
         Self { fault, detail: detail.into() }
     }
 
+    /// The same of a copy: nothing goes on by itself.
+    pub(crate) fn of_copy(mut self) -> Self {
+        if matches!(self.fault, Fault::Full | Fault::Io | Fault::Unknown) {
+            self.fault = Fault::Copy;
+        }
+        self
+    }
+
     /// What a person can do about it.
     pub const fn cure(&self) -> &'static str {
         match self.fault {
@@ -50,6 +60,7 @@ impl StoreError {
             Fault::Fenced => "what is stored is read anew; report this as a bug",
             Fault::Gone => "put the file back, or start the gateway again with what is there",
             Fault::Corrupt => "restore a backup, or move the file away to begin anew",
+            Fault::Copy => "look at that path and its disk, make room there, and do it again",
             Fault::TooNew => "run the version that wrote it, or a newer one",
             Fault::Locked => "stop the other gateway that uses this state folder",
             Fault::Misuse => "report this as a bug",

@@ -117,7 +117,7 @@ fn what_is_no_copy_is_not_put_in_place() {
     let mut cut = copy.clone();
     cut.truncate(copy.len() / 2);
     fs::write(lost.path("cut"), cut).unwrap();
-    refused("nowhere", Fault::Io);
+    refused("nowhere", Fault::Copy);
     refused("empty", Fault::Corrupt);
     refused("text", Fault::Corrupt);
     refused("cut", Fault::Corrupt);

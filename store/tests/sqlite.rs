@@ -201,7 +201,7 @@ fn a_backup_replaces_nothing() {
     assert!(error.detail.contains("is there already"), "{error}");
     assert_eq!(fs::read(&to).unwrap(), b"mine");
     let nowhere = store.backup(&folder.path().join("no/such/copy.db")).unwrap_err();
-    assert_eq!(nowhere.fault, Fault::Io);
+    assert_eq!(nowhere.fault, Fault::Copy);
 }
 
 #[test]
@@ -234,6 +234,29 @@ fn the_log_stays_short_while_jobs_come() {
         assert!(pages < 64 * 40, "the log has {pages} pages");
     }
     assert!(store.size() > home);
+}
+
+#[test]
+fn a_log_that_somebody_held_back_gives_its_room_back() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("store.db");
+    let options = SqliteOptions { checkpoint_pages: 64, ..SqliteOptions::default() };
+    let store = Sqlite::open_with(&path, options).unwrap();
+    let pages = || folder.path().join("store.db-wal").metadata().unwrap().len() / 4096;
+    let holder = Connection::open(&path).unwrap();
+    holder.execute_batch("BEGIN; SELECT count(*) FROM meta").unwrap();
+    let mut next = 1;
+    let mut more = || {
+        store.commit(Epoch(0), &(next..next + 100).map(submit).collect::<Vec<_>>()).unwrap();
+        next += 100;
+    };
+    while pages() < 1000 {
+        more();
+    }
+    drop(holder);
+    while pages() > 200 {
+        more();
+    }
 }
 
 /// What a later version wrote, and what the disk did, hinders nobody else.
@@ -299,4 +322,46 @@ fn a_store_whose_disk_takes_nothing_is_read_on_and_goes_on_when_it_does() {
     store.commit(epoch, &[submit(2)]).unwrap();
     assert!(store.job(JobId(1)).unwrap().is_some() && store.job(JobId(2)).unwrap().is_some());
     assert!(!probe.exists());
+}
+
+/// The last numbers are noted when a store is closed, beside its file: one that is put back is known by them.
+#[test]
+fn a_copy_by_hand_of_the_same_term_is_known_after_an_orderly_end() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("store.db");
+    let aside = folder.path().join("aside.db");
+    let store = Sqlite::open(&path).unwrap();
+    let epoch = store.begin(0).unwrap().epoch;
+    store.commit(epoch, &[submit(1)]).unwrap();
+    store.backup(&aside).unwrap();
+    store.commit(epoch, &[submit(2)]).unwrap();
+    drop(store);
+    // Not as a copy that says that it is one.
+    let by_hand = Connection::open(&aside).unwrap();
+    by_hand.execute("UPDATE meta SET value = 0 WHERE name = 'copy'", []).unwrap();
+    drop(by_hand);
+    // Left by an end that waited for nothing, perhaps.
+    let _gone = fs::remove_file(folder.path().join("store.db-wal"));
+    fs::rename(&aside, &path).unwrap();
+    let store = Sqlite::open(&path).unwrap();
+    assert!(store.begin(0).unwrap().went_back);
+}
+
+/// Nothing of a copy goes on by itself.
+#[test]
+fn a_copy_that_finds_no_room_says_what_to_do() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("store.db");
+    let store = Sqlite::open(&path).unwrap();
+    let error = store.backup(&folder.path().join("nowhere/copy.db")).unwrap_err();
+    assert_eq!(error.fault, Fault::Copy);
+    assert!(!error.to_string().contains("by itself"), "{error}");
+    store.backup(&folder.path().join("copy.db")).unwrap();
+    drop(store);
+    // In the place of what is put together first.
+    fs::create_dir(folder.path().join("store.db.restoring")).unwrap();
+    let error = Sqlite::restore(&path, &folder.path().join("copy.db")).unwrap_err();
+    assert_eq!(error.fault, Fault::Copy);
+    assert!(!error.to_string().contains("by itself"), "{error}");
+    assert!(Sqlite::open(&path).is_ok(), "what was there is there");
 }

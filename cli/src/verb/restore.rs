@@ -35,9 +35,12 @@ pub(crate) fn run(args: &RestoreArgs) -> Result<ExitCode, Failure> {
                 state.folder().display()
             )),
             Fault::Corrupt | Fault::TooNew | Fault::Misuse => Failure::with(DATA, vec![says]),
-            Fault::Full | Fault::Io | Fault::Unknown | Fault::Fenced | Fault::Gone => {
-                Failure::unavailable(says)
-            }
+            Fault::Full
+            | Fault::Io
+            | Fault::Copy
+            | Fault::Unknown
+            | Fault::Fenced
+            | Fault::Gone => Failure::unavailable(says),
         }
     })?;
     let (jobs, unfinished) = restored.jobs;

@@ -4,6 +4,7 @@
 //! so that the whole log is home once and the writer begins it anew: that bounds it.
 
 use std::{
+    fmt,
     path::Path,
     sync::{
         Arc, Condvar, Mutex, PoisonError,
@@ -13,13 +14,15 @@ use std::{
     time::Duration,
 };
 
-use rusqlite::{Connection, OpenFlags};
+use rusqlite::{Connection, InterruptHandle, OpenFlags};
 
 use super::{fault, open, writer::Writer};
 use crate::{Fault, StoreError};
 
 /// How long a log that a reader holds back is left alone.
 const PAUSE: Duration = Duration::from_millis(100);
+/// Between two interruptions of a copy that is not wanted any more: one that comes between two statements is lost.
+const AGAIN: Duration = Duration::from_millis(5);
 
 /// The thread; it ends when this is dropped.
 #[derive(Debug)]
@@ -28,7 +31,6 @@ pub(super) struct Checkpoints {
     thread: Option<JoinHandle<()>>,
 }
 
-#[derive(Debug)]
 struct Shared {
     /// Pages in the log that make it worth copying.
     enough: u32,
@@ -36,6 +38,14 @@ struct Shared {
     pages: AtomicU32,
     ended: Mutex<bool>,
     changed: Condvar,
+    /// Ends the copy that is under way.
+    interrupt: Mutex<Option<InterruptHandle>>,
+}
+
+impl fmt::Debug for Shared {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Shared").field("pages", &self.pages).finish_non_exhaustive()
+    }
 }
 
 impl Checkpoints {
@@ -50,6 +60,7 @@ impl Checkpoints {
             pages: AtomicU32::new(0),
             ended: Mutex::new(false),
             changed: Condvar::new(),
+            interrupt: Mutex::default(),
         });
         let told = Arc::clone(&shared);
         let hook = move |_: &mut rusqlite::hooks::Wal, pages| {
@@ -70,10 +81,15 @@ impl Checkpoints {
 }
 
 impl Drop for Checkpoints {
+    /// Whoever closes the store waits for one fsync at most: what is not copied yet is, at the next start.
     fn drop(&mut self) {
         *self.shared.ended.lock().unwrap_or_else(PoisonError::into_inner) = true;
         self.shared.changed.notify_all();
         if let Some(thread) = self.thread.take() {
+            while !thread.is_finished() {
+                self.shared.interrupt();
+                std::thread::sleep(AGAIN);
+            }
             // It panicked, and has said so.
             let _panicked = thread.join();
         }
@@ -96,6 +112,16 @@ impl Shared {
         !*self.changed.wait_while(ended, idle).unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn is_ended(&self) -> bool {
+        *self.ended.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn interrupt(&self) {
+        if let Some(handle) = &*self.interrupt.lock().unwrap_or_else(PoisonError::into_inner) {
+            handle.interrupt();
+        }
+    }
+
     fn pause(&self) {
         let ended = self.ended.lock().unwrap_or_else(PoisonError::into_inner);
         drop(self.changed.wait_timeout_while(ended, PAUSE, |ended| !*ended));
@@ -109,6 +135,7 @@ fn run(shared: &Shared, writer: &Mutex<Writer>, path: &Path) {
         match done {
             Ok(true) => {}
             Ok(false) => shared.pause(),
+            Err(_) if shared.is_ended() => return,
             Err(error) => {
                 let mut error =
                     fault::from_sql("checkpointing", &path.display().to_string(), error);
@@ -136,9 +163,18 @@ fn copy(
 ) -> rusqlite::Result<bool> {
     let db = match own {
         Some(db) => db,
-        None => own.insert(open::reader(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?),
+        None => {
+            let db = own.insert(open::reader(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?);
+            open::leave_log(db)?;
+            let handle = db.get_interrupt_handle();
+            *shared.interrupt.lock().unwrap_or_else(PoisonError::into_inner) = Some(handle);
+            db
+        }
     };
     checkpoint(db)?;
+    if shared.is_ended() {
+        return Ok(false);
+    }
     let held = writer.lock().unwrap_or_else(PoisonError::into_inner);
     let whole = checkpoint(db)?;
     if whole {

@@ -8,7 +8,7 @@
 use std::{
     fs,
     hash::{BuildHasher as _, RandomState},
-    io,
+    io::{self, Write as _},
     path::{Path, PathBuf},
     time::{SystemTime, UNIX_EPOCH},
 };
@@ -38,6 +38,14 @@ pub(super) struct History {
     pub(super) jobs: Numbers,
     pub(super) events: Numbers,
     pub(super) revoked: Vec<TokenHash>,
+}
+
+/// What is written after it when the store is closed: the last numbers that were given, of jobs and events. It is not
+/// waited for, and counts when it can be read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Closed {
+    jobs: u64,
+    events: u64,
 }
 
 /// Numbers of one kind.
@@ -80,7 +88,7 @@ impl Beside {
         let path = path(store);
         let name = path.display().to_string();
         let known = match fs::read(&path) {
-            Ok(bytes) => Some(serde_json::from_slice(&bytes).map_err(|error| {
+            Ok(bytes) => Some(read(&bytes).map_err(|error| {
                 StoreError::new(Fault::Corrupt, format!("{name} is no history of a store: {error}"))
             })?),
             Err(error) if error.kind() == io::ErrorKind::NotFound => None,
@@ -97,10 +105,30 @@ impl Beside {
         Ok(())
     }
 
+    /// Notes the last numbers that were given, as exactly as possible without a wait for the disk.
+    pub(super) fn close(&self, jobs: u64, events: u64) -> io::Result<()> {
+        let mut line = vec![b'\n'];
+        serde_json::to_writer(&mut line, &Closed { jobs, events })?;
+        ostler_private::append(&self.path)?.write_all(&line)
+    }
+
     fn write(&self, history: &History) -> io::Result<()> {
         ostler_private::replace(&self.path, &serde_json::to_vec(history)?)?;
         open::sync_folder(&self.path)
     }
+}
+
+/// A history, and what was noted after it.
+fn read(bytes: &[u8]) -> serde_json::Result<History> {
+    let line = bytes.split(|&it| it == b'\n').next().unwrap_or_default();
+    let mut history: History = serde_json::from_slice(line)?;
+    let rest = bytes.get(line.len()..).unwrap_or_default();
+    // A power cut may have left half of it, or zeros.
+    if let Ok(Closed { jobs, events }) = serde_json::from_slice(rest) {
+        history.jobs.given = history.jobs.given.max(jobs);
+        history.events.given = history.events.given.max(events);
+    }
+    Ok(history)
 }
 
 /// Where it is.
@@ -242,6 +270,21 @@ mod tests {
         assert!(numbers.reserved > 50_000 && numbers.given == 49_999);
         assert!(numbers.reserve(3, i64::MAX.unsigned_abs()));
         assert!(!numbers.reserve(3, i64::MAX.unsigned_abs()), "no number is beyond the last");
+    }
+
+    #[test]
+    fn what_was_noted_at_the_end_counts_when_it_can_be_read() {
+        let known = beside();
+        let whole = serde_json::to_vec(&known).expect("it is JSON");
+        let with = |rest: &[u8]| read(&[&whole, rest].concat());
+        let given = |rest: &[u8]| with(rest).map(|it| (it.jobs.given, it.events.given)).ok();
+        assert_eq!(given(b""), Some((12, 40)));
+        assert_eq!(given(b"\n{\"jobs\":77,\"events\":99}"), Some((77, 99)));
+        assert_eq!(given(b"\n{\"jobs\":3,\"events\":99}"), Some((12, 99)), "it never goes back");
+        for rest in [&b"\n"[..], b"\n{\"jobs\":77,\"ev", b"\n\0\0\0\0\0\0\0\0\0", b"\n[1]\n\xff"] {
+            assert_eq!(with(rest).ok().as_ref(), Some(&known), "{rest:?}");
+        }
+        assert!(with(b"x").is_err() && read(b"").is_err(), "the history itself is whole");
     }
 
     #[test]

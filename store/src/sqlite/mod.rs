@@ -84,6 +84,8 @@ struct Engine {
 impl Engine {
     fn open(path: &Path, options: SqliteOptions) -> Result<Self, StoreError> {
         let db = open::writer(path, options.pages_max)?;
+        open::bound_log(&db, options.checkpoint_pages)
+            .map_err(|error| fault::from_sql("opening", &path.display().to_string(), error))?;
         let writer = Arc::new(Mutex::new(Writer::new(db, path)?));
         let place = Arc::new(Place::with_log(path)?);
         Ok(Self {
@@ -117,7 +119,7 @@ impl Sqlite {
     /// Puts a copy, made by [`Store::backup`] or by hand, in the place of a store that nobody has open. What was there is
     /// set aside, and the next term gives no number again that may have been given since the copy was made.
     pub fn restore(path: &Path, from: &Path) -> Result<Restored, StoreError> {
-        restore::put(path, from)
+        restore::put(path, from).map_err(StoreError::of_copy)
     }
 
     fn with<T>(
@@ -273,7 +275,7 @@ impl Store for Sqlite {
     }
 
     fn backup(&self, to: &Path) -> Result<(), StoreError> {
-        backup::copy(&self.path, to)
+        backup::copy(&self.path, to).map_err(StoreError::of_copy)
     }
 
     fn size(&self) -> u64 {

@@ -90,6 +90,18 @@ pub(super) fn reader(path: &Path, flags: OpenFlags) -> rusqlite::Result<Connecti
     Ok(db)
 }
 
+/// The connection's end copies nothing home, even when it is the last one. The next opening does.
+pub(super) fn leave_log(db: &Connection) -> rusqlite::Result<()> {
+    db.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true).map(drop)
+}
+
+/// A log that somebody who read for long has let grow gives its room back when it begins anew, and keeps what it usually
+/// needs.
+pub(super) fn bound_log(db: &Connection, pages: u32) -> rusqlite::Result<()> {
+    let bytes = 2 * i64::from(pages) * i64::from(PAGE);
+    db.pragma_update_and_check(None, "journal_size_limit", bytes, |_| Ok(()))
+}
+
 fn pragmas(db: &Connection, cache: u32) -> rusqlite::Result<()> {
     // A plan is made once for a statement. Otherwise SQLite makes it anew for each value bound to one that an index with a
     // condition might serve, which cost more than all else of reading a job.

@@ -1,6 +1,9 @@
 //! The one connection that writes.
 
-use std::path::Path;
+use std::{
+    path::Path,
+    time::{Duration, Instant},
+};
 
 use ostler_job::{
     JobId, Wall,
@@ -11,11 +14,13 @@ use rusqlite::{Connection, params};
 use super::{
     codec,
     history::{Beside, History, Numbers, Own},
-    read,
+    open, read,
     write::{apply, keep, token},
 };
 use crate::{Applied, Change, Fault, StoreError, Token};
 
+/// A disk whose commits take so long is not waited for at the end.
+const SLOW: Duration = Duration::from_millis(100);
 /// Bytes that are tried before a term begins, at most.
 const ROOM_MAX: u64 = 16 << 20;
 
@@ -28,6 +33,8 @@ pub(super) struct Writer {
     beside: Beside,
     /// Under which commits are taken.
     epoch: Epoch,
+    /// What the slowest of the last commits took, about.
+    slowest: Duration,
     /// Why nothing is written any more.
     pub(super) broken: Option<StoreError>,
 }
@@ -69,7 +76,8 @@ impl Writer {
         let counters =
             count(&db).map_err(|error| super::fault::from_sql("opening", &name, error))?;
         db.set_prepared_statement_cache_capacity(64);
-        Ok(Self { db, name, counters, beside, epoch: Epoch::default(), broken: None })
+        let (epoch, slowest) = (Epoch::default(), Duration::ZERO);
+        Ok(Self { db, name, counters, beside, epoch, slowest, broken: None })
     }
 
     /// Ids and sequence numbers given so far.
@@ -169,12 +177,13 @@ impl Writer {
             let detail = format!("nothing is written any more since {}", broken.detail);
             return Err(StoreError::new(broken.fault, detail));
         }
-        let mut counters = self.counters;
+        let (mut counters, since) = (self.counters, Instant::now());
         let done = begin(&self.db).and_then(|()| {
             let done = work(&self.db, &mut counters, &mut self.beside)?;
             self.db.prepare_cached("COMMIT")?.execute([])?;
             Ok(done)
         });
+        self.slowest = since.elapsed().max(self.slowest * 7 / 8);
         match done {
             Ok(done) => {
                 self.counters = counters;
@@ -218,15 +227,17 @@ impl Writer {
 }
 
 impl Drop for Writer {
-    /// The numbers are known to the last one when the store is closed in order.
+    /// Closed in order, the store is one file, unless that would hold its end up; and its numbers are known to the last one.
     fn drop(&mut self) {
+        if self.slowest >= SLOW {
+            // The log is copied home then, which is no harm.
+            let _copied = open::leave_log(&self.db);
+        }
         let Some(known) = &self.beside.known else { return };
-        let mut exact = known.clone();
-        exact.jobs.given = exact.jobs.given.max(self.counters.last_job);
-        exact.events.given = exact.events.given.max(self.counters.last_event);
-        if self.broken.is_none() && exact != *known {
+        let (jobs, events) = (self.counters.last_job, self.counters.last_event);
+        if self.broken.is_none() && (jobs > known.jobs.given || events > known.events.given) {
             // It is a little behind then, which it may be.
-            let _behind = self.beside.put(exact);
+            let _behind = self.beside.close(jobs, events);
         }
     }
 }
@@ -330,4 +341,34 @@ fn begin(db: &Connection) -> Result<(), Stop> {
     }
     db.prepare_cached("BEGIN IMMEDIATE")?.execute([])?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::EventKind;
+
+    #[test]
+    fn a_slow_disk_is_not_waited_for_at_the_end_and_nothing_is_lost_by_it() {
+        let folder = tempfile::tempdir().expect("a temporary folder can be made");
+        let (path, log) = (folder.path().join("store.db"), folder.path().join("store.db-wal"));
+        let length = |path: &Path| path.metadata().map_or(0, |it| it.len());
+        let event = Change::Event {
+            at: Wall(1),
+            kind: EventKind::Operator,
+            job: None,
+            who: None,
+            detail: "{}".to_owned(),
+        };
+        for (slow, before) in [(false, 0), (true, 1), (false, 2)] {
+            let db = open::writer(&path, None).expect("it opens");
+            assert_eq!(length(&log), 0, "what was left is copied home first");
+            let mut writer = Writer::new(db, &path).expect("it opens");
+            assert_eq!(writer.last().1, before);
+            writer.commit(Epoch::default(), &[event.clone()]).expect("it commits");
+            writer.slowest = if slow { SLOW } else { Duration::ZERO };
+            drop(writer);
+            assert_eq!(length(&log) > 0, slow, "copying it is two fsyncs");
+        }
+    }
 }
