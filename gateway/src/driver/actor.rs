@@ -20,6 +20,7 @@ use ostler_store::{Applied, Change, EventKind, Fault, StoreError};
 use super::{
     Beat, Driver, Effect, Figures, Reports, RunnerName, Steer, Submit, Ticket,
     batch::Batch,
+    kept::Kept,
     links::Links,
     told::{Output, Told},
 };
@@ -39,8 +40,7 @@ pub struct Actor {
     changes: Vec<Change>,
     pub(super) next: Batch,
     failed: Option<Failed>,
-    /// Reports that nothing safe has followed from: no runner sends them twice on one link.
-    pub(super) kept: Vec<Reports>,
+    pub(super) kept: Kept,
     /// Kill orders that were carried out and are not written.
     pub(super) unwritten: Vec<Steer>,
     links: Links,
@@ -74,7 +74,7 @@ impl Actor {
             changes: Vec::new(),
             next: Batch::default(),
             failed: None,
-            kept: Vec::new(),
+            kept: Kept::default(),
             unwritten: Vec::new(),
             links: Links::default(),
             resting: false,
@@ -102,11 +102,15 @@ impl Actor {
             | Told::Drain { ticket, .. }
             | Told::Token { ticket, .. }
             | Told::Note { ticket, .. }
-            | Told::Rest { ticket, .. } => self.outputs.push_back(Output::Refuse(ticket)),
+            | Told::Rest { ticket } => self.outputs.push_back(Output::Refuse(ticket)),
             Told::Reports(reports) if self.links.is_present(&reports.runner, reports.link) => {
-                self.kept.push(reports);
+                self.kept.put(reports);
             }
-            Told::LinkUp(runner, link) => drop(self.links.up(&runner, link)),
+            Told::LinkUp(runner, link) => {
+                if self.links.up(&runner, link) {
+                    self.kept.forget(&runner);
+                }
+            }
             Told::LinkDown(runner, link) => drop(self.link_down(&runner, link)),
             Told::Stop => self.stopping = true,
             Told::Reports(_)
@@ -126,7 +130,7 @@ impl Actor {
             | Told::Drain { ticket, .. }
             | Told::Token { ticket, .. }
             | Told::Note { ticket, .. }
-            | Told::Rest { ticket, .. }
+            | Told::Rest { ticket }
                 if self.stopping =>
             {
                 self.outputs.push_back(Output::Refuse(ticket));
@@ -143,11 +147,9 @@ impl Actor {
                 self.take(Change::Token(*token));
                 self.audit(ticket, &who, &detail, now);
             }
-            Told::Rest { ticket, runners } => {
+            Told::Rest { ticket } => {
                 self.resting = true;
-                for runner in runners {
-                    self.driver.handle_drain(&runner, true, now);
-                }
+                self.driver.handle_rest(now);
                 self.answer_when_safe(ticket);
             }
             Told::Note { ticket, who, detail } => self.audit(ticket, &who, &detail, now),
@@ -190,9 +192,6 @@ impl Actor {
         if !self.links.is_present(&beat.runner, beat.link) {
             return;
         }
-        if self.resting {
-            self.driver.handle_drain(&beat.runner, true, now);
-        }
         self.driver.handle_beat(beat, now);
     }
 
@@ -201,7 +200,7 @@ impl Actor {
         let present = self.links.down(runner, link);
         if present {
             // On its next one it tells everything anew.
-            self.kept.retain(|it| it.runner != *runner);
+            self.kept.forget(runner);
         }
         present
     }
@@ -327,7 +326,7 @@ impl Actor {
         self.outputs.push_back(Output::Trouble(Some(error)));
         self.changes.clear();
         let next = std::mem::take(&mut self.next);
-        self.kept = [batch.reports, next.reports].concat();
+        batch.reports.into_iter().chain(next.reports).for_each(|it| self.kept.put(it));
         batch.steers.into_iter().chain(next.steers).for_each(|it| self.kill_unwritten(it));
         self.outputs.push_back(Output::RefuseAll);
     }
@@ -337,9 +336,12 @@ impl Actor {
         match outcome {
             Ok((driver, term)) => {
                 (self.driver, self.epoch, self.failed) = (driver, term.epoch, None);
+                if self.resting {
+                    self.driver.handle_rest(now);
+                }
                 self.outputs.push_back(Output::Trouble(None));
                 self.write_kills(now);
-                for reports in std::mem::take(&mut self.kept) {
+                for reports in self.kept.take() {
                     self.hear_reports(reports, now);
                 }
                 self.collect();

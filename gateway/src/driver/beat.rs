@@ -77,6 +77,15 @@ impl Driver {
         self.done(now);
     }
 
+    /// The gateway is about to end: no runner gets anything new, and what becomes of their links is no news.
+    pub fn handle_rest(&mut self, now: Now) {
+        self.hear(now);
+        self.resting = true;
+        let all: Vec<u32> = self.runners.iter().map(|(number, _)| number).collect();
+        all.into_iter().for_each(|number| self.offer(number, now));
+        self.done(now);
+    }
+
     /// The runner's number; it is known from here on.
     pub(super) fn meet(&mut self, name: &RunnerName) -> u32 {
         if let Some(number) = self.hosts.find(name).filter(|&it| self.runners.contains(it)) {
@@ -184,7 +193,8 @@ impl Driver {
     /// What the runner offers has changed.
     pub(super) fn offer(&mut self, runner: u32, now: Now) {
         let Some(it) = self.runners.get(runner) else { return };
-        let supply = Supply { host: HostId(runner), slots: it.offered(), prefetch: 0 };
+        let slots = if self.resting { 0 } else { it.offered() };
+        let supply = Supply { host: HostId(runner), slots, prefetch: 0 };
         self.scheduler.handle_supply(SupplierId(runner), supply, now.mono);
         self.place(now);
     }
@@ -234,7 +244,11 @@ impl Driver {
         }
     }
 
+    /// A gateway that ends takes its links with it, and says nothing of each: a commit for that would only hold it up.
     fn tell_runner(&mut self, number: u32, what: &str, now: Now) {
+        if self.resting {
+            return;
+        }
         let detail = json!({ "runner": **self.hosts.name(number), "what": what });
         self.outbox.event((now.wall, EventKind::Runner), None, None, &detail);
     }

@@ -42,7 +42,7 @@ impl Driver {
         let since = |job| Since::ago(self.runnable(job, now), now.mono);
         let (mut slots, mut busy) = (0, 0);
         for (_, runner) in self.runners.iter() {
-            slots += runner.offered();
+            slots += if self.resting { 0 } else { runner.offered() };
             busy += runner.jobs.len() as u32;
         }
         let counters = &self.counters;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use ostler_job::{
     JobId, Now,
-    durable::{AttemptKey, JobState, Reason},
+    durable::{AttemptKey, JobState, Order, Reason},
 };
 
 use super::{Driver, jobs::Job};
@@ -26,6 +26,8 @@ impl Driver {
             let lost = job.run.as_ref().is_some_and(|run| run.lost && run.runner == number);
             lost && (job.fence, job.attempts) == (key.fence, key.attempt)
         };
+        // By an operator, before it was lost or since: it is out again, and stands still there.
+        let paused = self.jobs.get(id).is_some_and(|job| job.state == JobState::Paused);
         if self.jobs.get(id).is_none() && self.given_up.get(&id).is_some_and(|it| was(&it.job)) {
             self.come_back(id);
         }
@@ -39,10 +41,14 @@ impl Driver {
         job.crashes = job.crashes.saturating_sub(1);
         let run = job.run_mut();
         (run.lost, run.finished_at) = (false, None);
+        run.stop |= paused;
         let began = run.started_at.is_some();
         self.shift(id, if began { JobState::Running } else { JobState::Leased });
         // It had given its slot away.
         self.hold_slot(id, number, now);
+        if paused {
+            self.order(id, Order::Stop);
+        }
         true
     }
 

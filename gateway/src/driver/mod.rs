@@ -28,6 +28,7 @@ mod event;
 mod figures;
 mod invariants;
 mod jobs;
+mod kept;
 mod late;
 mod links;
 mod moments;
@@ -86,6 +87,7 @@ pub struct Driver {
     fences: std::ops::Range<u64>,
     /// The number of the last link of any runner before this memory was loaded.
     links_before: u64,
+    resting: bool,
     next_job: JobId,
     seed: u64,
     jobs: Jobs,
@@ -128,6 +130,7 @@ impl Driver {
             config,
             fences: term.fences.clone(),
             links_before: 0,
+            resting: false,
             next_job,
             seed,
             jobs: Jobs::new(seed),

@@ -110,7 +110,7 @@ impl Driver {
         true
     }
 
-    fn order(&mut self, id: JobId, order: Order) {
+    pub(super) fn order(&mut self, id: JobId, order: Order) {
         let job = &self.jobs[id];
         let Some(runner) = job.at() else { return };
         let runner = self.hosts.name(runner).clone();

@@ -30,7 +30,6 @@ pub enum Told {
     /// The gateway is about to end: no runner is given anything any more.
     Rest {
         ticket: Ticket,
-        runners: Vec<RunnerName>,
     },
     /// Something for the audit trail alone.
     Note {

@@ -21,7 +21,7 @@ impl Actor {
             let of_job = steer.jobs.iter().any(|job| job.id == report.key().job);
             of_job && matches!(report, Report::Finished(_))
         };
-        if self.kept.iter().any(|reports| reports.reports.iter().any(ended)) {
+        if self.kept.any(ended) {
             return self.outputs.push_back(Output::Refuse(steer.ticket));
         }
         self.unwritten.push(steer.clone());

@@ -75,7 +75,10 @@ impl Keeper {
             jobs.warn(format!("payloads that nobody uses stay on the disk: {error}"));
         }
         if self.logs_swept.is_none_or(|at| now.mono - at >= LOGS_EVERY) {
-            self.logs_swept = Some(now.mono);
+            if self.logs_swept.replace(now.mono).is_some() {
+                // When they were heard; not at the end, which waits for no disk without need.
+                jobs.bytes.keep_runners();
+            }
             sweep_logs(jobs, system(before(date, LOG_UNKNOWN))).await;
         }
     }

@@ -23,6 +23,7 @@ mod tokens;
 mod trouble;
 mod unwritten;
 mod watches;
+mod weight;
 
 use std::{
     io,
@@ -330,8 +331,7 @@ impl Jobs {
     /// go and was never sent would be as good as lost, to a job that must not run twice.
     pub(crate) async fn rest(&self) {
         // A store that failed gives nothing to anybody.
-        let runners = self.runners.names();
-        let _ = self.ask(|ticket| Told::Rest { ticket, runners }).await;
+        let _ = self.ask(|ticket| Told::Rest { ticket }).await;
     }
 
     /// Commits what is under way and ends the threads. Blocks.

@@ -31,6 +31,29 @@ fn a_runner_that_comes_back_before_anybody_else_has_its_job_keeps_it() {
 }
 
 #[test]
+fn a_pause_that_was_answered_outlives_the_loss_of_the_attempt() {
+    for before in [true, false] {
+        let (mut bench, job, key) = leased(spec());
+        bench.start("a", key);
+        if before {
+            bench.steer(Verb::Pause, job);
+            bench.report("a", Report::Paused { key, stopped: true });
+        }
+        bench.pass(Span::from_secs(40));
+        if !before {
+            bench.steer(Verb::Pause, job);
+        }
+        assert_eq!(bench.state(job), JobState::Paused);
+        bench.beat("a", 1, &[key]);
+        assert_eq!(bench.orders(), [Order::Stop], "whatever it does meanwhile");
+        bench.report("a", Report::Paused { key, stopped: true });
+        assert_eq!((bench.state(job), bench.orders()), (JobState::Stopped, vec![]));
+        bench.steer(Verb::Resume, job);
+        assert_eq!(bench.orders(), [Order::Continue]);
+    }
+}
+
+#[test]
 fn an_end_that_is_told_late_counts_while_nobody_else_had_the_job() {
     for (spec, reason, state) in [
         (spec(), Reason::Ok, JobState::Succeeded),

@@ -1,9 +1,9 @@
 //! Links that come, go and are replaced: whose word counts.
 
-use ostler_store::{Fault, StoreError};
+use ostler_store::{Applied, Fault, StoreError};
 
 use super::*;
-use crate::driver::{Actor, Told, load};
+use crate::driver::{Actor, Output, Told, load};
 
 fn actor() -> (Actor, Now) {
     let bench = Bench::new();
@@ -77,9 +77,9 @@ fn what_a_link_told_while_the_store_failed_goes_with_it() {
     actor.hear(Told::LinkDown("b".into(), 1), now);
     assert_eq!(actor.kept.len(), 1);
     actor.hear(Told::LinkDown("a".into(), 1), now);
-    assert!(actor.kept.is_empty(), "on the next link it is told anew");
+    assert_eq!(actor.kept.len(), 0, "on the next link it is told anew");
     actor.hear(Told::Reports(reports), now);
-    assert!(actor.kept.is_empty(), "and on none that is gone");
+    assert_eq!(actor.kept.len(), 0, "and on none that is gone");
 }
 
 #[test]
@@ -108,10 +108,36 @@ fn a_store_that_went_back_gives_no_job_again_that_may_start_once() {
 #[test]
 fn a_runner_that_comes_while_the_gateway_is_about_to_end_gets_nothing() {
     let (mut actor, now) = actor();
-    actor.hear(Told::Rest { ticket: Ticket(1), runners: Vec::new() }, now);
+    actor.hear(Told::Rest { ticket: Ticket(1) }, now);
     actor.hear(Told::LinkUp("a".into(), 1), now);
     actor.hear(beat(1, 2), now);
     assert_eq!(actor.figures(now).slots.0, 0);
+}
+
+#[test]
+fn a_gateway_that_ends_writes_nothing_of_its_runners() {
+    let (mut actor, now) = actor();
+    let commits = |actor: &mut Actor| {
+        actor.go_on(now);
+        let mut count = 0;
+        while let Some(output) = actor.poll_output() {
+            if let Output::Commit { changes, .. } = output {
+                count += 1;
+                let applied = changes.iter().map(|_| Applied::Seq(1)).collect();
+                actor.committed(Ok(applied), now);
+            }
+        }
+        count
+    };
+    actor.hear(Told::LinkUp("a".into(), 1), now);
+    actor.hear(beat(1, 2), now);
+    assert_eq!(commits(&mut actor), 1, "that it came");
+    actor.hear(Told::Rest { ticket: Ticket(1) }, now);
+    actor.hear(beat(1, 0), now);
+    actor.hear(Told::LinkDown("a".into(), 1), now);
+    actor.hear(Told::Stop, now);
+    assert_eq!(commits(&mut actor), 0, "each would be an fsync that its end waits for");
+    assert!(actor.is_over());
 }
 
 #[test]
@@ -122,4 +148,32 @@ fn a_beat_that_crossed_the_order_to_run_is_no_proof_however_late_it_is_read() {
     assert_eq!(bench.status(job).fence, key.fence, "it may be from before");
     bench.beat("a", 1, &[]);
     assert!(bench.run().fence > key.fence);
+}
+
+#[test]
+fn what_is_told_to_a_store_that_failed_is_kept_once_and_not_without_end() {
+    let (mut actor, now) = actor();
+    actor.hear(Told::LinkUp("a".into(), 1), now);
+    actor.doubt(StoreError { fault: Fault::Io, detail: "the disk".to_owned() }, now);
+    let key = |job| AttemptKey { job: JobId(job), attempt: 1, fence: Fence(1) };
+    let tell = |actor: &mut Actor, link, reports| {
+        actor.hear(Told::Reports(Reports { runner: "a".into(), link, reports }), now);
+    };
+    let over = |job| Report::Finished(Box::new(finished(key(job), Reason::Ok)));
+    for link in 1..500 {
+        actor.hear(Told::LinkUp("a".into(), link), now);
+        tell(&mut actor, link, vec![over(1)]);
+        assert_eq!(actor.kept.len(), 1, "on its next link it tells everything anew");
+        if link % 2 == 0 {
+            actor.hear(Told::LinkDown("a".into(), link), now);
+            assert_eq!(actor.kept.len(), 0);
+        }
+    }
+    // A disk may be full for days, and logs grow.
+    (0..1000).for_each(|bytes| tell(&mut actor, 499, vec![Report::Log { key: key(1), bytes }]));
+    assert_eq!(actor.kept.len(), 1);
+    // Made up, by one that means harm.
+    let reports: Vec<Report> = (0..1000).map(|job| Report::NotStarted { key: key(job) }).collect();
+    (0..1000).for_each(|_| tell(&mut actor, 499, reports.clone()));
+    assert!(actor.kept.len() < 210_000, "{}", actor.kept.len());
 }
