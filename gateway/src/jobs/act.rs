@@ -13,7 +13,7 @@ use ostler_job::durable::{Epoch, Term};
 use ostler_store::{Applied, Change, Committer, StoreError};
 use tokio::sync::oneshot;
 
-use super::{Shared, Unavailable, runners::Weight, specs::Specs, start};
+use super::{Shared, Unavailable, specs::Specs, start, weight::Weight};
 use crate::{
     clock,
     driver::{Actor, Answer, Batch, Driver, DriverConfig, Output, Ticket, Told},
@@ -136,8 +136,13 @@ impl Act {
             Mail::Asked { ticket, answer } => drop(self.asked.insert(ticket, answer)),
             Mail::Committed(outcome) => self.actor.committed(outcome, now),
             Mail::Weighed(weight, told) => {
+                // The room is free from here on.
+                let is_void = weight.is_void();
                 drop(weight);
-                return self.hear(Mail::Told(told));
+                if !is_void {
+                    self.hear(Mail::Told(told));
+                }
+                return;
             }
             Mail::Told(told) => {
                 if let Told::Beat(beat) = &told

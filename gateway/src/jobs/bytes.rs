@@ -7,6 +7,7 @@ use std::{
     io::{self, Read as _, Seek as _, SeekFrom},
     sync::{
         Arc, Mutex, MutexGuard,
+        atomic::{AtomicBool, Ordering::Relaxed},
         mpsc::{self, RecvTimeoutError},
     },
     time::{Duration, Instant},
@@ -19,7 +20,7 @@ use ostler_job::{
 };
 use ostler_wire::{Builder, Frame, Kind};
 
-use super::{Shared, pulls::Pulls};
+use super::{Shared, pulls::Pulls, weight::Weight};
 use crate::driver::RunnerName;
 
 /// A piece is at most this large.
@@ -35,8 +36,9 @@ pub(super) type Owed = Arc<Mutex<HashMap<AttemptKey, bool>>>;
 /// The way to the thread.
 #[derive(Clone, Debug)]
 pub(super) struct Mover {
-    inbox: mpsc::Sender<Work>,
+    inbox: mpsc::Sender<(Option<Weight>, Work)>,
     owed: Owed,
+    ended: Arc<AtomicBool>,
 }
 
 #[derive(Debug)]
@@ -76,13 +78,18 @@ impl Mover {
     /// The way, and its other end for [`run`].
     pub(super) fn new() -> (Self, Mail) {
         let (inbox, work) = mpsc::channel();
-        let owed = Owed::default();
-        (Self { inbox, owed: owed.clone() }, Mail { work, owed })
+        let (owed, ended) = (Owed::default(), Arc::default());
+        (Self { inbox, owed: owed.clone(), ended: Arc::clone(&ended) }, Mail { work, owed, ended })
     }
 
     fn tell(&self, work: Work) {
         // The thread is gone only when the gateway ends.
-        let _ = self.inbox.send(work);
+        let _ = self.inbox.send((None, work));
+    }
+
+    /// The same with what a runner said, which has its room until it is heard.
+    fn tell_weighed(&self, weight: Weight, work: Work) {
+        let _ = self.inbox.send((Some(weight), work));
     }
 
     /// A running attempt's log has so many bytes.
@@ -119,12 +126,19 @@ impl Mover {
         self.tell(Work::KeepRunners);
     }
 
+    /// The thread ends after what it is at. What waits is not done: runners keep what was not settled.
     pub(super) fn stop(&self) {
+        self.ended.store(true, Relaxed);
         self.tell(Work::Stop);
     }
 
     /// A runner asks for a piece of a payload.
-    pub(super) fn pulled(&self, runner: &RunnerName, frame: &Frame) -> io::Result<()> {
+    pub(super) fn pulled(
+        &self,
+        runner: &RunnerName,
+        frame: &Frame,
+        weight: Weight,
+    ) -> io::Result<()> {
         let fields = frame.fields().map_err(io::Error::other)?;
         let (Some("payload"), Some(id), Some(offset), Some(max)) = (
             fields.text(":what"),
@@ -135,12 +149,18 @@ impl Mover {
             return Err(io::Error::other("PULL that does not ask for a piece of a payload"));
         };
         let (runner, sha256) = (runner.clone(), id.to_owned());
-        self.tell(Work::Payload { runner, sha256, offset, max: max.min(PIECE_MAX) });
+        let max = max.min(PIECE_MAX);
+        self.tell_weighed(weight, Work::Payload { runner, sha256, offset, max });
         Ok(())
     }
 
     /// A runner sends a piece of a log.
-    pub(super) fn piece(&self, runner: &RunnerName, frame: &Frame) -> io::Result<()> {
+    pub(super) fn piece(
+        &self,
+        runner: &RunnerName,
+        frame: &Frame,
+        weight: Weight,
+    ) -> io::Result<()> {
         let fields = frame.fields().map_err(io::Error::other)?;
         let key = fields.text(":id").and_then(read_key);
         let (Some("log"), Some(key), Some(offset)) =
@@ -150,7 +170,8 @@ impl Mover {
         };
         let over = fields.value(b":end").is_some() || fields.value(b":gone").is_some();
         let bytes = frame.body.clone();
-        self.tell(Work::Piece { runner: runner.clone(), key, offset, bytes, over });
+        let runner = runner.clone();
+        self.tell_weighed(weight, Work::Piece { runner, key, offset, bytes, over });
         Ok(())
     }
 }
@@ -171,8 +192,9 @@ fn read_key(text: &str) -> Option<AttemptKey> {
 /// What the thread is sent.
 #[derive(Debug)]
 pub(super) struct Mail {
-    work: mpsc::Receiver<Work>,
+    work: mpsc::Receiver<(Option<Weight>, Work)>,
     owed: Owed,
+    ended: Arc<AtomicBool>,
 }
 
 struct Moving {
@@ -202,8 +224,12 @@ pub(super) fn run(shared: Arc<Shared>, mail: Mail) {
             None => mail.work.recv().map_err(RecvTimeoutError::from),
             Some(at) => mail.work.recv_timeout(at.saturating_duration_since(Instant::now())),
         };
-        match work {
-            Ok(Work::Stop) | Err(RecvTimeoutError::Disconnected) => return moving.keep_runners(),
+        let is_void = matches!(&work, Ok((Some(weight), _)) if weight.is_void());
+        match work.map(|(_weight, work)| work) {
+            Ok(Work::Stop) | Err(RecvTimeoutError::Disconnected) => return,
+            // Who came in the last moment is known at the next start.
+            Ok(Work::KeepRunners) => moving.keep_runners(),
+            Ok(_) if is_void || mail.ended.load(Relaxed) => {}
             Ok(work) => moving.handle(work),
             Err(RecvTimeoutError::Timeout) => {}
         }
@@ -214,7 +240,7 @@ pub(super) fn run(shared: Arc<Shared>, mail: Mail) {
 impl Moving {
     fn handle(&mut self, work: Work) {
         match work {
-            Work::Stop => {}
+            Work::Stop | Work::KeepRunners => {}
             Work::Grew { runner, key, bytes, ended } => self.pulls.grew(&runner, key, bytes, ended),
             Work::Piece { runner, key, offset, bytes, over } => {
                 self.pulls.piece(&runner, key, offset, &bytes, over);
@@ -228,7 +254,6 @@ impl Moving {
             }
             Work::Forget(key) => self.pulls.forget(key),
             Work::Delete(job) => self.pulls.delete(job),
-            Work::KeepRunners => self.keep_runners(),
         }
     }
 

@@ -23,6 +23,7 @@ use super::{
     act::Mail,
     hello::{Hello, INCARNATION_MAX},
     runners::{Link, NameTaken, Runners, Up, Way},
+    weight::{Unheard, Weight},
 };
 use crate::{
     clock,
@@ -51,6 +52,7 @@ pub(crate) struct JobLink {
     beaten: AtomicU64,
     /// When the driver was told of one that is no BEAT.
     told: AtomicU64,
+    pub(super) unheard: Arc<Unheard>,
 }
 
 impl JobLink {
@@ -76,14 +78,15 @@ impl JobLink {
             let _ = jobs.inbox.send(Mail::Told(Told::LinkUp(runner.clone(), number)));
         };
         let up = jobs.runners.up(&runner, link, now, told);
-        let Up { number, is_new } = up.inspect_err(|taken| jobs.refuse_name(hello, taken))?;
-        if is_new {
+        let Up { number, is_news } = up.inspect_err(|taken| jobs.refuse_name(hello, taken))?;
+        if is_news {
             jobs.bytes.keep_runners();
         }
         let beaten = AtomicU64::new(now.mono.0);
         let incarnation = hello.incarnation.clone();
         let (jobs, told) = (jobs.clone(), AtomicU64::new(0));
-        Ok(Self { jobs, runner, number, incarnation, replaced, heard, beaten, told })
+        let unheard = Arc::default();
+        Ok(Self { jobs, runner, number, incarnation, replaced, heard, beaten, told, unheard })
     }
 
     /// Waits until another link has taken this one's place: nothing that comes on it counts any more.
@@ -118,11 +121,13 @@ impl JobLink {
             }
             Kind::Pull => {
                 self.lives()?;
-                self.present(|| self.jobs.bytes.pulled(&self.runner, frame))?
+                let weight = self.weigh(frame, 0)?;
+                self.present(|| self.jobs.bytes.pulled(&self.runner, frame, weight))?
             }
             Kind::Piece => {
                 self.lives()?;
-                self.present(|| self.jobs.bytes.piece(&self.runner, frame))?
+                let weight = self.weigh(frame, 0)?;
+                self.present(|| self.jobs.bytes.piece(&self.runner, frame, weight))?
             }
             _ => Ok(()),
         }
@@ -162,9 +167,10 @@ impl JobLink {
             slots: u32::try_from(slots.min(SLOTS_MAX)).expect("SLOTS_MAX fits"),
             held: parse(frame)?,
         };
+        let weight = self.weigh(frame, beat.held.len())?;
         self.beaten.store(clock::now().0, Ordering::Relaxed);
         self.jobs.runners.beat(&beat, clock::wall_now());
-        self.tell(frame, Told::Beat(beat))
+        self.tell(weight, Told::Beat(beat))
     }
 
     fn report(&self, frame: &Frame) -> io::Result<()> {
@@ -179,15 +185,17 @@ impl JobLink {
             return Ok(());
         }
         let (runner, link) = (self.runner.clone(), self.number);
-        self.tell(frame, Told::Reports(Reports { runner, link, reports }))
+        let weight = self.weigh(frame, reports.len())?;
+        self.tell(weight, Told::Reports(Reports { runner, link, reports }))
     }
 
-    fn tell(&self, frame: &Frame, told: Told) -> io::Result<()> {
-        let bytes = frame.head.len() + frame.body.len();
-        let weight = self.jobs.runners.weigh(&self.runner, bytes);
-        let Some(weight) = weight else {
-            return Err(io::Error::other("more than can be heard of it"));
-        };
+    /// The room that a frame of so many parts takes until it is heard.
+    fn weigh(&self, frame: &Frame, parts: usize) -> io::Result<Weight> {
+        let weight = self.unheard.weigh(parts, frame.head.len() + frame.body.len());
+        weight.ok_or_else(|| io::Error::other("more than can be heard of it"))
+    }
+
+    fn tell(&self, weight: Weight, told: Told) -> io::Result<()> {
         self.present(|| {
             // The thread is gone only when the gateway ends.
             let _ = self.jobs.inbox.send(Mail::Weighed(weight, told));

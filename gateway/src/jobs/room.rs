@@ -41,12 +41,13 @@ impl fmt::Display for Full {
             ),
             Self::All(max) => write!(
                 f,
-                "logs and payloads have as many bytes as they may, {max} (jobs.files_max); delete jobs, or raise it"
+                "logs and payloads have as many bytes as they may, {max} (jobs.files_max); delete jobs, or raise it; payloads that no \
+                 job uses go after a day"
             ),
             Self::Tenant(has) => write!(
                 f,
                 "the tenant has {has} bytes of logs and payloads, as many as it leaves to others; delete jobs of it, or raise \
-                 jobs.files_max, or make room on the disk"
+                 jobs.files_max, or make room on the disk; payloads that no job uses go after a day"
             ),
         }
     }

@@ -9,7 +9,7 @@ use std::{
     path::{Path, PathBuf},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU64, AtomicUsize, Ordering},
+        atomic::{AtomicU64, Ordering},
     },
 };
 
@@ -25,6 +25,8 @@ use crate::driver::{Beat, RunnerName};
 const FILE: &str = "runners.json";
 /// A runner that was not heard of for this long is forgotten at the next start, unless it is drained.
 const KEPT: Span = Span::from_secs(30 * 86_400);
+
+const DAY: Span = Span::from_secs(86_400);
 
 /// What became of a runner that is to be forgotten.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -103,8 +105,6 @@ pub(crate) struct RunnerView {
 struct Runner {
     /// The newest link.
     link: Option<Link>,
-    /// Bytes that it has told and nobody has heard yet.
-    unheard: Arc<AtomicUsize>,
     /// Who was refused its name last, and when.
     refused: Option<(String, Mono)>,
     draining: bool,
@@ -113,22 +113,6 @@ struct Runner {
     slots: u32,
     running: BTreeSet<JobId>,
     heard_at: Wall,
-}
-
-/// Bytes that one runner may have told and nobody has heard yet: much more than a runner has to tell.
-const UNHEARD_MAX: usize = 256 << 20;
-
-/// Bytes that wait to be heard for as long as this lives.
-#[derive(Debug)]
-pub(super) struct Weight {
-    unheard: Arc<AtomicUsize>,
-    bytes: usize,
-}
-
-impl Drop for Weight {
-    fn drop(&mut self) {
-        self.unheard.fetch_sub(self.bytes, Ordering::Relaxed);
-    }
 }
 
 /// Between two words about one process that is refused.
@@ -143,8 +127,8 @@ impl Runner {
 /// A link that is up.
 pub(super) struct Up {
     pub(super) number: u64,
-    /// The runner was not known.
-    pub(super) is_new: bool,
+    /// The runner was not known, or not heard for long: the file should say so.
+    pub(super) is_news: bool,
 }
 
 /// A runner as the file has it.
@@ -222,9 +206,9 @@ impl Runners {
             other.replaced.notify_one();
         }
         told(*count, other.is_some());
-        runner.heard_at = now.wall;
+        let before = std::mem::replace(&mut runner.heard_at, now.wall);
         runner.forgotten = false;
-        Ok(Up { number: *count, is_new })
+        Ok(Up { number: *count, is_news: is_new || now.wall.since(before) >= DAY })
     }
 
     /// A link is down; `present` is called when it was the present one.
@@ -237,15 +221,6 @@ impl Runners {
             all.remove(name);
         }
         present();
-    }
-
-    /// Counts bytes that a runner tells until somebody has heard them; `None`: they are too many.
-    pub(super) fn weigh(&self, name: &RunnerName, bytes: usize) -> Option<Weight> {
-        let all = self.lock();
-        let unheard = all.1.get(name)?.unheard.clone();
-        let before = unheard.fetch_add(bytes, Ordering::Relaxed);
-        let weight = Weight { unheard, bytes };
-        (before < UNHEARD_MAX).then_some(weight)
     }
 
     /// Does something in the name of a link, if that is the present one; nothing can take its place meanwhile.
@@ -286,10 +261,6 @@ impl Runners {
     /// The number of the last link of any runner.
     pub(super) fn newest_link(&self) -> u64 {
         self.lock().0
-    }
-
-    pub(super) fn names(&self) -> Vec<RunnerName> {
-        self.lock().1.keys().cloned().collect()
     }
 
     /// Sets it and writes it down; `None`: no such runner. Blocks.

@@ -247,8 +247,8 @@ async fn what_is_reported_while_the_disk_is_full_counts_when_there_is_room() {
     until("the disk is full", || bench.jobs.trouble().is_some()).await;
     assert!(bench.try_submit().await.is_err(), "nothing is taken");
     until("there is room", || bench.jobs.trouble().is_none()).await;
-    let told = bench.told.lock().unwrap().join("\n");
-    assert!(told.contains("are refused") && told.contains("are accepted again"), "{told}");
+    let told = |what: &str| bench.told.lock().unwrap().join("\n").contains(what);
+    until("it is told", || told("are refused") && told("are accepted again")).await;
     assert_eq!(link.settled(), (key, false), "on the same link");
     assert_eq!(bench.state_of(job), JobState::Succeeded);
     link.beat(&[]);

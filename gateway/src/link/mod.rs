@@ -6,6 +6,7 @@ mod join;
 mod lane;
 pub(crate) mod local;
 pub(crate) mod members;
+mod outlet;
 pub(crate) mod remote;
 mod served;
 mod state;

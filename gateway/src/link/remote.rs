@@ -25,6 +25,7 @@ use super::{
     join::{self, Shown},
     local,
     members::Members,
+    outlet,
     served::Served,
     state,
     token::Scope,
@@ -48,8 +49,6 @@ use crate::{
 const SILENCE: Span = Span::from_secs(5);
 /// A look that late means that the gateway itself stood still.
 const STOOD_STILL: Span = Span::from_secs(1);
-/// Bytes that wait for a runner before it counts as stuck.
-const OUT_STUCK: usize = 64 << 20;
 const HEARTBEAT: Duration = Duration::from_secs(1);
 /// Time for a TLS handshake and the first frame.
 const GREETING: Duration = Duration::from_secs(10);
@@ -220,13 +219,8 @@ async fn serve(
     let Member { shown: Shown { name, key }, scope, members } = member;
     let carrier = Arc::new(Carrier::new(format!("runner {name}"), Way::Link, false));
     carrier.send(local::welcome);
-    let way = {
-        let carrier = carrier.clone();
-        Arc::new(move |frames: BytesMut| {
-            carrier.send(|out| out.extend_from_slice(&frames));
-            true
-        })
-    };
+    let stuck = Arc::new(tokio::sync::Notify::new());
+    let way = outlet::way(&carrier, &stuck);
     let jobs = match JobLink::up(&gate.jobs, &hello, way, false) {
         Ok(jobs) => jobs,
         Err(taken) => return local::refuse_name(gate, stream, &name, &taken).await,
@@ -260,6 +254,7 @@ async fn serve(
         reason = watch(gate, &carrier, &heard, &jobs) => reason,
         stranger = members.gone(&name, &key) => stranger.told().into(),
         () = jobs.replaced() => local::REPLACED.into(),
+        () = stuck.notified() => outlet::UNREAD.into(),
         () = broken.notified() => {
             broken_by.into_inner().expect("one task held it").unwrap_or_default()
         }
@@ -316,17 +311,7 @@ fn handle(
     match frame.header.kind {
         Kind::App | Kind::State => state::handle(gate, name, frame),
         Kind::Credit => credit(gate, carrier, name, frame, suppliers),
-        Kind::Ping => {
-            let pong = Header { kind: Kind::Pong, ..frame.header };
-            let mut behind = 0;
-            carrier.send(|out| {
-                behind = out.len();
-                put_frame(out, pong, &[]);
-            });
-            if behind > OUT_STUCK {
-                return Err(io::Error::other("it asks and reads no answer"));
-            }
-        }
+        Kind::Ping => outlet::answer(carrier, frame.header)?,
         _ => return jobs.handle(frame),
     }
     Ok(())

@@ -107,3 +107,17 @@ fn tell(gate: &Gate, runner: &str, app: &str, before: Option<&BootFailure>, stat
     }
     state.told = if state.ready == 0 { 0 } else { state.told.max(state.ready) };
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_what_is_told_twice_the_last_counts_and_of_what_nobody_knows_nothing() {
+        let head = b"idle\x001\0idle\x002\0exit.signal\x003\0exit.made_up\x004\0more\x005\0\xff\x006\0busy\x00x";
+        let fields = Fields::parse(head).expect("it is well formed");
+        let told = numbers(&fields);
+        // A label twice would make every scrape of the metrics fail.
+        assert_eq!(told, [("exit.signal".to_owned(), 3), ("idle".to_owned(), 2)]);
+    }
+}

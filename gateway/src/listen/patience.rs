@@ -188,3 +188,52 @@ impl<T: Socket + AsyncRead + AsyncWrite + Unpin> AsyncWrite for Patient<T> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream, duplex};
+
+    use super::*;
+
+    impl Socket for DuplexStream {
+        fn abort(&self) {}
+    }
+
+    fn patient(limit: Duration) -> (Patient<DuplexStream>, DuplexStream) {
+        let (ours, client) = duplex(16);
+        (Patient::new(ours, limit, Arc::default()), client)
+    }
+
+    #[tokio::test]
+    async fn a_client_that_takes_a_byte_now_and_then_is_given_up_like_one_that_takes_none() {
+        let (mut patient, mut client) = patient(Duration::from_millis(500));
+        let nibble = tokio::spawn(async move {
+            let mut byte = [0];
+            while client.read_exact(&mut byte).await.is_ok() {
+                sleep(Duration::from_millis(10)).await;
+            }
+        });
+        // At that pace it would take 20 seconds.
+        let error = patient.write_all(&[0; 2000]).await.expect_err("it is given up");
+        assert_eq!(error.kind(), io::ErrorKind::TimedOut);
+        drop(patient);
+        nibble.await.expect("it ends");
+        let (mut patient, client) = self::patient(Duration::from_millis(50));
+        let error = patient.write_all(&[0; 2000]).await.expect_err("it is given up");
+        assert_eq!(error.kind(), io::ErrorKind::TimedOut);
+        drop(client);
+    }
+
+    #[tokio::test]
+    async fn a_client_that_takes_what_there_is_gets_all_of_it() {
+        let (mut patient, mut client) = patient(Duration::from_secs(60));
+        let taken = tokio::spawn(async move {
+            let mut all = Vec::new();
+            client.read_to_end(&mut all).await.map(|_| all.len())
+        });
+        patient.write_all(&[0; 100_000]).await.expect("it reads");
+        patient.shutdown().await.expect("it reads");
+        drop(patient);
+        assert_eq!(taken.await.expect("it ends").expect("it reads"), 100_000);
+    }
+}

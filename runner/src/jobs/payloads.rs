@@ -17,6 +17,9 @@ use crate::frames::frame;
 /// How much is asked for at once.
 const PIECE_MAX: &[u8] = b"262144";
 
+/// Pieces that are asked for and have not come, at most: a gateway gives up who has too much waiting for it.
+const ASKED_MAX: usize = 32;
+
 /// All payloads of this host.
 #[derive(Debug)]
 pub(super) struct Payloads {
@@ -122,6 +125,10 @@ impl Payloads {
 
     /// The next question to the gateway.
     pub(super) fn poll_pull(&mut self) -> Option<Bytes> {
+        let fetches = self.known.values().filter_map(|known| known.fetch.as_ref());
+        if fetches.filter(|fetch| fetch.asked).count() >= ASKED_MAX {
+            return None;
+        }
         self.known.iter_mut().find_map(|(name, known)| {
             let fetch = known.fetch.as_mut().filter(|fetch| !fetch.asked)?;
             fetch.asked = true;

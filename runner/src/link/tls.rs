@@ -223,3 +223,48 @@ pub(super) fn sha256_hex(bytes: &[u8]) -> String {
     let hash = suite.common.hash_provider.hash(bytes);
     hash.as_ref().iter().map(|b| format!("{b:02x}")).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use rcgen::{BasicConstraints, CertifiedIssuer, IsCa, date_time_ymd};
+
+    use super::*;
+
+    /// An authority, and its fingerprint.
+    fn authority() -> (CertifiedIssuer<'static, KeyPair>, String) {
+        let mut params = CertificateParams::new(Vec::<String>::new()).expect("no names");
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        let key = KeyPair::generate().expect("a key can be made");
+        let authority = CertifiedIssuer::self_signed(params, key).expect("it signs itself");
+        let fingerprint = sha256_hex(authority.der());
+        (authority, fingerprint)
+    }
+
+    #[test]
+    fn a_clock_that_is_behind_keeps_no_gateway_out_and_what_has_ended_stays_out() {
+        let (authority, fingerprint) = authority();
+        let mut params = CertificateParams::new([SERVER_NAME.to_owned()]).expect("a name");
+        (params.not_before, params.not_after) =
+            (date_time_ymd(2030, 1, 1), date_time_ymd(2030, 4, 1));
+        let key = KeyPair::generate().expect("a key can be made");
+        let leaf = params.signed_by(&key, &authority).expect("it signs");
+        let provider = Arc::new(aws_lc_rs::default_provider());
+        let name = ServerName::try_from(SERVER_NAME).expect("it is a name");
+        let verified = |fingerprint: &str, seconds: u64| {
+            let verifier =
+                Pinned { fingerprint: fingerprint.to_owned(), provider: Arc::clone(&provider) };
+            let at = UnixTime::since_unix_epoch(Duration::from_secs(seconds));
+            let chain = [authority.der().clone()];
+            verifier.verify_server_cert(leaf.der(), &chain, &name, &[], at).is_ok()
+        };
+        let begin = 1_893_456_000;
+        // A board without a battery; forty days; a minute; within; its last day.
+        for seconds in [0, begin - 40 * 86_400, begin - 60, begin + 60, begin + 89 * 86_400] {
+            assert!(verified(&fingerprint, seconds), "{seconds}");
+        }
+        for seconds in [begin + 91 * 86_400, begin + 4000 * 86_400] {
+            assert!(!verified(&fingerprint, seconds), "{seconds}");
+        }
+        assert!(!verified(&"0".repeat(64), begin + 60), "another authority's");
+    }
+}

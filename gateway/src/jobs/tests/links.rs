@@ -208,3 +208,29 @@ async fn a_runner_whose_beat_waits_behind_a_log_keeps_its_leases_while_that_come
     })
     .await;
 }
+
+#[tokio::test]
+async fn a_runner_that_floods_is_given_up_when_nobody_can_hear_it_and_no_other_is() {
+    let bench = Bench::new();
+    let (evil, other) = (Link::up(&bench, "evil"), Link::up(&bench, "a"));
+    // Whoever should hear it stands still: each word weighs something, however short.
+    let unheard: Vec<_> = std::iter::from_fn(|| evil.link.unheard.weigh(0, 0)).collect();
+    let (beat, key) = (
+        beat_frame("one", &[]),
+        AttemptKey { job: JobId(1), attempt: 1, fence: ostler_job::durable::Fence(1) },
+    );
+    let mut report = BytesMut::new();
+    put_list(&mut report, Kind::Report, 0, [finished(key, 0)].iter());
+    let made = |kind| {
+        let fields = [(":what", "payload"), (":id", "1.1.1"), (":offset", "0"), (":max", "1")];
+        let mut out = BytesMut::new();
+        put_frame(&mut out, kind, &fields, &[], b"");
+        decode(&out)
+    };
+    for frame in [beat, decode(&report), made(Kind::Pull), made(Kind::Piece)] {
+        let refused = evil.link.handle(&frame);
+        assert!(refused.is_err_and(|error| error.to_string().contains("more than can be heard")));
+    }
+    other.link.handle(&beat_frame("one", &[])).unwrap();
+    drop(unheard);
+}

@@ -7,6 +7,8 @@
 mod job;
 mod lane;
 mod lane_io;
+#[cfg(test)]
+mod tests;
 
 use std::{cell::RefCell, collections::BTreeMap, os::fd::OwnedFd, rc::Rc, time::Duration};
 

@@ -1,0 +1,77 @@
+//! What is said to a runner of another host, and how much of it may wait for one that does not read.
+
+use std::{io, sync::Arc};
+
+use bytes::BytesMut;
+use ostler_wire::{Header, Kind, put_frame};
+use tokio::sync::Notify;
+
+use crate::pool::carrier::Carrier;
+
+/// Bytes that wait for a runner before it counts as stuck: more than it ever asks for at once.
+const STUCK: usize = 128 << 20;
+/// Why the link of a runner ends that is stuck.
+pub(super) const UNREAD: &str = "it asks and reads no answer";
+
+/// The way of frames of jobs to a runner. One for which too much waits gets no more, and `stuck` is told.
+pub(super) fn way(
+    carrier: &Arc<Carrier>,
+    stuck: &Arc<Notify>,
+) -> Arc<dyn Fn(BytesMut) -> bool + Send + Sync> {
+    let (carrier, stuck) = (carrier.clone(), stuck.clone());
+    Arc::new(move |frames: BytesMut| {
+        let mut behind = 0;
+        carrier.send(|out| {
+            behind = out.len();
+            if behind <= STUCK {
+                out.extend_from_slice(&frames);
+            }
+        });
+        if behind > STUCK {
+            stuck.notify_one();
+        }
+        behind <= STUCK
+    })
+}
+
+/// PONG.
+pub(super) fn answer(carrier: &Arc<Carrier>, ping: Header) -> io::Result<()> {
+    let pong = Header { kind: Kind::Pong, ..ping };
+    let mut behind = 0;
+    carrier.send(|out| {
+        behind = out.len();
+        put_frame(out, pong, &[]);
+    });
+    if behind > STUCK {
+        return Err(io::Error::other(UNREAD));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::{link::remote::plain, pool::carrier::Way};
+
+    #[tokio::test]
+    async fn who_asks_and_never_reads_is_given_up_before_the_memory_is() {
+        let carrier = Arc::new(Carrier::new("runner a".to_owned(), Way::Link, false));
+        let stuck = Arc::new(Notify::new());
+        let way = way(&carrier, &stuck);
+        let piece = || BytesMut::zeroed(256 << 10);
+        // Each answers a question of some 100 bytes.
+        let taken = (0..10_000).take_while(|_| way(piece())).count();
+        assert!((400..600).contains(&taken), "{taken}");
+        tokio::time::timeout(Duration::from_secs(60), stuck.notified()).await.unwrap();
+        assert!(answer(&carrier, plain()).is_err(), "it asks on");
+        assert!(carrier.take_out().len() <= STUCK + (1 << 20));
+        // One that reads goes on, however much it asks.
+        assert!((0..10_000).all(|_| {
+            let well = way(piece()) && answer(&carrier, plain()).is_ok();
+            drop(carrier.take_out());
+            well
+        }));
+    }
+}
