@@ -56,8 +56,23 @@ pub(crate) enum ToRunner {
 /// From a runner.
 #[derive(Debug)]
 pub(crate) enum ToGateway {
-    Beat { incarnation: u64, held: Vec<AttemptKey> },
+    Beat {
+        incarnation: u64,
+        held: Vec<AttemptKey>,
+    },
+    /// A part of something long, which the beat waits behind.
+    Word,
     Report(Report),
+}
+
+impl ToGateway {
+    pub(crate) fn keeps_leases(&self) -> bool {
+        matches!(self, Self::Beat { .. } | Self::Word)
+    }
+
+    pub(crate) fn is_beat(&self) -> bool {
+        matches!(self, Self::Beat { .. })
+    }
 }
 
 /// See the module.

@@ -29,13 +29,15 @@ impl World {
             93..95 => self.copy = Some((self.store.copy(), self.checker.expected.clone())),
             95..96 => self.restore(),
             96..97 => self.clone_runner(),
-            97.. => {}
+            97..98 => self.fall_behind(),
+            98.. => {}
         }
     }
 
     /// Whatever an operator holds back goes on.
     pub(crate) fn look_after(&mut self) {
         self.agenda.at(self.now.mono + Span::from_secs(20), Event::Chaos);
+        self.check_rest();
         let jobs: Vec<JobId> = self.checker.jobs().collect();
         self.send_steer(Verb::Resume, jobs, Span::from_millis(1));
     }
@@ -111,6 +113,13 @@ impl World {
             let away = self.rng.millis(100, 25_000);
             self.agenda.at(self.now.mono + away, Event::Resume(at));
         }
+    }
+
+    /// A runner's beats wait behind a log, on a slow link.
+    fn fall_behind(&mut self) {
+        let at = self.any_runner();
+        let takes = self.rng.millis(3_000, 25_000);
+        self.runners[at].behind_until = self.now.mono + takes;
     }
 
     /// A write fails, and may be there.

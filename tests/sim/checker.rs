@@ -5,11 +5,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use ostler_gateway::driver::{Answer, Batch, Effect};
 use ostler_job::{
     JobId, Mono, Now, Span,
-    durable::{AttemptKey, Delivery, Ending, Fence, JobState, Reason, Spec, Status},
+    durable::{AttemptKey, Delivery, Ending, Fence, JobState, Order, Reason, Spec, Status},
 };
 use ostler_store::{Change, EventKind, Memory, Store};
 
-use crate::tally::Tally;
+use crate::{heard::Heard, tally::Tally};
 
 /// The first thing that was not true, and what has happened.
 #[derive(Default)]
@@ -18,6 +18,8 @@ pub(crate) struct Checker {
     pub(crate) broken: Option<String>,
     pub(crate) tally: Tally,
     pub(crate) expected: Expected,
+    /// Who was heard when.
+    pub(crate) heard: Heard,
     /// Somebody sets the clocks: moments are not compared.
     steps: bool,
     // What never comes again, whatever store is put in the place of which.
@@ -54,13 +56,15 @@ pub(crate) struct Expected {
     waits: BTreeMap<JobId, Mono>,
     /// The lease that a job had when somebody ended it: it gets no later one.
     cancelled: BTreeMap<JobId, Fence>,
+    /// The lease that a job had when somebody paused it: until it is resumed it gets no later one, and that one does not go on.
+    paused: BTreeMap<JobId, Fence>,
     /// Jobs of each idempotency key.
     keyed: BTreeMap<String, Vec<JobId>>,
 }
 
 impl Checker {
     pub(crate) fn new(steps: bool) -> Self {
-        Self { steps, ..Self::default() }
+        Self { steps, heard: Heard::new(steps), ..Self::default() }
     }
 
     pub(crate) fn fail(&mut self, what: String) {
@@ -91,6 +95,9 @@ impl Checker {
             Change::Event { kind: EventKind::Retrying, job: Some(job), detail, .. } => {
                 self.retrying(*job, detail);
             }
+            Change::Event { at, kind: EventKind::Runner, detail, .. } => {
+                self.heard.gave_up(*at, detail).into_iter().for_each(|what| self.fail(what));
+            }
             Change::Key { .. }
             | Change::Event { .. }
             | Change::Token(_)
@@ -103,6 +110,13 @@ impl Checker {
         let it = &mut self.expected;
         let state = it.status.get(&job).map(|it| it.0);
         let says = |verb: &str| detail.contains(&format!("\"{verb}\""));
+        if says("retry") || says("resume") {
+            it.paused.remove(&job);
+        }
+        if says("pause") {
+            let fence = it.status.get(&job).map_or(Fence(0), |it| it.1.fence);
+            it.paused.insert(job, fence);
+        }
         if says("retry") {
             it.starts.remove(&job);
             it.failures.remove(&job);
@@ -201,6 +215,12 @@ impl Checker {
                 }
             }
             Effect::Settle { .. } => self.tally.fenced += 1,
+            Effect::Steer { key, order: Order::Continue, .. } => {
+                let paused = self.expected.paused.get(&key.job);
+                if paused.is_some_and(|fence| *fence >= key.fence) {
+                    self.fail(format!("{key:?} is to go on, and somebody has paused its job"));
+                }
+            }
             Effect::Steer { .. }
             | Effect::Log { .. }
             | Effect::Answer { .. }
@@ -219,6 +239,7 @@ impl Checker {
         let before = self.fences.insert(key.job, key.fence);
         let failures = self.expected.failures.get(&key.job).copied().unwrap_or(0);
         let ended = self.expected.cancelled.get(&key.job);
+        let paused = self.expected.paused.get(&key.job);
         // One that was given back may be late.
         let first = self.expected.leases.get(&key.job) == Some(&1);
         let leased_at = status.leased_at.unwrap_or_default();
@@ -234,6 +255,8 @@ impl Checker {
             "it has had its attempts"
         } else if ended.is_some_and(|fence| *fence < key.fence) {
             "somebody has ended its job"
+        } else if paused.is_some_and(|fence| *fence < key.fence) {
+            "somebody has paused its job"
         } else if first && late && !hurried && !self.steps {
             "it had to be started before"
         } else {

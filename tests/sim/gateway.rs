@@ -69,6 +69,7 @@ impl Gateway {
                 let incarnation = incarnation.to_string();
                 Told::Beat(Beat { runner, link, incarnation, slots: 2, held })
             }
+            ToGateway::Word => Told::Heard(runner, link),
             ToGateway::Report(report) => {
                 Told::Reports(Reports { runner, link, reports: vec![report] })
             }

@@ -46,6 +46,7 @@ impl World {
     pub(crate) fn link_up(&mut self, at: usize, link: u64) {
         let (name, now) = (self.runners[at].name(), self.now);
         let Some(gateway) = &mut self.gateway else { return };
+        self.checker.heard.forget(&name);
         let before = gateway.links.insert(name.clone(), (link, at));
         gateway.actor.hear(Told::LinkUp(name.as_str().into(), link), now);
         if let Some((old, whose)) = before
@@ -61,6 +62,7 @@ impl World {
         let Some(gateway) = &mut self.gateway else { return };
         if gateway.links.get(&name) == Some(&(link, at)) {
             gateway.links.remove(&name);
+            self.checker.heard.forget(&name);
         }
         gateway.actor.hear(Told::LinkDown(name.as_str().into(), link), now);
     }

@@ -9,6 +9,7 @@ mod chaos;
 mod checker;
 mod clients;
 mod gateway;
+mod heard;
 mod links;
 mod rng;
 mod runner;

@@ -22,6 +22,8 @@ pub(crate) struct Runner {
     /// The link that it has, numbered over all links.
     pub(crate) link: Option<u64>,
     pub(crate) held: BTreeMap<AttemptKey, Held>,
+    /// Until then its beats wait behind a long log.
+    pub(crate) behind_until: Mono,
     /// What arrived while it was stopped.
     pub(crate) inbox: Vec<ToRunner>,
 }
@@ -60,6 +62,7 @@ impl Runner {
             stopped: false,
             link: None,
             held: BTreeMap::new(),
+            behind_until: Mono(0),
             inbox: Vec::new(),
         }
     }
@@ -80,7 +83,20 @@ impl Runner {
         around.agenda.at(at, Event::ToGateway(self.at, link, message));
     }
 
+    pub(crate) fn is_behind(&self, now: Mono) -> bool {
+        now < self.behind_until
+    }
+
+    /// Attempts that are not over.
+    pub(crate) fn running(&self) -> impl Iterator<Item = AttemptKey> {
+        self.held.iter().filter(|(_, held)| held.finish.is_none()).map(|(key, _)| *key)
+    }
+
     pub(crate) fn beat(&self, around: &mut Around<'_>) {
+        if self.is_behind(around.now.mono) {
+            around.checker.tally.words += 1;
+            return self.send(around, ToGateway::Word);
+        }
         let held = self.held.keys().copied().collect();
         // No two processes say the same, whatever their name.
         let incarnation = self.incarnation + 1_000_000 * self.at as u64;
@@ -96,6 +112,9 @@ impl Runner {
                 None => Report::Started { key, at: held.started.wall },
             };
             self.send(around, ToGateway::Report(report));
+            if held.paused && held.finish.is_none() {
+                self.send(around, ToGateway::Report(Report::Paused { key, stopped: true }));
+            }
         }
     }
 
@@ -209,6 +228,7 @@ impl Runner {
         self.stopped = false;
         self.link = None;
         self.held.clear();
+        self.behind_until = Mono(0);
         self.inbox.clear();
     }
 }

@@ -16,14 +16,16 @@ use crate::{
 mod lives;
 
 /// When faults end, and when everything must be done.
-const CALM: Mono = Mono(60_000_000_000);
+pub(crate) const CALM: Mono = Mono(60_000_000_000);
 /// A clock that leaps is believed after an hour.
 const END: Mono = Mono(4 * 3_600_000_000_000);
 /// The wall clock's reading at the start.
-const EPOCH: u64 = 1_800_000_000_000;
+pub(crate) const EPOCH: u64 = 1_800_000_000_000;
 /// How long runners may have what is over.
 const LET_GO: Span = Span::from_secs(30);
 pub(crate) const BEAT: Span = Span::from_secs(5);
+/// How often a runner is heard whose beat waits behind something long.
+const WORD: Span = Span::from_secs(1);
 
 /// What kind of run it is.
 #[derive(Clone, Copy, Default)]
@@ -187,8 +189,12 @@ impl World {
             Event::Commit(life) if life == gateway.life => self.commit(),
             Event::ToGateway(at, link, message) if self.links[link as usize] == gateway.life => {
                 // What was received before a link went may be read after that.
+                let name = self.runners[at].name();
                 if self.runners[at].link == Some(link) || self.rng.one_in(2) {
-                    gateway.hear(&self.runners[at].name(), link, message, now);
+                    if message.keeps_leases() && gateway.links.get(&name) == Some(&(link, at)) {
+                        self.checker.heard.of(&name, message.is_beat(), now.mono);
+                    }
+                    gateway.hear(&name, link, message, now);
                 }
             }
             Event::LinkUp(at, link, life) if life == gateway.life => self.link_up(at, link),
@@ -279,6 +285,7 @@ impl World {
                     let newest = self.links.len() as u64 - 1;
                     let outcome = loaded(&self.store, (room, newest), self.now);
                     self.checker.tally.reloads += u64::from(outcome.is_ok());
+                    self.checker.heard.forget_all();
                     gateway.actor.loaded(outcome, self.now);
                     gateway.actor.go_on(self.now);
                 }
@@ -374,6 +381,7 @@ impl World {
         if !self.runners[at].stopped {
             self.with_runner(at, |runner, around| runner.beat(around));
         }
-        self.agenda.at(self.now.mono + BEAT, Event::Beat(at, incarnation));
+        let next = if self.runners[at].is_behind(self.now.mono) { WORD } else { BEAT };
+        self.agenda.at(self.now.mono + next, Event::Beat(at, incarnation));
     }
 }

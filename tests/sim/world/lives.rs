@@ -29,6 +29,7 @@ impl World {
             return;
         }
         self.lives += 1;
+        self.checker.heard.forget_all();
         match Gateway::start(&self.store, self.lives, self.now) {
             Ok(gateway) => self.gateway = Some(gateway),
             // Its supervisor starts it again.
