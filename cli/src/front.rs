@@ -21,12 +21,17 @@ use crate::{
 
 /// Where the running gateway listens, for the other verbs.
 pub(crate) const ADDRESSES: &str = "addresses.json";
+/// What a gateway holds as long as it lives.
+pub(crate) const LOCK: &str = "lock";
 /// Where runners are expected when nobody says otherwise.
 pub(crate) const RUNNERS: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 2692);
 
 /// Keeps a second gateway off this state folder.
 pub(crate) fn lock(state: &State) -> Result<Lock, Failure> {
-    state.lock("lock").map_err(|held| held.failure("ostler", state))
+    let lock = state.lock(LOCK).map_err(|held| held.failure("ostler", state))?;
+    // What one that was killed has left says where others may listen by now. Not there is as good as removed.
+    let _ = fs::remove_file(state.run(ADDRESSES));
+    Ok(lock)
 }
 
 /// What can be seen to be wrong before anything opens.

@@ -1,10 +1,9 @@
 //! Where the API is: told by a person, or left by the gateway in the state folder.
 
-use std::{fmt, fs, net::SocketAddr, path::Path};
+use std::{fmt, path::Path};
 
-use serde_json::Value;
-
-use crate::{failure::Failure, front::ADDRESSES};
+use super::life::Life;
+use crate::failure::Failure;
 
 /// The port of an address without one.
 const PORT: u16 = 2691;
@@ -80,17 +79,11 @@ pub(super) fn of_state(folder: &Path) -> Result<Address, Failure> {
             folder.display()
         ))
     };
-    let text = fs::read(folder.join("run").join(ADDRESSES)).map_err(|_| none())?;
-    let addresses: Value = serde_json::from_slice(&text).map_err(|_| none())?;
-    let first = addresses["api"][0].as_str().and_then(|text| text.parse::<SocketAddr>().ok());
-    let first = first.ok_or_else(|| {
+    let first = Life::of(folder).ok_or_else(none)?.api().ok_or_else(|| {
         Failure::unavailable("the gateway has no API listener; start it with --api 127.0.0.1:2691")
     })?;
-    let host = match first.ip() {
-        ip if ip.is_unspecified() => "localhost".to_owned(),
-        ip => ip.to_string(),
-    };
-    Ok(Address { secure: false, host, port: first.port(), prefix: String::new() })
+    let (host, port) = (first.ip().to_string(), first.port());
+    Ok(Address { secure: false, host, port, prefix: String::new() })
 }
 
 /// Text as it may stand in a path or a query.

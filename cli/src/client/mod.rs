@@ -5,6 +5,7 @@
 
 mod address;
 mod failing;
+mod life;
 mod problem;
 mod sse;
 mod tls;
@@ -30,6 +31,7 @@ pub(crate) use address::{Address, encode};
 pub(crate) use problem::{Problem, Wrong, code_of, for_people};
 pub(crate) use sse::{Event, Parser};
 
+use self::life::Life;
 use crate::{args::StateArgs, failure::Failure, terminal::note};
 
 /// How long a connection may take to open.
@@ -70,10 +72,12 @@ impl ApiArgs {
                 // None has ever run there.
                 return Err(failure);
             }
-            return Ok(Client { place: Place::State(folder), token: token?, tls: None });
+            let keeper = Some(folder.clone());
+            return Ok(Client { place: Place::State(folder), token: token?, keeper, tls: None });
         };
         let address = address::parse(text).map_err(Failure::usage)?;
         let folder = found.ok();
+        let keeper = if given.is_none() { folder.clone() } else { None };
         let token = given.map_or_else(|| token_for(&address, folder.as_deref()), Ok)?;
         if !address.secure && !address.is_local() {
             note(&format!(
@@ -84,7 +88,7 @@ impl ApiArgs {
             true => Some(tls::connector(self.ca.as_deref(), folder.as_deref())?),
             false => None,
         };
-        Ok(Client { place: Place::Named(address), token, tls })
+        Ok(Client { place: Place::Named(address), token, keeper, tls })
     }
 }
 
@@ -128,6 +132,8 @@ pub(crate) fn block_on<T>(work: impl Future<Output = Result<T, Failure>>) -> Res
 pub(crate) struct Client {
     place: Place,
     token: String,
+    /// The state folder whose gateway alone is to see the token.
+    keeper: Option<PathBuf>,
     tls: Option<tokio_rustls::TlsConnector>,
 }
 
@@ -328,11 +334,17 @@ impl Client {
         request: Request<Body>,
     ) -> Result<http::Response<Incoming>, Failure> {
         let place = (address.host.as_str(), address.port);
+        let life =
+            self.keeper.as_deref().map(|folder| Life::for_token(folder, address)).transpose()?;
         let socket = match timeout(CONNECT, TcpStream::connect(place)).await {
             Ok(Ok(socket)) => socket,
             Ok(Err(error)) => return Err(address.unreachable(&error)),
             Err(_) => return Err(address.unreachable(&io::ErrorKind::TimedOut.into())),
         };
+        if let Some(life) = &life {
+            let peer = socket.peer_addr().map_err(|error| address.unreachable(&error))?;
+            life.vouch(peer, address)?;
+        }
         // Best effort: it only saves milliseconds.
         let _ = socket.set_nodelay(true);
         match &self.tls {
@@ -350,7 +362,12 @@ impl Client {
     #[cfg(test)]
     pub(crate) fn for_tests(address: &str) -> Self {
         let address = address::parse(address).expect("tests know addresses");
-        Self { place: Place::Named(address), token: "for tests".to_owned(), tls: None }
+        Self {
+            place: Place::Named(address),
+            token: "for tests".to_owned(),
+            keeper: None,
+            tls: None,
+        }
     }
 }
 

@@ -4,7 +4,7 @@ use std::{fs, net::TcpListener};
 
 use serde_json::json;
 
-use crate::fake::{Fake, Reply, TOKEN};
+use crate::fake::{Fake, Reply, TOKEN, known};
 
 fn empty() -> Fake {
     Fake::start(|_| Reply::json(200, &json!({"jobs": [], "next": null})))
@@ -51,8 +51,7 @@ fn without_a_gateway_one_sentence_says_how_to_start_one() {
     fake.ostler(&words).with(69, "", &says);
 
     let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    let known = json!({"api": [free.to_string()]}).to_string();
-    fs::write(fake.path().join("state/run/addresses.json"), known).unwrap();
+    fs::write(fake.path().join("state/run/addresses.json"), known(free)).unwrap();
     let says = format!(
         "ostler: no gateway answers at http://{free}; start one with `ostler serve` (or `ostler \
          gateway`), or name another with --api\n"
@@ -71,6 +70,32 @@ fn a_token_that_is_wrong_or_missing_ends_with_77() {
     assert!(ended.err.contains("no token for the API at http://gateway.example:2691"), "{ended:?}");
     fs::remove_file(fake.path().join("state/api.token")).unwrap();
     assert_eq!(fake.ostler(&["list"]).code, Some(77));
+}
+
+#[test]
+fn whoever_took_the_address_of_a_gateway_that_is_gone_gets_no_token_of_its_folder() {
+    let mut fake = empty();
+    let address = fake.address.to_string();
+    assert_eq!(fake.ostler(&["list", "--api", &address]).code, Some(0));
+    fake.orphan();
+    let listed = fake.ostler(&["list"]);
+    assert!(listed.code == Some(69) && listed.err.contains("no gateway runs"), "{listed:?}");
+    let named = fake.ostler(&["list", "--api", &address]);
+    assert!(named.code == Some(69) && named.err.contains("no gateway runs"), "{named:?}");
+    let submitted = fake.ostler(&["submit", "--patience", "200ms", "--", "true"]);
+    assert_eq!(submitted.code, Some(69), "{submitted:?}");
+    assert_eq!(fake.asked().len(), 1, "nobody is shown it");
+    // One that a person chose goes where he says.
+    assert_eq!(fake.ostler(&["list", "--api", &address, "--token", TOKEN]).code, Some(0));
+}
+
+#[test]
+fn the_token_of_a_folder_goes_to_no_door_but_its_gateways() {
+    let (fake, other) = (empty(), empty());
+    let ended = fake.ostler(&["list", "--api", &other.address.to_string()]);
+    assert_eq!(ended.code, Some(77), "{ended:?}");
+    assert!(ended.err.contains("is for its own gateway"), "{ended:?}");
+    assert_eq!(other.asked().len(), 0, "nobody is shown it");
 }
 
 #[test]

@@ -11,6 +11,7 @@ use std::{
     thread,
 };
 
+use nix::fcntl::{Flock, FlockArg};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -84,6 +85,13 @@ pub(crate) struct Fake {
     pub(crate) address: SocketAddr,
     pub(crate) folder: TempDir,
     asked: Arc<Mutex<Vec<Request>>>,
+    /// As a gateway holds its state folder.
+    lock: Option<Flock<fs::File>>,
+}
+
+/// What a gateway at this address says of itself.
+pub(crate) fn known(address: SocketAddr) -> String {
+    json!({"pid": std::process::id(), "api": [address.to_string()]}).to_string()
 }
 
 impl Fake {
@@ -93,8 +101,11 @@ impl Fake {
         let folder = tempfile::tempdir().unwrap();
         let state = folder.path().join("state");
         fs::create_dir_all(state.join("run")).unwrap();
-        let known = json!({"api": [address.to_string()]});
-        fs::write(state.join("run/addresses.json"), known.to_string()).unwrap();
+        let known = known(address);
+        fs::write(state.join("run/addresses.json"), known).unwrap();
+        fs::write(state.join("run/lock"), format!("{}\n", std::process::id())).unwrap();
+        let lock = fs::File::open(state.join("run/lock")).unwrap();
+        let lock = Flock::lock(lock, FlockArg::LockExclusiveNonblock).unwrap();
         fs::write(state.join("api.token"), format!("{TOKEN}\n")).unwrap();
         let asked = Arc::new(Mutex::new(Vec::new()));
         let (answer, notes) = (Arc::new(answer), Arc::clone(&asked));
@@ -107,7 +118,12 @@ impl Fake {
                 });
             }
         });
-        Self { address, folder, asked }
+        Self { address, folder, asked, lock: Some(lock) }
+    }
+
+    /// The gateway is gone, and whoever listens at its address now is not known to the state folder.
+    pub(crate) fn orphan(&mut self) {
+        self.lock = None;
     }
 
     pub(crate) fn path(&self) -> &Path {
