@@ -27,9 +27,9 @@ impl Signals {
     /// Blocks them here and, by inheritance, in every thread that is made later.
     pub(crate) fn block() -> Result<Self, Failure> {
         let mut set = SigSet::empty();
-        for signal in [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP] {
-            set.add(signal);
-        }
+        let taken =
+            [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP, Signal::SIGUSR1, Signal::SIGUSR2];
+        set.extend(taken);
         set.thread_block()
             .map_err(|error| Failure::broken(format!("cannot block signals: {error}")))?;
         Ok(Self(set))
@@ -76,6 +76,10 @@ impl Signals {
                 Ok(Signal::SIGHUP) if !on_terminal => {
                     say("SIGHUP: there is no reload yet; restart to read the config again");
                 }
+                // Other servers open their log files anew by it, and it would end this one if nobody took it.
+                Ok(signal @ (Signal::SIGUSR1 | Signal::SIGUSR2)) => say(&format!(
+                    "{signal}: nothing to do; a log file that was moved is begun anew by itself"
+                )),
                 Ok(signal) => return signal,
                 Err(_) => {}
             }

@@ -81,6 +81,8 @@ impl Gate {
         let disk = Arc::new(Disk::new(spool.clone(), config.limits.disk_reserve));
         // Of a gate that was made before it, in a test.
         let _new = jobs.room.bound(disk.clone(), config.jobs.files_max);
+        let tell = on_event.clone();
+        let log = Log::open(&config.access_log, move |what| tell(GatewayEvent::Warning(what)))?;
         let parts = Parts::of(config.limits.files, config.limits.connections);
         let max = (config.limits.spool_total, parts.spool);
         Ok(Self {
@@ -95,7 +97,7 @@ impl Gate {
             tenants,
             metrics,
             jobs,
-            log: Log::open(&config.access_log)?,
+            log,
             quarantine: Quarantine::default(),
             spool: Arc::new(Budget::new(spool, max, disk)),
             memory: Arc::new(Memory::new(config.limits.body_memory)),

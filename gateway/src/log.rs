@@ -1,26 +1,33 @@
 //! The access log: one line a request, written by a thread of its own so that a slow disk or pipe delays no request.
 
+mod sink;
+
 use std::{
+    fs::File,
     io::{self, Write},
     net::IpAddr,
     sync::{
-        Mutex,
+        Arc, Mutex,
         atomic::{AtomicU64, Ordering},
         mpsc::{Receiver, SyncSender, TrySendError, sync_channel},
     },
     thread::JoinHandle,
+    time::{Duration, Instant},
 };
 
 use http::Version;
 use ostler_job::{Span, Termination};
 use time::{OffsetDateTime, macros::format_description};
 
+use self::sink::{Lost, Sink};
 use crate::config::{AccessLog, LogFormat};
 
 /// Bytes gathered before they are handed to the writer.
 const BATCH: usize = 16 << 10;
 /// Batches that may wait for the writer; what comes beyond is dropped and counted.
 const BATCHES_MAX: usize = 256;
+/// Between two words about lines that were lost.
+const QUIET: Duration = Duration::from_secs(60);
 
 /// What a line says.
 #[derive(Debug)]
@@ -55,32 +62,35 @@ pub(crate) struct Log {
     format: Option<LogFormat>,
     batch: Mutex<Vec<u8>>,
     writer: Mutex<Option<Writer>>,
-    dropped: AtomicU64,
+    dropped: Arc<AtomicU64>,
 }
 
 impl Log {
-    pub(crate) fn open(config: &AccessLog) -> io::Result<Self> {
-        let (format, sink): (_, Option<Box<dyn Write + Send>>) = match config {
+    /// `tell` is for an operator's eyes: what keeps lines from being written.
+    pub(crate) fn open(
+        config: &AccessLog,
+        tell: impl Fn(String) + Send + 'static,
+    ) -> io::Result<Self> {
+        let dropped = Arc::new(AtomicU64::new(0));
+        let losses = Losses { dropped: dropped.clone(), tell: Box::new(tell), told: None };
+        let (sender, receiver) = sync_channel(BATCHES_MAX);
+        let thread = std::thread::Builder::new().name("access-log".into());
+        let (format, thread) = match config {
             AccessLog::Off => (None, None),
-            AccessLog::Stdout(format) => (Some(*format), Some(Box::new(io::stdout()))),
-            AccessLog::File(path, format) => {
-                let file = ostler_private::named_by_operator(path)?;
-                (Some(*format), Some(Box::new(file)))
+            AccessLog::Stdout(format) => {
+                let run = move || write_all(Sink::new(io::stdout()), &receiver, losses);
+                (Some(*format), Some(thread.spawn(run)?))
             }
-        };
-        let writer = match sink {
-            None => None,
-            Some(sink) => {
-                let (sender, receiver) = sync_channel(BATCHES_MAX);
-                let thread = std::thread::Builder::new().name("access-log".into());
-                Some((sender, thread.spawn(move || write_all(sink, &receiver))?))
+            AccessLog::File(path, format) => {
+                let file = Sink::open(path)?;
+                (Some(*format), Some(thread.spawn(move || write_file(file, &receiver, losses))?))
             }
         };
         Ok(Self {
             format,
             batch: Mutex::default(),
-            writer: Mutex::new(writer),
-            dropped: AtomicU64::new(0),
+            writer: Mutex::new(thread.map(|thread| (sender, thread))),
+            dropped,
         })
     }
 
@@ -118,7 +128,7 @@ impl Log {
         }
     }
 
-    /// Lines that were dropped because the writer was behind.
+    /// Lines that were dropped because the writer was behind, or its sink took none.
     pub(crate) fn dropped(&self) -> u64 {
         self.dropped.load(Ordering::Relaxed)
     }
@@ -135,10 +145,45 @@ impl Log {
     }
 }
 
+/// Lines that the sink did not take: counted, and told now and then.
+struct Losses {
+    dropped: Arc<AtomicU64>,
+    tell: Box<dyn Fn(String) + Send>,
+    told: Option<Instant>,
+}
+
+impl Losses {
+    fn count(&mut self, lost: &Lost) {
+        self.dropped.fetch_add(lost.lines, Ordering::Relaxed);
+        self.say(format!("access log lines are lost: {}", lost.error));
+    }
+
+    fn say(&mut self, what: String) {
+        if self.told.is_none_or(|told| told.elapsed() >= QUIET) {
+            self.told = Some(Instant::now());
+            (self.tell)(what);
+        }
+    }
+}
+
 /// Errors of the sink are not ours to cure; the next batch tries again.
-fn write_all(mut sink: Box<dyn Write + Send>, batches: &Receiver<Vec<u8>>) {
+fn write_all<W: Write>(mut sink: Sink<W>, batches: &Receiver<Vec<u8>>, mut losses: Losses) {
     for batch in batches {
-        let _ = sink.write_all(&batch).and_then(|()| sink.flush());
+        if let Err(lost) = sink.put(&batch) {
+            losses.count(&lost);
+        }
+    }
+}
+
+/// The same for a file, which may be another one before each batch.
+fn write_file(mut file: Sink<File>, batches: &Receiver<Vec<u8>>, mut losses: Losses) {
+    for batch in batches {
+        if let Err(error) = file.follow() {
+            losses.say(format!("the access log goes on in the file that was moved: {error}"));
+        }
+        if let Err(lost) = file.put(&batch) {
+            losses.count(&lost);
+        }
     }
 }
 

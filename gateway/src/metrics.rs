@@ -383,7 +383,7 @@ fn read_process(registry: &Registry, gate: &Gate) {
     counts("ostler_connections_refused_total", help, refused);
     let dropped = IntCounter::new(
         "ostler_log_lines_dropped_total",
-        "Access log lines dropped because the writer was behind.",
+        "Access log lines dropped because the writer was behind or found no room.",
     )
     .expect("constant names are valid");
     register(registry, dropped).inc_by(gate.log.dropped());

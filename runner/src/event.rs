@@ -35,6 +35,8 @@ pub(crate) enum Told {
     Drain,
     /// SIGHUP: the terminal is gone, or somebody means another program.
     HangUp,
+    /// SIGUSR2: means something to other servers, and would end this one and its jobs if nobody took it.
+    Foreign,
 }
 
 /// Something happened to a child.

@@ -7,6 +7,7 @@ use std::{
     process::{Command, Stdio},
 };
 
+use nix::sys::signal::Signal;
 use ostler_tests::{App, Conn, Gateway, Setup, wait_until};
 
 use crate::queue::{BY_TENANT, ask, hold};
@@ -91,6 +92,38 @@ fn the_access_log_can_go_to_a_file_or_nowhere() {
     });
     assert_eq!(to_file.log(), [serde_json::Value::Null; 0]);
     assert_eq!(off.log(), [serde_json::Value::Null; 0]);
+}
+
+#[test]
+fn a_log_file_that_was_moved_is_begun_anew_and_no_signal_is_needed_nor_does_one_end_the_gateway() {
+    let app = App::new();
+    let (file, moved) = (app.file("access.log"), app.file("access.log.1"));
+    let gateway = Setup::new(&app).more(&format!("[log]\naccess = {file:?}")).start();
+    let has = |file: &std::path::Path, target: &str| {
+        let line = format!("\"target\":\"{target}\"");
+        fs::read_to_string(file).is_ok_and(|text| text.contains(&line))
+    };
+    gateway.get("/before");
+    wait_until("the file has the line", || has(&file, "/before"));
+    fs::rename(&file, &moved).unwrap();
+    // What other servers are told by.
+    for signal in [Signal::SIGUSR1, Signal::SIGUSR2, Signal::SIGHUP] {
+        gateway.signal(signal);
+        let word = format!("{signal}: ");
+        wait_until("the signal is heard", || gateway.stderr().contains(&word));
+    }
+    gateway.get("/after");
+    wait_until("a new file has the line", || has(&file, "/after"));
+    assert!(!has(&moved, "/after"));
+}
+
+#[test]
+fn log_lines_that_find_no_room_are_counted_and_told() {
+    let app = App::new();
+    let gateway = Setup::new(&app).more("[log]\naccess = \"/dev/full\"").start();
+    gateway.get("/lost");
+    wait_until("it is counted", || gateway.metric("ostler_log_lines_dropped_total", &[]) >= 1.0);
+    wait_until("it is told", || gateway.stderr().contains("access log lines are lost: "));
 }
 
 #[test]
@@ -249,6 +282,8 @@ fn counters_with_known_labels_are_there_before_their_first_event() {
         "ostler_tls_handshakes_total{result=\"failed\"} 0",
         "ostler_connections_total{protocol=\"h2\"} 0",
         "ostler_durable_finished_total{reason=\"exit_status\",state=\"dead\"} 0",
+        "ostler_api_refused_total{reason=\"bad_token\"} 0",
+        "ostler_store_files_full_total{what=\"payload\"} 0",
         "ostler_durable_finished_total{reason=\"ok\",state=\"succeeded\"} 0",
     ] {
         assert!(text.lines().any(|line| line == series), "{series} is missing in {text}");

@@ -202,7 +202,11 @@ pub(crate) fn read(registry: &Registry, jobs: &Jobs) {
 fn refused(registry: &Registry) -> IntCounterVec {
     let help = "Requests of the API without a token that allows them.";
     let made = IntCounterVec::new(Opts::new("ostler_api_refused_total", help), &["reason"]);
-    register(registry, made.expect("constant names are valid"))
+    let made = made.expect("constant names are valid");
+    for why in [Refusal::NoToken, Refusal::BadToken, Refusal::Scope] {
+        made.with_label_values(&[why.name()]);
+    }
+    register(registry, made)
 }
 
 /// Files that found no room.

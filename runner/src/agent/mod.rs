@@ -232,7 +232,7 @@ impl Agent {
                 self.stop(None);
             }
             Told::Drain if self.stops == 0 => self.stop(None),
-            Told::Drain => {}
+            Told::Drain | Told::Foreign => {}
             Told::HangUp => {
                 self.jobs.note_signal();
                 let message = "SIGHUP: there is nothing to read again";
@@ -303,10 +303,11 @@ impl Agent {
         let mut mask = SigSet::from_iter([Signal::SIGTERM, Signal::SIGINT, Signal::SIGCHLD]);
         mask.extend([Signal::SIGHUP, Signal::SIGUSR1]);
         mask.thread_unblock().map_err(|e| system(e.into()))?;
-        let told: [(_, fn() -> Event); 4] = [
+        let told: [(_, fn() -> Event); 5] = [
             (SignalKind::terminate(), || Event::Signal(Told::End)),
             (SignalKind::interrupt(), || Event::Signal(Told::End)),
             (SignalKind::user_defined1(), || Event::Signal(Told::Drain)),
+            (SignalKind::user_defined2(), || Event::Signal(Told::Foreign)),
             (SignalKind::hangup(), || Event::Signal(Told::HangUp)),
         ];
         for (kind, event) in told {

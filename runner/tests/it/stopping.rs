@@ -176,6 +176,22 @@ fn a_word_from_who_started_it_does_not_hurry_a_runner_that_ends_already() {
     assert!(jobs.runner.ended().success());
 }
 
+#[test]
+fn a_signal_that_means_nothing_here_ends_neither_runner_nor_job() {
+    let (mut jobs, mut link) = Jobs::start();
+    let go = jobs.place.path("go");
+    nix::unistd::mkfifo(&go, nix::sys::stat::Mode::S_IRWXU).unwrap();
+    link.run(&[shell(1, &format!("cat {}", go.display()))]);
+    link.report("started", &key(1));
+    jobs.runner.signal(Signal::SIGUSR2);
+    jobs.runner.signal(Signal::SIGHUP);
+    fs::write(go, "").unwrap();
+    assert_eq!(link.finished(1)["ending"]["reason"], "ok");
+    link.settle(0, &[key(1)]);
+    jobs.runner.signal(Signal::SIGTERM);
+    assert!(jobs.runner.ended().success());
+}
+
 /// A job with a small log and one with a large one that have ended and are not settled.
 fn ended() -> (Jobs, RunnerLink) {
     let (jobs, mut link) = Jobs::start();
