@@ -3,6 +3,13 @@
 use nix::unistd::geteuid;
 use ostler_runner::{AppSpec, JobUsers};
 
+/// Keeps capabilities that a service manager gave for low ports to this process: what it starts, and so apps and jobs, has none.
+/// To be called before there is another thread.
+pub(crate) fn keep_capabilities() {
+    // A kernel that knows none of this gives nothing on.
+    let _ = rustix::thread::clear_ambient_capability_set();
+}
+
 /// What runs as root although it need not, if anything does.
 pub(crate) fn word(apps: &[AppSpec], job_slots: u32, users: &JobUsers) -> Option<String> {
     geteuid().is_root().then(|| of_root(apps, job_slots, users)).flatten()

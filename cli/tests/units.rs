@@ -4,7 +4,10 @@
 use std::{
     fs,
     net::TcpStream,
-    os::unix::net::UnixDatagram,
+    os::unix::{
+        fs::{PermissionsExt as _, chown},
+        net::UnixDatagram,
+    },
     path::{Path, PathBuf},
     process::{Command, Stdio},
     time::Duration,
@@ -66,6 +69,57 @@ fn a_unit_is_never_given_up_nor_stopped_for_what_a_job_does() {
         // What may be absent must not keep it from telling so itself.
         assert!(!unit.contains("EnvironmentFile=/"), "{}", path.display());
     }
+}
+
+#[test]
+fn a_unit_with_public_doors_may_open_low_ports() {
+    for (path, unit) in units().iter().filter(|(path, _)| !path.ends_with("ostler-runner.service"))
+    {
+        let given = line(unit, "AmbientCapabilities");
+        assert_eq!(given, "CAP_NET_BIND_SERVICE", "{}", path.display());
+    }
+}
+
+#[test]
+fn what_is_given_for_low_ports_reaches_no_job() {
+    let setpriv = || {
+        let mut command = Command::new("setpriv");
+        command.args(["--reuid=65534", "--regid=65534", "--clear-groups"]);
+        command.args(["--inh-caps=+net_bind_service", "--ambient-caps=+net_bind_service"]);
+        command
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let state = folder.path().join("state");
+    fs::create_dir(&state).unwrap();
+    fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
+    let is_other = chown(&state, Some(65534), Some(65534)).is_ok();
+    if !is_other || !setpriv().arg("true").status().is_ok_and(|status| status.success()) {
+        // Only root can give somebody else a capability.
+        return;
+    }
+    let name = folder.path().join("notify");
+    let socket = UnixDatagram::bind(&name).unwrap();
+    fs::set_permissions(&name, fs::Permissions::from_mode(0o777)).unwrap();
+    socket.set_read_timeout(Some(Duration::from_secs(120))).unwrap();
+    let mut gateway = setpriv();
+    gateway.args([OSTLER, "serve", "--no-app", "--api", "127.0.0.1:0", "--runners", "off"]);
+    gateway.arg("--state").arg(&state).env("NOTIFY_SOCKET", &name);
+    gateway.current_dir("/").env("HOME", folder.path());
+    let mut gateway = gateway.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    told(&socket, "READY=1");
+    let job = "grep -E '^Cap(Prm|Eff|Amb)' /proc/self/status";
+    let out = Command::new(OSTLER)
+        .args(["submit", "--wait", "--state"])
+        .arg(&state)
+        .args(["--", job])
+        .output()
+        .unwrap();
+    let caps = String::from_utf8_lossy(&out.stdout);
+    let gateways = fs::read_to_string(format!("/proc/{}/status", gateway.id())).unwrap();
+    kill(Pid::from_raw(i32::try_from(gateway.id()).unwrap()), Signal::SIGTERM).unwrap();
+    assert!(gateway.wait().unwrap().success());
+    assert!(gateways.contains("CapEff:\t0000000000000400"), "the gateway has it: {gateways}");
+    assert_eq!(caps.matches("\t0000000000000000").count(), 3, "{caps} {out:?}");
 }
 
 /// What a program tells its service manager, until it has told this.

@@ -50,6 +50,7 @@ pub(crate) struct ServeArgs {
 pub(crate) fn run(args: &ServeArgs) -> Result<ExitCode, Failure> {
     let mut settings = settings(args)?;
     app::resolve(&mut settings.runner.apps).map_err(Failure::all_unavailable)?;
+    root::keep_capabilities();
     let signals = Signals::block()?;
     let state = State::open(args.state.state.as_deref())?;
     let _lock = front::lock(&state)?;
