@@ -131,11 +131,15 @@ pub(crate) fn reachable(address: &SocketAddr) -> String {
     }
 }
 
-/// A path with the home folder as `~`.
+/// A path below the home folder with that as `~`. The home of a service says more by its name.
 fn home(path: &Path) -> String {
     let home = std::env::var_os("HOME").filter(|home| home.len() > 1);
-    match home.and_then(|home| path.strip_prefix(home).ok().map(Path::to_path_buf)) {
+    match home.and_then(|home| below(path, Path::new(&home))) {
         Some(rest) => Path::new("~").join(rest).display().to_string(),
         None => path.display().to_string(),
     }
+}
+
+fn below<'a>(path: &'a Path, home: &Path) -> Option<&'a Path> {
+    path.strip_prefix(home).ok().filter(|rest| !rest.as_os_str().is_empty())
 }

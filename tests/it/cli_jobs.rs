@@ -306,7 +306,7 @@ fn a_token_may_do_what_its_scopes_say_until_it_is_revoked() {
 /// The old history: a backup, and after it a restart, a job of which the log is large, and a token that is revoked.
 fn lose_history(kept: u64, gateway: Gateway) -> tempfile::TempDir {
     printed(&gateway, &["backup", "copy.db"]);
-    assert_fails(&gateway, &["backup", "copy.db"], 65, "exists already");
+    assert_fails(&gateway, &["backup", "copy.db"], 73, "exists already");
     assert_fails(&gateway, &["restore", "copy.db"], 69, "stop it, restore, and start it again");
     let (state, remains) = gateway.crash();
     drop(remains);

@@ -1,6 +1,6 @@
 //! What holds for the whole process: listeners, certificates, log, limits, threads, runner, jobs.
 
-use std::{collections::BTreeSet, fs::File, net::SocketAddr, path::PathBuf, time::Duration};
+use std::{collections::BTreeSet, net::SocketAddr, time::Duration};
 
 use ostler_gateway::{
     AccessLog, Certificate, Details, JobsConfig, Limits, Listen, LogFormat, Network,
@@ -101,22 +101,11 @@ pub(super) fn certificates(top: &Section<'_>, listen: &Listen) -> Vec<Certificat
     }
     let mut certificates = Vec::new();
     for section in sections {
-        if let (Some(cert), Some(key)) = (file(&section, "cert"), file(&section, "key")) {
+        if let (Some(cert), Some(key)) = (section.path_of("cert"), section.path_of("key")) {
             certificates.push(Certificate { cert, key });
         }
     }
     certificates
-}
-
-fn file(section: &Section<'_>, name: &str) -> Option<PathBuf> {
-    let path = section.path_of(name)?;
-    let problem = match File::open(&path).and_then(|file| file.metadata()) {
-        Ok(found) if found.is_file() => return Some(path),
-        Ok(_) => format!("{} is not a file", path.display()),
-        Err(error) => format!("cannot open {}: {error}", path.display()),
-    };
-    section.problem(name, problem);
-    None
 }
 
 /// `[log]`

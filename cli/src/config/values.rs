@@ -62,7 +62,7 @@ fn with_unit(text: &str, units: &[(&str, u64)]) -> Option<u64> {
 /// The shortest exact way to write a duration.
 pub(crate) fn show_duration(duration: Duration) -> String {
     let millis = u64::try_from(duration.as_millis()).unwrap_or(DURATION_MAX);
-    if millis == 0 { "0s".to_owned() } else { show(millis, &DURATION_UNITS[..4]) }
+    if millis == 0 { "0s".to_owned() } else { show(millis, &DURATION_UNITS) }
 }
 
 /// The shortest exact way to write a size.

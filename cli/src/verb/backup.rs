@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use crate::{
     client::{self, ApiArgs, Ask},
     config::values,
-    failure::Failure,
+    failure::{Failure, UNWRITABLE},
     terminal::say,
 };
 
@@ -37,7 +37,12 @@ pub(crate) fn run(args: &BackupArgs) -> Result<ExitCode, Failure> {
         .ok_or_else(|| Failure::usage(format!("{} is not UTF-8 text", path.display())))?;
     client::block_on(async {
         let ask = Ask::new(Method::POST, "/v1/backup").json(&json!({"path": path})).long();
-        let made: Value = client.ask(ask).await?.json().await?;
+        let reply = client.answer(ask).await?.map_err(|problem| {
+            // It is the file that is refused, which for a job would be its state.
+            let code = if problem.name() == "conflict_state" { UNWRITABLE } else { problem.code() };
+            Failure::with(code, vec![problem.sentence()])
+        })?;
+        let made: Value = reply.json().await?;
         let bytes = made["bytes"].as_u64().unwrap_or_default();
         say(&format!("{path}: {}", values::show_size(bytes)));
         Ok(ExitCode::SUCCESS)
