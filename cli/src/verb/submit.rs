@@ -281,8 +281,11 @@ fn unknown(error: serde_json::Error) -> Failure {
     Failure::broken(format!("the API's answer is not known here: {error}"))
 }
 
-/// The jobs that were taken, and for each that was not a sentence and the exit code.
-fn answers(list: &List, bytes: &[u8]) -> Result<(Vec<Line>, Vec<(String, u8)>), Failure> {
+/// Why a job was not taken: a sentence, and the exit code.
+type Refusal = (String, u8);
+
+/// The jobs that were taken, and those that were not.
+fn answers(list: &List, bytes: &[u8]) -> Result<(Vec<Line>, Vec<Refusal>), Failure> {
     let (mut taken, mut wrong) = (Vec::new(), Vec::new());
     for line in serde_json::Deserializer::from_slice(bytes).into_iter::<Line>() {
         let mut line = line.map_err(unknown)?;
