@@ -229,3 +229,42 @@ impl Control {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn task() -> Task {
+        let empty = r#"{"argv":[],"env":{},"no_new_privs":false,"limits":{},"terminate":"all"}"#;
+        serde_json::from_str(empty).expect("a task")
+    }
+
+    /// Hands a task over, gives an order perhaps, and loses the supervisor before it has read any of it.
+    fn lost_with(order: Option<Order>) -> Control {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        runtime.expect("a runtime").block_on(async {
+            let (ours, theirs) = UnixStream::pair().expect("a pair");
+            let mut control = Control {
+                socket: ours,
+                pidfd: pidfd_open(Pid::this()).expect("this process lives"),
+                received: Vec::new(),
+                unsent: Vec::new(),
+                is_untouched: false,
+                // For the task before.
+                has_orders: true,
+            };
+            let _outputs = control.hand_over(&task(), None, false).expect("room");
+            order.into_iter().for_each(|order| control.order(order));
+            // What is to be sent is sent before the other end goes.
+            let (said, ()) = tokio::join!(control.next(), async { drop(theirs) });
+            assert!(said.is_none());
+            control
+        })
+    }
+
+    #[test]
+    fn a_task_that_nobody_read_may_be_begun_anew_unless_there_was_an_order_about_it() {
+        assert!(lost_with(None).is_untouched());
+        assert!(!lost_with(Some(Order::Stop)).is_untouched());
+    }
+}

@@ -41,32 +41,13 @@ impl Running {
         Report::Finished(Box::new(Finish { key, ending, started_at, ran, stopped, usage, log }))
     }
 
-    /// Whether it may be the work of whoever ends all processes of the host or the service, this runner's among them: an
-    /// end by a signal that nobody here has sent, by a shell's word for one, or while its supervisor was told to end.
+    /// See the function.
     pub(super) fn is_suspect(&self, end: &End) -> bool {
-        let ended = match end {
-            End::Failed(_) | End::Untouched | End::NoRoom => return false,
-            End::SupervisorLost => return self.cause.is_none(),
-            End::Ended(ended) => ended,
-        };
-        let by_signal = match (ended.exit_status, ended.signal) {
-            (Some(0), _) => return false,
-            (Some(status), _) => status - 128,
-            (None, signal) => signal.unwrap_or_default(),
-        };
-        let is_ordered = ended.hit && self.cause.is_some();
-        !is_ordered && (ended.signalled || ENDING.contains(&by_signal))
+        is_suspect(end, self.cause)
     }
 
     fn ending(&self, ended: &Ended) -> Ending {
-        let by_itself = match (ended.exit_status, ended.signal) {
-            (Some(0), _) => Reason::Ok,
-            (Some(_), _) => Reason::ExitStatus,
-            (None, _) => Reason::Signal,
-        };
-        // An order that came too late is not why it ended.
-        let cause = self.cause.filter(|_| ended.hit);
-        let reason = cause.unwrap_or(by_itself);
+        let reason = reason(ended, self.cause);
         let (exit_status, signal) = (ended.exit_status, ended.signal);
         let details = [left_behind(ended), killed(ended), self.shortage(ended)];
         let details: Vec<String> = details.into_iter().flatten().collect();
@@ -95,6 +76,33 @@ impl Running {
     }
 }
 
+/// Whether it may be the work of whoever ends all processes of the host or the service, this runner's among them: an end by a
+/// signal that nobody here has sent, by a shell's word for one, or while its supervisor was told to end.
+fn is_suspect(end: &End, cause: Option<Reason>) -> bool {
+    let ended = match end {
+        End::Failed(_) | End::Untouched | End::NoRoom => return false,
+        End::SupervisorLost => return cause.is_none(),
+        End::Ended(ended) => ended,
+    };
+    let by_signal = match (ended.exit_status, ended.signal) {
+        (Some(0), _) => return false,
+        (Some(status), _) => status - 128,
+        (None, signal) => signal.unwrap_or_default(),
+    };
+    let is_ordered = ended.hit && cause.is_some();
+    !is_ordered && (ended.signalled || ENDING.contains(&by_signal))
+}
+
+fn reason(ended: &Ended, cause: Option<Reason>) -> Reason {
+    let by_itself = match (ended.exit_status, ended.signal) {
+        (Some(0), _) => Reason::Ok,
+        (Some(_), _) => Reason::ExitStatus,
+        (None, _) => Reason::Signal,
+    };
+    // An order that came too late is not why it ended.
+    cause.filter(|_| ended.hit).unwrap_or(by_itself)
+}
+
 fn left_behind(ended: &Ended) -> Option<String> {
     let left = ended.left;
     (left > 0)
@@ -108,4 +116,45 @@ fn killed(ended: &Ended) -> Option<String> {
     let (process, was) = if *killed == 1 { ("process", "was") } else { ("processes", "were") };
     (*killed > 0)
         .then(|| format!("{killed} {process} that it left behind {was} killed ({which}{more})"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn status(status: i32) -> Ended {
+        Ended { exit_status: Some(status), ..Ended::default() }
+    }
+
+    fn suspect(ended: Ended, cause: Option<Reason>) -> bool {
+        is_suspect(&End::Ended(Box::new(ended)), cause)
+    }
+
+    #[test]
+    fn an_order_that_came_too_late_is_not_why_it_ended() {
+        let killed = Some(Reason::Killed);
+        assert_eq!(reason(&status(0), killed), Reason::Ok);
+        assert_eq!(reason(&status(3), killed), Reason::ExitStatus);
+        assert_eq!(reason(&Ended { hit: true, ..status(3) }, killed), Reason::Killed);
+        assert_eq!(reason(&Ended { hit: true, ..status(3) }, None), Reason::ExitStatus);
+    }
+
+    #[test]
+    fn who_ends_while_everything_is_told_to_end_is_suspect_unless_it_succeeds_or_was_ordered_to() {
+        let killed = Some(Reason::Killed);
+        let by = |signal| Ended { signal: Some(signal), ..Ended::default() };
+        for ended in [by(libc::SIGTERM), by(libc::SIGKILL), status(128 + libc::SIGTERM)] {
+            assert!(suspect(ended.clone(), None));
+            assert!(suspect(ended.clone(), killed), "the order came too late");
+            assert!(!suspect(Ended { hit: true, ..ended }, killed));
+        }
+        for ended in [by(libc::SIGSEGV), status(1)] {
+            assert!(!suspect(ended.clone(), None));
+            assert!(suspect(Ended { signalled: true, ..ended }, None));
+        }
+        assert!(!suspect(Ended { signalled: true, ..status(0) }, None));
+        assert!(
+            is_suspect(&End::SupervisorLost, None) && !is_suspect(&End::SupervisorLost, killed)
+        );
+    }
 }

@@ -1,6 +1,7 @@
 //! An executor, what it reports, and a way to see what is left of its processes.
 
 use std::{
+    cell::Cell,
     fs,
     path::PathBuf,
     rc::Rc,
@@ -29,14 +30,21 @@ pub(crate) struct Bench {
     reports: mpsc::UnboundedReceiver<Report>,
     folder: tempfile::TempDir,
     jobs: u64,
+    /// Ends that may be the work of whoever ends everything.
+    pub(crate) suspects: Rc<Cell<usize>>,
 }
 
-struct Sender(mpsc::UnboundedSender<Report>);
+struct Sender(mpsc::UnboundedSender<Report>, Rc<Cell<usize>>);
 
 impl Observer for Sender {
     fn observe(&self, report: Report) {
         // A test that has ended hears nothing more.
         let _ = self.0.send(report);
+    }
+
+    fn suspect(&self, finished: Report) {
+        self.1.set(self.1.get() + 1);
+        self.observe(finished);
     }
 }
 
@@ -73,7 +81,9 @@ impl Bench {
         };
         let (sender, reports) = mpsc::unbounded_channel();
         let shell = Shell::new(setup.clone()).unwrap();
-        Self { shell, setup, observer: Rc::new(Sender(sender)), reports, folder, jobs: 0 }
+        let suspects = Rc::new(Cell::new(0));
+        let observer = Rc::new(Sender(sender, suspects.clone()));
+        Self { shell, setup, observer, reports, folder, jobs: 0, suspects }
     }
 
     pub(crate) fn path(&self, name: &str) -> PathBuf {

@@ -3,7 +3,10 @@
 use std::{collections::BTreeMap, fs, os::unix::fs::PermissionsExt};
 
 use nix::{
-    sys::signal::{Signal, kill},
+    sys::{
+        resource::{Resource, getrlimit},
+        signal::{Signal, kill},
+    },
     unistd::{Pid, geteuid},
 };
 use ostler_job::durable::{Command, Input, Order, Payload, Reason, Report};
@@ -235,5 +238,45 @@ fn an_idle_supervisor_that_somebody_stopped_takes_its_next_command() {
         kill(supervisor, Signal::SIGSTOP).unwrap();
         let next = bench.run(sh("echo $PPID")).await;
         assert_eq!(next.log.head, finish.log.head);
+    });
+}
+
+#[test]
+fn what_a_command_calls_itself_counts_for_nothing() {
+    with_bench(async |bench| {
+        let names = ["OSTLER_JOB", "OSTLER_FENCE", "OSTLER_RUNNER_STATE"];
+        let env = names.map(|name| (name.to_owned(), "another".to_owned())).into();
+        let shown = bench.output(Command { env, ..sh("env") }).await;
+        assert!(!shown.contains("another"), "its processes are found by these: {shown}");
+    });
+}
+
+#[test]
+fn no_command_gets_more_than_the_runner_has() {
+    with_bench(async |bench| {
+        let (_, most) = getrlimit(Resource::RLIMIT_NOFILE).unwrap();
+        let limits = BTreeMap::from([("nofile".to_owned(), most + 1)]);
+        let finish = bench.run(Command { limits, ..sh("ulimit -n") }).await;
+        assert_unstartable(&finish.ending, "no command gets more");
+    });
+}
+
+#[test]
+fn a_command_gains_no_rights_where_its_runner_says_so() {
+    with_bench(async |bench| {
+        bench.setup.users.no_new_privs = true;
+        bench.shell = Shell::new(bench.setup.clone()).unwrap();
+        let shown = bench.output(sh("grep NoNewPrivs: /proc/self/status")).await;
+        assert!(shown.trim_end().ends_with('1'), "{shown}");
+    });
+}
+
+#[test]
+fn payloads_that_a_runner_before_left_are_gone() {
+    with_bench(async |bench| {
+        let left = bench.setup.payloads().join("left");
+        fs::write(&left, "of the one before").unwrap();
+        bench.shell = Shell::new(bench.setup.clone()).unwrap();
+        assert!(!left.exists());
     });
 }

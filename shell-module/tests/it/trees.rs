@@ -281,6 +281,19 @@ fn a_supervisor_that_is_asked_to_end_stays() {
     with_bench(async |bench| {
         let finish = bench.run(sh("kill -TERM $PPID; kill -INT $PPID; sleep 0.05; exit 6")).await;
         assert_eq!(finish.ending.exit_status, Some(6));
+        assert_eq!(bench.suspects.get(), 1, "not only the command was meant");
+    });
+}
+
+#[test]
+fn a_signal_to_an_idle_supervisor_is_not_about_its_next_job() {
+    with_bench(async |bench| {
+        let first = bench.run(sh("echo $PPID; exit 6")).await;
+        let supervisor = Pid::from_raw(first.log.head.trim().parse().unwrap());
+        kill(supervisor, Signal::SIGTERM).unwrap();
+        let next = bench.run(sh("echo $PPID; exit 6")).await;
+        assert_eq!(next.log.head, first.log.head);
+        assert_eq!(bench.suspects.get(), 0);
     });
 }
 
