@@ -49,6 +49,14 @@ impl Gateway {
         });
         link
     }
+
+    /// Tells the next runner that connects that another process has its name.
+    pub(crate) fn replace(&self) {
+        let (mut stream, _) = wait_for("a runner's call", || self.listener.accept().ok());
+        let mut out = BytesMut::new();
+        Builder::new(&mut out, Kind::Fail, 0).code(1).fields(|_| {}).body(b"");
+        stream.write_all(&out).unwrap();
+    }
 }
 
 /// The link to one runner.
@@ -109,6 +117,15 @@ impl RunnerLink {
         let mut out = BytesMut::new();
         let kind = Kind::Stop;
         let header = Header { len: 0, kind, flags: 0, code: 0, stream: 0, aux: grace_ms };
+        put_frame(&mut out, header, b"");
+        self.stream.write_all(&out).unwrap();
+    }
+
+    /// Sends what no gateway may send, and behind it that the runner is to stop.
+    pub(crate) fn break_a_rule_and_stop(&mut self) {
+        let mut out = BytesMut::new();
+        Builder::new(&mut out, Kind::Hello, 0).fields(|_| {}).body(b"");
+        let header = Header { len: 0, kind: Kind::Stop, flags: 0, code: 1, stream: 0, aux: 0 };
         put_frame(&mut out, header, b"");
         self.stream.write_all(&out).unwrap();
     }

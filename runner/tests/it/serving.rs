@@ -1,6 +1,9 @@
 //! Children serve, whatever becomes of the gateway.
 
-use std::{path::PathBuf, time::Duration};
+use std::{
+    path::PathBuf,
+    time::{Duration, Instant},
+};
 
 use nix::fcntl::{FcntlArg, fcntl};
 use ostler_wire::Kind;
@@ -44,12 +47,47 @@ fn a_child_that_works_for_a_dead_gateway_is_handed_over_when_it_is_free() {
     let _runner = place.start(&place.config());
     let mut first = gateway.accept();
     let mut lane = first.lane();
-    lane.ask("/sleep", "0.5");
+    let begun = Instant::now();
+    lane.ask("/sleep", "2");
+    first.expect_figure("busy", 1);
     let pid = lane.pid;
     drop((gateway, first, lane));
     let gateway = Gateway::listen(&socket);
     let mut lane = gateway.accept().lane();
+    assert!(begun.elapsed() >= Duration::from_secs(2), "it looks free to the next one");
     assert_eq!(lane.get("/pid", ""), pid.to_string());
+}
+
+#[test]
+fn what_a_child_does_for_a_dead_gateway_is_ended_when_there_is_another() {
+    let place = Place::new();
+    let mut config = place.config();
+    config.apps[0].grace = Duration::from_millis(400);
+    let socket = place.path("gateway.sock");
+    let gateway = Gateway::listen(&socket);
+    let runner = place.start(&config);
+    let mut first = gateway.accept();
+    let mut lane = first.lane();
+    lane.ask("/sleep", "1000");
+    first.expect_figure("busy", 1);
+    drop((gateway, first, lane));
+    let gateway = Gateway::listen(&socket);
+    let mut next = gateway.accept();
+    let line = runner.logged("the end of the child", |line| line["message"] == "child ended");
+    assert_eq!(line["reason"], "timeout");
+    assert_eq!(next.lane().get("/", ""), "hello");
+}
+
+#[test]
+fn nothing_counts_that_comes_behind_a_broken_rule() {
+    let place = Place::new();
+    let gateway = Gateway::listen(&place.path("gateway.sock"));
+    let _runner = place.start(&place.config());
+    let mut first = gateway.accept();
+    first.lane();
+    first.break_a_rule_and_stop();
+    first.expect_end();
+    assert_eq!(gateway.accept().lane().get("/", ""), "hello", "it has not stopped");
 }
 
 #[test]

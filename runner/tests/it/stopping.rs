@@ -15,8 +15,8 @@ use serde_json::json;
 
 use crate::{
     gateway::RunnerLink,
-    jobs_link::{Jobs, key, shell},
-    runner::wait_for,
+    jobs_link::{Jobs, key, shell, shell_with},
+    runner::{is_alive, wait_for},
 };
 
 /// Where a signal goes.
@@ -155,6 +155,41 @@ fn a_job_that_heeds_nothing_holds_the_end_up_for_no_longer_than_it_asked_for() {
     jobs.runner.ended();
     // Alone it takes the 10 s of the drain that is set here, and one more.
     assert!(begin.elapsed() < Duration::from_secs(15), "{:?}", begin.elapsed());
+}
+
+#[test]
+fn a_job_with_a_grace_of_its_own_has_it_when_its_runner_ends() {
+    let (jobs, mut link) = Jobs::start_with(|config| config.job_drain = Duration::ZERO);
+    let up = jobs.place.path("up");
+    let line =
+        format!("trap 'sleep 3; exit 0' TERM; echo >{}; while :; do sleep 0.1; done", up.display());
+    link.run(&[shell_with(1, &line, &json!({ "grace": 60_000_000_000_u64 }))]);
+    wait_for("the job to be up", || up.exists().then_some(()));
+    jobs.runner.signal(Signal::SIGTERM);
+    let ending = link.finished(1)["ending"].clone();
+    assert_eq!(
+        (&ending["reason"], &ending["exit_status"]),
+        (&json!("lost"), &json!(0)),
+        "{ending}"
+    );
+}
+
+#[test]
+fn a_job_that_was_ordered_to_end_is_killed_also_when_its_runner_ends() {
+    let (jobs, mut link, _) = running("trap '' TERM; sleep 1000; sleep 1000");
+    link.steer(&key(1), "kill");
+    jobs.runner.signal(Signal::SIGTERM);
+    link.beat(|slots, _| slots == 0);
+    jobs.runner.signal(Signal::SIGTERM);
+    assert_eq!(link.finished(1)["ending"]["reason"], "killed");
+}
+
+#[test]
+fn a_runner_whose_name_is_anothers_lets_nothing_run() {
+    let (jobs, link, [job, _]) = running("exec sleep 1000");
+    drop(link);
+    jobs.gateway.replace();
+    wait_for("the job to be gone", || (!is_alive(job.as_raw())).then_some(()));
 }
 
 #[test]

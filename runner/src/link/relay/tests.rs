@@ -1,5 +1,7 @@
 //! What is taken back from children, and children that refuse what they are given.
 
+mod slots;
+
 use ostler_wire::{Builder, Decoder, FRAME_MAX, FieldsWriter, flags};
 
 use super::*;
