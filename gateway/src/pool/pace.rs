@@ -141,6 +141,16 @@ mod tests {
     }
 
     #[test]
+    fn a_handler_of_which_some_runs_are_slow_gets_nothing_ahead() {
+        let mut pace = Pace::new(8);
+        for run in 0..1000 {
+            let took = if run % 12 == 0 { Span::from_millis(20) } else { Span::from_micros(20) };
+            pace.observe(took);
+        }
+        assert_eq!(pace.depth(), 0, "what waits behind one of them waits for all of it");
+    }
+
+    #[test]
     fn the_depth_fits_the_time_a_job_may_wait_for_those_before_it() {
         assert_eq!(after(400, Span::from_micros(600)).depth(), 2);
         assert_eq!(after(400, Span::from_millis(3)).depth(), 0);

@@ -1,5 +1,7 @@
-use bytes::BytesMut;
-use ostler_wire::{Builder, Kind, flags};
+use std::task::{Context, Poll, Waker};
+
+use bytes::{Bytes, BytesMut};
+use ostler_wire::{Builder, Frame, Header, Kind, flags};
 use tokio::net::UnixStream;
 
 use super::{
@@ -25,6 +27,14 @@ fn job(pool: &Arc<Pool>, deadline: Option<Mono>) -> Arc<Passing> {
 }
 
 fn job_of(pool: &Arc<Pool>, deadline: Option<Mono>, idempotent: bool) -> Arc<Passing> {
+    job_with(pool, (deadline, idempotent), (false, true))
+}
+
+fn job_with(
+    pool: &Arc<Pool>,
+    (deadline, idempotent): (Option<Mono>, bool),
+    (more, replayable): (bool, bool),
+) -> Arc<Passing> {
     let mut frame = BytesMut::new();
     let head = Builder::new(&mut frame, Kind::Req, 0).flags(flags::END);
     head.fields(|f| {
@@ -34,7 +44,7 @@ fn job_of(pool: &Arc<Pool>, deadline: Option<Mono>, idempotent: bool) -> Arc<Pas
     let queue_us_at = frame.len() - 10;
     let minute = Span::from_secs(60);
     let terms = Terms { first_byte: minute, progress: minute, deadline, idempotent };
-    let outgoing = Outgoing { frame, queue_us_at, more: false, replayable: true };
+    let outgoing = Outgoing { frame, queue_us_at, more, replayable };
     Arc::new(Passing::new(Pool::next_job(), pool.clone(), Mono(0), terms, outgoing))
 }
 
@@ -162,7 +172,7 @@ async fn a_carrier_that_starts_nothing_is_offered_nothing_more() {
 fn refuse(pool: &Pool, carrier: &Arc<Carrier>, stream: u32) {
     let mut decoder = ostler_wire::Decoder::new(ostler_wire::FRAME_MAX);
     let code = Reset::NotStarted as u16;
-    let header = ostler_wire::Header { len: 0, kind: Kind::Reset, flags: 0, code, stream, aux: 0 };
+    let header = Header { len: 0, kind: Kind::Reset, flags: 0, code, stream, aux: 0 };
     ostler_wire::put_frame(decoder.buffer(), header, &[]);
     let mut ended = Ended::default();
     carrier.handle_frames(&mut decoder, clock::now(), &mut ended, &mut Vec::new()).unwrap();
@@ -204,4 +214,61 @@ async fn a_job_that_failed_before_it_came_back_is_given_to_nobody() {
     pool.supply_gone(supplier, vec![passing], Vec::new(), &failure);
     assert_eq!(pool.load(), (0, 0, Span::ZERO), "nobody wants it");
     assert_eq!(pool.lock().jobs.len(), 0);
+}
+
+/// What a child says about its stream.
+fn said(kind: Kind, code: u16, body: usize) -> Frame {
+    let header = Header { len: 0, kind, flags: 0, code, stream: 1, aux: 0 };
+    Frame { header, head: Bytes::new(), body: Bytes::from(vec![b'x'; body]) }
+}
+
+#[test]
+fn what_was_half_sent_and_cannot_be_sent_again_is_not_run_again() {
+    let pool = pool();
+    let may = |more, replayable| job_with(&pool, (None, true), (more, replayable)).may_run_again();
+    assert!(may(false, true) && may(false, false) && may(true, true));
+    assert!(!may(true, false), "its body is gone");
+}
+
+#[test]
+fn an_interim_answer_is_not_the_answer_and_no_failure_comes_after_the_end() {
+    let pool = pool();
+    let passing = job(&pool, None);
+    let mut cx = Context::from_waker(Waker::noop());
+    passing.deliver(said(Kind::Rsp, 103, 0), false, clock::now());
+    assert!(passing.poll_step(&mut cx).is_pending() && !passing.is_answered());
+    passing.deliver(said(Kind::Rsp, 201, 0), true, clock::now());
+    passing.fail(Failure::from(Termination::ChildDied));
+    assert!(!passing.has_failed());
+    let step = passing.poll_step(&mut cx);
+    assert!(matches!(step, Poll::Ready(Ok(passing::Step::Answer(answer))) if answer.status == 201));
+}
+
+#[tokio::test]
+async fn a_carrier_that_goes_tells_what_it_wrote_from_what_it_did_not() {
+    let pool = pool();
+    let (carrier, _supplier, _child) = lane(&pool);
+    let passing = job(&pool, None);
+    assert!(carrier.start(&passing, clock::now()));
+    let (unstarted, started) = carrier.close();
+    assert_eq!((unstarted.len(), started.len()), (1, 0), "nothing of it was written");
+    let (carrier, _supplier, _child) = lane(&pool);
+    carrier.retire();
+    assert!(!carrier.start(&job(&pool, None), clock::now()), "it leaves");
+}
+
+#[tokio::test]
+async fn a_child_is_read_no_faster_than_its_client_takes() {
+    let pool = pool();
+    let (carrier, _supplier, _child) = lane(&pool);
+    let passing = job(&pool, None);
+    assert!(carrier.start(&passing, clock::now()));
+    let mut cx = Context::from_waker(Waker::noop());
+    passing.deliver(said(Kind::Rsp, 200, 0), false, clock::now());
+    assert!(!carrier.poll_paused(&cx));
+    passing.deliver(said(Kind::Data, 0, carrier::PAUSE_AT + 1), false, clock::now());
+    assert!(carrier.poll_paused(&cx));
+    assert!(passing.poll_piece(&mut cx).is_ready());
+    carrier.consumed(1, carrier::PAUSE_AT + 1, passing.pieces_bytes());
+    assert!(!carrier.poll_paused(&cx));
 }

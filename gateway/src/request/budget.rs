@@ -232,6 +232,8 @@ impl Inner {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use bytes::Bytes;
 
     use super::{super::spool::SpoolFile, *};
@@ -272,9 +274,41 @@ mod tests {
         assert!(big[0].append(Bytes::from_static(b"y")).await.is_err());
         assert_eq!(small.clone().read(0, 30).await.unwrap().len(), 30);
         assert!(!file(&budget, 2, 30).await.1, "not more than its part");
+        assert_eq!(budget.cut(), 3, "and nothing is cut in vain");
         drop((big, small));
         assert_eq!(budget.used(), 0);
         assert!(budget.lock().clients.is_empty());
+    }
+
+    #[tokio::test]
+    async fn files_are_shared_like_bytes() {
+        let folder = tempfile::tempdir().unwrap();
+        let disk = Arc::new(Disk::new(folder.path().to_owned(), Some(0)));
+        let budget = Budget::new(folder.path().to_owned(), (100, 4), disk);
+        assert!(budget.create(peer(1)).is_ok() && budget.create(peer(1)).is_ok());
+        assert!(budget.create(peer(1)).is_err(), "as many as it leaves to others");
+        assert!(budget.create(peer(2)).is_ok());
+    }
+
+    #[tokio::test]
+    async fn what_asks_for_more_is_not_cut_for_itself_however_long_it_was_let_lie() {
+        let (_folder, budget) = budget(100);
+        let (only, _) = file(&budget, 1, 90).await;
+        tokio::time::sleep(Duration::from_millis(1100)).await;
+        let refused = only.append(Bytes::from(vec![b'x'; 20])).await.unwrap_err();
+        assert_eq!(refused.kind(), io::ErrorKind::StorageFull, "there may be room in a moment");
+        assert_eq!(only.clone().read(0, 90).await.unwrap().len(), 90);
+    }
+
+    #[test]
+    fn what_was_cut_meanwhile_gives_nothing_back() {
+        let (_folder, budget) = budget(100);
+        let claim = budget.create(peer(1)).unwrap();
+        budget.take(&claim, 40).unwrap();
+        budget.cut_off(&claim);
+        budget.return_some(&claim, 40);
+        assert_eq!(budget.used(), 0);
+        budget.give(&claim);
     }
 
     #[tokio::test]

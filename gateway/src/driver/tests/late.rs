@@ -100,3 +100,22 @@ fn a_lost_job_is_taken_up_by_nobody_but_the_runner_that_had_it() {
     bench.finish("a", key, Reason::Lost);
     assert_eq!(bench.status(job).reason, Some(Reason::Lost));
 }
+
+#[test]
+fn what_is_told_of_an_earlier_lease_counts_nothing_for_the_next_one_on_the_same_runner() {
+    let mut bench = Bench::new();
+    bench.beat("a", 1, &[]);
+    let job = bench.submit(spec());
+    let first = bench.run();
+    bench.report("a", Report::NotStarted { key: first });
+    let second = bench.run();
+    assert!(second.job == job && second.fence > first.fence);
+    bench.start("a", first);
+    assert_eq!(bench.state(job), JobState::Leased, "it has not begun");
+    bench.finish("a", first, Reason::Ok);
+    assert_eq!((bench.state(job), bench.settled()), (JobState::Leased, vec![(first, true)]));
+    bench.beat("a", 1, &[first, second]);
+    assert_eq!(bench.settled(), [(first, true)]);
+    bench.finish("a", second, Reason::Ok);
+    assert_eq!((bench.state(job), bench.settled()), (JobState::Succeeded, vec![(second, false)]));
+}

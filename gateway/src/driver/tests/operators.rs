@@ -51,6 +51,22 @@ fn a_kill_that_no_store_has_kept_is_one_all_the_same() {
 }
 
 #[test]
+fn a_killed_job_that_comes_back_unstarted_is_over() {
+    for verb in [Verb::Cancel, Verb::Kill] {
+        let mut bench = Bench::new();
+        bench.beat("a", 1, &[]);
+        let job = bench.submit(spec());
+        let key = bench.run();
+        bench.steer(verb, job);
+        bench.report("a", Report::NotStarted { key });
+        let status = bench.status(job);
+        assert_eq!((status.state, status.reason), (JobState::Cancelled, Some(Reason::Cancelled)));
+        bench.beat("a", 1, &[]);
+        assert_eq!(bench.runs(), []);
+    }
+}
+
+#[test]
 fn a_kill_that_the_gateway_did_not_survive_is_ordered_again() {
     let (mut bench, job, key) = running();
     bench.steer(Verb::Cancel, job);

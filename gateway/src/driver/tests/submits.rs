@@ -110,6 +110,19 @@ fn a_finished_job_counts_for_the_scope_of_done_only_and_only_when_it_succeeded()
 }
 
 #[test]
+fn a_job_that_is_being_ended_makes_no_other_superfluous() {
+    let mut bench = Bench::new();
+    bench.beat("a", 1, &[]);
+    let first = bench.submit(spec());
+    let key = bench.run();
+    bench.start("a", key);
+    let again = Spec { dedupe: dedupe(DedupeScope::Queued, Then::Coalesce), ..spec() };
+    assert_eq!(bench.submit_all(vec![again.clone()]), [Answer::Coalesced { job: first }]);
+    bench.steer(Verb::Cancel, first);
+    assert!(matches!(bench.submit_all(vec![again])[..], [Answer::Done { .. }]));
+}
+
+#[test]
 fn jobs_of_one_request_make_each_other_superfluous() {
     let mut bench = Bench::new();
     let with = Spec { dedupe: dedupe(DedupeScope::Queued, Then::Coalesce), ..spec() };

@@ -308,3 +308,16 @@ fn what_is_remembered_is_bounded_and_forgotten() {
     world.ask("/one", true);
     assert_eq!(world.quarantine.lock().records.len(), 4, "the root above it, and its client");
 }
+
+#[test]
+fn of_what_has_lived_a_bounded_number_is_remembered_and_what_is_asked_for_stays() {
+    let mut lived = Lived::default();
+    let many = 3 * KINDS_MAX as u64;
+    for kind in 0..many {
+        lived.insert(kind);
+        lived.insert(0);
+    }
+    assert!(lived.contains(0) && lived.contains(many - 1));
+    let left = (0..many).filter(|kind| lived.contains(*kind)).count();
+    assert!((KINDS_MAX..=2 * KINDS_MAX).contains(&left), "{left}");
+}
