@@ -215,3 +215,48 @@ fn the_next_start_is_the_work_over_the_slots() {
     }
     assert_eq!(s.next_start(at(4)), Span::from_millis(4 * 10 / 2 + 6));
 }
+
+#[test]
+fn what_runs_already_is_charged_to_its_tenant() {
+    let long = Estimate { p50: Span::from_secs(10), p90: Span::from_secs(10) };
+    let mut s = scheduler(0);
+    for id in [1, 2] {
+        let known = Submit { estimate: long, ..job(id, 1) };
+        s.handle_adopt(known, SupplierId(1), HostId(1), at(0));
+    }
+    s.handle_submit(job(3, 1), at(1));
+    s.handle_submit(job(4, 2), at(1));
+    assert_eq!(grants(&mut s), []);
+    s.handle_supply(SupplierId(1), supply(1, 3, 0), at(2));
+    assert_eq!(grants(&mut s), [(4, 1)], "the other has nothing yet");
+}
+
+#[test]
+fn a_wild_estimate_neither_ends_all_order_nor_costs_its_tenant_everything() {
+    let wild = Estimate { p50: Span(u64::MAX / 2), p90: Span(u64::MAX / 2) };
+    let second = Estimate { p50: Span::from_secs(1), p90: Span::from_secs(1) };
+    let mut s = scheduler(0);
+    let promise = Promise::Sometime;
+    s.handle_submit(Submit { promise, estimate: wild, ..job(1, 1) }, at(0));
+    s.handle_submit(job(2, 1), at(1));
+    s.handle_supply(SupplierId(1), supply(1, 1, 0), at(2));
+    assert_eq!(grants(&mut s), [(2, 1)], "its promise is the nearer one");
+    s.handle_finish(JobId(2), at(3));
+    assert_eq!(grants(&mut s), [(1, 1)]);
+    s.handle_submit(Submit { promise, estimate: second, ..job(3, 1) }, at(4));
+    for id in 10..110 {
+        s.handle_submit(Submit { promise, estimate: second, ..job(id, 2) }, at(4));
+    }
+    s.handle_supply(SupplierId(1), supply(1, 2, 0), at(5));
+    let mut before = 0;
+    loop {
+        let granted = grants(&mut s);
+        let [(id, 1)] = granted[..] else { panic!("{granted:?}") };
+        if id == 3 {
+            break;
+        }
+        before += 1;
+        s.handle_finish(JobId(id), at(5 + 1000 * before));
+    }
+    assert!((50..70).contains(&before), "one job counts for a minute at most: {before}");
+}
