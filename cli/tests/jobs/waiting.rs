@@ -109,3 +109,38 @@ fn a_page_that_came_back_early_does_not_make_jobs_gone() {
     });
     fake.ostler(&["wait", "17"]).with(0, "", "");
 }
+
+#[test]
+fn a_filter_waits_for_the_jobs_of_all_pages() {
+    let fake = Fake::start(|request: &Request| {
+        Reply::json(
+            200,
+            &match &request.target {
+                target if target.contains("id=") => {
+                    json!({"jobs": [good(17), bad(18)], "next": null})
+                }
+                target if target.contains("cursor=c%2B1") => {
+                    json!({"jobs": [bad(18)], "next": null})
+                }
+                _ => json!({"jobs": [good(17)], "next": "c+1"}),
+            },
+        )
+    });
+    assert_eq!(fake.ostler(&["wait", "tag=x"]).code, Some(1), "one of the second page failed");
+    assert!(fake.asked().last().unwrap().target.contains("id=17,18"));
+}
+
+#[test]
+fn a_job_that_is_deleted_while_it_is_waited_for_has_not_succeeded() {
+    let looks = AtomicUsize::new(0);
+    let fake = Fake::start(move |_| {
+        let jobs = match looks.fetch_add(1, Ordering::SeqCst) {
+            0 => vec![good(17), job(18, "running", &json!({}))],
+            _ => vec![],
+        };
+        Reply::json(200, &json!({"jobs": jobs, "next": null}))
+    });
+    let ended = fake.ostler(&["wait", "17", "18"]);
+    assert_eq!(ended.code, Some(1));
+    assert!(ended.out.contains("deleted    1"), "{}", ended.out);
+}
