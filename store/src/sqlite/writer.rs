@@ -365,7 +365,7 @@ mod tests {
             assert_eq!(length(&log), 0, "what was left is copied home first");
             let mut writer = Writer::new(db, &path).expect("it opens");
             assert_eq!(writer.last().1, before);
-            writer.commit(Epoch::default(), &[event.clone()]).expect("it commits");
+            writer.commit(Epoch::default(), std::slice::from_ref(&event)).expect("it commits");
             writer.slowest = if slow { SLOW } else { Duration::ZERO };
             drop(writer);
             assert_eq!(length(&log) > 0, slow, "copying it is two fsyncs");
