@@ -120,6 +120,18 @@ fn has_ended(stat: &str) -> bool {
     is_over && threads <= 1
 }
 
+/// Whether a signal ends the process, as far as it can be seen: it neither blocks nor ignores it, nor takes it.
+pub(crate) fn dies_of(pid: Pid, signal: Signal) -> bool {
+    let Ok(status) = fs::read(format!("/proc/{pid}/status")) else { return false };
+    let status = String::from_utf8_lossy(&status);
+    let masks = ["SigBlk:", "SigIgn:", "SigCgt:"].map(|name| {
+        let mask = status.lines().find_map(|line| line.strip_prefix(name))?;
+        u64::from_str_radix(mask.trim(), 16).ok()
+    });
+    let bit = 1_u64 << (signal as i32 - 1);
+    masks.iter().all(|mask| mask.is_some_and(|mask| mask & bit == 0))
+}
+
 /// Its name, as far as that is text, and what follows in `/proc/PID/stat`. A process chooses its name: bytes of any sort,
 /// parentheses among them.
 fn stat(pid: Pid) -> Option<(String, String)> {

@@ -7,8 +7,10 @@
 
 mod command;
 mod failure;
+mod hit;
 mod inbox;
 mod memory;
+mod signals;
 mod standing;
 mod usage;
 mod user;
@@ -29,7 +31,7 @@ use nix::{
     poll::{PollFd, PollFlags, PollTimeout, poll},
     sys::{
         prctl,
-        signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, sigaction},
+        signal::{SigSet, Signal},
         signalfd::{SfdFlags, SignalFd},
         wait::waitpid,
     },
@@ -42,8 +44,10 @@ use ostler_job::{
 
 use self::{
     failure::Failure,
+    hit::Hit,
     inbox::{is_asked, is_readable, receive},
     memory::Shortage,
+    signals::{await_child, ignore_signals},
     standing::Standing,
     usage::End,
 };
@@ -103,8 +107,8 @@ struct Running {
     stopped_since: Option<Instant>,
     /// How long it was stopped, up to then.
     stopped: Duration,
-    /// An order to kill came while it ran.
-    hit: bool,
+    /// What an order to kill found while it ran.
+    hit: Hit,
     /// Somebody told this process to end while it ran.
     signalled: bool,
     /// What is left has until the next order to end by itself.
@@ -241,8 +245,7 @@ impl Supervisor {
         }
         match order {
             Order::Kill => {
-                self.running.reap();
-                self.running.hit |= self.running.end.is_none();
+                self.running.hit_by(Signal::SIGTERM);
                 match self.running.terminate {
                     Terminate::All => {
                         self.running.in_grace = true;
@@ -258,8 +261,7 @@ impl Supervisor {
                 }
             }
             Order::KillNow => {
-                self.running.reap();
-                self.running.hit |= self.running.end.is_none();
+                self.running.hit_by(Signal::SIGKILL);
                 self.finish();
             }
             Order::Stop => {
@@ -298,7 +300,8 @@ impl Supervisor {
         }
         self.running.is_over = true;
         self.running.signalled |= self.hear_signals();
-        let Running { hit, signalled, usage, .. } = self.running;
+        let Running { signalled, usage, .. } = self.running;
+        let hit = self.running.hit.is_why(self.running.end.map(|(end, ..)| end));
         let worn = Standing::now() != self.standing;
         let killed = if hit { 0 } else { u32::try_from(live.len()).unwrap_or(u32::MAX) };
         let left = refused;
@@ -337,10 +340,18 @@ impl Running {
             usage: Usage::default(),
             stopped_since: None,
             stopped: Duration::ZERO,
-            hit: false,
+            hit: Hit::No,
             signalled: false,
             in_grace: false,
             is_over: false,
+        }
+    }
+
+    /// It is about to be sent the signal.
+    fn hit_by(&mut self, signal: Signal) {
+        self.reap();
+        if self.end.is_none() {
+            self.hit.by(signal, self.main);
         }
     }
 
@@ -374,21 +385,4 @@ fn span(length: Duration) -> Span {
 
 fn tell(socket: &mut UnixStream, said: &Said) {
     let _ = socket.write_all(&encode(said));
-}
-
-/// Nobody has a word for this process by them.
-fn ignore_signals() {
-    let ignore = SigAction::new(SigHandler::SigIgn, SaFlags::empty(), SigSet::empty());
-    for signal in [Signal::SIGUSR1, Signal::SIGUSR2, Signal::SIGPIPE] {
-        // SAFETY: ignoring a signal runs no code of ours.
-        let _ = unsafe { sigaction(signal, &ignore) };
-    }
-}
-
-/// Until a child ends, at most 20 ms.
-fn await_child() {
-    let set = SigSet::from(Signal::SIGCHLD);
-    let limit = libc::timespec { tv_sec: 0, tv_nsec: 20_000_000 };
-    // SAFETY: the set and the limit live through the call, and the null pointer says that no details are wanted.
-    unsafe { libc::sigtimedwait(set.as_ref(), std::ptr::null_mut(), &limit) };
 }
