@@ -11,6 +11,7 @@ use std::{
 
 use crate::{
     api::Face,
+    clock,
     config::{Config, Details, Limits, Network},
     disk::Disk,
     doors::{Doors, Parts},
@@ -20,6 +21,7 @@ use crate::{
     metrics::Metrics,
     pool::Pool,
     request::{Budget, Memory, Quarantine, Routes, Stores, TenantNames},
+    told::Told,
 };
 
 pub(crate) type OnEvent = Arc<dyn Fn(GatewayEvent) + Send + Sync>;
@@ -53,6 +55,7 @@ pub(crate) struct Gate {
     draining: AtomicBool,
     /// Links by runner: one that reconnects may have two for a moment.
     links: Mutex<BTreeMap<String, u32>>,
+    told: Told,
     on_event: OnEvent,
 }
 
@@ -103,6 +106,7 @@ impl Gate {
             memory: Arc::new(Memory::new(config.limits.body_memory)),
             stores: Stores::default(),
             doors: Doors::new(parts, config.limits.requests),
+            told: Told::default(),
             seldom: Seldom::default(),
             api: OnceLock::new(),
             threads,
@@ -174,6 +178,12 @@ impl Gate {
     }
 
     pub(crate) fn tell(&self, event: GatewayEvent) {
+        let Some(left_out) = self.told.take(&event, clock::now()) else { return };
+        if left_out > 0 {
+            let text =
+                format!("{left_out} lines of a runner were left out, since it told too much");
+            (self.on_event)(GatewayEvent::Warning(text));
+        }
         (self.on_event)(event);
     }
 }

@@ -29,6 +29,7 @@ mod process;
 mod request;
 mod shutdown;
 mod threads;
+mod told;
 mod vital;
 
 pub use config::{

@@ -7,6 +7,7 @@ mod lane;
 pub(crate) mod local;
 pub(crate) mod members;
 mod outlet;
+mod pace;
 pub(crate) mod remote;
 mod served;
 mod state;

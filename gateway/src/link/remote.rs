@@ -26,6 +26,7 @@ use super::{
     local,
     members::Members,
     outlet,
+    pace::Pace,
     served::Served,
     state,
     token::Scope,
@@ -231,11 +232,17 @@ async fn serve(
     let heard = Mutex::new(clock::now());
     let suppliers = Mutex::new(Suppliers::new());
     let (reader, writer) = tokio::io::split(stream);
+    let pace = Pace::default();
+    let reader = pace.reader(reader);
     let driving = drive(&carrier, decoder, reader, Some(writer), |ended, control| {
         let now = clock::now();
         *heard.lock().expect("one task holds it") = now;
         jobs.heard(now);
         settle(ended);
+        if control.is_empty() {
+            return;
+        }
+        let began = clock::now();
         let mut suppliers = suppliers.lock().expect("one task holds it");
         for frame in control {
             if !is_allowed(&scope, &frame) {
@@ -248,6 +255,7 @@ async fn serve(
                 broken.notify_one();
             }
         }
+        pace.spent(began);
     });
     let reason = tokio::select! {
         over = driving => over.to_string(),
