@@ -161,17 +161,17 @@ impl Shared {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The next group; empty: it ends.
-    fn gather(&self) -> Vec<Batch> {
+    /// The next group, of at least one batch, however late it is looked for; `None`: it ends.
+    fn gather(&self, time: Duration) -> Option<Vec<Batch>> {
         let idle = |waiting: &mut Waiting| waiting.batches.is_empty() && !waiting.ended;
         let waiting = self.changed.wait_while(self.lock(), idle);
         let mut waiting = waiting.unwrap_or_else(PoisonError::into_inner);
         let since = Instant::now();
-        let (mut group, mut changes) = (Vec::new(), 0);
-        while changes < GROUP_CHANGES && since.elapsed() < GROUP_TIME {
-            let same =
-                |batch: &Batch| group.first().is_none_or(|it: &Batch| it.epoch == batch.epoch);
-            if !waiting.batches.front().is_some_and(same) {
+        let first = waiting.batches.pop_front()?;
+        let epoch = first.epoch;
+        let (mut changes, mut group) = (first.changes.len(), vec![first]);
+        while changes < GROUP_CHANGES && since.elapsed() < time {
+            if waiting.batches.front().is_none_or(|batch| batch.epoch != epoch) {
                 break;
             }
             let Some(batch) = waiting.batches.pop_front() else { break };
@@ -181,7 +181,7 @@ impl Shared {
         waiting.changes -= changes;
         drop(waiting);
         self.changed.notify_all();
-        group
+        Some(group)
     }
 }
 
@@ -193,11 +193,7 @@ struct Group {
 
 impl Group {
     fn run(&self) {
-        loop {
-            let group = self.shared.gather();
-            if group.is_empty() {
-                return;
-            }
+        while let Some(group) = self.shared.gather(GROUP_TIME) {
             self.commit(group);
         }
     }
@@ -260,4 +256,29 @@ impl Drop for Group {
 
 fn ended() -> StoreError {
     StoreError::new(Fault::Unknown, "the thread that commits has ended")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_thread_that_had_no_processor_while_it_gathered_goes_on_with_what_waits() {
+        let shared = Shared {
+            waiting: Mutex::default(),
+            changed: Condvar::new(),
+            stats: Arc::default(),
+            observe: Box::new(|_, _| ()),
+        };
+        for epoch in [1, 1, 2] {
+            let batch = Batch { epoch: Epoch(epoch), changes: Vec::new(), done: Box::new(drop) };
+            shared.lock().batches.push_back(batch);
+        }
+        let sizes = |time| shared.gather(time).map(|group| group.len());
+        assert_eq!(sizes(Duration::ZERO), Some(1), "the time was over before it looked");
+        shared.lock().ended = true;
+        assert_eq!(sizes(Duration::from_secs(60)), Some(1), "the next is of another term");
+        assert_eq!(sizes(Duration::ZERO), Some(1), "what waits is written before it ends");
+        assert_eq!(sizes(Duration::ZERO), None);
+    }
 }
