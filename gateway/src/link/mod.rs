@@ -2,6 +2,7 @@
 
 pub(crate) mod authority;
 mod demand;
+mod ears;
 mod join;
 mod lane;
 pub(crate) mod local;

@@ -1,7 +1,6 @@
 //! Links to runners of other hosts: mutual TLS, frames of many jobs at once, slots told as credits.
 
 use std::{
-    collections::BTreeMap,
     io,
     path::PathBuf,
     sync::{Arc, Mutex},
@@ -9,24 +8,25 @@ use std::{
 };
 
 use bytes::{Bytes, BytesMut};
-use ostler_job::{Span, SupplierId, Termination};
+use ostler_job::{Mono, Span, Termination};
 use ostler_wire::{Decoder, FRAME_MAX, Frame, Header, Kind, put_frame};
 use rustls::{RootCertStore, ServerConfig};
 use rustls_pki_types::CertificateDer;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
+    sync::Notify,
 };
 use tokio_rustls::{TlsAcceptor, server::TlsStream};
 
 use super::{
     authority::{Authority, key_of},
     demand::Demand,
+    ears::{Ears, Suppliers},
     join::{self, Shown},
     local,
     members::Members,
     outlet,
-    pace::Pace,
     served::Served,
     state,
     token::Scope,
@@ -55,8 +55,6 @@ const HEARTBEAT: Duration = Duration::from_secs(1);
 const GREETING: Duration = Duration::from_secs(10);
 /// The longest first frame, from whoever it may come.
 const GREETING_MAX: u32 = 64 << 10;
-/// More slots than this are a mistake, and would not fit the scheduler's sums.
-const SLOTS_MAX: u64 = 1 << 16;
 
 /// What the doors for runners share.
 pub(crate) struct Door {
@@ -207,9 +205,6 @@ pub(super) const fn plain() -> Header {
     Header { len: 0, kind: Kind::Ping, flags: 0, code: 0, stream: 0, aux: 0 }
 }
 
-/// The slots of one runner, by app.
-type Suppliers = BTreeMap<String, SupplierId>;
-
 async fn serve(
     gate: &Arc<Gate>,
     stream: TlsStream<TcpStream>,
@@ -220,7 +215,7 @@ async fn serve(
     let Member { shown: Shown { name, key }, scope, members } = member;
     let carrier = Arc::new(Carrier::new(format!("runner {name}"), Way::Link, false));
     carrier.send(local::welcome);
-    let stuck = Arc::new(tokio::sync::Notify::new());
+    let stuck = Arc::new(Notify::new());
     let way = outlet::way(&carrier, &stuck);
     let jobs = match JobLink::up(&gate.jobs, &hello, way, false) {
         Ok(jobs) => jobs,
@@ -228,34 +223,18 @@ async fn serve(
     };
     gate.runner_came(&name);
     gate.tell(GatewayEvent::RunnerJoined { name: name.clone() });
-    let (broken, broken_by) = (tokio::sync::Notify::new(), Mutex::new(None));
     let heard = Mutex::new(clock::now());
-    let suppliers = Mutex::new(Suppliers::new());
+    let ears = Ears::new(gate, &carrier, &name, &scope, &jobs);
     let (reader, writer) = tokio::io::split(stream);
-    let pace = Pace::default();
-    let reader = pace.reader(reader);
+    let reader = ears.pace.reader(reader);
     let driving = drive(&carrier, decoder, reader, Some(writer), |ended, control| {
         let now = clock::now();
         *heard.lock().expect("one task holds it") = now;
         jobs.heard(now);
         settle(ended);
-        if control.is_empty() {
-            return;
+        if !control.is_empty() {
+            ears.hear(control, now);
         }
-        let began = clock::now();
-        let mut suppliers = suppliers.lock().expect("one task holds it");
-        for frame in control {
-            if !is_allowed(&scope, &frame) {
-                jobs.excuse(now);
-                continue;
-            }
-            if let Err(error) = handle(gate, &carrier, &name, &jobs, &frame, &mut suppliers) {
-                let mut why = broken_by.lock().expect("one task holds it");
-                why.get_or_insert(error.to_string());
-                broken.notify_one();
-            }
-        }
-        pace.spent(began);
     });
     let reason = tokio::select! {
         over = driving => over.to_string(),
@@ -263,28 +242,14 @@ async fn serve(
         stranger = members.gone(&name, &key) => stranger.told().into(),
         () = jobs.replaced() => local::REPLACED.into(),
         () = stuck.notified() => outlet::UNREAD.into(),
-        () = broken.notified() => {
-            broken_by.into_inner().expect("one task held it").unwrap_or_default()
-        }
+        why = ears.broken() => why,
     };
+    let suppliers = ears.suppliers.into_inner().expect("one task held it");
     drop(jobs);
-    close(gate, &carrier, suppliers.into_inner().expect("one task held it"), &reason);
+    close(gate, &carrier, suppliers, &reason);
     state::forget(gate, &name);
     gate.tell(GatewayEvent::RunnerLost { name, reason });
     Ok(())
-}
-
-/// What a runner was not let in for is not heard: it gets no request of another app, and no job.
-fn is_allowed(scope: &Scope, frame: &Frame) -> bool {
-    let of_app = || {
-        let fields = frame.fields().ok();
-        fields.and_then(|fields| fields.text(":app").map(|app| scope.serves(app))) == Some(true)
-    };
-    let kind = frame.header.kind;
-    if matches!(kind, Kind::App | Kind::State | Kind::Credit) {
-        return of_app();
-    }
-    scope.jobs || !matches!(kind, Kind::Beat | Kind::Report | Kind::Pull | Kind::Piece)
 }
 
 /// One link has jobs of several apps.
@@ -303,50 +268,8 @@ fn settle(ended: Ended) {
     by_pool.into_iter().for_each(|(pool, ended)| pool.settle(ended, clock::now()));
 }
 
-#[expect(
-    clippy::wildcard_enum_match_arm,
-    reason = "frames of a newer runner are not needed to serve"
-)]
-/// An error: the link is of no more use.
-fn handle(
-    gate: &Arc<Gate>,
-    carrier: &Arc<Carrier>,
-    name: &str,
-    jobs: &JobLink,
-    frame: &Frame,
-    suppliers: &mut Suppliers,
-) -> io::Result<()> {
-    match frame.header.kind {
-        Kind::App | Kind::State => state::handle(gate, name, frame),
-        Kind::Credit => credit(gate, carrier, name, frame, suppliers),
-        Kind::Ping => outlet::answer(carrier, frame.header)?,
-        _ => return jobs.handle(frame),
-    }
-    Ok(())
-}
-
-fn credit(
-    gate: &Arc<Gate>,
-    carrier: &Arc<Carrier>,
-    name: &str,
-    frame: &Frame,
-    suppliers: &mut Suppliers,
-) {
-    let Ok(fields) = frame.fields() else { return };
-    let (Some(app), Some(slots)) = (fields.text(":app"), fields.number(":slots")) else { return };
-    let Some(pool) = gate.pools.get(app) else { return };
-    let supplier = *suppliers.entry(app.to_owned()).or_insert_with(Pool::next_supplier);
-    let slots = u32::try_from(slots.min(SLOTS_MAX)).expect("SLOTS_MAX fits");
-    pool.supply(supplier, carrier, super::host_id(name), slots, false);
-}
-
 /// Keeps the link alive, tells demand, and notices when the runner falls silent.
-async fn watch(
-    gate: &Gate,
-    carrier: &Arc<Carrier>,
-    heard: &Mutex<ostler_job::Mono>,
-    jobs: &JobLink,
-) -> String {
+async fn watch(gate: &Gate, carrier: &Arc<Carrier>, heard: &Mutex<Mono>, jobs: &JobLink) -> String {
     let mut demand = Demand::default();
     let (mut beat, mut looked) = (clock::now(), clock::now());
     let mut mute = local::Watch::default();

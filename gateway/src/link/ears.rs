@@ -1,0 +1,127 @@
+//! What a runner of another host tells on its link besides the ends of requests: its apps, its slots, its jobs.
+
+use std::{
+    collections::BTreeMap,
+    io,
+    sync::{Arc, Mutex},
+};
+
+use ostler_job::{Mono, SupplierId};
+use ostler_wire::{Frame, Kind};
+use tokio::sync::Notify;
+
+use super::{outlet, pace::Pace, state, token::Scope};
+use crate::{
+    clock,
+    gate::Gate,
+    jobs::link::JobLink,
+    pool::{Pool, carrier::Carrier},
+};
+
+/// More slots than this are a mistake, and would not fit the scheduler's sums.
+const SLOTS_MAX: u64 = 1 << 16;
+
+/// The slots of one runner, by app.
+pub(super) type Suppliers = BTreeMap<String, SupplierId>;
+
+/// Hears what one runner tells besides the ends of requests.
+pub(super) struct Ears<'a> {
+    gate: &'a Arc<Gate>,
+    carrier: &'a Arc<Carrier>,
+    name: &'a str,
+    scope: &'a Scope,
+    jobs: &'a JobLink,
+    pub(super) suppliers: Mutex<Suppliers>,
+    pub(super) pace: Pace,
+    broken: Notify,
+    /// Why the link is of no more use.
+    broken_by: Mutex<Option<String>>,
+}
+
+impl<'a> Ears<'a> {
+    pub(super) fn new(
+        gate: &'a Arc<Gate>,
+        carrier: &'a Arc<Carrier>,
+        name: &'a str,
+        scope: &'a Scope,
+        jobs: &'a JobLink,
+    ) -> Self {
+        let (suppliers, pace) = (Mutex::default(), Pace::default());
+        let (broken, broken_by) = (Notify::new(), Mutex::default());
+        Self { gate, carrier, name, scope, jobs, suppliers, pace, broken, broken_by }
+    }
+
+    pub(super) fn hear(&self, frames: Vec<Frame>, now: Mono) {
+        let began = clock::now();
+        let mut suppliers = self.suppliers.lock().expect("one task holds it");
+        for frame in frames {
+            if !is_allowed(self.scope, &frame) {
+                self.jobs.excuse(now);
+                continue;
+            }
+            let Self { gate, carrier, name, jobs, .. } = *self;
+            if let Err(error) = handle(gate, carrier, name, jobs, &frame, &mut suppliers) {
+                let mut why = self.broken_by.lock().expect("one task holds it");
+                why.get_or_insert(error.to_string());
+                self.broken.notify_one();
+            }
+        }
+        self.pace.spent(began);
+    }
+
+    /// Waits until a frame broke a rule, and says which.
+    pub(super) async fn broken(&self) -> String {
+        self.broken.notified().await;
+        self.broken_by.lock().expect("one task holds it").take().unwrap_or_default()
+    }
+}
+
+/// What a runner was not let in for is not heard: it gets no request of another app, and no job.
+fn is_allowed(scope: &Scope, frame: &Frame) -> bool {
+    let of_app = || {
+        let fields = frame.fields().ok();
+        fields.and_then(|fields| fields.text(":app").map(|app| scope.serves(app))) == Some(true)
+    };
+    let kind = frame.header.kind;
+    if matches!(kind, Kind::App | Kind::State | Kind::Credit) {
+        return of_app();
+    }
+    scope.jobs || !matches!(kind, Kind::Beat | Kind::Report | Kind::Pull | Kind::Piece)
+}
+
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "frames of a newer runner are not needed to serve"
+)]
+/// An error: the link is of no more use.
+fn handle(
+    gate: &Arc<Gate>,
+    carrier: &Arc<Carrier>,
+    name: &str,
+    jobs: &JobLink,
+    frame: &Frame,
+    suppliers: &mut Suppliers,
+) -> io::Result<()> {
+    match frame.header.kind {
+        Kind::App | Kind::State => state::handle(gate, name, frame),
+        Kind::Credit => credit(gate, carrier, name, frame, suppliers),
+        Kind::Ping => outlet::answer(carrier, frame.header)?,
+        _ => return jobs.handle(frame),
+    }
+    Ok(())
+}
+
+fn credit(
+    gate: &Arc<Gate>,
+    carrier: &Arc<Carrier>,
+    name: &str,
+    frame: &Frame,
+    suppliers: &mut Suppliers,
+) {
+    let Ok(fields) = frame.fields() else { return };
+    let (Some(app), Some(slots)) = (fields.text(":app"), fields.number(":slots")) else { return };
+    let Some(pool) = gate.pools.get(app) else { return };
+    let supplier = *suppliers.entry(app.to_owned()).or_insert_with(Pool::next_supplier);
+    let slots = u32::try_from(slots.min(SLOTS_MAX)).expect("SLOTS_MAX fits");
+    pool.supply(supplier, carrier, super::host_id(name), slots, false);
+}
