@@ -32,7 +32,7 @@ pub use jobs::Api;
 pub use load::{End, Load, Outcome};
 pub use net::{Net, own_address};
 pub use pids::PidSpace;
-pub use process::{command_of, is_alive, kill, pids_of, signal};
+pub use process::{all_pids, command_of, has_mark, is_alive, kill, parent_of, pids_of, signal};
 pub use remote::{Runner, create_token, run_ostler, run_python};
 pub use script::{Script, blocks_of};
 pub use setup::Setup;

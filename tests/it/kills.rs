@@ -3,7 +3,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    env, fs,
+    env,
     sync::{
         Arc, Mutex, MutexGuard,
         atomic::{AtomicBool, Ordering},
@@ -17,8 +17,8 @@ use nix::{
     unistd::Pid,
 };
 use ostler_tests::{
-    Api, Chance, Gateway, Remains, Setup, command_of, is_alive, own_address, pids_of, run_python,
-    wait_for,
+    Api, Chance, Gateway, Remains, Setup, all_pids, command_of, has_mark, is_alive, own_address,
+    parent_of, run_python, wait_for,
 };
 use serde_json::{Value, json};
 
@@ -150,10 +150,6 @@ fn job(api: &Api, chance: &mut Chance, number: usize, at: usize) -> String {
     format!("{}\n", api.marked(&job))
 }
 
-fn numbers(list: &str) -> Vec<u32> {
-    list.split_whitespace().filter_map(|word| word.parse().ok()).collect()
-}
-
 /// The system with everything that gateways which were killed have left.
 struct World {
     door: String,
@@ -186,45 +182,48 @@ impl World {
         self.gateway.as_ref().expect("it is missing only while it is replaced")
     }
 
-    /// The living processes whose command line contains, or does not contain, a text.
-    fn pids(&self, text: &str, has: bool) -> Vec<u32> {
-        let pids = self.marks.iter().flat_map(|mark| pids_of(mark));
-        pids.filter(|pid| is_alive(*pid) && command_of(*pid).contains(text) == has).collect()
+    /// Whether a process of this world lives and its command line contains, or does not contain, a text.
+    fn is_ours(&self, pid: u32, text: &str, has: bool) -> bool {
+        has_mark(pid, &self.marks) && is_alive(pid) && command_of(pid).contains(text) == has
     }
 
-    /// The supervisors of jobs: they have no environment, but a runner with a mark as their parent.
-    fn launches(&self) -> Vec<u32> {
-        let runners = self.pids(" runner ", true);
-        let children = runners
-            .iter()
-            .filter_map(|pid| fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).ok());
-        let children: Vec<u32> =
-            children.flat_map(|list| numbers(&list)).filter(|pid| is_alive(*pid)).collect();
-        children.into_iter().filter(|pid| command_of(*pid).contains("launch")).collect()
+    fn is_runner(&self, pid: u32) -> bool {
+        self.is_ours(pid, " runner ", true)
     }
 
-    /// Kills one of the processes that `find` finds, as soon as there is one that can still be killed.
-    fn kill_one(&self, what: &str, chance: &mut Chance, find: impl Fn(&Self) -> Vec<u32>) {
+    /// Whether it is the supervisor of a job: it has no environment, but a runner of this world as its parent.
+    fn is_launch(&self, pid: u32) -> bool {
+        command_of(pid).contains("launch")
+            && is_alive(pid)
+            && parent_of(pid).is_some_and(|parent| self.is_runner(parent))
+    }
+
+    /// Kills one process of a kind as soon as there is one. A job lives for some milliseconds, so who is found is killed
+    /// before the next is looked at; the search begins anywhere, so that nobody is spared.
+    fn kill_one(&self, what: &str, chance: &mut Chance, is: impl Fn(&Self, u32) -> bool) {
         wait_for(&format!("a {what} to kill"), || {
-            let pids = find(self);
-            let pid = pids.get(chance.draw(pids.len().max(1)))?;
-            let pid = Pid::from_raw(i32::try_from(*pid).expect("a process id fits"));
-            signal::kill(pid, Signal::SIGKILL).ok()
+            let mut pids = all_pids();
+            let first = chance.draw(pids.len().max(1)).min(pids.len());
+            pids.rotate_left(first);
+            pids.into_iter().filter(|pid| is(self, *pid)).find_map(|pid| {
+                let pid = Pid::from_raw(i32::try_from(pid).expect("a process id fits"));
+                signal::kill(pid, Signal::SIGKILL).ok()
+            })
         });
     }
 
     fn strike(&mut self, chance: &mut Chance) -> &'static str {
         match chance.draw(20) {
             0..7 => {
-                self.kill_one("job", chance, |world| world.pids("ostler", false));
+                self.kill_one("job", chance, |world, pid| world.is_ours(pid, "ostler", false));
                 "job"
             }
             7..14 => {
-                self.kill_one("launch", chance, Self::launches);
+                self.kill_one("launch", chance, Self::is_launch);
                 "launch"
             }
             14..17 => {
-                self.kill_one("runner", chance, |world| world.pids(" runner ", true));
+                self.kill_one("runner", chance, Self::is_runner);
                 "runner"
             }
             _ => {
@@ -242,7 +241,9 @@ impl World {
         let mut gateway = self.gateway.take().expect("there is one");
         gateway.terminate();
         assert!(gateway.wait_exit().success(), "the end is not clean");
-        wait_for("no process is left", || self.pids("", true).is_empty().then_some(()));
+        wait_for("no process is left", || {
+            (!all_pids().into_iter().any(|pid| self.is_ours(pid, "", true))).then_some(())
+        });
     }
 }
 
