@@ -2,6 +2,7 @@
 
 use std::{
     fs, io,
+    os::unix::fs::MetadataExt as _,
     path::{Path, PathBuf},
     sync::{Arc, RwLock},
     time::{Duration, SystemTime},
@@ -36,7 +37,21 @@ pub(crate) struct Certificates {
 struct Entry {
     names: Vec<String>,
     key: Arc<CertifiedKey>,
-    stamp: Option<SystemTime>,
+    stamp: Stamp,
+}
+
+/// What tells one state of a pair of files from another, of each apart: a file that is put in place keeps the time of its making,
+/// which may be before that of the other one.
+#[derive(Debug, PartialEq, Eq)]
+struct Stamp([Option<(SystemTime, u64, u64)>; 2]);
+
+impl Stamp {
+    fn of(pair: &Certificate) -> Self {
+        Self([&pair.cert, &pair.key].map(|path| {
+            let found = fs::metadata(path).ok()?;
+            Some((found.modified().ok()?, found.ino(), found.len()))
+        }))
+    }
 }
 
 /// A certificate that cannot be used.
@@ -77,35 +92,48 @@ impl Certificates {
     pub(crate) async fn watch(self: Arc<Self>, gate: Arc<Gate>) {
         loop {
             tokio::time::sleep(LOOK).await;
-            for (i, file) in self.files.iter().enumerate() {
-                let old =
-                    self.keys.read().expect("no code panics while it holds the keys")[i].stamp;
-                if stamp(file) == old {
-                    continue;
-                }
-                match read(file, &self.provider) {
-                    Ok(entry) => {
-                        self.keys.write().expect("no code panics while it holds the keys")[i] =
-                            entry;
-                    }
-                    Err(error) => gate.tell(GatewayEvent::Warning(format!(
-                        "the changed certificate {} is not used: {}",
-                        error.path.display(),
-                        error.problem
-                    ))),
-                }
+            for error in self.look_again() {
+                gate.tell(GatewayEvent::Warning(format!(
+                    "the changed certificate {} is not used: {}",
+                    error.path.display(),
+                    error.problem
+                )));
             }
         }
+    }
+
+    /// What of the files that have changed cannot be used.
+    fn look_again(&self) -> Vec<CertificateError> {
+        let mut wrong = Vec::new();
+        for (i, file) in self.files.iter().enumerate() {
+            let is_old = |keys: &[Entry]| keys[i].stamp == Stamp::of(file);
+            if is_old(&self.keys.read().expect("no code panics while it holds the keys")) {
+                continue;
+            }
+            match read(file, &self.provider) {
+                Ok(entry) => {
+                    self.keys.write().expect("no code panics while it holds the keys")[i] = entry;
+                }
+                Err(error) => wrong.push(error),
+            }
+        }
+        wrong
+    }
+
+    /// The certificate for a name that a client asked for; of a name that none has, the first.
+    fn of_name(&self, asked: &str) -> Option<Arc<CertifiedKey>> {
+        let keys = self.keys.read().expect("no code panics while it holds the keys");
+        let asked = asked.to_ascii_lowercase();
+        // A name with a dot at its end is the same name (RFC 1034 3.1).
+        let asked = asked.strip_suffix('.').unwrap_or(&asked);
+        let named = keys.iter().find(|entry| entry.names.iter().any(|name| holds(name, asked)));
+        named.or_else(|| keys.first()).map(|entry| entry.key.clone())
     }
 }
 
 impl ResolvesServerCert for Certificates {
     fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
-        let keys = self.keys.read().expect("no code panics while it holds the keys");
-        let asked = hello.server_name().unwrap_or_default().to_ascii_lowercase();
-        let asked = asked.strip_suffix('.').unwrap_or(&asked);
-        let named = keys.iter().find(|entry| entry.names.iter().any(|name| holds(name, asked)));
-        named.or_else(|| keys.first()).map(|entry| entry.key.clone())
+        self.of_name(hello.server_name().unwrap_or_default())
     }
 }
 
@@ -123,14 +151,9 @@ pub(crate) fn look(files: &[Certificate]) -> Result<(), CertificateError> {
     files.iter().try_for_each(|file| read(file, &provider).map(drop))
 }
 
-fn stamp(file: &Certificate) -> Option<SystemTime> {
-    let modified = |path: &Path| fs::metadata(path).and_then(|m| m.modified()).ok();
-    modified(&file.cert).max(modified(&file.key))
-}
-
 fn read(file: &Certificate, provider: &CryptoProvider) -> Result<Entry, CertificateError> {
     let wrong = |path: &Path, problem: String| CertificateError { path: path.to_owned(), problem };
-    let stamp = stamp(file);
+    let stamp = Stamp::of(file);
     let chain: Vec<_> = CertificateDer::pem_file_iter(&file.cert)
         .and_then(Iterator::collect)
         .map_err(|error| wrong(&file.cert, error.to_string()))?;
@@ -162,7 +185,8 @@ fn names(certificate: &CertificateDer<'_>) -> Result<Vec<String>, X509Error> {
 /// The certificate for development, made when it is missing or old.
 fn development(state: &Path) -> io::Result<Certificate> {
     let file = Certificate { cert: state.join("dev.pem"), key: state.join("dev.key") };
-    let age = stamp(&file).and_then(|made| made.elapsed().ok());
+    let made = fs::metadata(&file.cert).and_then(|found| found.modified());
+    let age = made.ok().and_then(|made| made.elapsed().ok());
     let fresh = Duration::from_secs((DEVELOPMENT_DAYS - 30) * 24 * 3600);
     if file.key.exists() && age.is_some_and(|age| age < fresh) {
         return Ok(file);
@@ -191,6 +215,76 @@ mod tests {
         assert!(!holds("*.shop.example", "shop.example"));
         assert!(!holds("*.shop.example", "a.b.shop.example"));
         assert!(holds("shop.example", "shop.example"));
+    }
+
+    fn pair(folder: &Path, name: &str, ages_s: [u64; 2]) -> Certificate {
+        pair_of(&rcgen::KeyPair::generate().unwrap(), folder, name, ages_s)
+    }
+
+    /// Makes a pair for a name, whose files are as old as the given times.
+    fn pair_of(key: &rcgen::KeyPair, folder: &Path, name: &str, ages_s: [u64; 2]) -> Certificate {
+        let made = rcgen::CertificateParams::new([name.to_owned()]).unwrap().self_signed(key);
+        let path = |kind: &str| folder.join(format!("{name}.{kind}"));
+        let pair = Certificate { cert: path("pem"), key: path("key") };
+        for (path, text, age) in [
+            (&pair.cert, made.unwrap().pem(), ages_s[0]),
+            (&pair.key, key.serialize_pem(), ages_s[1]),
+        ] {
+            fs::write(path, text).unwrap();
+            let then = SystemTime::now() - Duration::from_secs(age);
+            fs::File::open(path).unwrap().set_modified(then).unwrap();
+        }
+        pair
+    }
+
+    fn leaf(key: Option<Arc<CertifiedKey>>) -> Vec<u8> {
+        key.unwrap().cert[0].to_vec()
+    }
+
+    #[test]
+    fn a_name_is_found_however_it_is_written_and_the_first_serves_the_rest() {
+        let folder = tempfile::tempdir().unwrap();
+        let files = ["one.example", "two.example"].map(|name| pair(folder.path(), name, [0, 0]));
+        let loaded = Certificates::load(&files, folder.path()).unwrap();
+        let of = |name: &str| leaf(loaded.of_name(name));
+        assert_ne!(of("one.example"), of("two.example"));
+        for same in ["TWO.example", "two.example.", "Two.Example."] {
+            assert_eq!(of(same), of("two.example"), "{same}");
+        }
+        for other in ["", "three.example", "two.example.."] {
+            assert_eq!(of(other), of("one.example"), "{other:?}");
+        }
+    }
+
+    #[test]
+    fn files_that_were_put_in_place_are_noticed_however_old_they_are() {
+        let folder = tempfile::tempdir().unwrap();
+        let new = tempfile::tempdir().unwrap();
+        let key = rcgen::KeyPair::generate().unwrap();
+        let file = pair_of(&key, folder.path(), "a.example", [100, 50]);
+        let loaded = Certificates::load(std::slice::from_ref(&file), folder.path()).unwrap();
+        let used = || leaf(loaded.of_name(""));
+        let first = used();
+        assert!(loaded.look_again().is_empty());
+        assert_eq!(used(), first, "nothing has changed");
+        // For the same key, which stays.
+        let renewed = pair_of(&key, new.path(), "a.example", [80, 0]);
+        fs::rename(&renewed.cert, &file.cert).unwrap();
+        assert!(loaded.look_again().is_empty());
+        assert_ne!(used(), first);
+        // The key first: there is a moment at which the two do not belong together.
+        for ages in [[10, 5], [500, 400], [80, 50]] {
+            let newer = pair(new.path(), "a.example", ages);
+            fs::rename(&newer.key, &file.key).unwrap();
+            let before = used();
+            assert_eq!(loaded.look_again().len(), 1, "{ages:?}");
+            assert_eq!(used(), before, "the old one serves on");
+            fs::rename(&newer.cert, &file.cert).unwrap();
+            assert!(loaded.look_again().is_empty());
+            assert_ne!(used(), before, "{ages:?}");
+        }
+        fs::remove_file(&file.cert).unwrap();
+        assert_eq!(loaded.look_again()[0].path, file.cert);
     }
 
     #[test]
