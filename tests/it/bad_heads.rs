@@ -310,6 +310,10 @@ fn targets_that_no_app_should_see_are_refused_and_leave_the_connection_usable() 
             "bad_request",
         );
     }
+    let two = "Content-Type: text/plain\r\nContent-Type: application/json\r\n";
+    let answer = conn.get_with("/typed", two);
+    assert_eq!(answer.status, BAD, "{answer:?}");
+    assert!(answer.text().contains("more than one Content-Type"), "{answer:?}");
     assert_eq!(conn.get("/fine").status, 200);
     assert_eq!(app.calls(), ["GET /fine"]);
 }

@@ -33,6 +33,30 @@ fn uploads_of_every_size_arrive_intact() {
 }
 
 #[test]
+fn of_a_body_only_the_beginning_is_kept_in_memory() {
+    let app = App::new();
+    let gateway = Setup::new(&app).more("[limits]\nspool_memory = \"64KiB\"").start();
+    let body = pattern(300_000);
+    let mut conn = gateway.connect();
+    conn.send("POST /hash HTTP/1.1\r\nHost: a\r\nContent-Length: 300000\r\n\r\n");
+    let kept = |wanted: usize| {
+        let (memory, files) = ("ostler_body_memory_bytes", "ostler_spool_bytes");
+        wait_until(&format!("{wanted} bytes are kept"), || {
+            let (memory, files) = (gateway.metric(memory, &[]), gateway.metric(files, &[]));
+            assert!(memory <= f64::from(64 << 10), "{memory}");
+            memory + files == wanted as f64
+        });
+    };
+    conn.send(&body[..60_000]);
+    kept(60_000);
+    conn.send(&body[60_000..299_999]);
+    kept(299_999);
+    assert!(gateway.metric("ostler_spool_bytes", &[]) > 0.0);
+    conn.send(&body[299_999..]);
+    assert_eq!(conn.read().text(), format!("300000 {} 300000", sha256(&body)));
+}
+
+#[test]
 fn an_upload_over_tls_arrives_intact() {
     let app = App::new();
     let gateway = Setup::new(&app).start();

@@ -10,7 +10,8 @@ use ostler_tests::{APP, App, Conn, Gateway, Load, Outcome, Setup, kill, wait_unt
 /// Children killed from outside in one test.
 const KILLS: usize = 12;
 
-/// `/crash…` ends its process, as does the header `X-Deadly` anywhere, `/shaky` mostly, `/late/NAME` when the test says so.
+/// `/crash…` ends its process, as does the header `X-Deadly` anywhere, `/shaky` mostly, `/late/NAME` when the test says so,
+/// `/once` only the first child that has the request.
 const MORE: &str = r#"
 import random, signal
 
@@ -30,7 +31,15 @@ def late(env, start_response, rest):
     crash(env, start_response, rest)
 
 
-TABLE.update(crash=crash, shaky=shaky, late=late)
+def once(env, start_response, rest):
+    mark = os.path.join(HERE, "once-" + env["HTTP_X_REQUEST_ID"])
+    if not os.path.exists(mark):
+        open(mark, "w").close()
+        crash(env, start_response, rest)
+    return answer(start_response, b"by the second")
+
+
+TABLE.update(crash=crash, shaky=shaky, late=late, once=once)
 serve = application
 
 
@@ -172,6 +181,19 @@ fn a_page_that_dies_of_a_header_is_there_for_all_who_do_not_send_it() {
         wait_until("the child is replaced", || serving(&gateway) == 2.0);
     }
     victim.finish_without_failure();
+}
+
+#[test]
+fn a_request_that_a_second_child_answered_does_not_speak_for_its_kind() {
+    let app = app();
+    let gateway = Setup::new(&app).children(2).route("idempotent = true").start();
+    let once = ["/once".to_owned()];
+    for _ in 0..3 {
+        wait_until("the child is replaced", || serving(&gateway) == 2.0);
+        assert_eq!(attack(&gateway, &once, Duration::from_millis(300)), (0, 0, 1));
+    }
+    assert_eq!(gateway.metric("ostler_quarantined_kinds", &[]), 1.0);
+    assert_eq!(attack(&gateway, &once, Duration::ZERO), (0, 1, 0));
 }
 
 #[test]

@@ -55,6 +55,7 @@ fn malformed_heads_end_their_stream_and_never_reach_the_app() {
         ("an empty name", with(&[("", "1")])),
         ("another host", with(&[("host", "b")])),
         ("two hosts", with(&[("host", "a"), ("host", "a")])),
+        ("two types", with(&[("content-type", "text/plain"), ("content-type", "text/plain")])),
         ("a length without a body", with(&[("content-length", "5")])),
         ("a malformed length", with(&[("content-length", "+5")])),
         ("two lengths", with(&[("content-length", "0"), ("content-length", "5")])),

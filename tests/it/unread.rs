@@ -122,6 +122,22 @@ fn a_client_that_may_keep_its_body_to_itself_is_told_that_the_connection_ends() 
 }
 
 #[test]
+fn a_large_body_that_nobody_reads_ends_its_connection_and_the_reply_says_so() {
+    let app = App::new();
+    let gateway = start(&app);
+    for (framing, ends) in [
+        ("Content-Length: 65536", None),
+        ("Content-Length: 65537", Some("close")),
+        ("Content-Length: 3000000", Some("close")),
+        ("Transfer-Encoding: chunked", Some("close")),
+    ] {
+        let head = format!("POST /fixed HTTP/1.1\r\nHost: localhost\r\n{framing}\r\n\r\n");
+        let answer = gateway.connect().send(head).read();
+        assert_eq!((answer.status, answer.header("connection")), (200, ends), "{framing}");
+    }
+}
+
+#[test]
 fn a_body_that_stops_coming_ends_its_connection_and_not_the_reply() {
     let app = App::new();
     let gateway = start(&app);

@@ -235,3 +235,28 @@ async fn serve(
     let detail = Bytes::from(format!("{}: {over}", carrier.label));
     pool.supply_gone(supplier, unstarted, started, &Failure { termination, detail });
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_child_that_was_retired_before_its_lane_came_is_given_nothing() {
+        let (orders, _heard) = tokio::sync::mpsc::unbounded_channel();
+        let lanes = Lanes::new(orders);
+        let enter = |app: &str, child: u64| {
+            let (ours, _childs) = UnixStream::pair().unwrap();
+            let way = Way::Lane(ours.into_split().1);
+            let carrier = Arc::new(Carrier::new("test".into(), way, false));
+            lanes.enter(&(app.to_owned(), child), &carrier);
+            carrier
+        };
+        lanes.retire("shop", 7);
+        assert!(!enter("blog", 7).is_retired() && !enter("shop", 8).is_retired());
+        assert!(enter("shop", 7).is_retired());
+        assert!(!enter("shop", 7).is_retired(), "it was told once, of one lane");
+        let served = enter("shop", 9);
+        lanes.retire("shop", 9);
+        assert!(served.is_retired());
+    }
+}

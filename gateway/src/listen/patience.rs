@@ -236,4 +236,72 @@ mod tests {
         drop(patient);
         assert_eq!(taken.await.expect("it ends").expect("it reads"), 100_000);
     }
+
+    #[tokio::test]
+    async fn a_connection_lingers_only_when_something_may_still_come() {
+        for (lingers, sent) in [(false, false), (true, false), (false, true)] {
+            let (mut patient, mut client) = patient(Duration::from_secs(60));
+            patient.ending.linger.store(lingers, Ordering::Relaxed);
+            if sent {
+                client.write_all(b"unread").await.expect("there is room");
+            }
+            let closed = std::future::poll_fn(|cx| {
+                Poll::Ready(Pin::new(&mut patient).poll_shutdown(cx).is_ready())
+            });
+            assert_eq!(closed.await, !lingers && !sent, "{lingers} {sent}");
+            drop(client);
+            patient.shutdown().await.expect("the client is gone");
+        }
+    }
+
+    /// A client that never stops sending, and is always there.
+    struct Endless(usize);
+
+    /// More than are read until the time is over.
+    const READS: usize = 5_000_000;
+
+    impl Socket for Endless {
+        fn abort(&self) {}
+    }
+
+    impl AsyncRead for Endless {
+        fn poll_read(
+            mut self: Pin<&mut Self>,
+            cx: &mut Context<'_>,
+            out: &mut ReadBuf<'_>,
+        ) -> Poll<io::Result<()>> {
+            // As a socket does it: now and then others get a turn.
+            ready!(tokio::task::coop::poll_proceed(cx)).made_progress();
+            self.0 += 1;
+            out.put_slice(if self.0 < READS { b"more" } else { b"" });
+            Poll::Ready(Ok(()))
+        }
+    }
+
+    impl AsyncWrite for Endless {
+        fn poll_write(
+            self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+            bytes: &[u8],
+        ) -> Poll<io::Result<usize>> {
+            Poll::Ready(Ok(bytes.len()))
+        }
+
+        fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Ready(Ok(()))
+        }
+
+        fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Ready(Ok(()))
+        }
+    }
+
+    #[tokio::test]
+    async fn whoever_never_stops_sending_holds_a_closing_connection_for_its_time_only() {
+        let mut patient = Patient::new(Endless(0), Duration::from_secs(60), Arc::default());
+        let total = Box::pin(sleep(Duration::from_millis(20)));
+        patient.lingering = Some(Lingering { total, ..Lingering::begin(true) });
+        patient.shutdown().await.expect("it ends");
+        assert!(patient.io.0 < READS);
+    }
 }

@@ -12,12 +12,16 @@ use super::{
 use crate::metrics::Metrics;
 
 fn pool() -> Arc<Pool> {
+    pool_that_prefetches(0)
+}
+
+fn pool_that_prefetches(prefetch_max: u32) -> Arc<Pool> {
     let app = config::App {
         queue_max: 10,
         tenant_queue_max: 10,
         tenant_slots_max: None,
         discipline: config::Discipline::Promise,
-        prefetch_max: 0,
+        prefetch_max,
     };
     Arc::new(Pool::new("app", &app, Metrics::new().pool("app")))
 }
@@ -271,4 +275,48 @@ async fn a_child_is_read_no_faster_than_its_client_takes() {
     assert!(passing.poll_piece(&mut cx).is_ready());
     carrier.consumed(1, carrier::PAUSE_AT + 1, passing.pieces_bytes());
     assert!(!carrier.poll_paused(&cx));
+}
+
+#[tokio::test]
+async fn a_lane_is_sent_nothing_ahead_while_a_run_on_it_is_slow_and_is_again_when_that_is_over() {
+    let pool = pool_that_prefetches(8);
+    for _ in 0..200 {
+        pool.lock().pace.observe(Span::from_micros(20));
+    }
+    let (ours, _child) = UnixStream::pair().unwrap();
+    let carrier = Arc::new(Carrier::new("test".into(), Way::Lane(ours.into_split().1), true));
+    let supplier = Pool::next_supplier();
+    carrier.set_supplier(&pool, supplier);
+    pool.supply(supplier, &carrier, HostId(0), 1, true);
+    let jobs: Vec<_> = (0..4).map(|_| job(&pool, None)).collect();
+    let is_sent = |n: usize| jobs[n].seat().is_some();
+    enter(&pool, &jobs[0]);
+    enter(&pool, &jobs[1]);
+    assert!(is_sent(0) && is_sent(1), "one runs, one is ahead");
+    let later = clock::now() + Span::from_millis(50);
+    let look = pool.lock().look(later);
+    assert_eq!((look.ask.len(), look.again), (1, true));
+    enter(&pool, &jobs[2]);
+    assert!(!is_sent(2), "the one before it is slow");
+    assert!(pool.lock().look(later).ask.is_empty(), "it was asked for");
+    let end = |stream| {
+        let mut decoder = ostler_wire::Decoder::new(ostler_wire::FRAME_MAX);
+        let (kind, flags) = (Kind::Rsp, flags::END);
+        let header = Header { len: 0, kind, flags, code: 200, stream, aux: 0 };
+        ostler_wire::put_frame(decoder.buffer(), header, &[]);
+        let mut ended = Ended::default();
+        carrier.handle_frames(&mut decoder, later, &mut ended, &mut Vec::new()).unwrap();
+        pool.settle(ended, later);
+    };
+    end(1);
+    assert!(!is_sent(2), "nobody has looked");
+    let effects = {
+        let mut inner = pool.lock();
+        assert!(inner.look(later).ask.is_empty());
+        inner.drain()
+    };
+    pool.apply(effects, later);
+    assert!(is_sent(2), "it is over");
+    enter(&pool, &jobs[3]);
+    assert!(is_sent(3));
 }

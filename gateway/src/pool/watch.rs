@@ -24,12 +24,12 @@ pub(super) struct Suspended {
 
 /// What a look found.
 #[derive(Debug, Default)]
-struct Look {
+pub(super) struct Look {
     /// Children that are to give back what they have not begun, up to the stream.
-    ask: Vec<(Arc<Carrier>, u32)>,
+    pub(super) ask: Vec<(Arc<Carrier>, u32)>,
     ended: Ended,
     /// There is something left to look at.
-    again: bool,
+    pub(super) again: bool,
 }
 
 /// Looks after the requests that a pool sends ahead; sleeps while there are none.
@@ -59,7 +59,7 @@ impl Pool {
 }
 
 impl Inner {
-    fn look(&mut self, now: Mono) -> Look {
+    pub(super) fn look(&mut self, now: Mono) -> Look {
         let mut look = Look::default();
         let mut changed = Vec::new();
         for (&id, supplier) in self.suppliers.iter_mut().filter(|(_, s)| s.prefetches) {

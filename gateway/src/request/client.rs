@@ -49,11 +49,7 @@ pub(super) fn direct(connection: &Connection) -> Seen {
 /// A client behind listed proxies: the rightmost address that is not one of them.
 pub(super) fn through_proxies(gate: &Gate, connection: &Connection, headers: &HeaderMap) -> Seen {
     let mut seen = direct(connection);
-    // Common proxies set X-Forwarded-For and pass a Forwarded on that the client may have made up.
-    let hops = match headers.contains_key(FORWARDED_FOR) {
-        true => x_forwarded(headers),
-        false => forwarded(headers).unwrap_or_else(|| x_forwarded(headers)),
-    };
+    let hops = hops(headers);
     for hop in hops.iter().rev() {
         if let Some(secure) = hop.secure {
             seen.secure = secure;
@@ -75,6 +71,15 @@ struct Hop {
     address: Option<IpAddr>,
     secure: Option<bool>,
     host: Option<Bytes>,
+}
+
+/// What the proxies on the way told, in their order.
+fn hops(headers: &HeaderMap) -> Vec<Hop> {
+    // Common proxies set X-Forwarded-For and pass a Forwarded on that the client may have made up.
+    match headers.contains_key(FORWARDED_FOR) {
+        true => x_forwarded(headers),
+        false => forwarded(headers).unwrap_or_else(|| x_forwarded(headers)),
+    }
 }
 
 fn forwarded(headers: &HeaderMap) -> Option<Vec<Hop>> {
@@ -162,5 +167,35 @@ mod tests {
         assert_eq!(hop.host.as_deref(), Some(&b"shop.example"[..]));
         assert_eq!(element("for=_hidden").address, None);
         assert_eq!(element("For=192.0.2.43:80").address, Some("192.0.2.43".parse().unwrap()));
+    }
+
+    #[test]
+    fn what_a_proxy_passed_on_unread_does_not_count_beside_what_it_said_itself() {
+        let told = |fields: &[(&'static str, &str)]| -> Vec<Option<String>> {
+            let pair = |&(name, value): &(&'static str, &str)| {
+                (HeaderName::from_static(name), value.parse().unwrap())
+            };
+            let headers: HeaderMap = fields.iter().map(pair).collect();
+            hops(&headers).iter().map(|hop| hop.address.map(|it| it.to_string())).collect()
+        };
+        let (made_up, real) = (("forwarded", "for=10.0.0.9"), ("x-forwarded-for", "203.0.113.9"));
+        assert_eq!(told(&[made_up, real]), [Some("203.0.113.9".into())]);
+        assert_eq!(told(&[made_up]), [Some("10.0.0.9".into())]);
+        assert_eq!(told(&[made_up, ("x-forwarded-proto", "https")]), [Some("10.0.0.9".into())]);
+        assert_eq!(told(&[("x-forwarded-for", ""), made_up]), [None], "nobody is believed");
+        assert_eq!(told(&[]), [None]);
+    }
+
+    #[test]
+    fn an_address_is_the_same_in_every_spelling() {
+        for text in ["192.0.2.1", "192.0.2.1:80", "::ffff:192.0.2.1", "[::ffff:192.0.2.1]:80"] {
+            assert_eq!(address(text), Some("192.0.2.1".parse().unwrap()), "{text}");
+        }
+        for text in ["2001:db8::1", "[2001:db8::1]", "[2001:db8:0::1]:80"] {
+            assert_eq!(address(text), Some("2001:db8::1".parse().unwrap()), "{text}");
+        }
+        for text in ["", "unknown", "_hidden", "192.0.2.256", "192.0.2.1:x", "a.b"] {
+            assert_eq!(address(text), None, "{text}");
+        }
     }
 }

@@ -172,3 +172,87 @@ fn app_failed(trip: &Trip, pool: &Pool) -> Refusal {
     }
     refusal
 }
+
+#[cfg(test)]
+pub(super) mod tests {
+    use std::{
+        collections::BTreeMap,
+        future::Future as _,
+        pin::pin,
+        task::{Context, Poll, Waker},
+        time::Duration,
+    };
+
+    use bytes::{Bytes, BytesMut};
+    use ostler_job::Mono;
+
+    use super::{super::measure::Rig, *};
+    use crate::config::{self, Config};
+
+    /// A config with an app to which every route leads.
+    pub(in crate::request) fn with_app(mut config: Config) -> Config {
+        let app = config::App {
+            queue_max: 10,
+            tenant_queue_max: 10,
+            tenant_slots_max: None,
+            discipline: config::Discipline::Promise,
+            prefetch_max: 0,
+        };
+        config.apps.insert("app".into(), app);
+        let minute = Duration::from_secs(60);
+        config.routes.push(config::Route {
+            host: None,
+            path: "/".into(),
+            to: config::Target::App("app".into()),
+            within: Duration::from_secs(1),
+            tenant: config::TenantKey::None,
+            tenant_names: BTreeMap::new(),
+            tenant_listed: false,
+            weights: BTreeMap::new(),
+            stream_request: false,
+            stream_response: false,
+            idempotent: false,
+            timeouts: config::Timeouts {
+                body: minute,
+                queue: minute,
+                first_byte: minute,
+                progress: minute,
+                total: Duration::ZERO,
+            },
+            body_max: 1 << 20,
+        });
+        config
+    }
+
+    fn outgoing() -> Outgoing {
+        Outgoing { frame: BytesMut::new(), queue_us_at: 0, more: false, replayable: true }
+    }
+
+    /// A job that is in no queue.
+    pub(in crate::request) fn job(pool: &Arc<Pool>) -> Job {
+        let minute = Span::from_secs(60);
+        let terms =
+            Terms { first_byte: minute, progress: minute, deadline: None, idempotent: false };
+        let passing = Passing::new(Pool::next_job(), pool.clone(), Mono(0), terms, outgoing());
+        Job { passing: Arc::new(passing), sending: Sending::NONE }
+    }
+
+    #[tokio::test]
+    async fn what_is_over_when_its_body_is_there_enters_no_queue() {
+        let state = tempfile::tempdir().unwrap();
+        let rig = Rig::new(&with_app(Rig::config(state.path()))).unwrap();
+        let (mut trip, route, pool) = rig.routed();
+        for (deadline, is_over) in [(Some(Mono(1)), true), (None, false)] {
+            trip.deadline = deadline;
+            let body = Body::Memory(Bytes::new());
+            let mut sent = pin!(send(&mut trip, &route, pool.clone(), outgoing(), body));
+            match sent.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+                Poll::Ready(Err(refusal)) => assert_eq!(refusal.termination, Termination::Deadline),
+                Poll::Ready(Ok(_)) => panic!("nobody answers"),
+                Poll::Pending => assert!(!is_over),
+            }
+            assert_eq!(pool.load().0, usize::from(!is_over), "{deadline:?}");
+        }
+        rig.stop();
+    }
+}

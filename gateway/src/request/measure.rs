@@ -16,6 +16,8 @@ use ostler_job::{Wall, durable::Epoch};
 use ostler_store::{Change, Files, Memory, Store as _, Token};
 use tokio::io::{AsyncRead, ReadBuf};
 
+#[cfg(test)]
+use super::route::{self, Route, Target};
 use super::{env, head, shapes, spool::Body, trip::Trip};
 use crate::{
     config::Config,
@@ -171,6 +173,20 @@ fn parsed() -> Request<()> {
 
 #[cfg(test)]
 impl Rig {
+    /// A request that has found its way to an app, where the config has one.
+    pub(crate) fn routed(&self) -> (Trip, Arc<Route>, Arc<crate::pool::Pool>) {
+        let (parts, ()) = parsed().into_parts();
+        let request = Request::from_parts(parts.clone(), ());
+        let mut trip = Trip::begin(&self.gate, &self.connection, &request);
+        let Ok(head) = head::check(&mut trip, &parts) else { panic!("the head is fine") };
+        let Ok(route) = route::find(&mut trip, &head, &parts.headers) else {
+            panic!("the config has a route")
+        };
+        let Target::App(pool) = &route.to else { panic!("it leads to an app") };
+        let pool = pool.clone();
+        (trip, route, pool)
+    }
+
     /// Nothing but what a head needs; the client is a listed proxy, so that what proxies say is read.
     pub(crate) fn config(state: &Path) -> Config {
         use std::collections::BTreeMap;

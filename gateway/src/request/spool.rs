@@ -335,3 +335,29 @@ fn no_room(trip: &Trip, error: &io::Error) -> Refusal {
     refusal.detail = Bytes::from(format!("cannot spool the request body: {error}"));
     refusal.closing()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::disk::Disk;
+
+    #[tokio::test]
+    async fn a_piece_that_finds_no_room_leaves_the_file_and_its_account_as_they_were() {
+        let folder = tempfile::tempdir().unwrap();
+        let disk = Arc::new(Disk::new(folder.path().to_owned(), Some(0)));
+        let budget = Arc::new(Budget::new(folder.path().to_owned(), (100, 10), disk));
+        let client = Peer::of([10, 0, 0, 1].into());
+        let file = Arc::new(SpoolFile::create(&budget, client).unwrap());
+        file.append(Bytes::from_static(b"abc")).await.unwrap();
+        // What a disk does that is full in the middle of it.
+        budget.take(&file.claim, 5).unwrap();
+        (&file.claim.file).write_all(b"de").unwrap();
+        let error = file.repair(io::ErrorKind::QuotaExceeded.into(), 5);
+        assert_eq!(error.kind(), io::ErrorKind::StorageFull);
+        assert_eq!((file.len(), budget.used()), (3, 3));
+        file.append(Bytes::from_static(b"fgh")).await.unwrap();
+        assert_eq!(file.clone().read(0, 100).await.unwrap(), "abcfgh");
+        drop(file);
+        assert_eq!(budget.used(), 0);
+    }
+}

@@ -317,6 +317,20 @@ async fn a_job_is_given_back_by_few_children_that_could_have_run_it() {
 }
 
 #[tokio::test]
+async fn only_a_childs_death_counts_as_one_wherever_it_was() {
+    let (carrier, _reader, _child) = lane();
+    for (reason, deaths) in
+        [(Reset::ChildDied, 1), (Reset::NotStarted, 0), (Reset::AppError, 0), (Reset::Deadline, 0)]
+    {
+        let passing = job(false);
+        put_all(&carrier, std::slice::from_ref(&passing), Mono(0));
+        let stream = passing.seat().unwrap().stream;
+        hear(&carrier, Mono(1), &[(Kind::Reset, 0, reason as u16, stream, 0)]);
+        assert_eq!(passing.deaths(), deaths, "{reason:?}");
+    }
+}
+
+#[tokio::test]
 async fn a_child_that_refuses_everything_is_given_up() {
     let refusals = |answered: &[u32]| {
         let (carrier, _reader, _child) = lane();

@@ -134,3 +134,19 @@ async fn what_a_client_lets_lie_is_let_go() {
         matches!(next, Next::Failed(failure) if failure.termination == Termination::GoneReading)
     );
 }
+
+#[tokio::test]
+async fn what_the_client_has_taken_is_not_counted_as_in_memory_any_more() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Arc::new(store(&folder, 1 << 20, 1 << 20));
+    fill(&store, 5, false).await.unwrap().unwrap();
+    assert_eq!(store.memory.used(), 20);
+    assert!(next(&store).is_ready());
+    assert_eq!(store.memory.used(), 16);
+    let memory = store.memory.clone();
+    assert_eq!(read_all(&store).await.len(), 16);
+    assert_eq!(memory.used(), 0);
+    fill(&store, 3, false).await.unwrap().unwrap();
+    drop(store);
+    assert_eq!(memory.used(), 0, "nor is what nobody will take");
+}
