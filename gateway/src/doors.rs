@@ -112,7 +112,7 @@ struct Inner {
     /// Whoever has most comes first, listed proxies last.
     by_size: [BTreeSet<Size>; DOORS],
     /// Told to leave, and not gone yet.
-    leaving: usize,
+    leaving: [usize; DOORS],
     next: u64,
     cut: u64,
     refused: u64,
@@ -149,7 +149,7 @@ impl Doors {
     /// Lets those that were told to leave go first: a burst must not be taken faster than room is made.
     pub(crate) async fn breathe(&self) {
         let mut turns = 0;
-        while turns < 100 && self.lock().leaving >= LEAVING_MAX {
+        while turns < 100 && self.lock().leaving.iter().sum::<usize>() >= LEAVING_MAX {
             turns += 1;
             tokio::time::sleep(std::time::Duration::from_millis(1)).await;
         }
@@ -169,10 +169,7 @@ impl Doors {
     ) -> Option<Place> {
         let peer = Peer::of(from);
         let mut inner = self.lock();
-        let room = inner.has_room(&self.parts, door)
-            || inner.let_go(door, &self.asked[door as usize])
-            || inner.cut_busy(door, peer, many);
-        if !room {
+        if !inner.makes_room((&self.parts, &self.asked), door, peer, many) {
             inner.refused += 1;
             return None;
         }
@@ -188,7 +185,7 @@ impl Doors {
 
 impl Inner {
     fn has_room(&self, parts: &Parts, door: Door) -> bool {
-        let own = self.open[door as usize];
+        let own = self.open[door as usize] - self.leaving[door as usize];
         if own >= parts.max[door as usize] {
             return false;
         }
@@ -197,6 +194,23 @@ impl Inner {
             false => self.open[other].max(parts.reserved[other]),
         };
         own < parts.reserved[door as usize] || (0..DOORS).map(kept).sum::<usize>() <= parts.sockets
+    }
+
+    /// Whether there is room for one more, maybe since others are told to leave. Some stay all the same, since they are asked something
+    /// just then; so those that are idle go until all of that is made up for. One at work is taken away for one that comes.
+    fn makes_room(
+        &mut self,
+        (parts, asked): (&Parts, &[Arc<Asked>; DOORS]),
+        door: Door,
+        peer: Peer,
+        many: bool,
+    ) -> bool {
+        while !self.has_room(parts, door) {
+            if !self.let_go(door, &asked[door as usize]) {
+                return self.cut_busy(door, peer, many);
+            }
+        }
+        true
     }
 
     /// Tells the connection that is idle for the longest to leave, from the address with most that has an idle one.
@@ -212,7 +226,7 @@ impl Inner {
             any.then(|| seats.longest(Seat::is_idle)).flatten()
         };
         let seat = self.by_size[door as usize].iter().find_map(idle);
-        self.tell_to_leave(seat, false)
+        self.tell_to_leave(door, seat, false)
     }
 
     /// Takes a place from whoever has most, for one who will have less even then.
@@ -226,14 +240,14 @@ impl Inner {
             return false;
         };
         let seat = if *most > own + 1 { peers[peer].longest(|_| true) } else { None };
-        self.tell_to_leave(seat, true)
+        self.tell_to_leave(door, seat, true)
     }
 
-    fn tell_to_leave(&mut self, seat: Option<Arc<Seat>>, at_once: bool) -> bool {
+    fn tell_to_leave(&mut self, door: Door, seat: Option<Arc<Seat>>, at_once: bool) -> bool {
         let Some(seat) = seat else { return false };
         seat.tell_to_leave(at_once);
         self.cut += 1;
-        self.leaving += 1;
+        self.leaving[door as usize] += 1;
         true
     }
 
@@ -265,7 +279,8 @@ impl Inner {
         if let Some(seats) = peers.get_mut(&peer) {
             by_size.remove(&seats.size(peer));
             let told = seats.open.remove(&id).is_some_and(|seat| seat.is_told_to_leave());
-            self.leaving = self.leaving.saturating_sub(usize::from(told));
+            let leaving = &mut self.leaving[door as usize];
+            *leaving = leaving.saturating_sub(usize::from(told));
             if seats.open.is_empty() {
                 peers.remove(&peer);
             } else {
@@ -300,7 +315,8 @@ impl Place {
     fn stays(&self) {
         let mut inner = self.doors.lock();
         let told = self.seat.stays();
-        inner.leaving = inner.leaving.saturating_sub(usize::from(told));
+        let leaving = &mut inner.leaving[self.door as usize];
+        *leaving = leaving.saturating_sub(usize::from(told));
     }
 }
 

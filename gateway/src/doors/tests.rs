@@ -1,3 +1,5 @@
+use std::future::Future as _;
+
 use super::*;
 use crate::clock;
 
@@ -144,13 +146,54 @@ fn one_that_was_told_to_leave_and_is_asked_again_stays_and_is_not_waited_for() {
     let mut leaves = Box::pin(first.taken_away());
     let mut look = std::task::Context::from_waker(std::task::Waker::noop());
     assert!(leaves.as_mut().poll(&mut look).is_pending());
-    assert_eq!(doors.lock().leaving, 0);
+    assert_eq!(doors.lock().leaving, [0; DOORS]);
     second.seat.enter();
     let third = doors.enter(Door::Web, from(2)).unwrap();
     assert_eq!((first.seat.is_cut(), second.seat.is_cut()), (true, false));
     assert!(leaves.as_mut().poll(&mut look).is_ready());
     drop(leaves);
     drop((first, second, third));
-    assert_eq!(doors.lock().leaving, 0);
+    assert_eq!(doors.lock().leaving, [0; DOORS]);
     assert!(doors.lock().by_size[0].is_empty() && doors.lock().peers[0].is_empty());
+}
+
+/// Something is asked on it just when it was told to leave.
+fn stays(place: &Place) {
+    place.seat.enter();
+    let mut look = std::task::Context::from_waker(std::task::Waker::noop());
+    assert!(Box::pin(place.taken_away()).as_mut().poll(&mut look).is_pending());
+    assert!(!left(place));
+}
+
+#[test]
+fn whoever_stays_although_it_was_told_to_leave_is_made_up_for_by_others() {
+    for door in [Door::Web, Door::Api] {
+        let doors = Doors::new(Parts::of(100, 10), 1000);
+        let enter = || doors.enter(door, from(1));
+        let mut places = Vec::new();
+        while !places.iter().any(left) {
+            places.push(enter().unwrap());
+        }
+        places.retain(|place| !left(place));
+        let most = places.len();
+        for _ in 0..20 {
+            places.push(enter().unwrap());
+            assert_eq!(places.iter().filter(|place| left(place)).count(), 1);
+            let told = places.iter().find(|place| left(place)).unwrap();
+            stays(told);
+            assert_eq!(doors.len(door), most + 1);
+            told.seat.leave(clock::now());
+            places.push(enter().unwrap());
+            assert_eq!(places.iter().filter(|place| left(place)).count(), 2);
+            places.retain(|place| !left(place));
+            assert_eq!(doors.len(door), most);
+        }
+        // Where all are at work, whoever comes next is not taken in addition.
+        places.push(enter().unwrap());
+        stays(places.iter().find(|place| left(place)).unwrap());
+        places.iter().filter(|place| place.seat.is_idle()).for_each(|place| {
+            place.seat.enter();
+        });
+        assert!(enter().is_none());
+    }
 }
