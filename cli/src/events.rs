@@ -34,6 +34,10 @@ impl Events {
             GatewayEvent::RunnerLost { name, reason } => {
                 say(&format!("runner {name} is gone: {reason}"));
             }
+            GatewayEvent::RunnerExceeds { name, what } => note(&format!(
+                "runner {name} offers {what}, for which it did not join: nothing of that goes to it; let it offer less, or \
+                 `ostler runner remove {name}` and let it join with a token that allows it"
+            )),
             GatewayEvent::Warning(text) => note(text),
         }
     }

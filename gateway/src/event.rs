@@ -33,6 +33,13 @@ pub enum GatewayEvent {
         /// Why.
         reason: String,
     },
+    /// A runner offers what it did not join for, and gets none of it.
+    RunnerExceeds {
+        /// Its name.
+        name: String,
+        /// What it offers.
+        what: String,
+    },
     /// Something that an operator should look at.
     Warning(String),
 }

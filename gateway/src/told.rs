@@ -83,6 +83,7 @@ fn weigh(event: &GatewayEvent) -> Option<(&str, u64)> {
         }
         GatewayEvent::RunnerJoined { name } => (name, 0),
         GatewayEvent::RunnerLost { name, reason } => (name, reason.len()),
+        GatewayEvent::RunnerExceeds { name, what } => (name, what.len()),
         GatewayEvent::Warning(_) => return None,
     };
     Some((runner, (LINE + bytes) as u64))

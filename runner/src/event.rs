@@ -3,7 +3,7 @@
 use ostler_wire::Frame;
 use tokio::sync::mpsc;
 
-use crate::{frames::Outbox, pool::ChildId, reap::Ending};
+use crate::{frames::Outbox, link::Granted, pool::ChildId, reap::Ending};
 
 /// Events that wait for the owner, at most; tasks wait with theirs.
 pub(crate) const EVENTS_MAX: usize = 1024;
@@ -61,8 +61,8 @@ pub(crate) enum ChildEvent {
 /// Something happened to the link.
 #[derive(Debug)]
 pub(crate) enum LinkEvent {
-    /// A gateway answered.
-    Up(Outbox),
+    /// A gateway answered, and says what this runner may do.
+    Up(Outbox, Granted),
     /// It sent a frame.
     Frame(Frame),
     /// It is gone, or could not be reached.

@@ -29,5 +29,5 @@ mod spawn;
 
 pub use check::RunError;
 pub use config::{AppSpec, Config, JobUsers, Link, Serve};
-pub use link::known::joined_as;
+pub use link::{connect::connect, known::joined_as};
 pub use run::run;

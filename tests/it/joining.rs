@@ -259,6 +259,19 @@ fn a_runner_serves_and_runs_only_what_it_joined_for() {
         assert_ne!(done["runner"], "host0", "{done}");
     }
     assert_eq!(api.job(pinned)["state"], "pending", "nobody runs it");
+    // Both sides say what comes of that, and how it is changed.
+    let of_host0 = |told: &str, what: &str| {
+        told.lines()
+            .filter(|line| line.contains(what) && line.contains("ostler runner remove host0"))
+            .count()
+    };
+    let told = poor.told();
+    assert_eq!(of_host0(&told, "the app app, durable jobs"), 1, "{told}");
+    let told = gateway.stderr();
+    for what in ["host0 offers the app app", "host0 offers to run durable jobs"] {
+        assert_eq!(of_host0(&told, what), 1, "{what}: {told}");
+    }
+    assert!(!told.contains("host1 offers"), "{told}");
 }
 
 #[test]

@@ -25,7 +25,7 @@ use http_body_util::{BodyExt as _, Full, combinators::BoxBody};
 use hyper::body::Incoming;
 use hyper_util::rt::TokioIo;
 use serde_json::Value;
-use tokio::{net::TcpStream, time::timeout};
+use tokio::time::timeout;
 
 pub(crate) use address::{Address, encode};
 pub(crate) use problem::{Problem, Wrong, code_of, for_people};
@@ -336,7 +336,7 @@ impl Client {
         let place = (address.host.as_str(), address.port);
         let life =
             self.keeper.as_deref().map(|folder| Life::for_token(folder, address)).transpose()?;
-        let socket = match timeout(CONNECT, TcpStream::connect(place)).await {
+        let socket = match timeout(CONNECT, ostler_runner::connect(place)).await {
             Ok(Ok(socket)) => socket,
             Ok(Err(error)) => return Err(address.unreachable(&error)),
             Err(_) => return Err(address.unreachable(&io::ErrorKind::TimedOut.into())),

@@ -1,18 +1,19 @@
 //! What a runner of another host tells on its link besides the ends of requests: its apps, its slots, its jobs.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     io,
     sync::{Arc, Mutex},
 };
 
-use ostler_job::{Mono, SupplierId};
+use ostler_job::{Mono, SupplierId, name};
 use ostler_wire::{Frame, Kind};
 use tokio::sync::Notify;
 
 use super::{outlet, pace::Pace, state, token::Scope};
 use crate::{
     clock,
+    event::GatewayEvent,
     gate::Gate,
     jobs::link::JobLink,
     pool::{Pool, carrier::Carrier},
@@ -20,6 +21,9 @@ use crate::{
 
 /// More slots than this are a mistake, and would not fit the scheduler's sums.
 const SLOTS_MAX: u64 = 1 << 16;
+
+/// So much that a runner did not join for is told of on one link.
+const EXCESS_MAX: usize = 16;
 
 /// The slots of one runner, by app.
 pub(super) type Suppliers = BTreeMap<String, SupplierId>;
@@ -33,6 +37,8 @@ pub(super) struct Ears<'a> {
     jobs: &'a JobLink,
     pub(super) suppliers: Mutex<Suppliers>,
     pub(super) pace: Pace,
+    /// What it offers and did not join for, as far as that was told.
+    excess: Mutex<BTreeSet<String>>,
     broken: Notify,
     /// Why the link is of no more use.
     broken_by: Mutex<Option<String>>,
@@ -47,8 +53,8 @@ impl<'a> Ears<'a> {
         jobs: &'a JobLink,
     ) -> Self {
         let (suppliers, pace) = (Mutex::default(), Pace::default());
-        let (broken, broken_by) = (Notify::new(), Mutex::default());
-        Self { gate, carrier, name, scope, jobs, suppliers, pace, broken, broken_by }
+        let (excess, broken, broken_by) = (Mutex::default(), Notify::new(), Mutex::default());
+        Self { gate, carrier, name, scope, jobs, suppliers, pace, excess, broken, broken_by }
     }
 
     pub(super) fn hear(&self, frames: Vec<Frame>, now: Mono) {
@@ -57,6 +63,7 @@ impl<'a> Ears<'a> {
         for frame in frames {
             if !is_allowed(self.scope, &frame) {
                 self.jobs.excuse(now);
+                self.tell_excess(&frame);
                 continue;
             }
             let Self { gate, carrier, name, jobs, .. } = *self;
@@ -67,6 +74,15 @@ impl<'a> Ears<'a> {
             }
         }
         self.pace.spent(began);
+    }
+
+    /// Whoever started the runner waits for what never comes: each thing is told once.
+    fn tell_excess(&self, frame: &Frame) {
+        let Some(what) = offer(frame) else { return };
+        let mut excess = self.excess.lock().expect("one task holds it");
+        if excess.len() < EXCESS_MAX && excess.insert(what.clone()) {
+            self.gate.tell(GatewayEvent::RunnerExceeds { name: self.name.to_owned(), what });
+        }
     }
 
     /// Waits until a frame broke a rule, and says which.
@@ -87,6 +103,16 @@ fn is_allowed(scope: &Scope, frame: &Frame) -> bool {
         return of_app();
     }
     scope.jobs || !matches!(kind, Kind::Beat | Kind::Report | Kind::Pull | Kind::Piece)
+}
+
+/// What a frame offers, if it offers something.
+fn offer(frame: &Frame) -> Option<String> {
+    let fields = frame.fields().ok()?;
+    if frame.header.kind == Kind::Beat {
+        return (fields.number(":slots")? > 0).then(|| "to run durable jobs".to_owned());
+    }
+    let app = fields.text(":app").filter(|app| name::is_good(app))?;
+    Some(format!("the app {app}"))
 }
 
 #[expect(

@@ -23,6 +23,8 @@ use super::{
     demand::Demand,
     lane::{self, Caps, Lanes, Order},
     state,
+    token::Scope,
+    welcome::welcome,
 };
 use crate::{
     clock,
@@ -114,7 +116,7 @@ async fn serve(gate: Arc<Gate>, links: Arc<LocalLinks>, stream: UnixStream) {
     };
     let name = hello.name;
     gate.jobs.keep_own_runner(&name).await;
-    welcome(&mut out);
+    welcome(&mut out, &Scope::default());
     if let Err(error) = link.send(&out).await {
         return refuse(error);
     }
@@ -354,19 +356,6 @@ pub(super) async fn refuse_name(
         stream.shutdown().await
     };
     tokio::time::timeout(REFUSAL, refusal).await?
-}
-
-/// The frame that answers HELLO on every link.
-pub(super) fn welcome(out: &mut BytesMut) {
-    let mut number = itoa::Buffer::new();
-    Builder::new(out, Kind::Welcome, 0)
-        .code(ostler_wire::VERSION)
-        .fields(|f| {
-            f.put(b"hb_ms", b"1000");
-            f.put(b"max_frame", number.format(FRAME_MAX).as_bytes());
-            f.put(b"window", number.format(ostler_wire::WINDOW).as_bytes());
-        })
-        .body(&[]);
 }
 
 fn child(frame: &Frame) -> io::Result<(String, u64)> {

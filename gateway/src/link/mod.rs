@@ -14,6 +14,7 @@ mod served;
 mod state;
 pub(crate) mod token;
 mod verify;
+mod welcome;
 
 pub(crate) use self::state::AppState;
 

@@ -31,6 +31,7 @@ use super::{
     state,
     token::Scope,
     verify,
+    welcome::welcome,
 };
 use crate::{
     clock,
@@ -214,7 +215,7 @@ async fn serve(
 ) -> io::Result<()> {
     let Member { shown: Shown { name, key }, scope, members } = member;
     let carrier = Arc::new(Carrier::new(format!("runner {name}"), Way::Link, false));
-    carrier.send(local::welcome);
+    carrier.send(|out| welcome(out, &scope));
     let stuck = Arc::new(Notify::new());
     let way = outlet::way(&carrier, &stuck);
     let jobs = match JobLink::up(&gate.jobs, &hello, way, false) {

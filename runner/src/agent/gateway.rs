@@ -13,7 +13,7 @@ use crate::{
     fds,
     frames::frame,
     hash,
-    link::{self, relay::Relay},
+    link::{self, Granted, relay::Relay},
     logs::Line,
     pool::{ChildId, Loss},
 };
@@ -47,7 +47,7 @@ impl Agent {
 
     pub(super) fn handle_link(&mut self, event: LinkEvent) {
         match event {
-            LinkEvent::Up(outbox) => {
+            LinkEvent::Up(outbox, granted) => {
                 self.gateway = Some(outbox);
                 self.jobs.handle_link_up();
                 self.trouble.clear();
@@ -57,6 +57,7 @@ impl Agent {
                     message: "gateway connected",
                     ..Line::default()
                 });
+                self.note_refused(&granted);
                 self.end_orphaned_requests();
                 for app in &mut self.apps {
                     app.told_app = Bytes::new();
@@ -81,6 +82,23 @@ impl Agent {
                 self.stop(None);
             }
         }
+    }
+
+    /// Says once what is offered in vain: the gateway sends nothing of it, and there would be no other sign of that.
+    fn note_refused(&mut self, granted: &Granted) {
+        let apps = self.apps.iter().map(|app| app.spec.name.as_str());
+        let refused = granted.refused(apps, self.config.job_slots > 0);
+        if !refused.is_empty() && refused != self.told_refused {
+            let detail = format!(
+                "{refused}: this runner did not join for that, and nothing of it comes here; let it offer less (--job-slots 0), \
+                 or on the gateway's host `ostler runner remove {name}` and `ostler token join`, and join with that token",
+                name = self.config.name
+            );
+            let message = "refused by the gateway";
+            let (level, stream) = ("warn", "runner");
+            self.logs.write(Line { level, stream, detail: &detail, message, ..Line::default() });
+        }
+        self.told_refused = refused;
     }
 
     /// A request that a former gateway had begun has no client any more.

@@ -42,9 +42,9 @@ async fn serve(stream: UnixStream, hello: Bytes, events: &Events) -> LinkEvent {
     let ended = match super::welcomed(&mut frames).await {
         Err(Unwelcome::Lost(why) | Unwelcome::Refused(why)) => LinkEvent::Down(why),
         Err(Unwelcome::Replaced(why)) => LinkEvent::Replaced(why),
-        Ok(()) => {
+        Ok(granted) => {
             // The owner is gone only when the runner ends.
-            let _ = events.send(Event::Link(LinkEvent::Up(outbox.clone()))).await;
+            let _ = events.send(Event::Link(LinkEvent::Up(outbox.clone(), granted))).await;
             LinkEvent::Down(tokio::select! {
                 why = pass_on(frames, events) => why,
                 () = outbox.closed() => super::CLOSED.into(),

@@ -1,6 +1,8 @@
 //! The link to a gateway on another host: joined once by token, then mutual TLS, kept alive by pings.
 
 use std::{
+    collections::hash_map::RandomState,
+    hash::{BuildHasher as _, Hasher as _},
     io,
     path::PathBuf,
     rc::Rc,
@@ -23,9 +25,11 @@ use crate::{
     frames::{FrameReader, Outbox, frame, plain},
 };
 
-/// The pause after the first failure to reach the gateway, and the longest.
+/// The pause after the first failure to reach the gateway, and the longest, give or take a half.
 const REDIAL: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(2));
-/// For a connection, its handshake, and the answer to JOIN.
+/// For a name and a connection: a name server that is gone costs the system's resolver five seconds.
+const REACH: Duration = Duration::from_secs(30);
+/// For a handshake, and for the answer to JOIN.
 const PATIENCE: Duration = Duration::from_secs(5);
 const HEARTBEAT: Duration = Duration::from_secs(1);
 /// A gateway that was not heard of for this long is gone.
@@ -74,7 +78,7 @@ pub(crate) async fn run(dial: Dial, relay: Rc<Relay>, events: Events) {
         if is_over {
             return;
         }
-        sleep(pause).await;
+        sleep(jittered(pause)).await;
     }
 }
 
@@ -210,12 +214,19 @@ async fn connect(
 ) -> io::Result<TlsStream<TcpStream>> {
     let config = tls::client(&token.fingerprint, identity).map_err(io::Error::other)?;
     let name = ServerName::try_from(tls::SERVER_NAME).expect("a plain DNS name");
-    let connecting = async {
-        let stream = TcpStream::connect(&token.address).await?;
-        stream.set_nodelay(true)?;
-        TlsConnector::from(config).connect(name, stream).await
-    };
-    timeout(PATIENCE, connecting).await.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))?
+    let late = |_| io::Error::from(io::ErrorKind::TimedOut);
+    // By its name each time: the gateway may have moved.
+    let stream = timeout(REACH, super::connect::connect(&token.address)).await.map_err(late)??;
+    stream.set_nodelay(true)?;
+    let greeting = TlsConnector::from(config).connect(name, stream);
+    timeout(PATIENCE, greeting).await.map_err(late)?
+}
+
+/// Not for all runners alike: those that lost the same gateway do not come back in the same moment.
+fn jittered(pause: Duration) -> Duration {
+    let random = RandomState::new().build_hasher().finish();
+    let millis = u64::try_from(pause.as_millis()).unwrap_or(u64::MAX);
+    pause / 2 + Duration::from_millis(random % millis.max(1))
 }
 
 /// One connection's life.
@@ -233,16 +244,16 @@ async fn serve(
         writer.flush().await.map_err(lost)?;
         welcomed(&mut frames).await
     };
-    match greeting.await {
-        Ok(()) => {}
+    let granted = match greeting.await {
+        Ok(granted) => granted,
         Err(Unwelcome::Refused(why)) => return Ended::Refused(why),
         Err(Unwelcome::Replaced(why)) => return Ended::Replaced(why),
         Err(Unwelcome::Lost(why)) => return Ended::Lost(why, false),
-    }
+    };
     // Without it the next start needs the token again, and no more than that.
     let _ = Known::of(&dial.token, &dial.name).keep(&dial.state);
     let number = relay.link_up();
-    let up = LinkEvent::Up(Outbox::over_relay(Rc::clone(relay), number));
+    let up = LinkEvent::Up(Outbox::over_relay(Rc::clone(relay), number), granted);
     // The owner is gone only when the runner ends.
     let _ = events.send(Event::Link(up)).await;
     let why = tokio::select! {
@@ -297,5 +308,31 @@ async fn beat(relay: &Relay, number: u64) {
     beats.set_missed_tick_behavior(MissedTickBehavior::Delay);
     while relay.send(number, &plain(Kind::Ping, 0, 0)) {
         beats.tick().await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn runners_that_lost_the_same_gateway_come_back_one_by_one() {
+        let pauses: std::collections::BTreeSet<_> = (0..100).map(|_| jittered(REDIAL.1)).collect();
+        assert!(pauses.len() > 50, "{pauses:?}");
+        let (least, most) = (REDIAL.1 / 2, REDIAL.1 * 3 / 2);
+        assert!(pauses.iter().all(|pause| (least..most).contains(pause)), "{pauses:?}");
+    }
+
+    #[test]
+    fn a_token_holds_until_its_time() {
+        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs();
+        let token = |expires| Token {
+            address: String::new(),
+            fingerprint: String::new(),
+            secret: String::new(),
+            expires,
+        };
+        assert!(is_expired(&token(0)) && is_expired(&token(now)));
+        assert!(!is_expired(&token(now + 1000)) && !is_expired(&token(u64::MAX)));
     }
 }
