@@ -186,6 +186,13 @@ fn install(fds: &[OwnedFd]) -> Result<(), Failure> {
     Errno::result(done).map(drop).map_err(|e| format!("cannot close descriptors: {e}").into())
 }
 
+/// What a shell does itself, where there is mostly no program of that name.
+const SHELL_WORDS: [&str; 30] = [
+    ".", ":", "alias", "bg", "case", "cd", "command", "declare", "eval", "exec", "exit", "export",
+    "fg", "for", "function", "if", "jobs", "local", "read", "set", "shift", "source", "trap",
+    "type", "ulimit", "umask", "until", "wait", "while", "{",
+];
+
 /// As execvpe, but with reasons.
 fn execute(
     program: &str,
@@ -210,7 +217,8 @@ fn execute(
     match denied {
         Some(place) => Err(explain(&place, Errno::EACCES)),
         None => Err(format!(
-            "command not found: {program} is in no folder of PATH ({path}); install it or name its path"
+            "command not found: {program} is in no folder of PATH ({path}); {}",
+            cure(program, "install it or name its path")
         )
         .into()),
     }
@@ -230,15 +238,29 @@ fn reason(place: &str, error: Errno) -> String {
     if is_missing && is_there(place) {
         format!("{place} cannot be executed: the interpreter that it names does not exist")
     } else if is_missing {
-        format!("command not found: {place} does not exist; install it or mend the path")
+        let cure = cure(place, "install it or mend the path");
+        format!("command not found: {place} does not exist; {cure}")
     } else if error == Errno::EACCES {
         format!("{place} may not be executed by the command's user; make it executable")
     } else if error == Errno::ENOEXEC {
         format!("{place} is neither a program nor a script with #! in its first line")
+    } else if error == Errno::ETXTBSY {
+        format!("{place} cannot be executed while somebody has it open to write; close it first")
     } else if error == Errno::E2BIG {
         "the arguments and the environment are too long; use standard input".to_owned()
     } else {
         format!("{place} cannot be executed: {error}")
+    }
+}
+
+/// What helps with a command that is not there.
+fn cure<'a>(program: &str, usual: &'a str) -> &'a str {
+    if SHELL_WORDS.contains(&program) {
+        "it is a word of the shell and no program: run it by sh -c"
+    } else if program.contains(|c: char| c.is_whitespace() || ";|&<>$`".contains(c)) {
+        "it looks like a command line: run it by sh -c"
+    } else {
+        usual
     }
 }
 

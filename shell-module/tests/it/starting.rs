@@ -1,13 +1,17 @@
 //! What a command finds when it starts, and why it cannot.
 
-use std::{collections::BTreeMap, fs, os::unix::fs::PermissionsExt};
+use std::{
+    collections::BTreeMap,
+    fs::{self, File},
+    os::unix::fs::PermissionsExt,
+};
 
 use nix::{
     sys::{
         resource::{Resource, getrlimit},
         signal::{Signal, kill},
     },
-    unistd::{Pid, geteuid},
+    unistd::{Pid, dup, geteuid},
 };
 use ostler_job::durable::{Command, Input, Order, Payload, Reason, Report};
 use ostler_module::Executor;
@@ -36,6 +40,8 @@ fn a_command_finds_its_variables_and_not_the_runners() {
 
 #[test]
 fn a_command_has_only_three_descriptors_and_a_session_of_its_own() {
+    // As whoever started the runner may have left one open, and every program inherits it.
+    let _left_open = dup(File::open("/dev/null").unwrap()).unwrap();
     with_bench(async |bench| {
         let fds = bench.output(sh("ls /proc/$$/fd")).await;
         assert_eq!(fds, "0\n1\n2\n");
@@ -129,8 +135,11 @@ fn what_cannot_be_started_says_why_and_what_helps() {
         fs::write(bench.path("plain"), "no program").unwrap();
         fs::write(bench.path("script"), "#!/no/such/interpreter\n").unwrap();
         fs::set_permissions(bench.path("script"), fs::Permissions::from_mode(0o755)).unwrap();
+        fs::copy(bench.path("script"), bench.path("busy")).unwrap();
+        let _writer = File::options().append(true).open(bench.path("busy")).unwrap();
         let path = |bench: &Bench, name| bench.path(name).to_string_lossy().into_owned();
         let (plain, script) = (path(bench, "plain"), path(bench, "script"));
+        let busy = path(bench, "busy");
         let within = |cwd: &str| Command { cwd: Some(cwd.into()), ..sh("true") };
         let limits = BTreeMap::from([("frobs".to_owned(), 1)]);
         let cases = [
@@ -139,7 +148,11 @@ fn what_cannot_be_started_says_why_and_what_helps() {
                 "command not found: no-such-command is in no folder of PATH",
             ),
             (argv(&["/no/such/command"]), "/no/such/command does not exist; install it"),
+            (argv(&["ulimit", "-n"]), "it is a word of the shell and no program: run it by sh -c"),
+            (argv(&["echo a"]), "it looks like a command line: run it by sh -c"),
+            (argv(&["/bin/echo a >b"]), "it looks like a command line: run it by sh -c"),
             (argv(&[&plain]), "may not be executed by the command's user; make it executable"),
+            (argv(&[&busy]), "while somebody has it open to write; close it first"),
             (argv(&[&script]), "the interpreter that it names does not exist"),
             (argv(&["/"]), "may not be executed"),
             (within("/no/such/folder"), "there is no folder /no/such/folder; make it"),
