@@ -172,3 +172,27 @@ fn cpus() -> u32 {
     let cpus = thread::available_parallelism().map_or(1, NonZero::get);
     u32::try_from(cpus).unwrap_or(u32::MAX)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_app_beside_a_file_with_apps_of_its_own_is_a_mistake() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join(config::FILE);
+        std::fs::write(&file, "[app.shop]\nserve = \"wsgi:shop:app\"\n").unwrap();
+        let entry = Asked::Entry(entry::serve("wsgi:other:app").unwrap(), PathBuf::from("."));
+        let refused = |config: Option<&Path>, asked: &Asked| {
+            let failure = settings(config, asked).err();
+            failure.is_some_and(|it| {
+                format!("{it:?}").contains("leave out either --config or the app")
+            })
+        };
+        assert!(refused(Some(&file), &entry));
+        assert!(refused(Some(&file), &Asked::Folder(PathBuf::from("."))));
+        // The file that lies in the folder is that folder's own.
+        assert!(!refused(None, &Asked::Folder(folder.path().to_owned())));
+        assert!(!refused(None, &entry) && !refused(Some(&file), &Asked::Nothing));
+    }
+}

@@ -242,12 +242,8 @@ impl Batch {
             return Err(io::Error::new(io::ErrorKind::FileTooLarge, detail));
         }
         let (bytes, room) = (self.bytes.len() as u64, disk::room(&self.path));
-        let full = |detail| Err(io::Error::new(io::ErrorKind::StorageFull, detail));
-        if bytes > room {
-            return full("the last of the disk is kept for what has ended");
-        }
-        if !self.share.has_room(bytes, room) {
-            return full("its tenant's logs have as much of the disk as they leave to others");
+        if let Some(detail) = lack(bytes, room, &self.share) {
+            return Err(io::Error::new(io::ErrorKind::StorageFull, detail));
         }
         let file = match &mut self.file {
             Some(file) => file,
@@ -255,6 +251,17 @@ impl Batch {
         };
         // By position: what a failed write left behind is overwritten, so chunks never fall out of step.
         file.write_all_at(&self.bytes, self.at)
+    }
+}
+
+/// Why so many bytes are not written to a disk that has this room.
+fn lack(bytes: u64, room: u64, share: &Share) -> Option<&'static str> {
+    if bytes > room {
+        Some("the last of the disk is kept for what has ended")
+    } else if !share.has_room(bytes, room) {
+        Some("its tenant's logs have as much of the disk as they leave to others")
+    } else {
+        None
     }
 }
 
@@ -346,6 +353,29 @@ mod tests {
             loss.contains(&format!("{} bytes", 54_000 - there)) && loss.contains("runner.log_max"),
             "{loss}"
         );
+    }
+
+    #[test]
+    fn nothing_comes_after_what_a_bound_left_out() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut log = Log::new(folder.path().join("a.log"), 30_000, Arc::default());
+        let mut write = |bytes: usize| {
+            log.append(1, &vec![b'x'; bytes]);
+            let batch = log.take_batch().unwrap();
+            log.put_back(batch.write());
+            log.length()
+        };
+        assert_eq!([write(10_000), write(30_000), write(100)], [10_016; 3]);
+        let loss = log.loss().unwrap();
+        assert!(loss.starts_with("30132 bytes") && loss.contains("30000 bytes"), "{loss}");
+    }
+
+    #[test]
+    fn a_disk_that_is_full_is_told_from_a_tenant_that_has_its_share() {
+        let share = Share::default();
+        assert_eq!(lack(10, 20, &share), None);
+        assert!(lack(10, 19, &share).unwrap().contains("leave to others"));
+        assert!(lack(10, 9, &share).unwrap().contains("the last of the disk"));
     }
 
     #[test]

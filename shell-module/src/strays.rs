@@ -91,3 +91,19 @@ fn has_marks(pid: Pid, marks: &[String]) -> bool {
 fn is_of_session(pid: Pid, session: Option<i32>) -> bool {
     session.is_some() && stat_number(pid, 6) == session && !is_ended(pid)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_number_that_another_process_has_by_now_is_not_meant() {
+        let (own, parent) = (Pid::this(), Some(Pid::parent()));
+        assert!(is_meant(own, parent, |_| false), "it is where it was found");
+        assert!(!is_meant(own, Some(own), |_| false), "it has another parent now, and no mark");
+        assert!(is_meant(own, Some(own), |pid| pid == own), "it has a mark");
+        assert!(!is_meant(own, None, |_| false));
+        // Above any number that a kernel gives.
+        assert!(!is_meant(Pid::from_raw(i32::MAX), parent, |_| false), "it is gone");
+    }
+}

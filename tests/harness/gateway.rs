@@ -45,12 +45,13 @@ impl Gateway {
             let file = File::options().create(true).append(true).open(path);
             file.expect("a temporary folder is writable")
         };
+        let program = setup.program.as_deref().unwrap_or_else(|| ostler());
         let mut command = match setup.files {
-            None => Command::new(ostler()),
+            None => Command::new(program),
             Some(files) => {
                 let mut command = Command::new("sh");
                 command.arg("-c").arg(format!("ulimit -n {files} && exec \"$0\" \"$@\""));
-                command.arg(ostler());
+                command.arg(program);
                 command
             }
         };

@@ -2,7 +2,7 @@
 
 use std::{
     fs,
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::atomic::{AtomicU32, Ordering},
 };
 
@@ -23,6 +23,7 @@ pub struct Setup {
     pub(crate) env: Vec<(String, String)>,
     pub(crate) early: bool,
     pub(crate) files: Option<u32>,
+    pub(crate) program: Option<PathBuf>,
 }
 
 impl Setup {
@@ -100,6 +101,12 @@ impl Setup {
     /// The most files that each of its processes may open.
     pub fn files(mut self, files: u32) -> Self {
         self.files = Some(files);
+        self
+    }
+
+    /// Is this program instead of the one under test.
+    pub fn program(mut self, program: &Path) -> Self {
+        self.program = Some(program.to_owned());
         self
     }
 

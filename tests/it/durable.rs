@@ -232,6 +232,20 @@ fn a_running_job_outlives_the_gateway_and_its_end_is_heard() {
 }
 
 #[test]
+fn a_stop_waits_for_what_ends_in_the_time_that_jobs_have() {
+    let patient = || setup().more("job_drain = \"60s\"\n");
+    let gateway = patient().start();
+    let api = Api::of(&gateway);
+    let id = api.run("sleep 2; echo attempt $OSTLER_ATTEMPT");
+    api.wait_state(id, "running");
+    let gateway = patient().early().start_in(gateway.stop());
+    let api = Api::of(&gateway);
+    let job = api.wait_finished(id);
+    assert_eq!((&job["state"], &job["attempts"]), (&json!("succeeded"), &json!(1)), "{job}");
+    assert_eq!(api.log(id), b"attempt 1\n");
+}
+
+#[test]
 fn a_stop_gives_what_runs_back_and_the_next_start_runs_it_again() {
     let brief = || setup().more("job_drain = \"300ms\"\n");
     let gateway = brief().start();

@@ -4,8 +4,8 @@ use std::{collections::BTreeSet, fs, net::SocketAddr};
 
 use nix::sys::signal::Signal;
 use ostler_tests::{
-    APP, App, End, Gateway, Load, Remains, Setup, is_alive, kill, own_address, signal, wait_for,
-    wait_until,
+    APP, App, End, Gateway, Load, Remains, Setup, is_alive, kill, ostler, own_address, signal,
+    wait_for, wait_until,
 };
 
 /// `/held/NAME` notes its process and waits as `/hold/NAME` does; `/fatal/TIMES` ends its process so many times.
@@ -247,4 +247,23 @@ fn a_request_whose_child_died_is_not_retried_elsewhere() {
     assert_eq!(gateway.get("/fatal/1").status, 502);
     assert_eq!(gateway.get("/quick").status, 200);
     assert_eq!(app.count("/fatal/1"), 1);
+}
+
+#[test]
+fn a_runner_of_another_program_or_that_was_told_something_else_is_replaced() {
+    let setup = |slots| Setup::bare().args(&["--no-app", "--job-slots", slots]);
+    let gateway = setup("1").start();
+    let first = gateway.runner_pid();
+    let (gateway, _remains) = replace(gateway, setup("2"));
+    let second = gateway.runner_pid();
+    assert!(first != second && !is_alive(first), "{}", gateway.stderr());
+    // As after an upgrade: told the same, and another file.
+    let folder = tempfile::tempdir_in(ostler().parent().unwrap()).unwrap();
+    let other = folder.path().join("ostler");
+    fs::hard_link(ostler(), &other).expect("it is the same disk");
+    let (gateway, _remains) = replace(gateway, setup("2").program(&other));
+    assert!(gateway.runner_pid() != second && !is_alive(second), "{}", gateway.stderr());
+    let told = gateway.stderr();
+    assert_eq!(told.matches("which was told something else").count(), 2, "{told}");
+    assert!(!told.contains("adopted"), "{told}");
 }

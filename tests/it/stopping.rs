@@ -155,8 +155,9 @@ fn a_serve_in_the_folder_of_a_joined_runner_is_refused() {
     let runner = Runner::jobs_only(&create_token(gateway.state(), &[]), "far", 1);
     wait_until("it has joined", || Api::of(&gateway).get("/v1/runners").text().contains("far"));
     let state = runner.state().to_str().unwrap();
-    let doors = ["--api", "127.0.0.1:0", "--state", state];
-    let out = ostler_tests::run_ostler(&[&["serve", "--no-app"][..], &doors].concat());
+    let doors = ["--http", "--api", "--runners"].map(|door| [door, "127.0.0.1:0"]).concat();
+    let serve = [&["serve", "--no-app", "--state", state], &doors[..]].concat();
+    let out = ostler_tests::run_ostler(&serve);
     let told = String::from_utf8_lossy(&out.stderr);
     assert_eq!(out.status.code(), Some(69), "{told}");
     assert!(told.contains("a runner that joined another gateway"), "{told}");

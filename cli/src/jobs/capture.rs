@@ -134,6 +134,28 @@ mod tests {
         file.write_all(b" of another").unwrap();
         assert!(!cut_back(&mut file, start, 4));
         assert_eq!(file.metadata().unwrap().len(), 22);
+        // Opened without being emptied: what is behind the output is not ours.
+        file.seek(SeekFrom::Start(start)).unwrap();
+        file.write_all(b"half").unwrap();
+        assert!(!cut_back(&mut file, start, 4));
+        assert_eq!(file.metadata().unwrap().len(), 22);
+    }
+
+    #[test]
+    fn a_file_that_could_not_be_cut_back_takes_no_second_output() {
+        let mut file = tempfile::tempfile().unwrap();
+        file.write_all(b"half and of another").unwrap();
+        let mut capture = Capture::to(To::File(file.try_clone().unwrap(), 0));
+        capture.written = 4;
+        capture.begin_anew(7, "2");
+        assert!(capture.is_spoiled && capture.end(7).is_err());
+        capture.write(b"never").unwrap();
+        assert_eq!(file.metadata().unwrap().len(), 19);
+        let mut capture = Capture::to(To::File(file.try_clone().unwrap(), 0));
+        capture.written = 19;
+        capture.begin_anew(7, "2");
+        assert!(!capture.is_spoiled && capture.end(7).is_ok());
+        assert_eq!((file.metadata().unwrap().len(), capture.written), (0, 0));
     }
 
     #[test]

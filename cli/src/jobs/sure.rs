@@ -119,6 +119,42 @@ mod tests {
 
     use super::*;
 
+    /// A gateway that reads each request and goes away. Says how many came until it is told to stop.
+    fn gone_after_reading() -> (String, impl FnOnce() -> usize) {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let gateway = thread::spawn(move || {
+            let mut came = 0;
+            loop {
+                let (stream, _) = listener.accept().unwrap();
+                let lines = BufReader::new(stream).lines().map_while(Result::ok);
+                if lines.take_while(|line| !line.is_empty()).count() == 0 {
+                    return came;
+                }
+                came += 1;
+            }
+        });
+        let stop = move || {
+            drop(std::net::TcpStream::connect(address).unwrap());
+            gateway.join().unwrap()
+        };
+        (address.to_string(), stop)
+    }
+
+    #[test]
+    fn what_has_no_key_is_not_asked_twice_when_its_answer_is_lost() {
+        let make = || Ask::new(Method::POST, "/v1/jobs");
+        let tries = |key: Option<&str>| {
+            let (address, stop) = gone_after_reading();
+            let client = Client::for_tests(&address);
+            let asking = ask(&client, make, key, Duration::from_secs(1));
+            assert!(crate::client::block_on(asking).is_err());
+            stop()
+        };
+        assert_eq!(tries(None), 1, "it may have been done");
+        assert!(tries(Some("17")) > 1, "twice is as good as once");
+    }
+
     #[test]
     fn a_try_that_falls_silent_is_followed_by_another() {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();

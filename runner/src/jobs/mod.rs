@@ -11,6 +11,8 @@ mod noop;
 mod payloads;
 mod pulls;
 mod talk;
+#[cfg(test)]
+mod tests;
 
 use std::{
     collections::BTreeMap,

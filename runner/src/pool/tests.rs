@@ -275,6 +275,24 @@ fn a_child_that_never_gets_ready_is_ended_and_counts_as_a_failed_boot() {
 }
 
 #[test]
+fn a_child_that_said_why_it_cannot_boot_does_not_keep_its_time_to_boot() {
+    let mut world = World::new(limits(1, 1));
+    let ids = world.settle();
+    world.pool.handle_fail(ids[0], world.now);
+    world.pass(FAIL_EXIT);
+    world.pass(Span::from_millis(250));
+    assert_eq!(world.done.last(), Some(&Action::Terminate(ids[0])), "{:?}", world.done);
+    // One that says so at the end of its time gets no more of it.
+    let (mut world, boot) = (World::new(limits(1, 1)), Span::from_secs(10));
+    let ids = world.settle();
+    world.pass(Span(boot.0 - 1));
+    world.pool.handle_fail(ids[0], world.now);
+    world.pass(Span(1));
+    world.pass(Span::from_millis(250));
+    assert_eq!(world.done.last(), Some(&Action::Terminate(ids[0])), "{:?}", world.done);
+}
+
+#[test]
 fn children_that_crash_right_after_ready_are_a_failing_app() {
     let mut world = World::new(limits(1, 1));
     let mut id = world.settle()[0];

@@ -2,6 +2,10 @@
 
 use std::time::{Duration, Instant};
 
+use nix::{
+    sys::signal::{Signal, kill},
+    unistd::Pid,
+};
 use ostler_job::{
     Span,
     durable::{Command, Order, Reason, Report, Terminate},
@@ -220,8 +224,9 @@ fn the_main_process_alone_hears_sigterm_when_it_is_so_asked() {
         let (out, up) = (bench.path("out"), bench.path("up"));
         // The child would tell of a signal; its parent ends it in its own way.
         let line = format!(
-            "sh -c 'trap \"echo child heard >>{out}\" TERM; trap \"echo child asked >>{out}; exit\" USR1; echo >{up}; \
-             while :; do sleep 0.01; done' & trap 'kill -USR1 $!; wait $!; echo done >>{out}; exit 3' TERM; wait",
+            "trap 'kill -USR1 $!; wait $!; echo done >>{out}; exit 3' TERM; \
+             sh -c 'trap \"echo child heard >>{out}\" TERM; trap \"echo child asked >>{out}; exit\" USR1; echo >{up}; \
+             while :; do sleep 0.01; done' & wait",
             out = out.display(),
             up = up.display()
         );
@@ -232,12 +237,47 @@ fn the_main_process_alone_hears_sigterm_when_it_is_so_asked() {
         let finish = bench.finish().await;
         assert_eq!((finish.ending.reason, finish.ending.exit_status), (Reason::Killed, Some(3)));
         assert_eq!(bench.text_of("out").await, "child asked\ndone\n");
+        // Paused, it is woken together with those that it asks.
+        std::fs::remove_file(bench.path("up")).unwrap();
+        let key = bench.start(Command { grace: Some(Span::from_secs(600)), ..main(&line) });
+        bench.text_of("up").await;
+        bench.steer(key, Order::Stop);
+        while !matches!(bench.next().await, Report::Paused { stopped: true, .. }) {}
+        bench.steer(key, Order::Kill);
+        let finish = bench.finish().await;
+        assert_eq!((finish.ending.reason, finish.ending.exit_status), (Reason::Killed, Some(3)));
         // What the main process leaves is killed with its end, whatever is left of the grace.
         let long = Command { grace: Some(Span::from_secs(600)), ..main("sleep 1000 & wait") };
         let key = bench.start(long);
         bench.started().await;
         bench.steer(key, Order::Kill);
         assert_eq!(bench.finish().await.ending.signal, Some(15));
+    });
+}
+
+#[test]
+fn an_order_to_kill_that_finds_the_command_ended_has_not_ended_it() {
+    with_bench(async |bench| {
+        let (up, go) = (bench.path("up"), bench.path("go"));
+        let line = format!(
+            "echo $PPID $$ >{}; until [ -e {} ]; do sleep 0.01; done; exit 3",
+            up.display(),
+            go.display()
+        );
+        let key = bench.start(sh(&line));
+        let pids = bench.text_of("up").await;
+        let (supervisor, main) = pids.trim().split_once(' ').unwrap();
+        let supervisor = Pid::from_raw(supervisor.parse().unwrap());
+        // It hears of the end and of the order in the same moment.
+        kill(supervisor, Signal::SIGSTOP).unwrap();
+        std::fs::write(&go, "").unwrap();
+        let stat = format!("/proc/{main}/stat");
+        let is_over = || std::fs::read_to_string(&stat).unwrap().contains(") Z ").then_some(());
+        Bench::wait_for("its end", is_over).await;
+        // Who gives an order wakes the supervisor.
+        bench.steer(key, Order::Kill);
+        let ending = bench.finish().await.ending;
+        assert_eq!((ending.reason, ending.exit_status), (Reason::ExitStatus, Some(3)));
     });
 }
 
