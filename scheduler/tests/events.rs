@@ -217,6 +217,25 @@ fn the_next_start_is_the_work_over_the_slots() {
 }
 
 #[test]
+fn what_goes_before_a_job_is_its_tenants_and_as_often_as_the_others_have_their_parts() {
+    let mut s = scheduler(1);
+    s.handle_submit(job(100, 9), at(0));
+    (1..=4).for_each(|id| s.handle_submit(job(id, 1), at(id)));
+    let left = 10 - 4;
+    let ahead = |s: &Scheduler, id| s.ahead_of(JobId(id), at(4));
+    assert_eq!(ahead(&s, 4), Some(Span::from_millis(30 + left)), "nobody else waits");
+    s.handle_submit(job(5, 2), at(4));
+    assert_eq!(ahead(&s, 4), Some(Span::from_millis(2 * 30 + left)), "two share what runs");
+    assert_eq!(ahead(&s, 5), Some(Span::from_millis(left)));
+    s.handle_submit(Submit { weight: 2, ..job(6, 3) }, at(4));
+    assert_eq!(ahead(&s, 4), Some(Span::from_millis(4 * 30 + left)), "one of four parts");
+    s.handle_submit(Submit { weight: 2, ..job(7, 3) }, at(5));
+    let its = s.ahead_of(JobId(7), at(5));
+    assert_eq!(its, Some(Span::from_millis(2 * 10 + left - 1)), "two of four");
+    assert_eq!(ahead(&s, 100), None, "it runs");
+}
+
+#[test]
 fn what_runs_already_is_charged_to_its_tenant() {
     let long = Estimate { p50: Span::from_secs(10), p90: Span::from_secs(10) };
     let mut s = scheduler(0);
@@ -229,6 +248,19 @@ fn what_runs_already_is_charged_to_its_tenant() {
     assert_eq!(grants(&mut s), []);
     s.handle_supply(SupplierId(1), supply(1, 3, 0), at(2));
     assert_eq!(grants(&mut s), [(4, 1)], "the other has nothing yet");
+}
+
+#[test]
+fn a_wild_estimate_goes_before_no_promise_that_is_nearer() {
+    // Nobody is late yet: what is late is served in another order.
+    for wild in [Span::from_secs(25 * 3600), Span(u64::MAX)] {
+        let mut s = scheduler(0);
+        let estimate = Estimate { p50: Span::from_secs(1), p90: wild };
+        s.handle_submit(Submit { promise: Promise::Sometime, estimate, ..job(1, 1) }, at(0));
+        s.handle_submit(job(2, 1), at(0));
+        s.handle_supply(SupplierId(1), supply(1, 1, 0), at(0));
+        assert_eq!(grants(&mut s), [(2, 1)], "{wild:?}");
+    }
 }
 
 #[test]
