@@ -130,6 +130,23 @@ async fn a_job_that_nobody_wants_when_it_starts_is_given_up_in_the_same_breath()
 }
 
 #[tokio::test]
+async fn only_a_job_that_ran_to_its_own_end_says_how_long_one_takes() {
+    for failed in [true, false] {
+        let pool = pool();
+        let (_carrier, _supplier, _child) = lane(&pool);
+        let passing = job(&pool, None);
+        enter(&pool, &passing);
+        let before = pool.lock().pace.estimate().p50;
+        if failed {
+            passing.fail(Failure::from(Termination::GoneRunning));
+        }
+        let finished = vec![(passing.clone(), Span::from_secs(1))];
+        pool.settle(Ended { finished, ..Ended::default() }, clock::now());
+        assert_eq!(pool.lock().pace.estimate().p50 == before, failed);
+    }
+}
+
+#[tokio::test]
 async fn a_child_that_dies_is_no_reason_to_run_a_request_twice() {
     let pool = pool();
     let (carrier, supplier, _child) = lane(&pool);

@@ -3,7 +3,7 @@
 use axum::body::Body;
 use http::{Request, StatusCode};
 
-use super::{Rig, fake::Fake};
+use super::{Answer, Rig, fake::Fake};
 use crate::{config::JobsConfig, shutdown::Shutdown};
 
 /// Every operation, the scope that it takes, and a body for those that read one.
@@ -122,8 +122,19 @@ async fn a_request_without_a_good_token_is_told_what_to_send() {
         assert_eq!(answer.header("www-authenticate"), "Bearer realm=\"ostler\"", "{line}");
         rig.send(request(line, Some("ostler_wrong"), body)).await.is("unauthenticated");
     }
-    let basic = Request::get("/v1/jobs").header("authorization", "Basic YTpi").body(Body::empty());
-    rig.send(basic.unwrap()).await.is("unauthenticated");
+    // A good token counts in one scheme, however it is written.
+    let good = rig.admin.clone();
+    let taken = [format!("Bearer {good}"), format!("bearer {good}"), format!("BEARER  {good}")];
+    let refused = ["Basic YTpi".to_owned(), format!("Basic {good}"), format!("Token {good}"), good];
+    let ask = |value: &String| {
+        Request::get("/v1/jobs").header("authorization", value).body(Body::empty()).unwrap()
+    };
+    for value in &taken {
+        assert_eq!(rig.send(ask(value)).await.status, StatusCode::OK, "{value}");
+    }
+    for value in &refused {
+        rig.send(ask(value)).await.is("unauthenticated");
+    }
 }
 
 #[tokio::test]
@@ -177,6 +188,10 @@ async fn a_tenants_token_sees_and_touches_its_own_jobs_only() {
     ask("POST /v1/jobs/actions", r#"{"action":"cancel","filter":{}}"#).await;
     assert_eq!(rig.ask("GET /v1/jobs/1").await.json()["state"], "pending");
     ask("POST /v1/runners/web-1/drain", "").await.is("forbidden");
+    rig.fake.state().runners[0].running = [1, 2].map(ostler_job::JobId).into();
+    let runs = |listed: Answer| listed.json()["runners"][0]["running"].clone();
+    assert_eq!(runs(ask("GET /v1/runners", "").await), serde_json::json!([2]));
+    assert_eq!(runs(rig.ask("GET /v1/runners").await), serde_json::json!([1, 2]));
     assert!(ask("GET /v1/status", "").await.json()["jobs"].is_null());
 }
 

@@ -172,6 +172,12 @@ async fn a_payload_without_room_is_refused_at_once_and_by_name() {
     assert!(detail.contains("77 bytes") && detail.contains("jobs.files_max"), "{detail}");
     let fits = rig.request("POST /v1/payloads").body(Body::from("12345678")).unwrap();
     assert_eq!(rig.send(fits).await.status, StatusCode::CREATED);
+    // One of no told length is heard of as it comes: with its end, or with a piece.
+    for size in [9, 1 << 20] {
+        let sent = Told(Body::from(vec![b'x'; size]), 0);
+        let request = rig.request("POST /v1/payloads").body(Body::new(sent)).unwrap();
+        rig.send(request).await.is("files_full");
+    }
     rig.fake.state().room = Some((0, Full::Disk));
     let none = rig.request("POST /v1/payloads").body(Body::from("1")).unwrap();
     let problem = rig.send(none).await.is("store_unavailable");

@@ -50,6 +50,8 @@ pub(super) struct State {
     /// Submits and how many jobs each had.
     pub(super) submits: Vec<usize>,
     pub(super) next: u64,
+    /// After so many groups of jobs that are steered, every token ends.
+    pub(super) steers_left: Option<usize>,
     watches: BTreeMap<JobId, watch::Sender<u64>>,
 }
 
@@ -175,7 +177,16 @@ impl Backend for Fake {
     }
 
     fn steer<'a>(&'a self, _: &'a str, verb: Verb, jobs: Vec<JobId>) -> Soon<'a, Vec<Answer>> {
-        self.ready(|state| jobs.into_iter().map(|id| steer(state, &verb, id)).collect())
+        self.ready(|state| {
+            let left = state.steers_left.as_mut().map(|left| {
+                *left -= 1;
+                *left
+            });
+            if left == Some(0) {
+                state.tokens.clear();
+            }
+            jobs.into_iter().map(|id| steer(state, &verb, id)).collect()
+        })
     }
 
     fn get(&self, jobs: Vec<JobId>) -> Soon<'_, Vec<Job>> {

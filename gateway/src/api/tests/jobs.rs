@@ -50,6 +50,9 @@ async fn a_query_finds_by_state_and_tag_and_refuses_what_it_does_not_know() {
         rig.ask(&format!("GET /v1/jobs?{bad}")).await.is("bad_query");
     }
     rig.ask("GET /v1/jobs/1?x=1").await.is("bad_query");
+    let ids = |ids: usize| (1..=ids).map(|id| id.to_string()).collect::<Vec<_>>().join(",");
+    assert_eq!(count(&format!("id={}", ids(1000))).await, 2);
+    rig.ask(&format!("GET /v1/jobs?id={}", ids(1001))).await.is("bad_query");
 }
 
 #[tokio::test]
@@ -156,6 +159,33 @@ async fn a_bulk_action_that_is_unclear_does_nothing() {
         assert_eq!(problem["pointer"], place, "{problem}");
     }
     assert_eq!(rig.ask("GET /v1/jobs/1").await.json()["state"], "pending");
+    let many = |ids: usize| {
+        let ids: Vec<usize> = (1..=ids).collect();
+        serde_json::json!({"action": "cancel", "ids": ids}).to_string()
+    };
+    let problem = rig.json("POST /v1/jobs/actions", &many(10_001)).await.is("invalid_field");
+    assert_eq!(problem["pointer"], "/ids");
+    assert_eq!(rig.json("POST /v1/jobs/actions", &many(10_000)).await.json()["done"], 1);
+}
+
+#[tokio::test]
+async fn a_bulk_action_goes_no_further_when_its_token_ends() {
+    for which in
+        ["\"filter\":{}".to_owned(), format!("\"ids\":{:?}", (1..=1200).collect::<Vec<_>>())]
+    {
+        let rig = Rig::new();
+        rig.submit().await;
+        let one = rig.fake.state().jobs.values().next().unwrap().clone();
+        for id in (1..=1200).map(ostler_job::JobId) {
+            rig.fake.state().jobs.insert(id, ostler_store::Job { id, ..one.clone() });
+        }
+        rig.fake.state().steers_left = Some(1);
+        let body = format!("{{\"action\":\"cancel\",{which}}}");
+        rig.json("POST /v1/jobs/actions", &body).await.is("unauthenticated");
+        let is_pending = |job: &&ostler_store::Job| !job.status.state.is_finished();
+        let left = rig.fake.state().jobs.values().filter(is_pending).count();
+        assert_eq!(left, 700, "one group is done: {which:.20}");
+    }
 }
 
 #[tokio::test]

@@ -1,7 +1,7 @@
 //! One job at a time.
 
 use axum::body::Body;
-use http::StatusCode;
+use http::{Request, StatusCode};
 use ostler_job::{
     Span, Wall,
     durable::{Delivery, Input, JobState, Work},
@@ -223,7 +223,19 @@ async fn a_key_makes_a_submit_idempotent() {
     submit("k1", r#"{"command":"b"}"#).await.is("idempotency_mismatch");
     assert_eq!(submit("k2", r#"{"command":"a"}"#).await.json()["id"], 2);
     submit("a b", r#"{"command":"a"}"#).await.is("bad_query");
-    assert_eq!(rig.fake.state().jobs.len(), 2);
+    assert_eq!(submit(&"k".repeat(255), r#"{"command":"a"}"#).await.json()["id"], 3);
+    submit(&"k".repeat(256), r#"{"command":"a"}"#).await.is("bad_query");
+    assert_eq!(rig.fake.state().jobs.len(), 3);
+    // Another's key of the same name is another key.
+    for tenant in [None, Some("shop")] {
+        let token = rig.token(&format!("of-{tenant:?}"), &["submit"], tenant);
+        let request = Request::post("/v1/jobs").header("authorization", format!("Bearer {token}"));
+        let request = request.header("content-type", "application/json");
+        let request = request.header("idempotency-key", "k1");
+        let made = rig.send(request.body(Body::from(r#"{"command":"c"}"#)).unwrap()).await;
+        assert_eq!(made.header("idempotent-replay"), "", "{made:?}");
+        assert_eq!(made.json()["command"], "c", "{made:?}");
+    }
 }
 
 #[tokio::test]
