@@ -120,7 +120,7 @@ pub(crate) fn introduce(
         "runners": texts(&addresses.runners),
     });
     state.write(ADDRESSES, known.to_string().as_bytes()).map_err(|error| {
-        Failure::unavailable(format!("cannot write {}: {error}", state.run(ADDRESSES).display()))
+        Failure::unavailable(format!("cannot say where the gateway listens: {error}"))
     })?;
     say(&summary(settings, &addresses, state.folder()));
     for text in &settings.notes {

@@ -100,13 +100,14 @@ impl State {
         let file = ostler_private::lock(&path).map_err(Held::Broken)?;
         match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
             Ok(mut file) => {
-                file.set_len(0).map_err(Held::Broken)?;
                 let signed = format!("{} {role}", std::process::id());
-                writeln!(file, "{}", signed.trim_end()).map_err(Held::Broken)?;
+                file.set_len(0)
+                    .and_then(|()| writeln!(file, "{}", signed.trim_end()))
+                    .map_err(|error| Held::Broken(ostler_private::named(&path)(error)))?;
                 Ok(Lock { _file: file })
             }
             Err((file, Errno::EWOULDBLOCK)) => Err(Held::By(holder(file))),
-            Err((_, error)) => Err(Held::Broken(error.into())),
+            Err((_, error)) => Err(Held::Broken(ostler_private::named(&path)(error.into()))),
         }
     }
 

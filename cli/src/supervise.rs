@@ -143,8 +143,7 @@ impl Keeper {
 /// Writes what the runner is told. Gives the runner of an earlier start, if it can stay.
 fn prepare(state: &State, config: &Config, patience: Duration) -> Result<Option<Pid>, Failure> {
     let unwritable = |error: io::Error| {
-        let path = state.run(SPEC);
-        Failure::unavailable(format!("cannot write {}: {error}", path.display()))
+        Failure::unavailable(format!("cannot write the runner's config: {error}"))
     };
     let spec = serde_json::to_vec_pretty(config)
         .map_err(|error| Failure::broken(format!("cannot write the runner's config: {error}")))?;

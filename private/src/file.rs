@@ -9,9 +9,12 @@ use std::{
     sync::atomic::{AtomicU64, Ordering::Relaxed},
 };
 
-use nix::libc::O_NOFOLLOW;
+use nix::{
+    libc::O_NOFOLLOW,
+    unistd::{AccessFlags, eaccess},
+};
 
-use crate::{OTHERS, is_shared, own_uid, owner, refused, shared};
+use crate::{OTHERS, is_shared, named, own_uid, owner, refused, remove, rename, shared};
 
 /// A new file; an error when there is anything of that name.
 pub fn create_new(path: &Path) -> io::Result<File> {
@@ -36,7 +39,7 @@ pub fn lock(path: &Path) -> io::Result<File> {
 /// A file to append to that an operator named and may have given to others, or linked, or made a pipe: only a new one is
 /// private.
 pub fn named_by_operator(path: &Path) -> io::Result<File> {
-    OpenOptions::new().append(true).create(true).mode(0o600).open(path)
+    OpenOptions::new().append(true).create(true).mode(0o600).open(path).map_err(named(path))
 }
 
 /// Writes a file whole or not at all, so that it survives a power cut.
@@ -45,20 +48,30 @@ pub fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
     static NEXT: AtomicU64 = AtomicU64::new(0);
     let number = NEXT.fetch_add(1, Relaxed);
     let part = beside(path, &format!(".{}.{number}.part", std::process::id()));
-    match fs::remove_file(&part) {
+    match remove(&part) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
         Ok(()) | Err(_) => {}
     }
     let written = create_new(&part).and_then(|mut file| {
-        file.write_all(bytes)?;
-        file.sync_all()?;
-        fs::rename(&part, path)
+        file.write_all(bytes).and_then(|()| file.sync_all()).map_err(named(&part))?;
+        rename(&part, path)
     });
     if written.is_err() {
         // Half of it is of no use to anybody.
         let _ = fs::remove_file(&part);
     }
     written
+}
+
+/// Whether a file that is there is a plain one that can be read and written. It is not opened: who closes a file of SQLite's ends
+/// the locks that the process has on it.
+pub fn look(path: &Path) -> io::Result<()> {
+    let Ok(data) = path.symlink_metadata() else { return Ok(()) };
+    if !data.is_file() {
+        return Err(not_plain(path));
+    }
+    let can = eaccess(path, AccessFlags::R_OK | AccessFlags::W_OK);
+    can.map_err(|errno| named(path)(errno.into()))
 }
 
 fn beside(path: &Path, suffix: &str) -> PathBuf {
@@ -75,10 +88,10 @@ fn options() -> OpenOptions {
 
 /// Opens it, and looks at what was opened.
 fn checked(path: &Path, options: &OpenOptions) -> io::Result<File> {
-    let file = options.open(path)?;
-    let data = file.metadata()?;
+    let file = options.open(path).map_err(named(path))?;
+    let data = file.metadata().map_err(named(path))?;
     if !data.is_file() {
-        return Err(refused(format!("{} is not a plain file; move it away", path.display())));
+        return Err(not_plain(path));
     }
     if data.uid() != own_uid() {
         let (path, owner) = (path.display(), owner(data.uid()));
@@ -88,7 +101,12 @@ fn checked(path: &Path, options: &OpenOptions) -> io::Result<File> {
         return Err(shared(path));
     }
     if data.mode() & OTHERS != 0 {
-        file.set_permissions(Permissions::from_mode(data.mode() & 0o700))?;
+        let mode = Permissions::from_mode(data.mode() & 0o700);
+        file.set_permissions(mode).map_err(named(path))?;
     }
     Ok(file)
+}
+
+fn not_plain(path: &Path) -> io::Error {
+    refused(format!("{} is not a plain file; move it away", path.display()))
 }

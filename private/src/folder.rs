@@ -16,7 +16,7 @@ use nix::{
     unistd::getegid,
 };
 
-use crate::{OTHERS, OTHERS_WRITE, is_shared, own_uid, owner, refused, shared};
+use crate::{OTHERS, OTHERS_WRITE, is_shared, list, named, own_uid, owner, refused, shared};
 
 /// A folder that nobody else sees into, made when it is not there. Says what was put right, if anything was.
 pub fn folder(path: &Path) -> io::Result<Option<String>> {
@@ -30,7 +30,8 @@ pub fn public_folder(path: &Path) -> io::Result<()> {
         0 => Ok(()),
         _ if data.is_symlink() => Ok(()),
         _ => {
-            fs::set_permissions(opened.path.join(name), Permissions::from_mode(data.mode() & 0o755))
+            let (path, mode) = (opened.path.join(name), data.mode() & 0o755);
+            fs::set_permissions(&path, Permissions::from_mode(mode)).map_err(named(&path))
         }
     })
 }
@@ -54,7 +55,8 @@ pub fn state_folder(path: &Path) -> io::Result<Vec<String>> {
         // Nobody else gets in to read; but who had it open to write would keep it.
         if data.mode() & OTHERS_WRITE != 0 && (data.is_file() || data.is_dir()) {
             let path = real.join(name);
-            fs::set_permissions(&path, Permissions::from_mode(data.mode() & 0o700))?;
+            let mode = Permissions::from_mode(data.mode() & 0o700);
+            fs::set_permissions(&path, mode).map_err(named(&path))?;
             words.push(told(&path, data));
         }
         Ok(())
@@ -70,10 +72,12 @@ struct Opened {
 
 fn open(path: &Path, mode: u32, excess: u32) -> io::Result<Opened> {
     let path = followed(path)?;
-    DirBuilder::new().recursive(true).mode(mode).create(&path)?;
-    let folder =
-        OpenOptions::new().read(true).custom_flags(O_DIRECTORY | O_NOFOLLOW).open(&path)?;
-    let data = folder.metadata()?;
+    let of_it = named(&path);
+    DirBuilder::new().recursive(true).mode(mode).create(&path).map_err(of_it)?;
+    let mut options = OpenOptions::new();
+    options.read(true).custom_flags(O_DIRECTORY | O_NOFOLLOW);
+    let folder = options.open(&path).map_err(of_it)?;
+    let data = folder.metadata().map_err(of_it)?;
     if data.uid() != own_uid() {
         let (path, owner) = (path.display(), owner(data.uid()));
         return Err(refused(format!("{path} belongs to {owner}, who could change what is in it")));
@@ -96,7 +100,7 @@ fn followed(path: &Path) -> io::Result<PathBuf> {
         let (path, owner) = (path.display(), owner(data.uid()));
         return Err(refused(format!("{path} is a symbolic link of {owner}")));
     }
-    fs::canonicalize(path)
+    fs::canonicalize(path).map_err(named(path))
 }
 
 fn repair(
@@ -109,7 +113,8 @@ fn repair(
     if data.mode() & excess == 0 {
         return Ok(None);
     }
-    folder.set_permissions(Permissions::from_mode(data.mode() & mode))?;
+    let mode = Permissions::from_mode(data.mode() & mode);
+    folder.set_permissions(mode).map_err(named(path))?;
     Ok(Some(told(path, data)))
 }
 
@@ -126,8 +131,8 @@ fn entries(
     path: &Path,
     mut look: impl FnMut(&std::ffi::OsStr, &Metadata) -> io::Result<()>,
 ) -> io::Result<()> {
-    for entry in fs::read_dir(path)? {
-        let entry = entry?;
+    for entry in list(path)? {
+        let entry = entry.map_err(named(path))?;
         // What has just gone concerns nobody.
         let Ok(data) = entry.metadata() else { continue };
         if data.uid() != own_uid() {
@@ -144,16 +149,16 @@ fn entries(
 fn ancestors(path: &Path) -> io::Result<()> {
     const STICKY: u32 = 0o1000;
     // Before anything is made: there may be a link of theirs on the way.
-    let path = std::path::absolute(path)?;
+    let path = std::path::absolute(path).map_err(named(path))?;
     let there = path.ancestors().skip(1).find(|it| it.exists()).unwrap_or_else(|| Path::new("/"));
-    let to_name = fs::canonicalize(there)?;
+    let to_name = fs::canonicalize(there).map_err(named(there))?;
     let real = followed(&path)?;
     let trusted = trusted();
     for folder in to_name.ancestors().chain(real.ancestors().skip(1)) {
         if !folder.exists() {
             continue;
         }
-        let data = fs::metadata(folder)?;
+        let data = fs::metadata(folder).map_err(named(folder))?;
         if !trusted.contains(&data.uid()) {
             return Err(refused(format!(
                 "{} on the way to it belongs to {}, who could put another in its place",

@@ -2,16 +2,18 @@
 //!
 //! Whatever is made here has its mode from the first moment, whatever the umask says. Whatever is found is looked at once it is
 //! open: one that belongs to somebody else is refused, one of ours that others may read or write is put right unless it has another
-//! name, and a symbolic link is not followed unless we, or root, made it. `xtask tidy` keeps the crates that write from making files in another way.
+//! name, and a symbolic link is not followed unless we, or root, made it. Every error names the file and what helps. `xtask tidy` keeps the crates that write from making files in another way.
 #![warn(missing_docs)]
 #![forbid(unsafe_code)]
 
 mod file;
 mod folder;
+mod named;
 mod umask;
 
-pub use file::{append, create_new, lock, named_by_operator, replace, truncated};
+pub use file::{append, create_new, lock, look, named_by_operator, replace, truncated};
 pub use folder::{folder, public_folder, state_folder};
+pub use named::{cure, list, named, open, read, read_to_string, remove, rename, sync};
 pub use umask::close_umask;
 
 use std::{
@@ -31,13 +33,14 @@ const OTHERS_WRITE: u32 = 0o022;
 /// A socket that only its owner can connect to, in the place of one that a dead process left. It has its name only once it has
 /// its mode. `aside` is a name beside it that nobody else uses.
 pub fn listen(path: &Path, aside: &Path) -> io::Result<UnixListener> {
-    match fs::remove_file(aside) {
+    match remove(aside) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
         Ok(()) | Err(_) => {}
     }
-    let listener = UnixListener::bind(aside)?;
-    fs::set_permissions(aside, std::os::unix::fs::PermissionsExt::from_mode(0o600))?;
-    fs::rename(aside, path)?;
+    let listener = UnixListener::bind(aside).map_err(named(aside))?;
+    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o600);
+    fs::set_permissions(aside, mode).map_err(named(aside))?;
+    rename(aside, path)?;
     Ok(listener)
 }
 

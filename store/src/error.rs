@@ -50,6 +50,24 @@ impl StoreError {
         self
     }
 
+    /// It and its cure where nobody tries again by himself: at a start, say.
+    pub fn at_start(&self) -> String {
+        let cure = match self.fault {
+            Fault::Full => "make room on the disk, then do it again",
+            Fault::Io | Fault::Unknown => {
+                "look at that path, its disk and the system's log, then do it again"
+            }
+            Fault::Fenced
+            | Fault::Gone
+            | Fault::Corrupt
+            | Fault::Copy
+            | Fault::TooNew
+            | Fault::Locked
+            | Fault::Misuse => self.cure(),
+        };
+        format!("{}; {cure}", self.detail)
+    }
+
     /// What a person can do about it.
     pub const fn cure(&self) -> &'static str {
         match self.fault {
@@ -62,7 +80,9 @@ impl StoreError {
             Fault::Corrupt => "restore a backup, or move the file away to begin anew",
             Fault::Copy => "look at that path and its disk, make room there, and do it again",
             Fault::TooNew => "run the version that wrote it, or a newer one",
-            Fault::Locked => "stop the other gateway that uses this state folder",
+            Fault::Locked => {
+                "end the other program that has it open: a gateway with this state folder, sqlite3, or a backup"
+            }
             Fault::Misuse => "report this as a bug",
         }
     }

@@ -20,7 +20,7 @@ pub use size::Expected;
 pub use upload::Upload;
 
 use std::{
-    fs::{self, File, FileTimes},
+    fs::{File, FileTimes},
     io,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -48,8 +48,8 @@ impl Files {
         for part in ["payload", "log", "upload"] {
             private_folder(&folder.join(part))?;
         }
-        for left in fs::read_dir(folder.join("upload"))? {
-            fs::remove_file(left?.path())?;
+        for left in ostler_private::list(&folder.join("upload"))? {
+            ostler_private::remove(&left?.path())?;
         }
         names::sync(&folder)?;
         names::sync(state)?;
@@ -64,7 +64,7 @@ impl Files {
 
     /// Opens a payload for reading; `NotFound` when there is none.
     pub fn payload(&self, sha256: &str) -> io::Result<File> {
-        File::open(names::payload(&self.folder, sha256)?)
+        ostler_private::open(&names::payload(&self.folder, sha256)?)
     }
 
     /// Bytes of a payload that a job is about to name; `NotFound` when there is none. From now on it is as young as one
@@ -89,8 +89,8 @@ impl Files {
         is_used: impl Fn(&str) -> bool,
     ) -> io::Result<usize> {
         let mut swept = 0;
-        for folder in fs::read_dir(self.folder.join("payload"))? {
-            for file in fs::read_dir(folder?.path())? {
+        for folder in ostler_private::list(&self.folder.join("payload"))? {
+            for file in ostler_private::list(&folder?.path())? {
                 let file = file?;
                 let name = file.file_name();
                 let Some(name) = name.to_str() else { continue };
@@ -151,10 +151,10 @@ impl Files {
 
     /// The log file of an attempt for reading; `NotFound` when there is none.
     pub fn log(&self, key: AttemptKey, owner: Owner) -> io::Result<File> {
-        match File::open(names::log(&self.folder, key, owner)) {
+        match ostler_private::open(&names::log(&self.folder, key, owner)) {
             // Logs had no owners once.
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                File::open(names::log(&self.folder, key, Owner::default()))
+                ostler_private::open(&names::log(&self.folder, key, Owner::default()))
             }
             file => file,
         }
@@ -163,7 +163,7 @@ impl Files {
     /// Removes the logs of a job.
     pub fn delete_logs(&self, job: JobId) -> io::Result<()> {
         let prefix = format!("{job}.");
-        let files = match fs::read_dir(names::logs(&self.folder, job)) {
+        let files = match ostler_private::list(&names::logs(&self.folder, job)) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
             files => files?,
         };
@@ -184,9 +184,9 @@ impl Files {
         absent: impl Fn(&[JobId]) -> Vec<JobId>,
     ) -> io::Result<usize> {
         let mut swept = 0;
-        for folder in fs::read_dir(self.folder.join("log"))? {
+        for folder in ostler_private::list(&self.folder.join("log"))? {
             let mut old = Vec::new();
-            for file in fs::read_dir(folder?.path())? {
+            for file in ostler_private::list(&folder?.path())? {
                 let file = file?;
                 let job = file.file_name().to_str().and_then(names::job_of_log);
                 if let Some(job) = job
@@ -219,6 +219,6 @@ impl Files {
     }
 
     fn remove(&self, path: &Path) -> io::Result<()> {
-        self.size.change(path, |path| fs::remove_file(path))
+        self.size.change(path, ostler_private::remove)
     }
 }

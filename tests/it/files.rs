@@ -4,11 +4,12 @@ use std::{
     fs::{self, Permissions},
     os::unix::fs::{MetadataExt as _, PermissionsExt as _},
     path::{Path, PathBuf},
-    process::Command,
+    process::{Command, Stdio},
 };
 
+use nix::sys::signal::Signal;
 use ostler_tests::{
-    Api, App, Gateway, Runner, Setup, create_token, ostler, run_ostler, sha256, wait_until,
+    Api, App, Gateway, Runner, Setup, create_token, ostler, run_ostler, sha256, signal, wait_until,
 };
 use serde_json::json;
 
@@ -165,4 +166,86 @@ fn children_code_that_somebody_else_put_there_is_not_run() {
         let told = String::from_utf8_lossy(&out.stderr).into_owned();
         assert!(!out.status.success() && told.contains("belongs to"), "{told}");
     }
+}
+
+/// What a gateway and its runner say of a new state folder in which something stands in the place of this.
+fn said_of(name: &str, put: impl Fn(&Path)) -> (PathBuf, String) {
+    let state = made(0o700);
+    let path = state.path().join(name);
+    fs::create_dir_all(path.parent().expect("it is in a folder")).expect("there is room");
+    put(&path);
+    let told = state.path().join("told");
+    let into = || Stdio::from(fs::File::create(&told).expect("there is room"));
+    let here = state.path().to_str().expect("the path is text");
+    let mut gateway = Command::new(ostler())
+        .args(["serve", "--no-app", "--state", here, "--http", "off"])
+        .args(["--https", "127.0.0.1:0", "--api", "127.0.0.1:0", "--runners", "127.0.0.1:0"])
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(into())
+        .spawn()
+        .expect("it starts");
+    let said = || fs::read_to_string(&told).unwrap_or_default();
+    let mut ended = false;
+    wait_until(&format!("{name} is told of"), || {
+        ended = gateway.try_wait().expect("it is a child").is_some();
+        ended || said().contains("ostler: ")
+    });
+    if !ended {
+        signal(gateway.id(), Signal::SIGTERM);
+        let _ = gateway.wait().expect("it is a child");
+    }
+    (path, said())
+}
+
+#[test]
+fn what_stands_in_the_place_of_something_of_the_state_folder_is_named_with_the_cure() {
+    let files = [
+        "jobs.db",
+        "jobs.db-lock",
+        "jobs.db-history",
+        "jobs.db-wal",
+        "jobs.db-shm",
+        "api.token",
+        "ca.pem",
+        "ca.key",
+        "ca.lock",
+        "members.json",
+        "tenants.key",
+        "dev.pem",
+        "dev.key",
+        "run/lock",
+        "run/runner.lock",
+        "run/runner.json",
+        "run/gateway.sock",
+        "run/addresses.json",
+    ];
+    let folders = [
+        "run",
+        "files",
+        "files/log",
+        "files/payload",
+        "files/upload",
+        "spool",
+        "jobs",
+        "payloads",
+        "children",
+    ];
+    let folder = |path: &Path| {
+        fs::create_dir(path).expect("there is room");
+        fs::write(path.join("of somebody"), "").expect("there is room");
+    };
+    let file = |path: &Path| fs::write(path, "").expect("there is room");
+    let all = files
+        .map(|name| said_of(name, folder))
+        .into_iter()
+        .chain(folders.map(|name| said_of(name, file)));
+    let bad: Vec<String> = all
+        .filter(|(path, said)| {
+            let line = said.lines().find(|line| line.contains(path.to_str().expect("it is text")));
+            !line.is_some_and(|line| line.contains("move it away"))
+        })
+        .map(|(path, said)| format!("{}: {said}", path.display()))
+        .collect();
+    assert!(bad.is_empty(), "{bad:#?}");
 }

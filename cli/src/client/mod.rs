@@ -105,12 +105,11 @@ fn token_for(address: &Address, folder: Option<&Path>) -> Result<String, Failure
 
 fn token_of_state(folder: &Path) -> Result<String, Failure> {
     let file = folder.join("api.token");
-    match std::fs::read_to_string(&file) {
+    match ostler_private::read_to_string(&file) {
         Ok(text) => Ok(text.trim().to_owned()),
         Err(error) => Err(Failure::denied(format!(
-            "no token for the API on this host: cannot read {}: {error}; give one with --token or \
-             OSTLER_TOKEN",
-            file.display()
+            "no token for the API on this host: cannot read {error}, or give one with --token or \
+             OSTLER_TOKEN"
         ))),
     }
 }

@@ -28,7 +28,7 @@ pub(crate) fn run(args: &RestoreArgs) -> Result<ExitCode, Failure> {
     }
     let state = State::open(args.state.state.as_deref())?;
     let restored = store::restore(state.folder(), &args.file).map_err(|error| {
-        let says = format!("nothing was restored: {error}");
+        let says = format!("nothing was restored: {}", error.at_start());
         match error.fault {
             Fault::Locked => Failure::unavailable(format!(
                 "a gateway uses the state folder {}; stop it, restore, and start it again",

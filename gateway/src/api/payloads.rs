@@ -150,8 +150,13 @@ fn failed(error: &io::Error) -> Problem {
     if let Some(NoRoom(full @ (Full::Tenant(_) | Full::All(_)))) = full {
         return Problem::new(Kind::FilesFull, full.to_string()).retry_after(60);
     }
-    let full = matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded);
-    let cure = if full { "make room on the disk" } else { "look at the disk and the system's log" };
-    let detail = format!("the payload cannot be kept: {error}; {cure}, then try again");
+    // In words, it has its cure.
+    let detail = match error.get_ref() {
+        Some(_) => format!("the payload cannot be kept: {error}, then try again"),
+        None => {
+            let cure = ostler_private::cure(error);
+            format!("the payload cannot be kept: {error}; {cure}, then try again")
+        }
+    };
     Problem::new(Kind::StoreUnavailable, detail).retry_after(10)
 }

@@ -153,7 +153,7 @@ impl Runners {
     /// Those that an earlier start knew. A file that cannot be read is as good as none: they come back by themselves.
     pub(super) fn open(state: &Path, now: Wall) -> Self {
         let file = state.join(FILE);
-        let known = std::fs::read(&file).unwrap_or_default();
+        let known = ostler_private::read(&file).unwrap_or_default();
         let known: Vec<Known> = serde_json::from_slice(&known).unwrap_or_default();
         let fresh = |it: &Known| it.draining || now.since(it.heard_at) < KEPT;
         let all = known.into_iter().filter(fresh).map(|Known { name, draining, heard_at }| {

@@ -1,6 +1,6 @@
 //! The gateway's own certificate authority: it signs what the two ends of a runner link show each other.
 
-use std::{fs, io, path::Path, time::Duration};
+use std::{io, path::Path, time::Duration};
 
 use nix::fcntl::{Flock, FlockArg};
 use rcgen::{
@@ -48,7 +48,7 @@ impl Authority {
             ostler_private::replace(&key, pair.serialize_pem().as_bytes())?;
             ostler_private::replace(&cert, made.pem().as_bytes())?;
         }
-        let pem = fs::read_to_string(&cert)?;
+        let pem = ostler_private::read_to_string(&cert)?;
         let broken = |e: &dyn std::fmt::Display| {
             io::Error::other(format!(
                 "{} and {} do not fit together ({e}); remove both, and all runners join anew",
@@ -56,7 +56,8 @@ impl Authority {
                 key.display()
             ))
         };
-        let pair = KeyPair::from_pem(&fs::read_to_string(&key)?).map_err(|e| broken(&e))?;
+        let pair =
+            KeyPair::from_pem(&ostler_private::read_to_string(&key)?).map_err(|e| broken(&e))?;
         let certificate = CertificateDer::from_pem_slice(pem.as_bytes()).map_err(|e| broken(&e))?;
         let issuer = Issuer::from_ca_cert_der(&certificate, pair).map_err(|e| broken(&e))?;
         Ok(Self { issuer, certificate, pem })

@@ -80,7 +80,7 @@ impl Members {
     /// Reads the list of a state folder. One that is damaged is an error: who may come in is not guessed.
     pub(crate) fn open(state: &Path) -> io::Result<Self> {
         let file = state.join(FILE);
-        let all = match std::fs::read(&file) {
+        let all = match ostler_private::read(&file) {
             Ok(text) => serde_json::from_slice(&text).map_err(|error| {
                 let file = file.display();
                 io::Error::other(format!(

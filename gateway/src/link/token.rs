@@ -4,7 +4,7 @@
 //! secret's hash, when it expires, how often it may be used and for what. The command line makes tokens while the gateway uses them:
 //! a lock keeps them apart.
 
-use std::{collections::BTreeSet, fs, io, path::Path, time::Duration};
+use std::{collections::BTreeSet, io, path::Path, time::Duration};
 
 use nix::fcntl::{Flock, FlockArg};
 use serde::{Deserialize, Serialize};
@@ -198,7 +198,7 @@ fn change<T>(state: &Path, change: impl FnOnce(&mut Vec<Kept>) -> T) -> io::Resu
     let lock = ostler_private::lock(&state.join(FILE.1))?;
     let _held = Flock::lock(lock, FlockArg::LockExclusive).map_err(|(_, error)| error)?;
     let path = state.join(FILE.0);
-    let before = match fs::read(&path) {
+    let before = match ostler_private::read(&path) {
         Ok(text) => text,
         Err(error) if error.kind() == io::ErrorKind::NotFound => b"[]".to_vec(),
         Err(error) => return Err(error),
@@ -330,7 +330,7 @@ mod tests {
         let state = tempfile::tempdir().unwrap();
         let old =
             format!("[{{\"secret_sha256\": \"{}\", \"expires\": 99999999999}}]", sha256_hex(b"s"));
-        fs::write(state.path().join(FILE.0), old).unwrap();
+        std::fs::write(state.path().join(FILE.0), old).unwrap();
         assert_eq!(take(state.path(), &sha256_hex(b"s"), "a").unwrap(), Ok(Scope::default()));
         assert!(take(state.path(), &sha256_hex(b"s"), "a").unwrap().is_err());
     }

@@ -14,7 +14,10 @@ use rustls::{
     server::{ClientHello, ResolvesServerCert},
     sign::CertifiedKey,
 };
-use rustls_pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject};
+use rustls_pki_types::{
+    CertificateDer, PrivateKeyDer,
+    pem::{self, PemObject},
+};
 use tokio_rustls::TlsAcceptor;
 use x509_parser::{error::X509Error, extensions::GeneralName, parse_x509_certificate};
 
@@ -156,16 +159,23 @@ fn read(file: &Certificate, provider: &CryptoProvider) -> Result<Entry, Certific
     let stamp = Stamp::of(file);
     let chain: Vec<_> = CertificateDer::pem_file_iter(&file.cert)
         .and_then(Iterator::collect)
-        .map_err(|error| wrong(&file.cert, error.to_string()))?;
+        .map_err(|error| wrong(&file.cert, unreadable(&error)))?;
     if chain.is_empty() {
         return Err(wrong(&file.cert, "it holds no certificate".into()));
     }
     let key = PrivateKeyDer::from_pem_file(&file.key)
-        .map_err(|error| wrong(&file.key, error.to_string()))?;
+        .map_err(|error| wrong(&file.key, unreadable(&error)))?;
     let names = names(&chain[0]).map_err(|error| wrong(&file.cert, error.to_string()))?;
     let key = CertifiedKey::from_der(chain, key, provider)
         .map_err(|error| wrong(&file.key, error.to_string()))?;
     Ok(Entry { names, key: Arc::new(key), stamp })
+}
+
+fn unreadable(error: &pem::Error) -> String {
+    if let pem::Error::Io(error) = error {
+        return format!("{error}; {}", ostler_private::cure(error));
+    }
+    error.to_string()
 }
 
 /// The DNS names of a certificate.
@@ -182,13 +192,15 @@ fn names(certificate: &CertificateDer<'_>) -> Result<Vec<String>, X509Error> {
     Ok(found)
 }
 
-/// The certificate for development, made when it is missing or old.
+/// The certificate for development, made when it is missing, old or of no use: half of another pair, perhaps, since a start was cut
+/// short.
 fn development(state: &Path) -> io::Result<Certificate> {
     let file = Certificate { cert: state.join("dev.pem"), key: state.join("dev.key") };
     let made = fs::metadata(&file.cert).and_then(|found| found.modified());
     let age = made.ok().and_then(|made| made.elapsed().ok());
     let fresh = Duration::from_secs((DEVELOPMENT_DAYS - 30) * 24 * 3600);
-    if file.key.exists() && age.is_some_and(|age| age < fresh) {
+    let provider = rustls::crypto::aws_lc_rs::default_provider();
+    if age.is_some_and(|age| age < fresh) && read(&file, &provider).is_ok() {
         return Ok(file);
     }
     let mut names = vec!["localhost".to_owned(), "127.0.0.1".to_owned(), "::1".to_owned()];
@@ -295,5 +307,21 @@ mod tests {
         let leaf = |c: &Certificates| c.keys.read().unwrap()[0].key.cert[0].clone();
         assert_eq!(leaf(&first), leaf(&again));
         assert!(first.keys.read().unwrap()[0].names.contains(&"localhost".to_owned()));
+    }
+
+    #[test]
+    fn half_of_a_development_certificate_is_made_anew() {
+        let (state, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        development(other.path()).unwrap();
+        for name in ["dev.pem", "dev.key"] {
+            let path = state.path().join(name);
+            development(state.path()).unwrap();
+            fs::remove_file(&path).unwrap();
+            Certificates::load(&[], state.path()).unwrap();
+            fs::copy(other.path().join(name), &path).unwrap();
+            Certificates::load(&[], state.path()).unwrap();
+            fs::write(&path, "").unwrap();
+            Certificates::load(&[], state.path()).unwrap();
+        }
     }
 }

@@ -126,14 +126,16 @@ impl Budget {
     }
 
     fn make(&self) -> io::Result<File> {
-        match tempfile::tempfile_in(&self.folder) {
+        let new = || tempfile::tempfile_in(&self.folder);
+        let made = match new() {
             // It is nearly always empty, which is what programs that tidy up look for.
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 ostler_private::folder(&self.folder)?;
-                tempfile::tempfile_in(&self.folder)
+                new()
             }
             made => made,
-        }
+        };
+        made.map_err(ostler_private::named(&self.folder))
     }
 
     /// Room for so many bytes of a file, made if need be. May block.

@@ -1,7 +1,7 @@
 //! Names of tenants that come in header fields. Many of them are secrets, API keys above all, and no log or metric may tell one:
 //! a tenant that the config does not name is known by a hash whose key never leaves the state folder.
 
-use std::{collections::BTreeMap, fmt::Write as _, fs, io, path::Path};
+use std::{collections::BTreeMap, fmt::Write as _, io, path::Path};
 
 use bytes::Bytes;
 use sha2::{Digest as _, Sha256};
@@ -27,7 +27,7 @@ impl TenantNames {
     /// Reads the key, or makes it.
     pub(crate) fn open(state: &Path) -> io::Result<Self> {
         let path = state.join(FILE);
-        match fs::read(&path) {
+        match ostler_private::read(&path) {
             Ok(bytes) => {
                 if let Ok(key) = bytes.try_into() {
                     return Ok(Self { key });
@@ -95,7 +95,7 @@ mod tests {
         use std::os::unix::fs::PermissionsExt as _;
         let state = tempfile::tempdir().unwrap();
         TenantNames::open(state.path()).unwrap();
-        let mode = fs::metadata(state.path().join(FILE)).unwrap().permissions().mode();
+        let mode = std::fs::metadata(state.path().join(FILE)).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o600);
     }
 }

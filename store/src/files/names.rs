@@ -1,7 +1,6 @@
 //! Where each file is.
 
 use std::{
-    fs::File,
     io,
     path::{Path, PathBuf},
 };
@@ -65,5 +64,5 @@ pub(super) fn private_folder(path: &Path) -> io::Result<()> {
 
 /// Names in a folder are on the disk when the folder is.
 pub(super) fn sync(folder: &Path) -> io::Result<()> {
-    File::open(folder)?.sync_all()
+    ostler_private::sync(folder)
 }

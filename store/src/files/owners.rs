@@ -3,7 +3,6 @@
 //! whether somebody has it tells something too.
 
 use std::{
-    fs,
     io::{self, Write as _},
     path::{Path, PathBuf},
 };
@@ -61,7 +60,7 @@ pub(super) fn weigh(path: &Path) -> Weight {
         return Weight { bytes, ..Weight::default() };
     }
     if let Some((_, owner)) = name.split_once(OF).filter(|(of, _)| names::is_sha256(of)) {
-        let owned = fs::read_to_string(path).ok().and_then(|it| it.trim().parse().ok());
+        let owned = ostler_private::read_to_string(path).ok().and_then(|it| it.trim().parse().ok());
         let owner = owner.get(..DIGITS).and_then(Owner::read);
         return Weight { bytes: 0, owner, owned: owned.unwrap_or(0) };
     }
@@ -78,7 +77,10 @@ impl Files {
     pub fn own_payload(&self, sha256: &str, tenant: &str, bytes: u64) -> io::Result<()> {
         let mark = self.mark(sha256, tenant)?;
         let text = bytes.to_string();
-        let write = |mark: &Path| ostler_private::truncated(mark)?.write_all(text.as_bytes());
+        let write = |mark: &Path| {
+            let mut file = ostler_private::truncated(mark)?;
+            file.write_all(text.as_bytes()).map_err(ostler_private::named(mark))
+        };
         self.size.change(&mark, write)
     }
 

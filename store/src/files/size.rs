@@ -2,7 +2,6 @@
 
 use std::{
     collections::{BTreeMap, HashSet},
-    fs,
     hash::{BuildHasher as _, RandomState},
     io,
     path::{Path, PathBuf},
@@ -51,7 +50,7 @@ impl Size {
     }
 
     fn walk(&self, folder: &Path) -> io::Result<()> {
-        for entry in fs::read_dir(folder)? {
+        for entry in ostler_private::list(folder)? {
             let entry = entry?;
             if entry.file_type()?.is_dir() {
                 self.walk(&entry.path())?;

@@ -2,7 +2,7 @@
 
 use std::{
     fmt::Write as _,
-    fs::{self, File},
+    fs::File,
     io::{self, Write as _},
     path::PathBuf,
     sync::atomic::{AtomicU64, Ordering::Relaxed},
@@ -32,7 +32,7 @@ struct Partial(PathBuf);
 impl Drop for Partial {
     fn drop(&mut self) {
         // It was renamed, or the next start removes it.
-        let _gone = fs::remove_file(&self.0);
+        let _gone = ostler_private::remove(&self.0);
     }
 }
 
@@ -52,7 +52,7 @@ impl Upload {
     pub fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
         self.held.more(bytes.len() as u64);
         self.bytes += bytes.len() as u64;
-        self.file.write_all(bytes)?;
+        self.file.write_all(bytes).map_err(ostler_private::named(&self.partial.0))?;
         self.hash.update(bytes);
         Ok(())
     }
@@ -66,10 +66,10 @@ impl Upload {
             Ok(there) if there == bytes => {}
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
             _ => {
-                self.file.sync_all()?;
+                self.file.sync_all().map_err(ostler_private::named(&self.partial.0))?;
                 let path = names::payload(&files.folder, &sha256)?;
                 names::make_parent(&path)?;
-                files.size.change(&path, |path| fs::rename(&self.partial.0, path))?;
+                files.size.change(&path, |path| ostler_private::rename(&self.partial.0, path))?;
                 names::sync(path.parent().unwrap_or(&path))?;
             }
         }

@@ -1,10 +1,6 @@
 //! A copy of the store while it is in use.
 
-use std::{
-    fs::{self, File},
-    io,
-    path::Path,
-};
+use std::{fs, io, path::Path};
 
 use rusqlite::{
     Connection, OpenFlags,
@@ -37,13 +33,12 @@ pub(super) fn copy(from: &Path, to: &Path) -> Result<(), StoreError> {
         .map_err(|error| fault::from_sql("writing the backup", &name, error))
         .and_then(|()| {
             // A hard link, because a rename would replace a file that somebody has made meanwhile.
-            File::open(&partial)
-                .and_then(|file| file.sync_all())
-                .and_then(|()| fs::hard_link(&partial, to))
+            ostler_private::sync(&partial)
+                .and_then(|()| fs::hard_link(&partial, to).map_err(ostler_private::named(to)))
                 .map_err(io)
         });
     // A half copy is of no use, and a whole one has its own name by now.
-    let _left = fs::remove_file(&partial);
+    let _left = ostler_private::remove(&partial);
     done.and_then(|()| open::sync_folder(to).map_err(io))
 }
 

@@ -44,7 +44,11 @@ pub(super) fn from_io(doing: &str, name: &str, error: &std::io::Error) -> StoreE
     let full =
         matches!(error.kind(), std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded);
     let fault = if full { Fault::Full } else { Fault::Io };
-    StoreError::new(fault, format!("{doing} {name}: {error}"))
+    // In words, it names the file already: one beside the store, perhaps.
+    let said = error.get_ref().is_some();
+    let detail =
+        if said { format!("{doing}: {error}") } else { format!("{doing} {name}: {error}") };
+    StoreError::new(fault, detail)
 }
 
 fn fault(error: &Error) -> Fault {

@@ -6,7 +6,6 @@
 //! fences begin at the time of day or later.
 
 use std::{
-    fs,
     hash::{BuildHasher as _, RandomState},
     io::{self, Write as _},
     path::{Path, PathBuf},
@@ -87,7 +86,7 @@ impl Beside {
     pub(super) fn of(store: &Path) -> Result<Self, StoreError> {
         let path = path(store);
         let name = path.display().to_string();
-        let known = match fs::read(&path) {
+        let known = match ostler_private::read(&path) {
             Ok(bytes) => Some(read(&bytes).map_err(|error| {
                 StoreError::new(Fault::Corrupt, format!("{name} is no history of a store: {error}"))
             })?),
@@ -109,7 +108,8 @@ impl Beside {
     pub(super) fn close(&self, jobs: u64, events: u64) -> io::Result<()> {
         let mut line = vec![b'\n'];
         serde_json::to_writer(&mut line, &Closed { jobs, events })?;
-        ostler_private::append(&self.path)?.write_all(&line)
+        let mut file = ostler_private::append(&self.path)?;
+        file.write_all(&line).map_err(ostler_private::named(&self.path))
     }
 
     fn write(&self, history: &History) -> io::Result<()> {

@@ -163,9 +163,9 @@ impl Sqlite {
     fn probe(&self) -> Result<(), StoreError> {
         let path = open::suffixed(&self.path, "-probe");
         let written = ostler_private::truncated(&path).and_then(|mut file| {
-            file.write_all(&[0; 4096])?;
-            file.sync_all()?;
-            std::fs::remove_file(&path)
+            let written = file.write_all(&[0; 4096]).and_then(|()| file.sync_all());
+            written.map_err(ostler_private::named(&path))?;
+            ostler_private::remove(&path)
         });
         written.map_err(|error| {
             fault::from_io("writing beside", &self.path.display().to_string(), &error)

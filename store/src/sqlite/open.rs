@@ -8,7 +8,7 @@ use std::{
 
 use rusqlite::{Connection, OpenFlags, config::DbConfig};
 
-use super::{fault, schema};
+use super::{fault, history::Beside, schema};
 use crate::{Fault, StoreError};
 
 /// Bytes of a page. A commit writes whole pages, so that small ones suit a store of small commits.
@@ -43,7 +43,9 @@ pub(super) fn lock(path: &Path) -> Result<Lock, StoreError> {
         Err(TryLockError::WouldBlock) => {
             Err(StoreError::new(Fault::Locked, format!("{name} is open in another process")))
         }
-        Err(TryLockError::Error(error)) => Err(fault::from_io("locking", &name, &error)),
+        Err(TryLockError::Error(error)) => {
+            Err(fault::from_io("locking", &name, &ostler_private::named(&beside)(error)))
+        }
     }
 }
 
@@ -51,10 +53,15 @@ pub(super) fn lock(path: &Path) -> Result<Lock, StoreError> {
 pub(super) fn writer(path: &Path, pages_max: Option<u32>) -> Result<Connection, StoreError> {
     let name = path.display().to_string();
     let sql = |error| fault::from_sql("opening", &name, error);
+    refuse_emptied(path, &name)?;
     let fresh = !path.exists();
     // What jobs run and what they are given is nobody else's. The log takes its mode from the file.
     let made = ostler_private::append(path);
-    drop(made.map_err(|error| fault::from_io("opening", &name, &error))?);
+    // SQLite's error would name neither of the files beside it.
+    let beside = || ["-wal", "-shm"].iter().map(|suffix| suffixed(path, suffix));
+    made.map(drop)
+        .and_then(|()| beside().try_for_each(|file| ostler_private::look(&file)))
+        .map_err(|error| fault::from_io("opening", &name, &error))?;
     let mut db = Connection::open_with_flags(
         path,
         OpenFlags::SQLITE_OPEN_READ_WRITE
@@ -81,6 +88,21 @@ pub(super) fn writer(path: &Path, pages_max: Option<u32>) -> Result<Connection, 
         sync_folder(path).map_err(|error| fault::from_io("opening", &name, &error))?;
     }
     Ok(db)
+}
+
+/// A file without a byte is a new store to SQLite. One that was in use has lost everything, to a power cut perhaps, and nobody is to
+/// take it for a store in which nothing was ever done.
+fn refuse_emptied(path: &Path, name: &str) -> Result<(), StoreError> {
+    let is_empty = |path: &Path| path.metadata().is_ok_and(|data| data.len() == 0);
+    let log = suffixed(path, "-wal");
+    if is_empty(path) && (is_empty(&log) || !log.exists()) {
+        let known = Beside::of(path)?.known;
+        if known.is_some_and(|it| it.epoch > 0) {
+            let detail = format!("{name} has been emptied: nothing is in it of what was stored");
+            return Err(StoreError::new(Fault::Corrupt, detail));
+        }
+    }
+    Ok(())
 }
 
 /// Another connection: reads, or copies the log into the file.
@@ -126,12 +148,37 @@ pub(super) fn suffixed(path: &Path, suffix: &str) -> PathBuf {
 /// A new name in a folder is safe when the folder is.
 pub(super) fn sync_folder(path: &Path) -> std::io::Result<()> {
     let folder = path.parent().filter(|it| !it.as_os_str().is_empty());
-    File::open(folder.unwrap_or_else(|| Path::new(".")))?.sync_all()
+    ostler_private::sync(folder.unwrap_or_else(|| Path::new(".")))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_store_that_was_emptied_is_not_taken_for_a_new_one() {
+        let folder = tempfile::tempdir().expect("a temporary folder can be made");
+        let path = folder.path().join("store.db");
+        // Never used: a start that was cut short left it.
+        std::fs::write(&path, "").expect("there is room");
+        let store = crate::Sqlite::open(&path).expect("it opens");
+        crate::Store::begin(&store, 1).expect("a term begins");
+        drop(store);
+        let log = suffixed(&path, "-wal");
+        for left in [None, Some("")] {
+            std::fs::write(&path, "").expect("there is room");
+            let _none = std::fs::remove_file(&log);
+            if let Some(text) = left {
+                std::fs::write(&log, text).expect("there is room");
+            }
+            let error = crate::Sqlite::open(&path).map(drop).expect_err("it is refused");
+            assert_eq!(error.fault, Fault::Corrupt, "{error}");
+            assert_eq!(path.metadata().expect("it is there").len(), 0, "it is left as it is");
+        }
+        // Whoever wants to begin anew says so.
+        std::fs::remove_file(&path).expect("it is there");
+        crate::Sqlite::open(&path).map(drop).expect("it opens");
+    }
 
     /// What a 202 promises: every commit is fsynced before it returns.
     #[test]

@@ -1,7 +1,6 @@
 //! A copy in the place of a store that nobody has open.
 
 use std::{
-    fs::{self, File},
     io,
     os::unix::fs::MetadataExt as _,
     path::{Path, PathBuf},
@@ -30,7 +29,7 @@ pub(super) fn put(path: &Path, from: &Path) -> Result<Restored, StoreError> {
     let remove = || {
         for file in logs(&partial).iter().chain([&partial]) {
             // A rest of an earlier try, perhaps, or none.
-            let _gone = fs::remove_file(file);
+            let _gone = ostler_private::remove(file);
         }
     };
     refuse_own(path, from)?;
@@ -55,10 +54,9 @@ fn refuse_own(path: &Path, from: &Path) -> Result<(), StoreError> {
 }
 
 fn copy(from: &Path, to: &Path) -> io::Result<()> {
-    let mut from = File::open(from)?;
-    let mut to = ostler_private::create_new(to)?;
-    io::copy(&mut from, &mut to)?;
-    to.sync_all()
+    let mut from = ostler_private::open(from)?;
+    let mut into = ostler_private::create_new(to)?;
+    io::copy(&mut from, &mut into).and_then(|_| into.sync_all()).map_err(ostler_private::named(to))
 }
 
 fn copy_if_there(from: &Path, to: &Path) -> io::Result<()> {
@@ -91,7 +89,7 @@ fn mark(partial: &Path, name: &str) -> Result<(u64, u64), StoreError> {
 fn in_place(path: &Path, partial: &Path) -> Result<Option<PathBuf>, StoreError> {
     let name = path.display().to_string();
     let io = |error: io::Error| fault::from_io("replacing", &name, &error);
-    File::open(partial).and_then(|file| file.sync_all()).map_err(io)?;
+    ostler_private::sync(partial).map_err(io)?;
     let free = |it: &PathBuf| it.symlink_metadata().is_err();
     let aside = (1..)
         .map(|n| open::suffixed(path, &format!(".before-{n}")))
@@ -103,11 +101,13 @@ fn in_place(path: &Path, partial: &Path) -> Result<Option<PathBuf>, StoreError> 
             continue;
         }
         match &aside {
-            Some(aside) => fs::rename(&file, open::suffixed(aside, suffix)).map_err(io)?,
+            Some(aside) => {
+                ostler_private::rename(&file, &open::suffixed(aside, suffix)).map_err(io)?;
+            }
             // A log without its file.
-            None => fs::remove_file(&file).map_err(io)?,
+            None => ostler_private::remove(&file).map_err(io)?,
         }
     }
-    fs::rename(partial, path).and_then(|()| open::sync_folder(path)).map_err(io)?;
+    ostler_private::rename(partial, path).and_then(|()| open::sync_folder(path)).map_err(io)?;
     Ok(aside)
 }

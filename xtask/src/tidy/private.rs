@@ -1,4 +1,4 @@
-//! Files and folders are made in one place, where they get their modes.
+//! Files and folders are made in one place, where they get their modes, and errors of theirs their names.
 
 use super::{Finding, Source};
 
@@ -20,6 +20,22 @@ const MAKERS: &[&str] = &[
     "UnixListener::bind(",
 ];
 
+/// Crates whose errors about files people read.
+const TOLD: &[&str] = &["store/src/", "gateway/src/"];
+
+/// Reads only what the system itself makes.
+const OF_THE_SYSTEM: &[&str] = &["gateway/src/process.rs"];
+
+/// Ways whose errors do not say which file they are about.
+const NAMELESS: &[&str] = &[
+    "fs::read(",
+    "fs::read_to_string(",
+    "fs::read_dir(",
+    "fs::rename(",
+    "fs::remove_file(",
+    "File::open(",
+];
+
 pub(crate) fn check(source: &Source) -> Vec<Finding> {
     let writes = WRITERS.iter().any(|folder| source.path.starts_with(folder));
     if !writes || source.is_test() || FOR_PEOPLE.contains(&source.path.as_str()) {
@@ -27,12 +43,22 @@ pub(crate) fn check(source: &Source) -> Vec<Finding> {
     }
     let end = source.tests_begin();
     let lines = source.lines().take_while(|(line, _)| *line < end);
-    let made = lines.filter_map(|(line, text)| {
-        let maker = MAKERS.iter().find(|maker| has_word(text, maker))?;
-        let cure = format!("{maker} leaves the mode to chance; make it with ostler-private");
+    let is_told = TOLD.iter().any(|folder| source.path.starts_with(folder))
+        && !OF_THE_SYSTEM.contains(&source.path.as_str());
+    let found = lines.filter_map(|(line, text)| {
+        let one_of = |ways: &'static [&str]| ways.iter().find(|way| has_word(text, way));
+        let cure = match (one_of(MAKERS), one_of(NAMELESS).filter(|_| is_told)) {
+            (Some(way), _) => {
+                format!("{way} leaves the mode to chance; make it with ostler-private")
+            }
+            (None, Some(way)) => {
+                format!("{way} has errors that name no file; ostler-private has it with names")
+            }
+            (None, None) => return None,
+        };
         Some(Finding::new(&source.path, line, cure))
     });
-    made.collect()
+    found.collect()
 }
 
 /// Whether a text has it other than as the end of a longer name.
