@@ -333,6 +333,40 @@ fn check_restored(kept: u64, token: &str, gateway: &Gateway) {
     assert_fails(gateway, &["list", "--token", token], 77, "revoked");
 }
 
+fn restore(state: &std::path::Path, copy: &std::path::Path) {
+    let restored = Command::new(ostler())
+        .args(["restore", "--state"])
+        .args([state, copy])
+        .output()
+        .expect("it runs");
+    let says = String::from_utf8_lossy(&restored.stderr).into_owned();
+    assert!(says.contains("restored 1 job, 1 of them unfinished"), "{says} {restored:?}");
+}
+
+#[test]
+fn a_backup_that_is_restored_on_another_host_lets_its_operator_in() {
+    let gateway = start();
+    let kept = submit(&gateway, &["--delay", "1h", "--", "true"]);
+    printed(&gateway, &["backup", "copy.db"]);
+    let old = gateway.stop();
+    // A folder that is new, and one of a gateway that ran already and has a token of its own.
+    for other in [tempfile::tempdir().unwrap(), start().stop()] {
+        restore(other.path(), &old.path().join("copy.db"));
+        let gateway = setup().start_in(other);
+        let listed = printed(&gateway, &["list"]);
+        assert!(listed.starts_with(&format!("{kept}  scheduled")), "{listed}");
+        let tokens = printed(&gateway, &["token", "list"]);
+        assert_eq!(tokens.matches("first").count(), 2, "the old one is good as ever: {tokens}");
+        // Once, and not at every start.
+        let gateway = setup().start_in(gateway.stop());
+        assert_eq!(printed(&gateway, &["token", "list"]).matches("first").count(), 2);
+    }
+    // Where it comes from, its token is known.
+    restore(old.path(), &old.path().join("copy.db"));
+    let gateway = setup().start_in(old);
+    assert_eq!(printed(&gateway, &["token", "list"]).matches("first").count(), 1);
+}
+
 #[test]
 fn a_backup_that_is_restored_has_the_jobs_of_its_time_and_repeats_nothing() {
     let gateway = start();
@@ -342,13 +376,7 @@ fn a_backup_that_is_restored_has_the_jobs_of_its_time_and_repeats_nothing() {
     let state = lose_history(kept, gateway);
     let at = |name: &str| state.path().join(name);
     let backup = std::fs::read(at("copy.db")).unwrap();
-    let restored = Command::new(ostler())
-        .args(["restore", "--state"])
-        .args([state.path(), &at("copy.db")])
-        .output()
-        .expect("it runs");
-    let says = String::from_utf8_lossy(&restored.stderr).into_owned();
-    assert!(says.contains("restored 1 job, 1 of them unfinished"), "{says} {restored:?}");
+    restore(state.path(), &at("copy.db"));
     assert!(at("jobs.db.before-1").exists());
     let gateway = setup().start_in(state);
     check_restored(kept, token, &gateway);

@@ -12,7 +12,7 @@ use ostler_job::{
     durable::{Epoch, Term},
 };
 use ostler_store::{
-    Applied, Change, Committer, Files, Loaded, Restored, Sqlite, Store, StoreError,
+    Applied, Change, Committer, Files, Loaded, Restored, Sqlite, Store, StoreError, Token,
 };
 use tokio::sync::broadcast;
 
@@ -49,7 +49,9 @@ pub(crate) enum StartFault {
 impl fmt::Display for StartFault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Store(path, error) => write!(f, "cannot use {}: {error}", path.display()),
+            Self::Store(path, error) => {
+                write!(f, "cannot use {}: {}", path.display(), error.at_start())
+            }
             Self::File(path, error) => write!(f, "cannot use {}: {error}", path.display()),
             Self::Thread(error) => write!(f, "cannot start a thread: {error}"),
         }
@@ -87,7 +89,7 @@ impl Opened {
     ) -> Result<Self, StartFault> {
         let (driver, term, mut loaded) = load(store.as_ref(), &config, (0, 0))
             .map_err(|error| StartFault::Store(state.join(STORE), error))?;
-        if loaded.tokens.is_empty() {
+        if loaded.tokens.is_empty() || (term.went_back && knows_nobody(state, &loaded.tokens)) {
             first_token(state, (store.as_ref(), term.epoch), &mut loaded)?;
         }
         // A clock that is wrong forgets no runner.
@@ -121,14 +123,29 @@ pub(super) fn load(
 }
 
 /// Whoever may read the state folder may do everything.
+/// Whether the token of the state folder is none of the store's, since the store is another's, or there is no such file: whoever put
+/// it there would be locked out. One that was revoked is known.
+fn knows_nobody(state: &Path, tokens: &[Token]) -> bool {
+    let text = ostler_private::read_to_string(&state.join(FIRST_TOKEN)).unwrap_or_default();
+    let hash = api::auth::hash(text.trim());
+    tokens.iter().all(|token| token.hash != hash)
+}
+
+/// A name that no token has or had.
+fn first_name(tokens: &[Token]) -> String {
+    let names = std::iter::once("first".to_owned()).chain((2..).map(|n| format!("first-{n}")));
+    let free = |name: &String| tokens.iter().all(|token| token.name != *name);
+    names.into_iter().find(free).unwrap_or_default()
+}
+
 fn first_token(
     state: &Path,
     (store, epoch): (&dyn Store, Epoch),
     loaded: &mut Loaded,
 ) -> Result<(), StartFault> {
     let path = state.join(FIRST_TOKEN);
-    let (text, token) =
-        api::auth::new_token("first", ["admin".to_owned()].into(), None, clock::wall_now(), None);
+    let (name, scopes) = (first_name(&loaded.tokens), ["admin".to_owned()].into());
+    let (text, token) = api::auth::new_token(&name, scopes, None, clock::wall_now(), None);
     // The file first: a token that nobody knows would be of no use.
     ostler_private::replace(&path, format!("{text}\n").as_bytes())
         .map_err(|error| StartFault::File(path, error))?;
