@@ -116,9 +116,12 @@ fn an_app_that_does_not_come_up_in_time_is_told_where_it_waits() {
         "import time\n\n\ndef wait_for_godot():\n    time.sleep(60)\n\n\nwait_for_godot()\n";
     let app = App::of(source);
     let gateway =
-        Setup::new(&app).app_keys("boot_timeout = \"700ms\"").more(DETAILS).early().start();
-    let page = refusal(&gateway, BROWSER);
-    assert_says(&page, &["not ready within 0.7 s", "wait_for_godot"]);
+        Setup::new(&app).app_keys("boot_timeout = \"1500ms\"").more(DETAILS).early().start();
+    assert_says(&refusal(&gateway, BROWSER), &["not ready within 1.5 s"]);
+    // On a busy machine a child may not have come as far in that time; then another one does.
+    wait_until("it is told where the app waits", || {
+        refusal(&gateway, BROWSER).text().contains("wait_for_godot")
+    });
 }
 
 #[test]
