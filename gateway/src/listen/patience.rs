@@ -304,4 +304,23 @@ mod tests {
         patient.shutdown().await.expect("it ends");
         assert!(patient.io.0 < READS);
     }
+
+    #[tokio::test]
+    async fn head_and_body_go_out_in_one_write_whatever_stands_before_the_socket() {
+        use crate::{
+            http1::{guard::Guard, scan::Bounds},
+            http2::trailers,
+        };
+        let parts = [io::IoSlice::new(b"head"), io::IoSlice::new(b"body")];
+        let minute = Duration::from_secs(60);
+        let (io, _client) = patient(minute);
+        let bounds = Bounds { bytes: 1 << 10, fields: 10, target: 100 };
+        let mut http1 = Guard::new(io, bounds, minute, Arc::default());
+        assert!(http1.is_write_vectored());
+        assert_eq!(http1.write_vectored(&parts).await.expect("there is room"), 8);
+        let (io, _client) = patient(minute);
+        let mut http2 = trailers::Guard::new(io);
+        assert!(http2.is_write_vectored());
+        assert_eq!(http2.write_vectored(&parts).await.expect("there is room"), 8);
+    }
 }
