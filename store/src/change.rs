@@ -109,6 +109,33 @@ pub enum EventKind {
     Runner,
 }
 
+impl EventKind {
+    /// As written in stores; never changed.
+    pub(crate) const fn number(self) -> u8 {
+        match self {
+            Self::Submitted => 0,
+            Self::Started => 1,
+            Self::Retrying => 2,
+            Self::Finished => 3,
+            Self::Operator => 4,
+            Self::Runner => 5,
+        }
+    }
+
+    /// The one of a number.
+    pub(crate) const fn from_number(number: u8) -> Option<Self> {
+        Some(match number {
+            0 => Self::Submitted,
+            1 => Self::Started,
+            2 => Self::Retrying,
+            3 => Self::Finished,
+            4 => Self::Operator,
+            5 => Self::Runner,
+            _ => return None,
+        })
+    }
+}
+
 /// One event as it is read back.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Event {
@@ -148,4 +175,20 @@ pub struct Token {
     pub expires_at: Option<Wall>,
     /// When it was revoked.
     pub revoked_at: Option<Wall>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_number_is_of_one_kind() {
+        let kinds =
+            (0..=u8::MAX).filter_map(|number| Some((number, EventKind::from_number(number)?)));
+        let kinds: Vec<_> = kinds.collect();
+        assert_eq!(kinds.len(), 6);
+        for (number, kind) in kinds {
+            assert_eq!(kind.number(), number);
+        }
+    }
 }

@@ -148,7 +148,7 @@ fn a_file_of_version_1_put_back_gives_no_fence_again() {
     let store = Sqlite::open(&path).unwrap();
     let last = store.begin(0).unwrap();
     drop(store);
-    let restored = Sqlite::restore(&path, &fixture(1)).unwrap();
+    let restored = Sqlite::restore(&path, &fixture("v1.db")).unwrap();
     assert_eq!(restored.jobs, (2, 1));
     let term = Sqlite::open(&path).unwrap().begin(0).unwrap();
     assert!(term.went_back && term.epoch > last.epoch);

@@ -1,4 +1,4 @@
-//! The SQLite engine as a file: opening, versions, backups, readers beside a writer.
+//! The SQLite engine as a file: opening, backups, readers beside a writer.
 #![allow(clippy::unwrap_used, reason = "a test: what cannot go wrong ends it")]
 
 mod make;
@@ -9,87 +9,17 @@ use std::{
     sync::atomic::{AtomicBool, Ordering::Relaxed},
 };
 
-use make::{event, find, fixture, in_state, load, pending, shell, spec, submit, submit_as, update};
+use make::{event, find, in_state, load, submit, update};
 use ostler_job::{
-    JobId, Wall,
-    durable::{Epoch, Input, JobState, Spec, Work},
+    JobId,
+    durable::{Epoch, JobState, Work},
 };
-use ostler_store::{Applied, Change, Fault, Filter, Sqlite, SqliteOptions, Store, Token};
+use ostler_store::{Applied, Change, Fault, Filter, Sqlite, SqliteOptions, Store};
 use rusqlite::Connection;
 
 fn fault(path: &Path) -> (Fault, String) {
     let error = Sqlite::open(path).unwrap_err();
     (error.fault, error.to_string())
-}
-
-/// Everything that version 1 keeps. Never changed: the fixture was made of it.
-fn version_1() -> Vec<Change> {
-    let tagged = Spec {
-        name: Some("nightly".to_owned()),
-        tags: vec!["red".to_owned()],
-        tenant: "other".to_owned(),
-        ..shell(&["echo", "hello"], Input::Payload(make::payload('a')))
-    };
-    let token = Token {
-        name: "first".to_owned(),
-        hash: "0".repeat(64),
-        scopes: ["admin".to_owned()].into(),
-        tenant: None,
-        created_at: Wall(1),
-        expires_at: None,
-        revoked_at: None,
-    };
-    let key = Change::Key {
-        key: "key".to_owned(),
-        request: "hash".to_owned(),
-        jobs: vec![JobId(1), JobId(2)],
-        at: Wall(5),
-    };
-    vec![
-        submit_as(1, tagged, pending()),
-        submit_as(2, spec("noop"), in_state(JobState::Succeeded)),
-        Change::Attempt(Box::new(make::attempt(2, 1, 1 << 32))),
-        event(3, "{}"),
-        key,
-        Change::Token(token),
-    ]
-}
-
-/// Makes the present version's fixture: `STORE_FIXTURE=1 cargo test -p ostler-store --test sqlite fixture`. Done once, when
-/// a version is released; after that the file never changes.
-#[test]
-fn the_fixture_is_made_when_asked_for() {
-    if std::env::var_os("STORE_FIXTURE").is_none() {
-        return;
-    }
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("store.db");
-    let store = Sqlite::open(&path).unwrap();
-    load(&store);
-    store.commit(Epoch(0), &version_1()).unwrap();
-    store.backup(&fixture(1)).unwrap();
-}
-
-#[test]
-fn a_file_of_version_1_is_read() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("store.db");
-    fs::copy(fixture(1), &path).unwrap();
-    let store = Sqlite::open(&path).unwrap();
-    let model = ostler_store::Memory::new();
-    load(&model);
-    model.commit(Epoch(0), &version_1()).unwrap();
-    assert_eq!(load(&store), load(&model));
-    for job in [1, 2].map(JobId) {
-        assert_eq!(store.job(job), model.job(job));
-        assert_eq!(store.attempts(job), model.attempts(job));
-    }
-    assert_eq!(store.keyed("key"), model.keyed("key"));
-    assert_eq!(make::events(&store), make::events(&model));
-    assert!(store.payload_used(&make::payload('a').sha256).unwrap());
-    let red = Filter { tags: vec!["red".to_owned()], ..Filter::default() };
-    assert_eq!(find(&store, &red, 10), [1]);
-    store.commit(Epoch(0), &[submit(3)]).unwrap();
 }
 
 #[test]

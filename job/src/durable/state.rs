@@ -9,13 +9,16 @@
 //! A failed attempt leads to `retrying` while attempts are left and to `dead` after that; `dead` jobs are kept and can
 //! be retried by hand. `paused` is a job that an operator took out of the queue, `stopped` one whose processes are
 //! stopped.
+//!
+//! A new state gets the next free number. One that is finished needs a step of the store's schema too, which has the numbers of
+//! those; until then the store takes it for unfinished and keeps its jobs.
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
 macro_rules! codes {
-    ($(#[$doc:meta])* $name:ident { $($(#[$vdoc:meta])* $variant:ident = $code:literal,)* }) => {
+    ($(#[$doc:meta])* $name:ident { $($(#[$vdoc:meta])* $variant:ident = ($number:literal, $code:literal),)* }) => {
         $(#[$doc])*
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
         #[serde(rename_all = "snake_case")]
@@ -28,6 +31,19 @@ macro_rules! codes {
             /// As written in records, metrics and answers.
             pub const fn code(self) -> &'static str {
                 match self { $(Self::$variant => $code),* }
+            }
+
+            /// As written in stores: given once and never again, whatever the order here. It says nothing by its size.
+            pub const fn number(self) -> u8 {
+                match self { $(Self::$variant => $number),* }
+            }
+
+            /// The one of a number.
+            pub const fn from_number(number: u8) -> Option<Self> {
+                match number {
+                    $($number => Some(Self::$variant),)*
+                    _ => None,
+                }
             }
 
             /// The one of a code.
@@ -48,27 +64,27 @@ codes! {
     /// Where a durable job is on its way.
     JobState {
         /// Its time has not come.
-        Scheduled = "scheduled",
+        Scheduled = (0, "scheduled"),
         /// It waits for a slot.
-        Pending = "pending",
+        Pending = (1, "pending"),
         /// An operator keeps it from starting.
-        Paused = "paused",
+        Paused = (2, "paused"),
         /// It is given to a runner.
-        Leased = "leased",
+        Leased = (3, "leased"),
         /// It runs.
-        Running = "running",
+        Running = (4, "running"),
         /// It runs, but its processes are stopped.
-        Stopped = "stopped",
+        Stopped = (5, "stopped"),
         /// An attempt failed and the next one's time has not come.
-        Retrying = "retrying",
+        Retrying = (6, "retrying"),
         /// Done.
-        Succeeded = "succeeded",
+        Succeeded = (7, "succeeded"),
         /// Failed for good.
-        Dead = "dead",
+        Dead = (8, "dead"),
         /// Somebody ended it.
-        Cancelled = "cancelled",
+        Cancelled = (9, "cancelled"),
         /// It was not started in time.
-        Expired = "expired",
+        Expired = (10, "expired"),
     }
 }
 
@@ -88,24 +104,70 @@ codes! {
     /// Why a job or an attempt ended as it did.
     Reason {
         /// Exit status 0.
-        Ok = "ok",
+        Ok = (0, "ok"),
         /// Another exit status.
-        ExitStatus = "exit_status",
+        ExitStatus = (1, "exit_status"),
         /// A signal that nobody here sent.
-        Signal = "signal",
+        Signal = (2, "signal"),
         /// It ran longer than its timeout and was killed.
-        Timeout = "timeout",
+        Timeout = (3, "timeout"),
         /// Somebody had it killed.
-        Killed = "killed",
+        Killed = (4, "killed"),
         /// The command could not be started; the detail says why.
-        Unstartable = "unstartable",
+        Unstartable = (5, "unstartable"),
         /// The runner was lost with it.
-        Lost = "lost",
+        Lost = (6, "lost"),
         /// Too many runners were lost with it.
-        Quarantined = "quarantined",
+        Quarantined = (7, "quarantined"),
         /// Somebody cancelled it before it ran.
-        Cancelled = "cancelled",
+        Cancelled = (8, "cancelled"),
         /// It was not started in time.
-        Expired = "expired",
+        Expired = (9, "expired"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_number_is_of_one_and_never_changes() {
+        let states: Vec<_> = JobState::ALL.iter().map(|it| (it.number(), it.code())).collect();
+        let expected = [
+            (0, "scheduled"),
+            (1, "pending"),
+            (2, "paused"),
+            (3, "leased"),
+            (4, "running"),
+            (5, "stopped"),
+            (6, "retrying"),
+            (7, "succeeded"),
+            (8, "dead"),
+            (9, "cancelled"),
+            (10, "expired"),
+        ];
+        assert_eq!(states, expected);
+        let reasons: Vec<_> = Reason::ALL.iter().map(|it| (it.number(), it.code())).collect();
+        let expected = [
+            (0, "ok"),
+            (1, "exit_status"),
+            (2, "signal"),
+            (3, "timeout"),
+            (4, "killed"),
+            (5, "unstartable"),
+            (6, "lost"),
+            (7, "quarantined"),
+            (8, "cancelled"),
+            (9, "expired"),
+        ];
+        assert_eq!(reasons, expected);
+        for number in 0..=u8::MAX {
+            let state = JobState::from_number(number);
+            assert!(state.is_none_or(|state| state.number() == number));
+            let reason = Reason::from_number(number);
+            assert!(reason.is_none_or(|reason| reason.number() == number));
+        }
+        assert!(JobState::ALL.iter().all(|it| JobState::from_number(it.number()) == Some(*it)));
+        assert!(Reason::ALL.iter().all(|it| Reason::from_number(it.number()) == Some(*it)));
     }
 }

@@ -153,7 +153,7 @@ pub(super) fn each_unfinished<T>(
     let mut statements = statements.collect::<Result<Vec<_>>>()?;
     let mut heads = Vec::new();
     for (statement, state) in statements.iter_mut().zip(states) {
-        let mut rows = statement.query(params![*state as i64])?;
+        let mut rows = statement.query(params![state.number()])?;
         if let Some(head) = next(&mut rows, read)? {
             heads.push((head, rows));
         }
@@ -274,7 +274,7 @@ pub(super) fn prunable(
     now: Wall,
     max: usize,
 ) -> Result<Vec<JobId>> {
-    let sql = "SELECT id FROM job WHERE state >= 7
+    let sql = "SELECT id FROM job WHERE finished
         AND CASE WHEN finished_at > ?4 THEN submitted_at ELSE finished_at END
             < CASE state WHEN 7 THEN ?1 ELSE ?2 END
         AND id < ifnull((SELECT min(job) FROM mark WHERE earliest BETWEEN max(?1, ?2) AND ?4),
@@ -305,7 +305,7 @@ pub(super) fn payload_wanted(db: &Connection, sha256: &str, runner: &str) -> Res
         WHERE state = ?1 AND state <> 7 AND runner = ?3 LIMIT 1";
     let mut asked = db.prepare_cached(sql)?;
     for state in JobState::ALL.iter().filter(|state| state.is_out()) {
-        if asked.exists(params![*state as u8, sha256, runner])? {
+        if asked.exists(params![state.number(), sha256, runner])? {
             return Ok(true);
         }
     }

@@ -76,7 +76,7 @@ fn mark(partial: &Path, name: &str) -> Result<(u64, u64), StoreError> {
         return Err(StoreError::new(Fault::Corrupt, format!("{name} is damaged: {sound}")));
     }
     db.execute("UPDATE meta SET value = 1 WHERE name = 'copy'", []).map_err(sql)?;
-    let count = "SELECT count(*), ifnull(sum(state < 7), 0) FROM job";
+    let count = "SELECT count(*), ifnull(sum(NOT finished), 0) FROM job";
     let jobs = db
         .query_row(count, [], |row| Ok((super::codec::uint(row, 0)?, super::codec::uint(row, 1)?)))
         .map_err(sql)?;

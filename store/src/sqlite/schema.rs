@@ -13,9 +13,13 @@ use crate::{Fault, StoreError};
 pub(super) const APPLICATION: i32 = 0x4f53_544c;
 
 /// Entry `n` makes a file of version `n` one of version `n + 1`; version 0 is an empty file. Entries are never changed
-/// once released: `tests/fixtures` has a file of each version.
-const STEPS: &[&str] =
-    &[include_str!("schema_1.sql"), include_str!("schema_2.sql"), include_str!("schema_3.sql")];
+/// once released: `tests/fixtures` has files of earlier versions.
+const STEPS: &[&str] = &[
+    include_str!("schema_1.sql"),
+    include_str!("schema_2.sql"),
+    include_str!("schema_3.sql"),
+    include_str!("schema_4.sql"),
+];
 
 /// The present version.
 pub(super) const VERSION: i64 = STEPS.len() as i64;
@@ -64,4 +68,30 @@ fn apply(change: Transaction<'_>, step: &str, version: i64) -> rusqlite::Result<
     change.pragma_update(None, "application_id", APPLICATION)?;
     change.pragma_update(None, "user_version", version)?;
     change.commit()
+}
+
+#[cfg(test)]
+mod tests {
+    use ostler_job::durable::JobState;
+
+    use super::*;
+
+    /// Fails when a state is new that is finished: the column needs a step.
+    #[test]
+    fn the_file_knows_which_states_are_finished() {
+        let mut db = Connection::open_in_memory().unwrap();
+        migrate(&mut db, "memory").unwrap();
+        for number in 0..=u8::MAX {
+            let state = JobState::from_number(number);
+            db.execute(
+                "INSERT INTO job (id, submitted_at, identity, state, attempts, failures, crashes, fence, kill)
+                 VALUES (?1, 0, 0, ?1, 0, 0, 0, 0, 0)",
+                [number],
+            )
+            .unwrap();
+            let sql = "SELECT finished FROM job WHERE id = ?";
+            let finished: bool = db.query_row(sql, [number], |row| row.get(0)).unwrap();
+            assert_eq!(finished, state.is_some_and(JobState::is_finished), "{number}");
+        }
+    }
 }

@@ -158,7 +158,7 @@ fn by_state(states: &[JobState], way: &dyn Fn() -> Way) -> Vec<Way> {
         if state == JobState::Succeeded {
             return way().by("job INDEXED BY job_succeeded", "state = 7", Vec::new());
         }
-        let value = vec![Value::Integer(state as i64)];
+        let value = vec![Value::Integer(state.number().into())];
         way().by("job INDEXED BY job_state", "state = ? AND state <> 7", value)
     };
     states.into_iter().map(of).collect()
@@ -219,7 +219,7 @@ fn conditions(filter: &Filter, tag: Option<usize>, way: &mut Way) {
         way.and("finished_at < ?", integer(before.0));
     }
     if !filter.states.is_empty() {
-        let list: Vec<_> = filter.states.iter().map(|state| (*state as i64).to_string()).collect();
+        let list: Vec<_> = filter.states.iter().map(|state| state.number().to_string()).collect();
         way.and(&format!("state IN ({})", list.join(",")), []);
     }
     let others = filter.tags.iter().enumerate().filter(|(place, _)| Some(*place) != tag);

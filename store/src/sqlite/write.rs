@@ -2,7 +2,7 @@
 
 use ostler_job::{
     JobId, Wall,
-    durable::{Attempt, Fence, Spec, Status, TENANT_DEFAULT},
+    durable::{Attempt, Fence, Reason, Spec, Status, TENANT_DEFAULT},
 };
 use rusqlite::{Connection, OptionalExtension, params};
 
@@ -63,8 +63,8 @@ fn submit(
         at,
         tenant,
         identity(&spec.identity),
-        s.state as i64,
-        s.reason.map(|it| it as i64),
+        s.state.number(),
+        s.reason.map(Reason::number),
         moment(s.due),
         s.host,
         s.attempts,
@@ -117,8 +117,8 @@ fn update(db: &Connection, job: JobId, expect: Fence, s: &Status) -> Result<Appl
         fence = ?, runner = ?, leased_at = ?, started_at = ?, finished_at = ?, exit_status = ?, signal = ?, kill = ?,
         kill_now = ?, stop = ?, incarnation = ? WHERE id = ? AND fence = ?";
     let rows = db.prepare_cached(sql)?.execute(params![
-        s.state as i64,
-        s.reason.map(|it| it as i64),
+        s.state.number(),
+        s.reason.map(Reason::number),
         moment(s.due),
         s.host,
         s.attempts,
@@ -156,7 +156,7 @@ fn record(db: &Connection, attempt: &Attempt) -> Result<Applied> {
         int(leased_at.0),
         moment(*started_at),
         moment(*finished_at),
-        ending.map(|it| it.reason as i64),
+        ending.map(|it| it.reason.number()),
         ending.and_then(|it| it.exit_status),
         ending.and_then(|it| it.signal),
         ending.and_then(|it| it.detail.as_deref()),
@@ -200,7 +200,7 @@ fn event(
     db.prepare_cached("INSERT INTO event VALUES (?, ?, ?, ?, ?, ?)")?.execute(params![
         int(seq),
         int(at.0),
-        kind as i64,
+        kind.number(),
         job,
         who,
         some(detail),
@@ -221,7 +221,7 @@ pub(super) fn token(db: &Connection, token: &Token) -> Result<Applied> {
 fn delete(db: &Connection, counters: &Counters, job: JobId) -> Result<Applied> {
     let id = int(job.0);
     let rows =
-        db.prepare_cached("DELETE FROM job WHERE id = ? AND state >= 7")?.execute(params![id])?;
+        db.prepare_cached("DELETE FROM job WHERE id = ? AND finished")?.execute(params![id])?;
     if rows == 0 {
         return Err(fenced(job));
     }

@@ -127,7 +127,7 @@ pub(crate) fn events(store: &dyn Store) -> Vec<Event> {
 }
 
 /// The file of an earlier version.
-pub(crate) fn fixture(version: u32) -> std::path::PathBuf {
+pub(crate) fn fixture(name: &str) -> std::path::PathBuf {
     let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
-    root.join(format!("tests/fixtures/v{version}.db"))
+    root.join(format!("tests/fixtures/{name}"))
 }

@@ -1,0 +1,160 @@
+//! Files of earlier versions, and numbers of later ones.
+#![allow(clippy::unwrap_used, reason = "a test: what cannot go wrong ends it")]
+
+mod make;
+
+use std::{fs, path::Path};
+
+use make::{event, find, fixture, in_state, load, pending, shell, spec, submit, submit_as};
+use ostler_job::{
+    JobId, Wall,
+    durable::{Epoch, Input, JobState, Spec, Status},
+};
+use ostler_store::{Change, Fault, Filter, Memory, Sqlite, Store, Token};
+use rusqlite::Connection;
+
+/// Everything that version 1 keeps. Never changed: the fixture was made of it.
+fn version_1() -> Vec<Change> {
+    let tagged = Spec {
+        name: Some("nightly".to_owned()),
+        tags: vec!["red".to_owned()],
+        tenant: "other".to_owned(),
+        ..shell(&["echo", "hello"], Input::Payload(make::payload('a')))
+    };
+    let token = Token {
+        name: "first".to_owned(),
+        hash: "0".repeat(64),
+        scopes: ["admin".to_owned()].into(),
+        tenant: None,
+        created_at: Wall(1),
+        expires_at: None,
+        revoked_at: None,
+    };
+    let key = Change::Key {
+        key: "key".to_owned(),
+        request: "hash".to_owned(),
+        jobs: vec![JobId(1), JobId(2)],
+        at: Wall(5),
+    };
+    vec![
+        submit_as(1, tagged, pending()),
+        submit_as(2, spec("noop"), in_state(JobState::Succeeded)),
+        Change::Attempt(Box::new(make::attempt(2, 1, 1 << 32))),
+        event(3, "{}"),
+        key,
+        Change::Token(token),
+    ]
+}
+
+/// Made the first fixture: `STORE_FIXTURE=1 cargo test -p ostler-store --test versions fixture`. Done once, when
+/// a version is released; after that the file never changes.
+#[test]
+fn the_fixture_is_made_when_asked_for() {
+    if std::env::var_os("STORE_FIXTURE").is_none() {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("store.db");
+    let store = Sqlite::open(&path).unwrap();
+    load(&store);
+    store.commit(Epoch(0), &version_1()).unwrap();
+    store.backup(&fixture("v1.db")).unwrap();
+}
+
+#[test]
+fn a_file_of_version_1_is_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("store.db");
+    fs::copy(fixture("v1.db"), &path).unwrap();
+    let store = Sqlite::open(&path).unwrap();
+    let model = Memory::new();
+    load(&model);
+    model.commit(Epoch(0), &version_1()).unwrap();
+    assert_eq!(load(&store), load(&model));
+    for job in [1, 2].map(JobId) {
+        assert_eq!(store.job(job), model.job(job));
+        assert_eq!(store.attempts(job), model.attempts(job));
+    }
+    assert_eq!(store.keyed("key"), model.keyed("key"));
+    assert_eq!(make::events(&store), make::events(&model));
+    assert!(store.payload_used(&make::payload('a').sha256).unwrap());
+    let red = Filter { tags: vec!["red".to_owned()], ..Filter::default() };
+    assert_eq!(find(&store, &red, 10), [1]);
+    store.commit(Epoch(0), &[submit(3)]).unwrap();
+}
+
+/// One job in each state, as the fixture of version 3 has them.
+fn each_state() -> Vec<Change> {
+    let out = |state: JobState| state.is_out().then(|| "host-1".to_owned());
+    let status = |state: JobState| Status {
+        runner: out(state),
+        stop: state == JobState::Stopped,
+        ..in_state(state)
+    };
+    let jobs = (1..).zip(JobState::ALL);
+    jobs.map(|(id, state)| submit_as(id, spec("noop"), status(*state))).collect()
+}
+
+fn file_of_version_3(path: &Path) {
+    let text = fs::read_to_string(fixture("v3.sql")).unwrap();
+    Connection::open(path).unwrap().execute_batch(&text).unwrap();
+}
+
+#[test]
+fn a_file_of_version_3_is_read_deleted_from_and_forgotten_as_before() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("store.db");
+    file_of_version_3(&path);
+    let (store, model) = (Sqlite::open(&path).unwrap(), Memory::new());
+    model.commit(Epoch(0), &each_state()).unwrap();
+    assert_eq!(load(&store), load(&model));
+    let unfinished = |store: &dyn Store| {
+        let mut jobs = Vec::new();
+        store.load_unfinished(&mut |job| jobs.push(job.id)).unwrap();
+        jobs
+    };
+    assert_eq!(unfinished(&store), unfinished(&model));
+    for before in [(0, 9000), (9000, 0), (9000, 9000), (5000, 5000)] {
+        let before = (Wall(before.0), Wall(before.1));
+        let prunable = |store: &dyn Store| store.prunable(before, Wall(9999), 99).unwrap();
+        assert_eq!(prunable(&store), prunable(&model), "{before:?}");
+    }
+    for id in (1..=11).map(JobId) {
+        let delete =
+            |store: &dyn Store| store.commit(Epoch(0), &[Change::Delete { job: id }]).is_ok();
+        assert_eq!(delete(&store), delete(&model), "{id}");
+    }
+    assert_eq!(load(&store).0, load(&model).0);
+}
+
+#[test]
+fn a_file_of_version_3_put_back_counts_what_is_unfinished() {
+    let folder = tempfile::tempdir().unwrap();
+    let copy = folder.path().join("copy.db");
+    file_of_version_3(&copy);
+    let restored = Sqlite::restore(&folder.path().join("store.db"), &copy).unwrap();
+    assert_eq!(restored.jobs, (11, 7));
+}
+
+/// A state that is waited in and that this version does not know: whatever its number, its jobs are kept.
+#[test]
+fn a_job_in_an_unknown_state_is_neither_deleted_nor_forgotten() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("store.db");
+    let store = Sqlite::open(&path).unwrap();
+    let jobs = [1, 2].map(|id| submit_as(id, spec("noop"), in_state(JobState::Succeeded)));
+    store.commit(Epoch(0), &jobs).unwrap();
+    let raw = Connection::open(&path).unwrap();
+    for number in [11, 12, 99, 255] {
+        raw.execute("UPDATE job SET state = ? WHERE id = 1", [number]).unwrap();
+        let all = (Wall(9000), Wall(9000));
+        assert_eq!(store.prunable(all, Wall(9999), 99).unwrap(), [JobId(2)], "{number}");
+        let error = store.commit(Epoch(0), &[Change::Delete { job: JobId(1) }]).unwrap_err();
+        assert_eq!(error.fault, Fault::Fenced, "{number}");
+        // A look at it is an error that names the number, and no panic.
+        let error = store.job(JobId(1)).unwrap_err();
+        assert!(error.to_string().contains(&format!("code {number}")), "{error}");
+    }
+    raw.execute("UPDATE job SET state = 7 WHERE id = 1", []).unwrap();
+    store.commit(Epoch(0), &[Change::Delete { job: JobId(1) }]).unwrap();
+}
