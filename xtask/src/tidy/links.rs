@@ -1,34 +1,34 @@
 //! What a document points at exists.
 
+use std::collections::BTreeSet;
+
 use super::{Finding, Source};
 
-/// Folders and files of the root: a path in backticks that begins with one of them is a path of the tree.
-const ROOTS: &[&str] = &[
-    "job",
-    "wire",
-    "scheduler",
-    "runner",
-    "gateway",
-    "cli",
-    "children",
-    "tests",
-    "xtask",
-    "fuzz",
-    "docs",
-    "examples",
-    ".ci",
-    ".config",
-];
 /// File names of the root that stand without a folder.
 const FILES: &[&str] = &[".md"];
 
 pub(crate) fn is_checked(path: &str) -> bool {
-    let in_docs = path.strip_prefix("docs/").is_some_and(|name| !name.contains('/'));
-    matches!(path, "README.md" | "ARCHITECTURE.md" | "CHANGELOG.md")
-        || (in_docs && path.ends_with(".md"))
+    let name = path.strip_prefix("docs/").unwrap_or(path);
+    name.ends_with(".md") && !name.contains('/')
 }
 
-pub(crate) fn check(document: &Source, exists: impl Fn(&str) -> bool) -> Vec<Finding> {
+/// Hidden folders of the root, which `Source` does not read.
+const HIDDEN: &[&str] = &[".ci", ".config"];
+/// A path that ends so is one of the tree, whatever it begins with: its folder may be what is gone.
+const CODE: &[&str] = &[".rs", ".py"];
+
+/// The folders of the root, each crate among them without being named here.
+pub(crate) fn roots(sources: &[Source]) -> BTreeSet<&str> {
+    let folders = sources.iter().filter_map(|source| Some(source.path.split_once('/')?.0));
+    folders.chain(HIDDEN.iter().copied()).collect()
+}
+
+/// `roots` are the folders of the root: a path in backticks that begins with one of them is a path of the tree.
+pub(crate) fn check(
+    document: &Source,
+    roots: &BTreeSet<&str>,
+    exists: impl Fn(&str) -> bool,
+) -> Vec<Finding> {
     let folder = document.path.rsplit_once('/').map_or("", |(folder, _)| folder);
     let mut fenced = false;
     let mut findings = Vec::new();
@@ -49,7 +49,7 @@ pub(crate) fn check(document: &Source, exists: impl Fn(&str) -> bool) -> Vec<Fin
                 ));
             }
         }
-        for path in repo_paths(text).filter(|path| !exists(path)) {
+        for path in repo_paths(text, roots).filter(|path| !exists(path)) {
             findings.push(Finding::new(
                 &document.path,
                 line,
@@ -68,14 +68,17 @@ fn relative_links(text: &str) -> impl Iterator<Item = &str> {
 }
 
 /// Paths of the tree in backticks.
-fn repo_paths(text: &str) -> impl Iterator<Item = &str> {
-    text.split('`').skip(1).step_by(2).filter(|word| is_repo_path(word))
+fn repo_paths<'a>(text: &'a str, roots: &BTreeSet<&str>) -> impl Iterator<Item = &'a str> {
+    text.split('`').skip(1).step_by(2).filter(|word| is_repo_path(word, roots))
 }
 
-fn is_repo_path(word: &str) -> bool {
+fn is_repo_path(word: &str, roots: &BTreeSet<&str>) -> bool {
     let plain = word.chars().all(|c| c.is_ascii_alphanumeric() || "._-/".contains(c));
     match word.split_once('/') {
-        Some((first, rest)) => plain && ROOTS.contains(&first) && !rest.starts_with('/'),
+        Some((first, rest)) => {
+            let of_tree = roots.contains(first) || CODE.iter().any(|e| rest.ends_with(e));
+            plain && of_tree && !rest.starts_with('/')
+        }
         None => {
             plain
                 && FILES.iter().any(|e| word.ends_with(e))

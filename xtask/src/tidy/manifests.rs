@@ -1,4 +1,4 @@
-//! Every member inherits the workspace's lints.
+//! Every member inherits the workspace's lints, and the README asks for the Rust that the manifest declares.
 
 use super::{Finding, Source};
 
@@ -8,7 +8,18 @@ pub(crate) fn check(sources: &[Source]) -> Vec<Finding> {
     };
     let members = members(&root.text);
     let manifests = members.iter().map(|member| format!("{member}/Cargo.toml"));
-    manifests.filter_map(|path| check_member(sources, &path)).collect()
+    let findings = manifests.filter_map(|path| check_member(sources, &path));
+    findings.chain(check_version(root, sources)).collect()
+}
+
+/// `make msrv` tries what the manifest declares; the README must not promise another.
+fn check_version(root: &Source, sources: &[Source]) -> Option<Finding> {
+    let declared = root.lines().find_map(|(_, line)| line.strip_prefix("rust-version = \""))?;
+    let declared = declared.trim_end_matches('"');
+    let readme = sources.iter().find(|s| s.path == "README.md")?;
+    let wanted = format!("Rust {declared} or newer");
+    let cure = format!("say \"{wanted}\": Cargo.toml declares it");
+    (!readme.text.contains(&wanted)).then(|| Finding::new("README.md", 1, cure))
 }
 
 fn check_member(sources: &[Source], path: &str) -> Option<Finding> {

@@ -50,8 +50,9 @@ pub(crate) fn run(root: &Path) -> Result<Vec<Finding>, Box<dyn Error>> {
     findings.extend(sources.iter().flat_map(size::check));
     findings.extend(sources.iter().flat_map(private::check));
     findings.extend(sources.iter().filter(|s| pure::is_pure(&s.path)).flat_map(pure::check));
+    let roots = links::roots(&sources);
     let documents = sources.iter().filter(|s| links::is_checked(&s.path));
-    findings.extend(documents.flat_map(|document| links::check(document, exists)));
+    findings.extend(documents.flat_map(|document| links::check(document, &roots, exists)));
     findings.extend(catalogue::check(&sources));
     findings.sort();
     Ok(findings)

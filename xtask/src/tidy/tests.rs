@@ -118,7 +118,9 @@ fn dead_links_and_paths_are_named() {
                 `wire/src/lib.rs`, `docs/GONE.md`, `text/plain`, `a b/c`, `NOT_THERE.md` and `tests/<name>`.\n\
                 ```\n[d](gone.md) `docs/gone.md`\n```\n";
     let there = ["docs/CONFIG.md", "wire/src/lib.rs"];
-    let said = said(links::check(&Source::new("docs/A.md", text), |path| there.contains(&path)));
+    let roots = BTreeSet::from(["docs", "wire", "tests"]);
+    let document = Source::new("docs/A.md", text);
+    let said = said(links::check(&document, &roots, |path| there.contains(&path)));
     assert_eq!(
         said,
         [
@@ -127,6 +129,51 @@ fn dead_links_and_paths_are_named() {
             "docs/A.md:2: `NOT_THERE.md` does not exist: name what does",
         ]
     );
+}
+
+#[test]
+fn a_dead_path_is_named_in_every_crate_and_in_a_folder_that_is_gone() {
+    let sources = [Source::new("store/src/lib.rs", ""), Source::new("shell-module/Cargo.toml", "")];
+    let roots = links::roots(&sources);
+    let text = "`store/src/gone.rs`, `shell-module/src/gone/`, `renamed/src/lib.rs`, `.ci/run` and `text/plain`.\n";
+    let said = said(links::check(&Source::new("CONTRIBUTING.md", text), &roots, |_| false));
+    let dead = ["store/src/gone.rs", "shell-module/src/gone/", "renamed/src/lib.rs", ".ci/run"];
+    let told =
+        dead.map(|path| format!("CONTRIBUTING.md:1: `{path}` does not exist: name what does"));
+    assert_eq!(said, told);
+    for path in ["README.md", "CONTRIBUTING.md", "docs/DESIGN.md"] {
+        assert!(links::is_checked(path), "{path}");
+    }
+    assert!(!links::is_checked("examples/hello/README.md") && !links::is_checked("docs/a.txt"));
+}
+
+#[test]
+fn a_readme_that_asks_for_another_rust_is_named() {
+    let of = |readme: &str| {
+        let root = "members = []\nrust-version = \"1.89\"\n";
+        let sources = [Source::new("Cargo.toml", root), Source::new("README.md", readme)];
+        said(manifests::check(&sources))
+    };
+    assert!(of("You need Rust 1.89 or newer.").is_empty());
+    let told = ["README.md:1: say \"Rust 1.89 or newer\": Cargo.toml declares it"];
+    assert_eq!(of("You need Rust 1.85 or newer."), told);
+}
+
+#[test]
+fn a_metric_of_any_crate_that_the_document_lacks_is_named() {
+    let metric = |path: &str| Source::new(path, "let x = \"ostler_new_total\";\n");
+    let of = |path: &str| {
+        let document = Source::new("docs/OPERATIONS.md", "`ostler_up`\n");
+        said(catalogue::check(&[metric(path), document]))
+    };
+    for path in ["gateway/src/jobs/metrics.rs", "store/src/figures.rs", "runner/src/a/b.rs"] {
+        let told =
+            format!("{path}:1: metric ostler_new_total is not in docs/OPERATIONS.md: add its row");
+        assert_eq!(of(path), [told]);
+    }
+    for free in ["tests/it/observe.rs", "gateway/src/metrics_tests.rs", "xtask/src/tidy/mod.rs"] {
+        assert!(of(free).is_empty(), "{free}");
+    }
 }
 
 #[test]
