@@ -9,7 +9,9 @@ use std::{
 
 use nix::unistd::{User, geteuid};
 
-use crate::{AppSpec, Config, launch::rlimit_of};
+use ostler_process::limits;
+
+use crate::{AppSpec, Config};
 
 /// Why a runner does not start, or cannot go on.
 #[derive(Debug)]
@@ -124,7 +126,8 @@ impl fmt::Display for RunError {
             Self::User { app, user, why } => write!(f, "app {app}: cannot run as {user}: {why}"),
             Self::Rlimit { app, name } => write!(
                 f,
-                "app {app}: there is no resource limit {name}; known are nofile, core, fsize, nproc, cpu and as"
+                "app {app}: there is no resource limit {name}; known are {}",
+                limits::KNOWN
             ),
             Self::Token { why } => {
                 write!(f, "the join token is not usable: {why}; make one with `ostler token join`")
@@ -169,7 +172,7 @@ fn check_app(spec: &AppSpec) -> Result<PathBuf, RunError> {
     if max == 0 || min > max {
         return Err(RunError::Children { app, min, max });
     }
-    if let Some(name) = spec.rlimits.keys().find(|name| rlimit_of(name).is_none()) {
+    if let Some(name) = spec.rlimits.keys().find(|name| limits::resource(name).is_none()) {
         return Err(RunError::Rlimit { app, name: name.clone() });
     }
     let bad_root = |why| RunError::Root { app: app.clone(), root: spec.root.clone(), why };

@@ -8,6 +8,7 @@ use std::{
 };
 
 use bytes::{Bytes, BytesMut};
+use ostler_process::fds;
 use ostler_wire::{Builder, Decoder, FRAME_MAX, FieldsWriter, Frame, Header, Kind, WireError};
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWriteExt, Interest},
@@ -16,7 +17,7 @@ use tokio::{
     time::timeout,
 };
 
-use crate::{fds, link::relay::Relay};
+use crate::link::relay::Relay;
 
 /// Frames that wait to be written to one socket, at most. A reader that is this far behind is stuck.
 const OUTBOX_MAX: usize = 1024;

@@ -15,7 +15,6 @@ mod child_code;
 mod config;
 mod event;
 mod failure;
-mod fds;
 mod frames;
 mod hash;
 mod jobs;

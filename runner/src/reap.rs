@@ -2,7 +2,7 @@
 
 use std::{
     fmt,
-    os::fd::{AsRawFd, FromRawFd, OwnedFd},
+    os::fd::{AsRawFd, OwnedFd},
 };
 
 use nix::{
@@ -42,15 +42,6 @@ impl fmt::Display for Ending {
             }
         }
     }
-}
-
-/// A descriptor of a child that was just started; its pid cannot be reused before we reap it.
-pub(crate) fn pidfd_open(pid: Pid) -> Result<OwnedFd, Errno> {
-    // SAFETY: the call takes two integers and touches no memory.
-    let fd = unsafe { libc::syscall(libc::SYS_pidfd_open, pid.as_raw(), 0) };
-    let fd = i32::try_from(Errno::result(fd)?).map_err(|_| Errno::EBADF)?;
-    // SAFETY: the kernel has just made this descriptor, so nobody else owns it.
-    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
 }
 
 /// Waits until the process ends, kills what is left of its group, and reaps it.
@@ -131,7 +122,7 @@ mod tests {
         ] {
             let mut child = Command::new("/bin/sh").args(["-c", line]).spawn().unwrap();
             let pid = Pid::from_raw(child.id().cast_signed());
-            let ending = wait(pid, pidfd_open(pid).unwrap()).await.unwrap();
+            let ending = wait(pid, ostler_process::pidfd::open(pid).unwrap()).await.unwrap();
             assert_eq!(ending.to_string(), said);
             assert!(child.wait().is_err(), "it was reaped");
         }

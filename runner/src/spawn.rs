@@ -1,26 +1,34 @@
 //! Starts one child by way of `ostler launch`.
 
 use std::{
+    io,
     os::{
         fd::{AsFd, OwnedFd},
         unix::net::UnixStream,
     },
     path::Path,
-    process::{Command, Stdio},
+    process::Stdio,
     time::Duration,
 };
 
-use nix::unistd::Pid;
+use nix::{
+    errno::Errno,
+    sys::socket::{setsockopt, sockopt},
+    unistd::Pid,
+};
+
+use ostler_process::{fds, launch, pidfd};
 
 use crate::{
     board::Board,
-    fds,
     launch::{LaunchSpec, SPEC_MAX},
-    reap,
 };
 
 /// A launch reads its spec within a millisecond; one that does not is broken, and must not hold the runner up.
 const SPEC_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// Send buffer of a lane in bytes: a blocking child's only brake is the socket, and a small one costs wake-ups.
+const LANE_BUFFER: usize = 512 << 10;
 
 /// A child that was started, and everything that leads to it.
 #[derive(Debug)]
@@ -42,22 +50,19 @@ pub(crate) struct Spawned {
 }
 
 /// Starts `launcher launch` and sends it the spec.
-pub(crate) fn spawn(launcher: &Path, spec: &LaunchSpec) -> std::io::Result<Spawned> {
+pub(crate) fn spawn(launcher: &Path, spec: &LaunchSpec) -> io::Result<Spawned> {
     let (spec_ours, spec_theirs) = fds::pair()?;
     let (ctl, ctl_theirs) = fds::pair()?;
-    let (lane, lane_theirs) = fds::lane_pair()?;
+    let (lane, lane_theirs) = lane_pair()?;
     let board = Board::new()?;
     let message = message(spec)?;
-    // No uid, group or pre_exec here: any of them would make the standard library fork instead of posix_spawn.
-    let mut process = Command::new(launcher)
-        .arg("launch")
-        .stdin(spec_theirs)
+    let mut process = launch::command(launcher, spec_theirs)
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()?;
     let pid = Pid::from_raw(i32::try_from(process.id()).expect("Linux pids fit in 22 bits"));
     let sent = send_spec(spec_ours, &message, &[ctl_theirs, lane_theirs], &board);
-    let pidfd = sent.and_then(|()| Ok(reap::pidfd_open(pid)?));
+    let pidfd = sent.and_then(|()| Ok(pidfd::open(pid)?));
     let pidfd = match pidfd {
         Ok(pidfd) => pidfd,
         Err(error) => {
@@ -72,14 +77,14 @@ pub(crate) fn spawn(launcher: &Path, spec: &LaunchSpec) -> std::io::Result<Spawn
     Ok(Spawned { pid, pidfd, ctl, lane, board, stdout, stderr })
 }
 
-fn message(spec: &LaunchSpec) -> std::io::Result<Vec<u8>> {
-    let json = serde_json::to_vec(spec)?;
-    let length = u32::try_from(json.len()).ok().filter(|&length| length <= SPEC_MAX);
-    let length = length.ok_or_else(|| {
-        let what = format!("the child's environment takes {} bytes of {SPEC_MAX}", json.len());
-        std::io::Error::new(std::io::ErrorKind::InvalidInput, what)
-    })?;
-    Ok([&length.to_le_bytes()[..], &json].concat())
+fn message(spec: &LaunchSpec) -> io::Result<Vec<u8>> {
+    let message = launch::encode(spec)?;
+    let length = message.len() - 4;
+    if length > SPEC_MAX as usize {
+        let what = format!("the child's environment takes {length} bytes of {SPEC_MAX}");
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, what));
+    }
+    Ok(message)
 }
 
 fn send_spec(
@@ -87,11 +92,19 @@ fn send_spec(
     message: &[u8],
     theirs: &[OwnedFd; 2],
     board: &Board,
-) -> std::io::Result<()> {
+) -> io::Result<()> {
     use std::io::Write;
     let mut socket = UnixStream::from(socket);
     socket.set_write_timeout(Some(SPEC_TIMEOUT))?;
     let fds = [theirs[0].as_fd(), theirs[1].as_fd(), board.fd()];
     let sent = fds::send(socket.as_fd(), message, &fds)?;
     socket.write_all(&message[sent..])
+}
+
+/// The pair of a lane: our end or the gateway's first, the child's second.
+pub(crate) fn lane_pair() -> Result<(OwnedFd, OwnedFd), Errno> {
+    let (ours, childs) = fds::pair()?;
+    setsockopt(&ours, sockopt::SndBuf, &LANE_BUFFER)?;
+    setsockopt(&childs, sockopt::SndBuf, &LANE_BUFFER)?;
+    Ok((ours, childs))
 }

@@ -8,7 +8,7 @@ use std::{
         unix::net::UnixStream as StdStream,
     },
     path::Path,
-    process::{Command, Stdio},
+    process::Stdio,
     time::Duration,
 };
 
@@ -28,11 +28,11 @@ use tokio::{
     time::sleep,
 };
 
+use ostler_process::{fds, launch, pidfd};
+
 use crate::{
-    fds,
     message::{ASK, MESSAGE_MAX, NEXT, Said, Task, encode, order_byte},
     outputs::Outputs,
-    proc::{self, pidfd_open},
 };
 
 /// Between two looks whether a supervisor that ends has ended.
@@ -76,7 +76,7 @@ impl Idle {
         let idle = std::iter::from_fn(|| self.0.borrow_mut().pop()).find(Control::is_there);
         let mut control = match idle {
             Some(control) => control,
-            None => launch(launcher)?,
+            None => start_supervisor(launcher)?,
         };
         let outputs = control.hand_over(task, stdin, merge)?;
         Ok((control, outputs))
@@ -93,18 +93,17 @@ impl Idle {
     }
 }
 
-fn launch(launcher: &Path) -> io::Result<Control> {
+fn start_supervisor(launcher: &Path) -> io::Result<Control> {
     let (ours, theirs) = StdStream::pair()?;
-    // No uid, group or pre_exec here: any of them would make the standard library fork instead of posix_spawn.
-    let process = Command::new(launcher)
-        .args(["launch", "job"])
+    let process = launch::command(launcher, theirs.into())
+        .arg("job")
         .env_clear()
-        .stdin(Stdio::from(OwnedFd::from(theirs)))
         .stdout(Stdio::null())
         .stderr(Stdio::null())
         .spawn()?;
     // Somebody may reap it before us, so its number is not to be relied on later.
-    let pidfd = i32::try_from(process.id()).ok().map(Pid::from_raw).and_then(pidfd_open);
+    let pidfd = i32::try_from(process.id()).ok().map(Pid::from_raw);
+    let pidfd = pidfd.and_then(|pid| pidfd::open(pid).ok());
     // One that cannot be held on to could not be woken or killed. It ends when it finds nobody at the other end.
     let pidfd = pidfd.ok_or(io::ErrorKind::NotFound)?;
     ours.set_nonblocking(true)?;
@@ -201,12 +200,12 @@ impl Control {
 
     /// Lets a supervisor go on that somebody has stopped.
     pub(crate) fn wake(&self) {
-        proc::signal_pidfd(&self.pidfd, Signal::SIGCONT);
+        pidfd::signal(&self.pidfd, Signal::SIGCONT);
     }
 
     /// Kills the supervisor, which does not answer.
     pub(crate) fn kill(&self) {
-        proc::signal_pidfd(&self.pidfd, Signal::SIGKILL);
+        pidfd::signal(&self.pidfd, Signal::SIGKILL);
     }
 
     /// Whether the supervisor was killed before it had read the task.
@@ -246,7 +245,7 @@ mod tests {
             let (ours, theirs) = UnixStream::pair().expect("a pair");
             let mut control = Control {
                 socket: ours,
-                pidfd: pidfd_open(Pid::this()).expect("this process lives"),
+                pidfd: pidfd::open(Pid::this()).expect("this process lives"),
                 received: Vec::new(),
                 unsent: Vec::new(),
                 is_untouched: false,

@@ -10,6 +10,7 @@ use ostler_job::{
     Span, Wall,
     durable::{Order, Terminate, Usage},
 };
+use ostler_process::launch;
 use serde::{Deserialize, Serialize};
 
 /// Longest message in bytes: an environment and arguments beyond the kernel's own limit cannot be executed anyway.
@@ -125,10 +126,5 @@ pub(crate) const fn order_of(byte: u8) -> Option<Order> {
 
 /// A structure as it travels.
 pub(crate) fn encode<T: Serialize>(value: &T) -> Vec<u8> {
-    let mut out = vec![0; 4];
-    serde_json::to_writer(&mut out, value).expect("maps with text as keys are JSON");
-    // A message beyond 4 GiB does not come about: specs are limited far below.
-    let length = u32::try_from(out.len() - 4).unwrap_or(u32::MAX);
-    out[..4].copy_from_slice(&length.to_le_bytes());
-    out
+    launch::encode(value).expect("maps with text as keys are JSON")
 }

@@ -10,7 +10,11 @@ use std::{
 
 use nix::{sys::signal::Signal, unistd::Pid};
 
-use crate::proc::{Sent, descendants, is_ended, processes, signal_if, stat_number, threads};
+use ostler_process::{
+    Sent,
+    pidfd::signal_if,
+    proc::{descendants, is_ended, processes, stat_number, threads},
+};
 
 /// The variable that says which runner's job a process is.
 pub(crate) const STATE: &str = "OSTLER_RUNNER_STATE";

@@ -10,12 +10,12 @@ use super::Agent;
 use crate::{
     Link,
     event::LinkEvent,
-    fds,
     frames::frame,
     hash,
     link::{self, Granted, relay::Relay},
     logs::Line,
     pool::{ChildId, Loss},
+    spawn::lane_pair,
 };
 
 /// The generation of the app specs that lanes are announced with.
@@ -233,7 +233,7 @@ impl Agent {
         let lane = match child.lane.take() {
             Some(lane) => lane,
             None => {
-                let (ours, childs) = fds::lane_pair()?;
+                let (ours, childs) = lane_pair()?;
                 let number = (child.lane_number + 1).to_string();
                 let first = |f: &mut FieldsWriter<'_>| {
                     f.put(b":lane", b"0").put(b":number", number.as_bytes());

@@ -12,10 +12,10 @@ mod spec;
 
 use std::{
     ffi::{CString, OsString},
-    io::{Read, Write},
+    io::Write,
     os::{
         fd::{AsFd, OwnedFd},
-        unix::{ffi::OsStringExt, net::UnixStream},
+        unix::net::UnixStream,
     },
     process::exit,
 };
@@ -23,17 +23,16 @@ use std::{
 use nix::{
     sys::{
         prctl,
-        signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, sigaction},
         stat::{Mode, umask},
     },
     unistd,
 };
 
-use self::{descriptors::Descriptors, failure::Failure};
-use crate::fds;
+use ostler_process::{fds, launch, signals};
 
 pub(crate) use self::descriptors::{BOARD_FD, CODE_FD, CTL_FD, LANE_FD};
-pub(crate) use self::spec::{LaunchSpec, SPEC_MAX, rlimit_of};
+pub(crate) use self::spec::{LaunchSpec, SPEC_MAX};
+use self::{descriptors::Descriptors, failure::Failure};
 
 /// Exit status of a launch that failed; the reason went over the control socket.
 pub(crate) const EXIT_LAUNCH: i32 = 71;
@@ -74,14 +73,7 @@ fn receive() -> Result<(LaunchSpec, Descriptors), String> {
     // A duplicate, so that the socket can be read without the buffer of `Stdin`.
     let socket: OwnedFd = stdin.as_fd().try_clone_to_owned().map_err(|e| e.to_string())?;
     let mut socket = UnixStream::from(socket);
-    socket.read_exact(&mut length[got..]).map_err(|e| format!("no spec came: {e}"))?;
-    let length = u32::from_le_bytes(length);
-    if length > SPEC_MAX {
-        return Err(format!("a spec of {length} bytes, but at most {SPEC_MAX} are taken"));
-    }
-    let mut json = vec![0; length as usize];
-    socket.read_exact(&mut json).map_err(|e| format!("the spec is cut short: {e}"))?;
-    let spec = serde_json::from_slice(&json).map_err(|e| format!("the spec is wrong: {e}"))?;
+    let spec = launch::read(&mut socket, &length[..got], SPEC_MAX, "spec")?;
     Ok((spec, Descriptors::from_received(fds)?))
 }
 
@@ -110,7 +102,7 @@ fn become_child(
         Failure::new("chdir", format!("cannot enter the app's folder {root}: {e}"))
             .hint("the folder must exist and the app's user must be allowed to enter it")
     })?;
-    reset_signals();
+    signals::reset();
     let argv = c_strings(spec.argv.iter().cloned().map(OsString::from))?;
     let environment = c_strings(environment(spec, home))?;
     descriptors.install()?;
@@ -119,17 +111,6 @@ fn become_child(
     let name = &spec.argv[0];
     Err(Failure::new("exec", format!("cannot execute {name}: {error}"))
         .hint("the interpreter must exist and be executable for the app's user; set `python`"))
-}
-
-/// Default handlers and an empty mask: both survive exec, and a child that ignores SIGPIPE misbehaves in its own way.
-fn reset_signals() {
-    let default = SigAction::new(SigHandler::SigDfl, SaFlags::empty(), SigSet::empty());
-    for signal in Signal::iterator() {
-        // SAFETY: the default action runs no code of ours. SIGKILL and SIGSTOP refuse, which is as it should be.
-        let _ = unsafe { sigaction(signal, &default) };
-    }
-    // Emptying the mask cannot fail with valid arguments.
-    let _ = SigSet::empty().thread_set_mask();
 }
 
 /// What opens doors of Ostler itself, and is for whoever started it: no child gets it by way of its runner.
@@ -148,12 +129,7 @@ fn environment(spec: &LaunchSpec, home: Vec<(String, String)>) -> impl Iterator<
     })
 }
 
-fn c_strings(items: impl Iterator<Item = OsString>) -> Result<Vec<CString>, Failure> {
-    items
-        .map(|item| {
-            CString::new(item.into_vec()).map_err(|e| {
-                Failure::new("exec", format!("an argument or variable contains a NUL: {e}"))
-            })
-        })
-        .collect()
+fn c_strings(items: impl IntoIterator<Item = OsString>) -> Result<Vec<CString>, Failure> {
+    launch::c_strings(items)
+        .map_err(|e| Failure::new("exec", format!("an argument or variable contains a NUL: {e}")))
 }

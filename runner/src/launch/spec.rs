@@ -2,7 +2,6 @@
 
 use std::{collections::BTreeMap, path::PathBuf};
 
-use nix::sys::resource::Resource;
 use serde::{Deserialize, Serialize};
 
 /// Longest spec in bytes: environments are large at times, but not like this.
@@ -26,17 +25,4 @@ pub(crate) struct LaunchSpec {
     pub umask: Option<u32>,
     /// Resource limits by name.
     pub rlimits: BTreeMap<String, u64>,
-}
-
-/// The resource of a limit's name.
-pub(crate) fn rlimit_of(name: &str) -> Option<Resource> {
-    Some(match name {
-        "nofile" => Resource::RLIMIT_NOFILE,
-        "core" => Resource::RLIMIT_CORE,
-        "fsize" => Resource::RLIMIT_FSIZE,
-        "nproc" => Resource::RLIMIT_NPROC,
-        "cpu" => Resource::RLIMIT_CPU,
-        "as" => Resource::RLIMIT_AS,
-        _ => return None,
-    })
 }

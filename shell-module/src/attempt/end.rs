@@ -6,7 +6,9 @@ use ostler_job::{
 };
 
 use super::{End, Running};
-use crate::{message::Ended, proc::NAMES_MAX, shell::unstartable};
+use ostler_process::tree::NAMES_MAX;
+
+use crate::{message::Ended, shell::unstartable};
 
 /// Signals that whole trees of processes are ended by.
 const ENDING: [i32; 5] = [libc::SIGHUP, libc::SIGINT, libc::SIGQUIT, libc::SIGKILL, libc::SIGTERM];

@@ -11,7 +11,6 @@ use nix::{
     sys::{
         prctl,
         resource::{Resource, getrlimit, setrlimit},
-        signal::SigSet,
         stat::{Mode, umask},
     },
     unistd::{
@@ -19,7 +18,13 @@ use nix::{
     },
 };
 
-use super::{failure::Failure, user::become_user};
+use ostler_process::{
+    identity::{self, Denied},
+    launch::c_strings,
+    limits, signals,
+};
+
+use super::failure::Failure;
 use crate::message::Task;
 
 /// Exit status of a command that could not be executed; the reason goes through the pipe.
@@ -41,7 +46,7 @@ pub(super) fn become_command(task: &Task, fds: &[OwnedFd], told: OwnedFd) -> ! {
 fn attempt(task: &Task, fds: &[OwnedFd]) -> Result<Infallible, Failure> {
     // A session is a process group too. A child that was just forked leads neither.
     let _ = setsid();
-    reset_signals();
+    signals::reset();
     limit(&task.limits)?;
     renice(task.nice)?;
     let user = become_user(task.user.as_deref(), fds)?;
@@ -53,52 +58,19 @@ fn attempt(task: &Task, fds: &[OwnedFd]) -> Result<Infallible, Failure> {
     }
     enter(task.cwd.as_deref())?;
     let env = environment(task, user);
-    let argv = c_strings(task.argv.iter().cloned(), "an argument")?;
+    let argv = c_strings(&task.argv).map_err(|_| contains_nul("an argument"))?;
     let path = env.get("PATH").cloned().unwrap_or_default();
-    let env =
-        c_strings(env.into_iter().map(|(name, value)| format!("{name}={value}")), "a variable")?;
+    let env = c_strings(env.into_iter().map(|(name, value)| format!("{name}={value}")))
+        .map_err(|_| contains_nul("a variable"))?;
     install(fds)?;
     let program = task.argv.first().ok_or("no command is named")?;
     execute(program, &path, &argv, &env)
 }
 
-/// Default handlers and an empty mask: both survive exec.
-fn reset_signals() {
-    // The C library hides its own two signals; ignored, they would stay so in the command. The zeroes are the kernel's
-    // `struct sigaction` of the default action, whatever the order of its fields.
-    let default = [0_u64; 4];
-    for signal in 1..=libc::SIGRTMAX() {
-        // SAFETY: the call reads the structure, which is as large as the kernel's, and writes nothing. SIGKILL and SIGSTOP
-        // refuse, which is as it should be.
-        unsafe {
-            libc::syscall(
-                libc::SYS_rt_sigaction,
-                signal,
-                &raw const default,
-                std::ptr::null::<u8>(),
-                8,
-            )
-        };
-    }
-    // Emptying the mask cannot fail with valid arguments.
-    let _ = SigSet::empty().thread_set_mask();
-}
-
-fn limit(limits: &BTreeMap<String, u64>) -> Result<(), String> {
-    for (name, &value) in limits {
-        let resource = match name.as_str() {
-            "nofile" => Resource::RLIMIT_NOFILE,
-            "core" => Resource::RLIMIT_CORE,
-            "fsize" => Resource::RLIMIT_FSIZE,
-            "nproc" => Resource::RLIMIT_NPROC,
-            "cpu" => Resource::RLIMIT_CPU,
-            "as" => Resource::RLIMIT_AS,
-            _ => {
-                return Err(format!(
-                    "there is no limit {name}; known are nofile, core, fsize, nproc, cpu and as"
-                ));
-            }
-        };
+fn limit(wanted: &BTreeMap<String, u64>) -> Result<(), String> {
+    for (name, &value) in wanted {
+        let resource = limits::resource(name)
+            .ok_or_else(|| format!("there is no limit {name}; known are {}", limits::KNOWN))?;
         // Root could: whoever may submit would take more of the host than the runner itself was given.
         let (_, most) =
             getrlimit(resource).map_err(|e| format!("cannot read the limit {name}: {e}"))?;
@@ -147,22 +119,38 @@ fn enter(cwd: Option<&str>) -> Result<(), String> {
     })
 }
 
+/// Becomes the user; `None` when none is asked for.
+fn become_user(name: Option<&str>, fds: &[OwnedFd]) -> Result<Option<User>, Failure> {
+    let Some(name) = name else { return Ok(None) };
+    // Standard input may be a file that others read too; the pipes are this command's alone.
+    let outputs = &fds[..fds.len().min(2)];
+    identity::become_user(name, outputs).map(Some).map_err(|denied| match denied {
+        Denied::Lookup(e) => Failure::of(e, || format!("cannot look up the user {name}: {e}")),
+        Denied::Unknown => {
+            format!("there is no user {name} on this host; make it or name another").into()
+        }
+        Denied::NotRoot(own) => {
+            format!("cannot become {name}: the runner is uid {own}; run it as root or as that user")
+                .into()
+        }
+        Denied::Nul => "the user's name has a NUL".into(),
+        Denied::Refused(e) => Failure::of(e, || format!("cannot become {name}: {e}")),
+    })
+}
+
 /// What was sent; a user's own variables where the job does not say otherwise.
 fn environment(task: &Task, user: Option<User>) -> BTreeMap<String, String> {
     let mut env = BTreeMap::new();
     if let Some(user) = user {
-        let text = |path: std::path::PathBuf| path.to_string_lossy().into_owned();
-        env.insert("HOME".to_owned(), text(user.dir));
-        env.insert("USER".to_owned(), user.name.clone());
-        env.insert("LOGNAME".to_owned(), user.name);
-        env.insert("SHELL".to_owned(), text(user.shell));
+        env.extend(identity::variables(&user));
+        env.insert("SHELL".to_owned(), user.shell.to_string_lossy().into_owned());
     }
     env.extend(task.env.clone());
     env
 }
 
-fn c_strings(items: impl Iterator<Item = String>, what: &str) -> Result<Vec<CString>, String> {
-    items.map(|item| CString::new(item).map_err(|_| format!("{what} contains a NUL"))).collect()
+fn contains_nul(what: &str) -> String {
+    format!("{what} contains a NUL")
 }
 
 /// The three standard descriptors in place; everything else closes at exec.

@@ -1,9 +1,9 @@
 //! Whether an order to kill ended a command, or came while that was ending by itself.
 
 use nix::{sys::signal::Signal, unistd::Pid};
+use ostler_process::proc;
 
 use super::usage::End;
-use crate::proc;
 
 /// What the first order to kill found.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

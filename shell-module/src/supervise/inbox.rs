@@ -10,12 +10,9 @@ use std::{
 };
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use serde::de::DeserializeOwned;
+use ostler_process::{fds, launch};
 
-use crate::{
-    fds,
-    message::{ASK, MESSAGE_MAX, NEXT, Task},
-};
+use crate::message::{ASK, MESSAGE_MAX, NEXT, Task};
 
 /// The next task and its descriptors. The end of the socket is the end of this process.
 pub(super) fn receive(socket: &mut UnixStream) -> Result<(Task, Vec<OwnedFd>), String> {
@@ -28,20 +25,9 @@ pub(super) fn receive(socket: &mut UnixStream) -> Result<(Task, Vec<OwnedFd>), S
         }
         // Anything else is an order that came too late for the task before.
         if byte[0] == NEXT {
-            let mut length = [0; 4];
-            socket.read_exact(&mut length).map_err(|e| format!("no task came: {e}"))?;
-            return Ok((read_json(socket, u32::from_le_bytes(length))?, fds));
+            return Ok((launch::read(socket, &[], MESSAGE_MAX, "task")?, fds));
         }
     }
-}
-
-fn read_json<T: DeserializeOwned>(socket: &mut UnixStream, length: u32) -> Result<T, String> {
-    if length > MESSAGE_MAX {
-        return Err(format!("a task of {length} bytes, but at most {MESSAGE_MAX} are taken"));
-    }
-    let mut json = vec![0; length as usize];
-    socket.read_exact(&mut json).map_err(|e| format!("the task is cut short: {e}"))?;
-    serde_json::from_slice(&json).map_err(|e| format!("the task is wrong: {e}"))
 }
 
 /// Whether the executor asks if this process is there. Orders are dropped: everything is being killed already.

@@ -13,7 +13,6 @@ mod memory;
 mod signals;
 mod standing;
 mod usage;
-mod user;
 
 use std::{
     io::{Read, Write},
@@ -42,6 +41,8 @@ use ostler_job::{
     durable::{Order, Terminate, Usage},
 };
 
+use ostler_process::tree::{self, Killed};
+
 use self::{
     failure::Failure,
     hit::Hit,
@@ -51,10 +52,7 @@ use self::{
     standing::Standing,
     usage::End,
 };
-use crate::{
-    message::{ASK, Ended, Said, encode, order_of},
-    proc::{self, Killed},
-};
+use crate::message::{ASK, Ended, Said, encode, order_of};
 
 /// Signals that end whoever does not take them; this process only notes that they came.
 const ENDING: [Signal; 4] = [Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP, Signal::SIGQUIT];
@@ -249,13 +247,13 @@ impl Supervisor {
                 match self.running.terminate {
                     Terminate::All => {
                         self.running.in_grace = true;
-                        proc::signal_once(Signal::SIGTERM);
+                        tree::signal_once(Signal::SIGTERM);
                     }
                     // The others were not asked, so there is nothing to wait for once it has ended.
                     Terminate::Main if self.running.end.is_none() => {
-                        proc::signal_child(self.running.main, Signal::SIGTERM);
+                        tree::signal_child(self.running.main, Signal::SIGTERM);
                         // A paused one would wait in vain for those that it asks in turn.
-                        proc::signal_once(Signal::SIGCONT);
+                        tree::signal_once(Signal::SIGCONT);
                     }
                     Terminate::Main => {}
                 }
@@ -265,12 +263,12 @@ impl Supervisor {
                 self.finish();
             }
             Order::Stop => {
-                proc::signal_all(Signal::SIGSTOP);
+                tree::signal_all(Signal::SIGSTOP);
                 self.running.stopped_since.get_or_insert_with(Instant::now);
                 self.tell(&Said::Stopped(true));
             }
             Order::Continue => {
-                proc::signal_all(Signal::SIGCONT);
+                tree::signal_all(Signal::SIGCONT);
                 self.running.go_on();
                 self.tell(&Said::Stopped(false));
             }
@@ -287,7 +285,7 @@ impl Supervisor {
                 tell(socket, &Said::Here);
             }
         };
-        proc::kill_all(|| running.reap(), pause).unwrap_or_else(|| exit(EXIT_BLIND))
+        tree::kill_all(|| running.reap(), pause).unwrap_or_else(|| exit(EXIT_BLIND))
     }
 
     /// Kills what is left and tells the end.

@@ -20,10 +20,18 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("ostler-scheduler", &["ostler-job"]),
     ("ostler-store", &["ostler-job", "ostler-private"]),
     ("ostler-module", &["ostler-job"]),
-    ("ostler-shell-module", &["ostler-job", "ostler-module", "ostler-private"]),
+    ("ostler-process", &[]),
+    ("ostler-shell-module", &["ostler-job", "ostler-module", "ostler-private", "ostler-process"]),
     (
         "ostler-runner",
-        &["ostler-job", "ostler-private", "ostler-wire", "ostler-module", "ostler-shell-module"],
+        &[
+            "ostler-job",
+            "ostler-private",
+            "ostler-wire",
+            "ostler-module",
+            "ostler-process",
+            "ostler-shell-module",
+        ],
     ),
     (
         "ostler-gateway",

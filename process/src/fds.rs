@@ -10,23 +10,16 @@ use nix::{
     errno::Errno,
     sys::socket::{
         AddressFamily, ControlMessage, ControlMessageOwned, MsgFlags, SockFlag, SockType, recvmsg,
-        sendmsg, setsockopt, socketpair, sockopt,
+        sendmsg, socketpair,
     },
 };
 
 /// Descriptors in one message, at most.
-pub(crate) const FDS_MAX: usize = 8;
-
-/// Send buffer of a lane in bytes: a blocking child's only brake is the socket, and a small one costs wake-ups.
-const LANE_BUFFER: usize = 512 << 10;
+pub const FDS_MAX: usize = 8;
 
 /// Sends `bytes` with descriptors attached to the first of them. Returns how many bytes went; the descriptors went
 /// when at least one byte did.
-pub(crate) fn send(
-    socket: BorrowedFd<'_>,
-    bytes: &[u8],
-    fds: &[BorrowedFd<'_>],
-) -> Result<usize, Errno> {
+pub fn send(socket: BorrowedFd<'_>, bytes: &[u8], fds: &[BorrowedFd<'_>]) -> Result<usize, Errno> {
     let raw: Vec<_> = fds.iter().map(AsRawFd::as_raw_fd).collect();
     let rights = [ControlMessage::ScmRights(&raw)];
     let control = if raw.is_empty() { &[][..] } else { &rights[..] };
@@ -34,10 +27,7 @@ pub(crate) fn send(
 }
 
 /// Receives bytes and the descriptors that came with them, close-on-exec.
-pub(crate) fn receive(
-    socket: BorrowedFd<'_>,
-    buffer: &mut [u8],
-) -> Result<(usize, Vec<OwnedFd>), Errno> {
+pub fn receive(socket: BorrowedFd<'_>, buffer: &mut [u8]) -> Result<(usize, Vec<OwnedFd>), Errno> {
     let mut space = cmsg_space!([std::os::fd::RawFd; FDS_MAX]);
     let mut slices = [IoSliceMut::new(buffer)];
     let message = recvmsg::<()>(
@@ -57,14 +47,6 @@ pub(crate) fn receive(
 }
 
 /// A connected pair of stream sockets, close-on-exec.
-pub(crate) fn pair() -> Result<(OwnedFd, OwnedFd), Errno> {
+pub fn pair() -> Result<(OwnedFd, OwnedFd), Errno> {
     socketpair(AddressFamily::Unix, SockType::Stream, None, SockFlag::SOCK_CLOEXEC)
-}
-
-/// The pair of a lane: our end or the gateway's first, the child's second.
-pub(crate) fn lane_pair() -> Result<(OwnedFd, OwnedFd), Errno> {
-    let (ours, childs) = pair()?;
-    setsockopt(&ours, sockopt::SndBuf, &LANE_BUFFER)?;
-    setsockopt(&childs, sockopt::SndBuf, &LANE_BUFFER)?;
-    Ok((ours, childs))
 }
