@@ -3,6 +3,7 @@
 use std::{
     fmt, io,
     os::fd::{AsFd, OwnedFd},
+    pin::Pin,
     rc::Rc,
     time::Duration,
 };
@@ -16,8 +17,6 @@ use tokio::{
     sync::{Notify, mpsc, oneshot},
     time::timeout,
 };
-
-use crate::link::relay::Relay;
 
 /// Frames that wait to be written to one socket, at most. A reader that is this far behind is stuck.
 const OUTBOX_MAX: usize = 1024;
@@ -117,9 +116,26 @@ enum Outgoing {
 pub(crate) enum Outbox {
     /// To a Unix socket.
     Unix(UnixOutbox),
-    /// To a gateway elsewhere, between the frames of its streams: the relay, and which of its links this is.
-    Relay(Rc<Relay>, u64),
+    /// To a gateway elsewhere, between the frames of its streams.
+    Shared(Rc<dyn SharedLink>),
 }
+
+/// A link that carries streams too, as an [`Outbox`] needs it.
+pub(crate) trait SharedLink: fmt::Debug {
+    /// Ends the link.
+    fn close(&self);
+    /// Queues a frame; `false` when the other side is stuck or gone.
+    fn send(&self, frame: &Bytes) -> bool;
+    /// Whether the other side keeps up.
+    fn has_room(&self) -> bool;
+    /// Waits until something was written.
+    fn room(&self) -> LocalFuture<'_>;
+    /// Waits until everything queued so far was handed to the kernel, or cannot be any more.
+    fn flush(&self) -> LocalFuture<'_>;
+}
+
+/// What a [`SharedLink`] waits for.
+pub(crate) type LocalFuture<'a> = Pin<Box<dyn Future<Output = ()> + 'a>>;
 
 /// The queue to a Unix socket, which takes descriptors too.
 #[derive(Clone, Debug)]
@@ -142,16 +158,11 @@ impl Outbox {
         (Self::Unix(UnixOutbox { queue, room, closed }), writing)
     }
 
-    /// The way through a relay's present link.
-    pub(crate) fn over_relay(relay: Rc<Relay>, link: u64) -> Self {
-        Self::Relay(relay, link)
-    }
-
     /// Ends the link, which is then dialled anew. Nothing that comes on it counts any more.
     pub(crate) fn close(&self) {
         match self {
             Self::Unix(unix) => unix.closed.notify_one(),
-            Self::Relay(relay, link) => relay.close(*link),
+            Self::Shared(link) => link.close(),
         }
     }
 
@@ -159,8 +170,8 @@ impl Outbox {
     pub(crate) async fn closed(&self) {
         match self {
             Self::Unix(unix) => unix.closed.notified().await,
-            // The relay's own tasks notice.
-            Self::Relay(..) => std::future::pending().await,
+            // The link's own tasks notice.
+            Self::Shared(_) => std::future::pending().await,
         }
     }
 
@@ -168,7 +179,7 @@ impl Outbox {
     pub(crate) async fn room(&self) {
         match self {
             Self::Unix(unix) => unix.room.notified().await,
-            Self::Relay(relay, _) => relay.room().await,
+            Self::Shared(link) => link.room().await,
         }
     }
 
@@ -176,9 +187,9 @@ impl Outbox {
     pub(crate) fn send(&self, frame: Bytes, fd: Option<OwnedFd>) -> bool {
         match self {
             Self::Unix(unix) => unix.queue.try_send(Outgoing::Frames(frame, fd)).is_ok(),
-            Self::Relay(relay, link) => {
+            Self::Shared(link) => {
                 debug_assert!(fd.is_none(), "no descriptor leaves the host");
-                relay.send(*link, &frame)
+                link.send(&frame)
             }
         }
     }
@@ -187,7 +198,7 @@ impl Outbox {
     pub(crate) fn has_room(&self) -> bool {
         match self {
             Self::Unix(unix) => unix.queue.capacity() > OUTBOX_MAX - OUTBOX_BUSY,
-            Self::Relay(relay, link) => relay.has_room(*link),
+            Self::Shared(link) => link.has_room(),
         }
     }
 
@@ -195,7 +206,7 @@ impl Outbox {
     pub(crate) async fn flush(&self) {
         let queue = match self {
             Self::Unix(unix) => &unix.queue,
-            Self::Relay(relay, link) => return relay.flush(*link).await,
+            Self::Shared(link) => return link.flush().await,
         };
         let (done, flushed) = oneshot::channel();
         if queue.send(Outgoing::Flushed(done)).await.is_ok() {

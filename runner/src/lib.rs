@@ -7,26 +7,23 @@
 #![warn(missing_docs)]
 
 mod agent;
-mod board;
-mod changes;
+mod apps;
 mod check;
-mod child;
-mod child_code;
 mod config;
+mod error;
 mod event;
-mod failure;
 mod frames;
 mod hash;
+mod host;
 mod jobs;
 pub mod launch;
 mod link;
 mod logs;
 mod pool;
-mod reap;
 mod run;
-mod spawn;
+mod runtime;
 
-pub use check::RunError;
 pub use config::{AppSpec, Config, JobUsers, Link, Serve};
+pub use error::RunError;
 pub use link::{connect::connect, known::joined_as};
 pub use run::run;

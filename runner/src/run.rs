@@ -1,6 +1,6 @@
 //! From a configuration to a running agent.
 
-use std::{io, path::PathBuf};
+use std::io;
 
 use nix::sys::prctl;
 use tokio::task::LocalSet;
@@ -8,29 +8,14 @@ use tokio::task::LocalSet;
 use ostler_shell_module::{kill_strays, state_mark};
 
 use crate::{
-    Config, RunError,
     agent::Agent,
-    check, child_code,
+    check,
+    config::Config,
+    error::RunError,
+    host::Host,
     logs::{Line, LogThread, Logger},
+    runtime,
 };
-
-/// What a runner needs to know of its host.
-#[derive(Clone, Debug)]
-pub(crate) struct Host {
-    /// The program that has the `launch` mode: this one.
-    pub launcher: PathBuf,
-    /// Processors that children may use.
-    pub cpus: u32,
-}
-
-impl Host {
-    fn this() -> io::Result<Self> {
-        // The number that affinity and control groups leave to us.
-        let cpus = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-        let cpus = u32::try_from(cpus).unwrap_or(u32::MAX);
-        Ok(Self { launcher: std::env::current_exe()?, cpus })
-    }
-}
 
 /// Keeps children of the apps until told to stop. Makes its own runtime and blocks; log lines go to standard output.
 ///
@@ -39,7 +24,7 @@ pub fn run(config: Config) -> Result<(), RunError> {
     let system = |what| move |error: io::Error| RunError::System { what, error };
     let host = Host::this().map_err(system("find the own program"))?;
     let pythons = check::check(&config)?;
-    let code = child_code::write_python(&config.state)
+    let code = runtime::write_python(&config.state)
         .map_err(|error| RunError::State { folder: config.state.clone(), error })?;
     // Grandchildren whose parents die fall to us and not to init, so that they are seen and reaped.
     prctl::set_child_subreaper(true)

@@ -9,16 +9,14 @@ use tokio::task::{spawn_blocking, spawn_local};
 
 use super::{Agent, REPORT};
 use crate::{
-    changes::{Look, look},
-    child::{End, attend},
+    apps::{End, Failure, attend, kill_group, spawn},
+    config::{AppSpec, Serve},
     event::{ChildEvent, Event},
-    failure::Failure,
     frames::{frame, plain},
     launch::{BOARD_FD, CODE_FD, CTL_FD, LANE_FD, LaunchSpec},
     logs::Line,
-    pool::{Action, Awaited, ChildId, ExitReason, Loss},
-    reap::{Ending, kill_group},
-    spawn::spawn,
+    pool::{Action, Awaited, ChildId, Ending, ExitReason, Loss},
+    runtime::{Look, look},
 };
 
 /// Children of one runner share one set of app specs.
@@ -73,7 +71,7 @@ impl Agent {
 
     fn launch_spec(&self, app: usize, id: ChildId) -> LaunchSpec {
         let app = &self.apps[app];
-        let crate::Serve::Wsgi { module, callable } = &app.spec.serve;
+        let Serve::Wsgi { module, callable } = &app.spec.serve;
         let contract = [
             ("OSTLER_PROTO", VERSION.to_string()),
             ("OSTLER_CTL_FD", CTL_FD.to_string()),
@@ -366,7 +364,7 @@ impl Agent {
 }
 
 /// What can be said about a child that ended without a word.
-fn noticed(was_booting: bool, was_ended: bool, how: Ending, spec: &crate::AppSpec) -> Failure {
+fn noticed(was_booting: bool, was_ended: bool, how: Ending, spec: &AppSpec) -> Failure {
     if !was_booting {
         let message = format!("children end soon after they started: {how}");
         Failure::noticed("run", message, "see the last lines of standard error")

@@ -8,14 +8,14 @@ use ostler_wire::{FieldsWriter, Frame, Kind, Reset, VERSION, WireError, flags};
 
 use super::Agent;
 use crate::{
-    Link,
-    event::LinkEvent,
-    frames::frame,
+    apps::lane_pair,
+    config::Link,
+    event::{Granted, LinkEvent},
+    frames::{frame, plain},
     hash,
-    link::{self, Granted, relay::Relay},
+    link::{self, relay::Relay},
     logs::Line,
     pool::{ChildId, Loss},
-    spawn::lane_pair,
 };
 
 /// The generation of the app specs that lanes are announced with.
@@ -172,7 +172,7 @@ impl Agent {
                 Ok(())
             }
             Kind::Ping => {
-                let pong = crate::frames::plain(Kind::Pong, 0, received.header.aux);
+                let pong = plain(Kind::Pong, 0, received.header.aux);
                 self.say(pong);
                 Ok(())
             }

@@ -28,18 +28,17 @@ use tokio::{
 
 use self::report::Totals;
 use crate::{
-    AppSpec, Config, Link, RunError,
-    changes::Look,
-    child::Child,
+    apps::{Child, Failure, sweep_strangers},
+    config::{AppSpec, Config, Link},
+    error::RunError,
     event::{EVENTS_MAX, Event, Events, Told},
-    failure::Failure,
     frames::Outbox,
+    host::Host,
     jobs::Jobs,
     link::{self, Token, relay::Relay, remote::Dial},
     logs::{Line, Logger},
     pool::{ChildId, Limits, Pool},
-    reap,
-    run::Host,
+    runtime::Look,
 };
 
 /// Between two looks at boards and clocks while nothing is about to happen.
@@ -347,7 +346,7 @@ impl Agent {
     fn sweep(&self) {
         let living = self.children.values().filter(|child| child.end.is_none());
         let ours: std::collections::BTreeSet<Pid> = living.map(|child| child.pid).collect();
-        reap::sweep_strangers(|pid| ours.contains(&pid));
+        sweep_strangers(|pid| ours.contains(&pid));
     }
 
     /// The present as the pools know it. Never zero, so that zero can mean the past.

@@ -35,7 +35,7 @@ use self::{
     payloads::{Lacking, Payloads},
     pulls::Pulls,
 };
-use crate::{Config, frames::Outbox, run::Host};
+use crate::{config::Config, frames::Outbox, host::Host};
 
 /// Between two BEATs.
 const BEAT: Duration = Duration::from_secs(5);

@@ -14,7 +14,7 @@ use ostler_module::Observer as _;
 use ostler_wire::{Decoder, FRAME_MAX, FieldsWriter, Frame, Kind};
 
 use super::{Drain, Jobs, Live, ended_unstarted, payloads::Payloads, pulls::Pulls};
-use crate::{Config, frames::frame, run::Host};
+use crate::{config::Config, frames::frame, host::Host};
 
 fn key(job: u64) -> AttemptKey {
     AttemptKey { job: JobId(job), attempt: 1, fence: Fence(job) }

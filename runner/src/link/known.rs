@@ -5,7 +5,7 @@ use std::{fs, io, path::Path};
 use serde::{Deserialize, Serialize};
 
 use super::Token;
-use crate::RunError;
+use crate::error::RunError;
 
 /// The file in the state folder.
 const FILE: &str = "gateway.json";

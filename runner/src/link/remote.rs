@@ -22,7 +22,7 @@ use tokio_rustls::{TlsConnector, client::TlsStream};
 use super::{CLOSED, Token, Unwelcome, known::Known, reason, relay::Relay, tls, welcomed};
 use crate::{
     event::{Event, Events, LinkEvent},
-    frames::{FrameReader, Outbox, frame, plain},
+    frames::{FrameReader, frame, plain},
 };
 
 /// The pause after the first failure to reach the gateway, and the longest, give or take a half.
@@ -253,7 +253,7 @@ async fn serve(
     // Without it the next start needs the token again, and no more than that.
     let _ = Known::of(&dial.token, &dial.name).keep(&dial.state);
     let number = relay.link_up();
-    let up = LinkEvent::Up(Outbox::over_relay(Rc::clone(relay), number), granted);
+    let up = LinkEvent::Up(relay.outbox(number), granted);
     // The owner is gone only when the runner ends.
     let _ = events.send(Event::Link(up)).await;
     let why = tokio::select! {

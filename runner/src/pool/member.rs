@@ -2,8 +2,7 @@
 
 use ostler_job::{Mono, Span};
 
-use super::{Contact, ExitReason, Ladder, Loss};
-use crate::reap::Ending;
+use super::{Contact, Ending, ExitReason, Ladder, Loss};
 
 /// From the loss of a child to its replacement, unless its end is known sooner.
 pub(super) const FADE: Span = Span::from_millis(500);

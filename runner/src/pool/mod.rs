@@ -5,6 +5,7 @@
 
 mod backoff;
 mod contact;
+mod ending;
 mod ladder;
 mod member;
 mod reach;
@@ -16,14 +17,16 @@ use std::collections::{BTreeMap, VecDeque};
 
 use ostler_job::{Mono, Span};
 
-pub(crate) use self::contact::{Awaited, Loss};
 use self::{
     backoff::{Backoff, Starts},
     contact::Contact,
     ladder::Ladder,
     member::{Member, Phase},
 };
-use crate::reap::Ending;
+pub(crate) use self::{
+    contact::{Awaited, Loss},
+    ending::Ending,
+};
 
 /// A child, by a number that its runner never uses again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

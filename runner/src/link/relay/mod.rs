@@ -7,6 +7,7 @@
 mod job;
 mod lane;
 mod lane_io;
+mod outbox;
 #[cfg(test)]
 mod tests;
 
@@ -18,7 +19,7 @@ use tokio::sync::Notify;
 
 use self::lane::{BodyEnd, Lane};
 use crate::{
-    event::{ChildEvent, Events},
+    event::{self, ChildEvent, Events},
     frames::frame,
     pool::{Awaited, ChildId},
 };
@@ -257,7 +258,7 @@ impl Relay {
         let events = self.events.clone();
         tokio::task::spawn_local(async move {
             // The owner is gone only when the runner ends.
-            let _ = events.send(crate::event::Event::Child(id, event)).await;
+            let _ = events.send(event::Event::Child(id, event)).await;
         });
     }
 }

@@ -11,14 +11,12 @@ use tokio::{
     time::{Instant, timeout_at},
 };
 
+use super::{board::Board, failure::Failure, reap, spawn::Spawned};
 use crate::{
-    board::Board,
     event::{ChildEvent, Event, Events},
     frames::{FrameReader, Outbox},
     logs::{Line, Logger, MESSAGE_MAX},
-    pool::{ChildId, ExitReason},
-    reap,
-    spawn::Spawned,
+    pool::{ChildId, Ending, ExitReason},
 };
 
 /// Lines of standard error kept for the report of a failure.
@@ -70,7 +68,7 @@ pub(crate) struct Child {
     /// What it said last.
     pub last_words: Rc<LastWords>,
     /// What it said about its failure to boot.
-    pub failure: Option<crate::failure::Failure>,
+    pub failure: Option<Failure>,
     /// How it ended, once it has.
     pub end: Option<End>,
     /// Processor time that it had used when last looked at, in microseconds.
@@ -132,7 +130,7 @@ pub(crate) fn attend(
 
 async fn await_end(label: Label, pid: Pid, pidfd: OwnedFd, readers: [JoinHandle<()>; 3]) {
     // Waiting fails only for a process that somebody else reaped; then it is gone, which is what matters.
-    let ending = reap::wait(pid, pidfd).await.unwrap_or(reap::Ending::Status(-1));
+    let ending = reap::wait(pid, pidfd).await.unwrap_or(Ending::Status(-1));
     // At once, since its replacement waits for it. The owner is gone only when the runner ends.
     let _ = label.events.send(Event::Child(label.id, ChildEvent::Ended(ending))).await;
     // Its last frames and words first: they say why.

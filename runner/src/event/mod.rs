@@ -1,9 +1,17 @@
 //! What the runner's tasks tell its one owner of state.
 
+mod granted;
+
 use ostler_wire::Frame;
 use tokio::sync::mpsc;
 
-use crate::{frames::Outbox, link::Granted, pool::ChildId, reap::Ending};
+use crate::{
+    frames::Outbox,
+    pool::{ChildId, Ending},
+    runtime::Look,
+};
+
+pub(crate) use self::granted::Granted;
 
 /// Events that wait for the owner, at most; tasks wait with theirs.
 pub(crate) const EVENTS_MAX: usize = 1024;
@@ -19,7 +27,7 @@ pub(crate) enum Event {
     /// To the link.
     Link(LinkEvent),
     /// An app's folder was looked at: its fingerprint, and the newest change.
-    Looked(usize, crate::changes::Look),
+    Looked(usize, Look),
     /// It came.
     Signal(Told),
     /// A process that fell to us ended.

@@ -19,10 +19,8 @@ use nix::{
 
 use ostler_process::{fds, launch, pidfd};
 
-use crate::{
-    board::Board,
-    launch::{LaunchSpec, SPEC_MAX},
-};
+use super::board::Board;
+use crate::launch::{LaunchSpec, SPEC_MAX};
 
 /// A launch reads its spec within a millisecond; one that does not is broken, and must not hold the runner up.
 const SPEC_TIMEOUT: Duration = Duration::from_secs(2);

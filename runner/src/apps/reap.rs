@@ -1,9 +1,6 @@
 //! How processes end: waited for by pidfd, so that no other process's exit is ever taken for a child's.
 
-use std::{
-    fmt,
-    os::fd::{AsRawFd, OwnedFd},
-};
+use std::os::fd::{AsRawFd, OwnedFd};
 
 use nix::{
     errno::Errno,
@@ -12,37 +9,10 @@ use nix::{
 };
 use tokio::io::{Interest, unix::AsyncFd};
 
+use crate::pool::Ending;
+
 /// Strangers reaped in one sweep, at most.
 const SWEEP_MAX: usize = 64;
-
-/// The true reason why a process ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Ending {
-    /// It exited with this status.
-    Status(i32),
-    /// A signal killed it.
-    Signal {
-        /// Which one: a number, since the real-time ones have no names.
-        signal: i32,
-        /// Whether it left a core file.
-        core: bool,
-    },
-}
-
-impl fmt::Display for Ending {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Status(status) => write!(f, "exit status {status}"),
-            Self::Signal { signal, core } => {
-                match Signal::try_from(*signal) {
-                    Ok(signal) => write!(f, "{signal}")?,
-                    Err(_) => write!(f, "signal {signal}")?,
-                }
-                f.write_str(if *core { " (core dumped)" } else { "" })
-            }
-        }
-    }
-}
 
 /// Waits until the process ends, kills what is left of its group, and reaps it.
 pub(crate) async fn wait(pid: Pid, pidfd: OwnedFd) -> std::io::Result<Ending> {
