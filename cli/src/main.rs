@@ -11,6 +11,7 @@ mod app;
 mod args;
 mod broken;
 mod client;
+mod command_line;
 mod config;
 mod events;
 mod failure;
@@ -25,13 +26,14 @@ mod state;
 mod summary;
 mod supervise;
 mod terminal;
+mod values;
 mod verb;
 
 use std::process::ExitCode;
 
 use clap::FromArgMatches as _;
 
-use args::{Cli, Verb};
+use command_line::Cli;
 use failure::Failure;
 
 /// Returns memory after bursts of connections, which the C library's allocator keeps.
@@ -44,36 +46,13 @@ fn main() -> ExitCode {
         verb::launch::run();
     }
     broken::end_with_the_vital();
-    let parsed = args::command().try_get_matches().and_then(|found| Cli::from_arg_matches(&found));
+    let parsed =
+        command_line::command().try_get_matches().and_then(|found| Cli::from_arg_matches(&found));
     let cli = match parsed {
         Ok(cli) => cli,
         Err(error) => return told(&error),
     };
-    let ended = match cli.verb {
-        Verb::Serve(args) => verb::serve::run(&args),
-        Verb::Gateway(args) => verb::gateway::run(&args),
-        Verb::Runner(args) => verb::runner::run(args),
-        Verb::Token(args) => verb::token::run(args),
-        Verb::Check(args) => verb::check::run(&args),
-        Verb::Submit(args) => verb::submit::run(&args),
-        Verb::List(args) => verb::list::run(&args),
-        Verb::Show(args) => verb::show::run(&args),
-        Verb::Logs(args) => verb::logs::run(&args),
-        Verb::Wait(args) => verb::wait::run(&args),
-        Verb::Kill(args) => verb::kill::run(&args),
-        Verb::Retry(args) => verb::retry::run(&args),
-        Verb::Delete(args) => verb::delete::run(&args),
-        Verb::Pause(args) => verb::pause::run(&args),
-        Verb::Resume(args) => verb::resume::run(&args),
-        Verb::Move(args) => verb::transfer::run(&args),
-        Verb::Status(args) => verb::status::run(&args),
-        Verb::Drain(args) => verb::drain::run(&args),
-        Verb::Backup(args) => verb::backup::run(&args),
-        Verb::Restore(args) => verb::restore::run(&args),
-        Verb::Completions(args) => verb::completions::run(&args),
-        Verb::Man(args) => verb::man::run(&args),
-    };
-    ended.unwrap_or_else(|failure| {
+    cli.verb.run().unwrap_or_else(|failure| {
         terminal::fail(&failure);
         failure.exit_code()
     })

@@ -51,7 +51,7 @@ impl Signals {
             say(&format!(
                 "draining: nothing new is taken, what runs may take up to {}; a second signal \
                  ends at once",
-                crate::config::values::show_duration(drain)
+                crate::values::show_duration(drain)
             ));
             notify::stopping();
             shutdown.drain();

@@ -23,13 +23,15 @@ use nix::{
 use ostler_runner::Config;
 
 use crate::{
-    config::values::show_duration,
     failure::Failure,
     notify,
     state::{Held, State},
     terminal::say,
-    verb::runner::JOIN_VARIABLE,
+    values::show_duration,
 };
+
+/// The variable that a join token can be in.
+pub(crate) const JOIN_VARIABLE: &str = "OSTLER_JOIN";
 
 /// Held by a runner for as long as it lives, whatever kind of runner it is: it empties folders and kills what an earlier
 /// one left, so there must not be another.

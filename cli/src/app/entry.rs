@@ -2,7 +2,7 @@
 
 use ostler_runner::Serve;
 
-use crate::config::values;
+use crate::values;
 
 /// The name of an app that was given none.
 pub(crate) const NAME: &str = "app";

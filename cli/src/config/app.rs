@@ -10,9 +10,11 @@ use super::{
     keys::Place,
     section::Section,
     setting::{self, shown},
+};
+use crate::{
+    app::{entry, python},
     values,
 };
-use crate::app::{entry, python};
 
 const RLIMITS: [&str; 6] = ["nofile", "core", "fsize", "nproc", "cpu", "as"];
 

@@ -8,11 +8,11 @@ use ostler_gateway::{AccessLog, App, Config, Details, Discipline, Limits, LogFor
 use ostler_runner::{AppSpec, JobUsers};
 use toml::Value;
 
-use super::{
-    Runner, Settings,
+use super::{Runner, Settings};
+use crate::{
+    app::entry,
     values::{show_duration, show_size, show_target, show_tenant},
 };
-use crate::app::entry;
 
 /// The whole configuration.
 pub(crate) fn effective(settings: &Settings) -> String {

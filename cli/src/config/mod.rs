@@ -15,7 +15,6 @@ mod setting;
 mod source;
 #[cfg(test)]
 mod tests;
-pub(crate) mod values;
 
 use std::{
     collections::{BTreeMap, BTreeSet},

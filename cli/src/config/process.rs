@@ -13,8 +13,8 @@ use super::{
     keys::Place,
     section::Section,
     setting::{Bytes, shown},
-    values,
 };
+use crate::values;
 
 /// `[listen]`. Without routes no request could be answered, so that only asked-for doors open.
 pub(super) fn listen(section: &Section<'_>, has_routes: bool) -> Listen {

@@ -11,8 +11,8 @@ use super::{
     keys::Place,
     section::Section,
     setting::{Bytes, shown, whole},
-    values,
 };
+use crate::values;
 
 /// All routes. Without any, everything goes to the app, if there is exactly one.
 pub(super) fn routes(top: &Section<'_>, apps: &BTreeSet<&str>, limits: &Limits) -> Vec<Route> {

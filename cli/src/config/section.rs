@@ -13,8 +13,8 @@ use super::{
     keys::{self, Key, Place, Preset},
     setting::{Setting, article},
     source::Findings,
-    values::listing,
 };
+use crate::values::listing;
 
 /// A table with its name in messages, such as `app.shop`.
 #[derive(Debug)]

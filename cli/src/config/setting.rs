@@ -4,10 +4,8 @@ use std::{net::SocketAddr, time::Duration};
 
 use toml::de::DeValue;
 
-use super::{
-    keys::{Key, Kind},
-    values,
-};
+use super::keys::{Key, Kind};
+use crate::values;
 
 /// A type that a key's value can have.
 pub(crate) trait Setting: Sized {

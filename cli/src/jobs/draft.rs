@@ -8,7 +8,7 @@ use clap::{Args, ValueEnum};
 use serde_json::{Map, Value, json};
 
 use super::parse::command;
-use crate::{config::values, failure::Failure};
+use crate::{failure::Failure, values};
 
 /// What a job is asked beside its command. With a list these hold for jobs that do not say otherwise.
 #[derive(Args, Debug, Default)]

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value};
 
-use crate::{client::encode, config::values::listing, failure::Failure};
+use crate::{client::encode, failure::Failure, values::listing};
 
 /// What can be asked for; the API knows what each may be.
 const NAMES: [&str; 10] =

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::{client::Client, config::values, failure::Failure, terminal::note};
+use crate::{client::Client, failure::Failure, terminal::note, values};
 
 /// For whoever waits for jobs.
 pub(crate) const WAITING: Duration = Duration::from_secs(60);

@@ -12,9 +12,9 @@ use tokio::time::timeout;
 
 use crate::{
     client::{Ask, Client, Problem},
-    config::values,
     failure::{self, Failure},
     terminal::note,
+    values,
 };
 
 /// How long one try of several may take: the way may have died without a word.

@@ -8,9 +8,9 @@ use serde_json::{Value, json};
 
 use crate::{
     client::{self, ApiArgs, Ask},
-    config::values,
     failure::{Failure, UNWRITABLE},
     terminal::say,
+    values,
 };
 
 #[derive(Args, Debug)]

@@ -2,10 +2,10 @@
 
 use std::process::ExitCode;
 
-use clap::Args;
+use clap::{Args, Command};
 use clap_complete::{Shell, generate};
 
-use crate::{args, failure::Failure, terminal::put};
+use crate::{failure::Failure, terminal::put};
 
 #[derive(Args, Debug)]
 pub(crate) struct CompletionsArgs {
@@ -14,14 +14,14 @@ pub(crate) struct CompletionsArgs {
     shell: String,
 }
 
-pub(crate) fn run(wanted: &CompletionsArgs) -> Result<ExitCode, Failure> {
+pub(crate) fn run(wanted: &CompletionsArgs, mut program: Command) -> Result<ExitCode, Failure> {
     let shell = match wanted.shell.as_str() {
         "bash" => Shell::Bash,
         "zsh" => Shell::Zsh,
         _ => Shell::Fish,
     };
     let mut text = Vec::new();
-    generate(shell, &mut args::command(), "ostler", &mut text);
+    generate(shell, &mut program, "ostler", &mut text);
     put(text)?;
     Ok(ExitCode::SUCCESS)
 }

@@ -14,7 +14,6 @@ use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
 use crate::{
     args::StateArgs,
-    config::values,
     failure::{Failure, NOT_FOUND},
     front::{self, ADDRESSES},
     jobs::{
@@ -24,6 +23,7 @@ use crate::{
     },
     state::State,
     terminal::{counted, note, say},
+    values,
 };
 
 #[derive(Args, Debug)]

@@ -11,7 +11,6 @@ use time::OffsetDateTime;
 
 use crate::{
     client::{self, ApiArgs, Client, encode},
-    config::values,
     failure::Failure,
     jobs::{
         filter::Filter,
@@ -21,6 +20,7 @@ use crate::{
         when,
     },
     terminal::note,
+    values,
 };
 
 /// Jobs that a terminal gets when nobody says how many.

@@ -7,7 +7,6 @@ use http::Method;
 
 use crate::{
     client::{self, ApiArgs, Ask, Client},
-    config::values,
     failure::Failure,
     jobs::{
         cut::Cut,
@@ -15,6 +14,7 @@ use crate::{
         select, tail,
     },
     terminal::put,
+    values,
 };
 
 #[derive(Args, Debug)]

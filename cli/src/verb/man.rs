@@ -2,10 +2,9 @@
 
 use std::{io, path::PathBuf, process::ExitCode};
 
-use clap::Args;
+use clap::{Args, Command};
 
 use crate::{
-    args,
     failure::{self, Failure},
     terminal::{put, say},
 };
@@ -17,10 +16,10 @@ pub(crate) struct ManArgs {
     folder: Option<PathBuf>,
 }
 
-pub(crate) fn run(wanted: &ManArgs) -> Result<ExitCode, Failure> {
+pub(crate) fn run(wanted: &ManArgs, program: Command) -> Result<ExitCode, Failure> {
     let Some(folder) = &wanted.folder else {
         let mut page = Vec::new();
-        clap_mangen::Man::new(args::command())
+        clap_mangen::Man::new(program)
             .render(&mut page)
             .map_err(|error| Failure::broken(format!("cannot write the page: {error}")))?;
         put(page)?;
@@ -31,7 +30,7 @@ pub(crate) fn run(wanted: &ManArgs) -> Result<ExitCode, Failure> {
         Failure::with(failure::UNWRITABLE, vec![line])
     };
     std::fs::create_dir_all(folder).map_err(unwritable)?;
-    clap_mangen::generate_to(args::command(), folder).map_err(unwritable)?;
+    clap_mangen::generate_to(program, folder).map_err(unwritable)?;
     say(&format!("the pages are in {}; read one with man -l", folder.display()));
     Ok(ExitCode::SUCCESS)
 }

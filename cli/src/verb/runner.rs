@@ -17,7 +17,6 @@ use crate::{
     app::{self, entry},
     args::{self, StateArgs},
     client::{self, ApiArgs, Ask, encode},
-    config::values,
     failure::Failure,
     jobs::output::OutputArgs,
     plan::{self, Asked},
@@ -25,13 +24,12 @@ use crate::{
     signals::Signals,
     state::{self, Lock, State},
     summary::children,
-    supervise,
+    supervise::{self, JOIN_VARIABLE},
     terminal::{note, say},
+    values,
     verb::status,
 };
 
-/// The variable that a join token can be in.
-pub(crate) const JOIN_VARIABLE: &str = "OSTLER_JOIN";
 /// Bytes of a join token, at most.
 const TOKEN_MAX: u64 = 64 << 10;
 

@@ -9,7 +9,6 @@ use time::OffsetDateTime;
 
 use crate::{
     client::{self, ApiArgs, Client},
-    config::values,
     failure::{self, Failure},
     jobs::{
         output::{self, Format, OutputArgs, Pages},
@@ -18,6 +17,7 @@ use crate::{
         when,
     },
     terminal::{Tone, note},
+    values,
 };
 
 #[derive(Args, Debug)]

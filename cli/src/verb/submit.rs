@@ -17,7 +17,6 @@ use serde_json::{Map, Value, json};
 
 use crate::{
     client::{self, ApiArgs, Ask, Client, Problem, Wrong, from_file, whole},
-    config::values,
     failure::{self, Failure},
     jobs::{
         batch::{self, interrupted},
@@ -31,6 +30,7 @@ use crate::{
         view::JobView,
     },
     terminal::{note, say},
+    values,
 };
 
 /// Standard input of a job up to here travels in the request.

@@ -6,7 +6,6 @@ use clap::Args;
 
 use crate::{
     client::{self, ApiArgs, Client},
-    config::values,
     failure::{self, Failure},
     jobs::{
         batch::{self, interrupted},
@@ -18,6 +17,7 @@ use crate::{
         view::JobView,
     },
     terminal::note,
+    values,
 };
 
 /// Jobs of one page.
