@@ -2,6 +2,7 @@
 
 mod children;
 mod gateway;
+mod pause;
 mod report;
 mod unwanted;
 
@@ -41,10 +42,6 @@ use crate::{
     runtime::Look,
 };
 
-/// Between two looks at boards and clocks while nothing is about to happen.
-const TICK: Duration = Duration::from_millis(250);
-/// The same while a child is on its way out, over its time, or to be handed over.
-const TICK_RESTLESS: Duration = Duration::from_millis(25);
 /// Between two reports to the gateway.
 const REPORT: Duration = Duration::from_secs(1);
 /// Events that are handled between two decisions.
@@ -156,7 +153,8 @@ impl Agent {
         self.settle();
         let jobs = self.jobs.inbox();
         while !self.is_over() {
-            let pause = if self.is_restless() { TICK_RESTLESS } else { TICK };
+            let is_calm = self.is_calm();
+            let pause = self.pause(is_calm);
             tokio::select! {
                 event = timeout(pause, self.inbox.recv()) => {
                     if let Ok(Some(event)) = event {
@@ -166,6 +164,7 @@ impl Agent {
                 }
                 () = jobs.news() => {}
                 () = room(self.gateway.as_ref()), if self.jobs.is_waiting() => {}
+                () = work_begun(self.relay.as_deref()), if is_calm => {}
             }
             self.settle();
         }
@@ -290,15 +289,6 @@ impl Agent {
         }
     }
 
-    fn is_restless(&self) -> bool {
-        let waiting_for_lane = self.gateway.is_some()
-            && self
-                .children
-                .iter()
-                .any(|(id, c)| !c.handed && self.apps[c.app].pool.is_serving(*id));
-        waiting_for_lane || self.apps.iter().any(|app| app.pool.is_restless())
-    }
-
     fn listen_to_signals(&self) -> Result<(), RunError> {
         let system = |error| RunError::System { what: "listen to signals", error };
         // Whoever started us may have blocked them.
@@ -386,6 +376,14 @@ impl App {
 async fn room(gateway: Option<&Outbox>) {
     match gateway {
         Some(gateway) => gateway.room().await,
+        None => std::future::pending().await,
+    }
+}
+
+/// Until a child was given a request by a gateway elsewhere.
+async fn work_begun(relay: Option<&Relay>) {
+    match relay {
+        Some(relay) => relay.work_begun().await,
         None => std::future::pending().await,
     }
 }

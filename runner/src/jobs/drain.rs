@@ -95,6 +95,12 @@ impl Jobs {
         }
     }
 
+    /// Whether nothing is to be done before somebody says so, but for a BEAT.
+    pub(crate) fn is_calm(&self) -> bool {
+        let is_told = self.outgoing.is_empty() && self.suspects.is_empty() && !self.is_troubled;
+        self.live.is_empty() && is_told && self.drain == Drain::No
+    }
+
     /// Whether nothing runs.
     pub(crate) fn is_idle(&self) -> bool {
         self.live.is_empty()

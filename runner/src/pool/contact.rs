@@ -117,6 +117,11 @@ impl Contact {
         self.suspicion.is_some_and(|suspicion| !suspicion.of.is_over)
     }
 
+    /// No answer is awaited and nothing suspected, so that no patience has to be counted.
+    pub(super) fn is_calm(&self) -> bool {
+        self.left.is_none() && self.suspicion.is_none()
+    }
+
     /// What its board says: that it has begun something since clears it of a suspicion, as does that it is where it should be.
     pub(super) fn handle_board(&mut self, running: Option<u32>, has_begun: bool) {
         self.suspicion = self.suspicion.filter(|s| !has_begun && s.of.is_open(running));

@@ -34,6 +34,8 @@ pub(super) struct Member {
     /// A stream that nobody waits for any more, and until when it is looked out for on the board.
     pub(super) unwanted: Option<(u32, Mono)>,
     pub(super) requests: u64,
+    /// It worked when its board was last looked at, or had since the look before.
+    pub(super) is_active: bool,
     pub(super) requests_max: Option<u64>,
     pub(super) expires: Option<Mono>,
     /// It is to be replaced, as soon as its replacement is READY.
@@ -55,6 +57,7 @@ impl Member {
             running: None,
             unwanted: None,
             requests: 0,
+            is_active: false,
             requests_max: None,
             expires: None,
             due: None,
@@ -84,6 +87,14 @@ impl Member {
             || self.ladder.is_some()
             || self.unwanted.is_some()
             || self.contact.is_restless()
+    }
+
+    /// Nothing is to happen to it before `until` unless somebody says so.
+    pub(super) fn is_calm(&self, until: Mono) -> bool {
+        self.is_fresh()
+            && !self.is_active
+            && self.contact.is_calm()
+            && self.expires.is_none_or(|at| at > until)
     }
 
     /// Not to be reached any more. A child that is just dying looks so a moment before its end is known, and its end

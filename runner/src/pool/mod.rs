@@ -4,6 +4,7 @@
 //! as [`Action`]s, so that a day in the life of a pool can be tried in a millisecond.
 
 mod backoff;
+mod calm;
 mod contact;
 mod ending;
 mod ladder;
@@ -235,6 +236,7 @@ impl Pool {
             self.backoff.handle_served();
         }
         member.contact.handle_board(busy, done != member.requests);
+        member.is_active = busy.is_some() || done != member.requests;
         member.requests = done;
         member.running = busy;
         member.idle_since = match busy {
@@ -330,13 +332,6 @@ impl Pool {
     /// Whether the app fails: no child is READY and the last attempts ended badly.
     pub(crate) fn is_failing(&self) -> bool {
         self.backoff.is_failing() && self.ready() == 0
-    }
-
-    /// Whether something is to happen soon, so that time is to be told more often.
-    pub(crate) fn is_restless(&self) -> bool {
-        self.members.values().any(Member::is_restless)
-            || self.backoff.is_held()
-            || self.booting() + self.ready() < self.level
     }
 
     /// Whether the child may be given requests.

@@ -1,5 +1,6 @@
 //! Pools under a clock of our own.
 
+mod calm;
 mod ladder;
 mod reach;
 

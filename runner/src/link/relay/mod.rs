@@ -42,6 +42,8 @@ pub(crate) struct Relay {
     link_empty: Notify,
     /// What waited was taken to be written.
     link_room: Notify,
+    /// A child was given a request.
+    work_begun: Notify,
     events: Events,
 }
 
@@ -69,9 +71,9 @@ struct LinkSide {
 
 impl Relay {
     pub(crate) fn new(events: Events) -> Rc<Self> {
-        let [link_work, link_empty, link_room] = [Notify::new(), Notify::new(), Notify::new()];
+        let [link_work, link_empty, link_room, work_begun] = std::array::from_fn(|_| Notify::new());
         let inner = RefCell::default();
-        Rc::new(Self { inner, link_work, link_empty, link_room, events })
+        Rc::new(Self { inner, link_work, link_empty, link_room, work_begun, events })
     }
 
     /// Takes a READY child's lane into service.
@@ -115,6 +117,16 @@ impl Relay {
         let late = late.map(|(id, job)| (id, Awaited { stream: job.lane, is_over: job.is_over }));
         let unheard = inner.lanes.iter().filter_map(|(id, lane)| Some((*id, lane.unheard?)));
         late.chain(unheard.map(|(id, stream)| (id, Awaited { stream, is_over: false }))).collect()
+    }
+
+    /// Whether no child has a request, so that none can be late.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.inner.borrow().lanes.values().all(|lane| lane.job.is_none() && lane.unheard.is_none())
+    }
+
+    /// Waits until a child was given a request since this was last asked.
+    pub(crate) async fn work_begun(&self) {
+        self.work_begun.notified().await;
     }
 
     /// A gateway answered: all slots are its. Returns the number of its link.
@@ -220,7 +232,10 @@ impl Relay {
         let passed = self.with(|inner| {
             let Some(link) = &mut inner.link else { return Ok(None) };
             match link.streams.handle(&received)? {
-                Event::Opened { ended } => inner.open(&received, ended)?,
+                Event::Opened { ended } => {
+                    inner.open(&received, ended)?;
+                    self.work_begun.notify_one();
+                }
                 Event::Deliver { ended } => inner.pass_body(&received, ended),
                 // Also of a stream that has ended while its child is not free yet.
                 Event::Closed | Event::Late if received.header.kind == Kind::Reset => {
