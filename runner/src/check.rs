@@ -8,7 +8,7 @@ use ostler_process::limits;
 use crate::{
     config::{AppSpec, Config},
     error::RunError,
-    runtime::find_python,
+    runtime,
 };
 
 /// Checks every app. Returns their interpreters, in order.
@@ -39,7 +39,10 @@ fn check_app(spec: &AppSpec) -> Result<PathBuf, RunError> {
         Err(_) => return Err(bad_root("cannot be looked at")),
     }
     check_user(spec)?;
-    find_python(spec)
+    runtime::of(&spec.serve).find(spec).map_err(|places| {
+        let looked: Vec<String> = places.iter().map(|place| place.display().to_string()).collect();
+        RunError::Python { app, looked: looked.join(", ") }
+    })
 }
 
 /// Only the certain: whether the launch can really become the user shows when it does.

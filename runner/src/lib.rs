@@ -21,7 +21,7 @@ mod link;
 mod logs;
 mod pool;
 mod run;
-mod runtime;
+pub mod runtime;
 
 pub use config::{AppSpec, Config, JobUsers, Link, Serve};
 pub use error::RunError;

@@ -14,7 +14,7 @@ use crate::{
     error::RunError,
     host::Host,
     logs::{Line, LogThread, Logger},
-    runtime,
+    runtime::Codes,
 };
 
 /// Keeps children of the apps until told to stop. Makes its own runtime and blocks; log lines go to standard output.
@@ -23,8 +23,8 @@ use crate::{
 pub fn run(config: Config) -> Result<(), RunError> {
     let system = |what| move |error: io::Error| RunError::System { what, error };
     let host = Host::this().map_err(system("find the own program"))?;
-    let pythons = check::check(&config)?;
-    let code = runtime::write_python(&config.state)
+    let interpreters = check::check(&config)?;
+    let codes = Codes::write(&config.state)
         .map_err(|error| RunError::State { folder: config.state.clone(), error })?;
     // Grandchildren whose parents die fall to us and not to init, so that they are seen and reaped.
     prctl::set_child_subreaper(true)
@@ -46,7 +46,7 @@ pub fn run(config: Config) -> Result<(), RunError> {
         .map_err(system("start a runtime"))?;
     let local = LocalSet::new();
     let result = local.block_on(&runtime, async move {
-        let agent = Agent::new(host, config, pythons, code, logs)?;
+        let agent = Agent::new(host, config, interpreters, codes, logs)?;
         agent.run().await
     });
     drop(local);

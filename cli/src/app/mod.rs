@@ -8,9 +8,7 @@ pub(crate) mod python;
 #[cfg(test)]
 mod tests;
 
-use std::path::Path;
-
-use ostler_runner::{AppSpec, Serve};
+use ostler_runner::{AppSpec, runtime};
 
 /// Fills in what was left open and checks that each app can be found; one sentence for each that cannot.
 pub(crate) fn resolve(apps: &mut [AppSpec]) -> Result<(), Vec<String>> {
@@ -29,38 +27,6 @@ fn resolve_one(app: &mut AppSpec) -> Result<(), String> {
     if !app.root.is_dir() {
         return Err(format!("there is no folder {}", app.root.display()));
     }
-    let python = python::find(app)?;
-    let Serve::Wsgi { module, callable } = app.serve.clone();
-    let file = detect::file_of(&app.root, &module);
-    let first = module.split('.').next().unwrap_or(&module);
-    let here = detect::exists(&app.root, first);
-    let there = match (&file, here) {
-        (Some(_), _) => true,
-        (None, true) => detect::exists(&app.root, &module),
-        (None, false) => python::can_import(&python, app, first),
-    };
-    if !there {
-        return Err(not_there(app, here));
-    }
-    if callable.is_empty() {
-        let callable = open_callable(&app.root, &module, file.as_deref())?;
-        app.serve = Serve::Wsgi { module, callable };
-    }
-    Ok(())
-}
-
-fn open_callable(root: &Path, module: &str, file: Option<&Path>) -> Result<String, String> {
-    let Some(file) = file else { return Ok("application".to_owned()) };
-    detect::callable(file, &["application", "app"]).ok_or_else(|| {
-        let file = file.strip_prefix(root).unwrap_or(file).display();
-        format!("{file} has neither application nor app; name the callable: wsgi:{module}:NAME")
-    })
-}
-
-fn not_there(app: &AppSpec, here: bool) -> String {
-    let Serve::Wsgi { module, .. } = &app.serve;
-    let path = module.replace('.', "/");
-    let root = app.root.display();
-    let more = if here { "" } else { ", nor is it installed for its Python" };
-    format!("there is no module {module}: neither {path}.py nor {path}/__init__.py in {root}{more}")
+    let interpreter = python::find(app)?;
+    runtime::of(&app.serve).resolve(app, &interpreter)
 }

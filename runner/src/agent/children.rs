@@ -10,13 +10,13 @@ use tokio::task::{spawn_blocking, spawn_local};
 use super::{Agent, REPORT};
 use crate::{
     apps::{End, Failure, attend, kill_group, spawn},
-    config::{AppSpec, Serve},
+    config::AppSpec,
     event::{ChildEvent, Event},
     frames::{frame, plain},
     launch::{BOARD_FD, CODE_FD, CTL_FD, LANE_FD, LaunchSpec},
     logs::Line,
     pool::{Action, Awaited, ChildId, Ending, ExitReason, Loss},
-    runtime::{Look, look},
+    runtime::Look,
 };
 
 /// Children of one runner share one set of app specs.
@@ -71,7 +71,7 @@ impl Agent {
 
     fn launch_spec(&self, app: usize, id: ChildId) -> LaunchSpec {
         let app = &self.apps[app];
-        let Serve::Wsgi { module, callable } = &app.spec.serve;
+        let launch = app.runtime.launch(&app.spec.serve);
         let contract = [
             ("OSTLER_PROTO", VERSION.to_string()),
             ("OSTLER_CTL_FD", CTL_FD.to_string()),
@@ -80,21 +80,22 @@ impl Agent {
             ("OSTLER_CHILD", id.to_string()),
             ("OSTLER_APP", app.spec.name.clone()),
             ("OSTLER_GENERATION", GENERATION.to_string()),
-            ("OSTLER_ENTRY", format!("wsgi:{module}:{callable}")),
+            ("OSTLER_ENTRY", launch.entry),
             ("OSTLER_GRACE_MS", app.spec.grace.as_millis().to_string()),
-            ("PYTHONUNBUFFERED", "1".to_owned()),
         ];
         let mut env: BTreeMap<String, String> = app.spec.env.clone();
         env.extend(contract.map(|(name, value)| (name.to_owned(), value)));
+        env.extend(launch.env.iter().map(|&(name, value)| (name.to_owned(), value.to_owned())));
         let text = |path: &std::path::Path| path.to_string_lossy().into_owned();
         // The state folder is the runner's alone, so another user's child gets its code by descriptor.
-        let code = app.spec.user.as_ref().and_then(|_| self.code.parent());
-        let program = match (code, self.code.file_name()) {
+        let own = self.codes.of(app.runtime);
+        let code = app.spec.user.as_ref().and_then(|_| own.parent());
+        let program = match (code, own.file_name()) {
             (Some(_), Some(name)) => format!("/proc/self/fd/{CODE_FD}/{}", name.to_string_lossy()),
-            _ => text(&self.code),
+            _ => text(own),
         };
         LaunchSpec {
-            argv: vec![text(&app.python), program],
+            argv: vec![text(&app.interpreter), program],
             code: code.map(Into::into),
             env,
             root: app.spec.root.clone(),
@@ -340,9 +341,10 @@ impl Agent {
             }
             (app.looking, app.looked_at) = (true, Instant::now());
             let (events, root) = (self.events.clone(), app.spec.root.clone());
+            let runtime = app.runtime;
             spawn_local(async move {
                 // A look that panicked has found nothing, and the next one is made in a second.
-                let looked = spawn_blocking(move || look(&root)).await;
+                let looked = spawn_blocking(move || runtime.watch(&root)).await;
                 let look = looked.unwrap_or(Look { fingerprint: 0, newest: None });
                 // The owner is gone only when the runner ends.
                 let _ = events.send(Event::Looked(index, look)).await;

@@ -39,7 +39,7 @@ use crate::{
     link::{self, Token, relay::Relay, remote::Dial},
     logs::{Line, Logger},
     pool::{ChildId, Limits, Pool},
-    runtime::Look,
+    runtime::{self, Codes, Look, Runtime},
 };
 
 /// Between two reports to the gateway.
@@ -54,7 +54,8 @@ const FLUSH: Duration = Duration::from_millis(500);
 struct App {
     spec: AppSpec,
     name: Rc<str>,
-    python: PathBuf,
+    runtime: &'static dyn Runtime,
+    interpreter: PathBuf,
     pool: Pool,
     /// Why the last attempt to boot failed.
     failure: Option<Failure>,
@@ -76,8 +77,8 @@ pub(crate) struct Agent {
     apps: Vec<App>,
     children: BTreeMap<ChildId, Child>,
     next_child: u64,
-    /// The folder of the Python child.
-    code: PathBuf,
+    /// The children's own code.
+    codes: Codes,
     /// The way to the gateway, while there is one.
     gateway: Option<Outbox>,
     /// What leads a gateway elsewhere to the lanes.
@@ -106,8 +107,8 @@ impl Agent {
     pub(crate) fn new(
         host: Host,
         config: Config,
-        pythons: Vec<PathBuf>,
-        code: PathBuf,
+        interpreters: Vec<PathBuf>,
+        codes: Codes,
         logs: Logger,
     ) -> Result<Self, RunError> {
         let (events, inbox) = mpsc::channel(EVENTS_MAX);
@@ -120,15 +121,17 @@ impl Agent {
             .map_err(|error| RunError::State { folder: config.state.clone(), error })?;
         let now = Instant::now();
         let seed = u64::from(std::process::id()) << 32;
-        let apps = config.apps.iter().zip(pythons).zip(seed..);
-        let apps = apps.map(|((spec, python), seed)| App::new(spec, python, seed, now)).collect();
+        let apps = config.apps.iter().zip(interpreters).zip(seed..);
+        let apps = apps
+            .map(|((spec, interpreter), seed)| App::new(spec, interpreter, seed, now))
+            .collect();
         Ok(Self {
             host,
             config,
             apps,
             children: BTreeMap::new(),
             next_child: 1,
-            code,
+            codes,
             gateway: None,
             relay,
             token,
@@ -346,7 +349,7 @@ impl Agent {
 }
 
 impl App {
-    fn new(spec: &AppSpec, python: PathBuf, seed: u64, now: Instant) -> Self {
+    fn new(spec: &AppSpec, interpreter: PathBuf, seed: u64, now: Instant) -> Self {
         let limits = Limits {
             min: spec.children_min,
             max: spec.children_max,
@@ -359,7 +362,8 @@ impl App {
         Self {
             spec: spec.clone(),
             name: spec.name.as_str().into(),
-            python,
+            runtime: runtime::of(&spec.serve),
+            interpreter,
             pool: Pool::new(limits, seed),
             failure: None,
             look: None,

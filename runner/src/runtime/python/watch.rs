@@ -6,21 +6,12 @@ use std::{
     time::SystemTime,
 };
 
-use crate::hash::fnv;
+use crate::{hash::fnv, runtime::Look};
 
 /// Files looked at, at most: a look is made each second while an app fails.
 const FILES_MAX: usize = 2000;
 /// Folders entered, at most.
 const FOLDERS_MAX: usize = 1000;
-
-/// What a folder's Python files looked like at one moment.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Look {
-    /// Changes with any path, time or size.
-    pub fingerprint: u64,
-    /// The last change that is not in the future.
-    pub newest: Option<SystemTime>,
-}
 
 /// Looks at the Python files under `root`.
 pub(crate) fn look(root: &Path) -> Look {

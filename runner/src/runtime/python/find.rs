@@ -6,10 +6,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use crate::{config::AppSpec, error::RunError};
+use crate::config::AppSpec;
 
 /// The interpreter that was asked for, or the app's own, or the caller's, or the host's.
-pub(crate) fn find_python(spec: &AppSpec) -> Result<PathBuf, RunError> {
+pub(crate) fn find_python(spec: &AppSpec) -> Result<PathBuf, Vec<PathBuf>> {
     let mut places: Vec<PathBuf> = Vec::new();
     match &spec.python {
         Some(python) if python.components().count() > 1 => places.push(spec.root.join(python)),
@@ -24,8 +24,7 @@ pub(crate) fn find_python(spec: &AppSpec) -> Result<PathBuf, RunError> {
     if let Some(found) = places.iter().find(|place| is_executable(place)) {
         return Ok(std::path::absolute(found).unwrap_or_else(|_| found.clone()));
     }
-    let looked: Vec<String> = places.iter().map(|place| place.display().to_string()).collect();
-    Err(RunError::Python { app: spec.name.clone(), looked: looked.join(", ") })
+    Err(places)
 }
 
 fn on_path(program: &Path) -> Vec<PathBuf> {
