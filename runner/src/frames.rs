@@ -8,9 +8,9 @@ use std::{
     time::Duration,
 };
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use ostler_process::fds;
-use ostler_wire::{Builder, Decoder, FRAME_MAX, FieldsWriter, Frame, Header, Kind, WireError};
+use ostler_wire::{Decoder, FRAME_MAX, Frame, Header, Kind, WireError};
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWriteExt, Interest},
     net::{UnixStream, unix::OwnedWriteHalf},
@@ -248,16 +248,17 @@ async fn send_with_fd(socket: &UnixStream, bytes: &[u8], fd: &OwnedFd) -> io::Re
     }
 }
 
-/// A frame with a head.
+/// A frame with a head, as foreign hands write it.
+#[cfg(test)]
 pub(crate) fn frame(
     kind: Kind,
     flags: u8,
     code: u16,
-    fields: impl FnOnce(&mut FieldsWriter<'_>),
+    fields: impl FnOnce(&mut ostler_wire::FieldsWriter<'_>),
     body: &[u8],
 ) -> Bytes {
-    let mut out = BytesMut::new();
-    Builder::new(&mut out, kind, 0).flags(flags).code(code).fields(fields).body(body);
+    let mut out = bytes::BytesMut::new();
+    ostler_wire::Builder::new(&mut out, kind, 0).flags(flags).code(code).fields(fields).body(body);
     out.freeze()
 }
 

@@ -26,6 +26,13 @@ pub enum WireError {
     },
     /// A head is not `name NUL value` pairs.
     OddHead,
+    /// A message without fields that its receiver cannot do without.
+    Lacks {
+        /// The message's name.
+        message: &'static str,
+        /// The fields' names.
+        fields: &'static [&'static str],
+    },
     /// A frame of this type may not come from this side, or not now.
     Unexpected {
         /// The frame's type.
@@ -65,6 +72,9 @@ impl fmt::Display for WireError {
                 write!(f, "head of {head} bytes in a frame of {len}")
             }
             Self::OddHead => f.write_str("head is not a list of name NUL value pairs"),
+            Self::Lacks { message, fields } => {
+                write!(f, "{message} without {}", fields.join(" and "))
+            }
             Self::Unexpected { kind, stream, rule } => {
                 write!(f, "{kind:?} on stream {stream}: {rule}")
             }

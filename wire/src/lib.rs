@@ -11,6 +11,7 @@ mod encode;
 mod error;
 mod fields;
 mod frame;
+pub mod message;
 mod streams;
 
 pub use decode::Decoder;

@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 
 use ostler_job::{
     Span, Wall,
-    durable::{Attempt, Command, DedupeScope, Delivery, JobState, Reason, Status, Terminate, Then},
+    durable::{
+        Attempt, Command, DedupeScope, Delivery, JobState, Reason, Status, Terminate, Then, Work,
+    },
 };
 use ostler_store::Job;
 use serde::{Serialize, Serializer};
@@ -123,9 +125,12 @@ pub(crate) struct JobView {
 impl JobView {
     pub(crate) fn new(job: &Job) -> Self {
         let Job { id, spec, status, submitted_at } = job;
-        let shell = spec.work.command();
-        let command = shell.map(Command::shown);
-        let argv = shell.filter(|it| it.line.is_none()).map(|it| it.argv.clone());
+        let (command, argv) = match &spec.work {
+            Work::Noop | Work::Unknown => (None, None),
+            Work::Shell(shell) => {
+                (Some(shell.shown()), shell.line.is_none().then(|| shell.argv.clone()))
+            }
+        };
         Self {
             id: id.0,
             state: status.state,
@@ -296,7 +301,10 @@ pub(crate) struct JobDetail {
 impl JobDetail {
     pub(crate) fn new(job: &Job, attempts: &[Attempt]) -> Self {
         let none = Command::default();
-        let command = job.spec.work.command().unwrap_or(&none);
+        let command = match &job.spec.work {
+            Work::Shell(command) => command,
+            Work::Noop | Work::Unknown => &none,
+        };
         let retry = &job.spec.retry;
         let mut attempts_list: Vec<_> = attempts.iter().map(AttemptView::over).collect();
         let over = attempts.iter().any(|attempt| attempt.key.fence == job.status.fence);

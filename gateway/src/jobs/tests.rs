@@ -19,7 +19,7 @@ use ostler_wire::{Decoder, FRAME_MAX, Frame, Kind};
 
 use super::{
     Hello, JobMetrics, Jobs, Opened,
-    bytes::put_frame,
+    bytes::{put_frame, write_key},
     link::{JobLink, put_list},
 };
 use crate::driver::{Answer, DriverConfig, NewJob, Verb};
@@ -199,7 +199,7 @@ impl Link {
     }
 
     fn piece(&self, key: AttemptKey, offset: &str, end: &str, body: &[u8]) {
-        let id = key.to_string();
+        let id = write_key(key);
         let fields = [(":what", "log"), (":id", &*id), (":offset", offset), (end, "1")];
         self.send(Kind::Piece, &fields, body);
     }

@@ -4,7 +4,10 @@ use std::{collections::BTreeMap, time::Instant};
 
 use bytes::Bytes;
 use nix::sys::signal::Signal;
-use ostler_wire::{Frame, Kind, VERSION};
+use ostler_wire::{
+    FRAME_MAX, Frame, Kind, VERSION,
+    message::{ChildHello, ChildWelcome, Message as _},
+};
 use tokio::task::{spawn_blocking, spawn_local};
 
 use super::{Agent, REPORT};
@@ -12,7 +15,7 @@ use crate::{
     apps::{End, Failure, attend, kill_group, spawn},
     config::AppSpec,
     event::{ChildEvent, Event},
-    frames::{frame, plain},
+    frames::plain,
     launch::{BOARD_FD, CODE_FD, CTL_FD, LANE_FD, LaunchSpec},
     logs::Line,
     pool::{Action, Awaited, ChildId, Ending, ExitReason, Loss},
@@ -127,22 +130,12 @@ impl Agent {
         let app = &mut self.apps[child.app];
         match received.header.kind {
             Kind::Hello => {
-                let caps = received.fields().ok().and_then(|f| f.text(":caps").map(str::to_owned));
-                child.caps = caps.unwrap_or_default();
-                let root = app.spec.root.to_string_lossy().into_owned();
-                let welcome = frame(
-                    Kind::Welcome,
-                    0,
-                    VERSION,
-                    |f| {
-                        f.put(b"max_frame", ostler_wire::FRAME_MAX.to_string().as_bytes())
-                            .put(b"hb_ms", b"0")
-                            .put(b"root", root.as_bytes());
-                    },
-                    b"",
-                );
+                let hello = ChildHello::of(received).unwrap_or_default();
+                hello.caps.clone_into(&mut child.caps);
+                let root = &app.spec.root.to_string_lossy();
+                let welcome = ChildWelcome { max_frame: FRAME_MAX, hb_ms: 0, root };
                 // A full queue means a stuck child, which its boot time limit ends.
-                let _ = child.ctl.send(welcome, None);
+                let _ = child.ctl.send(welcome.to_bytes(), None);
             }
             Kind::Ready => {
                 app.pool.handle_ready(id, now);

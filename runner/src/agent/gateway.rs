@@ -4,14 +4,17 @@ use std::{rc::Rc, time::Instant};
 
 use bytes::Bytes;
 use ostler_job::Span;
-use ostler_wire::{FieldsWriter, Frame, Kind, Reset, VERSION, WireError, flags};
+use ostler_wire::{
+    Frame, Kind, WireError,
+    message::{self, Message as _},
+};
 
 use super::Agent;
 use crate::{
     apps::lane_pair,
     config::Link,
     event::{Granted, LinkEvent},
-    frames::{frame, plain},
+    frames::plain,
     hash,
     link::{self, relay::Relay},
     logs::Line,
@@ -19,7 +22,7 @@ use crate::{
 };
 
 /// The generation of the app specs that lanes are announced with.
-const GENERATION: &[u8] = b"1";
+const GENERATION: u32 = 1;
 
 impl Agent {
     pub(super) fn hello(&self) -> Bytes {
@@ -29,20 +32,15 @@ impl Agent {
             Link::Local(_) => "local",
             Link::Remote { .. } => "remote",
         };
-        frame(
-            Kind::Hello,
-            0,
-            VERSION,
-            |f| {
-                f.put(b":runner", self.config.name.as_bytes())
-                    .put(b":host", host.to_string_lossy().as_bytes())
-                    .put(b":pid", std::process::id().to_string().as_bytes())
-                    .put(b":incarnation", self.jobs.incarnation().as_bytes())
-                    .put(b":spec", format!("{:016x}", hash::fnv([&specs[..]])).as_bytes())
-                    .put(b":kind", kind.as_bytes());
-            },
-            b"",
-        )
+        let hello = message::Hello {
+            runner: Some(&self.config.name),
+            host: Some(&host.to_string_lossy()),
+            pid: Some(&std::process::id().to_string()),
+            incarnation: Some(self.jobs.incarnation()),
+            spec: Some(&format!("{:016x}", hash::fnv([&specs[..]]))),
+            kind: Some(kind),
+        };
+        hello.to_bytes()
     }
 
     pub(super) fn handle_link(&mut self, event: LinkEvent) {
@@ -152,11 +150,9 @@ impl Agent {
     fn handle_gateway(&mut self, received: &Frame) -> Result<(), WireError> {
         match received.header.kind {
             Kind::Demand => {
-                let fields = received.fields()?;
-                let waiting = fields.number(":waiting").unwrap_or(0);
-                let app = fields.text(":app").unwrap_or_default();
-                if let Some(app) = self.apps.iter_mut().find(|a| a.spec.name == app) {
-                    app.pool.handle_demand(u32::try_from(waiting).unwrap_or(u32::MAX));
+                let demand = message::Demand::of(received)?;
+                if let Some(app) = self.apps.iter_mut().find(|a| a.spec.name == demand.app) {
+                    app.pool.handle_demand(u32::try_from(demand.waiting).unwrap_or(u32::MAX));
                 }
                 Ok(())
             }
@@ -234,12 +230,8 @@ impl Agent {
             Some(lane) => lane,
             None => {
                 let (ours, childs) = lane_pair()?;
-                let number = (child.lane_number + 1).to_string();
-                let first = |f: &mut FieldsWriter<'_>| {
-                    f.put(b":lane", b"0").put(b":number", number.as_bytes());
-                };
-                let replacement = frame(Kind::Lane, flags::FD, 0, first, b"");
-                if !child.ctl.send(replacement, Some(childs)) {
+                let replacement = message::ChildLane { index: 0, number: child.lane_number + 1 };
+                if !child.ctl.send(replacement.to_bytes(), Some(childs)) {
                     return Err(nix::Error::EAGAIN);
                 }
                 child.lane_number += 1;
@@ -247,19 +239,14 @@ impl Agent {
             }
         };
         child.handed = true;
-        let announcement = frame(
-            Kind::Lane,
-            flags::FD,
-            0,
-            |f| {
-                f.put(b":app", app.name.as_bytes())
-                    .put(b":child", id.to_string().as_bytes())
-                    .put(b":pid", child.pid.to_string().as_bytes())
-                    .put(b":generation", GENERATION)
-                    .put(b":caps", child.caps.as_bytes());
-            },
-            b"",
-        );
+        let announcement = message::Lane {
+            app: &app.name,
+            child: id.0,
+            pid: child.pid.as_raw().unsigned_abs(),
+            generation: GENERATION,
+            caps: &child.caps,
+        };
+        let announcement = announcement.to_bytes();
         self.say_with(announcement, Some(lane));
         Ok(())
     }
@@ -277,7 +264,7 @@ impl Agent {
         if let Some(relay) = &self.relay {
             return relay.retire(id);
         }
-        self.say_retired(app, id, 0);
+        self.say_retired(app, id, false);
     }
 
     /// Tells whoever has its lane that a child's process is gone. Mostly the lane's end says so, but a process that the
@@ -285,23 +272,15 @@ impl Agent {
     pub(super) fn tell_ended(&mut self, app: usize, id: ChildId) {
         match &self.relay {
             Some(relay) => relay.child_ended(id),
-            None => self.say_retired(app, id, Reset::ChildDied as u16),
+            None => self.say_retired(app, id, true),
         }
     }
 
-    fn say_retired(&mut self, app: usize, id: ChildId, code: u16) {
+    fn say_retired(&mut self, app: usize, id: ChildId, is_gone: bool) {
         let handed = self.children.get(&id).is_some_and(|child| child.handed);
         if handed {
-            let name = self.apps[app].name.clone();
-            self.say(frame(
-                Kind::Retire,
-                0,
-                code,
-                |f| {
-                    f.put(b":app", name.as_bytes()).put(b":child", id.to_string().as_bytes());
-                },
-                b"",
-            ));
+            let retire = message::Retire { app: &self.apps[app].name, child: id.0, is_gone };
+            self.say(retire.to_bytes());
         }
     }
 

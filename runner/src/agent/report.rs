@@ -4,11 +4,11 @@ use std::{collections::BTreeMap, fs, time::Instant};
 
 use bytes::Bytes;
 use nix::unistd::Pid;
-use ostler_wire::Kind;
+use ostler_wire::message::{self, Message as _, figure};
 
 use super::{Agent, App, REPORT};
 use crate::{
-    frames::frame,
+    apps::Failure,
     logs::Line,
     pool::{Counts, ExitReason},
 };
@@ -29,11 +29,6 @@ impl Totals {
         self.cpu_us_gone += cpu_us;
     }
 }
-
-/// The codes of an APP frame.
-const STARTING: u16 = 0;
-const READY: u16 = 1;
-const FAILED: u16 = 2;
 
 impl Agent {
     /// Sends what changed, and the figures when their time has come.
@@ -63,31 +58,14 @@ impl Agent {
         let app = &self.apps[index];
         let ready = app.pool.ready();
         let failing = app.failure.as_ref().filter(|_| app.pool.is_failing());
-        let code = match failing {
-            _ if ready > 0 => READY,
-            Some(_) => FAILED,
-            None => STARTING,
-        };
-        let trace = failing.map_or(&b""[..], |failure| failure.trace.as_bytes());
-        let bytes = frame(
-            Kind::App,
-            0,
-            code,
-            |f| {
-                f.put(b":app", app.name.as_bytes()).put(b":ready", ready.to_string().as_bytes());
-                if let Some(failure) = failing {
-                    failure.put(f);
-                }
-            },
-            trace,
-        );
-        (bytes, code)
+        let told = message::App { app: &app.name, ready, failure: failing.map(Failure::message) };
+        (told.to_bytes(), told.code())
     }
 
     /// Logs that an app fails; that it is ready again shows by its children.
     fn note_app(&self, index: usize, code: u16) {
         let app = &self.apps[index];
-        if let (FAILED, Some(failure)) = (code, &app.failure) {
+        if let (message::App::FAILED, Some(failure)) = (code, &app.failure) {
             self.logs.write(Line {
                 level: "error",
                 app: &app.name,
@@ -108,30 +86,23 @@ impl Agent {
         let (rss, cpu) = children.fold((0, app.totals.cpu_us_gone), |(rss, cpu), child| {
             (rss + child.rss, cpu + child.cpu_us)
         });
-        frame(
-            Kind::State,
-            0,
-            0,
-            |f| {
-                f.put(b":app", app.name.as_bytes());
-                let mut number = |name: &str, value: u64| {
-                    f.put(name.as_bytes(), value.to_string().as_bytes());
-                };
-                number("starting", counts.starting.into());
-                number("idle", counts.idle.into());
-                number("busy", counts.busy.into());
-                number("draining", counts.draining.into());
-                number("backoff", counts.backoff.into());
-                number("spawns", app.totals.spawns);
-                number("rss_bytes", rss);
-                number("cpu_us", cpu);
-                for reason in ExitReason::ALL {
-                    let count = app.totals.exits.get(&reason).copied().unwrap_or(0);
-                    number(&format!("exit.{}", reason.code()), count);
-                }
-            },
-            b"",
-        )
+        let figures = [
+            (figure::STARTING, counts.starting.into()),
+            (figure::IDLE, counts.idle.into()),
+            (figure::BUSY, counts.busy.into()),
+            (figure::DRAINING, counts.draining.into()),
+            (figure::BACKOFF, counts.backoff.into()),
+            (figure::SPAWNS, app.totals.spawns),
+            (figure::RSS_BYTES, rss),
+            (figure::CPU_US, cpu),
+        ];
+        let figures = figures.map(|(name, value)| (name.to_owned(), value));
+        let exits = ExitReason::ALL.into_iter().map(|reason| {
+            let count = app.totals.exits.get(&reason).copied().unwrap_or(0);
+            (figure::exit(reason.code()), count)
+        });
+        let figures = figures.into_iter().chain(exits).collect();
+        message::State { app: &app.name, figures }.to_bytes()
     }
 
     /// Asks the kernel what the children use.

@@ -2,13 +2,15 @@
 
 use std::time::Duration;
 
-use ostler_wire::{FieldsWriter, Frame, Kind, Reset, WireError};
+use ostler_wire::{
+    Frame, Reset, WireError,
+    message::{Message as _, Overdue, Withdraw, Withdrawn, cap, has_cap},
+};
 use tokio::task::spawn_local;
 
 use super::Agent;
 use crate::{
     event::{ChildEvent, Event},
-    frames::frame,
     pool::{Awaited, ChildId, Loss},
 };
 
@@ -19,18 +21,17 @@ const SHOWS: Duration = Duration::from_millis(2);
 impl Agent {
     /// OVERDUE: a child works on something that nobody waits for, or broke a rule.
     pub(super) fn handle_overdue(&mut self, received: &Frame) -> Result<(), WireError> {
-        let fields = received.fields()?;
-        let Some(id) = fields.number(":child").map(ChildId) else { return Ok(()) };
-        let named = fields.number(":stream").and_then(|stream| u32::try_from(stream).ok());
-        match Reset::from_code(received.header.code) {
+        let Some(overdue) = Overdue::of(received)? else { return Ok(()) };
+        let (id, named) = (ChildId(overdue.child), overdue.stream);
+        match overdue.reason {
             Some(Reset::Protocol) => {
                 let why = "the child broke the protocol, the gateway closed its lane";
                 self.handle_loss(id, Loss::Lane, Some(why.to_owned()));
             }
             Some(Reset::ChildDied) => self.handle_loss(id, Loss::Lane, None),
             Some(Reset::Recall) => {
-                let is_over = fields.text(":over") == Some("1");
-                self.handle_unanswered(id, Awaited { stream: named.unwrap_or(0), is_over });
+                let (stream, is_over) = (named.unwrap_or(0), overdue.is_over);
+                self.handle_unanswered(id, Awaited { stream, is_over });
             }
             Some(_) | None => {
                 // A gateway of before does not name the stream.
@@ -52,12 +53,10 @@ impl Agent {
         }
     }
 
-    /// WITHDRAW of the gateway: what the child has not begun of its streams up to `:last` is to go elsewhere.
+    /// WITHDRAW of the gateway: what the child has not begun of its streams up to the last is to go elsewhere.
     pub(super) fn handle_withdraw(&mut self, received: &Frame) -> Result<(), WireError> {
-        let fields = received.fields()?;
-        let last = fields.number(":last").and_then(|last| u32::try_from(last).ok());
-        if let (Some(id), Some(last)) = (fields.number(":child"), last) {
-            self.take_back(ChildId(id), last);
+        if let Some(Withdraw { child, last, .. }) = Withdraw::of(received)? {
+            self.take_back(ChildId(child), last);
         }
         Ok(())
     }
@@ -65,7 +64,7 @@ impl Agent {
     /// Takes streams back that a child has not begun, whatever it is at: it need not be able to answer.
     pub(super) fn take_back(&mut self, id: ChildId, last: u32) {
         let Some(child) = self.children.get(&id) else { return };
-        let is_able = child.caps.split(',').any(|cap| cap == "recall");
+        let is_able = has_cap(&child.caps, cap::RECALL);
         let lane = child.lane_number;
         if !is_able || !child.handed || !child.board.bar(lane, last) {
             return;
@@ -95,16 +94,10 @@ impl Agent {
     }
 
     /// WITHDRAW: the child will never begin these streams of its lane.
-    fn say_withdrawn(&mut self, id: ChildId, (from, to): (u32, u32)) {
+    fn say_withdrawn(&mut self, id: ChildId, streams: (u32, u32)) {
         let Some(child) = self.children.get(&id) else { return };
-        let app = self.apps[child.app].name.clone();
-        let (id, from, to) = (id.to_string(), from.to_string(), to.to_string());
-        let fields = |f: &mut FieldsWriter<'_>| {
-            f.put(b":app", app.as_bytes())
-                .put(b":child", id.as_bytes())
-                .put(b":from", from.as_bytes())
-                .put(b":to", to.as_bytes());
-        };
-        self.say(frame(Kind::Withdraw, 0, 0, fields, b""));
+        let app = &self.apps[child.app].name;
+        let withdrawn = Withdrawn { app, child: id.0, streams: Some(streams) };
+        self.say(withdrawn.to_bytes());
     }
 }

@@ -3,7 +3,7 @@
 use std::{cell::RefCell, collections::VecDeque, os::fd::OwnedFd, rc::Rc, time::Duration};
 
 use nix::unistd::Pid;
-use ostler_wire::{Fields, Frame, Kind};
+use ostler_wire::{Frame, Kind, message::Log};
 use tokio::{
     io::{AsyncRead, AsyncReadExt},
     net::{UnixStream, unix::pipe},
@@ -171,9 +171,9 @@ fn log_frame(label: &Label, frame: &Frame, words: &LastWords) {
         1 => "info",
         2.. => "error",
     };
-    let Ok(fields) = Fields::parse(&frame.head) else { return };
-    let stream = fields.text(":stream").unwrap_or("log");
-    let text = String::from_utf8_lossy(&frame.body);
+    let Ok(log) = Log::of(frame) else { return };
+    let stream = log.stream.unwrap_or("log");
+    let text = log.line;
     if stream == "stderr" || stream == "errors" {
         keep(words, &text);
     } else if stream == "dump" {
@@ -184,7 +184,7 @@ fn log_frame(label: &Label, frame: &Frame, words: &LastWords) {
         app: &label.app,
         child: Some(label.id.0),
         stream,
-        request_id: fields.text(":id").unwrap_or(""),
+        request_id: log.id.unwrap_or(""),
         message: cut(&text, MESSAGE_MAX),
         ..Line::default()
     });

@@ -1,6 +1,8 @@
 //! Why an app could not be started, with everything that helps to find out.
 
-use ostler_wire::{FieldsWriter, Frame, WireError, valid_value};
+use std::borrow::Cow;
+
+use ostler_wire::{Frame, WireError, message, valid_value};
 
 /// A failure of an app.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -22,17 +24,17 @@ pub(crate) struct Failure {
 impl Failure {
     /// What a FAIL frame says.
     pub(crate) fn from_frame(frame: &Frame) -> Result<Self, WireError> {
-        let fields = frame.fields()?;
-        let text = |name: &str| {
-            fields.value(name.as_bytes()).map(|v| String::from_utf8_lossy(v).into_owned())
+        let told = message::Failure::of(frame)?;
+        let or = |text: Option<Cow<'_, str>>, default: &str| {
+            text.map_or_else(|| default.to_owned(), Cow::into_owned)
         };
         Ok(Self {
-            stage: text(":stage").unwrap_or_else(|| "boot".into()),
-            class: text(":class").unwrap_or_default(),
-            message: text(":message").unwrap_or_else(|| "the child gave no reason".into()),
-            hint: text(":hint").unwrap_or_default(),
+            stage: or(told.stage, "boot"),
+            class: or(told.class, ""),
+            message: or(told.message, "the child gave no reason"),
+            hint: or(told.hint, ""),
             stderr: String::new(),
-            trace: String::from_utf8_lossy(&frame.body).into_owned(),
+            trace: told.trace.into_owned(),
         })
     }
 
@@ -41,17 +43,16 @@ impl Failure {
         Self { stage: stage.into(), message, hint: hint.into(), ..Self::default() }
     }
 
-    /// Writes the fields of an APP frame. Line ends, which a head cannot hold, become `\n` in two characters.
-    pub(crate) fn put(&self, head: &mut FieldsWriter<'_>) {
-        let fields = [
-            (":stage", &self.stage),
-            (":class", &self.class),
-            (":message", &self.message),
-            (":hint", &self.hint),
-            (":stderr", &self.stderr),
-        ];
-        for (name, value) in fields {
-            head.put(name.as_bytes(), clean(value, name == ":stderr").as_bytes());
+    /// As an APP frame tells it. Line ends, which a head cannot hold, become `\n` in two characters.
+    pub(crate) fn message(&self) -> message::Failure<'_> {
+        let line = |value| Some(Cow::Owned(clean(value, false)));
+        message::Failure {
+            stage: line(&self.stage),
+            class: line(&self.class),
+            message: line(&self.message),
+            hint: line(&self.hint),
+            stderr: Some(Cow::Owned(clean(&self.stderr, true))),
+            trace: Cow::Borrowed(&self.trace),
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use ostler_wire::Frame;
+use ostler_wire::{Frame, message::Welcome};
 
 /// What the gateway lets this runner do.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -14,9 +14,9 @@ pub(crate) struct Granted {
 
 impl Granted {
     pub(crate) fn of(welcome: &Frame) -> Self {
-        let Ok(fields) = welcome.fields() else { return Self { apps: None, jobs: true } };
-        let apps = fields.text("apps").map(|apps| apps.split(',').map(str::to_owned).collect());
-        Self { apps, jobs: fields.text("jobs") != Some("0") }
+        let Ok(welcome) = Welcome::of(welcome) else { return Self { apps: None, jobs: true } };
+        let apps = welcome.apps.map(|apps| apps.into_iter().map(str::to_owned).collect());
+        Self { apps, jobs: welcome.jobs }
     }
 
     /// What a runner offers in vain that has these apps, and slots for jobs or not. Empty: nothing.

@@ -8,15 +8,15 @@ use std::{
 };
 
 use bytes::Bytes;
-use data_encoding::HEXLOWER;
 use ostler_job::durable::{AttemptKey, Payload, Start};
-use ostler_wire::{Frame, Kind, WireError};
+use ostler_wire::{
+    Frame, WireError,
+    message::{Message as _, Piece, Pull, what},
+};
 use sha2::{Digest, Sha256};
 
-use crate::frames::frame;
-
 /// How much is asked for at once.
-const PIECE_MAX: &[u8] = b"262144";
+const PIECE_MAX: u64 = 256 << 10;
 
 /// Pieces that are asked for and have not come, at most: a gateway gives up who has too much waiting for it.
 const ASKED_MAX: usize = 32;
@@ -134,43 +134,33 @@ impl Payloads {
             let fetch = known.fetch.as_mut().filter(|fetch| !fetch.asked)?;
             fetch.asked = true;
             fetch.waiting.append(&mut fetch.late);
-            let offset = fetch.offset.to_string();
-            Some(frame(
-                Kind::Pull,
-                0,
-                0,
-                |f| {
-                    f.put(b":what", b"payload").put(b":id", name.as_bytes());
-                    f.put(b":offset", offset.as_bytes()).put(b":max", PIECE_MAX);
-                },
-                b"",
-            ))
+            Some(Pull::new(what::PAYLOAD, name, fetch.offset, PIECE_MAX).to_bytes())
         })
     }
 
     /// Takes a piece. Returns who can be started now, or cannot be at all.
     pub(super) fn handle_piece(&mut self, piece: &Frame) -> Result<Option<Arrived>, WireError> {
-        let fields = piece.fields()?;
-        let name = fields.text(":id").unwrap_or_default();
+        let piece = Piece::of(piece)?;
+        let name = piece.id.unwrap_or_default();
         let part = self.part(name);
         let Some(known) = self.known.get_mut(name) else { return Ok(None) };
         let Some(fetch) = &mut known.fetch else { return Ok(None) };
-        if fields.number(":offset") != Some(fetch.offset) {
+        if piece.offset != Some(fetch.offset) {
             return Ok(None);
         }
-        let is_end = fields.value(b":end").is_some();
-        let is_gone = fields.value(b":gone").is_some() || (piece.body.is_empty() && !is_end);
+        let is_end = piece.is_end;
+        let is_gone = piece.is_gone || (piece.bytes.is_empty() && !is_end);
         let taken = match is_gone {
             true => Err(Lacking::Nowhere(format!(
                 "the gateway does not have the payload {name} any more"
             ))),
-            false => fetch.take(&piece.body).map_err(|_| Lacking::Here),
+            false => fetch.take(piece.bytes).map_err(|_| Lacking::Here),
         };
         if taken.is_ok() && !is_end {
             return Ok(None);
         }
         let mut fetch = known.fetch.take().expect("it is there, as was just seen");
-        let done = taken.and_then(|()| match HEXLOWER.encode(&fetch.hash.finalize()) == name {
+        let done = taken.and_then(|()| match hex(&fetch.hash.finalize()) == name {
             true => fs::rename(&part, self.folder.join(name)).map_err(|_| Lacking::Here),
             false => Err(Lacking::Nowhere(format!("the payload {name} was damaged on its way"))),
         });
@@ -219,4 +209,8 @@ impl Fetch {
         self.asked = false;
         Ok(())
     }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|b| format!("{b:02x}")).collect()
 }

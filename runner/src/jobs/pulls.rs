@@ -7,12 +7,17 @@ use std::{
 };
 
 use bytes::Bytes;
-use ostler_job::durable::AttemptKey;
+use ostler_job::{
+    JobId,
+    durable::{AttemptKey, Fence},
+};
 use ostler_module::Piece;
-use ostler_wire::{Frame, Kind, WireError};
+use ostler_wire::{
+    Frame, Kind, WireError,
+    message::{self, Message as _, Pull, what},
+};
 
 use super::Executors;
-use crate::frames::frame;
 
 /// The most bytes of a log in one frame.
 const PIECE_MAX: u64 = 256 << 10;
@@ -44,13 +49,12 @@ struct Asked {
 impl Pulls {
     /// Takes a question. A later one about the same log replaces it.
     pub(super) fn ask(&mut self, received: &Frame) -> Result<(), WireError> {
-        let fields = received.fields()?;
-        let text = |name| fields.text(name).unwrap_or_default().to_owned();
-        let max = fields.number(":max").unwrap_or(PIECE_MAX).min(PIECE_MAX);
+        let pull = Pull::of(received)?;
+        let max = pull.max.unwrap_or(PIECE_MAX).min(PIECE_MAX);
         let asked = Asked {
-            what: text(":what"),
-            id: text(":id"),
-            offset: fields.number(":offset").unwrap_or(0),
+            what: pull.what.to_owned(),
+            id: pull.id.unwrap_or_default().to_owned(),
+            offset: pull.offset.unwrap_or(0),
             max: usize::try_from(max).expect("limited to 256 KiB"),
             since: None,
         };
@@ -80,7 +84,7 @@ impl Pulls {
             self.asked.extend(self.stuck.pop_front().map(|(_, asked)| asked));
         }
         while let Some(mut asked) = self.asked.pop_front() {
-            let key = asked.id.parse::<AttemptKey>().ok().filter(|_| asked.what == "log");
+            let key = key_of(&asked.id).filter(|_| asked.what == what::LOG);
             match key.map_or(Ok(None), |key| executors.read_log(key, asked.offset, asked.max)) {
                 Ok(piece) => return Some(answer(&asked, piece.as_ref())),
                 // It need not be the log's fault: a host may be out of descriptors for a moment.
@@ -98,14 +102,18 @@ impl Pulls {
 }
 
 fn answer(asked: &Asked, piece: Option<&Piece>) -> Bytes {
-    let fields = |f: &mut ostler_wire::FieldsWriter<'_>| {
-        f.put(b":what", asked.what.as_bytes()).put(b":id", asked.id.as_bytes());
-        f.put(b":offset", asked.offset.to_string().as_bytes());
-        match piece {
-            Some(piece) if piece.end => drop(f.put(b":end", b"1")),
-            Some(_) => {}
-            None => drop(f.put(b":gone", b"1")),
-        }
-    };
-    frame(Kind::Piece, 0, 0, fields, piece.map_or(&b""[..], |piece| &piece.bytes))
+    let (what, id, offset) = (&asked.what, &asked.id, asked.offset);
+    match piece {
+        Some(piece) => message::Piece::new(what, id, offset, &piece.bytes, piece.end).to_bytes(),
+        None => message::Piece::gone(what, id, offset).to_bytes(),
+    }
+}
+
+/// The key in `JOB.ATTEMPT.FENCE`.
+fn key_of(id: &str) -> Option<AttemptKey> {
+    let mut parts = id.split('.');
+    let job = JobId(parts.next()?.parse().ok()?);
+    let attempt = parts.next()?.parse().ok()?;
+    let fence = Fence(parts.next()?.parse().ok()?);
+    parts.next().is_none().then_some(AttemptKey { job, attempt, fence })
 }

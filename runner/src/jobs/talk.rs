@@ -4,12 +4,16 @@ use std::time::Instant;
 
 use bytes::{Bytes, BytesMut};
 use ostler_job::durable::{AttemptKey, Order, Report, Start};
-use ostler_wire::{Frame, Header, Kind, WireError, put_frame};
+use ostler_wire::{
+    Frame, Header, Kind, WireError,
+    message::{Beat, Message as _},
+    put_frame,
+};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::{BEAT, Drain, Jobs};
-use crate::frames::{Outbox, frame};
+use crate::frames::Outbox;
 
 /// The body of a frame is closed when it is longer than this.
 const BODY_MAX: usize = 256 << 10;
@@ -104,16 +108,8 @@ impl Jobs {
         let slots = if self.drain == Drain::No { self.slots } else { 0 };
         let held: Vec<&AttemptKey> = self.live.keys().chain(self.unsettled.keys()).collect();
         let body = serde_json::to_vec(&held).expect("keys of numbers are JSON");
-        frame(
-            Kind::Beat,
-            0,
-            0,
-            |f| {
-                f.put(b":incarnation", self.incarnation.as_bytes());
-                f.put(b":slots", slots.to_string().as_bytes());
-            },
-            &body,
-        )
+        let (incarnation, slots) = (&*self.incarnation, slots.into());
+        Beat { incarnation, slots, held: &body }.to_bytes()
     }
 }
 

@@ -5,8 +5,10 @@ use std::{
     os::{fd::BorrowedFd, unix::net::UnixStream},
 };
 
-use bytes::BytesMut;
-use ostler_wire::{Builder, Kind, valid_value};
+use ostler_wire::{
+    message::{self, Message as _},
+    valid_value,
+};
 
 /// Which step failed, why, and what to do.
 #[derive(Debug)]
@@ -29,22 +31,20 @@ impl Failure {
     /// Sends the failure as a FAIL frame.
     pub(super) fn report(&self, ctl: BorrowedFd<'_>) {
         // Names of users and folders may hold anything; in a head they may not.
-        let message = match valid_value(self.message.as_bytes()) {
+        let text = match valid_value(self.message.as_bytes()) {
             true => self.message.clone(),
             false => self.message.escape_debug().to_string(),
         };
-        let mut frame = BytesMut::new();
-        Builder::new(&mut frame, Kind::Fail, 0)
-            .fields(|f| {
-                f.put(b":stage", self.stage.as_bytes())
-                    .put(b":class", b"LaunchError")
-                    .put(b":message", message.as_bytes())
-                    .put(b":hint", self.hint.as_bytes());
-            })
-            .body(b"");
+        let told = message::Failure {
+            stage: Some(self.stage.into()),
+            class: Some("LaunchError".into()),
+            message: Some(text.into()),
+            hint: Some(self.hint.into()),
+            ..message::Failure::default()
+        };
         // Without the socket there is nobody to tell; the exit status says that the launch failed.
         if let Ok(owned) = ctl.try_clone_to_owned() {
-            let _ = UnixStream::from(owned).write_all(&frame);
+            let _ = UnixStream::from(owned).write_all(&told.to_bytes());
         }
     }
 }

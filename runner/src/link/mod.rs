@@ -10,7 +10,7 @@ mod token;
 
 use std::time::Duration;
 
-use ostler_wire::{Frame, Kind, VERSION};
+use ostler_wire::{Frame, Kind, VERSION, message::Refusal};
 use tokio::{io::AsyncRead, time::timeout};
 
 use crate::{event::Granted, frames::FrameReader};
@@ -22,8 +22,6 @@ const WELCOME_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Said of a link that this side has given up, for a reason that was told then.
 pub(crate) const CLOSED: &str = "this runner closed the link";
-/// The code of a FAIL that says that another process has this runner's name.
-const REPLACED: u16 = 1;
 
 /// Why there was no WELCOME.
 #[derive(Debug)]
@@ -48,7 +46,7 @@ async fn welcomed<R: AsyncRead + Unpin>(frames: &mut FrameReader<R>) -> Result<G
     match (frame.header.kind, frame.header.code) {
         (Kind::Welcome, VERSION) => Ok(Granted::of(&frame)),
         (Kind::Welcome, code) => lost(format!("it speaks version {code} of the protocol")),
-        (Kind::Fail, REPLACED) => Err(Unwelcome::Replaced(reason(&frame))),
+        (Kind::Fail, Refusal::NAME_TAKEN) => Err(Unwelcome::Replaced(reason(&frame))),
         (Kind::Fail, _) => Err(Unwelcome::Refused(reason(&frame))),
         (kind, _) => lost(format!("it answered HELLO with {kind:?}")),
     }
@@ -56,7 +54,6 @@ async fn welcomed<R: AsyncRead + Unpin>(frames: &mut FrameReader<R>) -> Result<G
 
 /// What a FAIL says.
 fn reason(fail: &Frame) -> String {
-    let fields = fail.fields().ok();
-    let message = fields.as_ref().and_then(|f| f.text(":message"));
+    let message = Refusal::of(fail).ok().and_then(|refusal| refusal.message);
     message.unwrap_or("it gives no reason").to_owned()
 }

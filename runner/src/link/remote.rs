@@ -10,7 +10,10 @@ use std::{
 };
 
 use bytes::Bytes;
-use ostler_wire::Kind;
+use ostler_wire::{
+    Kind,
+    message::{Join, Message as _},
+};
 use rustls_pki_types::ServerName;
 use tokio::{
     io::{AsyncWriteExt, WriteHalf},
@@ -22,7 +25,7 @@ use tokio_rustls::{TlsConnector, client::TlsStream};
 use super::{CLOSED, Token, Unwelcome, known::Known, reason, relay::Relay, tls, welcomed};
 use crate::{
     event::{Event, Events, LinkEvent},
-    frames::{FrameReader, frame, plain},
+    frames::{FrameReader, plain},
 };
 
 /// The pause after the first failure to reach the gateway, and the longest, give or take a half.
@@ -152,15 +155,7 @@ async fn ask(
         .map_err(|e| Ended::Refused(format!("its key cannot be kept: {e}")))?;
     let stream = connect(&dial.token, identity).await.map_err(|e| lost(e.to_string()))?;
     let (reader, mut writer) = tokio::io::split(stream);
-    let asked = frame(
-        Kind::Join,
-        0,
-        0,
-        |f| {
-            f.put(b":secret", secret.as_bytes()).put(b":name", dial.name.as_bytes());
-        },
-        request.as_bytes(),
-    );
+    let asked = Join { secret, name: &dial.name, request: request.as_bytes() }.to_bytes();
     let mut frames = FrameReader::new(reader);
     let answer = async {
         writer.write_all(&asked).await.map_err(|e| e.to_string())?;

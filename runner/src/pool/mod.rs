@@ -17,6 +17,7 @@ mod tests;
 use std::collections::{BTreeMap, VecDeque};
 
 use ostler_job::{Mono, Span};
+use ostler_wire::message::exit;
 
 use self::{
     backoff::{Backoff, Starts},
@@ -95,14 +96,14 @@ impl ExitReason {
     /// The reason as frames and logs write it.
     pub(crate) const fn code(self) -> &'static str {
         match self {
-            Self::Exited => "exited",
-            Self::Signal => "signal",
-            Self::BootFailed => "boot_failed",
-            Self::MaxRequests => "max_requests",
-            Self::Lifetime => "lifetime",
-            Self::Timeout => "timeout",
-            Self::Lost => "lost",
-            Self::Stopped => "stopped",
+            Self::Exited => exit::EXITED,
+            Self::Signal => exit::SIGNAL,
+            Self::BootFailed => exit::BOOT_FAILED,
+            Self::MaxRequests => exit::MAX_REQUESTS,
+            Self::Lifetime => exit::LIFETIME,
+            Self::Timeout => exit::TIMEOUT,
+            Self::Lost => exit::LOST,
+            Self::Stopped => exit::STOPPED,
         }
     }
 }

@@ -2,7 +2,6 @@
 
 use std::fs;
 
-use data_encoding::HEXLOWER;
 use ostler_wire::Kind;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
@@ -15,7 +14,7 @@ use crate::{
 /// Bytes of three pieces, the last one short, and their name.
 fn payload() -> (Vec<u8>, String) {
     let bytes: Vec<u8> = (0..600_000_u32).map(|n| (n % 251) as u8).collect();
-    let name = HEXLOWER.encode(&Sha256::digest(&bytes));
+    let name = Sha256::digest(&bytes).iter().map(|b| format!("{b:02x}")).collect();
     (bytes, name)
 }
 

@@ -7,11 +7,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use data_encoding::HEXLOWER;
 use ostler_job::durable::TENANT_DEFAULT;
 use sha2::{Digest, Sha256};
 
-use super::{Files, names};
+use super::{Files, names, upload};
 
 /// Between a payload's name and that of its owner's mark beside it.
 const OF: char = '.';
@@ -70,7 +69,7 @@ pub(super) fn weigh(path: &Path) -> Weight {
 }
 
 fn hash(tenant: &str) -> String {
-    HEXLOWER.encode(&Sha256::digest(tenant.as_bytes()))
+    upload::hex(&Sha256::digest(tenant.as_bytes()))
 }
 
 impl Files {

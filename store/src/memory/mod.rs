@@ -14,7 +14,7 @@ use std::{
 
 use ostler_job::{
     JobId, Wall,
-    durable::{Attempt, Epoch, JobState, Term},
+    durable::{Attempt, Epoch, Input, JobState, Spec, Term, Work},
 };
 
 use self::kept::Kept;
@@ -263,13 +263,15 @@ impl Store for Memory {
 
     fn payload_used(&self, sha256: &str) -> Result<bool, StoreError> {
         let inner = self.lock();
-        Ok(inner.kept.jobs.values().any(|job| reads(job, sha256)))
+        Ok(inner.kept.jobs.values().any(|job| payload(&job.spec) == Some(sha256)))
     }
 
     fn payload_wanted(&self, sha256: &str, runner: &str) -> Result<bool, StoreError> {
         let inner = self.lock();
         let mut out = inner.kept.jobs.values().filter(|job| job.status.state.is_out());
-        Ok(out.any(|job| job.status.runner.as_deref() == Some(runner) && reads(job, sha256)))
+        Ok(out.any(|job| {
+            job.status.runner.as_deref() == Some(runner) && payload(&job.spec) == Some(sha256)
+        }))
     }
 
     fn tail(&self, after: u64, max: usize) -> Result<Vec<Event>, StoreError> {
@@ -287,6 +289,13 @@ impl Store for Memory {
     }
 }
 
-fn reads(job: &Job, sha256: &str) -> bool {
-    job.spec.work.payload().is_some_and(|payload| payload.sha256 == sha256)
+/// The payload that a job reads, if it reads one.
+pub(crate) fn payload(spec: &Spec) -> Option<&str> {
+    match &spec.work {
+        Work::Shell(command) => match &command.stdin {
+            Input::Payload(payload) => Some(&payload.sha256),
+            Input::Empty | Input::Text(_) | Input::Base64(_) => None,
+        },
+        Work::Noop | Work::Unknown => None,
+    }
 }

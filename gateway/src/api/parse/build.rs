@@ -168,10 +168,12 @@ fn identity_of(asked: Option<String>, work: &Work, notes: &mut Notes) -> String 
         label(&identity, "/identity", identity::MAX, notes);
         return identity;
     }
-    match work.command() {
-        None => work.module().to_owned(),
-        Some(Command { line: Some(line), .. }) => identity::of_line(line),
-        Some(Command { argv, .. }) => identity::of_argv(argv),
+    match work {
+        Work::Noop | Work::Unknown => work.module().to_owned(),
+        Work::Shell(command) => match &command.line {
+            Some(line) => identity::of_line(line),
+            None => identity::of_argv(&command.argv),
+        },
     }
 }
 

@@ -14,13 +14,16 @@ mod tests;
 use std::{cell::RefCell, collections::BTreeMap, os::fd::OwnedFd, rc::Rc, time::Duration};
 
 use bytes::{Bytes, BytesMut};
-use ostler_wire::{Event, Frame, Header, Kind, Reset, Streams, WINDOW, WireError, put_frame};
+use ostler_wire::{
+    Event, Frame, Header, Kind, Reset, Streams, WINDOW, WireError,
+    message::{Credit, Message as _, split_app},
+    put_frame,
+};
 use tokio::sync::Notify;
 
 use self::lane::{BodyEnd, Lane};
 use crate::{
     event::{self, ChildEvent, Events},
-    frames::frame,
     pool::{Awaited, ChildId},
 };
 
@@ -332,16 +335,7 @@ impl Inner {
         let counted = self.lanes.values().filter(|lane| lane.app == *app && lane.is_slot()).count();
         let slots = u32::try_from(counted).unwrap_or(u32::MAX);
         if self.told.insert(app.clone(), slots) != Some(slots) {
-            let credit = frame(
-                Kind::Credit,
-                0,
-                0,
-                |f| {
-                    f.put(b":app", app.as_bytes()).put(b":slots", slots.to_string().as_bytes());
-                },
-                b"",
-            );
-            link.out.extend_from_slice(&credit);
+            Credit { app, slots: slots.into() }.put(&mut link.out);
         }
     }
 }
@@ -359,13 +353,4 @@ impl LinkSide {
 
 fn header(kind: Kind, flags: u8, code: u16, stream: u32) -> Header {
     Header { len: 0, kind, flags, code, stream, aux: 0 }
-}
-
-/// The app that a request's head begins with, and the rest of the head.
-fn split_app(head: &Bytes) -> Option<(&str, Bytes)> {
-    const NAME: &[u8] = b":app\0";
-    let value = head.strip_prefix(NAME)?;
-    let end = value.iter().position(|&b| b == 0).unwrap_or(value.len());
-    let rest = head.slice((NAME.len() + end + 1).min(head.len())..);
-    Some((std::str::from_utf8(&value[..end]).ok()?, rest))
 }

@@ -1,0 +1,53 @@
+//! The names of fields, each spelled here and nowhere else in what is shipped: `xtask tidy` looks.
+
+pub(super) const APP: &str = ":app";
+pub(super) const CAPS: &str = ":caps";
+pub(super) const CHILD: &str = ":child";
+pub(super) const CLASS: &str = ":class";
+pub(super) const DEADLINE_MS: &str = ":deadline_ms";
+pub(super) const END: &str = ":end";
+pub(super) const ENV: &str = ":env";
+pub(super) const FROM: &str = ":from";
+pub(super) const GENERATION: &str = ":generation";
+pub(super) const GONE: &str = ":gone";
+pub(super) const HINT: &str = ":hint";
+pub(super) const HOST: &str = ":host";
+pub(super) const ID: &str = ":id";
+pub(super) const IMPL: &str = ":impl";
+pub(super) const INCARNATION: &str = ":incarnation";
+pub(super) const KIND: &str = ":kind";
+pub(super) const KINDS: &str = ":kinds";
+pub(super) const LANE: &str = ":lane";
+pub(super) const LANES: &str = ":lanes";
+pub(super) const LANG: &str = ":lang";
+pub(super) const LAST: &str = ":last";
+pub(super) const MAX: &str = ":max";
+pub(super) const MESSAGE: &str = ":message";
+pub(super) const NAME: &str = ":name";
+pub(super) const NUMBER: &str = ":number";
+pub(super) const OFFSET: &str = ":offset";
+pub(super) const OVER: &str = ":over";
+pub(super) const PID: &str = ":pid";
+pub(super) const QUEUE_US: &str = ":queue_us";
+pub(super) const READY: &str = ":ready";
+pub(super) const REASON: &str = ":reason";
+pub(super) const RUNNER: &str = ":runner";
+pub(super) const SCHEME: &str = ":scheme";
+pub(super) const SECRET: &str = ":secret";
+pub(super) const SLOTS: &str = ":slots";
+pub(super) const SPEC: &str = ":spec";
+pub(super) const STAGE: &str = ":stage";
+pub(super) const STDERR: &str = ":stderr";
+pub(super) const STREAM: &str = ":stream";
+pub(super) const STREAMS: &str = ":streams";
+pub(super) const TO: &str = ":to";
+pub(super) const WAITING: &str = ":waiting";
+pub(super) const WHAT: &str = ":what";
+
+// Of WELCOME.
+pub(super) const APPS: &str = "apps";
+pub(super) const HB_MS: &str = "hb_ms";
+pub(super) const JOBS: &str = "jobs";
+pub(super) const MAX_FRAME: &str = "max_frame";
+pub(super) const ROOT: &str = "root";
+pub(super) const WINDOW: &str = "window";
