@@ -61,17 +61,19 @@ msrv: ## Checks with the oldest Rust that Cargo.toml declares; fetches it where 
 	{ echo "ostler: Rust $(rust) cannot be fetched: the declared version is not tried" >&2; exit 69; }
 	cargo +$(rust).0 check --locked --workspace --target-dir "$(CARGO_TARGET_DIR)/msrv"
 
-# 200 kills for each of five histories.
-soak: tools setup ## A thousand kills: some minutes
+# 200 kills for each of five histories, after two minutes of the simulation; a failing seed is told with what repeats it.
+soak: tools setup ## Seeds of the simulation that nobody has tried, then a thousand kills: some minutes
 	cargo build --locked --workspace --bins --tests
+	OSTLER_FRESH_SECONDS=$${OSTLER_FRESH_SECONDS:-120} cargo test --locked -p ostler-tests --test sim -- --nocapture nobody_has_tried
 	OSTLER_SOAK_KILLS=200 exec cargo test --locked -p ostler-tests --test it -- --test-threads 1 kills::
 
 bench: tools setup ## Against the peers, in one run; writes what it measured to standard output
 	exec tests/bench/run
 
-fuzz: tools ## Runs the fuzz target for a minute; needs cargo-fuzz and a nightly toolchain
+fuzz: tools ## Runs each fuzz target for a minute; needs cargo-fuzz and a nightly toolchain
 	@cargo fuzz --version >/dev/null 2>&1 || { echo "ostler: cargo-fuzz is missing: cargo install cargo-fuzz" >&2; exit 69; }
-	cargo +nightly fuzz run --fuzz-dir fuzz frames -- -max_total_time=60 -max_len=8192
+	for target in frames heads chunks; do \
+	cargo +nightly fuzz run --fuzz-dir fuzz $$target -- -max_total_time=60 -max_len=16384 || exit; done
 
 tools:
 	@$(call need,cargo,install Rust $(rust) or newer with rustup)
