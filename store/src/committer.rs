@@ -66,6 +66,17 @@ struct Waiting {
     ended: bool,
 }
 
+impl Waiting {
+    /// Asserts that what is counted is what waits, or callers would wait for room for ever.
+    ///
+    /// # Panics
+    /// When it is not.
+    fn check_invariants(&self) {
+        let counted: usize = self.batches.iter().map(|batch| batch.changes.len()).sum();
+        assert_eq!(self.changes, counted, "the changes that wait are counted");
+    }
+}
+
 struct Batch {
     epoch: Epoch,
     changes: Vec<Change>,
@@ -179,6 +190,9 @@ impl Shared {
             group.push(batch);
         }
         waiting.changes -= changes;
+        if cfg!(debug_assertions) {
+            waiting.check_invariants();
+        }
         drop(waiting);
         self.changed.notify_all();
         Some(group)
@@ -280,5 +294,11 @@ mod tests {
         assert_eq!(sizes(Duration::from_secs(60)), Some(1), "the next is of another term");
         assert_eq!(sizes(Duration::ZERO), Some(1), "what waits is written before it ends");
         assert_eq!(sizes(Duration::ZERO), None);
+    }
+
+    #[test]
+    #[should_panic(expected = "the changes that wait are counted")]
+    fn changes_that_are_counted_and_do_not_wait_are_noticed() {
+        Waiting { changes: 1, ..Waiting::default() }.check_invariants();
     }
 }

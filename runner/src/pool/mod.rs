@@ -7,6 +7,7 @@ mod backoff;
 mod calm;
 mod contact;
 mod ending;
+mod invariants;
 mod ladder;
 mod member;
 mod reach;
@@ -327,7 +328,11 @@ impl Pool {
 
     /// What is to be done next; `None` when nothing is.
     pub(crate) fn poll_action(&mut self) -> Option<Action> {
-        self.actions.pop_front()
+        let action = self.actions.pop_front();
+        if action.is_none() {
+            self.drained();
+        }
+        action
     }
 
     /// Whether the app fails: no child is READY and the last attempts ended badly.

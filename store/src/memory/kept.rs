@@ -22,6 +22,8 @@ pub(super) struct Kept {
     pub(super) events: BTreeMap<u64, Event>,
     pub(super) tokens: BTreeMap<String, Token>,
     pub(super) kept_at: Option<Wall>,
+    /// Commits since everything was looked at.
+    pub(super) unchecked: usize,
 }
 
 #[derive(Clone, Debug)]

@@ -4,6 +4,7 @@
 //! drives it, with faults at chosen commits. A commit that has returned is safe, as with every engine; one that was
 //! under way in a crash is wholly there or wholly absent, and whoever simulates chooses which.
 
+mod invariants;
 mod kept;
 
 use std::{
@@ -138,6 +139,7 @@ impl Inner {
     /// Whole, or not at all.
     fn keep(&mut self, changes: &[Change]) -> Result<Vec<Applied>, StoreError> {
         let applied = self.kept.commit(changes)?;
+        self.kept.changed();
         let Kept { last_job, last_event, fences, .. } = self.kept;
         let beside = &mut self.beside;
         beside.last_job = beside.last_job.max(last_job);
