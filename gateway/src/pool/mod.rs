@@ -5,6 +5,7 @@
 
 pub(crate) mod carrier;
 pub(crate) mod drive;
+mod invariants;
 mod lack;
 mod pace;
 pub(crate) mod passing;
@@ -282,6 +283,7 @@ impl Inner {
                 }
             }
         }
+        self.decided();
         effects
     }
 

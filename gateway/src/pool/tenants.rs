@@ -56,6 +56,11 @@ impl Tenants {
         self.rows.get(&id).map_or_else(String::new, |r| String::from_utf8_lossy(&r.name).into())
     }
 
+    /// Jobs of all tenants. It looks at each of them.
+    pub(super) fn jobs(&self) -> u64 {
+        self.rows.values().map(|row| u64::from(row.jobs)).sum()
+    }
+
     /// Forgets one of the idle, unless it has a job again or owes something.
     fn look(&mut self, remembered: impl Fn(TenantId) -> bool) {
         let Some(id) = self.idle.pop_front() else { return };

@@ -337,3 +337,27 @@ async fn a_lane_is_sent_nothing_ahead_while_a_run_on_it_is_slow_and_is_again_whe
     enter(&pool, &jobs[3]);
     assert!(is_sent(3));
 }
+
+#[tokio::test]
+#[should_panic(expected = "the scheduler has the pool's jobs and no others")]
+async fn a_job_that_only_the_pool_knows_is_noticed() {
+    let pool = pool();
+    let waiting = job(&pool, None);
+    enter(&pool, &waiting);
+    let other = job(&pool, None);
+    let mut inner = pool.lock();
+    inner.check_invariants();
+    inner.jobs.insert(other.id, other);
+    inner.check_invariants();
+}
+
+#[tokio::test]
+#[should_panic(expected = "a tenant counts its jobs")]
+async fn a_tenant_that_counts_a_job_too_many_is_noticed() {
+    let pool = pool();
+    let waiting = job(&pool, None);
+    enter(&pool, &waiting);
+    let mut inner = pool.lock();
+    inner.tenants.enter(b"a");
+    inner.check_invariants();
+}

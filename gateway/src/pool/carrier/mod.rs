@@ -3,6 +3,7 @@
 //! Any thread may start a job; the driver, a task on one thread, reads. A lane is written to directly by whoever starts
 //! a job, which saves a task switch on the way to an idle child.
 
+mod invariants;
 mod receive;
 mod stamp;
 #[cfg(test)]
@@ -160,7 +161,9 @@ impl Carrier {
             inner.held.push_back(passing.clone());
             return true;
         }
-        self.put(&mut inner, passing, now)
+        let put = self.put(&mut inner, passing, now);
+        inner.changed();
+        put
     }
 
     fn is_lane(&self) -> bool {
@@ -303,6 +306,7 @@ impl Carrier {
             let started = usize::from(jobs.len() > inner.unsent);
             unstarted.extend(jobs.drain(started..));
         }
+        inner.changed();
         (unstarted, jobs)
     }
 

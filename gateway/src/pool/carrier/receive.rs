@@ -72,6 +72,7 @@ impl Carrier {
             inner.sending = None;
             inner.wake_senders();
         }
+        inner.changed();
         Ok(())
     }
 }

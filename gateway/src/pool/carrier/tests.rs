@@ -378,3 +378,25 @@ async fn reserved_kinds_break_the_protocol() {
         assert!(try_hear(&carrier, Mono(1), &[(kind, flags::END, 0, 1, 0)]).is_err(), "{kind:?}");
     }
 }
+
+#[tokio::test]
+#[should_panic(expected = "a closed carrier has no jobs")]
+async fn a_job_that_a_closed_carrier_has_is_noticed() {
+    let (carrier, _reader, _child) = lane();
+    let mut inner = carrier.lock();
+    inner.closed = true;
+    inner.check_invariants();
+    inner.held.push_back(job(false));
+    inner.check_invariants();
+}
+
+#[tokio::test]
+#[should_panic(expected = "is open for a job")]
+async fn a_stream_without_a_job_is_noticed() {
+    let (carrier, _reader, _child) = lane();
+    assert!(carrier.start(&job(false), Mono(0)));
+    let mut inner = carrier.lock();
+    inner.check_invariants();
+    inner.jobs.clear();
+    inner.check_invariants();
+}
