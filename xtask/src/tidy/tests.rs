@@ -1,7 +1,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
-    Finding, Source, catalogue,
+    Finding, Source, catalogue, folders,
     layers::{Member, Metadata, check_layers, check_purity},
     links, manifests, private, pure, size,
 };
@@ -214,4 +214,33 @@ fn files_that_are_made_by_hand_are_named() {
     {
         assert!(of(free).is_empty(), "{free}");
     }
+}
+
+#[test]
+fn imports_upwards_within_a_crate_are_named() {
+    let of = |path: &str, text: &str| said(folders::check(&Source::new(path, text)));
+    let cure = |own: &str, module: &str| {
+        format!(
+            "{own} may not use {module}, which comes after it: move what is shared down, or hand it in"
+        )
+    };
+    let text = "use crate::{\n    hash,\n    event::{Event, jobs},\n    jobs::Jobs,\n};\n// crate::agent\n\
+                fn a() { crate::agent::b(); my_crate::run::c(); }\n\
+                #[cfg(test)]\nmod tests {\nuse crate::run::run;\n}\n";
+    let path = "runner/src/link/a.rs";
+    assert_eq!(
+        of(path, text),
+        [
+            format!("{path}:4: {}", cure("link", "jobs")),
+            format!("{path}:7: {}", cure("link", "agent")),
+        ]
+    );
+    let climbing =
+        "use super::{mod_of_its_own, super::frames::A};\nuse super::super::{hash, agent};\n";
+    assert_eq!(of(path, climbing), [format!("{path}:2: {}", cure("link", "agent"))]);
+    let path = "runner/src/link/mod.rs";
+    assert_eq!(of(path, "use super::jobs;\n"), [format!("{path}:1: {}", cure("link", "jobs"))]);
+    let unknown = of("runner/src/novel.rs", "");
+    assert!(unknown[0].contains("novel has no place in its crate"), "{unknown:?}");
+    assert!(of("runner/src/lib.rs", "use crate::run::run;").is_empty());
 }
