@@ -12,9 +12,7 @@ use std::{
 
 use ostler_job::{
     Span,
-    durable::{
-        AttemptKey, Ending, Finish, Input, LogState, Order, Reason, Report, Start, Usage, Work,
-    },
+    durable::{AttemptKey, Ending, Finish, LogState, Order, Reason, Report, Start, Usage, Work},
 };
 use ostler_module::{Executor, Observer, Piece};
 use tokio::{sync::mpsc, task::spawn_local};
@@ -65,8 +63,7 @@ impl Setup {
     }
 
     fn log_path(&self, key: AttemptKey) -> PathBuf {
-        let AttemptKey { job, attempt, fence } = key;
-        self.logs().join(format!("{job}.{attempt}.{}.log", fence.0))
+        self.logs().join(format!("{key}.log"))
     }
 }
 
@@ -174,11 +171,7 @@ impl Executor for Shell {
     }
 
     fn payload(&self, work: &Work) -> Option<ostler_job::durable::Payload> {
-        let Work::Shell(command) = work else { return None };
-        match &command.stdin {
-            Input::Payload(payload) => Some(payload.clone()),
-            Input::Empty | Input::Text(_) | Input::Base64(_) => None,
-        }
+        work.payload().cloned()
     }
 
     fn read_log(&self, key: AttemptKey, offset: u64, max: usize) -> io::Result<Option<Piece>> {

@@ -121,18 +121,6 @@ impl Committer {
         self.shared.changed.notify_all();
     }
 
-    /// Has a batch written, and waits until it is.
-    pub fn commit_and_wait(
-        &self,
-        epoch: Epoch,
-        changes: Vec<Change>,
-    ) -> Result<Vec<Applied>, StoreError> {
-        let (tell, told) = std::sync::mpsc::sync_channel(1);
-        // Nobody is there to be told when the caller's thread is gone.
-        self.commit(epoch, changes, Box::new(move |outcome| drop(tell.send(outcome))));
-        told.recv().unwrap_or_else(|_| Err(ended()))
-    }
-
     /// Its counts.
     pub fn stats(&self) -> Arc<CommitStats> {
         Arc::clone(&self.shared.stats)

@@ -76,11 +76,6 @@ impl Files {
         Ok(file.metadata()?.len())
     }
 
-    /// Removes a payload; `NotFound` when there is none.
-    pub fn delete_payload(&self, sha256: &str) -> io::Result<()> {
-        self.remove(&names::payload(&self.folder, sha256)?)
-    }
-
     /// Removes payloads that nobody uses and that were uploaded or kept before a moment, which should be so long ago that
     /// whoever uploaded one has submitted its job. Answers how many went.
     pub fn sweep_payloads(

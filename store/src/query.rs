@@ -2,7 +2,7 @@
 
 use ostler_job::{
     JobId, Span, Wall,
-    durable::{Dedupe, Delivery, JobState, Retry, Spec, Status, Work},
+    durable::{Dedupe, Delivery, JobState, Retry, Spec, Status},
 };
 
 use crate::Token;
@@ -147,10 +147,7 @@ impl Filter {
 /// Whether the text is in what people see of a job: its name, its command as a line, its arguments as they are.
 fn mentions(spec: &Spec, text: &str) -> bool {
     let within = |place: &String| contains(place, text);
-    let command = match &spec.work {
-        Work::Shell(command) => Some(command),
-        Work::Noop | Work::Unknown => None,
-    };
+    let command = spec.work.command();
     spec.name.iter().any(within)
         || command.is_some_and(|it| {
             it.argv.iter().any(within)

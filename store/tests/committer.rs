@@ -253,7 +253,12 @@ fn a_done_may_ask_for_more() {
 fn one_that_waits_gets_its_answer() {
     let committer = Committer::start(Arc::new(Memory::new()), |_, _| {}).unwrap();
     std::thread::scope(|scope| {
-        let each = |_| scope.spawn(|| committer.commit_and_wait(Epoch(0), many(3)).unwrap().len());
+        let wait = || {
+            let (tell, told) = channel();
+            committer.commit(Epoch(0), many(3), Box::new(move |outcome| drop(tell.send(outcome))));
+            told.recv().unwrap().unwrap().len()
+        };
+        let each = |_| scope.spawn(wait);
         let threads: Vec<_> = (0..8).map(each).collect();
         assert_eq!(threads.into_iter().map(|it| it.join().unwrap()).sum::<usize>(), 24);
     });

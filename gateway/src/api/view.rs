@@ -4,9 +4,7 @@ use std::collections::BTreeMap;
 
 use ostler_job::{
     Span, Wall,
-    durable::{
-        Attempt, Command, DedupeScope, Delivery, JobState, Reason, Status, Terminate, Then, Work,
-    },
+    durable::{Attempt, Command, DedupeScope, Delivery, JobState, Reason, Status, Terminate, Then},
 };
 use ostler_store::Job;
 use serde::{Serialize, Serializer};
@@ -125,12 +123,9 @@ pub(crate) struct JobView {
 impl JobView {
     pub(crate) fn new(job: &Job) -> Self {
         let Job { id, spec, status, submitted_at } = job;
-        let (command, argv) = match &spec.work {
-            Work::Noop | Work::Unknown => (None, None),
-            Work::Shell(shell) => {
-                (Some(shell.shown()), shell.line.is_none().then(|| shell.argv.clone()))
-            }
-        };
+        let shell = spec.work.command();
+        let command = shell.map(Command::shown);
+        let argv = shell.filter(|it| it.line.is_none()).map(|it| it.argv.clone());
         Self {
             id: id.0,
             state: status.state,
@@ -301,10 +296,7 @@ pub(crate) struct JobDetail {
 impl JobDetail {
     pub(crate) fn new(job: &Job, attempts: &[Attempt]) -> Self {
         let none = Command::default();
-        let command = match &job.spec.work {
-            Work::Shell(command) => command,
-            Work::Noop | Work::Unknown => &none,
-        };
+        let command = job.spec.work.command().unwrap_or(&none);
         let retry = &job.spec.retry;
         let mut attempts_list: Vec<_> = attempts.iter().map(AttemptView::over).collect();
         let over = attempts.iter().any(|attempt| attempt.key.fence == job.status.fence);

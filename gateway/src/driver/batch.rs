@@ -2,7 +2,7 @@
 
 use ostler_job::{
     Span,
-    durable::{Input, JobState, Reason, Spec, Status, Work},
+    durable::{JobState, Reason, Spec, Status},
 };
 use ostler_store::{Applied, Change, Event, EventKind, Token};
 
@@ -75,13 +75,9 @@ fn bytes(change: &Change) -> u64 {
 }
 
 fn spec_bytes(spec: &Spec) -> usize {
-    let Work::Shell(command) = &spec.work else { return 0 };
-    let stdin = match &command.stdin {
-        Input::Text(text) | Input::Base64(text) => text.len(),
-        Input::Empty | Input::Payload(_) => 0,
-    };
+    let Some(command) = spec.work.command() else { return 0 };
     let words = command.argv.iter().chain(command.env.values()).map(String::len);
-    stdin + words.sum::<usize>()
+    command.stdin.inline_len() + words.sum::<usize>()
 }
 
 /// What a commit means to the metrics.

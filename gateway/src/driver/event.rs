@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use ostler_job::{
-    JobId, Since, Span, Wall,
+    JobId, Since, Span,
     durable::{AttemptKey, JobState, Order, Report, Spec},
 };
 use ostler_store::Change;
@@ -291,21 +291,4 @@ pub struct Figures {
     pub quarantined: u64,
     /// Finishes of attempts that had lost their lease.
     pub fence_rejected: u64,
-}
-
-/// A runner as the driver knows it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RunnerState {
-    /// Its name.
-    pub name: RunnerName,
-    /// It is heard.
-    pub connected: bool,
-    /// Told by an operator to take nothing new.
-    pub draining: bool,
-    /// Jobs that it can run at once.
-    pub slots: u32,
-    /// Jobs that it has.
-    pub running: Vec<JobId>,
-    /// When it was heard last; `None`: not in this life of the store.
-    pub heard_at: Option<Wall>,
 }

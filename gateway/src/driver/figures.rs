@@ -1,11 +1,8 @@
-//! Numbers for the metrics, and the runners as the API shows them.
+//! Numbers for the metrics.
 
-use ostler_job::{Now, Since, Wall, durable::JobState};
+use ostler_job::{Now, Since, durable::JobState};
 
-use super::{
-    Driver,
-    event::{Figures, RunnerState},
-};
+use super::{Driver, event::Figures};
 
 /// What has happened in this life.
 #[derive(Debug)]
@@ -58,19 +55,5 @@ impl Driver {
             quarantined: counters.quarantined,
             fence_rejected: counters.fence_rejected,
         }
-    }
-
-    /// Runners that are connected, or have jobs.
-    pub fn runners(&self) -> Vec<RunnerState> {
-        let shown = self.runners.iter().filter(|(_, it)| it.connected || !it.jobs.is_empty());
-        let state = |(number, it): (u32, &super::runners::Runner)| RunnerState {
-            name: self.hosts.name(number).clone(),
-            connected: it.connected && !it.is_lost(),
-            draining: it.draining,
-            slots: it.slots,
-            running: it.jobs.iter().copied().collect(),
-            heard_at: (it.heard_at != Wall(0)).then_some(it.heard_at),
-        };
-        shown.map(state).collect()
     }
 }

@@ -60,8 +60,8 @@ use serde_json::json;
 pub use actor::Actor;
 pub use batch::{Batch, Tally};
 pub use event::{
-    Action, Answer, Beat, DriverConfig, Effect, Figures, NewJob, Reports, RunnerName, RunnerState,
-    Steer, SteerJob, Submit, Ticket, Verb,
+    Action, Answer, Beat, DriverConfig, Effect, Figures, NewJob, Reports, RunnerName, Steer,
+    SteerJob, Submit, Ticket, Verb,
 };
 use jobs::{Jobs, Run};
 use names::Names;

@@ -14,10 +14,7 @@ use std::{
 };
 
 use bytes::{Bytes, BytesMut};
-use ostler_job::{
-    JobId,
-    durable::{AttemptKey, Fence},
-};
+use ostler_job::{JobId, durable::AttemptKey};
 use ostler_wire::{Builder, Frame, Kind};
 
 use super::{Shared, pulls::Pulls, weight::Weight};
@@ -162,7 +159,7 @@ impl Mover {
         weight: Weight,
     ) -> io::Result<()> {
         let fields = frame.fields().map_err(io::Error::other)?;
-        let key = fields.text(":id").and_then(read_key);
+        let key = fields.text(":id").and_then(|id| id.parse::<AttemptKey>().ok());
         let (Some("log"), Some(key), Some(offset)) =
             (fields.text(":what"), key, fields.number(":offset"))
         else {
@@ -174,19 +171,6 @@ impl Mover {
         self.tell_weighed(weight, Work::Piece { runner, key, offset, bytes, over });
         Ok(())
     }
-}
-
-/// `JOB.ATTEMPT.FENCE`
-pub(super) fn write_key(key: AttemptKey) -> String {
-    format!("{}.{}.{}", key.job, key.attempt, key.fence.0)
-}
-
-fn read_key(text: &str) -> Option<AttemptKey> {
-    let mut parts = text.split('.');
-    let job = JobId(parts.next()?.parse().ok()?);
-    let attempt = parts.next()?.parse().ok()?;
-    let fence = Fence(parts.next()?.parse().ok()?);
-    parts.next().is_none().then_some(AttemptKey { job, attempt, fence })
 }
 
 /// What the thread is sent.
@@ -352,18 +336,4 @@ pub(super) fn put_frame(
             }
         })
         .body(body);
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_key_is_read_back_and_what_is_no_key_is_not() {
-        let key = AttemptKey { job: JobId(17), attempt: 2, fence: Fence(1 << 33) };
-        assert_eq!(read_key(&write_key(key)), Some(key));
-        for text in ["", "1.2", "1.2.3.4", "a.1.2", "1.-1.2"] {
-            assert_eq!(read_key(text), None, "{text}");
-        }
-    }
 }

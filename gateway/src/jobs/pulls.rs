@@ -19,7 +19,7 @@ use ostler_wire::Kind;
 
 use super::{
     Full, Shared,
-    bytes::{Owed, PIECE_MAX, lock, put_frame, write_key},
+    bytes::{Owed, PIECE_MAX, lock, put_frame},
     link::put_list,
 };
 use crate::driver::RunnerName;
@@ -195,7 +195,7 @@ impl Pulls {
         asked.pieces += 1;
         let most = PIECE_MAX.min(pull.there.saturating_sub(have));
         pull.asked = Some(self.shared.files.expect(pull.owner, most));
-        let (id, at) = (write_key(key), have.to_string());
+        let (id, at) = (key.to_string(), have.to_string());
         let fields = [(":what", "log"), (":id", &*id), (":offset", &*at)];
         let mut out = BytesMut::new();
         put_frame(&mut out, Kind::Pull, &fields, &[(":max", PIECE_MAX.to_string())], &[]);

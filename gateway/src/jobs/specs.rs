@@ -5,10 +5,7 @@ use std::{
     sync::Arc,
 };
 
-use ostler_job::{
-    JobId,
-    durable::{Input, Spec, Work},
-};
+use ostler_job::{JobId, durable::Spec};
 
 /// Kept at most; at about a kilobyte each.
 const KEPT_MAX: usize = 32 * 1024;
@@ -50,19 +47,15 @@ impl Specs {
 
 /// Bytes of what may be many.
 fn weight(spec: &Spec) -> usize {
-    let Work::Shell(command) = &spec.work else { return 0 };
-    let stdin = match &command.stdin {
-        Input::Text(text) | Input::Base64(text) => text.len(),
-        Input::Empty | Input::Payload(_) => 0,
-    };
+    let Some(command) = spec.work.command() else { return 0 };
     let env: usize = command.env.iter().map(|(name, value)| name.len() + value.len()).sum();
     let line = command.line.as_ref().map_or(0, String::len);
-    command.argv.iter().map(String::len).sum::<usize>() + line + env + stdin
+    command.argv.iter().map(String::len).sum::<usize>() + line + env + command.stdin.inline_len()
 }
 
 #[cfg(test)]
 mod tests {
-    use ostler_job::durable::{Command, Delivery, Retry};
+    use ostler_job::durable::{Command, Delivery, Input, Retry, Work};
 
     use super::*;
 

@@ -19,7 +19,7 @@ use ostler_wire::{Decoder, FRAME_MAX, Frame, Kind};
 
 use super::{
     Hello, JobMetrics, Jobs, Opened,
-    bytes::{put_frame, write_key},
+    bytes::put_frame,
     link::{JobLink, put_list},
 };
 use crate::driver::{Answer, DriverConfig, NewJob, Verb};
@@ -199,7 +199,7 @@ impl Link {
     }
 
     fn piece(&self, key: AttemptKey, offset: &str, end: &str, body: &[u8]) {
-        let id = write_key(key);
+        let id = key.to_string();
         let fields = [(":what", "log"), (":id", &*id), (":offset", offset), (end, "1")];
         self.send(Kind::Piece, &fields, body);
     }

@@ -1,5 +1,7 @@
 //! One try of a job on one runner: what the runner is given, and what it reports.
 
+use std::{fmt, str::FromStr};
+
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -24,6 +26,34 @@ pub struct AttemptKey {
     pub attempt: u32,
     /// Its lease.
     pub fence: Fence,
+}
+
+/// `JOB.ATTEMPT.FENCE`, on the wire and in names of files.
+impl fmt::Display for AttemptKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { job, attempt, fence } = self;
+        write!(f, "{job}.{attempt}.{}", fence.0)
+    }
+}
+
+/// A text that is no key of an attempt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("an attempt is JOB.ATTEMPT.FENCE, three numbers")]
+pub struct NoAttemptKey;
+
+impl FromStr for AttemptKey {
+    type Err = NoAttemptKey;
+
+    fn from_str(text: &str) -> Result<Self, NoAttemptKey> {
+        let numbers = || {
+            let mut parts = text.split('.');
+            let job = JobId(parts.next()?.parse().ok()?);
+            let attempt = parts.next()?.parse().ok()?;
+            let fence = Fence(parts.next()?.parse().ok()?);
+            parts.next().is_none().then_some(Self { job, attempt, fence })
+        };
+        numbers().ok_or(NoAttemptKey)
+    }
 }
 
 /// An order to run a job.
@@ -188,4 +218,19 @@ pub struct Attempt {
     pub usage: Usage,
     /// What it wrote; `whole` is left out of records that are listed.
     pub log: LogState,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_is_read_back_and_what_is_no_key_is_not() {
+        let key = AttemptKey { job: JobId(17), attempt: 2, fence: Fence(1 << 33) };
+        assert_eq!(key.to_string(), "17.2.8589934592");
+        assert_eq!(key.to_string().parse(), Ok(key));
+        for text in ["", "1.2", "1.2.3.4", "a.1.2", "1.-1.2"] {
+            assert_eq!(text.parse::<AttemptKey>(), Err(NoAttemptKey), "{text}");
+        }
+    }
 }

@@ -10,7 +10,7 @@ mod status;
 mod term;
 
 pub use attempt::{
-    Attempt, AttemptKey, Ending, Fence, Finish, LogState, Order, Report, Start, Usage,
+    Attempt, AttemptKey, Ending, Fence, Finish, LogState, NoAttemptKey, Order, Report, Start, Usage,
 };
 pub use spec::{
     Command, Dedupe, DedupeScope, Delivery, Input, Payload, Retry, Spec, TENANT_DEFAULT, Terminate,

@@ -74,6 +74,29 @@ impl Work {
             Self::Unknown => "unknown",
         }
     }
+
+    /// The command that it is, if it is one.
+    pub const fn command(&self) -> Option<&Command> {
+        match self {
+            Self::Shell(command) => Some(command),
+            Self::Noop | Self::Unknown => None,
+        }
+    }
+
+    /// The payload that it reads, if it reads one.
+    pub const fn payload(&self) -> Option<&Payload> {
+        let Some(Command { stdin: Input::Payload(payload), .. }) = self.command() else {
+            return None;
+        };
+        Some(payload)
+    }
+
+    /// The same, to be changed.
+    pub const fn payload_mut(&mut self) -> Option<&mut Payload> {
+        let Self::Shell(command) = self else { return None };
+        let Input::Payload(payload) = &mut command.stdin else { return None };
+        Some(payload)
+    }
 }
 
 /// A command of the shell module.
@@ -131,6 +154,16 @@ pub enum Terminate {
     All,
     /// The main process alone, which sees to the others; what it leaves is killed when it has ended.
     Main,
+}
+
+impl Input {
+    /// How long it is where it is within the record.
+    pub const fn inline_len(&self) -> usize {
+        match self {
+            Self::Text(text) | Self::Base64(text) => text.len(),
+            Self::Empty | Self::Payload(_) => 0,
+        }
+    }
 }
 
 impl Command {

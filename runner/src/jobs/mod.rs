@@ -374,10 +374,7 @@ const fn finish_of(report: &Report) -> Option<&Finish> {
 }
 
 const fn has_grace(work: &Work) -> bool {
-    match work {
-        Work::Shell(command) => command.grace.is_some(),
-        Work::Noop | Work::Unknown => false,
-    }
+    matches!(work.command(), Some(command) if command.grace.is_some())
 }
 
 /// A name that no other process has had or will have, across restarts, copies and containers of the host.

@@ -8,6 +8,7 @@ use std::{
 };
 
 use bytes::Bytes;
+use data_encoding::HEXLOWER;
 use ostler_job::durable::{AttemptKey, Payload, Start};
 use ostler_wire::{
     Frame, WireError,
@@ -160,7 +161,7 @@ impl Payloads {
             return Ok(None);
         }
         let mut fetch = known.fetch.take().expect("it is there, as was just seen");
-        let done = taken.and_then(|()| match hex(&fetch.hash.finalize()) == name {
+        let done = taken.and_then(|()| match HEXLOWER.encode(&fetch.hash.finalize()) == name {
             true => fs::rename(&part, self.folder.join(name)).map_err(|_| Lacking::Here),
             false => Err(Lacking::Nowhere(format!("the payload {name} was damaged on its way"))),
         });
@@ -209,8 +210,4 @@ impl Fetch {
         self.asked = false;
         Ok(())
     }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|b| format!("{b:02x}")).collect()
 }

@@ -7,10 +7,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use ostler_job::{
-    JobId,
-    durable::{AttemptKey, Fence},
-};
+use ostler_job::durable::AttemptKey;
 use ostler_module::Piece;
 use ostler_wire::{
     Frame, Kind, WireError,
@@ -84,7 +81,7 @@ impl Pulls {
             self.asked.extend(self.stuck.pop_front().map(|(_, asked)| asked));
         }
         while let Some(mut asked) = self.asked.pop_front() {
-            let key = key_of(&asked.id).filter(|_| asked.what == what::LOG);
+            let key = asked.id.parse::<AttemptKey>().ok().filter(|_| asked.what == what::LOG);
             match key.map_or(Ok(None), |key| executors.read_log(key, asked.offset, asked.max)) {
                 Ok(piece) => return Some(answer(&asked, piece.as_ref())),
                 // It need not be the log's fault: a host may be out of descriptors for a moment.
@@ -107,13 +104,4 @@ fn answer(asked: &Asked, piece: Option<&Piece>) -> Bytes {
         Some(piece) => message::Piece::new(what, id, offset, &piece.bytes, piece.end).to_bytes(),
         None => message::Piece::gone(what, id, offset).to_bytes(),
     }
-}
-
-/// The key in `JOB.ATTEMPT.FENCE`.
-fn key_of(id: &str) -> Option<AttemptKey> {
-    let mut parts = id.split('.');
-    let job = JobId(parts.next()?.parse().ok()?);
-    let attempt = parts.next()?.parse().ok()?;
-    let fence = Fence(parts.next()?.parse().ok()?);
-    parts.next().is_none().then_some(AttemptKey { job, attempt, fence })
 }

@@ -9,10 +9,10 @@ use std::{
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
+use data_encoding::HEXLOWER;
 use rcgen::{CertificateParams, KeyPair};
 use rustls::{
     CertificateError, ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme,
-    SupportedCipherSuite,
     client::{
         WebPkiServerVerifier,
         danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
@@ -23,6 +23,7 @@ use rustls_pki_types::{
     CertificateDer, PrivateKeyDer, ServerName, UnixTime,
     pem::{self, PemObject},
 };
+use sha2::{Digest as _, Sha256};
 
 /// The name in the gateway's certificate, wherever it runs.
 pub(super) const SERVER_NAME: &str = "ostler-gateway";
@@ -214,14 +215,9 @@ impl ServerCertVerifier for Pinned {
     }
 }
 
-/// SHA-256 in hex, by the hash that TLS brings along.
+/// SHA-256 in lower-case hex.
 pub(super) fn sha256_hex(bytes: &[u8]) -> String {
-    let suite = aws_lc_rs::cipher_suite::TLS13_AES_128_GCM_SHA256;
-    let SupportedCipherSuite::Tls13(suite) = suite else {
-        unreachable!("the suite is named for TLS 1.3")
-    };
-    let hash = suite.common.hash_provider.hash(bytes);
-    hash.as_ref().iter().map(|b| format!("{b:02x}")).collect()
+    HEXLOWER.encode(&Sha256::digest(bytes))
 }
 
 #[cfg(test)]

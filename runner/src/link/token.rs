@@ -1,5 +1,6 @@
 //! Join tokens: where the gateway is, how it is known, and what it lets a stranger in for.
 
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde::Deserialize;
 
 const PREFIX: &str = "ostler1.";
@@ -34,7 +35,7 @@ impl Token {
     pub(crate) fn parse(text: &str) -> Result<Self, String> {
         let coded = text.trim().strip_prefix(PREFIX);
         let coded = coded.ok_or_else(|| format!("it does not begin with {PREFIX}"))?;
-        let json = base64url(coded).ok_or("it is damaged; copy it whole")?;
+        let json = URL_SAFE_NO_PAD.decode(coded).map_err(|_| "it is damaged; copy it whole")?;
         let token: Self =
             serde_json::from_slice(&json).map_err(|_| "it is damaged; copy it whole")?;
         let is_hex = token.fingerprint.bytes().all(|b| b.is_ascii_hexdigit());
@@ -45,46 +46,13 @@ impl Token {
     }
 }
 
-/// RFC 4648 section 5, without padding.
-fn base64url(text: &str) -> Option<Vec<u8>> {
-    let digit = |b: u8| {
-        Some(match b {
-            b'A'..=b'Z' => b - b'A',
-            b'a'..=b'z' => b - b'a' + 26,
-            b'0'..=b'9' => b - b'0' + 52,
-            b'-' => 62,
-            b'_' => 63,
-            _ => return None,
-        })
-    };
-    let mut out = Vec::with_capacity(text.len() * 3 / 4);
-    let (mut bits, mut count) = (0_u32, 0);
-    for byte in text.bytes() {
-        (bits, count) = (bits << 6 | u32::from(digit(byte)?), count + 6);
-        if count >= 8 {
-            count -= 8;
-            out.push(u8::try_from(bits >> count & 0xff).expect("masked to eight bits"));
-        }
-    }
-    // Six bits are not a byte: one letter alone at the end is half of something.
-    (count < 6).then_some(out)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn base64url_is_that_of_rfc_4648() {
-        assert_eq!(base64url("Zm9vYg"), Some(b"foob".to_vec()));
-        assert_eq!(base64url("-_8"), Some(vec![0xfb, 0xff]));
-        assert_eq!(base64url("Zm9v="), None);
-        assert_eq!(base64url("Z"), None);
-    }
-
-    #[test]
     fn a_token_that_is_no_token_is_refused_with_a_reason() {
-        for text in ["", "ostler2.e30", "ostler1.e30", "ostler1.%%", "ostler1.Z"] {
+        for text in ["", "ostler2.e30", "ostler1.e30", "ostler1.%%", "ostler1.Z", "ostler1.e30="] {
             assert!(Token::parse(text).is_err(), "{text}");
         }
     }

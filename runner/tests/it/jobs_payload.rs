@@ -2,6 +2,7 @@
 
 use std::fs;
 
+use data_encoding::HEXLOWER;
 use ostler_wire::Kind;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
@@ -14,7 +15,7 @@ use crate::{
 /// Bytes of three pieces, the last one short, and their name.
 fn payload() -> (Vec<u8>, String) {
     let bytes: Vec<u8> = (0..600_000_u32).map(|n| (n % 251) as u8).collect();
-    let name = Sha256::digest(&bytes).iter().map(|b| format!("{b:02x}")).collect();
+    let name = HEXLOWER.encode(&Sha256::digest(&bytes));
     (bytes, name)
 }
 

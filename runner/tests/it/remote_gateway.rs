@@ -8,7 +8,9 @@ use std::{
     time::Instant,
 };
 
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use bytes::{Bytes, BytesMut};
+use data_encoding::HEXLOWER;
 use ostler_wire::{Builder, Decoder, FRAME_MAX, Frame, Header, Kind, Reset, flags, put_frame};
 use rcgen::{
     BasicConstraints, CertificateParams, CertificateSigningRequestParams, DnType, IsCa, Issuer,
@@ -19,6 +21,7 @@ use rustls::{
     server::WebPkiClientVerifier,
 };
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
+use sha2::{Digest as _, Sha256};
 
 use crate::{
     gateway::request_fields,
@@ -70,7 +73,7 @@ impl RemoteGateway {
         let address = self.address();
         let json =
             format!(r#"{{"a":"{address}","f":"{fingerprint}","s":"{secret}","e":9999999999}}"#);
-        format!("ostler1.{}", base64url(json.as_bytes()))
+        format!("ostler1.{}", URL_SAFE_NO_PAD.encode(json.as_bytes()))
     }
 
     fn accept(&self) -> RemoteLink {
@@ -327,17 +330,5 @@ fn header(kind: Kind, flags: u8, code: u16, stream: u32) -> Header {
 }
 
 fn sha256_hex(bytes: &[u8]) -> String {
-    let suite = aws_lc_rs::cipher_suite::TLS13_AES_128_GCM_SHA256;
-    let hash = suite.tls13().unwrap().common.hash_provider.hash(bytes);
-    hash.as_ref().iter().map(|b| format!("{b:02x}")).collect()
-}
-
-fn base64url(bytes: &[u8]) -> String {
-    const LETTERS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
-    let bits = |i: usize| {
-        let bit =
-            |b: usize| bytes.get(b / 8).map_or(0, |byte| usize::from(byte >> (7 - b % 8) & 1));
-        (0..6).fold(0, |v, n| v << 1 | bit(i * 6 + n))
-    };
-    (0..(bytes.len() * 8).div_ceil(6)).map(|i| char::from(LETTERS[bits(i)])).collect()
+    HEXLOWER.encode(&Sha256::digest(bytes))
 }

@@ -31,11 +31,9 @@ pub(super) fn logs(folder: &Path, job: JobId) -> PathBuf {
 
 /// The path of a log, with whose it is unless that is nobody's in particular.
 pub(super) fn log(folder: &Path, key: AttemptKey, owner: Owner) -> PathBuf {
-    let AttemptKey { job, attempt, fence } = key;
-    let name = format!("{job}.{attempt}.{}", fence.0);
-    logs(folder, job).join(match owner.suffix() {
-        Some(owner) => format!("{name}.{owner}"),
-        None => name,
+    logs(folder, key.job).join(match owner.suffix() {
+        Some(owner) => format!("{key}.{owner}"),
+        None => key.to_string(),
     })
 }
 

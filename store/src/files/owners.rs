@@ -7,10 +7,11 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use data_encoding::HEXLOWER;
 use ostler_job::durable::TENANT_DEFAULT;
 use sha2::{Digest, Sha256};
 
-use super::{Files, names, upload};
+use super::{Files, names};
 
 /// Between a payload's name and that of its owner's mark beside it.
 const OF: char = '.';
@@ -69,7 +70,7 @@ pub(super) fn weigh(path: &Path) -> Weight {
 }
 
 fn hash(tenant: &str) -> String {
-    upload::hex(&Sha256::digest(tenant.as_bytes()))
+    HEXLOWER.encode(&Sha256::digest(tenant.as_bytes()))
 }
 
 impl Files {

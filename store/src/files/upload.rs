@@ -1,13 +1,13 @@
 //! A payload on its way in.
 
 use std::{
-    fmt::Write as _,
     fs::File,
     io::{self, Write as _},
     path::PathBuf,
     sync::atomic::{AtomicU64, Ordering::Relaxed},
 };
 
+use data_encoding::HEXLOWER;
 use ostler_job::durable::Payload;
 use sha2::{Digest, Sha256};
 
@@ -59,7 +59,7 @@ impl Upload {
 
     /// Makes it durable, and tells its name. One that is there already is kept, and is young again.
     pub fn finish(self) -> io::Result<Payload> {
-        let sha256 = hex(&self.hash.finalize());
+        let sha256 = HEXLOWER.encode(&self.hash.finalize());
         let (bytes, files) = (self.bytes, &self.files);
         match files.keep_payload(&sha256) {
             // Its length is compared because a file system may have lost what it had promised.
@@ -75,12 +75,4 @@ impl Upload {
         }
         Ok(Payload { sha256, bytes })
     }
-}
-
-pub(super) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::with_capacity(64), |mut text, byte| {
-        // Writing to a string cannot fail.
-        let _infallible = write!(text, "{byte:02x}");
-        text
-    })
 }

@@ -15,7 +15,7 @@ use std::{
 
 use ostler_job::{
     JobId, Wall,
-    durable::{Attempt, Epoch, Input, JobState, Spec, Term, Work},
+    durable::{Attempt, Epoch, JobState, Term},
 };
 
 use self::kept::Kept;
@@ -265,15 +265,13 @@ impl Store for Memory {
 
     fn payload_used(&self, sha256: &str) -> Result<bool, StoreError> {
         let inner = self.lock();
-        Ok(inner.kept.jobs.values().any(|job| payload(&job.spec) == Some(sha256)))
+        Ok(inner.kept.jobs.values().any(|job| reads(job, sha256)))
     }
 
     fn payload_wanted(&self, sha256: &str, runner: &str) -> Result<bool, StoreError> {
         let inner = self.lock();
         let mut out = inner.kept.jobs.values().filter(|job| job.status.state.is_out());
-        Ok(out.any(|job| {
-            job.status.runner.as_deref() == Some(runner) && payload(&job.spec) == Some(sha256)
-        }))
+        Ok(out.any(|job| job.status.runner.as_deref() == Some(runner) && reads(job, sha256)))
     }
 
     fn tail(&self, after: u64, max: usize) -> Result<Vec<Event>, StoreError> {
@@ -291,13 +289,6 @@ impl Store for Memory {
     }
 }
 
-/// The payload that a job reads, if it reads one.
-pub(crate) fn payload(spec: &Spec) -> Option<&str> {
-    match &spec.work {
-        Work::Shell(command) => match &command.stdin {
-            Input::Payload(payload) => Some(&payload.sha256),
-            Input::Empty | Input::Text(_) | Input::Base64(_) => None,
-        },
-        Work::Noop | Work::Unknown => None,
-    }
+fn reads(job: &Job, sha256: &str) -> bool {
+    job.spec.work.payload().is_some_and(|payload| payload.sha256 == sha256)
 }

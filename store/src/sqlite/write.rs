@@ -2,7 +2,7 @@
 
 use ostler_job::{
     JobId, Wall,
-    durable::{Attempt, Fence, Reason, Spec, Status, TENANT_DEFAULT},
+    durable::{Attempt, Fence, Payload, Reason, Spec, Status, TENANT_DEFAULT},
 };
 use rusqlite::{Connection, OptionalExtension, params};
 
@@ -12,7 +12,7 @@ use super::{
     read::unreadable_spec,
     writer::{Counters, Stop},
 };
-use crate::{Applied, Change, EventKind, Fault, StoreError, Token, memory::payload};
+use crate::{Applied, Change, EventKind, Fault, StoreError, Token};
 
 /// Of so many jobs one gets a row in `mark`.
 pub(super) const MARK_EVERY: u32 = 1024;
@@ -92,7 +92,7 @@ fn submit(
         let row = params![content_tag(content), id];
         db.prepare_cached("INSERT INTO tag VALUES (?, ?)")?.execute(row)?;
     }
-    if let Some(sha256) = payload(spec) {
+    if let Some(Payload { sha256, .. }) = spec.work.payload() {
         db.prepare_cached("INSERT INTO payload VALUES (?, ?)")?.execute(params![sha256, id])?;
     }
     counters.last_job = job.0;
@@ -243,7 +243,7 @@ fn delete(db: &Connection, counters: &Counters, job: JobId) -> Result<Applied> {
         db.prepare_cached("DELETE FROM tag WHERE tag = ? AND job = ?")?
             .execute(params![tag, id])?;
     }
-    if let Some(sha256) = payload(&spec) {
+    if let Some(Payload { sha256, .. }) = spec.work.payload() {
         db.prepare_cached("DELETE FROM payload WHERE sha256 = ? AND job = ?")?
             .execute(params![sha256, id])?;
     }

@@ -7,7 +7,7 @@ use std::{
 
 use ostler_job::{
     JobId, Span,
-    durable::{DedupeScope, Input, Payload, Spec, Work},
+    durable::{DedupeScope, Spec},
 };
 
 use crate::{
@@ -69,8 +69,11 @@ pub(crate) fn nobody(api: &Api, name: &str) -> Problem {
 
 /// The sizes of all payloads that jobs name, as far as they exist.
 async fn payloads(api: &Api, built: &[Built]) -> Result<BTreeMap<String, u64>, Problem> {
-    let names: BTreeSet<String> =
-        built.iter().filter_map(|built| payload(&built.spec)).map(|it| it.sha256.clone()).collect();
+    let names: BTreeSet<String> = built
+        .iter()
+        .filter_map(|built| built.spec.work.payload())
+        .map(|it| it.sha256.clone())
+        .collect();
     if names.is_empty() {
         return Ok(BTreeMap::new());
     }
@@ -90,19 +93,8 @@ async fn payloads(api: &Api, built: &[Built]) -> Result<BTreeMap<String, u64>, P
     .await
 }
 
-fn payload(spec: &Spec) -> Option<&Payload> {
-    match &spec.work {
-        Work::Shell(command) => match &command.stdin {
-            Input::Payload(payload) => Some(payload),
-            Input::Empty | Input::Text(_) | Input::Base64(_) => None,
-        },
-        Work::Noop | Work::Unknown => None,
-    }
-}
-
 fn set_payload(spec: &mut Spec, sizes: &BTreeMap<String, u64>) -> Option<Problem> {
-    let Work::Shell(command) = &mut spec.work else { return None };
-    let Input::Payload(payload) = &mut command.stdin else { return None };
+    let payload = spec.work.payload_mut()?;
     match sizes.get(&payload.sha256) {
         Some(bytes) => {
             payload.bytes = *bytes;

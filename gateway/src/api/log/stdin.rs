@@ -6,7 +6,7 @@ use axum::{extract::State, response::Response};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, StatusCode, header};
-use ostler_job::durable::{Input, Work};
+use ostler_job::durable::Input;
 
 use super::{PIECE, range, source::Source};
 use crate::api::{
@@ -42,9 +42,9 @@ pub(crate) async fn stdin(
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let job = find(&api, &caller, id).await?;
-    let source = match &job.spec.work {
-        Work::Noop | Work::Unknown => Source::Nothing,
-        Work::Shell(command) => source(&api, &command.stdin).await?,
+    let source = match job.spec.work.command() {
+        None => Source::Nothing,
+        Some(command) => source(&api, &command.stdin).await?,
     };
     let total = source.len();
     let range = range(&headers, total)?;

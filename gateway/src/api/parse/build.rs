@@ -168,12 +168,10 @@ fn identity_of(asked: Option<String>, work: &Work, notes: &mut Notes) -> String 
         label(&identity, "/identity", identity::MAX, notes);
         return identity;
     }
-    match work {
-        Work::Noop | Work::Unknown => work.module().to_owned(),
-        Work::Shell(command) => match &command.line {
-            Some(line) => identity::of_line(line),
-            None => identity::of_argv(&command.argv),
-        },
+    match work.command() {
+        None => work.module().to_owned(),
+        Some(Command { line: Some(line), .. }) => identity::of_line(line),
+        Some(Command { argv, .. }) => identity::of_argv(argv),
     }
 }
 

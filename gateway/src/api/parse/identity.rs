@@ -27,12 +27,10 @@ pub(crate) fn of_argv(argv: &[String]) -> String {
 /// Hash of everything that is run, and of where: nothing that differs is left out. A command line and the `/bin/sh` that
 /// it stands for are the same.
 pub(crate) fn content(work: &Work, host: Option<&str>) -> u64 {
-    let plain = match work {
-        Work::Shell(command) => {
-            Work::Shell(Box::new(Command { line: None, ..Command::clone(command) }))
-        }
-        Work::Noop | Work::Unknown => work.clone(),
-    };
+    let plain = work.command().map_or_else(
+        || work.clone(),
+        |command| Work::Shell(Box::new(Command { line: None, ..command.clone() })),
+    );
     // Tables are in the order of their names, so the same is written the same.
     let text =
         serde_json::to_vec(&(plain, host)).expect("a job is written as JSON when it is kept");
