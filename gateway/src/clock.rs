@@ -6,6 +6,7 @@ use std::{
 };
 
 use ostler_job::{Mono, Now, Span, Wall};
+use time::OffsetDateTime;
 
 static START: OnceLock<Instant> = OnceLock::new();
 
@@ -33,4 +34,23 @@ pub(crate) fn both() -> Now {
 /// A duration of the configuration as a span.
 pub(crate) fn span(duration: Duration) -> Span {
     Span(u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX))
+}
+
+/// A moment as every answer has it: `2026-11-25T01:02:03.004Z`.
+pub(crate) fn show(moment: Wall) -> String {
+    const LAST: u64 = 253_402_300_799_999;
+    let millis = moment.0.min(LAST);
+    let seconds = i64::try_from(millis / 1_000).unwrap_or_default();
+    let at = OffsetDateTime::from_unix_timestamp(seconds).unwrap_or(OffsetDateTime::UNIX_EPOCH);
+    let (date, time) = (at.date(), at.time());
+    format!(
+        "{:04}-{:02}-{:02}T{:02}:{:02}:{:02}.{:03}Z",
+        date.year(),
+        u8::from(date.month()),
+        date.day(),
+        time.hour(),
+        time.minute(),
+        time.second(),
+        millis % 1_000
+    )
 }

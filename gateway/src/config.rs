@@ -31,6 +31,13 @@ pub struct Config {
     pub details: Details,
 }
 
+impl Config {
+    /// Where bodies wait that are too large for memory.
+    pub(crate) fn spool(&self) -> PathBuf {
+        self.state.join("spool")
+    }
+}
+
 /// Who sees tracebacks and the like in answers. They are in the log in any case.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Details {

@@ -3,7 +3,6 @@
 use std::{
     io,
     net::{SocketAddr, TcpListener as StdListener},
-    path::PathBuf,
     sync::Arc,
     time::Duration,
 };
@@ -17,24 +16,28 @@ use tokio::{
 use tokio_rustls::TlsAcceptor;
 
 use crate::{
-    api::Face,
+    assembly::Assembly,
     clock,
     config::Config,
     doors::Door as At,
     event::GatewayEvent,
-    gate::{Gate, OnEvent},
-    jobs::{Jobs, Opened, StartFault, keep},
+    jobs::{Opened, StartFault, keep},
     link::{
         local::{self, LocalLinks},
         remote::{self, Door},
+        watch,
     },
     listen::{
-        accept, api,
+        accept,
+        api::{self, Desk},
+        health::Health,
         tls::{self, Certificates},
     },
-    metrics::Metrics,
-    pool::{passing::Failure, watch},
+    notices::OnEvent,
+    pool::{Pools, passing::Failure},
+    request::Front,
     shutdown::Shutdown,
+    start_error::StartError,
     vital::vital,
 };
 
@@ -46,47 +49,6 @@ const ASK: u32 = 4;
 const SWEEP: ostler_job::Span = ostler_job::Span::from_secs(1);
 /// Threads that read and write spool files for a serving thread, and nothing else. Each keeps memory of its own.
 const FILE_THREADS: usize = 4;
-
-/// Why a gateway could not start. Nothing has been served then.
-#[derive(Debug)]
-pub enum StartError {
-    /// An address cannot be listened on.
-    Listen(SocketAddr, io::Error),
-    /// The state folder, or a file in it, cannot be used.
-    State(PathBuf, io::Error),
-    /// A certificate or key cannot be used.
-    Certificate(PathBuf, String),
-    /// The store of durable jobs cannot be used.
-    Jobs(String),
-    /// The system gives no thread or timer.
-    Runtime(io::Error),
-}
-
-impl std::fmt::Display for StartError {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Listen(address, error) if error.kind() == io::ErrorKind::AddrInUse => write!(
-                f,
-                "cannot listen on {address}: another program does; stop it or choose another address"
-            ),
-            Self::Listen(address, error) if error.kind() == io::ErrorKind::PermissionDenied => {
-                write!(
-                    f,
-                    "cannot listen on {address}: ports below 1024 need root or CAP_NET_BIND_SERVICE"
-                )
-            }
-            Self::Listen(address, error) => write!(f, "cannot listen on {address}: {error}"),
-            Self::State(path, error) => write!(f, "cannot use {}: {error}", path.display()),
-            Self::Certificate(path, problem) => {
-                write!(f, "cannot use the certificate {}: {problem}", path.display())
-            }
-            Self::Jobs(problem) => f.write_str(problem),
-            Self::Runtime(error) => write!(f, "cannot start a thread: {error}"),
-        }
-    }
-}
-
-impl std::error::Error for StartError {}
 
 /// Where a gateway listens, with the ports that the system chose.
 #[derive(Clone, Debug, Default)]
@@ -207,47 +169,41 @@ impl Gateway {
             runtimes.push(runtime.map_err(StartError::Runtime)?);
         }
         let handles = runtimes.iter().map(|runtime| runtime.handle().clone()).collect();
-        let (metrics, on_event) = (Metrics::new(), self.on_event.clone());
         let opened = self.jobs.take().expect("a gateway is run once");
-        let jobs = Jobs::start(opened, metrics.jobs.clone(), on_event.clone());
-        let jobs = jobs.map_err(jobs_error)?;
-        let gate = Gate::new(&self.config, handles, metrics, jobs.clone(), on_event)
-            .map_err(|error| StartError::State(self.config.state.clone(), error))?;
-        let face = Face::new(jobs.clone(), shutdown.clone(), self.config.jobs);
-        assert!(gate.api.set(face).is_ok(), "the gate is new");
-        let gate = Arc::new(gate);
+        let on_event = self.on_event.clone();
+        let parts = Assembly::start(&self.config, handles, opened, on_event, shutdown)?;
         let first = runtimes.remove(0);
         let others = runtimes
             .into_iter()
-            .map(|runtime| self.start_thread(&gate, runtime, shutdown))
+            .map(|runtime| self.start_thread(&parts, runtime, shutdown))
             .collect::<Result<Vec<_>, _>>()?;
         let drain = self.config.drain;
-        let ended = first.block_on(self.lead(&gate, drain, shutdown));
+        let ended = first.block_on(self.lead(&parts, drain, shutdown));
         shutdown.finish();
         for thread in others {
             // A thread that panicked has said so on stderr.
             let _ = thread.join();
         }
-        jobs.stop();
+        parts.jobs.stop();
         // Requests that were cut off write their lines when their tasks are dropped.
         drop(first);
-        gate.log.close();
+        parts.front.log.close();
         ended
     }
 
     fn start_thread(
         &self,
-        gate: &Arc<Gate>,
+        parts: &Assembly,
         runtime: Runtime,
         shutdown: &Shutdown,
     ) -> Result<std::thread::JoinHandle<()>, StartError> {
         let doors = self.client_doors().map_err(StartError::Runtime)?;
-        let (gate, shutdown) = (gate.clone(), shutdown.clone());
+        let (front, shutdown) = (parts.front.clone(), shutdown.clone());
         std::thread::Builder::new()
             .name("gateway".into())
             .spawn(move || {
                 runtime.block_on(async {
-                    open_client_doors(&gate, doors, &shutdown);
+                    open_client_doors(&front, doors, &shutdown);
                     shutdown.over().await;
                 });
             })
@@ -270,43 +226,48 @@ impl Gateway {
     /// What the first thread does: serve like the others, keep the time, and see the end through.
     async fn lead(
         mut self,
-        gate: &Arc<Gate>,
+        parts: &Assembly,
         drain: Duration,
         shutdown: &Shutdown,
     ) -> Result<(), StartError> {
         let runtime = StartError::Runtime;
-        open_client_doors(gate, self.client_doors().map_err(runtime)?, shutdown);
+        let Assembly { pools, jobs, front, hub, notices } = parts;
+        open_client_doors(front, self.client_doors().map_err(runtime)?, shutdown);
+        let desk = Arc::new(Desk {
+            front: front.clone(),
+            health: Health { scrape: parts.scrape(), shutdown: shutdown.clone() },
+            hosts: self.config.listen.api_hosts.clone(),
+        });
         for listener in self.api {
             let listener = TcpListener::from_std(listener).map_err(runtime)?;
-            vital(api::accept(gate.clone(), listener, shutdown.clone()));
+            vital(api::accept(desk.clone(), listener, shutdown.clone()));
         }
         let links = Arc::new(LocalLinks::default());
         let local = UnixListener::from_std(self.local).map_err(runtime)?;
-        vital(local::accept(gate.clone(), links.clone(), local));
+        vital(local::accept(hub.clone(), links.clone(), local));
         if let Some(door) = self.door {
             for listener in self.runners {
                 let listener = TcpListener::from_std(listener).map_err(runtime)?;
-                vital(remote::accept(gate.clone(), door.clone(), listener));
+                vital(remote::accept(hub.clone(), door.clone(), listener));
             }
         }
         if let Some((certificates, _)) = self.certificates {
-            vital(certificates.watch(gate.clone()));
+            vital(certificates.watch(notices.clone()));
         }
         // The listeners that were only cloned from must not outlive the drain's beginning.
         drop((self.http, self.https));
-        for pool in gate.pools.values() {
+        for pool in pools.values() {
             vital(watch::run(pool.clone(), links.clone()));
         }
-        vital(keep_time(gate.clone(), links));
-        vital(keep::run(gate.jobs.clone(), self.config.jobs.keep()));
+        vital(keep_time(pools.clone(), front.clone(), links));
+        vital(keep::run(jobs.clone(), self.config.jobs.keep()));
         shutdown.draining().await;
-        gate.begin_drain();
         let hurried = tokio::select! {
-            () = all_closed(gate) => false,
+            () = all_closed(front) => false,
             () = tokio::time::sleep(drain) => false,
             () = shutdown.hurried() => true,
         };
-        gate.jobs.rest().await;
+        jobs.rest().await;
         if let Some(call) = self.on_drained.take().filter(|_| !hurried) {
             // It panicked, and has said so on stderr.
             let _ = tokio::task::spawn_blocking(call).await;
@@ -330,24 +291,26 @@ fn listen_all(addresses: &[SocketAddr]) -> Result<Vec<StdListener>, StartError> 
 }
 
 fn open_client_doors(
-    gate: &Arc<Gate>,
+    front: &Arc<Front>,
     doors: Vec<(StdListener, Option<TlsAcceptor>)>,
     shutdown: &Shutdown,
 ) {
     for (listener, tls) in doors {
         match TcpListener::from_std(listener) {
             Ok(listener) => {
-                vital(accept::accept(gate.clone(), listener, tls, shutdown.clone()));
+                vital(accept::accept(front.clone(), listener, tls, shutdown.clone()));
             }
             Err(error) => {
-                gate.tell(GatewayEvent::Warning(format!("a listener cannot be served: {error}")));
+                front
+                    .notices
+                    .tell(GatewayEvent::Warning(format!("a listener cannot be served: {error}")));
             }
         }
     }
 }
 
 /// Lets time limits take effect, and hands log lines over.
-async fn keep_time(gate: Arc<Gate>, links: Arc<LocalLinks>) {
+async fn keep_time(pools: Pools, front: Arc<Front>, links: Arc<LocalLinks>) {
     let mut tick = tokio::time::interval(TICK);
     tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     let mut ticks = 0_u32;
@@ -357,10 +320,10 @@ async fn keep_time(gate: Arc<Gate>, links: Arc<LocalLinks>) {
         let now = clock::now();
         if now - swept >= SWEEP {
             swept = now;
-            gate.stores.sweep(now);
+            front.stores.sweep(now);
         }
         ticks = ticks.wrapping_add(1);
-        for pool in gate.pools.values() {
+        for pool in pools.values() {
             if ticks.is_multiple_of(ASK) {
                 for (seat, quiet) in pool.unanswered() {
                     links.unanswered(&seat, quiet);
@@ -376,12 +339,12 @@ async fn keep_time(gate: Arc<Gate>, links: Arc<LocalLinks>) {
                 }
             }
         }
-        gate.log.flush();
+        front.log.flush();
     }
 }
 
-async fn all_closed(gate: &Gate) {
-    while gate.doors.len(At::Web) > 0 {
+async fn all_closed(front: &Front) {
+    while front.doors.len(At::Web) > 0 {
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
 }

@@ -6,14 +6,15 @@
 #![deny(unsafe_code)]
 
 mod api;
+mod assembly;
 mod clock;
 mod config;
+mod connection;
 mod disk;
 mod doors;
 #[doc(hidden)]
 pub mod driver;
 mod event;
-mod gate;
 mod gateway;
 mod host;
 mod http1;
@@ -22,14 +23,23 @@ mod jobs;
 mod link;
 mod listen;
 mod log;
+#[doc(hidden)]
+pub mod measure;
+mod members;
 mod metrics;
+mod notices;
 mod peer;
+mod percent;
 mod pool;
 mod process;
+mod quarantine;
 mod request;
+mod request_id;
+mod scrape;
+mod secret;
 mod shutdown;
+mod start_error;
 mod threads;
-mod told;
 mod vital;
 
 pub use config::{
@@ -37,27 +47,10 @@ pub use config::{
     LogFormat, Network, Route, Target, TenantKey, Timeouts,
 };
 pub use event::{BootFailure, GatewayEvent};
-pub use gateway::{Addresses, Gateway, StartError};
+pub use gateway::{Addresses, Gateway};
 pub use ostler_job::name;
 pub use shutdown::Shutdown;
-
-/// The request path in parts, for instruction counts. Not for use.
-#[doc(hidden)]
-pub mod measure {
-    /// See `gateway/examples/count.rs`.
-    pub fn head_to_frame(
-        config: &crate::Config,
-        shape: Option<&str>,
-        times: usize,
-    ) -> std::io::Result<usize> {
-        crate::request::measure::head_to_frame(config, shape, times)
-    }
-
-    /// The same for what comes on a connection; `None`: there is no such shape.
-    pub fn streams(shape: &str, times: usize) -> Option<usize> {
-        crate::request::measure::streams(shape, times)
-    }
-}
+pub use start_error::StartError;
 
 /// The store of durable jobs while no gateway uses it.
 pub mod store {
@@ -68,5 +61,5 @@ pub mod store {
 
 /// Join tokens for runners of other hosts.
 pub mod token {
-    pub use crate::link::token::{Listed, Scope, TokenError, Wish, create, list, revoke};
+    pub use crate::members::token::{Listed, Scope, TokenError, Wish, create, list, revoke};
 }

@@ -1,14 +1,12 @@
-//! The `ostler_*` metrics: counted on the way, or read from the pools when somebody asks.
+//! The `ostler_*` metrics that are counted on the way; what is read when somebody asks is in `scrape.rs`.
 
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 use ostler_job::{Span, Termination};
 use prometheus::{
     Counter, Gauge, GaugeVec, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec,
-    IntGauge, Opts, Registry, TextEncoder,
+    Opts, Registry,
 };
-
-use crate::{doors, gate::Gate, jobs};
 
 /// From a tenth of a millisecond to a minute: hello worlds and reports are told apart.
 const SECONDS: &[f64] = &[
@@ -35,7 +33,6 @@ pub(crate) struct Metrics {
     decisions: HistogramVec,
     pub(crate) links_lost: IntCounterVec,
     pub(crate) links_refused: IntCounterVec,
-    pub(crate) jobs: jobs::JobMetrics,
 }
 
 /// The counters of one pool, looked up once.
@@ -50,7 +47,7 @@ pub(crate) struct PoolCounts {
 /// The counters of one route, looked up once.
 #[derive(Debug)]
 pub(crate) struct RouteCounts {
-    route: String,
+    route: Arc<str>,
     requests: IntCounterVec,
     cells: Vec<OnceLock<IntCounter>>,
     queue: Histogram,
@@ -124,7 +121,6 @@ impl Metrics {
             decisions: decisions(&registry),
             links_lost,
             links_refused,
-            jobs: jobs::JobMetrics::new(&registry),
             registry,
             requests,
             queue,
@@ -150,18 +146,6 @@ impl Metrics {
             decisions: self.decisions.with_label_values(&[app]),
         }
     }
-
-    /// Everything in the text format.
-    pub(crate) fn render(&self, gate: &Gate) -> String {
-        let now = Registry::new();
-        read_pools(&now, gate);
-        read_children(&now, gate);
-        jobs::metrics::read(&now, &gate.jobs);
-        read_process(&now, gate);
-        let mut families = self.registry.gather();
-        families.extend(now.gather());
-        TextEncoder::new().encode_to_string(&families).unwrap_or_default()
-    }
 }
 
 impl RouteCounts {
@@ -173,7 +157,7 @@ impl RouteCounts {
         total: &HistogramVec,
     ) -> Self {
         Self {
-            route: route.to_owned(),
+            route: route.into(),
             requests: requests.clone(),
             cells: (0..CLASSES.len() * Termination::ALL.len()).map(|_| OnceLock::new()).collect(),
             queue: queue.with_label_values(&[route]),
@@ -183,14 +167,14 @@ impl RouteCounts {
     }
 
     /// The route's name in labels.
-    pub(crate) fn name(&self) -> &str {
+    pub(crate) fn name(&self) -> &Arc<str> {
         &self.route
     }
 
     fn cell(&self, class: usize, termination: Termination) -> &IntCounter {
         let cell = &self.cells[class * Termination::ALL.len() + termination as usize];
         cell.get_or_init(|| {
-            let labels = [self.route.as_str(), CLASSES[class], termination.code()];
+            let labels = [&*self.route, CLASSES[class], termination.code()];
             self.requests.with_label_values(&labels)
         })
     }
@@ -254,12 +238,20 @@ fn begun(counters: IntCounterVec, values: &[&str]) -> IntCounterVec {
     counters
 }
 
-fn register<C: prometheus::core::Collector + Clone + 'static>(registry: &Registry, made: C) -> C {
+pub(crate) fn register<C: prometheus::core::Collector + Clone + 'static>(
+    registry: &Registry,
+    made: C,
+) -> C {
     registry.register(Box::new(made.clone())).expect("every metric is registered once");
     made
 }
 
-fn counters(registry: &Registry, name: &str, help: &str, labels: &[&str]) -> IntCounterVec {
+pub(crate) fn counters(
+    registry: &Registry,
+    name: &str,
+    help: &str,
+    labels: &[&str],
+) -> IntCounterVec {
     let made = IntCounterVec::new(Opts::new(name, help), labels).expect("constant names are valid");
     register(registry, made)
 }
@@ -276,118 +268,4 @@ pub(crate) fn gauge(registry: &Registry, name: &str, help: &str, value: f64) {
     }
     let made = Gauge::with_opts(Opts::new(name, help)).expect("constant names are valid");
     register(registry, made).set(value);
-}
-
-fn read_pools(registry: &Registry, gate: &Gate) {
-    let waiting = gauges(registry, "ostler_jobs_waiting", "Jobs that wait for a slot.", &["app"]);
-    let running = gauges(registry, "ostler_jobs_running", "Jobs that have a slot.", &["app"]);
-    let oldest = gauges(
-        registry,
-        "ostler_oldest_wait_seconds",
-        "How long the job at the front has waited.",
-        &["app"],
-    );
-    let labels = ["app", "tenant"];
-    let help = "Jobs that wait for a slot, by tenant; the smallest are added up as other.";
-    let tenant_waiting = gauges(registry, "ostler_tenant_jobs_waiting", help, &labels);
-    let help = "Jobs that have a slot, by tenant; the smallest are added up as other.";
-    let tenant_running = gauges(registry, "ostler_tenant_jobs_running", help, &labels);
-    for (app, pool) in &gate.pools {
-        let (waits, runs, longest) = pool.load();
-        waiting.with_label_values(&[app]).set(waits as f64);
-        running.with_label_values(&[app]).set(runs as f64);
-        oldest.with_label_values(&[app]).set(longest.as_secs_f64());
-        let mut tenants = pool.by_tenant();
-        tenants.sort_by_key(|(_, waiting, running)| std::cmp::Reverse(waiting + running));
-        for (i, (name, waiting, running)) in tenants.iter().enumerate() {
-            let named = i < gate.limits.metric_tenants && !name.is_empty();
-            let name = if named { name.as_str() } else { "other" };
-            tenant_waiting.with_label_values(&[app, name]).add(f64::from(*waiting));
-            tenant_running.with_label_values(&[app, name]).add(f64::from(*running));
-        }
-    }
-}
-
-fn read_children(registry: &Registry, gate: &Gate) {
-    let labels = ["app", "host", "state"];
-    let children = gauges(registry, "ostler_children", "Children by state.", &labels);
-    let spawns = counters(
-        registry,
-        "ostler_child_spawns_total",
-        "Children started since the runner started.",
-        &["app", "host"],
-    );
-    let exits = counters(
-        registry,
-        "ostler_child_exits_total",
-        "Children that ended since the runner started, by reason.",
-        &["app", "host", "reason"],
-    );
-    let labels = ["app", "host"];
-    let rss =
-        gauges(registry, "ostler_children_resident_bytes", "Memory of an app's children.", &labels);
-    let cpu = gauges(
-        registry,
-        "ostler_children_cpu_seconds",
-        "Processor time of the app's living children.",
-        &labels,
-    );
-    for (app, pool) in &gate.pools {
-        for (host, state) in pool.states() {
-            for (name, value) in &state.numbers {
-                match (name.as_str(), name.strip_prefix("exit.")) {
-                    (_, Some(reason)) => {
-                        exits.with_label_values(&[app, &host, reason]).inc_by(*value);
-                    }
-                    ("spawns", None) => spawns.with_label_values(&[app, &host]).inc_by(*value),
-                    ("rss_bytes", None) => {
-                        rss.with_label_values(&[app, &host]).set(*value as f64);
-                    }
-                    ("cpu_us", None) => {
-                        cpu.with_label_values(&[app, &host]).set(*value as f64 / 1e6);
-                    }
-                    (state, None) => {
-                        children.with_label_values(&[app, &host, state]).set(*value as f64);
-                    }
-                }
-            }
-        }
-    }
-}
-
-fn read_process(registry: &Registry, gate: &Gate) {
-    let links = gauges(registry, "ostler_runner_links", "Links to runners.", &["host"]);
-    for (host, count) in gate.runner_links() {
-        links.with_label_values(&[&host]).set(f64::from(count));
-    }
-    let open = IntGauge::new("ostler_connections", "Open client connections.")
-        .expect("constant names are valid");
-    register(registry, open)
-        .set(i64::try_from(gate.doors.len(doors::Door::Web)).unwrap_or(i64::MAX));
-    gauge(registry, "ostler_spool_bytes", "Bytes in spool files.", gate.spool.used() as f64);
-    let help = "Kinds of requests that are held back since they ended children.";
-    gauge(registry, "ostler_quarantined_kinds", help, gate.quarantine.held() as f64);
-    let open = gate.doors.requests(doors::Door::Web) as f64;
-    gauge(registry, "ostler_requests_open", "Requests under way, of all clients.", open);
-    let help = "Bytes of request bodies and replies in memory.";
-    gauge(registry, "ostler_body_memory_bytes", help, gate.memory.used() as f64);
-    let counts = |name, help, count| {
-        let counter = IntCounter::new(name, help).expect("constant names are valid");
-        register(registry, counter).inc_by(count);
-    };
-    counts("ostler_spool_cut_total", "Spool files cut to make room for others.", gate.spool.cut());
-    let (cut, refused) = gate.doors.turned_away();
-    let help = "Connections closed to make room for others.";
-    counts("ostler_connections_cut_total", help, cut);
-    let help = "Connections refused because all were at work.";
-    counts("ostler_connections_refused_total", help, refused);
-    let dropped = IntCounter::new(
-        "ostler_log_lines_dropped_total",
-        "Access log lines dropped because the writer was behind or found no room.",
-    )
-    .expect("constant names are valid");
-    register(registry, dropped).inc_by(gate.log.dropped());
-    let build = gauges(registry, "ostler_build_info", "The version that runs.", &["version"]);
-    build.with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1.0);
-    crate::process::read(|name, help, value| gauge(registry, name, help, value));
 }

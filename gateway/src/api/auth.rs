@@ -1,55 +1,19 @@
 //! Who asks, and whether they may: bearer tokens, of which only hashes are kept, with scopes and perhaps a tenant.
 
-use std::{collections::BTreeSet, marker::PhantomData, sync::Arc};
+use std::{marker::PhantomData, sync::Arc};
 
 use axum::{extract::FromRequestParts, response::Response};
-use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use http::{HeaderMap, header, request::Parts};
-use ostler_job::Wall;
 use ostler_store::{Job, Token};
-use sha2::{Digest, Sha256};
 
 use super::{
     Api,
     backend::Backend,
     problem::{Kind, Problem},
 };
-use crate::jobs::Refusal;
+use crate::{jobs::Refusal, secret};
 
-/// What every token begins with, so that it is known for one wherever it turns up.
-const PREFIX: &str = "ostler_";
 pub(crate) const SCOPES: &[&str] = &["submit", "read", "operate", "admin"];
-
-/// A new token: its text, which is shown once, and what is kept.
-pub(crate) fn new_token(
-    name: &str,
-    scopes: BTreeSet<String>,
-    tenant: Option<String>,
-    created_at: Wall,
-    expires_at: Option<Wall>,
-) -> (String, Token) {
-    let mut random = [0; 32];
-    rustls::crypto::aws_lc_rs::default_provider()
-        .secure_random
-        .fill(&mut random)
-        .expect("the system has randomness");
-    let text = format!("{PREFIX}{}", URL_SAFE_NO_PAD.encode(random));
-    let hash = hash(&text);
-    let name = name.to_owned();
-    let token = Token { name, hash, scopes, tenant, created_at, expires_at, revoked_at: None };
-    (text, token)
-}
-
-/// What is kept of a token's text.
-pub(crate) fn hash(text: &str) -> String {
-    hex(&Sha256::digest(text.as_bytes()))
-}
-
-/// Lower-case hex.
-pub(crate) fn hex(bytes: &[u8]) -> String {
-    let digit = |nibble: u8| char::from_digit(u32::from(nibble), 16).unwrap_or('0');
-    bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
-}
 
 /// Whoever holds the token of a request.
 #[derive(Clone, Debug)]
@@ -121,7 +85,7 @@ impl Caller {
 /// The hash of the token that these header fields carry, whatever it is good for.
 pub(crate) fn bearer(headers: &HeaderMap) -> Option<String> {
     let (scheme, text) = headers.get(header::AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
-    scheme.eq_ignore_ascii_case("bearer").then(|| hash(text.trim()))
+    scheme.eq_ignore_ascii_case("bearer").then(|| secret::sha256_hex(text.trim().as_bytes()))
 }
 
 /// Why an answer refuses whoever asked, if it does so for want of a right.

@@ -35,7 +35,7 @@ use axum::{
     response::{IntoResponse as _, Response},
 };
 use bytes::Bytes;
-use http::{HeaderName, HeaderValue, Method, StatusCode, header};
+use http::{HeaderValue, Method, StatusCode, header};
 use utoipa::OpenApi as _;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
@@ -45,9 +45,12 @@ use self::{
     backend::Backend,
     problem::{Kind, Problem},
 };
-use crate::{config::JobsConfig, jobs::Jobs, request::request_id, shutdown::Shutdown};
-
-const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+use crate::{
+    config::JobsConfig,
+    jobs::Jobs,
+    request_id::{REQUEST_ID, request_id},
+    shutdown::Shutdown,
+};
 
 /// Which door a request came through; an extension of requests.
 #[derive(Clone, Copy, Debug, Default)]
@@ -196,12 +199,6 @@ pub(crate) fn only_over_tls(id: &HeaderValue) -> Response {
     let detail = "the API is served here over TLS only, since tokens are as good as passwords; use https, \
                   and make a new token if this request carried one";
     completed(Problem::new(Kind::Forbidden, detail).into_response(), id.clone(), false)
-}
-
-/// For requests that come before durable jobs can be asked for.
-pub(crate) fn not_yet(id: &HeaderValue) -> Response {
-    let problem = Problem::new(Kind::StoreUnavailable, "the gateway is starting; try again");
-    completed(problem.retry_after(1).into_response(), id.clone(), false)
 }
 
 /// For a request that could not be read.

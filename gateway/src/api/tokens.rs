@@ -16,7 +16,7 @@ use utoipa::ToSchema;
 
 use super::{
     Api,
-    auth::{self, Admin, Needs, SCOPES},
+    auth::{Admin, Needs, SCOPES},
     body,
     jobs::actions::object,
     parse::{
@@ -28,6 +28,7 @@ use super::{
     problem::{Kind, Problem},
     view::{self, Stamp},
 };
+use crate::jobs::new_token;
 
 const NAME_MAX: usize = 64;
 
@@ -136,8 +137,7 @@ pub(crate) async fn create(
     if asked.tenant.is_some() && asked.scopes.contains("submit") {
         api.tenants_are_apart().map_err(|problem| problem.at("/tenant"))?;
     }
-    let (text, token) =
-        auth::new_token(&asked.name, asked.scopes, asked.tenant, now, asked.expires_at);
+    let (text, token) = new_token(&asked.name, asked.scopes, asked.tenant, now, asked.expires_at);
     let answer = NewToken { token: text, view: TokenView::from(&token) };
     if !api.backend().create_token(caller.name(), token).await? {
         let detail = format!(

@@ -13,7 +13,7 @@ use utoipa::{
     openapi::{KnownFormat, ObjectBuilder, RefOr, Schema, SchemaFormat, Type},
 };
 
-use super::parse::{submit::TerminateName, text};
+use super::parse::submit::TerminateName;
 use crate::clock;
 
 /// A moment, RFC 3339 in UTC with milliseconds.
@@ -22,7 +22,7 @@ pub(crate) struct Stamp(pub(crate) Wall);
 
 impl Serialize for Stamp {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(&text::show(self.0))
+        serializer.serialize_str(&clock::show(self.0))
     }
 }
 

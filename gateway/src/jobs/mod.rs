@@ -52,12 +52,13 @@ use crate::{
     clock,
     driver::{Answer, Figures, NewJob, Submit, Ticket, Told},
     event::GatewayEvent,
-    link::members::Members,
+    members::Members,
     threads::{self, Threads},
 };
 use act::Mail;
 use runners::Runners;
 use tokens::Tokens;
+pub(crate) use tokens::new_token;
 use watches::Watches;
 
 /// How long a look for a page of jobs goes on before it comes back with what it has.

@@ -17,15 +17,20 @@ use ostler_store::{
 use tokio::sync::broadcast;
 
 use super::{
-    JobMetrics, Jobs, Room, Shared, act::Act, bytes, runners::Runners, tokens::Tokens,
+    JobMetrics, Jobs, Room, Shared,
+    act::Act,
+    bytes,
+    runners::Runners,
+    tokens::{self, Tokens},
     watches::Watches,
 };
 use crate::{
-    api, clock,
+    clock,
     config::JobsConfig,
     driver::{self, Driver, DriverConfig},
     event::GatewayEvent,
-    link::members::Members,
+    members::Members,
+    secret,
 };
 
 /// Events that a slow reader may be behind before it reads them from the store.
@@ -45,6 +50,8 @@ pub(crate) enum StartFault {
     /// The system gives no thread.
     Thread(io::Error),
 }
+
+impl std::error::Error for StartFault {}
 
 impl fmt::Display for StartFault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -127,7 +134,7 @@ pub(super) fn load(
 /// it there would be locked out. One that was revoked is known.
 fn knows_nobody(state: &Path, tokens: &[Token]) -> bool {
     let text = ostler_private::read_to_string(&state.join(FIRST_TOKEN)).unwrap_or_default();
-    let hash = api::auth::hash(text.trim());
+    let hash = secret::sha256_hex(text.trim().as_bytes());
     tokens.iter().all(|token| token.hash != hash)
 }
 
@@ -145,7 +152,7 @@ fn first_token(
 ) -> Result<(), StartFault> {
     let path = state.join(FIRST_TOKEN);
     let (name, scopes) = (first_name(&loaded.tokens), ["admin".to_owned()].into());
-    let (text, token) = api::auth::new_token(&name, scopes, None, clock::wall_now(), None);
+    let (text, token) = tokens::new_token(&name, scopes, None, clock::wall_now(), None);
     // The file first: a token that nobody knows would be of no use.
     ostler_private::replace(&path, format!("{text}\n").as_bytes())
         .map_err(|error| StartFault::File(path, error))?;

@@ -10,7 +10,10 @@ use ostler_job::Wall;
 use ostler_store::Token;
 use tokio::sync::watch;
 
-use crate::clock;
+use crate::{clock, secret};
+
+/// What every token begins with, so that it is known for one wherever it turns up.
+const PREFIX: &str = "ostler_";
 
 /// Between two looks at the clock, which may be set.
 const LOOK: Duration = Duration::from_secs(30);
@@ -92,10 +95,24 @@ impl Tokens {
     }
 }
 
+/// A new token: its text, which is shown once, and what is kept.
+pub(crate) fn new_token(
+    name: &str,
+    scopes: BTreeSet<String>,
+    tenant: Option<String>,
+    created_at: Wall,
+    expires_at: Option<Wall>,
+) -> (String, Token) {
+    let text = format!("{PREFIX}{}", secret::random());
+    let (name, hash) = (name.to_owned(), secret::sha256_hex(text.as_bytes()));
+    let token = Token { name, hash, scopes, tenant, created_at, expires_at, revoked_at: None };
+    (text, token)
+}
+
 /// What the audit trail says of a token: what it allows as well, since the token itself may be gone when somebody asks.
 pub(super) fn audited(token: &Token) -> serde_json::Value {
     let verb = if token.revoked_at.is_some() { "token_revoke" } else { "token_create" };
-    let expires = token.expires_at.map(crate::api::parse::text::show);
+    let expires = token.expires_at.map(clock::show);
     serde_json::json!({
         "action": verb, "token": token.name, "scopes": token.scopes, "tenant": token.tenant, "expires_at": expires,
     })

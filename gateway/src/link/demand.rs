@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use bytes::BytesMut;
 use ostler_wire::{Builder, Kind};
 
-use crate::gate::Gate;
+use super::hub::Hub;
 
 /// What was told last, by app.
 #[derive(Debug, Default)]
@@ -13,8 +13,8 @@ pub(super) struct Demand(BTreeMap<String, usize>);
 
 impl Demand {
     /// Writes a DEMAND frame for every app whose number has changed.
-    pub(super) fn update(&mut self, gate: &Gate, out: &mut BytesMut) {
-        for (app, pool) in &gate.pools {
+    pub(super) fn update(&mut self, hub: &Hub, out: &mut BytesMut) {
+        for (app, pool) in hub.pools.iter() {
             let (waiting, _, _) = pool.load();
             if self.0.insert(app.clone(), waiting) != Some(waiting) {
                 let mut number = itoa::Buffer::new();

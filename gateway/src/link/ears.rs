@@ -10,12 +10,12 @@ use ostler_job::{Mono, SupplierId, name};
 use ostler_wire::{Frame, Kind};
 use tokio::sync::Notify;
 
-use super::{outlet, pace::Pace, state, token::Scope};
+use super::{hub::Hub, outlet, pace::Pace, state};
 use crate::{
     clock,
     event::GatewayEvent,
-    gate::Gate,
     jobs::link::JobLink,
+    members::token::Scope,
     pool::{Pool, carrier::Carrier},
 };
 
@@ -30,7 +30,7 @@ pub(super) type Suppliers = BTreeMap<String, SupplierId>;
 
 /// Hears what one runner tells besides the ends of requests.
 pub(super) struct Ears<'a> {
-    gate: &'a Arc<Gate>,
+    hub: &'a Arc<Hub>,
     carrier: &'a Arc<Carrier>,
     name: &'a str,
     scope: &'a Scope,
@@ -46,7 +46,7 @@ pub(super) struct Ears<'a> {
 
 impl<'a> Ears<'a> {
     pub(super) fn new(
-        gate: &'a Arc<Gate>,
+        hub: &'a Arc<Hub>,
         carrier: &'a Arc<Carrier>,
         name: &'a str,
         scope: &'a Scope,
@@ -54,7 +54,7 @@ impl<'a> Ears<'a> {
     ) -> Self {
         let (suppliers, pace) = (Mutex::default(), Pace::default());
         let (excess, broken, broken_by) = (Mutex::default(), Notify::new(), Mutex::default());
-        Self { gate, carrier, name, scope, jobs, suppliers, pace, excess, broken, broken_by }
+        Self { hub, carrier, name, scope, jobs, suppliers, pace, excess, broken, broken_by }
     }
 
     pub(super) fn hear(&self, frames: Vec<Frame>, now: Mono) {
@@ -66,8 +66,8 @@ impl<'a> Ears<'a> {
                 self.tell_excess(&frame);
                 continue;
             }
-            let Self { gate, carrier, name, jobs, .. } = *self;
-            if let Err(error) = handle(gate, carrier, name, jobs, &frame, &mut suppliers) {
+            let Self { hub, carrier, name, jobs, .. } = *self;
+            if let Err(error) = handle(hub, carrier, name, jobs, &frame, &mut suppliers) {
                 let mut why = self.broken_by.lock().expect("one task holds it");
                 why.get_or_insert(error.to_string());
                 self.broken.notify_one();
@@ -81,7 +81,7 @@ impl<'a> Ears<'a> {
         let Some(what) = offer(frame) else { return };
         let mut excess = self.excess.lock().expect("one task holds it");
         if excess.len() < EXCESS_MAX && excess.insert(what.clone()) {
-            self.gate.tell(GatewayEvent::RunnerExceeds { name: self.name.to_owned(), what });
+            self.hub.notices.tell(GatewayEvent::RunnerExceeds { name: self.name.to_owned(), what });
         }
     }
 
@@ -121,7 +121,7 @@ fn offer(frame: &Frame) -> Option<String> {
 )]
 /// An error: the link is of no more use.
 fn handle(
-    gate: &Arc<Gate>,
+    hub: &Arc<Hub>,
     carrier: &Arc<Carrier>,
     name: &str,
     jobs: &JobLink,
@@ -129,8 +129,8 @@ fn handle(
     suppliers: &mut Suppliers,
 ) -> io::Result<()> {
     match frame.header.kind {
-        Kind::App | Kind::State => state::handle(gate, name, frame),
-        Kind::Credit => credit(gate, carrier, name, frame, suppliers),
+        Kind::App | Kind::State => state::handle(hub, name, frame),
+        Kind::Credit => credit(hub, carrier, name, frame, suppliers),
         Kind::Ping => outlet::answer(carrier, frame.header)?,
         _ => return jobs.handle(frame),
     }
@@ -138,7 +138,7 @@ fn handle(
 }
 
 fn credit(
-    gate: &Arc<Gate>,
+    hub: &Arc<Hub>,
     carrier: &Arc<Carrier>,
     name: &str,
     frame: &Frame,
@@ -146,7 +146,7 @@ fn credit(
 ) {
     let Ok(fields) = frame.fields() else { return };
     let (Some(app), Some(slots)) = (fields.text(":app"), fields.number(":slots")) else { return };
-    let Some(pool) = gate.pools.get(app) else { return };
+    let Some(pool) = hub.pools.get(app) else { return };
     let supplier = *suppliers.entry(app.to_owned()).or_insert_with(Pool::next_supplier);
     let slots = u32::try_from(slots.min(SLOTS_MAX)).expect("SLOTS_MAX fits");
     pool.supply(supplier, carrier, super::host_id(name), slots, false);

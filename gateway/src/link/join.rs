@@ -6,13 +6,12 @@ use bytes::BytesMut;
 use ostler_job::name;
 use ostler_wire::{Builder, Frame, Header, Kind, put_frame};
 
-use super::{
-    authority::key_of_request,
-    members::Stranger,
-    remote::{Door, plain},
-    token,
+use super::hub::Hub;
+use super::remote::{Door, plain};
+use crate::{
+    members::{Stranger, authority::key_of_request, token},
+    secret::sha256_hex,
 };
-use crate::gate::Gate;
 
 /// The refusal of a name that is none.
 const NO_NAME: &str = "a runner's name has 1 to 64 letters, digits, dots, dashes and underscores, and begins with a letter or \
@@ -27,7 +26,7 @@ pub(super) struct Shown {
 
 /// The answer to a JOIN, and why it is a refusal if it is one.
 pub(super) async fn answer(
-    gate: &Gate,
+    hub: &Hub,
     door: &Arc<Door>,
     shown: Option<Shown>,
     frame: &Frame,
@@ -36,7 +35,7 @@ pub(super) async fn answer(
     let text = |name: &str| fields.text(name).unwrap_or_default().to_owned();
     let (secret, name) = (text(":secret"), text(":name"));
     let request = String::from_utf8_lossy(&frame.body).into_owned();
-    let (door, linked) = (door.clone(), gate.jobs.is_linked(&name));
+    let (door, linked) = (door.clone(), hub.jobs.is_linked(&name));
     let newcomer = (shown.is_none() || !secret.is_empty()).then(|| name.clone());
     let key = key_of_request(&request).unwrap_or_default();
     // The lists are files.
@@ -46,7 +45,7 @@ pub(super) async fn answer(
     };
     let decided = tokio::task::spawn_blocking(decide).await.map_err(io::Error::other)??;
     if let (Some(name), Ok(_)) = (newcomer, &decided) {
-        gate.jobs.note_join(&name, &key);
+        hub.jobs.note_join(&name, &key);
     }
     let mut out = BytesMut::new();
     Ok(match decided {
@@ -92,7 +91,7 @@ fn admit(door: &Door, secret: &str, name: &str, linked: bool, request: &str) -> 
     let Some(key) = key_of_request(request) else {
         return Ok(Err("the certificate request cannot be read"));
     };
-    let secret = token::sha256_hex(secret.as_bytes());
+    let secret = sha256_hex(secret.as_bytes());
     if door.members.has_joined(name, &key, &secret) {
         // The answer to its first question got lost.
         return sign(door, request, name);
@@ -124,7 +123,7 @@ fn sign(door: &Door, request: &str, name: &str) -> Decided {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::link::members::Members;
+    use crate::members::Members;
 
     #[test]
     fn what_is_no_name_does_not_join_whatever_token_it_has() {

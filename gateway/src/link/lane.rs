@@ -12,9 +12,9 @@ use ostler_job::Termination;
 use ostler_wire::{Decoder, FRAME_MAX, Frame, Kind, Reset};
 use tokio::{net::UnixStream, sync::mpsc::UnboundedSender};
 
+use super::hub::Hub;
 use crate::{
     event::GatewayEvent,
-    gate::Gate,
     pool::{
         Pool,
         carrier::{Carrier, Way},
@@ -151,24 +151,24 @@ impl Lanes {
 
 /// Puts a lane into service on the next thread.
 pub(super) fn open(
-    gate: &Arc<Gate>,
+    hub: &Arc<Hub>,
     lanes: &Arc<Lanes>,
     runner: &str,
     app: &str,
     child: u64,
     (lane, caps): (OwnedFd, Caps),
 ) {
-    let Some(pool) = gate.pools.get(app).cloned() else { return };
-    let (task_gate, lanes, runner) = (gate.clone(), lanes.clone(), runner.to_owned());
+    let Some(pool) = hub.pools.get(app).cloned() else { return };
+    let (task_hub, lanes, runner) = (hub.clone(), lanes.clone(), runner.to_owned());
     let key = (app.to_owned(), child);
-    gate.next_thread().spawn(async move {
+    hub.next_thread().spawn(async move {
         let stream = StdStream::from(lane);
         let stream = stream.set_nonblocking(true).and_then(|()| UnixStream::from_std(stream));
         match stream {
-            Ok(stream) => serve(&task_gate, pool, &lanes, &runner, key, (stream, caps)).await,
+            Ok(stream) => serve(&task_hub, pool, &lanes, &runner, key, (stream, caps)).await,
             Err(error) => {
                 let (app, child) = key;
-                task_gate.tell(GatewayEvent::Warning(format!(
+                task_hub.notices.tell(GatewayEvent::Warning(format!(
                     "cannot use the lane of child {child} of app {app}: {error}"
                 )));
                 // A link that is going away has no use for orders.
@@ -181,7 +181,7 @@ pub(super) fn open(
 }
 
 async fn serve(
-    gate: &Arc<Gate>,
+    hub: &Arc<Hub>,
     pool: Arc<Pool>,
     lanes: &Lanes,
     runner: &str,
@@ -227,7 +227,7 @@ async fn serve(
         Over::Closed | Over::Failed(_) => Termination::ChildDied,
     };
     if let Over::Broken(error) = &over {
-        gate.tell(GatewayEvent::Warning(format!("{}: {error}", carrier.label)));
+        hub.notices.tell(GatewayEvent::Warning(format!("{}: {error}", carrier.label)));
     }
     if termination == Termination::ChildDied {
         started.iter().for_each(|job| job.child_died());

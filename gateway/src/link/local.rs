@@ -21,16 +21,16 @@ use tokio::{
 
 use super::{
     demand::Demand,
+    hub::Hub,
     lane::{self, Caps, Lanes, Order},
     state,
-    token::Scope,
     welcome::welcome,
 };
 use crate::{
     clock,
     event::GatewayEvent,
-    gate::Gate,
     jobs::{Hello, NameTaken, link::JobLink},
+    members::token::Scope,
     pool::{
         carrier::Carrier,
         passing::{Quiet, Seat},
@@ -78,25 +78,26 @@ pub(crate) fn listen(path: &Path) -> io::Result<std::os::unix::net::UnixListener
 }
 
 /// Serves every runner that dials.
-pub(crate) async fn accept(gate: Arc<Gate>, links: Arc<LocalLinks>, listener: UnixListener) {
+pub(crate) async fn accept(hub: Arc<Hub>, links: Arc<LocalLinks>, listener: UnixListener) {
     loop {
         match listener.accept().await {
             Ok((stream, _)) => {
-                let (gate, links) = (gate.clone(), links.clone());
-                tokio::spawn(async move { serve(gate, links, stream).await });
+                let (hub, links) = (hub.clone(), links.clone());
+                tokio::spawn(async move { serve(hub, links, stream).await });
             }
             Err(error) => {
-                gate.tell(GatewayEvent::Warning(format!("cannot accept a local runner: {error}")));
+                hub.notices
+                    .tell(GatewayEvent::Warning(format!("cannot accept a local runner: {error}")));
                 tokio::time::sleep(Duration::from_millis(100)).await;
             }
         }
     }
 }
 
-async fn serve(gate: Arc<Gate>, links: Arc<LocalLinks>, stream: UnixStream) {
+async fn serve(hub: Arc<Hub>, links: Arc<LocalLinks>, stream: UnixStream) {
     let mut link = Link { stream, decoder: Decoder::new(FRAME_MAX), fds: VecDeque::new() };
     let refuse = |error: io::Error| {
-        gate.warn_seldom("local runner", &format!("a local runner was refused: {error}"));
+        hub.notices.warn_seldom("local runner", &format!("a local runner was refused: {error}"));
     };
     let hello = match link.greet().await {
         Ok(hello) => hello,
@@ -105,17 +106,17 @@ async fn serve(gate: Arc<Gate>, links: Arc<LocalLinks>, stream: UnixStream) {
     let (frames, mut outbox) = unbounded_channel();
     let way = Arc::new(move |out: BytesMut| frames.send(out).is_ok());
     let mut out = BytesMut::new();
-    let jobs = match JobLink::up(&gate.jobs, &hello, way, true) {
+    let jobs = match JobLink::up(&hub.jobs, &hello, way, true) {
         Ok(jobs) => jobs,
         Err(taken) => {
-            gate.metrics.links_refused.with_label_values(&[&hello.name]).inc();
+            hub.metrics.links_refused.with_label_values(&[&hello.name]).inc();
             name_taken(&mut out, &hello.name, &taken);
             // A runner that is gone needs no answer.
             return drop(link.send(&out).await);
         }
     };
     let name = hello.name;
-    gate.jobs.keep_own_runner(&name).await;
+    hub.jobs.keep_own_runner(&name).await;
     welcome(&mut out, &Scope::default());
     if let Err(error) = link.send(&out).await {
         return refuse(error);
@@ -123,14 +124,14 @@ async fn serve(gate: Arc<Gate>, links: Arc<LocalLinks>, stream: UnixStream) {
     let (orders, mut inbox) = unbounded_channel();
     let lanes = Arc::new(Lanes::new(orders));
     links.lock().push(lanes.clone());
-    gate.runner_came(&name);
-    gate.tell(GatewayEvent::RunnerJoined { name: name.clone() });
-    let ended = link.run(&gate, &name, &lanes, &jobs, &mut inbox, &mut outbox).await;
+    hub.runner_came(&name);
+    hub.notices.tell(GatewayEvent::RunnerJoined { name: name.clone() });
+    let ended = link.run(&hub, &name, &lanes, &jobs, &mut inbox, &mut outbox).await;
     drop(jobs);
     links.lock().retain(|other| !Arc::ptr_eq(other, &lanes));
-    state::forget(&gate, &name);
+    state::forget(&hub, &name);
     let reason = ended.map_or_else(|error| error.to_string(), |()| "it closed the link".into());
-    gate.tell(GatewayEvent::RunnerLost { name, reason });
+    hub.notices.tell(GatewayEvent::RunnerLost { name, reason });
 }
 
 struct Link {
@@ -158,7 +159,7 @@ impl Link {
 
     async fn run(
         &mut self,
-        gate: &Arc<Gate>,
+        hub: &Arc<Hub>,
         name: &str,
         lanes: &Arc<Lanes>,
         jobs: &JobLink,
@@ -177,14 +178,14 @@ impl Link {
                         return Ok(());
                     }
                     while let Some(frame) = self.next_frame()? {
-                        self.handle(gate, name, lanes, jobs, &frame, &mut out)?;
+                        self.handle(hub, name, lanes, jobs, &frame, &mut out)?;
                     }
                 }
                 Some(order) = inbox.recv() => write_order(&mut out, &order),
                 Some(frames) = outbox.recv() => out.unsplit(frames),
                 () = jobs.replaced() => return Err(io::Error::other(REPLACED)),
                 _ = tick.tick() => {
-                    demand.update(gate, &mut out);
+                    demand.update(hub, &mut out);
                     watch.look(jobs)?;
                 }
             }
@@ -200,7 +201,7 @@ impl Link {
     )]
     fn handle(
         &mut self,
-        gate: &Arc<Gate>,
+        hub: &Arc<Hub>,
         name: &str,
         lanes: &Arc<Lanes>,
         jobs: &JobLink,
@@ -208,7 +209,7 @@ impl Link {
         out: &mut BytesMut,
     ) -> io::Result<()> {
         match frame.header.kind {
-            Kind::App | Kind::State => state::handle(gate, name, frame),
+            Kind::App | Kind::State => state::handle(hub, name, frame),
             Kind::Lane => {
                 let (app, child) = child(frame)?;
                 if frame.header.flags & flags::FD == 0 {
@@ -218,7 +219,7 @@ impl Link {
                 let fd = self.fds.pop_front().ok_or_else(missing)?;
                 let fields = frame.fields().map_err(io::Error::other)?;
                 let caps = Caps::parse(fields.text(":caps").unwrap_or_default());
-                lane::open(gate, lanes, name, &app, child, (fd, caps));
+                lane::open(hub, lanes, name, &app, child, (fd, caps));
             }
             Kind::Retire => {
                 let (app, child) = child(frame)?;
@@ -343,12 +344,12 @@ fn name_taken(out: &mut BytesMut, name: &str, taken: &NameTaken) {
 
 /// Tells a runner elsewhere so, and counts it.
 pub(super) async fn refuse_name(
-    gate: &Gate,
+    hub: &Hub,
     mut stream: impl AsyncWrite + Unpin,
     name: &str,
     taken: &NameTaken,
 ) -> io::Result<()> {
-    gate.metrics.links_refused.with_label_values(&[name]).inc();
+    hub.metrics.links_refused.with_label_values(&[name]).inc();
     let mut out = BytesMut::new();
     name_taken(&mut out, name, taken);
     let refusal = async {

@@ -1,22 +1,21 @@
 //! Links to runners: on this host by a Unix socket that lanes are handed over on, elsewhere by mutual TLS.
 
-pub(crate) mod authority;
 mod demand;
 mod ears;
+mod hub;
 mod join;
 mod lane;
 pub(crate) mod local;
-pub(crate) mod members;
 mod outlet;
 mod pace;
 pub(crate) mod remote;
 mod served;
 mod state;
-pub(crate) mod token;
 mod verify;
+pub(crate) mod watch;
 mod welcome;
 
-pub(crate) use self::state::AppState;
+pub(crate) use self::hub::Hub;
 
 use std::{
     collections::BTreeMap,

@@ -20,25 +20,25 @@ use tokio::{
 use tokio_rustls::{TlsAcceptor, server::TlsStream};
 
 use super::{
-    authority::{Authority, key_of},
     demand::Demand,
     ears::{Ears, Suppliers},
+    hub::Hub,
     join::{self, Shown},
-    local,
-    members::Members,
-    outlet,
+    local, outlet,
     served::Served,
-    state,
-    token::Scope,
-    verify,
+    state, verify,
     welcome::welcome,
 };
 use crate::{
     clock,
     doors::{Door as At, Place},
     event::GatewayEvent,
-    gate::Gate,
     jobs::{Hello, link::JobLink},
+    members::{
+        Members,
+        authority::{Authority, key_of},
+        token::Scope,
+    },
     pool::{
         Pool,
         carrier::{Carrier, Ended, Way},
@@ -91,30 +91,30 @@ impl Door {
 }
 
 /// Serves every runner that dials; each on the next thread.
-pub(crate) async fn accept(gate: Arc<Gate>, door: Arc<Door>, listener: TcpListener) {
+pub(crate) async fn accept(hub: Arc<Hub>, door: Arc<Door>, listener: TcpListener) {
     loop {
-        gate.doors.breathe().await;
+        hub.doors.breathe().await;
         let stream = match listener.accept().await {
             Ok((stream, peer)) => stream.into_std().map(|stream| (stream, peer)),
             Err(error) => Err(error),
         };
         match stream {
             Ok((stream, peer)) => {
-                let Some(place) = gate.doors.enter(At::Greeting, peer.ip()) else { continue };
-                let (serving, door) = (gate.clone(), door.clone());
-                gate.next_thread().spawn(async move {
+                let Some(place) = hub.doors.enter(At::Greeting, peer.ip()) else { continue };
+                let (serving, door) = (hub.clone(), door.clone());
+                hub.next_thread().spawn(async move {
                     let seat = place.seat.clone();
                     let ended = tokio::select! {
                         ended = greet(&serving, &door, stream, place) => ended,
                         () = seat.told_to_leave() => Err(io::Error::other("others needed its place")),
                     };
                     if let Err(error) = ended {
-                        serving.warn_seldom("runner", &format!("a runner was refused: {error}"));
+                        serving.notices.warn_seldom("runner", &format!("a runner was refused: {error}"));
                     }
                 });
             }
             Err(error) => {
-                gate.warn_seldom("accept", &format!("cannot accept a runner: {error}"));
+                hub.notices.warn_seldom("accept", &format!("cannot accept a runner: {error}"));
                 tokio::time::sleep(Duration::from_millis(100)).await;
             }
         }
@@ -122,7 +122,7 @@ pub(crate) async fn accept(gate: Arc<Gate>, door: Arc<Door>, listener: TcpListen
 }
 
 async fn greet(
-    gate: &Arc<Gate>,
+    hub: &Arc<Hub>,
     door: &Arc<Door>,
     stream: std::net::TcpStream,
     mut place: Place,
@@ -139,7 +139,7 @@ async fn greet(
     let shown = stream.get_ref().1.peer_certificates().and_then(|chain| shown(&chain[0]));
     match (frame.header.kind, shown) {
         (Kind::Join, shown) => {
-            let (out, refused) = join::answer(gate, door, shown, &frame).await?;
+            let (out, refused) = join::answer(hub, door, shown, &frame).await?;
             part(&mut stream, &out, refused).await
         }
         (Kind::Hello, Some(shown)) => {
@@ -156,7 +156,7 @@ async fn greet(
             place.is_runner();
             let hello = Hello::of(&frame, Some(shown.name.clone()))?;
             let member = Member { shown, scope, members: door.members.clone() };
-            serve(gate, stream, decoder, hello, member).await
+            serve(hub, stream, decoder, hello, member).await
         }
         (Kind::Hello, None) => Err(io::Error::other("it shows no certificate and does not join")),
         (kind, _) => Err(io::Error::other(format!("its first frame is {kind:?}"))),
@@ -207,7 +207,7 @@ pub(super) const fn plain() -> Header {
 }
 
 async fn serve(
-    gate: &Arc<Gate>,
+    hub: &Arc<Hub>,
     stream: TlsStream<TcpStream>,
     decoder: Decoder,
     hello: Hello,
@@ -218,14 +218,14 @@ async fn serve(
     carrier.send(|out| welcome(out, &scope));
     let stuck = Arc::new(Notify::new());
     let way = outlet::way(&carrier, &stuck);
-    let jobs = match JobLink::up(&gate.jobs, &hello, way, false) {
+    let jobs = match JobLink::up(&hub.jobs, &hello, way, false) {
         Ok(jobs) => jobs,
-        Err(taken) => return local::refuse_name(gate, stream, &name, &taken).await,
+        Err(taken) => return local::refuse_name(hub, stream, &name, &taken).await,
     };
-    gate.runner_came(&name);
-    gate.tell(GatewayEvent::RunnerJoined { name: name.clone() });
+    hub.runner_came(&name);
+    hub.notices.tell(GatewayEvent::RunnerJoined { name: name.clone() });
     let heard = Mutex::new(clock::now());
-    let ears = Ears::new(gate, &carrier, &name, &scope, &jobs);
+    let ears = Ears::new(hub, &carrier, &name, &scope, &jobs);
     let (reader, writer) = tokio::io::split(stream);
     let reader = ears.pace.reader(reader);
     let driving = drive(&carrier, decoder, reader, Some(writer), |ended, control| {
@@ -239,7 +239,7 @@ async fn serve(
     });
     let reason = tokio::select! {
         over = driving => over.to_string(),
-        reason = watch(gate, &carrier, &heard, &jobs) => reason,
+        reason = watch(hub, &carrier, &heard, &jobs) => reason,
         stranger = members.gone(&name, &key) => stranger.told().into(),
         () = jobs.replaced() => local::REPLACED.into(),
         () = stuck.notified() => outlet::UNREAD.into(),
@@ -247,9 +247,9 @@ async fn serve(
     };
     let suppliers = ears.suppliers.into_inner().expect("one task held it");
     drop(jobs);
-    close(gate, &carrier, suppliers, &reason);
-    state::forget(gate, &name);
-    gate.tell(GatewayEvent::RunnerLost { name, reason });
+    close(hub, &carrier, suppliers, &reason);
+    state::forget(hub, &name);
+    hub.notices.tell(GatewayEvent::RunnerLost { name, reason });
     Ok(())
 }
 
@@ -270,7 +270,7 @@ fn settle(ended: Ended) {
 }
 
 /// Keeps the link alive, tells demand, and notices when the runner falls silent.
-async fn watch(gate: &Gate, carrier: &Arc<Carrier>, heard: &Mutex<Mono>, jobs: &JobLink) -> String {
+async fn watch(hub: &Hub, carrier: &Arc<Carrier>, heard: &Mutex<Mono>, jobs: &JobLink) -> String {
     let mut demand = Demand::default();
     let (mut beat, mut looked) = (clock::now(), clock::now());
     let mut mute = local::Watch::default();
@@ -293,7 +293,7 @@ async fn watch(gate: &Gate, carrier: &Arc<Carrier>, heard: &Mutex<Mono>, jobs: &
             beat = now;
             put_frame(&mut out, plain(), &[]);
         }
-        demand.update(gate, &mut out);
+        demand.update(hub, &mut out);
         if !out.is_empty() {
             carrier.send(|link| link.extend_from_slice(&out));
         }
@@ -301,12 +301,12 @@ async fn watch(gate: &Gate, carrier: &Arc<Carrier>, heard: &Mutex<Mono>, jobs: &
 }
 
 /// Everything on the link goes where its retry rule says.
-fn close(gate: &Gate, carrier: &Arc<Carrier>, suppliers: Suppliers, reason: &str) {
+fn close(hub: &Hub, carrier: &Arc<Carrier>, suppliers: Suppliers, reason: &str) {
     let (mut unstarted, mut started) = carrier.close();
     let detail = Bytes::from(format!("{}: {reason}", carrier.label));
     let failure = Failure { termination: Termination::ChildDied, detail };
     for (app, supplier) in suppliers {
-        let Some(pool) = gate.pools.get(&app) else { continue };
+        let Some(pool) = hub.pools.get(&app) else { continue };
         let of_app = |job: &mut Arc<crate::pool::passing::Passing>| Arc::ptr_eq(&job.pool, pool);
         let unstarted = unstarted.extract_if(.., of_app).collect();
         let started = started.extract_if(.., of_app).collect();

@@ -12,8 +12,10 @@ use rustls::{
     sign::CertifiedKey,
 };
 
-use super::authority::{Authority, LEAF_DAYS};
-use crate::clock;
+use crate::{
+    clock,
+    members::authority::{Authority, LEAF_DAYS},
+};
 
 /// A certificate of this age is replaced.
 const FRESH: Duration = Duration::from_secs(LEAF_DAYS * 86_400 / 3);

@@ -2,22 +2,11 @@
 
 use ostler_wire::{Fields, Frame, Kind};
 
+use super::hub::Hub;
 use crate::{
     event::{BootFailure, GatewayEvent},
-    gate::Gate,
+    pool::AppState,
 };
-
-/// The last word of one runner about one app.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct AppState {
-    pub(crate) ready: u32,
-    /// The most that were ready at once since none was: what has been told.
-    told: u32,
-    /// Why it does not boot, while it does not.
-    pub(crate) failure: Option<BootFailure>,
-    /// Counts of the STATE frame by name: children by state, spawns, exits by reason.
-    pub(crate) numbers: Vec<(String, u64)>,
-}
 
 /// Names of a STATE frame, besides `exit.REASON`; they become labels, so nothing else is taken.
 const STATES: [&str; 8] =
@@ -42,10 +31,10 @@ fn is_reason(text: &str) -> bool {
 const FAILED: u16 = 2;
 
 /// Takes an APP or STATE frame. Apps that the gateway does not route to are ignored.
-pub(crate) fn handle(gate: &Gate, runner: &str, frame: &Frame) {
+pub(crate) fn handle(hub: &Hub, runner: &str, frame: &Frame) {
     let Ok(fields) = frame.fields() else { return };
     let Some(app) = fields.text(":app") else { return };
-    let Some(pool) = gate.pools.get(app) else { return };
+    let Some(pool) = hub.pools.get(app) else { return };
     let before = pool.states().into_iter().find(|(name, _)| name == runner).map(|(_, s)| s);
     let mut state = before.clone().unwrap_or_default();
     if frame.header.kind == Kind::State {
@@ -53,17 +42,17 @@ pub(crate) fn handle(gate: &Gate, runner: &str, frame: &Frame) {
     } else {
         state.ready = fields.number(":ready").and_then(|n| u32::try_from(n).ok()).unwrap_or(0);
         state.failure = (frame.header.code == FAILED).then(|| failure(&fields, &frame.body));
-        tell(gate, runner, app, before.as_ref().and_then(|b| b.failure.as_ref()), &mut state);
+        tell(hub, runner, app, before.as_ref().and_then(|b| b.failure.as_ref()), &mut state);
     }
     pool.set_state(runner, Some(state));
 }
 
 /// A link of a runner is gone; when it was the last, nothing that the runner said holds any more.
-pub(crate) fn forget(gate: &Gate, runner: &str) {
-    if !gate.runner_left(runner) {
+pub(crate) fn forget(hub: &Hub, runner: &str) {
+    if !hub.runner_left(runner) {
         return;
     }
-    gate.pools.values().for_each(|pool| pool.set_state(runner, None));
+    hub.pools.values().for_each(|pool| pool.set_state(runner, None));
 }
 
 fn numbers(fields: &Fields<'_>) -> Vec<(String, u64)> {
@@ -93,15 +82,15 @@ fn failure(fields: &Fields<'_>, backtrace: &[u8]) -> BootFailure {
 }
 
 /// Tells the first failure of its kind, and children that are ready beyond what was told before.
-fn tell(gate: &Gate, runner: &str, app: &str, before: Option<&BootFailure>, state: &mut AppState) {
+fn tell(hub: &Hub, runner: &str, app: &str, before: Option<&BootFailure>, state: &mut AppState) {
     let (app, host) = (app.to_owned(), runner.to_owned());
     match &state.failure {
         Some(failure) if before.is_none_or(|b| b.message != failure.message) => {
-            gate.tell(GatewayEvent::AppFailed { app, host, failure: failure.clone() });
+            hub.notices.tell(GatewayEvent::AppFailed { app, host, failure: failure.clone() });
         }
         Some(_) => {}
         None if state.ready > state.told => {
-            gate.tell(GatewayEvent::AppReady { app, host, children: state.ready });
+            hub.notices.tell(GatewayEvent::AppReady { app, host, children: state.ready });
         }
         None => {}
     }

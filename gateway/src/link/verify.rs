@@ -89,7 +89,7 @@ mod tests {
     use rustls_pki_types::pem::PemObject as _;
 
     use super::*;
-    use crate::{clock, link::authority::Authority};
+    use crate::{clock, members::authority::Authority};
 
     #[test]
     fn a_clock_that_is_behind_keeps_nobody_out_and_one_that_is_ahead_ends_certificates() {

@@ -3,7 +3,7 @@
 use bytes::BytesMut;
 use ostler_wire::{Builder, FRAME_MAX, Kind};
 
-use super::token::Scope;
+use crate::members::token::Scope;
 
 /// The frame that answers HELLO on every link. It names what the runner may do where that is not everything.
 pub(super) fn welcome(out: &mut BytesMut, scope: &Scope) {

@@ -9,7 +9,11 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
 
 use super::serve;
-use crate::{doors::Door, gate::Gate, request, shutdown::Shutdown};
+use crate::{
+    doors::Door,
+    request::{self, Front},
+    shutdown::Shutdown,
+};
 
 /// Connections that the kernel keeps for us before we accept them.
 const BACKLOG: i32 = 4096;
@@ -39,22 +43,22 @@ pub(crate) fn listen(address: SocketAddr) -> std::io::Result<std::net::TcpListen
 
 /// Serves a listener on this thread.
 pub(crate) async fn accept(
-    gate: Arc<Gate>,
+    front: Arc<Front>,
     listener: TcpListener,
     tls: Option<TlsAcceptor>,
     shutdown: Shutdown,
 ) {
     loop {
-        gate.doors.breathe().await;
+        front.doors.breathe().await;
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
             () = shutdown.draining() => return,
         };
         match accepted {
-            Ok((stream, peer)) => begin(&gate, stream, peer, tls.clone(), &shutdown),
+            Ok((stream, peer)) => begin(&front, stream, peer, tls.clone(), &shutdown),
             Err(error) if is_of_the_connection(&error) => {}
             Err(error) => {
-                gate.warn_seldom("accept", &format!("cannot accept connections: {error}"));
+                front.notices.warn_seldom("accept", &format!("cannot accept connections: {error}"));
                 tokio::time::sleep(Duration::from_millis(100)).await;
             }
         }
@@ -71,23 +75,23 @@ fn is_of_the_connection(error: &std::io::Error) -> bool {
 }
 
 fn begin(
-    gate: &Arc<Gate>,
+    front: &Arc<Front>,
     stream: TcpStream,
     peer: SocketAddr,
     tls: Option<TlsAcceptor>,
     shutdown: &Shutdown,
 ) {
-    let many = request::is_trusted(gate, peer.ip());
-    let Some(place) = gate.doors.enter_as(Door::Web, peer.ip(), many) else {
-        gate.metrics.connections.with_label_values(&["refused"]).inc();
+    let many = request::is_trusted(front, peer.ip());
+    let Some(place) = front.doors.enter_as(Door::Web, peer.ip(), many) else {
+        front.metrics.connections.with_label_values(&["refused"]).inc();
         return;
     };
-    let (gate, shutdown) = (gate.clone(), shutdown.clone());
+    let (front, shutdown) = (front.clone(), shutdown.clone());
     tokio::spawn(async move {
         let seat = &place.seat;
         tokio::select! {
             // Errors end a connection; what a request saw of them is in its log line.
-            _ = serve::connection(&gate, stream, peer, tls, (&shutdown, seat)) => {}
+            _ = serve::connection(&front, stream, peer, tls, (&shutdown, seat)) => {}
             () = place.taken_away() => {}
         }
         drop(place);

@@ -4,10 +4,7 @@ use std::{
     future::Future as _,
     io,
     pin::Pin,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::{Arc, atomic::Ordering},
     task::{Context, Poll, ready},
     time::Duration,
 };
@@ -19,21 +16,14 @@ use tokio::{
 };
 use tokio_rustls::server::TlsStream;
 
+use crate::connection::Ending;
+
 /// A client takes at least this in the time of the limit, or is given up: a byte now and then is no progress.
 const TAKES_MIN: usize = 4 << 10;
 /// How long a closing connection reads what nobody wants: at most, and without a byte coming. A client on its way through a large
 /// upload hears of its end only so; a socket that is closed under it takes the reply back.
 const LINGER: Duration = Duration::from_secs(30);
 const QUIET: Duration = Duration::from_secs(5);
-
-/// How a connection is to end, told by its requests.
-#[derive(Debug, Default)]
-pub(super) struct Ending {
-    /// Input may be left unread.
-    pub(super) linger: AtomicBool,
-    /// The last reply broke off, and nothing but the end of the connection would tell where it ends.
-    pub(super) abort: AtomicBool,
-}
 
 /// A socket, whatever is spoken on it.
 pub(super) trait Socket {

@@ -20,12 +20,17 @@ use tokio::{
 use tokio_rustls::TlsAcceptor;
 
 use super::{
-    Connection,
-    patience::{Ending, Patient, Socket},
+    patience::{Patient, Socket},
     sniff,
 };
 use crate::{
-    clock, config::Limits, doors::Seat, gate::Gate, http1 as strict, http2::trailers, request,
+    clock,
+    config::Limits,
+    connection::{Connection, Ending},
+    doors::Seat,
+    http1 as strict,
+    http2::trailers,
+    request::{self, Front},
     shutdown::Shutdown,
 };
 
@@ -54,7 +59,7 @@ type Failed = Box<dyn std::error::Error + Send + Sync>;
 
 /// Serves a connection to its end.
 pub(super) async fn connection(
-    gate: &Arc<Gate>,
+    front: &Arc<Front>,
     stream: TcpStream,
     peer: SocketAddr,
     tls: Option<TlsAcceptor>,
@@ -62,7 +67,7 @@ pub(super) async fn connection(
 ) -> Result<(), Failed> {
     stream.set_nodelay(true)?;
     let local = stream.local_addr()?;
-    let limit = gate.limits.header_timeout;
+    let limit = front.limits.header_timeout;
     let Some(acceptor) = tls else {
         let is_http2 = tokio::select! {
             sniffed = timeout(limit, sniff::is_http2(&stream)) => sniffed??,
@@ -70,7 +75,7 @@ pub(super) async fn connection(
             () = shutdown.draining() => return Ok(()),
         };
         let connection = Arc::new(Connection::new(peer, local, false, seat.clone()));
-        return serve(gate, connection, stream, is_http2, shutdown).await;
+        return serve(front, connection, stream, is_http2, shutdown).await;
     };
     let shake = async {
         match sniff::is_cleartext(&stream).await? {
@@ -84,13 +89,13 @@ pub(super) async fn connection(
     };
     let stream = match shaken {
         Ok(Ok(stream)) => stream,
-        Ok(Err(error)) => return handshake_failed(gate, "failed", error),
-        Err(_) => return handshake_failed(gate, "timeout", io::ErrorKind::TimedOut.into()),
+        Ok(Err(error)) => return handshake_failed(front, "failed", error),
+        Err(_) => return handshake_failed(front, "timeout", io::ErrorKind::TimedOut.into()),
     };
-    gate.metrics.handshakes.with_label_values(&["ok"]).inc();
+    front.metrics.handshakes.with_label_values(&["ok"]).inc();
     let is_http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
     let connection = Arc::new(Connection::new(peer, local, true, seat.clone()));
-    serve(gate, connection, stream, is_http2, shutdown).await
+    serve(front, connection, stream, is_http2, shutdown).await
 }
 
 /// Tells a client that speaks HTTP where TLS is spoken, in the words that it knows.
@@ -108,13 +113,13 @@ async fn cleartext(stream: TcpStream) -> io::Error {
     io::ErrorKind::InvalidData.into()
 }
 
-fn handshake_failed(gate: &Gate, result: &str, error: io::Error) -> Result<(), Failed> {
-    gate.metrics.handshakes.with_label_values(&[result]).inc();
+fn handshake_failed(front: &Front, result: &str, error: io::Error) -> Result<(), Failed> {
+    front.metrics.handshakes.with_label_values(&[result]).inc();
     Err(error.into())
 }
 
 async fn serve<T>(
-    gate: &Arc<Gate>,
+    front: &Arc<Front>,
     connection: Arc<Connection>,
     stream: T,
     is_http2: bool,
@@ -127,28 +132,28 @@ where
     // Boxed, so that an idle connection holds the room of its own protocol only.
     match is_http2 {
         true => {
-            gate.metrics.connections.with_label_values(&["h2"]).inc();
-            Box::pin(http2(gate, connection, stream, shutdown)).await
+            front.metrics.connections.with_label_values(&["h2"]).inc();
+            Box::pin(http2(front, connection, stream, shutdown)).await
         }
         false => {
-            gate.metrics.connections.with_label_values(&["http/1"]).inc();
-            Box::pin(http1(gate, connection, stream, shutdown)).await
+            front.metrics.connections.with_label_values(&["http/1"]).inc();
+            Box::pin(http1(front, connection, stream, shutdown)).await
         }
     }
 }
 
 /// The service of a connection: every request goes the same way.
 fn answer(
-    gate: &Arc<Gate>,
+    front: &Arc<Front>,
     connection: &Arc<Connection>,
     request: Request<Incoming>,
 ) -> impl Future<Output = Result<http::Response<request::ReplyBody>, Infallible>> + Send + use<> {
-    let (gate, connection) = (gate.clone(), connection.clone());
-    async move { Ok(request::handle(gate, connection, request).await) }
+    let (front, connection) = (front.clone(), connection.clone());
+    async move { Ok(request::handle(front, connection, request).await) }
 }
 
 async fn http1<T>(
-    gate: &Arc<Gate>,
+    front: &Arc<Front>,
     connection: Arc<Connection>,
     stream: Patient<T>,
     shutdown: &Shutdown,
@@ -156,15 +161,15 @@ async fn http1<T>(
 where
     T: Socket + AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let service = service_fn(|request| answer(gate, &connection, request));
+    let service = service_fn(|request| answer(front, &connection, request));
     let mut served = pin!(
-        strict_http1(&gate.limits)
-            .serve_connection(guarded(&gate.limits, &connection, stream), service)
+        strict_http1(&front.limits)
+            .serve_connection(guarded(&front.limits, &connection, stream), service)
     );
     tokio::select! {
         ended = served.as_mut() => return Ok(ended?),
         () = shutdown.draining() => {}
-        () = connection.forsaken(&gate.limits) => {}
+        () = connection.forsaken(&front.limits) => {}
     }
     served.as_mut().graceful_shutdown();
     Ok(served.await?)
@@ -197,7 +202,7 @@ pub(super) fn guarded<T>(
 }
 
 async fn http2<T>(
-    gate: &Arc<Gate>,
+    front: &Arc<Front>,
     connection: Arc<Connection>,
     stream: Patient<T>,
     shutdown: &Shutdown,
@@ -205,11 +210,11 @@ async fn http2<T>(
 where
     T: Socket + AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let header_list = u32::try_from(gate.limits.header_bytes * H2_HEADS).unwrap_or(u32::MAX);
+    let header_list = u32::try_from(front.limits.header_bytes * H2_HEADS).unwrap_or(u32::MAX);
     let mut served = pin!(
         http2::Builder::new(TokioExecutor::new())
             .timer(TokioTimer::new())
-            .max_concurrent_streams(gate.limits.h2_streams)
+            .max_concurrent_streams(front.limits.h2_streams)
             .max_header_list_size(header_list)
             .initial_stream_window_size(H2_STREAM_WINDOW)
             .initial_connection_window_size(H2_CONNECTION_WINDOW)
@@ -219,13 +224,13 @@ where
             .keep_alive_timeout(Duration::from_secs(20))
             .serve_connection(
                 TokioIo::new(trailers::Guard::new(stream)),
-                service_fn(|request| answer(gate, &connection, request))
+                service_fn(|request| answer(front, &connection, request))
             )
     );
     tokio::select! {
         ended = served.as_mut() => return Ok(ended?),
         () = shutdown.draining() => {}
-        () = connection.forsaken(&gate.limits) => {}
+        () = connection.forsaken(&front.limits) => {}
         () = stalled(&connection) => return Err(io::Error::from(io::ErrorKind::TimedOut).into()),
     }
     served.as_mut().graceful_shutdown();

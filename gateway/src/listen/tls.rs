@@ -21,7 +21,7 @@ use rustls_pki_types::{
 use tokio_rustls::TlsAcceptor;
 use x509_parser::{error::X509Error, extensions::GeneralName, parse_x509_certificate};
 
-use crate::{config::Certificate, event::GatewayEvent, gate::Gate};
+use crate::{config::Certificate, event::GatewayEvent, notices::Notices};
 
 /// How often certificate files are looked at.
 const LOOK: Duration = Duration::from_secs(10);
@@ -92,11 +92,11 @@ impl Certificates {
     }
 
     /// Reads files again that have changed. One that cannot be used leaves the old one in service.
-    pub(crate) async fn watch(self: Arc<Self>, gate: Arc<Gate>) {
+    pub(crate) async fn watch(self: Arc<Self>, notices: Arc<Notices>) {
         loop {
             tokio::time::sleep(LOOK).await;
             for error in self.look_again() {
-                gate.tell(GatewayEvent::Warning(format!(
+                notices.tell(GatewayEvent::Warning(format!(
                     "the changed certificate {} is not used: {}",
                     error.path.display(),
                     error.problem

@@ -15,7 +15,7 @@ mod supply;
 mod tenants;
 #[cfg(test)]
 mod tests;
-pub(crate) mod watch;
+mod watch;
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -30,6 +30,7 @@ use ostler_scheduler::{Action, Cancelled, Estimate, Refusal, Scheduler, Submit};
 use ostler_wire::Reset;
 use tokio::sync::Notify;
 
+pub(crate) use self::report::AppState;
 use self::{
     carrier::{Carrier, Ended},
     lack::Lack,
@@ -38,7 +39,10 @@ use self::{
     tenants::Tenants,
     watch::Suspended,
 };
-use crate::{clock, config, link::AppState, metrics::PoolCounts};
+use crate::{clock, config, metrics::PoolCounts};
+
+/// The pools of all apps, by name.
+pub(crate) type Pools = Arc<BTreeMap<String, Arc<Pool>>>;
 
 /// What a job asks of the queue.
 #[derive(Debug)]

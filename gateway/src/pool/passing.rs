@@ -21,7 +21,7 @@ use ostler_job::{JobId, Mono, Span, TenantId, Termination};
 use ostler_wire::Frame;
 
 use super::{Pool, carrier::Carrier};
-use crate::{clock, request::Subject};
+use crate::{clock, quarantine::Subject};
 
 /// What a job may take, from its route.
 #[derive(Clone, Copy, Debug)]
@@ -193,6 +193,11 @@ impl Passing {
         if let Some(subject) = self.subject.get() {
             subject.child_died();
         }
+    }
+
+    /// Whether the job is of a kind that is held back.
+    pub(crate) fn is_held_back(&self, spare: u32) -> bool {
+        self.subject.get().is_some_and(|subject| subject.is_held(spare))
     }
 
     /// How many children died while they had the job.

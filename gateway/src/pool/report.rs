@@ -3,7 +3,19 @@
 use ostler_job::{Span, TenantId, Termination};
 
 use super::Pool;
-use crate::{clock, link::AppState};
+use crate::{clock, event::BootFailure};
+
+/// The last word of one runner about one app.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct AppState {
+    pub(crate) ready: u32,
+    /// The most that were ready at once since none was: what has been told.
+    pub(crate) told: u32,
+    /// Why it does not boot, while it does not.
+    pub(crate) failure: Option<BootFailure>,
+    /// Counts of the STATE frame by name: children by state, spawns, exits by reason.
+    pub(crate) numbers: Vec<(String, u64)>,
+}
 
 impl Pool {
     /// Notes what a runner says about the app.

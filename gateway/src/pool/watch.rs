@@ -1,6 +1,6 @@
 //! Nothing waits behind a slow request: what was sent ahead is looked at while there is any, and taken back.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use ostler_job::{Mono, Span};
 
@@ -8,10 +8,8 @@ use super::{
     Inner, Pool,
     carrier::{Carrier, Ended},
 };
-use crate::{clock, link::local::LocalLinks};
+use crate::clock;
 
-/// How often lanes that have requests ahead are looked at.
-const LOOK: Duration = Duration::from_millis(10);
 /// What has not come back is asked for again after this long.
 const ASK_AGAIN: Span = Span::from_secs(1);
 
@@ -26,26 +24,23 @@ pub(super) struct Suspended {
 #[derive(Debug, Default)]
 pub(super) struct Look {
     /// Children that are to give back what they have not begun, up to the stream.
-    pub(super) ask: Vec<(Arc<Carrier>, u32)>,
+    pub(super) ask: Vec<GiveBack>,
     ended: Ended,
     /// There is something left to look at.
     pub(super) again: bool,
 }
 
-/// Looks after the requests that a pool sends ahead; sleeps while there are none.
-pub(crate) async fn run(pool: Arc<Pool>, links: Arc<LocalLinks>) {
-    loop {
-        pool.ahead.notified().await;
-        while {
-            tokio::time::sleep(LOOK).await;
-            pool.look(&links)
-        } {}
-    }
-}
+/// A child that is to give back what it has not begun, up to the stream.
+pub(crate) type GiveBack = (Arc<Carrier>, u32);
 
 impl Pool {
-    /// `false`: nothing is ahead any more.
-    fn look(&self, links: &LocalLinks) -> bool {
+    /// Waits until there is something to look at.
+    pub(crate) async fn sent_ahead(&self) {
+        self.ahead.notified().await;
+    }
+
+    /// Whom to ask, and whether there is something left to look at.
+    pub(crate) fn look(&self) -> (Vec<GiveBack>, bool) {
         let now = clock::now();
         let mut inner = self.lock();
         let look = inner.look(now);
@@ -53,8 +48,7 @@ impl Pool {
         drop(inner);
         self.apply(effects, now);
         self.settle(look.ended, now);
-        look.ask.iter().for_each(|(carrier, last)| links.withdraw(carrier, *last));
-        look.again
+        (look.ask, look.again)
     }
 }
 

@@ -7,10 +7,10 @@ use tower::ServiceExt as _;
 use super::{
     respond::{Refusal, Reply},
     route::Route,
-    trip::{REQUEST_ID, Trip},
+    trip::Trip,
     upload::Upload,
 };
-use crate::api;
+use crate::{api, request_id::REQUEST_ID};
 
 /// The API's answer. Bodies are passed on as they come, in both directions.
 pub(super) async fn call(
@@ -22,9 +22,7 @@ pub(super) async fn call(
     if !trip.secure {
         return Ok(Reply::from_api(api::only_over_tls(&trip.id)));
     }
-    let Some(router) = trip.gate.api.get().map(api::Face::router) else {
-        return Ok(Reply::from_api(api::not_yet(&trip.id)));
-    };
+    let router = trip.front.api.router();
     let prefix = route.path().trim_end_matches('/');
     let request = inner(trip, prefix, parts, body);
     let answer = match request {

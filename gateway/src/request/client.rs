@@ -5,7 +5,8 @@ use std::net::{IpAddr, SocketAddr};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, header};
 
-use crate::{config::Network, gate::Gate, listen::Connection};
+use super::Front;
+use crate::{config::Network, connection::Connection};
 
 pub(super) const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 pub(super) const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
@@ -20,8 +21,8 @@ pub(super) struct Seen {
     pub(super) host: Bytes,
 }
 
-pub(crate) fn is_trusted(gate: &Gate, peer: IpAddr) -> bool {
-    gate.trusted.iter().any(|network| in_network(peer, *network))
+pub(crate) fn is_trusted(front: &Front, peer: IpAddr) -> bool {
+    front.trusted.iter().any(|network| in_network(peer, *network))
 }
 
 /// Whether an address lies in a network. IPv4 addresses in IPv6 form are IPv4 addresses.
@@ -47,7 +48,7 @@ pub(super) fn direct(connection: &Connection) -> Seen {
 }
 
 /// A client behind listed proxies: the rightmost address that is not one of them.
-pub(super) fn through_proxies(gate: &Gate, connection: &Connection, headers: &HeaderMap) -> Seen {
+pub(super) fn through_proxies(front: &Front, connection: &Connection, headers: &HeaderMap) -> Seen {
     let mut seen = direct(connection);
     let hops = hops(headers);
     for hop in hops.iter().rev() {
@@ -59,7 +60,7 @@ pub(super) fn through_proxies(gate: &Gate, connection: &Connection, headers: &He
         }
         let Some(address) = hop.address else { break };
         seen.address = address;
-        if !is_trusted(gate, address) {
+        if !is_trusted(front, address) {
             break;
         }
     }

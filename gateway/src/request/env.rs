@@ -8,9 +8,9 @@ use super::{
     client::{FORWARDED_FOR, FORWARDED_PROTO},
     head::Head,
     spool::Body,
-    trip::{REQUEST_ID, Trip},
+    trip::Trip,
 };
-use crate::{clock, pool::passing::Outgoing};
+use crate::{clock, pool::passing::Outgoing, request_id::REQUEST_ID};
 
 /// The largest body that travels in the REQ frame itself: the child gets it with one read.
 const INLINE_MAX: usize = 64 << 10;

@@ -9,7 +9,7 @@ use ostler_wire::Reset;
 use super::{
     page,
     pump::{self, Rest, Sending},
-    quarantine::{self, Subject},
+    quarantine,
     respond::Refusal,
     route::Route,
     spool::{self, Body},
@@ -81,7 +81,7 @@ pub(super) async fn send(
     let passing =
         Arc::new(Passing::new(Pool::next_job(), pool.clone(), trip.began, terms, outgoing));
     if let Some(route) = &trip.route {
-        passing.is_about(Subject::of(trip, route));
+        passing.is_about(quarantine::subject(trip, route));
     }
     trip.passing = Some(passing.clone());
     let mut job = Job { passing, sending: Sending::NONE };
@@ -126,7 +126,7 @@ fn refusal(trip: &Trip, pool: &Pool, failure: Failure) -> Refusal {
         }
         Termination::QueueTimeout => retry("no child became free in time"),
         Termination::AppFailed => app_failed(trip, pool),
-        Termination::Quarantined => quarantine::step::refusal_of_waiting(),
+        Termination::Quarantined => quarantine::refusal_of_waiting(),
         Termination::Deadline => late(),
         Termination::AppError => page::app_error(trip, &detail),
         Termination::BodyTimeout | Termination::BodyAborted | Termination::BodyTooLarge => {
@@ -187,7 +187,10 @@ pub(super) mod tests {
     use ostler_job::Mono;
 
     use super::{super::measure::Rig, *};
-    use crate::config::{self, Config};
+    use crate::{
+        config::{self, Config},
+        measure::{Standing, config},
+    };
 
     /// A config with an app to which every route leads.
     pub(in crate::request) fn with_app(mut config: Config) -> Config {
@@ -240,7 +243,8 @@ pub(super) mod tests {
     #[tokio::test]
     async fn what_is_over_when_its_body_is_there_enters_no_queue() {
         let state = tempfile::tempdir().unwrap();
-        let rig = Rig::new(&with_app(Rig::config(state.path()))).unwrap();
+        let standing = Standing::new(&with_app(config(state.path()))).unwrap();
+        let rig = Rig::new(standing.front());
         let (mut trip, route, pool) = rig.routed();
         for (deadline, is_over) in [(Some(Mono(1)), true), (None, false)] {
             trip.deadline = deadline;
@@ -253,6 +257,5 @@ pub(super) mod tests {
             }
             assert_eq!(pool.load().0, usize::from(!is_over), "{deadline:?}");
         }
-        rig.stop();
     }
 }

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use http::{HeaderMap, Method, StatusCode, Version, header, request::Parts};
 
 use super::{http2, page, respond::Refusal, trip::Trip};
-use crate::http1::scan;
+use crate::{http1::scan, percent::percent_decode};
 
 /// The facts of a checked head.
 #[derive(Debug)]
@@ -32,7 +32,7 @@ pub(super) fn check<'a>(trip: &mut Trip, parts: &'a Parts) -> Result<Head<'a>, R
     }
     check_form(trip, parts)?;
     if parts.version == Version::HTTP_2 {
-        http2::check(parts, &trip.gate.limits)?;
+        http2::check(parts, &trip.front.limits)?;
     }
     // Nothing else than its one value tells what the body is, and of two each reader would take his own.
     if parts.headers.get_all(header::CONTENT_TYPE).iter().nth(1).is_some() {
@@ -61,7 +61,7 @@ fn check_form(trip: &Trip, parts: &Parts) -> Result<(), Refusal> {
         return Err(Refusal::malformed(StatusCode::BAD_REQUEST, reason));
     }
     let target_bytes = parts.uri.path_and_query().map_or(0, |p| p.as_str().len());
-    if target_bytes > trip.gate.limits.target_bytes {
+    if target_bytes > trip.front.limits.target_bytes {
         return Err(Refusal::malformed(StatusCode::URI_TOO_LONG, "request target is too long"));
     }
     Ok(())
@@ -160,35 +160,9 @@ fn decode_path(path: &str) -> Result<Cow<'_, [u8]>, Refusal> {
     Ok(decoded)
 }
 
-/// An escape that is none stays as it is, as every WSGI server has it.
-pub(super) fn percent_decode(bytes: &[u8]) -> Vec<u8> {
-    let mut out = Vec::with_capacity(bytes.len());
-    let mut at = 0;
-    while at < bytes.len() {
-        let digit = |i: usize| bytes.get(i).and_then(|b| char::from(*b).to_digit(16));
-        match (bytes[at], digit(at + 1), digit(at + 2)) {
-            (b'%', Some(high), Some(low)) => {
-                out.push(u8::try_from(high << 4 | low).expect("two hex digits are a byte"));
-                at += 3;
-            }
-            (byte, _, _) => {
-                out.push(byte);
-                at += 1;
-            }
-        }
-    }
-    out
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn escapes_are_resolved_and_broken_ones_stay() {
-        assert_eq!(percent_decode(b"/a%20b%2Fc%zz%4"), b"/a b/c%zz%4");
-        assert_eq!(percent_decode("/caf%C3%A9".as_bytes()), "/café".as_bytes());
-    }
 
     #[test]
     fn nul_and_dot_segments_are_refused_in_any_spelling() {

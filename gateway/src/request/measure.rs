@@ -1,9 +1,7 @@
 //! The head-to-frame path by itself, for instruction counts: no socket, no child, no runtime.
 
 use std::{
-    collections::BTreeSet,
     net::SocketAddr,
-    path::Path,
     pin::Pin,
     sync::Arc,
     task::{Context, Poll, Waker},
@@ -12,20 +10,14 @@ use std::{
 
 use bytes::Bytes;
 use http::{HeaderValue, Request, header};
-use ostler_job::{Wall, durable::Epoch};
-use ostler_store::{Change, Files, Memory, Store as _, Token};
 use tokio::io::{AsyncRead, ReadBuf};
 
 #[cfg(test)]
 use super::route::{self, Route, Target};
-use super::{env, head, shapes, spool::Body, trip::Trip};
+use super::{Front, env, head, shapes, spool::Body, trip::Trip};
 use crate::{
-    config::Config,
-    gate::{Gate, OnEvent},
+    connection::Connection,
     http1::{guard::Guard, scan},
-    jobs::{Jobs, Opened, StartFault},
-    listen::Connection,
-    metrics::Metrics,
 };
 
 /// A head such as a browser sends.
@@ -35,11 +27,11 @@ Accept-Language: en-GB,en;q=0.5\r\nCookie: session=0123456789abcdef\r\nConnectio
 
 /// Scans a head, checks it and writes its frame, so many times: one such as a browser sends, or one of [`shapes`].
 pub(crate) fn head_to_frame(
-    config: &Config,
+    front: Arc<Front>,
     shape: Option<&str>,
     times: usize,
 ) -> std::io::Result<usize> {
-    let rig = Rig::new(config)?;
+    let rig = Rig::new(front);
     let mut bytes = 0;
     match shape {
         None => (0..times).for_each(|_| bytes += rig.frame(HEAD, parsed())),
@@ -50,11 +42,10 @@ pub(crate) fn head_to_frame(
             (0..times).for_each(|_| bytes += rig.frame(head.as_bytes(), parsed()));
         }
     }
-    rig.stop();
     Ok(bytes)
 }
 
-/// Reads a stream of a shape of [`shapes::stream`] as a connection does before hyper sees it, so many times.
+/// Reads a stream of a shape as a connection does before hyper sees it, so many times; `None`: there is no such shape.
 pub(crate) fn streams(shape: &str, times: usize) -> Option<usize> {
     let (bytes, at_once) = shapes::stream(shape)?;
     Some((0..times).map(|_| guarded(&bytes, at_once)).sum())
@@ -96,24 +87,17 @@ impl AsyncRead for Slow<'_> {
     }
 }
 
-/// A gate without a door.
+/// A front without a door.
 pub(crate) struct Rig {
-    gate: Arc<Gate>,
+    front: Arc<Front>,
     connection: Arc<Connection>,
-    jobs: Jobs,
 }
 
 impl Rig {
-    pub(crate) fn new(config: &Config) -> std::io::Result<Self> {
-        assert!(Path::new(&config.state).is_dir(), "the state folder exists");
-        let (metrics, tell): (_, OnEvent) = (Metrics::new(), Arc::new(|_| {}));
-        let failed = |fault: StartFault| std::io::Error::other(fault.to_string());
-        let opened = opened(config).map_err(failed)?;
-        let jobs = Jobs::start(opened, metrics.jobs.clone(), tell.clone()).map_err(failed)?;
-        let gate = Arc::new(Gate::new(config, Vec::new(), metrics, jobs.clone(), tell)?);
+    pub(crate) fn new(front: Arc<Front>) -> Self {
         let here = SocketAddr::from(([127, 0, 0, 1], 8080));
         let connection = Arc::new(Connection::new(here, here, false, Arc::default()));
-        Ok(Self { gate, connection, jobs })
+        Self { front, connection }
     }
 
     /// The bytes of a head's frame; 0 when it is refused.
@@ -121,35 +105,13 @@ impl Rig {
         let bounds = scan::Bounds { bytes: 32 << 10, fields: 100, target: 8 << 10 };
         let scanned = scan::head(bytes, bounds);
         assert!(matches!(scanned, Ok(Some((len, _))) if len == bytes.len()), "the head is fine");
-        let mut trip = Trip::begin(&self.gate, &self.connection, &request);
+        let mut trip = Trip::begin(&self.front, &self.connection, &request);
         let (parts, ()) = request.into_parts();
         let Ok(head) = head::check(&mut trip, &parts) else { return 0 };
         head::routed(&head.path_decoded);
         let body = Body::Memory(Bytes::new());
         env::request_frame(&trip, &parts, &head, &body).frame.len()
     }
-
-    pub(crate) fn stop(self) {
-        self.jobs.stop();
-    }
-}
-
-/// Durable jobs in memory. A token is there already: making the first one costs more than all the heads.
-fn opened(config: &Config) -> Result<Opened, StartFault> {
-    let token = Token {
-        name: "measure".into(),
-        hash: String::new(),
-        scopes: BTreeSet::new(),
-        tenant: None,
-        created_at: Wall(0),
-        expires_at: None,
-        revoked_at: None,
-    };
-    let store = Memory::new();
-    store.commit(Epoch(0), &[Change::Token(token)]).expect("memory takes everything");
-    let files = Files::open(&config.state)
-        .map_err(|error| StartFault::File(config.state.join("files"), error))?;
-    Opened::of(Arc::new(store), files, &config.state, config.jobs.driver())
 }
 
 /// What hyper makes of the head; its own work is hyper's to count.
@@ -177,7 +139,7 @@ impl Rig {
     pub(crate) fn routed(&self) -> (Trip, Arc<Route>, Arc<crate::pool::Pool>) {
         let (parts, ()) = parsed().into_parts();
         let request = Request::from_parts(parts.clone(), ());
-        let mut trip = Trip::begin(&self.gate, &self.connection, &request);
+        let mut trip = Trip::begin(&self.front, &self.connection, &request);
         let Ok(head) = head::check(&mut trip, &parts) else { panic!("the head is fine") };
         let Ok(route) = route::find(&mut trip, &head, &parts.headers) else {
             panic!("the config has a route")
@@ -185,41 +147,5 @@ impl Rig {
         let Target::App(pool) = &route.to else { panic!("it leads to an app") };
         let pool = pool.clone();
         (trip, route, pool)
-    }
-
-    /// Nothing but what a head needs; the client is a listed proxy, so that what proxies say is read.
-    pub(crate) fn config(state: &Path) -> Config {
-        use std::collections::BTreeMap;
-
-        use crate::config::{AccessLog, Details, JobsConfig, Limits, Listen, Network};
-        Config {
-            listen: Listen::default(),
-            certificates: Vec::new(),
-            state: state.to_owned(),
-            threads: 1,
-            apps: BTreeMap::new(),
-            routes: Vec::new(),
-            trusted_proxies: vec![Network { address: [127, 0, 0, 1].into(), prefix: 8 }],
-            limits: Limits {
-                connections: 1,
-                requests: usize::MAX,
-                header_timeout: Duration::from_secs(30),
-                keep_alive: Duration::from_secs(75),
-                header_bytes: 32 << 10,
-                target_bytes: 8 << 10,
-                header_count: 100,
-                h2_streams: 128,
-                spool_memory: 256 << 10,
-                body_memory: 256 << 20,
-                spool_total: 1 << 20,
-                disk_reserve: None,
-                files: 1024,
-                metric_tenants: 10,
-            },
-            access_log: AccessLog::Off,
-            drain: Duration::ZERO,
-            jobs: JobsConfig::default(),
-            details: Details::Loopback,
-        }
     }
 }

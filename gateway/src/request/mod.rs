@@ -6,6 +6,7 @@ mod budget;
 mod client;
 mod env;
 mod forward;
+mod front;
 mod head;
 mod http2;
 pub(crate) mod measure;
@@ -31,27 +32,26 @@ pub(crate) use self::{
     body::ReplyBody,
     budget::Budget,
     client::is_trusted,
+    front::Front,
     memory::Memory,
-    quarantine::{Quarantine, Subject},
     route::{Routes, Target},
     store::Stores,
     tenant::TenantNames,
-    trip::{REQUEST_ID, request_id},
     upload::Upload,
 };
 use self::{
     respond::{Refusal, Reply},
     trip::Trip,
 };
-use crate::{gate::Gate, listen::Connection};
+use crate::connection::Connection;
 
 /// One request. Whatever happens on its way becomes a response, one log line and one count.
 pub(crate) async fn handle(
-    gate: Arc<Gate>,
+    front: Arc<Front>,
     connection: Arc<Connection>,
     request: Request<Incoming>,
 ) -> Response<ReplyBody> {
-    let mut trip = Trip::begin(&gate, &connection, &request);
+    let mut trip = Trip::begin(&front, &connection, &request);
     let ended = carry(&mut trip, request).await;
     respond::finish(trip, ended)
 }
@@ -74,7 +74,7 @@ async fn carry(trip: &mut Trip, request: Request<Incoming>) -> Result<Reply, Ref
         Target::Api => return api::call(trip, &route, parts, body).await,
     };
     forward::admit(trip, &pool)?;
-    quarantine::step::admit(trip, &route, &pool)?;
+    quarantine::admit(trip, &route, &pool)?;
     let body = spool::take(trip, &route, &parts, body).await?;
     let frame = env::request_frame(trip, &parts, &head, &body);
     let (job, answer) = forward::send(trip, &route, pool, frame, body).await?;

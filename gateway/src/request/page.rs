@@ -4,7 +4,11 @@ use http::{StatusCode, Version, request::Parts};
 use ostler_job::Termination;
 
 use super::{respond::Refusal, trip::Trip};
-use crate::{config::Details, host, link::AppState, pool::Pool};
+use crate::{
+    config::Details,
+    host,
+    pool::{AppState, Pool},
+};
 
 /// Content type and text of a refusal: a page for browsers, a line for everything else.
 pub(super) fn render(trip: &Trip, refusal: &Refusal) -> (&'static str, String) {
@@ -48,7 +52,7 @@ fn title(status: StatusCode) -> String {
 /// Details are for the developer, if the config says so: on the same host, by its own name, and without a trace of a proxy. A
 /// proxy on this host that adds nothing cannot be told from a client, hence the config's word.
 pub(super) fn note_who_may_see_details(trip: &mut Trip, host: &str, parts: &Parts) {
-    trip.sees_details = trip.gate.details == Details::Loopback
+    trip.sees_details = trip.front.details == Details::Loopback
         && trip.connection.peer.ip().to_canonical().is_loopback()
         && !trip.trusted
         && host::is_loopback(host)

@@ -18,9 +18,9 @@ use super::{
     page,
     route::Route,
     store::Store,
-    trip::{REQUEST_ID, Trip},
+    trip::Trip,
 };
-use crate::{clock, http1::scan, pool::passing::Answer};
+use crate::{clock, http1::scan, pool::passing::Answer, request_id::REQUEST_ID};
 
 /// Fields of an app's answer; no client takes as many.
 const FIELDS_MAX: usize = 1000;

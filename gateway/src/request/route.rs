@@ -192,7 +192,7 @@ impl Route {
             TenantKey::Header(name) => match headers.get(name).map(|value| value.as_bytes()) {
                 // Else a client that makes names up would have the share of each.
                 value if self.tenant_listed && !self.names(value) => client(),
-                Some(value) => trip.gate.tenants.name(value, &self.tenant_names),
+                Some(value) => trip.front.tenants.name(value, &self.tenant_names),
                 None => Bytes::new(),
             },
         }
@@ -211,7 +211,7 @@ pub(super) fn find(
     headers: &http::HeaderMap,
 ) -> Result<Arc<Route>, Refusal> {
     let path = head::routed(&head.path_decoded);
-    let Some(route) = trip.gate.routes.find(&head.host, &path).cloned() else {
+    let Some(route) = trip.front.routes.find(&head.host, &path).cloned() else {
         let mut refusal = Refusal::new(StatusCode::NOT_FOUND, Termination::NoRoute);
         refusal.reason = "no route leads here".into();
         return Err(refusal);

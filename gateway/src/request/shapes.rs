@@ -102,6 +102,7 @@ mod tests {
         super::measure::{Rig, guarded},
         *,
     };
+    use crate::measure::{Standing, config};
 
     fn spent() -> Duration {
         Duration::from(clock_gettime(ClockId::CLOCK_THREAD_CPUTIME_ID).unwrap())
@@ -144,7 +145,8 @@ mod tests {
     #[test]
     fn no_shape_of_a_head_costs_much_more_than_its_bytes() {
         let state = tempfile::tempdir().unwrap();
-        let rig = Rig::new(&Rig::config(state.path())).unwrap();
+        let standing = Standing::new(&config(state.path())).unwrap();
+        let rig = Rig::new(standing.front());
         let plain = cost(&rig, SHAPES[0]).max(Duration::from_micros(50));
         for shape in SHAPES {
             let len = head(shape).unwrap().len();
@@ -152,6 +154,5 @@ mod tests {
             let cost = cost(&rig, shape);
             assert!(cost < plain * 20, "{shape} costs {cost:?}, plain fields {plain:?}");
         }
-        rig.stop();
     }
 }

@@ -95,14 +95,14 @@ enum Waited {
 
 impl Store {
     pub(super) fn new(trip: &Trip, route: &Route) -> Arc<Self> {
-        let gate = &trip.gate;
+        let front = &trip.front;
         let store = Arc::new(Self::of(
-            gate.limits.spool_memory,
+            front.limits.spool_memory,
             clock::span(route.timeouts.progress),
             Peer::of(trip.client),
-            (gate.spool.clone(), gate.memory.clone()),
+            (front.spool.clone(), front.memory.clone()),
         ));
-        gate.stores.add(&store);
+        front.stores.add(&store);
         store
     }
 

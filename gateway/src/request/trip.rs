@@ -1,33 +1,21 @@
 //! What is noted about a request on its way, for its log line and its metrics.
 
-use std::{
-    hash::{BuildHasher as _, RandomState},
-    net::IpAddr,
-    sync::{
-        Arc, OnceLock,
-        atomic::{AtomicU64, Ordering},
-    },
-    time::Duration,
-};
+use std::{net::IpAddr, sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Uri, Version, header};
+use http::{HeaderValue, Method, Request, Uri, Version, header};
 use ostler_job::{Mono, Span, Termination};
 
-use super::{client, quarantine, route::Route, upload::Rest};
+use super::{Front, client, quarantine, route::Route, upload::Rest};
 use crate::{
-    clock, gate::Gate, http1::scan::Heard, listen::Connection, log::Line, peer::Peer,
-    pool::passing::Passing,
+    clock, connection::Connection, http1::scan::Heard, log::Line, peer::Peer,
+    pool::passing::Passing, request_id::request_id,
 };
-
-pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
-/// The longest request id that is believed.
-const ID_MAX: usize = 128;
 
 /// The record of one request. Dropped when its last byte was handed over or given up; that writes the line.
 #[derive(Debug)]
 pub(crate) struct Trip {
-    pub(crate) gate: Arc<Gate>,
+    pub(crate) front: Arc<Front>,
     pub(crate) connection: Arc<Connection>,
     pub(crate) began: Mono,
     pub(crate) id: HeaderValue,
@@ -71,7 +59,7 @@ pub(crate) struct Trip {
 impl Trip {
     /// Counts bytes of a body as in memory. `false`: there is no room for them.
     pub(super) fn hold(&mut self, bytes: usize) -> bool {
-        let fits = self.gate.memory.take(Peer::of(self.client), bytes as u64);
+        let fits = self.front.memory.take(Peer::of(self.client), bytes as u64);
         self.held += if fits { bytes as u64 } else { 0 };
         fits
     }
@@ -79,19 +67,19 @@ impl Trip {
     /// So many of them are not in memory any more.
     pub(super) fn release(&mut self, bytes: usize) {
         self.held -= bytes as u64;
-        self.gate.memory.give(Peer::of(self.client), bytes as u64);
+        self.front.memory.give(Peer::of(self.client), bytes as u64);
     }
 
     pub(super) fn begin<B>(
-        gate: &Arc<Gate>,
+        front: &Arc<Front>,
         connection: &Arc<Connection>,
         request: &Request<B>,
     ) -> Self {
         let fits = connection.enter();
         let headers = request.headers();
-        let trusted = client::is_trusted(gate, connection.peer.ip());
+        let trusted = client::is_trusted(front, connection.peer.ip());
         let seen = match trusted {
-            true => client::through_proxies(gate, connection, headers),
+            true => client::through_proxies(front, connection, headers),
             false => client::direct(connection),
         };
         Self {
@@ -123,7 +111,7 @@ impl Trip {
             heard: None,
             held: 0,
             fits,
-            gate: gate.clone(),
+            front: front.clone(),
             connection: connection.clone(),
         }
     }
@@ -178,22 +166,22 @@ impl Drop for Trip {
         let now = clock::now();
         self.connection.leave(now);
         if self.held > 0 {
-            self.gate.memory.give(Peer::of(self.client), self.held);
+            self.front.memory.give(Peer::of(self.client), self.held);
         }
         if self.status == 0 {
             self.note_departure();
         }
         self.note_cut();
-        quarantine::step::note(self);
+        quarantine::note(self);
         let queued = self.queued(now);
         let ran = self.started.map(|started| self.ended.unwrap_or(now) - started);
         let total = now - self.began;
         let counts = match &self.route {
             Some(route) => &route.counts,
-            None => &self.gate.metrics.unrouted,
+            None => &self.front.metrics.unrouted,
         };
         counts.observe(self.status, self.termination, queued, ran, total);
-        self.gate.log.write(|| Line {
+        self.front.log.write(|| Line {
             id: self.id.as_bytes(),
             client: self.client,
             method: self.heard.as_ref().map_or(self.method.as_str(), |heard| heard.method.as_str()),
@@ -219,36 +207,4 @@ impl Drop for Trip {
             referer: self.referer.as_ref().map(HeaderValue::as_bytes),
         });
     }
-}
-
-/// A new id, or the one that a proxy which is believed gave or passed on.
-pub(crate) fn request_id(headers: &HeaderMap, believed: bool) -> HeaderValue {
-    let fit = |b: &u8| {
-        b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.' | b':' | b'/' | b'=' | b'+')
-    };
-    let given = headers.get(REQUEST_ID).filter(|_| believed);
-    match given {
-        Some(id) if !id.is_empty() && id.len() <= ID_MAX && id.as_bytes().iter().all(fit) => {
-            id.clone()
-        }
-        Some(_) | None => new_id(),
-    }
-}
-
-/// 128 bits in hex: hashes of a count with keys of this process, so that ids are unique without asking for randomness each time, and
-/// tell nobody how many there were.
-fn new_id() -> HeaderValue {
-    static COUNT: AtomicU64 = AtomicU64::new(0);
-    static KEYS: OnceLock<[RandomState; 2]> = OnceLock::new();
-    let count = COUNT.fetch_add(1, Ordering::Relaxed);
-    let keys = KEYS.get_or_init(|| [RandomState::new(), RandomState::new()]);
-    let mut id = [0; 32];
-    for (half, key) in id.chunks_exact_mut(16).zip(keys) {
-        half.copy_from_slice(&hex(key.hash_one(count)));
-    }
-    HeaderValue::from_bytes(&id).expect("hex digits are a header value")
-}
-
-fn hex(number: u64) -> [u8; 16] {
-    std::array::from_fn(|i| b"0123456789abcdef"[(number >> (60 - 4 * i)) as usize & 15])
 }

@@ -24,7 +24,7 @@ use http_body::{Body, Frame, SizeHint};
 use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
 
-use crate::{clock, listen::Connection};
+use crate::{clock, connection::Connection};
 
 /// The largest body that is read for nothing, so that its connection can be used again.
 const SMALL: u64 = 64 << 10;

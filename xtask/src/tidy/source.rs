@@ -65,7 +65,7 @@ impl Source {
         let lines: Vec<&str> = self.text.lines().collect();
         let inline = lines.windows(2).position(|pair| {
             pair[0].trim() == "#[cfg(test)]"
-                && pair[1].starts_with("mod ")
+                && (pair[1].starts_with("mod ") || pair[1].contains(") mod "))
                 && pair[1].ends_with('{')
         });
         inline.map_or(lines.len() + 1, |index| index + 1)

@@ -11,7 +11,7 @@ use super::{Job, batch, find, take};
 use crate::{
     api::{
         Api,
-        auth::{self, Caller, Needs, Submit, hex},
+        auth::{self, Caller, Needs, Submit},
         body,
         parse::{
             self,
@@ -23,6 +23,7 @@ use crate::{
         view::{self, JobView},
     },
     driver::Answer,
+    secret::hex,
 };
 
 /// Bytes of one job's object, at most.

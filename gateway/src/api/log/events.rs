@@ -14,18 +14,18 @@ use super::{
     tail::{Next, Tail},
     which,
 };
-use crate::api::{
-    Api,
-    auth::{Caller, Needs, Read},
-    body::{self, Pipe},
-    jobs::{Id, find},
-    parse::{
-        query::{Pairs, number},
-        text,
+use crate::{
+    api::{
+        Api,
+        auth::{Caller, Needs, Read},
+        body::{self, Pipe},
+        jobs::{Id, find},
+        parse::query::{Pairs, number},
+        problem::Problem,
+        sse,
+        view::JobView,
     },
-    problem::Problem,
-    sse,
-    view::JobView,
+    clock,
 };
 
 /// Bytes of a chunk that one event carries, at most.
@@ -196,7 +196,7 @@ impl Chunks {
 
 fn output(header: Header, text: &[u8]) -> Value {
     let stream = if header.stream == 2 { "stderr" } else { "stdout" };
-    let at = text::show(Wall(header.at / 1_000));
+    let at = clock::show(Wall(header.at / 1_000));
     match std::str::from_utf8(text) {
         Ok(text) => json!({"stream": stream, "at": at, "text": text}),
         Err(_) => json!({"stream": stream, "at": at, "base64": STANDARD.encode(text)}),

@@ -61,25 +61,6 @@ pub(crate) fn moment(text: &str) -> Result<Wall, String> {
     u64::try_from(millis).map(Wall).map_err(|_| format!("{} is before 1970", quoted(text)))
 }
 
-/// A moment as every answer has it: `2026-11-25T01:02:03.004Z`.
-pub(crate) fn show(moment: Wall) -> String {
-    const LAST: u64 = 253_402_300_799_999;
-    let millis = moment.0.min(LAST);
-    let seconds = i64::try_from(millis / 1_000).unwrap_or_default();
-    let at = OffsetDateTime::from_unix_timestamp(seconds).unwrap_or(OffsetDateTime::UNIX_EPOCH);
-    let (date, time) = (at.date(), at.time());
-    format!(
-        "{:04}-{:02}-{:02}T{:02}:{:02}:{:02}.{:03}Z",
-        date.year(),
-        u8::from(date.month()),
-        date.day(),
-        time.hour(),
-        time.minute(),
-        time.second(),
-        millis % 1_000
-    )
-}
-
 /// Somebody's text within a sentence, not too long.
 pub(crate) fn quoted(text: &str) -> String {
     const MAX: usize = 80;
@@ -131,6 +112,7 @@ impl<'de, T: FromText> Deserialize<'de> for Parsed<T> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::clock;
 
     #[test]
     fn durations_have_a_whole_number_and_a_unit() {
@@ -154,8 +136,8 @@ mod tests {
     #[test]
     fn moments_are_read_with_any_offset_and_written_in_utc() {
         let moment = moment("2026-11-25T02:02:03.004567+01:00").unwrap();
-        assert_eq!(show(moment), "2026-11-25T01:02:03.004Z");
-        assert_eq!(show(Wall(u64::MAX)), "9999-12-31T23:59:59.999Z");
+        assert_eq!(clock::show(moment), "2026-11-25T01:02:03.004Z");
+        assert_eq!(clock::show(Wall(u64::MAX)), "9999-12-31T23:59:59.999Z");
         for bad in [
             "2026-11-25",
             "2026-11-25 01:02:03",

@@ -20,13 +20,13 @@ use tokio::sync::{broadcast, watch};
 use super::rules::{fits, steer, take};
 use crate::{
     api::{
-        auth::hex,
         backend::{Backend, DoneSince, Sink, Soon},
         guard::Over,
         view,
     },
     driver::{Answer, Figures, NewJob, Verb},
     jobs::{Forgotten, Full, Refusal, RunnerView, Unavailable},
+    secret::hex,
 };
 
 #[derive(Default)]

@@ -21,7 +21,7 @@ use serde_json::Value;
 use tower::ServiceExt as _;
 
 use self::fake::Fake;
-use super::{auth, problem::TYPES};
+use super::problem::TYPES;
 use crate::{config::JobsConfig, jobs::RunnerView, shutdown::Shutdown};
 
 /// A router with its model and tokens.
@@ -95,7 +95,8 @@ impl Rig {
 
     fn token(&self, name: &str, scopes: &[&str], tenant: Option<&str>) -> String {
         let scopes: BTreeSet<_> = scopes.iter().map(|it| (*it).to_owned()).collect();
-        let (text, token) = auth::new_token(name, scopes, tenant.map(str::to_owned), Wall(0), None);
+        let (text, token) =
+            crate::jobs::new_token(name, scopes, tenant.map(str::to_owned), Wall(0), None);
         self.fake.state().tokens.push(Arc::new(token));
         text
     }

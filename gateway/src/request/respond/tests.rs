@@ -2,6 +2,7 @@ use super::{
     super::{forward, measure::Rig},
     *,
 };
+use crate::measure;
 
 #[test]
 fn values_have_no_blanks_around_them_and_the_same_length_may_be_told_twice() {
@@ -86,9 +87,10 @@ fn only_the_method_and_the_status_say_that_there_is_no_body() {
 #[tokio::test]
 async fn a_whole_answer_stays_in_memory_while_its_client_has_room_there() {
     let state = tempfile::tempdir().unwrap();
-    let mut config = Rig::config(state.path());
+    let mut config = measure::config(state.path());
     config.limits.body_memory = 50 << 10;
-    let rig = Rig::new(&forward::tests::with_app(config)).unwrap();
+    let standing = measure::Standing::new(&forward::tests::with_app(config)).unwrap();
+    let rig = Rig::new(standing.front());
     let (mut trip, route, pool) = rig.routed();
     let mut is_in_memory = |method: Method, kib: usize| {
         trip.method = method;
@@ -100,5 +102,4 @@ async fn a_whole_answer_stays_in_memory_while_its_client_has_room_there() {
     assert!(!is_in_memory(Method::GET, 20), "half of the rest is left to others");
     assert!(is_in_memory(Method::GET, 16), "small ones are not counted");
     assert!(is_in_memory(Method::HEAD, 1 << 10), "nor what is not sent");
-    rig.stop();
 }

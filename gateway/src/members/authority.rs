@@ -10,7 +10,7 @@ use rcgen::{
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject};
 use time::OffsetDateTime;
 
-use crate::clock;
+use crate::{clock, secret::sha256_hex};
 
 /// How long the certificates of both ends hold.
 pub(crate) const LEAF_DAYS: u64 = 90;
@@ -65,7 +65,7 @@ impl Authority {
 
     /// SHA-256 of the authority's certificate, in hex: what a join token carries.
     pub(crate) fn fingerprint(&self) -> String {
-        super::token::sha256_hex(&self.certificate)
+        sha256_hex(&self.certificate)
     }
 
     /// A fresh certificate for the gateway's end.
@@ -109,15 +109,15 @@ fn limit(params: &mut CertificateParams, now: Duration, days: u64) {
 }
 
 /// What a key is known by: SHA-256 of its public half, in hex.
-pub(super) fn key_of(certificate: &CertificateDer<'_>) -> Option<String> {
+pub(crate) fn key_of(certificate: &CertificateDer<'_>) -> Option<String> {
     let (_, parsed) = x509_parser::parse_x509_certificate(certificate).ok()?;
-    Some(super::token::sha256_hex(&parsed.public_key().subject_public_key.data))
+    Some(sha256_hex(&parsed.public_key().subject_public_key.data))
 }
 
 /// The same of a certificate request in PEM, whose signature shows that the key is there.
-pub(super) fn key_of_request(pem: &str) -> Option<String> {
+pub(crate) fn key_of_request(pem: &str) -> Option<String> {
     let request = CertificateSigningRequestParams::from_pem(pem).ok()?;
-    Some(super::token::sha256_hex(request.public_key.der_bytes()))
+    Some(sha256_hex(request.public_key.der_bytes()))
 }
 
 fn new_authority() -> Result<(CertificateParams, KeyPair), rcgen::Error> {

@@ -3,6 +3,9 @@
 //! A certificate says only that we signed it once. What counts is this list, which is looked at whenever a link comes up and
 //! watched while it is there.
 
+pub(crate) mod authority;
+pub(crate) mod token;
+
 use std::{
     collections::BTreeMap,
     io,
@@ -14,7 +17,7 @@ use ostler_job::Wall;
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 
-use super::token::Scope;
+use self::token::Scope;
 use crate::clock;
 
 /// What stands for the key of this host's own runner, which comes in by the local socket; no hash reads so.

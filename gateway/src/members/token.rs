@@ -10,7 +10,10 @@ use nix::fcntl::{Flock, FlockArg};
 use serde::{Deserialize, Serialize};
 
 use super::authority::Authority;
-use crate::clock;
+use crate::{
+    clock,
+    secret::{self, base64url, sha256_hex},
+};
 
 const PREFIX: &str = "ostler1.";
 /// The file in the state folder, and its lock.
@@ -127,7 +130,7 @@ impl std::error::Error for TokenError {}
 pub fn create(state: &Path, wish: Wish) -> Result<String, TokenError> {
     let failed = |error| TokenError::State(state.to_owned(), error);
     let authority = Authority::open(state).map_err(failed)?;
-    let secret = random_secret();
+    let secret = secret::random();
     let expires = clock::wall().saturating_add(wish.ttl).as_secs();
     let Wish { address, ttl: _, uses, name, scope } = wish;
     let kept = Kept { secret_sha256: sha256_hex(secret.as_bytes()), expires, uses, name, scope };
@@ -215,37 +218,6 @@ fn change<T>(state: &Path, change: impl FnOnce(&mut Vec<Kept>) -> T) -> io::Resu
     Ok(done)
 }
 
-fn random_secret() -> String {
-    let mut bytes = [0; 32];
-    let provider = rustls::crypto::aws_lc_rs::default_provider();
-    provider.secure_random.fill(&mut bytes).expect("the system has randomness");
-    base64url(&bytes)
-}
-
-/// SHA-256 in hex.
-pub(crate) fn sha256_hex(bytes: &[u8]) -> String {
-    let suite = rustls::crypto::aws_lc_rs::cipher_suite::TLS13_AES_128_GCM_SHA256;
-    let rustls::SupportedCipherSuite::Tls13(suite) = suite else {
-        unreachable!("the suite is named for TLS 1.3")
-    };
-    let hash = suite.common.hash_provider.hash(bytes);
-    hash.as_ref().iter().map(|b| format!("{b:02x}")).collect()
-}
-
-/// RFC 4648 section 5, without padding.
-fn base64url(bytes: &[u8]) -> String {
-    const LETTERS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
-    let mut out = String::with_capacity(bytes.len().div_ceil(3) * 4);
-    for chunk in bytes.chunks(3) {
-        let group =
-            chunk.iter().fold(0_u32, |g, b| g << 8 | u32::from(*b)) << (8 * (3 - chunk.len()));
-        for i in 0..=chunk.len() {
-            out.push(char::from(LETTERS[(group >> (18 - 6 * i)) as usize & 63]));
-        }
-    }
-    out
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -260,16 +232,6 @@ mod tests {
     /// The hash of the secret that was made last.
     fn newest(state: &Path) -> String {
         change(state, |all| all.last().unwrap().secret_sha256.clone()).unwrap()
-    }
-
-    #[test]
-    fn base64url_is_that_of_rfc_4648() {
-        for (plain, coded) in
-            [("", ""), ("f", "Zg"), ("fo", "Zm8"), ("foo", "Zm9v"), ("foob", "Zm9vYg")]
-        {
-            assert_eq!(base64url(plain.as_bytes()), coded);
-        }
-        assert_eq!(base64url(&[0xfb, 0xff]), "-_8");
     }
 
     #[test]

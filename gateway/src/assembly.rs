@@ -1,0 +1,74 @@
+//! The parts of a gateway, put together. Only [`crate::gateway`] sees all of them; each of them knows only what it uses.
+
+use std::sync::Arc;
+
+use tokio::runtime::Handle;
+
+use crate::{
+    api::Face,
+    config::Config,
+    disk::Disk,
+    jobs::{JobMetrics, Jobs, Opened},
+    link::Hub,
+    metrics::Metrics,
+    notices::{Notices, OnEvent},
+    pool::{Pool, Pools},
+    request::Front,
+    scrape::Scrape,
+    shutdown::Shutdown,
+    start_error::StartError,
+};
+
+/// See the module.
+#[derive(Clone, Debug)]
+pub(crate) struct Assembly {
+    pub(crate) pools: Pools,
+    pub(crate) jobs: Jobs,
+    pub(crate) front: Arc<Front>,
+    pub(crate) hub: Arc<Hub>,
+    pub(crate) notices: Arc<Notices>,
+}
+
+impl Assembly {
+    /// Puts together what serves, and starts the threads of durable jobs.
+    pub(crate) fn start(
+        config: &Config,
+        threads: Vec<Handle>,
+        opened: Opened,
+        on_event: OnEvent,
+        shutdown: &Shutdown,
+    ) -> Result<Self, StartError> {
+        let state = |error| StartError::State(config.state.clone(), error);
+        let metrics = Arc::new(Metrics::new());
+        let job_metrics = JobMetrics::new(&metrics.registry);
+        let jobs = Jobs::start(opened, job_metrics, on_event.clone())
+            .map_err(|fault| StartError::Jobs(fault.to_string()))?;
+        let notices = Arc::new(Notices::new(on_event));
+        let pools: Pools = Arc::new(
+            config
+                .apps
+                .iter()
+                .map(|(name, app)| {
+                    (name.clone(), Arc::new(Pool::new(name, app, metrics.pool(name))))
+                })
+                .collect(),
+        );
+        let spool = config.spool();
+        ostler_private::folder(&spool).map_err(state)?;
+        let disk = Arc::new(Disk::new(spool, config.limits.disk_reserve));
+        // It was bound before, in a test.
+        let _new = jobs.room.bound(disk.clone(), config.jobs.files_max);
+        let face = Face::new(jobs.clone(), shutdown.clone(), config.jobs);
+        let front = Front::new(config, &pools, disk, metrics.clone(), notices.clone(), face);
+        let front = Arc::new(front.map_err(state)?);
+        let doors = front.doors.clone();
+        let hub = Hub::new(threads, pools.clone(), jobs.clone(), metrics, doors, notices.clone());
+        Ok(Self { pools, jobs, front, hub: Arc::new(hub), notices })
+    }
+
+    /// All figures.
+    pub(crate) fn scrape(&self) -> Scrape {
+        let Self { pools, jobs, front, hub, .. } = self.clone();
+        Scrape { pools, front, hub, jobs }
+    }
+}

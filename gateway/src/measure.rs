@@ -1,0 +1,103 @@
+//! The request path in parts, for instruction counts. Not for use.
+
+use std::{collections::BTreeSet, io, sync::Arc};
+
+use ostler_job::{Wall, durable::Epoch};
+use ostler_store::{Change, Files, Memory, Store as _, Token};
+
+use crate::{
+    assembly::Assembly,
+    config::Config,
+    jobs::{Opened, StartFault},
+    request::{self, Front},
+    shutdown::Shutdown,
+};
+
+/// Scans a head, checks it and writes its frame, so many times. See `gateway/examples/count.rs`.
+pub fn head_to_frame(config: &Config, shape: Option<&str>, times: usize) -> io::Result<usize> {
+    request::measure::head_to_frame(Standing::new(config)?.front(), shape, times)
+}
+
+/// The same for what comes on a connection; `None`: there is no such shape.
+pub fn streams(shape: &str, times: usize) -> Option<usize> {
+    request::measure::streams(shape, times)
+}
+
+/// A gateway without a door, as long as this is kept.
+#[derive(Debug)]
+pub(crate) struct Standing(Assembly);
+
+impl Standing {
+    pub(crate) fn new(config: &Config) -> io::Result<Self> {
+        assert!(config.state.is_dir(), "the state folder exists");
+        let opened = opened(config).map_err(io::Error::other)?;
+        let (ignore, shutdown) = (Arc::new(|_| {}), Shutdown::new());
+        let started = Assembly::start(config, Vec::new(), opened, ignore, &shutdown);
+        started.map(Self).map_err(io::Error::other)
+    }
+
+    pub(crate) fn front(&self) -> Arc<Front> {
+        self.0.front.clone()
+    }
+}
+
+impl Drop for Standing {
+    fn drop(&mut self) {
+        self.0.jobs.stop();
+    }
+}
+
+/// Durable jobs in memory. A token is there already: making the first one costs more than all the heads.
+fn opened(config: &Config) -> Result<Opened, StartFault> {
+    let token = Token {
+        name: "measure".into(),
+        hash: String::new(),
+        scopes: BTreeSet::new(),
+        tenant: None,
+        created_at: Wall(0),
+        expires_at: None,
+        revoked_at: None,
+    };
+    let store = Memory::new();
+    store.commit(Epoch(0), &[Change::Token(token)]).expect("memory takes everything");
+    let files = Files::open(&config.state)
+        .map_err(|error| StartFault::File(config.state.join("files"), error))?;
+    Opened::of(Arc::new(store), files, &config.state, config.jobs.driver())
+}
+
+/// Nothing but what a head needs; the client is a listed proxy, so that what proxies say is read.
+#[cfg(test)]
+pub(crate) fn config(state: &std::path::Path) -> Config {
+    use std::{collections::BTreeMap, time::Duration};
+
+    use crate::config::{AccessLog, Details, JobsConfig, Limits, Listen, Network};
+    Config {
+        listen: Listen::default(),
+        certificates: Vec::new(),
+        state: state.to_owned(),
+        threads: 1,
+        apps: BTreeMap::new(),
+        routes: Vec::new(),
+        trusted_proxies: vec![Network { address: [127, 0, 0, 1].into(), prefix: 8 }],
+        limits: Limits {
+            connections: 1,
+            requests: usize::MAX,
+            header_timeout: Duration::from_secs(30),
+            keep_alive: Duration::from_secs(75),
+            header_bytes: 32 << 10,
+            target_bytes: 8 << 10,
+            header_count: 100,
+            h2_streams: 128,
+            spool_memory: 256 << 10,
+            body_memory: 256 << 20,
+            spool_total: 1 << 20,
+            disk_reserve: None,
+            files: 1024,
+            metric_tenants: 10,
+        },
+        access_log: AccessLog::Off,
+        drain: Duration::ZERO,
+        jobs: JobsConfig::default(),
+        details: Details::Loopback,
+    }
+}

@@ -1,0 +1,80 @@
+//! What a job asks for, kept with it until its end: its child may die when its client has long left.
+
+use std::{ops::Deref, sync::Arc};
+
+use http::{Method, Uri};
+
+use super::{Asked, Death, Quarantine};
+use crate::{clock, event::GatewayEvent, notices::Notices, peer::Peer};
+
+/// The quarantine with what follows from a kind that is held back.
+pub(crate) struct Ward {
+    quarantine: Quarantine,
+    notices: Arc<Notices>,
+    hold_back: Box<dyn Fn() + Send + Sync>,
+}
+
+impl std::fmt::Debug for Ward {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Ward").field("quarantine", &self.quarantine).finish_non_exhaustive()
+    }
+}
+
+impl Ward {
+    /// `hold_back` ends what waits of kinds that are held back.
+    pub(crate) fn new(notices: Arc<Notices>, hold_back: impl Fn() + Send + Sync + 'static) -> Self {
+        let hold_back = Box::new(hold_back);
+        Self { quarantine: Quarantine::default(), notices, hold_back }
+    }
+}
+
+impl Deref for Ward {
+    type Target = Quarantine;
+
+    fn deref(&self) -> &Quarantine {
+        &self.quarantine
+    }
+}
+
+/// See the module.
+#[derive(Debug)]
+pub(crate) struct Subject {
+    pub(crate) ward: Arc<Ward>,
+    pub(crate) route: Arc<str>,
+    pub(crate) method: Method,
+    pub(crate) uri: Uri,
+    pub(crate) client: Peer,
+}
+
+impl Subject {
+    fn asked(&self) -> Asked<'_> {
+        let Self { route, method, uri, client, .. } = self;
+        Asked { route, method, uri, client: *client }
+    }
+
+    /// A child died while it had the job. Those of its kind that wait are not worth another one.
+    pub(crate) fn child_died(&self) {
+        let Death { is_news, is_doubtful } = self.ward.died(self.asked(), clock::now());
+        if is_news {
+            self.ward.notices.tell(GatewayEvent::Warning(format!(
+                "{} {} ended several children within a minute: such requests are held back, but for a probe now and then",
+                self.method,
+                self.uri.path(),
+            )));
+        }
+        if !is_news && !is_doubtful {
+            return;
+        }
+        // The caller may hold a carrier, which goes after the pool.
+        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+            let ward = self.ward.clone();
+            runtime.spawn(async move { (ward.hold_back)() });
+        }
+    }
+
+    /// Whether jobs of this kind are held back.
+    pub(crate) fn is_held(&self, spare: u32) -> bool {
+        let kinds = self.ward.kinds(self.asked());
+        kinds.is_some_and(|kinds| self.ward.is_held(&kinds, spare, clock::now()))
+    }
+}

@@ -1,0 +1,86 @@
+//! What requests of every thread share.
+
+use std::sync::Arc;
+
+use super::{Budget, Memory, Routes, Stores, TenantNames};
+use crate::{
+    api::Face,
+    config::{Config, Details, Limits, Network},
+    disk::Disk,
+    doors::{Doors, Parts},
+    event::GatewayEvent,
+    log::Log,
+    metrics::Metrics,
+    notices::Notices,
+    pool::Pools,
+    quarantine::Ward,
+};
+
+/// See the module.
+pub(crate) struct Front {
+    pub(crate) routes: Routes,
+    pub(crate) limits: Limits,
+    pub(crate) trusted: Vec<Network>,
+    pub(crate) details: Details,
+    pub(crate) tenants: TenantNames,
+    pub(crate) metrics: Arc<Metrics>,
+    pub(crate) log: Log,
+    pub(crate) spool: Arc<Budget>,
+    /// Kinds of requests that end children.
+    pub(crate) quarantine: Arc<Ward>,
+    pub(crate) memory: Arc<Memory>,
+    /// Replies that clients have not taken yet.
+    pub(crate) stores: Stores,
+    pub(crate) doors: Arc<Doors>,
+    pub(crate) notices: Arc<Notices>,
+    pub(crate) api: Face,
+}
+
+impl std::fmt::Debug for Front {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Front").field("routes", &self.routes).finish_non_exhaustive()
+    }
+}
+
+impl Front {
+    pub(crate) fn new(
+        config: &Config,
+        pools: &Pools,
+        disk: Arc<Disk>,
+        metrics: Arc<Metrics>,
+        notices: Arc<Notices>,
+        api: Face,
+    ) -> std::io::Result<Self> {
+        let tenants = TenantNames::open(&config.state)?;
+        let told = notices.clone();
+        let log =
+            Log::open(&config.access_log, move |what| told.tell(GatewayEvent::Warning(what)))?;
+        let parts = Parts::of(config.limits.files, config.limits.connections);
+        let max = (config.limits.spool_total, parts.spool);
+        let quarantine = Ward::new(notices.clone(), hold_back(pools));
+        Ok(Self {
+            routes: Routes::new(&config.routes, pools, &tenants, |route, app| {
+                metrics.route(route, app)
+            }),
+            limits: config.limits,
+            trusted: config.trusted_proxies.clone(),
+            details: config.details,
+            tenants,
+            metrics,
+            log,
+            spool: Arc::new(Budget::new(config.spool(), max, disk)),
+            quarantine: Arc::new(quarantine),
+            memory: Arc::new(Memory::new(config.limits.body_memory)),
+            stores: Stores::default(),
+            doors: Doors::new(parts, config.limits.requests),
+            notices,
+            api,
+        })
+    }
+}
+
+/// Ends what waits of kinds that are held back, in every pool.
+fn hold_back(pools: &Pools) -> impl Fn() + Send + Sync + 'static {
+    let pools = pools.clone();
+    move || pools.values().for_each(|pool| pool.hold_back())
+}
