@@ -12,8 +12,6 @@ mod config;
 mod connection;
 mod disk;
 mod doors;
-#[doc(hidden)]
-pub mod driver;
 mod event;
 mod gateway;
 mod host;

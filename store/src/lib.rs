@@ -8,24 +8,24 @@
 //! so that every engine passes one conformance suite, and so that crashes can be simulated without a gateway.
 #![warn(missing_docs)]
 
-mod change;
 mod committer;
-mod error;
 mod files;
 mod memory;
 mod query;
 mod sqlite;
 mod watch;
 
-pub use change::{Applied, Change, Event, EventKind, Token, TokenHash};
 pub use committer::{CommitStats, Committer, Done};
-pub use error::{Fault, StoreError};
 pub use files::{Expected, Files, Owner, Upload};
 pub use memory::{Copy, Memory, Planned};
-pub use query::{Filter, Job, Loaded, Page, Query, Same, Unfinished};
+pub use query::{Filter, Page, Query};
 pub use sqlite::{Restored, Sqlite, SqliteOptions};
 pub use watch::Watch;
 
+pub use ostler_job::durable::{
+    Applied, Change, Event, EventKind, Fault, Job, Loaded, Same, StoreError, Token, TokenHash,
+    Unfinished,
+};
 use ostler_job::{
     JobId, Wall,
     durable::{Attempt, Epoch, Term},

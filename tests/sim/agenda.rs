@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use ostler_gateway::driver::Steer;
+use ostler_driver::Steer;
 use ostler_job::{
     Mono,
     durable::{AttemptKey, Order, Report, Start},

@@ -1,6 +1,6 @@
 //! What fails, and what people do.
 
-use ostler_gateway::driver::{Steer, SteerJob, Ticket, Verb};
+use ostler_driver::{Steer, SteerJob, Ticket, Verb};
 use ostler_job::{JobId, Span};
 use ostler_store::{Planned, Store};
 

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use ostler_gateway::driver::{Answer, Batch, Effect};
+use ostler_driver::{Answer, Batch, Effect};
 use ostler_job::{
     JobId, Mono, Now, Span,
     durable::{AttemptKey, Delivery, Ending, Fence, JobState, Order, Reason, Spec, Status},

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use ostler_gateway::driver::NewJob;
+use ostler_driver::NewJob;
 use ostler_job::{
     Now, Span,
     durable::{Dedupe, DedupeScope, Delivery, Retry, Spec, Then, Work},

@@ -2,12 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use ostler_gateway::driver::{Actor, Beat, Driver, DriverConfig, Reports, Ticket, Told, load};
+use ostler_driver::{Actor, Beat, Driver, DriverConfig, Reports, Ticket, Told, load};
 use ostler_job::{
     Mono, Now,
     durable::{Epoch, Term},
 };
-use ostler_store::{Change, Memory, StoreError};
+use ostler_store::{Change, Memory, Store as _, StoreError};
 
 use crate::agenda::{Event, ToGateway};
 
@@ -85,6 +85,7 @@ pub(crate) fn loaded(
     now: Now,
 ) -> Result<(Driver, Term), StoreError> {
     let config = DriverConfig { waiting_max: 60, crashes_max: 2, ..DriverConfig::default() };
-    let (driver, term, _) = load(store, &config, (room, newest, 7), now)?;
+    let term = store.begin(room)?;
+    let (driver, _) = load(&config, &term, (newest, 7), |each| store.load_unfinished(each), now)?;
     Ok((driver, term))
 }

@@ -1,6 +1,6 @@
 //! What passes between the gateway and its runners: links that come, go, and are replaced.
 
-use ostler_gateway::driver::{Answer, Batch, Effect, Ticket, Told};
+use ostler_driver::{Answer, Batch, Effect, Ticket, Told};
 use ostler_job::{
     JobId, Span,
     durable::{Report, Start},

@@ -1,6 +1,6 @@
 //! The world: a clock, a store, a gateway, three runners, clients and operators, and what passes between them.
 
-use ostler_gateway::driver::{Output, Submit, Ticket, Told};
+use ostler_driver::{Output, Submit, Ticket, Told};
 use ostler_job::{Mono, Now, Span, Wall};
 use ostler_store::{Copy, Fault, Memory, Planned, Store};
 

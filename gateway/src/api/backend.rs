@@ -4,6 +4,7 @@
 
 use std::{fs::File, io, net::IpAddr, path::PathBuf, pin::Pin, sync::Arc};
 
+use ostler_driver::{Answer, Figures, NewJob, Verb};
 use ostler_job::{
     JobId, Wall,
     durable::{Attempt, AttemptKey, Payload},
@@ -12,10 +13,7 @@ use ostler_store::{Event, Job, Owner, Page, Query, Same, StoreError, Token, Uplo
 use tokio::sync::{broadcast, watch};
 
 use super::guard::Over;
-use crate::{
-    driver::{Answer, Figures, NewJob, Verb},
-    jobs::{Forgotten, Full, Jobs, Refusal, RunnerView, Unavailable},
-};
+use crate::jobs::{Forgotten, Full, Jobs, Refusal, RunnerView, Unavailable};
 
 /// An answer that takes a while.
 pub(crate) type Soon<'a, T> = Pin<Box<dyn Future<Output = Result<T, Unavailable>> + Send + 'a>>;

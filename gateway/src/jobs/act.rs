@@ -9,15 +9,13 @@ use std::{
     time::{Duration, Instant},
 };
 
+use ostler_driver::{Actor, Answer, Batch, Driver, DriverConfig, Output, Ticket, Told};
 use ostler_job::durable::{Epoch, Term};
 use ostler_store::{Applied, Change, Committer, StoreError};
 use tokio::sync::oneshot;
 
 use super::{Shared, Unavailable, specs::Specs, start, weight::Weight};
-use crate::{
-    clock,
-    driver::{Actor, Answer, Batch, Driver, DriverConfig, Output, Ticket, Told},
-};
+use crate::clock;
 
 /// What the thread is sent.
 #[derive(Debug)]

@@ -18,7 +18,7 @@ use ostler_job::{JobId, durable::AttemptKey};
 use ostler_wire::{Builder, Frame, Kind};
 
 use super::{Shared, pulls::Pulls, weight::Weight};
-use crate::driver::RunnerName;
+use ostler_driver::RunnerName;
 
 /// A piece is at most this large.
 pub(super) const PIECE_MAX: u64 = 256 << 10;

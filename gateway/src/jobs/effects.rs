@@ -5,16 +5,14 @@ use std::{
     sync::Arc,
 };
 
+use ostler_driver::{Effect, RunnerName, Told};
 use ostler_job::{
     JobId, Span,
     durable::{Attempt, AttemptKey, Ending, Finish, LogState, Reason, Report, Spec, Usage, Work},
 };
 
 use super::{act::Act, link::Outgoing};
-use crate::{
-    clock,
-    driver::{self, Effect, RunnerName, Told},
-};
+use crate::clock;
 
 /// What the store has of the end of an attempt.
 enum Known {
@@ -107,7 +105,7 @@ impl Act {
     /// is there as well, without a word of its runner: if it still runs, it is to be killed.
     fn known(&self, runner: &RunnerName, key: AttemptKey) -> Known {
         let Ok(attempts) = self.shared.store.attempts(key.job) else { return Known::Cannot };
-        let given_up = |detail: &String| driver::GIVEN_UP.contains(&detail.as_str());
+        let given_up = |detail: &String| ostler_driver::GIVEN_UP.contains(&detail.as_str());
         let told = |ending: &Ending| {
             ending.reason != Reason::Lost || ending.detail.as_ref().is_some_and(|it| !given_up(it))
         };

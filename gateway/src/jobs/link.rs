@@ -10,6 +10,7 @@ use std::{
 };
 
 use bytes::BytesMut;
+use ostler_driver::{Beat, Reports, RunnerName, Told};
 use ostler_job::{
     JobId, Mono, Span,
     durable::{AttemptKey, Order, Report, Spec},
@@ -25,10 +26,7 @@ use super::{
     runners::{Link, NameTaken, Runners, Up, Way},
     weight::{Unheard, Weight},
 };
-use crate::{
-    clock,
-    driver::{Beat, Reports, RunnerName, Told},
-};
+use crate::clock;
 
 /// A JSON body is cut into frames of about this many bytes.
 const BODY_MAX: usize = 256 << 10;

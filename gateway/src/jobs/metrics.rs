@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use ostler_driver::Tally;
 use ostler_job::{
     Span,
     durable::{JobState, Reason},
@@ -13,7 +14,6 @@ use prometheus::{
 use super::{Jobs, Refusal};
 use crate::{
     clock,
-    driver::Tally,
     metrics::{gauge, gauges},
 };
 

@@ -36,6 +36,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use ostler_driver::{Answer, Figures, NewJob, Submit, Ticket, Told};
 use ostler_job::JobId;
 use ostler_store::{Event, Files, Job, Page, Query, Store, StoreError, Token, Watch};
 use tokio::sync::{broadcast, oneshot, watch};
@@ -50,7 +51,6 @@ pub(crate) use start::{Opened, StartFault};
 
 use crate::{
     clock,
-    driver::{Answer, Figures, NewJob, Submit, Ticket, Told},
     event::GatewayEvent,
     members::Members,
     threads::{self, Threads},

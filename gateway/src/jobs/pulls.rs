@@ -22,7 +22,7 @@ use super::{
     bytes::{Owed, PIECE_MAX, lock, put_frame},
     link::put_list,
 };
-use crate::driver::RunnerName;
+use ostler_driver::RunnerName;
 
 /// Pieces that one runner is asked for at once. What it has to say besides waits behind them, its beats as well, and its link may be
 /// slow.

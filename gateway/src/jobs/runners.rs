@@ -19,7 +19,7 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::Notify;
 
 use super::hello::Hello;
-use crate::driver::{Beat, RunnerName};
+use ostler_driver::{Beat, RunnerName};
 
 /// The file in the state folder.
 const FILE: &str = "runners.json";

@@ -7,12 +7,14 @@ use std::{
     thread,
 };
 
+use ostler_driver::{Driver, DriverConfig};
 use ostler_job::{
     Span,
     durable::{Epoch, Term},
 };
 use ostler_store::{
     Applied, Change, Committer, Files, Loaded, Restored, Sqlite, Store, StoreError, Token,
+    Unfinished,
 };
 use tokio::sync::broadcast;
 
@@ -24,14 +26,7 @@ use super::{
     tokens::{self, Tokens},
     watches::Watches,
 };
-use crate::{
-    clock,
-    config::JobsConfig,
-    driver::{self, Driver, DriverConfig},
-    event::GatewayEvent,
-    members::Members,
-    secret,
-};
+use crate::{clock, config::JobsConfig, event::GatewayEvent, members::Members, secret};
 
 /// Events that a slow reader may be behind before it reads them from the store.
 const EVENTS_KEPT: usize = 4096;
@@ -126,7 +121,10 @@ pub(super) fn load(
 ) -> Result<(Driver, Term, Loaded), StoreError> {
     let now = clock::both();
     let seed = now.wall.0 ^ u64::from(std::process::id()) << 32;
-    driver::load(store, config, (room, newest, seed), now)
+    let term = store.begin(room)?;
+    let read = |each: &mut dyn FnMut(Unfinished)| store.load_unfinished(each);
+    let (driver, loaded) = ostler_driver::load(config, &term, (newest, seed), read, now)?;
+    Ok((driver, term, loaded))
 }
 
 /// Whoever may read the state folder may do everything.

@@ -6,7 +6,7 @@ use ostler_job::JobId;
 use ostler_store::Job;
 
 use super::{Jobs, Unavailable, failed};
-use crate::driver::{Answer, Steer, SteerJob, Told, Verb};
+use ostler_driver::{Answer, Steer, SteerJob, Told, Verb};
 
 impl Jobs {
     /// Does something to jobs; answers when that is safe. One answer for each job.

@@ -22,7 +22,7 @@ use super::{
     bytes::put_frame,
     link::{JobLink, put_list},
 };
-use crate::driver::{Answer, DriverConfig, NewJob, Verb};
+use ostler_driver::{Answer, DriverConfig, NewJob, Verb};
 
 mod keeping;
 mod links;

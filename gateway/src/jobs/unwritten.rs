@@ -3,7 +3,7 @@
 use ostler_job::durable::{AttemptKey, Order};
 
 use super::{act::Act, link::Outgoing};
-use crate::driver::{Answer, Steer, Verb};
+use ostler_driver::{Answer, Steer, Verb};
 
 impl Act {
     /// Sends them. Answered as done when every job of it runs; otherwise refused like whatever needs the store.

@@ -4,6 +4,9 @@
 //! serde form (JSON) is part of the store's format and of the wire. Fields are only ever added, with a default.
 
 mod attempt;
+mod change;
+mod fault;
+mod record;
 mod spec;
 mod state;
 mod status;
@@ -12,6 +15,9 @@ mod term;
 pub use attempt::{
     Attempt, AttemptKey, Ending, Fence, Finish, LogState, NoAttemptKey, Order, Report, Start, Usage,
 };
+pub use change::{Applied, Change, Event, EventKind, Token, TokenHash};
+pub use fault::{Fault, StoreError};
+pub use record::{Job, Loaded, Same, Unfinished};
 pub use spec::{
     Command, Dedupe, DedupeScope, Delivery, Input, Payload, Retry, Spec, TENANT_DEFAULT, Terminate,
     Then, Work,

@@ -29,7 +29,6 @@ const ORDERS: &[(&str, &[&str])] = &[
             "metrics",
             "members",
             "quarantine",
-            "driver",
             "pool",
             "jobs",
             "api",

@@ -18,6 +18,8 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("ostler-private", &[]),
     ("ostler-wire", &["ostler-job"]),
     ("ostler-scheduler", &["ostler-job"]),
+    // Its tests drive it with the model of a store.
+    ("ostler-driver", &["ostler-job", "ostler-scheduler", "ostler-store"]),
     ("ostler-store", &["ostler-job", "ostler-private"]),
     ("ostler-module", &["ostler-job"]),
     ("ostler-process", &[]),
@@ -35,7 +37,14 @@ const LAYERS: &[(&str, &[&str])] = &[
     ),
     (
         "ostler-gateway",
-        &["ostler-job", "ostler-private", "ostler-wire", "ostler-scheduler", "ostler-store"],
+        &[
+            "ostler-job",
+            "ostler-private",
+            "ostler-wire",
+            "ostler-scheduler",
+            "ostler-driver",
+            "ostler-store",
+        ],
     ),
     ("ostler-cli", &["ostler-private", "ostler-gateway", "ostler-runner"]),
     (
@@ -44,6 +53,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "ostler-job",
             "ostler-wire",
             "ostler-scheduler",
+            "ostler-driver",
             "ostler-store",
             "ostler-runner",
             "ostler-gateway",
@@ -54,7 +64,8 @@ const LAYERS: &[(&str, &[&str])] = &[
 ];
 
 /// Members that decide and never act.
-const PURE: &[&str] = &["ostler-job", "ostler-wire", "ostler-scheduler", "ostler-module"];
+const PURE: &[&str] =
+    &["ostler-job", "ostler-wire", "ostler-scheduler", "ostler-driver", "ostler-module"];
 
 /// What acts: sockets, TLS, files, chance.
 const IMPURE: &[&str] =

@@ -3,8 +3,7 @@
 use super::{Finding, Source};
 
 /// Source folders of the pure crates.
-const FOLDERS: &[&str] =
-    &["job/src/", "wire/src/", "scheduler/src/", "module/src/", "gateway/src/driver/"];
+const FOLDERS: &[&str] = &["job/src/", "wire/src/", "scheduler/src/", "module/src/", "driver/src/"];
 /// Modules of `std` that act.
 const MODULES: &[&str] = &["env", "fs", "net", "os", "process", "thread"];
 /// Clocks.

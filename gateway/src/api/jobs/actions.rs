@@ -6,25 +6,23 @@ use axum::{
     response::{IntoResponse as _, Response},
 };
 use http::{HeaderMap, StatusCode};
+use ostler_driver::{Answer, Verb};
 use serde_json::Value;
 use utoipa::ToSchema;
 
 use super::{Id, find, take};
-use crate::{
-    api::{
-        Api,
-        auth::{Caller, Needs, Operate},
-        body,
-        parse::{
-            Notes, build, checks,
-            query::NoQuery,
-            shape::{Fields, Shape, prune},
-            strict,
-        },
-        problem::Problem,
-        view::JobView,
+use crate::api::{
+    Api,
+    auth::{Caller, Needs, Operate},
+    body,
+    parse::{
+        Notes, build, checks,
+        query::NoQuery,
+        shape::{Fields, Shape, prune},
+        strict,
     },
-    driver::{Answer, Verb},
+    problem::Problem,
+    view::JobView,
 };
 
 macro_rules! verbs {

@@ -5,6 +5,7 @@ use std::time::Duration;
 use axum::{body::Body, response::Response};
 use bytes::{BufMut as _, Bytes, BytesMut};
 use http::{HeaderValue, StatusCode};
+use ostler_driver::{Answer, NewJob};
 use ostler_job::{JobId, durable::JobState};
 
 use super::{
@@ -12,16 +13,13 @@ use super::{
     submit::{BODY_MAX, keyed, known, lost},
     take,
 };
-use crate::{
-    api::{
-        Api,
-        auth::Caller,
-        body::{self, Pipe},
-        parse::build::{self, Built, Given},
-        problem::{FieldError, Kind, Problem},
-        view,
-    },
-    driver::{Answer, NewJob},
+use crate::api::{
+    Api,
+    auth::Caller,
+    body::{self, Pipe},
+    parse::build::{self, Built, Given},
+    problem::{FieldError, Kind, Problem},
+    view,
 };
 
 pub(crate) const NDJSON: &str = "application/x-ndjson";

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use axum::{body::Body, extract::State, response::Response};
 use http::{HeaderMap, StatusCode};
+use ostler_driver::{Answer, Verb};
 use ostler_job::JobId;
 use ostler_store::{Filter, Query};
 use serde::Serialize;
@@ -15,21 +16,18 @@ use super::{
     list::bind,
     take,
 };
-use crate::{
-    api::{
-        Api,
-        auth::{Caller, Needs, Operate},
-        body,
-        parse::{
-            Notes, checks,
-            query::{self, NoQuery},
-            shape::{Fields, Shape},
-            step,
-        },
-        problem::{Problem, TYPES},
-        view,
+use crate::api::{
+    Api,
+    auth::{Caller, Needs, Operate},
+    body,
+    parse::{
+        Notes, checks,
+        query::{self, NoQuery},
+        shape::{Fields, Shape},
+        step,
     },
-    driver::{Answer, Verb},
+    problem::{Problem, TYPES},
+    view,
 };
 
 /// Ids in one request, at most.

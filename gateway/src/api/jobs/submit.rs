@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use axum::{body::Body, extract::State, response::Response};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use ostler_driver::Answer;
 use ostler_job::JobId;
 use sha2::{Digest, Sha256};
 
@@ -22,7 +23,6 @@ use crate::{
         problem::{Kind, Problem},
         view::{self, JobView},
     },
-    driver::Answer,
     secret::hex,
 };
 

@@ -5,21 +5,19 @@ use std::{
     sync::Arc,
 };
 
+use ostler_driver::{Answer, NewJob};
 use ostler_job::{
     JobId, Span,
     durable::{DedupeScope, Spec},
 };
 
-use crate::{
-    api::{
-        Api,
-        backend::DoneSince,
-        body,
-        parse::build::Built,
-        problem::{Kind, Problem},
-        view,
-    },
-    driver::{Answer, NewJob},
+use crate::api::{
+    Api,
+    backend::DoneSince,
+    body,
+    parse::build::Built,
+    problem::{Kind, Problem},
+    view,
 };
 
 /// Makes jobs ready for the driver; each by itself may turn out impossible.

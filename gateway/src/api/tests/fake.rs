@@ -9,6 +9,7 @@ use std::{
     sync::{Arc, Mutex, MutexGuard},
 };
 
+use ostler_driver::{Answer, Figures, NewJob, Verb};
 use ostler_job::{
     JobId, Wall,
     durable::{Attempt, AttemptKey, Fence, JobState, Payload, Status},
@@ -24,7 +25,6 @@ use crate::{
         guard::Over,
         view,
     },
-    driver::{Answer, Figures, NewJob, Verb},
     jobs::{Forgotten, Full, Refusal, RunnerView, Unavailable},
     secret::hex,
 };

@@ -1,5 +1,6 @@
 //! What the model answers: the driver's rules in a few lines.
 
+use ostler_driver::{Answer, NewJob, Verb};
 use ostler_job::{
     JobId,
     durable::{JobState, Status, Then},
@@ -7,10 +8,7 @@ use ostler_job::{
 use ostler_store::{Job, Query};
 
 use super::fake::State;
-use crate::{
-    api::view,
-    driver::{Answer, NewJob, Verb},
-};
+use crate::api::view;
 
 pub(super) fn take(state: &mut State, new: &NewJob) -> Answer {
     if state.full {

@@ -2,11 +2,11 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
+use ostler_job::durable::{Change, EventKind};
 use ostler_job::{
     JobId, Now, Since, Span, Wall,
     durable::{JobState, Reason},
 };
-use ostler_store::{Change, EventKind};
 use serde_json::{Value, json};
 
 use super::{

@@ -1,9 +1,10 @@
 //! Links that come, go and are replaced: whose word counts.
 
+use ostler_job::durable::Unfinished;
 use ostler_store::{Applied, Fault, StoreError};
 
 use super::*;
-use crate::driver::{Actor, Output, Told, load};
+use crate::{Actor, Output, Told, load};
 
 fn actor() -> (Actor, Now) {
     let bench = Bench::new();
@@ -92,8 +93,10 @@ fn a_store_that_went_back_gives_no_job_again_that_may_start_once() {
     bench.finish("a", key, Reason::Ok);
     bench.beat("a", 1, &[]);
     bench.store.restore(&copy);
-    let loaded = load(&bench.store, &bench.config, (0, 0, 7), bench.now);
-    let (driver, term, _) = loaded.expect("it loads");
+    let term = bench.store.begin(0).expect("a term begins");
+    let read = |each: &mut dyn FnMut(Unfinished)| bench.store.load_unfinished(each);
+    let loaded = load(&bench.config, &term, (0, 7), read, bench.now);
+    let (driver, _) = loaded.expect("it loads");
     (bench.driver, bench.epoch, bench.link) = (driver, term.epoch, 1);
     // The same process, on a new link, has not got it: any more.
     for _ in 0..4 {

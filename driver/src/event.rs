@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
+use ostler_job::durable::Change;
 use ostler_job::{
     JobId, Since, Span,
     durable::{AttemptKey, JobState, Order, Report, Spec},
 };
-use ostler_store::Change;
 
 /// A runner's name, which its certificate or its socket vouches for.
 pub type RunnerName = Arc<str>;
@@ -63,7 +63,7 @@ pub struct SteerJob {
     /// Its id.
     pub id: JobId,
     /// Its record, when the store said that it is finished: needed to retry or delete it.
-    pub finished: Option<Box<ostler_store::Job>>,
+    pub finished: Option<Box<ostler_job::durable::Job>>,
 }
 
 /// What an operator does to a job.

@@ -1,12 +1,12 @@
 //! What runners tell of their attempts.
 
+use ostler_job::durable::{Change, EventKind};
 use ostler_job::{
     JobId, Now, Span, Wall,
     durable::{
         Attempt, AttemptKey, Ending, Finish, JobState, LogState, Order, Reason, Report, Usage,
     },
 };
-use ostler_store::{Change, EventKind};
 use serde_json::json;
 
 use super::{

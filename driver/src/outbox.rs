@@ -4,11 +4,11 @@
 
 use std::sync::Arc;
 
+use ostler_job::durable::{Change, EventKind};
 use ostler_job::{
     JobId, Mono, Now, TenantId, Wall,
     durable::{Fence, JobState, Order, Reason, Spec, Status},
 };
-use ostler_store::{Change, EventKind};
 
 use super::{
     Driver,

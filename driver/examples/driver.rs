@@ -1,6 +1,6 @@
 //! What the job driver costs: bytes a waiting job, decisions a second, time to take up a million jobs.
 //!
-//! `cargo run --release -p ostler-gateway --example driver`. Driver and scheduler alone, without store or links: every
+//! `cargo run --release -p ostler-driver --example driver`. Driver and scheduler alone, without store or links: every
 //! round takes a job, leases it, takes its finish; the changes and effects are made and thrown away.
 #![allow(
     clippy::print_stdout,
@@ -13,7 +13,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
-use ostler_gateway::driver::{Beat, Driver, DriverConfig, Effect, NewJob, Reports, Submit, Ticket};
+use ostler_driver::{Beat, Driver, DriverConfig, Effect, NewJob, Reports, Submit, Ticket};
+use ostler_job::durable::Unfinished;
 use ostler_job::{
     JobId, Mono, Now, Span, Wall,
     durable::{
@@ -21,7 +22,6 @@ use ostler_job::{
         Spec, Status, Term, Usage, Work,
     },
 };
-use ostler_store::Unfinished;
 
 const WAITING: u64 = 1_000_000;
 const ROUNDS: usize = 300_000;

@@ -4,8 +4,8 @@
 //! changes and, when they are safe, carries out the effects. Actions are committed in order, those without changes too:
 //! an answer may lean on what the action before it wrote.
 //!
-//! It deliberately lacks a clock, threads, files and sockets: the simulation drives it through crashes and partitions
-//! without any. It holds what decisions need; what a job runs stays in the store.
+//! It deliberately lacks a clock, threads, files, sockets and a store: it is a crate of its own so that its manifest proves
+//! it, and so that the simulation drives it through crashes and partitions without any. It holds what decisions need; what a job runs stays in the store.
 //!
 //! The way of a job, and where each step is:
 //!
@@ -49,12 +49,12 @@ mod unwritten;
 
 use std::collections::VecDeque;
 
+use ostler_job::durable::EventKind;
 use ostler_job::{
     HostId, JobId, Mono, Now, Promise, Span, SupplierId,
     durable::{AttemptKey, Ending, Fence, JobState, Reason, Term},
 };
 use ostler_scheduler::{Config, Scheduler};
-use ostler_store::EventKind;
 use serde_json::json;
 
 pub use actor::Actor;

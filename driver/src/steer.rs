@@ -1,10 +1,10 @@
 //! What operators do to jobs.
 
+use ostler_job::durable::{Change, EventKind};
 use ostler_job::{
     JobId, Mono, Now, Wall,
     durable::{JobState, Order, Reason},
 };
-use ostler_store::{Change, EventKind};
 use serde_json::json;
 
 use super::{
@@ -181,7 +181,7 @@ impl Driver {
     }
 
     /// A finished job waits anew; its attempts are counted on, its failures and crashes forgotten.
-    fn redrive(&mut self, record: &ostler_store::Job, now: Now) -> Answer {
+    fn redrive(&mut self, record: &ostler_job::durable::Job, now: Now) -> Answer {
         let id = record.id;
         self.forget_success(id, &record.spec);
         self.enter_known(&record.clone().into(), now);

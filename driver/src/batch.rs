@@ -1,10 +1,10 @@
 //! What goes with the changes of one commit, and happens, or is counted, only when they are safe.
 
+use ostler_job::durable::{Applied, Change, Event, EventKind, Token};
 use ostler_job::{
     Span,
     durable::{JobState, Reason, Spec, Status},
 };
-use ostler_store::{Applied, Change, Event, EventKind, Token};
 
 use super::{Effect, Reports, Steer};
 

@@ -11,11 +11,11 @@
 
 use std::collections::VecDeque;
 
+use ostler_job::durable::{Applied, Change, EventKind, Fault, StoreError};
 use ostler_job::{
     Mono, Now, Span,
     durable::{Epoch, Term},
 };
-use ostler_store::{Applied, Change, EventKind, Fault, StoreError};
 
 use super::{
     Beat, Driver, Effect, Figures, Reports, RunnerName, Steer, Submit, Ticket,

@@ -1,10 +1,10 @@
 //! What the actor is told, and what it says is to be done.
 
+use ostler_job::durable::{Change, StoreError, Token};
 use ostler_job::{
     Wall,
     durable::{AttemptKey, Epoch, Report},
 };
-use ostler_store::{Change, StoreError, Token};
 
 use super::{Beat, Reports, RunnerName, Steer, Submit, Ticket, batch::Batch};
 

@@ -2,12 +2,12 @@
 
 use std::collections::BTreeSet;
 
+use ostler_job::durable::EventKind;
 use ostler_job::{
     HostId, JobId, Now, Span, SupplierId,
     durable::{AttemptKey, JobState, Order},
 };
 use ostler_scheduler::Supply;
-use ostler_store::EventKind;
 use serde_json::json;
 
 use super::{

@@ -15,7 +15,7 @@ use ostler_job::{
     durable::{AttemptKey, Delivery, Fence, JobState, Order, Reason, Retry, Spec},
 };
 
-use ostler_store::{Same, Unfinished};
+use ostler_job::durable::{Same, Unfinished};
 
 /// No number of a host.
 const ANYWHERE: u32 = u32::MAX;

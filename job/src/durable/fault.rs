@@ -38,12 +38,14 @@ pub enum Fault {
 }
 
 impl StoreError {
-    pub(crate) fn new(fault: Fault, detail: impl Into<String>) -> Self {
+    /// A fault of a kind, with what was done to what and what the system said.
+    pub fn new(fault: Fault, detail: impl Into<String>) -> Self {
         Self { fault, detail: detail.into() }
     }
 
     /// The same of a copy: nothing goes on by itself.
-    pub(crate) fn of_copy(mut self) -> Self {
+    #[must_use]
+    pub const fn of_copy(mut self) -> Self {
         if matches!(self.fault, Fault::Full | Fault::Io | Fault::Unknown) {
             self.fault = Fault::Copy;
         }

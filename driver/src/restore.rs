@@ -1,10 +1,10 @@
 //! Jobs of an earlier term, and fences above all of theirs.
 
+use ostler_job::durable::{Change, Loaded, Unfinished};
 use ostler_job::{
     HostId, JobId, Mono, Now, SupplierId, Wall,
     durable::{Fence, JobState, Order, Status, Term},
 };
-use ostler_store::{Change, Loaded, Store, StoreError, Unfinished};
 
 use super::{
     Driver, DriverConfig,
@@ -138,18 +138,19 @@ fn past(runner: u32, status: &Status) -> Run {
     }
 }
 
-/// A driver of a term that takes a store's jobs up where they are. `newest`: the number of the last link of any runner.
-pub fn load(
-    store: &dyn Store,
+/// A driver of a term that takes a store's jobs up where they are: `read` gives each of them, and what the store has beside
+/// them. `newest`: the number of the last link of any runner.
+pub fn load<E>(
     config: &DriverConfig,
-    (room, newest, seed): (u64, u64, u64),
+    term: &Term,
+    (newest, seed): (u64, u64),
+    read: impl FnOnce(&mut dyn FnMut(Unfinished)) -> Result<Loaded, E>,
     now: Now,
-) -> Result<(Driver, Term, Loaded), StoreError> {
-    let term = store.begin(room)?;
-    let mut driver = Driver::new(config.clone(), &term, JobId(0), seed);
+) -> Result<(Driver, Loaded), E> {
+    let mut driver = Driver::new(config.clone(), term, JobId(0), seed);
     // A store that went back knows nothing of what runners were told since: their silence proves nothing.
     driver.links_before(if term.went_back { u64::MAX } else { newest });
-    let loaded = store.load_unfinished(&mut |job| driver.restore(job, now))?;
+    let loaded = read(&mut |job| driver.restore(job, now))?;
     driver.begin(loaded.next_job);
-    Ok((driver, term, loaded))
+    Ok((driver, loaded))
 }

@@ -1,12 +1,11 @@
-//! What is written.
+//! What is written of jobs.
 
 use std::{collections::BTreeSet, sync::Arc};
 
-use ostler_job::{
-    JobId, Wall,
-    durable::{Attempt, Fence, Spec, Status},
-};
 use serde::{Deserialize, Serialize};
+
+use super::{Attempt, Fence, Spec, Status};
+use crate::{JobId, Wall};
 
 /// One change. A batch of them is written whole or not at all.
 #[derive(Clone, Debug)]
@@ -33,7 +32,7 @@ pub enum Change {
         /// When it came.
         at: Wall,
     },
-    /// A job's status, whole. A [`crate::Fault::Fenced`] when the stored fence is not `expect`.
+    /// A job's status, whole. A [`super::Fault::Fenced`] when the stored fence is not `expect`.
     Update {
         /// The job.
         job: JobId,
@@ -42,10 +41,10 @@ pub enum Change {
         /// What it is from now on.
         status: Box<Status>,
     },
-    /// An attempt is over. Recorded again under its number it is replaced; a [`crate::Fault::Fenced`] when there is no
+    /// An attempt is over. Recorded again under its number it is replaced; a [`super::Fault::Fenced`] when there is no
     /// such job.
     Attempt(Box<Attempt>),
-    /// A finished job goes, with its attempts. A [`crate::Fault::Fenced`] when it is not finished, or not there.
+    /// A finished job goes, with its attempts. A [`super::Fault::Fenced`] when it is not finished, or not there.
     Delete {
         /// The job.
         job: JobId,
@@ -111,7 +110,7 @@ pub enum EventKind {
 
 impl EventKind {
     /// As written in stores; never changed.
-    pub(crate) const fn number(self) -> u8 {
+    pub const fn number(self) -> u8 {
         match self {
             Self::Submitted => 0,
             Self::Started => 1,
@@ -123,7 +122,7 @@ impl EventKind {
     }
 
     /// The one of a number.
-    pub(crate) const fn from_number(number: u8) -> Option<Self> {
+    pub const fn from_number(number: u8) -> Option<Self> {
         Some(match number {
             0 => Self::Submitted,
             1 => Self::Started,
