@@ -1,5 +1,6 @@
 //! The one owner of a runner's state: every event comes here, every decision is carried out from here.
 
+mod alarm;
 mod children;
 mod gateway;
 mod pause;
@@ -27,7 +28,7 @@ use tokio::{
     time::timeout,
 };
 
-use self::report::Totals;
+use self::{alarm::Alarm, report::Totals};
 use crate::{
     apps::{Child, Failure, sweep_strangers},
     config::{AppSpec, Config, Link},
@@ -155,16 +156,17 @@ impl Agent {
         self.dial();
         self.settle();
         let jobs = self.jobs.inbox();
+        let alarm =
+            Alarm::new().map_err(|error| RunError::System { what: "set a timer", error })?;
         while !self.is_over() {
             let is_calm = self.is_calm();
             let pause = self.pause(is_calm);
             tokio::select! {
-                event = timeout(pause, self.inbox.recv()) => {
-                    if let Ok(Some(event)) = event {
-                        self.handle(event);
-                    }
+                Some(event) = self.inbox.recv() => {
+                    self.handle(event);
                     self.handle_waiting();
                 }
+                () = alarm.sleep(pause, is_calm) => {}
                 () = jobs.news() => {}
                 () = room(self.gateway.as_ref()), if self.jobs.is_waiting() => {}
                 () = work_begun(self.relay.as_deref()), if is_calm => {}
