@@ -58,24 +58,15 @@ impl std::fmt::Debug for State {
 }
 
 /// Why work was not done.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum Undone {
     /// Too much of this asker waits.
+    #[error("too many requests of this token wait already; wait for some of them")]
     TooMuch,
     /// The system gives no thread, or the work broke down.
+    #[error("a thread for it cannot be had, or broke down")]
     Broken,
 }
-
-impl std::fmt::Display for Undone {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(match self {
-            Self::TooMuch => "too many requests of this token wait already; wait for some of them",
-            Self::Broken => "a thread for it cannot be had, or broke down",
-        })
-    }
-}
-
-impl std::error::Error for Undone {}
 
 /// Notes that nobody waits any more when it is dropped.
 struct Asker(Arc<AtomicBool>);

@@ -1,8 +1,6 @@
 //! Errors that say which file they are about, and what helps.
 
 use std::{
-    error::Error,
-    fmt,
     fs::{self, File, ReadDir},
     io::{self, ErrorKind},
     path::{Path, PathBuf},
@@ -11,23 +9,12 @@ use std::{
 use nix::libc::ELOOP;
 
 /// An error of the system with what it does not say.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
+#[error("{}: {error}; {}", path.display(), cure(error))]
 struct Named {
     path: PathBuf,
+    #[source]
     error: io::Error,
-}
-
-impl fmt::Display for Named {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { path, error } = self;
-        write!(f, "{}: {error}; {}", path.display(), cure(error))
-    }
-}
-
-impl Error for Named {
-    fn source(&self) -> Option<&(dyn Error + 'static)> {
-        Some(&self.error)
-    }
 }
 
 /// Puts the file, and what helps, into an error of the system, which says neither. What was said in words stays as it is.

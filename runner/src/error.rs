@@ -1,18 +1,22 @@
 //! Why a runner does not start, or cannot go on.
 
-use std::{fmt, path::PathBuf};
+use std::path::PathBuf;
 
 use ostler_process::limits;
 
 /// Why a runner does not start, or cannot go on.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
 pub enum RunError {
     /// Two apps have one name.
+    #[error("there are two apps named {app}; rename one")]
     AppTwice {
         /// The name.
         app: String,
     },
     /// An app asks for fewer children at most than at least, or for none.
+    #[error(
+        "app {app} asks for {min} to {max} children; the maximum must be at least 1 and not below the minimum"
+    )]
     Children {
         /// The app.
         app: String,
@@ -22,6 +26,7 @@ pub enum RunError {
         max: u32,
     },
     /// An app's folder cannot be used.
+    #[error("app {app}: its folder {} {why}", root.display())]
     Root {
         /// The app.
         app: String,
@@ -31,6 +36,7 @@ pub enum RunError {
         why: &'static str,
     },
     /// There is no interpreter.
+    #[error("app {app}: no Python found, looked for {looked}; install it or set `python`")]
     Python {
         /// The app.
         app: String,
@@ -38,6 +44,7 @@ pub enum RunError {
         looked: String,
     },
     /// An app's user is unknown, or cannot be become.
+    #[error("app {app}: cannot run as {user}: {why}")]
     User {
         /// The app.
         app: String,
@@ -47,6 +54,7 @@ pub enum RunError {
         why: &'static str,
     },
     /// A resource limit has no such name.
+    #[error("app {app}: there is no resource limit {name}; known are {}", limits::KNOWN)]
     Rlimit {
         /// The app.
         app: String,
@@ -54,27 +62,33 @@ pub enum RunError {
         name: String,
     },
     /// The join token is no token.
+    #[error("the join token is not usable: {why}; make one with `ostler token join`")]
     Token {
         /// What is wrong with it.
         why: String,
     },
     /// The gateway does not take this runner.
+    #[error("the gateway refuses this runner: {why}")]
     Refused {
         /// What it said.
         why: String,
     },
     /// The state folder cannot be used.
+    #[error("the state folder {} cannot be used: {error}", folder.display())]
     State {
         /// The folder.
         folder: PathBuf,
         /// Why not.
+        #[source]
         error: std::io::Error,
     },
     /// The system refuses something that every runner needs.
+    #[error("cannot {what}: {error}")]
     System {
         /// What.
         what: &'static str,
         /// Why.
+        #[source]
         error: std::io::Error,
     },
 }
@@ -93,57 +107,6 @@ impl RunError {
             | Self::Refused { .. }
             | Self::State { .. }
             | Self::System { .. } => 69,
-        }
-    }
-}
-
-impl fmt::Display for RunError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::AppTwice { app } => write!(f, "there are two apps named {app}; rename one"),
-            Self::Children { app, min, max } => write!(
-                f,
-                "app {app} asks for {min} to {max} children; the maximum must be at least 1 and not below the minimum"
-            ),
-            Self::Root { app, root, why } => {
-                write!(f, "app {app}: its folder {} {why}", root.display())
-            }
-            Self::Python { app, looked } => {
-                write!(
-                    f,
-                    "app {app}: no Python found, looked for {looked}; install it or set `python`"
-                )
-            }
-            Self::User { app, user, why } => write!(f, "app {app}: cannot run as {user}: {why}"),
-            Self::Rlimit { app, name } => write!(
-                f,
-                "app {app}: there is no resource limit {name}; known are {}",
-                limits::KNOWN
-            ),
-            Self::Token { why } => {
-                write!(f, "the join token is not usable: {why}; make one with `ostler token join`")
-            }
-            Self::Refused { why } => write!(f, "the gateway refuses this runner: {why}"),
-            Self::State { folder, error } => {
-                write!(f, "the state folder {} cannot be used: {error}", folder.display())
-            }
-            Self::System { what, error } => write!(f, "cannot {what}: {error}"),
-        }
-    }
-}
-
-impl std::error::Error for RunError {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        match self {
-            Self::State { error, .. } | Self::System { error, .. } => Some(error),
-            Self::AppTwice { .. }
-            | Self::Children { .. }
-            | Self::Root { .. }
-            | Self::Python { .. }
-            | Self::User { .. }
-            | Self::Rlimit { .. }
-            | Self::Token { .. }
-            | Self::Refused { .. } => None,
         }
     }
 }

@@ -1,11 +1,10 @@
 //! What can be wrong with the other side's bytes.
 
-use std::fmt;
-
 /// A rule of the protocol that the other side broke. The connection is of no more use after any of them.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum WireError {
     /// The frame is longer than agreed.
+    #[error("frame of {len} bytes, but at most {max} were agreed")]
     TooLong {
         /// Its length in bytes.
         len: u32,
@@ -13,11 +12,13 @@ pub enum WireError {
         max: u32,
     },
     /// A type that this version does not know is marked critical.
+    #[error("critical frame of unknown type {kind:#04x}")]
     UnknownCritical {
         /// The type's code.
         kind: u8,
     },
     /// The head is longer than the frame.
+    #[error("head of {head} bytes in a frame of {len}")]
     HeadTooLong {
         /// The head's length in bytes.
         head: u32,
@@ -25,8 +26,10 @@ pub enum WireError {
         len: u32,
     },
     /// A head is not `name NUL value` pairs.
+    #[error("head is not a list of name NUL value pairs")]
     OddHead,
     /// A message without fields that its receiver cannot do without.
+    #[error("{message} without {}", fields.join(" and "))]
     Lacks {
         /// The message's name.
         message: &'static str,
@@ -34,6 +37,7 @@ pub enum WireError {
         fields: &'static [&'static str],
     },
     /// A frame of this type may not come from this side, or not now.
+    #[error("{kind:?} on stream {stream}: {rule}")]
     Unexpected {
         /// The frame's type.
         kind: crate::Kind,
@@ -43,48 +47,21 @@ pub enum WireError {
         rule: &'static str,
     },
     /// A stream id is not above every one before it.
+    #[error("stream {stream} is not above every stream before it")]
     ReusedStream {
         /// The id.
         stream: u32,
     },
     /// More bytes came than credit was granted.
+    #[error("stream {stream} sent more than its credit")]
     Overrun {
         /// The stream.
         stream: u32,
     },
     /// A status is not 100 to 599.
+    #[error("status {status} is not within 100 to 599")]
     BadStatus {
         /// The status.
         status: u16,
     },
 }
-
-impl fmt::Display for WireError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::TooLong { len, max } => {
-                write!(f, "frame of {len} bytes, but at most {max} were agreed")
-            }
-            Self::UnknownCritical { kind } => {
-                write!(f, "critical frame of unknown type {kind:#04x}")
-            }
-            Self::HeadTooLong { head, len } => {
-                write!(f, "head of {head} bytes in a frame of {len}")
-            }
-            Self::OddHead => f.write_str("head is not a list of name NUL value pairs"),
-            Self::Lacks { message, fields } => {
-                write!(f, "{message} without {}", fields.join(" and "))
-            }
-            Self::Unexpected { kind, stream, rule } => {
-                write!(f, "{kind:?} on stream {stream}: {rule}")
-            }
-            Self::ReusedStream { stream } => {
-                write!(f, "stream {stream} is not above every stream before it")
-            }
-            Self::Overrun { stream } => write!(f, "stream {stream} sent more than its credit"),
-            Self::BadStatus { status } => write!(f, "status {status} is not within 100 to 599"),
-        }
-    }
-}
-
-impl std::error::Error for WireError {}

@@ -2,7 +2,6 @@
 
 use std::{
     error::Error,
-    fmt,
     pin::Pin,
     task::{Context, Poll},
 };
@@ -31,16 +30,9 @@ pub(crate) fn until(body: Body, over: Over) -> Body {
 }
 
 /// Why a body was broken off.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, thiserror::Error)]
+#[error("the token has ended")]
 struct Ended;
-
-impl fmt::Display for Ended {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the token has ended")
-    }
-}
-
-impl Error for Ended {}
 
 /// Whether a body broke off since its token ended.
 pub(crate) fn is_ended(error: &(dyn Error + 'static)) -> bool {

@@ -1,9 +1,8 @@
 //! What can go wrong with a store.
 
-use std::fmt;
-
 /// An error with its cure.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{detail}; {}", self.cure())]
 pub struct StoreError {
     /// What kind of thing went wrong, for whoever decides what to do next.
     pub fault: Fault,
@@ -89,11 +88,3 @@ impl StoreError {
         }
     }
 }
-
-impl fmt::Display for StoreError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}; {}", self.detail, self.cure())
-    }
-}
-
-impl std::error::Error for StoreError {}

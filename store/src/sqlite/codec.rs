@@ -12,16 +12,9 @@ use serde::de::DeserializeOwned;
 use crate::EventKind;
 
 /// Something in the file that cannot be.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
 struct Unreadable(String);
-
-impl fmt::Display for Unreadable {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl std::error::Error for Unreadable {}
 
 pub(super) fn unreadable(column: usize, what: impl fmt::Display) -> Error {
     let what = Box::new(Unreadable(format!("unreadable {what}")));
