@@ -1,6 +1,6 @@
 //! Durable jobs as the rest of the gateway sees them: ask, wait, follow.
 //!
-//! Behind [`Jobs`] one thread owns the [`crate::driver`]: [`act`] hands its changes to the store and carries out its
+//! Behind [`Jobs`] one thread owns the [driver](ostler_driver): [`act`] hands its changes to the store and carries out its
 //! effects when they are committed. [`link`] is the way of frames from and to runners, [`bytes`] that of logs and payloads.
 
 mod act;
