@@ -101,7 +101,9 @@ fn incomplete(
         Some(_) | None => {}
     }
     progress.searched = skipped + start.len();
-    match start.len() > bounds.bytes {
+    // What may be the beginning of its end is not yet of its length: the end comes in any number of pieces.
+    let end = [&b"\r\n\r"[..], b"\r\n", b"\r"].into_iter().find(|end| start.ends_with(end));
+    match start.len() - end.map_or(0, <[u8]>::len) > bounds.bytes {
         true => Err(too_large("request head is too long")),
         false => Ok(()),
     }

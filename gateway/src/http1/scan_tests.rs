@@ -38,6 +38,22 @@ fn a_head_in_pieces_is_read_as_one_that_comes_at_once() {
 }
 
 #[test]
+fn a_head_that_just_fits_is_taken_however_its_end_comes() {
+    let head = |bytes: usize| {
+        let start = "GET / HTTP/1.1\r\nHost: a\r\nX: ";
+        format!("{start}{}\r\n\r\n", "x".repeat(bytes - start.len()))
+    };
+    for bytes in BOUNDS.bytes - 4..BOUNDS.bytes + 5 {
+        let head = head(bytes);
+        let whole = self::head(head.as_bytes(), BOUNDS);
+        assert_eq!(whole.is_ok(), bytes <= BOUNDS.bytes, "{bytes}");
+        for size in [1, 2, 3, head.len() - 1, head.len() - 2, head.len() - 3] {
+            assert_eq!(in_pieces(head.as_bytes(), size), whole, "{bytes} in pieces of {size}");
+        }
+    }
+}
+
+#[test]
 fn a_length_near_the_end_of_the_numbers_is_too_large_and_beyond_it_malformed() {
     let refused = |length: &str| {
         let head = format!("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: {length}\r\n\r\n");
