@@ -12,7 +12,11 @@ use std::{
 use bytes::BytesMut;
 use nix::sys::socket::{ControlMessageOwned, MsgFlags, UnixAddr, recvmsg};
 use ostler_job::{Mono, Span};
-use ostler_wire::{Builder, Decoder, FRAME_MAX, Frame, Header, Kind, Reset, flags, put_frame};
+use ostler_wire::{
+    Builder, Decoder, FRAME_MAX, Frame, Header, Kind, Reset, flags,
+    message::{Message as _, Overdue, Withdraw},
+    put_frame,
+};
 use tokio::{
     io::{AsyncWrite, AsyncWriteExt as _, Interest},
     net::{UnixListener, UnixStream},
@@ -368,20 +372,11 @@ fn child(frame: &Frame) -> io::Result<(String, u64)> {
 }
 
 fn write_order(out: &mut BytesMut, order: &Order) {
-    let mut number = itoa::Buffer::new();
-    Builder::new(out, order.kind, 0)
-        .code(order.reason as u16)
-        .fields(|f| {
-            f.put(b":app", order.app.as_bytes());
-            f.put(b":child", number.format(order.child).as_bytes());
-            if order.stream > 0 {
-                let name =
-                    if order.kind == Kind::Withdraw { b":last".as_slice() } else { b":stream" };
-                f.put(name, number.format(order.stream).as_bytes());
-            }
-            if order.is_over {
-                f.put(b":over", b"1");
-            }
-        })
-        .body(&[]);
+    let Order { app, child, kind, reason, stream, is_over } = order;
+    let (app, child) = (app.as_str(), *child);
+    if *kind == Kind::Withdraw {
+        return Withdraw { app, child, last: *stream }.put(out);
+    }
+    let stream = Some(*stream).filter(|stream| *stream > 0);
+    Overdue { app, child, reason: Some(*reason), stream, is_over: *is_over }.put(out);
 }

@@ -2,7 +2,7 @@
 
 use bytes::BytesMut;
 use http::{HeaderMap, HeaderName, HeaderValue, Version, header, request::Parts};
-use ostler_wire::{Builder, FieldsWriter, HEADER, Kind, flags};
+use ostler_wire::{Builder, FieldsWriter, HEADER, Kind, flags, message::RequestHead};
 
 use super::{
     client::{FORWARDED_FOR, FORWARDED_PROTO},
@@ -36,11 +36,12 @@ pub(super) fn request_frame(trip: &Trip, parts: &Parts, head: &Head<'_>, body: &
     Builder::new(&mut frame, Kind::Req, 0)
         .flags(bits)
         .fields(|f| {
-            f.put(b":id", trip.id.as_bytes());
-            f.put(b":scheme", scheme(trip));
-            f.put(b":queue_us", b"0000000000");
-            queue_us_at = HEADER + f.len() - 10;
-            put_deadline(f, trip);
+            let own = RequestHead {
+                id: trip.id.as_bytes(),
+                scheme: scheme(trip),
+                deadline_ms: deadline(trip),
+            };
+            queue_us_at = HEADER + own.put(f);
             put_request(f, trip, parts, head);
             put_body(f, parts, body);
             put_headers(f, &parts.headers, head, trip);
@@ -59,11 +60,10 @@ fn scheme(trip: &Trip) -> &'static [u8] {
     if trip.secure { b"https" } else { b"http" }
 }
 
-fn put_deadline(f: &mut FieldsWriter<'_>, trip: &Trip) {
+/// Milliseconds that all of it may take; 0: there is no limit.
+fn deadline(trip: &Trip) -> u64 {
     let total = trip.route.as_ref().map_or(std::time::Duration::ZERO, |r| r.timeouts.total);
-    let mut number = itoa::Buffer::new();
-    let ms = u64::try_from(total.as_millis()).unwrap_or(0);
-    f.put(b":deadline_ms", number.format(ms).as_bytes());
+    u64::try_from(total.as_millis()).unwrap_or(0)
 }
 
 fn put_request(f: &mut FieldsWriter<'_>, trip: &Trip, parts: &Parts, head: &Head<'_>) {

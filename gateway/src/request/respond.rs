@@ -9,7 +9,7 @@ use http::{
 };
 use hyper::ext::ReasonPhrase;
 use ostler_job::Termination;
-use ostler_wire::Fields;
+use ostler_wire::{Fields, message::is_reason_phrase};
 
 use super::{
     body::{ReplyBody, Source},
@@ -196,7 +196,7 @@ fn app_headers(fields: &[u8]) -> Result<(HeaderMap, Option<ReasonPhrase>), Refus
     let mut headers = HeaderMap::with_capacity(8);
     let mut reason = None;
     for (name, value) in fields {
-        if name == b":reason" {
+        if is_reason_phrase(name) {
             reason = Some(ReasonPhrase::try_from(value).map_err(|_| broken("reason phrase"))?);
             continue;
         }

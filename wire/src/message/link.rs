@@ -234,7 +234,7 @@ pub struct Withdraw<'a> {
 
 impl Message for Withdraw<'_> {
     fn put(&self, out: &mut BytesMut) {
-        put_head(out, Kind::Withdraw, 0, Reset::Recall as u16, |f| {
+        put_head(out, Kind::Withdraw, 0, 0, |f| {
             f.text(key::APP, self.app).number(key::CHILD, self.child).number(key::LAST, self.last);
         });
     }

@@ -5,7 +5,6 @@
 
 mod invariants;
 mod receive;
-mod stamp;
 #[cfg(test)]
 mod tests;
 mod watch;
@@ -13,7 +12,6 @@ mod withdraw;
 mod write;
 
 pub(crate) use self::receive::Ended;
-use self::stamp::{put_request, write_digits};
 
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -23,7 +21,11 @@ use std::{
 
 use bytes::{Bytes, BytesMut};
 use ostler_job::{Mono, SupplierId};
-use ostler_wire::{DATA_CHUNK, HEADER, Header, Kind, Reset, Streams, WINDOW, flags, put_frame};
+use ostler_wire::{
+    DATA_CHUNK, HEADER, Header, Kind, Reset, Streams, WINDOW, flags,
+    message::{QUEUE_US_DIGITS, put_request, write_digits},
+    put_frame,
+};
 use tokio::net::unix::OwnedWriteHalf;
 
 use super::{
@@ -186,7 +188,7 @@ impl Carrier {
         let shift = put_request(&mut inner.out, &outgoing.frame, stream, app);
         let waited_us = (now - passing.arrived).0 / 1000;
         let digits = start + shift + outgoing.queue_us_at;
-        write_digits(&mut inner.out[digits..digits + 10], waited_us);
+        write_digits(&mut inner.out[digits..digits + QUEUE_US_DIGITS], waited_us);
         let head = u32::from_le_bytes(
             outgoing.frame[12..16].try_into().expect("a frame begins with a 16-byte header"),
         );
