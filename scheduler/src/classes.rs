@@ -1,4 +1,4 @@
-//! Jobs that are pinned to a host: for each such host the lanes of their tenants, beside the general queue.
+//! Jobs that are pinned to a host: for each such host the backlogs of their tenants, beside the general queue.
 //!
 //! A slot of a host is filled from the host's own class or from the general queue, whichever has the job that stands
 //! first; a tenant has one account for both, so that pinning gains it nothing and costs it nothing. A class exists while
@@ -15,10 +15,10 @@ use std::collections::BTreeMap;
 
 use ostler_job::{HostId, Mono, Span};
 
-use crate::discipline::{Discipline, Lanes, Rank, Tag};
+use crate::discipline::{Backlog, Discipline, Rank, Tag};
 use crate::jobs::{JobIx, Jobs, State};
-use crate::lane::Entry;
 use crate::tenants::TenantIx;
+use crate::waitlist::Entry;
 
 /// See the module.
 const AGED: u64 = 32;
@@ -43,7 +43,7 @@ pub(crate) struct Class {
 /// One tenant's jobs that are pinned to the host.
 #[derive(Default)]
 struct Pinned {
-    lanes: Lanes,
+    backlog: Backlog,
     /// Waiting and granted.
     jobs: u32,
 }
@@ -54,7 +54,7 @@ impl Class {
         &'a self,
         order: &'a dyn Discipline,
     ) -> impl Iterator<Item = (TenantIx, &'a Pinned, Tag)> {
-        let waiting = self.tenants.iter().filter(|(_, it)| !it.lanes.is_empty());
+        let waiting = self.tenants.iter().filter(|(_, it)| !it.backlog.is_empty());
         waiting.filter_map(|(&ix, it)| Some((TenantIx(ix), it, order.tag(TenantIx(ix))?)))
     }
 
@@ -77,15 +77,15 @@ impl Class {
     ) -> Option<(Rank, TenantIx)> {
         for it in self.tenants.values_mut() {
             for _ in 0..DEMOTIONS_MAX {
-                if !it.lanes.head().is_some_and(|head| order.has_missed(head, now)) {
+                if !it.backlog.head().is_some_and(|head| order.has_missed(head, now)) {
                     break;
                 }
-                it.lanes.demote(jobs);
+                it.backlog.demote(jobs);
             }
         }
         let heads = || {
             self.ready(order).filter_map(|(ix, it, _)| {
-                Some((it.lanes.head()?, jobs[it.lanes.next()?.job].cost, ix))
+                Some((it.backlog.head()?, jobs[it.backlog.next()?.job].cost, ix))
             })
         };
         let (oldest, cost, whose) = heads().min_by_key(|(head, ..)| head.seq)?;
@@ -147,7 +147,7 @@ impl Classes {
         self.waiting += 1;
         let class = self.at_mut(at);
         class.waiting += 1;
-        class.tenants.entry(tenant.0).or_default().lanes.push(late, entry);
+        class.tenants.entry(tenant.0).or_default().backlog.push(late, entry);
         let host = class.host;
         self.mark(host);
     }
@@ -155,7 +155,7 @@ impl Classes {
     /// Takes out the tenant's next job.
     pub(crate) fn take(&mut self, at: u32, tenant: TenantIx, jobs: &Jobs) -> Option<JobIx> {
         let class = self.at_mut(at);
-        let (job, _) = class.tenants.get_mut(&tenant.0)?.lanes.pop(jobs)?;
+        let (job, _) = class.tenants.get_mut(&tenant.0)?.backlog.pop(jobs)?;
         class.waiting -= 1;
         self.waiting -= 1;
         Some(job)
@@ -167,7 +167,7 @@ impl Classes {
         let class = self.at_mut(self.of_job[&job.0]);
         class.waiting -= 1;
         if let Some(it) = class.tenants.get_mut(&tenant.0) {
-            it.lanes.lose(jobs, late);
+            it.backlog.lose(jobs, late);
         }
         self.waiting -= 1;
     }
@@ -183,7 +183,7 @@ impl Classes {
     ) {
         let class = self.at_mut(self.of_job[&job.0]);
         if let Some(it) = class.tenants.get_mut(&tenant.0) {
-            it.lanes.correct(late, charged, actual);
+            it.backlog.correct(late, charged, actual);
         }
     }
 
@@ -295,8 +295,8 @@ impl Classes {
                 class.jobs,
                 "by tenant, too"
             );
-            assert_eq!(tenants.clone().map(|it| it.lanes.len()).sum::<u32>(), class.waiting);
-            tenants.for_each(|it| it.lanes.check(jobs));
+            assert_eq!(tenants.clone().map(|it| it.backlog.len()).sum::<u32>(), class.waiting);
+            tenants.for_each(|it| it.backlog.check(jobs));
         }
         assert_eq!(live, self.live, "the classes are counted");
         of_tenants

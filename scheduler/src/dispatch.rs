@@ -25,7 +25,7 @@ impl Scheduler {
         }
         let waiting = self.waiting();
         self.expiry.tidy(&self.jobs, waiting);
-        self.elders.tidy(&self.jobs, waiting);
+        self.arrivals.tidy(&self.jobs, waiting);
         self.forget_tenants();
     }
 
@@ -76,7 +76,7 @@ impl Scheduler {
             self.drop_waiting(job);
             // At once: the event that goes on after this may be about the same tenant.
             self.forget_tenants();
-            self.elders.tidy(&self.jobs, self.waiting());
+            self.arrivals.tidy(&self.jobs, self.waiting());
         }
     }
 
@@ -128,7 +128,7 @@ impl Scheduler {
             self.discipline.enqueue(&self.jobs, job);
         }
         self.expiry.watch(&self.jobs, job);
-        self.elders.push(&self.jobs, job);
+        self.arrivals.push(&self.jobs, job);
     }
 
     /// A waiting job is forgotten.
@@ -175,7 +175,7 @@ impl Scheduler {
     #[inline]
     pub(crate) fn forget_tenants(&mut self) {
         if self.granted.is_empty() && self.waiting() == 0 {
-            self.discipline.forgive();
+            self.discipline.reset();
         }
         while let Some(ix) = self.discipline.poll_forgotten() {
             self.tenants.remove(ix);

@@ -62,7 +62,7 @@ impl Scheduler {
         self.fleet.check(&per_supplier);
         self.discipline.check(&self.jobs, &pinned);
         self.expiry.check(&self.jobs);
-        self.elders.check(&self.jobs, waiting);
+        self.arrivals.check(&self.jobs, waiting);
     }
 
     /// In debug builds, checks often enough to find a broken invariant near its cause, and seldom enough to cost a

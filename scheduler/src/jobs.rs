@@ -56,7 +56,7 @@ pub(crate) struct Job {
     /// Its position in the list of granted jobs.
     pub(crate) position: u32,
     pub(crate) state: State,
-    /// It missed its latest start and waits, or waited, in its tenant's late lane.
+    /// It missed its latest start and waits, or waited, in its tenant's late list.
     pub(crate) late: bool,
     /// Nobody wants it: when returned it is forgotten.
     pub(crate) cancelled: bool,

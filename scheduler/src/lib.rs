@@ -24,11 +24,11 @@
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
 
+mod arrivals;
 mod classes;
 mod config;
 mod discipline;
 mod dispatch;
-mod elders;
 mod event;
 mod expiry;
 mod fleet;
@@ -36,11 +36,11 @@ mod hash;
 mod heap;
 mod invariants;
 mod jobs;
-mod lane;
 pub mod retry;
 mod scheduler;
 mod tenants;
 mod view;
+mod waitlist;
 
 pub use config::{Config, DisciplineKind};
 pub use event::{Action, Cancelled, Estimate, Refusal, Submit, Supply};

@@ -4,10 +4,10 @@ use std::collections::VecDeque;
 
 use ostler_job::{HostId, JobId, Mono, Span, SupplierId};
 
+use crate::arrivals::Arrivals;
 use crate::classes::Classes;
 use crate::config::Config;
 use crate::discipline::{self, Discipline};
-use crate::elders::Elders;
 use crate::event::{Action, Cancelled, Refusal, Submit, Supply};
 use crate::expiry::Expiry;
 use crate::fleet::Fleet;
@@ -25,7 +25,7 @@ pub struct Scheduler {
     /// The jobs that may not.
     pub(crate) classes: Classes,
     pub(crate) expiry: Expiry,
-    pub(crate) elders: Elders,
+    pub(crate) arrivals: Arrivals,
     /// Granted jobs, in no particular order.
     pub(crate) granted: Vec<JobIx>,
     /// When running jobs were last charged for what they exceed.
@@ -52,7 +52,7 @@ impl Scheduler {
             discipline: discipline::make(&config),
             classes: Classes::default(),
             expiry: Expiry::default(),
-            elders: Elders::default(),
+            arrivals: Arrivals::default(),
             granted: Vec::new(),
             swept: Mono(0),
             work_waiting: 0,
@@ -120,7 +120,7 @@ impl Scheduler {
         let served = (it.state == State::Running).then(|| now - it.started);
         if let Some(actual) = served {
             self.correct(ix, actual);
-            self.discipline.elapse(tenant, actual);
+            self.discipline.finish(tenant, actual);
         }
         self.release(ix, served, now);
         self.remove(ix, tenant, pinned);
@@ -300,7 +300,7 @@ impl Scheduler {
             self.classes.leave(job, ix);
         }
         if self.tenants[ix].is_idle() {
-            self.discipline.settle(ix);
+            self.discipline.retire(ix);
         }
     }
 }

@@ -34,12 +34,12 @@ impl Scheduler {
 
     /// How long the job that has waited longest has done so.
     pub fn oldest_wait(&self, now: Mono) -> Option<Span> {
-        self.elders.first().map(|job| now - self.jobs[job].arrival)
+        self.arrivals.first().map(|job| now - self.jobs[job].arrival)
     }
 
     /// The job that has waited longest.
     pub fn eldest(&self) -> Option<JobId> {
-        self.elders.first().map(|job| self.jobs[job].id)
+        self.arrivals.first().map(|job| self.jobs[job].id)
     }
 
     /// Every remembered tenant with its waiting and its granted jobs, in an order that the inputs alone decide.

@@ -9,8 +9,8 @@ use ostler_job::{Mono, Span};
 use super::{Discipline, Head, Rank, Tag};
 use crate::heap::IndexedHeap;
 use crate::jobs::{JobIx, Jobs};
-use crate::lane::{Entry, Lane};
 use crate::tenants::TenantIx;
+use crate::waitlist::{Entry, Waitlist};
 
 /// Flows by their eldest job.
 #[derive(Default)]
@@ -23,14 +23,14 @@ pub(crate) struct FifoQueue {
 
 #[derive(Default)]
 struct Flow {
-    lane: Lane,
+    waiting: Waitlist,
     blocked: bool,
 }
 
 impl FifoQueue {
-    fn refile(&mut self, flow: TenantIx) {
+    fn rekey(&mut self, flow: TenantIx) {
         let it = &self.flows[flow.0 as usize];
-        match it.lane.head().filter(|_| !it.blocked) {
+        match it.waiting.head().filter(|_| !it.blocked) {
             Some(head) => {
                 if self.heads.key(flow.0) != Some(head.seq) {
                     self.heads.set(flow.0, head.seq);
@@ -51,42 +51,42 @@ impl Discipline for FifoQueue {
     fn enqueue(&mut self, jobs: &Jobs, job: JobIx) {
         let flow = jobs[job].tenant;
         let entry = self.entry(jobs, job);
-        self.flows[flow.0 as usize].lane.push(entry);
+        self.flows[flow.0 as usize].waiting.push(entry);
         self.len += 1;
-        self.refile(flow);
+        self.rekey(flow);
     }
 
     fn dequeue(&mut self, jobs: &mut Jobs, _now: Mono) -> Option<JobIx> {
         let (_, flow) = self.heads.first()?;
-        let entry = self.flows[flow as usize].lane.pop(jobs)?;
+        let entry = self.flows[flow as usize].waiting.pop(jobs)?;
         self.len -= 1;
-        self.refile(TenantIx(flow));
+        self.rekey(TenantIx(flow));
         Some(entry.job)
     }
 
     fn pass(&mut self, _flow: TenantIx, _cost: Span, _alone: bool) {}
 
     fn remove(&mut self, jobs: &Jobs, flow: TenantIx, _late: bool) {
-        self.flows[flow.0 as usize].lane.lose(jobs);
+        self.flows[flow.0 as usize].waiting.lose(jobs);
         self.len -= 1;
-        self.refile(flow);
+        self.rekey(flow);
     }
 
     fn correct(&mut self, _flow: TenantIx, _late: Option<bool>, _charged: Span, _actual: Span) {}
 
-    fn elapse(&mut self, _flow: TenantIx, _actual: Span) {}
+    fn finish(&mut self, _flow: TenantIx, _actual: Span) {}
 
     fn set_blocked(&mut self, flow: TenantIx, blocked: bool) {
         self.flows[flow.0 as usize].blocked = blocked;
-        self.refile(flow);
+        self.rekey(flow);
     }
 
-    fn settle(&mut self, flow: TenantIx) {
-        self.flows[flow.0 as usize].lane.clear();
+    fn retire(&mut self, flow: TenantIx) {
+        self.flows[flow.0 as usize].waiting.clear();
         self.forgotten.push(flow);
     }
 
-    fn forgive(&mut self) {}
+    fn reset(&mut self) {}
 
     fn poll_forgotten(&mut self) -> Option<TenantIx> {
         self.forgotten.pop()
@@ -131,9 +131,9 @@ impl Discipline for FifoQueue {
         self.heads.check();
         let mut len = 0;
         for (at, flow) in self.flows.iter().enumerate() {
-            flow.lane.check(jobs);
-            len += flow.lane.len() as usize;
-            let head = flow.lane.head().filter(|_| !flow.blocked).map(|head| head.seq);
+            flow.waiting.check(jobs);
+            len += flow.waiting.len() as usize;
+            let head = flow.waiting.head().filter(|_| !flow.blocked).map(|head| head.seq);
             assert_eq!(self.heads.key(at as u32), head, "a flow is filed under its eldest job");
         }
         assert_eq!(len, self.len, "the length is the sum of the flows'");

@@ -1,12 +1,12 @@
-//! One tenant's flow in the promise queue: a start tag, and lanes that share what the flow gets.
+//! One tenant's flow in the promise queue: a start tag, and two lists that share what the flow gets.
 
 use ostler_job::{Mono, Span};
 
 use super::tag::Tag;
 use crate::jobs::{JobIx, Jobs};
-use crate::lane::{Entry, Lane};
+use crate::waitlist::{Entry, Waitlist};
 
-/// While both lanes have jobs, the one for those on time is served this many times as long as the late one.
+/// While both lists have jobs, the one for those on time is served this many times as long as the late one.
 const ON_TIME_TO_LATE: i64 = 4;
 
 /// What the flows' heads are compared by.
@@ -19,15 +19,15 @@ pub(crate) struct Head {
 
 /// Waiting jobs of one tenant that may run in the same places.
 #[derive(Default)]
-pub(crate) struct Lanes {
-    on_time: Lane,
-    late: Lane,
-    /// Slot time that the on-time lane is ahead of the late lane, as their shares see it.
+pub(crate) struct Backlog {
+    on_time: Waitlist,
+    late: Waitlist,
+    /// Slot time that the on-time list is ahead of the late list, as their shares see it.
     lead: i64,
 }
 
-impl Lanes {
-    /// The lane to be served next, by its lateness.
+impl Backlog {
+    /// The list to be served next, by its lateness.
     pub(crate) fn serves_late(&self) -> bool {
         self.on_time.is_empty() || (!self.late.is_empty() && self.lead > 0)
     }
@@ -57,7 +57,7 @@ impl Lanes {
     }
 
     pub(crate) fn push(&mut self, late: bool, entry: Entry) {
-        // A lane that comes back from idling starts level with the other.
+        // A list that comes back from idling starts level with the other.
         if late {
             if self.late.is_empty() {
                 self.lead = self.lead.min(0);
@@ -71,18 +71,18 @@ impl Lanes {
         }
     }
 
-    /// Takes the next job out and charges its lane for it; answers what that costs.
+    /// Takes the next job out and charges its list for it; answers what that costs.
     #[inline]
     pub(crate) fn pop(&mut self, jobs: &Jobs) -> Option<(JobIx, Span)> {
         let late = self.serves_late();
-        let lane = if late { &mut self.late } else { &mut self.on_time };
-        let entry = lane.pop(jobs)?;
+        let list = if late { &mut self.late } else { &mut self.on_time };
+        let entry = list.pop(jobs)?;
         let cost = jobs[entry.job].cost;
         self.charge(late, cost, 1);
         Some((entry.job, cost))
     }
 
-    /// Moves the first job that is on time to the late lane.
+    /// Moves the first job that is on time to the late list.
     pub(crate) fn demote(&mut self, jobs: &mut Jobs) {
         if let Some(entry) = self.on_time.pop(jobs) {
             jobs[entry.job].late = true;
@@ -95,7 +95,7 @@ impl Lanes {
         if late { &mut self.late } else { &mut self.on_time }.lose(jobs);
     }
 
-    /// Moves the lanes' balance by a charge to one of them.
+    /// Moves the balance of the lists by a charge to one of them.
     pub(crate) fn charge(&mut self, late: bool, by: Span, sign: i64) {
         let by = i64::try_from(by.0).unwrap_or(i64::MAX).saturating_mul(sign);
         let by = if late { by.saturating_mul(-ON_TIME_TO_LATE) } else { by };
@@ -127,7 +127,7 @@ pub(super) struct Flow {
     /// The weight it is counted with while it has a job that may be served.
     pub(super) filed: Option<u64>,
     pub(super) start: Tag,
-    pub(super) lanes: Lanes,
+    pub(super) backlog: Backlog,
     /// Waiting jobs that are pinned to hosts.
     pub(super) pinned: u32,
     pub(super) blocked: bool,
@@ -136,6 +136,6 @@ pub(super) struct Flow {
 impl Flow {
     /// The next job that may run anywhere.
     pub(super) fn head(&self) -> Option<Head> {
-        if self.blocked { None } else { self.lanes.head() }
+        if self.blocked { None } else { self.backlog.head() }
     }
 }

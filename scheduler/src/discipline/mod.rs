@@ -16,13 +16,13 @@ use std::collections::BTreeMap;
 
 use ostler_job::{Mono, Span};
 
-pub(crate) use flow::{Head, Lanes};
+pub(crate) use flow::{Backlog, Head};
 pub(crate) use tag::Tag;
 
 use crate::config::{Config, DisciplineKind};
 use crate::jobs::{JobIx, Jobs};
-use crate::lane::Entry;
 use crate::tenants::TenantIx;
+use crate::waitlist::Entry;
 
 /// How a job stands among those that could have a slot, the first to be served being the smallest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -58,17 +58,17 @@ pub(crate) trait Discipline: Send {
     fn correct(&mut self, flow: TenantIx, late: Option<bool>, charged: Span, actual: Span);
 
     /// A granted job of the flow is over after this time in a slot.
-    fn elapse(&mut self, flow: TenantIx, actual: Span);
+    fn finish(&mut self, flow: TenantIx, actual: Span);
 
     /// The flow takes part in [`Discipline::dequeue`] or, blocked, does not.
     fn set_blocked(&mut self, flow: TenantIx, blocked: bool);
 
     /// The flow has no job, waiting or granted. It is forgotten through [`Discipline::poll_forgotten`], at once or when
     /// what it owes is paid.
-    fn settle(&mut self, flow: TenantIx);
+    fn retire(&mut self, flow: TenantIx);
 
-    /// No flow has a job: what any of them owes is forgiven.
-    fn forgive(&mut self);
+    /// No flow has a job: what any of them owes is written off.
+    fn reset(&mut self);
 
     /// A flow that need not be remembered; its number may be given to another tenant. Drained before a flow is opened.
     fn poll_forgotten(&mut self) -> Option<TenantIx>;

@@ -1,4 +1,5 @@
-//! `promise`: a fair share of slot time for every tenant, and inside that the job that must start soonest.
+//! `promise`: a fair share of slot time for every tenant (weighted fair queueing, as EEVDF does it), and inside that the job that
+//! must start soonest (earliest deadline first, by latest start).
 //!
 //! Every flow carries a virtual start tag `S`, the slot time per unit of weight that it has been charged. Virtual time
 //! `V` is the smallest tag among the flows with waiting jobs, and never goes back. A flow is *eligible* while
@@ -8,7 +9,7 @@
 //!
 //! So for two flows that have jobs waiting all the time, the service per weight differs by at most
 //! `2B + c_i/w_i + c_f/w_f`, a little more for the creep below (`c` the costliest job). A job whose latest start has
-//! passed moves to its flow's late lane, which gets a fifth of what the flow gets: work that is lost already cannot
+//! passed moves to its flow's late list, which gets a fifth of what the flow gets: work that is lost already cannot
 //! make the rest late, too.
 //!
 //! *Creep.* With `V` held by the smallest tag alone, newcomers that start at `V` forever would hold it there, and
@@ -18,7 +19,7 @@
 //! forgotten in time. It loosens the bound above by a seventh of the mean `B + c/w`, where the costs of the jobs that
 //! are running count, too.
 //!
-//! *Pins.* Jobs that are pinned to a host wait in lanes of their own, but their tenant has one tag: what it is given
+//! *Pins.* Jobs that are pinned to a host wait in lists of their own, but their tenant has one tag: what it is given
 //! there it has been given. While their host is busy or away, `V` goes on without them; a flow that was left behind so
 //! is served first on that host, and what it could not use before counts for one job and `B` at most.
 
@@ -32,8 +33,8 @@ use super::{Discipline, Rank};
 use crate::config::Config;
 use crate::heap::IndexedHeap;
 use crate::jobs::{JobIx, Jobs};
-use crate::lane::Entry;
 use crate::tenants::TenantIx;
+use crate::waitlist::Entry;
 
 /// `V` creeps by this part of a fluid share.
 const CREEP: u64 = 8;
@@ -41,7 +42,7 @@ const CREEP: u64 = 8;
 /// A job moves `V` for this much of its time at most, or the end of a very long one would make everybody eligible.
 const CREEP_JOB_MAX: Span = Span::from_secs(10);
 
-/// Jobs moved to late lanes in one dispatch at most; the rest is for the next, so that no dispatch takes long.
+/// Jobs moved to late lists in one dispatch at most; the rest is for the next, so that no dispatch takes long.
 const DEMOTIONS_MAX: u32 = 128;
 
 /// All flows.
@@ -94,7 +95,7 @@ impl PromiseQueue {
         while let Some((start, flow)) = self.ahead.first()
             && start <= self.v.plus(self.credit)
         {
-            self.refile(TenantIx(flow));
+            self.rekey(TenantIx(flow));
         }
         while let Some((start, flow)) = self.owing.first()
             && start <= self.v
@@ -105,7 +106,7 @@ impl PromiseQueue {
     }
 
     /// Files the flow under its head and its tag, after any change of them.
-    fn refile(&mut self, flow: TenantIx) {
+    fn rekey(&mut self, flow: TenantIx) {
         let ix = flow.0;
         let it = &mut self.flows[ix as usize];
         self.weights -= it.filed.take().unwrap_or(0);
@@ -138,7 +139,7 @@ impl PromiseQueue {
             return None;
         }
         let it = &self.flows[flow as usize];
-        let cost = jobs[it.lanes.next()?.job].cost;
+        let cost = jobs[it.backlog.next()?.job].cost;
         self.is_left_behind(it, cost).then_some(flow)
     }
 
@@ -157,15 +158,15 @@ impl PromiseQueue {
             if !self.has_missed(head, now) {
                 break;
             }
-            self.flows[flow as usize].lanes.demote(jobs);
-            self.refile(TenantIx(flow));
+            self.flows[flow as usize].backlog.demote(jobs);
+            self.rekey(TenantIx(flow));
         }
         self.eligible.first().map(|(_, flow)| flow)
     }
 
     fn forget(&mut self, flow: TenantIx) {
         let it = &mut self.flows[flow.0 as usize];
-        it.lanes.clear();
+        it.backlog.clear();
         it.start = self.v;
         self.forgotten.push(flow);
     }
@@ -186,23 +187,23 @@ impl Discipline for PromiseQueue {
         let entry = Entry { key: jobs[job].lst, seq: jobs[job].seq, job };
         let it = &mut self.flows[flow.0 as usize];
         let head = it.head();
-        if it.lanes.is_empty() {
+        if it.backlog.is_empty() {
             it.start = it.start.max(self.v);
         }
-        it.lanes.push(job_late, entry);
+        it.backlog.push(job_late, entry);
         self.len += 1;
         if it.head() != head {
-            self.refile(flow);
+            self.rekey(flow);
         }
     }
 
     fn dequeue(&mut self, jobs: &mut Jobs, now: Mono) -> Option<JobIx> {
         let flow = self.choose(jobs, now, None)?;
         let it = &mut self.flows[flow as usize];
-        let (job, cost) = it.lanes.pop(jobs)?;
+        let (job, cost) = it.backlog.pop(jobs)?;
         it.start = it.start.plus(Tag::of(cost, it.weight));
         self.len -= 1;
-        self.refile(TenantIx(flow));
+        self.rekey(TenantIx(flow));
         Some(job)
     }
 
@@ -214,22 +215,22 @@ impl Discipline for PromiseQueue {
         }
         it.start = it.start.max(self.v).plus(Tag::of(cost, it.weight));
         if it.filed.is_some() {
-            self.refile(flow);
+            self.rekey(flow);
         }
         self.advance(None);
     }
 
     fn remove(&mut self, jobs: &Jobs, flow: TenantIx, late: bool) {
         let it = &mut self.flows[flow.0 as usize];
-        it.lanes.lose(jobs, late);
+        it.backlog.lose(jobs, late);
         self.len -= 1;
-        self.refile(flow);
+        self.rekey(flow);
     }
 
     fn correct(&mut self, flow: TenantIx, late: Option<bool>, charged: Span, actual: Span) {
         let it = &mut self.flows[flow.0 as usize];
         if let Some(late) = late {
-            it.lanes.correct(late, charged, actual);
+            it.backlog.correct(late, charged, actual);
         }
         if actual > charged {
             let more = Span(actual.0 - charged.0);
@@ -241,11 +242,11 @@ impl Discipline for PromiseQueue {
             it.start = it.start.minus(Tag::of(less, it.weight)).max(floor);
         }
         if it.filed.is_some() {
-            self.refile(flow);
+            self.rekey(flow);
         }
     }
 
-    fn elapse(&mut self, flow: TenantIx, actual: Span) {
+    fn finish(&mut self, flow: TenantIx, actual: Span) {
         let weights = self.weights.max(self.flows[flow.0 as usize].weight);
         let by = actual.min(CREEP_JOB_MAX);
         self.v = self.v.plus(Tag::of(by, weights.saturating_mul(CREEP)));
@@ -257,10 +258,10 @@ impl Discipline for PromiseQueue {
         if !blocked {
             it.start = it.start.max(self.v);
         }
-        self.refile(flow);
+        self.rekey(flow);
     }
 
-    fn settle(&mut self, flow: TenantIx) {
+    fn retire(&mut self, flow: TenantIx) {
         let start = self.flows[flow.0 as usize].start;
         if start <= self.v {
             self.forget(flow);
@@ -269,7 +270,7 @@ impl Discipline for PromiseQueue {
         }
     }
 
-    fn forgive(&mut self) {
+    fn reset(&mut self) {
         while let Some((start, flow)) = self.owing.first() {
             self.v = self.v.max(start);
             self.owing.remove(flow);
@@ -296,7 +297,8 @@ impl Discipline for PromiseQueue {
     fn ahead(&self, jobs: &Jobs, flow: TenantIx, lst: Mono) -> u128 {
         let it = &self.flows[flow.0 as usize];
         // Of all that run, its tenant gets its weight's part.
-        it.lanes.ahead(jobs, lst) * u128::from(self.weights.max(it.weight)) / u128::from(it.weight)
+        it.backlog.ahead(jobs, lst) * u128::from(self.weights.max(it.weight))
+            / u128::from(it.weight)
     }
 
     fn has_missed(&self, head: Head, now: Mono) -> bool {
@@ -305,16 +307,16 @@ impl Discipline for PromiseQueue {
 
     fn pin(&mut self, flow: TenantIx) {
         let it = &mut self.flows[flow.0 as usize];
-        if it.lanes.is_empty() && it.pinned == 0 {
+        if it.backlog.is_empty() && it.pinned == 0 {
             it.start = it.start.max(self.v);
         }
         it.pinned += 1;
-        self.refile(flow);
+        self.rekey(flow);
     }
 
     fn unpin(&mut self, flow: TenantIx) {
         self.flows[flow.0 as usize].pinned -= 1;
-        self.refile(flow);
+        self.rekey(flow);
     }
 
     fn charge(&mut self, flow: TenantIx, cost: Span) {
@@ -323,7 +325,7 @@ impl Discipline for PromiseQueue {
         // While its host was busy or away it could use nothing, and others used what it did not.
         let floor = self.v.minus(self.credit).minus(cost);
         it.start = it.start.max(floor).plus(cost);
-        self.refile(flow);
+        self.rekey(flow);
     }
 
     fn tag(&self, flow: TenantIx) -> Option<Tag> {
@@ -345,9 +347,9 @@ impl Discipline for PromiseQueue {
     fn best(&mut self, jobs: &mut Jobs, now: Mono, others: Option<Tag>) -> Option<Rank> {
         let chosen = self.choose(jobs, now, others);
         let flow = chosen.or_else(|| self.ahead.first().map(|(_, flow)| flow))?;
-        let lanes = &self.flows[flow as usize].lanes;
-        let cost = jobs[lanes.next()?.job].cost;
-        Some(self.rank(TenantIx(flow), lanes.head()?, cost))
+        let backlog = &self.flows[flow as usize].backlog;
+        let cost = jobs[backlog.next()?.job].cost;
+        Some(self.rank(TenantIx(flow), backlog.head()?, cost))
     }
 
     fn check(&self, jobs: &Jobs, pinned: &BTreeMap<u32, u32>) {
@@ -358,8 +360,8 @@ impl Discipline for PromiseQueue {
         let (mut len, mut weights) = (0, 0);
         for (at, flow) in self.flows.iter().enumerate() {
             let at = at as u32;
-            flow.lanes.check(jobs);
-            len += flow.lanes.len() as usize;
+            flow.backlog.check(jobs);
+            len += flow.backlog.len() as usize;
             assert_eq!(flow.pinned, pinned.get(&at).copied().unwrap_or(0), "and its pinned jobs");
             weights += flow.filed.unwrap_or(0);
             let (eligible, ahead) = (self.eligible.contains(at), self.ahead.contains(at));
@@ -379,7 +381,7 @@ impl Discipline for PromiseQueue {
             }
             let owes = self.owing.key(at);
             assert!(
-                owes.is_none_or(|tag| flow.lanes.is_empty()
+                owes.is_none_or(|tag| flow.backlog.is_empty()
                     && flow.pinned == 0
                     && tag == flow.start),
                 "only the idle owe"

@@ -85,17 +85,17 @@ impl Bench {
         self.jobs.remove(job);
         self.discipline.remove(&self.jobs, flow, late);
         self.flows.entry(flow.0).or_default().0 -= 1;
-        self.settle(flow);
+        self.retire(flow);
     }
 
     fn finish(&mut self, job: JobIx, actual: Span) {
         let (flow, late, charged) =
             (self.jobs[job].tenant, self.jobs[job].late, self.jobs[job].charged);
         self.discipline.correct(flow, Some(late), charged, actual);
-        self.discipline.elapse(flow, actual);
+        self.discipline.finish(flow, actual);
         self.jobs.remove(job);
         self.flows.entry(flow.0).or_default().1 -= 1;
-        self.settle(flow);
+        self.retire(flow);
     }
 
     fn give_back(&mut self, job: JobIx) {
@@ -106,9 +106,9 @@ impl Bench {
         self.wait(job);
     }
 
-    fn settle(&mut self, flow: TenantIx) {
+    fn retire(&mut self, flow: TenantIx) {
         if self.flows.get(&flow.0) == Some(&(0, 0)) {
-            self.discipline.settle(flow);
+            self.discipline.retire(flow);
         }
         self.forget();
     }

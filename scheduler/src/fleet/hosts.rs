@@ -2,7 +2,7 @@
 
 use ostler_job::{HostId, Span};
 
-use super::Rank;
+use super::Turn;
 use super::suppliers::{NONE, Suppliers};
 use crate::hash::IdMap;
 use crate::heap::IndexedHeap;
@@ -106,7 +106,7 @@ impl Hosts {
             self.by_id.remove(&id);
             self.free.push(at);
         } else {
-            self.refile(at);
+            self.rekey(at);
         }
     }
 
@@ -131,17 +131,17 @@ impl Hosts {
 
     /// Puts a supplier among those with a free slot.
     #[inline]
-    pub(super) fn list(&mut self, at: u32, it: u32, rank: Rank, suppliers: &mut Suppliers) {
+    pub(super) fn list(&mut self, at: u32, it: u32, rank: Turn, suppliers: &mut Suppliers) {
         if suppliers[it].listed {
-            if rank == Rank::Keep {
+            if rank == Turn::Keep {
                 return;
             }
             self.unlist(at, it, suppliers);
         }
         let host = self.host_mut(at);
         let (before, after) = match rank {
-            Rank::Front => (NONE, host.first),
-            Rank::Keep | Rank::Back => (host.last, NONE),
+            Turn::Front => (NONE, host.first),
+            Turn::Keep | Turn::Back => (host.last, NONE),
         };
         match before {
             NONE => host.first = it,
@@ -176,7 +176,7 @@ impl Hosts {
 
     /// Files the host under how busy it is, after any change of it.
     #[inline]
-    pub(super) fn refile(&mut self, at: u32) {
+    pub(super) fn rekey(&mut self, at: u32) {
         let host = self.host(at);
         if host.first == NONE {
             self.open.remove(at);

@@ -97,7 +97,7 @@ impl Fleet {
         }
         let (id, host) = (supplier.id, supplier.host);
         self.hosts.count_taken(host);
-        self.refile(at, Rank::Keep);
+        self.rekey(at, Turn::Keep);
         Place { supplier: at, id, prefetched }
     }
 
@@ -109,8 +109,8 @@ impl Fleet {
         let next = supplier.promote();
         let host = supplier.host;
         self.hosts.count_released(host, served);
-        self.refile(at, if served.is_some() { Rank::Front } else { Rank::Back });
-        self.bury(at);
+        self.rekey(at, if served.is_some() { Turn::Front } else { Turn::Back });
+        self.retire(at);
         next
     }
 
@@ -119,8 +119,8 @@ impl Fleet {
         let supplier = &mut self.suppliers[at];
         supplier.prefetched.retain(|&other| other != job);
         self.hosts.withdraw(supplier.host);
-        self.refile(at, Rank::Back);
-        self.bury(at);
+        self.rekey(at, Turn::Back);
+        self.retire(at);
     }
 
     /// Adds a supplier or changes what it offers. Answers prefetched jobs that now hold a slot through `promoted`.
@@ -149,7 +149,7 @@ impl Fleet {
         }
         self.hosts.attach(host, supply.slots, outstanding);
         self.slots += u64::from(supply.slots);
-        self.refile(at, Rank::Back);
+        self.rekey(at, Turn::Back);
     }
 
     /// The supplier takes nothing more; it is forgotten once its last job is gone.
@@ -164,8 +164,8 @@ impl Fleet {
         supplier.gone = true;
         let outstanding = supplier.outstanding();
         self.hosts.attach(host, 0, outstanding);
-        self.refile(at, Rank::Back);
-        self.bury(at);
+        self.rekey(at, Turn::Back);
+        self.retire(at);
     }
 
     /// Takes the supplier, its slots and its jobs out of its host's sums.
@@ -180,7 +180,7 @@ impl Fleet {
     }
 
     /// Forgets a supplier that is gone and holds nothing.
-    fn bury(&mut self, at: u32) {
+    fn retire(&mut self, at: u32) {
         let supplier = &self.suppliers[at];
         if supplier.gone && supplier.outstanding() == 0 {
             let host = supplier.host;
@@ -190,7 +190,7 @@ impl Fleet {
     }
 
     /// Files the supplier under what it can take, after any change of it.
-    fn refile(&mut self, at: u32, rank: Rank) {
+    fn rekey(&mut self, at: u32, rank: Turn) {
         let supplier = &mut self.suppliers[at];
         let free = supplier.slots.saturating_sub(supplier.outstanding());
         self.free = self.free - supplier.free + free;
@@ -207,7 +207,7 @@ impl Fleet {
         } else {
             self.spare.remove(at);
         }
-        self.hosts.refile(host);
+        self.hosts.rekey(host);
     }
 
     /// Asserts that every sum is the sum of its parts.
@@ -236,7 +236,7 @@ impl Fleet {
 
 /// Where a supplier stands among the free ones of its host.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Rank {
+pub(crate) enum Turn {
     /// Where it is; behind the others if it was not free.
     Keep,
     /// Before the others: its slot was freed last.

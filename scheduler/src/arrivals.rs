@@ -9,11 +9,11 @@ use crate::jobs::{JobIx, Jobs};
 
 /// Waiting jobs by submit.
 #[derive(Default)]
-pub(crate) struct Elders {
+pub(crate) struct Arrivals {
     queue: VecDeque<(u64, JobIx)>,
 }
 
-impl Elders {
+impl Arrivals {
     pub(crate) fn push(&mut self, jobs: &Jobs, job: JobIx) {
         let seq = jobs[job].seq;
         if self.queue.back().is_none_or(|&(last, _)| last < seq) {
@@ -24,7 +24,7 @@ impl Elders {
         }
     }
 
-    /// The job that has waited longest; true after [`Elders::tidy`].
+    /// The job that has waited longest; true after [`Arrivals::tidy`].
     pub(crate) fn first(&self) -> Option<JobIx> {
         self.queue.front().map(|&(_, job)| job)
     }
@@ -43,9 +43,9 @@ impl Elders {
 
     /// Asserts the order and that the front waits.
     pub(crate) fn check(&self, jobs: &Jobs, waiting: usize) {
-        assert!(self.queue.iter().is_sorted(), "elders are in the order they were submitted");
+        assert!(self.queue.iter().is_sorted(), "arrivals are in the order they were submitted");
         let live = self.queue.iter().filter(|&&(seq, job)| jobs.waits(job, seq)).count();
-        assert_eq!(live, waiting, "every waiting job is among the elders once");
+        assert_eq!(live, waiting, "every waiting job is among the arrivals once");
         if let Some(&(seq, job)) = self.queue.front() {
             assert!(jobs.waits(job, seq), "the eldest waits");
         }

@@ -1,4 +1,4 @@
-//! The waiting jobs of one flow, smallest key first.
+//! The waiting jobs of one flow: a priority queue with lazy deletion, smallest key first.
 //!
 //! A job that is cancelled leaves its entry behind; entries whose job no longer waits are dropped when they come to
 //! the head, and all at once when they outnumber the live ones. So nothing has to track positions, and a cancel costs
@@ -24,12 +24,12 @@ pub(crate) struct Entry {
 
 /// Waiting jobs by `(key, seq)`. The head, if there is one, always waits.
 #[derive(Default)]
-pub(crate) struct Lane {
+pub(crate) struct Waitlist {
     heap: BinaryHeap<Reverse<Entry>>,
     live: u32,
 }
 
-impl Lane {
+impl Waitlist {
     pub(crate) fn len(&self) -> u32 {
         self.live
     }
@@ -81,7 +81,7 @@ impl Lane {
     }
 
     fn drop_stale(&mut self, jobs: &Jobs) {
-        // The usual lane has none, and then the head's entry in the table is not touched: it would be a cache miss.
+        // The usual list has none, and then the head's entry in the table is not touched: it would be a cache miss.
         if self.heap.len() == self.live as usize {
             return;
         }
@@ -96,9 +96,9 @@ impl Lane {
     /// Asserts that the live count is true and that the head waits.
     pub(crate) fn check(&self, jobs: &Jobs) {
         let live = self.heap.iter().filter(|Reverse(entry)| jobs.waits(entry.job, entry.seq));
-        assert_eq!(live.count(), self.live as usize, "a lane's count is that of its waiting jobs");
+        assert_eq!(live.count(), self.live as usize, "a list's count is that of its waiting jobs");
         if let Some(head) = self.head() {
-            assert!(jobs.waits(head.job, head.seq), "a lane's head waits");
+            assert!(jobs.waits(head.job, head.seq), "a list's head waits");
         }
         assert!(self.heap.len() <= 2 * self.live as usize + 17, "stale entries are bounded");
     }
