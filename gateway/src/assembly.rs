@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
+use ostler_machine::{disk::Disk, shutdown::Shutdown};
 use tokio::runtime::Handle;
 
 use crate::{
     api::Face,
     config::Config,
-    disk::Disk,
     jobs::{JobMetrics, Jobs, Opened},
     link::Hub,
     metrics::Metrics,
@@ -15,7 +15,6 @@ use crate::{
     pool::{Pool, Pools},
     request::Front,
     scrape::Scrape,
-    shutdown::Shutdown,
     start_error::StartError,
 };
 

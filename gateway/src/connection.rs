@@ -11,8 +11,9 @@ use std::{
 
 use bytes::Bytes;
 use ostler_job::{Mono, Span};
+use ostler_machine::clock;
 
-use crate::{clock, config::Limits, doors::Seat, http1::guard::Notes};
+use crate::{config::Limits, doors::Seat, http1::guard::Notes};
 
 /// How a connection is to end, told by its requests.
 #[derive(Debug, Default)]

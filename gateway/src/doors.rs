@@ -14,10 +14,9 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError, atomic::Ordering::Relaxed},
 };
 
+use ostler_machine::peer::Peer;
 pub(crate) use seat::Seat;
 use seat::{Asked, Holder};
-
-use crate::peer::Peer;
 
 /// Where a connection came in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

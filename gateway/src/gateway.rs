@@ -8,6 +8,7 @@ use std::{
 };
 
 use ostler_job::Termination;
+use ostler_machine::{clock, shutdown::Shutdown, vital::vital};
 use ostler_wire::Reset;
 use tokio::{
     net::{TcpListener, UnixListener},
@@ -17,7 +18,6 @@ use tokio_rustls::TlsAcceptor;
 
 use crate::{
     assembly::Assembly,
-    clock,
     config::Config,
     doors::Door as At,
     event::GatewayEvent,
@@ -36,9 +36,7 @@ use crate::{
     notices::OnEvent,
     pool::{Pools, passing::Failure},
     request::Front,
-    shutdown::Shutdown,
     start_error::StartError,
-    vital::vital,
 };
 
 /// How often time limits are looked at.

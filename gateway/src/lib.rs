@@ -7,10 +7,8 @@
 
 mod api;
 mod assembly;
-mod clock;
 mod config;
 mod connection;
-mod disk;
 mod doors;
 mod event;
 mod gateway;
@@ -26,19 +24,13 @@ pub mod measure;
 mod members;
 mod metrics;
 mod notices;
-mod peer;
 mod percent;
 mod pool;
-mod process;
 mod quarantine;
 mod request;
 mod request_id;
 mod scrape;
-mod secret;
-mod shutdown;
 mod start_error;
-mod threads;
-mod vital;
 
 pub use config::{
     AccessLog, App, Certificate, Config, Details, Discipline, JobsConfig, Limits, Listen,
@@ -47,7 +39,7 @@ pub use config::{
 pub use event::{BootFailure, GatewayEvent};
 pub use gateway::{Addresses, Gateway};
 pub use ostler_job::name;
-pub use shutdown::Shutdown;
+pub use ostler_machine::shutdown::Shutdown;
 pub use start_error::StartError;
 
 /// The store of durable jobs while no gateway uses it.

@@ -3,6 +3,7 @@
 use std::{collections::BTreeSet, io, sync::Arc};
 
 use ostler_job::{Wall, durable::Epoch};
+use ostler_machine::shutdown::Shutdown;
 use ostler_store::{Change, Files, Memory, Store as _, Token};
 
 use crate::{
@@ -10,7 +11,6 @@ use crate::{
     config::Config,
     jobs::{Opened, StartFault},
     request::{self, Front},
-    shutdown::Shutdown,
 };
 
 /// Scans a head, checks it and writes its frame, so many times. See `gateway/examples/count.rs`.

@@ -156,5 +156,5 @@ fn read_process(registry: &Registry, scrape: &Scrape) {
     register(registry, dropped).inc_by(scrape.front.log.dropped());
     let build = gauges(registry, "ostler_build_info", "The version that runs.", &["version"]);
     build.with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1.0);
-    crate::process::read(|name, help, value| gauge(registry, name, help, value));
+    ostler_machine::process::read(|name, help, value| gauge(registry, name, help, value));
 }

@@ -4,6 +4,7 @@ use std::{marker::PhantomData, sync::Arc};
 
 use axum::{extract::FromRequestParts, response::Response};
 use http::{HeaderMap, header, request::Parts};
+use ostler_machine::secret;
 use ostler_store::{Job, Token};
 
 use super::{
@@ -11,7 +12,7 @@ use super::{
     backend::Backend,
     problem::{Kind, Problem},
 };
-use crate::{jobs::Refusal, secret};
+use crate::jobs::Refusal;
 
 pub(crate) const SCOPES: &[&str] = &["submit", "read", "operate", "admin"];
 

@@ -13,6 +13,7 @@ use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use http_body::{Frame, SizeHint};
 use http_body_util::BodyExt as _;
+use ostler_machine::threads;
 use serde::Serialize;
 use tokio::sync::mpsc;
 
@@ -20,7 +21,6 @@ use super::{
     auth, guard,
     problem::{Kind, Problem},
 };
-use crate::threads;
 
 /// A client that sends nothing for this long has given up.
 const PATIENCE: Duration = Duration::from_secs(60);

@@ -36,6 +36,7 @@ use axum::{
 };
 use bytes::Bytes;
 use http::{HeaderValue, Method, StatusCode, header};
+use ostler_machine::shutdown::Shutdown;
 use utoipa::OpenApi as _;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
@@ -49,7 +50,6 @@ use crate::{
     config::JobsConfig,
     jobs::Jobs,
     request_id::{REQUEST_ID, request_id},
-    shutdown::Shutdown,
 };
 
 /// Which door a request came through; an extension of requests.

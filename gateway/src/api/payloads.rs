@@ -7,6 +7,7 @@ use bytes::BytesMut;
 use http::StatusCode;
 use http_body::Body as _;
 use ostler_job::durable::Payload;
+use ostler_machine::threads;
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -17,7 +18,7 @@ use super::{
     parse::query::NoQuery,
     problem::{Kind, Problem},
 };
-use crate::{jobs::Full, threads};
+use crate::jobs::Full;
 
 /// Bytes that are written at once.
 const PIECE: usize = 64 << 10;

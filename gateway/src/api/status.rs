@@ -5,6 +5,7 @@ use std::{collections::BTreeMap, path::PathBuf};
 use axum::{body::Body, extract::State, response::Response};
 use http::{HeaderMap, StatusCode};
 use ostler_job::durable::JobState;
+use ostler_machine::clock;
 use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;
@@ -21,7 +22,6 @@ use super::{
     },
     problem::{Kind, Problem},
 };
-use crate::clock;
 
 /// The state of the whole.
 #[derive(Serialize, ToSchema)]

@@ -6,6 +6,7 @@ use ostler_job::{
     Span, Wall,
     durable::{Attempt, Command, DedupeScope, Delivery, JobState, Reason, Status, Terminate, Then},
 };
+use ostler_machine::clock;
 use ostler_store::Job;
 use serde::{Serialize, Serializer};
 use utoipa::{
@@ -14,7 +15,6 @@ use utoipa::{
 };
 
 use super::parse::submit::TerminateName;
-use crate::clock;
 
 /// A moment, RFC 3339 in UTC with milliseconds.
 #[derive(Clone, Copy, Debug)]

@@ -6,9 +6,8 @@ use std::sync::{
 };
 
 use ostler_job::{Mono, Span};
+use ostler_machine::clock;
 use tokio::sync::Notify;
-
-use crate::clock;
 
 /// Requests under way at a door, of all clients together.
 #[derive(Debug)]

@@ -1,7 +1,8 @@
 use std::future::Future as _;
 
+use ostler_machine::clock;
+
 use super::*;
-use crate::clock;
 
 fn from(last: u8) -> IpAddr {
     IpAddr::from([10, 0, 0, last])

@@ -11,11 +11,11 @@ use std::{
 
 use ostler_driver::{Actor, Answer, Batch, Driver, DriverConfig, Output, Ticket, Told};
 use ostler_job::durable::{Epoch, Term};
+use ostler_machine::clock;
 use ostler_store::{Applied, Change, Committer, StoreError};
 use tokio::sync::oneshot;
 
 use super::{Shared, Unavailable, specs::Specs, start, weight::Weight};
-use crate::clock;
 
 /// What the thread is sent.
 #[derive(Debug)]

@@ -10,9 +10,9 @@ use ostler_job::{
     JobId, Span,
     durable::{Attempt, AttemptKey, Ending, Finish, LogState, Reason, Report, Spec, Usage, Work},
 };
+use ostler_machine::clock;
 
 use super::{act::Act, link::Outgoing};
-use crate::clock;
 
 /// What the store has of the end of an attempt.
 enum Known {

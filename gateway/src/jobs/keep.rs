@@ -4,9 +4,9 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use ostler_driver::{Told, Verb};
 use ostler_job::{Calendar, Heard, JobId, Mono, Now, Span, Wall};
+use ostler_machine::clock;
 
 use super::{Jobs, act::Mail};
-use crate::clock;
 
 /// Between two looks.
 const EVERY: Duration = Duration::from_secs(60);

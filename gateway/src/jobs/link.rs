@@ -15,6 +15,7 @@ use ostler_job::{
     JobId, Mono, Span,
     durable::{AttemptKey, Order, Report, Spec},
 };
+use ostler_machine::clock;
 use ostler_wire::{Frame, Header, Kind, put_frame};
 use serde::{Deserialize, Serialize};
 use tokio::sync::Notify;
@@ -26,7 +27,6 @@ use super::{
     runners::{Link, NameTaken, Runners, Up, Way},
     weight::{Unheard, Weight},
 };
-use crate::clock;
 
 /// A JSON body is cut into frames of about this many bytes.
 const BODY_MAX: usize = 256 << 10;

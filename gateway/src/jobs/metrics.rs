@@ -7,15 +7,13 @@ use ostler_job::{
     Span,
     durable::{JobState, Reason},
 };
+use ostler_machine::clock;
 use prometheus::{
     Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, Opts, Registry,
 };
 
 use super::{Jobs, Refusal};
-use crate::{
-    clock,
-    metrics::{gauge, gauges},
-};
+use crate::metrics::{gauge, gauges};
 
 const SECONDS: &[f64] = &[
     0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0,

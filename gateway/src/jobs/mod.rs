@@ -49,13 +49,12 @@ pub(crate) use runners::{Forgotten, NameTaken, RunnerView};
 pub use start::restore;
 pub(crate) use start::{Opened, StartFault};
 
-use crate::{
+use crate::{event::GatewayEvent, members::Members};
+use act::Mail;
+use ostler_machine::{
     clock,
-    event::GatewayEvent,
-    members::Members,
     threads::{self, Threads},
 };
-use act::Mail;
 use runners::Runners;
 use tokens::Tokens;
 pub(crate) use tokens::new_token;

@@ -9,9 +9,8 @@ use std::{
     sync::{Arc, OnceLock},
 };
 
+use ostler_machine::disk::Disk;
 use ostler_store::{Files, Owner};
-
-use crate::disk::Disk;
 
 /// See the module.
 #[derive(Debug)]

@@ -12,6 +12,7 @@ use ostler_job::{
     Span,
     durable::{Epoch, Term},
 };
+use ostler_machine::{clock, secret};
 use ostler_store::{
     Applied, Change, Committer, Files, Loaded, Restored, Sqlite, Store, StoreError, Token,
     Unfinished,
@@ -26,7 +27,7 @@ use super::{
     tokens::{self, Tokens},
     watches::Watches,
 };
-use crate::{clock, config::JobsConfig, event::GatewayEvent, members::Members, secret};
+use crate::{config::JobsConfig, event::GatewayEvent, members::Members};
 
 /// Events that a slow reader may be behind before it reads them from the store.
 const EVENTS_KEPT: usize = 4096;

@@ -7,10 +7,9 @@ use std::{
 };
 
 use ostler_job::Wall;
+use ostler_machine::{clock, secret};
 use ostler_store::Token;
 use tokio::sync::watch;
-
-use crate::{clock, secret};
 
 /// What every token begins with, so that it is known for one wherever it turns up.
 const PREFIX: &str = "ostler_";

@@ -7,12 +7,12 @@ use std::{
 };
 
 use ostler_job::{Mono, SupplierId, name};
+use ostler_machine::clock;
 use ostler_wire::{Frame, Kind};
 use tokio::sync::Notify;
 
 use super::{hub::Hub, outlet, pace::Pace, state};
 use crate::{
-    clock,
     event::GatewayEvent,
     jobs::link::JobLink,
     members::token::Scope,

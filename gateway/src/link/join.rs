@@ -4,14 +4,12 @@ use std::{io, sync::Arc};
 
 use bytes::BytesMut;
 use ostler_job::name;
+use ostler_machine::secret::sha256_hex;
 use ostler_wire::{Builder, Frame, Header, Kind, put_frame};
 
 use super::hub::Hub;
 use super::remote::{Door, plain};
-use crate::{
-    members::{Stranger, authority::key_of_request, token},
-    secret::sha256_hex,
-};
+use crate::members::{Stranger, authority::key_of_request, token};
 
 /// The refusal of a name that is none.
 const NO_NAME: &str = "a runner's name has 1 to 64 letters, digits, dots, dashes and underscores, and begins with a letter or \

@@ -204,7 +204,7 @@ async fn serve(
         reader,
         None::<tokio::io::Empty>,
         |ended, _: Vec<Frame>| {
-            pool.settle(ended, crate::clock::now());
+            pool.settle(ended, ostler_machine::clock::now());
         },
     )
     .await;

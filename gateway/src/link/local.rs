@@ -12,6 +12,7 @@ use std::{
 use bytes::BytesMut;
 use nix::sys::socket::{ControlMessageOwned, MsgFlags, UnixAddr, recvmsg};
 use ostler_job::{Mono, Span};
+use ostler_machine::clock;
 use ostler_wire::{
     Builder, Decoder, FRAME_MAX, Frame, Header, Kind, Reset, flags,
     message::{Message as _, Overdue, Withdraw},
@@ -31,7 +32,6 @@ use super::{
     welcome::welcome,
 };
 use crate::{
-    clock,
     event::GatewayEvent,
     jobs::{Hello, NameTaken, link::JobLink},
     members::token::Scope,

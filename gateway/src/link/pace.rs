@@ -7,12 +7,11 @@ use std::{
 };
 
 use ostler_job::{Mono, Span};
+use ostler_machine::clock;
 use tokio::{
     io::{AsyncRead, ReadBuf},
     time::Sleep,
 };
-
-use crate::clock;
 
 /// One part in so many of a thread's time, at most, for what is told on one link. Requests and answers are not counted.
 const SHARE: u64 = 8;

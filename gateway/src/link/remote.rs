@@ -9,6 +9,7 @@ use std::{
 
 use bytes::{Bytes, BytesMut};
 use ostler_job::{Mono, Span, Termination};
+use ostler_machine::clock;
 use ostler_wire::{Decoder, FRAME_MAX, Frame, Header, Kind, put_frame};
 use rustls::{RootCertStore, ServerConfig};
 use rustls_pki_types::CertificateDer;
@@ -30,7 +31,6 @@ use super::{
     welcome::welcome,
 };
 use crate::{
-    clock,
     doors::{Door as At, Place},
     event::GatewayEvent,
     jobs::{Hello, link::JobLink},

@@ -6,16 +6,14 @@ use std::{
     time::Duration,
 };
 
+use ostler_machine::clock;
 use rustls::{
     crypto::CryptoProvider,
     server::{ClientHello, ResolvesServerCert},
     sign::CertifiedKey,
 };
 
-use crate::{
-    clock,
-    members::authority::{Authority, LEAF_DAYS},
-};
+use crate::members::authority::{Authority, LEAF_DAYS};
 
 /// A certificate of this age is replaced.
 const FRESH: Duration = Duration::from_secs(LEAF_DAYS * 86_400 / 3);

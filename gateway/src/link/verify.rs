@@ -89,7 +89,8 @@ mod tests {
     use rustls_pki_types::pem::PemObject as _;
 
     use super::*;
-    use crate::{clock, members::authority::Authority};
+    use crate::members::authority::Authority;
+    use ostler_machine::clock;
 
     #[test]
     fn a_clock_that_is_behind_keeps_nobody_out_and_one_that_is_ahead_ends_certificates() {

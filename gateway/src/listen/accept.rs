@@ -5,6 +5,7 @@ use std::{net::SocketAddr, os::fd::AsRawFd, sync::Arc, time::Duration};
 use nix::sys::socket::{
     AddressFamily, Backlog, SockFlag, SockType, SockaddrIn, SockaddrIn6, setsockopt, sockopt,
 };
+use ostler_machine::shutdown::Shutdown;
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
 
@@ -12,7 +13,6 @@ use super::serve;
 use crate::{
     doors::Door,
     request::{self, Front},
-    shutdown::Shutdown,
 };
 
 /// Connections that the kernel keeps for us before we accept them.

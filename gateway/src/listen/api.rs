@@ -14,6 +14,7 @@ use bytes::Bytes;
 use http::{HeaderValue, Method, Request, Response, header, request::Parts};
 use http_body::{Frame, SizeHint};
 use hyper::{body::Incoming, service::service_fn};
+use ostler_machine::{clock, shutdown::Shutdown};
 use tokio::net::{TcpListener, TcpStream};
 use tower::ServiceExt as _;
 
@@ -24,14 +25,12 @@ use super::{
 };
 use crate::{
     api::{self, Door},
-    clock,
     config::Limits,
     connection::Connection,
     doors::{Door as At, Seat},
     host,
     request::{self, Front, Upload},
     request_id::{REQUEST_ID, request_id},
-    shutdown::Shutdown,
 };
 
 /// Time that a client may take nothing before its connection is given up.

@@ -2,8 +2,9 @@
 
 use axum::body::Body;
 use http::{HeaderValue, Method, Request, Response, StatusCode, header};
+use ostler_machine::shutdown::Shutdown;
 
-use crate::{scrape::Scrape, shutdown::Shutdown};
+use crate::scrape::Scrape;
 
 /// See the module.
 #[derive(Clone, Debug)]

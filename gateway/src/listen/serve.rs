@@ -12,6 +12,7 @@ use hyper::{
 };
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use ostler_job::Span;
+use ostler_machine::{clock, shutdown::Shutdown};
 use tokio::{
     io::{AsyncRead, AsyncWrite, AsyncWriteExt as _},
     net::TcpStream,
@@ -24,14 +25,12 @@ use super::{
     sniff,
 };
 use crate::{
-    clock,
     config::Limits,
     connection::{Connection, Ending},
     doors::Seat,
     http1 as strict,
     http2::trailers,
     request::{self, Front},
-    shutdown::Shutdown,
 };
 
 /// Time that a client may take nothing before its connection is given up.

@@ -3,14 +3,13 @@
 use std::{io, path::Path, time::Duration};
 
 use nix::fcntl::{Flock, FlockArg};
+use ostler_machine::{clock, secret::sha256_hex};
 use rcgen::{
     BasicConstraints, CertificateParams, CertificateSigningRequestParams, DnType,
     ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose, PublicKeyData as _,
 };
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject};
 use time::OffsetDateTime;
-
-use crate::{clock, secret::sha256_hex};
 
 /// How long the certificates of both ends hold.
 pub(crate) const LEAF_DAYS: u64 = 90;

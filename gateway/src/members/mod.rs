@@ -14,11 +14,11 @@ use std::{
 };
 
 use ostler_job::Wall;
+use ostler_machine::clock;
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 
 use self::token::Scope;
-use crate::clock;
 
 /// What stands for the key of this host's own runner, which comes in by the local socket; no hash reads so.
 const OWN: &str = "local";

@@ -7,13 +7,13 @@
 use std::{collections::BTreeSet, io, path::Path, time::Duration};
 
 use nix::fcntl::{Flock, FlockArg};
-use serde::{Deserialize, Serialize};
-
-use super::authority::Authority;
-use crate::{
+use ostler_machine::{
     clock,
     secret::{self, base64url, sha256_hex},
 };
+use serde::{Deserialize, Serialize};
+
+use super::authority::Authority;
 
 const PREFIX: &str = "ostler1.";
 /// The file in the state folder, and its lock.

@@ -8,8 +8,10 @@ use std::{
     time::{Duration, Instant},
 };
 
+use ostler_machine::clock;
+
 use self::told::Told;
-use crate::{clock, event::GatewayEvent};
+use crate::event::GatewayEvent;
 
 pub(crate) type OnEvent = Arc<dyn Fn(GatewayEvent) + Send + Sync>;
 

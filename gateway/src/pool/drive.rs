@@ -9,11 +9,11 @@ use std::{
 };
 
 use bytes::{Buf, BytesMut};
+use ostler_machine::clock;
 use ostler_wire::{Decoder, Frame, WireError};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
 
 use super::carrier::{Carrier, Ended};
-use crate::clock;
 
 /// Room that is made for each read, in bytes.
 const ROOM: usize = 32 << 10;

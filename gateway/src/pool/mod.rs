@@ -26,6 +26,7 @@ use std::{
 };
 
 use ostler_job::{HostId, JobId, Mono, Promise, Span, SupplierId, Termination};
+use ostler_machine::clock;
 use ostler_scheduler::{Action, Cancelled, Estimate, Refusal, Scheduler, Submit};
 use ostler_wire::Reset;
 use tokio::sync::Notify;
@@ -39,7 +40,7 @@ use self::{
     tenants::Tenants,
     watch::Suspended,
 };
-use crate::{clock, config, metrics::PoolCounts};
+use crate::{config, metrics::PoolCounts};
 
 /// The pools of all apps, by name.
 pub(crate) type Pools = Arc<BTreeMap<String, Arc<Pool>>>;

@@ -18,10 +18,11 @@ use std::{
 
 use bytes::{Bytes, BytesMut};
 use ostler_job::{JobId, Mono, Span, TenantId, Termination};
+use ostler_machine::clock;
 use ostler_wire::Frame;
 
 use super::{Pool, carrier::Carrier};
-use crate::{clock, quarantine::Subject};
+use crate::quarantine::Subject;
 
 /// What a job may take, from its route.
 #[derive(Clone, Copy, Debug)]

@@ -3,13 +3,13 @@
 use std::sync::Arc;
 
 use ostler_job::Termination;
+use ostler_machine::clock;
 use ostler_wire::Reset;
 
 use super::{
     Pool,
     passing::{Failure, Passing, Quiet, Seat},
 };
-use crate::clock;
 
 impl Pool {
     /// Ends the waiting jobs whose kind is held back.

@@ -1,9 +1,10 @@
 //! What runners say about an app, and what can be said about its pool.
 
 use ostler_job::{Span, TenantId, Termination};
+use ostler_machine::clock;
 
 use super::Pool;
-use crate::{clock, event::BootFailure};
+use crate::event::BootFailure;
 
 /// The last word of one runner about one app.
 #[derive(Clone, Debug, Default)]

@@ -6,6 +6,7 @@ use std::sync::{
 };
 
 use ostler_job::{HostId, Mono, Span, SupplierId, Termination};
+use ostler_machine::clock;
 use ostler_scheduler::Supply;
 
 use super::{
@@ -13,7 +14,6 @@ use super::{
     carrier::{Carrier, Ended},
     passing::{Failure, Passing},
 };
-use crate::clock;
 
 static NEXT_SUPPLIER: AtomicU32 = AtomicU32::new(1);
 

@@ -3,12 +3,12 @@
 use std::sync::Arc;
 
 use ostler_job::{Mono, Span};
+use ostler_machine::clock;
 
 use super::{
     Inner, Pool,
     carrier::{Carrier, Ended},
 };
-use crate::clock;
 
 /// What has not come back is asked for again after this long.
 const ASK_AGAIN: Span = Span::from_secs(1);

@@ -22,8 +22,9 @@ use std::{
 
 use http::{Method, Uri};
 use ostler_job::{Mono, Span};
+use ostler_machine::peer::Peer;
 
-use crate::{peer::Peer, percent::percent_decode};
+use crate::percent::percent_decode;
 
 mod kind;
 mod lived;

@@ -3,9 +3,10 @@
 use std::{ops::Deref, sync::Arc};
 
 use http::{Method, Uri};
+use ostler_machine::{clock, peer::Peer};
 
 use super::{Asked, Death, Quarantine};
-use crate::{clock, event::GatewayEvent, notices::Notices, peer::Peer};
+use crate::{event::GatewayEvent, notices::Notices};
 
 /// The quarantine with what follows from a kind that is held back.
 pub(crate) struct Ward {

@@ -12,6 +12,7 @@ use bytes::Bytes;
 use http::Version;
 use http_body::{Body as _, Frame, SizeHint};
 use ostler_job::Termination;
+use ostler_machine::clock;
 
 use super::{
     forward::Job,
@@ -19,7 +20,7 @@ use super::{
     store::{Next, Store},
     trip::Trip,
 };
-use crate::{clock, pool::passing::Failure};
+use crate::pool::passing::Failure;
 
 type Reading = Pin<Box<dyn Future<Output = std::io::Result<Bytes>> + Send>>;
 

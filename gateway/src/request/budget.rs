@@ -16,8 +16,7 @@ use std::{
 };
 
 use ostler_job::{Mono, Span};
-
-use crate::{clock, disk::Disk, peer::Peer};
+use ostler_machine::{clock, disk::Disk, peer::Peer};
 
 /// A client's file that was not touched for this long may be cut for another file of the same client.
 const STALLED: Span = Span::from_secs(1);

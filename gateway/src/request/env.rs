@@ -2,6 +2,7 @@
 
 use bytes::BytesMut;
 use http::{HeaderMap, HeaderName, HeaderValue, Version, header, request::Parts};
+use ostler_machine::clock;
 use ostler_wire::{Builder, FieldsWriter, HEADER, Kind, flags, message::RequestHead};
 
 use super::{
@@ -10,7 +11,7 @@ use super::{
     spool::Body,
     trip::Trip,
 };
-use crate::{clock, pool::passing::Outgoing, request_id::REQUEST_ID};
+use crate::{pool::passing::Outgoing, request_id::REQUEST_ID};
 
 /// The largest body that travels in the REQ frame itself: the child gets it with one read.
 const INLINE_MAX: usize = 64 << 10;

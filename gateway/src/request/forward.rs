@@ -4,6 +4,7 @@ use std::{future::poll_fn, sync::Arc};
 
 use http::StatusCode;
 use ostler_job::{Span, Termination};
+use ostler_machine::clock;
 use ostler_wire::Reset;
 
 use super::{
@@ -15,12 +16,9 @@ use super::{
     spool::{self, Body},
     trip::Trip,
 };
-use crate::{
-    clock,
-    pool::{
-        Entry, Pool,
-        passing::{Answer, Failure, Outgoing, Passing, Step, Terms},
-    },
+use crate::pool::{
+    Entry, Pool,
+    passing::{Answer, Failure, Outgoing, Passing, Step, Terms},
 };
 
 /// A job in the hands of its request. Dropping it gives back its place, or tells the child that nobody wants the answer.

@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
+use ostler_machine::disk::Disk;
+
 use super::{Budget, Memory, Routes, Stores, TenantNames};
 use crate::{
     api::Face,
     config::{Config, Details, Limits, Network},
-    disk::Disk,
     doors::{Doors, Parts},
     event::GatewayEvent,
     log::Log,

@@ -5,7 +5,7 @@ use std::{
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
-use crate::peer::Peer;
+use ostler_machine::peer::Peer;
 
 /// Bytes of bodies in memory, all clients' together.
 #[derive(Debug)]

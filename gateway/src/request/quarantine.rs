@@ -2,11 +2,10 @@
 
 use http::StatusCode;
 use ostler_job::{Span, Termination};
+use ostler_machine::{clock, peer::Peer};
 
 use super::{respond::Refusal, route::Route, trip::Trip};
 use crate::{
-    clock,
-    peer::Peer,
     pool::Pool,
     quarantine::{Asked, PROBE_FIRST, Subject},
 };

@@ -9,6 +9,7 @@ use http::{
 };
 use hyper::ext::ReasonPhrase;
 use ostler_job::Termination;
+use ostler_machine::clock;
 use ostler_wire::{Fields, message::is_reason_phrase};
 
 use super::{
@@ -20,7 +21,7 @@ use super::{
     store::Store,
     trip::Trip,
 };
-use crate::{clock, http1::scan, pool::passing::Answer, request_id::REQUEST_ID};
+use crate::{http1::scan, pool::passing::Answer, request_id::REQUEST_ID};
 
 /// Fields of an app's answer; no client takes as many.
 const FIELDS_MAX: usize = 1000;

@@ -5,6 +5,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use bytes::Bytes;
 use http::StatusCode;
 use ostler_job::{Span, Termination};
+use ostler_machine::clock;
 
 use super::{
     head::{self, Head},
@@ -13,7 +14,6 @@ use super::{
     trip::Trip,
 };
 use crate::{
-    clock,
     config::{self, TenantKey, Timeouts},
     metrics::RouteCounts,
     pool::Pool,

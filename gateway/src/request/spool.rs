@@ -14,6 +14,7 @@ use bytes::{Bytes, BytesMut};
 use http::{StatusCode, header, request::Parts};
 use http_body::Body as _;
 use ostler_job::Termination;
+use ostler_machine::peer::Peer;
 
 use super::{
     budget::{Budget, Claim},
@@ -22,7 +23,6 @@ use super::{
     trip::Trip,
     upload::Upload,
 };
-use crate::peer::Peer;
 
 /// How often, and after which pauses, a body that finds no room in files is tried again.
 const TRIES: u32 = 15;
@@ -341,7 +341,7 @@ fn no_room(trip: &Trip, error: &io::Error) -> Refusal {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::disk::Disk;
+    use ostler_machine::disk::Disk;
 
     #[tokio::test]
     async fn a_piece_that_finds_no_room_leaves_the_file_and_its_account_as_they_were() {

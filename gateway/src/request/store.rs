@@ -15,16 +15,13 @@ use std::{
 
 use bytes::Bytes;
 use ostler_job::{Mono, Span, Termination};
+use ostler_machine::{clock, peer::Peer};
 use ostler_wire::Reset;
 
 pub(crate) use all::Stores;
 
 use super::{budget::Budget, memory::Memory, route::Route, spool::SpoolFile, trip::Trip};
-use crate::{
-    clock,
-    peer::Peer,
-    pool::passing::{Failure, Passing},
-};
+use crate::pool::passing::{Failure, Passing};
 
 /// Bytes read back from the file at a time.
 pub(super) const READ: usize = 64 << 10;

@@ -23,8 +23,9 @@ use http::{HeaderMap, Version, header};
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
+use ostler_machine::clock;
 
-use crate::{clock, connection::Connection};
+use crate::connection::Connection;
 
 /// The largest body that is read for nothing, so that its connection can be used again.
 const SMALL: u64 = 64 << 10;

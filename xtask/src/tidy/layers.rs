@@ -16,6 +16,7 @@ use super::Finding;
 const LAYERS: &[(&str, &[&str])] = &[
     ("ostler-job", &[]),
     ("ostler-private", &[]),
+    ("ostler-machine", &["ostler-job"]),
     ("ostler-wire", &["ostler-job"]),
     ("ostler-scheduler", &["ostler-job"]),
     // Its tests drive it with the model of a store.
@@ -40,6 +41,7 @@ const LAYERS: &[(&str, &[&str])] = &[
         &[
             "ostler-job",
             "ostler-private",
+            "ostler-machine",
             "ostler-wire",
             "ostler-scheduler",
             "ostler-driver",

@@ -6,24 +6,22 @@ use axum::{body::Body, extract::State, response::Response};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use ostler_driver::Answer;
 use ostler_job::JobId;
+use ostler_machine::secret::hex;
 use sha2::{Digest, Sha256};
 
 use super::{Job, batch, find, take};
-use crate::{
-    api::{
-        Api,
-        auth::{self, Caller, Needs, Submit},
-        body,
-        parse::{
-            self,
-            build::Given,
-            query::Pairs,
-            text::{self, Delay},
-        },
-        problem::{Kind, Problem},
-        view::{self, JobView},
+use crate::api::{
+    Api,
+    auth::{self, Caller, Needs, Submit},
+    body,
+    parse::{
+        self,
+        build::Given,
+        query::Pairs,
+        text::{self, Delay},
     },
-    secret::hex,
+    problem::{Kind, Problem},
+    view::{self, JobView},
 };
 
 /// Bytes of one job's object, at most.

@@ -5,6 +5,7 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use bytes::{Buf as _, Bytes, BytesMut};
 use http::HeaderMap;
 use ostler_job::{JobId, Wall};
+use ostler_machine::clock;
 use ostler_store::Job;
 use serde_json::{Value, json};
 
@@ -14,18 +15,15 @@ use super::{
     tail::{Next, Tail},
     which,
 };
-use crate::{
-    api::{
-        Api,
-        auth::{Caller, Needs, Read},
-        body::{self, Pipe},
-        jobs::{Id, find},
-        parse::query::{Pairs, number},
-        problem::Problem,
-        sse,
-        view::JobView,
-    },
-    clock,
+use crate::api::{
+    Api,
+    auth::{Caller, Needs, Read},
+    body::{self, Pipe},
+    jobs::{Id, find},
+    parse::query::{Pairs, number},
+    problem::Problem,
+    sse,
+    view::JobView,
 };
 
 /// Bytes of a chunk that one event carries, at most.

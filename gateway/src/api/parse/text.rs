@@ -112,7 +112,7 @@ impl<'de, T: FromText> Deserialize<'de> for Parsed<T> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::clock;
+    use ostler_machine::clock;
 
     #[test]
     fn durations_have_a_whole_number_and_a_unit() {

@@ -2,9 +2,10 @@
 
 use axum::body::Body;
 use http::{Request, StatusCode};
+use ostler_machine::shutdown::Shutdown;
 
 use super::{Answer, Rig, fake::Fake};
-use crate::{config::JobsConfig, shutdown::Shutdown};
+use crate::config::JobsConfig;
 
 /// Every operation, the scope that it takes, and a body for those that read one.
 const OPERATIONS: &[(&str, &str, &str)] = &[

@@ -14,6 +14,7 @@ use ostler_job::{
     JobId, Wall,
     durable::{Attempt, AttemptKey, Fence, JobState, Payload, Status},
 };
+use ostler_machine::secret::hex;
 use ostler_store::{Event, EventKind, Job, Page, Query, Token};
 use sha2::{Digest as _, Sha256};
 use tokio::sync::{broadcast, watch};
@@ -26,7 +27,6 @@ use crate::{
         view,
     },
     jobs::{Forgotten, Full, Refusal, RunnerView, Unavailable},
-    secret::hex,
 };
 
 #[derive(Default)]

@@ -17,12 +17,13 @@ use axum::{Router, body::Body};
 use http::{HeaderMap, Request, StatusCode};
 use http_body_util::BodyExt as _;
 use ostler_job::Wall;
+use ostler_machine::shutdown::Shutdown;
 use serde_json::Value;
 use tower::ServiceExt as _;
 
 use self::fake::Fake;
 use super::problem::TYPES;
-use crate::{config::JobsConfig, jobs::RunnerView, shutdown::Shutdown};
+use crate::{config::JobsConfig, jobs::RunnerView};
 
 /// A router with its model and tokens.
 struct Rig {

@@ -1,9 +1,10 @@
 //! What is let go of, and what a clock that leaps does to that.
 
 use ostler_job::{Mono, Now};
+use ostler_machine::clock;
 
 use super::*;
-use crate::{clock, jobs::keep::Keeper};
+use crate::jobs::keep::Keeper;
 
 const DAY: u64 = 86_400;
 /// How long jobs are kept here.

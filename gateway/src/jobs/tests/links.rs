@@ -84,7 +84,7 @@ async fn a_link_that_says_nothing_of_jobs_is_of_no_use_after_a_lease() {
     let bench = Bench::new();
     let link = Link::up(&bench, "a");
     link.beat(&[]);
-    let after = |seconds| crate::clock::now() + Span::from_secs(seconds);
+    let after = |seconds| ostler_machine::clock::now() + Span::from_secs(seconds);
     // Whatever else comes on it.
     link.link.heard(after(16));
     assert!(!link.link.is_mute(after(14)));

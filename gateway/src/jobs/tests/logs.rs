@@ -30,7 +30,7 @@ async fn a_log_that_is_owed_stays_owed_when_its_link_is_gone() {
 #[tokio::test]
 async fn a_log_takes_nothing_of_what_is_kept_for_the_store() {
     let bench = Bench::new();
-    let full = crate::disk::Disk::new(bench.state.path().to_path_buf(), Some(u64::MAX));
+    let full = ostler_machine::disk::Disk::new(bench.state.path().to_path_buf(), Some(u64::MAX));
     assert!(bench.jobs.room.bound(std::sync::Arc::new(full), None));
     let (mut link, job, key) = running(&bench).await;
     link.report(finished(key, 5));
@@ -136,7 +136,7 @@ async fn log_of(bench: &Bench, link: &mut Link, tenant: &str, bytes: u64) -> Att
 #[tokio::test]
 async fn a_tenants_logs_leave_as_much_to_others_as_they_have() {
     let bench = Bench::new();
-    let disk = crate::disk::Disk::new(bench.state.path().to_path_buf(), Some(0));
+    let disk = ostler_machine::disk::Disk::new(bench.state.path().to_path_buf(), Some(0));
     assert!(bench.jobs.room.bound(std::sync::Arc::new(disk), Some(10_000)));
     let mut link = Link::up(&bench, "a");
     link.beat(&[]);

@@ -21,6 +21,7 @@ use std::{
 
 use bytes::{Bytes, BytesMut};
 use ostler_job::{Mono, SupplierId};
+use ostler_machine::clock;
 use ostler_wire::{
     DATA_CHUNK, HEADER, Header, Kind, Reset, Streams, WINDOW, flags,
     message::{QUEUE_US_DIGITS, put_request, write_digits},
@@ -32,7 +33,6 @@ use super::{
     Pool,
     passing::{Passing, Seat},
 };
-use crate::clock;
 
 /// Bytes that may wait to be written before senders of bodies are held.
 const OUT_MAX: usize = 256 << 10;

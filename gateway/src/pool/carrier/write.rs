@@ -7,10 +7,11 @@ use std::{
 };
 
 use bytes::{Buf, BytesMut};
+use ostler_machine::clock;
 use tokio::net::unix::OwnedWriteHalf;
 
 use super::{Carrier, Inner, OUT_MAX, Way};
-use crate::{clock, pool::passing::Passing};
+use crate::pool::passing::Passing;
 
 /// Jobs that a child has before it while more are gathered, and how many are gathered at most.
 pub(super) const AHEAD: usize = 3;

@@ -1,7 +1,8 @@
 use std::task::Waker;
 
+use ostler_machine::disk::Disk;
+
 use super::*;
-use crate::disk::Disk;
 
 fn next(store: &Store) -> Poll<Next> {
     store.poll_next(&Context::from_waker(Waker::noop()))

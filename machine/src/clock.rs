@@ -1,4 +1,4 @@
-//! The gateway's readings of time; the pure crates are handed these values.
+//! Readings of time; the pure crates are handed these values.
 
 use std::{
     sync::OnceLock,
@@ -11,33 +11,33 @@ use time::OffsetDateTime;
 static START: OnceLock<Instant> = OnceLock::new();
 
 /// Monotonic time since the process first asked.
-pub(crate) fn now() -> Mono {
+pub fn now() -> Mono {
     let start = START.get_or_init(Instant::now);
     Mono(u64::try_from(start.elapsed().as_nanos()).unwrap_or(u64::MAX))
 }
 
 /// Wall-clock time since the epoch.
-pub(crate) fn wall() -> Duration {
+pub fn wall() -> Duration {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
 }
 
 /// The same in milliseconds, for records.
-pub(crate) fn wall_now() -> Wall {
+pub fn wall_now() -> Wall {
     Wall(u64::try_from(wall().as_millis()).unwrap_or(u64::MAX))
 }
 
 /// Both clocks.
-pub(crate) fn both() -> Now {
+pub fn both() -> Now {
     Now { mono: now(), wall: wall_now() }
 }
 
 /// A duration of the configuration as a span.
-pub(crate) fn span(duration: Duration) -> Span {
+pub fn span(duration: Duration) -> Span {
     Span(u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX))
 }
 
 /// A moment as every answer has it: `2026-11-25T01:02:03.004Z`.
-pub(crate) fn show(moment: Wall) -> String {
+pub fn show(moment: Wall) -> String {
     const LAST: u64 = 253_402_300_799_999;
     let millis = moment.0.min(LAST);
     let seconds = i64::try_from(millis / 1_000).unwrap_or_default();

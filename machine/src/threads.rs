@@ -16,24 +16,24 @@ use std::{
 use tokio::sync::oneshot;
 
 /// Looks at single jobs: short, and asked for by every submit.
-pub(crate) static POINTS: Threads = Threads::new("api reads", 2, 0);
+pub static POINTS: Threads = Threads::new("api reads", 2, 0);
 /// Pages of jobs.
-pub(crate) static LISTS: Threads = Threads::new("api lists", 1, 5);
+pub static LISTS: Threads = Threads::new("api lists", 1, 5);
 /// Pages of jobs that are found by a text: they look at everything, and give way to all else.
-pub(crate) static SEARCHES: Threads = Threads::new("api searches", 1, 15);
+pub static SEARCHES: Threads = Threads::new("api searches", 1, 15);
 /// Logs and payloads on their way out.
-pub(crate) static FILES: Threads = Threads::new("api files", 2, 0);
+pub static FILES: Threads = Threads::new("api files", 2, 0);
 /// Payloads on their way in.
-pub(crate) static UPLOADS: Threads = Threads::new("api uploads", 2, 5);
+pub static UPLOADS: Threads = Threads::new("api uploads", 2, 5);
 /// What takes as long as it takes: copies of the store, sweeps.
-pub(crate) static CHORES: Threads = Threads::new("chores", 1, 5);
+pub static CHORES: Threads = Threads::new("chores", 1, 5);
 
 /// Work of one asker that may wait.
 const WAITING_MAX: usize = 256;
 
 /// See the module.
 #[derive(Debug)]
-pub(crate) struct Threads {
+pub struct Threads {
     name: &'static str,
     max: usize,
     nice: i32,
@@ -59,7 +59,7 @@ impl std::fmt::Debug for State {
 
 /// Why work was not done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum Undone {
+pub enum Undone {
     /// Too much of this asker waits.
     #[error("too many requests of this token wait already; wait for some of them")]
     TooMuch,
@@ -85,7 +85,7 @@ impl Threads {
 
     /// Does work for an asker and waits for it. The work is told when nobody waits any more, which is when this future is
     /// dropped.
-    pub(crate) async fn run<T: Send + 'static>(
+    pub async fn run<T: Send + 'static>(
         &'static self,
         who: &str,
         work: impl FnOnce(&Arc<AtomicBool>) -> T + Send + 'static,

@@ -1,10 +1,11 @@
 //! Secrets: text that nobody can guess, and what may be kept of it.
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use data_encoding::HEXLOWER;
 use sha2::{Digest, Sha256};
 
 /// Text of 32 random bytes.
-pub(crate) fn random() -> String {
+pub fn random() -> String {
     let mut bytes = [0; 32];
     rustls::crypto::aws_lc_rs::default_provider()
         .secure_random
@@ -14,19 +15,18 @@ pub(crate) fn random() -> String {
 }
 
 /// RFC 4648 section 5, without padding.
-pub(crate) fn base64url(bytes: &[u8]) -> String {
+pub fn base64url(bytes: &[u8]) -> String {
     URL_SAFE_NO_PAD.encode(bytes)
 }
 
 /// SHA-256 in hex.
-pub(crate) fn sha256_hex(bytes: &[u8]) -> String {
+pub fn sha256_hex(bytes: &[u8]) -> String {
     hex(&Sha256::digest(bytes))
 }
 
 /// Lower-case hex.
-pub(crate) fn hex(bytes: &[u8]) -> String {
-    let digit = |nibble: u8| char::from_digit(u32::from(nibble), 16).unwrap_or('0');
-    bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
+pub fn hex(bytes: &[u8]) -> String {
+    HEXLOWER.encode(bytes)
 }
 
 #[cfg(test)]

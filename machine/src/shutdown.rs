@@ -1,4 +1,4 @@
-//! The end of a gateway, in two steps: drain, then now.
+//! The end of a server, in two steps: drain, then now.
 
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ enum Phase {
     Over,
 }
 
-/// Tells a gateway to end. Clones are of the same gateway.
+/// Tells a server to end. Clones are of the same one.
 #[derive(Clone, Debug)]
 pub struct Shutdown(Arc<watch::Sender<Phase>>);
 
@@ -23,7 +23,7 @@ impl Default for Shutdown {
 }
 
 impl Shutdown {
-    /// A gateway that serves.
+    /// One that serves.
     pub fn new() -> Self {
         Self(Arc::new(watch::Sender::new(Phase::Serve)))
     }
@@ -39,7 +39,7 @@ impl Shutdown {
     }
 
     /// The drain is finished.
-    pub(crate) fn finish(&self) {
+    pub fn finish(&self) {
         self.raise(Phase::Over);
     }
 
@@ -51,19 +51,23 @@ impl Shutdown {
         });
     }
 
-    pub(crate) fn is_draining(&self) -> bool {
+    /// Whether nothing new is to be begun.
+    pub fn is_draining(&self) -> bool {
         *self.0.borrow() >= Phase::Drain
     }
 
-    pub(crate) async fn draining(&self) {
+    /// Returns when nothing new is to be begun.
+    pub async fn draining(&self) {
         self.reached(Phase::Drain).await;
     }
 
-    pub(crate) async fn hurried(&self) {
+    /// Returns when nothing is to be waited for.
+    pub async fn hurried(&self) {
         self.reached(Phase::Now).await;
     }
 
-    pub(crate) async fn over(&self) {
+    /// Returns when the drain is finished.
+    pub async fn over(&self) {
         self.reached(Phase::Over).await;
     }
 

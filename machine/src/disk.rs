@@ -11,7 +11,7 @@ const LOOK: Duration = Duration::from_millis(100);
 
 /// The room on the disk that is left for everything but the store.
 #[derive(Debug)]
-pub(crate) struct Disk {
+pub struct Disk {
     folder: PathBuf,
     reserve: u64,
     seen: Mutex<Option<(Instant, u64)>>,
@@ -19,14 +19,14 @@ pub(crate) struct Disk {
 
 impl Disk {
     /// `reserve`: `None` for a part of the disk.
-    pub(crate) fn new(folder: PathBuf, reserve: Option<u64>) -> Self {
+    pub fn new(folder: PathBuf, reserve: Option<u64>) -> Self {
         let part = || look(&folder).map_or(0, |(size, free)| self::reserve(size, free));
         let reserve = reserve.unwrap_or_else(part);
         Self { folder, reserve, seen: Mutex::default() }
     }
 
     /// Bytes above the reserve. Without an answer of the system there is no bound.
-    pub(crate) fn room(&self) -> u64 {
+    pub fn room(&self) -> u64 {
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
         match *seen {
             Some((at, room)) if at.elapsed() < LOOK => room,
@@ -39,7 +39,7 @@ impl Disk {
     }
 
     /// Takes so many bytes, if there is room.
-    pub(crate) fn take(&self, bytes: u64) -> bool {
+    pub fn take(&self, bytes: u64) -> bool {
         let room = self.room();
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((_, left)) = &mut *seen {

@@ -4,10 +4,11 @@ use std::net::IpAddr;
 
 /// Who has a share: an address, or with IPv6 the network that one customer has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(crate) struct Peer(u64);
+pub struct Peer(u64);
 
 impl Peer {
-    pub(crate) fn of(address: IpAddr) -> Self {
+    /// The one that an address belongs to.
+    pub fn of(address: IpAddr) -> Self {
         match address.to_canonical() {
             // No IPv6 network that is in use begins with zeros.
             IpAddr::V4(v4) => Self(u32::from(v4).into()),

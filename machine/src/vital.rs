@@ -1,10 +1,10 @@
-//! Tasks that run as long as the gateway does.
+//! Tasks that run as long as the server does.
 
 use tokio::task::JoinHandle;
 
-/// Runs one. Without it the gateway would look alive and lack a door, its clock or a supplier for ever, so that the process
+/// Runs one. Without it a gateway would look alive and lack a door, its clock or a supplier for ever, so that the process
 /// ends when it panics: whoever started it starts it again.
-pub(crate) fn vital(task: impl Future<Output = ()> + Send + 'static) {
+pub fn vital(task: impl Future<Output = ()> + Send + 'static) {
     let task: JoinHandle<()> = tokio::spawn(task);
     tokio::spawn(async move {
         // It has said so on stderr.

@@ -1,7 +1,7 @@
 //! Figures about this process, from procfs, under the names that Prometheus clients agree on.
 
 /// Reads what can be read; a figure that cannot be is left out.
-pub(crate) fn read(mut put: impl FnMut(&str, &str, f64)) {
+pub fn read(mut put: impl FnMut(&str, &str, f64)) {
     let ticks = nix::unistd::sysconf(nix::unistd::SysconfVar::CLK_TCK).ok().flatten();
     let page = nix::unistd::sysconf(nix::unistd::SysconfVar::PAGE_SIZE).ok().flatten();
     if let (Ok(stat), Some(ticks)) = (std::fs::read_to_string("/proc/self/stat"), ticks) {
