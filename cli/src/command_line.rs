@@ -44,7 +44,7 @@ pub(crate) enum Verb {
     /// Let paused jobs go on
     Resume(verb::resume::ResumeArgs),
     /// Say which runner jobs are for
-    Move(verb::transfer::MoveArgs),
+    Move(verb::r#move::MoveArgs),
     /// Show how many jobs are where, and the runners
     Status(verb::status::StatusArgs),
     /// Let a runner take nothing new
@@ -82,7 +82,7 @@ impl Verb {
             Self::Delete(args) => verb::delete::run(&args),
             Self::Pause(args) => verb::pause::run(&args),
             Self::Resume(args) => verb::resume::run(&args),
-            Self::Move(args) => verb::transfer::run(&args),
+            Self::Move(args) => verb::r#move::run(&args),
             Self::Status(args) => verb::status::run(&args),
             Self::Drain(args) => verb::drain::run(&args),
             Self::Backup(args) => verb::backup::run(&args),

@@ -5,7 +5,7 @@ use std::io;
 use nix::sys::prctl;
 use tokio::task::LocalSet;
 
-use ostler_shell_module::{kill_strays, state_mark};
+use ostler_shell_module::{kill_orphans, state_mark};
 
 use crate::{
     agent::Agent,
@@ -30,11 +30,11 @@ pub fn run(config: Config) -> Result<(), RunError> {
     prctl::set_child_subreaper(true)
         .map_err(|e| system("become the reaper of orphans")(e.into()))?;
     // Jobs of an earlier runner that died together with their supervisors must not run beside their next attempts.
-    let strays = kill_strays(&[state_mark(&config.state)], None);
+    let orphans = kill_orphans(&[state_mark(&config.state)], None);
     let (logs, log_thread): (Logger, LogThread) =
         Logger::start(Box::new(io::stdout())).map_err(system("start the log thread"))?;
-    if strays > 0 {
-        let detail = format!("{strays} {}", if strays == 1 { "process" } else { "processes" });
+    if orphans > 0 {
+        let detail = format!("{orphans} {}", if orphans == 1 { "process" } else { "processes" });
         let message = "jobs of an earlier runner were killed";
         let line =
             Line { level: "warn", stream: "runner", detail: &detail, message, ..Line::default() };

@@ -7,7 +7,7 @@ use std::{collections::BTreeMap, path::PathBuf, sync::OnceLock};
 use nix::unistd::{User, geteuid};
 use ostler_job::durable::{AttemptKey, Command};
 
-use crate::{Setup, secrets, strays::STATE};
+use crate::{Setup, orphans::STATE, secrets};
 
 /// Variables that commands get from the runner's own environment.
 const BASE: [&str; 6] = ["PATH", "LANG", "LC_ALL", "TZ", "TMPDIR", "TERM"];

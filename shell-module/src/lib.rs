@@ -20,15 +20,15 @@ mod environment;
 mod input;
 mod log;
 mod message;
+mod orphans;
 mod outputs;
 mod secrets;
 mod share;
 mod shell;
-mod strays;
 mod supervise;
 mod users;
 
+pub use orphans::{kill_orphans, state_mark};
 pub use shell::{Setup, Shell};
-pub use strays::{kill_strays, state_mark};
 pub use supervise::supervise;
 pub use users::Users;

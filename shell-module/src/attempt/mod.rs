@@ -25,9 +25,9 @@ use crate::{
     input,
     log::{Batch, Log},
     message::{Ended, Said, Task},
+    orphans::{kill_orphans, state_mark},
     outputs::Outputs,
     shell::{Shared, unstartable},
-    strays::{kill_strays, state_mark},
 };
 
 /// Between SIGTERM and SIGKILL, unless the job says otherwise.
@@ -316,7 +316,7 @@ impl Running {
         ];
         let session = self.started.map(|(_, pid)| pid);
         // A search that panicked leaves what a search at the next start of the runner finds.
-        let _ = spawn_blocking(move || kill_strays(&marks, session)).await;
+        let _ = spawn_blocking(move || kill_orphans(&marks, session)).await;
     }
 }
 

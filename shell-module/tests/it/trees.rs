@@ -14,7 +14,7 @@ use ostler_job::{
     Span,
     durable::{Command, Order, Reason, Report},
 };
-use ostler_shell_module::{kill_strays, state_mark};
+use ostler_shell_module::{kill_orphans, state_mark};
 
 use crate::bench::{Bench, argv, sh, with_bench};
 
@@ -305,8 +305,8 @@ fn strays_are_killed_by_their_mark_and_others_are_not() {
         let mut other = std::process::Command::new("sleep").arg("1000").spawn().unwrap();
         Bench::wait_for("its processes", || (bench.left().len() >= 3).then_some(())).await;
         let marks = [state_mark(&bench.setup.state), "OSTLER_FENCE=1".to_owned()];
-        assert_eq!(kill_strays(&marks, None), 0);
-        assert!(kill_strays(&marks[..1], None) >= 3);
+        assert_eq!(kill_orphans(&marks, None), 0);
+        assert!(kill_orphans(&marks[..1], None) >= 3);
         assert!(other.try_wait().unwrap().is_none());
         other.kill().unwrap();
         other.wait().unwrap();

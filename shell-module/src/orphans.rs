@@ -1,4 +1,4 @@
-//! Processes of jobs that lost their supervisor: found by what is in their environment, and killed.
+//! Orphans: processes of jobs that lost their supervisor, found by what is in their environment, and killed.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -31,7 +31,7 @@ pub fn state_mark(state: &Path) -> String {
 /// Kills every process that has all these entries in its environment, and everything below it; with `session`, also
 /// everything of that session. Waits until none is left and returns how many there were. Web apps' children have none of
 /// a job's entries.
-pub fn kill_strays(marks: &[String], session: Option<i32>) -> usize {
+pub fn kill_orphans(marks: &[String], session: Option<i32>) -> usize {
     let is_marked = |pid: Pid| has_marks(pid, marks) || is_of_session(pid, session);
     let mut killed = BTreeSet::new();
     for _ in 0..LOOKS_MAX {
