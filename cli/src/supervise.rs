@@ -56,7 +56,7 @@ const GLANCE: Duration = Duration::from_millis(50);
 
 /// The keeper of the local runner.
 #[derive(Debug)]
-pub(crate) struct Keeper {
+pub(crate) struct RunnerSupervisor {
     shared: Arc<Shared>,
     ended: mpsc::Receiver<()>,
     grace: Duration,
@@ -89,7 +89,7 @@ impl Shared {
     }
 }
 
-impl Keeper {
+impl RunnerSupervisor {
     /// Adopts the runner that is there, or starts one, and from then on starts another when it dies.
     pub(crate) fn start(state: &State, config: &Config) -> Result<Self, Failure> {
         let graces = config.apps.iter().map(|app| app.grace);

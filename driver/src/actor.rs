@@ -20,9 +20,9 @@ use ostler_job::{
 use super::{
     Beat, Driver, Effect, Figures, Reports, RunnerName, Steer, Submit, Ticket,
     batch::Batch,
-    kept::Kept,
     links::Links,
     told::{Output, Told},
+    unsettled::UnsettledReports,
 };
 
 /// Bytes that a store must take before it is written again after a failure, at least.
@@ -40,7 +40,7 @@ pub struct Actor {
     changes: Vec<Change>,
     pub(super) next: Batch,
     failed: Option<Failed>,
-    pub(super) kept: Kept,
+    pub(super) kept: UnsettledReports,
     /// Kill orders that were carried out and are not written.
     pub(super) unwritten: Vec<Steer>,
     links: Links,
@@ -74,7 +74,7 @@ impl Actor {
             changes: Vec::new(),
             next: Batch::default(),
             failed: None,
-            kept: Kept::default(),
+            kept: UnsettledReports::default(),
             unwritten: Vec::new(),
             links: Links::default(),
             resting: false,

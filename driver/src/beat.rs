@@ -28,7 +28,7 @@ pub(super) fn hash(incarnation: &str) -> u32 {
 }
 
 /// What it means that a runner does not have what is leased to it.
-enum Lacks {
+enum Absence {
     /// The order to run it may still come.
     UnderWay,
     /// It never had it, and never will.
@@ -143,11 +143,11 @@ impl Driver {
     fn lacks(&mut self, id: JobId, now: Now) {
         let once = self.jobs[id].policy.once;
         match self.what_lacks(id, now) {
-            Lacks::UnderWay => {}
-            Lacks::Never => self.return_(id, now),
+            Absence::UnderWay => {}
+            Absence::Never => self.return_(id, now),
             // No proof: what may be started twice is given elsewhere, what may not is lost.
-            Lacks::Unstarted if !once => self.return_(id, now),
-            Lacks::Unstarted | Lacks::Lost => {
+            Absence::Unstarted if !once => self.return_(id, now),
+            Absence::Unstarted | Absence::Lost => {
                 let why = if self.is_of_another(id) { RESTARTED } else { LACKED };
                 self.lose(id, why, now);
             }
@@ -162,23 +162,23 @@ impl Driver {
     }
 
     /// Counted from when the order was given to a link, not from the decision: a commit may take longer than any lease.
-    fn what_lacks(&self, id: JobId, now: Now) -> Lacks {
+    fn what_lacks(&self, id: JobId, now: Now) -> Absence {
         let job = &self.jobs[id];
-        let Some(run) = &job.run else { return Lacks::UnderWay };
+        let Some(run) = &job.run else { return Absence::UnderWay };
         if run.seen || job.state != JobState::Leased {
-            return Lacks::Lost;
+            return Absence::Lost;
         }
         let (Some(sent), Some(runner)) = (run.sent, self.runners.get(run.runner)) else {
-            return Lacks::UnderWay;
+            return Absence::UnderWay;
         };
         // Nothing comes of a link that another has taken the place of, and this process has nothing of it.
         let same = runner.incarnation.as_deref().map(hash) == run.incarnation;
         if same && run.incarnation.is_some() && runner.link > sent.link {
-            Lacks::Never
+            Absence::Never
         } else if now.mono - sent.at < UNDER_WAY || runner.beats - sent.beats < 2 {
-            Lacks::UnderWay
+            Absence::UnderWay
         } else {
-            Lacks::Unstarted
+            Absence::Unstarted
         }
     }
 

@@ -162,7 +162,7 @@ pub(super) struct Policy {
 type PolicyKey = (u32, Span, Span, bool, Vec<i32>, bool, Option<Span>);
 
 /// What decisions need of a spec.
-pub(super) struct Asked<'a> {
+pub(super) struct Terms<'a> {
     pub(super) tenant: &'a str,
     pub(super) identity: &'a str,
     pub(super) content: Option<u64>,
@@ -186,20 +186,20 @@ macro_rules! asked {
     };
 }
 
-impl<'a> From<&'a Spec> for Asked<'a> {
+impl<'a> From<&'a Spec> for Terms<'a> {
     fn from(spec: &'a Spec) -> Self {
         asked!(spec)
     }
 }
 
-impl<'a> From<&'a Unfinished> for Asked<'a> {
+impl<'a> From<&'a Unfinished> for Terms<'a> {
     fn from(job: &'a Unfinished) -> Self {
         asked!(job)
     }
 }
 
 impl Policy {
-    fn of(asked: &Asked<'_>) -> Self {
+    fn of(asked: &Terms<'_>) -> Self {
         let once = asked.delivery == Delivery::AtMostOnce;
         Self { retry: asked.retry.clone(), once, within: asked.within }
     }
@@ -301,7 +301,7 @@ impl Jobs {
     }
 
     /// The shared policy of a spec.
-    pub(super) fn policy(&mut self, asked: &Asked<'_>) -> Arc<Policy> {
+    pub(super) fn policy(&mut self, asked: &Terms<'_>) -> Arc<Policy> {
         let policy = Policy::of(asked);
         self.policies.entry(policy.key()).or_insert_with(|| Arc::new(policy)).clone()
     }

@@ -28,7 +28,6 @@ mod event;
 mod figures;
 mod invariants;
 mod jobs;
-mod kept;
 mod late;
 mod links;
 mod moments;
@@ -45,6 +44,7 @@ mod submit;
 mod tests;
 mod timer;
 mod told;
+mod unsettled;
 mod unwritten;
 
 use std::collections::VecDeque;
@@ -113,7 +113,7 @@ pub struct Driver {
 
 /// Why a job leaves the runner that has it.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Left {
+enum LeaveReason {
     /// Its attempt is over.
     Over,
     /// Its attempt never began.
@@ -328,7 +328,7 @@ impl Driver {
     }
 
     /// Its runner has the job no more: the slot is free. The job is in no place until it is given one.
-    fn leave(&mut self, id: JobId, left: Left, now: Now) {
+    fn leave(&mut self, id: JobId, left: LeaveReason, now: Now) {
         let job = &mut self.jobs[id];
         let runner = job.run_mut().runner;
         if let Some(it) = self.runners.get_mut(runner) {
@@ -336,7 +336,7 @@ impl Driver {
         }
         // Out of the runner's hands before the scheduler hears of the free slot: it may grant others at once.
         self.shift(id, JobState::Paused);
-        if left == Left::Over {
+        if left == LeaveReason::Over {
             self.scheduler.handle_finish(id, now.mono);
         } else {
             // Forgotten when it comes back, since it is queued anew.

@@ -20,14 +20,14 @@ use super::{
 #[derive(Debug, Default)]
 pub(super) struct Outbox {
     /// Jobs that changed, each with the fence that the store has, or the spec that it has not.
-    touched: Vec<(JobId, Known)>,
+    touched: Vec<(JobId, RunTerms)>,
     /// What is written after the jobs.
     changes: Vec<Change>,
     effects: Vec<Effect>,
 }
 
 #[derive(Debug)]
-enum Known {
+enum RunTerms {
     New(Arc<Spec>),
     Fence(Fence),
 }
@@ -67,14 +67,14 @@ impl Driver {
     /// The job is new: the store gets its spec, too.
     pub(super) fn touch_new(&mut self, id: JobId, spec: Arc<Spec>) {
         self.jobs[id].touched = true;
-        self.outbox.touched.push((id, Known::New(spec)));
+        self.outbox.touched.push((id, RunTerms::New(spec)));
     }
 
     /// The job is about to change; the store knows it by its fence until then.
     pub(super) fn touch(&mut self, id: JobId) {
         let job = &mut self.jobs[id];
         if !std::mem::replace(&mut job.touched, true) {
-            self.outbox.touched.push((id, Known::Fence(job.fence)));
+            self.outbox.touched.push((id, RunTerms::Fence(job.fence)));
         }
     }
 
@@ -91,10 +91,10 @@ impl Driver {
             let over = status.state.is_finished();
             self.jobs[job].touched = false;
             changes.push(match known {
-                Known::New(spec) => {
+                RunTerms::New(spec) => {
                     Change::Submit { job, spec, status, at: self.jobs[job].submitted_at }
                 }
-                Known::Fence(expect) => Change::Update { job, expect, status },
+                RunTerms::Fence(expect) => Change::Update { job, expect, status },
             });
             effects.push(Effect::Changed { job });
             if over {

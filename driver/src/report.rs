@@ -10,7 +10,7 @@ use ostler_job::{
 use serde_json::json;
 
 use super::{
-    Driver, Left, RunnerName,
+    Driver, LeaveReason, RunnerName,
     event::{Effect, Reports},
 };
 
@@ -126,7 +126,7 @@ impl Driver {
             it.settling.insert(key);
         }
         self.outbox.effect(Effect::Settle { runner: runner.clone(), key, fenced: false });
-        self.leave(id, Left::Over, now);
+        self.leave(id, LeaveReason::Over, now);
         let job = &self.jobs[id];
         match ending.reason {
             // Whoever wanted to end it came too late.

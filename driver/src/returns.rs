@@ -5,7 +5,7 @@ use ostler_job::{
     durable::{AttemptKey, Ending, JobState, Reason},
 };
 
-use super::{Driver, Left, jobs::Job};
+use super::{Driver, LeaveReason, jobs::Job};
 
 /// How often a job may come back unstarted before it has to wait: whatever the reason is, it is not gone at once.
 const RETURNS: u32 = 5;
@@ -20,7 +20,7 @@ pub(super) const LACKED: &str = "its runner lived, and had it no more";
 impl Driver {
     /// The attempt provably never began: it is not counted, and the job goes elsewhere.
     pub(super) fn return_(&mut self, id: JobId, now: Now) {
-        self.leave(id, Left::Unstarted, now);
+        self.leave(id, LeaveReason::Unstarted, now);
         let job = &mut self.jobs[id];
         job.attempts -= 1;
         let (begun, expires, kill) = (job.attempts > 0, job.expires, job.kill);
@@ -73,7 +73,7 @@ impl Driver {
         let run = self.jobs[id].run_mut();
         (run.finished_at, run.lost) = (Some(now.wall), true);
         self.record_lost(id, ending, now);
-        self.leave(id, Left::Over, now);
+        self.leave(id, LeaveReason::Over, now);
         let job = &mut self.jobs[id];
         job.crashes += 1;
         if job.kill {

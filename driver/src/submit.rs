@@ -13,7 +13,7 @@ use super::{
     Driver,
     dedupe::Batch,
     event::{Answer, Effect, NewJob, Submit},
-    jobs::{Asked, Job},
+    jobs::{Job, Terms},
     moments::Moment,
 };
 
@@ -161,7 +161,7 @@ impl Driver {
     pub(super) fn enter(
         &mut self,
         id: JobId,
-        asked: &Asked<'_>,
+        asked: &Terms<'_>,
         host: Option<&str>,
         at: Wall,
         now: Now,

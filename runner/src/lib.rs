@@ -25,5 +25,5 @@ pub mod runtime;
 
 pub use config::{AppSpec, Config, JobUsers, Link, Serve};
 pub use error::RunError;
-pub use link::{connect::connect, known::joined_as};
+pub use link::{connect::connect, known_gateway::joined_as};
 pub use run::run;

@@ -71,7 +71,7 @@ impl Setup {
 #[derive(Debug)]
 pub struct Shell {
     shared: Rc<Shared>,
-    attempts: BTreeMap<AttemptKey, Kept>,
+    attempts: BTreeMap<AttemptKey, HeldAttempt>,
 }
 
 /// What attempts share.
@@ -84,7 +84,7 @@ pub(crate) struct Shared {
 
 /// An attempt until it is forgotten.
 #[derive(Debug)]
-struct Kept {
+struct HeldAttempt {
     log: Rc<RefCell<Log>>,
     orders: mpsc::Sender<Order>,
 }
@@ -104,13 +104,13 @@ impl Shell {
     ) -> io::Result<Self> {
         // Whose they were is not known any more.
         let shares = Shares::default();
-        let attempts: BTreeMap<AttemptKey, Kept> = ended
+        let attempts: BTreeMap<AttemptKey, HeldAttempt> = ended
             .iter()
             .map(|finish| {
                 let log = Log::of_earlier(setup.log(finish.key, shares.of("")), &finish.log);
                 // Nobody takes its orders any more.
                 let (orders, _) = mpsc::channel(1);
-                (finish.key, Kept { log: Rc::new(RefCell::new(log)), orders })
+                (finish.key, HeldAttempt { log: Rc::new(RefCell::new(log)), orders })
             })
             .collect();
         let logs: Vec<PathBuf> = attempts.keys().map(|key| setup.log_path(*key)).collect();
@@ -156,7 +156,7 @@ impl Executor for Shell {
         let share = self.shared.shares.of(&start.spec.tenant);
         let log = Rc::new(RefCell::new(self.shared.setup.log(key, share)));
         let (orders, inbox) = mpsc::channel(ORDERS_MAX);
-        self.attempts.insert(key, Kept { log: Rc::clone(&log), orders });
+        self.attempts.insert(key, HeldAttempt { log: Rc::clone(&log), orders });
         let (shared, observer) = (Rc::clone(&self.shared), Rc::clone(observer));
         spawn_local(async move {
             attempt::run(&shared, key, &command, log, inbox, &observer).await;

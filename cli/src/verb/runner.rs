@@ -238,7 +238,7 @@ fn by_flags(args: RunnerArgs) -> Result<(Config, Lock), Failure> {
 }
 
 /// What the config file says, or the apps of the command line with every default.
-struct Told {
+struct RunnerPlan {
     apps: Vec<AppSpec>,
     job_slots: u32,
     job_users: JobUsers,
@@ -247,7 +247,7 @@ struct Told {
     job_drain: Duration,
 }
 
-fn told(args: &RunnerArgs) -> Result<Told, Failure> {
+fn told(args: &RunnerArgs) -> Result<RunnerPlan, Failure> {
     let settings = match &args.config {
         Some(file) => plan::settings(Some(file), &Asked::Elsewhere)?,
         None => plan::default_settings()?,
@@ -262,7 +262,7 @@ fn told(args: &RunnerArgs) -> Result<Told, Failure> {
         }
         apps.extend(plan::bare(name, serve.clone(), root)?.runner.apps);
     }
-    Ok(Told {
+    Ok(RunnerPlan {
         apps,
         job_slots: settings.runner.job_slots,
         job_users: settings.runner.job_users,

@@ -20,7 +20,7 @@ use crate::{
     root,
     signals::{Signals, Watch},
     state::State,
-    supervise::Keeper,
+    supervise::RunnerSupervisor,
 };
 
 #[derive(Args, Debug)]
@@ -56,7 +56,7 @@ pub(crate) fn run(args: &ServeArgs) -> Result<ExitCode, Failure> {
     let _lock = front::lock(&state)?;
     let mut gateway = front::open(&mut settings, &state)?;
 
-    let keeper = Keeper::start(&state, &runner(&settings, &state))?;
+    let keeper = RunnerSupervisor::start(&state, &runner(&settings, &state))?;
     front::introduce(&gateway, &settings, &state)?;
     let shutdown = Shutdown::new();
     let watch = signals.watch(shutdown.clone(), settings.gateway.drain)?;
@@ -69,7 +69,7 @@ pub(crate) fn run(args: &ServeArgs) -> Result<ExitCode, Failure> {
     ended.map(|()| watch.exit_code())
 }
 
-fn finish(keeper: &Mutex<Option<Keeper>>, watch: &Watch) {
+fn finish(keeper: &Mutex<Option<RunnerSupervisor>>, watch: &Watch) {
     let keeper = keeper.lock().unwrap_or_else(PoisonError::into_inner).take();
     if let Some(keeper) = keeper {
         keeper.finish(|| watch.is_hurried());

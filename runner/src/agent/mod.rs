@@ -33,11 +33,11 @@ use crate::{
     apps::{Child, Failure, sweep_strangers},
     config::{AppSpec, Config, Link},
     error::RunError,
-    event::{EVENTS_MAX, Event, Events, Told},
+    event::{EVENTS_MAX, Event, Events, Signalled},
     frames::Outbox,
     host::Host,
     jobs::Jobs,
-    link::{self, Token, relay::Relay, remote::Dial},
+    link::{self, Token, known_gateway, relay::Relay, remote::Dial},
     logs::{Line, Logger},
     pool::{ChildId, Limits, Pool},
     runtime::{self, Codes, Look, Runtime},
@@ -115,7 +115,7 @@ impl Agent {
         let (events, inbox) = mpsc::channel(EVENTS_MAX);
         let token = match &config.link {
             Link::Local(_) => None,
-            Link::Remote { token } => Some(link::known::way(token.as_deref(), &config.state)?),
+            Link::Remote { token } => Some(known_gateway::way(token.as_deref(), &config.state)?),
         };
         let relay = token.as_ref().map(|_| Relay::new(events.clone()));
         let jobs = Jobs::new(&config, &host)
@@ -231,15 +231,15 @@ impl Agent {
         }
     }
 
-    fn handle_signal(&mut self, told: Told) {
+    fn handle_signal(&mut self, told: Signalled) {
         match told {
-            Told::End => {
+            Signalled::End => {
                 self.jobs.note_signal();
                 self.stop(None);
             }
-            Told::Drain if self.stops == 0 => self.stop(None),
-            Told::Drain | Told::Foreign => {}
-            Told::HangUp => {
+            Signalled::Drain if self.stops == 0 => self.stop(None),
+            Signalled::Drain | Signalled::Foreign => {}
+            Signalled::HangUp => {
                 self.jobs.note_signal();
                 let message = "SIGHUP: there is nothing to read again";
                 match std::io::stderr().is_terminal() {
@@ -301,11 +301,11 @@ impl Agent {
         mask.extend([Signal::SIGHUP, Signal::SIGUSR1]);
         mask.thread_unblock().map_err(|e| system(e.into()))?;
         let told: [(_, fn() -> Event); 5] = [
-            (SignalKind::terminate(), || Event::Signal(Told::End)),
-            (SignalKind::interrupt(), || Event::Signal(Told::End)),
-            (SignalKind::user_defined1(), || Event::Signal(Told::Drain)),
-            (SignalKind::user_defined2(), || Event::Signal(Told::Foreign)),
-            (SignalKind::hangup(), || Event::Signal(Told::HangUp)),
+            (SignalKind::terminate(), || Event::Signal(Signalled::End)),
+            (SignalKind::interrupt(), || Event::Signal(Signalled::End)),
+            (SignalKind::user_defined1(), || Event::Signal(Signalled::Drain)),
+            (SignalKind::user_defined2(), || Event::Signal(Signalled::Foreign)),
+            (SignalKind::hangup(), || Event::Signal(Signalled::HangUp)),
         ];
         for (kind, event) in told {
             self.listen_to(signal(kind).map_err(system)?, event);

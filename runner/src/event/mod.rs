@@ -29,14 +29,14 @@ pub(crate) enum Event {
     /// An app's folder was looked at: its fingerprint, and the newest change.
     Looked(usize, Look),
     /// It came.
-    Signal(Told),
+    Signal(Signalled),
     /// A process that fell to us ended.
     Orphan,
 }
 
 /// What a signal means to a runner.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Told {
+pub(crate) enum Signalled {
     /// SIGTERM, SIGINT: end; the second time at once.
     End,
     /// SIGUSR1, from whoever started it: end, which it may be doing already.

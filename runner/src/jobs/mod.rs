@@ -6,13 +6,13 @@
 
 mod drain;
 mod executors;
-mod kept;
 mod noop;
 mod payloads;
 mod pulls;
 mod talk;
 #[cfg(test)]
 mod tests;
+mod unsettled;
 
 use std::{
     collections::BTreeMap,
@@ -30,10 +30,10 @@ use tokio::{task::spawn_local, time::sleep};
 
 use self::{
     executors::{Executors, Inbox, Observing},
-    kept::Kept,
     noop::Noop,
     payloads::{Lacking, Payloads},
     pulls::Pulls,
+    unsettled::Unsettled,
 };
 use crate::{config::Config, frames::Outbox, host::Host};
 
@@ -63,7 +63,7 @@ pub(crate) struct Jobs {
     /// The last reports of those that are, until they are settled.
     unsettled: BTreeMap<AttemptKey, Report>,
     /// The same, for the next runner in this folder.
-    kept: Kept,
+    kept: Unsettled,
     /// Ends that may be the work of whoever ends this runner as well, since when.
     suspects: Vec<(Instant, Report)>,
     /// When this process was last sent a signal that ends processes.
@@ -124,9 +124,9 @@ impl Jobs {
             log_max: config.log_max,
         };
         let payloads = Payloads::new(setup.payloads());
-        let (kept, unsettled) = Kept::open(&setup.logs());
+        let (kept, unsettled) = Unsettled::open(&setup.logs());
         let ended: Vec<&Finish> = unsettled.values().filter_map(finish_of).collect();
-        let shell = Shell::resume(setup, &ended, Kept::is_its_file)?;
+        let shell = Shell::resume(setup, &ended, Unsettled::is_its_file)?;
         let inbox = Rc::new(Inbox::default());
         let observer: Rc<dyn Observer> = Rc::clone(&inbox) as Rc<dyn Observer>;
         Ok(Self {

@@ -26,11 +26,11 @@ const ASKED_MAX: usize = 32;
 #[derive(Debug)]
 pub(super) struct Payloads {
     folder: PathBuf,
-    known: BTreeMap<String, Known>,
+    known: BTreeMap<String, CachedPayload>,
 }
 
 #[derive(Debug)]
-struct Known {
+struct CachedPayload {
     users: BTreeSet<AttemptKey>,
     /// `None`: it is here.
     fetch: Option<Fetch>,
@@ -81,7 +81,8 @@ impl Payloads {
         if !self.known.contains_key(name) {
             let fetch = Fetch::begin(&self.part(name));
             let fetch = fetch.map_err(|_| Lacking::Here)?;
-            self.known.insert(name.clone(), Known { users: BTreeSet::new(), fetch: Some(fetch) });
+            self.known
+                .insert(name.clone(), CachedPayload { users: BTreeSet::new(), fetch: Some(fetch) });
         }
         let known = self.known.get_mut(name).expect("it was put there");
         known.users.insert(start.key);

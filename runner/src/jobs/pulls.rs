@@ -28,13 +28,13 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// See the module.
 #[derive(Debug, Default)]
 pub(super) struct Pulls {
-    asked: VecDeque<Asked>,
+    asked: VecDeque<PendingPull>,
     /// Those that could not be read, and when to try again.
-    stuck: VecDeque<(Instant, Asked)>,
+    stuck: VecDeque<(Instant, PendingPull)>,
 }
 
 #[derive(Debug)]
-struct Asked {
+struct PendingPull {
     what: String,
     id: String,
     offset: u64,
@@ -48,7 +48,7 @@ impl Pulls {
     pub(super) fn ask(&mut self, received: &Frame) -> Result<(), WireError> {
         let pull = Pull::of(received)?;
         let max = pull.max.unwrap_or(PIECE_MAX).min(PIECE_MAX);
-        let asked = Asked {
+        let asked = PendingPull {
             what: pull.what.to_owned(),
             id: pull.id.unwrap_or_default().to_owned(),
             offset: pull.offset.unwrap_or(0),
@@ -98,7 +98,7 @@ impl Pulls {
     }
 }
 
-fn answer(asked: &Asked, piece: Option<&Piece>) -> Bytes {
+fn answer(asked: &PendingPull, piece: Option<&Piece>) -> Bytes {
     let (what, id, offset) = (&asked.what, &asked.id, asked.offset);
     match piece {
         Some(piece) => message::Piece::new(what, id, offset, &piece.bytes, piece.end).to_bytes(),

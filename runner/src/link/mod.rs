@@ -1,7 +1,7 @@
 //! The way to a gateway.
 
 pub(crate) mod connect;
-pub(crate) mod known;
+pub(crate) mod known_gateway;
 pub(crate) mod local;
 pub(crate) mod relay;
 pub(crate) mod remote;

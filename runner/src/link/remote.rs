@@ -22,7 +22,9 @@ use tokio::{
 };
 use tokio_rustls::{TlsConnector, client::TlsStream};
 
-use super::{CLOSED, Token, Unwelcome, known::Known, reason, relay::Relay, tls, welcomed};
+use super::{
+    CLOSED, Token, Unwelcome, known_gateway::KnownGateway, reason, relay::Relay, tls, welcomed,
+};
 use crate::{
     event::{Event, Events, LinkEvent},
     frames::{FrameReader, plain},
@@ -246,7 +248,7 @@ async fn serve(
         Err(Unwelcome::Lost(why)) => return Ended::Lost(why, false),
     };
     // Without it the next start needs the token again, and no more than that.
-    let _ = Known::of(&dial.token, &dial.name).keep(&dial.state);
+    let _ = KnownGateway::of(&dial.token, &dial.name).keep(&dial.state);
     let number = relay.link_up();
     let up = LinkEvent::Up(relay.outbox(number), granted);
     // The owner is gone only when the runner ends.

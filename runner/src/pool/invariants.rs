@@ -18,8 +18,10 @@ impl Pool {
                 member.due.is_none() || member.ready_at.is_some(),
                 "child {id} wears out by serving"
             );
-            let climbs = member.ladder.is_none_or(|ladder| member.running == Some(ladder.stream()));
-            assert!(climbs, "child {id} is on the ladder for what it runs");
+            let climbs = member
+                .escalation
+                .is_none_or(|escalation| member.running == Some(escalation.stream()));
+            assert!(climbs, "child {id} is escalating for what it runs");
         }
         let counts = self.counts();
         let counted = counts.starting + counts.idle + counts.busy + counts.draining;
@@ -39,7 +41,7 @@ mod tests {
     use ostler_job::{Mono, Span};
 
     use super::*;
-    use crate::pool::{ChildId, Limits, ladder::Ladder, member::Member};
+    use crate::pool::{ChildId, Limits, escalation::Escalation, member::Member};
 
     fn pool() -> Pool {
         let (second, now) = (Span::from_secs(1), Mono(1));
@@ -80,10 +82,10 @@ mod tests {
     }
 
     #[test]
-    #[should_panic(expected = "child 1 is on the ladder for what it runs")]
+    #[should_panic(expected = "child 1 is escalating for what it runs")]
     fn a_child_that_would_be_killed_for_another_request_is_noticed() {
         let mut pool = pool();
-        member(&mut pool).ladder = Some(Ladder::new(5, Mono(1), Span::from_secs(1)));
+        member(&mut pool).escalation = Some(Escalation::new(5, Mono(1), Span::from_secs(1)));
         member(&mut pool).running = Some(6);
         pool.check_invariants();
     }

@@ -2,7 +2,7 @@
 
 use ostler_job::{Mono, Span};
 
-use super::{Contact, Ending, ExitReason, Ladder, Loss};
+use super::{Contact, Ending, Escalation, ExitReason, Loss};
 
 /// From the loss of a child to its replacement, unless its end is known sooner.
 pub(super) const FADE: Span = Span::from_millis(500);
@@ -40,7 +40,7 @@ pub(super) struct Member {
     pub(super) expires: Option<Mono>,
     /// It is to be replaced, as soon as its replacement is READY.
     pub(super) due: Option<ExitReason>,
-    pub(super) ladder: Option<Ladder>,
+    pub(super) escalation: Option<Escalation>,
     pub(super) spawned: Mono,
     /// Whether it can be reached.
     pub(super) contact: Contact,
@@ -61,7 +61,7 @@ impl Member {
             requests_max: None,
             expires: None,
             due: None,
-            ladder: None,
+            escalation: None,
             spawned,
             contact: Contact::new(spawned),
             lost: None,
@@ -84,7 +84,7 @@ impl Member {
     /// Something is to happen to it soon.
     pub(super) fn is_restless(&self) -> bool {
         self.is_leaving()
-            || self.ladder.is_some()
+            || self.escalation.is_some()
             || self.unwanted.is_some()
             || self.contact.is_restless()
     }
@@ -112,12 +112,12 @@ impl Member {
     pub(super) fn meet_unwanted(&mut self, now: Mono, grace: Span) -> bool {
         let Some((stream, until)) = self.unwanted else { return false };
         let is_over = now > until || self.running.is_some_and(|running| running > stream);
-        let is_met = self.running == Some(stream) && !self.is_ending() && self.ladder.is_none();
+        let is_met = self.running == Some(stream) && !self.is_ending() && self.escalation.is_none();
         if is_over || is_met {
             self.unwanted = None;
         }
         if is_met {
-            self.ladder = Some(Ladder::new(stream, now, grace));
+            self.escalation = Some(Escalation::new(stream, now, grace));
         }
         is_met
     }
@@ -139,7 +139,7 @@ impl Member {
     pub(super) fn forced_reason(&self) -> ExitReason {
         match self.phase {
             Phase::Booting { .. } => ExitReason::BootFailed,
-            _ if self.ladder.is_some() => ExitReason::Timeout,
+            _ if self.escalation.is_some() => ExitReason::Timeout,
             Phase::Retiring { reason, .. }
             | Phase::Stopping { reason, .. }
             | Phase::Ending { reason, .. } => reason,

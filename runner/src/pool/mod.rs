@@ -7,8 +7,8 @@ mod backoff;
 mod calm;
 mod contact;
 mod ending;
+mod escalation;
 mod invariants;
-mod ladder;
 mod member;
 mod reach;
 mod scale;
@@ -23,7 +23,7 @@ use ostler_wire::message::exit;
 use self::{
     backoff::{Backoff, Starts},
     contact::Contact,
-    ladder::Ladder,
+    escalation::Escalation,
     member::{Member, Phase},
 };
 pub(crate) use self::{
@@ -245,8 +245,8 @@ impl Pool {
             Some(_) => None,
             None => member.idle_since.or(Some(now)),
         };
-        if member.ladder.is_some_and(|ladder| busy != Some(ladder.stream())) {
-            member.ladder = None;
+        if member.escalation.is_some_and(|escalation| busy != Some(escalation.stream())) {
+            member.escalation = None;
         }
         if member.meet_unwanted(now, self.limits.grace) {
             self.actions.push_back(Action::Cancel(id));

@@ -3,7 +3,7 @@
 use ostler_job::{Mono, Span};
 
 use super::{Action, ChildId, ExitReason, KILL_AFTER, KILL_AGAIN, Pool, SETTLE, member::Phase};
-use crate::pool::ladder::Step;
+use crate::pool::escalation::Step;
 
 /// For the stacks of a child that did not boot in time.
 const DUMP_TIME: Span = Span::from_millis(250);
@@ -118,7 +118,7 @@ impl Pool {
     fn advance(&mut self, id: ChildId, now: Mono) {
         let grace = self.limits.grace;
         let Some(member) = self.members.get_mut(&id) else { return };
-        match member.ladder.as_mut().and_then(|ladder| ladder.step(now)) {
+        match member.escalation.as_mut().and_then(|escalation| escalation.step(now)) {
             Some(Step::Dump) => self.actions.push_back(Action::Dump(id)),
             Some(Step::End) if !member.is_ending() => return self.end(id, now),
             Some(Step::End) | None => {}

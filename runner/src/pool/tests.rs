@@ -1,7 +1,7 @@
 //! Pools under a clock of our own.
 
 mod calm;
-mod ladder;
+mod escalation;
 mod reach;
 
 use std::collections::BTreeSet;

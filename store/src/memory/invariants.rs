@@ -1,8 +1,8 @@
 //! What must hold between commits, whatever they were: a simulation drives the model through everything that can fail.
 
-use super::Kept;
+use super::Tables;
 
-impl Kept {
+impl Tables {
     /// Asserts that all that is kept belongs together. It looks at everything.
     ///
     /// # Panics
@@ -45,9 +45,9 @@ mod tests {
     #[test]
     #[should_panic(expected = "keys are in their order")]
     fn a_key_that_is_newer_than_the_newest_is_noticed() {
-        let mut kept = Kept::default();
+        let mut kept = Tables::default();
         kept.check_invariants();
-        let key = super::super::kept::Key {
+        let key = super::super::tables::Key {
             order: 1,
             request: String::new(),
             jobs: Vec::new(),

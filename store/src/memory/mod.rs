@@ -5,7 +5,7 @@
 //! under way in a crash is wholly there or wholly absent, and whoever simulates chooses which.
 
 mod invariants;
-mod kept;
+mod tables;
 
 use std::{
     collections::VecDeque,
@@ -18,7 +18,7 @@ use ostler_job::{
     durable::{Attempt, Epoch, JobState, Term},
 };
 
-use self::kept::Kept;
+use self::tables::Tables;
 use crate::{
     Applied, Change, Event, Fault, Job, Loaded, Page, Query, Same, Store, StoreError, Unfinished,
     Watch,
@@ -48,7 +48,7 @@ pub struct Memory {
 
 #[derive(Debug, Default)]
 struct Inner {
-    kept: Kept,
+    kept: Tables,
     planned: VecDeque<Option<Planned>>,
     broken: bool,
     /// The term that commits are taken of.
@@ -67,7 +67,7 @@ struct Beside {
 
 /// A copy of a [`Memory`]'s jobs, to be put back later.
 #[derive(Clone, Debug)]
-pub struct Copy(Kept);
+pub struct Copy(Tables);
 
 impl Memory {
     /// An empty one.
@@ -140,7 +140,7 @@ impl Inner {
     fn keep(&mut self, changes: &[Change]) -> Result<Vec<Applied>, StoreError> {
         let applied = self.kept.commit(changes)?;
         self.kept.changed();
-        let Kept { last_job, last_event, fences, .. } = self.kept;
+        let Tables { last_job, last_event, fences, .. } = self.kept;
         let beside = &mut self.beside;
         beside.last_job = beside.last_job.max(last_job);
         beside.last_event = beside.last_event.max(last_event);
@@ -164,7 +164,7 @@ impl Inner {
         kept.fences = first + Term::BLOCK;
         kept.last_job = kept.last_job.max(beside.last_job);
         kept.last_event = kept.last_event.max(beside.last_event);
-        let Kept { epoch, fences, last_job, last_event, .. } = *kept;
+        let Tables { epoch, fences, last_job, last_event, .. } = *kept;
         *beside = Beside { epoch, fences, last_job, last_event };
         self.epoch = Epoch(epoch);
         Ok(Term { epoch: self.epoch, fences: first..fences, went_back })

@@ -14,9 +14,9 @@ use rusqlite::{Connection, ErrorCode, Result, Rows, params_from_iter, types::Val
 
 use super::{
     codec::int,
+    query_plan::{QueryPlan, Range, choices, rarest, top},
     read,
     readers::Alarm,
-    ways::{Range, Way, choices, rarest, top},
 };
 use crate::{Job, Page, Query, Watch};
 
@@ -122,7 +122,7 @@ fn scan(db: &Connection, alarm: &Alarm, taking: &mut Taking<'_>, watch: &Watch) 
 /// not keep would be in vain below that.
 fn stretch(
     db: &Connection,
-    choices: &[Vec<Way>],
+    choices: &[Vec<QueryPlan>],
     mut low: i64,
     above: i64,
     taking: &mut Taking<'_>,

@@ -13,11 +13,11 @@ mod history;
 mod log;
 mod open;
 mod place;
+mod query_plan;
 mod read;
 mod readers;
 mod restore;
 mod schema;
-mod ways;
 mod write;
 mod writer;
 

@@ -5,7 +5,7 @@ use ostler_wire::{Decoder, FRAME_MAX, Fields, flags};
 use tokio::{sync::mpsc, task::LocalSet};
 
 use super::super::*;
-use crate::event::{EVENTS_MAX, Event as Told};
+use crate::event::{EVENTS_MAX, Event as AgentEvent};
 
 const APP: &str = "shop";
 const HEAD: &[u8] = b":app\0shop\0REQUEST_METHOD\0GET";
@@ -40,7 +40,7 @@ fn frames(bytes: &[u8]) -> Vec<Frame> {
 /// A relay with its link up and two children.
 struct World {
     relay: Rc<Relay>,
-    events: mpsc::Receiver<Told>,
+    events: mpsc::Receiver<AgentEvent>,
     link: u64,
 }
 
@@ -96,7 +96,7 @@ impl World {
         tokio::task::yield_now().await;
         let mut found = Vec::new();
         while let Ok(event) = self.events.try_recv() {
-            if let Told::Child(id, ChildEvent::Unwanted(stream)) = event {
+            if let AgentEvent::Child(id, ChildEvent::Unwanted(stream)) = event {
                 found.push((id, stream));
             }
         }

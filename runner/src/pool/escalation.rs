@@ -1,10 +1,10 @@
-//! The steps from a request that nobody waits for any more to the end of the child that does not let go of it.
+//! Kill escalation: the steps from a request that nobody waits for any more to the end of the child that does not let go of it.
 
 use ostler_job::{Mono, Span};
 
-/// A ladder that a child stands on because of one stream. The request's cancel was step one.
+/// Where a child stands because of one stream. The request's cancel was step one.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Ladder {
+pub(super) struct Escalation {
     stream: u32,
     dump_at: Mono,
     end_at: Mono,
@@ -20,7 +20,7 @@ pub(super) enum Step {
     End,
 }
 
-impl Ladder {
+impl Escalation {
     pub(super) fn new(stream: u32, now: Mono, grace: Span) -> Self {
         Self { stream, dump_at: now + Span(grace.0 / 2), end_at: now + grace, dumped: false }
     }

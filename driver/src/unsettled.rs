@@ -11,9 +11,9 @@ const MAX: usize = 200_000;
 
 /// Reports that nothing safe has followed from: no runner sends them twice on one link.
 #[derive(Debug, Default)]
-pub(super) struct Kept(BTreeMap<RunnerName, (Vec<Reports>, usize)>);
+pub(super) struct UnsettledReports(BTreeMap<RunnerName, (Vec<Reports>, usize)>);
 
-impl Kept {
+impl UnsettledReports {
     /// Keeps what a runner told. How far a log has come is told again as it grows, and with its end.
     pub(super) fn put(&mut self, mut reports: Reports) {
         reports.reports.retain(|report| !matches!(report, Report::Log { .. }));

@@ -29,7 +29,7 @@ const RETRY: Duration = Duration::from_secs(1);
 
 /// See the module.
 #[derive(Debug)]
-pub(super) struct Kept {
+pub(super) struct Unsettled {
     path: PathBuf,
     file: Option<File>,
     /// Bytes of it that count.
@@ -41,7 +41,7 @@ pub(super) struct Kept {
     stale: Option<Instant>,
 }
 
-impl Kept {
+impl Unsettled {
     /// Reads what an earlier runner left in the folder. A line that was cut short, or that is not understood, is passed over.
     pub(super) fn open(folder: &Path) -> (Self, BTreeMap<AttemptKey, Report>) {
         let path = folder.join(FILE);
@@ -149,36 +149,36 @@ mod tests {
     #[test]
     fn what_is_not_settled_is_there_for_the_next_process() {
         let folder = tempfile::tempdir().unwrap();
-        let (mut kept, left) = Kept::open(folder.path());
+        let (mut kept, left) = Unsettled::open(folder.path());
         assert!(left.is_empty());
         (1..=3).for_each(|job| kept.ended(&report(job)));
         kept.write([].iter()).unwrap();
         kept.settled(report(2).key());
         kept.write([].iter()).unwrap();
-        let (_, left) = Kept::open(folder.path());
+        let (_, left) = Unsettled::open(folder.path());
         assert_eq!(jobs(&left), [1, 3]);
     }
 
     #[test]
     fn a_line_that_was_cut_short_costs_only_itself() {
         let folder = tempfile::tempdir().unwrap();
-        let (mut kept, _) = Kept::open(folder.path());
+        let (mut kept, _) = Unsettled::open(folder.path());
         (1..=2).for_each(|job| kept.ended(&report(job)));
         kept.write([].iter()).unwrap();
         let path = folder.path().join(FILE);
         let whole = std::fs::read(&path).unwrap();
         std::fs::write(&path, &whole[..whole.len() - 5]).unwrap();
-        let (mut kept, left) = Kept::open(folder.path());
+        let (mut kept, left) = Unsettled::open(folder.path());
         assert_eq!(jobs(&left), [1]);
         kept.ended(&report(3));
         kept.write([report(1), report(3)].iter()).unwrap();
-        assert_eq!(jobs(&Kept::open(folder.path()).1), [1, 3]);
+        assert_eq!(jobs(&Unsettled::open(folder.path()).1), [1, 3]);
     }
 
     #[test]
     fn a_file_of_settled_lines_does_not_grow_for_ever() {
         let folder = tempfile::tempdir().unwrap();
-        let (mut kept, _) = Kept::open(folder.path());
+        let (mut kept, _) = Unsettled::open(folder.path());
         for job in 0..20_000 {
             kept.ended(&report(job));
             kept.settled(report(job).key());
@@ -191,12 +191,12 @@ mod tests {
     fn what_the_disk_did_not_take_is_written_when_it_does() {
         let folder = tempfile::tempdir().unwrap();
         let missing = folder.path().join("jobs");
-        let (mut kept, _) = Kept::open(&missing);
+        let (mut kept, _) = Unsettled::open(&missing);
         kept.ended(&report(1));
         assert!(kept.write([report(1)].iter()).is_err());
         std::fs::create_dir(&missing).unwrap();
         kept.stale = Some(Instant::now());
         kept.write([report(1)].iter()).unwrap();
-        assert_eq!(jobs(&Kept::open(&missing).1), [1]);
+        assert_eq!(jobs(&Unsettled::open(&missing).1), [1]);
     }
 }

@@ -3,7 +3,7 @@
 use super::*;
 
 #[test]
-fn the_ladder_goes_from_cancel_to_kill() {
+fn escalation_goes_from_cancel_to_kill() {
     let (mut world, ids) = World::booted(limits(1, 1));
     let id = ids[0];
     world.pool.handle_board(id, Some(4), 0, world.now);
@@ -25,7 +25,7 @@ fn the_ladder_goes_from_cancel_to_kill() {
 }
 
 #[test]
-fn a_child_that_lets_go_of_the_request_leaves_the_ladder() {
+fn a_child_that_lets_go_of_the_request_is_not_escalated_against() {
     let (mut world, ids) = World::booted(limits(1, 1));
     let id = ids[0];
     for (busy, what) in [(None, "idle"), (Some(5), "the next request")] {
@@ -39,7 +39,7 @@ fn a_child_that_lets_go_of_the_request_leaves_the_ladder() {
 }
 
 #[test]
-fn only_the_stream_that_is_named_leads_to_the_ladder() {
+fn only_the_stream_that_is_named_leads_to_escalation() {
     let (mut world, ids) = World::booted(limits(1, 1));
     let id = ids[0];
     world.pool.handle_board(id, Some(5), 1, world.now);

@@ -10,7 +10,7 @@ use ostler_job::{
 use crate::{Applied, Change, Event, Fault, Filter, Job, Loaded, Page, Query, StoreError, Token};
 
 #[derive(Clone, Debug, Default)]
-pub(super) struct Kept {
+pub(super) struct Tables {
     pub(super) epoch: u64,
     pub(super) fences: u64,
     pub(super) last_job: u64,
@@ -39,7 +39,7 @@ fn is_young(at: Wall, old: Wall, now: Wall) -> bool {
     old <= at && at <= crate::latest(now)
 }
 
-impl Kept {
+impl Tables {
     pub(super) fn commit(&mut self, changes: &[Change]) -> Result<Vec<Applied>, StoreError> {
         self.check(changes)?;
         Ok(changes.iter().map(|change| self.apply(change)).collect())

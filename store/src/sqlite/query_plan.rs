@@ -21,7 +21,7 @@ const TAGS: usize = 4;
 
 /// A statement: where rows come from, and what they must be.
 #[derive(Clone, Default)]
-pub(super) struct Way {
+pub(super) struct QueryPlan {
     from: &'static str,
     /// The column that has a job's id in the order of that.
     id: &'static str,
@@ -32,7 +32,7 @@ pub(super) struct Way {
     own: (String, Vec<Value>),
 }
 
-impl Way {
+impl QueryPlan {
     /// By an index, and what all of its rows are; that is one of the conditions.
     fn by(mut self, from: &'static str, own: &str, values: Vec<Value>) -> Self {
         self.from = from;
@@ -81,16 +81,16 @@ impl Way {
 }
 
 /// Ways to the rows of a filter. Those of each choice give all of them together, none twice.
-pub(super) fn choices(filter: &Filter) -> Vec<Vec<Way>> {
+pub(super) fn choices(filter: &Filter) -> Vec<Vec<QueryPlan>> {
     let way = |tag: Option<usize>| {
-        let mut way = Way { id: "job.id", ..Way::default() };
+        let mut way = QueryPlan { id: "job.id", ..QueryPlan::default() };
         conditions(filter, tag, &mut way);
         way
     };
     let text = |text: &String| vec![Value::Text(text.clone())];
     let mut choices = Vec::new();
     for (place, tag) in filter.tags.iter().enumerate().take(TAGS) {
-        let by_tag = Way { id: "tag.job", ..way(Some(place)) };
+        let by_tag = QueryPlan { id: "tag.job", ..way(Some(place)) };
         choices.push(vec![by_tag.by(
             "tag CROSS JOIN job ON job.id = tag.job",
             "tag.tag = ?",
@@ -126,10 +126,10 @@ pub(super) fn choices(filter: &Filter) -> Vec<Vec<Way>> {
 /// all rows of the stretch.
 pub(super) fn rarest<'a>(
     db: &Connection,
-    choices: &'a [Vec<Way>],
+    choices: &'a [Vec<QueryPlan>],
     low: i64,
     above: i64,
-) -> Result<&'a [Way]> {
+) -> Result<&'a [QueryPlan]> {
     let [first, others @ ..] = choices else { return Ok(&[]) };
     if others.is_empty() {
         return Ok(first);
@@ -150,7 +150,7 @@ pub(super) fn rarest<'a>(
     Ok(best)
 }
 
-fn by_state(states: &[JobState], way: &dyn Fn() -> Way) -> Vec<Way> {
+fn by_state(states: &[JobState], way: &dyn Fn() -> QueryPlan) -> Vec<QueryPlan> {
     let mut states = states.to_vec();
     states.sort_unstable();
     states.dedup();
@@ -164,7 +164,7 @@ fn by_state(states: &[JobState], way: &dyn Fn() -> Way) -> Vec<Way> {
     states.into_iter().map(of).collect()
 }
 
-fn by_ending(code: i32, excluded: bool, way: &dyn Fn() -> Way) -> Vec<Way> {
+fn by_ending(code: i32, excluded: bool, way: &dyn Fn() -> QueryPlan) -> Vec<QueryPlan> {
     let unusual = || {
         let own = "(exit_status <> 0 OR signal IS NOT NULL)";
         way().by("job INDEXED BY job_ending", own, Vec::new())
@@ -187,7 +187,7 @@ fn by_ending(code: i32, excluded: bool, way: &dyn Fn() -> Way) -> Vec<Way> {
 }
 
 /// What every row must be, whatever way it comes; by one of the tags perhaps.
-fn conditions(filter: &Filter, tag: Option<usize>, way: &mut Way) {
+fn conditions(filter: &Filter, tag: Option<usize>, way: &mut QueryPlan) {
     let integer = |value: u64| [Value::Integer(int(value))];
     if let Some(tenant) = &filter.tenant {
         if tenant == TENANT_DEFAULT {
@@ -307,7 +307,7 @@ mod tests {
     /// What the rows of a stretch come from.
     fn way(db: &Connection, filter: &Filter, (low, above): (i64, i64)) -> Vec<&'static str> {
         let choices = choices(filter);
-        let old = |way: &Way| way.own.1.contains(&Value::Text("old".to_owned()));
+        let old = |way: &QueryPlan| way.own.1.contains(&Value::Text("old".to_owned()));
         let from = rarest(db, &choices, low, above).unwrap().iter();
         let from = from.map(|way| if old(way) { "old" } else { way.from });
         from.collect()

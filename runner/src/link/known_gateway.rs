@@ -12,14 +12,14 @@ const FILE: &str = "gateway.json";
 
 /// See the module.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Known {
+pub(crate) struct KnownGateway {
     address: String,
     fingerprint: String,
     /// What this runner is called there.
     name: String,
 }
 
-impl Known {
+impl KnownGateway {
     pub(super) fn of(token: &Token, name: &str) -> Self {
         let (address, fingerprint) = (token.address.clone(), token.fingerprint.clone());
         Self { address, fingerprint, name: name.to_owned() }
@@ -41,7 +41,7 @@ impl Known {
 }
 
 /// The gateway that was joined last; one that cannot be read is as good as none.
-fn read(state: &Path) -> Option<Known> {
+fn read(state: &Path) -> Option<KnownGateway> {
     serde_json::from_slice(&fs::read(state.join(FILE)).ok()?).ok()
 }
 
@@ -73,7 +73,7 @@ mod tests {
             secret: "hush".into(),
             expires: u64::MAX,
         };
-        Known::of(&token, "far").keep(state.path()).unwrap();
+        KnownGateway::of(&token, "far").keep(state.path()).unwrap();
         assert_eq!(joined_as(state.path()).as_deref(), Some("far"));
         let again = read(state.path()).unwrap().token();
         assert_eq!((&again.address, &again.fingerprint), (&token.address, &token.fingerprint));
