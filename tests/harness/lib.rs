@@ -5,7 +5,6 @@
 
 mod app;
 mod binary;
-mod chance;
 mod client;
 mod gateway;
 mod h2;
@@ -16,6 +15,7 @@ mod net;
 mod pids;
 mod process;
 mod remote;
+mod rng;
 mod script;
 mod setup;
 mod venv;
@@ -23,7 +23,6 @@ mod wait;
 
 pub use app::{APP, App};
 pub use binary::ostler;
-pub use chance::Chance;
 pub use client::{Conn, Response, sha256};
 pub use gateway::{Gateway, Remains};
 pub use h2::{H2, block_on, send_all};
@@ -34,6 +33,7 @@ pub use net::{Net, own_address};
 pub use pids::PidSpace;
 pub use process::{all_pids, command_of, has_mark, is_alive, kill, parent_of, pids_of, signal};
 pub use remote::{Runner, create_token, run_ostler, run_python};
+pub use rng::Rng;
 pub use script::{Script, blocks_of};
 pub use setup::Setup;
 pub use venv::venv_python;

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, fs};
 
 use nix::sys::signal::Signal;
 use ostler_tests::{
-    App, Chance, End, Gateway, Load, Outcome, Remains, Setup, kill, own_address, pids_of, wait_for,
+    App, End, Gateway, Load, Outcome, Remains, Rng, Setup, kill, own_address, pids_of, wait_for,
     wait_until,
 };
 
@@ -56,10 +56,10 @@ impl World {
         pids.filter(has).collect()
     }
 
-    fn kill_child(&self, chance: &mut Chance) -> &'static str {
+    fn kill_child(&self, rng: &mut Rng) -> &'static str {
         let children = self.pids("ostler: app ");
         if !children.is_empty() {
-            kill(children[chance.draw(children.len())]);
+            kill(children[rng.index(children.len())]);
         }
         "child"
     }
@@ -109,14 +109,14 @@ fn cost(kill: &str) -> usize {
 }
 
 fn survive(seed: u64) {
-    let mut chance = Chance::new(seed);
+    let mut rng = Rng::new(seed);
     let mut world = World::new();
     let load = Load::start(world.gateway().http(), CLIENTS, "/sleep/1");
     let mut history = Vec::new();
     for _ in 0..KILLS {
-        load.wait_more(5 + chance.draw(60));
-        history.push(match chance.draw(10) {
-            0..5 => world.kill_child(&mut chance),
+        load.wait_more(5 + rng.index(60));
+        history.push(match rng.index(10) {
+            0..5 => world.kill_child(&mut rng),
             5..8 => world.kill_runner(),
             _ => world.replace_gateway(),
         });

@@ -17,7 +17,7 @@ use nix::{
     unistd::Pid,
 };
 use ostler_tests::{
-    Api, Chance, Gateway, Remains, Setup, all_pids, command_of, has_mark, is_alive, own_address,
+    Api, Gateway, Remains, Rng, Setup, all_pids, command_of, has_mark, is_alive, own_address,
     parent_of, run_python, wait_for,
 };
 use serde_json::{Value, json};
@@ -85,10 +85,10 @@ impl Submitter {
         let shared = Arc::new(Submitting::default());
         let told = shared.clone();
         let thread = thread::spawn(move || {
-            let mut chance = Chance::new(seed ^ 0xabcd);
+            let mut rng = Rng::new(seed ^ 0xabcd);
             let numbers = 1..;
             for number in numbers.take_while(|_| !told.stop.load(Ordering::Relaxed)) {
-                submit(&api, &mut chance, number, &told);
+                submit(&api, &mut rng, number, &told);
             }
         });
         Self { shared, thread }
@@ -107,8 +107,8 @@ impl Submitter {
 
 /// A batch of jobs: some write, some leave a process behind, all may be tried again. Asked until it is answered; its
 /// idempotency key sees to it that it is taken once.
-fn submit(api: &Api, chance: &mut Chance, number: usize, told: &Submitting) {
-    let lines: String = (0..1 + chance.draw(8)).map(|at| job(api, chance, number, at)).collect();
+fn submit(api: &Api, rng: &mut Rng, number: usize, told: &Submitting) {
+    let lines: String = (0..1 + rng.index(8)).map(|at| job(api, rng, number, at)).collect();
     let head = format!("Content-Type: application/x-ndjson\r\nIdempotency-Key: batch-{number}\r\n");
     while !told.stop.load(Ordering::Relaxed) {
         let answer = api.try_request("POST", "/v1/jobs", &head, lines.as_bytes());
@@ -135,11 +135,11 @@ fn is_full(api: &Api) -> bool {
     waiting.is_some_and(|waiting| waiting > WAITING_MAX)
 }
 
-fn job(api: &Api, chance: &mut Chance, number: usize, at: usize) -> String {
-    let command = match chance.draw(4) {
+fn job(api: &Api, rng: &mut Rng, number: usize, at: usize) -> String {
+    let command = match rng.index(4) {
         0 => "true".to_owned(),
         1 => "echo done".to_owned(),
-        2 => format!("sleep 0.0{}; echo slept", chance.draw(10)),
+        2 => format!("sleep 0.0{}; echo slept", rng.index(10)),
         _ => "setsid sleep 60 & sleep 0.01".to_owned(),
     };
     let job = json!({
@@ -200,10 +200,10 @@ impl World {
 
     /// Kills one process of a kind as soon as there is one. A job lives for some milliseconds, so who is found is killed
     /// before the next is looked at; the search begins anywhere, so that nobody is spared.
-    fn kill_one(&self, what: &str, chance: &mut Chance, is: impl Fn(&Self, u32) -> bool) {
+    fn kill_one(&self, what: &str, rng: &mut Rng, is: impl Fn(&Self, u32) -> bool) {
         wait_for(&format!("a {what} to kill"), || {
             let mut pids = all_pids();
-            let first = chance.draw(pids.len().max(1)).min(pids.len());
+            let first = rng.index(pids.len().max(1)).min(pids.len());
             pids.rotate_left(first);
             pids.into_iter().filter(|pid| is(self, *pid)).find_map(|pid| {
                 let pid = Pid::from_raw(i32::try_from(pid).expect("a process id fits"));
@@ -212,18 +212,18 @@ impl World {
         });
     }
 
-    fn strike(&mut self, chance: &mut Chance) -> &'static str {
-        match chance.draw(20) {
+    fn strike(&mut self, rng: &mut Rng) -> &'static str {
+        match rng.index(20) {
             0..7 => {
-                self.kill_one("job", chance, |world, pid| world.is_ours(pid, "ostler", false));
+                self.kill_one("job", rng, |world, pid| world.is_ours(pid, "ostler", false));
                 "job"
             }
             7..14 => {
-                self.kill_one("launch", chance, Self::is_launch);
+                self.kill_one("launch", rng, Self::is_launch);
                 "launch"
             }
             14..17 => {
-                self.kill_one("runner", chance, Self::is_runner);
+                self.kill_one("runner", rng, Self::is_runner);
                 "runner"
             }
             _ => {
@@ -272,7 +272,7 @@ fn kills() -> usize {
 }
 
 fn survive(seed: u64) {
-    let mut chance = Chance::new(seed);
+    let mut rng = Rng::new(seed);
     let mut world = World::new();
     let api = Api::of(world.gateway());
     let submitter = Submitter::start(api.clone(), seed);
@@ -283,8 +283,8 @@ fn survive(seed: u64) {
         wait_for("jobs are taken, or enough wait", || {
             (submitter.count() > before || is_full(&api)).then_some(())
         });
-        thread::sleep(Duration::from_millis(20 + chance.draw(120) as u64));
-        *history.entry(world.strike(&mut chance)).or_default() += 1;
+        thread::sleep(Duration::from_millis(20 + rng.index(120) as u64));
+        *history.entry(world.strike(&mut rng)).or_default() += 1;
     }
     let acknowledged = submitter.finish();
     let begin = Instant::now();

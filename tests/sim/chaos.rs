@@ -9,7 +9,7 @@ use crate::{agenda::Event, clients::Client, world::World};
 impl World {
     /// One fault or deed; the next one follows.
     pub(crate) fn chaos(&mut self) {
-        let pause = self.rng.millis(5, 400);
+        let pause = Span::from_millis(self.rng.between(5, 400));
         self.agenda.at(self.now.mono + pause, Event::Chaos);
         if self.plan.forget && self.rng.one_in(12) {
             self.forget_next = true;
@@ -72,7 +72,7 @@ impl World {
             }
             _ => Verb::Delete,
         };
-        let delay = self.rng.millis(0, 20);
+        let delay = Span::from_millis(self.rng.between(0, 20));
         self.send_steer(verb, ids, delay);
     }
 
@@ -101,7 +101,7 @@ impl World {
         let at = self.any_runner();
         if self.runners[at].lives() {
             self.kill(at);
-            let away = self.rng.millis(10, 20_000);
+            let away = Span::from_millis(self.rng.between(10, 20_000));
             self.agenda.at(self.now.mono + away, Event::Boot(at));
         }
     }
@@ -110,7 +110,7 @@ impl World {
         let at = self.any_runner();
         if self.runners[at].lives() && !self.runners[at].stopped {
             self.runners[at].stopped = true;
-            let away = self.rng.millis(100, 25_000);
+            let away = Span::from_millis(self.rng.between(100, 25_000));
             self.agenda.at(self.now.mono + away, Event::Resume(at));
         }
     }
@@ -118,7 +118,7 @@ impl World {
     /// A runner's beats wait behind a log, on a slow link.
     fn fall_behind(&mut self) {
         let at = self.any_runner();
-        let takes = self.rng.millis(3_000, 25_000);
+        let takes = Span::from_millis(self.rng.between(3_000, 25_000));
         self.runners[at].behind_until = self.now.mono + takes;
     }
 
@@ -152,14 +152,14 @@ impl World {
     fn stop_gateway(&mut self) {
         if let Some(gateway) = self.gateway.as_mut().filter(|it| !it.stopped) {
             gateway.stopped = true;
-            let away = self.rng.millis(100, 20_000);
+            let away = Span::from_millis(self.rng.between(100, 20_000));
             self.agenda.at(self.now.mono + away, Event::Continue);
         }
     }
 
     /// Commits take seconds for a while.
     fn slow_disk(&mut self) {
-        let slow = self.rng.millis(500, 10_000);
+        let slow = Span::from_millis(self.rng.between(500, 10_000));
         self.slow_until = self.now.mono + slow;
     }
 

@@ -8,7 +8,7 @@ use ostler_job::{
     durable::{Dedupe, DedupeScope, Delivery, Retry, Spec, Then, Work},
 };
 
-use crate::rng::Rng;
+use ostler_tests::Rng;
 
 /// A request that somebody makes, until it is answered.
 #[derive(Clone)]
@@ -37,13 +37,17 @@ fn job(rng: &mut Rng, now: Now) -> NewJob {
         content: None,
         tags: Vec::new(),
         host: rng.one_in(5).then(|| format!("runner-{}", rng.below(3))),
-        not_before: rng.one_in(5).then(|| now.wall.after(rng.millis(0, 60_000))),
-        expires: rng.one_in(8).then(|| now.wall.after(rng.millis(100, 120_000))),
-        within: rng.one_in(3).then(|| rng.millis(100, 60_000)),
+        not_before: rng
+            .one_in(5)
+            .then(|| now.wall.after(Span::from_millis(rng.between(0, 60_000)))),
+        expires: rng
+            .one_in(8)
+            .then(|| now.wall.after(Span::from_millis(rng.between(100, 120_000)))),
+        within: rng.one_in(3).then(|| Span::from_millis(rng.between(100, 60_000))),
         delivery: if rng.one_in(4) { Delivery::AtMostOnce } else { Delivery::AtLeastOnce },
         retry: Retry {
             attempts: rng.between(1, 4) as u32,
-            delay: rng.millis(10, 3_000),
+            delay: Span::from_millis(rng.between(10, 3_000)),
             delay_max: Span::from_secs(20),
             constant: rng.one_in(3),
             exit_codes: if rng.one_in(4) { vec![75] } else { Vec::new() },

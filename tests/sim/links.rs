@@ -36,9 +36,10 @@ impl World {
     /// The runner's link is gone, with everything in it. The gateway notices a little later, or much.
     pub(crate) fn unlink(&mut self, at: usize) {
         let Some(link) = self.runners[at].link.take() else { return };
-        let notices = self.rng.millis(1, 3_000);
+        let notices = Span::from_millis(self.rng.between(1, 3_000));
         self.agenda.at(self.now.mono + notices, Event::LinkDown(at, link));
-        let (incarnation, away) = (self.runners[at].incarnation, self.rng.millis(20, 4_000));
+        let (incarnation, away) =
+            (self.runners[at].incarnation, Span::from_millis(self.rng.between(20, 4_000)));
         self.agenda.at(self.now.mono + away, Event::Connect(at, incarnation));
     }
 

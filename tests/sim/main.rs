@@ -12,7 +12,6 @@ mod clients;
 mod gateway;
 mod heard;
 mod links;
-mod rng;
 mod runner;
 mod tally;
 mod world;

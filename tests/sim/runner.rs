@@ -7,10 +7,11 @@ use ostler_job::{
     durable::{AttemptKey, Ending, Finish, LogState, Order, Reason, Report, Usage},
 };
 
+use ostler_tests::Rng;
+
 use crate::{
     agenda::{Agenda, Event, ToGateway, ToRunner},
     checker::Checker,
-    rng::Rng,
 };
 
 /// One host's runner.
@@ -148,9 +149,9 @@ impl Runner {
             _ => Reason::Ok,
         };
         let takes = if around.rng.one_in(12) {
-            around.rng.millis(5_000, 30_000)
+            Span::from_millis(around.rng.between(5_000, 30_000))
         } else {
-            around.rng.millis(1, 600)
+            Span::from_millis(around.rng.between(1, 600))
         };
         let ends = around.now.mono + takes;
         let held =

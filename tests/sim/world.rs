@@ -3,13 +3,13 @@
 use ostler_driver::{Output, Submit, Ticket, Told};
 use ostler_job::{Mono, Now, Span, Wall};
 use ostler_store::{Copy, Fault, Memory, Planned, Store};
+use ostler_tests::Rng;
 
 use crate::{
     agenda::{Agenda, Event},
     checker::{Checker, Expected},
     clients::Client,
     gateway::{Gateway, loaded},
-    rng::Rng,
     runner::{Around, Runner},
 };
 
@@ -255,7 +255,7 @@ impl World {
         let submit = Submit { ticket, who: "client".into(), key, jobs, all_or_none };
         gateway.actor.hear(Told::Submit(submit), self.now);
         if it.key.is_some() {
-            let again = self.now.mono + self.rng.millis(1, 5_000);
+            let again = self.now.mono + Span::from_millis(self.rng.between(1, 5_000));
             self.agenda.at(again, Event::Submit(client));
         }
     }
@@ -312,7 +312,11 @@ impl World {
 
     fn commit_at(&mut self) -> Mono {
         let slow = self.now.mono < self.slow_until;
-        let takes = if slow { self.rng.millis(500, 20_000) } else { self.rng.millis(1, 6) };
+        let takes = if slow {
+            Span::from_millis(self.rng.between(500, 20_000))
+        } else {
+            Span::from_millis(self.rng.between(1, 6))
+        };
         self.now.mono + takes
     }
 

@@ -20,7 +20,7 @@ impl World {
         for at in 0..self.runners.len() {
             self.unlink(at);
         }
-        let away = self.rng.millis(10, 20_000);
+        let away = Span::from_millis(self.rng.between(10, 20_000));
         self.agenda.at(self.now.mono + away, Event::Restart);
     }
 
