@@ -16,6 +16,7 @@ use crate::{
     request::Front,
     scrape::Scrape,
     start_error::StartError,
+    target,
 };
 
 /// See the module.
@@ -26,6 +27,7 @@ pub(crate) struct Assembly {
     pub(crate) front: Arc<Front>,
     pub(crate) hub: Arc<Hub>,
     pub(crate) notices: Arc<Notices>,
+    pub(crate) face: Arc<Face>,
 }
 
 impl Assembly {
@@ -57,12 +59,13 @@ impl Assembly {
         let disk = Arc::new(Disk::new(spool, config.limits.disk_reserve));
         // It was bound before, in a test.
         let _new = jobs.room.bound(disk.clone(), config.jobs.files_max);
-        let face = Face::new(jobs.clone(), shutdown.clone(), config.jobs);
-        let front = Front::new(config, &pools, disk, metrics.clone(), notices.clone(), face);
+        let face = Arc::new(Face::new(jobs.clone(), shutdown.clone(), config.jobs));
+        let target = |to: &_| target::build(to, &pools, &face);
+        let front = Front::new(config, &pools, disk, metrics.clone(), notices.clone(), target);
         let front = Arc::new(front.map_err(state)?);
         let doors = front.doors.clone();
         let hub = Hub::new(threads, pools.clone(), jobs.clone(), metrics, doors, notices.clone());
-        Ok(Self { pools, jobs, front, hub: Arc::new(hub), notices })
+        Ok(Self { pools, jobs, front, hub: Arc::new(hub), notices, face })
     }
 
     /// All figures.

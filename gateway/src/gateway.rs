@@ -229,10 +229,11 @@ impl Gateway {
         shutdown: &Shutdown,
     ) -> Result<(), StartError> {
         let runtime = StartError::Runtime;
-        let Assembly { pools, jobs, front, hub, notices } = parts;
+        let Assembly { pools, jobs, front, hub, notices, face } = parts;
         open_client_doors(front, self.client_doors().map_err(runtime)?, shutdown);
         let desk = Arc::new(Desk {
             front: front.clone(),
+            face: face.clone(),
             health: Health { scrape: parts.scrape(), shutdown: shutdown.clone() },
             hosts: self.config.listen.api_hosts.clone(),
         });

@@ -31,6 +31,7 @@ mod request;
 mod request_id;
 mod scrape;
 mod start_error;
+mod target;
 
 pub use config::{
     AccessLog, App, Certificate, Config, Details, Discipline, JobsConfig, Limits, Listen,

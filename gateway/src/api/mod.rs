@@ -119,6 +119,12 @@ pub(crate) struct Face {
     backend: Arc<dyn Backend>,
 }
 
+impl std::fmt::Debug for Face {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Face").finish_non_exhaustive()
+    }
+}
+
 impl Face {
     pub(crate) fn new(jobs: Jobs, shutdown: Shutdown, config: JobsConfig) -> Self {
         let backend: Arc<dyn Backend> = Arc::new(jobs);

@@ -24,7 +24,7 @@ use super::{
     serve,
 };
 use crate::{
-    api::{self, Door},
+    api::{self, Door, Face},
     config::Limits,
     connection::Connection,
     doors::{Door as At, Seat},
@@ -43,6 +43,7 @@ const TARGET_MAX: usize = 32 << 10;
 #[derive(Debug)]
 pub(crate) struct Desk {
     pub(crate) front: Arc<Front>,
+    pub(crate) face: Arc<Face>,
     pub(crate) health: Health,
     /// Names that clients may ask for besides those of this host.
     pub(crate) hosts: Vec<String>,
@@ -164,7 +165,7 @@ fn misdirected(desk: &Desk, door: Door, parts: &Parts) -> bool {
 }
 
 async fn serve_request(desk: &Desk, door: Door, mut request: Request<Body>) -> Response<Body> {
-    let face = &desk.front.api;
+    let face = &desk.face;
     if !health::is_asked(&request) {
         request.extensions_mut().insert(door);
         return match face.router().oneshot(request).await {

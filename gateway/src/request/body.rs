@@ -1,43 +1,41 @@
-//! A reply's body on its way to the client, from wherever it is: whole in memory, at the child, or in a store.
+//! A reply's body on its way to the client: whole in memory, or in pieces from whoever answers.
 
 use std::{
     convert::Infallible,
-    future::Future,
     pin::Pin,
-    sync::Arc,
     task::{Context, Poll, ready},
 };
 
 use bytes::Bytes;
 use http::Version;
-use http_body::{Body as _, Frame, SizeHint};
+use http_body::{Frame, SizeHint};
 use ostler_job::Termination;
 use ostler_machine::clock;
 
-use super::{
-    forward::Job,
-    spool::SpoolFile,
-    store::{Next, Store},
-    trip::Trip,
-};
+use super::trip::Trip;
 use crate::pool::passing::Failure;
 
-type Reading = Pin<Box<dyn Future<Output = std::io::Result<Bytes>> + Send>>;
+/// A body that comes by and by, from whatever target. Dropped when nobody wants the rest.
+pub(crate) trait Pieces: Send {
+    fn poll_piece(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Failure>>>;
 
-pub(super) enum Source {
+    /// Whoever answers has nothing to do with the request any more, whatever the client still has to take.
+    fn is_answered(&self) -> bool;
+
+    /// What is known of its length before it comes.
+    fn size(&self) -> SizeHint {
+        SizeHint::default()
+    }
+
+    /// There is no body at all, or no more of it.
+    fn is_over(&self) -> bool {
+        false
+    }
+}
+
+pub(crate) enum Source {
     Whole(Option<Bytes>),
-    /// Written by the API as it comes.
-    Api(axum::body::Body),
-    Streamed {
-        first: Option<Bytes>,
-        job: Job,
-    },
-    Stored {
-        first: Option<Bytes>,
-        job: Job,
-        store: Arc<Store>,
-        reading: Option<Reading>,
-    },
+    Pieces(Box<dyn Pieces>),
 }
 
 impl Source {
@@ -45,8 +43,7 @@ impl Source {
     pub(super) fn known_len(&self) -> Option<u64> {
         match self {
             Self::Whole(bytes) => Some(bytes.as_ref().map_or(0, |b| b.len() as u64)),
-            Self::Api(body) => body.size_hint().exact(),
-            Self::Streamed { .. } | Self::Stored { .. } => None,
+            Self::Pieces(pieces) => pieces.size().exact(),
         }
     }
 
@@ -54,8 +51,7 @@ impl Source {
     pub(super) fn is_empty(&self) -> bool {
         match self {
             Self::Whole(bytes) => bytes.as_ref().is_none_or(Bytes::is_empty),
-            Self::Api(body) => body.is_end_stream(),
-            Self::Streamed { .. } | Self::Stored { .. } => false,
+            Self::Pieces(pieces) => pieces.is_over(),
         }
     }
 }
@@ -64,9 +60,7 @@ impl std::fmt::Debug for Source {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {
             Self::Whole(_) => "Whole",
-            Self::Api(_) => "Api",
-            Self::Streamed { .. } => "Streamed",
-            Self::Stored { .. } => "Stored",
+            Self::Pieces(_) => "Pieces",
         })
     }
 }
@@ -89,9 +83,6 @@ pub(crate) struct ReplyBody {
 impl Drop for ReplyBody {
     fn drop(&mut self) {
         self.offer(false);
-        if let Source::Stored { store, .. } = &self.source {
-            store.abandon();
-        }
     }
 }
 
@@ -116,85 +107,16 @@ impl ReplyBody {
     fn poll_piece(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Failure>>> {
         match &mut self.source {
             Source::Whole(bytes) => Poll::Ready(bytes.take().map(Ok)),
-            Source::Api(body) => poll_api(body, cx),
-            Source::Streamed { first, job } => {
-                if let Some(first) = first.take().filter(|f| !f.is_empty()) {
-                    return Poll::Ready(Some(Ok(first)));
-                }
-                let seat = job.passing.seat();
-                let piece = ready!(job.passing.poll_piece(cx));
-                if let (Some(seat), Some(Ok(piece))) = (seat, &piece) {
-                    seat.carrier.consumed(seat.stream, piece.len(), job.passing.pieces_bytes());
-                }
-                Poll::Ready(piece)
-            }
-            Source::Stored { first, store, reading, .. } => {
-                if let Some(first) = first.take().filter(|f| !f.is_empty()) {
-                    return Poll::Ready(Some(Ok(first)));
-                }
-                poll_store(store, reading, cx)
-            }
+            Source::Pieces(pieces) => pieces.poll_piece(cx),
         }
     }
 
-    fn passing_ended(&self) -> bool {
+    fn is_answered(&self) -> bool {
         match &self.source {
-            Source::Whole(_) | Source::Api(_) => true,
-            Source::Streamed { job, .. } | Source::Stored { job, .. } => job.passing.is_ended(),
+            Source::Whole(_) => true,
+            Source::Pieces(pieces) => pieces.is_answered(),
         }
     }
-}
-
-fn poll_api(
-    body: &mut axum::body::Body,
-    cx: &mut Context<'_>,
-) -> Poll<Option<Result<Bytes, Failure>>> {
-    loop {
-        return Poll::Ready(match ready!(Pin::new(&mut *body).poll_frame(cx)) {
-            None => None,
-            Some(Ok(frame)) => match frame.into_data() {
-                Ok(data) => Some(Ok(data)),
-                Err(_trailers) => continue,
-            },
-            Some(Err(error)) => Some(Err(Failure {
-                termination: Termination::Overload,
-                detail: Bytes::from(format!("the API's answer broke off: {error}")),
-            })),
-        });
-    }
-}
-
-fn poll_store(
-    store: &Store,
-    reading: &mut Option<Reading>,
-    cx: &mut Context<'_>,
-) -> Poll<Option<Result<Bytes, Failure>>> {
-    loop {
-        if let Some(read) = reading {
-            let bytes = ready!(read.as_mut().poll(cx));
-            *reading = None;
-            return Poll::Ready(Some(match bytes {
-                Ok(bytes) => {
-                    store.advance(bytes.len() as u64);
-                    Ok(bytes)
-                }
-                Err(error) => Err(Failure {
-                    termination: Termination::Overload,
-                    detail: Bytes::from(format!("cannot read the spooled reply: {error}")),
-                }),
-            }));
-        }
-        match ready!(store.poll_next(cx)) {
-            Next::Piece(piece) => return Poll::Ready(Some(Ok(piece))),
-            Next::File(file, offset) => *reading = Some(Box::pin(read(file, offset))),
-            Next::End => return Poll::Ready(None),
-            Next::Failed(failure) => return Poll::Ready(Some(Err(failure))),
-        }
-    }
-}
-
-async fn read(file: Arc<SpoolFile>, offset: u64) -> std::io::Result<Bytes> {
-    file.read(offset, super::store::READ).await
 }
 
 /// Breaks the connection, so that the client does not take half a reply for a whole one.
@@ -233,7 +155,7 @@ impl http_body::Body for ReplyBody {
         if matches!(piece, Some(Ok(_))) && this.trip.is_past_deadline() {
             piece = Some(Err(Failure::from(Termination::Deadline)));
         }
-        if this.trip.ended.is_none() && this.passing_ended() {
+        if this.trip.ended.is_none() && this.is_answered() {
             this.trip.ended = Some(clock::now());
         }
         Poll::Ready(match piece {
@@ -272,10 +194,10 @@ impl http_body::Body for ReplyBody {
 
     fn size_hint(&self) -> SizeHint {
         match &self.source {
-            Source::Api(body) => body.size_hint(),
-            source @ (Source::Whole(_) | Source::Streamed { .. } | Source::Stored { .. }) => {
-                source.known_len().map_or_else(SizeHint::default, SizeHint::with_exact)
+            Source::Whole(bytes) => {
+                SizeHint::with_exact(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64))
             }
+            Source::Pieces(pieces) => pieces.size(),
         }
     }
 }

@@ -8,17 +8,17 @@ use http::{HeaderMap, HeaderName, header};
 use super::Front;
 use crate::{config::Network, connection::Connection};
 
-pub(super) const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
-pub(super) const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
+pub(crate) const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+pub(crate) const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 const FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 
 /// The client as far as it can be known.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Seen {
-    pub(super) address: IpAddr,
-    pub(super) secure: bool,
+pub(crate) struct Seen {
+    pub(crate) address: IpAddr,
+    pub(crate) secure: bool,
     /// The host that the client asked for, when a proxy told; else empty.
-    pub(super) host: Bytes,
+    pub(crate) host: Bytes,
 }
 
 pub(crate) fn is_trusted(front: &Front, peer: IpAddr) -> bool {
@@ -39,7 +39,7 @@ fn in_network(address: IpAddr, network: Network) -> bool {
 }
 
 /// A client without a proxy that we believe.
-pub(super) fn direct(connection: &Connection) -> Seen {
+pub(crate) fn direct(connection: &Connection) -> Seen {
     Seen {
         address: connection.peer.ip().to_canonical(),
         secure: connection.secure,
@@ -48,7 +48,7 @@ pub(super) fn direct(connection: &Connection) -> Seen {
 }
 
 /// A client behind listed proxies: the rightmost address that is not one of them.
-pub(super) fn through_proxies(front: &Front, connection: &Connection, headers: &HeaderMap) -> Seen {
+pub(crate) fn through_proxies(front: &Front, connection: &Connection, headers: &HeaderMap) -> Seen {
     let mut seen = direct(connection);
     let hops = hops(headers);
     for hop in hops.iter().rev() {

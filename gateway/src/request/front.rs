@@ -4,10 +4,9 @@ use std::sync::Arc;
 
 use ostler_machine::disk::Disk;
 
-use super::{Budget, Memory, Routes, Stores, TenantNames};
+use super::{Budget, Memory, Routes, Stores, Target, TenantNames};
 use crate::{
-    api::Face,
-    config::{Config, Details, Limits, Network},
+    config::{self, Config, Details, Limits, Network},
     doors::{Doors, Parts},
     event::GatewayEvent,
     log::Log,
@@ -34,7 +33,6 @@ pub(crate) struct Front {
     pub(crate) stores: Stores,
     pub(crate) doors: Arc<Doors>,
     pub(crate) notices: Arc<Notices>,
-    pub(crate) api: Face,
 }
 
 impl std::fmt::Debug for Front {
@@ -44,13 +42,14 @@ impl std::fmt::Debug for Front {
 }
 
 impl Front {
+    /// `target`: makes what a route leads to.
     pub(crate) fn new(
         config: &Config,
         pools: &Pools,
         disk: Arc<Disk>,
         metrics: Arc<Metrics>,
         notices: Arc<Notices>,
-        api: Face,
+        target: impl Fn(&config::Target) -> Box<dyn Target>,
     ) -> std::io::Result<Self> {
         let tenants = TenantNames::open(&config.state)?;
         let told = notices.clone();
@@ -60,7 +59,7 @@ impl Front {
         let max = (config.limits.spool_total, parts.spool);
         let quarantine = Ward::new(notices.clone(), hold_back(pools));
         Ok(Self {
-            routes: Routes::new(&config.routes, pools, &tenants, |route, app| {
+            routes: Routes::new(&config.routes, target, &tenants, |route, app| {
                 metrics.route(route, app)
             }),
             limits: config.limits,
@@ -75,7 +74,6 @@ impl Front {
             stores: Stores::default(),
             doors: Doors::new(parts, config.limits.requests),
             notices,
-            api,
         })
     }
 }

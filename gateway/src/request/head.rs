@@ -3,29 +3,36 @@
 use std::borrow::Cow;
 
 use bytes::Bytes;
-use http::{HeaderMap, Method, StatusCode, Version, header, request::Parts};
+use http::{HeaderMap, Method, StatusCode, Uri, Version, header, request::Parts};
 
 use super::{http2, page, respond::Refusal, trip::Trip};
 use crate::{http1::scan, percent::percent_decode};
 
 /// The facts of a checked head.
 #[derive(Debug)]
-pub(super) struct Head<'a> {
+pub(crate) struct Head {
     /// Host without its port, lower case.
-    pub(super) host: String,
+    pub(crate) host: String,
     /// The port that the client named.
-    pub(super) port: Option<u16>,
-    /// The path with its percent escapes resolved: what the app gets.
-    pub(super) path_decoded: Cow<'a, [u8]>,
+    pub(crate) port: Option<u16>,
+    /// The path with its percent escapes resolved, where it has any.
+    decoded: Option<Vec<u8>>,
     /// The fields that Connection names, in lower case.
-    pub(super) of_connection: Vec<Vec<u8>>,
+    pub(crate) of_connection: Vec<Vec<u8>>,
+}
+
+impl Head {
+    /// The path of the target that was checked, with its percent escapes resolved: what the app gets.
+    pub(crate) fn path<'a>(&'a self, uri: &'a Uri) -> &'a [u8] {
+        self.decoded.as_deref().unwrap_or_else(|| uri.path().as_bytes())
+    }
 }
 
 /// Fields that Connection may name; nobody has so many.
 const CONNECTION_MAX: usize = 32;
 
 /// Refuses what no app should see.
-pub(super) fn check<'a>(trip: &mut Trip, parts: &'a Parts) -> Result<Head<'a>, Refusal> {
+pub(crate) fn check(trip: &mut Trip, parts: &Parts) -> Result<Head, Refusal> {
     if let Some((refused, heard)) = trip.connection.notes.next_request() {
         trip.hear(heard);
         return Err(Refusal::malformed(refused.status, refused.reason).closing());
@@ -44,11 +51,14 @@ pub(super) fn check<'a>(trip: &mut Trip, parts: &'a Parts) -> Result<Head<'a>, R
     host.make_ascii_lowercase();
     // A name with a dot at its end is the same name (RFC 1034 3.1).
     host.truncate(host.strip_suffix('.').map_or(host.len(), str::len));
-    let path_decoded = decode_path(parts.uri.path())?;
+    let decoded = match decode_path(parts.uri.path())? {
+        Cow::Borrowed(_) => None,
+        Cow::Owned(decoded) => Some(decoded),
+    };
     let of_connection = of_connection(&parts.headers)?;
     trip.host = authority;
     page::note_who_may_see_details(trip, &host, parts);
-    Ok(Head { host, port, path_decoded, of_connection })
+    Ok(Head { host, port, decoded, of_connection })
 }
 
 /// The request line, in whatever version it came.
@@ -125,7 +135,7 @@ fn split_port(authority: &[u8]) -> (String, Option<u16>) {
 
 /// The path as routes see it: `//`, `/./` and `/.` at the end lead nowhere, so that no spelling of a path passes by its route.
 /// The app gets the path as it was sent.
-pub(super) fn routed(path: &[u8]) -> Cow<'_, [u8]> {
+pub(crate) fn routed(path: &[u8]) -> Cow<'_, [u8]> {
     let odd = |pair: &[u8]| pair == b"//" || pair == b"/.";
     if path == b"*" || !path.windows(2).any(odd) {
         return Cow::Borrowed(path);

@@ -1,24 +1,21 @@
 //! The way of a request, from parsed head to logged end. [`handle`] is the contents page; every step is a file.
+//!
+//! It is the same for every route. What a route leads to, a [`Target`], is behind one trait, and answers.
 
-mod api;
 mod body;
 mod budget;
-mod client;
-mod env;
-mod forward;
+pub(crate) mod client;
 mod front;
-mod head;
+pub(crate) mod head;
 mod http2;
-pub(crate) mod measure;
 mod memory;
-mod page;
-mod pump;
-mod quarantine;
-mod respond;
-mod route;
-mod shapes;
-mod spool;
-mod store;
+pub(crate) mod page;
+pub(crate) mod quarantine;
+pub(crate) mod respond;
+pub(crate) mod route;
+pub(crate) mod spool;
+pub(crate) mod store;
+mod target;
 mod tenant;
 mod trip;
 mod upload;
@@ -29,19 +26,19 @@ use http::{Request, Response};
 use hyper::body::Incoming;
 
 pub(crate) use self::{
-    body::ReplyBody,
+    body::{Pieces, ReplyBody, Source},
     budget::Budget,
     client::is_trusted,
     front::Front,
+    head::Head,
     memory::Memory,
-    route::{Routes, Target},
-    store::Stores,
-    tenant::TenantNames,
-    upload::Upload,
-};
-use self::{
     respond::{Refusal, Reply},
+    route::{Route, Routes},
+    store::Stores,
+    target::{Answered, Answering, Exchange, Target},
+    tenant::TenantNames,
     trip::Trip,
+    upload::Upload,
 };
 use crate::connection::Connection;
 
@@ -56,7 +53,7 @@ pub(crate) async fn handle(
     respond::finish(trip, ended)
 }
 
-async fn carry(trip: &mut Trip, request: Request<Incoming>) -> Result<Reply, Refusal> {
+async fn carry(trip: &mut Trip, request: Request<Incoming>) -> Answered {
     let (parts, body) = request.into_parts();
     let body = Upload::new(&trip.connection, parts.version, &parts.headers, body);
     trip.rest = body.rest();
@@ -64,19 +61,6 @@ async fn carry(trip: &mut Trip, request: Request<Incoming>) -> Result<Reply, Ref
     if !trip.fits {
         return Err(Refusal::too_many());
     }
-    let route = route::find(trip, &head, &parts.headers)?;
-    let pool = match &route.to {
-        Target::App(pool) => pool.clone(),
-        Target::Redirect(status, location) => {
-            return Reply::redirect(*status, location, &head, &parts.uri);
-        }
-        Target::Respond(status, text) => return Ok(Reply::fixed(*status, text)),
-        Target::Api => return api::call(trip, &route, parts, body).await,
-    };
-    forward::admit(trip, &pool)?;
-    quarantine::admit(trip, &route, &pool)?;
-    let body = spool::take(trip, &route, &parts, body).await?;
-    let frame = env::request_frame(trip, &parts, &head, &body);
-    let (job, answer) = forward::send(trip, &route, pool, frame, body).await?;
-    Reply::from_app(trip, &route, job, answer)
+    let route = route::find(trip, &head, &parts)?;
+    route.to.answer(Exchange { trip, route: &route, parts, head, body }).await
 }

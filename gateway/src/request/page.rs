@@ -1,17 +1,12 @@
 //! What a person or a program reads when a request was refused.
 
 use http::{StatusCode, Version, request::Parts};
-use ostler_job::Termination;
 
 use super::{respond::Refusal, trip::Trip};
-use crate::{
-    config::Details,
-    host,
-    pool::{AppState, Pool},
-};
+use crate::{config::Details, host};
 
 /// Content type and text of a refusal: a page for browsers, a line for everything else.
-pub(super) fn render(trip: &Trip, refusal: &Refusal) -> (&'static str, String) {
+pub(crate) fn render(trip: &Trip, refusal: &Refusal) -> (&'static str, String) {
     let wants_html = trip
         .accept
         .as_ref()
@@ -51,7 +46,7 @@ fn title(status: StatusCode) -> String {
 
 /// Details are for the developer, if the config says so: on the same host, by its own name, and without a trace of a proxy. A
 /// proxy on this host that adds nothing cannot be told from a client, hence the config's word.
-pub(super) fn note_who_may_see_details(trip: &mut Trip, host: &str, parts: &Parts) {
+pub(crate) fn note_who_may_see_details(trip: &mut Trip, host: &str, parts: &Parts) {
     trip.sees_details = trip.front.details == Details::Loopback
         && trip.connection.peer.ip().to_canonical().is_loopback()
         && !trip.trusted
@@ -87,51 +82,8 @@ fn is_added_by_proxies(name: &str) -> bool {
     NAMES.contains(&name) || FAMILIES.iter().any(|family| name.starts_with(family))
 }
 
-/// An app that raised an error before it answered.
-pub(super) fn app_error(trip: &Trip, traceback: &[u8]) -> Refusal {
-    let mut refusal = Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, Termination::AppError)
-        .because("the app failed on this request");
-    if trip.sees_details && !traceback.is_empty() {
-        let trace = escape(&String::from_utf8_lossy(traceback));
-        let body = format!("<h2>Traceback</h2><pre>{trace}</pre>{SEEN_BY}");
-        refusal.page =
-            Some(html(refusal.status, "The app raised an error before it answered.", &body));
-    }
-    refusal
-}
-
-/// An app that does not boot.
-pub(super) fn boot_failure(trip: &Trip, pool: &Pool, state: &AppState, refusal: &mut Refusal) {
-    let Some(failure) = &state.failure else { return };
-    refusal.detail = bytes::Bytes::from(format!("{}: {}", failure.stage, failure.message));
-    if !trip.sees_details {
-        return;
-    }
-    refusal.reason =
-        format!("the app {} does not boot ({}): {}", pool.app, failure.stage, failure.message)
-            .into();
-    let section = |name: &str, text: &str| match text.trim().is_empty() {
-        true => String::new(),
-        false => format!("<h2>{name}</h2><pre>{}</pre>", escape(text.trim_end())),
-    };
-    let body = format!(
-        "<p class=what>{}</p>{}{}{}<p>Ostler tries again by itself: mend the app and reload this page.</p>{SEEN_BY}",
-        escape(&failure.message),
-        section("What may help", &failure.hint),
-        section("Backtrace", &failure.backtrace),
-        section("Its last lines on stderr", &failure.stderr),
-    );
-    let lead = format!(
-        "The app <b>{}</b> does not boot. It stopped at: <b>{}</b>.",
-        escape(&pool.app),
-        escape(&failure.stage)
-    );
-    refusal.page = Some(html(refusal.status, &lead, &body));
-}
-
-const SEEN_BY: &str = "<p class=note>Only clients on this host see these details.</p>";
-
-fn html(status: StatusCode, lead: &str, body: &str) -> String {
+/// A whole page.
+pub(crate) fn html(status: StatusCode, lead: &str, body: &str) -> String {
     let title = title(status);
     format!(
         "<!doctype html><html lang=en><meta charset=utf-8><meta name=viewport content=\"width=device-width\">\
@@ -146,6 +98,7 @@ padding:.8rem 1rem;overflow:auto;font-size:13px;line-height:1.45}.what{font-weig
 .note{color:#777;font-size:.85rem}@media(prefers-color-scheme:dark){body{background:#181818;color:#ddd}\
 pre{background:#222;border-color:#444}.what{color:#f08080}}";
 
-fn escape(text: &str) -> String {
+/// Text as it stands in a page.
+pub(crate) fn escape(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }

@@ -11,7 +11,7 @@ use crate::{
 };
 
 /// What a request asks for, as its job keeps it.
-pub(super) fn subject(trip: &Trip, route: &Route) -> Subject {
+pub(crate) fn subject(trip: &Trip, route: &Route) -> Subject {
     Subject {
         ward: trip.front.quarantine.clone(),
         route: route.counts.name().clone(),
@@ -22,7 +22,7 @@ pub(super) fn subject(trip: &Trip, route: &Route) -> Subject {
 }
 
 /// Refuses a request whose kind is held back, before its body is read.
-pub(super) fn admit(trip: &Trip, route: &Route, pool: &Pool) -> Result<(), Refusal> {
+pub(crate) fn admit(trip: &Trip, route: &Route, pool: &Pool) -> Result<(), Refusal> {
     let quarantine = &trip.front.quarantine;
     let Some(kinds) = quarantine.kinds(asked(trip, route)) else { return Ok(()) };
     let now = clock::now();
@@ -30,7 +30,7 @@ pub(super) fn admit(trip: &Trip, route: &Route, pool: &Pool) -> Result<(), Refus
 }
 
 /// A request has ended; one that a child has finished or failed by itself speaks for its kind.
-pub(super) fn note(trip: &Trip) {
+pub(crate) fn note(trip: &Trip) {
     let (Some(passing), Some(route)) = (&trip.passing, &trip.route) else { return };
     let has_ended = matches!(
         trip.termination,
@@ -48,7 +48,7 @@ pub(super) fn note(trip: &Trip) {
 }
 
 /// What the client of a request that is held back is told.
-pub(super) fn refusal(wait: Span) -> Refusal {
+pub(crate) fn refusal(wait: Span) -> Refusal {
     let mut refusal = Refusal::new(StatusCode::SERVICE_UNAVAILABLE, Termination::Quarantined)
         .because(
             "requests like this one ended the app's process several times; they are held back",
@@ -58,7 +58,7 @@ pub(super) fn refusal(wait: Span) -> Refusal {
 }
 
 /// The same for one that waited when its kind began to be held back.
-pub(super) fn refusal_of_waiting() -> Refusal {
+pub(crate) fn refusal_of_waiting() -> Refusal {
     refusal(PROBE_FIRST)
 }
 

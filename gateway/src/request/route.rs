@@ -3,46 +3,29 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use bytes::Bytes;
-use http::StatusCode;
+use http::{StatusCode, request::Parts};
 use ostler_job::{Span, Termination};
 use ostler_machine::clock;
 
 use super::{
     head::{self, Head},
     respond::Refusal,
+    target::Target,
     tenant::TenantNames,
     trip::Trip,
 };
 use crate::{
     config::{self, TenantKey, Timeouts},
     metrics::RouteCounts,
-    pool::Pool,
 };
-
-/// Where a route leads, with the pool at hand.
-#[derive(Debug)]
-pub(crate) enum Target {
-    App(Arc<Pool>),
-    Redirect(u16, String),
-    Respond(u16, String),
-    Api,
-}
-
-impl Target {
-    pub(crate) fn app(&self) -> Option<&str> {
-        match self {
-            Self::App(pool) => Some(&pool.app),
-            Self::Redirect(..) | Self::Respond(..) | Self::Api => None,
-        }
-    }
-}
 
 /// A route, ready for use.
 #[derive(Debug)]
 pub(crate) struct Route {
     host: HostRule,
     path: String,
-    pub(crate) to: Target,
+    /// Where it leads.
+    pub(crate) to: Box<dyn Target>,
     pub(crate) within: Span,
     tenant: TenantKey,
     tenant_names: BTreeMap<String, String>,
@@ -69,13 +52,15 @@ enum HostRule {
 pub(crate) struct Routes(Vec<Arc<Route>>);
 
 impl Routes {
+    /// `target`: makes what a route leads to.
     pub(crate) fn new(
         routes: &[config::Route],
-        pools: &BTreeMap<String, Arc<Pool>>,
+        target: impl Fn(&config::Target) -> Box<dyn Target>,
         tenants: &TenantNames,
         counts: impl Fn(&str, bool) -> RouteCounts,
     ) -> Self {
-        let build = |route| Arc::new(build(route, pools, tenants, &counts));
+        let build =
+            |route: &config::Route| Arc::new(build(route, target(&route.to), tenants, &counts));
         let mut built: Vec<_> = routes.iter().map(build).collect();
         built.sort_by_key(|route| std::cmp::Reverse((route.host.rank(), route.path.len())));
         Self(built)
@@ -88,7 +73,7 @@ impl Routes {
 
 fn build(
     route: &config::Route,
-    pools: &BTreeMap<String, Arc<Pool>>,
+    to: Box<dyn Target>,
     tenants: &TenantNames,
     counts: impl Fn(&str, bool) -> RouteCounts,
 ) -> Route {
@@ -106,14 +91,6 @@ fn build(
             },
         },
         path: String::from_utf8_lossy(&head::routed(route.path.as_bytes())).into_owned(),
-        to: match &route.to {
-            config::Target::App(app) => {
-                Target::App(pools.get(app).expect("the config names only apps it has").clone())
-            }
-            config::Target::Redirect(status, to) => Target::Redirect(*status, to.clone()),
-            config::Target::Respond(status, text) => Target::Respond(*status, text.clone()),
-            config::Target::Api => Target::Api,
-        },
         within: clock::span(route.within),
         tenant: route.tenant.clone(),
         tenant_names: route.tenant_names.clone(),
@@ -124,7 +101,8 @@ fn build(
         idempotent: route.idempotent,
         timeouts: route.timeouts,
         body_max: route.body_max,
-        counts: counts(&name, matches!(route.to, config::Target::App(_))),
+        counts: counts(&name, to.app().is_some()),
+        to,
     }
 }
 
@@ -171,12 +149,12 @@ fn below(path: &[u8], prefix: &[u8]) -> bool {
 
 impl Route {
     /// The path prefix that leads here.
-    pub(super) fn path(&self) -> &str {
+    pub(crate) fn path(&self) -> &str {
         &self.path
     }
 
     /// The weight of a tenant's share.
-    pub(super) fn weight(&self, tenant: &[u8]) -> u32 {
+    pub(crate) fn weight(&self, tenant: &[u8]) -> u32 {
         if self.weights.is_empty() {
             return 1;
         }
@@ -205,18 +183,14 @@ impl Route {
 }
 
 /// Finds the request's route and notes it and the tenant.
-pub(super) fn find(
-    trip: &mut Trip,
-    head: &Head<'_>,
-    headers: &http::HeaderMap,
-) -> Result<Arc<Route>, Refusal> {
-    let path = head::routed(&head.path_decoded);
+pub(crate) fn find(trip: &mut Trip, head: &Head, parts: &Parts) -> Result<Arc<Route>, Refusal> {
+    let path = head::routed(head.path(&parts.uri));
     let Some(route) = trip.front.routes.find(&head.host, &path).cloned() else {
         let mut refusal = Refusal::new(StatusCode::NOT_FOUND, Termination::NoRoute);
         refusal.reason = "no route leads here".into();
         return Err(refusal);
     };
-    trip.tenant = route.tenant(trip, headers);
+    trip.tenant = route.tenant(trip, &parts.headers);
     let total = route.timeouts.total;
     trip.deadline = (!total.is_zero()).then(|| trip.began + clock::span(total));
     trip.route = Some(route.clone());

@@ -30,7 +30,7 @@ const AGAIN: Duration = Duration::from_millis(200);
 
 /// A request's body, on its way to a child.
 #[derive(Debug)]
-pub(super) enum Body {
+pub(crate) enum Body {
     /// All of it, maybe nothing.
     Memory(Bytes),
     /// All of it, in a file.
@@ -41,7 +41,7 @@ pub(super) enum Body {
 
 impl Body {
     /// The length in bytes, when it is known.
-    pub(super) fn len(&self) -> Option<u64> {
+    pub(crate) fn len(&self) -> Option<u64> {
         match self {
             Self::Memory(bytes) => Some(bytes.len() as u64),
             Self::File(file) => Some(file.len()),
@@ -59,37 +59,37 @@ pub(crate) struct SpoolFile {
 }
 
 impl SpoolFile {
-    pub(super) fn create(budget: &Arc<Budget>, client: Peer) -> io::Result<Self> {
+    pub(crate) fn create(budget: &Arc<Budget>, client: Peer) -> io::Result<Self> {
         let claim = budget.create(client)?;
         Ok(Self { claim, budget: budget.clone(), len: AtomicU64::new(0) })
     }
 
-    pub(super) fn len(&self) -> u64 {
+    pub(crate) fn len(&self) -> u64 {
         self.len.load(Ordering::Acquire)
     }
 
     /// The client has taken something of it.
-    pub(super) fn touch(&self) {
+    pub(crate) fn touch(&self) {
         self.claim.touch();
     }
 
     /// It is whole, and waits for us and not for its client.
-    pub(super) fn settle(&self) {
+    pub(crate) fn settle(&self) {
         Budget::settle(&self.claim);
     }
 
     /// Its client has let it lie for too long.
-    pub(super) fn cut_off(&self) {
+    pub(crate) fn cut_off(&self) {
         self.budget.cut_off(&self.claim);
     }
 
     #[cfg(test)]
-    pub(super) fn is_cut(&self) -> bool {
+    pub(crate) fn is_cut(&self) -> bool {
         self.claim.is_cut()
     }
 
     /// Appends on a thread that may block.
-    pub(super) async fn append(self: &Arc<Self>, bytes: Bytes) -> io::Result<()> {
+    pub(crate) async fn append(self: &Arc<Self>, bytes: Bytes) -> io::Result<()> {
         let this = self.clone();
         blocking(move || {
             let len = bytes.len() as u64;
@@ -118,7 +118,7 @@ impl SpoolFile {
     }
 
     /// Reads up to `max` bytes at an offset, on a thread that may block. Empty at the end.
-    pub(super) async fn read(self: Arc<Self>, offset: u64, max: usize) -> io::Result<Bytes> {
+    pub(crate) async fn read(self: Arc<Self>, offset: u64, max: usize) -> io::Result<Bytes> {
         blocking(move || {
             let left = usize::try_from(self.len().saturating_sub(offset)).unwrap_or(usize::MAX);
             let mut bytes = BytesMut::zeroed(left.min(max));
@@ -145,7 +145,7 @@ async fn blocking<T: Send + 'static>(
 }
 
 /// Takes the body as the route says.
-pub(super) async fn take(
+pub(crate) async fn take(
     trip: &mut Trip,
     route: &Route,
     parts: &Parts,
@@ -263,13 +263,13 @@ impl Taken {
 
 /// Why a body could not be read.
 #[derive(Debug)]
-pub(super) enum BodyError {
+pub(crate) enum BodyError {
     Timeout,
     Client(hyper::Error),
 }
 
 /// The next piece of a body; the timer is made only when the piece is not there yet.
-pub(super) async fn next_piece(
+pub(crate) async fn next_piece(
     body: &mut Upload,
     limit: Duration,
 ) -> Option<Result<Bytes, BodyError>> {
@@ -312,10 +312,10 @@ fn refuse(error: &BodyError) -> Refusal {
 }
 
 /// What is told of a body that is not chunked as it should be.
-pub(super) const MALFORMED: &str = "malformed chunked body";
+pub(crate) const MALFORMED: &str = "malformed chunked body";
 
 /// The guard's own complaint, which hyper passes on as the source.
-pub(super) fn is_malformed(error: &hyper::Error) -> bool {
+pub(crate) fn is_malformed(error: &hyper::Error) -> bool {
     std::error::Error::source(error)
         .and_then(|source| source.downcast_ref::<io::Error>())
         .is_some_and(|io| io.kind() == io::ErrorKind::InvalidData)

@@ -1,6 +1,7 @@
 //! Holds a reply between a child that is done soon and a client that takes its time: memory first, then a file.
 //!
-//! A task moves the child's pieces in here as fast as they come, so that the child is free as soon as it has finished.
+//! Whoever answers has a task that moves the pieces in here as fast as they come, so that a child is free as soon as it has
+//! finished.
 
 mod all;
 
@@ -16,15 +17,14 @@ use std::{
 use bytes::Bytes;
 use ostler_job::{Mono, Span, Termination};
 use ostler_machine::{clock, peer::Peer};
-use ostler_wire::Reset;
 
 pub(crate) use all::Stores;
 
 use super::{budget::Budget, memory::Memory, route::Route, spool::SpoolFile, trip::Trip};
-use crate::pool::passing::{Failure, Passing};
+use crate::pool::passing::Failure;
 
 /// Bytes read back from the file at a time.
-pub(super) const READ: usize = 64 << 10;
+pub(crate) const READ: usize = 64 << 10;
 
 /// A child is not held for a client that takes less than this in that time, when others wait for one.
 const PACE: (u64, Span) = (64 << 10, Span::from_secs(5));
@@ -52,7 +52,7 @@ struct State {
 
 /// See the module.
 #[derive(Debug)]
-pub(super) struct Store {
+pub(crate) struct Store {
     state: Mutex<State>,
     watermark: usize,
     /// A client that takes nothing for this long is given up.
@@ -65,7 +65,7 @@ pub(super) struct Store {
 
 /// Where the next piece is.
 #[derive(Debug)]
-pub(super) enum Next {
+pub(crate) enum Next {
     Piece(Bytes),
     /// At this offset of the file.
     File(Arc<SpoolFile>, u64),
@@ -91,7 +91,7 @@ enum Waited {
 }
 
 impl Store {
-    pub(super) fn new(trip: &Trip, route: &Route) -> Arc<Self> {
+    pub(crate) fn new(trip: &Trip, route: &Route) -> Arc<Self> {
         let front = &trip.front;
         let store = Arc::new(Self::of(
             front.limits.spool_memory,
@@ -125,13 +125,8 @@ impl Store {
         Self { state, watermark, patience, client, budget, memory, pace: PACE.1 }
     }
 
-    /// Begins to take the rest of an answer.
-    pub(super) fn fill(self: &Arc<Self>, passing: &Arc<Passing>) {
-        tokio::spawn(take_all(self.clone(), passing.clone()));
-    }
-
     /// Takes an answer that is there already.
-    pub(super) fn take_whole(self: &Arc<Self>, reply: Bytes) {
+    pub(crate) fn take_whole(self: &Arc<Self>, reply: Bytes) {
         let store = self.clone();
         tokio::spawn(async move {
             let failure = put(&store, reply, &|| false).await.err().map(no_room);
@@ -144,7 +139,7 @@ impl Store {
     }
 
     /// What the client gets next.
-    pub(super) fn poll_next(&self, cx: &Context<'_>) -> Poll<Next> {
+    pub(crate) fn poll_next(&self, cx: &Context<'_>) -> Poll<Next> {
         let mut state = self.lock();
         state.touched = clock::now();
         if let Some(piece) = state.memory.pop_front() {
@@ -179,7 +174,7 @@ impl Store {
     }
 
     /// The client has taken this many bytes of the file.
-    pub(super) fn advance(&self, bytes: u64) {
+    pub(crate) fn advance(&self, bytes: u64) {
         let mut state = self.lock();
         state.taken += bytes;
         if let Some((file, read)) = &mut state.file {
@@ -223,12 +218,17 @@ impl Store {
     }
 
     /// Nobody will read on; whoever fills the store can stop.
-    pub(super) fn abandon(&self) {
+    pub(crate) fn abandon(&self) {
         let mut state = self.lock();
         state.abandoned = true;
         let writer = state.writer.take();
         drop(state);
         writer.into_iter().for_each(Waker::wake);
+    }
+
+    /// Nobody reads on.
+    pub(crate) fn is_abandoned(&self) -> bool {
+        self.lock().abandoned
     }
 
     /// There is no room in files: waits until the client has taken all that came before, or is gone, or for a moment.
@@ -244,7 +244,8 @@ impl Store {
         tokio::time::timeout(AGAIN, caught_up).await.is_ok()
     }
 
-    fn end(&self, failure: Option<Failure>) {
+    /// Nothing more comes.
+    pub(crate) fn end(&self, failure: Option<Failure>) {
         let mut state = self.lock();
         state.ended = true;
         state.failure = failure;
@@ -301,42 +302,18 @@ impl State {
     }
 }
 
-async fn take_all(store: Arc<Store>, passing: Arc<Passing>) {
-    let is_wanted = || !passing.is_ended() && passing.pool.load().0 > 0;
-    loop {
-        if store.lock().abandoned {
-            if !passing.is_ended() {
-                passing.fail(Failure::from(Termination::GoneReading));
-                passing.pool.leave(&passing, Reset::ClientGone);
-            }
-            return;
-        }
-        let piece = match poll_fn(|cx| passing.poll_piece(cx)).await {
-            None => return store.end(None),
-            Some(Err(failure)) => return store.end(Some(failure)),
-            Some(Ok(piece)) => piece,
-        };
-        if let Some(seat) = passing.seat() {
-            seat.carrier.consumed(seat.stream, piece.len(), passing.pieces_bytes());
-        }
-        if let Err(error) = put(&store, piece, &is_wanted).await {
-            if !passing.is_ended() {
-                passing.fail(no_room(io::Error::new(error.kind(), error.to_string())));
-                passing.pool.leave(&passing, Reset::ClientGone);
-            }
-            return store.end(Some(no_room(error)));
-        }
-    }
-}
-
 #[expect(clippy::needless_pass_by_value, reason = "map gives it away")]
-fn no_room(error: io::Error) -> Failure {
+pub(crate) fn no_room(error: io::Error) -> Failure {
     let detail = Bytes::from(format!("cannot spool the reply: {error}"));
     Failure { termination: Termination::Overload, detail }
 }
 
-/// `is_wanted`: others wait for the child that sends this.
-async fn put(store: &Store, piece: Bytes, is_wanted: &(dyn Fn() -> bool + Sync)) -> io::Result<()> {
+/// Takes a piece of the answer; waits while there is room for it nowhere. `is_wanted`: others wait for the child that sends this.
+pub(crate) async fn put(
+    store: &Store,
+    piece: Bytes,
+    is_wanted: &(dyn Fn() -> bool + Sync),
+) -> io::Result<()> {
     let mut watched = (clock::now(), store.lock().taken);
     loop {
         match store.keep(&piece) {

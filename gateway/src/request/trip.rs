@@ -48,7 +48,7 @@ pub(crate) struct Trip {
     /// What may be left of the request's body.
     pub(super) rest: Option<Arc<Rest>>,
     /// Errors may be told in full.
-    pub(super) sees_details: bool,
+    pub(crate) sees_details: bool,
     /// What a head that was refused said of itself.
     heard: Option<Box<Heard>>,
     /// Bytes of its bodies that are counted as in memory.
@@ -59,19 +59,19 @@ pub(crate) struct Trip {
 
 impl Trip {
     /// Counts bytes of a body as in memory. `false`: there is no room for them.
-    pub(super) fn hold(&mut self, bytes: usize) -> bool {
+    pub(crate) fn hold(&mut self, bytes: usize) -> bool {
         let fits = self.front.memory.take(Peer::of(self.client), bytes as u64);
         self.held += if fits { bytes as u64 } else { 0 };
         fits
     }
 
     /// So many of them are not in memory any more.
-    pub(super) fn release(&mut self, bytes: usize) {
+    pub(crate) fn release(&mut self, bytes: usize) {
         self.held -= bytes as u64;
         self.front.memory.give(Peer::of(self.client), bytes as u64);
     }
 
-    pub(super) fn begin<B>(
+    pub(crate) fn begin<B>(
         front: &Arc<Front>,
         connection: &Arc<Connection>,
         request: &Request<B>,
@@ -118,19 +118,19 @@ impl Trip {
     }
 
     /// The head was refused: tells what it said, which hyper was not told.
-    pub(super) fn hear(&mut self, heard: Heard) {
+    pub(crate) fn hear(&mut self, heard: Heard) {
         // No other method changes what is sent.
         self.method = if heard.method == "HEAD" { Method::HEAD } else { Method::GET };
         self.host = Bytes::copy_from_slice(&heard.host);
         self.heard = Some(Box::new(heard));
     }
 
-    pub(super) fn is_past_deadline(&self) -> bool {
+    pub(crate) fn is_past_deadline(&self) -> bool {
         self.deadline.is_some_and(|deadline| clock::now() > deadline)
     }
 
     /// A limit for what comes next, cut off where everything must be over.
-    pub(super) fn within(&self, limit: Duration) -> Duration {
+    pub(crate) fn within(&self, limit: Duration) -> Duration {
         let left = |deadline: Mono| Duration::from_nanos(deadline.0.saturating_sub(clock::now().0));
         self.deadline.map_or(limit, |deadline| limit.min(left(deadline)))
     }

@@ -11,8 +11,10 @@ pub(crate) struct Source {
     pub(crate) text: String,
 }
 
-/// Folders that hold nothing written by hand.
-const SKIPPED: &[&str] = &["target", "node_modules", "__pycache__", "corpus", "artifacts"];
+/// Folders that hold nothing written by hand, wherever they are.
+const SKIPPED: &[&str] = &["node_modules", "__pycache__", "corpus", "artifacts"];
+/// The same, by their paths.
+const BUILT: &[&str] = &["target", "fuzz/target"];
 
 impl Source {
     /// A file of a fixture.
@@ -35,7 +37,10 @@ impl Source {
             let name = entry.file_name().to_string_lossy().into_owned();
             let path = format!("{prefix}{name}");
             let kind = entry.file_type()?;
-            if kind.is_dir() && !name.starts_with('.') && !SKIPPED.contains(&name.as_str()) {
+            let skipped = name.starts_with('.')
+                || SKIPPED.contains(&name.as_str())
+                || BUILT.contains(&path.as_str());
+            if kind.is_dir() && !skipped {
                 Self::read_folder(&entry.path(), &format!("{path}/"), sources)?;
             } else if kind.is_file()
                 && [".rs", ".py", ".toml", ".md"].iter().any(|e| name.ends_with(e))

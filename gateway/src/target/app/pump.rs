@@ -7,11 +7,13 @@ use http::StatusCode;
 use ostler_job::Termination;
 use ostler_wire::Reset;
 
-use super::{
-    spool::{self, Body, BodyError, SpoolFile},
-    upload::Upload,
+use crate::{
+    pool::passing::{Failure, Passing, Seat},
+    request::{
+        Upload,
+        spool::{self, Body, BodyError, SpoolFile},
+    },
 };
-use crate::pool::passing::{Failure, Passing, Seat};
 
 /// Bytes read from a spool file at a time.
 const READ: usize = 256 << 10;

@@ -12,12 +12,17 @@ use bytes::Bytes;
 use http::{HeaderValue, Request, header};
 use tokio::io::{AsyncRead, ReadBuf};
 
-#[cfg(test)]
-use super::route::{self, Route, Target};
-use super::{Front, env, head, shapes, spool::Body, trip::Trip};
+use super::shapes;
 use crate::{
     connection::Connection,
     http1::{guard::Guard, scan},
+    request::{Front, Trip, head, spool::Body},
+    target::request_frame,
+};
+#[cfg(test)]
+use crate::{
+    pool::{Pool, Pools},
+    request::{Route, route},
 };
 
 /// A head such as a browser sends.
@@ -108,9 +113,9 @@ impl Rig {
         let mut trip = Trip::begin(&self.front, &self.connection, &request);
         let (parts, ()) = request.into_parts();
         let Ok(head) = head::check(&mut trip, &parts) else { return 0 };
-        head::routed(&head.path_decoded);
+        head::routed(head.path(&parts.uri));
         let body = Body::Memory(Bytes::new());
-        env::request_frame(&trip, &parts, &head, &body).frame.len()
+        request_frame(&trip, &parts, &head, &body).frame.len()
     }
 }
 
@@ -136,16 +141,16 @@ fn parsed() -> Request<()> {
 #[cfg(test)]
 impl Rig {
     /// A request that has found its way to an app, where the config has one.
-    pub(crate) fn routed(&self) -> (Trip, Arc<Route>, Arc<crate::pool::Pool>) {
+    pub(crate) fn routed(&self, pools: &Pools) -> (Trip, Arc<Route>, Arc<Pool>) {
         let (parts, ()) = parsed().into_parts();
         let request = Request::from_parts(parts.clone(), ());
         let mut trip = Trip::begin(&self.front, &self.connection, &request);
         let Ok(head) = head::check(&mut trip, &parts) else { panic!("the head is fine") };
-        let Ok(route) = route::find(&mut trip, &head, &parts.headers) else {
+        let Ok(route) = route::find(&mut trip, &head, &parts) else {
             panic!("the config has a route")
         };
-        let Target::App(pool) = &route.to else { panic!("it leads to an app") };
-        let pool = pool.clone();
+        let app = route.to.app().expect("it leads to an app");
+        let pool = pools[app].clone();
         (trip, route, pool)
     }
 }

@@ -8,17 +8,18 @@ use ostler_machine::clock;
 use ostler_wire::Reset;
 
 use super::{
-    page,
+    failure,
     pump::{self, Rest, Sending},
-    quarantine,
-    respond::Refusal,
-    route::Route,
-    spool::{self, Body},
-    trip::Trip,
 };
-use crate::pool::{
-    Entry, Pool,
-    passing::{Answer, Failure, Outgoing, Passing, Step, Terms},
+use crate::{
+    pool::{
+        Entry, Pool,
+        passing::{Answer, Failure, Outgoing, Passing, Step, Terms},
+    },
+    request::{
+        Refusal, Route, Trip, quarantine,
+        spool::{self, Body},
+    },
 };
 
 /// A job in the hands of its request. Dropping it gives back its place, or tells the child that nobody wants the answer.
@@ -60,7 +61,7 @@ pub(super) fn admit(trip: &Trip, pool: &Pool) -> Result<(), Refusal> {
 pub(super) async fn send(
     trip: &mut Trip,
     route: &Route,
-    pool: Arc<Pool>,
+    pool: &Arc<Pool>,
     outgoing: Outgoing,
     body: Body,
 ) -> Result<(Job, Answer), Refusal> {
@@ -103,7 +104,7 @@ pub(super) async fn send(
             }
             Err(failure) => {
                 trip.ended = Some(clock::now());
-                return Err(refusal(trip, &pool, failure));
+                return Err(refusal(trip, pool, failure));
             }
         }
     }
@@ -126,7 +127,7 @@ fn refusal(trip: &Trip, pool: &Pool, failure: Failure) -> Refusal {
         Termination::AppFailed => app_failed(trip, pool),
         Termination::Quarantined => quarantine::refusal_of_waiting(),
         Termination::Deadline => late(),
-        Termination::AppError => page::app_error(trip, &detail),
+        Termination::AppError => failure::app_error(trip, &detail),
         Termination::BodyTimeout | Termination::BodyAborted | Termination::BodyTooLarge => {
             Refusal::new(pump::status(termination), termination).closing()
         }
@@ -166,7 +167,7 @@ fn unavailable(termination: Termination, wait_s: u64, reason: &'static str) -> R
 fn app_failed(trip: &Trip, pool: &Pool) -> Refusal {
     let mut refusal = unavailable(Termination::AppFailed, 5, "the app is not available");
     if let Some((_, state)) = pool.states().into_iter().find(|(_, s)| s.failure.is_some()) {
-        page::boot_failure(trip, pool, &state, &mut refusal);
+        failure::boot_failure(trip, pool, &state, &mut refusal);
     }
     refusal
 }
@@ -184,14 +185,14 @@ pub(super) mod tests {
     use bytes::{Bytes, BytesMut};
     use ostler_job::Mono;
 
-    use super::{super::measure::Rig, *};
+    use super::*;
     use crate::{
         config::{self, Config},
-        measure::{Standing, config},
+        measure::{Rig, Standing, config},
     };
 
     /// A config with an app to which every route leads.
-    pub(in crate::request) fn with_app(mut config: Config) -> Config {
+    pub(in super::super) fn with_app(mut config: Config) -> Config {
         let app = config::App {
             queue_max: 10,
             tenant_queue_max: 10,
@@ -230,7 +231,7 @@ pub(super) mod tests {
     }
 
     /// A job that is in no queue.
-    pub(in crate::request) fn job(pool: &Arc<Pool>) -> Job {
+    pub(in super::super) fn job(pool: &Arc<Pool>) -> Job {
         let minute = Span::from_secs(60);
         let terms =
             Terms { first_byte: minute, progress: minute, deadline: None, idempotent: false };
@@ -243,11 +244,11 @@ pub(super) mod tests {
         let state = tempfile::tempdir().unwrap();
         let standing = Standing::new(&with_app(config(state.path()))).unwrap();
         let rig = Rig::new(standing.front());
-        let (mut trip, route, pool) = rig.routed();
+        let (mut trip, route, pool) = rig.routed(standing.pools());
         for (deadline, is_over) in [(Some(Mono(1)), true), (None, false)] {
             trip.deadline = deadline;
             let body = Body::Memory(Bytes::new());
-            let mut sent = pin!(send(&mut trip, &route, pool.clone(), outgoing(), body));
+            let mut sent = pin!(send(&mut trip, &route, &pool, outgoing(), body));
             match sent.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
                 Poll::Ready(Err(refusal)) => assert_eq!(refusal.termination, Termination::Deadline),
                 Poll::Ready(Ok(_)) => panic!("nobody answers"),

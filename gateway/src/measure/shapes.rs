@@ -99,7 +99,7 @@ mod tests {
     use nix::time::{ClockId, clock_gettime};
 
     use super::{
-        super::measure::{Rig, guarded},
+        super::head::{Rig, guarded},
         *,
     };
     use crate::measure::{Standing, config};

@@ -5,13 +5,15 @@ use http::{HeaderMap, HeaderName, HeaderValue, Version, header, request::Parts};
 use ostler_machine::clock;
 use ostler_wire::{Builder, FieldsWriter, HEADER, Kind, flags, message::RequestHead};
 
-use super::{
-    client::{FORWARDED_FOR, FORWARDED_PROTO},
-    head::Head,
-    spool::Body,
-    trip::Trip,
+use crate::{
+    pool::passing::Outgoing,
+    request::{
+        Head, Trip,
+        client::{FORWARDED_FOR, FORWARDED_PROTO},
+        spool::Body,
+    },
+    request_id::REQUEST_ID,
 };
-use crate::{pool::passing::Outgoing, request_id::REQUEST_ID};
 
 /// The largest body that travels in the REQ frame itself: the child gets it with one read.
 const INLINE_MAX: usize = 64 << 10;
@@ -23,7 +25,7 @@ const PROXY: HeaderName = HeaderName::from_static("proxy");
 const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
 
 /// Writes the frame. Its stream and queue time are filled in when a child is found.
-pub(super) fn request_frame(trip: &Trip, parts: &Parts, head: &Head<'_>, body: &Body) -> Outgoing {
+pub(crate) fn request_frame(trip: &Trip, parts: &Parts, head: &Head, body: &Body) -> Outgoing {
     let inline = match body {
         Body::Memory(bytes) if bytes.len() <= INLINE_MAX => Some(bytes.clone()),
         Body::Memory(_) | Body::File(_) | Body::Stream(..) => None,
@@ -67,12 +69,12 @@ fn deadline(trip: &Trip) -> u64 {
     u64::try_from(total.as_millis()).unwrap_or(0)
 }
 
-fn put_request(f: &mut FieldsWriter<'_>, trip: &Trip, parts: &Parts, head: &Head<'_>) {
+fn put_request(f: &mut FieldsWriter<'_>, trip: &Trip, parts: &Parts, head: &Head) {
     let target = parts.uri.path_and_query().map_or("*", |p| p.as_str()).as_bytes();
     let mut number = itoa::Buffer::new();
     f.put(b"REQUEST_METHOD", parts.method.as_str().as_bytes());
     f.put(b"SCRIPT_NAME", b"");
-    f.put(b"PATH_INFO", &head.path_decoded);
+    f.put(b"PATH_INFO", head.path(&parts.uri));
     f.put(b"QUERY_STRING", parts.uri.query().unwrap_or("").as_bytes());
     f.put(b"REQUEST_URI", target);
     f.put(b"RAW_URI", target);
@@ -115,7 +117,7 @@ fn put_body(f: &mut FieldsWriter<'_>, parts: &Parts, body: &Body) {
 }
 
 /// The other fields as `HTTP_NAME`; several of one name joined as RFC 9110 5.3 has it, cookies as RFC 9113 8.2.3 has it.
-fn put_headers(f: &mut FieldsWriter<'_>, headers: &HeaderMap, head: &Head<'_>, trip: &Trip) {
+fn put_headers(f: &mut FieldsWriter<'_>, headers: &HeaderMap, head: &Head, trip: &Trip) {
     // A target with a host of its own overrules the field (RFC 9112 3.2.2), and HTTP/2 has only the former.
     let named = trip.uri.authority();
     if let Some(named) = named {
@@ -157,7 +159,7 @@ const fn env_byte(b: u8) -> u8 {
 }
 
 /// Hop-by-hop fields, fields that we set ourselves, and names that another name could be mistaken for.
-fn is_dropped(name: &HeaderName, headers: &HeaderMap, head: &Head<'_>, trusted: bool) -> bool {
+fn is_dropped(name: &HeaderName, headers: &HeaderMap, head: &Head, trusted: bool) -> bool {
     if name == header::HOST || name == header::USER_AGENT || name == header::ACCEPT {
         return false;
     }

@@ -1,5 +1,8 @@
 //! The request path in parts, for instruction counts. Not for use.
 
+mod head;
+mod shapes;
+
 use std::{collections::BTreeSet, io, sync::Arc};
 
 use ostler_job::{Wall, durable::Epoch};
@@ -10,17 +13,20 @@ use crate::{
     assembly::Assembly,
     config::Config,
     jobs::{Opened, StartFault},
-    request::{self, Front},
+    request::Front,
 };
+
+#[cfg(test)]
+pub(crate) use head::Rig;
 
 /// Scans a head, checks it and writes its frame, so many times. See `gateway/examples/count.rs`.
 pub fn head_to_frame(config: &Config, shape: Option<&str>, times: usize) -> io::Result<usize> {
-    request::measure::head_to_frame(Standing::new(config)?.front(), shape, times)
+    head::head_to_frame(Standing::new(config)?.front(), shape, times)
 }
 
 /// The same for what comes on a connection; `None`: there is no such shape.
 pub fn streams(shape: &str, times: usize) -> Option<usize> {
-    request::measure::streams(shape, times)
+    head::streams(shape, times)
 }
 
 /// A gateway without a door, as long as this is kept.
@@ -38,6 +44,11 @@ impl Standing {
 
     pub(crate) fn front(&self) -> Arc<Front> {
         self.0.front.clone()
+    }
+
+    #[cfg(test)]
+    pub(crate) fn pools(&self) -> &crate::pool::Pools {
+        &self.0.pools
     }
 }
 

@@ -1,0 +1,154 @@
+//! A reply of a child that did not come whole: as the child gives it, or by a store that takes it from the child at once.
+
+use std::{
+    future::poll_fn,
+    io,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll, ready},
+};
+
+use bytes::Bytes;
+use ostler_job::Termination;
+use ostler_wire::Reset;
+
+use super::forward::Job;
+use crate::{
+    pool::passing::{Failure, Passing},
+    request::{
+        Pieces,
+        spool::SpoolFile,
+        store::{self, Next, READ, Store, no_room},
+    },
+};
+
+type Reading = Pin<Box<dyn Future<Output = io::Result<Bytes>> + Send>>;
+
+/// As fast as the client takes it.
+#[derive(Debug)]
+pub(super) struct Streamed {
+    pub(super) first: Option<Bytes>,
+    pub(super) job: Job,
+}
+
+impl Pieces for Streamed {
+    fn poll_piece(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Failure>>> {
+        if let Some(first) = self.first.take().filter(|f| !f.is_empty()) {
+            return Poll::Ready(Some(Ok(first)));
+        }
+        let passing = &self.job.passing;
+        let seat = passing.seat();
+        let piece = ready!(passing.poll_piece(cx));
+        if let (Some(seat), Some(Ok(piece))) = (seat, &piece) {
+            seat.carrier.consumed(seat.stream, piece.len(), passing.pieces_bytes());
+        }
+        Poll::Ready(piece)
+    }
+
+    fn is_answered(&self) -> bool {
+        self.job.passing.is_ended()
+    }
+}
+
+/// As fast as the child gives it.
+pub(super) struct Stored {
+    first: Option<Bytes>,
+    job: Job,
+    store: Arc<Store>,
+    reading: Option<Reading>,
+}
+
+impl Stored {
+    /// The rest of an answer that has begun.
+    pub(super) fn begun(first: Bytes, job: Job, store: Arc<Store>) -> Self {
+        tokio::spawn(take_all(store.clone(), job.passing.clone()));
+        Self { first: Some(first), job, store, reading: None }
+    }
+
+    /// An answer that is there already.
+    pub(super) fn whole(reply: Bytes, job: Job, store: Arc<Store>) -> Self {
+        store.take_whole(reply);
+        Self { first: None, job, store, reading: None }
+    }
+}
+
+impl Drop for Stored {
+    fn drop(&mut self) {
+        self.store.abandon();
+    }
+}
+
+impl Pieces for Stored {
+    fn poll_piece(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Failure>>> {
+        if let Some(first) = self.first.take().filter(|f| !f.is_empty()) {
+            return Poll::Ready(Some(Ok(first)));
+        }
+        poll_store(&self.store, &mut self.reading, cx)
+    }
+
+    fn is_answered(&self) -> bool {
+        self.job.passing.is_ended()
+    }
+}
+
+/// Moves the rest of an answer into its store, as fast as it comes.
+async fn take_all(store: Arc<Store>, passing: Arc<Passing>) {
+    let is_wanted = || !passing.is_ended() && passing.pool.load().0 > 0;
+    loop {
+        if store.is_abandoned() {
+            if !passing.is_ended() {
+                passing.fail(Failure::from(Termination::GoneReading));
+                passing.pool.leave(&passing, Reset::ClientGone);
+            }
+            return;
+        }
+        let piece = match poll_fn(|cx| passing.poll_piece(cx)).await {
+            None => return store.end(None),
+            Some(Err(failure)) => return store.end(Some(failure)),
+            Some(Ok(piece)) => piece,
+        };
+        if let Some(seat) = passing.seat() {
+            seat.carrier.consumed(seat.stream, piece.len(), passing.pieces_bytes());
+        }
+        if let Err(error) = store::put(&store, piece, &is_wanted).await {
+            if !passing.is_ended() {
+                passing.fail(no_room(io::Error::new(error.kind(), error.to_string())));
+                passing.pool.leave(&passing, Reset::ClientGone);
+            }
+            return store.end(Some(no_room(error)));
+        }
+    }
+}
+
+fn poll_store(
+    store: &Store,
+    reading: &mut Option<Reading>,
+    cx: &mut Context<'_>,
+) -> Poll<Option<Result<Bytes, Failure>>> {
+    loop {
+        if let Some(read) = reading {
+            let bytes = ready!(read.as_mut().poll(cx));
+            *reading = None;
+            return Poll::Ready(Some(match bytes {
+                Ok(bytes) => {
+                    store.advance(bytes.len() as u64);
+                    Ok(bytes)
+                }
+                Err(error) => Err(Failure {
+                    termination: Termination::Overload,
+                    detail: Bytes::from(format!("cannot read the spooled reply: {error}")),
+                }),
+            }));
+        }
+        match ready!(store.poll_next(cx)) {
+            Next::Piece(piece) => return Poll::Ready(Some(Ok(piece))),
+            Next::File(file, offset) => *reading = Some(Box::pin(read(file, offset))),
+            Next::End => return Poll::Ready(None),
+            Next::Failed(failure) => return Poll::Ready(Some(Err(failure))),
+        }
+    }
+}
+
+async fn read(file: Arc<SpoolFile>, offset: u64) -> io::Result<Bytes> {
+    file.read(offset, READ).await
+}
