@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
+use ostler_api::Face;
 use ostler_machine::{disk::Disk, shutdown::Shutdown};
 use tokio::runtime::Handle;
 
 use crate::{
-    api::Face,
     config::Config,
     jobs::{JobMetrics, Jobs, Opened},
     link::Hub,
@@ -59,7 +59,7 @@ impl Assembly {
         let disk = Arc::new(Disk::new(spool, config.limits.disk_reserve));
         // It was bound before, in a test.
         let _new = jobs.room.bound(disk.clone(), config.jobs.files_max);
-        let face = Arc::new(Face::new(jobs.clone(), shutdown.clone(), config.jobs));
+        let face = Arc::new(Face::new(Arc::new(jobs.clone()), shutdown.clone(), config.jobs.api()));
         let target = |to: &_| target::build(to, &pools, &face);
         let front = Front::new(config, &pools, disk, metrics.clone(), notices.clone(), target);
         let front = Arc::new(front.map_err(state)?);

@@ -79,6 +79,14 @@ impl Default for JobsConfig {
     }
 }
 
+impl JobsConfig {
+    /// What the API is told of it.
+    pub(crate) const fn api(&self) -> ostler_api::Config {
+        let Self { payload_max, tenants_share_user, .. } = *self;
+        ostler_api::Config { payload_max, tenants_share_user }
+    }
+}
+
 /// Listening addresses; an empty list means that this door stays shut.
 #[derive(Clone, Debug, Default)]
 pub struct Listen {

@@ -5,7 +5,6 @@
 
 #![deny(unsafe_code)]
 
-mod api;
 mod assembly;
 mod config;
 mod connection;
@@ -28,7 +27,6 @@ mod percent;
 mod pool;
 mod quarantine;
 mod request;
-mod request_id;
 mod scrape;
 mod start_error;
 mod target;

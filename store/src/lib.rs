@@ -11,20 +11,18 @@
 mod committer;
 mod files;
 mod memory;
-mod query;
 mod sqlite;
 mod watch;
 
 pub use committer::{CommitStats, Committer, Done};
 pub use files::{Expected, Files, Owner, Upload};
 pub use memory::{Copy, Memory, Planned};
-pub use query::{Filter, Page, Query};
 pub use sqlite::{Restored, Sqlite, SqliteOptions};
 pub use watch::Watch;
 
 pub use ostler_job::durable::{
-    Applied, Change, Event, EventKind, Fault, Job, Loaded, Same, StoreError, Token, TokenHash,
-    Unfinished,
+    Applied, Change, Event, EventKind, Fault, Filter, Job, Loaded, Page, Query, Same, StoreError,
+    Token, TokenHash, Unfinished,
 };
 use ostler_job::{
     JobId, Wall,

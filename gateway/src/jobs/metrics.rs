@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use ostler_api::backend::Refusal;
 use ostler_driver::Tally;
 use ostler_job::{
     Span,
@@ -12,7 +13,7 @@ use prometheus::{
     Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, Opts, Registry,
 };
 
-use super::{Jobs, Refusal};
+use super::Jobs;
 use crate::metrics::{gauge, gauges};
 
 const SECONDS: &[f64] = &[

@@ -4,6 +4,7 @@
 //! effects when they are committed. [`link`] is the way of frames from and to runners, [`bytes`] that of logs and payloads.
 
 mod act;
+mod backend;
 mod bytes;
 mod effects;
 mod hello;
@@ -36,6 +37,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use ostler_api::backend::{Forgotten, Refusal, RunnerView, Unavailable};
 use ostler_driver::{Answer, Figures, NewJob, Submit, Ticket, Told};
 use ostler_job::JobId;
 use ostler_store::{Event, Files, Job, Page, Query, Store, StoreError, Token, Watch};
@@ -43,9 +45,8 @@ use tokio::sync::{broadcast, oneshot, watch};
 
 pub(crate) use hello::Hello;
 pub(crate) use metrics::JobMetrics;
-pub(crate) use refusals::Refusal;
-pub(crate) use room::{Full, Room};
-pub(crate) use runners::{Forgotten, NameTaken, RunnerView};
+pub(crate) use room::Room;
+pub(crate) use runners::NameTaken;
 pub use start::restore;
 pub(crate) use start::{Opened, StartFault};
 
@@ -57,15 +58,10 @@ use ostler_machine::{
 };
 use runners::Runners;
 use tokens::Tokens;
-pub(crate) use tokens::new_token;
 use watches::Watches;
 
 /// How long a look for a page of jobs goes on before it comes back with what it has.
 const SEARCH: Duration = Duration::from_millis(50);
-
-/// Durable jobs cannot be served now, and why: the store failed, or the gateway ends.
-#[derive(Clone, Debug)]
-pub(crate) struct Unavailable(pub(crate) String);
 
 /// See the module. Cheap to clone.
 #[derive(Clone)]

@@ -10,6 +10,7 @@ use std::{
 };
 
 use bytes::BytesMut;
+use ostler_api::backend::Full;
 use ostler_job::{
     JobId,
     durable::{AttemptKey, TENANT_DEFAULT},
@@ -18,7 +19,7 @@ use ostler_store::{Expected, Owner};
 use ostler_wire::Kind;
 
 use super::{
-    Full, Shared,
+    Shared,
     bytes::{Owed, PIECE_MAX, lock, put_frame},
     link::put_list,
 };

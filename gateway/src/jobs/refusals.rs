@@ -6,30 +6,10 @@ use std::{
     time::{Duration, Instant},
 };
 
+use ostler_api::backend::Refusal;
+
 /// Between two lines.
 const PAUSE: Duration = Duration::from_secs(60);
-
-/// Why a request was refused.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Refusal {
-    /// It had no token.
-    NoToken,
-    /// Its token is unknown, expired or revoked.
-    BadToken,
-    /// Its token has not the scope.
-    Scope,
-}
-
-impl Refusal {
-    /// Its name in metrics.
-    pub(crate) const fn name(self) -> &'static str {
-        match self {
-            Self::NoToken => "no_token",
-            Self::BadToken => "bad_token",
-            Self::Scope => "scope",
-        }
-    }
-}
 
 /// See the module.
 #[derive(Debug, Default)]

@@ -4,11 +4,9 @@
 //! others: half while it is alone, less with each other one that has much, and never the last. So whoever has most is the
 //! first to be refused, and nobody is kept out.
 
-use std::{
-    fmt,
-    sync::{Arc, OnceLock},
-};
+use std::sync::{Arc, OnceLock};
 
+use ostler_api::backend::Full;
 use ostler_machine::disk::Disk;
 use ostler_store::{Files, Owner};
 
@@ -18,38 +16,6 @@ pub(crate) struct Room {
     files: Arc<Files>,
     /// Once the gateway has looked at it.
     bounds: OnceLock<(Arc<Disk>, Option<u64>)>,
-}
-
-/// Why files may not grow.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Full {
-    /// The rest of the disk is the store's.
-    Disk,
-    /// All files together have as much as they may.
-    All(u64),
-    /// The tenant has so much, and leaves no more to others.
-    Tenant(u64),
-}
-
-impl fmt::Display for Full {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Disk => write!(
-                f,
-                "the rest of the disk is kept for the store (limits.disk_reserve); make room, or delete jobs"
-            ),
-            Self::All(max) => write!(
-                f,
-                "logs and payloads have as many bytes as they may, {max} (jobs.files_max); delete jobs, or raise it; payloads that no \
-                 job uses go after a day"
-            ),
-            Self::Tenant(has) => write!(
-                f,
-                "the tenant has {has} bytes of logs and payloads, as many as it leaves to others; delete jobs of it, or raise \
-                 jobs.files_max, or make room on the disk; payloads that no job uses go after a day"
-            ),
-        }
-    }
 }
 
 impl Room {

@@ -14,6 +14,7 @@ use std::{
 };
 
 use bytes::BytesMut;
+use ostler_api::backend::{Forgotten, RunnerView};
 use ostler_job::{JobId, Mono, Now, Span, Wall};
 use serde::{Deserialize, Serialize};
 use tokio::sync::Notify;
@@ -27,17 +28,6 @@ const FILE: &str = "runners.json";
 const KEPT: Span = Span::from_secs(30 * 86_400);
 
 const DAY: Span = Span::from_secs(86_400);
-
-/// What became of a runner that is to be forgotten.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Forgotten {
-    /// It is.
-    Done,
-    /// There is none of that name.
-    Unknown,
-    /// It is this host's own, which needs no right to come in.
-    Own,
-}
 
 /// Sends frames to a runner; `false` when its link is gone.
 pub(crate) type Way = Arc<dyn Fn(BytesMut) -> bool + Send + Sync>;
@@ -85,20 +75,6 @@ pub(crate) struct NameTaken {
     pub(crate) by: String,
     /// Nobody was told so lately.
     pub(crate) is_news: bool,
-}
-
-/// A runner as the API shows it.
-#[derive(Clone, Debug)]
-pub(crate) struct RunnerView {
-    pub(crate) name: String,
-    pub(crate) connected: bool,
-    /// Told to take nothing new.
-    pub(crate) draining: bool,
-    pub(crate) slots: u32,
-    /// Jobs that it has.
-    pub(crate) running: Vec<JobId>,
-    /// When it was heard of last.
-    pub(crate) heard_at: Wall,
 }
 
 #[derive(Default)]

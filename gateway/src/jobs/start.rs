@@ -20,11 +20,7 @@ use ostler_store::{
 use tokio::sync::broadcast;
 
 use super::{
-    JobMetrics, Jobs, Room, Shared,
-    act::Act,
-    bytes,
-    runners::Runners,
-    tokens::{self, Tokens},
+    JobMetrics, Jobs, Room, Shared, act::Act, bytes, runners::Runners, tokens::Tokens,
     watches::Watches,
 };
 use crate::{config::JobsConfig, event::GatewayEvent, members::Members};
@@ -151,7 +147,7 @@ fn first_token(
 ) -> Result<(), StartFault> {
     let path = state.join(FIRST_TOKEN);
     let (name, scopes) = (first_name(&loaded.tokens), ["admin".to_owned()].into());
-    let (text, token) = tokens::new_token(&name, scopes, None, clock::wall_now(), None);
+    let (text, token) = ostler_api::new_token(&name, scopes, None, clock::wall_now(), None);
     // The file first: a token that nobody knows would be of no use.
     ostler_private::replace(&path, format!("{text}\n").as_bytes())
         .map_err(|error| StartFault::File(path, error))?;

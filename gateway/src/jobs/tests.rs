@@ -353,7 +353,7 @@ async fn a_runner_is_known_and_drained_after_a_restart() {
 #[tokio::test]
 async fn a_token_is_revoked_even_when_nobody_waits_for_the_answer() {
     let bench = Bench::new();
-    let (_, token) = super::tokens::new_token("t", ["read".to_owned()].into(), None, Wall(1), None);
+    let (_, token) = ostler_api::new_token("t", ["read".to_owned()].into(), None, Wall(1), None);
     let hash = token.hash.clone();
     bench.jobs.put_token("test", token.clone()).await.unwrap();
     assert!(bench.jobs.token(&hash).is_some());

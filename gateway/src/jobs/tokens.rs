@@ -7,12 +7,9 @@ use std::{
 };
 
 use ostler_job::Wall;
-use ostler_machine::{clock, secret};
+use ostler_machine::clock;
 use ostler_store::Token;
 use tokio::sync::watch;
-
-/// What every token begins with, so that it is known for one wherever it turns up.
-const PREFIX: &str = "ostler_";
 
 /// Between two looks at the clock, which may be set.
 const LOOK: Duration = Duration::from_secs(30);
@@ -92,20 +89,6 @@ impl Tokens {
     pub(super) fn all(&self) -> Vec<Arc<Token>> {
         self.by_hash.read().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
     }
-}
-
-/// A new token: its text, which is shown once, and what is kept.
-pub(crate) fn new_token(
-    name: &str,
-    scopes: BTreeSet<String>,
-    tenant: Option<String>,
-    created_at: Wall,
-    expires_at: Option<Wall>,
-) -> (String, Token) {
-    let text = format!("{PREFIX}{}", secret::random());
-    let (name, hash) = (name.to_owned(), secret::sha256_hex(text.as_bytes()));
-    let token = Token { name, hash, scopes, tenant, created_at, expires_at, revoked_at: None };
-    (text, token)
 }
 
 /// What the audit trail says of a token: what it allows as well, since the token itself may be gone when somebody asks.

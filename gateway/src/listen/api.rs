@@ -14,6 +14,8 @@ use bytes::Bytes;
 use http::{HeaderValue, Method, Request, Response, header, request::Parts};
 use http_body::{Frame, SizeHint};
 use hyper::{body::Incoming, service::service_fn};
+use ostler_api::{Door, Face};
+use ostler_heads::request_id::{REQUEST_ID, request_id};
 use ostler_machine::{clock, shutdown::Shutdown};
 use tokio::net::{TcpListener, TcpStream};
 use tower::ServiceExt as _;
@@ -24,13 +26,11 @@ use super::{
     serve,
 };
 use crate::{
-    api::{self, Door, Face},
     config::Limits,
     connection::Connection,
     doors::{Door as At, Seat},
     host,
     request::{self, Front, Upload},
-    request_id::{REQUEST_ID, request_id},
 };
 
 /// Time that a client may take nothing before its connection is given up.
@@ -129,10 +129,10 @@ async fn answer(desk: &Desk, door: Door, turn: Turn, request: Request<Incoming>)
     let malformed = refused.is_some();
     let mut answer = match refused {
         Some((refused, heard)) => {
-            api::malformed(&id, refused.status, refused.reason, heard.method == "HEAD")
+            ostler_api::malformed(&id, refused.status, refused.reason, heard.method == "HEAD")
         }
         None => match misdirected(desk, door, &parts) {
-            true => api::misdirected(&id, parts.method == Method::HEAD),
+            true => ostler_api::misdirected(&id, parts.method == Method::HEAD),
             false => serve_request(desk, door, Request::from_parts(parts, Body::new(body))).await,
         },
     };
@@ -184,7 +184,7 @@ async fn serve_request(desk: &Desk, door: Door, mut request: Request<Body>) -> R
     let health = tower::service_fn(move |request: Request<Body>| {
         std::future::ready(Ok::<_, Infallible>(health.answer(&request)))
     });
-    match api::compressed(health).oneshot(request).await {
+    match ostler_api::compressed(health).oneshot(request).await {
         Ok(answer) => answer.map(Body::new),
         Err(never) => match never {},
     }

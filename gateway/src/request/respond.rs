@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, Version, header};
 use hyper::ext::ReasonPhrase;
+use ostler_heads::request_id::REQUEST_ID;
 use ostler_job::Termination;
 
 use super::{
@@ -12,7 +13,6 @@ use super::{
     page,
     trip::Trip,
 };
-use crate::request_id::REQUEST_ID;
 
 const SERVER: HeaderValue = HeaderValue::from_static("ostler");
 const TERMINATION: HeaderName = HeaderName::from_static("ostler-termination");

@@ -10,14 +10,14 @@ use axum::{Router, body::Body};
 use bytes::Bytes;
 use http::{HeaderValue, Request, Uri, header, request::Parts, uri::PathAndQuery};
 use http_body::{Body as _, SizeHint};
+use ostler_api::Face;
+use ostler_heads::request_id::REQUEST_ID;
 use ostler_job::Termination;
 use tower::ServiceExt as _;
 
 use crate::{
-    api::{self, Face},
     pool::passing::Failure,
     request::{Answering, Exchange, Pieces, Reply, Source, Target, Trip, Upload},
-    request_id::REQUEST_ID,
 };
 
 /// See the module.
@@ -37,13 +37,13 @@ impl Api {
     async fn reply(&self, exchange: Exchange<'_>) -> Reply {
         let Exchange { trip, route, parts, body, .. } = exchange;
         if !trip.secure {
-            return reply(api::only_over_tls(&trip.id));
+            return reply(ostler_api::only_over_tls(&trip.id));
         }
         let prefix = route.path().trim_end_matches('/');
         let request = inner(trip, prefix, parts, body);
         let answer = match request {
             Some(request) => ask(self.face.router(), request).await,
-            None => api::nowhere_below(&trip.id, prefix),
+            None => ostler_api::nowhere_below(&trip.id, prefix),
         };
         reply(outer(answer, prefix))
     }
@@ -102,7 +102,7 @@ fn inner(trip: &Trip, prefix: &str, parts: Parts, body: Upload) -> Option<Reques
     let mut request = Request::from_parts(parts, Body::new(body));
     *request.uri_mut() = uri;
     request.headers_mut().insert(REQUEST_ID, trip.id.clone());
-    request.extensions_mut().insert(api::Door { loopback: false, peer: Some(trip.client) });
+    request.extensions_mut().insert(ostler_api::Door { loopback: false, peer: Some(trip.client) });
     Some(request)
 }
 

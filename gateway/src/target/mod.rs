@@ -11,8 +11,10 @@ mod respond;
 use std::sync::Arc;
 
 pub(crate) use self::app::request_frame;
+use ostler_api::Face;
+
 use self::{api::Api, app::App, redirect::Redirect, respond::Respond};
-use crate::{api::Face, config, pool::Pools, request::Target};
+use crate::{config, pool::Pools, request::Target};
 
 /// What a route says where it leads.
 pub(crate) fn build(to: &config::Target, pools: &Pools, face: &Arc<Face>) -> Box<dyn Target> {

@@ -6,6 +6,7 @@
 mod attempt;
 mod change;
 mod fault;
+mod query;
 mod record;
 mod spec;
 mod state;
@@ -17,6 +18,7 @@ pub use attempt::{
 };
 pub use change::{Applied, Change, Event, EventKind, Token, TokenHash};
 pub use fault::{Fault, StoreError};
+pub use query::{Filter, Page, Query};
 pub use record::{Job, Loaded, Same, Unfinished};
 pub use spec::{
     Command, Dedupe, DedupeScope, Delivery, Input, Payload, Retry, Spec, TENANT_DEFAULT, Terminate,

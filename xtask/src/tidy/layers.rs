@@ -36,12 +36,19 @@ const LAYERS: &[(&str, &[&str])] = &[
             "ostler-shell-module",
         ],
     ),
+    ("ostler-heads", &[]),
+    (
+        "ostler-api",
+        &["ostler-job", "ostler-private", "ostler-machine", "ostler-driver", "ostler-heads"],
+    ),
     (
         "ostler-gateway",
         &[
             "ostler-job",
             "ostler-private",
             "ostler-machine",
+            "ostler-heads",
+            "ostler-api",
             "ostler-wire",
             "ostler-scheduler",
             "ostler-driver",

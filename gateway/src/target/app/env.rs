@@ -2,6 +2,7 @@
 
 use bytes::BytesMut;
 use http::{HeaderMap, HeaderName, HeaderValue, Version, header, request::Parts};
+use ostler_heads::request_id::REQUEST_ID;
 use ostler_machine::clock;
 use ostler_wire::{Builder, FieldsWriter, HEADER, Kind, flags, message::RequestHead};
 
@@ -12,7 +13,6 @@ use crate::{
         client::{FORWARDED_FOR, FORWARDED_PROTO},
         spool::Body,
     },
-    request_id::REQUEST_ID,
 };
 
 /// The largest body that travels in the REQ frame itself: the child gets it with one read.

@@ -1,0 +1,168 @@
+//! What the API asks of what is behind it, as one narrow trait, and what it is answered.
+
+use std::{fmt, fs::File, io, net::IpAddr, path::PathBuf, pin::Pin, sync::Arc};
+
+use ostler_driver::{Answer, Figures, NewJob, Verb};
+use ostler_job::{
+    JobId, Wall,
+    durable::{Attempt, AttemptKey, Event, Job, Page, Payload, Query, Token},
+};
+use tokio::sync::{broadcast, watch};
+
+/// Resolves when a token lets nobody in any more.
+pub type Over = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+/// An answer that takes a while.
+pub type Soon<'a, T> = Pin<Box<dyn Future<Output = Result<T, Unavailable>> + Send + 'a>>;
+
+/// Of which jobs the newest success is wanted: whose, the same as what, since when.
+#[derive(Clone, Debug)]
+pub struct DoneSince {
+    pub tenant: String,
+    pub identity: String,
+    pub content: Option<u64>,
+    pub since: Wall,
+}
+
+/// See the module. Methods that end in `_blocking` may not be called on a runtime's thread.
+pub trait Backend: Send + Sync + 'static {
+    fn submit<'a>(
+        &'a self,
+        who: &'a str,
+        key: Option<(String, String)>,
+        jobs: Vec<NewJob>,
+        all_or_none: bool,
+    ) -> Soon<'a, Vec<Answer>>;
+    fn steer<'a>(&'a self, who: &'a str, verb: Verb, jobs: Vec<JobId>) -> Soon<'a, Vec<Answer>>;
+    /// These jobs, in this order, as far as they exist.
+    fn get(&self, jobs: Vec<JobId>) -> Soon<'_, Vec<Job>>;
+    /// A page for somebody; it may be partial.
+    fn query<'a>(&'a self, who: &'a str, query: Query) -> Soon<'a, Page>;
+    /// The attempts that are over, oldest first.
+    fn attempts(&self, job: JobId) -> Soon<'_, Vec<Attempt>>;
+    fn keyed(&self, key: String) -> Soon<'_, Option<(String, Vec<JobId>)>>;
+    fn done_since(&self, kinds: Vec<DoneSince>) -> Soon<'_, Vec<Option<JobId>>>;
+    fn tail(&self, after: u64, max: usize) -> Soon<'_, Vec<Event>>;
+    /// Writes a copy of the store to a file, tells its size, and puts it on record.
+    fn backup<'a>(&'a self, who: &'a str, to: PathBuf) -> Soon<'a, u64>;
+    fn watch(&self, job: JobId) -> watch::Receiver<u64>;
+    fn events(&self) -> broadcast::Receiver<Arc<Event>>;
+    fn runners(&self) -> Vec<RunnerView>;
+    fn drain<'a>(&'a self, who: &'a str, runner: &'a str, drain: bool) -> Soon<'a, bool>;
+    fn forget_runner<'a>(&'a self, who: &'a str, runner: &'a str) -> Soon<'a, Forgotten>;
+    fn token(&self, hash: &str) -> Option<Arc<Token>>;
+    fn tokens(&self) -> Vec<Arc<Token>>;
+    /// Keeps a token that is changed.
+    fn put_token<'a>(&'a self, who: &'a str, token: Token) -> Soon<'a, ()>;
+    /// Keeps a new one; `false`: its name is taken.
+    fn create_token<'a>(&'a self, who: &'a str, token: Token) -> Soon<'a, bool>;
+    /// Returns when the token of a hash lets nobody in any more.
+    fn token_over(&self, hash: String) -> Over;
+    /// A request was refused for want of a right.
+    fn note_refusal(&self, why: Refusal, from: Option<IpAddr>);
+    fn figures(&self) -> Figures;
+    /// Why no jobs are taken at present.
+    fn problem(&self) -> Option<String>;
+    /// Bytes of the store and the files beside it.
+    fn size_blocking(&self) -> u64;
+    /// Whether a tenant's payloads may take so many bytes more.
+    fn room_blocking(&self, tenant: &str, bytes: u64) -> Result<(), Full>;
+    fn upload_blocking(&self, tenant: &str) -> io::Result<Box<dyn Sink>>;
+    fn payload_blocking(&self, sha256: &str) -> io::Result<File>;
+    /// The size of a payload that a job is about to name: it stays until the job is stored.
+    fn keep_payload_blocking(&self, sha256: &str) -> io::Result<u64>;
+    /// A token of this tenant uploaded it, as it is.
+    fn own_payload_blocking(&self, payload: &Payload, tenant: &str) -> io::Result<()>;
+    /// Whether one did.
+    fn owns_payload_blocking(&self, sha256: &str, tenant: &str) -> io::Result<bool>;
+    fn log_blocking(&self, key: AttemptKey, tenant: &str) -> io::Result<File>;
+}
+
+/// A payload that is being written; dropped before it is finished, it leaves nothing.
+pub trait Sink: Send {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<()>;
+    fn finish(self: Box<Self>) -> io::Result<Payload>;
+}
+
+/// Durable jobs cannot be served now, and why: the store failed, or the gateway ends.
+#[derive(Clone, Debug)]
+pub struct Unavailable(pub String);
+
+/// Why files may not grow.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Full {
+    /// The rest of the disk is the store's.
+    Disk,
+    /// All files together have as much as they may.
+    All(u64),
+    /// The tenant has so much, and leaves no more to others.
+    Tenant(u64),
+}
+
+impl fmt::Display for Full {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Disk => write!(
+                f,
+                "the rest of the disk is kept for the store (limits.disk_reserve); make room, or delete jobs"
+            ),
+            Self::All(max) => write!(
+                f,
+                "logs and payloads have as many bytes as they may, {max} (jobs.files_max); delete jobs, or raise it; payloads that no \
+                 job uses go after a day"
+            ),
+            Self::Tenant(has) => write!(
+                f,
+                "the tenant has {has} bytes of logs and payloads, as many as it leaves to others; delete jobs of it, or raise \
+                 jobs.files_max, or make room on the disk; payloads that no job uses go after a day"
+            ),
+        }
+    }
+}
+
+/// Why a request was refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// It had no token.
+    NoToken,
+    /// Its token is unknown, expired or revoked.
+    BadToken,
+    /// Its token has not the scope.
+    Scope,
+}
+
+impl Refusal {
+    /// Its name in metrics.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::NoToken => "no_token",
+            Self::BadToken => "bad_token",
+            Self::Scope => "scope",
+        }
+    }
+}
+
+/// What became of a runner that is to be forgotten.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Forgotten {
+    /// It is.
+    Done,
+    /// There is none of that name.
+    Unknown,
+    /// It is this host's own, which needs no right to come in.
+    Own,
+}
+
+/// A runner as the API shows it.
+#[derive(Clone, Debug)]
+pub struct RunnerView {
+    pub name: String,
+    pub connected: bool,
+    /// Told to take nothing new.
+    pub draining: bool,
+    pub slots: u32,
+    /// Jobs that it has.
+    pub running: Vec<JobId>,
+    /// When it was heard of last.
+    pub heard_at: Wall,
+}

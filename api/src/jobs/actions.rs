@@ -1,0 +1,182 @@
+//! What is done to one job: `POST /v1/jobs/{id}/VERB` and `DELETE /v1/jobs/{id}`.
+
+use axum::{
+    body::Body,
+    extract::State,
+    response::{IntoResponse as _, Response},
+};
+use http::{HeaderMap, StatusCode};
+use ostler_driver::{Answer, Verb};
+use serde_json::Value;
+use utoipa::ToSchema;
+
+use super::{Id, find, take};
+use crate::{
+    Api,
+    auth::{Caller, Needs, Operate},
+    body,
+    parse::{
+        Notes, build, checks,
+        query::NoQuery,
+        shape::{Fields, Shape, prune},
+        strict,
+    },
+    problem::Problem,
+    view::JobView,
+};
+
+macro_rules! verbs {
+    ($($(#[$doc:meta])* $name:ident, $path:literal, $id:literal, $verb:expr;)*) => {
+        $(
+            $(#[$doc])*
+            #[utoipa::path(
+                post,
+                path = $path,
+                tag = "jobs",
+                operation_id = $id,
+                params(("id" = u64, Path, description = "The job.", maximum = 9007199254740991_i64)),
+                responses((status = 200, description = "The job, as it is now.", body = JobView, content_type = "application/json")),
+            )]
+            pub(crate) async fn $name(
+                State(api): State<Api>,
+                Needs(caller, ..): Needs<Operate>,
+                Id(id): Id,
+                _: NoQuery,
+            ) -> Result<Response, Problem> {
+                steer(&api, &caller, id, $verb).await
+            }
+        )*
+    };
+}
+
+verbs! {
+    /// Cancel a job: kept from running, or killed politely
+    cancel, "/v1/jobs/{id}/cancel", "cancelJob", Verb::Cancel;
+    /// Kill a job at once
+    kill, "/v1/jobs/{id}/kill", "killJob", Verb::Kill;
+    /// Pause a job: kept from starting, or its processes stopped
+    pause, "/v1/jobs/{id}/pause", "pauseJob", Verb::Pause;
+    /// Resume a paused job
+    resume, "/v1/jobs/{id}/resume", "resumeJob", Verb::Resume;
+    /// Run a finished job anew, or a waiting one now
+    retry, "/v1/jobs/{id}/retry", "retryJob", Verb::Retry;
+}
+
+async fn steer(
+    api: &Api,
+    caller: &Caller,
+    id: ostler_job::JobId,
+    verb: Verb,
+) -> Result<Response, Problem> {
+    apply(api, caller, id, verb).await?;
+    let job = find(api, caller, id).await?;
+    body::json(StatusCode::OK, &JobView::new(&job))
+}
+
+async fn apply(
+    api: &Api,
+    caller: &Caller,
+    id: ostler_job::JobId,
+    verb: Verb,
+) -> Result<(), Problem> {
+    if caller.tenant().is_some() {
+        find(api, caller, id).await?;
+    }
+    match api.backend().steer(caller.name(), verb, vec![id]).await?.first() {
+        Some(Answer::Done { .. }) => Ok(()),
+        Some(Answer::Unknown) => Err(Problem::no_job(id)),
+        Some(other) => Err(take::refusal(other)),
+        None => Err(Problem::internal("no answer came")),
+    }
+}
+
+/// Where to move a job.
+#[derive(ToSchema)]
+#[allow(dead_code, reason = "describes what `move_request` reads")]
+#[serde(deny_unknown_fields)]
+#[schema(example = json!({"host": "web-2"}))]
+pub(crate) struct MoveRequest {
+    /// The runner that it is pinned to from now on; null: any may run it.
+    #[schema(pattern = "^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$", required = true)]
+    host: Option<String>,
+}
+
+const MOVE: Fields = &[("host", Shape::Text)];
+
+/// Pin a job to a runner, or to none
+#[utoipa::path(
+    post,
+    path = "/v1/jobs/{id}/move",
+    tag = "jobs",
+    operation_id = "moveJob",
+    params(("id" = u64, Path, description = "The job.", maximum = 9007199254740991_i64)),
+    request_body = MoveRequest,
+    responses((status = 200, description = "The job, as it is now.", body = JobView, content_type = "application/json")),
+)]
+pub(crate) async fn r#move(
+    State(api): State<Api>,
+    Needs(caller, ..): Needs<Operate>,
+    Id(id): Id,
+    _: NoQuery,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response, Problem> {
+    let host = move_request(&headers, body).await?;
+    check_host(&api, host.as_deref())?;
+    steer(&api, &caller, id, Verb::Move(host)).await
+}
+
+async fn move_request(headers: &HeaderMap, body: Body) -> Result<Option<String>, Problem> {
+    let (value, mut notes) = object(headers, body, MOVE).await?;
+    if value.get("host").is_none() && notes.0.is_empty() {
+        notes.add("/host", "is missing; give the name of a runner, or null for any");
+    }
+    let host = value.get("host").and_then(Value::as_str).map(str::to_owned);
+    host.iter().for_each(|host| checks::runner(host, "/host", &mut notes));
+    if notes.0.is_empty() { Ok(host) } else { Err(Problem::fields(notes.0)) }
+}
+
+pub(crate) fn check_host(api: &Api, host: Option<&str>) -> Result<(), Problem> {
+    let Some(host) = host else { return Ok(()) };
+    let known = take::names(api);
+    match known.contains(host) {
+        true => Ok(()),
+        false => Err(take::no_runner(host, &known).at("/host")),
+    }
+}
+
+/// A small object as a body, without what is wrong with it.
+pub(crate) async fn object(
+    headers: &HeaderMap,
+    body: Body,
+    fields: Fields,
+) -> Result<(serde_json::Map<String, Value>, Notes), Problem> {
+    body::needs_json(headers)?;
+    let text = body::read(body, super::submit::BODY_MAX).await?;
+    let value: Value = strict::value(&text).map_err(|error| build::bad_json(&text, &error))?;
+    let Value::Object(mut object) = value else {
+        return Err(Problem::fields(Notes::one("", "expected one object").0));
+    };
+    let mut notes = Notes::default();
+    prune(&mut object, fields, "", &mut notes);
+    Ok((object, notes))
+}
+
+/// Forget a finished job with its attempts and logs
+#[utoipa::path(
+    delete,
+    path = "/v1/jobs/{id}",
+    tag = "jobs",
+    operation_id = "deleteJob",
+    params(("id" = u64, Path, description = "The job.", maximum = 9007199254740991_i64)),
+    responses((status = 204, description = "It is gone.")),
+)]
+pub(crate) async fn delete(
+    State(api): State<Api>,
+    Needs(caller, ..): Needs<Operate>,
+    Id(id): Id,
+    _: NoQuery,
+) -> Result<Response, Problem> {
+    apply(&api, &caller, id, Verb::Delete).await?;
+    Ok(StatusCode::NO_CONTENT.into_response())
+}

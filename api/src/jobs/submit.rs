@@ -1,0 +1,246 @@
+//! `POST /v1/jobs`: one job, or with `application/x-ndjson` many.
+
+use std::time::Duration;
+
+use axum::{body::Body, extract::State, response::Response};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use ostler_driver::Answer;
+use ostler_job::JobId;
+use ostler_machine::secret::hex;
+use sha2::{Digest, Sha256};
+
+use super::{Job, batch, find, take};
+use crate::{
+    Api,
+    auth::{self, Caller, Needs, Submit},
+    body,
+    parse::{
+        self,
+        build::Given,
+        query::Pairs,
+        text::{self, Delay},
+    },
+    problem::{Kind, Problem},
+    view::{self, JobView},
+};
+
+/// Bytes of one job's object, at most.
+pub(crate) const BODY_MAX: usize = 1 << 20;
+const WAIT_MAX: Duration = Duration::from_secs(3600);
+pub(crate) const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
+const REPLAY: HeaderName = HeaderName::from_static("idempotent-replay");
+const COALESCED: HeaderName = HeaderName::from_static("ostler-coalesced");
+const TRUE: HeaderValue = HeaderValue::from_static("true");
+
+/// Submit a job, or many
+///
+/// With `application/json` one job; the answer's `Location` leads to it. With `application/x-ndjson` one job a line: all or none are
+/// taken (at most 10,000 lines and 16 MiB), or with `partial=true` the good ones, in groups, answered while they come. An answer says
+/// that the jobs survive a power cut.
+#[utoipa::path(
+    post,
+    path = "/v1/jobs",
+    tag = "jobs",
+    operation_id = "submitJobs",
+    params(
+        ("wait" = Option<Delay>, Query, description = "Answer when the job has finished, or after this long, at the latest after 1h. For one job only."),
+        ("partial" = Option<bool>, Query, description = "For batches: take the good jobs and tell which are not."),
+        ("Idempotency-Key" = Option<String>, Header, description = "The same key and request, by the same token, however it is written, are answered with the same jobs. 1 to 255 visible ASCII characters.", min_length = 1, max_length = 255, pattern = "^[!-~]{1,255}$"),
+    ),
+    request_body(content(
+        (parse::submit::Submit = "application/json"),
+        (String = "application/x-ndjson"),
+    )),
+    responses(
+        (status = 202, description = "Taken. For a batch, one line a job: `{\"line\":1,\"id\":17,\"state\":\"pending\"}`.",
+            content((JobView = "application/json"), (String = "application/x-ndjson")),
+            headers(("Location" = String, description = "Where the job is, for one job."), ("Idempotent-Replay" = bool, description = "The Idempotency-Key was known."))),
+        (status = 200, description = "It has finished within `wait`, or another job stands for it (`Ostler-Coalesced: true`); the answers of a partial batch.",
+            content((JobView = "application/json"), (String = "application/x-ndjson")),
+            headers(("Location" = String, description = "Where the job is, for one job."), ("Ostler-Coalesced" = bool, description = "It is another job of the same identity."))),
+    ),
+)]
+pub(crate) async fn submit(
+    State(api): State<Api>,
+    Needs(caller, ..): Needs<Submit>,
+    pairs: Pairs,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response, Problem> {
+    let pairs = pairs.only(&[&["wait", "partial"]])?;
+    let wait = pairs.parsed("wait", wait_time)?;
+    let partial = pairs.parsed("partial", parse::query::flag)?.unwrap_or(false);
+    let key = idempotency_key(&headers)?;
+    match body::content_type(&headers).as_deref() {
+        Some("application/json") => one(&api, &caller, body, key, wait).await,
+        Some("application/x-ndjson") => {
+            if wait.is_some() {
+                return Err(Problem::parameter(
+                    "wait",
+                    "is for one job; follow GET /v1/events for a batch",
+                ));
+            }
+            match partial {
+                false => batch::all_or_none(&api, &caller, body, key).await,
+                true if key.is_some() => Err(Problem::parameter(
+                    "Idempotency-Key",
+                    "goes with all or none, not with partial=true",
+                )),
+                true => Ok(batch::partial(api, caller, body)),
+            }
+        }
+        other => Err(body::unsupported(
+            other,
+            "application/json, or application/x-ndjson for one job a line",
+        )),
+    }
+}
+
+fn wait_time(value: &str) -> Result<Duration, String> {
+    Ok(Duration::from_nanos(text::span(value)?.0).min(WAIT_MAX))
+}
+
+fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, Problem> {
+    let Some(value) = headers.get(IDEMPOTENCY_KEY) else { return Ok(None) };
+    let bytes = value.as_bytes();
+    let good = (1..=255).contains(&bytes.len()) && bytes.iter().all(u8::is_ascii_graphic);
+    match good {
+        true => Ok(Some(String::from_utf8_lossy(bytes).into_owned())),
+        false => Err(Problem::parameter(
+            "Idempotency-Key",
+            "expected 1 to 255 visible ASCII characters, such as a UUID",
+        )),
+    }
+}
+
+/// An idempotency key with whose it is, and the hash of its request.
+pub(crate) fn keyed(caller: &Caller, key: &str, hash: Sha256) -> (String, String) {
+    (format!("{}/{key}", caller.name()), hex(&hash.finalize()))
+}
+
+/// A request as it is compared: blanks and the order of fields make no other one of it.
+pub(crate) fn same_text(text: &[u8]) -> Vec<u8> {
+    let value = parse::strict::value(text);
+    value.map_or_else(|_| text.to_vec(), |value| value.to_string().into_bytes())
+}
+
+/// What is known of a key: the jobs of the same request, or that it was another.
+pub(crate) async fn known(
+    api: &Api,
+    key: &(String, String),
+) -> Result<Option<Vec<JobId>>, Problem> {
+    match api.backend().keyed(key.0.clone()).await? {
+        None => Ok(None),
+        Some((request, jobs)) if request == key.1 => Ok(Some(jobs)),
+        Some((_, jobs)) => Err(take::refusal(&Answer::Keyed { jobs, same: false })),
+    }
+}
+
+async fn one(
+    api: &Api,
+    caller: &Caller,
+    body: Body,
+    key: Option<String>,
+    wait: Option<Duration>,
+) -> Result<Response, Problem> {
+    let text = body::read(body, BODY_MAX).await?;
+    let key = key.map(|key| keyed(caller, &key, Sha256::new_with_prefix(same_text(&text))));
+    if let Some(key) = &key
+        && let Some(jobs) = known(api, key).await?
+    {
+        return replay(api, caller, &jobs, wait).await;
+    }
+    let given = Given { now: view::now(), tenant: caller.tenant(), admin: caller.is_admin() };
+    let built = parse::build::read(&text, given)?;
+    let Some(job) = take::ready(api, vec![built]).await?.pop() else {
+        return Err(Problem::internal("a job was lost on its way"));
+    };
+    let answers = api.backend().submit(caller.name(), key, vec![job?], true).await?;
+    match answers.first() {
+        Some(Answer::Done { job, .. }) => taken(api, caller, *job, wait, None).await,
+        Some(Answer::Late { job, expected, .. }) => {
+            let warning = take::late(*expected);
+            taken_with(api, caller, *job, wait, (None, Some(warning))).await
+        }
+        Some(Answer::Coalesced { job }) => taken(api, caller, *job, wait, Some(COALESCED)).await,
+        Some(Answer::Keyed { jobs, same: true }) => replay(api, caller, jobs, wait).await,
+        Some(other) => Err(take::refusal(other)),
+        None => Err(Problem::internal("no answer came")),
+    }
+}
+
+async fn replay(
+    api: &Api,
+    caller: &Caller,
+    jobs: &[JobId],
+    wait: Option<Duration>,
+) -> Result<Response, Problem> {
+    match jobs.first() {
+        Some(job) => taken(api, caller, *job, wait, Some(REPLAY)).await,
+        None => Err(Problem::internal("the Idempotency-Key has no jobs")),
+    }
+}
+
+/// The answer for a job that is safe.
+async fn taken(
+    api: &Api,
+    caller: &Caller,
+    id: JobId,
+    wait: Option<Duration>,
+    mark: Option<HeaderName>,
+) -> Result<Response, Problem> {
+    taken_with(api, caller, id, wait, (mark, None)).await
+}
+
+async fn taken_with(
+    api: &Api,
+    caller: &Caller,
+    id: JobId,
+    wait: Option<Duration>,
+    (mark, warning): (Option<HeaderName>, Option<String>),
+) -> Result<Response, Problem> {
+    let job = match wait {
+        Some(limit) => finished(api, caller, id, limit).await?,
+        None => find(api, caller, id).await?,
+    };
+    let done = wait.is_some() && job.status.state.is_finished();
+    let status = match done || mark == Some(COALESCED) {
+        true => StatusCode::OK,
+        false => StatusCode::ACCEPTED,
+    };
+    let mut view = JobView::new(&job);
+    view.warning = warning;
+    let mut response = body::json(status, &view)?;
+    let location = HeaderValue::try_from(format!("/v1/jobs/{id}")).map_err(Problem::internal)?;
+    response.headers_mut().insert(header::LOCATION, location);
+    if let Some(mark) = mark {
+        response.headers_mut().insert(mark, TRUE);
+    }
+    Ok(response)
+}
+
+/// Waits until a job has finished, the time is over, or the gateway ends.
+async fn finished(api: &Api, caller: &Caller, id: JobId, limit: Duration) -> Result<Job, Problem> {
+    let until = tokio::time::Instant::now() + limit;
+    let mut watch = api.backend().watch(id);
+    loop {
+        watch.mark_unchanged();
+        let job = find(api, caller, id).await?;
+        if job.status.state.is_finished() {
+            return Ok(job);
+        }
+        tokio::select! {
+            changed = watch.changed() => if changed.is_err() { return Ok(job) },
+            () = tokio::time::sleep_until(until) => return Ok(job),
+            () = api.draining() => return Ok(job),
+            () = api.backend().token_over(caller.hash().to_owned()) => {
+                return Err(auth::ended(&format!("job {id} was taken, and goes on")));
+            }
+        }
+    }
+}
+
+/// The problem of a job that cannot be read back, which its submitter must not take for a refusal.
+pub(crate) fn lost(id: JobId) -> Problem {
+    Problem::new(Kind::NotFound, format!("job {id} was taken, and has been deleted since"))
+}

@@ -1,0 +1,319 @@
+//! The query of a URL, and the filter of jobs that it, or the body of a bulk action, describes.
+
+use axum::extract::{FromRequestParts, Path, Query as Pairwise, rejection::PathRejection};
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use http::request::Parts;
+use ostler_job::{
+    JobId, Span, Wall,
+    durable::{Filter, JobState},
+};
+
+use super::{NOTES_MAX, checks::label_problem, identity, text};
+use crate::{
+    Api,
+    problem::{FieldError, Kind, Problem},
+};
+
+/// The largest id or sequence number that is looked for: what every JSON reader keeps as it is.
+pub(crate) const ID_MAX: u64 = (1 << 53) - 1;
+/// Ids in one filter, at most.
+const IDS_MAX: usize = 1000;
+
+/// Names that a filter knows.
+pub(crate) const FILTER: &[&str] = &[
+    "state",
+    "tenant",
+    "tag",
+    "identity",
+    "runner",
+    "exit_status",
+    "since",
+    "until",
+    "text",
+    "id",
+];
+
+/// A query as it was sent: names and values, percent escapes resolved.
+#[derive(Debug)]
+pub(crate) struct Pairs(Vec<(String, String)>);
+
+impl FromRequestParts<Api> for Pairs {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &Api) -> Result<Self, Problem> {
+        Pairwise::try_from_uri(&parts.uri)
+            .map(|Pairwise(pairs)| Self(pairs))
+            .map_err(|error| Problem::parameter("query", error.body_text()))
+    }
+}
+
+impl Pairs {
+    /// Refuses names that are unknown here.
+    pub(crate) fn only(self, known: &[&[&str]]) -> Result<Self, Problem> {
+        let known: Vec<_> = known.concat();
+        let unknown: Vec<_> = self
+            .0
+            .iter()
+            .filter(|(name, _)| !known.contains(&name.as_str()))
+            .map(|(name, _)| {
+                let detail = match known.is_empty() {
+                    true => "there are no parameters here".to_owned(),
+                    false => format!("there is no such parameter; there are {}", known.join(", ")),
+                };
+                wrong(name, detail)
+            })
+            .take(NOTES_MAX)
+            .collect();
+        match unknown.is_empty() {
+            true => Ok(self),
+            false => Err(Problem::parameters(unknown)),
+        }
+    }
+
+    /// The value of a name that may be there once.
+    pub(crate) fn one(&self, name: &str) -> Result<Option<&str>, Problem> {
+        let mut values =
+            self.0.iter().filter(|(it, _)| it == name).map(|(_, value)| value.as_str());
+        match (values.next(), values.next()) {
+            (_, Some(_)) => Err(Problem::parameter(name, "is given more than once")),
+            (value, None) => Ok(value),
+        }
+    }
+
+    /// The value of a name, read by a function.
+    pub(crate) fn parsed<T>(
+        &self,
+        name: &str,
+        read: impl FnOnce(&str) -> Result<T, String>,
+    ) -> Result<Option<T>, Problem> {
+        let read = |value| read(value).map_err(|detail| Problem::parameter(name, detail));
+        self.one(name)?.map(read).transpose()
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.0.iter().map(|(name, value)| (name.as_str(), value.as_str()))
+    }
+}
+
+/// A request without a query.
+#[derive(Debug)]
+pub(crate) struct NoQuery;
+
+impl FromRequestParts<Api> for NoQuery {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, api: &Api) -> Result<Self, Problem> {
+        Pairs::from_request_parts(parts, api).await?.only(&[]).map(|_| Self)
+    }
+}
+
+/// What a path names by a name.
+#[derive(Debug)]
+pub(crate) struct Named(pub(crate) String);
+
+impl FromRequestParts<Api> for Named {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, api: &Api) -> Result<Self, Problem> {
+        let name = Path::<String>::from_request_parts(parts, api).await;
+        let bad = |error: PathRejection| Problem::new(Kind::NotFound, error.body_text());
+        name.map(|Path(name)| Self(name)).map_err(bad)
+    }
+}
+
+fn wrong(name: &str, detail: String) -> FieldError {
+    FieldError { parameter: Some(name.to_owned()), detail, ..FieldError::default() }
+}
+
+pub(crate) fn flag(text: &str) -> Result<bool, String> {
+    match text {
+        "true" => Ok(true),
+        "false" => Ok(false),
+        _ => Err(format!("{} is not allowed; expected true or false", text::quoted(text))),
+    }
+}
+
+/// A whole number in digits, within bounds.
+pub(crate) fn number(text: &str, from: u64, to: u64) -> Result<u64, String> {
+    let digits = !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+    let number = text.parse().ok().filter(|number| digits && (from..=to).contains(number));
+    number.ok_or_else(|| {
+        format!(
+            "{} is not allowed; expected a whole number from {from} to {to}",
+            text::quoted(text)
+        )
+    })
+}
+
+/// Where a page ended, as clients see it.
+pub(crate) fn cursor(below: JobId) -> String {
+    URL_SAFE_NO_PAD.encode(below.0.to_be_bytes())
+}
+
+pub(crate) fn read_cursor(text: &str) -> Result<JobId, String> {
+    let bytes = URL_SAFE_NO_PAD.decode(text).ok().and_then(|bytes| bytes.try_into().ok());
+    bytes.map(|bytes| JobId(u64::from_be_bytes(bytes))).filter(|id| id.0 <= ID_MAX).ok_or_else(
+        || format!("{} is no cursor; give the member next of the page before", text::quoted(text)),
+    )
+}
+
+/// Tags of a job, at most.
+const TAGS_MAX: usize = 32;
+
+/// A filter by names and values; every value that is wrong is told.
+pub(crate) fn filter<'a>(
+    pairs: impl Iterator<Item = (&'a str, &'a str)>,
+    now: Wall,
+) -> Result<Filter, Vec<FieldError>> {
+    let mut filter = Filter::default();
+    let mut errors = Vec::new();
+    let mut once: Vec<&str> = Vec::new();
+    for (name, value) in pairs.filter(|(name, _)| FILTER.contains(name)) {
+        if !matches!(name, "state" | "tag" | "id") {
+            if once.contains(&name) {
+                errors.push(wrong(name, "is given more than once".to_owned()));
+            }
+            once.push(name);
+        }
+        if let Err(detail) = condition(&mut filter, name, value, now) {
+            errors.push(wrong(name, detail));
+        }
+    }
+    if errors.is_empty() { Ok(filter) } else { Err(errors) }
+}
+
+fn condition(filter: &mut Filter, name: &str, value: &str, now: Wall) -> Result<(), String> {
+    let label = |max| label_problem(value, max).map(|()| value.to_owned());
+    match name {
+        "state" => filter.states.extend(states(value)?),
+        "tenant" => filter.tenant = Some(label(128)?),
+        "tag" if filter.tags.len() == TAGS_MAX => {
+            return Err(format!("more than {TAGS_MAX} tags, which is more than a job has"));
+        }
+        "tag" => filter.tags.push(label(128)?),
+        "identity" => filter.identity = Some(label(identity::MAX)?),
+        "runner" => filter.runner = Some(label(128)?),
+        "exit_status" => filter.exit_status = Some(exit_status(value)?),
+        "since" => filter.since = Some(moment(value, now)?),
+        "until" => filter.until = Some(moment(value, now)?),
+        "text" => filter.text = Some(label(256)?),
+        "id" => {
+            for id in value.split(',') {
+                filter.ids.push(JobId(number(id, 0, ID_MAX)?));
+            }
+            if filter.ids.len() > IDS_MAX {
+                return Err(format!("more than {IDS_MAX} ids; ask in several requests"));
+            }
+        }
+        _ => {}
+    }
+    Ok(())
+}
+
+/// Names for several states at once.
+const GROUPS: &[(&str, &[JobState])] = &[
+    ("waiting", &[JobState::Scheduled, JobState::Pending, JobState::Paused, JobState::Retrying]),
+    ("active", &[JobState::Leased, JobState::Running, JobState::Stopped]),
+    (
+        "unfinished",
+        &[
+            JobState::Scheduled,
+            JobState::Pending,
+            JobState::Paused,
+            JobState::Retrying,
+            JobState::Leased,
+            JobState::Running,
+            JobState::Stopped,
+        ],
+    ),
+    ("finished", &[JobState::Succeeded, JobState::Dead, JobState::Cancelled, JobState::Expired]),
+    ("failed", &[JobState::Dead, JobState::Retrying]),
+];
+
+/// Every word that `state` takes.
+pub(crate) fn state_words() -> impl Iterator<Item = &'static str> {
+    JobState::ALL.iter().map(|it| it.code()).chain(GROUPS.iter().map(|(name, _)| *name))
+}
+
+fn states(value: &str) -> Result<Vec<JobState>, String> {
+    let mut states = Vec::new();
+    for word in value.split(',') {
+        match (JobState::from_code(word), GROUPS.iter().find(|(name, _)| *name == word)) {
+            (Some(state), _) => states.push(state),
+            (None, Some((_, group))) => states.extend(*group),
+            (None, None) => {
+                let words: Vec<_> = state_words().collect();
+                return Err(format!(
+                    "{} is not a state; there are {}",
+                    text::quoted(word),
+                    words.join(", ")
+                ));
+            }
+        }
+    }
+    Ok(states)
+}
+
+fn exit_status(value: &str) -> Result<(i32, bool), String> {
+    let (digits, other) = match value.strip_prefix('!') {
+        Some(digits) => (digits, true),
+        None => (value, false),
+    };
+    let bad = || format!("{} is not an exit status; write 0, 75 or !0", text::quoted(value));
+    let status = number(digits, 0, 255).map_err(|_| bad())?;
+    i32::try_from(status).map(|status| (status, other)).map_err(|_| bad())
+}
+
+/// A moment, or how long ago it was.
+fn moment(value: &str, now: Wall) -> Result<Wall, String> {
+    match text::span(value) {
+        Ok(Span(nanos)) => Ok(Wall(now.0.saturating_sub(nanos / 1_000_000))),
+        Err(_) => text::moment(value).map_err(|_| {
+            format!("{} is neither a time such as 2026-11-25T01:02:03Z nor a duration such as 2h, for so long ago", text::quoted(value))
+        }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: Wall = Wall(10_000_000);
+
+    #[test]
+    fn states_are_lists_and_groups() {
+        let pairs = [("state", "pending,failed"), ("state", "running")];
+        let filter = filter(pairs.into_iter(), NOW).unwrap();
+        let expected = [JobState::Pending, JobState::Dead, JobState::Retrying, JobState::Running];
+        assert_eq!(filter.states, expected);
+    }
+
+    #[test]
+    fn all_that_is_wrong_is_told() {
+        let pairs = [
+            ("state", "done"),
+            ("exit_status", "x"),
+            ("since", "never"),
+            ("since", "2h"),
+            ("id", "-1"),
+        ];
+        let errors = filter(pairs.into_iter(), NOW).unwrap_err();
+        let names: Vec<_> = errors.iter().map(|it| it.parameter.as_deref().unwrap()).collect();
+        assert_eq!(names, ["state", "exit_status", "since", "since", "id"]);
+    }
+
+    #[test]
+    fn a_duration_is_so_long_ago_and_an_exit_status_may_be_any_other() {
+        let filter = filter([("since", "2h"), ("exit_status", "!0")].into_iter(), NOW).unwrap();
+        assert_eq!(filter.since, Some(Wall(2_800_000)));
+        assert_eq!(filter.exit_status, Some((0, true)));
+    }
+
+    #[test]
+    fn cursors_are_read_back_and_nothing_else_is() {
+        assert_eq!(read_cursor(&cursor(JobId(17))), Ok(JobId(17)));
+        for bad in ["", "17", "AAAA", "_________w", "//////////8="] {
+            assert!(read_cursor(bad).is_err(), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,315 @@
+//! A job as it is submitted: the object of the API, before anything is made of it.
+
+use std::collections::BTreeMap;
+
+use ostler_job::{
+    Span, Wall,
+    durable::{DedupeScope, Delivery, Terminate, Then},
+};
+use serde::Deserialize;
+use utoipa::ToSchema;
+
+use super::{
+    shape::{Fields, Shape},
+    text::{Delay, LengthOfTime, Moment, Parsed},
+};
+
+/// A job to run: exactly one of `command`, `argv` and `"module": "noop"`.
+#[derive(Debug, Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(as = SubmitRequest, example = json!({"command": "resize img-0017.png", "tags": ["images"], "timeout": "10m"}))]
+pub(crate) struct Submit {
+    /// A command line, run by `/bin/sh -c`.
+    #[schema(pattern = "^[^\\u0000]+$", max_length = 32768)]
+    pub(crate) command: Option<String>,
+    /// A program and its arguments.
+    #[schema(schema_with = crate::openapi::argv)]
+    pub(crate) argv: Option<Vec<String>>,
+    /// What runs it: `shell` for commands, which goes without saying, or `noop` for nothing.
+    pub(crate) module: Option<Module>,
+    /// What people call it; need not be unique.
+    #[schema(pattern = "^[^\\u0000-\\u001f\\u007f-\\u009f]{1,128}$")]
+    pub(crate) name: Option<String>,
+    /// Whose share it is charged to; the token's tenant, or `default`.
+    #[schema(pattern = "^[^\\u0000-\\u001f\\u007f-\\u009f]{1,128}$")]
+    pub(crate) tenant: Option<String>,
+    /// What makes two jobs the same kind; unless given, made from the command without its numbers, and then a dedupe compares
+    /// everything that is run instead.
+    #[schema(pattern = "^[^\\u0000-\\u001f\\u007f-\\u009f]{1,256}$")]
+    pub(crate) identity: Option<String>,
+    /// Labels to find it by.
+    #[schema(schema_with = crate::openapi::tags)]
+    pub(crate) tags: Option<Vec<String>>,
+    /// The one runner that may run it.
+    #[schema(pattern = "^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
+    pub(crate) host: Option<String>,
+    /// Variables added to the runner's base environment.
+    #[schema(schema_with = crate::openapi::env)]
+    #[serde(default, deserialize_with = "super::strict::table")]
+    pub(crate) env: Option<BTreeMap<String, String>>,
+    /// Names of secrets of the runner's own file that become variables.
+    #[schema(schema_with = crate::openapi::secrets)]
+    pub(crate) secrets: Option<Vec<String>>,
+    /// The current folder, absolute.
+    #[schema(pattern = "^/[^\\u0000]*$", max_length = 4096)]
+    pub(crate) cwd: Option<String>,
+    /// Standard input: text, or bytes, or a payload that was uploaded. More than 32 KiB go to `/v1/payloads`.
+    pub(crate) stdin: Option<Stdin>,
+    /// Standard error goes to standard output, by the same pipe, so that both are in the order in which they are written.
+    pub(crate) merge: Option<bool>,
+    /// The user to run as, where the runner permits it.
+    #[schema(pattern = "^[A-Za-z0-9_][A-Za-z0-9_.-]{0,31}$")]
+    pub(crate) user: Option<String>,
+    /// File mode creation mask, octal.
+    #[schema(pattern = "^0?[0-7]{1,3}$", example = "022")]
+    pub(crate) umask: Option<String>,
+    /// Niceness added.
+    #[schema(minimum = -20, maximum = 19)]
+    pub(crate) nice: Option<i32>,
+    /// Resource limits, soft and hard alike.
+    pub(crate) limits: Option<Limits>,
+    /// How long an attempt may run before it is killed.
+    #[schema(value_type = Option<LengthOfTime>)]
+    pub(crate) timeout: Option<Parsed<Span>>,
+    /// Time between SIGTERM and SIGKILL; 10 s unless given.
+    #[schema(value_type = Option<Delay>)]
+    pub(crate) grace: Option<Parsed<Span>>,
+    /// Which processes are sent SIGTERM when it is to end; `all` unless given. What the grace leaves is killed.
+    #[schema(value_type = Option<TerminateName>)]
+    pub(crate) terminate: Option<Terminate>,
+    /// It does not start before this moment.
+    #[schema(value_type = Option<Moment>)]
+    pub(crate) not_before: Option<Parsed<Wall>>,
+    /// It does not start earlier than this after its arrival.
+    #[schema(value_type = Option<Delay>)]
+    pub(crate) delay: Option<Parsed<Span>>,
+    /// Not started this long after its arrival, it expires.
+    #[schema(value_type = Option<LengthOfTime>)]
+    pub(crate) expires: Option<Parsed<Span>>,
+    /// Its promise: done within this window.
+    #[schema(value_type = Option<LengthOfTime>)]
+    pub(crate) within: Option<Parsed<Span>>,
+    /// It waits until somebody resumes it.
+    pub(crate) paused: Option<bool>,
+    /// What happens when a runner is lost with it; `at_least_once` unless given.
+    #[schema(value_type = Option<DeliveryName>)]
+    pub(crate) delivery: Option<Delivery>,
+    /// What happens when an attempt fails; nothing unless given.
+    pub(crate) retry: Option<Retry>,
+    /// Which other jobs that are the same make it superfluous: the same in all that is run and in the host, or, when an identity is
+    /// given, those that were given it too.
+    pub(crate) dedupe: Option<Dedupe>,
+}
+
+/// What runs a job.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Module {
+    /// A command.
+    Shell,
+    /// Nothing, successfully.
+    Noop,
+}
+
+/// Whom SIGTERM goes to: every process, or the main one alone.
+#[derive(ToSchema)]
+#[schema(as = Terminate)]
+#[allow(dead_code, reason = "the description of a type of another crate")]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum TerminateName {
+    /// Every process that there is at that moment, the main one first.
+    All,
+    /// The main process alone, which sees to the others; what it leaves is killed once it has ended.
+    Main,
+}
+
+/// What happens when a runner is lost with a job: tried again, or not.
+#[derive(ToSchema)]
+#[schema(as = Delivery)]
+#[allow(dead_code, reason = "the description of a type of another crate")]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum DeliveryName {
+    AtLeastOnce,
+    AtMostOnce,
+}
+
+/// Standard input.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(untagged)]
+pub(crate) enum Stdin {
+    /// Text.
+    Text(String),
+    /// Bytes.
+    Base64(StdinBase64),
+    /// A payload.
+    Payload(StdinPayload),
+}
+
+/// Bytes.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct StdinBase64 {
+    /// The bytes as base64, with padding.
+    #[schema(
+        pattern = "^([A-Za-z0-9+/]{4})*([A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$",
+        max_length = 43688,
+        example = "aGVsbG8K"
+    )]
+    pub(crate) base64: String,
+}
+
+/// A payload that was uploaded.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct StdinPayload {
+    /// Its SHA-256, lower-case hex.
+    #[schema(pattern = "^[0-9a-f]{64}$")]
+    pub(crate) payload: String,
+}
+
+/// Resource limits by name.
+#[derive(Debug, Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Limits {
+    /// Open files.
+    #[schema(maximum = 9007199254740991_i64)]
+    pub(crate) nofile: Option<u64>,
+    /// Bytes of a core file.
+    #[schema(maximum = 9007199254740991_i64)]
+    pub(crate) core: Option<u64>,
+    /// Bytes of a file that it writes.
+    #[schema(maximum = 9007199254740991_i64)]
+    pub(crate) fsize: Option<u64>,
+    /// Processes of its user.
+    #[schema(maximum = 9007199254740991_i64)]
+    pub(crate) nproc: Option<u64>,
+    /// Seconds of processor time of a process.
+    #[schema(maximum = 9007199254740991_i64)]
+    pub(crate) cpu: Option<u64>,
+    /// Bytes of address space of a process.
+    #[schema(maximum = 9007199254740991_i64)]
+    pub(crate) r#as: Option<u64>,
+}
+
+/// When a failed attempt is followed by another.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Retry {
+    /// Attempts that may fail in all.
+    #[schema(minimum = 1, maximum = 100)]
+    pub(crate) attempts: u32,
+    /// The wait before the second attempt; `1s` unless given.
+    #[schema(value_type = Option<Delay>)]
+    pub(crate) delay: Option<Parsed<Span>>,
+    /// The longest wait; `1h` unless given.
+    #[schema(value_type = Option<Delay>)]
+    pub(crate) delay_max: Option<Parsed<Span>>,
+    /// `exponential`, jittered, unless given.
+    pub(crate) backoff: Option<Backoff>,
+    /// Only these exit statuses are worth a retry; every failure is unless given.
+    #[schema(schema_with = crate::openapi::exit_codes)]
+    pub(crate) exit_codes: Option<Vec<i32>>,
+}
+
+/// How waits grow.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Backoff {
+    /// They double, with up to half taken off at random.
+    Exponential,
+    /// They do not.
+    Constant,
+}
+
+/// When another job that is the same makes this one superfluous.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Dedupe {
+    /// `queued`: jobs that have not finished; `done`: also those that succeeded within the window.
+    #[schema(value_type = DedupeScopeName)]
+    pub(crate) scope: DedupeScope,
+    /// Jobs submitted longer ago than this do not count; needed for `done`.
+    #[schema(value_type = Option<LengthOfTime>)]
+    pub(crate) window: Option<Parsed<Span>>,
+    /// `reject`: the submit fails; `coalesce`: it is answered with the other job.
+    #[schema(value_type = ThenName)]
+    pub(crate) then: Then,
+}
+
+/// Which of the jobs that are the same count.
+#[derive(ToSchema)]
+#[schema(as = DedupeScope)]
+#[allow(dead_code, reason = "the description of a type of another crate")]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum DedupeScopeName {
+    Queued,
+    Done,
+}
+
+/// What becomes of a superfluous job.
+#[derive(ToSchema)]
+#[schema(as = DedupeThen)]
+#[allow(dead_code, reason = "the description of a type of another crate")]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum ThenName {
+    Reject,
+    Coalesce,
+}
+
+/// The largest whole number that every JSON reader keeps as it is.
+const WHOLE_MAX: i64 = (1 << 53) - 1;
+
+/// The same shape for the slow way, which tells everything that is wrong.
+pub(crate) const FIELDS: Fields = &[
+    ("command", Shape::Text),
+    ("argv", Shape::Texts),
+    ("module", Shape::Words(&["shell", "noop"])),
+    ("name", Shape::Text),
+    ("tenant", Shape::Text),
+    ("identity", Shape::Text),
+    ("tags", Shape::Texts),
+    ("host", Shape::Text),
+    ("env", Shape::TextTable),
+    ("secrets", Shape::Texts),
+    ("cwd", Shape::Text),
+    ("stdin", Shape::TextOrTable(&[("base64", Shape::Text), ("payload", Shape::Text)])),
+    ("merge", Shape::Bool),
+    ("user", Shape::Text),
+    ("umask", Shape::Text),
+    ("nice", Shape::Whole(-20, 19)),
+    ("limits", Shape::Table(LIMITS)),
+    ("timeout", Shape::Text),
+    ("grace", Shape::Text),
+    ("terminate", Shape::Words(&["all", "main"])),
+    ("not_before", Shape::Text),
+    ("delay", Shape::Text),
+    ("expires", Shape::Text),
+    ("within", Shape::Text),
+    ("paused", Shape::Bool),
+    ("delivery", Shape::Words(&["at_least_once", "at_most_once"])),
+    ("retry", Shape::Table(RETRY)),
+    ("dedupe", Shape::Table(DEDUPE)),
+];
+
+const LIMITS: Fields = &[
+    ("nofile", Shape::Whole(0, WHOLE_MAX)),
+    ("core", Shape::Whole(0, WHOLE_MAX)),
+    ("fsize", Shape::Whole(0, WHOLE_MAX)),
+    ("nproc", Shape::Whole(0, WHOLE_MAX)),
+    ("cpu", Shape::Whole(0, WHOLE_MAX)),
+    ("as", Shape::Whole(0, WHOLE_MAX)),
+];
+
+const RETRY: Fields = &[
+    ("attempts", Shape::Must(&Shape::Whole(1, 100))),
+    ("delay", Shape::Text),
+    ("delay_max", Shape::Text),
+    ("backoff", Shape::Words(&["exponential", "constant"])),
+    ("exit_codes", Shape::Wholes(0, 255)),
+];
+
+const DEDUPE: Fields = &[
+    ("scope", Shape::Must(&Shape::Words(&["queued", "done"]))),
+    ("window", Shape::Text),
+    ("then", Shape::Must(&Shape::Words(&["reject", "coalesce"]))),
+];

@@ -1,0 +1,248 @@
+//! Jobs found and steered.
+
+use http::StatusCode;
+use ostler_job::durable::JobState;
+
+use super::Rig;
+
+#[tokio::test]
+async fn pages_follow_one_another_from_the_newest() {
+    let rig = Rig::new();
+    for _ in 0..5 {
+        rig.submit().await;
+    }
+    let mut ids = Vec::new();
+    let mut path = "GET /v1/jobs?limit=2".to_owned();
+    loop {
+        let page = rig.ask(&path).await.json();
+        ids.extend(page["jobs"].as_array().unwrap().iter().map(|job| job["id"].as_u64().unwrap()));
+        let Some(next) = page["next"].as_str() else { break };
+        path = format!("GET /v1/jobs?limit=2&cursor={next}");
+    }
+    assert_eq!(ids, [5, 4, 3, 2, 1]);
+}
+
+#[tokio::test]
+async fn a_query_finds_by_state_and_tag_and_refuses_what_it_does_not_know() {
+    let rig = Rig::new();
+    rig.json("POST /v1/jobs", r#"{"command":"a","tags":["x","y"]}"#).await;
+    rig.json("POST /v1/jobs", r#"{"command":"b","tags":["x"],"paused":true}"#).await;
+    let count = async |query: &str| {
+        let page = rig.ask(&format!("GET /v1/jobs?{query}")).await.json();
+        page["jobs"].as_array().unwrap().len()
+    };
+    assert_eq!(count("state=waiting&tag=x").await, 2);
+    assert_eq!(count("tag=x&tag=y").await, 1);
+    assert_eq!(count("state=paused,running").await, 1);
+    assert_eq!(count("state=finished").await, 0);
+    assert_eq!(count("id=1,2&since=1h&exit_status=%210").await, 2);
+    let problem = rig.ask("GET /v1/jobs?colour=red&limit=0&state=done").await.is("bad_query");
+    assert_eq!(problem["errors"][0]["parameter"], "colour");
+    for bad in [
+        "limit=0",
+        "limit=1001",
+        "limit=1&limit=2",
+        "cursor=x",
+        "state=done",
+        "since=x",
+        "exit_status=999",
+    ] {
+        rig.ask(&format!("GET /v1/jobs?{bad}")).await.is("bad_query");
+    }
+    rig.ask("GET /v1/jobs/1?x=1").await.is("bad_query");
+    let ids = |ids: usize| (1..=ids).map(|id| id.to_string()).collect::<Vec<_>>().join(",");
+    assert_eq!(count(&format!("id={}", ids(1000))).await, 2);
+    rig.ask(&format!("GET /v1/jobs?id={}", ids(1001))).await.is("bad_query");
+}
+
+#[tokio::test]
+async fn a_job_that_is_not_there_is_not_found() {
+    let rig = Rig::new();
+    for id in ["1", "abc", "-1", "99999999999999999999", "%ff"] {
+        rig.ask(&format!("GET /v1/jobs/{id}")).await.is("not_found");
+    }
+    for verb in ["cancel", "kill", "pause", "resume", "retry"] {
+        rig.ask(&format!("POST /v1/jobs/7/{verb}")).await.is("not_found");
+    }
+    rig.ask("DELETE /v1/jobs/7").await.is("not_found");
+    rig.ask("GET /v1/jobs/7/log").await.is("not_found");
+    rig.ask("GET /v1/jobs/7/log/events").await.is("not_found");
+    rig.ask("GET /v1/jobs/7/stdin").await.is("not_found");
+    rig.ask("GET /v2").await.is("not_found");
+}
+
+#[tokio::test]
+async fn verbs_change_the_job_that_they_answer_with() {
+    let rig = Rig::new();
+    rig.submit().await;
+    for (verb, state) in [
+        ("pause", "paused"),
+        ("resume", "pending"),
+        ("cancel", "cancelled"),
+        ("retry", "pending"),
+        ("kill", "cancelled"),
+    ] {
+        let answer = rig.ask(&format!("POST /v1/jobs/1/{verb}")).await;
+        assert_eq!((answer.status, answer.json()["state"].as_str()), (StatusCode::OK, Some(state)));
+    }
+    let problem = rig.ask("POST /v1/jobs/1/pause").await.is("conflict_state");
+    assert_eq!(problem["job"], 1);
+    assert!(problem["detail"].as_str().unwrap().contains("cancelled"));
+    assert_eq!(rig.ask("DELETE /v1/jobs/1").await.status, StatusCode::NO_CONTENT);
+    rig.ask("GET /v1/jobs/1").await.is("not_found");
+}
+
+#[tokio::test]
+async fn only_finished_jobs_are_deleted() {
+    let rig = Rig::new();
+    rig.submit().await;
+    rig.ask("DELETE /v1/jobs/1").await.is("conflict_state");
+}
+
+#[tokio::test]
+async fn a_job_is_moved_to_a_runner_that_exists_or_to_none() {
+    let rig = Rig::new();
+    rig.submit().await;
+    assert_eq!(
+        rig.json("POST /v1/jobs/1/move", r#"{"host":"web-1"}"#).await.json()["host"],
+        "web-1"
+    );
+    assert!(rig.json("POST /v1/jobs/1/move", r#"{"host":null}"#).await.json()["host"].is_null());
+    for body in
+        ["{}", r#"{"host":7}"#, r#"{"host":"web-1","x":1}"#, r#"{"host":""}"#, r#"{"host":"-x"}"#]
+    {
+        rig.json("POST /v1/jobs/1/move", body).await.is("invalid_field");
+    }
+    rig.json("POST /v1/jobs/1/move", r#"{"host":"web-9"}"#).await.is("conflict_state");
+}
+
+#[tokio::test]
+async fn many_jobs_are_steered_by_ids_and_by_filter() {
+    let rig = Rig::new();
+    for _ in 0..1200 {
+        rig.json("POST /v1/jobs", r#"{"command":"a","tags":["x"]}"#).await;
+    }
+    rig.fake.change(3, |status| status.state = JobState::Dead);
+    let act = async |body: &str| rig.json("POST /v1/jobs/actions", body).await.json();
+    let answer = act(r#"{"action":"pause","ids":[1,2,3,9999]}"#).await;
+    assert_eq!(answer["done"], 2);
+    let kinds: Vec<_> = answer["refused"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|it| it["type"].as_str().unwrap())
+        .collect();
+    assert!(kinds[0].ends_with("/conflict_state") && kinds[1].ends_with("/not_found"), "{answer}");
+    let answer =
+        act(r#"{"action":"cancel","filter":{"state":["pending","paused"],"tag":"x"}}"#).await;
+    assert_eq!((&answer["done"], &answer["more"]), (&1199.into(), &false.into()));
+    let answer = act(r#"{"action":"delete","filter":{"state":"finished"}}"#).await;
+    assert_eq!(answer["done"], 1200);
+    assert!(rig.fake.state().jobs.is_empty());
+}
+
+#[tokio::test]
+async fn a_bulk_action_that_is_unclear_does_nothing() {
+    let rig = Rig::new();
+    rig.submit().await;
+    for (body, place) in [
+        (r#"{"action":"cancel"}"#, "/ids"),
+        (r#"{"action":"cancel","ids":[1],"filter":{}}"#, "/ids"),
+        (r#"{"action":"sing","ids":[1]}"#, "/action"),
+        (r#"{"ids":[1]}"#, "/action"),
+        (r#"{"action":"cancel","ids":["x"]}"#, "/ids/0"),
+        (r#"{"action":"cancel","filter":{"colour":"red"}}"#, "/filter/colour"),
+        (r#"{"action":"cancel","filter":{"state":"done"}}"#, "/filter/state"),
+        (r#"{"action":"cancel","host":"web-1","ids":[1]}"#, "/host"),
+    ] {
+        let problem = rig.json("POST /v1/jobs/actions", body).await.is("invalid_field");
+        assert_eq!(problem["pointer"], place, "{problem}");
+    }
+    assert_eq!(rig.ask("GET /v1/jobs/1").await.json()["state"], "pending");
+    let many = |ids: usize| {
+        let ids: Vec<usize> = (1..=ids).collect();
+        serde_json::json!({"action": "cancel", "ids": ids}).to_string()
+    };
+    let problem = rig.json("POST /v1/jobs/actions", &many(10_001)).await.is("invalid_field");
+    assert_eq!(problem["pointer"], "/ids");
+    assert_eq!(rig.json("POST /v1/jobs/actions", &many(10_000)).await.json()["done"], 1);
+}
+
+#[tokio::test]
+async fn a_bulk_action_goes_no_further_when_its_token_ends() {
+    for which in
+        ["\"filter\":{}".to_owned(), format!("\"ids\":{:?}", (1..=1200).collect::<Vec<_>>())]
+    {
+        let rig = Rig::new();
+        rig.submit().await;
+        let one = rig.fake.state().jobs.values().next().unwrap().clone();
+        for id in (1..=1200).map(ostler_job::JobId) {
+            rig.fake.state().jobs.insert(id, ostler_job::durable::Job { id, ..one.clone() });
+        }
+        rig.fake.state().steers_left = Some(1);
+        let body = format!("{{\"action\":\"cancel\",{which}}}");
+        rig.json("POST /v1/jobs/actions", &body).await.is("unauthenticated");
+        let is_pending = |job: &&ostler_job::durable::Job| !job.status.state.is_finished();
+        let left = rig.fake.state().jobs.values().filter(is_pending).count();
+        assert_eq!(left, 700, "one group is done: {which:.20}");
+    }
+}
+
+#[tokio::test]
+async fn methods_that_there_are_not_are_told_with_those_that_there_are() {
+    let rig = Rig::new();
+    let answer = rig.ask("PUT /v1/jobs").await;
+    answer.is("method_not_allowed");
+    assert_eq!(answer.status, StatusCode::METHOD_NOT_ALLOWED);
+    let allowed = answer.header("allow");
+    assert!(
+        allowed.contains("GET") && allowed.contains("HEAD") && allowed.contains("POST"),
+        "{allowed}"
+    );
+    let answer = rig.ask("OPTIONS /v1/jobs/1").await;
+    assert_eq!(answer.status, StatusCode::NO_CONTENT);
+    assert!(answer.header("allow").contains("DELETE"));
+    let head = rig.ask("HEAD /v1/jobs").await;
+    assert_eq!((head.status, head.text.as_str()), (StatusCode::OK, ""));
+    assert!(head.header("content-length").parse::<u64>().unwrap() > 0);
+    let missing = rig.ask("HEAD /v1/jobs/9").await;
+    assert_eq!((missing.status, missing.text.as_str()), (StatusCode::NOT_FOUND, ""));
+}
+
+#[tokio::test]
+async fn what_is_done_to_many_is_never_done_to_more_than_was_said() {
+    let rig = Rig::new();
+    let ids = [rig.submit().await, rig.submit().await];
+    let act = async |body: &str| rig.json("POST /v1/jobs/actions", body).await;
+    for (filter, at) in [
+        (r#"{"state":[]}"#, "/filter/state"),
+        (r#"{"id":[]}"#, "/filter/id"),
+        (r#"{"tag":[],"tenant":"default"}"#, "/filter/tag"),
+        (r#"{"exit_status":[]}"#, "/filter/exit_status"),
+    ] {
+        let problem =
+            act(&format!(r#"{{"action":"cancel","filter":{filter}}}"#)).await.is("invalid_field");
+        assert_eq!(problem["pointer"], at, "{problem}");
+    }
+    let problem = act(r#"{"action":"move","filter":{}}"#).await.is("invalid_field");
+    assert_eq!(problem["pointer"], "/host", "{problem}");
+    for id in ids {
+        assert_eq!(rig.ask(&format!("GET /v1/jobs/{id}")).await.json()["state"], "pending");
+    }
+    let told = act(&format!(r#"{{"action":"pause","ids":[{0},{0},{0}]}}"#, ids[0])).await.json();
+    assert_eq!((&told["done"], &told["refused"]), (&1.into(), &serde_json::json!([])));
+    let told = act(r#"{"action":"move","host":null,"filter":{}}"#).await.json();
+    assert_eq!(told["done"], 2, "that is what it says");
+}
+
+#[tokio::test]
+async fn a_body_with_a_field_twice_is_not_the_same_request() {
+    let rig = Rig::new();
+    let submit = async |body: &'static str| {
+        let request = rig.request("POST /v1/jobs").header("content-type", "application/json");
+        rig.send(request.header("idempotency-key", "k").body(body.into()).unwrap()).await
+    };
+    assert_eq!(submit(r#"{"command":"true"}"#).await.status, 202);
+    assert_eq!(submit(r#"{ "command" : "true" }"#).await.header("idempotent-replay"), "true");
+    submit(r#"{"command":"false","command":"true"}"#).await.is("idempotency_mismatch");
+}

@@ -1,0 +1,70 @@
+//! What the model answers: the driver's rules in a few lines.
+
+use ostler_driver::{Answer, NewJob, Verb};
+use ostler_job::{
+    JobId,
+    durable::{Job, JobState, Query, Status, Then},
+};
+
+use super::fake::State;
+use crate::view;
+
+pub(super) fn take(state: &mut State, new: &NewJob) -> Answer {
+    if state.full {
+        return Answer::QueueFull { retry_after: ostler_job::Span::from_secs(3) };
+    }
+    if let Some(dedupe) = &new.spec.dedupe {
+        let same =
+            |job: &&Job| job.spec.identity == new.spec.identity && !job.status.state.is_finished();
+        let other = state.jobs.values().find(same).map(|job| job.id).or(new.done_before);
+        match (other, dedupe.then) {
+            (Some(job), Then::Reject) => return Answer::Duplicate { job },
+            (Some(job), Then::Coalesce) => return Answer::Coalesced { job },
+            (None, _) => {}
+        }
+    }
+    let id = JobId(state.next);
+    state.next += 1;
+    let at = if new.paused {
+        JobState::Paused
+    } else if new.spec.not_before.is_some() {
+        JobState::Scheduled
+    } else {
+        JobState::Pending
+    };
+    let status = Status::new(at, new.spec.not_before, new.spec.host.clone());
+    let spec = (*new.spec).clone();
+    state.jobs.insert(id, Job { id, spec, status, submitted_at: view::now() });
+    Answer::Done { job: id, state: at }
+}
+
+pub(super) fn steer(state: &mut State, verb: &Verb, id: JobId) -> Answer {
+    let Some(job) = state.jobs.get_mut(&id) else { return Answer::Unknown };
+    let (at, finished) = (job.status.state, job.status.state.is_finished());
+    let not_now = Answer::NotNow { job: id, state: at };
+    match verb {
+        Verb::Delete if finished => {
+            state.jobs.remove(&id);
+            return Answer::Done { job: id, state: at };
+        }
+        Verb::Delete => return not_now,
+        Verb::Retry if !finished => return not_now,
+        Verb::Retry => job.status.state = JobState::Pending,
+        _ if finished => return not_now,
+        Verb::Cancel | Verb::Kill => job.status.state = JobState::Cancelled,
+        Verb::Pause => job.status.state = JobState::Paused,
+        Verb::Resume => job.status.state = JobState::Pending,
+        Verb::Move(host) => job.status.host.clone_from(host),
+    }
+    Answer::Done { job: id, state: job.status.state }
+}
+
+pub(super) fn fits(job: &Job, query: &Query) -> bool {
+    let filter = &query.filter;
+    (filter.states.is_empty() || filter.states.contains(&job.status.state))
+        && filter.tenant.as_ref().is_none_or(|it| *it == job.spec.tenant)
+        && filter.tags.iter().all(|it| job.spec.tags.contains(it))
+        && filter.identity.as_ref().is_none_or(|it| *it == job.spec.identity)
+        && (filter.ids.is_empty() || filter.ids.contains(&job.id))
+        && query.below.is_none_or(|below| job.id < below)
+}

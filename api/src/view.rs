@@ -1,0 +1,336 @@
+//! Jobs as the API shows them.
+
+use std::collections::BTreeMap;
+
+use ostler_job::{
+    Span, Wall,
+    durable::{
+        Attempt, Command, DedupeScope, Delivery, Job, JobState, Reason, Status, Terminate, Then,
+    },
+};
+use ostler_machine::clock;
+use serde::{Serialize, Serializer};
+use utoipa::{
+    PartialSchema, ToSchema,
+    openapi::{KnownFormat, ObjectBuilder, RefOr, Schema, SchemaFormat, Type},
+};
+
+use super::parse::submit::TerminateName;
+
+/// A moment, RFC 3339 in UTC with milliseconds.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Stamp(pub(crate) Wall);
+
+impl Serialize for Stamp {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&clock::show(self.0))
+    }
+}
+
+impl PartialSchema for Stamp {
+    fn schema() -> RefOr<Schema> {
+        ObjectBuilder::new()
+            .schema_type(Type::String)
+            .format(Some(SchemaFormat::KnownFormat(KnownFormat::DateTime)))
+            .into()
+    }
+}
+
+impl ToSchema for Stamp {}
+
+/// The present, for records.
+pub(crate) fn now() -> Wall {
+    Wall(u64::try_from(clock::wall().as_millis()).unwrap_or(u64::MAX))
+}
+
+macro_rules! codes {
+    ($name:ident, $of:ty) => {
+        impl PartialSchema for $name {
+            fn schema() -> RefOr<Schema> {
+                let codes = <$of>::ALL.iter().map(|it| it.code());
+                ObjectBuilder::new().schema_type(Type::String).enum_values(Some(codes)).into()
+            }
+        }
+
+        impl ToSchema for $name {}
+    };
+}
+
+/// Describes [`JobState`].
+pub(crate) struct State;
+codes!(State, JobState);
+
+/// Describes [`Reason`].
+pub(crate) struct ReasonCode;
+codes!(ReasonCode, Reason);
+
+/// A job.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct JobView {
+    /// Its id.
+    id: u64,
+    /// Where it is on its way.
+    #[schema(value_type = State)]
+    state: JobState,
+    /// Why it ended so; null: it has not finished.
+    #[schema(value_type = Option<ReasonCode>)]
+    reason: Option<Reason>,
+    /// What runs it.
+    module: &'static str,
+    /// The command line, or the program and its arguments as a shell would take them; null: it runs none.
+    command: Option<String>,
+    /// The program and its arguments; null when it was given as a command line, or runs none.
+    argv: Option<Vec<String>>,
+    name: Option<String>,
+    tenant: String,
+    identity: String,
+    tags: Vec<String>,
+    /// The queue that it waits in.
+    queue: &'static str,
+    /// The one runner that may run it.
+    host: Option<String>,
+    /// The runner that has it or had it last.
+    runner: Option<String>,
+    /// Attempts so far.
+    attempts: u32,
+    /// Attempts that failed by themselves.
+    failures: u32,
+    /// Runners that were lost with it.
+    crashes: u32,
+    /// Attempts that may fail in all.
+    attempts_max: u32,
+    /// The exit status of the last attempt that had one.
+    exit_status: Option<i32>,
+    /// The signal that ended the last attempt.
+    signal: Option<i32>,
+    #[schema(value_type = super::parse::submit::DeliveryName)]
+    delivery: Delivery,
+    submitted_at: Stamp,
+    not_before: Option<Stamp>,
+    /// Until when it is scheduled or waits for its retry.
+    due_at: Option<Stamp>,
+    expires_at: Option<Stamp>,
+    leased_at: Option<Stamp>,
+    started_at: Option<Stamp>,
+    finished_at: Option<Stamp>,
+    /// How long the present or last attempt has run.
+    run_seconds: Option<f64>,
+    /// In the answer to a submit: its promise cannot be kept, as far as that can be told.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub(crate) warning: Option<String>,
+}
+
+impl JobView {
+    pub(crate) fn new(job: &Job) -> Self {
+        let Job { id, spec, status, submitted_at } = job;
+        let shell = spec.work.command();
+        let command = shell.map(Command::shown);
+        let argv = shell.filter(|it| it.line.is_none()).map(|it| it.argv.clone());
+        Self {
+            id: id.0,
+            state: status.state,
+            reason: status.reason,
+            module: spec.work.module(),
+            command,
+            argv,
+            name: spec.name.clone(),
+            tenant: spec.tenant.clone(),
+            identity: spec.identity.clone(),
+            tags: spec.tags.clone(),
+            queue: "default",
+            host: status.host.clone(),
+            runner: status.runner.clone(),
+            attempts: status.attempts,
+            failures: status.failures,
+            crashes: status.crashes,
+            attempts_max: spec.retry.attempts,
+            exit_status: status.exit_status,
+            signal: status.signal,
+            delivery: spec.delivery,
+            submitted_at: Stamp(*submitted_at),
+            not_before: spec.not_before.map(Stamp),
+            due_at: status.due.map(Stamp),
+            expires_at: spec.expires.map(Stamp),
+            leased_at: status.leased_at.map(Stamp),
+            started_at: status.started_at.map(Stamp),
+            finished_at: status.finished_at.map(Stamp),
+            run_seconds: ran(status),
+            warning: None,
+        }
+    }
+}
+
+fn ran(status: &Status) -> Option<f64> {
+    let started = status.started_at?;
+    if status.state.is_out() {
+        return Some(now().since(started).as_secs_f64());
+    }
+    Some(status.finished_at?.since(started).as_secs_f64())
+}
+
+/// When a failed attempt is followed by another.
+#[derive(Debug, Serialize, ToSchema)]
+struct RetryView {
+    attempts: u32,
+    delay_seconds: f64,
+    delay_max_seconds: f64,
+    #[schema(value_type = super::parse::submit::Backoff)]
+    backoff: &'static str,
+    exit_codes: Vec<i32>,
+}
+
+/// When another job that is the same makes this one superfluous.
+#[derive(Debug, Serialize, ToSchema)]
+struct DedupeView {
+    #[schema(value_type = super::parse::submit::DedupeScopeName)]
+    scope: DedupeScope,
+    window_seconds: Option<f64>,
+    #[schema(value_type = super::parse::submit::ThenName)]
+    then: Then,
+}
+
+/// One try of a job on one runner.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct AttemptView {
+    /// Which, from 1.
+    attempt: u32,
+    /// Its lease, as the job knows it by `OSTLER_FENCE`.
+    fence: u64,
+    runner: Option<String>,
+    leased_at: Option<Stamp>,
+    started_at: Option<Stamp>,
+    /// Null: it is not over.
+    finished_at: Option<Stamp>,
+    #[schema(value_type = Option<ReasonCode>)]
+    reason: Option<Reason>,
+    exit_status: Option<i32>,
+    signal: Option<i32>,
+    /// What the reason does not say.
+    detail: Option<String>,
+    run_seconds: Option<f64>,
+    user_seconds: Option<f64>,
+    system_seconds: Option<f64>,
+    rss_max_bytes: Option<u64>,
+    /// Bytes written to standard output and error.
+    output_bytes: Option<u64>,
+    /// The first bytes of the output.
+    head: Option<String>,
+    /// The last bytes of it; empty when the head is everything.
+    tail: Option<String>,
+}
+
+impl AttemptView {
+    fn over(attempt: &Attempt) -> Self {
+        let ending = attempt.ending.as_ref();
+        let micros = |us: u64| Some(Span::from_micros(us).as_secs_f64());
+        Self {
+            attempt: attempt.key.attempt,
+            fence: attempt.key.fence.0,
+            runner: Some(attempt.runner.clone()),
+            leased_at: Some(Stamp(attempt.leased_at)),
+            started_at: attempt.started_at.map(Stamp),
+            finished_at: attempt.finished_at.map(Stamp),
+            reason: ending.map(|ending| ending.reason),
+            exit_status: ending.and_then(|ending| ending.exit_status),
+            signal: ending.and_then(|ending| ending.signal),
+            detail: ending.and_then(|ending| ending.detail.clone()),
+            run_seconds: Some(attempt.ran.as_secs_f64()),
+            user_seconds: micros(attempt.usage.user_us),
+            system_seconds: micros(attempt.usage.system_us),
+            rss_max_bytes: Some(attempt.usage.rss_max),
+            output_bytes: Some(attempt.log.written),
+            head: Some(attempt.log.head.clone()),
+            tail: Some(attempt.log.tail.clone()),
+        }
+    }
+
+    /// The attempt that a runner has now, as far as the job's record knows it.
+    fn present(status: &Status) -> Self {
+        Self {
+            attempt: status.attempts,
+            fence: status.fence.0,
+            runner: status.runner.clone(),
+            leased_at: status.leased_at.map(Stamp),
+            started_at: status.started_at.map(Stamp),
+            finished_at: None,
+            reason: None,
+            exit_status: None,
+            signal: None,
+            detail: None,
+            run_seconds: ran(status),
+            user_seconds: None,
+            system_seconds: None,
+            rss_max_bytes: None,
+            output_bytes: None,
+            head: None,
+            tail: None,
+        }
+    }
+}
+
+/// A job with everything that is known of it.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct JobDetail {
+    #[serde(flatten)]
+    job: JobView,
+    env: BTreeMap<String, String>,
+    /// Names only.
+    secrets: Vec<String>,
+    cwd: Option<String>,
+    /// Standard error goes to standard output.
+    merge: bool,
+    user: Option<String>,
+    umask: Option<String>,
+    nice: Option<i32>,
+    limits: BTreeMap<String, u64>,
+    timeout_seconds: Option<f64>,
+    grace_seconds: Option<f64>,
+    #[schema(value_type = TerminateName)]
+    terminate: Terminate,
+    within_seconds: Option<f64>,
+    retry: RetryView,
+    dedupe: Option<DedupeView>,
+    attempts_list: Vec<AttemptView>,
+}
+
+impl JobDetail {
+    pub(crate) fn new(job: &Job, attempts: &[Attempt]) -> Self {
+        let none = Command::default();
+        let command = job.spec.work.command().unwrap_or(&none);
+        let retry = &job.spec.retry;
+        let mut attempts_list: Vec<_> = attempts.iter().map(AttemptView::over).collect();
+        let over = attempts.iter().any(|attempt| attempt.key.fence == job.status.fence);
+        if job.status.state.is_out() && !over {
+            attempts_list.push(AttemptView::present(&job.status));
+        }
+        Self {
+            job: JobView::new(job),
+            env: command.env.clone(),
+            secrets: command.secrets.clone(),
+            cwd: command.cwd.clone(),
+            merge: command.merge,
+            user: command.user.clone(),
+            umask: command.umask.map(|umask| format!("{umask:03o}")),
+            nice: command.nice,
+            limits: command.limits.clone(),
+            timeout_seconds: command.timeout.map(Span::as_secs_f64),
+            grace_seconds: command.grace.map(Span::as_secs_f64),
+            terminate: command.terminate,
+            within_seconds: job.spec.within.map(Span::as_secs_f64),
+            retry: RetryView {
+                attempts: retry.attempts,
+                delay_seconds: retry.delay.as_secs_f64(),
+                delay_max_seconds: retry.delay_max.as_secs_f64(),
+                backoff: if retry.constant { "constant" } else { "exponential" },
+                exit_codes: retry.exit_codes.clone(),
+            },
+            dedupe: job.spec.dedupe.as_ref().map(|dedupe| DedupeView {
+                scope: dedupe.scope,
+                window_seconds: dedupe.window.map(Span::as_secs_f64),
+                then: dedupe.then,
+            }),
+            attempts_list,
+        }
+    }
+}

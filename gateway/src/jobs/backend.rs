@@ -1,0 +1,170 @@
+//! What the API asks, answered by delegation; that is all there is to say here.
+
+use std::{fs::File, io, net::IpAddr, path::PathBuf, sync::Arc};
+
+use ostler_api::backend::{
+    Backend, DoneSince, Forgotten, Full, Over, Refusal, RunnerView, Sink, Soon,
+};
+use ostler_driver::{Answer, Figures, NewJob, Verb};
+use ostler_job::{
+    JobId,
+    durable::{Attempt, AttemptKey, Payload},
+};
+use ostler_store::{Event, Job, Owner, Page, Query, Same, Token, Upload};
+use tokio::sync::{broadcast, watch};
+
+use super::{Jobs, failed};
+
+/// A payload on its way to the files.
+struct Incoming(Upload);
+
+impl Sink for Incoming {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.0.write(bytes)
+    }
+
+    fn finish(self: Box<Self>) -> io::Result<Payload> {
+        self.0.finish()
+    }
+}
+
+impl Backend for Jobs {
+    fn submit<'a>(
+        &'a self,
+        who: &'a str,
+        key: Option<(String, String)>,
+        jobs: Vec<NewJob>,
+        all_or_none: bool,
+    ) -> Soon<'a, Vec<Answer>> {
+        Box::pin(self.submit(who, key, jobs, all_or_none))
+    }
+
+    fn steer<'a>(&'a self, who: &'a str, verb: Verb, jobs: Vec<JobId>) -> Soon<'a, Vec<Answer>> {
+        Box::pin(self.steer(who, verb, jobs))
+    }
+
+    fn get(&self, jobs: Vec<JobId>) -> Soon<'_, Vec<Job>> {
+        Box::pin(async move { self.get(jobs).await.map_err(failed) })
+    }
+
+    fn query<'a>(&'a self, who: &'a str, query: Query) -> Soon<'a, Page> {
+        Box::pin(self.search(who, query))
+    }
+
+    fn attempts(&self, job: JobId) -> Soon<'_, Vec<Attempt>> {
+        Box::pin(async move { self.read(move |store| store.attempts(job)).await.map_err(failed) })
+    }
+
+    fn keyed(&self, key: String) -> Soon<'_, Option<(String, Vec<JobId>)>> {
+        Box::pin(async move { self.read(move |store| store.keyed(&key)).await.map_err(failed) })
+    }
+
+    fn done_since(&self, kinds: Vec<DoneSince>) -> Soon<'_, Vec<Option<JobId>>> {
+        Box::pin(async move {
+            let find = move |store: &dyn ostler_store::Store| {
+                let one = |it: &DoneSince| {
+                    let same = Same::of(&it.identity, it.content);
+                    store.succeeded_since(&it.tenant, same, it.since)
+                };
+                kinds.iter().map(one).collect()
+            };
+            self.read(find).await.map_err(failed)
+        })
+    }
+
+    fn tail(&self, after: u64, max: usize) -> Soon<'_, Vec<Event>> {
+        Box::pin(
+            async move { self.read(move |store| store.tail(after, max)).await.map_err(failed) },
+        )
+    }
+
+    fn backup<'a>(&'a self, who: &'a str, to: PathBuf) -> Soon<'a, u64> {
+        Box::pin(async move { self.backup(who, to).await })
+    }
+
+    fn watch(&self, job: JobId) -> watch::Receiver<u64> {
+        self.watch(job)
+    }
+
+    fn events(&self) -> broadcast::Receiver<Arc<Event>> {
+        self.events()
+    }
+
+    fn runners(&self) -> Vec<RunnerView> {
+        self.runners()
+    }
+
+    fn drain<'a>(&'a self, who: &'a str, runner: &'a str, drain: bool) -> Soon<'a, bool> {
+        Box::pin(self.drain(who, runner, drain))
+    }
+
+    fn forget_runner<'a>(&'a self, who: &'a str, runner: &'a str) -> Soon<'a, Forgotten> {
+        Box::pin(self.forget_runner(who, runner))
+    }
+
+    fn token(&self, hash: &str) -> Option<Arc<Token>> {
+        self.token(hash)
+    }
+
+    fn tokens(&self) -> Vec<Arc<Token>> {
+        self.tokens()
+    }
+
+    fn put_token<'a>(&'a self, who: &'a str, token: Token) -> Soon<'a, ()> {
+        Box::pin(self.put_token(who, token))
+    }
+
+    fn create_token<'a>(&'a self, who: &'a str, token: Token) -> Soon<'a, bool> {
+        Box::pin(self.create_token(who, token))
+    }
+
+    fn token_over(&self, hash: String) -> Over {
+        let jobs = self.clone();
+        Box::pin(async move { Self::token_over(&jobs, &hash).await })
+    }
+
+    fn note_refusal(&self, why: Refusal, from: Option<IpAddr>) {
+        self.note_refusal(why, from);
+    }
+
+    fn figures(&self) -> Figures {
+        self.figures()
+    }
+
+    fn problem(&self) -> Option<String> {
+        self.trouble()
+    }
+
+    fn size_blocking(&self) -> u64 {
+        self.store.size() + self.files.size()
+    }
+
+    fn room_blocking(&self, tenant: &str, bytes: u64) -> Result<(), Full> {
+        let checked = self.room.check(Owner::of(tenant), bytes);
+        checked.inspect_err(|_| self.metrics.full("payload"))
+    }
+
+    fn upload_blocking(&self, tenant: &str) -> io::Result<Box<dyn Sink>> {
+        Ok(Box::new(Incoming(self.files.upload(Owner::of(tenant))?)))
+    }
+
+    fn payload_blocking(&self, sha256: &str) -> io::Result<File> {
+        self.files.payload(sha256)
+    }
+
+    fn keep_payload_blocking(&self, sha256: &str) -> io::Result<u64> {
+        self.files.keep_payload(sha256)
+    }
+
+    fn own_payload_blocking(&self, payload: &Payload, tenant: &str) -> io::Result<()> {
+        self.files.own_payload(&payload.sha256, tenant, payload.bytes)
+    }
+
+    fn owns_payload_blocking(&self, sha256: &str, tenant: &str) -> io::Result<bool> {
+        self.files.owns_payload(sha256, tenant)
+    }
+
+    fn log_blocking(&self, key: AttemptKey, tenant: &str) -> io::Result<File> {
+        self.files.log(key, Owner::of(tenant))
+    }
+}
