@@ -36,6 +36,14 @@ pub enum WireError {
         /// The fields' names.
         fields: &'static [&'static str],
     },
+    /// A body is not what the type's bodies are.
+    #[error("the body of {kind:?}: {why}")]
+    Body {
+        /// The frame's type.
+        kind: crate::Kind,
+        /// What it is instead.
+        why: String,
+    },
     /// A frame of this type may not come from this side, or not now.
     #[error("{kind:?} on stream {stream}: {rule}")]
     Unexpected {

@@ -2,13 +2,19 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use bytes::{Bytes, BytesMut};
+use ostler_job::{
+    JobId,
+    durable::{AttemptKey, Fence, Report},
+};
 use ostler_wire::{
-    Builder, Decoder, FRAME_MAX, Fields, FieldsWriter, Frame, HEADER, Kind, Reset,
+    Builder, Decoder, FRAME_MAX, Fields, FieldsWriter, Frame, HEADER, Header, Kind, Reset,
     message::{
         App, Beat, ChildHello, ChildLane, ChildWelcome, Credit, Demand, Failure, Hello, Join, Lane,
-        Log, Message, Overdue, Piece, Pull, Refusal, RequestHead, Retire, State, Welcome, Withdraw,
-        Withdrawn, app_of, exit, figure, put_request, split_app, what, write_digits,
+        Log, Message, Overdue, Piece, Pull, Refusal, Reports, RequestHead, Retire, Run, Settle,
+        State, Steer, Welcome, Withdraw, Withdrawn, app_of, exit, figure, put_request, split_app,
+        what, write_digits,
     },
+    put_frame,
 };
 use proptest::prelude::*;
 
@@ -74,6 +80,10 @@ fn every_message_writes_the_bytes_of_its_vector() {
         "join" as |f| Join::of(f).unwrap();
         "beat" as |f| Beat::of(f).unwrap();
         "beat-of-nothing" as |f| Beat::of(f).unwrap();
+        "report" as |f| Reports::of(f).unwrap();
+        "settle" as |f| Settle::of(f).unwrap();
+        "settle-fenced" as |f| Settle::of(f).unwrap();
+        "steer" as |f| Steer::of(f).unwrap();
         "pull" as |f| Pull::of(f).unwrap();
         "piece" as |f| Piece::of(f).unwrap();
         "piece-last" as |f| Piece::of(f).unwrap();
@@ -81,6 +91,8 @@ fn every_message_writes_the_bytes_of_its_vector() {
     }
     let said = vector("app-failed");
     assert_eq!(frame(&App::of(&said).unwrap().to_bytes()).header, said.header);
+    let said = vector("settle-fenced");
+    assert_eq!(frame(&Settle::of(&said).unwrap().to_bytes()).header, said.header);
     let said = vector("overdue");
     assert_eq!(frame(&Overdue::of(&said).unwrap().unwrap().to_bytes()).header, said.header);
 }
@@ -173,6 +185,74 @@ fn of_a_figure_told_twice_the_last_counts_and_of_what_nobody_knows_nothing() {
     assert_eq!(app_of(&frame), Some("a"));
 }
 
+fn key(fence: u64) -> AttemptKey {
+    AttemptKey { job: JobId(17), attempt: 1, fence: Fence(fence) }
+}
+
+#[test]
+fn a_run_is_read_from_its_vector_and_as_it_was_written() {
+    let run = Run::of(&vector("run")).unwrap();
+    assert_eq!((run.starts.len(), run.unknown.len()), (1, 0));
+    let start = &run.starts[0];
+    assert_eq!(start.key, key(1 << 32 | 1));
+    assert_eq!(start.spec.work.command().unwrap().argv, ["echo", "grüße"]);
+    let mut out = BytesMut::new();
+    Run::put(&mut out, [(start.key, &start.spec)]);
+    assert_eq!(Run::of(&frame(&out)).unwrap(), run);
+    assert_eq!(frame(&out).header.kind, Kind::Run);
+}
+
+#[test]
+fn of_a_list_only_what_a_newer_version_says_is_left_out() {
+    let body = |kind, body: &str| {
+        let mut out = BytesMut::new();
+        let header = Header { len: 0, kind, flags: 0, code: 0, stream: 0, aux: 0 };
+        put_frame(&mut out, header, body.as_bytes());
+        frame(&out)
+    };
+    let known = r#"{"report":"not_started","key":{"job":17,"attempt":1,"fence":2}}"#;
+    let report = body(Kind::Report, &format!(r#"[{{"report":"newer"}},{known},7]"#));
+    assert_eq!(Reports::of(&report).unwrap(), Reports(vec![Report::NotStarted { key: key(2) }]));
+    let spec = r#"{"work":{"module":"noop"},"identity":"x"}"#;
+    let start = |fence: u64, spec: &str| {
+        format!(r#"{{"key":{{"job":17,"attempt":1,"fence":{fence}}},"spec":{spec}}}"#)
+    };
+    let run = format!("[{},{}]", start(1, r#"{"work":{"module":"newer"}}"#), start(2, spec));
+    let run = Run::of(&body(Kind::Run, &run)).unwrap();
+    assert_eq!(run.starts.iter().map(|it| it.key).collect::<Vec<_>>(), [key(2)]);
+    assert!(matches!(&run.unknown[..], [(refused, why)] if *refused == key(1) && !why.is_empty()));
+    for text in ["[7]", "{}", "x"] {
+        let told = Run::of(&body(Kind::Run, text)).unwrap_err().to_string();
+        assert!(told.starts_with("the body of Run: "), "{told}");
+    }
+    let told = Reports::of(&body(Kind::Report, "x")).unwrap_err().to_string();
+    assert!(told.starts_with("the body of Report: "), "{told}");
+}
+
+#[test]
+fn a_long_list_is_cut_into_frames_and_an_empty_one_into_none() {
+    let keys: Vec<AttemptKey> = (0..20_000).map(key).collect();
+    let settle = Settle { keys: keys.clone(), is_fenced: true };
+    let mut decoder = Decoder::new(FRAME_MAX);
+    decoder.buffer().extend_from_slice(&settle.to_bytes());
+    let (mut back, mut frames) = (Vec::new(), 0);
+    while let Some(frame) = decoder.poll_frame().unwrap() {
+        assert!(frame.body.len() < 512 << 10);
+        let part = Settle::of(&frame).unwrap();
+        assert!(part.is_fenced);
+        back.extend(part.keys);
+        frames += 1;
+    }
+    assert_eq!((back, frames > 1), (keys, true));
+    assert!(Settle { keys: Vec::new(), is_fenced: false }.to_bytes().is_empty());
+    assert!(Steer { orders: Vec::new() }.to_bytes().is_empty());
+    assert_eq!(Reports::first(&[]), (Bytes::new(), 0));
+    let reports: Vec<Report> = (0..20_000).map(|n| Report::NotStarted { key: key(n) }).collect();
+    let (first, count) = Reports::first(&reports);
+    assert_eq!(Reports::of(&frame(&first)).unwrap().0, reports[..count]);
+    assert!((1..reports.len()).contains(&count));
+}
+
 /// What a field of text may hold, wherever it comes from.
 fn text() -> impl Strategy<Value = String> {
     "[^\0]{0,20}"
@@ -200,7 +280,7 @@ proptest! {
         back!(Withdrawn { app, child, streams: flag.then_some(numbers) });
         back!(Credit { app, slots: child });
         back!(Demand { app, waiting: child });
-        back!(Beat { incarnation: app, slots: child, held: other.as_bytes() });
+        back!(Beat { incarnation: app, slots: child, held: vec![key(child); one as usize % 3] });
         back!(Pull { what: what::LOG, id: Some(app), offset: Some(child), max: Some(child) });
         back!(Piece { what: app, id: Some(other), offset: Some(child), is_end: flag,
             is_gone: !flag, bytes: app.as_bytes() });

@@ -15,7 +15,10 @@ use std::{
 
 use bytes::{Bytes, BytesMut};
 use ostler_job::{JobId, durable::AttemptKey};
-use ostler_wire::{Builder, Frame, Kind};
+use ostler_wire::{
+    Frame,
+    message::{Message, Piece, Pull, what},
+};
 
 use super::{Shared, pulls::Pulls, weight::Weight};
 use ostler_driver::RunnerName;
@@ -136,13 +139,9 @@ impl Mover {
         frame: &Frame,
         weight: Weight,
     ) -> io::Result<()> {
-        let fields = frame.fields().map_err(io::Error::other)?;
-        let (Some("payload"), Some(id), Some(offset), Some(max)) = (
-            fields.text(":what"),
-            fields.text(":id"),
-            fields.number(":offset"),
-            fields.number(":max"),
-        ) else {
+        let pull = Pull::of(frame).map_err(io::Error::other)?;
+        let Pull { what: what::PAYLOAD, id: Some(id), offset: Some(offset), max: Some(max) } = pull
+        else {
             return Err(io::Error::other("PULL that does not ask for a piece of a payload"));
         };
         let (runner, sha256) = (runner.clone(), id.to_owned());
@@ -158,14 +157,12 @@ impl Mover {
         frame: &Frame,
         weight: Weight,
     ) -> io::Result<()> {
-        let fields = frame.fields().map_err(io::Error::other)?;
-        let key = fields.text(":id").and_then(|id| id.parse::<AttemptKey>().ok());
-        let (Some("log"), Some(key), Some(offset)) =
-            (fields.text(":what"), key, fields.number(":offset"))
-        else {
+        let piece = Piece::of(frame).map_err(io::Error::other)?;
+        let key = piece.id.and_then(|id| id.parse::<AttemptKey>().ok());
+        let (what::LOG, Some(key), Some(offset)) = (piece.what, key, piece.offset) else {
             return Err(io::Error::other("PIECE that is not of a log"));
         };
-        let over = fields.value(b":end").is_some() || fields.value(b":gone").is_some();
+        let over = piece.is_end || piece.is_gone;
         let bytes = frame.body.clone();
         let runner = runner.clone();
         self.tell_weighed(weight, Work::Piece { runner, key, offset, bytes, over });
@@ -264,25 +261,18 @@ impl Moving {
         let Wanted { runner, sha256, offset, max } = &wanted;
         let (sha256, offset, max) = (&**sha256, *offset, *max);
         let piece = self.shared.read_payload(runner, sha256, offset, max);
-        let at = offset.to_string();
-        let fields = [(":what", "payload"), (":id", sha256), (":offset", &at)];
-        let mut out = BytesMut::new();
         match piece {
             Ok((bytes, size)) => {
-                let over = offset + bytes.len() as u64 >= size;
-                let mut more = Vec::new();
-                if over {
-                    more.push((":end", String::from("1")));
-                }
-                put_frame(&mut out, Kind::Piece, &fields, &more, &bytes);
+                let is_end = offset + bytes.len() as u64 >= size;
+                let piece = Piece::new(what::PAYLOAD, sha256, offset, &bytes, is_end);
+                self.shared.send(runner, &piece);
             }
             // A gateway that is out of descriptors has it all the same.
             Err(error) if is_of_the_moment(&error) && since.elapsed() < PATIENCE => {
-                return self.unread.push((wanted, since));
+                self.unread.push((wanted, since));
             }
-            Err(_) => put_frame(&mut out, Kind::Piece, &fields, &[(":gone", "1".into())], &[]),
+            Err(_) => self.shared.send(runner, &Piece::gone(what::PAYLOAD, sha256, offset)),
         }
-        self.shared.send(runner, out);
     }
 }
 
@@ -311,29 +301,12 @@ impl Shared {
         Ok((bytes, size))
     }
 
-    /// Sends frames to a runner. One without a link tells everything anew on its next one.
-    pub(super) fn send(&self, runner: &RunnerName, out: BytesMut) {
+    /// Sends something to a runner. One without a link tells everything anew on its next one.
+    pub(super) fn send(&self, runner: &RunnerName, message: &impl Message) {
         if let Some((_, way)) = self.runners.way(runner) {
+            let mut out = BytesMut::new();
+            message.put(&mut out);
             way(out);
         }
     }
-}
-
-pub(super) fn put_frame(
-    out: &mut BytesMut,
-    kind: Kind,
-    fields: &[(&str, &str)],
-    more: &[(&str, String)],
-    body: &[u8],
-) {
-    Builder::new(out, kind, 0)
-        .fields(|f| {
-            for (name, value) in fields {
-                f.put(name.as_bytes(), value.as_bytes());
-            }
-            for (name, value) in more {
-                f.put(name.as_bytes(), value.as_bytes());
-            }
-        })
-        .body(body);
 }

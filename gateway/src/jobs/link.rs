@@ -13,11 +13,13 @@ use bytes::BytesMut;
 use ostler_driver::{Beat, Reports, RunnerName, Told};
 use ostler_job::{
     JobId, Mono, Span,
-    durable::{AttemptKey, Order, Report, Spec},
+    durable::{AttemptKey, Order, Spec},
 };
 use ostler_machine::clock;
-use ostler_wire::{Frame, Header, Kind, put_frame};
-use serde::{Deserialize, Serialize};
+use ostler_wire::{
+    Frame, Kind,
+    message::{self, Message as _},
+};
 use tokio::sync::Notify;
 
 use super::{
@@ -28,8 +30,6 @@ use super::{
     weight::{Unheard, Weight},
 };
 
-/// A JSON body is cut into frames of about this many bytes.
-const BODY_MAX: usize = 256 << 10;
 /// More slots than this are a mistake.
 const SLOTS_MAX: u64 = 1 << 16;
 
@@ -147,12 +147,8 @@ impl JobLink {
     }
 
     fn beat(&self, frame: &Frame) -> io::Result<()> {
-        let fields = frame.fields().map_err(io::Error::other)?;
-        let (Some(incarnation), Some(slots)) =
-            (fields.text(":incarnation"), fields.number(":slots"))
-        else {
-            return Err(io::Error::other("BEAT without :incarnation and :slots"));
-        };
+        let message::Beat { incarnation, slots, held } =
+            message::Beat::of(frame).map_err(io::Error::other)?;
         if incarnation.len() > INCARNATION_MAX
             || self.incarnation.as_ref().is_some_and(|it| it != incarnation)
         {
@@ -163,7 +159,7 @@ impl JobLink {
             link: self.number,
             incarnation: incarnation.to_owned(),
             slots: u32::try_from(slots.min(SLOTS_MAX)).expect("SLOTS_MAX fits"),
-            held: parse(frame)?,
+            held,
         };
         let weight = self.weigh(frame, beat.held.len())?;
         self.beaten.store(clock::now().0, Ordering::Relaxed);
@@ -172,13 +168,7 @@ impl JobLink {
     }
 
     fn report(&self, frame: &Frame) -> io::Result<()> {
-        let reports = match parse::<Vec<Report>>(frame) {
-            Ok(reports) => reports,
-            // A report that this version does not know is ignored, not the frame that it came in.
-            Err(_) => {
-                parse::<Vec<Lenient>>(frame)?.into_iter().filter_map(Lenient::known).collect()
-            }
-        };
+        let message::Reports(reports) = message::Reports::of(frame).map_err(io::Error::other)?;
         if reports.is_empty() {
             return Ok(());
         }
@@ -234,28 +224,6 @@ impl Drop for JobLink {
     }
 }
 
-/// A report, or one of a newer runner.
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum Lenient {
-    Known(Report),
-    Newer(serde::de::IgnoredAny),
-}
-
-impl Lenient {
-    fn known(self) -> Option<Report> {
-        match self {
-            Self::Known(report) => Some(report),
-            Self::Newer(_) => None,
-        }
-    }
-}
-
-fn parse<T: for<'a> Deserialize<'a>>(frame: &Frame) -> io::Result<T> {
-    serde_json::from_slice(&frame.body)
-        .map_err(|error| io::Error::other(format!("the body of {:?}: {error}", frame.header.kind)))
-}
-
 /// Attempts that are on their way, by the number of their link.
 type Sent = Vec<(u64, Vec<AttemptKey>)>;
 /// Those that are not, and whose they were to be.
@@ -270,14 +238,7 @@ struct ToRunner {
     run: Vec<AttemptKey>,
     settled: Vec<AttemptKey>,
     fenced: Vec<AttemptKey>,
-    steer: Vec<(AttemptKey, Order)>,
-}
-
-/// A [`ostler_job::durable::Start`] whose spec is shared.
-#[derive(Serialize)]
-struct StartRef<'a> {
-    key: AttemptKey,
-    spec: &'a Spec,
+    orders: Vec<(AttemptKey, Order)>,
 }
 
 impl Outgoing {
@@ -291,7 +252,7 @@ impl Outgoing {
     }
 
     pub(super) fn steer(&mut self, runner: RunnerName, key: AttemptKey, order: Order) {
-        self.0.entry(runner).or_default().steer.push((key, order));
+        self.0.entry(runner).or_default().orders.push((key, order));
     }
 
     /// The jobs whose specs [`Outgoing::send`] needs.
@@ -313,13 +274,11 @@ impl Outgoing {
             unsent.extend(to.run.iter().filter(lacks).map(|key| (runner.clone(), *key)));
             let Some((link, way)) = way else { continue };
             let mut out = BytesMut::new();
-            put_list(&mut out, Kind::Settle, 0, to.settled.iter());
-            put_list(&mut out, Kind::Settle, 1, to.fenced.iter());
-            let starts = to.run.iter().filter_map(|key| {
-                Some(StartRef { key: *key, spec: specs.get(&key.job)?.as_ref() })
-            });
-            put_list(&mut out, Kind::Run, 0, starts);
-            put_list(&mut out, Kind::Steer, 0, to.steer.iter());
+            message::Settle { keys: to.settled, is_fenced: false }.put(&mut out);
+            message::Settle { keys: to.fenced, is_fenced: true }.put(&mut out);
+            let starts = to.run.iter().filter_map(|key| Some((*key, &**specs.get(&key.job)?)));
+            message::Run::put(&mut out, starts);
+            message::Steer { orders: to.orders }.put(&mut out);
             let had = to.run.into_iter().filter(|key| specs.contains_key(&key.job));
             if way(out) {
                 sent.push((link, had.collect()));
@@ -328,29 +287,5 @@ impl Outgoing {
             }
         }
         (sent, unsent)
-    }
-}
-
-/// Writes a JSON array as one frame or several, and none when it is empty.
-pub(super) fn put_list<T: Serialize>(
-    out: &mut BytesMut,
-    kind: Kind,
-    code: u16,
-    items: impl Iterator<Item = T>,
-) {
-    let header = Header { len: 0, kind, flags: 0, code, stream: 0, aux: 0 };
-    let mut body = Vec::new();
-    for item in items {
-        body.push(if body.is_empty() { b'[' } else { b',' });
-        serde_json::to_writer(&mut body, &item).expect("our own records are JSON");
-        if body.len() >= BODY_MAX {
-            body.push(b']');
-            put_frame(out, header, &body);
-            body.clear();
-        }
-    }
-    if !body.is_empty() {
-        body.push(b']');
-        put_frame(out, header, &body);
     }
 }

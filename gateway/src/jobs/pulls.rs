@@ -9,19 +9,17 @@ use std::{
     sync::Arc,
 };
 
-use bytes::BytesMut;
 use ostler_api::backend::Full;
 use ostler_job::{
     JobId,
     durable::{AttemptKey, TENANT_DEFAULT},
 };
 use ostler_store::{Expected, Owner};
-use ostler_wire::Kind;
+use ostler_wire::message::{self, what};
 
 use super::{
     Shared,
-    bytes::{Owed, PIECE_MAX, lock, put_frame},
-    link::put_list,
+    bytes::{Owed, PIECE_MAX, lock},
 };
 use ostler_driver::RunnerName;
 
@@ -196,11 +194,8 @@ impl Pulls {
         asked.pieces += 1;
         let most = PIECE_MAX.min(pull.there.saturating_sub(have));
         pull.asked = Some(self.shared.files.expect(pull.owner, most));
-        let (id, at) = (key.to_string(), have.to_string());
-        let fields = [(":what", "log"), (":id", &*id), (":offset", &*at)];
-        let mut out = BytesMut::new();
-        put_frame(&mut out, Kind::Pull, &fields, &[(":max", PIECE_MAX.to_string())], &[]);
-        self.shared.send(&pull.runner, out);
+        let id = key.to_string();
+        self.shared.send(&pull.runner, &message::Pull::new(what::LOG, &id, have, PIECE_MAX));
     }
 
     /// A piece has come of the runner, or will not: the next log has its turn.
@@ -237,9 +232,7 @@ impl Pulls {
     /// The runner need not keep the log any longer.
     fn release(&self, runner: &RunnerName, key: AttemptKey) {
         if lock(&self.owed).remove(&key) == Some(true) {
-            let mut out = BytesMut::new();
-            put_list(&mut out, Kind::Settle, 0, [key].iter());
-            self.shared.send(runner, out);
+            self.shared.send(runner, &message::Settle { keys: vec![key], is_fenced: false });
         }
     }
 

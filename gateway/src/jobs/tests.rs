@@ -11,17 +11,16 @@ use ostler_job::{
     JobId, Span, Wall,
     durable::{
         AttemptKey, Delivery, Ending, Finish, JobState, LogState, Order, Reason, Report, Retry,
-        Spec, Start, Usage, Work,
+        Spec, Usage, Work,
     },
 };
 use ostler_store::{Files, Memory, Planned, Store};
-use ostler_wire::{Decoder, FRAME_MAX, Frame, Kind};
-
-use super::{
-    Hello, JobMetrics, Jobs, Opened,
-    bytes::put_frame,
-    link::{JobLink, put_list},
+use ostler_wire::{
+    Decoder, FRAME_MAX, Frame, Kind,
+    message::{Beat, Message, Piece, Pull, Reports, Run, Settle, Steer, what},
 };
+
+use super::{Hello, JobMetrics, Jobs, Opened, link::JobLink};
 use ostler_driver::{Answer, DriverConfig, NewJob, Verb};
 
 mod keeping;
@@ -150,21 +149,16 @@ impl Link {
         Self { link, frames, decoder: Decoder::new(FRAME_MAX), come: VecDeque::new() }
     }
 
-    fn send(&self, kind: Kind, fields: &[(&str, &str)], body: &[u8]) {
-        let mut out = BytesMut::new();
-        put_frame(&mut out, kind, fields, &[], body);
-        self.link.handle(&decode(&out)).unwrap();
+    fn send(&self, message: &impl Message) {
+        self.link.handle(&decode(&message.to_bytes())).unwrap();
     }
 
     fn beat(&self, held: &[AttemptKey]) {
-        let body = serde_json::to_vec(held).unwrap();
-        self.send(Kind::Beat, &[(":incarnation", "one"), (":slots", "1")], &body);
+        self.send(&Beat { incarnation: "one", slots: 1, held: held.to_vec() });
     }
 
     fn report(&self, report: Report) {
-        let mut out = BytesMut::new();
-        put_list(&mut out, Kind::Report, 0, [report].iter());
-        self.link.handle(&decode(&out)).unwrap();
+        self.send(&Reports(vec![report]));
     }
 
     /// The next frame of a kind; those before it are dropped.
@@ -187,21 +181,18 @@ impl Link {
     }
 
     fn run(&mut self) -> AttemptKey {
-        let starts: Vec<Start> = serde_json::from_slice(&self.next(Kind::Run).body).unwrap();
-        starts[0].key
+        Run::of(&self.next(Kind::Run)).unwrap().starts[0].key
     }
 
     /// The next attempt that is settled, and whether it is fenced.
     fn settled(&mut self) -> (AttemptKey, bool) {
-        let frame = self.next(Kind::Settle);
-        let keys: Vec<AttemptKey> = serde_json::from_slice(&frame.body).unwrap();
-        (keys[0], frame.header.code == 1)
+        let settle = Settle::of(&self.next(Kind::Settle)).unwrap();
+        (settle.keys[0], settle.is_fenced)
     }
 
-    fn piece(&self, key: AttemptKey, offset: &str, end: &str, body: &[u8]) {
-        let id = key.to_string();
-        let fields = [(":what", "log"), (":id", &*id), (":offset", offset), (end, "1")];
-        self.send(Kind::Piece, &fields, body);
+    /// The last piece of a log.
+    fn last_piece(&self, key: AttemptKey, bytes: &[u8]) {
+        self.send(&Piece::new(what::LOG, &key.to_string(), 0, bytes, true));
     }
 }
 
@@ -280,9 +271,8 @@ async fn a_link_that_replaces_another_gets_what_was_ordered_on_that_one() {
     assert!(matches!(steered[..], [Answer::Done { .. }]), "{steered:?}");
     let mut second = Link::up(&bench, "a");
     second.beat(&[key]);
-    let orders: Vec<(AttemptKey, Order)> =
-        serde_json::from_slice(&second.next(Kind::Steer).body).unwrap();
-    assert_eq!(orders, [(key, Order::Kill)]);
+    let steer = Steer::of(&second.next(Kind::Steer)).unwrap();
+    assert_eq!(steer.orders, [(key, Order::Kill)]);
     drop(first);
 }
 
@@ -296,7 +286,7 @@ async fn a_log_that_was_asked_for_on_a_link_that_is_replaced_comes_on_the_other(
     second.beat(&[key]);
     second.report(finished(key, 5));
     second.next(Kind::Pull);
-    second.piece(key, "0", ":end", b"whole");
+    second.last_piece(key, b"whole");
     assert_eq!(second.settled(), (key, false));
     assert_eq!(bench.log(key), b"whole");
     drop(first);
@@ -313,7 +303,7 @@ async fn a_log_that_the_disk_does_not_take_is_fetched_when_it_does() {
     until("the end is recorded", || bench.state_of(job) == JobState::Succeeded).await;
     std::fs::remove_file(&folder).unwrap();
     link.next(Kind::Pull);
-    link.piece(key, "0", ":end", b"whole");
+    link.last_piece(key, b"whole");
     assert_eq!(link.settled(), (key, false), "on the same link");
 }
 

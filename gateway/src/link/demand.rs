@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use bytes::BytesMut;
-use ostler_wire::{Builder, Kind};
+use ostler_wire::message::{self, Message as _};
 
 use super::hub::Hub;
 
@@ -17,13 +17,7 @@ impl Demand {
         for (app, pool) in hub.pools.iter() {
             let (waiting, _, _) = pool.load();
             if self.0.insert(app.clone(), waiting) != Some(waiting) {
-                let mut number = itoa::Buffer::new();
-                Builder::new(out, Kind::Demand, 0)
-                    .fields(|f| {
-                        f.put(b":app", app.as_bytes());
-                        f.put(b":waiting", number.format(waiting).as_bytes());
-                    })
-                    .body(&[]);
+                message::Demand { app, waiting: waiting as u64 }.put(out);
             }
         }
     }

@@ -8,7 +8,10 @@ use std::{
 
 use ostler_job::{Mono, SupplierId, name};
 use ostler_machine::clock;
-use ostler_wire::{Frame, Kind};
+use ostler_wire::{
+    Frame, Kind,
+    message::{self, Beat, Credit},
+};
 use tokio::sync::Notify;
 
 use super::{hub::Hub, outlet, pace::Pace, state};
@@ -94,24 +97,19 @@ impl<'a> Ears<'a> {
 
 /// What a runner was not let in for is not heard: it gets no request of another app, and no job.
 fn is_allowed(scope: &Scope, frame: &Frame) -> bool {
-    let of_app = || {
-        let fields = frame.fields().ok();
-        fields.and_then(|fields| fields.text(":app").map(|app| scope.serves(app))) == Some(true)
-    };
     let kind = frame.header.kind;
     if matches!(kind, Kind::App | Kind::State | Kind::Credit) {
-        return of_app();
+        return message::app_of(frame).is_some_and(|app| scope.serves(app));
     }
     scope.jobs || !matches!(kind, Kind::Beat | Kind::Report | Kind::Pull | Kind::Piece)
 }
 
 /// What a frame offers, if it offers something.
 fn offer(frame: &Frame) -> Option<String> {
-    let fields = frame.fields().ok()?;
     if frame.header.kind == Kind::Beat {
-        return (fields.number(":slots")? > 0).then(|| "to run durable jobs".to_owned());
+        return (Beat::slots_of(frame)? > 0).then(|| "to run durable jobs".to_owned());
     }
-    let app = fields.text(":app").filter(|app| name::is_good(app))?;
+    let app = message::app_of(frame).filter(|app| name::is_good(app))?;
     Some(format!("the app {app}"))
 }
 
@@ -144,8 +142,7 @@ fn credit(
     frame: &Frame,
     suppliers: &mut Suppliers,
 ) {
-    let Ok(fields) = frame.fields() else { return };
-    let (Some(app), Some(slots)) = (fields.text(":app"), fields.number(":slots")) else { return };
+    let Ok(Credit { app, slots }) = Credit::of(frame) else { return };
     let Some(pool) = hub.pools.get(app) else { return };
     let supplier = *suppliers.entry(app.to_owned()).or_insert_with(Pool::next_supplier);
     let slots = u32::try_from(slots.min(SLOTS_MAX)).expect("SLOTS_MAX fits");

@@ -5,7 +5,11 @@ use std::{io, sync::Arc};
 use bytes::BytesMut;
 use ostler_job::name;
 use ostler_machine::secret::sha256_hex;
-use ostler_wire::{Builder, Frame, Header, Kind, put_frame};
+use ostler_wire::{
+    Frame, Header, Kind,
+    message::{Join, Message as _, Refusal},
+    put_frame,
+};
 
 use super::hub::Hub;
 use super::remote::{Door, plain};
@@ -29,10 +33,9 @@ pub(super) async fn answer(
     shown: Option<Shown>,
     frame: &Frame,
 ) -> io::Result<(BytesMut, Option<String>)> {
-    let fields = frame.fields().map_err(io::Error::other)?;
-    let text = |name: &str| fields.text(name).unwrap_or_default().to_owned();
-    let (secret, name) = (text(":secret"), text(":name"));
-    let request = String::from_utf8_lossy(&frame.body).into_owned();
+    let Join { secret, name, request } = Join::of(frame).map_err(io::Error::other)?;
+    let (secret, name) = (secret.to_owned(), name.to_owned());
+    let request = String::from_utf8_lossy(request).into_owned();
     let (door, linked) = (door.clone(), hub.jobs.is_linked(&name));
     let newcomer = (shown.is_none() || !secret.is_empty()).then(|| name.clone());
     let key = key_of_request(&request).unwrap_or_default();
@@ -52,7 +55,7 @@ pub(super) async fn answer(
             (out, None)
         }
         Err(why) => {
-            refuse(&mut out, "join", why);
+            refuse(&mut out, Refusal::JOIN, why);
             (out, Some(why.to_owned()))
         }
     })
@@ -60,12 +63,7 @@ pub(super) async fn answer(
 
 /// FAIL, which says who refuses what, and why.
 pub(super) fn refuse(out: &mut BytesMut, stage: &str, why: &str) {
-    Builder::new(out, Kind::Fail, 0)
-        .fields(|f| {
-            f.put(b":stage", stage.as_bytes());
-            f.put(b":message", why.as_bytes());
-        })
-        .body(&[]);
+    Refusal { code: 0, stage, message: Some(why) }.put(out);
 }
 
 type Decided = io::Result<Result<String, &'static str>>;

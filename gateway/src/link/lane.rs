@@ -9,7 +9,10 @@ use std::{
 
 use bytes::Bytes;
 use ostler_job::Termination;
-use ostler_wire::{Decoder, FRAME_MAX, Frame, Kind, Reset};
+use ostler_wire::{
+    Decoder, FRAME_MAX, Frame, Kind, Reset,
+    message::{cap, has_cap},
+};
 use tokio::{net::UnixStream, sync::mpsc::UnboundedSender};
 
 use super::hub::Hub;
@@ -60,8 +63,7 @@ pub(super) struct Caps {
 
 impl Caps {
     pub(super) fn parse(list: &str) -> Self {
-        let has = |name| list.split(',').any(|cap| cap == name);
-        Self { measures: has("cost"), gives_back: has("recall") }
+        Self { measures: has_cap(list, cap::COST), gives_back: has_cap(list, cap::RECALL) }
     }
 }
 

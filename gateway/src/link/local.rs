@@ -14,8 +14,8 @@ use nix::sys::socket::{ControlMessageOwned, MsgFlags, UnixAddr, recvmsg};
 use ostler_job::{Mono, Span};
 use ostler_machine::clock;
 use ostler_wire::{
-    Builder, Decoder, FRAME_MAX, Frame, Header, Kind, Reset, flags,
-    message::{Message as _, Overdue, Withdraw},
+    Decoder, FRAME_MAX, Frame, Header, Kind, Reset, flags,
+    message::{Lane, Message as _, Overdue, Refusal, Retire, Withdraw, Withdrawn},
     put_frame,
 };
 use tokio::{
@@ -215,29 +215,26 @@ impl Link {
         match frame.header.kind {
             Kind::App | Kind::State => state::handle(hub, name, frame),
             Kind::Lane => {
-                let (app, child) = child(frame)?;
+                let Lane { app, child, caps, .. } = Lane::of(frame).map_err(io::Error::other)?;
                 if frame.header.flags & flags::FD == 0 {
                     return Err(io::Error::other("LANE came without a descriptor"));
                 }
                 let missing = || io::Error::other("LANE came without its descriptor");
                 let fd = self.fds.pop_front().ok_or_else(missing)?;
-                let fields = frame.fields().map_err(io::Error::other)?;
-                let caps = Caps::parse(fields.text(":caps").unwrap_or_default());
-                lane::open(hub, lanes, name, &app, child, (fd, caps));
+                lane::open(hub, lanes, name, app, child, (fd, Caps::parse(caps)));
             }
             Kind::Retire => {
-                let (app, child) = child(frame)?;
-                match Reset::from_code(frame.header.code) {
-                    Some(Reset::ChildDied) => lanes.child_ended(&app, child),
-                    Some(_) | None => lanes.retire(&app, child),
+                let Retire { app, child, is_gone } = Retire::of(frame).map_err(io::Error::other)?;
+                if is_gone {
+                    lanes.child_ended(app, child);
+                } else {
+                    lanes.retire(app, child);
                 }
             }
             Kind::Withdraw => {
-                let (app, child) = child(frame)?;
-                let fields = frame.fields().map_err(io::Error::other)?;
-                let stream = |name| fields.number(name).and_then(|n| u32::try_from(n).ok());
-                if let (Some(from), Some(to)) = (stream(":from"), stream(":to")) {
-                    lanes.withdrawn(&app, child, (from, to));
+                let back = Withdrawn::of(frame).map_err(io::Error::other)?;
+                if let Some(streams) = back.streams {
+                    lanes.withdrawn(back.app, back.child, streams);
                 }
             }
             Kind::Ping => {
@@ -337,13 +334,8 @@ fn name_taken(out: &mut BytesMut, name: &str, taken: &NameTaken) {
          --name, or end that one",
         taken.by
     );
-    Builder::new(out, Kind::Fail, 0)
-        .code(1)
-        .fields(|f| {
-            f.put(b":stage", b"hello");
-            f.put(b":message", message.as_bytes());
-        })
-        .body(&[]);
+    let message = Some(&*message);
+    Refusal { code: Refusal::NAME_TAKEN, stage: Refusal::HELLO, message }.put(out);
 }
 
 /// Tells a runner elsewhere so, and counts it.
@@ -361,14 +353,6 @@ pub(super) async fn refuse_name(
         stream.shutdown().await
     };
     tokio::time::timeout(REFUSAL, refusal).await?
-}
-
-fn child(frame: &Frame) -> io::Result<(String, u64)> {
-    let fields = frame.fields().map_err(io::Error::other)?;
-    match (fields.text(":app"), fields.number(":child")) {
-        (Some(app), Some(child)) => Ok((app.to_owned(), child)),
-        _ => Err(io::Error::other(format!("{:?} without :app and :child", frame.header.kind))),
-    }
 }
 
 fn write_order(out: &mut BytesMut, order: &Order) {

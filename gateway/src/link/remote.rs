@@ -10,7 +10,7 @@ use std::{
 use bytes::{Bytes, BytesMut};
 use ostler_job::{Mono, Span, Termination};
 use ostler_machine::clock;
-use ostler_wire::{Decoder, FRAME_MAX, Frame, Header, Kind, put_frame};
+use ostler_wire::{Decoder, FRAME_MAX, Frame, Header, Kind, message::Refusal, put_frame};
 use rustls::{RootCertStore, ServerConfig};
 use rustls_pki_types::CertificateDer;
 use tokio::{
@@ -147,7 +147,7 @@ async fn greet(
                 Ok(scope) => scope,
                 Err(stranger) => {
                     let mut out = BytesMut::new();
-                    join::refuse(&mut out, "hello", stranger.told());
+                    join::refuse(&mut out, Refusal::HELLO, stranger.told());
                     let why = format!("{}: {}", shown.name, stranger.told());
                     return part(&mut stream, &out, Some(why)).await;
                 }

@@ -2,36 +2,32 @@
 
 use std::time::Instant;
 
-use bytes::{Bytes, BytesMut};
-use ostler_job::durable::{AttemptKey, Order, Report, Start};
+use bytes::Bytes;
+use ostler_job::durable::AttemptKey;
 use ostler_wire::{
-    Frame, Header, Kind, WireError,
-    message::{Beat, Message as _},
-    put_frame,
+    Frame, Kind, WireError,
+    message::{Beat, Message as _, Reports, Run, Settle, Steer},
 };
-use serde::de::DeserializeOwned;
-use serde_json::Value;
 
 use super::{BEAT, Drain, Jobs};
 use crate::frames::Outbox;
-
-/// The body of a frame is closed when it is longer than this.
-const BODY_MAX: usize = 256 << 10;
 
 impl Jobs {
     /// Takes a frame of the gateway.
     pub(crate) fn handle_frame(&mut self, received: &Frame) -> Result<(), WireError> {
         let kind = received.header.kind;
-        let json = |body| parse(kind, body);
         if kind == Kind::Run {
-            let starts = self.parse_run(&received.body)?;
-            self.handle_run(starts);
+            let run = Run::of(received)?;
+            // One that a newer gateway says in words unknown here ends by itself, not the link.
+            for (key, error) in run.unknown {
+                self.refuse(key, format!("this runner does not understand the job: {error}"));
+            }
+            self.handle_run(run.starts);
         } else if kind == Kind::Settle {
-            let keys: Vec<AttemptKey> = parse(kind, &received.body)?;
-            self.handle_settle(keys, received.header.code == 1);
+            let settle = Settle::of(received)?;
+            self.handle_settle(settle.keys, settle.is_fenced);
         } else if kind == Kind::Steer {
-            let orders: Vec<(AttemptKey, Order)> = json(&received.body)?;
-            self.handle_steer(orders);
+            self.handle_steer(Steer::of(received)?.orders);
         } else if kind == Kind::Pull {
             self.pulls.ask(received)?;
         } else if kind == Kind::Piece
@@ -47,26 +43,6 @@ impl Jobs {
         Ok(())
     }
 
-    /// The attempts of a RUN. One that a newer gateway says in words unknown here ends by itself, not the link.
-    fn parse_run(&mut self, body: &[u8]) -> Result<Vec<Start>, WireError> {
-        if let Ok(starts) = serde_json::from_slice(body) {
-            return Ok(starts);
-        }
-        let values: Vec<Value> = parse(Kind::Run, body)?;
-        let mut starts = Vec::new();
-        for value in values {
-            let key = value.get("key").cloned().unwrap_or_default();
-            match (serde_json::from_value(value), serde_json::from_value(key)) {
-                (Ok(start), _) => starts.push(start),
-                (Err(error), Ok(key)) => {
-                    self.refuse(key, format!("this runner does not understand the job: {error}"));
-                }
-                (Err(_), Err(_)) => return Err(broken(Kind::Run)),
-            }
-        }
-        Ok(starts)
-    }
-
     /// Sends what there is to say, as far as there is room; the rest waits.
     pub(super) fn flush(&mut self, gateway: &Outbox) {
         let is_due = self.beaten_at.is_none_or(|at| at.elapsed() >= BEAT);
@@ -80,8 +56,8 @@ impl Jobs {
         }
         let mut sent = 0;
         while sent < self.outgoing.len() && gateway.has_room() {
-            let (body, count) = batch(&self.outgoing[sent..]);
-            if !gateway.send(list_frame(Kind::Report, &body), None) {
+            let (frame, count) = Reports::first(&self.outgoing[sent..]);
+            if !gateway.send(frame, None) {
                 break;
             }
             sent += count;
@@ -106,42 +82,8 @@ impl Jobs {
 
     fn beat(&self) -> Bytes {
         let slots = if self.drain == Drain::No { self.slots } else { 0 };
-        let held: Vec<&AttemptKey> = self.live.keys().chain(self.unsettled.keys()).collect();
-        let body = serde_json::to_vec(&held).expect("keys of numbers are JSON");
-        let (incarnation, slots) = (&*self.incarnation, slots.into());
-        Beat { incarnation, slots, held: &body }.to_bytes()
+        let held: Vec<AttemptKey> =
+            self.live.keys().chain(self.unsettled.keys()).copied().collect();
+        Beat { incarnation: &self.incarnation, slots: slots.into(), held }.to_bytes()
     }
-}
-
-/// As many reports as fit into one frame, at least one.
-fn batch(reports: &[Report]) -> (Vec<u8>, usize) {
-    let mut body = vec![b'['];
-    let mut count = 0;
-    for report in reports {
-        if count > 0 {
-            body.push(b',');
-        }
-        serde_json::to_writer(&mut body, report).expect("reports have text as keys");
-        count += 1;
-        if body.len() >= BODY_MAX {
-            break;
-        }
-    }
-    body.push(b']');
-    (body, count)
-}
-
-/// A frame of a kind without a head.
-fn list_frame(kind: Kind, body: &[u8]) -> Bytes {
-    let mut out = BytesMut::new();
-    put_frame(&mut out, Header { len: 0, kind, flags: 0, code: 0, stream: 0, aux: 0 }, body);
-    out.freeze()
-}
-
-fn parse<T: DeserializeOwned>(kind: Kind, body: &[u8]) -> Result<T, WireError> {
-    serde_json::from_slice(body).map_err(|_| broken(kind))
-}
-
-fn broken(kind: Kind) -> WireError {
-    WireError::Unexpected { kind, stream: 0, rule: "its body is not what section 13 says" }
 }

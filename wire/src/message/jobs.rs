@@ -1,19 +1,20 @@
-//! Durable jobs on a link, section 13 of docs/WIRE.md.
+//! Durable jobs on a link, section 13 of docs/WIRE.md: the messages with fields.
 
 use bytes::BytesMut;
+use ostler_job::durable::AttemptKey;
 
-use super::{Message, key, put_head};
+use super::{Message, key, lists, put_head};
 use crate::{Builder, Frame, Kind, WireError};
 
 /// BEAT: a runner's slots for durable jobs, and the attempts that it has.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Beat<'a> {
     /// Which process of the runner's name.
     pub incarnation: &'a str,
     /// How many jobs it can run at once.
     pub slots: u64,
-    /// The keys of all attempts that it has, a JSON array: the frame's body.
-    pub held: &'a [u8],
+    /// All attempts that it has, as JSON: the frame's body.
+    pub held: Vec<AttemptKey>,
 }
 
 impl Message for Beat<'_> {
@@ -21,7 +22,7 @@ impl Message for Beat<'_> {
         let frame = Builder::new(out, Kind::Beat, 0).fields(|f| {
             f.text(key::INCARNATION, self.incarnation).number(key::SLOTS, self.slots);
         });
-        frame.body(self.held);
+        frame.body(&serde_json::to_vec(&self.held).expect("keys of numbers are JSON"));
     }
 }
 
@@ -32,7 +33,7 @@ impl<'a> Beat<'a> {
         let told = fields.text(key::INCARNATION).zip(fields.number(key::SLOTS));
         let (incarnation, slots) = told
             .ok_or(WireError::Lacks { message: "BEAT", fields: &[key::INCARNATION, key::SLOTS] })?;
-        Ok(Self { incarnation, slots, held: &frame.body })
+        Ok(Self { incarnation, slots, held: lists::parse(frame)? })
     }
 
     /// The slots alone, of whatever else it lacks.

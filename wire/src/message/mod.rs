@@ -8,6 +8,7 @@ mod child;
 mod jobs;
 mod key;
 mod link;
+mod lists;
 mod request;
 
 use bytes::{Bytes, BytesMut};
@@ -17,13 +18,14 @@ pub use self::{
     child::{ChildHello, ChildLane, ChildWelcome, Failure, Log, cap, has_cap},
     jobs::{Beat, Piece, Pull, what},
     link::{Hello, Join, Lane, Overdue, Refusal, Retire, Welcome, Withdraw, Withdrawn, app_of},
+    lists::{Reports, Run, Settle, Steer},
     request::{
         QUEUE_US_DIGITS, RequestHead, is_reason_phrase, put_request, split_app, write_digits,
     },
 };
 use crate::{Builder, Fields, FieldsWriter, Kind, WireError};
 
-/// Something that one frame says.
+/// Something that a frame says, or a long list several.
 pub trait Message {
     /// Appends its frame.
     fn put(&self, out: &mut BytesMut);

@@ -3,6 +3,7 @@
 use std::{error::Error, fmt, path::Path};
 
 mod catalogue;
+mod fields;
 mod folders;
 mod layers;
 mod links;
@@ -56,6 +57,7 @@ pub(crate) fn run(root: &Path) -> Result<Vec<Finding>, Box<dyn Error>> {
     let documents = sources.iter().filter(|s| links::is_checked(&s.path));
     findings.extend(documents.flat_map(|document| links::check(document, &roots, exists)));
     findings.extend(catalogue::check(&sources));
+    findings.extend(fields::check(&sources));
     findings.sort();
     Ok(findings)
 }

@@ -1,7 +1,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
-    Finding, Source, catalogue, folders,
+    Finding, Source, catalogue, fields, folders,
     layers::{Member, Metadata, check_layers, check_purity},
     links, manifests, private, pure, size,
 };
@@ -217,6 +217,30 @@ fn files_that_are_made_by_hand_are_named() {
         "cli/src/verb/man.rs",
     ] {
         assert!(of(free).is_empty(), "{free}");
+    }
+}
+
+#[test]
+fn fields_of_the_wire_that_are_spelled_outside_it_are_named() {
+    let keys = "const APP: &str = \":app\";\nconst ROOT: &str = \"root\";\n";
+    let text = "// \":app\"\nf.put(b\":made_up\", x);\nlet a = (\"a:b\", \": \", \":A\");\n\
+                let fields = [(\":app\", \"shop\")];\nuse ostler_wire::Fields;\nf.text(\"root\");\nm.get(\"root\");\n\
+                #[cfg(test)]\nmod tests {\nf.put(b\":app\", x);\n}\n";
+    let of = |path: &str, text: &str| {
+        let keys = Source::new("wire/src/message/key.rs", keys);
+        said(fields::check(&[keys, Source::new(path, text)]))
+    };
+    let cure = "is spelled here: use its message of ostler_wire::message, or make one there";
+    let told = |path: &str| {
+        [(2, ":made_up"), (4, ":app"), (6, "root")]
+            .map(|(line, name)| format!("{path}:{line}: the field {name} {cure}"))
+    };
+    assert_eq!(of("gateway/src/a.rs", text), told("gateway/src/a.rs"));
+    assert_eq!(of("wire/src/a.rs", text), told("wire/src/a.rs"));
+    let free = text.replace("use ostler_wire::Fields", "");
+    assert_eq!(of("cli/src/a.rs", &free).len(), 2, "it is no field there");
+    for path in ["tests/it/a.rs", "gateway/src/jobs/tests/a.rs", "wire/examples/a.rs"] {
+        assert!(of(path, text).is_empty(), "{path}");
     }
 }
 

@@ -14,10 +14,7 @@ fn of_process(bench: &Bench, incarnation: &str) -> Result<Link, NameTaken> {
 }
 
 fn beat_frame(incarnation: &str, held: &[AttemptKey]) -> Frame {
-    let mut out = BytesMut::new();
-    let body = serde_json::to_vec(held).unwrap();
-    put_frame(&mut out, Kind::Beat, &[(":incarnation", incarnation), (":slots", "1")], &[], &body);
-    decode(&out)
+    decode(&Beat { incarnation, slots: 1, held: held.to_vec() }.to_bytes())
 }
 
 #[tokio::test]
@@ -29,9 +26,8 @@ async fn nothing_that_comes_on_a_link_counts_once_another_has_its_place() {
     first.link.replaced().await;
     // The last word of a process that has lost the attempt.
     assert!(first.link.handle(&beat_frame("one", &[])).is_err());
-    let mut out = BytesMut::new();
-    put_list(&mut out, Kind::Report, 0, [finished(key, 0)].iter());
-    assert!(first.link.handle(&decode(&out)).is_err());
+    let report = Reports(vec![finished(key, 0)]).to_bytes();
+    assert!(first.link.handle(&decode(&report)).is_err());
     drop(first);
     second.beat(&[key]);
     second.report(finished(key, 0));
@@ -143,7 +139,7 @@ async fn bytes_are_asked_of_the_runner_that_has_the_attempt_and_of_no_other() {
     link.next(Kind::Pull);
     // All that came before it has been heard.
     assert_eq!(std::fs::read_dir(bench.state.path().join("files/log")).unwrap().count(), 1);
-    link.piece(key, "0", ":end", b"whole");
+    link.last_piece(key, b"whole");
     link.report(finished(key, 5));
     assert_eq!(link.settled(), (key, false));
     assert_eq!(bench.log(key), b"whole");
@@ -166,7 +162,7 @@ async fn a_log_that_was_on_its_way_when_the_gateway_ended_comes_before_it_is_set
     link.beat(&[key]);
     link.next(Kind::Pull);
     assert!(link.come.iter().all(|frame| frame.header.kind != Kind::Settle));
-    link.piece(key, "0", ":end", b"whole");
+    link.last_piece(key, b"whole");
     assert_eq!(link.settled(), (key, false));
     assert_eq!(bench.log(key), b"whole");
 }
@@ -178,9 +174,8 @@ async fn a_running_job_is_killed_although_the_disk_is_full() {
     bench.store.plan([Some(Planned::Full)]);
     let answers = bench.jobs.steer("test", Verb::Kill, vec![job]).await.unwrap();
     assert!(matches!(answers[..], [Answer::Done { .. }]), "{answers:?}");
-    let orders: Vec<(AttemptKey, Order)> =
-        serde_json::from_slice(&link.next(Kind::Steer).body).unwrap();
-    assert_eq!(orders, [(key, Order::KillNow)]);
+    let steer = Steer::of(&link.next(Kind::Steer)).unwrap();
+    assert_eq!(steer.orders, [(key, Order::KillNow)]);
     let Report::Finished(mut finish) = finished(key, 0) else { unreachable!("it is one") };
     (finish.ending.reason, finish.ending.exit_status) = (Reason::Killed, None);
     link.report(Report::Finished(finish));
@@ -197,7 +192,7 @@ async fn a_runner_whose_beat_waits_behind_a_log_keeps_its_leases_while_that_come
     let end = Instant::now() + Duration::from_secs(5);
     while Instant::now() < end {
         other.beat(&[]);
-        link.piece(key, "0", ":more", b"a piece");
+        link.send(&Piece::new(what::LOG, &key.to_string(), 0, b"a piece", false));
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
     let status = bench.store.job(job).unwrap().unwrap().status;
@@ -219,15 +214,10 @@ async fn a_runner_that_floods_is_given_up_when_nobody_can_hear_it_and_no_other_i
         beat_frame("one", &[]),
         AttemptKey { job: JobId(1), attempt: 1, fence: ostler_job::durable::Fence(1) },
     );
-    let mut report = BytesMut::new();
-    put_list(&mut report, Kind::Report, 0, [finished(key, 0)].iter());
-    let made = |kind| {
-        let fields = [(":what", "payload"), (":id", "1.1.1"), (":offset", "0"), (":max", "1")];
-        let mut out = BytesMut::new();
-        put_frame(&mut out, kind, &fields, &[], b"");
-        decode(&out)
-    };
-    for frame in [beat, decode(&report), made(Kind::Pull), made(Kind::Piece)] {
+    let report = Reports(vec![finished(key, 0)]).to_bytes();
+    let pull = Pull::new(what::PAYLOAD, "1.1.1", 0, 1).to_bytes();
+    let piece = Piece::new(what::LOG, "1.1.1", 0, b"", false).to_bytes();
+    for frame in [beat, decode(&report), decode(&pull), decode(&piece)] {
         let refused = evil.link.handle(&frame);
         assert!(refused.is_err_and(|error| error.to_string().contains("more than can be heard")));
     }

@@ -22,7 +22,7 @@ async fn a_log_that_is_owed_stays_owed_when_its_link_is_gone() {
     }
     second.report(finished(key, 5));
     second.next(Kind::Pull);
-    second.piece(key, "0", ":end", b"whole");
+    second.last_piece(key, b"whole");
     assert_eq!(second.settled(), (key, false));
     assert_eq!(bench.log(key), b"whole");
 }
@@ -52,11 +52,10 @@ async fn a_log_that_is_gone_is_not_asked_for_again() {
     let (mut link, _, key) = running(&bench).await;
     link.report(Report::Log { key, bytes: 10_000 });
     link.next(Kind::Pull);
-    link.piece(key, "0", ":gone", b"");
+    link.send(&Piece::gone(what::LOG, &key.to_string(), 0));
     // Work is done in order: had the piece led to another question, it would come before this one's answer.
     let name = "0".repeat(64);
-    let fields = [(":what", "payload"), (":id", &*name), (":offset", "0"), (":max", "1")];
-    link.send(Kind::Pull, &fields, b"");
+    link.send(&Pull::new(what::PAYLOAD, &name, 0, 1));
     let until = Instant::now() + PATIENCE;
     while link.come.is_empty() {
         assert!(Instant::now() < until, "no answer comes");
@@ -72,23 +71,22 @@ async fn a_log_that_is_gone_is_not_asked_for_again() {
 async fn a_runner_is_asked_for_a_few_pieces_at_once_and_every_log_has_its_turn() {
     let bench = Bench::new();
     let mut link = Link::up(&bench, "a");
-    link.send(Kind::Beat, &[(":incarnation", "one"), (":slots", "8")], b"[]");
+    link.send(&Beat { incarnation: "one", slots: 8, held: Vec::new() });
     let mut keys = Vec::new();
     for _ in 0..8 {
         bench.submit().await;
         keys.push(link.run());
     }
     keys.iter().for_each(|key| link.report(finished(*key, 5)));
-    let id = |frame: &Frame| frame.fields().unwrap().text(":id").unwrap().to_owned();
+    let id = |frame: &Frame| Pull::of(frame).unwrap().id.unwrap().to_owned();
     let mut asked: VecDeque<String> = (0..4).map(|_| id(&link.next(Kind::Pull))).collect();
     // Work is done in order: a fifth question would come before this one's answer.
     let name = "0".repeat(64);
-    let fields = [(":what", "payload"), (":id", &*name), (":offset", "0"), (":max", "1")];
     until("all ends are recorded", || {
         keys.iter().all(|key| bench.state_of(key.job) == JobState::Succeeded)
     })
     .await;
-    link.send(Kind::Pull, &fields, b"");
+    link.send(&Pull::new(what::PAYLOAD, &name, 0, 1));
     loop {
         let bytes = link.frames.recv_timeout(PATIENCE).expect("an answer comes");
         link.decoder.buffer().extend_from_slice(&bytes);
@@ -109,7 +107,7 @@ async fn a_runner_is_asked_for_a_few_pieces_at_once_and_every_log_has_its_turn()
     let mut seen = 1 + asked.len();
     while let Some(front) = asked.pop_front() {
         let key = keys.iter().find(|key| key.to_string() == front).expect("it is one of them");
-        link.piece(*key, "0", ":end", b"whole");
+        link.last_piece(*key, b"whole");
         if seen < keys.len() {
             asked.push_back(id(&link.next(Kind::Pull)));
             seen += 1;
@@ -148,14 +146,14 @@ async fn a_tenants_logs_leave_as_much_to_others_as_they_have() {
     until("the operator is told", || bench.told.lock().unwrap().iter().any(told)).await;
     let third = log_of(&bench, &mut link, "bank", 2000).await;
     link.next(Kind::Pull);
-    link.piece(third, "0", ":end", &[b'x'; 2000]);
+    link.last_piece(third, &[b'x'; 2000]);
     assert_eq!(link.settled(), (third, false), "another tenant has room");
-    link.piece(first, "0", ":end", &[b'x'; 5000]);
+    link.last_piece(first, &[b'x'; 5000]);
     assert_eq!(link.settled(), (first, false));
     // Room is made, and what waited for it comes.
     let job = vec![first.job];
     bench.jobs.steer("test", Verb::Delete, job).await.map_err(|it| it.0).unwrap();
     link.next(Kind::Pull);
-    link.piece(second, "0", ":end", &[b'x'; 1000]);
+    link.last_piece(second, &[b'x'; 1000]);
     assert_eq!(link.settled(), (second, false));
 }

@@ -8,11 +8,14 @@ use super::*;
 impl Link {
     /// What the gateway gives of a payload; `None`: there is none for this runner.
     fn pull(&mut self, sha256: &str) -> Option<Vec<u8>> {
-        let fields = [(":what", "payload"), (":id", sha256), (":offset", "0"), (":max", "100")];
-        self.send(Kind::Pull, &fields, b"");
-        let piece = self.next(Kind::Piece);
-        let gone = piece.fields().unwrap().value(b":gone").is_some();
-        (!gone).then(|| piece.body.to_vec())
+        self.send(&Pull::new(what::PAYLOAD, sha256, 0, 100));
+        self.given()
+    }
+
+    fn given(&mut self) -> Option<Vec<u8>> {
+        let frame = self.next(Kind::Piece);
+        let piece = Piece::of(&frame).unwrap();
+        (!piece.is_gone).then(|| piece.bytes.to_vec())
     }
 }
 
@@ -66,12 +69,10 @@ async fn a_payload_that_cannot_be_read_now_is_given_when_it_can_be() {
     std::fs::rename(&path, &aside).unwrap();
     // It opens, and reading fails.
     std::fs::create_dir(&path).unwrap();
-    let fields = [(":what", "payload"), (":id", &*sha256), (":offset", "0"), (":max", "100")];
-    link.send(Kind::Pull, &fields, b"");
+    link.send(&Pull::new(what::PAYLOAD, &sha256, 0, 100));
     // One that is nowhere is answered at once, and after it.
     assert_eq!(link.pull(&"0".repeat(64)), None);
     std::fs::remove_dir(&path).unwrap();
     std::fs::rename(&aside, &path).unwrap();
-    let piece = link.next(Kind::Piece);
-    assert_eq!((&piece.body[..], piece.fields().unwrap().value(b":gone")), (&b"bytes"[..], None));
+    assert_eq!(link.given().as_deref(), Some(&b"bytes"[..]));
 }
