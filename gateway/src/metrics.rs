@@ -1,20 +1,13 @@
-//! The `ostler_*` metrics that are counted on the way; what is read when somebody asks is in `scrape.rs`.
+//! The `ostler_*` metrics that are counted on the way; what is read when somebody asks is in `scrape.rs`. What each is called and
+//! means is in `metrics/catalogue.rs`.
+
+pub(crate) mod catalogue;
 
 use std::sync::{Arc, OnceLock};
 
 use ostler_job::{Span, Termination};
-use prometheus::{
-    Counter, Gauge, GaugeVec, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec,
-    Opts, Registry,
-};
+use prometheus::{Histogram, HistogramVec, IntCounter, IntCounterVec, Registry};
 
-/// From a tenth of a millisecond to a minute: hello worlds and reports are told apart.
-const SECONDS: &[f64] = &[
-    0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5,
-    5.0, 10.0, 30.0, 60.0,
-];
-/// From a tenth of a microsecond to ten milliseconds.
-const DECISION_SECONDS: &[f64] = &[1e-7, 2.5e-7, 5e-7, 1e-6, 2.5e-6, 5e-6, 1e-5, 1e-4, 1e-3, 1e-2];
 const CLASSES: [&str; 5] = ["1xx", "2xx", "3xx", "4xx", "5xx"];
 
 /// See the module.
@@ -55,72 +48,22 @@ pub(crate) struct RouteCounts {
     total: Histogram,
 }
 
-fn links(registry: &Registry) -> [IntCounterVec; 2] {
-    [
-        ("ostler_runner_links_lost_total", "Links to runners that ended."),
-        (
-            "ostler_runner_links_refused_total",
-            "Links that were refused because another process has the runner's name.",
-        ),
-    ]
-    .map(|(name, help)| counters(registry, name, help, &["host"]))
-}
-
-fn decisions(registry: &Registry) -> HistogramVec {
-    let help = "Time to queue a job and to decide who runs next; one job in 64 is timed.";
-    let opts = HistogramOpts::new("ostler_scheduler_decision_seconds", help);
-    let made = HistogramVec::new(opts.buckets(DECISION_SECONDS.to_vec()), &["app"]);
-    register(registry, made.expect("constant names are valid"))
-}
-
 impl Metrics {
     pub(crate) fn new() -> Self {
         let registry = Registry::new();
-        let [links_lost, links_refused] = links(&registry);
-        let requests = counters(
-            &registry,
-            "ostler_requests_total",
-            "Requests by route, status class and how they ended.",
-            &["route", "class", "termination"],
-        );
-        let histograms = |name, help| {
-            let opts = HistogramOpts::new(name, help).buckets(SECONDS.to_vec());
-            let made = HistogramVec::new(opts, &["route"]).expect("constant names are valid");
-            register(&registry, made)
-        };
-        let queue = histograms("ostler_queue_seconds", "Time from arrival until a slot was given.");
-        let run = histograms("ostler_run_seconds", "Time that a child had a request.");
-        let total = histograms("ostler_request_seconds", "Time from arrival to the last byte.");
+        let requests = catalogue::REQUESTS.counters(&registry);
+        let queue = catalogue::QUEUE.histograms(&registry);
+        let run = catalogue::RUN.histograms(&registry);
+        let total = catalogue::TOTAL.histograms(&registry);
         let unrouted = RouteCounts::new("", &requests, &queue, &run, &total);
         unrouted.begin(&[Termination::BadRequest, Termination::NoRoute]);
         Self {
-            connections: begun(
-                counters(
-                    &registry,
-                    "ostler_connections_total",
-                    "Connections accepted, by protocol.",
-                    &["protocol"],
-                ),
-                &["http/1", "h2", "refused"],
-            ),
-            handshakes: begun(
-                counters(
-                    &registry,
-                    "ostler_tls_handshakes_total",
-                    "TLS handshakes by result.",
-                    &["result"],
-                ),
-                &["ok", "failed", "timeout"],
-            ),
-            retries: counters(
-                &registry,
-                "ostler_retries_total",
-                "Jobs that were given to another child, since the first had not started them or died.",
-                &["app"],
-            ),
-            decisions: decisions(&registry),
-            links_lost,
-            links_refused,
+            connections: catalogue::CONNECTIONS.counters(&registry),
+            handshakes: catalogue::HANDSHAKES.counters(&registry),
+            retries: catalogue::RETRIES.counters(&registry),
+            decisions: catalogue::DECISIONS.histograms(&registry),
+            links_lost: catalogue::LINKS_LOST.counters(&registry),
+            links_refused: catalogue::LINKS_REFUSED.counters(&registry),
             registry,
             requests,
             queue,
@@ -228,44 +171,4 @@ const fn usual_classes(termination: Termination) -> &'static [usize] {
         | Termination::Protocol
         | Termination::Overload => &[4],
     }
-}
-
-/// A counter that has its series from the beginning.
-fn begun(counters: IntCounterVec, values: &[&str]) -> IntCounterVec {
-    for value in values {
-        counters.with_label_values(&[*value]);
-    }
-    counters
-}
-
-pub(crate) fn register<C: prometheus::core::Collector + Clone + 'static>(
-    registry: &Registry,
-    made: C,
-) -> C {
-    registry.register(Box::new(made.clone())).expect("every metric is registered once");
-    made
-}
-
-pub(crate) fn counters(
-    registry: &Registry,
-    name: &str,
-    help: &str,
-    labels: &[&str],
-) -> IntCounterVec {
-    let made = IntCounterVec::new(Opts::new(name, help), labels).expect("constant names are valid");
-    register(registry, made)
-}
-
-pub(crate) fn gauges(registry: &Registry, name: &str, help: &str, labels: &[&str]) -> GaugeVec {
-    let made = GaugeVec::new(Opts::new(name, help), labels).expect("constant names are valid");
-    register(registry, made)
-}
-
-pub(crate) fn gauge(registry: &Registry, name: &str, help: &str, value: f64) {
-    if name.ends_with("_total") {
-        let made = Counter::with_opts(Opts::new(name, help)).expect("constant names are valid");
-        return register(registry, made).inc_by(value);
-    }
-    let made = Gauge::with_opts(Opts::new(name, help)).expect("constant names are valid");
-    register(registry, made).set(value);
 }

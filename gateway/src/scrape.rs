@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
-use prometheus::{IntCounter, IntGauge, Registry, TextEncoder};
+use prometheus::{Registry, TextEncoder};
 
 use crate::{
     doors::Door,
     jobs::{self, Jobs},
     link::Hub,
-    metrics::{counters, gauge, gauges, register},
+    metrics::catalogue,
     pool::Pools,
     request::Front,
 };
@@ -37,19 +37,11 @@ impl Scrape {
 }
 
 fn read_pools(registry: &Registry, scrape: &Scrape) {
-    let waiting = gauges(registry, "ostler_jobs_waiting", "Jobs that wait for a slot.", &["app"]);
-    let running = gauges(registry, "ostler_jobs_running", "Jobs that have a slot.", &["app"]);
-    let oldest = gauges(
-        registry,
-        "ostler_oldest_wait_seconds",
-        "How long the job at the front has waited.",
-        &["app"],
-    );
-    let labels = ["app", "tenant"];
-    let help = "Jobs that wait for a slot, by tenant; the smallest are added up as other.";
-    let tenant_waiting = gauges(registry, "ostler_tenant_jobs_waiting", help, &labels);
-    let help = "Jobs that have a slot, by tenant; the smallest are added up as other.";
-    let tenant_running = gauges(registry, "ostler_tenant_jobs_running", help, &labels);
+    let waiting = catalogue::JOBS_WAITING.gauges(registry);
+    let running = catalogue::JOBS_RUNNING.gauges(registry);
+    let oldest = catalogue::OLDEST_WAIT.gauges(registry);
+    let tenant_waiting = catalogue::TENANT_WAITING.gauges(registry);
+    let tenant_running = catalogue::TENANT_RUNNING.gauges(registry);
     for (app, pool) in scrape.pools.iter() {
         let (waits, runs, longest) = pool.load();
         waiting.with_label_values(&[app]).set(waits as f64);
@@ -67,29 +59,11 @@ fn read_pools(registry: &Registry, scrape: &Scrape) {
 }
 
 fn read_children(registry: &Registry, scrape: &Scrape) {
-    let labels = ["app", "host", "state"];
-    let children = gauges(registry, "ostler_children", "Children by state.", &labels);
-    let spawns = counters(
-        registry,
-        "ostler_child_spawns_total",
-        "Children started since the runner started.",
-        &["app", "host"],
-    );
-    let exits = counters(
-        registry,
-        "ostler_child_exits_total",
-        "Children that ended since the runner started, by reason.",
-        &["app", "host", "reason"],
-    );
-    let labels = ["app", "host"];
-    let rss =
-        gauges(registry, "ostler_children_resident_bytes", "Memory of an app's children.", &labels);
-    let cpu = gauges(
-        registry,
-        "ostler_children_cpu_seconds",
-        "Processor time of the app's living children.",
-        &labels,
-    );
+    let children = catalogue::CHILDREN.gauges(registry);
+    let spawns = catalogue::SPAWNS.counters(registry);
+    let exits = catalogue::EXITS.counters(registry);
+    let rss = catalogue::CHILDREN_RESIDENT.gauges(registry);
+    let cpu = catalogue::CHILDREN_CPU.gauges(registry);
     for (app, pool) in scrape.pools.iter() {
         for (host, state) in pool.states() {
             for (name, value) in &state.numbers {
@@ -114,47 +88,30 @@ fn read_children(registry: &Registry, scrape: &Scrape) {
 }
 
 fn read_process(registry: &Registry, scrape: &Scrape) {
-    let links = gauges(registry, "ostler_runner_links", "Links to runners.", &["host"]);
+    let links = catalogue::LINKS.gauges(registry);
     for (host, count) in scrape.hub.runner_links() {
         links.with_label_values(&[&host]).set(f64::from(count));
     }
-    let open = IntGauge::new("ostler_connections", "Open client connections.")
-        .expect("constant names are valid");
-    register(registry, open)
-        .set(i64::try_from(scrape.front.doors.len(Door::Web)).unwrap_or(i64::MAX));
-    gauge(
-        registry,
-        "ostler_spool_bytes",
-        "Bytes in spool files.",
-        scrape.front.spool.used() as f64,
-    );
-    let help = "Kinds of requests that are held back since they ended children.";
-    gauge(registry, "ostler_quarantined_kinds", help, scrape.front.quarantine.held() as f64);
-    let open = scrape.front.doors.requests(Door::Web) as f64;
-    gauge(registry, "ostler_requests_open", "Requests under way, of all clients.", open);
-    let help = "Bytes of request bodies and replies in memory.";
-    gauge(registry, "ostler_body_memory_bytes", help, scrape.front.memory.used() as f64);
-    let counts = |name, help, count| {
-        let counter = IntCounter::new(name, help).expect("constant names are valid");
-        register(registry, counter).inc_by(count);
-    };
-    counts(
-        "ostler_spool_cut_total",
-        "Spool files cut to make room for others.",
-        scrape.front.spool.cut(),
-    );
-    let (cut, refused) = scrape.front.doors.turned_away();
-    let help = "Connections closed to make room for others.";
-    counts("ostler_connections_cut_total", help, cut);
-    let help = "Connections refused because all were at work.";
-    counts("ostler_connections_refused_total", help, refused);
-    let dropped = IntCounter::new(
-        "ostler_log_lines_dropped_total",
-        "Access log lines dropped because the writer was behind or found no room.",
-    )
-    .expect("constant names are valid");
-    register(registry, dropped).inc_by(scrape.front.log.dropped());
-    let build = gauges(registry, "ostler_build_info", "The version that runs.", &["version"]);
+    let front = &scrape.front;
+    catalogue::OPEN_CONNECTIONS.read(registry, front.doors.len(Door::Web) as f64);
+    catalogue::SPOOL_BYTES.read(registry, front.spool.used() as f64);
+    catalogue::QUARANTINED.read(registry, front.quarantine.held() as f64);
+    catalogue::REQUESTS_OPEN.read(registry, front.doors.requests(Door::Web) as f64);
+    catalogue::BODY_MEMORY.read(registry, front.memory.used() as f64);
+    catalogue::SPOOL_CUT.read(registry, front.spool.cut() as f64);
+    let (cut, refused) = front.doors.turned_away();
+    catalogue::CONNECTIONS_CUT.read(registry, cut as f64);
+    catalogue::CONNECTIONS_REFUSED.read(registry, refused as f64);
+    catalogue::LOG_DROPPED.read(registry, front.log.dropped() as f64);
+    let build = catalogue::BUILD.gauges(registry);
     build.with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1.0);
-    ostler_machine::process::read(|name, help, value| gauge(registry, name, help, value));
+    let own = ostler_machine::process::read();
+    for (metric, value) in [
+        (catalogue::PROCESS_CPU, own.cpu_seconds),
+        (catalogue::PROCESS_RESIDENT, own.resident_bytes),
+        (catalogue::PROCESS_FILES, own.open_files),
+        (catalogue::PROCESS_THREADS, own.threads),
+    ] {
+        value.into_iter().for_each(|value| metric.read(registry, value));
+    }
 }
