@@ -2,14 +2,14 @@
 
 use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
-use ostler_gateway::{App, Discipline};
+use ostler_gateway::App;
 use ostler_runner::{AppSpec, Serve};
-use toml::de::DeValue;
+use toml::{Value, de::DeValue};
 
 use super::{
     keys::Place,
     section::Section,
-    setting::{self, shown},
+    setting::{self, Shown, shown},
 };
 use crate::{
     app::{entry, python},
@@ -30,31 +30,35 @@ pub(super) fn app(
     }
     let queue_max: u32 = section.value("queue_max");
     let preset = if has_tenants { (queue_max / 2).max(1) } else { queue_max };
-    let tenant_queue_max = section.written("tenant_queue_max").unwrap_or(preset);
+    let tenant_queue_max = section.value_or("tenant_queue_max", || preset);
     if tenant_queue_max > queue_max {
         section.problem(
             "tenant_queue_max",
             format!("{tenant_queue_max} is more than queue_max, which is {queue_max}"),
         );
     }
-    let fifo = section.value::<String>("discipline") == "fifo";
     let app = App {
         queue_max,
         tenant_queue_max,
-        tenant_slots_max: section.written("tenant_slots_max"),
-        discipline: if fifo { Discipline::Fifo } else { Discipline::Promise },
+        tenant_slots_max: section.optional("tenant_slots_max"),
+        discipline: section.value("discipline"),
         prefetch_max: section.value("prefetch_max"),
     };
-    let root = section.path_of("root").unwrap_or_else(|| {
+    let Some(serve) = section.parsed("serve", entry::serve) else {
+        // The rest is read even so, that its problems are told in the same run.
+        let unserved = section.unrecorded();
+        let bare = Serve::Wsgi { module: String::new(), callable: String::new() };
+        spec(&unserved, name, bare, root(&unserved), cpus);
+        return (app, None);
+    };
+    (app, Some(spec(section, name, serve, root(section), cpus)))
+}
+
+fn root(section: &Section<'_>) -> PathBuf {
+    section.path_of("root").unwrap_or_else(|| {
         let folder = &section.findings.source.folder;
         if folder.as_os_str().is_empty() { PathBuf::from(".") } else { folder.clone() }
-    });
-    let serve = section.parsed("serve", entry::serve);
-    // Read even without `serve`, so that its problems are told in the same run.
-    let bare = || Serve::Wsgi { module: String::new(), callable: String::new() };
-    let serves = serve.is_some();
-    let spec = spec(section, name, serve.unwrap_or_else(bare), root, cpus);
-    (app, serves.then_some(spec))
+    })
 }
 
 /// How the runner keeps the children.
@@ -65,7 +69,11 @@ pub(super) fn spec(
     root: PathBuf,
     cpus: u32,
 ) -> AppSpec {
+    section.note_value("serve", &serve);
+    section.note_value("root", &root);
     let (children_min, children_max) = children(section, cpus);
+    let shown = format!("{{ min = {children_min}, max = {children_max} }}");
+    section.note_text("children", shown);
     let lifetime: Duration = section.value("max_lifetime");
     AppSpec {
         name: name.to_owned(),
@@ -132,8 +140,17 @@ pub(super) fn user(text: &str) -> Result<String, String> {
     Ok(text.to_owned())
 }
 
+/// A resource limit; the largest number is none.
+struct Rlimit(u64);
+
+impl Shown for Rlimit {
+    fn show(&self) -> Value {
+        i64::try_from(self.0).map_or_else(|_| Value::from("unlimited"), Value::from)
+    }
+}
+
 fn rlimits(section: &Section<'_>) -> BTreeMap<String, u64> {
-    section.map("rlimits", |name, value| {
+    let limits = section.map("rlimits", |name, value| {
         if !RLIMITS.contains(&name) {
             let allowed = values::listing(RLIMITS, "and");
             return Err(format!("no such limit; allowed here: {allowed}"));
@@ -143,8 +160,9 @@ fn rlimits(section: &Section<'_>) -> BTreeMap<String, u64> {
             Some(text) => Some(values::size(text)?),
             None => setting::whole(value),
         };
-        number.ok_or_else(|| {
+        number.map(Rlimit).ok_or_else(|| {
             format!("{} is not allowed; expected a number, a size or \"unlimited\"", shown(value))
         })
-    })
+    });
+    limits.into_iter().map(|(name, limit)| (name, limit.0)).collect()
 }

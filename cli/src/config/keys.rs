@@ -3,6 +3,8 @@
 //! The reader takes bounds and defaults from here, messages the allowed keys, and
 //! `docs/CONFIG.md` is written from it, so none of the three can say something else.
 
+use ostler_gateway::{Details, Discipline, LogFormat};
+
 /// A table of the file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Place {
@@ -97,6 +99,7 @@ const fn key(
     Key { place, name, kind, preset, meaning }
 }
 
+use super::words::Words as _;
 use Kind::{
     Addresses, Count, Duration, Flag, Map, Named, OneOf, Path, Size, Table, Tables, Text, Texts,
 };
@@ -105,7 +108,7 @@ use Place::{
 };
 use Preset::{Required, Value, Words};
 
-/// Every key. Adding one? Read it in `config/`, print it in `effective.rs`, and bless `docs/CONFIG.md`.
+/// Every key. Adding one? Read it in `config/`, and bless `docs/CONFIG.md`; `ostler check` shows what was read.
 #[rustfmt::skip]
 pub(crate) const KEYS: &[Key] = &[
     key(Top, "listen", Table(Listen), Words("all defaults"), "Where the gateway listens."),
@@ -135,7 +138,7 @@ pub(crate) const KEYS: &[Key] = &[
     key(App, "queue_max", Count(1, MANY), Value("1024"), "Requests that may wait for a slot; more are refused with 503."),
     key(App, "tenant_queue_max", Count(1, MANY), Words("half of `queue_max`; all of it when no route to the app has a tenant key"), "Requests of one tenant that may wait, so that a flood cannot fill the queue."),
     key(App, "tenant_slots_max", Count(1, MANY), Words("all slots"), "Slots that one tenant may hold at once."),
-    key(App, "discipline", OneOf(&["promise", "fifo"]), Value("promise"), "The order of waiting requests: fair shares and then promises, or plain arrival."),
+    key(App, "discipline", OneOf(Discipline::WORDS), Value("promise"), "The order of waiting requests: fair shares and then promises, or plain arrival."),
     key(App, "prefetch_max", Count(0, 256), Value("8"), "Requests that may be bound to a busy child whose handler takes well under a millisecond; 0: none."),
     key(App, "boot_timeout", Duration(1), Value("30s"), "Time from the spawn of a child until it is ready."),
     key(App, "grace", Duration(1), Value("10s"), "Time between the polite and the hard end of a child."),
@@ -168,7 +171,7 @@ pub(crate) const KEYS: &[Key] = &[
     key(Timeouts, "total", Duration(0), Value("0s"), "From arrival to the end of the reply; 0s: no limit."),
 
     key(Log, "access", Text("`stdout`, `off` or a file"), Value("stdout"), "Where access log lines go."),
-    key(Log, "format", OneOf(&["json", "combined"]), Value("json"), "How a line looks: one JSON object, or the combined format of Apache and nginx."),
+    key(Log, "format", OneOf(LogFormat::WORDS), Value("json"), "How a line looks: one JSON object, or the combined format of Apache and nginx."),
 
     key(Limits, "connections", Count(1, MANY), Value("16384"), "Open client connections; lowered at start when the process may not open that many files. One more closes the one that is idle for the longest, of the client with most; when all are at work, one of the client with most, if it has more than the one that came."),
     key(Limits, "header_timeout", Duration(1), Value("30s"), "Time for a request head, and until the first one begins."),
@@ -186,8 +189,8 @@ pub(crate) const KEYS: &[Key] = &[
 
     key(Gateway, "threads", Count(1, 1024), Words("half the CPUs, at least 1, because children run on the same ones"), "Serving threads."),
     key(Gateway, "trusted_proxies", Texts("networks such as `10.0.0.0/8`"), Value("[]"), "Peers whose `Forwarded`, `X-Forwarded-*` and `X-Request-Id` fields are believed."),
-    key(Gateway, "details", OneOf(&["off", "loopback"]), Value("off"), "Who sees tracebacks and boot failures in answers: nobody, or clients on this host that ask for a loopback name, with nothing that a proxy adds. They are in the log in any case. Not for a host with a proxy or a tunnel."),
     key(Gateway, "drain", Duration(0), Value("30s"), "How long a stop waits for what runs."),
+    key(Gateway, "details", OneOf(Details::WORDS), Value("off"), "Who sees tracebacks and boot failures in answers: nobody, or clients on this host that ask for a loopback name, with nothing that a proxy adds. They are in the log in any case. Not for a host with a proxy or a tunnel."),
 
     key(Runner, "name", Text("letters, digits, `.`, `-`, `_`"), Value("local"), "The runner's name in logs and metrics."),
     key(Runner, "orphan_grace", Duration(0), Value("60s"), "How long children are kept when the gateway is gone; 0s: for ever."),

@@ -15,6 +15,7 @@ mod setting;
 mod source;
 #[cfg(test)]
 mod tests;
+mod words;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -47,6 +48,8 @@ pub(crate) struct Settings {
     pub(crate) runner: Runner,
     /// What works, but hardly as meant; one line each.
     pub(crate) notes: Vec<String>,
+    /// What each key of the file came to be.
+    tables: Vec<effective::Table>,
 }
 
 /// What the local runner is told beside its link.
@@ -149,6 +152,7 @@ pub(crate) fn settings(source: &Source, ground: &Ground) -> Result<Settings, Vec
     }
     let top = Section::new(&findings, Place::Top, String::new(), Some(table.get_ref()), 0);
     let mut settings = whole(&top, ground);
+    settings.tables = findings.record.take();
     settings.notes = findings.finish()?;
     Ok(settings)
 }
@@ -198,11 +202,12 @@ fn whole(top: &Section<'_>, ground: &Ground) -> Settings {
             limits,
             access_log: process::access_log(&top.table("log", Place::Log)),
             drain,
-            details: process::details(&gateway),
+            details: gateway.value("details"),
             jobs: process::jobs(&top.table("jobs", Place::Jobs)),
         },
         runner: Runner { apps: specs, ..runner },
         notes: Vec::new(),
+        tables: Vec::new(),
     }
 }
 

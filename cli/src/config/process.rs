@@ -2,9 +2,7 @@
 
 use std::{collections::BTreeSet, net::SocketAddr, time::Duration};
 
-use ostler_gateway::{
-    AccessLog, Certificate, Details, JobsConfig, Limits, Listen, LogFormat, Network,
-};
+use ostler_gateway::{AccessLog, Certificate, JobsConfig, Limits, Listen, LogFormat, Network};
 
 use ostler_runner::JobUsers;
 
@@ -20,7 +18,7 @@ use crate::values;
 pub(super) fn listen(section: &Section<'_>, has_routes: bool) -> Listen {
     let door = |name: &str| match has_routes || section.has(name) {
         true => section.value(name),
-        false => Vec::new(),
+        false => section.value_or(name, Vec::new),
     };
     let listen = Listen {
         http: door("http"),
@@ -90,6 +88,7 @@ fn api_hosts(section: &Section<'_>) -> Vec<String> {
             ),
         }
     }
+    section.note_value("api_hosts", &hosts);
     hosts
 }
 
@@ -110,8 +109,7 @@ pub(super) fn certificates(top: &Section<'_>, listen: &Listen) -> Vec<Certificat
 
 /// `[log]`
 pub(super) fn access_log(section: &Section<'_>) -> AccessLog {
-    let format: String = section.value("format");
-    let format = if format == "combined" { LogFormat::Combined } else { LogFormat::Json };
+    let format: LogFormat = section.value("format");
     match section.value::<String>("access").as_str() {
         "off" => AccessLog::Off,
         "stdout" => AccessLog::Stdout(format),
@@ -137,24 +135,16 @@ pub(super) fn limits(section: &Section<'_>) -> Limits {
         spool_memory: memory(section, "spool_memory"),
         body_memory: section.value::<Bytes>("body_memory").0,
         spool_total: section.value::<Bytes>("spool_total").0,
-        disk_reserve: section.written::<Bytes>("disk_reserve").map(|bytes| bytes.0),
+        disk_reserve: section.optional::<Bytes>("disk_reserve").map(|bytes| bytes.0),
         // What the process may open is known when it starts.
         files: 1024,
         metric_tenants: count(section, "metric_tenants"),
     }
 }
 
-/// `[gateway]`: who sees details.
-pub(super) fn details(section: &Section<'_>) -> Details {
-    match section.value::<String>("details").as_str() {
-        "loopback" => Details::Loopback,
-        _ => Details::Off,
-    }
-}
-
 /// `[gateway]`: threads, trusted proxies, drain.
 pub(super) fn gateway(section: &Section<'_>, cpus: u32) -> (usize, Vec<Network>, Duration) {
-    let threads: u32 = section.written("threads").unwrap_or_else(|| (cpus / 2).max(1));
+    let threads: u32 = section.value_or("threads", || (cpus / 2).max(1));
     let mut networks = Vec::new();
     for text in section.value::<Vec<String>>("trusted_proxies") {
         match values::network(&text) {
@@ -162,6 +152,7 @@ pub(super) fn gateway(section: &Section<'_>, cpus: u32) -> (usize, Vec<Network>,
             Err(wrong) => section.problem("trusted_proxies", wrong),
         }
     }
+    section.note_value("trusted_proxies", &networks);
     (threads as usize, networks, section.value("drain"))
 }
 
@@ -171,7 +162,7 @@ pub(super) fn runner(section: &Section<'_>, cpus: u32) -> Runner {
     Runner {
         name: section.parsed("name", values::name).unwrap_or_else(|| section.value("name")),
         orphan_grace: (!grace.is_zero()).then_some(grace),
-        job_slots: section.written("job_slots").unwrap_or(cpus),
+        job_slots: section.value_or("job_slots", || cpus),
         job_users: job_users(section),
         log_max: section.value::<Bytes>("log_max").0,
         job_drain: section.value("job_drain"),
@@ -190,7 +181,7 @@ fn job_users(section: &Section<'_>) -> JobUsers {
             Some(text) => user(text),
             None => Err(format!("{} is not allowed; expected a user's name", shown(value))),
         }),
-        own: section.written("job_own_user"),
+        own: section.optional("job_own_user"),
         no_new_privs: section.value("job_no_new_privs"),
     }
 }
@@ -203,6 +194,7 @@ fn more_users(section: &Section<'_>) -> BTreeSet<String> {
             Err(wrong) => section.problem("job_users", wrong),
         }
     }
+    section.note_value("job_users", &users.iter().cloned().collect::<Vec<_>>());
     users
 }
 
@@ -213,7 +205,7 @@ pub(super) fn jobs(section: &Section<'_>) -> JobsConfig {
         keep_failed: section.value("keep_failed"),
         waiting_max: section.value("waiting_max"),
         payload_max: section.value::<Bytes>("payload_max").0,
-        files_max: section.written::<Bytes>("files_max").map(|it| it.0),
+        files_max: section.optional::<Bytes>("files_max").map(|it| it.0),
         // Once it is known who runs them.
         tenants_share_user: !section.value::<bool>("shared_user"),
     }

@@ -50,6 +50,7 @@ pub(super) fn routes(top: &Section<'_>, apps: &BTreeSet<&str>, limits: &Limits) 
 
 fn route(section: &Section<'_>, apps: &BTreeSet<&str>, limits: &Limits) -> Route {
     let tenant = section.parsed("tenant", values::tenant).unwrap_or(TenantKey::Client);
+    section.note_value("tenant", &tenant);
     let tenant_names = section.map("tenant_names", |_, value| match value.as_str() {
         Some(name) if !name.is_empty() => Ok(name.to_owned()),
         Some(_) | None => Err(format!("{} is not allowed; expected a name", shown(value))),
@@ -91,8 +92,8 @@ fn route(section: &Section<'_>, apps: &BTreeSet<&str>, limits: &Limits) -> Route
     }
     Route {
         host: section.parsed("host", values::host),
-        path: section.parsed("path", values::path).unwrap_or_else(|| "/".to_owned()),
-        to: target(section, apps),
+        path: section.parsed("path", values::path).unwrap_or_else(|| section.value("path")),
+        to: to(section, apps),
         within: section.value("within"),
         tenant,
         tenant_names,
@@ -117,6 +118,12 @@ fn address(name: &str) -> Result<(), String> {
         true => Ok(()),
         false => Err(format!("{name:?} is not how that address is told; write {address}")),
     }
+}
+
+fn to(section: &Section<'_>, apps: &BTreeSet<&str>) -> Target {
+    let target = target(section, apps);
+    section.note_value("to", &target);
+    target
 }
 
 fn target(section: &Section<'_>, apps: &BTreeSet<&str>) -> Target {

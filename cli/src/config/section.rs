@@ -2,16 +2,16 @@
 //!
 //! A wrong value is noted and its preset taken instead, so that one run finds all problems.
 
-use std::{ops::Range, path::PathBuf};
+use std::{collections::BTreeMap, ops::Range, path::PathBuf};
 
 use toml::{
-    Spanned,
+    Spanned, Value,
     de::{DeTable, DeValue},
 };
 
 use super::{
     keys::{self, Key, Place, Preset},
-    setting::{Setting, article},
+    setting::{Setting, Shown, article},
     source::Findings,
 };
 use crate::values::listing;
@@ -24,6 +24,8 @@ pub(crate) struct Section<'a> {
     name: String,
     table: Option<&'a DeTable<'a>>,
     offset: usize,
+    /// Where what its keys came to be is noted.
+    record: Option<usize>,
 }
 
 impl<'a> Section<'a> {
@@ -35,7 +37,8 @@ impl<'a> Section<'a> {
         table: Option<&'a DeTable<'a>>,
         offset: usize,
     ) -> Self {
-        let section = Self { findings, place, name, table, offset };
+        let record = Some(findings.record.begin(place, &name));
+        let section = Self { findings, place, name, table, offset, record };
         for (key, _) in table.into_iter().flatten() {
             if keys::find(place, key.get_ref()).is_none() {
                 section.unknown(key);
@@ -47,6 +50,23 @@ impl<'a> Section<'a> {
             }
         }
         section
+    }
+
+    /// The same table, for what is read only to find its problems.
+    pub(crate) fn unrecorded(&self) -> Self {
+        Self { name: self.name.clone(), record: None, ..*self }
+    }
+
+    /// Notes what a key came to be.
+    pub(crate) fn note_value(&self, name: &str, value: &impl Shown) {
+        self.note_text(name, value.show().to_string());
+    }
+
+    /// The same, as the file would have it.
+    pub(crate) fn note_text(&self, name: &str, text: String) {
+        if let Some(record) = self.record {
+            self.findings.record.note(record, self.key(name).name, text);
+        }
     }
 
     fn unknown(&self, key: &Spanned<std::borrow::Cow<'_, str>>) {
@@ -105,7 +125,7 @@ impl<'a> Section<'a> {
         keys::find(self.place, name).expect("every key that is read is in the key table")
     }
 
-    /// The value as written; `None` when it is not there or wrong.
+    /// The value as written; `None` when it is not there or wrong. What it means is the caller's to note.
     pub(crate) fn written<T: Setting>(&self, name: &str) -> Option<T> {
         let key = self.key(name);
         match T::read(key, self.entry(name)?.get_ref()) {
@@ -119,20 +139,34 @@ impl<'a> Section<'a> {
 
     /// The value as written, or the key's preset.
     pub(crate) fn value<T: Setting>(&self, name: &str) -> T {
-        self.written(name).unwrap_or_else(|| match self.key(name).preset {
-            Preset::Value(text) => T::preset(text),
-            Preset::Words(_) | Preset::Required => T::preset(""),
-        })
+        let preset = match self.key(name).preset {
+            Preset::Value(text) => text,
+            Preset::Words(_) | Preset::Required => "",
+        };
+        self.value_or(name, || T::preset(preset))
+    }
+
+    /// The value as written, or what is made of other things.
+    pub(crate) fn value_or<T: Setting>(&self, name: &str, preset: impl FnOnce() -> T) -> T {
+        let value = self.written(name).unwrap_or_else(preset);
+        self.note_value(name, &value);
+        value
+    }
+
+    /// The value as written, where its absence says something.
+    pub(crate) fn optional<T: Setting>(&self, name: &str) -> Option<T> {
+        self.written(name).inspect(|value| self.note_value(name, value))
     }
 
     /// A string with a form of its own.
-    pub(crate) fn parsed<T>(
+    pub(crate) fn parsed<T: Shown>(
         &self,
         name: &str,
         parse: impl FnOnce(&str) -> Result<T, String>,
     ) -> Option<T> {
         let text: String = self.written(name)?;
-        parse(&text).map_err(|wrong| self.problem(name, wrong)).ok()
+        let value = parse(&text).map_err(|wrong| self.problem(name, wrong)).ok();
+        value.inspect(|value| self.note_value(name, value))
     }
 
     /// A path, relative to the file's folder.
@@ -142,7 +176,9 @@ impl<'a> Section<'a> {
             self.problem(name, "\"\" is not a path");
             return None;
         }
-        Some(self.findings.source.folder.join(text))
+        let path = self.findings.source.folder.join(text);
+        self.note_value(name, &path);
+        Some(path)
     }
 
     /// A table inside this one, empty when it is not there.
@@ -152,7 +188,13 @@ impl<'a> Section<'a> {
         if value.is_some() && table.is_none() {
             self.problem(name, format!("is not a table; {}", article(self.key(name).kind)));
         }
-        Self::new(self.findings, place, self.path(name), table, self.at(name))
+        let inner = Self::new(self.findings, place, self.path(name), table, self.at(name));
+        if let (Some(inner), Some(outer)) = (inner.record, self.record)
+            && self.place != Place::Top
+        {
+            self.findings.record.put_within(inner, outer);
+        }
+        inner
     }
 
     /// The tables inside a table, by name, in the order of the file.
@@ -222,17 +264,28 @@ impl<'a> Section<'a> {
     }
 
     /// A table with keys of the writer's choice; each value is read by `parse`.
-    pub(crate) fn map<T>(
+    pub(crate) fn map<T: Shown>(
         &self,
         name: &str,
         parse: impl Fn(&str, &DeValue<'_>) -> Result<T, String>,
-    ) -> std::collections::BTreeMap<String, T> {
-        let Some(value) = self.entry(name) else { return Default::default() };
+    ) -> BTreeMap<String, T> {
+        let map = self.entries(name, parse);
+        let shown = map.iter().map(|(key, value)| (key.clone(), value.show()));
+        self.note_text(name, Value::Table(shown.collect()).to_string());
+        map
+    }
+
+    fn entries<T>(
+        &self,
+        name: &str,
+        parse: impl Fn(&str, &DeValue<'_>) -> Result<T, String>,
+    ) -> BTreeMap<String, T> {
+        let Some(value) = self.entry(name) else { return BTreeMap::new() };
         let Some(table) = value.get_ref().as_table() else {
             self.problem(name, format!("is not a table; {}", article(self.key(name).kind)));
-            return Default::default();
+            return BTreeMap::new();
         };
-        let mut map = std::collections::BTreeMap::new();
+        let mut map = BTreeMap::new();
         for (key, value) in table {
             match parse(key.get_ref(), value.get_ref()) {
                 Ok(value) => drop(map.insert(key.get_ref().to_string(), value)),

@@ -1,14 +1,25 @@
 //! How a TOML value becomes a typed one, and how a wrong one is told.
 
-use std::{net::SocketAddr, time::Duration};
+use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
-use toml::de::DeValue;
+use ostler_gateway::{Network, Target, TenantKey};
+use ostler_runner::Serve;
+use toml::{Value, de::DeValue};
 
-use super::keys::{Key, Kind};
-use crate::values;
+use super::{
+    keys::{Key, Kind},
+    words::Words,
+};
+use crate::{app::entry, values};
+
+/// What can be written into the file.
+pub(crate) trait Shown {
+    /// As the file would have it.
+    fn show(&self) -> Value;
+}
 
 /// A type that a key's value can have.
-pub(crate) trait Setting: Sized {
+pub(crate) trait Setting: Shown + Sized {
     /// From the file; the error is the rest of a sentence that begins with the key.
     fn read(key: &Key, value: &DeValue<'_>) -> Result<Self, String>;
     /// From the key table's preset; of an empty text, anything.
@@ -75,6 +86,12 @@ pub(crate) fn whole(value: &DeValue<'_>) -> Option<u64> {
     u64::from_str_radix(digits.strip_prefix('+').unwrap_or(&digits), number.radix()).ok()
 }
 
+impl Shown for u64 {
+    fn show(&self) -> Value {
+        Value::from(i64::try_from(*self).unwrap_or(i64::MAX))
+    }
+}
+
 impl Setting for u64 {
     fn read(key: &Key, value: &DeValue<'_>) -> Result<Self, String> {
         let Kind::Count(min, max) = key.kind else {
@@ -88,6 +105,12 @@ impl Setting for u64 {
     }
 }
 
+impl Shown for u32 {
+    fn show(&self) -> Value {
+        Value::from(*self)
+    }
+}
+
 impl Setting for u32 {
     fn read(key: &Key, value: &DeValue<'_>) -> Result<Self, String> {
         let number = u64::read(key, value)?;
@@ -96,6 +119,12 @@ impl Setting for u32 {
 
     fn preset(text: &str) -> Self {
         text.parse().unwrap_or_default()
+    }
+}
+
+impl Shown for Bytes {
+    fn show(&self) -> Value {
+        Value::from(values::show_size(self.0))
     }
 }
 
@@ -113,6 +142,12 @@ impl Setting for Bytes {
 
     fn preset(text: &str) -> Self {
         Self(values::size(text).unwrap_or_default())
+    }
+}
+
+impl Shown for Duration {
+    fn show(&self) -> Value {
+        Value::from(values::show_duration(*self))
     }
 }
 
@@ -139,6 +174,12 @@ impl Setting for Duration {
     }
 }
 
+impl Shown for bool {
+    fn show(&self) -> Value {
+        Value::from(*self)
+    }
+}
+
 impl Setting for bool {
     fn read(key: &Key, value: &DeValue<'_>) -> Result<Self, String> {
         value.as_bool().ok_or_else(|| wrong(key, value))
@@ -146,6 +187,12 @@ impl Setting for bool {
 
     fn preset(text: &str) -> Self {
         text == "true"
+    }
+}
+
+impl Shown for String {
+    fn show(&self) -> Value {
+        Value::from(self.as_str())
     }
 }
 
@@ -162,6 +209,12 @@ impl Setting for String {
 
     fn preset(text: &str) -> Self {
         text.to_owned()
+    }
+}
+
+impl Shown for Vec<String> {
+    fn show(&self) -> Value {
+        Value::from(self.clone())
     }
 }
 
@@ -184,6 +237,16 @@ impl Setting for Vec<String> {
     }
 }
 
+impl Shown for Vec<SocketAddr> {
+    fn show(&self) -> Value {
+        match &self[..] {
+            [] => Value::from("off"),
+            [one] => Value::from(one.to_string()),
+            many => Value::from(many.iter().map(SocketAddr::to_string).collect::<Vec<_>>()),
+        }
+    }
+}
+
 impl Setting for Vec<SocketAddr> {
     fn read(key: &Key, value: &DeValue<'_>) -> Result<Self, String> {
         let texts = Vec::<String>::read(key, value)?;
@@ -195,5 +258,56 @@ impl Setting for Vec<SocketAddr> {
 
     fn preset(text: &str) -> Self {
         text.parse().map_or_else(|_| Self::new(), |address| vec![address])
+    }
+}
+
+impl<T: Words> Shown for T {
+    fn show(&self) -> Value {
+        let word = T::ALL.iter().find(|(_, value)| value == self).map(|(word, _)| *word);
+        Value::from(word.expect("every value has its word"))
+    }
+}
+
+impl<T: Words> Setting for T {
+    fn read(key: &Key, value: &DeValue<'_>) -> Result<Self, String> {
+        let text = String::read(key, value)?;
+        let found = T::ALL.iter().find(|(word, _)| *word == text).map(|(_, value)| *value);
+        found.ok_or_else(|| wrong(key, value))
+    }
+
+    fn preset(text: &str) -> Self {
+        let (_, first) = T::ALL[0];
+        T::ALL.iter().find(|(word, _)| *word == text).map_or(first, |(_, value)| *value)
+    }
+}
+
+impl Shown for TenantKey {
+    fn show(&self) -> Value {
+        Value::from(values::show_tenant(self))
+    }
+}
+
+impl Shown for Target {
+    fn show(&self) -> Value {
+        Value::from(values::show_target(self))
+    }
+}
+
+impl Shown for Serve {
+    fn show(&self) -> Value {
+        Value::from(entry::show(self))
+    }
+}
+
+impl Shown for PathBuf {
+    fn show(&self) -> Value {
+        Value::from(self.display().to_string())
+    }
+}
+
+impl Shown for Vec<Network> {
+    fn show(&self) -> Value {
+        let shown = self.iter().map(|net| format!("{}/{}", net.address, net.prefix));
+        Value::from(shown.collect::<Vec<_>>())
     }
 }

@@ -2,6 +2,8 @@
 
 use std::{cell::RefCell, path::PathBuf};
 
+use super::effective::Record;
+
 /// The text of a file with its name.
 #[derive(Debug)]
 pub(crate) struct Source {
@@ -21,17 +23,23 @@ impl Source {
     }
 }
 
-/// Collects every problem of a file, so that all of them are told at once.
+/// Collects every problem of a file, so that all of them are told at once, and what its keys came to be.
 #[derive(Debug)]
 pub(crate) struct Findings<'a> {
     pub(crate) source: &'a Source,
+    pub(crate) record: Record,
     found: RefCell<Vec<(usize, String)>>,
     notes: RefCell<Vec<(usize, String)>>,
 }
 
 impl<'a> Findings<'a> {
     pub(crate) fn new(source: &'a Source) -> Self {
-        Self { source, found: RefCell::default(), notes: RefCell::default() }
+        Self {
+            source,
+            record: Record::default(),
+            found: RefCell::default(),
+            notes: RefCell::default(),
+        }
     }
 
     /// Something that stops the start.
