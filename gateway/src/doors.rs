@@ -12,11 +12,13 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     net::IpAddr,
     sync::{Arc, Mutex, MutexGuard, PoisonError, atomic::Ordering::Relaxed},
+    time::Duration,
 };
 
 use ostler_machine::peer::Peer;
 pub(crate) use seat::Seat;
 use seat::{Asked, Holder};
+use tokio::sync::Notify;
 
 /// Where a connection came in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -34,6 +36,8 @@ pub(crate) enum Door {
 const DOORS: usize = 4;
 /// Connections that may be on their way out before another one is accepted.
 const LEAVING_MAX: usize = 8;
+/// The longest that they are waited for.
+const BREATH: Duration = Duration::from_millis(100);
 /// Seats that are looked at for the one that is to leave: more would find one that is hardly better.
 const LOOKS_MAX: usize = 64;
 /// Greetings under way, at most.
@@ -80,6 +84,8 @@ pub(crate) struct Doors {
     parts: Parts,
     asked: [Arc<Asked>; DOORS],
     inner: Mutex<Inner>,
+    /// A connection is gone whose going somebody may wait for.
+    gone: Notify,
 }
 
 /// What a client has at a door.
@@ -122,7 +128,7 @@ impl Doors {
     pub(crate) fn new(parts: Parts, requests: usize) -> Arc<Self> {
         let unbounded = || Asked::at_most(usize::MAX);
         let asked = [Asked::at_most(requests), unbounded(), unbounded(), unbounded()];
-        Arc::new(Self { parts, asked, inner: Mutex::default() })
+        Arc::new(Self { parts, asked, inner: Mutex::default(), gone: Notify::new() })
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
@@ -145,12 +151,25 @@ impl Doors {
         (inner.cut, inner.refused)
     }
 
-    /// Lets those that were told to leave go first: a burst must not be taken faster than room is made.
+    /// Waits until a door has no connection.
+    pub(crate) async fn emptied(&self, door: Door) {
+        self.until(|inner| inner.open[door as usize] == 0).await;
+    }
+
+    /// Lets those that were told to leave go first: a burst must not be taken faster than room is made. Some take their time.
     pub(crate) async fn breathe(&self) {
-        let mut turns = 0;
-        while turns < 100 && self.lock().leaving.iter().sum::<usize>() >= LEAVING_MAX {
-            turns += 1;
-            tokio::time::sleep(std::time::Duration::from_millis(1)).await;
+        let few = self.until(|inner| inner.leaving.iter().sum::<usize>() < LEAVING_MAX);
+        let _ = tokio::time::timeout(BREATH, few).await;
+    }
+
+    /// Waits until something is so that a connection's going can bring about.
+    async fn until(&self, is_so: impl Fn(&Inner) -> bool) {
+        loop {
+            let gone = self.gone.notified();
+            if is_so(&self.lock()) {
+                return;
+            }
+            gone.await;
         }
     }
 
@@ -316,12 +335,15 @@ impl Place {
         let told = self.seat.stays();
         let leaving = &mut inner.leaving[self.door as usize];
         *leaving = leaving.saturating_sub(usize::from(told));
+        drop(inner);
+        self.doors.gone.notify_waiters();
     }
 }
 
 impl Drop for Place {
     fn drop(&mut self) {
         self.doors.lock().remove(self.door, self.peer, self.id);
+        self.doors.gone.notify_waiters();
     }
 }
 

@@ -7,9 +7,7 @@ use std::{
     time::Duration,
 };
 
-use ostler_job::Termination;
-use ostler_machine::{clock, shutdown::Shutdown, vital::vital};
-use ostler_wire::Reset;
+use ostler_machine::{shutdown::Shutdown, vital::vital};
 use tokio::{
     net::{TcpListener, UnixListener},
     runtime::Runtime,
@@ -23,6 +21,7 @@ use crate::{
     event::GatewayEvent,
     jobs::{Opened, StartFault, keep},
     link::{
+        demand, limits,
         local::{self, LocalLinks},
         remote::{self, Door},
         watch,
@@ -34,17 +33,12 @@ use crate::{
         tls::{self, Certificates},
     },
     notices::OnEvent,
-    pool::{Pools, passing::Failure},
     request::Front,
     start_error::StartError,
 };
 
-/// How often time limits are looked at.
-const TICK: Duration = Duration::from_millis(50);
-/// In how many of these ticks children that say nothing are asked about.
-const ASK: u32 = 4;
-/// Between two looks for replies that nobody takes.
-const SWEEP: ostler_job::Span = ostler_job::Span::from_secs(1);
+/// For what was said to runners last to leave.
+const LAST_WORD: Duration = Duration::from_millis(50);
 /// Threads that read and write spool files for a serving thread, and nothing else. Each keeps memory of its own.
 const FILE_THREADS: usize = 4;
 
@@ -255,14 +249,18 @@ impl Gateway {
         }
         // The listeners that were only cloned from must not outlive the drain's beginning.
         drop((self.http, self.https));
-        for pool in pools.values() {
+        for (place, pool) in pools.values().enumerate() {
+            vital(demand::run(pool.clone(), place, hub.clone()));
+            vital(limits::run(pool.clone(), links.clone()));
             vital(watch::run(pool.clone(), links.clone()));
         }
-        vital(keep_time(pools.clone(), front.clone(), links));
+        let (log, stores) = (front.clone(), front.clone());
+        vital(async move { log.log.hand_over_in_time().await });
+        vital(async move { stores.stores.keep().await });
         vital(keep::run(jobs.clone(), self.config.jobs.keep()));
         shutdown.draining().await;
         let hurried = tokio::select! {
-            () = all_closed(front) => false,
+            () = front.doors.emptied(At::Web) => false,
             () = tokio::time::sleep(drain) => false,
             () = shutdown.hurried() => true,
         };
@@ -272,7 +270,7 @@ impl Gateway {
             let _ = tokio::task::spawn_blocking(call).await;
         }
         // What was said to runners last leaves with the links' next turn.
-        tokio::time::sleep(TICK).await;
+        tokio::time::sleep(LAST_WORD).await;
         Ok(())
     }
 }
@@ -305,45 +303,5 @@ fn open_client_doors(
                     .tell(GatewayEvent::Warning(format!("a listener cannot be served: {error}")));
             }
         }
-    }
-}
-
-/// Lets time limits take effect, and hands log lines over.
-async fn keep_time(pools: Pools, front: Arc<Front>, links: Arc<LocalLinks>) {
-    let mut tick = tokio::time::interval(TICK);
-    tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    let mut ticks = 0_u32;
-    let mut swept = clock::now();
-    loop {
-        tick.tick().await;
-        let now = clock::now();
-        if now - swept >= SWEEP {
-            swept = now;
-            front.stores.sweep(now);
-        }
-        ticks = ticks.wrapping_add(1);
-        for pool in pools.values() {
-            if ticks.is_multiple_of(ASK) {
-                for (seat, quiet) in pool.unanswered() {
-                    links.unanswered(&seat, quiet);
-                }
-            }
-            for job in pool.tick(now) {
-                // What its child has not come to is only taken away: somebody else's request runs there.
-                let seat = job.seat().filter(|_| job.started_at().is_some());
-                job.fail(Failure::from(Termination::Deadline));
-                pool.leave(&job, Reset::Deadline);
-                if let Some(seat) = seat {
-                    links.overdue(&seat.carrier, seat.stream);
-                }
-            }
-        }
-        front.log.flush();
-    }
-}
-
-async fn all_closed(front: &Front) {
-    while front.doors.len(At::Web) > 0 {
-        tokio::time::sleep(Duration::from_millis(10)).await;
     }
 }

@@ -18,12 +18,15 @@ use std::{
 use http::Version;
 use ostler_job::{Span, Termination};
 use time::{OffsetDateTime, macros::format_description};
+use tokio::sync::Notify;
 
 use self::sink::{Lost, Sink};
 use crate::config::{AccessLog, LogFormat};
 
 /// Bytes gathered before they are handed to the writer.
 const BATCH: usize = 16 << 10;
+/// From the first line of a batch until it is handed over.
+const GATHER: Duration = Duration::from_millis(50);
 /// Batches that may wait for the writer; what comes beyond is dropped and counted.
 const BATCHES_MAX: usize = 256;
 /// Between two words about lines that were lost.
@@ -61,6 +64,8 @@ type Writer = (SyncSender<Vec<u8>>, JoinHandle<()>);
 pub(crate) struct Log {
     format: Option<LogFormat>,
     batch: Mutex<Vec<u8>>,
+    /// The first line of a batch is there.
+    begun: Notify,
     writer: Mutex<Option<Writer>>,
     dropped: Arc<AtomicU64>,
 }
@@ -89,6 +94,7 @@ impl Log {
         Ok(Self {
             format,
             batch: Mutex::default(),
+            begun: Notify::new(),
             writer: Mutex::new(thread.map(|thread| (sender, thread))),
             dropped,
         })
@@ -99,6 +105,9 @@ impl Log {
         let Some(format) = self.format else { return };
         let line = line();
         let mut batch = self.batch.lock().expect("no code panics while it holds the batch");
+        if batch.is_empty() {
+            self.begun.notify_one();
+        }
         match format {
             LogFormat::Json => json(&mut batch, &line),
             LogFormat::Combined => combined(&mut batch, &line),
@@ -108,8 +117,16 @@ impl Log {
         }
     }
 
-    /// Hands over what was gathered; called several times a second.
-    pub(crate) fn flush(&self) {
+    /// Hands over what was gathered, a moment after its first line, for ever.
+    pub(crate) async fn hand_over_in_time(&self) {
+        loop {
+            self.begun.notified().await;
+            tokio::time::sleep(GATHER).await;
+            self.flush();
+        }
+    }
+
+    fn flush(&self) {
         let mut batch = self.batch.lock().expect("no code panics while it holds the batch");
         if !batch.is_empty() {
             self.hand_over(&mut batch);

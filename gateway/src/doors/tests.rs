@@ -82,7 +82,7 @@ fn of_connections_at_work_whoever_has_most_gives_the_longest_silent_to_whoever_h
     };
     let mut most: Vec<_> = (0..10).map(|_| busy(1).unwrap()).collect();
     assert!(busy(1).is_none(), "it takes nothing from itself");
-    std::thread::sleep(std::time::Duration::from_millis(2));
+    std::thread::sleep(Duration::from_millis(2));
     most[0].seat.moved();
     let others: Vec<_> = [2, 3, 2, 3, 2].into_iter().map(|last| busy(last).unwrap()).collect();
     let cut: Vec<_> = most.iter().map(|place| place.seat.is_cut()).collect();

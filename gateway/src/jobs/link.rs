@@ -103,9 +103,9 @@ impl JobLink {
         self.beaten.store(now.0, Ordering::Relaxed);
     }
 
-    /// Whether nothing has come of what keeps its jobs for as long as a lease, whatever else did.
-    pub(crate) fn is_mute(&self, now: Mono) -> bool {
-        now - Mono(self.beaten.load(Ordering::Relaxed)) > LEASE
+    /// When nothing will have come of what keeps its jobs for as long as a lease, whatever else did, unless something does.
+    pub(crate) fn mute_after(&self) -> Mono {
+        Mono(self.beaten.load(Ordering::Relaxed)) + LEASE
     }
 
     /// Takes a frame. An error names what is wrong with it; the link is of no more use then.

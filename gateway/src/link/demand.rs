@@ -1,23 +1,66 @@
 //! Tells runners how many jobs wait for their apps, so that they start more children.
+//!
+//! A pool says that its number has changed. A moment later the number that it has then is put up for all links: what is served
+//! within needs no more children, and a flood of requests is no flood of frames.
 
-use std::collections::BTreeMap;
+use std::{sync::Arc, time::Duration};
 
 use bytes::BytesMut;
 use ostler_wire::message::{self, Message as _};
+use tokio::sync::watch;
 
 use super::hub::Hub;
+use crate::pool::Pool;
 
-/// What was told last, by app.
-#[derive(Debug, Default)]
-pub(super) struct Demand(BTreeMap<String, usize>);
+/// From a change to its number.
+const MOMENT: Duration = Duration::from_millis(2);
+/// From there to the next one of the app, at least.
+const REST: Duration = Duration::from_millis(18);
+
+/// How many jobs wait, by the places of the pools; who follows it is told of changes.
+pub(super) type Board = watch::Sender<Vec<usize>>;
+
+/// Puts up the numbers of a pool, which has this place among all.
+pub(crate) async fn run(pool: Arc<Pool>, place: usize, hub: Arc<Hub>) {
+    loop {
+        pool.demand_changes().await;
+        tokio::time::sleep(MOMENT).await;
+        let waiting = pool.demand();
+        let put = |all: &mut Vec<usize>| std::mem::replace(&mut all[place], waiting) != waiting;
+        hub.demand.send_if_modified(put);
+        tokio::time::sleep(REST).await;
+    }
+}
+
+/// What a runner was told last, by the places of the pools.
+#[derive(Debug)]
+pub(super) struct Demand {
+    told: Vec<Option<usize>>,
+    board: watch::Receiver<Vec<usize>>,
+}
 
 impl Demand {
+    /// Nothing was told yet: all numbers have changed.
+    pub(super) fn new(hub: &Hub) -> Self {
+        let mut board = hub.demand.subscribe();
+        board.mark_changed();
+        Self { told: vec![None; hub.pools.len()], board }
+    }
+
+    /// Waits until a number has changed.
+    pub(super) async fn changes(&mut self) {
+        if self.board.changed().await.is_err() {
+            // The gateway ends.
+            std::future::pending().await
+        }
+    }
+
     /// Writes a DEMAND frame for every app whose number has changed.
     pub(super) fn update(&mut self, hub: &Hub, out: &mut BytesMut) {
-        for (app, pool) in hub.pools.iter() {
-            let (waiting, _, _) = pool.load();
-            if self.0.insert(app.clone(), waiting) != Some(waiting) {
-                message::Demand { app, waiting: waiting as u64 }.put(out);
+        let all = self.board.borrow_and_update();
+        for ((app, told), waiting) in hub.pools.keys().zip(&mut self.told).zip(all.iter()) {
+            if told.replace(*waiting) != Some(*waiting) {
+                message::Demand { app, waiting: *waiting as u64 }.put(out);
             }
         }
     }

@@ -8,6 +8,7 @@ use std::{
     },
 };
 
+use super::demand::Board;
 use crate::{doors::Doors, jobs::Jobs, metrics::Metrics, notices::Notices, pool::Pools};
 
 /// See the module.
@@ -17,6 +18,7 @@ pub(crate) struct Hub {
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) doors: Arc<Doors>,
     pub(crate) notices: Arc<Notices>,
+    pub(super) demand: Board,
     /// One handle a serving thread; work is dealt out in turn.
     threads: Vec<tokio::runtime::Handle>,
     next_thread: AtomicUsize,
@@ -40,7 +42,8 @@ impl Hub {
         notices: Arc<Notices>,
     ) -> Self {
         let (next_thread, links) = (AtomicUsize::new(0), Mutex::default());
-        Self { pools, jobs, metrics, doors, notices, threads, next_thread, links }
+        let demand = Board::new(vec![0; pools.len()]);
+        Self { pools, jobs, metrics, doors, notices, demand, threads, next_thread, links }
     }
 
     /// The thread that a new lane or link goes to.

@@ -5,14 +5,13 @@ use std::{
     io::{self, IoSliceMut},
     os::fd::{AsRawFd, FromRawFd, OwnedFd},
     path::Path,
+    pin::pin,
     sync::{Arc, Mutex},
     time::Duration,
 };
 
 use bytes::BytesMut;
 use nix::sys::socket::{ControlMessageOwned, MsgFlags, UnixAddr, recvmsg};
-use ostler_job::{Mono, Span};
-use ostler_machine::clock;
 use ostler_wire::{
     Decoder, FRAME_MAX, Frame, Header, Kind, Reset, flags,
     message::{Lane, Message as _, Overdue, Refusal, Retire, Withdraw, Withdrawn},
@@ -28,7 +27,7 @@ use super::{
     demand::Demand,
     hub::Hub,
     lane::{self, Caps, Lanes, Order},
-    state,
+    silence, state,
     welcome::welcome,
 };
 use crate::{
@@ -41,8 +40,6 @@ use crate::{
     },
 };
 
-/// How often demand is told, and what else must not wait.
-const TICK: Duration = Duration::from_millis(20);
 /// More lanes than this in one message are not sent by any runner.
 const FDS_MAX: usize = 16;
 /// Descriptors that may wait for the rest of their LANE frame.
@@ -170,10 +167,8 @@ impl Link {
         inbox: &mut UnboundedReceiver<Order>,
         outbox: &mut UnboundedReceiver<BytesMut>,
     ) -> io::Result<()> {
-        let mut demand = Demand::default();
-        let mut tick = tokio::time::interval(TICK);
-        tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-        let mut watch = Watch::default();
+        let mut demand = Demand::new(hub);
+        let mut mute = pin!(silence::lasts(|| jobs.mute_after(), |now| jobs.excuse(now)));
         loop {
             let mut out = BytesMut::new();
             tokio::select! {
@@ -188,10 +183,8 @@ impl Link {
                 Some(order) = inbox.recv() => write_order(&mut out, &order),
                 Some(frames) = outbox.recv() => out.unsplit(frames),
                 () = jobs.replaced() => return Err(io::Error::other(REPLACED)),
-                _ = tick.tick() => {
-                    demand.update(hub, &mut out);
-                    watch.look(jobs)?;
-                }
+                () = demand.changes() => demand.update(hub, &mut out),
+                () = &mut mute => return Err(io::Error::other(MUTE)),
             }
             if !out.is_empty() {
                 self.send(&out).await?;
@@ -306,26 +299,8 @@ impl Link {
 const REFUSAL: Duration = Duration::from_secs(5);
 /// Why a link ends when there is a newer one.
 pub(super) const REPLACED: &str = "another link of this runner has taken its place";
-/// A look that late means that the gateway itself stood still.
-const STOOD_STILL: Span = Span::from_secs(1);
-
-/// Looks whether a runner that is connected speaks of its jobs.
-#[derive(Debug, Default)]
-pub(super) struct Watch(Option<Mono>);
-
-impl Watch {
-    /// To be called all the time. An error says that the link is of no use.
-    pub(super) fn look(&mut self, jobs: &JobLink) -> io::Result<()> {
-        let now = clock::now();
-        if self.0.replace(now).is_some_and(|last| now - last > STOOD_STILL) {
-            jobs.excuse(now);
-        }
-        match jobs.is_mute(now) {
-            true => Err(io::Error::other("it says nothing of its jobs")),
-            false => Ok(()),
-        }
-    }
-}
+/// Why a link ends on which a runner speaks, of everything else.
+pub(super) const MUTE: &str = "it says nothing of its jobs";
 
 /// The frame that refuses a runner whose name another process has.
 fn name_taken(out: &mut BytesMut, name: &str, taken: &NameTaken) {

@@ -1,15 +1,17 @@
 //! Links to runners: on this host by a Unix socket that lanes are handed over on, elsewhere by mutual TLS.
 
-mod demand;
+pub(crate) mod demand;
 mod ears;
 mod hub;
 mod join;
 mod lane;
+pub(crate) mod limits;
 pub(crate) mod local;
 mod outlet;
 mod pace;
 pub(crate) mod remote;
 mod served;
+mod silence;
 mod state;
 mod verify;
 pub(crate) mod watch;

@@ -3,6 +3,7 @@
 use std::{
     io,
     path::PathBuf,
+    pin::pin,
     sync::{Arc, Mutex},
     time::Duration,
 };
@@ -17,6 +18,7 @@ use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
     sync::Notify,
+    time::{Instant, MissedTickBehavior, interval_at},
 };
 use tokio_rustls::{TlsAcceptor, server::TlsStream};
 
@@ -27,7 +29,7 @@ use super::{
     join::{self, Shown},
     local, outlet,
     served::Served,
-    state, verify,
+    silence, state, verify,
     welcome::welcome,
 };
 use crate::{
@@ -49,8 +51,6 @@ use crate::{
 
 /// A runner that was not heard of for this long is gone.
 const SILENCE: Span = Span::from_secs(5);
-/// A look that late means that the gateway itself stood still.
-const STOOD_STILL: Span = Span::from_secs(1);
 const HEARTBEAT: Duration = Duration::from_secs(1);
 /// Time for a TLS handshake and the first frame.
 const GREETING: Duration = Duration::from_secs(10);
@@ -264,36 +264,29 @@ fn settle(ended: Ended) {
     };
     let finished: Vec<_> = ended.finished.into_iter().map(|f| (of(&f.0.pool), f)).collect();
     let returned: Vec<_> = ended.returned.into_iter().map(|r| (of(&r.pool), r)).collect();
+    let held: Vec<_> = ended.held.into_iter().map(|h| (of(&h.pool), h)).collect();
     finished.into_iter().for_each(|(at, f)| by_pool[at].1.finished.push(f));
     returned.into_iter().for_each(|(at, r)| by_pool[at].1.returned.push(r));
+    held.into_iter().for_each(|(at, h)| by_pool[at].1.held.push(h));
     by_pool.into_iter().for_each(|(pool, ended)| pool.settle(ended, clock::now()));
 }
 
 /// Keeps the link alive, tells demand, and notices when the runner falls silent.
 async fn watch(hub: &Hub, carrier: &Arc<Carrier>, heard: &Mutex<Mono>, jobs: &JobLink) -> String {
-    let mut demand = Demand::default();
-    let (mut beat, mut looked) = (clock::now(), clock::now());
-    let mut mute = local::Watch::default();
+    let heard = || heard.lock().expect("one task holds it");
+    let mut mute = pin!(silence::lasts(|| jobs.mute_after(), |now| jobs.excuse(now)));
+    let mut silent = pin!(silence::lasts(|| *heard() + SILENCE, |now| *heard() = now));
+    let mut demand = Demand::new(hub);
+    let mut beat = interval_at(Instant::now() + HEARTBEAT, HEARTBEAT);
+    beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
-        tokio::time::sleep(Duration::from_millis(20)).await;
-        let now = clock::now();
-        if now - looked > STOOD_STILL {
-            // Nobody could be heard meanwhile.
-            *heard.lock().expect("one task holds it") = now;
-        }
-        looked = now;
-        if let Err(error) = mute.look(jobs) {
-            return error.to_string();
-        }
-        if now - *heard.lock().expect("one task holds it") > SILENCE {
-            return format!("nothing heard for {} s", SILENCE.as_secs_f64());
-        }
         let mut out = BytesMut::new();
-        if now - beat > clock::span(HEARTBEAT) {
-            beat = now;
-            put_frame(&mut out, plain(), &[]);
+        tokio::select! {
+            _ = beat.tick() => put_frame(&mut out, plain(), &[]),
+            () = demand.changes() => demand.update(hub, &mut out),
+            () = &mut mute => return local::MUTE.to_owned(),
+            () = &mut silent => return format!("nothing heard for {} s", SILENCE.as_secs_f64()),
         }
-        demand.update(hub, &mut out);
         if !out.is_empty() {
             carrier.send(|link| link.extend_from_slice(&out));
         }

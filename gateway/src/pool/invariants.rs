@@ -2,8 +2,11 @@
 
 use super::Inner;
 
+/// Entries of limits that are looked at after every decision; of many it would take too long.
+const FEW: usize = 64;
+
 impl Inner {
-    /// Asserts that pool, scheduler and tenants count the same jobs. Debug builds call it after every decision.
+    /// Asserts that pool, scheduler and tenants count the same jobs, and that none passes a limit unnoticed. Debug builds call it after every decision.
     ///
     /// # Panics
     /// When something does not hold, with the sentence that is broken.
@@ -16,6 +19,9 @@ impl Inner {
                 supplier.slots > 0 || !supplier.prefetches,
                 "nothing is sent ahead without slots"
             );
+        }
+        if self.limits.len() <= FEW {
+            self.limits.check(&self.jobs);
         }
     }
 

@@ -4,12 +4,13 @@
 //! order of locks is pool, carrier, passing job; the pool's is never held while another is taken.
 
 pub(crate) mod carrier;
+mod demand;
 pub(crate) mod drive;
 mod invariants;
 mod lack;
+mod limits;
 mod pace;
 pub(crate) mod passing;
-mod quiet;
 mod report;
 mod supply;
 mod tenants;
@@ -34,7 +35,9 @@ use tokio::sync::Notify;
 pub(crate) use self::report::AppState;
 use self::{
     carrier::{Carrier, Ended},
+    demand::Demand,
     lack::Lack,
+    limits::{Entered, Limits},
     pace::Pace,
     passing::{Failure, Passing},
     tenants::Tenants,
@@ -56,7 +59,9 @@ pub(crate) struct Entry<'a> {
 
 struct Inner {
     scheduler: Scheduler,
-    jobs: HashMap<JobId, Arc<Passing>>,
+    jobs: HashMap<JobId, Entered>,
+    limits: Limits,
+    demand: Demand,
     suppliers: HashMap<SupplierId, Supplier>,
     tenants: Tenants,
     pace: Pace,
@@ -85,6 +90,10 @@ pub(crate) struct Pool {
     pub(crate) app: String,
     counts: PoolCounts,
     inner: Mutex<Inner>,
+    /// A limit comes up before the one that is slept until.
+    sooner: Arc<Notify>,
+    /// The number of waiting jobs is another.
+    demand: Arc<Notify>,
     /// The first request is sent ahead.
     ahead: Arc<Notify>,
 }
@@ -106,10 +115,12 @@ enum Effect {
 
 impl Pool {
     pub(crate) fn new(app: &str, config: &config::App, counts: PoolCounts) -> Self {
-        let ahead = Arc::new(Notify::new());
+        let [sooner, demand, ahead] = std::array::from_fn(|_| Arc::new(Notify::new()));
         let inner = Inner {
             scheduler: Scheduler::new(scheduler_config(config)),
             jobs: HashMap::new(),
+            limits: Limits::new(sooner.clone()),
+            demand: Demand::new(demand.clone()),
             suppliers: HashMap::new(),
             tenants: Tenants::default(),
             pace: Pace::new(config.prefetch_max),
@@ -118,7 +129,7 @@ impl Pool {
             watched: false,
             ahead: ahead.clone(),
         };
-        Self { app: app.to_owned(), counts, inner: Mutex::new(inner), ahead }
+        Self { app: app.to_owned(), counts, inner: Mutex::new(inner), sooner, demand, ahead }
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
@@ -144,10 +155,11 @@ impl Pool {
             host: None,
             estimate: inner.pace.estimate(),
         };
-        inner.jobs.insert(passing.id, passing.clone());
+        inner.jobs.insert(passing.id, Entered::new(passing));
         passing.set_tenant(tenant);
         inner.scheduler.handle_submit(submit, now);
-        let effects = inner.drain();
+        let effects = inner.drain(now);
+        inner.watch_deadline(passing);
         drop(inner);
         if passing.id.0.is_multiple_of(TIMED) {
             self.counts.decisions.observe((clock::now() - now).as_secs_f64());
@@ -167,7 +179,7 @@ impl Pool {
             Cancelled::Waiting => inner.forget(passing),
             Cancelled::Running | Cancelled::Unknown => {}
         }
-        let effects = inner.drain();
+        let effects = inner.drain(now);
         drop(inner);
         self.apply(effects, now);
         match passing.seat() {
@@ -209,7 +221,10 @@ impl Pool {
             passing.returned();
             inner.take_back(passing, now);
         }
-        let effects = inner.drain();
+        for passing in &ended.held {
+            inner.watch(passing.id, now + passing.soonest());
+        }
+        let effects = inner.drain(now);
         drop(inner);
         self.apply(effects, now);
     }
@@ -224,7 +239,7 @@ impl Pool {
                 Effect::Start(passing, carrier, supplier) => {
                     if !carrier.start(&passing, now) {
                         // Else the scheduler would offer the same slots again, for ever.
-                        self.withdraw(supplier);
+                        self.lock().withdraw(supplier, now);
                         returned.push(passing);
                     } else if !touched.iter().any(|t| Arc::ptr_eq(t, &carrier)) {
                         touched.push(carrier);
@@ -240,31 +255,28 @@ impl Pool {
 
     /// Ends every waiting job.
     pub(crate) fn fail_waiting(&self, termination: Termination) {
-        let waiting: Vec<_> =
-            self.lock().jobs.values().filter(|p| p.seat().is_none()).cloned().collect();
-        for passing in waiting {
+        let jobs = self.lock().passing();
+        for passing in jobs.into_iter().filter(|job| job.seat().is_none()) {
             passing.fail(Failure::from(termination));
             self.leave(&passing, Reset::ClientGone);
         }
     }
 
-    /// Lets time pass: jobs that waited too long expire. Returns jobs that ran too long, each once.
-    pub(crate) fn tick(&self, now: Mono) -> Vec<Arc<Passing>> {
-        let mut inner = self.lock();
-        if inner.scheduler.poll_timeout().is_some_and(|(at, _)| at <= now) {
-            inner.scheduler.handle_timeout(now);
+    /// Ends the waiting jobs whose kind is held back.
+    pub(crate) fn hold_back(&self) {
+        let jobs = self.lock().passing();
+        let spare = self.spare(clock::now());
+        let waits = |job: &&Arc<Passing>| job.started_at().is_none();
+        for job in jobs.iter().filter(waits).filter(|job| job.is_held_back(spare)) {
+            job.fail(Failure::from(Termination::Quarantined));
+            self.leave(job, Reset::ClientGone);
         }
-        let effects = inner.drain();
-        let jobs: Vec<_> = inner.jobs.values().cloned().collect();
-        drop(inner);
-        self.apply(effects, now);
-        jobs.into_iter().filter(|job| job.becomes_overdue(now)).collect()
     }
 }
 
 impl Inner {
     /// Turns the scheduler's actions into effects.
-    fn drain(&mut self) -> Vec<Effect> {
+    fn drain(&mut self, now: Mono) -> Vec<Effect> {
         let mut effects = Vec::new();
         while let Some(action) = self.scheduler.poll_action() {
             match action {
@@ -272,7 +284,7 @@ impl Inner {
                     if prefetched && !std::mem::replace(&mut self.watched, true) {
                         self.ahead.notify_one();
                     }
-                    let passing = self.jobs[&job].clone();
+                    let passing = self.granted(job, now);
                     let carrier = self.suppliers[&supplier].carrier.clone();
                     effects.push(Effect::Start(passing, carrier, supplier));
                 }
@@ -288,15 +300,22 @@ impl Inner {
                 }
             }
         }
+        if let Some((at, _)) = self.scheduler.poll_timeout() {
+            self.limits.expect(at);
+        }
+        self.demand.is(self.scheduler.waiting());
         self.decided();
         effects
     }
 
+    fn passing(&self) -> Vec<Arc<Passing>> {
+        self.jobs.values().map(|job| job.passing.clone()).collect()
+    }
+
     /// A job that was not started waits again, unless nobody wants it any more.
     fn take_back(&mut self, passing: &Arc<Passing>, now: Mono) {
-        if !self.jobs.contains_key(&passing.id) {
-            return;
-        }
+        let Some(job) = self.jobs.get_mut(&passing.id) else { return };
+        job.is_granted = false;
         let unwanted = passing.has_failed();
         if unwanted {
             // Before the return, or it would be granted again.
@@ -309,7 +328,7 @@ impl Inner {
     }
 
     fn refuse(&mut self, job: JobId, termination: Termination) -> Option<Effect> {
-        let passing = self.jobs.get(&job)?.clone();
+        let passing = self.jobs.get(&job)?.passing.clone();
         self.forget(&passing);
         Some(Effect::Fail(passing, termination))
     }

@@ -38,7 +38,7 @@ impl Pool {
         let entry = Supplier { carrier, host, slots, prefetches, suspended, unheard };
         inner.suppliers.insert(supplier, entry);
         inner.supply(supplier, now);
-        let effects = inner.drain();
+        let effects = inner.drain(now);
         drop(inner);
         self.apply(effects, now);
     }
@@ -47,16 +47,20 @@ impl Pool {
     pub(crate) fn withdraw(&self, supplier: SupplierId) {
         let now = clock::now();
         let mut inner = self.lock();
-        if let Some(entry) = inner.suppliers.get_mut(&supplier) {
-            entry.slots = 0;
-            entry.prefetches = false;
-            inner.supply(supplier, now);
-        }
+        inner.withdraw(supplier, now);
+        let effects = inner.drain(now);
+        drop(inner);
+        self.apply(effects, now);
     }
 
     /// A lane's child did not begin what it was given. It is given nothing more before something is heard of it.
     pub(crate) fn suspend(&self, supplier: SupplierId) {
-        self.lock().set_unheard(supplier, true, clock::now());
+        let now = clock::now();
+        let mut inner = self.lock();
+        inner.set_unheard(supplier, true, now);
+        let effects = inner.drain(now);
+        drop(inner);
+        self.apply(effects, now);
     }
 
     /// A carrier is gone with its slots: what it had not started goes elsewhere, what it had ends as `failure` says.
@@ -68,11 +72,12 @@ impl Pool {
         failure: &Failure,
     ) {
         let now = clock::now();
-        {
-            let mut inner = self.lock();
-            inner.suppliers.remove(&supplier);
-            inner.scheduler.handle_supply_gone(supplier, now);
-        }
+        let mut inner = self.lock();
+        inner.suppliers.remove(&supplier);
+        inner.scheduler.handle_supply_gone(supplier, now);
+        let effects = inner.drain(now);
+        drop(inner);
+        self.apply(effects, now);
         let mut ended = Ended { returned: unstarted, ..Ended::default() };
         for passing in started {
             if passing.may_run_again() {
@@ -95,6 +100,14 @@ impl Pool {
 }
 
 impl Inner {
+    pub(super) fn withdraw(&mut self, id: SupplierId, now: Mono) {
+        if let Some(entry) = self.suppliers.get_mut(&id) {
+            entry.slots = 0;
+            entry.prefetches = false;
+            self.supply(id, now);
+        }
+    }
+
     pub(super) fn supply(&mut self, id: SupplierId, now: Mono) {
         let supplier = &self.suppliers[&id];
         let ahead = supplier.prefetches && supplier.suspended.is_none() && !supplier.unheard;
@@ -108,6 +121,9 @@ impl Inner {
         if let Some(supplier) = self.suppliers.get_mut(&id) {
             supplier.unheard = unheard;
             self.supply(id, now);
+        }
+        if unheard {
+            self.limits.expect_word(now);
         }
     }
 

@@ -1,3 +1,5 @@
+mod limits;
+
 use std::task::{Context, Poll, Waker};
 
 use bytes::{Bytes, BytesMut};
@@ -100,17 +102,6 @@ async fn a_job_that_was_not_started_waits_for_the_next_child() {
 }
 
 #[tokio::test]
-async fn the_total_limit_holds_while_a_job_waits() {
-    let pool = pool();
-    let passing = job(&pool, Some(clock::now() + Span::from_secs(5)));
-    enter(&pool, &passing);
-    assert!(pool.tick(clock::now()).is_empty());
-    let later = clock::now() + Span::from_secs(6);
-    assert_eq!(pool.tick(later).len(), 1);
-    assert!(pool.tick(later).is_empty(), "once is enough");
-}
-
-#[tokio::test]
 async fn a_job_that_nobody_wants_when_it_starts_is_given_up_in_the_same_breath() {
     let pool = pool();
     let passing = job(&pool, None);
@@ -210,8 +201,11 @@ async fn a_child_that_left_its_work_gets_no_other_before_it_is_heard_of() {
     still.give_back(stream, stream);
     enter(&pool, &jobs[1]);
     assert_eq!(pool.load().0, 2, "both wait: the only child does nothing");
-    let asked: Vec<_> = pool.unanswered().into_iter().map(|(seat, _)| seat.stream).collect();
-    assert_eq!(asked, [stream], "its runner goes on looking after it");
+    for looks in 1..3 {
+        let quiet = pool.handle_time(clock::now() + Span::from_millis(200 * looks)).quiet;
+        let asked: Vec<_> = quiet.into_iter().map(|(seat, _)| seat.stream).collect();
+        assert_eq!(asked, [stream], "its runner goes on looking after it");
+    }
     let (other, _, _child) = lane(&pool);
     let has = |passing: &Passing, carrier| {
         passing.seat().is_some_and(|seat| Arc::ptr_eq(&seat.carrier, carrier))
@@ -219,7 +213,7 @@ async fn a_child_that_left_its_work_gets_no_other_before_it_is_heard_of() {
     assert!(has(&jobs[0], &other) && jobs[1].seat().is_none());
     refuse(&pool, &still, stream);
     assert!(has(&jobs[1], &still), "it is heard of again");
-    assert_eq!(pool.unanswered().len(), 0);
+    assert_eq!(pool.handle_time(clock::now() + Span::from_millis(240)).quiet.len(), 0);
 }
 
 #[tokio::test]
@@ -330,7 +324,7 @@ async fn a_lane_is_sent_nothing_ahead_while_a_run_on_it_is_slow_and_is_again_whe
     let effects = {
         let mut inner = pool.lock();
         assert!(inner.look(later).ask.is_empty());
-        inner.drain()
+        inner.drain(later)
     };
     pool.apply(effects, later);
     assert!(is_sent(2), "it is over");
@@ -347,7 +341,7 @@ async fn a_job_that_only_the_pool_knows_is_noticed() {
     let other = job(&pool, None);
     let mut inner = pool.lock();
     inner.check_invariants();
-    inner.jobs.insert(other.id, other);
+    inner.jobs.insert(other.id, Entered::new(&other));
     inner.check_invariants();
 }
 

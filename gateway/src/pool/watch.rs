@@ -44,7 +44,7 @@ impl Pool {
         let now = clock::now();
         let mut inner = self.lock();
         let look = inner.look(now);
-        let effects = inner.drain();
+        let effects = inner.drain(now);
         drop(inner);
         self.apply(effects, now);
         self.settle(look.ended, now);

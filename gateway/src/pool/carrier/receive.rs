@@ -22,13 +22,16 @@ pub(crate) struct Ended {
     pub(crate) finished: Vec<(Arc<Passing>, Span)>,
     /// Jobs that were not started and go back to the queue.
     pub(crate) returned: Vec<Arc<Passing>>,
+    /// Jobs with a whole answer whose child is not free yet, where nobody would look at that soon.
+    pub(crate) held: Vec<Arc<Passing>>,
     /// The lane of a child that was not heard of, and is again.
     pub(crate) heard: Option<SupplierId>,
 }
 
 impl Ended {
     pub(crate) fn is_empty(&self) -> bool {
-        self.finished.is_empty() && self.returned.is_empty() && self.heard.is_none()
+        let Self { finished, returned, held, heard } = self;
+        finished.is_empty() && returned.is_empty() && held.is_empty() && heard.is_none()
     }
 }
 
@@ -84,6 +87,9 @@ impl Inner {
         self.refused = 0;
         job.deliver(frame, end, now);
         if end {
+            if holds && job.is_looked_at_late(now) {
+                ended.held.push(job.clone());
+            }
             self.end(stream, holds, now, ended);
         }
     }

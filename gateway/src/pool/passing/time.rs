@@ -2,7 +2,7 @@
 
 use ostler_job::{Mono, Span};
 
-use super::{Passing, Phase};
+use super::{Passing, Phase, State, Terms};
 
 /// A child that has not begun to answer for so long is asked about, and again after twice as long each time.
 const QUIET: Span = Span::from_millis(250);
@@ -42,36 +42,71 @@ impl Passing {
     /// whole and is not free again. The next time is after twice as long, and so on.
     pub(crate) fn is_to_be_asked_about(&self, now: Mono) -> Option<Quiet> {
         let mut state = self.lock();
-        let (since, quiet) = match (state.ended, state.answered) {
-            (true, _) => (state.begun_at.map(|_| state.heard_at), Quiet::Over),
-            (false, false) => (state.begun_at, Quiet::Unanswered),
-            (false, true) => return None,
-        };
-        let patience = Span(QUIET.0 << state.asked.min(QUIET_DOUBLINGS));
-        let is_due = matches!(state.phase, Phase::Started(_))
-            && since.is_some_and(|since| now - since >= patience);
-        state.asked += u32::from(is_due);
-        is_due.then_some(quiet)
+        let (_, quiet) = state.ask_at().filter(|(at, _)| *at <= now)?;
+        state.asked += 1;
+        Some(quiet)
     }
 
     /// Whether the job has passed a time limit just now. `true` only once. A client that has left, or that has its answer
     /// while the app goes on in `close()`, changes nothing: the child is still occupied, and nobody else will free it.
     pub(crate) fn becomes_overdue(&self, now: Mono) -> bool {
         let mut state = self.lock();
-        if state.overdue || matches!(state.phase, Phase::Over) {
-            return false;
+        let is_overdue = state.limit(&self.terms).is_some_and(|limit| now > limit);
+        state.overdue |= is_overdue;
+        is_overdue
+    }
+
+    /// How soon after a child was given the job the first of its limits can be reached, or its child is asked about.
+    pub(crate) fn soonest(&self) -> Span {
+        QUIET.min(self.terms.first_byte).min(self.terms.progress)
+    }
+
+    /// When to look at the job again: before anything of the above can be so. `is_granted`: it has a child, or the place
+    /// behind another one.
+    pub(crate) fn look_at(&self, now: Mono, is_granted: bool) -> Option<Mono> {
+        let state = self.lock();
+        // What may begin meanwhile without a word to whoever looks.
+        let unsaid = match (state.begun_at, state.answered) {
+            (None, _) => self.soonest(),
+            (Some(_), false) => self.terms.progress,
+            // That the answer is whole is told: `Ended::held`.
+            (Some(_), true) => Span(QUIET.0 << QUIET_DOUBLINGS),
+        };
+        let unsaid = is_granted.then(|| now + unsaid);
+        let limits = [state.limit(&self.terms), state.ask_at().map(|(at, _)| at), unsaid];
+        limits.into_iter().flatten().min()
+    }
+
+    /// Its answer is whole. Whether it has run for so long that nobody looks at it soon.
+    pub(crate) fn is_looked_at_late(&self, now: Mono) -> bool {
+        self.started_at().is_some_and(|begun| now - begun >= QUIET)
+    }
+}
+
+impl State {
+    /// When the job is overdue, unless something is heard of it.
+    fn limit(&self, terms: &Terms) -> Option<Mono> {
+        if self.overdue || matches!(self.phase, Phase::Over) {
+            return None;
         }
-        let silent = now - state.heard_at;
-        let quiet = now - state.heard_at.max(state.taken_at);
         // What waits behind another's run has not had its child yet.
-        let late = state.begun_at.is_some()
-            && match (state.ended, state.answered) {
-                (true, _) => silent > self.terms.progress.max(self.terms.first_byte),
-                (false, false) => silent > self.terms.first_byte,
-                (false, true) => quiet > self.terms.progress,
-            };
-        let past = !state.ended && self.terms.deadline.is_some_and(|deadline| now > deadline);
-        state.overdue = late || past;
-        state.overdue
+        let late = self.begun_at.map(|_| match (self.ended, self.answered) {
+            (true, _) => self.heard_at + terms.progress.max(terms.first_byte),
+            (false, false) => self.heard_at + terms.first_byte,
+            (false, true) => self.heard_at.max(self.taken_at) + terms.progress,
+        });
+        let past = terms.deadline.filter(|_| !self.ended);
+        late.into_iter().chain(past).min()
+    }
+
+    /// When the child is to be asked about, and why.
+    fn ask_at(&self) -> Option<(Mono, Quiet)> {
+        let begun = self.begun_at.filter(|_| matches!(self.phase, Phase::Started(_)))?;
+        let patience = Span(QUIET.0 << self.asked.min(QUIET_DOUBLINGS));
+        match (self.ended, self.answered) {
+            (true, _) => Some((self.heard_at + patience, Quiet::Over)),
+            (false, false) => Some((begun + patience, Quiet::Unanswered)),
+            (false, true) => None,
+        }
     }
 }

@@ -1,31 +1,59 @@
 //! All replies that are held for their clients.
 
-use std::sync::{Arc, Mutex, MutexGuard, Weak};
+use std::{
+    sync::{Arc, Mutex, MutexGuard, Weak},
+    time::Duration,
+};
 
 use ostler_job::Mono;
+use ostler_machine::clock;
+use tokio::sync::Notify;
 
 use super::Store;
 
+/// Between two looks for those that nobody takes.
+const LOOK: Duration = Duration::from_secs(1);
+
 /// All stores, so that those of clients that take nothing are found.
 #[derive(Debug, Default)]
-pub(crate) struct Stores(Mutex<Vec<Weak<Store>>>);
+pub(crate) struct Stores {
+    all: Mutex<Vec<Weak<Store>>>,
+    /// There are some again.
+    came: Notify,
+}
 
 impl Stores {
     fn lock(&self) -> MutexGuard<'_, Vec<Weak<Store>>> {
-        self.0.lock().expect("no code panics while it holds the stores")
+        self.all.lock().expect("no code panics while it holds the stores")
     }
 
     pub(super) fn add(&self, store: &Arc<Store>) {
-        self.lock().push(Arc::downgrade(store));
+        let mut stores = self.lock();
+        stores.push(Arc::downgrade(store));
+        if stores.len() == 1 {
+            self.came.notify_one();
+        }
     }
 
-    /// Gives up replies that nobody takes. Called now and then.
-    pub(crate) fn sweep(&self, now: Mono) {
-        let stores: Vec<_> = {
+    /// Looks for replies that nobody takes, while there are any, for ever.
+    pub(crate) async fn keep(&self) {
+        loop {
+            self.came.notified().await;
+            while {
+                tokio::time::sleep(LOOK).await;
+                self.sweep(clock::now())
+            } {}
+        }
+    }
+
+    /// Gives up replies that nobody takes. `false`: there are no replies.
+    pub(super) fn sweep(&self, now: Mono) -> bool {
+        let stores = {
             let mut stores = self.lock();
             stores.retain(|store| store.strong_count() > 0);
-            stores.iter().filter_map(Weak::upgrade).collect()
+            stores.clone()
         };
-        stores.iter().for_each(|store| store.give_up_idle(now));
+        stores.iter().filter_map(Weak::upgrade).for_each(|store| store.give_up_idle(now));
+        !stores.is_empty()
     }
 }

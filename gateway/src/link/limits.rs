@@ -1,0 +1,30 @@
+//! Ends the requests of a pool that have passed a limit, and has runners look after children that are not heard of.
+
+use std::sync::Arc;
+
+use ostler_job::Termination;
+use ostler_machine::clock;
+use ostler_wire::Reset;
+
+use super::local::LocalLinks;
+use crate::pool::{Pool, passing::Failure};
+
+/// Sleeps until something has come to pass.
+pub(crate) async fn run(pool: Arc<Pool>, links: Arc<LocalLinks>) {
+    loop {
+        pool.passes().await;
+        let passed = pool.handle_time(clock::now());
+        for (seat, quiet) in passed.quiet {
+            links.unanswered(&seat, quiet);
+        }
+        for job in passed.overdue {
+            // What its child has not come to is only taken away: somebody else's request runs there.
+            let seat = job.seat().filter(|_| job.started_at().is_some());
+            job.fail(Failure::from(Termination::Deadline));
+            pool.leave(&job, Reset::Deadline);
+            if let Some(seat) = seat {
+                links.overdue(&seat.carrier, seat.stream);
+            }
+        }
+    }
+}

@@ -1,0 +1,124 @@
+//! When a runner counts as silent: it was not heard of for a while, though this process could hear.
+//!
+//! While a runner speaks, this sleeps. Only when its time is nearly over is it looked at often enough to know whether the gateway
+//! itself stands still: what was sent meanwhile is to be read before anybody is judged by it.
+
+use std::time::Duration;
+
+use ostler_job::{Mono, Span};
+use ostler_machine::clock;
+
+/// Before the end of a silence it is looked at often for so long.
+const NEAR: Span = Span::from_secs(2);
+/// How often.
+const LOOK: Span = Span::from_millis(500);
+/// A look that late means that the gateway itself stood still.
+const STOOD_STILL: Span = Span::from_secs(1);
+
+/// Returns when it is silent. `ends`: when it is to be, as far as is known now; `excuse`: nobody could be heard until now.
+pub(super) async fn lasts(ends: impl Fn() -> Mono, excuse: impl Fn(Mono)) {
+    let mut silence = Silence::default();
+    loop {
+        let now = clock::now();
+        match silence.look(ends(), now) {
+            Found::Silent => return,
+            Found::StoodStill => excuse(now),
+            Found::Wait(left) => tokio::time::sleep(Duration::from_nanos(left.0)).await,
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Found {
+    Silent,
+    StoodStill,
+    Wait(Span),
+}
+
+#[derive(Debug, Default)]
+struct Silence {
+    /// When it was to be looked at.
+    due: Option<Mono>,
+}
+
+impl Silence {
+    fn look(&mut self, ends: Mono, now: Mono) -> Found {
+        if self.due.take().is_some_and(|due| now - due > STOOD_STILL) {
+            return Found::StoodStill;
+        }
+        if now > ends {
+            return Found::Silent;
+        }
+        let left = ends - now;
+        // The end itself is not yet silence.
+        let wait = match left.0.saturating_sub(NEAR.0) {
+            0 => left.min(LOOK).max(Span::from_millis(1)),
+            far => Span(far),
+        };
+        self.due = Some(now + wait);
+        Found::Wait(wait)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LIMIT: Span = Span::from_secs(15);
+
+    fn at(ms: u64) -> Mono {
+        Mono(0) + Span::from_millis(ms)
+    }
+
+    /// Looks for so long whether a runner is silent that speaks at these moments, while the process stands still between those.
+    /// When it was silent, and how often it was looked.
+    fn watch(words: &[u64], still: &[(u64, u64)], end: u64) -> (Option<Mono>, usize) {
+        let (mut silence, mut now, mut excused) = (Silence::default(), at(0), at(0));
+        let wakes = |now: Mono| {
+            let hold = still.iter().find(|(from, to)| (at(*from)..at(*to)).contains(&now));
+            hold.map_or(now, |(_, to)| at(*to))
+        };
+        for looks in 0.. {
+            if now > at(end) {
+                return (None, looks);
+            }
+            // What was sent while the process stood still is read after the look that comes with its end.
+            let heard = words.iter().map(|word| wakes(at(*word))).filter(|word| *word < now);
+            let heard = heard.fold(excused, Mono::max);
+            match silence.look(heard + LIMIT, now) {
+                Found::Silent => return (Some(now), looks),
+                Found::StoodStill => excused = now,
+                Found::Wait(left) => now = wakes(now + left),
+            }
+        }
+        unreachable!("the time ends")
+    }
+
+    #[test]
+    fn who_speaks_is_seldom_looked_at_and_who_stops_is_found_silent_in_time() {
+        let words: Vec<u64> = (0..720).map(|n| n * 5000).collect();
+        let (silent, looks) = watch(&words, &[], 3_600_000);
+        assert!(silent.is_none() && looks < 400, "{silent:?} {looks}");
+        let (silent, _) = watch(&[0, 5000, 10_000], &[], 60_000);
+        let silent = silent.expect("nothing came any more");
+        assert!(silent > at(25_000) && silent <= at(25_010), "{silent:?}");
+    }
+
+    #[test]
+    fn nobody_is_silent_to_a_process_that_stands_still() {
+        let words: Vec<u64> = (0..40).map(|n| n * 5000).collect();
+        for from in (0..30_000).step_by(250) {
+            for length in [500, 900, 1100, 3000, 14_900, 15_100, 60_000] {
+                let (silent, _) = watch(&words, &[(from, from + length)], 150_000);
+                assert_eq!(silent, None, "from {from} for {length}");
+            }
+        }
+    }
+
+    #[test]
+    fn who_says_nothing_is_silent_however_often_the_process_stands_still() {
+        let still: Vec<_> = (0..10).map(|n| (n * 5000, n * 5000 + 2000)).collect();
+        let (silent, _) = watch(&[0], &still, 200_000);
+        assert!(silent.is_some_and(|silent| silent <= at(80_000)), "{silent:?}");
+    }
+}
