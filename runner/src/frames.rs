@@ -11,6 +11,7 @@ use std::{
 use bytes::Bytes;
 use ostler_process::fds;
 use ostler_wire::{Decoder, FRAME_MAX, Frame, Header, Kind, WireError};
+use thiserror::Error;
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWriteExt, Interest},
     net::{UnixStream, unix::OwnedWriteHalf},
@@ -26,27 +27,20 @@ const OUTBOX_BUSY: usize = 64;
 const READ_CHUNK: usize = 64 << 10;
 
 /// Why a connection's frames ended.
-#[derive(Debug)]
+#[derive(Debug, Error)]
 pub(crate) enum ReadError {
     /// The connection broke.
+    #[error(transparent)]
     Io(io::Error),
     /// The other side broke the protocol.
+    #[error(transparent)]
     Wire(WireError),
     /// It ended in the middle of a frame.
+    #[error("the connection ended in the middle of a frame")]
     Cut,
     /// Nothing came for so long.
+    #[error("nothing heard for {} s", .0.as_secs())]
     Silent(Duration),
-}
-
-impl fmt::Display for ReadError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Io(e) => e.fmt(f),
-            Self::Wire(e) => e.fmt(f),
-            Self::Cut => f.write_str("the connection ended in the middle of a frame"),
-            Self::Silent(span) => write!(f, "nothing heard for {} s", span.as_secs()),
-        }
-    }
 }
 
 /// Reads frames from anything that bytes come from.
