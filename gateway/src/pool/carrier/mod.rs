@@ -61,8 +61,8 @@ struct Inner {
     sending: Option<u32>,
     /// Granted jobs that have not been put: the child has enough before it, or a body is under way.
     held: VecDeque<Arc<Passing>>,
-    /// The newest jobs, of which not a byte has been written.
-    unsent: usize,
+    /// Of this stream and those after it not a byte has been written.
+    unsent: Option<u32>,
     /// Jobs that were refused since the last that was answered.
     refused: u32,
     /// The last stream that was taken back while the child had nothing else to do. Until it speaks of that, it stands still.
@@ -102,7 +102,7 @@ impl Carrier {
             jobs: BTreeMap::new(),
             sending: None,
             held: VecDeque::new(),
-            unsent: 0,
+            unsent: None,
             refused: 0,
             unheard: None,
             closed: false,
@@ -197,7 +197,7 @@ impl Carrier {
         inner.sending = outgoing.more.then_some(stream).or(inner.sending);
         let is_first = !self.is_lane() || inner.jobs.is_empty();
         inner.jobs.insert(stream, passing.clone());
-        inner.unsent += 1;
+        inner.unsent = inner.unsent.or(Some(stream));
         if is_first {
             passing.begin(now);
         }
@@ -302,10 +302,12 @@ impl Carrier {
         inner.closed = true;
         inner.wake_senders();
         let mut unstarted: Vec<_> = inner.held.drain(..).collect();
-        let mut jobs: Vec<_> = std::mem::take(&mut inner.jobs).into_values().collect();
+        let jobs = std::mem::take(&mut inner.jobs);
+        let is_written = |stream: &u32| inner.unsent.is_none_or(|unsent| *stream < unsent);
+        // A blocking child works on the oldest that was written; those behind it were prefetched.
+        let started = usize::from(jobs.keys().next().is_some_and(is_written));
+        let mut jobs: Vec<_> = jobs.into_values().collect();
         if self.is_lane() {
-            // A blocking child works on the oldest that was written; those behind it were prefetched.
-            let started = usize::from(jobs.len() > inner.unsent);
             unstarted.extend(jobs.drain(started..));
         }
         inner.changed();

@@ -179,7 +179,7 @@ impl Inner {
     /// The child leaves. What it says that it did not start waits again; an answered request it has started, whatever it says.
     fn handle_go_away(&mut self, last: u32, ended: &mut Ended) {
         self.retired = true;
-        self.unsent = 0;
+        self.unsent = None;
         for job in self.jobs.split_off(&(last.saturating_add(1))).into_values() {
             if job.may_come_back() {
                 ended.returned.push(job);

@@ -114,6 +114,19 @@ async fn a_dead_child_has_started_at_most_the_oldest_job_that_was_written() {
     assert!(!carrier.start(&job(false), clock::now()), "nothing starts on a closed lane");
 }
 
+#[tokio::test]
+async fn a_job_whose_body_the_child_did_not_read_has_started_whatever_was_taken_back_behind_it() {
+    let (carrier, _reader, _child) = lane();
+    let jobs = [job(true), job(false)];
+    put_all(&carrier, &jobs[..1], Mono(0));
+    let mut body = Bytes::from(vec![b'x'; 320 << 10]);
+    poll_fn(|cx| carrier.poll_send(cx, 1, &mut body, true)).await.unwrap();
+    put_all(&carrier, &jobs[1..], Mono(0));
+    assert_eq!(carrier.withdraw(2, 2, Mono(1)).len(), 1);
+    let (unstarted, started) = carrier.close();
+    assert_eq!((unstarted.len(), started.len()), (0, 1), "it would run twice");
+}
+
 /// Puts frames of the child before the carrier; what they ended.
 fn hear(carrier: &Arc<Carrier>, now: Mono, frames: &[(Kind, u8, u16, u32, u32)]) -> Ended {
     try_hear(carrier, now, frames).unwrap()

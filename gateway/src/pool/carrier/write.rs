@@ -92,7 +92,7 @@ impl Inner {
                 Err(error) if error.kind() == ErrorKind::WouldBlock => return,
                 Err(_) => return self.out.clear(),
             }
-            self.unsent = 0;
+            self.unsent = None;
         }
         // A large body is not kept room for.
         if self.out.capacity() > OUT_MAX {
