@@ -1,9 +1,8 @@
 //! Any bytes as a chunked body: see `http1_body.rs`, which is a plain test as well.
 #![no_main]
 
-#[allow(dead_code, reason = "the gateway uses all of it")]
-#[path = "../../gateway/src/http1/mod.rs"]
-mod http1;
+use ostler_heads::http1;
+
 #[allow(dead_code, reason = "the other target uses the rest")]
 mod http1_body;
 

@@ -10,10 +10,11 @@ use std::{
 };
 
 use bytes::Bytes;
+use ostler_heads::http1::guard::Notes;
 use ostler_job::{Mono, Span};
 use ostler_machine::clock;
 
-use crate::{config::Limits, doors::Seat, http1::guard::Notes};
+use crate::{config::Limits, doors::Seat};
 
 /// How a connection is to end, told by its requests.
 #[derive(Debug, Default)]

@@ -15,7 +15,10 @@ use http::{HeaderValue, Method, Request, Response, header, request::Parts};
 use http_body::{Frame, SizeHint};
 use hyper::{body::Incoming, service::service_fn};
 use ostler_api::{Door, Face};
-use ostler_heads::request_id::{REQUEST_ID, request_id};
+use ostler_heads::{
+    host,
+    request_id::{REQUEST_ID, request_id},
+};
 use ostler_machine::{clock, shutdown::Shutdown};
 use tokio::net::{TcpListener, TcpStream};
 use tower::ServiceExt as _;
@@ -29,7 +32,6 @@ use crate::{
     config::Limits,
     connection::Connection,
     doors::{Door as At, Seat},
-    host,
     request::{self, Front, Upload},
 };
 

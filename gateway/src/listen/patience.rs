@@ -297,7 +297,7 @@ mod tests {
 
     #[tokio::test]
     async fn head_and_body_go_out_in_one_write_whatever_stands_before_the_socket() {
-        use crate::{
+        use ostler_heads::{
             http1::{guard::Guard, scan::Bounds},
             http2::trailers,
         };

@@ -11,6 +11,7 @@ use hyper::{
     service::service_fn,
 };
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use ostler_heads::{http1 as strict, http2::trailers};
 use ostler_job::Span;
 use ostler_machine::{clock, shutdown::Shutdown};
 use tokio::{
@@ -28,8 +29,6 @@ use crate::{
     config::Limits,
     connection::{Connection, Ending},
     doors::Seat,
-    http1 as strict,
-    http2::trailers,
     request::{self, Front},
 };
 

@@ -10,12 +10,12 @@ use std::{
 
 use bytes::Bytes;
 use http::{HeaderValue, Request, header};
+use ostler_heads::http1::{guard::Guard, scan};
 use tokio::io::{AsyncRead, ReadBuf};
 
 use super::shapes;
 use crate::{
     connection::Connection,
-    http1::{guard::Guard, scan},
     request::{Front, Trip, head, spool::Body},
     target::request_frame,
 };

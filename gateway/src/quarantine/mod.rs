@@ -21,10 +21,9 @@ use std::{
 };
 
 use http::{Method, Uri};
+use ostler_heads::percent::percent_decode;
 use ostler_job::{Mono, Span};
 use ostler_machine::peer::Peer;
-
-use crate::percent::percent_decode;
 
 mod kind;
 mod lived;

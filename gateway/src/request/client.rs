@@ -135,7 +135,7 @@ fn address(text: &str) -> Option<IpAddr> {
 
 fn host(text: &str) -> Option<Bytes> {
     let bytes = text.as_bytes();
-    let fine = !bytes.is_empty() && crate::http1::scan::check_host(bytes).is_ok();
+    let fine = !bytes.is_empty() && ostler_heads::http1::scan::check_host(bytes).is_ok();
     fine.then(|| Bytes::copy_from_slice(bytes))
 }
 

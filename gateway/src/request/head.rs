@@ -4,9 +4,9 @@ use std::borrow::Cow;
 
 use bytes::Bytes;
 use http::{HeaderMap, Method, StatusCode, Uri, Version, header, request::Parts};
+use ostler_heads::{http1::scan, percent::percent_decode};
 
 use super::{http2, page, respond::Refusal, trip::Trip};
-use crate::{http1::scan, percent::percent_decode};
 
 /// The facts of a checked head.
 #[derive(Debug)]

@@ -1,9 +1,10 @@
 //! What HTTP/1 refuses by its form must be refused in HTTP/2, too: an app cannot tell by which it was reached.
 
 use http::{HeaderMap, StatusCode, header, request::Parts};
+use ostler_heads::http1::scan;
 
 use super::respond::Refusal;
-use crate::{config::Limits, http1::scan};
+use crate::config::Limits;
 
 /// Checks a head that came over HTTP/2.
 pub(super) fn check(parts: &Parts, limits: &Limits) -> Result<(), Refusal> {

@@ -1,9 +1,10 @@
 //! What a person or a program reads when a request was refused.
 
 use http::{StatusCode, Version, request::Parts};
+use ostler_heads::host;
 
 use super::{respond::Refusal, trip::Trip};
-use crate::{config::Details, host};
+use crate::config::Details;
 
 /// Content type and text of a refusal: a page for browsers, a line for everything else.
 pub(crate) fn render(trip: &Trip, refusal: &Refusal) -> (&'static str, String) {

@@ -4,12 +4,12 @@ use std::{net::IpAddr, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use http::{HeaderValue, Method, Request, Uri, Version, header};
-use ostler_heads::request_id::request_id;
+use ostler_heads::{http1::scan::Heard, request_id::request_id};
 use ostler_job::{Mono, Span, Termination};
 use ostler_machine::{clock, peer::Peer};
 
 use super::{Front, client, quarantine, route::Route, upload::Rest};
-use crate::{connection::Connection, http1::scan::Heard, log::Line, pool::passing::Passing};
+use crate::{connection::Connection, log::Line, pool::passing::Passing};
 
 /// The record of one request. Dropped when its last byte was handed over or given up; that writes the line.
 #[derive(Debug)]

@@ -5,13 +5,14 @@ use super::{Finding, Source};
 /// The modules at the top of a crate, each after all that it uses. An import upwards is a decision.
 const ORDERS: &[(&str, &[&str])] = &[
     (
+        "machine/src/",
+        &["clock", "disk", "peer", "process", "secret", "shutdown", "threads", "vital"],
+    ),
+    ("heads/src/", &["host", "percent", "request_id", "http1", "http2"]),
+    (
         "gateway/src/",
         &[
             "event",
-            "host",
-            "percent",
-            "http1",
-            "http2",
             "doors",
             "config",
             "connection",

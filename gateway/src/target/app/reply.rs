@@ -3,6 +3,7 @@
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use hyper::ext::ReasonPhrase;
+use ostler_heads::http1::scan;
 use ostler_job::Termination;
 use ostler_machine::clock;
 use ostler_wire::{Fields, message::is_reason_phrase};
@@ -12,7 +13,6 @@ use super::{
     pieces::{Stored, Streamed},
 };
 use crate::{
-    http1::scan,
     pool::passing::Answer,
     request::{
         Answered, Refusal, Reply, Route, Source, Trip,

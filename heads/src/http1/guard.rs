@@ -29,7 +29,7 @@ use super::{
 
 /// What the guard tells the connection's service.
 #[derive(Debug, Default)]
-pub(crate) struct Notes {
+pub struct Notes {
     served: AtomicU64,
     refused: Mutex<Option<(u64, Refused, Heard)>>,
     /// A head has begun and is not whole.
@@ -38,7 +38,7 @@ pub(crate) struct Notes {
 
 impl Notes {
     /// Counts a request that hyper hands over. The refusal, when it stands for a refused one.
-    pub(crate) fn next_request(&self) -> Option<(Refused, Heard)> {
+    pub fn next_request(&self) -> Option<(Refused, Heard)> {
         let this = self.served.fetch_add(1, Ordering::Relaxed) + 1;
         let mut refused = self.refused.lock().expect("no code panics while it holds the notes");
         refused
@@ -47,7 +47,7 @@ impl Notes {
     }
 
     /// Whether a request has begun that hyper does not know of yet.
-    pub(crate) fn is_half(&self) -> bool {
+    pub fn is_half(&self) -> bool {
         self.half.load(Ordering::Relaxed)
     }
 }
@@ -69,7 +69,7 @@ enum State {
 
 /// See the module.
 #[derive(Debug)]
-pub(crate) struct Guard<T> {
+pub struct Guard<T> {
     io: T,
     bounds: Bounds,
     notes: Arc<Notes>,
@@ -86,7 +86,8 @@ pub(crate) struct Guard<T> {
 }
 
 impl<T> Guard<T> {
-    pub(crate) fn new(io: T, bounds: Bounds, limit: Duration, notes: Arc<Notes>) -> Self {
+    /// Guards a connection whose heads have so long to come.
+    pub fn new(io: T, bounds: Bounds, limit: Duration, notes: Arc<Notes>) -> Self {
         let state = State::Head(Progress::default());
         let held = BytesMut::new();
         Self { io, bounds, notes, state, heads: 0, held, passed: 0, limit, timer: None }

@@ -1,7 +1,7 @@
 //! Percent-encoded text, RFC 3986 2.1.
 
 /// An escape that is none stays as it is, as every WSGI server has it.
-pub(crate) fn percent_decode(bytes: &[u8]) -> Vec<u8> {
+pub fn percent_decode(bytes: &[u8]) -> Vec<u8> {
     let mut out = Vec::with_capacity(bytes.len());
     let mut at = 0;
     while at < bytes.len() {

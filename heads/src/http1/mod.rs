@@ -1,8 +1,8 @@
 //! HTTP/1 on the way in: what hyper does not check.
 
-pub(crate) mod chunked;
-pub(crate) mod guard;
-pub(crate) mod scan;
+pub mod chunked;
+pub mod guard;
+pub mod scan;
 
 #[cfg(test)]
 mod corpus_tests;

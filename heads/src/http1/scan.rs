@@ -7,14 +7,14 @@ use http::StatusCode;
 
 /// A head that is refused.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Refused {
-    pub(crate) status: StatusCode,
-    pub(crate) reason: &'static str,
+pub struct Refused {
+    pub status: StatusCode,
+    pub reason: &'static str,
 }
 
 /// How the body of a request is framed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Framing {
+pub enum Framing {
     /// This many bytes.
     Length(u64),
     /// Chunks.
@@ -23,15 +23,15 @@ pub(crate) enum Framing {
 
 /// Bounds of a head.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Bounds {
-    pub(crate) bytes: usize,
-    pub(crate) fields: usize,
+pub struct Bounds {
+    pub bytes: usize,
+    pub fields: usize,
     /// Bytes of the request target.
-    pub(crate) target: usize,
+    pub target: usize,
 }
 
 /// The longest method, in bytes.
-pub(crate) const METHOD_MAX: usize = 32;
+pub const METHOD_MAX: usize = 32;
 
 /// The longest body that is believed; what comes close to the end of the numbers is no length.
 const LENGTH_MAX: u64 = i64::MAX as u64;
@@ -42,7 +42,7 @@ const fn bad(reason: &'static str) -> Refused {
 
 /// What is known of a head that is not whole yet, so that no byte of it is looked at for every one that comes after it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Progress {
+pub struct Progress {
     /// So many bytes hold no end.
     searched: usize,
     /// The request line has come and is right.
@@ -50,12 +50,12 @@ pub(crate) struct Progress {
 }
 
 /// Looks at the beginning of a request. `None`: the head is not whole yet. Else its length in bytes and its framing.
-pub(crate) fn head(bytes: &[u8], bounds: Bounds) -> Result<Option<(usize, Framing)>, Refused> {
+pub fn head(bytes: &[u8], bounds: Bounds) -> Result<Option<(usize, Framing)>, Refused> {
     resume(bytes, bounds, &mut Progress::default())
 }
 
 /// Goes on with a head of which more has come: `bytes` begins where it began before.
-pub(crate) fn resume(
+pub fn resume(
     bytes: &[u8],
     bounds: Bounds,
     progress: &mut Progress,
@@ -210,7 +210,7 @@ fn check_target(method: &[u8], target: &[u8], bounds: Bounds) -> Result<(), Refu
 
 /// Of what RFC 3986 leaves out, braces, a bar and a caret pass, since browsers send them. In a query they send a backslash as well; in a
 /// path some would take it for a slash.
-pub(crate) fn target_characters(target: &[u8]) -> Result<(), Refused> {
+pub fn target_characters(target: &[u8]) -> Result<(), Refused> {
     let allowed = |b: &u8| matches!(b, 0x21..=0x7e) && !matches!(b, b'<' | b'>' | b'#');
     let query = memchr::memchr(b'?', target).unwrap_or(target.len());
     let split = memchr::memchr(b'\\', &target[..query]);
@@ -292,7 +292,7 @@ fn field(line: &[u8], seen: &mut Seen) -> Result<(), Refused> {
 }
 
 /// Host is a name, an IPv4 or a bracketed IPv6 address, with or without a port (RFC 9110 7.2); empty is allowed.
-pub(crate) fn check_host(value: &[u8]) -> Result<(), Refused> {
+pub fn check_host(value: &[u8]) -> Result<(), Refused> {
     let wrong = || bad("malformed Host");
     let (name, port) = match value.first() {
         Some(b'[') => {
@@ -323,7 +323,7 @@ pub(crate) fn check_host(value: &[u8]) -> Result<(), Refused> {
 }
 
 /// Without the blanks around it.
-pub(crate) fn trim(mut value: &[u8]) -> &[u8] {
+pub fn trim(mut value: &[u8]) -> &[u8] {
     while let [b' ' | b'\t', rest @ ..] = value {
         value = rest;
     }
@@ -342,7 +342,7 @@ fn decimal(digits: &[u8]) -> Option<u64> {
 }
 
 /// RFC 9110 5.6.2.
-pub(crate) const fn is_token(b: u8) -> bool {
+pub const fn is_token(b: u8) -> bool {
     matches!(
         b,
         b'!' | b'#'
@@ -364,10 +364,10 @@ pub(crate) const fn is_token(b: u8) -> bool {
 
 /// What can be told of a head that was refused, for the log: its method, its target and its host, as far as they are there.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Heard {
-    pub(crate) method: String,
-    pub(crate) target: String,
-    pub(crate) host: Vec<u8>,
+pub struct Heard {
+    pub method: String,
+    pub target: String,
+    pub host: Vec<u8>,
 }
 
 /// Bytes of a refused head that are looked at, and of its target that are told.
@@ -375,7 +375,7 @@ const HEARD_MAX: usize = 16 << 10;
 const TOLD_MAX: usize = 1024;
 
 /// Reads what it can; nothing of it is right.
-pub(crate) fn hear(bytes: &[u8]) -> Heard {
+pub fn hear(bytes: &[u8]) -> Heard {
     let bytes = &bytes[leading_empty_lines(bytes)..];
     let mut lines = bytes[..bytes.len().min(HEARD_MAX)].split(|b| matches!(b, b'\r' | b'\n'));
     let line = lines.next().unwrap_or_default();

@@ -29,7 +29,7 @@ const MARK: [u8; 4] = [0, 1, b'x', 0];
 
 /// See the module.
 #[derive(Debug)]
-pub(crate) struct Guard<T> {
+pub struct Guard<T> {
     io: T,
     /// The highest stream of which a head has come.
     last: u32,
@@ -59,7 +59,8 @@ impl FrameHead {
 }
 
 impl<T> Guard<T> {
-    pub(crate) fn new(io: T) -> Self {
+    /// Guards a connection.
+    pub fn new(io: T) -> Self {
         let (half, ready) = (BytesMut::new(), BytesMut::new());
         Self { io, last: 0, left: PREFACE, half, ready }
     }

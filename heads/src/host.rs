@@ -9,12 +9,12 @@ fn address(host: &str) -> Option<IpAddr> {
 }
 
 /// A name or address of this host only.
-pub(crate) fn is_loopback(host: &str) -> bool {
+pub fn is_loopback(host: &str) -> bool {
     is_localhost(host) || address(host).is_some_and(|address| address.is_loopback())
 }
 
 /// A name that no page of another site can have: DNS rebinding needs a name of the attacker's.
-pub(crate) fn is_not_rebound(host: &str) -> bool {
+pub fn is_not_rebound(host: &str) -> bool {
     is_localhost(host) || address(host).is_some()
 }
 

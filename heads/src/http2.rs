@@ -1,3 +1,3 @@
 //! HTTP/2 on the way in: what h2 does not check.
 
-pub(crate) mod trailers;
+pub mod trailers;

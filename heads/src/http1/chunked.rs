@@ -4,7 +4,7 @@ use super::scan;
 
 /// Where in the body the reader stands. RFC 9112 7.1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Chunked {
+pub enum Chunked {
     /// In a size line; digits so far and the size.
     Size { digits: u8, size: u64 },
     /// In a chunk extension; its bytes so far.
@@ -27,7 +27,7 @@ pub(crate) enum Chunked {
 
 /// Where in a line of the trailers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Line {
+pub enum Line {
     /// At its beginning.
     Start,
     /// In the field's name.
@@ -54,10 +54,11 @@ const EXTENSION_MAX: u16 = 1024;
 const TRAILERS_MAX: u16 = 8192;
 
 impl Chunked {
-    pub(crate) const START: Self = Self::Size { digits: 0, size: 0 };
+    /// Before the first chunk.
+    pub const START: Self = Self::Size { digits: 0, size: 0 };
 
     /// Reads on. Returns how many bytes belong to the body; an error names what is wrong.
-    pub(crate) fn follow(&mut self, bytes: &[u8]) -> Result<usize, &'static str> {
+    pub fn follow(&mut self, bytes: &[u8]) -> Result<usize, &'static str> {
         let mut at = 0;
         while at < bytes.len() && *self != Self::Done {
             if let Self::Data { left } = self {
