@@ -4,6 +4,8 @@ use std::sync::Arc;
 
 use ostler_api::Face;
 use ostler_machine::{disk::Disk, shutdown::Shutdown};
+use ostler_notices::{Notices, OnEvent};
+use ostler_pool::{Pool, Pools};
 use tokio::runtime::Handle;
 
 use crate::{
@@ -11,8 +13,6 @@ use crate::{
     jobs::{JobMetrics, Jobs, Opened},
     link::Hub,
     metrics::Metrics,
-    notices::{Notices, OnEvent},
-    pool::{Pool, Pools},
     request::Front,
     scrape::Scrape,
     start_error::StartError,

@@ -8,6 +8,7 @@ use std::{
 };
 
 use ostler_machine::{shutdown::Shutdown, vital::vital};
+use ostler_notices::{GatewayEvent, OnEvent};
 use tokio::{
     net::{TcpListener, UnixListener},
     runtime::Runtime,
@@ -18,7 +19,6 @@ use crate::{
     assembly::Assembly,
     config::Config,
     doors::Door as At,
-    event::GatewayEvent,
     jobs::{Opened, StartFault, keep},
     link::{
         demand, limits,
@@ -32,7 +32,6 @@ use crate::{
         health::Health,
         tls::{self, Certificates},
     },
-    notices::OnEvent,
     request::Front,
     start_error::StartError,
 };

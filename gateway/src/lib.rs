@@ -9,7 +9,6 @@ mod assembly;
 mod config;
 mod connection;
 mod doors;
-mod event;
 mod gateway;
 mod jobs;
 mod link;
@@ -19,9 +18,6 @@ mod log;
 pub mod measure;
 mod members;
 mod metrics;
-mod notices;
-mod pool;
-mod quarantine;
 mod request;
 mod scrape;
 mod start_error;
@@ -31,10 +27,10 @@ pub use config::{
     AccessLog, App, Certificate, Config, Details, Discipline, JobsConfig, Limits, Listen,
     LogFormat, Network, Route, Target, TenantKey, Timeouts,
 };
-pub use event::{BootFailure, GatewayEvent};
 pub use gateway::{Addresses, Gateway};
 pub use ostler_job::name;
 pub use ostler_machine::shutdown::Shutdown;
+pub use ostler_notices::{BootFailure, GatewayEvent};
 pub use start_error::StartError;
 
 /// The store of durable jobs while no gateway uses it.

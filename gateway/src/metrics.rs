@@ -6,6 +6,7 @@ pub(crate) mod catalogue;
 use std::sync::{Arc, OnceLock};
 
 use ostler_job::{Span, Termination};
+use ostler_pool::PoolCounts;
 use prometheus::{Histogram, HistogramVec, IntCounter, IntCounterVec, Registry};
 
 const CLASSES: [&str; 5] = ["1xx", "2xx", "3xx", "4xx", "5xx"];
@@ -26,15 +27,6 @@ pub(crate) struct Metrics {
     decisions: HistogramVec,
     pub(crate) links_lost: IntCounterVec,
     pub(crate) links_refused: IntCounterVec,
-}
-
-/// The counters of one pool, looked up once.
-#[derive(Clone, Debug)]
-pub(crate) struct PoolCounts {
-    /// Jobs given to another child.
-    pub(crate) retries: IntCounter,
-    /// What a decision of the scheduler costs; one in many is timed.
-    pub(crate) decisions: Histogram,
 }
 
 /// The counters of one route, looked up once.

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use ostler_pool::Pools;
 use prometheus::{Registry, TextEncoder};
 
 use crate::{
@@ -9,7 +10,6 @@ use crate::{
     jobs::{self, Jobs},
     link::Hub,
     metrics::catalogue,
-    pool::Pools,
     request::Front,
 };
 

@@ -50,12 +50,13 @@ pub(crate) use runners::NameTaken;
 pub use start::restore;
 pub(crate) use start::{Opened, StartFault};
 
-use crate::{event::GatewayEvent, members::Members};
+use crate::members::Members;
 use act::Mail;
 use ostler_machine::{
     clock,
     threads::{self, Threads},
 };
+use ostler_notices::GatewayEvent;
 use runners::Runners;
 use tokens::Tokens;
 use watches::Watches;

@@ -13,6 +13,7 @@ use ostler_job::{
     durable::{Epoch, Term},
 };
 use ostler_machine::{clock, secret};
+use ostler_notices::GatewayEvent;
 use ostler_store::{
     Applied, Change, Committer, Files, Loaded, Restored, Sqlite, Store, StoreError, Token,
     Unfinished,
@@ -23,7 +24,7 @@ use super::{
     JobMetrics, Jobs, Room, Shared, act::Act, bytes, runners::Runners, tokens::Tokens,
     watches::Watches,
 };
-use crate::{config::JobsConfig, event::GatewayEvent, members::Members};
+use crate::{config::JobsConfig, members::Members};
 
 /// Events that a slow reader may be behind before it reads them from the store.
 const EVENTS_KEPT: usize = 4096;

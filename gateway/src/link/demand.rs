@@ -6,11 +6,11 @@
 use std::{sync::Arc, time::Duration};
 
 use bytes::BytesMut;
+use ostler_pool::Pool;
 use ostler_wire::message::{self, Message as _};
 use tokio::sync::watch;
 
 use super::hub::Hub;
-use crate::pool::Pool;
 
 /// From a change to its number.
 const MOMENT: Duration = Duration::from_millis(2);

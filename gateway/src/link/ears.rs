@@ -8,6 +8,8 @@ use std::{
 
 use ostler_job::{Mono, SupplierId, name};
 use ostler_machine::clock;
+use ostler_notices::GatewayEvent;
+use ostler_pool::{Pool, carrier::Carrier};
 use ostler_wire::{
     Frame, Kind,
     message::{self, Beat, Credit},
@@ -15,12 +17,7 @@ use ostler_wire::{
 use tokio::sync::Notify;
 
 use super::{hub::Hub, outlet, pace::Pace, state};
-use crate::{
-    event::GatewayEvent,
-    jobs::link::JobLink,
-    members::token::Scope,
-    pool::{Pool, carrier::Carrier},
-};
+use crate::{jobs::link::JobLink, members::token::Scope};
 
 /// More slots than this are a mistake, and would not fit the scheduler's sums.
 const SLOTS_MAX: u64 = 1 << 16;

@@ -8,8 +8,11 @@ use std::{
     },
 };
 
+use ostler_notices::Notices;
+use ostler_pool::Pools;
+
 use super::demand::Board;
-use crate::{doors::Doors, jobs::Jobs, metrics::Metrics, notices::Notices, pool::Pools};
+use crate::{doors::Doors, jobs::Jobs, metrics::Metrics};
 
 /// See the module.
 pub(crate) struct Hub {

@@ -9,6 +9,13 @@ use std::{
 
 use bytes::Bytes;
 use ostler_job::Termination;
+use ostler_notices::GatewayEvent;
+use ostler_pool::{
+    Pool,
+    carrier::{Carrier, Way},
+    drive::{Over, drive},
+    passing::{Failure, Quiet, Seat},
+};
 use ostler_wire::{
     Decoder, FRAME_MAX, Frame, Kind, Reset,
     message::{cap, has_cap},
@@ -16,15 +23,6 @@ use ostler_wire::{
 use tokio::{net::UnixStream, sync::mpsc::UnboundedSender};
 
 use super::hub::Hub;
-use crate::{
-    event::GatewayEvent,
-    pool::{
-        Pool,
-        carrier::{Carrier, Way},
-        drive::{Over, drive},
-        passing::{Failure, Quiet, Seat},
-    },
-};
 
 /// From the end of a child to the end of a lane that somebody else holds open.
 const LAST_READ: Duration = Duration::from_millis(100);

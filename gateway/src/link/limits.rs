@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use ostler_job::Termination;
 use ostler_machine::clock;
+use ostler_pool::{Pool, passing::Failure};
 use ostler_wire::Reset;
 
 use super::local::LocalLinks;
-use crate::pool::{Pool, passing::Failure};
 
 /// Sleeps until something has come to pass.
 pub(crate) async fn run(pool: Arc<Pool>, links: Arc<LocalLinks>) {

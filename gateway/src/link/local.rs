@@ -12,6 +12,11 @@ use std::{
 
 use bytes::BytesMut;
 use nix::sys::socket::{ControlMessageOwned, MsgFlags, UnixAddr, recvmsg};
+use ostler_notices::GatewayEvent;
+use ostler_pool::{
+    carrier::Carrier,
+    passing::{Quiet, Seat},
+};
 use ostler_wire::{
     Decoder, FRAME_MAX, Frame, Header, Kind, Reset, flags,
     message::{Lane, Message as _, Overdue, Refusal, Retire, Withdraw, Withdrawn},
@@ -31,13 +36,8 @@ use super::{
     welcome::welcome,
 };
 use crate::{
-    event::GatewayEvent,
     jobs::{Hello, NameTaken, link::JobLink},
     members::token::Scope,
-    pool::{
-        carrier::Carrier,
-        passing::{Quiet, Seat},
-    },
 };
 
 /// More lanes than this in one message are not sent by any runner.

@@ -3,10 +3,9 @@
 use std::{io, sync::Arc};
 
 use bytes::BytesMut;
+use ostler_pool::carrier::Carrier;
 use ostler_wire::{Header, Kind, put_frame};
 use tokio::sync::Notify;
-
-use crate::pool::carrier::Carrier;
 
 /// Bytes that wait for a runner before it counts as stuck: more than it ever asks for at once.
 const STUCK: usize = 128 << 20;
@@ -53,7 +52,8 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::{link::remote::plain, pool::carrier::Way};
+    use crate::link::remote::plain;
+    use ostler_pool::carrier::Way;
 
     #[tokio::test]
     async fn who_asks_and_never_reads_is_given_up_before_the_memory_is() {

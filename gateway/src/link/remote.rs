@@ -11,6 +11,13 @@ use std::{
 use bytes::{Bytes, BytesMut};
 use ostler_job::{Mono, Span, Termination};
 use ostler_machine::clock;
+use ostler_notices::GatewayEvent;
+use ostler_pool::{
+    Pool,
+    carrier::{Carrier, Ended, Way},
+    drive::drive,
+    passing::Failure,
+};
 use ostler_wire::{Decoder, FRAME_MAX, Frame, Header, Kind, message::Refusal, put_frame};
 use rustls::{RootCertStore, ServerConfig};
 use rustls_pki_types::CertificateDer;
@@ -34,18 +41,11 @@ use super::{
 };
 use crate::{
     doors::{Door as At, Place},
-    event::GatewayEvent,
     jobs::{Hello, link::JobLink},
     members::{
         Members,
         authority::{Authority, key_of},
         token::Scope,
-    },
-    pool::{
-        Pool,
-        carrier::{Carrier, Ended, Way},
-        drive::drive,
-        passing::Failure,
     },
 };
 
@@ -300,7 +300,7 @@ fn close(hub: &Hub, carrier: &Arc<Carrier>, suppliers: Suppliers, reason: &str) 
     let failure = Failure { termination: Termination::ChildDied, detail };
     for (app, supplier) in suppliers {
         let Some(pool) = hub.pools.get(&app) else { continue };
-        let of_app = |job: &mut Arc<crate::pool::passing::Passing>| Arc::ptr_eq(&job.pool, pool);
+        let of_app = |job: &mut Arc<ostler_pool::passing::Passing>| Arc::ptr_eq(&job.pool, pool);
         let unstarted = unstarted.extract_if(.., of_app).collect();
         let started = started.extract_if(.., of_app).collect();
         pool.supply_gone(supplier, unstarted, started, &failure);

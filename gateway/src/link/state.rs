@@ -2,16 +2,14 @@
 
 use std::borrow::Cow;
 
+use ostler_notices::{BootFailure, GatewayEvent};
+use ostler_pool::AppState;
 use ostler_wire::{
     Frame, Kind,
     message::{App, Failure, State},
 };
 
 use super::hub::Hub;
-use crate::{
-    event::{BootFailure, GatewayEvent},
-    pool::AppState,
-};
 
 /// Takes an APP or STATE frame. One that is none is ignored, and apps that the gateway does not route to.
 pub(crate) fn handle(hub: &Hub, runner: &str, frame: &Frame) {

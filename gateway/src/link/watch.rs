@@ -2,8 +2,9 @@
 
 use std::{sync::Arc, time::Duration};
 
+use ostler_pool::Pool;
+
 use super::local::LocalLinks;
-use crate::pool::Pool;
 
 /// How often lanes that have requests ahead are looked at.
 const LOOK: Duration = Duration::from_millis(10);

@@ -8,6 +8,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
+use ostler_notices::{GatewayEvent, Notices};
 use rustls::{
     ServerConfig,
     crypto::CryptoProvider,
@@ -21,7 +22,7 @@ use rustls_pki_types::{
 use tokio_rustls::TlsAcceptor;
 use x509_parser::{error::X509Error, extensions::GeneralName, parse_x509_certificate};
 
-use crate::{config::Certificate, event::GatewayEvent, notices::Notices};
+use crate::config::Certificate;
 
 /// How often certificate files are looked at.
 const LOOK: Duration = Duration::from_secs(10);

@@ -14,16 +14,15 @@ use ostler_heads::http1::{guard::Guard, scan};
 use tokio::io::{AsyncRead, ReadBuf};
 
 use super::shapes;
+#[cfg(test)]
+use crate::request::{Route, route};
 use crate::{
     connection::Connection,
     request::{Front, Trip, head, spool::Body},
     target::request_frame,
 };
 #[cfg(test)]
-use crate::{
-    pool::{Pool, Pools},
-    request::{Route, route},
-};
+use ostler_pool::{Pool, Pools};
 
 /// A head such as a browser sends.
 const HEAD: &[u8] = b"GET /shop/item?id=42 HTTP/1.1\r\nHost: shop.example\r\nUser-Agent: Mozilla/5.0 (X11; Linux x86_64)\r\n\

@@ -47,7 +47,7 @@ impl Standing {
     }
 
     #[cfg(test)]
-    pub(crate) fn pools(&self) -> &crate::pool::Pools {
+    pub(crate) fn pools(&self) -> &ostler_pool::Pools {
         &self.0.pools
     }
 }

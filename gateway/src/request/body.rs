@@ -11,9 +11,9 @@ use http::Version;
 use http_body::{Frame, SizeHint};
 use ostler_job::Termination;
 use ostler_machine::clock;
+use ostler_pool::passing::Failure;
 
 use super::trip::Trip;
-use crate::pool::passing::Failure;
 
 /// A body that comes by and by, from whatever target. Dropped when nobody wants the rest.
 pub(crate) trait Pieces: Send {

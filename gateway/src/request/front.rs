@@ -3,17 +3,15 @@
 use std::sync::Arc;
 
 use ostler_machine::disk::Disk;
+use ostler_notices::{GatewayEvent, Notices};
+use ostler_pool::{Pools, quarantine::Ward};
 
 use super::{Budget, Memory, Routes, Stores, Target, TenantNames};
 use crate::{
     config::{self, Config, Details, Limits, Network},
     doors::{Doors, Parts},
-    event::GatewayEvent,
     log::Log,
     metrics::Metrics,
-    notices::Notices,
-    pool::Pools,
-    quarantine::Ward,
 };
 
 /// See the module.

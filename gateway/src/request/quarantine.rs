@@ -3,12 +3,12 @@
 use http::StatusCode;
 use ostler_job::{Span, Termination};
 use ostler_machine::{clock, peer::Peer};
-
-use super::{respond::Refusal, route::Route, trip::Trip};
-use crate::{
-    pool::Pool,
+use ostler_pool::{
+    Pool,
     quarantine::{Asked, PROBE_FIRST, Subject},
 };
+
+use super::{respond::Refusal, route::Route, trip::Trip};
 
 /// What a request asks for, as its job keeps it.
 pub(crate) fn subject(trip: &Trip, route: &Route) -> Subject {

@@ -17,11 +17,11 @@ use std::{
 use bytes::Bytes;
 use ostler_job::{Mono, Span, Termination};
 use ostler_machine::{clock, peer::Peer};
+use ostler_pool::passing::Failure;
 
 pub(crate) use all::Stores;
 
 use super::{budget::Budget, memory::Memory, route::Route, spool::SpoolFile, trip::Trip};
-use crate::pool::passing::Failure;
 
 /// Bytes read back from the file at a time.
 pub(crate) const READ: usize = 64 << 10;

@@ -7,9 +7,10 @@ use http::{HeaderValue, Method, Request, Uri, Version, header};
 use ostler_heads::{http1::scan::Heard, request_id::request_id};
 use ostler_job::{Mono, Span, Termination};
 use ostler_machine::{clock, peer::Peer};
+use ostler_pool::passing::Passing;
 
 use super::{Front, client, quarantine, route::Route, upload::Rest};
-use crate::{connection::Connection, log::Line, pool::passing::Passing};
+use crate::{connection::Connection, log::Line};
 
 /// The record of one request. Dropped when its last byte was handed over or given up; that writes the line.
 #[derive(Debug)]

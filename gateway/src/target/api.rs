@@ -13,12 +13,10 @@ use http_body::{Body as _, SizeHint};
 use ostler_api::Face;
 use ostler_heads::request_id::REQUEST_ID;
 use ostler_job::Termination;
+use ostler_pool::passing::Failure;
 use tower::ServiceExt as _;
 
-use crate::{
-    pool::passing::Failure,
-    request::{Answering, Exchange, Pieces, Reply, Source, Target, Trip, Upload},
-};
+use crate::request::{Answering, Exchange, Pieces, Reply, Source, Target, Trip, Upload};
 
 /// See the module.
 #[derive(Debug)]

@@ -12,9 +12,10 @@ use std::sync::Arc;
 
 pub(crate) use self::app::request_frame;
 use ostler_api::Face;
+use ostler_pool::Pools;
 
 use self::{api::Api, app::App, redirect::Redirect, respond::Respond};
-use crate::{config, pool::Pools, request::Target};
+use crate::{config, request::Target};
 
 /// What a route says where it leads.
 pub(crate) fn build(to: &config::Target, pools: &Pools, face: &Arc<Face>) -> Box<dyn Target> {

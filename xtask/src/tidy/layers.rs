@@ -41,6 +41,18 @@ const LAYERS: &[(&str, &[&str])] = &[
         "ostler-api",
         &["ostler-job", "ostler-private", "ostler-machine", "ostler-driver", "ostler-heads"],
     ),
+    ("ostler-notices", &["ostler-job", "ostler-machine"]),
+    (
+        "ostler-pool",
+        &[
+            "ostler-job",
+            "ostler-machine",
+            "ostler-wire",
+            "ostler-scheduler",
+            "ostler-heads",
+            "ostler-notices",
+        ],
+    ),
     (
         "ostler-gateway",
         &[
@@ -49,8 +61,9 @@ const LAYERS: &[(&str, &[&str])] = &[
             "ostler-machine",
             "ostler-heads",
             "ostler-api",
+            "ostler-notices",
+            "ostler-pool",
             "ostler-wire",
-            "ostler-scheduler",
             "ostler-driver",
             "ostler-store",
         ],

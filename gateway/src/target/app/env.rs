@@ -4,15 +4,13 @@ use bytes::BytesMut;
 use http::{HeaderMap, HeaderName, HeaderValue, Version, header, request::Parts};
 use ostler_heads::request_id::REQUEST_ID;
 use ostler_machine::clock;
+use ostler_pool::passing::Outgoing;
 use ostler_wire::{Builder, FieldsWriter, HEADER, Kind, flags, message::RequestHead};
 
-use crate::{
-    pool::passing::Outgoing,
-    request::{
-        Head, Trip,
-        client::{FORWARDED_FOR, FORWARDED_PROTO},
-        spool::Body,
-    },
+use crate::request::{
+    Head, Trip,
+    client::{FORWARDED_FOR, FORWARDED_PROTO},
+    spool::Body,
 };
 
 /// The largest body that travels in the REQ frame itself: the child gets it with one read.

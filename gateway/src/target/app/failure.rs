@@ -2,13 +2,11 @@
 
 use http::StatusCode;
 use ostler_job::Termination;
+use ostler_pool::{AppState, Pool};
 
-use crate::{
-    pool::{AppState, Pool},
-    request::{
-        Refusal, Trip,
-        page::{escape, html},
-    },
+use crate::request::{
+    Refusal, Trip,
+    page::{escape, html},
 };
 
 /// An app that raised an error before it answered.

@@ -5,21 +5,19 @@ use std::{future::poll_fn, sync::Arc};
 use http::StatusCode;
 use ostler_job::{Span, Termination};
 use ostler_machine::clock;
+use ostler_pool::{
+    Entry, Pool,
+    passing::{Answer, Failure, Outgoing, Passing, Step, Terms},
+};
 use ostler_wire::Reset;
 
 use super::{
     failure,
     pump::{self, Rest, Sending},
 };
-use crate::{
-    pool::{
-        Entry, Pool,
-        passing::{Answer, Failure, Outgoing, Passing, Step, Terms},
-    },
-    request::{
-        Refusal, Route, Trip, quarantine,
-        spool::{self, Body},
-    },
+use crate::request::{
+    Refusal, Route, Trip, quarantine,
+    spool::{self, Body},
 };
 
 /// A job in the hands of its request. Dropping it gives back its place, or tells the child that nobody wants the answer.

@@ -11,10 +11,9 @@ use std::sync::Arc;
 
 pub(crate) use env::request_frame;
 
-use crate::{
-    pool::Pool,
-    request::{Answered, Answering, Exchange, Target, quarantine, spool},
-};
+use ostler_pool::Pool;
+
+use crate::request::{Answered, Answering, Exchange, Target, quarantine, spool};
 
 /// See the module.
 #[derive(Debug)]

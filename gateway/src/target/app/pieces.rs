@@ -10,16 +10,14 @@ use std::{
 
 use bytes::Bytes;
 use ostler_job::Termination;
+use ostler_pool::passing::{Failure, Passing};
 use ostler_wire::Reset;
 
 use super::forward::Job;
-use crate::{
-    pool::passing::{Failure, Passing},
-    request::{
-        Pieces,
-        spool::SpoolFile,
-        store::{self, Next, READ, Store, no_room},
-    },
+use crate::request::{
+    Pieces,
+    spool::SpoolFile,
+    store::{self, Next, READ, Store, no_room},
 };
 
 type Reading = Pin<Box<dyn Future<Output = io::Result<Bytes>> + Send>>;

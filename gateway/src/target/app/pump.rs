@@ -5,14 +5,12 @@ use std::{future::poll_fn, sync::Arc};
 use bytes::Bytes;
 use http::StatusCode;
 use ostler_job::Termination;
+use ostler_pool::passing::{Failure, Passing, Seat};
 use ostler_wire::Reset;
 
-use crate::{
-    pool::passing::{Failure, Passing, Seat},
-    request::{
-        Upload,
-        spool::{self, Body, BodyError, SpoolFile},
-    },
+use crate::request::{
+    Upload,
+    spool::{self, Body, BodyError, SpoolFile},
 };
 
 /// Bytes read from a spool file at a time.

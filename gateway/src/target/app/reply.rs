@@ -6,19 +6,17 @@ use hyper::ext::ReasonPhrase;
 use ostler_heads::http1::scan;
 use ostler_job::Termination;
 use ostler_machine::clock;
+use ostler_pool::passing::Answer;
 use ostler_wire::{Fields, message::is_reason_phrase};
 
 use super::{
     forward::Job,
     pieces::{Stored, Streamed},
 };
-use crate::{
-    pool::passing::Answer,
-    request::{
-        Answered, Refusal, Reply, Route, Source, Trip,
-        respond::{has_no_body, told_length},
-        store::Store,
-    },
+use crate::request::{
+    Answered, Refusal, Reply, Route, Source, Trip,
+    respond::{has_no_body, told_length},
+    store::Store,
 };
 
 /// Fields of an app's answer; no client takes as many.

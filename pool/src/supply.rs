@@ -19,12 +19,12 @@ static NEXT_SUPPLIER: AtomicU32 = AtomicU32::new(1);
 
 impl Pool {
     /// An id for a new offer. Reused after four billion lanes, when the first are long gone.
-    pub(crate) fn next_supplier() -> SupplierId {
+    pub fn next_supplier() -> SupplierId {
         SupplierId(NEXT_SUPPLIER.fetch_add(1, Ordering::Relaxed))
     }
 
     /// A carrier offers slots, or another number of them.
-    pub(crate) fn supply(
+    pub fn supply(
         &self,
         supplier: SupplierId,
         carrier: &Arc<Carrier>,
@@ -44,7 +44,7 @@ impl Pool {
     }
 
     /// A carrier takes no new jobs, and keeps those it has.
-    pub(crate) fn withdraw(&self, supplier: SupplierId) {
+    pub fn withdraw(&self, supplier: SupplierId) {
         let now = clock::now();
         let mut inner = self.lock();
         inner.withdraw(supplier, now);
@@ -64,7 +64,7 @@ impl Pool {
     }
 
     /// A carrier is gone with its slots: what it had not started goes elsewhere, what it had ends as `failure` says.
-    pub(crate) fn supply_gone(
+    pub fn supply_gone(
         &self,
         supplier: SupplierId,
         unstarted: Vec<Arc<Passing>>,

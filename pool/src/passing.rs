@@ -5,7 +5,7 @@
 
 mod time;
 
-pub(crate) use self::time::Quiet;
+pub use self::time::Quiet;
 
 use std::{
     collections::VecDeque,
@@ -26,28 +26,28 @@ use crate::quarantine::Subject;
 
 /// What a job may take, from its route.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Terms {
+pub struct Terms {
     /// From the slot to the reply's head.
-    pub(crate) first_byte: Span,
+    pub first_byte: Span,
     /// Between two pieces of the reply.
-    pub(crate) progress: Span,
+    pub progress: Span,
     /// When everything must be over.
-    pub(crate) deadline: Option<Mono>,
+    pub deadline: Option<Mono>,
     /// May be given to another child after one died on it.
-    pub(crate) idempotent: bool,
+    pub idempotent: bool,
 }
 
 /// The request as it goes to a child.
 #[derive(Debug)]
-pub(crate) struct Outgoing {
+pub struct Outgoing {
     /// The REQ frame for stream 0; copied and given its stream's id at each start.
-    pub(crate) frame: BytesMut,
+    pub frame: BytesMut,
     /// Where in the frame the ten digits of `:queue_us` are.
-    pub(crate) queue_us_at: usize,
+    pub queue_us_at: usize,
     /// The frame is not all: the request's task sends DATA once the job has started.
-    pub(crate) more: bool,
+    pub more: bool,
     /// The DATA can be sent again, should the job be given to another child.
-    pub(crate) replayable: bool,
+    pub replayable: bool,
 }
 
 /// How often a job may be given back by children that could have begun it.
@@ -57,17 +57,17 @@ const WITHDRAWN_MAX: u32 = 20;
 
 /// Where a started job is.
 #[derive(Clone, Debug)]
-pub(crate) struct Seat {
-    pub(crate) carrier: Arc<Carrier>,
-    pub(crate) stream: u32,
+pub struct Seat {
+    pub carrier: Arc<Carrier>,
+    pub stream: u32,
 }
 
 /// Why a job failed without a whole answer.
 #[derive(Clone, Debug)]
-pub(crate) struct Failure {
-    pub(crate) termination: Termination,
+pub struct Failure {
+    pub termination: Termination,
     /// What the child said about it, for the log and for a developer's eyes.
-    pub(crate) detail: Bytes,
+    pub detail: Bytes,
 }
 
 impl From<Termination> for Failure {
@@ -78,17 +78,17 @@ impl From<Termination> for Failure {
 
 /// The head of the answer.
 #[derive(Debug)]
-pub(crate) struct Answer {
-    pub(crate) status: u16,
-    pub(crate) fields: Bytes,
+pub struct Answer {
+    pub status: u16,
+    pub fields: Bytes,
     /// The whole body is in `first`.
-    pub(crate) ended: bool,
-    pub(crate) first: Bytes,
+    pub ended: bool,
+    pub first: Bytes,
 }
 
 /// What the request's task waits for.
 #[derive(Debug)]
-pub(crate) enum Step {
+pub enum Step {
     /// The job has a child, which waits for the rest of the body.
     Send(Seat),
     /// The child answers.
@@ -135,20 +135,20 @@ struct State {
 
 /// See the module.
 #[derive(Debug)]
-pub(crate) struct Passing {
-    pub(crate) id: JobId,
-    pub(crate) pool: Arc<Pool>,
-    pub(crate) terms: Terms,
+pub struct Passing {
+    pub id: JobId,
+    pub pool: Arc<Pool>,
+    pub terms: Terms,
     pub(crate) arrived: Mono,
-    pub(crate) outgoing: Outgoing,
-    pub(crate) subject: OnceLock<Subject>,
+    pub outgoing: Outgoing,
+    pub subject: OnceLock<Subject>,
     /// Children that died while they had it.
     deaths: AtomicU32,
     state: Mutex<State>,
 }
 
 impl Passing {
-    pub(crate) fn new(
+    pub fn new(
         id: JobId,
         pool: Arc<Pool>,
         arrived: Mono,
@@ -167,7 +167,7 @@ impl Passing {
         self.lock().tenant = Some(tenant);
     }
 
-    pub(crate) fn tenant(&self) -> TenantId {
+    pub fn tenant(&self) -> TenantId {
         self.lock().tenant.expect("the pool names the tenant when the job enters")
     }
 
@@ -183,13 +183,13 @@ impl Passing {
     }
 
     /// Says what the job asks for.
-    pub(crate) fn is_about(&self, subject: Subject) {
+    pub fn is_about(&self, subject: Subject) {
         // A job is made for one request.
         let _ = self.subject.set(subject);
     }
 
     /// A child died while it had the job.
-    pub(crate) fn child_died(&self) {
+    pub fn child_died(&self) {
         self.deaths.fetch_add(1, Ordering::Relaxed);
         if let Some(subject) = self.subject.get() {
             subject.child_died();
@@ -202,12 +202,12 @@ impl Passing {
     }
 
     /// How many children died while they had the job.
-    pub(crate) fn deaths(&self) -> u32 {
+    pub fn deaths(&self) -> u32 {
         self.deaths.load(Ordering::Relaxed)
     }
 
     /// The job was put on a carrier. `true`: nobody wants it any more.
-    pub(crate) fn started(&self, seat: Seat) -> bool {
+    pub fn started(&self, seat: Seat) -> bool {
         let mut state = self.lock();
         state.phase = Phase::Started(seat);
         state.send_due = self.outgoing.more;
@@ -238,12 +238,12 @@ impl Passing {
     }
 
     /// Somebody ended the job before the child did.
-    pub(crate) fn has_failed(&self) -> bool {
+    pub fn has_failed(&self) -> bool {
         self.lock().failure.is_some()
     }
 
     /// The job goes back to the queue, since nothing of it was started.
-    pub(crate) fn returned(&self) {
+    pub fn returned(&self) {
         let mut state = self.lock();
         state.phase = Phase::Waiting;
         state.send_due = false;
@@ -275,7 +275,7 @@ impl Passing {
     }
 
     /// The job is over without a whole answer.
-    pub(crate) fn fail(&self, failure: Failure) {
+    pub fn fail(&self, failure: Failure) {
         let mut state = self.lock();
         if state.ended || state.failure.is_some() {
             return;
@@ -285,7 +285,7 @@ impl Passing {
     }
 
     /// Waits for the answer's head, or for the moment to send the body.
-    pub(crate) fn poll_step(&self, cx: &mut Context<'_>) -> Poll<Result<Step, Failure>> {
+    pub fn poll_step(&self, cx: &mut Context<'_>) -> Poll<Result<Step, Failure>> {
         let mut state = self.lock();
         if let Some(answer) = state.answer.take() {
             return Poll::Ready(Ok(Step::Answer(answer)));
@@ -303,7 +303,7 @@ impl Passing {
     }
 
     /// Waits for a piece of the answer's body; `None` at its end.
-    pub(crate) fn poll_piece(&self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Failure>>> {
+    pub fn poll_piece(&self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Failure>>> {
         let mut state = self.lock();
         state.taken_at = clock::now();
         if let Some(piece) = state.pieces.pop_front() {
@@ -321,17 +321,17 @@ impl Passing {
     }
 
     /// Bytes of the answer that wait in memory.
-    pub(crate) fn pieces_bytes(&self) -> usize {
+    pub fn pieces_bytes(&self) -> usize {
         self.lock().pieces_bytes
     }
 
     /// The child has given its whole answer.
-    pub(crate) fn is_ended(&self) -> bool {
+    pub fn is_ended(&self) -> bool {
         self.lock().ended
     }
 
     /// Where the job runs, if it does.
-    pub(crate) fn seat(&self) -> Option<Seat> {
+    pub fn seat(&self) -> Option<Seat> {
         match &self.lock().phase {
             Phase::Started(seat) => Some(seat.clone()),
             Phase::Waiting | Phase::Over => None,
@@ -339,12 +339,12 @@ impl Passing {
     }
 
     /// The answer's head has come.
-    pub(crate) fn is_answered(&self) -> bool {
+    pub fn is_answered(&self) -> bool {
         self.lock().answered
     }
 
     /// The child is done with the job, one way or the other.
-    pub(crate) fn over(&self) {
+    pub fn over(&self) {
         self.lock().phase = Phase::Over;
     }
 }

@@ -11,7 +11,7 @@ const QUIET_DOUBLINGS: u32 = 12;
 
 /// What a child is asked about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Quiet {
+pub enum Quiet {
     /// It has not begun to answer.
     Unanswered,
     /// It has answered whole, and is not free again.
@@ -20,7 +20,7 @@ pub(crate) enum Quiet {
 
 impl Passing {
     /// Nothing is before the job any more: its child can begin it, and its time begins.
-    pub(crate) fn begin(&self, now: Mono) {
+    pub fn begin(&self, now: Mono) {
         let mut state = self.lock();
         if state.begun_at.is_none() {
             state.begun_at = Some(now);
@@ -29,12 +29,12 @@ impl Passing {
     }
 
     /// A piece of the request's body was sent.
-    pub(crate) fn moved(&self, now: Mono) {
+    pub fn moved(&self, now: Mono) {
         self.lock().heard_at = now;
     }
 
     /// When its child could begin it, if that was so.
-    pub(crate) fn started_at(&self) -> Option<Mono> {
+    pub fn started_at(&self) -> Option<Mono> {
         self.lock().begun_at
     }
 

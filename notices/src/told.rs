@@ -7,7 +7,7 @@ use std::{
 
 use ostler_job::Mono;
 
-use crate::event::GatewayEvent;
+use crate::GatewayEvent;
 
 /// Bytes of one runner that are told at once.
 const BURST: u64 = 4 << 20;
@@ -94,7 +94,7 @@ mod tests {
     use ostler_job::Span;
 
     use super::*;
-    use crate::event::BootFailure;
+    use crate::BootFailure;
 
     fn failed(host: &str, bytes: usize) -> GatewayEvent {
         let failure = BootFailure { stderr: "x".repeat(bytes), ..BootFailure::default() };

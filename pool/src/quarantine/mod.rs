@@ -33,7 +33,7 @@ mod subject;
 mod tests;
 
 use self::kind::By;
-pub(crate) use self::{
+pub use self::{
     kind::Kinds,
     subject::{Subject, Ward},
 };
@@ -53,7 +53,7 @@ const OF_LATE: Span = Span::from_secs(30);
 /// How long a death counts.
 const WINDOW: Span = Span::from_secs(60);
 /// From a death to the first probe; doubled with every probe that dies.
-pub(crate) const PROBE_FIRST: Span = Span::from_secs(10);
+pub const PROBE_FIRST: Span = Span::from_secs(10);
 /// The longest pause between two probes.
 const PROBE_LONGEST: Span = Span::from_secs(60);
 /// After so long without a death a kind is forgotten.
@@ -67,11 +67,11 @@ const PINCH: Span = Span::from_secs(1);
 
 /// What a request asks for, as far as its kind goes.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Asked<'a> {
-    pub(crate) route: &'a str,
-    pub(crate) method: &'a Method,
-    pub(crate) uri: &'a Uri,
-    pub(crate) client: Peer,
+pub struct Asked<'a> {
+    pub route: &'a str,
+    pub method: &'a Method,
+    pub uri: &'a Uri,
+    pub client: Peer,
 }
 
 #[derive(Debug, Default)]
@@ -93,7 +93,7 @@ pub(crate) struct Death {
 
 /// See the module.
 #[derive(Debug)]
-pub(crate) struct Quarantine {
+pub struct Quarantine {
     known: Mutex<Known>,
     /// How many there are: mostly none, and then nobody need look.
     count: AtomicUsize,
@@ -117,7 +117,7 @@ impl Quarantine {
     }
 
     /// The kind of a request and the paths above it; nothing while no request has ended a child.
-    pub(crate) fn kinds(&self, asked: Asked<'_>) -> Option<Kinds> {
+    pub fn kinds(&self, asked: Asked<'_>) -> Option<Kinds> {
         (!self.is_empty()).then(|| self.all_kinds(asked))
     }
 
@@ -129,7 +129,7 @@ impl Quarantine {
 
     /// Whether a request is to be held back, and for how long its kind still is. One that passes a kind that is held back
     /// is its probe. `spare`: how many children are free, when the app lacks some.
-    pub(crate) fn check(&self, kinds: &Kinds, spare: u32, now: Mono) -> Result<(), Span> {
+    pub fn check(&self, kinds: &Kinds, spare: u32, now: Mono) -> Result<(), Span> {
         let mut known = self.lock();
         let mut is_probe = false;
         for key in [kinds.client().kind, kinds.own()] {
@@ -151,7 +151,7 @@ impl Quarantine {
     }
 
     /// A request ended without its child's death.
-    pub(crate) fn survived(&self, kinds: &Kinds, now: Mono) {
+    pub fn survived(&self, kinds: &Kinds, now: Mono) {
         let mut known = self.lock();
         for key in [kinds.own(), kinds.client().kind] {
             known.lived.insert(key);
@@ -201,7 +201,7 @@ impl Quarantine {
     }
 
     /// How many kinds are held back.
-    pub(crate) fn held(&self) -> usize {
+    pub fn held(&self) -> usize {
         self.lock().records.values().filter(|record| record.is_held()).count()
     }
 }

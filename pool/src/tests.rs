@@ -11,21 +11,29 @@ use super::{
     passing::{Outgoing, Terms},
     *,
 };
-use crate::metrics::Metrics;
+
+/// Counters of nobody's registry.
+pub(crate) fn counts() -> PoolCounts {
+    let decisions = prometheus::HistogramOpts::new("decisions", "-");
+    PoolCounts {
+        retries: prometheus::IntCounter::new("retries", "-").unwrap(),
+        decisions: prometheus::Histogram::with_opts(decisions).unwrap(),
+    }
+}
 
 fn pool() -> Arc<Pool> {
     pool_that_prefetches(0)
 }
 
 fn pool_that_prefetches(prefetch_max: u32) -> Arc<Pool> {
-    let app = config::App {
+    let app = App {
         queue_max: 10,
         tenant_queue_max: 10,
         tenant_slots_max: None,
-        discipline: config::Discipline::Promise,
+        discipline: Discipline::Promise,
         prefetch_max,
     };
-    Arc::new(Pool::new("app", &app, Metrics::new().pool("app")))
+    Arc::new(Pool::new("app", &app, counts()))
 }
 
 fn job(pool: &Arc<Pool>, deadline: Option<Mono>) -> Arc<Passing> {

@@ -11,7 +11,7 @@ use ostler_machine::clock;
 use tokio::net::unix::OwnedWriteHalf;
 
 use super::{Carrier, Inner, OUT_MAX, Way};
-use crate::pool::passing::Passing;
+use crate::passing::Passing;
 
 /// Jobs that a child has before it while more are gathered, and how many are gathered at most.
 pub(super) const AHEAD: usize = 3;
@@ -19,7 +19,7 @@ pub(super) const GATHER: usize = 4;
 
 impl Carrier {
     /// Sends what was put, as far as the socket takes it; the driver sends the rest.
-    pub(crate) fn flush(self: &Arc<Self>) {
+    pub fn flush(self: &Arc<Self>) {
         let mut inner = self.lock();
         if let Way::Lane(socket) = &self.way {
             self.put_held(&mut inner);
@@ -65,7 +65,7 @@ impl Carrier {
     }
 
     /// Takes what a link's driver is to write.
-    pub(crate) fn take_out(&self) -> BytesMut {
+    pub fn take_out(&self) -> BytesMut {
         let mut inner = self.lock();
         inner.wake_senders();
         std::mem::take(&mut inner.out)

@@ -11,7 +11,7 @@ use super::{
     write::{AHEAD, GATHER},
     *,
 };
-use crate::pool::{
+use crate::{
     drive::drive,
     passing::{Outgoing, Quiet, Terms},
 };
@@ -19,14 +19,14 @@ use crate::pool::{
 fn pool() -> Arc<Pool> {
     Arc::new(Pool::new(
         "app",
-        &crate::config::App {
+        &crate::App {
             queue_max: 10,
             tenant_queue_max: 10,
             tenant_slots_max: None,
-            discipline: crate::config::Discipline::Fifo,
+            discipline: crate::Discipline::Fifo,
             prefetch_max: 8,
         },
-        crate::metrics::Metrics::new().pool("app"),
+        crate::tests::counts(),
     ))
 }
 
@@ -178,7 +178,7 @@ async fn a_stream_that_was_given_up_frees_its_child_like_any_other() {
         let passing = job(false);
         put_all(&carrier, std::slice::from_ref(&passing), Mono(0));
         let stream = passing.seat().unwrap().stream;
-        passing.fail(crate::pool::passing::Failure::from(ostler_job::Termination::GoneRunning));
+        passing.fail(crate::passing::Failure::from(ostler_job::Termination::GoneRunning));
         carrier.reset(stream, Reset::ClientGone);
         assert!(hear(&carrier, Mono(1), &[(last, HELD_END, code, stream, 0)]).is_empty());
         let ended = hear(&carrier, Mono(2), &[(Kind::Free, 0, 0, stream, 0)]);

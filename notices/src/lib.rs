@@ -1,4 +1,11 @@
 //! What the program around a gateway is told while it runs: events as they come, and of what may happen often, now and then.
+//!
+//! It deliberately lacks a log: whoever started the gateway chooses what becomes of an event. It is separate so that every part of a
+//! gateway may tell, and none has to know the others.
+#![deny(unsafe_code)]
+#![warn(missing_docs)]
+
+mod event;
 
 mod told;
 
@@ -10,13 +17,14 @@ use std::{
 
 use ostler_machine::clock;
 
+pub use self::event::{BootFailure, GatewayEvent};
 use self::told::Told;
-use crate::event::GatewayEvent;
 
-pub(crate) type OnEvent = Arc<dyn Fn(GatewayEvent) + Send + Sync>;
+/// Whoever is told.
+pub type OnEvent = Arc<dyn Fn(GatewayEvent) + Send + Sync>;
 
 /// See the module.
-pub(crate) struct Notices {
+pub struct Notices {
     told: Told,
     seldom: Seldom,
     on_event: OnEvent,
@@ -29,12 +37,13 @@ impl std::fmt::Debug for Notices {
 }
 
 impl Notices {
-    pub(crate) fn new(on_event: OnEvent) -> Self {
+    /// Tells whoever is given.
+    pub fn new(on_event: OnEvent) -> Self {
         Self { told: Told::default(), seldom: Seldom::default(), on_event }
     }
 
     /// Tells of an event, unless its runner has told too much.
-    pub(crate) fn tell(&self, event: GatewayEvent) {
+    pub fn tell(&self, event: GatewayEvent) {
         let Some(left_out) = self.told.take(&event, clock::now()) else { return };
         if left_out > 0 {
             let text =
@@ -45,7 +54,7 @@ impl Notices {
     }
 
     /// Tells of something that may happen often: of each kind at most once in ten seconds, with how often it did.
-    pub(crate) fn warn_seldom(&self, kind: &'static str, what: &str) {
+    pub fn warn_seldom(&self, kind: &'static str, what: &str) {
         if let Some(more) = self.seldom.may_tell(kind) {
             let more =
                 if more == 0 { String::new() } else { format!(" (and {more} more like it)") };

@@ -1,7 +1,7 @@
 //! Moments at which something comes to pass: what is noticed, when, and that nobody wakes for nothing.
 
 use super::*;
-use crate::pool::{limits::NEVER, passing::Quiet};
+use crate::{limits::NEVER, passing::Quiet};
 
 /// When the pool's task wakes next, in milliseconds from a moment on; `None`: it sleeps until something happens.
 fn wakes(pool: &Pool, from: Mono) -> Option<u64> {

@@ -11,14 +11,14 @@ impl Carrier {
     }
 
     /// Retired and nothing is left to do, or nothing can come any more.
-    pub(crate) fn is_finished(&self) -> bool {
+    pub fn is_finished(&self) -> bool {
         let inner = self.lock();
         let is_idle = inner.jobs.is_empty() && inner.held.is_empty() && inner.out.is_empty();
         inner.aborted || (inner.retired && is_idle)
     }
 
     /// The child's process is gone: its driver ends, whoever holds the other end open.
-    pub(crate) fn abort(&self) {
+    pub fn abort(&self) {
         let mut inner = self.lock();
         inner.aborted = true;
         inner.driver.take().into_iter().for_each(Waker::wake);

@@ -33,12 +33,12 @@ impl Demand {
 
 impl Pool {
     /// Waits until the number of waiting jobs has changed since it was asked for.
-    pub(crate) async fn demand_changes(&self) {
+    pub async fn demand_changes(&self) {
         self.demand.notified().await;
     }
 
     /// How many jobs wait.
-    pub(crate) fn demand(&self) -> usize {
+    pub fn demand(&self) -> usize {
         let demand = &mut self.lock().demand;
         demand.has_changed = false;
         demand.waiting

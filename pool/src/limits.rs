@@ -141,17 +141,17 @@ fn is_true(jobs: &HashMap<JobId, Entered>, at: Mono, job: JobId) -> bool {
 
 /// What has come to pass.
 #[derive(Debug, Default)]
-pub(crate) struct Passed {
+pub struct Passed {
     /// Jobs that ran too long, each once.
-    pub(crate) overdue: Vec<Arc<Passing>>,
+    pub overdue: Vec<Arc<Passing>>,
     /// Where nothing has been heard of a child for a quarter of a second, or half of one, one, two and so on; and where a child
     /// has not begun what is somebody else's meanwhile.
-    pub(crate) quiet: Vec<(Seat, Quiet)>,
+    pub quiet: Vec<(Seat, Quiet)>,
 }
 
 impl Pool {
     /// Waits for the first moment at which something may have come to pass.
-    pub(crate) async fn passes(&self) {
+    pub async fn passes(&self) {
         loop {
             let at = self.lock().limits.wakes_at;
             let left = Duration::from_nanos((at - clock::now()).0);
@@ -172,7 +172,7 @@ impl Pool {
     }
 
     /// Lets time pass: jobs that waited too long expire. What else has come to pass is returned.
-    pub(crate) fn handle_time(&self, now: Mono) -> Passed {
+    pub fn handle_time(&self, now: Mono) -> Passed {
         let mut inner = self.lock();
         if inner.scheduler.poll_timeout().is_some_and(|(at, _)| at <= now) {
             inner.scheduler.handle_timeout(now);

@@ -4,12 +4,12 @@ use std::{ops::Deref, sync::Arc};
 
 use http::{Method, Uri};
 use ostler_machine::{clock, peer::Peer};
+use ostler_notices::{GatewayEvent, Notices};
 
 use super::{Asked, Death, Quarantine};
-use crate::{event::GatewayEvent, notices::Notices};
 
 /// The quarantine with what follows from a kind that is held back.
-pub(crate) struct Ward {
+pub struct Ward {
     quarantine: Quarantine,
     notices: Arc<Notices>,
     hold_back: Box<dyn Fn() + Send + Sync>,
@@ -23,7 +23,7 @@ impl std::fmt::Debug for Ward {
 
 impl Ward {
     /// `hold_back` ends what waits of kinds that are held back.
-    pub(crate) fn new(notices: Arc<Notices>, hold_back: impl Fn() + Send + Sync + 'static) -> Self {
+    pub fn new(notices: Arc<Notices>, hold_back: impl Fn() + Send + Sync + 'static) -> Self {
         let hold_back = Box::new(hold_back);
         Self { quarantine: Quarantine::default(), notices, hold_back }
     }
@@ -39,12 +39,12 @@ impl Deref for Ward {
 
 /// See the module.
 #[derive(Debug)]
-pub(crate) struct Subject {
-    pub(crate) ward: Arc<Ward>,
-    pub(crate) route: Arc<str>,
-    pub(crate) method: Method,
-    pub(crate) uri: Uri,
-    pub(crate) client: Peer,
+pub struct Subject {
+    pub ward: Arc<Ward>,
+    pub route: Arc<str>,
+    pub method: Method,
+    pub uri: Uri,
+    pub client: Peer,
 }
 
 impl Subject {
@@ -54,7 +54,7 @@ impl Subject {
     }
 
     /// A child died while it had the job. Those of its kind that wait are not worth another one.
-    pub(crate) fn child_died(&self) {
+    pub fn child_died(&self) {
         let Death { is_news, is_doubtful } = self.ward.died(self.asked(), clock::now());
         if is_news {
             self.ward.notices.tell(GatewayEvent::Warning(format!(

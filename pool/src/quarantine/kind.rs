@@ -9,7 +9,7 @@ const HEX_LEN: usize = 8;
 
 /// A request's kind, then the paths above it, nearest first, to the root; and who asks.
 #[derive(Debug)]
-pub(crate) struct Kinds {
+pub struct Kinds {
     levels: Vec<(u64, u64)>,
     by: By,
 }

@@ -1,16 +1,22 @@
-//! The children that serve one app, wherever they are, and the fair queue before them.
+//! The children that serve one app, wherever they are, and the fair queue before them; which requests are held back from them.
 //!
-//! A job waits here, unbound, until a slot is free; the scheduler decides, this module carries its decisions out. The
+//! A job waits here, unbound, until a slot is free; the scheduler decides, this crate carries its decisions out. The
 //! order of locks is pool, carrier, passing job; the pool's is never held while another is taken.
+//!
+//! It deliberately lacks HTTP, links and processes: a job is a frame, a child is a socket or somebody's closure that takes frames. It is
+//! separate so that what a link, a request and a scrape may do to a pool is what is public here.
+#![deny(unsafe_code)]
 
-pub(crate) mod carrier;
+pub mod carrier;
+mod config;
 mod demand;
-pub(crate) mod drive;
+pub mod drive;
 mod invariants;
 mod lack;
 mod limits;
 mod pace;
-pub(crate) mod passing;
+pub mod passing;
+pub mod quarantine;
 mod report;
 mod supply;
 mod tenants;
@@ -32,7 +38,6 @@ use ostler_scheduler::{Action, Cancelled, Estimate, Refusal, Scheduler, Submit};
 use ostler_wire::Reset;
 use tokio::sync::Notify;
 
-pub(crate) use self::report::AppState;
 use self::{
     carrier::{Carrier, Ended},
     demand::Demand,
@@ -43,18 +48,22 @@ use self::{
     tenants::Tenants,
     watch::Suspended,
 };
-use crate::{config, metrics::PoolCounts};
+pub use self::{
+    config::{App, Discipline, PoolCounts},
+    limits::Passed,
+    report::AppState,
+};
 
 /// The pools of all apps, by name.
-pub(crate) type Pools = Arc<BTreeMap<String, Arc<Pool>>>;
+pub type Pools = Arc<BTreeMap<String, Arc<Pool>>>;
 
 /// What a job asks of the queue.
 #[derive(Debug)]
-pub(crate) struct Entry<'a> {
-    pub(crate) tenant: &'a [u8],
-    pub(crate) weight: u32,
-    pub(crate) within: Span,
-    pub(crate) expires: Mono,
+pub struct Entry<'a> {
+    pub tenant: &'a [u8],
+    pub weight: u32,
+    pub within: Span,
+    pub expires: Mono,
 }
 
 struct Inner {
@@ -86,8 +95,8 @@ struct Supplier {
 }
 
 /// See the module.
-pub(crate) struct Pool {
-    pub(crate) app: String,
+pub struct Pool {
+    pub app: String,
     counts: PoolCounts,
     inner: Mutex<Inner>,
     /// A limit comes up before the one that is slept until.
@@ -114,7 +123,7 @@ enum Effect {
 }
 
 impl Pool {
-    pub(crate) fn new(app: &str, config: &config::App, counts: PoolCounts) -> Self {
+    pub fn new(app: &str, config: &App, counts: PoolCounts) -> Self {
         let [sooner, demand, ahead] = std::array::from_fn(|_| Arc::new(Notify::new()));
         let inner = Inner {
             scheduler: Scheduler::new(scheduler_config(config)),
@@ -137,12 +146,12 @@ impl Pool {
     }
 
     /// An id for a new job.
-    pub(crate) fn next_job() -> JobId {
+    pub fn next_job() -> JobId {
         JobId(NEXT_JOB.fetch_add(1, Ordering::Relaxed))
     }
 
     /// Puts a job into the queue; with a free slot it is started before this returns.
-    pub(crate) fn enter(&self, passing: &Arc<Passing>, entry: &Entry<'_>) {
+    pub fn enter(&self, passing: &Arc<Passing>, entry: &Entry<'_>) {
         let now = clock::now();
         let mut inner = self.lock();
         let tenant = inner.tenants.enter(entry.tenant);
@@ -168,7 +177,7 @@ impl Pool {
     }
 
     /// The request's task is gone: its place in the queue is free at once, its child is told.
-    pub(crate) fn leave(&self, passing: &Arc<Passing>, reason: Reset) {
+    pub fn leave(&self, passing: &Arc<Passing>, reason: Reset) {
         let now = clock::now();
         let mut inner = self.lock();
         if !inner.jobs.contains_key(&passing.id) {
@@ -199,7 +208,7 @@ impl Pool {
     }
 
     /// Books what a carrier's frames ended, and starts what that makes room for.
-    pub(crate) fn settle(&self, ended: Ended, now: Mono) {
+    pub fn settle(&self, ended: Ended, now: Mono) {
         if ended.is_empty() {
             return;
         }
@@ -263,7 +272,7 @@ impl Pool {
     }
 
     /// Ends the waiting jobs whose kind is held back.
-    pub(crate) fn hold_back(&self) {
+    pub fn hold_back(&self) {
         let jobs = self.lock().passing();
         let spare = self.spare(clock::now());
         let waits = |job: &&Arc<Passing>| job.started_at().is_none();
@@ -341,11 +350,11 @@ impl Inner {
     }
 }
 
-fn scheduler_config(app: &config::App) -> ostler_scheduler::Config {
+fn scheduler_config(app: &App) -> ostler_scheduler::Config {
     ostler_scheduler::Config {
         discipline: match app.discipline {
-            config::Discipline::Promise => ostler_scheduler::DisciplineKind::Promise,
-            config::Discipline::Fifo => ostler_scheduler::DisciplineKind::Fifo,
+            Discipline::Promise => ostler_scheduler::DisciplineKind::Promise,
+            Discipline::Fifo => ostler_scheduler::DisciplineKind::Fifo,
         },
         waiting_max: app.queue_max,
         tenant_waiting_max: app.tenant_queue_max,

@@ -35,12 +35,12 @@ pub(crate) type GiveBack = (Arc<Carrier>, u32);
 
 impl Pool {
     /// Waits until there is something to look at.
-    pub(crate) async fn sent_ahead(&self) {
+    pub async fn sent_ahead(&self) {
         self.ahead.notified().await;
     }
 
     /// Whom to ask, and whether there is something left to look at.
-    pub(crate) fn look(&self) -> (Vec<GiveBack>, bool) {
+    pub fn look(&self) -> (Vec<GiveBack>, bool) {
         let now = clock::now();
         let mut inner = self.lock();
         let look = inner.look(now);

@@ -26,7 +26,7 @@ impl Lack {
 
 impl Pool {
     /// How many slots are free, when the app lacks children so that each of them is worth something; else any number.
-    pub(crate) fn spare(&self, now: Mono) -> u32 {
+    pub fn spare(&self, now: Mono) -> u32 {
         let mut inner = self.lock();
         let wait = inner.scheduler.oldest_wait(now).unwrap_or_default();
         if inner.lack.is_felt(wait, now) { inner.scheduler.free() } else { u32::MAX }

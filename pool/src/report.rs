@@ -2,25 +2,25 @@
 
 use ostler_job::{Span, TenantId, Termination};
 use ostler_machine::clock;
+use ostler_notices::BootFailure;
 
 use super::Pool;
-use crate::event::BootFailure;
 
 /// The last word of one runner about one app.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct AppState {
-    pub(crate) ready: u32,
+pub struct AppState {
+    pub ready: u32,
     /// The most that were ready at once since none was: what has been told.
-    pub(crate) told: u32,
+    pub told: u32,
     /// Why it does not boot, while it does not.
-    pub(crate) failure: Option<BootFailure>,
+    pub failure: Option<BootFailure>,
     /// Counts of the STATE frame by name: children by state, spawns, exits by reason.
-    pub(crate) numbers: Vec<(String, u64)>,
+    pub numbers: Vec<(String, u64)>,
 }
 
 impl Pool {
     /// Notes what a runner says about the app.
-    pub(crate) fn set_state(&self, runner: &str, state: Option<AppState>) {
+    pub fn set_state(&self, runner: &str, state: Option<AppState>) {
         {
             let mut inner = self.lock();
             match state {
@@ -34,12 +34,12 @@ impl Pool {
     }
 
     /// The states that runners told, by runner.
-    pub(crate) fn states(&self) -> Vec<(String, AppState)> {
+    pub fn states(&self) -> Vec<(String, AppState)> {
         self.lock().states.iter().map(|(name, state)| (name.clone(), state.clone())).collect()
     }
 
     /// The app fails to boot on every runner that has it, and no child is left from before.
-    pub(crate) fn is_failed(&self) -> bool {
+    pub fn is_failed(&self) -> bool {
         let inner = self.lock();
         inner.suppliers.is_empty()
             && !inner.states.is_empty()
@@ -47,19 +47,19 @@ impl Pool {
     }
 
     /// Slots are there, free or not.
-    pub(crate) fn is_ready(&self) -> bool {
+    pub fn is_ready(&self) -> bool {
         self.lock().suppliers.values().any(|s| s.slots > 0)
     }
 
     /// Jobs that wait now, jobs that run now, and the longest wait.
-    pub(crate) fn load(&self) -> (usize, usize, Span) {
+    pub fn load(&self) -> (usize, usize, Span) {
         let inner = self.lock();
         let oldest = inner.scheduler.oldest_wait(clock::now()).unwrap_or_default();
         (inner.scheduler.waiting(), inner.scheduler.running(), oldest)
     }
 
     /// Waiting and running jobs by tenant name.
-    pub(crate) fn by_tenant(&self) -> Vec<(String, u32, u32)> {
+    pub fn by_tenant(&self) -> Vec<(String, u32, u32)> {
         let inner = self.lock();
         let row = |(tenant, waiting, running): (TenantId, u32, u32)| {
             (inner.tenants.name(tenant), waiting, running)
@@ -68,7 +68,7 @@ impl Pool {
     }
 
     /// About how long a new job would wait: what Retry-After says.
-    pub(crate) fn next_start(&self) -> Span {
+    pub fn next_start(&self) -> Span {
         self.lock().scheduler.next_start(clock::now())
     }
 }

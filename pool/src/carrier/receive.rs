@@ -7,7 +7,7 @@ use ostler_job::{Mono, Span, SupplierId, Termination};
 use ostler_wire::{Decoder, Event, Frame, Header, Kind, Reset, WireError, put_frame};
 
 use super::{Carrier, Inner, header};
-use crate::pool::passing::{Failure, Passing};
+use crate::passing::{Failure, Passing};
 
 /// What a run cost at most of which the child says nothing, though it would.
 const UNTOLD: Span = Span::from_micros(500);
@@ -17,19 +17,19 @@ const REFUSED_MAX: u32 = 10;
 
 /// The jobs that a batch of frames ended.
 #[derive(Debug, Default)]
-pub(crate) struct Ended {
+pub struct Ended {
     /// Jobs that the child is done with, and what each cost it.
-    pub(crate) finished: Vec<(Arc<Passing>, Span)>,
+    pub finished: Vec<(Arc<Passing>, Span)>,
     /// Jobs that were not started and go back to the queue.
-    pub(crate) returned: Vec<Arc<Passing>>,
+    pub returned: Vec<Arc<Passing>>,
     /// Jobs with a whole answer whose child is not free yet, where nobody would look at that soon.
-    pub(crate) held: Vec<Arc<Passing>>,
+    pub held: Vec<Arc<Passing>>,
     /// The lane of a child that was not heard of, and is again.
-    pub(crate) heard: Option<SupplierId>,
+    pub heard: Option<SupplierId>,
 }
 
 impl Ended {
-    pub(crate) fn is_empty(&self) -> bool {
+    pub fn is_empty(&self) -> bool {
         let Self { finished, returned, held, heard } = self;
         finished.is_empty() && returned.is_empty() && held.is_empty() && heard.is_none()
     }

@@ -20,7 +20,7 @@ const ROOM: usize = 32 << 10;
 
 /// Why a carrier came to its end.
 #[derive(Debug)]
-pub(crate) enum Over {
+pub enum Over {
     /// The other side closed it.
     Closed,
     /// The other side broke a rule.
@@ -43,7 +43,7 @@ impl std::fmt::Display for Over {
 }
 
 /// Moves bytes until the end; the decoder may hold some that came before. `settle` is called with what each batch of frames ended.
-pub(crate) async fn drive<R, W>(
+pub async fn drive<R, W>(
     carrier: &Arc<Carrier>,
     mut decoder: Decoder,
     mut reader: R,

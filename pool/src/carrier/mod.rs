@@ -11,7 +11,7 @@ mod watch;
 mod withdraw;
 mod write;
 
-pub(crate) use self::receive::Ended;
+pub use self::receive::Ended;
 
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -41,7 +41,7 @@ pub(crate) const PAUSE_AT: usize = 1 << 20;
 
 /// What a carrier leads to.
 #[derive(Debug)]
-pub(crate) enum Way {
+pub enum Way {
     /// One child on this host: one stream at a time, the socket's buffer is the brake.
     Lane(OwnedWriteHalf),
     /// A runner elsewhere: many streams with windows; its driver writes.
@@ -78,9 +78,9 @@ struct Inner {
 
 /// See the module.
 #[derive(Debug)]
-pub(crate) struct Carrier {
+pub struct Carrier {
     /// For the log: which child or runner.
-    pub(crate) label: String,
+    pub label: String,
     way: Way,
     /// A lane's place in its pool.
     supplier: OnceLock<(Arc<Pool>, SupplierId)>,
@@ -89,7 +89,7 @@ pub(crate) struct Carrier {
 
 impl Carrier {
     /// `measures`: the child says what a run cost it when that was much.
-    pub(crate) fn new(label: String, way: Way, measures: bool) -> Self {
+    pub fn new(label: String, way: Way, measures: bool) -> Self {
         let window = match way {
             Way::Lane(_) => None,
             Way::Link => Some(WINDOW),
@@ -119,13 +119,13 @@ impl Carrier {
         self.inner.lock().expect("no code panics while it holds a carrier")
     }
 
-    pub(crate) fn set_supplier(&self, pool: &Arc<Pool>, supplier: SupplierId) {
+    pub fn set_supplier(&self, pool: &Arc<Pool>, supplier: SupplierId) {
         // A lane is put into service once.
         let _ = self.supplier.set((pool.clone(), supplier));
     }
 
     /// The child of a lane will never begin these streams: their jobs wait again.
-    pub(crate) fn give_back(&self, from: u32, to: u32) {
+    pub fn give_back(&self, from: u32, to: u32) {
         let now = clock::now();
         let returned = self.withdraw(from, to, now);
         if let Some((pool, supplier)) = self.supplier.get() {
@@ -138,7 +138,7 @@ impl Carrier {
     }
 
     /// Takes the carrier out of service; its driver ends when nothing is on it any more.
-    pub(crate) fn retire(&self) {
+    pub fn retire(&self) {
         if let Some((pool, supplier)) = self.supplier.get() {
             pool.withdraw(*supplier);
         }
@@ -148,13 +148,13 @@ impl Carrier {
     }
 
     /// No new jobs are taken.
-    pub(crate) fn is_retired(&self) -> bool {
+    pub fn is_retired(&self) -> bool {
         self.lock().retired
     }
 
     /// Puts a granted job on its way; [`Carrier::flush`] sends it. `false`: the carrier is closed, nothing was started.
     #[must_use]
-    pub(crate) fn start(self: &Arc<Self>, passing: &Arc<Passing>, now: Mono) -> bool {
+    pub fn start(self: &Arc<Self>, passing: &Arc<Passing>, now: Mono) -> bool {
         let mut inner = self.lock();
         if inner.closed || inner.retired {
             return false;
@@ -209,7 +209,7 @@ impl Carrier {
     }
 
     /// Sends a piece of a request body, `end` with the last. Waits for room and credit; an error when the stream is gone.
-    pub(crate) fn poll_send(
+    pub fn poll_send(
         self: &Arc<Self>,
         cx: &mut Context<'_>,
         stream: u32,
@@ -248,7 +248,7 @@ impl Carrier {
     }
 
     /// Tells the child that a job is not wanted any more. Its slot stays taken until the child says that it is free.
-    pub(crate) fn reset(self: &Arc<Self>, stream: u32, reason: Reset) {
+    pub fn reset(self: &Arc<Self>, stream: u32, reason: Reset) {
         let mut inner = self.lock();
         if inner.closed || !inner.jobs.contains_key(&stream) {
             return;
@@ -270,7 +270,7 @@ impl Carrier {
     }
 
     /// Sends a frame of the connection itself.
-    pub(crate) fn send(self: &Arc<Self>, write: impl FnOnce(&mut BytesMut)) {
+    pub fn send(self: &Arc<Self>, write: impl FnOnce(&mut BytesMut)) {
         let mut inner = self.lock();
         write(&mut inner.out);
         drop(inner);
@@ -278,7 +278,7 @@ impl Carrier {
     }
 
     /// The client took bytes of an answer: the child may send more.
-    pub(crate) fn consumed(&self, stream: u32, bytes: usize, waiting: usize) {
+    pub fn consumed(&self, stream: u32, bytes: usize, waiting: usize) {
         let mut inner = self.lock();
         let grant = inner.streams.consumed(stream, bytes);
         if let Some(grant) = grant {
@@ -297,7 +297,7 @@ impl Carrier {
     }
 
     /// No more can be started. Returns the jobs that were not started and those that may have been.
-    pub(crate) fn close(&self) -> (Vec<Arc<Passing>>, Vec<Arc<Passing>>) {
+    pub fn close(&self) -> (Vec<Arc<Passing>>, Vec<Arc<Passing>>) {
         let mut inner = self.lock();
         inner.closed = true;
         inner.wake_senders();

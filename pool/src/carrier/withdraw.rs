@@ -6,7 +6,7 @@ use std::sync::Arc;
 use ostler_job::{Mono, Span};
 
 use super::Carrier;
-use crate::pool::passing::Passing;
+use crate::passing::Passing;
 
 /// A job that has had its child for this long is slow: what waits behind it goes elsewhere.
 pub(crate) const PATIENCE: Span = Span::from_millis(20);
@@ -15,27 +15,27 @@ pub(crate) const PATIENCE: Span = Span::from_millis(20);
 #[derive(Debug)]
 pub(crate) struct Stuck {
     /// Its stream.
-    pub(crate) stream: u32,
+    pub stream: u32,
     /// Jobs behind it of which the child knows nothing.
-    pub(crate) held: Vec<Arc<Passing>>,
+    pub held: Vec<Arc<Passing>>,
     /// The last of those that the child may have; `None`: it has no others.
-    pub(crate) last: Option<u32>,
+    pub last: Option<u32>,
 }
 
 impl Carrier {
     /// How many jobs are on the way to the child or with it.
-    pub(crate) fn load(&self) -> usize {
+    pub fn load(&self) -> usize {
         let inner = self.lock();
         inner.jobs.len() + inner.held.len()
     }
 
     /// The stream that a child was to begin and did not, though it had nothing else to do: nothing has been heard of it since.
-    pub(crate) fn unheard(&self) -> Option<u32> {
+    pub fn unheard(&self) -> Option<u32> {
         self.lock().unheard
     }
 
     /// The stream that the child works on or comes to next.
-    pub(crate) fn oldest(&self) -> Option<u32> {
+    pub fn oldest(&self) -> Option<u32> {
         self.lock().jobs.first_key_value().map(|(stream, _)| *stream)
     }
 
@@ -55,7 +55,7 @@ impl Carrier {
     }
 
     /// These streams, up to `to`, will never begin. What is answered has begun, whatever is said.
-    pub(crate) fn withdraw(&self, from: u32, to: u32, now: Mono) -> Vec<Arc<Passing>> {
+    pub fn withdraw(&self, from: u32, to: u32, now: Mono) -> Vec<Arc<Passing>> {
         let mut inner = self.lock();
         let oldest = inner.jobs.first_key_value().map(|(stream, _)| *stream);
         let unbegun = inner.jobs.range(from..).take_while(|(stream, _)| **stream <= to);
