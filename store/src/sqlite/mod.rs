@@ -10,6 +10,7 @@ mod codec;
 mod fault;
 mod find;
 mod history;
+mod invariants;
 mod log;
 mod open;
 mod place;

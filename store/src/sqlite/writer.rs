@@ -80,6 +80,16 @@ impl Writer {
         Ok(Self { db, name, counters, beside, epoch, slowest, broken: None })
     }
 
+    /// What the next rows continue.
+    pub(super) const fn counters(&self) -> &Counters {
+        &self.counters
+    }
+
+    /// What is remembered beside the file, where a term has begun.
+    pub(super) const fn known(&self) -> Option<&History> {
+        self.beside.known.as_ref()
+    }
+
     /// Ids and sequence numbers given so far.
     pub(super) const fn last(&self) -> (JobId, u64) {
         (JobId(self.counters.last_job), self.counters.last_event)
@@ -95,15 +105,17 @@ impl Writer {
             return Err(StoreError::new(Fault::Unknown, detail));
         }
         self.check(changes)?;
-        self.transact("committing to", |db, counters, beside| {
-            let before = *counters;
+        let before = self.counters;
+        let applied = self.transact("committing to", |db, counters, beside| {
             let applied = changes
                 .iter()
                 .map(|change| apply(db, counters, change))
                 .collect::<Result<_, _>>()?;
             keep_up(beside, &before, counters, changes)?;
             Ok(applied)
-        })
+        })?;
+        self.changed(&before);
+        Ok(applied)
     }
 
     /// Begins a term, when `room` bytes can be written.
