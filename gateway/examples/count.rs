@@ -1,5 +1,6 @@
 //! Writes 100,000 request heads as frames, for callgrind; with the name of a shape, 1,000 heads of 31 KiB, or reads 1,000
-//! streams of 31 KiB; with `start`, what has to be done once for heads, and no head.
+//! streams of 31 KiB; with `start`, what has to be done once for heads, and no head; with `pool`, 100,000 requests through a pool
+//! in which as many others wait as the number after it says.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -7,6 +8,11 @@ use ostler_gateway::{AccessLog, Config, Details, JobsConfig, Limits, Listen};
 
 fn main() -> std::io::Result<()> {
     let shape = std::env::args().nth(1);
+    if shape.as_deref() == Some("pool") {
+        let waiting = std::env::args().nth(2).and_then(|n| n.parse().ok()).unwrap_or_default();
+        assert_eq!(ostler_gateway::measure::served(100_000, waiting), 100_000, "all are answered");
+        return Ok(());
+    }
     let only_start = shape.as_deref() == Some("start");
     if shape.as_deref().is_some_and(|shape| ostler_gateway::measure::streams(shape, 1000).is_some())
     {

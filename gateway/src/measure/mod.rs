@@ -1,6 +1,7 @@
 //! The request path in parts, for instruction counts. Not for use.
 
 mod head;
+mod pool;
 mod shapes;
 
 use std::{collections::BTreeSet, io, sync::Arc};
@@ -27,6 +28,11 @@ pub fn head_to_frame(config: &Config, shape: Option<&str>, times: usize) -> io::
 /// The same for what comes on a connection; `None`: there is no such shape.
 pub fn streams(shape: &str, times: usize) -> Option<usize> {
     head::streams(shape, times)
+}
+
+/// Has so many requests enter a pool with one slot and be answered, while so many others wait. How many were answered.
+pub fn served(times: usize, waiting: usize) -> usize {
+    pool::served(times, waiting)
 }
 
 /// A gateway without a door, as long as this is kept.

@@ -23,6 +23,8 @@ ROWS = [
     ("scheduler: a job in and out, 1,000 waiting", "ostler-scheduler", []),
     ("scheduler: a job in and out, a slot free", "ostler-scheduler", ["at-once"]),
     ("gateway: a request head to its frame", "ostler-gateway", []),
+    ("gateway: a request through its pool, a slot free", "ostler-gateway", ["pool"]),
+    ("gateway: a request through its pool, 1,000 waiting", "ostler-gateway", ["pool", "1000"]),
 ] + [("gateway: a head of 31 KiB: " + shape, "ostler-gateway", [shape]) for shape in SHAPES] + [
     ("gateway: a connection reads 31 KiB: " + shape, "ostler-gateway", [shape]) for shape in STREAMS
 ]
@@ -35,8 +37,8 @@ def run(group, settings):
         start = collected(programs["ostler-gateway"], ["start"], group.folder)
     for name, package, arguments in ROWS:
         if programs[package]:
-            # Streams are read without a gateway.
-            once = start if package == "ostler-gateway" and arguments not in ([it] for it in STREAMS) else 0
+            # Streams are read without a gateway, and a pool stands by itself.
+            once = start if package == "ostler-gateway" and arguments[:1] not in ([it] for it in [*STREAMS, "pool"]) else 0
             times = SHAPE_TIMES if arguments and arguments[0] in SHAPES + STREAMS else TIMES
             counted[name] = round((collected(programs[package], arguments, group.folder) - once) / times)
             tools.say(f"{name}: {counted[name]}")
