@@ -109,6 +109,8 @@ fn control(v: &mut Vectors) {
         (b":streams", b"1"),
     ];
     v.head("hello-child", Kind::Hello, (flags::CRITICAL, 1, 0), hello, b"");
+    let several = [&hello[..6], &[(b":streams", b"8")]].concat();
+    v.head("hello-child-of-several-streams", Kind::Hello, (flags::CRITICAL, 1, 0), &several, b"");
     v.head("hello-without-flags", Kind::Hello, (0, 1, 0), &hello[..1], b"");
     let welcome: Pairs<'_> =
         &[(b"max_frame", b"1048576"), (b"hb_ms", b"1000"), (b"root", b"/srv/shop")];
@@ -166,6 +168,8 @@ fn link(v: &mut Vectors) {
         (b":caps", b"log,dump,board,cost,recall"),
     ];
     v.head("lane-to-gateway", Kind::Lane, (flags::FD, 0, 0), lane, b"");
+    let several = [lane, &[(b":streams", b"8")]].concat();
+    v.head("lane-of-several-streams", Kind::Lane, (flags::FD, 0, 0), &several, b"");
     v.head("credit", Kind::Credit, (0, 0, 0), &[app, (b":slots", b"4")], b"");
     v.head("credit-none", Kind::Credit, (0, 0, 0), &[app, (b":slots", b"0")], b"");
     v.head("app-ready", Kind::App, (0, 1, 0), &[app, (b":ready", b"2")], b"");

@@ -62,12 +62,14 @@ macro_rules! same {
 fn every_message_writes_the_bytes_of_its_vector() {
     same! {
         "hello-child" as |f| ChildHello::of(f).unwrap();
+        "hello-child-of-several-streams" as |f| ChildHello::of(f).unwrap();
         "welcome" as |f| ChildWelcome::of(f).unwrap();
         "fail" as |f| Failure::of(f).unwrap();
         "lane-to-child" as |f| ChildLane::of(f).unwrap();
         "hello-runner" as |f| Hello::of(f).unwrap();
         "welcome-runner" as |f| Welcome::of(f).unwrap();
         "lane-to-gateway" as |f| Lane::of(f).unwrap();
+        "lane-of-several-streams" as |f| Lane::of(f).unwrap();
         "credit" as |f| Credit::of(f).unwrap();
         "credit-none" as |f| Credit::of(f).unwrap();
         "app-ready" as |f| App::of(f).unwrap();
@@ -275,7 +277,7 @@ proptest! {
             spec: None, kind: Some(app) });
         back!(Refusal { code, stage: app, message: flag.then_some(other) });
         back!(Join { secret: app, name: other, request: app.as_bytes() });
-        back!(Lane { app, child, pid: one, generation: two, caps: other });
+        back!(Lane { app, child, pid: one, generation: two, caps: other, streams: one });
         back!(Retire { app, child, is_gone: flag });
         back!(Withdrawn { app, child, streams: flag.then_some(numbers) });
         back!(Credit { app, slots: child });

@@ -12,13 +12,13 @@ use ostler_job::Termination;
 use ostler_notices::GatewayEvent;
 use ostler_pool::{
     Pool,
-    carrier::{Carrier, Way},
+    carrier::{Capacity, Carrier, Way},
     drive::{Over, drive},
     passing::{Failure, Quiet, Seat},
 };
 use ostler_wire::{
     Decoder, FRAME_MAX, Frame, Kind, Reset,
-    message::{cap, has_cap},
+    message::{Lane, cap, has_cap},
 };
 use tokio::{net::UnixStream, sync::mpsc::UnboundedSender};
 
@@ -50,18 +50,26 @@ pub(super) struct Order {
     pub(super) is_over: bool,
 }
 
-/// What a child can do that not every child can.
-#[derive(Clone, Copy, Debug, Default)]
+/// More streams at once than this no child is given.
+const STREAMS_MAX: u32 = 1 << 16;
+
+/// What a child said of itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Caps {
     /// It says what a run cost it when that was much.
     measures: bool,
     /// It gives back what waits behind a slow request. Without that nothing is sent ahead.
     gives_back: bool,
+    /// How many streams at once it takes.
+    streams: u32,
 }
 
 impl Caps {
-    pub(super) fn parse(list: &str) -> Self {
-        Self { measures: has_cap(list, cap::COST), gives_back: has_cap(list, cap::RECALL) }
+    pub(super) fn of(lane: &Lane<'_>) -> Self {
+        let streams = lane.streams.clamp(1, STREAMS_MAX);
+        // Where nothing waits behind anything, nothing is given back.
+        let gives_back = has_cap(lane.caps, cap::RECALL) && streams == 1;
+        Self { measures: has_cap(lane.caps, cap::COST), gives_back, streams }
     }
 }
 
@@ -190,11 +198,12 @@ async fn serve(
 ) {
     let (reader, writer) = stream.into_split();
     let label = format!("child {} of app {} on {runner}", key.1, key.0);
-    let carrier = Arc::new(Carrier::new(label, Way::Lane(writer), caps.measures));
+    let (way, capacity) = (Way::Lane(writer), Capacity::of(caps.streams));
+    let carrier = Arc::new(Carrier::new(label, way, capacity, caps.measures));
     let supplier = Pool::next_supplier();
     carrier.set_supplier(&pool, supplier);
     lanes.enter(&key, &carrier);
-    pool.supply(supplier, &carrier, super::host_id(runner), 1, caps.gives_back);
+    pool.supply(supplier, &carrier, super::host_id(runner), caps.streams, caps.gives_back);
     if carrier.is_retired() {
         pool.withdraw(supplier);
     }
@@ -240,6 +249,17 @@ async fn serve(
 mod tests {
     use super::*;
 
+    #[test]
+    fn a_child_that_says_nothing_of_it_takes_one_stream_and_only_such_a_child_gives_back() {
+        let of = |streams| {
+            let caps = "log,recall";
+            let caps = Caps::of(&Lane { app: "a", child: 1, pid: 1, generation: 1, caps, streams });
+            (caps.streams, caps.gives_back)
+        };
+        assert_eq!([0, 1, 2, 100].map(of), [(1, true), (1, true), (2, false), (100, false)]);
+        assert_eq!(of(u32::MAX), (STREAMS_MAX, false));
+    }
+
     #[tokio::test]
     async fn a_child_that_was_retired_before_its_lane_came_is_given_nothing() {
         let (orders, _heard) = tokio::sync::mpsc::unbounded_channel();
@@ -247,7 +267,7 @@ mod tests {
         let enter = |app: &str, child: u64| {
             let (ours, _childs) = UnixStream::pair().unwrap();
             let way = Way::Lane(ours.into_split().1);
-            let carrier = Arc::new(Carrier::new("test".into(), way, false));
+            let carrier = Arc::new(Carrier::new("test".into(), way, Capacity::One, false));
             lanes.enter(&(app.to_owned(), child), &carrier);
             carrier
         };

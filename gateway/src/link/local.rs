@@ -208,13 +208,13 @@ impl Link {
         match frame.header.kind {
             Kind::App | Kind::State => state::handle(hub, name, frame),
             Kind::Lane => {
-                let Lane { app, child, caps, .. } = Lane::of(frame).map_err(io::Error::other)?;
+                let lane = Lane::of(frame).map_err(io::Error::other)?;
                 if frame.header.flags & flags::FD == 0 {
                     return Err(io::Error::other("LANE came without a descriptor"));
                 }
                 let missing = || io::Error::other("LANE came without its descriptor");
                 let fd = self.fds.pop_front().ok_or_else(missing)?;
-                lane::open(hub, lanes, name, app, child, (fd, Caps::parse(caps)));
+                lane::open(hub, lanes, name, lane.app, lane.child, (fd, Caps::of(&lane)));
             }
             Kind::Retire => {
                 let Retire { app, child, is_gone } = Retire::of(frame).map_err(io::Error::other)?;

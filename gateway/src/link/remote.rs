@@ -14,7 +14,7 @@ use ostler_machine::clock;
 use ostler_notices::GatewayEvent;
 use ostler_pool::{
     Pool,
-    carrier::{Carrier, Ended, Way},
+    carrier::{Capacity, Carrier, Ended, Way},
     drive::drive,
     passing::Failure,
 };
@@ -214,7 +214,8 @@ async fn serve(
     member: Member,
 ) -> io::Result<()> {
     let Member { shown: Shown { name, key }, scope, members } = member;
-    let carrier = Arc::new(Carrier::new(format!("runner {name}"), Way::Link, false));
+    let carrier =
+        Arc::new(Carrier::new(format!("runner {name}"), Way::Link, Capacity::Many, false));
     carrier.send(|out| welcome(out, &scope));
     let stuck = Arc::new(Notify::new());
     let way = outlet::way(&carrier, &stuck);

@@ -1,6 +1,6 @@
 //! What must hold whenever nobody is at work on a carrier.
 
-use super::Inner;
+use super::{Capacity, Inner};
 
 impl Inner {
     /// Asserts that streams and jobs belong together. Debug builds call it after every frame that came and every job that was put.
@@ -8,8 +8,12 @@ impl Inner {
     /// # Panics
     /// When something does not hold, with the sentence that is broken.
     pub(super) fn check_invariants(&self) {
-        assert!(self.is_lane || self.held.is_empty(), "only a lane holds jobs back");
-        assert!(self.is_lane || self.unheard.is_none(), "only a lane's child is waited for");
+        let takes_turns = self.capacity == Capacity::One;
+        assert!(takes_turns || self.held.is_empty(), "jobs are held back where they take turns");
+        assert!(
+            takes_turns || self.unheard.is_none(),
+            "a child is waited for where jobs take turns"
+        );
         if self.closed {
             assert!(self.jobs.is_empty() && self.held.is_empty(), "a closed carrier has no jobs");
         }

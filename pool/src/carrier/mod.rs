@@ -39,18 +39,34 @@ const OUT_MAX: usize = 256 << 10;
 /// Bytes of one answer that may wait in memory before a lane is no longer read.
 pub(crate) const PAUSE_AT: usize = 1 << 20;
 
-/// What a carrier leads to.
+/// What a carrier leads to: only how bytes get there.
 #[derive(Debug)]
 pub enum Way {
-    /// One child on this host: one stream at a time, the socket's buffer is the brake.
+    /// One child on this host; whoever has something to say writes.
     Lane(OwnedWriteHalf),
-    /// A runner elsewhere: many streams with windows; its driver writes.
+    /// A runner elsewhere; its driver writes.
     Link,
+}
+
+/// How many streams run at once on a carrier, whatever it leads to. A child says it of itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Capacity {
+    /// One after the other, as a blocking child takes them; the socket's buffer is the brake.
+    One,
+    /// Many side by side, each with a window.
+    Many,
+}
+
+impl Capacity {
+    /// Of a child that takes so many at once.
+    pub const fn of(streams: u32) -> Self {
+        if streams > 1 { Self::Many } else { Self::One }
+    }
 }
 
 #[derive(Debug)]
 struct Inner {
-    is_lane: bool,
+    capacity: Capacity,
     /// The child says what a run cost it when that was much.
     measures: bool,
     streams: Streams,
@@ -82,6 +98,7 @@ pub struct Carrier {
     /// For the log: which child or runner.
     pub label: String,
     way: Way,
+    capacity: Capacity,
     /// A lane's place in its pool.
     supplier: OnceLock<(Arc<Pool>, SupplierId)>,
     inner: Mutex<Inner>,
@@ -89,13 +106,13 @@ pub struct Carrier {
 
 impl Carrier {
     /// `measures`: the child says what a run cost it when that was much.
-    pub fn new(label: String, way: Way, measures: bool) -> Self {
-        let window = match way {
-            Way::Lane(_) => None,
-            Way::Link => Some(WINDOW),
+    pub fn new(label: String, way: Way, capacity: Capacity, measures: bool) -> Self {
+        let window = match capacity {
+            Capacity::One => None,
+            Capacity::Many => Some(WINDOW),
         };
         let inner = Inner {
-            is_lane: matches!(way, Way::Lane(_)),
+            capacity,
             measures,
             streams: Streams::opener(window),
             out: BytesMut::new(),
@@ -112,7 +129,7 @@ impl Carrier {
             driver: None,
             senders: Vec::new(),
         };
-        Self { label, way, supplier: OnceLock::new(), inner: Mutex::new(inner) }
+        Self { label, way, capacity, supplier: OnceLock::new(), inner: Mutex::new(inner) }
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
@@ -126,6 +143,10 @@ impl Carrier {
 
     /// The child of a lane will never begin these streams: their jobs wait again.
     pub fn give_back(&self, from: u32, to: u32) {
+        if !self.takes_turns() {
+            // Nothing waits behind anything: all of it has begun.
+            return;
+        }
         let now = clock::now();
         let returned = self.withdraw(from, to, now);
         if let Some((pool, supplier)) = self.supplier.get() {
@@ -159,7 +180,7 @@ impl Carrier {
         if inner.closed || inner.retired {
             return false;
         }
-        if self.is_lane() && inner.holds_back(passing) {
+        if self.takes_turns() && inner.holds_back(passing) {
             inner.held.push_back(passing.clone());
             return true;
         }
@@ -168,8 +189,9 @@ impl Carrier {
         put
     }
 
-    fn is_lane(&self) -> bool {
-        matches!(self.way, Way::Lane(_))
+    /// Whether its streams come one after the other.
+    fn takes_turns(&self) -> bool {
+        self.capacity == Capacity::One
     }
 
     fn put(self: &Arc<Self>, inner: &mut Inner, passing: &Arc<Passing>, now: Mono) -> bool {
@@ -195,7 +217,7 @@ impl Carrier {
         let body = outgoing.frame.len() - HEADER - head as usize;
         inner.streams.sent(stream, body, !outgoing.more);
         inner.sending = outgoing.more.then_some(stream).or(inner.sending);
-        let is_first = !self.is_lane() || inner.jobs.is_empty();
+        let is_first = !self.takes_turns() || inner.jobs.is_empty();
         inner.jobs.insert(stream, passing.clone());
         inner.unsent = inner.unsent.or(Some(stream));
         if is_first {
@@ -307,7 +329,7 @@ impl Carrier {
         // A blocking child works on the oldest that was written; those behind it were prefetched.
         let started = usize::from(jobs.keys().next().is_some_and(is_written));
         let mut jobs: Vec<_> = jobs.into_values().collect();
-        if self.is_lane() {
+        if self.takes_turns() {
             unstarted.extend(jobs.drain(started..));
         }
         inner.changed();
@@ -319,7 +341,7 @@ impl Carrier {
         let mut inner = self.lock();
         inner.driver = Some(cx.waker().clone());
         // Links have windows. A blocking child can only be in the middle of its oldest answer.
-        inner.paused = self.is_lane()
+        inner.paused = self.takes_turns()
             && inner.jobs.first_key_value().is_some_and(|(stream, job)| {
                 inner.streams.is_open(*stream) && job.pieces_bytes() > PAUSE_AT
             });

@@ -51,9 +51,49 @@ fn job(more: bool) -> Arc<Passing> {
 }
 
 fn lane() -> (Arc<Carrier>, OwnedReadHalf, UnixStream) {
+    lane_of(Capacity::One)
+}
+
+fn lane_of(capacity: Capacity) -> (Arc<Carrier>, OwnedReadHalf, UnixStream) {
     let (ours, childs) = UnixStream::pair().unwrap();
     let (reader, writer) = ours.into_split();
-    (Arc::new(Carrier::new("test".into(), Way::Lane(writer), true)), reader, childs)
+    (Arc::new(Carrier::new("test".into(), Way::Lane(writer), capacity, true)), reader, childs)
+}
+
+#[tokio::test]
+async fn a_child_that_takes_several_streams_has_them_at_once_and_each_has_a_window() {
+    let (carrier, _reader, child) = lane_of(Capacity::of(8));
+    let jobs: Vec<_> = (0..8).map(|n| job(n == 0)).collect();
+    for passing in &jobs {
+        assert!(carrier.start(passing, clock::now()));
+    }
+    carrier.flush();
+    let mut decoder = ostler_wire::Decoder::new(ostler_wire::FRAME_MAX);
+    child.readable().await.unwrap();
+    // A flush writes before it returns.
+    while child.try_read_buf(decoder.buffer()).is_ok_and(|read| read > 0) {}
+    let given = std::iter::from_fn(|| decoder.poll_frame().unwrap()).count();
+    assert_eq!(given, 8, "also behind a body that has not ended");
+    assert!(jobs.iter().all(|job| job.started_at().is_some()), "none waits for another");
+    assert_eq!(carrier.relieve(clock::now() + Span::from_secs(60)).map(|it| it.stream), None);
+    carrier.give_back(1, 8);
+    assert_eq!(carrier.load(), 8, "nothing comes back of what has begun");
+    // Its window bounds a body; another stream's is its own.
+    let stream = jobs[0].seat().unwrap().stream;
+    let mut piece = Bytes::from(vec![b'x'; WINDOW as usize + 1]);
+    let mut send = |carrier: &Arc<Carrier>| {
+        let mut cx = Context::from_waker(Waker::noop());
+        carrier.poll_send(&mut cx, stream, &mut piece, false).is_ready()
+    };
+    assert!(!send(&carrier), "a byte has no credit");
+    let win = Header { aux: 1, ..header(Kind::Win, 0, 0, stream) };
+    put_frame(decoder.buffer(), win, &[]);
+    carrier
+        .handle_frames(&mut decoder, clock::now(), &mut Ended::default(), &mut Vec::new())
+        .unwrap();
+    assert!(send(&carrier));
+    let (unstarted, started) = carrier.close();
+    assert_eq!((unstarted.len(), started.len()), (0, 8), "it may have begun any");
 }
 
 #[tokio::test]

@@ -42,7 +42,7 @@ impl Carrier {
     /// Takes off a lane what waits behind a slow job and was not written.
     pub(crate) fn relieve(&self, now: Mono) -> Option<Stuck> {
         let mut inner = self.lock();
-        if !self.is_lane() || inner.closed {
+        if !self.takes_turns() || inner.closed {
             return None;
         }
         let (&stream, oldest) = inner.jobs.first_key_value()?;

@@ -132,6 +132,7 @@ impl Agent {
             Kind::Hello => {
                 let hello = ChildHello::of(received).unwrap_or_default();
                 hello.caps.clone_into(&mut child.caps);
+                child.streams = hello.streams.max(1);
                 let root = &app.spec.root.to_string_lossy();
                 let welcome = ChildWelcome { max_frame: FRAME_MAX, hb_ms: 0, root };
                 // A full queue means a stuck child, which its boot time limit ends.

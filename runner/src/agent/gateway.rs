@@ -216,7 +216,7 @@ impl Agent {
         }
         child.handed = true;
         let lane = child.lane.take().expect("a child keeps its lane until it is handed over");
-        relay.attach(id, app.name.clone(), lane)
+        relay.attach(id, app.name.clone(), child.streams, lane)
     }
 
     fn hand_over_lane(&mut self, id: ChildId) -> Result<(), nix::Error> {
@@ -245,6 +245,7 @@ impl Agent {
             pid: child.pid.as_raw().unsigned_abs(),
             generation: GENERATION,
             caps: &child.caps,
+            streams: child.streams,
         };
         let announcement = announcement.to_bytes();
         self.say_with(announcement, Some(lane));

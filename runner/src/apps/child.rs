@@ -63,6 +63,8 @@ pub(crate) struct Child {
     pub lane_number: u32,
     /// What it can do, as it said in HELLO.
     pub caps: String,
+    /// How many streams at once it takes, as it said there.
+    pub streams: u32,
     /// The queue to its control socket.
     pub ctl: Outbox,
     /// What it said last.
@@ -119,6 +121,7 @@ pub(crate) fn attend(
         handed: false,
         lane_number: 1,
         caps: String::new(),
+        streams: 1,
         ctl: outbox,
         last_words,
         failure: None,

@@ -165,6 +165,8 @@ pub struct Lane<'a> {
     pub generation: u32,
     /// What it can do that not every child can, separated by commas.
     pub caps: &'a str,
+    /// How many streams at once it takes. Of one nothing is said.
+    pub streams: u32,
 }
 
 impl Message for Lane<'_> {
@@ -173,6 +175,7 @@ impl Message for Lane<'_> {
             f.text(key::APP, self.app).number(key::CHILD, self.child);
             f.number(key::PID, self.pid).number(key::GENERATION, self.generation);
             f.text(key::CAPS, self.caps);
+            f.maybe_number(key::STREAMS, Some(self.streams.into()).filter(|streams| *streams != 1));
         });
     }
 }
@@ -188,6 +191,7 @@ impl<'a> Lane<'a> {
             pid: fields.small(key::PID).unwrap_or(0),
             generation: fields.small(key::GENERATION).unwrap_or(0),
             caps: fields.text(key::CAPS).unwrap_or_default(),
+            streams: fields.small(key::STREAMS).unwrap_or(1),
         })
     }
 }

@@ -107,11 +107,13 @@ impl Relay {
                     self.tell(id, ChildEvent::LaneLost(None));
                     Ok(None)
                 }
-                Event::Late
-                | Event::Credited
-                | Event::Connection
-                | Event::Free { .. }
-                | Event::Opened { .. } => Ok(None),
+                Event::Credited => {
+                    lane.wake.notify_one();
+                    Ok(None)
+                }
+                Event::Late | Event::Connection | Event::Free { .. } | Event::Opened { .. } => {
+                    Ok(None)
+                }
             }
         })
     }
@@ -124,6 +126,9 @@ impl Relay {
             match wanted {
                 Some(stream) => inner.send_answer(id, stream, answer),
                 None => {
+                    if let Some(lane) = inner.lanes.get_mut(&id) {
+                        lane.consumed(answer.frame.body.len());
+                    }
                     if answer.ended {
                         let reset = Some((Reset::ClientGone, &b""[..]));
                         inner.end(id, End { reset, holds: answer.frame.holds() });
@@ -199,6 +204,9 @@ impl Inner {
             let ends = is_last && answer.ended;
             link.streams.sent(stream, piece.len(), ends);
             link.put_piece(stream, &answer.frame, (has_head, ends), &piece);
+            if let Some(lane) = self.lanes.get_mut(&id) {
+                lane.consumed(piece.len());
+            }
             answer.begun = true;
             if is_last {
                 if ends {

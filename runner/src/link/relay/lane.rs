@@ -3,7 +3,7 @@
 use std::{rc::Rc, time::Instant};
 
 use bytes::{Buf, Bytes, BytesMut};
-use ostler_wire::{DATA_CHUNK, Frame, Kind, Reset, Streams, flags, put_frame};
+use ostler_wire::{DATA_CHUNK, Frame, Header, Kind, Reset, Streams, WINDOW, flags, put_frame};
 use tokio::sync::Notify;
 
 use super::header;
@@ -77,12 +77,14 @@ pub(super) struct Lane {
 }
 
 impl Lane {
-    pub(super) fn new(app: Rc<str>) -> Self {
+    /// Of a child that takes so many streams at once. It is given one at a time all the same: gateways count each child as one slot.
+    pub(super) fn new(app: Rc<str>, streams: u32) -> Self {
+        let window = (streams > 1).then_some(WINDOW);
         Self {
             app,
             serving: true,
             turn: 0,
-            streams: Streams::opener(None),
+            streams: Streams::opener(window),
             job: None,
             unheard: None,
             out: BytesMut::new(),
@@ -116,7 +118,7 @@ impl Lane {
         };
         let len = u32::try_from(head.len() + request.body.len()).expect("shorter than it came");
         let aux = u32::try_from(head.len()).expect("shorter than it came");
-        let header = ostler_wire::Header { len, aux, stream: lane, ..request.header };
+        let header = Header { len, aux, stream: lane, ..request.header };
         self.out.extend_from_slice(&header.to_bytes());
         self.out.extend_from_slice(&head);
         self.out.extend_from_slice(&request.body);
@@ -137,6 +139,16 @@ impl Lane {
         self.body.extend_from_slice(piece);
         self.body_end = end;
         self.wake.notify_one();
+    }
+
+    /// Bytes of the answer have gone on: a child whose streams have windows may send more.
+    pub(super) fn consumed(&mut self, bytes: usize) {
+        let Some(stream) = self.job.as_ref().map(|job| job.lane) else { return };
+        if let Some(grant) = self.streams.consumed(stream, bytes) {
+            let win = Header { aux: grant, ..header(Kind::Win, 0, 0, stream) };
+            put_frame(&mut self.out, win, b"");
+            self.wake.notify_one();
+        }
     }
 
     /// The request is not wanted any more: tells the child, and drops what it has not been sent.
@@ -189,7 +201,11 @@ impl Lane {
         if self.body.is_empty() && self.body_end.is_none() {
             return None;
         }
-        let piece = self.body.copy_to_bytes(self.body.len().min(DATA_CHUNK));
+        let credit = self.streams.credit(stream);
+        if credit == 0 && !self.body.is_empty() {
+            return None;
+        }
+        let piece = self.body.copy_to_bytes(self.body.len().min(credit).min(DATA_CHUNK));
         let end = if self.body.is_empty() { self.body_end.take() } else { None };
         let mut out = BytesMut::with_capacity(piece.len() + 2 * ostler_wire::HEADER);
         let plain_end = matches!(end, Some(BodyEnd::Plain));
@@ -209,6 +225,6 @@ impl Lane {
 pub(super) fn put_trailers(out: &mut BytesMut, (stream, flags): (u32, u8), head: &[u8]) {
     let len = u32::try_from(head.len()).expect("it came in a frame");
     let trail = header(Kind::Trail, flags, 0, stream);
-    out.extend_from_slice(&ostler_wire::Header { len, aux: len, ..trail }.to_bytes());
+    out.extend_from_slice(&Header { len, aux: len, ..trail }.to_bytes());
     out.extend_from_slice(head);
 }

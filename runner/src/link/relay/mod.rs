@@ -84,10 +84,11 @@ impl Relay {
         self: &Rc<Self>,
         id: ChildId,
         app: Rc<str>,
+        streams: u32,
         lane: OwnedFd,
     ) -> std::io::Result<()> {
         let (reader, writer) = lane_io::open(lane)?;
-        let lane = Lane::new(app.clone());
+        let lane = Lane::new(app.clone(), streams);
         let signals = (lane.wake.clone(), lane.ended.clone());
         self.inner.borrow_mut().lanes.insert(id, lane);
         lane_io::start(self, id, reader, writer, signals);

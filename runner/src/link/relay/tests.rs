@@ -37,9 +37,14 @@ fn made(
 impl Rig {
     /// One child of an app, and a gateway.
     fn new() -> Self {
+        Self::of(1)
+    }
+
+    /// The same with a child that takes so many streams at once.
+    fn of(streams: u32) -> Self {
         let (events, _) = tokio::sync::mpsc::channel(EVENTS_MAX);
         let relay = Relay::new(events);
-        relay.inner.borrow_mut().lanes.insert(CHILD, Lane::new("app".into()));
+        relay.inner.borrow_mut().lanes.insert(CHILD, Lane::new("app".into(), streams));
         relay.link_up();
         let rig = Self { relay, streams: Streams::opener(Some(WINDOW)) };
         assert_eq!(rig.said(), ["CREDIT 1"]);
@@ -94,6 +99,51 @@ impl Rig {
 }
 
 const NOT_STARTED: u16 = Reset::NotStarted as u16;
+
+#[test]
+fn the_streams_of_a_child_that_takes_several_have_windows_although_it_is_given_one_at_a_time() {
+    let mut rig = Rig::of(8);
+    let stream = rig.streams.open().expect("there are many");
+    let request = made((Kind::Req, stream, 0, 0), |f| {
+        f.put(b":app", b"app").put(b":method", b"POST");
+    });
+    assert!(rig.relay.handle_link(request).expect("it is in order").is_none());
+    let lane = rig.given().expect("it is written");
+    // The gateway gives credit as the child takes the body, so that more than a window may wait here.
+    let taken = |rig: &Rig| {
+        rig.relay.with(|inner| {
+            let lane = inner.lanes.get_mut(&CHILD).expect("it is there");
+            std::iter::from_fn(|| lane.take_out()).map(|chunk| chunk.body).sum::<usize>()
+        })
+    };
+    rig.relay.with(|inner| {
+        let lane = inner.lanes.get_mut(&CHILD).expect("it is there");
+        lane.queue_body(&vec![b'x'; WINDOW as usize + 5], None);
+    });
+    assert_eq!(taken(&rig), WINDOW as usize);
+    let win = Header { len: 0, kind: Kind::Win, flags: 0, code: 0, stream: lane, aux: 9 };
+    let win = Frame { header: win, head: Bytes::new(), body: Bytes::new() };
+    assert!(rig.relay.handle_lane(CHILD, win).expect("it is in order").is_none());
+    assert_eq!(taken(&rig), 5);
+    // What of its answer has gone on is granted again.
+    let half = Bytes::from(vec![b'y'; WINDOW as usize / 2]);
+    let header = Header { len: 0, kind: Kind::Rsp, flags: 0, code: 200, stream: lane, aux: 0 };
+    let answer = Frame { header, head: Bytes::new(), body: half };
+    let answer = rig.relay.handle_lane(CHILD, answer).expect("it is in order");
+    let mut answer = answer.expect("it is one");
+    assert!(rig.relay.send_answer(CHILD, &mut answer) == job::Progress::Done);
+    let out = rig.relay.with(|inner| inner.lanes.get_mut(&CHILD).and_then(Lane::take_out));
+    let out = decode(&out.expect("it is granted").bytes);
+    assert_eq!((out[0].header.kind, out[0].header.aux), (Kind::Win, WINDOW / 2));
+    // One that takes one at a time has none.
+    let rig = Rig::new();
+    let credit = rig.relay.with(|inner| {
+        let lane = inner.lanes.get_mut(&CHILD).expect("it is there");
+        let stream = lane.streams.open().expect("there are many");
+        lane.streams.credit(stream)
+    });
+    assert!(credit > WINDOW as usize);
+}
 
 #[test]
 fn what_a_child_does_not_begin_goes_back_and_it_gets_nothing_before_it_speaks() {

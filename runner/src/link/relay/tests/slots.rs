@@ -49,7 +49,7 @@ impl World {
         let (sender, events) = mpsc::channel(EVENTS_MAX);
         let relay = Relay::new(sender);
         for &id in children {
-            relay.inner.borrow_mut().lanes.insert(id, Lane::new(APP.into()));
+            relay.inner.borrow_mut().lanes.insert(id, Lane::new(APP.into(), 1));
         }
         let link = relay.link_up();
         Self { relay, events, link }
