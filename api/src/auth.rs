@@ -8,11 +8,11 @@ use ostler_job::durable::{Job, Token};
 use ostler_machine::secret;
 
 use super::{
-    Api,
+    Api, Door,
     backend::Backend,
     problem::{Kind, Problem},
 };
-use crate::backend::Refusal;
+use crate::backend::{Refusal, Unavailable};
 
 pub(crate) const SCOPES: &[&str] = &["submit", "read", "operate", "admin"];
 
@@ -116,6 +116,7 @@ const INVALID: &str = "Bearer realm=\"ostler\", error=\"invalid_token\"";
 pub(crate) fn check(
     backend: &dyn Backend,
     headers: &HeaderMap,
+    door: Option<&Door>,
     scope: &str,
 ) -> Result<Caller, Problem> {
     let none = || {
@@ -128,6 +129,9 @@ pub(crate) fn check(
     };
     let hash = bearer(headers).ok_or_else(none)?;
     let Some(token) = backend.token(&hash) else {
+        if let Some(Unavailable(why)) = backend.knows_nobody() {
+            return Err(nobody_is_known(&why, door));
+        }
         let detail =
             "the token is unknown, expired or revoked; GET /v1/tokens lists those there are";
         let problem = Problem::new(Kind::Unauthenticated, detail);
@@ -136,6 +140,18 @@ pub(crate) fn check(
     let caller = Caller(token);
     caller.needs(scope)?;
     Ok(caller)
+}
+
+/// The store was not read, and the tokens are in it. Whoever asks is a stranger: what is wrong is told on this host alone.
+fn nobody_is_known(why: &str, door: Option<&Door>) -> Problem {
+    let why = match door.is_some_and(|door| door.loopback) {
+        true => why,
+        false => "the gateway's log and its own host say why",
+    };
+    Unavailable(format!(
+        "no token can be checked, since the store of durable jobs cannot be used: {why}"
+    ))
+    .into()
 }
 
 /// A scope as a type, so that every handler says in its signature what it takes.
@@ -175,7 +191,7 @@ impl<S: Scope> FromRequestParts<Api> for Needs<S> {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, api: &Api) -> Result<Self, Problem> {
-        let caller = check(api.backend(), &parts.headers, S::NAME)?;
+        let caller = check(api.backend(), &parts.headers, parts.extensions.get(), S::NAME)?;
         if S::NAME == Submit::NAME && caller.tenant().is_some() {
             api.tenants_are_apart()?;
         }

@@ -52,6 +52,8 @@ pub trait Backend: Send + Sync + 'static {
     fn forget_runner<'a>(&'a self, who: &'a str, runner: &'a str) -> Soon<'a, Forgotten>;
     fn token(&self, hash: &str) -> Option<Arc<Token>>;
     fn tokens(&self) -> Vec<Arc<Token>>;
+    /// Why nobody can be known by a token now; `None`: everybody is who has one.
+    fn knows_nobody(&self) -> Option<Unavailable>;
     /// Keeps a token that is changed.
     fn put_token<'a>(&'a self, who: &'a str, token: Token) -> Soon<'a, ()>;
     /// Keeps a new one; `false`: its name is taken.

@@ -150,7 +150,7 @@ impl Face {
         from: Option<std::net::IpAddr>,
         of_all: bool,
     ) -> Result<(), Box<Response>> {
-        let checked = auth::check(&*self.backend, headers, auth::Read::NAME);
+        let checked = auth::check(&*self.backend, headers, None, auth::Read::NAME);
         let checked = checked.and_then(|caller| match of_all {
             true => caller.needs_all_tenants(),
             false => Ok(()),

@@ -373,7 +373,7 @@ pub(crate) async fn show(
     _: NoQuery,
 ) -> Result<Response, Problem> {
     if !door.is_some_and(|door| door.0.loopback) {
-        auth::check(api.backend(), &headers, Read::NAME)?;
+        auth::check(api.backend(), &headers, None, Read::NAME)?;
     }
     Ok(body::typed(StatusCode::OK, "application/json", body::whole(api.document())))
 }

@@ -14,7 +14,7 @@ use crate::{
     events::Events,
     failure::Failure,
     lacks, notify,
-    state::{Lock, State},
+    state::{Lock, State, lacks_room},
     summary::summary,
     terminal::{note, say},
 };
@@ -119,10 +119,19 @@ pub(crate) fn introduce(
         "api": texts(&addresses.api),
         "runners": texts(&addresses.runners),
     });
-    state.write(ADDRESSES, known.to_string().as_bytes()).map_err(|error| {
-        Failure::unavailable(format!("cannot say where the gateway listens: {error}"))
-    })?;
+    let written = state.write(ADDRESSES, known.to_string().as_bytes());
     say(&summary(settings, &addresses, state.folder()));
+    match written {
+        Ok(()) => {}
+        // The web is served all the same.
+        Err(error) if lacks_room(&error) => {
+            note(&format!("other verbs need --api to find this gateway: {error}"));
+        }
+        Err(error) => {
+            let says = format!("cannot say where the gateway listens: {error}");
+            return Err(Failure::unavailable(says));
+        }
+    }
     for text in &settings.notes {
         note(text);
     }

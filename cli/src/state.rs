@@ -3,8 +3,8 @@
 use std::{
     env,
     fs::File,
-    io::{self, Read as _, Seek as _, Write as _},
-    os::unix::fs::MetadataExt as _,
+    io::{self, ErrorKind, Read as _, Seek as _},
+    os::unix::fs::{FileExt as _, MetadataExt as _},
     path::{Path, PathBuf},
     thread,
     time::{Duration, Instant},
@@ -99,13 +99,13 @@ impl State {
         let path = self.run(name);
         let file = ostler_private::lock(&path).map_err(Held::Broken)?;
         match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
-            Ok(mut file) => {
-                let signed = format!("{} {role}", std::process::id());
-                file.set_len(0)
-                    .and_then(|()| writeln!(file, "{}", signed.trim_end()))
-                    .map_err(|error| Held::Broken(ostler_private::named(&path)(error)))?;
-                Ok(Lock { _file: file })
-            }
+            Ok(file) => match sign(&file, role) {
+                // Who holds it is not told then, and it is held all the same.
+                Err(error) if !lacks_room(&error) => {
+                    Err(Held::Broken(ostler_private::named(&path)(error)))
+                }
+                Ok(()) | Err(_) => Ok(Lock { _file: file }),
+            },
             Err((file, Errno::EWOULDBLOCK)) => Err(Held::By(holder(file))),
             Err((_, error)) => Err(Held::Broken(ostler_private::named(&path)(error.into()))),
         }
@@ -133,6 +133,21 @@ impl State {
     pub(crate) fn write(&self, name: &str, bytes: &[u8]) -> io::Result<()> {
         ostler_private::replace(&self.run(name), bytes)
     }
+}
+
+/// Writes who we are into a lock's file, over what is there: on a disk without room that succeeds.
+fn sign(file: &File, role: &str) -> io::Result<()> {
+    let signed = format!("{} {role}", std::process::id());
+    let signed = signed.trim_end();
+    let before = usize::try_from(file.metadata()?.len()).unwrap_or(0).min(64);
+    // Padded, so that nobody reads the end of the word before.
+    file.write_all_at(format!("{signed:before$}\n").as_bytes(), 0)?;
+    file.set_len(signed.len() as u64 + 1)
+}
+
+/// Whether something cannot be written for want of room alone.
+pub(crate) fn lacks_room(error: &io::Error) -> bool {
+    matches!(error.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded)
 }
 
 /// A lock that this process holds.
@@ -212,5 +227,20 @@ mod tests {
         assert!(begun.elapsed() >= ENDING);
         drop(held);
         drop(state.lock("lock").unwrap());
+    }
+
+    #[test]
+    fn a_locks_word_takes_the_place_of_the_one_before_without_room() {
+        let folder = tempfile::tempdir().unwrap();
+        let state = State::open(Some(folder.path())).unwrap();
+        for (before, role) in [("1234567 joined\n", ""), ("2 x\n", "joined"), ("", "joined")] {
+            std::fs::write(state.run("lock"), before).unwrap();
+            let held = state.lock_as("lock", role).unwrap();
+            assert!(
+                matches!(state.try_lock("lock", ""), Err(Held::By(Some(pid))) if pid == Pid::this())
+            );
+            assert_eq!(state.role_of("lock").unwrap_or_default(), role);
+            drop(held);
+        }
     }
 }

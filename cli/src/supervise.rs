@@ -164,7 +164,9 @@ fn prepare(state: &State, config: &Config, patience: Duration) -> Result<Option<
         ));
         stop(state, pid, patience)?;
     }
-    state.write(SPEC, &spec).map_err(unwritable)?;
+    if !same {
+        state.write(SPEC, &spec).map_err(unwritable)?;
+    }
     Ok(None)
 }
 

@@ -13,12 +13,12 @@ use std::collections::VecDeque;
 
 use ostler_job::durable::{Applied, Change, EventKind, Fault, StoreError};
 use ostler_job::{
-    Mono, Now, Span,
+    JobId, Mono, Now, Span,
     durable::{Epoch, Term},
 };
 
 use super::{
-    Beat, Driver, Effect, Figures, Reports, RunnerName, Steer, Submit, Ticket,
+    Beat, Driver, DriverConfig, Effect, Figures, Reports, RunnerName, Steer, Submit, Ticket,
     batch::Batch,
     links::Links,
     told::{Output, Told},
@@ -29,6 +29,8 @@ use super::{
 const ROOM_MIN: u64 = 256 << 10;
 /// Between two looks at a store that failed.
 const RELOAD_EVERY: Span = Span::from_secs(1);
+/// The same for one that was never read, when nothing but a person helps.
+const LOOK_EVERY: Span = Span::from_secs(2);
 
 /// See the module.
 pub struct Actor {
@@ -40,6 +42,8 @@ pub struct Actor {
     changes: Vec<Change>,
     pub(super) next: Batch,
     failed: Option<Failed>,
+    /// A store was read: the driver's memory is, or was, of something.
+    was_loaded: bool,
     pub(super) kept: UnsettledReports,
     /// Kill orders that were carried out and are not written.
     pub(super) unwritten: Vec<Steer>,
@@ -51,18 +55,10 @@ pub struct Actor {
 
 /// Why the driver's memory is void.
 struct Failed {
-    fault: Fault,
-    /// When to look again; `None`: that is being done.
+    /// When to look again; `None`: that is being done, or nothing but a person helps.
     again: Option<Mono>,
     /// Bytes that the store must take before.
     room: u64,
-}
-
-impl Failed {
-    /// Nothing but a person helps.
-    fn is_final(&self) -> bool {
-        matches!(self.fault, Fault::Corrupt | Fault::TooNew)
-    }
 }
 
 impl Actor {
@@ -74,6 +70,7 @@ impl Actor {
             changes: Vec::new(),
             next: Batch::default(),
             failed: None,
+            was_loaded: true,
             kept: UnsettledReports::default(),
             unwritten: Vec::new(),
             links: Links::default(),
@@ -81,6 +78,15 @@ impl Actor {
             stopping: false,
             outputs: VecDeque::new(),
         }
+    }
+
+    /// One whose store could not be read yet: it is as after a failure, and everything goes on when it can be.
+    pub fn without_store(config: DriverConfig, error: StoreError, now: Now) -> Self {
+        let nothing = Term { epoch: Epoch::default(), fences: 0..0, went_back: false };
+        let mut actor = Self::new(Driver::new(config, &nothing, JobId(0), 0), &nothing);
+        actor.was_loaded = false;
+        actor.fail(error, Batch::default(), now);
+        actor
     }
 
     /// Something happened.
@@ -250,7 +256,7 @@ impl Actor {
     /// Time has passed, or everything that came was heard: does what is due, and hands over what was decided.
     pub fn go_on(&mut self, now: Now) {
         match &mut self.failed {
-            Some(failed) if !failed.is_final() && failed.again.is_some_and(|at| at <= now.mono) => {
+            Some(failed) if failed.again.is_some_and(|at| at <= now.mono) => {
                 failed.again = None;
                 self.outputs.push_back(Output::Load { room: failed.room });
             }
@@ -268,7 +274,7 @@ impl Actor {
     /// When [`Actor::go_on`] is due at the latest; `None`: not before something is heard.
     pub fn poll_timeout(&self) -> Option<Mono> {
         match &self.failed {
-            Some(failed) => failed.again.filter(|_| !failed.is_final()),
+            Some(failed) => failed.again,
             None => self.driver.poll_timeout().map(|(at, _)| at),
         }
     }
@@ -321,8 +327,7 @@ impl Actor {
     /// Nothing that was decided since the last commit holds; what was told since then is to be thought over again.
     fn fail(&mut self, error: StoreError, batch: Batch, now: Now) {
         let room = ROOM_MIN.max(batch.bytes * 2);
-        self.failed =
-            Some(Failed { fault: error.fault, again: Some(now.mono + RELOAD_EVERY), room });
+        self.failed = Some(Failed { again: self.again(&error, now), room });
         self.outputs.push_back(Output::Trouble(Some(error)));
         self.changes.clear();
         let next = std::mem::take(&mut self.next);
@@ -331,11 +336,20 @@ impl Actor {
         self.outputs.push_back(Output::RefuseAll);
     }
 
+    /// When a store that failed so is looked at again. One that was in use and turned out to be damaged is not, before a person
+    /// has started everything anew.
+    fn again(&self, error: &StoreError, now: Now) -> Option<Mono> {
+        let lasts = matches!(error.fault, Fault::Corrupt | Fault::TooNew);
+        let every = if lasts { LOOK_EVERY } else { RELOAD_EVERY };
+        (!lasts || !self.was_loaded).then(|| now.mono + every)
+    }
+
     /// The store's word after [`Output::Load`]: whether anything of what failed was kept shows now.
     pub fn loaded(&mut self, outcome: Result<(Driver, Term), StoreError>, now: Now) {
         match outcome {
             Ok((driver, term)) => {
                 (self.driver, self.epoch, self.failed) = (driver, term.epoch, None);
+                self.was_loaded = true;
                 if self.resting {
                     self.driver.handle_rest(now);
                 }
@@ -347,9 +361,9 @@ impl Actor {
                 self.collect();
             }
             Err(error) => {
+                let again = self.again(&error, now);
                 if let Some(failed) = &mut self.failed {
-                    failed.fault = error.fault;
-                    failed.again = Some(now.mono + RELOAD_EVERY);
+                    failed.again = again;
                 }
                 self.outputs.push_back(Output::Trouble(Some(error)));
             }

@@ -30,6 +30,7 @@ use std::{
 use ostler_job::{JobId, durable::AttemptKey};
 
 use self::{names::private_folder, size::Size};
+use crate::StoreError;
 
 /// The folder of payloads and logs. Methods block; streams of gigabytes go through in pieces.
 #[derive(Clone, Debug)]
@@ -38,23 +39,47 @@ pub struct Files {
     size: Arc<Size>,
     /// Held while a payload is made young, or found to be old and removed.
     ages: Arc<Mutex<()>>,
+    /// It is there.
+    ready: Arc<Mutex<bool>>,
 }
 
 impl Files {
     /// Opens the folder `files` of a state folder, made when it is not there.
-    pub fn open(state: &Path) -> io::Result<Self> {
-        let folder = state.join("files");
-        private_folder(&folder)?;
-        for part in ["payload", "log", "upload"] {
-            private_folder(&folder.join(part))?;
+    pub fn open(state: &Path) -> Result<Self, StoreError> {
+        let files = Self::at(state);
+        files.prepare()?;
+        Ok(files)
+    }
+
+    /// The same folder, which is made by [`Files::prepare`].
+    pub fn at(state: &Path) -> Self {
+        let (size, ages, ready) = (Arc::default(), Arc::default(), Arc::default());
+        Self { folder: state.join("files"), size, ages, ready }
+    }
+
+    /// Makes the folder, once. Until it can be made, nothing is kept.
+    pub fn prepare(&self) -> Result<(), StoreError> {
+        let mut ready = self.ready.lock().unwrap_or_else(PoisonError::into_inner);
+        if *ready {
+            return Ok(());
         }
-        for left in ostler_private::list(&folder.join("upload"))? {
+        let name = self.folder.display().to_string();
+        self.make().map_err(|error| crate::sqlite::from_io("making", &name, &error))?;
+        self.size.count(self.folder.clone());
+        *ready = true;
+        Ok(())
+    }
+
+    fn make(&self) -> io::Result<()> {
+        private_folder(&self.folder)?;
+        for part in ["payload", "log", "upload"] {
+            private_folder(&self.folder.join(part))?;
+        }
+        for left in ostler_private::list(&self.folder.join("upload"))? {
             ostler_private::remove(&left?.path())?;
         }
-        names::sync(&folder)?;
-        names::sync(state)?;
-        let size = Size::of(folder.clone());
-        Ok(Self { folder, size, ages: Arc::default() })
+        names::sync(&self.folder)?;
+        self.folder.parent().map_or(Ok(()), names::sync)
     }
 
     /// Begins a payload, which weighs on this tenant from its first byte.

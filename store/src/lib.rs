@@ -110,6 +110,11 @@ pub trait Store: Send + Sync {
     fn size(&self) -> u64;
 }
 
+/// What an error of the system means to whoever uses the store, when it comes of doing something to a path.
+pub fn io_error(doing: &str, path: &std::path::Path, error: &std::io::Error) -> StoreError {
+    sqlite::from_io(doing, &path.display().to_string(), error)
+}
+
 /// What is dated later than this was written by a clock that was wrong.
 fn latest(now: Wall) -> Wall {
     now.after(ostler_job::Span::from_secs(86_400))

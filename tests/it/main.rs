@@ -26,6 +26,7 @@ mod idle;
 mod joining;
 mod kills;
 mod logs;
+mod no_store;
 mod observe;
 mod openapi;
 mod pids;

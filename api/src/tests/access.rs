@@ -5,7 +5,7 @@ use http::{Request, StatusCode};
 use ostler_machine::shutdown::Shutdown;
 
 use super::{Answer, Rig, fake::Fake};
-use crate::Config;
+use crate::{Config, Door};
 
 /// Every operation, the scope that it takes, and a body for those that read one.
 const OPERATIONS: &[(&str, &str, &str)] = &[
@@ -301,4 +301,27 @@ async fn a_body_that_was_packed_is_not_taken_for_what_it_is_not() {
         }
         assert!(request("Identity").await.status.is_success());
     }
+}
+
+#[tokio::test]
+async fn while_no_token_can_be_known_nobody_is_told_that_his_is_wrong() {
+    let rig = Rig::new();
+    rig.fake.state().tokens.clear();
+    rig.fake.state().unread = Some("/state/jobs.db is damaged".into());
+    for (loopback, shown) in [(true, true), (false, false)] {
+        for line in ["GET /v1/status", "POST /v1/jobs", "GET /v1/tokens", "GET /v1/jobs/7/log"] {
+            let door = Door { loopback, peer: None };
+            let request = rig.request(line).extension(door).body(Body::empty()).unwrap();
+            let answer = rig.send(request).await;
+            let problem = answer.is("store_unavailable");
+            let detail = problem["detail"].as_str().unwrap();
+            assert_eq!(detail.contains("/state/jobs.db is damaged"), shown, "{detail}");
+            assert!(answer.headers.contains_key("retry-after"));
+        }
+    }
+    assert!(rig.fake.state().refusals.is_empty(), "nobody was refused for want of a right");
+    let request = Request::get("/v1/status").body(Body::empty()).unwrap();
+    rig.send(request).await.is("unauthenticated");
+    rig.fake.state().unread = None;
+    rig.ask("GET /v1/status").await.is("unauthenticated");
 }

@@ -37,6 +37,8 @@ pub(super) struct State {
     pub(super) events: Vec<Event>,
     pub(super) tokens: Vec<Arc<Token>>,
     pub(super) runners: Vec<RunnerView>,
+    /// The store was not read yet, and why.
+    pub(super) unread: Option<String>,
     /// The store fails, and says so.
     pub(super) down: Option<String>,
     /// No more jobs may wait.
@@ -274,6 +276,10 @@ impl Backend for Fake {
             it.hash == hash && it.revoked_at.is_none() && it.expires_at.is_none_or(|at| at > now)
         };
         self.state().tokens.iter().find(good).cloned()
+    }
+
+    fn knows_nobody(&self) -> Option<Unavailable> {
+        self.state().unread.clone().map(Unavailable)
     }
 
     fn tokens(&self) -> Vec<Arc<Token>> {

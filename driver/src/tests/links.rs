@@ -4,7 +4,7 @@ use ostler_job::durable::Unfinished;
 use ostler_store::{Applied, Fault, StoreError};
 
 use super::*;
-use crate::{Actor, Output, Told, load};
+use crate::{Actor, DriverConfig, Output, Told, load};
 
 fn actor() -> (Actor, Now) {
     let bench = Bench::new();
@@ -179,4 +179,37 @@ fn what_is_told_to_a_store_that_failed_is_kept_once_and_not_without_end() {
     let reports: Vec<Report> = (0..1000).map(|job| Report::NotStarted { key: key(job) }).collect();
     (0..1000).for_each(|_| tell(&mut actor, 499, reports.clone()));
     assert!(actor.kept.len() < 210_000, "{}", actor.kept.len());
+}
+
+#[test]
+fn a_store_that_was_never_read_is_taken_up_whatever_was_wrong_with_it() {
+    let bench = Bench::new();
+    for (fault, patience) in [(Fault::Corrupt, 2), (Fault::TooNew, 2), (Fault::Io, 1)] {
+        let mut now = bench.now;
+        let wrong = || StoreError::new(fault, "jobs.db");
+        let mut actor = Actor::without_store(DriverConfig::default(), wrong(), now);
+        let mut outputs = || std::iter::from_fn(|| actor.poll_output()).collect::<Vec<_>>();
+        assert!(matches!(outputs()[..], [Output::Trouble(Some(_)), Output::RefuseAll]));
+        actor.hear(Told::LinkUp("a".into(), 1), now);
+        for _ in 0..2 {
+            let due = actor.poll_timeout().expect("it is looked at again");
+            assert_eq!(due, now.mono + Span::from_secs(patience), "{fault:?}");
+            now.mono = due;
+            actor.go_on(now);
+            assert!(matches!(actor.poll_output(), Some(Output::Load { .. })));
+            assert!(actor.poll_timeout().is_none(), "that is being done");
+            actor.loaded(Err(wrong()), now);
+            assert!(matches!(actor.poll_output(), Some(Output::Trouble(Some(_)))));
+        }
+        let term = bench.store.begin(0).expect("the model begins");
+        let read = |each: &mut dyn FnMut(Unfinished)| bench.store.load_unfinished(each);
+        let config = DriverConfig::default();
+        let (driver, _) = load(&config, &term, (1, 0), read, now).expect("the model loads");
+        actor.loaded(Ok((driver, term)), now);
+        assert!(matches!(actor.poll_output(), Some(Output::Trouble(None))));
+        actor.hear(beat(1, 2), now);
+        assert_eq!(actor.figures(now).slots.0, 2, "links that came meanwhile count");
+        actor.doubt(wrong(), now);
+        assert_eq!(actor.poll_timeout().is_some(), fault == Fault::Io, "it was in use");
+    }
 }

@@ -9,13 +9,18 @@ use std::{
     time::{Duration, Instant},
 };
 
-use ostler_driver::{Actor, Answer, Batch, Driver, DriverConfig, Output, Ticket, Told};
+use ostler_driver::{Actor, Answer, Batch, DriverConfig, Output, Ticket, Told};
 use ostler_job::durable::{Epoch, Term};
 use ostler_machine::clock;
-use ostler_store::{Applied, Change, Committer, StoreError};
+use ostler_store::{Applied, Change, Committer, Loaded, StoreError};
 use tokio::sync::oneshot;
 
-use super::{Shared, Unavailable, specs::Specs, start, weight::Weight};
+use super::{
+    Shared, Unavailable,
+    specs::Specs,
+    start::{Kept, Read},
+    weight::Weight,
+};
 
 /// What the thread is sent.
 #[derive(Debug)]
@@ -46,6 +51,7 @@ const IDLE: Duration = Duration::from_millis(500);
 pub(super) struct Act {
     pub(super) shared: Arc<Shared>,
     pub(super) actor: Actor,
+    kept: Kept,
     config: DriverConfig,
     committer: Committer,
     pub(super) asked: HashMap<Ticket, Asker>,
@@ -59,23 +65,18 @@ pub(super) struct Act {
 impl Act {
     pub(super) fn new(
         shared: Arc<Shared>,
-        (driver, term): (Driver, &Term),
+        (kept, read): (Kept, Result<Read, StoreError>),
         config: DriverConfig,
         committer: Committer,
     ) -> Self {
-        let mut actor = Actor::new(driver, term);
-        if term.went_back {
-            shared.warn(
-                "the store of durable jobs is older than what was known of it: jobs are as they were then, and numbers go \
-                 on above all that were given since (docs/OPERATIONS.md, \"To restore a backup\")"
-                    .into(),
-            );
-            let detail = serde_json::json!({ "action": "restored" });
-            actor.note("gateway", &detail, clock::both());
-        }
-        Self {
+        let (actor, new) = match read {
+            Ok(Read { driver, term, loaded }) => (Actor::new(driver, &term), Some((term, loaded))),
+            Err(error) => (Actor::without_store(config.clone(), error, clock::both()), None),
+        };
+        let mut act = Self {
             shared,
             actor,
+            kept,
             config,
             committer,
             asked: HashMap::new(),
@@ -83,6 +84,28 @@ impl Act {
             checked_at: Instant::now(),
             figures_at: Instant::now(),
             figures_old: true,
+        };
+        if let Some((term, loaded)) = new {
+            act.begin(&term, loaded);
+        }
+        // Why durable jobs are refused is told before anything is served.
+        act.act();
+        act
+    }
+
+    /// A term has begun: takes over what the store has beside its jobs.
+    fn begin(&mut self, term: &Term, loaded: Loaded) {
+        loaded.tokens.into_iter().for_each(|token| self.shared.tokens.put(token));
+        // Later terms are of the same life.
+        let _first = self.shared.kept_at.set(loaded.kept_at);
+        if term.went_back {
+            self.shared.warn(
+                "the store of durable jobs is older than what was known of it: jobs are as they were then, and numbers go \
+                 on above all that were given since (docs/OPERATIONS.md, \"To restore a backup\")"
+                    .into(),
+            );
+            let detail = serde_json::json!({ "action": "restored" });
+            self.actor.note("gateway", &detail, clock::both());
         }
     }
 
@@ -174,9 +197,13 @@ impl Act {
                 }
                 Output::Load { room } => {
                     let before = (room, self.shared.runners.newest_link());
-                    let loaded = start::load(self.shared.store.as_ref(), &self.config, before);
-                    let loaded = loaded.map(|(driver, term, _)| (driver, term));
-                    self.actor.loaded(loaded, clock::both());
+                    match self.kept.read(&self.config, before) {
+                        Ok(Read { driver, term, loaded }) => {
+                            self.actor.loaded(Ok((driver, term.clone())), clock::both());
+                            self.begin(&term, loaded);
+                        }
+                        Err(error) => self.actor.loaded(Err(error), clock::both()),
+                    }
                 }
             }
         }

@@ -3,7 +3,7 @@
 use std::{fs::File, io, net::IpAddr, path::PathBuf, sync::Arc};
 
 use ostler_api::backend::{
-    Backend, DoneSince, Forgotten, Full, Over, Refusal, RunnerView, Sink, Soon,
+    Backend, DoneSince, Forgotten, Full, Over, Refusal, RunnerView, Sink, Soon, Unavailable,
 };
 use ostler_driver::{Answer, Figures, NewJob, Verb};
 use ostler_job::{
@@ -108,6 +108,10 @@ impl Backend for Jobs {
 
     fn tokens(&self) -> Vec<Arc<Token>> {
         self.tokens()
+    }
+
+    fn knows_nobody(&self) -> Option<Unavailable> {
+        self.knows_nobody()
     }
 
     fn put_token<'a>(&'a self, who: &'a str, token: Token) -> Soon<'a, ()> {

@@ -27,9 +27,13 @@ const WHO: &str = "retention";
 
 /// Runs until the runtime ends. `keep`: how long succeeded and other finished jobs stay.
 pub(crate) async fn run(jobs: Jobs, keep: (Span, Span)) {
-    let mut keeper = Keeper::new(keep, jobs.kept_at, clock::both());
+    let mut keeper = None;
     loop {
-        keeper.look(&jobs, clock::both()).await;
+        // Not before the store was read.
+        if let Some(kept_at) = jobs.kept_at.get() {
+            let keeper = keeper.get_or_insert_with(|| Keeper::new(keep, *kept_at, clock::both()));
+            keeper.look(&jobs, clock::both()).await;
+        }
         tokio::time::sleep(EVERY).await;
     }
 }

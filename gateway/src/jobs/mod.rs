@@ -30,7 +30,7 @@ use std::{
     io,
     path::PathBuf,
     sync::{
-        Arc, Mutex,
+        Arc, Mutex, OnceLock,
         atomic::{AtomicU64, Ordering},
         mpsc,
     },
@@ -74,8 +74,8 @@ pub(crate) struct Shared {
     pub(crate) files: Arc<Files>,
     pub(crate) room: Room,
     pub(crate) metrics: JobMetrics,
-    /// When an earlier life looked for what is old.
-    kept_at: Option<ostler_job::Wall>,
+    /// When an earlier life looked for what is old; known once the store was read.
+    kept_at: OnceLock<Option<ostler_job::Wall>>,
     inbox: mpsc::Sender<Mail>,
     tickets: AtomicU64,
     runners: Runners,
@@ -322,6 +322,11 @@ impl Jobs {
     /// Why nothing is accepted; `None`: all is well.
     pub(crate) fn trouble(&self) -> Option<String> {
         self.trouble.lock().expect("no code panics while it holds the trouble").clone()
+    }
+
+    /// Why nobody is known by a token: the store was not read since the start. `None`: it was.
+    pub(crate) fn knows_nobody(&self) -> Option<Unavailable> {
+        self.kept_at.get().is_none().then(|| self.unavailable())
     }
 
     /// Gives nothing to runners from now on, and returns when what was given is on its way: what is leased when the links

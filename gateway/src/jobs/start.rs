@@ -3,20 +3,20 @@
 use std::{
     fmt, io,
     path::{Path, PathBuf},
-    sync::{Arc, Mutex, atomic::AtomicU64, mpsc},
+    sync::{Arc, Mutex, OnceLock, atomic::AtomicU64, mpsc},
     thread,
 };
 
 use ostler_driver::{Driver, DriverConfig};
 use ostler_job::{
-    Span,
+    Span, Wall,
     durable::{Epoch, Term},
 };
 use ostler_machine::{clock, secret};
 use ostler_notices::GatewayEvent;
 use ostler_store::{
     Applied, Change, Committer, Files, Loaded, Restored, Sqlite, Store, StoreError, Token,
-    Unfinished,
+    Unfinished, io_error,
 };
 use tokio::sync::broadcast;
 
@@ -33,11 +33,9 @@ const STORE: &str = "jobs.db";
 /// Where the first token is written.
 const FIRST_TOKEN: &str = "api.token";
 
-/// Why durable jobs cannot be served.
+/// Why a gateway cannot serve durable jobs, now or later. That the store cannot be used now is none.
 #[derive(Debug)]
 pub(crate) enum StartFault {
-    /// The store cannot be used.
-    Store(PathBuf, StoreError),
     /// A file or folder cannot be used.
     File(PathBuf, io::Error),
     /// The system gives no thread.
@@ -49,59 +47,62 @@ impl std::error::Error for StartFault {}
 impl fmt::Display for StartFault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Store(path, error) => {
-                write!(f, "cannot use {}: {}", path.display(), error.at_start())
-            }
             Self::File(path, error) => write!(f, "cannot use {}: {error}", path.display()),
             Self::Thread(error) => write!(f, "cannot start a thread: {error}"),
         }
     }
 }
 
-/// An opened store with what it said, before anything runs.
+/// The store with what it said, before anything runs.
 pub(crate) struct Opened {
-    store: Arc<dyn Store>,
-    files: Files,
+    kept: Kept,
     runners: Runners,
     /// Runners of other hosts that may come in.
     pub(crate) members: Arc<Members>,
-    driver: Driver,
-    term: Term,
-    loaded: Loaded,
+    /// Or why there is nothing: it is tried again.
+    read: Result<Read, StoreError>,
     config: DriverConfig,
 }
 
+/// Where everything of durable jobs is.
+#[derive(Clone)]
+pub(super) struct Kept {
+    pub(super) store: Arc<dyn Store>,
+    pub(super) files: Arc<Files>,
+    /// The state folder.
+    state: PathBuf,
+}
+
+/// What is known from a term's beginning.
+pub(super) struct Read {
+    pub(super) driver: Driver,
+    pub(super) term: Term,
+    pub(super) loaded: Loaded,
+}
+
 impl Opened {
-    /// Opens and loads; nothing of it is served yet.
+    /// Opens and loads; nothing of it is served yet. A store that cannot be used is tried again once everything runs.
     pub(crate) fn open(state: &Path, config: DriverConfig) -> Result<Self, StartFault> {
-        let path = state.join(STORE);
-        let store = Sqlite::open(&path).map_err(|e| StartFault::Store(path, e))?;
-        let files = Files::open(state).map_err(|e| StartFault::File(state.join("files"), e))?;
-        Self::of(Arc::new(store), files, state, config)
+        Self::of(Arc::new(Sqlite::at(&state.join(STORE))), state, config)
     }
 
-    /// The same with a store that is open.
+    /// The same with another store.
     pub(crate) fn of(
         store: Arc<dyn Store>,
-        files: Files,
         state: &Path,
         config: DriverConfig,
     ) -> Result<Self, StartFault> {
-        let (driver, term, mut loaded) = load(store.as_ref(), &config, (0, 0))
-            .map_err(|error| StartFault::Store(state.join(STORE), error))?;
-        if loaded.tokens.is_empty() || (term.went_back && knows_nobody(state, &loaded.tokens)) {
-            first_token(state, (store.as_ref(), term.epoch), &mut loaded)?;
-        }
-        // A clock that is wrong forgets no runner.
+        let files = Arc::new(Files::at(state));
+        let kept = Kept { store, files, state: state.to_owned() };
+        let read = kept.read(&config, (0, 0));
+        // A clock that is wrong forgets no runner, and nobody is forgotten while nothing is known.
         let now = clock::wall_now();
-        let runners = Runners::open(
-            state,
-            loaded.kept_at.map_or(now, |at| now.min(at.after(Span::from_secs(86_400)))),
-        );
+        let known = read.as_ref().map_or(Some(Wall(0)), |read| read.loaded.kept_at);
+        let known = known.map_or(now, |at| now.min(at.after(Span::from_secs(86_400))));
+        let runners = Runners::open(state, known);
         let members = Members::open(state)
             .map_err(|error| StartFault::File(state.join("members.json"), error))?;
-        let members = Arc::new(members);
-        Ok(Self { store, files, runners, members, driver, term, loaded, config })
+        Ok(Self { kept, runners, members: Arc::new(members), read, config })
     }
 }
 
@@ -110,22 +111,28 @@ pub fn restore(state: &Path, copy: &Path) -> Result<Restored, StoreError> {
     Sqlite::restore(&state.join(STORE), copy)
 }
 
-/// A driver of a new term, with every unfinished job of the store. Before: bytes that the store must take, and the number
-/// of the last link of any runner.
-pub(super) fn load(
-    store: &dyn Store,
-    config: &DriverConfig,
-    (room, newest): (u64, u64),
-) -> Result<(Driver, Term, Loaded), StoreError> {
-    let now = clock::both();
-    let seed = now.wall.0 ^ u64::from(std::process::id()) << 32;
-    let term = store.begin(room)?;
-    let read = |each: &mut dyn FnMut(Unfinished)| store.load_unfinished(each);
-    let (driver, loaded) = ostler_driver::load(config, &term, (newest, seed), read, now)?;
-    Ok((driver, term, loaded))
+impl Kept {
+    /// Begins a term, with every unfinished job of the store: at the start, and whenever the store was of no use meanwhile.
+    /// Before: bytes that the store must take, and the number of the last link of any runner.
+    pub(super) fn read(
+        &self,
+        config: &DriverConfig,
+        (room, newest): (u64, u64),
+    ) -> Result<Read, StoreError> {
+        let Self { store, files, state } = self;
+        files.prepare()?;
+        let now = clock::both();
+        let seed = now.wall.0 ^ u64::from(std::process::id()) << 32;
+        let term = store.begin(room)?;
+        let read = |each: &mut dyn FnMut(Unfinished)| store.load_unfinished(each);
+        let (driver, mut loaded) = ostler_driver::load(config, &term, (newest, seed), read, now)?;
+        if loaded.tokens.is_empty() || (term.went_back && knows_nobody(state, &loaded.tokens)) {
+            first_token(state, (store.as_ref(), term.epoch), &mut loaded)?;
+        }
+        Ok(Read { driver, term, loaded })
+    }
 }
 
-/// Whoever may read the state folder may do everything.
 /// Whether the token of the state folder is none of the store's, since the store is another's, or there is no such file: whoever put
 /// it there would be locked out. One that was revoked is known.
 fn knows_nobody(state: &Path, tokens: &[Token]) -> bool {
@@ -141,20 +148,19 @@ fn first_name(tokens: &[Token]) -> String {
     names.into_iter().find(free).unwrap_or_default()
 }
 
+/// Whoever may read the state folder may do everything.
 fn first_token(
     state: &Path,
     (store, epoch): (&dyn Store, Epoch),
     loaded: &mut Loaded,
-) -> Result<(), StartFault> {
+) -> Result<(), StoreError> {
     let path = state.join(FIRST_TOKEN);
     let (name, scopes) = (first_name(&loaded.tokens), ["admin".to_owned()].into());
     let (text, token) = ostler_api::new_token(&name, scopes, None, clock::wall_now(), None);
     // The file first: a token that nobody knows would be of no use.
     ostler_private::replace(&path, format!("{text}\n").as_bytes())
-        .map_err(|error| StartFault::File(path, error))?;
-    let applied = store
-        .commit(epoch, &[Change::Token(token.clone())])
-        .map_err(|error| StartFault::Store(state.join(STORE), error))?;
+        .map_err(|error| io_error("writing", &path, &error))?;
+    let applied = store.commit(epoch, &[Change::Token(token.clone())])?;
     debug_assert_eq!(applied, [Applied::Done], "a token is written or the commit fails");
     loaded.tokens.push(token);
     Ok(())
@@ -167,7 +173,8 @@ impl Jobs {
         metrics: JobMetrics,
         tell: Arc<dyn Fn(GatewayEvent) + Send + Sync>,
     ) -> Result<Self, StartFault> {
-        let Opened { store, files, runners, members, driver, term, loaded, config } = opened;
+        let Opened { kept, runners, members, read, config } = opened;
+        let Kept { store, files, .. } = kept.clone();
         let (inbox, told) = mpsc::channel();
         let (mover, mail) = bytes::Mover::new();
         let observed = metrics.clone();
@@ -175,18 +182,17 @@ impl Jobs {
             observed.committed(changes, took);
         })
         .map_err(StartFault::Thread)?;
-        let files = Arc::new(files);
         let shared = Arc::new(Shared {
             store,
             room: Room::new(files.clone()),
             files,
             metrics,
-            kept_at: loaded.kept_at,
+            kept_at: OnceLock::new(),
             inbox,
             tickets: AtomicU64::new(1),
             runners,
             members,
-            tokens: Tokens::new(loaded.tokens),
+            tokens: Tokens::default(),
             refusals: super::refusals::Refusals::default(),
             watches: Watches::default(),
             events: broadcast::Sender::new(EVENTS_KEPT),
@@ -196,7 +202,7 @@ impl Jobs {
             threads: Mutex::default(),
             tell,
         });
-        let act = Act::new(shared.clone(), (driver, &term), config, committer);
+        let act = Act::new(shared.clone(), (kept, read), config, committer);
         let moving = shared.clone();
         let threads = [
             spawn("jobs", move || act.run(&told))?,

@@ -14,7 +14,7 @@ use ostler_job::{
         Spec, Usage, Work,
     },
 };
-use ostler_store::{Files, Memory, Planned, Store};
+use ostler_store::{Memory, Planned, Store};
 use ostler_wire::{
     Decoder, FRAME_MAX, Frame, Kind,
     message::{Beat, Message, Piece, Pull, Reports, Run, Settle, Steer, what},
@@ -125,8 +125,7 @@ fn start(
     config: DriverConfig,
     told: Told,
 ) -> Jobs {
-    let files = Files::open(state).unwrap();
-    let opened = Opened::of(store.clone(), files, state, config).unwrap();
+    let opened = Opened::of(store.clone(), state, config).unwrap();
     let metrics = JobMetrics::new(&prometheus::Registry::new());
     let tell = move |event| told.lock().unwrap().push(format!("{event:?}"));
     Jobs::start(opened, metrics, std::sync::Arc::new(tell)).unwrap()

@@ -15,7 +15,7 @@ use tokio::sync::watch;
 const LOOK: Duration = Duration::from_secs(30);
 
 /// Every token that the store has.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Tokens {
     by_hash: RwLock<BTreeMap<String, Arc<Token>>>,
     /// Names of tokens that are on their way to the store.
@@ -37,16 +37,6 @@ impl Drop for Reserved<'_> {
 }
 
 impl Tokens {
-    pub(super) fn new(tokens: Vec<Token>) -> Self {
-        let all = Self {
-            by_hash: RwLock::default(),
-            coming: Mutex::default(),
-            changes: watch::Sender::new(0),
-        };
-        tokens.into_iter().for_each(|token| all.put(token));
-        all
-    }
-
     /// Takes the place of whatever had its name.
     pub(super) fn put(&self, token: Token) {
         let mut all = self.by_hash.write().unwrap_or_else(PoisonError::into_inner);
@@ -118,7 +108,8 @@ mod tests {
 
     #[test]
     fn a_token_ends_when_it_expires_or_is_revoked() {
-        let tokens = Tokens::new(vec![token(Some(Wall(10)), None)]);
+        let tokens = Tokens::default();
+        tokens.put(token(Some(Wall(10)), None));
         assert!(tokens.valid("h", Wall(9)).is_some());
         assert!(tokens.valid("h", Wall(10)).is_none());
         assert!(tokens.valid("other", Wall(0)).is_none());
@@ -128,7 +119,7 @@ mod tests {
 
     #[test]
     fn a_name_is_one_tokens() {
-        let tokens = Tokens::new(Vec::new());
+        let tokens = Tokens::default();
         let first = tokens.reserve("t").unwrap();
         assert!(tokens.reserve("t").is_none(), "it is on its way");
         assert!(tokens.reserve("u").is_some());
@@ -145,7 +136,8 @@ mod tests {
     #[tokio::test]
     async fn the_end_of_a_token_is_heard() {
         let soon = Wall(clock::wall_now().0 + 30);
-        let tokens = Tokens::new(vec![token(Some(soon), None)]);
+        let tokens = Tokens::default();
+        tokens.put(token(Some(soon), None));
         tokens.over("h").await;
         assert!(clock::wall_now() >= soon);
         tokens.put(token(None, None));

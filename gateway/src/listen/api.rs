@@ -11,7 +11,7 @@ use std::{
 
 use axum::body::Body;
 use bytes::Bytes;
-use http::{HeaderValue, Method, Request, Response, header, request::Parts};
+use http::{HeaderValue, Method, Request, Response, StatusCode, header, request::Parts};
 use http_body::{Frame, SizeHint};
 use hyper::{body::Incoming, service::service_fn};
 use ostler_api::{Door, Face};
@@ -175,16 +175,22 @@ async fn serve_request(desk: &Desk, door: Door, mut request: Request<Body>) -> R
             Err(never) => match never {},
         };
     }
+    let mut is_stranger = false;
     if !door.loopback {
         // Metrics name every tenant.
         let of_all = request.uri().path() == "/metrics";
-        if let Err(refused) = face.may_read(request.headers(), door.peer, of_all) {
-            return *refused;
+        match face.may_read(request.headers(), door.peer, of_all) {
+            Ok(()) => {}
+            // Nobody can be known, and a balancer that is told so would take the apps for gone.
+            Err(refused) if refused.status() == StatusCode::SERVICE_UNAVAILABLE && !of_all => {
+                is_stranger = true;
+            }
+            Err(refused) => return *refused,
         }
     }
     let health = desk.health.clone();
     let health = tower::service_fn(move |request: Request<Body>| {
-        std::future::ready(Ok::<_, Infallible>(health.answer(&request)))
+        std::future::ready(Ok::<_, Infallible>(health.answer(&request, is_stranger)))
     });
     match ostler_api::compressed(health).oneshot(request).await {
         Ok(answer) => answer.map(Body::new),

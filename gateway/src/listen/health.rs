@@ -22,7 +22,8 @@ pub(super) fn is_asked(request: &Request<Body>) -> bool {
 }
 
 impl Health {
-    pub(super) fn answer(&self, request: &Request<Body>) -> Response<Body> {
+    /// A stranger is told whether all is well, and not what is wrong.
+    pub(super) fn answer(&self, request: &Request<Body>, is_stranger: bool) -> Response<Body> {
         if request.method() != Method::GET && request.method() != Method::HEAD {
             return plain(StatusCode::METHOD_NOT_ALLOWED, "use GET\n".into());
         }
@@ -31,6 +32,7 @@ impl Health {
             "/healthz" => plain(StatusCode::OK, "ok\n".into()),
             path => match self.not_ready(path) {
                 why if why.is_empty() => plain(StatusCode::OK, "ready\n".into()),
+                _ if is_stranger => plain(StatusCode::SERVICE_UNAVAILABLE, "not ready\n".into()),
                 why => plain(StatusCode::SERVICE_UNAVAILABLE, why.join("\n") + "\n"),
             },
         }

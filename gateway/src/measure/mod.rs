@@ -8,7 +8,7 @@ use std::{collections::BTreeSet, io, sync::Arc};
 
 use ostler_job::{Wall, durable::Epoch};
 use ostler_machine::shutdown::Shutdown;
-use ostler_store::{Change, Files, Memory, Store as _, Token};
+use ostler_store::{Change, Memory, Store as _, Token};
 
 use crate::{
     assembly::Assembly,
@@ -77,9 +77,7 @@ fn opened(config: &Config) -> Result<Opened, StartFault> {
     };
     let store = Memory::new();
     store.commit(Epoch(0), &[Change::Token(token)]).expect("memory takes everything");
-    let files = Files::open(&config.state)
-        .map_err(|error| StartFault::File(config.state.join("files"), error))?;
-    Opened::of(Arc::new(store), files, &config.state, config.jobs.driver())
+    Opened::of(Arc::new(store), &config.state, config.jobs.driver())
 }
 
 /// Nothing but what a head needs; the client is a listed proxy, so that what proxies say is read.

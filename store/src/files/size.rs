@@ -15,7 +15,7 @@ use super::owners::{self, Owner};
 
 /// Counted once by a thread that walks the folder, and kept from then on. While it walks, every file is counted by whoever
 /// comes to it first: the walk, or the one who is about to change it.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Size {
     bytes: AtomicI64,
     owned: Mutex<BTreeMap<Owner, i64>>,
@@ -29,10 +29,18 @@ struct Walk {
     hasher: RandomState,
 }
 
+/// Nothing is counted yet.
+impl Default for Size {
+    fn default() -> Self {
+        let walk = Mutex::new(Some(Walk::default()));
+        Self { bytes: AtomicI64::default(), owned: Mutex::default(), walk }
+    }
+}
+
 impl Size {
-    pub(super) fn of(folder: PathBuf) -> Arc<Self> {
-        let size = Arc::new(Self { walk: Mutex::new(Some(Walk::default())), ..Self::default() });
-        let counted = Arc::clone(&size);
+    /// Counts what is in the folder.
+    pub(super) fn count(self: &Arc<Self>, folder: PathBuf) {
+        let counted = Arc::clone(self);
         let count = move || {
             for part in ["payload", "log"] {
                 // What cannot be read has no size; whoever needs it will hear of it.
@@ -42,7 +50,6 @@ impl Size {
         };
         // Without a thread to count, what was there before is not counted.
         drop(std::thread::Builder::new().name("file sizes".to_owned()).spawn(count));
-        size
     }
 
     fn lock(&self) -> MutexGuard<'_, Option<Walk>> {

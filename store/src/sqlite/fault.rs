@@ -40,7 +40,7 @@ const fn is_full(code: i32, errno: i32) -> bool {
 }
 
 /// The same of the operating system.
-pub(super) fn from_io(doing: &str, name: &str, error: &std::io::Error) -> StoreError {
+pub(crate) fn from_io(doing: &str, name: &str, error: &std::io::Error) -> StoreError {
     let full =
         matches!(error.kind(), std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded);
     let fault = if full { Fault::Full } else { Fault::Io };

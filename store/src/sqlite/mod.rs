@@ -17,6 +17,7 @@ mod place;
 mod query_plan;
 mod read;
 mod readers;
+mod refused;
 mod restore;
 mod schema;
 mod write;
@@ -25,7 +26,7 @@ mod writer;
 use std::{
     io::Write as _,
     path::{Path, PathBuf},
-    sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock},
+    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock},
 };
 
 use ostler_job::{
@@ -34,9 +35,12 @@ use ostler_job::{
 };
 use rusqlite::{Connection, Row};
 
+pub(crate) use fault::from_io;
 pub use restore::Restored;
 
-use self::{checkpoint::Checkpoints, place::Place, readers::Readers, writer::Writer};
+use self::{
+    checkpoint::Checkpoints, place::Place, readers::Readers, refused::Refused, writer::Writer,
+};
 use crate::{
     Applied, Change, Event, Fault, Job, Loaded, Page, Query, Same, Store, StoreError, Unfinished,
     Watch,
@@ -64,11 +68,20 @@ impl Default for SqliteOptions {
 pub struct Sqlite {
     path: PathBuf,
     options: SqliteOptions,
+    /// Or why there is none: the file is not open yet, or cannot be opened; another one takes its place when a write has failed
+    /// and a new term begins.
+    engine: RwLock<Result<Engine, StoreError>>,
+    /// As long as it was not opened.
+    refused: Mutex<Option<Refused>>,
+    // Dropped last.
+    held: OnceLock<Held>,
+}
+
+/// What is kept from when the file was opened first.
+#[derive(Debug)]
+struct Held {
     /// The file itself, whatever becomes of its log.
     file: Place,
-    /// Or why there is none; another one takes its place when a write has failed and a new term begins.
-    engine: RwLock<Result<Engine, StoreError>>,
-    // Dropped last.
     _lock: open::Lock,
 }
 
@@ -111,10 +124,46 @@ impl Sqlite {
 
     /// The same with options.
     pub fn open_with(path: &Path, options: SqliteOptions) -> Result<Self, StoreError> {
-        let lock = open::lock(path)?;
-        let engine = Engine::open(path, options)?;
-        let (file, engine) = (Place::of(path)?, RwLock::new(Ok(engine)));
-        Ok(Self { path: path.to_owned(), options, file, engine, _lock: lock })
+        let store = Self::of(path, options);
+        store.open_first()?;
+        Ok(store)
+    }
+
+    /// The file at this path, which is opened when a term begins. Until it can be, everything fails with what is wrong.
+    pub fn at(path: &Path) -> Self {
+        Self::of(path, SqliteOptions::default())
+    }
+
+    fn of(path: &Path, options: SqliteOptions) -> Self {
+        let shut = StoreError::new(Fault::Unknown, format!("{} is not open yet", path.display()));
+        let (engine, refused, held) = (RwLock::new(Err(shut)), Mutex::default(), OnceLock::new());
+        Self { path: path.to_owned(), options, engine, refused, held }
+    }
+
+    /// Opens the file for the first time. What was refused is left alone, its lock too, so that somebody can mend it.
+    fn open_first(&self) -> Result<(), StoreError> {
+        let mut refused = self.refused.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(refused) = &mut *refused {
+            refused.check(&self.path)?;
+        }
+        let opened = open::lock(&self.path).and_then(|lock| {
+            let engine = Engine::open(&self.path, self.options)?;
+            Ok((engine, Held { file: Place::of(&self.path)?, _lock: lock }))
+        });
+        let mut engine = self.engine.write().unwrap_or_else(PoisonError::into_inner);
+        match opened {
+            Ok((opened, held)) => {
+                *engine = Ok(opened);
+                // Only this sets it, under the lock of what was refused.
+                let _first = self.held.set(held);
+                Ok(())
+            }
+            Err(error) => {
+                *refused = Some(Refused::new(&self.path, error.clone()));
+                *engine = Err(error.clone());
+                Err(error)
+            }
+        }
     }
 
     /// Puts a copy, made by [`Store::backup`] or by hand, in the place of a store that nobody has open. What was there is
@@ -143,8 +192,9 @@ impl Sqlite {
     /// Opens the file anew when a write has failed: what the log holds is copied home and fsynced there, so that nothing
     /// acknowledged from then on stands behind a hole.
     fn mend(&self) -> Result<(), StoreError> {
+        let Some(held) = self.held.get() else { return self.open_first() };
         // What has the name now is not opened in its stead.
-        self.file.check()?;
+        held.file.check()?;
         let is_well =
             |engine: &Engine| engine.place.check().map(|()| engine.writer().broken.is_none());
         if self.with(is_well).unwrap_or(false) {
@@ -168,9 +218,7 @@ impl Sqlite {
             written.map_err(ostler_private::named(&path))?;
             ostler_private::remove(&path)
         });
-        written.map_err(|error| {
-            fault::from_io("writing beside", &self.path.display().to_string(), &error)
-        })
+        written.map_err(|error| from_io("writing beside", &self.path.display().to_string(), &error))
     }
 
     fn load_as<T>(
@@ -221,7 +269,7 @@ impl Store for Sqlite {
     }
 
     fn check(&self) -> Result<(), StoreError> {
-        self.file.check()?;
+        self.held.get().map_or(Ok(()), |held| held.file.check())?;
         self.with(|engine| engine.place.check())
     }
 

@@ -55,7 +55,7 @@ async fn a_gateway_that_starts_with_a_wrong_clock_deletes_nothing_by_it() {
     assert!(kept.look(0, 0).await);
     kept.bench.restart();
     // The clock leaps while it is away.
-    let kept_at = kept.bench.jobs.kept_at;
+    let kept_at = *kept.bench.jobs.kept_at.get().unwrap();
     assert!(kept_at.is_some_and(|at| at <= kept.start.wall), "{kept_at:?}");
     let wrong = Now { mono: Mono(0), wall: kept.start.wall.after(Span::from_secs(40 * DAY)) };
     kept.start.mono = Mono(0);
