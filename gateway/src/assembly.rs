@@ -3,20 +3,15 @@
 use std::sync::Arc;
 
 use ostler_api::Face;
+use ostler_durable::{JobMetrics, Jobs, Opened};
 use ostler_machine::{disk::Disk, shutdown::Shutdown};
 use ostler_notices::{Notices, OnEvent};
 use ostler_pool::{Pool, Pools};
 use tokio::runtime::Handle;
 
 use crate::{
-    config::Config,
-    jobs::{JobMetrics, Jobs, Opened},
-    link::Hub,
-    metrics::Metrics,
-    request::Front,
-    scrape::Scrape,
-    start_error::StartError,
-    target,
+    config::Config, link::Hub, metrics::Metrics, request::Front, scrape::Scrape,
+    start_error::StartError, target,
 };
 
 /// See the module.

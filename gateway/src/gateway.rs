@@ -7,6 +7,7 @@ use std::{
     time::Duration,
 };
 
+use ostler_durable::{Opened, StartFault, keep};
 use ostler_machine::{shutdown::Shutdown, vital::vital};
 use ostler_notices::{GatewayEvent, OnEvent};
 use tokio::{
@@ -19,7 +20,6 @@ use crate::{
     assembly::Assembly,
     config::Config,
     doors::Door as At,
-    jobs::{Opened, StartFault, keep},
     link::{
         demand, limits,
         local::{self, LocalLinks},

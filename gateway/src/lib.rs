@@ -10,13 +10,11 @@ mod config;
 mod connection;
 mod doors;
 mod gateway;
-mod jobs;
 mod link;
 mod listen;
 mod log;
 #[doc(hidden)]
 pub mod measure;
-mod members;
 mod metrics;
 mod request;
 mod scrape;
@@ -37,10 +35,12 @@ pub use start_error::StartError;
 pub mod store {
     pub use ostler_store::{Fault, Restored, StoreError};
 
-    pub use crate::jobs::restore;
+    pub use ostler_durable::restore;
 }
 
 /// Join tokens for runners of other hosts.
 pub mod token {
-    pub use crate::members::token::{Listed, Scope, TokenError, Wish, create, list, revoke};
+    pub use ostler_durable::members::token::{
+        Listed, Scope, TokenError, Wish, create, list, revoke,
+    };
 }

@@ -1,11 +1,10 @@
 //! The `ostler_*` metrics that are counted on the way; what is read when somebody asks is in `scrape.rs`. What each is called and
-//! means is in `metrics/catalogue.rs`.
-
-pub(crate) mod catalogue;
+//! means is in the crate `ostler-metrics`.
 
 use std::sync::{Arc, OnceLock};
 
 use ostler_job::{Span, Termination};
+use ostler_metrics::catalogue;
 use ostler_pool::PoolCounts;
 use prometheus::{Histogram, HistogramVec, IntCounter, IntCounterVec, Registry};
 

@@ -2,16 +2,12 @@
 
 use std::sync::Arc;
 
+use ostler_durable::Jobs;
+use ostler_metrics::catalogue;
 use ostler_pool::Pools;
 use prometheus::{Registry, TextEncoder};
 
-use crate::{
-    doors::Door,
-    jobs::{self, Jobs},
-    link::Hub,
-    metrics::catalogue,
-    request::Front,
-};
+use crate::{doors::Door, link::Hub, request::Front};
 
 /// Everything that has figures.
 #[derive(Clone, Debug)]
@@ -28,7 +24,7 @@ impl Scrape {
         let now = Registry::new();
         read_pools(&now, self);
         read_children(&now, self);
-        jobs::metrics::read(&now, &self.jobs);
+        ostler_durable::metrics::read(&now, &self.jobs);
         read_process(&now, self);
         let mut families = self.front.metrics.registry.gather();
         families.extend(now.gather());

@@ -6,6 +6,7 @@ use std::{
     sync::{Arc, Mutex},
 };
 
+use ostler_durable::{link::JobLink, members::token::Scope};
 use ostler_job::{Mono, SupplierId, name};
 use ostler_machine::clock;
 use ostler_notices::GatewayEvent;
@@ -17,7 +18,6 @@ use ostler_wire::{
 use tokio::sync::Notify;
 
 use super::{hub::Hub, outlet, pace::Pace, state};
-use crate::{jobs::link::JobLink, members::token::Scope};
 
 /// More slots than this are a mistake, and would not fit the scheduler's sums.
 const SLOTS_MAX: u64 = 1 << 16;

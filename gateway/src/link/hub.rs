@@ -8,11 +8,12 @@ use std::{
     },
 };
 
+use ostler_durable::Jobs;
 use ostler_notices::Notices;
 use ostler_pool::Pools;
 
 use super::demand::Board;
-use crate::{doors::Doors, jobs::Jobs, metrics::Metrics};
+use crate::{doors::Doors, metrics::Metrics};
 
 /// See the module.
 pub(crate) struct Hub {

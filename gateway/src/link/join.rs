@@ -3,6 +3,7 @@
 use std::{io, sync::Arc};
 
 use bytes::BytesMut;
+use ostler_durable::members::{Stranger, authority::key_of_request, token};
 use ostler_job::name;
 use ostler_machine::secret::sha256_hex;
 use ostler_wire::{
@@ -13,7 +14,6 @@ use ostler_wire::{
 
 use super::hub::Hub;
 use super::remote::{Door, plain};
-use crate::members::{Stranger, authority::key_of_request, token};
 
 /// The refusal of a name that is none.
 const NO_NAME: &str = "a runner's name has 1 to 64 letters, digits, dots, dashes and underscores, and begins with a letter or \
@@ -119,7 +119,7 @@ fn sign(door: &Door, request: &str, name: &str) -> Decided {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::members::Members;
+    use ostler_durable::members::Members;
 
     #[test]
     fn what_is_no_name_does_not_join_whatever_token_it_has() {

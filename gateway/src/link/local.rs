@@ -12,6 +12,7 @@ use std::{
 
 use bytes::BytesMut;
 use nix::sys::socket::{ControlMessageOwned, MsgFlags, UnixAddr, recvmsg};
+use ostler_durable::{Hello, NameTaken, link::JobLink, members::token::Scope};
 use ostler_notices::GatewayEvent;
 use ostler_pool::{
     carrier::Carrier,
@@ -34,10 +35,6 @@ use super::{
     lane::{self, Caps, Lanes, Order},
     silence, state,
     welcome::welcome,
-};
-use crate::{
-    jobs::{Hello, NameTaken, link::JobLink},
-    members::token::Scope,
 };
 
 /// More lanes than this in one message are not sent by any runner.

@@ -9,6 +9,15 @@ use std::{
 };
 
 use bytes::{Bytes, BytesMut};
+use ostler_durable::{
+    Hello,
+    link::JobLink,
+    members::{
+        Members,
+        authority::{Authority, key_of},
+        token::Scope,
+    },
+};
 use ostler_job::{Mono, Span, Termination};
 use ostler_machine::clock;
 use ostler_notices::GatewayEvent;
@@ -39,15 +48,7 @@ use super::{
     silence, state, verify,
     welcome::welcome,
 };
-use crate::{
-    doors::{Door as At, Place},
-    jobs::{Hello, link::JobLink},
-    members::{
-        Members,
-        authority::{Authority, key_of},
-        token::Scope,
-    },
-};
+use crate::doors::{Door as At, Place};
 
 /// A runner that was not heard of for this long is gone.
 const SILENCE: Span = Span::from_secs(5);

@@ -6,14 +6,13 @@ use std::{
     time::Duration,
 };
 
+use ostler_durable::members::authority::{Authority, LEAF_DAYS};
 use ostler_machine::clock;
 use rustls::{
     crypto::CryptoProvider,
     server::{ClientHello, ResolvesServerCert},
     sign::CertifiedKey,
 };
-
-use crate::members::authority::{Authority, LEAF_DAYS};
 
 /// A certificate of this age is replaced.
 const FRESH: Duration = Duration::from_secs(LEAF_DAYS * 86_400 / 3);

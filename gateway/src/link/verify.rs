@@ -89,7 +89,7 @@ mod tests {
     use rustls_pki_types::pem::PemObject as _;
 
     use super::*;
-    use crate::members::authority::Authority;
+    use ostler_durable::members::authority::Authority;
     use ostler_machine::clock;
 
     #[test]

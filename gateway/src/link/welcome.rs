@@ -1,9 +1,8 @@
 //! The answer to a runner that is let in.
 
 use bytes::BytesMut;
+use ostler_durable::members::token::Scope;
 use ostler_wire::message::{Message as _, Welcome};
-
-use crate::members::token::Scope;
 
 /// The frame that answers HELLO on every link. It names what the runner may do where that is not everything.
 pub(super) fn welcome(out: &mut BytesMut, scope: &Scope) {

@@ -6,16 +6,12 @@ mod shapes;
 
 use std::{collections::BTreeSet, io, sync::Arc};
 
+use ostler_durable::{Opened, StartFault};
 use ostler_job::{Wall, durable::Epoch};
 use ostler_machine::shutdown::Shutdown;
 use ostler_store::{Change, Memory, Store as _, Token};
 
-use crate::{
-    assembly::Assembly,
-    config::Config,
-    jobs::{Opened, StartFault},
-    request::Front,
-};
+use crate::{assembly::Assembly, config::Config, request::Front};
 
 #[cfg(test)]
 pub(crate) use head::Rig;

@@ -5,19 +5,16 @@ use std::{collections::VecDeque, sync::Arc};
 use bytes::BytesMut;
 use ostler_job::{HostId, Span};
 use ostler_machine::clock;
+use ostler_pool::{
+    Entry, Pool,
+    carrier::{Capacity, Carrier, Ended, Way},
+    passing::{Outgoing, Passing, Terms},
+};
 use ostler_wire::{
     Builder, Decoder, FRAME_MAX, HEADER, Header, Kind, flags, message::RequestHead, put_frame,
 };
 
-use crate::{
-    config,
-    metrics::Metrics,
-    pool::{
-        Entry, Pool,
-        carrier::{Carrier, Ended, Way},
-        passing::{Outgoing, Passing, Terms},
-    },
-};
+use crate::{config, metrics::Metrics};
 
 /// A pool with one slot, before which so many requests wait.
 struct Rig {
@@ -53,7 +50,7 @@ impl Rig {
             prefetch_max: 0,
         };
         let pool = Arc::new(Pool::new("app", &app, Metrics::new().pool("app")));
-        let carrier = Arc::new(Carrier::new("measure".into(), Way::Link, false));
+        let carrier = Arc::new(Carrier::new("measure".into(), Way::Link, Capacity::Many, false));
         pool.supply(Pool::next_supplier(), &carrier, HostId(0), 1, false);
         let mut frame = BytesMut::new();
         let request = Builder::new(&mut frame, Kind::Req, 0).flags(flags::END);

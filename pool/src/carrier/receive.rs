@@ -37,7 +37,7 @@ impl Ended {
 
 impl Carrier {
     /// Handles every whole frame of the decoder. Frames of the connection itself are put into `control`.
-    pub(crate) fn handle_frames(
+    pub fn handle_frames(
         self: &Arc<Self>,
         decoder: &mut Decoder,
         now: Mono,

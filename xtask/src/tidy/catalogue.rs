@@ -6,7 +6,7 @@ const FRAMES: &str = "wire/src/frame.rs";
 const TERMINATIONS: &str = "job/src/termination.rs";
 const WIRE_DOC: &str = "docs/WIRE.md";
 /// The one place that names metrics.
-const METRICS: &str = "gateway/src/metrics/catalogue.rs";
+const METRICS: &str = "metrics/src/catalogue.rs";
 const OPERATIONS_DOC: &str = "docs/OPERATIONS.md";
 /// What begins as metrics do and is none: the Python child's package.
 const NOT_METRICS: &[&str] = &["ostler_child"];

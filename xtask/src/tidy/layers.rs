@@ -53,6 +53,21 @@ const LAYERS: &[(&str, &[&str])] = &[
             "ostler-notices",
         ],
     ),
+    ("ostler-metrics", &[]),
+    (
+        "ostler-durable",
+        &[
+            "ostler-job",
+            "ostler-private",
+            "ostler-machine",
+            "ostler-wire",
+            "ostler-driver",
+            "ostler-store",
+            "ostler-api",
+            "ostler-notices",
+            "ostler-metrics",
+        ],
+    ),
     (
         "ostler-gateway",
         &[
@@ -62,6 +77,8 @@ const LAYERS: &[(&str, &[&str])] = &[
             "ostler-heads",
             "ostler-api",
             "ostler-notices",
+            "ostler-metrics",
+            "ostler-durable",
             "ostler-pool",
             "ostler-wire",
             "ostler-driver",

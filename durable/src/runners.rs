@@ -70,9 +70,9 @@ impl Link {
 
 /// Another process has the name of a runner, and is heard.
 #[derive(Clone, Debug)]
-pub(crate) struct NameTaken {
+pub struct NameTaken {
     /// It.
-    pub(crate) by: String,
+    pub by: String,
     /// Nobody was told so lately.
     pub(crate) is_news: bool,
 }

@@ -9,10 +9,10 @@ use ostler_job::{
     durable::{JobState, Reason},
 };
 use ostler_machine::clock;
+use ostler_metrics::catalogue;
 use prometheus::{Histogram, HistogramVec, IntCounter, IntCounterVec, Registry};
 
 use super::Jobs;
-use crate::metrics::catalogue;
 
 /// The ways in which jobs end. They are there from the beginning, so that an alert sees the first of each.
 const ENDS: [(JobState, Reason); 10] = [
@@ -30,7 +30,7 @@ const ENDS: [(JobState, Reason); 10] = [
 
 /// See the module.
 #[derive(Clone, Debug)]
-pub(crate) struct JobMetrics {
+pub struct JobMetrics {
     submitted: IntCounter,
     leased: IntCounter,
     finished: IntCounterVec,
@@ -55,11 +55,11 @@ impl JobMetrics {
     }
 
     /// A payload was refused, or logs of a tenant stay where they are, for want of room.
-    pub(crate) fn full(&self, what: &str) {
+    pub fn full(&self, what: &str) {
         self.full.with_label_values(&[what]).inc();
     }
 
-    pub(crate) fn new(registry: &Registry) -> Self {
+    pub fn new(registry: &Registry) -> Self {
         let finished = catalogue::FINISHED.counters(registry);
         for (state, reason) in ENDS {
             finished.with_label_values(&[state.code(), reason.code()]);
@@ -119,7 +119,7 @@ impl JobMetrics {
 }
 
 /// What is read when somebody asks.
-pub(crate) fn read(registry: &Registry, jobs: &Jobs) {
+pub fn read(registry: &Registry, jobs: &Jobs) {
     let figures = jobs.figures();
     let states = catalogue::DURABLE_JOBS.gauges(registry);
     for (state, count) in JobState::ALL.iter().zip(&figures.states) {

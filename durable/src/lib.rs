@@ -1,16 +1,23 @@
-//! Durable jobs as the rest of the gateway sees them: ask, wait, follow.
+//! Durable jobs as the rest of a gateway sees them: ask, wait, follow.
 //!
 //! Behind [`Jobs`] one thread owns the [driver](ostler_driver): [`act`] hands its changes to the store and carries out its
-//! effects when they are committed. [`link`] is the way of frames from and to runners, [`bytes`] that of logs and payloads.
+//! effects when they are committed. [`link`] is the way of frames from and to runners, [`bytes`] that of logs and payloads,
+//! [`members`] the runners of other hosts that may come in.
+//!
+//! It deliberately lacks decisions, which are the driver's, SQL, which is the store's, and sockets: a link hands it frames and takes some.
+//! It is separate so that neither the way of a request nor the API reaches what only the driver's owner may do.
+#![deny(unsafe_code)]
 
 mod act;
 mod backend;
 mod bytes;
+mod config;
 mod effects;
 mod hello;
-pub(crate) mod keep;
-pub(crate) mod link;
-pub(crate) mod metrics;
+pub mod keep;
+pub mod link;
+pub mod members;
+pub mod metrics;
 mod pulls;
 mod refusals;
 mod room;
@@ -43,12 +50,13 @@ use ostler_job::JobId;
 use ostler_store::{Event, Files, Job, Page, Query, Store, StoreError, Token, Watch};
 use tokio::sync::{broadcast, oneshot, watch};
 
-pub(crate) use hello::Hello;
-pub(crate) use metrics::JobMetrics;
-pub(crate) use room::Room;
-pub(crate) use runners::NameTaken;
+pub use config::JobsConfig;
+pub use hello::Hello;
+pub use metrics::JobMetrics;
+pub use room::Room;
+pub use runners::NameTaken;
 pub use start::restore;
-pub(crate) use start::{Opened, StartFault};
+pub use start::{Opened, StartFault};
 
 use crate::members::Members;
 use act::Mail;
@@ -66,14 +74,14 @@ const SEARCH: Duration = Duration::from_millis(50);
 
 /// See the module. Cheap to clone.
 #[derive(Clone)]
-pub(crate) struct Jobs(Arc<Shared>);
+pub struct Jobs(Arc<Shared>);
 
 /// What the driver's thread, the links and the API share.
-pub(crate) struct Shared {
-    pub(crate) store: Arc<dyn Store>,
-    pub(crate) files: Arc<Files>,
-    pub(crate) room: Room,
-    pub(crate) metrics: JobMetrics,
+pub struct Shared {
+    pub store: Arc<dyn Store>,
+    pub files: Arc<Files>,
+    pub room: Room,
+    pub metrics: JobMetrics,
     /// When an earlier life looked for what is old; known once the store was read.
     kept_at: OnceLock<Option<ostler_job::Wall>>,
     inbox: mpsc::Sender<Mail>,
@@ -121,7 +129,7 @@ impl Jobs {
     }
 
     /// Reads from the store: a short look, on a thread for those.
-    pub(crate) async fn read<T: Send + 'static>(
+    pub async fn read<T: Send + 'static>(
         &self,
         read: impl FnOnce(&dyn Store) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
@@ -168,12 +176,12 @@ impl Jobs {
     }
 
     /// The jobs of these ids as the store has them.
-    pub(crate) async fn get(&self, jobs: Vec<JobId>) -> Result<Vec<Job>, StoreError> {
+    pub async fn get(&self, jobs: Vec<JobId>) -> Result<Vec<Job>, StoreError> {
         self.read(move |store| store.jobs(&jobs)).await
     }
 
     /// Changes whenever the job's record or its log does. Subscribe first, then look, then wait.
-    pub(crate) fn watch(&self, job: JobId) -> watch::Receiver<u64> {
+    pub fn watch(&self, job: JobId) -> watch::Receiver<u64> {
         self.watches.watch(job)
     }
 
@@ -183,18 +191,13 @@ impl Jobs {
     }
 
     /// Runners that are connected, or were heard of lately.
-    pub(crate) fn runners(&self) -> Vec<RunnerView> {
+    pub fn runners(&self) -> Vec<RunnerView> {
         self.0.runners.views()
     }
 
     /// Lets a runner take nothing new, or take jobs again, whatever restarts; what waits for it alone stays. `false`: no
     /// such runner.
-    pub(crate) async fn drain(
-        &self,
-        who: &str,
-        runner: &str,
-        drain: bool,
-    ) -> Result<bool, Unavailable> {
+    pub async fn drain(&self, who: &str, runner: &str, drain: bool) -> Result<bool, Unavailable> {
         let (jobs, asked) = (self.clone(), runner.to_owned());
         let set = move || jobs.runners.set_draining(&asked, drain);
         let set = threads::POINTS.run("", move |_| set()).await.map_err(io::Error::other);
@@ -205,7 +208,7 @@ impl Jobs {
     }
 
     /// A runner of this host came: its name is its own.
-    pub(crate) async fn keep_own_runner(&self, runner: &str) {
+    pub async fn keep_own_runner(&self, runner: &str) {
         let (jobs, name) = (self.clone(), runner.to_owned());
         let kept = tokio::task::spawn_blocking(move || jobs.members.keep_own(&name)).await;
         if let Ok(Err(error)) = kept {
@@ -214,7 +217,7 @@ impl Jobs {
     }
 
     /// A runner was let in, with this key: the audit trail has it. Nobody waits for that: it joins when the store fails, too.
-    pub(crate) fn note_join(&self, runner: &str, key: &str) {
+    pub fn note_join(&self, runner: &str, key: &str) {
         let detail = serde_json::json!({ "action": "join_runner", "runner": runner, "key": key });
         let (jobs, runner) = (self.clone(), runner.to_owned());
         tokio::spawn(async move {
@@ -273,12 +276,12 @@ impl Jobs {
     }
 
     /// The token of a hash that is neither expired nor revoked.
-    pub(crate) fn token(&self, hash: &str) -> Option<Arc<Token>> {
+    pub fn token(&self, hash: &str) -> Option<Arc<Token>> {
         self.tokens.valid(hash, clock::wall_now())
     }
 
     /// All tokens.
-    pub(crate) fn tokens(&self) -> Vec<Arc<Token>> {
+    pub fn tokens(&self) -> Vec<Arc<Token>> {
         self.tokens.all()
     }
 
@@ -310,17 +313,17 @@ impl Jobs {
     }
 
     /// Whether a runner of this name has a link.
-    pub(crate) fn is_linked(&self, name: &str) -> bool {
+    pub fn is_linked(&self, name: &str) -> bool {
         self.runners.way(&name.into()).is_some()
     }
 
     /// The numbers of the driver, some milliseconds old at most.
-    pub(crate) fn figures(&self) -> Figures {
+    pub fn figures(&self) -> Figures {
         self.figures.lock().expect("no code panics while it holds the figures").clone()
     }
 
     /// Why nothing is accepted; `None`: all is well.
-    pub(crate) fn trouble(&self) -> Option<String> {
+    pub fn trouble(&self) -> Option<String> {
         self.trouble.lock().expect("no code panics while it holds the trouble").clone()
     }
 
@@ -331,13 +334,13 @@ impl Jobs {
 
     /// Gives nothing to runners from now on, and returns when what was given is on its way: what is leased when the links
     /// go and was never sent would be as good as lost, to a job that must not run twice.
-    pub(crate) async fn rest(&self) {
+    pub async fn rest(&self) {
         // A store that failed gives nothing to anybody.
         let _ = self.ask(|ticket| Told::Rest { ticket }).await;
     }
 
     /// Commits what is under way and ends the threads. Blocks.
-    pub(crate) fn stop(&self) {
+    pub fn stop(&self) {
         // A thread that is gone has stopped already.
         let _ = self.inbox.send(Mail::Told(Told::Stop));
         self.bytes.stop();

@@ -1,7 +1,7 @@
 //! Which link speaks for a runner, and which runner for an attempt.
 
 use super::*;
-use crate::jobs::runners::{NameTaken, Runners};
+use crate::runners::{NameTaken, Runners};
 
 /// A link of a process of the runner `a`.
 fn of_process(bench: &Bench, incarnation: &str) -> Result<Link, NameTaken> {

@@ -4,7 +4,7 @@ use ostler_job::{Mono, Now};
 use ostler_machine::clock;
 
 use super::*;
-use crate::jobs::keep::Keeper;
+use crate::keep::Keeper;
 
 const DAY: u64 = 86_400;
 /// How long jobs are kept here.

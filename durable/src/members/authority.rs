@@ -12,19 +12,19 @@ use rustls_pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject};
 use time::OffsetDateTime;
 
 /// How long the certificates of both ends hold.
-pub(crate) const LEAF_DAYS: u64 = 90;
+pub const LEAF_DAYS: u64 = 90;
 /// How long the authority's own does, by what it says of itself: it is trusted by its fingerprint.
 const AUTHORITY_DAYS: u64 = 3650;
 /// How much earlier they begin, for hosts whose clock is behind.
 const BACKDATED: Duration = Duration::from_secs(86_400);
 
 /// The name that runners expect in the gateway's certificate.
-pub(crate) const SERVER_NAME: &str = "ostler-gateway";
+pub const SERVER_NAME: &str = "ostler-gateway";
 
 /// See the module.
-pub(crate) struct Authority {
+pub struct Authority {
     issuer: Issuer<'static, KeyPair>,
-    pub(crate) certificate: CertificateDer<'static>,
+    pub certificate: CertificateDer<'static>,
     pem: String,
 }
 
@@ -36,7 +36,7 @@ impl std::fmt::Debug for Authority {
 
 impl Authority {
     /// Reads the authority of a state folder, or makes it.
-    pub(crate) fn open(state: &Path) -> io::Result<Self> {
+    pub fn open(state: &Path) -> io::Result<Self> {
         let (cert, key) = (state.join("ca.pem"), state.join("ca.key"));
         // A gateway that starts and a `token join` may both be the first.
         let lock = ostler_private::lock(&state.join("ca.lock"))?;
@@ -68,7 +68,7 @@ impl Authority {
     }
 
     /// A fresh certificate for the gateway's end.
-    pub(crate) fn server_identity(
+    pub fn server_identity(
         &self,
         now: Duration,
     ) -> Result<(Vec<CertificateDer<'static>>, PrivateKeyDer<'static>), rcgen::Error> {
@@ -83,7 +83,7 @@ impl Authority {
     }
 
     /// Signs a runner's request. Only the key is taken from it; the name is what we say.
-    pub(crate) fn sign_runner(&self, csr_pem: &str, name: &str) -> Result<String, rcgen::Error> {
+    pub fn sign_runner(&self, csr_pem: &str, name: &str) -> Result<String, rcgen::Error> {
         let mut csr = CertificateSigningRequestParams::from_pem(csr_pem)?;
         let mut params = CertificateParams::new(Vec::<String>::new())?;
         params.distinguished_name.push(DnType::CommonName, name);
@@ -108,13 +108,13 @@ fn limit(params: &mut CertificateParams, now: Duration, days: u64) {
 }
 
 /// What a key is known by: SHA-256 of its public half, in hex.
-pub(crate) fn key_of(certificate: &CertificateDer<'_>) -> Option<String> {
+pub fn key_of(certificate: &CertificateDer<'_>) -> Option<String> {
     let (_, parsed) = x509_parser::parse_x509_certificate(certificate).ok()?;
     Some(sha256_hex(&parsed.public_key().subject_public_key.data))
 }
 
 /// The same of a certificate request in PEM, whose signature shows that the key is there.
-pub(crate) fn key_of_request(pem: &str) -> Option<String> {
+pub fn key_of_request(pem: &str) -> Option<String> {
     let request = CertificateSigningRequestParams::from_pem(pem).ok()?;
     Some(sha256_hex(request.public_key.der_bytes()))
 }

@@ -3,8 +3,8 @@
 //! A certificate says only that we signed it once. What counts is this list, which is looked at whenever a link comes up and
 //! watched while it is there.
 
-pub(crate) mod authority;
-pub(crate) mod token;
+pub mod authority;
+pub mod token;
 
 use std::{
     collections::BTreeMap,
@@ -43,7 +43,7 @@ type All = BTreeMap<String, Member>;
 
 /// Why a runner is not let in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Stranger {
+pub enum Stranger {
     /// Nobody of that name joined, or longer ago than this list.
     Unknown,
     /// The name is another key's.
@@ -54,7 +54,7 @@ pub(crate) enum Stranger {
 
 impl Stranger {
     /// The sentence for the runner's operator.
-    pub(crate) const fn told(self) -> &'static str {
+    pub const fn told(self) -> &'static str {
         match self {
             Self::Unknown => {
                 "the gateway does not know this runner; let it join with a new token of `ostler token join`"
@@ -72,7 +72,7 @@ impl Stranger {
 
 /// See the module.
 #[derive(Debug)]
-pub(crate) struct Members {
+pub struct Members {
     file: PathBuf,
     all: Mutex<All>,
     /// Changes with the list.
@@ -81,7 +81,7 @@ pub(crate) struct Members {
 
 impl Members {
     /// Reads the list of a state folder. One that is damaged is an error: who may come in is not guessed.
-    pub(crate) fn open(state: &Path) -> io::Result<Self> {
+    pub fn open(state: &Path) -> io::Result<Self> {
         let file = state.join(FILE);
         let all = match ostler_private::read(&file) {
             Ok(text) => serde_json::from_slice(&text).map_err(|error| {
@@ -101,12 +101,12 @@ impl Members {
     }
 
     /// What the runner with this name and key may do.
-    pub(crate) fn check(&self, name: &str, key: &str) -> Result<Scope, Stranger> {
+    pub fn check(&self, name: &str, key: &str) -> Result<Scope, Stranger> {
         check(&self.lock(), name, key)
     }
 
     /// Whether this very runner joined with this secret already.
-    pub(crate) fn has_joined(&self, name: &str, key: &str, secret_sha256: &str) -> bool {
+    pub fn has_joined(&self, name: &str, key: &str, secret_sha256: &str) -> bool {
         let all = self.lock();
         all.get(name).is_some_and(|it| {
             it.removed_at.is_none() && it.key == key && it.secret_sha256 == secret_sha256
@@ -114,12 +114,12 @@ impl Members {
     }
 
     /// Whether a runner of this name and key may join.
-    pub(crate) fn may_join(&self, name: &str, key: &str) -> Result<(), Stranger> {
+    pub fn may_join(&self, name: &str, key: &str) -> Result<(), Stranger> {
         may_join(&self.lock(), name, key)
     }
 
     /// Binds the name to the key, unless it is another's meanwhile. Blocks.
-    pub(crate) fn join(
+    pub fn join(
         &self,
         name: &str,
         key: &str,
@@ -157,7 +157,7 @@ impl Members {
     }
 
     /// Takes a runner's right away; `false`: there is none of that name. Blocks.
-    pub(crate) fn remove(&self, name: &str) -> io::Result<bool> {
+    pub fn remove(&self, name: &str) -> io::Result<bool> {
         let mut all = self.lock();
         let Some(member) = all.get(name).filter(|member| member.removed_at.is_none()) else {
             return Ok(false);
@@ -170,7 +170,7 @@ impl Members {
     }
 
     /// The own runner is gone for good, and its name is free. Blocks.
-    pub(crate) fn give_up(&self, name: &str) -> io::Result<bool> {
+    pub fn give_up(&self, name: &str) -> io::Result<bool> {
         let mut all = self.lock();
         let Some(member) = all.get(name).filter(|it| it.key == OWN && it.removed_at.is_none())
         else {
@@ -191,7 +191,7 @@ impl Members {
     }
 
     /// Returns when this runner may not stay, and says why.
-    pub(crate) async fn gone(&self, name: &str, key: &str) -> Stranger {
+    pub async fn gone(&self, name: &str, key: &str) -> Stranger {
         let mut changes = self.changes.subscribe();
         loop {
             if let Err(stranger) = self.check(name, key) {

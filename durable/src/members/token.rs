@@ -52,7 +52,7 @@ impl Default for Scope {
 
 impl Scope {
     /// Whether it may serve an app.
-    pub(crate) fn serves(&self, app: &str) -> bool {
+    pub fn serves(&self, app: &str) -> bool {
         self.apps.as_ref().is_none_or(|apps| apps.contains(app))
     }
 }
@@ -169,7 +169,7 @@ fn id(secret_sha256: &str) -> &str {
 }
 
 /// Uses a token for a runner of this name, and tells what it may do; or says why not. Blocks.
-pub(crate) fn take(
+pub fn take(
     state: &Path,
     secret_sha256: &str,
     name: &str,

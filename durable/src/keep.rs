@@ -26,7 +26,7 @@ const LOGS_EVERY: Span = Span::from_secs(3600);
 const WHO: &str = "retention";
 
 /// Runs until the runtime ends. `keep`: how long succeeded and other finished jobs stay.
-pub(crate) async fn run(jobs: Jobs, keep: (Span, Span)) {
+pub async fn run(jobs: Jobs, keep: (Span, Span)) {
     let mut keeper = None;
     loop {
         // Not before the store was read.

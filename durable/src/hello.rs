@@ -10,17 +10,17 @@ pub(super) const INCARNATION_MAX: usize = 128;
 
 /// What a runner says of itself before anything else.
 #[derive(Clone, Debug)]
-pub(crate) struct Hello {
-    pub(crate) name: String,
+pub struct Hello {
+    pub name: String,
     /// Which process; `None`: it is older than this word.
     pub(crate) incarnation: Option<String>,
     /// Its host and process, for people.
-    pub(crate) who: String,
+    pub who: String,
 }
 
 impl Hello {
     /// Of a HELLO by a runner whose name is vouched for by something else, if it is.
-    pub(crate) fn of(frame: &Frame, name: Option<String>) -> io::Result<Self> {
+    pub fn of(frame: &Frame, name: Option<String>) -> io::Result<Self> {
         let told = message::Hello::of(frame).map_err(io::Error::other)?;
         let name = match name {
             Some(name) => name,

@@ -12,24 +12,24 @@ use ostler_store::{Files, Owner};
 
 /// See the module.
 #[derive(Debug)]
-pub(crate) struct Room {
+pub struct Room {
     files: Arc<Files>,
     /// Once the gateway has looked at it.
     bounds: OnceLock<(Arc<Disk>, Option<u64>)>,
 }
 
 impl Room {
-    pub(crate) fn new(files: Arc<Files>) -> Self {
+    pub fn new(files: Arc<Files>) -> Self {
         Self { files, bounds: OnceLock::new() }
     }
 
     /// Before, there is no bound. `false`: it has its bounds already.
-    pub(crate) fn bound(&self, disk: Arc<Disk>, max: Option<u64>) -> bool {
+    pub fn bound(&self, disk: Arc<Disk>, max: Option<u64>) -> bool {
         self.bounds.set((disk, max)).is_ok()
     }
 
     /// Whether a tenant's files may grow by so many bytes.
-    pub(crate) fn check(&self, owner: Owner, bytes: u64) -> Result<(), Full> {
+    pub fn check(&self, owner: Owner, bytes: u64) -> Result<(), Full> {
         let Some((disk, max)) = self.bounds.get() else { return Ok(()) };
         let disk = disk.room();
         let all = max.map_or(u64::MAX, |max| max.saturating_sub(self.files.size()));

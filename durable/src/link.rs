@@ -39,7 +39,7 @@ const LEASE: Span = Span::from_secs(15);
 const HEARD_EVERY: Span = Span::from_secs(1);
 
 /// One link of a runner, as far as durable jobs are concerned. Dropped, it is down.
-pub(crate) struct JobLink {
+pub struct JobLink {
     jobs: Jobs,
     runner: RunnerName,
     number: u64,
@@ -56,12 +56,7 @@ pub(crate) struct JobLink {
 impl JobLink {
     /// The link is up; `way` sends frames on it. `is_local`: the kernel tells when its runner is gone, so that nobody has to
     /// ask when it was heard of.
-    pub(crate) fn up(
-        jobs: &Jobs,
-        hello: &Hello,
-        way: Way,
-        is_local: bool,
-    ) -> Result<Self, NameTaken> {
+    pub fn up(jobs: &Jobs, hello: &Hello, way: Way, is_local: bool) -> Result<Self, NameTaken> {
         let runner: RunnerName = Arc::from(&*hello.name);
         let now = clock::both();
         let heard = Arc::new(AtomicU64::new(now.mono.0));
@@ -88,29 +83,29 @@ impl JobLink {
     }
 
     /// Waits until another link has taken this one's place: nothing that comes on it counts any more.
-    pub(crate) async fn replaced(&self) {
+    pub async fn replaced(&self) {
         self.replaced.notified().await;
     }
 
     /// Something came on the link.
-    pub(crate) fn heard(&self, now: Mono) {
+    pub fn heard(&self, now: Mono) {
         self.heard.store(now.0, Ordering::Relaxed);
     }
 
     /// The gateway itself stood still: nobody could be heard.
-    pub(crate) fn excuse(&self, now: Mono) {
+    pub fn excuse(&self, now: Mono) {
         self.heard(now);
         self.beaten.store(now.0, Ordering::Relaxed);
     }
 
     /// When nothing will have come of what keeps its jobs for as long as a lease, whatever else did, unless something does.
-    pub(crate) fn mute_after(&self) -> Mono {
+    pub fn mute_after(&self) -> Mono {
         Mono(self.beaten.load(Ordering::Relaxed)) + LEASE
     }
 
     /// Takes a frame. An error names what is wrong with it; the link is of no more use then.
     #[expect(clippy::wildcard_enum_match_arm, reason = "the other kinds are not of durable jobs")]
-    pub(crate) fn handle(&self, frame: &Frame) -> io::Result<()> {
+    pub fn handle(&self, frame: &Frame) -> io::Result<()> {
         match frame.header.kind {
             Kind::Beat => self.beat(frame),
             Kind::Report => {

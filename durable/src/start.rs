@@ -24,7 +24,7 @@ use super::{
     JobMetrics, Jobs, Room, Shared, act::Act, bytes, runners::Runners, tokens::Tokens,
     watches::Watches,
 };
-use crate::{config::JobsConfig, members::Members};
+use crate::members::Members;
 
 /// Events that a slow reader may be behind before it reads them from the store.
 const EVENTS_KEPT: usize = 4096;
@@ -35,7 +35,7 @@ const FIRST_TOKEN: &str = "api.token";
 
 /// Why a gateway cannot serve durable jobs, now or later. That the store cannot be used now is none.
 #[derive(Debug)]
-pub(crate) enum StartFault {
+pub enum StartFault {
     /// A file or folder cannot be used.
     File(PathBuf, io::Error),
     /// The system gives no thread.
@@ -54,11 +54,11 @@ impl fmt::Display for StartFault {
 }
 
 /// The store with what it said, before anything runs.
-pub(crate) struct Opened {
+pub struct Opened {
     kept: Kept,
     runners: Runners,
     /// Runners of other hosts that may come in.
-    pub(crate) members: Arc<Members>,
+    pub members: Arc<Members>,
     /// Or why there is nothing: it is tried again.
     read: Result<Read, StoreError>,
     config: DriverConfig,
@@ -82,12 +82,12 @@ pub(super) struct Read {
 
 impl Opened {
     /// Opens and loads; nothing of it is served yet. A store that cannot be used is tried again once everything runs.
-    pub(crate) fn open(state: &Path, config: DriverConfig) -> Result<Self, StartFault> {
+    pub fn open(state: &Path, config: DriverConfig) -> Result<Self, StartFault> {
         Self::of(Arc::new(Sqlite::at(&state.join(STORE))), state, config)
     }
 
     /// The same with another store.
-    pub(crate) fn of(
+    pub fn of(
         store: Arc<dyn Store>,
         state: &Path,
         config: DriverConfig,
@@ -168,7 +168,7 @@ fn first_token(
 
 impl Jobs {
     /// Starts the threads.
-    pub(crate) fn start(
+    pub fn start(
         opened: Opened,
         metrics: JobMetrics,
         tell: Arc<dyn Fn(GatewayEvent) + Send + Sync>,
@@ -218,15 +218,4 @@ fn spawn(
     run: impl FnOnce() + Send + 'static,
 ) -> Result<thread::JoinHandle<()>, StartFault> {
     thread::Builder::new().name(name.into()).spawn(run).map_err(StartFault::Thread)
-}
-
-impl JobsConfig {
-    pub(crate) fn driver(&self) -> DriverConfig {
-        DriverConfig { waiting_max: self.waiting_max, ..DriverConfig::default() }
-    }
-
-    /// How long succeeded, and other finished, jobs are kept.
-    pub(crate) fn keep(&self) -> (Span, Span) {
-        (clock::span(self.keep_succeeded), clock::span(self.keep_failed))
-    }
 }

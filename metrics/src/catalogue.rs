@@ -8,7 +8,7 @@ use prometheus::{
 
 /// What a metric is. Histograms have their buckets.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum Kind {
+pub enum Kind {
     Counter,
     Gauge,
     Histogram(&'static [f64]),
@@ -16,14 +16,14 @@ pub(crate) enum Kind {
 
 /// A label. Where its values are few and known, their series are there from the beginning, so that an alert sees the first rise.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Label {
+pub struct Label {
     name: &'static str,
     values: &'static [&'static str],
 }
 
 /// One metric.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Metric {
+pub struct Metric {
     name: &'static str,
     kind: Kind,
     labels: &'static [Label],
@@ -54,7 +54,7 @@ macro_rules! metrics {
     ($($id:ident = $kind:expr, $name:literal [$($label:ident $(($($value:literal)|+))?),*] $help:literal;)*) => {
         $(
             #[doc = $help]
-            pub(crate) const $id: Metric = Metric {
+            pub const $id: Metric = Metric {
                 name: $name,
                 kind: $kind,
                 labels: &[$(Label { name: stringify!($label), values: &[$($($value),+)?] }),*],
@@ -133,13 +133,13 @@ const VALID: &str = "the names in the table of metrics are valid";
 
 impl Metric {
     /// Counts without a label.
-    pub(crate) fn counter(&self, registry: &Registry) -> IntCounter {
+    pub fn counter(&self, registry: &Registry) -> IntCounter {
         debug_assert!(matches!(self.kind, Kind::Counter), "{self:?}");
         register(registry, IntCounter::with_opts(self.opts()).expect(VALID))
     }
 
     /// Counts by labels.
-    pub(crate) fn counters(&self, registry: &Registry) -> IntCounterVec {
+    pub fn counters(&self, registry: &Registry) -> IntCounterVec {
         debug_assert!(matches!(self.kind, Kind::Counter), "{self:?}");
         let made = IntCounterVec::new(self.opts(), &self.label_names()).expect(VALID);
         self.known().for_each(|value| drop(made.with_label_values(&[value])));
@@ -147,26 +147,26 @@ impl Metric {
     }
 
     /// Times or sizes without a label.
-    pub(crate) fn histogram(&self, registry: &Registry) -> Histogram {
+    pub fn histogram(&self, registry: &Registry) -> Histogram {
         register(registry, Histogram::with_opts(self.buckets()).expect(VALID))
     }
 
     /// Times or sizes by labels.
-    pub(crate) fn histograms(&self, registry: &Registry) -> HistogramVec {
+    pub fn histograms(&self, registry: &Registry) -> HistogramVec {
         let made = HistogramVec::new(self.buckets(), &self.label_names()).expect(VALID);
         self.known().for_each(|value| drop(made.with_label_values(&[value])));
         register(registry, made)
     }
 
     /// What is read when somebody asks, by labels.
-    pub(crate) fn gauges(&self, registry: &Registry) -> GaugeVec {
+    pub fn gauges(&self, registry: &Registry) -> GaugeVec {
         debug_assert!(matches!(self.kind, Kind::Gauge), "{self:?}");
         let made = GaugeVec::new(self.opts(), &self.label_names()).expect(VALID);
         register(registry, made)
     }
 
     /// What is read when somebody asks: a gauge, or a count that is kept elsewhere.
-    pub(crate) fn read(&self, registry: &Registry, value: f64) {
+    pub fn read(&self, registry: &Registry, value: f64) {
         match self.kind {
             Kind::Counter => {
                 register(registry, Counter::with_opts(self.opts()).expect(VALID)).inc_by(value);
@@ -242,7 +242,7 @@ mod tests {
         }
         assert!(
             document[begin..end] == table(),
-            "docs/OPERATIONS.md is old; write its table again with OSTLER_BLESS=1 cargo test -p ostler-gateway the_document_has_every_metric"
+            "docs/OPERATIONS.md is old; write its table again with OSTLER_BLESS=1 cargo test -p ostler-metrics the_document_has_every_metric"
         );
     }
 

@@ -1,0 +1,57 @@
+//! What durable jobs are told.
+
+use std::time::Duration;
+
+use ostler_driver::DriverConfig;
+use ostler_job::Span;
+use ostler_machine::clock;
+
+/// What durable jobs may take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct JobsConfig {
+    /// How long jobs that succeeded are kept.
+    pub keep_succeeded: Duration,
+    /// How long jobs that ended otherwise are kept.
+    pub keep_failed: Duration,
+    /// Jobs that may wait, at most.
+    pub waiting_max: u32,
+    /// Largest standard input of a job in bytes.
+    pub payload_max: u64,
+    /// Bytes of all logs and payloads together, at most; `None`: as much as the disk has.
+    pub files_max: Option<u64>,
+    /// Jobs run as the gateway's own user on its host, and nobody has said that tenants are to share it.
+    pub tenants_share_user: bool,
+}
+
+impl Default for JobsConfig {
+    fn default() -> Self {
+        const DAY: Duration = Duration::from_secs(86_400);
+        Self {
+            keep_succeeded: DAY * 7,
+            keep_failed: DAY * 30,
+            waiting_max: 10_000_000,
+            payload_max: 4 << 30,
+            files_max: None,
+            tenants_share_user: false,
+        }
+    }
+}
+
+impl JobsConfig {
+    /// What the API is told of it.
+    pub const fn api(&self) -> ostler_api::Config {
+        let Self { payload_max, tenants_share_user, .. } = *self;
+        ostler_api::Config { payload_max, tenants_share_user }
+    }
+}
+
+impl JobsConfig {
+    pub fn driver(&self) -> DriverConfig {
+        DriverConfig { waiting_max: self.waiting_max, ..DriverConfig::default() }
+    }
+
+    /// How long succeeded, and other finished, jobs are kept.
+    pub fn keep(&self) -> (Span, Span) {
+        (clock::span(self.keep_succeeded), clock::span(self.keep_failed))
+    }
+}
