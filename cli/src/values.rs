@@ -13,19 +13,15 @@ use std::{
 use ostler_gateway::{
     Network, Target, TenantKey,
     name::{RULE, is_good},
+    units,
 };
-
-const DURATION_UNITS: [(&str, u64); 5] =
-    [("ms", 1), ("s", 1000), ("m", 60_000), ("h", 3_600_000), ("d", 86_400_000)];
-const SIZE_UNITS: [(&str, u64); 5] =
-    [("B", 1), ("KiB", 1 << 10), ("MiB", 1 << 20), ("GiB", 1 << 30), ("TiB", 1 << 40)];
 
 /// A hundred years: what fits every clock that a duration is ever added to.
 const DURATION_MAX: u64 = 100 * 365 * 86_400_000;
 
 /// `500ms`, `30s`, `5m`, `2h`, `1d`.
 pub(crate) fn duration(text: &str) -> Result<Duration, String> {
-    match with_unit(text, &DURATION_UNITS) {
+    match units::read(text, &units::DURATION) {
         Some(millis) if millis <= DURATION_MAX => Ok(Duration::from_millis(millis)),
         Some(_) => Err(format!("{text:?} is longer than 100 years")),
         None => Err(format!("{text:?} is not a duration; write 500ms, 30s, 5m")),
@@ -47,36 +43,20 @@ where
 pub(crate) fn size(text: &str) -> Result<u64, String> {
     text.parse::<u64>()
         .ok()
-        .or_else(|| with_unit(text, &SIZE_UNITS))
+        .or_else(|| units::read(text, &units::SIZE))
         .filter(|bytes| *bytes <= i64::MAX as u64)
         .ok_or_else(|| format!("{text:?} is not a size; write 512B, 64KiB, 8MiB, 4GiB"))
-}
-
-fn with_unit(text: &str, units: &[(&str, u64)]) -> Option<u64> {
-    let digits = text.bytes().take_while(u8::is_ascii_digit).count();
-    let (number, unit) = text.split_at(digits);
-    let (_, factor) = units.iter().find(|(name, _)| *name == unit)?;
-    number.parse::<u64>().ok()?.checked_mul(*factor)
 }
 
 /// The shortest exact way to write a duration.
 pub(crate) fn show_duration(duration: Duration) -> String {
     let millis = u64::try_from(duration.as_millis()).unwrap_or(DURATION_MAX);
-    if millis == 0 { "0s".to_owned() } else { show(millis, &DURATION_UNITS) }
+    if millis == 0 { "0s".to_owned() } else { units::show(millis, &units::DURATION) }
 }
 
 /// The shortest exact way to write a size.
 pub(crate) fn show_size(bytes: u64) -> String {
-    if bytes == 0 { "0B".to_owned() } else { show(bytes, &SIZE_UNITS) }
-}
-
-fn show(number: u64, units: &[(&str, u64)]) -> String {
-    let (unit, factor) = units
-        .iter()
-        .rev()
-        .find(|(_, factor)| number.is_multiple_of(*factor))
-        .expect("the first unit's factor is 1, which divides everything");
-    format!("{}{unit}", number / factor)
+    if bytes == 0 { "0B".to_owned() } else { units::show(bytes, &units::SIZE) }
 }
 
 /// `127.0.0.1:8080`, `[::1]:8080`, `localhost:8080`.

@@ -26,7 +26,7 @@ pub use config::{
     LogFormat, Network, Route, Target, TenantKey, Timeouts,
 };
 pub use gateway::{Addresses, Gateway};
-pub use ostler_job::name;
+pub use ostler_job::{name, units};
 pub use ostler_machine::shutdown::Shutdown;
 pub use ostler_notices::{BootFailure, GatewayEvent};
 pub use start_error::StartError;

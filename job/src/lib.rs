@@ -12,6 +12,7 @@ pub mod name;
 mod promise;
 mod termination;
 mod time;
+pub mod units;
 mod wall;
 
 pub use calendar::{Calendar, Heard};
