@@ -7,7 +7,7 @@ use bytes::BytesMut;
 use http::{HeaderMap, StatusCode};
 use ostler_job::durable::{Event, EventKind};
 use serde::Serialize;
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 use tokio::sync::broadcast::{self, error::RecvError};
 use utoipa::ToSchema;
 
@@ -161,14 +161,15 @@ impl Reader {
 
 /// An event with its particulars beside the rest.
 fn view(event: &Event) -> Value {
-    let detail: Map<String, Value> = serde_json::from_str(&event.detail).unwrap_or_default();
-    let mut view = Map::from_iter(detail);
-    view.insert("seq".into(), json!(event.seq));
-    view.insert("at".into(), json!(Stamp(event.at)));
-    view.insert("kind".into(), json!(event.kind));
-    view.insert("job".into(), json!(event.job));
-    view.insert("who".into(), json!(event.who));
-    Value::Object(view)
+    let view = AuditEvent {
+        detail: serde_json::from_str(&event.detail).unwrap_or_default(),
+        seq: event.seq,
+        at: Stamp(event.at),
+        kind: event.kind,
+        job: event.job.map(|job| job.0),
+        who: event.who.clone(),
+    };
+    serde_json::to_value(view).unwrap_or_default()
 }
 
 /// A page of the audit trail.
@@ -182,13 +183,16 @@ pub(crate) struct AuditPage {
 }
 
 /// What somebody did.
-#[derive(ToSchema)]
-#[allow(dead_code, reason = "describes what `view` makes")]
+#[derive(Serialize, ToSchema)]
 pub(crate) struct AuditEvent {
+    /// First, so that the others hold where a name is there twice.
+    #[serde(flatten)]
+    #[schema(ignore)]
+    detail: Map<String, Value>,
     seq: u64,
     at: Stamp,
-    #[schema(pattern = "^operator$")]
-    kind: String,
+    #[schema(value_type = String, pattern = "^operator$")]
+    kind: EventKind,
     job: Option<u64>,
     /// The token's name.
     who: Option<String>,

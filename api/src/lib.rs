@@ -14,6 +14,7 @@ mod events;
 mod guard;
 mod jobs;
 mod log;
+pub mod names;
 mod new_token;
 mod openapi;
 mod parse;

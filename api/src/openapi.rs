@@ -5,9 +5,9 @@ use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
 use serde_json::{Value, json};
 use utoipa::{
-    Modify, OpenApi, ToSchema,
+    Modify, OpenApi,
     openapi::{
-        self, ArrayBuilder, KnownFormat, ObjectBuilder, RefOr, Schema, SchemaFormat, Type,
+        self, ArrayBuilder, ObjectBuilder, Schema, Type,
         schema::{AdditionalProperties, SchemaType},
         security::{HttpAuthScheme, HttpBuilder, SecurityScheme},
     },
@@ -17,7 +17,11 @@ use super::{
     Api, Door,
     auth::{self, Read, Scope as _},
     body,
-    parse::query::{NoQuery, state_words},
+    parse::{
+        query::NoQuery,
+        shape::Fielded as _,
+        submit::{OF_ALL, Submit},
+    },
     problem::{self, Kind, PROBLEM_JSON, Problem},
 };
 
@@ -56,26 +60,15 @@ impl Modify for Bearer {
     }
 }
 
-/// A word for states.
-pub(crate) struct StateWord;
-
-impl utoipa::PartialSchema for StateWord {
-    fn schema() -> RefOr<Schema> {
-        ObjectBuilder::new().schema_type(Type::String).enum_values(Some(state_words())).into()
-    }
-}
-
-impl ToSchema for StateWord {}
-
-fn nullable(of: Type) -> SchemaType {
+pub(crate) fn nullable(of: Type) -> SchemaType {
     SchemaType::from_iter([of, Type::Null])
 }
 
-fn text(pattern: &str) -> ObjectBuilder {
+pub(crate) fn text(pattern: &str) -> ObjectBuilder {
     ObjectBuilder::new().schema_type(Type::String).pattern(Some(pattern))
 }
 
-const LABEL: &str = "^[^\\u0000-\\u001f\\u007f-\\u009f]{1,128}$";
+pub(crate) const LABEL: &str = "^[^\\u0000-\\u001f\\u007f-\\u009f]{1,128}$";
 
 pub(crate) fn argv() -> openapi::Array {
     let word = text("^[^\\u0000]*$").max_length(Some(8192));
@@ -97,10 +90,6 @@ pub(crate) fn tags() -> openapi::Array {
         .build()
 }
 
-pub(crate) fn tag_list() -> openapi::Array {
-    ArrayBuilder::new().items(text(LABEL)).max_items(Some(32)).build()
-}
-
 pub(crate) fn secrets() -> openapi::Array {
     ArrayBuilder::new()
         .schema_type(nullable(Type::Array))
@@ -119,7 +108,7 @@ pub(crate) fn exit_codes() -> openapi::Array {
         .build()
 }
 
-fn whole(to: u64) -> ObjectBuilder {
+pub(crate) fn whole(to: u64) -> ObjectBuilder {
     // utoipa keeps bounds as floats unless they are written so.
     let to = i64::try_from(to).unwrap_or(i64::MAX);
     ObjectBuilder::new().schema_type(Type::Integer).minimum(Some(0)).maximum(Some(to))
@@ -144,49 +133,11 @@ pub(crate) fn ids() -> openapi::Array {
         .build()
 }
 
-pub(crate) fn some_ids() -> openapi::Array {
-    let mut some = ids();
-    (some.min_items, some.max_items) = (Some(1), Some(1000));
-    some
-}
-
-pub(crate) fn some_tags() -> openapi::Array {
-    let mut some = tags();
-    (some.min_items, some.description) = (Some(1), None);
-    some
-}
-
-pub(crate) fn id_list() -> openapi::Array {
-    ArrayBuilder::new().items(whole((1 << 53) - 1)).max_items(Some(1000)).build()
-}
-
-pub(crate) fn states() -> openapi::Array {
-    let word = ObjectBuilder::new().schema_type(Type::String).enum_values(Some(state_words()));
-    ArrayBuilder::new().schema_type(nullable(Type::Array)).items(word).min_items(Some(1)).build()
-}
-
 pub(crate) fn scopes() -> openapi::Array {
     let scope = ObjectBuilder::new()
         .schema_type(Type::String)
         .enum_values(Some(auth::SCOPES.iter().copied()));
     ArrayBuilder::new().items(scope).min_items(Some(1)).build()
-}
-
-pub(crate) fn exit_status() -> openapi::Object {
-    text("^!?0*(25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])$")
-        .schema_type(nullable(Type::String))
-        .description(Some("This exit status, or with `!` any other or a signal."))
-        .build()
-}
-
-/// A moment, or a duration for so long ago.
-pub(crate) fn when() -> Schema {
-    let ago = text("^([0-9]{1,12}ms|[0-9]{1,9}s|[0-9]{1,7}m|[0-9]{1,6}h|[0-9]{1,4}d)$").build();
-    let at = text("^(19[7-9][1-9]|[2-9][0-9]{3})-")
-        .format(Some(SchemaFormat::KnownFormat(KnownFormat::DateTime)))
-        .build();
-    let any = openapi::schema::AnyOfBuilder::new().item(ago).item(at);
-    Schema::AnyOf(any.description(Some("RFC 3339, or a duration for so long ago.")).build())
 }
 
 /// The document, once and for all.
@@ -238,23 +189,8 @@ fn header(name: &str, description: &str, kind: &Value) -> Value {
     json!({name: {"description": description, "schema": {"type": kind}}})
 }
 
-/// What utoipa drops of parameters whose schema is made by a function.
-fn describe(parameter: &mut Value) {
-    let text = match parameter["name"].as_str().unwrap_or_default() {
-        "tag" => "With this tag; repeated: with all of them.",
-        "since" => "Submitted at this time or later: RFC 3339, or a duration for so long ago.",
-        "until" => "Submitted before this time, or so long ago.",
-        "id" => "One of these ids, repeated or as a list with commas; at most 1000.",
-        _ => return,
-    };
-    if parameter.get("description").is_none() {
-        parameter["description"] = json!(text);
-    }
-}
-
 /// The problems that an operation may answer with.
 fn complete(path: &str, method: &str, operation: &mut Value) {
-    operation["parameters"].as_array_mut().into_iter().flatten().for_each(describe);
     if operation["parameters"].is_null()
         && let Some(operation) = operation.as_object_mut()
     {
@@ -307,25 +243,9 @@ fn links(taken: &mut Value) {
 
 /// What fields mean for one another.
 fn conditions(schemas: &mut Value) {
-    let shell_only = [
-        "command",
-        "argv",
-        "env",
-        "secrets",
-        "cwd",
-        "stdin",
-        "merge",
-        "user",
-        "umask",
-        "nice",
-        "limits",
-        "timeout",
-        "grace",
-        "terminate",
-    ];
-    let absent: serde_json::Map<_, _> = shell_only
-        .iter()
-        .map(|name| ((*name).to_owned(), json!({"type": "null"})))
+    let of_a_command = Submit::fields().iter().filter(|field| !OF_ALL.contains(&&*field.name));
+    let absent: serde_json::Map<_, _> = of_a_command
+        .map(|field| (field.name.clone(), json!({"type": "null"})))
         .chain([("module".to_owned(), json!({"const": "noop"}))])
         .collect();
     let shell = json!({"enum": ["shell", null]});

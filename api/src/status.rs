@@ -6,20 +6,14 @@ use axum::{body::Body, extract::State, response::Response};
 use http::{HeaderMap, StatusCode};
 use ostler_job::durable::JobState;
 use ostler_machine::clock;
-use serde::Serialize;
-use serde_json::Value;
+use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::{
     Api,
     auth::{Admin, Needs, Read},
     body,
-    jobs::actions::object,
-    parse::{
-        query::NoQuery,
-        shape::{Fields, Shape},
-        text::quoted,
-    },
+    parse::{self, query::NoQuery, shape::fielded, text::quoted},
     problem::{Kind, Problem},
 };
 
@@ -81,16 +75,15 @@ pub(crate) async fn status(
 }
 
 /// Where to write a copy of the store.
-#[derive(ToSchema)]
-#[allow(dead_code, reason = "describes what `backup` reads")]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct BackupRequest {
     /// A file of the gateway's host that does not exist yet, absolute.
-    #[schema(pattern = "^/[^\\u0000]+$", example = "/var/backups/ostler.db")]
-    path: String,
+    #[schema(value_type = String, pattern = "^/[^\\u0000]+$", example = "/var/backups/ostler.db")]
+    path: Option<String>,
 }
 
-const BACKUP: Fields = &[("path", Shape::Must(&Shape::Text))];
+fielded!(BackupRequest);
 
 /// A copy that was written.
 #[derive(Serialize, ToSchema)]
@@ -115,8 +108,8 @@ pub(crate) async fn backup(
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Problem> {
-    let (object, mut notes) = object(&headers, body, BACKUP).await?;
-    let path = object.get("path").and_then(Value::as_str).unwrap_or_default().to_owned();
+    let (asked, mut notes) = parse::object::<BackupRequest>(&headers, body).await?;
+    let path = asked.path.unwrap_or_default();
     if notes.0.is_empty() && (!path.starts_with('/') || path.len() < 2 || path.contains('\0')) {
         notes.add(
             "/path",

@@ -9,19 +9,17 @@ use axum::{
 };
 use http::{HeaderMap, StatusCode};
 use ostler_job::{Wall, durable::Token};
-use serde::Serialize;
-use serde_json::{Map, Value};
+use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::{
     Api,
     auth::{Admin, Needs, SCOPES},
     body,
-    jobs::actions::object,
     parse::{
-        Notes, checks,
+        self, Notes, build, checks,
         query::{Named, NoQuery},
-        shape::{Fields, Shape},
+        shape::fielded,
         text::{self, LengthOfTime},
     },
     problem::{Kind, Problem},
@@ -73,16 +71,15 @@ pub(crate) struct NewToken {
 }
 
 /// A token to make.
-#[derive(ToSchema)]
-#[allow(dead_code, reason = "describes what `read` reads")]
+#[derive(Deserialize, ToSchema)]
 #[schema(example = json!({"name": "deploy", "scopes": ["submit", "read"], "expires": "30d"}))]
 #[serde(deny_unknown_fields)]
 pub(crate) struct TokenRequest {
     /// Its name, unique for good: what the audit trail says.
-    #[schema(pattern = "^[A-Za-z0-9._-]{1,64}$")]
-    name: String,
-    #[schema(schema_with = crate::openapi::scopes)]
-    scopes: Vec<String>,
+    #[schema(value_type = String, pattern = "^[A-Za-z0-9._-]{1,64}$")]
+    name: Option<String>,
+    #[schema(schema_with = crate::openapi::scopes, required = true)]
+    scopes: Option<Vec<String>>,
     /// The one tenant whose jobs it sees and submits; not with the scope admin.
     #[schema(pattern = "^[^\\u0000-\\u001f\\u007f-\\u009f]{1,128}$")]
     tenant: Option<String>,
@@ -90,12 +87,7 @@ pub(crate) struct TokenRequest {
     expires: Option<LengthOfTime>,
 }
 
-const FIELDS: Fields = &[
-    ("name", Shape::Must(&Shape::Text)),
-    ("scopes", Shape::Must(&Shape::Texts)),
-    ("tenant", Shape::Text),
-    ("expires", Shape::Text),
-];
+fielded!(TokenRequest);
 
 /// List tokens
 #[utoipa::path(
@@ -130,9 +122,9 @@ pub(crate) async fn create(
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Problem> {
-    let (object, notes) = object(&headers, body, FIELDS).await?;
+    let (asked, notes) = parse::object::<TokenRequest>(&headers, body).await?;
     let now = view::now();
-    let asked = read(&object, notes, now)?;
+    let asked = read(asked, notes, now)?;
     if asked.tenant.is_some() && asked.scopes.contains("submit") {
         api.tenants_are_apart().map_err(|problem| problem.at("/tenant"))?;
     }
@@ -155,9 +147,8 @@ struct Asked {
     expires_at: Option<Wall>,
 }
 
-fn read(object: &Map<String, Value>, mut notes: Notes, now: Wall) -> Result<Asked, Problem> {
-    let text = |name: &str| object.get(name).and_then(Value::as_str).map(str::to_owned);
-    let name = text("name").unwrap_or_default();
+fn read(asked: TokenRequest, mut notes: Notes, now: Wall) -> Result<Asked, Problem> {
+    let name = asked.name.unwrap_or_default();
     let fit = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
     let good = (1..=NAME_MAX).contains(&name.len()) && name.chars().all(fit);
     if !good && !notes.any(&["/name"]) {
@@ -168,37 +159,27 @@ fn read(object: &Map<String, Value>, mut notes: Notes, now: Wall) -> Result<Aske
         );
     }
     let mut scopes = BTreeSet::new();
-    let listed = object.get("scopes").and_then(Value::as_array);
-    for (index, scope) in listed.into_iter().flatten().filter_map(Value::as_str).enumerate() {
-        if !SCOPES.contains(&scope) {
-            let told = text::quoted(scope);
+    if asked.scopes.as_ref().is_some_and(Vec::is_empty) {
+        notes.add("/scopes", format!("is empty; give some of {}", SCOPES.join(", ")));
+    }
+    for (index, scope) in asked.scopes.into_iter().flatten().enumerate() {
+        if !SCOPES.contains(&&*scope) {
+            let told = text::quoted(&scope);
             notes.add(
                 format!("/scopes/{index}"),
                 format!("{told} is not a scope; there are {}", SCOPES.join(", ")),
             );
         }
-        scopes.insert(scope.to_owned());
+        scopes.insert(scope);
     }
-    if listed.is_some_and(Vec::is_empty) {
-        notes.add("/scopes", format!("is empty; give some of {}", SCOPES.join(", ")));
-    }
-    let tenant = text("tenant");
+    let tenant = asked.tenant;
     tenant.iter().for_each(|tenant| checks::label(tenant, "/tenant", 128, &mut notes));
     if tenant.is_some() && scopes.contains("admin") {
         notes
             .add("/tenant", "does not go with the scope admin, which makes tokens for all tenants");
     }
-    let expires_at = text("expires").and_then(|expires| match text::span(&expires) {
-        Ok(span) if span.0 > 0 => Some(now.after(span)),
-        Ok(_) => {
-            notes.add("/expires", "must be longer than nothing");
-            None
-        }
-        Err(problem) => {
-            notes.add("/expires", problem);
-            None
-        }
-    });
+    let expires = build::positive(asked.expires, "/expires", &mut notes);
+    let expires_at = expires.map(|expires| now.after(expires));
     match notes.0.is_empty() {
         true => Ok(Asked { name, scopes, tenant, expires_at }),
         false => Err(Problem::fields(notes.0)),

@@ -4,9 +4,7 @@ use std::collections::BTreeMap;
 
 use ostler_job::{
     Span, Wall,
-    durable::{
-        Attempt, Command, DedupeScope, Delivery, Job, JobState, Reason, Status, Terminate, Then,
-    },
+    durable::{Attempt, Command, Job, Status},
 };
 use ostler_machine::clock;
 use serde::{Serialize, Serializer};
@@ -15,7 +13,10 @@ use utoipa::{
     openapi::{KnownFormat, ObjectBuilder, RefOr, Schema, SchemaFormat, Type},
 };
 
-use super::parse::submit::TerminateName;
+use super::parse::{
+    submit::Backoff,
+    words::{DedupeScopeName, DeliveryName, ReasonCode, State, TerminateName, ThenName},
+};
 
 /// A moment, RFC 3339 in UTC with milliseconds.
 #[derive(Clone, Copy, Debug)]
@@ -43,38 +44,15 @@ pub(crate) fn now() -> Wall {
     Wall(u64::try_from(clock::wall().as_millis()).unwrap_or(u64::MAX))
 }
 
-macro_rules! codes {
-    ($name:ident, $of:ty) => {
-        impl PartialSchema for $name {
-            fn schema() -> RefOr<Schema> {
-                let codes = <$of>::ALL.iter().map(|it| it.code());
-                ObjectBuilder::new().schema_type(Type::String).enum_values(Some(codes)).into()
-            }
-        }
-
-        impl ToSchema for $name {}
-    };
-}
-
-/// Describes [`JobState`].
-pub(crate) struct State;
-codes!(State, JobState);
-
-/// Describes [`Reason`].
-pub(crate) struct ReasonCode;
-codes!(ReasonCode, Reason);
-
 /// A job.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct JobView {
     /// Its id.
     id: u64,
     /// Where it is on its way.
-    #[schema(value_type = State)]
-    state: JobState,
+    state: State,
     /// Why it ended so; null: it has not finished.
-    #[schema(value_type = Option<ReasonCode>)]
-    reason: Option<Reason>,
+    reason: Option<ReasonCode>,
     /// What runs it.
     module: &'static str,
     /// The command line, or the program and its arguments as a shell would take them; null: it runs none.
@@ -103,8 +81,7 @@ pub(crate) struct JobView {
     exit_status: Option<i32>,
     /// The signal that ended the last attempt.
     signal: Option<i32>,
-    #[schema(value_type = super::parse::submit::DeliveryName)]
-    delivery: Delivery,
+    delivery: DeliveryName,
     submitted_at: Stamp,
     not_before: Option<Stamp>,
     /// Until when it is scheduled or waits for its retry.
@@ -129,8 +106,8 @@ impl JobView {
         let argv = shell.filter(|it| it.line.is_none()).map(|it| it.argv.clone());
         Self {
             id: id.0,
-            state: status.state,
-            reason: status.reason,
+            state: State(status.state),
+            reason: status.reason.map(ReasonCode),
             module: spec.work.module(),
             command,
             argv,
@@ -147,7 +124,7 @@ impl JobView {
             attempts_max: spec.retry.attempts,
             exit_status: status.exit_status,
             signal: status.signal,
-            delivery: spec.delivery,
+            delivery: DeliveryName(spec.delivery),
             submitted_at: Stamp(*submitted_at),
             not_before: spec.not_before.map(Stamp),
             due_at: status.due.map(Stamp),
@@ -175,19 +152,16 @@ struct RetryView {
     attempts: u32,
     delay_seconds: f64,
     delay_max_seconds: f64,
-    #[schema(value_type = super::parse::submit::Backoff)]
-    backoff: &'static str,
+    backoff: Backoff,
     exit_codes: Vec<i32>,
 }
 
 /// When another job that is the same makes this one superfluous.
 #[derive(Debug, Serialize, ToSchema)]
 struct DedupeView {
-    #[schema(value_type = super::parse::submit::DedupeScopeName)]
-    scope: DedupeScope,
+    scope: DedupeScopeName,
     window_seconds: Option<f64>,
-    #[schema(value_type = super::parse::submit::ThenName)]
-    then: Then,
+    then: ThenName,
 }
 
 /// One try of a job on one runner.
@@ -202,8 +176,7 @@ pub(crate) struct AttemptView {
     started_at: Option<Stamp>,
     /// Null: it is not over.
     finished_at: Option<Stamp>,
-    #[schema(value_type = Option<ReasonCode>)]
-    reason: Option<Reason>,
+    reason: Option<ReasonCode>,
     exit_status: Option<i32>,
     signal: Option<i32>,
     /// What the reason does not say.
@@ -231,7 +204,7 @@ impl AttemptView {
             leased_at: Some(Stamp(attempt.leased_at)),
             started_at: attempt.started_at.map(Stamp),
             finished_at: attempt.finished_at.map(Stamp),
-            reason: ending.map(|ending| ending.reason),
+            reason: ending.map(|ending| ReasonCode(ending.reason)),
             exit_status: ending.and_then(|ending| ending.exit_status),
             signal: ending.and_then(|ending| ending.signal),
             detail: ending.and_then(|ending| ending.detail.clone()),
@@ -286,8 +259,7 @@ pub(crate) struct JobDetail {
     limits: BTreeMap<String, u64>,
     timeout_seconds: Option<f64>,
     grace_seconds: Option<f64>,
-    #[schema(value_type = TerminateName)]
-    terminate: Terminate,
+    terminate: TerminateName,
     within_seconds: Option<f64>,
     retry: RetryView,
     dedupe: Option<DedupeView>,
@@ -316,19 +288,19 @@ impl JobDetail {
             limits: command.limits.clone(),
             timeout_seconds: command.timeout.map(Span::as_secs_f64),
             grace_seconds: command.grace.map(Span::as_secs_f64),
-            terminate: command.terminate,
+            terminate: TerminateName(command.terminate),
             within_seconds: job.spec.within.map(Span::as_secs_f64),
             retry: RetryView {
                 attempts: retry.attempts,
                 delay_seconds: retry.delay.as_secs_f64(),
                 delay_max_seconds: retry.delay_max.as_secs_f64(),
-                backoff: if retry.constant { "constant" } else { "exponential" },
+                backoff: if retry.constant { Backoff::Constant } else { Backoff::Exponential },
                 exit_codes: retry.exit_codes.clone(),
             },
             dedupe: job.spec.dedupe.as_ref().map(|dedupe| DedupeView {
-                scope: dedupe.scope,
+                scope: DedupeScopeName(dedupe.scope),
                 window_seconds: dedupe.window.map(Span::as_secs_f64),
-                then: dedupe.then,
+                then: ThenName(dedupe.then),
             }),
             attempts_list,
         }

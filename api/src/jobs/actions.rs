@@ -7,7 +7,7 @@ use axum::{
 };
 use http::{HeaderMap, StatusCode};
 use ostler_driver::{Answer, Verb};
-use serde_json::Value;
+use serde::Deserialize;
 use utoipa::ToSchema;
 
 use super::{Id, find, take};
@@ -16,10 +16,9 @@ use crate::{
     auth::{Caller, Needs, Operate},
     body,
     parse::{
-        Notes, build, checks,
+        self, checks,
         query::NoQuery,
-        shape::{Fields, Shape, prune},
-        strict,
+        shape::{self, fielded},
     },
     problem::Problem,
     view::JobView,
@@ -91,17 +90,17 @@ async fn apply(
 }
 
 /// Where to move a job.
-#[derive(ToSchema)]
-#[allow(dead_code, reason = "describes what `move_request` reads")]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(example = json!({"host": "web-2"}))]
 pub(crate) struct MoveRequest {
     /// The runner that it is pinned to from now on; null: any may run it.
-    #[schema(pattern = "^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$", required = true)]
-    host: Option<String>,
+    #[serde(default, deserialize_with = "shape::given")]
+    #[schema(value_type = Option<String>, pattern = "^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$", required = true)]
+    host: Option<Option<String>>,
 }
 
-const MOVE: Fields = &[("host", Shape::Text)];
+fielded!(MoveRequest);
 
 /// Pin a job to a runner, or to none
 #[utoipa::path(
@@ -127,11 +126,11 @@ pub(crate) async fn r#move(
 }
 
 async fn move_request(headers: &HeaderMap, body: Body) -> Result<Option<String>, Problem> {
-    let (value, mut notes) = object(headers, body, MOVE).await?;
-    if value.get("host").is_none() && notes.0.is_empty() {
+    let (asked, mut notes) = parse::object::<MoveRequest>(headers, body).await?;
+    if asked.host.is_none() && notes.0.is_empty() {
         notes.add("/host", "is missing; give the name of a runner, or null for any");
     }
-    let host = value.get("host").and_then(Value::as_str).map(str::to_owned);
+    let host = asked.host.flatten();
     host.iter().for_each(|host| checks::runner(host, "/host", &mut notes));
     if notes.0.is_empty() { Ok(host) } else { Err(Problem::fields(notes.0)) }
 }
@@ -143,23 +142,6 @@ pub(crate) fn check_host(api: &Api, host: Option<&str>) -> Result<(), Problem> {
         true => Ok(()),
         false => Err(take::no_runner(host, &known).at("/host")),
     }
-}
-
-/// A small object as a body, without what is wrong with it.
-pub(crate) async fn object(
-    headers: &HeaderMap,
-    body: Body,
-    fields: Fields,
-) -> Result<(serde_json::Map<String, Value>, Notes), Problem> {
-    body::needs_json(headers)?;
-    let text = body::read(body, super::submit::BODY_MAX).await?;
-    let value: Value = strict::value(&text).map_err(|error| build::bad_json(&text, &error))?;
-    let Value::Object(mut object) = value else {
-        return Err(Problem::fields(Notes::one("", "expected one object").0));
-    };
-    let mut notes = Notes::default();
-    prune(&mut object, fields, "", &mut notes);
-    Ok((object, notes))
 }
 
 /// Forget a finished job with its attempts and logs

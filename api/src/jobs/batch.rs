@@ -10,14 +10,17 @@ use ostler_job::{JobId, durable::JobState};
 
 use super::{
     lines::{Line, Lines},
-    submit::{BODY_MAX, keyed, known, lost},
+    submit::{keyed, known, lost},
     take,
 };
 use crate::{
     Api,
     auth::Caller,
     body::{self, Pipe},
-    parse::build::{self, Built, Given},
+    parse::{
+        BODY_MAX,
+        build::{self, Built, Given},
+    },
     problem::{FieldError, Kind, Problem},
     view,
 };

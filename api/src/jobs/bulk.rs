@@ -9,23 +9,19 @@ use ostler_job::{
     JobId,
     durable::{Filter, Query},
 };
-use serde::Serialize;
-use serde_json::{Map, Value};
+use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::{
-    actions::{check_host, object},
-    list::bind,
-    take,
-};
+use super::{actions::check_host, list::bind, take};
 use crate::{
     Api,
     auth::{Caller, Needs, Operate},
     body,
     parse::{
-        Notes, checks,
+        self, Notes, checks,
+        conditions::Conditions,
         query::{self, NoQuery},
-        shape::{Fields, Shape},
+        shape::{self, fielded},
         step,
     },
     problem::{Problem, TYPES},
@@ -42,23 +38,25 @@ const WORK_MAX: usize = 100_000;
 const REFUSED_MAX: usize = 1000;
 
 /// What is done to which jobs: `ids`, or those of a `filter`.
-#[derive(ToSchema)]
-#[allow(dead_code, reason = "describes what `read` reads")]
+#[derive(Deserialize, ToSchema)]
 #[schema(example = json!({"action": "retry", "filter": {"state": "dead", "tag": "images"}}))]
 #[serde(deny_unknown_fields)]
 pub(crate) struct ActionRequest {
-    action: ActionName,
+    #[schema(value_type = ActionName)]
+    action: Option<ActionName>,
     /// For `move`: the runner; null: any.
-    #[schema(pattern = "^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
-    host: Option<String>,
+    #[serde(default, deserialize_with = "shape::given")]
+    #[schema(value_type = Option<String>, pattern = "^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
+    host: Option<Option<String>>,
     #[schema(schema_with = crate::openapi::ids)]
     ids: Option<Vec<u64>>,
-    filter: Option<FilterRequest>,
+    filter: Option<Conditions>,
 }
 
+fielded!(ActionRequest);
+
 /// What is done.
-#[derive(ToSchema)]
-#[allow(dead_code, reason = "describes what `read` reads")]
+#[derive(Clone, Copy, PartialEq, Eq, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum ActionName {
     Cancel,
@@ -68,33 +66,6 @@ pub(crate) enum ActionName {
     Retry,
     Move,
     Delete,
-}
-
-/// The conditions of `GET /v1/jobs` by the same names; an empty object means all jobs.
-#[derive(ToSchema)]
-#[allow(dead_code, reason = "describes what `read` reads")]
-#[serde(deny_unknown_fields)]
-pub(crate) struct FilterRequest {
-    #[schema(schema_with = crate::openapi::states)]
-    state: Option<Vec<String>>,
-    #[schema(pattern = "^[^\\u0000-\\u001f\\u007f-\\u009f]{1,128}$")]
-    tenant: Option<String>,
-    #[schema(schema_with = crate::openapi::some_tags)]
-    tag: Option<Vec<String>>,
-    #[schema(pattern = "^[^\\u0000-\\u001f\\u007f-\\u009f]{1,256}$")]
-    identity: Option<String>,
-    #[schema(pattern = "^[^\\u0000-\\u001f\\u007f-\\u009f]{1,128}$")]
-    runner: Option<String>,
-    #[schema(schema_with = crate::openapi::exit_status)]
-    exit_status: Option<String>,
-    #[schema(schema_with = crate::openapi::when)]
-    since: Option<String>,
-    #[schema(schema_with = crate::openapi::when)]
-    until: Option<String>,
-    #[schema(pattern = "^[^\\u0000-\\u001f\\u007f-\\u009f]{1,256}$")]
-    text: Option<String>,
-    #[schema(schema_with = crate::openapi::some_ids)]
-    id: Option<Vec<u64>>,
 }
 
 /// What became of it.
@@ -118,31 +89,6 @@ pub(crate) struct Refused {
     detail: String,
 }
 
-const FIELDS: Fields = &[
-    (
-        "action",
-        Shape::Must(&Shape::Words(&[
-            "cancel", "kill", "pause", "resume", "retry", "move", "delete",
-        ])),
-    ),
-    ("host", Shape::Text),
-    ("ids", Shape::Wholes(0, (1 << 53) - 1)),
-    ("filter", Shape::Table(FILTER)),
-];
-
-const FILTER: Fields = &[
-    ("state", Shape::OneOrMore),
-    ("tenant", Shape::Text),
-    ("tag", Shape::OneOrMore),
-    ("identity", Shape::Text),
-    ("runner", Shape::Text),
-    ("exit_status", Shape::OneOrMore),
-    ("since", Shape::Text),
-    ("until", Shape::Text),
-    ("text", Shape::Text),
-    ("id", Shape::OneOrMore),
-];
-
 enum Which {
     Ids(Vec<JobId>),
     Filter(Box<Filter>),
@@ -164,8 +110,8 @@ pub(crate) async fn act(
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Problem> {
-    let (object, notes) = object(&headers, body, FIELDS).await?;
-    let (verb, which) = read(&object, notes)?;
+    let (asked, notes) = parse::object::<ActionRequest>(&headers, body).await?;
+    let (verb, which) = read(asked, notes)?;
     if let Verb::Move(host) = &verb {
         check_host(&api, host.as_deref())?;
     }
@@ -177,29 +123,22 @@ pub(crate) async fn act(
     body::json(StatusCode::OK, &work.answer)
 }
 
-fn read(object: &Map<String, Value>, mut notes: Notes) -> Result<(Verb, Which), Problem> {
-    let host = object.get("host").and_then(Value::as_str).map(str::to_owned);
-    host.iter().for_each(|host| checks::runner(host, "/host", &mut notes));
-    let action = object.get("action").and_then(Value::as_str).unwrap_or_default();
-    if host.is_some() && action != "move" {
-        notes.add("/host", "is for the action move");
-    }
-    if action == "move" && !object.contains_key("host") && !notes.any(&["/host"]) {
+fn read(asked: ActionRequest, mut notes: Notes) -> Result<(Verb, Which), Problem> {
+    let ActionRequest { action, host, ids, filter } = asked;
+    let moves = action == Some(ActionName::Move);
+    if moves && host.is_none() && !notes.any(&["/host"]) {
         notes.add("/host", "is missing; give the name of a runner, or null for any");
     }
-    let given = |name: &str| object.get(name).filter(|value| !value.is_null());
-    let which = match (
-        given("ids").and_then(Value::as_array),
-        given("filter").and_then(Value::as_object),
-    ) {
-        (Some(ids), None) => Which::Ids(each_once(ids.iter().filter_map(Value::as_u64))),
-        (None, Some(filter)) => Which::Filter(Box::new(read_filter(filter, &mut notes))),
+    let host = host.flatten();
+    host.iter().for_each(|host| checks::runner(host, "/host", &mut notes));
+    if host.is_some() && !moves {
+        notes.add("/host", "is for the action move");
+    }
+    let which = match (ids, filter) {
+        (Some(ids), None) => Which::Ids(each_once(ids)),
+        (None, Some(filter)) => Which::Filter(Box::new(read_filter(&filter, &mut notes))),
         _ => {
-            if !notes.0.iter().any(|it| {
-                it.pointer
-                    .as_deref()
-                    .is_some_and(|it| it.starts_with("/ids") || it.starts_with("/filter"))
-            }) {
+            if !notes.of("/ids") && !notes.of("/filter") {
                 notes.add("/ids", "give exactly one of ids and filter");
             }
             Which::Ids(Vec::new())
@@ -208,54 +147,42 @@ fn read(object: &Map<String, Value>, mut notes: Notes) -> Result<(Verb, Which), 
     if matches!(&which, Which::Ids(ids) if ids.len() > IDS_MAX) {
         notes.add("/ids", format!("more than {IDS_MAX} ids; ask in several requests"));
     }
+    if !notes.0.is_empty() {
+        return Err(Problem::fields(notes.0));
+    }
     let verb = match action {
-        "cancel" => Verb::Cancel,
-        "kill" => Verb::Kill,
-        "pause" => Verb::Pause,
-        "resume" => Verb::Resume,
-        "retry" => Verb::Retry,
-        "move" => Verb::Move(host),
-        _ => Verb::Delete,
+        Some(ActionName::Cancel) => Verb::Cancel,
+        Some(ActionName::Kill) => Verb::Kill,
+        Some(ActionName::Pause) => Verb::Pause,
+        Some(ActionName::Resume) => Verb::Resume,
+        Some(ActionName::Retry) => Verb::Retry,
+        Some(ActionName::Move) => Verb::Move(host),
+        Some(ActionName::Delete) => Verb::Delete,
+        None => return Err(Problem::internal("a body without an action was taken")),
     };
-    if notes.0.is_empty() { Ok((verb, which)) } else { Err(Problem::fields(notes.0)) }
+    Ok((verb, which))
 }
 
 /// What is there twice is done once.
-fn each_once(ids: impl Iterator<Item = u64>) -> Vec<JobId> {
+fn each_once(ids: Vec<u64>) -> Vec<JobId> {
     let mut seen = BTreeSet::new();
-    ids.map(JobId).filter(|id| seen.insert(*id)).collect()
+    ids.into_iter().map(JobId).filter(|id| seen.insert(*id)).collect()
 }
 
 /// The same conditions as in a query, and read by the same function.
-fn read_filter(filter: &Map<String, Value>, notes: &mut Notes) -> Filter {
-    let mut pairs = Vec::new();
-    for (name, value) in filter {
-        match value {
-            // A list that somebody computed, and that came out empty, means no job and not every one.
-            Value::Array(items) if items.is_empty() => {
-                let detail = "is empty; name one at least, or leave it out if all are meant";
-                notes.add(step("/filter", name), detail);
-            }
-            Value::Array(items) => {
-                pairs.extend(items.iter().map(|item| (name.as_str(), plain(item))))
-            }
-            Value::Null => {}
-            Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Object(_) => {
-                pairs.push((name.as_str(), plain(value)));
-            }
-        }
+fn read_filter(filter: &Conditions, notes: &mut Notes) -> Filter {
+    let (pairs, empty) = filter.pairs();
+    for name in empty {
+        let detail = "is empty; name one at least, or leave it out if all are meant";
+        notes.add(step("/filter", &name), detail);
     }
-    let pairs = pairs.iter().map(|(name, value)| (*name, value.as_str()));
+    let pairs = pairs.iter().map(|(name, value)| (&**name, &**value));
     query::filter(pairs, view::now()).unwrap_or_else(|errors| {
         for error in errors {
             notes.add(step("/filter", &error.parameter.unwrap_or_default()), error.detail);
         }
         Filter::default()
     })
-}
-
-fn plain(value: &Value) -> String {
-    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
 }
 
 struct Work<'a> {

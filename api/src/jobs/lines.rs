@@ -4,8 +4,8 @@ use axum::body::Body;
 use bytes::{Buf as _, Bytes, BytesMut};
 use sha2::{Digest as _, Sha256};
 
-use super::submit::{BODY_MAX, same_text};
-use crate::{body, problem::Problem};
+use super::submit::same_text;
+use crate::{body, parse::BODY_MAX, problem::Problem};
 
 /// Lines of a body, from 1.
 pub(crate) struct Lines {

@@ -5,57 +5,23 @@ use axum::{extract::State, response::Response};
 use http::StatusCode;
 use ostler_job::durable::{Filter, Query};
 use serde::Serialize;
-use utoipa::{IntoParams, ToSchema};
+use utoipa::ToSchema;
 
 use super::{Id, find};
 use crate::{
     Api,
     auth::{Caller, Needs, Read},
     body,
-    parse::query::{self, NoQuery, Pairs},
+    parse::{
+        conditions::Conditions,
+        query::{self, NoQuery, Pairs},
+    },
     problem::Problem,
     view::{self, JobDetail, JobView},
 };
 
 const LIMIT: usize = 100;
 const LIMIT_MAX: u64 = 1000;
-
-/// Conditions, joined by "and".
-#[derive(IntoParams)]
-#[into_params(parameter_in = Query)]
-#[allow(dead_code, reason = "describes what `query::filter` reads")]
-pub(crate) struct FilterParams {
-    /// States, repeated or as a list with commas; besides the states there are `waiting`, `active`, `unfinished`, `finished`, `failed`.
-    #[param(inline, explode = true)]
-    state: Option<Vec<crate::openapi::StateWord>>,
-    /// Of this tenant.
-    #[param(pattern = "^[^\\u0000-\\u001f\\u007f-\\u009f]{1,128}$")]
-    tenant: Option<String>,
-    /// With this tag; repeated: with all of them.
-    #[param(schema_with = crate::openapi::tag_list)]
-    tag: Option<Vec<String>>,
-    /// Of this identity.
-    #[param(pattern = "^[^\\u0000-\\u001f\\u007f-\\u009f]{1,256}$")]
-    identity: Option<String>,
-    /// That this runner has or had last.
-    #[param(pattern = "^[^\\u0000-\\u001f\\u007f-\\u009f]{1,128}$")]
-    runner: Option<String>,
-    /// Whose last exit status is this, or with `!` any other or a signal.
-    #[param(pattern = "^!?0*(25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])$", example = "!0")]
-    exit_status: Option<String>,
-    /// Submitted at this time or later: RFC 3339, or a duration for so long ago.
-    #[param(schema_with = crate::openapi::when)]
-    since: Option<String>,
-    /// Submitted before this time.
-    #[param(schema_with = crate::openapi::when)]
-    until: Option<String>,
-    /// With this in the name, the command line or the arguments.
-    #[param(pattern = "^[^\\u0000-\\u001f\\u007f-\\u009f]{1,256}$")]
-    text: Option<String>,
-    /// One of these ids, repeated or as a list with commas; at most 1000.
-    #[param(schema_with = crate::openapi::id_list)]
-    id: Option<Vec<u64>>,
-}
 
 /// A page of jobs.
 #[derive(Serialize, ToSchema)]
@@ -75,7 +41,7 @@ pub(crate) struct JobPage {
     tag = "jobs",
     operation_id = "listJobs",
     params(
-        FilterParams,
+        Conditions,
         ("limit" = Option<u16>, Query, description = "Jobs on the page; 100 unless given.", minimum = 1, maximum = 1000),
         ("cursor" = Option<String>, Query, description = "The member `next` of the page before.", pattern = "^A[AB][A-Za-z0-9_-]{8}[AEIMQUYcgkosw048]$", example = "AAAAAAAAABE"),
     ),
@@ -86,7 +52,7 @@ pub(crate) async fn list(
     Needs(caller, ..): Needs<Read>,
     pairs: Pairs,
 ) -> Result<Response, Problem> {
-    let pairs = pairs.only(&[query::FILTER, &["limit", "cursor"]])?;
+    let pairs = pairs.only(&[Conditions::names(), &["limit", "cursor"]])?;
     let mut filter = query::filter(pairs.iter(), view::now()).map_err(Problem::parameters)?;
     let limit = pairs.parsed("limit", |text| query::number(text, 1, LIMIT_MAX))?;
     let below = pairs.parsed("cursor", query::read_cursor)?;

@@ -24,8 +24,6 @@ use crate::{
     view::{self, JobView},
 };
 
-/// Bytes of one job's object, at most.
-pub(crate) const BODY_MAX: usize = 1 << 20;
 const WAIT_MAX: Duration = Duration::from_secs(3600);
 pub(crate) const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 const REPLAY: HeaderName = HeaderName::from_static("idempotent-replay");
@@ -143,7 +141,7 @@ async fn one(
     key: Option<String>,
     wait: Option<Duration>,
 ) -> Result<Response, Problem> {
-    let text = body::read(body, BODY_MAX).await?;
+    let text = body::read(body, parse::BODY_MAX).await?;
     let key = key.map(|key| keyed(caller, &key, Sha256::new_with_prefix(same_text(&text))));
     if let Some(key) = &key
         && let Some(jobs) = known(api, key).await?

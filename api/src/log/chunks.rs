@@ -10,13 +10,17 @@ pub(super) const HEADER: usize = 16;
 
 /// Which of the two streams are wanted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Which {
+pub(crate) enum Which {
     Both,
     /// The stream of this number.
     Only(u8),
 }
 
 impl Which {
+    /// Each with its word.
+    pub(super) const ALL: [(&'static str, Self); 3] =
+        [("both", Self::Both), ("stdout", Self::Only(1)), ("stderr", Self::Only(2))];
+
     pub(super) fn takes(self, stream: u8) -> bool {
         match self {
             Self::Both => true,

@@ -39,7 +39,7 @@ const EVENT_MAX: usize = 64 << 10;
     operation_id = "followLog",
     params(
         ("id" = u64, Path, description = "The job.", maximum = 9007199254740991_i64),
-        ("stream" = inline(Option<super::stream::StreamName>), Query, description = "`both` unless given."),
+        ("stream" = inline(Option<Which>), Query, description = "`both` unless given."),
         ("attempt" = Option<u32>, Query, description = "Which attempt, from 1; the last one and those after it unless given.", minimum = 1, maximum = 4294967295_i64),
         ("Last-Event-ID" = Option<String>, Header, description = "The id of the last event that came: offset in the log file, dot, attempt.", pattern = "^[0-9]{1,15}\\.[1-9][0-9]{0,8}$"),
     ),

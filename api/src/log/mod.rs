@@ -7,6 +7,11 @@ pub(crate) mod stdin;
 pub(crate) mod stream;
 mod tail;
 
+use utoipa::{
+    PartialSchema, ToSchema,
+    openapi::{ObjectBuilder, RefOr, Schema, Type},
+};
+
 use self::chunks::Which;
 use super::problem::Problem;
 
@@ -14,13 +19,19 @@ use super::problem::Problem;
 const PIECE: usize = 64 << 10;
 
 fn which(text: &str) -> Result<Which, String> {
-    match text {
-        "both" => Ok(Which::Both),
-        "stdout" => Ok(Which::Only(1)),
-        "stderr" => Ok(Which::Only(2)),
-        _ => Err(format!("{text:?} is not allowed; expected both, stdout or stderr")),
+    let found = Which::ALL.iter().find(|(word, _)| *word == text).map(|(_, which)| *which);
+    found.ok_or_else(|| format!("{text:?} is not allowed; expected both, stdout or stderr"))
+}
+
+impl PartialSchema for Which {
+    fn schema() -> RefOr<Schema> {
+        let words = Self::ALL.map(|(word, _)| word);
+        let text = ObjectBuilder::new().schema_type(Type::String).enum_values(Some(words));
+        text.description(Some("Which stream.")).into()
     }
 }
+
+impl ToSchema for Which {}
 
 /// The part of a whole that a `Range` field asks for; `None`: all of it.
 fn range(headers: &http::HeaderMap, total: u64) -> Result<Option<std::ops::Range<u64>>, Problem> {

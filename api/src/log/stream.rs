@@ -40,7 +40,7 @@ const MISSING: HeaderName = HeaderName::from_static("ostler-log-missing");
     operation_id = "getLog",
     params(
         ("id" = u64, Path, description = "The job.", maximum = 9007199254740991_i64),
-        ("stream" = inline(Option<StreamName>), Query, description = "`both` unless given, in the order in which they were written as far as two pipes tell it; with `merge`, exactly."),
+        ("stream" = inline(Option<Which>), Query, description = "`both` unless given, in the order in which they were written as far as two pipes tell it; with `merge`, exactly."),
         ("attempt" = Option<u32>, Query, description = "Which attempt, from 1.", minimum = 1, maximum = 4294967295_i64),
         ("follow" = Option<bool>, Query, description = "Keep on until it is over. Ranges are ignored then."),
     ),
@@ -76,16 +76,6 @@ pub(crate) async fn log(
         return Ok(body::typed(StatusCode::OK, TEXT, answer));
     }
     still(open_whole(&api, &job, attempt).await?, which, &headers).await
-}
-
-/// Which stream.
-#[derive(utoipa::ToSchema)]
-#[allow(dead_code, reason = "describes what `which` reads")]
-#[schema(rename_all = "snake_case")]
-pub(crate) enum StreamName {
-    Both,
-    Stdout,
-    Stderr,
 }
 
 /// What is there now, or a range of it.

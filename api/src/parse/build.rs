@@ -4,19 +4,17 @@ use std::collections::BTreeMap;
 
 use ostler_job::{
     Span, Wall,
-    durable::{self, Command, DedupeScope, Input, Spec, TENANT_DEFAULT, Terminate, Work},
+    durable::{self, Command, DedupeScope, Input, Spec, TENANT_DEFAULT, Work},
 };
-use serde::Deserialize as _;
-use serde_json::Value;
 
 use super::{
     Notes,
     checks::{self, LABEL_MAX, label},
     identity,
-    shape::prune,
-    strict,
-    submit::{Backoff, Dedupe, FIELDS, Limits, Module, Retry, Stdin, Submit},
-    text::{Parsed, quoted},
+    shape::Fielded as _,
+    slowly, strict,
+    submit::{self, Backoff, Dedupe, Module, Retry, Submit},
+    text::{LengthOfTime, Parsed, quoted},
 };
 use crate::problem::{Kind, Problem};
 
@@ -49,28 +47,16 @@ pub(crate) fn read(text: &[u8], given: Given<'_>) -> Result<Built, Problem> {
     let quick = serde_json::from_slice::<Submit>(text);
     let (request, mut notes) = match quick {
         Ok(request) => (request, Notes::default()),
-        Err(_) => slowly(text)?,
+        Err(_) => slowly(text, "expected one object, {\"command\": …}")?,
     };
     let tenant = tenant(request.tenant.as_deref(), given)?;
+    if request.module == Some(Module::Noop) {
+        nothing_of_a_command(text, &mut notes);
+    }
     let built = build(request, tenant, given, &mut notes);
     match notes.0.is_empty() {
         true => Ok(built),
         false => Err(Problem::fields(notes.0)),
-    }
-}
-
-/// What is right of an object that has something wrong, and what is wrong.
-fn slowly(text: &[u8]) -> Result<(Submit, Notes), Problem> {
-    let mut value: Value = strict::value(text).map_err(|error| bad_json(text, &error))?;
-    let Some(object) = value.as_object_mut() else {
-        return Err(Problem::fields(Notes::one("", "expected one object, {\"command\": …}").0));
-    };
-    let mut notes = Notes::default();
-    prune(object, FIELDS, "", &mut notes);
-    match Submit::deserialize(&value) {
-        Ok(request) => Ok((request, notes)),
-        Err(error) if notes.0.is_empty() => Err(bad_json(text, &error)),
-        Err(_) => Err(Problem::fields(notes.0)),
     }
 }
 
@@ -94,39 +80,23 @@ fn tenant(asked: Option<&str>, given: Given<'_>) -> Result<String, Problem> {
     }
 }
 
-fn build(request: Submit, tenant: String, given: Given<'_>, notes: &mut Notes) -> Built {
+fn build(mut request: Submit, tenant: String, given: Given<'_>, notes: &mut Notes) -> Built {
     labels(&request, &tenant, notes);
     let delayed = request.delay.is_some();
-    let (not_before, expires) =
-        times(request.not_before, request.delay, request.expires, given, notes);
+    let (not_before, expires) = times(&mut request, given, notes);
     if request.nice.is_some_and(|nice| nice < 0) && !given.admin {
         notes.add(
             "/nice",
             "below 0 it takes from everybody else; that needs a token with the scope admin",
         );
     }
-    let within = positive(request.within, "/within", notes);
-    let retry = request.retry.map_or_else(Default::default, |retry| self::retry(retry, notes));
-    once_or_again(request.delivery, &retry, notes);
-    let dedupe = request.dedupe.and_then(|dedupe| self::dedupe(dedupe, notes));
-    let work = Asked {
-        command: request.command,
-        argv: request.argv,
-        module: request.module,
-        env: request.env,
-        secrets: request.secrets,
-        cwd: request.cwd,
-        stdin: request.stdin,
-        merge: request.merge,
-        user: request.user,
-        umask: request.umask,
-        nice: request.nice,
-        limits: request.limits,
-        timeout: request.timeout,
-        grace: request.grace,
-        terminate: request.terminate,
-    }
-    .work(notes);
+    let within = positive(request.within.take(), "/within", notes);
+    let retry =
+        request.retry.take().map_or_else(Default::default, |retry| self::retry(retry, notes));
+    let delivery = request.delivery.map(|delivery| delivery.0);
+    once_or_again(delivery, &retry, notes);
+    let dedupe = request.dedupe.take().and_then(|dedupe| self::dedupe(dedupe, notes));
+    let work = work(&mut request, notes);
     let content =
         request.identity.is_none().then(|| identity::content(&work, request.host.as_deref()));
     let identity = identity_of(request.identity, &work, notes);
@@ -141,7 +111,7 @@ fn build(request: Submit, tenant: String, given: Given<'_>, notes: &mut Notes) -
         not_before,
         expires,
         within,
-        delivery: request.delivery.unwrap_or_default(),
+        delivery: delivery.unwrap_or_default(),
         retry,
         dedupe,
     };
@@ -176,18 +146,17 @@ fn identity_of(asked: Option<String>, work: &Work, notes: &mut Notes) -> String 
 }
 
 fn times(
-    not_before: Option<Parsed<Wall>>,
-    delay: Option<Parsed<Span>>,
-    expires: Option<Parsed<Span>>,
+    request: &mut Submit,
     given: Given<'_>,
     notes: &mut Notes,
 ) -> (Option<Wall>, Option<Wall>) {
-    if not_before.is_some() && delay.is_some() {
+    if request.not_before.is_some() && request.delay.is_some() {
         notes.add("/delay", "give not_before or delay, not both");
     }
-    let not_before = parsed(not_before, "/not_before", notes);
-    let delay = parsed(delay, "/delay", notes).filter(|delay| *delay > Span::ZERO);
-    let expires = positive(expires, "/expires", notes);
+    let not_before = parsed(request.not_before.take().map(|it| it.0), "/not_before", notes);
+    let delay = parsed(request.delay.take().map(|it| it.0), "/delay", notes);
+    let delay = delay.filter(|delay| *delay > Span::ZERO);
+    let expires = positive(request.expires.take(), "/expires", notes);
     let later = |span| given.now.after(span);
     let (start, end) = (not_before.or_else(|| delay.map(later)), expires.map(later));
     if let (Some(start), Some(end)) = (start, end)
@@ -223,8 +192,8 @@ fn retry(asked: Retry, notes: &mut Notes) -> durable::Retry {
             notes.add(format!("/retry/exit_codes/{index}"), text);
         }
     }
-    let delay = parsed(asked.delay, "/retry/delay", notes).unwrap_or(usual.delay);
-    let delay_max = parsed(asked.delay_max, "/retry/delay_max", notes)
+    let delay = parsed(asked.delay.map(|it| it.0), "/retry/delay", notes).unwrap_or(usual.delay);
+    let delay_max = parsed(asked.delay_max.map(|it| it.0), "/retry/delay_max", notes)
         .unwrap_or_else(|| usual.delay_max.max(delay));
     durable::Retry {
         attempts: asked.attempts,
@@ -237,93 +206,61 @@ fn retry(asked: Retry, notes: &mut Notes) -> durable::Retry {
 }
 
 fn dedupe(asked: Dedupe, notes: &mut Notes) -> Option<durable::Dedupe> {
-    if asked.scope == DedupeScope::Done && asked.window.is_none() {
+    if asked.scope.0 == DedupeScope::Done && asked.window.is_none() {
         notes.add("/dedupe/window", "is missing; the scope done needs a window, such as 10m");
     }
     let window = positive(asked.window, "/dedupe/window", notes);
-    Some(durable::Dedupe { scope: asked.scope, window, then: asked.then })
+    Some(durable::Dedupe { scope: asked.scope.0, window, then: asked.then.0 })
 }
 
-/// The part of a submitted object that is about what to run.
-struct Asked {
-    command: Option<String>,
-    argv: Option<Vec<String>>,
-    module: Option<Module>,
-    env: Option<BTreeMap<String, String>>,
-    secrets: Option<Vec<String>>,
-    cwd: Option<String>,
-    stdin: Option<Stdin>,
-    merge: Option<bool>,
-    user: Option<String>,
-    umask: Option<String>,
-    nice: Option<i32>,
-    limits: Option<Limits>,
-    timeout: Option<Parsed<Span>>,
-    grace: Option<Parsed<Span>>,
-    terminate: Option<Terminate>,
-}
-
-impl Asked {
-    fn work(self, notes: &mut Notes) -> Work {
-        if self.module == Some(Module::Noop) {
-            self.noop(notes);
-            return Work::Noop;
-        }
-        let (argv, line) = match (self.command, self.argv) {
-            (Some(line), None) => {
-                checks::line(&line, notes);
-                (vec!["/bin/sh".to_owned(), "-c".to_owned(), line.clone()], Some(line))
-            }
-            (None, Some(argv)) => {
-                checks::check_argv(&argv, notes);
-                (argv, None)
-            }
-            (command, _) => {
-                if !notes.any(&["/command", "/argv", "/module"]) {
-                    let what = "give exactly one of command, argv and module: \"noop\"";
-                    notes.add(if command.is_some() { "/argv" } else { "/command" }, what);
-                }
-                (Vec::new(), None)
-            }
-        };
-        Work::Shell(Box::new(Command {
-            argv,
-            line,
-            env: checks::env(self.env.unwrap_or_default(), notes),
-            secrets: checks::secrets(self.secrets.unwrap_or_default(), notes),
-            cwd: self.cwd.inspect(|cwd| checks::absolute(cwd, notes)),
-            stdin: self.stdin.map_or(Input::Empty, |stdin| checks::input(stdin, notes)),
-            merge: self.merge.unwrap_or_default(),
-            user: self.user.inspect(|user| checks::user_name(user, notes)),
-            umask: self.umask.and_then(|umask| checks::octal(&umask, notes)),
-            nice: self.nice.inspect(|nice| checks::niceness(*nice, notes)),
-            limits: self.limits.map_or_else(BTreeMap::new, |asked| checks::limits(&asked, notes)),
-            timeout: positive(self.timeout, "/timeout", notes),
-            grace: parsed(self.grace, "/grace", notes),
-            terminate: self.terminate.unwrap_or_default(),
-        }))
+/// What to run, taken out of the object.
+fn work(request: &mut Submit, notes: &mut Notes) -> Work {
+    if request.module == Some(Module::Noop) {
+        return Work::Noop;
     }
+    let (argv, line) = match (request.command.take(), request.argv.take()) {
+        (Some(line), None) => {
+            checks::line(&line, notes);
+            (vec!["/bin/sh".to_owned(), "-c".to_owned(), line.clone()], Some(line))
+        }
+        (None, Some(argv)) => {
+            checks::check_argv(&argv, notes);
+            (argv, None)
+        }
+        (command, _) => {
+            if !notes.any(&["/command", "/argv", "/module"]) {
+                let what = "give exactly one of command, argv and module: \"noop\"";
+                notes.add(if command.is_some() { "/argv" } else { "/command" }, what);
+            }
+            (Vec::new(), None)
+        }
+    };
+    let limits = request.limits.take();
+    Work::Shell(Box::new(Command {
+        argv,
+        line,
+        env: checks::env(request.env.take().unwrap_or_default(), notes),
+        secrets: checks::secrets(request.secrets.take().unwrap_or_default(), notes),
+        cwd: request.cwd.take().inspect(|cwd| checks::absolute(cwd, notes)),
+        stdin: request.stdin.take().map_or(Input::Empty, |stdin| checks::input(stdin, notes)),
+        merge: request.merge.unwrap_or_default(),
+        user: request.user.take().inspect(|user| checks::user_name(user, notes)),
+        umask: request.umask.take().and_then(|umask| checks::octal(&umask, notes)),
+        nice: request.nice.inspect(|nice| checks::niceness(*nice, notes)),
+        limits: limits.map_or_else(BTreeMap::new, |asked| checks::limits(&asked, notes)),
+        timeout: positive(request.timeout.take(), "/timeout", notes),
+        grace: parsed(request.grace.take().map(|it| it.0), "/grace", notes),
+        terminate: request.terminate.map(|terminate| terminate.0).unwrap_or_default(),
+    }))
+}
 
-    /// Nothing is run, so that nothing about running it has a meaning.
-    fn noop(&self, notes: &mut Notes) {
-        let given = [
-            ("command", self.command.is_some()),
-            ("argv", self.argv.is_some()),
-            ("env", self.env.is_some()),
-            ("secrets", self.secrets.is_some()),
-            ("cwd", self.cwd.is_some()),
-            ("stdin", self.stdin.is_some()),
-            ("merge", self.merge.is_some()),
-            ("user", self.user.is_some()),
-            ("umask", self.umask.is_some()),
-            ("nice", self.nice.is_some()),
-            ("limits", self.limits.is_some()),
-            ("timeout", self.timeout.is_some()),
-            ("grace", self.grace.is_some()),
-            ("terminate", self.terminate.is_some()),
-        ];
-        for (name, _) in given.iter().filter(|(_, given)| *given) {
-            notes.add(format!("/{name}"), "has no meaning for the module noop; leave it out");
+/// Where nothing is run, nothing about running it has a meaning.
+fn nothing_of_a_command(text: &[u8], notes: &mut Notes) {
+    let written = strict::value(text).unwrap_or_default();
+    for field in Submit::fields().iter().filter(|field| !submit::OF_ALL.contains(&&*field.name)) {
+        let at = format!("/{}", field.name);
+        if !written[&*field.name].is_null() && !notes.of(&at) {
+            notes.add(at, "has no meaning for the module noop; leave it out");
         }
     }
 }
@@ -338,8 +275,9 @@ fn parsed<T>(value: Option<Parsed<T>>, at: &str, notes: &mut Notes) -> Option<T>
     }
 }
 
-fn positive(value: Option<Parsed<Span>>, at: &str, notes: &mut Notes) -> Option<Span> {
-    let span = parsed(value, at, notes)?;
+/// A length of time that is longer than nothing.
+pub(crate) fn positive(value: Option<LengthOfTime>, at: &str, notes: &mut Notes) -> Option<Span> {
+    let span = parsed(value.map(|it| it.0), at, notes)?;
     if span == Span::ZERO {
         notes.add(at, "must be longer than nothing");
     }

@@ -3,14 +3,26 @@
 
 pub(crate) mod build;
 pub(crate) mod checks;
+pub(crate) mod conditions;
 pub(crate) mod identity;
 pub(crate) mod query;
 pub(crate) mod shape;
 pub(crate) mod strict;
 pub(crate) mod submit;
 pub(crate) mod text;
+pub(crate) mod words;
 
-use super::problem::FieldError;
+use axum::body::Body;
+use http::HeaderMap;
+use serde_json::Value;
+
+use super::{
+    body,
+    problem::{FieldError, Problem},
+};
+
+/// Bytes of one object, at most.
+pub(crate) const BODY_MAX: usize = 1 << 20;
 
 /// Wrong things that are told of one body. Whoever sends a megabyte of them learns no more from the rest.
 pub(crate) const NOTES_MAX: usize = 20;
@@ -53,6 +65,15 @@ impl Notes {
         notes
     }
 
+    /// Whether something is wrong with a field, or within it, already.
+    pub(crate) fn of(&self, pointer: &str) -> bool {
+        let within = |note: &FieldError| {
+            let rest = note.pointer.as_deref().and_then(|it| it.strip_prefix(pointer));
+            rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        };
+        self.0.iter().any(within)
+    }
+
     /// Whether something is wrong with one of these fields already.
     pub(crate) fn any(&self, pointers: &[&str]) -> bool {
         self.0.iter().any(|note| note.pointer.as_deref().is_some_and(|it| pointers.contains(&it)))
@@ -64,5 +85,33 @@ pub(crate) fn step(pointer: &str, name: &str) -> String {
     match name.contains(['~', '/']) {
         true => format!("{pointer}/{}", name.replace('~', "~0").replace('/', "~1")),
         false => format!("{pointer}/{name}"),
+    }
+}
+
+/// A body that is one object, without what is wrong with it.
+pub(crate) async fn object<T: shape::Fielded>(
+    headers: &HeaderMap,
+    body: Body,
+) -> Result<(T, Notes), Problem> {
+    body::needs_json(headers)?;
+    let text = body::read(body, BODY_MAX).await?;
+    slowly(&text, "expected one object")
+}
+
+/// What is right of an object, and what is wrong with the rest.
+pub(crate) fn slowly<T: shape::Fielded>(
+    text: &[u8],
+    expected: &str,
+) -> Result<(T, Notes), Problem> {
+    let mut value: Value = strict::value(text).map_err(|error| build::bad_json(text, &error))?;
+    let Some(object) = value.as_object_mut() else {
+        return Err(Problem::fields(Notes::one("", expected).0));
+    };
+    let mut notes = Notes::default();
+    shape::prune(object, T::fields(), "", &mut notes);
+    match T::deserialize(value) {
+        Ok(request) => Ok((request, notes)),
+        Err(error) if notes.0.is_empty() => Err(build::bad_json(text, &error)),
+        Err(_) => Err(Problem::fields(notes.0)),
     }
 }

@@ -8,7 +8,12 @@ use ostler_job::{
     durable::{Filter, JobState},
 };
 
-use super::{NOTES_MAX, checks::label_problem, identity, text};
+use super::{
+    NOTES_MAX,
+    checks::label_problem,
+    conditions::{Conditions, may_repeat},
+    identity, text,
+};
 use crate::{
     Api,
     problem::{FieldError, Kind, Problem},
@@ -18,20 +23,6 @@ use crate::{
 pub(crate) const ID_MAX: u64 = (1 << 53) - 1;
 /// Ids in one filter, at most.
 const IDS_MAX: usize = 1000;
-
-/// Names that a filter knows.
-pub(crate) const FILTER: &[&str] = &[
-    "state",
-    "tenant",
-    "tag",
-    "identity",
-    "runner",
-    "exit_status",
-    "since",
-    "until",
-    "text",
-    "id",
-];
 
 /// A query as it was sent: names and values, percent escapes resolved.
 #[derive(Debug)]
@@ -168,8 +159,8 @@ pub(crate) fn filter<'a>(
     let mut filter = Filter::default();
     let mut errors = Vec::new();
     let mut once: Vec<&str> = Vec::new();
-    for (name, value) in pairs.filter(|(name, _)| FILTER.contains(name)) {
-        if !matches!(name, "state" | "tag" | "id") {
+    for (name, value) in pairs.filter(|(name, _)| Conditions::names().contains(name)) {
+        if !may_repeat(name) {
             if once.contains(&name) {
                 errors.push(wrong(name, "is given more than once".to_owned()));
             }

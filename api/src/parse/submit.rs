@@ -2,16 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use ostler_job::{
-    Span, Wall,
-    durable::{DedupeScope, Delivery, Terminate, Then},
-};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::{
-    shape::{Fields, Shape},
-    text::{Delay, LengthOfTime, Moment, Parsed},
+    shape::fielded,
+    text::{Delay, LengthOfTime, Moment},
+    words::{DedupeScopeName, DeliveryName, TerminateName, ThenName},
 };
 
 /// A job to run: exactly one of `command`, `argv` and `"module": "noop"`.
@@ -69,37 +66,49 @@ pub(crate) struct Submit {
     /// Resource limits, soft and hard alike.
     pub(crate) limits: Option<Limits>,
     /// How long an attempt may run before it is killed.
-    #[schema(value_type = Option<LengthOfTime>)]
-    pub(crate) timeout: Option<Parsed<Span>>,
+    pub(crate) timeout: Option<LengthOfTime>,
     /// Time between SIGTERM and SIGKILL; 10 s unless given.
-    #[schema(value_type = Option<Delay>)]
-    pub(crate) grace: Option<Parsed<Span>>,
+    pub(crate) grace: Option<Delay>,
     /// Which processes are sent SIGTERM when it is to end; `all` unless given. What the grace leaves is killed.
-    #[schema(value_type = Option<TerminateName>)]
-    pub(crate) terminate: Option<Terminate>,
+    pub(crate) terminate: Option<TerminateName>,
     /// It does not start before this moment.
-    #[schema(value_type = Option<Moment>)]
-    pub(crate) not_before: Option<Parsed<Wall>>,
+    pub(crate) not_before: Option<Moment>,
     /// It does not start earlier than this after its arrival.
-    #[schema(value_type = Option<Delay>)]
-    pub(crate) delay: Option<Parsed<Span>>,
+    pub(crate) delay: Option<Delay>,
     /// Not started this long after its arrival, it expires.
-    #[schema(value_type = Option<LengthOfTime>)]
-    pub(crate) expires: Option<Parsed<Span>>,
+    pub(crate) expires: Option<LengthOfTime>,
     /// Its promise: done within this window.
-    #[schema(value_type = Option<LengthOfTime>)]
-    pub(crate) within: Option<Parsed<Span>>,
+    pub(crate) within: Option<LengthOfTime>,
     /// It waits until somebody resumes it.
     pub(crate) paused: Option<bool>,
     /// What happens when a runner is lost with it; `at_least_once` unless given.
-    #[schema(value_type = Option<DeliveryName>)]
-    pub(crate) delivery: Option<Delivery>,
+    pub(crate) delivery: Option<DeliveryName>,
     /// What happens when an attempt fails; nothing unless given.
     pub(crate) retry: Option<Retry>,
     /// Which other jobs that are the same make it superfluous: the same in all that is run and in the host, or, when an identity is
     /// given, those that were given it too.
     pub(crate) dedupe: Option<Dedupe>,
 }
+
+fielded!(Submit);
+
+/// The fields that say something of whatever runs. The others are a command's alone.
+pub(crate) const OF_ALL: &[&str] = &[
+    "module",
+    "name",
+    "tenant",
+    "identity",
+    "tags",
+    "host",
+    "not_before",
+    "delay",
+    "expires",
+    "within",
+    "paused",
+    "delivery",
+    "retry",
+    "dedupe",
+];
 
 /// What runs a job.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, ToSchema)]
@@ -109,28 +118,6 @@ pub(crate) enum Module {
     Shell,
     /// Nothing, successfully.
     Noop,
-}
-
-/// Whom SIGTERM goes to: every process, or the main one alone.
-#[derive(ToSchema)]
-#[schema(as = Terminate)]
-#[allow(dead_code, reason = "the description of a type of another crate")]
-#[serde(rename_all = "snake_case")]
-pub(crate) enum TerminateName {
-    /// Every process that there is at that moment, the main one first.
-    All,
-    /// The main process alone, which sees to the others; what it leaves is killed once it has ended.
-    Main,
-}
-
-/// What happens when a runner is lost with a job: tried again, or not.
-#[derive(ToSchema)]
-#[schema(as = Delivery)]
-#[allow(dead_code, reason = "the description of a type of another crate")]
-#[serde(rename_all = "snake_case")]
-pub(crate) enum DeliveryName {
-    AtLeastOnce,
-    AtMostOnce,
 }
 
 /// Standard input.
@@ -199,11 +186,9 @@ pub(crate) struct Retry {
     #[schema(minimum = 1, maximum = 100)]
     pub(crate) attempts: u32,
     /// The wait before the second attempt; `1s` unless given.
-    #[schema(value_type = Option<Delay>)]
-    pub(crate) delay: Option<Parsed<Span>>,
+    pub(crate) delay: Option<Delay>,
     /// The longest wait; `1h` unless given.
-    #[schema(value_type = Option<Delay>)]
-    pub(crate) delay_max: Option<Parsed<Span>>,
+    pub(crate) delay_max: Option<Delay>,
     /// `exponential`, jittered, unless given.
     pub(crate) backoff: Option<Backoff>,
     /// Only these exit statuses are worth a retry; every failure is unless given.
@@ -212,7 +197,7 @@ pub(crate) struct Retry {
 }
 
 /// How waits grow.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, ToSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Backoff {
     /// They double, with up to half taken off at random.
@@ -226,90 +211,9 @@ pub(crate) enum Backoff {
 #[serde(deny_unknown_fields)]
 pub(crate) struct Dedupe {
     /// `queued`: jobs that have not finished; `done`: also those that succeeded within the window.
-    #[schema(value_type = DedupeScopeName)]
-    pub(crate) scope: DedupeScope,
+    pub(crate) scope: DedupeScopeName,
     /// Jobs submitted longer ago than this do not count; needed for `done`.
-    #[schema(value_type = Option<LengthOfTime>)]
-    pub(crate) window: Option<Parsed<Span>>,
+    pub(crate) window: Option<LengthOfTime>,
     /// `reject`: the submit fails; `coalesce`: it is answered with the other job.
-    #[schema(value_type = ThenName)]
-    pub(crate) then: Then,
+    pub(crate) then: ThenName,
 }
-
-/// Which of the jobs that are the same count.
-#[derive(ToSchema)]
-#[schema(as = DedupeScope)]
-#[allow(dead_code, reason = "the description of a type of another crate")]
-#[serde(rename_all = "snake_case")]
-pub(crate) enum DedupeScopeName {
-    Queued,
-    Done,
-}
-
-/// What becomes of a superfluous job.
-#[derive(ToSchema)]
-#[schema(as = DedupeThen)]
-#[allow(dead_code, reason = "the description of a type of another crate")]
-#[serde(rename_all = "snake_case")]
-pub(crate) enum ThenName {
-    Reject,
-    Coalesce,
-}
-
-/// The largest whole number that every JSON reader keeps as it is.
-const WHOLE_MAX: i64 = (1 << 53) - 1;
-
-/// The same shape for the slow way, which tells everything that is wrong.
-pub(crate) const FIELDS: Fields = &[
-    ("command", Shape::Text),
-    ("argv", Shape::Texts),
-    ("module", Shape::Words(&["shell", "noop"])),
-    ("name", Shape::Text),
-    ("tenant", Shape::Text),
-    ("identity", Shape::Text),
-    ("tags", Shape::Texts),
-    ("host", Shape::Text),
-    ("env", Shape::TextTable),
-    ("secrets", Shape::Texts),
-    ("cwd", Shape::Text),
-    ("stdin", Shape::TextOrTable(&[("base64", Shape::Text), ("payload", Shape::Text)])),
-    ("merge", Shape::Bool),
-    ("user", Shape::Text),
-    ("umask", Shape::Text),
-    ("nice", Shape::Whole(-20, 19)),
-    ("limits", Shape::Table(LIMITS)),
-    ("timeout", Shape::Text),
-    ("grace", Shape::Text),
-    ("terminate", Shape::Words(&["all", "main"])),
-    ("not_before", Shape::Text),
-    ("delay", Shape::Text),
-    ("expires", Shape::Text),
-    ("within", Shape::Text),
-    ("paused", Shape::Bool),
-    ("delivery", Shape::Words(&["at_least_once", "at_most_once"])),
-    ("retry", Shape::Table(RETRY)),
-    ("dedupe", Shape::Table(DEDUPE)),
-];
-
-const LIMITS: Fields = &[
-    ("nofile", Shape::Whole(0, WHOLE_MAX)),
-    ("core", Shape::Whole(0, WHOLE_MAX)),
-    ("fsize", Shape::Whole(0, WHOLE_MAX)),
-    ("nproc", Shape::Whole(0, WHOLE_MAX)),
-    ("cpu", Shape::Whole(0, WHOLE_MAX)),
-    ("as", Shape::Whole(0, WHOLE_MAX)),
-];
-
-const RETRY: Fields = &[
-    ("attempts", Shape::Must(&Shape::Whole(1, 100))),
-    ("delay", Shape::Text),
-    ("delay_max", Shape::Text),
-    ("backoff", Shape::Words(&["exponential", "constant"])),
-    ("exit_codes", Shape::Wholes(0, 255)),
-];
-
-const DEDUPE: Fields = &[
-    ("scope", Shape::Must(&Shape::Words(&["queued", "done"]))),
-    ("window", Shape::Text),
-    ("then", Shape::Must(&Shape::Words(&["reject", "coalesce"]))),
-];

@@ -2,54 +2,47 @@
 
 use std::fmt;
 
-use ostler_job::{Span, Wall};
+use ostler_job::{Span, Wall, units};
 use serde::{Deserialize, Deserializer, de::Visitor};
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 use utoipa::ToSchema;
 
 /// A length of time: a whole number and `ms`, `s`, `m`, `h` or `d`.
-#[derive(ToSchema)]
+#[derive(Debug, Deserialize, ToSchema)]
 #[schema(
+    value_type = String,
     pattern = "^([0-9]{1,12}ms|[0-9]{1,9}s|[0-9]{1,7}m|[0-9]{1,6}h|[0-9]{1,4}d)$",
     example = "10s"
 )]
-#[allow(dead_code, reason = "describes what `Parsed` reads")]
-pub(crate) struct Delay(String);
+pub(crate) struct Delay(pub(crate) Parsed<Span>);
 
 /// The same, and longer than nothing.
-#[derive(ToSchema)]
+#[derive(Debug, Deserialize, ToSchema)]
 #[schema(
+    value_type = String,
     pattern = "^(?=[0-9]*[1-9])([0-9]{1,12}ms|[0-9]{1,9}s|[0-9]{1,7}m|[0-9]{1,6}h|[0-9]{1,4}d)$",
     example = "10m"
 )]
-#[allow(dead_code, reason = "describes what `Parsed` reads")]
-pub(crate) struct LengthOfTime(String);
+pub(crate) struct LengthOfTime(pub(crate) Parsed<Span>);
 
 /// A moment after 1970, RFC 3339.
-#[derive(ToSchema)]
-#[schema(format = DateTime, pattern = "^(19[7-9][1-9]|[2-9][0-9]{3})-", example = "2026-11-25T01:02:03Z")]
-#[allow(dead_code, reason = "describes what `Parsed` reads")]
-pub(crate) struct Moment(String);
+#[derive(Debug, Deserialize, ToSchema)]
+#[schema(value_type = String, format = DateTime, pattern = "^(19[7-9][1-9]|[2-9][0-9]{3})-", example = "2026-11-25T01:02:03Z")]
+pub(crate) struct Moment(pub(crate) Parsed<Wall>);
+
+/// Digits that a number of each unit may have, so that no date that is reckoned with it is beyond every calendar.
+const DIGITS: [(&str, usize); 5] = [("ms", 12), ("s", 9), ("m", 7), ("h", 6), ("d", 4)];
 
 /// `500ms`, `30s`, `5m`, `2h`, `7d`.
 pub(crate) fn span(text: &str) -> Result<Span, String> {
     let bad =
         || format!("{} is not a duration; write it as 500ms, 30s, 5m, 2h or 7d", quoted(text));
-    let unit_at = text.find(|c: char| !c.is_ascii_digit()).ok_or_else(bad)?;
-    let (digits, unit) = text.split_at(unit_at);
-    let (longest, millis) = match unit {
-        "ms" => (12, 1),
-        "s" => (9, 1_000),
-        "m" => (7, 60_000),
-        "h" => (6, 3_600_000),
-        "d" => (4, 86_400_000),
-        _ => return Err(bad()),
-    };
-    if digits.len() > longest {
-        return Err(format!("{} is too long; {longest} digits are the most", quoted(text)));
+    let (digits, unit) = units::split(text, &units::DURATION).ok_or_else(bad)?;
+    let most = DIGITS.iter().find(|(name, _)| *name == unit).map_or(0, |(_, most)| *most);
+    if digits.len() > most {
+        return Err(format!("{} is too long; {most} digits are the most", quoted(text)));
     }
-    let number: u64 = digits.parse().map_err(|_| bad())?;
-    Ok(Span::from_millis(number * millis))
+    units::read(text, &units::DURATION).map(Span::from_millis).ok_or_else(bad)
 }
 
 /// RFC 3339, with any offset.

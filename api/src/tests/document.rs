@@ -48,6 +48,17 @@ async fn the_document_is_complete() {
     resolve(&document, &document);
 }
 
+#[test]
+fn every_field_of_a_request_is_in_the_document_for_people() {
+    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/API.md");
+    let document = std::fs::read_to_string(path).unwrap();
+    let names = crate::names::submit().chain(crate::names::conditions().iter().copied());
+    for name in names {
+        let told = [format!("`{name}`"), format!("`{name}="), format!("\"{name}\"")];
+        assert!(told.iter().any(|told| document.contains(told)), "docs/API.md lacks {name}");
+    }
+}
+
 /// Every reference leads somewhere.
 fn resolve(document: &Value, value: &Value) {
     match value {

@@ -1,0 +1,53 @@
+//! Types of other crates whose values are words, as the API reads, shows and describes them.
+
+use ostler_job::durable::{DedupeScope, Delivery, JobState, Reason, Terminate, Then};
+use serde::{Deserialize, Serialize};
+use utoipa::{
+    PartialSchema, ToSchema,
+    openapi::{ObjectBuilder, RefOr, Schema, Type},
+};
+
+macro_rules! words {
+    ($($(#[doc = $doc:literal])+ $name:ident as $called:literal: $of:ty = $all:expr;)+) => {
+        $(
+            $(#[doc = $doc])+
+            #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+            pub(crate) struct $name(pub(crate) $of);
+
+            impl PartialSchema for $name {
+                fn schema() -> RefOr<Schema> {
+                    let words = $all.iter().filter_map(|one: &$of| serde_json::to_value(one).ok());
+                    let text = ObjectBuilder::new().schema_type(Type::String).enum_values(Some(words));
+                    text.description(about(&[$($doc),+])).into()
+                }
+            }
+
+            impl ToSchema for $name {
+                fn name() -> std::borrow::Cow<'static, str> {
+                    $called.into()
+                }
+            }
+        )+
+    };
+}
+
+/// What a type's head says of it; nothing of one that its name explains.
+fn about(head: &[&str]) -> Option<String> {
+    let text = head.join("").trim().to_owned();
+    (!text.starts_with('[')).then_some(text)
+}
+
+words! {
+    /// Whom SIGTERM goes to: every process, or the main one alone.
+    TerminateName as "Terminate": Terminate = [Terminate::All, Terminate::Main];
+    /// What happens when a runner is lost with a job: tried again, or not.
+    DeliveryName as "Delivery": Delivery = [Delivery::AtLeastOnce, Delivery::AtMostOnce];
+    /// Which of the jobs that are the same count.
+    DedupeScopeName as "DedupeScope": DedupeScope = [DedupeScope::Queued, DedupeScope::Done];
+    /// What becomes of a superfluous job.
+    ThenName as "DedupeThen": Then = [Then::Reject, Then::Coalesce];
+    /// [`JobState`].
+    State as "State": JobState = JobState::ALL;
+    /// [`Reason`].
+    ReasonCode as "ReasonCode": Reason = Reason::ALL;
+}
