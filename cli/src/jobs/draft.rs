@@ -1,29 +1,34 @@
 //! The flags of `ostler submit` as fields of the API's request.
 //!
-//! Values are passed on as they are written: the API judges them and names the field.
+//! Each option is declared once, with the name that its field has there. Values are passed on as they are written: the API judges
+//! them and names the field.
 
 use std::env;
 
 use clap::{Args, ValueEnum};
+use serde::{Serialize, Serializer, ser::Error as _};
 use serde_json::{Map, Value, json};
 
 use super::parse::command;
 use crate::{failure::Failure, values};
 
 /// What a job is asked beside its command. With a list these hold for jobs that do not say otherwise.
-#[derive(Args, Debug, Default)]
+#[derive(Args, Debug, Default, Serialize)]
 pub(crate) struct DraftArgs {
     /// What people call it
     #[arg(long)]
     name: Option<String>,
     /// A label to find it by; several times for several
     #[arg(long, value_name = "TAG")]
+    #[serde(rename = "tags")]
     tag: Vec<String>,
     /// An environment variable; without a value, the present one of this shell
     #[arg(long, value_name = "NAME[=VALUE]")]
+    #[serde(serialize_with = "env")]
     env: Vec<String>,
     /// The folder that it runs in, on the runner's host; a relative one starts from the current folder
     #[arg(long, value_name = "DIR")]
+    #[serde(serialize_with = "whole_path")]
     cwd: Option<String>,
     /// How long it may run, such as 10m; then it is killed
     #[arg(long, value_name = "TIME")]
@@ -39,6 +44,7 @@ pub(crate) struct DraftArgs {
     merge: bool,
     /// How often it is tried again after it failed [default: not at all]
     #[arg(long, value_name = "N", value_parser = values::number(0_u32, 99))]
+    #[serde(rename = "retry", serialize_with = "retry")]
     retries: Option<u32>,
     /// Not before this moment, such as 2026-11-25T18:00:00Z
     #[arg(long, value_name = "MOMENT", conflicts_with = "delay")]
@@ -69,9 +75,11 @@ pub(crate) struct DraftArgs {
     umask: Option<String>,
     /// A resource limit, such as nofile=1024 or as=2GiB
     #[arg(long, value_name = "NAME=N")]
+    #[serde(rename = "limits", serialize_with = "limits")]
     limit: Vec<String>,
     /// A secret of the runner's own file, put into the environment by its name
     #[arg(long, value_name = "NAME")]
+    #[serde(rename = "secrets")]
     secret: Vec<String>,
     /// The promise: done within this time; it decides the order
     #[arg(long, value_name = "TIME")]
@@ -81,12 +89,15 @@ pub(crate) struct DraftArgs {
     paused: bool,
     /// Never run it again when its runner was lost with it
     #[arg(long)]
+    #[serde(rename = "delivery", serialize_with = "delivery")]
     at_most_once: bool,
     /// Refuse it while the same job waits or runs (queued), or succeeded in a window (done:10m); the same in all that is run, or in --identity
     #[arg(long, value_name = "queued|done:WINDOW")]
+    #[serde(skip)]
     dedupe: Option<String>,
     /// With --dedupe: answer with the other job instead of refusing this one
     #[arg(long, requires = "dedupe")]
+    #[serde(skip)]
     coalesce: bool,
 }
 
@@ -100,44 +111,11 @@ enum Scope {
 impl DraftArgs {
     /// The fields that were given.
     pub(crate) fn fields(&self) -> Result<Map<String, Value>, Failure> {
-        let mut job = Map::new();
-        let cwd = self.cwd.as_deref().map(whole_path).transpose()?;
-        let texts = [
-            ("name", &self.name),
-            ("cwd", &cwd),
-            ("timeout", &self.timeout),
-            ("grace", &self.grace),
-            ("terminate", &self.terminate),
-            ("not_before", &self.not_before),
-            ("delay", &self.delay),
-            ("expires", &self.expires),
-            ("host", &self.host),
-            ("tenant", &self.tenant),
-            ("identity", &self.identity),
-            ("user", &self.user),
-            ("umask", &self.umask),
-            ("within", &self.within),
-        ];
-        for (name, value) in texts {
-            job.extend(value.as_ref().map(|text| (name.to_owned(), Value::from(text.as_str()))));
-        }
-        let mut put = |name: &str, value: Value, is_set: bool| {
-            if is_set {
-                job.insert(name.to_owned(), value);
-            }
-        };
-        put("tags", json!(self.tag), !self.tag.is_empty());
-        put("secrets", json!(self.secret), !self.secret.is_empty());
-        put("env", pairs(&self.env, of_env)?, !self.env.is_empty());
-        put("limits", pairs(&self.limit, of_limit)?, !self.limit.is_empty());
-        put("nice", json!(self.nice), self.nice.is_some());
-        let attempts = self.retries.map(|retries| u64::from(retries) + 1);
-        put("retry", json!({"attempts": attempts}), attempts.is_some());
-        put("merge", json!(true), self.merge);
-        put("paused", json!(true), self.paused);
-        put("delivery", json!("at_most_once"), self.at_most_once);
+        let all = serde_json::to_value(self).map_err(|wrong| Failure::usage(wrong.to_string()))?;
+        let Value::Object(mut job) = all else { return Ok(Map::new()) };
+        job.retain(|_, value| is_given(value));
         if let Some(dedupe) = &self.dedupe {
-            put("dedupe", self.deduplication(dedupe)?, true);
+            job.insert("dedupe".to_owned(), self.deduplication(dedupe)?);
         }
         Ok(job)
     }
@@ -160,33 +138,61 @@ impl DraftArgs {
     }
 }
 
-fn whole_path(path: &str) -> Result<String, Failure> {
-    let wrong = |why: &dyn std::fmt::Display| Failure::usage(format!("--cwd {path}: {why}"));
-    let path = std::path::absolute(path).map_err(|error| wrong(&error))?;
-    path.into_os_string().into_string().map_err(|_| wrong(&"not UTF-8 text"))
+fn is_given(value: &Value) -> bool {
+    match value {
+        Value::Null | Value::Bool(false) => false,
+        Value::Array(items) => !items.is_empty(),
+        Value::Object(members) => !members.is_empty(),
+        Value::Bool(true) | Value::Number(_) | Value::String(_) => true,
+    }
 }
 
-fn pairs(
+fn whole_path<S: Serializer>(path: &Option<String>, serializer: S) -> Result<S::Ok, S::Error> {
+    let Some(path) = path else { return serializer.serialize_none() };
+    let wrong = |why: &dyn std::fmt::Display| S::Error::custom(format!("--cwd {path}: {why}"));
+    let whole = std::path::absolute(path).map_err(|error| wrong(&error))?;
+    serializer.serialize_str(whole.to_str().ok_or_else(|| wrong(&"not UTF-8 text"))?)
+}
+
+fn retry<S: Serializer>(retries: &Option<u32>, serializer: S) -> Result<S::Ok, S::Error> {
+    retries.map(|retries| json!({"attempts": u64::from(retries) + 1})).serialize(serializer)
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands it over so")]
+fn delivery<S: Serializer>(at_most_once: &bool, serializer: S) -> Result<S::Ok, S::Error> {
+    at_most_once.then_some("at_most_once").serialize(serializer)
+}
+
+fn env<S: Serializer>(words: &[String], serializer: S) -> Result<S::Ok, S::Error> {
+    pairs(words, of_env, serializer)
+}
+
+fn limits<S: Serializer>(words: &[String], serializer: S) -> Result<S::Ok, S::Error> {
+    pairs(words, of_limit, serializer)
+}
+
+fn pairs<S: Serializer>(
     words: &[String],
-    read: fn(&str) -> Result<(String, Value), Failure>,
-) -> Result<Value, Failure> {
-    Ok(Value::Object(words.iter().map(|word| read(word)).collect::<Result<_, _>>()?))
+    read: fn(&str) -> Result<(String, Value), String>,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    let pairs = words.iter().map(|word| read(word)).collect::<Result<Map<_, _>, _>>();
+    pairs.map_err(S::Error::custom)?.serialize(serializer)
 }
 
-fn of_env(word: &str) -> Result<(String, Value), Failure> {
+fn of_env(word: &str) -> Result<(String, Value), String> {
     if let Some((name, value)) = word.split_once('=') {
         return Ok((name.to_owned(), Value::from(value)));
     }
     match env::var(word) {
         Ok(value) => Ok((word.to_owned(), Value::from(value))),
-        Err(_) => Err(Failure::usage(format!("--env {word}: not set here; write {word}=VALUE"))),
+        Err(_) => Err(format!("--env {word}: not set here; write {word}=VALUE")),
     }
 }
 
-fn of_limit(word: &str) -> Result<(String, Value), Failure> {
-    let (name, value) = word
-        .split_once('=')
-        .ok_or_else(|| Failure::usage(format!("--limit {word}: write NAME=NUMBER")))?;
+fn of_limit(word: &str) -> Result<(String, Value), String> {
+    let (name, value) =
+        word.split_once('=').ok_or_else(|| format!("--limit {word}: write NAME=NUMBER"))?;
     // The API judges what is neither a number nor a size.
     let value = values::size(value).map_or_else(|_| Value::from(value), Value::from);
     Ok((name.to_owned(), value))
@@ -280,6 +286,14 @@ mod tests {
         });
         assert_eq!(found.unwrap(), expected);
         assert_eq!(fields(&[]).unwrap(), json!({}));
+    }
+
+    #[test]
+    fn every_option_is_a_field_that_the_api_knows() {
+        let all = serde_json::to_value(DraftArgs::default()).unwrap();
+        for name in all.as_object().unwrap().keys() {
+            assert!(ostler_api::names::submit().any(|known| known == name), "{name}");
+        }
     }
 
     #[test]

@@ -2,13 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use ostler_api::names::{conditions, may_repeat};
 use serde_json::{Map, Value};
 
 use crate::{client::encode, failure::Failure, values::listing};
-
-/// What can be asked for; the API knows what each may be.
-const NAMES: [&str; 10] =
-    ["state", "tenant", "tag", "identity", "runner", "exit_status", "since", "until", "text", "id"];
 
 /// Conditions, all of which must hold.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -23,7 +20,7 @@ impl Filter {
             filter.0.entry(name).or_default().push(value);
         }
         for (name, values) in &filter.0 {
-            if values.len() > 1 && !matches!(name.as_str(), "state" | "tag" | "id") {
+            if values.len() > 1 && !may_repeat(name) {
                 return Err(Failure::usage(format!("{name} is there twice; one is enough")));
             }
         }
@@ -67,12 +64,12 @@ impl Filter {
 fn split(word: &str) -> Option<(String, String)> {
     let (name, value) = word.split_once('=')?;
     let (name, not) = name.strip_suffix('!').map_or((name, ""), |name| (name, "!"));
-    let allowed = NAMES.contains(&name) && (not.is_empty() || name == "exit_status");
+    let allowed = conditions().contains(&name) && (not.is_empty() || name == "exit_status");
     allowed.then(|| (name.to_owned(), format!("{not}{value}")))
 }
 
 fn wrong(word: &str) -> String {
-    let names = listing(NAMES.iter().copied(), "and");
+    let names = listing(conditions().iter().copied(), "and");
     if word.contains('=') {
         format!("{word:?} is no filter; filters are {names}, each with =VALUE, and exit_status!=N")
     } else {

@@ -85,7 +85,7 @@ const LAYERS: &[(&str, &[&str])] = &[
             "ostler-store",
         ],
     ),
-    ("ostler-cli", &["ostler-private", "ostler-gateway", "ostler-runner"]),
+    ("ostler-cli", &["ostler-private", "ostler-api", "ostler-gateway", "ostler-runner"]),
     (
         "ostler-tests",
         &[

@@ -36,40 +36,11 @@ pub(crate) struct Wrong {
     pub(crate) text: String,
 }
 
-/// What a job may be called to run, and what else a mapping of one job may begin with.
-const FIELDS: [&str; 31] = [
-    "command",
-    "argv",
-    "module",
-    "name",
-    "tenant",
-    "identity",
-    "tags",
-    "host",
-    "env",
-    "secrets",
-    "cwd",
-    "stdin",
-    "merge",
-    "user",
-    "umask",
-    "nice",
-    "limits",
-    "timeout",
-    "grace",
-    "terminate",
-    "not_before",
-    "delay",
-    "expires",
-    "within",
-    "paused",
-    "delivery",
-    "retry",
-    "dedupe",
-    "id",
-    "state",
-    "jobs",
-];
+/// Whether a mapping of one job, or of a list of them, may begin so.
+fn is_field(name: &str) -> bool {
+    ostler_api::names::submit().any(|known| known == name)
+        || matches!(name, "id" | "state" | "jobs")
+}
 
 /// Reads a list; what is wrong is told for every line at once.
 pub(crate) fn parse(text: &str, kind: Option<Kind>) -> Result<Vec<Entry>, Vec<Wrong>> {
@@ -102,7 +73,7 @@ fn detect(text: &str) -> Kind {
         || first.starts_with("--- ")
         || first.starts_with("- ")
         || first.trim_end() == "-"
-        || field.is_some_and(|(name, _)| FIELDS.contains(&name));
+        || field.is_some_and(|(name, _)| is_field(name));
     if is_yaml { Kind::Yaml } else { Kind::Lines }
 }
 
