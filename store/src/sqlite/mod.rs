@@ -26,7 +26,10 @@ mod writer;
 use std::{
     io::Write as _,
     path::{Path, PathBuf},
-    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError, RwLock,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
 };
 
 use ostler_job::{
@@ -73,8 +76,10 @@ pub struct Sqlite {
     engine: RwLock<Result<Engine, StoreError>>,
     /// As long as it was not opened.
     refused: Mutex<Option<Refused>>,
+    /// Its jobs were read: it is a store, and in use from then on.
+    used: AtomicBool,
     // Dropped last.
-    held: OnceLock<Held>,
+    held: RwLock<Option<Held>>,
 }
 
 /// What is kept from when the file was opened first.
@@ -136,8 +141,9 @@ impl Sqlite {
 
     fn of(path: &Path, options: SqliteOptions) -> Self {
         let shut = StoreError::new(Fault::Unknown, format!("{} is not open yet", path.display()));
-        let (engine, refused, held) = (RwLock::new(Err(shut)), Mutex::default(), OnceLock::new());
-        Self { path: path.to_owned(), options, engine, refused, held }
+        let (engine, refused) = (RwLock::new(Err(shut)), Mutex::default());
+        let (used, held) = (AtomicBool::new(false), RwLock::default());
+        Self { path: path.to_owned(), options, engine, refused, used, held }
     }
 
     /// Opens the file for the first time. What was refused is left alone, its lock too, so that somebody can mend it.
@@ -154,8 +160,7 @@ impl Sqlite {
         match opened {
             Ok((opened, held)) => {
                 *engine = Ok(opened);
-                // Only this sets it, under the lock of what was refused.
-                let _first = self.held.set(held);
+                *self.held.write().unwrap_or_else(PoisonError::into_inner) = Some(held);
                 Ok(())
             }
             Err(error) => {
@@ -164,6 +169,26 @@ impl Sqlite {
                 Err(error)
             }
         }
+    }
+
+    /// What turns out to be damaged before it was used is as one that could not be opened.
+    fn fit<T>(&self, done: Result<T, StoreError>) -> Result<T, StoreError> {
+        if let Err(error) = &done
+            && refused::lasts(error)
+            && !self.used.load(Relaxed)
+        {
+            let mut refused = self.refused.lock().unwrap_or_else(PoisonError::into_inner);
+            *self.engine.write().unwrap_or_else(PoisonError::into_inner) = Err(error.clone());
+            *self.held.write().unwrap_or_else(PoisonError::into_inner) = None;
+            *refused = Some(Refused::new(&self.path, error.clone()));
+        }
+        done
+    }
+
+    /// Whether the file is where it was opened; `None`: it is not open.
+    fn is_held(&self) -> Option<Result<(), StoreError>> {
+        let held = self.held.read().unwrap_or_else(PoisonError::into_inner);
+        held.as_ref().map(|held| held.file.check())
     }
 
     /// Puts a copy, made by [`Store::backup`] or by hand, in the place of a store that nobody has open. What was there is
@@ -192,9 +217,9 @@ impl Sqlite {
     /// Opens the file anew when a write has failed: what the log holds is copied home and fsynced there, so that nothing
     /// acknowledged from then on stands behind a hole.
     fn mend(&self) -> Result<(), StoreError> {
-        let Some(held) = self.held.get() else { return self.open_first() };
         // What has the name now is not opened in its stead.
-        held.file.check()?;
+        let Some(held) = self.is_held() else { return self.open_first() };
+        held?;
         let is_well =
             |engine: &Engine| engine.place.check().map(|()| engine.writer().broken.is_none());
         if self.with(is_well).unwrap_or(false) {
@@ -226,7 +251,7 @@ impl Sqlite {
         read: fn(&Row<'_>) -> rusqlite::Result<T>,
         each: &mut dyn FnMut(T),
     ) -> Result<Loaded, StoreError> {
-        self.with(|engine| {
+        let loaded = self.with(|engine| {
             let (last_job, last_event) = engine.writer().last();
             let found = engine.readers.read(|db| {
                 read::each_unfinished(db, read, each)?;
@@ -235,14 +260,16 @@ impl Sqlite {
             let (tokens, kept_at) = found;
             let next_job = JobId(last_job.0.saturating_add(1));
             Ok(Loaded { next_job, last_event, kept_at, tokens })
-        })
+        });
+        self.used.fetch_or(loaded.is_ok(), Relaxed);
+        self.fit(loaded)
     }
 }
 
 impl Store for Sqlite {
     fn begin(&self, room: u64) -> Result<Term, StoreError> {
         self.mend()?;
-        self.with(|engine| engine.writer().begin(room))
+        self.fit(self.with(|engine| engine.writer().begin(room)))
     }
 
     fn commit(&self, epoch: Epoch, changes: &[Change]) -> Result<Vec<Applied>, StoreError> {
@@ -269,7 +296,7 @@ impl Store for Sqlite {
     }
 
     fn check(&self) -> Result<(), StoreError> {
-        self.held.get().map_or(Ok(()), |held| held.file.check())?;
+        self.is_held().transpose()?;
         self.with(|engine| engine.place.check())
     }
 
