@@ -2,43 +2,37 @@
 
 use std::{io, net::SocketAddr, path::PathBuf};
 
+use thiserror::Error;
+
 /// See the module. Nothing has been served then.
-#[derive(Debug)]
+#[derive(Debug, Error)]
 pub enum StartError {
     /// An address cannot be listened on.
+    #[error("cannot listen on {0}: {problem}", problem = listening(.1))]
     Listen(SocketAddr, io::Error),
     /// The state folder, or a file in it, cannot be used.
+    #[error("cannot use {path}: {1}", path = .0.display())]
     State(PathBuf, io::Error),
     /// A certificate or key cannot be used.
+    #[error("cannot use the certificate {path}: {1}", path = .0.display())]
     Certificate(PathBuf, String),
     /// The store of durable jobs cannot be used.
+    #[error("{0}")]
     Jobs(String),
     /// The system gives no thread or timer.
+    #[error("cannot start a thread: {0}")]
     Runtime(io::Error),
 }
 
-impl std::fmt::Display for StartError {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Listen(address, error) if error.kind() == io::ErrorKind::AddrInUse => write!(
-                f,
-                "cannot listen on {address}: another program does; stop it or choose another address"
-            ),
-            Self::Listen(address, error) if error.kind() == io::ErrorKind::PermissionDenied => {
-                write!(
-                    f,
-                    "cannot listen on {address}: ports below 1024 need root or CAP_NET_BIND_SERVICE"
-                )
-            }
-            Self::Listen(address, error) => write!(f, "cannot listen on {address}: {error}"),
-            Self::State(path, error) => write!(f, "cannot use {}: {error}", path.display()),
-            Self::Certificate(path, problem) => {
-                write!(f, "cannot use the certificate {}: {problem}", path.display())
-            }
-            Self::Jobs(problem) => f.write_str(problem),
-            Self::Runtime(error) => write!(f, "cannot start a thread: {error}"),
+/// What stands in the way of listening, with the cure where there is one.
+fn listening(error: &io::Error) -> String {
+    match error.kind() {
+        io::ErrorKind::AddrInUse => {
+            "another program does; stop it or choose another address".to_owned()
         }
+        io::ErrorKind::PermissionDenied => {
+            "ports below 1024 need root or CAP_NET_BIND_SERVICE".to_owned()
+        }
+        _ => error.to_string(),
     }
 }
-
-impl std::error::Error for StartError {}

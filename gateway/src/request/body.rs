@@ -120,16 +120,9 @@ impl ReplyBody {
 }
 
 /// Breaks the connection, so that the client does not take half a reply for a whole one.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
+#[error("the reply broke off: {0}")]
 pub(crate) struct BrokenOff(Termination);
-
-impl std::fmt::Display for BrokenOff {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "the reply broke off: {}", self.0)
-    }
-}
-
-impl std::error::Error for BrokenOff {}
 
 impl From<Infallible> for BrokenOff {
     fn from(never: Infallible) -> Self {
