@@ -25,7 +25,7 @@ mod tests;
 mod watch;
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::BTreeMap,
     sync::{
         Arc, Mutex, MutexGuard,
         atomic::{AtomicU64, Ordering},
@@ -34,7 +34,7 @@ use std::{
 
 use ostler_job::{HostId, JobId, Mono, Promise, Span, SupplierId, Termination};
 use ostler_machine::clock;
-use ostler_scheduler::{Action, Cancelled, Estimate, Refusal, Scheduler, Submit};
+use ostler_scheduler::{Action, Cancelled, Estimate, IdMap, Refusal, Scheduler, Submit};
 use ostler_wire::Reset;
 use tokio::sync::Notify;
 
@@ -68,10 +68,10 @@ pub struct Entry<'a> {
 
 struct Inner {
     scheduler: Scheduler,
-    jobs: HashMap<JobId, Entered>,
+    jobs: IdMap<JobId, Entered>,
     limits: Limits,
     demand: Demand,
-    suppliers: HashMap<SupplierId, Supplier>,
+    suppliers: IdMap<SupplierId, Supplier>,
     tenants: Tenants,
     pace: Pace,
     /// What each runner says about the app.
@@ -127,10 +127,10 @@ impl Pool {
         let [sooner, demand, ahead] = std::array::from_fn(|_| Arc::new(Notify::new()));
         let inner = Inner {
             scheduler: Scheduler::new(scheduler_config(config)),
-            jobs: HashMap::new(),
+            jobs: IdMap::default(),
             limits: Limits::new(sooner.clone()),
             demand: Demand::new(demand.clone()),
-            suppliers: HashMap::new(),
+            suppliers: IdMap::default(),
             tenants: Tenants::default(),
             pace: Pace::new(config.prefetch_max),
             states: BTreeMap::new(),

@@ -4,15 +4,11 @@
 //! are in a heap. They are no later than anything that can be so of the job: most jobs are over before theirs. An entry is
 //! true while its job is to be looked at just then; others are dropped as they surface, and all at once when there are many.
 
-use std::{
-    cmp::Reverse,
-    collections::{BinaryHeap, HashMap},
-    sync::Arc,
-    time::Duration,
-};
+use std::{cmp::Reverse, collections::BinaryHeap, sync::Arc, time::Duration};
 
 use ostler_job::{JobId, Mono, Span};
 use ostler_machine::clock;
+use ostler_scheduler::IdMap;
 use tokio::sync::Notify;
 
 use super::{
@@ -94,14 +90,14 @@ impl Limits {
     }
 
     /// Drops what is no longer true, when there is much of it.
-    fn tidy(&mut self, jobs: &HashMap<JobId, Entered>) {
+    fn tidy(&mut self, jobs: &IdMap<JobId, Entered>) {
         if self.heap.len() > 4 * jobs.len() + STALE_MAX {
             self.heap.retain(|&Reverse((at, job))| is_true(jobs, at, job));
         }
     }
 
     /// The first entry that is true.
-    fn first(&mut self, jobs: &HashMap<JobId, Entered>) -> Option<(Mono, JobId)> {
+    fn first(&mut self, jobs: &IdMap<JobId, Entered>) -> Option<(Mono, JobId)> {
         while let Some(&Reverse((at, job))) = self.heap.peek() {
             if is_true(jobs, at, job) {
                 return Some((at, job));
@@ -112,7 +108,7 @@ impl Limits {
     }
 
     /// Asserts that every job is looked at when it says so.
-    pub(super) fn check(&self, jobs: &HashMap<JobId, Entered>) {
+    pub(super) fn check(&self, jobs: &IdMap<JobId, Entered>) {
         let mut entries: Vec<_> = self.heap.iter().map(|&Reverse(entry)| entry).collect();
         entries.sort_unstable();
         for (&id, job) in jobs {
@@ -135,7 +131,7 @@ impl Limits {
     }
 }
 
-fn is_true(jobs: &HashMap<JobId, Entered>, at: Mono, job: JobId) -> bool {
+fn is_true(jobs: &IdMap<JobId, Entered>, at: Mono, job: JobId) -> bool {
     jobs.get(&job).is_some_and(|job| job.at == at)
 }
 

@@ -3,6 +3,7 @@
 use std::collections::{HashMap, VecDeque};
 
 use ostler_job::TenantId;
+use ostler_scheduler::IdMap;
 
 /// Idle tenants that are kept without a look at what they owe.
 const IDLE: usize = 64;
@@ -12,7 +13,7 @@ const LOOKS: usize = 2;
 #[derive(Debug, Default)]
 pub(crate) struct Tenants {
     ids: HashMap<Box<[u8]>, TenantId>,
-    rows: HashMap<TenantId, Row>,
+    rows: IdMap<TenantId, Row>,
     next: u32,
     /// Tenants that have, or had, no job, each once.
     idle: VecDeque<TenantId>,

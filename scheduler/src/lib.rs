@@ -44,4 +44,5 @@ mod waitlist;
 
 pub use config::{Config, DisciplineKind};
 pub use event::{Action, Cancelled, Estimate, Refusal, Submit, Supply};
+pub use hash::IdMap;
 pub use scheduler::Scheduler;
