@@ -121,7 +121,6 @@ impl Actor {
             Told::Stop => self.stopping = true,
             Told::Reports(_)
             | Told::Forget { .. }
-            | Told::Drained(_)
             | Told::Beat(_)
             | Told::Heard(..)
             | Told::Sent(..)
@@ -143,10 +142,10 @@ impl Actor {
             }
             Told::Submit(submit) => self.driver.handle_submit(submit, now),
             Told::Steer(steer) => self.steer(steer, now),
-            Told::Drain { ticket, who, runner, drain } => {
-                self.driver.handle_drain(&runner, drain, now);
-                let verb = if drain { "drain" } else { "undrain" };
-                let detail = serde_json::json!({ "action": verb, "runner": &*runner });
+            Told::Drain { ticket, who, drain } => {
+                self.driver.handle_drain(&drain, now);
+                let verb = if drain.drains { "drain" } else { "undrain" };
+                let detail = serde_json::json!({ "action": verb, "runner": &*drain.runner });
                 self.audit(ticket, &who, &detail, now);
             }
             Told::Token { ticket, who, token, detail } => {
@@ -160,7 +159,6 @@ impl Actor {
             }
             Told::Note { ticket, who, detail } => self.audit(ticket, &who, &detail, now),
             Told::Forget { now, events, keys } => self.take(Change::Forget { now, events, keys }),
-            Told::Drained(runner) => self.driver.handle_drain(&runner, true, now),
             Told::LinkUp(runner, link) => {
                 if self.links.up(&runner, link) {
                     // Whatever is on its way on the one before does not arrive.

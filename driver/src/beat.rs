@@ -12,7 +12,7 @@ use serde_json::json;
 
 use super::{
     Driver, RunnerName,
-    event::{Beat, Effect},
+    event::{Beat, Drain, Effect},
     jobs::Sent,
     returns::{LACKED, RESTARTED},
 };
@@ -102,7 +102,6 @@ impl Driver {
         self.runners.set_deadline(number, deadline);
         let runner = self.runners.insert(number);
         runner.incarnation = Some(beat.incarnation.clone());
-        runner.heard_at = now.wall;
         runner.link = beat.link;
         runner.beats += 1;
         runner.slots = beat.slots;
@@ -235,13 +234,14 @@ impl Driver {
         }
     }
 
-    pub(super) fn drain(&mut self, name: &RunnerName, drain: bool, now: Now) {
-        let number = self.meet(name);
+    pub(super) fn drain(&mut self, drain: &Drain, now: Now) {
+        let number = self.meet(&drain.runner);
         let Some(runner) = self.runners.get_mut(number) else { return };
-        if std::mem::replace(&mut runner.draining, drain) != drain {
-            self.tell_runner(number, if drain { "draining" } else { "undrained" }, now);
-            self.offer(number, now);
+        runner.slots = drain.slots;
+        if drain.is_news {
+            self.tell_runner(number, if drain.drains { "draining" } else { "undrained" }, now);
         }
+        self.offer(number, now);
     }
 
     /// A gateway that ends takes its links with it, and says nothing of each: a commit for that would only hold it up.

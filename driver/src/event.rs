@@ -227,10 +227,23 @@ pub struct Beat {
     pub link: u64,
     /// Which process of that name: a new one has none of the old one's attempts.
     pub incarnation: String,
-    /// Jobs that it can run at once, the running ones included; 0 while it drains.
+    /// Jobs that it may have at once, the running ones included; 0 while it drains, or an operator lets it take nothing new.
     pub slots: u32,
     /// Every attempt that it has, finished ones included until they are settled.
     pub held: Vec<AttemptKey>,
+}
+
+/// An operator lets a runner take nothing new, or take jobs again.
+#[derive(Clone, Debug)]
+pub struct Drain {
+    /// Which.
+    pub runner: RunnerName,
+    /// Nothing new.
+    pub drains: bool,
+    /// It was not so before.
+    pub is_news: bool,
+    /// Jobs that it may have at once from now on.
+    pub slots: u32,
 }
 
 /// Reports of one runner, in the order in which they happened.

@@ -60,7 +60,7 @@ use serde_json::json;
 pub use actor::Actor;
 pub use batch::{Batch, Tally};
 pub use event::{
-    Action, Answer, Beat, DriverConfig, Effect, Figures, NewJob, Reports, RunnerName, Steer,
+    Action, Answer, Beat, Drain, DriverConfig, Effect, Figures, NewJob, Reports, RunnerName, Steer,
     SteerJob, Submit, Ticket, Verb,
 };
 use jobs::{Jobs, Run};
@@ -197,9 +197,9 @@ impl Driver {
     }
 
     /// An operator lets a runner take nothing new, or take jobs again; one that was never heard, too.
-    pub fn handle_drain(&mut self, runner: &RunnerName, drain: bool, now: Now) {
+    pub fn handle_drain(&mut self, drain: &Drain, now: Now) {
         self.hear(now);
-        self.drain(runner, drain, now);
+        self.drain(drain, now);
         self.done(now);
     }
 

@@ -1,23 +1,21 @@
-//! The runners: which process each is, when it was heard, what it has.
+//! The runners, as far as decisions need them: which process each is, what it offers, what is leased to it. What else is known of
+//! one, its operator's will too, is with whoever has its link, and comes as the slots that it offers.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use ostler_job::{JobId, Mono, Wall, durable::AttemptKey};
+use ostler_job::{JobId, Mono, durable::AttemptKey};
 
 /// A runner that was heard of, or has jobs from an earlier life of the store.
 #[derive(Debug, Default)]
 pub(super) struct Runner {
     /// Which process; `None`: it has not been heard in this life.
     pub(super) incarnation: Option<String>,
-    pub(super) heard_at: Wall,
     /// The number of the link that it was heard on last.
     pub(super) link: u64,
     pub(super) beats: u64,
-    /// Jobs it can run at once, by its last beat.
+    /// Jobs that it may have at once, as was told last.
     pub(super) slots: u32,
     pub(super) connected: bool,
-    /// An operator told it to take nothing new.
-    pub(super) draining: bool,
     /// Jobs leased to it.
     pub(super) jobs: BTreeSet<JobId>,
     /// Finishes that were taken and that it has not forgotten yet.
@@ -29,7 +27,7 @@ pub(super) struct Runner {
 impl Runner {
     /// Slots that the scheduler may fill.
     pub(super) fn offered(&self) -> u32 {
-        let takes = self.connected && !self.draining && self.deadline.is_some();
+        let takes = self.connected && self.deadline.is_some();
         if takes { self.slots } else { 0 }
     }
 

@@ -12,8 +12,8 @@ use ostler_job::{
 use ostler_store::{Change, EventKind, Memory, Store};
 
 use super::{
-    Action, Answer, Beat, Driver, DriverConfig, Effect, NewJob, Reports, Steer, SteerJob, Submit,
-    Ticket, Verb,
+    Action, Answer, Beat, Drain, Driver, DriverConfig, Effect, NewJob, Reports, Steer, SteerJob,
+    Submit, Ticket, Verb,
 };
 
 mod late;

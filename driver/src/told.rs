@@ -6,7 +6,7 @@ use ostler_job::{
     durable::{AttemptKey, Epoch, Report},
 };
 
-use super::{Beat, Reports, RunnerName, Steer, Submit, Ticket, batch::Batch};
+use super::{Beat, Drain, Reports, RunnerName, Steer, Submit, Ticket, batch::Batch};
 
 /// What it is told.
 #[derive(Debug)]
@@ -17,8 +17,7 @@ pub enum Told {
     Drain {
         ticket: Ticket,
         who: String,
-        runner: RunnerName,
-        drain: bool,
+        drain: Drain,
     },
     Token {
         ticket: Ticket,
@@ -42,8 +41,6 @@ pub enum Told {
         events: Wall,
         keys: Wall,
     },
-    /// A runner is drained: said before its beats, since the driver may not know it yet.
-    Drained(RunnerName),
     /// A link is up, by its number, which is above those before; whatever comes of older ones of its runner counts no
     /// more.
     LinkUp(RunnerName, u64),

@@ -165,15 +165,7 @@ impl Act {
                 }
                 return;
             }
-            Mail::Told(told) => {
-                if let Told::Beat(beat) = &told
-                    && self.shared.runners.is_draining(&beat.runner)
-                {
-                    // Said while the driver did not know the runner: before its first beat here, or before a reload.
-                    self.actor.hear(Told::Drained(beat.runner.clone()), now);
-                }
-                self.actor.hear(told, now);
-            }
+            Mail::Told(told) => self.actor.hear(told, now),
         }
         self.figures_old = true;
         self.act();

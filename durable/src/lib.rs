@@ -45,7 +45,7 @@ use std::{
 };
 
 use ostler_api::backend::{Forgotten, Refusal, RunnerView, Unavailable};
-use ostler_driver::{Answer, Figures, NewJob, Submit, Ticket, Told};
+use ostler_driver::{Answer, Drain, Figures, NewJob, RunnerName, Submit, Ticket, Told};
 use ostler_job::JobId;
 use ostler_store::{Event, Files, Job, Page, Query, Store, StoreError, Token, Watch};
 use tokio::sync::{broadcast, oneshot, watch};
@@ -198,13 +198,18 @@ impl Jobs {
     /// Lets a runner take nothing new, or take jobs again, whatever restarts; what waits for it alone stays. `false`: no
     /// such runner.
     pub async fn drain(&self, who: &str, runner: &str, drain: bool) -> Result<bool, Unavailable> {
-        let (jobs, asked) = (self.clone(), runner.to_owned());
-        let set = move || jobs.runners.set_draining(&asked, drain);
+        let (jobs, runner) = (self.clone(), RunnerName::from(runner));
+        let name = runner.clone();
+        let set = move || jobs.runners.set_draining(&name, drain);
         let set = threads::POINTS.run("", move |_| set()).await.map_err(io::Error::other);
         let set = set.flatten().map_err(|error| Unavailable(format!("cannot write: {error}")))?;
-        let Some(name) = set else { return Ok(false) };
-        let who = who.to_owned();
-        self.ask(|ticket| Told::Drain { ticket, who, runner: name, drain }).await.map(|_| true)
+        let Some(is_news) = set else { return Ok(false) };
+        let answered = self.runners.offer(&runner, |slots| {
+            let drain = Drain { runner: runner.clone(), drains: drain, is_news, slots };
+            let who = who.to_owned();
+            self.question(|ticket| Told::Drain { ticket, who, drain })
+        });
+        answered.answer().await.map(|_| true)
     }
 
     /// A runner of this host came: its name is its own.
@@ -354,13 +359,26 @@ impl Jobs {
     }
 
     async fn ask(&self, told: impl FnOnce(Ticket) -> Told) -> Result<Vec<Answer>, Unavailable> {
+        self.question(told).answer().await
+    }
+
+    /// Asks at once; the answer is waited for.
+    fn question(&self, told: impl FnOnce(Ticket) -> Told) -> Question {
         let ticket = Ticket(self.tickets.fetch_add(1, Ordering::Relaxed));
         let (answer, answered) = oneshot::channel();
-        let gone = |_| Unavailable("the gateway ends".into());
-        let asked = Mail::Asked { ticket, answer };
-        self.inbox.send(asked).map_err(|_| gone(()))?;
-        self.inbox.send(Mail::Told(told(ticket))).map_err(|_| gone(()))?;
-        answered.await.map_err(|_| gone(()))?
+        // The thread is gone only when the gateway ends: then nobody answers.
+        let _ = self.inbox.send(Mail::Asked { ticket, answer });
+        let _ = self.inbox.send(Mail::Told(told(ticket)));
+        Question(answered)
+    }
+}
+
+/// Something that the driver was asked.
+struct Question(oneshot::Receiver<Result<Vec<Answer>, Unavailable>>);
+
+impl Question {
+    async fn answer(self) -> Result<Vec<Answer>, Unavailable> {
+        self.0.await.map_err(|_| Unavailable("the gateway ends".into()))?
     }
 }
 

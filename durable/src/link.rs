@@ -158,8 +158,11 @@ impl JobLink {
         };
         let weight = self.weigh(frame, beat.held.len())?;
         self.beaten.store(clock::now().0, Ordering::Relaxed);
-        self.jobs.runners.beat(&beat, clock::wall_now());
-        self.tell(weight, Told::Beat(beat))
+        let told = self.jobs.runners.beat(beat, clock::wall_now(), |beat| {
+            // The thread is gone only when the gateway ends.
+            let _ = self.jobs.inbox.send(Mail::Weighed(weight, Told::Beat(beat)));
+        });
+        told.ok_or_else(replaced)
     }
 
     fn report(&self, frame: &Frame) -> io::Result<()> {
@@ -186,9 +189,12 @@ impl JobLink {
     }
 
     fn present<T>(&self, act: impl FnOnce() -> T) -> io::Result<T> {
-        let acted = self.jobs.runners.of_link(&self.runner, self.number, act);
-        acted.ok_or_else(|| io::Error::other("another link of this runner has taken its place"))
+        self.jobs.runners.of_link(&self.runner, self.number, act).ok_or_else(replaced)
     }
+}
+
+fn replaced() -> io::Error {
+    io::Error::other("another link of this runner has taken its place")
 }
 
 /// A link of the runner is gone. The table of runners sees to it that this is told in order.

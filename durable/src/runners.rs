@@ -1,4 +1,5 @@
-//! Runners that run durable jobs: the way to each, and what it said last.
+//! Runners that run durable jobs: the one record of what is known of each, its link, its operator's will and what it said last.
+//! The driver has its leases, and is told how many jobs it may have; everybody who is shown a runner is shown this.
 //!
 //! Their names are in a file, so that jobs can be pinned to one that is only away when the gateway starts, and so that one
 //! that is drained stays so.
@@ -95,6 +96,11 @@ struct Runner {
 const NEWS: Span = Span::from_secs(60);
 
 impl Runner {
+    /// Slots that may be filled.
+    fn offers(&self) -> u32 {
+        if self.draining { 0 } else { self.slots }
+    }
+
     fn has(&self, link: u64) -> bool {
         self.link.as_ref().is_some_and(|it| it.number == link)
     }
@@ -210,12 +216,23 @@ impl Runners {
         all.1.get(name).is_some_and(|runner| runner.has(link)).then(act)
     }
 
-    pub(super) fn beat(&self, beat: &Beat, now: Wall) {
+    /// The beat of a runner, if it came on the present link. `tell` hands it on with the slots that may be filled, before anything
+    /// else is told of the runner. `None`: another link has its place.
+    pub(super) fn beat(&self, mut beat: Beat, now: Wall, tell: impl FnOnce(Beat)) -> Option<()> {
         let (_, all) = &mut *self.lock();
-        let Some(runner) = all.get_mut(&beat.runner) else { return };
+        let runner = all.get_mut(&beat.runner).filter(|it| it.has(beat.link))?;
         runner.slots = beat.slots;
         runner.heard_at = now;
         runner.running = beat.held.iter().map(|key| key.job).collect();
+        beat.slots = runner.offers();
+        tell(beat);
+        Some(())
+    }
+
+    /// Tells how many slots of a runner may be filled now; nothing else is told of it meanwhile.
+    pub(super) fn offer<T>(&self, name: &RunnerName, tell: impl FnOnce(u32) -> T) -> T {
+        let (_, all) = &*self.lock();
+        tell(all.get(name).map_or(0, Runner::offers))
     }
 
     /// A job was given to the runner, or is over there.
@@ -239,19 +256,18 @@ impl Runners {
         self.lock().0
     }
 
-    /// Sets it and writes it down; `None`: no such runner. Blocks.
+    /// Sets it and writes it down, and answers whether it was otherwise before; `None`: no such runner. Blocks.
     pub(super) fn set_draining(
         &self,
-        name: &str,
+        name: &RunnerName,
         draining: bool,
-    ) -> io::Result<Option<RunnerName>> {
-        let name = RunnerName::from(name);
-        let Some(before) = self.mark(&name, draining) else { return Ok(None) };
+    ) -> io::Result<Option<bool>> {
+        let Some(before) = self.mark(name, draining) else { return Ok(None) };
         if let Err(error) = self.keep() {
-            self.mark(&name, before);
+            self.mark(name, before);
             return Err(error);
         }
-        Ok(Some(name))
+        Ok(Some(before != draining))
     }
 
     fn mark(&self, name: &RunnerName, draining: bool) -> Option<bool> {
@@ -278,10 +294,6 @@ impl Runners {
             self.keep()?;
         }
         Ok(if known || was_member { Forgotten::Done } else { Forgotten::Unknown })
-    }
-
-    pub(super) fn is_draining(&self, name: &RunnerName) -> bool {
-        self.lock().1.get(name).is_some_and(|runner| runner.draining)
     }
 
     pub(super) fn views(&self) -> Vec<RunnerView> {

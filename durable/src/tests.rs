@@ -340,6 +340,26 @@ async fn a_runner_is_known_and_drained_after_a_restart() {
 }
 
 #[tokio::test]
+async fn a_runner_stays_drained_when_the_drivers_memory_is_read_anew() {
+    let bench = Bench::new();
+    let (mut link, job, key) = running(&bench).await;
+    assert!(bench.jobs.drain("test", "a", true).await.unwrap());
+    bench.store.plan([Some(Planned::Full)]);
+    link.report(finished(key, 0));
+    until("the disk is full", || bench.jobs.trouble().is_some()).await;
+    until("there is room", || bench.jobs.trouble().is_none()).await;
+    assert_eq!(link.settled(), (key, false));
+    assert_eq!(bench.state_of(job), JobState::Succeeded);
+    let next = bench.submit().await;
+    link.beat(&[]);
+    // Whatever is told is told in order.
+    bench.submit().await;
+    assert_eq!(bench.state_of(next), JobState::Pending);
+    assert!(bench.jobs.drain("test", "a", false).await.unwrap());
+    assert_eq!(link.run().job, next, "it is heard at once, without a beat");
+}
+
+#[tokio::test]
 async fn a_token_is_revoked_even_when_nobody_waits_for_the_answer() {
     let bench = Bench::new();
     let (_, token) = ostler_api::new_token("t", ["read".to_owned()].into(), None, Wall(1), None);
