@@ -21,6 +21,7 @@ mod parse;
 mod payloads;
 mod problem;
 mod runners;
+mod schema;
 mod sse;
 mod status;
 mod tokens;

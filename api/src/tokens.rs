@@ -78,7 +78,7 @@ pub(crate) struct TokenRequest {
     /// Its name, unique for good: what the audit trail says.
     #[schema(value_type = String, pattern = "^[A-Za-z0-9._-]{1,64}$")]
     name: Option<String>,
-    #[schema(schema_with = crate::openapi::scopes, required = true)]
+    #[schema(schema_with = crate::schema::scopes, required = true)]
     scopes: Option<Vec<String>>,
     /// The one tenant whose jobs it sees and submits; not with the scope admin.
     #[schema(pattern = "^[^\\u0000-\\u001f\\u007f-\\u009f]{1,128}$")]

@@ -48,7 +48,7 @@ pub(crate) struct ActionRequest {
     #[serde(default, deserialize_with = "shape::given")]
     #[schema(value_type = Option<String>, pattern = "^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
     host: Option<Option<String>>,
-    #[schema(schema_with = crate::openapi::ids)]
+    #[schema(schema_with = crate::schema::ids)]
     ids: Option<Vec<u64>>,
     filter: Option<Conditions>,
 }

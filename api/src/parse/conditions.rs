@@ -17,7 +17,7 @@ use super::{
     query::state_words,
     shape::{Fielded as _, Shape, fielded},
 };
-use crate::openapi::{LABEL, nullable, text, whole};
+use crate::schema::{LABEL, nullable, text, whole};
 
 /// The conditions of `GET /v1/jobs` by the same names; an empty object means all jobs.
 #[derive(Debug, Default, Deserialize, Serialize, ToSchema)]

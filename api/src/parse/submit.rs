@@ -20,7 +20,7 @@ pub(crate) struct Submit {
     #[schema(pattern = "^[^\\u0000]+$", max_length = 32768)]
     pub(crate) command: Option<String>,
     /// A program and its arguments.
-    #[schema(schema_with = crate::openapi::argv)]
+    #[schema(schema_with = crate::schema::argv)]
     pub(crate) argv: Option<Vec<String>>,
     /// What runs it: `shell` for commands, which goes without saying, or `noop` for nothing.
     pub(crate) module: Option<Module>,
@@ -35,17 +35,17 @@ pub(crate) struct Submit {
     #[schema(pattern = "^[^\\u0000-\\u001f\\u007f-\\u009f]{1,256}$")]
     pub(crate) identity: Option<String>,
     /// Labels to find it by.
-    #[schema(schema_with = crate::openapi::tags)]
+    #[schema(schema_with = crate::schema::tags)]
     pub(crate) tags: Option<Vec<String>>,
     /// The one runner that may run it.
     #[schema(pattern = "^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
     pub(crate) host: Option<String>,
     /// Variables added to the runner's base environment.
-    #[schema(schema_with = crate::openapi::env)]
+    #[schema(schema_with = crate::schema::env)]
     #[serde(default, deserialize_with = "super::strict::table")]
     pub(crate) env: Option<BTreeMap<String, String>>,
     /// Names of secrets of the runner's own file that become variables.
-    #[schema(schema_with = crate::openapi::secrets)]
+    #[schema(schema_with = crate::schema::secrets)]
     pub(crate) secrets: Option<Vec<String>>,
     /// The current folder, absolute.
     #[schema(pattern = "^/[^\\u0000]*$", max_length = 4096)]
@@ -192,7 +192,7 @@ pub(crate) struct Retry {
     /// `exponential`, jittered, unless given.
     pub(crate) backoff: Option<Backoff>,
     /// Only these exit statuses are worth a retry; every failure is unless given.
-    #[schema(schema_with = crate::openapi::exit_codes)]
+    #[schema(schema_with = crate::schema::exit_codes)]
     pub(crate) exit_codes: Option<Vec<i32>>,
 }
 

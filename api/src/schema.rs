@@ -1,0 +1,88 @@
+//! Shapes of fields that the macros of utoipa cannot say.
+
+use utoipa::openapi::{
+    self, ArrayBuilder, ObjectBuilder, Schema, Type,
+    schema::{AdditionalProperties, SchemaType},
+};
+
+use crate::auth;
+
+pub(crate) fn nullable(of: Type) -> SchemaType {
+    SchemaType::from_iter([of, Type::Null])
+}
+
+pub(crate) fn text(pattern: &str) -> ObjectBuilder {
+    ObjectBuilder::new().schema_type(Type::String).pattern(Some(pattern))
+}
+
+pub(crate) const LABEL: &str = "^[^\\u0000-\\u001f\\u007f-\\u009f]{1,128}$";
+
+pub(crate) fn argv() -> openapi::Array {
+    let word = text("^[^\\u0000]*$").max_length(Some(8192));
+    ArrayBuilder::new()
+        .schema_type(nullable(Type::Array))
+        .items(word)
+        .prefix_items([Schema::from(text("^[^\\u0000]+$").max_length(Some(8192)).build())])
+        .min_items(Some(1))
+        .description(Some("A program and its arguments."))
+        .build()
+}
+
+pub(crate) fn tags() -> openapi::Array {
+    ArrayBuilder::new()
+        .schema_type(nullable(Type::Array))
+        .items(text(LABEL))
+        .max_items(Some(32))
+        .description(Some("Labels to find it by."))
+        .build()
+}
+
+pub(crate) fn secrets() -> openapi::Array {
+    ArrayBuilder::new()
+        .schema_type(nullable(Type::Array))
+        .items(text("^[A-Za-z_][A-Za-z0-9_]{0,127}$"))
+        .description(Some("Names of secrets of the runner's own file that become variables."))
+        .build()
+}
+
+pub(crate) fn exit_codes() -> openapi::Array {
+    ArrayBuilder::new()
+        .schema_type(nullable(Type::Array))
+        .items(whole(255))
+        .description(Some(
+            "Only these exit statuses are worth a retry; every failure is unless given.",
+        ))
+        .build()
+}
+
+pub(crate) fn whole(to: u64) -> ObjectBuilder {
+    // utoipa keeps bounds as floats unless they are written so.
+    let to = i64::try_from(to).unwrap_or(i64::MAX);
+    ObjectBuilder::new().schema_type(Type::Integer).minimum(Some(0)).maximum(Some(to))
+}
+
+pub(crate) fn env() -> openapi::Object {
+    ObjectBuilder::new()
+        .schema_type(nullable(Type::Object))
+        .property_names(Some(text("^[^=\\u0000-\\u001f\\u007f-\\u009f]+$").build()))
+        .additional_properties(Some(AdditionalProperties::from(Schema::from(
+            text("^[^\\u0000]*$").max_length(Some(8192)).build(),
+        ))))
+        .description(Some("Variables added to the runner's base environment."))
+        .build()
+}
+
+pub(crate) fn ids() -> openapi::Array {
+    ArrayBuilder::new()
+        .schema_type(nullable(Type::Array))
+        .items(whole((1 << 53) - 1))
+        .max_items(Some(10_000))
+        .build()
+}
+
+pub(crate) fn scopes() -> openapi::Array {
+    let scope = ObjectBuilder::new()
+        .schema_type(Type::String)
+        .enum_values(Some(auth::SCOPES.iter().copied()));
+    ArrayBuilder::new().items(scope).min_items(Some(1)).build()
+}
