@@ -268,6 +268,8 @@ fn several_follow_the_log_of_a_job_until_it_ends() {
 #[test]
 fn mistakes_are_told_with_their_cure_and_an_exit_code_of_their_kind() {
     let gateway = start();
+    // A job that was run proves that the runner, which messages name, is there.
+    printed(&gateway, &["submit", "--wait", "--", "true"]);
     let cases: [(&[&str], i32, &str); 12] = [
         (&["submit", "--timeout", "soon", "--", "true"], 64, "500ms, 30s, 5m, 2h or 7d"),
         (&["submit", "--retries", "100", "--", "true"], 64, "expected a whole number from 0 to 99"),
