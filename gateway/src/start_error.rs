@@ -26,13 +26,12 @@ pub enum StartError {
 
 /// What stands in the way of listening, with the cure where there is one.
 fn listening(error: &io::Error) -> String {
-    match error.kind() {
-        io::ErrorKind::AddrInUse => {
-            "another program does; stop it or choose another address".to_owned()
-        }
-        io::ErrorKind::PermissionDenied => {
-            "ports below 1024 need root or CAP_NET_BIND_SERVICE".to_owned()
-        }
-        _ => error.to_string(),
+    let kind = error.kind();
+    if kind == io::ErrorKind::AddrInUse {
+        "another program does; stop it or choose another address".to_owned()
+    } else if kind == io::ErrorKind::PermissionDenied {
+        "ports below 1024 need root or CAP_NET_BIND_SERVICE".to_owned()
+    } else {
+        error.to_string()
     }
 }
