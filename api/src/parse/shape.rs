@@ -232,7 +232,12 @@ fn fits(value: &mut Value, shape: &Shape, at: &str, notes: &mut Notes) -> bool {
                 notes.add(at, expected(item, "text or a whole number"));
             }
         }),
-        (Shape::OneOrMore, value) if is_plain(value) => {}
+        (Shape::OneOrMore, value) => {
+            straighten(value);
+            if !is_plain(value) {
+                notes.add(at, expected(value, &words(shape)));
+            }
+        }
         (Shape::Words(words), Value::String(text)) if words.contains(text) => {}
         (Shape::Texts, Value::Array(items)) => each(items, at, notes, |item, at, notes| {
             if !item.is_string() {
