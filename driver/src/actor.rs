@@ -19,9 +19,9 @@ use ostler_job::{
 
 use super::{
     Beat, Driver, DriverConfig, Effect, Figures, Reports, RunnerName, Steer, Submit, Ticket,
+    actor_input::{ActorInput, Output},
     batch::Batch,
     links::Links,
-    told::{Output, Told},
     unsettled::UnsettledReports,
 };
 
@@ -90,7 +90,7 @@ impl Actor {
     }
 
     /// Something happened.
-    pub fn hear(&mut self, told: Told, now: Now) {
+    pub fn hear(&mut self, told: ActorInput, now: Now) {
         if self.failed.is_some() {
             self.hear_failed(told);
         } else {
@@ -100,89 +100,93 @@ impl Actor {
     }
 
     /// Nothing is decided on a memory that is void; what is told once is kept.
-    fn hear_failed(&mut self, told: Told) {
+    fn hear_failed(&mut self, told: ActorInput) {
         match told {
-            Told::Steer(steer) if steer.is_kill() => self.kill_unwritten(steer),
-            Told::Submit(Submit { ticket, .. })
-            | Told::Steer(Steer { ticket, .. })
-            | Told::Drain { ticket, .. }
-            | Told::Token { ticket, .. }
-            | Told::Note { ticket, .. }
-            | Told::Rest { ticket } => self.outputs.push_back(Output::Refuse(ticket)),
-            Told::Reports(reports) if self.links.is_present(&reports.runner, reports.link) => {
+            ActorInput::Steer(steer) if steer.is_kill() => self.kill_unwritten(steer),
+            ActorInput::Submit(Submit { ticket, .. })
+            | ActorInput::Steer(Steer { ticket, .. })
+            | ActorInput::Drain { ticket, .. }
+            | ActorInput::Token { ticket, .. }
+            | ActorInput::Note { ticket, .. }
+            | ActorInput::Rest { ticket } => self.outputs.push_back(Output::Refuse(ticket)),
+            ActorInput::Reports(reports)
+                if self.links.is_present(&reports.runner, reports.link) =>
+            {
                 self.kept.put(reports);
             }
-            Told::LinkUp(runner, link) => {
+            ActorInput::LinkUp(runner, link) => {
                 if self.links.up(&runner, link) {
                     self.kept.forget(&runner);
                 }
             }
-            Told::LinkDown(runner, link) => drop(self.link_down(&runner, link)),
-            Told::Stop => self.stopping = true,
-            Told::Reports(_)
-            | Told::Forget { .. }
-            | Told::Beat(_)
-            | Told::Heard(..)
-            | Told::Sent(..)
-            | Told::Unsent(..) => {}
+            ActorInput::LinkDown(runner, link) => drop(self.link_down(&runner, link)),
+            ActorInput::Stop => self.stopping = true,
+            ActorInput::Reports(_)
+            | ActorInput::Forget { .. }
+            | ActorInput::Beat(_)
+            | ActorInput::Heard(..)
+            | ActorInput::Sent(..)
+            | ActorInput::Unsent(..) => {}
         }
     }
 
-    fn hear_sound(&mut self, told: Told, now: Now) {
+    fn hear_sound(&mut self, told: ActorInput, now: Now) {
         match told {
-            Told::Submit(Submit { ticket, .. })
-            | Told::Steer(Steer { ticket, .. })
-            | Told::Drain { ticket, .. }
-            | Told::Token { ticket, .. }
-            | Told::Note { ticket, .. }
-            | Told::Rest { ticket }
+            ActorInput::Submit(Submit { ticket, .. })
+            | ActorInput::Steer(Steer { ticket, .. })
+            | ActorInput::Drain { ticket, .. }
+            | ActorInput::Token { ticket, .. }
+            | ActorInput::Note { ticket, .. }
+            | ActorInput::Rest { ticket }
                 if self.stopping =>
             {
                 self.outputs.push_back(Output::Refuse(ticket));
             }
-            Told::Submit(submit) => self.driver.handle_submit(submit, now),
-            Told::Steer(steer) => self.steer(steer, now),
-            Told::Drain { ticket, who, drain } => {
+            ActorInput::Submit(submit) => self.driver.handle_submit(submit, now),
+            ActorInput::Steer(steer) => self.steer(steer, now),
+            ActorInput::Drain { ticket, who, drain } => {
                 self.driver.handle_drain(&drain, now);
                 let verb = if drain.drains { "drain" } else { "undrain" };
                 let detail = serde_json::json!({ "action": verb, "runner": &*drain.runner });
                 self.audit(ticket, &who, &detail, now);
             }
-            Told::Token { ticket, who, token, detail } => {
+            ActorInput::Token { ticket, who, token, detail } => {
                 self.take(Change::Token(*token));
                 self.audit(ticket, &who, &detail, now);
             }
-            Told::Rest { ticket } => {
+            ActorInput::Rest { ticket } => {
                 self.resting = true;
                 self.driver.handle_rest(now);
                 self.answer_when_safe(ticket);
             }
-            Told::Note { ticket, who, detail } => self.audit(ticket, &who, &detail, now),
-            Told::Forget { now, events, keys } => self.take(Change::Forget { now, events, keys }),
-            Told::LinkUp(runner, link) => {
+            ActorInput::Note { ticket, who, detail } => self.audit(ticket, &who, &detail, now),
+            ActorInput::Forget { now, events, keys } => {
+                self.take(Change::Forget { now, events, keys })
+            }
+            ActorInput::LinkUp(runner, link) => {
                 if self.links.up(&runner, link) {
                     // Whatever is on its way on the one before does not arrive.
                     self.driver.handle_link_down(&runner, now);
                 }
             }
-            Told::LinkDown(runner, link) => {
+            ActorInput::LinkDown(runner, link) => {
                 if self.link_down(&runner, link) {
                     self.driver.handle_link_down(&runner, now);
                 }
             }
-            Told::Beat(beat) => self.hear_beat(beat, now),
-            Told::Heard(runner, link) => self.hear_life(&runner, link, now),
-            Told::Reports(reports) => {
+            ActorInput::Beat(beat) => self.hear_beat(beat, now),
+            ActorInput::Heard(runner, link) => self.hear_life(&runner, link, now),
+            ActorInput::Reports(reports) => {
                 if self.links.is_present(&reports.runner, reports.link) {
                     self.hear_reports(reports, now);
                 }
             }
-            Told::Sent(link, keys) => self.driver.handle_sent(link, &keys, now),
-            Told::Unsent(runner, report) => {
+            ActorInput::Sent(link, keys) => self.driver.handle_sent(link, &keys, now),
+            ActorInput::Unsent(runner, report) => {
                 let reports = vec![report];
                 self.hear_reports(Reports { runner, link: 0, reports }, now);
             }
-            Told::Stop => self.stopping = true,
+            ActorInput::Stop => self.stopping = true,
         }
     }
 

@@ -10,7 +10,7 @@ use super::{Beat, Drain, Reports, RunnerName, Steer, Submit, Ticket, batch::Batc
 
 /// What it is told.
 #[derive(Debug)]
-pub enum Told {
+pub enum ActorInput {
     Submit(Submit),
     Steer(Steer),
     /// An operator lets a runner take nothing new, or take jobs again.

@@ -20,6 +20,7 @@
 #![allow(missing_docs, reason = "public for the simulation only")]
 
 mod actor;
+mod actor_input;
 mod batch;
 mod beat;
 mod dedupe;
@@ -43,7 +44,6 @@ mod submit;
 #[cfg(test)]
 mod tests;
 mod timer;
-mod told;
 mod unsettled;
 mod unwritten;
 
@@ -58,6 +58,7 @@ use ostler_scheduler::{Config, Scheduler};
 use serde_json::json;
 
 pub use actor::Actor;
+pub use actor_input::{ActorInput, Output};
 pub use batch::{Batch, Tally};
 pub use event::{
     Action, Answer, Beat, Drain, DriverConfig, Effect, Figures, NewJob, Reports, RunnerName, Steer,
@@ -71,7 +72,6 @@ pub use restore::load;
 pub use returns::GIVEN_UP;
 use runners::Runners;
 use timer::Timers;
-pub use told::{Output, Told};
 
 /// Jobs that are over of which the last fence is remembered, at least.
 const GONE: usize = 65_536;

@@ -4,7 +4,7 @@
 
 use ostler_job::{Now, durable::Report};
 
-use super::{Steer, Verb, actor::Actor, told::Output};
+use super::{Steer, Verb, actor::Actor, actor_input::Output};
 
 impl Steer {
     /// Whether it ends what runs.

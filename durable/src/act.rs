@@ -9,7 +9,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use ostler_driver::{Actor, Answer, Batch, DriverConfig, Output, Ticket, Told};
+use ostler_driver::{Actor, ActorInput, Answer, Batch, DriverConfig, Output, Ticket};
 use ostler_job::durable::{Epoch, Term};
 use ostler_machine::clock;
 use ostler_store::{Applied, Change, Committer, Loaded, StoreError};
@@ -18,7 +18,7 @@ use tokio::sync::oneshot;
 use super::{
     Shared, Unavailable,
     specs::Specs,
-    start::{Kept, Read},
+    start::{OpenedStore, Read},
     weight::Weight,
 };
 
@@ -30,9 +30,9 @@ pub(super) enum Mail {
         ticket: Ticket,
         answer: Asker,
     },
-    Told(Told),
+    ActorInput(ActorInput),
     /// What a link says, and the room that it takes until it is heard.
-    Weighed(Weight, Told),
+    Weighed(Weight, ActorInput),
     Committed(Result<Vec<Applied>, StoreError>),
 }
 
@@ -51,7 +51,7 @@ const IDLE: Duration = Duration::from_millis(500);
 pub(super) struct Act {
     pub(super) shared: Arc<Shared>,
     pub(super) actor: Actor,
-    kept: Kept,
+    kept: OpenedStore,
     config: DriverConfig,
     committer: Committer,
     pub(super) asked: HashMap<Ticket, Asker>,
@@ -65,7 +65,7 @@ pub(super) struct Act {
 impl Act {
     pub(super) fn new(
         shared: Arc<Shared>,
-        (kept, read): (Kept, Result<Read, StoreError>),
+        (kept, read): (OpenedStore, Result<Read, StoreError>),
         config: DriverConfig,
         committer: Committer,
     ) -> Self {
@@ -161,11 +161,11 @@ impl Act {
                 let is_void = weight.is_void();
                 drop(weight);
                 if !is_void {
-                    self.hear(Mail::Told(told));
+                    self.hear(Mail::ActorInput(told));
                 }
                 return;
             }
-            Mail::Told(told) => self.actor.hear(told, now),
+            Mail::ActorInput(told) => self.actor.hear(told, now),
         }
         self.figures_old = true;
         self.act();

@@ -35,7 +35,7 @@ pub(super) type Owed = Arc<Mutex<HashMap<AttemptKey, bool>>>;
 
 /// The way to the thread.
 #[derive(Clone, Debug)]
-pub(super) struct Mover {
+pub(super) struct Transfers {
     inbox: mpsc::Sender<(Option<Weight>, Work)>,
     owed: Owed,
     ended: Arc<AtomicBool>,
@@ -74,7 +74,7 @@ pub(super) fn lock(owed: &Owed) -> MutexGuard<'_, HashMap<AttemptKey, bool>> {
     owed.lock().expect("no code panics while it holds the owed logs")
 }
 
-impl Mover {
+impl Transfers {
     /// The way, and its other end for [`run`].
     pub(super) fn new() -> (Self, Mail) {
         let (inbox, work) = mpsc::channel();

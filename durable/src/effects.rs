@@ -5,7 +5,7 @@ use std::{
     sync::Arc,
 };
 
-use ostler_driver::{Effect, RunnerName, Told};
+use ostler_driver::{ActorInput, Effect, RunnerName};
 use ostler_job::{
     JobId, Span,
     durable::{Attempt, AttemptKey, Ending, Finish, LogState, Reason, Report, Spec, Usage, Work},
@@ -15,7 +15,7 @@ use ostler_machine::clock;
 use super::{act::Act, link::Outgoing};
 
 /// What the store has of the end of an attempt.
-enum Known {
+enum EndOnRecord {
     Nothing,
     /// All that its runner told, but for so many bytes of a log.
     Recorded {
@@ -66,7 +66,7 @@ impl Act {
         let now = clock::both();
         let (sent, unsent) = frames.send(&self.shared.runners, &specs);
         for (link, keys) in sent {
-            self.actor.hear(Told::Sent(link, keys), now);
+            self.actor.hear(ActorInput::Sent(link, keys), now);
         }
         for (runner, key) in unsent {
             // What could not be sent was not started; what nobody knows how to run never will be.
@@ -74,20 +74,20 @@ impl Act {
                 true => Report::Finished(Box::new(unreadable(key))),
                 false => Report::NotStarted { key },
             };
-            self.actor.hear(Told::Unsent(runner, report), now);
+            self.actor.hear(ActorInput::Unsent(runner, report), now);
         }
     }
 
     fn settle(&self, frames: &mut Outgoing, runner: RunnerName, key: AttemptKey, fenced: bool) {
         self.shared.runners.note(&runner, key.job, false);
         // After a restart the driver does not know what an earlier life has recorded.
-        let known = if fenced { self.known(&runner, key) } else { Known::Nothing };
-        if let Known::Cannot = known {
+        let known = if fenced { self.known(&runner, key) } else { EndOnRecord::Nothing };
+        if let EndOnRecord::Cannot = known {
             // The next beat asks again.
             return;
         }
-        let fenced = fenced && matches!(known, Known::Nothing);
-        if let Known::Recorded { log: bytes @ 1.. } = known {
+        let fenced = fenced && matches!(known, EndOnRecord::Nothing);
+        if let EndOnRecord::Recorded { log: bytes @ 1.. } = known {
             // All of it may be here, but for a sync.
             self.shared.bytes.ended(&runner, key, bytes);
         }
@@ -103,17 +103,17 @@ impl Act {
 
     /// What is in the store of an attempt's end as its runner told it. One that was given up when its lease ran out
     /// is there as well, without a word of its runner: if it still runs, it is to be killed.
-    fn known(&self, runner: &RunnerName, key: AttemptKey) -> Known {
-        let Ok(attempts) = self.shared.store.attempts(key.job) else { return Known::Cannot };
+    fn known(&self, runner: &RunnerName, key: AttemptKey) -> EndOnRecord {
+        let Ok(attempts) = self.shared.store.attempts(key.job) else { return EndOnRecord::Cannot };
         let given_up = |detail: &String| ostler_driver::GIVEN_UP.contains(&detail.as_str());
         let told = |ending: &Ending| {
             ending.reason != Reason::Lost || ending.detail.as_ref().is_some_and(|it| !given_up(it))
         };
         let of_runner = |it: &&Attempt| it.key == key && *it.runner == **runner;
         match attempts.iter().find(of_runner).filter(|it| it.ending.as_ref().is_some_and(told)) {
-            Some(it) if it.log.whole.is_none() => Known::Recorded { log: it.log.file },
-            Some(_) => Known::Recorded { log: 0 },
-            None => Known::Nothing,
+            Some(it) if it.log.whole.is_none() => EndOnRecord::Recorded { log: it.log.file },
+            Some(_) => EndOnRecord::Recorded { log: 0 },
+            None => EndOnRecord::Nothing,
         }
     }
 

@@ -14,12 +14,12 @@ mod bytes;
 mod config;
 mod effects;
 mod hello;
-pub mod keep;
 pub mod link;
 pub mod members;
 pub mod metrics;
 mod pulls;
 mod refusals;
+pub mod retention;
 mod room;
 mod runners;
 mod specs;
@@ -45,7 +45,7 @@ use std::{
 };
 
 use ostler_api::backend::{Forgotten, Refusal, RunnerView, Unavailable};
-use ostler_driver::{Answer, Drain, Figures, NewJob, RunnerName, Submit, Ticket, Told};
+use ostler_driver::{ActorInput, Answer, Drain, Figures, NewJob, RunnerName, Submit, Ticket};
 use ostler_job::JobId;
 use ostler_store::{Event, Files, Job, Page, Query, Store, StoreError, Token, Watch};
 use tokio::sync::{broadcast, oneshot, watch};
@@ -92,7 +92,7 @@ pub struct Shared {
     refusals: refusals::Refusals,
     watches: Watches,
     events: broadcast::Sender<Arc<Event>>,
-    bytes: bytes::Mover,
+    bytes: bytes::Transfers,
     figures: Mutex<Figures>,
     /// Why nothing is accepted; `None`: all is well.
     trouble: Mutex<Option<String>>,
@@ -125,7 +125,7 @@ impl Jobs {
         all_or_none: bool,
     ) -> Result<Vec<Answer>, Unavailable> {
         let who = who.to_owned();
-        self.ask(|ticket| Told::Submit(Submit { ticket, who, key, jobs, all_or_none })).await
+        self.ask(|ticket| ActorInput::Submit(Submit { ticket, who, key, jobs, all_or_none })).await
     }
 
     /// Reads from the store: a short look, on a thread for those.
@@ -207,7 +207,7 @@ impl Jobs {
         let answered = self.runners.offer(&runner, |slots| {
             let drain = Drain { runner: runner.clone(), drains: drain, is_news, slots };
             let who = who.to_owned();
-            self.question(|ticket| Told::Drain { ticket, who, drain })
+            self.question(|ticket| ActorInput::Drain { ticket, who, drain })
         });
         answered.answer().await.map(|_| true)
     }
@@ -226,7 +226,8 @@ impl Jobs {
         let detail = serde_json::json!({ "action": "join_runner", "runner": runner, "key": key });
         let (jobs, runner) = (self.clone(), runner.to_owned());
         tokio::spawn(async move {
-            let noted = jobs.ask(|ticket| Told::Note { ticket, who: "gateway".into(), detail });
+            let noted =
+                jobs.ask(|ticket| ActorInput::Note { ticket, who: "gateway".into(), detail });
             if let Err(Unavailable(problem)) = noted.await {
                 jobs.warn(format!("{runner} joined, which is not in the audit trail: {problem}"));
             }
@@ -254,7 +255,7 @@ impl Jobs {
         if forgotten == Forgotten::Done {
             let detail = serde_json::json!({ "action": "remove_runner", "runner": runner });
             let who = who.to_owned();
-            self.ask(|ticket| Told::Note { ticket, who, detail }).await?;
+            self.ask(|ticket| ActorInput::Note { ticket, who, detail }).await?;
         }
         Ok(forgotten)
     }
@@ -270,7 +271,7 @@ impl Jobs {
         let bytes = self.chore(copy).await.map_err(failed)?;
         let detail = serde_json::json!({ "action": "backup", "path": path, "bytes": bytes });
         let who = who.to_owned();
-        let noted = self.ask(|ticket| Told::Note { ticket, who, detail }).await;
+        let noted = self.ask(|ticket| ActorInput::Note { ticket, who, detail }).await;
         if let Err(Unavailable(problem)) = noted {
             self.warn(format!(
                 "a backup to {} is not in the audit trail: {problem}",
@@ -295,7 +296,7 @@ impl Jobs {
     pub(crate) async fn put_token(&self, who: &str, token: Token) -> Result<(), Unavailable> {
         let who = who.to_owned();
         let (detail, token) = (tokens::audited(&token), Box::new(token));
-        self.ask(|ticket| Told::Token { ticket, who, token, detail }).await.map(drop)
+        self.ask(|ticket| ActorInput::Token { ticket, who, token, detail }).await.map(drop)
     }
 
     /// Keeps a new token; `false`: its name is, or was, another's.
@@ -341,13 +342,13 @@ impl Jobs {
     /// go and was never sent would be as good as lost, to a job that must not run twice.
     pub async fn rest(&self) {
         // A store that failed gives nothing to anybody.
-        let _ = self.ask(|ticket| Told::Rest { ticket }).await;
+        let _ = self.ask(|ticket| ActorInput::Rest { ticket }).await;
     }
 
     /// Commits what is under way and ends the threads. Blocks.
     pub fn stop(&self) {
         // A thread that is gone has stopped already.
-        let _ = self.inbox.send(Mail::Told(Told::Stop));
+        let _ = self.inbox.send(Mail::ActorInput(ActorInput::Stop));
         self.bytes.stop();
         let threads = std::mem::take(
             &mut *self.threads.lock().expect("no code panics while it holds the threads"),
@@ -358,17 +359,20 @@ impl Jobs {
         }
     }
 
-    async fn ask(&self, told: impl FnOnce(Ticket) -> Told) -> Result<Vec<Answer>, Unavailable> {
+    async fn ask(
+        &self,
+        told: impl FnOnce(Ticket) -> ActorInput,
+    ) -> Result<Vec<Answer>, Unavailable> {
         self.question(told).answer().await
     }
 
     /// Asks at once; the answer is waited for.
-    fn question(&self, told: impl FnOnce(Ticket) -> Told) -> Question {
+    fn question(&self, told: impl FnOnce(Ticket) -> ActorInput) -> Question {
         let ticket = Ticket(self.tickets.fetch_add(1, Ordering::Relaxed));
         let (answer, answered) = oneshot::channel();
         // The thread is gone only when the gateway ends: then nobody answers.
         let _ = self.inbox.send(Mail::Asked { ticket, answer });
-        let _ = self.inbox.send(Mail::Told(told(ticket)));
+        let _ = self.inbox.send(Mail::ActorInput(told(ticket)));
         Question(answered)
     }
 }

@@ -10,7 +10,7 @@ use std::{
 };
 
 use bytes::BytesMut;
-use ostler_driver::{Beat, Reports, RunnerName, Told};
+use ostler_driver::{ActorInput, Beat, Reports, RunnerName};
 use ostler_job::{
     JobId, Mono, Span,
     durable::{AttemptKey, Order, Spec},
@@ -68,7 +68,7 @@ impl JobLink {
                 jobs.bytes.link_down(&runner);
             }
             // The thread is gone only when the gateway ends.
-            let _ = jobs.inbox.send(Mail::Told(Told::LinkUp(runner.clone(), number)));
+            let _ = jobs.inbox.send(Mail::ActorInput(ActorInput::LinkUp(runner.clone(), number)));
         };
         let up = jobs.runners.up(&runner, link, now, told);
         let Up { number, is_news } = up.inspect_err(|taken| jobs.refuse_name(hello, taken))?;
@@ -135,9 +135,9 @@ impl JobLink {
         }
         self.told.store(now.0, Ordering::Relaxed);
         self.present(|| {
-            let heard = Told::Heard(self.runner.clone(), self.number);
+            let heard = ActorInput::Heard(self.runner.clone(), self.number);
             // The thread is gone only when the gateway ends.
-            let _ = self.jobs.inbox.send(Mail::Told(heard));
+            let _ = self.jobs.inbox.send(Mail::ActorInput(heard));
         })
     }
 
@@ -160,7 +160,7 @@ impl JobLink {
         self.beaten.store(clock::now().0, Ordering::Relaxed);
         let told = self.jobs.runners.beat(beat, clock::wall_now(), |beat| {
             // The thread is gone only when the gateway ends.
-            let _ = self.jobs.inbox.send(Mail::Weighed(weight, Told::Beat(beat)));
+            let _ = self.jobs.inbox.send(Mail::Weighed(weight, ActorInput::Beat(beat)));
         });
         told.ok_or_else(replaced)
     }
@@ -172,7 +172,7 @@ impl JobLink {
         }
         let (runner, link) = (self.runner.clone(), self.number);
         let weight = self.weigh(frame, reports.len())?;
-        self.tell(weight, Told::Reports(Reports { runner, link, reports }))
+        self.tell(weight, ActorInput::Reports(Reports { runner, link, reports }))
     }
 
     /// The room that a frame of so many parts takes until it is heard.
@@ -181,7 +181,7 @@ impl JobLink {
         weight.ok_or_else(|| io::Error::other("more than can be heard of it"))
     }
 
-    fn tell(&self, weight: Weight, told: Told) -> io::Result<()> {
+    fn tell(&self, weight: Weight, told: ActorInput) -> io::Result<()> {
         self.present(|| {
             // The thread is gone only when the gateway ends.
             let _ = self.jobs.inbox.send(Mail::Weighed(weight, told));
@@ -201,7 +201,7 @@ fn replaced() -> io::Error {
 fn down(jobs: &Jobs, runner: &RunnerName, link: u64) {
     jobs.bytes.link_down(runner);
     // The thread is gone only when the gateway ends.
-    let _ = jobs.inbox.send(Mail::Told(Told::LinkDown(runner.clone(), link)));
+    let _ = jobs.inbox.send(Mail::ActorInput(ActorInput::LinkDown(runner.clone(), link)));
 }
 
 impl Jobs {

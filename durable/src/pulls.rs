@@ -48,7 +48,7 @@ struct Pull {
 
 /// What one runner is asked for.
 #[derive(Debug, Default)]
-struct Asked {
+struct PendingPulls {
     pieces: usize,
     /// Logs that are asked for next, in turn.
     next: VecDeque<AttemptKey>,
@@ -59,7 +59,7 @@ pub(super) struct Pulls {
     shared: Arc<Shared>,
     owed: Owed,
     by_key: BTreeMap<AttemptKey, Pull>,
-    asked: BTreeMap<RunnerName, Asked>,
+    asked: BTreeMap<RunnerName, PendingPulls>,
     /// Whose logs find no room, as the operator knows.
     full: BTreeSet<Owner>,
 }

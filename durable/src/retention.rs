@@ -2,7 +2,7 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use ostler_driver::{Told, Verb};
+use ostler_driver::{ActorInput, Verb};
 use ostler_job::{Calendar, Heard, JobId, Mono, Now, Span, Wall};
 use ostler_machine::clock;
 
@@ -31,7 +31,8 @@ pub async fn run(jobs: Jobs, keep: (Span, Span)) {
     loop {
         // Not before the store was read.
         if let Some(kept_at) = jobs.kept_at.get() {
-            let keeper = keeper.get_or_insert_with(|| Keeper::new(keep, *kept_at, clock::both()));
+            let keeper =
+                keeper.get_or_insert_with(|| Retention::new(keep, *kept_at, clock::both()));
             keeper.look(&jobs, clock::both()).await;
         }
         tokio::time::sleep(EVERY).await;
@@ -40,13 +41,13 @@ pub async fn run(jobs: Jobs, keep: (Span, Span)) {
 
 /// What it is that is kept, and until when. What is deleted does not come back, so the clock is not believed at once, and after
 /// a restart not before an hour when it says that the gateway was away for more than one.
-pub(super) struct Keeper {
+pub(super) struct Retention {
     keep: (Span, Span),
     calendar: Calendar,
     logs_swept: Option<Mono>,
 }
 
-impl Keeper {
+impl Retention {
     /// `kept_at`: when an earlier life looked last.
     pub(super) fn new(keep: (Span, Span), kept_at: Option<Wall>, now: Now) -> Self {
         let mut calendar = Calendar::from(kept_at.unwrap_or(now.wall), now);
@@ -63,7 +64,7 @@ impl Keeper {
         let date = self.calendar.at_least();
         let (events, keys) = (before(date, EVENTS), before(date, KEYS));
         // The thread is gone only when the gateway ends.
-        let _ = jobs.inbox.send(Mail::Told(Told::Forget { now: date, events, keys }));
+        let _ = jobs.inbox.send(Mail::ActorInput(ActorInput::Forget { now: date, events, keys }));
         let old = (before(date, self.keep.0), before(date, self.keep.1));
         while prune(jobs, old, date).await {}
         let files = jobs.files.clone();

@@ -115,7 +115,7 @@ pub(super) struct Up {
 
 /// A runner as the file has it.
 #[derive(Serialize, Deserialize)]
-struct Known {
+struct StoredRunner {
     name: String,
     #[serde(default)]
     draining: bool,
@@ -136,23 +136,24 @@ impl Runners {
     pub(super) fn open(state: &Path, now: Wall) -> Self {
         let file = state.join(FILE);
         let known = ostler_private::read(&file).unwrap_or_default();
-        let known: Vec<Known> = serde_json::from_slice(&known).unwrap_or_default();
-        let fresh = |it: &Known| it.draining || now.since(it.heard_at) < KEPT;
-        let all = known.into_iter().filter(fresh).map(|Known { name, draining, heard_at }| {
-            (Arc::from(name), Runner { draining, heard_at, ..Runner::default() })
-        });
+        let known: Vec<StoredRunner> = serde_json::from_slice(&known).unwrap_or_default();
+        let fresh = |it: &StoredRunner| it.draining || now.since(it.heard_at) < KEPT;
+        let all =
+            known.into_iter().filter(fresh).map(|StoredRunner { name, draining, heard_at }| {
+                (Arc::from(name), Runner { draining, heard_at, ..Runner::default() })
+            });
         Self { all: Mutex::new((0, all.collect())), file: Mutex::new(file) }
     }
 
     /// Writes the names down. Blocks.
     pub(super) fn keep(&self) -> io::Result<()> {
         let file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
-        let known = |(name, it): (&RunnerName, &Runner)| Known {
+        let known = |(name, it): (&RunnerName, &Runner)| StoredRunner {
             name: name.to_string(),
             draining: it.draining,
             heard_at: it.heard_at,
         };
-        let known: Vec<Known> =
+        let known: Vec<StoredRunner> =
             self.lock().1.iter().filter(|(_, it)| !it.forgotten).map(known).collect();
         ostler_private::replace(&file, &serde_json::to_vec(&known)?)
     }

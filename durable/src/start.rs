@@ -55,7 +55,7 @@ impl fmt::Display for StartFault {
 
 /// The store with what it said, before anything runs.
 pub struct Opened {
-    kept: Kept,
+    kept: OpenedStore,
     runners: Runners,
     /// Runners of other hosts that may come in.
     pub members: Arc<Members>,
@@ -66,7 +66,7 @@ pub struct Opened {
 
 /// Where everything of durable jobs is.
 #[derive(Clone)]
-pub(super) struct Kept {
+pub(super) struct OpenedStore {
     pub(super) store: Arc<dyn Store>,
     pub(super) files: Arc<Files>,
     /// The state folder.
@@ -93,7 +93,7 @@ impl Opened {
         config: DriverConfig,
     ) -> Result<Self, StartFault> {
         let files = Arc::new(Files::at(state));
-        let kept = Kept { store, files, state: state.to_owned() };
+        let kept = OpenedStore { store, files, state: state.to_owned() };
         let read = kept.read(&config, (0, 0));
         // A clock that is wrong forgets no runner, and nobody is forgotten while nothing is known.
         let now = clock::wall_now();
@@ -111,7 +111,7 @@ pub fn restore(state: &Path, copy: &Path) -> Result<Restored, StoreError> {
     Sqlite::restore(&state.join(STORE), copy)
 }
 
-impl Kept {
+impl OpenedStore {
     /// Begins a term, with every unfinished job of the store: at the start, and whenever the store was of no use meanwhile.
     /// Before: bytes that the store must take, and the number of the last link of any runner.
     pub(super) fn read(
@@ -174,9 +174,9 @@ impl Jobs {
         tell: Arc<dyn Fn(GatewayEvent) + Send + Sync>,
     ) -> Result<Self, StartFault> {
         let Opened { kept, runners, members, read, config } = opened;
-        let Kept { store, files, .. } = kept.clone();
+        let OpenedStore { store, files, .. } = kept.clone();
         let (inbox, told) = mpsc::channel();
-        let (mover, mail) = bytes::Mover::new();
+        let (mover, mail) = bytes::Transfers::new();
         let observed = metrics.clone();
         let committer = Committer::start(store.clone(), move |changes, took| {
             observed.committed(changes, took);

@@ -6,7 +6,7 @@ use ostler_job::JobId;
 use ostler_store::Job;
 
 use super::{Jobs, Unavailable, failed};
-use ostler_driver::{Answer, Steer, SteerJob, Told, Verb};
+use ostler_driver::{ActorInput, Answer, Steer, SteerJob, Verb};
 
 impl Jobs {
     /// Does something to jobs; answers when that is safe. One answer for each job.
@@ -59,6 +59,6 @@ impl Jobs {
         let record = |&id: &JobId| SteerJob { id, finished: finished.remove(&id).map(Box::new) };
         let jobs = jobs.iter().map(record).collect();
         let (who, verb) = (who.to_owned(), verb.clone());
-        self.ask(|ticket| Told::Steer(Steer { ticket, who, verb, jobs })).await
+        self.ask(|ticket| ActorInput::Steer(Steer { ticket, who, verb, jobs })).await
     }
 }

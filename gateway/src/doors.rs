@@ -17,7 +17,7 @@ use std::{
 
 use ostler_machine::peer::Peer;
 pub(crate) use seat::Seat;
-use seat::{Asked, Holder};
+use seat::{Holder, OpenRequests};
 use tokio::sync::Notify;
 
 /// Where a connection came in.
@@ -82,7 +82,7 @@ impl Parts {
 #[derive(Debug)]
 pub(crate) struct Doors {
     parts: Parts,
-    asked: [Arc<Asked>; DOORS],
+    asked: [Arc<OpenRequests>; DOORS],
     inner: Mutex<Inner>,
     /// A connection is gone whose going somebody may wait for.
     gone: Notify,
@@ -126,8 +126,8 @@ struct Inner {
 impl Doors {
     /// `requests`: under way at the web's door, at most.
     pub(crate) fn new(parts: Parts, requests: usize) -> Arc<Self> {
-        let unbounded = || Asked::at_most(usize::MAX);
-        let asked = [Asked::at_most(requests), unbounded(), unbounded(), unbounded()];
+        let unbounded = || OpenRequests::at_most(usize::MAX);
+        let asked = [OpenRequests::at_most(requests), unbounded(), unbounded(), unbounded()];
         Arc::new(Self { parts, asked, inner: Mutex::default(), gone: Notify::new() })
     }
 
@@ -218,7 +218,7 @@ impl Inner {
     /// just then; so those that are idle go until all of that is made up for. One at work is taken away for one that comes.
     fn makes_room(
         &mut self,
-        (parts, asked): (&Parts, &[Arc<Asked>; DOORS]),
+        (parts, asked): (&Parts, &[Arc<OpenRequests>; DOORS]),
         door: Door,
         peer: Peer,
         many: bool,
@@ -232,7 +232,7 @@ impl Inner {
     }
 
     /// Tells the connection that is idle for the longest to leave, from the address with most that has an idle one.
-    fn let_go(&mut self, door: Door, asked: &Asked) -> bool {
+    fn let_go(&mut self, door: Door, asked: &OpenRequests) -> bool {
         if asked.busy.load(Relaxed) >= self.open[door as usize] {
             return false;
         }

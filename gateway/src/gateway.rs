@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use ostler_durable::{Opened, StartFault, keep};
+use ostler_durable::{Opened, StartFault, retention};
 use ostler_machine::{shutdown::Shutdown, vital::vital};
 use ostler_notices::{GatewayEvent, OnEvent};
 use tokio::{
@@ -256,7 +256,7 @@ impl Gateway {
         let (log, stores) = (front.clone(), front.clone());
         vital(async move { log.log.hand_over_in_time().await });
         vital(async move { stores.stores.keep().await });
-        vital(keep::run(jobs.clone(), self.config.jobs.keep()));
+        vital(retention::run(jobs.clone(), self.config.jobs.keep()));
         shutdown.draining().await;
         let hurried = tokio::select! {
             () = front.doors.emptied(At::Web) => false,

@@ -7,7 +7,7 @@
 
 mod event;
 
-mod told;
+mod quota;
 
 use std::{
     collections::BTreeMap,
@@ -18,14 +18,14 @@ use std::{
 use ostler_machine::clock;
 
 pub use self::event::{BootFailure, GatewayEvent};
-use self::told::Told;
+use self::quota::RunnerQuota;
 
 /// Whoever is told.
 pub type OnEvent = Arc<dyn Fn(GatewayEvent) + Send + Sync>;
 
 /// See the module.
 pub struct Notices {
-    told: Told,
+    told: RunnerQuota,
     seldom: Seldom,
     on_event: OnEvent,
 }
@@ -39,7 +39,7 @@ impl std::fmt::Debug for Notices {
 impl Notices {
     /// Tells whoever is given.
     pub fn new(on_event: OnEvent) -> Self {
-        Self { told: Told::default(), seldom: Seldom::default(), on_event }
+        Self { told: RunnerQuota::default(), seldom: Seldom::default(), on_event }
     }
 
     /// Tells of an event, unless its runner has told too much.

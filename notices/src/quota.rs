@@ -20,7 +20,7 @@ const RUNNERS_MAX: usize = 1024;
 
 /// What was told of each runner.
 #[derive(Debug, Default)]
-pub(crate) struct Told(Mutex<BTreeMap<String, Share>>);
+pub(crate) struct RunnerQuota(Mutex<BTreeMap<String, Share>>);
 
 #[derive(Clone, Copy, Debug)]
 struct Share {
@@ -44,7 +44,7 @@ impl Share {
     }
 }
 
-impl Told {
+impl RunnerQuota {
     /// Whether an event is told: `None`, it is not; else how many of the runner were left out since the last that was.
     pub(crate) fn take(&self, event: &GatewayEvent, now: Mono) -> Option<u64> {
         let Some((runner, bytes)) = weigh(event) else { return Some(0) };
@@ -103,7 +103,7 @@ mod tests {
 
     #[test]
     fn a_runner_that_tells_without_end_fills_no_disk_and_silences_no_other() {
-        let (told, mut now) = (Told::default(), Mono(1_000_000_000));
+        let (told, mut now) = (RunnerQuota::default(), Mono(1_000_000_000));
         let evil = failed("evil", 100_000);
         let first = (0..1000).filter(|_| told.take(&evil, now).is_some()).count();
         assert!((35..45).contains(&first), "{first} of 100 KB");
@@ -123,7 +123,7 @@ mod tests {
 
     #[test]
     fn names_that_differ_each_time_fill_no_memory() {
-        let (told, mut now) = (Told::default(), Mono(1_000_000_000));
+        let (told, mut now) = (RunnerQuota::default(), Mono(1_000_000_000));
         for i in 0..5 * RUNNERS_MAX {
             now += Span::from_secs(1);
             let joined = GatewayEvent::RunnerJoined { name: format!("r{i}") };

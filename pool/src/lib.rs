@@ -14,8 +14,8 @@ pub mod drive;
 mod invariants;
 mod lack;
 mod limits;
-mod pace;
 pub mod passing;
+mod prefetch;
 pub mod quarantine;
 mod report;
 mod supply;
@@ -43,8 +43,8 @@ use self::{
     demand::Demand,
     lack::Lack,
     limits::{Entered, Limits},
-    pace::Pace,
     passing::{Failure, Passing},
+    prefetch::Prefetch,
     tenants::Tenants,
     watch::Suspended,
 };
@@ -73,7 +73,7 @@ struct Inner {
     demand: Demand,
     suppliers: IdMap<SupplierId, Supplier>,
     tenants: Tenants,
-    pace: Pace,
+    pace: Prefetch,
     /// What each runner says about the app.
     states: BTreeMap<String, AppState>,
     lack: Lack,
@@ -132,7 +132,7 @@ impl Pool {
             demand: Demand::new(demand.clone()),
             suppliers: IdMap::default(),
             tenants: Tenants::default(),
-            pace: Pace::new(config.prefetch_max),
+            pace: Prefetch::new(config.prefetch_max),
             states: BTreeMap::new(),
             lack: Lack::default(),
             watched: false,

@@ -14,7 +14,7 @@ use tokio::sync::Notify;
 use super::{
     Inner, Pool,
     carrier::Carrier,
-    passing::{Passing, Quiet, Seat},
+    passing::{Assignment, Passing, Quiet},
 };
 
 /// So late a moment may be noticed: what comes up within is looked at together.
@@ -142,7 +142,7 @@ pub struct Passed {
     pub overdue: Vec<Arc<Passing>>,
     /// Where nothing has been heard of a child for a quarter of a second, or half of one, one, two and so on; and where a child
     /// has not begun what is somebody else's meanwhile.
-    pub quiet: Vec<(Seat, Quiet)>,
+    pub quiet: Vec<(Assignment, Quiet)>,
 }
 
 impl Pool {
@@ -192,7 +192,7 @@ impl Pool {
         passed.quiet.retain(|(seat, _)| seat.carrier.is_oldest(seat.stream));
         passed.quiet.extend(unheard.into_iter().filter_map(|carrier| {
             let stream = carrier.unheard()?;
-            Some((Seat { carrier, stream }, Quiet::Unanswered))
+            Some((Assignment { carrier, stream }, Quiet::Unanswered))
         }));
         self.lock().looked_at(again);
         passed

@@ -57,7 +57,7 @@ const WITHDRAWN_MAX: u32 = 20;
 
 /// Where a started job is.
 #[derive(Clone, Debug)]
-pub struct Seat {
+pub struct Assignment {
     pub carrier: Arc<Carrier>,
     pub stream: u32,
 }
@@ -90,7 +90,7 @@ pub struct Answer {
 #[derive(Debug)]
 pub enum Step {
     /// The job has a child, which waits for the rest of the body.
-    Send(Seat),
+    Send(Assignment),
     /// The child answers.
     Answer(Answer),
 }
@@ -99,7 +99,7 @@ pub enum Step {
 enum Phase {
     #[default]
     Waiting,
-    Started(Seat),
+    Started(Assignment),
     Over,
 }
 
@@ -207,7 +207,7 @@ impl Passing {
     }
 
     /// The job was put on a carrier. `true`: nobody wants it any more.
-    pub fn started(&self, seat: Seat) -> bool {
+    pub fn started(&self, seat: Assignment) -> bool {
         let mut state = self.lock();
         state.phase = Phase::Started(seat);
         state.send_due = self.outgoing.more;
@@ -331,7 +331,7 @@ impl Passing {
     }
 
     /// Where the job runs, if it does.
-    pub fn seat(&self) -> Option<Seat> {
+    pub fn seat(&self) -> Option<Assignment> {
         match &self.lock().phase {
             Phase::Started(seat) => Some(seat.clone()),
             Phase::Waiting | Phase::Over => None,

@@ -1,4 +1,4 @@
-//! How long an app's children take: the estimate for the scheduler, and whether prefetch pays.
+//! Prefetch, and how long an app's children take: the estimate for the scheduler, and whether binding ahead pays.
 //!
 //! Prefetch saves the wake-up between two requests of a child, which only matters when the handler itself is shorter
 //! than that; it binds early, which hurts when a slow request stands before a fast one. So it is allowed only while
@@ -26,7 +26,7 @@ const HALF_LIFE: u32 = 512;
 const BUCKETS: usize = 80;
 
 #[derive(Debug)]
-pub(crate) struct Pace {
+pub(crate) struct Prefetch {
     prefetch_max: u32,
     /// Runs since the last really slow one, up to [`RUNS`].
     calm: u32,
@@ -36,7 +36,7 @@ pub(crate) struct Pace {
     depth: u32,
 }
 
-impl Pace {
+impl Prefetch {
     pub(crate) fn new(prefetch_max: u32) -> Self {
         let counts = [0; BUCKETS];
         Self { prefetch_max, calm: 0, counts, seen: 0, estimate: FIRST_ESTIMATE, depth: 0 }
@@ -113,8 +113,8 @@ fn upper_bound(bucket: usize) -> u64 {
 mod tests {
     use super::*;
 
-    fn after(runs: usize, took: Span) -> Pace {
-        let mut pace = Pace::new(8);
+    fn after(runs: usize, took: Span) -> Prefetch {
+        let mut pace = Prefetch::new(8);
         for _ in 0..runs {
             pace.observe(took);
         }
@@ -142,7 +142,7 @@ mod tests {
 
     #[test]
     fn a_handler_of_which_some_runs_are_slow_gets_nothing_ahead() {
-        let mut pace = Pace::new(8);
+        let mut pace = Prefetch::new(8);
         for run in 0..1000 {
             let took = if run % 12 == 0 { Span::from_millis(20) } else { Span::from_micros(20) };
             pace.observe(took);
@@ -158,7 +158,7 @@ mod tests {
 
     #[test]
     fn prefetch_can_be_forbidden() {
-        let mut pace = Pace::new(0);
+        let mut pace = Prefetch::new(0);
         (0..400).for_each(|_| assert!(!pace.observe(Span::from_micros(20))));
     }
 

@@ -7,7 +7,7 @@ use ostler_wire::{Builder, Frame, Header, Kind, flags};
 use tokio::net::UnixStream;
 
 use super::{
-    carrier::{Capacity, Way},
+    carrier::{Capacity, Transport},
     passing::{Outgoing, Terms},
     *,
 };
@@ -71,7 +71,8 @@ fn enter(pool: &Arc<Pool>, passing: &Arc<Passing>) {
 fn lane(pool: &Arc<Pool>) -> (Arc<Carrier>, SupplierId, UnixStream) {
     let (ours, childs) = UnixStream::pair().unwrap();
     let (_reader, writer) = ours.into_split();
-    let carrier = Arc::new(Carrier::new("test".into(), Way::Lane(writer), Capacity::One, false));
+    let carrier =
+        Arc::new(Carrier::new("test".into(), Transport::Lane(writer), Capacity::One, false));
     let supplier = Pool::next_supplier();
     carrier.set_supplier(pool, supplier);
     pool.supply(supplier, &carrier, HostId(0), 1, false);
@@ -303,8 +304,12 @@ async fn a_lane_is_sent_nothing_ahead_while_a_run_on_it_is_slow_and_is_again_whe
         pool.lock().pace.observe(Span::from_micros(20));
     }
     let (ours, _child) = UnixStream::pair().unwrap();
-    let carrier =
-        Arc::new(Carrier::new("test".into(), Way::Lane(ours.into_split().1), Capacity::One, true));
+    let carrier = Arc::new(Carrier::new(
+        "test".into(),
+        Transport::Lane(ours.into_split().1),
+        Capacity::One,
+        true,
+    ));
     let supplier = Pool::next_supplier();
     carrier.set_supplier(&pool, supplier);
     pool.supply(supplier, &carrier, HostId(0), 1, true);

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use ostler_driver::{Actor, Beat, Driver, DriverConfig, Reports, Ticket, Told, load};
+use ostler_driver::{Actor, ActorInput, Beat, Driver, DriverConfig, Reports, Ticket, load};
 use ostler_job::{
     Mono, Now,
     durable::{Epoch, Term},
@@ -67,11 +67,11 @@ impl Gateway {
         let told = match message {
             ToGateway::Beat { incarnation, held } => {
                 let incarnation = incarnation.to_string();
-                Told::Beat(Beat { runner, link, incarnation, slots: 2, held })
+                ActorInput::Beat(Beat { runner, link, incarnation, slots: 2, held })
             }
-            ToGateway::Word => Told::Heard(runner, link),
+            ToGateway::Word => ActorInput::Heard(runner, link),
             ToGateway::Report(report) => {
-                Told::Reports(Reports { runner, link, reports: vec![report] })
+                ActorInput::Reports(Reports { runner, link, reports: vec![report] })
             }
         };
         self.actor.hear(told, now);

@@ -1,6 +1,6 @@
 //! What passes between the gateway and its runners: links that come, go, and are replaced.
 
-use ostler_driver::{Answer, Batch, Effect, Ticket, Told};
+use ostler_driver::{ActorInput, Answer, Batch, Effect, Ticket};
 use ostler_job::{
     JobId, Span,
     durable::{Report, Start},
@@ -49,7 +49,7 @@ impl World {
         let Some(gateway) = &mut self.gateway else { return };
         self.checker.heard.forget(&name);
         let before = gateway.links.insert(name.clone(), (link, at));
-        gateway.actor.hear(Told::LinkUp(name.as_str().into(), link), now);
+        gateway.actor.hear(ActorInput::LinkUp(name.as_str().into(), link), now);
         if let Some((old, whose)) = before
             && self.runners[whose].link == Some(old)
         {
@@ -65,7 +65,7 @@ impl World {
             gateway.links.remove(&name);
             self.checker.heard.forget(&name);
         }
-        gateway.actor.hear(Told::LinkDown(name.as_str().into(), link), now);
+        gateway.actor.hear(ActorInput::LinkDown(name.as_str().into(), link), now);
     }
 
     /// What goes with changes that are safe.
@@ -96,10 +96,10 @@ impl World {
         let now = self.now;
         let Some(gateway) = &mut self.gateway else { return };
         for (link, key) in sent {
-            gateway.actor.hear(Told::Sent(link, vec![key]), now);
+            gateway.actor.hear(ActorInput::Sent(link, vec![key]), now);
         }
         for (runner, key) in unsent {
-            gateway.actor.hear(Told::Unsent(runner, Report::NotStarted { key }), now);
+            gateway.actor.hear(ActorInput::Unsent(runner, Report::NotStarted { key }), now);
         }
         gateway.actor.go_on(now);
     }

@@ -1,6 +1,6 @@
 //! The world: a clock, a store, a gateway, three runners, clients and operators, and what passes between them.
 
-use ostler_driver::{Output, Submit, Ticket, Told};
+use ostler_driver::{ActorInput, Output, Submit, Ticket};
 use ostler_job::{Mono, Now, Span, Wall};
 use ostler_store::{Copy, Fault, Memory, Planned, Store};
 use ostler_tests::Rng;
@@ -201,7 +201,7 @@ impl World {
             Event::LinkDown(at, link) if self.links[link as usize] == gateway.life => {
                 self.link_down(at, link);
             }
-            Event::Steer(steer) => gateway.actor.hear(Told::Steer(steer), now),
+            Event::Steer(steer) => gateway.actor.hear(ActorInput::Steer(steer), now),
             Event::Submit(client) => self.submit(client),
             Event::Timeout
             | Event::Commit(_)
@@ -253,7 +253,7 @@ impl World {
             job.delayed &= wait < Span::from_secs(3_600);
         }
         let submit = Submit { ticket, who: "client".into(), key, jobs, all_or_none };
-        gateway.actor.hear(Told::Submit(submit), self.now);
+        gateway.actor.hear(ActorInput::Submit(submit), self.now);
         if it.key.is_some() {
             let again = self.now.mono + Span::from_millis(self.rng.between(1, 5_000));
             self.agenda.at(again, Event::Submit(client));

@@ -4,7 +4,7 @@ use ostler_job::durable::Unfinished;
 use ostler_store::{Applied, Fault, StoreError};
 
 use super::*;
-use crate::{Actor, DriverConfig, Output, Told, load};
+use crate::{Actor, ActorInput, DriverConfig, Output, load};
 
 fn actor() -> (Actor, Now) {
     let bench = Bench::new();
@@ -12,9 +12,9 @@ fn actor() -> (Actor, Now) {
     (Actor::new(bench.driver, &term), bench.now)
 }
 
-fn beat(link: u64, slots: u32) -> Told {
+fn beat(link: u64, slots: u32) -> ActorInput {
     let incarnation = "1".to_owned();
-    Told::Beat(Beat { runner: "a".into(), link, incarnation, slots, held: Vec::new() })
+    ActorInput::Beat(Beat { runner: "a".into(), link, incarnation, slots, held: Vec::new() })
 }
 
 #[test]
@@ -23,19 +23,19 @@ fn nothing_counts_of_a_link_that_another_has_taken_the_place_of() {
     let slots = |actor: &Actor| actor.figures(now).slots.0;
     actor.hear(beat(1, 2), now);
     assert_eq!(slots(&actor), 0, "nobody has said that it is up");
-    actor.hear(Told::LinkUp("a".into(), 1), now);
+    actor.hear(ActorInput::LinkUp("a".into(), 1), now);
     actor.hear(beat(1, 2), now);
     assert_eq!(slots(&actor), 2);
-    actor.hear(Told::LinkUp("a".into(), 2), now);
+    actor.hear(ActorInput::LinkUp("a".into(), 2), now);
     assert_eq!(slots(&actor), 0, "what is on its way on the one before does not arrive");
     actor.hear(beat(1, 3), now);
     assert_eq!(slots(&actor), 0);
     actor.hear(beat(2, 4), now);
     actor.hear(beat(1, 3), now);
-    actor.hear(Told::LinkDown("a".into(), 1), now);
-    actor.hear(Told::LinkUp("a".into(), 1), now);
+    actor.hear(ActorInput::LinkDown("a".into(), 1), now);
+    actor.hear(ActorInput::LinkUp("a".into(), 1), now);
     assert_eq!(slots(&actor), 4, "an older one neither ends nor replaces a newer one");
-    actor.hear(Told::LinkDown("a".into(), 2), now);
+    actor.hear(ActorInput::LinkDown("a".into(), 2), now);
     actor.hear(beat(2, 5), now);
     assert_eq!(slots(&actor), 0, "what is gone says nothing");
 }
@@ -45,21 +45,21 @@ fn a_runner_that_is_heard_keeps_its_leases_and_gets_none_back_by_that() {
     let (mut actor, now) = actor();
     let after = |seconds| Now { mono: now.mono + Span::from_secs(seconds), ..now };
     let slots = |actor: &Actor, at| actor.figures(at).slots.0;
-    actor.hear(Told::LinkUp("a".into(), 1), now);
+    actor.hear(ActorInput::LinkUp("a".into(), 1), now);
     actor.hear(beat(1, 2), now);
     for seconds in 1..20 {
-        actor.hear(Told::Heard("a".into(), 1), after(seconds));
+        actor.hear(ActorInput::Heard("a".into(), 1), after(seconds));
         actor.go_on(after(seconds));
     }
     assert_eq!(slots(&actor, after(20)), 2);
     // Of another link, or of nobody.
     for seconds in 20..40 {
-        actor.hear(Told::Heard("a".into(), 2), after(seconds));
-        actor.hear(Told::Heard("b".into(), 1), after(seconds));
+        actor.hear(ActorInput::Heard("a".into(), 2), after(seconds));
+        actor.hear(ActorInput::Heard("b".into(), 1), after(seconds));
         actor.go_on(after(seconds));
     }
     assert_eq!(slots(&actor, after(40)), 0);
-    actor.hear(Told::Heard("a".into(), 1), after(40));
+    actor.hear(ActorInput::Heard("a".into(), 1), after(40));
     assert_eq!(slots(&actor, after(40)), 0, "leases that have run out need a beat");
     actor.hear(beat(1, 2), after(40));
     assert_eq!(slots(&actor, after(40)), 2);
@@ -71,15 +71,15 @@ fn what_a_link_told_while_the_store_failed_goes_with_it() {
     let key = AttemptKey { job: JobId(1), attempt: 1, fence: Fence(1) };
     let reports =
         Reports { runner: "a".into(), link: 1, reports: vec![Report::NotStarted { key }] };
-    actor.hear(Told::LinkUp("a".into(), 1), now);
+    actor.hear(ActorInput::LinkUp("a".into(), 1), now);
     actor.doubt(StoreError { fault: Fault::Full, detail: "full".to_owned() }, now);
-    actor.hear(Told::Reports(reports.clone()), now);
+    actor.hear(ActorInput::Reports(reports.clone()), now);
     assert_eq!(actor.kept.len(), 1, "it is not told twice on one link");
-    actor.hear(Told::LinkDown("b".into(), 1), now);
+    actor.hear(ActorInput::LinkDown("b".into(), 1), now);
     assert_eq!(actor.kept.len(), 1);
-    actor.hear(Told::LinkDown("a".into(), 1), now);
+    actor.hear(ActorInput::LinkDown("a".into(), 1), now);
     assert_eq!(actor.kept.len(), 0, "on the next link it is told anew");
-    actor.hear(Told::Reports(reports), now);
+    actor.hear(ActorInput::Reports(reports), now);
     assert_eq!(actor.kept.len(), 0, "and on none that is gone");
 }
 
@@ -111,8 +111,8 @@ fn a_store_that_went_back_gives_no_job_again_that_may_start_once() {
 #[test]
 fn a_runner_that_comes_while_the_gateway_is_about_to_end_gets_nothing() {
     let (mut actor, now) = actor();
-    actor.hear(Told::Rest { ticket: Ticket(1) }, now);
-    actor.hear(Told::LinkUp("a".into(), 1), now);
+    actor.hear(ActorInput::Rest { ticket: Ticket(1) }, now);
+    actor.hear(ActorInput::LinkUp("a".into(), 1), now);
     actor.hear(beat(1, 2), now);
     assert_eq!(actor.figures(now).slots.0, 0);
 }
@@ -132,13 +132,13 @@ fn a_gateway_that_ends_writes_nothing_of_its_runners() {
         }
         count
     };
-    actor.hear(Told::LinkUp("a".into(), 1), now);
+    actor.hear(ActorInput::LinkUp("a".into(), 1), now);
     actor.hear(beat(1, 2), now);
     assert_eq!(commits(&mut actor), 1, "that it came");
-    actor.hear(Told::Rest { ticket: Ticket(1) }, now);
+    actor.hear(ActorInput::Rest { ticket: Ticket(1) }, now);
     actor.hear(beat(1, 0), now);
-    actor.hear(Told::LinkDown("a".into(), 1), now);
-    actor.hear(Told::Stop, now);
+    actor.hear(ActorInput::LinkDown("a".into(), 1), now);
+    actor.hear(ActorInput::Stop, now);
     assert_eq!(commits(&mut actor), 0, "each would be an fsync that its end waits for");
     assert!(actor.is_over());
 }
@@ -156,19 +156,19 @@ fn a_beat_that_crossed_the_order_to_run_is_no_proof_however_late_it_is_read() {
 #[test]
 fn what_is_told_to_a_store_that_failed_is_kept_once_and_not_without_end() {
     let (mut actor, now) = actor();
-    actor.hear(Told::LinkUp("a".into(), 1), now);
+    actor.hear(ActorInput::LinkUp("a".into(), 1), now);
     actor.doubt(StoreError { fault: Fault::Io, detail: "the disk".to_owned() }, now);
     let key = |job| AttemptKey { job: JobId(job), attempt: 1, fence: Fence(1) };
     let tell = |actor: &mut Actor, link, reports| {
-        actor.hear(Told::Reports(Reports { runner: "a".into(), link, reports }), now);
+        actor.hear(ActorInput::Reports(Reports { runner: "a".into(), link, reports }), now);
     };
     let over = |job| Report::Finished(Box::new(finished(key(job), Reason::Ok)));
     for link in 1..500 {
-        actor.hear(Told::LinkUp("a".into(), link), now);
+        actor.hear(ActorInput::LinkUp("a".into(), link), now);
         tell(&mut actor, link, vec![over(1)]);
         assert_eq!(actor.kept.len(), 1, "on its next link it tells everything anew");
         if link % 2 == 0 {
-            actor.hear(Told::LinkDown("a".into(), link), now);
+            actor.hear(ActorInput::LinkDown("a".into(), link), now);
             assert_eq!(actor.kept.len(), 0);
         }
     }
@@ -190,7 +190,7 @@ fn a_store_that_was_never_read_is_taken_up_whatever_was_wrong_with_it() {
         let mut actor = Actor::without_store(DriverConfig::default(), wrong(), now);
         let mut outputs = || std::iter::from_fn(|| actor.poll_output()).collect::<Vec<_>>();
         assert!(matches!(outputs()[..], [Output::Trouble(Some(_)), Output::RefuseAll]));
-        actor.hear(Told::LinkUp("a".into(), 1), now);
+        actor.hear(ActorInput::LinkUp("a".into(), 1), now);
         for _ in 0..2 {
             let due = actor.poll_timeout().expect("it is looked at again");
             assert_eq!(due, now.mono + Span::from_secs(patience), "{fault:?}");

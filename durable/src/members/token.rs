@@ -75,7 +75,7 @@ pub struct Wish {
 /// A token as the gateway remembers it.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Kept {
+struct StoredToken {
     secret_sha256: String,
     expires: u64,
     #[serde(default = "once")]
@@ -133,7 +133,8 @@ pub fn create(state: &Path, wish: Wish) -> Result<String, TokenError> {
     let secret = secret::random();
     let expires = clock::wall().saturating_add(wish.ttl).as_secs();
     let Wish { address, ttl: _, uses, name, scope } = wish;
-    let kept = Kept { secret_sha256: sha256_hex(secret.as_bytes()), expires, uses, name, scope };
+    let kept =
+        StoredToken { secret_sha256: sha256_hex(secret.as_bytes()), expires, uses, name, scope };
     change(state, |all| all.push(kept)).map_err(failed)?;
     let token = Token { a: address, f: authority.fingerprint(), s: secret, e: expires };
     let json = serde_json::to_vec(&token).expect("plain fields have a JSON form");
@@ -144,7 +145,7 @@ pub fn create(state: &Path, wish: Wish) -> Result<String, TokenError> {
 pub fn list(state: &Path) -> Result<Vec<Listed>, TokenError> {
     let all = change(state, |all| all.clone());
     let all = all.map_err(|error| TokenError::State(state.to_owned(), error))?;
-    let listed = |kept: Kept| Listed {
+    let listed = |kept: StoredToken| Listed {
         id: id(&kept.secret_sha256).to_owned(),
         expires: kept.expires,
         uses: kept.uses,
@@ -197,7 +198,7 @@ pub fn take(
 }
 
 /// Changes the list, which nobody else does meanwhile. What has expired is not on it.
-fn change<T>(state: &Path, change: impl FnOnce(&mut Vec<Kept>) -> T) -> io::Result<T> {
+fn change<T>(state: &Path, change: impl FnOnce(&mut Vec<StoredToken>) -> T) -> io::Result<T> {
     let lock = ostler_private::lock(&state.join(FILE.1))?;
     let _held = Flock::lock(lock, FlockArg::LockExclusive).map_err(|(_, error)| error)?;
     let path = state.join(FILE.0);
@@ -206,7 +207,7 @@ fn change<T>(state: &Path, change: impl FnOnce(&mut Vec<Kept>) -> T) -> io::Resu
         Err(error) if error.kind() == io::ErrorKind::NotFound => b"[]".to_vec(),
         Err(error) => return Err(error),
     };
-    let mut kept: Vec<Kept> = serde_json::from_slice(&before)
+    let mut kept: Vec<StoredToken> = serde_json::from_slice(&before)
         .map_err(|e| io::Error::other(format!("{} is damaged: {e}; remove it", path.display())))?;
     let now = clock::wall().as_secs();
     kept.retain(|token| token.expires > now);

@@ -4,7 +4,7 @@ use ostler_job::{Mono, Now};
 use ostler_machine::clock;
 
 use super::*;
-use crate::keep::Keeper;
+use crate::retention::Retention;
 
 const DAY: u64 = 86_400;
 /// How long jobs are kept here.
@@ -14,7 +14,7 @@ const KEEP: (Span, Span) = (Span::from_secs(7 * DAY), Span::from_secs(30 * DAY))
 struct Kept {
     bench: Bench,
     job: JobId,
-    keeper: Keeper,
+    keeper: Retention,
     start: Now,
 }
 
@@ -24,7 +24,7 @@ impl Kept {
         let job = bench.submit().await;
         bench.jobs.steer("test", Verb::Cancel, vec![job]).await.unwrap();
         let start = clock::both();
-        let keeper = Keeper::new(KEEP, None, start);
+        let keeper = Retention::new(KEEP, None, start);
         Self { bench, job, keeper, start }
     }
 
@@ -59,7 +59,7 @@ async fn a_gateway_that_starts_with_a_wrong_clock_deletes_nothing_by_it() {
     assert!(kept_at.is_some_and(|at| at <= kept.start.wall), "{kept_at:?}");
     let wrong = Now { mono: Mono(0), wall: kept.start.wall.after(Span::from_secs(40 * DAY)) };
     kept.start.mono = Mono(0);
-    kept.keeper = Keeper::new(KEEP, kept_at, wrong);
+    kept.keeper = Retention::new(KEEP, kept_at, wrong);
     assert!(kept.look(1, 40).await && kept.look(3_500, 40).await);
     assert!(kept.bench.told.lock().unwrap().is_empty(), "that it was away is no news");
     assert!(kept.look(3_700, 0).await);

@@ -11,14 +11,14 @@ use tokio::sync::Notify;
 
 /// Requests under way at a door, of all clients together.
 #[derive(Debug)]
-pub(super) struct Asked {
+pub(super) struct OpenRequests {
     pub(super) max: usize,
     requests: AtomicUsize,
     /// Seats on which something is asked.
     pub(super) busy: AtomicUsize,
 }
 
-impl Asked {
+impl OpenRequests {
     pub(super) fn at_most(max: usize) -> Arc<Self> {
         Arc::new(Self { max, requests: AtomicUsize::new(0), busy: AtomicUsize::new(0) })
     }
@@ -53,17 +53,17 @@ pub(crate) struct Seat {
     cut: AtomicBool,
     leave: Notify,
     pub(super) of: Arc<Holder>,
-    asked: Arc<Asked>,
+    asked: Arc<OpenRequests>,
 }
 
 impl Default for Seat {
     fn default() -> Self {
-        Self::new(Holder::new(false), Asked::at_most(usize::MAX))
+        Self::new(Holder::new(false), OpenRequests::at_most(usize::MAX))
     }
 }
 
 impl Seat {
-    pub(super) fn new(of: Arc<Holder>, asked: Arc<Asked>) -> Self {
+    pub(super) fn new(of: Arc<Holder>, asked: Arc<OpenRequests>) -> Self {
         Self {
             requests: AtomicUsize::new(0),
             moved_at: AtomicU64::new(clock::now().0),

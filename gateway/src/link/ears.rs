@@ -17,7 +17,7 @@ use ostler_wire::{
 };
 use tokio::sync::Notify;
 
-use super::{hub::Hub, outlet, pace::Pace, state};
+use super::{hub::Hub, outlet, rate_limit::RateLimit, state};
 
 /// More slots than this are a mistake, and would not fit the scheduler's sums.
 const SLOTS_MAX: u64 = 1 << 16;
@@ -36,7 +36,7 @@ pub(super) struct Ears<'a> {
     scope: &'a Scope,
     jobs: &'a JobLink,
     pub(super) suppliers: Mutex<Suppliers>,
-    pub(super) pace: Pace,
+    pub(super) pace: RateLimit,
     /// What it offers and did not join for, as far as that was told.
     excess: Mutex<BTreeSet<String>>,
     broken: Notify,
@@ -52,7 +52,7 @@ impl<'a> Ears<'a> {
         scope: &'a Scope,
         jobs: &'a JobLink,
     ) -> Self {
-        let (suppliers, pace) = (Mutex::default(), Pace::default());
+        let (suppliers, pace) = (Mutex::default(), RateLimit::default());
         let (excess, broken, broken_by) = (Mutex::default(), Notify::new(), Mutex::default());
         Self { hub, carrier, name, scope, jobs, suppliers, pace, excess, broken, broken_by }
     }

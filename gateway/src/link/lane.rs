@@ -12,9 +12,9 @@ use ostler_job::Termination;
 use ostler_notices::GatewayEvent;
 use ostler_pool::{
     Pool,
-    carrier::{Capacity, Carrier, Way},
+    carrier::{Capacity, Carrier, Transport},
     drive::{Over, drive},
-    passing::{Failure, Quiet, Seat},
+    passing::{Assignment, Failure, Quiet},
 };
 use ostler_wire::{
     Decoder, FRAME_MAX, Frame, Kind, Reset,
@@ -88,7 +88,7 @@ impl Lanes {
     }
 
     /// Orders the runner to look after a child of which nothing has been heard.
-    pub(super) fn ask_about(&self, seat: &Seat, quiet: Quiet) {
+    pub(super) fn ask_about(&self, seat: &Assignment, quiet: Quiet) {
         let about = (seat.stream, quiet == Quiet::Over);
         self.order_by(Kind::Overdue, &seat.carrier, Reset::Recall, about);
     }
@@ -198,7 +198,7 @@ async fn serve(
 ) {
     let (reader, writer) = stream.into_split();
     let label = format!("child {} of app {} on {runner}", key.1, key.0);
-    let (way, capacity) = (Way::Lane(writer), Capacity::of(caps.streams));
+    let (way, capacity) = (Transport::Lane(writer), Capacity::of(caps.streams));
     let carrier = Arc::new(Carrier::new(label, way, capacity, caps.measures));
     let supplier = Pool::next_supplier();
     carrier.set_supplier(&pool, supplier);
@@ -266,7 +266,7 @@ mod tests {
         let lanes = Lanes::new(orders);
         let enter = |app: &str, child: u64| {
             let (ours, _childs) = UnixStream::pair().unwrap();
-            let way = Way::Lane(ours.into_split().1);
+            let way = Transport::Lane(ours.into_split().1);
             let carrier = Arc::new(Carrier::new("test".into(), way, Capacity::One, false));
             lanes.enter(&(app.to_owned(), child), &carrier);
             carrier

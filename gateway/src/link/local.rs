@@ -16,7 +16,7 @@ use ostler_durable::{Hello, NameTaken, link::JobLink, members::token::Scope};
 use ostler_notices::GatewayEvent;
 use ostler_pool::{
     carrier::Carrier,
-    passing::{Quiet, Seat},
+    passing::{Assignment, Quiet},
 };
 use ostler_wire::{
     Decoder, FRAME_MAX, Frame, Header, Kind, Reset, flags,
@@ -57,7 +57,7 @@ impl LocalLinks {
     }
 
     /// Nothing has been heard of a child for a while: is it at work?
-    pub(crate) fn unanswered(&self, seat: &Seat, quiet: Quiet) {
+    pub(crate) fn unanswered(&self, seat: &Assignment, quiet: Quiet) {
         self.lock().iter().for_each(|lanes| lanes.ask_about(seat, quiet));
     }
 

@@ -8,7 +8,7 @@ mod lane;
 pub(crate) mod limits;
 pub(crate) mod local;
 mod outlet;
-mod pace;
+mod rate_limit;
 pub(crate) mod remote;
 mod served;
 mod silence;

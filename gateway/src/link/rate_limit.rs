@@ -1,4 +1,4 @@
-//! What a runner of another host tells costs time of a thread that serves clients, too: it gets a share of that.
+//! A rate limit: what a runner of another host tells costs time of a thread that serves clients, too, and gets a share of that.
 
 use std::{
     pin::Pin,
@@ -41,9 +41,9 @@ impl Debt {
 
 /// Counts what is spent on one link.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Pace(Arc<Mutex<Debt>>);
+pub(super) struct RateLimit(Arc<Mutex<Debt>>);
 
-impl Pace {
+impl RateLimit {
     /// What was told since `began` has been heard by now.
     pub(super) fn spent(&self, began: Mono) {
         let now = clock::now();
@@ -61,11 +61,11 @@ impl Pace {
     }
 }
 
-/// See [`Pace::reader`].
+/// See [`RateLimit::reader`].
 #[derive(Debug)]
 pub(super) struct Paced<R> {
     reader: R,
-    pace: Pace,
+    pace: RateLimit,
     resting: Option<Pin<Box<Sleep>>>,
 }
 
@@ -118,7 +118,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_link_that_has_had_its_share_is_heard_again_after_its_rest() {
-        let pace = Pace::default();
+        let pace = RateLimit::default();
         let mut reader = pace.reader(&b"told"[..]);
         let mut told = [0; 2];
         reader.read_exact(&mut told).await.unwrap();

@@ -23,7 +23,7 @@ use ostler_machine::clock;
 use ostler_notices::GatewayEvent;
 use ostler_pool::{
     Pool,
-    carrier::{Capacity, Carrier, Ended, Way},
+    carrier::{Capacity, Carrier, Ended, Transport},
     drive::drive,
     passing::Failure,
 };
@@ -216,7 +216,7 @@ async fn serve(
 ) -> io::Result<()> {
     let Member { shown: Shown { name, key }, scope, members } = member;
     let carrier =
-        Arc::new(Carrier::new(format!("runner {name}"), Way::Link, Capacity::Many, false));
+        Arc::new(Carrier::new(format!("runner {name}"), Transport::Link, Capacity::Many, false));
     carrier.send(|out| welcome(out, &scope));
     let stuck = Arc::new(Notify::new());
     let way = outlet::way(&carrier, &stuck);

@@ -25,8 +25,8 @@ use tower::ServiceExt as _;
 
 use super::{
     health::{self, Health},
-    patience::Patient,
     serve,
+    write_timeout::WriteTimeout,
 };
 use crate::{
     config::Limits,
@@ -98,7 +98,7 @@ async fn serve(
     let _ = stream.set_nodelay(true);
     let Ok(local) = stream.local_addr() else { return };
     let connection = Arc::new(Connection::new(peer, local, false, seat.clone()));
-    let stream = Patient::new(stream, WRITE_LIMIT, connection.ending.clone());
+    let stream = WriteTimeout::new(stream, WRITE_LIMIT, connection.ending.clone());
     let service = service_fn(|request| {
         let (desk, turn) = (desk.clone(), Turn::begin(&connection));
         async move { Ok::<_, Infallible>(answer(&desk, door, turn, request).await) }

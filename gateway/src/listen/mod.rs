@@ -3,7 +3,7 @@
 pub(crate) mod accept;
 pub(crate) mod api;
 pub(crate) mod health;
-mod patience;
 mod serve;
 mod sniff;
 pub(crate) mod tls;
+mod write_timeout;

@@ -22,8 +22,8 @@ use tokio::{
 use tokio_rustls::TlsAcceptor;
 
 use super::{
-    patience::{Patient, Socket},
     sniff,
+    write_timeout::{Socket, WriteTimeout},
 };
 use crate::{
     config::Limits,
@@ -104,7 +104,7 @@ async fn cleartext(stream: TcpStream) -> io::Error {
          content-type: text/plain; charset=utf-8\r\ncontent-length: {}\r\n\r\n{WORDS}",
         WORDS.len()
     );
-    let mut stream = Patient::new(stream, WRITE_LIMIT, Arc::new(Ending::default()));
+    let mut stream = WriteTimeout::new(stream, WRITE_LIMIT, Arc::new(Ending::default()));
     // Whether it hears it is its own affair.
     let _ = stream.write_all(answer.as_bytes()).await;
     let _ = stream.shutdown().await;
@@ -126,7 +126,7 @@ async fn serve<T>(
 where
     T: Socket + AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let stream = Patient::new(stream, WRITE_LIMIT, connection.ending.clone());
+    let stream = WriteTimeout::new(stream, WRITE_LIMIT, connection.ending.clone());
     // Boxed, so that an idle connection holds the room of its own protocol only.
     match is_http2 {
         true => {
@@ -153,7 +153,7 @@ fn answer(
 async fn http1<T>(
     front: &Arc<Front>,
     connection: Arc<Connection>,
-    stream: Patient<T>,
+    stream: WriteTimeout<T>,
     shutdown: &Shutdown,
 ) -> Result<(), Failed>
 where
@@ -202,7 +202,7 @@ pub(super) fn guarded<T>(
 async fn http2<T>(
     front: &Arc<Front>,
     connection: Arc<Connection>,
-    stream: Patient<T>,
+    stream: WriteTimeout<T>,
     shutdown: &Shutdown,
 ) -> Result<(), Failed>
 where

@@ -1,4 +1,4 @@
-//! A socket that gives up on a client that takes nothing, and that waits at the end for one that still sends.
+//! Backpressure on a client that takes nothing: its socket is given up; and at the end one that still sends is waited for.
 
 use std::{
     future::Future as _,
@@ -46,7 +46,7 @@ impl<T: Socket> Socket for TlsStream<T> {
 
 /// See the module.
 #[derive(Debug)]
-pub(super) struct Patient<T: Socket> {
+pub(super) struct WriteTimeout<T: Socket> {
     io: T,
     write_limit: Duration,
     /// Runs from the first write that is blocked until the client has taken [`TAKES_MIN`] or all there is.
@@ -81,7 +81,7 @@ impl Lingering {
     }
 }
 
-impl<T: Socket> Patient<T> {
+impl<T: Socket> WriteTimeout<T> {
     pub(super) fn new(io: T, write_limit: Duration, ending: Arc<Ending>) -> Self {
         Self { io, write_limit, blocked: None, taken: 0, ending, lingering: None }
     }
@@ -106,7 +106,7 @@ impl<T: Socket> Patient<T> {
     }
 }
 
-impl<T: Socket> Drop for Patient<T> {
+impl<T: Socket> Drop for WriteTimeout<T> {
     fn drop(&mut self) {
         if self.ending.abort.load(Ordering::Relaxed) {
             self.io.abort();
@@ -114,7 +114,7 @@ impl<T: Socket> Drop for Patient<T> {
     }
 }
 
-impl<T: Socket + AsyncRead + Unpin> AsyncRead for Patient<T> {
+impl<T: Socket + AsyncRead + Unpin> AsyncRead for WriteTimeout<T> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -124,7 +124,7 @@ impl<T: Socket + AsyncRead + Unpin> AsyncRead for Patient<T> {
     }
 }
 
-impl<T: Socket + AsyncRead + AsyncWrite + Unpin> AsyncWrite for Patient<T> {
+impl<T: Socket + AsyncRead + AsyncWrite + Unpin> AsyncWrite for WriteTimeout<T> {
     fn poll_write(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -189,9 +189,9 @@ mod tests {
         fn abort(&self) {}
     }
 
-    fn patient(limit: Duration) -> (Patient<DuplexStream>, DuplexStream) {
+    fn patient(limit: Duration) -> (WriteTimeout<DuplexStream>, DuplexStream) {
         let (ours, client) = duplex(16);
-        (Patient::new(ours, limit, Arc::default()), client)
+        (WriteTimeout::new(ours, limit, Arc::default()), client)
     }
 
     #[tokio::test]
@@ -288,7 +288,7 @@ mod tests {
 
     #[tokio::test]
     async fn whoever_never_stops_sending_holds_a_closing_connection_for_its_time_only() {
-        let mut patient = Patient::new(Endless(0), Duration::from_secs(60), Arc::default());
+        let mut patient = WriteTimeout::new(Endless(0), Duration::from_secs(60), Arc::default());
         let total = Box::pin(sleep(Duration::from_millis(20)));
         patient.lingering = Some(Lingering { total, ..Lingering::begin(true) });
         patient.shutdown().await.expect("it ends");

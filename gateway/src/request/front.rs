@@ -6,7 +6,7 @@ use ostler_machine::disk::Disk;
 use ostler_notices::{GatewayEvent, Notices};
 use ostler_pool::{Pools, quarantine::Ward};
 
-use super::{Budget, Memory, Routes, Stores, Target, TenantNames};
+use super::{Budget, Memory, ReplyBuffers, Routes, Target, TenantNames};
 use crate::{
     config::{self, Config, Details, Limits, Network},
     doors::{Doors, Parts},
@@ -28,7 +28,7 @@ pub(crate) struct Front {
     pub(crate) quarantine: Arc<Ward>,
     pub(crate) memory: Arc<Memory>,
     /// Replies that clients have not taken yet.
-    pub(crate) stores: Stores,
+    pub(crate) stores: ReplyBuffers,
     pub(crate) doors: Arc<Doors>,
     pub(crate) notices: Arc<Notices>,
 }
@@ -69,7 +69,7 @@ impl Front {
             spool: Arc::new(Budget::new(config.spool(), max, disk)),
             quarantine: Arc::new(quarantine),
             memory: Arc::new(Memory::new(config.limits.body_memory)),
-            stores: Stores::default(),
+            stores: ReplyBuffers::default(),
             doors: Doors::new(parts, config.limits.requests),
             notices,
         })

@@ -4,17 +4,17 @@
 
 mod body;
 mod budget;
-pub(crate) mod client;
+pub(crate) mod forwarded;
 mod front;
 pub(crate) mod head;
 mod http2;
 mod memory;
 pub(crate) mod page;
 pub(crate) mod quarantine;
+pub(crate) mod reply_buffer;
 pub(crate) mod respond;
 pub(crate) mod route;
 pub(crate) mod spool;
-pub(crate) mod store;
 mod target;
 mod tenant;
 mod trip;
@@ -28,13 +28,13 @@ use hyper::body::Incoming;
 pub(crate) use self::{
     body::{Pieces, ReplyBody, Source},
     budget::Budget,
-    client::is_trusted,
+    forwarded::is_trusted,
     front::Front,
     head::Head,
     memory::Memory,
+    reply_buffer::ReplyBuffers,
     respond::{Refusal, Reply},
     route::{Route, Routes},
-    store::Stores,
     target::{Answered, Answering, Exchange, Target},
     tenant::TenantNames,
     trip::Trip,

@@ -5,7 +5,7 @@ use ostler_job::{Span, Termination};
 use ostler_machine::{clock, peer::Peer};
 use ostler_pool::{
     Pool,
-    quarantine::{Asked, PROBE_FIRST, Subject},
+    quarantine::{PROBE_FIRST, RequestKind, Subject},
 };
 
 use super::{respond::Refusal, route::Route, trip::Trip};
@@ -62,7 +62,7 @@ pub(crate) fn refusal_of_waiting() -> Refusal {
     refusal(PROBE_FIRST)
 }
 
-fn asked<'a>(trip: &'a Trip, route: &'a Route) -> Asked<'a> {
+fn asked<'a>(trip: &'a Trip, route: &'a Route) -> RequestKind<'a> {
     let client = Peer::of(trip.client);
-    Asked { route: route.counts.name(), method: &trip.method, uri: &trip.uri, client }
+    RequestKind { route: route.counts.name(), method: &trip.method, uri: &trip.uri, client }
 }

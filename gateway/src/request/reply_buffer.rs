@@ -19,7 +19,7 @@ use ostler_job::{Mono, Span, Termination};
 use ostler_machine::{clock, peer::Peer};
 use ostler_pool::passing::Failure;
 
-pub(crate) use all::Stores;
+pub(crate) use all::ReplyBuffers;
 
 use super::{budget::Budget, memory::Memory, route::Route, spool::SpoolFile, trip::Trip};
 
@@ -52,7 +52,7 @@ struct State {
 
 /// See the module.
 #[derive(Debug)]
-pub(crate) struct Store {
+pub(crate) struct ReplyBuffer {
     state: Mutex<State>,
     watermark: usize,
     /// A client that takes nothing for this long is given up.
@@ -90,7 +90,7 @@ enum Waited {
     TooSlow,
 }
 
-impl Store {
+impl ReplyBuffer {
     pub(crate) fn new(trip: &Trip, route: &Route) -> Arc<Self> {
         let front = &trip.front;
         let store = Arc::new(Self::of(
@@ -278,7 +278,7 @@ impl Store {
     }
 }
 
-impl Drop for Store {
+impl Drop for ReplyBuffer {
     fn drop(&mut self) {
         let bytes = self.lock().memory_bytes as u64;
         self.memory.give(self.client, bytes);
@@ -310,7 +310,7 @@ pub(crate) fn no_room(error: io::Error) -> Failure {
 
 /// Takes a piece of the answer; waits while there is room for it nowhere. `is_wanted`: others wait for the child that sends this.
 pub(crate) async fn put(
-    store: &Store,
+    store: &ReplyBuffer,
     piece: Bytes,
     is_wanted: &(dyn Fn() -> bool + Sync),
 ) -> io::Result<()> {
@@ -348,7 +348,7 @@ pub(crate) async fn put(
 }
 
 async fn wait(
-    store: &Store,
+    store: &ReplyBuffer,
     watched: &mut (Mono, u64),
     is_wanted: &(dyn Fn() -> bool + Sync),
 ) -> Waited {

@@ -165,7 +165,7 @@ pub(crate) async fn take(
     if let Some(length) = told {
         can_be_kept(trip, length).await?;
     }
-    let mut taken = Taken { memory: BytesMut::new(), file: None };
+    let mut taken = SpooledBody { memory: BytesMut::new(), file: None };
     while let Some(piece) = next_piece(&mut body, trip.within(route.timeouts.body)).await {
         let piece = piece.map_err(|error| refuse(&error))?;
         trip.bytes_in += piece.len() as u64;
@@ -196,12 +196,12 @@ async fn can_be_kept(trip: &Trip, length: u64) -> Result<(), Refusal> {
     Err(no_room(trip, &io::Error::new(io::ErrorKind::StorageFull, detail)))
 }
 
-struct Taken {
+struct SpooledBody {
     memory: BytesMut,
     file: Option<Arc<SpoolFile>>,
 }
 
-impl Taken {
+impl SpooledBody {
     async fn add(&mut self, trip: &mut Trip, piece: Bytes) -> io::Result<()> {
         let fits = self.memory.len() + piece.len() <= trip.front.limits.spool_memory;
         if fits && trip.hold(piece.len()) {

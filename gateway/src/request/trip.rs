@@ -9,7 +9,7 @@ use ostler_job::{Mono, Span, Termination};
 use ostler_machine::{clock, peer::Peer};
 use ostler_pool::passing::Passing;
 
-use super::{Front, client, quarantine, route::Route, upload::Rest};
+use super::{Front, forwarded, quarantine, route::Route, upload::Rest};
 use crate::{connection::Connection, log::Line};
 
 /// The record of one request. Dropped when its last byte was handed over or given up; that writes the line.
@@ -77,10 +77,10 @@ impl Trip {
     ) -> Self {
         let fits = connection.enter();
         let headers = request.headers();
-        let trusted = client::is_trusted(front, connection.peer.ip());
+        let trusted = forwarded::is_trusted(front, connection.peer.ip());
         let seen = match trusted {
-            true => client::through_proxies(front, connection, headers),
-            false => client::direct(connection),
+            true => forwarded::through_proxies(front, connection, headers),
+            false => forwarded::direct(connection),
         };
         Self {
             began: clock::now(),

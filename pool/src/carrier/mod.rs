@@ -31,7 +31,7 @@ use tokio::net::unix::OwnedWriteHalf;
 
 use super::{
     Pool,
-    passing::{Passing, Seat},
+    passing::{Assignment, Passing},
 };
 
 /// Bytes that may wait to be written before senders of bodies are held.
@@ -41,7 +41,7 @@ pub(crate) const PAUSE_AT: usize = 1 << 20;
 
 /// What a carrier leads to: only how bytes get there.
 #[derive(Debug)]
-pub enum Way {
+pub enum Transport {
     /// One child on this host; whoever has something to say writes.
     Lane(OwnedWriteHalf),
     /// A runner elsewhere; its driver writes.
@@ -97,7 +97,7 @@ struct Inner {
 pub struct Carrier {
     /// For the log: which child or runner.
     pub label: String,
-    way: Way,
+    way: Transport,
     capacity: Capacity,
     /// A lane's place in its pool.
     supplier: OnceLock<(Arc<Pool>, SupplierId)>,
@@ -106,7 +106,7 @@ pub struct Carrier {
 
 impl Carrier {
     /// `measures`: the child says what a run cost it when that was much.
-    pub fn new(label: String, way: Way, capacity: Capacity, measures: bool) -> Self {
+    pub fn new(label: String, way: Transport, capacity: Capacity, measures: bool) -> Self {
         let window = match capacity {
             Capacity::One => None,
             Capacity::Many => Some(WINDOW),
@@ -204,8 +204,8 @@ impl Carrier {
         let outgoing = &passing.outgoing;
         let start = inner.out.len();
         let app = match self.way {
-            Way::Lane(_) => None,
-            Way::Link => Some(passing.pool.app.as_str()),
+            Transport::Lane(_) => None,
+            Transport::Link => Some(passing.pool.app.as_str()),
         };
         let shift = put_request(&mut inner.out, &outgoing.frame, stream, app);
         let waited_us = (now - passing.arrived).0 / 1000;
@@ -223,7 +223,7 @@ impl Carrier {
         if is_first {
             passing.begin(now);
         }
-        if passing.started(Seat { carrier: self.clone(), stream }) {
+        if passing.started(Assignment { carrier: self.clone(), stream }) {
             // Its client left between the grant and now.
             inner.give_up(stream, Reset::ClientGone);
         }

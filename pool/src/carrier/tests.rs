@@ -57,7 +57,7 @@ fn lane() -> (Arc<Carrier>, OwnedReadHalf, UnixStream) {
 fn lane_of(capacity: Capacity) -> (Arc<Carrier>, OwnedReadHalf, UnixStream) {
     let (ours, childs) = UnixStream::pair().unwrap();
     let (reader, writer) = ours.into_split();
-    (Arc::new(Carrier::new("test".into(), Way::Lane(writer), capacity, true)), reader, childs)
+    (Arc::new(Carrier::new("test".into(), Transport::Lane(writer), capacity, true)), reader, childs)
 }
 
 #[tokio::test]

@@ -10,7 +10,7 @@ use bytes::{Buf, BytesMut};
 use ostler_machine::clock;
 use tokio::net::unix::OwnedWriteHalf;
 
-use super::{Carrier, Inner, OUT_MAX, Way};
+use super::{Carrier, Inner, OUT_MAX, Transport};
 use crate::passing::Passing;
 
 /// Jobs that a child has before it while more are gathered, and how many are gathered at most.
@@ -21,7 +21,7 @@ impl Carrier {
     /// Sends what was put, as far as the socket takes it; the driver sends the rest.
     pub fn flush(self: &Arc<Self>) {
         let mut inner = self.lock();
-        if let Way::Lane(socket) = &self.way {
+        if let Transport::Lane(socket) = &self.way {
             self.put_held(&mut inner);
             inner.write_direct(socket);
             if inner.out.len() <= OUT_MAX {
@@ -49,7 +49,7 @@ impl Carrier {
 
     /// Writes what a lane's socket takes now, and waits for it to take more.
     pub(crate) fn poll_write_lane(self: &Arc<Self>, cx: &mut Context<'_>) {
-        let Way::Lane(socket) = &self.way else { return };
+        let Transport::Lane(socket) = &self.way else { return };
         let mut inner = self.lock();
         let was_full = inner.out.len() > OUT_MAX;
         self.put_held(&mut inner);

@@ -67,7 +67,7 @@ const PINCH: Span = Span::from_secs(1);
 
 /// What a request asks for, as far as its kind goes.
 #[derive(Clone, Copy, Debug)]
-pub struct Asked<'a> {
+pub struct RequestKind<'a> {
     pub route: &'a str,
     pub method: &'a Method,
     pub uri: &'a Uri,
@@ -75,7 +75,7 @@ pub struct Asked<'a> {
 }
 
 #[derive(Debug, Default)]
-struct Known {
+struct KindRecord {
     /// What requests have died of.
     records: HashMap<u64, Record>,
     /// Kinds of which a request has lived.
@@ -94,7 +94,7 @@ pub(crate) struct Death {
 /// See the module.
 #[derive(Debug)]
 pub struct Quarantine {
-    known: Mutex<Known>,
+    known: Mutex<KindRecord>,
     /// How many there are: mostly none, and then nobody need look.
     count: AtomicUsize,
     keys: RandomState,
@@ -108,7 +108,7 @@ impl Default for Quarantine {
 }
 
 impl Quarantine {
-    fn lock(&self) -> MutexGuard<'_, Known> {
+    fn lock(&self) -> MutexGuard<'_, KindRecord> {
         self.known.lock().expect("no code panics while it holds the quarantine")
     }
 
@@ -117,11 +117,11 @@ impl Quarantine {
     }
 
     /// The kind of a request and the paths above it; nothing while no request has ended a child.
-    pub fn kinds(&self, asked: Asked<'_>) -> Option<Kinds> {
+    pub fn kinds(&self, asked: RequestKind<'_>) -> Option<Kinds> {
         (!self.is_empty()).then(|| self.all_kinds(asked))
     }
 
-    fn all_kinds(&self, Asked { route, method, uri, client }: Asked<'_>) -> Kinds {
+    fn all_kinds(&self, RequestKind { route, method, uri, client }: RequestKind<'_>) -> Kinds {
         let path = percent_decode(uri.path().as_bytes());
         let hash = |part: &[u8]| self.keys.hash_one((route, method.as_str(), part));
         Kinds::new(&path, uri.query(), hash).by(|key| self.keys.hash_one((key, client)))
@@ -162,7 +162,7 @@ impl Quarantine {
     }
 
     /// A request ended its child.
-    pub(crate) fn died(&self, asked: Asked<'_>, now: Mono) -> Death {
+    pub(crate) fn died(&self, asked: RequestKind<'_>, now: Mono) -> Death {
         let kinds = self.all_kinds(asked);
         let mut known = self.lock();
         let records = &mut known.records;
@@ -206,7 +206,7 @@ impl Quarantine {
     }
 }
 
-impl Known {
+impl KindRecord {
     /// Whether the kind is held back, from all or from its client.
     fn is_held(&self, kinds: &Kinds) -> bool {
         let is_held = |key: u64| self.records.get(&key).is_some_and(Record::is_held);

@@ -6,7 +6,7 @@ use http::{Method, Uri};
 use ostler_machine::{clock, peer::Peer};
 use ostler_notices::{GatewayEvent, Notices};
 
-use super::{Asked, Death, Quarantine};
+use super::{Death, Quarantine, RequestKind};
 
 /// The quarantine with what follows from a kind that is held back.
 pub struct Ward {
@@ -48,9 +48,9 @@ pub struct Subject {
 }
 
 impl Subject {
-    fn asked(&self) -> Asked<'_> {
+    fn asked(&self) -> RequestKind<'_> {
         let Self { route, method, uri, client, .. } = self;
-        Asked { route, method, uri, client: *client }
+        RequestKind { route, method, uri, client: *client }
     }
 
     /// A child died while it had the job. Those of its kind that wait are not worth another one.

@@ -29,7 +29,8 @@ impl World {
     /// A request and what becomes of it; `false`: it was held back.
     fn ask(&mut self, target: &str, dies: bool) -> bool {
         let uri = target.parse().unwrap();
-        let asked = Asked { route: "/", method: &Method::GET, uri: &uri, client: self.client };
+        let asked =
+            RequestKind { route: "/", method: &Method::GET, uri: &uri, client: self.client };
         let kinds = self.quarantine.kinds(asked);
         if let Some(kinds) = &kinds
             && self.quarantine.check(kinds, self.spare, self.now).is_err()
@@ -273,7 +274,7 @@ fn a_probe_that_never_ends_is_not_the_last() {
     world.attack(["/crash"; 3]);
     world.now += Span::from_secs(10);
     let uri = "/crash".parse().unwrap();
-    let asked = Asked { route: "/", method: &Method::GET, uri: &uri, client: client(1) };
+    let asked = RequestKind { route: "/", method: &Method::GET, uri: &uri, client: client(1) };
     let kinds = world.quarantine.kinds(asked).unwrap();
     assert!(world.quarantine.check(&kinds, u32::MAX, world.now).is_ok());
     assert!(world.quarantine.check(&kinds, u32::MAX, world.now).is_err(), "one at a time");
@@ -287,7 +288,7 @@ fn routes_and_methods_are_kinds_of_their_own() {
     world.attack(["/crash"; 3]);
     let uri = "/crash".parse().unwrap();
     let kinds = |route, method| {
-        let asked = Asked { route, method, uri: &uri, client: client(1) };
+        let asked = RequestKind { route, method, uri: &uri, client: client(1) };
         world.quarantine.kinds(asked).expect("something died")
     };
     assert!(world.quarantine.check(&kinds("/", &Method::GET), u32::MAX, world.now).is_err());

@@ -34,7 +34,7 @@ const ORDERS: &[(&str, &[&str])] = &[
             "openapi",
         ],
     ),
-    ("notices/src/", &["event", "told"]),
+    ("notices/src/", &["event", "quota"]),
     ("heads/src/", &["host", "percent", "request_id", "http1", "http2"]),
     (
         "gateway/src/",

@@ -9,25 +9,25 @@ use ostler_job::Mono;
 use ostler_machine::clock;
 use tokio::sync::Notify;
 
-use super::Store;
+use super::ReplyBuffer;
 
 /// Between two looks for those that nobody takes.
 const LOOK: Duration = Duration::from_secs(1);
 
 /// All stores, so that those of clients that take nothing are found.
 #[derive(Debug, Default)]
-pub(crate) struct Stores {
-    all: Mutex<Vec<Weak<Store>>>,
+pub(crate) struct ReplyBuffers {
+    all: Mutex<Vec<Weak<ReplyBuffer>>>,
     /// There are some again.
     came: Notify,
 }
 
-impl Stores {
-    fn lock(&self) -> MutexGuard<'_, Vec<Weak<Store>>> {
+impl ReplyBuffers {
+    fn lock(&self) -> MutexGuard<'_, Vec<Weak<ReplyBuffer>>> {
         self.all.lock().expect("no code panics while it holds the stores")
     }
 
-    pub(super) fn add(&self, store: &Arc<Store>) {
+    pub(super) fn add(&self, store: &Arc<ReplyBuffer>) {
         let mut stores = self.lock();
         stores.push(Arc::downgrade(store));
         if stores.len() == 1 {

@@ -4,18 +4,23 @@ use ostler_machine::disk::Disk;
 
 use super::*;
 
-fn next(store: &Store) -> Poll<Next> {
+fn next(store: &ReplyBuffer) -> Poll<Next> {
     store.poll_next(&Context::from_waker(Waker::noop()))
 }
 
-fn store(folder: &tempfile::TempDir, max: u64, watermark: usize) -> Store {
+fn store(folder: &tempfile::TempDir, max: u64, watermark: usize) -> ReplyBuffer {
     let disk = Arc::new(Disk::new(folder.path().to_owned(), Some(0)));
     let budget = Arc::new(Budget::new(folder.path().to_owned(), (max, 100), disk));
     let client = Peer::of([10, 0, 0, 1].into());
-    Store::of(watermark, Span::from_secs(60), client, (budget, Arc::new(Memory::new(1 << 20))))
+    ReplyBuffer::of(
+        watermark,
+        Span::from_secs(60),
+        client,
+        (budget, Arc::new(Memory::new(1 << 20))),
+    )
 }
 
-async fn read_all(store: &Store) -> Vec<u8> {
+async fn read_all(store: &ReplyBuffer) -> Vec<u8> {
     let mut all = Vec::new();
     loop {
         match poll_fn(|cx| store.poll_next(cx)).await {
@@ -63,7 +68,7 @@ async fn without_room_in_files_the_reply_is_as_slow_as_its_client_and_whole() {
 
 /// Writes pieces into a store, whatever becomes of them.
 fn fill(
-    store: &Arc<Store>,
+    store: &Arc<ReplyBuffer>,
     pieces: usize,
     is_wanted: bool,
 ) -> tokio::task::JoinHandle<io::Result<()>> {
@@ -122,7 +127,7 @@ async fn a_child_that_others_wait_for_is_not_held_for_a_client_that_takes_nothin
 async fn what_a_client_lets_lie_is_let_go() {
     let folder = tempfile::tempdir().unwrap();
     let store = Arc::new(store(&folder, 1 << 20, 6));
-    let stores = Stores::default();
+    let stores = ReplyBuffers::default();
     stores.add(&store);
     fill(&store, 5, false).await.unwrap().unwrap();
     let now = clock::now();

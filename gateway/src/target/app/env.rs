@@ -9,7 +9,7 @@ use ostler_wire::{Builder, FieldsWriter, HEADER, Kind, flags, message::RequestHe
 
 use crate::request::{
     Head, Trip,
-    client::{FORWARDED_FOR, FORWARDED_PROTO},
+    forwarded::{FORWARDED_FOR, FORWARDED_PROTO},
     spool::Body,
 };
 

@@ -16,8 +16,8 @@ use ostler_wire::Reset;
 use super::forward::Job;
 use crate::request::{
     Pieces,
+    reply_buffer::{self, Next, READ, ReplyBuffer, no_room},
     spool::SpoolFile,
-    store::{self, Next, READ, Store, no_room},
 };
 
 type Reading = Pin<Box<dyn Future<Output = io::Result<Bytes>> + Send>>;
@@ -52,19 +52,19 @@ impl Pieces for Streamed {
 pub(super) struct Stored {
     first: Option<Bytes>,
     job: Job,
-    store: Arc<Store>,
+    store: Arc<ReplyBuffer>,
     reading: Option<Reading>,
 }
 
 impl Stored {
     /// The rest of an answer that has begun.
-    pub(super) fn begun(first: Bytes, job: Job, store: Arc<Store>) -> Self {
+    pub(super) fn begun(first: Bytes, job: Job, store: Arc<ReplyBuffer>) -> Self {
         tokio::spawn(take_all(store.clone(), job.passing.clone()));
         Self { first: Some(first), job, store, reading: None }
     }
 
     /// An answer that is there already.
-    pub(super) fn whole(reply: Bytes, job: Job, store: Arc<Store>) -> Self {
+    pub(super) fn whole(reply: Bytes, job: Job, store: Arc<ReplyBuffer>) -> Self {
         store.take_whole(reply);
         Self { first: None, job, store, reading: None }
     }
@@ -90,7 +90,7 @@ impl Pieces for Stored {
 }
 
 /// Moves the rest of an answer into its store, as fast as it comes.
-async fn take_all(store: Arc<Store>, passing: Arc<Passing>) {
+async fn take_all(store: Arc<ReplyBuffer>, passing: Arc<Passing>) {
     let is_wanted = || !passing.is_ended() && passing.pool.load().0 > 0;
     loop {
         if store.is_abandoned() {
@@ -108,7 +108,7 @@ async fn take_all(store: Arc<Store>, passing: Arc<Passing>) {
         if let Some(seat) = passing.seat() {
             seat.carrier.consumed(seat.stream, piece.len(), passing.pieces_bytes());
         }
-        if let Err(error) = store::put(&store, piece, &is_wanted).await {
+        if let Err(error) = reply_buffer::put(&store, piece, &is_wanted).await {
             if !passing.is_ended() {
                 passing.fail(no_room(io::Error::new(error.kind(), error.to_string())));
                 passing.pool.leave(&passing, Reset::ClientGone);
@@ -119,7 +119,7 @@ async fn take_all(store: Arc<Store>, passing: Arc<Passing>) {
 }
 
 fn poll_store(
-    store: &Store,
+    store: &ReplyBuffer,
     reading: &mut Option<Reading>,
     cx: &mut Context<'_>,
 ) -> Poll<Option<Result<Bytes, Failure>>> {

@@ -5,7 +5,7 @@ use std::{future::poll_fn, sync::Arc};
 use bytes::Bytes;
 use http::StatusCode;
 use ostler_job::Termination;
-use ostler_pool::passing::{Failure, Passing, Seat};
+use ostler_pool::passing::{Assignment, Failure, Passing};
 use ostler_wire::Reset;
 
 use crate::request::{
@@ -36,7 +36,7 @@ impl Rest {
     }
 
     /// Starts sending to a seat, beside whatever else the request's task does.
-    pub(super) fn start(&mut self, passing: &Arc<Passing>, seat: Seat) -> Sending {
+    pub(super) fn start(&mut self, passing: &Arc<Passing>, seat: Assignment) -> Sending {
         let passing = passing.clone();
         let task = match self {
             Self::Nothing => return Sending(None),
@@ -77,11 +77,11 @@ impl Drop for Sending {
     }
 }
 
-async fn send(seat: &Seat, bytes: &mut Bytes, end: bool) -> Result<(), ()> {
+async fn send(seat: &Assignment, bytes: &mut Bytes, end: bool) -> Result<(), ()> {
     poll_fn(|cx| seat.carrier.poll_send(cx, seat.stream, bytes, end)).await
 }
 
-async fn send_file(passing: Arc<Passing>, seat: Seat, file: Arc<SpoolFile>) {
+async fn send_file(passing: Arc<Passing>, seat: Assignment, file: Arc<SpoolFile>) {
     let mut offset = 0;
     while offset < file.len() {
         match file.clone().read(offset, READ).await {
@@ -103,7 +103,7 @@ async fn send_file(passing: Arc<Passing>, seat: Seat, file: Arc<SpoolFile>) {
 
 async fn send_stream(
     passing: Arc<Passing>,
-    seat: Seat,
+    seat: Assignment,
     mut body: Upload,
     limit: std::time::Duration,
     bytes_max: u64,
@@ -130,7 +130,7 @@ async fn send_stream(
 }
 
 /// The child must not take half a body for a whole one.
-fn give_up(passing: &Arc<Passing>, seat: &Seat, failure: Failure) {
+fn give_up(passing: &Arc<Passing>, seat: &Assignment, failure: Failure) {
     passing.fail(failure);
     seat.carrier.reset(seat.stream, Reset::ClientGone);
 }

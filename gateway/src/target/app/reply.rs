@@ -15,8 +15,8 @@ use super::{
 };
 use crate::request::{
     Answered, Refusal, Reply, Route, Source, Trip,
+    reply_buffer::ReplyBuffer,
     respond::{has_no_body, told_length},
-    store::Store,
 };
 
 /// Fields of an app's answer; no client takes as many.
@@ -41,7 +41,7 @@ pub(super) fn from_child(trip: &mut Trip, route: &Route, job: Job, answer: Answe
     } else if route.stream_response {
         Source::Pieces(Box::new(Streamed { first: Some(answer.first), job }))
     } else {
-        Source::Pieces(Box::new(Stored::begun(answer.first, job, Store::new(trip, route))))
+        Source::Pieces(Box::new(Stored::begun(answer.first, job, ReplyBuffer::new(trip, route))))
     };
     Ok(Reply::new(status, headers, source, Termination::Ok).called(reason))
 }
@@ -51,7 +51,7 @@ fn whole(trip: &mut Trip, route: &Route, job: Job, reply: Bytes) -> Source {
     if reply.len() <= SMALL || trip.method == Method::HEAD || trip.hold(reply.len()) {
         return Source::Whole(Some(reply));
     }
-    Source::Pieces(Box::new(Stored::whole(reply, job, Store::new(trip, route))))
+    Source::Pieces(Box::new(Stored::whole(reply, job, ReplyBuffer::new(trip, route))))
 }
 
 fn broken(what: &'static str) -> Refusal {
