@@ -1,12 +1,13 @@
 //! What the API asks of what is behind it, as one narrow trait, and what it is answered.
 
-use std::{fmt, fs::File, io, net::IpAddr, path::PathBuf, pin::Pin, sync::Arc};
+use std::{fs::File, io, net::IpAddr, path::PathBuf, pin::Pin, sync::Arc};
 
 use ostler_driver::{Answer, Figures, NewJob, Verb};
 use ostler_job::{
     JobId, Wall,
     durable::{Attempt, AttemptKey, Event, Job, Page, Payload, Query, Token},
 };
+use thiserror::Error;
 use tokio::sync::{broadcast, watch};
 
 /// Resolves when a token lets nobody in any more.
@@ -91,35 +92,25 @@ pub trait Sink: Send {
 pub struct Unavailable(pub String);
 
 /// Why files may not grow.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
 pub enum Full {
     /// The rest of the disk is the store's.
+    #[error(
+        "the rest of the disk is kept for the store (limits.disk_reserve); make room, or delete jobs"
+    )]
     Disk,
     /// All files together have as much as they may.
+    #[error(
+        "logs and payloads have as many bytes as they may, {0} (jobs.files_max); delete jobs, or raise it; payloads that no job uses \
+         go after a day"
+    )]
     All(u64),
     /// The tenant has so much, and leaves no more to others.
+    #[error(
+        "the tenant has {0} bytes of logs and payloads, as many as it leaves to others; delete jobs of it, or raise jobs.files_max, \
+         or make room on the disk; payloads that no job uses go after a day"
+    )]
     Tenant(u64),
-}
-
-impl fmt::Display for Full {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Disk => write!(
-                f,
-                "the rest of the disk is kept for the store (limits.disk_reserve); make room, or delete jobs"
-            ),
-            Self::All(max) => write!(
-                f,
-                "logs and payloads have as many bytes as they may, {max} (jobs.files_max); delete jobs, or raise it; payloads that no \
-                 job uses go after a day"
-            ),
-            Self::Tenant(has) => write!(
-                f,
-                "the tenant has {has} bytes of logs and payloads, as many as it leaves to others; delete jobs of it, or raise \
-                 jobs.files_max, or make room on the disk; payloads that no job uses go after a day"
-            ),
-        }
-    }
 }
 
 /// Why a request was refused.

@@ -1,6 +1,6 @@
 //! `/v1/payloads`: bytes for jobs to read, streamed to the disk.
 
-use std::{error::Error, fmt, io, sync::Arc};
+use std::{io, sync::Arc};
 
 use axum::{body::Body, extract::State, response::Response};
 use bytes::BytesMut;
@@ -120,19 +120,8 @@ async fn upload(api: &Api, caller: &Caller, mut body: Body) -> Result<Response, 
 
 /// As an error of the disk, so that whatever writes stops at it.
 fn no_room(full: Full) -> io::Error {
-    io::Error::new(io::ErrorKind::StorageFull, NoRoom(full))
+    io::Error::new(io::ErrorKind::StorageFull, full)
 }
-
-#[derive(Debug)]
-struct NoRoom(Full);
-
-impl fmt::Display for NoRoom {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
-    }
-}
-
-impl Error for NoRoom {}
 
 async fn write<T: Send + 'static>(
     who: &str,
@@ -147,8 +136,8 @@ fn too_large(max: u64) -> Problem {
 }
 
 fn failed(error: &io::Error) -> Problem {
-    let full = error.get_ref().and_then(|it| it.downcast_ref::<NoRoom>());
-    if let Some(NoRoom(full @ (Full::Tenant(_) | Full::All(_)))) = full {
+    let full = error.get_ref().and_then(|it| it.downcast_ref::<Full>());
+    if let Some(full @ (Full::Tenant(_) | Full::All(_))) = full {
         return Problem::new(Kind::FilesFull, full.to_string()).retry_after(60);
     }
     // In words, it has its cure.

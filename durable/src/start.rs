@@ -1,7 +1,7 @@
 //! From a state folder to running threads.
 
 use std::{
-    fmt, io,
+    io,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, OnceLock, atomic::AtomicU64, mpsc},
     thread,
@@ -18,6 +18,7 @@ use ostler_store::{
     Applied, Change, Committer, Files, Loaded, Restored, Sqlite, Store, StoreError, Token,
     Unfinished, io_error,
 };
+use thiserror::Error;
 use tokio::sync::broadcast;
 
 use super::{
@@ -34,23 +35,14 @@ const STORE: &str = "jobs.db";
 const FIRST_TOKEN: &str = "api.token";
 
 /// Why a gateway cannot serve durable jobs, now or later. That the store cannot be used now is none.
-#[derive(Debug)]
+#[derive(Debug, Error)]
 pub enum StartFault {
     /// A file or folder cannot be used.
+    #[error("cannot use {path}: {1}", path = .0.display())]
     File(PathBuf, io::Error),
     /// The system gives no thread.
+    #[error("cannot start a thread: {0}")]
     Thread(io::Error),
-}
-
-impl std::error::Error for StartFault {}
-
-impl fmt::Display for StartFault {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::File(path, error) => write!(f, "cannot use {}: {error}", path.display()),
-            Self::Thread(error) => write!(f, "cannot start a thread: {error}"),
-        }
-    }
 }
 
 /// The store with what it said, before anything runs.

@@ -48,8 +48,8 @@ fn read_pools(registry: &Registry, scrape: &Scrape) {
         for (i, (name, waiting, running)) in tenants.iter().enumerate() {
             let named = i < scrape.front.limits.metric_tenants && !name.is_empty();
             let name = if named { name.as_str() } else { "other" };
-            tenant_waiting.with_label_values(&[app, name]).add(f64::from(*waiting));
-            tenant_running.with_label_values(&[app, name]).add(f64::from(*running));
+            tenant_waiting.with_label_values(&[app.as_str(), name]).add(f64::from(*waiting));
+            tenant_running.with_label_values(&[app.as_str(), name]).add(f64::from(*running));
         }
     }
 }
@@ -65,7 +65,7 @@ fn read_children(registry: &Registry, scrape: &Scrape) {
             for (name, value) in &state.numbers {
                 match (name.as_str(), name.strip_prefix("exit.")) {
                     (_, Some(reason)) => {
-                        exits.with_label_values(&[app, &host, reason]).inc_by(*value);
+                        exits.with_label_values(&[app.as_str(), &host, reason]).inc_by(*value);
                     }
                     ("spawns", None) => spawns.with_label_values(&[app, &host]).inc_by(*value),
                     ("rss_bytes", None) => {
@@ -75,7 +75,9 @@ fn read_children(registry: &Registry, scrape: &Scrape) {
                         cpu.with_label_values(&[app, &host]).set(*value as f64 / 1e6);
                     }
                     (state, None) => {
-                        children.with_label_values(&[app, &host, state]).set(*value as f64);
+                        children
+                            .with_label_values(&[app.as_str(), &host, state])
+                            .set(*value as f64);
                     }
                 }
             }

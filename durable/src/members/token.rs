@@ -12,6 +12,7 @@ use ostler_machine::{
     secret::{self, base64url, sha256_hex},
 };
 use serde::{Deserialize, Serialize};
+use thiserror::Error;
 
 use super::authority::Authority;
 
@@ -108,23 +109,12 @@ pub struct Listed {
 }
 
 /// Why no token could be made.
-#[derive(Debug)]
+#[derive(Debug, Error)]
 pub enum TokenError {
     /// The state folder cannot be read or written.
+    #[error("cannot keep join tokens in {path}: {1}", path = .0.display())]
     State(std::path::PathBuf, io::Error),
 }
-
-impl std::fmt::Display for TokenError {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::State(path, error) => {
-                write!(f, "cannot keep join tokens in {}: {error}", path.display())
-            }
-        }
-    }
-}
-
-impl std::error::Error for TokenError {}
 
 /// Makes a join token for a gateway that keeps its state in a folder.
 pub fn create(state: &Path, wish: Wish) -> Result<String, TokenError> {
