@@ -1,4 +1,4 @@
-//! What a runner says of itself before anything else, docs/WIRE.md section 11.
+//! What a runner says of itself before anything else, docs/WIRE.md section 9.
 
 use std::io;
 

@@ -1,5 +1,6 @@
 //! What an app's language needs: its interpreter, the children's own code, how a child begins, which files are the app's,
-//! and how an app is known by its folder. The rest of the runner, and the command line, ask [`Runtime`] and name no language.
+//! and how an app is known by its folder. The rest of the runner, and the command line, ask [`Runtime`]; what still
+//! says Python there are the key `python`, its error, and examples of what to write.
 
 mod python;
 

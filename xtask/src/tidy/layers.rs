@@ -12,7 +12,7 @@ use serde_json::Value;
 
 use super::Finding;
 
-/// Each member and the members that it may depend on: ARCHITECTURE.md draws it. An edge that is not here is a decision.
+/// Each member and the members that it may depend on: ARCHITECTURE.md tells of it. An edge that is not here is a decision.
 const LAYERS: &[(&str, &[&str])] = &[
     ("ostler-job", &[]),
     ("ostler-private", &[]),
