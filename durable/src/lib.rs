@@ -318,11 +318,6 @@ impl Jobs {
         }
     }
 
-    /// Whether a runner of this name has a link.
-    pub fn is_linked(&self, name: &str) -> bool {
-        self.runners.way(&name.into()).is_some()
-    }
-
     /// The numbers of the driver, some milliseconds old at most.
     pub fn figures(&self) -> Figures {
         self.figures.lock().expect("no code panics while it holds the figures").clone()

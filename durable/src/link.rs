@@ -205,6 +205,16 @@ fn down(jobs: &Jobs, runner: &RunnerName, link: u64) {
 }
 
 impl Jobs {
+    /// Whether a runner of this name has a link.
+    pub fn is_linked(&self, name: &str) -> bool {
+        self.runners.is_linked(&name.into())
+    }
+
+    /// The runners that have a link, also those that run no durable jobs.
+    pub fn linked(&self) -> Vec<RunnerName> {
+        self.runners.linked()
+    }
+
     /// Tells the operator that two processes want one name, once a minute.
     fn refuse_name(&self, hello: &Hello, taken: &NameTaken) {
         if taken.is_news {

@@ -1,5 +1,5 @@
-//! Runners that run durable jobs: the one record of what is known of each, its link, its operator's will and what it said last.
-//! The driver has its leases, and is told how many jobs it may have; everybody who is shown a runner is shown this.
+//! The one record of what is known of each runner, those that serve apps alone too: its link, its operator's will and what it
+//! said last. The driver has its leases, and is told how many jobs it may have; everybody who is shown a runner is shown this.
 //!
 //! Their names are in a file, so that jobs can be pinned to one that is only away when the gateway starts, and so that one
 //! that is drained stays so.
@@ -80,7 +80,7 @@ pub struct NameTaken {
 
 #[derive(Default)]
 struct Runner {
-    /// The newest link.
+    /// The newest link, which is the only one that counts: a runner that has none is away.
     link: Option<Link>,
     /// Who was refused its name last, and when.
     refused: Option<(String, Mono)>,
@@ -99,6 +99,10 @@ impl Runner {
     /// Slots that may be filled.
     fn offers(&self) -> u32 {
         if self.draining { 0 } else { self.slots }
+    }
+
+    fn is_linked(&self) -> bool {
+        self.link.is_some()
     }
 
     fn has(&self, link: u64) -> bool {
@@ -252,6 +256,16 @@ impl Runners {
         self.lock().1.get(name)?.link.as_ref().map(|link| (link.number, link.way.clone()))
     }
 
+    pub(super) fn is_linked(&self, name: &RunnerName) -> bool {
+        self.lock().1.get(name).is_some_and(Runner::is_linked)
+    }
+
+    /// Those that have a link; one that is forgotten too, until its link goes.
+    pub(super) fn linked(&self) -> Vec<RunnerName> {
+        let all = self.lock();
+        all.1.iter().filter(|(_, it)| it.is_linked()).map(|(name, _)| name.clone()).collect()
+    }
+
     /// The number of the last link of any runner.
     pub(super) fn newest_link(&self) -> u64 {
         self.lock().0
@@ -282,8 +296,8 @@ impl Runners {
         let known = {
             let (_, all) = &mut *self.lock();
             match all.get_mut(&name) {
-                Some(runner) if runner.link.is_some() && !was_member => return Ok(Forgotten::Own),
-                Some(runner) if runner.link.is_some() => {
+                Some(runner) if runner.is_linked() && !was_member => return Ok(Forgotten::Own),
+                Some(runner) if runner.is_linked() => {
                     runner.forgotten = true;
                     true
                 }
@@ -300,7 +314,7 @@ impl Runners {
     pub(super) fn views(&self) -> Vec<RunnerView> {
         let view = |(name, runner): (&RunnerName, &Runner)| RunnerView {
             name: name.to_string(),
-            connected: runner.link.is_some(),
+            connected: runner.is_linked(),
             draining: runner.draining,
             slots: runner.slots,
             running: runner.running.iter().copied().collect(),

@@ -65,7 +65,7 @@ impl Assembly {
 
     /// All figures.
     pub(crate) fn scrape(&self) -> Scrape {
-        let Self { pools, jobs, front, hub, .. } = self.clone();
-        Scrape { pools, front, hub, jobs }
+        let Self { pools, jobs, front, .. } = self.clone();
+        Scrape { pools, front, jobs }
     }
 }

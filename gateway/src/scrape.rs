@@ -7,14 +7,13 @@ use ostler_metrics::catalogue;
 use ostler_pool::Pools;
 use prometheus::{Registry, TextEncoder};
 
-use crate::{doors::Door, link::Hub, request::Front};
+use crate::{doors::Door, request::Front};
 
 /// Everything that has figures.
 #[derive(Clone, Debug)]
 pub(crate) struct Scrape {
     pub(crate) pools: Pools,
     pub(crate) front: Arc<Front>,
-    pub(crate) hub: Arc<Hub>,
     pub(crate) jobs: Jobs,
 }
 
@@ -87,8 +86,8 @@ fn read_children(registry: &Registry, scrape: &Scrape) {
 
 fn read_process(registry: &Registry, scrape: &Scrape) {
     let links = catalogue::LINKS.gauges(registry);
-    for (host, count) in scrape.hub.runner_links() {
-        links.with_label_values(&[&host]).set(f64::from(count));
+    for host in scrape.jobs.linked() {
+        links.with_label_values(&[&*host]).set(1.0);
     }
     let front = &scrape.front;
     catalogue::OPEN_CONNECTIONS.read(registry, front.doors.len(Door::Web) as f64);

@@ -198,6 +198,7 @@ fn a_name_stays_its_runners_when_that_is_away_until_it_is_removed() {
             .any(|it| it["connected"] == true && it["name"] == "web-1")
     };
     wait_until("it is missed", || !connected());
+    assert_eq!(gateway.metric("ostler_runner_links", &["host=\"web-1\""]), 0.0);
     let mut other = Runner::jobs_only(&token, "web-1", 1);
     assert!(!other.wait_exit().success());
     assert!(other.told().contains("another runner by this name"), "{}", other.told());
@@ -242,6 +243,8 @@ fn a_runner_serves_and_runs_only_what_it_joined_for() {
     let poor = Runner::join(&net, 0, &token, &app);
     wait_until("its children are ready", || poor.told().matches("child ready").count() == 2);
     wait_until("it is in", || knows(&gateway, "host0"));
+    let links = gateway.metric("ostler_runner_links", &["host=\"host0\""]);
+    assert_eq!(links, 1.0, "one that runs no jobs is a runner too");
     let token = create_token(gateway.state(), &["--name", "host1", "--apps", "app"]);
     let mut wrong = Runner::jobs_only(&token, "host7", 1);
     assert!(!wrong.wait_exit().success());

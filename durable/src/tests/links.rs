@@ -36,6 +36,19 @@ async fn nothing_that_comes_on_a_link_counts_once_another_has_its_place() {
     assert_eq!((attempts.len(), bench.state_of(job)), (1, JobState::Succeeded));
 }
 
+#[test]
+fn a_runner_is_linked_as_long_as_the_newest_of_its_links() {
+    let bench = Bench::new();
+    let first = Link::up(&bench, "a");
+    let second = Link::up(&bench, "a");
+    drop(first);
+    assert!(bench.jobs.is_linked("a"));
+    assert_eq!(bench.jobs.linked(), ["a".into()]);
+    drop(second);
+    assert!(!bench.jobs.is_linked("a") && bench.jobs.linked().is_empty());
+    assert_eq!(bench.jobs.runners().len(), 1, "it is known all the same");
+}
+
 #[tokio::test]
 async fn another_process_of_the_name_is_refused_until_the_first_is_gone() {
     let bench = Bench::new();

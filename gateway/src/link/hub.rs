@@ -1,15 +1,12 @@
 //! What links to all runners share.
 
-use std::{
-    collections::BTreeMap,
-    sync::{
-        Arc, Mutex,
-        atomic::{AtomicUsize, Ordering},
-    },
+use std::sync::{
+    Arc,
+    atomic::{AtomicUsize, Ordering},
 };
 
 use ostler_durable::Jobs;
-use ostler_notices::Notices;
+use ostler_notices::{GatewayEvent, Notices};
 use ostler_pool::Pools;
 
 use super::demand::Board;
@@ -26,8 +23,6 @@ pub(crate) struct Hub {
     /// One handle a serving thread; work is dealt out in turn.
     threads: Vec<tokio::runtime::Handle>,
     next_thread: AtomicUsize,
-    /// Links by runner: one that reconnects may have two for a moment.
-    links: Mutex<BTreeMap<String, u32>>,
 }
 
 impl std::fmt::Debug for Hub {
@@ -45,9 +40,9 @@ impl Hub {
         doors: Arc<Doors>,
         notices: Arc<Notices>,
     ) -> Self {
-        let (next_thread, links) = (AtomicUsize::new(0), Mutex::default());
+        let next_thread = AtomicUsize::new(0);
         let demand = Board::new(vec![0; pools.len()]);
-        Self { pools, jobs, metrics, doors, notices, demand, threads, next_thread, links }
+        Self { pools, jobs, metrics, doors, notices, demand, threads, next_thread }
     }
 
     /// The thread that a new lane or link goes to.
@@ -56,29 +51,24 @@ impl Hub {
         &self.threads[turn % self.threads.len()]
     }
 
-    /// A runner has one link more.
-    pub(crate) fn runner_came(&self, name: &str) {
+    /// A link of a runner is up.
+    pub(super) fn runner_joined(&self, name: &str) {
         // From the beginning, so that the first loss is an increase.
         self.metrics.links_lost.with_label_values(&[name]);
-        let mut links = self.links.lock().expect("no code panics while it holds the links");
-        *links.entry(name.to_owned()).or_default() += 1;
+        self.notices.tell(GatewayEvent::RunnerJoined { name: name.to_owned() });
     }
 
-    /// How many links each runner has.
-    pub(crate) fn runner_links(&self) -> BTreeMap<String, u32> {
-        self.links.lock().expect("no code panics while it holds the links").clone()
+    /// A link of a runner has ended. When the runner has no other now, nothing that it said of its apps holds any more.
+    pub(super) fn runner_lost(&self, name: String, reason: String) {
+        self.metrics.links_lost.with_label_values(&[&name]).inc();
+        self.forget_unlinked(&name);
+        self.notices.tell(GatewayEvent::RunnerLost { name, reason });
     }
 
-    /// A runner has one link less. `true`: it was the last.
-    pub(crate) fn runner_left(&self, name: &str) -> bool {
-        self.metrics.links_lost.with_label_values(&[name]).inc();
-        let mut links = self.links.lock().expect("no code panics while it holds the links");
-        let count = links.get_mut(name).expect("a runner that leaves has come");
-        *count -= 1;
-        let last = *count == 0;
-        if last {
-            links.remove(name);
+    /// Forgets what a runner said of its apps, unless it has a link.
+    pub(super) fn forget_unlinked(&self, name: &str) {
+        if !self.jobs.is_linked(name) {
+            self.pools.values().for_each(|pool| pool.set_state(name, None));
         }
-        last
     }
 }

@@ -117,19 +117,20 @@ async fn serve(hub: Arc<Hub>, links: Arc<LocalLinks>, stream: UnixStream) {
     hub.jobs.keep_own_runner(&name).await;
     welcome(&mut out, &Scope::default());
     if let Err(error) = link.send(&out).await {
+        drop(jobs);
+        // It may have taken the place of another link.
+        hub.forget_unlinked(&name);
         return refuse(error);
     }
     let (orders, mut inbox) = unbounded_channel();
     let lanes = Arc::new(Lanes::new(orders));
     links.lock().push(lanes.clone());
-    hub.runner_came(&name);
-    hub.notices.tell(GatewayEvent::RunnerJoined { name: name.clone() });
+    hub.runner_joined(&name);
     let ended = link.run(&hub, &name, &lanes, &jobs, &mut inbox, &mut outbox).await;
     drop(jobs);
     links.lock().retain(|other| !Arc::ptr_eq(other, &lanes));
-    state::forget(&hub, &name);
     let reason = ended.map_or_else(|error| error.to_string(), |()| "it closed the link".into());
-    hub.notices.tell(GatewayEvent::RunnerLost { name, reason });
+    hub.runner_lost(name, reason);
 }
 
 struct Link {

@@ -20,7 +20,6 @@ use ostler_durable::{
 };
 use ostler_job::{Mono, Span, Termination};
 use ostler_machine::clock;
-use ostler_notices::GatewayEvent;
 use ostler_pool::{
     Pool,
     carrier::{Capacity, Carrier, Ended, Transport},
@@ -45,7 +44,7 @@ use super::{
     join::{self, Shown},
     local, outlet,
     served::Served,
-    silence, state, verify,
+    silence, verify,
     welcome::welcome,
 };
 use crate::doors::{Door as At, Place};
@@ -224,8 +223,7 @@ async fn serve(
         Ok(jobs) => jobs,
         Err(taken) => return local::refuse_name(hub, stream, &name, &taken).await,
     };
-    hub.runner_came(&name);
-    hub.notices.tell(GatewayEvent::RunnerJoined { name: name.clone() });
+    hub.runner_joined(&name);
     let heard = Mutex::new(clock::now());
     let ears = Ears::new(hub, &carrier, &name, &scope, &jobs);
     let (reader, writer) = tokio::io::split(stream);
@@ -250,8 +248,7 @@ async fn serve(
     let suppliers = ears.suppliers.into_inner().expect("one task held it");
     drop(jobs);
     close(hub, &carrier, suppliers, &reason);
-    state::forget(hub, &name);
-    hub.notices.tell(GatewayEvent::RunnerLost { name, reason });
+    hub.runner_lost(name, reason);
     Ok(())
 }
 

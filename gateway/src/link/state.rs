@@ -40,14 +40,6 @@ fn change(
     pool.set_state(runner, Some(state));
 }
 
-/// A link of a runner is gone; when it was the last, nothing that the runner said holds any more.
-pub(crate) fn forget(hub: &Hub, runner: &str) {
-    if !hub.runner_left(runner) {
-        return;
-    }
-    hub.pools.values().for_each(|pool| pool.set_state(runner, None));
-}
-
 fn boot_failure(told: Failure<'_>) -> BootFailure {
     let text = |text: Option<Cow<'_, str>>| text.unwrap_or_default().into_owned();
     BootFailure {
