@@ -154,8 +154,8 @@ pub struct RunnerView {
     /// Told to take nothing new.
     pub draining: bool,
     pub slots: u32,
-    /// Jobs that it has.
-    pub running: Vec<JobId>,
+    /// Jobs of the attempts that it has by its own word, leased or not; busy slots are counted from the driver's leases.
+    pub held: Vec<JobId>,
     /// When it was heard of last.
     pub heard_at: Wall,
 }

@@ -47,8 +47,8 @@ pub(crate) struct Runner {
 
 impl From<RunnerView> for Runner {
     fn from(view: RunnerView) -> Self {
-        let RunnerView { name, connected, draining, slots, running, heard_at } = view;
-        Self { name, connected, draining, slots, running, heard_at: Stamp(heard_at) }
+        let RunnerView { name, connected, draining, slots, held, heard_at } = view;
+        Self { name, connected, draining, slots, running: held, heard_at: Stamp(heard_at) }
     }
 }
 

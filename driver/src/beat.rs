@@ -56,7 +56,7 @@ impl Driver {
         if let Some(runner) = self.runners.get_mut(number) {
             runner.settling.retain(|key| held.contains(key));
         }
-        let jobs = self.runners.get(number).map(|it| it.jobs.iter().copied().collect::<Vec<_>>());
+        let jobs = self.runners.get(number).map(|it| it.leased.iter().copied().collect::<Vec<_>>());
         for id in jobs.into_iter().flatten() {
             if !held.contains(&self.jobs[id].key(id)) {
                 self.lacks(id, now);
@@ -210,7 +210,7 @@ impl Driver {
         self.offer(number, now);
         let Some(runner) = self.runners.get_mut(number) else { return };
         runner.settling.clear();
-        let jobs: Vec<JobId> = runner.jobs.iter().copied().collect();
+        let jobs: Vec<JobId> = runner.leased.iter().copied().collect();
         self.tell_runner(number, what, now);
         for id in jobs {
             if held.contains(&self.jobs[id].key(id)) {

@@ -40,7 +40,7 @@ impl Driver {
         let (mut slots, mut busy) = (0, 0);
         for (_, runner) in self.runners.iter() {
             slots += if self.resting { 0 } else { runner.offered() };
-            busy += runner.jobs.len() as u32;
+            busy += runner.leased.len() as u32;
         }
         let counters = &self.counters;
         Figures {

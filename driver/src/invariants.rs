@@ -36,8 +36,8 @@ impl Driver {
         assert_eq!(self.scheduler.running(), out, "leased jobs hold their slots");
         for (number, runner) in self.runners.iter() {
             let counted = held.remove(&number).unwrap_or_default();
-            assert_eq!(runner.jobs.len(), counted, "a runner has its jobs");
-            assert!(!runner.is_lost() || runner.jobs.is_empty(), "a lost runner has none");
+            assert_eq!(runner.leased.len(), counted, "a runner has its jobs");
+            assert!(!runner.is_lost() || runner.leased.is_empty(), "a lost runner has none");
         }
         assert!(held.is_empty(), "every job that is out is at a known runner");
         self.runners.check();

@@ -294,7 +294,7 @@ impl Driver {
         let name = self.hosts.name(runner).clone();
         self.hosts.hold(&name);
         let it = self.runners.insert(runner);
-        it.jobs.insert(id);
+        it.leased.insert(id);
         let incarnation = it.incarnation.as_deref().map(beat::hash);
         let waited = self.runnable(&self.jobs[id], now);
         let job = &mut self.jobs[id];
@@ -332,7 +332,7 @@ impl Driver {
         let job = &mut self.jobs[id];
         let runner = job.run_mut().runner;
         if let Some(it) = self.runners.get_mut(runner) {
-            it.jobs.remove(&id);
+            it.leased.remove(&id);
         }
         // Out of the runner's hands before the scheduler hears of the free slot: it may grant others at once.
         self.shift(id, JobState::Paused);

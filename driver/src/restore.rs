@@ -111,7 +111,7 @@ impl Driver {
 
     /// The runner has the job without a grant: the scheduler hears that it holds a slot, and whose.
     pub(super) fn hold_slot(&mut self, id: JobId, runner: u32, now: Now) {
-        self.runners.insert(runner).jobs.insert(id);
+        self.runners.insert(runner).leased.insert(id);
         let job = self.scheduled(id, now);
         self.scheduler.handle_adopt(job, SupplierId(runner), HostId(runner), now.mono);
         self.place(now);

@@ -16,8 +16,9 @@ pub(super) struct Runner {
     /// Jobs that it may have at once, as was told last.
     pub(super) slots: u32,
     pub(super) connected: bool,
-    /// Jobs leased to it.
-    pub(super) jobs: BTreeSet<JobId>,
+    /// Jobs leased to it: its busy slots, whether it has heard of them or not. What it has by its own word is another fact, which is
+    /// kept with its link.
+    pub(super) leased: BTreeSet<JobId>,
     /// Finishes that were taken and that it has not forgotten yet.
     pub(super) settling: BTreeSet<AttemptKey>,
     /// When its leases run out; `None`: they have.

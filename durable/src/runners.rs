@@ -88,7 +88,9 @@ struct Runner {
     /// It goes with its link.
     forgotten: bool,
     slots: u32,
-    running: BTreeSet<JobId>,
+    /// Jobs of the attempts that it has: as its last beat said, and what was given and settled since. That is no list of leases, which
+    /// are the driver's: an attempt is here too when it is over and not settled, or when its lease has run out unheard.
+    held: BTreeSet<JobId>,
     heard_at: Wall,
 }
 
@@ -228,7 +230,7 @@ impl Runners {
         let runner = all.get_mut(&beat.runner).filter(|it| it.has(beat.link))?;
         runner.slots = beat.slots;
         runner.heard_at = now;
-        runner.running = beat.held.iter().map(|key| key.job).collect();
+        runner.held = beat.held.iter().map(|key| key.job).collect();
         beat.slots = runner.offers();
         tell(beat);
         Some(())
@@ -240,14 +242,14 @@ impl Runners {
         tell(all.get(name).map_or(0, Runner::offers))
     }
 
-    /// A job was given to the runner, or is over there.
-    pub(super) fn note(&self, name: &RunnerName, job: JobId, has: bool) {
+    /// A job was given to the runner, or is settled there.
+    pub(super) fn note_held(&self, name: &RunnerName, job: JobId, has: bool) {
         let (_, all) = &mut *self.lock();
         let Some(runner) = all.get_mut(name) else { return };
         if has {
-            runner.running.insert(job);
+            runner.held.insert(job);
         } else {
-            runner.running.remove(&job);
+            runner.held.remove(&job);
         }
     }
 
@@ -317,7 +319,7 @@ impl Runners {
             connected: runner.is_linked(),
             draining: runner.draining,
             slots: runner.slots,
-            running: runner.running.iter().copied().collect(),
+            held: runner.held.iter().copied().collect(),
             heard_at: runner.heard_at,
         };
         self.lock().1.iter().filter(|(_, it)| !it.forgotten).map(view).collect()

@@ -189,7 +189,7 @@ async fn a_tenants_token_sees_and_touches_its_own_jobs_only() {
     ask("POST /v1/jobs/actions", r#"{"action":"cancel","filter":{}}"#).await;
     assert_eq!(rig.ask("GET /v1/jobs/1").await.json()["state"], "pending");
     ask("POST /v1/runners/web-1/drain", "").await.is("forbidden");
-    rig.fake.state().runners[0].running = [1, 2].map(ostler_job::JobId).into();
+    rig.fake.state().runners[0].held = [1, 2].map(ostler_job::JobId).into();
     let runs = |listed: Answer| listed.json()["runners"][0]["running"].clone();
     assert_eq!(runs(ask("GET /v1/runners", "").await), serde_json::json!([2]));
     assert_eq!(runs(rig.ask("GET /v1/runners").await), serde_json::json!([1, 2]));

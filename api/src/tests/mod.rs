@@ -88,7 +88,7 @@ impl Rig {
             connected: true,
             draining: false,
             slots: 4,
-            running: Vec::new(),
+            held: Vec::new(),
             heard_at: Wall(1_000),
         });
         rig

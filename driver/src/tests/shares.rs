@@ -12,7 +12,7 @@ impl Bench {
     /// Whose jobs run, and how many of each tenant.
     fn running(&self) -> BTreeMap<String, usize> {
         let mut counts = BTreeMap::new();
-        for job in self.driver.runners.iter().flat_map(|(_, it)| it.jobs.iter().copied()) {
+        for job in self.driver.runners.iter().flat_map(|(_, it)| it.leased.iter().copied()) {
             let job = self.store.job(job).expect("the model reads").expect("it is there");
             *counts.entry(job.spec.tenant.clone()).or_default() += 1;
         }
