@@ -138,7 +138,7 @@ async fn many_jobs_are_steered_by_ids_and_by_filter() {
     assert_eq!((&answer["done"], &answer["more"]), (&1199.into(), &false.into()));
     let answer = act(r#"{"action":"cancel","filter":{"id":1.0}}"#).await;
     assert_eq!(
-        answer["failed"][0]["id"], 1,
+        answer["refused"][0]["id"], 1,
         "a whole number may be written with a point: {answer}"
     );
     let answer = act(r#"{"action":"delete","filter":{"state":"finished"}}"#).await;
