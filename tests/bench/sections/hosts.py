@@ -59,7 +59,7 @@ tenant = "none"
     gateway = group.start("gateway", [binary, "gateway", "--config", file, "--state", state])
     # What it says when everything is bound and made, its authority included.
     group.wait_for("ostler gateway", lambda: f":{door}" in group.log(gateway.label), gateway)
-    create = [binary, "token", "join", "--state", state, "--address", f"127.0.0.1:{door}"]
+    create = [binary, "token", "join", "--state", state, "--uses", str(len(MEANS_MS)), "--address", f"127.0.0.1:{door}"]
     token = load.run(create, timeout=20).strip().splitlines()[-1]
     for number, mean in enumerate(MEANS_MS):
         runner(group, binary, number, mean, token)
