@@ -191,8 +191,8 @@ impl Pool {
         let effects = inner.drain(now);
         drop(inner);
         self.apply(effects, now);
-        match passing.seat() {
-            Some(seat) => seat.carrier.reset(seat.stream, reason),
+        match passing.assignment() {
+            Some(assignment) => assignment.carrier.reset(assignment.stream, reason),
             None if matches!(cancelled, Cancelled::Running) => self.unhold(passing, now),
             None => {}
         }
@@ -265,7 +265,7 @@ impl Pool {
     /// Ends every waiting job.
     pub(crate) fn fail_waiting(&self, termination: Termination) {
         let jobs = self.lock().passing();
-        for passing in jobs.into_iter().filter(|job| job.seat().is_none()) {
+        for passing in jobs.into_iter().filter(|job| job.assignment().is_none()) {
             passing.fail(Failure::from(termination));
             self.leave(&passing, Reset::ClientGone);
         }

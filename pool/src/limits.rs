@@ -182,14 +182,14 @@ impl Pool {
         let mut again = Vec::with_capacity(jobs.len());
         for (job, is_granted) in jobs {
             if let Some(quiet) = job.is_to_be_asked_about(now) {
-                passed.quiet.extend(job.seat().map(|seat| (seat, quiet)));
+                passed.quiet.extend(job.assignment().map(|assignment| (assignment, quiet)));
             }
             let is_overdue = job.becomes_overdue(now);
             again.push((job.id, job.look_at(now, is_granted)));
             passed.overdue.extend(is_overdue.then_some(job));
         }
         // Those behind another one are its child's next.
-        passed.quiet.retain(|(seat, _)| seat.carrier.is_oldest(seat.stream));
+        passed.quiet.retain(|(assignment, _)| assignment.carrier.is_oldest(assignment.stream));
         passed.quiet.extend(unheard.into_iter().filter_map(|carrier| {
             let stream = carrier.unheard()?;
             Some((Assignment { carrier, stream }, Quiet::Unanswered))

@@ -106,7 +106,7 @@ enum Phase {
 #[derive(Debug, Default)]
 struct State {
     phase: Phase,
-    /// The seat was given and the task has not been told yet.
+    /// It was assigned and the task has not been told yet.
     send_due: bool,
     /// When the child could begin it: nothing was before it any more.
     begun_at: Option<Mono>,
@@ -207,9 +207,9 @@ impl Passing {
     }
 
     /// The job was put on a carrier. `true`: nobody wants it any more.
-    pub fn started(&self, seat: Assignment) -> bool {
+    pub fn started(&self, assignment: Assignment) -> bool {
         let mut state = self.lock();
-        state.phase = Phase::Started(seat);
+        state.phase = Phase::Started(assignment);
         state.send_due = self.outgoing.more;
         state.asked = 0;
         let unwanted = state.failure.is_some();
@@ -294,9 +294,9 @@ impl Passing {
             return Poll::Ready(Err(failure.clone()));
         }
         if std::mem::take(&mut state.send_due)
-            && let Phase::Started(seat) = &state.phase
+            && let Phase::Started(assignment) = &state.phase
         {
-            return Poll::Ready(Ok(Step::Send(seat.clone())));
+            return Poll::Ready(Ok(Step::Send(assignment.clone())));
         }
         state.waker = Some(cx.waker().clone());
         Poll::Pending
@@ -331,9 +331,9 @@ impl Passing {
     }
 
     /// Where the job runs, if it does.
-    pub fn seat(&self) -> Option<Assignment> {
+    pub fn assignment(&self) -> Option<Assignment> {
         match &self.lock().phase {
-            Phase::Started(seat) => Some(seat.clone()),
+            Phase::Started(assignment) => Some(assignment.clone()),
             Phase::Waiting | Phase::Over => None,
         }
     }

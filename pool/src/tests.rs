@@ -85,7 +85,7 @@ async fn a_job_that_comes_back_after_its_client_left_is_forgotten() {
     let (carrier, supplier, _child) = lane(&pool);
     let passing = job(&pool, None);
     enter(&pool, &passing);
-    assert!(passing.seat().is_some(), "the slot was free");
+    assert!(passing.assignment().is_some(), "the slot was free");
     passing.fail(Failure::from(Termination::GoneRunning));
     pool.leave(&passing, Reset::ClientGone);
     assert_eq!(pool.lock().jobs.len(), 1, "the child still has it");
@@ -107,7 +107,7 @@ async fn a_job_that_was_not_started_waits_for_the_next_child() {
     pool.supply_gone(supplier, vec![passing.clone()], Vec::new(), &failure);
     assert_eq!(pool.load().0, 1);
     let (_carrier, _supplier, _child) = lane(&pool);
-    assert!(passing.seat().is_some(), "the new child has it");
+    assert!(passing.assignment().is_some(), "the new child has it");
 }
 
 #[tokio::test]
@@ -156,7 +156,7 @@ async fn a_child_that_dies_is_no_reason_to_run_a_request_twice() {
     let failure = Failure::from(Termination::ChildDied);
     pool.supply_gone(supplier, unstarted, started, &failure);
     let (_carrier, _supplier, _child) = lane(&pool);
-    assert!(passing.has_failed() && passing.seat().is_none(), "its route is not idempotent");
+    assert!(passing.has_failed() && passing.assignment().is_none(), "its route is not idempotent");
     assert_eq!(pool.load(), (0, 0, Span::ZERO));
 }
 
@@ -167,7 +167,7 @@ async fn an_idempotent_request_gets_a_second_child_and_no_third() {
     enter(&pool, &passing);
     for child in 0..2 {
         let (carrier, supplier, _child) = lane(&pool);
-        assert!(passing.seat().is_some(), "child {child} has it");
+        assert!(passing.assignment().is_some(), "child {child} has it");
         let (unstarted, started) = carrier.close();
         let failure = Failure::from(Termination::ChildDied);
         pool.supply_gone(supplier, unstarted, started, &failure);
@@ -186,7 +186,7 @@ async fn a_carrier_that_starts_nothing_is_offered_nothing_more() {
     assert_eq!(pool.load().0, 1, "it waits for a child that takes it");
     assert_eq!(pool.lock().suppliers[&supplier].slots, 0, "its slots are withdrawn");
     let (_carrier, _supplier, _child) = lane(&pool);
-    assert!(passing.seat().is_some());
+    assert!(passing.assignment().is_some());
 }
 
 /// The child ends a stream that it was not to begin.
@@ -206,20 +206,20 @@ async fn a_child_that_left_its_work_gets_no_other_before_it_is_heard_of() {
     let (still, _, _child) = lane(&pool);
     let jobs = [job(&pool, None), job(&pool, None)];
     enter(&pool, &jobs[0]);
-    let stream = jobs[0].seat().expect("the slot was free").stream;
+    let stream = jobs[0].assignment().expect("the slot was free").stream;
     still.give_back(stream, stream);
     enter(&pool, &jobs[1]);
     assert_eq!(pool.load().0, 2, "both wait: the only child does nothing");
     for looks in 1..3 {
         let quiet = pool.handle_time(clock::now() + Span::from_millis(200 * looks)).quiet;
-        let asked: Vec<_> = quiet.into_iter().map(|(seat, _)| seat.stream).collect();
+        let asked: Vec<_> = quiet.into_iter().map(|(assignment, _)| assignment.stream).collect();
         assert_eq!(asked, [stream], "its runner goes on looking after it");
     }
     let (other, _, _child) = lane(&pool);
     let has = |passing: &Passing, carrier| {
-        passing.seat().is_some_and(|seat| Arc::ptr_eq(&seat.carrier, carrier))
+        passing.assignment().is_some_and(|assignment| Arc::ptr_eq(&assignment.carrier, carrier))
     };
-    assert!(has(&jobs[0], &other) && jobs[1].seat().is_none());
+    assert!(has(&jobs[0], &other) && jobs[1].assignment().is_none());
     refuse(&pool, &still, stream);
     assert!(has(&jobs[1], &still), "it is heard of again");
     assert_eq!(pool.handle_time(clock::now() + Span::from_millis(240)).quiet.len(), 0);
@@ -314,7 +314,7 @@ async fn a_lane_is_sent_nothing_ahead_while_a_run_on_it_is_slow_and_is_again_whe
     carrier.set_supplier(&pool, supplier);
     pool.supply(supplier, &carrier, HostId(0), 1, true);
     let jobs: Vec<_> = (0..4).map(|_| job(&pool, None)).collect();
-    let is_sent = |n: usize| jobs[n].seat().is_some();
+    let is_sent = |n: usize| jobs[n].assignment().is_some();
     enter(&pool, &jobs[0]);
     enter(&pool, &jobs[1]);
     assert!(is_sent(0) && is_sent(1), "one runs, one is ahead");

@@ -88,9 +88,9 @@ impl Lanes {
     }
 
     /// Orders the runner to look after a child of which nothing has been heard.
-    pub(super) fn ask_about(&self, seat: &Assignment, quiet: Quiet) {
-        let about = (seat.stream, quiet == Quiet::Over);
-        self.order_by(Kind::Overdue, &seat.carrier, Reset::Recall, about);
+    pub(super) fn ask_about(&self, assignment: &Assignment, quiet: Quiet) {
+        let about = (assignment.stream, quiet == Quiet::Over);
+        self.order_by(Kind::Overdue, &assignment.carrier, Reset::Recall, about);
     }
 
     /// Asks for what the child has not begun, up to the stream.

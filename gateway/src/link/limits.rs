@@ -14,16 +14,16 @@ pub(crate) async fn run(pool: Arc<Pool>, links: Arc<LocalLinks>) {
     loop {
         pool.passes().await;
         let passed = pool.handle_time(clock::now());
-        for (seat, quiet) in passed.quiet {
-            links.unanswered(&seat, quiet);
+        for (assignment, quiet) in passed.quiet {
+            links.unanswered(&assignment, quiet);
         }
         for job in passed.overdue {
             // What its child has not come to is only taken away: somebody else's request runs there.
-            let seat = job.seat().filter(|_| job.started_at().is_some());
+            let assignment = job.assignment().filter(|_| job.started_at().is_some());
             job.fail(Failure::from(Termination::Deadline));
             pool.leave(&job, Reset::Deadline);
-            if let Some(seat) = seat {
-                links.overdue(&seat.carrier, seat.stream);
+            if let Some(assignment) = assignment {
+                links.overdue(&assignment.carrier, assignment.stream);
             }
         }
     }

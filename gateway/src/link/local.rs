@@ -57,8 +57,8 @@ impl LocalLinks {
     }
 
     /// Nothing has been heard of a child for a while: is it at work?
-    pub(crate) fn unanswered(&self, seat: &Assignment, quiet: Quiet) {
-        self.lock().iter().for_each(|lanes| lanes.ask_about(seat, quiet));
+    pub(crate) fn unanswered(&self, assignment: &Assignment, quiet: Quiet) {
+        self.lock().iter().for_each(|lanes| lanes.ask_about(assignment, quiet));
     }
 
     /// A child works on something for so long that what waits behind it, up to this stream, should come back.

@@ -79,7 +79,7 @@ async fn a_child_that_takes_several_streams_has_them_at_once_and_each_has_a_wind
     carrier.give_back(1, 8);
     assert_eq!(carrier.load(), 8, "nothing comes back of what has begun");
     // Its window bounds a body; another stream's is its own.
-    let stream = jobs[0].seat().unwrap().stream;
+    let stream = jobs[0].assignment().unwrap().stream;
     let mut piece = Bytes::from(vec![b'x'; WINDOW as usize + 1]);
     let mut send = |carrier: &Arc<Carrier>| {
         let mut cx = Context::from_waker(Waker::noop());
@@ -106,7 +106,7 @@ async fn a_large_body_reaches_a_child_that_reads_as_fast_as_it_comes() {
     });
     let passing = job(true);
     assert!(carrier.start(&passing, clock::now()));
-    let stream = passing.seat().unwrap().stream;
+    let stream = passing.assignment().unwrap().stream;
     let sending = tokio::spawn(async move {
         for _ in 0..64 {
             let mut piece = Bytes::from(vec![b'x'; 256 << 10]);
@@ -217,7 +217,7 @@ async fn a_stream_that_was_given_up_frees_its_child_like_any_other() {
     for (last, code) in [(Kind::Rsp, 200), (Kind::Reset, Reset::AppError as u16)] {
         let passing = job(false);
         put_all(&carrier, std::slice::from_ref(&passing), Mono(0));
-        let stream = passing.seat().unwrap().stream;
+        let stream = passing.assignment().unwrap().stream;
         passing.fail(crate::passing::Failure::from(ostler_job::Termination::GoneRunning));
         carrier.reset(stream, Reset::ClientGone);
         assert!(hear(&carrier, Mono(1), &[(last, HELD_END, code, stream, 0)]).is_empty());
@@ -267,7 +267,7 @@ async fn what_a_measuring_child_says_nothing_about_was_quick() {
     for (told, cost) in [(None, 500), (Some(120), 120), (Some(9_000_000), 40_000)] {
         let passing = job(false);
         put_all(&carrier, std::slice::from_ref(&passing), at(0));
-        let stream = passing.seat().unwrap().stream;
+        let stream = passing.assignment().unwrap().stream;
         let mut frames = vec![(Kind::Rsp, flags::END, 200, stream, 0)];
         if let Some(told) = told {
             frames = vec![(Kind::Rsp, HELD_END, 200, stream, 0), (Kind::Free, 0, 0, stream, told)];
@@ -333,12 +333,12 @@ async fn a_body_is_not_sent_behind_another_request() {
     let (carrier, _reader, _child) = lane();
     let jobs = [job(false), job(true), job(false)];
     put_all(&carrier, &jobs, Mono(0));
-    assert!(jobs[1].seat().is_none(), "the child could not give it back");
-    assert!(jobs[2].seat().is_none(), "nor is it passed");
+    assert!(jobs[1].assignment().is_none(), "the child could not give it back");
+    assert!(jobs[2].assignment().is_none(), "nor is it passed");
     hear(&carrier, Mono(1), &[(Kind::Rsp, flags::END, 200, 1, 0)]);
     carrier.flush();
-    assert!(jobs[1].seat().is_some());
-    assert!(jobs[2].seat().is_none(), "the body is under way");
+    assert!(jobs[1].assignment().is_some());
+    assert!(jobs[2].assignment().is_none(), "the body is under way");
 }
 
 #[tokio::test]
@@ -377,7 +377,7 @@ async fn only_a_childs_death_counts_as_one_wherever_it_was() {
     {
         let passing = job(false);
         put_all(&carrier, std::slice::from_ref(&passing), Mono(0));
-        let stream = passing.seat().unwrap().stream;
+        let stream = passing.assignment().unwrap().stream;
         hear(&carrier, Mono(1), &[(Kind::Reset, 0, reason as u16, stream, 0)]);
         assert_eq!(passing.deaths(), deaths, "{reason:?}");
     }

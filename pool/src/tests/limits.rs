@@ -53,7 +53,7 @@ async fn a_pool_sleeps_until_something_can_come_to_pass_and_no_longer() {
     enter(&pool, &waiting);
     assert!(wakes(&pool, began).unwrap() >= 60_000, "it may wait for so long");
     let (_carrier, _supplier, _child) = lane(&pool);
-    assert!(waiting.seat().is_some());
+    assert!(waiting.assignment().is_some());
     let first = wakes(&pool, began).unwrap();
     assert!(first < 60_000, "its child is asked about before: {first}");
     pool.settle(Ended { finished: vec![(waiting, Span::ZERO)], ..Ended::default() }, began);
@@ -98,7 +98,7 @@ async fn a_job_is_overdue_by_the_limit_of_what_it_is_at() {
         let (carrier, _supplier, _child) = lane(&pool);
         let passing = limited(&pool, 1000, 400, None);
         enter(&pool, &passing);
-        let (stream, began) = (passing.seat().unwrap().stream, passing.started_at().unwrap());
+        let (stream, began) = (passing.assignment().unwrap().stream, passing.started_at().unwrap());
         let mut words = said.iter().copied().peekable();
         let mut found = None;
         for after in 0..2000 {
@@ -123,7 +123,7 @@ async fn a_child_that_says_nothing_is_asked_about_again_and_again() {
     let (carrier, _supplier, _child) = lane(&pool);
     let passing = job(&pool, None);
     enter(&pool, &passing);
-    let (stream, began) = (passing.seat().unwrap().stream, passing.started_at().unwrap());
+    let (stream, began) = (passing.assignment().unwrap().stream, passing.started_at().unwrap());
     let mut asked = Vec::new();
     let mut wakes = 0;
     for after in 0..20_000 {
@@ -161,7 +161,7 @@ async fn what_is_over_is_forgotten_and_wakes_nobody() {
         enter(&pool, &passing);
         child.readable().await.unwrap();
         child.try_read(&mut sent).unwrap();
-        let stream = passing.seat().unwrap().stream;
+        let stream = passing.assignment().unwrap().stream;
         says(&pool, &carrier, clock::now(), Kind::Rsp, flags::END, stream);
     }
     assert!(pool.lock().limits.len() <= 1100, "{}", pool.lock().limits.len());

@@ -31,8 +31,8 @@ impl Job {
     /// Takes the rest of the answer for nobody.
     pub(super) async fn let_end(self) {
         while let Some(Ok(piece)) = poll_fn(|cx| self.passing.poll_piece(cx)).await {
-            if let Some(seat) = self.passing.seat() {
-                seat.carrier.consumed(seat.stream, piece.len(), self.passing.pieces_bytes());
+            if let Some(assignment) = self.passing.assignment() {
+                assignment.carrier.consumed(assignment.stream, piece.len(), self.passing.pieces_bytes());
             }
         }
     }
@@ -93,10 +93,10 @@ pub(super) async fn send(
         let step = poll_fn(|cx| job.passing.poll_step(cx)).await;
         trip.started = job.passing.started_at();
         match step {
-            Ok(Step::Send(seat)) => job.sending = rest.start(&job.passing, seat),
+            Ok(Step::Send(assignment)) => job.sending = rest.start(&job.passing, assignment),
             Ok(Step::Answer(answer)) => {
-                if let Some(seat) = job.passing.seat() {
-                    seat.carrier.consumed(seat.stream, answer.first.len(), 0);
+                if let Some(assignment) = job.passing.assignment() {
+                    assignment.carrier.consumed(assignment.stream, answer.first.len(), 0);
                 }
                 return Ok((job, answer));
             }

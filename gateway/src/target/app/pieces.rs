@@ -35,10 +35,10 @@ impl Pieces for Streamed {
             return Poll::Ready(Some(Ok(first)));
         }
         let passing = &self.job.passing;
-        let seat = passing.seat();
+        let assignment = passing.assignment();
         let piece = ready!(passing.poll_piece(cx));
-        if let (Some(seat), Some(Ok(piece))) = (seat, &piece) {
-            seat.carrier.consumed(seat.stream, piece.len(), passing.pieces_bytes());
+        if let (Some(assignment), Some(Ok(piece))) = (assignment, &piece) {
+            assignment.carrier.consumed(assignment.stream, piece.len(), passing.pieces_bytes());
         }
         Poll::Ready(piece)
     }
@@ -105,8 +105,8 @@ async fn take_all(store: Arc<ReplyBuffer>, passing: Arc<Passing>) {
             Some(Err(failure)) => return store.end(Some(failure)),
             Some(Ok(piece)) => piece,
         };
-        if let Some(seat) = passing.seat() {
-            seat.carrier.consumed(seat.stream, piece.len(), passing.pieces_bytes());
+        if let Some(assignment) = passing.assignment() {
+            assignment.carrier.consumed(assignment.stream, piece.len(), passing.pieces_bytes());
         }
         if let Err(error) = reply_buffer::put(&store, piece, &is_wanted).await {
             if !passing.is_ended() {

@@ -35,8 +35,8 @@ impl Rest {
         }
     }
 
-    /// Starts sending to a seat, beside whatever else the request's task does.
-    pub(super) fn start(&mut self, passing: &Arc<Passing>, seat: Assignment) -> Sending {
+    /// Starts sending to the child, beside whatever else the request's task does.
+    pub(super) fn start(&mut self, passing: &Arc<Passing>, assignment: Assignment) -> Sending {
         let passing = passing.clone();
         let task = match self {
             Self::Nothing => return Sending(None),
@@ -44,15 +44,15 @@ impl Rest {
                 let mut bytes = bytes.clone();
                 tokio::spawn(async move {
                     // An error means that the stream is gone, which the request's task learns by itself.
-                    let _ = send(&seat, &mut bytes, true).await;
+                    let _ = send(&assignment, &mut bytes, true).await;
                 })
             }
-            Self::File(file) => tokio::spawn(send_file(passing, seat, file.clone())),
+            Self::File(file) => tokio::spawn(send_file(passing, assignment, file.clone())),
             Self::Stream { body, limit, bytes_max } => match body.take() {
-                Some(body) => tokio::spawn(send_stream(passing, seat, body, *limit, *bytes_max)),
+                Some(body) => tokio::spawn(send_stream(passing, assignment, body, *limit, *bytes_max)),
                 None => {
                     // The first child took the body and gave the job back; it cannot be had again.
-                    give_up(&passing, &seat, Failure::from(Termination::ChildDied));
+                    give_up(&passing, &assignment, Failure::from(Termination::ChildDied));
                     return Sending(None);
                 }
             },
@@ -77,24 +77,24 @@ impl Drop for Sending {
     }
 }
 
-async fn send(seat: &Assignment, bytes: &mut Bytes, end: bool) -> Result<(), ()> {
-    poll_fn(|cx| seat.carrier.poll_send(cx, seat.stream, bytes, end)).await
+async fn send(assignment: &Assignment, bytes: &mut Bytes, end: bool) -> Result<(), ()> {
+    poll_fn(|cx| assignment.carrier.poll_send(cx, assignment.stream, bytes, end)).await
 }
 
-async fn send_file(passing: Arc<Passing>, seat: Assignment, file: Arc<SpoolFile>) {
+async fn send_file(passing: Arc<Passing>, assignment: Assignment, file: Arc<SpoolFile>) {
     let mut offset = 0;
     while offset < file.len() {
         match file.clone().read(offset, READ).await {
             Ok(mut bytes) => {
                 offset += bytes.len() as u64;
                 let end = offset == file.len();
-                if send(&seat, &mut bytes, end).await.is_err() {
+                if send(&assignment, &mut bytes, end).await.is_err() {
                     return;
                 }
             }
             Err(error) => {
                 let detail = Bytes::from(format!("cannot read the spooled body: {error}"));
-                give_up(&passing, &seat, Failure { termination: Termination::Overload, detail });
+                give_up(&passing, &assignment, Failure { termination: Termination::Overload, detail });
                 return;
             }
         }
@@ -103,7 +103,7 @@ async fn send_file(passing: Arc<Passing>, seat: Assignment, file: Arc<SpoolFile>
 
 async fn send_stream(
     passing: Arc<Passing>,
-    seat: Assignment,
+    assignment: Assignment,
     mut body: Upload,
     limit: std::time::Duration,
     bytes_max: u64,
@@ -117,22 +117,22 @@ async fn send_stream(
             Ok(piece) if sent + piece.len() as u64 > bytes_max => Termination::BodyTooLarge,
             Ok(mut piece) => {
                 sent += piece.len() as u64;
-                if send(&seat, &mut piece, false).await.is_err() {
+                if send(&assignment, &mut piece, false).await.is_err() {
                     return;
                 }
                 continue;
             }
         };
-        give_up(&passing, &seat, Failure::from(failed));
+        give_up(&passing, &assignment, Failure::from(failed));
         return;
     }
-    let _ = send(&seat, &mut Bytes::new(), true).await;
+    let _ = send(&assignment, &mut Bytes::new(), true).await;
 }
 
 /// The child must not take half a body for a whole one.
-fn give_up(passing: &Arc<Passing>, seat: &Assignment, failure: Failure) {
+fn give_up(passing: &Arc<Passing>, assignment: &Assignment, failure: Failure) {
     passing.fail(failure);
-    seat.carrier.reset(seat.stream, Reset::ClientGone);
+    assignment.carrier.reset(assignment.stream, Reset::ClientGone);
 }
 
 /// What a body that broke off means for the client.
