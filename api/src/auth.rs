@@ -8,7 +8,7 @@ use ostler_job::durable::{Job, Token};
 use ostler_machine::secret;
 
 use super::{
-    Api, Door,
+    Api, ConnectionInfo,
     backend::Backend,
     problem::{Kind, Problem},
 };
@@ -116,7 +116,7 @@ const INVALID: &str = "Bearer realm=\"ostler\", error=\"invalid_token\"";
 pub(crate) fn check(
     backend: &dyn Backend,
     headers: &HeaderMap,
-    door: Option<&Door>,
+    connection: Option<&ConnectionInfo>,
     scope: &str,
 ) -> Result<Caller, Problem> {
     let none = || {
@@ -130,7 +130,7 @@ pub(crate) fn check(
     let hash = bearer(headers).ok_or_else(none)?;
     let Some(token) = backend.token(&hash) else {
         if let Some(Unavailable(why)) = backend.knows_nobody() {
-            return Err(nobody_is_known(&why, door));
+            return Err(nobody_is_known(&why, connection));
         }
         let detail =
             "the token is unknown, expired or revoked; GET /v1/tokens lists those there are";
@@ -143,8 +143,8 @@ pub(crate) fn check(
 }
 
 /// The store was not read, and the tokens are in it. Whoever asks is a stranger: what is wrong is told on this host alone.
-fn nobody_is_known(why: &str, door: Option<&Door>) -> Problem {
-    let why = match door.is_some_and(|door| door.loopback) {
+fn nobody_is_known(why: &str, connection: Option<&ConnectionInfo>) -> Problem {
+    let why = match connection.is_some_and(|connection| connection.loopback) {
         true => why,
         false => "the gateway's log and its own host say why",
     };

@@ -52,9 +52,9 @@ use self::{
 };
 pub use self::{compress::compressed, new_token::new_token};
 
-/// Which door a request came through; an extension of requests.
+/// The connection that a request came on; an extension of requests, set by whoever serves the connection.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Door {
+pub struct ConnectionInfo {
     /// A listener that only this host reaches: the description of the API needs no token there.
     pub loopback: bool,
     /// Who asks.
@@ -122,7 +122,7 @@ impl Api {
     }
 }
 
-/// The API as the gateway's doors have it. Made once.
+/// The API as the gateway's listeners have it. Made once.
 pub struct Face {
     router: Router,
     backend: Arc<dyn Backend>,
@@ -253,10 +253,10 @@ async fn wrong_method(method: Method) -> Response {
 /// What holds for every answer: its request's id, no caching, the body of a problem, a form that the client accepts, and that it
 /// ends with the token that it is given for.
 async fn finish(State(api): State<Api>, request: Request, next: Next) -> Response {
-    // The door has seen to it whose word is taken.
+    // The listener has seen to it whose word is taken.
     let id = request_id(request.headers(), true);
     let head = request.method() == Method::HEAD;
-    let from = request.extensions().get::<Door>().and_then(|door| door.peer);
+    let from = request.extensions().get::<ConnectionInfo>().and_then(|connection| connection.peer);
     let token = auth::bearer(request.headers());
     let response = match entry::check(&request) {
         Ok(()) => next.run(entry::while_good(&api, token.as_ref(), request)).await,

@@ -13,7 +13,7 @@ use utoipa::{
 };
 
 use super::{
-    Api, Door,
+    Api, ConnectionInfo,
     auth::{self, Read, Scope as _},
     body,
     parse::{
@@ -207,11 +207,11 @@ fn conditions(schemas: &mut Value) {
 )]
 pub(crate) async fn show(
     State(api): State<Api>,
-    door: Option<axum::Extension<Door>>,
+    connection: Option<axum::Extension<ConnectionInfo>>,
     headers: HeaderMap,
     _: NoQuery,
 ) -> Result<Response, Problem> {
-    if !door.is_some_and(|door| door.0.loopback) {
+    if !connection.is_some_and(|connection| connection.0.loopback) {
         auth::check(api.backend(), &headers, None, Read::NAME)?;
     }
     Ok(body::typed(StatusCode::OK, "application/json", body::whole(api.document())))

@@ -24,17 +24,17 @@ pub(crate) struct GatewayFlags {
     pub(crate) config: Option<PathBuf>,
     /// Listen for HTTP here; several times for several addresses [default: 0.0.0.0:8080,
     /// off without routes]
-    #[arg(long, value_name = "ADDR|off", value_parser = door)]
-    pub(crate) http: Vec<Door>,
+    #[arg(long, value_name = "ADDR|off", value_parser = listen_arg)]
+    pub(crate) http: Vec<ListenArg>,
     /// Listen for HTTPS here [default: 0.0.0.0:8443, off without routes]
-    #[arg(long, value_name = "ADDR|off", value_parser = door)]
-    pub(crate) https: Vec<Door>,
+    #[arg(long, value_name = "ADDR|off", value_parser = listen_arg)]
+    pub(crate) https: Vec<ListenArg>,
     /// The API, metrics and health [default: 127.0.0.1:2691]
-    #[arg(long, value_name = "ADDR|off", value_parser = door)]
-    pub(crate) api: Vec<Door>,
+    #[arg(long, value_name = "ADDR|off", value_parser = listen_arg)]
+    pub(crate) api: Vec<ListenArg>,
     /// Runners of other machines [default: 127.0.0.1:2692]
-    #[arg(long, value_name = "ADDR|off", value_parser = door)]
-    pub(crate) runners: Vec<Door>,
+    #[arg(long, value_name = "ADDR|off", value_parser = listen_arg)]
+    pub(crate) runners: Vec<ListenArg>,
     /// Serving threads [default: half the CPUs]
     #[arg(long, value_name = "N", value_parser = values::number(1_u16, 1024))]
     pub(crate) threads: Option<u16>,
@@ -43,12 +43,12 @@ pub(crate) struct GatewayFlags {
     pub(crate) access_log: Option<AccessFormat>,
 }
 
-/// One address of a door, or none when it is off.
+/// One address of a listener, or none when it is off.
 #[derive(Clone, Debug)]
-pub(crate) struct Door(Vec<SocketAddr>);
+pub(crate) struct ListenArg(Vec<SocketAddr>);
 
-fn door(text: &str) -> Result<Door, String> {
-    values::address_or_off(text).map(Door)
+fn listen_arg(text: &str) -> Result<ListenArg, String> {
+    values::address_or_off(text).map(ListenArg)
 }
 
 /// `--access-log`
@@ -66,15 +66,15 @@ impl GatewayFlags {
     /// Lays the flags over what the file says.
     pub(crate) fn overlay(&self, settings: &mut Settings) -> Result<(), Failure> {
         let gateway = &mut settings.gateway;
-        let doors = [
+        let listeners = [
             (&self.http, &mut gateway.listen.http),
             (&self.https, &mut gateway.listen.https),
             (&self.api, &mut gateway.listen.api),
             (&self.runners, &mut gateway.listen.runners),
         ];
-        for (flags, addresses) in doors {
+        for (flags, addresses) in listeners {
             if !flags.is_empty() {
-                *addresses = flags.iter().flat_map(|door| door.0.clone()).collect();
+                *addresses = flags.iter().flat_map(|listen_arg| listen_arg.0.clone()).collect();
             }
         }
         let is_shut = gateway.listen.http.is_empty() && gateway.listen.https.is_empty();

@@ -58,8 +58,9 @@ impl Assembly {
         let target = |to: &_| target::build(to, &pools, &face);
         let front = Front::new(config, &pools, disk, metrics.clone(), notices.clone(), target);
         let front = Arc::new(front.map_err(state)?);
-        let doors = front.doors.clone();
-        let hub = Hub::new(threads, pools.clone(), jobs.clone(), metrics, doors, notices.clone());
+        let connections = front.connections.clone();
+        let hub =
+            Hub::new(threads, pools.clone(), jobs.clone(), metrics, connections, notices.clone());
         Ok(Self { pools, jobs, front, hub: Arc::new(hub), notices, face })
     }
 

@@ -51,7 +51,7 @@ pub enum Details {
     Loopback,
 }
 
-/// Listening addresses; an empty list means that this door stays shut.
+/// Listening addresses; an empty list means that there is no such listener.
 #[derive(Clone, Debug, Default)]
 pub struct Listen {
     /// Cleartext HTTP/1.1 and h2c by prior knowledge.
@@ -181,7 +181,7 @@ pub struct Limits {
 impl Limits {
     /// Client connections that the process's files carry, beside all else that needs some.
     pub fn carried(&self) -> usize {
-        crate::doors::Parts::of(self.files, usize::MAX).web()
+        crate::connection_budget::DescriptorShares::of(self.files, usize::MAX).web()
     }
 }
 

@@ -14,7 +14,7 @@ use ostler_heads::http1::guard::Notes;
 use ostler_job::{Mono, Span};
 use ostler_machine::clock;
 
-use crate::{config::Limits, doors::Seat};
+use crate::{config::Limits, connection_budget::Activity};
 
 /// How a connection is to end, told by its requests.
 #[derive(Debug, Default)]
@@ -37,14 +37,19 @@ pub(crate) struct Connection {
     pub(crate) notes: Arc<Notes>,
     pub(crate) ending: Arc<Ending>,
     asked: AtomicBool,
-    seat: Arc<Seat>,
+    activity: Arc<Activity>,
     /// Replies that have something for the client to take.
     offered: AtomicUsize,
     taken_at: AtomicU64,
 }
 
 impl Connection {
-    pub(crate) fn new(peer: SocketAddr, local: SocketAddr, secure: bool, seat: Arc<Seat>) -> Self {
+    pub(crate) fn new(
+        peer: SocketAddr,
+        local: SocketAddr,
+        secure: bool,
+        activity: Arc<Activity>,
+    ) -> Self {
         Self {
             peer,
             peer_text: Bytes::from(peer.ip().to_canonical().to_string()),
@@ -53,7 +58,7 @@ impl Connection {
             notes: Arc::default(),
             ending: Arc::default(),
             asked: AtomicBool::new(false),
-            seat,
+            activity,
             offered: AtomicUsize::new(0),
             taken_at: AtomicU64::new(0),
         }
@@ -72,22 +77,22 @@ impl Connection {
     /// A request begins. `false`: its client has more of them under way than are left to the others.
     pub(crate) fn enter(&self) -> bool {
         self.asked.store(true, Ordering::Relaxed);
-        self.seat.enter()
+        self.activity.enter()
     }
 
     /// A piece of a request's body came.
     pub(crate) fn moved(&self) {
-        self.seat.moved();
+        self.activity.moved();
     }
 
     /// It ends since others need its place.
     pub(crate) fn is_cut(&self) -> bool {
-        self.seat.is_cut()
+        self.activity.is_cut()
     }
 
     /// A request has ended.
     pub(crate) fn leave(&self, now: Mono) {
-        self.seat.leave(now);
+        self.activity.leave(now);
     }
 
     /// A reply has something that the client may take.
@@ -104,7 +109,7 @@ impl Connection {
 
     /// The client took a piece of a reply.
     pub(crate) fn took(&self) {
-        self.seat.moved();
+        self.activity.moved();
         self.taken_at.store(clock::now().0, Ordering::Relaxed);
     }
 
@@ -118,7 +123,7 @@ impl Connection {
 
     /// How long nothing has been asked; `None` while something is, or is about to be.
     pub(crate) fn idle(&self) -> Option<Span> {
-        self.seat.idle().filter(|_| !self.notes.is_half())
+        self.activity.idle().filter(|_| !self.notes.is_half())
     }
 
     /// Waits until nothing was asked for too long: the first request must begin in the time that a head has, the others while

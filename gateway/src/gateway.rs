@@ -1,4 +1,4 @@
-//! A gateway from start to end: opens every door, serves on all threads, drains.
+//! A gateway from start to end: opens every listener, serves on all threads, drains.
 
 use std::{
     io,
@@ -19,11 +19,11 @@ use tokio_rustls::TlsAcceptor;
 use crate::{
     assembly::Assembly,
     config::Config,
-    doors::Door as At,
+    connection_budget::ConnectionClass,
     link::{
         demand, limits,
         local::{self, LocalLinks},
-        remote::{self, Door},
+        remote::{self, RunnerAdmission},
         watch,
     },
     listen::{
@@ -54,7 +54,7 @@ pub struct Addresses {
     pub runners: Vec<SocketAddr>,
 }
 
-/// A gateway whose doors are open and which does not serve yet.
+/// A gateway whose listeners are open and which does not serve yet.
 pub struct Gateway {
     config: Config,
     http: Vec<StdListener>,
@@ -63,7 +63,7 @@ pub struct Gateway {
     runners: Vec<StdListener>,
     local: std::os::unix::net::UnixListener,
     certificates: Option<(Arc<Certificates>, TlsAcceptor)>,
-    door: Option<Arc<Door>>,
+    runner_admission: Option<Arc<RunnerAdmission>>,
     jobs: Option<Opened>,
     on_event: OnEvent,
     on_drained: Option<Box<dyn FnOnce() + Send>>,
@@ -103,10 +103,10 @@ impl Gateway {
             }
         };
         let jobs = Opened::open(&config.state, config.jobs.driver()).map_err(jobs_error)?;
-        let door = match runners.is_empty() {
+        let runner_admission = match runners.is_empty() {
             true => None,
             false => Some(Arc::new(
-                Door::open(config.state.clone(), jobs.members.clone()).map_err(state)?,
+                RunnerAdmission::open(config.state.clone(), jobs.members.clone()).map_err(state)?,
             )),
         };
         let local = local::listen(&run.join("gateway.sock")).map_err(state)?;
@@ -118,7 +118,7 @@ impl Gateway {
             runners,
             local,
             certificates,
-            door,
+            runner_admission,
             jobs: Some(jobs),
             on_event: Arc::new(|_| {}),
             on_drained: None,
@@ -188,13 +188,13 @@ impl Gateway {
         runtime: Runtime,
         shutdown: &Shutdown,
     ) -> Result<std::thread::JoinHandle<()>, StartError> {
-        let doors = self.client_doors().map_err(StartError::Runtime)?;
+        let listeners = self.client_listeners().map_err(StartError::Runtime)?;
         let (front, shutdown) = (parts.front.clone(), shutdown.clone());
         std::thread::Builder::new()
             .name("gateway".into())
             .spawn(move || {
                 runtime.block_on(async {
-                    open_client_doors(&front, doors, &shutdown);
+                    serve_clients(&front, listeners, &shutdown);
                     shutdown.over().await;
                 });
             })
@@ -202,16 +202,16 @@ impl Gateway {
     }
 
     /// Every thread accepts from every client listener.
-    fn client_doors(&self) -> io::Result<Vec<(StdListener, Option<TlsAcceptor>)>> {
-        let mut doors = Vec::new();
+    fn client_listeners(&self) -> io::Result<Vec<(StdListener, Option<TlsAcceptor>)>> {
+        let mut listeners = Vec::new();
         for listener in &self.http {
-            doors.push((listener.try_clone()?, None));
+            listeners.push((listener.try_clone()?, None));
         }
         for listener in &self.https {
             let acceptor = self.certificates.as_ref().map(|(_, acceptor)| acceptor.clone());
-            doors.push((listener.try_clone()?, acceptor));
+            listeners.push((listener.try_clone()?, acceptor));
         }
-        Ok(doors)
+        Ok(listeners)
     }
 
     /// What the first thread does: serve like the others, keep the time, and see the end through.
@@ -223,7 +223,7 @@ impl Gateway {
     ) -> Result<(), StartError> {
         let runtime = StartError::Runtime;
         let Assembly { pools, jobs, front, hub, notices, face } = parts;
-        open_client_doors(front, self.client_doors().map_err(runtime)?, shutdown);
+        serve_clients(front, self.client_listeners().map_err(runtime)?, shutdown);
         let desk = Arc::new(Desk {
             front: front.clone(),
             face: face.clone(),
@@ -237,10 +237,10 @@ impl Gateway {
         let links = Arc::new(LocalLinks::default());
         let local = UnixListener::from_std(self.local).map_err(runtime)?;
         vital(local::accept(hub.clone(), links.clone(), local));
-        if let Some(door) = self.door {
+        if let Some(runner_admission) = self.runner_admission {
             for listener in self.runners {
                 let listener = TcpListener::from_std(listener).map_err(runtime)?;
-                vital(remote::accept(hub.clone(), door.clone(), listener));
+                vital(remote::accept(hub.clone(), runner_admission.clone(), listener));
             }
         }
         if let Some((certificates, _)) = self.certificates {
@@ -248,8 +248,8 @@ impl Gateway {
         }
         // The listeners that were only cloned from must not outlive the drain's beginning.
         drop((self.http, self.https));
-        for (place, pool) in pools.values().enumerate() {
-            vital(demand::run(pool.clone(), place, hub.clone()));
+        for (permit, pool) in pools.values().enumerate() {
+            vital(demand::run(pool.clone(), permit, hub.clone()));
             vital(limits::run(pool.clone(), links.clone()));
             vital(watch::run(pool.clone(), links.clone()));
         }
@@ -259,7 +259,7 @@ impl Gateway {
         vital(retention::run(jobs.clone(), self.config.jobs.keep()));
         shutdown.draining().await;
         let hurried = tokio::select! {
-            () = front.doors.emptied(At::Web) => false,
+            () = front.connections.emptied(ConnectionClass::Web) => false,
             () = tokio::time::sleep(drain) => false,
             () = shutdown.hurried() => true,
         };
@@ -286,12 +286,12 @@ fn listen_all(addresses: &[SocketAddr]) -> Result<Vec<StdListener>, StartError> 
     addresses.iter().map(open).collect()
 }
 
-fn open_client_doors(
+fn serve_clients(
     front: &Arc<Front>,
-    doors: Vec<(StdListener, Option<TlsAcceptor>)>,
+    listeners: Vec<(StdListener, Option<TlsAcceptor>)>,
     shutdown: &Shutdown,
 ) {
-    for (listener, tls) in doors {
+    for (listener, tls) in listeners {
         match TcpListener::from_std(listener) {
             Ok(listener) => {
                 vital(accept::accept(front.clone(), listener, tls, shutdown.clone()));

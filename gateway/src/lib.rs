@@ -8,7 +8,7 @@
 mod assembly;
 mod config;
 mod connection;
-mod doors;
+mod connection_budget;
 mod gateway;
 mod link;
 mod listen;

@@ -7,7 +7,7 @@ use ostler_metrics::catalogue;
 use ostler_pool::Pools;
 use prometheus::{Registry, TextEncoder};
 
-use crate::{doors::Door, request::Front};
+use crate::{connection_budget::ConnectionClass, request::Front};
 
 /// Everything that has figures.
 #[derive(Clone, Debug)]
@@ -90,13 +90,14 @@ fn read_process(registry: &Registry, scrape: &Scrape) {
         links.with_label_values(&[&*host]).set(1.0);
     }
     let front = &scrape.front;
-    catalogue::OPEN_CONNECTIONS.read(registry, front.doors.len(Door::Web) as f64);
+    catalogue::OPEN_CONNECTIONS.read(registry, front.connections.len(ConnectionClass::Web) as f64);
     catalogue::SPOOL_BYTES.read(registry, front.spool.used() as f64);
     catalogue::QUARANTINED.read(registry, front.quarantine.held() as f64);
-    catalogue::REQUESTS_OPEN.read(registry, front.doors.requests(Door::Web) as f64);
+    catalogue::REQUESTS_OPEN
+        .read(registry, front.connections.requests(ConnectionClass::Web) as f64);
     catalogue::BODY_MEMORY.read(registry, front.memory.used() as f64);
     catalogue::SPOOL_CUT.read(registry, front.spool.cut() as f64);
-    let (cut, refused) = front.doors.turned_away();
+    let (cut, refused) = front.connections.turned_away();
     catalogue::CONNECTIONS_CUT.read(registry, cut as f64);
     catalogue::CONNECTIONS_REFUSED.read(registry, refused as f64);
     catalogue::LOG_DROPPED.read(registry, front.log.dropped() as f64);

@@ -5,7 +5,7 @@ use http::{Request, StatusCode};
 use ostler_machine::shutdown::Shutdown;
 
 use super::{Answer, Rig, fake::Fake};
-use crate::{Config, Door};
+use crate::{Config, ConnectionInfo};
 
 /// Every operation, the scope that it takes, and a body for those that read one.
 const OPERATIONS: &[(&str, &str, &str)] = &[
@@ -310,8 +310,8 @@ async fn while_no_token_can_be_known_nobody_is_told_that_his_is_wrong() {
     rig.fake.state().unread = Some("/state/jobs.db is damaged".into());
     for (loopback, shown) in [(true, true), (false, false)] {
         for line in ["GET /v1/status", "POST /v1/jobs", "GET /v1/tokens", "GET /v1/jobs/7/log"] {
-            let door = Door { loopback, peer: None };
-            let request = rig.request(line).extension(door).body(Body::empty()).unwrap();
+            let connection = ConnectionInfo { loopback, peer: None };
+            let request = rig.request(line).extension(connection).body(Body::empty()).unwrap();
             let answer = rig.send(request).await;
             let problem = answer.is("store_unavailable");
             let detail = problem["detail"].as_str().unwrap();

@@ -10,14 +10,14 @@ use tokio::net::TcpListener;
 use tower::ServiceExt as _;
 
 use super::Rig;
-use crate::{Door, problem::Kind};
+use crate::{ConnectionInfo, problem::Kind};
 
 #[tokio::test]
 async fn the_document_needs_no_token_at_a_loopback_door() {
     let rig = Rig::new();
     let ask = async |loopback| {
         let mut request = Request::get("/v1/openapi.json").body(Body::empty()).unwrap();
-        request.extensions_mut().insert(Door { loopback, peer: None });
+        request.extensions_mut().insert(ConnectionInfo { loopback, peer: None });
         rig.send(request).await
     };
     assert_eq!(ask(true).await.status, StatusCode::OK);

@@ -10,14 +10,14 @@ use ostler_notices::{GatewayEvent, Notices};
 use ostler_pool::Pools;
 
 use super::demand::Board;
-use crate::{doors::Doors, metrics::Metrics};
+use crate::{connection_budget::ConnectionBudget, metrics::Metrics};
 
 /// See the module.
 pub(crate) struct Hub {
     pub(crate) pools: Pools,
     pub(crate) jobs: Jobs,
     pub(crate) metrics: Arc<Metrics>,
-    pub(crate) doors: Arc<Doors>,
+    pub(crate) connections: Arc<ConnectionBudget>,
     pub(crate) notices: Arc<Notices>,
     pub(super) demand: Board,
     /// One handle a serving thread; work is dealt out in turn.
@@ -37,12 +37,12 @@ impl Hub {
         pools: Pools,
         jobs: Jobs,
         metrics: Arc<Metrics>,
-        doors: Arc<Doors>,
+        connections: Arc<ConnectionBudget>,
         notices: Arc<Notices>,
     ) -> Self {
         let next_thread = AtomicUsize::new(0);
         let demand = Board::new(vec![0; pools.len()]);
-        Self { pools, jobs, metrics, doors, notices, demand, threads, next_thread }
+        Self { pools, jobs, metrics, connections, notices, demand, threads, next_thread }
     }
 
     /// The thread that a new lane or link goes to.

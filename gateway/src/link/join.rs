@@ -13,7 +13,7 @@ use ostler_wire::{
 };
 
 use super::hub::Hub;
-use super::remote::{Door, plain};
+use super::remote::{RunnerAdmission, plain};
 
 /// The refusal of a name that is none.
 const NO_NAME: &str = "a runner's name has 1 to 64 letters, digits, dots, dashes and underscores, and begins with a letter or \
@@ -29,20 +29,20 @@ pub(super) struct Shown {
 /// The answer to a JOIN, and why it is a refusal if it is one.
 pub(super) async fn answer(
     hub: &Hub,
-    door: &Arc<Door>,
+    admission: &Arc<RunnerAdmission>,
     shown: Option<Shown>,
     frame: &Frame,
 ) -> io::Result<(BytesMut, Option<String>)> {
     let Join { secret, name, request } = Join::of(frame).map_err(io::Error::other)?;
     let (secret, name) = (secret.to_owned(), name.to_owned());
     let request = String::from_utf8_lossy(request).into_owned();
-    let (door, linked) = (door.clone(), hub.jobs.is_linked(&name));
+    let (admission, linked) = (admission.clone(), hub.jobs.is_linked(&name));
     let newcomer = (shown.is_none() || !secret.is_empty()).then(|| name.clone());
     let key = key_of_request(&request).unwrap_or_default();
     // The lists are files.
     let decide = move || match shown {
-        Some(shown) if secret.is_empty() => renew(&door, &shown, &request),
-        _ => admit(&door, &secret, &name, linked, &request),
+        Some(shown) if secret.is_empty() => renew(&admission, &shown, &request),
+        _ => admit(&admission, &secret, &name, linked, &request),
     };
     let decided = tokio::task::spawn_blocking(decide).await.map_err(io::Error::other)??;
     if let (Some(name), Ok(_)) = (newcomer, &decided) {
@@ -69,18 +69,24 @@ pub(super) fn refuse(out: &mut BytesMut, stage: &str, why: &str) {
 type Decided = io::Result<Result<String, &'static str>>;
 
 /// The same key gets a certificate for another while.
-fn renew(door: &Door, shown: &Shown, request: &str) -> Decided {
-    if let Err(stranger) = door.members.check(&shown.name, &shown.key) {
+fn renew(admission: &RunnerAdmission, shown: &Shown, request: &str) -> Decided {
+    if let Err(stranger) = admission.members.check(&shown.name, &shown.key) {
         return Ok(Err(stranger.told()));
     }
     if key_of_request(request).as_deref() != Some(&*shown.key) {
         return Ok(Err("a certificate is renewed for the same key only"));
     }
-    sign(door, request, &shown.name)
+    sign(admission, request, &shown.name)
 }
 
 /// A token lets a name and a key in.
-fn admit(door: &Door, secret: &str, name: &str, linked: bool, request: &str) -> Decided {
+fn admit(
+    admission: &RunnerAdmission,
+    secret: &str,
+    name: &str,
+    linked: bool,
+    request: &str,
+) -> Decided {
     if !name::is_good(name) {
         return Ok(Err(NO_NAME));
     }
@@ -88,31 +94,31 @@ fn admit(door: &Door, secret: &str, name: &str, linked: bool, request: &str) -> 
         return Ok(Err("the certificate request cannot be read"));
     };
     let secret = sha256_hex(secret.as_bytes());
-    if door.members.has_joined(name, &key, &secret) {
+    if admission.members.has_joined(name, &key, &secret) {
         // The answer to its first question got lost.
-        return sign(door, request, name);
+        return sign(admission, request, name);
     }
-    if let Err(stranger) = door.members.may_join(name, &key) {
+    if let Err(stranger) = admission.members.may_join(name, &key) {
         return Ok(Err(stranger.told()));
     }
-    if linked && door.members.check(name, &key).is_err() {
+    if linked && admission.members.check(name, &key).is_err() {
         // Two under one name would take each other's place, and each other's jobs with it.
         return Ok(Err("a runner of this name is connected; choose another name with --name"));
     }
-    let signed = match sign(door, request, name)? {
+    let signed = match sign(admission, request, name)? {
         Ok(signed) => signed,
         Err(why) => return Ok(Err(why)),
     };
-    let scope = match token::take(&door.state, &secret, name)? {
+    let scope = match token::take(&admission.state, &secret, name)? {
         Ok(scope) => scope,
         Err(why) => return Ok(Err(why)),
     };
-    let joined = door.members.join(name, &key, &secret, scope)?;
+    let joined = admission.members.join(name, &key, &secret, scope)?;
     Ok(joined.map(|()| signed).map_err(Stranger::told))
 }
 
-fn sign(door: &Door, request: &str, name: &str) -> Decided {
-    let signed = door.authority.sign_runner(request, name);
+fn sign(admission: &RunnerAdmission, request: &str, name: &str) -> Decided {
+    let signed = admission.authority.sign_runner(request, name);
     Ok(signed.map_err(|_| "the certificate request cannot be read"))
 }
 
@@ -125,11 +131,11 @@ mod tests {
     fn what_is_no_name_does_not_join_whatever_token_it_has() {
         let state = tempfile::tempdir().unwrap();
         let members = Arc::new(Members::open(state.path()).unwrap());
-        let door = Door::open(state.path().to_path_buf(), members).unwrap();
+        let admission = RunnerAdmission::open(state.path().to_path_buf(), members).unwrap();
         let key = rcgen::KeyPair::generate().unwrap();
         let params = rcgen::CertificateParams::new(Vec::<String>::new()).unwrap();
         let request = params.serialize_request(&key).unwrap().pem().unwrap();
-        let ask = |name: &str| admit(&door, "secret", name, false, &request).unwrap();
+        let ask = |name: &str| admit(&admission, "secret", name, false, &request).unwrap();
         for bad in ["", "-x", ".", "..", "a/b", "a\n", "\u{202e}a", &"a".repeat(1 << 20)] {
             assert_eq!(ask(bad), Err(NO_NAME), "{:?}", bad.get(..8));
         }

@@ -47,7 +47,7 @@ use super::{
     silence, verify,
     welcome::welcome,
 };
-use crate::doors::{Door as At, Place};
+use crate::connection_budget::{ConnectionClass, ConnectionPermit};
 
 /// A runner that was not heard of for this long is gone.
 const SILENCE: Span = Span::from_secs(5);
@@ -57,21 +57,21 @@ const GREETING: Duration = Duration::from_secs(10);
 /// The longest first frame, from whoever it may come.
 const GREETING_MAX: u32 = 64 << 10;
 
-/// What the doors for runners share.
-pub(crate) struct Door {
+/// Which runners may come in, and by which certificates: what their listeners share.
+pub(crate) struct RunnerAdmission {
     pub(super) authority: Arc<Authority>,
     pub(super) members: Arc<Members>,
     acceptor: TlsAcceptor,
     pub(super) state: PathBuf,
 }
 
-impl std::fmt::Debug for Door {
+impl std::fmt::Debug for RunnerAdmission {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Door").field("state", &self.state).finish_non_exhaustive()
+        f.debug_struct("RunnerAdmission").field("state", &self.state).finish_non_exhaustive()
     }
 }
 
-impl Door {
+impl RunnerAdmission {
     pub(crate) fn open(state: PathBuf, members: Arc<Members>) -> io::Result<Self> {
         let authority = Arc::new(Authority::open(&state)?);
         let mut roots = RootCertStore::empty();
@@ -91,25 +91,30 @@ impl Door {
 }
 
 /// Serves every runner that dials; each on the next thread.
-pub(crate) async fn accept(hub: Arc<Hub>, door: Arc<Door>, listener: TcpListener) {
+pub(crate) async fn accept(hub: Arc<Hub>, admission: Arc<RunnerAdmission>, listener: TcpListener) {
     loop {
-        hub.doors.breathe().await;
+        hub.connections.await_evictions().await;
         let stream = match listener.accept().await {
             Ok((stream, peer)) => stream.into_std().map(|stream| (stream, peer)),
             Err(error) => Err(error),
         };
         match stream {
             Ok((stream, peer)) => {
-                let Some(place) = hub.doors.enter(At::Greeting, peer.ip()) else { continue };
-                let (serving, door) = (hub.clone(), door.clone());
+                let Some(permit) = hub.connections.enter(ConnectionClass::Greeting, peer.ip())
+                else {
+                    continue;
+                };
+                let (serving, admission) = (hub.clone(), admission.clone());
                 hub.next_thread().spawn(async move {
-                    let seat = place.seat.clone();
+                    let activity = permit.activity.clone();
                     let ended = tokio::select! {
-                        ended = greet(&serving, &door, stream, place) => ended,
-                        () = seat.told_to_leave() => Err(io::Error::other("others needed its place")),
+                        ended = greet(&serving, &admission, stream, permit) => ended,
+                        () = activity.evicted() => Err(io::Error::other("others needed its place")),
                     };
                     if let Err(error) = ended {
-                        serving.notices.warn_seldom("runner", &format!("a runner was refused: {error}"));
+                        serving
+                            .notices
+                            .warn_seldom("runner", &format!("a runner was refused: {error}"));
                     }
                 });
             }
@@ -123,15 +128,15 @@ pub(crate) async fn accept(hub: Arc<Hub>, door: Arc<Door>, listener: TcpListener
 
 async fn greet(
     hub: &Arc<Hub>,
-    door: &Arc<Door>,
+    admission: &Arc<RunnerAdmission>,
     stream: std::net::TcpStream,
-    mut place: Place,
+    mut permit: ConnectionPermit,
 ) -> io::Result<()> {
     let stream = TcpStream::from_std(stream)?;
     stream.set_nodelay(true)?;
     let mut decoder = Decoder::new(GREETING_MAX);
     let greeting = async {
-        let mut stream = door.acceptor.accept(stream).await?;
+        let mut stream = admission.acceptor.accept(stream).await?;
         let frame = read_frame(&mut stream, &mut decoder).await?;
         io::Result::Ok((stream, frame))
     };
@@ -139,11 +144,11 @@ async fn greet(
     let shown = stream.get_ref().1.peer_certificates().and_then(|chain| shown(&chain[0]));
     match (frame.header.kind, shown) {
         (Kind::Join, shown) => {
-            let (out, refused) = join::answer(hub, door, shown, &frame).await?;
+            let (out, refused) = join::answer(hub, admission, shown, &frame).await?;
             part(&mut stream, &out, refused).await
         }
         (Kind::Hello, Some(shown)) => {
-            let scope = match door.members.check(&shown.name, &shown.key) {
+            let scope = match admission.members.check(&shown.name, &shown.key) {
                 Ok(scope) => scope,
                 Err(stranger) => {
                     let mut out = BytesMut::new();
@@ -153,9 +158,9 @@ async fn greet(
                 }
             };
             decoder.allow(FRAME_MAX);
-            place.is_runner();
+            permit.is_runner();
             let hello = Hello::of(&frame, Some(shown.name.clone()))?;
-            let member = Member { shown, scope, members: door.members.clone() };
+            let member = Member { shown, scope, members: admission.members.clone() };
             serve(hub, stream, decoder, hello, member).await
         }
         (Kind::Hello, None) => Err(io::Error::other("it shows no certificate and does not join")),

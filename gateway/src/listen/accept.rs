@@ -11,7 +11,7 @@ use tokio_rustls::TlsAcceptor;
 
 use super::serve;
 use crate::{
-    doors::Door,
+    connection_budget::ConnectionClass,
     request::{self, Front},
 };
 
@@ -49,7 +49,7 @@ pub(crate) async fn accept(
     shutdown: Shutdown,
 ) {
     loop {
-        front.doors.breathe().await;
+        front.connections.await_evictions().await;
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
             () = shutdown.draining() => return,
@@ -82,19 +82,19 @@ fn begin(
     shutdown: &Shutdown,
 ) {
     let many = request::is_trusted(front, peer.ip());
-    let Some(place) = front.doors.enter_as(Door::Web, peer.ip(), many) else {
+    let Some(permit) = front.connections.enter_as(ConnectionClass::Web, peer.ip(), many) else {
         front.metrics.connections.with_label_values(&["refused"]).inc();
         return;
     };
     let (front, shutdown) = (front.clone(), shutdown.clone());
     tokio::spawn(async move {
-        let seat = &place.seat;
+        let activity = &permit.activity;
         tokio::select! {
             // Errors end a connection; what a request saw of them is in its log line.
-            _ = serve::connection(&front, stream, peer, tls, (&shutdown, seat)) => {}
-            () = place.taken_away() => {}
+            _ = serve::connection(&front, stream, peer, tls, (&shutdown, activity)) => {}
+            () = permit.evicted() => {}
         }
-        drop(place);
+        drop(permit);
     });
 }
 

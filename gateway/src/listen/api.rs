@@ -14,7 +14,7 @@ use bytes::Bytes;
 use http::{HeaderValue, Method, Request, Response, StatusCode, header, request::Parts};
 use http_body::{Frame, SizeHint};
 use hyper::{body::Incoming, service::service_fn};
-use ostler_api::{Door, Face};
+use ostler_api::{ConnectionInfo, Face};
 use ostler_heads::{
     host,
     request_id::{REQUEST_ID, request_id},
@@ -31,7 +31,7 @@ use super::{
 use crate::{
     config::Limits,
     connection::Connection,
-    doors::{Door as At, Seat},
+    connection_budget::{Activity, ConnectionClass},
     request::{self, Front, Upload},
 };
 
@@ -56,7 +56,7 @@ pub(crate) async fn accept(desk: Arc<Desk>, listener: TcpListener, shutdown: Shu
     let front = desk.front.clone();
     let loopback = listener.local_addr().is_ok_and(|address| address.ip().is_loopback());
     loop {
-        front.doors.breathe().await;
+        front.connections.await_evictions().await;
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
             () = shutdown.over() => return,
@@ -70,18 +70,20 @@ pub(crate) async fn accept(desk: Arc<Desk>, listener: TcpListener, shutdown: Shu
             }
         };
         // All are at work.
-        let Some(place) =
-            front.doors.enter_as(At::Api, peer.ip(), request::is_trusted(&front, peer.ip()))
-        else {
+        let Some(permit) = front.connections.enter_as(
+            ConnectionClass::Api,
+            peer.ip(),
+            request::is_trusted(&front, peer.ip()),
+        ) else {
             continue;
         };
         let desk = desk.clone();
-        let door = Door { loopback, peer: Some(peer.ip()) };
+        let info = ConnectionInfo { loopback, peer: Some(peer.ip()) };
         tokio::spawn(async move {
-            let seat = &place.seat;
+            let activity = &permit.activity;
             tokio::select! {
-                () = serve(&desk, door, stream, (peer, seat)) => {}
-                () = place.taken_away() => {}
+                () = serve(&desk, info, stream, (peer, activity)) => {}
+                () = permit.evicted() => {}
             }
         });
     }
@@ -90,18 +92,18 @@ pub(crate) async fn accept(desk: Arc<Desk>, listener: TcpListener, shutdown: Shu
 /// One connection, as strict as those of the front door.
 async fn serve(
     desk: &Arc<Desk>,
-    door: Door,
+    info: ConnectionInfo,
     stream: TcpStream,
-    (peer, seat): (SocketAddr, &Arc<Seat>),
+    (peer, activity): (SocketAddr, &Arc<Activity>),
 ) {
     // An answer may be written in two parts, and the second must not wait for the first's acknowledgement.
     let _ = stream.set_nodelay(true);
     let Ok(local) = stream.local_addr() else { return };
-    let connection = Arc::new(Connection::new(peer, local, false, seat.clone()));
+    let connection = Arc::new(Connection::new(peer, local, false, activity.clone()));
     let stream = WriteTimeout::new(stream, WRITE_LIMIT, connection.ending.clone());
     let service = service_fn(|request| {
         let (desk, turn) = (desk.clone(), Turn::begin(&connection));
-        async move { Ok::<_, Infallible>(answer(&desk, door, turn, request).await) }
+        async move { Ok::<_, Infallible>(answer(&desk, info, turn, request).await) }
     });
     let limits = desk.front.limits;
     let limits = Limits {
@@ -120,7 +122,12 @@ async fn serve(
     let _ = served.await;
 }
 
-async fn answer(desk: &Desk, door: Door, turn: Turn, request: Request<Incoming>) -> Response<Body> {
+async fn answer(
+    desk: &Desk,
+    info: ConnectionInfo,
+    turn: Turn,
+    request: Request<Incoming>,
+) -> Response<Body> {
     let (mut parts, body) = request.into_parts();
     let body = Upload::new(&turn.0, parts.version, &parts.headers, body);
     let (rest, version) = (body.rest(), parts.version);
@@ -133,9 +140,9 @@ async fn answer(desk: &Desk, door: Door, turn: Turn, request: Request<Incoming>)
         Some((refused, heard)) => {
             ostler_api::malformed(&id, refused.status, refused.reason, heard.method == "HEAD")
         }
-        None => match misdirected(desk, door, &parts) {
+        None => match misdirected(desk, info, &parts) {
             true => ostler_api::misdirected(&id, parts.method == Method::HEAD),
-            false => serve_request(desk, door, Request::from_parts(parts, Body::new(body))).await,
+            false => serve_request(desk, info, Request::from_parts(parts, Body::new(body))).await,
         },
     };
     if malformed || rest.is_some_and(|rest| rest.must_close()) {
@@ -149,8 +156,8 @@ async fn answer(desk: &Desk, door: Door, turn: Turn, request: Request<Incoming>)
 
 /// A page of another site can ask for any name that its owner makes point here; only names that nobody else can make are answered
 /// where no token is needed.
-fn misdirected(desk: &Desk, door: Door, parts: &Parts) -> bool {
-    if !door.loopback && desk.hosts.is_empty() {
+fn misdirected(desk: &Desk, info: ConnectionInfo, parts: &Parts) -> bool {
+    if !info.loopback && desk.hosts.is_empty() {
         return false;
     }
     let field = parts.headers.get(header::HOST).and_then(|host| host.to_str().ok());
@@ -166,20 +173,24 @@ fn misdirected(desk: &Desk, door: Door, parts: &Parts) -> bool {
     !host::is_not_rebound(name) && !desk.hosts.iter().any(known)
 }
 
-async fn serve_request(desk: &Desk, door: Door, mut request: Request<Body>) -> Response<Body> {
+async fn serve_request(
+    desk: &Desk,
+    info: ConnectionInfo,
+    mut request: Request<Body>,
+) -> Response<Body> {
     let face = &desk.face;
     if !health::is_asked(&request) {
-        request.extensions_mut().insert(door);
+        request.extensions_mut().insert(info);
         return match face.router().oneshot(request).await {
             Ok(answer) => answer,
             Err(never) => match never {},
         };
     }
     let mut is_stranger = false;
-    if !door.loopback {
+    if !info.loopback {
         // Metrics name every tenant.
         let of_all = request.uri().path() == "/metrics";
-        match face.may_read(request.headers(), door.peer, of_all) {
+        match face.may_read(request.headers(), info.peer, of_all) {
             Ok(()) => {}
             // Nobody can be known, and a balancer that is told so would take the apps for gone.
             Err(refused) if refused.status() == StatusCode::SERVICE_UNAVAILABLE && !of_all => {

@@ -28,7 +28,7 @@ use super::{
 use crate::{
     config::Limits,
     connection::{Connection, Ending},
-    doors::Seat,
+    connection_budget::Activity,
     request::{self, Front},
 };
 
@@ -61,7 +61,7 @@ pub(super) async fn connection(
     stream: TcpStream,
     peer: SocketAddr,
     tls: Option<TlsAcceptor>,
-    (shutdown, seat): (&Shutdown, &Arc<Seat>),
+    (shutdown, activity): (&Shutdown, &Arc<Activity>),
 ) -> Result<(), Failed> {
     stream.set_nodelay(true)?;
     let local = stream.local_addr()?;
@@ -72,7 +72,7 @@ pub(super) async fn connection(
             // Nothing has been asked on it.
             () = shutdown.draining() => return Ok(()),
         };
-        let connection = Arc::new(Connection::new(peer, local, false, seat.clone()));
+        let connection = Arc::new(Connection::new(peer, local, false, activity.clone()));
         return serve(front, connection, stream, is_http2, shutdown).await;
     };
     let shake = async {
@@ -92,7 +92,7 @@ pub(super) async fn connection(
     };
     front.metrics.handshakes.with_label_values(&["ok"]).inc();
     let is_http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
-    let connection = Arc::new(Connection::new(peer, local, true, seat.clone()));
+    let connection = Arc::new(Connection::new(peer, local, true, activity.clone()));
     serve(front, connection, stream, is_http2, shutdown).await
 }
 

@@ -91,7 +91,7 @@ impl AsyncRead for Slow<'_> {
     }
 }
 
-/// A front without a door.
+/// A front without a listener.
 pub(crate) struct Rig {
     front: Arc<Front>,
     connection: Arc<Connection>,

@@ -31,7 +31,7 @@ pub fn served(times: usize, waiting: usize) -> usize {
     pool::served(times, waiting)
 }
 
-/// A gateway without a door, as long as this is kept.
+/// A gateway without a listener, as long as this is kept.
 #[derive(Debug)]
 pub(crate) struct Standing(Assembly);
 

@@ -9,7 +9,7 @@ use ostler_pool::{Pools, quarantine::Ward};
 use super::{Budget, Memory, ReplyBuffers, Routes, Target, TenantNames};
 use crate::{
     config::{self, Config, Details, Limits, Network},
-    doors::{Doors, Parts},
+    connection_budget::{ConnectionBudget, DescriptorShares},
     log::Log,
     metrics::Metrics,
 };
@@ -29,7 +29,7 @@ pub(crate) struct Front {
     pub(crate) memory: Arc<Memory>,
     /// Replies that clients have not taken yet.
     pub(crate) stores: ReplyBuffers,
-    pub(crate) doors: Arc<Doors>,
+    pub(crate) connections: Arc<ConnectionBudget>,
     pub(crate) notices: Arc<Notices>,
 }
 
@@ -53,8 +53,8 @@ impl Front {
         let told = notices.clone();
         let log =
             Log::open(&config.access_log, move |what| told.tell(GatewayEvent::Warning(what)))?;
-        let parts = Parts::of(config.limits.files, config.limits.connections);
-        let max = (config.limits.spool_total, parts.spool);
+        let shares = DescriptorShares::of(config.limits.files, config.limits.connections);
+        let max = (config.limits.spool_total, shares.spool);
         let quarantine = Ward::new(notices.clone(), hold_back(pools));
         Ok(Self {
             routes: Routes::new(&config.routes, target, &tenants, |route, app| {
@@ -70,7 +70,7 @@ impl Front {
             quarantine: Arc::new(quarantine),
             memory: Arc::new(Memory::new(config.limits.body_memory)),
             stores: ReplyBuffers::default(),
-            doors: Doors::new(parts, config.limits.requests),
+            connections: ConnectionBudget::new(shares, config.limits.requests),
             notices,
         })
     }

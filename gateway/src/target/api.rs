@@ -100,7 +100,9 @@ fn inner(trip: &Trip, prefix: &str, parts: Parts, body: Upload) -> Option<Reques
     let mut request = Request::from_parts(parts, Body::new(body));
     *request.uri_mut() = uri;
     request.headers_mut().insert(REQUEST_ID, trip.id.clone());
-    request.extensions_mut().insert(ostler_api::Door { loopback: false, peer: Some(trip.client) });
+    request
+        .extensions_mut()
+        .insert(ostler_api::ConnectionInfo { loopback: false, peer: Some(trip.client) });
     Some(request)
 }
 

@@ -39,7 +39,7 @@ const ORDERS: &[(&str, &[&str])] = &[
     (
         "gateway/src/",
         &[
-            "doors",
+            "connection_budget",
             "config",
             "connection",
             "log",

@@ -32,7 +32,11 @@ impl Job {
     pub(super) async fn let_end(self) {
         while let Some(Ok(piece)) = poll_fn(|cx| self.passing.poll_piece(cx)).await {
             if let Some(assignment) = self.passing.assignment() {
-                assignment.carrier.consumed(assignment.stream, piece.len(), self.passing.pieces_bytes());
+                assignment.carrier.consumed(
+                    assignment.stream,
+                    piece.len(),
+                    self.passing.pieces_bytes(),
+                );
             }
         }
     }

@@ -49,7 +49,9 @@ impl Rest {
             }
             Self::File(file) => tokio::spawn(send_file(passing, assignment, file.clone())),
             Self::Stream { body, limit, bytes_max } => match body.take() {
-                Some(body) => tokio::spawn(send_stream(passing, assignment, body, *limit, *bytes_max)),
+                Some(body) => {
+                    tokio::spawn(send_stream(passing, assignment, body, *limit, *bytes_max))
+                }
                 None => {
                     // The first child took the body and gave the job back; it cannot be had again.
                     give_up(&passing, &assignment, Failure::from(Termination::ChildDied));
@@ -94,7 +96,11 @@ async fn send_file(passing: Arc<Passing>, assignment: Assignment, file: Arc<Spoo
             }
             Err(error) => {
                 let detail = Bytes::from(format!("cannot read the spooled body: {error}"));
-                give_up(&passing, &assignment, Failure { termination: Termination::Overload, detail });
+                give_up(
+                    &passing,
+                    &assignment,
+                    Failure { termination: Termination::Overload, detail },
+                );
                 return;
             }
         }

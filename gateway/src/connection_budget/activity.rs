@@ -1,4 +1,4 @@
-//! A connection's seat: what is asked on it, and whether it has to make room.
+//! What goes on on a connection: its requests in flight, when something moved last, and whether it was evicted.
 
 use std::sync::{
     Arc,
@@ -9,12 +9,12 @@ use ostler_job::{Mono, Span};
 use ostler_machine::clock;
 use tokio::sync::Notify;
 
-/// Requests under way at a door, of all clients together.
+/// Requests in flight of a class, of all clients together.
 #[derive(Debug)]
 pub(super) struct OpenRequests {
     pub(super) max: usize,
     requests: AtomicUsize,
-    /// Seats on which something is asked.
+    /// Connections with a request in flight.
     pub(super) busy: AtomicUsize,
 }
 
@@ -28,16 +28,16 @@ impl OpenRequests {
     }
 }
 
-/// What one client has at a door.
+/// What one client has in flight in a class.
 #[derive(Debug)]
-pub(super) struct Holder {
+pub(super) struct ClientLoad {
     /// A listed proxy: it stands for many clients, and is not held to the part of one.
     pub(super) many: bool,
     requests: AtomicUsize,
     pub(super) busy: AtomicUsize,
 }
 
-impl Holder {
+impl ClientLoad {
     pub(super) fn new(many: bool) -> Arc<Self> {
         Arc::new(Self { many, requests: AtomicUsize::new(0), busy: AtomicUsize::new(0) })
     }
@@ -45,29 +45,29 @@ impl Holder {
 
 /// What is known of a connection while it is open.
 #[derive(Debug)]
-pub(crate) struct Seat {
+pub(crate) struct Activity {
     requests: AtomicUsize,
     /// When something came or went that somebody waits for.
     moved_at: AtomicU64,
-    told_to_leave: AtomicBool,
+    evicted: AtomicBool,
     cut: AtomicBool,
     leave: Notify,
-    pub(super) of: Arc<Holder>,
+    pub(super) of: Arc<ClientLoad>,
     asked: Arc<OpenRequests>,
 }
 
-impl Default for Seat {
+impl Default for Activity {
     fn default() -> Self {
-        Self::new(Holder::new(false), OpenRequests::at_most(usize::MAX))
+        Self::new(ClientLoad::new(false), OpenRequests::at_most(usize::MAX))
     }
 }
 
-impl Seat {
-    pub(super) fn new(of: Arc<Holder>, asked: Arc<OpenRequests>) -> Self {
+impl Activity {
+    pub(super) fn new(of: Arc<ClientLoad>, asked: Arc<OpenRequests>) -> Self {
         Self {
             requests: AtomicUsize::new(0),
             moved_at: AtomicU64::new(clock::now().0),
-            told_to_leave: AtomicBool::new(false),
+            evicted: AtomicBool::new(false),
             cut: AtomicBool::new(false),
             leave: Notify::new(),
             of,
@@ -128,33 +128,33 @@ impl Seat {
         self.cut.load(Relaxed)
     }
 
-    pub(super) fn is_told_to_leave(&self) -> bool {
-        self.told_to_leave.load(Relaxed)
+    pub(super) fn is_evicted(&self) -> bool {
+        self.evicted.load(Relaxed)
     }
 
-    pub(super) fn tell_to_leave(&self, at_once: bool) {
+    pub(super) fn evict(&self, at_once: bool) {
         self.cut.store(at_once, Relaxed);
-        self.told_to_leave.store(true, Relaxed);
+        self.evicted.store(true, Relaxed);
         self.leave.notify_one();
     }
 
-    /// It was told to leave, and stays: something is asked again.
+    /// It was evicted, and stays: something is asked again.
     pub(super) fn stays(&self) -> bool {
-        self.told_to_leave.swap(false, Relaxed)
+        self.evicted.swap(false, Relaxed)
     }
 
     /// Waits until another connection needs this one's place.
-    pub(crate) async fn told_to_leave(&self) {
+    pub(crate) async fn evicted(&self) {
         self.leave.notified().await;
     }
 }
 
-impl super::Place {
+impl super::ConnectionPermit {
     /// Waits until another connection needs the place, unless something is asked here meanwhile.
-    pub(crate) async fn taken_away(&self) {
+    pub(crate) async fn evicted(&self) {
         loop {
-            self.seat.told_to_leave().await;
-            if self.seat.is_cut() || self.seat.is_idle() {
+            self.activity.evicted().await;
+            if self.activity.is_cut() || self.activity.is_idle() {
                 return;
             }
             self.stays();
