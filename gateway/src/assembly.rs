@@ -10,7 +10,7 @@ use ostler_pool::{Pool, Pools};
 use tokio::runtime::Handle;
 
 use crate::{
-    config::Config, link::Hub, metrics::Metrics, request::Front, scrape::Scrape,
+    config::Config, link::Hub, metrics::Metrics, request::ServerState, scrape::Scrape,
     start_error::StartError, target,
 };
 
@@ -19,7 +19,7 @@ use crate::{
 pub(crate) struct Assembly {
     pub(crate) pools: Pools,
     pub(crate) jobs: Jobs,
-    pub(crate) front: Arc<Front>,
+    pub(crate) server: Arc<ServerState>,
     pub(crate) hub: Arc<Hub>,
     pub(crate) notices: Arc<Notices>,
     pub(crate) face: Arc<Face>,
@@ -56,17 +56,18 @@ impl Assembly {
         let _new = jobs.room.bound(disk.clone(), config.jobs.files_max);
         let face = Arc::new(Face::new(Arc::new(jobs.clone()), shutdown.clone(), config.jobs.api()));
         let target = |to: &_| target::build(to, &pools, &face);
-        let front = Front::new(config, &pools, disk, metrics.clone(), notices.clone(), target);
-        let front = Arc::new(front.map_err(state)?);
-        let connections = front.connections.clone();
+        let server =
+            ServerState::new(config, &pools, disk, metrics.clone(), notices.clone(), target);
+        let server = Arc::new(server.map_err(state)?);
+        let connections = server.connections.clone();
         let hub =
             Hub::new(threads, pools.clone(), jobs.clone(), metrics, connections, notices.clone());
-        Ok(Self { pools, jobs, front, hub: Arc::new(hub), notices, face })
+        Ok(Self { pools, jobs, server, hub: Arc::new(hub), notices, face })
     }
 
     /// All figures.
     pub(crate) fn scrape(&self) -> Scrape {
-        let Self { pools, jobs, front, .. } = self.clone();
-        Scrape { pools, front, jobs }
+        let Self { pools, jobs, server, .. } = self.clone();
+        Scrape { pools, server, jobs }
     }
 }

@@ -32,7 +32,7 @@ use crate::{
         health::Health,
         tls::{self, Certificates},
     },
-    request::Front,
+    request::ServerState,
     start_error::StartError,
 };
 
@@ -178,7 +178,7 @@ impl Gateway {
         parts.jobs.stop();
         // Requests that were cut off write their lines when their tasks are dropped.
         drop(first);
-        parts.front.log.close();
+        parts.server.log.close();
         ended
     }
 
@@ -189,12 +189,12 @@ impl Gateway {
         shutdown: &Shutdown,
     ) -> Result<std::thread::JoinHandle<()>, StartError> {
         let listeners = self.client_listeners().map_err(StartError::Runtime)?;
-        let (front, shutdown) = (parts.front.clone(), shutdown.clone());
+        let (server, shutdown) = (parts.server.clone(), shutdown.clone());
         std::thread::Builder::new()
             .name("gateway".into())
             .spawn(move || {
                 runtime.block_on(async {
-                    serve_clients(&front, listeners, &shutdown);
+                    serve_clients(&server, listeners, &shutdown);
                     shutdown.over().await;
                 });
             })
@@ -222,10 +222,10 @@ impl Gateway {
         shutdown: &Shutdown,
     ) -> Result<(), StartError> {
         let runtime = StartError::Runtime;
-        let Assembly { pools, jobs, front, hub, notices, face } = parts;
-        serve_clients(front, self.client_listeners().map_err(runtime)?, shutdown);
+        let Assembly { pools, jobs, server, hub, notices, face } = parts;
+        serve_clients(server, self.client_listeners().map_err(runtime)?, shutdown);
         let desk = Arc::new(Desk {
-            front: front.clone(),
+            server: server.clone(),
             face: face.clone(),
             health: Health { scrape: parts.scrape(), shutdown: shutdown.clone() },
             hosts: self.config.listen.api_hosts.clone(),
@@ -253,13 +253,13 @@ impl Gateway {
             vital(limits::run(pool.clone(), links.clone()));
             vital(watch::run(pool.clone(), links.clone()));
         }
-        let (log, stores) = (front.clone(), front.clone());
+        let (log, stores) = (server.clone(), server.clone());
         vital(async move { log.log.hand_over_in_time().await });
         vital(async move { stores.stores.keep().await });
         vital(retention::run(jobs.clone(), self.config.jobs.keep()));
         shutdown.draining().await;
         let hurried = tokio::select! {
-            () = front.connections.emptied(ConnectionClass::Web) => false,
+            () = server.connections.emptied(ConnectionClass::Web) => false,
             () = tokio::time::sleep(drain) => false,
             () = shutdown.hurried() => true,
         };
@@ -287,17 +287,17 @@ fn listen_all(addresses: &[SocketAddr]) -> Result<Vec<StdListener>, StartError> 
 }
 
 fn serve_clients(
-    front: &Arc<Front>,
+    server: &Arc<ServerState>,
     listeners: Vec<(StdListener, Option<TlsAcceptor>)>,
     shutdown: &Shutdown,
 ) {
     for (listener, tls) in listeners {
         match TcpListener::from_std(listener) {
             Ok(listener) => {
-                vital(accept::accept(front.clone(), listener, tls, shutdown.clone()));
+                vital(accept::accept(server.clone(), listener, tls, shutdown.clone()));
             }
             Err(error) => {
-                front
+                server
                     .notices
                     .tell(GatewayEvent::Warning(format!("a listener cannot be served: {error}")));
             }

@@ -7,13 +7,13 @@ use ostler_metrics::catalogue;
 use ostler_pool::Pools;
 use prometheus::{Registry, TextEncoder};
 
-use crate::{connection_budget::ConnectionClass, request::Front};
+use crate::{connection_budget::ConnectionClass, request::ServerState};
 
 /// Everything that has figures.
 #[derive(Clone, Debug)]
 pub(crate) struct Scrape {
     pub(crate) pools: Pools,
-    pub(crate) front: Arc<Front>,
+    pub(crate) server: Arc<ServerState>,
     pub(crate) jobs: Jobs,
 }
 
@@ -25,7 +25,7 @@ impl Scrape {
         read_children(&now, self);
         ostler_durable::metrics::read(&now, &self.jobs);
         read_process(&now, self);
-        let mut families = self.front.metrics.registry.gather();
+        let mut families = self.server.metrics.registry.gather();
         families.extend(now.gather());
         TextEncoder::new().encode_to_string(&families).unwrap_or_default()
     }
@@ -45,7 +45,7 @@ fn read_pools(registry: &Registry, scrape: &Scrape) {
         let mut tenants = pool.by_tenant();
         tenants.sort_by_key(|(_, waiting, running)| std::cmp::Reverse(waiting + running));
         for (i, (name, waiting, running)) in tenants.iter().enumerate() {
-            let named = i < scrape.front.limits.metric_tenants && !name.is_empty();
+            let named = i < scrape.server.limits.metric_tenants && !name.is_empty();
             let name = if named { name.as_str() } else { "other" };
             tenant_waiting.with_label_values(&[app.as_str(), name]).add(f64::from(*waiting));
             tenant_running.with_label_values(&[app.as_str(), name]).add(f64::from(*running));
@@ -89,18 +89,18 @@ fn read_process(registry: &Registry, scrape: &Scrape) {
     for host in scrape.jobs.linked() {
         links.with_label_values(&[&*host]).set(1.0);
     }
-    let front = &scrape.front;
-    catalogue::OPEN_CONNECTIONS.read(registry, front.connections.len(ConnectionClass::Web) as f64);
-    catalogue::SPOOL_BYTES.read(registry, front.spool.used() as f64);
-    catalogue::QUARANTINED.read(registry, front.quarantine.held() as f64);
+    let server = &scrape.server;
+    catalogue::OPEN_CONNECTIONS.read(registry, server.connections.len(ConnectionClass::Web) as f64);
+    catalogue::SPOOL_BYTES.read(registry, server.spool.used() as f64);
+    catalogue::QUARANTINED.read(registry, server.quarantine.held() as f64);
     catalogue::REQUESTS_OPEN
-        .read(registry, front.connections.requests(ConnectionClass::Web) as f64);
-    catalogue::BODY_MEMORY.read(registry, front.memory.used() as f64);
-    catalogue::SPOOL_CUT.read(registry, front.spool.cut() as f64);
-    let (cut, refused) = front.connections.turned_away();
+        .read(registry, server.connections.requests(ConnectionClass::Web) as f64);
+    catalogue::BODY_MEMORY.read(registry, server.memory.used() as f64);
+    catalogue::SPOOL_CUT.read(registry, server.spool.cut() as f64);
+    let (cut, refused) = server.connections.turned_away();
     catalogue::CONNECTIONS_CUT.read(registry, cut as f64);
     catalogue::CONNECTIONS_REFUSED.read(registry, refused as f64);
-    catalogue::LOG_DROPPED.read(registry, front.log.dropped() as f64);
+    catalogue::LOG_DROPPED.read(registry, server.log.dropped() as f64);
     let build = catalogue::BUILD.gauges(registry);
     build.with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1.0);
     let own = ostler_machine::process::read();

@@ -12,7 +12,7 @@ use tokio_rustls::TlsAcceptor;
 use super::serve;
 use crate::{
     connection_budget::ConnectionClass,
-    request::{self, Front},
+    request::{self, ServerState},
 };
 
 /// Connections that the kernel keeps for us before we accept them.
@@ -43,22 +43,24 @@ pub(crate) fn listen(address: SocketAddr) -> std::io::Result<std::net::TcpListen
 
 /// Serves a listener on this thread.
 pub(crate) async fn accept(
-    front: Arc<Front>,
+    server: Arc<ServerState>,
     listener: TcpListener,
     tls: Option<TlsAcceptor>,
     shutdown: Shutdown,
 ) {
     loop {
-        front.connections.await_evictions().await;
+        server.connections.await_evictions().await;
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
             () = shutdown.draining() => return,
         };
         match accepted {
-            Ok((stream, peer)) => begin(&front, stream, peer, tls.clone(), &shutdown),
+            Ok((stream, peer)) => begin(&server, stream, peer, tls.clone(), &shutdown),
             Err(error) if is_of_the_connection(&error) => {}
             Err(error) => {
-                front.notices.warn_seldom("accept", &format!("cannot accept connections: {error}"));
+                server
+                    .notices
+                    .warn_seldom("accept", &format!("cannot accept connections: {error}"));
                 tokio::time::sleep(Duration::from_millis(100)).await;
             }
         }
@@ -75,23 +77,23 @@ fn is_of_the_connection(error: &std::io::Error) -> bool {
 }
 
 fn begin(
-    front: &Arc<Front>,
+    server: &Arc<ServerState>,
     stream: TcpStream,
     peer: SocketAddr,
     tls: Option<TlsAcceptor>,
     shutdown: &Shutdown,
 ) {
-    let many = request::is_trusted(front, peer.ip());
-    let Some(permit) = front.connections.enter_as(ConnectionClass::Web, peer.ip(), many) else {
-        front.metrics.connections.with_label_values(&["refused"]).inc();
+    let many = request::is_trusted(server, peer.ip());
+    let Some(permit) = server.connections.enter_as(ConnectionClass::Web, peer.ip(), many) else {
+        server.metrics.connections.with_label_values(&["refused"]).inc();
         return;
     };
-    let (front, shutdown) = (front.clone(), shutdown.clone());
+    let (server, shutdown) = (server.clone(), shutdown.clone());
     tokio::spawn(async move {
         let activity = &permit.activity;
         tokio::select! {
             // Errors end a connection; what a request saw of them is in its log line.
-            _ = serve::connection(&front, stream, peer, tls, (&shutdown, activity)) => {}
+            _ = serve::connection(&server, stream, peer, tls, (&shutdown, activity)) => {}
             () = permit.evicted() => {}
         }
         drop(permit);

@@ -32,7 +32,7 @@ use crate::{
     config::Limits,
     connection::Connection,
     connection_budget::{Activity, ConnectionClass},
-    request::{self, Front, Upload},
+    request::{self, ServerState, Upload},
 };
 
 /// Time that a client may take nothing before its connection is given up.
@@ -44,7 +44,7 @@ const TARGET_MAX: usize = 32 << 10;
 /// What is served here.
 #[derive(Debug)]
 pub(crate) struct Desk {
-    pub(crate) front: Arc<Front>,
+    pub(crate) server: Arc<ServerState>,
     pub(crate) face: Arc<Face>,
     pub(crate) health: Health,
     /// Names that clients may ask for besides those of this host.
@@ -53,10 +53,10 @@ pub(crate) struct Desk {
 
 /// Serves the listener until the gateway ends; health is asked for during a drain as well.
 pub(crate) async fn accept(desk: Arc<Desk>, listener: TcpListener, shutdown: Shutdown) {
-    let front = desk.front.clone();
+    let server = desk.server.clone();
     let loopback = listener.local_addr().is_ok_and(|address| address.ip().is_loopback());
     loop {
-        front.connections.await_evictions().await;
+        server.connections.await_evictions().await;
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
             () = shutdown.over() => return,
@@ -64,16 +64,18 @@ pub(crate) async fn accept(desk: Arc<Desk>, listener: TcpListener, shutdown: Shu
         let (stream, peer) = match accepted {
             Ok(accepted) => accepted,
             Err(error) => {
-                front.notices.warn_seldom("accept", &format!("cannot accept connections: {error}"));
+                server
+                    .notices
+                    .warn_seldom("accept", &format!("cannot accept connections: {error}"));
                 tokio::time::sleep(Duration::from_millis(100)).await;
                 continue;
             }
         };
         // All are at work.
-        let Some(permit) = front.connections.enter_as(
+        let Some(permit) = server.connections.enter_as(
             ConnectionClass::Api,
             peer.ip(),
-            request::is_trusted(&front, peer.ip()),
+            request::is_trusted(&server, peer.ip()),
         ) else {
             continue;
         };
@@ -105,7 +107,7 @@ async fn serve(
         let (desk, turn) = (desk.clone(), Turn::begin(&connection));
         async move { Ok::<_, Infallible>(answer(&desk, info, turn, request).await) }
     });
-    let limits = desk.front.limits;
+    let limits = desk.server.limits;
     let limits = Limits {
         target_bytes: limits.target_bytes.max(TARGET_MAX),
         header_bytes: limits.header_bytes.max(2 * TARGET_MAX),
@@ -131,7 +133,7 @@ async fn answer(
     let (mut parts, body) = request.into_parts();
     let body = Upload::new(&turn.0, parts.version, &parts.headers, body);
     let (rest, version) = (body.rest(), parts.version);
-    let believed = request::is_trusted(&desk.front, turn.0.peer.ip());
+    let believed = request::is_trusted(&desk.server, turn.0.peer.ip());
     let id = request_id(&parts.headers, believed);
     parts.headers.insert(REQUEST_ID, id.clone());
     let refused = turn.0.notes.next_request();

@@ -29,7 +29,7 @@ use crate::{
     config::Limits,
     connection::{Connection, Ending},
     connection_budget::Activity,
-    request::{self, Front},
+    request::{self, ServerState},
 };
 
 /// Time that a client may take nothing before its connection is given up.
@@ -57,7 +57,7 @@ type Failed = Box<dyn std::error::Error + Send + Sync>;
 
 /// Serves a connection to its end.
 pub(super) async fn connection(
-    front: &Arc<Front>,
+    server: &Arc<ServerState>,
     stream: TcpStream,
     peer: SocketAddr,
     tls: Option<TlsAcceptor>,
@@ -65,7 +65,7 @@ pub(super) async fn connection(
 ) -> Result<(), Failed> {
     stream.set_nodelay(true)?;
     let local = stream.local_addr()?;
-    let limit = front.limits.header_timeout;
+    let limit = server.limits.header_timeout;
     let Some(acceptor) = tls else {
         let is_http2 = tokio::select! {
             sniffed = timeout(limit, sniff::is_http2(&stream)) => sniffed??,
@@ -73,7 +73,7 @@ pub(super) async fn connection(
             () = shutdown.draining() => return Ok(()),
         };
         let connection = Arc::new(Connection::new(peer, local, false, activity.clone()));
-        return serve(front, connection, stream, is_http2, shutdown).await;
+        return serve(server, connection, stream, is_http2, shutdown).await;
     };
     let shake = async {
         match sniff::is_cleartext(&stream).await? {
@@ -87,13 +87,13 @@ pub(super) async fn connection(
     };
     let stream = match shaken {
         Ok(Ok(stream)) => stream,
-        Ok(Err(error)) => return handshake_failed(front, "failed", error),
-        Err(_) => return handshake_failed(front, "timeout", io::ErrorKind::TimedOut.into()),
+        Ok(Err(error)) => return handshake_failed(server, "failed", error),
+        Err(_) => return handshake_failed(server, "timeout", io::ErrorKind::TimedOut.into()),
     };
-    front.metrics.handshakes.with_label_values(&["ok"]).inc();
+    server.metrics.handshakes.with_label_values(&["ok"]).inc();
     let is_http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
     let connection = Arc::new(Connection::new(peer, local, true, activity.clone()));
-    serve(front, connection, stream, is_http2, shutdown).await
+    serve(server, connection, stream, is_http2, shutdown).await
 }
 
 /// Tells a client that speaks HTTP where TLS is spoken, in the words that it knows.
@@ -111,13 +111,13 @@ async fn cleartext(stream: TcpStream) -> io::Error {
     io::ErrorKind::InvalidData.into()
 }
 
-fn handshake_failed(front: &Front, result: &str, error: io::Error) -> Result<(), Failed> {
-    front.metrics.handshakes.with_label_values(&[result]).inc();
+fn handshake_failed(server: &ServerState, result: &str, error: io::Error) -> Result<(), Failed> {
+    server.metrics.handshakes.with_label_values(&[result]).inc();
     Err(error.into())
 }
 
 async fn serve<T>(
-    front: &Arc<Front>,
+    server: &Arc<ServerState>,
     connection: Arc<Connection>,
     stream: T,
     is_http2: bool,
@@ -130,28 +130,28 @@ where
     // Boxed, so that an idle connection holds the room of its own protocol only.
     match is_http2 {
         true => {
-            front.metrics.connections.with_label_values(&["h2"]).inc();
-            Box::pin(http2(front, connection, stream, shutdown)).await
+            server.metrics.connections.with_label_values(&["h2"]).inc();
+            Box::pin(http2(server, connection, stream, shutdown)).await
         }
         false => {
-            front.metrics.connections.with_label_values(&["http/1"]).inc();
-            Box::pin(http1(front, connection, stream, shutdown)).await
+            server.metrics.connections.with_label_values(&["http/1"]).inc();
+            Box::pin(http1(server, connection, stream, shutdown)).await
         }
     }
 }
 
 /// The service of a connection: every request goes the same way.
 fn answer(
-    front: &Arc<Front>,
+    server: &Arc<ServerState>,
     connection: &Arc<Connection>,
     request: Request<Incoming>,
 ) -> impl Future<Output = Result<http::Response<request::ReplyBody>, Infallible>> + Send + use<> {
-    let (front, connection) = (front.clone(), connection.clone());
-    async move { Ok(request::handle(front, connection, request).await) }
+    let (server, connection) = (server.clone(), connection.clone());
+    async move { Ok(request::handle(server, connection, request).await) }
 }
 
 async fn http1<T>(
-    front: &Arc<Front>,
+    server: &Arc<ServerState>,
     connection: Arc<Connection>,
     stream: WriteTimeout<T>,
     shutdown: &Shutdown,
@@ -159,15 +159,15 @@ async fn http1<T>(
 where
     T: Socket + AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let service = service_fn(|request| answer(front, &connection, request));
+    let service = service_fn(|request| answer(server, &connection, request));
     let mut served = pin!(
-        strict_http1(&front.limits)
-            .serve_connection(guarded(&front.limits, &connection, stream), service)
+        strict_http1(&server.limits)
+            .serve_connection(guarded(&server.limits, &connection, stream), service)
     );
     tokio::select! {
         ended = served.as_mut() => return Ok(ended?),
         () = shutdown.draining() => {}
-        () = connection.forsaken(&front.limits) => {}
+        () = connection.forsaken(&server.limits) => {}
     }
     served.as_mut().graceful_shutdown();
     Ok(served.await?)
@@ -200,7 +200,7 @@ pub(super) fn guarded<T>(
 }
 
 async fn http2<T>(
-    front: &Arc<Front>,
+    server: &Arc<ServerState>,
     connection: Arc<Connection>,
     stream: WriteTimeout<T>,
     shutdown: &Shutdown,
@@ -208,11 +208,11 @@ async fn http2<T>(
 where
     T: Socket + AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let header_list = u32::try_from(front.limits.header_bytes * H2_HEADS).unwrap_or(u32::MAX);
+    let header_list = u32::try_from(server.limits.header_bytes * H2_HEADS).unwrap_or(u32::MAX);
     let mut served = pin!(
         http2::Builder::new(TokioExecutor::new())
             .timer(TokioTimer::new())
-            .max_concurrent_streams(front.limits.h2_streams)
+            .max_concurrent_streams(server.limits.h2_streams)
             .max_header_list_size(header_list)
             .initial_stream_window_size(H2_STREAM_WINDOW)
             .initial_connection_window_size(H2_CONNECTION_WINDOW)
@@ -222,13 +222,13 @@ where
             .keep_alive_timeout(Duration::from_secs(20))
             .serve_connection(
                 TokioIo::new(trailers::Guard::new(stream)),
-                service_fn(|request| answer(front, &connection, request))
+                service_fn(|request| answer(server, &connection, request))
             )
     );
     tokio::select! {
         ended = served.as_mut() => return Ok(ended?),
         () = shutdown.draining() => {}
-        () = connection.forsaken(&front.limits) => {}
+        () = connection.forsaken(&server.limits) => {}
         () = stalled(&connection) => return Err(io::Error::from(io::ErrorKind::TimedOut).into()),
     }
     served.as_mut().graceful_shutdown();

@@ -18,7 +18,7 @@ use super::shapes;
 use crate::request::{Route, route};
 use crate::{
     connection::Connection,
-    request::{Front, Trip, head, spool::Body},
+    request::{ServerState, Trip, head, spool::Body},
     target::request_frame,
 };
 #[cfg(test)]
@@ -31,11 +31,11 @@ Accept-Language: en-GB,en;q=0.5\r\nCookie: session=0123456789abcdef\r\nConnectio
 
 /// Scans a head, checks it and writes its frame, so many times: one such as a browser sends, or one of [`shapes`].
 pub(crate) fn head_to_frame(
-    front: Arc<Front>,
+    server: Arc<ServerState>,
     shape: Option<&str>,
     times: usize,
 ) -> std::io::Result<usize> {
-    let rig = Rig::new(front);
+    let rig = Rig::new(server);
     let mut bytes = 0;
     match shape {
         None => (0..times).for_each(|_| bytes += rig.frame(HEAD, parsed())),
@@ -91,17 +91,17 @@ impl AsyncRead for Slow<'_> {
     }
 }
 
-/// A front without a listener.
+/// A server state without a listener.
 pub(crate) struct Rig {
-    front: Arc<Front>,
+    server: Arc<ServerState>,
     connection: Arc<Connection>,
 }
 
 impl Rig {
-    pub(crate) fn new(front: Arc<Front>) -> Self {
+    pub(crate) fn new(server: Arc<ServerState>) -> Self {
         let here = SocketAddr::from(([127, 0, 0, 1], 8080));
         let connection = Arc::new(Connection::new(here, here, false, Arc::default()));
-        Self { front, connection }
+        Self { server, connection }
     }
 
     /// The bytes of a head's frame; 0 when it is refused.
@@ -109,7 +109,7 @@ impl Rig {
         let bounds = scan::Bounds { bytes: 32 << 10, fields: 100, target: 8 << 10 };
         let scanned = scan::head(bytes, bounds);
         assert!(matches!(scanned, Ok(Some((len, _))) if len == bytes.len()), "the head is fine");
-        let mut trip = Trip::begin(&self.front, &self.connection, &request);
+        let mut trip = Trip::begin(&self.server, &self.connection, &request);
         let (parts, ()) = request.into_parts();
         let Ok(head) = head::check(&mut trip, &parts) else { return 0 };
         head::routed(head.path(&parts.uri));
@@ -143,7 +143,7 @@ impl Rig {
     pub(crate) fn routed(&self, pools: &Pools) -> (Trip, Arc<Route>, Arc<Pool>) {
         let (parts, ()) = parsed().into_parts();
         let request = Request::from_parts(parts.clone(), ());
-        let mut trip = Trip::begin(&self.front, &self.connection, &request);
+        let mut trip = Trip::begin(&self.server, &self.connection, &request);
         let Ok(head) = head::check(&mut trip, &parts) else { panic!("the head is fine") };
         let Ok(route) = route::find(&mut trip, &head, &parts) else {
             panic!("the config has a route")

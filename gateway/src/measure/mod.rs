@@ -11,14 +11,14 @@ use ostler_job::{Wall, durable::Epoch};
 use ostler_machine::shutdown::Shutdown;
 use ostler_store::{Change, Memory, Store as _, Token};
 
-use crate::{assembly::Assembly, config::Config, request::Front};
+use crate::{assembly::Assembly, config::Config, request::ServerState};
 
 #[cfg(test)]
 pub(crate) use head::Rig;
 
 /// Scans a head, checks it and writes its frame, so many times. See `gateway/examples/count.rs`.
 pub fn head_to_frame(config: &Config, shape: Option<&str>, times: usize) -> io::Result<usize> {
-    head::head_to_frame(Standing::new(config)?.front(), shape, times)
+    head::head_to_frame(Standing::new(config)?.server(), shape, times)
 }
 
 /// The same for what comes on a connection; `None`: there is no such shape.
@@ -44,8 +44,8 @@ impl Standing {
         started.map(Self).map_err(io::Error::other)
     }
 
-    pub(crate) fn front(&self) -> Arc<Front> {
-        self.0.front.clone()
+    pub(crate) fn server(&self) -> Arc<ServerState> {
+        self.0.server.clone()
     }
 
     #[cfg(test)]

@@ -146,7 +146,7 @@ mod tests {
     fn no_shape_of_a_head_costs_much_more_than_its_bytes() {
         let state = tempfile::tempdir().unwrap();
         let standing = Standing::new(&config(state.path())).unwrap();
-        let rig = Rig::new(standing.front());
+        let rig = Rig::new(standing.server());
         let plain = cost(&rig, SHAPES[0]).max(Duration::from_micros(50));
         for shape in SHAPES {
             let len = head(shape).unwrap().len();

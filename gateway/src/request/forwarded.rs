@@ -5,7 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, header};
 
-use super::Front;
+use super::ServerState;
 use crate::{config::Network, connection::Connection};
 
 pub(crate) const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
@@ -21,8 +21,8 @@ pub(crate) struct Seen {
     pub(crate) host: Bytes,
 }
 
-pub(crate) fn is_trusted(front: &Front, peer: IpAddr) -> bool {
-    front.trusted.iter().any(|network| in_network(peer, *network))
+pub(crate) fn is_trusted(server: &ServerState, peer: IpAddr) -> bool {
+    server.trusted.iter().any(|network| in_network(peer, *network))
 }
 
 /// Whether an address lies in a network. IPv4 addresses in IPv6 form are IPv4 addresses.
@@ -48,7 +48,11 @@ pub(crate) fn direct(connection: &Connection) -> Seen {
 }
 
 /// A client behind listed proxies: the rightmost address that is not one of them.
-pub(crate) fn through_proxies(front: &Front, connection: &Connection, headers: &HeaderMap) -> Seen {
+pub(crate) fn through_proxies(
+    server: &ServerState,
+    connection: &Connection,
+    headers: &HeaderMap,
+) -> Seen {
     let mut seen = direct(connection);
     let hops = hops(headers);
     for hop in hops.iter().rev() {
@@ -60,7 +64,7 @@ pub(crate) fn through_proxies(front: &Front, connection: &Connection, headers: &
         }
         let Some(address) = hop.address else { break };
         seen.address = address;
-        if !is_trusted(front, address) {
+        if !is_trusted(server, address) {
             break;
         }
     }

@@ -39,7 +39,7 @@ pub(crate) fn check(trip: &mut Trip, parts: &Parts) -> Result<Head, Refusal> {
     }
     check_form(trip, parts)?;
     if parts.version == Version::HTTP_2 {
-        http2::check(parts, &trip.front.limits)?;
+        http2::check(parts, &trip.server.limits)?;
     }
     // Nothing else than its one value tells what the body is, and of two each reader would take his own.
     if parts.headers.get_all(header::CONTENT_TYPE).iter().nth(1).is_some() {
@@ -71,7 +71,7 @@ fn check_form(trip: &Trip, parts: &Parts) -> Result<(), Refusal> {
         return Err(Refusal::malformed(StatusCode::BAD_REQUEST, reason));
     }
     let target_bytes = parts.uri.path_and_query().map_or(0, |p| p.as_str().len());
-    if target_bytes > trip.front.limits.target_bytes {
+    if target_bytes > trip.server.limits.target_bytes {
         return Err(Refusal::malformed(StatusCode::URI_TOO_LONG, "request target is too long"));
     }
     Ok(())

@@ -5,7 +5,6 @@
 mod body;
 mod budget;
 pub(crate) mod forwarded;
-mod front;
 pub(crate) mod head;
 mod http2;
 mod memory;
@@ -14,6 +13,7 @@ pub(crate) mod quarantine;
 pub(crate) mod reply_buffer;
 pub(crate) mod respond;
 pub(crate) mod route;
+mod server_state;
 pub(crate) mod spool;
 mod target;
 mod tenant;
@@ -29,12 +29,12 @@ pub(crate) use self::{
     body::{Pieces, ReplyBody, Source},
     budget::Budget,
     forwarded::is_trusted,
-    front::Front,
     head::Head,
     memory::Memory,
     reply_buffer::ReplyBuffers,
     respond::{Refusal, Reply},
     route::{Route, Routes},
+    server_state::ServerState,
     target::{Answered, Answering, Exchange, Target},
     tenant::TenantNames,
     trip::Trip,
@@ -44,11 +44,11 @@ use crate::connection::Connection;
 
 /// One request. Whatever happens on its way becomes a response, one log line and one count.
 pub(crate) async fn handle(
-    front: Arc<Front>,
+    server: Arc<ServerState>,
     connection: Arc<Connection>,
     request: Request<Incoming>,
 ) -> Response<ReplyBody> {
-    let mut trip = Trip::begin(&front, &connection, &request);
+    let mut trip = Trip::begin(&server, &connection, &request);
     let ended = carry(&mut trip, request).await;
     respond::finish(trip, ended)
 }

@@ -48,7 +48,7 @@ fn title(status: StatusCode) -> String {
 /// Details are for the developer, if the config says so: on the same host, by its own name, and without a trace of a proxy. A
 /// proxy on this host that adds nothing cannot be told from a client, hence the config's word.
 pub(crate) fn note_who_may_see_details(trip: &mut Trip, host: &str, parts: &Parts) {
-    trip.sees_details = trip.front.details == Details::Loopback
+    trip.sees_details = trip.server.details == Details::Loopback
         && trip.connection.peer.ip().to_canonical().is_loopback()
         && !trip.trusted
         && host::is_loopback(host)

@@ -13,7 +13,7 @@ use super::{respond::Refusal, route::Route, trip::Trip};
 /// What a request asks for, as its job keeps it.
 pub(crate) fn subject(trip: &Trip, route: &Route) -> Subject {
     Subject {
-        ward: trip.front.quarantine.clone(),
+        ward: trip.server.quarantine.clone(),
         route: route.counts.name().clone(),
         method: trip.method.clone(),
         uri: trip.uri.clone(),
@@ -23,7 +23,7 @@ pub(crate) fn subject(trip: &Trip, route: &Route) -> Subject {
 
 /// Refuses a request whose kind is held back, before its body is read.
 pub(crate) fn admit(trip: &Trip, route: &Route, pool: &Pool) -> Result<(), Refusal> {
-    let quarantine = &trip.front.quarantine;
+    let quarantine = &trip.server.quarantine;
     let Some(kinds) = quarantine.kinds(asked(trip, route)) else { return Ok(()) };
     let now = clock::now();
     quarantine.check(&kinds, pool.spare(now), now).map_err(refusal)
@@ -41,9 +41,9 @@ pub(crate) fn note(trip: &Trip) {
     );
     if has_ended
         && passing.deaths() == 0
-        && let Some(kinds) = trip.front.quarantine.kinds(asked(trip, route))
+        && let Some(kinds) = trip.server.quarantine.kinds(asked(trip, route))
     {
-        trip.front.quarantine.survived(&kinds, clock::now());
+        trip.server.quarantine.survived(&kinds, clock::now());
     }
 }
 

@@ -92,14 +92,14 @@ enum Waited {
 
 impl ReplyBuffer {
     pub(crate) fn new(trip: &Trip, route: &Route) -> Arc<Self> {
-        let front = &trip.front;
+        let server = &trip.server;
         let store = Arc::new(Self::of(
-            front.limits.spool_memory,
+            server.limits.spool_memory,
             clock::span(route.timeouts.progress),
             Peer::of(trip.client),
-            (front.spool.clone(), front.memory.clone()),
+            (server.spool.clone(), server.memory.clone()),
         ));
-        front.stores.add(&store);
+        server.stores.add(&store);
         store
     }
 

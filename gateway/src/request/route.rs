@@ -170,7 +170,7 @@ impl Route {
             TenantKey::Header(name) => match headers.get(name).map(|value| value.as_bytes()) {
                 // Else a client that makes names up would have the share of each.
                 value if self.tenant_listed && !self.names(value) => client(),
-                Some(value) => trip.front.tenants.name(value, &self.tenant_names),
+                Some(value) => trip.server.tenants.name(value, &self.tenant_names),
                 None => Bytes::new(),
             },
         }
@@ -185,7 +185,7 @@ impl Route {
 /// Finds the request's route and notes it and the tenant.
 pub(crate) fn find(trip: &mut Trip, head: &Head, parts: &Parts) -> Result<Arc<Route>, Refusal> {
     let path = head::routed(head.path(&parts.uri));
-    let Some(route) = trip.front.routes.find(&head.host, &path).cloned() else {
+    let Some(route) = trip.server.routes.find(&head.host, &path).cloned() else {
         let mut refusal = Refusal::new(StatusCode::NOT_FOUND, Termination::NoRoute);
         refusal.reason = "no route leads here".into();
         return Err(refusal);

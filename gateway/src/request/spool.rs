@@ -183,10 +183,10 @@ pub(crate) async fn take(
 
 /// A body of such a length has room, now or when others make some: of one that never has, nothing is waited for.
 async fn can_be_kept(trip: &Trip, length: u64) -> Result<(), Refusal> {
-    if length <= trip.front.limits.spool_memory as u64 {
+    if length <= trip.server.limits.spool_memory as u64 {
         return Ok(());
     }
-    let budget = trip.front.spool.clone();
+    let budget = trip.server.spool.clone();
     let most = blocking(move || Ok(budget.most())).await.unwrap_or(u64::MAX);
     if length <= most {
         return Ok(());
@@ -203,7 +203,7 @@ struct SpooledBody {
 
 impl SpooledBody {
     async fn add(&mut self, trip: &mut Trip, piece: Bytes) -> io::Result<()> {
-        let fits = self.memory.len() + piece.len() <= trip.front.limits.spool_memory;
+        let fits = self.memory.len() + piece.len() <= trip.server.limits.spool_memory;
         if fits && trip.hold(piece.len()) {
             self.memory.extend_from_slice(&piece);
             return Ok(());
@@ -236,7 +236,7 @@ impl SpooledBody {
         let file = match &self.file {
             Some(file) => file.clone(),
             None => {
-                let file = SpoolFile::create(&trip.front.spool, Peer::of(trip.client))?;
+                let file = SpoolFile::create(&trip.server.spool, Peer::of(trip.client))?;
                 self.file.insert(Arc::new(file)).clone()
             }
         };
@@ -328,8 +328,8 @@ fn too_large(route: &Route) -> Refusal {
 }
 
 fn no_room(trip: &Trip, error: &io::Error) -> Refusal {
-    let folder = trip.front.spool.folder().display();
-    trip.front
+    let folder = trip.server.spool.folder().display();
+    trip.server
         .notices
         .warn_seldom("spool", &format!("a request body is refused; {folder}: {error}"));
     let mut refusal = Refusal::new(StatusCode::SERVICE_UNAVAILABLE, Termination::Overload);

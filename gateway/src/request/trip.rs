@@ -9,13 +9,13 @@ use ostler_job::{Mono, Span, Termination};
 use ostler_machine::{clock, peer::Peer};
 use ostler_pool::passing::Passing;
 
-use super::{Front, forwarded, quarantine, route::Route, upload::Rest};
+use super::{ServerState, forwarded, quarantine, route::Route, upload::Rest};
 use crate::{connection::Connection, log::Line};
 
 /// The record of one request. Dropped when its last byte was handed over or given up; that writes the line.
 #[derive(Debug)]
 pub(crate) struct Trip {
-    pub(crate) front: Arc<Front>,
+    pub(crate) server: Arc<ServerState>,
     pub(crate) connection: Arc<Connection>,
     pub(crate) began: Mono,
     pub(crate) id: HeaderValue,
@@ -59,7 +59,7 @@ pub(crate) struct Trip {
 impl Trip {
     /// Counts bytes of a body as in memory. `false`: there is no room for them.
     pub(crate) fn hold(&mut self, bytes: usize) -> bool {
-        let fits = self.front.memory.take(Peer::of(self.client), bytes as u64);
+        let fits = self.server.memory.take(Peer::of(self.client), bytes as u64);
         self.held += if fits { bytes as u64 } else { 0 };
         fits
     }
@@ -67,19 +67,19 @@ impl Trip {
     /// So many of them are not in memory any more.
     pub(crate) fn release(&mut self, bytes: usize) {
         self.held -= bytes as u64;
-        self.front.memory.give(Peer::of(self.client), bytes as u64);
+        self.server.memory.give(Peer::of(self.client), bytes as u64);
     }
 
     pub(crate) fn begin<B>(
-        front: &Arc<Front>,
+        server: &Arc<ServerState>,
         connection: &Arc<Connection>,
         request: &Request<B>,
     ) -> Self {
         let fits = connection.enter();
         let headers = request.headers();
-        let trusted = forwarded::is_trusted(front, connection.peer.ip());
+        let trusted = forwarded::is_trusted(server, connection.peer.ip());
         let seen = match trusted {
-            true => forwarded::through_proxies(front, connection, headers),
+            true => forwarded::through_proxies(server, connection, headers),
             false => forwarded::direct(connection),
         };
         Self {
@@ -111,7 +111,7 @@ impl Trip {
             heard: None,
             held: 0,
             fits,
-            front: front.clone(),
+            server: server.clone(),
             connection: connection.clone(),
         }
     }
@@ -166,7 +166,7 @@ impl Drop for Trip {
         let now = clock::now();
         self.connection.leave(now);
         if self.held > 0 {
-            self.front.memory.give(Peer::of(self.client), self.held);
+            self.server.memory.give(Peer::of(self.client), self.held);
         }
         if self.status == 0 {
             self.note_departure();
@@ -178,10 +178,10 @@ impl Drop for Trip {
         let total = now - self.began;
         let counts = match &self.route {
             Some(route) => &route.counts,
-            None => &self.front.metrics.unrouted,
+            None => &self.server.metrics.unrouted,
         };
         counts.observe(self.status, self.termination, queued, ran, total);
-        self.front.log.write(|| Line {
+        self.server.log.write(|| Line {
             id: self.id.as_bytes(),
             client: self.client,
             method: self.heard.as_ref().map_or(self.method.as_str(), |heard| heard.method.as_str()),

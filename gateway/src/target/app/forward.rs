@@ -245,7 +245,7 @@ pub(super) mod tests {
     async fn what_is_over_when_its_body_is_there_enters_no_queue() {
         let state = tempfile::tempdir().unwrap();
         let standing = Standing::new(&with_app(config(state.path()))).unwrap();
-        let rig = Rig::new(standing.front());
+        let rig = Rig::new(standing.server());
         let (mut trip, route, pool) = rig.routed(standing.pools());
         for (deadline, is_over) in [(Some(Mono(1)), true), (None, false)] {
             trip.deadline = deadline;

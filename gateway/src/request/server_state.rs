@@ -1,4 +1,4 @@
-//! What requests of every thread share.
+//! The state of the server that requests of every thread share: routes, limits, budgets, log, metrics.
 
 use std::sync::Arc;
 
@@ -15,7 +15,7 @@ use crate::{
 };
 
 /// See the module.
-pub(crate) struct Front {
+pub(crate) struct ServerState {
     pub(crate) routes: Routes,
     pub(crate) limits: Limits,
     pub(crate) trusted: Vec<Network>,
@@ -33,13 +33,13 @@ pub(crate) struct Front {
     pub(crate) notices: Arc<Notices>,
 }
 
-impl std::fmt::Debug for Front {
+impl std::fmt::Debug for ServerState {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Front").field("routes", &self.routes).finish_non_exhaustive()
     }
 }
 
-impl Front {
+impl ServerState {
     /// `target`: makes what a route leads to.
     pub(crate) fn new(
         config: &Config,
