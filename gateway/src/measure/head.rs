@@ -18,7 +18,7 @@ use super::shapes;
 use crate::request::{Route, route};
 use crate::{
     connection::Connection,
-    request::{ServerState, Trip, head, spool::Body},
+    request::{RequestRecord, ServerState, head, spool::Body},
     target::request_frame,
 };
 #[cfg(test)]
@@ -109,12 +109,12 @@ impl Rig {
         let bounds = scan::Bounds { bytes: 32 << 10, fields: 100, target: 8 << 10 };
         let scanned = scan::head(bytes, bounds);
         assert!(matches!(scanned, Ok(Some((len, _))) if len == bytes.len()), "the head is fine");
-        let mut trip = Trip::begin(&self.server, &self.connection, &request);
+        let mut record = RequestRecord::begin(&self.server, &self.connection, &request);
         let (parts, ()) = request.into_parts();
-        let Ok(head) = head::check(&mut trip, &parts) else { return 0 };
+        let Ok(head) = head::check(&mut record, &parts) else { return 0 };
         head::routed(head.path(&parts.uri));
         let body = Body::Memory(Bytes::new());
-        request_frame(&trip, &parts, &head, &body).frame.len()
+        request_frame(&record, &parts, &head, &body).frame.len()
     }
 }
 
@@ -140,16 +140,16 @@ fn parsed() -> Request<()> {
 #[cfg(test)]
 impl Rig {
     /// A request that has found its way to an app, where the config has one.
-    pub(crate) fn routed(&self, pools: &Pools) -> (Trip, Arc<Route>, Arc<Pool>) {
+    pub(crate) fn routed(&self, pools: &Pools) -> (RequestRecord, Arc<Route>, Arc<Pool>) {
         let (parts, ()) = parsed().into_parts();
         let request = Request::from_parts(parts.clone(), ());
-        let mut trip = Trip::begin(&self.server, &self.connection, &request);
-        let Ok(head) = head::check(&mut trip, &parts) else { panic!("the head is fine") };
-        let Ok(route) = route::find(&mut trip, &head, &parts) else {
+        let mut record = RequestRecord::begin(&self.server, &self.connection, &request);
+        let Ok(head) = head::check(&mut record, &parts) else { panic!("the head is fine") };
+        let Ok(route) = route::find(&mut record, &head, &parts) else {
             panic!("the config has a route")
         };
         let app = route.to.app().expect("it leads to an app");
         let pool = pools[app].clone();
-        (trip, route, pool)
+        (record, route, pool)
     }
 }

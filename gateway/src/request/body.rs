@@ -13,7 +13,7 @@ use ostler_job::Termination;
 use ostler_machine::clock;
 use ostler_pool::passing::Failure;
 
-use super::trip::Trip;
+use super::record::RequestRecord;
 
 /// A body that comes by and by, from whatever target. Dropped when nobody wants the rest.
 pub(crate) trait Pieces: Send {
@@ -69,7 +69,7 @@ impl std::fmt::Debug for Source {
 #[derive(Debug)]
 pub(crate) struct ReplyBody {
     source: Source,
-    trip: Trip,
+    record: RequestRecord,
     /// The length that the head tells.
     told: Option<u64>,
     /// How the request ended, once the last piece was taken.
@@ -88,18 +88,23 @@ impl Drop for ReplyBody {
 
 impl ReplyBody {
     /// A body that will end as `done`, once its last piece was taken.
-    pub(super) fn new(trip: Trip, source: Source, told: Option<u64>, done: Termination) -> Self {
+    pub(super) fn new(
+        record: RequestRecord,
+        source: Source,
+        told: Option<u64>,
+        done: Termination,
+    ) -> Self {
         let empty = source.is_empty();
-        let mut body = Self { trip, source, told, done, broken: None, offers: false };
+        let mut body = Self { record, source, told, done, broken: None, offers: false };
         body.offer(!empty);
         body
     }
 
     fn offer(&mut self, offers: bool) {
         match (std::mem::replace(&mut self.offers, offers), offers) {
-            (false, true) => self.trip.connection.offer(),
-            (true, false) => self.trip.connection.withdraw(),
-            (true, true) => self.trip.connection.took(),
+            (false, true) => self.record.connection.offer(),
+            (true, false) => self.record.connection.withdraw(),
+            (true, true) => self.record.connection.took(),
             (false, false) => {}
         }
     }
@@ -145,29 +150,30 @@ impl http_body::Body for ReplyBody {
         let piece = this.poll_piece(cx);
         this.offer(matches!(piece, Poll::Ready(Some(Ok(_)))));
         let mut piece = ready!(piece);
-        if matches!(piece, Some(Ok(_))) && this.trip.is_past_deadline() {
+        if matches!(piece, Some(Ok(_))) && this.record.is_past_deadline() {
             piece = Some(Err(Failure::from(Termination::Deadline)));
         }
-        if this.trip.ended.is_none() && this.is_answered() {
-            this.trip.ended = Some(clock::now());
+        if this.record.ended.is_none() && this.is_answered() {
+            this.record.ended = Some(clock::now());
         }
         Poll::Ready(match piece {
             Some(Ok(piece)) => {
-                this.trip.bytes_out += piece.len() as u64;
+                this.record.bytes_out += piece.len() as u64;
                 // hyper asks for no more than it was told there is.
-                if matches!(this.source, Source::Whole(_)) || this.told == Some(this.trip.bytes_out)
+                if matches!(this.source, Source::Whole(_))
+                    || this.told == Some(this.record.bytes_out)
                 {
-                    this.trip.termination = this.done;
+                    this.record.termination = this.done;
                 } else {
-                    this.trip.termination = Termination::GoneReading;
+                    this.record.termination = Termination::GoneReading;
                 }
                 Some(Ok(Frame::data(piece)))
             }
             Some(Err(failure)) => {
-                this.trip.termination = failure.termination;
-                this.trip.detail = failure.detail;
-                if this.trip.version == Version::HTTP_10 && this.told.is_none() {
-                    this.trip.connection.abort();
+                this.record.termination = failure.termination;
+                this.record.detail = failure.detail;
+                if this.record.version == Version::HTTP_10 && this.told.is_none() {
+                    this.record.connection.abort();
                 }
                 // hyper drops what it holds back when a body fails: it gets a turn to send the head and what came before.
                 this.broken = Some(failure.termination);
@@ -175,7 +181,7 @@ impl http_body::Body for ReplyBody {
                 return Poll::Pending;
             }
             None => {
-                this.trip.termination = this.done;
+                this.record.termination = this.done;
                 None
             }
         })

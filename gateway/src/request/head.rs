@@ -6,7 +6,7 @@ use bytes::Bytes;
 use http::{HeaderMap, Method, StatusCode, Uri, Version, header, request::Parts};
 use ostler_heads::{http1::scan, percent::percent_decode};
 
-use super::{http2, page, respond::Refusal, trip::Trip};
+use super::{http2, page, record::RequestRecord, respond::Refusal};
 
 /// The facts of a checked head.
 #[derive(Debug)]
@@ -32,21 +32,21 @@ impl Head {
 const CONNECTION_MAX: usize = 32;
 
 /// Refuses what no app should see.
-pub(crate) fn check(trip: &mut Trip, parts: &Parts) -> Result<Head, Refusal> {
-    if let Some((refused, heard)) = trip.connection.notes.next_request() {
-        trip.hear(heard);
+pub(crate) fn check(record: &mut RequestRecord, parts: &Parts) -> Result<Head, Refusal> {
+    if let Some((refused, heard)) = record.connection.notes.next_request() {
+        record.hear(heard);
         return Err(Refusal::malformed(refused.status, refused.reason).closing());
     }
-    check_form(trip, parts)?;
+    check_form(record, parts)?;
     if parts.version == Version::HTTP_2 {
-        http2::check(parts, &trip.server.limits)?;
+        http2::check(parts, &record.server.limits)?;
     }
     // Nothing else than its one value tells what the body is, and of two each reader would take his own.
     if parts.headers.get_all(header::CONTENT_TYPE).iter().nth(1).is_some() {
         let reason = "more than one Content-Type";
         return Err(Refusal::malformed(StatusCode::BAD_REQUEST, reason));
     }
-    let authority = authority(trip, parts)?;
+    let authority = authority(record, parts)?;
     let (mut host, port) = split_port(&authority);
     host.make_ascii_lowercase();
     // A name with a dot at its end is the same name (RFC 1034 3.1).
@@ -56,13 +56,13 @@ pub(crate) fn check(trip: &mut Trip, parts: &Parts) -> Result<Head, Refusal> {
         Cow::Owned(decoded) => Some(decoded),
     };
     let of_connection = of_connection(&parts.headers)?;
-    trip.host = authority;
-    page::note_who_may_see_details(trip, &host, parts);
+    record.host = authority;
+    page::note_who_may_see_details(record, &host, parts);
     Ok(Head { host, port, decoded, of_connection })
 }
 
 /// The request line, in whatever version it came.
-fn check_form(trip: &Trip, parts: &Parts) -> Result<(), Refusal> {
+fn check_form(record: &RequestRecord, parts: &Parts) -> Result<(), Refusal> {
     if parts.method == Method::CONNECT {
         return Err(Refusal::malformed(StatusCode::NOT_IMPLEMENTED, "CONNECT is not supported"));
     }
@@ -71,7 +71,7 @@ fn check_form(trip: &Trip, parts: &Parts) -> Result<(), Refusal> {
         return Err(Refusal::malformed(StatusCode::BAD_REQUEST, reason));
     }
     let target_bytes = parts.uri.path_and_query().map_or(0, |p| p.as_str().len());
-    if target_bytes > trip.server.limits.target_bytes {
+    if target_bytes > record.server.limits.target_bytes {
         return Err(Refusal::malformed(StatusCode::URI_TOO_LONG, "request target is too long"));
     }
     Ok(())
@@ -99,7 +99,7 @@ fn of_connection(headers: &HeaderMap) -> Result<Vec<Vec<u8>>, Refusal> {
 }
 
 /// The host that is meant: the target's own, else the Host field. In HTTP/2 both must agree (RFC 9113 8.3.1).
-fn authority(trip: &Trip, parts: &Parts) -> Result<Bytes, Refusal> {
+fn authority(record: &RequestRecord, parts: &Parts) -> Result<Bytes, Refusal> {
     let bad = |reason| Refusal::malformed(StatusCode::BAD_REQUEST, reason);
     let field = parts.headers.get(header::HOST).map(|h| h.as_bytes());
     let target = parts.uri.authority().map(|a| a.as_str().as_bytes());
@@ -119,9 +119,9 @@ fn authority(trip: &Trip, parts: &Parts) -> Result<Bytes, Refusal> {
     if parts.version == Version::HTTP_2 && named.is_empty() {
         return Err(bad("no :authority and no Host"));
     }
-    Ok(match trip.host.is_empty() {
+    Ok(match record.host.is_empty() {
         true => Bytes::copy_from_slice(named),
-        false => trip.host.clone(),
+        false => record.host.clone(),
     })
 }
 

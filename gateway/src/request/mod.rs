@@ -10,6 +10,7 @@ mod http2;
 mod memory;
 pub(crate) mod page;
 pub(crate) mod quarantine;
+mod record;
 pub(crate) mod reply_buffer;
 pub(crate) mod respond;
 pub(crate) mod route;
@@ -17,7 +18,6 @@ mod server_state;
 pub(crate) mod spool;
 mod target;
 mod tenant;
-mod trip;
 mod upload;
 
 use std::sync::Arc;
@@ -31,13 +31,13 @@ pub(crate) use self::{
     forwarded::is_trusted,
     head::Head,
     memory::Memory,
+    record::RequestRecord,
     reply_buffer::ReplyBuffers,
     respond::{Refusal, Reply},
     route::{Route, Routes},
     server_state::ServerState,
-    target::{Answered, Answering, Exchange, Target},
+    target::{Answered, Answering, RoutedRequest, Target},
     tenant::TenantNames,
-    trip::Trip,
     upload::Upload,
 };
 use crate::connection::Connection;
@@ -48,19 +48,19 @@ pub(crate) async fn handle(
     connection: Arc<Connection>,
     request: Request<Incoming>,
 ) -> Response<ReplyBody> {
-    let mut trip = Trip::begin(&server, &connection, &request);
-    let ended = carry(&mut trip, request).await;
-    respond::finish(trip, ended)
+    let mut record = RequestRecord::begin(&server, &connection, &request);
+    let ended = carry(&mut record, request).await;
+    respond::finish(record, ended)
 }
 
-async fn carry(trip: &mut Trip, request: Request<Incoming>) -> Answered {
+async fn carry(record: &mut RequestRecord, request: Request<Incoming>) -> Answered {
     let (parts, body) = request.into_parts();
-    let body = Upload::new(&trip.connection, parts.version, &parts.headers, body);
-    trip.rest = body.rest();
-    let head = head::check(trip, &parts)?;
-    if !trip.fits {
+    let body = Upload::new(&record.connection, parts.version, &parts.headers, body);
+    record.rest = body.rest();
+    let head = head::check(record, &parts)?;
+    if !record.fits {
         return Err(Refusal::too_many());
     }
-    let route = route::find(trip, &head, &parts)?;
-    route.to.answer(Exchange { trip, route: &route, parts, head, body }).await
+    let route = route::find(record, &head, &parts)?;
+    route.to.answer(RoutedRequest { record, route: &route, parts, head, body }).await
 }

@@ -3,12 +3,12 @@
 use http::{StatusCode, Version, request::Parts};
 use ostler_heads::host;
 
-use super::{respond::Refusal, trip::Trip};
+use super::{record::RequestRecord, respond::Refusal};
 use crate::config::Details;
 
 /// Content type and text of a refusal: a page for browsers, a line for everything else.
-pub(crate) fn render(trip: &Trip, refusal: &Refusal) -> (&'static str, String) {
-    let wants_html = trip
+pub(crate) fn render(record: &RequestRecord, refusal: &Refusal) -> (&'static str, String) {
+    let wants_html = record
         .accept
         .as_ref()
         .and_then(|a| a.to_str().ok())
@@ -47,10 +47,10 @@ fn title(status: StatusCode) -> String {
 
 /// Details are for the developer, if the config says so: on the same host, by its own name, and without a trace of a proxy. A
 /// proxy on this host that adds nothing cannot be told from a client, hence the config's word.
-pub(crate) fn note_who_may_see_details(trip: &mut Trip, host: &str, parts: &Parts) {
-    trip.sees_details = trip.server.details == Details::Loopback
-        && trip.connection.peer.ip().to_canonical().is_loopback()
-        && !trip.trusted
+pub(crate) fn note_who_may_see_details(record: &mut RequestRecord, host: &str, parts: &Parts) {
+    record.sees_details = record.server.details == Details::Loopback
+        && record.connection.peer.ip().to_canonical().is_loopback()
+        && !record.trusted
         && host::is_loopback(host)
         // What nginx speaks to those behind it, unless told otherwise, and no browser.
         && parts.version != Version::HTTP_10

@@ -8,32 +8,32 @@ use ostler_pool::{
     quarantine::{PROBE_FIRST, RequestKind, Subject},
 };
 
-use super::{respond::Refusal, route::Route, trip::Trip};
+use super::{record::RequestRecord, respond::Refusal, route::Route};
 
 /// What a request asks for, as its job keeps it.
-pub(crate) fn subject(trip: &Trip, route: &Route) -> Subject {
+pub(crate) fn subject(record: &RequestRecord, route: &Route) -> Subject {
     Subject {
-        ward: trip.server.quarantine.clone(),
+        ward: record.server.quarantine.clone(),
         route: route.counts.name().clone(),
-        method: trip.method.clone(),
-        uri: trip.uri.clone(),
-        client: Peer::of(trip.client),
+        method: record.method.clone(),
+        uri: record.uri.clone(),
+        client: Peer::of(record.client),
     }
 }
 
 /// Refuses a request whose kind is held back, before its body is read.
-pub(crate) fn admit(trip: &Trip, route: &Route, pool: &Pool) -> Result<(), Refusal> {
-    let quarantine = &trip.server.quarantine;
-    let Some(kinds) = quarantine.kinds(asked(trip, route)) else { return Ok(()) };
+pub(crate) fn admit(record: &RequestRecord, route: &Route, pool: &Pool) -> Result<(), Refusal> {
+    let quarantine = &record.server.quarantine;
+    let Some(kinds) = quarantine.kinds(asked(record, route)) else { return Ok(()) };
     let now = clock::now();
     quarantine.check(&kinds, pool.spare(now), now).map_err(refusal)
 }
 
 /// A request has ended; one that a child has finished or failed by itself speaks for its kind.
-pub(crate) fn note(trip: &Trip) {
-    let (Some(passing), Some(route)) = (&trip.passing, &trip.route) else { return };
+pub(crate) fn note(record: &RequestRecord) {
+    let (Some(passing), Some(route)) = (&record.passing, &record.route) else { return };
     let has_ended = matches!(
-        trip.termination,
+        record.termination,
         Termination::Ok
             | Termination::AppError
             | Termination::AppAborted
@@ -41,9 +41,9 @@ pub(crate) fn note(trip: &Trip) {
     );
     if has_ended
         && passing.deaths() == 0
-        && let Some(kinds) = trip.server.quarantine.kinds(asked(trip, route))
+        && let Some(kinds) = record.server.quarantine.kinds(asked(record, route))
     {
-        trip.server.quarantine.survived(&kinds, clock::now());
+        record.server.quarantine.survived(&kinds, clock::now());
     }
 }
 
@@ -62,7 +62,7 @@ pub(crate) fn refusal_of_waiting() -> Refusal {
     refusal(PROBE_FIRST)
 }
 
-fn asked<'a>(trip: &'a Trip, route: &'a Route) -> RequestKind<'a> {
-    let client = Peer::of(trip.client);
-    RequestKind { route: route.counts.name(), method: &trip.method, uri: &trip.uri, client }
+fn asked<'a>(record: &'a RequestRecord, route: &'a Route) -> RequestKind<'a> {
+    let client = Peer::of(record.client);
+    RequestKind { route: route.counts.name(), method: &record.method, uri: &record.uri, client }
 }

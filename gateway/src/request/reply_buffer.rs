@@ -21,7 +21,9 @@ use ostler_pool::passing::Failure;
 
 pub(crate) use all::ReplyBuffers;
 
-use super::{budget::Budget, memory::Memory, route::Route, spool::SpoolFile, trip::Trip};
+use super::{
+    budget::Budget, memory::Memory, record::RequestRecord, route::Route, spool::SpoolFile,
+};
 
 /// Bytes read back from the file at a time.
 pub(crate) const READ: usize = 64 << 10;
@@ -91,12 +93,12 @@ enum Waited {
 }
 
 impl ReplyBuffer {
-    pub(crate) fn new(trip: &Trip, route: &Route) -> Arc<Self> {
-        let server = &trip.server;
+    pub(crate) fn new(record: &RequestRecord, route: &Route) -> Arc<Self> {
+        let server = &record.server;
         let store = Arc::new(Self::of(
             server.limits.spool_memory,
             clock::span(route.timeouts.progress),
-            Peer::of(trip.client),
+            Peer::of(record.client),
             (server.spool.clone(), server.memory.clone()),
         ));
         server.stores.add(&store);

@@ -11,7 +11,7 @@ use ostler_job::Termination;
 use super::{
     body::{ReplyBody, Source},
     page,
-    trip::Trip,
+    record::RequestRecord,
 };
 
 const SERVER: HeaderValue = HeaderValue::from_static("ostler");
@@ -121,14 +121,17 @@ pub(crate) fn told_length(headers: &HeaderMap) -> Option<u64> {
 }
 
 /// Turns the end of a request's way into its response.
-pub(super) fn finish(mut trip: Trip, ended: Result<Reply, Refusal>) -> Response<ReplyBody> {
-    let reply = ended.unwrap_or_else(|refusal| refuse(&mut trip, refusal));
+pub(super) fn finish(
+    mut record: RequestRecord,
+    ended: Result<Reply, Refusal>,
+) -> Response<ReplyBody> {
+    let reply = ended.unwrap_or_else(|refusal| refuse(&mut record, refusal));
     let mut response = Response::new(());
     *response.status_mut() = reply.status;
     // hyper would write `<none>` for a status that has no usual words. HTTP/2 has no words at all.
     let nameless =
         || reply.status.canonical_reason().is_none().then(|| ReasonPhrase::from_static(b""));
-    if trip.version != Version::HTTP_2
+    if record.version != Version::HTTP_2
         && let Some(reason) = reply.reason.or_else(nameless)
     {
         response.extensions_mut().insert(reason);
@@ -136,30 +139,30 @@ pub(super) fn finish(mut trip: Trip, ended: Result<Reply, Refusal>) -> Response<
     *response.headers_mut() = reply.headers;
     let (headers, mut source) = (response.headers_mut(), reply.source);
     headers.entry(header::SERVER).or_insert(SERVER);
-    headers.entry(REQUEST_ID).or_insert_with(|| trip.id.clone());
-    trip.status = reply.status.as_u16();
-    let has_no_body = has_no_body(&trip.method, reply.status);
+    headers.entry(REQUEST_ID).or_insert_with(|| record.id.clone());
+    record.status = reply.status.as_u16();
+    let has_no_body = has_no_body(&record.method, reply.status);
     if has_no_body {
-        source = without_body(source, trip.status, headers);
+        source = without_body(source, record.status, headers);
     }
     if has_no_body || source.is_empty() {
         // Nobody will ask for a body, so this is all there is.
-        trip.termination = reply.termination;
+        record.termination = reply.termination;
     }
     let told = told_length(headers);
-    let is_unread = trip.rest.as_ref().is_some_and(|rest| rest.must_close());
+    let is_unread = record.rest.as_ref().is_some_and(|rest| rest.must_close());
     let ends_by_close =
-        trip.version == Version::HTTP_10 && told.or_else(|| source.known_len()).is_none();
+        record.version == Version::HTTP_10 && told.or_else(|| source.known_len()).is_none();
     if is_unread {
-        close(&trip, headers);
+        close(&record, headers);
     } else if ends_by_close && !has_no_body {
         headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
     }
-    if trip.version == Version::HTTP_10 && headers.contains_key(header::CONNECTION) {
+    if record.version == Version::HTTP_10 && headers.contains_key(header::CONNECTION) {
         // Else hyper adds the keep-alive that the client asked for.
         *response.version_mut() = Version::HTTP_10;
     }
-    let body = ReplyBody::new(trip, source, told, reply.termination);
+    let body = ReplyBody::new(record, source, told, reply.termination);
     response.map(|()| body)
 }
 
@@ -181,14 +184,14 @@ fn without_body(source: Source, status: u16, headers: &mut HeaderMap) -> Source 
 }
 
 /// The connection ends with this reply: it says so, and what the client still sends does not destroy it.
-fn close(trip: &Trip, headers: &mut HeaderMap) {
-    if trip.version != Version::HTTP_2 {
-        trip.connection.linger();
+fn close(record: &RequestRecord, headers: &mut HeaderMap) {
+    if record.version != Version::HTTP_2 {
+        record.connection.linger();
         headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
     }
 }
 
-fn refuse(trip: &mut Trip, refusal: Refusal) -> Reply {
+fn refuse(record: &mut RequestRecord, refusal: Refusal) -> Reply {
     let mut headers = HeaderMap::new();
     let code = HeaderValue::from_static(refusal.termination.code());
     headers.insert(TERMINATION, code);
@@ -197,15 +200,15 @@ fn refuse(trip: &mut Trip, refusal: Refusal) -> Reply {
         headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
     }
     if refusal.close {
-        close(trip, &mut headers);
+        close(record, &mut headers);
     }
     let mut text = String::new();
     if !refusal.bare {
         let kind;
-        (kind, text) = page::render(trip, &refusal);
+        (kind, text) = page::render(record, &refusal);
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
     }
-    trip.detail = match refusal.detail.is_empty() {
+    record.detail = match refusal.detail.is_empty() {
         true => Bytes::from(refusal.reason.into_owned()),
         false => refusal.detail,
     };

@@ -9,10 +9,10 @@ use ostler_machine::clock;
 
 use super::{
     head::{self, Head},
+    record::RequestRecord,
     respond::Refusal,
     target::Target,
     tenant::TenantNames,
-    trip::Trip,
 };
 use crate::{
     config::{self, TenantKey, Timeouts},
@@ -162,15 +162,15 @@ impl Route {
         self.weights.get(name).copied().unwrap_or(1)
     }
 
-    fn tenant(&self, trip: &Trip, headers: &http::HeaderMap) -> Bytes {
-        let client = || Bytes::from(trip.client.to_string());
+    fn tenant(&self, record: &RequestRecord, headers: &http::HeaderMap) -> Bytes {
+        let client = || Bytes::from(record.client.to_string());
         match &self.tenant {
             TenantKey::None => Bytes::new(),
             TenantKey::Client => client(),
             TenantKey::Header(name) => match headers.get(name).map(|value| value.as_bytes()) {
                 // Else a client that makes names up would have the share of each.
                 value if self.tenant_listed && !self.names(value) => client(),
-                Some(value) => trip.server.tenants.name(value, &self.tenant_names),
+                Some(value) => record.server.tenants.name(value, &self.tenant_names),
                 None => Bytes::new(),
             },
         }
@@ -183,17 +183,21 @@ impl Route {
 }
 
 /// Finds the request's route and notes it and the tenant.
-pub(crate) fn find(trip: &mut Trip, head: &Head, parts: &Parts) -> Result<Arc<Route>, Refusal> {
+pub(crate) fn find(
+    record: &mut RequestRecord,
+    head: &Head,
+    parts: &Parts,
+) -> Result<Arc<Route>, Refusal> {
     let path = head::routed(head.path(&parts.uri));
-    let Some(route) = trip.server.routes.find(&head.host, &path).cloned() else {
+    let Some(route) = record.server.routes.find(&head.host, &path).cloned() else {
         let mut refusal = Refusal::new(StatusCode::NOT_FOUND, Termination::NoRoute);
         refusal.reason = "no route leads here".into();
         return Err(refusal);
     };
-    trip.tenant = route.tenant(trip, &parts.headers);
+    record.tenant = route.tenant(record, &parts.headers);
     let total = route.timeouts.total;
-    trip.deadline = (!total.is_zero()).then(|| trip.began + clock::span(total));
-    trip.route = Some(route.clone());
+    record.deadline = (!total.is_zero()).then(|| record.began + clock::span(total));
+    record.route = Some(route.clone());
     Ok(route)
 }
 

@@ -35,7 +35,7 @@ pub(crate) struct ServerState {
 
 impl std::fmt::Debug for ServerState {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Front").field("routes", &self.routes).finish_non_exhaustive()
+        f.debug_struct("ServerState").field("routes", &self.routes).finish_non_exhaustive()
     }
 }
 

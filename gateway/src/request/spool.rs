@@ -18,9 +18,9 @@ use ostler_machine::peer::Peer;
 
 use super::{
     budget::{Budget, Claim},
+    record::RequestRecord,
     respond::Refusal,
     route::Route,
-    trip::Trip,
     upload::Upload,
 };
 
@@ -146,7 +146,7 @@ async fn blocking<T: Send + 'static>(
 
 /// Takes the body as the route says.
 pub(crate) async fn take(
-    trip: &mut Trip,
+    record: &mut RequestRecord,
     route: &Route,
     parts: &Parts,
     mut body: Upload,
@@ -163,37 +163,37 @@ pub(crate) async fn take(
         return Ok(Body::Stream(body, told));
     }
     if let Some(length) = told {
-        can_be_kept(trip, length).await?;
+        can_be_kept(record, length).await?;
     }
     let mut taken = SpooledBody { memory: BytesMut::new(), file: None };
-    while let Some(piece) = next_piece(&mut body, trip.within(route.timeouts.body)).await {
+    while let Some(piece) = next_piece(&mut body, record.within(route.timeouts.body)).await {
         let piece = piece.map_err(|error| refuse(&error))?;
-        trip.bytes_in += piece.len() as u64;
-        trip.connection.moved();
-        if trip.bytes_in > route.body_max {
+        record.bytes_in += piece.len() as u64;
+        record.connection.moved();
+        if record.bytes_in > route.body_max {
             return Err(too_large(route));
         }
         if body.is_end_stream() && taken.memory.is_empty() && taken.file.is_none() {
             return Ok(Body::Memory(piece));
         }
-        taken.add(trip, piece).await.map_err(|error| no_room(trip, &error))?;
+        taken.add(record, piece).await.map_err(|error| no_room(record, &error))?;
     }
-    taken.finish(trip).await.map_err(|error| no_room(trip, &error))
+    taken.finish(record).await.map_err(|error| no_room(record, &error))
 }
 
 /// A body of such a length has room, now or when others make some: of one that never has, nothing is waited for.
-async fn can_be_kept(trip: &Trip, length: u64) -> Result<(), Refusal> {
-    if length <= trip.server.limits.spool_memory as u64 {
+async fn can_be_kept(record: &RequestRecord, length: u64) -> Result<(), Refusal> {
+    if length <= record.server.limits.spool_memory as u64 {
         return Ok(());
     }
-    let budget = trip.server.spool.clone();
+    let budget = record.server.spool.clone();
     let most = blocking(move || Ok(budget.most())).await.unwrap_or(u64::MAX);
     if length <= most {
         return Ok(());
     }
     let detail =
         format!("there is no room for more spool files than {most} bytes, and it has {length}");
-    Err(no_room(trip, &io::Error::new(io::ErrorKind::StorageFull, detail)))
+    Err(no_room(record, &io::Error::new(io::ErrorKind::StorageFull, detail)))
 }
 
 struct SpooledBody {
@@ -202,9 +202,9 @@ struct SpooledBody {
 }
 
 impl SpooledBody {
-    async fn add(&mut self, trip: &mut Trip, piece: Bytes) -> io::Result<()> {
-        let fits = self.memory.len() + piece.len() <= trip.server.limits.spool_memory;
-        if fits && trip.hold(piece.len()) {
+    async fn add(&mut self, record: &mut RequestRecord, piece: Bytes) -> io::Result<()> {
+        let fits = self.memory.len() + piece.len() <= record.server.limits.spool_memory;
+        if fits && record.hold(piece.len()) {
             self.memory.extend_from_slice(&piece);
             return Ok(());
         }
@@ -213,9 +213,9 @@ impl SpooledBody {
         let bytes = self.memory.split().freeze();
         let mut tries = 0;
         loop {
-            match self.spool(trip, bytes.clone()).await {
+            match self.spool(record, bytes.clone()).await {
                 // No file can be made: there may be more memory.
-                Err(_) if self.file.is_none() && trip.hold(bytes.len() - held) => {
+                Err(_) if self.file.is_none() && record.hold(bytes.len() - held) => {
                     self.memory = BytesMut::from(bytes);
                     return Ok(());
                 }
@@ -228,15 +228,15 @@ impl SpooledBody {
                 Ok(()) => break,
             }
         }
-        trip.release(held);
+        record.release(held);
         Ok(())
     }
 
-    async fn spool(&mut self, trip: &Trip, bytes: Bytes) -> io::Result<()> {
+    async fn spool(&mut self, record: &RequestRecord, bytes: Bytes) -> io::Result<()> {
         let file = match &self.file {
             Some(file) => file.clone(),
             None => {
-                let file = SpoolFile::create(&trip.server.spool, Peer::of(trip.client))?;
+                let file = SpoolFile::create(&record.server.spool, Peer::of(record.client))?;
                 self.file.insert(Arc::new(file)).clone()
             }
         };
@@ -245,14 +245,14 @@ impl SpooledBody {
         Ok(())
     }
 
-    async fn finish(mut self, trip: &mut Trip) -> io::Result<Body> {
+    async fn finish(mut self, record: &mut RequestRecord) -> io::Result<Body> {
         match self.file {
             None => Ok(Body::Memory(self.memory.freeze())),
             Some(file) => {
                 if !self.memory.is_empty() {
                     let held = self.memory.len();
                     file.append(self.memory.split().freeze()).await?;
-                    trip.release(held);
+                    record.release(held);
                 }
                 file.settle();
                 Ok(Body::File(file))
@@ -327,9 +327,10 @@ fn too_large(route: &Route) -> Refusal {
     refusal.closing()
 }
 
-fn no_room(trip: &Trip, error: &io::Error) -> Refusal {
-    let folder = trip.server.spool.folder().display();
-    trip.server
+fn no_room(record: &RequestRecord, error: &io::Error) -> Refusal {
+    let folder = record.server.spool.folder().display();
+    record
+        .server
         .notices
         .warn_seldom("spool", &format!("a request body is refused; {folder}: {error}"));
     let mut refusal = Refusal::new(StatusCode::SERVICE_UNAVAILABLE, Termination::Overload);

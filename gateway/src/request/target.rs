@@ -7,14 +7,15 @@ use std::{fmt, pin::Pin};
 use http::request::Parts;
 
 use super::{
-    head::Head, respond::Refusal, respond::Reply, route::Route, trip::Trip, upload::Upload,
+    head::Head, record::RequestRecord, respond::Refusal, respond::Reply, route::Route,
+    upload::Upload,
 };
 
 /// A request that has found its route, as a target gets it.
 #[derive(Debug)]
-pub(crate) struct Exchange<'a> {
+pub(crate) struct RoutedRequest<'a> {
     /// Its record: what the target notes there is logged and counted.
-    pub(crate) trip: &'a mut Trip,
+    pub(crate) record: &'a mut RequestRecord,
     pub(crate) route: &'a Route,
     pub(crate) parts: Parts,
     pub(crate) head: Head,
@@ -36,5 +37,5 @@ pub(crate) trait Target: fmt::Debug + Send + Sync {
     }
 
     /// Answers a request. Dropped when the client goes.
-    fn answer<'a>(&'a self, exchange: Exchange<'a>) -> Answering<'a>;
+    fn answer<'a>(&'a self, request: RoutedRequest<'a>) -> Answering<'a>;
 }

@@ -16,7 +16,9 @@ use ostler_job::Termination;
 use ostler_pool::passing::Failure;
 use tower::ServiceExt as _;
 
-use crate::request::{Answering, Exchange, Pieces, Reply, Source, Target, Trip, Upload};
+use crate::request::{
+    Answering, Pieces, Reply, RequestRecord, RoutedRequest, Source, Target, Upload,
+};
 
 /// See the module.
 #[derive(Debug)]
@@ -25,23 +27,23 @@ pub(super) struct Api {
 }
 
 impl Target for Api {
-    fn answer<'a>(&'a self, exchange: Exchange<'a>) -> Answering<'a> {
-        Box::pin(async { Ok(self.reply(exchange).await) })
+    fn answer<'a>(&'a self, request: RoutedRequest<'a>) -> Answering<'a> {
+        Box::pin(async { Ok(self.reply(request).await) })
     }
 }
 
 impl Api {
     /// The API's answer. Bodies are passed on as they come, in both directions.
-    async fn reply(&self, exchange: Exchange<'_>) -> Reply {
-        let Exchange { trip, route, parts, body, .. } = exchange;
-        if !trip.secure {
-            return reply(ostler_api::only_over_tls(&trip.id));
+    async fn reply(&self, request: RoutedRequest<'_>) -> Reply {
+        let RoutedRequest { record, route, parts, body, .. } = request;
+        if !record.secure {
+            return reply(ostler_api::only_over_tls(&record.id));
         }
         let prefix = route.path().trim_end_matches('/');
-        let request = inner(trip, prefix, parts, body);
+        let request = inner(record, prefix, parts, body);
         let answer = match request {
             Some(request) => ask(self.face.router(), request).await,
-            None => ostler_api::nowhere_below(&trip.id, prefix),
+            None => ostler_api::nowhere_below(&record.id, prefix),
         };
         reply(outer(answer, prefix))
     }
@@ -95,14 +97,19 @@ async fn ask(router: Router, request: Request<Body>) -> http::Response<Body> {
 }
 
 /// The request as the API knows it, whatever path it is reached by.
-fn inner(trip: &Trip, prefix: &str, parts: Parts, body: Upload) -> Option<Request<Body>> {
+fn inner(
+    record: &RequestRecord,
+    prefix: &str,
+    parts: Parts,
+    body: Upload,
+) -> Option<Request<Body>> {
     let uri = strip(&parts.uri, prefix)?;
     let mut request = Request::from_parts(parts, Body::new(body));
     *request.uri_mut() = uri;
-    request.headers_mut().insert(REQUEST_ID, trip.id.clone());
+    request.headers_mut().insert(REQUEST_ID, record.id.clone());
     request
         .extensions_mut()
-        .insert(ostler_api::ConnectionInfo { loopback: false, peer: Some(trip.client) });
+        .insert(ostler_api::ConnectionInfo { loopback: false, peer: Some(record.client) });
     Some(request)
 }
 

@@ -2,7 +2,7 @@
 
 use http::{HeaderValue, StatusCode, header};
 
-use crate::request::{Answered, Answering, Exchange, Refusal, Reply, Target};
+use crate::request::{Answered, Answering, Refusal, Reply, RoutedRequest, Target};
 
 /// See the module.
 #[derive(Debug)]
@@ -13,13 +13,13 @@ pub(super) struct Redirect {
 }
 
 impl Target for Redirect {
-    fn answer<'a>(&'a self, exchange: Exchange<'a>) -> Answering<'a> {
-        Box::pin(std::future::ready(self.reply(&exchange)))
+    fn answer<'a>(&'a self, request: RoutedRequest<'a>) -> Answering<'a> {
+        Box::pin(std::future::ready(self.reply(&request)))
     }
 }
 
 impl Redirect {
-    fn reply(&self, Exchange { head, parts, .. }: &Exchange<'_>) -> Answered {
+    fn reply(&self, RoutedRequest { head, parts, .. }: &RoutedRequest<'_>) -> Answered {
         if head.host.is_empty() && self.location.contains("$host") {
             let reason = "no Host, and the redirect needs one";
             return Err(Refusal::malformed(StatusCode::BAD_REQUEST, reason));

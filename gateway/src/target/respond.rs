@@ -1,6 +1,6 @@
 //! Answers by itself, for routes that say `to = "respond:…"`.
 
-use crate::request::{Answering, Exchange, Reply, Target};
+use crate::request::{Answering, Reply, RoutedRequest, Target};
 
 /// See the module.
 #[derive(Debug)]
@@ -10,7 +10,7 @@ pub(super) struct Respond {
 }
 
 impl Target for Respond {
-    fn answer<'a>(&'a self, _: Exchange<'a>) -> Answering<'a> {
+    fn answer<'a>(&'a self, _: RoutedRequest<'a>) -> Answering<'a> {
         Box::pin(std::future::ready(Ok(Reply::fixed(self.status, &self.text))))
     }
 }

@@ -8,7 +8,7 @@ use ostler_pool::passing::Outgoing;
 use ostler_wire::{Builder, FieldsWriter, HEADER, Kind, flags, message::RequestHead};
 
 use crate::request::{
-    Head, Trip,
+    Head, RequestRecord,
     forwarded::{FORWARDED_FOR, FORWARDED_PROTO},
     spool::Body,
 };
@@ -23,7 +23,12 @@ const PROXY: HeaderName = HeaderName::from_static("proxy");
 const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
 
 /// Writes the frame. Its stream and queue time are filled in when a child is found.
-pub(crate) fn request_frame(trip: &Trip, parts: &Parts, head: &Head, body: &Body) -> Outgoing {
+pub(crate) fn request_frame(
+    record: &RequestRecord,
+    parts: &Parts,
+    head: &Head,
+    body: &Body,
+) -> Outgoing {
     let inline = match body {
         Body::Memory(bytes) if bytes.len() <= INLINE_MAX => Some(bytes.clone()),
         Body::Memory(_) | Body::File(_) | Body::Stream(..) => None,
@@ -38,15 +43,15 @@ pub(crate) fn request_frame(trip: &Trip, parts: &Parts, head: &Head, body: &Body
         .flags(bits)
         .fields(|f| {
             let own = RequestHead {
-                id: trip.id.as_bytes(),
-                scheme: scheme(trip),
-                deadline_ms: deadline(trip),
+                id: record.id.as_bytes(),
+                scheme: scheme(record),
+                deadline_ms: deadline(record),
             };
             queue_us_at = HEADER + own.put(f);
-            put_request(f, trip, parts, head);
+            put_request(f, record, parts, head);
             put_body(f, parts, body);
-            put_headers(f, &parts.headers, head, trip);
-            put_forwarded(f, trip, parts);
+            put_headers(f, &parts.headers, head, record);
+            put_forwarded(f, record, parts);
         })
         .body(inline.as_deref().unwrap_or_default());
     Outgoing {
@@ -57,17 +62,17 @@ pub(crate) fn request_frame(trip: &Trip, parts: &Parts, head: &Head, body: &Body
     }
 }
 
-fn scheme(trip: &Trip) -> &'static [u8] {
-    if trip.secure { b"https" } else { b"http" }
+fn scheme(record: &RequestRecord) -> &'static [u8] {
+    if record.secure { b"https" } else { b"http" }
 }
 
 /// Milliseconds that all of it may take; 0: there is no limit.
-fn deadline(trip: &Trip) -> u64 {
-    let total = trip.route.as_ref().map_or(std::time::Duration::ZERO, |r| r.timeouts.total);
+fn deadline(record: &RequestRecord) -> u64 {
+    let total = record.route.as_ref().map_or(std::time::Duration::ZERO, |r| r.timeouts.total);
     u64::try_from(total.as_millis()).unwrap_or(0)
 }
 
-fn put_request(f: &mut FieldsWriter<'_>, trip: &Trip, parts: &Parts, head: &Head) {
+fn put_request(f: &mut FieldsWriter<'_>, record: &RequestRecord, parts: &Parts, head: &Head) {
     let target = parts.uri.path_and_query().map_or("*", |p| p.as_str()).as_bytes();
     let mut number = itoa::Buffer::new();
     f.put(b"REQUEST_METHOD", parts.method.as_str().as_bytes());
@@ -77,22 +82,22 @@ fn put_request(f: &mut FieldsWriter<'_>, trip: &Trip, parts: &Parts, head: &Head
     f.put(b"REQUEST_URI", target);
     f.put(b"RAW_URI", target);
     f.put(b"SERVER_PROTOCOL", protocol(parts.version));
-    let local = trip.connection.local;
+    let local = record.connection.local;
     match head.host.as_str() {
         "" => f.put(b"SERVER_NAME", local.ip().to_string().as_bytes()),
         host => f.put(b"SERVER_NAME", host.as_bytes()),
     };
-    let port = head.port.unwrap_or_else(|| match (head.host.is_empty(), trip.secure) {
+    let port = head.port.unwrap_or_else(|| match (head.host.is_empty(), record.secure) {
         (true, _) => local.port(),
         (false, true) => 443,
         (false, false) => 80,
     });
     f.put(b"SERVER_PORT", number.format(port).as_bytes());
-    match trip.client == trip.connection.peer.ip() {
-        true => f.put(b"REMOTE_ADDR", &trip.connection.peer_text),
-        false => f.put(b"REMOTE_ADDR", trip.client.to_string().as_bytes()),
+    match record.client == record.connection.peer.ip() {
+        true => f.put(b"REMOTE_ADDR", &record.connection.peer_text),
+        false => f.put(b"REMOTE_ADDR", record.client.to_string().as_bytes()),
     };
-    f.put(b"REMOTE_PORT", number.format(trip.connection.peer.port()).as_bytes());
+    f.put(b"REMOTE_PORT", number.format(record.connection.peer.port()).as_bytes());
 }
 
 fn protocol(version: Version) -> &'static [u8] {
@@ -115,15 +120,15 @@ fn put_body(f: &mut FieldsWriter<'_>, parts: &Parts, body: &Body) {
 }
 
 /// The other fields as `HTTP_NAME`; several of one name joined as RFC 9110 5.3 has it, cookies as RFC 9113 8.2.3 has it.
-fn put_headers(f: &mut FieldsWriter<'_>, headers: &HeaderMap, head: &Head, trip: &Trip) {
+fn put_headers(f: &mut FieldsWriter<'_>, headers: &HeaderMap, head: &Head, record: &RequestRecord) {
     // A target with a host of its own overrules the field (RFC 9112 3.2.2), and HTTP/2 has only the former.
-    let named = trip.uri.authority();
+    let named = record.uri.authority();
     if let Some(named) = named {
         f.put(b"HTTP_HOST", named.as_str().as_bytes());
     }
     let mut last: &HeaderName = &NONE;
     for (name, value) in headers {
-        if is_dropped(name, headers, head, trip.trusted)
+        if is_dropped(name, headers, head, record.trusted)
             || (named.is_some() && name == header::HOST)
         {
             continue;
@@ -192,16 +197,16 @@ fn is_a_proxys(name: &HeaderName) -> bool {
         || name.as_str() == "x-real-ip"
 }
 
-fn put_forwarded(f: &mut FieldsWriter<'_>, trip: &Trip, parts: &Parts) {
+fn put_forwarded(f: &mut FieldsWriter<'_>, record: &RequestRecord, parts: &Parts) {
     f.put(b"HTTP_X_FORWARDED_FOR", b"");
-    if trip.trusted {
+    if record.trusted {
         for list in parts.headers.get_all(FORWARDED_FOR) {
             f.extend(&[list.as_bytes(), b", "]);
         }
     }
-    f.extend(&[&trip.connection.peer_text]);
-    f.put(b"HTTP_X_FORWARDED_PROTO", scheme(trip));
-    f.put(b"HTTP_X_REQUEST_ID", trip.id.as_bytes());
+    f.extend(&[&record.connection.peer_text]);
+    f.put(b"HTTP_X_FORWARDED_PROTO", scheme(record));
+    f.put(b"HTTP_X_REQUEST_ID", record.id.as_bytes());
     let micros = u64::try_from(clock::wall().as_micros()).unwrap_or(0);
     f.put_parts(
         &[b"HTTP_X_REQUEST_START"],

@@ -5,15 +5,15 @@ use ostler_job::Termination;
 use ostler_pool::{AppState, Pool};
 
 use crate::request::{
-    Refusal, Trip,
+    Refusal, RequestRecord,
     page::{escape, html},
 };
 
 /// An app that raised an error before it answered.
-pub(super) fn app_error(trip: &Trip, traceback: &[u8]) -> Refusal {
+pub(super) fn app_error(record: &RequestRecord, traceback: &[u8]) -> Refusal {
     let mut refusal = Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, Termination::AppError)
         .because("the app failed on this request");
-    if trip.sees_details && !traceback.is_empty() {
+    if record.sees_details && !traceback.is_empty() {
         let trace = escape(&String::from_utf8_lossy(traceback));
         let body = format!("<h2>Traceback</h2><pre>{trace}</pre>{SEEN_BY}");
         refusal.page =
@@ -23,10 +23,15 @@ pub(super) fn app_error(trip: &Trip, traceback: &[u8]) -> Refusal {
 }
 
 /// An app that does not boot.
-pub(super) fn boot_failure(trip: &Trip, pool: &Pool, state: &AppState, refusal: &mut Refusal) {
+pub(super) fn boot_failure(
+    record: &RequestRecord,
+    pool: &Pool,
+    state: &AppState,
+    refusal: &mut Refusal,
+) {
     let Some(failure) = &state.failure else { return };
     refusal.detail = bytes::Bytes::from(format!("{}: {}", failure.stage, failure.message));
-    if !trip.sees_details {
+    if !record.sees_details {
         return;
     }
     refusal.reason =

@@ -16,7 +16,7 @@ use super::{
     pump::{self, Rest, Sending},
 };
 use crate::request::{
-    Refusal, Route, Trip, quarantine,
+    Refusal, RequestRecord, Route, quarantine,
     spool::{self, Body},
 };
 
@@ -52,16 +52,16 @@ impl Drop for Job {
 }
 
 /// Refuses at once what could only wait in vain, before the body is read.
-pub(super) fn admit(trip: &Trip, pool: &Pool) -> Result<(), Refusal> {
+pub(super) fn admit(record: &RequestRecord, pool: &Pool) -> Result<(), Refusal> {
     match pool.is_failed() {
-        true => Err(app_failed(trip, pool)),
+        true => Err(app_failed(record, pool)),
         false => Ok(()),
     }
 }
 
 /// Waits in the queue and for the answer's head.
 pub(super) async fn send(
-    trip: &mut Trip,
+    record: &mut RequestRecord,
     route: &Route,
     pool: &Arc<Pool>,
     outgoing: Outgoing,
@@ -69,33 +69,33 @@ pub(super) async fn send(
 ) -> Result<(Job, Answer), Refusal> {
     let limits = &route.timeouts;
     let now = clock::now();
-    if trip.is_past_deadline() {
+    if record.is_past_deadline() {
         return Err(late());
     }
     let terms = Terms {
         first_byte: clock::span(limits.first_byte),
         progress: clock::span(limits.progress),
-        deadline: trip.deadline,
+        deadline: record.deadline,
         idempotent: route.idempotent,
     };
     let mut rest = Rest::new(body, outgoing.more, limits.body, route.body_max);
     let passing =
-        Arc::new(Passing::new(Pool::next_job(), pool.clone(), trip.began, terms, outgoing));
-    if let Some(route) = &trip.route {
-        passing.is_about(quarantine::subject(trip, route));
+        Arc::new(Passing::new(Pool::next_job(), pool.clone(), record.began, terms, outgoing));
+    if let Some(route) = &record.route {
+        passing.is_about(quarantine::subject(record, route));
     }
-    trip.passing = Some(passing.clone());
+    record.passing = Some(passing.clone());
     let mut job = Job { passing, sending: Sending::NONE };
     let entry = Entry {
-        tenant: &trip.tenant,
-        weight: route.weight(&trip.tenant),
+        tenant: &record.tenant,
+        weight: route.weight(&record.tenant),
         within: route.within,
         expires: now + clock::span(limits.queue),
     };
     pool.enter(&job.passing, &entry);
     loop {
         let step = poll_fn(|cx| job.passing.poll_step(cx)).await;
-        trip.started = job.passing.started_at();
+        record.started = job.passing.started_at();
         match step {
             Ok(Step::Send(assignment)) => job.sending = rest.start(&job.passing, assignment),
             Ok(Step::Answer(answer)) => {
@@ -105,15 +105,15 @@ pub(super) async fn send(
                 return Ok((job, answer));
             }
             Err(failure) => {
-                trip.ended = Some(clock::now());
-                return Err(refusal(trip, pool, failure));
+                record.ended = Some(clock::now());
+                return Err(refusal(record, pool, failure));
             }
         }
     }
 }
 
 /// What a failure means for the client.
-fn refusal(trip: &Trip, pool: &Pool, failure: Failure) -> Refusal {
+fn refusal(record: &RequestRecord, pool: &Pool, failure: Failure) -> Refusal {
     let Failure { termination, detail } = failure;
     let retry = |reason| {
         let wait = pool.next_start().max(Span::from_secs(1)).as_secs_f64().ceil() as u64;
@@ -126,10 +126,10 @@ fn refusal(trip: &Trip, pool: &Pool, failure: Failure) -> Refusal {
             unavailable(Termination::NoRunner, 5, "no child of the app is ready")
         }
         Termination::QueueTimeout => retry("no child became free in time"),
-        Termination::AppFailed => app_failed(trip, pool),
+        Termination::AppFailed => app_failed(record, pool),
         Termination::Quarantined => quarantine::refusal_of_waiting(),
         Termination::Deadline => late(),
-        Termination::AppError => failure::app_error(trip, &detail),
+        Termination::AppError => failure::app_error(record, &detail),
         Termination::BodyTimeout | Termination::BodyAborted | Termination::BodyTooLarge => {
             Refusal::new(pump::status(termination), termination).closing()
         }
@@ -166,10 +166,10 @@ fn unavailable(termination: Termination, wait_s: u64, reason: &'static str) -> R
 }
 
 /// The app does not boot: its developer sees why, everybody else when to come back.
-fn app_failed(trip: &Trip, pool: &Pool) -> Refusal {
+fn app_failed(record: &RequestRecord, pool: &Pool) -> Refusal {
     let mut refusal = unavailable(Termination::AppFailed, 5, "the app is not available");
     if let Some((_, state)) = pool.states().into_iter().find(|(_, s)| s.failure.is_some()) {
-        failure::boot_failure(trip, pool, &state, &mut refusal);
+        failure::boot_failure(record, pool, &state, &mut refusal);
     }
     refusal
 }
@@ -246,11 +246,11 @@ pub(super) mod tests {
         let state = tempfile::tempdir().unwrap();
         let standing = Standing::new(&with_app(config(state.path()))).unwrap();
         let rig = Rig::new(standing.server());
-        let (mut trip, route, pool) = rig.routed(standing.pools());
+        let (mut record, route, pool) = rig.routed(standing.pools());
         for (deadline, is_over) in [(Some(Mono(1)), true), (None, false)] {
-            trip.deadline = deadline;
+            record.deadline = deadline;
             let body = Body::Memory(Bytes::new());
-            let mut sent = pin!(send(&mut trip, &route, &pool, outgoing(), body));
+            let mut sent = pin!(send(&mut record, &route, &pool, outgoing(), body));
             match sent.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
                 Poll::Ready(Err(refusal)) => assert_eq!(refusal.termination, Termination::Deadline),
                 Poll::Ready(Ok(_)) => panic!("nobody answers"),

@@ -13,7 +13,7 @@ pub(crate) use env::request_frame;
 
 use ostler_pool::Pool;
 
-use crate::request::{Answered, Answering, Exchange, Target, quarantine, spool};
+use crate::request::{Answered, Answering, RoutedRequest, Target, quarantine, spool};
 
 /// See the module.
 #[derive(Debug)]
@@ -26,19 +26,19 @@ impl Target for App {
         Some(&self.pool.app)
     }
 
-    fn answer<'a>(&'a self, exchange: Exchange<'a>) -> Answering<'a> {
-        Box::pin(self.serve(exchange))
+    fn answer<'a>(&'a self, request: RoutedRequest<'a>) -> Answering<'a> {
+        Box::pin(self.serve(request))
     }
 }
 
 impl App {
-    async fn serve(&self, exchange: Exchange<'_>) -> Answered {
-        let Exchange { trip, route, parts, head, body } = exchange;
-        forward::admit(trip, &self.pool)?;
-        quarantine::admit(trip, route, &self.pool)?;
-        let body = spool::take(trip, route, &parts, body).await?;
-        let frame = request_frame(trip, &parts, &head, &body);
-        let (job, answer) = forward::send(trip, route, &self.pool, frame, body).await?;
-        reply::from_child(trip, route, job, answer)
+    async fn serve(&self, request: RoutedRequest<'_>) -> Answered {
+        let RoutedRequest { record, route, parts, head, body } = request;
+        forward::admit(record, &self.pool)?;
+        quarantine::admit(record, route, &self.pool)?;
+        let body = spool::take(record, route, &parts, body).await?;
+        let frame = request_frame(record, &parts, &head, &body);
+        let (job, answer) = forward::send(record, route, &self.pool, frame, body).await?;
+        reply::from_child(record, route, job, answer)
     }
 }

@@ -14,7 +14,7 @@ use super::{
     pieces::{Stored, Streamed},
 };
 use crate::request::{
-    Answered, Refusal, Reply, Route, Source, Trip,
+    Answered, Refusal, Reply, RequestRecord, Route, Source,
     reply_buffer::ReplyBuffer,
     respond::{has_no_body, told_length},
 };
@@ -26,32 +26,37 @@ const FIELDS_MAX: usize = 1000;
 const SMALL: usize = 16 << 10;
 
 /// The app's answer, checked: a child's bytes are as foreign as a client's.
-pub(super) fn from_child(trip: &mut Trip, route: &Route, job: Job, answer: Answer) -> Answered {
+pub(super) fn from_child(
+    record: &mut RequestRecord,
+    route: &Route,
+    job: Job,
+    answer: Answer,
+) -> Answered {
     let status = StatusCode::from_u16(answer.status).map_err(|_| broken("status"))?;
     let (headers, reason) = app_headers(&answer.fields)?;
     let source = if answer.ended {
-        check_length(&trip.method, status, &headers, answer.first.len())?;
-        trip.ended = Some(clock::now());
-        whole(trip, route, job, answer.first)
-    } else if has_no_body(&trip.method, status) {
+        check_length(&record.method, status, &headers, answer.first.len())?;
+        record.ended = Some(clock::now());
+        whole(record, route, job, answer.first)
+    } else if has_no_body(&record.method, status) {
         // Nobody asks for the rest, and the app is let to its end all the same.
         tokio::spawn(job.let_end());
-        trip.ended = Some(clock::now());
+        record.ended = Some(clock::now());
         Source::Whole(None)
     } else if route.stream_response {
         Source::Pieces(Box::new(Streamed { first: Some(answer.first), job }))
     } else {
-        Source::Pieces(Box::new(Stored::begun(answer.first, job, ReplyBuffer::new(trip, route))))
+        Source::Pieces(Box::new(Stored::begun(answer.first, job, ReplyBuffer::new(record, route))))
     };
     Ok(Reply::new(status, headers, source, Termination::Ok).called(reason))
 }
 
 /// A reply that is there already: in memory, if it is small or there is room.
-fn whole(trip: &mut Trip, route: &Route, job: Job, reply: Bytes) -> Source {
-    if reply.len() <= SMALL || trip.method == Method::HEAD || trip.hold(reply.len()) {
+fn whole(record: &mut RequestRecord, route: &Route, job: Job, reply: Bytes) -> Source {
+    if reply.len() <= SMALL || record.method == Method::HEAD || record.hold(reply.len()) {
         return Source::Whole(Some(reply));
     }
-    Source::Pieces(Box::new(Stored::whole(reply, job, ReplyBuffer::new(trip, route))))
+    Source::Pieces(Box::new(Stored::whole(reply, job, ReplyBuffer::new(record, route))))
 }
 
 fn broken(what: &'static str) -> Refusal {

@@ -73,11 +73,11 @@ async fn a_whole_answer_stays_in_memory_while_its_client_has_room_there() {
     config.limits.body_memory = 50 << 10;
     let standing = measure::Standing::new(&forward::tests::with_app(config)).unwrap();
     let rig = Rig::new(standing.server());
-    let (mut trip, route, pool) = rig.routed(standing.pools());
+    let (mut record, route, pool) = rig.routed(standing.pools());
     let mut is_in_memory = |method: Method, kib: usize| {
-        trip.method = method;
+        record.method = method;
         let reply = Bytes::from(vec![b'x'; kib << 10]);
-        let source = whole(&mut trip, &route, forward::tests::job(&pool), reply);
+        let source = whole(&mut record, &route, forward::tests::job(&pool), reply);
         matches!(source, Source::Whole(_))
     };
     assert!(is_in_memory(Method::GET, 20));

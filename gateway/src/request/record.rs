@@ -1,4 +1,4 @@
-//! What is noted about a request on its way, for its log line and its metrics.
+//! The record of a request in flight, for its line in the access log and its metrics.
 
 use std::{net::IpAddr, sync::Arc, time::Duration};
 
@@ -12,9 +12,9 @@ use ostler_pool::passing::Passing;
 use super::{ServerState, forwarded, quarantine, route::Route, upload::Rest};
 use crate::{connection::Connection, log::Line};
 
-/// The record of one request. Dropped when its last byte was handed over or given up; that writes the line.
+/// See the module. Dropped when its last byte was handed over or given up; that writes the line.
 #[derive(Debug)]
-pub(crate) struct Trip {
+pub(crate) struct RequestRecord {
     pub(crate) server: Arc<ServerState>,
     pub(crate) connection: Arc<Connection>,
     pub(crate) began: Mono,
@@ -56,7 +56,7 @@ pub(crate) struct Trip {
     pub(super) fits: bool,
 }
 
-impl Trip {
+impl RequestRecord {
     /// Counts bytes of a body as in memory. `false`: there is no room for them.
     pub(crate) fn hold(&mut self, bytes: usize) -> bool {
         let fits = self.server.memory.take(Peer::of(self.client), bytes as u64);
@@ -161,7 +161,7 @@ impl Trip {
     }
 }
 
-impl Drop for Trip {
+impl Drop for RequestRecord {
     fn drop(&mut self) {
         let now = clock::now();
         self.connection.leave(now);
