@@ -123,18 +123,18 @@ impl Api {
 }
 
 /// The API as the gateway's listeners have it. Made once.
-pub struct Face {
+pub struct ApiService {
     router: Router,
     backend: Arc<dyn Backend>,
 }
 
-impl std::fmt::Debug for Face {
+impl std::fmt::Debug for ApiService {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Face").finish_non_exhaustive()
     }
 }
 
-impl Face {
+impl ApiService {
     /// Over a backend.
     pub fn new(backend: Arc<dyn Backend>, shutdown: Shutdown, config: Config) -> Self {
         Self { router: router(backend.clone(), shutdown, config), backend }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use ostler_api::Face;
+use ostler_api::ApiService;
 use ostler_durable::{JobMetrics, Jobs, Opened};
 use ostler_machine::{disk::Disk, shutdown::Shutdown};
 use ostler_notices::{Notices, OnEvent};
@@ -22,7 +22,7 @@ pub(crate) struct Assembly {
     pub(crate) server: Arc<ServerState>,
     pub(crate) hub: Arc<Hub>,
     pub(crate) notices: Arc<Notices>,
-    pub(crate) face: Arc<Face>,
+    pub(crate) service: Arc<ApiService>,
 }
 
 impl Assembly {
@@ -54,15 +54,16 @@ impl Assembly {
         let disk = Arc::new(Disk::new(spool, config.limits.disk_reserve));
         // It was bound before, in a test.
         let _new = jobs.room.bound(disk.clone(), config.jobs.files_max);
-        let face = Arc::new(Face::new(Arc::new(jobs.clone()), shutdown.clone(), config.jobs.api()));
-        let target = |to: &_| target::build(to, &pools, &face);
+        let service =
+            Arc::new(ApiService::new(Arc::new(jobs.clone()), shutdown.clone(), config.jobs.api()));
+        let target = |to: &_| target::build(to, &pools, &service);
         let server =
             ServerState::new(config, &pools, disk, metrics.clone(), notices.clone(), target);
         let server = Arc::new(server.map_err(state)?);
         let connections = server.connections.clone();
         let hub =
             Hub::new(threads, pools.clone(), jobs.clone(), metrics, connections, notices.clone());
-        Ok(Self { pools, jobs, server, hub: Arc::new(hub), notices, face })
+        Ok(Self { pools, jobs, server, hub: Arc::new(hub), notices, service })
     }
 
     /// All figures.

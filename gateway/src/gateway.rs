@@ -28,7 +28,7 @@ use crate::{
     },
     listen::{
         accept,
-        api::{self, Desk},
+        api::{self, ApiListener},
         health::Health,
         tls::{self, Certificates},
     },
@@ -222,17 +222,17 @@ impl Gateway {
         shutdown: &Shutdown,
     ) -> Result<(), StartError> {
         let runtime = StartError::Runtime;
-        let Assembly { pools, jobs, server, hub, notices, face } = parts;
+        let Assembly { pools, jobs, server, hub, notices, service } = parts;
         serve_clients(server, self.client_listeners().map_err(runtime)?, shutdown);
-        let desk = Arc::new(Desk {
+        let api = Arc::new(ApiListener {
             server: server.clone(),
-            face: face.clone(),
+            service: service.clone(),
             health: Health { scrape: parts.scrape(), shutdown: shutdown.clone() },
             hosts: self.config.listen.api_hosts.clone(),
         });
         for listener in self.api {
             let listener = TcpListener::from_std(listener).map_err(runtime)?;
-            vital(api::accept(desk.clone(), listener, shutdown.clone()));
+            vital(api::accept(api.clone(), listener, shutdown.clone()));
         }
         let links = Arc::new(LocalLinks::default());
         let local = UnixListener::from_std(self.local).map_err(runtime)?;

@@ -14,7 +14,7 @@ use bytes::Bytes;
 use http::{HeaderValue, Method, Request, Response, StatusCode, header, request::Parts};
 use http_body::{Frame, SizeHint};
 use hyper::{body::Incoming, service::service_fn};
-use ostler_api::{ConnectionInfo, Face};
+use ostler_api::{ApiService, ConnectionInfo};
 use ostler_heads::{
     host,
     request_id::{REQUEST_ID, request_id},
@@ -41,19 +41,19 @@ const WRITE_LIMIT: Duration = Duration::from_secs(60);
 /// A list may name a thousand jobs.
 const TARGET_MAX: usize = 32 << 10;
 
-/// What is served here.
+/// What is served on it.
 #[derive(Debug)]
-pub(crate) struct Desk {
+pub(crate) struct ApiListener {
     pub(crate) server: Arc<ServerState>,
-    pub(crate) face: Arc<Face>,
+    pub(crate) service: Arc<ApiService>,
     pub(crate) health: Health,
     /// Names that clients may ask for besides those of this host.
     pub(crate) hosts: Vec<String>,
 }
 
 /// Serves the listener until the gateway ends; health is asked for during a drain as well.
-pub(crate) async fn accept(desk: Arc<Desk>, listener: TcpListener, shutdown: Shutdown) {
-    let server = desk.server.clone();
+pub(crate) async fn accept(api: Arc<ApiListener>, listener: TcpListener, shutdown: Shutdown) {
+    let server = api.server.clone();
     let loopback = listener.local_addr().is_ok_and(|address| address.ip().is_loopback());
     loop {
         server.connections.await_evictions().await;
@@ -79,12 +79,12 @@ pub(crate) async fn accept(desk: Arc<Desk>, listener: TcpListener, shutdown: Shu
         ) else {
             continue;
         };
-        let desk = desk.clone();
+        let api = api.clone();
         let info = ConnectionInfo { loopback, peer: Some(peer.ip()) };
         tokio::spawn(async move {
             let activity = &permit.activity;
             tokio::select! {
-                () = serve(&desk, info, stream, (peer, activity)) => {}
+                () = serve(&api, info, stream, (peer, activity)) => {}
                 () = permit.evicted() => {}
             }
         });
@@ -93,7 +93,7 @@ pub(crate) async fn accept(desk: Arc<Desk>, listener: TcpListener, shutdown: Shu
 
 /// One connection, as strict as those of the front door.
 async fn serve(
-    desk: &Arc<Desk>,
+    api: &Arc<ApiListener>,
     info: ConnectionInfo,
     stream: TcpStream,
     (peer, activity): (SocketAddr, &Arc<Activity>),
@@ -104,10 +104,10 @@ async fn serve(
     let connection = Arc::new(Connection::new(peer, local, false, activity.clone()));
     let stream = WriteTimeout::new(stream, WRITE_LIMIT, connection.ending.clone());
     let service = service_fn(|request| {
-        let (desk, turn) = (desk.clone(), Turn::begin(&connection));
-        async move { Ok::<_, Infallible>(answer(&desk, info, turn, request).await) }
+        let (api, turn) = (api.clone(), Turn::begin(&connection));
+        async move { Ok::<_, Infallible>(answer(&api, info, turn, request).await) }
     });
-    let limits = desk.server.limits;
+    let limits = api.server.limits;
     let limits = Limits {
         target_bytes: limits.target_bytes.max(TARGET_MAX),
         header_bytes: limits.header_bytes.max(2 * TARGET_MAX),
@@ -125,7 +125,7 @@ async fn serve(
 }
 
 async fn answer(
-    desk: &Desk,
+    api: &ApiListener,
     info: ConnectionInfo,
     turn: Turn,
     request: Request<Incoming>,
@@ -133,7 +133,7 @@ async fn answer(
     let (mut parts, body) = request.into_parts();
     let body = Upload::new(&turn.0, parts.version, &parts.headers, body);
     let (rest, version) = (body.rest(), parts.version);
-    let believed = request::is_trusted(&desk.server, turn.0.peer.ip());
+    let believed = request::is_trusted(&api.server, turn.0.peer.ip());
     let id = request_id(&parts.headers, believed);
     parts.headers.insert(REQUEST_ID, id.clone());
     let refused = turn.0.notes.next_request();
@@ -142,9 +142,9 @@ async fn answer(
         Some((refused, heard)) => {
             ostler_api::malformed(&id, refused.status, refused.reason, heard.method == "HEAD")
         }
-        None => match misdirected(desk, info, &parts) {
+        None => match misdirected(api, info, &parts) {
             true => ostler_api::misdirected(&id, parts.method == Method::HEAD),
-            false => serve_request(desk, info, Request::from_parts(parts, Body::new(body))).await,
+            false => serve_request(api, info, Request::from_parts(parts, Body::new(body))).await,
         },
     };
     if malformed || rest.is_some_and(|rest| rest.must_close()) {
@@ -158,8 +158,8 @@ async fn answer(
 
 /// A page of another site can ask for any name that its owner makes point here; only names that nobody else can make are answered
 /// where no token is needed.
-fn misdirected(desk: &Desk, info: ConnectionInfo, parts: &Parts) -> bool {
-    if !info.loopback && desk.hosts.is_empty() {
+fn misdirected(api: &ApiListener, info: ConnectionInfo, parts: &Parts) -> bool {
+    if !info.loopback && api.hosts.is_empty() {
         return false;
     }
     let field = parts.headers.get(header::HOST).and_then(|host| host.to_str().ok());
@@ -172,18 +172,18 @@ fn misdirected(desk: &Desk, info: ConnectionInfo, parts: &Parts) -> bool {
         Some(_) | None => authority,
     };
     let known = |host: &String| host.eq_ignore_ascii_case(name.strip_suffix('.').unwrap_or(name));
-    !host::is_not_rebound(name) && !desk.hosts.iter().any(known)
+    !host::is_not_rebound(name) && !api.hosts.iter().any(known)
 }
 
 async fn serve_request(
-    desk: &Desk,
+    api: &ApiListener,
     info: ConnectionInfo,
     mut request: Request<Body>,
 ) -> Response<Body> {
-    let face = &desk.face;
+    let service = &api.service;
     if !health::is_asked(&request) {
         request.extensions_mut().insert(info);
-        return match face.router().oneshot(request).await {
+        return match service.router().oneshot(request).await {
             Ok(answer) => answer,
             Err(never) => match never {},
         };
@@ -192,7 +192,7 @@ async fn serve_request(
     if !info.loopback {
         // Metrics name every tenant.
         let of_all = request.uri().path() == "/metrics";
-        match face.may_read(request.headers(), info.peer, of_all) {
+        match service.may_read(request.headers(), info.peer, of_all) {
             Ok(()) => {}
             // Nobody can be known, and a balancer that is told so would take the apps for gone.
             Err(refused) if refused.status() == StatusCode::SERVICE_UNAVAILABLE && !of_all => {
@@ -201,7 +201,7 @@ async fn serve_request(
             Err(refused) => return *refused,
         }
     }
-    let health = desk.health.clone();
+    let health = api.health.clone();
     let health = tower::service_fn(move |request: Request<Body>| {
         std::future::ready(Ok::<_, Infallible>(health.answer(&request, is_stranger)))
     });

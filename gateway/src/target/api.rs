@@ -10,7 +10,7 @@ use axum::{Router, body::Body};
 use bytes::Bytes;
 use http::{HeaderValue, Request, Uri, header, request::Parts, uri::PathAndQuery};
 use http_body::{Body as _, SizeHint};
-use ostler_api::Face;
+use ostler_api::ApiService;
 use ostler_heads::request_id::REQUEST_ID;
 use ostler_job::Termination;
 use ostler_pool::passing::Failure;
@@ -23,7 +23,7 @@ use crate::request::{
 /// See the module.
 #[derive(Debug)]
 pub(super) struct Api {
-    pub(super) face: Arc<Face>,
+    pub(super) service: Arc<ApiService>,
 }
 
 impl Target for Api {
@@ -42,7 +42,7 @@ impl Api {
         let prefix = route.path().trim_end_matches('/');
         let request = inner(record, prefix, parts, body);
         let answer = match request {
-            Some(request) => ask(self.face.router(), request).await,
+            Some(request) => ask(self.service.router(), request).await,
             None => ostler_api::nowhere_below(&record.id, prefix),
         };
         reply(outer(answer, prefix))

@@ -11,14 +11,18 @@ mod respond;
 use std::sync::Arc;
 
 pub(crate) use self::app::request_frame;
-use ostler_api::Face;
+use ostler_api::ApiService;
 use ostler_pool::Pools;
 
 use self::{api::Api, app::App, redirect::Redirect, respond::Respond};
 use crate::{config, request::Target};
 
 /// What a route says where it leads.
-pub(crate) fn build(to: &config::Target, pools: &Pools, face: &Arc<Face>) -> Box<dyn Target> {
+pub(crate) fn build(
+    to: &config::Target,
+    pools: &Pools,
+    service: &Arc<ApiService>,
+) -> Box<dyn Target> {
     match to {
         config::Target::App(app) => {
             let pool = pools.get(app).expect("the config names only apps it has");
@@ -30,6 +34,6 @@ pub(crate) fn build(to: &config::Target, pools: &Pools, face: &Arc<Face>) -> Box
         config::Target::Respond(status, text) => {
             Box::new(Respond { status: *status, text: text.clone() })
         }
-        config::Target::Api => Box::new(Api { face: face.clone() }),
+        config::Target::Api => Box::new(Api { service: service.clone() }),
     }
 }
