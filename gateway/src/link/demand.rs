@@ -18,7 +18,7 @@ const MOMENT: Duration = Duration::from_millis(2);
 const REST: Duration = Duration::from_millis(18);
 
 /// How many jobs wait, by the places of the pools; who follows it is told of changes.
-pub(super) type Board = watch::Sender<Vec<usize>>;
+pub(super) type QueueLengths = watch::Sender<Vec<usize>>;
 
 /// Puts up the numbers of a pool, which has this place among all.
 pub(crate) async fn run(pool: Arc<Pool>, place: usize, hub: Arc<Hub>) {
@@ -36,20 +36,20 @@ pub(crate) async fn run(pool: Arc<Pool>, place: usize, hub: Arc<Hub>) {
 #[derive(Debug)]
 pub(super) struct Demand {
     told: Vec<Option<usize>>,
-    board: watch::Receiver<Vec<usize>>,
+    lengths: watch::Receiver<Vec<usize>>,
 }
 
 impl Demand {
     /// Nothing was told yet: all numbers have changed.
     pub(super) fn new(hub: &Hub) -> Self {
-        let mut board = hub.demand.subscribe();
-        board.mark_changed();
-        Self { told: vec![None; hub.pools.len()], board }
+        let mut lengths = hub.demand.subscribe();
+        lengths.mark_changed();
+        Self { told: vec![None; hub.pools.len()], lengths }
     }
 
     /// Waits until a number has changed.
     pub(super) async fn changes(&mut self) {
-        if self.board.changed().await.is_err() {
+        if self.lengths.changed().await.is_err() {
             // The gateway ends.
             std::future::pending().await
         }
@@ -57,7 +57,7 @@ impl Demand {
 
     /// Writes a DEMAND frame for every app whose number has changed.
     pub(super) fn update(&mut self, hub: &Hub, out: &mut BytesMut) {
-        let all = self.board.borrow_and_update();
+        let all = self.lengths.borrow_and_update();
         for ((app, told), waiting) in hub.pools.keys().zip(&mut self.told).zip(all.iter()) {
             if told.replace(*waiting) != Some(*waiting) {
                 message::Demand { app, waiting: *waiting as u64 }.put(out);

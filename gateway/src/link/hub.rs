@@ -9,7 +9,7 @@ use ostler_durable::Jobs;
 use ostler_notices::{GatewayEvent, Notices};
 use ostler_pool::Pools;
 
-use super::demand::Board;
+use super::demand::QueueLengths;
 use crate::{connection_budget::ConnectionBudget, metrics::Metrics};
 
 /// See the module.
@@ -19,7 +19,7 @@ pub(crate) struct Hub {
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) connections: Arc<ConnectionBudget>,
     pub(crate) notices: Arc<Notices>,
-    pub(super) demand: Board,
+    pub(super) demand: QueueLengths,
     /// One handle a serving thread; work is dealt out in turn.
     threads: Vec<tokio::runtime::Handle>,
     next_thread: AtomicUsize,
@@ -41,7 +41,7 @@ impl Hub {
         notices: Arc<Notices>,
     ) -> Self {
         let next_thread = AtomicUsize::new(0);
-        let demand = Board::new(vec![0; pools.len()]);
+        let demand = QueueLengths::new(vec![0; pools.len()]);
         Self { pools, jobs, metrics, connections, notices, demand, threads, next_thread }
     }
 

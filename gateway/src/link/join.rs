@@ -21,7 +21,7 @@ const NO_NAME: &str = "a runner's name has 1 to 64 letters, digits, dots, dashes
 
 /// Whoever showed a certificate of ours: its name and its key.
 #[derive(Clone, Debug)]
-pub(super) struct Shown {
+pub(super) struct RunnerCertificate {
     pub(super) name: String,
     pub(super) key: String,
 }
@@ -30,7 +30,7 @@ pub(super) struct Shown {
 pub(super) async fn answer(
     hub: &Hub,
     admission: &Arc<RunnerAdmission>,
-    shown: Option<Shown>,
+    shown: Option<RunnerCertificate>,
     frame: &Frame,
 ) -> io::Result<(BytesMut, Option<String>)> {
     let Join { secret, name, request } = Join::of(frame).map_err(io::Error::other)?;
@@ -69,7 +69,7 @@ pub(super) fn refuse(out: &mut BytesMut, stage: &str, why: &str) {
 type Decided = io::Result<Result<String, &'static str>>;
 
 /// The same key gets a certificate for another while.
-fn renew(admission: &RunnerAdmission, shown: &Shown, request: &str) -> Decided {
+fn renew(admission: &RunnerAdmission, shown: &RunnerCertificate, request: &str) -> Decided {
     if let Err(stranger) = admission.members.check(&shown.name, &shown.key) {
         return Ok(Err(stranger.told()));
     }

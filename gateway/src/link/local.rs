@@ -31,9 +31,10 @@ use tokio::{
 
 use super::{
     demand::Demand,
+    heartbeat,
     hub::Hub,
     lane::{self, Caps, Lanes, Order},
-    silence, state,
+    state,
     welcome::welcome,
 };
 
@@ -166,7 +167,7 @@ impl Link {
         outbox: &mut UnboundedReceiver<BytesMut>,
     ) -> io::Result<()> {
         let mut demand = Demand::new(hub);
-        let mut mute = pin!(silence::lasts(|| jobs.mute_after(), |now| jobs.excuse(now)));
+        let mut mute = pin!(heartbeat::missed(|| jobs.mute_after(), |now| jobs.excuse(now)));
         loop {
             let mut out = BytesMut::new();
             tokio::select! {

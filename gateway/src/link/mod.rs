@@ -1,17 +1,17 @@
 //! Links to runners: on this host by a Unix socket that lanes are handed over on, elsewhere by mutual TLS.
 
+mod certificate;
+mod control;
 pub(crate) mod demand;
-mod ears;
+mod heartbeat;
 mod hub;
 mod join;
 mod lane;
 pub(crate) mod limits;
 pub(crate) mod local;
-mod outlet;
 mod rate_limit;
 pub(crate) mod remote;
-mod served;
-mod silence;
+mod send_queue;
 mod state;
 mod verify;
 pub(crate) mod watch;

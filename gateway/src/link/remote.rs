@@ -38,13 +38,13 @@ use tokio::{
 use tokio_rustls::{TlsAcceptor, server::TlsStream};
 
 use super::{
+    certificate::LinkCertificate,
+    control::{RunnerControl, Suppliers},
     demand::Demand,
-    ears::{Ears, Suppliers},
+    heartbeat,
     hub::Hub,
-    join::{self, Shown},
-    local, outlet,
-    served::Served,
-    silence, verify,
+    join::{self, RunnerCertificate},
+    local, send_queue, verify,
     welcome::welcome,
 };
 use crate::connection_budget::{ConnectionClass, ConnectionPermit};
@@ -78,13 +78,13 @@ impl RunnerAdmission {
         roots.add(authority.certificate.clone()).map_err(io::Error::other)?;
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
         let verifier = verify::runners(roots, provider.clone())?;
-        let served = Served::new(authority.clone(), provider.clone())?;
+        let certificate = LinkCertificate::new(authority.clone(), provider.clone())?;
         let config = ServerConfig::builder_with_provider(provider);
         let tls13 = config.with_protocol_versions(&[&rustls::version::TLS13]);
         let config = tls13
             .map_err(io::Error::other)?
             .with_client_cert_verifier(verifier)
-            .with_cert_resolver(Arc::new(served));
+            .with_cert_resolver(Arc::new(certificate));
         let acceptor = TlsAcceptor::from(Arc::new(config));
         Ok(Self { authority, members, acceptor, state })
     }
@@ -169,10 +169,10 @@ async fn greet(
 }
 
 /// The runner's name, which we signed ourselves, and its key, from its certificate.
-fn shown(certificate: &CertificateDer<'_>) -> Option<Shown> {
+fn shown(certificate: &CertificateDer<'_>) -> Option<RunnerCertificate> {
     let (_, parsed) = x509_parser::parse_x509_certificate(certificate).ok()?;
     let name = parsed.subject().iter_common_name().next()?.as_str().ok()?.to_owned();
-    Some(Shown { name, key: key_of(certificate)? })
+    Some(RunnerCertificate { name, key: key_of(certificate)? })
 }
 
 /// The last word to a runner that has no link.
@@ -191,7 +191,7 @@ async fn part(
 
 /// A runner that was let in.
 struct Member {
-    shown: Shown,
+    shown: RunnerCertificate,
     scope: Scope,
     members: Arc<Members>,
 }
@@ -218,28 +218,28 @@ async fn serve(
     hello: Hello,
     member: Member,
 ) -> io::Result<()> {
-    let Member { shown: Shown { name, key }, scope, members } = member;
+    let Member { shown: RunnerCertificate { name, key }, scope, members } = member;
     let carrier =
         Arc::new(Carrier::new(format!("runner {name}"), Transport::Link, Capacity::Many, false));
     carrier.send(|out| welcome(out, &scope));
     let stuck = Arc::new(Notify::new());
-    let way = outlet::way(&carrier, &stuck);
+    let way = send_queue::job_sender(&carrier, &stuck);
     let jobs = match JobLink::up(&hub.jobs, &hello, way, false) {
         Ok(jobs) => jobs,
         Err(taken) => return local::refuse_name(hub, stream, &name, &taken).await,
     };
     hub.runner_joined(&name);
     let heard = Mutex::new(clock::now());
-    let ears = Ears::new(hub, &carrier, &name, &scope, &jobs);
+    let runner = RunnerControl::new(hub, &carrier, &name, &scope, &jobs);
     let (reader, writer) = tokio::io::split(stream);
-    let reader = ears.pace.reader(reader);
+    let reader = runner.pace.reader(reader);
     let driving = drive(&carrier, decoder, reader, Some(writer), |ended, control| {
         let now = clock::now();
         *heard.lock().expect("one task holds it") = now;
         jobs.heard(now);
         settle(ended);
         if !control.is_empty() {
-            ears.hear(control, now);
+            runner.handle_frames(control, now);
         }
     });
     let reason = tokio::select! {
@@ -247,10 +247,10 @@ async fn serve(
         reason = watch(hub, &carrier, &heard, &jobs) => reason,
         stranger = members.gone(&name, &key) => stranger.told().into(),
         () = jobs.replaced() => local::REPLACED.into(),
-        () = stuck.notified() => outlet::UNREAD.into(),
-        why = ears.broken() => why,
+        () = stuck.notified() => send_queue::UNREAD.into(),
+        why = runner.broken() => why,
     };
-    let suppliers = ears.suppliers.into_inner().expect("one task held it");
+    let suppliers = runner.suppliers.into_inner().expect("one task held it");
     drop(jobs);
     close(hub, &carrier, suppliers, &reason);
     hub.runner_lost(name, reason);
@@ -278,8 +278,8 @@ fn settle(ended: Ended) {
 /// Keeps the link alive, tells demand, and notices when the runner falls silent.
 async fn watch(hub: &Hub, carrier: &Arc<Carrier>, heard: &Mutex<Mono>, jobs: &JobLink) -> String {
     let heard = || heard.lock().expect("one task holds it");
-    let mut mute = pin!(silence::lasts(|| jobs.mute_after(), |now| jobs.excuse(now)));
-    let mut silent = pin!(silence::lasts(|| *heard() + SILENCE, |now| *heard() = now));
+    let mut mute = pin!(heartbeat::missed(|| jobs.mute_after(), |now| jobs.excuse(now)));
+    let mut silent = pin!(heartbeat::missed(|| *heard() + SILENCE, |now| *heard() = now));
     let mut demand = Demand::new(hub);
     let mut beat = interval_at(Instant::now() + HEARTBEAT, HEARTBEAT);
     beat.set_missed_tick_behavior(MissedTickBehavior::Delay);

@@ -1,4 +1,4 @@
-//! What a runner of another host tells on its link besides the ends of requests: its apps, its slots, its jobs.
+//! The control frames of a link to another host, all that are not of a request's stream: what the runner tells of its apps, slots and jobs.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -17,7 +17,7 @@ use ostler_wire::{
 };
 use tokio::sync::Notify;
 
-use super::{hub::Hub, outlet, rate_limit::RateLimit, state};
+use super::{hub::Hub, rate_limit::RateLimit, send_queue, state};
 
 /// More slots than this are a mistake, and would not fit the scheduler's sums.
 const SLOTS_MAX: u64 = 1 << 16;
@@ -28,8 +28,8 @@ const EXCESS_MAX: usize = 16;
 /// The slots of one runner, by app.
 pub(super) type Suppliers = BTreeMap<String, SupplierId>;
 
-/// Hears what one runner tells besides the ends of requests.
-pub(super) struct Ears<'a> {
+/// The control frames of one link.
+pub(super) struct RunnerControl<'a> {
     hub: &'a Arc<Hub>,
     carrier: &'a Arc<Carrier>,
     name: &'a str,
@@ -44,7 +44,7 @@ pub(super) struct Ears<'a> {
     broken_by: Mutex<Option<String>>,
 }
 
-impl<'a> Ears<'a> {
+impl<'a> RunnerControl<'a> {
     pub(super) fn new(
         hub: &'a Arc<Hub>,
         carrier: &'a Arc<Carrier>,
@@ -57,7 +57,7 @@ impl<'a> Ears<'a> {
         Self { hub, carrier, name, scope, jobs, suppliers, pace, excess, broken, broken_by }
     }
 
-    pub(super) fn hear(&self, frames: Vec<Frame>, now: Mono) {
+    pub(super) fn handle_frames(&self, frames: Vec<Frame>, now: Mono) {
         let began = clock::now();
         let mut suppliers = self.suppliers.lock().expect("one task holds it");
         for frame in frames {
@@ -126,7 +126,7 @@ fn handle(
     match frame.header.kind {
         Kind::App | Kind::State => state::handle(hub, name, frame),
         Kind::Credit => credit(hub, carrier, name, frame, suppliers),
-        Kind::Ping => outlet::answer(carrier, frame.header)?,
+        Kind::Ping => send_queue::pong(carrier, frame.header)?,
         _ => return jobs.handle(frame),
     }
     Ok(())

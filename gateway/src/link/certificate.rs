@@ -18,20 +18,20 @@ use rustls::{
 const FRESH: Duration = Duration::from_secs(LEAF_DAYS * 86_400 / 3);
 
 /// See the module.
-pub(super) struct Served {
+pub(super) struct LinkCertificate {
     authority: Arc<Authority>,
     provider: Arc<CryptoProvider>,
     /// When it was made, by the wall clock, which certificates go by.
     current: Mutex<(Duration, Arc<CertifiedKey>)>,
 }
 
-impl std::fmt::Debug for Served {
+impl std::fmt::Debug for LinkCertificate {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Served")
+        f.write_str("LinkCertificate")
     }
 }
 
-impl Served {
+impl LinkCertificate {
     pub(super) fn new(
         authority: Arc<Authority>,
         provider: Arc<CryptoProvider>,
@@ -65,7 +65,7 @@ fn make(
     Ok(Arc::new(key))
 }
 
-impl ResolvesServerCert for Served {
+impl ResolvesServerCert for LinkCertificate {
     fn resolve(&self, _: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
         Some(self.at(clock::wall()))
     }
@@ -80,11 +80,11 @@ mod tests {
         let state = tempfile::tempdir().unwrap();
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
         let authority = Arc::new(Authority::open(state.path()).unwrap());
-        let served = Served::new(authority, provider).unwrap();
+        let certificate = LinkCertificate::new(authority, provider).unwrap();
         let day = Duration::from_secs(86_400);
         let now = clock::wall() + day;
         let valid = |now: Duration| {
-            let key = served.at(now);
+            let key = certificate.at(now);
             let (_, parsed) = x509_parser::parse_x509_certificate(&key.cert[0]).unwrap();
             let at = i64::try_from(now.as_secs()).unwrap();
             let (from, to) = (parsed.validity().not_before, parsed.validity().not_after);

@@ -1,4 +1,4 @@
-//! What is said to a runner of another host, and how much of it may wait for one that does not read.
+//! Backpressure of a link to another host: how much may be queued for a runner that does not read.
 
 use std::{io, sync::Arc};
 
@@ -12,8 +12,8 @@ const STUCK: usize = 128 << 20;
 /// Why the link of a runner ends that is stuck.
 pub(super) const UNREAD: &str = "it asks and reads no answer";
 
-/// The way of frames of jobs to a runner. One for which too much waits gets no more, and `stuck` is told.
-pub(super) fn way(
+/// Sends frames of durable jobs to a runner. One for which too much is queued gets no more, and `stuck` is told.
+pub(super) fn job_sender(
     carrier: &Arc<Carrier>,
     stuck: &Arc<Notify>,
 ) -> Arc<dyn Fn(BytesMut) -> bool + Send + Sync> {
@@ -33,8 +33,8 @@ pub(super) fn way(
     })
 }
 
-/// PONG.
-pub(super) fn answer(carrier: &Arc<Carrier>, ping: Header) -> io::Result<()> {
+/// Answers a PING.
+pub(super) fn pong(carrier: &Arc<Carrier>, ping: Header) -> io::Result<()> {
     let pong = Header { kind: Kind::Pong, ..ping };
     let mut behind = 0;
     carrier.send(|out| {
@@ -60,17 +60,17 @@ mod tests {
         let carrier =
             Arc::new(Carrier::new("runner a".to_owned(), Transport::Link, Capacity::Many, false));
         let stuck = Arc::new(Notify::new());
-        let way = way(&carrier, &stuck);
+        let send = job_sender(&carrier, &stuck);
         let piece = || BytesMut::zeroed(256 << 10);
         // Each answers a question of some 100 bytes.
-        let taken = (0..10_000).take_while(|_| way(piece())).count();
+        let taken = (0..10_000).take_while(|_| send(piece())).count();
         assert!((400..600).contains(&taken), "{taken}");
         tokio::time::timeout(Duration::from_secs(60), stuck.notified()).await.unwrap();
-        assert!(answer(&carrier, plain()).is_err(), "it asks on");
+        assert!(pong(&carrier, plain()).is_err(), "it asks on");
         assert!(carrier.take_out().len() <= STUCK + (1 << 20));
         // One that reads goes on, however much it asks.
         assert!((0..10_000).all(|_| {
-            let well = way(piece()) && answer(&carrier, plain()).is_ok();
+            let well = send(piece()) && pong(&carrier, plain()).is_ok();
             drop(carrier.take_out());
             well
         }));

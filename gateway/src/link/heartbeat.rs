@@ -1,4 +1,4 @@
-//! When a runner counts as silent: it was not heard of for a while, though this process could hear.
+//! Heartbeats: a runner counts as gone when it was not heard of for a while though this process could hear.
 //!
 //! While a runner speaks, this sleeps. Only when its time is nearly over is it looked at often enough to know whether the gateway
 //! itself stands still: what was sent meanwhile is to be read before anybody is judged by it.
@@ -16,11 +16,11 @@ const LOOK: Span = Span::from_millis(500);
 const STOOD_STILL: Span = Span::from_secs(1);
 
 /// Returns when it is silent. `ends`: when it is to be, as far as is known now; `excuse`: nobody could be heard until now.
-pub(super) async fn lasts(ends: impl Fn() -> Mono, excuse: impl Fn(Mono)) {
+pub(super) async fn missed(ends: impl Fn() -> Mono, excuse: impl Fn(Mono)) {
     let mut silence = Silence::default();
     loop {
         let now = clock::now();
-        match silence.look(ends(), now) {
+        match silence.check(ends(), now) {
             Found::Silent => return,
             Found::StoodStill => excuse(now),
             Found::Wait(left) => tokio::time::sleep(Duration::from_nanos(left.0)).await,
@@ -42,7 +42,7 @@ struct Silence {
 }
 
 impl Silence {
-    fn look(&mut self, ends: Mono, now: Mono) -> Found {
+    fn check(&mut self, ends: Mono, now: Mono) -> Found {
         if self.due.take().is_some_and(|due| now - due > STOOD_STILL) {
             return Found::StoodStill;
         }
@@ -85,7 +85,7 @@ mod tests {
             // What was sent while the process stood still is read after the look that comes with its end.
             let heard = words.iter().map(|word| wakes(at(*word))).filter(|word| *word < now);
             let heard = heard.fold(excused, Mono::max);
-            match silence.look(heard + LIMIT, now) {
+            match silence.check(heard + LIMIT, now) {
                 Found::Silent => return (Some(now), looks),
                 Found::StoodStill => excused = now,
                 Found::Wait(left) => now = wakes(now + left),
