@@ -7,7 +7,7 @@ use std::{
     thread,
 };
 
-use ostler_runner::Serve;
+use ostler_runner::{Serve, runtime};
 
 use crate::{
     app::{detect, entry},
@@ -37,7 +37,7 @@ impl Asked {
             return Ok(root.map_or(Self::Nothing, |root| Self::Folder(root.to_path_buf())));
         };
         if !Path::new(app).exists() && app.split_once(':').is_some_and(|(kind, _)| is_word(kind)) {
-            let serve = entry::serve(app).map_err(Failure::usage)?;
+            let serve = Serve::read(app).map_err(Failure::usage)?;
             return Ok(Self::Entry(serve, root.unwrap_or_else(|| Path::new(".")).to_path_buf()));
         }
         if root.is_some() {
@@ -49,7 +49,8 @@ impl Asked {
         }
         if !folder.is_dir() {
             return Err(Failure::unavailable(format!(
-                "there is no folder {app}; name a folder or wsgi:module:callable"
+                "there is no folder {app}; name a folder or {}",
+                runtime::forms("")
             )));
         }
         Ok(Self::Folder(folder))
@@ -69,16 +70,16 @@ fn is_word(text: &str) -> bool {
 
 fn of_file(file: &Path) -> String {
     let shown = file.display();
-    match (file.extension().is_some_and(|e| e == "py"), file.file_stem(), file.parent()) {
-        (true, Some(stem), Some(folder)) => {
-            let stem = stem.display();
+    let app = file.file_name().and_then(|name| runtime::of_file(Path::new(name)));
+    match (app, file.parent()) {
+        (Some(app), Some(folder)) => {
             let root = match folder.as_os_str().is_empty() {
                 true => String::new(),
                 false => format!(" --root {}", folder.display()),
             };
-            format!("{shown} is a file; write wsgi:{stem}{root}")
+            format!("{shown} is a file; write {app}{root}")
         }
-        _ => format!("{shown} is a file; name a folder or wsgi:module:callable"),
+        _ => format!("{shown} is a file; name a folder or {}", runtime::forms("")),
     }
 }
 
@@ -182,7 +183,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join(config::FILE);
         std::fs::write(&file, "[app.shop]\nserve = \"wsgi:shop:app\"\n").unwrap();
-        let entry = Asked::Entry(entry::serve("wsgi:other:app").unwrap(), PathBuf::from("."));
+        let entry = Asked::Entry(Serve::read("wsgi:other:app").unwrap(), PathBuf::from("."));
         let refused = |config: Option<&Path>, asked: &Asked| {
             let failure = settings(config, asked).err();
             failure.is_some_and(|it| {

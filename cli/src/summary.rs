@@ -6,7 +6,7 @@ use ostler_gateway::{AccessLog, Addresses, LogFormat, Target};
 use ostler_runner::AppSpec;
 
 use crate::{
-    app::{entry, python},
+    app::interpreter,
     config::Settings,
     terminal::{Tone, counted, toned},
 };
@@ -53,12 +53,12 @@ impl Page {
 }
 
 fn one_app(spec: &AppSpec) -> String {
-    let python = python::find(spec).map_or_else(|why| why, |python| home(&python));
+    let with = interpreter::find(spec).map_or_else(|why| why, |found| home(&found));
     let children = children(spec);
     format!(
-        "{}  {children} of {} in {} with {python}",
+        "{}  {children} of {} in {} with {with}",
         toned(Tone::Strong, &spec.name),
-        entry::show(&spec.serve),
+        spec.serve,
         home(&spec.root)
     )
 }

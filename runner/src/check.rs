@@ -1,6 +1,6 @@
 //! What can be known to be wrong before anything starts.
 
-use std::{collections::BTreeSet, path::PathBuf};
+use std::collections::BTreeSet;
 
 use nix::unistd::{User, geteuid};
 use ostler_process::limits;
@@ -8,19 +8,19 @@ use ostler_process::limits;
 use crate::{
     config::{AppSpec, Config},
     error::RunError,
-    runtime,
+    runtime::NotYet,
 };
 
-/// Checks every app. Returns their interpreters, in order.
-pub(crate) fn check(config: &Config) -> Result<Vec<PathBuf>, RunError> {
+/// Checks every app.
+pub(crate) fn check(config: &Config) -> Result<(), RunError> {
     let mut names = BTreeSet::new();
     if let Some(twice) = config.apps.iter().find(|app| !names.insert(&app.name)) {
         return Err(RunError::AppTwice { app: twice.name.clone() });
     }
-    config.apps.iter().map(check_app).collect()
+    config.apps.iter().try_for_each(check_app)
 }
 
-fn check_app(spec: &AppSpec) -> Result<PathBuf, RunError> {
+fn check_app(spec: &AppSpec) -> Result<(), RunError> {
     let app = spec.name.clone();
     let (min, max) = (spec.children_min, spec.children_max);
     if max == 0 || min > max {
@@ -39,10 +39,18 @@ fn check_app(spec: &AppSpec) -> Result<PathBuf, RunError> {
         Err(_) => return Err(bad_root("cannot be looked at")),
     }
     check_user(spec)?;
-    runtime::of(&spec.serve).find(spec).map_err(|places| {
-        let looked: Vec<String> = places.iter().map(|place| place.display().to_string()).collect();
-        RunError::Python { app, looked: looked.join(", ") }
-    })
+    check_interpreter(spec)
+}
+
+/// One that may still come is waited for, see [`crate::runtime::Missing`].
+fn check_interpreter(spec: &AppSpec) -> Result<(), RunError> {
+    match spec.app().find() {
+        Err(missing) if !missing.may_come => {
+            let NotYet { message: why, hint: cure } = missing.told(spec.app());
+            Err(RunError::Interpreter { app: spec.name.clone(), why, cure })
+        }
+        Ok(_) | Err(_) => Ok(()),
+    }
 }
 
 /// Only the certain: whether the launch can really become the user shows when it does.

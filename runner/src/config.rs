@@ -5,6 +5,8 @@ use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 pub use ostler_shell_module::Users as JobUsers;
 use serde::{Deserialize, Serialize};
 
+use crate::runtime::{App, Serve};
+
 /// Everything a runner needs to start.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -72,8 +74,8 @@ pub struct AppSpec {
     pub serve: Serve,
     /// The folder it runs in.
     pub root: PathBuf,
-    /// The interpreter; `None`: a virtual environment in the root, `$VIRTUAL_ENV`, then `python3` of the path.
-    pub python: Option<PathBuf>,
+    /// The interpreter; `None`: where its language looks for one.
+    pub interpreter: Option<PathBuf>,
     /// Environment variables added to the runner's own.
     pub env: BTreeMap<String, String>,
     /// Fewest children kept ready.
@@ -96,14 +98,10 @@ pub struct AppSpec {
     pub rlimits: BTreeMap<String, u64>,
 }
 
-/// What an app is made of.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Serve {
-    /// A WSGI callable of a Python module.
-    Wsgi {
-        /// The module's dotted name.
-        module: String,
-        /// The callable's name, dots allowed; `name()` calls a factory.
-        callable: String,
-    },
+impl AppSpec {
+    /// What its language is asked about.
+    pub fn app(&self) -> App<'_> {
+        let Self { serve, root, interpreter, env, .. } = self;
+        App { serve, root, interpreter: interpreter.as_deref(), env }
+    }
 }

@@ -36,12 +36,14 @@ pub enum RunError {
         why: &'static str,
     },
     /// There is no interpreter.
-    #[error("app {app}: no Python found, looked for {looked}; install it or set `python`")]
-    Python {
+    #[error("app {app}: {why}; {cure}")]
+    Interpreter {
         /// The app.
         app: String,
-        /// Where it was looked for.
-        looked: String,
+        /// Of which language, and where it was looked for.
+        why: String,
+        /// What to do.
+        cure: String,
     },
     /// An app's user is unknown, or cannot be become.
     #[error("app {app}: cannot run as {user}: {why}")]
@@ -102,7 +104,7 @@ impl RunError {
             | Self::Rlimit { .. }
             | Self::Token { .. } => 64,
             Self::Root { .. }
-            | Self::Python { .. }
+            | Self::Interpreter { .. }
             | Self::User { .. }
             | Self::Refused { .. }
             | Self::State { .. }

@@ -23,7 +23,8 @@ mod pool;
 mod run;
 pub mod runtime;
 
-pub use config::{AppSpec, Config, JobUsers, Link, Serve};
+pub use config::{AppSpec, Config, JobUsers, Link};
 pub use error::RunError;
 pub use link::{connect::connect, known_gateway::joined_as};
 pub use run::run;
+pub use runtime::Serve;

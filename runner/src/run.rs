@@ -23,8 +23,8 @@ use crate::{
 pub fn run(config: Config) -> Result<(), RunError> {
     let system = |what| move |error: io::Error| RunError::System { what, error };
     let host = Host::this().map_err(system("find the own program"))?;
-    let interpreters = check::check(&config)?;
-    let codes = Codes::write(&config.state)
+    check::check(&config)?;
+    let codes = Codes::write(&config.state, config.apps.iter().map(|app| &app.serve))
         .map_err(|error| RunError::State { folder: config.state.clone(), error })?;
     // Grandchildren whose parents die fall to us and not to init, so that they are seen and reaped.
     prctl::set_child_subreaper(true)
@@ -46,7 +46,7 @@ pub fn run(config: Config) -> Result<(), RunError> {
         .map_err(system("start a runtime"))?;
     let local = LocalSet::new();
     let result = local.block_on(&runtime, async move {
-        let agent = Agent::new(host, config, interpreters, codes, logs)?;
+        let agent = Agent::new(host, config, &codes, logs)?;
         agent.run().await
     });
     drop(local);

@@ -14,16 +14,16 @@ pub(crate) fn detect(folder: &Path) -> Result<Serve, String> {
         match runtime.detect(folder) {
             Ok(serve) => return Ok(serve),
             Err(nothing) => {
-                seen.extend(nothing.seen);
-                looked_for.push(nothing.looked_for);
+                seen.extend(nothing);
+                looked_for.push(runtime.about().looked_for);
             }
         }
     }
     let seen = if seen.is_empty() { String::new() } else { format!(" ({})", seen.join("; ")) };
     Err(format!(
-        "found no app in {}{seen}: looked for {}; name it: \
-         ostler serve wsgi:module:callable, or run jobs only: ostler serve --no-app",
+        "found no app in {}{seen}: looked for {}; name it: {}, or run jobs only: ostler serve --no-app",
         folder.display(),
-        looked_for.join(", ")
+        looked_for.join(", "),
+        runtime::forms("ostler serve ")
     ))
 }

@@ -4,11 +4,11 @@
 
 pub(crate) mod detect;
 pub(crate) mod entry;
-pub(crate) mod python;
+pub(crate) mod interpreter;
 #[cfg(test)]
 mod tests;
 
-use ostler_runner::{AppSpec, runtime};
+use ostler_runner::AppSpec;
 
 /// Fills in what was left open and checks that each app can be found; one sentence for each that cannot.
 pub(crate) fn resolve(apps: &mut [AppSpec]) -> Result<(), Vec<String>> {
@@ -27,6 +27,10 @@ fn resolve_one(app: &mut AppSpec) -> Result<(), String> {
     if !app.root.is_dir() {
         return Err(format!("there is no folder {}", app.root.display()));
     }
-    let interpreter = python::find(app)?;
-    runtime::of(&app.serve).resolve(app, &interpreter)
+    let interpreter = match app.app().find() {
+        Err(missing) if missing.may_come => return Ok(()),
+        Ok(_) | Err(_) => interpreter::find(app)?,
+    };
+    app.serve = app.app().resolve(&interpreter)?;
+    Ok(())
 }

@@ -4,7 +4,7 @@ use std::{fs, path::Path};
 
 use ostler_runner::{AppSpec, Serve};
 
-use super::{detect, entry, resolve};
+use super::{detect, resolve};
 
 /// A folder with these files; a path may go through folders.
 fn folder(files: &[(&str, &str)]) -> tempfile::TempDir {
@@ -20,7 +20,7 @@ fn folder(files: &[(&str, &str)]) -> tempfile::TempDir {
 fn found(files: &[(&str, &str)]) -> String {
     let folder = folder(files);
     match detect::detect(folder.path()) {
-        Ok(serve) => entry::show(&serve),
+        Ok(serve) => serve.to_string(),
         Err(told) => told.replace(&folder.path().display().to_string(), "DIR"),
     }
 }
@@ -96,15 +96,14 @@ fn nothing_found_lists_what_was_looked_for() {
 }
 
 fn spec(root: &Path, serve: &str) -> AppSpec {
-    let serve = entry::serve(serve).unwrap();
+    let serve = Serve::read(serve).unwrap();
     crate::plan::bare("app", serve, root).unwrap().runner.apps.remove(0)
 }
 
 fn resolved(root: &Path, serve: &str) -> Result<String, String> {
     let mut apps = [spec(root, serve)];
     resolve(&mut apps).map_err(|told| told.join("\n"))?;
-    let [AppSpec { serve: Serve::Wsgi { .. }, .. }] = &apps;
-    Ok(entry::show(&apps[0].serve))
+    Ok(apps[0].serve.to_string())
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
 use ostler_gateway::App;
-use ostler_runner::{AppSpec, Serve};
+use ostler_runner::{AppSpec, Serve, runtime};
 use toml::{Value, de::DeValue};
 
 use super::{
@@ -11,10 +11,7 @@ use super::{
     section::Section,
     setting::{self, Shown, shown},
 };
-use crate::{
-    app::{entry, python},
-    values,
-};
+use crate::{app::interpreter, values};
 
 const RLIMITS: [&str; 6] = ["nofile", "core", "fsize", "nproc", "cpu", "as"];
 
@@ -44,14 +41,11 @@ pub(super) fn app(
         discipline: section.value("discipline"),
         prefetch_max: section.value("prefetch_max"),
     };
-    let Some(serve) = section.parsed("serve", entry::serve) else {
-        // The rest is read even so, that its problems are told in the same run.
-        let unserved = section.unrecorded();
-        let bare = Serve::Wsgi { module: String::new(), callable: String::new() };
-        spec(&unserved, name, bare, root(&unserved), cpus);
-        return (app, None);
-    };
-    (app, Some(spec(section, name, serve, root(section), cpus)))
+    let serve = section.parsed("serve", Serve::read);
+    // Without it the rest is read even so, that its problems are told in the same run.
+    let unserved = section.unrecorded();
+    let section = if serve.is_some() { section } else { &unserved };
+    (app, spec(section, name, serve, root(section), cpus))
 }
 
 fn root(section: &Section<'_>) -> PathBuf {
@@ -61,26 +55,26 @@ fn root(section: &Section<'_>) -> PathBuf {
     })
 }
 
-/// How the runner keeps the children.
+/// How the runner keeps the children; `None`: of nothing.
 pub(super) fn spec(
     section: &Section<'_>,
     name: &str,
-    serve: Serve,
+    serve: Option<Serve>,
     root: PathBuf,
     cpus: u32,
-) -> AppSpec {
-    section.note_value("serve", &serve);
+) -> Option<AppSpec> {
+    if let Some(serve) = &serve {
+        section.note_value("serve", serve);
+    }
     section.note_value("root", &root);
     let (children_min, children_max) = children(section, cpus);
     let shown = format!("{{ min = {children_min}, max = {children_max} }}");
     section.note_text("children", shown);
     let lifetime: Duration = section.value("max_lifetime");
-    AppSpec {
+    Some(AppSpec {
         name: name.to_owned(),
-        serve,
         root,
-        python: section
-            .parsed("python", |text| python::named(text, &section.findings.source.folder)),
+        interpreter: interpreter(section, serve.as_ref()),
         env: section.map("env", variable),
         children_min,
         children_max,
@@ -91,7 +85,29 @@ pub(super) fn spec(
         max_lifetime: (!lifetime.is_zero()).then_some(lifetime),
         user: section.parsed("user", user),
         rlimits: rlimits(section),
+        // Last, when everything has been read.
+        serve: serve?,
+    })
+}
+
+/// Each language has a key of its name for its interpreter.
+fn interpreter(section: &Section<'_>, serve: Option<&Serve>) -> Option<PathBuf> {
+    let of_app = serve.map(|serve| serve.runtime().about());
+    let mut found = None;
+    for about in runtime::ALL.iter().map(|runtime| runtime.about()) {
+        match of_app {
+            Some(own) if own.name != about.name && section.has(about.name) => {
+                let text = format!("the app's language is {}; set {}", own.title, own.name);
+                section.problem(about.name, text);
+            }
+            _ => {
+                let folder = &section.findings.source.folder;
+                let named = |text: &str| interpreter::named(text, folder, about);
+                found = section.parsed(about.name, named).or(found);
+            }
+        }
     }
+    found
 }
 
 /// Fewest and most children. The presets follow the CPUs, and bend to what was written.

@@ -179,11 +179,9 @@ fn whole(top: &Section<'_>, ground: &Ground) -> Settings {
         let (app, _) =
             app::app(&empty, &given.name, ground.cpus, has_tenants(&routes, &given.name));
         gateway_apps.insert(given.name.clone(), app);
-        specs.extend(
-            given.serve.clone().map(|serve| {
-                app::spec(&empty, &given.name, serve, given.root.clone(), ground.cpus)
-            }),
-        );
+        specs.extend(given.serve.clone().and_then(|serve| {
+            app::spec(&empty, &given.name, Some(serve), given.root.clone(), ground.cpus)
+        }));
     }
 
     let runner = process::runner(&top.table("runner", Place::Runner), ground.cpus);

@@ -10,7 +10,7 @@ use super::{
     keys::{Key, Kind},
     words::Words,
 };
-use crate::{app::entry, values};
+use crate::values;
 
 /// What can be written into the file.
 pub(crate) trait Shown {
@@ -295,7 +295,7 @@ impl Shown for Target {
 
 impl Shown for Serve {
     fn show(&self) -> Value {
-        Value::from(entry::show(self))
+        Value::from(self.text())
     }
 }
 

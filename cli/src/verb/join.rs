@@ -10,6 +10,7 @@ use std::{
 
 use clap::Args;
 use ostler_gateway::token::{self, Listed, Scope, Wish};
+use ostler_runner::runtime;
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
 use crate::{
@@ -103,9 +104,9 @@ pub(crate) fn run(args: JoinArgs) -> Result<ExitCode, Failure> {
         .map_err(|error| Failure::unavailable(error.to_string()))?;
     println!("{token}");
     note(&format!(
-        "for {} this lets {who} that can reach {dialled} join, to {what}: ostler runner --join - \
-         [wsgi:module:callable]",
-        values::show_duration(args.ttl)
+        "for {} this lets {who} that can reach {dialled} join, to {what}: ostler runner --join - [{}]",
+        values::show_duration(args.ttl),
+        runtime::forms("")
     ));
     if address.ip().is_loopback() {
         note(

@@ -11,7 +11,7 @@ use std::{
 use clap::{Args, Subcommand};
 use http::Method;
 use nix::unistd::{gethostname, setsid};
-use ostler_runner::{AppSpec, Config, JobUsers, Link, Serve, joined_as};
+use ostler_runner::{AppSpec, Config, JobUsers, Link, Serve, joined_as, runtime};
 
 use crate::{
     app::{self, entry},
@@ -63,9 +63,7 @@ struct RemoveArgs {
 pub(crate) struct RunnerArgs {
     #[command(subcommand)]
     verb: Option<RunnerVerb>,
-    /// wsgi:module:callable, or NAME=wsgi:module:callable for an app that is not called `app`;
-    /// without any, durable jobs only
-    #[arg(value_name = "APP", value_parser = app_argument, conflicts_with = "spec")]
+    #[arg(value_name = "APP", value_parser = app_argument, conflicts_with = "spec", help = apps_help())]
     apps: Vec<AppArgument>,
     /// Join a gateway with a token that `ostler token join` printed there; - reads it from standard input.
     /// Others see a command line: prefer -, --join-file or the variable OSTLER_JOIN
@@ -109,6 +107,14 @@ pub(crate) struct RunnerArgs {
 struct AppArgument {
     name: String,
     serve: Serve,
+}
+
+fn apps_help() -> String {
+    format!(
+        "{}, or {} for an app that is not called `app`; without any, durable jobs only",
+        runtime::forms(""),
+        runtime::forms("NAME=")
+    )
 }
 
 fn app_argument(text: &str) -> Result<AppArgument, String> {
@@ -257,7 +263,8 @@ fn told(args: &RunnerArgs) -> Result<RunnerPlan, Failure> {
     for AppArgument { name, serve } in &args.apps {
         if apps.iter().any(|app| app.name == *name) {
             return Err(Failure::usage(format!(
-                "app {name:?} is there twice; write NAME=wsgi:module:callable"
+                "app {name:?} is there twice; write {}",
+                runtime::forms("NAME=")
             )));
         }
         apps.extend(plan::bare(name, serve.clone(), root)?.runner.apps);
@@ -279,9 +286,8 @@ fn host() -> String {
 
 fn introduce(config: &Config) {
     for app in &config.apps {
-        let entry = entry::show(&app.serve);
         let (children, root) = (children(app), app.root.display());
-        say(&format!("app {}: {children} of {entry} in {root}", app.name));
+        say(&format!("app {}: {children} of {} in {root}", app.name, app.serve));
     }
     match config.job_slots {
         0 => {}

@@ -8,7 +8,7 @@ use std::{
 
 use clap::Args;
 use ostler_gateway::Shutdown;
-use ostler_runner::{Config as Runner, Link};
+use ostler_runner::{Config as Runner, Link, runtime};
 
 use crate::{
     app,
@@ -21,19 +21,17 @@ use crate::{
     signals::{Signals, Watch},
     state::State,
     supervise::RunnerSupervisor,
+    values,
 };
 
 #[derive(Args, Debug)]
 pub(crate) struct ServeArgs {
-    /// wsgi:module:callable, or a folder with a Django project, wsgi.py, app.py or main.py
-    /// [default: the current folder]
-    #[arg(value_name = "APP")]
+    #[arg(value_name = "APP", help = app_help())]
     app: Option<String>,
     /// Serve no app: durable jobs only
     #[arg(long, conflicts_with_all = ["app", "root", "children"])]
     no_app: bool,
-    /// Folder that wsgi:module:callable is loaded from [default: the current folder]
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", help = root_help())]
     root: Option<PathBuf>,
     /// Children of each app, no more and no fewer [default: as many as CPUs, up to 4 times that]
     #[arg(long, value_name = "N", value_parser = args::children)]
@@ -45,6 +43,16 @@ pub(crate) struct ServeArgs {
     gateway: GatewayFlags,
     #[command(flatten)]
     state: StateArgs,
+}
+
+fn app_help() -> String {
+    let folders = values::listing(runtime::folders(), "or");
+    let forms = runtime::forms("");
+    format!("{forms}, or a folder with {folders} [default: the current folder]")
+}
+
+fn root_help() -> String {
+    format!("Folder that {} is loaded from [default: the current folder]", runtime::forms(""))
 }
 
 pub(crate) fn run(args: &ServeArgs) -> Result<ExitCode, Failure> {

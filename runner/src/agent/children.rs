@@ -1,29 +1,21 @@
 //! Children: started, listened to, steered, and seen off.
 
-use std::{collections::BTreeMap, time::Instant};
-
 use bytes::Bytes;
 use nix::sys::signal::Signal;
 use ostler_wire::{
-    FRAME_MAX, Frame, Kind, VERSION,
+    FRAME_MAX, Frame, Kind,
     message::{ChildHello, ChildWelcome, Message as _},
 };
-use tokio::task::{spawn_blocking, spawn_local};
 
-use super::{Agent, REPORT};
+use super::{Agent, launching::not_yet};
 use crate::{
     apps::{End, Failure, attend, kill_group, spawn},
     config::AppSpec,
-    event::{ChildEvent, Event},
+    event::ChildEvent,
     frames::plain,
-    launch::{BOARD_FD, CODE_FD, CTL_FD, LANE_FD, LaunchSpec},
     logs::Line,
     pool::{Action, Awaited, ChildId, Ending, ExitReason, Loss},
-    runtime::Look,
 };
-
-/// Children of one runner share one set of app specs.
-const GENERATION: u32 = 1;
 
 impl Agent {
     /// Starts what the pools want, as long as not too many load their apps at once: more would only slow each other.
@@ -44,7 +36,16 @@ impl Agent {
     fn spawn(&mut self, app: usize) -> bool {
         let id = ChildId(self.next_child);
         self.next_child += 1;
-        let spec = self.launch_spec(app, id);
+        let spec = match self.apps[app].launch_spec(id, self.config.umask) {
+            Ok(spec) => spec,
+            Err(missing) => {
+                let now = self.now();
+                let app = &mut self.apps[app];
+                app.failure = Some(not_yet(&missing));
+                app.pool.handle_spawn_failed(now);
+                return false;
+            }
+        };
         let name = self.apps[app].name.clone();
         let spawned = spawn(&self.host.launcher, &spec);
         let child = spawned
@@ -69,42 +70,6 @@ impl Agent {
                 app.pool.handle_spawn_failed(now);
                 false
             }
-        }
-    }
-
-    fn launch_spec(&self, app: usize, id: ChildId) -> LaunchSpec {
-        let app = &self.apps[app];
-        let launch = app.runtime.launch(&app.spec.serve);
-        let contract = [
-            ("OSTLER_PROTO", VERSION.to_string()),
-            ("OSTLER_CTL_FD", CTL_FD.to_string()),
-            ("OSTLER_LANE_FDS", LANE_FD.to_string()),
-            ("OSTLER_BOARD_FD", BOARD_FD.to_string()),
-            ("OSTLER_CHILD", id.to_string()),
-            ("OSTLER_APP", app.spec.name.clone()),
-            ("OSTLER_GENERATION", GENERATION.to_string()),
-            ("OSTLER_ENTRY", launch.entry),
-            ("OSTLER_GRACE_MS", app.spec.grace.as_millis().to_string()),
-        ];
-        let mut env: BTreeMap<String, String> = app.spec.env.clone();
-        env.extend(contract.map(|(name, value)| (name.to_owned(), value)));
-        env.extend(launch.env.iter().map(|&(name, value)| (name.to_owned(), value.to_owned())));
-        let text = |path: &std::path::Path| path.to_string_lossy().into_owned();
-        // The state folder is the runner's alone, so another user's child gets its code by descriptor.
-        let own = self.codes.of(app.runtime);
-        let code = app.spec.user.as_ref().and_then(|_| own.parent());
-        let program = match (code, own.file_name()) {
-            (Some(_), Some(name)) => format!("/proc/self/fd/{CODE_FD}/{}", name.to_string_lossy()),
-            _ => text(own),
-        };
-        LaunchSpec {
-            argv: vec![text(&app.interpreter), program],
-            code: code.map(Into::into),
-            env,
-            root: app.spec.root.clone(),
-            user: app.spec.user.clone(),
-            umask: self.config.umask,
-            rlimits: app.spec.rlimits.clone(),
         }
     }
 
@@ -324,38 +289,6 @@ impl Agent {
     pub(super) fn note(&self, id: ChildId, line: Line<'_>) {
         let app = self.children.get(&id).map_or("", |child| &self.apps[child.app].name);
         self.logs.write(Line { app, child: Some(id.0), stream: "runner", ..line });
-    }
-
-    /// While an app fails, its folder is looked at each second, so that a mended app is tried at once.
-    pub(super) fn look_for_changes(&mut self) {
-        for (index, app) in self.apps.iter_mut().enumerate() {
-            let due = app.look.is_none() || app.looked_at.elapsed() >= REPORT;
-            if app.looking || !due || !app.pool.is_failing() {
-                continue;
-            }
-            (app.looking, app.looked_at) = (true, Instant::now());
-            let (events, root) = (self.events.clone(), app.spec.root.clone());
-            let runtime = app.runtime;
-            spawn_local(async move {
-                // A look that panicked has found nothing, and the next one is made in a second.
-                let looked = spawn_blocking(move || runtime.watch(&root)).await;
-                let look = looked.unwrap_or(Look { fingerprint: 0, newest: None });
-                // The owner is gone only when the runner ends.
-                let _ = events.send(Event::Looked(index, look)).await;
-            });
-        }
-    }
-
-    pub(super) fn handle_looked(&mut self, app: usize, look: Look) {
-        let app = &mut self.apps[app];
-        app.looking = false;
-        if !app.pool.is_failing() {
-            return;
-        }
-        let before = app.look.replace(look);
-        if before.is_some_and(|before| before.fingerprint != look.fingerprint) {
-            app.pool.handle_app_changed();
-        }
     }
 }
 

@@ -3,6 +3,7 @@
 mod alarm;
 mod children;
 mod gateway;
+mod launching;
 mod pause;
 mod report;
 mod unwanted;
@@ -10,7 +11,6 @@ mod unwanted;
 use std::{
     collections::BTreeMap,
     io::IsTerminal as _,
-    path::PathBuf,
     rc::Rc,
     time::{Duration, Instant},
 };
@@ -28,7 +28,7 @@ use tokio::{
     time::timeout,
 };
 
-use self::{alarm::Alarm, report::Totals};
+use self::{alarm::Alarm, launching::Code, report::Totals};
 use crate::{
     apps::{Child, Failure, sweep_strangers},
     config::{AppSpec, Config, Link},
@@ -40,7 +40,7 @@ use crate::{
     link::{self, Token, known_gateway, relay::Relay, remote::Dial},
     logs::{Line, Logger},
     pool::{ChildId, Limits, Pool},
-    runtime::{self, Codes, Look, Runtime},
+    runtime::{Codes, Launch, Look, NotYet},
 };
 
 /// Between two reports to the gateway.
@@ -55,8 +55,9 @@ const FLUSH: Duration = Duration::from_millis(500);
 struct App {
     spec: AppSpec,
     name: Rc<str>,
-    runtime: &'static dyn Runtime,
-    interpreter: PathBuf,
+    code: Code,
+    /// How its children begin, or why they cannot yet.
+    launch: Result<Launch, NotYet>,
     pool: Pool,
     /// Why the last attempt to boot failed.
     failure: Option<Failure>,
@@ -78,8 +79,6 @@ pub(crate) struct Agent {
     apps: Vec<App>,
     children: BTreeMap<ChildId, Child>,
     next_child: u64,
-    /// The children's own code.
-    codes: Codes,
     /// The way to the gateway, while there is one.
     gateway: Option<Outbox>,
     /// What leads a gateway elsewhere to the lanes.
@@ -108,8 +107,7 @@ impl Agent {
     pub(crate) fn new(
         host: Host,
         config: Config,
-        interpreters: Vec<PathBuf>,
-        codes: Codes,
+        codes: &Codes,
         logs: Logger,
     ) -> Result<Self, RunError> {
         let (events, inbox) = mpsc::channel(EVENTS_MAX);
@@ -122,17 +120,14 @@ impl Agent {
             .map_err(|error| RunError::State { folder: config.state.clone(), error })?;
         let now = Instant::now();
         let seed = u64::from(std::process::id()) << 32;
-        let apps = config.apps.iter().zip(interpreters).zip(seed..);
-        let apps = apps
-            .map(|((spec, interpreter), seed)| App::new(spec, interpreter, seed, now))
-            .collect();
+        let apps = config.apps.iter().zip(seed..);
+        let apps = apps.map(|(spec, seed)| App::new(spec, codes, seed, now)).collect();
         Ok(Self {
             host,
             config,
             apps,
             children: BTreeMap::new(),
             next_child: 1,
-            codes,
             gateway: None,
             relay,
             token,
@@ -199,7 +194,7 @@ impl Agent {
         match event {
             Event::Child(id, event) => self.handle_child(id, event),
             Event::Link(event) => self.handle_link(event),
-            Event::Looked(app, look) => self.handle_looked(app, look),
+            Event::Looked(app, look, launch) => self.handle_looked(app, look, launch),
             Event::Signal(told) => self.handle_signal(told),
             Event::Orphan => self.sweep(),
         }
@@ -351,7 +346,7 @@ impl Agent {
 }
 
 impl App {
-    fn new(spec: &AppSpec, interpreter: PathBuf, seed: u64, now: Instant) -> Self {
+    fn new(spec: &AppSpec, codes: &Codes, seed: u64, now: Instant) -> Self {
         let limits = Limits {
             min: spec.children_min,
             max: spec.children_max,
@@ -361,11 +356,12 @@ impl App {
             requests: spec.max_requests,
             lifetime: spec.max_lifetime.map(span),
         };
+        let code = Code::of(spec, codes.of(&spec.serve));
         Self {
             spec: spec.clone(),
             name: spec.name.as_str().into(),
-            runtime: runtime::of(&spec.serve),
-            interpreter,
+            launch: code.launch(spec),
+            code,
             pool: Pool::new(limits, seed),
             failure: None,
             look: None,

@@ -8,7 +8,7 @@ use tokio::sync::mpsc;
 use crate::{
     frames::Outbox,
     pool::{ChildId, Ending},
-    runtime::Look,
+    runtime::{Launch, Look, NotYet},
 };
 
 pub(crate) use self::granted::Granted;
@@ -26,8 +26,8 @@ pub(crate) enum Event {
     Child(ChildId, ChildEvent),
     /// To the link.
     Link(LinkEvent),
-    /// An app's folder was looked at: its fingerprint, and the newest change.
-    Looked(usize, Look),
+    /// An app's folder was looked at; and how its children begin, if that was not known yet.
+    Looked(usize, Look, Option<Result<Launch, NotYet>>),
     /// It came.
     Signal(Signalled),
     /// A process that fell to us ended.

@@ -1,6 +1,7 @@
 //! A step that failed, and how the runner hears of it.
 
 use std::{
+    borrow::Cow,
     io::Write,
     os::{fd::BorrowedFd, unix::net::UnixStream},
 };
@@ -15,17 +16,17 @@ use ostler_wire::{
 pub(super) struct Failure {
     stage: &'static str,
     message: String,
-    hint: &'static str,
+    hint: Cow<'static, str>,
 }
 
 impl Failure {
     pub(super) fn new(stage: &'static str, message: String) -> Self {
-        Self { stage, message, hint: "" }
+        Self { stage, message, hint: Cow::Borrowed("") }
     }
 
     /// Adds the cure.
-    pub(super) fn hint(self, hint: &'static str) -> Self {
-        Self { hint, ..self }
+    pub(super) fn hint(self, hint: impl Into<Cow<'static, str>>) -> Self {
+        Self { hint: hint.into(), ..self }
     }
 
     /// Sends the failure as a FAIL frame.
@@ -39,7 +40,7 @@ impl Failure {
             stage: Some(self.stage.into()),
             class: Some("LaunchError".into()),
             message: Some(text.into()),
-            hint: Some(self.hint.into()),
+            hint: Some(Cow::Borrowed(&*self.hint)),
             ..message::Failure::default()
         };
         // Without the socket there is nobody to tell; the exit status says that the launch failed.

@@ -109,8 +109,10 @@ fn become_child(
     let program = argv.first().ok_or_else(|| Failure::new("exec", "no program is named".into()))?;
     let Err(error) = unistd::execve(program, &argv, &environment);
     let name = &spec.argv[0];
-    Err(Failure::new("exec", format!("cannot execute {name}: {error}"))
-        .hint("the interpreter must exist and be executable for the app's user; set `python`"))
+    Err(Failure::new("exec", format!("cannot execute {name}: {error}")).hint(format!(
+        "the interpreter must exist and be executable for the app's user; set `{}`",
+        spec.key
+    )))
 }
 
 /// What opens doors of Ostler itself, and is for whoever started it: no child gets it by way of its runner.

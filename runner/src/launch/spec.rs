@@ -13,6 +13,8 @@ pub(crate) const SPEC_MAX: u32 = 1 << 20;
 pub(crate) struct LaunchSpec {
     /// Program and arguments; the program is a path.
     pub argv: Vec<String>,
+    /// The key that names the program, for somebody who has to name another.
+    pub key: String,
     /// Variables added to the runner's own environment.
     pub env: BTreeMap<String, String>,
     /// The folder to run in.

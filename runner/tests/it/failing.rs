@@ -96,7 +96,7 @@ fn what_can_be_known_before_the_start_ends_the_runner_with_one_sentence() {
     config.apps[0].root = place.path("nowhere");
     assert_eq!(place.start(&config).ended().code(), Some(69));
     config.apps[0].root = place.path("app");
-    config.apps[0].python = Some("no-such-python".into());
+    config.apps[0].interpreter = Some("no-such-python".into());
     assert_eq!(place.start(&config).ended().code(), Some(69));
     config.apps[0].children_max = 0;
     assert_eq!(place.start(&config).ended().code(), Some(64));

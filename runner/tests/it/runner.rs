@@ -117,9 +117,9 @@ impl Place {
     fn app(&self) -> AppSpec {
         AppSpec {
             name: "shop".into(),
-            serve: Serve::Wsgi { module: "shop".into(), callable: "app".into() },
+            serve: Serve::read("wsgi:shop:app").unwrap(),
             root: self.path("app"),
-            python: None,
+            interpreter: None,
             env: BTreeMap::new(),
             children_min: 1,
             children_max: 1,

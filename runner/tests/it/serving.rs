@@ -180,7 +180,7 @@ fn only_root_may_run_children_as_another_user() {
     }
     // An interpreter in root's home, as version managers keep it, is of no use to others.
     let pythons = ["/usr/bin/python3", "/usr/local/bin/python3"];
-    config.apps[0].python = pythons.map(PathBuf::from).into_iter().find(|p| p.exists());
+    config.apps[0].interpreter = pythons.map(PathBuf::from).into_iter().find(|p| p.exists());
     // The app's folder is everybody's, the state folder only root's.
     place.open_to_all();
     let _runner = place.start(&config);

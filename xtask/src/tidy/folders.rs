@@ -58,7 +58,7 @@ const ORDERS: &[(&str, &[&str])] = &[
     (
         "runner/src/",
         &[
-            "hash", "host", "config", "error", "logs", "frames", "launch", "runtime", "check",
+            "hash", "host", "runtime", "config", "error", "logs", "frames", "launch", "check",
             "pool", "event", "apps", "link", "jobs", "agent", "run",
         ],
     ),

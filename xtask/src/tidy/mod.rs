@@ -5,6 +5,7 @@ use std::{error::Error, fmt, path::Path};
 mod catalogue;
 mod fields;
 mod folders;
+mod languages;
 mod layers;
 mod links;
 mod manifests;
@@ -58,6 +59,7 @@ pub(crate) fn run(root: &Path) -> Result<Vec<Finding>, Box<dyn Error>> {
     findings.extend(documents.flat_map(|document| links::check(document, &roots, exists)));
     findings.extend(catalogue::check(&sources));
     findings.extend(fields::check(&sources));
+    findings.extend(languages::check(&sources));
     findings.sort();
     Ok(findings)
 }

@@ -1,7 +1,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
-    Finding, Source, catalogue, fields, folders,
+    Finding, Source, catalogue, fields, folders, languages,
     layers::{Member, Metadata, check_layers, check_purity},
     links, manifests, private, pure, size,
 };
@@ -273,4 +273,26 @@ fn imports_upwards_within_a_crate_are_named() {
     let unknown = of("runner/src/novel.rs", "");
     assert!(unknown[0].contains("novel has no place in its crate"), "{unknown:?}");
     assert!(of("runner/src/lib.rs", "use crate::run::run;").is_empty());
+}
+
+#[test]
+fn a_language_outside_of_its_folder_is_named() {
+    let code =
+        "/// Such as Python.\nconst A: &str = \"no python3\";\n// wsgi\nconst B: u8 = WSGI;\n";
+    let at = |path: &str| Source::new(path, code);
+    let list =
+        "mod python;\npub const ALL: &[&dyn Runtime] = &[&python::Python];\nfn python() {}\n";
+    let sources = [
+        at("cli/src/app/mod.rs"),
+        at("cli/src/app/tests.rs"),
+        at("cli/src/config/keys.rs"),
+        Source::new("runner/src/runtime/mod.rs", list),
+        at("runner/src/runtime/python/mod.rs"),
+        at("shell-module/src/lib.rs"),
+    ];
+    let said = said(languages::check(&sources));
+    let places: Vec<&str> = said.iter().filter_map(|it| it.split(": ").next()).collect();
+    let places_of_cli = ["cli/src/app/mod.rs:2", "cli/src/app/mod.rs:4"];
+    assert_eq!(places[..2], places_of_cli, "{said:?}");
+    assert_eq!(places[2..], ["runner/src/runtime/mod.rs:3"], "{said:?}");
 }

@@ -103,8 +103,20 @@ fn an_app_without_serve_is_left_to_runners_that_join() {
 }
 
 #[test]
+fn each_language_has_a_key_for_its_interpreter_and_its_forms_are_told() {
+    let told = keys::find(Place::App, "serve").unwrap();
+    let told = format!("{:?} {}", told.kind, told.meaning);
+    for about in ostler_runner::runtime::ALL.iter().map(|runtime| runtime.about()) {
+        let key = keys::find(Place::App, about.name);
+        assert!(key.is_some(), "[app.NAME] needs the key {} in keys.rs", about.name);
+        let mut forms = about.forms.iter();
+        assert!(forms.all(|form| told.contains(form.written)), "serve in keys.rs: {about:?}");
+    }
+}
+
+#[test]
 fn an_app_of_the_command_line_joins_a_file_without_one() {
-    let serve = Serve::Wsgi { module: "hello".to_owned(), callable: "app".to_owned() };
+    let serve = Serve::read("wsgi:hello:app").unwrap();
     let given = Given { name: "app".to_owned(), serve: Some(serve), root: PathBuf::from("/x") };
     let text = "[[route]]\npath = \"/shop\"\nto = \"app:app\"\n";
     let settings = settings(&source(text), &Ground { cpus: 1, given: Some(given) }).unwrap();

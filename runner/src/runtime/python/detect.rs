@@ -5,7 +5,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use crate::{config::Serve, runtime::Undetected};
+use super::entry;
+use crate::runtime::Serve;
 
 /// Modules that hold an app, with the names to look for, in order.
 const USUAL: [(&str, &[&str]); 3] = [
@@ -17,12 +18,8 @@ const USUAL: [(&str, &[&str]); 3] = [
 /// Source files larger than this are no app's entry.
 const SOURCE_MAX: u64 = 4 << 20;
 
-/// What is looked for.
-const LOOKED_FOR: &str = "a Django project (manage.py), wsgi.py (application, \
-                          app), app.py and main.py (app, application, create_app())";
-
-/// The app of a folder.
-pub(super) fn detect(folder: &Path) -> Result<Serve, Undetected> {
+/// The app of a folder; what was there and was none, a sentence for each.
+pub(super) fn detect(folder: &Path) -> Result<Serve, Vec<String>> {
     let mut seen = Vec::new();
     let manage = folder.join("manage.py");
     if manage.is_file() {
@@ -34,12 +31,12 @@ pub(super) fn detect(folder: &Path) -> Result<Serve, Undetected> {
     for (module, names) in USUAL {
         let Some(file) = file_of(folder, module) else { continue };
         if let Some(callable) = callable(&file, names) {
-            return Ok(Serve::Wsgi { module: module.to_owned(), callable });
+            return Ok(entry::serve(module, &callable));
         }
         let file = file.strip_prefix(folder).unwrap_or(&file).display();
         seen.push(format!("{file} has none of {}", names.join(", ")));
     }
-    Err(Undetected { seen, looked_for: LOOKED_FOR })
+    Err(seen)
 }
 
 /// A Django project names its settings in `manage.py`; its `wsgi.py` lies beside or above them.
@@ -61,7 +58,7 @@ fn django(folder: &Path, manage: &Path) -> Result<Serve, String> {
         if let Some(file) = file_of(folder, &module) {
             let callable = callable(&file, &["application", "app"])
                 .unwrap_or_else(|| "application".to_owned());
-            return Ok(Serve::Wsgi { module, callable });
+            return Ok(entry::serve(&module, &callable));
         }
     }
     Err(format!("manage.py names {settings}, which has no wsgi.py beside it"))

@@ -5,28 +5,31 @@ use std::{
     process::{Command, Stdio},
 };
 
-use super::detect;
-use crate::config::{AppSpec, Serve};
+use super::{
+    detect,
+    entry::{self, Entry},
+};
+use crate::runtime::{App, Serve};
 
 /// Fills in the callable and checks that the module can be found; one sentence when it cannot.
-pub(super) fn resolve(app: &mut AppSpec, interpreter: &Path) -> Result<(), String> {
-    let Serve::Wsgi { module, callable } = app.serve.clone();
-    let file = detect::file_of(&app.root, &module);
-    let first = module.split('.').next().unwrap_or(&module);
-    let here = detect::exists(&app.root, first);
+pub(super) fn resolve(app: App<'_>, interpreter: &Path) -> Result<Serve, String> {
+    let Entry { module, callable } = Entry::of(app.serve);
+    let file = detect::file_of(app.root, module);
+    let first = module.split('.').next().unwrap_or(module);
+    let here = detect::exists(app.root, first);
     let there = match (&file, here) {
         (Some(_), _) => true,
-        (None, true) => detect::exists(&app.root, &module),
+        (None, true) => detect::exists(app.root, module),
         (None, false) => can_import(interpreter, app, first),
     };
     if !there {
         return Err(not_there(app, here));
     }
-    if callable.is_empty() {
-        let callable = open_callable(&app.root, &module, file.as_deref())?;
-        app.serve = Serve::Wsgi { module, callable };
+    if !callable.is_empty() {
+        return Ok(app.serve.clone());
     }
-    Ok(())
+    let callable = open_callable(app.root, module, file.as_deref())?;
+    Ok(entry::serve(module, &callable))
 }
 
 fn open_callable(root: &Path, module: &str, file: Option<&Path>) -> Result<String, String> {
@@ -37,8 +40,8 @@ fn open_callable(root: &Path, module: &str, file: Option<&Path>) -> Result<Strin
     })
 }
 
-fn not_there(app: &AppSpec, here: bool) -> String {
-    let Serve::Wsgi { module, .. } = &app.serve;
+fn not_there(app: App<'_>, here: bool) -> String {
+    let Entry { module, .. } = Entry::of(app.serve);
     let path = module.replace('.', "/");
     let root = app.root.display();
     let more = if here { "" } else { ", nor is it installed for its Python" };
@@ -46,13 +49,13 @@ fn not_there(app: &AppSpec, here: bool) -> String {
 }
 
 /// Whether the interpreter knows a top-level module. Asks it to look, not to import.
-fn can_import(python: &Path, app: &AppSpec, module: &str) -> bool {
+fn can_import(python: &Path, app: App<'_>, module: &str) -> bool {
     let code = "import importlib.util, sys; \
                 sys.exit(importlib.util.find_spec(sys.argv[1]) is None)";
     let status = Command::new(python)
         .args(["-c", code, module])
-        .current_dir(&app.root)
-        .envs(&app.env)
+        .current_dir(app.root)
+        .envs(app.env)
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(Stdio::null())

@@ -5,10 +5,13 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use ostler_runner::{AppSpec, runtime};
+use ostler_runner::{
+    AppSpec,
+    runtime::{About, Missing},
+};
 
 /// An interpreter as the config names it: a path, or a name that the path has.
-pub(crate) fn named(text: &str, folder: &Path) -> Result<PathBuf, String> {
+pub(crate) fn named(text: &str, folder: &Path, language: &About) -> Result<PathBuf, String> {
     if text.is_empty() {
         return Err("\"\" is not an interpreter".to_owned());
     }
@@ -17,18 +20,16 @@ pub(crate) fn named(text: &str, folder: &Path) -> Result<PathBuf, String> {
     }
     let file = folder.join(text);
     if file.is_dir() {
-        return Err(format!("{text:?} is a folder; write {text}/bin/python"));
+        return Err(format!("{text:?} is a folder; write {text}/{}", language.program));
     }
     if file.is_file() { Ok(file) } else { Err(format!("there is no {}", file.display())) }
 }
 
 /// The interpreter of an app.
-pub(crate) fn find(app: &AppSpec) -> Result<PathBuf, String> {
-    let found = runtime::of(&app.serve).find(app).ok();
+pub(crate) fn find(spec: &AppSpec) -> Result<PathBuf, String> {
     // One that was named and is of no use is told by the runner.
-    found
-        .or_else(|| app.python.clone())
-        .ok_or_else(|| "there is no python3 in $PATH, nor a virtual environment".to_owned())
+    let named = |missing: Missing| spec.interpreter.clone().ok_or(missing.sentence);
+    spec.app().find().or_else(named)
 }
 
 fn of_path(name: &str) -> Option<PathBuf> {

@@ -1,4 +1,4 @@
-//! Looks whether an app that fails was changed, so that it is tried again at once.
+//! Looks whether an app that fails was changed, so that it is tried again at once. Which files count is the language's to say.
 
 use std::{
     fs,
@@ -6,22 +6,32 @@ use std::{
     time::SystemTime,
 };
 
-use crate::{hash::fnv, runtime::Look};
+use super::Look;
+use crate::hash::fnv;
 
 /// Files looked at, at most: a look is made each second while an app fails.
 const FILES_MAX: usize = 2000;
 /// Folders entered, at most.
 const FOLDERS_MAX: usize = 1000;
 
-/// Looks at the Python files under `root`.
-pub(crate) fn look(root: &Path) -> Look {
+/// Which files are an app's code.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Code {
+    /// Whether a file of this name is.
+    pub(super) is_source: fn(&str) -> bool,
+    /// Whether a folder, given with its name, has other people's code or none. Hidden ones and those of Node are never entered.
+    pub(super) is_foreign: fn(&Path, &str) -> bool,
+}
+
+/// Looks at the files of an app under `root`.
+pub(super) fn look(root: &Path, code: Code) -> Look {
     let now = SystemTime::now();
     let mut folders = vec![root.to_path_buf()];
     let (mut entered, mut files, mut newest) = (0, 0, None);
     let mut fingerprint = 0_u64;
     while let Some(folder) = folders.pop() {
         entered += 1;
-        for (path, changed, size) in python_files(&folder, &mut folders) {
+        for (path, changed, size) in sources(&folder, code, &mut folders) {
             files += 1;
             if files > FILES_MAX || entered > FOLDERS_MAX {
                 return Look { fingerprint, newest };
@@ -36,8 +46,12 @@ pub(crate) fn look(root: &Path) -> Look {
     Look { fingerprint, newest }
 }
 
-/// The Python files of one folder; folders in it that may hold the app's code are added to `folders`.
-fn python_files(folder: &Path, folders: &mut Vec<PathBuf>) -> Vec<(PathBuf, SystemTime, u64)> {
+/// The source files of one folder; folders in it that may hold the app's code are added to `folders`.
+fn sources(
+    folder: &Path,
+    code: Code,
+    folders: &mut Vec<PathBuf>,
+) -> Vec<(PathBuf, SystemTime, u64)> {
     let mut found = Vec::new();
     // A folder that cannot be read has nothing to tell.
     for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
@@ -46,11 +60,11 @@ fn python_files(folder: &Path, folders: &mut Vec<PathBuf>) -> Vec<(PathBuf, Syst
         let Ok(kind) = entry.file_type() else { continue };
         let path = entry.path();
         if kind.is_dir() {
-            let is_code = !name.starts_with('.') && name != "__pycache__" && name != "node_modules";
-            if is_code && !path.join("pyvenv.cfg").exists() {
+            let is_hidden = name.starts_with('.') || name == "node_modules";
+            if !is_hidden && !(code.is_foreign)(&path, &name) {
                 folders.push(path);
             }
-        } else if name.ends_with(".py")
+        } else if (code.is_source)(&name)
             // Not the entry's own data: an editor may keep the code behind a link.
             && let Ok(data) = fs::metadata(&path)
             && let Ok(changed) = data.modified()
@@ -59,23 +73,4 @@ fn python_files(folder: &Path, folders: &mut Vec<PathBuf>) -> Vec<(PathBuf, Syst
         }
     }
     found
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_changed_file_is_seen_and_a_virtual_environment_is_not() {
-        let root = tempfile::tempdir().unwrap();
-        fs::write(root.path().join("app.py"), "x = 1").unwrap();
-        let before = look(root.path());
-        assert_eq!(look(root.path()), before);
-        fs::create_dir(root.path().join("venv")).unwrap();
-        fs::write(root.path().join("venv/pyvenv.cfg"), "").unwrap();
-        fs::write(root.path().join("venv/other.py"), "").unwrap();
-        assert_eq!(look(root.path()), before);
-        fs::write(root.path().join("app.py"), "x = 12").unwrap();
-        assert_ne!(look(root.path()).fingerprint, before.fingerprint);
-    }
 }
