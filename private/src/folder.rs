@@ -18,19 +18,27 @@ use nix::{
 
 use crate::{OTHERS, OTHERS_WRITE, is_shared, list, named, own_uid, owner, refused, shared};
 
+/// The mode of a folder that others may read.
+const PUBLIC: u32 = 0o755;
+
 /// A folder that nobody else sees into, made when it is not there. Says what was put right, if anything was.
 pub fn folder(path: &Path) -> io::Result<Option<String>> {
     open(path, 0o700, OTHERS).map(|opened| opened.repaired)
 }
 
-/// A folder that others may read and not write: what is in it is no secret, but is trusted.
+/// A folder that others may read and not write, whatever the umask says: what is in it is no secret, but is trusted.
 pub fn public_folder(path: &Path) -> io::Result<()> {
-    let opened = open(path, 0o755, OTHERS_WRITE)?;
+    let opened = open(path, PUBLIC, OTHERS_WRITE)?;
+    let data = fs::metadata(&opened.path).map_err(named(&opened.path))?;
+    if data.mode() & PUBLIC != PUBLIC {
+        let mode = Permissions::from_mode(PUBLIC);
+        fs::set_permissions(&opened.path, mode).map_err(named(&opened.path))?;
+    }
     entries(&opened.path, |name, data| match data.mode() & OTHERS_WRITE {
         0 => Ok(()),
         _ if data.is_symlink() => Ok(()),
         _ => {
-            let (path, mode) = (opened.path.join(name), data.mode() & 0o755);
+            let (path, mode) = (opened.path.join(name), data.mode() & PUBLIC);
             fs::set_permissions(&path, Permissions::from_mode(mode)).map_err(named(&path))
         }
     })

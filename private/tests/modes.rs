@@ -60,6 +60,10 @@ fn everything_made_is_private_from_the_first_moment() {
     }
     public_folder(&at("p")).unwrap();
     assert_eq!(mode(&at("p")), 0o755);
+    // As a closed umask leaves it.
+    set(&at("p"), 0o700);
+    public_folder(&at("p")).unwrap();
+    assert_eq!(mode(&at("p")), 0o755);
     let _listener = listen(&at("sock"), &at("aside")).unwrap();
     assert_eq!(mode(&at("sock")), 0o600);
     let again = listen(&at("sock"), &at("aside")).unwrap();

@@ -108,7 +108,7 @@ impl Place {
             job_slots: 2,
             job_users: ostler_runner::JobUsers::default(),
             secrets: None,
-            umask: None,
+            umask: Some(0o022),
             log_max: 1 << 30,
             job_drain: Duration::from_secs(10),
         }

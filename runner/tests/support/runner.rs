@@ -8,6 +8,8 @@ fn main() -> ExitCode {
     match (args.next().as_deref(), args.next()) {
         (Some("launch"), _) => ostler_runner::launch::main(),
         (Some("run"), Some(file)) => {
+            // As the real program does.
+            ostler_private::close_umask();
             let text = std::fs::read_to_string(file).expect("the test wrote the file");
             let config = serde_json::from_str(&text).expect("the test wrote a configuration");
             match ostler_runner::run(config) {
