@@ -9,6 +9,7 @@ mod contact;
 mod ending;
 mod escalation;
 mod invariants;
+mod lifecycle;
 mod member;
 mod reach;
 mod scale;
