@@ -3,7 +3,7 @@
 use ostler_job::{Mono, Span};
 
 use super::{
-    Action, ChildId, ExitReason, KILL_AFTER, KILL_AGAIN, Pool, SETTLE, escalation::Step,
+    Action, ChildId, ExitReason, KILL_AFTER, KILL_AGAIN, Pool, STOP_AFTER, escalation::Step,
     member::Phase,
 };
 
@@ -63,7 +63,7 @@ impl Pool {
             // One that is just dying is let die: what it died of is the reason, not what it is told.
             Phase::Retiring { .. } if is_fading => {}
             Phase::Retiring { .. } if is_mute && is_idle => self.end(id, now),
-            Phase::Retiring { reason, since, .. } if is_idle && now >= *since + SETTLE => {
+            Phase::Retiring { reason, since, .. } if is_idle && now >= *since + STOP_AFTER => {
                 member.phase = Phase::Stopping { reason: *reason, limit: now + grace };
                 self.actions.push_back(Action::Stop(id));
             }

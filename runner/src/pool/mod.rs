@@ -149,7 +149,7 @@ pub(crate) struct Counts {
 }
 
 /// From the retirement of a lane to STOP: a request that the gateway had just sent shows on the board by then.
-const SETTLE: Span = Span::from_millis(100);
+const STOP_AFTER: Span = Span::from_millis(100);
 /// From SIGTERM to SIGKILL.
 const KILL_AFTER: Span = Span::from_secs(5);
 /// Between two attempts to kill what does not die.

@@ -155,7 +155,7 @@ fn an_app_without_children_starts_one_on_demand_and_returns_to_none() {
     world.pool.handle_demand(0);
     world.pass(Span::from_secs(31));
     assert_eq!(world.done, [Action::Retire(ids[0])]);
-    world.pass(SETTLE);
+    world.pass(STOP_AFTER);
     assert_eq!(world.done.pop(), Some(Action::Stop(ids[0])));
     assert_eq!(world.end(ids[0], STATUS), ExitReason::Stopped);
     assert!(world.settle().is_empty());
@@ -191,7 +191,7 @@ fn a_worn_out_child_serves_until_its_replacement_is_ready() {
     world.ready(&replacement);
     world.settle();
     assert_eq!(world.done, [Action::Retire(ids[0])]);
-    world.pass(SETTLE);
+    world.pass(STOP_AFTER);
     assert_eq!(world.end(ids[0], STATUS), ExitReason::MaxRequests);
     assert!(world.settle().is_empty());
 }
@@ -370,7 +370,7 @@ fn a_stop_lets_working_children_finish_until_the_limit() {
     let (mut world, ids) = World::booted(limits(2, 2));
     world.pool.handle_board(ids[0], Some(1), 0, world.now);
     world.pool.handle_stop(Span::from_secs(10), world.now);
-    world.pass(SETTLE);
+    world.pass(STOP_AFTER);
     assert!(world.done.contains(&Action::Stop(ids[1])));
     assert!(!world.done.contains(&Action::Stop(ids[0])));
     assert_eq!(world.end(ids[1], STATUS), ExitReason::Stopped);

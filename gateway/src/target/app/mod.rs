@@ -1,15 +1,16 @@
 //! Hands requests to the children of an app, for routes that say `to = "app:…"`. [`App::serve`] is the contents page.
 
-mod env;
+mod cgi;
 mod failure;
 mod forward;
 mod pieces;
 mod pump;
 mod reply;
+mod request_frame;
 
 use std::sync::Arc;
 
-pub(crate) use env::request_frame;
+pub(crate) use request_frame::request_frame;
 
 use ostler_pool::Pool;
 

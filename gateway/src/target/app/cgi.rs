@@ -1,20 +1,17 @@
-//! The request as a child gets it: one REQ frame with a CGI environment (RFC 3875) and the body's beginning.
+//! The CGI environment of a request (RFC 3875): its variables, its header fields as `HTTP_NAME` without the hop-by-hop ones, and what is
+//! said of the proxies on its way.
 
-use bytes::BytesMut;
 use http::{HeaderMap, HeaderName, HeaderValue, Version, header, request::Parts};
 use ostler_heads::request_id::REQUEST_ID;
 use ostler_machine::clock;
-use ostler_pool::passing::Outgoing;
-use ostler_wire::{Builder, FieldsWriter, HEADER, Kind, flags, message::RequestHead};
+use ostler_wire::FieldsWriter;
 
+use super::request_frame::scheme;
 use crate::request::{
     Head, RequestRecord,
     forwarded::{FORWARDED_FOR, FORWARDED_PROTO},
     spool::Body,
 };
-
-/// The largest body that travels in the REQ frame itself: the child gets it with one read.
-const INLINE_MAX: usize = 64 << 10;
 
 const NONE: HeaderName = HeaderName::from_static("none");
 const REQUEST_START: HeaderName = HeaderName::from_static("x-request-start");
@@ -22,57 +19,12 @@ const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
 const PROXY: HeaderName = HeaderName::from_static("proxy");
 const PROXY_CONNECTION: HeaderName = HeaderName::from_static("proxy-connection");
 
-/// Writes the frame. Its stream and queue time are filled in when a child is found.
-pub(crate) fn request_frame(
+pub(super) fn put_request(
+    f: &mut FieldsWriter<'_>,
     record: &RequestRecord,
     parts: &Parts,
     head: &Head,
-    body: &Body,
-) -> Outgoing {
-    let inline = match body {
-        Body::Memory(bytes) if bytes.len() <= INLINE_MAX => Some(bytes.clone()),
-        Body::Memory(_) | Body::File(_) | Body::Stream(..) => None,
-    };
-    let mut frame = BytesMut::with_capacity(1024 + inline.as_ref().map_or(0, |b| b.len()));
-    let mut bits = if inline.is_some() { flags::END } else { 0 };
-    if parts.method == http::Method::HEAD {
-        bits |= flags::BODYLESS;
-    }
-    let mut queue_us_at = 0;
-    Builder::new(&mut frame, Kind::Req, 0)
-        .flags(bits)
-        .fields(|f| {
-            let own = RequestHead {
-                id: record.id.as_bytes(),
-                scheme: scheme(record),
-                deadline_ms: deadline(record),
-            };
-            queue_us_at = HEADER + own.put(f);
-            put_request(f, record, parts, head);
-            put_body(f, parts, body);
-            put_headers(f, &parts.headers, head, record);
-            put_forwarded(f, record, parts);
-        })
-        .body(inline.as_deref().unwrap_or_default());
-    Outgoing {
-        frame,
-        queue_us_at,
-        more: inline.is_none(),
-        replayable: !matches!(body, Body::Stream(..)),
-    }
-}
-
-fn scheme(record: &RequestRecord) -> &'static [u8] {
-    if record.secure { b"https" } else { b"http" }
-}
-
-/// Milliseconds that all of it may take; 0: there is no limit.
-fn deadline(record: &RequestRecord) -> u64 {
-    let total = record.route.as_ref().map_or(std::time::Duration::ZERO, |r| r.timeouts.total);
-    u64::try_from(total.as_millis()).unwrap_or(0)
-}
-
-fn put_request(f: &mut FieldsWriter<'_>, record: &RequestRecord, parts: &Parts, head: &Head) {
+) {
     let target = parts.uri.path_and_query().map_or("*", |p| p.as_str()).as_bytes();
     let mut number = itoa::Buffer::new();
     f.put(b"REQUEST_METHOD", parts.method.as_str().as_bytes());
@@ -109,7 +61,7 @@ fn protocol(version: Version) -> &'static [u8] {
 }
 
 /// The length is told whenever it is known, whether or not the client told it.
-fn put_body(f: &mut FieldsWriter<'_>, parts: &Parts, body: &Body) {
+pub(super) fn put_body(f: &mut FieldsWriter<'_>, parts: &Parts, body: &Body) {
     if let Some(kind) = parts.headers.get(header::CONTENT_TYPE) {
         f.put(b"CONTENT_TYPE", kind.as_bytes());
     }
@@ -120,7 +72,12 @@ fn put_body(f: &mut FieldsWriter<'_>, parts: &Parts, body: &Body) {
 }
 
 /// The other fields as `HTTP_NAME`; several of one name joined as RFC 9110 5.3 has it, cookies as RFC 9113 8.2.3 has it.
-fn put_headers(f: &mut FieldsWriter<'_>, headers: &HeaderMap, head: &Head, record: &RequestRecord) {
+pub(super) fn put_headers(
+    f: &mut FieldsWriter<'_>,
+    headers: &HeaderMap,
+    head: &Head,
+    record: &RequestRecord,
+) {
     // A target with a host of its own overrules the field (RFC 9112 3.2.2), and HTTP/2 has only the former.
     let named = record.uri.authority();
     if let Some(named) = named {
@@ -197,7 +154,7 @@ fn is_a_proxys(name: &HeaderName) -> bool {
         || name.as_str() == "x-real-ip"
 }
 
-fn put_forwarded(f: &mut FieldsWriter<'_>, record: &RequestRecord, parts: &Parts) {
+pub(super) fn put_forwarded(f: &mut FieldsWriter<'_>, record: &RequestRecord, parts: &Parts) {
     f.put(b"HTTP_X_FORWARDED_FOR", b"");
     if record.trusted {
         for list in parts.headers.get_all(FORWARDED_FOR) {
