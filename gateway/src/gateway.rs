@@ -21,10 +21,10 @@ use crate::{
     config::Config,
     connection_budget::ConnectionClass,
     link::{
-        demand, limits,
+        demand, head_of_line,
         local::{self, LocalLinks},
         remote::{self, RunnerAdmission},
-        watch,
+        timeouts,
     },
     listen::{
         accept,
@@ -250,8 +250,8 @@ impl Gateway {
         drop((self.http, self.https));
         for (permit, pool) in pools.values().enumerate() {
             vital(demand::run(pool.clone(), permit, hub.clone()));
-            vital(limits::run(pool.clone(), links.clone()));
-            vital(watch::run(pool.clone(), links.clone()));
+            vital(timeouts::run(pool.clone(), links.clone()));
+            vital(head_of_line::run(pool.clone(), links.clone()));
         }
         let (log, stores) = (server.clone(), server.clone());
         vital(async move { log.log.hand_over_in_time().await });

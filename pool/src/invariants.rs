@@ -20,8 +20,8 @@ impl Inner {
                 "nothing is sent ahead without slots"
             );
         }
-        if self.limits.len() <= FEW {
-            self.limits.check(&self.jobs);
+        if self.timeouts.len() <= FEW {
+            self.timeouts.check(&self.jobs);
         }
     }
 

@@ -11,9 +11,9 @@ pub mod carrier;
 mod config;
 mod demand;
 pub mod drive;
+mod head_of_line;
 mod invariants;
 mod lack;
-mod limits;
 pub mod passing;
 mod prefetch;
 pub mod quarantine;
@@ -22,7 +22,7 @@ mod supply;
 mod tenants;
 #[cfg(test)]
 mod tests;
-mod watch;
+mod timeouts;
 
 use std::{
     collections::BTreeMap,
@@ -41,17 +41,17 @@ use tokio::sync::Notify;
 use self::{
     carrier::{Carrier, Ended},
     demand::Demand,
+    head_of_line::Suspended,
     lack::Lack,
-    limits::{Entered, Limits},
     passing::{Failure, Passing},
     prefetch::Prefetch,
     tenants::Tenants,
-    watch::Suspended,
+    timeouts::{Entered, Timeouts},
 };
 pub use self::{
     config::{App, Discipline, PoolCounts},
-    limits::Passed,
     report::AppState,
+    timeouts::TimedOut,
 };
 
 /// The pools of all apps, by name.
@@ -69,7 +69,7 @@ pub struct Entry<'a> {
 struct Inner {
     scheduler: Scheduler,
     jobs: IdMap<JobId, Entered>,
-    limits: Limits,
+    timeouts: Timeouts,
     demand: Demand,
     suppliers: IdMap<SupplierId, Supplier>,
     tenants: Tenants,
@@ -78,7 +78,7 @@ struct Inner {
     states: BTreeMap<String, AppState>,
     lack: Lack,
     /// Requests were sent ahead, and are looked after.
-    watched: bool,
+    relieving: bool,
     ahead: Arc<Notify>,
 }
 
@@ -128,14 +128,14 @@ impl Pool {
         let inner = Inner {
             scheduler: Scheduler::new(scheduler_config(config)),
             jobs: IdMap::default(),
-            limits: Limits::new(sooner.clone()),
+            timeouts: Timeouts::new(sooner.clone()),
             demand: Demand::new(demand.clone()),
             suppliers: IdMap::default(),
             tenants: Tenants::default(),
             pace: Prefetch::new(config.prefetch_max),
             states: BTreeMap::new(),
             lack: Lack::default(),
-            watched: false,
+            relieving: false,
             ahead: ahead.clone(),
         };
         Self { app: app.to_owned(), counts, inner: Mutex::new(inner), sooner, demand, ahead }
@@ -231,7 +231,7 @@ impl Pool {
             inner.take_back(passing, now);
         }
         for passing in &ended.held {
-            inner.watch(passing.id, now + passing.soonest());
+            inner.arm(passing.id, now + passing.soonest());
         }
         let effects = inner.drain(now);
         drop(inner);
@@ -290,7 +290,7 @@ impl Inner {
         while let Some(action) = self.scheduler.poll_action() {
             match action {
                 Action::Grant { job, supplier, prefetched, .. } => {
-                    if prefetched && !std::mem::replace(&mut self.watched, true) {
+                    if prefetched && !std::mem::replace(&mut self.relieving, true) {
                         self.ahead.notify_one();
                     }
                     let passing = self.granted(job, now);
@@ -310,7 +310,7 @@ impl Inner {
             }
         }
         if let Some((at, _)) = self.scheduler.poll_timeout() {
-            self.limits.expect(at);
+            self.timeouts.expect(at);
         }
         self.demand.is(self.scheduler.waiting());
         self.decided();

@@ -123,7 +123,7 @@ impl Inner {
             self.supply(id, now);
         }
         if unheard {
-            self.limits.expect_word(now);
+            self.timeouts.expect_word(now);
         }
     }
 

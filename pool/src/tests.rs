@@ -1,4 +1,4 @@
-mod limits;
+mod timeouts;
 
 use std::task::{Context, Poll, Waker};
 
@@ -319,11 +319,11 @@ async fn a_lane_is_sent_nothing_ahead_while_a_run_on_it_is_slow_and_is_again_whe
     enter(&pool, &jobs[1]);
     assert!(is_sent(0) && is_sent(1), "one runs, one is ahead");
     let later = clock::now() + Span::from_millis(50);
-    let look = pool.lock().look(later);
-    assert_eq!((look.ask.len(), look.again), (1, true));
+    let check = pool.lock().relieve(later);
+    assert_eq!((check.ask.len(), check.again), (1, true));
     enter(&pool, &jobs[2]);
     assert!(!is_sent(2), "the one before it is slow");
-    assert!(pool.lock().look(later).ask.is_empty(), "it was asked for");
+    assert!(pool.lock().relieve(later).ask.is_empty(), "it was asked for");
     let end = |stream| {
         let mut decoder = ostler_wire::Decoder::new(ostler_wire::FRAME_MAX);
         let (kind, flags) = (Kind::Rsp, flags::END);
@@ -337,7 +337,7 @@ async fn a_lane_is_sent_nothing_ahead_while_a_run_on_it_is_slow_and_is_again_whe
     assert!(!is_sent(2), "nobody has looked");
     let effects = {
         let mut inner = pool.lock();
-        assert!(inner.look(later).ask.is_empty());
+        assert!(inner.relieve(later).ask.is_empty());
         inner.drain(later)
     };
     pool.apply(effects, later);

@@ -3,18 +3,18 @@
 mod certificate;
 mod control;
 pub(crate) mod demand;
+pub(crate) mod head_of_line;
 mod heartbeat;
 mod hub;
 mod join;
 mod lane;
-pub(crate) mod limits;
 pub(crate) mod local;
 mod rate_limit;
 pub(crate) mod remote;
 mod send_queue;
 mod state;
+pub(crate) mod timeouts;
 mod verify;
-pub(crate) mod watch;
 mod welcome;
 
 pub(crate) use self::hub::Hub;

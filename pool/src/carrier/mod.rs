@@ -4,10 +4,10 @@
 //! a job, which saves a task switch on the way to an idle child.
 
 mod invariants;
+mod liveness;
 mod receive;
 #[cfg(test)]
 mod tests;
-mod watch;
 mod withdraw;
 mod write;
 

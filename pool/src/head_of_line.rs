@@ -1,4 +1,4 @@
-//! Nothing waits behind a slow request: what was sent ahead is looked at while there is any, and taken back.
+//! Against head-of-line blocking: what was prefetched behind a request that turns out slow is taken back and goes to another child.
 
 use std::sync::Arc;
 
@@ -20,9 +20,9 @@ pub(super) struct Suspended {
     asked: Mono,
 }
 
-/// What a look found.
+/// What a check found.
 #[derive(Debug, Default)]
-pub(super) struct Look {
+pub(super) struct Check {
     /// Children that are to give back what they have not begun, up to the stream.
     pub(super) ask: Vec<GiveBack>,
     ended: Ended,
@@ -34,27 +34,27 @@ pub(super) struct Look {
 pub(crate) type GiveBack = (Arc<Carrier>, u32);
 
 impl Pool {
-    /// Waits until there is something to look at.
-    pub async fn sent_ahead(&self) {
+    /// Waits until a request is prefetched.
+    pub async fn prefetched(&self) {
         self.ahead.notified().await;
     }
 
-    /// Whom to ask, and whether there is something left to look at.
-    pub fn look(&self) -> (Vec<GiveBack>, bool) {
+    /// Takes back what waits behind slow requests: which children to ask for it, and whether anything is prefetched still.
+    pub fn relieve(&self) -> (Vec<GiveBack>, bool) {
         let now = clock::now();
         let mut inner = self.lock();
-        let look = inner.look(now);
+        let check = inner.relieve(now);
         let effects = inner.drain(now);
         drop(inner);
         self.apply(effects, now);
-        self.settle(look.ended, now);
-        (look.ask, look.again)
+        self.settle(check.ended, now);
+        (check.ask, check.again)
     }
 }
 
 impl Inner {
-    pub(super) fn look(&mut self, now: Mono) -> Look {
-        let mut look = Look::default();
+    pub(super) fn relieve(&mut self, now: Mono) -> Check {
+        let mut check = Check::default();
         let mut changed = Vec::new();
         for (&id, supplier) in self.suppliers.iter_mut().filter(|(_, s)| s.prefetches) {
             let carrier = &supplier.carrier;
@@ -62,9 +62,9 @@ impl Inner {
                 supplier.suspended = None;
                 changed.push(id);
             }
-            look.again |= supplier.suspended.is_some() || carrier.load() > 1;
+            check.again |= supplier.suspended.is_some() || carrier.load() > 1;
             let Some(stuck) = carrier.relieve(now) else { continue };
-            look.ended.returned.extend(stuck.held);
+            check.ended.returned.extend(stuck.held);
             let asked = supplier.suspended.map(|s| s.asked);
             if asked.is_none() {
                 changed.push(id);
@@ -72,12 +72,12 @@ impl Inner {
             let is_due = asked.is_none_or(|asked| now - asked > ASK_AGAIN);
             if is_due && (asked.is_none() || stuck.last.is_some()) {
                 supplier.suspended = Some(Suspended { stream: stuck.stream, asked: now });
-                look.ask.extend(stuck.last.map(|last| (carrier.clone(), last)));
+                check.ask.extend(stuck.last.map(|last| (carrier.clone(), last)));
             }
         }
         // Before what was taken back is queued again, or it would be granted to the same child.
         changed.into_iter().for_each(|id| self.supply(id, now));
-        self.watched = look.again;
-        look
+        self.relieving = check.again;
+        check
     }
 }

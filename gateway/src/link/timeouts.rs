@@ -1,4 +1,4 @@
-//! Ends the requests of a pool that have passed a limit, and has runners look after children that are not heard of.
+//! Ends the requests of a pool that have timed out, and has runners look after children that are not heard of.
 
 use std::sync::Arc;
 
@@ -9,15 +9,15 @@ use ostler_wire::Reset;
 
 use super::local::LocalLinks;
 
-/// Sleeps until something has come to pass.
+/// Sleeps until something has timed out.
 pub(crate) async fn run(pool: Arc<Pool>, links: Arc<LocalLinks>) {
     loop {
-        pool.passes().await;
-        let passed = pool.handle_time(clock::now());
-        for (assignment, quiet) in passed.quiet {
+        pool.any_timeout().await;
+        let timed_out = pool.handle_time(clock::now());
+        for (assignment, quiet) in timed_out.quiet {
             links.unanswered(&assignment, quiet);
         }
-        for job in passed.overdue {
+        for job in timed_out.overdue {
             // What its child has not come to is only taken away: somebody else's request runs there.
             let assignment = job.assignment().filter(|_| job.started_at().is_some());
             job.fail(Failure::from(Termination::Deadline));

@@ -1,11 +1,11 @@
 //! Moments at which something comes to pass: what is noticed, when, and that nobody wakes for nothing.
 
 use super::*;
-use crate::{limits::NEVER, passing::Quiet};
+use crate::{passing::Quiet, timeouts::NEVER};
 
 /// When the pool's task wakes next, in milliseconds from a moment on; `None`: it sleeps until something happens.
 fn wakes(pool: &Pool, from: Mono) -> Option<u64> {
-    let at = pool.lock().limits.wakes_at;
+    let at = pool.lock().timeouts.wakes_at;
     (at != NEVER).then(|| (at - from).0 / 1_000_000)
 }
 
@@ -17,8 +17,8 @@ fn ms(ms: u64) -> Span {
 fn limited(pool: &Arc<Pool>, first_byte: u64, progress: u64, total: Option<u64>) -> Arc<Passing> {
     let deadline = total.map(|total| clock::now() + ms(total));
     let mut passing = job(pool, deadline);
-    let limits = Arc::get_mut(&mut passing).expect("nobody else has it");
-    (limits.terms.first_byte, limits.terms.progress) = (ms(first_byte), ms(progress));
+    let timeouts = Arc::get_mut(&mut passing).expect("nobody else has it");
+    (timeouts.terms.first_byte, timeouts.terms.progress) = (ms(first_byte), ms(progress));
     passing
 }
 
@@ -107,7 +107,7 @@ async fn a_job_is_overdue_by_the_limit_of_what_it_is_at() {
                 says(&pool, &carrier, now, kind, flags, stream);
             }
             // As the task does: only when it wakes.
-            if pool.lock().limits.wakes_at <= now && !pool.handle_time(now).overdue.is_empty() {
+            if pool.lock().timeouts.wakes_at <= now && !pool.handle_time(now).overdue.is_empty() {
                 found = Some(after);
                 break;
             }
@@ -134,7 +134,7 @@ async fn a_child_that_says_nothing_is_asked_about_again_and_again() {
         if after == 15_000 {
             says(&pool, &carrier, now, Kind::Data, flags::END | flags::HOLD, stream);
         }
-        if pool.lock().limits.wakes_at <= now {
+        if pool.lock().timeouts.wakes_at <= now {
             wakes += 1;
             let quiet = pool.handle_time(now).quiet;
             asked.extend(quiet.into_iter().map(|(_, quiet)| (after, quiet)));
@@ -164,10 +164,10 @@ async fn what_is_over_is_forgotten_and_wakes_nobody() {
         let stream = passing.assignment().unwrap().stream;
         says(&pool, &carrier, clock::now(), Kind::Rsp, flags::END, stream);
     }
-    assert!(pool.lock().limits.len() <= 1100, "{}", pool.lock().limits.len());
+    assert!(pool.lock().timeouts.len() <= 1100, "{}", pool.lock().timeouts.len());
     pool.handle_time(clock::now());
     assert_eq!(wakes(&pool, began), None);
-    assert_eq!(pool.lock().limits.len(), 0);
+    assert_eq!(pool.lock().timeouts.len(), 0);
 }
 
 #[tokio::test]
@@ -182,7 +182,7 @@ async fn a_job_that_came_back_is_looked_at_when_it_has_its_next_child() {
     let later = clock::now() + Span::from_secs(5);
     assert!(pool.handle_time(later).overdue.is_empty(), "it waits");
     let (_carrier, _supplier, _child) = lane(&pool);
-    assert!(pool.lock().limits.wakes_at <= clock::now() + ms(105));
+    assert!(pool.lock().timeouts.wakes_at <= clock::now() + ms(105));
     assert_eq!(pool.handle_time(clock::now() + ms(101)).overdue.len(), 1);
 }
 
@@ -195,9 +195,9 @@ async fn what_comes_up_while_a_job_is_looked_at_is_not_lost() {
     let now = clock::now() + Span::from_secs(1);
     let mut inner = pool.lock();
     assert_eq!(inner.take_due(now).len(), 1);
-    inner.watch(passing.id, now + ms(10));
+    inner.arm(passing.id, now + ms(10));
     inner.looked_at(vec![(passing.id, Some(now + ms(1000)))]);
-    assert_eq!((inner.limits.wakes_at - now).0, ms(14).0);
+    assert_eq!((inner.timeouts.wakes_at - now).0, ms(14).0);
 }
 
 #[tokio::test]
@@ -213,7 +213,7 @@ async fn the_task_is_woken_when_something_comes_up_sooner() {
         let entry = Entry { tenant: b"a", weight: 1, within: ms(1000), expires };
         pool.enter(&brief, &entry);
     };
-    tokio::join!(pool.passes(), enter);
+    tokio::join!(pool.any_timeout(), enter);
     assert!(began.elapsed() < std::time::Duration::from_secs(50), "not by the first one's limit");
     pool.handle_time(clock::now());
     assert!(brief.has_failed() && !waiting.has_failed());
@@ -228,7 +228,7 @@ async fn a_job_that_nobody_looks_at_is_noticed() {
     enter(&pool, &passing);
     let mut inner = pool.lock();
     inner.check_invariants();
-    inner.limits.clear();
+    inner.timeouts.clear();
     inner.check_invariants();
 }
 
@@ -240,7 +240,7 @@ async fn a_task_that_sleeps_too_long_is_noticed() {
     let passing = job(&pool, None);
     enter(&pool, &passing);
     let mut inner = pool.lock();
-    inner.limits.wakes_at = NEVER;
+    inner.timeouts.wakes_at = NEVER;
     inner.check_invariants();
 }
 

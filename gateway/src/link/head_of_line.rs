@@ -1,4 +1,4 @@
-//! Looks after the requests that a pool sends ahead, and asks children for what is stuck behind a slow one.
+//! Against head-of-line blocking: asks children for the prefetched requests that are stuck behind a slow one.
 
 use std::{sync::Arc, time::Duration};
 
@@ -7,15 +7,15 @@ use ostler_pool::Pool;
 use super::local::LocalLinks;
 
 /// How often lanes that have requests ahead are looked at.
-const LOOK: Duration = Duration::from_millis(10);
+const CHECK_EVERY: Duration = Duration::from_millis(10);
 
-/// Sleeps while nothing is ahead.
+/// Sleeps while nothing is prefetched.
 pub(crate) async fn run(pool: Arc<Pool>, links: Arc<LocalLinks>) {
     loop {
-        pool.sent_ahead().await;
+        pool.prefetched().await;
         while {
-            tokio::time::sleep(LOOK).await;
-            let (ask, again) = pool.look();
+            tokio::time::sleep(CHECK_EVERY).await;
+            let (ask, again) = pool.relieve();
             ask.iter().for_each(|(carrier, last)| links.withdraw(carrier, *last));
             again
         } {}

@@ -1,4 +1,4 @@
-//! What comes to pass without anybody's doing: a job waits or runs for too long, or nothing is heard of a child.
+//! Timeouts of requests: one waits in the queue or runs for too long, or its child is not heard of.
 //!
 //! One task for each pool sleeps until the first of these moments and is woken when an earlier one comes up. The moments of jobs
 //! are in a heap. They are no later than anything that can be so of the job: most jobs are over before theirs. An entry is
@@ -46,7 +46,7 @@ impl Entered {
 
 /// See the module.
 #[derive(Debug)]
-pub(super) struct Limits {
+pub(super) struct Timeouts {
     heap: BinaryHeap<Reverse<(Mono, JobId)>>,
     /// When jobs are to be looked at that are being looked at.
     meanwhile: Vec<(JobId, Mono)>,
@@ -58,7 +58,7 @@ pub(super) struct Limits {
     sooner: Arc<Notify>,
 }
 
-impl Limits {
+impl Timeouts {
     pub(super) fn new(sooner: Arc<Notify>) -> Self {
         let (heap, meanwhile) = (BinaryHeap::new(), Vec::new());
         Self { heap, meanwhile, unheard_at: NEVER, wakes_at: NEVER, sooner }
@@ -79,7 +79,7 @@ impl Limits {
     }
 
     /// The job is to be looked at then, if not sooner.
-    fn watch(&mut self, job: &mut Entered, at: Mono) {
+    fn arm(&mut self, job: &mut Entered, at: Mono) {
         if job.at == NOW {
             self.meanwhile.push((job.passing.id, at));
         } else if at < job.at {
@@ -135,9 +135,9 @@ fn is_true(jobs: &IdMap<JobId, Entered>, at: Mono, job: JobId) -> bool {
     jobs.get(&job).is_some_and(|job| job.at == at)
 }
 
-/// What has come to pass.
+/// What has timed out.
 #[derive(Debug, Default)]
-pub struct Passed {
+pub struct TimedOut {
     /// Jobs that ran too long, each once.
     pub overdue: Vec<Arc<Passing>>,
     /// Where nothing has been heard of a child for a quarter of a second, or half of one, one, two and so on; and where a child
@@ -146,10 +146,10 @@ pub struct Passed {
 }
 
 impl Pool {
-    /// Waits for the first moment at which something may have come to pass.
-    pub async fn passes(&self) {
+    /// Waits for the first moment at which something may have timed out.
+    pub async fn any_timeout(&self) {
         loop {
-            let at = self.lock().limits.wakes_at;
+            let at = self.lock().timeouts.wakes_at;
             let left = Duration::from_nanos((at - clock::now()).0);
             if left.is_zero() {
                 return;
@@ -167,8 +167,8 @@ impl Pool {
         }
     }
 
-    /// Lets time pass: jobs that waited too long expire. What else has come to pass is returned.
-    pub fn handle_time(&self, now: Mono) -> Passed {
+    /// Lets time pass: jobs that waited too long expire. What else has timed out is returned.
+    pub fn handle_time(&self, now: Mono) -> TimedOut {
         let mut inner = self.lock();
         if inner.scheduler.poll_timeout().is_some_and(|(at, _)| at <= now) {
             inner.scheduler.handle_timeout(now);
@@ -178,24 +178,24 @@ impl Pool {
         let jobs = inner.take_due(now);
         drop(inner);
         self.apply(effects, now);
-        let mut passed = Passed::default();
+        let mut timed_out = TimedOut::default();
         let mut again = Vec::with_capacity(jobs.len());
         for (job, is_granted) in jobs {
             if let Some(quiet) = job.is_to_be_asked_about(now) {
-                passed.quiet.extend(job.assignment().map(|assignment| (assignment, quiet)));
+                timed_out.quiet.extend(job.assignment().map(|assignment| (assignment, quiet)));
             }
             let is_overdue = job.becomes_overdue(now);
             again.push((job.id, job.look_at(now, is_granted)));
-            passed.overdue.extend(is_overdue.then_some(job));
+            timed_out.overdue.extend(is_overdue.then_some(job));
         }
         // Those behind another one are its child's next.
-        passed.quiet.retain(|(assignment, _)| assignment.carrier.is_oldest(assignment.stream));
-        passed.quiet.extend(unheard.into_iter().filter_map(|carrier| {
+        timed_out.quiet.retain(|(assignment, _)| assignment.carrier.is_oldest(assignment.stream));
+        timed_out.quiet.extend(unheard.into_iter().filter_map(|carrier| {
             let stream = carrier.unheard()?;
             Some((Assignment { carrier, stream }, Quiet::Unanswered))
         }));
         self.lock().looked_at(again);
-        passed
+        timed_out
     }
 }
 
@@ -205,31 +205,31 @@ impl Inner {
         let entered = self.jobs.get_mut(&job).expect("the scheduler grants the pool's jobs");
         entered.is_granted = true;
         let passing = entered.passing.clone();
-        self.limits.watch(entered, now + passing.soonest());
-        self.limits.tidy(&self.jobs);
+        self.timeouts.arm(entered, now + passing.soonest());
+        self.timeouts.tidy(&self.jobs);
         passing
     }
 
     /// A job that may have its place for longer than it may wait.
     pub(super) fn watch_deadline(&mut self, passing: &Passing) {
         if let Some(deadline) = passing.terms.deadline {
-            self.watch(passing.id, deadline);
+            self.arm(passing.id, deadline);
         }
     }
 
     /// The job is to be looked at then, if not sooner.
-    pub(super) fn watch(&mut self, job: JobId, at: Mono) {
+    pub(super) fn arm(&mut self, job: JobId, at: Mono) {
         if let Some(job) = self.jobs.get_mut(&job) {
-            self.limits.watch(job, at);
-            self.limits.tidy(&self.jobs);
+            self.timeouts.arm(job, at);
+            self.timeouts.tidy(&self.jobs);
         }
     }
 
     /// The jobs that are to be looked at, and whether each is granted.
     pub(super) fn take_due(&mut self, now: Mono) -> Vec<(Arc<Passing>, bool)> {
         let mut due = Vec::new();
-        while let Some((_, job)) = self.limits.first(&self.jobs).filter(|(at, _)| *at <= now) {
-            self.limits.heap.pop();
+        while let Some((_, job)) = self.timeouts.first(&self.jobs).filter(|(at, _)| *at <= now) {
+            self.timeouts.heap.pop();
             let Some(entered) = self.jobs.get_mut(&job) else { continue };
             entered.at = NOW;
             due.push((entered.passing.clone(), entered.is_granted));
@@ -239,12 +239,12 @@ impl Inner {
 
     /// The carriers of children that have not begun what is somebody else's meanwhile, when it is time to ask about them.
     fn unheard(&mut self, now: Mono) -> Vec<Arc<Carrier>> {
-        if now < self.limits.unheard_at {
+        if now < self.timeouts.unheard_at {
             return Vec::new();
         }
         let unheard = self.suppliers.values().filter(|supplier| supplier.unheard);
         let unheard: Vec<_> = unheard.map(|supplier| supplier.carrier.clone()).collect();
-        self.limits.unheard_at = if unheard.is_empty() { NEVER } else { now + ASK };
+        self.timeouts.unheard_at = if unheard.is_empty() { NEVER } else { now + ASK };
         unheard
     }
 
@@ -254,16 +254,16 @@ impl Inner {
             // It may be over.
             if let Some(job) = self.jobs.get_mut(&id) {
                 job.at = NEVER;
-                self.limits.watch(job, at.unwrap_or(NEVER));
+                self.timeouts.arm(job, at.unwrap_or(NEVER));
             }
         }
-        for (id, at) in std::mem::take(&mut self.limits.meanwhile) {
-            self.watch(id, at);
+        for (id, at) in std::mem::take(&mut self.timeouts.meanwhile) {
+            self.arm(id, at);
         }
-        let limits = &mut self.limits;
-        let first = limits.first(&self.jobs).map_or(NEVER, |(at, _)| at);
+        let timeouts = &mut self.timeouts;
+        let first = timeouts.first(&self.jobs).map_or(NEVER, |(at, _)| at);
         let expires = self.scheduler.poll_timeout().map_or(NEVER, |(at, _)| at);
-        limits.wakes_at = first.min(expires).min(limits.unheard_at) + GRAIN;
+        timeouts.wakes_at = first.min(expires).min(timeouts.unheard_at) + GRAIN;
         self.decided();
     }
 }

@@ -1,4 +1,4 @@
-//! When a carrier is over, and what is known from outside of a child that says nothing.
+//! Whether a carrier lives: when it is over, and what is known of a child that says nothing.
 
 use std::task::Waker;
 
