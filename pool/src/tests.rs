@@ -7,7 +7,7 @@ use ostler_wire::{Builder, Frame, Header, Kind, flags};
 use tokio::net::UnixStream;
 
 use super::{
-    carrier::{Capacity, Transport},
+    carrier::{Concurrency, Transport},
     passing::{Outgoing, Terms},
     *,
 };
@@ -71,8 +71,12 @@ fn enter(pool: &Arc<Pool>, passing: &Arc<Passing>) {
 fn lane(pool: &Arc<Pool>) -> (Arc<Carrier>, SupplierId, UnixStream) {
     let (ours, childs) = UnixStream::pair().unwrap();
     let (_reader, writer) = ours.into_split();
-    let carrier =
-        Arc::new(Carrier::new("test".into(), Transport::Lane(writer), Capacity::One, false));
+    let carrier = Arc::new(Carrier::new(
+        "test".into(),
+        Transport::Lane(writer),
+        Concurrency::Sequential,
+        false,
+    ));
     let supplier = Pool::next_supplier();
     carrier.set_supplier(pool, supplier);
     pool.supply(supplier, &carrier, HostId(0), 1, false);
@@ -307,7 +311,7 @@ async fn a_lane_is_sent_nothing_ahead_while_a_run_on_it_is_slow_and_is_again_whe
     let carrier = Arc::new(Carrier::new(
         "test".into(),
         Transport::Lane(ours.into_split().1),
-        Capacity::One,
+        Concurrency::Sequential,
         true,
     ));
     let supplier = Pool::next_supplier();

@@ -12,7 +12,7 @@ use ostler_job::Termination;
 use ostler_notices::GatewayEvent;
 use ostler_pool::{
     Pool,
-    carrier::{Capacity, Carrier, Transport},
+    carrier::{Carrier, Concurrency, Transport},
     drive::{Over, drive},
     passing::{Assignment, Failure, Quiet},
 };
@@ -198,8 +198,8 @@ async fn serve(
 ) {
     let (reader, writer) = stream.into_split();
     let label = format!("child {} of app {} on {runner}", key.1, key.0);
-    let (way, capacity) = (Transport::Lane(writer), Capacity::of(caps.streams));
-    let carrier = Arc::new(Carrier::new(label, way, capacity, caps.measures));
+    let (transport, concurrency) = (Transport::Lane(writer), Concurrency::of(caps.streams));
+    let carrier = Arc::new(Carrier::new(label, transport, concurrency, caps.measures));
     let supplier = Pool::next_supplier();
     carrier.set_supplier(&pool, supplier);
     lanes.enter(&key, &carrier);
@@ -266,8 +266,9 @@ mod tests {
         let lanes = Lanes::new(orders);
         let enter = |app: &str, child: u64| {
             let (ours, _childs) = UnixStream::pair().unwrap();
-            let way = Transport::Lane(ours.into_split().1);
-            let carrier = Arc::new(Carrier::new("test".into(), way, Capacity::One, false));
+            let transport = Transport::Lane(ours.into_split().1);
+            let carrier =
+                Arc::new(Carrier::new("test".into(), transport, Concurrency::Sequential, false));
             lanes.enter(&(app.to_owned(), child), &carrier);
             carrier
         };

@@ -22,7 +22,7 @@ use ostler_job::{Mono, Span, Termination};
 use ostler_machine::clock;
 use ostler_pool::{
     Pool,
-    carrier::{Capacity, Carrier, Ended, Transport},
+    carrier::{Carrier, Concurrency, Ended, Transport},
     drive::drive,
     passing::Failure,
 };
@@ -219,8 +219,12 @@ async fn serve(
     member: Member,
 ) -> io::Result<()> {
     let Member { shown: RunnerCertificate { name, key }, scope, members } = member;
-    let carrier =
-        Arc::new(Carrier::new(format!("runner {name}"), Transport::Link, Capacity::Many, false));
+    let carrier = Arc::new(Carrier::new(
+        format!("runner {name}"),
+        Transport::Link,
+        Concurrency::Multiplexed,
+        false,
+    ));
     carrier.send(|out| welcome(out, &scope));
     let stuck = Arc::new(Notify::new());
     let way = send_queue::job_sender(&carrier, &stuck);

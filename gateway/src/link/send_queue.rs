@@ -53,12 +53,16 @@ mod tests {
 
     use super::*;
     use crate::link::remote::plain;
-    use ostler_pool::carrier::{Capacity, Transport};
+    use ostler_pool::carrier::{Concurrency, Transport};
 
     #[tokio::test]
     async fn who_asks_and_never_reads_is_given_up_before_the_memory_is() {
-        let carrier =
-            Arc::new(Carrier::new("runner a".to_owned(), Transport::Link, Capacity::Many, false));
+        let carrier = Arc::new(Carrier::new(
+            "runner a".to_owned(),
+            Transport::Link,
+            Concurrency::Multiplexed,
+            false,
+        ));
         let stuck = Arc::new(Notify::new());
         let send = job_sender(&carrier, &stuck);
         let piece = || BytesMut::zeroed(256 << 10);

@@ -7,7 +7,7 @@ use ostler_job::{HostId, Span};
 use ostler_machine::clock;
 use ostler_pool::{
     Entry, Pool,
-    carrier::{Capacity, Carrier, Ended, Transport},
+    carrier::{Carrier, Concurrency, Ended, Transport},
     passing::{Outgoing, Passing, Terms},
 };
 use ostler_wire::{
@@ -50,8 +50,12 @@ impl Rig {
             prefetch_max: 0,
         };
         let pool = Arc::new(Pool::new("app", &app, Metrics::new().pool("app")));
-        let carrier =
-            Arc::new(Carrier::new("measure".into(), Transport::Link, Capacity::Many, false));
+        let carrier = Arc::new(Carrier::new(
+            "measure".into(),
+            Transport::Link,
+            Concurrency::Multiplexed,
+            false,
+        ));
         pool.supply(Pool::next_supplier(), &carrier, HostId(0), 1, false);
         let mut frame = BytesMut::new();
         let request = Builder::new(&mut frame, Kind::Req, 0).flags(flags::END);

@@ -1,6 +1,6 @@
 //! What must hold whenever nobody is at work on a carrier.
 
-use super::{Capacity, Inner};
+use super::{Concurrency, Inner};
 
 impl Inner {
     /// Asserts that streams and jobs belong together. Debug builds call it after every frame that came and every job that was put.
@@ -8,7 +8,7 @@ impl Inner {
     /// # Panics
     /// When something does not hold, with the sentence that is broken.
     pub(super) fn check_invariants(&self) {
-        let takes_turns = self.capacity == Capacity::One;
+        let takes_turns = self.concurrency == Concurrency::Sequential;
         assert!(takes_turns || self.held.is_empty(), "jobs are held back where they take turns");
         assert!(
             takes_turns || self.unheard.is_none(),

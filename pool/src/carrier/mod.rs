@@ -50,23 +50,23 @@ pub enum Transport {
 
 /// How many streams run at once on a carrier, whatever it leads to. A child says it of itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Capacity {
+pub enum Concurrency {
     /// One after the other, as a blocking child takes them; the socket's buffer is the brake.
-    One,
+    Sequential,
     /// Many side by side, each with a window.
-    Many,
+    Multiplexed,
 }
 
-impl Capacity {
+impl Concurrency {
     /// Of a child that takes so many at once.
     pub const fn of(streams: u32) -> Self {
-        if streams > 1 { Self::Many } else { Self::One }
+        if streams > 1 { Self::Multiplexed } else { Self::Sequential }
     }
 }
 
 #[derive(Debug)]
 struct Inner {
-    capacity: Capacity,
+    concurrency: Concurrency,
     /// The child says what a run cost it when that was much.
     measures: bool,
     streams: Streams,
@@ -97,8 +97,8 @@ struct Inner {
 pub struct Carrier {
     /// For the log: which child or runner.
     pub label: String,
-    way: Transport,
-    capacity: Capacity,
+    transport: Transport,
+    concurrency: Concurrency,
     /// A lane's place in its pool.
     supplier: OnceLock<(Arc<Pool>, SupplierId)>,
     inner: Mutex<Inner>,
@@ -106,13 +106,18 @@ pub struct Carrier {
 
 impl Carrier {
     /// `measures`: the child says what a run cost it when that was much.
-    pub fn new(label: String, way: Transport, capacity: Capacity, measures: bool) -> Self {
-        let window = match capacity {
-            Capacity::One => None,
-            Capacity::Many => Some(WINDOW),
+    pub fn new(
+        label: String,
+        transport: Transport,
+        concurrency: Concurrency,
+        measures: bool,
+    ) -> Self {
+        let window = match concurrency {
+            Concurrency::Sequential => None,
+            Concurrency::Multiplexed => Some(WINDOW),
         };
         let inner = Inner {
-            capacity,
+            concurrency,
             measures,
             streams: Streams::opener(window),
             out: BytesMut::new(),
@@ -129,7 +134,7 @@ impl Carrier {
             driver: None,
             senders: Vec::new(),
         };
-        Self { label, way, capacity, supplier: OnceLock::new(), inner: Mutex::new(inner) }
+        Self { label, transport, concurrency, supplier: OnceLock::new(), inner: Mutex::new(inner) }
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
@@ -191,7 +196,7 @@ impl Carrier {
 
     /// Whether its streams come one after the other.
     fn takes_turns(&self) -> bool {
-        self.capacity == Capacity::One
+        self.concurrency == Concurrency::Sequential
     }
 
     fn put(self: &Arc<Self>, inner: &mut Inner, passing: &Arc<Passing>, now: Mono) -> bool {
@@ -203,7 +208,7 @@ impl Carrier {
         };
         let outgoing = &passing.outgoing;
         let start = inner.out.len();
-        let app = match self.way {
+        let app = match self.transport {
             Transport::Lane(_) => None,
             Transport::Link => Some(passing.pool.app.as_str()),
         };

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use ostler_job::{Mono, Span, SupplierId, Termination};
 use ostler_wire::{Decoder, Event, Frame, Header, Kind, Reset, WireError, put_frame};
 
-use super::{Capacity, Carrier, Inner, header};
+use super::{Carrier, Concurrency, Inner, header};
 use crate::passing::{Failure, Passing};
 
 /// What a run cost at most of which the child says nothing, though it would.
@@ -124,7 +124,7 @@ impl Inner {
     /// Takes a job off the carrier. On a lane the next one can begin.
     pub(super) fn take(&mut self, stream: u32, now: Mono) -> Option<Arc<Passing>> {
         let job = self.jobs.remove(&stream)?;
-        if self.capacity == Capacity::One
+        if self.concurrency == Concurrency::Sequential
             && let Some((_, next)) = self.jobs.first_key_value()
         {
             next.begin(now);
@@ -165,7 +165,7 @@ impl Inner {
     fn check_refusals(&mut self, frame: &Frame) -> Result<(), WireError> {
         let is_refusal = frame.header.code == Reset::NotStarted as u16;
         self.refused = if is_refusal { self.refused + 1 } else { 0 };
-        if self.capacity == Capacity::One && self.refused > REFUSED_MAX {
+        if self.concurrency == Concurrency::Sequential && self.refused > REFUSED_MAX {
             let Header { kind, stream, .. } = frame.header;
             return Err(WireError::Unexpected {
                 kind,

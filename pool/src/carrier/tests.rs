@@ -51,18 +51,22 @@ fn job(more: bool) -> Arc<Passing> {
 }
 
 fn lane() -> (Arc<Carrier>, OwnedReadHalf, UnixStream) {
-    lane_of(Capacity::One)
+    lane_of(Concurrency::Sequential)
 }
 
-fn lane_of(capacity: Capacity) -> (Arc<Carrier>, OwnedReadHalf, UnixStream) {
+fn lane_of(concurrency: Concurrency) -> (Arc<Carrier>, OwnedReadHalf, UnixStream) {
     let (ours, childs) = UnixStream::pair().unwrap();
     let (reader, writer) = ours.into_split();
-    (Arc::new(Carrier::new("test".into(), Transport::Lane(writer), capacity, true)), reader, childs)
+    (
+        Arc::new(Carrier::new("test".into(), Transport::Lane(writer), concurrency, true)),
+        reader,
+        childs,
+    )
 }
 
 #[tokio::test]
 async fn a_child_that_takes_several_streams_has_them_at_once_and_each_has_a_window() {
-    let (carrier, _reader, child) = lane_of(Capacity::of(8));
+    let (carrier, _reader, child) = lane_of(Concurrency::of(8));
     let jobs: Vec<_> = (0..8).map(|n| job(n == 0)).collect();
     for passing in &jobs {
         assert!(carrier.start(passing, clock::now()));

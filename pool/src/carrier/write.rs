@@ -21,7 +21,7 @@ impl Carrier {
     /// Sends what was put, as far as the socket takes it; the driver sends the rest.
     pub fn flush(self: &Arc<Self>) {
         let mut inner = self.lock();
-        if let Transport::Lane(socket) = &self.way {
+        if let Transport::Lane(socket) = &self.transport {
             self.put_held(&mut inner);
             inner.write_direct(socket);
             if inner.out.len() <= OUT_MAX {
@@ -49,7 +49,7 @@ impl Carrier {
 
     /// Writes what a lane's socket takes now, and waits for it to take more.
     pub(crate) fn poll_write_lane(self: &Arc<Self>, cx: &mut Context<'_>) {
-        let Transport::Lane(socket) = &self.way else { return };
+        let Transport::Lane(socket) = &self.transport else { return };
         let mut inner = self.lock();
         let was_full = inner.out.len() > OUT_MAX;
         self.put_held(&mut inner);
