@@ -128,14 +128,14 @@ pub fn read(registry: &Registry, jobs: &Jobs) {
         }
     }
     let age = figures.oldest_runnable.map_or(0.0, |at| at.passed(clock::now()).as_secs_f64());
-    catalogue::OLDEST_RUNNABLE.read(registry, age);
+    catalogue::OLDEST_RUNNABLE.record(registry, age);
     let slots = catalogue::SLOTS.gauges(registry);
     let (all, busy) = figures.slots;
     slots.with_label_values(&["busy"]).set(f64::from(busy));
     slots.with_label_values(&["free"]).set(f64::from(all.saturating_sub(busy)));
-    catalogue::STORE_BYTES.read(registry, jobs.store.size() as f64);
-    catalogue::FILE_BYTES.read(registry, jobs.files.size() as f64);
-    catalogue::TENANT_FILE_BYTES.read(registry, jobs.files.most() as f64);
+    catalogue::STORE_BYTES.record(registry, jobs.store.size() as f64);
+    catalogue::FILE_BYTES.record(registry, jobs.files.size() as f64);
+    catalogue::TENANT_FILE_BYTES.record(registry, jobs.files.most() as f64);
     let accepting = if jobs.trouble().is_none() { 1.0 } else { 0.0 };
-    catalogue::ACCEPTING.read(registry, accepting);
+    catalogue::ACCEPTING.record(registry, accepting);
 }

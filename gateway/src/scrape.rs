@@ -90,17 +90,18 @@ fn read_process(registry: &Registry, scrape: &Scrape) {
         links.with_label_values(&[&*host]).set(1.0);
     }
     let server = &scrape.server;
-    catalogue::OPEN_CONNECTIONS.read(registry, server.connections.len(ConnectionClass::Web) as f64);
-    catalogue::SPOOL_BYTES.read(registry, server.spool.used() as f64);
-    catalogue::QUARANTINED.read(registry, server.quarantine.held() as f64);
+    catalogue::OPEN_CONNECTIONS
+        .record(registry, server.connections.len(ConnectionClass::Web) as f64);
+    catalogue::SPOOL_BYTES.record(registry, server.spool.used() as f64);
+    catalogue::QUARANTINED.record(registry, server.quarantine.held() as f64);
     catalogue::REQUESTS_OPEN
-        .read(registry, server.connections.requests(ConnectionClass::Web) as f64);
-    catalogue::BODY_MEMORY.read(registry, server.memory.used() as f64);
-    catalogue::SPOOL_CUT.read(registry, server.spool.cut() as f64);
+        .record(registry, server.connections.requests(ConnectionClass::Web) as f64);
+    catalogue::BODY_MEMORY.record(registry, server.memory.used() as f64);
+    catalogue::SPOOL_CUT.record(registry, server.spool.cut() as f64);
     let (cut, refused) = server.connections.turned_away();
-    catalogue::CONNECTIONS_CUT.read(registry, cut as f64);
-    catalogue::CONNECTIONS_REFUSED.read(registry, refused as f64);
-    catalogue::LOG_DROPPED.read(registry, server.log.dropped() as f64);
+    catalogue::CONNECTIONS_CUT.record(registry, cut as f64);
+    catalogue::CONNECTIONS_REFUSED.record(registry, refused as f64);
+    catalogue::LOG_DROPPED.record(registry, server.log.dropped() as f64);
     let build = catalogue::BUILD.gauges(registry);
     build.with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1.0);
     let own = ostler_machine::process::read();
@@ -110,6 +111,6 @@ fn read_process(registry: &Registry, scrape: &Scrape) {
         (catalogue::PROCESS_FILES, own.open_files),
         (catalogue::PROCESS_THREADS, own.threads),
     ] {
-        value.into_iter().for_each(|value| metric.read(registry, value));
+        value.into_iter().for_each(|value| metric.record(registry, value));
     }
 }

@@ -166,7 +166,7 @@ impl Metric {
     }
 
     /// What is read when somebody asks: a gauge, or a count that is kept elsewhere.
-    pub fn read(&self, registry: &Registry, value: f64) {
+    pub fn record(&self, registry: &Registry, value: f64) {
         match self.kind {
             Kind::Counter => {
                 register(registry, Counter::with_opts(self.opts()).expect(VALID)).inc_by(value);
