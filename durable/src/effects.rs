@@ -12,7 +12,7 @@ use ostler_job::{
 };
 use ostler_machine::clock;
 
-use super::{act::Act, link::Outgoing};
+use super::{driver_thread::DriverThread, link::Outgoing};
 
 /// What the store has of the end of an attempt.
 enum EndOnRecord {
@@ -25,7 +25,7 @@ enum EndOnRecord {
     Cannot,
 }
 
-impl Act {
+impl DriverThread {
     pub(super) fn carry_out(&mut self, effects: Vec<Effect>) {
         let mut frames = Outgoing::default();
         for effect in effects {
@@ -39,10 +39,10 @@ impl Act {
                     self.settle(&mut frames, runner, key, fenced);
                 }
                 Effect::Log { runner, key, bytes, ended: true } => {
-                    self.shared.bytes.ended(&runner, key, bytes);
+                    self.shared.transfers.ended(&runner, key, bytes);
                 }
                 Effect::Log { runner, key, bytes, ended: false } => {
-                    self.shared.bytes.grew(&runner, key, bytes);
+                    self.shared.transfers.grew(&runner, key, bytes);
                 }
                 Effect::Steer { runner, key, order } => frames.steer(runner, key, order),
                 Effect::Answer { ticket, answers } => {
@@ -54,7 +54,7 @@ impl Act {
                 Effect::Changed { job } => self.shared.watches.poke(job),
                 Effect::Deleted { job } => {
                     self.shared.watches.poke(job);
-                    self.shared.bytes.delete(job);
+                    self.shared.transfers.delete(job);
                 }
             }
         }
@@ -89,14 +89,14 @@ impl Act {
         let fenced = fenced && matches!(known, EndOnRecord::Nothing);
         if let EndOnRecord::Recorded { log: bytes @ 1.. } = known {
             // All of it may be here, but for a sync.
-            self.shared.bytes.ended(&runner, key, bytes);
+            self.shared.transfers.ended(&runner, key, bytes);
         }
         self.shared.metrics.settled(fenced);
         if fenced {
-            self.shared.bytes.forget(key);
+            self.shared.transfers.forget(key);
         }
         // A log that is not whole yet is waited for; then the mover settles.
-        if fenced || !self.shared.bytes.settle(key) {
+        if fenced || !self.shared.transfers.settle(key) {
             frames.settle(runner, key, fenced);
         }
     }

@@ -1,17 +1,16 @@
 //! Durable jobs as the rest of a gateway sees them: ask, wait, follow.
 //!
-//! Behind [`Jobs`] one thread owns the [driver](ostler_driver): [`act`] hands its changes to the store and carries out its
-//! effects when they are committed. [`link`] is the way of frames from and to runners, [`bytes`] that of logs and payloads,
+//! Behind [`Jobs`] one thread owns the [driver](ostler_driver): [`driver_thread`] hands its changes to the store and carries out its
+//! effects when they are committed. [`link`] is the way of frames from and to runners, [`transfers`] that of logs and payloads,
 //! [`members`] the runners of other hosts that may come in.
 //!
 //! It deliberately lacks decisions, which are the driver's, SQL, which is the store's, and sockets: a link hands it frames and takes some.
 //! It is separate so that neither the way of a request nor the API reaches what only the driver's owner may do.
 #![deny(unsafe_code)]
 
-mod act;
 mod backend;
-mod bytes;
 mod config;
+mod driver_thread;
 mod effects;
 mod hello;
 pub mod link;
@@ -28,6 +27,7 @@ mod steer;
 #[cfg(test)]
 mod tests;
 mod tokens;
+mod transfers;
 mod trouble;
 mod unwritten;
 mod watches;
@@ -59,7 +59,7 @@ pub use start::restore;
 pub use start::{Opened, StartFault};
 
 use crate::members::Members;
-use act::Mail;
+use driver_thread::DriverMessage;
 use ostler_machine::{
     clock,
     threads::{self, Threads},
@@ -84,7 +84,7 @@ pub struct Shared {
     pub metrics: JobMetrics,
     /// When an earlier life looked for what is old; known once the store was read.
     kept_at: OnceLock<Option<ostler_job::Wall>>,
-    inbox: mpsc::Sender<Mail>,
+    inbox: mpsc::Sender<DriverMessage>,
     tickets: AtomicU64,
     runners: Runners,
     members: Arc<Members>,
@@ -92,7 +92,7 @@ pub struct Shared {
     refusals: refusals::Refusals,
     watches: Watches,
     events: broadcast::Sender<Arc<Event>>,
-    bytes: bytes::Transfers,
+    transfers: transfers::Transfers,
     figures: Mutex<Figures>,
     /// Why nothing is accepted; `None`: all is well.
     trouble: Mutex<Option<String>>,
@@ -343,8 +343,8 @@ impl Jobs {
     /// Commits what is under way and ends the threads. Blocks.
     pub fn stop(&self) {
         // A thread that is gone has stopped already.
-        let _ = self.inbox.send(Mail::ActorInput(ActorInput::Stop));
-        self.bytes.stop();
+        let _ = self.inbox.send(DriverMessage::ActorInput(ActorInput::Stop));
+        self.transfers.stop();
         let threads = std::mem::take(
             &mut *self.threads.lock().expect("no code panics while it holds the threads"),
         );
@@ -366,8 +366,8 @@ impl Jobs {
         let ticket = Ticket(self.tickets.fetch_add(1, Ordering::Relaxed));
         let (answer, answered) = oneshot::channel();
         // The thread is gone only when the gateway ends: then nobody answers.
-        let _ = self.inbox.send(Mail::Asked { ticket, answer });
-        let _ = self.inbox.send(Mail::ActorInput(told(ticket)));
+        let _ = self.inbox.send(DriverMessage::Asked { ticket, answer });
+        let _ = self.inbox.send(DriverMessage::ActorInput(told(ticket)));
         Question(answered)
     }
 }

@@ -24,7 +24,7 @@ use tokio::sync::Notify;
 
 use super::{
     Jobs,
-    act::Mail,
+    driver_thread::DriverMessage,
     hello::{Hello, INCARNATION_MAX},
     runners::{Link, NameTaken, Runners, Up, Way},
     weight::{Unheard, Weight},
@@ -65,15 +65,17 @@ impl JobLink {
         // Nothing of the one before is told after this.
         let told = |number, replaces| {
             if replaces {
-                jobs.bytes.link_down(&runner);
+                jobs.transfers.link_down(&runner);
             }
             // The thread is gone only when the gateway ends.
-            let _ = jobs.inbox.send(Mail::ActorInput(ActorInput::LinkUp(runner.clone(), number)));
+            let _ = jobs
+                .inbox
+                .send(DriverMessage::ActorInput(ActorInput::LinkUp(runner.clone(), number)));
         };
         let up = jobs.runners.up(&runner, link, now, told);
         let Up { number, is_news } = up.inspect_err(|taken| jobs.refuse_name(hello, taken))?;
         if is_news {
-            jobs.bytes.keep_runners();
+            jobs.transfers.keep_runners();
         }
         let beaten = AtomicU64::new(now.mono.0);
         let incarnation = hello.incarnation.clone();
@@ -115,12 +117,12 @@ impl JobLink {
             Kind::Pull => {
                 self.lives()?;
                 let weight = self.weigh(frame, 0)?;
-                self.present(|| self.jobs.bytes.pulled(&self.runner, frame, weight))?
+                self.present(|| self.jobs.transfers.pulled(&self.runner, frame, weight))?
             }
             Kind::Piece => {
                 self.lives()?;
                 let weight = self.weigh(frame, 0)?;
-                self.present(|| self.jobs.bytes.piece(&self.runner, frame, weight))?
+                self.present(|| self.jobs.transfers.piece(&self.runner, frame, weight))?
             }
             _ => Ok(()),
         }
@@ -137,7 +139,7 @@ impl JobLink {
         self.present(|| {
             let heard = ActorInput::Heard(self.runner.clone(), self.number);
             // The thread is gone only when the gateway ends.
-            let _ = self.jobs.inbox.send(Mail::ActorInput(heard));
+            let _ = self.jobs.inbox.send(DriverMessage::ActorInput(heard));
         })
     }
 
@@ -160,7 +162,7 @@ impl JobLink {
         self.beaten.store(clock::now().0, Ordering::Relaxed);
         let told = self.jobs.runners.beat(beat, clock::wall_now(), |beat| {
             // The thread is gone only when the gateway ends.
-            let _ = self.jobs.inbox.send(Mail::Weighed(weight, ActorInput::Beat(beat)));
+            let _ = self.jobs.inbox.send(DriverMessage::Weighed(weight, ActorInput::Beat(beat)));
         });
         told.ok_or_else(replaced)
     }
@@ -184,7 +186,7 @@ impl JobLink {
     fn tell(&self, weight: Weight, told: ActorInput) -> io::Result<()> {
         self.present(|| {
             // The thread is gone only when the gateway ends.
-            let _ = self.jobs.inbox.send(Mail::Weighed(weight, told));
+            let _ = self.jobs.inbox.send(DriverMessage::Weighed(weight, told));
         })
     }
 
@@ -199,9 +201,9 @@ fn replaced() -> io::Error {
 
 /// A link of the runner is gone. The table of runners sees to it that this is told in order.
 fn down(jobs: &Jobs, runner: &RunnerName, link: u64) {
-    jobs.bytes.link_down(runner);
+    jobs.transfers.link_down(runner);
     // The thread is gone only when the gateway ends.
-    let _ = jobs.inbox.send(Mail::ActorInput(ActorInput::LinkDown(runner.clone(), link)));
+    let _ = jobs.inbox.send(DriverMessage::ActorInput(ActorInput::LinkDown(runner.clone(), link)));
 }
 
 impl Jobs {

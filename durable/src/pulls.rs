@@ -19,7 +19,7 @@ use ostler_wire::message::{self, what};
 
 use super::{
     Shared,
-    bytes::{Owed, PIECE_MAX, lock},
+    transfers::{Owed, PIECE_MAX, lock},
 };
 use ostler_driver::RunnerName;
 

@@ -6,7 +6,7 @@ use ostler_driver::{ActorInput, Verb};
 use ostler_job::{Calendar, Heard, JobId, Mono, Now, Span, Wall};
 use ostler_machine::clock;
 
-use super::{Jobs, act::Mail};
+use super::{Jobs, driver_thread::DriverMessage};
 
 /// Between two looks.
 const EVERY: Duration = Duration::from_secs(60);
@@ -64,7 +64,11 @@ impl Retention {
         let date = self.calendar.at_least();
         let (events, keys) = (before(date, EVENTS), before(date, KEYS));
         // The thread is gone only when the gateway ends.
-        let _ = jobs.inbox.send(Mail::ActorInput(ActorInput::Forget { now: date, events, keys }));
+        let _ = jobs.inbox.send(DriverMessage::ActorInput(ActorInput::Forget {
+            now: date,
+            events,
+            keys,
+        }));
         let old = (before(date, self.keep.0), before(date, self.keep.1));
         while prune(jobs, old, date).await {}
         let files = jobs.files.clone();
@@ -80,7 +84,7 @@ impl Retention {
         if self.logs_swept.is_none_or(|at| now.mono - at >= LOGS_EVERY) {
             if self.logs_swept.replace(now.mono).is_some() {
                 // When they were heard; not at the end, which waits for no disk without need.
-                jobs.bytes.keep_runners();
+                jobs.transfers.keep_runners();
             }
             sweep_logs(jobs, system(before(date, LOG_UNKNOWN))).await;
         }

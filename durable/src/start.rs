@@ -22,8 +22,8 @@ use thiserror::Error;
 use tokio::sync::broadcast;
 
 use super::{
-    JobMetrics, Jobs, Room, Shared, act::Act, bytes, runners::Runners, tokens::Tokens,
-    watches::Watches,
+    JobMetrics, Jobs, Room, Shared, driver_thread::DriverThread, runners::Runners, tokens::Tokens,
+    transfers, watches::Watches,
 };
 use crate::members::Members;
 
@@ -168,7 +168,7 @@ impl Jobs {
         let Opened { kept, runners, members, read, config } = opened;
         let OpenedStore { store, files, .. } = kept.clone();
         let (inbox, told) = mpsc::channel();
-        let (mover, mail) = bytes::Transfers::new();
+        let (transfers, transfer_inbox) = transfers::Transfers::new();
         let observed = metrics.clone();
         let committer = Committer::start(store.clone(), move |changes, took| {
             observed.committed(changes, took);
@@ -188,17 +188,17 @@ impl Jobs {
             refusals: super::refusals::Refusals::default(),
             watches: Watches::default(),
             events: broadcast::Sender::new(EVENTS_KEPT),
-            bytes: mover,
+            transfers,
             figures: Mutex::default(),
             trouble: Mutex::default(),
             threads: Mutex::default(),
             tell,
         });
-        let act = Act::new(shared.clone(), (kept, read), config, committer);
+        let thread = DriverThread::new(shared.clone(), (kept, read), config, committer);
         let moving = shared.clone();
         let threads = [
-            spawn("jobs", move || act.run(&told))?,
-            spawn("job bytes", move || bytes::run(moving, mail))?,
+            spawn("jobs", move || thread.run(&told))?,
+            spawn("job bytes", move || transfers::run(moving, transfer_inbox))?,
         ];
         shared.threads.lock().expect("nobody has the threads yet").extend(threads);
         Ok(Self(shared))

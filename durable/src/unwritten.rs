@@ -2,10 +2,10 @@
 
 use ostler_job::durable::{AttemptKey, Order};
 
-use super::{act::Act, link::Outgoing};
+use super::{driver_thread::DriverThread, link::Outgoing};
 use ostler_driver::{Answer, Steer, Verb};
 
-impl Act {
+impl DriverThread {
     /// Sends them. Answered as done when every job of it runs; otherwise refused like whatever needs the store.
     pub(super) fn kill_unwritten(&mut self, steer: &Steer) {
         let order = if steer.verb == Verb::Kill { Order::KillNow } else { Order::Kill };

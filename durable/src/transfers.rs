@@ -76,10 +76,13 @@ pub(super) fn lock(owed: &Owed) -> MutexGuard<'_, HashMap<AttemptKey, bool>> {
 
 impl Transfers {
     /// The way, and its other end for [`run`].
-    pub(super) fn new() -> (Self, Mail) {
+    pub(super) fn new() -> (Self, TransferInbox) {
         let (inbox, work) = mpsc::channel();
         let (owed, ended) = (Owed::default(), Arc::default());
-        (Self { inbox, owed: owed.clone(), ended: Arc::clone(&ended) }, Mail { work, owed, ended })
+        (
+            Self { inbox, owed: owed.clone(), ended: Arc::clone(&ended) },
+            TransferInbox { work, owed, ended },
+        )
     }
 
     fn tell(&self, work: Work) {
@@ -172,7 +175,7 @@ impl Transfers {
 
 /// What the thread is sent.
 #[derive(Debug)]
-pub(super) struct Mail {
+pub(super) struct TransferInbox {
     work: mpsc::Receiver<(Option<Weight>, Work)>,
     owed: Owed,
     ended: Arc<AtomicBool>,
@@ -197,20 +200,20 @@ struct Wanted {
 }
 
 /// The thread.
-pub(super) fn run(shared: Arc<Shared>, mail: Mail) {
-    let pulls = Pulls::new(shared.clone(), mail.owed);
+pub(super) fn run(shared: Arc<Shared>, inbox: TransferInbox) {
+    let pulls = Pulls::new(shared.clone(), inbox.owed);
     let mut moving = Moving { shared, pulls, unread: Vec::new(), retry_at: None };
     loop {
         let work = match moving.retry_at {
-            None => mail.work.recv().map_err(RecvTimeoutError::from),
-            Some(at) => mail.work.recv_timeout(at.saturating_duration_since(Instant::now())),
+            None => inbox.work.recv().map_err(RecvTimeoutError::from),
+            Some(at) => inbox.work.recv_timeout(at.saturating_duration_since(Instant::now())),
         };
         let is_void = matches!(&work, Ok((Some(weight), _)) if weight.is_void());
         match work.map(|(_weight, work)| work) {
             Ok(Work::Stop) | Err(RecvTimeoutError::Disconnected) => return,
             // Who came in the last moment is known at the next start.
             Ok(Work::KeepRunners) => moving.keep_runners(),
-            Ok(_) if is_void || mail.ended.load(Relaxed) => {}
+            Ok(_) if is_void || inbox.ended.load(Relaxed) => {}
             Ok(work) => moving.handle(work),
             Err(RecvTimeoutError::Timeout) => {}
         }

@@ -1,4 +1,4 @@
-//! The actor's thread: tells it what happens and what time it is, and does what it says.
+//! The thread that owns the driver: tells it what happens and what time it is, and carries out what it decides.
 
 use std::{
     collections::HashMap,
@@ -24,7 +24,7 @@ use super::{
 
 /// What the thread is sent.
 #[derive(Debug)]
-pub(super) enum Mail {
+pub(super) enum DriverMessage {
     /// Who wants the answer of a ticket; comes before the request itself.
     Asked {
         ticket: Ticket,
@@ -48,7 +48,7 @@ const CHECK_EVERY: Duration = Duration::from_millis(500);
 const IDLE: Duration = Duration::from_millis(500);
 
 /// See the module.
-pub(super) struct Act {
+pub(super) struct DriverThread {
     pub(super) shared: Arc<Shared>,
     pub(super) actor: Actor,
     kept: OpenedStore,
@@ -62,7 +62,7 @@ pub(super) struct Act {
     figures_old: bool,
 }
 
-impl Act {
+impl DriverThread {
     pub(super) fn new(
         shared: Arc<Shared>,
         (kept, read): (OpenedStore, Result<Read, StoreError>),
@@ -73,7 +73,7 @@ impl Act {
             Ok(Read { driver, term, loaded }) => (Actor::new(driver, &term), Some((term, loaded))),
             Err(error) => (Actor::without_store(config.clone(), error, clock::both()), None),
         };
-        let mut act = Self {
+        let mut thread = Self {
             shared,
             actor,
             kept,
@@ -86,11 +86,11 @@ impl Act {
             figures_old: true,
         };
         if let Some((term, loaded)) = new {
-            act.begin(&term, loaded);
+            thread.begin(&term, loaded);
         }
         // Why durable jobs are refused is told before anything is served.
-        act.act();
-        act
+        thread.act();
+        thread
     }
 
     /// A term has begun: takes over what the store has beside its jobs.
@@ -110,13 +110,13 @@ impl Act {
     }
 
     /// Runs until it is told to stop and everything is committed.
-    pub(super) fn run(mut self, inbox: &Receiver<Mail>) {
+    pub(super) fn run(mut self, inbox: &Receiver<DriverMessage>) {
         loop {
             match inbox.recv_timeout(self.patience()) {
-                Ok(mail) => {
-                    self.hear(mail);
-                    for mail in inbox.try_iter().take(HEARD_MAX) {
-                        self.hear(mail);
+                Ok(message) => {
+                    self.hear(message);
+                    for message in inbox.try_iter().take(HEARD_MAX) {
+                        self.hear(message);
                     }
                 }
                 Err(RecvTimeoutError::Timeout) => {}
@@ -151,21 +151,21 @@ impl Act {
         due.min(if is_urgent { FIGURES_EVERY } else { IDLE })
     }
 
-    fn hear(&mut self, mail: Mail) {
+    fn hear(&mut self, message: DriverMessage) {
         let now = clock::both();
-        match mail {
-            Mail::Asked { ticket, answer } => drop(self.asked.insert(ticket, answer)),
-            Mail::Committed(outcome) => self.actor.committed(outcome, now),
-            Mail::Weighed(weight, told) => {
+        match message {
+            DriverMessage::Asked { ticket, answer } => drop(self.asked.insert(ticket, answer)),
+            DriverMessage::Committed(outcome) => self.actor.committed(outcome, now),
+            DriverMessage::Weighed(weight, told) => {
                 // The room is free from here on.
                 let is_void = weight.is_void();
                 drop(weight);
                 if !is_void {
-                    self.hear(Mail::ActorInput(told));
+                    self.hear(DriverMessage::ActorInput(told));
                 }
                 return;
             }
-            Mail::ActorInput(told) => self.actor.hear(told, now),
+            DriverMessage::ActorInput(told) => self.actor.hear(told, now),
         }
         self.figures_old = true;
         self.act();
@@ -210,7 +210,7 @@ impl Act {
         let inbox = self.shared.inbox.clone();
         let done = Box::new(move |outcome| {
             // The thread is gone only when nobody waits for anything.
-            let _ = inbox.send(Mail::Committed(outcome));
+            let _ = inbox.send(DriverMessage::Committed(outcome));
         });
         self.committer.commit(epoch, changes, done);
     }
