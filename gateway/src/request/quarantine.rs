@@ -13,7 +13,7 @@ use super::{record::RequestRecord, respond::Refusal, route::Route};
 /// What a request asks for, as its job keeps it.
 pub(crate) fn subject(record: &RequestRecord, route: &Route) -> Subject {
     Subject {
-        ward: record.server.quarantine.clone(),
+        enforcer: record.server.quarantine.clone(),
         route: route.counts.name().clone(),
         method: record.method.clone(),
         uri: record.uri.clone(),

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use ostler_machine::disk::Disk;
 use ostler_notices::{GatewayEvent, Notices};
-use ostler_pool::{Pools, quarantine::Ward};
+use ostler_pool::{Pools, quarantine::QuarantineEnforcer};
 
 use super::{Budget, Memory, ReplyBuffers, Routes, Target, TenantNames};
 use crate::{
@@ -25,7 +25,7 @@ pub(crate) struct ServerState {
     pub(crate) log: Log,
     pub(crate) spool: Arc<Budget>,
     /// Kinds of requests that end children.
-    pub(crate) quarantine: Arc<Ward>,
+    pub(crate) quarantine: Arc<QuarantineEnforcer>,
     pub(crate) memory: Arc<Memory>,
     /// Replies that clients have not taken yet.
     pub(crate) stores: ReplyBuffers,
@@ -55,7 +55,7 @@ impl ServerState {
             Log::open(&config.access_log, move |what| told.tell(GatewayEvent::Warning(what)))?;
         let shares = DescriptorShares::of(config.limits.files, config.limits.connections);
         let max = (config.limits.spool_total, shares.spool);
-        let quarantine = Ward::new(notices.clone(), hold_back(pools));
+        let quarantine = QuarantineEnforcer::new(notices.clone(), hold_back(pools));
         Ok(Self {
             routes: Routes::new(&config.routes, target, &tenants, |route, app| {
                 metrics.route(route, app)

@@ -35,7 +35,7 @@ mod tests;
 use self::kind::By;
 pub use self::{
     kind::Kinds,
-    subject::{Subject, Ward},
+    subject::{QuarantineEnforcer, Subject},
 };
 use self::{
     lived::Lived,

@@ -8,20 +8,22 @@ use ostler_notices::{GatewayEvent, Notices};
 
 use super::{Death, Quarantine, RequestKind};
 
-/// The quarantine with what follows from a kind that is held back.
-pub struct Ward {
+/// The quarantine, and what enforces it on requests that wait already.
+pub struct QuarantineEnforcer {
     quarantine: Quarantine,
     notices: Arc<Notices>,
     hold_back: Box<dyn Fn() + Send + Sync>,
 }
 
-impl std::fmt::Debug for Ward {
+impl std::fmt::Debug for QuarantineEnforcer {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Ward").field("quarantine", &self.quarantine).finish_non_exhaustive()
+        f.debug_struct("QuarantineEnforcer")
+            .field("quarantine", &self.quarantine)
+            .finish_non_exhaustive()
     }
 }
 
-impl Ward {
+impl QuarantineEnforcer {
     /// `hold_back` ends what waits of kinds that are held back.
     pub fn new(notices: Arc<Notices>, hold_back: impl Fn() + Send + Sync + 'static) -> Self {
         let hold_back = Box::new(hold_back);
@@ -29,7 +31,7 @@ impl Ward {
     }
 }
 
-impl Deref for Ward {
+impl Deref for QuarantineEnforcer {
     type Target = Quarantine;
 
     fn deref(&self) -> &Quarantine {
@@ -40,7 +42,7 @@ impl Deref for Ward {
 /// See the module.
 #[derive(Debug)]
 pub struct Subject {
-    pub ward: Arc<Ward>,
+    pub enforcer: Arc<QuarantineEnforcer>,
     pub route: Arc<str>,
     pub method: Method,
     pub uri: Uri,
@@ -55,9 +57,9 @@ impl Subject {
 
     /// A child died while it had the job. Those of its kind that wait are not worth another one.
     pub fn child_died(&self) {
-        let Death { is_news, is_doubtful } = self.ward.died(self.asked(), clock::now());
+        let Death { is_news, is_doubtful } = self.enforcer.died(self.asked(), clock::now());
         if is_news {
-            self.ward.notices.tell(GatewayEvent::Warning(format!(
+            self.enforcer.notices.tell(GatewayEvent::Warning(format!(
                 "{} {} ended several children within a minute: such requests are held back, but for a probe now and then",
                 self.method,
                 self.uri.path(),
@@ -68,14 +70,14 @@ impl Subject {
         }
         // The caller may hold a carrier, which goes after the pool.
         if let Ok(runtime) = tokio::runtime::Handle::try_current() {
-            let ward = self.ward.clone();
-            runtime.spawn(async move { (ward.hold_back)() });
+            let enforcer = self.enforcer.clone();
+            runtime.spawn(async move { (enforcer.hold_back)() });
         }
     }
 
     /// Whether jobs of this kind are held back.
     pub(crate) fn is_held(&self, spare: u32) -> bool {
-        let kinds = self.ward.kinds(self.asked());
-        kinds.is_some_and(|kinds| self.ward.is_held(&kinds, spare, clock::now()))
+        let kinds = self.enforcer.kinds(self.asked());
+        kinds.is_some_and(|kinds| self.enforcer.is_held(&kinds, spare, clock::now()))
     }
 }
