@@ -212,7 +212,7 @@ impl Policy {
 
 /// The table of unfinished jobs.
 #[derive(Debug)]
-pub(super) struct Jobs {
+pub(super) struct JobTable {
     table: BTreeMap<JobId, Box<Job>>,
     /// Every job under what it is the same as others by.
     alike: BTreeSet<(u64, JobId)>,
@@ -224,7 +224,7 @@ pub(super) struct Jobs {
     seed: u64,
 }
 
-impl Jobs {
+impl JobTable {
     pub(super) fn new(seed: u64) -> Self {
         Self {
             table: BTreeMap::new(),
@@ -341,7 +341,7 @@ fn waits(state: JobState) -> bool {
     !state.is_finished() && !state.is_out()
 }
 
-impl Index<JobId> for Jobs {
+impl Index<JobId> for JobTable {
     type Output = Job;
 
     fn index(&self, id: JobId) -> &Job {
@@ -349,7 +349,7 @@ impl Index<JobId> for Jobs {
     }
 }
 
-impl IndexMut<JobId> for Jobs {
+impl IndexMut<JobId> for JobTable {
     fn index_mut(&mut self, id: JobId) -> &mut Job {
         self.table.get_mut(&id).expect("a job is asked for only while it is unfinished")
     }

@@ -64,7 +64,7 @@ pub use event::{
     Action, Answer, Beat, Drain, DriverConfig, Effect, Figures, NewJob, Reports, RunnerName, Steer,
     SteerJob, Submit, Ticket, Verb,
 };
-use jobs::{Jobs, Run};
+use jobs::{JobTable, Run};
 use names::Names;
 use outbox::Outbox;
 use recent::Recent;
@@ -90,7 +90,7 @@ pub struct Driver {
     resting: bool,
     next_job: JobId,
     seed: u64,
-    jobs: Jobs,
+    jobs: JobTable,
     runners: Runners,
     tenants: Names,
     hosts: Names,
@@ -133,7 +133,7 @@ impl Driver {
             resting: false,
             next_job,
             seed,
-            jobs: Jobs::new(seed),
+            jobs: JobTable::new(seed),
             runners: Runners::default(),
             tenants: Names::default(),
             hosts: Names::default(),
