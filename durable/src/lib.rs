@@ -47,7 +47,7 @@ use std::{
 use ostler_api::backend::{Forgotten, Refusal, RunnerView, Unavailable};
 use ostler_driver::{ActorInput, Answer, Drain, Figures, NewJob, RunnerName, Submit, Ticket};
 use ostler_job::JobId;
-use ostler_store::{Event, Files, Job, Page, Query, Store, StoreError, Token, Watch};
+use ostler_store::{Event, Files, Job, Page, Query, ReadLimit, Store, StoreError, Token};
 use tokio::sync::{broadcast, oneshot, watch};
 
 pub use config::JobsConfig;
@@ -167,7 +167,7 @@ impl Jobs {
         let store = self.store.clone();
         let search = threads.run(who, move |unwanted| {
             let until = Some(Instant::now() + SEARCH);
-            store.search(&query, &Watch { until, unwanted: Some(unwanted.clone()) })
+            store.search(&query, &ReadLimit { until, unwanted: Some(unwanted.clone()) })
         });
         match search.await {
             Ok(page) => page.map_err(failed),

@@ -12,7 +12,7 @@ use ostler_job::{
     JobId, Span, Wall,
     durable::{Command, Epoch, Fence, JobState, Reason, Retry, Spec, Status, TENANT_DEFAULT, Work},
 };
-use ostler_store::{Change, Filter, Query, Sqlite, Store, Watch};
+use ostler_store::{Change, Filter, Query, ReadLimit, Sqlite, Store};
 
 const BEGAN: u64 = 1_764_000_000_000;
 const TIMES: usize = 21;
@@ -126,7 +126,7 @@ fn main() {
         let one = |_| {
             let since = Instant::now();
             let until = Some(since + Duration::from_millis(50));
-            store.search(&query, &Watch { until, unwanted: None }).unwrap();
+            store.search(&query, &ReadLimit { until, unwanted: None }).unwrap();
             since.elapsed()
         };
         let mut times: Vec<_> = (0..TIMES).map(one).collect();

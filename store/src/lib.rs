@@ -11,14 +11,14 @@
 mod committer;
 mod files;
 mod memory;
+mod read_limit;
 mod sqlite;
-mod watch;
 
 pub use committer::{CommitStats, Committer, Done};
 pub use files::{Expected, Files, Owner, Upload};
 pub use memory::{Copy, Memory, Planned};
+pub use read_limit::ReadLimit;
 pub use sqlite::{Restored, Sqlite, SqliteOptions};
-pub use watch::Watch;
 
 pub use ostler_job::durable::{
     Applied, Change, Event, EventKind, Fault, Filter, Job, Loaded, Page, Query, Same, StoreError,
@@ -50,11 +50,11 @@ pub trait Store: Send + Sync {
 
     /// A page of jobs, newest first.
     fn query(&self, query: &Query) -> Result<Page, StoreError> {
-        self.search(query, &Watch::default())
+        self.search(query, &ReadLimit::default())
     }
 
     /// The same, ended by a watch: then the page may be [`Page::partial`]. Every look comes some jobs further.
-    fn search(&self, query: &Query, watch: &Watch) -> Result<Page, StoreError>;
+    fn search(&self, query: &Query, limit: &ReadLimit) -> Result<Page, StoreError>;
 
     /// Whether the store is still where it was opened, and what is committed would be found there again.
     fn check(&self) -> Result<(), StoreError>;

@@ -18,8 +18,8 @@ use ostler_job::{
     durable::{Attempt, Epoch, Term},
 };
 use ostler_store::{
-    Applied, Change, Committer, Event, Fault, Job, Loaded, Memory, Page, Planned, Query, Same,
-    Store, StoreError, Unfinished, Watch,
+    Applied, Change, Committer, Event, Fault, Job, Loaded, Memory, Page, Planned, Query, ReadLimit,
+    Same, Store, StoreError, Unfinished,
 };
 
 /// The model behind a gate: a commit says how many changes it has, and waits until it is let through.
@@ -45,8 +45,8 @@ impl Store for Gated {
     fn load_unfinished(&self, each: &mut dyn FnMut(Unfinished)) -> Result<Loaded, StoreError> {
         self.memory.load_unfinished(each)
     }
-    fn search(&self, query: &Query, watch: &Watch) -> Result<Page, StoreError> {
-        self.memory.search(query, watch)
+    fn search(&self, query: &Query, limit: &ReadLimit) -> Result<Page, StoreError> {
+        self.memory.search(query, limit)
     }
     fn check(&self) -> Result<(), StoreError> {
         self.memory.check()

@@ -10,7 +10,7 @@ use ostler_job::{
     JobId, Wall,
     durable::{Epoch, JobState, Spec, Status},
 };
-use ostler_store::{Change, Fault, Filter, Memory, Query, Sqlite, Store, Watch};
+use ostler_store::{Change, Fault, Filter, Memory, Query, ReadLimit, Sqlite, Store};
 use tempfile::TempDir;
 
 const JOBS: u64 = 6000;
@@ -90,7 +90,7 @@ fn every_way_finds_what_the_model_finds() {
 #[test]
 fn a_look_that_ends_early_comes_further_each_time_and_misses_nothing() {
     let (_folder, store, model) = stores();
-    let over = Watch { until: Some(Instant::now()), ..Watch::default() };
+    let over = ReadLimit { until: Some(Instant::now()), ..ReadLimit::default() };
     for filter in filters() {
         let (mut found, mut below, mut partial) = (Vec::new(), None, 0);
         loop {

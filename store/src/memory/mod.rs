@@ -20,8 +20,8 @@ use ostler_job::{
 
 use self::tables::Tables;
 use crate::{
-    Applied, Change, Event, Fault, Job, Loaded, Page, Query, Same, Store, StoreError, Unfinished,
-    Watch,
+    Applied, Change, Event, Fault, Job, Loaded, Page, Query, ReadLimit, Same, Store, StoreError,
+    Unfinished,
 };
 
 /// What happens to a commit instead of what should.
@@ -195,7 +195,7 @@ impl Store for Memory {
         self.load(&mut |job| each(job.into()))
     }
 
-    fn search(&self, query: &Query, _: &Watch) -> Result<Page, StoreError> {
+    fn search(&self, query: &Query, _: &ReadLimit) -> Result<Page, StoreError> {
         Ok(self.lock().kept.page(query))
     }
 

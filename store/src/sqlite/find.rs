@@ -18,7 +18,7 @@ use super::{
     read,
     readers::Alarm,
 };
-use crate::{Job, Page, Query, Watch};
+use crate::{Job, Page, Query, ReadLimit};
 
 /// Ids of the first stretch, and of the shortest: this many rows are always looked at in one go.
 const SHORTEST: i64 = 1024;
@@ -27,13 +27,18 @@ const QUICK: Duration = Duration::from_millis(4);
 /// A stretch that takes more is broken off and begun anew as a shorter one.
 const SLOW: Duration = Duration::from_millis(20);
 
-pub(super) fn page(db: &Connection, alarm: &Alarm, query: &Query, watch: &Watch) -> Result<Page> {
+pub(super) fn page(
+    db: &Connection,
+    alarm: &Alarm,
+    query: &Query,
+    limit: &ReadLimit,
+) -> Result<Page> {
     if query.limit == 0 {
         return Ok(Page::default());
     }
     let mut taking = Taking { query, page: Page::default() };
     if query.filter.ids.is_empty() {
-        scan(db, alarm, &mut taking, watch)?;
+        scan(db, alarm, &mut taking, limit)?;
     } else {
         look_up(db, &mut taking)?;
     }
@@ -77,7 +82,7 @@ fn look_up(db: &Connection, taking: &mut Taking<'_>) -> Result<()> {
     Ok(())
 }
 
-fn scan(db: &Connection, alarm: &Alarm, taking: &mut Taking<'_>, watch: &Watch) -> Result<()> {
+fn scan(db: &Connection, alarm: &Alarm, taking: &mut Taking<'_>, limit: &ReadLimit) -> Result<()> {
     let choices = choices(&taking.query.filter);
     let range = Range::of(db, &taking.query.filter)?;
     let mut above = top(db, taking.query.below)?;
@@ -105,7 +110,7 @@ fn scan(db: &Connection, alarm: &Alarm, taking: &mut Taking<'_>, watch: &Watch) 
             }
             Err(error) => return Err(error),
         }
-        if above > range.floor && watch.is_over() {
+        if above > range.floor && limit.is_over() {
             taking.page.next = Some(JobId(above.unsigned_abs()));
             taking.page.partial = taking.page.jobs.len() < taking.query.limit;
             return Ok(());

@@ -1,4 +1,4 @@
-//! What is remembered beside the file, so that one that was put back in its place is known for what it is.
+//! High-water marks beside the file, so that one that was put back in its place is known for what it is.
 //!
 //! The numbers of the file go back with it. Those here do not: jobs and events are numbered above them, epochs and fences
 //! begin above them, and tokens that were revoked stay so. They are reserved in blocks, so that this is written seldom and

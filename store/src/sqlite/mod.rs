@@ -45,8 +45,8 @@ use self::{
     checkpoint::Checkpoints, place::Place, readers::Readers, refused::Refused, writer::Writer,
 };
 use crate::{
-    Applied, Change, Event, Fault, Job, Loaded, Page, Query, Same, Store, StoreError, Unfinished,
-    Watch,
+    Applied, Change, Event, Fault, Job, Loaded, Page, Query, ReadLimit, Same, Store, StoreError,
+    Unfinished,
 };
 
 /// What is seldom set.
@@ -289,9 +289,9 @@ impl Store for Sqlite {
         self.load_as(read::unfinished, each)
     }
 
-    fn search(&self, query: &Query, watch: &Watch) -> Result<Page, StoreError> {
+    fn search(&self, query: &Query, limit: &ReadLimit) -> Result<Page, StoreError> {
         self.with(|engine| {
-            engine.readers.read_with(|db, alarm| find::page(db, alarm, query, watch))
+            engine.readers.read_with(|db, alarm| find::page(db, alarm, query, limit))
         })
     }
 

@@ -1,4 +1,4 @@
-//! Whether the store's files are still where they were opened.
+//! The identity of the store's files: whether they are still where they were opened.
 //!
 //! A file that was removed or replaced is written on without an error, and everything is gone with the process. So nothing
 //! counts as committed before the names were looked at once more.
