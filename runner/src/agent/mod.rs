@@ -39,7 +39,7 @@ use crate::{
     jobs::Jobs,
     link::{self, Token, known_gateway, relay::Relay, remote::Dial},
     logs::{Line, Logger},
-    pool::{ChildId, Limits, Pool},
+    pool::{ChildId, Pool, PoolConfig},
     runtime::{Codes, Launch, Look, NotYet},
 };
 
@@ -347,7 +347,7 @@ impl Agent {
 
 impl App {
     fn new(spec: &AppSpec, codes: &Codes, seed: u64, now: Instant) -> Self {
-        let limits = Limits {
+        let limits = PoolConfig {
             min: spec.children_min,
             max: spec.children_max,
             boot: span(spec.boot_timeout),

@@ -1,4 +1,4 @@
-//! Whether a child can be reached: what speaks against it is weighed here and nowhere else.
+//! Liveness of a child: whether it can be reached. What speaks against it is weighed here and nowhere else.
 //!
 //! A child counts as free only while nothing speaks against it. Some things settle it at once: its lane or its control
 //! socket ended, or it said BYE. Others are a suspicion: it was sent work and its board does not show it, it has answered

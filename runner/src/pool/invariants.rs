@@ -41,11 +41,11 @@ mod tests {
     use ostler_job::{Mono, Span};
 
     use super::*;
-    use crate::pool::{ChildId, Limits, escalation::Escalation, member::Member};
+    use crate::pool::{ChildId, PoolConfig, escalation::Escalation, member::Member};
 
     fn pool() -> Pool {
         let (second, now) = (Span::from_secs(1), Mono(1));
-        let limits = Limits {
+        let limits = PoolConfig {
             min: 1,
             max: 2,
             boot: second,

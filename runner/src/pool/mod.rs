@@ -1,16 +1,16 @@
-//! Decides how many children an app has and what becomes of each.
+//! The supervisor of an app's children, as a prefork server's master is: how many there are, and what becomes of each.
 //!
 //! No processes, no clock, no randomness of its own: time and the seed come in as arguments, what was decided goes out
 //! as [`Action`]s, so that a day in the life of a pool can be tried in a millisecond.
 
 mod backoff;
-mod calm;
 mod contact;
 mod ending;
 mod escalation;
 mod invariants;
 mod lifecycle;
 mod member;
+mod next_wakeup;
 mod reach;
 mod scale;
 #[cfg(test)]
@@ -42,9 +42,9 @@ impl std::fmt::Display for ChildId {
     }
 }
 
-/// What a pool is held to.
+/// How many children an app may have, and what each of them may take.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Limits {
+pub(crate) struct PoolConfig {
     /// Fewest children.
     pub min: u32,
     /// Most children.
@@ -160,7 +160,7 @@ const FAIL_EXIT: Span = Span::from_secs(2);
 /// The children of one app.
 #[derive(Debug)]
 pub(crate) struct Pool {
-    limits: Limits,
+    limits: PoolConfig,
     members: BTreeMap<ChildId, Member>,
     /// How many children there should be: between min and max, raised by demand, lowered by idleness.
     level: u32,
@@ -175,7 +175,7 @@ pub(crate) struct Pool {
 }
 
 impl Pool {
-    pub(crate) fn new(limits: Limits, seed: u64) -> Self {
+    pub(crate) fn new(limits: PoolConfig, seed: u64) -> Self {
         Self {
             limits,
             members: BTreeMap::new(),
