@@ -1,4 +1,4 @@
-//! What logs and payloads may take on the disk, shared among tenants.
+//! The disk quota of logs and payloads, shared among tenants.
 //!
 //! All together have a bound, or what the disk has above the store's reserve. A tenant may have as much of it as it leaves to
 //! others: half while it is alone, less with each other one that has much, and never the last. So whoever has most is the

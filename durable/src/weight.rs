@@ -1,4 +1,4 @@
-//! What a link has told and nobody has heard yet, which is bounded: whoever floods holds nobody up, and fills no memory.
+//! Backpressure of links towards the driver: what a link has told and the driver has not taken yet is bounded: whoever floods holds nobody up, and fills no memory.
 
 use std::sync::{
     Arc,

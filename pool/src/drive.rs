@@ -1,4 +1,4 @@
-//! The task that moves a carrier's bytes: reads answers, writes what could not be written at once.
+//! The I/O task of a carrier, called its driver (the crate `driver` is another thing): reads answers, writes what could not be written at once.
 
 use std::{
     future::poll_fn,

@@ -1,4 +1,4 @@
-//! Whether an app lacks children: requests wait long for one, or did of late.
+//! Saturation: whether an app lacks children: requests wait long for one, or did of late.
 
 use ostler_job::{Mono, Span};
 

@@ -1,4 +1,4 @@
-//! What spool files may take, shared among clients.
+//! The budget of spool files on the disk, shared among clients.
 //!
 //! A client may have all that nobody else needs. When room runs out, whoever holds most, and more than an equal part, is the
 //! first to be cut: the file goes whose client has taken, or sent, nothing for the longest. So one client can neither keep

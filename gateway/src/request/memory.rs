@@ -1,4 +1,4 @@
-//! What bodies in memory may take.
+//! The budget of bodies in memory, shared among clients.
 
 use std::{
     collections::BTreeMap,

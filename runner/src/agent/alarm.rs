@@ -1,4 +1,4 @@
-//! The sleep of an owner who has nothing to do, that wakes this process once: the runtime's own timers take two or three
+//! A timer for the agent's sleep that wakes this process once: the runtime's own timers take two or three
 //! wake-ups for a second.
 
 use std::{

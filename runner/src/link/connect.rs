@@ -1,4 +1,5 @@
-//! A connection to a name that may have several addresses, of which some may lead nowhere.
+//! Connects to a name that may have several addresses, of which some may lead nowhere, as RFC 8305 (happy eyeballs) has it: the next is
+//! tried beside one that does not answer.
 
 use std::{io, net::SocketAddr, time::Duration};
 
