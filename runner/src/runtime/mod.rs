@@ -101,7 +101,7 @@ pub struct Launch {
 /// There is no interpreter.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Missing {
-    /// What there is not, in one sentence.
+    /// What there is not, in one sentence, for somebody who is about to serve; it may say the cure.
     pub sentence: String,
     /// Where it was looked for.
     pub looked_for: Vec<PathBuf>,
