@@ -101,6 +101,12 @@ fn problem_responses() -> Value {
         header("Retry-After", "Seconds after which to try again.", &json!("integer"));
     responses["416"]["headers"] =
         header("Content-Range", "How many bytes there are.", &json!("string"));
+    let schema = json!({"$ref": "#/components/schemas/Problem"});
+    let description = "`bad_request`: 408, 413, 414, 431, 501 or 505";
+    responses.insert(
+        "default".into(),
+        json!({"description": description, "content": {PROBLEM_JSON: {"schema": schema}}}),
+    );
     Value::Object(responses)
 }
 
@@ -115,13 +121,14 @@ fn complete(path: &str, method: &str, operation: &mut Value) {
     {
         operation.remove("parameters");
     }
-    let mut statuses = vec!["400", "401", "403", "405", "406", "500", "503"];
+    // 415: whatever is asked for, a body that is packed is not taken.
+    let mut statuses = vec!["400", "401", "403", "405", "406", "415", "421", "500", "503"];
     // Submits as well: an idempotency key may be of a job that was deleted.
     if path.contains('{') || (path == "/v1/jobs" && method == "post") {
         statuses.push("404");
     }
     if operation.get("requestBody").is_some() {
-        statuses.extend(["413", "415", "422"]);
+        statuses.extend(["413", "422"]);
         // A payload may be empty.
         operation["requestBody"]["required"] = json!(!path.ends_with("/payloads"));
     }
@@ -134,6 +141,8 @@ fn complete(path: &str, method: &str, operation: &mut Value) {
     if operation["security"] == json!([]) {
         statuses.retain(|status| !matches!(*status, "401" | "403"));
     }
+    // What HTTP itself refuses, such as a head that is too large.
+    statuses.push("default");
     for status in statuses {
         operation["responses"][status] =
             json!({"$ref": format!("#/components/responses/{status}")});

@@ -288,9 +288,12 @@ async fn a_field_that_may_be_there_once_is_there_once() {
 #[tokio::test]
 async fn a_body_that_was_packed_is_not_taken_for_what_it_is_not() {
     let rig = Rig::new();
-    for (line, kind) in
-        [("POST /v1/jobs", "application/json"), ("PUT /v1/payloads", "application/octet-stream")]
-    {
+    let lines = [
+        ("POST /v1/jobs", "application/json"),
+        ("PUT /v1/payloads", "application/octet-stream"),
+        ("GET /v1/status", "application/json"),
+    ];
+    for (line, kind) in lines {
         let request = |coding: &str| {
             let request = rig.request(line).header("content-type", kind);
             let body = Body::from(r#"{"command":"true"}"#);

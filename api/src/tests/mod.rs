@@ -3,6 +3,7 @@
 mod access;
 mod admin;
 mod batch;
+mod declared;
 mod document;
 mod events;
 mod fake;
@@ -110,7 +111,10 @@ impl Rig {
 
     /// The answer's head; its body is still to come.
     async fn begin(&self, request: Request<Body>) -> http::Response<Body> {
-        self.router.clone().oneshot(request).await.unwrap()
+        let asked = declared::Asked::new(&self.router, &request).await;
+        let answer = self.router.clone().oneshot(request).await.unwrap();
+        asked.declares(&answer);
+        answer
     }
 
     async fn send(&self, request: Request<Body>) -> Answer {
