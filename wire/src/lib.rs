@@ -11,6 +11,7 @@ mod encode;
 mod error;
 mod fields;
 mod frame;
+mod kind;
 pub mod message;
 mod streams;
 
@@ -18,7 +19,8 @@ pub use decode::Decoder;
 pub use encode::{Builder, put_frame};
 pub use error::WireError;
 pub use fields::{Fields, FieldsWriter, valid_value};
-pub use frame::{Frame, Header, Kind, Reset, flags};
+pub use frame::{Frame, Header, Reset, flags};
+pub use kind::Kind;
 pub use streams::{Event, Streams};
 
 /// The newest version of the protocol that this build speaks.

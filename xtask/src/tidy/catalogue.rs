@@ -2,7 +2,7 @@
 
 use super::{Finding, Source};
 
-const FRAMES: &str = "wire/src/frame.rs";
+const FRAMES: &str = "wire/src/kind.rs";
 const TERMINATIONS: &str = "job/src/termination.rs";
 const WIRE_DOC: &str = "docs/WIRE.md";
 /// The one place that names metrics.

@@ -186,14 +186,14 @@ fn a_metric_that_any_crate_names_outside_of_the_table_is_named() {
 #[test]
 fn names_that_the_documents_lack_are_named() {
     let sources = [
-        Source::new("wire/src/frame.rs", "    Req = 0x01,\n    Rsp = 0x02,\n    ClientGone = 1,\n"),
+        Source::new("wire/src/kind.rs", "    Req = 0x01,\n    Rsp = 0x02,\n    ClientGone = 1,\n"),
         Source::new("docs/WIRE.md", "| `0x01` | `REQ` |\n| `1` | `CLIENT_GONE` |\nRSP is 0x02\n"),
         Source::new("job/src/termination.rs", "    Ok => \"ok\",\n    Lost => \"lost\",\n"),
         Source::new("docs/OPERATIONS.md", "`ok`\n"),
     ];
     let said = said(catalogue::check(&sources));
     assert_eq!(said.len(), 2, "{said:?}");
-    assert!(said[0].starts_with("wire/src/frame.rs:2: Rsp is not in docs/WIRE.md"));
+    assert!(said[0].starts_with("wire/src/kind.rs:2: Rsp is not in docs/WIRE.md"));
     assert!(said[1].starts_with("job/src/termination.rs:2: termination lost"));
 }
 
