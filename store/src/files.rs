@@ -11,11 +11,12 @@
 //! store has that, and [`Files::sweep_payloads`] is told.
 
 mod names;
+mod owner;
 mod owners;
 mod size;
 mod upload;
 
-pub use owners::Owner;
+pub use owner::Owner;
 pub use size::Expected;
 pub use upload::Upload;
 

@@ -7,7 +7,7 @@ use std::{
 
 use ostler_job::{JobId, durable::AttemptKey};
 
-use super::owners::Owner;
+use super::owner::Owner;
 
 /// Folders that logs are spread over, because a folder of millions of files is slow.
 const SPREAD: u64 = 1000;

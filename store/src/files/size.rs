@@ -11,7 +11,7 @@ use std::{
     },
 };
 
-use super::owners::{self, Owner};
+use super::{owner::Owner, owners};
 
 /// Counted once by a thread that walks the folder, and kept from then on. While it walks, every file is counted by whoever
 /// comes to it first: the walk, or the one who is about to change it.

@@ -7,7 +7,7 @@ use rusqlite::{
     backup::{Backup, StepResult},
 };
 
-use super::{fault, open};
+use super::{fault, open, paths};
 use crate::{Fault, StoreError};
 
 /// Pages copied at a time.
@@ -26,7 +26,7 @@ pub(super) fn copy(from: &Path, to: &Path) -> Result<(), StoreError> {
     if to.symlink_metadata().is_ok() {
         return Err(io(io::ErrorKind::AlreadyExists.into()));
     }
-    let partial = open::suffixed(to, ".partial");
+    let partial = paths::suffixed(to, ".partial");
     // As private as the store itself; a link to it is as well.
     ostler_private::create_new(&partial).map(drop).map_err(io)?;
     let done = pages(from, &partial)
@@ -39,7 +39,7 @@ pub(super) fn copy(from: &Path, to: &Path) -> Result<(), StoreError> {
         });
     // A half copy is of no use, and a whole one has its own name by now.
     let _left = ostler_private::remove(&partial);
-    done.and_then(|()| open::sync_folder(to).map_err(io))
+    done.and_then(|()| paths::sync_folder(to).map_err(io))
 }
 
 fn pages(from: &Path, to: &Path) -> rusqlite::Result<()> {

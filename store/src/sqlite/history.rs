@@ -14,7 +14,7 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-use super::{fault, open};
+use super::{fault, paths};
 use crate::{Fault, StoreError, TokenHash};
 
 /// Jobs, and events, that are numbered before it is written again.
@@ -114,7 +114,7 @@ impl Beside {
 
     fn write(&self, history: &History) -> io::Result<()> {
         ostler_private::replace(&self.path, &serde_json::to_vec(history)?)?;
-        open::sync_folder(&self.path)
+        paths::sync_folder(&self.path)
     }
 }
 
@@ -133,7 +133,7 @@ fn read(bytes: &[u8]) -> serde_json::Result<History> {
 
 /// Where it is.
 pub(super) fn path(store: &Path) -> PathBuf {
-    open::suffixed(store, "-history")
+    paths::suffixed(store, "-history")
 }
 
 impl History {

@@ -1,7 +1,7 @@
 //! What must hold of the numbers that the writer gives, whatever a commit was. What is in the file is somebody else's word: that is
 //! refused with an error and never asserted.
 
-use super::writer::{Counters, Writer};
+use super::{write::Counters, writer::Writer};
 
 impl Writer {
     /// Asserts that numbers go on from where they were, and that those beside the file are not behind. Debug builds call it after

@@ -13,6 +13,7 @@ mod history;
 mod invariants;
 mod log;
 mod open;
+mod paths;
 mod place;
 mod query_plan;
 mod read;
@@ -237,7 +238,7 @@ impl Sqlite {
 
     /// Whether anything can be written beside the file, and is on the disk then.
     fn probe(&self) -> Result<(), StoreError> {
-        let path = open::suffixed(&self.path, "-probe");
+        let path = paths::suffixed(&self.path, "-probe");
         let written = ostler_private::truncated(&path).and_then(|mut file| {
             let written = file.write_all(&[0; 4096]).and_then(|()| file.sync_all());
             written.map_err(ostler_private::named(&path))?;
@@ -356,7 +357,7 @@ impl Store for Sqlite {
 
     fn size(&self) -> u64 {
         let bytes = |suffix| {
-            let path = open::suffixed(&self.path, suffix);
+            let path = paths::suffixed(&self.path, suffix);
             path.metadata().map_or(0, |it| it.len())
         };
         bytes("") + bytes("-wal")

@@ -2,13 +2,18 @@
 
 use std::{
     fs::{File, TryLockError},
-    path::{Path, PathBuf},
+    path::Path,
     time::Duration,
 };
 
 use rusqlite::{Connection, OpenFlags, config::DbConfig};
 
-use super::{fault, history::Beside, schema};
+use super::{
+    fault,
+    history::Beside,
+    paths::{suffixed, sync_folder},
+    schema,
+};
 use crate::{Fault, StoreError};
 
 /// Bytes of a page. A commit writes whole pages, so that small ones suit a store of small commits.
@@ -136,19 +141,6 @@ fn pragmas(db: &Connection, cache: u32) -> rusqlite::Result<()> {
     db.pragma_update(None, "cell_size_check", true)?;
     db.pragma_update(None, "temp_store", "MEMORY")?;
     db.pragma_update(None, "cache_size", -i64::from(cache))
-}
-
-/// The path with something after its name.
-pub(super) fn suffixed(path: &Path, suffix: &str) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
-    name.push(suffix);
-    name.into()
-}
-
-/// A new name in a folder is safe when the folder is.
-pub(super) fn sync_folder(path: &Path) -> std::io::Result<()> {
-    let folder = path.parent().filter(|it| !it.as_os_str().is_empty());
-    ostler_private::sync(folder.unwrap_or_else(|| Path::new(".")))
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{fault, open::suffixed};
+use super::{fault, paths::suffixed};
 use crate::{Fault, StoreError};
 
 /// Device and number of each file by its name.

@@ -5,7 +5,7 @@
 
 use std::{os::unix::fs::MetadataExt as _, path::Path};
 
-use super::{history, open::suffixed};
+use super::{history, paths::suffixed};
 use crate::{Fault, StoreError};
 
 /// See the module.

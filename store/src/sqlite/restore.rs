@@ -8,7 +8,7 @@ use std::{
 
 use rusqlite::OpenFlags;
 
-use super::{fault, open, schema};
+use super::{fault, open, paths, schema};
 use crate::{Fault, StoreError};
 
 /// What was put in the place of a store.
@@ -24,8 +24,8 @@ pub struct Restored {
 pub(super) fn put(path: &Path, from: &Path) -> Result<Restored, StoreError> {
     let _lock = open::lock(path)?;
     let name = from.display().to_string();
-    let partial = open::suffixed(path, ".restoring");
-    let logs = |path: &Path| ["-wal", "-shm"].map(|suffix| open::suffixed(path, suffix));
+    let partial = paths::suffixed(path, ".restoring");
+    let logs = |path: &Path| ["-wal", "-shm"].map(|suffix| paths::suffixed(path, suffix));
     let remove = || {
         for file in logs(&partial).iter().chain([&partial]) {
             // A rest of an earlier try, perhaps, or none.
@@ -92,22 +92,22 @@ fn in_place(path: &Path, partial: &Path) -> Result<Option<PathBuf>, StoreError> 
     ostler_private::sync(partial).map_err(io)?;
     let free = |it: &PathBuf| it.symlink_metadata().is_err();
     let aside = (1..)
-        .map(|n| open::suffixed(path, &format!(".before-{n}")))
+        .map(|n| paths::suffixed(path, &format!(".before-{n}")))
         .find(free)
         .filter(|_| path.symlink_metadata().is_ok());
     for suffix in ["-wal", "-shm", ""] {
-        let file = open::suffixed(path, suffix);
+        let file = paths::suffixed(path, suffix);
         if file.symlink_metadata().is_err() {
             continue;
         }
         match &aside {
             Some(aside) => {
-                ostler_private::rename(&file, &open::suffixed(aside, suffix)).map_err(io)?;
+                ostler_private::rename(&file, &paths::suffixed(aside, suffix)).map_err(io)?;
             }
             // A log without its file.
             None => ostler_private::remove(&file).map_err(io)?,
         }
     }
-    ostler_private::rename(partial, path).and_then(|()| open::sync_folder(path)).map_err(io)?;
+    ostler_private::rename(partial, path).and_then(|()| paths::sync_folder(path)).map_err(io)?;
     Ok(aside)
 }

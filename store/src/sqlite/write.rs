@@ -10,7 +10,6 @@ use super::{
     codec::{content_tag, identity, ids, int, moment},
     log,
     read::unreadable_spec,
-    writer::{Counters, Stop},
 };
 use crate::{Applied, Change, EventKind, Fault, StoreError, Token};
 
@@ -18,6 +17,36 @@ use crate::{Applied, Change, EventKind, Fault, StoreError, Token};
 pub(super) const MARK_EVERY: u32 = 1024;
 
 type Result<T> = std::result::Result<T, Stop>;
+
+/// What the next rows continue; taken from the file once, because nobody else writes it.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Counters {
+    pub(super) last_job: u64,
+    pub(super) last_event: u64,
+    /// The latest moment at which any job was submitted; of those since the last mark the earliest, and how many they are.
+    pub(super) latest: i64,
+    pub(super) earliest: i64,
+    pub(super) unmarked: u32,
+}
+
+/// Why a transaction is not committed.
+#[derive(Debug)]
+pub(super) enum Stop {
+    Sql(rusqlite::Error),
+    Told(StoreError),
+}
+
+impl From<rusqlite::Error> for Stop {
+    fn from(error: rusqlite::Error) -> Self {
+        Self::Sql(error)
+    }
+}
+
+impl From<StoreError> for Stop {
+    fn from(error: StoreError) -> Self {
+        Self::Told(error)
+    }
+}
 
 pub(super) fn apply(db: &Connection, counters: &mut Counters, change: &Change) -> Result<Applied> {
     match change {

@@ -15,7 +15,7 @@ use super::{
     codec,
     history::{Beside, History, Numbers, Own},
     open, read,
-    write::{apply, keep, token},
+    write::{Counters, MARK_EVERY, Stop, apply, keep, token},
 };
 use crate::{Applied, Change, Fault, StoreError, Token};
 
@@ -37,36 +37,6 @@ pub(super) struct Writer {
     slowest: Duration,
     /// Why nothing is written any more.
     pub(super) broken: Option<StoreError>,
-}
-
-/// What the next rows continue; taken from the file once, because nobody else writes it.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Counters {
-    pub(super) last_job: u64,
-    pub(super) last_event: u64,
-    /// The latest moment at which any job was submitted; of those since the last mark the earliest, and how many they are.
-    pub(super) latest: i64,
-    pub(super) earliest: i64,
-    pub(super) unmarked: u32,
-}
-
-/// Why a transaction is not committed.
-#[derive(Debug)]
-pub(super) enum Stop {
-    Sql(rusqlite::Error),
-    Told(StoreError),
-}
-
-impl From<rusqlite::Error> for Stop {
-    fn from(error: rusqlite::Error) -> Self {
-        Self::Sql(error)
-    }
-}
-
-impl From<StoreError> for Stop {
-    fn from(error: StoreError) -> Self {
-        Self::Told(error)
-    }
 }
 
 impl Writer {
@@ -270,9 +240,7 @@ fn count(db: &Connection) -> rusqlite::Result<Counters> {
         last_event: largest("last_event", "SELECT max(seq) FROM event")?,
         latest: before.max(after).unwrap_or(0),
         earliest: number(&since("min"))?.unwrap_or(i64::MAX),
-        unmarked: count
-            .and_then(|count| u32::try_from(count).ok())
-            .unwrap_or(super::write::MARK_EVERY),
+        unmarked: count.and_then(|count| u32::try_from(count).ok()).unwrap_or(MARK_EVERY),
     })
 }
 
