@@ -7,7 +7,7 @@ use std::{collections::BTreeMap, path::PathBuf, sync::OnceLock};
 use nix::unistd::{User, geteuid};
 use ostler_job::durable::{AttemptKey, Command};
 
-use crate::{Setup, orphans::STATE, secrets};
+use crate::{orphans::STATE, secrets, setup::Setup};
 
 /// Variables that commands get from the runner's own environment.
 const BASE: [&str; 6] = ["PATH", "LANG", "LC_ALL", "TZ", "TMPDIR", "TERM"];

@@ -23,12 +23,14 @@ mod message;
 mod orphans;
 mod outputs;
 mod secrets;
+mod setup;
 mod share;
 mod shell;
 mod supervise;
 mod users;
 
 pub use orphans::{kill_orphans, state_mark};
-pub use shell::{Setup, Shell};
+pub use setup::Setup;
+pub use shell::Shell;
 pub use supervise::supervise;
 pub use users::Users;

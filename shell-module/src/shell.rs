@@ -7,65 +7,22 @@ use std::{
     fs, io,
     path::{Path, PathBuf},
     rc::Rc,
-    sync::Arc,
 };
 
-use ostler_job::{
-    Span,
-    durable::{AttemptKey, Ending, Finish, LogState, Order, Reason, Report, Start, Usage, Work},
-};
+use ostler_job::durable::{AttemptKey, Finish, Order, Start, Work};
 use ostler_module::{Executor, Observer, Piece};
 use tokio::{sync::mpsc, task::spawn_local};
 
 use crate::{
-    attempt,
+    attempt::{self, unstartable},
     control::Idle,
     log::Log,
-    share::{Share, Shares},
-    users::Users,
+    setup::Setup,
+    share::Shares,
 };
 
 /// Orders that wait for one attempt, at most; the gateway repeats those that matter.
 const ORDERS_MAX: usize = 64;
-
-/// What a shell module needs to know of its runner.
-#[derive(Clone, Debug)]
-pub struct Setup {
-    /// The program that has the `launch job` mode.
-    pub launcher: PathBuf,
-    /// The runner's name, for the commands.
-    pub runner: String,
-    /// The state folder; logs and payloads are in `jobs` and `payloads` below it.
-    pub state: PathBuf,
-    /// Users that commands may run as.
-    pub users: Users,
-    /// The file of secrets.
-    pub secrets: Option<PathBuf>,
-    /// The file mode creation mask of commands that name none; `None`: the runner's own.
-    pub umask: Option<u32>,
-    /// Bytes of an attempt's log that are kept.
-    pub log_max: u64,
-}
-
-impl Setup {
-    /// Where payloads are expected, by their SHA-256.
-    pub fn payloads(&self) -> PathBuf {
-        self.state.join("payloads")
-    }
-
-    /// Where logs are until they are forgotten.
-    pub fn logs(&self) -> PathBuf {
-        self.state.join("jobs")
-    }
-
-    fn log(&self, key: AttemptKey, share: Arc<Share>) -> Log {
-        Log::new(self.log_path(key), self.log_max, share)
-    }
-
-    fn log_path(&self, key: AttemptKey) -> PathBuf {
-        self.logs().join(format!("{key}.log"))
-    }
-}
 
 /// Runs commands. Lives on a local task set of tokio.
 #[derive(Debug)]
@@ -76,9 +33,9 @@ pub struct Shell {
 
 /// What attempts share.
 #[derive(Debug)]
-pub(crate) struct Shared {
-    pub setup: Setup,
-    pub idle: Idle,
+struct Shared {
+    setup: Setup,
+    idle: Idle,
     shares: Shares,
 }
 
@@ -159,7 +116,8 @@ impl Executor for Shell {
         self.attempts.insert(key, HeldAttempt { log: Rc::clone(&log), orders });
         let (shared, observer) = (Rc::clone(&self.shared), Rc::clone(observer));
         spawn_local(async move {
-            attempt::run(&shared, key, &command, log, inbox, &observer).await;
+            let runner = (&shared.setup, &shared.idle);
+            attempt::run(runner, key, &command, log, inbox, &observer).await;
         });
     }
 
@@ -186,24 +144,4 @@ impl Executor for Shell {
             kept.log.borrow().remove();
         }
     }
-}
-
-/// The end of an attempt of which nothing ran.
-pub(crate) fn unstartable(key: AttemptKey, detail: String) -> Report {
-    let ending = Ending {
-        reason: Reason::Unstartable,
-        exit_status: None,
-        signal: None,
-        detail: Some(detail),
-    };
-    let (usage, log) = (Usage::default(), LogState::default());
-    Report::Finished(Box::new(Finish {
-        key,
-        ending,
-        started_at: None,
-        ran: Span::ZERO,
-        stopped: Span::ZERO,
-        usage,
-        log,
-    }))
 }

@@ -2,13 +2,13 @@
 
 use ostler_job::{
     Span,
-    durable::{Ending, Finish, Reason, Report, Usage},
+    durable::{AttemptKey, Ending, Finish, LogState, Reason, Report, Usage},
 };
 
 use super::{End, Running};
 use ostler_process::tree::NAMES_MAX;
 
-use crate::{message::Ended, shell::unstartable};
+use crate::message::Ended;
 
 /// Signals that whole trees of processes are ended by.
 const ENDING: [i32; 5] = [libc::SIGHUP, libc::SIGINT, libc::SIGQUIT, libc::SIGKILL, libc::SIGTERM];
@@ -118,6 +118,26 @@ fn killed(ended: &Ended) -> Option<String> {
     let (process, was) = if *killed == 1 { ("process", "was") } else { ("processes", "were") };
     (*killed > 0)
         .then(|| format!("{killed} {process} that it left behind {was} killed ({which}{more})"))
+}
+
+/// The end of an attempt of which nothing ran.
+pub(crate) fn unstartable(key: AttemptKey, detail: String) -> Report {
+    let ending = Ending {
+        reason: Reason::Unstartable,
+        exit_status: None,
+        signal: None,
+        detail: Some(detail),
+    };
+    let (usage, log) = (Usage::default(), LogState::default());
+    Report::Finished(Box::new(Finish {
+        key,
+        ending,
+        started_at: None,
+        ran: Span::ZERO,
+        stopped: Span::ZERO,
+        usage,
+        log,
+    }))
 }
 
 #[cfg(test)]

@@ -17,17 +17,17 @@ use tokio::{
     time::{Instant, sleep, sleep_until, timeout},
 };
 
+pub(crate) use self::end::unstartable;
 use self::{contact::Contact, output::written};
 use crate::{
-    Setup,
-    control::Control,
+    control::{Control, Idle},
     environment::environment,
     input,
     log::{Batch, Log},
     message::{Ended, Said, Task},
     orphans::{kill_orphans, state_mark},
     outputs::Outputs,
-    shell::{Shared, unstartable},
+    setup::Setup,
 };
 
 /// Between SIGTERM and SIGKILL, unless the job says otherwise.
@@ -46,7 +46,7 @@ const FAREWELL: Duration = Duration::from_secs(5);
 
 /// Runs the attempt and reports its end.
 pub(crate) async fn run(
-    Shared { setup, idle, .. }: &Shared,
+    (setup, idle): (&Setup, &Idle),
     key: AttemptKey,
     command: &Command,
     log: Rc<RefCell<Log>>,
