@@ -39,11 +39,11 @@ use ostler_wire::Reset;
 use tokio::sync::Notify;
 
 use self::{
-    carrier::{Carrier, Ended},
+    carrier::{Carrier, Ended, Passing},
     demand::Demand,
     head_of_line::Suspended,
     lack::Lack,
-    passing::{Failure, Passing},
+    passing::Failure,
     prefetch::Prefetch,
     tenants::Tenants,
     timeouts::{Entered, Timeouts},

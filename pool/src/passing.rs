@@ -1,7 +1,8 @@
 //! A passing job: one HTTP request between its task and the carrier that takes it to a child.
 //!
 //! The request's task, the pool and the carrier's driver may run on different threads; this is what they share. Its
-//! lock is the innermost: nothing else is locked while it is held.
+//! lock is the innermost: nothing else is locked while it is held. It knows nothing of carriers: its assignment `A`
+//! is kept for whoever asks.
 
 mod time;
 
@@ -21,8 +22,7 @@ use ostler_job::{JobId, Mono, Span, TenantId, Termination};
 use ostler_machine::clock;
 use ostler_wire::Frame;
 
-use super::{Pool, carrier::Carrier};
-use crate::quarantine::Subject;
+use super::{Pool, quarantine::Subject};
 
 /// What a job may take, from its route.
 #[derive(Clone, Copy, Debug)]
@@ -55,13 +55,6 @@ const GIVEN_BACK_MAX: u32 = 3;
 /// The same when the gateway asked for it.
 const WITHDRAWN_MAX: u32 = 20;
 
-/// Where a started job is.
-#[derive(Clone, Debug)]
-pub struct Assignment {
-    pub carrier: Arc<Carrier>,
-    pub stream: u32,
-}
-
 /// Why a job failed without a whole answer.
 #[derive(Clone, Debug)]
 pub struct Failure {
@@ -88,24 +81,23 @@ pub struct Answer {
 
 /// What the request's task waits for.
 #[derive(Debug)]
-pub enum Step {
+pub enum Step<A> {
     /// The job has a child, which waits for the rest of the body.
-    Send(Assignment),
+    Send(A),
     /// The child answers.
     Answer(Answer),
 }
 
-#[derive(Debug, Default)]
-enum Phase {
-    #[default]
+#[derive(Debug)]
+enum Phase<A> {
     Waiting,
-    Started(Assignment),
+    Started(A),
     Over,
 }
 
-#[derive(Debug, Default)]
-struct State {
-    phase: Phase,
+#[derive(Debug)]
+struct State<A> {
+    phase: Phase<A>,
     /// It was assigned and the task has not been told yet.
     send_due: bool,
     /// When the child could begin it: nothing was before it any more.
@@ -133,9 +125,34 @@ struct State {
     overdue: bool,
 }
 
+impl<A> State<A> {
+    fn waiting() -> Self {
+        Self {
+            phase: Phase::Waiting,
+            send_due: false,
+            begun_at: None,
+            given_back: 0,
+            withdrawn: 0,
+            heard_at: Mono::default(),
+            taken_at: Mono::default(),
+            answer: None,
+            answered: false,
+            failure: None,
+            pieces: VecDeque::new(),
+            pieces_bytes: 0,
+            ended: false,
+            waker: None,
+            tenant: None,
+            retried: false,
+            asked: 0,
+            overdue: false,
+        }
+    }
+}
+
 /// See the module.
 #[derive(Debug)]
-pub struct Passing {
+pub struct Passing<A> {
     pub id: JobId,
     pub pool: Arc<Pool>,
     pub terms: Terms,
@@ -144,10 +161,10 @@ pub struct Passing {
     pub subject: OnceLock<Subject>,
     /// Children that died while they had it.
     deaths: AtomicU32,
-    state: Mutex<State>,
+    state: Mutex<State<A>>,
 }
 
-impl Passing {
+impl<A: Clone> Passing<A> {
     pub fn new(
         id: JobId,
         pool: Arc<Pool>,
@@ -156,10 +173,11 @@ impl Passing {
         outgoing: Outgoing,
     ) -> Self {
         let (subject, deaths) = (OnceLock::new(), AtomicU32::new(0));
-        Self { id, pool, terms, arrived, outgoing, subject, deaths, state: Mutex::default() }
+        let state = Mutex::new(State::waiting());
+        Self { id, pool, terms, arrived, outgoing, subject, deaths, state }
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
+    fn lock(&self) -> MutexGuard<'_, State<A>> {
         self.state.lock().expect("no code panics while it holds a passing job")
     }
 
@@ -207,7 +225,7 @@ impl Passing {
     }
 
     /// The job was put on a carrier. `true`: nobody wants it any more.
-    pub fn started(&self, assignment: Assignment) -> bool {
+    pub fn started(&self, assignment: A) -> bool {
         let mut state = self.lock();
         state.phase = Phase::Started(assignment);
         state.send_due = self.outgoing.more;
@@ -285,7 +303,7 @@ impl Passing {
     }
 
     /// Waits for the answer's head, or for the moment to send the body.
-    pub fn poll_step(&self, cx: &mut Context<'_>) -> Poll<Result<Step, Failure>> {
+    pub fn poll_step(&self, cx: &mut Context<'_>) -> Poll<Result<Step<A>, Failure>> {
         let mut state = self.lock();
         if let Some(answer) = state.answer.take() {
             return Poll::Ready(Ok(Step::Answer(answer)));
@@ -331,7 +349,7 @@ impl Passing {
     }
 
     /// Where the job runs, if it does.
-    pub fn assignment(&self) -> Option<Assignment> {
+    pub fn assignment(&self) -> Option<A> {
         match &self.lock().phase {
             Phase::Started(assignment) => Some(assignment.clone()),
             Phase::Waiting | Phase::Over => None,
@@ -350,7 +368,7 @@ impl Passing {
 }
 
 /// Wakes the task after the lock is released, so that it does not run straight into it on another thread.
-fn wake(mut state: MutexGuard<'_, State>) {
+fn wake<A>(mut state: MutexGuard<'_, State<A>>) {
     let waker = state.waker.take();
     drop(state);
     waker.into_iter().for_each(Waker::wake);

@@ -11,8 +11,8 @@ use ostler_scheduler::Supply;
 
 use super::{
     Inner, Pool, Supplier,
-    carrier::{Carrier, Ended},
-    passing::{Failure, Passing},
+    carrier::{Carrier, Ended, Passing},
+    passing::Failure,
 };
 
 static NEXT_SUPPLIER: AtomicU32 = AtomicU32::new(1);

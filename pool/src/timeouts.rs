@@ -13,8 +13,8 @@ use tokio::sync::Notify;
 
 use super::{
     Inner, Pool,
-    carrier::Carrier,
-    passing::{Assignment, Passing, Quiet},
+    carrier::{Assignment, Carrier, Passing},
+    passing::Quiet,
 };
 
 /// So late a moment may be noticed: what comes up within is looked at together.

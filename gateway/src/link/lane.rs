@@ -12,9 +12,9 @@ use ostler_job::Termination;
 use ostler_notices::GatewayEvent;
 use ostler_pool::{
     Pool,
-    carrier::{Carrier, Concurrency, Transport},
+    carrier::{Assignment, Carrier, Concurrency, Transport},
     drive::{Over, drive},
-    passing::{Assignment, Failure, Quiet},
+    passing::{Failure, Quiet},
 };
 use ostler_wire::{
     Decoder, FRAME_MAX, Frame, Kind, Reset,

@@ -15,8 +15,8 @@ use nix::sys::socket::{ControlMessageOwned, MsgFlags, UnixAddr, recvmsg};
 use ostler_durable::{Hello, NameTaken, link::JobLink, members::token::Scope};
 use ostler_notices::GatewayEvent;
 use ostler_pool::{
-    carrier::Carrier,
-    passing::{Assignment, Quiet},
+    carrier::{Assignment, Carrier},
+    passing::Quiet,
 };
 use ostler_wire::{
     Decoder, FRAME_MAX, Frame, Header, Kind, Reset, flags,

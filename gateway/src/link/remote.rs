@@ -308,7 +308,7 @@ fn close(hub: &Hub, carrier: &Arc<Carrier>, suppliers: Suppliers, reason: &str) 
     let failure = Failure { termination: Termination::ChildDied, detail };
     for (app, supplier) in suppliers {
         let Some(pool) = hub.pools.get(&app) else { continue };
-        let of_app = |job: &mut Arc<ostler_pool::passing::Passing>| Arc::ptr_eq(&job.pool, pool);
+        let of_app = |job: &mut Arc<ostler_pool::carrier::Passing>| Arc::ptr_eq(&job.pool, pool);
         let unstarted = unstarted.extract_if(.., of_app).collect();
         let started = started.extract_if(.., of_app).collect();
         pool.supply_gone(supplier, unstarted, started, &failure);

@@ -7,8 +7,8 @@ use ostler_job::{HostId, Span};
 use ostler_machine::clock;
 use ostler_pool::{
     Entry, Pool,
-    carrier::{Carrier, Concurrency, Ended, Transport},
-    passing::{Outgoing, Passing, Terms},
+    carrier::{Carrier, Concurrency, Ended, Passing, Transport},
+    passing::{Outgoing, Terms},
 };
 use ostler_wire::{
     Builder, Decoder, FRAME_MAX, HEADER, Header, Kind, flags, message::RequestHead, put_frame,

@@ -7,7 +7,7 @@ use http::{HeaderValue, Method, Request, Uri, Version, header};
 use ostler_heads::{http1::scan::Heard, request_id::request_id};
 use ostler_job::{Mono, Span, Termination};
 use ostler_machine::{clock, peer::Peer};
-use ostler_pool::passing::Passing;
+use ostler_pool::carrier::Passing;
 
 use super::{ServerState, forwarded, quarantine, route::Route, upload::Rest};
 use crate::{connection::Connection, log::Line};

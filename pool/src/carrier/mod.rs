@@ -29,10 +29,7 @@ use ostler_wire::{
 };
 use tokio::net::unix::OwnedWriteHalf;
 
-use super::{
-    Pool,
-    passing::{Assignment, Passing},
-};
+use super::{Pool, passing};
 
 /// Bytes that may wait to be written before senders of bodies are held.
 const OUT_MAX: usize = 256 << 10;
@@ -63,6 +60,16 @@ impl Concurrency {
         if streams > 1 { Self::Multiplexed } else { Self::Sequential }
     }
 }
+
+/// Where a started job is.
+#[derive(Clone, Debug)]
+pub struct Assignment {
+    pub carrier: Arc<Carrier>,
+    pub stream: u32,
+}
+
+/// A passing job whose assignment is to a carrier.
+pub type Passing = passing::Passing<Assignment>;
 
 #[derive(Debug)]
 struct Inner {

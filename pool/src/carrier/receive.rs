@@ -6,8 +6,8 @@ use bytes::Bytes;
 use ostler_job::{Mono, Span, SupplierId, Termination};
 use ostler_wire::{Decoder, Event, Frame, Header, Kind, Reset, WireError, put_frame};
 
-use super::{Carrier, Concurrency, Inner, header};
-use crate::passing::{Failure, Passing};
+use super::{Carrier, Concurrency, Inner, Passing, header};
+use crate::passing::Failure;
 
 /// What a run cost at most of which the child says nothing, though it would.
 const UNTOLD: Span = Span::from_micros(500);

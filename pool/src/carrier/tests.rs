@@ -222,7 +222,7 @@ async fn a_stream_that_was_given_up_frees_its_child_like_any_other() {
         let passing = job(false);
         put_all(&carrier, std::slice::from_ref(&passing), Mono(0));
         let stream = passing.assignment().unwrap().stream;
-        passing.fail(crate::passing::Failure::from(ostler_job::Termination::GoneRunning));
+        passing.fail(passing::Failure::from(ostler_job::Termination::GoneRunning));
         carrier.reset(stream, Reset::ClientGone);
         assert!(hear(&carrier, Mono(1), &[(last, HELD_END, code, stream, 0)]).is_empty());
         let ended = hear(&carrier, Mono(2), &[(Kind::Free, 0, 0, stream, 0)]);

@@ -5,8 +5,7 @@ use std::sync::Arc;
 
 use ostler_job::{Mono, Span};
 
-use super::Carrier;
-use crate::passing::Passing;
+use super::{Carrier, Passing};
 
 /// A job that has had its child for this long is slow: what waits behind it goes elsewhere.
 pub(crate) const PATIENCE: Span = Span::from_millis(20);

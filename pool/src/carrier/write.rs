@@ -10,8 +10,7 @@ use bytes::{Buf, BytesMut};
 use ostler_machine::clock;
 use tokio::net::unix::OwnedWriteHalf;
 
-use super::{Carrier, Inner, OUT_MAX, Transport};
-use crate::passing::Passing;
+use super::{Carrier, Inner, OUT_MAX, Passing, Transport};
 
 /// Jobs that a child has before it while more are gathered, and how many are gathered at most.
 pub(super) const AHEAD: usize = 3;

@@ -18,7 +18,7 @@ pub enum Quiet {
     Over,
 }
 
-impl Passing {
+impl<A: Clone> Passing<A> {
     /// Nothing is before the job any more: its child can begin it, and its time begins.
     pub fn begin(&self, now: Mono) {
         let mut state = self.lock();
@@ -83,7 +83,7 @@ impl Passing {
     }
 }
 
-impl State {
+impl<A> State<A> {
     /// When the job is overdue, unless something is heard of it.
     fn limit(&self, terms: &Terms) -> Option<Mono> {
         if self.overdue || matches!(self.phase, Phase::Over) {

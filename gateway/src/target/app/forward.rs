@@ -7,7 +7,8 @@ use ostler_job::{Span, Termination};
 use ostler_machine::clock;
 use ostler_pool::{
     Entry, Pool,
-    passing::{Answer, Failure, Outgoing, Passing, Step, Terms},
+    carrier::Passing,
+    passing::{Answer, Failure, Outgoing, Step, Terms},
 };
 use ostler_wire::Reset;
 

@@ -10,7 +10,7 @@ use std::{
 
 use bytes::Bytes;
 use ostler_job::Termination;
-use ostler_pool::passing::{Failure, Passing};
+use ostler_pool::{carrier::Passing, passing::Failure};
 use ostler_wire::Reset;
 
 use super::forward::Job;

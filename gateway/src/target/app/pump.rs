@@ -5,7 +5,10 @@ use std::{future::poll_fn, sync::Arc};
 use bytes::Bytes;
 use http::StatusCode;
 use ostler_job::Termination;
-use ostler_pool::passing::{Assignment, Failure, Passing};
+use ostler_pool::{
+    carrier::{Assignment, Passing},
+    passing::Failure,
+};
 use ostler_wire::Reset;
 
 use crate::request::{
