@@ -17,8 +17,8 @@ use tokio::sync::oneshot;
 
 use super::{
     Shared, Unavailable,
+    opened_store::{OpenedStore, Read},
     specs::Specs,
-    start::{OpenedStore, Read},
     weight::Weight,
 };
 

@@ -17,12 +17,11 @@ use ostler_job::{
 use ostler_store::{Expected, Owner};
 use ostler_wire::message::{self, what};
 
-use super::{
-    Shared,
-    transfers::{Owed, PIECE_MAX, lock},
-};
+use super::{Shared, owed::Owed};
 use ostler_driver::RunnerName;
 
+/// A piece is at most this large.
+pub(super) const PIECE_MAX: u64 = 256 << 10;
 /// Pieces that one runner is asked for at once. What it has to say besides waits behind them, its beats as well, and its link may be
 /// slow.
 const ASKED_MAX: usize = 4;
@@ -231,7 +230,7 @@ impl Pulls {
 
     /// The runner need not keep the log any longer.
     fn release(&self, runner: &RunnerName, key: AttemptKey) {
-        if lock(&self.owed).remove(&key) == Some(true) {
+        if self.owed.release(key) {
             self.shared.send(runner, &message::Settle { keys: vec![key], is_fenced: false });
         }
     }
@@ -279,7 +278,7 @@ impl Pulls {
     /// The attempt had lost its lease: its runner forgets it, and its log with it.
     pub(super) fn forget(&mut self, key: AttemptKey) {
         self.remove(key);
-        lock(&self.owed).remove(&key);
+        self.owed.release(key);
         // It was a deleted job's, perhaps, and the file has come back since.
         if self.shared.store.jobs(&[key.job]).is_ok_and(|found| found.is_empty()) {
             self.delete(key.job);
@@ -293,7 +292,7 @@ impl Pulls {
             self.remove(key);
             self.release(&runner, key);
         }
-        lock(&self.owed).retain(|key, _| key.job != job);
+        self.owed.release_job(job);
         if let Err(error) = self.shared.files.delete_logs(job) {
             self.shared.warn(format!("the logs of job {job} stay on the disk: {error}"));
         }

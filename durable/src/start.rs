@@ -7,32 +7,27 @@ use std::{
     thread,
 };
 
-use ostler_driver::{Driver, DriverConfig};
-use ostler_job::{
-    Span, Wall,
-    durable::{Epoch, Term},
-};
-use ostler_machine::{clock, secret};
+use ostler_driver::DriverConfig;
+use ostler_job::{Span, Wall};
+use ostler_machine::clock;
 use ostler_notices::GatewayEvent;
-use ostler_store::{
-    Applied, Change, Committer, Files, Loaded, Restored, Sqlite, Store, StoreError, Token,
-    Unfinished, io_error,
-};
+use ostler_store::{Committer, Store, StoreError};
 use thiserror::Error;
 use tokio::sync::broadcast;
 
 use super::{
-    JobMetrics, Jobs, Room, Shared, driver_thread::DriverThread, runners::Runners, tokens::Tokens,
-    transfers, watches::Watches,
+    JobMetrics, Jobs, Room, Shared,
+    driver_thread::DriverThread,
+    opened_store::{OpenedStore, Read},
+    runners::Runners,
+    tokens::Tokens,
+    transfers,
+    watches::Watches,
 };
 use crate::members::Members;
 
 /// Events that a slow reader may be behind before it reads them from the store.
 const EVENTS_KEPT: usize = 4096;
-/// The store's file in the state folder.
-const STORE: &str = "jobs.db";
-/// Where the first token is written.
-const FIRST_TOKEN: &str = "api.token";
 
 /// Why a gateway cannot serve durable jobs, now or later. That the store cannot be used now is none.
 #[derive(Debug, Error)]
@@ -56,26 +51,10 @@ pub struct Opened {
     config: DriverConfig,
 }
 
-/// Where everything of durable jobs is.
-#[derive(Clone)]
-pub(super) struct OpenedStore {
-    pub(super) store: Arc<dyn Store>,
-    pub(super) files: Arc<Files>,
-    /// The state folder.
-    state: PathBuf,
-}
-
-/// What is known from a term's beginning.
-pub(super) struct Read {
-    pub(super) driver: Driver,
-    pub(super) term: Term,
-    pub(super) loaded: Loaded,
-}
-
 impl Opened {
     /// Opens and loads; nothing of it is served yet. A store that cannot be used is tried again once everything runs.
     pub fn open(state: &Path, config: DriverConfig) -> Result<Self, StartFault> {
-        Self::of(Arc::new(Sqlite::at(&state.join(STORE))), state, config)
+        Self::read(OpenedStore::at(state), state, config)
     }
 
     /// The same with another store.
@@ -84,8 +63,10 @@ impl Opened {
         state: &Path,
         config: DriverConfig,
     ) -> Result<Self, StartFault> {
-        let files = Arc::new(Files::at(state));
-        let kept = OpenedStore { store, files, state: state.to_owned() };
+        Self::read(OpenedStore::of(store, state), state, config)
+    }
+
+    fn read(kept: OpenedStore, state: &Path, config: DriverConfig) -> Result<Self, StartFault> {
         let read = kept.read(&config, (0, 0));
         // A clock that is wrong forgets no runner, and nobody is forgotten while nothing is known.
         let now = clock::wall_now();
@@ -96,66 +77,6 @@ impl Opened {
             .map_err(|error| StartFault::File(state.join("members.json"), error))?;
         Ok(Self { kept, runners, members: Arc::new(members), read, config })
     }
-}
-
-/// Puts a copy of the store of durable jobs in its place in a state folder that no gateway uses.
-pub fn restore(state: &Path, copy: &Path) -> Result<Restored, StoreError> {
-    Sqlite::restore(&state.join(STORE), copy)
-}
-
-impl OpenedStore {
-    /// Begins a term, with every unfinished job of the store: at the start, and whenever the store was of no use meanwhile.
-    /// Before: bytes that the store must take, and the number of the last link of any runner.
-    pub(super) fn read(
-        &self,
-        config: &DriverConfig,
-        (room, newest): (u64, u64),
-    ) -> Result<Read, StoreError> {
-        let Self { store, files, state } = self;
-        files.prepare()?;
-        let now = clock::both();
-        let seed = now.wall.0 ^ u64::from(std::process::id()) << 32;
-        let term = store.begin(room)?;
-        let read = |each: &mut dyn FnMut(Unfinished)| store.load_unfinished(each);
-        let (driver, mut loaded) = ostler_driver::load(config, &term, (newest, seed), read, now)?;
-        if loaded.tokens.is_empty() || (term.went_back && knows_nobody(state, &loaded.tokens)) {
-            first_token(state, (store.as_ref(), term.epoch), &mut loaded)?;
-        }
-        Ok(Read { driver, term, loaded })
-    }
-}
-
-/// Whether the token of the state folder is none of the store's, since the store is another's, or there is no such file: whoever put
-/// it there would be locked out. One that was revoked is known.
-fn knows_nobody(state: &Path, tokens: &[Token]) -> bool {
-    let text = ostler_private::read_to_string(&state.join(FIRST_TOKEN)).unwrap_or_default();
-    let hash = secret::sha256_hex(text.trim().as_bytes());
-    tokens.iter().all(|token| token.hash != hash)
-}
-
-/// A name that no token has or had.
-fn first_name(tokens: &[Token]) -> String {
-    let names = std::iter::once("first".to_owned()).chain((2..).map(|n| format!("first-{n}")));
-    let free = |name: &String| tokens.iter().all(|token| token.name != *name);
-    names.into_iter().find(free).unwrap_or_default()
-}
-
-/// Whoever may read the state folder may do everything.
-fn first_token(
-    state: &Path,
-    (store, epoch): (&dyn Store, Epoch),
-    loaded: &mut Loaded,
-) -> Result<(), StoreError> {
-    let path = state.join(FIRST_TOKEN);
-    let (name, scopes) = (first_name(&loaded.tokens), ["admin".to_owned()].into());
-    let (text, token) = ostler_api::new_token(&name, scopes, None, clock::wall_now(), None);
-    // The file first: a token that nobody knows would be of no use.
-    ostler_private::replace(&path, format!("{text}\n").as_bytes())
-        .map_err(|error| io_error("writing", &path, &error))?;
-    let applied = store.commit(epoch, &[Change::Token(token.clone())])?;
-    debug_assert_eq!(applied, [Applied::Done], "a token is written or the commit fails");
-    loaded.tokens.push(token);
-    Ok(())
 }
 
 impl Jobs {

@@ -3,10 +3,9 @@
 //! A thread of its own does it, because it waits for the disk.
 
 use std::{
-    collections::HashMap,
     io::{self, Read as _, Seek as _, SeekFrom},
     sync::{
-        Arc, Mutex, MutexGuard,
+        Arc,
         atomic::{AtomicBool, Ordering::Relaxed},
         mpsc::{self, RecvTimeoutError},
     },
@@ -20,18 +19,18 @@ use ostler_wire::{
     message::{Message, Piece, Pull, what},
 };
 
-use super::{Shared, pulls::Pulls, weight::Weight};
+use super::{
+    Shared,
+    owed::Owed,
+    pulls::{PIECE_MAX, Pulls},
+    weight::Weight,
+};
 use ostler_driver::RunnerName;
 
-/// A piece is at most this large.
-pub(super) const PIECE_MAX: u64 = 256 << 10;
 /// Between two tries to write a log to a disk that does not take it.
 const RETRY: Duration = Duration::from_secs(1);
 /// A payload that cannot be read for so long is as good as gone.
 const PATIENCE: Duration = Duration::from_secs(60);
-
-/// Logs that are not whole here yet, of attempts that are over; `true`: to be settled when they are.
-pub(super) type Owed = Arc<Mutex<HashMap<AttemptKey, bool>>>;
 
 /// The way to the thread.
 #[derive(Clone, Debug)]
@@ -70,10 +69,6 @@ enum Work {
     Stop,
 }
 
-pub(super) fn lock(owed: &Owed) -> MutexGuard<'_, HashMap<AttemptKey, bool>> {
-    owed.lock().expect("no code panics while it holds the owed logs")
-}
-
 impl Transfers {
     /// The way, and its other end for [`run`].
     pub(super) fn new() -> (Self, TransferInbox) {
@@ -102,13 +97,13 @@ impl Transfers {
 
     /// An attempt is over and its log has so many bytes.
     pub(super) fn ended(&self, runner: &RunnerName, key: AttemptKey, bytes: u64) {
-        lock(&self.owed).entry(key).or_default();
+        self.owed.expect(key);
         self.tell(Work::Grew { runner: runner.clone(), key, bytes, ended: true });
     }
 
     /// The attempt's end is safe. `true`: its log is not, and the thread settles it later.
     pub(super) fn settle(&self, key: AttemptKey) -> bool {
-        lock(&self.owed).get_mut(&key).map(|wanted| *wanted = true).is_some()
+        self.owed.settle(key)
     }
 
     pub(super) fn link_down(&self, runner: &RunnerName) {
