@@ -15,7 +15,7 @@ static ONCE: [HeaderName; 6] = [
     header::CONTENT_TYPE,
     header::CONTENT_ENCODING,
     header::RANGE,
-    super::jobs::submit::IDEMPOTENCY_KEY,
+    super::jobs::idempotency::IDEMPOTENCY_KEY,
     sse::LAST_EVENT_ID,
 ];
 

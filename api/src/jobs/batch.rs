@@ -9,8 +9,8 @@ use ostler_driver::{Answer, NewJob};
 use ostler_job::{JobId, durable::JobState};
 
 use super::{
+    idempotency::{keyed, known},
     lines::{Line, Lines},
-    submit::{keyed, known, lost},
     take,
 };
 use crate::{
@@ -188,6 +188,11 @@ async fn replay(api: &Api, caller: &Caller, jobs: Vec<JobId>) -> Result<Response
     let mut response = body::typed(StatusCode::ACCEPTED, NDJSON, body::whole(out.freeze()));
     response.headers_mut().insert("idempotent-replay", HeaderValue::from_static("true"));
     Ok(response)
+}
+
+/// The problem of a job that cannot be read back, which its submitter must not take for a refusal.
+fn lost(id: JobId) -> Problem {
+    Problem::new(Kind::NotFound, format!("job {id} was taken, and has been deleted since"))
 }
 
 /// Takes the good lines in groups, and answers while more come.

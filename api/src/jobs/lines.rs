@@ -4,7 +4,7 @@ use axum::body::Body;
 use bytes::{Buf as _, Bytes, BytesMut};
 use sha2::{Digest as _, Sha256};
 
-use super::submit::same_text;
+use super::idempotency::same_text;
 use crate::{body, parse::BODY_MAX, problem::Problem};
 
 /// Lines of a body, from 1.

@@ -6,10 +6,13 @@ use axum::{body::Body, extract::State, response::Response};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use ostler_driver::Answer;
 use ostler_job::JobId;
-use ostler_machine::secret::hex;
-use sha2::{Digest, Sha256};
+use sha2::{Digest as _, Sha256};
 
-use super::{Job, batch, find, take};
+use super::{
+    Job, batch, find,
+    idempotency::{self, keyed, known, same_text},
+    take,
+};
 use crate::{
     Api,
     auth::{self, Caller, Needs, Submit},
@@ -20,12 +23,11 @@ use crate::{
         query::Pairs,
         text::{self, Delay},
     },
-    problem::{Kind, Problem},
+    problem::Problem,
     view::{self, JobView},
 };
 
 const WAIT_MAX: Duration = Duration::from_secs(3600);
-pub(crate) const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 const REPLAY: HeaderName = HeaderName::from_static("idempotent-replay");
 const COALESCED: HeaderName = HeaderName::from_static("ostler-coalesced");
 const TRUE: HeaderValue = HeaderValue::from_static("true");
@@ -68,7 +70,7 @@ pub(crate) async fn submit(
     let pairs = pairs.only(&[&["wait", "partial"]])?;
     let wait = pairs.parsed("wait", wait_time)?;
     let partial = pairs.parsed("partial", parse::query::flag)?.unwrap_or(false);
-    let key = idempotency_key(&headers)?;
+    let key = idempotency::key(&headers)?;
     match body::content_type(&headers).as_deref() {
         Some("application/json") => one(&api, &caller, body, key, wait).await,
         Some("application/x-ndjson") => {
@@ -98,42 +100,6 @@ fn wait_time(value: &str) -> Result<Duration, String> {
     Ok(Duration::from_nanos(text::span(value)?.0).min(WAIT_MAX))
 }
 
-fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, Problem> {
-    let Some(value) = headers.get(IDEMPOTENCY_KEY) else { return Ok(None) };
-    let bytes = value.as_bytes();
-    let good = (1..=255).contains(&bytes.len()) && bytes.iter().all(u8::is_ascii_graphic);
-    match good {
-        true => Ok(Some(String::from_utf8_lossy(bytes).into_owned())),
-        false => Err(Problem::parameter(
-            "Idempotency-Key",
-            "expected 1 to 255 visible ASCII characters, such as a UUID",
-        )),
-    }
-}
-
-/// An idempotency key with whose it is, and the hash of its request.
-pub(crate) fn keyed(caller: &Caller, key: &str, hash: Sha256) -> (String, String) {
-    (format!("{}/{key}", caller.name()), hex(&hash.finalize()))
-}
-
-/// A request as it is compared: blanks and the order of fields make no other one of it.
-pub(crate) fn same_text(text: &[u8]) -> Vec<u8> {
-    let value = parse::strict::value(text);
-    value.map_or_else(|_| text.to_vec(), |value| value.to_string().into_bytes())
-}
-
-/// What is known of a key: the jobs of the same request, or that it was another.
-pub(crate) async fn known(
-    api: &Api,
-    key: &(String, String),
-) -> Result<Option<Vec<JobId>>, Problem> {
-    match api.backend().keyed(key.0.clone()).await? {
-        None => Ok(None),
-        Some((request, jobs)) if request == key.1 => Ok(Some(jobs)),
-        Some((_, jobs)) => Err(take::refusal(&Answer::Keyed { jobs, same: false })),
-    }
-}
-
 async fn one(
     api: &Api,
     caller: &Caller,
@@ -142,7 +108,8 @@ async fn one(
     wait: Option<Duration>,
 ) -> Result<Response, Problem> {
     let text = body::read(body, parse::BODY_MAX).await?;
-    let key = key.map(|key| keyed(caller, &key, Sha256::new_with_prefix(same_text(&text))));
+    let hash = Sha256::new_with_prefix(same_text(&text));
+    let key = key.map(|key| keyed(caller, &key, hash));
     if let Some(key) = &key
         && let Some(jobs) = known(api, key).await?
     {
@@ -236,9 +203,4 @@ async fn finished(api: &Api, caller: &Caller, id: JobId, limit: Duration) -> Res
             }
         }
     }
-}
-
-/// The problem of a job that cannot be read back, which its submitter must not take for a refusal.
-pub(crate) fn lost(id: JobId) -> Problem {
-    Problem::new(Kind::NotFound, format!("job {id} was taken, and has been deleted since"))
 }

@@ -9,8 +9,8 @@ use ostler_machine::clock;
 use serde_json::{Value, json};
 
 use super::{
+    attempt::open,
     chunks::{HEADER, Header, Which, is_boundary},
-    source::open,
     tail::{Next, Tail},
     which,
 };

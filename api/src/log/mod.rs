@@ -1,5 +1,6 @@
 //! What jobs write and read: logs as streams with ranges, followed live, and standard input.
 
+mod attempt;
 pub(crate) mod chunks;
 pub(crate) mod events;
 mod source;

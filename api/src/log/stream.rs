@@ -7,9 +7,10 @@ use ostler_job::JobId;
 
 use super::{
     PIECE,
+    attempt::{AttemptLog, Missing, open, open_whole, walked},
     chunks::{Cut, Decoder, Place, Which},
     range,
-    source::{AttemptLog, Missing, Source, open, open_whole, walked},
+    source::Source,
     tail::{Next, Tail},
     which,
 };

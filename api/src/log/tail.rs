@@ -8,7 +8,7 @@ use tokio::{sync::watch, time::Instant};
 
 use super::{
     PIECE,
-    source::{AttemptLog, open},
+    attempt::{AttemptLog, open},
 };
 use crate::{Api, auth::Caller, body::Pipe, jobs::find, problem::Problem, sse};
 

@@ -14,8 +14,8 @@ use utoipa::{
 };
 
 use super::{
-    query::state_words,
     shape::{Fielded as _, Shape, fielded},
+    states,
 };
 use crate::schema::{LABEL, nullable, text, whole};
 
@@ -162,7 +162,7 @@ fn one_or_more(about: &str, one: Vec<Schema>, items: Schema, most: Option<usize>
 }
 
 fn states() -> Schema {
-    let words: Vec<_> = state_words().collect();
+    let words: Vec<_> = states::words().collect();
     let one = words.join("|");
     let several = text(&format!("^({one})(,({one}))*$")).build();
     let word = ObjectBuilder::new().schema_type(Type::String).enum_values(Some(words)).build();

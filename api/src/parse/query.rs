@@ -3,16 +3,15 @@
 use axum::extract::{FromRequestParts, Path, Query as Pairwise, rejection::PathRejection};
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use http::request::Parts;
-use ostler_job::{
-    JobId, Span, Wall,
-    durable::{Filter, JobState},
-};
+use ostler_job::{JobId, Span, Wall, durable::Filter};
 
 use super::{
     NOTES_MAX,
     checks::label_problem,
     conditions::{Conditions, may_repeat},
-    identity, text,
+    identity,
+    states::states,
+    text,
 };
 use crate::{
     Api,
@@ -201,50 +200,6 @@ fn condition(filter: &mut Filter, name: &str, value: &str, now: Wall) -> Result<
     Ok(())
 }
 
-/// Names for several states at once.
-const GROUPS: &[(&str, &[JobState])] = &[
-    ("waiting", &[JobState::Scheduled, JobState::Pending, JobState::Paused, JobState::Retrying]),
-    ("active", &[JobState::Leased, JobState::Running, JobState::Stopped]),
-    (
-        "unfinished",
-        &[
-            JobState::Scheduled,
-            JobState::Pending,
-            JobState::Paused,
-            JobState::Retrying,
-            JobState::Leased,
-            JobState::Running,
-            JobState::Stopped,
-        ],
-    ),
-    ("finished", &[JobState::Succeeded, JobState::Dead, JobState::Cancelled, JobState::Expired]),
-    ("failed", &[JobState::Dead, JobState::Retrying]),
-];
-
-/// Every word that `state` takes.
-pub(crate) fn state_words() -> impl Iterator<Item = &'static str> {
-    JobState::ALL.iter().map(|it| it.code()).chain(GROUPS.iter().map(|(name, _)| *name))
-}
-
-fn states(value: &str) -> Result<Vec<JobState>, String> {
-    let mut states = Vec::new();
-    for word in value.split(',') {
-        match (JobState::from_code(word), GROUPS.iter().find(|(name, _)| *name == word)) {
-            (Some(state), _) => states.push(state),
-            (None, Some((_, group))) => states.extend(*group),
-            (None, None) => {
-                let words: Vec<_> = state_words().collect();
-                return Err(format!(
-                    "{} is not a state; there are {}",
-                    text::quoted(word),
-                    words.join(", ")
-                ));
-            }
-        }
-    }
-    Ok(states)
-}
-
 fn exit_status(value: &str) -> Result<(i32, bool), String> {
     let (digits, other) = match value.strip_prefix('!') {
         Some(digits) => (digits, true),
@@ -267,6 +222,8 @@ fn moment(value: &str, now: Wall) -> Result<Wall, String> {
 
 #[cfg(test)]
 mod tests {
+    use ostler_job::durable::JobState;
+
     use super::*;
 
     const NOW: Wall = Wall(10_000_000);

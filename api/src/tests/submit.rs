@@ -309,7 +309,7 @@ async fn a_large_body_that_is_all_wrong_gets_a_short_answer() {
 
 #[test]
 fn a_request_that_is_written_anew_is_the_same() {
-    let same = crate::jobs::submit::same_text;
+    let same = crate::jobs::idempotency::same_text;
     let one = same(br#"{"command":"a  b","tags":["x"]}"#);
     assert_eq!(one, same(b"{ \"tags\": [\"x\"],\r\n \"command\": \"a\\u0020 b\" }"));
     assert_ne!(one, same(br#"{"command":"a b","tags":["x"]}"#));

@@ -1,0 +1,49 @@
+//! The words for states that conditions take, and what each of them means.
+
+use ostler_job::durable::JobState;
+
+use super::text;
+
+/// Names for several states at once.
+const GROUPS: &[(&str, &[JobState])] = &[
+    ("waiting", &[JobState::Scheduled, JobState::Pending, JobState::Paused, JobState::Retrying]),
+    ("active", &[JobState::Leased, JobState::Running, JobState::Stopped]),
+    (
+        "unfinished",
+        &[
+            JobState::Scheduled,
+            JobState::Pending,
+            JobState::Paused,
+            JobState::Retrying,
+            JobState::Leased,
+            JobState::Running,
+            JobState::Stopped,
+        ],
+    ),
+    ("finished", &[JobState::Succeeded, JobState::Dead, JobState::Cancelled, JobState::Expired]),
+    ("failed", &[JobState::Dead, JobState::Retrying]),
+];
+
+/// Every word that `state` takes.
+pub(crate) fn words() -> impl Iterator<Item = &'static str> {
+    JobState::ALL.iter().map(|it| it.code()).chain(GROUPS.iter().map(|(name, _)| *name))
+}
+
+pub(crate) fn states(value: &str) -> Result<Vec<JobState>, String> {
+    let mut states = Vec::new();
+    for word in value.split(',') {
+        match (JobState::from_code(word), GROUPS.iter().find(|(name, _)| *name == word)) {
+            (Some(state), _) => states.push(state),
+            (None, Some((_, group))) => states.extend(*group),
+            (None, None) => {
+                let words: Vec<_> = words().collect();
+                return Err(format!(
+                    "{} is not a state; there are {}",
+                    text::quoted(word),
+                    words.join(", ")
+                ));
+            }
+        }
+    }
+    Ok(states)
+}
