@@ -21,10 +21,10 @@ use crate::{
     config::Config,
     connection_budget::ConnectionClass,
     link::{
+        admission::RunnerAdmission,
         demand, head_of_line,
         local::{self, LocalLinks},
-        remote::{self, RunnerAdmission},
-        timeouts,
+        remote, timeouts,
     },
     listen::{
         accept,

@@ -1,9 +1,6 @@
-//! Where the API is: told by a person, or left by the gateway in the state folder.
+//! Where the API is, as a person tells it.
 
-use std::{fmt, path::Path};
-
-use super::life::Life;
-use crate::failure::Failure;
+use std::fmt;
 
 /// The port of an address without one.
 const PORT: u16 = 2691;
@@ -68,22 +65,6 @@ pub(crate) fn parse(text: &str) -> Result<Address, String> {
 
 fn number(digits: Option<&str>) -> Option<u16> {
     digits?.parse().ok().filter(|port| *port > 0)
-}
-
-/// Where the gateway of a state folder listens.
-pub(super) fn of_state(folder: &Path) -> Result<Address, Failure> {
-    let none = || {
-        Failure::unavailable(format!(
-            "no gateway runs with the state folder {}; start one with `ostler serve`, or name one \
-             with --api",
-            folder.display()
-        ))
-    };
-    let first = Life::of(folder).ok_or_else(none)?.api().ok_or_else(|| {
-        Failure::unavailable("the gateway has no API listener; start it with --api 127.0.0.1:2691")
-    })?;
-    let (host, port) = (first.ip().to_string(), first.port());
-    Ok(Address { secure: false, host, port, prefix: String::new() })
 }
 
 /// Text as it may stand in a path or a query.

@@ -101,6 +101,22 @@ impl Life {
     }
 }
 
+/// Where the gateway of a state folder listens.
+pub(super) fn of_state(folder: &Path) -> Result<Address, Failure> {
+    let none = || {
+        Failure::unavailable(format!(
+            "no gateway runs with the state folder {}; start one with `ostler serve`, or name one \
+             with --api",
+            folder.display()
+        ))
+    };
+    let first = Life::of(folder).ok_or_else(none)?.api().ok_or_else(|| {
+        Failure::unavailable("the gateway has no API listener; start it with --api 127.0.0.1:2691")
+    })?;
+    let (host, port) = (first.ip().to_string(), first.port());
+    Ok(Address { secure: false, host, port, prefix: String::new() })
+}
+
 /// Who holds a lock; `None` when nobody does.
 fn holder(path: &Path) -> Option<u64> {
     let file = File::open(path).ok()?;

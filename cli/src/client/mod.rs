@@ -68,7 +68,7 @@ impl ApiArgs {
         let Some(text) = self.api.as_deref().filter(|text| !text.is_empty()) else {
             let folder = found?;
             let token = given.map_or_else(|| token_of_state(&folder), Ok);
-            if let (Err(_), Err(failure)) = (&token, address::of_state(&folder)) {
+            if let (Err(_), Err(failure)) = (&token, life::of_state(&folder)) {
                 // None has ever run there.
                 return Err(failure);
             }
@@ -268,7 +268,7 @@ impl Client {
     fn address(&self) -> Result<Address, Failure> {
         match &self.place {
             Place::Named(address) => Ok(address.clone()),
-            Place::State(folder) => address::of_state(folder),
+            Place::State(folder) => life::of_state(folder),
         }
     }
 

@@ -17,9 +17,6 @@ const MOMENT: Duration = Duration::from_millis(2);
 /// From there to the next one of the app, at least.
 const REST: Duration = Duration::from_millis(18);
 
-/// How many jobs wait, by the places of the pools; who follows it is told of changes.
-pub(super) type QueueLengths = watch::Sender<Vec<usize>>;
-
 /// Puts up the numbers of a pool, which has this place among all.
 pub(crate) async fn run(pool: Arc<Pool>, place: usize, hub: Arc<Hub>) {
     loop {

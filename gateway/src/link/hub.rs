@@ -8,9 +8,12 @@ use std::sync::{
 use ostler_durable::Jobs;
 use ostler_notices::{GatewayEvent, Notices};
 use ostler_pool::Pools;
+use tokio::sync::watch;
 
-use super::demand::QueueLengths;
 use crate::{connection_budget::ConnectionBudget, metrics::Metrics};
+
+/// How many jobs wait, by the places of the pools; who follows it is told of changes.
+type QueueLengths = watch::Sender<Vec<usize>>;
 
 /// See the module.
 pub(crate) struct Hub {

@@ -12,12 +12,13 @@ use ostler_wire::{
     put_frame,
 };
 
-use super::hub::Hub;
-use super::remote::{RunnerAdmission, plain};
+use super::{admission::RunnerAdmission, hub::Hub};
 
 /// The refusal of a name that is none.
 const NO_NAME: &str = "a runner's name has 1 to 64 letters, digits, dots, dashes and underscores, and begins with a letter or \
                        digit; give another with --name";
+
+const JOINED: Header = Header { len: 0, kind: Kind::Joined, flags: 0, code: 0, stream: 0, aux: 0 };
 
 /// Whoever showed a certificate of ours: its name and its key.
 #[derive(Clone, Debug)]
@@ -51,7 +52,7 @@ pub(super) async fn answer(
     let mut out = BytesMut::new();
     Ok(match decided {
         Ok(chain) => {
-            put_frame(&mut out, Header { kind: Kind::Joined, ..plain() }, chain.as_bytes());
+            put_frame(&mut out, JOINED, chain.as_bytes());
             (out, None)
         }
         Err(why) => {

@@ -1,5 +1,6 @@
 //! Links to runners: on this host by a Unix socket that lanes are handed over on, elsewhere by mutual TLS.
 
+pub(crate) mod admission;
 mod certificate;
 mod control;
 pub(crate) mod demand;

@@ -2,7 +2,6 @@
 
 use std::{
     io,
-    path::PathBuf,
     pin::pin,
     sync::{Arc, Mutex},
     time::Duration,
@@ -12,11 +11,7 @@ use bytes::{Bytes, BytesMut};
 use ostler_durable::{
     Hello,
     link::JobLink,
-    members::{
-        Members,
-        authority::{Authority, key_of},
-        token::Scope,
-    },
+    members::{Members, authority::key_of, token::Scope},
 };
 use ostler_job::{Mono, Span, Termination};
 use ostler_machine::clock;
@@ -27,7 +22,6 @@ use ostler_pool::{
     passing::Failure,
 };
 use ostler_wire::{Decoder, FRAME_MAX, Frame, Header, Kind, message::Refusal, put_frame};
-use rustls::{RootCertStore, ServerConfig};
 use rustls_pki_types::CertificateDer;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -35,16 +29,16 @@ use tokio::{
     sync::Notify,
     time::{Instant, MissedTickBehavior, interval_at},
 };
-use tokio_rustls::{TlsAcceptor, server::TlsStream};
+use tokio_rustls::server::TlsStream;
 
 use super::{
-    certificate::LinkCertificate,
+    admission::RunnerAdmission,
     control::{RunnerControl, Suppliers},
     demand::Demand,
     heartbeat,
     hub::Hub,
     join::{self, RunnerCertificate},
-    local, send_queue, verify,
+    local, send_queue,
     welcome::welcome,
 };
 use crate::connection_budget::{ConnectionClass, ConnectionPermit};
@@ -56,39 +50,6 @@ const HEARTBEAT: Duration = Duration::from_secs(1);
 const GREETING: Duration = Duration::from_secs(10);
 /// The longest first frame, from whoever it may come.
 const GREETING_MAX: u32 = 64 << 10;
-
-/// Which runners may come in, and by which certificates: what their listeners share.
-pub(crate) struct RunnerAdmission {
-    pub(super) authority: Arc<Authority>,
-    pub(super) members: Arc<Members>,
-    acceptor: TlsAcceptor,
-    pub(super) state: PathBuf,
-}
-
-impl std::fmt::Debug for RunnerAdmission {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("RunnerAdmission").field("state", &self.state).finish_non_exhaustive()
-    }
-}
-
-impl RunnerAdmission {
-    pub(crate) fn open(state: PathBuf, members: Arc<Members>) -> io::Result<Self> {
-        let authority = Arc::new(Authority::open(&state)?);
-        let mut roots = RootCertStore::empty();
-        roots.add(authority.certificate.clone()).map_err(io::Error::other)?;
-        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-        let verifier = verify::runners(roots, provider.clone())?;
-        let certificate = LinkCertificate::new(authority.clone(), provider.clone())?;
-        let config = ServerConfig::builder_with_provider(provider);
-        let tls13 = config.with_protocol_versions(&[&rustls::version::TLS13]);
-        let config = tls13
-            .map_err(io::Error::other)?
-            .with_client_cert_verifier(verifier)
-            .with_cert_resolver(Arc::new(certificate));
-        let acceptor = TlsAcceptor::from(Arc::new(config));
-        Ok(Self { authority, members, acceptor, state })
-    }
-}
 
 /// Serves every runner that dials; each on the next thread.
 pub(crate) async fn accept(hub: Arc<Hub>, admission: Arc<RunnerAdmission>, listener: TcpListener) {
