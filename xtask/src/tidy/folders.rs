@@ -1,9 +1,139 @@
 //! Which folder of a crate may use which: each only those before it, so that none stand in a circle.
 
-use super::{Finding, Source};
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::{Finding, Source, imports};
 
 /// The modules at the top of a crate, each after all that it uses. An import upwards is a decision.
 const ORDERS: &[(&str, &[&str])] = &[
+    (
+        "job/src/",
+        &["time", "wall", "calendar", "ids", "name", "promise", "termination", "units", "durable"],
+    ),
+    ("wire/src/", &["kind", "error", "fields", "frame", "encode", "decode", "streams", "message"]),
+    (
+        "scheduler/src/",
+        &[
+            "hash",
+            "heap",
+            "tenants",
+            "jobs",
+            "waitlist",
+            "config",
+            "event",
+            "arrivals",
+            "discipline",
+            "classes",
+            "fleet",
+            "expiry",
+            "scheduler",
+            "dispatch",
+            "retry",
+            "view",
+            "invariants",
+        ],
+    ),
+    ("private/src/", &["named", "umask", "file", "folder"]),
+    ("process/src/", &["fds", "identity", "limits", "pidfd", "proc", "signals", "launch", "tree"]),
+    (
+        "driver/src/",
+        &[
+            "event",
+            "batch",
+            "actor_input",
+            "unsettled",
+            "links",
+            "jobs",
+            "outbox",
+            "names",
+            "moments",
+            "recent",
+            "estimate",
+            "dedupe",
+            "late",
+            "returns",
+            "beat",
+            "report",
+            "steer",
+            "submit",
+            "restore",
+            "runners",
+            "timer",
+            "figures",
+            "invariants",
+            "actor",
+            "unwritten",
+        ],
+    ),
+    ("store/src/", &["read_limit", "committer", "memory", "sqlite", "files"]),
+    (
+        "shell-module/src/",
+        &[
+            "message",
+            "disk",
+            "share",
+            "log",
+            "users",
+            "setup",
+            "orphans",
+            "secrets",
+            "environment",
+            "outputs",
+            "control",
+            "input",
+            "attempt",
+            "shell",
+            "supervise",
+        ],
+    ),
+    (
+        "pool/src/",
+        &[
+            "quarantine",
+            "config",
+            "passing",
+            "carrier",
+            "drive",
+            "demand",
+            "tenants",
+            "prefetch",
+            "lack",
+            "timeouts",
+            "supply",
+            "head_of_line",
+            "report",
+            "invariants",
+        ],
+    ),
+    (
+        "durable/src/",
+        &[
+            "config",
+            "weight",
+            "specs",
+            "opened_store",
+            "owed",
+            "members",
+            "metrics",
+            "room",
+            "hello",
+            "refusals",
+            "watches",
+            "tokens",
+            "trouble",
+            "runners",
+            "pulls",
+            "transfers",
+            "driver_thread",
+            "link",
+            "effects",
+            "unwritten",
+            "steer",
+            "retention",
+            "start",
+            "backend",
+        ],
+    ),
     (
         "machine/src/",
         &["clock", "disk", "peer", "process", "secret", "shutdown", "threads", "vital"],
@@ -90,17 +220,61 @@ const ORDERS: &[(&str, &[&str])] = &[
     ),
 ];
 
-/// Every use of a module of the same crate that comes later in its order.
-pub(crate) fn check(source: &Source) -> Vec<Finding> {
-    let Some((root, order)) = ORDERS.iter().find(|(root, _)| source.path.starts_with(root)) else {
-        return Vec::new();
-    };
-    if source.is_test() || !source.path.ends_with(".rs") {
-        return Vec::new();
-    }
+/// Modules of a crate that need no order, at most.
+const FEW: usize = 3;
+
+/// Every use of a module of the same crate that comes later in its order, by its own name or by what the crate's head passes on of it.
+pub(crate) fn check(sources: &[Source]) -> Vec<Finding> {
+    let heads = sources.iter().filter(|source| source.path.ends_with("/src/lib.rs"));
+    heads
+        .flat_map(|head| {
+            let root = head.path.trim_end_matches("lib.rs");
+            let of_crate = |source: &&Source| source.path.starts_with(root) && !source.is_test();
+            let files: Vec<&Source> = sources.iter().filter(of_crate).collect();
+            match ORDERS.iter().find(|(crate_of, _)| *crate_of == root) {
+                Some((_, order)) => {
+                    let passed_on = imports::passed_on(&production(head));
+                    files.iter().flat_map(|file| upwards(file, root, order, &passed_on)).collect()
+                }
+                None => unordered(head, root, &files),
+            }
+        })
+        .collect()
+}
+
+/// A crate of many modules that has no order.
+fn unordered(head: &Source, root: &str, files: &[&Source]) -> Vec<Finding> {
+    let tops: BTreeSet<&str> = files.iter().map(|file| top(&file.path[root.len()..])).collect();
+    let many = tops.iter().filter(|name| !HEADS.contains(name)).count() > FEW;
+    let cure =
+        format!("{root} has more than {FEW} modules and no order: xtask/src/tidy/folders.rs");
+    many.then(|| Finding::new(&head.path, 1, cure)).into_iter().collect()
+}
+
+/// Files that see all modules.
+const HEADS: [&str; 2] = ["lib", "main"];
+
+/// The module at the top of its crate that a file is or belongs to.
+fn top(inner: &str) -> &str {
+    inner.trim_end_matches(".rs").split('/').next().unwrap_or_default()
+}
+
+fn production(source: &Source) -> String {
+    let tests = source.tests_begin();
+    let lines = source.lines().take_while(|(line, _)| *line < tests);
+    let code = lines.map(|(_, text)| text.split("//").next().unwrap_or_default());
+    code.collect::<Vec<&str>>().join("\n")
+}
+
+fn upwards(
+    source: &Source,
+    root: &str,
+    order: &[&str],
+    passed_on: &BTreeMap<String, String>,
+) -> Vec<Finding> {
     let inner = source.path[root.len()..].trim_end_matches(".rs").trim_end_matches("/mod");
-    let own = inner.split('/').next().unwrap_or_default();
-    if matches!(own, "lib" | "main") {
+    let own = top(inner);
+    if HEADS.contains(&own) {
         return Vec::new();
     }
     let place = |module: &str| order.iter().position(|name| *name == module);
@@ -108,66 +282,15 @@ pub(crate) fn check(source: &Source) -> Vec<Finding> {
         let cure = format!("{own} has no place in its crate: add it to xtask/src/tidy/folders.rs");
         return vec![Finding::new(&source.path, 1, cure)];
     };
-    let depth = inner.split('/').count();
-    let tests = source.tests_begin();
-    let text: Vec<&str> = source
-        .lines()
-        .take_while(|(line, _)| *line < tests)
-        .map(|(_, text)| text.split("//").next().unwrap_or_default())
-        .collect();
-    let upwards = |(line, module): (usize, String)| {
-        (place(&module)? > here).then(|| {
+    let upwards = |(line, name): (usize, String)| {
+        let module = passed_on.get(&name).unwrap_or(&name);
+        (place(module)? > here).then(|| {
             let cure = format!(
                 "{own} may not use {module}, which comes after it: move what is shared down, or hand it in"
             );
             Finding::new(&source.path, line, cure)
         })
     };
-    used(&text.join("\n"), depth).into_iter().filter_map(upwards).collect()
-}
-
-/// The modules at the top of the crate that a text names, with their lines. `depth`: how far below the top it lies.
-fn used(text: &str, depth: usize) -> Vec<(usize, String)> {
-    let top = "super::".repeat(depth);
-    let mut found = Vec::new();
-    for prefix in ["crate::", top.as_str()] {
-        for (at, _) in text.match_indices(prefix) {
-            let before = text[..at].chars().next_back();
-            if before.is_some_and(|c| c.is_alphanumeric() || c == '_' || c == ':') {
-                continue;
-            }
-            let line = text[..at].matches('\n').count();
-            let rest = &text[at + prefix.len()..];
-            found.extend(names(rest).into_iter().map(|(below, name)| (line + below + 1, name)));
-        }
-    }
-    found
-}
-
-/// The name that a path begins with, or those of a group, each with how many lines below it stands.
-fn names(path: &str) -> Vec<(usize, String)> {
-    let word = |text: &str| -> String {
-        text.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect()
-    };
-    if !path.starts_with('{') {
-        return vec![(0, word(path))];
-    }
-    let (mut depth, mut starts, mut line, mut found) = (0, true, 0, Vec::new());
-    for (at, c) in path.char_indices() {
-        match c {
-            '{' => depth += 1,
-            '}' => depth -= 1,
-            ',' => starts |= depth == 1,
-            '\n' => line += 1,
-            c if depth == 1 && starts && !c.is_whitespace() => {
-                found.push((line, word(&path[at..])));
-                starts = false;
-            }
-            _ => {}
-        }
-        if depth == 0 {
-            break;
-        }
-    }
-    found
+    let depth = inner.split('/').count();
+    imports::used(&production(source), depth).into_iter().filter_map(upwards).collect()
 }

@@ -5,6 +5,7 @@ use std::{error::Error, fmt, path::Path};
 mod catalogue;
 mod fields;
 mod folders;
+mod imports;
 mod languages;
 mod layers;
 mod links;
@@ -52,7 +53,7 @@ pub(crate) fn run(root: &Path) -> Result<Vec<Finding>, Box<dyn Error>> {
     findings.extend(manifests::check(&sources));
     findings.extend(sources.iter().flat_map(size::check));
     findings.extend(sources.iter().flat_map(private::check));
-    findings.extend(sources.iter().flat_map(folders::check));
+    findings.extend(folders::check(&sources));
     findings.extend(sources.iter().filter(|s| pure::is_pure(&s.path)).flat_map(pure::check));
     let roots = links::roots(&sources);
     let documents = sources.iter().filter(|s| links::is_checked(&s.path));

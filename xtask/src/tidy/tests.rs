@@ -248,7 +248,12 @@ fn fields_of_the_wire_that_are_spelled_outside_it_are_named() {
 
 #[test]
 fn imports_upwards_within_a_crate_are_named() {
-    let of = |path: &str, text: &str| said(folders::check(&Source::new(path, text)));
+    let head =
+        "pub use link::{self, Link as Way, remote::{Dial, Dialled}};\npub use agent::Agent;\n";
+    let of = |path: &str, text: &str| {
+        let head = Source::new("runner/src/lib.rs", head);
+        said(folders::check(&[head, Source::new(path, text)]))
+    };
     let cure = |own: &str, module: &str| {
         format!(
             "{own} may not use {module}, which comes after it: move what is shared down, or hand it in"
@@ -272,7 +277,32 @@ fn imports_upwards_within_a_crate_are_named() {
     assert_eq!(of(path, "use super::jobs;\n"), [format!("{path}:1: {}", cure("link", "jobs"))]);
     let unknown = of("runner/src/novel.rs", "");
     assert!(unknown[0].contains("novel has no place in its crate"), "{unknown:?}");
-    assert!(of("runner/src/lib.rs", "use crate::run::run;").is_empty());
+    let passed_on = "use crate::{Agent, Way};\nfn a(_: crate::Dialled) {}\n";
+    let path = "runner/src/frames.rs";
+    assert_eq!(
+        of(path, passed_on),
+        [
+            format!("{path}:1: {}", cure("frames", "agent")),
+            format!("{path}:1: {}", cure("frames", "link")),
+            format!("{path}:2: {}", cure("frames", "link")),
+        ]
+    );
+}
+
+#[test]
+fn a_crate_of_many_modules_without_an_order_is_named() {
+    let files = |names: &[&str]| -> Vec<Source> {
+        let path = |name: &&str| Source::new(&format!("novel/src/{name}.rs"), "");
+        names.iter().map(path).collect()
+    };
+    let told = said(folders::check(&files(&["lib", "a", "b", "c", "d", "tests"])));
+    assert_eq!(
+        told,
+        [
+            "novel/src/lib.rs:1: novel/src/ has more than 3 modules and no order: xtask/src/tidy/folders.rs"
+        ]
+    );
+    assert!(folders::check(&files(&["lib", "a", "b", "c", "c/d"])).is_empty());
 }
 
 #[test]
