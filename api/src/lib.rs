@@ -168,6 +168,11 @@ impl ApiService {
     }
 }
 
+/// The OpenAPI document as it is served: what answers say, for those who read them.
+pub fn document() -> Bytes {
+    openapi::finish(&routes().split_for_parts().1)
+}
+
 fn router(backend: Arc<dyn Backend>, shutdown: Shutdown, config: Config) -> Router {
     let document = OnceLock::new();
     let api = Api(Arc::new(Inner { backend, shutdown, config, document }));

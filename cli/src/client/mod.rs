@@ -4,6 +4,8 @@
 //! is the verb's to know. Separate from the verbs, so that they speak of jobs and not of HTTP.
 
 mod address;
+#[cfg(test)]
+pub(crate) mod answers;
 mod failing;
 mod life;
 mod problem;

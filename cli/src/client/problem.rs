@@ -7,6 +7,7 @@ use crate::failure::{self, Failure};
 
 /// Problem details (RFC 9457), as far as a person or a script needs them.
 #[derive(Clone, Debug, Default, Deserialize)]
+#[cfg_attr(test, derive(serde::Serialize))]
 pub(crate) struct Problem {
     #[serde(default, rename = "type")]
     kind: String,
@@ -32,6 +33,7 @@ pub(crate) fn for_people(detail: &str) -> String {
 
 /// One of several things that are wrong.
 #[derive(Clone, Debug, Default, Deserialize)]
+#[cfg_attr(test, derive(serde::Serialize))]
 pub(crate) struct Wrong {
     /// The line of a batch.
     #[serde(default)]
@@ -151,6 +153,7 @@ pub(crate) fn code_of(kind: &str) -> Option<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::client::answers::agree;
 
     #[test]
     fn problems_become_sentences_with_their_field_and_their_exit_code() {
@@ -195,5 +198,11 @@ mod tests {
         let problem = Problem::read(StatusCode::BAD_GATEWAY, b"<html>");
         assert_eq!(problem.sentence(), "the API answered 502 Bad Gateway");
         assert_eq!(problem.code(), 69);
+    }
+
+    #[test]
+    fn problems_are_read_by_the_names_that_the_api_gives_their_fields() {
+        let unread = ["status", "job", "retry_after", "request_id"];
+        agree::<Problem>("Problem", &unread);
     }
 }

@@ -224,3 +224,15 @@ pub(crate) fn text_of(file: &str) -> Result<String, Failure> {
     })?;
     text(file, bytes)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::client::answers::agree;
+
+    #[test]
+    fn outcomes_are_read_by_the_names_that_the_api_gives_their_fields() {
+        agree::<Outcome>("ActionAnswer", &["more"]);
+        agree::<Refused>("Refused", &[]);
+    }
+}

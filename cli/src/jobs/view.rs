@@ -47,6 +47,7 @@ pub(crate) struct JobView {
 
 /// A page of the list.
 #[derive(Clone, Debug, Default, Deserialize)]
+#[cfg_attr(test, derive(Serialize))]
 pub(crate) struct Page {
     pub(crate) jobs: Vec<JobView>,
     #[serde(default)]
@@ -135,6 +136,7 @@ pub(crate) fn tone(state: &str) -> Option<Tone> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::client::answers::agree;
 
     fn ended(state: &str, reason: &str, exit: Option<i32>, signal: Option<i32>) -> JobView {
         JobView {
@@ -179,5 +181,11 @@ mod tests {
         let text = serde_json::to_string(&job).unwrap();
         assert!(text.starts_with(r#"{"id":1,"state":"dead","reason":null"#), "{text}");
         assert!(text.contains(r#""novel":[1]"#), "{text}");
+    }
+
+    #[test]
+    fn jobs_are_read_by_the_names_that_the_api_gives_their_fields() {
+        agree::<JobView>("JobView", &[]);
+        agree::<Page>("JobPage", &[]);
     }
 }

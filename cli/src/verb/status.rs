@@ -176,3 +176,15 @@ fn table(runners: &[RunnerView]) -> String {
     let rows: Vec<Vec<Cell>> = runners.iter().map(row).collect();
     draw(&columns, &rows, Look::of_stdout())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::client::answers::agree;
+
+    #[test]
+    fn status_and_runners_are_read_by_the_names_that_the_api_gives_them() {
+        agree::<Status>("StatusView", &[]);
+        agree::<RunnerView>("Runner", &[]);
+    }
+}

@@ -155,3 +155,14 @@ fn revoke(args: &RevokeArgs) -> Result<ExitCode, Failure> {
     say(&format!("token {} is revoked", args.name));
     Ok(ExitCode::SUCCESS)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::client::answers::agree;
+
+    #[test]
+    fn tokens_are_read_by_the_names_that_the_api_gives_their_fields() {
+        agree::<TokenView>("TokenView", &[]);
+    }
+}
