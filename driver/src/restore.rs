@@ -46,7 +46,7 @@ impl Driver {
     }
 
     /// Runners had links up to this number before: what may have been sent was on one of those.
-    pub fn links_before(&mut self, newest: u64) {
+    pub(crate) fn links_before(&mut self, newest: u64) {
         self.links_before = newest;
     }
 

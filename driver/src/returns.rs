@@ -55,7 +55,7 @@ impl Driver {
     }
 
     /// Whether the attempt is the present lease of its job.
-    pub fn is_leased(&self, key: AttemptKey) -> bool {
+    pub(crate) fn is_leased(&self, key: AttemptKey) -> bool {
         self.jobs.get(key.job).is_some_and(|job| job.fence == key.fence && job.at().is_some())
     }
 

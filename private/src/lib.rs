@@ -3,6 +3,8 @@
 //! Whatever is made here has its mode from the first moment, whatever the umask says. Whatever is found is looked at once it is
 //! open: one that belongs to somebody else is refused, one of ours that others may read or write is put right unless it has another
 //! name, and a symbolic link is not followed unless we, or root, made it. Every error names the file and what helps. `xtask tidy` keeps the crates that write from making files in another way.
+//!
+//! It deliberately lacks what any of the files means. It is separate so that all crates that write share it, and no other way is needed.
 #![warn(missing_docs)]
 #![forbid(unsafe_code)]
 

@@ -24,7 +24,7 @@ pub struct Users {
 
 impl Users {
     /// Whether a command may have the rights of the runner itself.
-    pub fn allow_own(&self) -> bool {
+    pub(crate) fn allow_own(&self) -> bool {
         self.own.unwrap_or_else(|| self.default.is_none() && self.tenants.is_empty())
     }
 
