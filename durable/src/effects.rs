@@ -32,7 +32,7 @@ impl DriverThread {
             match effect {
                 Effect::Run { runner, key, waited, late } => {
                     self.shared.metrics.leased(waited, late);
-                    self.shared.runners.note_held(&runner, key.job, true);
+                    self.shared.runners.note_held(&runner, key, true);
                     frames.run(runner, key);
                 }
                 Effect::Settle { runner, key, fenced } => {
@@ -79,7 +79,7 @@ impl DriverThread {
     }
 
     fn settle(&self, frames: &mut Outgoing, runner: RunnerName, key: AttemptKey, fenced: bool) {
-        self.shared.runners.note_held(&runner, key.job, false);
+        self.shared.runners.note_held(&runner, key, false);
         // After a restart the driver does not know what an earlier life has recorded.
         let known = if fenced { self.known(&runner, key) } else { EndOnRecord::Nothing };
         if let EndOnRecord::Cannot = known {

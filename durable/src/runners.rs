@@ -16,7 +16,7 @@ use std::{
 
 use bytes::BytesMut;
 use ostler_api::backend::{Forgotten, RunnerView};
-use ostler_job::{JobId, Mono, Now, Span, Wall};
+use ostler_job::{JobId, Mono, Now, Span, Wall, durable::AttemptKey};
 use serde::{Deserialize, Serialize};
 use tokio::sync::Notify;
 
@@ -88,9 +88,10 @@ struct Runner {
     /// It goes with its link.
     forgotten: bool,
     slots: u32,
-    /// Jobs of the attempts that it has: as its last beat said, and what was given and settled since. That is no list of leases, which
-    /// are the driver's: an attempt is here too when it is over and not settled, or when its lease has run out unheard.
-    held: BTreeSet<JobId>,
+    /// The attempts that it has: as its last beat said, and what was given and settled since. That is no list of leases, which
+    /// are the driver's: an attempt is here too when it is over and not settled, or when its lease has run out unheard. A job may
+    /// have two here: the end of an earlier one says nothing of a later one.
+    held: BTreeSet<AttemptKey>,
     heard_at: Wall,
 }
 
@@ -230,7 +231,7 @@ impl Runners {
         let runner = all.get_mut(&beat.runner).filter(|it| it.has(beat.link))?;
         runner.slots = beat.slots;
         runner.heard_at = now;
-        runner.held = beat.held.iter().map(|key| key.job).collect();
+        runner.held = beat.held.iter().copied().collect();
         beat.slots = runner.offers();
         tell(beat);
         Some(())
@@ -242,14 +243,14 @@ impl Runners {
         tell(all.get(name).map_or(0, Runner::offers))
     }
 
-    /// A job was given to the runner, or is settled there.
-    pub(super) fn note_held(&self, name: &RunnerName, job: JobId, has: bool) {
+    /// An attempt was given to the runner, or is settled there.
+    pub(super) fn note_held(&self, name: &RunnerName, key: AttemptKey, has: bool) {
         let (_, all) = &mut *self.lock();
         let Some(runner) = all.get_mut(name) else { return };
         if has {
-            runner.held.insert(job);
+            runner.held.insert(key);
         } else {
-            runner.held.remove(&job);
+            runner.held.remove(&key);
         }
     }
 
@@ -314,12 +315,18 @@ impl Runners {
     }
 
     pub(super) fn views(&self) -> Vec<RunnerView> {
+        let jobs = |runner: &Runner| {
+            // In order, those of one job beside each other.
+            let mut jobs: Vec<JobId> = runner.held.iter().map(|key| key.job).collect();
+            jobs.dedup();
+            jobs
+        };
         let view = |(name, runner): (&RunnerName, &Runner)| RunnerView {
             name: name.to_string(),
             connected: runner.is_linked(),
             draining: runner.draining,
             slots: runner.slots,
-            held: runner.held.iter().copied().collect(),
+            held: jobs(runner),
             heard_at: runner.heard_at,
         };
         self.lock().1.iter().filter(|(_, it)| !it.forgotten).map(view).collect()

@@ -50,6 +50,26 @@ fn a_runner_is_linked_as_long_as_the_newest_of_its_links() {
 }
 
 #[tokio::test]
+async fn the_end_of_an_earlier_attempt_says_nothing_of_a_later_one_on_the_same_runner() {
+    let bench = Bench::new();
+    let (mut link, job, first) = running(&bench).await;
+    let running = || bench.jobs.runners()[0].held.clone();
+    assert_eq!(running(), [job]);
+    link.report(Report::NotStarted { key: first });
+    // It is given again, to the same runner.
+    let second = link.run();
+    assert!(second.fence > first.fence);
+    assert_eq!(running(), [job]);
+    // The runner has not let go of the first one: it is told so again.
+    link.beat(&[first, second]);
+    assert_eq!(link.settled(), (first, true));
+    assert_eq!(running(), [job], "of which the runner has an attempt");
+    link.report(finished(second, 0));
+    assert_eq!(link.settled(), (second, false));
+    assert!(running().is_empty());
+}
+
+#[tokio::test]
 async fn another_process_of_the_name_is_refused_until_the_first_is_gone() {
     let bench = Bench::new();
     let first = of_process(&bench, "one").unwrap();
