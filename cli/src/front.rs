@@ -10,17 +10,16 @@ use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use ostler_gateway::{AccessLog, Config, Gateway, Limits, Listen, Shutdown, StartError};
 
 use crate::{
+    announce::{ADDRESSES, Announcement},
     config::Settings,
     events::Events,
     failure::Failure,
     lacks, notify,
-    state::{Lock, State, lacks_room},
+    state::{Lock, State},
     summary::summary,
     terminal::{note, say},
 };
 
-/// Where the running gateway listens, for the other verbs.
-pub(crate) const ADDRESSES: &str = "addresses.json";
 /// What a gateway holds as long as it lives.
 pub(crate) const LOCK: &str = "lock";
 /// Where runners are expected when nobody says otherwise.
@@ -104,12 +103,12 @@ fn fit_connections(limits: &mut Limits) -> Option<String> {
     Some(text)
 }
 
-/// Says what listens where, to people and to the other verbs.
+/// Says what listens where, to people and, as long as it is not dropped, to the other verbs.
 pub(crate) fn introduce(
     gateway: &Gateway,
     settings: &Settings,
     state: &State,
-) -> Result<(), Failure> {
+) -> Result<Announcement, Failure> {
     let addresses = gateway.addresses();
     let texts = |list: &[SocketAddr]| list.iter().map(SocketAddr::to_string).collect::<Vec<_>>();
     let known = serde_json::json!({
@@ -119,30 +118,18 @@ pub(crate) fn introduce(
         "api": texts(&addresses.api),
         "runners": texts(&addresses.runners),
     });
-    let written = state.write(ADDRESSES, known.to_string().as_bytes());
+    let announcement = Announcement::write(state, known.to_string());
     say(&summary(settings, &addresses, state.folder()));
-    match written {
-        Ok(()) => {}
-        // The web is served all the same.
-        Err(error) if lacks_room(&error) => {
-            note(&format!("other verbs need --api to find this gateway: {error}"));
-        }
-        Err(error) => {
-            let says = format!("cannot say where the gateway listens: {error}");
-            return Err(Failure::unavailable(says));
-        }
-    }
+    let announcement = announcement?;
+    announcement.note();
     for text in &settings.notes {
         note(text);
     }
     notify::ready();
-    Ok(())
+    Ok(announcement)
 }
 
 /// Serves until drained.
-pub(crate) fn run(gateway: Gateway, shutdown: &Shutdown, state: &State) -> Result<(), Failure> {
-    let ended = gateway.run(shutdown).map_err(|error| Failure::broken(error.to_string()));
-    // Not there is as good as removed.
-    let _ = fs::remove_file(state.run(ADDRESSES));
-    ended
+pub(crate) fn run(gateway: Gateway, shutdown: &Shutdown) -> Result<(), Failure> {
+    gateway.run(shutdown).map_err(|error| Failure::broken(error.to_string()))
 }

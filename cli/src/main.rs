@@ -7,6 +7,7 @@
 #![forbid(unsafe_code)]
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a command line program talks")]
 
+mod announce;
 mod app;
 mod args;
 mod broken;

@@ -17,10 +17,7 @@ use nix::{
 use serde_json::Value;
 
 use super::Address;
-use crate::{
-    failure::Failure,
-    front::{ADDRESSES, LOCK},
-};
+use crate::{announce::ADDRESSES, failure::Failure, front::LOCK};
 
 /// A gateway that held the folder at one moment.
 #[derive(Debug)]

@@ -37,9 +37,11 @@ pub(crate) fn run(args: &GatewayArgs) -> Result<ExitCode, Failure> {
     let state = State::open(args.state.state.as_deref())?;
     let _lock = front::lock(&state)?;
     let gateway = front::open(&mut settings, &state)?;
-    front::introduce(&gateway, &settings, &state)?;
+    let announcement = front::introduce(&gateway, &settings, &state)?;
     let shutdown = Shutdown::new();
     let watch = signals.watch(shutdown.clone(), settings.gateway.drain)?;
-    front::run(gateway, &shutdown, &state)?;
+    let ended = front::run(gateway, &shutdown);
+    drop(announcement);
+    ended?;
     Ok(watch.exit_code())
 }

@@ -14,9 +14,10 @@ use ostler_runner::runtime;
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
 use crate::{
+    announce::ADDRESSES,
     args::StateArgs,
     failure::{Failure, NOT_FOUND},
-    front::{self, ADDRESSES},
+    front,
     jobs::{
         output::{OutputArgs, Pages},
         table::{Cell, Look, draw, left},

@@ -65,14 +65,15 @@ pub(crate) fn run(args: &ServeArgs) -> Result<ExitCode, Failure> {
     let mut gateway = front::open(&mut settings, &state)?;
 
     let keeper = RunnerSupervisor::start(&state, &runner(&settings, &state))?;
-    front::introduce(&gateway, &settings, &state)?;
+    let announcement = front::introduce(&gateway, &settings, &state)?;
     let shutdown = Shutdown::new();
     let watch = signals.watch(shutdown.clone(), settings.gateway.drain)?;
     // While the gateway still hears what the runner has to say of its jobs; or after a gateway that broke.
     let keeper = Arc::new(Mutex::new(Some(keeper)));
     let (at_the_end, hurry) = (keeper.clone(), watch.clone());
     gateway.on_drained(move || finish(&at_the_end, &hurry));
-    let ended = front::run(gateway, &shutdown, &state);
+    let ended = front::run(gateway, &shutdown);
+    drop(announcement);
     finish(&keeper, &watch);
     ended.map(|()| watch.exit_code())
 }

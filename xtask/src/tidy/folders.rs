@@ -209,6 +209,7 @@ const ORDERS: &[(&str, &[&str])] = &[
             "signals",
             "summary",
             "plan",
+            "announce",
             "front",
             "args",
             "client",
