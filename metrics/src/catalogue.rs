@@ -119,7 +119,7 @@ metrics! {
     TENANT_FILE_BYTES = G, "ostler_store_tenant_file_bytes_max" [] "Bytes of logs and payloads of the tenant that has most.";
     FILES_FULL = C, "ostler_store_files_full_total" [what("log" | "payload")] "Payloads that were refused, and times that logs of a tenant stayed on their runners, for want of room.";
     ACCEPTING = G, "ostler_store_accepting" [] "1 while durable jobs are accepted.";
-    COMMIT_FAILURES = C, "ostler_store_failures_total" [] "Commits that failed.";
+    COMMIT_FAILURES = C, "ostler_store_failures_total" [] "Commits that failed, and readings of the store at the start or after a failure that did: it counts on as long as the store cannot be used.";
     API_REFUSED = C, "ostler_api_refused_total" [reason("no_token" | "bad_token" | "scope")] "Requests of the API without a token that allows them; the log has a line at once, and then at most one a minute.";
     BUILD = G, "ostler_build_info" [version] "The version that runs.";
     PROCESS_CPU = C, "process_cpu_seconds_total" [] "Processor time of the gateway.";
