@@ -6,6 +6,7 @@ use std::{
     net::SocketAddr,
     path::Path,
     process::{Child, Command, ExitStatus, Stdio},
+    sync::atomic::{AtomicU32, Ordering},
 };
 
 use nix::sys::signal::Signal;
@@ -61,6 +62,8 @@ impl Gateway {
         command.current_dir(state.path());
         command.stdin(Stdio::null()).stdout(out("stdout")).stderr(out("stderr"));
         let mut child = command.spawn().expect("the binary under test starts");
+        // Until there is a gateway whose drop does that.
+        let mut remains = Remains(mark);
         let stderr = state.path().join("stderr");
         let doors = wait_for("the gateway tells its addresses", || {
             if let Ok(Some(status)) = child.try_wait() {
@@ -69,6 +72,7 @@ impl Gateway {
             }
             read_doors(&state.path().join("run/addresses.json"), child.id())
         });
+        let mark = std::mem::take(&mut remains.0);
         Self { child, doors, state: Some(state), mark }
     }
 
@@ -261,11 +265,20 @@ impl Drop for Gateway {
     }
 }
 
-/// What a crashed gateway left running; ended when dropped.
+/// What a crashed gateway, or another command, left running; ended when dropped.
 #[derive(Debug)]
 pub struct Remains(String);
 
 impl Remains {
+    /// Of a command that is still to be started: whatever comes of it is ended with the value.
+    pub fn of(command: &mut Command) -> Self {
+        static NUMBER: AtomicU32 = AtomicU32::new(0);
+        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+        let mark = format!("command-{}-{number}", std::process::id());
+        command.env(MARK, &mark);
+        Self(mark)
+    }
+
     /// The processes that are left.
     pub fn pids(&self) -> Vec<u32> {
         process::pids_of(&self.0)
@@ -274,7 +287,9 @@ impl Remains {
 
 impl Drop for Remains {
     fn drop(&mut self) {
-        end_all(&self.0);
+        if !self.0.is_empty() {
+            end_all(&self.0);
+        }
     }
 }
 

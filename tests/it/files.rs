@@ -9,7 +9,8 @@ use std::{
 
 use nix::sys::signal::Signal;
 use ostler_tests::{
-    Api, App, Gateway, Runner, Setup, create_token, ostler, run_ostler, sha256, signal, wait_until,
+    Api, App, Gateway, Remains, Runner, Setup, create_token, ostler, run_ostler, sha256, signal,
+    wait_until,
 };
 use serde_json::json;
 
@@ -177,7 +178,10 @@ fn said_of(name: &str, put: impl Fn(&Path)) -> (PathBuf, String) {
     let told = state.path().join("told");
     let into = || Stdio::from(fs::File::create(&told).expect("there is room"));
     let here = state.path().to_str().expect("the path is text");
-    let mut gateway = Command::new(ostler())
+    let mut gateway = Command::new(ostler());
+    // Also when it does not say what it should.
+    let _remains = Remains::of(&mut gateway);
+    let mut gateway = gateway
         .args(["serve", "--no-app", "--state", here, "--http", "off"])
         .args(["--https", "127.0.0.1:0", "--api", "127.0.0.1:0", "--runners", "127.0.0.1:0"])
         .stdin(Stdio::null())
