@@ -74,8 +74,17 @@ impl Runner {
 
     /// The same in a folder that may have been used before.
     pub fn again(state: TempDir, token: &str, name: &str, slots: u32) -> Self {
+        Self::with(state, token, name, &format!("[runner]\njob_slots = {slots}\n"))
+    }
+
+    /// Joins on this host with a name and this config.
+    pub fn of(token: &str, name: &str, config: &str) -> Self {
+        let state = tempfile::tempdir().expect("a temporary folder can be made");
+        Self::with(state, token, name, config)
+    }
+
+    fn with(state: TempDir, token: &str, name: &str, text: &str) -> Self {
         let config = state.path().join("ostler.toml");
-        let text = format!("[runner]\njob_slots = {slots}\n");
         fs::write(&config, text).expect("a temporary folder is writable");
         Self::start(state, |command| {
             command.args(["--join", token, "--name", name]).arg("--config").arg(&config);

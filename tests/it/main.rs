@@ -38,6 +38,7 @@ mod routes;
 mod scaling;
 mod shares;
 mod stopping;
+mod streams;
 mod targets;
 mod unread;
 mod users;
