@@ -38,6 +38,10 @@ impl Events {
                 "runner {name} offers {what}, for which it did not join: nothing of that goes to it; let it offer less, or \
                  `ostler runner remove {name}` and let it join with a token that allows it"
             )),
+            GatewayEvent::AppUnknown { app, host } => note(&format!(
+                "runner {host} offers the app {app}, which this gateway does not know: no request goes to it; give it [app.{app}] \
+                 and a [[route]] with to = \"app:{app}\" here, or let that runner serve it under a name that is known here"
+            )),
             GatewayEvent::Warning(text) => note(text),
         }
     }

@@ -40,6 +40,13 @@ pub enum GatewayEvent {
         /// What it offers.
         what: String,
     },
+    /// A runner offers an app that the gateway does not know.
+    AppUnknown {
+        /// The app.
+        app: String,
+        /// The runner.
+        host: String,
+    },
     /// Something that an operator should look at.
     Warning(String),
 }

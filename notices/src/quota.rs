@@ -84,6 +84,7 @@ fn weigh(event: &GatewayEvent) -> Option<(&str, u64)> {
         GatewayEvent::RunnerJoined { name } => (name, 0),
         GatewayEvent::RunnerLost { name, reason } => (name, reason.len()),
         GatewayEvent::RunnerExceeds { name, what } => (name, what.len()),
+        GatewayEvent::AppUnknown { app, host } => (host, app.len()),
         GatewayEvent::Warning(_) => return None,
     };
     Some((runner, (LINE + bytes) as u64))

@@ -235,6 +235,30 @@ fn a_runner_that_is_removed_loses_its_link_at_once_and_needs_a_new_token() {
 }
 
 #[test]
+fn an_app_that_the_gateway_does_not_know_is_told_of_once_on_both_sides() {
+    let gateway = Setup::bare().args(&["--no-app"]).early().start();
+    let token = create_token(gateway.state(), &[]);
+    let app = App::new();
+    let config = format!("[app.far]\nserve = \"wsgi:wsgi\"\nroot = {:?}\n", app.root());
+    let runner = Runner::of(&token, "far", &config);
+    wait_until("its child is ready", || runner.told().contains("child ready"));
+    wait_until("the gateway says it", || gateway.stderr().contains("to = \"app:far\""));
+    wait_until("the runner says it", || runner.told().contains("unknown to the gateway"));
+    // Ready, and told of again and again.
+    let api = Api::of(&gateway);
+    let beats = || api.get("/v1/runners").json()["runners"][0]["heard_at"].clone();
+    let before = beats();
+    wait_until("it is heard again", || beats() != before);
+    assert_eq!(gateway.stderr().matches("does not know").count(), 1, "{}", gateway.stderr());
+    assert_eq!(runner.told().matches("unknown to the gateway").count(), 1);
+    assert!(
+        gateway
+            .stderr()
+            .contains("runner far offers the app far, which this gateway does not know")
+    );
+}
+
+#[test]
 fn a_runner_serves_and_runs_only_what_it_joined_for() {
     let net = Net::new(2);
     let gateway = gateway(&net);

@@ -160,7 +160,8 @@ fn what_may_be_absent_has_its_meaning_then() {
     let from = foreign(Kind::Withdraw, 0, &[(":app", "a"), (":child", "3"), (":from", "1")]);
     assert_eq!(Withdrawn::of(&from).unwrap().streams, None);
     let welcome = foreign(Kind::Welcome, 1, &[("apps", "")]);
-    assert_eq!(Welcome::of(&welcome).unwrap(), Welcome { apps: Some(vec![""]), jobs: true });
+    let may = Welcome { apps: Some(vec![""]), jobs: true, known: None };
+    assert_eq!(Welcome::of(&welcome).unwrap(), may);
     let ready = foreign(Kind::App, 1, &[(":app", "a"), (":message", "of before")]);
     assert_eq!(App::of(&ready).unwrap(), App { app: "a", ready: 0, failure: None });
     let hello = foreign(Kind::Hello, 1, &[]);

@@ -1,8 +1,11 @@
 //! What links to all runners share.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicUsize, Ordering},
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::{
+        Arc, Mutex, MutexGuard,
+        atomic::{AtomicUsize, Ordering},
+    },
 };
 
 use ostler_durable::Jobs;
@@ -15,6 +18,9 @@ use crate::{connection_budget::ConnectionBudget, metrics::Metrics};
 /// How many jobs wait, by the places of the pools; who follows it is told of changes.
 type QueueLengths = watch::Sender<Vec<usize>>;
 
+/// So many unknown apps of one runner are told of.
+const UNKNOWN_MAX: usize = 16;
+
 /// See the module.
 pub(crate) struct Hub {
     pub(crate) pools: Pools,
@@ -23,6 +29,8 @@ pub(crate) struct Hub {
     pub(crate) connections: Arc<ConnectionBudget>,
     pub(crate) notices: Arc<Notices>,
     pub(super) demand: QueueLengths,
+    /// Apps that a runner offers and nobody here knows, as far as that was told since it joined.
+    unknown: Mutex<BTreeMap<String, BTreeSet<String>>>,
     /// One handle a serving thread; work is dealt out in turn.
     threads: Vec<tokio::runtime::Handle>,
     next_thread: AtomicUsize,
@@ -44,8 +52,17 @@ impl Hub {
         notices: Arc<Notices>,
     ) -> Self {
         let next_thread = AtomicUsize::new(0);
-        let demand = QueueLengths::new(vec![0; pools.len()]);
-        Self { pools, jobs, metrics, connections, notices, demand, threads, next_thread }
+        Self {
+            demand: QueueLengths::new(vec![0; pools.len()]),
+            pools,
+            jobs,
+            metrics,
+            connections,
+            notices,
+            unknown: Mutex::default(),
+            threads,
+            next_thread,
+        }
     }
 
     /// The thread that a new lane or link goes to.
@@ -61,6 +78,23 @@ impl Hub {
         self.notices.tell(GatewayEvent::RunnerJoined { name: name.to_owned() });
     }
 
+    fn unknown(&self) -> MutexGuard<'_, BTreeMap<String, BTreeSet<String>>> {
+        self.unknown.lock().expect("no code panics while it holds the unknown apps")
+    }
+
+    /// Whoever started the runner waits for requests that never come: each app is told once.
+    pub(super) fn tell_unknown(&self, runner: &str, app: &str) {
+        let (name, app) = (runner.to_owned(), app.to_owned());
+        let is_news = {
+            let mut all = self.unknown();
+            let told = all.entry(name.clone()).or_default();
+            told.len() < UNKNOWN_MAX && told.insert(app.clone())
+        };
+        if is_news {
+            self.notices.tell(GatewayEvent::AppUnknown { app, host: name });
+        }
+    }
+
     /// A link of a runner has ended. When the runner has no other now, nothing that it said of its apps holds any more.
     pub(super) fn runner_lost(&self, name: String, reason: String) {
         self.metrics.links_lost.with_label_values(&[&name]).inc();
@@ -71,6 +105,7 @@ impl Hub {
     /// Forgets what a runner said of its apps, unless it has a link.
     pub(super) fn forget_unlinked(&self, name: &str) {
         if !self.jobs.is_linked(name) {
+            self.unknown().remove(name);
             self.pools.values().for_each(|pool| pool.set_state(name, None));
         }
     }

@@ -116,7 +116,7 @@ async fn serve(hub: Arc<Hub>, links: Arc<LocalLinks>, stream: UnixStream) {
     };
     let name = hello.name;
     hub.jobs.keep_own_runner(&name).await;
-    welcome(&mut out, &Scope::default());
+    welcome(&mut out, &hub, &Scope::default());
     if let Err(error) = link.send(&out).await {
         drop(jobs);
         // It may have taken the place of another link.

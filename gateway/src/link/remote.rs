@@ -186,7 +186,7 @@ async fn serve(
         Concurrency::Multiplexed,
         false,
     ));
-    carrier.send(|out| welcome(out, &scope));
+    carrier.send(|out| welcome(out, hub, &scope));
     let stuck = Arc::new(Notify::new());
     let way = send_queue::job_sender(&carrier, &stuck);
     let jobs = match JobLink::up(&hub.jobs, &hello, way, false) {

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use ostler_job::name;
 use ostler_notices::{BootFailure, GatewayEvent};
 use ostler_pool::AppState;
 use ostler_wire::{
@@ -11,13 +12,16 @@ use ostler_wire::{
 
 use super::hub::Hub;
 
-/// Takes an APP or STATE frame. One that is none is ignored, and apps that the gateway does not route to.
+/// Takes an APP or STATE frame. One that is none is ignored, and apps that are not of the config are told of once.
 pub(crate) fn handle(hub: &Hub, runner: &str, frame: &Frame) {
     if frame.header.kind == Kind::State {
         let Ok(told) = State::of(frame) else { return };
         change(hub, runner, told.app, |_, state| state.numbers = told.figures);
     } else {
         let Ok(told) = App::of(frame) else { return };
+        if !hub.pools.contains_key(told.app) && name::is_good(told.app) {
+            return hub.tell_unknown(runner, told.app);
+        }
         change(hub, runner, told.app, |before, state| {
             state.ready = told.ready;
             state.failure = told.failure.map(boot_failure);

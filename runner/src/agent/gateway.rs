@@ -56,6 +56,7 @@ impl Agent {
                     ..Line::default()
                 });
                 self.note_refused(&granted);
+                self.note_unknown(&granted);
                 self.end_orphaned_requests();
                 for app in &mut self.apps {
                     app.told_app = Bytes::new();
@@ -86,7 +87,7 @@ impl Agent {
     fn note_refused(&mut self, granted: &Granted) {
         let apps = self.apps.iter().map(|app| app.spec.name.as_str());
         let refused = granted.refused(apps, self.config.job_slots > 0);
-        if !refused.is_empty() && refused != self.told_refused {
+        if !refused.is_empty() && refused != self.told_vain.0 {
             let detail = format!(
                 "{refused}: this runner did not join for that, and nothing of it comes here; let it offer less (--job-slots 0), \
                  or on the gateway's host `ostler runner remove {name}` and `ostler token join`, and join with that token",
@@ -96,7 +97,22 @@ impl Agent {
             let (level, stream) = ("warn", "runner");
             self.logs.write(Line { level, stream, detail: &detail, message, ..Line::default() });
         }
-        self.told_refused = refused;
+        self.told_vain.0 = refused;
+    }
+
+    /// Says once what is served in vain: no request of that comes.
+    fn note_unknown(&mut self, granted: &Granted) {
+        let unknown = granted.unknown(self.apps.iter().map(|app| app.spec.name.as_str()));
+        if !unknown.is_empty() && unknown != self.told_vain.1 {
+            let detail = format!(
+                "{unknown}: no request comes; give it [app.NAME] and a [[route]] with to = \"app:NAME\" in the gateway's config, or \
+                 serve it here under a name that is known there"
+            );
+            let message = "unknown to the gateway";
+            let (level, stream) = ("warn", "runner");
+            self.logs.write(Line { level, stream, detail: &detail, message, ..Line::default() });
+        }
+        self.told_vain.1 = unknown;
     }
 
     /// A request that a former gateway had begun has no client any more.

@@ -87,8 +87,8 @@ pub(crate) struct Agent {
     token: Option<Token>,
     /// Why there is no gateway, as it was logged last.
     trouble: String,
-    /// What is offered in vain, as it was told last.
-    told_refused: String,
+    /// What is refused, and the apps that the gateway does not know, as it was told last.
+    told_vain: (String, String),
     /// Why the gateway does not want this runner.
     refused: Option<String>,
     /// Since when there is none.
@@ -132,7 +132,7 @@ impl Agent {
             relay,
             token,
             trouble: String::new(),
-            told_refused: String::new(),
+            told_vain: (String::new(), String::new()),
             refused: None,
             alone_since: now,
             stops: 0,

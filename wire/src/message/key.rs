@@ -48,6 +48,7 @@ pub(super) const WHAT: &str = ":what";
 pub(super) const APPS: &str = "apps";
 pub(super) const HB_MS: &str = "hb_ms";
 pub(super) const JOBS: &str = "jobs";
+pub(super) const KNOWN: &str = "known";
 pub(super) const MAX_FRAME: &str = "max_frame";
 pub(super) const ROOT: &str = "root";
 pub(super) const WINDOW: &str = "window";

@@ -59,6 +59,8 @@ pub struct Welcome<'a> {
     pub apps: Option<Vec<&'a str>>,
     /// Whether it joined for durable jobs.
     pub jobs: bool,
+    /// The apps that the gateway knows; `None`: one of before does not say it.
+    pub known: Option<Vec<&'a str>>,
 }
 
 /// Milliseconds between two PINGs of a link.
@@ -68,11 +70,12 @@ const NO: &str = "0";
 
 impl Message for Welcome<'_> {
     fn put(&self, out: &mut BytesMut) {
-        let apps = self.apps.as_ref().map(|apps| apps.join(","));
+        let [apps, known] =
+            [&self.apps, &self.known].map(|apps| apps.as_ref().map(|apps| apps.join(",")));
         put_head(out, Kind::Welcome, 0, VERSION, |f| {
             f.number(key::HB_MS, HEARTBEAT_MS).number(key::MAX_FRAME, FRAME_MAX);
             f.number(key::WINDOW, WINDOW).maybe(key::APPS, apps.as_deref());
-            f.maybe(key::JOBS, (!self.jobs).then_some(NO));
+            f.maybe(key::JOBS, (!self.jobs).then_some(NO)).maybe(key::KNOWN, known.as_deref());
         });
     }
 }
@@ -81,9 +84,11 @@ impl<'a> Welcome<'a> {
     /// Of a frame.
     pub fn of(frame: &'a Frame) -> Result<Self, WireError> {
         let fields = frame.fields()?;
+        let list = |key| fields.text(key).map(|apps| apps.split(',').collect());
         Ok(Self {
-            apps: fields.text(key::APPS).map(|apps| apps.split(',').collect()),
+            apps: list(key::APPS),
             jobs: fields.text(key::JOBS) != Some(NO),
+            known: list(key::KNOWN),
         })
     }
 }
