@@ -36,8 +36,9 @@ use crate::{
     start_error::StartError,
 };
 
-/// For what was said to runners last to leave.
-const LAST_WORD: Duration = Duration::from_millis(50);
+/// For runners to read what was said to them last, and the same in a hurry. One may stand still.
+const LAST_WORD: Duration = Duration::from_secs(1);
+const LAST_WORD_HURRIED: Duration = Duration::from_millis(50);
 /// Threads that read and write spool files for a serving thread, and nothing else. Each keeps memory of its own.
 const FILE_THREADS: usize = 4;
 
@@ -268,8 +269,12 @@ impl Gateway {
             // It panicked, and has said so on stderr.
             let _ = tokio::task::spawn_blocking(call).await;
         }
-        // What was said to runners last leaves with the links' next turn.
-        tokio::time::sleep(LAST_WORD).await;
+        let patience = if hurried { LAST_WORD_HURRIED } else { LAST_WORD };
+        tokio::select! {
+            () = hub.last_words.heard() => {}
+            () = tokio::time::sleep(patience) => {}
+            () = shutdown.hurried(), if !hurried => {}
+        }
         Ok(())
     }
 }

@@ -13,6 +13,7 @@ use ostler_notices::{GatewayEvent, Notices};
 use ostler_pool::Pools;
 use tokio::sync::watch;
 
+use super::last_word::LastWords;
 use crate::{connection_budget::ConnectionBudget, metrics::Metrics};
 
 /// How many jobs wait, by the places of the pools; who follows it is told of changes.
@@ -29,6 +30,7 @@ pub(crate) struct Hub {
     pub(crate) connections: Arc<ConnectionBudget>,
     pub(crate) notices: Arc<Notices>,
     pub(super) demand: QueueLengths,
+    pub(crate) last_words: LastWords,
     /// Apps that a runner offers and nobody here knows, as far as that was told since it joined.
     unknown: Mutex<BTreeMap<String, BTreeSet<String>>>,
     /// One handle a serving thread; work is dealt out in turn.
@@ -59,6 +61,7 @@ impl Hub {
             metrics,
             connections,
             notices,
+            last_words: LastWords::default(),
             unknown: Mutex::default(),
             threads,
             next_thread,

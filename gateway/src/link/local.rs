@@ -168,6 +168,7 @@ impl Link {
     ) -> io::Result<()> {
         let mut demand = Demand::new(hub);
         let mut mute = pin!(heartbeat::missed(|| jobs.mute_after(), |now| jobs.excuse(now)));
+        let last = hub.last_words.of_link();
         loop {
             let mut out = BytesMut::new();
             tokio::select! {
@@ -176,11 +177,19 @@ impl Link {
                         return Ok(());
                     }
                     while let Some(frame) = self.next_frame()? {
+                        last.hear(&frame);
                         self.handle(hub, name, lanes, jobs, &frame, &mut out)?;
                     }
                 }
                 Some(order) = inbox.recv() => write_order(&mut out, &order),
                 Some(frames) = outbox.recv() => out.unsplit(frames),
+                ping = last.due() => {
+                    // Behind everything else.
+                    while let Ok(frames) = outbox.try_recv() {
+                        out.unsplit(frames);
+                    }
+                    put_frame(&mut out, ping, &[]);
+                }
                 () = jobs.replaced() => return Err(io::Error::other(REPLACED)),
                 () = demand.changes() => demand.update(hub, &mut out),
                 () = &mut mute => return Err(io::Error::other(MUTE)),

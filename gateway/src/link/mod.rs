@@ -9,6 +9,7 @@ mod heartbeat;
 mod hub;
 mod join;
 mod lane;
+mod last_word;
 pub(crate) mod local;
 mod rate_limit;
 pub(crate) mod remote;

@@ -38,6 +38,7 @@ use super::{
     heartbeat,
     hub::Hub,
     join::{self, RunnerCertificate},
+    last_word::LastWord,
     local, send_queue,
     welcome::welcome,
 };
@@ -195,6 +196,7 @@ async fn serve(
     };
     hub.runner_joined(&name);
     let heard = Mutex::new(clock::now());
+    let last = hub.last_words.of_link();
     let runner = RunnerControl::new(hub, &carrier, &name, &scope, &jobs);
     let (reader, writer) = tokio::io::split(stream);
     let reader = runner.pace.reader(reader);
@@ -203,13 +205,14 @@ async fn serve(
         *heard.lock().expect("one task holds it") = now;
         jobs.heard(now);
         settle(ended);
+        control.iter().for_each(|frame| last.hear(frame));
         if !control.is_empty() {
             runner.handle_frames(control, now);
         }
     });
     let reason = tokio::select! {
         over = driving => over.to_string(),
-        reason = watch(hub, &carrier, &heard, &jobs) => reason,
+        reason = watch(hub, &carrier, &heard, (&jobs, &last)) => reason,
         stranger = members.gone(&name, &key) => stranger.told().into(),
         () = jobs.replaced() => local::REPLACED.into(),
         () = stuck.notified() => send_queue::UNREAD.into(),
@@ -241,7 +244,12 @@ fn settle(ended: Ended) {
 }
 
 /// Keeps the link alive, tells demand, and notices when the runner falls silent.
-async fn watch(hub: &Hub, carrier: &Arc<Carrier>, heard: &Mutex<Mono>, jobs: &JobLink) -> String {
+async fn watch(
+    hub: &Hub,
+    carrier: &Arc<Carrier>,
+    heard: &Mutex<Mono>,
+    (jobs, last): (&JobLink, &LastWord),
+) -> String {
     let heard = || heard.lock().expect("one task holds it");
     let mut mute = pin!(heartbeat::missed(|| jobs.mute_after(), |now| jobs.excuse(now)));
     let mut silent = pin!(heartbeat::missed(|| *heard() + SILENCE, |now| *heard() = now));
@@ -253,6 +261,7 @@ async fn watch(hub: &Hub, carrier: &Arc<Carrier>, heard: &Mutex<Mono>, jobs: &Jo
         tokio::select! {
             _ = beat.tick() => put_frame(&mut out, plain(), &[]),
             () = demand.changes() => demand.update(hub, &mut out),
+            ping = last.due() => put_frame(&mut out, ping, &[]),
             () = &mut mute => return local::MUTE.to_owned(),
             () = &mut silent => return format!("nothing heard for {} s", SILENCE.as_secs_f64()),
         }
