@@ -14,7 +14,7 @@ use ostler_heads::http1::guard::Notes;
 use ostler_job::{Mono, Span};
 use ostler_machine::clock;
 
-use crate::{config::Limits, connection_budget::Activity};
+use crate::{config::Limits, connection_budget::Activity, still::read_first};
 
 /// How a connection is to end, told by its requests.
 #[derive(Debug, Default)]
@@ -140,7 +140,10 @@ impl Connection {
             }
             let left = limit.saturating_sub(Duration::from_nanos(idle.0));
             // The first request may change the limit to a shorter one.
-            tokio::time::sleep(left.min(limits.keep_alive)).await;
+            let wait = left.min(limits.keep_alive);
+            let due = clock::now() + clock::span(wait);
+            tokio::time::sleep(wait).await;
+            read_first(clock::now() - due).await;
         }
     }
 }

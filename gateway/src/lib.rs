@@ -19,6 +19,7 @@ mod metrics;
 mod request;
 mod scrape;
 mod start_error;
+mod still;
 mod target;
 
 pub use config::{

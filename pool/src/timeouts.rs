@@ -146,14 +146,14 @@ pub struct TimedOut {
 }
 
 impl Pool {
-    /// Waits for the first moment at which something may have timed out.
-    pub async fn any_timeout(&self) {
+    /// Waits for the first moment at which something may have timed out, and tells how long ago that was.
+    pub async fn any_timeout(&self) -> Span {
         loop {
-            let at = self.lock().timeouts.wakes_at;
-            let left = Duration::from_nanos((at - clock::now()).0);
-            if left.is_zero() {
-                return;
+            let (at, now) = (self.lock().timeouts.wakes_at, clock::now());
+            if at <= now {
+                return now - at;
             }
+            let left = Duration::from_nanos((at - now).0);
             let sleep = async {
                 match at {
                     NEVER => std::future::pending().await,

@@ -1,8 +1,12 @@
 //! Handlers that do not come to an end: the client is told at once, the child goes by steps.
 
-use std::{fs, time::Instant};
+use std::{
+    fs,
+    time::{Duration, Instant},
+};
 
-use ostler_tests::{APP, App, Gateway, Setup, is_alive, wait_for, wait_until};
+use nix::sys::signal::Signal;
+use ostler_tests::{APP, App, Conn, Gateway, Setup, is_alive, wait_for, wait_until};
 
 const MORE: &str = r#"
 import signal
@@ -87,4 +91,40 @@ fn a_handler_that_ends_within_the_grace_keeps_its_child() {
     assert_eq!(gateway.get("/sleep/500").status, 504);
     assert_eq!(gateway.get("/pid").text(), child);
     assert_eq!(gateway.metric("ostler_child_exits_total", &[]), 0.0);
+}
+
+/// Answers when there is a file `go`, and says in another that it has.
+const ANSWERS_AND_SAYS_SO: &str = r#"
+import os, time
+
+
+class Answer(list):
+    def close(self):
+        open("answered", "w").close()
+
+
+def application(environ, start_response):
+    open("begun", "w").close()
+    while not os.path.exists("go"):
+        time.sleep(0.005)
+    start_response("200 OK", [("Content-Length", "2")])
+    return Answer([b"ok"])
+"#;
+
+#[test]
+fn an_answer_that_came_in_time_counts_though_the_gateway_stood_still() {
+    let app = App::of(ANSWERS_AND_SAYS_SO);
+    let limit = Duration::from_secs(1);
+    let gateway = Setup::new(&app).route("timeouts = { first_byte = \"1s\" }").start();
+    let began = Instant::now();
+    let address = gateway.http();
+    let asked = std::thread::spawn(move || Conn::open(address).get("/"));
+    wait_until("the app has it", || app.file("begun").exists());
+    gateway.signal(Signal::SIGSTOP);
+    app.write("go", "");
+    wait_until("the answer is on its way", || app.file("answered").exists());
+    wait_until("the limit has passed", || began.elapsed() > 2 * limit);
+    gateway.signal(Signal::SIGCONT);
+    let answer = asked.join().expect("it is answered");
+    assert_eq!((answer.status, answer.text().as_str()), (200, "ok"));
 }

@@ -2,7 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use ostler_tests::{App, H2, RawH2, Setup, block_on};
+use nix::sys::signal::Signal;
+use ostler_tests::{App, H2, RawH2, Setup, block_on, wait_until};
 
 #[test]
 fn a_connection_is_kept_between_requests_as_long_as_the_config_says() {
@@ -42,4 +43,25 @@ fn a_connection_may_be_idle_for_longer_than_a_head_may_take() {
     kept.send("GET /third HTTP/1.1\r\nHo");
     assert_eq!(kept.read().status, 408, "a head that was begun has its own time");
     kept.assert_closed();
+}
+
+#[test]
+fn what_came_while_the_gateway_stood_still_came_in_time() {
+    let app = App::new();
+    let limit = Duration::from_secs(1);
+    let limits = "[limits]\nheader_timeout = \"1s\"\nkeep_alive = \"1s\"";
+    let gateway = Setup::new(&app).more(limits).start();
+    let (mut begun, mut kept) = (gateway.connect(), gateway.connect());
+    let began = Instant::now();
+    assert_eq!(kept.get("/first").status, 200);
+    begun.send("GET /head HTTP/1.1\r\nHo");
+    // The gateway has read it when it has read what came after it.
+    assert_eq!(kept.get("/second").status, 200);
+    gateway.signal(Signal::SIGSTOP);
+    begun.send("st: a\r\n\r\n");
+    kept.send("GET /third HTTP/1.1\r\nHost: a\r\n\r\n");
+    wait_until("all limits have passed", || began.elapsed() > 3 * limit);
+    gateway.signal(Signal::SIGCONT);
+    assert_eq!(begun.read().text(), "hello /head");
+    assert_eq!(kept.read().text(), "hello /third");
 }

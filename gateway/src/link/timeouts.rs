@@ -8,11 +8,12 @@ use ostler_pool::{Pool, passing::Failure};
 use ostler_wire::Reset;
 
 use super::local::LocalLinks;
+use crate::still::read_first;
 
 /// Sleeps until something has timed out.
 pub(crate) async fn run(pool: Arc<Pool>, links: Arc<LocalLinks>) {
     loop {
-        pool.any_timeout().await;
+        read_first(pool.any_timeout().await).await;
         let timed_out = pool.handle_time(clock::now());
         for (assignment, quiet) in timed_out.quiet {
             links.unanswered(&assignment, quiet);

@@ -19,7 +19,7 @@ use bytes::{Buf, BytesMut};
 use http::StatusCode;
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
-    time::{Sleep, sleep},
+    time::{Instant, Sleep, sleep},
 };
 
 use super::{
@@ -51,6 +51,11 @@ impl Notes {
         self.half.load(Ordering::Relaxed)
     }
 }
+
+/// An end of the time that is noticed so late has passed while this process stood still.
+const STOOD_STILL: Duration = Duration::from_millis(100);
+/// For a socket to be seen then.
+const READING: Duration = Duration::from_millis(20);
 
 /// What hyper reads instead of a refused request, and instead of one whose answer must have no body.
 const STAND_IN: &[u8] = b"GET / HTTP/1.1\r\nhost: refused\r\nconnection: close\r\n\r\n";
@@ -103,6 +108,11 @@ impl<T> Guard<T> {
         }
         let timer = self.timer.get_or_insert_with(|| Box::pin(sleep(self.limit)));
         ready!(timer.as_mut().poll(cx));
+        if timer.deadline().elapsed() > STOOD_STILL {
+            // Timers are seen before sockets then: what came meanwhile is read first.
+            timer.as_mut().reset(Instant::now() + READING);
+            ready!(timer.as_mut().poll(cx));
+        }
         let reason = "the request head did not come in time";
         self.refuse(Refused { status: StatusCode::REQUEST_TIMEOUT, reason });
         Poll::Ready(())

@@ -171,6 +171,7 @@ const ORDERS: &[(&str, &[&str])] = &[
         &[
             "connection_budget",
             "config",
+            "still",
             "connection",
             "log",
             "metrics",
