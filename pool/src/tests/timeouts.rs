@@ -150,6 +150,38 @@ async fn a_child_that_says_nothing_is_asked_about_again_and_again() {
 }
 
 #[tokio::test]
+async fn a_child_that_left_its_work_to_others_is_asked_about_until_it_speaks() {
+    let pool = pool();
+    let (carrier, _supplier, _child) = lane(&pool);
+    let passing = job(&pool, None);
+    enter(&pool, &passing);
+    let stream = passing.assignment().unwrap().stream;
+    carrier.give_back(stream, stream);
+    let began = clock::now();
+    assert!(passing.assignment().is_none(), "it is given nothing, not even that again");
+    let mut asked = Vec::new();
+    for after in 0..900 {
+        let now = began + ms(after);
+        if after == 100 {
+            // Another child's puts off no question.
+            pool.lock().timeouts.expect_word(now);
+        }
+        if after == 700 {
+            says(&pool, &carrier, now, Kind::Reset, 0, stream);
+        }
+        if pool.lock().timeouts.wakes_at <= now {
+            let quiet = pool.handle_time(now).quiet;
+            asked.extend(quiet.into_iter().map(|(seat, quiet)| (after, seat.stream, quiet)));
+        }
+    }
+    assert_eq!(asked.len(), 3, "{asked:?}");
+    for (at, due) in asked.iter().zip([204, 408, 612]) {
+        assert!(at.0 <= due && (at.1, at.2) == (stream, Quiet::Unanswered), "{asked:?}");
+    }
+    assert!(passing.assignment().is_some(), "it has spoken");
+}
+
+#[tokio::test]
 async fn what_is_over_is_forgotten_and_wakes_nobody() {
     let pool = pool();
     let (carrier, _supplier, child) = lane(&pool);
@@ -198,6 +230,16 @@ async fn what_comes_up_while_a_job_is_looked_at_is_not_lost() {
     inner.arm(passing.id, now + ms(10));
     inner.looked_at(vec![(passing.id, Some(now + ms(1000)))]);
     assert_eq!((inner.timeouts.wakes_at - now).0, ms(14).0);
+}
+
+#[tokio::test]
+async fn who_waits_for_what_has_passed_is_told_how_long_ago_that_was() {
+    let pool = pool();
+    let waiting = job(&pool, None);
+    let expires = Mono(clock::now().0 - ms(500).0);
+    pool.enter(&waiting, &Entry { tenant: b"a", weight: 1, within: ms(1000), expires });
+    let late = pool.any_timeout().await;
+    assert!(late >= ms(490) && late < ms(50_000), "{late:?}");
 }
 
 #[tokio::test]
