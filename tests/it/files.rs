@@ -178,11 +178,19 @@ fn said_of(name: &str, put: impl Fn(&Path)) -> (PathBuf, String) {
     let told = state.path().join("told");
     let into = || Stdio::from(fs::File::create(&told).expect("there is room"));
     let here = state.path().to_str().expect("the path is text");
+    // Only the runner of an app writes the children's code.
+    let app = App::new();
+    let root = app.root().to_str().expect("the path is text");
+    let what: &[&str] = match name {
+        "children" => &["wsgi:wsgi", "--root", root],
+        _ => &["--no-app"],
+    };
     let mut gateway = Command::new(ostler());
     // Also when it does not say what it should.
     let _remains = Remains::of(&mut gateway);
     let mut gateway = gateway
-        .args(["serve", "--no-app", "--state", here, "--http", "off"])
+        .args(["serve", "--state", here, "--http", "off"])
+        .args(what)
         .args(["--https", "127.0.0.1:0", "--api", "127.0.0.1:0", "--runners", "127.0.0.1:0"])
         .stdin(Stdio::null())
         .stdout(Stdio::null())
