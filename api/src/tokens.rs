@@ -29,7 +29,7 @@ use crate::new_token::new_token;
 
 const NAME_MAX: usize = 64;
 
-/// All tokens, the revoked ones included.
+/// All tokens, the revoked ones included, in the order of their names.
 #[derive(Serialize, ToSchema)]
 pub(crate) struct TokenList {
     tokens: Vec<TokenView>,
@@ -95,14 +95,16 @@ fielded!(TokenRequest);
     path = "/v1/tokens",
     tag = "admin",
     operation_id = "listTokens",
-    responses((status = 200, description = "All tokens.", body = TokenList, content_type = "application/json")),
+    responses((status = 200, description = "All tokens, in the order of their names.", body = TokenList, content_type = "application/json")),
 )]
 pub(crate) async fn list(
     State(api): State<Api>,
     _: Needs<Admin>,
     _: NoQuery,
 ) -> Result<Response, Problem> {
-    let tokens = api.backend().tokens().iter().map(|token| TokenView::from(&**token)).collect();
+    let mut kept = api.backend().tokens();
+    kept.sort_by(|a, b| a.name.cmp(&b.name));
+    let tokens = kept.iter().map(|token| TokenView::from(&**token)).collect();
     body::json(StatusCode::OK, &TokenList { tokens })
 }
 

@@ -80,6 +80,24 @@ async fn runners_are_removed() {
 }
 
 #[tokio::test]
+async fn tokens_are_listed_by_their_names() {
+    let rig = Rig::new();
+    for name in ["m", "z", "a", "B"] {
+        let body = format!(r#"{{"name":"{name}","scopes":["read"]}}"#);
+        assert_eq!(rig.json("POST /v1/tokens", &body).await.status, StatusCode::CREATED);
+    }
+    rig.ask("DELETE /v1/tokens/m").await;
+    let listed = rig.ask("GET /v1/tokens").await.json();
+    let names: Vec<_> = listed["tokens"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|it| it["name"].as_str().unwrap())
+        .collect();
+    assert_eq!(names, ["B", "a", "first", "m", "z"]);
+}
+
+#[tokio::test]
 async fn tokens_that_cannot_be_are_refused() {
     let rig = Rig::new();
     for (body, place) in [
