@@ -195,7 +195,8 @@ fn condition(filter: &mut Filter, name: &str, value: &str, now: Wall) -> Result<
                 return Err(format!("more than {IDS_MAX} ids; ask in several requests"));
             }
         }
-        _ => {}
+        // One that is declared and forgotten here must not come to mean every job.
+        _ => return Err("is not known here".to_owned()),
     }
     Ok(())
 }
@@ -234,6 +235,20 @@ mod tests {
         let filter = filter(pairs.into_iter(), NOW).unwrap();
         let expected = [JobState::Pending, JobState::Dead, JobState::Retrying, JobState::Running];
         assert_eq!(filter.states, expected);
+    }
+
+    #[test]
+    fn every_condition_that_is_declared_leaves_jobs_out() {
+        for name in Conditions::names() {
+            let value = match *name {
+                "state" => "pending",
+                "since" | "until" => "2h",
+                "exit_status" | "id" => "1",
+                _ => "x",
+            };
+            let filter = filter([(*name, value)].into_iter(), NOW).unwrap_or_default();
+            assert_ne!(filter, Filter::default(), "what does {name} mean?");
+        }
     }
 
     #[test]
