@@ -261,6 +261,11 @@ mod tests {
                 "{metric:?}"
             );
             assert!(metric.name.starts_with("ostler_") || metric.name.starts_with("process_"));
+            let has_values = metric.labels.iter().any(|label| !label.values.is_empty());
+            assert!(
+                !has_values || metric.labels.len() == 1,
+                "{metric:?}: series from the start are made of one label alone"
+            );
         }
     }
 }

@@ -1,5 +1,7 @@
 //! Names that the code gives to the world are in the document that explains them.
 
+use std::collections::BTreeSet;
+
 use super::{Finding, Source};
 
 const FRAMES: &str = "wire/src/kind.rs";
@@ -23,6 +25,9 @@ pub(crate) fn check(sources: &[Source]) -> Vec<Finding> {
         findings.extend(check_terminations(code, document));
     }
     findings.extend(sources.iter().filter(|s| may_name_metrics(s)).flat_map(check_metrics));
+    if let Some(code) = find(METRICS) {
+        findings.extend(check_counted(code, sources));
+    }
     findings
 }
 
@@ -100,6 +105,40 @@ fn check_metrics(code: &Source) -> Vec<Finding> {
         }
     }
     findings
+}
+
+/// Every `NAME = KIND, "…"` of the table is taken from there by code that a gateway runs: the compiler does not mind an unused `pub const`.
+fn check_counted(code: &Source, sources: &[Source]) -> Vec<Finding> {
+    let mut counted = BTreeSet::new();
+    for source in sources.iter().filter(|source| may_name_metrics(source)) {
+        let end = source.tests_begin();
+        let lines = source.lines().take_while(|(line, _)| *line < end);
+        counted.extend(lines.flat_map(|(_, text)| names_after(text, "catalogue::")));
+    }
+    let declared = code.lines().filter_map(|(line, text)| Some((line, declared(text)?)));
+    declared
+        .filter(|(_, id)| !counted.contains(id))
+        .map(|(line, id)| {
+            let cure =
+                format!("metric {id} is never counted: take it from catalogue::{id}, or delete it");
+            Finding::new(&code.path, line, cure)
+        })
+        .collect()
+}
+
+/// A line `NAME = G, "ostler_…" [labels] "meaning";`.
+fn declared(line: &str) -> Option<&str> {
+    let (id, rest) = line.trim().split_once(" = ")?;
+    let is_id = id.chars().all(|c| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_');
+    (is_id && rest.contains(", \"") && line.ends_with("\";")).then_some(id)
+}
+
+/// The names that stand behind `before`.
+fn names_after<'a>(line: &'a str, before: &'a str) -> impl Iterator<Item = &'a str> {
+    line.split(before).skip(1).map(|rest| {
+        let end = rest.find(|c: char| !c.is_ascii_alphanumeric() && c != '_');
+        &rest[..end.unwrap_or(rest.len())]
+    })
 }
 
 fn is_metric(name: &str) -> bool {

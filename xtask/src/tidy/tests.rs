@@ -184,6 +184,21 @@ fn a_metric_that_any_crate_names_outside_of_the_table_is_named() {
 }
 
 #[test]
+fn a_metric_that_nobody_counts_is_named() {
+    let table = "    NEW = C, \"ostler_new_total\" [app] \"News.\";\n    OLD = H(B), \"ostler_old\" [] \"Olds.\";\n";
+    let of = |path: &str, code: &str| {
+        let sources = [Source::new("metrics/src/catalogue.rs", table), Source::new(path, code)];
+        said(catalogue::check(&sources))
+    };
+    let both = "new: catalogue::NEW.counters(r), old: catalogue::OLD.histogram(r),\n";
+    assert!(of("pool/src/x.rs", both).is_empty());
+    let told = "metrics/src/catalogue.rs:1: metric NEW is never counted: take it from catalogue::NEW, or delete it";
+    assert_eq!(of("pool/src/x.rs", "catalogue::NEWER catalogue::OLD\n"), [told]);
+    assert_eq!(of("tests/it/x.rs", both).len(), 2);
+    assert_eq!(of("pool/src/x.rs", &format!("#[cfg(test)]\nmod tests {{\n{both}")).len(), 2);
+}
+
+#[test]
 fn names_that_the_documents_lack_are_named() {
     let sources = [
         Source::new("wire/src/kind.rs", "    Req = 0x01,\n    Rsp = 0x02,\n    ClientGone = 1,\n"),
