@@ -1,13 +1,22 @@
 //! One job at a time.
 
+use std::collections::BTreeSet;
+
 use axum::body::Body;
 use http::{Request, StatusCode};
 use ostler_job::{
     Span, Wall,
-    durable::{Delivery, Input, JobState, Work},
+    durable::{
+        Command, Dedupe, DedupeScope, Delivery, Input, JobState, Retry, Spec, Terminate, Then, Work,
+    },
 };
+use serde_json::Value;
 
 use super::Rig;
+use crate::parse::{
+    shape::{Field, Fielded as _},
+    submit::Submit,
+};
 
 #[tokio::test]
 async fn a_job_is_taken_and_told_where_it_is() {
@@ -25,39 +34,125 @@ async fn a_job_is_taken_and_told_where_it_is() {
     assert!(job["reason"].is_null() && job.get("reason").is_some());
 }
 
+/// Every field but the two that exclude others of them, which [`OTHERS`] has.
+const EVERY: &str = r#"{"argv":["prog","a b"],"module":"shell","name":"n","tenant":"t","identity":"i","tags":["x","y"],
+    "host":"web-1","env":{"A":"1"},"secrets":["S"],"cwd":"/tmp","stdin":"text","merge":true,"user":"www-data","umask":"022",
+    "nice":5,"limits":{"nofile":64,"as":1000},"timeout":"10m","grace":"5s","terminate":"main",
+    "not_before":"2100-01-01T00:00:00Z","expires":"900000h","within":"5m","paused":true,"delivery":"at_least_once",
+    "retry":{"attempts":3,"delay":"2s","delay_max":"1m","backoff":"constant","exit_codes":[75]},
+    "dedupe":{"scope":"done","window":"10m","then":"coalesce"}}"#;
+const OTHERS: &str =
+    r#"{"command":"a","delay":"1h","delivery":"at_most_once","retry":{"attempts":1}}"#;
+
+#[test]
+fn these_tests_submit_every_field_that_there_is() {
+    let mut sent = BTreeSet::new();
+    for body in [EVERY, OTHERS] {
+        let body: Value = serde_json::from_str(body).unwrap();
+        sent.extend(body.as_object().unwrap().keys().cloned());
+    }
+    let declared = Submit::fields().iter().map(|field| field.name.clone()).collect();
+    assert_eq!(sent, declared, "add it to EVERY, and assert what becomes of it");
+}
+
 #[tokio::test]
 async fn every_field_reaches_the_driver() {
     let rig = Rig::new();
-    let body = r#"{"argv":["prog","a b"],"module":"shell","name":"n","tenant":"t","identity":"i","tags":["x","y"],
-        "host":"web-1","env":{"A":"1"},"secrets":["S"],"cwd":"/tmp","stdin":"text","user":"www-data","umask":"022",
-        "nice":5,"limits":{"nofile":64,"as":1000},"timeout":"10m","grace":"5s","not_before":"2100-01-01T00:00:00Z",
-        "expires":"900000h","within":"5m","paused":true,"delivery":"at_least_once",
-        "retry":{"attempts":3,"delay":"2s","delay_max":"1m","backoff":"constant","exit_codes":[75]},
-        "dedupe":{"scope":"done","window":"10m","then":"coalesce"}}"#;
-    let answer = rig.json("POST /v1/jobs", body).await;
+    let before = crate::view::now();
+    let answer = rig.json("POST /v1/jobs", EVERY).await;
     assert_eq!(answer.status, StatusCode::ACCEPTED, "{answer:?}");
     let job = rig.fake.state().jobs.values().next().cloned().unwrap();
-    let Work::Shell(command) = &job.spec.work else { panic!() };
-    assert_eq!(command.argv, ["prog", "a b"]);
-    assert_eq!(command.stdin, Input::Text("text".into()));
-    assert_eq!(command.umask, Some(0o22));
-    assert_eq!(command.limits["nofile"], 64);
-    assert_eq!(command.timeout, Some(Span::from_secs(600)));
-    assert_eq!(job.spec.delivery, Delivery::AtLeastOnce);
-    assert_eq!(job.spec.retry.attempts, 3);
-    assert!(job.spec.retry.constant);
-    assert_eq!(job.spec.not_before, Some(Wall(4_102_444_800_000)));
     assert_eq!(job.status.state, JobState::Paused);
+    let expires = job.spec.expires.unwrap();
+    let lifetime = Span::from_secs(900_000 * 3600);
+    assert!((before.after(lifetime)..=crate::view::now().after(lifetime)).contains(&expires));
+    let text = |text: &str| Some(text.to_owned());
+    let command = Command {
+        argv: vec!["prog".into(), "a b".into()],
+        line: None,
+        env: [("A".into(), "1".into())].into(),
+        secrets: vec!["S".into()],
+        cwd: text("/tmp"),
+        stdin: Input::Text("text".into()),
+        merge: true,
+        user: text("www-data"),
+        umask: Some(0o22),
+        nice: Some(5),
+        limits: [("nofile".into(), 64), ("as".into(), 1000)].into(),
+        timeout: Some(Span::from_secs(600)),
+        grace: Some(Span::from_secs(5)),
+        terminate: Terminate::Main,
+    };
+    let expected = Spec {
+        work: Work::Shell(Box::new(command)),
+        name: text("n"),
+        tenant: "t".into(),
+        identity: "i".into(),
+        content: None,
+        tags: vec!["x".into(), "y".into()],
+        host: text("web-1"),
+        not_before: Some(Wall(4_102_444_800_000)),
+        expires: Some(expires),
+        within: Some(Span::from_secs(300)),
+        delivery: Delivery::AtLeastOnce,
+        retry: retry_of_every(),
+        dedupe: Some(Dedupe {
+            scope: DedupeScope::Done,
+            window: Some(Span::from_secs(600)),
+            then: Then::Coalesce,
+        }),
+    };
+    assert_eq!(job.spec, expected);
+}
+
+fn retry_of_every() -> Retry {
+    let (delay, delay_max) = (Span::from_secs(2), Span::from_secs(60));
+    Retry { attempts: 3, delay, delay_max, constant: true, exit_codes: vec![75] }
+}
+
+#[tokio::test]
+async fn a_command_line_a_delay_and_at_most_once_reach_the_driver() {
+    let rig = Rig::new();
+    let before = crate::view::now();
+    let answer = rig.json("POST /v1/jobs", OTHERS).await;
+    assert_eq!(answer.status, StatusCode::ACCEPTED, "{answer:?}");
+    let spec = rig.fake.state().jobs.values().next().cloned().unwrap().spec;
+    let command = spec.work.command().unwrap();
+    assert_eq!(
+        (&command.argv[..2], command.line.as_deref()),
+        (&["/bin/sh".into(), "-c".into()][..], Some("a"))
+    );
+    assert_eq!(spec.delivery, Delivery::AtMostOnce);
+    let hour = Span::from_secs(3600);
+    let span = before.after(hour)..=crate::view::now().after(hour);
+    assert!(span.contains(&spec.not_before.unwrap()), "{spec:?}");
+}
+
+#[tokio::test]
+async fn every_field_comes_out_again() {
+    let rig = Rig::new();
+    rig.json("POST /v1/jobs", EVERY).await;
     let detail = rig.ask("GET /v1/jobs/1").await.json();
-    assert_eq!(detail["command"], "prog 'a b'");
-    assert_eq!(detail["umask"], "022");
-    assert_eq!(detail["retry"]["backoff"], "constant");
-    assert_eq!(detail["dedupe"]["window_seconds"], 600.0);
-    assert_eq!(detail["timeout_seconds"], 600.0);
-    let once = r#"{"command":"a","delivery":"at_most_once","retry":{"attempts":1}}"#;
-    assert_eq!(rig.json("POST /v1/jobs", once).await.status, StatusCode::ACCEPTED);
-    let job = rig.fake.state().jobs.values().last().cloned().unwrap();
-    assert_eq!(job.spec.delivery, Delivery::AtMostOnce);
+    let shown = serde_json::json!({
+        "command": "prog 'a b'", "argv": ["prog", "a b"], "module": "shell", "name": "n", "tenant": "t", "identity": "i",
+        "tags": ["x", "y"], "host": "web-1", "env": {"A": "1"}, "secrets": ["S"], "cwd": "/tmp", "merge": true,
+        "user": "www-data", "umask": "022", "nice": 5, "limits": {"nofile": 64, "as": 1000}, "timeout_seconds": 600.0,
+        "grace_seconds": 5.0, "terminate": "main", "not_before": "2100-01-01T00:00:00.000Z", "within_seconds": 300.0,
+        "state": "paused", "delivery": "at_least_once", "attempts_max": 3,
+        "retry": {"attempts": 3, "delay_seconds": 2.0, "delay_max_seconds": 60.0, "backoff": "constant", "exit_codes": [75]},
+        "dedupe": {"scope": "done", "window_seconds": 600.0, "then": "coalesce"},
+    });
+    for (name, value) in shown.as_object().unwrap() {
+        assert_eq!(&detail[name], value, "{name}");
+    }
+    assert!(detail["expires_at"].is_string(), "{detail}");
+    // A delay is a moment when it is kept, a pause a state; what a job reads is not told.
+    let elsewhere = ["expires", "delay", "paused", "stdin"];
+    for Field { name, .. } in Submit::fields() {
+        let names = [name.clone(), format!("{name}_seconds")];
+        let is_shown = names.iter().any(|name| shown.get(name).is_some());
+        assert!(is_shown || elsewhere.contains(&&**name), "{name} does not come out");
+    }
 }
 
 #[tokio::test]

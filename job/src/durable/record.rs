@@ -46,7 +46,22 @@ pub struct Unfinished {
 impl From<Job> for Unfinished {
     fn from(job: Job) -> Self {
         let Job { id, spec, status, submitted_at } = job;
-        let Spec { tenant, identity, content, expires, within, delivery, retry, dedupe, .. } = spec;
+        // Named one by one, so that whoever adds a field decides whether it matters here; host and not_before are in the status.
+        let Spec {
+            tenant,
+            identity,
+            content,
+            expires,
+            within,
+            delivery,
+            retry,
+            dedupe,
+            work: _,
+            name: _,
+            tags: _,
+            host: _,
+            not_before: _,
+        } = spec;
         Self {
             id,
             submitted_at,

@@ -87,7 +87,21 @@ struct Light {
 
 impl From<Spec> for Light {
     fn from(spec: Spec) -> Self {
-        let Spec { tenant, identity, content, expires, within, delivery, retry, dedupe, .. } = spec;
+        let Spec {
+            tenant,
+            identity,
+            content,
+            expires,
+            within,
+            delivery,
+            retry,
+            dedupe,
+            work: _,
+            name: _,
+            tags: _,
+            host: _,
+            not_before: _,
+        } = spec;
         Self { tenant: Some(tenant), identity, content, expires, within, delivery, retry, dedupe }
     }
 }
