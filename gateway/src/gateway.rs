@@ -254,9 +254,9 @@ impl Gateway {
             vital(timeouts::run(pool.clone(), links.clone()));
             vital(head_of_line::run(pool.clone(), links.clone()));
         }
-        let (log, stores) = (server.clone(), server.clone());
+        let (log, buffers) = (server.clone(), server.clone());
         vital(async move { log.log.hand_over_in_time().await });
-        vital(async move { stores.stores.keep().await });
+        vital(async move { buffers.reply_buffers.keep().await });
         vital(retention::run(jobs.clone(), self.config.jobs.keep()));
         shutdown.draining().await;
         let hurried = tokio::select! {

@@ -95,14 +95,14 @@ enum Waited {
 impl ReplyBuffer {
     pub(crate) fn new(record: &RequestRecord, route: &Route) -> Arc<Self> {
         let server = &record.server;
-        let store = Arc::new(Self::of(
+        let buffer = Arc::new(Self::of(
             server.limits.spool_memory,
             clock::span(route.timeouts.progress),
             Peer::of(record.client),
             (server.spool.clone(), server.memory.clone()),
         ));
-        server.stores.add(&store);
-        store
+        server.reply_buffers.add(&buffer);
+        buffer
     }
 
     fn of(
@@ -129,15 +129,15 @@ impl ReplyBuffer {
 
     /// Takes an answer that is there already.
     pub(crate) fn take_whole(self: &Arc<Self>, reply: Bytes) {
-        let store = self.clone();
+        let buffer = self.clone();
         tokio::spawn(async move {
-            let failure = put(&store, reply, &|| false).await.err().map(no_room);
-            store.end(failure);
+            let failure = put(&buffer, reply, &|| false).await.err().map(no_room);
+            buffer.end(failure);
         });
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().expect("no code panics while it holds a store")
+        self.state.lock().expect("no code panics while it holds a buffer")
     }
 
     /// What the client gets next.
@@ -219,7 +219,7 @@ impl ReplyBuffer {
         Place::File(file)
     }
 
-    /// Nobody will read on; whoever fills the store can stop.
+    /// Nobody will read on; whoever fills the buffer can stop.
     pub(crate) fn abandon(&self) {
         let mut state = self.lock();
         state.abandoned = true;
@@ -312,18 +312,18 @@ pub(crate) fn no_room(error: io::Error) -> Failure {
 
 /// Takes a piece of the answer; waits while there is room for it nowhere. `is_wanted`: others wait for the child that sends this.
 pub(crate) async fn put(
-    store: &ReplyBuffer,
+    buffer: &ReplyBuffer,
     piece: Bytes,
     is_wanted: &(dyn Fn() -> bool + Sync),
 ) -> io::Result<()> {
-    let mut watched = (clock::now(), store.lock().taken);
+    let mut watched = (clock::now(), buffer.lock().taken);
     loop {
-        match store.keep(&piece) {
+        match buffer.keep(&piece) {
             Place::Memory => return Ok(()),
             Place::Nowhere => {}
             Place::File(file) => {
                 let appended = file.append(piece.clone()).await;
-                store.wrote();
+                buffer.wrote();
                 match appended {
                     Err(error) if error.kind() == io::ErrorKind::StorageFull => {}
                     appended => return appended,
@@ -331,7 +331,7 @@ pub(crate) async fn put(
             }
         }
         // The child is now only as fast as the client, which beats a broken reply.
-        match wait(store, &mut watched, is_wanted).await {
+        match wait(buffer, &mut watched, is_wanted).await {
             Waited::Again => {}
             Waited::TooSlow => {
                 return Err(io::Error::other(
@@ -339,8 +339,8 @@ pub(crate) async fn put(
                 ));
             }
             Waited::CaughtUp => {
-                store.memory.force(store.client, piece.len() as u64);
-                let mut state = store.lock();
+                buffer.memory.force(buffer.client, piece.len() as u64);
+                let mut state = buffer.lock();
                 state.file = None;
                 state.push(&piece);
                 return Ok(());
@@ -350,18 +350,18 @@ pub(crate) async fn put(
 }
 
 async fn wait(
-    store: &ReplyBuffer,
+    buffer: &ReplyBuffer,
     watched: &mut (Mono, u64),
     is_wanted: &(dyn Fn() -> bool + Sync),
 ) -> Waited {
-    if store.wait_for_room().await {
+    if buffer.wait_for_room().await {
         return Waited::CaughtUp;
     }
-    let (now, taken) = (clock::now(), store.lock().taken);
+    let (now, taken) = (clock::now(), buffer.lock().taken);
     if !is_wanted() || taken - watched.1 >= PACE.0 {
         *watched = (now, taken);
     }
-    if now - watched.0 >= store.pace { Waited::TooSlow } else { Waited::Again }
+    if now - watched.0 >= buffer.pace { Waited::TooSlow } else { Waited::Again }
 }
 
 #[cfg(test)]

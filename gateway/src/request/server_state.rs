@@ -28,7 +28,7 @@ pub(crate) struct ServerState {
     pub(crate) quarantine: Arc<QuarantineEnforcer>,
     pub(crate) memory: Arc<Memory>,
     /// Replies that clients have not taken yet.
-    pub(crate) stores: ReplyBuffers,
+    pub(crate) reply_buffers: ReplyBuffers,
     pub(crate) connections: Arc<ConnectionBudget>,
     pub(crate) notices: Arc<Notices>,
 }
@@ -69,7 +69,7 @@ impl ServerState {
             spool: Arc::new(Budget::new(config.spool(), max, disk)),
             quarantine: Arc::new(quarantine),
             memory: Arc::new(Memory::new(config.limits.body_memory)),
-            stores: ReplyBuffers::default(),
+            reply_buffers: ReplyBuffers::default(),
             connections: ConnectionBudget::new(shares, config.limits.requests),
             notices,
         })

@@ -14,7 +14,7 @@ use super::ReplyBuffer;
 /// Between two looks for those that nobody takes.
 const LOOK: Duration = Duration::from_secs(1);
 
-/// All stores, so that those of clients that take nothing are found.
+/// All reply buffers, so that those of clients that take nothing are found.
 #[derive(Debug, Default)]
 pub(crate) struct ReplyBuffers {
     all: Mutex<Vec<Weak<ReplyBuffer>>>,
@@ -24,13 +24,13 @@ pub(crate) struct ReplyBuffers {
 
 impl ReplyBuffers {
     fn lock(&self) -> MutexGuard<'_, Vec<Weak<ReplyBuffer>>> {
-        self.all.lock().expect("no code panics while it holds the stores")
+        self.all.lock().expect("no code panics while it holds the buffers")
     }
 
-    pub(super) fn add(&self, store: &Arc<ReplyBuffer>) {
-        let mut stores = self.lock();
-        stores.push(Arc::downgrade(store));
-        if stores.len() == 1 {
+    pub(super) fn add(&self, buffer: &Arc<ReplyBuffer>) {
+        let mut buffers = self.lock();
+        buffers.push(Arc::downgrade(buffer));
+        if buffers.len() == 1 {
             self.came.notify_one();
         }
     }
@@ -48,12 +48,12 @@ impl ReplyBuffers {
 
     /// Gives up replies that nobody takes. `false`: there are no replies.
     pub(super) fn sweep(&self, now: Mono) -> bool {
-        let stores = {
-            let mut stores = self.lock();
-            stores.retain(|store| store.strong_count() > 0);
-            stores.clone()
+        let buffers = {
+            let mut buffers = self.lock();
+            buffers.retain(|buffer| buffer.strong_count() > 0);
+            buffers.clone()
         };
-        stores.iter().filter_map(Weak::upgrade).for_each(|store| store.give_up_idle(now));
-        !stores.is_empty()
+        buffers.iter().filter_map(Weak::upgrade).for_each(|buffer| buffer.give_up_idle(now));
+        !buffers.is_empty()
     }
 }

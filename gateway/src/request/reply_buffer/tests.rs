@@ -4,11 +4,11 @@ use ostler_machine::disk::Disk;
 
 use super::*;
 
-fn next(store: &ReplyBuffer) -> Poll<Next> {
-    store.poll_next(&Context::from_waker(Waker::noop()))
+fn next(buffer: &ReplyBuffer) -> Poll<Next> {
+    buffer.poll_next(&Context::from_waker(Waker::noop()))
 }
 
-fn store(folder: &tempfile::TempDir, max: u64, watermark: usize) -> ReplyBuffer {
+fn buffer(folder: &tempfile::TempDir, max: u64, watermark: usize) -> ReplyBuffer {
     let disk = Arc::new(Disk::new(folder.path().to_owned(), Some(0)));
     let budget = Arc::new(Budget::new(folder.path().to_owned(), (max, 100), disk));
     let client = Peer::of([10, 0, 0, 1].into());
@@ -20,14 +20,14 @@ fn store(folder: &tempfile::TempDir, max: u64, watermark: usize) -> ReplyBuffer 
     )
 }
 
-async fn read_all(store: &ReplyBuffer) -> Vec<u8> {
+async fn read_all(buffer: &ReplyBuffer) -> Vec<u8> {
     let mut all = Vec::new();
     loop {
-        match poll_fn(|cx| store.poll_next(cx)).await {
+        match poll_fn(|cx| buffer.poll_next(cx)).await {
             Next::Piece(piece) => all.extend_from_slice(&piece),
             Next::File(file, offset) => {
                 let bytes = file.read(offset, READ).await.unwrap();
-                store.advance(bytes.len() as u64);
+                buffer.advance(bytes.len() as u64);
                 all.extend_from_slice(&bytes);
             }
             Next::End => return all,
@@ -39,45 +39,45 @@ async fn read_all(store: &ReplyBuffer) -> Vec<u8> {
 #[tokio::test]
 async fn a_client_that_catches_up_while_a_piece_is_written_loses_nothing() {
     let folder = tempfile::tempdir().unwrap();
-    let store = store(&folder, 1 << 20, 0);
+    let buffer = buffer(&folder, 1 << 20, 0);
     let piece = Bytes::from_static(b"abc");
-    let Place::File(file) = store.keep(&piece) else { panic!("nothing stays in memory") };
-    assert!(next(&store).is_pending(), "the client looks before the piece is in the file");
+    let Place::File(file) = buffer.keep(&piece) else { panic!("nothing stays in memory") };
+    assert!(next(&buffer).is_pending(), "the client looks before the piece is in the file");
     file.append(piece).await.unwrap();
-    store.lock().writing = false;
-    store.end(None);
-    assert_eq!(read_all(&store).await, b"abc");
+    buffer.lock().writing = false;
+    buffer.end(None);
+    assert_eq!(read_all(&buffer).await, b"abc");
 }
 
 #[tokio::test]
 async fn without_room_in_files_the_reply_is_as_slow_as_its_client_and_whole() {
     let folder = tempfile::tempdir().unwrap();
-    let store = Arc::new(store(&folder, 5, 1));
+    let buffer = Arc::new(buffer(&folder, 5, 1));
     let filling = tokio::spawn({
-        let store = store.clone();
+        let buffer = buffer.clone();
         async move {
             for piece in [&b"aa"[..], b"bbb", b"cccc", b"dd"] {
-                put(&store, Bytes::from_static(piece), &|| true).await.unwrap();
+                put(&buffer, Bytes::from_static(piece), &|| true).await.unwrap();
             }
-            store.end(None);
+            buffer.end(None);
         }
     });
-    assert_eq!(read_all(&store).await, b"aabbbccccdd");
+    assert_eq!(read_all(&buffer).await, b"aabbbccccdd");
     filling.await.unwrap();
 }
 
-/// Writes pieces into a store, whatever becomes of them.
+/// Writes pieces into a buffer, whatever becomes of them.
 fn fill(
-    store: &Arc<ReplyBuffer>,
+    buffer: &Arc<ReplyBuffer>,
     pieces: usize,
     is_wanted: bool,
 ) -> tokio::task::JoinHandle<io::Result<()>> {
-    let store = store.clone();
+    let buffer = buffer.clone();
     tokio::spawn(async move {
         for _ in 0..pieces {
-            put(&store, Bytes::from_static(b"abcd"), &|| is_wanted).await?;
+            put(&buffer, Bytes::from_static(b"abcd"), &|| is_wanted).await?;
         }
-        store.end(None);
+        buffer.end(None);
         Ok(())
     })
 }
@@ -85,35 +85,35 @@ fn fill(
 #[tokio::test]
 async fn a_file_that_cannot_be_made_is_waited_for_like_room() {
     let folder = tempfile::tempdir().unwrap();
-    let store = Arc::new(store(&folder, 1 << 20, 1));
+    let buffer = Arc::new(buffer(&folder, 1 << 20, 1));
     // The folder is gone, as good as one that may not be written.
     drop(folder);
-    let filling = fill(&store, 5, false);
-    assert_eq!(read_all(&store).await, b"abcdabcdabcdabcdabcd");
+    let filling = fill(&buffer, 5, false);
+    assert_eq!(read_all(&buffer).await, b"abcdabcdabcdabcdabcd");
     filling.await.unwrap().unwrap();
 }
 
 #[tokio::test]
 async fn a_client_that_takes_nothing_holds_no_child_where_no_file_can_be_made() {
     let folder = tempfile::tempdir().unwrap();
-    let mut store = store(&folder, 1 << 20, 1);
+    let mut buffer = buffer(&folder, 1 << 20, 1);
     let disk = Arc::new(Disk::new(folder.path().to_owned(), Some(0)));
-    store.budget = Arc::new(Budget::new(folder.path().to_owned(), (1 << 20, 0), disk));
+    buffer.budget = Arc::new(Budget::new(folder.path().to_owned(), (1 << 20, 0), disk));
     // Whoever waits for a moment here waits for ever.
-    store.pace = Span::from_secs(3600);
-    let store = Arc::new(store);
-    fill(&store, 5, true).await.unwrap().unwrap();
-    assert_eq!(store.memory.used(), 20);
-    assert_eq!(read_all(&store).await.len(), 20);
+    buffer.pace = Span::from_secs(3600);
+    let buffer = Arc::new(buffer);
+    fill(&buffer, 5, true).await.unwrap().unwrap();
+    assert_eq!(buffer.memory.used(), 20);
+    assert_eq!(read_all(&buffer).await.len(), 20);
 }
 
 #[tokio::test]
 async fn a_child_that_others_wait_for_is_not_held_for_a_client_that_takes_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let make = || {
-        let mut store = store(&folder, 5, 1);
-        store.pace = Span::from_millis(10);
-        Arc::new(store)
+        let mut buffer = buffer(&folder, 5, 1);
+        buffer.pace = Span::from_millis(10);
+        Arc::new(buffer)
     };
     let (free, held) = (make(), make());
     let (unwanted, wanted) = (fill(&free, 5, false), fill(&held, 5, true));
@@ -126,16 +126,16 @@ async fn a_child_that_others_wait_for_is_not_held_for_a_client_that_takes_nothin
 #[tokio::test]
 async fn what_a_client_lets_lie_is_let_go() {
     let folder = tempfile::tempdir().unwrap();
-    let store = Arc::new(store(&folder, 1 << 20, 6));
-    let stores = ReplyBuffers::default();
-    stores.add(&store);
-    fill(&store, 5, false).await.unwrap().unwrap();
+    let buffer = Arc::new(buffer(&folder, 1 << 20, 6));
+    let buffers = ReplyBuffers::default();
+    buffers.add(&buffer);
+    fill(&buffer, 5, false).await.unwrap().unwrap();
     let now = clock::now();
-    stores.sweep(now + Span::from_secs(59));
-    assert!(store.memory.used() > 0 && store.budget.used() > 0);
-    stores.sweep(now + Span::from_secs(61));
-    assert_eq!((store.memory.used(), store.budget.used()), (0, 0));
-    let next = poll_fn(|cx| store.poll_next(cx)).await;
+    buffers.sweep(now + Span::from_secs(59));
+    assert!(buffer.memory.used() > 0 && buffer.budget.used() > 0);
+    buffers.sweep(now + Span::from_secs(61));
+    assert_eq!((buffer.memory.used(), buffer.budget.used()), (0, 0));
+    let next = poll_fn(|cx| buffer.poll_next(cx)).await;
     assert!(
         matches!(next, Next::Failed(failure) if failure.termination == Termination::GoneReading)
     );
@@ -144,15 +144,15 @@ async fn what_a_client_lets_lie_is_let_go() {
 #[tokio::test]
 async fn what_the_client_has_taken_is_not_counted_as_in_memory_any_more() {
     let folder = tempfile::tempdir().unwrap();
-    let store = Arc::new(store(&folder, 1 << 20, 1 << 20));
-    fill(&store, 5, false).await.unwrap().unwrap();
-    assert_eq!(store.memory.used(), 20);
-    assert!(next(&store).is_ready());
-    assert_eq!(store.memory.used(), 16);
-    let memory = store.memory.clone();
-    assert_eq!(read_all(&store).await.len(), 16);
+    let buffer = Arc::new(buffer(&folder, 1 << 20, 1 << 20));
+    fill(&buffer, 5, false).await.unwrap().unwrap();
+    assert_eq!(buffer.memory.used(), 20);
+    assert!(next(&buffer).is_ready());
+    assert_eq!(buffer.memory.used(), 16);
+    let memory = buffer.memory.clone();
+    assert_eq!(read_all(&buffer).await.len(), 16);
     assert_eq!(memory.used(), 0);
-    fill(&store, 3, false).await.unwrap().unwrap();
-    drop(store);
+    fill(&buffer, 3, false).await.unwrap().unwrap();
+    drop(buffer);
     assert_eq!(memory.used(), 0, "nor is what nobody will take");
 }

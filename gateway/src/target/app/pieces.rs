@@ -1,4 +1,4 @@
-//! A reply of a child that did not come whole: as the child gives it, or by a store that takes it from the child at once.
+//! A reply of a child that did not come whole: as the child gives it, or by a buffer that takes it from the child at once.
 
 use std::{
     future::poll_fn,
@@ -49,39 +49,39 @@ impl Pieces for Streamed {
 }
 
 /// As fast as the child gives it.
-pub(super) struct Stored {
+pub(super) struct Buffered {
     first: Option<Bytes>,
     job: Job,
-    store: Arc<ReplyBuffer>,
+    buffer: Arc<ReplyBuffer>,
     reading: Option<Reading>,
 }
 
-impl Stored {
+impl Buffered {
     /// The rest of an answer that has begun.
-    pub(super) fn begun(first: Bytes, job: Job, store: Arc<ReplyBuffer>) -> Self {
-        tokio::spawn(take_all(store.clone(), job.passing.clone()));
-        Self { first: Some(first), job, store, reading: None }
+    pub(super) fn begun(first: Bytes, job: Job, buffer: Arc<ReplyBuffer>) -> Self {
+        tokio::spawn(take_all(buffer.clone(), job.passing.clone()));
+        Self { first: Some(first), job, buffer, reading: None }
     }
 
     /// An answer that is there already.
-    pub(super) fn whole(reply: Bytes, job: Job, store: Arc<ReplyBuffer>) -> Self {
-        store.take_whole(reply);
-        Self { first: None, job, store, reading: None }
+    pub(super) fn whole(reply: Bytes, job: Job, buffer: Arc<ReplyBuffer>) -> Self {
+        buffer.take_whole(reply);
+        Self { first: None, job, buffer, reading: None }
     }
 }
 
-impl Drop for Stored {
+impl Drop for Buffered {
     fn drop(&mut self) {
-        self.store.abandon();
+        self.buffer.abandon();
     }
 }
 
-impl Pieces for Stored {
+impl Pieces for Buffered {
     fn poll_piece(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Failure>>> {
         if let Some(first) = self.first.take().filter(|f| !f.is_empty()) {
             return Poll::Ready(Some(Ok(first)));
         }
-        poll_store(&self.store, &mut self.reading, cx)
+        poll_buffer(&self.buffer, &mut self.reading, cx)
     }
 
     fn is_answered(&self) -> bool {
@@ -89,11 +89,11 @@ impl Pieces for Stored {
     }
 }
 
-/// Moves the rest of an answer into its store, as fast as it comes.
-async fn take_all(store: Arc<ReplyBuffer>, passing: Arc<Passing>) {
+/// Moves the rest of an answer into its buffer, as fast as it comes.
+async fn take_all(buffer: Arc<ReplyBuffer>, passing: Arc<Passing>) {
     let is_wanted = || !passing.is_ended() && passing.pool.load().0 > 0;
     loop {
-        if store.is_abandoned() {
+        if buffer.is_abandoned() {
             if !passing.is_ended() {
                 passing.fail(Failure::from(Termination::GoneReading));
                 passing.pool.leave(&passing, Reset::ClientGone);
@@ -101,25 +101,25 @@ async fn take_all(store: Arc<ReplyBuffer>, passing: Arc<Passing>) {
             return;
         }
         let piece = match poll_fn(|cx| passing.poll_piece(cx)).await {
-            None => return store.end(None),
-            Some(Err(failure)) => return store.end(Some(failure)),
+            None => return buffer.end(None),
+            Some(Err(failure)) => return buffer.end(Some(failure)),
             Some(Ok(piece)) => piece,
         };
         if let Some(assignment) = passing.assignment() {
             assignment.carrier.consumed(assignment.stream, piece.len(), passing.pieces_bytes());
         }
-        if let Err(error) = reply_buffer::put(&store, piece, &is_wanted).await {
+        if let Err(error) = reply_buffer::put(&buffer, piece, &is_wanted).await {
             if !passing.is_ended() {
                 passing.fail(no_room(io::Error::new(error.kind(), error.to_string())));
                 passing.pool.leave(&passing, Reset::ClientGone);
             }
-            return store.end(Some(no_room(error)));
+            return buffer.end(Some(no_room(error)));
         }
     }
 }
 
-fn poll_store(
-    store: &ReplyBuffer,
+fn poll_buffer(
+    buffer: &ReplyBuffer,
     reading: &mut Option<Reading>,
     cx: &mut Context<'_>,
 ) -> Poll<Option<Result<Bytes, Failure>>> {
@@ -129,7 +129,7 @@ fn poll_store(
             *reading = None;
             return Poll::Ready(Some(match bytes {
                 Ok(bytes) => {
-                    store.advance(bytes.len() as u64);
+                    buffer.advance(bytes.len() as u64);
                     Ok(bytes)
                 }
                 Err(error) => Err(Failure {
@@ -138,7 +138,7 @@ fn poll_store(
                 }),
             }));
         }
-        match ready!(store.poll_next(cx)) {
+        match ready!(buffer.poll_next(cx)) {
             Next::Piece(piece) => return Poll::Ready(Some(Ok(piece))),
             Next::File(file, offset) => *reading = Some(Box::pin(read(file, offset))),
             Next::End => return Poll::Ready(None),

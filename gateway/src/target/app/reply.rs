@@ -11,7 +11,7 @@ use ostler_wire::{Fields, message::is_reason_phrase};
 
 use super::{
     forward::Job,
-    pieces::{Stored, Streamed},
+    pieces::{Buffered, Streamed},
 };
 use crate::request::{
     Answered, Refusal, Reply, RequestRecord, Route, Source,
@@ -46,7 +46,11 @@ pub(super) fn from_child(
     } else if route.stream_response {
         Source::Pieces(Box::new(Streamed { first: Some(answer.first), job }))
     } else {
-        Source::Pieces(Box::new(Stored::begun(answer.first, job, ReplyBuffer::new(record, route))))
+        Source::Pieces(Box::new(Buffered::begun(
+            answer.first,
+            job,
+            ReplyBuffer::new(record, route),
+        )))
     };
     Ok(Reply::new(status, headers, source, Termination::Ok).called(reason))
 }
@@ -56,7 +60,7 @@ fn whole(record: &mut RequestRecord, route: &Route, job: Job, reply: Bytes) -> S
     if reply.len() <= SMALL || record.method == Method::HEAD || record.hold(reply.len()) {
         return Source::Whole(Some(reply));
     }
-    Source::Pieces(Box::new(Stored::whole(reply, job, ReplyBuffer::new(record, route))))
+    Source::Pieces(Box::new(Buffered::whole(reply, job, ReplyBuffer::new(record, route))))
 }
 
 fn broken(what: &'static str) -> Refusal {
