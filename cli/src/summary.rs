@@ -2,7 +2,7 @@
 
 use std::{fmt::Write as _, net::SocketAddr, path::Path};
 
-use ostler_gateway::{AccessLog, Addresses, LogFormat, Target};
+use ostler_gateway::{AccessLog, Addresses, LogFormat, TargetConfig};
 use ostler_runner::AppSpec;
 
 use crate::{
@@ -106,9 +106,12 @@ fn log(log: &AccessLog) -> String {
 /// A command for each of the two ways in.
 fn commands(settings: &Settings, addresses: &Addresses) -> Vec<String> {
     // A bare request to the API is refused.
-    let mut routes = settings.gateway.routes.iter().filter(|it| !matches!(it.to, Target::Api));
-    let Some(route) =
-        routes.clone().find(|route| matches!(route.to, Target::App(_))).or_else(|| routes.next())
+    let mut routes =
+        settings.gateway.routes.iter().filter(|it| !matches!(it.to, TargetConfig::Api));
+    let Some(route) = routes
+        .clone()
+        .find(|route| matches!(route.to, TargetConfig::App(_)))
+        .or_else(|| routes.next())
     else {
         return Vec::new();
     };

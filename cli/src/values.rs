@@ -11,7 +11,7 @@ use std::{
 };
 
 use ostler_gateway::{
-    Network, Target, TenantKey,
+    Network, TargetConfig, TenantKey,
     name::{RULE, is_good},
     units,
 };
@@ -178,11 +178,11 @@ pub(crate) fn show_tenant(key: &TenantKey) -> String {
 const TARGETS: &str = "write app:NAME, redirect:[STATUS:]LOCATION, respond:STATUS[:TEXT] or api";
 
 /// `app:NAME`, `redirect:[STATUS:]LOCATION`, `respond:STATUS[:TEXT]`, `api`.
-pub(crate) fn target(text: &str) -> Result<Target, String> {
+pub(crate) fn target(text: &str) -> Result<TargetConfig, String> {
     let (kind, rest) = text.split_once(':').unwrap_or((text, ""));
     match kind {
-        "api" if text == "api" => Ok(Target::Api),
-        "app" if !rest.is_empty() => Ok(Target::App(rest.to_owned())),
+        "api" if text == "api" => Ok(TargetConfig::Api),
+        "app" if !rest.is_empty() => Ok(TargetConfig::App(rest.to_owned())),
         "redirect" => redirect(rest),
         "respond" => respond(rest),
         "upstream" | "files" => Err(format!("\"{kind}:\" is not supported yet; {TARGETS}")),
@@ -190,7 +190,7 @@ pub(crate) fn target(text: &str) -> Result<Target, String> {
     }
 }
 
-fn redirect(rest: &str) -> Result<Target, String> {
+fn redirect(rest: &str) -> Result<TargetConfig, String> {
     let (status, location) = match rest.split_once(':') {
         Some((status, location)) if status.bytes().all(|b| b.is_ascii_digit()) => {
             (status, location)
@@ -206,10 +206,10 @@ fn redirect(rest: &str) -> Result<Target, String> {
     if !good {
         return Err(format!("{location:?} is not a location; write https://$host$uri"));
     }
-    Ok(Target::Redirect(status, location.to_owned()))
+    Ok(TargetConfig::Redirect(status, location.to_owned()))
 }
 
-fn respond(rest: &str) -> Result<Target, String> {
+fn respond(rest: &str) -> Result<TargetConfig, String> {
     let (status, text) = rest.split_once(':').unwrap_or((rest, ""));
     let status: u16 = status
         .parse()
@@ -219,17 +219,17 @@ fn respond(rest: &str) -> Result<Target, String> {
     if matches!(status, 204 | 205 | 304) && !text.is_empty() {
         return Err(format!("an answer {status} has no text; write respond:{status}"));
     }
-    Ok(Target::Respond(status, text.to_owned()))
+    Ok(TargetConfig::Respond(status, text.to_owned()))
 }
 
 /// How the target is written.
-pub(crate) fn show_target(target: &Target) -> String {
+pub(crate) fn show_target(target: &TargetConfig) -> String {
     match target {
-        Target::Api => "api".to_owned(),
-        Target::App(name) => format!("app:{name}"),
-        Target::Redirect(status, location) => format!("redirect:{status}:{location}"),
-        Target::Respond(status, text) if text.is_empty() => format!("respond:{status}"),
-        Target::Respond(status, text) => format!("respond:{status}:{text}"),
+        TargetConfig::Api => "api".to_owned(),
+        TargetConfig::App(name) => format!("app:{name}"),
+        TargetConfig::Redirect(status, location) => format!("redirect:{status}:{location}"),
+        TargetConfig::Respond(status, text) if text.is_empty() => format!("respond:{status}"),
+        TargetConfig::Respond(status, text) => format!("respond:{status}:{text}"),
     }
 }
 

@@ -83,7 +83,7 @@ pub struct Route {
     /// Path prefix on segment boundaries, `/` for all.
     pub path: String,
     /// The target.
-    pub to: Target,
+    pub to: TargetConfig,
     /// The promise: answered within this window after arrival.
     pub within: Duration,
     /// What names the tenant.
@@ -108,7 +108,7 @@ pub struct Route {
 
 /// Where a route leads.
 #[derive(Clone, Debug)]
-pub enum Target {
+pub enum TargetConfig {
     /// An app on the runners.
     App(String),
     /// A redirect: status and location; `$host` and `$uri` are replaced.

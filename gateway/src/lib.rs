@@ -24,7 +24,7 @@ mod target;
 
 pub use config::{
     AccessLog, App, Certificate, Config, Details, Discipline, JobsConfig, Limits, Listen,
-    LogFormat, Network, Route, Target, TenantKey, Timeouts,
+    LogFormat, Network, Route, TargetConfig, TenantKey, Timeouts,
 };
 pub use gateway::{Addresses, Gateway};
 pub use ostler_job::{name, units};

@@ -210,12 +210,14 @@ fn whole(top: &Section<'_>, ground: &Ground) -> Settings {
 }
 
 fn leads_to(routes: &[ostler_gateway::Route], app: &str) -> bool {
-    routes.iter().any(|route| matches!(&route.to, ostler_gateway::Target::App(name) if name == app))
+    routes
+        .iter()
+        .any(|route| matches!(&route.to, ostler_gateway::TargetConfig::App(name) if name == app))
 }
 
 fn has_tenants(routes: &[ostler_gateway::Route], app: &str) -> bool {
     routes
         .iter()
-        .filter(|route| matches!(&route.to, ostler_gateway::Target::App(name) if name == app))
+        .filter(|route| matches!(&route.to, ostler_gateway::TargetConfig::App(name) if name == app))
         .any(|route| route.tenant != TenantKey::None)
 }

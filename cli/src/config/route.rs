@@ -5,7 +5,7 @@ use std::{
     net::IpAddr,
 };
 
-use ostler_gateway::{Limits, Route, Target, TenantKey, Timeouts};
+use ostler_gateway::{Limits, Route, TargetConfig, TenantKey, Timeouts};
 
 use super::{
     keys::Place,
@@ -120,22 +120,22 @@ fn address(name: &str) -> Result<(), String> {
     }
 }
 
-fn to(section: &Section<'_>, apps: &BTreeSet<&str>) -> Target {
+fn to(section: &Section<'_>, apps: &BTreeSet<&str>) -> TargetConfig {
     let target = target(section, apps);
     section.note_value("to", &target);
     target
 }
 
-fn target(section: &Section<'_>, apps: &BTreeSet<&str>) -> Target {
+fn target(section: &Section<'_>, apps: &BTreeSet<&str>) -> TargetConfig {
     let known = || match apps.len() {
         0 => "there is no [app.NAME] table".to_owned(),
         _ => format!("the apps are {}", values::listing(apps.iter().copied(), "and")),
     };
     // Stands in where a problem was noted, so that reading goes on.
-    let nowhere = || Target::App(String::new());
+    let nowhere = || TargetConfig::App(String::new());
     if !section.has("to") {
         return match (apps.first(), apps.len()) {
-            (Some(app), 1) => Target::App((*app).to_owned()),
+            (Some(app), 1) => TargetConfig::App((*app).to_owned()),
             _ => {
                 section.problem("to", format!("is missing; {}", known()));
                 nowhere()
@@ -143,7 +143,7 @@ fn target(section: &Section<'_>, apps: &BTreeSet<&str>) -> Target {
         };
     }
     let target = section.parsed("to", values::target);
-    if let Some(Target::App(name)) = &target
+    if let Some(TargetConfig::App(name)) = &target
         && !apps.contains(name.as_str())
     {
         section.problem("to", format!("there is no app {name:?}; {}", known()));

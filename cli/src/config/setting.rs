@@ -2,7 +2,7 @@
 
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
-use ostler_gateway::{Network, Target, TenantKey};
+use ostler_gateway::{Network, TargetConfig, TenantKey};
 use ostler_runner::Serve;
 use toml::{Value, de::DeValue};
 
@@ -287,7 +287,7 @@ impl Shown for TenantKey {
     }
 }
 
-impl Shown for Target {
+impl Shown for TargetConfig {
     fn show(&self) -> Value {
         Value::from(values::show_target(self))
     }

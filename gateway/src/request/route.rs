@@ -55,7 +55,7 @@ impl Routes {
     /// `target`: makes what a route leads to.
     pub(crate) fn new(
         routes: &[config::Route],
-        target: impl Fn(&config::Target) -> Box<dyn Target>,
+        target: impl Fn(&config::TargetConfig) -> Box<dyn Target>,
         tenants: &TenantNames,
         counts: impl Fn(&str, bool) -> RouteCounts,
     ) -> Self {

@@ -47,7 +47,7 @@ impl ServerState {
         disk: Arc<Disk>,
         metrics: Arc<Metrics>,
         notices: Arc<Notices>,
-        target: impl Fn(&config::Target) -> Box<dyn Target>,
+        target: impl Fn(&config::TargetConfig) -> Box<dyn Target>,
     ) -> std::io::Result<Self> {
         let tenants = TenantNames::open(&config.state)?;
         let told = notices.clone();

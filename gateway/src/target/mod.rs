@@ -19,21 +19,21 @@ use crate::{config, request::Target};
 
 /// What a route says where it leads.
 pub(crate) fn build(
-    to: &config::Target,
+    to: &config::TargetConfig,
     pools: &Pools,
     service: &Arc<ApiService>,
 ) -> Box<dyn Target> {
     match to {
-        config::Target::App(app) => {
+        config::TargetConfig::App(app) => {
             let pool = pools.get(app).expect("the config names only apps it has");
             Box::new(App { pool: pool.clone() })
         }
-        config::Target::Redirect(status, location) => {
+        config::TargetConfig::Redirect(status, location) => {
             Box::new(Redirect { status: *status, location: location.clone() })
         }
-        config::Target::Respond(status, text) => {
+        config::TargetConfig::Respond(status, text) => {
             Box::new(Respond { status: *status, text: text.clone() })
         }
-        config::Target::Api => Box::new(Api { service: service.clone() }),
+        config::TargetConfig::Api => Box::new(Api { service: service.clone() }),
     }
 }

@@ -27,7 +27,7 @@ fn an_app_alone_gets_all_requests_and_every_default() {
     let settings = good(APP);
     let gateway = &settings.gateway;
     let [route] = &gateway.routes[..] else { panic!("{:?}", gateway.routes) };
-    assert!(matches!(&route.to, ostler_gateway::Target::App(name) if name == "shop"));
+    assert!(matches!(&route.to, ostler_gateway::TargetConfig::App(name) if name == "shop"));
     assert_eq!((route.host.as_deref(), route.path.as_str()), (None, "/"));
     assert_eq!(route.within, Duration::from_secs(1));
     assert_eq!(route.body_max, 4 << 30);

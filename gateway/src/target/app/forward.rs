@@ -208,7 +208,7 @@ pub(super) mod tests {
         config.routes.push(config::Route {
             host: None,
             path: "/".into(),
-            to: config::Target::App("app".into()),
+            to: config::TargetConfig::App("app".into()),
             within: Duration::from_secs(1),
             tenant: config::TenantKey::None,
             tenant_names: BTreeMap::new(),
