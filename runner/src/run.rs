@@ -14,7 +14,7 @@ use crate::{
     error::RunError,
     host::Host,
     logs::{Line, LogThread, Logger},
-    runtime::Codes,
+    runtime::ChildBundles,
 };
 
 /// Keeps children of the apps until told to stop. Makes its own runtime and blocks; log lines go to standard output.
@@ -24,7 +24,7 @@ pub fn run(config: Config) -> Result<(), RunError> {
     let system = |what| move |error: io::Error| RunError::System { what, error };
     let host = Host::this().map_err(system("find the own program"))?;
     check::check(&config)?;
-    let codes = Codes::write(&config.state, config.apps.iter().map(|app| &app.serve))
+    let codes = ChildBundles::write(&config.state, config.apps.iter().map(|app| &app.serve))
         .map_err(|error| RunError::State { folder: config.state.clone(), error })?;
     // Grandchildren whose parents die fall to us and not to init, so that they are seen and reaped.
     prctl::set_child_subreaper(true)

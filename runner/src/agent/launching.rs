@@ -24,14 +24,14 @@ const GENERATION: u32 = 1;
 
 /// Where the children's own code is.
 #[derive(Clone, Debug)]
-pub(super) struct Code {
+pub(super) struct CodePath {
     /// As they see it.
     path: String,
     /// The folder above it, for those who get it by descriptor.
     handed: Option<PathBuf>,
 }
 
-impl Code {
+impl CodePath {
     /// The state folder is the runner's alone, so another user's child gets its code by descriptor.
     pub(super) fn of(spec: &AppSpec, folder: &Path) -> Self {
         let handed = spec.user.as_ref().and_then(|_| folder.parent());
@@ -149,7 +149,7 @@ mod tests {
         config::{Config, JobUsers, Link},
         host::Host,
         logs::Logger,
-        runtime::{self, About, Codes, Form, Missing, Runtime, Serve},
+        runtime::{self, About, ChildBundles, Form, Missing, Runtime, Serve},
     };
 
     /// A language whose interpreter is the file `engine` of the app's folder, and whose apps need the file `bundle` there.
@@ -270,7 +270,7 @@ mod tests {
             let host = Host { launcher: "/nowhere/launcher".into(), cpus: 1 };
             let (logs, _thread) = Logger::start(Box::new(std::io::sink())).unwrap();
             crate::check::check(&config).expect("the interpreter may come");
-            let codes = Codes::write(&config.state, [&config.apps[0].serve]).unwrap();
+            let codes = ChildBundles::write(&config.state, [&config.apps[0].serve]).unwrap();
             let mut agent = Agent::new(host, config.clone(), &codes, logs).unwrap();
             let engine = folder.path().join("engine");
             let places = format!("no Slow found, looked for {}", engine.display());

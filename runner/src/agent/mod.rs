@@ -28,7 +28,7 @@ use tokio::{
     time::timeout,
 };
 
-use self::{alarm::Alarm, launching::Code, report::Totals};
+use self::{alarm::Alarm, launching::CodePath, report::Totals};
 use crate::{
     apps::{Child, Failure, sweep_strangers},
     config::{AppSpec, Config, Link},
@@ -40,7 +40,7 @@ use crate::{
     link::{self, Token, known_gateway, relay::Relay, remote::Dial},
     logs::{Line, Logger},
     pool::{ChildId, Pool, PoolConfig},
-    runtime::{Codes, Launch, Look, NotYet},
+    runtime::{ChildBundles, Launch, Look, NotYet},
 };
 
 /// Between two reports to the gateway.
@@ -55,7 +55,7 @@ const FLUSH: Duration = Duration::from_millis(500);
 struct App {
     spec: AppSpec,
     name: Rc<str>,
-    code: Code,
+    code: CodePath,
     /// How its children begin, or why they cannot yet.
     launch: Result<Launch, NotYet>,
     pool: Pool,
@@ -107,7 +107,7 @@ impl Agent {
     pub(crate) fn new(
         host: Host,
         config: Config,
-        codes: &Codes,
+        codes: &ChildBundles,
         logs: Logger,
     ) -> Result<Self, RunError> {
         let (events, inbox) = mpsc::channel(EVENTS_MAX);
@@ -346,7 +346,7 @@ impl Agent {
 }
 
 impl App {
-    fn new(spec: &AppSpec, codes: &Codes, seed: u64, now: Instant) -> Self {
+    fn new(spec: &AppSpec, codes: &ChildBundles, seed: u64, now: Instant) -> Self {
         let limits = PoolConfig {
             min: spec.children_min,
             max: spec.children_max,
@@ -356,7 +356,7 @@ impl App {
             requests: spec.max_requests,
             lifetime: spec.max_lifetime.map(span),
         };
-        let code = Code::of(spec, codes.of(&spec.serve));
+        let code = CodePath::of(spec, codes.of(&spec.serve));
         Self {
             spec: spec.clone(),
             name: spec.name.as_str().into(),

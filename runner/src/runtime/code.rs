@@ -18,9 +18,9 @@ const PACKAGE: &str = "ostler_child";
 
 /// The children's own code as it was written, by language.
 #[derive(Clone, Debug)]
-pub(crate) struct Codes(BTreeMap<&'static str, PathBuf>);
+pub(crate) struct ChildBundles(BTreeMap<&'static str, PathBuf>);
 
-impl Codes {
+impl ChildBundles {
     /// Writes that of every language that has an app here.
     pub(crate) fn write<'a>(
         state: &Path,
@@ -123,10 +123,10 @@ mod tests {
     #[test]
     fn code_is_written_only_for_the_languages_of_the_apps() {
         let state = tempfile::tempdir().unwrap();
-        Codes::write(state.path(), []).unwrap();
+        ChildBundles::write(state.path(), []).unwrap();
         assert_eq!(fs::read_dir(state.path()).unwrap().count(), 0);
         let serve = Serve::read("wsgi:shop:app").unwrap();
-        let codes = Codes::write(state.path(), [&serve, &serve]).unwrap();
+        let codes = ChildBundles::write(state.path(), [&serve, &serve]).unwrap();
         assert!(codes.of(&serve).join("__main__.py").is_file());
     }
 }

@@ -16,7 +16,7 @@ const FOLDERS_MAX: usize = 1000;
 
 /// Which files are an app's code.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Code {
+pub(super) struct SourceFilter {
     /// Whether a file of this name is.
     pub(super) is_source: fn(&str) -> bool,
     /// Whether a folder, given with its name, has other people's code or none. Hidden ones and those of Node are never entered.
@@ -24,7 +24,7 @@ pub(super) struct Code {
 }
 
 /// Looks at the files of an app under `root`.
-pub(super) fn look(root: &Path, code: Code) -> Look {
+pub(super) fn look(root: &Path, code: SourceFilter) -> Look {
     let now = SystemTime::now();
     let mut folders = vec![root.to_path_buf()];
     let (mut entered, mut files, mut newest) = (0, 0, None);
@@ -49,7 +49,7 @@ pub(super) fn look(root: &Path, code: Code) -> Look {
 /// The source files of one folder; folders in it that may hold the app's code are added to `folders`.
 fn sources(
     folder: &Path,
-    code: Code,
+    code: SourceFilter,
     folders: &mut Vec<PathBuf>,
 ) -> Vec<(PathBuf, SystemTime, u64)> {
     let mut found = Vec::new();

@@ -19,7 +19,7 @@ use std::{
     time::SystemTime,
 };
 
-pub(crate) use self::code::Codes;
+pub(crate) use self::code::ChildBundles;
 pub use self::{
     about::{About, Form, folders, forms, of_file, right},
     serve::Serve,

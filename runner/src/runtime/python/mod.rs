@@ -30,7 +30,7 @@ static ABOUT: About = About {
 };
 
 /// Whose files are looked at while an app fails.
-const CODE: files::Code = files::Code {
+const CODE: files::SourceFilter = files::SourceFilter {
     is_source: |name| name.ends_with(".py"),
     is_foreign: |path, name| name == "__pycache__" || path.join("pyvenv.cfg").exists(),
 };
