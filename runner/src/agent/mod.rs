@@ -36,7 +36,7 @@ use crate::{
     event::{EVENTS_MAX, Event, Events, Signalled},
     frames::Outbox,
     host::Host,
-    jobs::Jobs,
+    jobs::Attempts,
     link::{self, Token, known_gateway, relay::Relay, remote::Dial},
     logs::{Line, Logger},
     pool::{ChildId, Pool, PoolConfig},
@@ -99,7 +99,7 @@ pub(crate) struct Agent {
     reported_at: Instant,
     events: Events,
     inbox: mpsc::Receiver<Event>,
-    jobs: Jobs,
+    jobs: Attempts,
     logs: Logger,
 }
 
@@ -116,7 +116,7 @@ impl Agent {
             Link::Remote { token } => Some(known_gateway::way(token.as_deref(), &config.state)?),
         };
         let relay = token.as_ref().map(|_| Relay::new(events.clone()));
-        let jobs = Jobs::new(&config, &host)
+        let jobs = Attempts::new(&config, &host)
             .map_err(|error| RunError::State { folder: config.state.clone(), error })?;
         let now = Instant::now();
         let seed = u64::from(std::process::id()) << 32;

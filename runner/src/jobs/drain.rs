@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use ostler_job::durable::{AttemptKey, Order, Reason, Report};
 
-use super::{Drain, Jobs, Live, SETTLE, SETTLE_ALONE, STOPPED};
+use super::{Attempts, Drain, Live, SETTLE, SETTLE_ALONE, STOPPED};
 
 /// Within so much of each other, the signals of jobs and runner are taken to have one sender.
 const TOGETHER: Duration = Duration::from_secs(1);
@@ -16,7 +16,7 @@ const GRACE: Duration = Duration::from_secs(1);
 /// What is said of an attempt that was ended together with a signal that the runner lived through.
 const SIGNALLED: &str = "the runner was sent a signal at the same moment";
 
-impl Jobs {
+impl Attempts {
     /// An attempt that ended because its runner does is no failure of its job.
     pub(super) fn spare(&self, report: Report, live: &Live) -> Report {
         let is_ours = matches!(self.drain, Drain::Killing(_)) && !live.kill_wanted;

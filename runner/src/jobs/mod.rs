@@ -52,7 +52,7 @@ const STOPPED: &str = "the runner was stopped";
 
 /// All attempts of this runner.
 #[derive(Debug)]
-pub(crate) struct Jobs {
+pub(crate) struct Attempts {
     executors: Executors,
     inbox: Rc<Inbox>,
     observer: Observing,
@@ -111,7 +111,7 @@ enum Drain {
     Killing(Instant),
 }
 
-impl Jobs {
+impl Attempts {
     /// Makes the executors. An earlier runner's processes must be gone by now.
     pub(crate) fn new(config: &Config, host: &Host) -> std::io::Result<Self> {
         let setup = Setup {

@@ -9,10 +9,10 @@ use ostler_wire::{
     message::{Beat, Message as _, Reports, Run, Settle, Steer},
 };
 
-use super::{BEAT, Drain, Jobs};
+use super::{Attempts, BEAT, Drain};
 use crate::frames::Outbox;
 
-impl Jobs {
+impl Attempts {
     /// Takes a frame of the gateway.
     pub(crate) fn handle_frame(&mut self, received: &Frame) -> Result<(), WireError> {
         let kind = received.header.kind;

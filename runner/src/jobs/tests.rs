@@ -13,7 +13,7 @@ use ostler_job::{
 use ostler_module::Observer as _;
 use ostler_wire::{Decoder, FRAME_MAX, FieldsWriter, Frame, Kind};
 
-use super::{Drain, Jobs, Live, ended_unstarted, payloads::Payloads, pulls::Pulls};
+use super::{Attempts, Drain, Live, ended_unstarted, payloads::Payloads, pulls::Pulls};
 use crate::{config::Config, frames::frame, host::Host};
 
 fn key(job: u64) -> AttemptKey {
@@ -33,14 +33,14 @@ fn received(kind: Kind, fields: &[(&[u8], &[u8])], body: &[u8]) -> Frame {
 }
 
 /// The jobs of a runner in this folder, of which these run.
-fn jobs(state: &std::path::Path, live: &[u64]) -> Jobs {
+fn jobs(state: &std::path::Path, live: &[u64]) -> Attempts {
     let config = serde_json::json!({
         "name": "r", "link": { "Local": "/none" }, "apps": [], "state": state, "orphan_grace": null
     });
     let config: Config = serde_json::from_value(config).unwrap();
     let host = Host { launcher: "/bin/false".into(), cpus: 1 };
     ostler_private::folder(state).unwrap();
-    let mut jobs = Jobs::new(&config, &host).unwrap();
+    let mut jobs = Attempts::new(&config, &host).unwrap();
     jobs.live = live
         .iter()
         .map(|&job| (key(job), Live { module: "shell", ..Live::default() }))
@@ -49,11 +49,11 @@ fn jobs(state: &std::path::Path, live: &[u64]) -> Jobs {
 }
 
 /// Its command failed, perhaps because somebody ended it together with the runner.
-fn suspect(jobs: &Jobs, job: u64) {
+fn suspect(jobs: &Attempts, job: u64) {
     jobs.inbox.suspect(ended_unstarted(key(job), Reason::Signal, None));
 }
 
-fn ends(jobs: &Jobs) -> Vec<(u64, Reason)> {
+fn ends(jobs: &Attempts) -> Vec<(u64, Reason)> {
     let finished = jobs.unsettled.values().filter_map(super::finish_of);
     finished.map(|finish| (finish.key.job.0, finish.ending.reason)).collect()
 }
