@@ -23,12 +23,12 @@ use crate::request::{
 
 /// A job in the hands of its request. Dropping it gives back its place, or tells the child that nobody wants the answer.
 #[derive(Debug)]
-pub(super) struct Job {
+pub(super) struct ForwardedJob {
     pub(super) passing: Arc<Passing>,
     sending: Sending,
 }
 
-impl Job {
+impl ForwardedJob {
     /// Takes the rest of the answer for nobody.
     pub(super) async fn let_end(self) {
         while let Some(Ok(piece)) = poll_fn(|cx| self.passing.poll_piece(cx)).await {
@@ -43,7 +43,7 @@ impl Job {
     }
 }
 
-impl Drop for Job {
+impl Drop for ForwardedJob {
     fn drop(&mut self) {
         if !self.passing.is_ended() {
             self.passing.fail(Failure::from(Termination::GoneRunning));
@@ -67,7 +67,7 @@ pub(super) async fn send(
     pool: &Arc<Pool>,
     outgoing: Outgoing,
     body: Body,
-) -> Result<(Job, Answer), Refusal> {
+) -> Result<(ForwardedJob, Answer), Refusal> {
     let limits = &route.timeouts;
     let now = clock::now();
     if record.is_past_deadline() {
@@ -86,7 +86,7 @@ pub(super) async fn send(
         passing.is_about(quarantine::subject(record, route));
     }
     record.passing = Some(passing.clone());
-    let mut job = Job { passing, sending: Sending::NONE };
+    let mut job = ForwardedJob { passing, sending: Sending::NONE };
     let entry = Entry {
         tenant: &record.tenant,
         weight: route.weight(&record.tenant),
@@ -234,12 +234,12 @@ pub(super) mod tests {
     }
 
     /// A job that is in no queue.
-    pub(in super::super) fn job(pool: &Arc<Pool>) -> Job {
+    pub(in super::super) fn job(pool: &Arc<Pool>) -> ForwardedJob {
         let minute = Span::from_secs(60);
         let terms =
             Terms { first_byte: minute, progress: minute, deadline: None, idempotent: false };
         let passing = Passing::new(Pool::next_job(), pool.clone(), Mono(0), terms, outgoing());
-        Job { passing: Arc::new(passing), sending: Sending::NONE }
+        ForwardedJob { passing: Arc::new(passing), sending: Sending::NONE }
     }
 
     #[tokio::test]

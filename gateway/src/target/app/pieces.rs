@@ -13,7 +13,7 @@ use ostler_job::Termination;
 use ostler_pool::{carrier::Passing, passing::Failure};
 use ostler_wire::Reset;
 
-use super::forward::Job;
+use super::forward::ForwardedJob;
 use crate::request::{
     Pieces,
     reply_buffer::{self, Next, READ, ReplyBuffer, no_room},
@@ -26,7 +26,7 @@ type Reading = Pin<Box<dyn Future<Output = io::Result<Bytes>> + Send>>;
 #[derive(Debug)]
 pub(super) struct Streamed {
     pub(super) first: Option<Bytes>,
-    pub(super) job: Job,
+    pub(super) job: ForwardedJob,
 }
 
 impl Pieces for Streamed {
@@ -51,20 +51,20 @@ impl Pieces for Streamed {
 /// As fast as the child gives it.
 pub(super) struct Buffered {
     first: Option<Bytes>,
-    job: Job,
+    job: ForwardedJob,
     buffer: Arc<ReplyBuffer>,
     reading: Option<Reading>,
 }
 
 impl Buffered {
     /// The rest of an answer that has begun.
-    pub(super) fn begun(first: Bytes, job: Job, buffer: Arc<ReplyBuffer>) -> Self {
+    pub(super) fn begun(first: Bytes, job: ForwardedJob, buffer: Arc<ReplyBuffer>) -> Self {
         tokio::spawn(take_all(buffer.clone(), job.passing.clone()));
         Self { first: Some(first), job, buffer, reading: None }
     }
 
     /// An answer that is there already.
-    pub(super) fn whole(reply: Bytes, job: Job, buffer: Arc<ReplyBuffer>) -> Self {
+    pub(super) fn whole(reply: Bytes, job: ForwardedJob, buffer: Arc<ReplyBuffer>) -> Self {
         buffer.take_whole(reply);
         Self { first: None, job, buffer, reading: None }
     }

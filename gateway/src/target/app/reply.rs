@@ -10,7 +10,7 @@ use ostler_pool::passing::Answer;
 use ostler_wire::{Fields, message::is_reason_phrase};
 
 use super::{
-    forward::Job,
+    forward::ForwardedJob,
     pieces::{Buffered, Streamed},
 };
 use crate::request::{
@@ -29,7 +29,7 @@ const SMALL: usize = 16 << 10;
 pub(super) fn from_child(
     record: &mut RequestRecord,
     route: &Route,
-    job: Job,
+    job: ForwardedJob,
     answer: Answer,
 ) -> Answered {
     let status = StatusCode::from_u16(answer.status).map_err(|_| broken("status"))?;
@@ -56,7 +56,7 @@ pub(super) fn from_child(
 }
 
 /// A reply that is there already: in memory, if it is small or there is room.
-fn whole(record: &mut RequestRecord, route: &Route, job: Job, reply: Bytes) -> Source {
+fn whole(record: &mut RequestRecord, route: &Route, job: ForwardedJob, reply: Bytes) -> Source {
     if reply.len() <= SMALL || record.method == Method::HEAD || record.hold(reply.len()) {
         return Source::Whole(Some(reply));
     }

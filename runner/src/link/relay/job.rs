@@ -7,7 +7,7 @@ use ostler_wire::{DATA_CHUNK, Event, Frame, Header, Kind, Reset, WireError, flag
 
 use super::{
     Inner, OUT_MAX, Relay, header,
-    lane::{Job, Lane, put_trailers},
+    lane::{Lane, RelayedRequest, put_trailers},
 };
 use crate::{event::ChildEvent, pool::ChildId};
 
@@ -155,7 +155,7 @@ impl Relay {
         self.with(|inner| {
             let Some(lane) = inner.lanes.get_mut(&id) else { return };
             // What is answered has begun, whatever the board says.
-            let is_unbegun = |job: &&Job| job.awaited.is_some() && !job.is_over;
+            let is_unbegun = |job: &&RelayedRequest| job.awaited.is_some() && !job.is_over;
             let unbegun = lane.job.as_ref().filter(is_unbegun).map(|job| job.lane);
             if let Some(stream) = unbegun.filter(|stream| (from..=to).contains(stream)) {
                 lane.unheard = Some(stream);

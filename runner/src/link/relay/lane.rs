@@ -19,7 +19,7 @@ pub(super) enum BodyEnd {
 
 /// The request that a child works on.
 #[derive(Debug)]
-pub(super) struct Job {
+pub(super) struct RelayedRequest {
     /// Its stream on the link; `None` when that link is gone.
     pub(super) link: Option<u32>,
     /// Its stream on the lane.
@@ -55,7 +55,7 @@ pub(super) struct Lane {
     /// Larger for the child that worked later.
     pub(super) turn: u64,
     pub(super) streams: Streams,
-    pub(super) job: Option<Job>,
+    pub(super) job: Option<RelayedRequest>,
     /// The request that the child did not begin when it should have: it is somebody else's now, and this child gets no other
     /// before it has said that it knows.
     pub(super) unheard: Option<u32>,
@@ -127,7 +127,8 @@ impl Lane {
         let link = Some(request.header.stream);
         let awaited = Some(Instant::now());
         let (written, cancelled, is_over) = (false, false, false);
-        self.job = Some(Job { link, lane, written, whole: ended, cancelled, awaited, is_over });
+        self.job =
+            Some(RelayedRequest { link, lane, written, whole: ended, cancelled, awaited, is_over });
         self.wake.notify_one();
         true
     }
