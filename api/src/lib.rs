@@ -130,7 +130,7 @@ pub struct ApiService {
 
 impl std::fmt::Debug for ApiService {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Face").finish_non_exhaustive()
+        f.debug_struct("ApiService").finish_non_exhaustive()
     }
 }
 

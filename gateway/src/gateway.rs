@@ -249,8 +249,8 @@ impl Gateway {
         }
         // The listeners that were only cloned from must not outlive the drain's beginning.
         drop((self.http, self.https));
-        for (permit, pool) in pools.values().enumerate() {
-            vital(demand::run(pool.clone(), permit, hub.clone()));
+        for (index, pool) in pools.values().enumerate() {
+            vital(demand::run(pool.clone(), index, hub.clone()));
             vital(timeouts::run(pool.clone(), links.clone()));
             vital(head_of_line::run(pool.clone(), links.clone()));
         }

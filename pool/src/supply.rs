@@ -54,7 +54,7 @@ impl Pool {
     }
 
     /// A lane's child did not begin what it was given. It is given nothing more before something is heard of it.
-    pub(crate) fn suspend(&self, supplier: SupplierId) {
+    pub(crate) fn mark_unheard(&self, supplier: SupplierId) {
         let now = clock::now();
         let mut inner = self.lock();
         inner.set_unheard(supplier, true, now);

@@ -164,7 +164,7 @@ impl Carrier {
         if let Some((pool, supplier)) = self.supplier.get() {
             if self.unheard().is_some() {
                 // Before they wait again, or they would be granted to the same child.
-                pool.suspend(*supplier);
+                pool.mark_unheard(*supplier);
             }
             pool.settle(Ended { returned, ..Ended::default() }, now);
         }

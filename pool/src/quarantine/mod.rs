@@ -75,7 +75,7 @@ pub struct RequestKind<'a> {
 }
 
 #[derive(Debug, Default)]
-struct KindRecord {
+struct Records {
     /// What requests have died of.
     records: HashMap<u64, Record>,
     /// Kinds of which a request has lived.
@@ -94,7 +94,7 @@ pub(crate) struct Death {
 /// See the module.
 #[derive(Debug)]
 pub struct Quarantine {
-    known: Mutex<KindRecord>,
+    known: Mutex<Records>,
     /// How many there are: mostly none, and then nobody need look.
     count: AtomicUsize,
     keys: RandomState,
@@ -108,7 +108,7 @@ impl Default for Quarantine {
 }
 
 impl Quarantine {
-    fn lock(&self) -> MutexGuard<'_, KindRecord> {
+    fn lock(&self) -> MutexGuard<'_, Records> {
         self.known.lock().expect("no code panics while it holds the quarantine")
     }
 
@@ -206,7 +206,7 @@ impl Quarantine {
     }
 }
 
-impl KindRecord {
+impl Records {
     /// Whether the kind is held back, from all or from its client.
     fn is_held(&self, kinds: &Kinds) -> bool {
         let is_held = |key: u64| self.records.get(&key).is_some_and(Record::is_held);
