@@ -9,6 +9,7 @@
 mod agent;
 mod apps;
 mod check;
+mod child_pool;
 mod config;
 mod error;
 mod event;
@@ -19,7 +20,6 @@ mod jobs;
 pub mod launch;
 mod link;
 mod logs;
-mod pool;
 mod run;
 pub mod runtime;
 

@@ -10,11 +10,11 @@ use ostler_wire::{
 use super::{Agent, launching::not_yet};
 use crate::{
     apps::{End, Failure, attend, kill_group, spawn},
+    child_pool::{Action, Awaited, ChildId, Ending, ExitReason, Loss},
     config::AppSpec,
     event::ChildEvent,
     frames::plain,
     logs::Line,
-    pool::{Action, Awaited, ChildId, Ending, ExitReason, Loss},
 };
 
 impl Agent {

@@ -12,13 +12,13 @@ use ostler_wire::{
 use super::Agent;
 use crate::{
     apps::lane_pair,
+    child_pool::{ChildId, Loss},
     config::Link,
     event::{Granted, LinkEvent},
     frames::plain,
     hash,
     link::{self, relay::Relay},
     logs::Line,
-    pool::{ChildId, Loss},
 };
 
 /// The generation of the app specs that lanes are announced with.

@@ -12,10 +12,10 @@ use tokio::task::{spawn_blocking, spawn_local};
 use super::{Agent, App, REPORT};
 use crate::{
     apps::Failure,
+    child_pool::ChildId,
     config::AppSpec,
     event::Event,
     launch::{BOARD_FD, CODE_FD, CTL_FD, LANE_FD, LaunchSpec},
-    pool::ChildId,
     runtime::{Launch, Look, NotYet},
 };
 

@@ -31,6 +31,7 @@ use tokio::{
 use self::{alarm::Alarm, launching::CodePath, report::Totals};
 use crate::{
     apps::{Child, Failure, sweep_strangers},
+    child_pool::{ChildId, ChildPool, ChildPoolConfig},
     config::{AppSpec, Config, Link},
     error::RunError,
     event::{EVENTS_MAX, Event, Events, Signalled},
@@ -39,7 +40,6 @@ use crate::{
     jobs::Attempts,
     link::{self, Token, known_gateway, relay::Relay, remote::Dial},
     logs::{Line, Logger},
-    pool::{ChildId, Pool, PoolConfig},
     runtime::{ChildBundles, Launch, Look, NotYet},
 };
 
@@ -58,7 +58,7 @@ struct App {
     code: CodePath,
     /// How its children begin, or why they cannot yet.
     launch: Result<Launch, NotYet>,
-    pool: Pool,
+    pool: ChildPool,
     /// Why the last attempt to boot failed.
     failure: Option<Failure>,
     /// The app's folder when it was looked at since the failure; `None`: not yet.
@@ -347,7 +347,7 @@ impl Agent {
 
 impl App {
     fn new(spec: &AppSpec, codes: &ChildBundles, seed: u64, now: Instant) -> Self {
-        let limits = PoolConfig {
+        let limits = ChildPoolConfig {
             min: spec.children_min,
             max: spec.children_max,
             boot: span(spec.boot_timeout),
@@ -362,7 +362,7 @@ impl App {
             name: spec.name.as_str().into(),
             launch: code.launch(spec),
             code,
-            pool: Pool::new(limits, seed),
+            pool: ChildPool::new(limits, seed),
             failure: None,
             look: None,
             looking: false,

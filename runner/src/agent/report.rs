@@ -9,8 +9,8 @@ use ostler_wire::message::{self, Message as _, figure};
 use super::{Agent, App, REPORT};
 use crate::{
     apps::Failure,
+    child_pool::{Counts, ExitReason},
     logs::Line,
-    pool::{Counts, ExitReason},
 };
 
 /// Counters of an app since the runner started.

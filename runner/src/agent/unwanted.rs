@@ -10,8 +10,8 @@ use tokio::task::spawn_local;
 
 use super::Agent;
 use crate::{
+    child_pool::{Awaited, ChildId, Loss},
     event::{ChildEvent, Event},
-    pool::{Awaited, ChildId, Loss},
 };
 
 /// From a word on a child's board to what the child had done before it read that. A processor shows what it has written within

@@ -13,10 +13,10 @@ use tokio::{
 
 use super::{board::Board, failure::Failure, reap, spawn::Spawned};
 use crate::{
+    child_pool::{ChildId, Ending, ExitReason},
     event::{ChildEvent, Event, Events},
     frames::{FrameReader, Outbox},
     logs::{Line, Logger, MESSAGE_MAX},
-    pool::{ChildId, Ending, ExitReason},
 };
 
 /// Lines of standard error kept for the report of a failure.

@@ -1,6 +1,6 @@
 //! The processes of apps' children, and the tasks around each: started, listened to, waited for.
 //!
-//! What becomes of a child is decided in `pool/` and carried out by the agent; here is only what it takes to have one.
+//! What becomes of a child is decided in `child_pool/` and carried out by the agent; here is only what it takes to have one.
 
 mod board;
 mod child;

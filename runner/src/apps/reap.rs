@@ -9,7 +9,7 @@ use nix::{
 };
 use tokio::io::{Interest, unix::AsyncFd};
 
-use crate::pool::Ending;
+use crate::child_pool::Ending;
 
 /// Strangers reaped in one sweep, at most.
 const SWEEP_MAX: usize = 64;

@@ -6,8 +6,8 @@ use ostler_wire::Frame;
 use tokio::sync::mpsc;
 
 use crate::{
+    child_pool::{ChildId, Ending},
     frames::Outbox,
-    pool::{ChildId, Ending},
     runtime::{Launch, Look, NotYet},
 };
 

@@ -9,7 +9,7 @@ use super::{
     Inner, OUT_MAX, Relay, header,
     lane::{Lane, RelayedRequest, put_trailers},
 };
-use crate::{event::ChildEvent, pool::ChildId};
+use crate::{child_pool::ChildId, event::ChildEvent};
 
 /// Requests that a child may refuse without having answered another.
 const REFUSED_MAX: u32 = 10;

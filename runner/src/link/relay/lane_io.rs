@@ -19,9 +19,9 @@ use tokio::{
 
 use super::{Relay, job::Progress, lane::Chunk};
 use crate::{
+    child_pool::ChildId,
     event::{ChildEvent, Event},
     frames::FrameReader,
-    pool::ChildId,
 };
 
 /// From the end of a child to the end of a lane that somebody else holds open.

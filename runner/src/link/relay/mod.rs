@@ -23,8 +23,8 @@ use tokio::sync::Notify;
 
 use self::lane::{BodyEnd, Lane};
 use crate::{
+    child_pool::{Awaited, ChildId},
     event::{self, ChildEvent, Events},
-    pool::{Awaited, ChildId},
 };
 
 /// Bytes that wait for the link before lanes are no longer read.

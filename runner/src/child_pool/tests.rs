@@ -13,7 +13,7 @@ const KILLED: Ending = Ending::Signal { signal: libc::SIGKILL, core: false };
 
 /// A pool with the world around it: children that boot at once and do as they are told.
 struct World {
-    pool: Pool,
+    pool: ChildPool,
     now: Mono,
     next: u64,
     alive: BTreeSet<ChildId>,
@@ -24,8 +24,8 @@ struct World {
     silent: bool,
 }
 
-fn limits(min: u32, max: u32) -> PoolConfig {
-    PoolConfig {
+fn limits(min: u32, max: u32) -> ChildPoolConfig {
+    ChildPoolConfig {
         min,
         max,
         boot: Span::from_secs(10),
@@ -37,10 +37,10 @@ fn limits(min: u32, max: u32) -> PoolConfig {
 }
 
 impl World {
-    fn new(limits: PoolConfig) -> Self {
+    fn new(limits: ChildPoolConfig) -> Self {
         let now = Mono::default() + Span::from_secs(1);
         let (alive, done, barred) = (BTreeSet::new(), Vec::new(), Vec::new());
-        Self { pool: Pool::new(limits, 7), now, next: 1, alive, done, barred, silent: false }
+        Self { pool: ChildPool::new(limits, 7), now, next: 1, alive, done, barred, silent: false }
     }
 
     /// Time passes; children are started and actions noted.
@@ -92,7 +92,7 @@ impl World {
     }
 
     /// A pool with its minimum READY.
-    fn booted(limits: PoolConfig) -> (Self, Vec<ChildId>) {
+    fn booted(limits: ChildPoolConfig) -> (Self, Vec<ChildId>) {
         let mut world = Self::new(limits);
         let ids = world.settle();
         world.ready(&ids);
@@ -183,7 +183,7 @@ fn idle_children_above_the_minimum_end_one_at_a_time() {
 
 #[test]
 fn a_worn_out_child_serves_until_its_replacement_is_ready() {
-    let (mut world, ids) = World::booted(PoolConfig { requests: 100, ..limits(1, 1) });
+    let (mut world, ids) = World::booted(ChildPoolConfig { requests: 100, ..limits(1, 1) });
     world.pool.handle_board(ids[0], None, 110, world.now);
     let replacement = world.settle();
     assert_eq!((replacement.len(), world.done.len()), (1, 0));
@@ -199,7 +199,7 @@ fn a_worn_out_child_serves_until_its_replacement_is_ready() {
 #[test]
 fn old_children_are_replaced_one_after_the_other() {
     let lifetime = Some(Span::from_secs(100));
-    let (mut world, ids) = World::booted(PoolConfig { lifetime, ..limits(3, 3) });
+    let (mut world, ids) = World::booted(ChildPoolConfig { lifetime, ..limits(3, 3) });
     let first = world.pass(Span::from_secs(111));
     assert_eq!(first.len(), 1, "one replacement boots at a time");
     world.ready(&first);
@@ -210,7 +210,7 @@ fn old_children_are_replaced_one_after_the_other() {
 
 #[test]
 fn a_retired_child_that_works_is_not_told_to_stop() {
-    let (mut world, ids) = World::booted(PoolConfig { requests: 1, ..limits(1, 1) });
+    let (mut world, ids) = World::booted(ChildPoolConfig { requests: 1, ..limits(1, 1) });
     world.pool.handle_board(ids[0], Some(9), 3, world.now);
     let replacement = world.settle();
     world.ready(&replacement);

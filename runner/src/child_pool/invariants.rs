@@ -1,8 +1,8 @@
 //! What must hold whenever a pool's actions have been drained.
 
-use super::{Pool, member::Phase};
+use super::{ChildPool, member::Phase};
 
-impl Pool {
+impl ChildPool {
     /// Asserts that the level is one that was asked for, and that each child's marks fit where it is in its life. Debug builds call it
     /// whenever the actions are drained.
     ///
@@ -41,11 +41,11 @@ mod tests {
     use ostler_job::{Mono, Span};
 
     use super::*;
-    use crate::pool::{ChildId, PoolConfig, escalation::Escalation, member::Member};
+    use crate::child_pool::{ChildId, ChildPoolConfig, escalation::Escalation, member::Member};
 
-    fn pool() -> Pool {
+    fn pool() -> ChildPool {
         let (second, now) = (Span::from_secs(1), Mono(1));
-        let limits = PoolConfig {
+        let limits = ChildPoolConfig {
             min: 1,
             max: 2,
             boot: second,
@@ -54,14 +54,14 @@ mod tests {
             requests: 0,
             lifetime: None,
         };
-        let mut pool = Pool::new(limits, 1);
+        let mut pool = ChildPool::new(limits, 1);
         pool.handle_spawned(ChildId(1), now);
         pool.handle_ready(ChildId(1), now);
         pool.check_invariants();
         pool
     }
 
-    fn member(pool: &mut Pool) -> &mut Member {
+    fn member(pool: &mut ChildPool) -> &mut Member {
         pool.members.get_mut(&ChildId(1)).unwrap()
     }
 

@@ -2,12 +2,12 @@
 
 use ostler_job::{Mono, Span};
 
-use super::{ExitReason, Pool, member::Phase};
+use super::{ChildPool, ExitReason, member::Phase};
 
 /// Between two children that end because they are idle.
 const SHRINK_STEP: Span = Span::from_secs(1);
 
-impl Pool {
+impl ChildPool {
     /// Time passed: replaces, shrinks, and takes every end a step further.
     pub(crate) fn handle_time(&mut self, now: Mono) {
         if !self.stopping {

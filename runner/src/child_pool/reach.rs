@@ -2,12 +2,14 @@
 
 use ostler_job::{Mono, Span};
 
-use super::{Action, Awaited, ChildId, ExitReason, Loss, Pool, contact::Finding, member::Phase};
+use super::{
+    Action, Awaited, ChildId, ChildPool, ExitReason, Loss, contact::Finding, member::Phase,
+};
 
 /// A child that closes its control socket before it is READY is gone within this time, by itself or not.
 const UNSTEERED: Span = Span::from_secs(2);
 
-impl Pool {
+impl ChildPool {
     /// A child was sent the stream a while ago, and nothing came back; or it has answered, and is not free again. What it has
     /// not begun need not wait for what is found out about it.
     pub(crate) fn handle_unanswered(&mut self, id: ChildId, awaited: Awaited, now: Mono) {

@@ -2,9 +2,9 @@
 
 use ostler_job::Mono;
 
-use super::{Pool, member::Member};
+use super::{ChildPool, member::Member};
 
-impl Pool {
+impl ChildPool {
     /// Whether something is to happen soon, so that time is to be told more often.
     pub(crate) fn is_restless(&self) -> bool {
         self.members.values().any(Member::is_restless)

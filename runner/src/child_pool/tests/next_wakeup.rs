@@ -44,7 +44,7 @@ fn a_child_that_is_too_many_or_about_to_be_too_old_is_looked_at() {
     assert!(!world.pool.is_calm(world.now + SECOND), "one more than the minimum");
 
     let lifetime = Some(Span::from_secs(10));
-    let (world, _) = World::booted(PoolConfig { lifetime, ..limits(1, 1) });
+    let (world, _) = World::booted(ChildPoolConfig { lifetime, ..limits(1, 1) });
     assert!(world.pool.is_calm(world.now + SECOND));
     assert!(!world.pool.is_calm(world.now + Span::from_secs(20)));
 }

@@ -3,14 +3,14 @@
 use ostler_job::{Mono, Span};
 
 use super::{
-    Action, ChildId, ExitReason, KILL_AFTER, KILL_AGAIN, Pool, STOP_AFTER, escalation::Step,
+    Action, ChildId, ChildPool, ExitReason, KILL_AFTER, KILL_AGAIN, STOP_AFTER, escalation::Step,
     member::Phase,
 };
 
 /// For the stacks of a child that did not boot in time.
 const DUMP_TIME: Span = Span::from_millis(250);
 
-impl Pool {
+impl ChildPool {
     /// Gives a child nothing more; what it has it may finish until the limit.
     pub(super) fn retire(
         &mut self,

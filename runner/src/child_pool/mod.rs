@@ -44,7 +44,7 @@ impl std::fmt::Display for ChildId {
 
 /// How many children an app may have, and what each of them may take.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct PoolConfig {
+pub(crate) struct ChildPoolConfig {
     /// Fewest children.
     pub min: u32,
     /// Most children.
@@ -159,8 +159,8 @@ const FAIL_EXIT: Span = Span::from_secs(2);
 
 /// The children of one app.
 #[derive(Debug)]
-pub(crate) struct Pool {
-    limits: PoolConfig,
+pub(crate) struct ChildPool {
+    limits: ChildPoolConfig,
     members: BTreeMap<ChildId, Member>,
     /// How many children there should be: between min and max, raised by demand, lowered by idleness.
     level: u32,
@@ -174,8 +174,8 @@ pub(crate) struct Pool {
     random: u64,
 }
 
-impl Pool {
-    pub(crate) fn new(limits: PoolConfig, seed: u64) -> Self {
+impl ChildPool {
+    pub(crate) fn new(limits: ChildPoolConfig, seed: u64) -> Self {
         Self {
             limits,
             members: BTreeMap::new(),

@@ -32,7 +32,7 @@ impl World {
     }
 
     /// A pool whose children answer only when the test says so.
-    fn silent(limits: PoolConfig) -> (Self, Vec<ChildId>) {
+    fn silent(limits: ChildPoolConfig) -> (Self, Vec<ChildId>) {
         let (mut world, ids) = Self::booted(limits);
         world.silent = true;
         (world, ids)
