@@ -11,7 +11,7 @@ use std::{
 };
 
 use ostler_gateway::{
-    Network, TargetConfig, TenantKey,
+    Cidr, TargetConfig, TenantKey,
     name::{RULE, is_good},
     units,
 };
@@ -76,7 +76,7 @@ pub(crate) fn address_or_off(text: &str) -> Result<Vec<SocketAddr>, String> {
 }
 
 /// `10.0.0.0/8`, or one address.
-pub(crate) fn network(text: &str) -> Result<Network, String> {
+pub(crate) fn network(text: &str) -> Result<Cidr, String> {
     let wrong = || format!("{text:?} is not a network; write 10.0.0.0/8, fd00::/8 or 192.0.2.7");
     let (address, prefix) = text.split_once('/').map_or((text, None), |(a, p)| (a, Some(p)));
     let address: IpAddr = address.parse().map_err(|_| wrong())?;
@@ -89,7 +89,7 @@ pub(crate) fn network(text: &str) -> Result<Network, String> {
     if base != address {
         return Err(format!("{text:?} has bits beyond its prefix; write {base}/{prefix}"));
     }
-    Ok(Network { address, prefix })
+    Ok(Cidr { address, prefix })
 }
 
 fn masked(address: IpAddr, prefix: u8) -> IpAddr {

@@ -4,7 +4,7 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use ostler_gateway::{AccessLog, Config, Details, JobsConfig, Limits, Listen};
+use ostler_gateway::{AccessLog, Config, ErrorDetails, JobsConfig, Limits, Listen};
 
 fn main() -> std::io::Result<()> {
     let shape = std::env::args().nth(1);
@@ -47,7 +47,7 @@ fn main() -> std::io::Result<()> {
         access_log: AccessLog::Off,
         drain: Duration::ZERO,
         jobs: JobsConfig::default(),
-        details: Details::Off,
+        details: ErrorDetails::Off,
     };
     let (shape, times) = match shape {
         Some(_) if only_start => (None, 0),

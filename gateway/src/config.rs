@@ -21,7 +21,7 @@ pub struct Config {
     /// Routes in the order they were written; the longest matching path of the most specific host wins.
     pub routes: Vec<Route>,
     /// Peers whose `Forwarded` and `X-Forwarded-*` fields are believed.
-    pub trusted_proxies: Vec<Network>,
+    pub trusted_proxies: Vec<Cidr>,
     /// Bounds that hold for the whole process.
     pub limits: Limits,
     /// The access log.
@@ -31,7 +31,7 @@ pub struct Config {
     /// Durable jobs.
     pub jobs: JobsConfig,
     /// Who sees why a request failed.
-    pub details: Details,
+    pub details: ErrorDetails,
 }
 
 impl Config {
@@ -43,7 +43,7 @@ impl Config {
 
 /// Who sees tracebacks and the like in answers. They are in the log in any case.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Details {
+pub enum ErrorDetails {
     /// Nobody.
     #[default]
     Off,
@@ -207,7 +207,7 @@ pub enum LogFormat {
 
 /// A network in CIDR form.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Network {
+pub struct Cidr {
     /// Its address.
     pub address: std::net::IpAddr,
     /// Its prefix length in bits.

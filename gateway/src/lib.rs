@@ -23,8 +23,8 @@ mod still;
 mod target;
 
 pub use config::{
-    AccessLog, App, Certificate, Config, Details, Discipline, JobsConfig, Limits, Listen,
-    LogFormat, Network, Route, TargetConfig, TenantKey, Timeouts,
+    AccessLog, App, Certificate, Cidr, Config, Discipline, ErrorDetails, JobsConfig, Limits,
+    Listen, LogFormat, Route, TargetConfig, TenantKey, Timeouts,
 };
 pub use gateway::{Addresses, Gateway};
 pub use ostler_job::{name, units};

@@ -3,7 +3,7 @@
 //! The reader takes bounds and defaults from here, messages the allowed keys, and
 //! `docs/CONFIG.md` is written from it, so none of the three can say something else.
 
-use ostler_gateway::{Details, Discipline, LogFormat};
+use ostler_gateway::{Discipline, ErrorDetails, LogFormat};
 
 /// A table of the file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -190,7 +190,7 @@ pub(crate) const KEYS: &[Key] = &[
     key(Gateway, "threads", Count(1, 1024), Words("half the CPUs, at least 1, because children run on the same ones"), "Serving threads."),
     key(Gateway, "trusted_proxies", Texts("networks such as `10.0.0.0/8`"), Value("[]"), "Peers whose `Forwarded`, `X-Forwarded-*` and `X-Request-Id` fields are believed."),
     key(Gateway, "drain", Duration(0), Value("30s"), "How long a stop waits for what runs."),
-    key(Gateway, "details", OneOf(Details::WORDS), Value("off"), "Who sees tracebacks and boot failures in answers: nobody, or clients on this host that ask for a loopback name, with nothing that a proxy adds. They are in the log in any case. Not for a host with a proxy or a tunnel."),
+    key(Gateway, "details", OneOf(ErrorDetails::WORDS), Value("off"), "Who sees tracebacks and boot failures in answers: nobody, or clients on this host that ask for a loopback name, with nothing that a proxy adds. They are in the log in any case. Not for a host with a proxy or a tunnel."),
 
     key(Runner, "name", Text("letters, digits, `.`, `-`, `_`"), Value("local"), "The runner's name in logs and metrics."),
     key(Runner, "orphan_grace", Duration(0), Value("60s"), "How long children are kept when the gateway is gone; 0s: for ever."),

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, net::SocketAddr, time::Duration};
 
-use ostler_gateway::{AccessLog, Certificate, JobsConfig, Limits, Listen, LogFormat, Network};
+use ostler_gateway::{AccessLog, Certificate, Cidr, JobsConfig, Limits, Listen, LogFormat};
 
 use ostler_runner::JobUsers;
 
@@ -143,7 +143,7 @@ pub(super) fn limits(section: &Section<'_>) -> Limits {
 }
 
 /// `[gateway]`: threads, trusted proxies, drain.
-pub(super) fn gateway(section: &Section<'_>, cpus: u32) -> (usize, Vec<Network>, Duration) {
+pub(super) fn gateway(section: &Section<'_>, cpus: u32) -> (usize, Vec<Cidr>, Duration) {
     let threads: u32 = section.value_or("threads", || (cpus / 2).max(1));
     let mut networks = Vec::new();
     for text in section.value::<Vec<String>>("trusted_proxies") {

@@ -2,7 +2,7 @@
 
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
-use ostler_gateway::{Network, TargetConfig, TenantKey};
+use ostler_gateway::{Cidr, TargetConfig, TenantKey};
 use ostler_runner::Serve;
 use toml::{Value, de::DeValue};
 
@@ -305,7 +305,7 @@ impl Shown for PathBuf {
     }
 }
 
-impl Shown for Vec<Network> {
+impl Shown for Vec<Cidr> {
     fn show(&self) -> Value {
         let shown = self.iter().map(|net| format!("{}/{}", net.address, net.prefix));
         Value::from(shown.collect::<Vec<_>>())

@@ -1,6 +1,6 @@
 //! What is one of a few words: each word beside what it means.
 
-use ostler_gateway::{Details, Discipline, LogFormat};
+use ostler_gateway::{Discipline, ErrorDetails, LogFormat};
 
 /// A type whose values are words of the file.
 pub(crate) trait Words: Copy + PartialEq + 'static {
@@ -22,5 +22,5 @@ macro_rules! words {
 words! {
     Discipline { "promise" => Self::Promise, "fifo" => Self::Fifo }
     LogFormat { "json" => Self::Json, "combined" => Self::Combined }
-    Details { "off" => Self::Off, "loopback" => Self::Loopback }
+    ErrorDetails { "off" => Self::Off, "loopback" => Self::Loopback }
 }

@@ -81,7 +81,7 @@ fn opened(config: &Config) -> Result<Opened, StartFault> {
 pub(crate) fn config(state: &std::path::Path) -> Config {
     use std::{collections::BTreeMap, time::Duration};
 
-    use crate::config::{AccessLog, Details, JobsConfig, Limits, Listen, Network};
+    use crate::config::{AccessLog, Cidr, ErrorDetails, JobsConfig, Limits, Listen};
     Config {
         listen: Listen::default(),
         certificates: Vec::new(),
@@ -89,7 +89,7 @@ pub(crate) fn config(state: &std::path::Path) -> Config {
         threads: 1,
         apps: BTreeMap::new(),
         routes: Vec::new(),
-        trusted_proxies: vec![Network { address: [127, 0, 0, 1].into(), prefix: 8 }],
+        trusted_proxies: vec![Cidr { address: [127, 0, 0, 1].into(), prefix: 8 }],
         limits: Limits {
             connections: 1,
             requests: usize::MAX,
@@ -109,6 +109,6 @@ pub(crate) fn config(state: &std::path::Path) -> Config {
         access_log: AccessLog::Off,
         drain: Duration::ZERO,
         jobs: JobsConfig::default(),
-        details: Details::Loopback,
+        details: ErrorDetails::Loopback,
     }
 }

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderName, header};
 
 use super::ServerState;
-use crate::{config::Network, connection::Connection};
+use crate::{config::Cidr, connection::Connection};
 
 pub(crate) const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 pub(crate) const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
@@ -26,7 +26,7 @@ pub(crate) fn is_trusted(server: &ServerState, peer: IpAddr) -> bool {
 }
 
 /// Whether an address lies in a network. IPv4 addresses in IPv6 form are IPv4 addresses.
-fn in_network(address: IpAddr, network: Network) -> bool {
+fn in_network(address: IpAddr, network: Cidr) -> bool {
     let same = |a: &[u8], b: &[u8]| {
         let (whole, rest) = (usize::from(network.prefix / 8), network.prefix % 8);
         a[..whole] == b[..whole] && (rest == 0 || (a[whole] ^ b[whole]) >> (8 - rest) == 0)
@@ -147,8 +147,8 @@ fn host(text: &str) -> Option<Bytes> {
 mod tests {
     use super::*;
 
-    fn network(text: &str, prefix: u8) -> Network {
-        Network { address: text.parse().unwrap(), prefix }
+    fn network(text: &str, prefix: u8) -> Cidr {
+        Cidr { address: text.parse().unwrap(), prefix }
     }
 
     #[test]

@@ -4,7 +4,7 @@ use http::{StatusCode, Version, request::Parts};
 use ostler_heads::host;
 
 use super::{record::RequestRecord, respond::Refusal};
-use crate::config::Details;
+use crate::config::ErrorDetails;
 
 /// Content type and text of a refusal: a page for browsers, a line for everything else.
 pub(crate) fn render(record: &RequestRecord, refusal: &Refusal) -> (&'static str, String) {
@@ -48,7 +48,7 @@ fn title(status: StatusCode) -> String {
 /// Details are for the developer, if the config says so: on the same host, by its own name, and without a trace of a proxy. A
 /// proxy on this host that adds nothing cannot be told from a client, hence the config's word.
 pub(crate) fn note_who_may_see_details(record: &mut RequestRecord, host: &str, parts: &Parts) {
-    record.sees_details = record.server.details == Details::Loopback
+    record.sees_details = record.server.details == ErrorDetails::Loopback
         && record.connection.peer.ip().to_canonical().is_loopback()
         && !record.trusted
         && host::is_loopback(host)

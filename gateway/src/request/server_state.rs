@@ -8,7 +8,7 @@ use ostler_pool::{Pools, quarantine::QuarantineEnforcer};
 
 use super::{Budget, Memory, ReplyBuffers, Routes, Target, TenantNames};
 use crate::{
-    config::{self, Config, Details, Limits, Network},
+    config::{self, Cidr, Config, ErrorDetails, Limits},
     connection_budget::{ConnectionBudget, DescriptorShares},
     log::Log,
     metrics::Metrics,
@@ -18,8 +18,8 @@ use crate::{
 pub(crate) struct ServerState {
     pub(crate) routes: Routes,
     pub(crate) limits: Limits,
-    pub(crate) trusted: Vec<Network>,
-    pub(crate) details: Details,
+    pub(crate) trusted: Vec<Cidr>,
+    pub(crate) details: ErrorDetails,
     pub(crate) tenants: TenantNames,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) log: Log,
