@@ -20,7 +20,7 @@ const ROOM: usize = 32 << 10;
 
 /// Why a carrier came to its end.
 #[derive(Debug)]
-pub enum Over {
+pub enum CloseReason {
     /// The other side closed it.
     Closed,
     /// The other side broke a rule.
@@ -29,7 +29,7 @@ pub enum Over {
     Failed(io::Error),
 }
 
-impl std::fmt::Display for Over {
+impl std::fmt::Display for CloseReason {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Closed => f.write_str("closed by the other side"),
@@ -49,7 +49,7 @@ pub async fn drive<R, W>(
     mut reader: R,
     mut writer: Option<W>,
     mut settle: impl FnMut(Ended, Vec<Frame>),
-) -> Over
+) -> CloseReason
 where
     R: AsyncRead + Unpin,
     W: AsyncWrite + Unpin,
@@ -62,22 +62,22 @@ where
                 return Poll::Ready(over);
             }
             if carrier.is_finished() {
-                return Poll::Ready(Over::Closed);
+                return Poll::Ready(CloseReason::Closed);
             }
             if paused {
                 return Poll::Pending;
             }
             match ready!(poll_read(&mut reader, decoder.buffer(), cx)) {
-                Ok(0) => return Poll::Ready(Over::Closed),
+                Ok(0) => return Poll::Ready(CloseReason::Closed),
                 Ok(_) => {}
-                Err(error) => return Poll::Ready(Over::Failed(error)),
+                Err(error) => return Poll::Ready(CloseReason::Failed(error)),
             }
             let (mut ended, mut control) = (Ended::default(), Vec::new());
             let handled =
                 carrier.handle_frames(&mut decoder, clock::now(), &mut ended, &mut control);
             settle(ended, control);
             if let Err(error) = handled {
-                return Poll::Ready(Over::Broken(error));
+                return Poll::Ready(CloseReason::Broken(error));
             }
         }
     })
@@ -103,7 +103,7 @@ fn poll_write<W: AsyncWrite + Unpin>(
     writer: Option<&mut W>,
     writing: &mut BytesMut,
     cx: &mut Context<'_>,
-) -> Poll<Over> {
+) -> Poll<CloseReason> {
     let Some(writer) = writer else {
         carrier.poll_write_lane(cx);
         return Poll::Pending;
@@ -114,14 +114,14 @@ fn poll_write<W: AsyncWrite + Unpin>(
         }
         if writing.is_empty() {
             return match Pin::new(&mut *writer).poll_flush(cx) {
-                Poll::Ready(Err(error)) => Poll::Ready(Over::Failed(error)),
+                Poll::Ready(Err(error)) => Poll::Ready(CloseReason::Failed(error)),
                 Poll::Ready(Ok(())) | Poll::Pending => Poll::Pending,
             };
         }
         match ready!(Pin::new(&mut *writer).poll_write(cx, writing)) {
-            Ok(0) => return Poll::Ready(Over::Closed),
+            Ok(0) => return Poll::Ready(CloseReason::Closed),
             Ok(sent) => writing.advance(sent),
-            Err(error) => return Poll::Ready(Over::Failed(error)),
+            Err(error) => return Poll::Ready(CloseReason::Failed(error)),
         }
     }
 }

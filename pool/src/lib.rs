@@ -13,11 +13,11 @@ mod demand;
 pub mod drive;
 mod head_of_line;
 mod invariants;
-mod lack;
 pub mod passing;
 mod prefetch;
 pub mod quarantine;
 mod report;
+mod saturation;
 mod supply;
 mod tenants;
 #[cfg(test)]
@@ -42,9 +42,9 @@ use self::{
     carrier::{Carrier, Ended, Passing},
     demand::Demand,
     head_of_line::Suspended,
-    lack::Lack,
     passing::Failure,
     prefetch::Prefetch,
+    saturation::Saturation,
     tenants::Tenants,
     timeouts::{Entered, Timeouts},
 };
@@ -76,7 +76,7 @@ struct Inner {
     pace: Prefetch,
     /// What each runner says about the app.
     states: BTreeMap<String, AppState>,
-    lack: Lack,
+    saturation: Saturation,
     /// Requests were sent ahead, and are looked after.
     relieving: bool,
     ahead: Arc<Notify>,
@@ -134,7 +134,7 @@ impl Pool {
             tenants: Tenants::default(),
             pace: Prefetch::new(config.prefetch_max),
             states: BTreeMap::new(),
-            lack: Lack::default(),
+            saturation: Saturation::default(),
             relieving: false,
             ahead: ahead.clone(),
         };

@@ -6,7 +6,7 @@
 
 mod time;
 
-pub use self::time::Quiet;
+pub use self::time::ProbeReason;
 
 use std::{
     collections::VecDeque,

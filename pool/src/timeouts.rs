@@ -14,7 +14,7 @@ use tokio::sync::Notify;
 use super::{
     Inner, Pool,
     carrier::{Assignment, Carrier, Passing},
-    passing::Quiet,
+    passing::ProbeReason,
 };
 
 /// So late a moment may be noticed: what comes up within is looked at together.
@@ -142,7 +142,7 @@ pub struct TimedOut {
     pub overdue: Vec<Arc<Passing>>,
     /// Where nothing has been heard of a child for a quarter of a second, or half of one, one, two and so on; and where a child
     /// has not begun what is somebody else's meanwhile.
-    pub quiet: Vec<(Assignment, Quiet)>,
+    pub quiet: Vec<(Assignment, ProbeReason)>,
 }
 
 impl Pool {
@@ -192,7 +192,7 @@ impl Pool {
         timed_out.quiet.retain(|(assignment, _)| assignment.carrier.is_oldest(assignment.stream));
         timed_out.quiet.extend(unheard.into_iter().filter_map(|carrier| {
             let stream = carrier.unheard()?;
-            Some((Assignment { carrier, stream }, Quiet::Unanswered))
+            Some((Assignment { carrier, stream }, ProbeReason::Unanswered))
         }));
         self.lock().looked_at(again);
         timed_out

@@ -13,8 +13,8 @@ use ostler_notices::GatewayEvent;
 use ostler_pool::{
     Pool,
     carrier::{Assignment, Carrier, Concurrency, Transport},
-    drive::{Over, drive},
-    passing::{Failure, Quiet},
+    drive::{CloseReason, drive},
+    passing::{Failure, ProbeReason},
 };
 use ostler_wire::{
     Decoder, FRAME_MAX, Frame, Kind, Reset,
@@ -88,8 +88,8 @@ impl Lanes {
     }
 
     /// Orders the runner to look after a child of which nothing has been heard.
-    pub(super) fn ask_about(&self, assignment: &Assignment, quiet: Quiet) {
-        let about = (assignment.stream, quiet == Quiet::Over);
+    pub(super) fn ask_about(&self, assignment: &Assignment, quiet: ProbeReason) {
+        let about = (assignment.stream, quiet == ProbeReason::Over);
         self.order_by(Kind::Overdue, &assignment.carrier, Reset::Recall, about);
     }
 
@@ -219,8 +219,8 @@ async fn serve(
     .await;
     // However it ended, only the runner knows whether that was to be: a child that lives on without is of no use.
     let reason = match over {
-        Over::Broken(_) => Reset::Protocol,
-        Over::Closed | Over::Failed(_) => Reset::ChildDied,
+        CloseReason::Broken(_) => Reset::Protocol,
+        CloseReason::Closed | CloseReason::Failed(_) => Reset::ChildDied,
     };
     lanes.order(&carrier, reason, 0);
     {
@@ -232,10 +232,10 @@ async fn serve(
     }
     let (unstarted, started) = carrier.close();
     let termination = match over {
-        Over::Broken(_) => Termination::Protocol,
-        Over::Closed | Over::Failed(_) => Termination::ChildDied,
+        CloseReason::Broken(_) => Termination::Protocol,
+        CloseReason::Closed | CloseReason::Failed(_) => Termination::ChildDied,
     };
-    if let Over::Broken(error) = &over {
+    if let CloseReason::Broken(error) = &over {
         hub.notices.tell(GatewayEvent::Warning(format!("{}: {error}", carrier.label)));
     }
     if termination == Termination::ChildDied {

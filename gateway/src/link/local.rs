@@ -16,7 +16,7 @@ use ostler_durable::{Hello, NameTaken, link::JobLink, members::token::Scope};
 use ostler_notices::GatewayEvent;
 use ostler_pool::{
     carrier::{Assignment, Carrier},
-    passing::Quiet,
+    passing::ProbeReason,
 };
 use ostler_wire::{
     Decoder, FRAME_MAX, Frame, Header, Kind, Reset, flags,
@@ -58,7 +58,7 @@ impl LocalLinks {
     }
 
     /// Nothing has been heard of a child for a while: is it at work?
-    pub(crate) fn unanswered(&self, assignment: &Assignment, quiet: Quiet) {
+    pub(crate) fn unanswered(&self, assignment: &Assignment, quiet: ProbeReason) {
         self.lock().iter().for_each(|lanes| lanes.ask_about(assignment, quiet));
     }
 

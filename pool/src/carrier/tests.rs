@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     drive::drive,
-    passing::{Outgoing, Quiet, Terms},
+    passing::{Outgoing, ProbeReason, Terms},
 };
 
 fn pool() -> Arc<Pool> {
@@ -413,14 +413,14 @@ async fn a_child_is_asked_about_until_it_answers_and_again_until_it_is_free() {
     let asked = |s| passing.is_to_be_asked_about(at(s));
     assert_eq!(
         [asked(0.25), asked(0.25), asked(0.5)],
-        [Some(Quiet::Unanswered), None, Some(Quiet::Unanswered)]
+        [Some(ProbeReason::Unanswered), None, Some(ProbeReason::Unanswered)]
     );
     hear(&carrier, at(3.0), &[(Kind::Rsp, 0, 200, 1, 0)]);
     assert_eq!(asked(30.0), None, "it answers");
     hear(&carrier, at(30.0), &[(Kind::Data, HELD_END, 0, 1, 0)]);
     assert_eq!(
         [asked(30.0), asked(31.0), asked(32.0)],
-        [None, Some(Quiet::Over), Some(Quiet::Over)]
+        [None, Some(ProbeReason::Over), Some(ProbeReason::Over)]
     );
     hear(&carrier, at(33.0), &[(Kind::Free, 0, 0, 1, 1)]);
     passing.over();

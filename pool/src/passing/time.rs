@@ -11,7 +11,7 @@ const QUIET_DOUBLINGS: u32 = 12;
 
 /// What a child is asked about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Quiet {
+pub enum ProbeReason {
     /// It has not begun to answer.
     Unanswered,
     /// It has answered whole, and is not free again.
@@ -40,7 +40,7 @@ impl<A: Clone> Passing<A> {
 
     /// Whether the child is to be asked about: it has had the job for a while and has not begun to answer, or has answered
     /// whole and is not free again. The next time is after twice as long, and so on.
-    pub(crate) fn is_to_be_asked_about(&self, now: Mono) -> Option<Quiet> {
+    pub(crate) fn is_to_be_asked_about(&self, now: Mono) -> Option<ProbeReason> {
         let mut state = self.lock();
         let (_, quiet) = state.ask_at().filter(|(at, _)| *at <= now)?;
         state.asked += 1;
@@ -100,12 +100,12 @@ impl<A> State<A> {
     }
 
     /// When the child is to be asked about, and why.
-    fn ask_at(&self) -> Option<(Mono, Quiet)> {
+    fn ask_at(&self) -> Option<(Mono, ProbeReason)> {
         let begun = self.begun_at.filter(|_| matches!(self.phase, Phase::Started(_)))?;
         let patience = Span(QUIET.0 << self.asked.min(QUIET_DOUBLINGS));
         match (self.ended, self.answered) {
-            (true, _) => Some((self.heard_at + patience, Quiet::Over)),
-            (false, false) => Some((begun + patience, Quiet::Unanswered)),
+            (true, _) => Some((self.heard_at + patience, ProbeReason::Over)),
+            (false, false) => Some((begun + patience, ProbeReason::Unanswered)),
             (false, true) => None,
         }
     }

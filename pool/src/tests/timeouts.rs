@@ -1,7 +1,7 @@
 //! Moments at which something comes to pass: what is noticed, when, and that nobody wakes for nothing.
 
 use super::*;
-use crate::{passing::Quiet, timeouts::NEVER};
+use crate::{passing::ProbeReason, timeouts::NEVER};
 
 /// When the pool's task wakes next, in milliseconds from a moment on; `None`: it sleeps until something happens.
 fn wakes(pool: &Pool, from: Mono) -> Option<u64> {
@@ -140,8 +140,8 @@ async fn a_child_that_says_nothing_is_asked_about_again_and_again() {
             asked.extend(quiet.into_iter().map(|(_, quiet)| (after, quiet)));
         }
     }
-    let due = [254, 504, 1004, 2004, 4004].map(|at| (at, Quiet::Unanswered));
-    let over = [15_254, 15_504, 16_004, 17_004, 19_004].map(|at| (at, Quiet::Over));
+    let due = [254, 504, 1004, 2004, 4004].map(|at| (at, ProbeReason::Unanswered));
+    let over = [15_254, 15_504, 16_004, 17_004, 19_004].map(|at| (at, ProbeReason::Over));
     assert_eq!(asked.len(), 10, "{asked:?}");
     for (asked, due) in asked.iter().zip(due.iter().chain(&over)) {
         assert!(asked.1 == due.1 && asked.0.abs_diff(due.0) <= 1, "{asked:?} {due:?}");
@@ -176,7 +176,7 @@ async fn a_child_that_left_its_work_to_others_is_asked_about_until_it_speaks() {
     }
     assert_eq!(asked.len(), 3, "{asked:?}");
     for (at, due) in asked.iter().zip([204, 408, 612]) {
-        assert!(at.0 <= due && (at.1, at.2) == (stream, Quiet::Unanswered), "{asked:?}");
+        assert!(at.0 <= due && (at.1, at.2) == (stream, ProbeReason::Unanswered), "{asked:?}");
     }
     assert!(passing.assignment().is_some(), "it has spoken");
 }

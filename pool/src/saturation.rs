@@ -10,11 +10,11 @@ const LONG: Span = Span::from_secs(1);
 const REMEMBERED: Span = Span::from_secs(30);
 
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Lack {
+pub(super) struct Saturation {
     felt: Option<Mono>,
 }
 
-impl Lack {
+impl Saturation {
     /// Told the longest wait of now; whether there is a lack.
     fn is_felt(&mut self, wait: Span, now: Mono) -> bool {
         if wait >= LONG {
@@ -29,7 +29,7 @@ impl Pool {
     pub fn spare(&self, now: Mono) -> u32 {
         let mut inner = self.lock();
         let wait = inner.scheduler.oldest_wait(now).unwrap_or_default();
-        if inner.lack.is_felt(wait, now) { inner.scheduler.free() } else { u32::MAX }
+        if inner.saturation.is_felt(wait, now) { inner.scheduler.free() } else { u32::MAX }
     }
 }
 
@@ -40,7 +40,7 @@ mod tests {
     #[test]
     fn a_lack_is_felt_when_somebody_waits_long_and_remembered_for_a_while() {
         let at = |s| Mono(0) + Span::from_secs(s);
-        let mut lack = Lack::default();
+        let mut lack = Saturation::default();
         assert!(!lack.is_felt(Span::from_millis(999), at(1)));
         assert!(lack.is_felt(LONG, at(2)));
         assert!(lack.is_felt(Span::ZERO, at(32)) && !lack.is_felt(Span::ZERO, at(33)));
