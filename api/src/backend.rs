@@ -11,10 +11,10 @@ use thiserror::Error;
 use tokio::sync::{broadcast, watch};
 
 /// Resolves when a token lets nobody in any more.
-pub type Over = Pin<Box<dyn Future<Output = ()> + Send>>;
+pub type Revoked = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// An answer that takes a while.
-pub type Soon<'a, T> = Pin<Box<dyn Future<Output = Result<T, Unavailable>> + Send + 'a>>;
+pub type BackendFuture<'a, T> = Pin<Box<dyn Future<Output = Result<T, Unavailable>> + Send + 'a>>;
 
 /// Of which jobs the newest success is wanted: whose, the same as what, since when.
 #[derive(Clone, Debug)]
@@ -33,34 +33,39 @@ pub trait Backend: Send + Sync + 'static {
         key: Option<(String, String)>,
         jobs: Vec<NewJob>,
         all_or_none: bool,
-    ) -> Soon<'a, Vec<Answer>>;
-    fn steer<'a>(&'a self, who: &'a str, verb: Verb, jobs: Vec<JobId>) -> Soon<'a, Vec<Answer>>;
+    ) -> BackendFuture<'a, Vec<Answer>>;
+    fn steer<'a>(
+        &'a self,
+        who: &'a str,
+        verb: Verb,
+        jobs: Vec<JobId>,
+    ) -> BackendFuture<'a, Vec<Answer>>;
     /// These jobs, in this order, as far as they exist.
-    fn get(&self, jobs: Vec<JobId>) -> Soon<'_, Vec<Job>>;
+    fn get(&self, jobs: Vec<JobId>) -> BackendFuture<'_, Vec<Job>>;
     /// A page for somebody; it may be partial.
-    fn query<'a>(&'a self, who: &'a str, query: Query) -> Soon<'a, Page>;
+    fn query<'a>(&'a self, who: &'a str, query: Query) -> BackendFuture<'a, Page>;
     /// The attempts that are over, oldest first.
-    fn attempts(&self, job: JobId) -> Soon<'_, Vec<Attempt>>;
-    fn keyed(&self, key: String) -> Soon<'_, Option<(String, Vec<JobId>)>>;
-    fn done_since(&self, kinds: Vec<DoneSince>) -> Soon<'_, Vec<Option<JobId>>>;
-    fn tail(&self, after: u64, max: usize) -> Soon<'_, Vec<Event>>;
+    fn attempts(&self, job: JobId) -> BackendFuture<'_, Vec<Attempt>>;
+    fn keyed(&self, key: String) -> BackendFuture<'_, Option<(String, Vec<JobId>)>>;
+    fn done_since(&self, kinds: Vec<DoneSince>) -> BackendFuture<'_, Vec<Option<JobId>>>;
+    fn tail(&self, after: u64, max: usize) -> BackendFuture<'_, Vec<Event>>;
     /// Writes a copy of the store to a file, tells its size, and puts it on record.
-    fn backup<'a>(&'a self, who: &'a str, to: PathBuf) -> Soon<'a, u64>;
+    fn backup<'a>(&'a self, who: &'a str, to: PathBuf) -> BackendFuture<'a, u64>;
     fn watch(&self, job: JobId) -> watch::Receiver<u64>;
     fn events(&self) -> broadcast::Receiver<Arc<Event>>;
     fn runners(&self) -> Vec<RunnerView>;
-    fn drain<'a>(&'a self, who: &'a str, runner: &'a str, drain: bool) -> Soon<'a, bool>;
-    fn forget_runner<'a>(&'a self, who: &'a str, runner: &'a str) -> Soon<'a, Forgotten>;
+    fn drain<'a>(&'a self, who: &'a str, runner: &'a str, drain: bool) -> BackendFuture<'a, bool>;
+    fn forget_runner<'a>(&'a self, who: &'a str, runner: &'a str) -> BackendFuture<'a, Forgotten>;
     fn token(&self, hash: &str) -> Option<Arc<Token>>;
     fn tokens(&self) -> Vec<Arc<Token>>;
     /// Why nobody can be known by a token now; `None`: everybody is who has one.
     fn knows_nobody(&self) -> Option<Unavailable>;
     /// Keeps a token that is changed.
-    fn put_token<'a>(&'a self, who: &'a str, token: Token) -> Soon<'a, ()>;
+    fn put_token<'a>(&'a self, who: &'a str, token: Token) -> BackendFuture<'a, ()>;
     /// Keeps a new one; `false`: its name is taken.
-    fn create_token<'a>(&'a self, who: &'a str, token: Token) -> Soon<'a, bool>;
+    fn create_token<'a>(&'a self, who: &'a str, token: Token) -> BackendFuture<'a, bool>;
     /// Returns when the token of a hash lets nobody in any more.
-    fn token_over(&self, hash: String) -> Over;
+    fn token_over(&self, hash: String) -> Revoked;
     /// A request was refused for want of a right.
     fn note_refusal(&self, why: Refusal, from: Option<IpAddr>);
     fn figures(&self) -> Figures;

@@ -10,13 +10,13 @@ use axum::body::Body;
 use bytes::Bytes;
 use http_body::{Frame, SizeHint};
 
-use crate::backend::Over;
+use crate::backend::Revoked;
 
 /// Answers up to this size are written in one go.
 const SMALL: u64 = 64 << 10;
 
 /// Breaks the body off when the token ends. One that is small, and there already, is left alone.
-pub(crate) fn guarded(body: Body, over: impl FnOnce() -> Over) -> Body {
+pub(crate) fn guarded(body: Body, over: impl FnOnce() -> Revoked) -> Body {
     match http_body::Body::size_hint(&body).exact() {
         Some(size) if size <= SMALL => body,
         Some(_) | None => until(body, over()),
@@ -24,7 +24,7 @@ pub(crate) fn guarded(body: Body, over: impl FnOnce() -> Over) -> Body {
 }
 
 /// Breaks the body off when the token ends, however small it is.
-pub(crate) fn until(body: Body, over: Over) -> Body {
+pub(crate) fn until(body: Body, over: Revoked) -> Body {
     Body::new(Guarded { body: Some(body), over })
 }
 
@@ -41,7 +41,7 @@ pub(crate) fn is_ended(error: &(dyn Error + 'static)) -> bool {
 struct Guarded {
     /// `None`: it was broken off.
     body: Option<Body>,
-    over: Over,
+    over: Revoked,
 }
 
 impl http_body::Body for Guarded {

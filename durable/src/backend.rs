@@ -3,7 +3,8 @@
 use std::{fs::File, io, net::IpAddr, path::PathBuf, sync::Arc};
 
 use ostler_api::backend::{
-    Backend, DoneSince, Forgotten, Full, Over, Refusal, RunnerView, Sink, Soon, Unavailable,
+    Backend, BackendFuture, DoneSince, Forgotten, Full, Refusal, Revoked, RunnerView, Sink,
+    Unavailable,
 };
 use ostler_driver::{Answer, Figures, NewJob, Verb};
 use ostler_job::{
@@ -35,31 +36,36 @@ impl Backend for Jobs {
         key: Option<(String, String)>,
         jobs: Vec<NewJob>,
         all_or_none: bool,
-    ) -> Soon<'a, Vec<Answer>> {
+    ) -> BackendFuture<'a, Vec<Answer>> {
         Box::pin(self.submit(who, key, jobs, all_or_none))
     }
 
-    fn steer<'a>(&'a self, who: &'a str, verb: Verb, jobs: Vec<JobId>) -> Soon<'a, Vec<Answer>> {
+    fn steer<'a>(
+        &'a self,
+        who: &'a str,
+        verb: Verb,
+        jobs: Vec<JobId>,
+    ) -> BackendFuture<'a, Vec<Answer>> {
         Box::pin(self.steer(who, verb, jobs))
     }
 
-    fn get(&self, jobs: Vec<JobId>) -> Soon<'_, Vec<Job>> {
+    fn get(&self, jobs: Vec<JobId>) -> BackendFuture<'_, Vec<Job>> {
         Box::pin(async move { self.get(jobs).await.map_err(failed) })
     }
 
-    fn query<'a>(&'a self, who: &'a str, query: Query) -> Soon<'a, Page> {
+    fn query<'a>(&'a self, who: &'a str, query: Query) -> BackendFuture<'a, Page> {
         Box::pin(self.search(who, query))
     }
 
-    fn attempts(&self, job: JobId) -> Soon<'_, Vec<Attempt>> {
+    fn attempts(&self, job: JobId) -> BackendFuture<'_, Vec<Attempt>> {
         Box::pin(async move { self.read(move |store| store.attempts(job)).await.map_err(failed) })
     }
 
-    fn keyed(&self, key: String) -> Soon<'_, Option<(String, Vec<JobId>)>> {
+    fn keyed(&self, key: String) -> BackendFuture<'_, Option<(String, Vec<JobId>)>> {
         Box::pin(async move { self.read(move |store| store.keyed(&key)).await.map_err(failed) })
     }
 
-    fn done_since(&self, kinds: Vec<DoneSince>) -> Soon<'_, Vec<Option<JobId>>> {
+    fn done_since(&self, kinds: Vec<DoneSince>) -> BackendFuture<'_, Vec<Option<JobId>>> {
         Box::pin(async move {
             let find = move |store: &dyn ostler_store::Store| {
                 let one = |it: &DoneSince| {
@@ -72,13 +78,13 @@ impl Backend for Jobs {
         })
     }
 
-    fn tail(&self, after: u64, max: usize) -> Soon<'_, Vec<Event>> {
+    fn tail(&self, after: u64, max: usize) -> BackendFuture<'_, Vec<Event>> {
         Box::pin(
             async move { self.read(move |store| store.tail(after, max)).await.map_err(failed) },
         )
     }
 
-    fn backup<'a>(&'a self, who: &'a str, to: PathBuf) -> Soon<'a, u64> {
+    fn backup<'a>(&'a self, who: &'a str, to: PathBuf) -> BackendFuture<'a, u64> {
         Box::pin(async move { self.backup(who, to).await })
     }
 
@@ -94,11 +100,11 @@ impl Backend for Jobs {
         self.runners()
     }
 
-    fn drain<'a>(&'a self, who: &'a str, runner: &'a str, drain: bool) -> Soon<'a, bool> {
+    fn drain<'a>(&'a self, who: &'a str, runner: &'a str, drain: bool) -> BackendFuture<'a, bool> {
         Box::pin(self.drain(who, runner, drain))
     }
 
-    fn forget_runner<'a>(&'a self, who: &'a str, runner: &'a str) -> Soon<'a, Forgotten> {
+    fn forget_runner<'a>(&'a self, who: &'a str, runner: &'a str) -> BackendFuture<'a, Forgotten> {
         Box::pin(self.forget_runner(who, runner))
     }
 
@@ -114,15 +120,15 @@ impl Backend for Jobs {
         self.knows_nobody()
     }
 
-    fn put_token<'a>(&'a self, who: &'a str, token: Token) -> Soon<'a, ()> {
+    fn put_token<'a>(&'a self, who: &'a str, token: Token) -> BackendFuture<'a, ()> {
         Box::pin(self.put_token(who, token))
     }
 
-    fn create_token<'a>(&'a self, who: &'a str, token: Token) -> Soon<'a, bool> {
+    fn create_token<'a>(&'a self, who: &'a str, token: Token) -> BackendFuture<'a, bool> {
         Box::pin(self.create_token(who, token))
     }
 
-    fn token_over(&self, hash: String) -> Over {
+    fn token_over(&self, hash: String) -> Revoked {
         let jobs = self.clone();
         Box::pin(async move { Self::token_over(&jobs, &hash).await })
     }

@@ -24,7 +24,8 @@ use tokio::sync::{broadcast, watch};
 use super::rules::{fits, steer, take};
 use crate::{
     backend::{
-        Backend, DoneSince, Forgotten, Full, Over, Refusal, RunnerView, Sink, Soon, Unavailable,
+        Backend, BackendFuture, DoneSince, Forgotten, Full, Refusal, Revoked, RunnerView, Sink,
+        Unavailable,
     },
     view,
 };
@@ -118,7 +119,10 @@ impl Fake {
         self.news(key.job.0);
     }
 
-    fn ready<T: Send + 'static>(&self, value: impl FnOnce(&mut State) -> T) -> Soon<'_, T> {
+    fn ready<T: Send + 'static>(
+        &self,
+        value: impl FnOnce(&mut State) -> T,
+    ) -> BackendFuture<'_, T> {
         let mut state = self.state();
         let answer = match &state.down {
             Some(why) => Err(Unavailable(why.clone())),
@@ -135,7 +139,7 @@ impl Backend for Fake {
         key: Option<(String, String)>,
         jobs: Vec<NewJob>,
         all_or_none: bool,
-    ) -> Soon<'a, Vec<Answer>> {
+    ) -> BackendFuture<'a, Vec<Answer>> {
         self.ready(|state| {
             state.submits.push(jobs.len());
             let before = (state.jobs.clone(), state.next);
@@ -178,7 +182,12 @@ impl Backend for Fake {
         })
     }
 
-    fn steer<'a>(&'a self, _: &'a str, verb: Verb, jobs: Vec<JobId>) -> Soon<'a, Vec<Answer>> {
+    fn steer<'a>(
+        &'a self,
+        _: &'a str,
+        verb: Verb,
+        jobs: Vec<JobId>,
+    ) -> BackendFuture<'a, Vec<Answer>> {
         self.ready(|state| {
             let left = state.steers_left.as_mut().map(|left| {
                 *left -= 1;
@@ -191,11 +200,11 @@ impl Backend for Fake {
         })
     }
 
-    fn get(&self, jobs: Vec<JobId>) -> Soon<'_, Vec<Job>> {
+    fn get(&self, jobs: Vec<JobId>) -> BackendFuture<'_, Vec<Job>> {
         self.ready(|state| jobs.iter().filter_map(|id| state.jobs.get(id).cloned()).collect())
     }
 
-    fn query<'a>(&'a self, _: &'a str, query: Query) -> Soon<'a, Page> {
+    fn query<'a>(&'a self, _: &'a str, query: Query) -> BackendFuture<'a, Page> {
         self.ready(|state| {
             let mut found = state.jobs.values().rev().filter(|job| fits(job, &query)).cloned();
             let jobs: Vec<_> = found.by_ref().take(query.limit).collect();
@@ -204,15 +213,15 @@ impl Backend for Fake {
         })
     }
 
-    fn attempts(&self, job: JobId) -> Soon<'_, Vec<Attempt>> {
+    fn attempts(&self, job: JobId) -> BackendFuture<'_, Vec<Attempt>> {
         self.ready(|state| state.attempts.get(&job).cloned().unwrap_or_default())
     }
 
-    fn keyed(&self, key: String) -> Soon<'_, Option<(String, Vec<JobId>)>> {
+    fn keyed(&self, key: String) -> BackendFuture<'_, Option<(String, Vec<JobId>)>> {
         self.ready(|state| state.keys.get(&key).cloned())
     }
 
-    fn done_since(&self, kinds: Vec<DoneSince>) -> Soon<'_, Vec<Option<JobId>>> {
+    fn done_since(&self, kinds: Vec<DoneSince>) -> BackendFuture<'_, Vec<Option<JobId>>> {
         self.ready(|state| {
             let newest = |kind: &DoneSince| {
                 let same = |job: &&Job| {
@@ -227,13 +236,13 @@ impl Backend for Fake {
         })
     }
 
-    fn tail(&self, after: u64, max: usize) -> Soon<'_, Vec<Event>> {
+    fn tail(&self, after: u64, max: usize) -> BackendFuture<'_, Vec<Event>> {
         self.ready(|state| {
             state.events.iter().filter(|it| it.seq > after).take(max).cloned().collect()
         })
     }
 
-    fn backup<'a>(&'a self, _: &'a str, to: PathBuf) -> Soon<'a, u64> {
+    fn backup<'a>(&'a self, _: &'a str, to: PathBuf) -> BackendFuture<'a, u64> {
         // Whatever a tool makes up, nothing outside the folder is written.
         let inside = to.starts_with(self.folder.path());
         self.ready(move |_| if inside { std::fs::write(to, b"copy").map_or(0, |()| 4) } else { 4 })
@@ -252,14 +261,14 @@ impl Backend for Fake {
         self.state().runners.clone()
     }
 
-    fn drain<'a>(&'a self, _: &'a str, runner: &'a str, drain: bool) -> Soon<'a, bool> {
+    fn drain<'a>(&'a self, _: &'a str, runner: &'a str, drain: bool) -> BackendFuture<'a, bool> {
         self.ready(|state| {
             let found = state.runners.iter_mut().find(|it| it.name == runner);
             found.map(|it| it.draining = drain).is_some()
         })
     }
 
-    fn forget_runner<'a>(&'a self, _: &'a str, runner: &'a str) -> Soon<'a, Forgotten> {
+    fn forget_runner<'a>(&'a self, _: &'a str, runner: &'a str) -> BackendFuture<'a, Forgotten> {
         self.ready(|state| {
             if runner == "local" {
                 return Forgotten::Own;
@@ -286,7 +295,7 @@ impl Backend for Fake {
         self.state().tokens.clone()
     }
 
-    fn put_token<'a>(&'a self, _: &'a str, token: Token) -> Soon<'a, ()> {
+    fn put_token<'a>(&'a self, _: &'a str, token: Token) -> BackendFuture<'a, ()> {
         self.ready(|state| {
             state.tokens.retain(|it| it.name != token.name);
             state.tokens.push(Arc::new(token));
@@ -294,7 +303,7 @@ impl Backend for Fake {
         })
     }
 
-    fn create_token<'a>(&'a self, _: &'a str, token: Token) -> Soon<'a, bool> {
+    fn create_token<'a>(&'a self, _: &'a str, token: Token) -> BackendFuture<'a, bool> {
         self.ready(|state| {
             let free = state.tokens.iter().all(|it| it.name != token.name);
             if free {
@@ -304,7 +313,7 @@ impl Backend for Fake {
         })
     }
 
-    fn token_over(&self, hash: String) -> Over {
+    fn token_over(&self, hash: String) -> Revoked {
         let mut news = self.token_news.subscribe();
         let good = |it: &&Arc<Token>| it.hash == hash && it.revoked_at.is_none();
         let is_over = self.state().tokens.iter().find(good).is_none();
