@@ -17,9 +17,9 @@ use tokio::sync::oneshot;
 
 use super::{
     Shared, Unavailable,
-    opened_store::{OpenedStore, Read},
+    backlog::BacklogPermit,
+    opened_store::{LoadedTerm, OpenedStore},
     specs::Specs,
-    weight::Weight,
 };
 
 /// What the thread is sent.
@@ -32,7 +32,7 @@ pub(super) enum DriverMessage {
     },
     ActorInput(ActorInput),
     /// What a link says, and the room that it takes until it is heard.
-    Weighed(Weight, ActorInput),
+    Weighed(BacklogPermit, ActorInput),
     Committed(Result<Vec<Applied>, StoreError>),
 }
 
@@ -65,12 +65,14 @@ pub(super) struct DriverThread {
 impl DriverThread {
     pub(super) fn new(
         shared: Arc<Shared>,
-        (kept, read): (OpenedStore, Result<Read, StoreError>),
+        (kept, read): (OpenedStore, Result<LoadedTerm, StoreError>),
         config: DriverConfig,
         committer: Committer,
     ) -> Self {
         let (actor, new) = match read {
-            Ok(Read { driver, term, loaded }) => (Actor::new(driver, &term), Some((term, loaded))),
+            Ok(LoadedTerm { driver, term, loaded }) => {
+                (Actor::new(driver, &term), Some((term, loaded)))
+            }
             Err(error) => (Actor::without_store(config.clone(), error, clock::both()), None),
         };
         let mut thread = Self {
@@ -190,7 +192,7 @@ impl DriverThread {
                 Output::Load { room } => {
                     let before = (room, self.shared.runners.newest_link());
                     match self.kept.read(&self.config, before) {
-                        Ok(Read { driver, term, loaded }) => {
+                        Ok(LoadedTerm { driver, term, loaded }) => {
                             self.actor.loaded(Ok((driver, term.clone())), clock::both());
                             self.begin(&term, loaded);
                         }

@@ -9,6 +9,7 @@
 #![deny(unsafe_code)]
 
 mod backend;
+mod backlog;
 mod config;
 mod driver_thread;
 mod effects;
@@ -33,7 +34,6 @@ mod transfers;
 mod trouble;
 mod unwritten;
 mod watches;
-mod weight;
 
 use std::{
     io,

@@ -24,10 +24,10 @@ use tokio::sync::Notify;
 
 use super::{
     Jobs,
+    backlog::{Backlog, BacklogPermit},
     driver_thread::DriverMessage,
     hello::{Hello, INCARNATION_MAX},
-    runners::{Link, NameTaken, Runners, Up, Way},
-    weight::{Unheard, Weight},
+    runners::{FrameSender, Link, NameTaken, Registered, Runners},
 };
 
 /// More slots than this are a mistake.
@@ -50,13 +50,18 @@ pub struct JobLink {
     beaten: AtomicU64,
     /// When the driver was told of one that is no BEAT.
     told: AtomicU64,
-    pub(super) unheard: Arc<Unheard>,
+    pub(super) unheard: Arc<Backlog>,
 }
 
 impl JobLink {
     /// The link is up; `way` sends frames on it. `is_local`: the kernel tells when its runner is gone, so that nobody has to
     /// ask when it was heard of.
-    pub fn up(jobs: &Jobs, hello: &Hello, way: Way, is_local: bool) -> Result<Self, NameTaken> {
+    pub fn up(
+        jobs: &Jobs,
+        hello: &Hello,
+        way: FrameSender,
+        is_local: bool,
+    ) -> Result<Self, NameTaken> {
         let runner: RunnerName = Arc::from(&*hello.name);
         let now = clock::both();
         let heard = Arc::new(AtomicU64::new(now.mono.0));
@@ -73,7 +78,8 @@ impl JobLink {
                 .send(DriverMessage::ActorInput(ActorInput::LinkUp(runner.clone(), number)));
         };
         let up = jobs.runners.up(&runner, link, now, told);
-        let Up { number, is_news } = up.inspect_err(|taken| jobs.refuse_name(hello, taken))?;
+        let Registered { number, is_news } =
+            up.inspect_err(|taken| jobs.refuse_name(hello, taken))?;
         if is_news {
             jobs.transfers.keep_runners();
         }
@@ -178,12 +184,12 @@ impl JobLink {
     }
 
     /// The room that a frame of so many parts takes until it is heard.
-    fn weigh(&self, frame: &Frame, parts: usize) -> io::Result<Weight> {
+    fn weigh(&self, frame: &Frame, parts: usize) -> io::Result<BacklogPermit> {
         let weight = self.unheard.weigh(parts, frame.head.len() + frame.body.len());
         weight.ok_or_else(|| io::Error::other("more than can be heard of it"))
     }
 
-    fn tell(&self, weight: Weight, told: ActorInput) -> io::Result<()> {
+    fn tell(&self, weight: BacklogPermit, told: ActorInput) -> io::Result<()> {
         self.present(|| {
             // The thread is gone only when the gateway ends.
             let _ = self.jobs.inbox.send(DriverMessage::Weighed(weight, told));

@@ -28,7 +28,7 @@ pub(super) struct OpenedStore {
 }
 
 /// What is known from a term's beginning.
-pub(super) struct Read {
+pub(super) struct LoadedTerm {
     pub(super) driver: Driver,
     pub(super) term: Term,
     pub(super) loaded: Loaded,
@@ -51,7 +51,7 @@ impl OpenedStore {
         &self,
         config: &DriverConfig,
         (room, newest): (u64, u64),
-    ) -> Result<Read, StoreError> {
+    ) -> Result<LoadedTerm, StoreError> {
         let Self { store, files, state } = self;
         files.prepare()?;
         let now = clock::both();
@@ -62,7 +62,7 @@ impl OpenedStore {
         if loaded.tokens.is_empty() || (term.went_back && knows_nobody(state, &loaded.tokens)) {
             first_token(state, (store.as_ref(), term.epoch), &mut loaded)?;
         }
-        Ok(Read { driver, term, loaded })
+        Ok(LoadedTerm { driver, term, loaded })
     }
 }
 

@@ -31,7 +31,7 @@ const KEPT: Span = Span::from_secs(30 * 86_400);
 const DAY: Span = Span::from_secs(86_400);
 
 /// Sends frames to a runner; `false` when its link is gone.
-pub(crate) type Way = Arc<dyn Fn(BytesMut) -> bool + Send + Sync>;
+pub(crate) type FrameSender = Arc<dyn Fn(BytesMut) -> bool + Send + Sync>;
 
 /// A remote runner that was not heard of for this long is gone, and another may have its name.
 const SILENCE: Span = Span::from_secs(5);
@@ -39,7 +39,7 @@ const SILENCE: Span = Span::from_secs(5);
 /// A link as the table of runners knows it.
 pub(super) struct Link {
     pub(super) number: u64,
-    way: Way,
+    way: FrameSender,
     incarnation: Option<String>,
     who: String,
     /// When its runner was heard of last; `None`: the kernel tells at once when it is gone.
@@ -49,7 +49,7 @@ pub(super) struct Link {
 }
 
 impl Link {
-    pub(super) fn new(hello: &Hello, way: Way, heard: Option<Arc<AtomicU64>>) -> Self {
+    pub(super) fn new(hello: &Hello, way: FrameSender, heard: Option<Arc<AtomicU64>>) -> Self {
         let (incarnation, who) = (hello.incarnation.clone(), hello.who.clone());
         Self { number: 0, way, incarnation, who, heard, replaced: Arc::default() }
     }
@@ -114,7 +114,7 @@ impl Runner {
 }
 
 /// A link that is up.
-pub(super) struct Up {
+pub(super) struct Registered {
     pub(super) number: u64,
     /// The runner was not known, or not heard for long: the file should say so.
     pub(super) is_news: bool,
@@ -177,7 +177,7 @@ impl Runners {
         mut link: Link,
         now: Now,
         told: impl FnOnce(u64, bool),
-    ) -> Result<Up, NameTaken> {
+    ) -> Result<Registered, NameTaken> {
         let (count, all) = &mut *self.lock();
         let is_new = !all.contains_key(name);
         let runner = all.entry(name.clone()).or_default();
@@ -198,7 +198,7 @@ impl Runners {
         told(*count, other.is_some());
         let before = std::mem::replace(&mut runner.heard_at, now.wall);
         runner.forgotten = false;
-        Ok(Up { number: *count, is_news: is_new || now.wall.since(before) >= DAY })
+        Ok(Registered { number: *count, is_news: is_new || now.wall.since(before) >= DAY })
     }
 
     /// A link is down; `present` is called when it was the present one.
@@ -255,7 +255,7 @@ impl Runners {
     }
 
     /// The present link: its number, and the way.
-    pub(super) fn way(&self, name: &RunnerName) -> Option<(u64, Way)> {
+    pub(super) fn way(&self, name: &RunnerName) -> Option<(u64, FrameSender)> {
         self.lock().1.get(name)?.link.as_ref().map(|link| (link.number, link.way.clone()))
     }
 

@@ -18,7 +18,7 @@ use tokio::sync::broadcast;
 use super::{
     JobMetrics, Jobs, Room, Shared,
     driver_thread::DriverThread,
-    opened_store::{OpenedStore, Read},
+    opened_store::{LoadedTerm, OpenedStore},
     runners::Runners,
     tokens::Tokens,
     transfers,
@@ -47,7 +47,7 @@ pub struct Opened {
     /// Runners of other hosts that may come in.
     pub members: Arc<Members>,
     /// Or why there is nothing: it is tried again.
-    read: Result<Read, StoreError>,
+    read: Result<LoadedTerm, StoreError>,
     config: DriverConfig,
 }
 

@@ -21,9 +21,9 @@ use ostler_wire::{
 
 use super::{
     Shared,
+    backlog::BacklogPermit,
     owed::Owed,
     pulls::{PIECE_MAX, Pulls},
-    weight::Weight,
 };
 use ostler_driver::RunnerName;
 
@@ -35,7 +35,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// The way to the thread.
 #[derive(Clone, Debug)]
 pub(super) struct Transfers {
-    inbox: mpsc::Sender<(Option<Weight>, Work)>,
+    inbox: mpsc::Sender<(Option<BacklogPermit>, Work)>,
     owed: Owed,
     ended: Arc<AtomicBool>,
 }
@@ -86,7 +86,7 @@ impl Transfers {
     }
 
     /// The same with what a runner said, which has its room until it is heard.
-    fn tell_weighed(&self, weight: Weight, work: Work) {
+    fn tell_weighed(&self, weight: BacklogPermit, work: Work) {
         let _ = self.inbox.send((Some(weight), work));
     }
 
@@ -135,7 +135,7 @@ impl Transfers {
         &self,
         runner: &RunnerName,
         frame: &Frame,
-        weight: Weight,
+        weight: BacklogPermit,
     ) -> io::Result<()> {
         let pull = Pull::of(frame).map_err(io::Error::other)?;
         let Pull { what: what::PAYLOAD, id: Some(id), offset: Some(offset), max: Some(max) } = pull
@@ -153,7 +153,7 @@ impl Transfers {
         &self,
         runner: &RunnerName,
         frame: &Frame,
-        weight: Weight,
+        weight: BacklogPermit,
     ) -> io::Result<()> {
         let piece = Piece::of(frame).map_err(io::Error::other)?;
         let key = piece.id.and_then(|id| id.parse::<AttemptKey>().ok());
@@ -171,7 +171,7 @@ impl Transfers {
 /// What the thread is sent.
 #[derive(Debug)]
 pub(super) struct TransferInbox {
-    work: mpsc::Receiver<(Option<Weight>, Work)>,
+    work: mpsc::Receiver<(Option<BacklogPermit>, Work)>,
     owed: Owed,
     ended: Arc<AtomicBool>,
 }

@@ -42,6 +42,6 @@ pub mod store {
 /// Join tokens for runners of other hosts.
 pub mod token {
     pub use ostler_durable::members::token::{
-        Listed, Scope, TokenError, Wish, create, list, revoke,
+        Listed, Scope, TokenError, TokenRequest, create, list, revoke,
     };
 }

@@ -9,7 +9,7 @@ use std::{
 };
 
 use clap::Args;
-use ostler_gateway::token::{self, Listed, Scope, Wish};
+use ostler_gateway::token::{self, Listed, Scope, TokenRequest};
 use ostler_runner::runtime;
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
@@ -98,8 +98,13 @@ pub(crate) fn run(args: JoinArgs) -> Result<ExitCode, Failure> {
         .apps
         .map(|apps| if none(&apps) { BTreeSet::new() } else { apps.into_iter().collect() });
     let scope = Scope { apps, jobs: !args.no_jobs };
-    let wish =
-        Wish { address: dialled.clone(), ttl: args.ttl, uses: args.uses.0, name: args.name, scope };
+    let wish = TokenRequest {
+        address: dialled.clone(),
+        ttl: args.ttl,
+        uses: args.uses.0,
+        name: args.name,
+        scope,
+    };
     let (who, what) = (admitted(&wish), may(&wish.scope));
     let token = token::create(state.folder(), wish)
         .map_err(|error| Failure::unavailable(error.to_string()))?;
@@ -118,7 +123,7 @@ pub(crate) fn run(args: JoinArgs) -> Result<ExitCode, Failure> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn admitted(wish: &Wish) -> String {
+fn admitted(wish: &TokenRequest) -> String {
     match (&wish.name, wish.uses) {
         (Some(name), _) => format!("the runner {name}"),
         (None, Some(uses)) => counted(uses.into(), "runner", "runners"),

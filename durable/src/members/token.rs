@@ -60,7 +60,7 @@ impl Scope {
 
 /// A token to make.
 #[derive(Clone, Debug)]
-pub struct Wish {
+pub struct TokenRequest {
     /// Where runners dial, `HOST:PORT`.
     pub address: String,
     /// How long it lets runners join.
@@ -117,12 +117,12 @@ pub enum TokenError {
 }
 
 /// Makes a join token for a gateway that keeps its state in a folder.
-pub fn create(state: &Path, wish: Wish) -> Result<String, TokenError> {
+pub fn create(state: &Path, wish: TokenRequest) -> Result<String, TokenError> {
     let failed = |error| TokenError::State(state.to_owned(), error);
     let authority = Authority::open(state).map_err(failed)?;
     let secret = secret::random();
     let expires = clock::wall().saturating_add(wish.ttl).as_secs();
-    let Wish { address, ttl: _, uses, name, scope } = wish;
+    let TokenRequest { address, ttl: _, uses, name, scope } = wish;
     let kept =
         StoredToken { secret_sha256: sha256_hex(secret.as_bytes()), expires, uses, name, scope };
     change(state, |all| all.push(kept)).map_err(failed)?;
@@ -215,9 +215,9 @@ mod tests {
 
     const HOUR: Duration = Duration::from_secs(3600);
 
-    fn wish(ttl: Duration, uses: Option<u32>) -> Wish {
+    fn wish(ttl: Duration, uses: Option<u32>) -> TokenRequest {
         let address = "127.0.0.1:2692".to_owned();
-        Wish { address, ttl, uses, name: None, scope: Scope::default() }
+        TokenRequest { address, ttl, uses, name: None, scope: Scope::default() }
     }
 
     /// The hash of the secret that was made last.
@@ -252,7 +252,11 @@ mod tests {
     fn a_token_is_for_a_name_and_a_scope_and_can_be_taken_back() {
         let state = tempfile::tempdir().unwrap();
         let scope = Scope { apps: Some(["shop".to_owned()].into()), jobs: false };
-        let wish = Wish { name: Some("web-1".into()), scope: scope.clone(), ..wish(HOUR, Some(1)) };
+        let wish = TokenRequest {
+            name: Some("web-1".into()),
+            scope: scope.clone(),
+            ..wish(HOUR, Some(1))
+        };
         create(state.path(), wish).unwrap();
         let secret = newest(state.path());
         assert!(

@@ -12,25 +12,25 @@ const BYTES: usize = 5 << 10;
 
 /// Of one link.
 #[derive(Debug, Default)]
-pub(super) struct Unheard {
+pub(super) struct Backlog {
     count: AtomicUsize,
     void: AtomicBool,
 }
 
 /// What waits to be heard, for as long as this lives.
 #[derive(Debug)]
-pub(super) struct Weight {
-    of: Arc<Unheard>,
+pub(super) struct BacklogPermit {
+    of: Arc<Backlog>,
     count: usize,
 }
 
-impl Unheard {
+impl Backlog {
     /// Counts a frame with so many parts and bytes; `None`: it is too much, and nothing that waits is heard any more. The link
     /// ends then, and a runner that means well tells everything anew on its next one.
-    pub(super) fn weigh(self: &Arc<Self>, parts: usize, bytes: usize) -> Option<Weight> {
+    pub(super) fn weigh(self: &Arc<Self>, parts: usize, bytes: usize) -> Option<BacklogPermit> {
         let count = 1 + parts + bytes / BYTES;
         let before = self.count.fetch_add(count, Relaxed);
-        let weight = Weight { of: self.clone(), count };
+        let weight = BacklogPermit { of: self.clone(), count };
         if before >= MAX {
             self.void.store(true, Relaxed);
         }
@@ -38,14 +38,14 @@ impl Unheard {
     }
 }
 
-impl Weight {
+impl BacklogPermit {
     /// Whether its link was given up for all that it told.
     pub(super) fn is_void(&self) -> bool {
         self.of.void.load(Relaxed)
     }
 }
 
-impl Drop for Weight {
+impl Drop for BacklogPermit {
     fn drop(&mut self) {
         self.of.count.fetch_sub(self.count, Relaxed);
     }
@@ -58,12 +58,12 @@ mod tests {
     #[test]
     fn who_tells_more_than_can_be_heard_is_not_heard_at_all() {
         for (parts, bytes, most) in [(0, 60, 50_001), (3_000, 150_000, 20), (0, 900 << 10, 300)] {
-            let unheard = Arc::new(Unheard::default());
+            let unheard = Arc::new(Backlog::default());
             // What is heard in time never ends.
             assert!((0..200_000).all(|_| unheard.weigh(parts, bytes).is_some()));
             let waiting: Vec<_> = std::iter::from_fn(|| unheard.weigh(parts, bytes)).collect();
             assert!((1..=most).contains(&waiting.len()), "{}", waiting.len());
-            assert!(waiting.iter().all(Weight::is_void), "others wait behind it");
+            assert!(waiting.iter().all(BacklogPermit::is_void), "others wait behind it");
         }
     }
 }
