@@ -34,7 +34,7 @@ const DAY: Span = Span::from_secs(86_400);
 pub(crate) type FrameSender = Arc<dyn Fn(BytesMut) -> bool + Send + Sync>;
 
 /// A remote runner that was not heard of for this long is gone, and another may have its name.
-const SILENCE: Span = Span::from_secs(5);
+const HEARTBEAT_TIMEOUT: Span = Span::from_secs(5);
 
 /// A link as the table of runners knows it.
 pub(super) struct Link {
@@ -64,7 +64,8 @@ impl Link {
             (Some(this), Some(that)) => this != that,
             (None, _) | (_, None) => false,
         };
-        let heard = |at: &Arc<AtomicU64>| now - Mono(at.load(Ordering::Relaxed)) < SILENCE;
+        let heard =
+            |at: &Arc<AtomicU64>| now - Mono(at.load(Ordering::Relaxed)) < HEARTBEAT_TIMEOUT;
         differ && self.heard.as_ref().is_none_or(heard)
     }
 }

@@ -45,7 +45,7 @@ use super::{
 use crate::connection_budget::{ConnectionClass, ConnectionPermit};
 
 /// A runner that was not heard of for this long is gone.
-const SILENCE: Span = Span::from_secs(5);
+const HEARTBEAT_TIMEOUT: Span = Span::from_secs(5);
 const HEARTBEAT: Duration = Duration::from_secs(1);
 /// Time for a TLS handshake and the first frame.
 const GREETING: Duration = Duration::from_secs(10);
@@ -252,7 +252,7 @@ async fn watch(
 ) -> String {
     let heard = || heard.lock().expect("one task holds it");
     let mut mute = pin!(heartbeat::missed(|| jobs.mute_after(), |now| jobs.excuse(now)));
-    let mut silent = pin!(heartbeat::missed(|| *heard() + SILENCE, |now| *heard() = now));
+    let mut silent = pin!(heartbeat::missed(|| *heard() + HEARTBEAT_TIMEOUT, |now| *heard() = now));
     let mut demand = Demand::new(hub);
     let mut beat = interval_at(Instant::now() + HEARTBEAT, HEARTBEAT);
     beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -263,7 +263,7 @@ async fn watch(
             () = demand.changes() => demand.update(hub, &mut out),
             ping = last.due() => put_frame(&mut out, ping, &[]),
             () = &mut mute => return local::MUTE.to_owned(),
-            () = &mut silent => return format!("nothing heard for {} s", SILENCE.as_secs_f64()),
+            () = &mut silent => return format!("nothing heard for {} s", HEARTBEAT_TIMEOUT.as_secs_f64()),
         }
         if !out.is_empty() {
             carrier.send(|link| link.extend_from_slice(&out));

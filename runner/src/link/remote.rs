@@ -38,7 +38,7 @@ const REACH: Duration = Duration::from_secs(30);
 const PATIENCE: Duration = Duration::from_secs(5);
 const HEARTBEAT: Duration = Duration::from_secs(1);
 /// A gateway that was not heard of for this long is gone.
-const SILENCE: Duration = Duration::from_secs(5);
+const HEARTBEAT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Between two looks at the age of the certificate, at least and at most.
 const LOOK: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
@@ -270,7 +270,7 @@ async fn listen(
     frames: &mut FrameReader<tokio::io::ReadHalf<TlsStream<TcpStream>>>,
 ) -> String {
     loop {
-        let received = match frames.next_within(SILENCE).await {
+        let received = match frames.next_within(HEARTBEAT_TIMEOUT).await {
             Err(error) => return error.to_string(),
             Ok(None) => return "it closed the connection".into(),
             Ok(Some(received)) => received,
