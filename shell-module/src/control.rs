@@ -61,9 +61,9 @@ pub(crate) struct Control {
 
 /// Supervisors that have nothing to do.
 #[derive(Debug, Default)]
-pub(crate) struct Idle(RefCell<Vec<Control>>);
+pub(crate) struct IdleSupervisors(RefCell<Vec<Control>>);
 
-impl Idle {
+impl IdleSupervisors {
     /// Hands a task to a supervisor, one that is idle or a new one.
     pub(crate) fn start(
         &self,

@@ -15,7 +15,7 @@ use tokio::{sync::mpsc, task::spawn_local};
 
 use crate::{
     attempt::{self, unstartable},
-    control::Idle,
+    control::IdleSupervisors,
     log::Log,
     setup::Setup,
     share::Shares,
@@ -35,7 +35,7 @@ pub struct Shell {
 #[derive(Debug)]
 struct Shared {
     setup: Setup,
-    idle: Idle,
+    idle: IdleSupervisors,
     shares: Shares,
 }
 
@@ -75,7 +75,7 @@ impl Shell {
             logs.iter().any(|log| log == path) || path.file_name().is_some_and(&is_foreign)
         })?;
         empty_folder(&setup.payloads(), |_| false)?;
-        let shared = Rc::new(Shared { setup, idle: Idle::default(), shares });
+        let shared = Rc::new(Shared { setup, idle: IdleSupervisors::default(), shares });
         Ok(Self { shared, attempts })
     }
 }

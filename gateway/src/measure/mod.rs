@@ -18,7 +18,7 @@ pub(crate) use head::Rig;
 
 /// Scans a head, checks it and writes its frame, so many times. See `gateway/examples/count.rs`.
 pub fn head_to_frame(config: &Config, shape: Option<&str>, times: usize) -> io::Result<usize> {
-    head::head_to_frame(Standing::new(config)?.server(), shape, times)
+    head::head_to_frame(BenchGateway::new(config)?.server(), shape, times)
 }
 
 /// The same for what comes on a connection; `None`: there is no such shape.
@@ -33,9 +33,9 @@ pub fn served(times: usize, waiting: usize) -> usize {
 
 /// A gateway without a listener, as long as this is kept.
 #[derive(Debug)]
-pub(crate) struct Standing(Assembly);
+pub(crate) struct BenchGateway(Assembly);
 
-impl Standing {
+impl BenchGateway {
     pub(crate) fn new(config: &Config) -> io::Result<Self> {
         assert!(config.state.is_dir(), "the state folder exists");
         let opened = opened(config).map_err(io::Error::other)?;
@@ -54,7 +54,7 @@ impl Standing {
     }
 }
 
-impl Drop for Standing {
+impl Drop for BenchGateway {
     fn drop(&mut self) {
         self.0.jobs.stop();
     }

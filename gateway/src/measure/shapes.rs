@@ -102,7 +102,7 @@ mod tests {
         super::head::{Rig, guarded},
         *,
     };
-    use crate::measure::{Standing, config};
+    use crate::measure::{BenchGateway, config};
 
     fn spent() -> Duration {
         Duration::from(clock_gettime(ClockId::CLOCK_THREAD_CPUTIME_ID).unwrap())
@@ -145,7 +145,7 @@ mod tests {
     #[test]
     fn no_shape_of_a_head_costs_much_more_than_its_bytes() {
         let state = tempfile::tempdir().unwrap();
-        let standing = Standing::new(&config(state.path())).unwrap();
+        let standing = BenchGateway::new(&config(state.path())).unwrap();
         let rig = Rig::new(standing.server());
         let plain = cost(&rig, SHAPES[0]).max(Duration::from_micros(50));
         for shape in SHAPES {

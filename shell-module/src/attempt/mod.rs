@@ -20,7 +20,7 @@ use tokio::{
 pub(crate) use self::end::unstartable;
 use self::{contact::Contact, output::written};
 use crate::{
-    control::{Control, Idle},
+    control::{Control, IdleSupervisors},
     environment::environment,
     input,
     log::{Batch, Log},
@@ -46,7 +46,7 @@ const FAREWELL: Duration = Duration::from_secs(5);
 
 /// Runs the attempt and reports its end.
 pub(crate) async fn run(
-    (setup, idle): (&Setup, &Idle),
+    (setup, idle): (&Setup, &IdleSupervisors),
     key: AttemptKey,
     command: &Command,
     log: Rc<RefCell<Log>>,

@@ -45,11 +45,11 @@ use ostler_process::tree::{self, Killed};
 
 use self::{
     failure::Failure,
-    hit::Hit,
+    hit::KillOutcome,
     inbox::{is_asked, is_readable, receive},
     memory::Shortage,
     signals::{await_child, ignore_signals},
-    standing::Standing,
+    standing::ProcessAttributes,
     usage::End,
 };
 use crate::message::{ASK, Ended, Said, encode, order_of};
@@ -84,7 +84,7 @@ struct Supervisor {
     /// SIGCHLD, and what this process is told to end by.
     signals: SignalFd,
     /// What its commands inherit.
-    standing: Standing,
+    standing: ProcessAttributes,
     shortage: Shortage,
     /// Of the command that runs, or ran last.
     running: Running,
@@ -106,7 +106,7 @@ struct Running {
     /// How long it was stopped, up to then.
     stopped: Duration,
     /// What an order to kill found while it ran.
-    hit: Hit,
+    hit: KillOutcome,
     /// Somebody told this process to end while it ran.
     signalled: bool,
     /// What is left has until the next order to end by itself.
@@ -132,7 +132,7 @@ impl Supervisor {
         Ok(Self {
             socket,
             signals,
-            standing: Standing::now(),
+            standing: ProcessAttributes::now(),
             shortage: Shortage::now(),
             running: Running::new(Pid::this(), None, Terminate::default()),
         })
@@ -300,7 +300,7 @@ impl Supervisor {
         self.running.signalled |= self.hear_signals();
         let Running { signalled, usage, .. } = self.running;
         let hit = self.running.hit.is_why(self.running.end.map(|(end, ..)| end));
-        let worn = Standing::now() != self.standing;
+        let worn = ProcessAttributes::now() != self.standing;
         let killed = if hit { 0 } else { u32::try_from(live.len()).unwrap_or(u32::MAX) };
         let left = refused;
         let mut ended =
@@ -338,7 +338,7 @@ impl Running {
             usage: Usage::default(),
             stopped_since: None,
             stopped: Duration::ZERO,
-            hit: Hit::No,
+            hit: KillOutcome::No,
             signalled: false,
             in_grace: false,
             is_over: false,

@@ -24,7 +24,7 @@ const IOPRIO_PROCESS: libc::c_int = 1;
 
 /// How this process stands at one moment.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Standing {
+pub(super) struct ProcessAttributes {
     limits: Vec<Option<(rlim_t, rlim_t)>>,
     /// Niceness, policy, priority for the disk.
     priorities: [libc::c_long; 3],
@@ -32,7 +32,7 @@ pub(super) struct Standing {
     files: Vec<Option<String>>,
 }
 
-impl Standing {
+impl ProcessAttributes {
     pub(super) fn now() -> Self {
         // SAFETY: these calls take integers and touch no memory.
         let priorities = unsafe {
@@ -66,6 +66,6 @@ mod tests {
 
     #[test]
     fn nothing_changes_by_itself() {
-        assert_eq!(Standing::now(), Standing::now());
+        assert_eq!(ProcessAttributes::now(), ProcessAttributes::now());
     }
 }

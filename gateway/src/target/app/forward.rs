@@ -191,7 +191,7 @@ pub(super) mod tests {
     use super::*;
     use crate::{
         config::{self, Config},
-        measure::{Rig, Standing, config},
+        measure::{BenchGateway, Rig, config},
     };
 
     /// A config with an app to which every route leads.
@@ -245,7 +245,7 @@ pub(super) mod tests {
     #[tokio::test]
     async fn what_is_over_when_its_body_is_there_enters_no_queue() {
         let state = tempfile::tempdir().unwrap();
-        let standing = Standing::new(&with_app(config(state.path()))).unwrap();
+        let standing = BenchGateway::new(&with_app(config(state.path()))).unwrap();
         let rig = Rig::new(standing.server());
         let (mut record, route, pool) = rig.routed(standing.pools());
         for (deadline, is_over) in [(Some(Mono(1)), true), (None, false)] {

@@ -71,7 +71,7 @@ async fn a_whole_answer_stays_in_memory_while_its_client_has_room_there() {
     let state = tempfile::tempdir().unwrap();
     let mut config = measure::config(state.path());
     config.limits.body_memory = 50 << 10;
-    let standing = measure::Standing::new(&forward::tests::with_app(config)).unwrap();
+    let standing = measure::BenchGateway::new(&forward::tests::with_app(config)).unwrap();
     let rig = Rig::new(standing.server());
     let (mut record, route, pool) = rig.routed(standing.pools());
     let mut is_in_memory = |method: Method, kib: usize| {
