@@ -135,7 +135,7 @@ impl Jobs {
         &self,
         read: impl FnOnce(&dyn Store) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
-        self.read_on(&threads::POINTS, read).await
+        self.read_on(&threads::READS, read).await
     }
 
     /// The same for what takes as long as it takes, and holds up nothing but its own kind.
@@ -203,7 +203,7 @@ impl Jobs {
         let (jobs, runner) = (self.clone(), RunnerName::from(runner));
         let name = runner.clone();
         let set = move || jobs.runners.set_draining(&name, drain);
-        let set = threads::POINTS.run("", move |_| set()).await.map_err(io::Error::other);
+        let set = threads::READS.run("", move |_| set()).await.map_err(io::Error::other);
         let set = set.flatten().map_err(|error| Unavailable(format!("cannot write: {error}")))?;
         let Some(is_news) = set else { return Ok(false) };
         let answered = self.runners.offer(&runner, |slots| {

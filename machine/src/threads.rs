@@ -16,7 +16,7 @@ use std::{
 use tokio::sync::oneshot;
 
 /// Looks at single jobs: short, and asked for by every submit.
-pub static POINTS: Threads = Threads::new("api reads", 2, 0);
+pub static READS: Threads = Threads::new("api reads", 2, 0);
 /// Pages of jobs.
 pub static LISTS: Threads = Threads::new("api lists", 1, 5);
 /// Pages of jobs that are found by a text: they look at everything, and give way to all else.

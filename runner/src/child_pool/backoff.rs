@@ -89,14 +89,14 @@ impl Backoff {
 
 /// Starts within a second, at most: more than requests that end children should come, for each of those costs the others one.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Starts {
+pub(super) struct SpawnLimit {
     each: Span,
     most: u32,
     /// When all of them are free again.
     full_at: Mono,
 }
 
-impl Starts {
+impl SpawnLimit {
     pub(super) fn new(a_second: u32) -> Self {
         let most = a_second.max(1);
         Self { each: Span(Span::from_secs(1).0 / u64::from(most)), most, full_at: Mono::default() }

@@ -22,7 +22,7 @@ use ostler_job::{Mono, Span};
 use ostler_wire::message::exit;
 
 use self::{
-    backoff::{Backoff, Starts},
+    backoff::{Backoff, SpawnLimit},
     contact::Contact,
     escalation::Escalation,
     member::{Member, Phase},
@@ -167,7 +167,7 @@ pub(crate) struct ChildPool {
     /// Jobs waiting at the gateway for this app.
     waiting: u32,
     backoff: Backoff,
-    starts: Starts,
+    starts: SpawnLimit,
     shrink_at: Mono,
     stopping: bool,
     actions: VecDeque<Action>,
@@ -182,7 +182,7 @@ impl ChildPool {
             level: limits.min,
             waiting: 0,
             backoff: Backoff::default(),
-            starts: Starts::new(limits.max.saturating_mul(2).saturating_add(8)),
+            starts: SpawnLimit::new(limits.max.saturating_mul(2).saturating_add(8)),
             shrink_at: Mono::default(),
             stopping: false,
             actions: VecDeque::new(),

@@ -16,7 +16,7 @@ use super::{
     codec::int,
     query_plan::{QueryPlan, Range, choices, rarest, top},
     read,
-    readers::Alarm,
+    readers::Deadline,
 };
 use crate::{Job, Page, Query, ReadLimit};
 
@@ -29,7 +29,7 @@ const SLOW: Duration = Duration::from_millis(20);
 
 pub(super) fn page(
     db: &Connection,
-    alarm: &Alarm,
+    alarm: &Deadline,
     query: &Query,
     limit: &ReadLimit,
 ) -> Result<Page> {
@@ -82,7 +82,12 @@ fn look_up(db: &Connection, taking: &mut Taking<'_>) -> Result<()> {
     Ok(())
 }
 
-fn scan(db: &Connection, alarm: &Alarm, taking: &mut Taking<'_>, limit: &ReadLimit) -> Result<()> {
+fn scan(
+    db: &Connection,
+    alarm: &Deadline,
+    taking: &mut Taking<'_>,
+    limit: &ReadLimit,
+) -> Result<()> {
     let choices = choices(&taking.query.filter);
     let range = Range::of(db, &taking.query.filter)?;
     let mut above = top(db, taking.query.below)?;

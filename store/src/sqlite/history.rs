@@ -76,13 +76,13 @@ fn next_block(last: u64) -> u64 {
 
 /// The file beside the store, and what is in it.
 #[derive(Debug)]
-pub(super) struct Beside {
+pub(super) struct HistoryFile {
     path: PathBuf,
     /// `None`: there is none yet.
     pub(super) known: Option<History>,
 }
 
-impl Beside {
+impl HistoryFile {
     pub(super) fn of(store: &Path) -> Result<Self, StoreError> {
         let path = path(store);
         let name = path.display().to_string();
@@ -151,7 +151,7 @@ impl History {
 
 /// What the file says of itself.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Own {
+pub(super) struct DbHistory {
     pub(super) history: u64,
     pub(super) epoch: u64,
     pub(super) fences: u64,
@@ -162,7 +162,7 @@ pub(super) struct Own {
     pub(super) copy: bool,
 }
 
-impl Own {
+impl DbHistory {
     /// Whether this file is not the one that was written last.
     pub(super) fn went_back(&self, beside: Option<&History>) -> bool {
         let other = beside.is_some_and(|it| {
@@ -213,8 +213,8 @@ fn random() -> u64 {
 mod tests {
     use super::*;
 
-    const OWN: Own =
-        Own { history: 5, epoch: 3, fences: 1 << 40, jobs: 12, events: 40, copy: false };
+    const OWN: DbHistory =
+        DbHistory { history: 5, epoch: 3, fences: 1 << 40, jobs: 12, events: 40, copy: false };
 
     fn beside() -> History {
         let (jobs, events) =
@@ -235,19 +235,19 @@ mod tests {
     fn an_older_file_is_known_by_any_of_its_numbers() {
         let known = beside();
         for own in [
-            Own { epoch: 2, ..OWN },
-            Own { jobs: 11, ..OWN },
-            Own { events: 39, ..OWN },
-            Own { history: 6, ..OWN },
-            Own { history: 6, epoch: 9, jobs: 99, ..OWN },
-            Own { copy: true, ..OWN },
+            DbHistory { epoch: 2, ..OWN },
+            DbHistory { jobs: 11, ..OWN },
+            DbHistory { events: 39, ..OWN },
+            DbHistory { history: 6, ..OWN },
+            DbHistory { history: 6, epoch: 9, jobs: 99, ..OWN },
+            DbHistory { copy: true, ..OWN },
         ] {
             let (new, back) = own.begin(Some(&known), 1 << 20);
             assert!(back, "{own:?}");
             assert!(new.epoch > 3 && new.jobs >= 20_000 && new.events >= 20_000, "{new:?}");
             assert!(new.history != 5 && new.history != own.history);
         }
-        let (new, back) = Own { copy: true, ..OWN }.begin(None, 1 << 20);
+        let (new, back) = DbHistory { copy: true, ..OWN }.begin(None, 1 << 20);
         assert!(back && new.jobs == 20_000, "where nothing is remembered, room is left");
     }
 

@@ -10,7 +10,7 @@ use rusqlite::{Connection, OpenFlags, config::DbConfig};
 
 use super::{
     fault,
-    history::Beside,
+    history::HistoryFile,
     paths::{suffixed, sync_folder},
     schema,
 };
@@ -101,7 +101,7 @@ fn refuse_emptied(path: &Path, name: &str) -> Result<(), StoreError> {
     let is_empty = |path: &Path| path.metadata().is_ok_and(|data| data.len() == 0);
     let log = suffixed(path, "-wal");
     if is_empty(path) && (is_empty(&log) || !log.exists()) {
-        let known = Beside::of(path)?.known;
+        let known = HistoryFile::of(path)?.known;
         if known.is_some_and(|it| it.epoch > 0) {
             let detail = format!("{name} has been emptied: nothing is in it of what was stored");
             return Err(StoreError::new(Fault::Corrupt, detail));

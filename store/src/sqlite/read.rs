@@ -72,7 +72,7 @@ const KIND_MAX: u32 = 4096;
 /// What of a spec decides when and where it runs. The command is skipped over: a million jobs take 1.0 s of processor time
 /// and no memory for what is not needed before they run.
 #[derive(Deserialize)]
-struct Light {
+struct SchedulingSpec {
     tenant: Option<String>,
     identity: String,
     content: Option<u64>,
@@ -85,7 +85,7 @@ struct Light {
     dedupe: Option<Dedupe>,
 }
 
-impl From<Spec> for Light {
+impl From<Spec> for SchedulingSpec {
     fn from(spec: Spec) -> Self {
         let Spec {
             tenant,
@@ -135,8 +135,10 @@ pub(super) fn unreadable_spec(text: &str) -> Spec {
 
 pub(super) fn unfinished(row: &Row<'_>) -> Result<Unfinished> {
     let text = spec_text(row);
-    let light = serde_json::from_str(text).unwrap_or_else(|_| Light::from(unreadable_spec(text)));
-    let Light { tenant, identity, content, expires, within, delivery, retry, dedupe } = light;
+    let light =
+        serde_json::from_str(text).unwrap_or_else(|_| SchedulingSpec::from(unreadable_spec(text)));
+    let SchedulingSpec { tenant, identity, content, expires, within, delivery, retry, dedupe } =
+        light;
     Ok(Unfinished {
         id: id(row)?,
         submitted_at: submitted_at(row)?,
@@ -271,7 +273,7 @@ pub(super) fn succeeded_since(
     while let Some(row) = rows.next()?
         && looked_at < KIND_MAX
     {
-        let it = codec::json::<Light>(row, 1)?;
+        let it = codec::json::<SchedulingSpec>(row, 1)?;
         if Same::of(&it.identity, it.content) == same {
             return id(row).map(Some);
         }

@@ -30,7 +30,7 @@ pub(super) struct Readers {
 #[derive(Debug)]
 struct Reader {
     db: Connection,
-    alarm: Alarm,
+    alarm: Deadline,
 }
 
 impl Reader {
@@ -38,7 +38,7 @@ impl Reader {
         let mut db = open::reader(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
         // A look has some statements for each condition.
         db.set_prepared_statement_cache_capacity(64);
-        let alarm = Alarm::new();
+        let alarm = Deadline::new();
         let rings = alarm.clone();
         db.progress_handler(STEPS, Some(move || rings.rings()))?;
         Ok(Self { db, alarm })
@@ -47,7 +47,7 @@ impl Reader {
 
 /// Interrupts what a connection does at a moment.
 #[derive(Clone, Debug)]
-pub(super) struct Alarm {
+pub(super) struct Deadline {
     base: Instant,
     /// Nanoseconds after the base; 0: never.
     at: Arc<AtomicU64>,
@@ -55,23 +55,23 @@ pub(super) struct Alarm {
 
 /// Until it is dropped, the alarm may ring.
 #[derive(Debug)]
-pub(super) struct Set<'a>(&'a Alarm);
+pub(super) struct DeadlineGuard<'a>(&'a Deadline);
 
-impl Drop for Set<'_> {
+impl Drop for DeadlineGuard<'_> {
     fn drop(&mut self) {
         self.0.at.store(0, Relaxed);
     }
 }
 
-impl Alarm {
+impl Deadline {
     fn new() -> Self {
         Self { base: Instant::now(), at: Arc::default() }
     }
 
-    pub(super) fn set(&self, at: Instant) -> Set<'_> {
+    pub(super) fn set(&self, at: Instant) -> DeadlineGuard<'_> {
         let after = at.saturating_duration_since(self.base).as_nanos();
         self.at.store(u64::try_from(after).unwrap_or(0), Relaxed);
-        Set(self)
+        DeadlineGuard(self)
     }
 
     fn rings(&self) -> bool {
@@ -98,7 +98,7 @@ impl Readers {
     /// The same, with the alarm that interrupts it.
     pub(super) fn read_with<T>(
         &self,
-        work: impl FnOnce(&Connection, &Alarm) -> rusqlite::Result<T>,
+        work: impl FnOnce(&Connection, &Deadline) -> rusqlite::Result<T>,
     ) -> Result<T, StoreError> {
         let kept = self.free.lock().unwrap_or_else(PoisonError::into_inner).pop();
         if kept.is_none() {

@@ -13,7 +13,7 @@ use rusqlite::{Connection, params};
 
 use super::{
     codec,
-    history::{Beside, History, Numbers, Own},
+    history::{DbHistory, History, HistoryFile, Numbers},
     open, read,
     write::{Counters, MARK_EVERY, Stop, apply, keep, token},
 };
@@ -30,7 +30,7 @@ pub(super) struct Writer {
     pub(super) db: Connection,
     name: String,
     counters: Counters,
-    beside: Beside,
+    beside: HistoryFile,
     /// Under which commits are taken.
     epoch: Epoch,
     /// What the slowest of the last commits took, about.
@@ -42,7 +42,7 @@ pub(super) struct Writer {
 impl Writer {
     pub(super) fn new(db: Connection, path: &Path) -> Result<Self, StoreError> {
         let name = path.display().to_string();
-        let beside = Beside::of(path)?;
+        let beside = HistoryFile::of(path)?;
         let counters =
             count(&db).map_err(|error| super::fault::from_sql("opening", &name, error))?;
         db.set_prepared_statement_cache_capacity(64);
@@ -127,7 +127,7 @@ impl Writer {
     }
 
     /// Nothing is given before it is known beside the file as well.
-    fn remember(&mut self, new: &Own) -> Result<(), StoreError> {
+    fn remember(&mut self, new: &DbHistory) -> Result<(), StoreError> {
         let before = self.beside.known.take().unwrap_or_default();
         let numbers = |before: Numbers, given: u64| {
             let mut it = Numbers { given, ..before };
@@ -153,7 +153,7 @@ impl Writer {
     pub(super) fn transact<T>(
         &mut self,
         doing: &str,
-        work: impl FnOnce(&Connection, &mut Counters, &mut Beside) -> Result<T, Stop>,
+        work: impl FnOnce(&Connection, &mut Counters, &mut HistoryFile) -> Result<T, Stop>,
     ) -> Result<T, StoreError> {
         if let Some(broken) = &self.broken {
             let detail = format!("nothing is written any more since {}", broken.detail);
@@ -245,12 +245,12 @@ fn count(db: &Connection) -> rusqlite::Result<Counters> {
 }
 
 /// What the file says of itself.
-fn own(db: &Connection, counters: &Counters) -> Result<Own, Stop> {
+fn own(db: &Connection, counters: &Counters) -> Result<DbHistory, Stop> {
     let number = |name: &str| -> Result<u64, Stop> {
         let sql = "SELECT value FROM meta WHERE name = ?";
         Ok(db.query_row(sql, [name], |row| codec::uint(row, 0))?)
     };
-    Ok(Own {
+    Ok(DbHistory {
         history: number("history")?,
         epoch: number("epoch")?,
         fences: number("fences")?,
@@ -277,7 +277,7 @@ fn revoke(db: &Connection, revoked: &[String]) -> Result<(), Stop> {
 
 /// What is about to be given, and must not be given again, is known beside the file before it is in it.
 fn keep_up(
-    beside: &mut Beside,
+    beside: &mut HistoryFile,
     before: &Counters,
     after: &Counters,
     changes: &[Change],
