@@ -46,7 +46,7 @@ pub(crate) fn look(gateway: &Config) -> Result<(), Failure> {
     }
 }
 
-/// Opens every door, or says which one stays shut and why.
+/// Opens every listener, or says which one stays shut and why.
 pub(crate) fn open(settings: &mut Settings, state: &State) -> Result<Gateway, Failure> {
     settings.gateway.state = state.folder().to_path_buf();
     look(&settings.gateway)?;
@@ -61,13 +61,16 @@ pub(crate) fn open(settings: &mut Settings, state: &State) -> Result<Gateway, Fa
 /// Why the gateway does not open, with the flag that cures it.
 fn shut(error: &StartError, listen: &Listen) -> String {
     let StartError::Listen(address, cause) = error else { return error.to_string() };
-    let doors = [
+    let listeners = [
         ("http", &listen.http),
         ("https", &listen.https),
         ("api", &listen.api),
         ("runners", &listen.runners),
     ];
-    let flag = doors.iter().find(|(_, door)| door.contains(address)).map_or("http", |(f, _)| f);
+    let flag = listeners
+        .iter()
+        .find(|(_, listener)| listener.contains(address))
+        .map_or("http", |(f, _)| f);
     let known = [
         (ErrorKind::AddrInUse, "address in use; stop the other program or choose another"),
         (ErrorKind::AddrNotAvailable, "this machine has no such address; choose another"),

@@ -16,7 +16,7 @@ use std::{
 /// Where it listens. It is for this process alone.
 pub(crate) const VARIABLE: &str = "NOTIFY_SOCKET";
 
-/// Every door is open.
+/// Every listener is open.
 pub(crate) fn ready() {
     tell("READY=1");
 }

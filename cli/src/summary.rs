@@ -27,7 +27,7 @@ pub(crate) fn summary(settings: &Settings, addresses: &Addresses, state: &Path) 
     if settings.runner.job_slots > 0 {
         page.row("jobs", &format!("{} at once on this host", settings.runner.job_slots));
     }
-    doors(&mut page, settings, addresses, state);
+    listeners(&mut page, settings, addresses, state);
     page.row("state", &home(state));
     page.row("log", &log(&settings.gateway.access_log));
     let mut commands = commands(settings, addresses);
@@ -71,7 +71,7 @@ pub(crate) fn children(spec: &AppSpec) -> String {
     }
 }
 
-fn doors(page: &mut Page, settings: &Settings, addresses: &Addresses, state: &Path) {
+fn listeners(page: &mut Page, settings: &Settings, addresses: &Addresses, state: &Path) {
     let certificate = match settings.gateway.certificates.len() {
         0 => format!("development certificate {}", home(&state.join("dev.pem"))),
         1 => "1 certificate".to_owned(),

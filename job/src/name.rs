@@ -1,4 +1,4 @@
-//! What a runner or an app may be called: one rule for every door that a name comes in by.
+//! What a runner or an app may be called: one rule for every place that a name comes in by.
 //!
 //! A name becomes a word of a command line, a part of a path, a label of a metric and a line on a terminal; none of these
 //! can be made to read it as anything else.

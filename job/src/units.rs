@@ -1,4 +1,4 @@
-//! Numbers with a unit as text: `500ms`, `7d`, `64KiB`. One reader and one writer for every door that they come in by; what a door
+//! Numbers with a unit as text: `500ms`, `7d`, `64KiB`. One reader and one writer for every place that they come in by; what a place
 //! says of a wrong one is its own.
 
 /// Units with what one of them is; the first is 1, and each is a multiple of the one before.

@@ -2,7 +2,7 @@
 
 use tokio::task::JoinHandle;
 
-/// Runs one. Without it a gateway would look alive and lack a door, its clock or a supplier for ever, so that the process
+/// Runs one. Without it a gateway would look alive and lack a listener, its clock or a supplier for ever, so that the process
 /// ends when it panics: whoever started it starts it again.
 pub fn vital(task: impl Future<Output = ()> + Send + 'static) {
     let task: JoinHandle<()> = tokio::spawn(task);

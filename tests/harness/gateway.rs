@@ -1,4 +1,4 @@
-//! A running `ostler serve`: its config, its doors, its files, and its end.
+//! A running `ostler serve`: its config, its listeners, its files, and its end.
 
 use std::{
     fs::{self, File},
@@ -23,7 +23,7 @@ use crate::{
 
 /// Where it listens, as `run/addresses.json` has it.
 #[derive(Clone, Debug)]
-struct Doors {
+struct Listeners {
     http: SocketAddr,
     https: SocketAddr,
     api: SocketAddr,
@@ -34,7 +34,7 @@ struct Doors {
 #[derive(Debug)]
 pub struct Gateway {
     child: Child,
-    doors: Doors,
+    listeners: Listeners,
     state: Option<TempDir>,
     mark: String,
 }
@@ -65,35 +65,35 @@ impl Gateway {
         // Until there is a gateway whose drop does that.
         let mut remains = Remains(mark);
         let stderr = state.path().join("stderr");
-        let doors = wait_for("the gateway tells its addresses", || {
+        let listeners = wait_for("the gateway tells its addresses", || {
             if let Ok(Some(status)) = child.try_wait() {
                 let told = fs::read_to_string(&stderr).unwrap_or_default();
                 panic!("the gateway ended with {status}: {told}");
             }
-            read_doors(&state.path().join("run/addresses.json"), child.id())
+            read_listeners(&state.path().join("run/addresses.json"), child.id())
         });
         let mark = std::mem::take(&mut remains.0);
-        Self { child, doors, state: Some(state), mark }
+        Self { child, listeners, state: Some(state), mark }
     }
 
-    /// The cleartext door.
+    /// The cleartext listener.
     pub fn http(&self) -> SocketAddr {
-        self.doors.http
+        self.listeners.http
     }
 
-    /// The TLS door.
+    /// The TLS listener.
     pub fn https(&self) -> SocketAddr {
-        self.doors.https
+        self.listeners.https
     }
 
-    /// The door for metrics and health.
+    /// The listener for metrics and health.
     pub fn api_address(&self) -> SocketAddr {
-        self.doors.api
+        self.listeners.api
     }
 
-    /// The door for runners of other hosts.
+    /// The listener for runners of other hosts.
     pub fn runners(&self) -> SocketAddr {
-        self.doors.runners
+        self.listeners.runners
     }
 
     /// The state folder.
@@ -125,12 +125,12 @@ impl Gateway {
 
     /// A cleartext connection.
     pub fn connect(&self) -> Conn {
-        Conn::open(self.doors.http)
+        Conn::open(self.listeners.http)
     }
 
     /// A TLS connection that speaks HTTP/1.1; the development certificate is the only root.
     pub fn connect_tls(&self) -> Conn {
-        Conn::open_tls(self.doors.https, &self.state().join("dev.pem"))
+        Conn::open_tls(self.listeners.https, &self.state().join("dev.pem"))
     }
 
     /// One GET on a connection of its own.
@@ -140,7 +140,7 @@ impl Gateway {
 
     /// One GET of the API.
     pub fn api(&self, path: &str) -> Response {
-        Conn::open(self.doors.api).get(path)
+        Conn::open(self.listeners.api).get(path)
     }
 
     /// Waits until every app has a child that serves.
@@ -307,18 +307,18 @@ pub(crate) fn end_all(mark: &str) {
     }
 }
 
-fn read_doors(path: &Path, pid: u32) -> Option<Doors> {
+fn read_listeners(path: &Path, pid: u32) -> Option<Listeners> {
     let known: Value = serde_json::from_slice(&fs::read(path).ok()?).ok()?;
     // A gateway that crashed in the same folder left its own.
     if known["pid"] != pid {
         return None;
     }
-    let door = |name: &str| known[name][0].as_str()?.parse().ok();
-    Some(Doors {
-        http: door("http")?,
-        https: door("https")?,
-        api: door("api")?,
-        runners: door("runners")?,
+    let listener = |name: &str| known[name][0].as_str()?.parse().ok();
+    Some(Listeners {
+        http: listener("http")?,
+        https: listener("https")?,
+        api: listener("api")?,
+        runners: listener("runners")?,
     })
 }
 

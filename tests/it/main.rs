@@ -2,7 +2,7 @@
 
 mod ahead;
 mod alike;
-mod api_door;
+mod api_listener;
 mod bad_chunks;
 mod bad_heads;
 mod bodies;

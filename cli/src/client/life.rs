@@ -72,7 +72,7 @@ impl Life {
     /// Refuses what was connected to when it may be another program.
     pub(super) fn vouch(&self, peer: SocketAddr, address: &Address) -> Result<(), Failure> {
         let folder = self.folder.display();
-        if !self.has_door(peer) {
+        if !self.has_listener(peer) {
             return Err(Failure::denied(format!(
                 "the token in {folder} is for its own gateway, which does not listen at {address}; \
                  give another with --token or OSTLER_TOKEN"
@@ -84,15 +84,16 @@ impl Life {
         }
     }
 
-    /// Whether what was connected to is a door of its.
-    fn has_door(&self, peer: SocketAddr) -> bool {
-        let doors = ["api", "https", "http"].into_iter();
-        let mut doors = doors.filter_map(|name| self.addresses[name].as_array()).flatten();
-        doors.any(|door| {
-            let door = door.as_str().and_then(|text| text.parse::<SocketAddr>().ok());
-            door.is_some_and(|door| {
-                let everywhere = door.ip().is_unspecified() && door.is_ipv4() == peer.is_ipv4();
-                door.port() == peer.port() && (everywhere || door.ip() == peer.ip())
+    /// Whether what was connected to is a listener of its.
+    fn has_listener(&self, peer: SocketAddr) -> bool {
+        let listeners = ["api", "https", "http"].into_iter();
+        let mut listeners = listeners.filter_map(|name| self.addresses[name].as_array()).flatten();
+        listeners.any(|listener| {
+            let listener = listener.as_str().and_then(|text| text.parse::<SocketAddr>().ok());
+            listener.is_some_and(|listener| {
+                let everywhere =
+                    listener.ip().is_unspecified() && listener.is_ipv4() == peer.is_ipv4();
+                listener.port() == peer.port() && (everywhere || listener.ip() == peer.ip())
             })
         })
     }
@@ -156,7 +157,7 @@ mod tests {
             ("[::1]:2691", false),
             ("192.0.2.1:443", true),
         ] {
-            assert_eq!(life.has_door(peer.parse().unwrap()), is_door, "{peer}");
+            assert_eq!(life.has_listener(peer.parse().unwrap()), is_door, "{peer}");
         }
         // The next one says the same, and is another.
         let same = fs::read(state.run(ADDRESSES)).unwrap();

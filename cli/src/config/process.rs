@@ -14,26 +14,26 @@ use super::{
 };
 use crate::values;
 
-/// `[listen]`. Without routes no request could be answered, so that only asked-for doors open.
+/// `[listen]`. Without routes no request could be answered, so that only asked-for listeners open.
 pub(super) fn listen(section: &Section<'_>, has_routes: bool) -> Listen {
-    let door = |name: &str| match has_routes || section.has(name) {
+    let listener = |name: &str| match has_routes || section.has(name) {
         true => section.value(name),
         false => section.value_or(name, Vec::new),
     };
     let listen = Listen {
-        http: door("http"),
-        https: door("https"),
+        http: listener("http"),
+        https: listener("https"),
         api: section.value("api"),
         runners: section.value("runners"),
         api_hosts: api_hosts(section),
     };
-    let doors = [
+    let listeners = [
         ("http", &listen.http),
         ("https", &listen.https),
         ("api", &listen.api),
         ("runners", &listen.runners),
     ];
-    apart(section, &doors);
+    apart(section, &listeners);
     if has_routes && listen.http.is_empty() && listen.https.is_empty() {
         section.problem("http", "http and https are both off, so no request could come in");
     }
@@ -45,13 +45,13 @@ pub(super) fn listen(section: &Section<'_>, has_routes: bool) -> Listen {
     listen
 }
 
-/// No two doors may want the same address; one that stands for all of them is each of them too.
-fn apart(section: &Section<'_>, doors: &[(&str, &Vec<SocketAddr>)]) {
+/// No two listeners may want the same address; one that stands for all of them is each of them too.
+fn apart(section: &Section<'_>, listeners: &[(&str, &Vec<SocketAddr>)]) {
     let mut taken: Vec<(SocketAddr, &str)> = Vec::new();
-    for (door, addresses) in doors {
+    for (listener, addresses) in listeners {
         for address in addresses.iter().filter(|address| address.port() != 0) {
             if let Some((other, of)) = taken.iter().find(|(other, _)| meet(address, other)) {
-                let text = match (other == address, of == door) {
+                let text = match (other == address, of == listener) {
                     (true, true) => format!("{address} is there twice"),
                     (true, false) => {
                         format!("{address} is the address of {} too", section.path(of))
@@ -61,9 +61,9 @@ fn apart(section: &Section<'_>, doors: &[(&str, &Vec<SocketAddr>)]) {
                         section.path(of)
                     ),
                 };
-                section.problem(door, text);
+                section.problem(listener, text);
             }
-            taken.push((*address, door));
+            taken.push((*address, listener));
         }
     }
 }

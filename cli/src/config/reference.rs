@@ -9,7 +9,11 @@ use super::{
 
 const PLACES: [(Place, &str, &str); 12] = [
     (Place::Top, "The file", ""),
-    (Place::Listen, "`[listen]`", "Each door takes an address, a list of addresses, or `\"off\"`."),
+    (
+        Place::Listen,
+        "`[listen]`",
+        "Each listener takes an address, a list of addresses, or `\"off\"`.",
+    ),
     (Place::Certificate, "`[[certificate]]`", ""),
     (Place::App, "`[app.NAME]`", ""),
     (Place::Children, "`[app.NAME.children]`", ""),

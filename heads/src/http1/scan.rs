@@ -88,7 +88,7 @@ fn incomplete(
         if at == 0 || start[at - 1] != b'\r' {
             return Err(bad("line ends in a bare LF"));
         }
-        // Whoever waits for an answer to half a request gets one (HTTP/0.9), or is told at once (TLS on the wrong door).
+        // Whoever waits for an answer to half a request gets one (HTTP/0.9), or is told at once (TLS on the wrong port).
         if !std::mem::replace(&mut progress.line, true) {
             let line = Lines(Some(&start[..=at])).next_line()?;
             request_line(line.expect("a head has a first line"), bounds)?;

@@ -1,4 +1,4 @@
-//! The API's door: as strict as the front one, and deaf to names that are not its own.
+//! The API's listener: as strict as that of the web, and deaf to names that are not its own.
 
 use std::{fs, os::unix::fs::PermissionsExt as _};
 
