@@ -95,7 +95,7 @@ impl DriverThread {
         if fenced {
             self.shared.transfers.forget(key);
         }
-        // A log that is not whole yet is waited for; then the mover settles.
+        // A log that is not whole yet is waited for; then the transfers settle it.
         if fenced || !self.shared.transfers.settle(key) {
             frames.settle(runner, key, fenced);
         }

@@ -1,4 +1,4 @@
-//! The driver's thread, the links and the mover together, on a store in memory that fails when it is told to.
+//! The driver's thread, the links and the transfers together, on a store in memory that fails when it is told to.
 
 use std::{
     collections::VecDeque,

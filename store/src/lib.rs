@@ -53,7 +53,7 @@ pub trait Store: Send + Sync {
         self.search(query, &ReadLimit::default())
     }
 
-    /// The same, ended by a watch: then the page may be [`Page::partial`]. Every look comes some jobs further.
+    /// The same, ended by its limit: then the page may be [`Page::partial`]. Every search comes some jobs further.
     fn search(&self, query: &Query, limit: &ReadLimit) -> Result<Page, StoreError>;
 
     /// Whether the store is still where it was opened, and what is committed would be found there again.

@@ -129,21 +129,21 @@ fn a_listed_proxy_stands_for_many_and_is_cut_last() {
 #[test]
 fn requests_under_way_leave_room_for_those_of_others_over_however_many_connections() {
     let connections = ConnectionBudget::new(DescriptorShares::of(1000, 100), 8);
-    let places: Vec<_> = [1, 1, 2, 3]
+    let permits: Vec<_> = [1, 1, 2, 3]
         .into_iter()
         .map(|n| connections.enter(ConnectionClass::Web, from(n)).unwrap())
         .collect();
-    let ask = |index: usize| places[index].activity.enter();
+    let ask = |index: usize| permits[index].activity.enter();
     // Half of all, over two connections.
     assert_eq!([ask(0), ask(1), ask(0), ask(1)], [true; 4]);
     assert!(!ask(0));
-    places[0].activity.leave(clock::now());
+    permits[0].activity.leave(clock::now());
     assert_eq!([ask(2), ask(2)], [true, true]);
     assert!(!ask(2), "it leaves as many as it has");
-    places[2].activity.leave(clock::now());
+    permits[2].activity.leave(clock::now());
     assert!(ask(3));
-    places[1].activity.leave(clock::now());
-    places[1].activity.leave(clock::now());
+    permits[1].activity.leave(clock::now());
+    permits[1].activity.leave(clock::now());
     assert!(ask(2), "what others gave back is there for it");
 }
 
@@ -181,28 +181,28 @@ fn whoever_stays_although_it_was_told_to_leave_is_made_up_for_by_others() {
     for class in [ConnectionClass::Web, ConnectionClass::Api] {
         let connections = ConnectionBudget::new(DescriptorShares::of(100, 10), 1000);
         let enter = || connections.enter(class, from(1));
-        let mut places = Vec::new();
-        while !places.iter().any(left) {
-            places.push(enter().unwrap());
+        let mut permits = Vec::new();
+        while !permits.iter().any(left) {
+            permits.push(enter().unwrap());
         }
-        places.retain(|permit| !left(permit));
-        let most = places.len();
+        permits.retain(|permit| !left(permit));
+        let most = permits.len();
         for _ in 0..20 {
-            places.push(enter().unwrap());
-            assert_eq!(places.iter().filter(|permit| left(permit)).count(), 1);
-            let told = places.iter().find(|permit| left(permit)).unwrap();
+            permits.push(enter().unwrap());
+            assert_eq!(permits.iter().filter(|permit| left(permit)).count(), 1);
+            let told = permits.iter().find(|permit| left(permit)).unwrap();
             stays(told);
             assert_eq!(connections.len(class), most + 1);
             told.activity.leave(clock::now());
-            places.push(enter().unwrap());
-            assert_eq!(places.iter().filter(|permit| left(permit)).count(), 2);
-            places.retain(|permit| !left(permit));
+            permits.push(enter().unwrap());
+            assert_eq!(permits.iter().filter(|permit| left(permit)).count(), 2);
+            permits.retain(|permit| !left(permit));
             assert_eq!(connections.len(class), most);
         }
         // Where all are at work, whoever comes next is not taken in addition.
-        places.push(enter().unwrap());
-        stays(places.iter().find(|permit| left(permit)).unwrap());
-        places.iter().filter(|permit| permit.activity.is_idle()).for_each(|permit| {
+        permits.push(enter().unwrap());
+        stays(permits.iter().find(|permit| left(permit)).unwrap());
+        permits.iter().filter(|permit| permit.activity.is_idle()).for_each(|permit| {
             permit.activity.enter();
         });
         assert!(enter().is_none());

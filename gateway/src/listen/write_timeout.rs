@@ -189,14 +189,14 @@ mod tests {
         fn abort(&self) {}
     }
 
-    fn patient(limit: Duration) -> (WriteTimeout<DuplexStream>, DuplexStream) {
+    fn limited(limit: Duration) -> (WriteTimeout<DuplexStream>, DuplexStream) {
         let (ours, client) = duplex(16);
         (WriteTimeout::new(ours, limit, Arc::default()), client)
     }
 
     #[tokio::test]
     async fn a_client_that_takes_a_byte_now_and_then_is_given_up_like_one_that_takes_none() {
-        let (mut patient, mut client) = patient(Duration::from_millis(500));
+        let (mut limited, mut client) = limited(Duration::from_millis(500));
         let nibble = tokio::spawn(async move {
             let mut byte = [0];
             while client.read_exact(&mut byte).await.is_ok() {
@@ -204,43 +204,43 @@ mod tests {
             }
         });
         // At that pace it would take 20 seconds.
-        let error = patient.write_all(&[0; 2000]).await.expect_err("it is given up");
+        let error = limited.write_all(&[0; 2000]).await.expect_err("it is given up");
         assert_eq!(error.kind(), io::ErrorKind::TimedOut);
-        drop(patient);
+        drop(limited);
         nibble.await.expect("it ends");
-        let (mut patient, client) = self::patient(Duration::from_millis(50));
-        let error = patient.write_all(&[0; 2000]).await.expect_err("it is given up");
+        let (mut limited, client) = self::limited(Duration::from_millis(50));
+        let error = limited.write_all(&[0; 2000]).await.expect_err("it is given up");
         assert_eq!(error.kind(), io::ErrorKind::TimedOut);
         drop(client);
     }
 
     #[tokio::test]
     async fn a_client_that_takes_what_there_is_gets_all_of_it() {
-        let (mut patient, mut client) = patient(Duration::from_secs(60));
+        let (mut limited, mut client) = limited(Duration::from_secs(60));
         let taken = tokio::spawn(async move {
             let mut all = Vec::new();
             client.read_to_end(&mut all).await.map(|_| all.len())
         });
-        patient.write_all(&[0; 100_000]).await.expect("it reads");
-        patient.shutdown().await.expect("it reads");
-        drop(patient);
+        limited.write_all(&[0; 100_000]).await.expect("it reads");
+        limited.shutdown().await.expect("it reads");
+        drop(limited);
         assert_eq!(taken.await.expect("it ends").expect("it reads"), 100_000);
     }
 
     #[tokio::test]
     async fn a_connection_lingers_only_when_something_may_still_come() {
         for (lingers, sent) in [(false, false), (true, false), (false, true)] {
-            let (mut patient, mut client) = patient(Duration::from_secs(60));
-            patient.ending.linger.store(lingers, Ordering::Relaxed);
+            let (mut limited, mut client) = limited(Duration::from_secs(60));
+            limited.ending.linger.store(lingers, Ordering::Relaxed);
             if sent {
                 client.write_all(b"unread").await.expect("there is room");
             }
             let closed = std::future::poll_fn(|cx| {
-                Poll::Ready(Pin::new(&mut patient).poll_shutdown(cx).is_ready())
+                Poll::Ready(Pin::new(&mut limited).poll_shutdown(cx).is_ready())
             });
             assert_eq!(closed.await, !lingers && !sent, "{lingers} {sent}");
             drop(client);
-            patient.shutdown().await.expect("the client is gone");
+            limited.shutdown().await.expect("the client is gone");
         }
     }
 
@@ -288,11 +288,11 @@ mod tests {
 
     #[tokio::test]
     async fn whoever_never_stops_sending_holds_a_closing_connection_for_its_time_only() {
-        let mut patient = WriteTimeout::new(Endless(0), Duration::from_secs(60), Arc::default());
+        let mut limited = WriteTimeout::new(Endless(0), Duration::from_secs(60), Arc::default());
         let total = Box::pin(sleep(Duration::from_millis(20)));
-        patient.lingering = Some(Lingering { total, ..Lingering::begin(true) });
-        patient.shutdown().await.expect("it ends");
-        assert!(patient.io.0 < READS);
+        limited.lingering = Some(Lingering { total, ..Lingering::begin(true) });
+        limited.shutdown().await.expect("it ends");
+        assert!(limited.io.0 < READS);
     }
 
     #[tokio::test]
@@ -303,12 +303,12 @@ mod tests {
         };
         let parts = [io::IoSlice::new(b"head"), io::IoSlice::new(b"body")];
         let minute = Duration::from_secs(60);
-        let (io, _client) = patient(minute);
+        let (io, _client) = limited(minute);
         let bounds = Bounds { bytes: 1 << 10, fields: 10, target: 100 };
         let mut http1 = Guard::new(io, bounds, minute, Arc::default());
         assert!(http1.is_write_vectored());
         assert_eq!(http1.write_vectored(&parts).await.expect("there is room"), 8);
-        let (io, _client) = patient(minute);
+        let (io, _client) = limited(minute);
         let mut http2 = trailers::Guard::new(io);
         assert!(http2.is_write_vectored());
         assert_eq!(http2.write_vectored(&parts).await.expect("there is room"), 8);

@@ -6,7 +6,7 @@ use ostler_job::durable::{AttemptKey, Report};
 use ostler_module::{Executor, Observer, Piece};
 use tokio::sync::Notify;
 
-/// The executors by the names of their modules. Not a map: there are two.
+/// The executors by the names of their modules. Not a map: there are few.
 pub(super) struct Executors(pub(super) Vec<Box<dyn Executor>>);
 
 /// The observer that executors get.
