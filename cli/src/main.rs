@@ -10,7 +10,6 @@
 mod announce;
 mod app;
 mod args;
-mod broken;
 mod client;
 mod command_line;
 mod config;
@@ -20,6 +19,7 @@ mod front;
 mod jobs;
 mod lacks;
 mod notify;
+mod panic_hook;
 mod plan;
 mod root;
 mod signals;
@@ -46,7 +46,7 @@ fn main() -> ExitCode {
     if std::env::args_os().nth(1).is_some_and(|verb| verb == "launch") {
         verb::launch::run();
     }
-    broken::end_with_the_vital();
+    panic_hook::end_with_the_vital();
     let parsed =
         command_line::command().try_get_matches().and_then(|found| Cli::from_arg_matches(&found));
     let cli = match parsed {

@@ -24,8 +24,8 @@ use crate::{
         follow::{Wanted, follow},
         output::{self, Format, OutputArgs, Pages},
         parse::{self, Entry, Kind, command},
+        retries,
         steer::text_of,
-        sure,
         table::plain,
         view::JobView,
     },
@@ -86,7 +86,7 @@ impl SubmitArgs {
     /// What makes the request one that may be repeated.
     fn key(&self) -> Option<String> {
         // What is taken line by line can only be asked for once.
-        self.key.clone().or_else(|| if self.partial { None } else { sure::own_key() })
+        self.key.clone().or_else(|| if self.partial { None } else { retries::own_key() })
     }
 }
 
@@ -115,7 +115,7 @@ pub(crate) fn run(args: &SubmitArgs) -> Result<ExitCode, Failure> {
 
 async fn submit_one(client: &Client, args: &SubmitArgs, job: Value) -> Result<ExitCode, Failure> {
     let make = || Ask::new(Method::POST, "/v1/jobs").json(&job);
-    let answer = sure::ask(client, make, args.key().as_deref(), args.patience).await?;
+    let answer = retries::ask(client, make, args.key().as_deref(), args.patience).await?;
     let (headers, bytes) = answer.map_err(|problem| problem.failure())?;
     let job: JobView = serde_json::from_slice(&bytes).map_err(unknown)?;
     if let Some(Value::String(warning)) = job.rest.get("warning") {
@@ -252,7 +252,7 @@ async fn submit_list(
             .header("accept", "application/x-ndjson")
             .body("application/x-ndjson", whole(text.clone()))
     };
-    let answer = sure::ask(client, make, args.key().as_deref(), args.patience).await?;
+    let answer = retries::ask(client, make, args.key().as_deref(), args.patience).await?;
     let (_, bytes) = answer.map_err(|problem| refused(&list, &problem))?;
     let (lines, wrong) = answers(&list, &bytes)?;
     for (line, _) in &wrong {
@@ -336,7 +336,7 @@ async fn add_stdin(
     } else {
         // What comes from a pipe can be sent once only, so it waits until somebody is there, whatever is answered.
         let look = || Ask::new(Method::HEAD, "/v1/openapi.json");
-        drop(sure::repeat(client, args.patience, look).await?);
+        drop(retries::repeat(client, args.patience, look).await?);
         let ask = Ask::new(Method::POST, "/v1/payloads")
             .body("application/octet-stream", from_file(first, file))
             .long();

@@ -214,7 +214,7 @@ const ORDERS: &[(&str, &[&str])] = &[
             "terminal",
             "values",
             "root",
-            "broken",
+            "panic_hook",
             "notify",
             "app",
             "config",

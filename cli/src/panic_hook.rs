@@ -67,7 +67,7 @@ mod tests {
         if breaks() {
             return panic_in("commit", || panic!("on purpose"));
         }
-        let ended = ended_by("broken::tests::the_process_ends_with_a_thread_that_decides");
+        let ended = ended_by("panic_hook::tests::the_process_ends_with_a_thread_that_decides");
         assert_eq!(ended, Some(nix::libc::SIGABRT));
     }
 
@@ -82,7 +82,8 @@ mod tests {
             });
             return panic_in("request", move || *lock.lock().expect("nobody breaks it"));
         }
-        let ended = ended_by("broken::tests::the_process_ends_when_what_a_lock_guards_is_broken");
+        let ended =
+            ended_by("panic_hook::tests::the_process_ends_when_what_a_lock_guards_is_broken");
         assert_eq!(ended, Some(nix::libc::SIGABRT));
     }
 
@@ -91,6 +92,6 @@ mod tests {
         if breaks() {
             return panic_in("gateway", || panic!("on purpose"));
         }
-        assert_eq!(ended_by("broken::tests::what_serves_one_request_ends_alone"), None);
+        assert_eq!(ended_by("panic_hook::tests::what_serves_one_request_ends_alone"), None);
     }
 }
