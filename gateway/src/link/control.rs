@@ -62,7 +62,10 @@ impl<'a> RunnerControl<'a> {
         let mut suppliers = self.suppliers.lock().expect("one task holds it");
         for frame in frames {
             if !is_allowed(self.scope, &frame) {
-                self.jobs.excuse(now);
+                // Its beats are among what is not heard.
+                if !self.scope.jobs {
+                    self.jobs.excuse(now);
+                }
                 self.tell_excess(&frame);
                 continue;
             }
@@ -93,12 +96,19 @@ impl<'a> RunnerControl<'a> {
 }
 
 /// What a runner was not let in for is not heard: it gets no request of another app, and no job.
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "a kind is heard when somebody has said here whose right it is"
+)]
 fn is_allowed(scope: &Scope, frame: &Frame) -> bool {
-    let kind = frame.header.kind;
-    if matches!(kind, Kind::App | Kind::State | Kind::Credit) {
-        return message::app_of(frame).is_some_and(|app| scope.serves(app));
+    match frame.header.kind {
+        Kind::App | Kind::State | Kind::Credit => {
+            message::app_of(frame).is_some_and(|app| scope.serves(app))
+        }
+        Kind::Beat | Kind::Report | Kind::Pull | Kind::Piece => scope.jobs,
+        Kind::Ping | Kind::Pong => true,
+        _ => false,
     }
-    scope.jobs || !matches!(kind, Kind::Beat | Kind::Report | Kind::Pull | Kind::Piece)
 }
 
 /// What a frame offers, if it offers something.
@@ -144,4 +154,39 @@ fn credit(
     let supplier = *suppliers.entry(app.to_owned()).or_insert_with(Pool::next_supplier);
     let slots = u32::try_from(slots.min(SLOTS_MAX)).expect("SLOTS_MAX fits");
     pool.supply(supplier, carrier, super::host_id(name), slots, false);
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::BytesMut;
+    use ostler_wire::{Builder, Decoder, FRAME_MAX, FieldsWriter, Header};
+
+    use super::*;
+
+    /// The kinds of frames about the app `shop` that a runner of this scope is heard with.
+    fn heard(scope: &Scope) -> Vec<Kind> {
+        let mut out = BytesMut::new();
+        let app = |fields: &mut FieldsWriter<'_>| {
+            fields.put(b":app", b"shop");
+        };
+        Builder::new(&mut out, Kind::App, 0).fields(app).body(b"");
+        let mut decoder = Decoder::new(FRAME_MAX);
+        decoder.buffer().extend_from_slice(&out);
+        let frame = decoder.poll_frame().unwrap().unwrap();
+        let of = |kind| Frame { header: Header { kind, ..frame.header }, ..frame.clone() };
+        Kind::ALL.iter().copied().filter(|kind| is_allowed(scope, &of(*kind))).collect()
+    }
+
+    #[test]
+    fn a_runner_is_heard_with_what_it_joined_for_and_with_no_kind_that_nobody_thought_of() {
+        let link = [Kind::Ping, Kind::Pong];
+        let app = [Kind::Credit, Kind::App, Kind::State];
+        let jobs = [Kind::Beat, Kind::Report, Kind::Pull, Kind::Piece];
+        let of = |names: &[&str]| Some(names.iter().map(ToString::to_string).collect());
+        let all = [&link[..], &app, &jobs].concat();
+        assert_eq!(heard(&Scope::default()), all);
+        assert_eq!(heard(&Scope { apps: of(&["shop"]), jobs: false }), all[..5]);
+        assert_eq!(heard(&Scope { apps: of(&["wiki"]), jobs: false }), link);
+        assert_eq!(heard(&Scope { apps: of(&[]), jobs: true }), [&link[..], &jobs].concat());
+    }
 }
