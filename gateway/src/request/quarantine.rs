@@ -32,13 +32,30 @@ pub(crate) fn admit(record: &RequestRecord, route: &Route, pool: &Pool) -> Resul
 /// A request has ended; one that a child has finished or failed by itself speaks for its kind.
 pub(crate) fn note(record: &RequestRecord) {
     let (Some(passing), Some(route)) = (&record.passing, &record.route) else { return };
-    let has_ended = matches!(
-        record.termination,
+    let has_ended = match record.termination {
         Termination::Ok
-            | Termination::AppError
-            | Termination::AppAborted
-            | Termination::GoneReading
-    );
+        | Termination::AppError
+        | Termination::AppAborted
+        | Termination::GoneReading => true,
+        Termination::Answered
+        | Termination::BadRequest
+        | Termination::NoRoute
+        | Termination::BodyTooLarge
+        | Termination::BodyTimeout
+        | Termination::BodyAborted
+        | Termination::GoneWaiting
+        | Termination::GoneRunning
+        | Termination::QueueFull
+        | Termination::TenantFull
+        | Termination::QueueTimeout
+        | Termination::Deadline
+        | Termination::AppFailed
+        | Termination::Quarantined
+        | Termination::NoRunner
+        | Termination::ChildDied
+        | Termination::Protocol
+        | Termination::Overload => false,
+    };
     if has_ended
         && passing.deaths() == 0
         && let Some(kinds) = record.server.quarantine.kinds(asked(record, route))

@@ -14,31 +14,35 @@ use crate::frames::Outbox;
 
 impl Attempts {
     /// Takes a frame of the gateway.
+    #[expect(clippy::wildcard_enum_match_arm, reason = "the other kinds are not of durable jobs")]
     pub(crate) fn handle_frame(&mut self, received: &Frame) -> Result<(), WireError> {
-        let kind = received.header.kind;
-        if kind == Kind::Run {
-            let run = Run::of(received)?;
-            // One that a newer gateway says in words unknown here ends by itself, not the link.
-            for (key, error) in run.unknown {
-                self.refuse(key, format!("this runner does not understand the job: {error}"));
+        match received.header.kind {
+            Kind::Run => {
+                let run = Run::of(received)?;
+                // One that a newer gateway says in words unknown here ends by itself, not the link.
+                for (key, error) in run.unknown {
+                    let why = format!("this runner does not understand the job: {error}");
+                    self.refuse(key, why);
+                }
+                self.handle_run(run.starts);
             }
-            self.handle_run(run.starts);
-        } else if kind == Kind::Settle {
-            let settle = Settle::of(received)?;
-            self.handle_settle(settle.keys, settle.is_fenced);
-        } else if kind == Kind::Steer {
-            self.handle_steer(Steer::of(received)?.orders);
-        } else if kind == Kind::Pull {
-            self.pulls.ask(received)?;
-        } else if kind == Kind::Piece
-            && let Some((starts, outcome)) = self.payloads.handle_piece(received)?
-        {
-            for start in starts {
-                match &outcome {
-                    Ok(()) => self.start(start),
-                    Err(why) => self.do_without(start.key, why.clone()),
+            Kind::Settle => {
+                let settle = Settle::of(received)?;
+                self.handle_settle(settle.keys, settle.is_fenced);
+            }
+            Kind::Steer => self.handle_steer(Steer::of(received)?.orders),
+            Kind::Pull => self.pulls.ask(received)?,
+            Kind::Piece => {
+                if let Some((starts, outcome)) = self.payloads.handle_piece(received)? {
+                    for start in starts {
+                        match &outcome {
+                            Ok(()) => self.start(start),
+                            Err(why) => self.do_without(start.key, why.clone()),
+                        }
+                    }
                 }
             }
+            _ => {}
         }
         Ok(())
     }

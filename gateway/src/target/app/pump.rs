@@ -146,11 +146,28 @@ fn give_up(passing: &Arc<Passing>, assignment: &Assignment, failure: Failure) {
 
 /// What a body that broke off means for the client.
 pub(super) fn status(termination: Termination) -> StatusCode {
-    if termination == Termination::BodyTimeout {
-        StatusCode::REQUEST_TIMEOUT
-    } else if termination == Termination::BodyTooLarge {
-        StatusCode::PAYLOAD_TOO_LARGE
-    } else {
-        StatusCode::BAD_REQUEST
+    match termination {
+        Termination::BodyTimeout => StatusCode::REQUEST_TIMEOUT,
+        Termination::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+        Termination::BodyAborted
+        | Termination::BadRequest
+        | Termination::Ok
+        | Termination::Answered
+        | Termination::NoRoute
+        | Termination::GoneWaiting
+        | Termination::GoneRunning
+        | Termination::GoneReading
+        | Termination::QueueFull
+        | Termination::TenantFull
+        | Termination::QueueTimeout
+        | Termination::Deadline
+        | Termination::AppFailed
+        | Termination::Quarantined
+        | Termination::NoRunner
+        | Termination::AppError
+        | Termination::AppAborted
+        | Termination::ChildDied
+        | Termination::Protocol
+        | Termination::Overload => StatusCode::BAD_REQUEST,
     }
 }
