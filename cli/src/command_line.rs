@@ -6,7 +6,7 @@ use clap::{Arg, Command, CommandFactory as _, Parser, Subcommand};
 
 use crate::{failure::Failure, verb};
 
-/// A gateway that puts every job into one fair queue and hands it to preforked children.
+/// A gateway that puts every job into a fair queue and hands it to preforked children.
 #[derive(Debug, Parser)]
 #[command(name = "ostler", version, arg_required_else_help = true)]
 pub(crate) struct Cli {

@@ -1,8 +1,9 @@
 //! The binary `ostler`: one verb a file in `verb/`.
 //!
 //! It reads flags and the config file, says what is wrong before anything opens, and starts a
-//! gateway, a runner or both. It serves no request itself and knows no frame: that is `gateway`
-//! and `runner`, which never see each other. Separate so that only one crate knows both.
+//! gateway, a runner or both. Most verbs are clients of a gateway's API (`client/`, `jobs/`). It
+//! serves no request itself and knows no frame: that is `gateway` and `runner`, which never see
+//! each other. Separate so that only one crate knows both.
 
 #![forbid(unsafe_code)]
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a command line program talks")]

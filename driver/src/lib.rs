@@ -10,13 +10,13 @@
 //! The way of a job, and where each step is:
 //!
 //! ```text
-//! submit ──▶ take ──▶ wait ──────────▶ place ──▶ grant ──▶ report ──▶ settle
-//! submit.rs  here     here: scheduled, here:     here:     report.rs  here: end (succeeded, dead, cancelled, expired)
-//! dedupe.rs           pending, paused  the       a lease,          or here: retry, return_, lose
-//! restore.rs          timer.rs         scheduler then Run
+//! submit ──▶ take ─────▶ wait ──────────▶ place ──▶ grant ──▶ report ──▶ settle
+//! submit.rs  submit.rs   here: scheduled, here:     here:     report.rs  here: end (succeeded, dead, cancelled, expired)
+//! dedupe.rs              pending, paused  the       a lease,          or here: retry
+//! restore.rs             timer.rs         scheduler then Run          or returns.rs: return_, lose
 //! ```
-//! `beat.rs` keeps and loses leases, `steer.rs` is what operators do, `outbox.rs` turns what an event changed into an
-//! action.
+//! `beat.rs` keeps and loses leases, `late.rs` takes up what comes back after its own, `steer.rs` is what operators do, `outbox.rs`
+//! turns what an event changed into an action.
 #![allow(missing_docs, reason = "public for the simulation only")]
 
 mod actor;

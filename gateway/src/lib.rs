@@ -1,7 +1,9 @@
-//! The front door: takes requests, queues them as jobs, hands them to children, and sends the answers.
+//! The front door: owns the sockets, takes requests on their way to a target, keeps the links to runners, and sends the answers.
 //!
-//! It deliberately lacks processes: children and their hosts belong to `ostler-runner`, which it meets only on the wire.
-//! It is separate so that it can be restarted and replaced while children live on.
+//! It puts together what does not know each other: `ostler-pool` queues requests and gives them to children, `ostler-api` answers
+//! `/v1`, `ostler-durable` keeps jobs. It deliberately lacks processes: children and their hosts belong to `ostler-runner`, which it
+//! meets only on the wire. It is a crate of its own so that none of its parts, and no runner, can reach for its sockets; its process
+//! is one of its own so that it can be replaced while children live on.
 
 #![deny(unsafe_code)]
 

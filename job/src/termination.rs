@@ -1,4 +1,4 @@
-//! How a request or an attempt ended, and who ended it.
+//! How a request ended, and who ended it.
 
 use std::fmt;
 
@@ -25,7 +25,7 @@ macro_rules! terminations {
 terminations! {
     /// The app answered and the client took it all.
     Ok => "ok",
-    /// The gateway answered by itself: a redirect or a fixed reply.
+    /// The gateway answered by itself: a redirect, a fixed reply or the API.
     Answered => "answered",
     /// The request was malformed.
     BadRequest => "bad_request",

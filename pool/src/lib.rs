@@ -1,9 +1,9 @@
 //! The children that serve one app, wherever they are, and the fair queue before them; which requests are held back from them.
 //!
 //! A job waits here, unbound, until a slot is free; the scheduler decides, this crate carries its decisions out. The
-//! order of locks is pool, carrier, passing job; the pool's is never held while another is taken.
+//! order of locks is pool, carrier, passing job; what is decided is carried out after the pool's is released.
 //!
-//! It deliberately lacks HTTP, links and processes: a job is a frame, a child is a socket or somebody's closure that takes frames. It is
+//! It deliberately lacks an HTTP server, links and processes: a job is a frame, a child is a socket or somebody's closure that takes frames. It is
 //! separate so that what a link, a request and a scrape may do to a pool is what is public here.
 #![deny(unsafe_code)]
 

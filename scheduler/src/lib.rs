@@ -8,6 +8,7 @@
 //! | [`handle_finish`](Scheduler::handle_finish) | a granted job is over, however it ended: its slot is free |
 //! | [`handle_return`](Scheduler::handle_return) | a granted job provably never started: it waits again with its old key |
 //! | [`handle_cancel`](Scheduler::handle_cancel) | nobody wants the job any more |
+//! | [`handle_adopt`](Scheduler::handle_adopt) | a supplier has a job that was granted before anybody here knew of it |
 //! | [`handle_supply`](Scheduler::handle_supply) | a supplier offers this many slots, in absolute numbers |
 //! | [`handle_supply_gone`](Scheduler::handle_supply_gone) | a supplier takes nothing more |
 //! | [`handle_timeout`](Scheduler::handle_timeout) | the moment of [`poll_timeout`](Scheduler::poll_timeout) has come |

@@ -1,4 +1,4 @@
-//! The only place that builds responses: from a target's reply or from a refusal.
+//! The only place that builds responses to requests that have a route: from a target's reply or from a refusal.
 
 use std::borrow::Cow;
 
