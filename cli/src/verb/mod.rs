@@ -6,7 +6,7 @@ pub(crate) mod completions;
 pub(crate) mod delete;
 pub(crate) mod drain;
 pub(crate) mod gateway;
-pub(crate) mod join;
+pub(crate) mod join_token;
 pub(crate) mod kill;
 pub(crate) mod launch;
 pub(crate) mod list;

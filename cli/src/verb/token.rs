@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use time::OffsetDateTime;
 
-use super::join::{self, JoinArgs};
+use super::join_token::{self, JoinArgs};
 use crate::{
     client::{self, ApiArgs, Ask, encode},
     failure::Failure,
@@ -78,7 +78,7 @@ pub(crate) fn run(args: TokenArgs) -> Result<ExitCode, Failure> {
         TokenVerb::Create(args) => create(&args),
         TokenVerb::List(args) => list(&args),
         TokenVerb::Revoke(args) => revoke(&args),
-        TokenVerb::Join(args) => join::run(args),
+        TokenVerb::Join(args) => join_token::run(args),
     }
 }
 
