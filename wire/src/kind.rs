@@ -33,7 +33,7 @@ kinds! {
     Data = 0x03,
     /// Trailers; the end of this side.
     Trail = 0x04,
-    /// Ends a stream at once; code is a [`Reset`]. On stream 0: nothing above `aux` was started.
+    /// Ends a stream at once; code is a [`Reset`](crate::Reset). On stream 0: nothing above `aux` was started.
     Reset = 0x05,
     /// Grants `aux` more bytes of credit.
     Win = 0x06,
