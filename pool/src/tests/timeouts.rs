@@ -150,6 +150,24 @@ async fn a_child_that_says_nothing_is_asked_about_again_and_again() {
 }
 
 #[tokio::test]
+async fn a_child_of_several_streams_that_says_nothing_is_asked_about_the_oldest() {
+    let pool = pool();
+    let (ours, _child) = UnixStream::pair().unwrap();
+    let lane = Transport::Lane(ours.into_split().1);
+    let carrier = Arc::new(Carrier::new("test".into(), lane, Concurrency::Multiplexed, true));
+    let supplier = Pool::next_supplier();
+    carrier.set_supplier(&pool, supplier);
+    pool.supply(supplier, &carrier, HostId(0), 2, false);
+    let jobs = [job(&pool, None), job(&pool, None)];
+    jobs.iter().for_each(|job| enter(&pool, job));
+    let streams = jobs.each_ref().map(|job| job.assignment().expect("both have a stream").stream);
+    assert!(streams[0] < streams[1]);
+    let quiet = pool.handle_time(clock::now() + ms(260)).quiet;
+    let asked: Vec<_> = quiet.into_iter().map(|(assignment, _)| assignment.stream).collect();
+    assert_eq!(asked, streams[..1], "one question is enough");
+}
+
+#[tokio::test]
 async fn a_child_that_left_its_work_to_others_is_asked_about_until_it_speaks() {
     let pool = pool();
     let (carrier, _supplier, _child) = lane(&pool);
