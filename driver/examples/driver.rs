@@ -14,7 +14,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
 use ostler_driver::{Beat, Driver, DriverConfig, Effect, NewJob, Reports, Submit, Ticket};
-use ostler_job::durable::Unfinished;
+use ostler_job::durable::{Scheduling, Unfinished};
 use ostler_job::{
     JobId, Mono, Now, Span, Wall,
     durable::{
@@ -77,14 +77,16 @@ fn waiting(id: u64) -> Unfinished {
     Unfinished {
         id: JobId(id),
         submitted_at: Wall(1_800_000_000_000),
-        tenant: format!("tenant-{}", id % 100),
-        identity: format!("command-{}", id / 3),
-        content: None,
-        expires: None,
-        within: None,
-        delivery: Delivery::AtLeastOnce,
-        retry: Retry::default(),
-        dedupe: None,
+        scheduling: Scheduling {
+            tenant: format!("tenant-{}", id % 100),
+            identity: format!("command-{}", id / 3),
+            content: None,
+            expires: None,
+            within: None,
+            delivery: Delivery::AtLeastOnce,
+            retry: Retry::default(),
+            dedupe: None,
+        },
         status: Status::new(JobState::Pending, None, None),
     }
 }

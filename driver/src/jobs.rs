@@ -15,7 +15,7 @@ use ostler_job::{
     durable::{AttemptKey, Delivery, Fence, JobState, Order, Reason, Retry, Spec},
 };
 
-use ostler_job::durable::{Same, Unfinished};
+use ostler_job::durable::{Same, Scheduling};
 
 /// No number of a host.
 const ANYWHERE: u32 = u32::MAX;
@@ -192,9 +192,9 @@ impl<'a> From<&'a Spec> for Terms<'a> {
     }
 }
 
-impl<'a> From<&'a Unfinished> for Terms<'a> {
-    fn from(job: &'a Unfinished) -> Self {
-        asked!(job)
+impl<'a> From<&'a Scheduling> for Terms<'a> {
+    fn from(scheduling: &'a Scheduling) -> Self {
+        asked!(scheduling)
     }
 }
 

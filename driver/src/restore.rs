@@ -74,13 +74,15 @@ impl Driver {
     /// Puts a job with its record into the table, in no place yet.
     pub(super) fn enter_known(&mut self, job: &Unfinished, now: Now) {
         let Status { host, due, attempts, failures, crashes, fence, kill, .. } = &job.status;
-        self.enter(job.id, &job.into(), host.as_deref(), job.submitted_at, now);
+        self.enter(job.id, &(&job.scheduling).into(), host.as_deref(), job.submitted_at, now);
         let it = &mut self.jobs[job.id];
         it.due = due.unwrap_or(Wall(0));
         (it.attempts, it.failures, it.crashes) = (*attempts, *failures, *crashes);
         (it.fence, it.kill) = (*fence, *kill);
         // Retried by hand after its time: that time does not end it again.
-        if job.expires.is_some_and(|at| at < it.due) && job.status.state != JobState::Scheduled {
+        if job.scheduling.expires.is_some_and(|at| at < it.due)
+            && job.status.state != JobState::Scheduled
+        {
             self.timers.unexpire(job.id, it.expires);
             it.expires = NEVER;
         }

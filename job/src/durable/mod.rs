@@ -8,6 +8,7 @@ mod change;
 mod fault;
 mod query;
 mod record;
+mod scheduling;
 mod spec;
 mod state;
 mod status;
@@ -20,6 +21,7 @@ pub use change::{Applied, Change, Event, EventKind, Token, TokenHash};
 pub use fault::{Fault, StoreError};
 pub use query::{Filter, Page, Query};
 pub use record::{Job, Loaded, Same, Unfinished};
+pub use scheduling::Scheduling;
 pub use spec::{
     Command, Dedupe, DedupeScope, Delivery, Input, Payload, Retry, Spec, TENANT_DEFAULT, Terminate,
     Then, Work,

@@ -1,7 +1,7 @@
 //! What is kept of jobs.
 
-use super::{Dedupe, Delivery, Retry, Spec, Status, Token};
-use crate::{JobId, Span, Wall};
+use super::{Scheduling, Spec, Status, Token};
+use crate::{JobId, Wall};
 
 /// A job as it is kept.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,22 +23,8 @@ pub struct Unfinished {
     pub id: JobId,
     /// When it came.
     pub submitted_at: Wall,
-    /// [`Spec::tenant`].
-    pub tenant: String,
-    /// [`Spec::identity`].
-    pub identity: String,
-    /// [`Spec::content`].
-    pub content: Option<u64>,
-    /// [`Spec::expires`].
-    pub expires: Option<Wall>,
-    /// [`Spec::within`].
-    pub within: Option<Span>,
-    /// [`Spec::delivery`].
-    pub delivery: Delivery,
-    /// [`Spec::retry`].
-    pub retry: Retry,
-    /// [`Spec::dedupe`].
-    pub dedupe: Option<Dedupe>,
+    /// What was asked for.
+    pub scheduling: Scheduling,
     /// Where it is.
     pub status: Status,
 }
@@ -46,35 +32,7 @@ pub struct Unfinished {
 impl From<Job> for Unfinished {
     fn from(job: Job) -> Self {
         let Job { id, spec, status, submitted_at } = job;
-        // Named one by one, so that whoever adds a field decides whether it matters here; host and not_before are in the status.
-        let Spec {
-            tenant,
-            identity,
-            content,
-            expires,
-            within,
-            delivery,
-            retry,
-            dedupe,
-            work: _,
-            name: _,
-            tags: _,
-            host: _,
-            not_before: _,
-        } = spec;
-        Self {
-            id,
-            submitted_at,
-            tenant,
-            identity,
-            content,
-            expires,
-            within,
-            delivery,
-            retry,
-            dedupe,
-            status,
-        }
+        Self { id, submitted_at, scheduling: spec.into(), status }
     }
 }
 

@@ -276,7 +276,7 @@ pub enum Then {
     Coalesce,
 }
 
-fn default_tenant() -> String {
+pub(super) fn default_tenant() -> String {
     TENANT_DEFAULT.to_owned()
 }
 

@@ -3,12 +3,11 @@
 use ostler_job::{
     JobId, Span, Wall,
     durable::{
-        Attempt, AttemptKey, Dedupe, Delivery, Ending, Fence, JobState, LogState, Retry, Spec,
-        Status, TENANT_DEFAULT, Usage,
+        Attempt, AttemptKey, Ending, Fence, JobState, LogState, Scheduling, Spec, Status,
+        TENANT_DEFAULT, Usage,
     },
 };
 use rusqlite::{Connection, OptionalExtension, Result, Row, Rows, params};
-use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{
@@ -69,43 +68,6 @@ fn status(row: &Row<'_>) -> Result<Status> {
 /// Jobs of a kind that are looked through for one that was submitted without a dedupe; with one, they are found at once.
 const KIND_MAX: u32 = 4096;
 
-/// What of a spec decides when and where it runs. The command is skipped over: a million jobs take 1.0 s of processor time
-/// and no memory for what is not needed before they run.
-#[derive(Deserialize)]
-struct SchedulingSpec {
-    tenant: Option<String>,
-    identity: String,
-    content: Option<u64>,
-    expires: Option<Wall>,
-    within: Option<Span>,
-    #[serde(default)]
-    delivery: Delivery,
-    #[serde(default)]
-    retry: Retry,
-    dedupe: Option<Dedupe>,
-}
-
-impl From<Spec> for SchedulingSpec {
-    fn from(spec: Spec) -> Self {
-        let Spec {
-            tenant,
-            identity,
-            content,
-            expires,
-            within,
-            delivery,
-            retry,
-            dedupe,
-            work: _,
-            name: _,
-            tags: _,
-            host: _,
-            not_before: _,
-        } = spec;
-        Self { tenant: Some(tenant), identity, content, expires, within, delivery, retry, dedupe }
-    }
-}
-
 fn spec(row: &Row<'_>) -> Spec {
     let text = spec_text(row);
     serde_json::from_str(text).unwrap_or_else(|_| unreadable_spec(text))
@@ -135,21 +97,11 @@ pub(super) fn unreadable_spec(text: &str) -> Spec {
 
 pub(super) fn unfinished(row: &Row<'_>) -> Result<Unfinished> {
     let text = spec_text(row);
-    let light =
-        serde_json::from_str(text).unwrap_or_else(|_| SchedulingSpec::from(unreadable_spec(text)));
-    let SchedulingSpec { tenant, identity, content, expires, within, delivery, retry, dedupe } =
-        light;
+    let scheduling = serde_json::from_str(text).unwrap_or_else(|_| unreadable_spec(text).into());
     Ok(Unfinished {
         id: id(row)?,
         submitted_at: submitted_at(row)?,
-        tenant: tenant.unwrap_or_else(|| TENANT_DEFAULT.to_owned()),
-        identity,
-        content,
-        expires,
-        within,
-        delivery,
-        retry,
-        dedupe,
+        scheduling,
         status: status(row)?,
     })
 }
@@ -273,7 +225,7 @@ pub(super) fn succeeded_since(
     while let Some(row) = rows.next()?
         && looked_at < KIND_MAX
     {
-        let it = codec::json::<SchedulingSpec>(row, 1)?;
+        let it = codec::json::<Scheduling>(row, 1)?;
         if Same::of(&it.identity, it.content) == same {
             return id(row).map(Some);
         }
