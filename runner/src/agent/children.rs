@@ -98,6 +98,8 @@ impl Agent {
                 let hello = ChildHello::of(received).unwrap_or_default();
                 hello.caps.clone_into(&mut child.caps);
                 child.streams = hello.streams.max(1);
+                // A link to another host has each child as one slot.
+                app.pool.handle_streams(if self.relay.is_some() { 1 } else { child.streams });
                 let root = &app.spec.root.to_string_lossy();
                 let welcome = ChildWelcome { max_frame: FRAME_MAX, hb_ms: 0, root };
                 // A full queue means a stuck child, which its boot time limit ends.

@@ -108,10 +108,12 @@ impl Member {
         self.lost.is_some_and(|(loss, _)| !loss.is_steerable())
     }
 
-    /// Steps onto the ladder when the unwanted stream is the one that runs. `true`: just now.
-    pub(super) fn meet_unwanted(&mut self, now: Mono, grace: Span) -> bool {
+    /// Steps onto the ladder when the unwanted stream is the one that is shown. `true`: just now. A child that takes turns has let go
+    /// of it when it shows a later one; another may show it again.
+    pub(super) fn meet_unwanted(&mut self, now: Mono, grace: Span, takes_turns: bool) -> bool {
         let Some((stream, until)) = self.unwanted else { return false };
-        let is_over = now > until || self.running.is_some_and(|running| running > stream);
+        let is_later = takes_turns && self.running.is_some_and(|running| running > stream);
+        let is_over = now > until || is_later;
         let is_met = self.running == Some(stream) && !self.is_ending() && self.escalation.is_none();
         if is_over || is_met {
             self.unwanted = None;

@@ -166,6 +166,8 @@ pub(crate) struct ChildPool {
     level: u32,
     /// Jobs waiting at the gateway for this app.
     waiting: u32,
+    /// Requests that a child is given at once.
+    streams: u32,
     backoff: Backoff,
     starts: SpawnLimit,
     shrink_at: Mono,
@@ -181,6 +183,7 @@ impl ChildPool {
             members: BTreeMap::new(),
             level: limits.min,
             waiting: 0,
+            streams: 1,
             backoff: Backoff::default(),
             starts: SpawnLimit::new(limits.max.saturating_mul(2).saturating_add(8)),
             shrink_at: Mono::default(),
@@ -234,6 +237,7 @@ impl ChildPool {
 
     /// A child's board was read.
     pub(crate) fn handle_board(&mut self, id: ChildId, busy: Option<u32>, done: u64, now: Mono) {
+        let takes_turns = self.streams == 1;
         let Some(member) = self.members.get_mut(&id) else { return };
         if done > 0 {
             self.backoff.handle_served();
@@ -249,23 +253,18 @@ impl ChildPool {
         if member.escalation.is_some_and(|escalation| busy != Some(escalation.stream())) {
             member.escalation = None;
         }
-        if member.meet_unwanted(now, self.limits.grace) {
+        if member.meet_unwanted(now, self.limits.grace, takes_turns) {
             self.actions.push_back(Action::Cancel(id));
         }
-    }
-
-    /// The gateway has this many jobs waiting for the app.
-    pub(crate) fn handle_demand(&mut self, waiting: u32) {
-        self.waiting = waiting;
     }
 
     /// A child's request, on this stream, outlived its deadline or its client. It counts while the board shows it: the
     /// child may have gone on to another, which is innocent, or come to it only later.
     pub(crate) fn handle_overdue(&mut self, id: ChildId, stream: u32, now: Mono) {
-        let grace = self.limits.grace;
+        let (grace, takes_turns) = (self.limits.grace, self.streams == 1);
         let Some(member) = self.members.get_mut(&id) else { return };
         member.unwanted = Some((stream, now + grace));
-        if member.meet_unwanted(now, grace) {
+        if member.meet_unwanted(now, grace, takes_turns) {
             self.actions.push_back(Action::Cancel(id));
         }
     }

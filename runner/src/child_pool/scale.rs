@@ -8,6 +8,20 @@ use super::{ChildPool, ExitReason, member::Phase};
 const SHRINK_STEP: Span = Span::from_secs(1);
 
 impl ChildPool {
+    /// The gateway has this many jobs waiting for the app. When none waits any more, children that are not begun are not wanted any more.
+    pub(crate) fn handle_demand(&mut self, waiting: u32) {
+        if waiting == 0 && self.waiting > 0 {
+            let live = self.booting() + self.ready();
+            self.level = self.level.min(live.max(self.limits.min));
+        }
+        self.waiting = waiting;
+    }
+
+    /// How many requests at once the app's children are given, each of them.
+    pub(crate) fn handle_streams(&mut self, streams: u32) {
+        self.streams = streams.max(1);
+    }
+
     /// Time passed: replaces, shrinks, and takes every end a step further.
     pub(crate) fn handle_time(&mut self, now: Mono) {
         if !self.stopping {
@@ -35,11 +49,12 @@ impl ChildPool {
         if self.backoff.is_held() { wanted.min(1_u32.saturating_sub(booting)) } else { wanted }
     }
 
-    /// Jobs wait and no child is free: there should be a child for each, as far as the maximum goes.
+    /// Jobs wait and no child is free: there should be children for all of them, as far as the maximum goes.
     fn grow(&mut self) {
         let is_free = |m: &super::Member| m.phase == Phase::Ready && m.idle_since.is_some();
         if self.waiting > 0 && self.count(is_free) == 0 {
-            let wanted = self.ready().saturating_add(self.waiting).min(self.limits.max);
+            let more = self.waiting.div_ceil(self.streams);
+            let wanted = self.ready().saturating_add(more).min(self.limits.max);
             self.level = self.level.max(wanted);
         }
     }

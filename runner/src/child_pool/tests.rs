@@ -1,5 +1,6 @@
 //! Pools under a clock of our own.
 
+mod demand;
 mod escalation;
 mod next_wakeup;
 mod reach;

@@ -56,6 +56,26 @@ fn only_the_stream_that_is_named_leads_to_escalation() {
 }
 
 #[test]
+fn a_child_of_several_streams_may_come_back_to_the_one_that_is_named() {
+    for (streams, left, steps) in [(4, 1, 1), (4, 3, 0), (1, 1, 0)] {
+        let (mut world, ids) = World::booted(limits(1, 1));
+        let id = ids[0];
+        world.pool.handle_streams(streams);
+        world.pool.handle_board(id, Some(5), 2, world.now);
+        world.pool.handle_overdue(id, 4, world.now);
+        world.settle();
+        assert!(world.done.is_empty(), "another one is shown");
+        // Within its grace, or later.
+        world.pass(Span::from_secs(left));
+        for shown in [5, 4] {
+            world.pool.handle_board(id, Some(shown), 2, world.now);
+        }
+        world.settle();
+        assert_eq!(world.done.len(), steps, "{streams} streams, shown after {left} s");
+    }
+}
+
+#[test]
 fn an_unwanted_stream_is_forgotten_with_its_lane() {
     let (mut world, ids) = World::booted(limits(1, 1));
     world.pool.handle_overdue(ids[0], 4, world.now);
