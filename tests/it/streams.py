@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""A child that takes several streams at once (docs/WIRE.md): /hold/NAME is answered when there is a file open-NAME, and let go of by RESET."""
+"""A child that takes several streams at once (docs/WIRE.md): /hold/NAME is answered when there is a file open-NAME, and let go of by RESET;
+/keep/NAME by that file alone. /refuse is not begun."""
 
 import mmap
 import os
@@ -13,6 +14,7 @@ END = 0x01
 REQ, RSP, RESET = 0x01, 0x02, 0x05
 HELLO, WELCOME, READY, PING, PONG, STOP, BYE, LANE = 0x40, 0x41, 0x42, 0x44, 0x45, 0x47, 0x48, 0x4E
 CRITICAL = 0x80
+NOT_STARTED = 5
 
 lock = threading.Lock()
 board = mmap.mmap(int(os.environ["OSTLER_BOARD_FD"]), 4096)
@@ -56,8 +58,8 @@ def frames(sock):
 
 def answer(lane, stream, path):
     global most
-    name = path.rpartition("/")[2] if path.startswith("/hold/") else ""
-    while name and not os.path.exists("open-" + name) and stream not in unwanted:
+    name = path.rpartition("/")[2] if path.startswith(("/hold/", "/keep/")) else ""
+    while name and not os.path.exists("open-" + name) and (path.startswith("/keep/") or stream not in unwanted):
         time.sleep(0.005)
     with lock:
         body = f"{os.getpid()} {most}".encode()
@@ -75,6 +77,9 @@ def serve(lane):
             parts = payload[:aux].decode("latin-1").split("\0")
             path = dict(zip(parts[::2], parts[1::2]))["PATH_INFO"]
             with lock:
+                if path == "/refuse":
+                    put(lane, RESET, code=NOT_STARTED, stream=stream)
+                    continue
                 began[stream] = time.monotonic_ns()
                 most = max(most, len(began))
                 show()

@@ -84,6 +84,47 @@ fn a_request_whose_time_is_up_leaves_the_others_of_its_child_alone() {
 }
 
 #[test]
+fn a_request_that_its_child_keeps_beyond_its_time_costs_no_slot_for_ever() {
+    let (app, key) = app(":streams 3\n:caps board");
+    let brief = |path: &str| {
+        format!(
+            "[[route]]\npath = {path:?}\nto = \"app:app\"\ntimeouts = {{ first_byte = \"300ms\" }}\n"
+        )
+    };
+    let setup = Setup::new(&app).app_keys(&key).app_keys("grace = \"500ms\"");
+    let gateway = setup.more(&brief("/keep")).more(&brief("/hold/never")).start();
+    let before = told(&gateway.get("/")).0;
+    let kept = ask(&gateway, "/keep/never");
+    wait_until("it is with the child", || app.count("/keep/never") == 1);
+    // Another one, which the board shows instead, goes on for longer than the first may.
+    let above = ask(&gateway, "/hold/go");
+    assert_eq!(kept.join().expect("it is answered").status, 504);
+    // Longer than its grace.
+    for _ in 0..2 {
+        assert_eq!(gateway.get("/hold/never").status, 504);
+    }
+    let timeouts = || gateway.metric("ostler_child_exits_total", &["reason=\"timeout\""]);
+    assert_eq!(timeouts(), 0.0, "the other one is innocent");
+    app.release("go");
+    assert_eq!(told(&above.join().expect("it is answered")).0, before);
+    wait_until("the child ends, since it lets go of nothing", || timeouts() == 1.0);
+    assert_ne!(told(&gateway.get("/")).0, before);
+}
+
+#[test]
+fn a_child_of_several_requests_that_refuses_all_of_them_is_replaced() {
+    let (app, key) = app(":streams 4\n:caps board");
+    let gateway = Setup::new(&app).app_keys(&key).start();
+    let before = told(&gateway.get("/")).0;
+    // One request is offered to it four times.
+    for _ in 0..4 {
+        assert_eq!(gateway.get("/refuse").status, 502);
+    }
+    wait_until("there is another child", || told(&gateway.get("/")).0 != before);
+    assert_eq!(gateway.metric("ostler_jobs_waiting", &[]), 0.0);
+}
+
+#[test]
 fn a_child_of_several_requests_serves_the_gateway_that_comes_after() {
     let (app, key) = app(":streams 4\n:caps board");
     let setup = || Setup::new(&app).app_keys(&key);

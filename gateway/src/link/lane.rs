@@ -213,7 +213,12 @@ async fn serve(
         reader,
         None::<tokio::io::Empty>,
         |ended, _: Vec<Frame>| {
+            let has_ended = !ended.is_empty();
             pool.settle(ended, ostler_machine::clock::now());
+            if has_ended && let Some(stream) = carrier.highest_overdue() {
+                // When its time was up the board showed another one.
+                lanes.order(&carrier, Reset::Deadline, stream);
+            }
         },
     )
     .await;

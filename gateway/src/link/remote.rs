@@ -181,12 +181,8 @@ async fn serve(
     member: Member,
 ) -> io::Result<()> {
     let Member { shown: RunnerCertificate { name, key }, scope, members } = member;
-    let carrier = Arc::new(Carrier::new(
-        format!("runner {name}"),
-        Transport::Link,
-        Concurrency::Multiplexed,
-        false,
-    ));
+    let carrier =
+        Arc::new(Carrier::new(format!("runner {name}"), Transport::Link, Concurrency::LINK, false));
     carrier.send(|out| welcome(out, hub, &scope));
     let stuck = Arc::new(Notify::new());
     let way = send_queue::job_sender(&carrier, &stuck);

@@ -60,7 +60,7 @@ mod tests {
         let carrier = Arc::new(Carrier::new(
             "runner a".to_owned(),
             Transport::Link,
-            Concurrency::Multiplexed,
+            Concurrency::LINK,
             false,
         ));
         let stuck = Arc::new(Notify::new());

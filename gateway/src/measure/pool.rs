@@ -50,12 +50,8 @@ impl Rig {
             prefetch_max: 0,
         };
         let pool = Arc::new(Pool::new("app", &app, Metrics::new().pool("app")));
-        let carrier = Arc::new(Carrier::new(
-            "measure".into(),
-            Transport::Link,
-            Concurrency::Multiplexed,
-            false,
-        ));
+        let carrier =
+            Arc::new(Carrier::new("measure".into(), Transport::Link, Concurrency::LINK, false));
         pool.supply(Pool::next_supplier(), &carrier, HostId(0), 1, false);
         let mut frame = BytesMut::new();
         let request = Builder::new(&mut frame, Kind::Req, 0).flags(flags::END);

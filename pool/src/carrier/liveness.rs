@@ -10,6 +10,14 @@ impl Carrier {
         self.lock().jobs.first_key_value().is_some_and(|(oldest, _)| *oldest == stream)
     }
 
+    /// The highest stream that has not ended, where many run side by side, if its time is up: that is the one that the child's
+    /// board shows, so its runner can see whether the child lets go.
+    pub fn highest_overdue(&self) -> Option<u32> {
+        let inner = self.lock();
+        let (stream, job) = inner.jobs.last_key_value()?;
+        (!self.takes_turns() && job.is_overdue()).then_some(*stream)
+    }
+
     /// Retired and nothing is left to do, or nothing can come any more.
     pub fn is_finished(&self) -> bool {
         let inner = self.lock();

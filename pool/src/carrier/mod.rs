@@ -36,6 +36,9 @@ const OUT_MAX: usize = 256 << 10;
 /// Bytes of one answer that may wait in memory before a lane is no longer read.
 pub(crate) const PAUSE_AT: usize = 1 << 20;
 
+/// Jobs that a child of one stream may refuse without having answered another: more than it can have been sent at once.
+const REFUSED_MAX: u32 = 10;
+
 /// What a carrier leads to: only how bytes get there.
 #[derive(Debug)]
 pub enum Transport {
@@ -50,14 +53,25 @@ pub enum Transport {
 pub enum Concurrency {
     /// One after the other, as a blocking child takes them; the socket's buffer is the brake.
     Sequential,
-    /// Many side by side, each with a window.
-    Multiplexed,
+    /// As many as this side by side, each with a window.
+    Multiplexed(u32),
 }
 
 impl Concurrency {
+    /// Of a link, which has as many as its runner gives credit for.
+    pub const LINK: Self = Self::Multiplexed(u32::MAX);
+
     /// Of a child that takes so many at once.
     pub const fn of(streams: u32) -> Self {
-        if streams > 1 { Self::Multiplexed } else { Self::Sequential }
+        if streams > 1 { Self::Multiplexed(streams) } else { Self::Sequential }
+    }
+
+    /// Streams that may be refused without an answer to another: more than can have been sent before the first was.
+    const fn refused_max(self) -> u32 {
+        match self {
+            Self::Sequential => REFUSED_MAX,
+            Self::Multiplexed(streams) => REFUSED_MAX.saturating_add(streams - 1),
+        }
     }
 }
 
@@ -121,7 +135,7 @@ impl Carrier {
     ) -> Self {
         let window = match concurrency {
             Concurrency::Sequential => None,
-            Concurrency::Multiplexed => Some(WINDOW),
+            Concurrency::Multiplexed(_) => Some(WINDOW),
         };
         let inner = Inner {
             concurrency,

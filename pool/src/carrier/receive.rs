@@ -12,9 +12,6 @@ use crate::passing::Failure;
 /// What a run cost at most of which the child says nothing, though it would.
 const UNTOLD: Span = Span::from_micros(500);
 
-/// Jobs that a child may refuse without having answered another: more than it can have been sent at once.
-const REFUSED_MAX: u32 = 10;
-
 /// The jobs that a batch of frames ended.
 #[derive(Debug, Default)]
 pub struct Ended {
@@ -165,7 +162,7 @@ impl Inner {
     fn check_refusals(&mut self, frame: &Frame) -> Result<(), WireError> {
         let is_refusal = frame.header.code == Reset::NotStarted as u16;
         self.refused = if is_refusal { self.refused + 1 } else { 0 };
-        if self.concurrency == Concurrency::Sequential && self.refused > REFUSED_MAX {
+        if self.refused > self.concurrency.refused_max() {
             let Header { kind, stream, .. } = frame.header;
             return Err(WireError::Unexpected {
                 kind,

@@ -252,6 +252,24 @@ async fn a_close_that_never_ends_is_overdue() {
 }
 
 #[tokio::test]
+async fn the_highest_stream_is_named_again_when_its_time_was_up_before() {
+    let (carrier, _reader, _child) = lane_of(Concurrency::of(3));
+    let jobs = [job(false), job(false), job(false)];
+    put_all(&carrier, &jobs, Mono(0));
+    assert!(jobs[0].becomes_overdue(Mono(0) + Span::from_secs(61)));
+    assert_eq!(carrier.highest_overdue(), None, "another one is shown");
+    hear(&carrier, Mono(1), &[(Kind::Rsp, flags::END, 200, 3, 0)]);
+    assert_eq!(carrier.highest_overdue(), None);
+    hear(&carrier, Mono(1), &[(Kind::Rsp, flags::END, 200, 2, 0)]);
+    assert_eq!(carrier.highest_overdue(), Some(1));
+    let (turns, _reader, _child) = lane();
+    let only = job(false);
+    put_all(&turns, std::slice::from_ref(&only), Mono(0));
+    assert!(only.becomes_overdue(Mono(0) + Span::from_secs(61)));
+    assert_eq!(turns.highest_overdue(), None, "it was named when its child was at it");
+}
+
+#[tokio::test]
 async fn what_waits_behind_a_run_is_not_overdue() {
     let (carrier, _reader, _child) = lane();
     let jobs = [job(false), job(false)];
@@ -389,8 +407,8 @@ async fn only_a_childs_death_counts_as_one_wherever_it_was() {
 
 #[tokio::test]
 async fn a_child_that_refuses_everything_is_given_up() {
-    let refusals = |answered: &[u32]| {
-        let (carrier, _reader, _child) = lane();
+    let refused = |concurrency, answered: &[u32]| {
+        let (carrier, _reader, _child) = lane_of(concurrency);
         (1..=40).find(|&stream| {
             put_all(&carrier, &[job(false)], Mono(0));
             let frame = match answered.contains(&stream) {
@@ -400,7 +418,13 @@ async fn a_child_that_refuses_everything_is_given_up() {
             try_hear(&carrier, Mono(1), &[frame]).is_err()
         })
     };
+    let refusals = |answered: &[u32]| refused(Concurrency::Sequential, answered);
     assert_eq!(refusals(&[]), Some(11));
+    // One that gives back all that it takes at once has not refused everything yet.
+    assert_eq!(refused(Concurrency::of(8), &[]), Some(18));
+    assert_eq!(refused(Concurrency::of(8), &[17, 34]), None);
+    assert_eq!(refused(Concurrency::of(u32::MAX), &[]), None);
+    assert_eq!(refused(Concurrency::LINK, &[]), None, "a runner says by its credit what it takes");
     assert_eq!(refusals(&[10, 20, 30]), None, "one that drains gives back what it was sent");
 }
 

@@ -56,6 +56,11 @@ impl<A: Clone> Passing<A> {
         is_overdue
     }
 
+    /// Whether the job has passed a time limit, with the child that has it.
+    pub(crate) fn is_overdue(&self) -> bool {
+        self.lock().overdue
+    }
+
     /// How soon after a child was given the job the first of its limits can be reached, or its child is asked about.
     pub(crate) fn soonest(&self) -> Span {
         QUIET.min(self.terms.first_byte).min(self.terms.progress)

@@ -154,7 +154,7 @@ async fn a_child_of_several_streams_that_says_nothing_is_asked_about_the_oldest(
     let pool = pool();
     let (ours, _child) = UnixStream::pair().unwrap();
     let lane = Transport::Lane(ours.into_split().1);
-    let carrier = Arc::new(Carrier::new("test".into(), lane, Concurrency::Multiplexed, true));
+    let carrier = Arc::new(Carrier::new("test".into(), lane, Concurrency::of(2), true));
     let supplier = Pool::next_supplier();
     carrier.set_supplier(&pool, supplier);
     pool.supply(supplier, &carrier, HostId(0), 2, false);
