@@ -118,6 +118,13 @@ pub enum Effect {
         /// It lost its lease: nothing that it did counts.
         fenced: bool,
     },
+    /// The runner is lost with the attempt, as far as anybody knows: if it has it still, it will say so when it is back.
+    Lost {
+        /// Who.
+        runner: RunnerName,
+        /// What.
+        key: AttemptKey,
+    },
     /// The log of an attempt that the runner has has grown: it may be fetched.
     Log {
         /// Who.

@@ -5,7 +5,7 @@ use ostler_job::{
     durable::{AttemptKey, Ending, JobState, Reason},
 };
 
-use super::{Driver, LeaveReason, jobs::Job};
+use super::{Driver, Effect, LeaveReason, jobs::Job};
 
 /// How often a job may come back unstarted before it has to wait: whatever the reason is, it is not gone at once.
 const RETURNS: u32 = 5;
@@ -72,6 +72,8 @@ impl Driver {
         let ending = Ending { reason: Reason::Lost, exit_status: None, signal: None, detail };
         let run = self.jobs[id].run_mut();
         (run.finished_at, run.lost) = (Some(now.wall), true);
+        let (runner, key) = (self.hosts.name(run.runner).clone(), self.jobs[id].key(id));
+        self.outbox.effect(Effect::Lost { runner, key });
         self.record_lost(id, ending, now);
         self.leave(id, LeaveReason::Over, now);
         let job = &mut self.jobs[id];

@@ -35,6 +35,7 @@ impl DriverThread {
                     self.shared.runners.note_held(&runner, key, true);
                     frames.run(runner, key);
                 }
+                Effect::Lost { runner, key } => self.shared.runners.note_held(&runner, key, false),
                 Effect::Settle { runner, key, fenced } => {
                     self.settle(&mut frames, runner, key, fenced);
                 }

@@ -89,7 +89,7 @@ struct Runner {
     /// It goes with its link.
     forgotten: bool,
     slots: u32,
-    /// The attempts that it has: as its last beat said, and what was given and settled since. That is no list of leases, which
+    /// The attempts that it has: as its last beat said, and what was given, settled and lost since. That is no list of leases, which
     /// are the driver's: an attempt is here too when it is over and not settled, or when its lease has run out unheard. A job may
     /// have two here: the end of an earlier one says nothing of a later one.
     held: BTreeSet<AttemptKey>,
@@ -244,7 +244,7 @@ impl Runners {
         tell(all.get(name).map_or(0, Runner::offers))
     }
 
-    /// An attempt was given to the runner, or is settled there.
+    /// An attempt was given to the runner, or is settled there, or lost with it.
     pub(super) fn note_held(&self, name: &RunnerName, key: AttemptKey, has: bool) {
         let (_, all) = &mut *self.lock();
         let Some(runner) = all.get_mut(name) else { return };

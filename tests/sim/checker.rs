@@ -222,6 +222,7 @@ impl Checker {
                 }
             }
             Effect::Steer { .. }
+            | Effect::Lost { .. }
             | Effect::Log { .. }
             | Effect::Answer { .. }
             | Effect::Changed { .. }

@@ -90,7 +90,10 @@ impl World {
                     self.send(&runner, ToRunner::Steer(key, order));
                 }
                 Effect::Answer { ticket, answers } => self.answer(ticket, &answers),
-                Effect::Log { .. } | Effect::Changed { .. } | Effect::Deleted { .. } => {}
+                Effect::Lost { .. }
+                | Effect::Log { .. }
+                | Effect::Changed { .. }
+                | Effect::Deleted { .. } => {}
             }
         }
         let now = self.now;

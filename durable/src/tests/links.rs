@@ -70,6 +70,22 @@ async fn the_end_of_an_earlier_attempt_says_nothing_of_a_later_one_on_the_same_r
 }
 
 #[tokio::test]
+async fn a_runner_that_is_gone_has_nothing_once_its_leases_are_lost() {
+    let lease = Span::from_millis(50);
+    let bench = Bench::with(DriverConfig { lease, ..DriverConfig::default() });
+    let (link, job, key) = running(&bench).await;
+    let held = || bench.jobs.runners()[0].held.clone();
+    assert_eq!(held(), [job]);
+    drop(link);
+    until("the lease runs out", || bench.state_of(job) == JobState::Pending).await;
+    until("it is not said to run there", || held().is_empty()).await;
+    // It lives, and says so.
+    let back = Link::up(&bench, "a");
+    back.beat(&[key]);
+    until("it is there", || held() == [job]).await;
+}
+
+#[tokio::test]
 async fn another_process_of_the_name_is_refused_until_the_first_is_gone() {
     let bench = Bench::new();
     let first = of_process(&bench, "one").unwrap();
