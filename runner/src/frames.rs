@@ -30,7 +30,7 @@ const READ_CHUNK: usize = 64 << 10;
 #[derive(Debug, Error)]
 pub(crate) enum ReadError {
     /// The connection broke.
-    #[error(transparent)]
+    #[error("{}", if .0.kind() == io::ErrorKind::UnexpectedEof { "the connection ended".into() } else { .0.to_string() })]
     Io(io::Error),
     /// The other side broke the protocol.
     #[error(transparent)]

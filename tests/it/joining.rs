@@ -152,7 +152,9 @@ fn a_runner_that_joined_needs_no_token_to_come_back() {
     // Its certificate is for one name.
     let mut other = Runner::back(runner.into_state(), &["--name", "other"]);
     assert!(!other.wait_exit().success());
-    assert!(other.told().contains("needs a join token for this name"), "{}", other.told());
+    let why =
+        "it joined as far and has no certificate for the name other; start it with --name far";
+    assert!(other.told().contains(why), "{}", other.told());
     // Whoever never joined has to say where.
     let nowhere = tempfile::tempdir().expect("a temporary folder can be made");
     let mut nowhere = Runner::back(nowhere, &[]);
@@ -202,6 +204,12 @@ fn a_name_stays_its_runners_when_that_is_away_until_it_is_removed() {
     let mut other = Runner::jobs_only(&token, "web-1", 1);
     assert!(!other.wait_exit().success());
     assert!(other.told().contains("another runner by this name"), "{}", other.told());
+    // Here is told who it was: it is on no list.
+    let refused = "a runner was refused: web-1: the gateway knows another runner by this name";
+    wait_until("it says so", || {
+        let told = gateway.stderr();
+        told.lines().any(|line| line.contains(refused) && line.contains(" (from 127.0.0.1:"))
+    });
     assert!(verb(&gateway, &["runner", "remove", "web-1"]).is_empty());
     assert!(!knows(&gateway, "web-1"), "its name is forgotten");
     let _other = Runner::jobs_only(&token, "web-1", 1);
@@ -224,6 +232,7 @@ fn a_runner_that_is_removed_loses_its_link_at_once_and_needs_a_new_token() {
     wait_until("nobody serves", || gateway.api("/readyz").status == 503);
     assert!(!runner.wait_exit().success());
     assert!(runner.told().contains("was removed"), "{}", runner.told());
+    assert!(!runner.told().contains("rustls"), "{}", runner.told());
     let mut runner = Runner::join_in(&net, 0, &token, &app, runner.into_state());
     assert!(!runner.wait_exit().success(), "not with the token that it came with");
     let fresh = create_token(gateway.state(), &[]);

@@ -38,6 +38,7 @@ pub(super) async fn answer(
     let (secret, name) = (secret.to_owned(), name.to_owned());
     let request = String::from_utf8_lossy(request).into_owned();
     let (admission, linked) = (admission.clone(), hub.jobs.is_linked(&name));
+    let who = shown_name(&name);
     let newcomer = (shown.is_none() || !secret.is_empty()).then(|| name.clone());
     let key = key_of_request(&request).unwrap_or_default();
     // The lists are files.
@@ -57,9 +58,17 @@ pub(super) async fn answer(
         }
         Err(why) => {
             refuse(&mut out, Refusal::JOIN, why);
-            (out, Some(why.to_owned()))
+            (out, Some(format!("{who}: {why}")))
         }
     })
+}
+
+/// The name that somebody asks for, for the log.
+fn shown_name(name: &str) -> String {
+    match name::is_good(name) {
+        true => name.to_owned(),
+        false => format!("{:?}", name.chars().take(64).collect::<String>()),
+    }
 }
 
 /// FAIL, which says who refuses what, and why.

@@ -74,9 +74,12 @@ pub(crate) async fn accept(hub: Arc<Hub>, admission: Arc<RunnerAdmission>, liste
                         () = activity.evicted() => Err(io::Error::other("others needed its place")),
                     };
                     if let Err(error) = ended {
-                        serving
-                            .notices
-                            .warn_seldom("runner", &format!("a runner was refused: {error}"));
+                        let why = match error.kind() {
+                            io::ErrorKind::UnexpectedEof => "it closed the connection".to_owned(),
+                            _ => error.to_string(),
+                        };
+                        let told = format!("a runner was refused: {why} (from {peer})");
+                        serving.notices.warn_seldom("runner", &told);
                     }
                 });
             }

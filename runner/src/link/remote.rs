@@ -23,7 +23,11 @@ use tokio::{
 use tokio_rustls::{TlsConnector, client::TlsStream};
 
 use super::{
-    CLOSED, Token, Unwelcome, known_gateway::KnownGateway, reason, relay::Relay, tls, welcomed,
+    CLOSED, Token, Unwelcome,
+    known_gateway::{KnownGateway, joined_as},
+    reason,
+    relay::Relay,
+    tls, welcomed,
 };
 use crate::{
     event::{Event, Events, LinkEvent},
@@ -110,6 +114,20 @@ fn load(dial: &Dial) -> Option<tls::Identity> {
     tls::load(&dial.state, &dial.name, &dial.token.fingerprint)
 }
 
+/// Without a token only the name that it joined with leads in.
+fn lacks_certificate(dial: &Dial) -> String {
+    let name = &dial.name;
+    match joined_as(&dial.state).filter(|joined| joined != name) {
+        Some(joined) => format!(
+            "it joined as {joined} and has no certificate for the name {name}; start it with --name {joined}, or with a token of \
+             `ostler token join`"
+        ),
+        None => format!(
+            "it has no certificate for the name {name} that holds; start it with a token of `ostler token join`"
+        ),
+    }
+}
+
 fn is_expired(token: &Token) -> bool {
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     token.expires <= now.as_secs()
@@ -131,10 +149,10 @@ async fn serve_as(
 async fn join(dial: &Dial, anew: bool) -> Result<tls::Identity, Ended> {
     if is_expired(&dial.token) {
         let why = match dial.token.secret.is_empty() {
-            true => "it has no certificate that holds, and needs a join token for this name",
-            false => "the join token has expired; make a new one",
+            true => lacks_certificate(dial),
+            false => "the join token has expired; make a new one with `ostler token join`".into(),
         };
-        return Err(Ended::Refused(why.into()));
+        return Err(Ended::Refused(why));
     }
     let secret = &dial.token.secret;
     let chain = ask(dial, None, secret, anew).await?;
