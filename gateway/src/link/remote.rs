@@ -49,6 +49,8 @@ const HEARTBEAT_TIMEOUT: Span = Span::from_secs(5);
 const HEARTBEAT: Duration = Duration::from_secs(1);
 /// Time for a TLS handshake and the first frame.
 const GREETING: Duration = Duration::from_secs(10);
+/// Why a greeting is over when the other side ends it.
+const ENDED: &str = "it closed the connection";
 /// The longest first frame, from whoever it may come.
 const GREETING_MAX: u32 = 64 << 10;
 
@@ -74,10 +76,8 @@ pub(crate) async fn accept(hub: Arc<Hub>, admission: Arc<RunnerAdmission>, liste
                         () = activity.evicted() => Err(io::Error::other("others needed its place")),
                     };
                     if let Err(error) = ended {
-                        let why = match error.kind() {
-                            io::ErrorKind::UnexpectedEof => "it closed the connection".to_owned(),
-                            _ => error.to_string(),
-                        };
+                        let is_end = error.kind() == io::ErrorKind::UnexpectedEof;
+                        let why = if is_end { ENDED.to_owned() } else { error.to_string() };
                         let told = format!("a runner was refused: {why} (from {peer})");
                         serving.notices.warn_seldom("runner", &told);
                     }
