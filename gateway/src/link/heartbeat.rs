@@ -1,7 +1,7 @@
 //! Heartbeats: a runner counts as gone when it was not heard of for a while though this process could hear.
 //!
-//! While a runner speaks, this sleeps. Only when its time is nearly over is it looked at often enough to know whether the gateway
-//! itself stands still: what was sent meanwhile is to be read before anybody is judged by it.
+//! While a runner speaks, this sleeps. Only when its time is nearly over is it asked for a word, and looked at often enough to know whether
+//! the gateway itself stands still: what was sent meanwhile is to be read before anybody is judged by it.
 
 use std::time::Duration;
 
@@ -15,8 +15,9 @@ const LOOK: Span = Span::from_millis(500);
 /// A look that late means that the gateway itself stood still.
 const STOOD_STILL: Span = Span::from_secs(1);
 
-/// Returns when it is silent. `ends`: when it is to be, as far as is known now; `excuse`: nobody could be heard until now.
-pub(super) async fn missed(ends: impl Fn() -> Mono, excuse: impl Fn(Mono)) {
+/// Returns when it is silent. `ends`: when it is to be, as far as is known now; `excuse`: nobody could be heard until now; `ask`: its time is
+/// nearly over.
+pub(super) async fn missed(ends: impl Fn() -> Mono, excuse: impl Fn(Mono), ask: impl Fn()) {
     let mut silence = Silence::default();
     loop {
         let now = clock::now();
@@ -24,6 +25,10 @@ pub(super) async fn missed(ends: impl Fn() -> Mono, excuse: impl Fn(Mono)) {
             Found::Silent => return,
             Found::StoodStill => excuse(now),
             Found::Wait(left) => tokio::time::sleep(Duration::from_nanos(left.0)).await,
+            Found::Near(left) => {
+                ask();
+                tokio::time::sleep(Duration::from_nanos(left.0)).await;
+            }
         }
     }
 }
@@ -32,7 +37,10 @@ pub(super) async fn missed(ends: impl Fn() -> Mono, excuse: impl Fn(Mono)) {
 enum Found {
     Silent,
     StoodStill,
+    /// Until it is looked at again.
     Wait(Span),
+    /// The same, when its time is nearly over.
+    Near(Span),
 }
 
 #[derive(Debug, Default)]
@@ -51,12 +59,12 @@ impl Silence {
         }
         let left = ends - now;
         // The end itself is not yet silence.
-        let wait = match left.0.saturating_sub(NEAR.0) {
-            0 => left.min(LOOK).max(Span::from_millis(1)),
-            far => Span(far),
+        let (wait, found): (_, fn(Span) -> Found) = match left.0.saturating_sub(NEAR.0) {
+            0 => (left.min(LOOK).max(Span::from_millis(1)), Found::Near),
+            far => (Span(far), Found::Wait),
         };
         self.due = Some(now + wait);
-        Found::Wait(wait)
+        found(wait)
     }
 }
 
@@ -88,7 +96,7 @@ mod tests {
             match silence.check(heard + LIMIT, now) {
                 Found::Silent => return (Some(now), looks),
                 Found::StoodStill => excused = now,
-                Found::Wait(left) => now = wakes(now + left),
+                Found::Wait(left) | Found::Near(left) => now = wakes(now + left),
             }
         }
         unreachable!("the time ends")
@@ -102,6 +110,32 @@ mod tests {
         let (silent, _) = watch(&[0, 5000, 10_000], &[], 60_000);
         let silent = silent.expect("nothing came any more");
         assert!(silent > at(25_000) && silent <= at(25_010), "{silent:?}");
+    }
+
+    /// Looks for so long at one that is heard each so often. How often it was asked and looked at.
+    fn asked(every: u64, limit: Span, end: u64) -> (usize, usize) {
+        let (mut silence, mut now, mut asks) = (Silence::default(), at(0), 0);
+        for looks in 0.. {
+            if now > at(end) {
+                return (asks, looks);
+            }
+            let heard = at((now - at(0)).0 / 1_000_000 / every * every);
+            match silence.check(heard + limit, now) {
+                Found::Near(left) => (asks, now) = (asks + 1, now + left),
+                Found::Wait(left) => now += left,
+                other @ (Found::Silent | Found::StoodStill) => panic!("{other:?}"),
+            }
+        }
+        unreachable!("the time ends")
+    }
+
+    #[test]
+    fn who_beats_each_second_is_not_asked_and_who_pauses_is_before_its_time_is_over() {
+        let limit = Span::from_secs(5);
+        let (asks, looks) = asked(1000, limit, 600_000);
+        assert!(asks == 0 && looks <= 300, "{asks} {looks}");
+        let (asks, _) = asked(4900, limit, 49_000);
+        assert!((30..=45).contains(&asks), "{asks}");
     }
 
     #[test]

@@ -167,7 +167,7 @@ impl Link {
         outbox: &mut UnboundedReceiver<BytesMut>,
     ) -> io::Result<()> {
         let mut demand = Demand::new(hub);
-        let mut mute = pin!(heartbeat::missed(|| jobs.mute_after(), |now| jobs.excuse(now)));
+        let mut mute = pin!(heartbeat::missed(|| jobs.mute_after(), |now| jobs.excuse(now), || {}));
         let last = hub.last_words.of_link();
         loop {
             let mut out = BytesMut::new();

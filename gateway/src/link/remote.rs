@@ -27,7 +27,6 @@ use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
     sync::Notify,
-    time::{Instant, MissedTickBehavior, interval_at},
 };
 use tokio_rustls::server::TlsStream;
 
@@ -46,7 +45,6 @@ use crate::connection_budget::{ConnectionClass, ConnectionPermit};
 
 /// A runner that was not heard of for this long is gone.
 const HEARTBEAT_TIMEOUT: Span = Span::from_secs(5);
-const HEARTBEAT: Duration = Duration::from_secs(1);
 /// Time for a TLS handshake and the first frame.
 const GREETING: Duration = Duration::from_secs(10);
 /// Why a greeting is over when the other side ends it.
@@ -242,7 +240,7 @@ fn settle(ended: Ended) {
     by_pool.into_iter().for_each(|(pool, ended)| pool.settle(ended, clock::now()));
 }
 
-/// Keeps the link alive, tells demand, and notices when the runner falls silent.
+/// Tells demand, and notices when the runner falls silent. The runner beats by itself: it is asked only when it is late.
 async fn watch(
     hub: &Hub,
     carrier: &Arc<Carrier>,
@@ -250,15 +248,16 @@ async fn watch(
     (jobs, last): (&JobLink, &LastWord),
 ) -> String {
     let heard = || heard.lock().expect("one task holds it");
-    let mut mute = pin!(heartbeat::missed(|| jobs.mute_after(), |now| jobs.excuse(now)));
-    let mut silent = pin!(heartbeat::missed(|| *heard() + HEARTBEAT_TIMEOUT, |now| *heard() = now));
+    let mut mute = pin!(heartbeat::missed(|| jobs.mute_after(), |now| jobs.excuse(now), || {}));
+    let mut silent = pin!(heartbeat::missed(
+        || *heard() + HEARTBEAT_TIMEOUT,
+        |now| *heard() = now,
+        || carrier.send(|link| put_frame(link, plain(), &[])),
+    ));
     let mut demand = Demand::new(hub);
-    let mut beat = interval_at(Instant::now() + HEARTBEAT, HEARTBEAT);
-    beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         let mut out = BytesMut::new();
         tokio::select! {
-            _ = beat.tick() => put_frame(&mut out, plain(), &[]),
             () = demand.changes() => demand.update(hub, &mut out),
             ping = last.due() => put_frame(&mut out, ping, &[]),
             () = &mut mute => return local::MUTE.to_owned(),

@@ -60,7 +60,7 @@ impl Agent {
                 self.end_orphaned_requests();
                 for app in &mut self.apps {
                     app.told_app = Bytes::new();
-                    app.told_state = Bytes::new();
+                    app.told_state = Default::default();
                 }
             }
             // What comes on a link that was given up counts no more.
@@ -124,6 +124,14 @@ impl Agent {
             if reading.is_busy() {
                 self.apps[child.app].pool.handle_overdue(id, reading.stream, now);
             }
+        }
+    }
+
+    /// Gives up a link on which nothing comes any more.
+    pub(super) fn notice_silence(&mut self) {
+        let Some(relay) = self.relay.as_ref().filter(|_| self.gateway.is_some()) else { return };
+        if let Some(why) = relay.silence() {
+            self.drop_gateway(&why);
         }
     }
 

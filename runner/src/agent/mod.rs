@@ -66,9 +66,9 @@ struct App {
     looking: bool,
     looked_at: Instant,
     totals: Totals,
-    /// What the gateway was told last.
+    /// What the gateway was told last; of STATE also what makes it urgent.
     told_app: Bytes,
-    told_state: Bytes,
+    told_state: (Bytes, Bytes),
 }
 
 /// The runner.
@@ -202,6 +202,7 @@ impl Agent {
 
     /// Brings everything in line with the present state: boards, decisions, reports.
     fn settle(&mut self) {
+        self.notice_silence();
         self.read_boards();
         self.ask_the_relay();
         // Before the pools decide: a replacement's lane is there when the lane that it replaces goes.
@@ -369,7 +370,7 @@ impl App {
             looked_at: now,
             totals: Totals::default(),
             told_app: Bytes::new(),
-            told_state: Bytes::new(),
+            told_state: Default::default(),
         }
     }
 }

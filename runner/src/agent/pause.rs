@@ -10,10 +10,14 @@ const TICK: Duration = Duration::from_millis(250);
 const TICK_RESTLESS: Duration = Duration::from_millis(25);
 
 impl Agent {
-    /// Until the next look, if nothing happens before. While all is calm, only the report is due.
+    /// Until the next look, if nothing happens before. While all is calm, only the report is due, or the end of a gateway's silence.
     pub(super) fn pause(&self, is_calm: bool) -> Duration {
         match is_calm {
-            true => REPORT.saturating_sub(self.reported_at.elapsed()),
+            true => {
+                let report = REPORT.saturating_sub(self.reported_at.elapsed());
+                let silence = self.relay.as_ref().and_then(|relay| relay.silence_left());
+                silence.map_or(report, |left| report.min(left))
+            }
             false if self.is_restless() => TICK_RESTLESS,
             false => TICK,
         }

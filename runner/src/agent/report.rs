@@ -1,4 +1,5 @@
-//! What the gateway is told about the apps: APP when their state changes, STATE each second and on change.
+//! What the gateway is told about the apps: APP when their state changes, STATE when children come and go, and each second when any figure
+//! has changed; and on a link to another host that this runner lives.
 
 use std::{collections::BTreeMap, fs, time::Instant};
 
@@ -37,6 +38,7 @@ impl Agent {
         if due {
             self.reported_at = Instant::now();
             self.measure();
+            self.beat();
         }
         for index in 0..self.apps.len() {
             let (app_frame, code) = self.app_frame(index);
@@ -46,11 +48,20 @@ impl Agent {
                 self.say(app_frame);
             }
             let key = state_key(&self.apps[index]);
-            if due || self.apps[index].told_state != key {
-                self.apps[index].told_state = key;
-                let state = self.state_frame(index);
-                self.say(state);
+            if due || self.apps[index].told_state.0 != key {
+                let told = (key, self.state_frame(index));
+                if self.apps[index].told_state != told {
+                    self.apps[index].told_state = told.clone();
+                    self.say(told.1);
+                }
             }
+        }
+    }
+
+    /// A gateway on this host needs no heartbeats: the kernel tells both sides when the other is gone.
+    fn beat(&self) {
+        if let (Some(relay), Some(_)) = (&self.relay, &self.gateway) {
+            relay.beat();
         }
     }
 

@@ -1,6 +1,7 @@
 //! The way to a gateway.
 
 pub(crate) mod connect;
+mod heartbeat;
 pub(crate) mod known_gateway;
 pub(crate) mod local;
 pub(crate) mod relay;

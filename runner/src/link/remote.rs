@@ -1,4 +1,4 @@
-//! The link to a gateway on another host: joined once by token, then mutual TLS, kept alive by pings.
+//! The link to a gateway on another host: joined once by token, then mutual TLS, kept alive by heartbeats.
 
 use std::{
     collections::hash_map::RandomState,
@@ -18,7 +18,7 @@ use rustls_pki_types::ServerName;
 use tokio::{
     io::{AsyncWriteExt, WriteHalf},
     net::TcpStream,
-    time::{MissedTickBehavior, interval, sleep, timeout},
+    time::{sleep, timeout},
 };
 use tokio_rustls::{TlsConnector, client::TlsStream};
 
@@ -31,7 +31,7 @@ use super::{
 };
 use crate::{
     event::{Event, Events, LinkEvent},
-    frames::{FrameReader, plain},
+    frames::FrameReader,
 };
 
 /// The pause after the first failure to reach the gateway, and the longest, give or take a half.
@@ -40,9 +40,6 @@ const REDIAL: (Duration, Duration) = (Duration::from_millis(100), Duration::from
 const REACH: Duration = Duration::from_secs(30);
 /// For a handshake, and for the answer to JOIN.
 const PATIENCE: Duration = Duration::from_secs(5);
-const HEARTBEAT: Duration = Duration::from_secs(1);
-/// A gateway that was not heard of for this long is gone.
-const HEARTBEAT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Between two looks at the age of the certificate, at least and at most.
 const LOOK: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
@@ -274,7 +271,6 @@ async fn serve(
     let why = tokio::select! {
         why = listen(relay, events, &mut frames) => why,
         why = write(relay, writer) => why,
-        () = beat(relay, number) => CLOSED.into(),
         () = renew(dial) => "nobody renews".into(),
     };
     relay.link_down();
@@ -288,7 +284,7 @@ async fn listen(
     frames: &mut FrameReader<tokio::io::ReadHalf<TlsStream<TcpStream>>>,
 ) -> String {
     loop {
-        let received = match frames.next_within(HEARTBEAT_TIMEOUT).await {
+        let received = match frames.next_heard(|| relay.hear()).await {
             Err(error) => return error.to_string(),
             Ok(None) => return "it closed the connection".into(),
             Ok(Some(received)) => received,
@@ -315,14 +311,6 @@ async fn write(relay: &Relay, mut writer: WriteHalf<TlsStream<TcpStream>>) -> St
         if let Err(error) = written.await {
             return error.to_string();
         }
-    }
-}
-
-async fn beat(relay: &Relay, number: u64) {
-    let mut beats = interval(HEARTBEAT);
-    beats.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    while relay.send(number, &plain(Kind::Ping, 0, 0)) {
-        beats.tick().await;
     }
 }
 

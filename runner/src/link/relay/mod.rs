@@ -4,6 +4,7 @@
 //! and is passed on as it is. A lane has one stream at a time; a stream of the link ends only when its child is free,
 //! since that is when the gateway counts the slot as free.
 
+mod alive;
 mod job;
 mod lane;
 mod lane_io;
@@ -11,7 +12,13 @@ mod outbox;
 #[cfg(test)]
 mod tests;
 
-use std::{cell::RefCell, collections::BTreeMap, os::fd::OwnedFd, rc::Rc, time::Duration};
+use std::{
+    cell::RefCell,
+    collections::BTreeMap,
+    os::fd::OwnedFd,
+    rc::Rc,
+    time::{Duration, Instant},
+};
 
 use bytes::{Bytes, BytesMut};
 use ostler_wire::{
@@ -22,6 +29,7 @@ use ostler_wire::{
 use tokio::sync::Notify;
 
 use self::lane::{BodyEnd, Lane};
+use super::heartbeat::Heartbeat;
 use crate::{
     child_pool::{Awaited, ChildId},
     event::{self, ChildEvent, Events},
@@ -67,6 +75,7 @@ struct Inner {
 struct LinkSide {
     number: u64,
     streams: Streams,
+    heartbeat: Heartbeat,
     out: BytesMut,
     /// Who works on which stream.
     jobs: BTreeMap<u32, ChildId>,
@@ -139,7 +148,8 @@ impl Relay {
             inner.links += 1;
             let (number, streams) = (inner.links, Streams::answerer(Some(WINDOW)));
             let (out, jobs) = (BytesMut::new(), BTreeMap::new());
-            inner.link = Some(LinkSide { number, streams, out, jobs });
+            let heartbeat = Heartbeat::new(Instant::now());
+            inner.link = Some(LinkSide { number, streams, heartbeat, out, jobs });
             inner.told.clear();
             let apps: Vec<_> = inner.lanes.values().map(|lane| lane.app.clone()).collect();
             apps.iter().for_each(|app| inner.tell_credit(app));
