@@ -16,6 +16,7 @@ use super::{
     Submit, Ticket, Verb,
 };
 
+mod actor;
 mod late;
 mod leases;
 mod links;
