@@ -10,7 +10,14 @@ const EDQUOT: i32 = 122;
 
 /// An error while doing something to the store's file.
 pub(super) fn from_sql(doing: &str, name: &str, error: Error) -> StoreError {
-    StoreError::new(fault(&error), format!("{doing} {name}: {error}"))
+    let fault = fault(&error);
+    let said = if let Error::SqlInputError { msg, .. } = error {
+        // Its words would go on with all of the SQL.
+        msg
+    } else {
+        error.to_string()
+    };
+    StoreError::new(fault, format!("{doing} {name}: {said}"))
 }
 
 /// The same of the connection that writes, which still knows what the system said.

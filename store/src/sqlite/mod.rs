@@ -154,7 +154,7 @@ impl Sqlite {
             refused.check(&self.path)?;
         }
         let opened = open::lock(&self.path).and_then(|lock| {
-            let engine = Engine::open(&self.path, self.options)?;
+            let engine = Engine::open(&self.path, self.options).map_err(damaged)?;
             Ok((engine, Held { file: Place::of(&self.path)?, _lock: lock }))
         });
         let mut engine = self.engine.write().unwrap_or_else(PoisonError::into_inner);
@@ -174,6 +174,7 @@ impl Sqlite {
 
     /// What turns out to be damaged before it was used is as one that could not be opened.
     fn fit<T>(&self, done: Result<T, StoreError>) -> Result<T, StoreError> {
+        let done = if self.used.load(Relaxed) { done } else { done.map_err(damaged) };
         if let Err(error) = &done
             && refused::lasts(error)
             && !self.used.load(Relaxed)
@@ -228,12 +229,19 @@ impl Sqlite {
         }
         // As long as nothing can be written, what there is can be read: it is not closed for nothing.
         self.probe()?;
-        let mut engine = self.engine.write().unwrap_or_else(PoisonError::into_inner);
         let detail = format!("{} is being opened anew", self.path.display());
-        // Closed first: the log is copied home only when nobody reads.
-        *engine = Err(StoreError::new(Fault::Unknown, detail));
-        *engine = Engine::open(&self.path, self.options);
-        engine.as_ref().map(|_| ()).map_err(Clone::clone)
+        // Closed first: the log is copied home only when nobody reads. Who asks meanwhile does not wait for the disk.
+        drop(self.put(Err(StoreError::new(Fault::Unknown, detail))));
+        let opened = Engine::open(&self.path, self.options);
+        let outcome = opened.as_ref().map(|_| ()).map_err(Clone::clone);
+        drop(self.put(opened));
+        outcome
+    }
+
+    /// Another one, or none, takes the place of what was open.
+    fn put(&self, engine: Result<Engine, StoreError>) -> Result<Engine, StoreError> {
+        let mut place = self.engine.write().unwrap_or_else(PoisonError::into_inner);
+        std::mem::replace(&mut *place, engine)
     }
 
     /// Whether anything can be written beside the file, and is on the disk then.
@@ -265,6 +273,14 @@ impl Sqlite {
         self.used.fetch_or(loaded.is_ok(), Relaxed);
         self.fit(loaded)
     }
+}
+
+/// Whoever opens a file asks for nothing that a whole one has not: a table, a row.
+fn damaged(mut error: StoreError) -> StoreError {
+    if error.fault == Fault::Misuse {
+        error.fault = Fault::Corrupt;
+    }
+    error
 }
 
 impl Store for Sqlite {

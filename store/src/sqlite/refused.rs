@@ -122,6 +122,31 @@ mod tests {
     }
 
     #[test]
+    fn a_file_that_lacks_what_every_store_has_is_damaged_and_no_bug() {
+        let folder = tempfile::tempdir().expect("a temporary folder can be made");
+        let path = folder.path().join("store.db");
+        drop(Sqlite::open(&path).map(|store| store.begin(0)).expect("it opens"));
+        let whole = fs::read(&path).expect("it is there");
+        for spoil in [
+            "DROP TABLE event",
+            "DROP TABLE token",
+            "DELETE FROM meta",
+            "PRAGMA user_version = 0",
+            "PRAGMA user_version = -1",
+        ] {
+            fs::write(&path, &whole).expect("there is room");
+            let db = rusqlite::Connection::open(&path).expect("it opens");
+            db.execute_batch(spoil).expect("it is written");
+            drop(db);
+            let store = Sqlite::at(&path);
+            let error = store.begin(0).and_then(|_| store.load(&mut drop)).map(drop);
+            let error = error.expect_err("it is refused");
+            assert_eq!(error.fault, Fault::Corrupt, "{spoil}: {error}");
+            assert!(!error.detail.contains("CREATE") && error.detail.len() < 300, "{error}");
+        }
+    }
+
+    #[test]
     fn what_may_pass_is_tried_again_and_again() {
         let folder = tempfile::tempdir().expect("a temporary folder can be made");
         let path = folder.path().join("state").join("store.db");

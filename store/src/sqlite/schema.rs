@@ -56,6 +56,10 @@ fn look(db: &Connection, name: &str) -> Result<i64, StoreError> {
         let detail = format!("{name} is an SQLite file of something else than Ostler");
         return Err(StoreError::new(Fault::Corrupt, detail));
     }
+    if version < 0 || (version == 0 && tables != 0) {
+        let detail = format!("{name} has tables, and says {version} of its format");
+        return Err(StoreError::new(Fault::Corrupt, detail));
+    }
     if version > VERSION {
         let detail = format!("{name} has format {version}; this version reads up to {VERSION}");
         return Err(StoreError::new(Fault::TooNew, detail));
