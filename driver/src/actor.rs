@@ -80,7 +80,8 @@ impl Actor {
         }
     }
 
-    /// One whose store could not be read yet: it is as after a failure, and everything goes on when it can be.
+    /// One whose store could not be read yet: it is as after a failure, and everything goes on when it can be. When it is still
+    /// being read, [`Actor::loaded`] is told the outcome.
     pub fn without_store(config: DriverConfig, error: StoreError, now: Now) -> Self {
         let nothing = Term { epoch: Epoch::default(), fences: 0..0, went_back: false };
         let mut actor = Self::new(Driver::new(config, &nothing, JobId(0), 0), &nothing);
@@ -339,11 +340,12 @@ impl Actor {
     }
 
     /// When a store that failed so is looked at again. One that was in use and turned out to be damaged is not, before a person
-    /// has started everything anew.
+    /// has started everything anew; one that is being read is not before that is over.
     fn again(&self, error: &StoreError, now: Now) -> Option<Mono> {
         let lasts = matches!(error.fault, Fault::Corrupt | Fault::TooNew);
         let every = if lasts { LOOK_EVERY } else { RELOAD_EVERY };
-        (!lasts || !self.was_loaded).then(|| now.mono + every)
+        let is_looked_at = error.fault == Fault::Unread;
+        (!is_looked_at && (!lasts || !self.was_loaded)).then(|| now.mono + every)
     }
 
     /// The store's word after [`Output::Load`]: whether anything of what failed was kept shows now.

@@ -1,7 +1,7 @@
 //! The thread that owns the driver: tells it what happens and what time it is, and carries out what it decides.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, VecDeque},
     sync::{
         Arc,
         mpsc::{Receiver, RecvTimeoutError},
@@ -12,13 +12,13 @@ use std::{
 use ostler_driver::{Actor, ActorInput, Answer, Batch, DriverConfig, Output, Ticket};
 use ostler_job::durable::{Epoch, Term};
 use ostler_machine::clock;
-use ostler_store::{Applied, Change, Committer, Loaded, StoreError};
+use ostler_store::{Applied, Change, Committer, Fault, Loaded, StoreError};
 use tokio::sync::oneshot;
 
 use super::{
     Shared, Unavailable,
     backlog::BacklogPermit,
-    opened_store::{LoadedTerm, OpenedStore},
+    opened_store::{LoadedTerm, OpenedStore, Reading},
     specs::Specs,
 };
 
@@ -34,6 +34,35 @@ pub(super) enum DriverMessage {
     /// What a link says, and the room that it takes until it is heard.
     Weighed(BacklogPermit, ActorInput),
     Committed(Result<Vec<Applied>, StoreError>),
+    /// The store was read, or could not be.
+    Read(Box<Reading>),
+}
+
+impl DriverMessage {
+    /// Whether it is for a driver that knows its jobs. Who waits for an answer, or for an end, is not kept waiting by a disk.
+    const fn waits_for_reading(&self) -> bool {
+        match self {
+            Self::Asked { .. } | Self::Committed(_) | Self::Read(_) => false,
+            Self::Weighed(..) => true,
+            Self::ActorInput(told) => match told {
+                ActorInput::Submit(_)
+                | ActorInput::Steer(_)
+                | ActorInput::Drain { .. }
+                | ActorInput::Token { .. }
+                | ActorInput::Rest { .. }
+                | ActorInput::Note { .. }
+                | ActorInput::Stop => false,
+                ActorInput::Forget { .. }
+                | ActorInput::LinkUp(..)
+                | ActorInput::LinkDown(..)
+                | ActorInput::Beat(_)
+                | ActorInput::Heard(..)
+                | ActorInput::Reports(_)
+                | ActorInput::Sent(..)
+                | ActorInput::Unsent(..) => true,
+            },
+        }
+    }
 }
 
 type Asker = oneshot::Sender<Result<Vec<Answer>, Unavailable>>;
@@ -56,6 +85,8 @@ pub(super) struct DriverThread {
     committer: Committer,
     pub(super) asked: HashMap<Ticket, Asker>,
     pub(super) specs: Specs,
+    /// What is heard once the store was read; `None`: it is not being read.
+    later: Option<VecDeque<DriverMessage>>,
     checked_at: Instant,
     figures_at: Instant,
     /// Something has happened since.
@@ -65,10 +96,11 @@ pub(super) struct DriverThread {
 impl DriverThread {
     pub(super) fn new(
         shared: Arc<Shared>,
-        (kept, read): (OpenedStore, Result<LoadedTerm, StoreError>),
+        (kept, read): (OpenedStore, Reading),
         config: DriverConfig,
         committer: Committer,
     ) -> Self {
+        let is_unread = read.as_ref().is_err_and(|error| error.fault == Fault::Unread);
         let (actor, new) = match read {
             Ok(LoadedTerm { driver, term, loaded }) => {
                 (Actor::new(driver, &term), Some((term, loaded)))
@@ -83,6 +115,7 @@ impl DriverThread {
             committer,
             asked: HashMap::new(),
             specs: Specs::default(),
+            later: is_unread.then(VecDeque::new),
             checked_at: Instant::now(),
             figures_at: Instant::now(),
             figures_old: true,
@@ -135,7 +168,8 @@ impl DriverThread {
     }
 
     fn check(&mut self) {
-        if self.checked_at.elapsed() < CHECK_EVERY {
+        // One that failed is looked at when it is read anew.
+        if self.actor.has_failed() || self.checked_at.elapsed() < CHECK_EVERY {
             return;
         }
         self.checked_at = Instant::now();
@@ -154,10 +188,16 @@ impl DriverThread {
     }
 
     fn hear(&mut self, message: DriverMessage) {
+        if let Some(later) = &mut self.later
+            && message.waits_for_reading()
+        {
+            return later.push_back(message);
+        }
         let now = clock::both();
         match message {
             DriverMessage::Asked { ticket, answer } => drop(self.asked.insert(ticket, answer)),
             DriverMessage::Committed(outcome) => self.actor.committed(outcome, now),
+            DriverMessage::Read(read) => self.take_up(*read),
             DriverMessage::Weighed(weight, told) => {
                 // The room is free from here on.
                 let is_void = weight.is_void();
@@ -186,21 +226,43 @@ impl DriverThread {
                     asked.into_iter().for_each(|ticket| self.refuse(ticket));
                 }
                 Output::Trouble(trouble) => {
-                    self.shared.metrics.failures.inc_by(u64::from(trouble.is_some()));
+                    let fault = trouble.as_ref().map(|error| error.fault);
+                    let is_failure = fault.is_some_and(|fault| fault != Fault::Unread);
+                    self.shared.metrics.failures.inc_by(u64::from(is_failure));
                     self.shared.set_trouble(trouble.map(|error| error.to_string()));
                 }
-                Output::Load { room } => {
-                    let before = (room, self.shared.runners.newest_link());
-                    match self.kept.read(&self.config, before) {
-                        Ok(LoadedTerm { driver, term, loaded }) => {
-                            self.actor.loaded(Ok((driver, term.clone())), clock::both());
-                            self.begin(&term, loaded);
-                        }
-                        Err(error) => self.actor.loaded(Err(error), clock::both()),
-                    }
-                }
+                Output::Load { room } => self.read(room),
             }
         }
+    }
+
+    /// The store is read anew. What is told of links meanwhile is heard behind that, as if it had taken no time.
+    fn read(&mut self, room: u64) {
+        let before = (room, self.shared.runners.newest_link());
+        let inbox = self.shared.inbox.clone();
+        self.later = Some(VecDeque::new());
+        let done = move |read| {
+            // The thread is gone only when the gateway ends.
+            let _ = inbox.send(DriverMessage::Read(Box::new(read)));
+        };
+        if let Err(error) = self.kept.read_aside(&self.config, before, done) {
+            let detail = format!("there is no thread to read the store: {error}");
+            self.take_up(Err(StoreError::new(Fault::Io, detail)));
+        }
+    }
+
+    /// The store was read, or could not be.
+    fn take_up(&mut self, read: Reading) {
+        let later = self.later.take().unwrap_or_default();
+        match read {
+            Ok(LoadedTerm { driver, term, loaded }) => {
+                self.actor.loaded(Ok((driver, term.clone())), clock::both());
+                self.begin(&term, loaded);
+            }
+            Err(error) => self.actor.loaded(Err(error), clock::both()),
+        }
+        self.act();
+        later.into_iter().for_each(|message| self.hear(message));
     }
 
     fn commit(&mut self, epoch: Epoch, changes: Vec<Change>) {

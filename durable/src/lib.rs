@@ -97,7 +97,7 @@ pub struct Shared {
     transfers: transfers::Transfers,
     figures: Mutex<Figures>,
     /// Why nothing is accepted; `None`: all is well.
-    trouble: Mutex<Option<String>>,
+    trouble: Mutex<trouble::Trouble>,
     tell: Arc<dyn Fn(GatewayEvent) + Send + Sync>,
     threads: Mutex<Vec<std::thread::JoinHandle<()>>>,
 }
@@ -327,7 +327,7 @@ impl Jobs {
 
     /// Why nothing is accepted; `None`: all is well.
     pub fn trouble(&self) -> Option<String> {
-        self.trouble.lock().expect("no code panics while it holds the trouble").clone()
+        self.trouble.lock().expect("no code panics while it holds the trouble").why.clone()
     }
 
     /// Why nobody is known by a token: the store was not read since the start. `None`: it was.

@@ -1,15 +1,22 @@
 //! The store of a state folder, and the one reading of it: at the start, and whenever it was of no use meanwhile.
 
 use std::{
+    fmt, io,
+    panic::{self, AssertUnwindSafe},
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{
+        Arc,
+        mpsc::{Receiver, RecvTimeoutError, sync_channel},
+    },
+    thread,
+    time::Duration,
 };
 
 use ostler_driver::{Driver, DriverConfig};
 use ostler_job::durable::{Epoch, Term};
 use ostler_machine::{clock, secret};
 use ostler_store::{
-    Applied, Change, Files, Loaded, Restored, Sqlite, Store, StoreError, Token, Unfinished,
+    Applied, Change, Fault, Files, Loaded, Restored, Sqlite, Store, StoreError, Token, Unfinished,
     io_error,
 };
 
@@ -17,6 +24,13 @@ use ostler_store::{
 const STORE: &str = "jobs.db";
 /// Where the first token is written.
 const FIRST_TOKEN: &str = "api.token";
+
+/// How long a start waits for the store. Most are read in a tenth of that; one with a million jobs that wait, on a slow disk or held by another
+/// program takes longer, and the web is served meanwhile.
+const START_WAITS: Duration = Duration::from_secs(2);
+
+/// What a reading came to.
+pub(super) type Reading = Result<LoadedTerm, StoreError>;
 
 /// Where everything of durable jobs is.
 #[derive(Clone)]
@@ -34,6 +48,12 @@ pub(super) struct LoadedTerm {
     pub(super) loaded: Loaded,
 }
 
+impl fmt::Debug for LoadedTerm {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("LoadedTerm").field("term", &self.term).finish_non_exhaustive()
+    }
+}
+
 impl OpenedStore {
     /// The store of a state folder that is the gateway's own.
     pub(super) fn at(state: &Path) -> Self {
@@ -45,13 +65,45 @@ impl OpenedStore {
         Self { store, files: Arc::new(Files::at(state)), state: state.to_owned() }
     }
 
-    /// Begins a term, with every unfinished job of the store: at the start, and whenever the store was of no use meanwhile.
-    /// Before: bytes that the store must take, and the number of the last link of any runner.
-    pub(super) fn read(
+    /// Reads on a thread of its own, which may take as long as a disk does that answers nothing: nobody else waits for it.
+    pub(super) fn read_aside(
         &self,
         config: &DriverConfig,
-        (room, newest): (u64, u64),
-    ) -> Result<LoadedTerm, StoreError> {
+        before: (u64, u64),
+        done: impl FnOnce(Reading) + Send + 'static,
+    ) -> io::Result<()> {
+        let (kept, config) = (self.clone(), config.clone());
+        let read = move || {
+            let read = panic::catch_unwind(AssertUnwindSafe(|| kept.read(&config, before)));
+            // It has said so on stderr.
+            done(read.unwrap_or_else(|_| std::process::abort()));
+        };
+        thread::Builder::new().name("store".into()).spawn(read).map(drop)
+    }
+
+    /// The first reading, as far as a start waits for it; when it takes longer, also where its end is told.
+    pub(super) fn read_first(
+        &self,
+        config: &DriverConfig,
+    ) -> io::Result<(Reading, Option<Receiver<Reading>>)> {
+        let (tell, told) = sync_channel(1);
+        self.read_aside(config, (0, 0), move |read| {
+            // A gateway whose start failed wants it no more.
+            let _ = tell.send(read);
+        })?;
+        match told.recv_timeout(START_WAITS) {
+            Ok(read) => Ok((read, None)),
+            Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => {
+                let path = self.state.join(STORE);
+                let detail = format!("{} is still being read", path.display());
+                Ok((Err(StoreError::new(Fault::Unread, detail)), Some(told)))
+            }
+        }
+    }
+
+    /// Begins a term, with every unfinished job of the store: at the start, and whenever the store was of no use meanwhile.
+    /// Before: bytes that the store must take, and the number of the last link of any runner.
+    fn read(&self, config: &DriverConfig, (room, newest): (u64, u64)) -> Reading {
         let Self { store, files, state } = self;
         files.prepare()?;
         let now = clock::both();

@@ -11,14 +11,14 @@ use ostler_driver::DriverConfig;
 use ostler_job::{Span, Wall};
 use ostler_machine::clock;
 use ostler_notices::GatewayEvent;
-use ostler_store::{Committer, Store, StoreError};
+use ostler_store::{Committer, Store};
 use thiserror::Error;
 use tokio::sync::broadcast;
 
 use super::{
     JobMetrics, Jobs, Room, Shared,
-    driver_thread::DriverThread,
-    opened_store::{LoadedTerm, OpenedStore},
+    driver_thread::{DriverMessage, DriverThread},
+    opened_store::{OpenedStore, Reading},
     runners::Runners,
     tokens::Tokens,
     transfers,
@@ -47,12 +47,15 @@ pub struct Opened {
     /// Runners of other hosts that may come in.
     pub members: Arc<Members>,
     /// Or why there is nothing: it is tried again.
-    read: Result<LoadedTerm, StoreError>,
+    read: Reading,
+    /// Where the end of a reading is told that takes long.
+    reading: Option<mpsc::Receiver<Reading>>,
     config: DriverConfig,
 }
 
 impl Opened {
-    /// Opens and loads; nothing of it is served yet. A store that cannot be used is tried again once everything runs.
+    /// Opens and loads; nothing of it is served yet. A store that cannot be used is tried again once everything runs, and one that takes
+    /// long to read is read on meanwhile.
     pub fn open(state: &Path, config: DriverConfig) -> Result<Self, StartFault> {
         Self::read(OpenedStore::at(state), state, config)
     }
@@ -67,7 +70,7 @@ impl Opened {
     }
 
     fn read(kept: OpenedStore, state: &Path, config: DriverConfig) -> Result<Self, StartFault> {
-        let read = kept.read(&config, (0, 0));
+        let (read, reading) = kept.read_first(&config).map_err(StartFault::Thread)?;
         // A clock that is wrong forgets no runner, and nobody is forgotten while nothing is known.
         let now = clock::wall_now();
         let known = read.as_ref().map_or(Some(Wall(0)), |read| read.loaded.kept_at);
@@ -75,7 +78,7 @@ impl Opened {
         let runners = Runners::open(state, known);
         let members = Members::open(state)
             .map_err(|error| StartFault::File(state.join("members.json"), error))?;
-        Ok(Self { kept, runners, members: Arc::new(members), read, config })
+        Ok(Self { kept, runners, members: Arc::new(members), read, reading, config })
     }
 }
 
@@ -86,7 +89,7 @@ impl Jobs {
         metrics: JobMetrics,
         tell: Arc<dyn Fn(GatewayEvent) + Send + Sync>,
     ) -> Result<Self, StartFault> {
-        let Opened { kept, runners, members, read, config } = opened;
+        let Opened { kept, runners, members, read, reading, config } = opened;
         let OpenedStore { store, files, .. } = kept.clone();
         let (inbox, told) = mpsc::channel();
         let (transfers, transfer_inbox) = transfers::Transfers::new();
@@ -116,6 +119,15 @@ impl Jobs {
             tell,
         });
         let thread = DriverThread::new(shared.clone(), (kept, read), config, committer);
+        if let Some(reading) = reading {
+            let inbox = shared.inbox.clone();
+            // Not waited for by the end of a gateway.
+            drop(spawn("store", move || {
+                if let Ok(read) = reading.recv() {
+                    let _ended = inbox.send(DriverMessage::Read(Box::new(read)));
+                }
+            })?);
+        }
         let moving = shared.clone();
         let threads = [
             spawn("jobs", move || thread.run(&told))?,

@@ -2,8 +2,9 @@
 
 use std::{
     fs,
+    io::{BufRead as _, BufReader},
     path::{Path, PathBuf},
-    process::Command,
+    process::{Child, Command, Stdio},
 };
 
 use ostler_tests::{Api, App, Conn, Gateway, Setup, ostler, wait_until};
@@ -117,6 +118,75 @@ fn a_gateway_that_cannot_use_its_store_serves_the_web_and_takes_jobs_once_it_can
         assert_eq!(gateway.metric("ostler_store_accepting", &[]), 1.0, "{wrong:?}");
         back_up(&api, &good);
         state = gateway.stop();
+    }
+}
+
+/// Has a file so that whoever opens it waits until this is dropped, as for a disk that does not answer.
+struct Hanging(Child);
+
+impl Hanging {
+    fn of(path: &Path) -> Self {
+        const HOLD: &str = "import fcntl, signal, sys\n\
+            signal.signal(signal.SIGIO, signal.SIG_IGN)\n\
+            file = open(sys.argv[1], 'r+b')\n\
+            fcntl.fcntl(file, fcntl.F_SETLEASE, fcntl.F_WRLCK)\n\
+            print('held', flush=True)\n\
+            sys.stdin.read()";
+        let mut child = Command::new("python3")
+            .args(["-c", HOLD])
+            .arg(path)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("Python can be run");
+        let mut line = String::new();
+        let told = child.stdout.as_mut().expect("it is piped");
+        BufReader::new(told).read_line(&mut line).expect("it can be read");
+        assert_eq!(line, "held\n");
+        Self(child)
+    }
+}
+
+impl Drop for Hanging {
+    fn drop(&mut self) {
+        // It may have ended.
+        let _ended = self.0.kill().and_then(|()| self.0.wait());
+    }
+}
+
+#[test]
+fn neither_the_web_nor_an_end_waits_for_a_store_that_does_not_answer() {
+    let app = App::new();
+    let setup = || Setup::new(&app).more("[runner]\njob_slots = 1\n");
+    let gateway = setup().start();
+    let old = Api::of(&gateway).run("true");
+    Api::of(&gateway).wait_finished(old);
+    let mut state = gateway.stop();
+    for file in ["jobs.db", "jobs.db-history"] {
+        for is_read in [false, true] {
+            let hanging = Hanging::of(&state.path().join(file));
+            let gateway = setup().early().start_in(state);
+            wait_until("the app is served", || gateway.api("/readyz/web").status == 200);
+            let api = Api::of(&gateway);
+            let answer = api.request("POST", "/v1/jobs", "", b"{}");
+            assert_eq!((answer.status, answer.header("retry-after")), (503, Some("1")));
+            let detail = answer.json()["detail"].to_string();
+            assert!(detail.contains("jobs.db is still being read; wait"), "{detail}");
+            assert_eq!(gateway.metric("ostler_store_failures_total", &[]), 0.0);
+            if is_read {
+                drop(hanging);
+                wait_until("jobs are taken", || gateway.api("/readyz/jobs").status == 200);
+                assert_eq!(api.job(old)["state"], "succeeded");
+                let job = api.run("true");
+                assert_eq!(api.wait_finished(job)["state"], "succeeded");
+                assert!(gateway.stderr().contains("durable jobs are accepted again"));
+                state = gateway.stop();
+            } else {
+                // While it is still being read.
+                state = gateway.stop();
+                drop(hanging);
+            }
+        }
     }
 }
 

@@ -40,7 +40,8 @@ pub(crate) fn run(args: &RestoreArgs) -> Result<ExitCode, Failure> {
             | Fault::Copy
             | Fault::Unknown
             | Fault::Fenced
-            | Fault::Gone => Failure::unavailable(says),
+            | Fault::Gone
+            | Fault::Unread => Failure::unavailable(says),
         }
     })?;
     let (jobs, unfinished) = restored.jobs;

@@ -188,6 +188,16 @@ fn a_store_that_was_never_read_is_taken_up_whatever_was_wrong_with_it() {
         let mut now = bench.now;
         let wrong = || StoreError::new(fault, "jobs.db");
         let mut actor = Actor::without_store(DriverConfig::default(), wrong(), now);
+        if fault == Fault::Io {
+            let unread = StoreError::new(Fault::Unread, "jobs.db");
+            actor = Actor::without_store(DriverConfig::default(), unread, now);
+            assert!(actor.poll_timeout().is_none(), "it is being read");
+            let _told = std::iter::from_fn(|| actor.poll_output()).count();
+            actor.loaded(Err(wrong()), now);
+            assert!(matches!(actor.poll_output(), Some(Output::Trouble(Some(_)))));
+            assert!(actor.poll_timeout().is_some(), "it could not be");
+            actor = Actor::without_store(DriverConfig::default(), wrong(), now);
+        }
         let mut outputs = || std::iter::from_fn(|| actor.poll_output()).collect::<Vec<_>>();
         assert!(matches!(outputs()[..], [Output::Trouble(Some(_)), Output::RefuseAll]));
         actor.hear(ActorInput::LinkUp("a".into(), 1), now);

@@ -32,6 +32,8 @@ pub enum Fault {
     TooNew,
     /// Another process has it open.
     Locked,
+    /// It is still being read, which takes long.
+    Unread,
     /// The caller asked for what cannot be: a bug.
     Misuse,
 }
@@ -64,6 +66,7 @@ impl StoreError {
             | Fault::Copy
             | Fault::TooNew
             | Fault::Locked
+            | Fault::Unread
             | Fault::Misuse => self.cure(),
         };
         format!("{}; {cure}", self.detail)
@@ -83,6 +86,9 @@ impl StoreError {
             Fault::TooNew => "run the version that wrote it, or a newer one",
             Fault::Locked => {
                 "end the other program that has it open: a gateway with this state folder, sqlite3, or a backup"
+            }
+            Fault::Unread => {
+                "wait, or look for a slow disk or another program that holds it up; accepting goes on by itself"
             }
             Fault::Misuse => "report this as a bug",
         }
