@@ -1,4 +1,4 @@
-//! Lets go of what was kept long enough: finished jobs, events, idempotency keys.
+//! Lets go of what was kept long enough: finished jobs, events, idempotency keys, runners that are gone.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -83,11 +83,22 @@ impl Retention {
         }
         if self.logs_swept.is_none_or(|at| now.mono - at >= LOGS_EVERY) {
             if self.logs_swept.replace(now.mono).is_some() {
-                // When they were heard; not at the end, which waits for no disk without need.
-                jobs.transfers.keep_runners();
+                forget_runners(jobs, date).await;
             }
             sweep_logs(jobs, system(before(date, LOG_UNKNOWN))).await;
         }
+    }
+}
+
+/// Runners that were not heard for long, and later what they were let in by.
+async fn forget_runners(jobs: &Jobs, now: Wall) {
+    jobs.runners.forget_unheard(now);
+    // When the others were heard, too; not at the end, which waits for no disk without need.
+    jobs.transfers.keep_runners();
+    let here = jobs.clone();
+    let forget = move || here.members.forget_gone(now, |name| here.runners.is_known(name));
+    if let Ok(Err(error)) = tokio::task::spawn_blocking(forget).await {
+        jobs.warn(format!("runners that are gone stay in the list of members: {error}"));
     }
 }
 

@@ -25,7 +25,7 @@ use ostler_driver::{Beat, RunnerName};
 
 /// The file in the state folder.
 const FILE: &str = "runners.json";
-/// A runner that was not heard of for this long is forgotten at the next start, unless it is drained.
+/// A runner that was not heard of for this long is forgotten, unless it is drained.
 const KEPT: Span = Span::from_secs(30 * 86_400);
 
 const DAY: Span = Span::from_secs(86_400);
@@ -131,6 +131,11 @@ struct StoredRunner {
     heard_at: Wall,
 }
 
+/// Whether it stays known while it has no link.
+fn stays(draining: bool, heard_at: Wall, now: Wall) -> bool {
+    draining || now.since(heard_at) < KEPT
+}
+
 /// See the module.
 #[derive(Default)]
 pub(super) struct Runners {
@@ -145,7 +150,7 @@ impl Runners {
         let file = state.join(FILE);
         let known = ostler_private::read(&file).unwrap_or_default();
         let known: Vec<StoredRunner> = serde_json::from_slice(&known).unwrap_or_default();
-        let fresh = |it: &StoredRunner| it.draining || now.since(it.heard_at) < KEPT;
+        let fresh = |it: &StoredRunner| stays(it.draining, it.heard_at, now);
         let all =
             known.into_iter().filter(fresh).map(|StoredRunner { name, draining, heard_at }| {
                 (Arc::from(name), Runner { draining, heard_at, ..Runner::default() })
@@ -164,6 +169,19 @@ impl Runners {
         let known: Vec<StoredRunner> =
             self.lock().1.iter().filter(|(_, it)| !it.forgotten).map(known).collect();
         ostler_private::replace(&file, &serde_json::to_vec(&known)?)
+    }
+
+    /// Lets go of those that were not heard of for long, as a start does. One that has a link is heard, whether it runs jobs or not.
+    pub(super) fn forget_unheard(&self, now: Wall) {
+        let (_, all) = &mut *self.lock();
+        all.values_mut()
+            .filter(|it| it.is_linked())
+            .for_each(|it| it.heard_at = it.heard_at.max(now));
+        all.retain(|_, it| it.is_linked() || stays(it.draining, it.heard_at, now));
+    }
+
+    pub(super) fn is_known(&self, name: &str) -> bool {
+        self.lock().1.contains_key(name)
     }
 
     fn lock(&self) -> MutexGuard<'_, (u64, BTreeMap<RunnerName, Runner>)> {

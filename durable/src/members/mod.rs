@@ -13,7 +13,7 @@ use std::{
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
-use ostler_job::Wall;
+use ostler_job::{Span, Wall};
 use ostler_machine::clock;
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
@@ -24,6 +24,9 @@ use self::token::Scope;
 const OWN: &str = "local";
 /// The file in the state folder.
 const FILE: &str = "members.json";
+
+/// Longer than any certificate holds that was signed before.
+const CERTIFICATE: Span = Span::from_secs((authority::LEAF_DAYS + 1) * 86_400);
 
 /// A runner that joined.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -37,6 +40,22 @@ struct Member {
     /// Its key is good for nothing any more since then.
     #[serde(default)]
     removed_at: Option<Wall>,
+    /// Nobody knows a runner of its name since then: it was not heard for long.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    unknown_since: Option<Wall>,
+}
+
+impl Member {
+    fn new(key: &str, secret_sha256: &str, scope: Scope) -> Self {
+        Self {
+            key: key.to_owned(),
+            secret_sha256: secret_sha256.to_owned(),
+            scope,
+            joined_at: clock::wall_now(),
+            removed_at: None,
+            unknown_since: None,
+        }
+    }
 }
 
 type All = BTreeMap<String, Member>;
@@ -126,13 +145,7 @@ impl Members {
         secret_sha256: &str,
         scope: Scope,
     ) -> io::Result<Result<(), Stranger>> {
-        let member = Member {
-            key: key.to_owned(),
-            secret_sha256: secret_sha256.to_owned(),
-            scope,
-            joined_at: clock::wall_now(),
-            removed_at: None,
-        };
+        let member = Member::new(key, secret_sha256, scope);
         let mut all = self.lock();
         if let Err(stranger) = may_join(&all, name, key) {
             return Ok(Err(stranger));
@@ -143,17 +156,10 @@ impl Members {
     /// The name is this host's own runner's: whoever may open the local socket may have it, and nobody else. Blocks.
     pub(crate) fn keep_own(&self, name: &str) -> io::Result<()> {
         let mut all = self.lock();
-        if all.get(name).is_some_and(|member| member.key == OWN) {
+        if all.get(name).is_some_and(|member| member.key == OWN && member.removed_at.is_none()) {
             return Ok(());
         }
-        let member = Member {
-            key: OWN.to_owned(),
-            secret_sha256: String::new(),
-            scope: Scope::default(),
-            joined_at: clock::wall_now(),
-            removed_at: None,
-        };
-        self.put(&mut all, name, member)
+        self.put(&mut all, name, Member::new(OWN, "", Scope::default()))
     }
 
     /// Takes a runner's right away; `false`: there is none of that name. Blocks.
@@ -180,10 +186,30 @@ impl Members {
         self.put(&mut all, name, removed).map(|()| true)
     }
 
-    /// Written first: what is not on the disk is not so.
+    /// Lets go of those whose certificates are over for certain: who was removed, and whom `is_known` has not known, as long ago
+    /// as a certificate holds. Until then a removed key is refused, and a name is its key's. Blocks.
+    pub(crate) fn forget_gone(&self, now: Wall, is_known: impl Fn(&str) -> bool) -> io::Result<()> {
+        let mut all = self.lock();
+        let mut next = all.clone();
+        for (name, member) in next.iter_mut().filter(|(_, it)| it.removed_at.is_none()) {
+            let since = member.unknown_since.take();
+            member.unknown_since = (!is_known(name)).then(|| since.unwrap_or(now));
+        }
+        next.retain(|_, it| {
+            let gone = it.removed_at.or(it.unknown_since);
+            gone.is_none_or(|since| now.since(since) < CERTIFICATE)
+        });
+        if next == *all { Ok(()) } else { self.replace(&mut all, next) }
+    }
+
     fn put(&self, all: &mut All, name: &str, member: Member) -> io::Result<()> {
         let mut next = all.clone();
         next.insert(name.to_owned(), member);
+        self.replace(all, next)
+    }
+
+    /// Written first: what is not on the disk is not so.
+    fn replace(&self, all: &mut All, next: All) -> io::Result<()> {
         ostler_private::replace(&self.file, &serde_json::to_vec_pretty(&next)?)?;
         *all = next;
         self.changes.send_modify(|count| *count += 1);
@@ -283,6 +309,36 @@ mod tests {
         assert!(!members.remove("a").unwrap(), "it needs no right to come in");
         assert!(members.give_up("a").unwrap());
         assert!(members.may_join("a", "k2").is_ok());
+        members.keep_own("a").unwrap();
+        assert_eq!(members.may_join("a", "k2"), Err(Stranger::OtherKey), "it came back");
+    }
+
+    #[test]
+    fn who_is_gone_is_forgotten_when_no_certificate_of_it_holds_any_more() {
+        const DAY: Span = Span::from_secs(86_400);
+        let state = tempfile::tempdir().unwrap();
+        let members = Members::open(state.path()).unwrap();
+        for name in ["here", "gone", "removed", "back"] {
+            members.join(name, name, "s", scope()).unwrap().unwrap();
+        }
+        members.remove("removed").unwrap();
+        let start = clock::wall_now();
+        let look = |days: u64, known: &[&str]| {
+            let now = start.after(Span(DAY.0 * days));
+            members.forget_gone(now, |name| known.contains(&name)).unwrap();
+            let left = Members::open(state.path()).unwrap();
+            assert_eq!(*left.lock(), *members.lock(), "it is written down");
+            members.lock().keys().cloned().collect::<Vec<_>>()
+        };
+        assert_eq!(look(0, &["here"]).len(), 4);
+        assert_eq!(look(60, &["here", "back"]).len(), 4);
+        assert_eq!(look(authority::LEAF_DAYS, &["here"]).len(), 4);
+        assert_eq!(members.check("removed", "removed"), Err(Stranger::Removed));
+        assert_eq!(members.may_join("gone", "other"), Err(Stranger::OtherKey));
+        assert_eq!(look(authority::LEAF_DAYS + 2, &["here"]), ["back", "here"]);
+        assert_eq!(members.check("removed", "removed"), Err(Stranger::Unknown), "still refused");
+        assert!(members.may_join("gone", "other").is_ok(), "the name is free");
+        assert_eq!(look(1_000, &["here"]), ["here"]);
     }
 
     #[test]

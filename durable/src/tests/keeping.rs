@@ -4,7 +4,10 @@ use ostler_job::{Mono, Now};
 use ostler_machine::clock;
 
 use super::*;
-use crate::retention::Retention;
+use crate::{
+    members::{Stranger, token::Scope},
+    retention::Retention,
+};
 
 const DAY: u64 = 86_400;
 /// How long jobs are kept here.
@@ -72,4 +75,37 @@ async fn what_was_kept_long_enough_goes() {
         assert!(kept.look(day * DAY, 0).await, "{day}");
     }
     assert!(!kept.look(31 * DAY, 0).await);
+}
+
+#[tokio::test]
+async fn runners_that_are_gone_are_forgotten_while_the_gateway_runs() {
+    let mut kept = Kept::new().await;
+    let members = kept.bench.jobs.members.clone();
+    let here = Link::up(&kept.bench, "here");
+    for host in (0..100).map(|host| format!("host-{host}")) {
+        members.join(&host, "key", "secret", Scope::default()).unwrap().unwrap();
+        drop(Link::up(&kept.bench, &host));
+    }
+    drop(Link::up(&kept.bench, "drained"));
+    assert!(kept.bench.jobs.drain("test", "drained", true).await.unwrap());
+    let names = |kept: &Kept| -> Vec<String> {
+        kept.bench.jobs.runners().into_iter().map(|it| it.name).collect()
+    };
+    for day in 0..30 {
+        kept.look(day * DAY, 0).await;
+        assert_eq!(names(&kept).len(), 102, "on day {day}");
+    }
+    kept.look(31 * DAY, 0).await;
+    assert_eq!(names(&kept), ["drained", "here"]);
+    assert!(members.check("host-7", "key").is_ok(), "its certificate may hold");
+    // One that has a link and says nothing of jobs was heard all the while.
+    drop(here);
+    kept.look(59 * DAY, 0).await;
+    assert_eq!(names(&kept), ["drained", "here"]);
+    kept.look(62 * DAY, 0).await;
+    assert_eq!(names(&kept), ["drained"]);
+    kept.look(121 * DAY, 0).await;
+    assert!(members.check("host-7", "key").is_ok());
+    kept.look(123 * DAY, 0).await;
+    assert_eq!(members.check("host-7", "key"), Err(Stranger::Unknown));
 }
