@@ -11,8 +11,8 @@ use ostler_wire::{
     message::{
         App, Beat, ChildHello, ChildLane, ChildWelcome, Credit, Demand, Failure, Hello, Join, Lane,
         Log, Message, Overdue, Piece, Pull, Refusal, Reports, RequestHead, Retire, Run, Settle,
-        State, Steer, Welcome, Withdraw, Withdrawn, app_of, exit, figure, put_request, split_app,
-        what, write_digits,
+        State, Steer, Welcome, Withdraw, Withdrawn, app_of, cap, exit, figure, has_cap,
+        put_request, split_app, what, write_digits,
     },
     put_frame,
 };
@@ -167,6 +167,59 @@ fn what_may_be_absent_has_its_meaning_then() {
     let hello = foreign(Kind::Hello, 1, &[]);
     let bare = ChildHello { lanes: 1, streams: 1, ..ChildHello::default() };
     assert_eq!(ChildHello::of(&hello).unwrap(), bare);
+    let welcome = foreign(Kind::Welcome, 1, &[]);
+    let bare = ChildWelcome { max_frame: FRAME_MAX, hb_ms: 0, root: "" };
+    assert_eq!(ChildWelcome::of(&welcome).unwrap(), bare);
+    let pull = foreign(Kind::Pull, 0, &[(":offset", "-1")]);
+    let bare = Pull { what: "", id: None, offset: None, max: None };
+    assert_eq!(Pull::of(&pull).unwrap(), bare);
+    let (what, id, offset) = ("", None, None);
+    let bare = Piece { what, id, offset, is_end: false, is_gone: false, bytes: &[] };
+    assert_eq!(Piece::of(&foreign(Kind::Piece, 0, &[])).unwrap(), bare);
+    // The runner finds the child by its number alone.
+    let withdraw = foreign(Kind::Withdraw, 0, &[(":child", "3"), (":last", "8")]);
+    assert_eq!(Withdraw::of(&withdraw).unwrap(), Some(Withdraw { app: "", child: 3, last: 8 }));
+}
+
+#[test]
+fn a_code_says_only_what_it_is_declared_to_say() {
+    let fields = [(":app", "a"), (":child", "3")];
+    for (code, is_gone) in [(0, false), (1, false), (9, true), (10, false)] {
+        let retire = foreign(Kind::Retire, code, &fields);
+        assert_eq!(Retire::of(&retire).unwrap().is_gone, is_gone, "RETIRE {code}");
+    }
+    for (code, is_fenced) in [(0, false), (1, true), (2, false)] {
+        let mut out = BytesMut::new();
+        let header = Header { len: 0, kind: Kind::Settle, flags: 0, code, stream: 0, aux: 0 };
+        put_frame(&mut out, header, b"[]");
+        assert_eq!(Settle::of(&frame(&out)).unwrap().is_fenced, is_fenced, "SETTLE {code}");
+    }
+    for (ready, code) in [(0, App::STARTING), (1, App::READY), (2, App::READY)] {
+        assert_eq!(App { app: "a", ready, failure: None }.code(), code, "{ready} ready");
+    }
+}
+
+#[test]
+fn what_a_child_can_do_is_found_by_its_whole_word_wherever_it_stands() {
+    for caps in ["cost", "cost,recall", "recall,cost", "a,cost,b"] {
+        assert!(has_cap(caps, cap::COST), "{caps}");
+    }
+    for caps in ["", "costs", "no-cost", "cost.v2,recall", "recall"] {
+        assert!(!has_cap(caps, cap::COST), "{caps}");
+    }
+}
+
+#[test]
+fn of_a_failure_what_is_no_text_is_replaced_and_the_rest_is_told() {
+    let mut out = BytesMut::new();
+    let put = |f: &mut FieldsWriter<'_>| {
+        f.put(b":message", b"caf\xe9 is closed").put(b":hint", b"open it");
+    };
+    Builder::new(&mut out, Kind::Fail, 0).fields(put).body(b"line \xff");
+    let frame = frame(&out);
+    let failure = Failure::of(&frame).unwrap();
+    assert_eq!(failure.message.as_deref(), Some("caf\u{fffd} is closed"));
+    assert_eq!((failure.hint.as_deref(), &*failure.trace), (Some("open it"), "line \u{fffd}"));
 }
 
 #[test]
@@ -238,15 +291,18 @@ fn a_long_list_is_cut_into_frames_and_an_empty_one_into_none() {
     let settle = Settle { keys: keys.clone(), is_fenced: true };
     let mut decoder = Decoder::new(FRAME_MAX);
     decoder.buffer().extend_from_slice(&settle.to_bytes());
-    let (mut back, mut frames) = (Vec::new(), 0);
+    let (mut back, mut sizes) = (Vec::new(), Vec::new());
     while let Some(frame) = decoder.poll_frame().unwrap() {
-        assert!(frame.body.len() < 512 << 10);
+        sizes.push(frame.body.len());
         let part = Settle::of(&frame).unwrap();
         assert!(part.is_fenced);
         back.extend(part.keys);
-        frames += 1;
     }
-    assert_eq!((back, frames > 1), (keys, true));
+    assert_eq!(back, keys);
+    // Each but the last is full, and none is much more than that.
+    let (_, full) = sizes.split_last().unwrap();
+    assert!(!full.is_empty() && full.iter().all(|size| *size >= 256 << 10), "{sizes:?}");
+    assert!(sizes.iter().all(|size| *size < 257 << 10), "{sizes:?}");
     assert!(Settle { keys: Vec::new(), is_fenced: false }.to_bytes().is_empty());
     assert!(Steer { orders: Vec::new() }.to_bytes().is_empty());
     assert_eq!(Reports::first(&[]), (Bytes::new(), 0));
