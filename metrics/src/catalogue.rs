@@ -208,7 +208,95 @@ fn register<C: Collector + Clone + 'static>(registry: &Registry, made: C) -> C {
 mod tests {
     use std::{fmt::Write as _, fs, path::Path};
 
+    use prometheus::TextEncoder;
+
     use super::*;
+
+    /// What a scrape reads has these lines.
+    fn reads(registry: &Registry, lines: &[&str]) -> String {
+        let text = TextEncoder::new().encode_to_string(&registry.gather()).unwrap();
+        for line in lines {
+            assert!(text.lines().any(|it| it == *line), "{line:?} is not in:\n{text}");
+        }
+        text
+    }
+
+    #[test]
+    fn what_is_counted_and_recorded_is_read_with_its_kind_and_its_help() {
+        let registry = Registry::new();
+        SUBMITTED.counter(&registry).inc_by(2);
+        RETRIES.counters(&registry).with_label_values(&["shop"]).inc_by(3);
+        JOBS_WAITING.gauges(&registry).with_label_values(&["shop"]).set(4.0);
+        SPOOL_CUT.record(&registry, 5.0);
+        PROCESS_THREADS.record(&registry, 6.0);
+        COMMIT_TIME.histogram(&registry).observe(0.25);
+        QUEUE.histograms(&registry).with_label_values(&["/"]).observe(0.5);
+        let lines = [
+            "# TYPE ostler_durable_submitted_total counter",
+            "ostler_durable_submitted_total 2",
+            "# TYPE ostler_retries_total counter",
+            "ostler_retries_total{app=\"shop\"} 3",
+            "# TYPE ostler_jobs_waiting gauge",
+            "ostler_jobs_waiting{app=\"shop\"} 4",
+            "# TYPE ostler_spool_cut_total counter",
+            "ostler_spool_cut_total 5",
+            "# TYPE process_threads gauge",
+            "process_threads 6",
+            "# TYPE ostler_store_commit_seconds histogram",
+            "ostler_store_commit_seconds_sum 0.25",
+            "ostler_store_commit_seconds_count 1",
+            "# TYPE ostler_queue_seconds histogram",
+            "ostler_queue_seconds_sum{route=\"/\"} 0.5",
+        ];
+        let text = reads(&registry, &lines);
+        let made =
+            [SUBMITTED, RETRIES, JOBS_WAITING, SPOOL_CUT, PROCESS_THREADS, COMMIT_TIME, QUEUE];
+        for Metric { name, help, .. } in made {
+            assert!(text.contains(&format!("# HELP {name} {help}\n")), "{name}:\n{text}");
+        }
+    }
+
+    #[test]
+    fn series_whose_label_is_known_are_there_from_the_start_and_no_others() {
+        let registry = Registry::new();
+        API_REFUSED.counters(&registry);
+        DURABLE_RUN.histograms(&registry);
+        FINISHED.counters(&registry);
+        RUN.histograms(&registry);
+        let lines = [
+            "ostler_api_refused_total{reason=\"no_token\"} 0",
+            "ostler_api_refused_total{reason=\"bad_token\"} 0",
+            "ostler_api_refused_total{reason=\"scope\"} 0",
+            "ostler_durable_run_seconds_count{outcome=\"succeeded\"} 0",
+            "ostler_durable_run_seconds_count{outcome=\"failed\"} 0",
+        ];
+        let text = reads(&registry, &lines);
+        assert!(!text.contains(FINISHED.name) && !text.contains(RUN.name), "{text}");
+        assert_eq!(text.matches("ostler_api_refused_total{").count(), 3, "{text}");
+    }
+
+    #[test]
+    fn buckets_reach_from_the_least_to_the_most_that_they_are_for() {
+        for (metric, least, most) in [
+            (RUN, 0.0001, 60.0),
+            (DECISIONS, 1e-7, 0.01),
+            (DURABLE_RUN, 0.001, 7200.0),
+            (COMMIT_TIME, 0.0001, 5.0),
+            (COMMIT_CHANGES, 1.0, 1024.0),
+        ] {
+            let registry = Registry::new();
+            let made = Metric { labels: &[], ..metric }.histogram(&registry);
+            [least, most, most * 1.01].into_iter().for_each(|value| made.observe(value));
+            let within = |le: &str, count| format!("{}_bucket{{le=\"{le}\"}} {count}", metric.name);
+            let (least, most) = (least.to_string(), most.to_string());
+            let lines = [within(&least, 1), within(&most, 2), within("+Inf", 3)];
+            let text = reads(&registry, &lines.each_ref().map(String::as_str));
+            let first = text.lines().find(|line| line.contains("_bucket{"));
+            assert_eq!(first, Some(&*lines[0]), "nothing is below the least");
+            let last = text.lines().filter(|line| line.contains("_bucket{")).nth_back(1);
+            assert_eq!(last, Some(&*lines[1]), "nothing is above the most");
+        }
+    }
 
     /// The table of the document.
     fn table() -> String {
