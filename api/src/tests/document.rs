@@ -62,6 +62,23 @@ fn every_field_of_a_request_is_in_the_document_for_people() {
     }
 }
 
+#[test]
+fn every_variable_of_the_examples_for_people_is_set_there() {
+    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/API.md");
+    let document = std::fs::read_to_string(path).unwrap();
+    let examples: Vec<&str> = document.split("```sh\n").skip(1).collect();
+    let examples = examples.iter().map(|it| it.split("```").next().unwrap());
+    let examples: String = examples.collect();
+    let mut used = 0;
+    for after in examples.split('$').skip(1) {
+        let name: String = after.chars().take_while(char::is_ascii_uppercase).collect();
+        let is_set = name.is_empty() || name == "HOME" || examples.contains(&format!(" {name}="));
+        assert!(is_set, "docs/API.md sets no {name}");
+        used += usize::from(!name.is_empty());
+    }
+    assert!(used > 20, "they were found");
+}
+
 /// Every reference leads somewhere.
 fn resolve(document: &Value, value: &Value) {
     match value {
