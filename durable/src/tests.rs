@@ -27,6 +27,7 @@ mod keeping;
 mod links;
 mod logs;
 mod payloads;
+mod runners;
 mod steer;
 
 /// Longer than anything here takes.

@@ -1,0 +1,177 @@
+//! What is known of runners: who has a name, who is kept by the file, who is forgotten.
+
+use std::sync::{Arc, atomic::AtomicU64};
+
+use ostler_api::backend::{Forgotten, RunnerView};
+use ostler_job::{Mono, Now, durable::Fence};
+
+use super::*;
+use crate::runners::{NameTaken, Registered, Runners};
+
+const DAY: u64 = 86_400;
+
+/// So long after some start; both clocks are right.
+fn at(seconds: u64) -> Now {
+    Now { mono: Mono(0) + Span::from_secs(seconds), wall: Wall(1).after(Span::from_secs(seconds)) }
+}
+
+/// A process of the runner `a` comes, which is heard now.
+fn comes(runners: &Runners, process: &str, now: Now) -> Result<Registered, NameTaken> {
+    let who = format!("pid {process}");
+    let hello = Hello { name: "a".into(), incarnation: Some(process.to_owned()), who };
+    let heard = Arc::new(AtomicU64::new(now.mono.0));
+    let link = crate::runners::Link::new(&hello, Arc::new(|_| true), Some(heard));
+    runners.up(&"a".into(), link, now, |_, _| {})
+}
+
+/// The number of the link of the runner `a` that has just come.
+fn up(runners: &Runners, seconds: u64) -> u64 {
+    comes(runners, "1", at(seconds)).expect("the name is free").number
+}
+
+fn beat(runners: &Runners, link: u64, held: &[AttemptKey], seconds: u64) -> Option<()> {
+    let (runner, incarnation) = ("a".into(), "1".to_owned());
+    let beat = ostler_driver::Beat { runner, link, incarnation, slots: 2, held: held.to_vec() };
+    runners.beat(beat, at(seconds).wall, drop)
+}
+
+fn only(runners: &Runners) -> RunnerView {
+    let [view] = <[RunnerView; 1]>::try_from(runners.views()).expect("one is known");
+    view
+}
+
+fn is_known(runners: &Runners) -> bool {
+    !runners.views().is_empty()
+}
+
+fn in_folder() -> (tempfile::TempDir, Runners) {
+    let state = tempfile::tempdir().unwrap();
+    let runners = Runners::open(state.path(), at(0).wall);
+    (state, runners)
+}
+
+#[test]
+fn a_start_knows_who_was_heard_in_the_last_month_and_whoever_is_drained() {
+    let (state, runners) = in_folder();
+    up(&runners, 0);
+    runners.keep().unwrap();
+    let later = |days| Runners::open(state.path(), at(days * DAY).wall);
+    assert!(is_known(&later(29)) && !is_known(&later(31)));
+    assert_eq!(only(&later(29)).heard_at, at(0).wall);
+    runners.set_draining(&"a".into(), true).unwrap();
+    assert!(only(&later(31)).draining);
+}
+
+#[test]
+fn one_that_is_heard_after_a_day_is_news_to_the_file() {
+    let runners = Runners::default();
+    let comes = |seconds| comes(&runners, "1", at(seconds)).unwrap().is_news;
+    assert!(comes(DAY));
+    assert_eq!(only(&runners).heard_at, at(DAY).wall);
+    assert!(!comes(DAY + 5));
+    assert!(!comes(2 * DAY), "a day after it was new, not after it was heard");
+    assert!(comes(3 * DAY));
+}
+
+#[test]
+fn each_process_that_is_refused_a_name_is_told_of_once_a_minute() {
+    let runners = Runners::default();
+    let stays = |seconds| up(&runners, seconds);
+    let is_news = |process, seconds| {
+        let refused = comes(&runners, process, at(seconds));
+        refused.map(drop).expect_err("the name is taken").is_news
+    };
+    stays(100);
+    assert!(is_news("2", 100) && !is_news("2", 101));
+    assert!(is_news("3", 102), "it is another one");
+    assert!(!is_news("3", 103));
+    stays(150);
+    assert!(!is_news("3", 151));
+    stays(163);
+    assert!(is_news("3", 163));
+}
+
+#[test]
+fn what_a_runner_said_last_is_shown_until_its_link_goes() {
+    let runners = Runners::default();
+    assert_eq!(runners.newest_link(), 0);
+    let link = up(&runners, 0);
+    assert_eq!(runners.newest_link(), link);
+    let key = |job| AttemptKey { job: JobId(job), attempt: 1, fence: Fence(job) };
+    runners.note_held(&"a".into(), key(1), true);
+    beat(&runners, link, &[key(2), key(3)], 60).unwrap();
+    let view = only(&runners);
+    assert_eq!((view.slots, view.held, view.heard_at), (2, vec![JobId(2), JobId(3)], at(60).wall));
+    assert_eq!(runners.offer(&"a".into(), |slots| slots), 2);
+    assert_eq!(runners.offer(&"b".into(), |slots| slots), 0, "nobody knows it");
+    runners.down(&"a".into(), link, || {});
+    let view = only(&runners);
+    assert_eq!((view.connected, view.slots), (false, 0));
+    assert_eq!(runners.offer(&"a".into(), |slots| slots), 0);
+    assert_eq!(view.held, [JobId(2), JobId(3)], "they may run all the same");
+}
+
+#[test]
+fn a_drain_that_cannot_be_written_down_is_none() {
+    let (state, runners) = in_folder();
+    let link = up(&runners, 0);
+    beat(&runners, link, &[], 1).unwrap();
+    let drain = |draining| runners.set_draining(&"a".into(), draining);
+    assert_eq!(drain(false).unwrap(), Some(false), "it was so before");
+    assert_eq!((drain(true).unwrap(), drain(true).unwrap()), (Some(true), Some(false)));
+    assert_eq!(drain(false).unwrap(), Some(true));
+    drop(state);
+    assert!(drain(true).is_err());
+    assert!(!only(&runners).draining);
+    assert_eq!(runners.offer(&"a".into(), |slots| slots), 2);
+}
+
+#[test]
+fn a_runner_that_is_away_is_forgotten_for_good() {
+    let (state, runners) = in_folder();
+    let link = up(&runners, 0);
+    runners.down(&"a".into(), link, || {});
+    runners.keep().unwrap();
+    assert_eq!(runners.forget("a", false).unwrap(), Forgotten::Done);
+    assert!(!is_known(&runners));
+    assert!(!is_known(&Runners::open(state.path(), at(1).wall)), "the next start knows it no more");
+    assert_eq!(runners.forget("a", false).unwrap(), Forgotten::Unknown);
+    assert_eq!(runners.forget("a", true).unwrap(), Forgotten::Done, "a member that never came");
+}
+
+#[test]
+fn this_hosts_own_runner_is_not_forgotten_while_it_is_here() {
+    let (state, runners) = in_folder();
+    up(&runners, 0);
+    runners.keep().unwrap();
+    assert_eq!(runners.forget("a", false).unwrap(), Forgotten::Own);
+    assert!(only(&runners).connected && is_known(&Runners::open(state.path(), at(1).wall)));
+}
+
+#[test]
+fn a_member_that_is_forgotten_goes_with_its_link_and_comes_back_as_another() {
+    let (state, runners) = in_folder();
+    let kept = || is_known(&Runners::open(state.path(), at(1).wall));
+    let link = up(&runners, 0);
+    runners.set_draining(&"a".into(), true).unwrap();
+    assert_eq!(runners.forget("a", true).unwrap(), Forgotten::Done);
+    assert!(!is_known(&runners) && !kept());
+    assert_eq!(runners.linked(), ["a".into()], "its link is to be closed");
+    runners.down(&"a".into(), link, || {});
+    let again = comes(&runners, "1", at(2)).unwrap();
+    assert!(again.is_news && !only(&runners).draining, "nothing of it was left");
+}
+
+#[test]
+fn a_member_that_is_forgotten_and_comes_again_on_another_link_is_known() {
+    let (state, runners) = in_folder();
+    let first = up(&runners, 0);
+    assert_eq!(runners.forget("a", true).unwrap(), Forgotten::Done);
+    let second = up(&runners, 1);
+    runners.down(&"a".into(), first, || {});
+    assert!(only(&runners).connected);
+    runners.keep().unwrap();
+    assert!(is_known(&Runners::open(state.path(), at(2).wall)));
+    runners.down(&"a".into(), second, || {});
+    assert!(is_known(&runners));
+}
