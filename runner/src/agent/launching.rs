@@ -261,17 +261,24 @@ mod tests {
         agent.handle(looked.expect("a look ends").expect("the agent sends to itself"));
     }
 
-    #[test]
-    fn an_app_waits_for_an_interpreter_and_a_bundle_that_may_come() {
-        let folder = tempfile::tempdir().unwrap();
-        let config = config(folder.path());
+    /// A runner with the app of this configuration, for a test.
+    fn with_agent(config: &Config, test: impl AsyncFnOnce(Agent, ChildBundles)) {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         LocalSet::new().block_on(&runtime, async {
             let host = Host { launcher: "/nowhere/launcher".into(), cpus: 1 };
             let (logs, _thread) = Logger::start(Box::new(std::io::sink())).unwrap();
-            crate::check::check(&config).expect("the interpreter may come");
+            crate::check::check(config).expect("the interpreter may come");
             let codes = ChildBundles::write(&config.state, [&config.apps[0].serve]).unwrap();
-            let mut agent = Agent::new(host, config.clone(), &codes, logs).unwrap();
+            let agent = Agent::new(host, config.clone(), &codes, logs).unwrap();
+            test(agent, codes).await;
+        });
+    }
+
+    #[test]
+    fn an_app_waits_for_an_interpreter_and_a_bundle_that_may_come() {
+        let folder = tempfile::tempdir().unwrap();
+        let config = config(folder.path());
+        with_agent(&config, async |mut agent, codes| {
             let engine = folder.path().join("engine");
             let places = format!("no Slow found, looked for {}", engine.display());
             assert_eq!(failure(&mut agent), (places, "install it or set `slow`".into()));
@@ -293,6 +300,43 @@ mod tests {
             let code = codes.of(&config.apps[0].serve).display().to_string();
             assert_eq!(spec.argv[1..], ["-q".to_owned(), format!("{code}/main")]);
             assert_eq!((spec.key.as_str(), &*spec.env["OSTLER_ENTRY"]), ("slow", "slow:main"));
+        });
+    }
+
+    #[test]
+    fn only_an_app_that_fails_is_looked_at_and_once_at_a_time() {
+        let folder = tempfile::tempdir().unwrap();
+        with_agent(&config(folder.path()), async |mut agent, _| {
+            let looks = |agent: &mut Agent| {
+                agent.look_for_changes();
+                agent.apps[0].looking
+            };
+            assert!(!looks(&mut agent), "nothing has failed yet");
+            failure(&mut agent);
+            assert!(looks(&mut agent));
+            let first = agent.apps[0].looked_at;
+            assert!(looks(&mut agent) && agent.apps[0].looked_at == first, "that is not over");
+            let looked = timeout(Duration::from_secs(20), agent.inbox.recv()).await;
+            agent.handle(looked.expect("a look ends").expect("the agent sends to itself"));
+            // However slow this machine is.
+            agent.apps[0].looked_at = Instant::now() + Duration::from_secs(3600);
+            assert!(!looks(&mut agent), "its time has not come");
+        });
+    }
+
+    #[test]
+    fn what_children_begin_with_is_not_asked_for_again_once_it_is_there() {
+        let folder = tempfile::tempdir().unwrap();
+        for name in ["engine", "bundle"] {
+            fs::write(folder.path().join(name), "").unwrap();
+        }
+        with_agent(&config(folder.path()), async |mut agent, _| {
+            let now = agent.now();
+            agent.apps[0].pool.handle_spawn_failed(now);
+            assert!(agent.apps[0].pool.is_failing());
+            fs::remove_file(folder.path().join("bundle")).unwrap();
+            look(&mut agent).await;
+            assert!(agent.apps[0].launch.is_ok());
         });
     }
 }

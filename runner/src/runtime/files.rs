@@ -74,3 +74,96 @@ fn sources(
     }
     found
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{cell::Cell, time::Duration};
+
+    use super::*;
+
+    thread_local! {
+        /// Files whose names were asked about.
+        static ASKED: Cell<usize> = const { Cell::new(0) };
+    }
+
+    const CODE: SourceFilter = SourceFilter {
+        is_source: |name| {
+            ASKED.set(ASKED.get() + 1);
+            name.ends_with(".x")
+        },
+        is_foreign: |_, name| name == "lib",
+    };
+
+    fn at(seconds: u64) -> SystemTime {
+        SystemTime::UNIX_EPOCH + Duration::from_secs(seconds)
+    }
+
+    fn write(path: &Path, text: &str, changed: SystemTime) {
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
+        fs::File::options().write(true).open(path).unwrap().set_modified(changed).unwrap();
+    }
+
+    #[test]
+    fn whatever_changes_in_an_apps_code_is_seen_and_nothing_else() {
+        let folder = tempfile::tempdir().unwrap();
+        let [a, b, deep] = ["a.x", "b.x", "sub/c.x"].map(|name| folder.path().join(name));
+        let mut seen = Vec::new();
+        let mut changes = |what: &str| {
+            let found = look(folder.path(), CODE).fingerprint;
+            assert!(!seen.contains(&found), "{what}");
+            seen.push(found);
+        };
+        changes("nothing is there");
+        for file in [&a, &b, &deep] {
+            write(file, "one", at(10));
+            changes("it is new");
+        }
+        for file in [&a, &b, &deep] {
+            write(file, "longer", at(10));
+            changes("another size");
+            write(file, "longer", at(11));
+            changes("another time");
+        }
+        fs::rename(&a, folder.path().join("d.x")).unwrap();
+        changes("another name");
+        for other in [".git/a.x", "lib/a.x", "a.txt"] {
+            write(&folder.path().join(other), "one", at(12));
+        }
+        let found = look(folder.path(), CODE);
+        assert_eq!((Some(&found.fingerprint), found.newest), (seen.last(), Some(at(11))));
+    }
+
+    #[test]
+    fn the_newest_change_is_none_that_is_still_to_come() {
+        let folder = tempfile::tempdir().unwrap();
+        let day = Duration::from_secs(86_400);
+        for (name, changed) in [("a.x", at(10)), ("b.x", SystemTime::now() + day), ("c.x", at(9))] {
+            write(&folder.path().join(name), "", changed);
+        }
+        assert_eq!(look(folder.path(), CODE).newest, Some(at(10)));
+    }
+
+    #[test]
+    fn a_look_ends_after_so_many_files_and_after_so_many_folders() {
+        let asked = |root: &Path| {
+            ASKED.set(0);
+            look(root, CODE);
+            ASKED.get()
+        };
+        let folder = tempfile::tempdir().unwrap();
+        let [files, folders] = ["files", "folders"].map(|name| folder.path().join(name));
+        write(&files.join("sub/a.x"), "", at(1));
+        for n in 0..=FILES_MAX {
+            fs::write(files.join(format!("{n}.x")), "").unwrap();
+        }
+        assert_eq!(asked(&files), FILES_MAX + 1);
+        for n in 0..FOLDERS_MAX + 9 {
+            let sub = folders.join(n.to_string());
+            fs::create_dir_all(&sub).unwrap();
+            fs::write(sub.join("a.x"), "").unwrap();
+        }
+        // The folder itself is one.
+        assert_eq!(asked(&folders), FOLDERS_MAX);
+    }
+}

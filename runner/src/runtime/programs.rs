@@ -35,3 +35,34 @@ fn is_executable(path: &Path) -> bool {
     std::fs::metadata(path)
         .is_ok_and(|data| data.is_file() && data.permissions().mode() & 0o111 != 0)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+    use crate::runtime::Serve;
+
+    #[test]
+    fn the_interpreter_is_the_one_asked_for_or_the_first_that_can_be_run() {
+        let root = tempfile::tempdir().unwrap();
+        let [text, program] = ["bin/text", "bin/program"].map(|name| root.path().join(name));
+        fs::create_dir(root.path().join("bin")).unwrap();
+        for (path, mode) in [(&text, 0o644), (&program, 0o755)] {
+            fs::write(path, "").unwrap();
+            fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+        }
+        let (serve, env) = (Serve::read("wsgi:m:app").unwrap(), [].into());
+        let find = |interpreter: Option<&str>| {
+            let interpreter = interpreter.map(Path::new);
+            let app = App { serve: &serve, root: root.path(), interpreter, env: &env };
+            find(app, || vec![root.path().join("bin"), text.clone(), program.clone()])
+        };
+        assert_eq!(find(None), Ok(program.clone()), "neither a folder nor a text");
+        assert_eq!(find(Some("bin/program")), Ok(program.clone()), "from the app's folder");
+        assert_eq!(find(Some("bin/text")), Err(vec![text.clone()]));
+        assert_eq!(find(Some("sh")).unwrap().file_name().unwrap(), "sh");
+        let no_such = find(Some("no-such-interpreter")).unwrap_err();
+        assert!(!no_such.is_empty() && !no_such.contains(&root.path().join("no-such-interpreter")));
+    }
+}
