@@ -15,3 +15,19 @@ pub(crate) async fn read_first(late: Span) {
         tokio::time::sleep(READING).await;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn others_read_first_when_this_process_stood_still_and_nobody_waits_else() {
+        let waits = async |millis| {
+            tokio::time::timeout(Duration::ZERO, read_first(Span::from_millis(millis)))
+                .await
+                .is_err()
+        };
+        assert!(!waits(0).await && !waits(100).await);
+        assert!(waits(101).await && waits(60_000).await);
+    }
+}

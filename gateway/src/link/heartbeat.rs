@@ -155,4 +155,27 @@ mod tests {
         let (silent, _) = watch(&[0], &still, 200_000);
         assert!(silent.is_some_and(|silent| silent <= at(80_000)), "{silent:?}");
     }
+
+    #[test]
+    fn who_says_nothing_is_silent_to_a_process_whose_looks_are_late() {
+        let (mut silence, mut now) = (Silence::default(), at(0));
+        for _ in 0..100 {
+            match silence.check(at(0) + LIMIT, now) {
+                Found::Silent => return,
+                Found::StoodStill => panic!("it is a machine with much to do"),
+                Found::Wait(left) | Found::Near(left) => {
+                    now = now + left + Span::from_millis(900);
+                }
+            }
+        }
+        panic!("it is never found silent");
+    }
+
+    #[tokio::test]
+    async fn silence_is_judged_from_the_end_of_a_still_stand() {
+        let (end, excused) = (clock::now() + Span::from_millis(10), std::cell::Cell::new(None));
+        let stand_still = || std::thread::sleep(Duration::from_millis(1100));
+        missed(|| excused.get().unwrap_or(end), |now| excused.set(Some(now)), stand_still).await;
+        assert!(excused.get().is_some_and(|at| at > end));
+    }
 }

@@ -17,7 +17,7 @@ use super::last_word::LastWords;
 use crate::{connection_budget::ConnectionBudget, metrics::Metrics};
 
 /// How many jobs wait, by the places of the pools; who follows it is told of changes.
-type QueueLengths = watch::Sender<Vec<usize>>;
+pub(super) type QueueLengths = watch::Sender<Vec<usize>>;
 
 /// So many unknown apps of one runner are told of.
 const UNKNOWN_MAX: usize = 16;

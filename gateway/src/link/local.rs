@@ -166,7 +166,7 @@ impl Link {
         inbox: &mut UnboundedReceiver<Order>,
         outbox: &mut UnboundedReceiver<BytesMut>,
     ) -> io::Result<()> {
-        let mut demand = Demand::new(hub);
+        let mut demand = Demand::new(&hub.demand);
         let mut mute = pin!(heartbeat::missed(|| jobs.mute_after(), |now| jobs.excuse(now), || {}));
         let last = hub.last_words.of_link();
         loop {
@@ -191,7 +191,7 @@ impl Link {
                     put_frame(&mut out, ping, &[]);
                 }
                 () = jobs.replaced() => return Err(io::Error::other(REPLACED)),
-                () = demand.changes() => demand.update(hub, &mut out),
+                () = demand.changes() => demand.update(hub.pools.keys(), &mut out),
                 () = &mut mute => return Err(io::Error::other(MUTE)),
             }
             if !out.is_empty() {

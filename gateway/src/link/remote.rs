@@ -254,11 +254,11 @@ async fn watch(
         |now| *heard() = now,
         || carrier.send(|link| put_frame(link, plain(), &[])),
     ));
-    let mut demand = Demand::new(hub);
+    let mut demand = Demand::new(&hub.demand);
     loop {
         let mut out = BytesMut::new();
         tokio::select! {
-            () = demand.changes() => demand.update(hub, &mut out),
+            () = demand.changes() => demand.update(hub.pools.keys(), &mut out),
             ping = last.due() => put_frame(&mut out, ping, &[]),
             () = &mut mute => return local::MUTE.to_owned(),
             () = &mut silent => return format!("nothing heard for {} s", HEARTBEAT_TIMEOUT.as_secs_f64()),

@@ -1,7 +1,7 @@
 //! The request path in parts, for instruction counts. Not for use.
 
 mod head;
-mod pool;
+pub(crate) mod pool;
 mod shapes;
 
 use std::{collections::BTreeSet, io, sync::Arc};

@@ -17,8 +17,8 @@ use ostler_wire::{
 use crate::{config, metrics::Metrics};
 
 /// A pool with one slot, before which so many requests wait.
-struct Rig {
-    pool: Arc<Pool>,
+pub(crate) struct Rig {
+    pub(crate) pool: Arc<Pool>,
     carrier: Arc<Carrier>,
     decoder: Decoder,
     frame: BytesMut,
@@ -41,7 +41,7 @@ pub(super) fn served(times: usize, waiting: usize) -> usize {
 }
 
 impl Rig {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let app = config::App {
             queue_max: 10_000,
             tenant_queue_max: 10_000,
@@ -68,7 +68,7 @@ impl Rig {
         }
     }
 
-    fn enter(&self) -> Arc<Passing> {
+    pub(crate) fn enter(&self) -> Arc<Passing> {
         let (frame, queue_us_at) = (self.frame.clone(), self.queue_us_at);
         let outgoing = Outgoing { frame, queue_us_at, more: false, replayable: true };
         let (now, minute) = (clock::now(), Span::from_secs(60));
