@@ -213,7 +213,8 @@ pub(crate) fn prune(
     });
     for Field { name, shape, .. } in fields.iter().filter(|field| field.required) {
         let pointer = step(at, name);
-        let told = notes.any(&[&pointer]);
+        // One that was taken out for what is wrong within it is not missing.
+        let told = notes.of(&pointer);
         if object.get(name).is_none_or(Value::is_null) && !told {
             notes.add(pointer, format!("is missing; expected {}", words(shape)));
         }
@@ -259,8 +260,8 @@ fn fits(value: &mut Value, shape: &Shape, at: &str, notes: &mut Notes) -> bool {
         }
         (Shape::Table(fields) | Shape::TextOrTable(fields), Value::Object(table)) => {
             prune(table, fields, at, notes);
-            if matches!(shape, Shape::TextOrTable(_)) && notes.0.len() == before && table.len() != 1
-            {
+            let is_one = table.len() == 1 && !table.values().any(Value::is_null);
+            if matches!(shape, Shape::TextOrTable(_)) && notes.0.len() == before && !is_one {
                 notes.add(at, format!("give exactly one of {}", names(fields)));
             }
             // What is left of it would be taken for something that nobody wrote.

@@ -10,6 +10,7 @@ mod fake;
 mod jobs;
 mod logs;
 mod rules;
+mod shapes;
 mod submit;
 
 use std::{collections::BTreeSet, sync::Arc};
