@@ -45,8 +45,8 @@ impl State {
         let mended = made.map_err(|error| {
             let folder = state.folder.display();
             let cure = match user_of(&state.folder) {
-                Some(user) => format!("do it as its user: sudo -u {user} ostler …, or choose"),
-                None => "choose".to_owned(),
+                Some(user) => format!("or do it as its user: sudo -u {user} ostler …; or choose"),
+                None => "or choose".to_owned(),
             };
             Failure::unavailable(format!(
                 "cannot use the state folder {folder}: {error}; {cure} another with --state"

@@ -154,10 +154,8 @@ impl Jobs {
         let store = self.store.clone();
         let read = threads.run("", move |_| read(store.as_ref()));
         read.await.unwrap_or_else(|error| {
-            Err(StoreError {
-                fault: ostler_store::Fault::Misuse,
-                detail: format!("a read was cut off: {error}"),
-            })
+            let detail = format!("a read was cut off: {error}");
+            Err(StoreError::new(ostler_store::Fault::Misuse, detail))
         })
     }
 

@@ -14,7 +14,7 @@ use nix::{
     unistd::{AccessFlags, eaccess},
 };
 
-use crate::{OTHERS, is_shared, named, own_uid, owner, refused, remove, rename, shared};
+use crate::{OTHERS, foreign, is_shared, named, not_plain, own_uid, remove, rename, shared};
 
 /// A new file; an error when there is anything of that name.
 pub fn create_new(path: &Path) -> io::Result<File> {
@@ -94,8 +94,7 @@ fn checked(path: &Path, options: &OpenOptions) -> io::Result<File> {
         return Err(not_plain(path));
     }
     if data.uid() != own_uid() {
-        let (path, owner) = (path.display(), owner(data.uid()));
-        return Err(refused(format!("{path} belongs to {owner}; move it away")));
+        return Err(foreign(path, &data));
     }
     if is_shared(&data) {
         return Err(shared(path));
@@ -105,8 +104,4 @@ fn checked(path: &Path, options: &OpenOptions) -> io::Result<File> {
         file.set_permissions(mode).map_err(named(path))?;
     }
     Ok(file)
-}
-
-fn not_plain(path: &Path) -> io::Error {
-    refused(format!("{} is not a plain file; move it away", path.display()))
 }

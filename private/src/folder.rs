@@ -16,7 +16,9 @@ use nix::{
     unistd::getegid,
 };
 
-use crate::{OTHERS, OTHERS_WRITE, is_shared, list, named, own_uid, owner, refused, shared};
+use crate::{
+    OTHERS, OTHERS_WRITE, foreign, is_shared, list, named, own_uid, owner, refused, shared,
+};
 
 /// The mode of a folder that others may read.
 const PUBLIC: u32 = 0o755;
@@ -87,8 +89,7 @@ fn open(path: &Path, mode: u32, excess: u32) -> io::Result<Opened> {
     let folder = options.open(&path).map_err(of_it)?;
     let data = folder.metadata().map_err(of_it)?;
     if data.uid() != own_uid() {
-        let (path, owner) = (path.display(), owner(data.uid()));
-        return Err(refused(format!("{path} belongs to {owner}, who could change what is in it")));
+        return Err(foreign(&path, &data));
     }
     // Somebody may have put something there while it was open to others.
     if data.mode() & OTHERS_WRITE != 0 {
@@ -106,7 +107,7 @@ fn followed(path: &Path) -> io::Result<PathBuf> {
     }
     if !trusted().contains(&data.uid()) {
         let (path, owner) = (path.display(), owner(data.uid()));
-        return Err(refused(format!("{path} is a symbolic link of {owner}")));
+        return Err(refused(format!("{path} is a symbolic link of {owner}; move it away")));
     }
     fs::canonicalize(path).map_err(named(path))
 }
@@ -144,9 +145,7 @@ fn entries(
         // What has just gone concerns nobody.
         let Ok(data) = entry.metadata() else { continue };
         if data.uid() != own_uid() {
-            let (path, owner) = (entry.path(), owner(data.uid()));
-            let path = path.display();
-            return Err(refused(format!("{path} in it belongs to {owner}; move it away")));
+            return Err(foreign(&entry.path(), &data));
         }
         look(&entry.file_name(), &data)?;
     }

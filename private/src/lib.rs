@@ -54,6 +54,18 @@ fn owner(uid: u32) -> String {
     }
 }
 
+/// What is somebody else's. Most often Ostler itself ran as another user once, and what it left is wanted: a log of the store holds
+/// jobs.
+fn foreign(path: &Path, data: &Metadata) -> io::Error {
+    let (own, path, owner) = (own_uid(), path.display(), owner(data.uid()));
+    let own =
+        User::from_uid(geteuid()).ok().flatten().map_or_else(|| own.to_string(), |user| user.name);
+    refused(format!(
+        "{path} belongs to {owner}, who could change what is in it; if Ostler ran as that user, give it back: \
+         chown -R {own} {path}; if it did not, somebody else put it there: move it away"
+    ))
+}
+
 fn own_uid() -> u32 {
     geteuid().as_raw()
 }
@@ -68,6 +80,10 @@ fn shared(path: &Path) -> io::Error {
     refused(format!(
         "{path} has another name somewhere (a hard link), and others may open it by that; replace it by a copy of its own"
     ))
+}
+
+fn not_plain(path: &Path) -> io::Error {
+    refused(format!("{} is not a plain file; move it away", path.display()))
 }
 
 fn refused(what: String) -> io::Error {

@@ -2,11 +2,13 @@
 
 use std::{
     fs::{self, File, ReadDir},
-    io::{self, ErrorKind},
+    io::{self, ErrorKind, Read as _},
     path::{Path, PathBuf},
 };
 
 use nix::libc::ELOOP;
+
+use crate::not_plain;
 
 /// An error of the system with what it does not say.
 #[derive(Debug, thiserror::Error)]
@@ -50,19 +52,32 @@ const CURES: &[(&[ErrorKind], &str)] = &[
     (&[ErrorKind::InvalidData], "it is damaged; move it away, or put a backup in its place"),
 ];
 
-/// Opens a file of ours for reading.
+/// Opens a file of ours for reading, or what a link leads to. A pipe is waited for without end, and a device may have no end of bytes: such
+/// is not opened.
 pub fn open(path: &Path) -> io::Result<File> {
-    File::open(path).map_err(named(path))
+    let check = |data: fs::Metadata| match data.file_type() {
+        it if it.is_file() => Ok(()),
+        it if it.is_dir() => Err(named(path)(ErrorKind::IsADirectory.into())),
+        _ => Err(not_plain(path)),
+    };
+    check(fs::metadata(path).map_err(named(path))?)?;
+    let file = File::open(path).map_err(named(path))?;
+    check(file.metadata().map_err(named(path))?)?;
+    Ok(file)
 }
 
 /// All that is in a file of ours.
 pub fn read(path: &Path) -> io::Result<Vec<u8>> {
-    fs::read(path).map_err(named(path))
+    let mut bytes = Vec::new();
+    open(path)?.read_to_end(&mut bytes).map_err(named(path))?;
+    Ok(bytes)
 }
 
 /// All the text that is in a file of ours.
 pub fn read_to_string(path: &Path) -> io::Result<String> {
-    fs::read_to_string(path).map_err(named(path))
+    let mut text = String::new();
+    open(path)?.read_to_string(&mut text).map_err(named(path))?;
+    Ok(text)
 }
 
 /// What is in a folder of ours.
@@ -82,5 +97,5 @@ pub fn rename(from: &Path, to: &Path) -> io::Result<()> {
 
 /// Waits until a file is on the disk, or, of a folder, the names in it.
 pub fn sync(path: &Path) -> io::Result<()> {
-    open(path)?.sync_all().map_err(named(path))
+    File::open(path).and_then(|it| it.sync_all()).map_err(named(path))
 }

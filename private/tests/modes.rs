@@ -159,6 +159,11 @@ fn what_belongs_to_somebody_else_is_refused() {
     chown(ours.join("ca.pem"), Some(STRANGER), None).unwrap();
     assert_refused(state_folder(&ours), &ours.join("ca.pem"));
     assert_refused(append(&ours.join("ca.pem")), &ours.join("ca.pem"));
+    // A log that is moved away takes jobs with it.
+    let told = state_folder(&ours).map(drop).expect_err("it is refused").to_string();
+    let (cure, other) = told.split_once("chown -R root").expect(&told);
+    assert!(cure.ends_with("if Ostler ran as that user, give it back: "), "{told}");
+    assert!(other.contains("if it did not") && other.ends_with("move it away"), "{told}");
     set(&ours, 0o777);
     assert_refused(folder(&ours), &ours.join("ca.pem"));
 }

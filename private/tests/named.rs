@@ -69,6 +69,25 @@ fn a_file_in_the_place_of_a_folder_is_named() {
 }
 
 #[test]
+fn what_has_no_end_of_bytes_is_not_read() {
+    let (around, path) = place("it");
+    let pipe = around.path().join("pipe");
+    nix::unistd::mkfifo(&pipe, nix::sys::stat::Mode::S_IRWXU).expect("there is room");
+    for to in [Path::new("/dev/full"), Path::new("/dev/zero"), &pipe] {
+        symlink(to, &path).expect("there is room");
+        for (way, of) in &FILES[8..10] {
+            assert_named(way, &path, of(&path));
+        }
+        assert_named("open", &path, open(&path).map(drop));
+        fs::remove_file(&path).expect("it is there");
+    }
+    // A link to a file is as good as that.
+    fs::write(around.path().join("file"), "text").expect("there is room");
+    symlink(around.path().join("file"), &path).expect("there is room");
+    assert_eq!(read_to_string(&path).expect("it is read"), "text");
+}
+
+#[test]
 fn a_link_that_is_not_followed_is_named() {
     for (way, of) in &FILES[1..5] {
         let (around, path) = place("it");

@@ -4,7 +4,7 @@ use std::{
     fs,
     io::{BufRead as _, BufReader},
     path::{Path, PathBuf},
-    process::{Child, Command, Stdio},
+    process::{Child, ChildStdout, Command, Stdio},
 };
 
 use ostler_tests::{Api, App, Conn, Gateway, Setup, ostler, wait_until};
@@ -122,12 +122,12 @@ fn a_gateway_that_cannot_use_its_store_serves_the_web_and_takes_jobs_once_it_can
 }
 
 /// Has a file so that whoever opens it waits until this is dropped, as for a disk that does not answer.
-struct Hanging(Child);
+struct Hanging(Child, BufReader<ChildStdout>);
 
 impl Hanging {
     fn of(path: &Path) -> Self {
         const HOLD: &str = "import fcntl, signal, sys\n\
-            signal.signal(signal.SIGIO, signal.SIG_IGN)\n\
+            signal.signal(signal.SIGIO, lambda *_: print('asked', flush=True))\n\
             file = open(sys.argv[1], 'r+b')\n\
             fcntl.fcntl(file, fcntl.F_SETLEASE, fcntl.F_WRLCK)\n\
             print('held', flush=True)\n\
@@ -139,11 +139,16 @@ impl Hanging {
             .stdout(Stdio::piped())
             .spawn()
             .expect("Python can be run");
+        let told = BufReader::new(child.stdout.take().expect("it is piped"));
+        let mut it = Self(child, told);
+        it.wait_for("held");
+        it
+    }
+
+    fn wait_for(&mut self, word: &str) {
         let mut line = String::new();
-        let told = child.stdout.as_mut().expect("it is piped");
-        BufReader::new(told).read_line(&mut line).expect("it can be read");
-        assert_eq!(line, "held\n");
-        Self(child)
+        self.1.read_line(&mut line).expect("it can be read");
+        assert_eq!(line.trim(), word);
     }
 }
 
@@ -188,6 +193,31 @@ fn neither_the_web_nor_an_end_waits_for_a_store_that_does_not_answer() {
             }
         }
     }
+}
+
+#[test]
+fn whoever_submits_while_a_store_is_read_again_is_refused_at_once() {
+    let setup = || Setup::bare().args(&["--no-app"]).more("[runner]\njob_slots = 1\n");
+    let state = setup().start().stop();
+    let (path, good) = (state.path().join("jobs.db"), state.path().join("good.db"));
+    fs::rename(&path, &good).expect("it is there");
+    fs::create_dir(&path).expect("there is room");
+    let gateway = setup().early().start_in(state);
+    wait_until("jobs are refused", || gateway.api("/readyz/jobs").status == 503);
+    let api = Api::of(&gateway);
+    let mut hanging = Hanging::of(&good);
+    fs::remove_dir(&path).and_then(|()| fs::rename(&good, &path)).expect("it is there");
+    hanging.wait_for("asked");
+    for _ in 0..3 {
+        let answer = api.request("POST", "/v1/jobs", "", b"{}");
+        assert_eq!((answer.status, answer.header("retry-after")), (503, Some("1")));
+    }
+    // It was not answered because the disk was.
+    assert_eq!(gateway.metric("ostler_store_accepting", &[]), 0.0);
+    drop(hanging);
+    wait_until("jobs are taken", || gateway.api("/readyz/jobs").status == 200);
+    let job = api.run("true");
+    assert_eq!(api.wait_finished(job)["state"], "succeeded");
 }
 
 #[test]

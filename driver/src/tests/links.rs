@@ -72,7 +72,7 @@ fn what_a_link_told_while_the_store_failed_goes_with_it() {
     let reports =
         Reports { runner: "a".into(), link: 1, reports: vec![Report::NotStarted { key }] };
     actor.hear(ActorInput::LinkUp("a".into(), 1), now);
-    actor.doubt(StoreError { fault: Fault::Full, detail: "full".to_owned() }, now);
+    actor.doubt(StoreError::new(Fault::Full, "full"), now);
     actor.hear(ActorInput::Reports(reports.clone()), now);
     assert_eq!(actor.kept.len(), 1, "it is not told twice on one link");
     actor.hear(ActorInput::LinkDown("b".into(), 1), now);
@@ -157,7 +157,7 @@ fn a_beat_that_crossed_the_order_to_run_is_no_proof_however_late_it_is_read() {
 fn what_is_told_to_a_store_that_failed_is_kept_once_and_not_without_end() {
     let (mut actor, now) = actor();
     actor.hear(ActorInput::LinkUp("a".into(), 1), now);
-    actor.doubt(StoreError { fault: Fault::Io, detail: "the disk".to_owned() }, now);
+    actor.doubt(StoreError::new(Fault::Io, "the disk"), now);
     let key = |job| AttemptKey { job: JobId(job), attempt: 1, fence: Fence(1) };
     let tell = |actor: &mut Actor, link, reports| {
         actor.hear(ActorInput::Reports(Reports { runner: "a".into(), link, reports }), now);

@@ -8,6 +8,8 @@ pub struct StoreError {
     pub fault: Fault,
     /// What was done to what, and what the system said.
     pub detail: String,
+    /// The detail says what helps: only what happens then is said after it.
+    has_cure: bool,
 }
 
 /// What kind of thing went wrong.
@@ -41,7 +43,14 @@ pub enum Fault {
 impl StoreError {
     /// A fault of a kind, with what was done to what and what the system said.
     pub fn new(fault: Fault, detail: impl Into<String>) -> Self {
-        Self { fault, detail: detail.into() }
+        Self { fault, detail: detail.into(), has_cure: false }
+    }
+
+    /// The same with a detail that says already what helps against this very fault.
+    #[must_use]
+    pub const fn with_cure(mut self) -> Self {
+        self.has_cure = true;
+        self
     }
 
     /// The same of a copy: nothing goes on by itself.
@@ -56,6 +65,9 @@ impl StoreError {
     /// It and its cure where nobody tries again by himself: at a start, say.
     pub fn at_start(&self) -> String {
         let cure = match self.fault {
+            Fault::Full | Fault::Io | Fault::Unknown | Fault::Corrupt if self.has_cure => {
+                "then do it again"
+            }
             Fault::Full => "make room on the disk, then do it again",
             Fault::Io | Fault::Unknown => {
                 "look at that path, its disk and the system's log, then do it again"
@@ -75,13 +87,17 @@ impl StoreError {
     /// What a person can do about it.
     pub const fn cure(&self) -> &'static str {
         match self.fault {
+            Fault::Full | Fault::Io | Fault::Unknown | Fault::Corrupt if self.has_cure => {
+                "accepting goes on by itself then"
+            }
+            Fault::Copy if self.has_cure => "then do it again",
             Fault::Full => "make room on the disk; accepting goes on by itself",
             Fault::Io | Fault::Unknown => {
                 "look at the disk and the system's log; accepting goes on by itself when it can be written again"
             }
             Fault::Fenced => "what is stored is read anew; report this as a bug",
             Fault::Gone => "put the file back, or start the gateway again with what is there",
-            Fault::Corrupt => "restore a backup, or move the file away to begin anew",
+            Fault::Corrupt => "restore a backup, or move the store's file away to begin anew",
             Fault::Copy => "look at that path and its disk, make room there, and do it again",
             Fault::TooNew => "run the version that wrote it, or a newer one",
             Fault::Locked => {

@@ -25,12 +25,15 @@ pub(super) fn from_writing(doing: &str, name: &str, error: Error, db: &Connectio
     // SAFETY: the handle is that of an open connection, which nobody else uses meanwhile.
     let errno = unsafe { ffi::sqlite3_system_errno(db.handle()) };
     let code = error.sqlite_error().map_or(0, |error| error.extended_code);
-    let StoreError { fault, mut detail } = from_sql(doing, name, error);
-    if errno != 0 && code & 0xff != ffi::SQLITE_FULL {
+    let mut error = from_sql(doing, name, error);
+    if errno != 0 && matches!(code & 0xff, ffi::SQLITE_IOERR | ffi::SQLITE_CANTOPEN) {
         // SQLite's word for all of them is "disk I/O error".
-        detail.push_str(&format!(": {}", std::io::Error::from_raw_os_error(errno)));
+        error.detail.push_str(&format!(": {}", std::io::Error::from_raw_os_error(errno)));
     }
-    StoreError::new(if is_full(code, errno) { Fault::Full } else { fault }, detail)
+    if is_full(code, errno) {
+        error.fault = Fault::Full;
+    }
+    error
 }
 
 /// No room, in SQLite's other words: of the file that readers and the writer share, or of a quota. Nothing was committed.
@@ -55,7 +58,8 @@ pub(crate) fn from_io(doing: &str, name: &str, error: &std::io::Error) -> StoreE
     let said = error.get_ref().is_some();
     let detail =
         if said { format!("{doing}: {error}") } else { format!("{doing} {name}: {error}") };
-    StoreError::new(fault, detail)
+    let error = StoreError::new(fault, detail);
+    if said { error.with_cure() } else { error }
 }
 
 fn fault(error: &Error) -> Fault {

@@ -88,7 +88,11 @@ impl HistoryFile {
         let name = path.display().to_string();
         let known = match ostler_private::read(&path) {
             Ok(bytes) => Some(read(&bytes).map_err(|error| {
-                StoreError::new(Fault::Corrupt, format!("{name} is no history of a store: {error}"))
+                let detail = format!(
+                    "{name} is no history of a store: {error}; without it an older copy of the store is not known as \
+                     such: move it away only when the store is the last one"
+                );
+                StoreError::new(Fault::Corrupt, detail).with_cure()
             })?),
             Err(error) if error.kind() == io::ErrorKind::NotFound => None,
             Err(error) => return Err(fault::from_io("reading", &name, &error)),

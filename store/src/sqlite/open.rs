@@ -57,37 +57,37 @@ pub(super) fn lock(path: &Path) -> Result<Lock, StoreError> {
 /// Opens the file for writing, makes or migrates it, and brings everything in its log home.
 pub(super) fn writer(path: &Path, pages_max: Option<u32>) -> Result<Connection, StoreError> {
     let name = path.display().to_string();
-    let sql = |error| fault::from_sql("opening", &name, error);
+    // SQLite's error would name neither of the files beside it.
+    ["", "-wal", "-shm"]
+        .iter()
+        .try_for_each(|suffix| ostler_private::look(&suffixed(path, suffix)))
+        .map_err(|error| fault::from_io("opening", &name, &error))?;
     refuse_emptied(path, &name)?;
     let fresh = !path.exists();
     // What jobs run and what they are given is nobody else's. The log takes its mode from the file.
     let made = ostler_private::append(path);
-    // SQLite's error would name neither of the files beside it.
-    let beside = || ["-wal", "-shm"].iter().map(|suffix| suffixed(path, suffix));
-    made.map(drop)
-        .and_then(|()| beside().try_for_each(|file| ostler_private::look(&file)))
-        .map_err(|error| fault::from_io("opening", &name, &error))?;
+    made.map(drop).map_err(|error| fault::from_io("opening", &name, &error))?;
     let mut db = Connection::open_with_flags(
         path,
         OpenFlags::SQLITE_OPEN_READ_WRITE
             | OpenFlags::SQLITE_OPEN_CREATE
             | OpenFlags::SQLITE_OPEN_NO_MUTEX,
     )
-    .map_err(sql)?;
-    pragmas(&db, CACHE.0).map_err(sql)?;
-    db.pragma_update(None, "cache_spill", -i64::from(SPILL)).map_err(sql)?;
-    db.pragma_update(None, "page_size", PAGE).map_err(sql)?;
-    db.pragma_update_and_check(None, "journal_mode", "WAL", |_| Ok(())).map_err(sql)?;
+    .map_err(|error| fault::from_sql("opening", &name, error))?;
+    let failed = |error, db: &Connection| fault::from_writing("opening", &name, error, db);
+    writer_pragmas(&db).map_err(|error| failed(error, &db))?;
     schema::migrate(&mut db, &name)?;
     // After an fsync that failed, the system may show what is not on the disk. Copied into the file and fsynced there, it
     // is; and the log begins anew, so that nothing acknowledged from now on stands behind a hole.
-    let busy: i64 =
-        db.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0)).map_err(sql)?;
+    let busy: i64 = db
+        .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0))
+        .map_err(|error| failed(error, &db))?;
     if busy != 0 {
         return Err(StoreError::new(Fault::Locked, format!("{name} is read by another process")));
     }
     if let Some(pages) = pages_max {
-        db.pragma_update_and_check(None, "max_page_count", pages, |_| Ok(())).map_err(sql)?;
+        db.pragma_update_and_check(None, "max_page_count", pages, |_| Ok(()))
+            .map_err(|error| failed(error, &db))?;
     }
     if fresh {
         sync_folder(path).map_err(|error| fault::from_io("opening", &name, &error))?;
@@ -127,6 +127,13 @@ pub(super) fn leave_log(db: &Connection) -> rusqlite::Result<()> {
 pub(super) fn bound_log(db: &Connection, pages: u32) -> rusqlite::Result<()> {
     let bytes = 2 * i64::from(pages) * i64::from(PAGE);
     db.pragma_update_and_check(None, "journal_size_limit", bytes, |_| Ok(()))
+}
+
+fn writer_pragmas(db: &Connection) -> rusqlite::Result<()> {
+    pragmas(db, CACHE.0)?;
+    db.pragma_update(None, "cache_spill", -i64::from(SPILL))?;
+    db.pragma_update(None, "page_size", PAGE)?;
+    db.pragma_update_and_check(None, "journal_mode", "WAL", |_| Ok(()))
 }
 
 fn pragmas(db: &Connection, cache: u32) -> rusqlite::Result<()> {
@@ -169,6 +176,38 @@ mod tests {
         }
         // Whoever wants to begin anew says so.
         std::fs::remove_file(&path).expect("it is there");
+        crate::Sqlite::open(&path).map(drop).expect("it opens");
+    }
+
+    #[test]
+    fn whatever_cannot_be_opened_has_one_cure_that_fits() {
+        let folder = tempfile::tempdir().expect("a temporary folder can be made");
+        let path = folder.path().join("store.db");
+        let store = crate::Sqlite::open(&path).expect("it opens");
+        crate::Store::begin(&store, 1).expect("a term begins");
+        drop(store);
+        let other = folder.path().join("other");
+        std::fs::create_dir(&other).expect("there is room");
+        let pipe = folder.path().join("pipe");
+        nix::unistd::mkfifo(&pipe, nix::sys::stat::Mode::S_IRWXU).expect("there is room");
+        for name in ["", "-wal", "-shm", "-history", "-lock"] {
+            for to in [Path::new("/dev/full"), Path::new("/dev/zero"), &pipe, &other] {
+                let it = suffixed(&path, name);
+                let kept = suffixed(&path, "-kept");
+                let was = std::fs::rename(&it, &kept).is_ok();
+                std::os::unix::fs::symlink(to, &it).expect("there is room");
+                let error = crate::Sqlite::open(&path).map(drop).expect_err("it is refused");
+                assert_eq!(error.fault, Fault::Io, "{name} {to:?}: {error}");
+                let told = error.to_string();
+                assert!(told.contains(&it.display().to_string()), "{told}");
+                assert!(told.ends_with("move it away; accepting goes on by itself then"), "{told}");
+                assert!(error.at_start().ends_with("move it away; then do it again"));
+                std::fs::remove_file(&it).expect("it is there");
+                if was {
+                    std::fs::rename(&kept, &it).expect("it is there");
+                }
+            }
+        }
         crate::Sqlite::open(&path).map(drop).expect("it opens");
     }
 

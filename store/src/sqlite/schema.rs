@@ -29,7 +29,7 @@ pub(super) fn migrate(db: &mut Connection, name: &str) -> Result<(), StoreError>
     let version = look(db, name)?;
     for (from, step) in (0..).zip(STEPS).skip(usize::try_from(version).unwrap_or(0)) {
         let change = db.transaction().and_then(|change| apply(change, step, from + 1));
-        change.map_err(|error| super::fault::from_sql("opening", name, error))?;
+        change.map_err(|error| super::fault::from_writing("opening", name, error, db))?;
     }
     Ok(())
 }
