@@ -26,6 +26,7 @@ use ostler_driver::{Answer, DriverConfig, NewJob, Verb};
 mod keeping;
 mod links;
 mod logs;
+mod opened;
 mod payloads;
 mod runners;
 mod steer;

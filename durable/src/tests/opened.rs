@@ -1,0 +1,29 @@
+//! What the store's opening hands on, and how its failures are counted.
+
+use super::*;
+
+#[tokio::test]
+async fn every_token_lets_in_at_once_and_after_a_restart() {
+    let mut bench = Bench::new();
+    let text = std::fs::read_to_string(bench.state.path().join("api.token")).unwrap();
+    let first = ostler_machine::secret::sha256_hex(text.trim().as_bytes());
+    let (_, token) = ostler_api::new_token("t", ["read".to_owned()].into(), None, Wall(1), None);
+    bench.jobs.put_token("test", token.clone()).await.unwrap();
+    let let_in = |bench: &Bench| [&first, &token.hash].map(|it| bench.jobs.token(it).is_some());
+    assert_eq!(let_in(&bench), [true, true]);
+    bench.restart();
+    assert_eq!(let_in(&bench), [true, true]);
+}
+
+#[tokio::test]
+async fn a_failure_of_the_store_is_counted_and_its_end_is_none() {
+    let bench = Bench::new();
+    let failures = || bench.jobs.metrics.failures.get();
+    let (mut link, _, key) = running(&bench).await;
+    assert_eq!(failures(), 0);
+    bench.store.plan([Some(Planned::Full)]);
+    link.report(finished(key, 0));
+    assert_eq!(link.settled(), (key, false), "there is room again");
+    until("that is over", || bench.jobs.trouble().is_none()).await;
+    assert_eq!(failures(), 1);
+}
