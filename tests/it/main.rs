@@ -3,6 +3,7 @@
 mod ahead;
 mod alike;
 mod api_listener;
+mod at_rest;
 mod bad_chunks;
 mod bad_heads;
 mod bodies;
