@@ -185,7 +185,15 @@ impl RunnerLink {
 
     /// Waits until the runner's figure has this value.
     pub(crate) fn expect_figure(&mut self, name: &str, value: u64) {
-        self.expect(Kind::State, |f| f.fields().unwrap().number(name) == Some(value));
+        self.expect_figures(&[(name, value)]);
+    }
+
+    /// Waits until all of these figures have these values: once they have, they are told no more.
+    pub(crate) fn expect_figures(&mut self, wanted: &[(&str, u64)]) {
+        self.expect(Kind::State, |f| {
+            let fields = f.fields().unwrap();
+            wanted.iter().all(|(name, value)| fields.number(name) == Some(*value))
+        });
     }
 
     /// Waits until the runner closes the link.

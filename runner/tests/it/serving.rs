@@ -109,8 +109,7 @@ fn waiting_jobs_bring_more_children_and_idleness_takes_them_away() {
     assert_eq!(first.answer().unwrap().0, 200);
     link.expect(Kind::Retire, |_| true);
     link.expect(Kind::Retire, |_| true);
-    link.expect_figure("exit.stopped", 2);
-    link.expect_figure("idle", 1);
+    link.expect_figures(&[("exit.stopped", 2), ("idle", 1)]);
 }
 
 #[test]
