@@ -1,7 +1,10 @@
-//! Heartbeats of a link to another host: something goes to the gateway each second, and every other time it asks for an answer, so that a
-//! runner with nothing to do wakes for the second and for one answer in two.
+//! Heartbeats of a link to another host: something goes to the gateway each second, and it asks for an answer only when nothing was heard
+//! since the last, so that a runner with nothing to do wakes for the second and for one answer in two.
 
-use std::time::{Duration, Instant};
+use std::{
+    mem,
+    time::{Duration, Instant},
+};
 
 use ostler_wire::Kind;
 
@@ -16,15 +19,13 @@ const STOOD_STILL: Duration = Duration::from_secs(2);
 pub(super) struct Heartbeat {
     heard_at: Instant,
     looked_at: Instant,
-    /// The last beat asked for an answer.
-    has_asked: bool,
     /// Something was heard since the last beat.
     has_heard: bool,
 }
 
 impl Heartbeat {
     pub(super) fn new(now: Instant) -> Self {
-        Self { heard_at: now, looked_at: now, has_asked: false, has_heard: false }
+        Self { heard_at: now, looked_at: now, has_heard: false }
     }
 
     /// Something came, were it a byte of a frame.
@@ -47,11 +48,9 @@ impl Heartbeat {
         HEARTBEAT_TIMEOUT.saturating_sub(now - self.heard_at)
     }
 
-    /// What the beat is that is due: PING, or PONG, which asks for nothing, when the PING before was answered.
+    /// What the beat is that is due: PING, or PONG, which asks for nothing, when something was heard since the one before.
     pub(super) fn beat(&mut self) -> Kind {
-        self.has_asked = !(self.has_asked && self.has_heard);
-        self.has_heard = false;
-        if self.has_asked { Kind::Ping } else { Kind::Pong }
+        if mem::take(&mut self.has_heard) { Kind::Pong } else { Kind::Ping }
     }
 }
 
@@ -97,6 +96,17 @@ mod tests {
         }
         let (_, silent) = minute(Duration::from_millis(3500), 2 * 60 * SECOND);
         assert_eq!(silent, None);
+    }
+
+    #[test]
+    fn a_gateway_that_speaks_anyway_is_not_asked() {
+        let mut link = Heartbeat::new(Instant::now());
+        assert_eq!(link.beat(), Kind::Ping);
+        for _ in 0..3 {
+            link.hear(Instant::now());
+            assert_eq!(link.beat(), Kind::Pong);
+        }
+        assert_eq!(link.beat(), Kind::Ping);
     }
 
     #[test]
