@@ -115,6 +115,8 @@ pub(crate) trait SharedLink: fmt::Debug {
     fn close(&self);
     /// Queues a frame; `false` when the other side is stuck or gone.
     fn send(&self, frame: &Bytes) -> bool;
+    /// Whether it has ended.
+    fn is_over(&self) -> bool;
     /// Whether the other side keeps up.
     fn has_room(&self) -> bool;
     /// Waits until something was written.
@@ -180,6 +182,15 @@ impl Outbox {
                 debug_assert!(fd.is_none(), "no descriptor leaves the host");
                 link.send(&frame)
             }
+        }
+    }
+
+    /// Why a frame was not taken. `None`: the link is over, and tells itself why, which is on its way to its owner.
+    pub(crate) fn refusal(&self) -> Option<&'static str> {
+        match self {
+            Self::Unix(unix) if unix.queue.is_closed() => Some("it closed the connection"),
+            Self::Shared(link) if link.is_over() => None,
+            Self::Unix(_) | Self::Shared(_) => Some("it reads nothing any more"),
         }
     }
 

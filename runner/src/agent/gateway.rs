@@ -15,7 +15,7 @@ use crate::{
     child_pool::{ChildId, Loss},
     config::Link,
     event::{Granted, LinkEvent},
-    frames::plain,
+    frames::{Outbox, plain},
     hash,
     link::{self, relay::Relay},
     logs::Line,
@@ -315,9 +315,9 @@ impl Agent {
     }
 
     fn say_with(&mut self, frame: Bytes, fd: Option<std::os::fd::OwnedFd>) {
-        let sent = self.gateway.as_ref().is_none_or(|gateway| gateway.send(frame, fd));
-        if !sent {
-            self.drop_gateway("it reads nothing any more");
+        let unsent = self.gateway.as_ref().filter(|gateway| !gateway.send(frame, fd));
+        if let Some(why) = unsent.and_then(Outbox::refusal) {
+            self.drop_gateway(why);
         }
     }
 }

@@ -159,7 +159,7 @@ impl Relay {
 
     /// Ends a link, unless another has taken its place.
     pub(crate) fn close(self: &Rc<Self>, number: u64) {
-        if self.inner.borrow().link.as_ref().is_some_and(|link| link.number == number) {
+        if self.is_up(number) {
             self.link_down();
             // Its writer finds that it is gone.
             self.link_work.notify_one();
@@ -191,6 +191,11 @@ impl Relay {
             link.out.extend_from_slice(frame);
             link.out.len() < OUT_STUCK
         })
+    }
+
+    /// Whether this link is the present one.
+    pub(crate) fn is_up(&self, number: u64) -> bool {
+        self.inner.borrow().link.as_ref().is_some_and(|link| link.number == number)
     }
 
     /// Whether the link keeps up with what is queued for it.

@@ -20,6 +20,10 @@ impl SharedLink for NumberedLink {
         self.0.send(self.1, frame)
     }
 
+    fn is_over(&self) -> bool {
+        !self.0.is_up(self.1)
+    }
+
     fn has_room(&self) -> bool {
         self.0.has_room(self.1)
     }

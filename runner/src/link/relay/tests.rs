@@ -202,3 +202,20 @@ fn a_child_that_refuses_one_after_the_other_is_given_up_and_one_that_serves_betw
         refuse(&mut rig).expect("it serves now and then");
     }
 }
+
+#[test]
+fn a_link_that_is_over_tells_why_itself_and_one_that_is_stuck_is_said_to_be() {
+    let (events, _) = tokio::sync::mpsc::channel(EVENTS_MAX);
+    let relay = Relay::new(events);
+    let outbox = relay.outbox(relay.link_up());
+    assert!(outbox.send(Bytes::from_static(b"a frame"), None));
+    assert!(!outbox.send(Bytes::from(vec![0; OUT_STUCK]), None));
+    assert_eq!(outbox.refusal(), Some("it reads nothing any more"));
+    relay.link_down();
+    assert!(!outbox.send(Bytes::from_static(b"a frame"), None));
+    assert_eq!(outbox.refusal(), None);
+    // Nor is the next link the same one.
+    relay.link_up();
+    assert!(!outbox.send(Bytes::from_static(b"a frame"), None));
+    assert_eq!(outbox.refusal(), None);
+}
