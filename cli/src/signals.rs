@@ -30,7 +30,11 @@ impl Signals {
         let taken =
             [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP, Signal::SIGUSR1, Signal::SIGUSR2];
         set.extend(taken);
-        set.thread_block()
+        // A file that may not grow is an error of the write, which says so, and no end of the process.
+        let mut blocked = set;
+        blocked.add(Signal::SIGXFSZ);
+        blocked
+            .thread_block()
             .map_err(|error| Failure::broken(format!("cannot block signals: {error}")))?;
         Ok(Self(set))
     }

@@ -48,6 +48,7 @@ const CURES: &[(&[ErrorKind], &str)] = &[
     ),
     (&[ErrorKind::NotFound], "put it back"),
     (&[ErrorKind::StorageFull, ErrorKind::QuotaExceeded], "make room there"),
+    (&[ErrorKind::FileTooLarge], "let Ostler write longer files (ulimit -f, LimitFSIZE=)"),
     (&[ErrorKind::ReadOnlyFilesystem], "let its file system be written"),
     (&[ErrorKind::InvalidData], "it is damaged; move it away, or put a backup in its place"),
 ];

@@ -121,6 +121,7 @@ fn what_the_system_says_is_kept_and_has_what_helps() {
     for (errno, kind, cure) in [
         (system_error(28), io::ErrorKind::StorageFull, "make room"),
         (system_error(122), io::ErrorKind::QuotaExceeded, "make room"),
+        (system_error(27), io::ErrorKind::FileTooLarge, "ulimit -f"),
         (system_error(13), io::ErrorKind::PermissionDenied, "chown"),
         (system_error(30), io::ErrorKind::ReadOnlyFilesystem, "be written"),
         (system_error(5), system_error(5).kind(), "system's log"),

@@ -47,11 +47,11 @@ impl Gateway {
             file.expect("a temporary folder is writable")
         };
         let program = setup.program.as_deref().unwrap_or_else(|| ostler());
-        let mut command = match setup.files {
+        let mut command = match &setup.limit {
             None => Command::new(program),
-            Some(files) => {
+            Some(limit) => {
                 let mut command = Command::new("sh");
-                command.arg("-c").arg(format!("ulimit -n {files} && exec \"$0\" \"$@\""));
+                command.arg("-c").arg(format!("ulimit {limit} && exec \"$0\" \"$@\""));
                 command.arg(program);
                 command
             }

@@ -22,7 +22,8 @@ pub struct Setup {
     pub(crate) args: Vec<String>,
     pub(crate) env: Vec<(String, String)>,
     pub(crate) early: bool,
-    pub(crate) files: Option<u32>,
+    /// What of the system's limits its processes have, as `ulimit` takes it.
+    pub(crate) limit: Option<String>,
     pub(crate) program: Option<PathBuf>,
 }
 
@@ -98,9 +99,16 @@ impl Setup {
         self
     }
 
+    /// The longest file that its processes may write, in KiB, until that is lifted.
+    pub fn longest_file(mut self, kib: u32) -> Self {
+        // The shell counts blocks of 512 bytes.
+        self.limit = Some(format!("-S -f {}", 2 * kib));
+        self
+    }
+
     /// The most files that each of its processes may open.
     pub fn files(mut self, files: u32) -> Self {
-        self.files = Some(files);
+        self.limit = Some(format!("-n {files}"));
         self
     }
 

@@ -121,6 +121,27 @@ fn a_gateway_that_cannot_use_its_store_serves_the_web_and_takes_jobs_once_it_can
     }
 }
 
+#[test]
+fn a_gateway_whose_files_may_not_grow_serves_the_web_and_takes_jobs_once_they_may() {
+    let app = App::new();
+    let setup = Setup::new(&app).more("[runner]\njob_slots = 1\n").longest_file(64);
+    let gateway = setup.early().start();
+    wait_until("the app is served", || gateway.api("/readyz/web").status == 200);
+    let told = gateway.api("/readyz/jobs");
+    assert_eq!(told.status, 503);
+    assert!(told.text().contains("ulimit -f"), "with the cure: {}", told.text());
+    assert_eq!(gateway.get("/status/200").status, 200);
+    for pid in gateway.pids_with("") {
+        let lifted =
+            Command::new("prlimit").args(["--fsize=unlimited", "--pid", &pid.to_string()]).status();
+        assert!(lifted.is_ok_and(|status| status.success()), "limits of {pid} can be lifted");
+    }
+    wait_until("jobs are taken", || gateway.api("/readyz/jobs").status == 200);
+    let api = Api::of(&gateway);
+    let job = api.run("true");
+    assert_eq!(api.wait_finished(job)["state"], "succeeded");
+}
+
 /// Has a file so that whoever opens it waits until this is dropped, as for a disk that does not answer.
 struct Hanging(Child, BufReader<ChildStdout>);
 

@@ -5,7 +5,7 @@ use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, sigaction
 /// Nobody has a word for this process by them.
 pub(super) fn ignore_signals() {
     let ignore = SigAction::new(SigHandler::SigIgn, SaFlags::empty(), SigSet::empty());
-    for signal in [Signal::SIGUSR1, Signal::SIGUSR2, Signal::SIGPIPE] {
+    for signal in [Signal::SIGUSR1, Signal::SIGUSR2, Signal::SIGPIPE, Signal::SIGXFSZ] {
         // SAFETY: ignoring a signal runs no code of ours.
         let _ = unsafe { sigaction(signal, &ignore) };
     }

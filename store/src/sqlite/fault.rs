@@ -4,9 +4,10 @@ use rusqlite::{Connection, Error, ffi};
 
 use crate::{Fault, StoreError};
 
-/// The system's numbers for a full disk and for a quota that is used up.
+/// The system's numbers for a full disk, for a quota that is used up, and for a file that may not grow.
 const ENOSPC: i32 = 28;
 const EDQUOT: i32 = 122;
+const EFBIG: i32 = 27;
 
 /// An error while doing something to the store's file.
 pub(super) fn from_sql(doing: &str, name: &str, error: Error) -> StoreError {
@@ -33,12 +34,16 @@ pub(super) fn from_writing(doing: &str, name: &str, error: Error, db: &Connectio
     if is_full(code, errno) {
         error.fault = Fault::Full;
     }
+    if errno == EFBIG && error.fault == Fault::Full {
+        error.detail.push_str("; let Ostler write longer files (ulimit -f, LimitFSIZE=)");
+        return error.with_cure();
+    }
     error
 }
 
 /// No room, in SQLite's other words: of the file that readers and the writer share, or of a quota. Nothing was committed.
 const fn is_full(code: i32, errno: i32) -> bool {
-    let is_no_room = errno == ENOSPC || errno == EDQUOT;
+    let is_no_room = matches!(errno, ENOSPC | EDQUOT | EFBIG);
     match code {
         ffi::SQLITE_IOERR_SHMSIZE => true,
         ffi::SQLITE_IOERR_WRITE | ffi::SQLITE_IOERR_TRUNCATE | ffi::SQLITE_IOERR_SHMMAP => {
@@ -51,8 +56,8 @@ const fn is_full(code: i32, errno: i32) -> bool {
 
 /// The same of the operating system.
 pub(crate) fn from_io(doing: &str, name: &str, error: &std::io::Error) -> StoreError {
-    let full =
-        matches!(error.kind(), std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded);
+    use std::io::ErrorKind::{FileTooLarge, QuotaExceeded, StorageFull};
+    let full = matches!(error.kind(), StorageFull | QuotaExceeded | FileTooLarge);
     let fault = if full { Fault::Full } else { Fault::Io };
     // In words, it names the file already: one beside the store, perhaps.
     let said = error.get_ref().is_some();
@@ -105,6 +110,7 @@ mod tests {
             (ffi::SQLITE_IOERR_SHMSIZE, 0, true),
             (ffi::SQLITE_IOERR_WRITE, EDQUOT, true),
             (ffi::SQLITE_IOERR_WRITE, ENOSPC, true),
+            (ffi::SQLITE_IOERR_WRITE, EFBIG, true),
             (ffi::SQLITE_IOERR_WRITE, 5, false),
             // What an fsync could not write is lost, whatever the reason.
             (ffi::SQLITE_IOERR_FSYNC, ENOSPC, false),
