@@ -1,4 +1,4 @@
-//! What the store's opening hands on, and how its failures are counted.
+//! What the store's opening hands on, how its failures are counted, and what is answered to whom they hit.
 
 use super::*;
 
@@ -26,4 +26,16 @@ async fn a_failure_of_the_store_is_counted_and_its_end_is_none() {
     assert_eq!(link.settled(), (key, false), "there is room again");
     until("that is over", || bench.jobs.trouble().is_none()).await;
     assert_eq!(failures(), 1);
+}
+
+#[tokio::test]
+async fn whoever_submits_what_cannot_be_written_is_told_so_and_may_try_again() {
+    let bench = Bench::new();
+    for planned in [Planned::Full, Planned::Io { kept: false }, Planned::Io { kept: true }] {
+        bench.store.plan([Some(planned)]);
+        let asked = tokio::time::timeout(Duration::from_secs(20), bench.try_submit());
+        assert!(asked.await.expect("it is answered").is_err(), "{planned:?}");
+        until("that is over", || bench.jobs.trouble().is_none()).await;
+        bench.submit().await;
+    }
 }
