@@ -39,3 +39,22 @@ async fn whoever_submits_what_cannot_be_written_is_told_so_and_may_try_again() {
         bench.submit().await;
     }
 }
+
+#[tokio::test]
+async fn an_attempt_that_is_on_its_way_while_the_store_is_read_anew_is_not_given_again() {
+    let bench = Bench::new();
+    let mut link = Link::up(&bench, "a");
+    link.beat(&[]);
+    let job = bench.submit().await;
+    let key = link.run();
+    bench.store.plan([Some(Planned::Full)]);
+    assert!(bench.try_submit().await.is_err());
+    until("the store is read", || bench.jobs.trouble().is_none()).await;
+    // It was sent before the attempt came.
+    link.beat(&[]);
+    bench.submit().await;
+    let status = bench.store.job(job).unwrap().unwrap().status;
+    assert_eq!((status.state, status.fence), (JobState::Leased, key.fence));
+    link.report(finished(key, 0));
+    assert_eq!(link.settled(), (key, false));
+}
