@@ -1,5 +1,7 @@
 //! Disks that are full or fail.
 
+use std::{fs::File, os::fd::AsRawFd, path::Path};
+
 use nix::sys::{
     resource::{Resource, setrlimit},
     signal::{SigHandler, Signal, signal},
@@ -42,9 +44,48 @@ fn a_full_disk_keeps_nothing_of_the_batch_and_goes_on_when_there_is_room() {
     assert_eq!(make::load(&store).1.next_job, JobId(there * 100 + 101));
 }
 
-/// The child: after some batches the file may not grow, which writes report as an error; then it may again.
+/// The child: after some batches the log may not be written any more, which says nothing of what is on the disk.
 #[test]
 fn child_whose_writes_fail() {
+    let Some(folder) = folder() else { return };
+    let path = folder.join("store.db");
+    let store = Sqlite::open(&path).unwrap();
+    make::load(&store);
+    store.commit(Epoch(0), &batch(0)).unwrap();
+    tell("acknowledged 0");
+    store.commit(Epoch(0), &batch(1)).unwrap();
+    tell("acknowledged 1");
+    make_unwritable(&folder.join("store.db-wal"));
+    let failed = store.commit(Epoch(0), &batch(2)).unwrap_err();
+    tell(&format!("failed {:?}", failed.fault));
+    let refused = store.commit(Epoch(0), &[make::event(0, "")]).unwrap_err();
+    tell(&format!("refused {:?}", refused.fault));
+    let readable = store.job(JobId(1)).unwrap().is_some();
+    tell(&format!("readable {readable}"));
+    // A new term opens it anew: what failed is there whole or not, and it can be written again.
+    let epoch = store.begin(0).unwrap().epoch;
+    let there = batches(&store);
+    store.commit(epoch, &batch(there)).unwrap();
+    tell("begun anew");
+}
+
+/// Every descriptor of this process for the file becomes one that only reads: writes fail with EBADF.
+fn make_unwritable(path: &Path) {
+    let reads = File::open(path).unwrap();
+    for entry in std::fs::read_dir("/proc/self/fd").unwrap() {
+        let entry = entry.unwrap();
+        let number: i32 = entry.file_name().to_str().unwrap().parse().unwrap();
+        let is_it = std::fs::read_link(entry.path()).is_ok_and(|to| to == path);
+        if is_it && number != reads.as_raw_fd() {
+            // SAFETY: both are descriptors of this process, and the second one stays open.
+            assert_eq!(unsafe { libc::dup2(reads.as_raw_fd(), number) }, number);
+        }
+    }
+}
+
+/// The child: after some batches the file may not grow, which is a full disk; then it may again.
+#[test]
+fn child_whose_file_may_not_grow() {
     let Some(folder) = folder() else { return };
     let path = folder.join("store.db");
     let store = Sqlite::open(&path).unwrap();
@@ -55,25 +96,30 @@ fn child_whose_writes_fail() {
     tell("acknowledged 0");
     let log = folder.join("store.db-wal").metadata().unwrap().len();
     setrlimit(Resource::RLIMIT_FSIZE, log + 30_000, libc::RLIM_INFINITY).unwrap();
-    for n in 1.. {
-        match store.commit(Epoch(0), &batch(n)) {
-            Ok(_) => tell(&format!("acknowledged {n}")),
-            Err(error) => {
-                tell(&format!("failed {:?}", error.fault));
-                break;
+    let (refused, error) = (1..)
+        .find_map(|n| match store.commit(Epoch(0), &batch(n)) {
+            Ok(_) => {
+                tell(&format!("acknowledged {n}"));
+                None
             }
-        }
-    }
+            Err(error) => Some((n, error)),
+        })
+        .unwrap();
+    tell(&format!("failed {:?} {}", error.fault, error.detail.contains("ulimit -f")));
     setrlimit(Resource::RLIMIT_FSIZE, libc::RLIM_INFINITY, libc::RLIM_INFINITY).unwrap();
-    let refused = store.commit(Epoch(0), &[make::event(0, "")]).unwrap_err();
-    tell(&format!("refused {:?}", refused.fault));
-    let readable = store.job(JobId(1)).unwrap().is_some();
-    tell(&format!("readable {readable}"));
-    // A new term opens it anew: what failed is there whole or not, and it can be written again.
-    let epoch = store.begin(0).unwrap().epoch;
-    let there = batches(&store);
-    store.commit(epoch, &batch(there)).unwrap();
-    tell("begun anew");
+    tell(&format!("there {}", batches(&store) == refused));
+    store.commit(Epoch(0), &batch(refused)).unwrap();
+    tell("goes on");
+}
+
+#[test]
+fn a_file_that_may_not_grow_keeps_nothing_of_the_batch_and_goes_on_when_it_may() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut child = spawn("disk::child_whose_file_may_not_grow", folder.path());
+    let lines: Vec<_> = told(&mut child).collect();
+    assert!(child.wait().unwrap().success());
+    assert_eq!(lines[lines.len() - 3..], ["failed Full true", "there true", "goes on"]);
+    assert!(lines.len() > 4, "{lines:?}");
 }
 
 #[test]
