@@ -100,6 +100,7 @@ fn rounds(what: &str, mut driver: Driver) {
         content: None,
         tags: Vec::new(),
         host: None,
+        queue: None,
         not_before: None,
         expires: None,
         within: Some(Span::from_secs(1)),

@@ -40,6 +40,8 @@ impl Batch {
             Change::Submit { .. }
             | Change::Key { .. }
             | Change::Update { .. }
+            | Change::Queue(_)
+            | Change::QueueGone(_)
             | Change::Attempt(_)
             | Change::Delete { .. }
             | Change::Forget { .. }
@@ -68,6 +70,8 @@ fn bytes(change: &Change) -> u64 {
         | Change::Delete { .. }
         | Change::Event { .. }
         | Change::Token(_)
+        | Change::Queue(_)
+        | Change::QueueGone(_)
         | Change::Forget { .. }
         | Change::Reserve { .. } => 0,
     };
@@ -113,6 +117,8 @@ impl Tally {
             | Change::Delete { .. }
             | Change::Event { .. }
             | Change::Token(_)
+            | Change::Queue(_)
+            | Change::QueueGone(_)
             | Change::Forget { .. }
             | Change::Reserve { .. } => {}
         }

@@ -52,6 +52,7 @@ pub(super) fn spec() -> Spec {
         content: None,
         tags: Vec::new(),
         host: None,
+        queue: None,
         not_before: None,
         expires: None,
         within: None,

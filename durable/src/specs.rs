@@ -69,6 +69,7 @@ mod tests {
             content: None,
             tags: Vec::new(),
             host: None,
+            queue: None,
             not_before: None,
             expires: None,
             within: None,

@@ -43,6 +43,7 @@ fn spec() -> Spec {
         content: None,
         tags: Vec::new(),
         host: None,
+        queue: None,
         not_before: None,
         expires: None,
         within: None,

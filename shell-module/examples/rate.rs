@@ -37,6 +37,7 @@ fn start(shell: &mut Shell, observer: &Rc<dyn Observer>, job: u64) {
         content: None,
         tags: Vec::new(),
         host: None,
+        queue: None,
         not_before: None,
         expires: None,
         within: None,

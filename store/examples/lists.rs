@@ -27,6 +27,7 @@ fn spec(job: u64) -> Spec {
         content: None,
         tags: if job.is_multiple_of(10) { vec!["images".to_owned()] } else { Vec::new() },
         host: None,
+        queue: None,
         not_before: None,
         expires: None,
         within: Some(Span::from_secs(60)),

@@ -44,6 +44,7 @@ fn spec(job: u64) -> Arc<Spec> {
         content: Some(job),
         tags: Vec::new(),
         host: None,
+        queue: None,
         not_before: None,
         expires: None,
         within: Some(Span::from_secs(60)),

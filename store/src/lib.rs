@@ -26,7 +26,7 @@ pub use ostler_job::durable::{
 };
 use ostler_job::{
     JobId, Wall,
-    durable::{Attempt, Epoch, Term},
+    durable::{Attempt, Epoch, Queue, Term},
 };
 
 /// Durable state. Every method may block on the disk; none may be called on a runtime's thread.
@@ -40,6 +40,9 @@ pub trait Store: Send + Sync {
     /// job that is not as a change expects it is a [`Fault::Fenced`], an epoch that is not the present one a
     /// [`Fault::Unknown`].
     fn commit(&self, epoch: Epoch, changes: &[Change]) -> Result<Vec<Applied>, StoreError>;
+
+    /// All queues that were ever kept and are not gone, by name.
+    fn queues(&self) -> Result<Vec<Queue>, StoreError>;
 
     /// Gives every unfinished job to `each`, in order of id, and the rest as a value.
     fn load(&self, each: &mut dyn FnMut(Job)) -> Result<Loaded, StoreError>;

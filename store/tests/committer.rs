@@ -15,7 +15,7 @@ use std::{
 use make::{event, submit};
 use ostler_job::{
     JobId, Wall,
-    durable::{Attempt, Epoch, Term},
+    durable::{Attempt, Epoch, Queue, Term},
 };
 use ostler_store::{
     Applied, Change, Committer, Event, Fault, Job, Loaded, Memory, Page, Planned, Query, ReadLimit,
@@ -38,6 +38,9 @@ impl Store for Gated {
         // A gate that is gone is open.
         let _open = self.gate.lock().unwrap().recv();
         self.memory.commit(epoch, changes)
+    }
+    fn queues(&self) -> Result<Vec<Queue>, StoreError> {
+        self.memory.queues()
     }
     fn load(&self, each: &mut dyn FnMut(Job)) -> Result<Loaded, StoreError> {
         self.memory.load(each)

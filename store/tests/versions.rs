@@ -8,7 +8,9 @@ use std::{fs, path::Path};
 use make::{event, find, fixture, in_state, load, pending, shell, spec, submit, submit_as};
 use ostler_job::{
     JobId, Wall,
-    durable::{Epoch, Input, JobState, Spec, Status},
+    durable::{
+        Epoch, Held, Input, JobState, Queue, QueueName, QueueOwner, QueueShape, Rate, Spec, Status,
+    },
 };
 use ostler_store::{Change, Fault, Filter, Memory, Sqlite, Store, Token};
 use rusqlite::Connection;
@@ -157,4 +159,26 @@ fn a_job_in_an_unknown_state_is_neither_deleted_nor_forgotten() {
     }
     raw.execute("UPDATE job SET state = 7 WHERE id = 1", []).unwrap();
     store.commit(Epoch(0), &[Change::Delete { job: JobId(1) }]).unwrap();
+}
+
+/// Whatever else a later version may say of a queue: its name and its limits hold.
+#[test]
+fn a_queue_that_cannot_be_read_keeps_what_can() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("store.db");
+    let store = Sqlite::open(&path).unwrap();
+    load(&store);
+    let text = r#"{"name":"mail","shape":{"weight":7,"discipline":"new","rate":"5/1m","timeout":"x","more":1},
+        "owner":"file","paused":{"who":"ops","since":5},"drained":3}"#;
+    let raw = Connection::open(&path).unwrap();
+    for (name, text) in [("mail", text), ("odd", "[]")] {
+        raw.execute("INSERT INTO queue VALUES (?, ?)", [name, text]).unwrap();
+    }
+    let name = |name| QueueName::new(name).unwrap();
+    let rate = Rate::read("5/1m").ok();
+    let shape = QueueShape { weight: 7, rate, ..QueueShape::default() };
+    let paused = Some(Held { who: "ops".to_owned(), since: Wall(5) });
+    let mail = Queue { paused, ..Queue::new(name("mail"), shape, QueueOwner::File) };
+    let odd = Queue::new(name("odd"), QueueShape::default(), QueueOwner::Api);
+    assert_eq!(store.queues().unwrap(), [mail, odd]);
 }

@@ -101,6 +101,8 @@ impl Checker {
             Change::Key { .. }
             | Change::Event { .. }
             | Change::Token(_)
+            | Change::Queue(_)
+            | Change::QueueGone(_)
             | Change::Forget { .. }
             | Change::Reserve { .. } => {}
         }

@@ -37,6 +37,7 @@ fn job(rng: &mut Rng, now: Now) -> NewJob {
         content: None,
         tags: Vec::new(),
         host: rng.one_in(5).then(|| format!("runner-{}", rng.below(3))),
+        queue: None,
         not_before: rng
             .one_in(5)
             .then(|| now.wall.after(Span::from_millis(rng.between(0, 60_000)))),

@@ -108,6 +108,7 @@ fn build(mut request: Submit, tenant: String, given: Given<'_>, notes: &mut Note
         content,
         tags: request.tags.unwrap_or_default(),
         host: request.host,
+        queue: None,
         not_before,
         expires,
         within,

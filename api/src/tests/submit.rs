@@ -91,6 +91,7 @@ async fn every_field_reaches_the_driver() {
         content: None,
         tags: vec!["x".into(), "y".into()],
         host: text("web-1"),
+        queue: None,
         not_before: Some(Wall(4_102_444_800_000)),
         expires: Some(expires),
         within: Some(Span::from_secs(300)),

@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, sync::Arc};
 
 use serde::{Deserialize, Serialize};
 
-use super::{Attempt, Fence, Spec, Status};
+use super::{Attempt, Fence, Queue, QueueName, Spec, Status};
 use crate::{JobId, Wall};
 
 /// One change. A batch of them is written whole or not at all.
@@ -64,6 +64,10 @@ pub enum Change {
     },
     /// A token is new, or changed.
     Token(Token),
+    /// A queue is new, or changed.
+    Queue(Box<Queue>),
+    /// There is no such queue any more.
+    QueueGone(QueueName),
     /// Events and keys older than this go: from the oldest up to the first that is not, whatever the clock did after it.
     /// What is of a day after `now`, or later, was written by a clock that was wrong, and ends nothing.
     Forget {

@@ -7,6 +7,8 @@ mod attempt;
 mod change;
 mod fault;
 mod query;
+mod queue;
+mod rate;
 mod record;
 mod scheduling;
 mod spec;
@@ -20,6 +22,8 @@ pub use attempt::{
 pub use change::{Applied, Change, Event, EventKind, Token, TokenHash};
 pub use fault::{Fault, StoreError};
 pub use query::{Filter, Page, Query};
+pub use queue::{Held, Queue, QueueDiscipline, QueueName, QueueOwner, QueueShape, TenantShape};
+pub use rate::{RATE_RULE, Rate};
 pub use record::{Job, Loaded, Same, Unfinished};
 pub use scheduling::Scheduling;
 pub use spec::{

@@ -1,6 +1,6 @@
 //! What is read.
 
-use super::{Job, JobState, Spec, Status};
+use super::{Job, JobState, QueueName, Spec, Status};
 use crate::{JobId, Wall};
 
 /// Which jobs are meant; an empty filter means all of them. Conditions are joined by "and".
@@ -12,6 +12,8 @@ pub struct Filter {
     pub tenant: Option<String>,
     /// With all of these tags.
     pub tags: Vec<String>,
+    /// In this queue.
+    pub queue: Option<QueueName>,
     /// Of this identity.
     pub identity: Option<String>,
     /// That this runner has or had last.
@@ -38,6 +40,7 @@ impl Filter {
             && self.tenant.as_ref().is_none_or(|tenant| *tenant == spec.tenant)
             && self.tags.iter().all(|tag| spec.tags.contains(tag))
             && self.identity.as_ref().is_none_or(|identity| *identity == spec.identity)
+            && self.queue.as_ref().is_none_or(|queue| status.is_in(queue))
             && (self.runner.is_none() || self.runner == status.runner)
             && self.matches_ending(status)
             && self.since.is_none_or(|since| *submitted_at >= since)

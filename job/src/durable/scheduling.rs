@@ -32,7 +32,7 @@ pub struct Scheduling {
 
 impl From<Spec> for Scheduling {
     fn from(spec: Spec) -> Self {
-        // Named one by one, so that whoever adds a field decides whether it matters here; host and not_before are in the status.
+        // Named one by one, so that whoever adds a field decides whether it matters here; host, queue and not_before are in the status.
         let Spec {
             tenant,
             identity,
@@ -46,6 +46,7 @@ impl From<Spec> for Scheduling {
             name: _,
             tags: _,
             host: _,
+            queue: _,
             not_before: _,
         } = spec;
         Self { tenant, identity, content, expires, within, delivery, retry, dedupe }

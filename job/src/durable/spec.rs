@@ -4,12 +4,14 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::QueueName;
 use crate::{Span, Wall};
 
 /// The tenant of jobs whose submitter named none.
 pub const TENANT_DEFAULT: &str = "default";
 
-/// A durable job as submitted. It never changes afterwards, except for its [`Spec::host`] by a move.
+/// A durable job as submitted. It never changes afterwards, except for its [`Spec::host`] and [`Spec::queue`]
+/// by a move.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Spec {
     /// What to run.
@@ -32,6 +34,9 @@ pub struct Spec {
     /// The one runner that may run it; `None`: any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub host: Option<String>,
+    /// The queue that it was submitted to; `None`: [`QueueName::DEFAULT`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub queue: Option<QueueName>,
     /// It does not start before this moment.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub not_before: Option<Wall>,

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     Wall,
-    durable::{Fence, JobState, Reason},
+    durable::{Fence, JobState, QueueName, Reason},
 };
 
 /// The mutable half of a job; [`crate::durable::Spec`] is the other. It is always written whole.
@@ -18,6 +18,9 @@ pub struct Status {
     pub due: Option<Wall>,
     /// The runner that it is pinned to.
     pub host: Option<String>,
+    /// The queue that it is in; `None`: [`QueueName::DEFAULT`].
+    #[serde(default)]
+    pub queue: Option<QueueName>,
     /// Attempts leased so far.
     pub attempts: u32,
     /// Attempts that failed by themselves since it was submitted or retried by hand.
@@ -59,6 +62,7 @@ impl Status {
             reason: None,
             due,
             host,
+            queue: None,
             attempts: 0,
             failures: 0,
             crashes: 0,
@@ -73,6 +77,14 @@ impl Status {
             kill_now: false,
             stop: false,
             incarnation: None,
+        }
+    }
+
+    /// Whether the job is in this queue.
+    pub fn is_in(&self, queue: &QueueName) -> bool {
+        match &self.queue {
+            None => queue.is_default(),
+            Some(own) => own == queue,
         }
     }
 }

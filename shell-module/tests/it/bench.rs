@@ -101,6 +101,7 @@ impl Bench {
             content: None,
             tags: Vec::new(),
             host: None,
+            queue: None,
             not_before: None,
             expires: None,
             within: None,

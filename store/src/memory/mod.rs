@@ -15,7 +15,7 @@ use std::{
 
 use ostler_job::{
     JobId, Wall,
-    durable::{Attempt, Epoch, JobState, Term},
+    durable::{Attempt, Epoch, JobState, Queue, Term},
 };
 
 use self::tables::Tables;
@@ -178,6 +178,10 @@ impl Store for Memory {
 
     fn commit(&self, epoch: Epoch, changes: &[Change]) -> Result<Vec<Applied>, StoreError> {
         self.lock().commit(epoch, changes)
+    }
+
+    fn queues(&self) -> Result<Vec<Queue>, StoreError> {
+        Ok(self.lock().kept.queues.values().cloned().collect())
     }
 
     fn load(&self, each: &mut dyn FnMut(Job)) -> Result<Loaded, StoreError> {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use ostler_job::{
     JobId, Wall,
-    durable::{Attempt, Fence, Spec, Status},
+    durable::{Attempt, Fence, Queue, QueueName, Spec, Status},
 };
 
 use crate::{Applied, Change, Event, Fault, Filter, Job, Loaded, Page, Query, StoreError, Token};
@@ -21,6 +21,7 @@ pub(super) struct Tables {
     pub(super) key_order: u64,
     pub(super) events: BTreeMap<u64, Event>,
     pub(super) tokens: BTreeMap<String, Token>,
+    pub(super) queues: BTreeMap<QueueName, Queue>,
     pub(super) kept_at: Option<Wall>,
     /// Commits since everything was looked at.
     pub(super) unchecked: usize,
@@ -75,6 +76,8 @@ impl Tables {
                 Change::Key { .. }
                 | Change::Event { .. }
                 | Change::Token(_)
+                | Change::Queue(_)
+                | Change::QueueGone(_)
                 | Change::Forget { .. }
                 | Change::Reserve { .. } => continue,
             };
@@ -110,6 +113,14 @@ impl Tables {
             }
             Change::Token(token) => {
                 self.tokens.insert(token.name.clone(), token.clone());
+                Applied::Done
+            }
+            Change::Queue(queue) => {
+                self.queues.insert(queue.name.clone(), (**queue).clone());
+                Applied::Done
+            }
+            Change::QueueGone(name) => {
+                self.queues.remove(name);
                 Applied::Done
             }
             Change::Forget { now, events, keys } => self.forget(*now, *events, *keys),

@@ -4,7 +4,7 @@ use std::fmt;
 
 use ostler_job::{
     JobId, Wall,
-    durable::{JobState, Reason},
+    durable::{JobState, QueueName, Reason},
 };
 use rusqlite::{Error, Row, types::Type};
 use serde::de::DeserializeOwned;
@@ -46,6 +46,12 @@ pub(super) fn json<T: DeserializeOwned>(row: &Row<'_>, column: usize) -> rusqlit
 
 pub(super) fn state(row: &Row<'_>, column: usize) -> rusqlite::Result<JobState> {
     coded(JobState::from_number, row, column)
+}
+
+pub(super) fn queue_name(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<QueueName>> {
+    let Some(text) = row.get_ref(column)?.as_str_or_null()? else { return Ok(None) };
+    let name = QueueName::new(text);
+    name.map(Some).ok_or_else(|| unreadable(column, format_args!("name of a queue {text:?}")))
 }
 
 pub(super) fn reason(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<Reason>> {

@@ -35,7 +35,7 @@ use std::{
 
 use ostler_job::{
     JobId, Wall,
-    durable::{Attempt, Epoch, Term},
+    durable::{Attempt, Epoch, Queue, Term},
 };
 use rusqlite::{Connection, Row};
 
@@ -296,6 +296,10 @@ impl Store for Sqlite {
             engine.place.check()?;
             Ok(applied)
         })
+    }
+
+    fn queues(&self) -> Result<Vec<Queue>, StoreError> {
+        self.fit(self.read(read::queues))
     }
 
     fn load(&self, each: &mut dyn FnMut(Job)) -> Result<Loaded, StoreError> {

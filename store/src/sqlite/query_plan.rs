@@ -111,6 +111,10 @@ pub(super) fn choices(filter: &Filter) -> Vec<Vec<QueryPlan>> {
     if let Some(runner) = &filter.runner {
         choices.push(vec![way().by("job INDEXED BY job_runner", "runner = ?", text(runner))]);
     }
+    if let Some(queue) = filter.queue.as_ref().filter(|queue| !queue.is_default()) {
+        let queue = vec![Value::Text(queue.to_string())];
+        choices.push(vec![way().by("job INDEXED BY job_queue", "queue = ?", queue)]);
+    }
     // The others have no index.
     if let Some(tenant) = filter.tenant.as_ref().filter(|tenant| *tenant != TENANT_DEFAULT) {
         choices.push(vec![way().by("job INDEXED BY job_tenant", "tenant = ?", text(tenant))]);
@@ -195,6 +199,11 @@ fn conditions(filter: &Filter, tag: Option<usize>, way: &mut QueryPlan) {
         } else {
             way.and("tenant = ?", [Value::Text(tenant.clone())]);
         }
+    }
+    match &filter.queue {
+        None => {}
+        Some(queue) if queue.is_default() => way.and("queue IS NULL", []),
+        Some(queue) => way.and("queue = ?", [Value::Text(queue.to_string())]),
     }
     if let Some(words) = &filter.identity {
         way.and("identity = ?", [Value::Integer(identity(words))]);

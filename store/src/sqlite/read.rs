@@ -3,15 +3,17 @@
 use ostler_job::{
     JobId, Span, Wall,
     durable::{
-        Attempt, AttemptKey, Ending, Fence, JobState, LogState, Scheduling, Spec, Status,
-        TENANT_DEFAULT, Usage,
+        Attempt, AttemptKey, Ending, Fence, JobState, LogState, Queue, QueueName, QueueOwner,
+        QueueShape, Scheduling, Spec, Status, TENANT_DEFAULT, Usage,
     },
 };
 use rusqlite::{Connection, OptionalExtension, Result, Row, Rows, params};
 use serde_json::{Value, json};
 
 use super::{
-    codec::{self, content_tag, identity, int, kind, reason, state, uint, unreadable, wall},
+    codec::{
+        self, content_tag, identity, int, kind, queue_name, reason, state, uint, unreadable, wall,
+    },
     log,
 };
 use crate::{Event, Job, Same, Token, Unfinished};
@@ -19,10 +21,10 @@ use crate::{Event, Job, Same, Token, Unfinished};
 /// The columns of a [`Status`], a job's id before them, its time after them; then its spec.
 pub(super) const COLUMNS: &str =
     "job.id, state, reason, due, host, attempts, failures, crashes, fence, runner,
-    leased_at, started_at, finished_at, exit_status, signal, kill, kill_now, stop, incarnation, submitted_at,
+    leased_at, started_at, finished_at, exit_status, signal, kill, kill_now, stop, incarnation, queue, submitted_at,
     spec.spec";
-const SUBMITTED_AT: usize = 19;
-const SPEC: usize = 20;
+const SUBMITTED_AT: usize = 20;
+const SPEC: usize = 21;
 
 /// A job from [`COLUMNS`].
 pub(super) fn job(row: &Row<'_>) -> Result<Job> {
@@ -62,6 +64,7 @@ fn status(row: &Row<'_>) -> Result<Status> {
         kill_now: row.get(16)?,
         stop: row.get(17)?,
         incarnation: row.get(18)?,
+        queue: queue_name(row, 19)?,
     })
 }
 
@@ -301,4 +304,27 @@ pub(super) fn tail(db: &Connection, after: u64, max: usize) -> Result<Vec<Event>
 pub(super) fn tokens(db: &Connection) -> Result<Vec<Token>> {
     let mut statement = db.prepare("SELECT token FROM token ORDER BY name")?;
     statement.query_map([], |row| codec::json(row, 0))?.collect()
+}
+
+/// A queue that a later version wrote, or that is damaged, keeps what can be read of it.
+pub(super) fn queues(db: &Connection) -> Result<Vec<Queue>> {
+    let mut statement = db.prepare("SELECT name, queue FROM queue ORDER BY name")?;
+    let queue = |row: &Row<'_>| {
+        let name = queue_name(row, 0)?.unwrap_or_default();
+        let text = row.get_ref(1)?.as_str()?;
+        Ok(serde_json::from_str(text).unwrap_or_else(|_| unreadable_queue(name, text)))
+    };
+    statement.query_map([], queue)?.collect()
+}
+
+fn unreadable_queue(name: QueueName, text: &str) -> Queue {
+    let value: Value = serde_json::from_str(text).unwrap_or_default();
+    let mut shape = value["shape"].as_object().cloned().unwrap_or_default();
+    shape.retain(|key, value| serde_json::from_value::<QueueShape>(json!({ key: value })).is_ok());
+    let shape = serde_json::from_value(Value::Object(shape)).unwrap_or_default();
+    let mut queue = Queue::new(name, shape, QueueOwner::Api);
+    let part = |part: &str| serde_json::from_value(value[part].clone()).unwrap_or_default();
+    (queue.paused, queue.drained) = (part("paused"), part("drained"));
+    queue.owner = serde_json::from_value(value["owner"].clone()).unwrap_or_default();
+    queue
 }

@@ -2,7 +2,7 @@
 
 use ostler_job::{
     JobId, Wall,
-    durable::{Attempt, Fence, Payload, Reason, Spec, Status, TENANT_DEFAULT},
+    durable::{Attempt, Fence, Payload, Queue, QueueName, Reason, Spec, Status, TENANT_DEFAULT},
 };
 use rusqlite::{Connection, OptionalExtension, params};
 
@@ -63,6 +63,11 @@ pub(super) fn apply(db: &Connection, counters: &mut Counters, change: &Change) -
             event(db, counters, *at, *kind, *job, who.as_deref(), detail)
         }
         Change::Token(token) => self::token(db, token),
+        Change::Queue(queue) => put_queue(db, queue),
+        Change::QueueGone(name) => {
+            db.prepare_cached("DELETE FROM queue WHERE name = ?")?.execute([name.as_str()])?;
+            Ok(Applied::Done)
+        }
         Change::Forget { now, events, keys } => forget(db, counters, *now, *events, *keys),
         Change::Reserve { fences } => {
             keep(db, "fences", *fences)?;
@@ -85,8 +90,8 @@ fn submit(
     let tenant = (spec.tenant != TENANT_DEFAULT).then_some(&spec.tenant);
     let sql = "INSERT INTO job (id, submitted_at, tenant, identity, state, reason, due, host, attempts, failures,
         crashes, fence, runner, leased_at, started_at, finished_at, exit_status, signal, kill, kill_now,
-        stop, incarnation)
-        VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
+        stop, incarnation, queue)
+        VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
     db.prepare_cached(sql)?.execute(params![
         id,
         at,
@@ -110,6 +115,7 @@ fn submit(
         s.kill_now,
         s.stop,
         s.incarnation,
+        queue_of(s),
     ])?;
     let text = serde_json::to_string(spec)
         .map_err(|error| rusqlite::Error::ToSqlConversionFailure(Box::new(error)))?;
@@ -144,7 +150,7 @@ fn mark(db: &Connection, counters: &mut Counters, id: i64, at: i64) -> Result<()
 fn update(db: &Connection, job: JobId, expect: Fence, s: &Status) -> Result<Applied> {
     let sql = "UPDATE job SET state = ?, reason = ?, due = ?, host = ?, attempts = ?, failures = ?, crashes = ?,
         fence = ?, runner = ?, leased_at = ?, started_at = ?, finished_at = ?, exit_status = ?, signal = ?, kill = ?,
-        kill_now = ?, stop = ?, incarnation = ? WHERE id = ? AND fence = ?";
+        kill_now = ?, stop = ?, incarnation = ?, queue = ? WHERE id = ? AND fence = ?";
     let rows = db.prepare_cached(sql)?.execute(params![
         s.state.number(),
         s.reason.map(Reason::number),
@@ -164,6 +170,7 @@ fn update(db: &Connection, job: JobId, expect: Fence, s: &Status) -> Result<Appl
         s.kill_now,
         s.stop,
         s.incarnation,
+        queue_of(s),
         int(job.0),
         int(expect.0),
     ])?;
@@ -243,6 +250,19 @@ pub(super) fn token(db: &Connection, token: &Token) -> Result<Applied> {
         .map_err(|error| rusqlite::Error::ToSqlConversionFailure(Box::new(error)))?;
     db.prepare_cached("INSERT OR REPLACE INTO token VALUES (?, ?)")?
         .execute(params![token.name, text])?;
+    Ok(Applied::Done)
+}
+
+/// The queue that jobs are in by default has no name in the file, and no place in the index.
+fn queue_of(status: &Status) -> Option<&str> {
+    status.queue.as_ref().filter(|queue| !queue.is_default()).map(QueueName::as_str)
+}
+
+fn put_queue(db: &Connection, queue: &Queue) -> Result<Applied> {
+    let text = serde_json::to_string(queue)
+        .map_err(|error| rusqlite::Error::ToSqlConversionFailure(Box::new(error)))?;
+    db.prepare_cached("INSERT OR REPLACE INTO queue VALUES (?, ?)")?
+        .execute(params![queue.name.as_str(), text])?;
     Ok(Applied::Done)
 }
 

@@ -305,6 +305,8 @@ fn keep_up(
             | Change::Delete { .. }
             | Change::Event { .. }
             | Change::Token(_)
+            | Change::Queue(_)
+            | Change::QueueGone(_)
             | Change::Forget { .. } => {}
         }
     }

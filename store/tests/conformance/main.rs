@@ -108,6 +108,7 @@ macro_rules! engines {
                 reopening: only_unfinished_jobs_are_loaded_in_order,
                 reopening: ids_and_numbers_go_on_after_everything_is_gone,
                 reopening: tokens_are_loaded,
+                reopening: queues_are_there_again_until_they_are_gone,
                 reopening: the_light_load_says_the_same,
                 terms: a_commit_of_an_old_term_changes_nothing,
                 terms: epochs_and_fences_never_repeat,

@@ -2,7 +2,7 @@
 
 use ostler_job::{
     JobId, Wall,
-    durable::{Dedupe, DedupeScope, Epoch, Input, JobState, Spec, Status, Then, Work},
+    durable::{Dedupe, DedupeScope, Epoch, Input, JobState, QueueName, Spec, Status, Then, Work},
 };
 use ostler_store::{Change, Filter, Query, Same};
 
@@ -38,6 +38,10 @@ pub(crate) fn pages_go_down_to_the_last(make: Make<'_>) {
     assert_eq!(page(None, 0), (vec![], None));
 }
 
+fn mail() -> QueueName {
+    QueueName::new("mail").unwrap()
+}
+
 /// Jobs that differ in everything: odd ones red and of another tenant, every third also blue, one in each state.
 fn varied() -> Vec<Change> {
     let one = |(id, state): (u64, &JobState)| {
@@ -50,7 +54,8 @@ fn varied() -> Vec<Change> {
             spec.tags.push("blue".to_owned());
         }
         let runner = Some(format!("host-{}", id % 2));
-        submit_as(id, spec, Status { runner, ..in_state(*state) })
+        let queue = (id % 4 == 0).then(mail);
+        submit_as(id, spec, Status { runner, queue, ..in_state(*state) })
     };
     (1..).zip(JobState::ALL).map(one).collect()
 }
@@ -69,6 +74,13 @@ pub(crate) fn every_condition_narrows(make: Make<'_>) {
         (Filter { tenant: text("other"), ..filter() }, vec![11, 9, 7, 5, 3, 1]),
         (Filter { tenant: text("default"), ..filter() }, vec![10, 8, 6, 4, 2]),
         (Filter { tenant: text("nobody"), ..filter() }, vec![]),
+        (Filter { queue: Some(mail()), ..filter() }, vec![8, 4]),
+        (Filter { queue: Some(mail()), states: vec![Succeeded], ..filter() }, vec![8]),
+        (
+            Filter { queue: Some(QueueName::default()), tags: red(), ..filter() },
+            vec![11, 9, 7, 5, 3, 1],
+        ),
+        (Filter { queue: QueueName::new("other"), ..filter() }, vec![]),
         (Filter { tags: red(), ..filter() }, vec![11, 9, 7, 5, 3, 1]),
         (Filter { tags: red_and_blue, ..filter() }, vec![9, 3]),
         (Filter { tags: red(), states: vec![Dead, Pending], ..filter() }, vec![9]),

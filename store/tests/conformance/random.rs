@@ -2,7 +2,7 @@
 
 use ostler_job::{
     JobId, Wall,
-    durable::{Dedupe, DedupeScope, Epoch, Fence, Input, JobState, Status, Then},
+    durable::{Dedupe, DedupeScope, Epoch, Fence, Input, JobState, QueueName, Status, Then},
 };
 use ostler_store::{Change, Filter, Memory, Query, Same, Store, Unfinished};
 use proptest::{collection::vec, option, prelude::*, sample::select, test_runner::TestRunner};
@@ -14,15 +14,23 @@ use crate::{
 
 fn status() -> impl Strategy<Value = Status> {
     let ending = (option::of(0..3_i32), option::of(9..10_i32), option::of(0..40_u64));
-    let place = (select(JobState::ALL), option::of(select(vec!["host-1", "host-2"])), 0..3_u64);
-    (place, ending).prop_map(|((state, runner, fence), (exit_status, signal, finished))| Status {
-        runner: runner.map(str::to_owned),
-        fence: Fence(fence),
-        exit_status,
-        signal,
-        finished_at: finished.map(Wall),
-        ..Status::new(state, None, None)
+    let host = option::of(select(vec!["host-1", "host-2"]));
+    let place = (select(JobState::ALL), host, option::of(Just(mail())), 0..3_u64);
+    (place, ending).prop_map(|((state, runner, queue, fence), (exit_status, signal, finished))| {
+        Status {
+            queue,
+            runner: runner.map(str::to_owned),
+            fence: Fence(fence),
+            exit_status,
+            signal,
+            finished_at: finished.map(Wall),
+            ..Status::new(state, None, None)
+        }
     })
+}
+
+fn mail() -> QueueName {
+    QueueName::new("mail").unwrap()
 }
 
 fn submit() -> impl Strategy<Value = Change> {
@@ -77,6 +85,7 @@ fn filter() -> impl Strategy<Value = Filter> {
         word(vec!["one", "two"]),
         word(vec!["host-1", "host-2"]),
         word(vec!["RUN", "two", "zero"]),
+        option::weighted(0.3, select(vec![mail(), QueueName::default()])),
     );
     let numbers = (
         option::weighted(0.3, (0..3_i32, any::<bool>())),
@@ -85,11 +94,12 @@ fn filter() -> impl Strategy<Value = Filter> {
     );
     let owned = |word: Option<&str>| word.map(str::to_owned);
     (names, numbers).prop_map(move |(names, (exit_status, ids, (since, until, finished)))| {
-        let (states, tenant, tags, identity, runner, text) = names;
+        let (states, tenant, tags, identity, runner, text, queue) = names;
         Filter {
             states,
             tenant: owned(tenant),
             tags: tags.into_iter().map(str::to_owned).collect(),
+            queue,
             identity: owned(identity),
             runner: owned(runner),
             exit_status,

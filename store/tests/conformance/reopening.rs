@@ -2,7 +2,10 @@
 
 use ostler_job::{
     JobId, Span, Wall,
-    durable::{Dedupe, DedupeScope, Delivery, Epoch, Input, JobState, Retry, Spec, Then},
+    durable::{
+        Dedupe, DedupeScope, Delivery, Epoch, Held, Input, JobState, Queue, QueueName, QueueOwner,
+        QueueShape, Rate, Retry, Spec, Then,
+    },
 };
 use ostler_store::{Applied, Change, Token, Unfinished};
 
@@ -82,6 +85,27 @@ pub(crate) fn tokens_are_loaded(make: Make<'_>) {
     drop(store);
     let (_, loaded) = load(&*engine.open());
     assert_eq!(loaded.tokens, [token("a", None), token("b", Some(Wall(5)))]);
+}
+
+pub(crate) fn queues_are_there_again_until_they_are_gone(make: Make<'_>) {
+    let engine = make();
+    let store = engine.open();
+    assert_eq!(store.queues().unwrap(), []);
+    let queue = |name: &str, weight| {
+        let name = QueueName::new(name).unwrap();
+        let rate = Some(Rate { jobs: 5, per: Span::from_secs(60), burst: 2 });
+        let shape = QueueShape { weight, rate, user: Some("w".into()), ..QueueShape::default() };
+        Queue::new(name, shape, QueueOwner::File)
+    };
+    let put = |queue: Queue| Change::Queue(Box::new(queue));
+    store.commit(Epoch(0), &["b", "c", "a"].map(|name| put(queue(name, 1)))).unwrap();
+    let held = Some(Held { who: "ops".to_owned(), since: Wall(5) });
+    let paused = Queue { paused: held.clone(), drained: held, ..queue("b", 7) };
+    let gone = Change::QueueGone(QueueName::new("c").unwrap());
+    // One that is not there is as good as gone.
+    store.commit(Epoch(0), &[put(paused.clone()), gone.clone(), gone]).unwrap();
+    drop(store);
+    assert_eq!(engine.open().queues().unwrap(), [queue("a", 1), paused]);
 }
 
 pub(crate) fn the_light_load_says_the_same(make: Make<'_>) {

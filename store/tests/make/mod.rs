@@ -21,6 +21,7 @@ pub(crate) fn spec(identity: &str) -> Spec {
         content: None,
         tags: Vec::new(),
         host: None,
+        queue: None,
         not_before: None,
         expires: None,
         within: None,
