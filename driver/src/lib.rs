@@ -51,10 +51,10 @@ use std::collections::VecDeque;
 
 use ostler_job::durable::EventKind;
 use ostler_job::{
-    HostId, JobId, Mono, Now, Promise, Span, SupplierId,
+    HostId, JobId, Mono, Now, Promise, QueueId, Span, SupplierId,
     durable::{AttemptKey, Ending, Fence, JobState, Reason, Term},
 };
-use ostler_scheduler::{Config, Scheduler};
+use ostler_scheduler::{Action as Placed, Config, Scheduler};
 use serde_json::json;
 
 pub use actor::Actor;
@@ -259,10 +259,11 @@ impl Driver {
     /// The job as the scheduler knows it. That counts a promise from now on: what has passed of it is taken off.
     fn scheduled(&self, id: JobId, now: Now) -> ostler_scheduler::Submit {
         let job = &self.jobs[id];
-        let window = job.policy.within.unwrap_or(Promise::SOMETIME);
-        let left = Span(window.0.saturating_sub(self.runnable(job, now).0));
+        let Span(window) = job.policy.within.unwrap_or(Promise::SOMETIME);
+        let left = Span(window.saturating_sub(self.runnable(job, now).0));
         ostler_scheduler::Submit {
             job: id,
+            queue: QueueId::DEFAULT,
             tenant: ostler_job::TenantId(job.tenant),
             weight: 1,
             promise: Promise::Within(left),
@@ -276,11 +277,8 @@ impl Driver {
     fn place(&mut self, now: Now) {
         while let Some(action) = self.scheduler.poll_action() {
             match action {
-                ostler_scheduler::Action::Grant { job, supplier, .. } => {
-                    self.grant(job, supplier, now);
-                }
-                ostler_scheduler::Action::Refuse { .. }
-                | ostler_scheduler::Action::Expire { .. } => {
+                Placed::Grant { job, supplier, .. } => self.grant(job, supplier, now),
+                Placed::Refuse { .. } | Placed::Expire { .. } => {
                     unreachable!("the queue has no bound and its jobs no deadline")
                 }
             }

@@ -30,6 +30,16 @@ id!(
     TenantId(u32)
 );
 id!(
+    /// A queue, as the process that holds its jobs numbers them.
+    QueueId(u32)
+);
+
+impl QueueId {
+    /// The queue that is always there.
+    pub const DEFAULT: Self = Self(0);
+}
+
+id!(
     /// What offers slots to the scheduler: one child's lane, or one app on one runner link.
     SupplierId(u32)
 );

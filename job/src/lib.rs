@@ -16,7 +16,7 @@ pub mod units;
 mod wall;
 
 pub use calendar::{Calendar, Heard};
-pub use ids::{HostId, JobId, SupplierId, TenantId};
+pub use ids::{HostId, JobId, QueueId, SupplierId, TenantId};
 pub use promise::Promise;
 pub use termination::Termination;
 pub use time::{Mono, Since, Span};

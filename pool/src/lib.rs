@@ -32,7 +32,7 @@ use std::{
     },
 };
 
-use ostler_job::{HostId, JobId, Mono, Promise, Span, SupplierId, Termination};
+use ostler_job::{HostId, JobId, Mono, Promise, QueueId, Span, SupplierId, Termination};
 use ostler_machine::clock;
 use ostler_scheduler::{Action, Cancelled, Estimate, IdMap, Refusal, Scheduler, Submit};
 use ostler_wire::Reset;
@@ -157,6 +157,7 @@ impl Pool {
         let tenant = inner.tenants.enter(entry.tenant);
         let submit = Submit {
             job: passing.id,
+            queue: QueueId::DEFAULT,
             tenant,
             weight: entry.weight,
             promise: Promise::Within(entry.within),

@@ -7,7 +7,7 @@
 
 use std::collections::VecDeque;
 
-use ostler_job::{HostId, JobId, Mono, Promise, Span, SupplierId, TenantId};
+use ostler_job::{HostId, JobId, Mono, Promise, QueueId, Span, SupplierId, TenantId};
 use ostler_scheduler::{Action, Config, Estimate, Scheduler, Submit, Supply};
 
 const JOBS: u64 = 100_000;
@@ -46,6 +46,7 @@ fn job(n: u64) -> Submit {
     let cost = Span::from_micros(200 + n * 7_919 % 2_000);
     Submit {
         job: JobId(n),
+        queue: QueueId::DEFAULT,
         tenant: TenantId((n * 31 % 20) as u32),
         weight: 1,
         promise: Promise::Within(Span::from_millis(100 + n * 104_729 % 5_000)),

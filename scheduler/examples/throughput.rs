@@ -14,7 +14,7 @@ use std::hint::black_box;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use ostler_job::{HostId, JobId, Mono, Promise, Span, SupplierId, TenantId};
+use ostler_job::{HostId, JobId, Mono, Promise, QueueId, Span, SupplierId, TenantId};
 use ostler_scheduler::{Action, Config, DisciplineKind, Estimate, Scheduler, Submit, Supply};
 
 const TENANTS: u64 = 1_000;
@@ -62,6 +62,7 @@ impl Jobs {
         let cost = Span::from_micros(500 + self.random % 20_000);
         Submit {
             job: JobId(self.next),
+            queue: QueueId::DEFAULT,
             tenant: TenantId((self.random >> 20) as u32 % TENANTS as u32),
             weight: 1 + (self.random >> 40) as u32 % 4,
             promise: match self.random >> 60 {

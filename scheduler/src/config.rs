@@ -1,4 +1,4 @@
-//! What one queue is told once.
+//! What a scheduler is told once, and each of its queues whenever that changes.
 
 use ostler_job::Span;
 
@@ -12,10 +12,10 @@ pub enum DisciplineKind {
     Fifo,
 }
 
-/// The bounds and the order of one queue.
+/// The bounds of all queues together, and the order of the default one.
 #[derive(Clone, Debug)]
 pub struct Config {
-    /// The order among waiting jobs.
+    /// The order among waiting jobs of the default queue.
     pub discipline: DisciplineKind,
     /// Jobs that may wait; the next one is refused.
     pub waiting_max: u32,
@@ -40,4 +40,42 @@ impl Default for Config {
             late_grace: Span::ZERO,
         }
     }
+}
+
+/// What one queue is like. All of it may change while jobs wait and run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct QueueConfig {
+    /// The order among its waiting jobs.
+    pub discipline: DisciplineKind,
+    /// Its share of slot time beside other queues; zero counts as one.
+    pub weight: u32,
+    /// None of its jobs is granted.
+    pub paused: bool,
+    /// Jobs of it that may be granted at once. `None`: as many as there are slots.
+    pub concurrency: Option<u32>,
+    /// How often one of its jobs may be granted.
+    pub rate: Option<Rate>,
+}
+
+impl Default for QueueConfig {
+    fn default() -> Self {
+        Self {
+            discipline: DisciplineKind::Promise,
+            weight: 1,
+            paused: false,
+            concurrency: None,
+            rate: None,
+        }
+    }
+}
+
+/// So many jobs in such a time, on the average: a job each `per / jobs`, and after a quiet time `burst` of them at once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rate {
+    /// How many jobs; zero counts as one.
+    pub jobs: u32,
+    /// In which time.
+    pub per: Span,
+    /// How many may be granted at once after a quiet time; zero counts as one.
+    pub burst: u32,
 }

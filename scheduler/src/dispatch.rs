@@ -5,21 +5,21 @@ use ostler_job::{HostId, Mono, Span};
 use crate::event::Action;
 use crate::fleet::Place;
 use crate::jobs::{JobIx, State};
+use crate::lane::Lane;
 use crate::scheduler::Scheduler;
 
 /// How often running jobs are charged for what they exceed their estimates by, while others wait.
 const SWEEP_EVERY: Span = Span::from_secs(1);
 
 impl Scheduler {
-    /// Lets expired jobs go and fills free slots.
+    /// Lets expired jobs go, opens gates and fills free slots.
     pub(crate) fn pump(&mut self, now: Mono) {
         self.expire(now);
-        if !self.classes.is_empty() {
-            self.fill_pinned(now);
-        }
-        while self.discipline.is_runnable() && self.fleet.has_room() {
+        self.tree.open_gates(now);
+        self.fill_marked(now);
+        while self.tree.is_runnable(&[Lane::USUAL]) && self.fleet.has_room() {
             self.charge_overruns(now);
-            let Some(job) = self.discipline.dequeue(&mut self.jobs, now) else { break };
+            let Some(job) = self.tree.dequeue(&mut self.jobs, &[Lane::USUAL], now) else { break };
             self.leave_waiting(job);
             self.grant(job, None, now);
         }
@@ -30,42 +30,41 @@ impl Scheduler {
     }
 
     /// Fills free slots of hosts that jobs are pinned to, with those or with others, in fair order.
-    #[cold]
-    fn fill_pinned(&mut self, now: Mono) {
-        while let Some(at) = self.classes.poll_marked() {
-            let host = self.classes.at(at).host;
-            while self.classes.at(at).is_runnable(&*self.discipline) {
+    fn fill_marked(&mut self, now: Mono) {
+        while let Some(lane) = self.tree.poll_touched() {
+            lane.host().into_iter().for_each(|host| self.marks.mark(host));
+        }
+        while let Some(host) = self.marks.poll() {
+            let own = Lane::of(Some(host));
+            while self.tree.is_runnable(&[own]) {
                 let free = self.fleet.free_at(host);
                 if free == 0 {
                     break;
                 }
                 self.charge_overruns(now);
                 // The others want this slot, unless they have another.
-                let wanted = self.discipline.is_runnable() && self.fleet.free() == free;
-                let Some(job) = self.dequeue_at(at, wanted, now) else { break };
+                let wanted = self.tree.is_runnable(&[Lane::USUAL]) && self.fleet.free() == free;
+                let Some(job) = self.dequeue_at(host, wanted, now) else { break };
                 self.leave_waiting(job);
                 self.grant(job, Some(host), now);
             }
         }
     }
 
-    /// Takes out the job that a free slot of a class's host goes to, and charges its tenant.
-    fn dequeue_at(&mut self, at: u32, wanted: bool, now: Mono) -> Option<JobIx> {
-        let least = self.classes.at(at).least(&*self.discipline);
-        let general = self.discipline.best(&mut self.jobs, now, least);
-        let class = self.classes.at_mut(at);
-        let (own, tenant) = class.best(&mut self.jobs, now, &*self.discipline)?;
-        let is_general = wanted && general.is_some_and(|general| general < own);
-        let job = match is_general {
-            true => self.discipline.dequeue(&mut self.jobs, now),
-            false => self.classes.take(at, tenant, &self.jobs),
+    /// Takes out the job that a free slot of a host goes to.
+    fn dequeue_at(&mut self, host: HostId, wanted: bool, now: Mono) -> Option<JobIx> {
+        let own = Lane::of(Some(host));
+        let aged = self.tree.eldest(&[own]).is_some_and(|(flow, lane)| {
+            let cost = self.tree.next_cost(&self.jobs, flow, lane);
+            self.marks.take_aged(host, cost)
+        });
+        let lanes = [own, Lane::USUAL];
+        let job = match aged {
+            true => self.tree.dequeue_eldest(&self.jobs, &[own], now),
+            false if wanted => self.tree.dequeue(&mut self.jobs, &lanes, now),
+            false => self.tree.dequeue(&mut self.jobs, &lanes[..1], now),
         }?;
-        let cost = self.jobs[job].cost;
-        self.classes.at_mut(at).count(cost);
-        if !is_general {
-            self.discipline.unpin(tenant);
-            self.discipline.charge(tenant, cost);
-        }
+        self.marks.count(host, self.jobs[job].cost);
         Some(job)
     }
 
@@ -107,7 +106,7 @@ impl Scheduler {
         it.supplier = place.supplier;
         it.position = self.granted.len() as u32;
         self.granted.push(job);
-        let tenant = it.tenant;
+        let tenant = self.tree.tenant(it.flow);
         self.tenants[tenant].running += 1;
         if self.config.tenant_slots_max == Some(self.tenants[tenant].running) {
             self.set_blocked(tenant, true);
@@ -118,15 +117,9 @@ impl Scheduler {
     pub(crate) fn enter_waiting(&mut self, job: JobIx) {
         let it = &mut self.jobs[job];
         it.state = State::Waiting;
-        self.tenants[it.tenant].waiting += 1;
+        self.tenants[self.tree.tenant(it.flow)].waiting += 1;
         self.work_waiting += u128::from(it.cost.0);
-        if it.pinned {
-            let (tenant, late) = (it.tenant, it.late);
-            self.discipline.pin(tenant);
-            self.classes.enqueue(tenant, late, self.discipline.entry(&self.jobs, job));
-        } else {
-            self.discipline.enqueue(&self.jobs, job);
-        }
+        self.tree.enqueue(&self.jobs, job);
         self.expiry.watch(&self.jobs, job);
         self.arrivals.push(&self.jobs, job);
     }
@@ -134,22 +127,17 @@ impl Scheduler {
     /// A waiting job is forgotten.
     pub(crate) fn drop_waiting(&mut self, job: JobIx) {
         let it = &self.jobs[job];
-        let (tenant, late, pinned) = (it.tenant, it.late, it.pinned);
+        let (flow, lane, late) = (it.flow, it.lane, it.late);
         self.leave_waiting(job);
         // Its flow looks into the table, which must say that it waits no more.
         self.jobs[job].state = State::Free;
-        if pinned {
-            self.classes.lose(&self.jobs, job, tenant, late);
-            self.discipline.unpin(tenant);
-        } else {
-            self.discipline.remove(&self.jobs, tenant, late);
-        }
-        self.remove(job, tenant, pinned);
+        self.tree.remove(&self.jobs, flow, lane, late);
+        self.remove(job, flow);
     }
 
     fn leave_waiting(&mut self, job: JobIx) {
         let it = &self.jobs[job];
-        self.tenants[it.tenant].waiting -= 1;
+        self.tenants[self.tree.tenant(it.flow)].waiting -= 1;
         self.work_waiting -= u128::from(it.cost.0);
     }
 
@@ -165,20 +153,25 @@ impl Scheduler {
             let it = &mut self.jobs[job];
             let held = now - it.started;
             if it.state == State::Running && held > it.charged {
-                self.correct(job, held);
+                self.tree.correct(&self.jobs[job], held);
                 self.jobs[job].charged = held;
             }
         }
     }
 
-    /// Forgets tenants that the discipline need not remember.
+    /// Forgets tenants that no queue need remember.
     #[inline]
     pub(crate) fn forget_tenants(&mut self) {
         if self.granted.is_empty() && self.waiting() == 0 {
-            self.discipline.reset();
+            self.tree.reset();
+            if !self.marks.is_clear() {
+                self.marks.clear();
+            }
         }
-        while let Some(ix) = self.discipline.poll_forgotten() {
-            self.tenants.remove(ix);
+        while let Some(ix) = self.tree.poll_forgotten(&mut self.tenants) {
+            if self.tenants[ix].flows.is_empty() {
+                self.tenants.remove(ix);
+            }
         }
     }
 }

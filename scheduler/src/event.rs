@@ -1,15 +1,17 @@
 //! What the scheduler is told, and what it answers.
 
-use ostler_job::{HostId, JobId, Mono, Promise, Span, SupplierId, TenantId};
+use ostler_job::{HostId, JobId, Mono, Promise, QueueId, Span, SupplierId, TenantId};
 
 /// A job that asks for a slot.
 #[derive(Clone, Copy, Debug)]
 pub struct Submit {
     /// Its identity, which no other known job may have.
     pub job: JobId,
+    /// The queue it waits in, which is known.
+    pub queue: QueueId,
     /// Whose share it is charged to.
     pub tenant: TenantId,
-    /// The tenant's weight from here on; zero counts as one.
+    /// The tenant's weight in that queue from here on; zero counts as one.
     pub weight: u32,
     /// What was promised; it decides the order.
     pub promise: Promise,

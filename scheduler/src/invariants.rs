@@ -2,6 +2,7 @@
 
 use crate::hash::IdMap;
 use crate::jobs::State;
+use crate::lane::Lane;
 use crate::scheduler::Scheduler;
 
 impl Scheduler {
@@ -15,7 +16,7 @@ impl Scheduler {
         let mut per_tenant: IdMap<u32, (u32, u32)> = IdMap::default();
         let (mut waiting, mut granted, mut work) = (0, 0, 0);
         for (ix, job) in self.jobs.iter() {
-            let tenant = per_tenant.entry(job.tenant.0).or_default();
+            let tenant = per_tenant.entry(self.tree.tenant(job.flow).0).or_default();
             let supplier = match job.state {
                 State::Running | State::Prefetched => per_supplier.entry(job.supplier).or_default(),
                 State::Waiting | State::Free => {
@@ -43,24 +44,22 @@ impl Scheduler {
         assert_eq!(granted, self.granted.len(), "the granted jobs are listed once");
         assert_eq!(waiting + granted, self.jobs.len(), "every job waits or is granted");
         assert_eq!(work, self.work_waiting, "the waiting work is that of the waiting jobs");
-        let pinned = self.classes.check(&self.jobs);
         for (ix, tenant) in self.tenants.iter() {
             let counted = per_tenant.remove(&ix.0).unwrap_or_default();
             assert_eq!((tenant.waiting, tenant.running), counted, "a tenant counts its jobs");
             // What was adopted may be more than that: then nothing is granted, which the class and the queue look at.
             let within = self.config.tenant_slots_max.is_none_or(|max| tenant.running <= max);
-            let blocked = self.discipline.tag(ix).is_none();
-            assert!(within || blocked, "no tenant is given more slots than it may have");
+            assert!(within || tenant.blocked, "no tenant is given more slots than it may have");
         }
         assert!(per_tenant.is_empty(), "every job's tenant is known");
-        let stuck = self.discipline.is_runnable() && self.fleet.has_room();
+        let stuck = self.tree.is_runnable(&[Lane::USUAL]) && self.fleet.has_room();
         assert!(!stuck, "no slot is free while a job that may run waits");
-        for class in self.classes.iter() {
-            let stuck = class.is_runnable(&*self.discipline) && self.fleet.free_at(class.host) > 0;
+        for lane in self.tree.other_lanes() {
+            let stuck = lane.host().is_some_and(|host| self.fleet.free_at(host) > 0);
             assert!(!stuck, "no slot is free while a job that is pinned to it waits");
         }
         self.fleet.check(&per_supplier);
-        self.discipline.check(&self.jobs, &pinned);
+        self.tree.check(&self.jobs);
         self.expiry.check(&self.jobs);
         self.arrivals.check(&self.jobs, waiting);
     }

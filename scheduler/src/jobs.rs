@@ -8,7 +8,8 @@ use std::ops::{Index, IndexMut};
 use ostler_job::{JobId, Mono, Span};
 
 use crate::hash::IdMap;
-use crate::tenants::TenantIx;
+use crate::lane::Lane;
+use crate::tenants::FlowIx;
 
 const PAGE_BITS: u32 = 9;
 const PAGE: usize = 1 << PAGE_BITS;
@@ -50,18 +51,17 @@ pub(crate) struct Job {
     pub(crate) charged: Span,
     /// When it began to hold its slot.
     pub(crate) started: Mono,
-    pub(crate) tenant: TenantIx,
+    pub(crate) flow: FlowIx,
+    pub(crate) lane: Lane,
     /// Index of its supplier while granted; the next free entry while free.
     pub(crate) supplier: u32,
     /// Its position in the list of granted jobs.
     pub(crate) position: u32,
     pub(crate) state: State,
-    /// It missed its latest start and waits, or waited, in its tenant's late list.
+    /// It missed its latest start and waits, or waited, in its flow's late list.
     pub(crate) late: bool,
     /// Nobody wants it: when returned it is forgotten.
     pub(crate) cancelled: bool,
-    /// It is in the class of one host, not in the general one.
-    pub(crate) pinned: bool,
 }
 
 /// Every known job, by index and by id.
@@ -131,13 +131,13 @@ impl Jobs {
             cost: Span::ZERO,
             charged: Span::ZERO,
             started: Mono(0),
-            tenant: TenantIx(0),
+            flow: FlowIx(0),
+            lane: Lane::USUAL,
             supplier: if at + 1 == PAGE { NONE } else { base + at as u32 + 1 },
             position: 0,
             state: State::Free,
             late: false,
             cancelled: false,
-            pinned: false,
         };
         self.pages.push((0..PAGE).map(blank).collect());
         self.free = base;

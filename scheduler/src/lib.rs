@@ -11,13 +11,15 @@
 //! | [`handle_adopt`](Scheduler::handle_adopt) | a supplier has a job that was granted before anybody here knew of it |
 //! | [`handle_supply`](Scheduler::handle_supply) | a supplier offers this many slots, in absolute numbers |
 //! | [`handle_supply_gone`](Scheduler::handle_supply_gone) | a supplier takes nothing more |
+//! | [`handle_queue`](Scheduler::handle_queue) | a queue is new, or another one than it was |
+//! | [`handle_queue_gone`](Scheduler::handle_queue_gone) | a queue without jobs is gone |
 //! | [`handle_timeout`](Scheduler::handle_timeout) | the moment of [`poll_timeout`](Scheduler::poll_timeout) has come |
 //!
 //! After each of them, [`poll_action`](Scheduler::poll_action) is drained to `None`: `Grant`, `Refuse`, `Expire`.
 //!
 //! A job is bound late: only when a slot is free, or, where a supplier allows it, prefetched to the one that will be
-//! free soonest. Until then it waits in one queue whose order a discipline decides; `discipline::promise` is the
-//! default and says how.
+//! free soonest. Until then it waits in its queue, one of a tree of them (`tree`) in which a discipline for each decides the order;
+//! `discipline::promise` is the default and says how.
 //!
 //! It deliberately lacks sockets, a clock, randomness and threads: time comes in as an argument, hashed maps are never
 //! iterated to decide anything, so a run can be replayed from its inputs. It is separate from the gateway so that a day
@@ -26,7 +28,7 @@
 #![warn(missing_docs)]
 
 mod arrivals;
-mod classes;
+mod backlog;
 mod config;
 mod discipline;
 mod dispatch;
@@ -37,13 +39,16 @@ mod hash;
 mod heap;
 mod invariants;
 mod jobs;
+mod lane;
+mod marks;
 pub mod retry;
 mod scheduler;
 mod tenants;
+mod tree;
 mod view;
 mod waitlist;
 
-pub use config::{Config, DisciplineKind};
+pub use config::{Config, DisciplineKind, QueueConfig, Rate};
 pub use event::{Action, Cancelled, Estimate, Refusal, Submit, Supply};
 pub use hash::IdMap;
 pub use scheduler::Scheduler;

@@ -2,28 +2,28 @@
 
 use std::collections::VecDeque;
 
-use ostler_job::{HostId, JobId, Mono, Span, SupplierId};
+use ostler_job::{HostId, JobId, Mono, QueueId, Span, SupplierId};
 
 use crate::arrivals::Arrivals;
-use crate::classes::Classes;
-use crate::config::Config;
-use crate::discipline::{self, Discipline};
+use crate::config::{Config, QueueConfig};
 use crate::event::{Action, Cancelled, Refusal, Submit, Supply};
 use crate::expiry::Expiry;
 use crate::fleet::Fleet;
 use crate::jobs::{Job, JobIx, Jobs, NEVER, State};
-use crate::tenants::{TenantIx, Tenants};
+use crate::lane::Lane;
+use crate::marks::Marks;
+use crate::tenants::{FlowIx, TenantIx, Tenants};
+use crate::tree::Tree;
 
-/// One queue of waiting jobs and the suppliers that it feeds.
+/// Queues of waiting jobs and the suppliers that they feed.
 pub struct Scheduler {
     pub(crate) config: Config,
     pub(crate) jobs: Jobs,
     pub(crate) tenants: Tenants,
     pub(crate) fleet: Fleet,
-    /// The order of the jobs that may run anywhere, and every tenant's account.
-    pub(crate) discipline: Box<dyn Discipline>,
-    /// The jobs that may not.
-    pub(crate) classes: Classes,
+    /// The waiting jobs, and what everybody was charged.
+    pub(crate) tree: Tree,
+    pub(crate) marks: Marks,
     pub(crate) expiry: Expiry,
     pub(crate) arrivals: Arrivals,
     /// Granted jobs, in no particular order.
@@ -49,8 +49,8 @@ impl Scheduler {
             jobs: Jobs::new(),
             tenants: Tenants::default(),
             fleet: Fleet::default(),
-            discipline: discipline::make(&config),
-            classes: Classes::default(),
+            tree: Tree::new(&config),
+            marks: Marks::default(),
             expiry: Expiry::default(),
             arrivals: Arrivals::default(),
             granted: Vec::new(),
@@ -67,28 +67,34 @@ impl Scheduler {
     /// A job arrived: it is granted at once, waits, or is refused.
     ///
     /// # Panics
-    /// When a job of that id is known: ids are the caller's to keep apart.
+    /// When a job of that id is known, or its queue is not: ids are the caller's to keep apart.
     pub fn handle_submit(&mut self, submit: Submit, now: Mono) {
         self.expire(now);
+        if self.tree.opens().is_some_and(|at| at <= now) {
+            self.pump(now);
+        }
         let slots_max = self.config.tenant_slots_max.unwrap_or(u32::MAX);
-        let tenant = self.tenants.find(submit.tenant);
+        let flow = self.tree.find(submit.queue, submit.tenant);
+        let tenant = match flow {
+            Some(flow) => Some(self.tree.tenant(flow)),
+            None => self.tenants.find(submit.tenant),
+        };
         let (waiting, running) = tenant.map_or((0, 0), |ix| {
             let tenant = &self.tenants[ix];
             (tenant.waiting, tenant.running)
         });
-        let at_once = running < slots_max && self.may_pass(submit.host);
+        let at_once = running < slots_max && self.may_pass(&submit, flow);
         if submit.expires.is_some_and(|at| at <= now) {
             self.actions.push_back(Action::Expire { job: submit.job });
         } else if at_once {
-            let job = self.insert(&submit, now);
-            let (tenant, cost) = (self.jobs[job].tenant, self.jobs[job].cost);
-            let alone = self.classes.is_empty() || self.waiting() == 0;
-            self.discipline.pass(tenant, cost, alone);
+            let job = self.insert(&submit, flow, now);
+            let alone = self.waiting() == 0 || self.tree.is_plain();
+            self.tree.pass(&self.jobs[job], alone, now);
             self.grant(job, submit.host, now);
         } else if let Some(reason) = self.refusal(waiting) {
             self.actions.push_back(Action::Refuse { job: submit.job, reason });
         } else {
-            let job = self.insert(&submit, now);
+            let job = self.insert(&submit, flow, now);
             self.enter_waiting(job);
         }
         self.forget_tenants();
@@ -101,9 +107,9 @@ impl Scheduler {
     /// # Panics
     /// When a job of that id is known.
     pub fn handle_adopt(&mut self, submit: Submit, supplier: SupplierId, at: HostId, now: Mono) {
-        let job = self.insert(&submit, now);
-        let (tenant, cost) = (self.jobs[job].tenant, self.jobs[job].cost);
-        self.discipline.pass(tenant, cost, false);
+        let flow = self.tree.find(submit.queue, submit.tenant);
+        let job = self.insert(&submit, flow, now);
+        self.tree.pass(&self.jobs[job], false, now);
         let place = self.fleet.adopt(supplier, at, job);
         self.hold(job, &place, now);
         self.pump(now);
@@ -115,15 +121,12 @@ impl Scheduler {
     pub fn handle_finish(&mut self, job: JobId, now: Mono) {
         let Some(ix) = self.find_granted(job) else { return };
         let it = &self.jobs[ix];
-        let (tenant, pinned) = (it.tenant, it.pinned);
+        let flow = it.flow;
         // A prefetched job that its supplier never freed a slot for cannot be measured; its estimate stands.
         let served = (it.state == State::Running).then(|| now - it.started);
-        if let Some(actual) = served {
-            self.correct(ix, actual);
-            self.discipline.finish(tenant, actual);
-        }
+        self.tree.finish(it, served);
         self.release(ix, served, now);
-        self.remove(ix, tenant, pinned);
+        self.remove(ix, flow);
         self.pump(now);
         self.mutated();
     }
@@ -133,11 +136,11 @@ impl Scheduler {
     pub fn handle_return(&mut self, job: JobId, now: Mono) {
         let Some(ix) = self.find_granted(job) else { return };
         let it = &self.jobs[ix];
-        let (tenant, pinned, cancelled) = (it.tenant, it.pinned, it.cancelled);
-        self.correct(ix, Span::ZERO);
+        let (flow, cancelled) = (it.flow, it.cancelled);
+        self.tree.give_back(it);
         self.release(ix, None, now);
         if cancelled {
-            self.remove(ix, tenant, pinned);
+            self.remove(ix, flow);
         } else {
             self.enter_waiting(ix);
         }
@@ -170,9 +173,7 @@ impl Scheduler {
     pub fn handle_supply(&mut self, supplier: SupplierId, supply: Supply, now: Mono) {
         let jobs = &mut self.jobs;
         self.fleet.supply(supplier, supply, |job| begin(jobs, job, now));
-        if !self.classes.is_empty() {
-            self.classes.mark(supply.host);
-        }
+        self.mark(supply.host);
         self.pump(now);
         self.mutated();
     }
@@ -180,6 +181,23 @@ impl Scheduler {
     /// A supplier takes nothing more; the jobs granted there stay known until they are finished or returned.
     pub fn handle_supply_gone(&mut self, supplier: SupplierId, now: Mono) {
         self.fleet.supply_gone(supplier);
+        self.pump(now);
+        self.mutated();
+    }
+
+    /// A queue is new or another one than it was. None of its jobs is lost.
+    pub fn handle_queue(&mut self, queue: QueueId, config: &QueueConfig, now: Mono) {
+        self.tree.put(queue, config, &mut self.jobs, now);
+        self.pump(now);
+        self.mutated();
+    }
+
+    /// A queue is gone.
+    ///
+    /// # Panics
+    /// When it has jobs, or is the default one.
+    pub fn handle_queue_gone(&mut self, queue: QueueId, now: Mono) {
+        self.tree.delete(queue);
         self.pump(now);
         self.mutated();
     }
@@ -201,13 +219,14 @@ impl Scheduler {
     }
 
     #[inline]
-    fn insert(&mut self, submit: &Submit, now: Mono) -> JobIx {
-        let tenant = self.tenants.find_or_insert(submit.tenant);
+    fn insert(&mut self, submit: &Submit, known: Option<FlowIx>, now: Mono) -> JobIx {
+        let of = (submit.queue, submit.tenant, known);
+        let flow = self.tree.open(of, submit.weight, &mut self.tenants);
         self.submits += 1;
         let window = submit.promise.window();
         // An estimate takes at most a quarter of the longest window off, or a wild one would end all order.
         let lead = submit.estimate.p90.0.min(ostler_job::Promise::SOMETIME.0 / 4);
-        let job = self.jobs.insert(Job {
+        self.jobs.insert(Job {
             id: submit.job,
             seq: self.submits,
             arrival: now,
@@ -216,42 +235,25 @@ impl Scheduler {
             cost: submit.estimate.p50.min(COST_MAX),
             charged: Span::ZERO,
             started: now,
-            tenant,
+            flow,
+            lane: Lane::of(submit.host),
             supplier: 0,
             position: 0,
             state: State::Waiting,
             late: false,
             cancelled: false,
-            pinned: submit.host.is_some(),
-        });
-        self.discipline.open(tenant, submit.weight);
-        if let Some(host) = submit.host {
-            self.classes.enter(job, tenant, host);
-        }
-        job
+        })
     }
 
-    /// Whether a job that may run there would go straight to a slot.
-    fn may_pass(&self, host: Option<HostId>) -> bool {
-        match host {
-            None => !self.discipline.is_runnable() && self.fleet.has_room(),
-            Some(host) => {
-                self.fleet.free_at(host) > 0 && !self.classes.is_runnable(host, &*self.discipline)
+    /// Whether the job would go straight to a slot.
+    fn may_pass(&self, submit: &Submit, flow: Option<FlowIx>) -> bool {
+        let there = match submit.host {
+            None => !self.tree.is_runnable(&[Lane::USUAL]) && self.fleet.has_room(),
+            host @ Some(it) => {
+                self.fleet.free_at(it) > 0 && !self.tree.is_runnable(&[Lane::of(host)])
             }
-        }
-    }
-
-    /// A granted job turns out to cost something else than it was charged.
-    #[inline]
-    pub(crate) fn correct(&mut self, job: JobIx, actual: Span) {
-        let it = &self.jobs[job];
-        let (tenant, late, charged) = (it.tenant, it.late, it.charged);
-        if it.pinned {
-            self.classes.correct(job, (tenant, late), charged, actual);
-            self.discipline.correct(tenant, None, charged, actual);
-        } else {
-            self.discipline.correct(tenant, Some(late), charged, actual);
-        }
+        };
+        there && self.tree.may_pass(submit.queue, flow)
     }
 
     fn find_granted(&self, job: JobId) -> Option<JobIx> {
@@ -262,10 +264,10 @@ impl Scheduler {
     /// Takes a granted job off its supplier; who was prefetched behind it begins.
     fn release(&mut self, ix: JobIx, served: Option<Span>, now: Mono) {
         let it = &self.jobs[ix];
-        let (supplier, position, tenant) = (it.supplier, it.position as usize, it.tenant);
-        if !self.classes.is_empty() {
-            let host = self.fleet.host_of(supplier);
-            self.classes.mark(host);
+        let (supplier, position) = (it.supplier, it.position as usize);
+        let tenant = self.tree.tenant(it.flow);
+        if !self.tree.is_plain() {
+            self.marks.mark(self.fleet.host_of(supplier));
         }
         if it.state == State::Prefetched {
             self.fleet.release_prefetched(supplier, ix);
@@ -285,23 +287,25 @@ impl Scheduler {
 
     /// The tenant may not run more, or may again.
     pub(crate) fn set_blocked(&mut self, tenant: TenantIx, blocked: bool) {
-        self.discipline.set_blocked(tenant, blocked);
-        if !self.classes.is_empty() {
-            self.classes.mark_of(tenant);
+        self.tenants[tenant].blocked = blocked;
+        for at in 0..self.tenants[tenant].flows.len() {
+            self.tree.set_blocked(self.tenants[tenant].flows[at], blocked);
         }
     }
 
-    /// Forgets a job of the tenant that neither waits nor is granted any more, and the tenant, now or when its debt is
-    /// paid, if that has no other.
+    /// The host may have a free slot, which matters where somebody waits for just that.
+    fn mark(&mut self, host: HostId) {
+        if !self.tree.is_plain() {
+            self.marks.mark(host);
+        }
+    }
+
+    /// Forgets a job that neither waits nor is granted any more, and its flow, now or when its debt is paid, if that has no
+    /// other.
     #[inline]
-    pub(crate) fn remove(&mut self, job: JobIx, ix: TenantIx, pinned: bool) {
+    pub(crate) fn remove(&mut self, job: JobIx, flow: FlowIx) {
         self.jobs.remove(job);
-        if pinned {
-            self.classes.leave(job, ix);
-        }
-        if self.tenants[ix].is_idle() {
-            self.discipline.retire(ix);
-        }
+        self.tree.close(flow);
     }
 }
 

@@ -4,18 +4,26 @@ use ostler_job::TenantId;
 
 use crate::hash::IdMap;
 
-/// Where a tenant is in the table; disciplines keep its flow under the same number.
+/// Where a tenant is in the table; its flows name it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct TenantIx(pub(crate) u32);
 
+/// Where the jobs of a tenant in a queue are in the tree's table; valid while it has one or owes something.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct FlowIx(pub(crate) u32);
+
 /// One tenant's counts.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Tenant {
     pub(crate) id: TenantId,
     pub(crate) waiting: u32,
     /// Granted and not finished.
     pub(crate) running: u32,
     pub(crate) known: bool,
+    /// It has all the slots that it may have.
+    pub(crate) blocked: bool,
+    /// Its flows, one for each queue in which it has a job or owes something.
+    pub(crate) flows: Vec<FlowIx>,
 }
 
 impl Tenant {
@@ -41,8 +49,11 @@ impl Tenants {
         if let Some(ix) = self.find(id) {
             return ix;
         }
-        let fresh = Tenant { id, waiting: 0, running: 0, known: true };
+        let mut fresh =
+            Tenant { id, waiting: 0, running: 0, known: true, blocked: false, flows: Vec::new() };
         let ix = if let Some(ix) = self.free.pop() {
+            // With the room that another one had.
+            fresh.flows = std::mem::take(&mut self[ix].flows);
             self[ix] = fresh;
             ix
         } else {
@@ -56,7 +67,10 @@ impl Tenants {
     #[inline]
     pub(crate) fn remove(&mut self, ix: TenantIx) {
         let tenant = &mut self[ix];
-        debug_assert!(tenant.known && tenant.is_idle(), "only a tenant without jobs is forgotten");
+        debug_assert!(
+            tenant.known && tenant.is_idle() && tenant.flows.is_empty(),
+            "only a tenant without jobs and debts is forgotten"
+        );
         tenant.known = false;
         let id = tenant.id;
         self.by_id.remove(&id);

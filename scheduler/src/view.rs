@@ -1,10 +1,12 @@
 //! What can be asked.
 
-use ostler_job::{JobId, Mono, Span, TenantId};
+use ostler_job::{JobId, Mono, QueueId, Span, TenantId};
 
 use crate::event::Action;
 use crate::jobs::State;
+use crate::lane::Lane;
 use crate::scheduler::Scheduler;
+use crate::tenants::Tenant;
 
 impl Scheduler {
     /// The next thing to do; to be drained to `None` after every event.
@@ -14,12 +16,19 @@ impl Scheduler {
 
     /// When to call [`Scheduler::handle_timeout`], and why. It changes with every event.
     pub fn poll_timeout(&self) -> Option<(Mono, &'static str)> {
-        self.expiry.first().map(|at| (at, "a waiting job expires"))
+        let expires = self.expiry.first().map(|at| (at, "a waiting job expires"));
+        let opens = self.tree.opens().map(|at| (at, "a rate lets a queue go on"));
+        expires.into_iter().chain(opens).min()
     }
 
     /// Jobs that wait.
     pub fn waiting(&self) -> usize {
-        self.discipline.len() + self.classes.waiting()
+        self.tree.waiting()
+    }
+
+    /// Waiting and granted jobs of a queue; `None`: there is no such queue.
+    pub fn queue(&self, id: QueueId) -> Option<(u32, u32)> {
+        self.tree.counts(id)
     }
 
     /// Jobs that are granted and not over, prefetched ones included.
@@ -44,12 +53,17 @@ impl Scheduler {
 
     /// Every remembered tenant with its waiting and its granted jobs, in an order that the inputs alone decide.
     pub fn tenants(&self) -> impl Iterator<Item = (TenantId, u32, u32)> {
-        self.tenants.iter().map(|(_, tenant)| (tenant.id, tenant.waiting, tenant.running))
+        let known = self.tenants.iter().filter(|(_, tenant)| self.is_remembered(tenant));
+        known.map(|(_, tenant)| (tenant.id, tenant.waiting, tenant.running))
     }
 
     /// Whether the tenant has a job here, or owes something: a name that comes back is to have the same number then.
     pub fn remembers(&self, tenant: TenantId) -> bool {
-        self.tenants.find(tenant).is_some()
+        self.tenants.find(tenant).is_some_and(|ix| self.is_remembered(&self.tenants[ix]))
+    }
+
+    fn is_remembered(&self, tenant: &Tenant) -> bool {
+        tenant.flows.iter().any(|&flow| self.tree.remembers(flow))
     }
 
     /// Roughly how long a job submitted now would wait: what waits and half of what runs, over the slots. Without any
@@ -67,10 +81,10 @@ impl Scheduler {
     pub fn ahead_of(&self, job: JobId, now: Mono) -> Option<Span> {
         let it = &self.jobs[self.jobs.find(job)?];
         let slots = self.fleet.slots();
-        if it.state != State::Waiting || it.pinned || slots == 0 {
+        if it.state != State::Waiting || it.lane != Lane::USUAL || slots == 0 {
             return None;
         }
-        let work = self.discipline.ahead(&self.jobs, it.tenant, it.lst);
+        let work = self.tree.ahead(&self.jobs, it);
         let left = u128::from(self.mean_left(now));
         Some(Span(narrow((work + left) / u128::from(slots))))
     }

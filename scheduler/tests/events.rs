@@ -1,6 +1,6 @@
 //! What each event does, one behaviour a test.
 
-use ostler_job::{HostId, JobId, Mono, Promise, Span, SupplierId, TenantId};
+use ostler_job::{HostId, JobId, Mono, Promise, QueueId, Span, SupplierId, TenantId};
 use ostler_scheduler::{
     Action, Cancelled, Config, DisciplineKind, Estimate, Refusal, Scheduler, Submit, Supply,
 };
@@ -28,6 +28,7 @@ fn supply(host: u32, slots: u32, prefetch: u32) -> Supply {
 fn job(id: u64, tenant: u32) -> Submit {
     Submit {
         job: JobId(id),
+        queue: QueueId::DEFAULT,
         tenant: TenantId(tenant),
         weight: 1,
         promise: Promise::Within(Span::from_secs(1)),

@@ -1,6 +1,6 @@
 //! Jobs that are pinned to a host: they run there only, and hold nobody up.
 
-use ostler_job::{HostId, JobId, Mono, Promise, Span, SupplierId, TenantId};
+use ostler_job::{HostId, JobId, Mono, Promise, QueueId, Span, SupplierId, TenantId};
 use ostler_scheduler::{
     Action, Cancelled, Config, DisciplineKind, Estimate, Refusal, Scheduler, Submit, Supply,
 };
@@ -12,6 +12,7 @@ fn at(ms: u64) -> Mono {
 fn job(id: u64, host: Option<u32>) -> Submit {
     Submit {
         job: JobId(id),
+        queue: QueueId::DEFAULT,
         tenant: TenantId(1),
         weight: 1,
         promise: Promise::Sometime,

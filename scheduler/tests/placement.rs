@@ -1,6 +1,6 @@
 //! Where a job goes: hosts, suppliers, prefetch, and suppliers that change or vanish.
 
-use ostler_job::{HostId, JobId, Mono, Promise, Span, SupplierId, TenantId};
+use ostler_job::{HostId, JobId, Mono, Promise, QueueId, Span, SupplierId, TenantId};
 use ostler_scheduler::{Action, Config, Estimate, Scheduler, Submit, Supply};
 
 const MS: u64 = 1_000_000;
@@ -18,6 +18,7 @@ fn supply(scheduler: &mut Scheduler, supplier: u32, host: u32, slots: u32, prefe
 fn submit(scheduler: &mut Scheduler, id: u64, ms: u64) -> Vec<(u64, u32, bool)> {
     let submit = Submit {
         job: JobId(id),
+        queue: QueueId::DEFAULT,
         tenant: TenantId(1),
         weight: 1,
         promise: Promise::Sometime,
@@ -160,6 +161,7 @@ fn a_lost_supplier_returns_its_jobs_once_and_may_come_back() {
 fn what_a_supplier_has_already_holds_its_slots_and_is_charged() {
     let job = |id, tenant, host| Submit {
         job: JobId(id),
+        queue: QueueId::DEFAULT,
         tenant: TenantId(tenant),
         weight: 1,
         promise: Promise::Sometime,

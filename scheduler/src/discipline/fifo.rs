@@ -1,141 +1,120 @@
 //! `fifo`: the job that was submitted first runs first, whoever's it is.
 //!
-//! Nobody is charged, so a tenant that submits more gets more. A blocked tenant's jobs keep their places.
-
-use std::collections::BTreeMap;
+//! Nobody is charged, so a tenant that submits more gets more. The jobs of a child that may not run keep their places.
 
 use ostler_job::{Mono, Span};
 
-use super::{Discipline, Head, Rank, Tag};
-use crate::heap::IndexedHeap;
-use crate::jobs::{JobIx, Jobs};
-use crate::tenants::TenantIx;
-use crate::waitlist::{Entry, Waitlist};
+use super::{Child, Discipline, Turn};
+use crate::backlog::Head;
+use crate::heap::{IndexedHeap, Sparse};
+use crate::lane::{Lane, LaneMap};
 
-/// Flows by their eldest job.
+/// Children by their eldest job.
 #[derive(Default)]
-pub(crate) struct FifoQueue {
-    flows: Vec<Flow>,
-    heads: IndexedHeap<u64>,
-    forgotten: Vec<TenantIx>,
-    len: usize,
+pub(crate) struct FifoOrder {
+    lanes: LaneMap<IndexedHeap<Head, Sparse>>,
+    forgotten: Vec<Child>,
 }
 
-#[derive(Default)]
-struct Flow {
-    waiting: Waitlist,
-    blocked: bool,
+impl FifoOrder {
+    fn first(&self, lanes: &[Lane]) -> Option<Turn> {
+        let of_lane = |&lane: &Lane| {
+            let (head, child) = self.lanes.get(lane)?.first()?;
+            Some(Turn { head, child: Child(child), lane })
+        };
+        lanes.iter().filter_map(of_lane).min_by_key(|turn| turn.head.seq)
+    }
 }
 
-impl FifoQueue {
-    fn rekey(&mut self, flow: TenantIx) {
-        let it = &self.flows[flow.0 as usize];
-        match it.waiting.head().filter(|_| !it.blocked) {
-            Some(head) => {
-                if self.heads.key(flow.0) != Some(head.seq) {
-                    self.heads.set(flow.0, head.seq);
+impl Discipline for FifoOrder {
+    /// None, so that the order is that of the submits.
+    fn key(&self, _lst: Mono) -> Mono {
+        Mono(0)
+    }
+
+    fn open(&mut self, _child: Child, _weight: u32) {}
+
+    fn offer(&mut self, child: Child, lane: Lane, head: Option<Head>) {
+        match head {
+            // A queue may offer what is ordered by its promise; here only its age counts.
+            Some(Head { seq, .. }) => {
+                let head = Head { late: false, lst: Mono(0), seq };
+                self.lanes.entry(lane, IndexedHeap::default).set(child.0, head);
+            }
+            None => {
+                let Some(heap) = self.lanes.get_mut(lane) else { return };
+                heap.remove(child.0);
+                if heap.is_empty() {
+                    self.lanes.drop_other(lane);
                 }
             }
-            None => self.heads.remove(flow.0),
-        }
-    }
-}
-
-impl Discipline for FifoQueue {
-    fn open(&mut self, flow: TenantIx, _weight: u32) {
-        if self.flows.len() <= flow.0 as usize {
-            self.flows.resize_with(flow.0 as usize + 1, Flow::default);
         }
     }
 
-    fn enqueue(&mut self, jobs: &Jobs, job: JobIx) {
-        let flow = jobs[job].tenant;
-        let entry = self.entry(jobs, job);
-        self.flows[flow.0 as usize].waiting.push(entry);
-        self.len += 1;
-        self.rekey(flow);
+    fn is_plain(&self) -> bool {
+        self.lanes.is_plain()
     }
 
-    fn dequeue(&mut self, jobs: &mut Jobs, _now: Mono) -> Option<JobIx> {
-        let (_, flow) = self.heads.first()?;
-        let entry = self.flows[flow as usize].waiting.pop(jobs)?;
-        self.len -= 1;
-        self.rekey(TenantIx(flow));
-        Some(entry.job)
+    fn other_lanes(&self) -> Box<dyn Iterator<Item = Lane> + '_> {
+        Box::new(self.lanes.iter().skip(1).map(|(lane, _)| lane))
     }
 
-    fn pass(&mut self, _flow: TenantIx, _cost: Span, _alone: bool) {}
-
-    fn remove(&mut self, jobs: &Jobs, flow: TenantIx, _late: bool) {
-        self.flows[flow.0 as usize].waiting.lose(jobs);
-        self.len -= 1;
-        self.rekey(flow);
+    fn is_runnable(&self, lanes: &[Lane]) -> bool {
+        lanes.iter().any(|&lane| self.lanes.get(lane).is_some_and(|heap| !heap.is_empty()))
     }
 
-    fn correct(&mut self, _flow: TenantIx, _late: Option<bool>, _charged: Span, _actual: Span) {}
-
-    fn finish(&mut self, _flow: TenantIx, _actual: Span) {}
-
-    fn set_blocked(&mut self, flow: TenantIx, blocked: bool) {
-        self.flows[flow.0 as usize].blocked = blocked;
-        self.rekey(flow);
+    fn advance(&mut self, _lanes: &[Lane]) -> Option<(Child, Lane)> {
+        None
     }
 
-    fn retire(&mut self, flow: TenantIx) {
-        self.flows[flow.0 as usize].waiting.clear();
-        self.forgotten.push(flow);
+    fn choose(&self, lanes: &[Lane]) -> Option<Turn> {
+        self.first(lanes)
+    }
+
+    fn eldest(&self, lanes: &[Lane]) -> Option<Turn> {
+        self.first(lanes)
+    }
+
+    fn best(&self, lane: Lane) -> Option<Head> {
+        self.lanes.get(lane)?.first().map(|(head, _)| head)
+    }
+
+    fn serve(&mut self, child: Child, lane: Lane, _cost: Span, next: Option<Head>) {
+        self.offer(child, lane, next);
+    }
+
+    fn pass(&mut self, _child: Child, _cost: Span, _alone: bool) {}
+
+    fn correct(&mut self, _child: Child, _charged: Span, _actual: Span) {}
+
+    fn finish(&mut self, _child: Child, _charged: Span, _actual: Span) {}
+
+    fn retire(&mut self, child: Child) {
+        self.forgotten.push(child);
+    }
+
+    fn owes(&self, _child: Child) -> bool {
+        false
     }
 
     fn reset(&mut self) {}
 
-    fn poll_forgotten(&mut self) -> Option<TenantIx> {
+    fn poll_forgotten(&mut self) -> Option<Child> {
         self.forgotten.pop()
     }
 
-    fn len(&self) -> usize {
-        self.len
+    fn share(&self, _child: Child) -> Option<(u64, u64)> {
+        None
     }
 
-    fn is_runnable(&self) -> bool {
-        !self.heads.is_empty()
-    }
-
-    fn entry(&self, jobs: &Jobs, job: JobIx) -> Entry {
-        Entry { key: Mono(0), seq: jobs[job].seq, job }
-    }
-
-    fn has_missed(&self, _head: Head, _now: Mono) -> bool {
-        false
-    }
-
-    fn pin(&mut self, _flow: TenantIx) {}
-
-    fn unpin(&mut self, _flow: TenantIx) {}
-
-    fn charge(&mut self, _flow: TenantIx, _cost: Span) {}
-
-    fn tag(&self, flow: TenantIx) -> Option<Tag> {
-        (!self.flows[flow.0 as usize].blocked).then_some(Tag::default())
-    }
-
-    fn rank(&self, _flow: TenantIx, head: Head, _cost: Span) -> Rank {
-        Rank::Eligible(head)
-    }
-
-    fn best(&mut self, _jobs: &mut Jobs, _now: Mono, _others: Option<Tag>) -> Option<Rank> {
-        let (seq, _) = self.heads.first()?;
-        Some(Rank::Eligible(Head { late: false, lst: Mono(0), seq }))
-    }
-
-    fn check(&self, jobs: &Jobs, _pinned: &BTreeMap<u32, u32>) {
-        self.heads.check();
-        let mut len = 0;
-        for (at, flow) in self.flows.iter().enumerate() {
-            flow.waiting.check(jobs);
-            len += flow.waiting.len() as usize;
-            let head = flow.waiting.head().filter(|_| !flow.blocked).map(|head| head.seq);
-            assert_eq!(self.heads.key(at as u32), head, "a flow is filed under its eldest job");
+    fn check(&self, offers: &dyn Fn(Child, Lane, Option<Head>) -> bool) {
+        for (lane, heap) in self.lanes.iter() {
+            heap.check();
+            assert!(lane == Lane::USUAL || !heap.is_empty(), "a lane is kept while it has a job");
+            for (head, child) in heap.iter() {
+                let is_so = offers(Child(child), lane, Some(head));
+                assert!(is_so, "a child is filed under its eldest job");
+            }
         }
-        assert_eq!(len, self.len, "the length is the sum of the flows'");
     }
 }

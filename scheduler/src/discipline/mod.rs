@@ -1,122 +1,113 @@
-//! The order among waiting jobs, behind one trait.
+//! The order among the children of a node, flows or queues, behind one trait.
 //!
-//! A discipline keeps a flow for every tenant and answers which job is next. It knows nothing of slots, caps or
-//! deadlines for giving up: the scheduler blocks a flow whose tenant may not run more, and removes jobs that leave. Jobs
-//! that are pinned to a host wait elsewhere; a discipline only keeps what their tenants are charged, in the same account,
-//! and says how they stand among the others.
+//! A discipline knows of each child what it would give next in each lane, and answers whose turn it is when a slot serves some
+//! lanes. It knows nothing of jobs, slots, caps and gates: a child that may not run offers nothing.
 
 mod fifo;
-mod flow;
+mod filed;
 mod promise;
 mod tag;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeMap;
-
 use ostler_job::{Mono, Span};
 
-pub(crate) use flow::{Backlog, Head};
-pub(crate) use tag::Tag;
-
+use crate::backlog::Head;
 use crate::config::{Config, DisciplineKind};
-use crate::jobs::{JobIx, Jobs};
-use crate::tenants::TenantIx;
-use crate::waitlist::Entry;
+use crate::lane::Lane;
 
-/// How a job stands among those that could have a slot, the first to be served being the smallest.
+/// A child's number at its node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Rank {
-    /// Its tenant was left behind too far: served next, however urgent others are.
-    LeftBehind(Tag, u64),
-    /// Its tenant may be served.
-    Eligible(Head),
-    /// Its tenant is ahead of its share: served when nobody else wants the slot.
-    Ahead(Tag, Head),
+pub(crate) struct Child(pub(crate) u32);
+
+/// Whose turn it is, and with what.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Turn {
+    pub(crate) head: Head,
+    pub(crate) child: Child,
+    pub(crate) lane: Lane,
 }
 
-/// One way to order waiting jobs. Flows are numbered as tenants are.
+/// One way to order children.
 pub(crate) trait Discipline: Send {
-    /// Jobs of this tenant are to come; `weight` is its share from here on.
-    fn open(&mut self, flow: TenantIx, weight: u32);
+    /// What a job is ordered by among those of its flow and lane.
+    fn key(&self, lst: Mono) -> Mono;
 
-    /// A job waits: its entry in the table says whose it is and what its key is.
-    fn enqueue(&mut self, jobs: &Jobs, job: JobIx);
+    /// Jobs of this child are to come; `weight` is its share from here on.
+    fn open(&mut self, child: Child, weight: u32);
 
-    /// Takes out the next job among the flows that are not blocked, and charges its flow for it.
-    fn dequeue(&mut self, jobs: &mut Jobs, now: Mono) -> Option<JobIx>;
+    /// What the child would give next in the lane; `None`: nothing that may run.
+    fn offer(&mut self, child: Child, lane: Lane, head: Option<Head>);
 
-    /// A job goes straight to a slot since no other that could have it waits: its flow is only charged. `alone`: no job of
-    /// a flow that is not blocked waits for any slot.
-    fn pass(&mut self, flow: TenantIx, cost: Span, alone: bool);
+    /// Whether nothing is offered in any lane but the usual one.
+    fn is_plain(&self) -> bool;
 
-    /// A job of this flow waits no more, for another reason than [`Discipline::dequeue`]; its entry says so already.
-    fn remove(&mut self, jobs: &Jobs, flow: TenantIx, late: bool);
+    /// Lanes other than the usual one in which something is offered.
+    fn other_lanes(&self) -> Box<dyn Iterator<Item = Lane> + '_>;
 
-    /// A granted job of the flow was charged `charged` and turns out to cost `actual`; `late` is whether it was, of one
-    /// that was not pinned.
-    fn correct(&mut self, flow: TenantIx, late: Option<bool>, charged: Span, actual: Span);
+    /// Whether something is offered in one of the lanes.
+    fn is_runnable(&self, lanes: &[Lane]) -> bool;
 
-    /// A granted job of the flow is over after this time in a slot.
-    fn finish(&mut self, flow: TenantIx, actual: Span);
+    /// Makes ready to choose among what is offered in these lanes. Answers a child that may have been left behind too far
+    /// by now, which [`Discipline::is_left_behind`] knows when it is told what its job costs.
+    fn advance(&mut self, lanes: &[Lane]) -> Option<(Child, Lane)>;
 
-    /// The flow takes part in [`Discipline::dequeue`] or, blocked, does not.
-    fn set_blocked(&mut self, flow: TenantIx, blocked: bool);
-
-    /// The flow has no job, waiting or granted. It is forgotten through [`Discipline::poll_forgotten`], at once or when
-    /// what it owes is paid.
-    fn retire(&mut self, flow: TenantIx);
-
-    /// No flow has a job: what any of them owes is written off.
-    fn reset(&mut self);
-
-    /// A flow that need not be remembered; its number may be given to another tenant. Drained before a flow is opened.
-    fn poll_forgotten(&mut self) -> Option<TenantIx>;
-
-    /// Waiting jobs.
-    fn len(&self) -> usize;
-
-    /// Whether [`Discipline::dequeue`] would answer a job.
-    fn is_runnable(&self) -> bool;
-
-    /// What a pinned job is ordered by among those of its flow and host.
-    fn entry(&self, jobs: &Jobs, job: JobIx) -> Entry;
-
-    /// Work that goes before a job of the flow with such a latest start, about; nothing where that is not known.
-    fn ahead(&self, _jobs: &Jobs, _flow: TenantIx, _lst: Mono) -> u128 {
-        0
+    /// Whether the child is to be served next, however urgent others are.
+    fn is_left_behind(&self, _child: Child, _cost: Span) -> bool {
+        false
     }
 
-    /// Whether the first pinned job of a flow has missed its latest start.
-    fn has_missed(&self, head: Head, now: Mono) -> bool;
+    /// Whose turn it is in these lanes; after [`Discipline::advance`].
+    fn choose(&self, lanes: &[Lane]) -> Option<Turn>;
 
-    /// A pinned job of the flow waits.
-    fn pin(&mut self, flow: TenantIx);
+    /// The child whose head was submitted first, in these lanes.
+    fn eldest(&self, lanes: &[Lane]) -> Option<Turn>;
 
-    /// A pinned job of the flow waits no more.
-    fn unpin(&mut self, flow: TenantIx);
+    /// What the node offers to its own parent in a lane: about what it would give.
+    fn best(&self, lane: Lane) -> Option<Head>;
 
-    /// A pinned job of the flow is given a slot.
-    fn charge(&mut self, flow: TenantIx, cost: Span);
+    /// Whether a job of that head has missed its latest start, and belongs in its flow's late list.
+    fn has_missed(&self, _head: Head, _now: Mono) -> bool {
+        false
+    }
 
-    /// What the flow has been charged; `None` while it is blocked.
-    fn tag(&self, flow: TenantIx) -> Option<Tag>;
+    /// The child gives a job of this cost, and next offers this in the lane.
+    fn serve(&mut self, child: Child, lane: Lane, cost: Span, next: Option<Head>);
 
-    /// How a pinned job stands, whose flow is not blocked.
-    fn rank(&self, flow: TenantIx, head: Head, cost: Span) -> Rank;
+    /// A job goes straight to a slot since no other that could have it waits: its child is only charged. `alone`: no job
+    /// that may run waits for any slot.
+    fn pass(&mut self, child: Child, cost: Span, alone: bool);
 
-    /// How the job stands that [`Discipline::dequeue`] would answer, when pinned jobs whose flows were charged at least
-    /// `others` want the same slot.
-    fn best(&mut self, jobs: &mut Jobs, now: Mono, others: Option<Tag>) -> Option<Rank>;
+    /// A granted job of the child was charged `charged` and turns out to cost `actual`.
+    fn correct(&mut self, child: Child, charged: Span, actual: Span);
 
-    /// Asserts its own invariants; `pinned` counts the pinned jobs of each flow that wait.
-    fn check(&self, jobs: &Jobs, pinned: &BTreeMap<u32, u32>);
+    /// The same of one that is over after this time in a slot.
+    fn finish(&mut self, child: Child, charged: Span, actual: Span);
+
+    /// The child has no job, waiting or granted. It is forgotten through [`Discipline::poll_forgotten`], at once or when
+    /// what it owes is paid.
+    fn retire(&mut self, child: Child);
+
+    /// Whether the child, which has no job, owes something.
+    fn owes(&self, child: Child) -> bool;
+
+    /// No child has a job: what any of them owes is written off.
+    fn reset(&mut self);
+
+    /// A child that need not be remembered; its number may be given to another. Drained before a child is opened.
+    fn poll_forgotten(&mut self) -> Option<Child>;
+
+    /// The child's weight, and that of all children that offer something and itself. `None`: nobody has a share.
+    fn share(&self, child: Child) -> Option<(u64, u64)>;
+
+    /// Asserts its own invariants; `offers` says whether that is what a child offers in a lane.
+    fn check(&self, offers: &dyn Fn(Child, Lane, Option<Head>) -> bool);
 }
 
-/// The discipline that the config names.
-pub(crate) fn make(config: &Config) -> Box<dyn Discipline> {
-    match config.discipline {
-        DisciplineKind::Promise => Box::new(promise::PromiseQueue::new(config)),
-        DisciplineKind::Fifo => Box::new(fifo::FifoQueue::default()),
+/// The discipline of that kind.
+pub(crate) fn make(kind: DisciplineKind, config: &Config) -> Box<dyn Discipline> {
+    match kind {
+        DisciplineKind::Promise => Box::new(promise::PromiseOrder::new(config)),
+        DisciplineKind::Fifo => Box::new(fifo::FifoOrder::default()),
     }
 }

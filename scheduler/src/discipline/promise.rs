@@ -1,7 +1,7 @@
 //! `promise`: a fair share of slot time for every tenant (weighted fair queueing, as EEVDF does it), and inside that the job that
 //! must start soonest (earliest deadline first, by latest start).
 //!
-//! Every flow carries a virtual start tag `S`, the slot time per unit of weight that it has been charged. Virtual time
+//! Every child (here: flow) carries a virtual start tag `S`, the slot time per unit of weight that it has been charged. Virtual time
 //! `V` is the smallest tag among the flows with waiting jobs, and never goes back. A flow is *eligible* while
 //! `S <= V + B`, and of the eligible ones the flow is served whose head has the smallest `(late, latest start)`. It is
 //! charged the job's estimate at once and the difference when the job is over. A flow that comes back from idling starts
@@ -19,22 +19,19 @@
 //! forgotten in time. It loosens the bound above by a seventh of the mean `B + c/w`, where the costs of the jobs that
 //! are running count, too.
 //!
-//! *Pins.* Jobs that are pinned to a host wait in lists of their own, but their tenant has one tag: what it is given
-//! there it has been given. While their host is busy or away, `V` goes on without them; a flow that was left behind so
-//! is served first on that host, and what it could not use before counts for one job and `B` at most.
-
-use std::collections::BTreeMap;
+//! *Lanes.* A flow has one tag for all lanes that its jobs wait in: what it is given in one it has been given, so that pinning
+//! gains nothing and costs nothing. While a lane's hosts are busy or away, `V` goes on without it; a flow that was left
+//! behind so is served first there, and what it could not use before counts for one job and `B` at most.
 
 use ostler_job::{Mono, Span};
 
-use super::flow::{Flow, Head};
+use super::filed::Filed;
 use super::tag::Tag;
-use super::{Discipline, Rank};
+use super::{Child, Discipline, Turn};
+use crate::backlog::Head;
 use crate::config::Config;
 use crate::heap::IndexedHeap;
-use crate::jobs::{JobIx, Jobs};
-use crate::tenants::TenantIx;
-use crate::waitlist::Entry;
+use crate::lane::{Lane, LaneMap};
 
 /// `V` creeps by this part of a fluid share.
 const CREEP: u64 = 8;
@@ -42,30 +39,31 @@ const CREEP: u64 = 8;
 /// A job moves `V` for this much of its time at most, or the end of a very long one would make everybody eligible.
 const CREEP_JOB_MAX: Span = Span::from_secs(10);
 
-/// Jobs moved to late lists in one dispatch at most; the rest is for the next, so that no dispatch takes long.
-const DEMOTIONS_MAX: u32 = 128;
-
-/// All flows.
-pub(crate) struct PromiseQueue {
+/// All children.
+pub(crate) struct PromiseOrder {
     credit: Tag,
     grace: Span,
     v: Tag,
-    flows: Vec<Flow>,
-    /// Eligible flows by head.
-    eligible: IndexedHeap<Head>,
-    /// The same flows by tag.
-    eligible_tags: IndexedHeap<Tag>,
-    /// Flows with waiting jobs that are ahead of their share, by tag.
-    ahead: IndexedHeap<Tag>,
-    /// Flows without jobs that owe something, by tag.
+    children: Vec<Account>,
+    filed: Filed,
+    /// Children without jobs that owe something, by tag.
     owing: IndexedHeap<Tag>,
-    forgotten: Vec<TenantIx>,
-    /// Weight of all flows that have a job which may be served.
+    forgotten: Vec<Child>,
+    /// Weight of all children that offer something.
     weights: u64,
-    len: usize,
 }
 
-impl PromiseQueue {
+/// What one child was charged, and what it offers.
+#[derive(Default)]
+struct Account {
+    weight: u64,
+    start: Tag,
+    heads: LaneMap<Option<Head>>,
+    /// Lanes in which it offers something.
+    offers: u32,
+}
+
+impl PromiseOrder {
     pub(crate) fn new(config: &Config) -> Self {
         Self {
             credit: match config.urgency_credit {
@@ -74,164 +72,202 @@ impl PromiseQueue {
             },
             grace: config.late_grace,
             v: Tag::default(),
-            flows: Vec::new(),
-            eligible: IndexedHeap::default(),
-            eligible_tags: IndexedHeap::default(),
-            ahead: IndexedHeap::default(),
+            children: Vec::new(),
+            filed: Filed::default(),
             owing: IndexedHeap::default(),
             forgotten: Vec::new(),
             weights: 0,
-            len: 0,
         }
     }
 
-    /// Moves `V` up to the smallest tag, that of others included, and makes eligible what that makes so.
-    fn advance(&mut self, others: Option<Tag>) {
-        let tags = [self.eligible_tags.first(), self.ahead.first()];
-        let tags = tags.map(|first| first.map(|(tag, _)| tag));
-        if let Some(least) = tags.into_iter().flatten().chain(others).min() {
-            self.v = self.v.max(least);
+    /// Files the child under its tag in every lane that it offers something in.
+    fn rekey(&mut self, child: Child) {
+        let it = &self.children[child.0 as usize];
+        if it.offers == 0 {
+            return;
         }
-        while let Some((start, flow)) = self.ahead.first()
-            && start <= self.v.plus(self.credit)
-        {
-            self.rekey(TenantIx(flow));
+        let is_eligible = it.start <= self.v.plus(self.credit);
+        if let Some(head) = *it.heads.usual() {
+            self.filed.file(Lane::USUAL, child.0, head, it.start, is_eligible);
         }
-        while let Some((start, flow)) = self.owing.first()
+        for (&lane, head) in it.heads.others() {
+            if let Some(head) = *head {
+                self.filed.file(lane, child.0, head, it.start, is_eligible);
+            }
+        }
+    }
+
+    /// The child's offer in the lane is another one; answers whether it was filed anew.
+    fn put(&mut self, child: Child, lane: Lane, head: Option<Head>) {
+        let it = &mut self.children[child.0 as usize];
+        let old = std::mem::replace(it.heads.entry(lane, || None), head);
+        match (old, head) {
+            (None, Some(_)) => {
+                if it.offers == 0 {
+                    // Idling earns nothing.
+                    it.start = it.start.max(self.v);
+                    self.weights += it.weight;
+                }
+                it.offers += 1;
+            }
+            (Some(_), None) => {
+                it.offers -= 1;
+                if it.offers == 0 {
+                    self.weights -= it.weight;
+                }
+            }
+            (None, None) | (Some(_), Some(_)) => {}
+        }
+        if head.is_none() {
+            it.heads.drop_other(lane);
+            self.filed.remove(lane, child.0);
+        }
+    }
+
+    fn forget(&mut self, child: Child) {
+        self.children[child.0 as usize].start = self.v;
+        self.forgotten.push(child);
+    }
+
+    /// Pays off what `V` has caught up with.
+    fn settle(&mut self) {
+        while let Some((start, child)) = self.owing.first()
             && start <= self.v
         {
-            self.owing.remove(flow);
-            self.forget(TenantIx(flow));
+            self.owing.remove(child);
+            self.forget(Child(child));
         }
-    }
-
-    /// Files the flow under its head and its tag, after any change of them.
-    fn rekey(&mut self, flow: TenantIx) {
-        let ix = flow.0;
-        let it = &mut self.flows[ix as usize];
-        self.weights -= it.filed.take().unwrap_or(0);
-        let head = it.head();
-        if head.is_some() || (it.pinned > 0 && !it.blocked) {
-            it.filed = Some(it.weight);
-            self.weights += it.weight;
-        }
-        let Some(head) = head else {
-            self.eligible.remove(ix);
-            self.eligible_tags.remove(ix);
-            self.ahead.remove(ix);
-            return;
-        };
-        if it.start <= self.v.plus(self.credit) {
-            self.ahead.remove(ix);
-            self.eligible.set(ix, head);
-            self.eligible_tags.set(ix, it.start);
-        } else {
-            self.eligible.remove(ix);
-            self.eligible_tags.remove(ix);
-            self.ahead.set(ix, it.start);
-        }
-    }
-
-    /// The flow left furthest behind, if it is too far.
-    fn left_behind(&self, jobs: &Jobs) -> Option<u32> {
-        let (start, flow) = self.eligible_tags.first()?;
-        if start.plus(self.credit) >= self.v {
-            return None;
-        }
-        let it = &self.flows[flow as usize];
-        let cost = jobs[it.backlog.next()?.job].cost;
-        self.is_left_behind(it, cost).then_some(flow)
-    }
-
-    fn is_left_behind(&self, it: &Flow, cost: Span) -> bool {
-        it.start.plus(self.credit).plus(Tag::of(cost, it.weight)) < self.v
-    }
-
-    /// The flow to serve, once what missed its start is out of its way.
-    fn choose(&mut self, jobs: &mut Jobs, now: Mono, others: Option<Tag>) -> Option<u32> {
-        self.advance(others);
-        if let Some(flow) = self.left_behind(jobs) {
-            return Some(flow);
-        }
-        for _ in 0..DEMOTIONS_MAX {
-            let (head, flow) = self.eligible.first()?;
-            if !self.has_missed(head, now) {
-                break;
-            }
-            self.flows[flow as usize].backlog.demote(jobs);
-            self.rekey(TenantIx(flow));
-        }
-        self.eligible.first().map(|(_, flow)| flow)
-    }
-
-    fn forget(&mut self, flow: TenantIx) {
-        let it = &mut self.flows[flow.0 as usize];
-        it.backlog.clear();
-        it.start = self.v;
-        self.forgotten.push(flow);
     }
 }
 
-impl Discipline for PromiseQueue {
-    fn open(&mut self, flow: TenantIx, weight: u32) {
-        if self.flows.len() <= flow.0 as usize {
+impl Discipline for PromiseOrder {
+    fn key(&self, lst: Mono) -> Mono {
+        lst
+    }
+
+    fn open(&mut self, child: Child, weight: u32) {
+        if self.children.len() <= child.0 as usize {
             let v = self.v;
-            self.flows.resize_with(flow.0 as usize + 1, || Flow { start: v, ..Flow::default() });
+            let fresh = || Account { start: v, ..Account::default() };
+            self.children.resize_with(child.0 as usize + 1, fresh);
         }
-        self.owing.remove(flow.0);
-        self.flows[flow.0 as usize].weight = u64::from(weight.max(1));
+        self.owing.remove(child.0);
+        let it = &mut self.children[child.0 as usize];
+        let weight = u64::from(weight.max(1));
+        if it.offers > 0 {
+            self.weights = self.weights - it.weight + weight;
+        }
+        it.weight = weight;
     }
 
-    fn enqueue(&mut self, jobs: &Jobs, job: JobIx) {
-        let (flow, job_late) = (jobs[job].tenant, jobs[job].late);
-        let entry = Entry { key: jobs[job].lst, seq: jobs[job].seq, job };
-        let it = &mut self.flows[flow.0 as usize];
-        let head = it.head();
-        if it.backlog.is_empty() {
-            it.start = it.start.max(self.v);
+    fn offer(&mut self, child: Child, lane: Lane, head: Option<Head>) {
+        let known = self.children[child.0 as usize].heads.get(lane);
+        if known.copied().flatten() == head {
+            return;
         }
-        it.backlog.push(job_late, entry);
-        self.len += 1;
-        if it.head() != head {
-            self.rekey(flow);
+        self.put(child, lane, head);
+        if let Some(head) = head {
+            let start = self.children[child.0 as usize].start;
+            let is_eligible = start <= self.v.plus(self.credit);
+            self.filed.file(lane, child.0, head, start, is_eligible);
         }
     }
 
-    fn dequeue(&mut self, jobs: &mut Jobs, now: Mono) -> Option<JobIx> {
-        let flow = self.choose(jobs, now, None)?;
-        let it = &mut self.flows[flow as usize];
-        let (job, cost) = it.backlog.pop(jobs)?;
-        it.start = it.start.plus(Tag::of(cost, it.weight));
-        self.len -= 1;
-        self.rekey(TenantIx(flow));
-        Some(job)
+    fn is_plain(&self) -> bool {
+        self.filed.is_plain()
     }
 
-    fn pass(&mut self, flow: TenantIx, cost: Span, alone: bool) {
+    fn other_lanes(&self) -> Box<dyn Iterator<Item = Lane> + '_> {
+        Box::new(self.filed.other_lanes())
+    }
+
+    fn is_runnable(&self, lanes: &[Lane]) -> bool {
+        lanes.iter().any(|&lane| !self.filed.is_empty(lane))
+    }
+
+    /// Moves `V` up to the smallest tag, and makes eligible what that makes so.
+    fn advance(&mut self, lanes: &[Lane]) -> Option<(Child, Lane)> {
+        if let Some(least) = lanes.iter().filter_map(|&lane| self.filed.least(lane)).min() {
+            self.v = self.v.max(least);
+        }
+        for &lane in lanes {
+            while let Some((start, child)) = self.filed.first_ahead(lane)
+                && start <= self.v.plus(self.credit)
+            {
+                self.rekey(Child(child));
+            }
+        }
+        self.settle();
+        let first =
+            |&lane: &Lane| self.filed.first_tag(lane).map(|(start, child)| (start, child, lane));
+        let (start, child, lane) = lanes.iter().filter_map(first).min()?;
+        (start.plus(self.credit) < self.v).then_some((Child(child), lane))
+    }
+
+    fn is_left_behind(&self, child: Child, cost: Span) -> bool {
+        let it = &self.children[child.0 as usize];
+        it.start.plus(self.credit).plus(Tag::of(cost, it.weight)) < self.v
+    }
+
+    fn choose(&self, lanes: &[Lane]) -> Option<Turn> {
+        let of_lane = |&lane: &Lane| {
+            let (head, child) = self.filed.first(lane)?;
+            Some(Turn { head, child: Child(child), lane })
+        };
+        lanes.iter().filter_map(of_lane).min_by_key(|turn| turn.head)
+    }
+
+    fn eldest(&self, lanes: &[Lane]) -> Option<Turn> {
+        let of_lane = |&lane: &Lane| {
+            let turns = self.filed.children(lane).into_iter().filter_map(move |child| {
+                let head = (*self.children[child as usize].heads.get(lane)?)?;
+                Some(Turn { head, child: Child(child), lane })
+            });
+            turns.min_by_key(|turn| turn.head.seq)
+        };
+        lanes.iter().filter_map(of_lane).min_by_key(|turn| turn.head.seq)
+    }
+
+    fn best(&self, lane: Lane) -> Option<Head> {
+        if let Some((head, _)) = self.filed.first(lane) {
+            return Some(head);
+        }
+        let (_, child) = self.filed.first_ahead(lane)?;
+        self.children[child as usize].heads.get(lane).copied().flatten()
+    }
+
+    fn has_missed(&self, head: Head, now: Mono) -> bool {
+        !head.late && head.lst + self.grace < now
+    }
+
+    fn serve(&mut self, child: Child, lane: Lane, cost: Span, next: Option<Head>) {
+        let it = &mut self.children[child.0 as usize];
+        let by = Tag::of(cost, it.weight);
+        if lane != Lane::USUAL {
+            // While its host was busy or away it could use nothing, and others used what it did not.
+            it.start = it.start.max(self.v.minus(self.credit).minus(by));
+        }
+        it.start = it.start.plus(by);
+        match it.heads.get_mut(lane) {
+            Some(head @ Some(_)) if next.is_some() => *head = next,
+            _ => self.put(child, lane, next),
+        }
+        self.rekey(child);
+    }
+
+    fn pass(&mut self, child: Child, cost: Span, alone: bool) {
         // As if it had waited for no time: alone, it holds V; it is served and charged.
-        let it = &mut self.flows[flow.0 as usize];
+        let it = &mut self.children[child.0 as usize];
         if alone {
             self.v = self.v.max(it.start);
         }
         it.start = it.start.max(self.v).plus(Tag::of(cost, it.weight));
-        if it.filed.is_some() {
-            self.rekey(flow);
-        }
-        self.advance(None);
+        self.rekey(child);
+        self.settle();
     }
 
-    fn remove(&mut self, jobs: &Jobs, flow: TenantIx, late: bool) {
-        let it = &mut self.flows[flow.0 as usize];
-        it.backlog.lose(jobs, late);
-        self.len -= 1;
-        self.rekey(flow);
-    }
-
-    fn correct(&mut self, flow: TenantIx, late: Option<bool>, charged: Span, actual: Span) {
-        let it = &mut self.flows[flow.0 as usize];
-        if let Some(late) = late {
-            it.backlog.correct(late, charged, actual);
-        }
+    fn correct(&mut self, child: Child, charged: Span, actual: Span) {
+        let it = &mut self.children[child.0 as usize];
         if actual > charged {
             let more = Span(actual.0 - charged.0);
             it.start = it.start.plus(Tag::of(more, it.weight));
@@ -240,154 +276,69 @@ impl Discipline for PromiseQueue {
             // Never below V: that would be a claim from the past on everybody else.
             let floor = it.start.min(self.v);
             it.start = it.start.minus(Tag::of(less, it.weight)).max(floor);
+        } else {
+            return;
         }
-        if it.filed.is_some() {
-            self.rekey(flow);
-        }
+        self.rekey(child);
     }
 
-    fn finish(&mut self, flow: TenantIx, actual: Span) {
-        let weights = self.weights.max(self.flows[flow.0 as usize].weight);
+    fn finish(&mut self, child: Child, charged: Span, actual: Span) {
+        self.correct(child, charged, actual);
+        let weights = self.weights.max(self.children[child.0 as usize].weight);
         let by = actual.min(CREEP_JOB_MAX);
         self.v = self.v.plus(Tag::of(by, weights.saturating_mul(CREEP)));
     }
 
-    fn set_blocked(&mut self, flow: TenantIx, blocked: bool) {
-        let it = &mut self.flows[flow.0 as usize];
-        it.blocked = blocked;
-        if !blocked {
-            it.start = it.start.max(self.v);
+    fn retire(&mut self, child: Child) {
+        let start = self.children[child.0 as usize].start;
+        if start <= self.v {
+            self.forget(child);
+        } else {
+            self.owing.set(child.0, start);
         }
-        self.rekey(flow);
     }
 
-    fn retire(&mut self, flow: TenantIx) {
-        let start = self.flows[flow.0 as usize].start;
-        if start <= self.v {
-            self.forget(flow);
-        } else {
-            self.owing.set(flow.0, start);
-        }
+    fn owes(&self, child: Child) -> bool {
+        self.owing.contains(child.0)
     }
 
     fn reset(&mut self) {
-        while let Some((start, flow)) = self.owing.first() {
+        while let Some((start, child)) = self.owing.first() {
             self.v = self.v.max(start);
-            self.owing.remove(flow);
-            self.forget(TenantIx(flow));
+            self.owing.remove(child);
+            self.forget(Child(child));
         }
     }
 
-    fn poll_forgotten(&mut self) -> Option<TenantIx> {
+    fn poll_forgotten(&mut self) -> Option<Child> {
         self.forgotten.pop()
     }
 
-    fn len(&self) -> usize {
-        self.len
+    fn share(&self, child: Child) -> Option<(u64, u64)> {
+        let weight = self.children[child.0 as usize].weight;
+        Some((weight, self.weights.max(weight)))
     }
 
-    fn is_runnable(&self) -> bool {
-        !self.eligible.is_empty() || !self.ahead.is_empty()
-    }
-
-    fn entry(&self, jobs: &Jobs, job: JobIx) -> Entry {
-        Entry { key: jobs[job].lst, seq: jobs[job].seq, job }
-    }
-
-    fn ahead(&self, jobs: &Jobs, flow: TenantIx, lst: Mono) -> u128 {
-        let it = &self.flows[flow.0 as usize];
-        // Of all that run, its tenant gets its weight's part.
-        it.backlog.ahead(jobs, lst) * u128::from(self.weights.max(it.weight))
-            / u128::from(it.weight)
-    }
-
-    fn has_missed(&self, head: Head, now: Mono) -> bool {
-        !head.late && head.lst + self.grace < now
-    }
-
-    fn pin(&mut self, flow: TenantIx) {
-        let it = &mut self.flows[flow.0 as usize];
-        if it.backlog.is_empty() && it.pinned == 0 {
-            it.start = it.start.max(self.v);
-        }
-        it.pinned += 1;
-        self.rekey(flow);
-    }
-
-    fn unpin(&mut self, flow: TenantIx) {
-        self.flows[flow.0 as usize].pinned -= 1;
-        self.rekey(flow);
-    }
-
-    fn charge(&mut self, flow: TenantIx, cost: Span) {
-        let it = &mut self.flows[flow.0 as usize];
-        let cost = Tag::of(cost, it.weight);
-        // While its host was busy or away it could use nothing, and others used what it did not.
-        let floor = self.v.minus(self.credit).minus(cost);
-        it.start = it.start.max(floor).plus(cost);
-        self.rekey(flow);
-    }
-
-    fn tag(&self, flow: TenantIx) -> Option<Tag> {
-        let it = &self.flows[flow.0 as usize];
-        (!it.blocked).then_some(it.start)
-    }
-
-    fn rank(&self, flow: TenantIx, head: Head, cost: Span) -> Rank {
-        let it = &self.flows[flow.0 as usize];
-        if self.is_left_behind(it, cost) {
-            Rank::LeftBehind(it.start, head.seq)
-        } else if it.start <= self.v.plus(self.credit) {
-            Rank::Eligible(head)
-        } else {
-            Rank::Ahead(it.start, head)
-        }
-    }
-
-    fn best(&mut self, jobs: &mut Jobs, now: Mono, others: Option<Tag>) -> Option<Rank> {
-        let chosen = self.choose(jobs, now, others);
-        let flow = chosen.or_else(|| self.ahead.first().map(|(_, flow)| flow))?;
-        let backlog = &self.flows[flow as usize].backlog;
-        let cost = jobs[backlog.next()?.job].cost;
-        Some(self.rank(TenantIx(flow), backlog.head()?, cost))
-    }
-
-    fn check(&self, jobs: &Jobs, pinned: &BTreeMap<u32, u32>) {
-        for heap in [&self.eligible_tags, &self.ahead, &self.owing] {
-            heap.check();
-        }
-        self.eligible.check();
-        let (mut len, mut weights) = (0, 0);
-        for (at, flow) in self.flows.iter().enumerate() {
+    fn check(&self, offers: &dyn Fn(Child, Lane, Option<Head>) -> bool) {
+        self.owing.check();
+        self.filed.check();
+        let mut weights = 0;
+        for (at, it) in self.children.iter().enumerate() {
             let at = at as u32;
-            flow.backlog.check(jobs);
-            len += flow.backlog.len() as usize;
-            assert_eq!(flow.pinned, pinned.get(&at).copied().unwrap_or(0), "and its pinned jobs");
-            weights += flow.filed.unwrap_or(0);
-            let (eligible, ahead) = (self.eligible.contains(at), self.ahead.contains(at));
-            assert_eq!(eligible || ahead, flow.head().is_some(), "flows with a head are filed");
-            let counts = flow.head().is_some() || (flow.pinned > 0 && !flow.blocked);
-            assert_eq!(flow.filed.is_some(), counts, "flows that may be served count");
-            assert!(!(eligible && ahead), "no flow is both eligible and ahead");
-            if eligible {
-                assert_eq!(self.eligible.key(at), flow.head(), "a flow is filed under its head");
-                assert_eq!(self.eligible_tags.key(at), Some(flow.start), "and under its tag");
-            } else {
-                assert!(!self.eligible_tags.contains(at), "only eligible flows' tags are kept");
-                assert!(
-                    !ahead || self.ahead.key(at) == Some(flow.start),
-                    "a flow ahead has its tag"
-                );
+            let mut lanes = 0;
+            for (lane, head) in it.heads.iter() {
+                assert!(offers(Child(at), lane, *head), "a child offers what it has");
+                lanes += u32::from(head.is_some());
+                self.filed.check_child(lane, at, *head, it.start);
             }
+            assert_eq!(lanes, it.offers, "the lanes that something is offered in are counted");
+            weights += if lanes > 0 { it.weight } else { 0 };
             let owes = self.owing.key(at);
-            assert!(
-                owes.is_none_or(|tag| flow.backlog.is_empty()
-                    && flow.pinned == 0
-                    && tag == flow.start),
-                "only the idle owe"
-            );
+            assert!(owes.is_none_or(|tag| lanes == 0 && tag == it.start), "only the idle owe");
         }
-        assert_eq!(len, self.len, "the length is the sum of the flows'");
-        assert_eq!(weights, self.weights, "the weight is that of the filed flows");
+        assert_eq!(
+            weights, self.weights,
+            "the weight is that of the children that offer something"
+        );
     }
 }

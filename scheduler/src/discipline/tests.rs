@@ -2,23 +2,26 @@
 
 use std::collections::BTreeMap;
 
-use ostler_job::{JobId, Mono, Span};
+use ostler_job::{JobId, Mono, QueueId, Span, TenantId};
 
-use super::{Discipline, make};
 use crate::config::{Config, DisciplineKind};
 use crate::jobs::{Job, JobIx, Jobs, NEVER, State};
-use crate::tenants::TenantIx;
+use crate::lane::Lane;
+use crate::tenants::Tenants;
+use crate::tree::Tree;
 
 const KINDS: [DisciplineKind; 2] = [DisciplineKind::Promise, DisciplineKind::Fifo];
 const FLOWS: u32 = 5;
+const USUAL: &[Lane] = &[Lane::USUAL];
 
-/// A discipline, the table it reads and the state that the scheduler would keep.
+/// A queue of one discipline, the tables it reads and the state that the scheduler would keep.
 struct Bench {
-    discipline: Box<dyn Discipline>,
+    tree: Tree,
+    tenants: Tenants,
     jobs: Jobs,
     seq: u64,
     now: Mono,
-    /// Waiting and granted jobs of each flow.
+    /// Waiting and granted jobs of each tenant.
     flows: BTreeMap<u32, (u32, u32)>,
     blocked: [bool; FLOWS as usize],
 }
@@ -27,7 +30,8 @@ impl Bench {
     fn new(kind: DisciplineKind) -> Self {
         let config = Config { discipline: kind, ..Config::default() };
         Self {
-            discipline: make(&config),
+            tree: Tree::new(&config),
+            tenants: Tenants::default(),
             jobs: Jobs::new(),
             seq: 0,
             now: Mono(0),
@@ -38,7 +42,10 @@ impl Bench {
 
     fn enqueue(&mut self, flow: u32, weight: u32, window: Span, cost: Span) -> JobIx {
         self.seq += 1;
-        self.discipline.open(TenantIx(flow), weight);
+        let tenant = TenantId(flow);
+        let known = self.tree.find(QueueId::DEFAULT, tenant);
+        let of = (QueueId::DEFAULT, tenant, known);
+        let flow = self.tree.open(of, weight, &mut self.tenants);
         let job = self.jobs.insert(Job {
             id: JobId(self.seq),
             seq: self.seq,
@@ -48,32 +55,37 @@ impl Bench {
             cost,
             charged: Span::ZERO,
             started: self.now,
-            tenant: TenantIx(flow),
+            flow,
+            lane: Lane::USUAL,
             supplier: 0,
             position: 0,
             state: State::Waiting,
             late: false,
             cancelled: false,
-            pinned: false,
         });
         self.wait(job);
         job
     }
 
+    /// Whose job it is.
+    fn of(&self, job: JobIx) -> u32 {
+        self.tenants[self.tree.tenant(self.jobs[job].flow)].id.0
+    }
+
     fn wait(&mut self, job: JobIx) {
         self.jobs[job].state = State::Waiting;
-        self.discipline.enqueue(&self.jobs, job);
-        self.flows.entry(self.jobs[job].tenant.0).or_default().0 += 1;
+        self.tree.enqueue(&self.jobs, job);
+        self.flows.entry(self.of(job)).or_default().0 += 1;
         self.check();
     }
 
     fn dequeue(&mut self) -> Option<JobIx> {
-        let job = self.discipline.dequeue(&mut self.jobs, self.now);
+        let job = self.tree.dequeue(&mut self.jobs, USUAL, self.now);
         if let Some(job) = job {
             assert_eq!(self.jobs[job].state, State::Waiting, "only waiting jobs come out");
             self.jobs[job].state = State::Running;
             self.jobs[job].charged = self.jobs[job].cost;
-            let counts = self.flows.entry(self.jobs[job].tenant.0).or_default();
+            let counts = self.flows.entry(self.of(job)).or_default();
             (counts.0, counts.1) = (counts.0 - 1, counts.1 + 1);
         }
         self.forget();
@@ -81,54 +93,51 @@ impl Bench {
     }
 
     fn remove(&mut self, job: JobIx) {
-        let (flow, late) = (self.jobs[job].tenant, self.jobs[job].late);
+        let of = self.of(job);
+        let (flow, late) = (self.jobs[job].flow, self.jobs[job].late);
         self.jobs.remove(job);
-        self.discipline.remove(&self.jobs, flow, late);
-        self.flows.entry(flow.0).or_default().0 -= 1;
-        self.retire(flow);
-    }
-
-    fn finish(&mut self, job: JobIx, actual: Span) {
-        let (flow, late, charged) =
-            (self.jobs[job].tenant, self.jobs[job].late, self.jobs[job].charged);
-        self.discipline.correct(flow, Some(late), charged, actual);
-        self.discipline.finish(flow, actual);
-        self.jobs.remove(job);
-        self.flows.entry(flow.0).or_default().1 -= 1;
-        self.retire(flow);
-    }
-
-    fn give_back(&mut self, job: JobIx) {
-        let (flow, late, charged) =
-            (self.jobs[job].tenant, self.jobs[job].late, self.jobs[job].charged);
-        self.discipline.correct(flow, Some(late), charged, Span::ZERO);
-        self.flows.entry(flow.0).or_default().1 -= 1;
-        self.wait(job);
-    }
-
-    fn retire(&mut self, flow: TenantIx) {
-        if self.flows.get(&flow.0) == Some(&(0, 0)) {
-            self.discipline.retire(flow);
-        }
+        self.tree.remove(&self.jobs, flow, Lane::USUAL, late);
+        self.flows.entry(of).or_default().0 -= 1;
+        self.tree.close(flow);
         self.forget();
     }
 
+    fn finish(&mut self, job: JobIx, actual: Span) {
+        let (of, flow) = (self.of(job), self.jobs[job].flow);
+        self.tree.finish(&self.jobs[job], Some(actual));
+        self.jobs.remove(job);
+        self.flows.entry(of).or_default().1 -= 1;
+        self.tree.close(flow);
+        self.forget();
+    }
+
+    fn give_back(&mut self, job: JobIx) {
+        self.tree.give_back(&self.jobs[job]);
+        self.flows.entry(self.of(job)).or_default().1 -= 1;
+        self.wait(job);
+    }
+
+    fn set_blocked(&mut self, flow: u32, blocked: bool) {
+        self.blocked[flow as usize] = blocked;
+        let flow = self.tree.find(QueueId::DEFAULT, TenantId(flow)).expect("it has a job");
+        self.tree.set_blocked(flow, blocked);
+        self.check();
+    }
+
     fn forget(&mut self) {
-        while let Some(forgotten) = self.discipline.poll_forgotten() {
-            let counts = self.flows.remove(&forgotten.0);
-            assert_eq!(counts, Some((0, 0)), "only flows without jobs are forgotten, and once");
-        }
+        let none = self.tree.poll_forgotten(&mut self.tenants);
+        assert!(none.is_none(), "a few flows without jobs are kept");
         self.check();
     }
 
     fn check(&self) {
-        self.discipline.check(&self.jobs, &BTreeMap::new());
+        self.tree.check(&self.jobs);
         let waiting: u32 = self.flows.values().map(|counts| counts.0).sum();
-        assert_eq!(self.discipline.len(), waiting as usize, "no job is lost or made up");
+        assert_eq!(self.tree.waiting(), waiting as usize, "no job is lost or made up");
         let may =
             |(&flow, counts): (&u32, &(u32, u32))| counts.0 > 0 && !self.blocked[flow as usize];
         let runnable = self.flows.iter().any(may);
-        assert_eq!(self.discipline.is_runnable(), runnable, "a job that may run can be had");
+        assert_eq!(self.tree.is_runnable(USUAL), runnable, "a job that may run can be had");
     }
 }
 
@@ -158,13 +167,13 @@ fn no_discipline_loses_a_job_or_idles_while_one_may_run() {
                 match xorshift(&mut random, 20) {
                     0..7 => waiting.push(bench.enqueue(flow, flow, span, Span(span.0 / 7))),
                     7..13 => {
-                        let runnable = bench.discipline.is_runnable();
+                        let runnable = bench.tree.is_runnable(USUAL);
                         let job = bench.dequeue();
                         assert_eq!(job.is_some(), runnable);
                         if let Some(job) = job {
                             let at = waiting.iter().position(|&it| it == job);
                             waiting.swap_remove(at.expect("a job comes out once"));
-                            let flow = bench.jobs[job].tenant.0 as usize;
+                            let flow = bench.of(job) as usize;
                             assert!(!bench.blocked[flow], "a blocked flow's jobs stay");
                             granted.push(job);
                         }
@@ -187,10 +196,7 @@ fn no_discipline_loses_a_job_or_idles_while_one_may_run() {
                     }
                     _ => {
                         if bench.flows.get(&flow).is_some_and(|counts| *counts != (0, 0)) {
-                            let blocked = !bench.blocked[flow as usize];
-                            bench.blocked[flow as usize] = blocked;
-                            bench.discipline.set_blocked(TenantIx(flow), blocked);
-                            bench.check();
+                            bench.set_blocked(flow, !bench.blocked[flow as usize]);
                         }
                     }
                 }
@@ -211,7 +217,7 @@ fn equal_jobs_of_one_flow_come_out_in_the_order_they_went_in() {
         // Every tenth is given back once, and must come before its flow's next.
         for n in 0..66 {
             let job = bench.dequeue().expect("sixty jobs wait, six of them twice");
-            let (flow, seq) = (bench.jobs[job].tenant.0 as usize, bench.jobs[job].seq);
+            let (flow, seq) = (bench.of(job) as usize, bench.jobs[job].seq);
             assert!(seq > last[flow], "{kind:?}: flow {flow} served {seq} after {}", last[flow]);
             last[flow] = seq;
             if n % 11 == 0 {
@@ -236,7 +242,7 @@ fn the_promise_queue_shares_slot_time_by_weight() {
     let mut served = [0.0; 3];
     for _ in 0..20_000 {
         let job = bench.dequeue().expect("flows never run dry");
-        let (flow, cost) = (bench.jobs[job].tenant.0, bench.jobs[job].cost);
+        let (flow, cost) = (bench.of(job), bench.jobs[job].cost);
         served[flow as usize] += cost.as_secs_f64();
         bench.now += cost;
         bench.enqueue(flow, 1 << flow, Span::from_secs(9), cost);
@@ -264,7 +270,7 @@ fn a_flow_that_waited_for_nothing_has_no_claim_from_that_time() {
         bench.enqueue(1, 1, Span::from_secs(1), cost);
     }
     let next: Vec<_> = (0..40).filter_map(|_| bench.dequeue()).collect();
-    let of_flow_1 = next.iter().filter(|&&job| bench.jobs[job].tenant.0 == 1).count();
+    let of_flow_1 = next.iter().filter(|&&job| bench.of(job) == 1).count();
     assert!((18..=23).contains(&of_flow_1), "{of_flow_1} of 40 went to who had idled");
 }
 
@@ -279,7 +285,7 @@ fn estimates_that_are_much_too_high_cost_a_flow_no_share() {
     let mut served = [0_u32, 0];
     for _ in 0..4_000 {
         let job = bench.dequeue().expect("flows never run dry");
-        let flow = bench.jobs[job].tenant.0;
+        let flow = bench.of(job);
         served[flow as usize] += 1;
         bench.now += actual;
         bench.enqueue(flow, 1, Span::from_secs(9), estimate(flow));
@@ -297,7 +303,7 @@ fn a_job_that_is_given_back_costs_its_flow_nothing() {
     }
     for _ in 0..3 {
         let job = bench.dequeue().expect("four jobs wait");
-        assert_eq!(bench.jobs[job].tenant.0, 0, "the flow is not charged for what was given back");
+        assert_eq!(bench.of(job), 0, "the flow is not charged for what was given back");
         bench.give_back(job);
     }
 }
@@ -316,7 +322,7 @@ fn what_a_flow_is_paid_back_is_no_claim_on_the_others() {
     (0..60).for_each(|_| assert!(bench.dequeue().is_some()));
     bench.finish(dear, Span::ZERO);
     let next: Vec<_> = (0..20).filter_map(|_| bench.dequeue()).collect();
-    let first = next.iter().filter(|&&job| bench.jobs[job].tenant.0 == 0).count();
+    let first = next.iter().filter(|&&job| bench.of(job) == 0).count();
     assert!((8..=13).contains(&first), "{first} of 20 went to who was paid back");
 }
 
@@ -328,7 +334,7 @@ fn fifo_shares_by_demand() {
         bench.enqueue(flow, 1, Span::from_secs(1), Span::from_secs(1));
     }
     let served = std::iter::from_fn(|| bench.dequeue()).collect::<Vec<_>>();
-    assert_eq!(served.iter().map(|&job| bench.jobs[job].tenant.0).collect::<Vec<_>>(), order);
+    assert_eq!(served.iter().map(|&job| bench.of(job)).collect::<Vec<_>>(), order);
 }
 
 #[test]

@@ -22,7 +22,7 @@ fn step() -> impl Strategy<Value = Step> {
 proptest! {
     #[test]
     fn the_first_is_the_least_key_then_the_least_id(steps in proptest::collection::vec(step(), 1..200)) {
-        let mut heap = IndexedHeap::default();
+        let mut heap = IndexedHeap::<u8>::default();
         let mut model = BTreeMap::new();
         for step in steps {
             match step {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use ostler_job::{HostId, JobId, Mono, Promise, Span, SupplierId, TenantId};
+use ostler_job::{HostId, JobId, Mono, Promise, QueueId, Span, SupplierId, TenantId};
 use ostler_scheduler::{
     Action, Cancelled, Config, DisciplineKind, Estimate, Scheduler, Submit, Supply,
 };
@@ -84,6 +84,7 @@ impl Chaos {
         let p50 = Span::from_micros(self.rng.below(20_000));
         let submit = Submit {
             job,
+            queue: QueueId::DEFAULT,
             tenant: TenantId(self.rng.below(6) as u32),
             weight: self.rng.below(4) as u32,
             promise: match self.rng.below(4) {

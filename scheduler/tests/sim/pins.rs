@@ -1,6 +1,6 @@
 //! Pinned jobs under load: every host is kept busy, and no flow waits for ever.
 
-use ostler_job::{HostId, JobId, Mono, Promise, Span, SupplierId, TenantId};
+use ostler_job::{HostId, JobId, Mono, Promise, QueueId, Span, SupplierId, TenantId};
 use ostler_scheduler::{Action, Config, Estimate, Scheduler, Submit, Supply};
 
 use crate::with_seeds;
@@ -30,6 +30,7 @@ fn every_job_of_a_pinned_and_mixed_load_runs_and_no_slot_idles() {
                     scheduler.handle_submit(
                         Submit {
                             job: JobId(submitted),
+                            queue: QueueId::DEFAULT,
                             tenant: TenantId(rng.below(5) as u32),
                             weight: 1,
                             promise: Promise::Within(Span::from_secs(1 + rng.below(20))),
@@ -75,6 +76,7 @@ fn endless(hosts: u32, streams: &[(u32, Option<u32>, Span)], jobs: u32) -> Vec<u
         s.handle_submit(
             Submit {
                 job: JobId(next * 16 + stream as u64),
+                queue: QueueId::DEFAULT,
                 tenant: TenantId(tenant),
                 weight: 1,
                 promise: Promise::Sometime,
@@ -161,7 +163,16 @@ fn a_job_that_waits_for_an_absent_host_earns_its_tenant_nothing() {
         let (job, promise) = (JobId(next * 2 + u64::from(tenant.0)), Promise::Sometime);
         let weight = 1;
         s.handle_submit(
-            Submit { job, tenant, weight, promise, expires: None, host, estimate },
+            Submit {
+                job,
+                queue: QueueId::DEFAULT,
+                tenant,
+                weight,
+                promise,
+                expires: None,
+                host,
+                estimate,
+            },
             now,
         );
     };

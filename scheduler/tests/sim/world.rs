@@ -3,7 +3,7 @@
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap};
 
-use ostler_job::{HostId, JobId, Mono, Promise, Span, SupplierId, TenantId};
+use ostler_job::{HostId, JobId, Mono, Promise, QueueId, Span, SupplierId, TenantId};
 use ostler_scheduler::{Action, Config, Estimate, Scheduler, Submit, Supply};
 
 /// What a tenant submits.
@@ -78,6 +78,7 @@ impl World {
         self.fates.push(Fate { work, arrived: self.now, started: None, finished: None });
         let submit = Submit {
             job,
+            queue: QueueId::DEFAULT,
             tenant: TenantId(work.tenant),
             weight: work.weight,
             promise: work.promise,

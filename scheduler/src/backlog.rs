@@ -1,8 +1,10 @@
-//! One tenant's flow in the promise queue: a start tag, and two lists that share what the flow gets.
+//! The waiting jobs of one flow that may run in the same places: two lists that share what the flow gets.
+//!
+//! Jobs that are late already have a list of their own, with a fifth of the share, so that work which is lost cannot make the
+//! rest late, too. Only a discipline that knows of promises ever fills it.
 
 use ostler_job::{Mono, Span};
 
-use super::tag::Tag;
 use crate::jobs::{JobIx, Jobs};
 use crate::waitlist::{Entry, Waitlist};
 
@@ -44,7 +46,7 @@ impl Backlog {
     }
 
     /// Work of jobs that must start before this moment, about.
-    pub(super) fn ahead(&self, jobs: &Jobs, lst: Mono) -> u128 {
+    pub(crate) fn ahead(&self, jobs: &Jobs, lst: Mono) -> u128 {
         self.on_time.ahead(jobs, lst)
     }
 
@@ -102,10 +104,12 @@ impl Backlog {
         self.lead = self.lead.saturating_add(by);
     }
 
-    /// The same for a charge that turns out to be another.
-    pub(crate) fn correct(&mut self, late: bool, charged: Span, actual: Span) {
+    /// The same for a charge that turns out to be another; answers whether another job is next now.
+    pub(crate) fn correct(&mut self, late: bool, charged: Span, actual: Span) -> bool {
+        let was = self.lead > 0;
         let by = Span(actual.0.abs_diff(charged.0));
         self.charge(late, by, if actual > charged { 1 } else { -1 });
+        was != (self.lead > 0) && !self.late.is_empty() && !self.on_time.is_empty()
     }
 
     pub(crate) fn clear(&mut self) {
@@ -117,25 +121,5 @@ impl Backlog {
     pub(crate) fn check(&self, jobs: &Jobs) {
         self.on_time.check(jobs);
         self.late.check(jobs);
-    }
-}
-
-/// What one tenant is charged, whatever its jobs are, and those that may run anywhere.
-#[derive(Default)]
-pub(super) struct Flow {
-    pub(super) weight: u64,
-    /// The weight it is counted with while it has a job that may be served.
-    pub(super) filed: Option<u64>,
-    pub(super) start: Tag,
-    pub(super) backlog: Backlog,
-    /// Waiting jobs that are pinned to hosts.
-    pub(super) pinned: u32,
-    pub(super) blocked: bool,
-}
-
-impl Flow {
-    /// The next job that may run anywhere.
-    pub(super) fn head(&self) -> Option<Head> {
-        if self.blocked { None } else { self.backlog.head() }
     }
 }

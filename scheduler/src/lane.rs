@@ -1,0 +1,87 @@
+//! Where a job may run: the places that share one answer to "is a slot free for it?".
+//!
+//! Jobs of one lane wait together, so that a slot looks at one head for each lane that it serves, and a job that waits for
+//! a busy or an absent host is never at the head of those that do not.
+
+use std::collections::BTreeMap;
+
+use ostler_job::HostId;
+
+/// Where a job may run, as the node sees it whose child it waits in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Lane(u32);
+
+impl Lane {
+    /// Wherever the queue's jobs may.
+    pub(crate) const USUAL: Self = Self(0);
+
+    /// The lane of jobs that are pinned to a host, or to nothing.
+    pub(crate) fn of(host: Option<HostId>) -> Self {
+        match host {
+            None => Self::USUAL,
+            Some(HostId(host)) => Self(host.checked_add(1).expect("hosts are counted from zero")),
+        }
+    }
+
+    /// The one host that serves it; `None`: as usual.
+    pub(crate) fn host(self) -> Option<HostId> {
+        self.0.checked_sub(1).map(HostId)
+    }
+}
+
+/// Something for each lane: nearly always for the usual one alone.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct LaneMap<T> {
+    usual: T,
+    others: BTreeMap<Lane, T>,
+}
+
+impl<T> LaneMap<T> {
+    #[inline]
+    pub(crate) fn get(&self, lane: Lane) -> Option<&T> {
+        if lane == Lane::USUAL { Some(&self.usual) } else { self.others.get(&lane) }
+    }
+
+    #[inline]
+    pub(crate) fn get_mut(&mut self, lane: Lane) -> Option<&mut T> {
+        if lane == Lane::USUAL { Some(&mut self.usual) } else { self.others.get_mut(&lane) }
+    }
+
+    /// What the lane has, made if it has nothing.
+    #[inline]
+    pub(crate) fn entry(&mut self, lane: Lane, make: fn() -> T) -> &mut T {
+        if lane == Lane::USUAL {
+            &mut self.usual
+        } else {
+            self.others.entry(lane).or_insert_with(make)
+        }
+    }
+
+    /// The lane, if it is not the usual one, has nothing any more.
+    #[inline]
+    pub(crate) fn drop_other(&mut self, lane: Lane) {
+        if lane != Lane::USUAL {
+            self.others.remove(&lane);
+        }
+    }
+
+    #[inline]
+    pub(crate) fn usual(&self) -> &T {
+        &self.usual
+    }
+
+    pub(crate) fn others(&self) -> &BTreeMap<Lane, T> {
+        &self.others
+    }
+
+    /// Whether the usual lane is the only one.
+    #[inline]
+    pub(crate) fn is_plain(&self) -> bool {
+        self.others.is_empty()
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (Lane, &T)> {
+        let others = self.others.iter().map(|(&lane, it)| (lane, it));
+        std::iter::once((Lane::USUAL, &self.usual)).chain(others)
+    }
+}

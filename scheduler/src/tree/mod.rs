@@ -1,0 +1,299 @@
+//! The tree of queues: nodes with flows as their leaves, each with a discipline that orders its children.
+//!
+//! ```text
+//!                root                 orders queues, by their weights; there from the second queue on
+//!               /    \
+//!         default     reports         a queue: a discipline, and a gate (pause, rate, concurrency)
+//!          /   \          \
+//!      tenant  tenant    tenant       a flow: for each lane that its jobs may run in, a list on time and a late one
+//! ```
+//!
+//! Every node knows what each child would give next in each lane (an *offer*), so a slot walks from the top to a job by one
+//! choice a level, and what changes a child's offer goes up until it changes nothing more. What may not run offers nothing.
+
+mod check;
+mod flow;
+mod gate;
+mod node;
+mod offer;
+mod queue;
+mod serve;
+
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, VecDeque};
+
+use ostler_job::{Mono, QueueId, TenantId};
+
+use flow::Flow;
+use node::{Member, Node};
+
+use crate::config::Config;
+use crate::discipline;
+use crate::hash::IdMap;
+use crate::jobs::{Job, Jobs};
+use crate::lane::{Lane, LaneMap};
+use crate::tenants::{FlowIx, TenantIx, Tenants};
+
+/// Where a node is in the table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct NodeIx(u32);
+
+/// The node of the default queue, which is always there.
+const DEFAULT: NodeIx = NodeIx(0);
+
+/// Flows without a job or a debt that are kept, since their tenants are likely to come back.
+const SPARE_MAX: usize = 1_024;
+
+/// Every queue and every flow.
+pub(crate) struct Tree {
+    config: Config,
+    nodes: Vec<Option<Node>>,
+    free_nodes: Vec<NodeIx>,
+    by_id: IdMap<QueueId, NodeIx>,
+    /// Where a slot begins its way down: the default queue, or the root above it.
+    top: NodeIx,
+    flows: Vec<Flow>,
+    free_flows: Vec<FlowIx>,
+    /// Flows that had neither a job nor a debt, in the order in which that began.
+    spare: VecDeque<FlowIx>,
+    /// Tenants one of whose flows went with its queue.
+    forgotten: Vec<TenantIx>,
+    /// Nodes with a child that may be forgotten.
+    retired: Vec<NodeIx>,
+    /// When rates open gates. An entry counts while its node's gate waits for just that.
+    opening: BinaryHeap<Reverse<(Mono, NodeIx)>>,
+    /// Lanes other than the usual one in which the top has something new.
+    touched: Vec<Lane>,
+    waiting: usize,
+}
+
+impl Tree {
+    pub(crate) fn new(config: &Config) -> Self {
+        let order = discipline::make(config.discipline, config);
+        let node = Node::new(Some(QueueId::DEFAULT), config.discipline, order);
+        let mut by_id = IdMap::default();
+        by_id.insert(QueueId::DEFAULT, DEFAULT);
+        Self {
+            config: config.clone(),
+            nodes: vec![Some(node)],
+            free_nodes: Vec::new(),
+            by_id,
+            top: DEFAULT,
+            flows: Vec::new(),
+            free_flows: Vec::new(),
+            spare: VecDeque::new(),
+            forgotten: Vec::new(),
+            retired: Vec::new(),
+            opening: BinaryHeap::new(),
+            touched: Vec::new(),
+            waiting: 0,
+        }
+    }
+
+    /// Waiting jobs.
+    pub(crate) fn waiting(&self) -> usize {
+        self.waiting
+    }
+
+    /// Whether a slot that serves these lanes could have a job.
+    #[inline]
+    pub(crate) fn is_runnable(&self, lanes: &[Lane]) -> bool {
+        self[self.top].order.is_runnable(lanes)
+    }
+
+    /// Lanes other than the usual one in which a job could be had.
+    pub(crate) fn other_lanes(&self) -> impl Iterator<Item = Lane> + '_ {
+        self[self.top].order.other_lanes()
+    }
+
+    /// A lane other than the usual one in which the top has something new.
+    pub(crate) fn poll_touched(&mut self) -> Option<Lane> {
+        self.touched.pop()
+    }
+
+    /// The flow of a tenant in a queue, if it is known.
+    pub(crate) fn find(&self, queue: QueueId, tenant: TenantId) -> Option<FlowIx> {
+        self[self.node_of(queue)].find(tenant)
+    }
+
+    /// The same, made if it is not, for one job more; its weight is this from here on.
+    pub(crate) fn open(
+        &mut self,
+        (queue, tenant, known): (QueueId, TenantId, Option<FlowIx>),
+        weight: u32,
+        tenants: &mut Tenants,
+    ) -> FlowIx {
+        let flow = known.unwrap_or_else(|| self.add_flow(self.node_of(queue), tenant, tenants));
+        let it = &mut self.flows[flow.0 as usize];
+        it.weight = weight;
+        it.jobs += 1;
+        let (node, child) = (it.node, it.child);
+        self[node].order.open(child, weight);
+        flow
+    }
+
+    fn add_flow(&mut self, at: NodeIx, tenant: TenantId, tenants: &mut Tenants) -> FlowIx {
+        let ix = self.free_flows.pop().unwrap_or(FlowIx(self.flows.len() as u32));
+        let child = self[at].admit(Member::Flow(ix));
+        self[at].name(tenant, ix);
+        let tenant_ix = tenants.find_or_insert(tenant);
+        tenants[tenant_ix].flows.push(ix);
+        let fresh = Flow {
+            tenant: tenant_ix,
+            tenant_id: tenant,
+            node: at,
+            child,
+            weight: 1,
+            backlogs: LaneMap::default(),
+            jobs: 0,
+            spare: false,
+            blocked: tenants[tenant_ix].blocked,
+        };
+        if let Some(flow) = self.flows.get_mut(ix.0 as usize) {
+            *flow = fresh;
+        } else {
+            self.flows.push(fresh);
+        }
+        ix
+    }
+
+    /// Whether the flow has a job or owes something.
+    pub(crate) fn remembers(&self, flow: FlowIx) -> bool {
+        let it = &self.flows[flow.0 as usize];
+        it.jobs > 0 || self[it.node].order.owes(it.child)
+    }
+
+    /// The tenant of a flow.
+    #[inline]
+    pub(crate) fn tenant(&self, flow: FlowIx) -> TenantIx {
+        self.flows[flow.0 as usize].tenant
+    }
+
+    /// A job of the flow is known no more; so is the flow with its last, now or when its debt is paid.
+    #[inline]
+    pub(crate) fn close(&mut self, flow: FlowIx) {
+        let it = &mut self.flows[flow.0 as usize];
+        it.jobs -= 1;
+        if it.jobs == 0 {
+            let (node, child) = (it.node, it.child);
+            self[node].order.retire(child);
+            self.forget_in(node);
+        }
+    }
+
+    fn forget_in(&mut self, node: NodeIx) {
+        if self.retired.last() != Some(&node) {
+            self.retired.push(node);
+        }
+    }
+
+    /// No job waits or runs: what any flow owes is written off.
+    pub(crate) fn reset(&mut self) {
+        for at in 0..self.nodes.len() {
+            let at = NodeIx(at as u32);
+            if let Some(node) = &mut self.nodes[at.0 as usize] {
+                node.order.reset();
+                self.forget_in(at);
+            }
+        }
+    }
+
+    /// A tenant one of whose flows was forgotten.
+    #[inline]
+    pub(crate) fn poll_forgotten(&mut self, tenants: &mut Tenants) -> Option<TenantIx> {
+        while let Some(at) = self.retired.pop() {
+            self.retire_in(at, tenants);
+        }
+        if let Some(tenant) = self.forgotten.pop() {
+            return Some(tenant);
+        }
+        while self.spare.len() > SPARE_MAX {
+            let ix = self.spare.pop_front()?;
+            self.flows[ix.0 as usize].spare = false;
+            if let Some(tenant) = self.drop_flow(ix, tenants) {
+                return Some(tenant);
+            }
+        }
+        None
+    }
+
+    /// Lists as spare what need not be remembered in the node.
+    fn retire_in(&mut self, at: NodeIx, tenants: &mut Tenants) {
+        while let Some(node) = &mut self.nodes[at.0 as usize]
+            && let Some(child) = node.order.poll_forgotten()
+        {
+            match node.member(child) {
+                Member::Flow(ix) => {
+                    let flow = &mut self.flows[ix.0 as usize];
+                    if let Some(lists) = flow.backlogs.get_mut(Lane::USUAL) {
+                        lists.clear();
+                    }
+                    if !std::mem::replace(&mut flow.spare, true) {
+                        self.spare.push_back(ix);
+                    }
+                }
+                Member::Node(node) => {
+                    self[at].dismiss(child);
+                    self.drop_node(node, tenants);
+                }
+                Member::Nobody => unreachable!("a number is given back once"),
+            }
+        }
+    }
+
+    /// Forgets a flow, unless it has a job or owes something by now.
+    fn drop_flow(&mut self, ix: FlowIx, tenants: &mut Tenants) -> Option<TenantIx> {
+        let flow = &self.flows[ix.0 as usize];
+        let (at, child, tenant) = (flow.node, flow.child, flow.tenant);
+        if self.remembers(ix) {
+            return None;
+        }
+        self.flows[ix.0 as usize].backlogs = LaneMap::default();
+        let tenant_id = self.flows[ix.0 as usize].tenant_id;
+        self[at].dismiss(child);
+        self[at].forget(tenant_id);
+        self.free_flows.push(ix);
+        tenants[tenant].flows.retain(|&it| it != ix);
+        Some(tenant)
+    }
+
+    /// Work that goes before a job of the flow with such a latest start, about; nothing where that is not known.
+    pub(crate) fn ahead(&self, jobs: &Jobs, job: &Job) -> u128 {
+        let it = &self.flows[job.flow.0 as usize];
+        let order = &self[it.node].order;
+        let Some((weight, weights)) = order.share(it.child) else { return 0 };
+        let own = it.backlogs.get(job.lane).map_or(0, |backlog| backlog.ahead(jobs, job.lst));
+        // Of all that run, its tenant gets its weight's part.
+        own * u128::from(weights) / u128::from(weight)
+    }
+
+    /// Whether nobody waits for any host in particular.
+    #[inline]
+    pub(crate) fn is_plain(&self) -> bool {
+        self[self.top].order.is_plain()
+    }
+
+    #[inline]
+    fn node_of(&self, queue: QueueId) -> NodeIx {
+        if queue == QueueId::DEFAULT {
+            return DEFAULT;
+        }
+        *self.by_id.get(&queue).expect("a job's queue is known before the job")
+    }
+}
+
+impl std::ops::Index<NodeIx> for Tree {
+    type Output = Node;
+
+    #[inline]
+    fn index(&self, at: NodeIx) -> &Node {
+        self.nodes[at.0 as usize].as_ref().expect("a node stays while something refers to it")
+    }
+}
+
+impl std::ops::IndexMut<NodeIx> for Tree {
+    #[inline]
+    fn index_mut(&mut self, at: NodeIx) -> &mut Node {
+        self.nodes[at.0 as usize].as_mut().expect("a node stays while something refers to it")
+    }
+}

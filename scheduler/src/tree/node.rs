@@ -1,0 +1,100 @@
+//! A queue as a node of the tree, or the root above them all.
+
+use ostler_job::{QueueId, TenantId};
+
+use super::NodeIx;
+use super::gate::Gate;
+use crate::config::DisciplineKind;
+use crate::discipline::{Child, Discipline};
+use crate::hash::IdMap;
+use crate::tenants::FlowIx;
+
+/// One node.
+pub(crate) struct Node {
+    /// `None`: the root, which has no jobs of its own.
+    pub(crate) id: Option<QueueId>,
+    /// The node that it is a child of, and its number there.
+    pub(crate) parent: Option<(NodeIx, Child)>,
+    pub(crate) kind: DisciplineKind,
+    pub(crate) order: Box<dyn Discipline>,
+    pub(crate) gate: Gate,
+    /// Waiting jobs here and below.
+    pub(crate) waiting: u32,
+    pub(crate) weight: u32,
+    children: Vec<Member>,
+    free: Vec<Child>,
+    flows: IdMap<TenantId, FlowIx>,
+}
+
+/// What a child is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Member {
+    /// No child has this number.
+    Nobody,
+    /// The jobs of a tenant.
+    Flow(FlowIx),
+    /// A queue.
+    Node(NodeIx),
+}
+
+impl Node {
+    pub(crate) fn new(
+        id: Option<QueueId>,
+        kind: DisciplineKind,
+        order: Box<dyn Discipline>,
+    ) -> Self {
+        Self {
+            id,
+            parent: None,
+            kind,
+            order,
+            gate: Gate::default(),
+            waiting: 0,
+            weight: 1,
+            children: Vec::new(),
+            free: Vec::new(),
+            flows: IdMap::default(),
+        }
+    }
+
+    pub(crate) fn find(&self, tenant: TenantId) -> Option<FlowIx> {
+        self.flows.get(&tenant).copied()
+    }
+
+    pub(crate) fn member(&self, child: Child) -> Member {
+        self.children[child.0 as usize]
+    }
+
+    pub(crate) fn get(&self, child: Child) -> Option<Member> {
+        self.children.get(child.0 as usize).copied()
+    }
+
+    pub(crate) fn members(&self) -> impl Iterator<Item = (Child, Member)> + '_ {
+        let all = self.children.iter().enumerate().map(|(at, &it)| (Child(at as u32), it));
+        all.filter(|&(_, it)| it != Member::Nobody)
+    }
+
+    /// Gives a child its number.
+    pub(crate) fn admit(&mut self, member: Member) -> Child {
+        if let Some(child) = self.free.pop() {
+            self.children[child.0 as usize] = member;
+            return child;
+        }
+        self.children.push(member);
+        Child(self.children.len() as u32 - 1)
+    }
+
+    /// The number is another one's to have.
+    pub(crate) fn dismiss(&mut self, child: Child) {
+        self.children[child.0 as usize] = Member::Nobody;
+        self.free.push(child);
+    }
+
+    pub(crate) fn name(&mut self, tenant: TenantId, flow: FlowIx) {
+        self.flows.insert(tenant, flow);
+    }
+
+    pub(crate) fn forget(&mut self, tenant: TenantId) {
+        self.flows.remove(&tenant);
+    }
+}

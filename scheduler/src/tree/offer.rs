@@ -1,0 +1,73 @@
+//! Offers on their way up: what a child would give next, until nothing changes any more.
+
+use super::node::Member;
+use super::{NodeIx, Tree};
+use crate::backlog::Head;
+use crate::lane::Lane;
+use crate::tenants::FlowIx;
+
+impl Tree {
+    /// What the flow would give next in the lane.
+    #[inline]
+    pub(super) fn head(&self, flow: FlowIx, lane: Lane) -> Option<Head> {
+        let it = &self.flows[flow.0 as usize];
+        if it.blocked { None } else { it.backlogs.get(lane)?.head() }
+    }
+
+    /// The flow's offer in the lane may be another one.
+    #[inline]
+    pub(super) fn offer(&mut self, flow: FlowIx, lane: Lane) {
+        let head = self.head(flow, lane);
+        let it = &self.flows[flow.0 as usize];
+        let (node, child) = (it.node, it.child);
+        self[node].order.offer(child, lane, head);
+        self.offer_up(node, lane);
+    }
+
+    /// The same of the node, whose children's offers may be others.
+    #[inline]
+    pub(super) fn offer_up(&mut self, mut node: NodeIx, lane: Lane) {
+        while let Some((parent, child)) = self[node].parent {
+            let head = self.best(node, lane);
+            self[parent].order.offer(child, lane, head);
+            node = parent;
+        }
+        if lane != Lane::USUAL {
+            self.touched.push(lane);
+        }
+    }
+
+    /// The node's offers in all lanes: its gate was opened or closed, or it has another parent.
+    pub(super) fn offer_all(&mut self, node: NodeIx) {
+        let mut lanes: Vec<Lane> = self[node].order.other_lanes().collect();
+        lanes.push(Lane::USUAL);
+        for lane in lanes {
+            self.offer_up(node, lane);
+        }
+    }
+
+    /// What the node would give next in the lane.
+    pub(super) fn best(&self, node: NodeIx, lane: Lane) -> Option<Head> {
+        let it = &self[node];
+        if it.gate.is_open() { it.order.best(lane) } else { None }
+    }
+
+    /// What a child offers, as it must be filed.
+    pub(super) fn offered(&self, member: Member, lane: Lane) -> Option<Head> {
+        match member {
+            Member::Nobody => None,
+            Member::Flow(flow) => self.head(flow, lane),
+            Member::Node(node) => self.best(node, lane),
+        }
+    }
+
+    /// The flow may not run more, or may again.
+    pub(crate) fn set_blocked(&mut self, flow: FlowIx, blocked: bool) {
+        self.flows[flow.0 as usize].blocked = blocked;
+        let lanes: Vec<Lane> =
+            self.flows[flow.0 as usize].backlogs.iter().map(|(lane, _)| lane).collect();
+        for lane in lanes {
+            self.offer(flow, lane);
+        }
+    }
+}

@@ -1,0 +1,278 @@
+//! Jobs in and out: what each step of a job's way changes at its flow and at every node above it.
+
+use ostler_job::{Mono, Span};
+
+use super::node::Member;
+use super::{NodeIx, Tree};
+use crate::backlog::Backlog;
+use crate::discipline::{Child, Turn};
+use crate::jobs::{Job, JobIx, Jobs};
+use crate::lane::Lane;
+use crate::tenants::FlowIx;
+use crate::waitlist::Entry;
+
+/// Jobs moved to late lists in one dispatch at most; the rest is for the next, so that no dispatch takes long.
+const DEMOTIONS_MAX: u32 = 128;
+
+impl Tree {
+    /// A job waits: its entry in the table says whose it is and what its key is.
+    #[inline]
+    pub(crate) fn enqueue(&mut self, jobs: &Jobs, ix: JobIx) {
+        let job = &jobs[ix];
+        let (flow, lane) = (job.flow, job.lane);
+        let it = &self.flows[flow.0 as usize];
+        let node = it.node;
+        let entry = Entry { key: self[node].order.key(job.lst), seq: job.seq, job: ix };
+        let backlog = self.flows[flow.0 as usize].backlogs.entry(lane, Backlog::default);
+        let head = backlog.head();
+        backlog.push(job.late, entry);
+        let changed = backlog.head() != head;
+        self.count_waiting(node, 1);
+        if changed {
+            self.offer(flow, lane);
+        }
+    }
+
+    /// A job of this flow waits no more, for another reason than that it was taken out; its entry says so already.
+    pub(crate) fn remove(&mut self, jobs: &Jobs, flow: FlowIx, lane: Lane, late: bool) {
+        let it = &mut self.flows[flow.0 as usize];
+        let node = it.node;
+        if let Some(backlog) = it.backlogs.get_mut(lane) {
+            backlog.lose(jobs, late);
+        }
+        self.count_waiting(node, -1);
+        self.offer(flow, lane);
+        self.drop_empty(flow, lane);
+    }
+
+    /// Takes out the next job for a slot that serves these lanes, and charges everybody above it.
+    #[inline]
+    pub(crate) fn dequeue(&mut self, jobs: &mut Jobs, lanes: &[Lane], now: Mono) -> Option<JobIx> {
+        let (flow, lane) = self.descend(jobs, lanes, now)?;
+        self.take(jobs, flow, lane, now)
+    }
+
+    /// The same for the job that has waited longest, whoever's it is.
+    pub(crate) fn dequeue_eldest(
+        &mut self,
+        jobs: &Jobs,
+        lanes: &[Lane],
+        now: Mono,
+    ) -> Option<JobIx> {
+        let (flow, lane) = self.eldest(lanes)?;
+        self.take(jobs, flow, lane, now)
+    }
+
+    /// Whose next job has waited longest in these lanes.
+    pub(crate) fn eldest(&self, lanes: &[Lane]) -> Option<(FlowIx, Lane)> {
+        let mut at = self.top;
+        loop {
+            let Turn { child, lane, .. } = self[at].order.eldest(lanes)?;
+            match self[at].member(child) {
+                Member::Flow(flow) => return Some((flow, lane)),
+                Member::Node(node) => at = node,
+                Member::Nobody => unreachable!("only children offer anything"),
+            }
+        }
+    }
+
+    /// What the next job of a flow costs.
+    pub(crate) fn next_cost(&self, jobs: &Jobs, flow: FlowIx, lane: Lane) -> Span {
+        let next = self.flows[flow.0 as usize].backlogs.get(lane).and_then(Backlog::next);
+        next.map_or(Span::ZERO, |entry| jobs[entry.job].cost)
+    }
+
+    /// From the top to a flow, by one choice a level; what missed its start gets out of the way.
+    #[inline]
+    fn descend(&mut self, jobs: &mut Jobs, lanes: &[Lane], now: Mono) -> Option<(FlowIx, Lane)> {
+        let (mut at, mut demotions) = (self.top, 0);
+        loop {
+            let turn = self.choose(at, jobs, lanes)?;
+            match self[at].member(turn.child) {
+                Member::Node(node) => at = node,
+                Member::Flow(flow) => {
+                    let missed = self[at].order.has_missed(turn.head, now);
+                    if !missed || demotions == DEMOTIONS_MAX {
+                        return Some((flow, turn.lane));
+                    }
+                    demotions += 1;
+                    let backlogs = &mut self.flows[flow.0 as usize].backlogs;
+                    backlogs.get_mut(turn.lane)?.demote(jobs);
+                    self.offer(flow, turn.lane);
+                    at = self.top;
+                }
+                Member::Nobody => unreachable!("only children offer anything"),
+            }
+        }
+    }
+
+    #[inline]
+    fn choose(&mut self, at: NodeIx, jobs: &Jobs, lanes: &[Lane]) -> Option<Turn> {
+        let behind = self[at].order.advance(lanes);
+        self.forget_in(at);
+        let turn = self[at].order.choose(lanes);
+        let Some((child, lane)) = behind else { return turn };
+        let cost = self.cost_of(jobs, self[at].member(child), lane);
+        if !self[at].order.is_left_behind(child, cost) {
+            return turn;
+        }
+        let head = self.offered(self[at].member(child), lane)?;
+        // What was left behind goes first even when it is late already.
+        Some(Turn { head: crate::backlog::Head { late: true, ..head }, child, lane })
+    }
+
+    #[cold]
+    fn cost_of(&self, jobs: &Jobs, mut member: Member, lane: Lane) -> Span {
+        loop {
+            match member {
+                Member::Flow(flow) => return self.next_cost(jobs, flow, lane),
+                Member::Node(node) => match self[node].order.eldest(&[lane]) {
+                    Some(turn) => member = self[node].member(turn.child),
+                    None => return Span::ZERO,
+                },
+                Member::Nobody => return Span::ZERO,
+            }
+        }
+    }
+
+    #[inline]
+    fn take(&mut self, jobs: &Jobs, flow: FlowIx, lane: Lane, now: Mono) -> Option<JobIx> {
+        let it = &mut self.flows[flow.0 as usize];
+        let (node, child, blocked) = (it.node, it.child, it.blocked);
+        let backlog = it.backlogs.get_mut(lane)?;
+        let (job, cost) = backlog.pop(jobs)?;
+        let next = if blocked { None } else { backlog.head() };
+        self.waiting -= 1;
+        let (mut at, mut child, mut next) = (node, child, next);
+        loop {
+            let it = &mut self[at];
+            it.waiting -= 1;
+            it.order.serve(child, lane, cost, next);
+            self.enter_gate(at, now);
+            let Some((parent, number)) = self[at].parent else { break };
+            next = self.best(at, lane);
+            (at, child) = (parent, number);
+        }
+        if lane != Lane::USUAL {
+            self.drop_empty(flow, lane);
+        }
+        Some(job)
+    }
+
+    /// A granted job goes through the node's gate, which may close behind it: then none of its lanes offers anything.
+    #[inline]
+    fn enter_gate(&mut self, at: NodeIx, now: Mono) {
+        let opens = self[at].gate.take(now);
+        if let Some(opens) = opens {
+            self.opening.push(std::cmp::Reverse((opens, at)));
+        }
+        if !self[at].gate.is_open() {
+            self.offer_all(at);
+        }
+    }
+
+    /// A job of the flow goes straight to a slot since no other that could have it waits.
+    #[inline]
+    pub(crate) fn pass(&mut self, job: &Job, alone: bool, now: Mono) {
+        let it = &self.flows[job.flow.0 as usize];
+        let (mut at, mut child) = (it.node, it.child);
+        loop {
+            self.forget_in(at);
+            self[at].order.pass(child, job.cost, alone);
+            self.enter_gate(at, now);
+            let Some((parent, number)) = self[at].parent else { return };
+            (at, child) = (parent, number);
+        }
+    }
+
+    /// Whether a job of that queue's tenant may be granted, as far as gates and caps are concerned.
+    pub(crate) fn may_pass(&self, queue: ostler_job::QueueId, flow: Option<FlowIx>) -> bool {
+        if flow.is_some_and(|flow| self.flows[flow.0 as usize].blocked) {
+            return false;
+        }
+        let mut at = self.node_of(queue);
+        loop {
+            if !self[at].gate.is_open() {
+                return false;
+            }
+            let Some((parent, _)) = self[at].parent else { return true };
+            at = parent;
+        }
+    }
+
+    /// A granted job turns out to cost something else than it was charged.
+    pub(crate) fn correct(&mut self, job: &Job, actual: Span) {
+        let (mut at, mut child) = self.correct_lists(job, actual);
+        loop {
+            self[at].order.correct(child, job.charged, actual);
+            let Some((parent, number)) = self[at].parent else { return };
+            (at, child) = (parent, number);
+        }
+    }
+
+    /// A granted job is over after this time in a slot; `None`: that is not known, and what it was charged stands.
+    #[inline]
+    pub(crate) fn finish(&mut self, job: &Job, served: Option<Span>) {
+        let actual = served.unwrap_or(job.charged);
+        let (mut at, mut child) = self.correct_lists(job, actual);
+        loop {
+            if served.is_some() {
+                self[at].order.finish(child, job.charged, actual);
+            }
+            self.leave_gate(at, true);
+            let Some((parent, number)) = self[at].parent else { return };
+            (at, child) = (parent, number);
+        }
+    }
+
+    /// A granted job never began: what it was charged is paid back.
+    pub(crate) fn give_back(&mut self, job: &Job) {
+        let (mut at, mut child) = self.correct_lists(job, Span::ZERO);
+        loop {
+            self[at].order.correct(child, job.charged, Span::ZERO);
+            self.leave_gate(at, false);
+            let Some((parent, number)) = self[at].parent else { return };
+            (at, child) = (parent, number);
+        }
+    }
+
+    #[inline]
+    fn correct_lists(&mut self, job: &Job, actual: Span) -> (NodeIx, Child) {
+        let it = &mut self.flows[job.flow.0 as usize];
+        let at = (it.node, it.child);
+        let lists = it.backlogs.get_mut(job.lane);
+        if lists.is_some_and(|lists| lists.correct(job.late, job.charged, actual)) {
+            self.offer(job.flow, job.lane);
+        }
+        at
+    }
+
+    #[inline]
+    fn leave_gate(&mut self, at: NodeIx, began: bool) {
+        let gate = &mut self[at].gate;
+        let was_open = gate.is_open();
+        gate.give_back(began);
+        if !was_open && gate.is_open() {
+            self.offer_all(at);
+        }
+    }
+
+    /// A lane other than the usual one is forgotten with its last job.
+    fn drop_empty(&mut self, flow: FlowIx, lane: Lane) {
+        let backlogs = &mut self.flows[flow.0 as usize].backlogs;
+        if backlogs.get(lane).is_some_and(Backlog::is_empty) {
+            backlogs.drop_other(lane);
+        }
+    }
+
+    #[inline]
+    fn count_waiting(&mut self, mut at: NodeIx, by: i32) {
+        self.waiting = self.waiting.wrapping_add_signed(by as isize);
+        loop {
+            let node = &mut self[at];
+            node.waiting = node.waiting.wrapping_add_signed(by);
+            let Some((parent, _)) = node.parent else { return };
+            at = parent;
+        }
+    }
+}
