@@ -10,6 +10,7 @@ mod query;
 mod queue;
 mod rate;
 mod record;
+mod retry;
 mod scheduling;
 mod spec;
 mod state;
@@ -25,10 +26,11 @@ pub use query::{Filter, Page, Query};
 pub use queue::{Held, Queue, QueueDiscipline, QueueName, QueueOwner, QueueShape, TenantShape};
 pub use rate::{RATE_RULE, Rate};
 pub use record::{Job, Loaded, Same, Unfinished};
+pub use retry::Retry;
 pub use scheduling::Scheduling;
 pub use spec::{
-    Command, Dedupe, DedupeScope, Delivery, Input, Payload, Retry, Spec, TENANT_DEFAULT, Terminate,
-    Then, Work,
+    Command, Dedupe, DedupeScope, Delivery, Input, Payload, Spec, TENANT_DEFAULT, Terminate, Then,
+    Work,
 };
 pub use state::{JobState, Reason};
 pub use status::Status;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::QueueName;
+use super::{QueueName, Retry};
 use crate::{Span, Wall};
 
 /// The tenant of jobs whose submitter named none.
@@ -219,36 +219,6 @@ pub enum Delivery {
     AtMostOnce,
 }
 
-/// When a failed attempt is followed by another.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Retry {
-    /// Attempts that may fail in all; 1: no retry.
-    pub attempts: u32,
-    /// The wait before the second attempt.
-    pub delay: Span,
-    /// The longest wait. Waits double up to it, each with up to half taken off at random.
-    pub delay_max: Span,
-    /// Every wait is `delay`, to the millisecond.
-    #[serde(default, skip_serializing_if = "is_default")]
-    pub constant: bool,
-    /// Only these exit statuses are worth a retry; empty: every failure is.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub exit_codes: Vec<i32>,
-}
-
-impl Default for Retry {
-    /// No retry; with more attempts, from a second up to an hour.
-    fn default() -> Self {
-        Self {
-            attempts: 1,
-            delay: Span::from_secs(1),
-            delay_max: Span::from_secs(3600),
-            constant: false,
-            exit_codes: Vec::new(),
-        }
-    }
-}
-
 /// When another job of the same work, or of the identity that was named, makes this one superfluous.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Dedupe {
@@ -289,6 +259,6 @@ fn is_default_tenant(name: &str) -> bool {
     name == TENANT_DEFAULT
 }
 
-fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+pub(super) fn is_default<T: Default + PartialEq>(value: &T) -> bool {
     *value == T::default()
 }
