@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use ostler_job::{
     Span, Wall,
-    durable::{Attempt, Command, Job, Status},
+    durable::{Attempt, Command, Futile, Job, JobState, Reason, Retry, Status},
 };
 use ostler_machine::clock;
 use serde::{Serialize, Serializer};
@@ -77,6 +77,10 @@ pub(crate) struct JobView {
     crashes: u32,
     /// Attempts that may fail in all.
     attempts_max: u32,
+    /// When a failed attempt is followed by another: what it named, or what its queue gave it when it was taken.
+    retry: RetryView,
+    /// Why it was not tried again, though attempts were left. Null: it was, or may be, or none were left.
+    not_retried: Option<String>,
     /// The exit status of the last attempt that had one.
     exit_status: Option<i32>,
     /// The signal that ended the last attempt.
@@ -122,6 +126,8 @@ impl JobView {
             failures: status.failures,
             crashes: status.crashes,
             attempts_max: spec.retry.attempts,
+            retry: RetryView::new(&spec.retry),
+            not_retried: not_retried(&spec.retry, status),
             exit_status: status.exit_status,
             signal: status.signal,
             delivery: DeliveryName(spec.delivery),
@@ -146,14 +152,45 @@ fn ran(status: &Status) -> Option<f64> {
     Some(status.finished_at?.since(started).as_secs_f64())
 }
 
+fn not_retried(retry: &Retry, status: &Status) -> Option<String> {
+    let ended = status.reason.filter(|_| status.state == JobState::Dead)?;
+    // A runner that was lost says nothing about the command.
+    if matches!(ended, Reason::Lost | Reason::Quarantined) || status.failures >= retry.attempts {
+        return None;
+    }
+    Some(match retry.judge(ended, status.exit_status).err()? {
+        Futile::NotStarted => "it could not be started, and would not be the next time: when what is missing is there, retry it, or let it name a retry of its own".to_owned(),
+        Futile::NotListed => format!("its retry is for the exit codes {:?} alone", retry.exit_codes),
+    })
+}
+
 /// When a failed attempt is followed by another.
 #[derive(Debug, Serialize, ToSchema)]
 struct RetryView {
+    /// Attempts that may fail in all.
     attempts: u32,
+    /// The wait before the second attempt.
     delay_seconds: f64,
+    /// The longest wait.
     delay_max_seconds: f64,
     backoff: Backoff,
+    /// Only these exit statuses are worth a retry; empty: every failure is.
     exit_codes: Vec<i32>,
+    /// What could not be started (`unstartable`, the exit statuses 126 and 127) is not tried again.
+    only_started: bool,
+}
+
+impl RetryView {
+    fn new(retry: &Retry) -> Self {
+        Self {
+            attempts: retry.attempts,
+            delay_seconds: retry.delay.as_secs_f64(),
+            delay_max_seconds: retry.delay_max.as_secs_f64(),
+            backoff: if retry.constant { Backoff::Constant } else { Backoff::Exponential },
+            exit_codes: retry.exit_codes.clone(),
+            only_started: retry.only_started,
+        }
+    }
 }
 
 /// When another job that is the same makes this one superfluous.
@@ -261,7 +298,6 @@ pub(crate) struct JobDetail {
     grace_seconds: Option<f64>,
     terminate: TerminateName,
     within_seconds: Option<f64>,
-    retry: RetryView,
     dedupe: Option<DedupeView>,
     attempts_list: Vec<AttemptView>,
 }
@@ -270,7 +306,6 @@ impl JobDetail {
     pub(crate) fn new(job: &Job, attempts: &[Attempt]) -> Self {
         let none = Command::default();
         let command = job.spec.work.command().unwrap_or(&none);
-        let retry = &job.spec.retry;
         let mut attempts_list: Vec<_> = attempts.iter().map(AttemptView::over).collect();
         let over = attempts.iter().any(|attempt| attempt.key.fence == job.status.fence);
         if job.status.state.is_out() && !over {
@@ -290,13 +325,6 @@ impl JobDetail {
             grace_seconds: command.grace.map(Span::as_secs_f64),
             terminate: TerminateName(command.terminate),
             within_seconds: job.spec.within.map(Span::as_secs_f64),
-            retry: RetryView {
-                attempts: retry.attempts,
-                delay_seconds: retry.delay.as_secs_f64(),
-                delay_max_seconds: retry.delay_max.as_secs_f64(),
-                backoff: if retry.constant { Backoff::Constant } else { Backoff::Exponential },
-                exit_codes: retry.exit_codes.clone(),
-            },
             dedupe: job.spec.dedupe.as_ref().map(|dedupe| DedupeView {
                 scope: DedupeScopeName(dedupe.scope),
                 window_seconds: dedupe.window.map(Span::as_secs_f64),

@@ -159,7 +159,7 @@ pub(super) struct Policy {
     pub(super) within: Option<Span>,
 }
 
-type PolicyKey = (u32, Span, Span, bool, Vec<i32>, bool, Option<Span>);
+type PolicyKey = (u32, Span, Span, (bool, bool), Vec<i32>, bool, Option<Span>);
 
 /// What decisions need of a spec.
 pub(super) struct Terms<'a> {
@@ -205,8 +205,9 @@ impl Policy {
     }
 
     fn key(&self) -> PolicyKey {
-        let Retry { attempts, delay, delay_max, constant, exit_codes } = &self.retry;
-        (*attempts, *delay, *delay_max, *constant, exit_codes.clone(), self.once, self.within)
+        let Retry { attempts, delay, delay_max, constant, exit_codes, only_started } = &self.retry;
+        let kind = (*constant, *only_started);
+        (*attempts, *delay, *delay_max, kind, exit_codes.clone(), self.once, self.within)
     }
 }
 

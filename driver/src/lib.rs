@@ -349,9 +349,8 @@ impl Driver {
         let job = &mut self.jobs[id];
         job.failures += 1;
         let retry = &job.policy.retry;
-        let worth = retry.exit_codes.is_empty()
-            || ending.exit_status.is_some_and(|status| retry.exit_codes.contains(&status));
-        if job.policy.once || job.failures >= retry.attempts || !worth {
+        let is_futile = retry.judge(ending.reason, ending.exit_status).is_err();
+        if job.policy.once || job.failures >= retry.attempts || is_futile {
             return self.end(id, JobState::Dead, ending.reason, now);
         }
         let seed = self.seed ^ (id.0 << 20) ^ u64::from(job.failures);

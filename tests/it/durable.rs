@@ -38,11 +38,17 @@ fn assert_no_process(gateway: &Gateway) {
     assert!(left.is_empty(), "left behind: {:?}", told(&left));
 }
 
+/// A command line that is tried once.
+fn once(command: &str) -> Value {
+    json!({ "command": command, "retry": { "attempts": 1 } })
+}
+
 #[test]
 fn a_command_runs_and_its_record_says_how_it_ended() {
     let gateway = start();
     let api = Api::of(&gateway);
-    let job = api.wait_finished(api.run("echo out; echo err >&2; exit 3"));
+    let job = api.submit(&once("echo out; echo err >&2; exit 3"));
+    let job = api.wait_finished(job);
     assert_eq!(job["state"], "dead");
     assert_eq!(job["reason"], "exit_status");
     assert_eq!(job["exit_status"], 3);
@@ -89,11 +95,31 @@ fn a_failed_job_is_tried_again_after_its_delay() {
 }
 
 #[test]
+fn a_job_that_names_no_retry_is_tried_again_unless_it_could_not_be_started() {
+    let gateway = start();
+    let api = Api::of(&gateway);
+    let answer = api.post("/v1/jobs", &api.marked(&json!({ "command": "exit 1" }))).json();
+    assert_eq!(answer["attempts_max"], 4, "{answer}");
+    let id = answer["id"].as_u64().unwrap();
+    let job = api.wait_state(id, "retrying");
+    assert_eq!((&job["failures"], &job["retry"]["delay_seconds"]), (&json!(1), &json!(10.0)));
+    for job in [json!({ "command": "no-such-command" }), json!({ "argv": ["no-such-command"] })] {
+        let job = api.wait_finished(api.submit(&job));
+        assert_eq!((&job["state"], &job["attempts"]), (&json!("dead"), &json!(1)), "{job}");
+        let why = job["not_retried"].as_str().unwrap_or_default();
+        assert!(why.starts_with("it could not be started"), "{job}");
+    }
+    let answer = api.post("/v1/jobs?wait=1m", &api.marked(&json!({ "command": "exit 1" })));
+    let job = answer.json();
+    assert_eq!((answer.status, &job["state"], &job["attempts"]), (200, &json!("dead"), &json!(1)));
+}
+
+#[test]
 fn a_timeout_ends_the_whole_tree() {
     let gateway = start();
     let api = Api::of(&gateway);
     let job = json!({
-        "command": "trap '' TERM; setsid sleep 300 & sleep 300", "timeout": "200ms", "grace": "100ms",
+        "command": "trap '' TERM; setsid sleep 300 & sleep 300", "timeout": "200ms", "grace": "100ms", "retry": { "attempts": 1 },
     });
     let job = api.wait_finished(api.submit(&job));
     assert_eq!(job["reason"], "timeout", "{job}");

@@ -46,13 +46,7 @@ fn job(rng: &mut Rng, now: Now) -> NewJob {
             .then(|| now.wall.after(Span::from_millis(rng.between(100, 120_000)))),
         within: rng.one_in(3).then(|| Span::from_millis(rng.between(100, 60_000))),
         delivery: if rng.one_in(4) { Delivery::AtMostOnce } else { Delivery::AtLeastOnce },
-        retry: Retry {
-            attempts: rng.between(1, 4) as u32,
-            delay: Span::from_millis(rng.between(10, 3_000)),
-            delay_max: Span::from_secs(20),
-            constant: rng.one_in(3),
-            exit_codes: if rng.one_in(4) { vec![75] } else { Vec::new() },
-        },
+        retry: retry(rng),
         dedupe: rng.one_in(8).then(|| Dedupe {
             scope: if rng.one_in(2) { DedupeScope::Queued } else { DedupeScope::Done },
             window: Some(Span::from_secs(30)),
@@ -64,5 +58,17 @@ fn job(rng: &mut Rng, now: Now) -> NewJob {
         paused: rng.one_in(20),
         delayed: rng.one_in(2),
         done_before: None,
+    }
+}
+
+fn retry(rng: &mut Rng) -> Retry {
+    let attempts = rng.between(1, 4) as u32;
+    Retry {
+        attempts,
+        delay: Span::from_millis(rng.between(10, 3_000)),
+        delay_max: Span::from_secs(20),
+        constant: rng.one_in(3),
+        exit_codes: if rng.one_in(4) { vec![75] } else { Vec::new() },
+        only_started: attempts.is_multiple_of(2),
     }
 }

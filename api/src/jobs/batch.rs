@@ -68,21 +68,23 @@ pub(crate) async fn all_or_none(
         }
     }
     none_taken(errors)?;
+    let attempts: Vec<u32> = jobs.iter().map(attempts_max).collect();
     let answers = api.backend().submit(caller.name(), key, jobs, true).await?;
     if let Some(Answer::Keyed { jobs, same: true }) = answers.first() {
         return replay(api, caller, jobs.clone()).await;
     }
     refused(&numbers, &answers)?;
-    let mut out = BytesMut::with_capacity(answers.len() * 48);
-    for (number, answer) in numbers.iter().zip(&answers) {
-        write_answer(&mut out, *number, answer)?;
+    let mut out = BytesMut::with_capacity(answers.len() * 72);
+    for ((number, answer), attempts) in numbers.iter().zip(&answers).zip(attempts) {
+        write_answer(&mut out, *number, answer, attempts)?;
     }
     Ok(body::typed(StatusCode::ACCEPTED, NDJSON, body::whole(out.freeze())))
 }
 
 /// All jobs with their lines' numbers, if all are right.
 async fn read_all(caller: &Caller, lines: &mut Lines) -> Result<(Vec<u64>, Vec<Built>), Problem> {
-    let given = Given { now: view::now(), tenant: caller.tenant(), admin: caller.is_admin() };
+    let given =
+        Given { now: view::now(), tenant: caller.tenant(), admin: caller.is_admin(), waits: false };
     let (mut numbers, mut built, mut errors) = (Vec::new(), Vec::new(), Vec::new());
     let mut turn = 0;
     loop {
@@ -180,7 +182,7 @@ async fn replay(api: &Api, caller: &Caller, jobs: Vec<JobId>) -> Result<Response
     for (number, id) in (1..).zip(&jobs) {
         match found.next_if(|job| job.id == *id) {
             Some(job) if caller.sees(&job) => {
-                write_job(&mut out, number, *id, job.status.state, false)
+                write_job(&mut out, number, *id, Some((job.status.state, job.spec.retry.attempts)))
             }
             Some(_) | None => write_problem(&mut out, number, &lost(*id))?,
         }
@@ -224,6 +226,7 @@ impl Stream {
                     now: view::now(),
                     tenant: self.caller.tenant(),
                     admin: self.caller.is_admin(),
+                    waits: false,
                 };
                 group.push((line.number, one(&line, given)));
                 bytes += line.text.len();
@@ -282,7 +285,9 @@ impl Stream {
         let mut out = BytesMut::with_capacity(outcome.len() * 48);
         for (number, problem) in outcome {
             match problem.map_or_else(|| answers.next(), |problem| Some(Err(problem))) {
-                Some(Ok(answer)) => write_answer(&mut out, number, &answer)?,
+                Some(Ok((answer, attempts))) => {
+                    write_answer(&mut out, number, &answer, attempts)?;
+                }
                 Some(Err(problem)) => write_problem(&mut out, number, &problem)?,
                 None => write_problem(&mut out, number, &Problem::internal("no answer came"))?,
             }
@@ -290,8 +295,8 @@ impl Stream {
         Ok(out.freeze())
     }
 
-    /// One answer for each job.
-    async fn submit(&self, good: Vec<Built>) -> Vec<Result<Answer, Problem>> {
+    /// One answer for each job, with how often it may be tried.
+    async fn submit(&self, good: Vec<Built>) -> Vec<Result<(Answer, u32), Problem>> {
         let count = good.len();
         let all = |problem: Problem| std::iter::repeat_n(Err(problem), count).collect();
         let ready = match take::ready(&self.api, good).await {
@@ -303,16 +308,16 @@ impl Stream {
         for ready in ready {
             results.push(ready.map(|job| jobs.push(job)).err());
         }
+        let attempts: Vec<u32> = jobs.iter().map(attempts_max).collect();
         let submitted = match jobs.is_empty() {
             true => Ok(Vec::new()),
             false => self.api.backend().submit(self.caller.name(), None, jobs, false).await,
         };
         let mut answers = match submitted {
-            Ok(answers) => answers.into_iter(),
+            Ok(answers) => answers.into_iter().zip(attempts),
             Err(down) => return all(down.into()),
         };
-        let next =
-            |answer: Option<Answer>| answer.ok_or_else(|| Problem::internal("no answer came"));
+        let next = |answer: Option<_>| answer.ok_or_else(|| Problem::internal("no answer came"));
         results
             .into_iter()
             .map(|problem| problem.map_or_else(|| next(answers.next()), Err))
@@ -320,18 +325,28 @@ impl Stream {
     }
 }
 
-fn write_answer(out: &mut BytesMut, line: u64, answer: &Answer) -> Result<(), Problem> {
+fn attempts_max(job: &NewJob) -> u32 {
+    job.spec.retry.attempts
+}
+
+fn write_answer(
+    out: &mut BytesMut,
+    line: u64,
+    answer: &Answer,
+    attempts: u32,
+) -> Result<(), Problem> {
     match answer {
-        Answer::Done { job, state } => write_job(out, line, *job, *state, false),
+        Answer::Done { job, state } => write_job(out, line, *job, Some((*state, attempts))),
         Answer::Late { job, state, expected } => {
-            write_job(out, line, *job, *state, false);
+            write_job(out, line, *job, Some((*state, attempts)));
             // In the line's object, which it ends.
             out.truncate(out.len() - b"}\n".len());
             out.put_slice(b",\"warning\":\"");
             out.put_slice(take::late(*expected).as_bytes());
             out.put_slice(b"\"}\n");
         }
-        Answer::Coalesced { job } => write_job(out, line, *job, JobState::Pending, true),
+        // The other job's state is its own affair.
+        Answer::Coalesced { job } => write_job(out, line, *job, None),
         Answer::Duplicate { .. }
         | Answer::QueueFull { .. }
         | Answer::Keyed { .. }
@@ -343,22 +358,19 @@ fn write_answer(out: &mut BytesMut, line: u64, answer: &Answer) -> Result<(), Pr
     Ok(())
 }
 
-/// Written by hand, since there may be a hundred thousand of them.
-fn write_job(out: &mut BytesMut, line: u64, job: JobId, state: JobState, coalesced: bool) {
+/// Written by hand, since there may be a hundred thousand of them. Of another job, which stands for it, there is nothing to say.
+fn write_job(out: &mut BytesMut, line: u64, job: JobId, own: Option<(JobState, u32)>) {
     let mut number = itoa::Buffer::new();
     out.put_slice(b"{\"line\":");
     out.put_slice(number.format(line).as_bytes());
     out.put_slice(b",\"id\":");
     out.put_slice(number.format(job.0).as_bytes());
-    match coalesced {
-        // The other job's state is its own affair.
-        true => out.put_slice(b",\"coalesced\":true}\n"),
-        false => {
-            out.put_slice(b",\"state\":\"");
-            out.put_slice(state.code().as_bytes());
-            out.put_slice(b"\"}\n");
-        }
-    }
+    let Some((state, attempts)) = own else { return out.put_slice(b",\"coalesced\":true}\n") };
+    out.put_slice(b",\"state\":\"");
+    out.put_slice(state.code().as_bytes());
+    out.put_slice(b"\",\"attempts_max\":");
+    out.put_slice(number.format(attempts).as_bytes());
+    out.put_slice(b"}\n");
 }
 
 fn write_problem(out: &mut BytesMut, line: u64, problem: &Problem) -> Result<(), Problem> {

@@ -115,7 +115,12 @@ async fn one(
     {
         return replay(api, caller, &jobs, wait).await;
     }
-    let given = Given { now: view::now(), tenant: caller.tenant(), admin: caller.is_admin() };
+    let given = Given {
+        now: view::now(),
+        tenant: caller.tenant(),
+        admin: caller.is_admin(),
+        waits: wait.is_some(),
+    };
     let built = parse::build::read(&text, given)?;
     let Some(job) = take::ready(api, vec![built]).await?.pop() else {
         return Err(Problem::internal("a job was lost on its way"));

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use ostler_job::{
     Span, Wall,
-    durable::{self, Command, DedupeScope, Input, Spec, TENANT_DEFAULT, Work},
+    durable::{self, Command, DedupeScope, Delivery, Input, Spec, TENANT_DEFAULT, Work},
 };
 
 use super::{
@@ -29,6 +29,8 @@ pub(crate) struct Given<'a> {
     pub(crate) tenant: Option<&'a str>,
     /// The token may do everything.
     pub(crate) admin: bool,
+    /// Whoever submits waits for the end.
+    pub(crate) waits: bool,
 }
 
 /// A job to submit, and whether it begins paused. A payload's size is not known yet.
@@ -91,10 +93,10 @@ fn build(mut request: Submit, tenant: String, given: Given<'_>, notes: &mut Note
         );
     }
     let within = positive(request.within.take(), "/within", notes);
-    let retry =
-        request.retry.take().map_or_else(Default::default, |retry| self::retry(retry, notes));
-    let delivery = request.delivery.map(|delivery| delivery.0);
-    once_or_again(delivery, &retry, notes);
+    let named = request.retry.take().map(|retry| self::retry(retry, notes));
+    let delivery = request.delivery.map(|delivery| delivery.0).unwrap_or_default();
+    once_or_again(delivery, named.as_ref(), notes);
+    let retry = named.unwrap_or_else(|| unless_named(delivery, given.waits));
     let dedupe = request.dedupe.take().and_then(|dedupe| self::dedupe(dedupe, notes));
     let work = work(&mut request, notes);
     let content =
@@ -112,7 +114,7 @@ fn build(mut request: Submit, tenant: String, given: Given<'_>, notes: &mut Note
         not_before,
         expires,
         within,
-        delivery: delivery.unwrap_or_default(),
+        delivery,
         retry,
         dedupe,
     };
@@ -169,13 +171,24 @@ fn times(
 }
 
 /// What may have run is not run again, whatever it ended with.
-fn once_or_again(delivery: Option<durable::Delivery>, retry: &durable::Retry, notes: &mut Notes) {
-    if delivery == Some(durable::Delivery::AtMostOnce) && retry.attempts > 1 {
+fn once_or_again(delivery: Delivery, named: Option<&durable::Retry>, notes: &mut Notes) {
+    if delivery == Delivery::AtMostOnce
+        && let Some(retry) = named.filter(|retry| retry.attempts > 1)
+    {
         let text = format!(
             "{} attempts are more than at_most_once allows; leave retry out, or deliver at_least_once",
             retry.attempts
         );
         notes.add("/retry/attempts", text);
+    }
+}
+
+/// A job that names no retry has its queue's, unless a second attempt would do harm: to what may run once, or to somebody who waits
+/// and would rather know now.
+fn unless_named(delivery: Delivery, waits: bool) -> durable::Retry {
+    match waits || delivery == Delivery::AtMostOnce {
+        true => durable::Retry::default(),
+        false => durable::Retry::usual(),
     }
 }
 
@@ -203,6 +216,7 @@ fn retry(asked: Retry, notes: &mut Notes) -> durable::Retry {
         delay_max,
         constant: asked.backoff == Some(Backoff::Constant),
         exit_codes,
+        only_started: usual.only_started,
     }
 }
 

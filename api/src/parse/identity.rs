@@ -92,8 +92,12 @@ mod tests {
     }
 
     fn content_of(text: &str) -> Option<u64> {
-        let given =
-            crate::parse::build::Given { now: ostler_job::Wall(0), tenant: None, admin: true };
+        let given = crate::parse::build::Given {
+            now: ostler_job::Wall(0),
+            tenant: None,
+            admin: true,
+            waits: false,
+        };
         let built = crate::parse::build::read(text.as_bytes(), given);
         built.expect("it is right").spec.content
     }

@@ -11,12 +11,12 @@ use crate::body;
 #[tokio::test]
 async fn all_lines_are_taken_in_one_commit() {
     let rig = Rig::new();
-    let lines =
-        "{\"command\":\"a\"}\n\n{\"command\":\"b\",\"paused\":true}\r\n{\"module\":\"noop\"}";
+    let lines = "{\"command\":\"a\"}\n\n{\"command\":\"b\",\"paused\":true,\"retry\":{\"attempts\":1}}\r\n{\"module\":\"noop\"}";
     let answer = rig.batch("", lines).await;
     assert_eq!(answer.status, StatusCode::ACCEPTED, "{answer:?}");
-    let expected = "{\"line\":1,\"id\":1,\"state\":\"pending\"}\n{\"line\":3,\"id\":2,\"state\":\"paused\"}\n\
-                    {\"line\":4,\"id\":3,\"state\":\"pending\"}\n";
+    let expected = "{\"line\":1,\"id\":1,\"state\":\"pending\",\"attempts_max\":4}\n\
+                    {\"line\":3,\"id\":2,\"state\":\"paused\",\"attempts_max\":1}\n\
+                    {\"line\":4,\"id\":3,\"state\":\"pending\",\"attempts_max\":4}\n";
     assert_eq!(answer.text, expected);
     assert_eq!(rig.fake.state().submits, [3]);
 }

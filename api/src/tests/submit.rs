@@ -5,9 +5,10 @@ use std::collections::BTreeSet;
 use axum::body::Body;
 use http::{Request, StatusCode};
 use ostler_job::{
-    Span, Wall,
+    JobId, Span, Wall,
     durable::{
-        Command, Dedupe, DedupeScope, Delivery, Input, JobState, Retry, Spec, Terminate, Then, Work,
+        Command, Dedupe, DedupeScope, Delivery, Input, JobState, Reason, Retry, Spec, Terminate,
+        Then, Work,
     },
 };
 use serde_json::Value;
@@ -108,7 +109,14 @@ async fn every_field_reaches_the_driver() {
 
 fn retry_of_every() -> Retry {
     let (delay, delay_max) = (Span::from_secs(2), Span::from_secs(60));
-    Retry { attempts: 3, delay, delay_max, constant: true, exit_codes: vec![75] }
+    Retry {
+        attempts: 3,
+        delay,
+        delay_max,
+        constant: true,
+        exit_codes: vec![75],
+        only_started: false,
+    }
 }
 
 #[tokio::test]
@@ -140,7 +148,7 @@ async fn every_field_comes_out_again() {
         "user": "www-data", "umask": "022", "nice": 5, "limits": {"nofile": 64, "as": 1000}, "timeout_seconds": 600.0,
         "grace_seconds": 5.0, "terminate": "main", "not_before": "2100-01-01T00:00:00.000Z", "within_seconds": 300.0,
         "state": "paused", "delivery": "at_least_once", "attempts_max": 3,
-        "retry": {"attempts": 3, "delay_seconds": 2.0, "delay_max_seconds": 60.0, "backoff": "constant", "exit_codes": [75]},
+        "retry": {"attempts": 3, "delay_seconds": 2.0, "delay_max_seconds": 60.0, "backoff": "constant", "exit_codes": [75], "only_started": false},
         "dedupe": {"scope": "done", "window_seconds": 600.0, "then": "coalesce"},
     });
     for (name, value) in shown.as_object().unwrap() {
@@ -153,6 +161,61 @@ async fn every_field_comes_out_again() {
         let names = [name.clone(), format!("{name}_seconds")];
         let is_shown = names.iter().any(|name| shown.get(name).is_some());
         assert!(is_shown || elsewhere.contains(&&**name), "{name} does not come out");
+    }
+}
+
+#[tokio::test]
+async fn a_job_that_names_no_retry_gets_the_one_of_its_queue_and_is_told_so() {
+    let rig = Rig::new();
+    let answer = rig.json("POST /v1/jobs", r#"{"command":"a"}"#).await.json();
+    let usual = serde_json::json!({
+        "attempts": 4, "delay_seconds": 10.0, "delay_max_seconds": 3600.0, "backoff": "exponential",
+        "exit_codes": [], "only_started": true,
+    });
+    assert_eq!((&answer["attempts_max"], &answer["retry"]), (&4.into(), &usual));
+    assert_eq!(rig.ask("GET /v1/jobs/1").await.json()["retry"], usual);
+    let named = rig.json("POST /v1/jobs", r#"{"command":"a","retry":{"attempts":4}}"#).await.json();
+    assert_eq!(named["retry"]["delay_seconds"], 1.0, "as it was named: {named}");
+    assert_eq!(named["retry"]["only_started"], false, "{named}");
+}
+
+#[tokio::test]
+async fn a_submit_that_waits_and_one_that_may_run_once_are_tried_once_unless_they_ask_for_more() {
+    let rig = Rig::new();
+    for (ask, body, attempts) in [
+        ("POST /v1/jobs?wait=1ms", r#"{"command":"a"}"#, 1),
+        ("POST /v1/jobs?wait=1ms", r#"{"command":"a","retry":{"attempts":3}}"#, 3),
+        ("POST /v1/jobs", r#"{"command":"a","delivery":"at_most_once"}"#, 1),
+        ("POST /v1/jobs", r#"{"command":"a","delivery":"at_least_once"}"#, 4),
+    ] {
+        let answer = rig.json(ask, body).await.json();
+        assert_eq!(answer["attempts_max"], attempts, "{ask} {body}");
+    }
+}
+
+#[tokio::test]
+async fn a_job_that_was_not_tried_again_says_why() {
+    let rig = Rig::new();
+    rig.json("POST /v1/jobs", r#"{"command":"a"}"#).await;
+    rig.json("POST /v1/jobs", r#"{"command":"a","retry":{"attempts":3,"exit_codes":[75]}}"#).await;
+    for (id, reason, status, says) in [
+        (1, Reason::ExitStatus, Some(127), "it could not be started"),
+        (1, Reason::Unstartable, None, "it could not be started"),
+        (1, Reason::ExitStatus, Some(1), ""),
+        (1, Reason::Lost, Some(127), ""),
+        (2, Reason::ExitStatus, Some(127), "its retry is for the exit codes [75] alone"),
+        (2, Reason::ExitStatus, Some(75), ""),
+    ] {
+        {
+            let mut state = rig.fake.state();
+            let status_of = &mut state.jobs.get_mut(&JobId(id)).unwrap().status;
+            status_of.state = JobState::Dead;
+            (status_of.failures, status_of.reason, status_of.exit_status) =
+                (1, Some(reason), status);
+        }
+        let job = rig.ask(&format!("GET /v1/jobs/{id}")).await.json();
+        let why = job["not_retried"].as_str().unwrap_or_default();
+        assert_eq!((why.starts_with(says), why.is_empty()), (true, says.is_empty()), "{job}");
     }
 }
 

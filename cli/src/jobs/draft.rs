@@ -42,7 +42,7 @@ pub(crate) struct DraftArgs {
     /// Standard error goes to standard output, so that both are in the order in which they are written
     #[arg(long)]
     merge: bool,
-    /// How often it is tried again after it failed [default: not at all]
+    /// How often it is tried again after it failed; 0 for never [default: as its queue says, 3 times from 10 s on; with --wait 0]
     #[arg(long, value_name = "N", value_parser = values::number(0_u32, 99))]
     #[serde(rename = "retry", serialize_with = "retry")]
     retries: Option<u32>,
@@ -208,6 +208,11 @@ pub(crate) fn work(words: &[String]) -> Map<String, Value> {
 
 fn is_for_shells(c: char) -> bool {
     c.is_whitespace() || "|&;<>()$`\\\"'*?[]#~{}!".contains(c)
+}
+
+/// Whoever waits for a job hears of its first failure, unless more attempts were asked for.
+pub(crate) fn once_unless_named(fields: &mut Map<String, Value>) {
+    fields.entry("retry").or_insert_with(|| json!({"attempts": 1}));
 }
 
 /// Gives a job of a list what it does not say itself; tags add up, and so does the environment.

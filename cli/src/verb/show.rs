@@ -1,6 +1,6 @@
 //! `ostler show`: everything about a job.
 
-use std::process::ExitCode;
+use std::{process::ExitCode, time::Duration};
 
 use clap::Args;
 use serde_json::Value;
@@ -17,6 +17,7 @@ use crate::{
         when,
     },
     terminal::put,
+    values,
 };
 
 #[derive(Args, Debug)]
@@ -90,7 +91,10 @@ fn page(job: &JobView) -> String {
         if is_usual {
             continue;
         }
-        let text = shown(value, now);
+        let text = match name.as_str() {
+            "retry" => tries(value),
+            _ => shown(value, now),
+        };
         row(&name.replace('_', " "), text.as_str().into(), !text.is_empty());
     }
     let mut text = draw(&[left(""), left("")], &rows, look);
@@ -99,6 +103,35 @@ fn page(job: &JobView) -> String {
     }
     text
 }
+
+/// How often it is tried and what is waited between, in words.
+fn tries(retry: &Value) -> String {
+    let attempts = retry["attempts"].as_u64().unwrap_or(1);
+    let seconds = |name: &str| retry[name].as_f64().unwrap_or_default();
+    let is_constant = retry["backoff"] == "constant";
+    let mut wait = seconds("delay_seconds");
+    let mut waits = Vec::new();
+    for _ in (1..attempts).take(WAITS) {
+        waits.push(short(wait));
+        wait = if is_constant { wait } else { (wait * 2.0).min(seconds("delay_max_seconds")) };
+    }
+    if waits.len() + 1 < usize::try_from(attempts).unwrap_or(usize::MAX) {
+        waits.push("…".to_owned());
+    }
+    let jitter = if is_constant { "" } else { ", each up to half sooner" };
+    let codes = shown(&retry["exit_codes"], OffsetDateTime::UNIX_EPOCH);
+    let only = if codes.is_empty() { codes } else { format!(", for exit {codes} alone") };
+    let started = if retry["only_started"] == true { ", unless it cannot be started" } else { "" };
+    format!("up to {attempts} attempts, after {}{jitter}{only}{started}", waits.join(", "))
+}
+
+/// `10s`, `1m`, `1h30m`.
+fn short(seconds: f64) -> String {
+    Duration::try_from_secs_f64(seconds).map_or_else(|_| "-".to_owned(), values::show_duration)
+}
+
+/// Waits between attempts that are told.
+const WAITS: usize = 4;
 
 /// A value in few words; nothing for what is not set.
 fn shown(value: &Value, now: OffsetDateTime) -> String {

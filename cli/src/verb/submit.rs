@@ -92,6 +92,9 @@ impl SubmitArgs {
 
 pub(crate) fn run(args: &SubmitArgs) -> Result<ExitCode, Failure> {
     let mut fields = args.draft.fields()?;
+    if args.wait {
+        draft::once_unless_named(&mut fields);
+    }
     let work = match (&args.shell, &args.command[..]) {
         (Some(line), _) => Some(command(line)),
         (None, []) => None,

@@ -117,6 +117,11 @@ fn detailed() -> Fake {
             });
             let more = json!({
                 "reason": "exit_status", "exit_status": 3, "env": {"K": "V"},
+                "attempts_max": 9, "not_retried": "no use",
+                "retry": {
+                    "attempts": 9, "delay_seconds": 10.0, "delay_max_seconds": 60.0,
+                    "backoff": "exponential", "exit_codes": [3, 4], "only_started": true,
+                },
                 "attempts_list": [attempt],
             });
             Reply::json(200, &job(17, "dead", &more))
@@ -130,7 +135,15 @@ fn show_has_everything_about_a_job() {
     let fake = detailed();
     let ended = fake.ostler(&["show", "17"]);
     assert_eq!(ended.code, Some(0), "{ended:?}");
-    for says in ["job: 17\n", "state: dead\n", "ended: 3\n", "command: true\n", "env: K=V\n"] {
+    for says in [
+        "job: 17\n",
+        "state: dead\n",
+        "ended: 3\n",
+        "command: true\n",
+        "env: K=V\n",
+        "not retried: no use\n",
+        "retry: up to 9 attempts, after 10s, 20s, 40s, 1m, …, each up to half sooner, for exit 3, 4 alone, unless it cannot be started\n",
+    ] {
         let squeezed: String = ended
             .out
             .lines()

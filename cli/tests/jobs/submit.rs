@@ -36,6 +36,28 @@ fn a_command_line_is_sent_as_one() {
 }
 
 #[test]
+fn whoever_waits_asks_for_one_attempt_unless_more_are_asked_for() {
+    let fake = Fake::start(|_| Reply::problem(422, "invalid_field", "no", &json!({})));
+    for (words, retry) in [
+        (&["--wait", "--", "true"][..], json!({"attempts": 1})),
+        (&["--wait", "--retries", "2", "--", "true"], json!({"attempts": 3})),
+        (&["--retries", "0", "--", "true"], json!({"attempts": 1})),
+        (&["--", "true"], Value::Null),
+    ] {
+        fake.ostler(&[&["submit"], words].concat());
+        assert_eq!(fake.asked().last().unwrap().json()["retry"], retry, "{words:?}");
+    }
+    let list = "- make\n- {command: a, retry: {attempts: 3}}\n";
+    fake.ostler_with(list, &["submit", "--wait"]);
+    let asked = fake.asked().last().unwrap().text();
+    let retries: Vec<Value> = asked
+        .lines()
+        .map(|line| serde_json::from_str::<Value>(line).unwrap()["retry"].clone())
+        .collect();
+    assert_eq!(retries, [json!({"attempts": 1}), json!({"attempts": 3})]);
+}
+
+#[test]
 fn the_job_is_shown_in_the_format_that_is_asked_for() {
     let fake = taking();
     let ended = fake.ostler(&["submit", "-o", "json", "--", "true"]);

@@ -67,18 +67,28 @@ fn only_listed_exit_codes_are_worth_a_retry() {
 }
 
 #[test]
-fn a_retry_keeps_its_delay_when_the_clock_is_set() {
-    let retry =
-        Retry { attempts: 2, constant: true, delay: Span::from_secs(2), ..Retry::default() };
-    for step in [-3_600_000_i64, 3_600_000] {
-        let (mut bench, job) = failing(retry.clone());
-        run_and_fail(&mut bench, Reason::Signal);
-        bench.now.wall = Wall(bench.now.wall.0.saturating_add_signed(step));
-        wait(&mut bench, Span::from_millis(1_900));
-        assert_eq!(bench.state(job), JobState::Retrying);
-        wait(&mut bench, Span::from_millis(100));
-        assert_eq!(bench.run().job, job);
+fn by_the_policy_of_the_queue_what_could_not_be_started_is_not_tried_again() {
+    for (reason, state) in [
+        (Reason::Unstartable, JobState::Dead),
+        (Reason::ExitStatus, JobState::Retrying),
+        (Reason::Signal, JobState::Retrying),
+    ] {
+        let (mut bench, job) = failing(Retry::usual());
+        run_and_fail(&mut bench, reason);
+        assert_eq!(bench.state(job), state, "{reason}");
+        bench.restart();
+        assert_eq!(bench.state(job), state, "{reason}");
     }
+}
+
+#[test]
+fn jobs_of_different_policies_do_not_share_one() {
+    let named = Retry { only_started: false, ..Retry::usual() };
+    let (mut bench, first) = failing(named);
+    run_and_fail(&mut bench, Reason::Unstartable);
+    let second = bench.submit(Spec { retry: Retry::usual(), ..spec() });
+    run_and_fail(&mut bench, Reason::Unstartable);
+    assert_eq!((bench.state(first), bench.state(second)), (JobState::Retrying, JobState::Dead));
 }
 
 #[test]

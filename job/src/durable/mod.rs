@@ -26,7 +26,7 @@ pub use query::{Filter, Page, Query};
 pub use queue::{Held, Queue, QueueDiscipline, QueueName, QueueOwner, QueueShape, TenantShape};
 pub use rate::{RATE_RULE, Rate};
 pub use record::{Job, Loaded, Same, Unfinished};
-pub use retry::Retry;
+pub use retry::{Futile, Retry};
 pub use scheduling::Scheduling;
 pub use spec::{
     Command, Dedupe, DedupeScope, Delivery, Input, Payload, Spec, TENANT_DEFAULT, Terminate, Then,
