@@ -58,7 +58,9 @@ impl Backlog {
         self.on_time.is_empty() && self.late.is_empty()
     }
 
-    pub(crate) fn push(&mut self, late: bool, entry: Entry) {
+    /// Adds a job; answers whether it is the next one now.
+    #[inline]
+    pub(crate) fn push(&mut self, late: bool, entry: Entry) -> bool {
         // A list that comes back from idling starts level with the other.
         if late {
             if self.late.is_empty() {
@@ -71,6 +73,7 @@ impl Backlog {
             }
             self.on_time.push(entry);
         }
+        self.next().is_some_and(|next| next.seq == entry.seq)
     }
 
     /// Takes the next job out and charges its list for it; answers what that costs.

@@ -63,12 +63,8 @@ impl Discipline for FifoOrder {
         lanes.iter().any(|&lane| self.lanes.get(lane).is_some_and(|heap| !heap.is_empty()))
     }
 
-    fn advance(&mut self, _lanes: &[Lane]) -> Option<(Child, Lane)> {
-        None
-    }
-
-    fn choose(&self, lanes: &[Lane]) -> Option<Turn> {
-        self.first(lanes)
+    fn choose(&mut self, lanes: &[Lane]) -> (Option<Turn>, Option<(Child, Lane)>) {
+        (self.first(lanes), None)
     }
 
     fn eldest(&self, lanes: &[Lane]) -> Option<Turn> {

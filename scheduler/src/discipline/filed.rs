@@ -40,6 +40,7 @@ macro_rules! of_lane {
 
 impl Filed {
     /// Whether only the usual lane has any.
+    #[inline]
     pub(super) fn is_plain(&self) -> bool {
         self.others.is_empty()
     }
@@ -48,27 +49,32 @@ impl Filed {
         self.others.keys().copied()
     }
 
+    #[inline]
     pub(super) fn is_empty(&self, lane: Lane) -> bool {
         if lane == Lane::USUAL { self.usual.is_empty() } else { !self.others.contains_key(&lane) }
     }
 
     /// The smallest tag.
+    #[inline]
     pub(super) fn least(&self, lane: Lane) -> Option<Tag> {
         let firsts = [self.first_tag(lane), self.first_ahead(lane)];
         firsts.into_iter().flatten().map(|(tag, _)| tag).min()
     }
 
     /// The eligible child with the smallest head.
+    #[inline]
     pub(super) fn first(&self, lane: Lane) -> Option<(Head, u32)> {
         of_lane!(self, lane, it => it.eligible.first())
     }
 
     /// The eligible child with the smallest tag.
+    #[inline]
     pub(super) fn first_tag(&self, lane: Lane) -> Option<(Tag, u32)> {
         of_lane!(self, lane, it => it.eligible_tags.first())
     }
 
     /// The child with the smallest tag among those ahead of their share.
+    #[inline]
     pub(super) fn first_ahead(&self, lane: Lane) -> Option<(Tag, u32)> {
         of_lane!(self, lane, it => it.ahead.first())
     }

@@ -48,17 +48,14 @@ pub(crate) trait Discipline: Send {
     /// Whether something is offered in one of the lanes.
     fn is_runnable(&self, lanes: &[Lane]) -> bool;
 
-    /// Makes ready to choose among what is offered in these lanes. Answers a child that may have been left behind too far
-    /// by now, which [`Discipline::is_left_behind`] knows when it is told what its job costs.
-    fn advance(&mut self, lanes: &[Lane]) -> Option<(Child, Lane)>;
-
     /// Whether the child is to be served next, however urgent others are.
     fn is_left_behind(&self, _child: Child, _cost: Span) -> bool {
         false
     }
 
-    /// Whose turn it is in these lanes; after [`Discipline::advance`].
-    fn choose(&self, lanes: &[Lane]) -> Option<Turn>;
+    /// Whose turn it is in these lanes; and a child that may have been left behind too far by now, which
+    /// [`Discipline::is_left_behind`] knows when it is told what its job costs.
+    fn choose(&mut self, lanes: &[Lane]) -> (Option<Turn>, Option<(Child, Lane)>);
 
     /// The child whose head was submitted first, in these lanes.
     fn eldest(&self, lanes: &[Lane]) -> Option<Turn>;
@@ -94,7 +91,7 @@ pub(crate) trait Discipline: Send {
     /// No child has a job: what any of them owes is written off.
     fn reset(&mut self);
 
-    /// A child that need not be remembered; its number may be given to another. Drained before a child is opened.
+    /// A child that need not be remembered, unless it was opened again since: its number may be given to another.
     fn poll_forgotten(&mut self) -> Option<Child>;
 
     /// The child's weight, and that of all children that offer something and itself. `None`: nobody has a share.

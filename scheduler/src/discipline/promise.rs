@@ -129,6 +129,22 @@ impl PromiseOrder {
         self.forgotten.push(child);
     }
 
+    /// Moves `V` up to the smallest tag, and makes eligible what that makes so.
+    #[inline]
+    fn advance(&mut self, lanes: &[Lane]) {
+        if let Some(least) = lanes.iter().filter_map(|&lane| self.filed.least(lane)).min() {
+            self.v = self.v.max(least);
+        }
+        for &lane in lanes {
+            while let Some((start, child)) = self.filed.first_ahead(lane)
+                && start <= self.v.plus(self.credit)
+            {
+                self.rekey(Child(child));
+            }
+        }
+        self.settle();
+    }
+
     /// Pays off what `V` has caught up with.
     fn settle(&mut self) {
         while let Some((start, child)) = self.owing.first()
@@ -185,36 +201,28 @@ impl Discipline for PromiseOrder {
         lanes.iter().any(|&lane| !self.filed.is_empty(lane))
     }
 
-    /// Moves `V` up to the smallest tag, and makes eligible what that makes so.
-    fn advance(&mut self, lanes: &[Lane]) -> Option<(Child, Lane)> {
-        if let Some(least) = lanes.iter().filter_map(|&lane| self.filed.least(lane)).min() {
-            self.v = self.v.max(least);
-        }
+    fn choose(&mut self, lanes: &[Lane]) -> (Option<Turn>, Option<(Child, Lane)>) {
+        self.advance(lanes);
+        let (mut turn, mut behind): (Option<Turn>, Option<(Tag, u32, Lane)>) = (None, None);
         for &lane in lanes {
-            while let Some((start, child)) = self.filed.first_ahead(lane)
-                && start <= self.v.plus(self.credit)
+            if let Some((head, child)) = self.filed.first(lane)
+                && turn.is_none_or(|turn| head < turn.head)
             {
-                self.rekey(Child(child));
+                turn = Some(Turn { head, child: Child(child), lane });
+            }
+            if let Some((start, child)) = self.filed.first_tag(lane)
+                && start.plus(self.credit) < self.v
+                && behind.is_none_or(|it| (start, child, lane) < it)
+            {
+                behind = Some((start, child, lane));
             }
         }
-        self.settle();
-        let first =
-            |&lane: &Lane| self.filed.first_tag(lane).map(|(start, child)| (start, child, lane));
-        let (start, child, lane) = lanes.iter().filter_map(first).min()?;
-        (start.plus(self.credit) < self.v).then_some((Child(child), lane))
+        (turn, behind.map(|(_, child, lane)| (Child(child), lane)))
     }
 
     fn is_left_behind(&self, child: Child, cost: Span) -> bool {
         let it = &self.children[child.0 as usize];
         it.start.plus(self.credit).plus(Tag::of(cost, it.weight)) < self.v
-    }
-
-    fn choose(&self, lanes: &[Lane]) -> Option<Turn> {
-        let of_lane = |&lane: &Lane| {
-            let (head, child) = self.filed.first(lane)?;
-            Some(Turn { head, child: Child(child), lane })
-        };
-        lanes.iter().filter_map(of_lane).min_by_key(|turn| turn.head)
     }
 
     fn eldest(&self, lanes: &[Lane]) -> Option<Turn> {

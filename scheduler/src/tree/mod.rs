@@ -217,7 +217,7 @@ impl Tree {
         None
     }
 
-    /// Lists as spare what need not be remembered in the node.
+    /// Lists as spare what need not be remembered in the node. What it is told may be old: the child may have come back.
     fn retire_in(&mut self, at: NodeIx, tenants: &mut Tenants) {
         while let Some(node) = &mut self.nodes[at.0 as usize]
             && let Some(child) = node.order.poll_forgotten()
@@ -225,6 +225,9 @@ impl Tree {
             match node.member(child) {
                 Member::Flow(ix) => {
                     let flow = &mut self.flows[ix.0 as usize];
+                    if flow.jobs > 0 {
+                        continue;
+                    }
                     if let Some(lists) = flow.backlogs.get_mut(Lane::USUAL) {
                         lists.clear();
                     }
@@ -232,11 +235,11 @@ impl Tree {
                         self.spare.push_back(ix);
                     }
                 }
-                Member::Node(node) => {
+                Member::Node(node) if self[node].id.is_none() => {
                     self[at].dismiss(child);
                     self.drop_node(node, tenants);
                 }
-                Member::Nobody => unreachable!("a number is given back once"),
+                Member::Node(_) | Member::Nobody => {}
             }
         }
     }

@@ -103,6 +103,8 @@ impl Tree {
     }
 
     fn add(&mut self, id: QueueId, kind: DisciplineKind) -> NodeIx {
+        // A queue that owed something when it was deleted may owe nothing any more.
+        self.forget_in(self.top);
         let order = discipline::make(kind, &self.config);
         let node = Node::new(Some(id), kind, order);
         let at = self.free_nodes.pop().unwrap_or_else(|| {

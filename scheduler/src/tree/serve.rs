@@ -24,11 +24,9 @@ impl Tree {
         let node = it.node;
         let entry = Entry { key: self[node].order.key(job.lst), seq: job.seq, job: ix };
         let backlog = self.flows[flow.0 as usize].backlogs.entry(lane, Backlog::default);
-        let head = backlog.head();
-        backlog.push(job.late, entry);
-        let changed = backlog.head() != head;
+        let is_next = backlog.push(job.late, entry);
         self.count_waiting(node, 1);
-        if changed {
+        if is_next {
             self.offer(flow, lane);
         }
     }
@@ -108,9 +106,7 @@ impl Tree {
 
     #[inline]
     fn choose(&mut self, at: NodeIx, jobs: &Jobs, lanes: &[Lane]) -> Option<Turn> {
-        let behind = self[at].order.advance(lanes);
-        self.forget_in(at);
-        let turn = self[at].order.choose(lanes);
+        let (turn, behind) = self[at].order.choose(lanes);
         let Some((child, lane)) = behind else { return turn };
         let cost = self.cost_of(jobs, self[at].member(child), lane);
         if !self[at].order.is_left_behind(child, cost) {
@@ -160,7 +156,7 @@ impl Tree {
     }
 
     /// A granted job goes through the node's gate, which may close behind it: then none of its lanes offers anything.
-    #[inline]
+    #[inline(always)]
     fn enter_gate(&mut self, at: NodeIx, now: Mono) {
         let opens = self[at].gate.take(now);
         if let Some(opens) = opens {
@@ -177,7 +173,6 @@ impl Tree {
         let it = &self.flows[job.flow.0 as usize];
         let (mut at, mut child) = (it.node, it.child);
         loop {
-            self.forget_in(at);
             self[at].order.pass(child, job.cost, alone);
             self.enter_gate(at, now);
             let Some((parent, number)) = self[at].parent else { return };
