@@ -4,7 +4,7 @@ use std::{fs::File, io, net::IpAddr, path::PathBuf, pin::Pin, sync::Arc};
 
 use ostler_driver::{Answer, Figures, NewJob, Verb};
 use ostler_job::{
-    JobId, Wall,
+    JobId, Labels, Wall,
     durable::{Attempt, AttemptKey, Event, Job, Page, Payload, Query, Token},
 };
 use thiserror::Error;
@@ -159,6 +159,8 @@ pub struct RunnerView {
     /// Told to take nothing new.
     pub draining: bool,
     pub slots: u32,
+    /// What it says of its host.
+    pub labels: Labels,
     /// Jobs of the attempts that it has by its own word, leased or not; busy slots are counted from the driver's leases.
     pub held: Vec<JobId>,
     /// When it was heard of last.

@@ -5,7 +5,10 @@ use axum::{
     response::{IntoResponse as _, Response},
 };
 use http::StatusCode;
-use ostler_job::JobId;
+use ostler_job::{
+    JobId,
+    labels::{self, Labels},
+};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -15,13 +18,17 @@ use super::{
     body,
     jobs::take,
     parse::{
-        query::{Named, NoQuery},
+        query::{Named, NoQuery, Pairs},
         text,
     },
     problem::{Kind, Problem},
+    schema::WantedLabels,
     view::Stamp,
 };
 use crate::backend::{Forgotten, RunnerView};
+
+/// The condition of the list.
+const LABEL: &str = "label";
 
 /// All runners.
 #[derive(Serialize, ToSchema)]
@@ -38,6 +45,9 @@ pub(crate) struct Runner {
     draining: bool,
     /// Jobs that it runs at once.
     slots: u32,
+    /// What it says of its host, in the order of the names.
+    #[schema(value_type = std::collections::BTreeMap<String, String>)]
+    labels: Labels,
     /// Ids of the jobs that it has.
     #[schema(value_type = Vec<u64>)]
     running: Vec<JobId>,
@@ -47,8 +57,9 @@ pub(crate) struct Runner {
 
 impl From<RunnerView> for Runner {
     fn from(view: RunnerView) -> Self {
-        let RunnerView { name, connected, draining, slots, held, heard_at } = view;
-        Self { name, connected, draining, slots, running: held, heard_at: Stamp(heard_at) }
+        let RunnerView { name, connected, draining, slots, labels, held, heard_at } = view;
+        let (running, heard_at) = (held, Stamp(heard_at));
+        Self { name, connected, draining, slots, labels, running, heard_at }
     }
 }
 
@@ -58,14 +69,21 @@ impl From<RunnerView> for Runner {
     path = "/v1/runners",
     tag = "runners",
     operation_id = "listRunners",
+    params(("label" = inline(Option<WantedLabels>), Query, description = "Only those that have this label, `NAME=VALUE`; several times for several, all of which they have.")),
     responses((status = 200, description = "The runners that are connected, or have jobs.", body = RunnerList, content_type = "application/json")),
 )]
 pub(crate) async fn list(
     State(api): State<Api>,
     Needs(caller, ..): Needs<Read>,
-    _: NoQuery,
+    pairs: Pairs,
 ) -> Result<Response, Problem> {
-    let mut runners: Vec<Runner> = api.backend().runners().into_iter().map(Runner::from).collect();
+    let pairs = pairs.only(&[&[LABEL]])?;
+    let wanted = wanted(&pairs)?;
+    let runners = api.backend().runners().into_iter();
+    let mut runners: Vec<Runner> = runners
+        .filter(|it| wanted.iter().all(|(name, value)| it.labels.has(name, value)))
+        .map(Runner::from)
+        .collect();
     if caller.tenant().is_some() {
         for runner in &mut runners {
             let found = api.backend().get(std::mem::take(&mut runner.running)).await?;
@@ -74,6 +92,16 @@ pub(crate) async fn list(
         }
     }
     body::json(StatusCode::OK, &RunnerList { runners })
+}
+
+/// The labels that are asked for.
+fn wanted(pairs: &Pairs) -> Result<Vec<(&str, &str)>, Problem> {
+    let read = |(_, value)| labels::pair(value);
+    pairs
+        .iter()
+        .map(read)
+        .collect::<Result<_, _>>()
+        .map_err(|detail| Problem::parameter(LABEL, detail))
 }
 
 /// Let a runner take nothing new

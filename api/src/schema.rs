@@ -1,8 +1,11 @@
 //! Shapes of fields that the macros of utoipa cannot say.
 
-use utoipa::openapi::{
-    self, ArrayBuilder, ObjectBuilder, Schema, Type,
-    schema::{AdditionalProperties, SchemaType},
+use utoipa::{
+    PartialSchema, ToSchema,
+    openapi::{
+        self, ArrayBuilder, ObjectBuilder, RefOr, Schema, Type,
+        schema::{AdditionalProperties, SchemaType},
+    },
 };
 
 use crate::auth;
@@ -86,3 +89,15 @@ pub(crate) fn scopes() -> openapi::Array {
         .enum_values(Some(auth::SCOPES.iter().copied()));
     ArrayBuilder::new().items(scope).min_items(Some(1)).build()
 }
+
+/// Labels of runners that are asked for.
+pub(crate) struct WantedLabels;
+
+impl PartialSchema for WantedLabels {
+    fn schema() -> RefOr<Schema> {
+        let label = text("^[a-z0-9._-]{1,64}=[A-Za-z0-9._:/@+-]{1,128}$");
+        ArrayBuilder::new().items(label).build().into()
+    }
+}
+
+impl ToSchema for WantedLabels {}

@@ -4,6 +4,7 @@ use std::{net::SocketAddr, path::PathBuf};
 
 use clap::{Args, ValueEnum};
 use ostler_gateway::{AccessLog, LogFormat};
+use ostler_runner::labels::{self, Labels};
 
 use crate::{config::Settings, failure::Failure, values};
 
@@ -107,6 +108,17 @@ fn reformat(log: &mut AccessLog, format: LogFormat) {
 pub(crate) fn job_slots(text: &str) -> Result<u32, String> {
     let number = text.parse().ok().filter(|number| *number <= 10_000);
     number.ok_or_else(|| "expected a whole number up to 10000".to_owned())
+}
+
+/// `--label NAME=VALUE`, which may come several times, as the labels of one runner.
+pub(crate) fn labels(told: &[String]) -> Result<Labels, Failure> {
+    let labels = Labels::read(told.iter().map(String::as_str));
+    labels.map_err(|wrong| Failure::usage(format!("--label: {wrong}")))
+}
+
+/// `--label NAME=VALUE`
+pub(crate) fn label(text: &str) -> Result<String, String> {
+    labels::pair(text).map(|_| text.to_owned())
 }
 
 /// `--children N`

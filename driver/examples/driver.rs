@@ -109,8 +109,14 @@ fn rounds(what: &str, mut driver: Driver) {
         dedupe: None,
     });
     let (mut done, mut ms) = (0, 2_000);
-    let beat =
-        |held| Beat { runner: "a".into(), link: 1, incarnation: "1".into(), slots: 64, held };
+    let beat = |held| Beat {
+        runner: "a".into(),
+        link: 1,
+        incarnation: "1".into(),
+        slots: 64,
+        labels: Default::default(),
+        held,
+    };
     driver.handle_beat(beat(Vec::new()), now(ms));
     let since = Instant::now();
     let mut running = Vec::new();

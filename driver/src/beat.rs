@@ -105,6 +105,7 @@ impl Driver {
         runner.link = beat.link;
         runner.beats += 1;
         runner.slots = beat.slots;
+        runner.labels = beat.labels.clone();
         let back = !std::mem::replace(&mut runner.connected, true);
         if back {
             self.tell_runner(number, "connected", now);

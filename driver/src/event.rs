@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use ostler_job::durable::Change;
 use ostler_job::{
-    JobId, Since, Span,
+    JobId, Labels, Since, Span,
     durable::{AttemptKey, JobState, Order, Report, Spec},
 };
 
@@ -236,6 +236,8 @@ pub struct Beat {
     pub incarnation: String,
     /// Jobs that it may have at once, the running ones included; 0 while it drains, or an operator lets it take nothing new.
     pub slots: u32,
+    /// What it says of its host.
+    pub labels: Arc<Labels>,
     /// Every attempt that it has, finished ones included until they are settled.
     pub held: Vec<AttemptKey>,
 }

@@ -1,9 +1,14 @@
 //! The runners, as far as decisions need them: which process each is, what it offers, what is leased to it. What else is known of
 //! one, its operator's will too, is with whoever has its link, and comes as the slots that it offers.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
-use ostler_job::{JobId, Mono, durable::AttemptKey};
+use ostler_job::{HostId, JobId, Labels, Mono, durable::AttemptKey};
+
+use super::Driver;
 
 /// A runner that was heard of, or has jobs from an earlier life of the store.
 #[derive(Debug, Default)]
@@ -15,6 +20,8 @@ pub(super) struct Runner {
     pub(super) beats: u64,
     /// Jobs that it may have at once, as was told last.
     pub(super) slots: u32,
+    /// What it says of its host; whether it is connected or not.
+    pub(super) labels: Arc<Labels>,
     pub(super) connected: bool,
     /// Jobs leased to it: its busy slots, whether it has heard of them or not. What it has by its own word is another fact, which is
     /// kept with its link.
@@ -85,5 +92,13 @@ impl Runners {
         let dated = self.table.iter().filter_map(|(&number, it)| Some((it.deadline?, number)));
         let dated: BTreeSet<_> = dated.collect();
         assert_eq!(dated, self.deadlines, "every runner's deadline is filed");
+    }
+}
+
+impl Driver {
+    /// What a runner says of its host; `None`: it was not heard in this life.
+    pub fn labels(&self, HostId(number): HostId) -> Option<&Labels> {
+        let heard = self.runners.get(number).filter(|it| it.incarnation.is_some());
+        heard.map(|it| &*it.labels)
     }
 }

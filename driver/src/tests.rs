@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use ostler_job::{
-    JobId, Mono, Now, Span, Wall,
+    HostId, JobId, Labels, Mono, Now, Span, Wall,
     durable::{
         AttemptKey, Dedupe, DedupeScope, Delivery, Ending, Epoch, Fence, Finish, JobState,
         LogState, Order, Reason, Report, Retry, Spec, Status, Term, Then, Usage, Work,
@@ -39,6 +39,8 @@ pub(super) struct Bench {
     pub(super) config: DriverConfig,
     /// The number of the link of every runner.
     pub(super) link: u64,
+    /// What every runner says of its host.
+    pub(super) labels: Arc<Labels>,
     /// What is to run is not put on any link.
     pub(super) holds: bool,
 }
@@ -73,7 +75,18 @@ impl Bench {
         let (driver, epoch) = (Driver::new(config.clone(), &term, JobId(1), 7), term.epoch);
         let now = Now { mono: Mono(1_000_000_000), wall: Wall(EPOCH) };
         let (effects, changes) = (Vec::new(), Vec::new());
-        Self { driver, store, epoch, now, effects, changes, config, link: 1, holds: false }
+        Self {
+            driver,
+            store,
+            epoch,
+            now,
+            effects,
+            changes,
+            config,
+            link: 1,
+            labels: Arc::default(),
+            holds: false,
+        }
     }
 
     /// Commits what the driver wants, and keeps what it did.
@@ -161,7 +174,9 @@ impl Bench {
 
     pub(super) fn beat_as(&mut self, runner: &str, it: &str, slots: u32, held: &[AttemptKey]) {
         let (runner, incarnation) = (runner.into(), it.to_owned());
-        let beat = Beat { runner, link: self.link, incarnation, slots, held: held.to_vec() };
+        let labels = self.labels.clone();
+        let (link, held) = (self.link, held.to_vec());
+        let beat = Beat { runner, link, incarnation, slots, labels, held };
         self.driver.handle_beat(beat, self.now);
         self.settle();
     }

@@ -1,8 +1,8 @@
 //! What a runner says of itself before anything else, docs/WIRE.md section 9.
 
-use std::io;
+use std::{io, sync::Arc};
 
-use ostler_job::name;
+use ostler_job::{Labels, name};
 use ostler_wire::{Frame, message};
 
 /// The longest name of a process.
@@ -16,6 +16,8 @@ pub struct Hello {
     pub(crate) incarnation: Option<String>,
     /// Its host and process, for people.
     pub who: String,
+    /// What it says of its host.
+    pub(crate) labels: Arc<Labels>,
 }
 
 impl Hello {
@@ -40,7 +42,10 @@ impl Hello {
         };
         let who = format!("host {}, pid {}", plain(told.host), plain(told.pid));
         let incarnation = told.incarnation.map(str::to_owned);
-        Ok(Self { name, incarnation, who })
+        let labels = Labels::read(told.labels).map_err(|bad| {
+            io::Error::other(format!("{bad}; start the runner {name} with other labels"))
+        })?;
+        Ok(Self { name, incarnation, who, labels: Arc::new(labels) })
     }
 }
 
@@ -49,6 +54,25 @@ mod tests {
     use ostler_wire::message::Message as _;
 
     use super::*;
+
+    #[test]
+    fn a_hello_with_labels_is_read_and_one_with_what_is_no_label_is_refused() {
+        let hello = |labels: Vec<&str>| {
+            let out = message::Hello { runner: Some("a"), labels, ..Default::default() };
+            let mut decoder = ostler_wire::Decoder::new(ostler_wire::FRAME_MAX);
+            decoder.buffer().extend_from_slice(&out.to_bytes());
+            Hello::of(&decoder.poll_frame().unwrap().unwrap(), None)
+        };
+        let labels = hello(vec!["zone=b", "gpu=a100"]).unwrap().labels;
+        assert_eq!(labels.to_string(), "gpu=a100,zone=b");
+        for bad in ["gpu", "GPU=a", "gpu=\u{fffd}", &"a".repeat(60_000)] {
+            let told = hello(vec!["zone=b", bad]).unwrap_err().to_string();
+            assert!(told.ends_with("; start the runner a with other labels"), "{told}");
+            assert!(told.len() < 300, "{told}");
+        }
+        let twice = hello(vec!["zone=b", "zone=c"]).unwrap_err().to_string();
+        assert!(twice.starts_with("the label zone is there twice"), "{twice}");
+    }
 
     #[test]
     fn a_hello_by_what_is_no_name_is_refused() {

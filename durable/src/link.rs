@@ -162,6 +162,8 @@ impl JobLink {
             link: self.number,
             incarnation: incarnation.to_owned(),
             slots: u32::try_from(slots.min(SLOTS_MAX)).expect("SLOTS_MAX fits"),
+            // As its record has them, which adds them.
+            labels: Arc::default(),
             held,
         };
         let weight = self.weigh(frame, beat.held.len())?;

@@ -146,7 +146,8 @@ impl Link {
     fn up(bench: &Bench, name: &str) -> Self {
         let (way, frames) = channel();
         let way = std::sync::Arc::new(move |out| way.send(out).is_ok());
-        let hello = Hello { name: name.into(), incarnation: None, who: "test".into() };
+        let (who, labels) = ("test".into(), Default::default());
+        let hello = Hello { name: name.into(), incarnation: None, who, labels };
         let link = JobLink::up(&bench.jobs, &hello, way, false).expect("the name is free");
         Self { link, frames, decoder: Decoder::new(FRAME_MAX), come: VecDeque::new() }
     }

@@ -8,6 +8,7 @@
 mod calendar;
 pub mod durable;
 mod ids;
+pub mod labels;
 pub mod name;
 mod promise;
 mod termination;
@@ -17,6 +18,7 @@ mod wall;
 
 pub use calendar::{Calendar, Heard};
 pub use ids::{HostId, JobId, QueueId, SupplierId, TenantId};
+pub use labels::Labels;
 pub use promise::Promise;
 pub use termination::Termination;
 pub use time::{Mono, Since, Span};

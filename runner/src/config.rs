@@ -2,6 +2,7 @@
 
 use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
+use ostler_job::Labels;
 pub use ostler_shell_module::Users as JobUsers;
 use serde::{Deserialize, Serialize};
 
@@ -21,6 +22,9 @@ pub struct Config {
     pub state: PathBuf,
     /// How long to keep children without a gateway before ending; `None`: for ever.
     pub orphan_grace: Option<Duration>,
+    /// What the gateway is told of this host.
+    #[serde(default, skip_serializing_if = "Labels::is_empty")]
+    pub labels: Labels,
     /// Durable jobs that run at once; 0: none.
     #[serde(default)]
     pub job_slots: u32,

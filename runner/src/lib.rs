@@ -26,5 +26,6 @@ pub mod runtime;
 pub use config::{AppSpec, Config, JobUsers, Link};
 pub use error::RunError;
 pub use link::{connect::connect, known_gateway::joined_as};
+pub use ostler_job::labels;
 pub use run::run;
 pub use runtime::Serve;

@@ -36,6 +36,7 @@ mod queue;
 mod reach;
 mod responses;
 mod routes;
+mod runners;
 mod scaling;
 mod shares;
 mod stopping;

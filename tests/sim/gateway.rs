@@ -67,7 +67,8 @@ impl Gateway {
         let told = match message {
             ToGateway::Beat { incarnation, held } => {
                 let incarnation = incarnation.to_string();
-                ActorInput::Beat(Beat { runner, link, incarnation, slots: 2, held })
+                let labels = Default::default();
+                ActorInput::Beat(Beat { runner, link, incarnation, slots: 2, labels, held })
             }
             ToGateway::Word => ActorInput::Heard(runner, link),
             ToGateway::Report(report) => {

@@ -155,6 +155,13 @@ fn link(v: &mut Vectors) {
         (b":kind", b"remote"),
     ];
     v.head("hello-runner", Kind::Hello, (flags::CRITICAL, 1, 0), hello, b"");
+    let labels: Pairs<'_> = &[
+        (b":runner", b"web1"),
+        (b":kind", b"remote"),
+        (b":label", b"gpu=a100"),
+        (b":label", b"zone=b"),
+    ];
+    v.head("hello-runner-with-labels", Kind::Hello, (flags::CRITICAL, 1, 0), labels, b"");
     let welcome: Pairs<'_> =
         &[(b"hb_ms", b"1000"), (b"max_frame", b"1048576"), (b"window", b"262144")];
     v.head("welcome-runner", Kind::Welcome, (0, 1, 0), welcome, b"");

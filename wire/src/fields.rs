@@ -35,6 +35,13 @@ impl<'a> Fields<'a> {
         self.value(name.as_bytes()).and_then(|v| std::str::from_utf8(v).ok())
     }
 
+    /// All values of a name as texts, in order. One that is not UTF-8 is a text that says nothing, so that whoever reads it
+    /// finds it wrong and not absent.
+    pub fn texts(&self, name: &str) -> Vec<&'a str> {
+        let values = self.clone().filter(|(n, _)| *n == name.as_bytes());
+        values.map(|(_, value)| std::str::from_utf8(value).unwrap_or("\u{fffd}")).collect()
+    }
+
     /// The first value of a name as a decimal number; digits only.
     pub fn number(&self, name: &str) -> Option<u64> {
         let digits = self.text(name).filter(|v| v.bytes().all(|b| b.is_ascii_digit()))?;

@@ -67,6 +67,7 @@ fn every_message_writes_the_bytes_of_its_vector() {
         "fail" as |f| Failure::of(f).unwrap();
         "lane-to-child" as |f| ChildLane::of(f).unwrap();
         "hello-runner" as |f| Hello::of(f).unwrap();
+        "hello-runner-with-labels" as |f| Hello::of(f).unwrap();
         "welcome-runner" as |f| Welcome::of(f).unwrap();
         "lane-to-gateway" as |f| Lane::of(f).unwrap();
         "lane-of-several-streams" as |f| Lane::of(f).unwrap();
@@ -331,7 +332,7 @@ proptest! {
             }};
         }
         back!(Hello { runner: Some(app), host: Some(other), pid: None, incarnation: Some(other),
-            spec: None, kind: Some(app) });
+            spec: None, kind: Some(app), labels: vec![app; one as usize % 3] });
         back!(Refusal { code, stage: app, message: flag.then_some(other) });
         back!(Join { secret: app, name: other, request: app.as_bytes() });
         back!(Lane { app, child, pid: one, generation: two, caps: other, streams: one });

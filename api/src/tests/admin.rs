@@ -9,6 +9,7 @@ use axum::body::Body;
 use bytes::Bytes;
 use http::StatusCode;
 use http_body_util::BodyExt as _;
+use serde_json::json;
 
 use super::Rig;
 use crate::{
@@ -21,10 +22,35 @@ async fn runners_are_listed_and_drained() {
     let rig = Rig::new();
     let listed = rig.ask("GET /v1/runners").await.json();
     assert_eq!(listed["runners"][0]["heard_at"], "1970-01-01T00:00:01.000Z");
+    assert_eq!(listed["runners"][0]["labels"], json!({ "gpu": "a100", "zone": "b" }));
     assert_eq!(rig.ask("POST /v1/runners/web-1/drain").await.json()["draining"], true);
     assert_eq!(rig.ask("POST /v1/runners/web-1/undrain").await.json()["draining"], false);
     let problem = rig.ask("POST /v1/runners/web-9/drain").await.is("not_found");
     assert!(problem["detail"].as_str().unwrap().contains("web-1"));
+}
+
+#[tokio::test]
+async fn runners_are_found_by_all_of_the_labels_that_are_asked_for() {
+    let rig = Rig::new();
+    let found = async |query: &str| {
+        let listed = rig.ask(&format!("GET /v1/runners?{query}")).await.json();
+        listed["runners"].as_array().unwrap().len()
+    };
+    assert_eq!(found("label=gpu=a100").await, 1);
+    assert_eq!(found("label=gpu%3Da100&label=zone=b").await, 1);
+    assert_eq!(found("label=gpu=a100&label=zone=c").await, 0);
+    assert_eq!(found("label=gpu=a100&label=gpu=a100").await, 1);
+    assert_eq!(found("label=gpu=a100&label=gpu=b").await, 0, "it has one of each name");
+    assert_eq!(found("label=cpu=a100").await, 0);
+    for (query, told) in [
+        ("label=gpu", "write NAME=VALUE, like gpu=a100"),
+        ("label=", "write NAME=VALUE"),
+        ("label=GPU=a", "is no label's name"),
+        ("labels=gpu=a", "there are label"),
+    ] {
+        let problem = rig.ask(&format!("GET /v1/runners?{query}")).await.is("bad_query");
+        assert!(problem.to_string().contains(told), "{query}: {problem}");
+    }
 }
 
 #[tokio::test]

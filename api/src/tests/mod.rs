@@ -90,6 +90,7 @@ impl Rig {
             connected: true,
             draining: false,
             slots: 4,
+            labels: ostler_job::Labels::read(["gpu=a100", "zone=b"]).unwrap(),
             held: Vec::new(),
             heard_at: Wall(1_000),
         });

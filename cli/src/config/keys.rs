@@ -193,6 +193,7 @@ pub(crate) const KEYS: &[Key] = &[
     key(Gateway, "details", OneOf(ErrorDetails::WORDS), Value("off"), "Who sees tracebacks and boot failures in answers: nobody, or clients on this host that ask for a loopback name, with nothing that a proxy adds. They are in the log in any case. Not for a host with a proxy or a tunnel."),
 
     key(Runner, "name", Text("letters, digits, `.`, `-`, `_`"), Value("local"), "The runner's name in logs and metrics."),
+    key(Runner, "labels", Map("a label's value"), Value("{}"), "What is told of this host to whoever looks for runners: `{ gpu = \"a100\", zone = \"b\" }`. Names have 1 to 64 of a-z, 0-9, `.`, `_`, `-`; values 1 to 128 letters, digits, `.`, `_`, `-`, `:`, `/`, `+`, `@`."),
     key(Runner, "orphan_grace", Duration(0), Value("60s"), "How long children are kept when the gateway is gone; 0s: for ever."),
     key(Runner, "job_slots", Count(0, 10_000), Words("the number of CPUs"), "Durable jobs that run at once; 0: none."),
     key(Runner, "job_user", Text("a user's name"), Words("the runner's own"), "The user of durable jobs that name none; only root can change it."),

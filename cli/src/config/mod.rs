@@ -25,7 +25,7 @@ use std::{
 };
 
 use ostler_gateway::{Config as Gateway, TenantKey};
-use ostler_runner::{AppSpec, JobUsers, Serve};
+use ostler_runner::{AppSpec, JobUsers, Serve, labels::Labels};
 use toml::{Spanned, de::DeTable};
 
 pub(crate) use effective::effective;
@@ -58,6 +58,8 @@ pub(crate) struct Runner {
     pub(crate) name: String,
     /// `None`: children are kept for ever.
     pub(crate) orphan_grace: Option<Duration>,
+    /// What the gateway is told of this host.
+    pub(crate) labels: Labels,
     /// Durable jobs that run at once.
     pub(crate) job_slots: u32,
     /// Users that durable jobs may run as.

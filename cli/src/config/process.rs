@@ -4,7 +4,10 @@ use std::{collections::BTreeSet, net::SocketAddr, time::Duration};
 
 use ostler_gateway::{AccessLog, Certificate, Cidr, JobsConfig, Limits, Listen, LogFormat};
 
-use ostler_runner::JobUsers;
+use ostler_runner::{
+    JobUsers,
+    labels::{self, Labels},
+};
 
 use super::{
     Runner,
@@ -162,6 +165,7 @@ pub(super) fn runner(section: &Section<'_>, cpus: u32) -> Runner {
     Runner {
         name: section.parsed("name", values::name).unwrap_or_else(|| section.value("name")),
         orphan_grace: (!grace.is_zero()).then_some(grace),
+        labels: told_labels(section),
         job_slots: section.value_or("job_slots", || cpus),
         job_users: job_users(section),
         log_max: section.value::<Bytes>("log_max").0,
@@ -169,6 +173,18 @@ pub(super) fn runner(section: &Section<'_>, cpus: u32) -> Runner {
         secrets: section.path_of("secrets"),
         apps: Vec::new(),
     }
+}
+
+fn told_labels(section: &Section<'_>) -> Labels {
+    let labels = section.map("labels", |name, value| match value.as_str() {
+        Some(text) => labels::checked(name, text).map(|(_, text)| text.to_owned()),
+        None => Err(format!("{} is not allowed; expected text", shown(value))),
+    });
+    let labels = Labels::of(labels.iter().map(|(name, value)| (&**name, &**value)));
+    labels.unwrap_or_else(|wrong| {
+        section.problem("labels", wrong);
+        Labels::default()
+    })
 }
 
 fn job_users(section: &Section<'_>) -> JobUsers {

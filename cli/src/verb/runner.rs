@@ -11,7 +11,7 @@ use std::{
 use clap::{Args, Subcommand};
 use http::Method;
 use nix::unistd::{gethostname, setsid};
-use ostler_runner::{AppSpec, Config, JobUsers, Link, Serve, joined_as, runtime};
+use ostler_runner::{AppSpec, Config, JobUsers, Link, Serve, joined_as, labels::Labels, runtime};
 
 use crate::{
     app::{self, entry},
@@ -43,6 +43,9 @@ enum RunnerVerb {
 
 #[derive(Args, Debug)]
 struct RunnersArgs {
+    /// Only those that have this label; several times for several, all of which they have
+    #[arg(long, value_name = "NAME=VALUE", value_parser = args::label)]
+    label: Vec<String>,
     #[command(flatten)]
     output: OutputArgs,
     #[command(flatten)]
@@ -93,6 +96,9 @@ pub(crate) struct RunnerArgs {
     /// Durable jobs that run at once; 0: none [default: as many as CPUs]
     #[arg(long, value_name = "N", value_parser = args::job_slots, conflicts_with = "spec")]
     job_slots: Option<u32>,
+    /// What the gateway is told of this host, such as gpu=a100; several times for several
+    #[arg(long, value_name = "NAME=VALUE", value_parser = args::label, conflicts_with = "spec")]
+    label: Vec<String>,
     /// A user that durable jobs may run as; only root can change it
     #[arg(long, value_name = "USER", conflicts_with = "spec")]
     job_user: Vec<String>,
@@ -124,7 +130,7 @@ fn app_argument(text: &str) -> Result<AppArgument, String> {
 pub(crate) fn run(args: RunnerArgs) -> Result<ExitCode, Failure> {
     match &args.verb {
         Some(RunnerVerb::List(args)) => {
-            return status::list_runners(&args.api, args.output.output);
+            return status::list_runners(&args.api, args.output.output, &args.label);
         }
         Some(RunnerVerb::Remove(args)) => return remove(args),
         None => {}
@@ -205,6 +211,10 @@ fn by_flags(args: RunnerArgs) -> Result<(Config, Lock), Failure> {
     let folder = state::locate(args.state.state.as_deref())?;
     let link = link(&args, &folder)?;
     let mut told = told(&args)?;
+    let labels = match args.label.is_empty() {
+        true => told.labels,
+        false => args::labels(&args.label)?,
+    };
     for app in &mut told.apps {
         if let Some(children) = args.children {
             (app.children_min, app.children_max) = (children, children);
@@ -229,6 +239,7 @@ fn by_flags(args: RunnerArgs) -> Result<(Config, Lock), Failure> {
         apps: told.apps,
         state: state.folder().to_path_buf(),
         orphan_grace: None,
+        labels,
         job_slots: args.job_slots.unwrap_or(told.job_slots),
         job_users: told.job_users,
         secrets: secrets.or(told.secrets),
@@ -246,6 +257,7 @@ fn by_flags(args: RunnerArgs) -> Result<(Config, Lock), Failure> {
 /// What the config file says, or the apps of the command line with every default.
 struct RunnerPlan {
     apps: Vec<AppSpec>,
+    labels: Labels,
     job_slots: u32,
     job_users: JobUsers,
     secrets: Option<PathBuf>,
@@ -271,6 +283,7 @@ fn told(args: &RunnerArgs) -> Result<RunnerPlan, Failure> {
     }
     Ok(RunnerPlan {
         apps,
+        labels: settings.runner.labels,
         job_slots: settings.runner.job_slots,
         job_users: settings.runner.job_users,
         secrets: settings.runner.secrets,

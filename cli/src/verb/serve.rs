@@ -39,6 +39,9 @@ pub(crate) struct ServeArgs {
     /// Durable jobs that run at once here; 0: none [default: as many as CPUs]
     #[arg(long, value_name = "N", value_parser = args::job_slots)]
     job_slots: Option<u32>,
+    /// What is told of this host to whoever looks for runners; several times for several, instead of those of the file
+    #[arg(long, value_name = "NAME=VALUE", value_parser = args::label)]
+    label: Vec<String>,
     #[command(flatten)]
     gateway: GatewayFlags,
     #[command(flatten)]
@@ -97,6 +100,9 @@ fn settings(args: &ServeArgs) -> Result<Settings, Failure> {
             (app.children_min, app.children_max) = (children, children);
         }
     }
+    if !args.label.is_empty() {
+        settings.runner.labels = args::labels(&args.label)?;
+    }
     if let Some(slots) = args.job_slots {
         settings.runner.job_slots = slots;
     }
@@ -117,6 +123,7 @@ fn runner(settings: &Settings, state: &State) -> Runner {
         apps: runner.apps.clone(),
         state: state.folder().to_path_buf(),
         orphan_grace: runner.orphan_grace,
+        labels: runner.labels.clone(),
         job_slots: runner.job_slots,
         job_users: runner.job_users.clone(),
         secrets: runner.secrets.clone(),

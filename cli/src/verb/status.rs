@@ -8,7 +8,7 @@ use serde_json::Value;
 use time::OffsetDateTime;
 
 use crate::{
-    client::{self, ApiArgs, Client},
+    client::{self, ApiArgs, Client, encode},
     failure::{self, Failure},
     jobs::{
         output::{self, Format, OutputArgs, Pages},
@@ -62,6 +62,8 @@ pub(crate) struct RunnerView {
     #[serde(default)]
     slots: u64,
     #[serde(default)]
+    labels: BTreeMap<String, String>,
+    #[serde(default)]
     pub(crate) running: Vec<u64>,
     #[serde(default)]
     heard_at: Option<String>,
@@ -76,12 +78,21 @@ struct Runners {
 
 /// Asks for the runners.
 pub(crate) async fn runners(client: &Client) -> Result<Vec<RunnerView>, Failure> {
-    client.get::<Runners>("/v1/runners").await.map(|answer| answer.runners)
+    runners_with(client, &[]).await
+}
+
+/// Asks for those that have all of these labels. The API says what is wrong with one.
+async fn runners_with(client: &Client, labels: &[String]) -> Result<Vec<RunnerView>, Failure> {
+    let query: Vec<String> =
+        labels.iter().map(|label| format!("label={}", encode(label))).collect();
+    let glue = if query.is_empty() { "" } else { "?" };
+    let path = format!("/v1/runners{glue}{}", query.join("&"));
+    client.get::<Runners>(&path).await.map(|answer| answer.runners)
 }
 
 pub(crate) fn run(args: &StatusArgs) -> Result<ExitCode, Failure> {
     if args.runners {
-        return list_runners(&args.api, args.output.output);
+        return list_runners(&args.api, args.output.output, &[]);
     }
     let client = args.api.client()?;
     let format = args.output.output;
@@ -105,10 +116,14 @@ pub(crate) fn run(args: &StatusArgs) -> Result<ExitCode, Failure> {
 }
 
 /// `ostler status --runners` and `ostler runner list`.
-pub(crate) fn list_runners(api: &ApiArgs, format: Format) -> Result<ExitCode, Failure> {
+pub(crate) fn list_runners(
+    api: &ApiArgs,
+    format: Format,
+    labels: &[String],
+) -> Result<ExitCode, Failure> {
     let client = api.client()?;
     client::block_on(async {
-        let runners = runners(&client).await?;
+        let runners = runners_with(&client, labels).await?;
         let mut pages = Pages::new(format);
         pages.page(&runners, table)?;
         if pages.is_empty() {
@@ -168,13 +183,27 @@ fn table(runners: &[RunnerView]) -> String {
             runner.slots.to_string().into(),
             runner.running.len().to_string().into(),
             heard.unwrap_or_else(|| "-".to_owned()).into(),
+            labels(runner).into(),
             jobs.join(",").into(),
         ]
     };
-    let columns =
-        [left("RUNNER"), left("STATE"), right("SLOTS"), right("BUSY"), left("HEARD"), left("JOBS")];
+    let columns = [
+        left("RUNNER"),
+        left("STATE"),
+        right("SLOTS"),
+        right("BUSY"),
+        left("HEARD"),
+        left("LABELS"),
+        left("JOBS"),
+    ];
     let rows: Vec<Vec<Cell>> = runners.iter().map(row).collect();
     draw(&columns, &rows, Look::of_stdout())
+}
+
+/// As a command line has them.
+fn labels(runner: &RunnerView) -> String {
+    let labels = runner.labels.iter().map(|(name, value)| format!("{name}={value}"));
+    labels.collect::<Vec<_>>().join(",")
 }
 
 #[cfg(test)]

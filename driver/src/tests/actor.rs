@@ -39,7 +39,8 @@ impl Desk {
 
     fn beat(&mut self, link: u64, slots: u32) {
         let (runner, incarnation) = ("a".into(), "1".to_owned());
-        self.hear(ActorInput::Beat(Beat { runner, link, incarnation, slots, held: Vec::new() }));
+        let (labels, held) = (Arc::default(), Vec::new());
+        self.hear(ActorInput::Beat(Beat { runner, link, incarnation, slots, labels, held }));
     }
 
     fn ask(&mut self, ticket: u64) {
@@ -257,7 +258,14 @@ fn a_lease_that_was_given_up_while_it_was_written_is_given_to_nobody() {
     for _ in 0..4 {
         desk.pass(Span::from_secs(5));
         let (runner, incarnation) = ("b".into(), "1".to_owned());
-        let beat = Beat { runner, link: 2, incarnation, slots: 1, held: Vec::new() };
+        let beat = Beat {
+            runner,
+            link: 2,
+            incarnation,
+            slots: 1,
+            labels: Default::default(),
+            held: Vec::new(),
+        };
         desk.hear(ActorInput::Beat(beat));
     }
     desk.write(batch);

@@ -14,7 +14,8 @@ fn actor() -> (Actor, Now) {
 
 fn beat(link: u64, slots: u32) -> ActorInput {
     let incarnation = "1".to_owned();
-    ActorInput::Beat(Beat { runner: "a".into(), link, incarnation, slots, held: Vec::new() })
+    let (runner, labels, held) = ("a".into(), Arc::default(), Vec::new());
+    ActorInput::Beat(Beat { runner, link, incarnation, slots, labels, held })
 }
 
 #[test]
@@ -222,4 +223,20 @@ fn a_store_that_was_never_read_is_taken_up_whatever_was_wrong_with_it() {
         actor.doubt(wrong(), now);
         assert_eq!(actor.poll_timeout().is_some(), fault == Fault::Io, "it was in use");
     }
+}
+
+#[test]
+fn the_labels_of_a_runner_are_those_that_it_said_last() {
+    let mut bench = Bench::new();
+    let labels = |texts: &[&str]| Labels::read(texts.iter().copied()).unwrap();
+    let told = |bench: &Bench| bench.driver.labels(HostId(0)).cloned();
+    assert_eq!(told(&bench), None, "it was not heard");
+    bench.labels = labels(&["gpu=a100", "zone=b"]).into();
+    bench.beat("a", 1, &[]);
+    assert_eq!(told(&bench), Some(labels(&["gpu=a100", "zone=b"])));
+    bench.labels = labels(&["zone=c"]).into();
+    bench.beat_as("a", "2", 1, &[]);
+    assert_eq!(told(&bench), Some(labels(&["zone=c"])));
+    bench.driver.handle_link_down(&"a".into(), bench.now);
+    assert_eq!(told(&bench), Some(labels(&["zone=c"])), "also while it is away");
 }

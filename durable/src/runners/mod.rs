@@ -16,7 +16,7 @@ use std::{
 
 use bytes::BytesMut;
 use ostler_api::backend::{Forgotten, RunnerView};
-use ostler_job::{JobId, Mono, Now, Span, Wall, durable::AttemptKey};
+use ostler_job::{JobId, Labels, Mono, Now, Span, Wall, durable::AttemptKey};
 use serde::{Deserialize, Serialize};
 use tokio::sync::Notify;
 
@@ -42,6 +42,7 @@ pub(super) struct Link {
     way: FrameSender,
     incarnation: Option<String>,
     who: String,
+    labels: Arc<Labels>,
     /// When its runner was heard of last; `None`: the kernel tells at once when it is gone.
     heard: Option<Arc<AtomicU64>>,
     /// Told when another one takes its place.
@@ -51,7 +52,8 @@ pub(super) struct Link {
 impl Link {
     pub(super) fn new(hello: &Hello, way: FrameSender, heard: Option<Arc<AtomicU64>>) -> Self {
         let (incarnation, who) = (hello.incarnation.clone(), hello.who.clone());
-        Self { number: 0, way, incarnation, who, heard, replaced: Arc::default() }
+        let labels = hello.labels.clone();
+        Self { number: 0, way, incarnation, who, labels, heard, replaced: Arc::default() }
     }
 
     pub(super) fn replaced(&self) -> Arc<Notify> {
@@ -89,6 +91,8 @@ struct Runner {
     /// It goes with its link.
     forgotten: bool,
     slots: u32,
+    /// As its newest link said, also when that is gone.
+    labels: Arc<Labels>,
     /// The attempts that it has: as its last beat said, and what was given, settled and lost since. That is no list of leases, which
     /// are the driver's: an attempt is here too when it is over and not settled, or when its lease has run out unheard. A job may
     /// have two here: the end of an earlier one says nothing of a later one.
@@ -129,6 +133,8 @@ struct StoredRunner {
     draining: bool,
     #[serde(default)]
     heard_at: Wall,
+    #[serde(default, skip_serializing_if = "Labels::is_empty")]
+    labels: Labels,
 }
 
 /// Whether it stays known while it has no link.
@@ -151,10 +157,11 @@ impl Runners {
         let known = ostler_private::read(&file).unwrap_or_default();
         let known: Vec<StoredRunner> = serde_json::from_slice(&known).unwrap_or_default();
         let fresh = |it: &StoredRunner| stays(it.draining, it.heard_at, now);
-        let all =
-            known.into_iter().filter(fresh).map(|StoredRunner { name, draining, heard_at }| {
-                (Arc::from(name), Runner { draining, heard_at, ..Runner::default() })
-            });
+        let all = known.into_iter().filter(fresh).map(|it| {
+            let StoredRunner { name, draining, heard_at, labels } = it;
+            let labels = Arc::new(labels);
+            (Arc::from(name), Runner { draining, heard_at, labels, ..Runner::default() })
+        });
         Self { all: Mutex::new((0, all.collect())), file: Mutex::new(file) }
     }
 
@@ -165,6 +172,7 @@ impl Runners {
             name: name.to_string(),
             draining: it.draining,
             heard_at: it.heard_at,
+            labels: (*it.labels).clone(),
         };
         let known: Vec<StoredRunner> =
             self.lock().1.iter().filter(|(_, it)| !it.forgotten).map(known).collect();
@@ -210,6 +218,7 @@ impl Runners {
         }
         *count += 1;
         link.number = *count;
+        let labels = link.labels.clone();
         let other = runner.link.replace(link);
         if let Some(other) = &other {
             other.replaced.notify_one();
@@ -217,7 +226,9 @@ impl Runners {
         told(*count, other.is_some());
         let before = std::mem::replace(&mut runner.heard_at, now.wall);
         runner.forgotten = false;
-        Ok(Registered { number: *count, is_news: is_new || now.wall.since(before) >= DAY })
+        let are_new = std::mem::replace(&mut runner.labels, labels.clone()) != labels;
+        let is_news = is_new || are_new || now.wall.since(before) >= DAY;
+        Ok(Registered { number: *count, is_news })
     }
 
     /// A link is down; `present` is called when it was the present one.
@@ -252,6 +263,7 @@ impl Runners {
         runner.heard_at = now;
         runner.held = beat.held.iter().copied().collect();
         beat.slots = runner.offers();
+        beat.labels = runner.labels.clone();
         tell(beat);
         Some(())
     }
@@ -345,6 +357,7 @@ impl Runners {
             connected: runner.is_linked(),
             draining: runner.draining,
             slots: runner.slots,
+            labels: (*runner.labels).clone(),
             held: jobs(runner),
             heard_at: runner.heard_at,
         };

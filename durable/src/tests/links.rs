@@ -8,7 +8,8 @@ fn of_process(bench: &Bench, incarnation: &str) -> Result<Link, NameTaken> {
     let (way, frames) = channel();
     let way = std::sync::Arc::new(move |out| way.send(out).is_ok());
     let incarnation = Some(incarnation.to_owned());
-    let hello = Hello { name: "a".into(), incarnation, who: "host h, pid 1".into() };
+    let who = "host h, pid 1".into();
+    let hello = Hello { name: "a".into(), incarnation, who, labels: Default::default() };
     let link = JobLink::up(&bench.jobs, &hello, way, true)?;
     Ok(Link { link, frames, decoder: Decoder::new(FRAME_MAX), come: VecDeque::new() })
 }
@@ -113,7 +114,8 @@ fn a_process_that_is_not_heard_any_more_gives_its_name_up() {
     };
     let up = |incarnation: &str, at| {
         let incarnation = Some(incarnation.to_owned());
-        let hello = Hello { name: "a".into(), incarnation, who: "test".into() };
+        let (who, labels) = ("test".into(), Default::default());
+        let hello = Hello { name: "a".into(), incarnation, who, labels };
         let heard = Arc::new(AtomicU64::new(now(at).mono.0));
         let link = super::super::runners::Link::new(&hello, Arc::new(|_| true), Some(heard));
         runners.up(&"a".into(), link, now(at), |_, _| {}).map(drop)

@@ -3,7 +3,7 @@
 use std::sync::{Arc, atomic::AtomicU64};
 
 use ostler_api::backend::{Forgotten, RunnerView};
-use ostler_job::{Mono, Now, durable::Fence};
+use ostler_job::{Labels, Mono, Now, durable::Fence};
 
 use super::*;
 use crate::runners::{NameTaken, Registered, Runners};
@@ -18,7 +18,8 @@ fn at(seconds: u64) -> Now {
 /// A process of the runner `a` comes, which is heard now.
 fn comes(runners: &Runners, process: &str, now: Now) -> Result<Registered, NameTaken> {
     let who = format!("pid {process}");
-    let hello = Hello { name: "a".into(), incarnation: Some(process.to_owned()), who };
+    let incarnation = Some(process.to_owned());
+    let hello = Hello { name: "a".into(), incarnation, who, labels: Arc::default() };
     let heard = Arc::new(AtomicU64::new(now.mono.0));
     let link = crate::runners::Link::new(&hello, Arc::new(|_| true), Some(heard));
     runners.up(&"a".into(), link, now, |_, _| {})
@@ -31,7 +32,8 @@ fn up(runners: &Runners, seconds: u64) -> u64 {
 
 fn beat(runners: &Runners, link: u64, held: &[AttemptKey], seconds: u64) -> Option<()> {
     let (runner, incarnation) = ("a".into(), "1".to_owned());
-    let beat = ostler_driver::Beat { runner, link, incarnation, slots: 2, held: held.to_vec() };
+    let (labels, held) = (Arc::default(), held.to_vec());
+    let beat = ostler_driver::Beat { runner, link, incarnation, slots: 2, labels, held };
     runners.beat(beat, at(seconds).wall, drop)
 }
 
@@ -174,4 +176,37 @@ fn a_member_that_is_forgotten_and_comes_again_on_another_link_is_known() {
     assert!(is_known(&Runners::open(state.path(), at(2).wall)));
     runners.down(&"a".into(), second, || {});
     assert!(is_known(&runners));
+}
+
+#[test]
+fn a_runner_has_the_labels_of_its_newest_link_and_the_file_keeps_them() {
+    let (state, runners) = in_folder();
+    let comes = |labels: &[&str], seconds| {
+        let labels = Arc::new(Labels::read(labels.iter().copied()).unwrap());
+        let (incarnation, who) = (Some("1".to_owned()), "pid 1".to_owned());
+        let hello = Hello { name: "a".into(), incarnation, who, labels };
+        let link = crate::runners::Link::new(&hello, Arc::new(|_| true), None);
+        runners.up(&"a".into(), link, at(seconds), |_, _| {}).unwrap()
+    };
+    let first = comes(&["gpu=a100"], 0);
+    assert_eq!(only(&runners).labels.to_string(), "gpu=a100");
+    assert!(!comes(&["gpu=a100"], 1).is_news);
+    let link = comes(&["zone=b"], 2);
+    assert!(link.is_news, "the file is to say it");
+    let beat = |link: &Registered| {
+        let (runner, incarnation, held) = ("a".into(), "1".into(), Vec::new());
+        let labels = Arc::default();
+        let beat =
+            ostler_driver::Beat { runner, link: link.number, incarnation, slots: 2, labels, held };
+        let mut told = None;
+        runners.beat(beat, at(3).wall, |beat| told = Some(beat.labels.to_string()));
+        told
+    };
+    assert_eq!(beat(&link).as_deref(), Some("zone=b"), "the driver hears them with the beat");
+    assert_eq!(beat(&first), None);
+    runners.down(&"a".into(), link.number, || {});
+    runners.keep().unwrap();
+    assert_eq!(only(&runners).labels.to_string(), "zone=b", "also while it is away");
+    let later = Runners::open(state.path(), at(4).wall);
+    assert_eq!(only(&later).labels.to_string(), "zone=b");
 }

@@ -32,6 +32,8 @@ impl Agent {
             Link::Local(_) => "local",
             Link::Remote { .. } => "remote",
         };
+        let labels: Vec<String> =
+            self.config.labels.iter().map(|(name, value)| format!("{name}={value}")).collect();
         let hello = message::Hello {
             runner: Some(&self.config.name),
             host: Some(&host.to_string_lossy()),
@@ -39,6 +41,7 @@ impl Agent {
             incarnation: Some(self.jobs.incarnation()),
             spec: Some(&format!("{:016x}", hash::fnv([&specs[..]]))),
             kind: Some(kind),
+            labels: labels.iter().map(String::as_str).collect(),
         };
         hello.to_bytes()
     }

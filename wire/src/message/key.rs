@@ -17,6 +17,7 @@ pub(super) const IMPL: &str = ":impl";
 pub(super) const INCARNATION: &str = ":incarnation";
 pub(super) const KIND: &str = ":kind";
 pub(super) const KINDS: &str = ":kinds";
+pub(super) const LABEL: &str = ":label";
 pub(super) const LANE: &str = ":lane";
 pub(super) const LANES: &str = ":lanes";
 pub(super) const LANG: &str = ":lang";

@@ -20,6 +20,8 @@ pub struct Hello<'a> {
     pub spec: Option<&'a str>,
     /// `local` or `remote`.
     pub kind: Option<&'a str>,
+    /// What it says of its host, each `NAME=VALUE`, as it was written.
+    pub labels: Vec<&'a str>,
 }
 
 impl Message for Hello<'_> {
@@ -28,6 +30,9 @@ impl Message for Hello<'_> {
             f.maybe(key::RUNNER, self.runner).maybe(key::HOST, self.host);
             f.maybe(key::PID, self.pid).maybe(key::INCARNATION, self.incarnation);
             f.maybe(key::SPEC, self.spec).maybe(key::KIND, self.kind);
+            for label in &self.labels {
+                f.text(key::LABEL, label);
+            }
         });
     }
 }
@@ -48,6 +53,7 @@ impl<'a> Hello<'a> {
             incarnation: fields.text(key::INCARNATION),
             spec: fields.text(key::SPEC),
             kind: fields.text(key::KIND),
+            labels: fields.texts(key::LABEL),
         })
     }
 }

@@ -8,7 +8,18 @@ use super::{Finding, Source, imports};
 const ORDERS: &[(&str, &[&str])] = &[
     (
         "job/src/",
-        &["time", "wall", "calendar", "ids", "name", "promise", "termination", "units", "durable"],
+        &[
+            "time",
+            "wall",
+            "calendar",
+            "ids",
+            "labels",
+            "name",
+            "promise",
+            "termination",
+            "units",
+            "durable",
+        ],
     ),
     ("wire/src/", &["kind", "error", "fields", "frame", "encode", "decode", "streams", "message"]),
     (
