@@ -31,10 +31,10 @@ impl Arrivals {
 
     pub(crate) fn tidy(&mut self, jobs: &Jobs, waiting: usize) {
         if self.queue.len() > 2 * waiting + 64 {
-            self.queue.retain(|&(seq, job)| jobs.waits(job, seq));
+            self.queue.retain(|&(seq, job)| jobs.stays(job, seq));
         }
         while let Some(&(seq, job)) = self.queue.front() {
-            if jobs.waits(job, seq) {
+            if jobs.stays(job, seq) {
                 return;
             }
             self.queue.pop_front();
@@ -44,10 +44,10 @@ impl Arrivals {
     /// Asserts the order and that the front waits.
     pub(crate) fn check(&self, jobs: &Jobs, waiting: usize) {
         assert!(self.queue.iter().is_sorted(), "arrivals are in the order they were submitted");
-        let live = self.queue.iter().filter(|&&(seq, job)| jobs.waits(job, seq)).count();
+        let live = self.queue.iter().filter(|&&(seq, job)| jobs.stays(job, seq)).count();
         assert_eq!(live, waiting, "every waiting job is among the arrivals once");
         if let Some(&(seq, job)) = self.queue.front() {
-            assert!(jobs.waits(job, seq), "the eldest waits");
+            assert!(jobs.stays(job, seq), "the eldest waits");
         }
     }
 }

@@ -15,6 +15,9 @@ impl Scheduler {
     /// Lets expired jobs go, opens gates and fills free slots.
     pub(crate) fn pump(&mut self, now: Mono) {
         self.expire(now);
+        if !self.resources.is_empty() {
+            self.unpark();
+        }
         self.tree.open_gates(now);
         self.fill_marked(now);
         while self.tree.is_runnable(&[Lane::USUAL]) && self.fleet.has_room() {
@@ -113,6 +116,17 @@ impl Scheduler {
         }
     }
 
+    /// The job waits for a resource.
+    pub(crate) fn park(&mut self, job: JobIx) {
+        let it = &mut self.jobs[job];
+        it.state = State::Parked;
+        self.tenants[self.tree.tenant(it.flow)].waiting += 1;
+        self.work_waiting += u128::from(it.cost.0);
+        self.parked += 1;
+        self.expiry.watch(&self.jobs, job);
+        self.arrivals.push(&self.jobs, job);
+    }
+
     /// The job waits, for the first time or again.
     pub(crate) fn enter_waiting(&mut self, job: JobIx) {
         let it = &mut self.jobs[job];
@@ -127,15 +141,23 @@ impl Scheduler {
     /// A waiting job is forgotten.
     pub(crate) fn drop_waiting(&mut self, job: JobIx) {
         let it = &self.jobs[job];
-        let (flow, lane, late) = (it.flow, it.lane, it.late);
+        let (id, flow, lane, late) = (it.id, it.flow, it.lane, it.late);
+        let (was, claims) = (it.state, it.claims);
         self.leave_waiting(job);
         // Its flow looks into the table, which must say that it waits no more.
         self.jobs[job].state = State::Free;
-        self.tree.remove(&self.jobs, flow, lane, late);
+        if was == State::Parked {
+            self.parked -= 1;
+        } else {
+            self.tree.remove(&self.jobs, flow, lane, late);
+        }
+        if claims {
+            self.resources.leave(id);
+        }
         self.remove(job, flow);
     }
 
-    fn leave_waiting(&mut self, job: JobIx) {
+    pub(crate) fn leave_waiting(&mut self, job: JobIx) {
         let it = &self.jobs[job];
         self.tenants[self.tree.tenant(it.flow)].waiting -= 1;
         self.work_waiting -= u128::from(it.cost.0);

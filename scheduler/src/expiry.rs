@@ -8,7 +8,7 @@ use std::collections::BinaryHeap;
 
 use ostler_job::Mono;
 
-use crate::jobs::{JobIx, Jobs, NEVER, State};
+use crate::jobs::{JobIx, Jobs, NEVER};
 
 /// The queue deadlines of waiting jobs.
 #[derive(Default)]
@@ -61,7 +61,7 @@ impl Expiry {
         let mut watched: Vec<_> = self.heap.iter().map(|&Reverse(entry)| entry).collect();
         watched.sort_unstable();
         for (ix, job) in jobs.iter() {
-            if job.state == State::Waiting && job.expires != NEVER {
+            if job.state.is_waiting() && job.expires != NEVER {
                 let found = watched.binary_search(&(job.expires, ix)).is_ok();
                 assert!(found, "waiting job {} has its deadline watched", job.id);
             }
@@ -70,5 +70,5 @@ impl Expiry {
 }
 
 fn is_true(jobs: &Jobs, at: Mono, job: JobIx) -> bool {
-    jobs[job].state == State::Waiting && jobs[job].expires == at
+    jobs[job].state.is_waiting() && jobs[job].expires == at
 }

@@ -14,13 +14,14 @@ impl Scheduler {
     pub fn check_invariants(&self) {
         let mut per_supplier: IdMap<u32, (u32, u32)> = IdMap::default();
         let mut per_tenant: IdMap<u32, (u32, u32)> = IdMap::default();
-        let (mut waiting, mut granted, mut work) = (0, 0, 0);
+        let (mut waiting, mut parked, mut granted, mut work) = (0, 0, 0, 0);
         for (ix, job) in self.jobs.iter() {
             let tenant = per_tenant.entry(self.tree.tenant(job.flow).0).or_default();
             let supplier = match job.state {
                 State::Running | State::Prefetched => per_supplier.entry(job.supplier).or_default(),
-                State::Waiting | State::Free => {
+                State::Waiting | State::Parked | State::Free => {
                     waiting += 1;
+                    parked += usize::from(job.state == State::Parked);
                     work += u128::from(job.cost.0);
                     tenant.0 += 1;
                     assert!(!job.cancelled, "a cancelled job does not wait");
@@ -40,6 +41,7 @@ impl Scheduler {
                 "a granted job is listed"
             );
         }
+        assert_eq!(parked, self.parked, "the jobs that wait for resources are counted");
         assert_eq!(waiting, self.waiting(), "the disciplines hold the waiting jobs");
         assert_eq!(granted, self.granted.len(), "the granted jobs are listed once");
         assert_eq!(waiting + granted, self.jobs.len(), "every job waits or is granted");
@@ -60,6 +62,7 @@ impl Scheduler {
         }
         self.fleet.check(&per_supplier);
         self.tree.check(&self.jobs);
+        self.resources.check();
         self.expiry.check(&self.jobs);
         self.arrivals.check(&self.jobs, waiting);
     }

@@ -29,10 +29,19 @@ pub(crate) enum State {
     Free,
     /// Queued.
     Waiting,
+    /// It waits for a resource, in no queue yet.
+    Parked,
     /// Granted, behind the jobs that hold the supplier's slots.
     Prefetched,
     /// Granted, holding a slot.
     Running,
+}
+
+impl State {
+    /// Not granted, for whatever reason.
+    pub(crate) fn is_waiting(self) -> bool {
+        matches!(self, Self::Waiting | Self::Parked)
+    }
 }
 
 /// One known job.
@@ -62,6 +71,8 @@ pub(crate) struct Job {
     pub(crate) late: bool,
     /// Nobody wants it: when returned it is forgotten.
     pub(crate) cancelled: bool,
+    /// It names resources.
+    pub(crate) claims: bool,
 }
 
 /// Every known job, by index and by id.
@@ -110,6 +121,12 @@ impl Jobs {
         job.seq == seq && job.state == State::Waiting
     }
 
+    /// The same of one that may also wait for a resource.
+    pub(crate) fn stays(&self, ix: JobIx, seq: u64) -> bool {
+        let job = &self[ix];
+        job.seq == seq && job.state.is_waiting()
+    }
+
     pub(crate) fn iter(&self) -> impl Iterator<Item = (JobIx, &Job)> {
         let all = self.pages.iter().flatten().enumerate();
         all.filter(|(_, job)| job.state != State::Free).map(|(at, job)| (JobIx(at as u32), job))
@@ -138,6 +155,7 @@ impl Jobs {
             state: State::Free,
             late: false,
             cancelled: false,
+            claims: false,
         };
         self.pages.push((0..PAGE).map(blank).collect());
         self.free = base;

@@ -5,6 +5,8 @@
 //! | told | when |
 //! |---|---|
 //! | [`handle_submit`](Scheduler::handle_submit) | a job arrived |
+//! | [`handle_submit_claiming`](Scheduler::handle_submit_claiming) | the same of one that needs resources for itself, or shared |
+//! | [`handle_keep`](Scheduler::handle_keep), [`handle_release`](Scheduler::handle_release) | a job keeps its resources until it is tried again, or gives them up |
 //! | [`handle_finish`](Scheduler::handle_finish) | a granted job is over, however it ended: its slot is free |
 //! | [`handle_return`](Scheduler::handle_return) | a granted job provably never started: it waits again with its old key |
 //! | [`handle_cancel`](Scheduler::handle_cancel) | nobody wants the job any more |
@@ -29,6 +31,7 @@
 
 mod arrivals;
 mod backlog;
+mod claims;
 mod config;
 mod discipline;
 mod dispatch;
@@ -41,6 +44,7 @@ mod invariants;
 mod jobs;
 mod lane;
 mod marks;
+mod resources;
 pub mod retry;
 mod scheduler;
 mod tenants;
@@ -51,4 +55,5 @@ mod waitlist;
 pub use config::{Config, DisciplineKind, QueueConfig, Rate};
 pub use event::{Action, Cancelled, Estimate, Refusal, Submit, Supply};
 pub use hash::IdMap;
+pub use resources::{Claim, ResourceId};
 pub use scheduler::Scheduler;

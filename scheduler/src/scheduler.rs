@@ -12,6 +12,7 @@ use crate::fleet::Fleet;
 use crate::jobs::{Job, JobIx, Jobs, NEVER, State};
 use crate::lane::Lane;
 use crate::marks::Marks;
+use crate::resources::{Claim, Resources};
 use crate::tenants::{FlowIx, TenantIx, Tenants};
 use crate::tree::Tree;
 
@@ -24,6 +25,9 @@ pub struct Scheduler {
     /// The waiting jobs, and what everybody was charged.
     pub(crate) tree: Tree,
     pub(crate) marks: Marks,
+    pub(crate) resources: Resources,
+    /// Jobs that wait for one of them.
+    pub(crate) parked: usize,
     pub(crate) expiry: Expiry,
     pub(crate) arrivals: Arrivals,
     /// Granted jobs, in no particular order.
@@ -51,6 +55,8 @@ impl Scheduler {
             fleet: Fleet::default(),
             tree: Tree::new(&config),
             marks: Marks::default(),
+            resources: Resources::default(),
+            parked: 0,
             expiry: Expiry::default(),
             arrivals: Arrivals::default(),
             granted: Vec::new(),
@@ -69,8 +75,17 @@ impl Scheduler {
     /// # Panics
     /// When a job of that id is known, or its queue is not: ids are the caller's to keep apart.
     pub fn handle_submit(&mut self, submit: Submit, now: Mono) {
+        self.handle_submit_claiming(submit, &[], now);
+    }
+
+    /// The same for a job that names resources, each once: it waits in no queue before it has them all, and has them until
+    /// it is over. What it keeps from before it still has.
+    ///
+    /// # Panics
+    /// As [`Scheduler::handle_submit`].
+    pub fn handle_submit_claiming(&mut self, submit: Submit, claims: &[Claim], now: Mono) {
         self.expire(now);
-        if self.tree.opens().is_some_and(|at| at <= now) {
+        if self.tree.opens().is_some_and(|at| at <= now) || self.resources.has_ready() {
             self.pump(now);
         }
         let slots_max = self.config.tenant_slots_max.unwrap_or(u32::MAX);
@@ -83,7 +98,7 @@ impl Scheduler {
             let tenant = &self.tenants[ix];
             (tenant.waiting, tenant.running)
         });
-        let at_once = running < slots_max && self.may_pass(&submit, flow);
+        let at_once = claims.is_empty() && running < slots_max && self.may_pass(&submit, flow);
         if submit.expires.is_some_and(|at| at <= now) {
             self.actions.push_back(Action::Expire { job: submit.job });
         } else if at_once {
@@ -91,6 +106,8 @@ impl Scheduler {
             let alone = self.waiting() == 0 || self.tree.is_plain();
             self.tree.pass(&self.jobs[job], alone, now);
             self.grant(job, submit.host, now);
+        } else if !claims.is_empty() {
+            self.submit_claiming(&submit, claims, waiting, now);
         } else if let Some(reason) = self.refusal(waiting) {
             self.actions.push_back(Action::Refuse { job: submit.job, reason });
         } else {
@@ -126,6 +143,9 @@ impl Scheduler {
         let served = (it.state == State::Running).then(|| now - it.started);
         self.tree.finish(it, served);
         self.release(ix, served, now);
+        if self.jobs[ix].claims {
+            self.resources.end(job);
+        }
         self.remove(ix, flow);
         self.pump(now);
         self.mutated();
@@ -140,6 +160,9 @@ impl Scheduler {
         self.tree.give_back(it);
         self.release(ix, None, now);
         if cancelled {
+            if self.jobs[ix].claims {
+                self.resources.end(job);
+            }
             self.remove(ix, flow);
         } else {
             self.enter_waiting(ix);
@@ -153,7 +176,7 @@ impl Scheduler {
     pub fn handle_cancel(&mut self, job: JobId, now: Mono) -> Cancelled {
         let Some(ix) = self.jobs.find(job) else { return Cancelled::Unknown };
         let was = match self.jobs[ix].state {
-            State::Waiting => {
+            State::Waiting | State::Parked => {
                 self.drop_waiting(ix);
                 Cancelled::Waiting
             }
@@ -208,7 +231,7 @@ impl Scheduler {
         self.mutated();
     }
 
-    fn refusal(&self, tenant_waiting: u32) -> Option<Refusal> {
+    pub(crate) fn refusal(&self, tenant_waiting: u32) -> Option<Refusal> {
         if self.waiting() >= self.config.waiting_max as usize {
             Some(Refusal::QueueFull)
         } else if tenant_waiting >= self.config.tenant_waiting_max {
@@ -219,7 +242,7 @@ impl Scheduler {
     }
 
     #[inline]
-    fn insert(&mut self, submit: &Submit, known: Option<FlowIx>, now: Mono) -> JobIx {
+    pub(crate) fn insert(&mut self, submit: &Submit, known: Option<FlowIx>, now: Mono) -> JobIx {
         let of = (submit.queue, submit.tenant, known);
         let flow = self.tree.open(of, submit.weight, &mut self.tenants);
         self.submits += 1;
@@ -237,6 +260,7 @@ impl Scheduler {
             started: now,
             flow,
             lane: Lane::of(submit.host),
+            claims: false,
             supplier: 0,
             position: 0,
             state: State::Waiting,

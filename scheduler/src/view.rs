@@ -23,7 +23,7 @@ impl Scheduler {
 
     /// Jobs that wait.
     pub fn waiting(&self) -> usize {
-        self.tree.waiting()
+        self.tree.waiting() + self.parked
     }
 
     /// Waiting and granted jobs of a queue; `None`: there is no such queue.

@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use ostler_job::{HostId, JobId, Mono, Promise, QueueId, Span, SupplierId, TenantId};
 use ostler_scheduler::{
-    Action, Config, DisciplineKind, Estimate, QueueConfig, Rate, Scheduler, Submit, Supply,
+    Action, Claim, Config, DisciplineKind, Estimate, QueueConfig, Rate, ResourceId, Scheduler,
+    Submit, Supply,
 };
 
 const A: QueueId = QueueId(1);
@@ -172,6 +173,10 @@ struct World {
     /// When jobs of a queue with the rate it has were granted.
     starts: BTreeMap<u32, Vec<u64>>,
     ever: BTreeSet<u64>,
+    /// What jobs want, the resources and whether for themselves.
+    claims: BTreeMap<u64, Vec<Claim>>,
+    /// Jobs that keep what they have until they are tried again.
+    kept: BTreeMap<u64, u32>,
 }
 
 impl World {
@@ -191,6 +196,8 @@ impl World {
             running: BTreeMap::new(),
             starts: BTreeMap::new(),
             ever: BTreeSet::new(),
+            claims: BTreeMap::new(),
+            kept: BTreeMap::new(),
         }
     }
 
@@ -252,7 +259,50 @@ impl World {
         submit.host = (self.below(4) == 0).then(|| HostId(self.below(4) as u32));
         submit.promise = Promise::Within(Span::from_millis(self.below(500)));
         self.waiting.insert(self.next, id);
-        self.s.handle_submit(submit, at(self.now));
+        let mut claims = Vec::new();
+        for resource in 0..3 {
+            if self.below(4) == 0 {
+                let exclusive = self.below(2) == 0;
+                claims.push(Claim { resource: ResourceId(resource), exclusive });
+            }
+        }
+        self.s.handle_submit_claiming(submit, &claims, at(self.now));
+        self.claims.insert(self.next, claims);
+    }
+
+    /// A running job fails and keeps its resources.
+    fn keep(&mut self) {
+        let Some(job) = self.one_of(true) else { return };
+        let queue = self.running.remove(&job.0).unwrap();
+        self.s.handle_keep(job);
+        self.s.handle_finish(job, at(self.now));
+        self.kept.insert(job.0, queue);
+        self.ever.remove(&job.0);
+    }
+
+    /// It is tried again, or given up.
+    fn come_back(&mut self) {
+        let Some((id, queue)) = self.kept.pop_first() else { return };
+        if self.below(3) == 0 || !self.queues.contains_key(&queue) {
+            self.s.handle_release(JobId(id), at(self.now));
+            return;
+        }
+        self.waiting.insert(id, queue);
+        let claims = self.claims[&id].clone();
+        self.s.handle_submit_claiming(job(id, QueueId(queue), 1), &claims, at(self.now));
+    }
+
+    fn check_claims(&self, job: u64) {
+        let others = self.running.keys().chain(self.kept.keys()).filter(|&&other| other != job);
+        for other in others {
+            for (a, b) in self.claims[other]
+                .iter()
+                .flat_map(|a| self.claims[&job].iter().map(move |b| (a, b)))
+            {
+                let conflict = a.resource == b.resource && (a.exclusive || b.exclusive);
+                assert!(!conflict, "jobs {job} and {other} have {a:?} and {b:?} at once");
+            }
+        }
     }
 
     fn one_of(&mut self, running: bool) -> Option<JobId> {
@@ -266,8 +316,10 @@ impl World {
         match self.below(20) {
             0 => self.put(),
             1 => self.delete(),
-            2..10 => self.submit(),
-            10..15 => {
+            2..9 => self.submit(),
+            9 => self.keep(),
+            10 => self.come_back(),
+            11..15 => {
                 if let Some(job) = self.one_of(true) {
                     self.running.remove(&job.0);
                     self.s.handle_finish(job, at(self.now));
@@ -299,6 +351,7 @@ impl World {
             let queue = self.waiting.remove(&job.0).expect("only a job that waits is granted");
             assert!(self.ever.insert(job.0), "no job is granted twice");
             self.running.insert(job.0, queue);
+            self.check_claims(job.0);
             let config = self.queues[&queue];
             assert!(!config.paused, "a paused queue gives nothing");
             let running = self.running.values().filter(|&&it| it == queue).count();
@@ -314,8 +367,9 @@ impl World {
             let count =
                 |jobs: &BTreeMap<u64, u32>| jobs.values().filter(|&&q| q == id).count() as u32;
             let counts = self.s.queue(QueueId(id)).unwrap();
-            // A queue that nothing was put for counts, too.
-            assert_eq!(counts, (count(&self.waiting), count(&self.running)));
+            // Whoever waits for a resource is in no queue yet.
+            assert!(counts.0 <= count(&self.waiting));
+            assert_eq!(counts.1, count(&self.running));
         }
     }
 }
@@ -347,6 +401,9 @@ fn queues_that_come_change_and_go_lose_no_job_and_keep_their_limits() {
         }
         let supply = Supply { host: HostId(3), slots: 3, prefetch: 0 };
         world.s.handle_supply(SupplierId(3), supply, at(world.now));
+        while !world.kept.is_empty() {
+            world.come_back();
+        }
         world.hear();
         while let Some(job) = world.one_of(true) {
             world.now += 1;

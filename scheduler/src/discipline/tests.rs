@@ -62,6 +62,7 @@ impl Bench {
             state: State::Waiting,
             late: false,
             cancelled: false,
+            claims: false,
         });
         self.wait(job);
         job

@@ -42,11 +42,13 @@ impl Tree {
 
     fn check_flows(&self, jobs: &Jobs) -> (BTreeMap<NodeIx, u32>, BTreeMap<NodeIx, u32>) {
         let (mut waiting, mut running) = (BTreeMap::new(), BTreeMap::new());
-        let mut of_flow: BTreeMap<u32, (u32, u32)> = BTreeMap::new();
+        let mut of_flow: BTreeMap<u32, (u32, u32, u32)> = BTreeMap::new();
         for (_, job) in jobs.iter() {
             let node = self.flows[job.flow.0 as usize].node;
             let counts = of_flow.entry(job.flow.0).or_default();
-            if job.state == State::Waiting {
+            if job.state == State::Parked {
+                counts.2 += 1;
+            } else if job.state == State::Waiting {
                 counts.0 += 1;
                 *waiting.entry(node).or_default() += 1;
             } else {
@@ -60,7 +62,7 @@ impl Tree {
                 continue;
             }
             let counts = of_flow.remove(&(at as u32)).unwrap_or_default();
-            assert_eq!(flow.jobs, counts.0 + counts.1, "a flow counts its jobs");
+            assert_eq!(flow.jobs, counts.0 + counts.1 + counts.2, "a flow counts its jobs");
             let mut listed = 0;
             for (lane, backlog) in flow.backlogs.iter() {
                 backlog.check(jobs);

@@ -1,0 +1,85 @@
+//! Jobs that name resources: parked until they have them all, and what they have is given back.
+
+use ostler_job::{HostId, JobId, Mono, SupplierId};
+
+use crate::event::{Action, Submit};
+use crate::jobs::State;
+use crate::resources::{Claim, ResourceId};
+use crate::scheduler::Scheduler;
+
+impl Scheduler {
+    /// As [`Scheduler::handle_adopt`], of a job that has these resources.
+    ///
+    /// # Panics
+    /// When a job of that id is known.
+    pub fn handle_adopt_claiming(
+        &mut self,
+        submit: Submit,
+        claims: &[Claim],
+        (supplier, at): (SupplierId, HostId),
+        now: Mono,
+    ) {
+        let job = submit.job;
+        if !claims.is_empty() {
+            self.resources.force(job, claims);
+        }
+        self.handle_adopt(submit, supplier, at, now);
+        if let Some(ix) = self.jobs.find(job) {
+            self.jobs[ix].claims = !claims.is_empty();
+        }
+    }
+
+    /// A job keeps the resources that it has when its slot is gone, until it is submitted again or gives them up.
+    pub fn handle_keep(&mut self, job: JobId) {
+        self.resources.keep(job);
+    }
+
+    /// A job gives up what it keeps.
+    pub fn handle_release(&mut self, job: JobId, now: Mono) {
+        if self.jobs.find(job).is_none() {
+            self.resources.leave(job);
+            self.pump(now);
+            self.mutated();
+        }
+    }
+
+    /// For which resource a job waits, and a job that stands in its way.
+    pub fn blocker(&self, job: JobId) -> Option<(ResourceId, JobId)> {
+        self.resources.blocker(job)
+    }
+
+    /// Takes a job that names resources, unless there are too many: in its queue, or parked.
+    pub(crate) fn submit_claiming(
+        &mut self,
+        submit: &Submit,
+        claims: &[Claim],
+        tenant_waiting: u32,
+        now: Mono,
+    ) {
+        if let Some(reason) = self.refusal(tenant_waiting) {
+            self.actions.push_back(Action::Refuse { job: submit.job, reason });
+            return;
+        }
+        let flow = self.tree.find(submit.queue, submit.tenant);
+        let ix = self.insert(submit, flow, now);
+        self.jobs[ix].claims = true;
+        if self.resources.enter(submit.job, claims) {
+            self.enter_waiting(ix);
+        } else {
+            self.park(ix);
+        }
+        // One that comes before others may let them go or hold them up.
+        self.pump(now);
+    }
+
+    /// Lets jobs into their queues that have all the resources they waited for.
+    pub(crate) fn unpark(&mut self) {
+        while let Some(job) = self.resources.poll_ready() {
+            let ix = self.jobs.find(job).expect("only a known job waits for a resource");
+            debug_assert_eq!(self.jobs[ix].state, State::Parked, "who waited was parked");
+            self.leave_waiting(ix);
+            self.parked -= 1;
+            self.enter_waiting(ix);
+        }
+    }
+}
