@@ -19,12 +19,12 @@ use ostler_gateway::{
 /// A hundred years: what fits every clock that a duration is ever added to.
 const DURATION_MAX: u64 = 100 * 365 * 86_400_000;
 
-/// `500ms`, `30s`, `5m`, `2h`, `1d`.
+/// `500ms`, `30s`, `1h30m`, `1d`, `2w`.
 pub(crate) fn duration(text: &str) -> Result<Duration, String> {
-    match units::read(text, &units::DURATION) {
+    match units::duration(text).map(|(_, millis)| millis) {
         Some(millis) if millis <= DURATION_MAX => Ok(Duration::from_millis(millis)),
         Some(_) => Err(format!("{text:?} is longer than 100 years")),
-        None => Err(format!("{text:?} is not a duration; write 500ms, 30s, 5m")),
+        None => Err(format!("{text:?} is not a duration; write 500ms, 30s, 5m, 1h30m, 2w")),
     }
 }
 

@@ -271,7 +271,7 @@ fn mistakes_are_told_with_their_cure_and_an_exit_code_of_their_kind() {
     // A job that was run proves that the runner, which messages name, is there.
     printed(&gateway, &["submit", "--wait", "--", "true"]);
     let cases: [(&[&str], i32, &str); 12] = [
-        (&["submit", "--timeout", "soon", "--", "true"], 64, "500ms, 30s, 5m, 2h or 7d"),
+        (&["submit", "--timeout", "soon", "--", "true"], 64, "500ms, 30s, 5m, 1h30m, 7d or 2w"),
         (&["submit", "--retries", "100", "--", "true"], 64, "expected a whole number from 0 to 99"),
         (&["submit", "--dedupe", "done", "--", "true"], 64, "field /dedupe/window is missing"),
         (&["submit", "--host", "nobody", "--", "true"], 65, "there are local (field /host)"),

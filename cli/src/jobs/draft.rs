@@ -9,8 +9,11 @@ use clap::{Args, ValueEnum};
 use serde::{Serialize, Serializer, ser::Error as _};
 use serde_json::{Map, Value, json};
 
-use super::parse::command;
-use crate::{failure::Failure, values};
+use super::{
+    moment::{Clock, Toward},
+    parse::command,
+};
+use crate::{failure::Failure, terminal::note, values};
 
 /// What a job is asked beside its command. With a list these hold for jobs that do not say otherwise.
 #[derive(Args, Debug, Default, Serialize)]
@@ -46,8 +49,8 @@ pub(crate) struct DraftArgs {
     #[arg(long, value_name = "N", value_parser = values::number(0_u32, 99))]
     #[serde(rename = "retry", serialize_with = "retry")]
     retries: Option<u32>,
-    /// Not before this moment, such as 2026-11-25T18:00:00Z
-    #[arg(long, value_name = "MOMENT", conflicts_with = "delay")]
+    /// Not before this moment, such as 18:00, 'tomorrow 3:00' or 2026-11-25T18:00:00Z
+    #[arg(long, visible_alias = "at", value_name = "MOMENT", conflicts_with = "delay")]
     not_before: Option<String>,
     /// Not before so much time has passed
     #[arg(long, value_name = "TIME")]
@@ -84,6 +87,10 @@ pub(crate) struct DraftArgs {
     /// The promise: done within this time; it decides the order
     #[arg(long, value_name = "TIME")]
     within: Option<String>,
+    /// The same promise by the clock: done by this moment, such as 18:00
+    #[arg(long, value_name = "MOMENT", conflicts_with = "within")]
+    #[serde(skip)]
+    by: Option<String>,
     /// Keep it from starting until `ostler resume`
     #[arg(long)]
     paused: bool,
@@ -110,12 +117,25 @@ enum Scope {
 
 impl DraftArgs {
     /// The fields that were given.
-    pub(crate) fn fields(&self) -> Result<Map<String, Value>, Failure> {
+    pub(crate) fn fields(&self, clock: &Clock) -> Result<Map<String, Value>, Failure> {
         let all = serde_json::to_value(self).map_err(|wrong| Failure::usage(wrong.to_string()))?;
         let Value::Object(mut job) = all else { return Ok(Map::new()) };
         job.retain(|_, value| is_given(value));
         if let Some(dedupe) = &self.dedupe {
             job.insert("dedupe".to_owned(), self.deduplication(dedupe)?);
+        }
+        let usage = |flag: &str, why: &str| Failure::usage(format!("{flag}: {why}"));
+        if let Some(told) = start(&mut job, clock).map_err(|why| usage("--not-before", &why))? {
+            note(&told);
+        }
+        if let Some(text) = &self.by {
+            let by = clock.read(text, Toward::Next).map_err(|why| usage("--by", &why))?;
+            by.told().into_iter().for_each(|told| note(&format!("by {told}")));
+            let seconds = by.millis_after(clock) / 1000;
+            if seconds < 1 {
+                return Err(usage("--by", &format!("{text:?} is past")));
+            }
+            job.insert("within".to_owned(), Value::from(format!("{seconds}s")));
         }
         Ok(job)
     }
@@ -136,6 +156,14 @@ impl DraftArgs {
         }
         Ok(dedupe)
     }
+}
+
+/// Makes an instant of the moment before which a job does not start, and says what was understood.
+pub(crate) fn start(job: &mut Map<String, Value>, clock: &Clock) -> Result<Option<String>, String> {
+    let Some(Value::String(text)) = job.get_mut("not_before") else { return Ok(None) };
+    let moment = clock.read(text, Toward::Next)?;
+    *text = moment.instant();
+    Ok(moment.told().map(|told| format!("not before {told}")))
 }
 
 fn is_given(value: &Value) -> bool {
@@ -251,7 +279,28 @@ mod tests {
 
     fn fields(words: &[&str]) -> Result<Value, Failure> {
         let line = Line::try_parse_from([&["x"], words].concat()).unwrap();
-        line.draft.fields().map(Value::Object)
+        line.draft.fields(&Clock::for_tests()).map(Value::Object)
+    }
+
+    #[test]
+    fn moments_become_instants_and_a_promise_by_the_clock_a_window() {
+        for (words, name, value) in [
+            (["--not-before", "18:00"], "not_before", "2026-11-27T17:00:00Z"),
+            (["--at", "tomorrow 3:00"], "not_before", "2026-11-28T02:00:00Z"),
+            (["--at", "2026-12-01T03:00:00Z"], "not_before", "2026-12-01T03:00:00Z"),
+            (["--by", "18:00"], "within", "1800s"),
+            (["--by", "in 1h30m"], "within", "5400s"),
+        ] {
+            assert_eq!(fields(&words).unwrap()[name], value, "{words:?}");
+        }
+        for (words, says) in [
+            (["--at", "soon"], "--not-before: \"soon\" is no moment"),
+            (["--by", "2026-11-27T16:30:00Z"], "--by: \"2026-11-27T16:30:00Z\" is past"),
+            (["--by", "today 9:00"], "--by: \"today 9:00\" is Fri 2026-11-27 09:00"),
+        ] {
+            let wrong = fields(&words).unwrap_err().lines().0[0].clone();
+            assert!(wrong.starts_with(says), "{wrong}");
+        }
     }
 
     #[test]

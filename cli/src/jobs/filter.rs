@@ -3,9 +3,11 @@
 use std::collections::BTreeMap;
 
 use ostler_api::names::{conditions, may_repeat};
+use ostler_gateway::units;
 use serde_json::{Map, Value};
 
-use crate::{client::encode, failure::Failure, values::listing};
+use super::moment::{Clock, Toward};
+use crate::{client::encode, failure::Failure, terminal::note, values::listing};
 
 /// Conditions, all of which must hold.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -24,7 +26,26 @@ impl Filter {
                 return Err(Failure::usage(format!("{name} is there twice; one is enough")));
             }
         }
+        filter.read_moments(&Clock::here())?;
         Ok(filter)
+    }
+
+    /// Makes instants of moments as people type them. A length of time, so long ago, is the API's own.
+    fn read_moments(&mut self, clock: &Clock) -> Result<(), Failure> {
+        for (name, values) in &mut self.0 {
+            let toward = match name.as_str() {
+                name if name.ends_with("since") => Toward::Last,
+                name if name.ends_with("until") => Toward::Today,
+                _ => continue,
+            };
+            for value in values.iter_mut().filter(|value| units::duration(value).is_none()) {
+                let wrong = |why| Failure::usage(format!("{name}={value}: {why}"));
+                let moment = clock.read(value, toward).map_err(wrong)?;
+                moment.told().into_iter().for_each(|told| note(&format!("{name} {told}")));
+                *value = moment.instant();
+            }
+        }
+        Ok(())
     }
 
     /// The same, of these states unless it names some.
@@ -90,6 +111,30 @@ mod tests {
             "exit_status": "!0", "state": "dead,cancelled,running", "tag": ["a,b", "c"],
         });
         assert_eq!(filter.json(), json);
+    }
+
+    #[test]
+    fn moments_of_a_filter_are_instants_and_a_length_of_time_stays_one() {
+        let query = |words: &[&str]| {
+            let mut filter = Filter::default();
+            for word in words {
+                let (name, value) = split(word).unwrap();
+                filter.0.entry(name).or_default().push(value);
+            }
+            filter.read_moments(&Clock::for_tests()).map(|()| filter.query())
+        };
+        for (words, expected) in [
+            (
+                &["since=18:00", "until=18:00"][..],
+                "since=2026-11-26T17:00:00Z&until=2026-11-27T17:00:00Z",
+            ),
+            (&["since=1w", "until=1h30m"], "since=1w&until=1h30m"),
+            (&["since=2026-11-25T12:00:00Z"], "since=2026-11-25T12:00:00Z"),
+        ] {
+            assert_eq!(query(words).unwrap(), expected);
+        }
+        let wrong = query(&["until=soon"]).unwrap_err();
+        assert!(wrong.lines().0[0].starts_with("until=soon: \"soon\" is no moment"), "{wrong:?}");
     }
 
     #[test]

@@ -9,6 +9,7 @@ pub(crate) mod cut;
 pub(crate) mod draft;
 pub(crate) mod filter;
 pub(crate) mod follow;
+pub(crate) mod moment;
 pub(crate) mod output;
 pub(crate) mod parse;
 pub(crate) mod patience;

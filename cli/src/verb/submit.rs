@@ -22,6 +22,7 @@ use crate::{
         batch::{self, interrupted},
         draft::{self, DraftArgs},
         follow::{Wanted, follow},
+        moment::Clock,
         output::{self, Format, OutputArgs, Pages},
         parse::{self, Entry, Kind, command},
         retries,
@@ -91,7 +92,8 @@ impl SubmitArgs {
 }
 
 pub(crate) fn run(args: &SubmitArgs) -> Result<ExitCode, Failure> {
-    let mut fields = args.draft.fields()?;
+    let clock = Clock::here();
+    let mut fields = args.draft.fields(&clock)?;
     if args.wait {
         draft::once_unless_named(&mut fields);
     }
@@ -101,7 +103,8 @@ pub(crate) fn run(args: &SubmitArgs) -> Result<ExitCode, Failure> {
         (None, words) => Some(draft::work(words)),
     };
     let Some(mut job) = work else {
-        let list = List::read(args)?;
+        let mut list = List::read(args)?;
+        list.read_moments(&clock)?;
         let client = args.api.client()?;
         return client::block_on(async {
             add_stdin(&client, args, &mut fields).await?;
@@ -195,6 +198,27 @@ impl List {
             Failure::data(lines.collect())
         })?;
         Ok(Self { name: name.to_owned(), entries })
+    }
+
+    /// Makes instants of moments as people type them. What was understood is told of the first.
+    fn read_moments(&mut self, clock: &Clock) -> Result<(), Failure> {
+        let (mut told, mut wrong) = (Vec::new(), Vec::new());
+        for entry in &mut self.entries {
+            let place = format!("{}:{}", self.name, entry.line);
+            match draft::start(&mut entry.job, clock) {
+                Ok(it) => told.extend(it.map(|it| format!("{place}: {it}"))),
+                Err(why) => wrong.push(format!("{place}: {why} (field /not_before)")),
+            }
+        }
+        if !wrong.is_empty() {
+            return Err(Failure::data(wrong));
+        }
+        if let Some(first) = told.first() {
+            let more = told.len() - 1;
+            let more = if more > 0 { format!(" (and {more} more)") } else { String::new() };
+            note(&format!("{first}{more}"));
+        }
+        Ok(())
     }
 
     /// A place as editors know it, from the line of the request.

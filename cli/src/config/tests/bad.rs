@@ -158,7 +158,7 @@ const BAD: &[(&str, &str)] = &[
     ("[[route]]\nto = \"respond:99\"", "4: route[1].to: \"99\" is not a status from 200 to 599"),
     (
         "[[route]]\nwithin = \"5 parsecs\"",
-        "4: route[1].within: \"5 parsecs\" is not a duration; write 500ms, 30s, 5m",
+        "4: route[1].within: \"5 parsecs\" is not a duration; write 500ms, 30s, 5m, 1h30m, 2w",
     ),
     (
         "[[route]]\npath = \"shop\"",
