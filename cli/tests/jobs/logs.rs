@@ -36,8 +36,12 @@ fn of_log(request: &Request, log: &[u8]) -> Reply {
         "" => total.saturating_sub(last.parse().unwrap()),
         first => first.parse().unwrap(),
     };
-    let range = format!("bytes {first}-{}/{total}", total - 1);
-    Reply::new(206, "text/plain", &log[first..]).header("content-range", &range)
+    let end = match (range, last.parse::<usize>()) {
+        (Some(range), Ok(last)) if !range.starts_with('-') => total.min(last + 1),
+        _ => total,
+    };
+    let range = format!("bytes {first}-{}/{total}", end - 1);
+    Reply::new(206, "text/plain", &log[first..end]).header("content-range", &range)
 }
 
 fn asked(fake: &Fake) -> Vec<String> {
@@ -123,6 +127,18 @@ fn the_last_lines_are_found_from_the_end() {
     fake.ostler(&["logs", "17", "--tail", "2"]).with(0, "line 49998\nline 49999\n", "");
     let many = fake.ostler(&["logs", "17", "--tail", "2000"]);
     assert_eq!((many.out.lines().count(), many.out.lines().next()), (2000, Some("line 48000")));
+    // What was looked at once is not asked for again, and no more than a few MiB at once.
+    let log = format!("a\n{}\nz\n", "long ".repeat(3 << 20));
+    let long = Fake::start(move |request| of_log(request, log.as_bytes()));
+    let ended = long.ostler(&["logs", "17", "--tail", "2"]);
+    assert_eq!((ended.code, ended.out.len()), (Some(0), (15 << 20) + 3));
+    let ranges: Vec<_> = long.asked().iter().map(|it| it.headers["range"].clone()).collect();
+    let (copied, looks) = ranges.split_last().unwrap();
+    assert_eq!(copied, "bytes=2-");
+    let ends = |range: &String| range.split(['=', '-']).nth(2).unwrap().parse::<u64>().unwrap();
+    let begins = |range: &String| range.split(['=', '-']).nth(1).unwrap().parse::<u64>().unwrap();
+    assert!(looks[1..].windows(2).all(|two| ends(&two[1]) + 1 == begins(&two[0])), "{looks:?}");
+    assert!(looks[1..].iter().all(|it| ends(it) - begins(it) < 4 << 20), "{looks:?}");
     // Of a log without output there is no part.
     let fake = Fake::start(|_| Reply::new(200, "text/plain", ""));
     fake.ostler(&["logs", "17", "--tail", "2"]).with(0, "", "");
