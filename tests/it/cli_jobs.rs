@@ -147,6 +147,29 @@ fn submit_waits_through_a_restart_of_the_gateway() {
 }
 
 #[test]
+fn wait_goes_on_while_the_gateway_starts_again() {
+    let gateway = setup().args(&["--api", &own_address().to_string()]).start();
+    let door = gateway.api_address().to_string();
+    let go = gateway.state().join("go");
+    let line = |end: u8| format!("until test -e {}; do sleep 0.05; done; exit {end}", go.display());
+    let ids = [
+        submit(&gateway, &["--retries", "0", "--", &line(9)]),
+        submit(&gateway, &["--", &line(0)]),
+    ];
+    let [one, two] = ids.map(|id| id.to_string());
+    let all = command(&gateway, &["wait", &one, &two]).spawn().unwrap();
+    let first = command(&gateway, &["wait", &one]).spawn().unwrap();
+    let (state, _remains) = gateway.crash();
+    let gateway = setup().args(&["--api", &door]).early().start_in(state);
+    std::fs::write(&go, "").unwrap();
+    let ends = |child: Child| child.wait_with_output().unwrap();
+    assert_eq!(code(&ends(first)), 9);
+    let all = ends(all);
+    assert_eq!((code(&all), text(&all.stderr)), (1, ""), "{}", text(&all.stdout));
+    drop(gateway);
+}
+
+#[test]
 fn a_list_is_waited_for_with_a_summary_and_all_or_the_good_ones_are_taken() {
     let gateway = start();
     let out = feed(&gateway, &["submit", "--wait", "--tag", "l"], b"# two\ntrue\n\nfalse\n");

@@ -54,6 +54,31 @@ pub(crate) async fn wait_for_named(
     batch.told(format)
 }
 
+/// Waits until one of them has finished, and gives all that have by then. Jobs that somebody named must be there.
+pub(crate) async fn wait_for_any(
+    client: &Client,
+    ids: &[u64],
+    named: bool,
+) -> Result<Vec<JobView>, Failure> {
+    let mut batch = Batch { is_quiet: true, ..Batch::of(ids) };
+    let mut begun = Instant::now();
+    batch.look_patiently(client).await?;
+    if named && !batch.gone.is_empty() {
+        return Err(batch.missing());
+    }
+    while batch.done.is_empty() && !batch.open.is_empty() {
+        tokio::time::sleep(pause_after(begun)).await;
+        begun = Instant::now();
+        batch.look_patiently(client).await?;
+    }
+    // All of them were deleted.
+    if batch.done.is_empty() {
+        Err(batch.missing())
+    } else {
+        Ok(batch.done.into_values().collect())
+    }
+}
+
 /// Waits for one, and gives it as it is then.
 pub(crate) async fn wait_for_one(client: &Client, id: u64) -> Result<JobView, Failure> {
     let mut batch = Batch { is_quiet: true, ..Batch::of(&[id]) };
@@ -78,6 +103,11 @@ pub(crate) async fn interrupted(
             Ok(ExitCode::from(130))
         }
     }
+}
+
+/// A long list is looked at less often, so that it costs no more than a part of the gateway's time.
+fn pause_after(begun: Instant) -> Duration {
+    PAUSE.max(begun.elapsed() * 10)
 }
 
 /// A page of jobs, or word that there is none to be had now.
@@ -110,8 +140,7 @@ impl Batch {
             self.look_patiently(client).await?;
             self.show();
             if !self.open.is_empty() {
-                // A long list is looked at less often, so that it costs no more than a part of the gateway's time.
-                tokio::time::sleep(PAUSE.max(begun.elapsed() * 10)).await;
+                tokio::time::sleep(pause_after(begun)).await;
             }
         }
         Ok(())

@@ -10,7 +10,7 @@ use crate::{
     jobs::{
         batch::{self, interrupted},
         filter::Filter,
-        output::{self, OutputArgs},
+        output::{self, OutputArgs, Pages},
         patience::{Patience, WAITING},
         select::Selection,
         steer::stdin,
@@ -24,15 +24,19 @@ use crate::{
 const PAGE: usize = 1000;
 
 /// With one job, it ends as that job does: with its exit status. With several, or a filter, there is a
-/// summary, and the exit code is 1 when one of them failed. A filter that names no state finds
+/// summary, and the exit code is 1 when one of them failed. With --any it prints the ids of those that
+/// have finished first, and ends as the first of them does. A filter that names no state finds
 /// unfinished jobs, as they are when the waiting begins.
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:\n  ostler wait 17 18\n  ostler wait tag=nightly\n  \
-                        ostler submit jobs.yaml | ostler wait -")]
+                        ostler submit jobs.yaml | ostler wait -\n  ostler wait --any 17 18 19")]
 pub(crate) struct WaitArgs {
     /// Ids, or a filter such as tag=x, or - for a list on standard input
     #[arg(value_name = "JOB|FILTER|-", required = true)]
     jobs: Vec<String>,
+    /// Until one of them has finished, not all
+    #[arg(long)]
+    any: bool,
     /// Wait no longer than this; then the exit code is 75
     #[arg(long, value_name = "TIME", value_parser = values::duration)]
     timeout: Option<Duration>,
@@ -55,10 +59,11 @@ async fn limited(
 ) -> Result<ExitCode, Failure> {
     let waiting = wait(client, args, selection);
     let Some(limit) = args.timeout else { return waiting.await };
+    let which = if args.any { "none" } else { "not all" };
     tokio::time::timeout(limit, waiting).await.unwrap_or_else(|_| {
         Err(Failure::with(
             failure::TEMPORARY,
-            vec!["not all of them have finished in this time; they go on".to_owned()],
+            vec![format!("{which} of them have finished in this time; they go on")],
         ))
     })
 }
@@ -71,6 +76,9 @@ async fn wait(
     let format = args.output.output;
     match selection {
         Selection::Ids(ids) => {
+            if args.any && !ids.is_empty() {
+                return first(batch::wait_for_any(client, ids, true).await?, args);
+            }
             if let [id] = ids[..] {
                 let job = batch::wait_for_one(client, id).await?;
                 return ended(&job, args);
@@ -86,9 +94,20 @@ async fn wait(
                 note("no such jobs");
                 return Ok(ExitCode::SUCCESS);
             }
+            if args.any {
+                return first(batch::wait_for_any(client, &ids, false).await?, args);
+            }
             batch::wait(client, &ids, format).await
         }
     }
+}
+
+/// Those that were the first to finish, in the order of their ids when several are seen at once.
+fn first(jobs: Vec<JobView>, args: &WaitArgs) -> Result<ExitCode, Failure> {
+    let mut pages = Pages::new(args.output.output);
+    pages.page(&jobs, |jobs| jobs.iter().map(|job| format!("{}\n", job.id)).collect())?;
+    pages.end()?;
+    Ok(jobs.first().map_or(ExitCode::SUCCESS, |job| ExitCode::from(job.exit_code())))
 }
 
 fn ended(job: &JobView, args: &WaitArgs) -> Result<ExitCode, Failure> {

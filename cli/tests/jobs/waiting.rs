@@ -87,6 +87,33 @@ fn a_wait_has_an_end_of_its_own_when_it_is_so_asked() {
 }
 
 #[test]
+fn any_of_several_ends_the_waiting_as_the_first_does() {
+    let looks = AtomicUsize::new(0);
+    let fake = Fake::start(move |request: &Request| {
+        let open = |id| job(id, "running", &json!({}));
+        // Another one ends while the gateway starts again.
+        let jobs = match looks.fetch_add(1, Ordering::SeqCst) % 4 {
+            0 => vec![open(17), open(18)],
+            1 | 2 => return Reply::none(),
+            _ if request.target.contains("id=") => vec![open(17), bad(18)],
+            _ => vec![],
+        };
+        Reply::json(200, &json!({"jobs": jobs, "next": null}))
+    });
+    fake.ostler(&["wait", "--any", "17", "18"]).with(3, "18\n", "");
+    let shown = fake.ostler(&["wait", "--any", "17", "18", "-o", "ndjson"]);
+    assert_eq!(serde_json::from_str::<Value>(&shown.out).unwrap()["id"], 18);
+    self::fake(vec![good(17)]).ostler(&["wait", "--any", "17"]).with(0, "17\n", "");
+    self::fake(vec![good(17)]).ostler(&["wait", "--any", "tag=x"]).with(0, "17\n", "");
+    let err = "ostler: there is no job 99; `ostler list` shows those there are\n";
+    self::fake(vec![good(17)]).ostler(&["wait", "--any", "17", "99"]).with(66, "", err);
+    let running = job(17, "running", &json!({}));
+    let fake = Fake::start(move |_| Reply::json(200, &json!({"jobs": [running], "next": null})));
+    let err = "ostler: none of them have finished in this time; they go on\n";
+    fake.ostler(&["wait", "--any", "17", "--timeout", "300ms"]).with(75, "", err);
+}
+
+#[test]
 fn a_gateway_that_starts_again_is_waited_for() {
     let looks = AtomicUsize::new(0);
     let fake = Fake::start(move |_| {
