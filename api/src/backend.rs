@@ -5,7 +5,7 @@ use std::{fs::File, io, net::IpAddr, path::PathBuf, pin::Pin, sync::Arc};
 use ostler_driver::{Answer, Figures, NewJob, Verb};
 use ostler_job::{
     JobId, Labels, Wall,
-    durable::{Attempt, AttemptKey, Event, Job, Page, Payload, Query, Token},
+    durable::{Attempt, AttemptKey, CountQuery, Counts, Event, Job, Page, Payload, Query, Token},
 };
 use thiserror::Error;
 use tokio::sync::{broadcast, watch};
@@ -44,6 +44,8 @@ pub trait Backend: Send + Sync + 'static {
     fn get(&self, jobs: Vec<JobId>) -> BackendFuture<'_, Vec<Job>>;
     /// A page for somebody; it may be partial.
     fn query<'a>(&'a self, who: &'a str, query: Query) -> BackendFuture<'a, Page>;
+    /// How many jobs there are, counted for somebody; when it takes long, a part of them.
+    fn count<'a>(&'a self, who: &'a str, query: CountQuery) -> BackendFuture<'a, Counts>;
     /// The attempts that are over, oldest first.
     fn attempts(&self, job: JobId) -> BackendFuture<'_, Vec<Attempt>>;
     fn keyed(&self, key: String) -> BackendFuture<'_, Option<(String, Vec<JobId>)>>;

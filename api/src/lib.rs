@@ -190,6 +190,7 @@ fn routes() -> OpenApiRouter<Api> {
     OpenApiRouter::with_openapi(openapi::Document::openapi())
         .routes(routes!(jobs::submit::submit, jobs::list::list))
         .routes(routes!(jobs::bulk::act))
+        .routes(routes!(jobs::counts::counts))
         .routes(routes!(jobs::list::show, jobs::actions::delete))
         .routes(routes!(jobs::actions::cancel))
         .routes(routes!(jobs::actions::kill))

@@ -11,7 +11,7 @@ use ostler_job::{
     JobId,
     durable::{Attempt, AttemptKey, Payload},
 };
-use ostler_store::{Event, Job, Owner, Page, Query, Same, Token, Upload};
+use ostler_store::{CountQuery, Counts, Event, Job, Owner, Page, Query, Same, Token, Upload};
 use tokio::sync::{broadcast, watch};
 
 use super::{Jobs, failed};
@@ -55,6 +55,10 @@ impl Backend for Jobs {
 
     fn query<'a>(&'a self, who: &'a str, query: Query) -> BackendFuture<'a, Page> {
         Box::pin(self.search(who, query))
+    }
+
+    fn count<'a>(&'a self, who: &'a str, query: CountQuery) -> BackendFuture<'a, Counts> {
+        Box::pin(self.count(who, query))
     }
 
     fn attempts(&self, job: JobId) -> BackendFuture<'_, Vec<Attempt>> {

@@ -15,6 +15,7 @@ mod driver_thread;
 mod effects;
 mod hello;
 pub mod link;
+mod looks;
 pub mod members;
 pub mod metrics;
 mod opened_store;
@@ -43,13 +44,13 @@ use std::{
         atomic::{AtomicU64, Ordering},
         mpsc,
     },
-    time::{Duration, Instant},
+    time::Instant,
 };
 
 use ostler_api::backend::{Forgotten, Refusal, RunnerView, Unavailable};
 use ostler_driver::{ActorInput, Answer, Drain, Figures, NewJob, RunnerName, Submit, Ticket};
 use ostler_job::JobId;
-use ostler_store::{Event, Files, Job, Page, Query, ReadLimit, Store, StoreError, Token};
+use ostler_store::{Event, Files, Job, Store, StoreError, Token};
 use tokio::sync::{broadcast, oneshot, watch};
 
 pub use config::JobsConfig;
@@ -70,9 +71,6 @@ use ostler_notices::GatewayEvent;
 use runners::Runners;
 use tokens::Tokens;
 use watches::Watches;
-
-/// How long a look for a page of jobs goes on before it comes back with what it has.
-const SEARCH: Duration = Duration::from_millis(50);
 
 /// See the module. Cheap to clone.
 #[derive(Clone)]
@@ -157,22 +155,6 @@ impl Jobs {
             let detail = format!("a read was cut off: {error}");
             Err(StoreError::new(ostler_store::Fault::Misuse, detail))
         })
-    }
-
-    /// A page of jobs for somebody: searches take turns by who asks, end when nobody waits any more, and come back with a
-    /// part of the page when they take long.
-    pub(crate) async fn search(&self, who: &str, query: Query) -> Result<Page, Unavailable> {
-        let by_text = query.filter.text.is_some();
-        let threads = if by_text { &threads::SEARCHES } else { &threads::LISTS };
-        let store = self.store.clone();
-        let search = threads.run(who, move |unwanted| {
-            let until = Some(Instant::now() + SEARCH);
-            store.search(&query, &ReadLimit { until, unwanted: Some(unwanted.clone()) })
-        });
-        match search.await {
-            Ok(page) => page.map_err(failed),
-            Err(undone) => Err(Unavailable(undone.to_string())),
-        }
     }
 
     /// The jobs of these ids as the store has them.

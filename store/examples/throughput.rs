@@ -182,11 +182,11 @@ fn queries(path: &Path, jobs: u64) {
         ("no such text", Filter { text: Some("nowhere".to_owned()), ..default() }),
         ("exit status not 0", Filter { exit_status: Some((0, true)), ..default() }),
         ("since tomorrow", Filter { since: Some(Wall(1_765_000_000_000)), ..default() }),
-        ("finished before", Filter { finished_before: Some(Wall(1)), ..default() }),
+        ("finished before", Filter { finished_until: Some(Wall(1)), ..default() }),
     ];
     for (name, filter) in filters {
         let since = Instant::now();
-        let page = store.query(&Query { filter, below: None, limit: 100 }).unwrap();
+        let page = store.query(&Query { filter, limit: 100, ..Query::default() }).unwrap();
         println!("{name}: {} of {jobs} finished in {:.2?}", page.jobs.len(), since.elapsed());
     }
     let since = Instant::now();

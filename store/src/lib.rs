@@ -21,8 +21,8 @@ pub use read_limit::ReadLimit;
 pub use sqlite::{Restored, Sqlite, SqliteOptions};
 
 pub use ostler_job::durable::{
-    Applied, Change, Event, EventKind, Fault, Filter, Job, Loaded, Page, Query, Same, StoreError,
-    Token, TokenHash, Unfinished,
+    Applied, Change, CountQuery, Counts, Cursor, Event, EventKind, Fault, Filter, Job, Loaded,
+    Page, Query, Same, StoreError, Token, TokenHash, Unfinished,
 };
 use ostler_job::{
     JobId, Wall,
@@ -51,13 +51,17 @@ pub trait Store: Send + Sync {
     /// their commands stay on the disk until they are run.
     fn load_unfinished(&self, each: &mut dyn FnMut(Unfinished)) -> Result<Loaded, StoreError>;
 
-    /// A page of jobs, newest first.
+    /// A page of jobs.
     fn query(&self, query: &Query) -> Result<Page, StoreError> {
         self.search(query, &ReadLimit::default())
     }
 
     /// The same, ended by its limit: then the page may be [`Page::partial`]. Every search comes some jobs further.
     fn search(&self, query: &Query, limit: &ReadLimit) -> Result<Page, StoreError>;
+
+    /// How many jobs there are of each group, from the newest down; ended by its limit, it goes on below [`Counts::next`] another
+    /// time. Every count comes some jobs further, and nobody who writes waits for it.
+    fn count(&self, query: &CountQuery, limit: &ReadLimit) -> Result<Counts, StoreError>;
 
     /// Whether the store is still where it was opened, and what is committed would be found there again.
     fn check(&self) -> Result<(), StoreError>;

@@ -18,8 +18,8 @@ use ostler_job::{
     durable::{Attempt, Epoch, Queue, Term},
 };
 use ostler_store::{
-    Applied, Change, Committer, Event, Fault, Job, Loaded, Memory, Page, Planned, Query, ReadLimit,
-    Same, Store, StoreError, Unfinished,
+    Applied, Change, Committer, CountQuery, Counts, Event, Fault, Job, Loaded, Memory, Page,
+    Planned, Query, ReadLimit, Same, Store, StoreError, Unfinished,
 };
 
 /// The model behind a gate: a commit says how many changes it has, and waits until it is let through.
@@ -50,6 +50,9 @@ impl Store for Gated {
     }
     fn search(&self, query: &Query, limit: &ReadLimit) -> Result<Page, StoreError> {
         self.memory.search(query, limit)
+    }
+    fn count(&self, query: &CountQuery, limit: &ReadLimit) -> Result<Counts, StoreError> {
+        self.memory.count(query, limit)
     }
     fn check(&self) -> Result<(), StoreError> {
         self.memory.check()

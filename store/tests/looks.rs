@@ -5,19 +5,24 @@ mod make;
 
 use std::{fs, time::Instant};
 
-use make::{find, ids, in_state, spec, submit, submit_at};
+use make::{find_sorted, ids, in_state, spec, submit, submit_at};
 use ostler_job::{
     JobId, Wall,
-    durable::{Epoch, JobState, Spec, Status},
+    durable::{
+        CountQuery, Counts, Epoch, GroupKey, IdRange, JobState, NameFilter, Reason, Sort, Spec,
+        Status,
+    },
 };
 use ostler_store::{Change, Fault, Filter, Memory, Query, ReadLimit, Sqlite, Store};
 use tempfile::TempDir;
 
-const JOBS: u64 = 6000;
+const JOBS: u64 = 7000;
+const SORTS: [Sort; 4] = [Sort::Newest, Sort::Oldest, Sort::LastFinished, Sort::FirstFinished];
 
 /// Of many kinds, some of them rare; and the clock was set back and forth meanwhile.
 fn job(id: u64) -> Change {
     let spec = Spec {
+        name: (!id.is_multiple_of(4)).then(|| format!("job-{}", id % 100)),
         tenant: ["default", "shop", "rare"][usize::from(id % 3 == 1) + usize::from(id == 7)].into(),
         ..spec(if id.is_multiple_of(7) { "seventh" } else { "noop" })
     };
@@ -26,6 +31,9 @@ fn job(id: u64) -> Change {
         .is_multiple_of(5)
         .then(|| ["host-1", "host-2"][usize::from(id.is_multiple_of(2000))].into());
     status.exit_status = [None, Some(0), Some(0), Some(3)][(id % 4) as usize];
+    status.reason = [None, Some(Reason::Ok), Some(Reason::Lost)][(id % 3) as usize];
+    status.host = id.is_multiple_of(6).then(|| "host-1".to_owned());
+    status.finished_at = status.finished_at.map(|_| Wall(1_000_000 + id * 7919 % 5000));
     status.signal = id.is_multiple_of(13).then_some(9);
     let at = match id {
         2000..2500 => 1_000_000 - 300_000 + id,
@@ -64,6 +72,17 @@ fn filters() -> Vec<Filter> {
         Filter { runner: text("host-1"), states: vec![JobState::Dead], ..default() },
         Filter { runner: text("nobody"), ..default() },
         Filter { identity: text("seventh"), tenant: text("shop"), ..default() },
+        Filter { reasons: vec![Reason::Ok, Reason::Lost], ..default() },
+        Filter { reasons: vec![Reason::Lost], states: vec![JobState::Dead], ..default() },
+        Filter { host: text("host-1"), ..default() },
+        Filter { name: text("job-17").map(NameFilter::Is), ..default() },
+        Filter { name: text("job-").map(NameFilter::Begins), ..default() },
+        Filter { name: text("job-1").map(NameFilter::Begins), runner: text("host-1"), ..default() },
+        Filter { finished_since: Some(Wall(1_000_100)), ..default() },
+        Filter { finished_since: Some(Wall(1_004_000)), ..default() },
+        Filter { finished_until: Some(Wall(1_004_900)), tenant: text("shop"), ..default() },
+        Filter { ids: vec![IdRange::new(JobId(50), JobId(6500))], ..default() },
+        Filter { ids: (0..700).map(|id| JobId(id * 10).into()).collect(), ..default() },
     ];
     for code in [0, 3, 5] {
         for excluded in [false, true] {
@@ -83,31 +102,70 @@ fn filters() -> Vec<Filter> {
 fn every_way_finds_what_the_model_finds() {
     let (_folder, store, model) = stores();
     for filter in filters() {
-        assert_eq!(find(&store, &filter, 700), find(&model, &filter, 7000), "{filter:?}");
+        for sort in SORTS {
+            let expected = find_sorted(&model, &filter, sort, 7000);
+            assert_eq!(find_sorted(&store, &filter, sort, 700), expected, "{filter:?} {sort:?}");
+        }
     }
+}
+
+fn over() -> ReadLimit {
+    ReadLimit { until: Some(Instant::now()), ..ReadLimit::default() }
 }
 
 #[test]
 fn a_look_that_ends_early_comes_further_each_time_and_misses_nothing() {
     let (_folder, store, model) = stores();
-    let over = ReadLimit { until: Some(Instant::now()), ..ReadLimit::default() };
-    for filter in filters() {
-        let (mut found, mut below, mut partial) = (Vec::new(), None, 0);
+    let mut ended = [0; SORTS.len()];
+    for (filter, place) in filters().iter().flat_map(|it| (0..SORTS.len()).map(move |n| (it, n))) {
+        let sort = SORTS[place];
+        let (mut found, mut after, mut partial) = (Vec::new(), None, 0);
         loop {
-            let query = Query { filter: filter.clone(), below, limit: 100 };
-            let page = store.search(&query, &over).unwrap();
+            let query = Query { filter: filter.clone(), sort, after, limit: 100 };
+            let page = store.search(&query, &over()).unwrap();
             found.extend(ids(&page.jobs));
             partial += u32::from(page.partial);
-            assert!(page.next.is_none_or(|next| below.is_none_or(|below| next < below)));
+            let further = |next| after.is_none_or(|after| sort.is_after(next, after));
+            assert!(page.next.is_none_or(further));
             assert!(!page.partial || page.next.is_some());
-            below = page.next;
-            if below.is_none() {
+            after = page.next;
+            if after.is_none() {
                 break;
             }
         }
-        assert_eq!(found, find(&model, &filter, 7000), "{filter:?}");
-        assert!(filter.runner != Some("nobody".to_owned()) || partial > 0, "it did not end early");
+        assert_eq!(found, find_sorted(&model, filter, sort, 7000), "{filter:?} {sort:?}");
+        ended[place] += partial;
     }
+    assert!(ended.iter().all(|partial| *partial > 0), "some end early in each order: {ended:?}");
+}
+
+#[test]
+fn a_count_that_ends_early_goes_on_and_counts_none_twice() {
+    let (_folder, store, model) = stores();
+    let keys = [
+        vec![GroupKey::State, GroupKey::Tenant],
+        vec![GroupKey::Identity],
+        vec![GroupKey::Name, GroupKey::Reason],
+        Vec::new(),
+    ];
+    let mut parts = 0;
+    for (filter, by) in filters().iter().flat_map(|it| keys.iter().map(move |by| (it, by))) {
+        let mut query = CountQuery { filter: filter.clone(), by: by.clone(), below: None };
+        let expected = model.count(&query, &over()).unwrap();
+        let mut whole = Counts::default();
+        loop {
+            let part = store.count(&query, &over()).unwrap();
+            part.groups.into_iter().for_each(|(group, jobs)| whole.add(group, jobs));
+            assert!(part.next.is_none_or(|next| query.below.is_none_or(|below| next < below)));
+            query.below = part.next;
+            if query.below.is_none() {
+                break;
+            }
+            parts += 1;
+        }
+        assert_eq!(whole, expected, "{query:?}");
+    }
+    assert!(parts > 0, "none ended early");
 }
 
 #[test]

@@ -5,11 +5,14 @@ mod make;
 
 use std::{fs, path::Path};
 
-use make::{event, find, fixture, in_state, load, pending, shell, spec, submit, submit_as};
+use make::{
+    event, find, find_sorted, fixture, in_state, load, pending, shell, spec, submit, submit_as,
+};
 use ostler_job::{
     JobId, Wall,
     durable::{
-        Epoch, Held, Input, JobState, Queue, QueueName, QueueOwner, QueueShape, Rate, Spec, Status,
+        Epoch, Held, Input, JobState, NameFilter, Queue, QueueName, QueueOwner, QueueShape, Rate,
+        Sort, Spec, Status,
     },
 };
 use ostler_store::{Change, Fault, Filter, Memory, Sqlite, Store, Token};
@@ -82,6 +85,13 @@ fn a_file_of_version_1_is_read() {
     assert!(store.payload_used(&make::payload('a').sha256).unwrap());
     let red = Filter { tags: vec!["red".to_owned()], ..Filter::default() };
     assert_eq!(find(&store, &red, 10), [1]);
+    let named = |name: &str| {
+        let name = Some(NameFilter::Is(name.to_owned()));
+        find(&store, &Filter { name, ..Filter::default() }, 10)
+    };
+    assert_eq!((named("nightly"), named("noop")), (vec![1], vec![]), "what it has has a name");
+    let ended = Filter { finished_until: Some(Wall(5001)), ..Filter::default() };
+    assert_eq!(find_sorted(&store, &ended, Sort::LastFinished, 10), [2]);
     store.commit(Epoch(0), &[submit(3)]).unwrap();
 }
 
@@ -127,6 +137,26 @@ fn a_file_of_version_3_is_read_deleted_from_and_forgotten_as_before() {
         assert_eq!(delete(&store), delete(&model), "{id}");
     }
     assert_eq!(load(&store).0, load(&model).0);
+}
+
+/// What an index is made of may be damaged: that is no reason to refuse the whole file.
+#[test]
+fn a_file_with_a_damaged_record_is_brought_to_the_present_version() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("store.db");
+    file_of_version_3(&path);
+    let raw = Connection::open(&path).unwrap();
+    for (job, damaged) in [(1, r#"{"name":"a","user":"b","#), (2, r#"["name":"a"#), (3, "")] {
+        let row = (damaged, job);
+        raw.execute("UPDATE spec SET spec = ? WHERE job = ?", row).unwrap();
+    }
+    let other = r#"{"work":{"module":"noop"},"name":"whole","identity":"noop"}"#;
+    raw.execute("UPDATE spec SET spec = ? WHERE job = 4", [other]).unwrap();
+    raw.close().unwrap();
+    let store = Sqlite::open(&path).unwrap();
+    let named = Filter { name: Some(NameFilter::Begins(String::new())), ..Filter::default() };
+    assert_eq!(find(&store, &named, 10), [4]);
+    assert_eq!(find(&store, &Filter::default(), 100).len(), 11);
 }
 
 #[test]

@@ -213,14 +213,15 @@ impl Work<'_> {
         if !bind(&mut filter, self.caller) {
             return Ok(());
         }
-        let (mut below, mut seen) = (None, 0);
+        let (mut after, mut seen) = (None, 0);
         loop {
-            let query = Query { filter: filter.clone(), below, limit: GROUP };
+            let filter = filter.clone();
+            let query = Query { filter, after, limit: GROUP, ..Query::default() };
             let page = self.api.backend().query(self.caller.name(), query).await?;
             seen += page.jobs.len();
             self.steer(page.jobs.iter().map(|job| job.id).collect()).await?;
-            below = page.next;
-            if below.is_none() {
+            after = page.next;
+            if after.is_none() {
                 return Ok(());
             }
             if seen >= WORK_MAX {

@@ -15,6 +15,7 @@ use crate::{
     parse::{
         conditions::Conditions,
         query::{self, NoQuery, Pairs},
+        sort::{self, sort},
     },
     problem::Problem,
     view::{self, JobDetail, JobView},
@@ -26,7 +27,7 @@ const LIMIT_MAX: u64 = 1000;
 /// A page of jobs.
 #[derive(Serialize, ToSchema)]
 pub(crate) struct JobPage {
-    /// Newest first.
+    /// In the order that was asked for; newest first unless one was.
     jobs: Vec<JobView>,
     /// The `cursor` of the next page; null: this is the last.
     next: Option<String>,
@@ -34,7 +35,7 @@ pub(crate) struct JobPage {
     partial: bool,
 }
 
-/// List jobs, newest first
+/// List jobs
 #[utoipa::path(
     get,
     path = "/v1/jobs",
@@ -43,7 +44,8 @@ pub(crate) struct JobPage {
     params(
         Conditions,
         ("limit" = Option<u16>, Query, description = "Jobs on the page; 100 unless given.", minimum = 1, maximum = 1000),
-        ("cursor" = Option<String>, Query, description = "The member `next` of the page before.", pattern = "^A[AB][A-Za-z0-9_-]{8}[AEIMQUYcgkosw048]$", example = "AAAAAAAAABE"),
+        ("cursor" = Option<String>, Query, description = "The member `next` of the page before, which had the same order.", pattern = "^(AQA[A-Za-f][A-Za-z0-9_-]{8}|(A[gw]A[A-Za-f][A-Za-z0-9_-]{8})?A[AB][A-Za-z0-9_-]{8}[AEIMQUYcgkosw048])$", example = "AAAAAAAAABE"),
+        ("sort" = Option<String>, Query, description = "In which order; `-id`, the newest first, unless given. `submitted` is the order of ids, since jobs get theirs as they come; `finished` has those alone that have finished.", pattern = "^-?(id|submitted|finished)$", example = "-finished"),
     ),
     responses((status = 200, description = "A page.", body = JobPage, content_type = "application/json")),
 )]
@@ -52,10 +54,11 @@ pub(crate) async fn list(
     Needs(caller, ..): Needs<Read>,
     pairs: Pairs,
 ) -> Result<Response, Problem> {
-    let pairs = pairs.only(&[Conditions::names(), &["limit", "cursor"]])?;
+    let pairs = pairs.only(&[Conditions::names(), &["sort", "limit", "cursor"]])?;
     let mut filter = query::filter(pairs.iter(), view::now()).map_err(Problem::parameters)?;
     let limit = pairs.parsed("limit", |text| query::number(text, 1, LIMIT_MAX))?;
-    let below = pairs.parsed("cursor", query::read_cursor)?;
+    let sort = pairs.parsed("sort", sort)?.unwrap_or_default();
+    let after = pairs.parsed("cursor", |text| sort::read_cursor(text, sort))?;
     if !bind(&mut filter, &caller) {
         return body::json(
             StatusCode::OK,
@@ -63,9 +66,10 @@ pub(crate) async fn list(
         );
     }
     let limit = limit.and_then(|limit| usize::try_from(limit).ok()).unwrap_or(LIMIT);
-    let page = api.backend().query(caller.name(), Query { filter, below, limit }).await?;
+    let query = Query { filter, sort, after, limit };
+    let page = api.backend().query(caller.name(), query).await?;
     let jobs = page.jobs.iter().map(JobView::new).collect();
-    let next = page.next.map(query::cursor);
+    let next = page.next.map(|next| sort::cursor(sort, next));
     body::json(StatusCode::OK, &JobPage { jobs, next, partial: page.partial })
 }
 

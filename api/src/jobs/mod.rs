@@ -3,6 +3,7 @@
 pub(crate) mod actions;
 pub(crate) mod batch;
 pub(crate) mod bulk;
+pub(crate) mod counts;
 pub(crate) mod idempotency;
 pub(crate) mod lines;
 pub(crate) mod list;

@@ -2,6 +2,7 @@
 
 use std::sync::OnceLock;
 
+use ostler_job::durable::Reason;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::{
@@ -31,18 +32,33 @@ pub(crate) struct Conditions {
     tenant: Option<String>,
     #[schema(schema_with = tags)]
     tag: Option<OneOrMore>,
+    /// That are called so; with `*` at the end, whatever begins so.
+    #[schema(pattern = "^[^\\u0000-\\u001f\\u007f-\\u009f]{1,129}$")]
+    name: Option<String>,
     /// Of this identity.
     #[schema(pattern = "^[^\\u0000-\\u001f\\u007f-\\u009f]{1,256}$")]
     identity: Option<String>,
     /// That this runner has or had last.
     #[schema(pattern = "^[^\\u0000-\\u001f\\u007f-\\u009f]{1,128}$")]
     runner: Option<String>,
+    /// That this runner alone may run.
+    #[schema(pattern = "^[^\\u0000-\\u001f\\u007f-\\u009f]{1,128}$")]
+    host: Option<String>,
+    /// Whose command was given this user to run as.
+    #[schema(pattern = "^[^\\u0000-\\u001f\\u007f-\\u009f]{1,128}$")]
+    user: Option<String>,
+    #[schema(schema_with = reasons)]
+    reason: Option<OneOrMore>,
     #[schema(schema_with = exit_status)]
     exit_status: Option<OneOrMore>,
     #[schema(schema_with = since)]
     since: Option<String>,
     #[schema(schema_with = until)]
     until: Option<String>,
+    #[schema(schema_with = finished_since)]
+    finished_since: Option<String>,
+    #[schema(schema_with = finished_until)]
+    finished_until: Option<String>,
     /// With this in the name, the command line or the arguments.
     #[schema(pattern = "^[^\\u0000-\\u001f\\u007f-\\u009f]{1,256}$")]
     text: Option<String>,
@@ -170,15 +186,26 @@ fn states() -> Schema {
     one_or_more(about, vec![several.into()], word.into(), None)
 }
 
+fn reasons() -> Schema {
+    let words: Vec<_> = Reason::ALL.iter().map(|reason| reason.code()).collect();
+    let one = words.join("|");
+    let several = text(&format!("^({one})(,({one}))*$")).build();
+    let word = ObjectBuilder::new().schema_type(Type::String).enum_values(Some(words)).build();
+    let about = "That ended for one of these reasons, repeated or as a list with commas.";
+    one_or_more(about, vec![several.into()], word.into(), None)
+}
+
 fn tags() -> Schema {
     let about = "With this tag; repeated: with all of them.";
     one_or_more(about, vec![text(LABEL).build().into()], text(LABEL).build().into(), Some(32))
 }
 
 fn ids() -> Schema {
-    let id = || Schema::from(whole((1 << 53) - 1).build());
-    let about = "One of these ids, repeated or as a list with commas; at most 1000.";
-    one_or_more(about, vec![id()], id(), Some(1000))
+    let ranges = text("^[0-9]{1,16}(-[0-9]{0,16})?(,[0-9]{1,16}(-[0-9]{0,16})?)*$").build();
+    let one = vec![Schema::from(ranges), whole((1 << 53) - 1).build().into()];
+    let item = one.iter().cloned().fold(AnyOfBuilder::new(), AnyOfBuilder::item).build();
+    let about = "One of these ids, or from one to another: `7`, `5-90`, `5-`; repeated or as a list with commas; at most 1000 of them.";
+    one_or_more(about, one, Schema::AnyOf(item), Some(1000))
 }
 
 fn exit_status() -> Schema {
@@ -194,6 +221,14 @@ fn since() -> Schema {
 
 fn until() -> Schema {
     when("Submitted before this time, or so long ago.")
+}
+
+fn finished_since() -> Schema {
+    when("Finished at this time or later, or so long ago or less.")
+}
+
+fn finished_until() -> Schema {
+    when("Finished before this time, or longer ago.")
 }
 
 /// A moment, or a duration for so long ago.

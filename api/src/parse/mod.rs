@@ -7,6 +7,7 @@ pub(crate) mod conditions;
 pub(crate) mod identity;
 pub(crate) mod query;
 pub(crate) mod shape;
+pub(crate) mod sort;
 pub(crate) mod states;
 pub(crate) mod strict;
 pub(crate) mod submit;

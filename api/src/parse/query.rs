@@ -1,16 +1,18 @@
 //! The query of a URL, and the filter of jobs that it, or the body of a bulk action, describes.
 
 use axum::extract::{FromRequestParts, Path, Query as Pairwise, rejection::PathRejection};
-use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use http::request::Parts;
-use ostler_job::{JobId, Span, Wall, durable::Filter};
+use ostler_job::{
+    JobId, Span, Wall,
+    durable::{Filter, IdRange, NameFilter},
+};
 
 use super::{
     NOTES_MAX,
     checks::label_problem,
     conditions::{Conditions, may_repeat},
     identity,
-    states::states,
+    states::{reasons, states},
     text,
 };
 use crate::{
@@ -135,18 +137,6 @@ pub(crate) fn number(text: &str, from: u64, to: u64) -> Result<u64, String> {
     })
 }
 
-/// Where a page ended, as clients see it.
-pub(crate) fn cursor(below: JobId) -> String {
-    URL_SAFE_NO_PAD.encode(below.0.to_be_bytes())
-}
-
-pub(crate) fn read_cursor(text: &str) -> Result<JobId, String> {
-    let bytes = URL_SAFE_NO_PAD.decode(text).ok().and_then(|bytes| bytes.try_into().ok());
-    bytes.map(|bytes| JobId(u64::from_be_bytes(bytes))).filter(|id| id.0 <= ID_MAX).ok_or_else(
-        || format!("{} is no cursor; give the member next of the page before", text::quoted(text)),
-    )
-}
-
 /// Tags of a job, at most.
 const TAGS_MAX: usize = 32;
 
@@ -176,29 +166,60 @@ fn condition(filter: &mut Filter, name: &str, value: &str, now: Wall) -> Result<
     let label = |max| label_problem(value, max).map(|()| value.to_owned());
     match name {
         "state" => filter.states.extend(states(value)?),
+        "reason" => filter.reasons.extend(reasons(value)?),
         "tenant" => filter.tenant = Some(label(128)?),
         "tag" if filter.tags.len() == TAGS_MAX => {
             return Err(format!("more than {TAGS_MAX} tags, which is more than a job has"));
         }
         "tag" => filter.tags.push(label(128)?),
         "identity" => filter.identity = Some(label(identity::MAX)?),
+        "name" => filter.name = Some(called(value)?),
         "runner" => filter.runner = Some(label(128)?),
+        "host" => filter.host = Some(label(128)?),
+        "user" => filter.user = Some(label(128)?),
         "exit_status" => filter.exit_status = Some(exit_status(value)?),
         "since" => filter.since = Some(moment(value, now)?),
         "until" => filter.until = Some(moment(value, now)?),
+        "finished_since" => filter.finished_since = Some(moment(value, now)?),
+        "finished_until" => filter.finished_until = Some(moment(value, now)?),
         "text" => filter.text = Some(label(256)?),
         "id" => {
             for id in value.split(',') {
-                filter.ids.push(JobId(number(id, 0, ID_MAX)?));
+                filter.ids.push(ids(id)?);
             }
             if filter.ids.len() > IDS_MAX {
-                return Err(format!("more than {IDS_MAX} ids; ask in several requests"));
+                return Err(format!(
+                    "more than {IDS_MAX} ids or ranges of ids; ask in several requests"
+                ));
             }
         }
         // One that is declared and forgotten here must not come to mean every job.
         _ => return Err("is not known here".to_owned()),
     }
     Ok(())
+}
+
+/// A name, or with `*` how it begins.
+fn called(value: &str) -> Result<NameFilter, String> {
+    match value.strip_suffix('*') {
+        Some("") => Ok(NameFilter::Begins(String::new())),
+        Some(start) => label_problem(start, 128).map(|()| NameFilter::Begins(start.to_owned())),
+        None => label_problem(value, 128).map(|()| NameFilter::Is(value.to_owned())),
+    }
+}
+
+/// `7`, `5-90`, or `5-` for whatever is from there up.
+fn ids(value: &str) -> Result<IdRange, String> {
+    let id = |text| number(text, 0, ID_MAX).map(JobId);
+    let Some((first, last)) = value.split_once('-') else { return id(value).map(IdRange::from) };
+    let bad =
+        |detail| format!("{} is no range of ids such as 5-90 or 5-: {detail}", text::quoted(value));
+    let first = id(first).map_err(bad)?;
+    let last = if last.is_empty() { JobId(ID_MAX) } else { id(last).map_err(bad)? };
+    if last < first {
+        return Err(bad(format!("it goes backwards; write {last}-{first}")));
+    }
+    Ok(IdRange::new(first, last))
 }
 
 fn exit_status(value: &str) -> Result<(i32, bool), String> {
@@ -242,7 +263,8 @@ mod tests {
         for name in Conditions::names() {
             let value = match *name {
                 "state" => "pending",
-                "since" | "until" => "2h",
+                "reason" => "lost",
+                "since" | "until" | "finished_since" | "finished_until" => "2h",
                 "exit_status" | "id" => "1",
                 _ => "x",
             };
@@ -273,10 +295,45 @@ mod tests {
     }
 
     #[test]
-    fn cursors_are_read_back_and_nothing_else_is() {
-        assert_eq!(read_cursor(&cursor(JobId(17))), Ok(JobId(17)));
-        for bad in ["", "17", "AAAA", "_________w", "//////////8="] {
-            assert!(read_cursor(bad).is_err(), "{bad}");
+    fn ids_are_numbers_and_ranges() {
+        let read = |value| filter([("id", value)].into_iter(), NOW);
+        let told = |filter: Filter| -> Vec<_> {
+            filter.ids.iter().map(|range| (range.first.0, range.last.0)).collect()
+        };
+        assert_eq!(told(read("3,5-90,7-").unwrap()), [(3, 3), (5, 90), (7, ID_MAX)]);
+        assert_eq!(told(read("0-0").unwrap()), [(0, 0)]);
+        for (bad, says) in [
+            ("", "expected a whole number from 0"),
+            ("3,", "expected a whole number from 0"),
+            ("-", "is no range of ids such as 5-90"),
+            ("-7", "is no range of ids such as 5-90"),
+            ("90-5", "it goes backwards; write 5-90"),
+            ("1-2-3", "is no range of ids such as 5-90"),
+            ("5..90", "expected a whole number from 0"),
+            ("+5-9", "is no range of ids such as 5-90"),
+            ("5-9007199254740992", "expected a whole number from 0 to 9007199254740991"),
+            ("18446744073709551616", "expected a whole number from 0 to 9007199254740991"),
+            ("1-99999999999999999999999", "expected a whole number from 0 to 9007199254740991"),
+        ] {
+            let errors = read(bad).unwrap_err();
+            assert!(errors[0].detail.contains(says), "{bad:?}: {}", errors[0].detail);
         }
+    }
+
+    #[test]
+    fn a_name_with_a_star_is_how_it_begins() {
+        let read = |value| filter([("name", value)].into_iter(), NOW).map(|it| it.name.unwrap());
+        assert_eq!(read("a*b"), Ok(NameFilter::Is("a*b".to_owned())));
+        assert_eq!(read("nightly*"), Ok(NameFilter::Begins("nightly".to_owned())));
+        assert_eq!(read("*"), Ok(NameFilter::Begins(String::new())));
+        let (longest, longer) = ("x".repeat(128) + "*", "x".repeat(129));
+        assert!(read("").is_err() && read(&longer).is_err() && read(&longest).is_ok());
+    }
+
+    #[test]
+    fn a_reason_that_there_is_not_is_told_with_those_that_there_are() {
+        let errors = filter([("reason", "lost,gone")].into_iter(), NOW).unwrap_err();
+        let told = &errors[0].detail;
+        assert!(told.contains("\"gone\" is not a reason; there are ok, exit_status"), "{told}");
     }
 }

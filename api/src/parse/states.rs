@@ -1,6 +1,6 @@
-//! The words for states that conditions take, and what each of them means.
+//! The words for states and reasons that conditions take, and what each of them means.
 
-use ostler_job::durable::JobState;
+use ostler_job::durable::{JobState, Reason};
 
 use super::text;
 
@@ -46,4 +46,14 @@ pub(crate) fn states(value: &str) -> Result<Vec<JobState>, String> {
         }
     }
     Ok(states)
+}
+
+pub(crate) fn reasons(value: &str) -> Result<Vec<Reason>, String> {
+    let one = |word| {
+        Reason::from_code(word).ok_or_else(|| {
+            let words: Vec<_> = Reason::ALL.iter().map(|reason| reason.code()).collect();
+            format!("{} is not a reason; there are {}", text::quoted(word), words.join(", "))
+        })
+    };
+    value.split(',').map(one).collect()
 }

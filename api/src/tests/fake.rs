@@ -13,8 +13,8 @@ use ostler_driver::{Answer, Figures, NewJob, Verb};
 use ostler_job::{
     JobId, Wall,
     durable::{
-        Attempt, AttemptKey, Event, EventKind, Fence, Job, JobState, Page, Payload, Query, Status,
-        Token,
+        Attempt, AttemptKey, CountQuery, Counts, Event, EventKind, Fence, Job, JobState, Page,
+        Payload, Query, Status, Token,
     },
 };
 use ostler_machine::secret::hex;
@@ -206,10 +206,30 @@ impl Backend for Fake {
 
     fn query<'a>(&'a self, _: &'a str, query: Query) -> BackendFuture<'a, Page> {
         self.ready(|state| {
-            let mut found = state.jobs.values().rev().filter(|job| fits(job, &query)).cloned();
-            let jobs: Vec<_> = found.by_ref().take(query.limit).collect();
-            let next = found.next().and_then(|_| jobs.last().map(|job| job.id));
+            let found = state.jobs.values().filter(|job| fits(job, &query));
+            let mut jobs: Vec<Job> = found.cloned().collect();
+            jobs.sort_by_key(|job| query.sort.cursor(job));
+            if query.sort.is_downwards() {
+                jobs.reverse();
+            }
+            let more = jobs.len() > query.limit;
+            jobs.truncate(query.limit);
+            let next = jobs.last().filter(|_| more).and_then(|job| query.sort.cursor(job));
             Page { jobs, next, partial: false }
+        })
+    }
+
+    /// One job a look.
+    fn count<'a>(&'a self, _: &'a str, query: CountQuery) -> BackendFuture<'a, Counts> {
+        self.ready(|state| {
+            let below = query.below.unwrap_or(JobId(u64::MAX));
+            let mut counts = Counts::default();
+            let Some((id, job)) = state.jobs.range(..below).next_back() else { return counts };
+            if query.filter.matches(job) {
+                counts.add(query.by.iter().map(|key| key.value(job)).collect(), 1);
+            }
+            counts.next = Some(*id);
+            counts
         })
     }
 

@@ -1,7 +1,11 @@
 //! Jobs found and steered.
 
 use http::StatusCode;
-use ostler_job::durable::JobState;
+use ostler_job::{
+    Wall,
+    durable::{JobState, Reason},
+};
+use serde_json::json;
 
 use super::Rig;
 
@@ -35,7 +39,8 @@ async fn a_query_finds_by_state_and_tag_and_refuses_what_it_does_not_know() {
     assert_eq!(count("tag=x&tag=y").await, 1);
     assert_eq!(count("state=paused,running").await, 1);
     assert_eq!(count("state=finished").await, 0);
-    assert_eq!(count("id=1,2&since=1h&exit_status=%210").await, 2);
+    assert_eq!(count("id=1,2&since=1h").await, 2);
+    assert_eq!(count("id=1,2&since=1h&exit_status=%210").await, 0);
     let problem = rig.ask("GET /v1/jobs?colour=red&limit=0&state=done").await.is("bad_query");
     assert_eq!(problem["errors"][0]["parameter"], "colour");
     for bad in [
@@ -46,6 +51,18 @@ async fn a_query_finds_by_state_and_tag_and_refuses_what_it_does_not_know() {
         "state=done",
         "since=x",
         "exit_status=999",
+        "id=90-5",
+        "id=1-18446744073709551616",
+        "id=",
+        "reason=tired",
+        "reason=",
+        "name=",
+        "host=",
+        "user=",
+        "finished_since=yesterday",
+        "sort=tenant",
+        "sort=",
+        "sort=id&sort=-id",
     ] {
         rig.ask(&format!("GET /v1/jobs?{bad}")).await.is("bad_query");
     }
@@ -53,6 +70,119 @@ async fn a_query_finds_by_state_and_tag_and_refuses_what_it_does_not_know() {
     let ids = |ids: usize| (1..=ids).map(|id| id.to_string()).collect::<Vec<_>>().join(",");
     assert_eq!(count(&format!("id={}", ids(1000))).await, 2);
     rig.ask(&format!("GET /v1/jobs?id={}", ids(1001))).await.is("bad_query");
+}
+
+/// A rig with five jobs, of which the first, the third and the second finished, in this order.
+async fn finished() -> Rig {
+    let rig = Rig::new();
+    for name in ["a-1", "a-2", "b-3", "b-4", "c"] {
+        let body = format!(r#"{{"command":"a","name":"{name}","user":"u-{name}"}}"#);
+        rig.json("POST /v1/jobs", &body).await;
+    }
+    for (id, at) in [(1, 1000), (3, 2000), (2, 2000)] {
+        rig.fake.change(id, |status| {
+            (status.state, status.finished_at) = (JobState::Dead, Some(Wall(at)));
+            status.reason = Some(if id == 1 { Reason::Lost } else { Reason::Timeout });
+        });
+    }
+    rig
+}
+
+async fn listed(rig: &Rig, query: &str) -> Vec<u64> {
+    let page = rig.ask(&format!("GET /v1/jobs?{query}")).await.json();
+    page["jobs"].as_array().unwrap().iter().map(|job| job["id"].as_u64().unwrap()).collect()
+}
+
+#[tokio::test]
+async fn a_list_is_in_the_order_that_is_asked_for_on_every_page() {
+    let rig = finished().await;
+    for (sort, expected) in [
+        ("-id", vec![5, 4, 3, 2, 1]),
+        ("id", vec![1, 2, 3, 4, 5]),
+        ("submitted", vec![1, 2, 3, 4, 5]),
+        ("finished", vec![1, 2, 3]),
+        ("-finished", vec![3, 2, 1]),
+    ] {
+        let first = format!("GET /v1/jobs?limit=1&sort={sort}");
+        let (mut path, mut ids) = (first.clone(), Vec::new());
+        loop {
+            let page = rig.ask(&path).await.json();
+            ids.extend(page["jobs"].as_array().unwrap().iter().map(|it| it["id"].as_u64()));
+            let Some(next) = page["next"].as_str() else { break };
+            path = format!("{first}&cursor={next}");
+        }
+        assert_eq!(ids.into_iter().flatten().collect::<Vec<_>>(), expected, "{sort}");
+    }
+    let page = rig.ask("GET /v1/jobs?limit=1&sort=finished").await.json();
+    let other = format!("GET /v1/jobs?limit=1&cursor={}", page["next"].as_str().unwrap());
+    let problem = rig.ask(&other).await.is("bad_query");
+    assert!(problem["detail"].as_str().unwrap().contains("give the same sort"), "{problem}");
+    let problem = rig.ask("GET /v1/jobs?sort=tenant").await.is("bad_query");
+    let told = problem["detail"].as_str().unwrap();
+    assert!(told.contains("\"tenant\" is no order of jobs; there are -id, id"), "{problem}");
+}
+
+#[tokio::test]
+async fn jobs_are_found_by_name_user_reason_range_and_end() {
+    let rig = finished().await;
+    assert_eq!(listed(&rig, "name=a-*").await, [2, 1]);
+    assert_eq!(listed(&rig, "name=a").await, [0; 0]);
+    assert_eq!(listed(&rig, "user=u-c").await, [5]);
+    assert_eq!(listed(&rig, "reason=lost,timeout").await, [3, 2, 1]);
+    assert_eq!(listed(&rig, "reason=lost&reason=ok").await, [1]);
+    assert_eq!(listed(&rig, "id=2-3,5-").await, [5, 3, 2]);
+    assert_eq!(listed(&rig, "finished_since=1970-01-01T00:00:02Z").await, [3, 2]);
+    assert_eq!(listed(&rig, "finished_until=1970-01-01T00:00:02Z").await, [1]);
+    let body =
+        r#"{"action":"delete","filter":{"id":["2-4"],"finished_since":"1970-01-01T00:00:02Z"}}"#;
+    let answer = rig.json("POST /v1/jobs/actions", body).await.json();
+    assert_eq!(answer["done"], 2, "{answer}");
+    let body = r#"{"action":"delete","filter":{"id":[4,"9-7"]}}"#;
+    let problem = rig.json("POST /v1/jobs/actions", body).await.is("invalid_field");
+    assert_eq!(problem["pointer"], "/filter/id", "{problem}");
+    assert!(problem["detail"].as_str().unwrap().contains("goes backwards"), "{problem}");
+}
+
+#[tokio::test]
+async fn jobs_are_counted_by_what_they_have_in_common() {
+    let rig = finished().await;
+    let counted = async |query: &str| rig.ask(&format!("GET /v1/jobs/counts{query}")).await.json();
+    let counts = counted("?by=state,reason").await;
+    let expected = json!([
+        { "state": "dead", "reason": "timeout", "jobs": 2 },
+        { "state": "pending", "reason": null, "jobs": 2 },
+        { "state": "dead", "reason": "lost", "jobs": 1 },
+    ]);
+    assert_eq!(counts, json!({ "by": ["state", "reason"], "groups": expected, "jobs": 5 }));
+    let none = counted("?by=exit_status&tenant=nobody").await;
+    assert_eq!(none, json!({ "by": ["exit_status"], "groups": [], "jobs": 0 }));
+    let all = counted("?state=dead").await;
+    assert_eq!(all, json!({ "by": [], "groups": [{ "jobs": 3 }], "jobs": 3 }));
+    rig.fake.change(1, |status| status.exit_status = Some(3));
+    let statuses = counted("?by=exit_status&id=1-2").await["groups"].clone();
+    assert_eq!(statuses[1], json!({ "exit_status": 3, "jobs": 1 }), "{statuses}");
+    for bad in ["by=", "by=colour", "by=state,state", "by=state&by=tenant", "limit=3", "id=9-1"] {
+        rig.ask(&format!("GET /v1/jobs/counts?{bad}")).await.is("bad_query");
+    }
+    let problem = rig.ask("GET /v1/jobs/counts?by=tags").await.is("bad_query");
+    let told = problem["detail"].as_str().unwrap();
+    assert!(
+        told.contains("\"tags\" is nothing that jobs are counted by; there are state"),
+        "{told}"
+    );
+}
+
+#[tokio::test]
+async fn more_groups_than_an_answer_has_are_refused_with_the_cure() {
+    let rig = Rig::new();
+    for name in 0..=1000 {
+        rig.json("POST /v1/jobs", &format!(r#"{{"command":"a","name":"{name}"}}"#)).await;
+    }
+    let problem = rig.ask("GET /v1/jobs/counts?by=name").await.is("bad_query");
+    let told = problem["detail"].as_str().unwrap();
+    assert!(told.contains("more than 1000 groups; count fewer jobs"), "{told}");
+    let fewer = rig.ask("GET /v1/jobs/counts?by=name&id=2-").await.json();
+    assert_eq!(fewer["groups"].as_array().unwrap().len(), 1000);
 }
 
 #[tokio::test]

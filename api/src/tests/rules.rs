@@ -60,11 +60,7 @@ pub(super) fn steer(state: &mut State, verb: &Verb, id: JobId) -> Answer {
 }
 
 pub(super) fn fits(job: &Job, query: &Query) -> bool {
-    let filter = &query.filter;
-    (filter.states.is_empty() || filter.states.contains(&job.status.state))
-        && filter.tenant.as_ref().is_none_or(|it| *it == job.spec.tenant)
-        && filter.tags.iter().all(|it| job.spec.tags.contains(it))
-        && filter.identity.as_ref().is_none_or(|it| *it == job.spec.identity)
-        && (filter.ids.is_empty() || filter.ids.contains(&job.id))
-        && query.below.is_none_or(|below| job.id < below)
+    let cursor = query.sort.cursor(job);
+    query.filter.matches(job)
+        && cursor.is_some_and(|it| query.after.is_none_or(|end| query.sort.is_after(it, end)))
 }

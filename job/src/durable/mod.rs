@@ -6,12 +6,14 @@
 mod attempt;
 mod change;
 mod fault;
+mod group;
 mod query;
 mod queue;
 mod rate;
 mod record;
 mod retry;
 mod scheduling;
+mod sort;
 mod spec;
 mod state;
 mod status;
@@ -22,12 +24,14 @@ pub use attempt::{
 };
 pub use change::{Applied, Change, Event, EventKind, Token, TokenHash};
 pub use fault::{Fault, StoreError};
-pub use query::{Filter, Page, Query};
+pub use group::{CountQuery, Counts, GroupKey};
+pub use query::{Filter, IdRange, NameFilter, Page, Query};
 pub use queue::{Held, Queue, QueueDiscipline, QueueName, QueueOwner, QueueShape, TenantShape};
 pub use rate::{RATE_RULE, Rate};
 pub use record::{Job, Loaded, Same, Unfinished};
 pub use retry::{Futile, Retry};
 pub use scheduling::Scheduling;
+pub use sort::{Cursor, Sort};
 pub use spec::{
     Command, Dedupe, DedupeScope, Delivery, Input, Payload, Spec, TENANT_DEFAULT, Terminate, Then,
     Work,

@@ -20,8 +20,8 @@ use ostler_job::{
 
 use self::tables::Tables;
 use crate::{
-    Applied, Change, Event, Fault, Job, Loaded, Page, Query, ReadLimit, Same, Store, StoreError,
-    Unfinished,
+    Applied, Change, CountQuery, Counts, Event, Fault, Job, Loaded, Page, Query, ReadLimit, Same,
+    Store, StoreError, Unfinished,
 };
 
 /// What happens to a commit instead of what should.
@@ -201,6 +201,10 @@ impl Store for Memory {
 
     fn search(&self, query: &Query, _: &ReadLimit) -> Result<Page, StoreError> {
         Ok(self.lock().kept.page(query))
+    }
+
+    fn count(&self, query: &CountQuery, _: &ReadLimit) -> Result<Counts, StoreError> {
+        Ok(self.lock().kept.count(query))
     }
 
     fn check(&self) -> Result<(), StoreError> {

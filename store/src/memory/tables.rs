@@ -7,7 +7,10 @@ use ostler_job::{
     durable::{Attempt, Fence, Queue, QueueName, Spec, Status},
 };
 
-use crate::{Applied, Change, Event, Fault, Filter, Job, Loaded, Page, Query, StoreError, Token};
+use crate::{
+    Applied, Change, CountQuery, Counts, Event, Fault, Filter, Job, Loaded, Page, Query,
+    StoreError, Token,
+};
 
 #[derive(Clone, Debug, Default)]
 pub(super) struct Tables {
@@ -176,16 +179,31 @@ impl Tables {
     }
 
     pub(super) fn page(&self, query: &Query) -> Page {
-        let below = query.below.unwrap_or(JobId(u64::MAX));
-        let matching = self.jobs.range(..below).rev().map(|(_, job)| job);
-        let mut jobs: Vec<_> = matching
-            .filter(|job| Filter::matches(&query.filter, job))
-            .take(query.limit.saturating_add(1))
-            .cloned()
-            .collect();
+        let sort = query.sort;
+        let of = |job: &Job| sort.cursor(job).expect("what is listed is in that order");
+        let within = |job: &&Job| {
+            sort.cursor(job).is_some_and(|it| query.after.is_none_or(|end| sort.is_after(it, end)))
+        };
+        let matching = self.jobs.values().filter(|job| query.filter.matches(job)).filter(within);
+        let mut jobs: Vec<Job> = matching.cloned().collect();
+        jobs.sort_unstable_by_key(of);
+        if sort.is_downwards() {
+            jobs.reverse();
+        }
         let more = jobs.len() > query.limit;
         jobs.truncate(query.limit);
-        let next = jobs.last().filter(|_| more).map(|job| job.id);
+        let next = jobs.last().filter(|_| more).map(of);
         Page { jobs, next, partial: false }
+    }
+
+    pub(super) fn count(&self, query: &CountQuery) -> Counts {
+        let below = query.below.unwrap_or(JobId(u64::MAX));
+        let mut counts = Counts::default();
+        for job in self.jobs.range(..below).map(|(_, job)| job) {
+            if Filter::matches(&query.filter, job) {
+                counts.add(query.by.iter().map(|key| key.value(job)).collect(), 1);
+            }
+        }
+        counts
     }
 }

@@ -1,31 +1,21 @@
 //! Pages of a filter.
 //!
-//! SQL narrows, [`Filter::matches`](crate::Filter::matches) decides. Rows come newest first from an index that suits the
-//! filter, one stretch of ids after the other: after each it is known how far the look has come, so that one that takes
-//! long can end there and go on another time. A stretch is as long as some milliseconds allow.
+//! SQL narrows, [`Filter::matches`](crate::Filter::matches) decides. Rows come in order from an index that suits the filter, one
+//! stretch of ids after the other; what has few jobs is put in order here; and what is wanted in the order of its end comes from the
+//! index of that.
 
-use std::{
-    cmp::Reverse,
-    time::{Duration, Instant},
-};
-
-use ostler_job::JobId;
-use rusqlite::{Connection, ErrorCode, Result, Rows, params_from_iter, types::Value};
+use ostler_job::durable::Cursor;
+use rusqlite::{Connection, Result, Rows, params_from_iter};
 
 use super::{
     codec::int,
-    query_plan::{QueryPlan, Range, choices, rarest, top},
+    few, finished,
+    query_plan::{QueryPlan, choices, plain, rarest},
     read,
     readers::Deadline,
+    walk::{Ids, Walk},
 };
 use crate::{Job, Page, Query, ReadLimit};
-
-/// Ids of the first stretch, and of the shortest: this many rows are always looked at in one go.
-const SHORTEST: i64 = 1024;
-/// A stretch that took less is followed by a longer one.
-const QUICK: Duration = Duration::from_millis(4);
-/// A stretch that takes more is broken off and begun anew as a shorter one.
-const SLOW: Duration = Duration::from_millis(20);
 
 pub(super) fn page(
     db: &Connection,
@@ -37,16 +27,21 @@ pub(super) fn page(
         return Ok(Page::default());
     }
     let mut taking = Taking { query, page: Page::default() };
-    if query.filter.ids.is_empty() {
-        scan(db, alarm, &mut taking, limit)?;
+    let ids = Ids::of(db, &query.filter)?;
+    if let Some(cursors) = few::cursors(db, query, &ids)? {
+        look_up(db, &mut taking, cursors)?;
+    } else if query.sort.is_by_finish() {
+        finished::page(db, &mut taking, &ids, limit)?;
     } else {
-        look_up(db, &mut taking)?;
+        let is_downwards = query.sort.is_downwards();
+        let ids = ids.beyond(query.after.map(|after| after.id), is_downwards);
+        scan(db, alarm, &mut taking, Walk::new(ids, is_downwards), limit)?;
     }
     Ok(taking.page)
 }
 
-struct Taking<'a> {
-    query: &'a Query,
+pub(super) struct Taking<'a> {
+    pub(super) query: &'a Query,
     page: Page,
 }
 
@@ -57,24 +52,25 @@ impl Taking<'_> {
     }
 
     /// `false`: the page is full.
-    fn take(&mut self, job: Job) -> bool {
+    pub(super) fn take(&mut self, job: Job) -> bool {
         if self.page.jobs.len() == self.query.limit {
-            self.page.next = self.page.jobs.last().map(|job| job.id);
+            self.page.next = self.page.jobs.last().and_then(|job| self.query.sort.cursor(job));
             return false;
         }
         self.page.jobs.push(job);
         true
     }
+
+    /// The look ends here, whatever is after it.
+    pub(super) fn end(&mut self, at: Cursor) {
+        self.page.next = Some(at);
+        self.page.partial = self.page.jobs.len() < self.query.limit;
+    }
 }
 
-/// The jobs that are named.
-fn look_up(db: &Connection, taking: &mut Taking<'_>) -> Result<()> {
-    let below = taking.query.below.unwrap_or(JobId(u64::MAX));
-    let mut ids: Vec<_> = taking.query.filter.ids.iter().filter(|id| **id < below).collect();
-    ids.sort_unstable_by(|a, b| b.cmp(a));
-    ids.dedup();
-    for id in ids {
-        let job = read::one(db, *id)?.filter(|job| taking.query.filter.matches(job));
+fn look_up(db: &Connection, taking: &mut Taking<'_>, cursors: Vec<Cursor>) -> Result<()> {
+    for cursor in cursors {
+        let job = read::one(db, cursor.id)?.filter(|job| taking.query.filter.matches(job));
         if !job.is_none_or(|job| taking.take(job)) {
             break;
         }
@@ -86,63 +82,35 @@ fn scan(
     db: &Connection,
     alarm: &Deadline,
     taking: &mut Taking<'_>,
+    mut walk: Walk,
     limit: &ReadLimit,
 ) -> Result<()> {
-    let choices = choices(&taking.query.filter);
-    let range = Range::of(db, &taking.query.filter)?;
-    let mut above = top(db, taking.query.below)?;
-    let mut length = SHORTEST;
-    loop {
-        if above <= range.tail {
-            above = above.min(range.early);
-        }
-        if above <= range.floor {
-            return Ok(());
-        }
-        let mut low = range.floor.max(above.saturating_sub(length));
-        if above > range.tail {
-            low = low.max(range.tail);
-        }
-        let (since, kept) = (Instant::now(), taking.page.jobs.len());
-        // The shortest is looked through to its end, so that every look comes further.
-        let _set = (length > SHORTEST).then(|| alarm.set(since + SLOW));
-        match stretch(db, &choices, low, above, taking) {
-            Ok(false) => return Ok(()),
-            Ok(true) => above = low,
-            Err(error) if error.sqlite_error_code() == Some(ErrorCode::OperationInterrupted) => {
-                taking.page.jobs.truncate(kept);
-                length = (length / 8).max(SHORTEST);
-            }
-            Err(error) => return Err(error),
-        }
-        if above > range.floor && limit.is_over() {
-            taking.page.next = Some(JobId(above.unsigned_abs()));
-            taking.page.partial = taking.page.jobs.len() < taking.query.limit;
-            return Ok(());
-        }
-        if since.elapsed() < QUICK {
-            length = length.saturating_mul(4);
-        }
+    let filter = &taking.query.filter;
+    let (choices, plain) = (choices(filter), plain(filter));
+    let end = walk.go(alarm, limit, &mut |low, above| {
+        stretch(db, rarest(db, &choices, &plain, low, above)?, (low, above), taking)
+    })?;
+    if let Some(end) = end {
+        taking.end(Cursor::of_id(end));
     }
+    Ok(())
 }
 
-/// Takes what the ways of the rarest choice give of a stretch, newest first. `false`: the page is full.
+/// Takes what ways give of a stretch, in order. `false`: the page is full.
 ///
-/// One after the other, each only as far down as those before it leave room: what one of them has to look through and does
-/// not keep would be in vain below that.
+/// One after the other, each only as far as those before it leave room: what one of them has to look through and does not keep would
+/// be in vain beyond that.
 fn stretch(
     db: &Connection,
-    choices: &[Vec<QueryPlan>],
-    mut low: i64,
-    above: i64,
+    ways: &[QueryPlan],
+    (mut low, mut above): (i64, i64),
     taking: &mut Taking<'_>,
 ) -> Result<bool> {
-    let wanted = taking.wanted();
+    let (wanted, sort) = (taking.wanted(), taking.query.sort);
     let mut found = Vec::new();
-    for way in rarest(db, choices, low, above)? {
-        let mut statement = db.prepare_cached(&way.sql())?;
-        let bounds = [Value::Integer(low), Value::Integer(above)];
-        let mut rows = statement.query(params_from_iter(way.values.iter().chain(&bounds)))?;
+    for way in ways {
+        let mut statement = db.prepare_cached(&way.jobs(sort.is_downwards()))?;
+        let mut rows = statement.query(params_from_iter(way.values(low, above)))?;
         let mut own = 0;
         while own < wanted
             && let Some(job) = next(&mut rows)?
@@ -152,10 +120,16 @@ fn stretch(
                 own += 1;
             }
         }
-        found.sort_unstable_by_key(|job: &Job| Reverse(job.id));
+        found.sort_unstable_by_key(|job: &Job| job.id);
+        if sort.is_downwards() {
+            found.reverse();
+        }
         found.truncate(wanted);
-        if found.len() == wanted {
-            low = found.last().map_or(low, |last| int(last.id.0));
+        if let Some(last) = found.last().filter(|_| found.len() == wanted) {
+            match sort.is_downwards() {
+                true => low = int(last.id.0),
+                false => above = int(last.id.0).saturating_add(1),
+            }
         }
     }
     Ok(found.into_iter().all(|job| taking.take(job)))
@@ -167,38 +141,100 @@ fn next(rows: &mut Rows<'_>) -> Result<Option<Job>> {
 
 #[cfg(test)]
 mod tests {
-    use ostler_job::{Wall, durable::JobState};
+    use ostler_job::{
+        Wall,
+        durable::{JobState, NameFilter, Reason, Sort},
+    };
+    use rusqlite::types::Value;
 
-    use super::*;
+    use super::{
+        super::{query_plan::unordered, schema},
+        *,
+    };
     use crate::Filter;
+
+    fn db() -> Connection {
+        let mut db = Connection::open_in_memory().unwrap();
+        schema::migrate(&mut db, "memory").unwrap();
+        db
+    }
+
+    fn filters() -> Vec<Filter> {
+        let text = || Some("x".to_owned());
+        let default = Filter::default;
+        vec![
+            default(),
+            Filter { states: vec![JobState::Dead, JobState::Running], ..default() },
+            Filter { states: vec![JobState::Dead, JobState::Succeeded], ..default() },
+            Filter { reasons: vec![Reason::Ok, Reason::Signal], ..default() },
+            Filter { identity: text(), ..default() },
+            Filter { tenant: text(), text: text(), ..default() },
+            Filter { tags: vec![String::new(), String::new()], ..default() },
+            Filter { exit_status: Some((0, true)), ..default() },
+            Filter { exit_status: Some((0, false)), ..default() },
+            Filter { exit_status: Some((3, true)), ..default() },
+            Filter { exit_status: Some((1, false)), runner: text(), ..default() },
+            Filter { since: Some(Wall(1)), until: Some(Wall(2)), ..default() },
+            Filter { host: text(), user: text(), ..default() },
+            Filter { queue: ostler_job::durable::QueueName::new("mail"), ..default() },
+            Filter { name: text().map(NameFilter::Is), ..default() },
+            Filter { name: text().map(NameFilter::Begins), tenant: text(), ..default() },
+            Filter { name: Some(NameFilter::Begins(String::new())), ..default() },
+            Filter { finished_since: Some(Wall(1)), user: text(), ..default() },
+            Filter { finished_until: Some(Wall(1)), tags: vec![String::new()], ..default() },
+        ]
+    }
+
+    /// What SQLite does for a statement.
+    fn steps(db: &Connection, sql: &str, values: impl IntoIterator<Item = Value>) -> Vec<String> {
+        let mut plan = db.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap();
+        let steps = plan.query_map(params_from_iter(values), |row| row.get(3));
+        steps.unwrap().collect::<Result<_>>().unwrap()
+    }
 
     /// Every way gives rows as it goes: a plan that sorted would read all of them before the first.
     #[test]
     fn no_way_sorts() {
-        let mut db = Connection::open_in_memory().unwrap();
-        super::super::schema::migrate(&mut db, "memory").unwrap();
-        let text = || Some("x".to_owned());
-        let filters = [
-            Filter::default(),
-            Filter { states: vec![JobState::Dead, JobState::Running], ..Filter::default() },
-            Filter { states: vec![JobState::Dead, JobState::Succeeded], ..Filter::default() },
-            Filter { identity: text(), ..Filter::default() },
-            Filter { tenant: text(), text: text(), ..Filter::default() },
-            Filter { tags: vec![String::new(), String::new()], ..Filter::default() },
-            Filter { exit_status: Some((0, true)), ..Filter::default() },
-            Filter { exit_status: Some((0, false)), ..Filter::default() },
-            Filter { exit_status: Some((3, true)), ..Filter::default() },
-            Filter { exit_status: Some((1, false)), runner: text(), ..Filter::default() },
-            Filter { since: Some(Wall(1)), until: Some(Wall(2)), ..Filter::default() },
-        ];
-        for way in filters.iter().flat_map(choices).flatten() {
-            let mut plan = db.prepare(&format!("EXPLAIN QUERY PLAN {}", way.sql())).unwrap();
-            let bounds = [Value::Integer(0), Value::Integer(9)];
-            let values = params_from_iter(way.values.iter().chain(&bounds));
-            let steps = plan.query_map(values, |row| row.get(3));
-            let steps: Vec<String> = steps.unwrap().collect::<Result<_>>().unwrap();
-            assert!(!steps.iter().any(|step| step.contains("B-TREE")), "{steps:?}");
+        let db = db();
+        for way in filters().iter().flat_map(choices).flatten() {
+            for is_downwards in [true, false] {
+                let steps = steps(&db, &way.jobs(is_downwards), way.values(0, 9));
+                assert!(!steps.iter().any(|step| step.contains("B-TREE")), "{steps:?}");
+                assert!(steps.iter().all(|step| step.starts_with("SEARCH")), "{steps:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_in_no_order_comes_from_an_index_all_the_same() {
+        let (db, mut ways) = (db(), 0);
+        for way in filters().iter().flat_map(unordered) {
+            let steps = steps(&db, &way.columns("job.id, finished_at"), way.values(0, 9));
             assert!(steps.iter().all(|step| step.starts_with("SEARCH")), "{steps:?}");
+            ways += 1;
+        }
+        assert_eq!(ways, 4);
+    }
+
+    /// The index gives the order, and the entry itself where a page begins: many may have finished at once.
+    #[test]
+    fn what_has_finished_is_in_the_order_of_an_index() {
+        let db = db();
+        let after = Some(Cursor { at: Wall(7), id: ostler_job::JobId(7) });
+        for filter in filters() {
+            for (sort, beyond) in [(Sort::LastFinished, "<"), (Sort::FirstFinished, ">")] {
+                let query = Query { filter: filter.clone(), sort, after, limit: 9 };
+                let at_once = format!("(finished_at=? AND rowid{beyond}?)");
+                let parts = [at_once.as_str(), "(finished_at>? AND finished_at<?)"];
+                let statements = finished::statements(&query);
+                assert_eq!(statements.len(), parts.len());
+                for ((sql, values), part) in statements.into_iter().zip(parts) {
+                    let steps = steps(&db, &sql, values);
+                    assert!(steps[0].contains("INDEX job_finished"), "{steps:?}");
+                    assert!(steps[0].contains(part), "{steps:?}");
+                    assert!(!steps.iter().any(|it| it.contains("B-TREE") || it.contains("SCAN")));
+                }
+            }
         }
     }
 }

@@ -7,8 +7,12 @@
 mod backup;
 mod checkpoint;
 mod codec;
+mod conditions;
+mod count;
 mod fault;
+mod few;
 mod find;
+mod finished;
 mod history;
 mod invariants;
 mod log;
@@ -21,6 +25,7 @@ mod readers;
 mod refused;
 mod restore;
 mod schema;
+mod walk;
 mod write;
 mod writer;
 
@@ -46,8 +51,8 @@ use self::{
     checkpoint::Checkpoints, place::Place, readers::Readers, refused::Refused, writer::Writer,
 };
 use crate::{
-    Applied, Change, Event, Fault, Job, Loaded, Page, Query, ReadLimit, Same, Store, StoreError,
-    Unfinished,
+    Applied, Change, CountQuery, Counts, Event, Fault, Job, Loaded, Page, Query, ReadLimit, Same,
+    Store, StoreError, Unfinished,
 };
 
 /// What is seldom set.
@@ -313,6 +318,12 @@ impl Store for Sqlite {
     fn search(&self, query: &Query, limit: &ReadLimit) -> Result<Page, StoreError> {
         self.with(|engine| {
             engine.readers.read_with(|db, alarm| find::page(db, alarm, query, limit))
+        })
+    }
+
+    fn count(&self, query: &CountQuery, limit: &ReadLimit) -> Result<Counts, StoreError> {
+        self.with(|engine| {
+            engine.readers.read_with(|db, alarm| count::counts(db, alarm, query, limit))
         })
     }
 

@@ -119,7 +119,7 @@ fn submit(
     ])?;
     let text = serde_json::to_string(spec)
         .map_err(|error| rusqlite::Error::ToSqlConversionFailure(Box::new(error)))?;
-    db.prepare_cached("INSERT INTO spec VALUES (?, ?)")?.execute(params![id, text])?;
+    db.prepare_cached("INSERT INTO spec (job, spec) VALUES (?, ?)")?.execute(params![id, text])?;
     for tag in &spec.tags {
         db.prepare_cached("INSERT OR IGNORE INTO tag VALUES (?, ?)")?.execute(params![tag, id])?;
     }

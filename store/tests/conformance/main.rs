@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, reason = "a test: what cannot go wrong ends it")]
 
 mod changes;
+mod lists;
 #[path = "../make/mod.rs"]
 mod make;
 mod queries;
@@ -104,6 +105,16 @@ macro_rules! engines {
                 queries: a_payload_is_used_while_its_jobs_are_there,
                 queries: a_payload_is_wanted_by_the_runner_that_has_its_job,
                 queries: a_moment_is_found_among_thousands,
+                lists: ids_are_found_by_ranges,
+                lists: names_are_found_whole_and_by_how_they_begin,
+                lists: hosts_and_users_are_found,
+                lists: reasons_are_found,
+                lists: what_finished_when_is_found,
+                lists: every_order_has_every_page,
+                lists: what_has_not_finished_is_in_no_order_of_ends,
+                lists: a_page_goes_on_where_it_ended_whatever_comes_meanwhile,
+                lists: jobs_are_counted_by_what_they_have_in_common,
+                lists: a_count_without_groups_is_one_number,
                 reopening: what_was_committed_is_there_again,
                 reopening: only_unfinished_jobs_are_loaded_in_order,
                 reopening: ids_and_numbers_go_on_after_everything_is_gone,

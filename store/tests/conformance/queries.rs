@@ -2,7 +2,9 @@
 
 use ostler_job::{
     JobId, Wall,
-    durable::{Dedupe, DedupeScope, Epoch, Input, JobState, QueueName, Spec, Status, Then, Work},
+    durable::{
+        Cursor, Dedupe, DedupeScope, Epoch, Input, JobState, QueueName, Spec, Status, Then, Work,
+    },
 };
 use ostler_store::{Change, Filter, Query, Same};
 
@@ -25,9 +27,9 @@ pub(crate) fn pages_go_down_to_the_last(make: Make<'_>) {
     let batch: Vec<_> = (1..=7).map(submit).collect();
     store.commit(Epoch(0), &batch).unwrap();
     let page = |below: Option<u64>, limit| {
-        let query = Query { filter: filter(), below: below.map(JobId), limit };
-        let page = store.query(&query).unwrap();
-        (ids(&page.jobs), page.next.map(|it| it.0))
+        let after = below.map(|below| Cursor::of_id(JobId(below)));
+        let page = store.query(&Query { after, limit, ..Query::default() }).unwrap();
+        (ids(&page.jobs), page.next.map(|it| it.id.0))
     };
     assert_eq!(page(None, 3), (vec![7, 6, 5], Some(5)));
     assert_eq!(page(Some(5), 3), (vec![4, 3, 2], Some(2)));
@@ -88,10 +90,16 @@ pub(crate) fn every_condition_narrows(make: Make<'_>) {
         (Filter { runner: text("host-0"), since: Some(Wall(1006)), ..filter() }, vec![10, 8, 6]),
         (Filter { since: Some(Wall(1003)), until: Some(Wall(1005)), ..filter() }, vec![4, 3]),
         (Filter { text: text("PART-1"), ..filter() }, vec![11, 10, 1]),
-        (Filter { ids: [3, 99, 8, 3, 1].map(JobId).to_vec(), ..filter() }, vec![8, 3, 1]),
-        (Filter { ids: [3, 8].map(JobId).to_vec(), tags: red(), ..filter() }, vec![3]),
-        (Filter { finished_before: Some(Wall(5001)), ..filter() }, vec![11, 10, 9, 8]),
-        (Filter { finished_before: Some(Wall(5000)), ..filter() }, vec![]),
+        (
+            Filter { ids: [3, 99, 8, 3, 1].map(|id| JobId(id).into()).to_vec(), ..filter() },
+            vec![8, 3, 1],
+        ),
+        (
+            Filter { ids: [3, 8].map(|id| JobId(id).into()).to_vec(), tags: red(), ..filter() },
+            vec![3],
+        ),
+        (Filter { finished_until: Some(Wall(5001)), ..filter() }, vec![11, 10, 9, 8]),
+        (Filter { finished_until: Some(Wall(5000)), ..filter() }, vec![]),
     ];
     for (filter, expected) in cases {
         for limit in [1, 2, 100] {

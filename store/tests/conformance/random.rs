@@ -2,9 +2,12 @@
 
 use ostler_job::{
     JobId, Wall,
-    durable::{Dedupe, DedupeScope, Epoch, Fence, Input, JobState, QueueName, Status, Then},
+    durable::{
+        CountQuery, Cursor, Dedupe, DedupeScope, Epoch, Fence, GroupKey, IdRange, Input, JobState,
+        NameFilter, QueueName, Reason, Sort, Status, Then, Work,
+    },
 };
-use ostler_store::{Change, Filter, Memory, Query, Same, Store, Unfinished};
+use ostler_store::{Change, Filter, Memory, Query, ReadLimit, Same, Store, Unfinished};
 use proptest::{collection::vec, option, prelude::*, sample::select, test_runner::TestRunner};
 
 use crate::{
@@ -13,18 +16,20 @@ use crate::{
 };
 
 fn status() -> impl Strategy<Value = Status> {
-    let ending = (option::of(0..3_i32), option::of(9..10_i32), option::of(0..40_u64));
-    let host = option::of(select(vec!["host-1", "host-2"]));
-    let place = (select(JobState::ALL), host, option::of(Just(mail())), 0..3_u64);
-    (place, ending).prop_map(|((state, runner, queue, fence), (exit_status, signal, finished))| {
+    let ending = (option::of(0..3_i32), option::of(9..10_i32), option::of(0..40_u64), reason());
+    let host = || option::of(select(vec!["host-1", "host-2"]));
+    let place = (select(JobState::ALL), host(), host(), option::of(Just(mail())), 0..3_u64);
+    (place, ending).prop_map(|((state, runner, host, queue, fence), ending)| {
+        let (exit_status, signal, finished, reason) = ending;
         Status {
             queue,
+            reason,
             runner: runner.map(str::to_owned),
             fence: Fence(fence),
             exit_status,
             signal,
             finished_at: finished.map(Wall),
-            ..Status::new(state, None, None)
+            ..Status::new(state, None, host.map(str::to_owned))
         }
     })
 }
@@ -33,17 +38,30 @@ fn mail() -> QueueName {
     QueueName::new("mail").unwrap()
 }
 
+fn reason() -> impl Strategy<Value = Option<Reason>> {
+    option::of(select(vec![Reason::Ok, Reason::ExitStatus, Reason::Lost]))
+}
+
+/// Names and users, some of which begin as others do.
+fn word() -> impl Strategy<Value = Option<&'static str>> {
+    option::of(select(vec!["a", "ab", "abc", "b"]))
+}
+
 fn submit() -> impl Strategy<Value = Change> {
     let tags = vec(select(vec!["red", "blue"]), 0..3);
     let words = select(vec!["one", "two"]);
     // Ids are made ascending afterwards, except for the few that are to be refused.
     let jump = prop_oneof![30 => 1..4_u64, 1 => Just(0)];
     let stdin = option::weighted(0.3, select(vec!['a', 'b']));
-    (jump, status(), tags, words, 0..40_u64, stdin).prop_map(
-        |(jump, status, tags, words, at, stdin)| {
+    (jump, status(), tags, words, 0..40_u64, stdin, word(), word()).prop_map(
+        |(jump, status, tags, words, at, stdin, name, user)| {
             let stdin = stdin.map_or(Input::Empty, |digit| Input::Payload(payload(digit)));
             let mut it = if at % 2 == 0 { spec(words) } else { shell(&["run", words], stdin) };
             it.identity = words.to_owned();
+            it.name = name.map(str::to_owned);
+            if let Work::Shell(command) = &mut it.work {
+                command.user = user.map(str::to_owned);
+            }
             it.content = (at % 5 > 1).then_some(words.len() as u64 + u64::from(words == "one"));
             let (scope, then) = (DedupeScope::Done, Then::Reject);
             it.dedupe = (at % 7 > 3).then_some(Dedupe { scope, window: None, then });
@@ -87,28 +105,61 @@ fn filter() -> impl Strategy<Value = Filter> {
         word(vec!["RUN", "two", "zero"]),
         option::weighted(0.3, select(vec![mail(), QueueName::default()])),
     );
+    let more = (
+        option::weighted(0.3, (any::<bool>(), select(vec!["", "a", "ab", "c"]))),
+        word(vec!["host-1", "host-2"]),
+        word(vec!["a", "b"]),
+        vec(reason(), 0..3),
+    );
+    let range = (1..25_u64, 0..4_u64);
     let numbers = (
         option::weighted(0.3, (0..3_i32, any::<bool>())),
-        option::weighted(0.2, vec(1..25_u64, 1..9)),
-        (moment(), moment(), moment()),
+        option::weighted(0.2, vec(range, 1..6)),
+        (moment(), moment(), moment(), moment()),
     );
     let owned = |word: Option<&str>| word.map(str::to_owned);
-    (names, numbers).prop_map(move |(names, (exit_status, ids, (since, until, finished)))| {
+    (names, more, numbers).prop_map(move |(names, more, (exit_status, ids, moments))| {
         let (states, tenant, tags, identity, runner, text, queue) = names;
+        let (name, host, user, reasons) = more;
+        let (since, until, finished_since, finished_until) = moments;
+        let name = name.map(|(whole, name)| match whole {
+            true => NameFilter::Is(name.to_owned()),
+            false => NameFilter::Begins(name.to_owned()),
+        });
+        let range = |(first, more)| IdRange::new(JobId(first), JobId(first + more));
         Filter {
             states,
+            reasons: reasons.into_iter().flatten().collect(),
             tenant: owned(tenant),
             tags: tags.into_iter().map(str::to_owned).collect(),
             queue,
+            name,
             identity: owned(identity),
             runner: owned(runner),
+            host: owned(host),
+            user: owned(user),
             exit_status,
             since,
             until,
+            finished_since,
+            finished_until,
             text: owned(text),
-            ids: ids.into_iter().flatten().map(JobId).collect(),
-            finished_before: finished,
+            ids: ids.into_iter().flatten().map(range).collect(),
         }
+    })
+}
+
+/// A question, and in which order its answer is wanted, after which cursor, and counted by what.
+fn question() -> impl Strategy<Value = (Query, Vec<GroupKey>)> {
+    let sort = select(vec![Sort::Newest, Sort::Oldest, Sort::LastFinished, Sort::FirstFinished]);
+    let cursor = option::of((0..40_u64, 1..25_u64));
+    let by = vec(select(GroupKey::ALL), 0..3);
+    (filter(), sort, cursor, 0..6_usize, by).prop_map(|(filter, sort, cursor, limit, by)| {
+        let after = cursor.map(|(at, id)| match sort.is_by_finish() {
+            true => Cursor { at: Wall(at), id: JobId(id) },
+            false => Cursor::of_id(JobId(id)),
+        });
+        (Query { filter, sort, after, limit }, by)
     })
 }
 
@@ -125,7 +176,7 @@ fn number(batch: &mut [Change], last: &mut u64) {
 pub(crate) fn it_does_what_the_model_does(make: Make<'_>) {
     let mut runner = TestRunner::new(ProptestConfig { cases: 48, ..ProptestConfig::default() });
     let batches = vec(vec(change(), 1..12), 1..8);
-    let questions = vec((filter(), option::of(1..25_u64), 0..6_usize), 12);
+    let questions = vec(question(), 12);
     runner
         .run(&(batches, questions), |(batches, questions)| {
             let (engine, model) = (make(), Memory::new());
@@ -185,13 +236,17 @@ fn alike(store: &dyn Store, model: &Memory) -> Result<(), TestCaseError> {
 fn asked(
     store: &dyn Store,
     model: &Memory,
-    questions: Vec<(Filter, Option<u64>, usize)>,
+    questions: Vec<(Query, Vec<GroupKey>)>,
 ) -> Result<(), TestCaseError> {
-    for (filter, below, limit) in questions {
+    for (query, by) in questions {
+        let Query { filter, limit, .. } = &query;
         let moments = (filter.since.unwrap_or(Wall(20)), filter.until.unwrap_or(Wall(30)));
-        let query = Query { filter, below: below.map(JobId), limit };
         prop_assert_eq!(store.query(&query), model.query(&query), "{:?}", query);
-        let prunable = |store: &dyn Store| store.prunable(moments, Wall(40), limit).unwrap();
+        let below = query.after.map(|after| after.id);
+        let count = CountQuery { filter: filter.clone(), by, below };
+        let counted = |store: &dyn Store| store.count(&count, &ReadLimit::default());
+        prop_assert_eq!(counted(store), counted(model), "{:?}", count);
+        let prunable = |store: &dyn Store| store.prunable(moments, Wall(40), *limit).unwrap();
         prop_assert_eq!(prunable(store), prunable(model));
         for (tenant, words) in [("default", "one"), ("other", "one"), ("default", "two")] {
             let content = words.len() as u64 + u64::from(words == "one");

@@ -7,7 +7,7 @@ use ostler_job::{
     JobId, Span, Wall,
     durable::{
         Attempt, AttemptKey, Command, Delivery, Ending, Fence, Input, JobState, LogState, Payload,
-        Reason, Retry, Spec, Status, TENANT_DEFAULT, Usage, Work,
+        Reason, Retry, Sort, Spec, Status, TENANT_DEFAULT, Usage, Work,
     },
 };
 use ostler_store::{Change, Event, EventKind, Filter, Job, Loaded, Query, Store};
@@ -102,16 +102,26 @@ pub(crate) fn ids(jobs: &[Job]) -> Vec<u64> {
     jobs.iter().map(|job| job.id.0).collect()
 }
 
-/// Ids that a filter finds, all pages of `limit` put together.
+/// Ids that a filter finds, newest first, all pages of `limit` put together.
 pub(crate) fn find(store: &dyn Store, filter: &Filter, limit: usize) -> Vec<u64> {
+    find_sorted(store, filter, Sort::Newest, limit)
+}
+
+/// The same in another order.
+pub(crate) fn find_sorted(
+    store: &dyn Store,
+    filter: &Filter,
+    sort: Sort,
+    limit: usize,
+) -> Vec<u64> {
     let mut found = Vec::new();
-    let mut below = None;
+    let mut after = None;
     loop {
-        let page = store.query(&Query { filter: filter.clone(), below, limit }).unwrap();
+        let page = store.query(&Query { filter: filter.clone(), sort, after, limit }).unwrap();
         assert!(page.jobs.len() <= limit);
         found.extend(ids(&page.jobs));
-        below = page.next;
-        if below.is_none() {
+        after = page.next;
+        if after.is_none() {
             return found;
         }
     }

@@ -147,6 +147,7 @@ const ORDERS: &[(&str, &[&str])] = &[
             "steer",
             "retention",
             "start",
+            "looks",
             "backend",
         ],
     ),
