@@ -57,7 +57,20 @@ pub trait Backend: Send + Sync + 'static {
     fn events(&self) -> broadcast::Receiver<Arc<Event>>;
     fn runners(&self) -> Vec<RunnerView>;
     fn drain<'a>(&'a self, who: &'a str, runner: &'a str, drain: bool) -> BackendFuture<'a, bool>;
-    fn forget_runner<'a>(&'a self, who: &'a str, runner: &'a str) -> BackendFuture<'a, Forgotten>;
+    /// Sets how many jobs it may run at once, whatever it says itself; `None`: as it says itself.
+    fn set_slots<'a>(
+        &'a self,
+        who: &'a str,
+        runner: &'a str,
+        slots: Option<u32>,
+    ) -> BackendFuture<'a, SlotsSet>;
+    /// Forgets a runner; one that is connected only `at_once`.
+    fn forget_runner<'a>(
+        &'a self,
+        who: &'a str,
+        runner: &'a str,
+        at_once: bool,
+    ) -> BackendFuture<'a, Forgotten>;
     fn token(&self, hash: &str) -> Option<Arc<Token>>;
     fn tokens(&self) -> Vec<Arc<Token>>;
     /// Why nobody can be known by a token now; `None`: everybody is who has one.
@@ -151,6 +164,28 @@ pub enum Forgotten {
     Unknown,
     /// It is this host's own, which needs no right to come in.
     Own,
+    /// It is connected, and what it runs would be lost.
+    Connected,
+}
+
+/// What became of a number of slots.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SlotsSet {
+    /// It holds.
+    Done,
+    /// There is no runner of that name.
+    Unknown,
+    /// The runner is connected and takes no durable jobs at all.
+    TakesNone,
+}
+
+/// That a runner takes nothing new.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Drained {
+    /// Who wanted it; `None`: a gateway of before did not say.
+    pub by: Option<String>,
+    /// Since when.
+    pub since: Option<Wall>,
 }
 
 /// A runner as the API shows it.
@@ -159,8 +194,11 @@ pub struct RunnerView {
     pub name: String,
     pub connected: bool,
     /// Told to take nothing new.
-    pub draining: bool,
+    pub drained: Option<Drained>,
+    /// Jobs that it may run at once.
     pub slots: u32,
+    /// So many as an operator set.
+    pub slots_set: Option<u32>,
     /// What it says of its host.
     pub labels: Labels,
     /// Jobs of the attempts that it has by its own word, leased or not; busy slots are counted from the driver's leases.

@@ -207,6 +207,7 @@ fn routes() -> OpenApiRouter<Api> {
         .routes(routes!(runners::list))
         .routes(routes!(runners::drain))
         .routes(routes!(runners::undrain))
+        .routes(routes!(runners::set_slots, runners::unset_slots))
         .routes(routes!(runners::remove))
         .routes(routes!(tokens::list, tokens::create))
         .routes(routes!(tokens::revoke))

@@ -132,7 +132,7 @@ fn complete(path: &str, method: &str, operation: &mut Value) {
         // A payload may be empty.
         operation["requestBody"]["required"] = json!(!path.ends_with("/payloads"));
     }
-    if matches!(method, "post" | "delete") {
+    if matches!(method, "post" | "put" | "delete") {
         statuses.push("409");
     }
     if path.ends_with("/log") || path.ends_with("/stdin") {

@@ -1,15 +1,16 @@
 //! `/v1/runners`.
 
 use axum::{
+    body::Body,
     extract::State,
     response::{IntoResponse as _, Response},
 };
-use http::StatusCode;
+use http::{HeaderMap, StatusCode};
 use ostler_job::{
     JobId,
     labels::{self, Labels},
 };
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::{
@@ -18,14 +19,16 @@ use super::{
     body,
     jobs::take,
     parse::{
+        self,
         query::{Named, NoQuery, Pairs},
+        shape::fielded,
         text,
     },
     problem::{Kind, Problem},
     schema::WantedLabels,
     view::Stamp,
 };
-use crate::backend::{Forgotten, RunnerView};
+use crate::backend::{Drained, Forgotten, RunnerView, SlotsSet};
 
 /// The condition of the list.
 const LABEL: &str = "label";
@@ -43,8 +46,12 @@ pub(crate) struct Runner {
     connected: bool,
     /// It takes no new jobs.
     draining: bool,
+    /// By whom and since when it takes none; null: it takes jobs.
+    drained: Option<DrainedView>,
     /// Jobs that it runs at once.
     slots: u32,
+    /// So many as an operator set; null: as many as it says itself.
+    slots_set: Option<u32>,
     /// What it says of its host, in the order of the names.
     #[schema(value_type = std::collections::BTreeMap<String, String>)]
     labels: Labels,
@@ -57,11 +64,37 @@ pub(crate) struct Runner {
 
 impl From<RunnerView> for Runner {
     fn from(view: RunnerView) -> Self {
-        let RunnerView { name, connected, draining, slots, labels, held, heard_at } = view;
-        let (running, heard_at) = (held, Stamp(heard_at));
-        Self { name, connected, draining, slots, labels, running, heard_at }
+        let RunnerView { name, connected, drained, slots, slots_set, labels, held, heard_at } =
+            view;
+        let (draining, running, heard_at) = (drained.is_some(), held, Stamp(heard_at));
+        let drained = drained.map(|Drained { by, since }| {
+            let since = since.map(Stamp);
+            DrainedView { by, since }
+        });
+        Self { name, connected, draining, drained, slots, slots_set, labels, running, heard_at }
     }
 }
+
+/// That a runner takes nothing new.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct DrainedView {
+    /// Whose token it was; null: an older gateway did not keep it.
+    by: Option<String>,
+    /// Since when; null: an older gateway did not keep it.
+    since: Option<Stamp>,
+}
+
+/// How many jobs a runner is to run at once.
+#[derive(Deserialize, ToSchema)]
+#[schema(example = json!({"slots": 4}))]
+#[serde(deny_unknown_fields)]
+pub(crate) struct SlotsRequest {
+    /// Jobs at once. To let it take none, drain it.
+    #[schema(required = true, minimum = 1, maximum = 10000, value_type = u32)]
+    slots: Option<u32>,
+}
+
+fielded!(SlotsRequest);
 
 /// List runners
 #[utoipa::path(
@@ -142,24 +175,96 @@ pub(crate) async fn undrain(
     set(&api, &caller, &name, false).await
 }
 
+/// Set how many jobs a runner runs at once
+///
+/// Whatever it says itself, now and when it comes back. What it runs goes on, also where that is more.
+#[utoipa::path(
+    put,
+    path = "/v1/runners/{name}/slots",
+    tag = "runners",
+    operation_id = "setRunnerSlots",
+    params(("name" = String, Path, description = "The runner.")),
+    request_body = SlotsRequest,
+    responses((status = 200, description = "The runner, as it is now.", body = Runner, content_type = "application/json")),
+)]
+pub(crate) async fn set_slots(
+    State(api): State<Api>,
+    Needs(caller, ..): Needs<Operate>,
+    Named(name): Named,
+    _: NoQuery,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response, Problem> {
+    caller.needs_all_tenants()?;
+    let (asked, notes) = parse::object::<SlotsRequest>(&headers, body).await?;
+    match asked.slots {
+        Some(slots) if notes.0.is_empty() => change_slots(&api, &caller, &name, Some(slots)).await,
+        _ => Err(Problem::fields(notes.0)),
+    }
+}
+
+/// Let a runner run as many jobs at once as it says itself
+#[utoipa::path(
+    delete,
+    path = "/v1/runners/{name}/slots",
+    tag = "runners",
+    operation_id = "unsetRunnerSlots",
+    params(("name" = String, Path, description = "The runner.")),
+    responses((status = 200, description = "The runner, as it is now.", body = Runner, content_type = "application/json")),
+)]
+pub(crate) async fn unset_slots(
+    State(api): State<Api>,
+    Needs(caller, ..): Needs<Operate>,
+    Named(name): Named,
+    _: NoQuery,
+) -> Result<Response, Problem> {
+    caller.needs_all_tenants()?;
+    change_slots(&api, &caller, &name, None).await
+}
+
+async fn change_slots(
+    api: &Api,
+    caller: &Caller,
+    name: &str,
+    slots: Option<u32>,
+) -> Result<Response, Problem> {
+    match api.backend().set_slots(caller.name(), name, slots).await? {
+        SlotsSet::Done => shown(api, name),
+        SlotsSet::Unknown => Err(take::nobody(api, name)),
+        SlotsSet::TakesNone => {
+            let name = text::quoted(name);
+            let detail = format!(
+                "the runner {name} takes no durable jobs: it was started with no slots for them, joined without them, or ends; \
+                 start it with --job-slots"
+            );
+            Err(Problem::new(Kind::ConflictState, detail))
+        }
+    }
+}
+
 /// Remove a runner
 ///
-/// Its certificate is good for nothing any more, and its link ends; what it runs is given up as lost. Its name is free for another.
+/// It is forgotten, its certificate is good for nothing any more, and its name is free for another. One that is connected is refused unless
+/// this is to be `now`: then its link ends, and what it runs is given up as lost.
 #[utoipa::path(
     delete,
     path = "/v1/runners/{name}",
     tag = "admin",
     operation_id = "removeRunner",
-    params(("name" = String, Path, description = "The runner.")),
+    params(
+        ("name" = String, Path, description = "The runner."),
+        ("now" = Option<bool>, Query, description = "Also while it is connected."),
+    ),
     responses((status = 204, description = "It may not come in any more.")),
 )]
 pub(crate) async fn remove(
     State(api): State<Api>,
     Needs(caller, ..): Needs<Admin>,
     Named(name): Named,
-    _: NoQuery,
+    pairs: Pairs,
 ) -> Result<Response, Problem> {
-    match api.backend().forget_runner(caller.name(), &name).await? {
+    let now = pairs.only(&[&["now"]])?.parsed("now", parse::query::flag)?.unwrap_or(false);
+    match api.backend().forget_runner(caller.name(), &name, now).await? {
         Forgotten::Done => Ok(StatusCode::NO_CONTENT.into_response()),
         Forgotten::Unknown => Err(take::nobody(&api, &name)),
         Forgotten::Own => {
@@ -169,14 +274,28 @@ pub(crate) async fn remove(
             );
             Err(Problem::new(Kind::ConflictState, detail))
         }
+        Forgotten::Connected => {
+            let name = text::quoted(&name);
+            let detail = format!(
+                "the runner {name} is connected; drain it and stop it there first, or remove it with now=true \
+                 (`ostler runner remove --now`), and what it runs is lost"
+            );
+            Err(Problem::new(Kind::ConflictState, detail))
+        }
     }
 }
 
 async fn set(api: &Api, caller: &Caller, name: &str, drain: bool) -> Result<Response, Problem> {
     caller.needs_all_tenants()?;
-    let known = api.backend().drain(caller.name(), name, drain).await?;
+    match api.backend().drain(caller.name(), name, drain).await? {
+        true => shown(api, name),
+        false => Err(take::nobody(api, name)),
+    }
+}
+
+fn shown(api: &Api, name: &str) -> Result<Response, Problem> {
     let runner = api.backend().runners().into_iter().find(|runner| runner.name == name);
-    match runner.filter(|_| known) {
+    match runner {
         Some(runner) => body::json(StatusCode::OK, &Runner::from(runner)),
         None => Err(take::nobody(api, name)),
     }

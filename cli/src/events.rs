@@ -36,7 +36,7 @@ impl Events {
             }
             GatewayEvent::RunnerExceeds { name, what } => note(&format!(
                 "runner {name} offers {what}, for which it did not join: nothing of that goes to it; let it offer less, or \
-                 `ostler runner remove {name}` and let it join with a token that allows it"
+                 `ostler runner remove {name} --now` and let it join with a token that allows it"
             )),
             GatewayEvent::AppUnknown { app, host } => note(&format!(
                 "runner {host} offers the app {app}, which this gateway does not know: no request goes to it; give it [app.{app}] \

@@ -106,7 +106,7 @@ impl Actor {
             ActorInput::Steer(steer) if steer.is_kill() => self.kill_unwritten(steer),
             ActorInput::Submit(Submit { ticket, .. })
             | ActorInput::Steer(Steer { ticket, .. })
-            | ActorInput::Drain { ticket, .. }
+            | ActorInput::Offer { ticket, .. }
             | ActorInput::Token { ticket, .. }
             | ActorInput::Note { ticket, .. }
             | ActorInput::Rest { ticket } => self.outputs.push_back(Output::Refuse(ticket)),
@@ -135,7 +135,7 @@ impl Actor {
         match told {
             ActorInput::Submit(Submit { ticket, .. })
             | ActorInput::Steer(Steer { ticket, .. })
-            | ActorInput::Drain { ticket, .. }
+            | ActorInput::Offer { ticket, .. }
             | ActorInput::Token { ticket, .. }
             | ActorInput::Note { ticket, .. }
             | ActorInput::Rest { ticket }
@@ -145,10 +145,8 @@ impl Actor {
             }
             ActorInput::Submit(submit) => self.driver.handle_submit(submit, now),
             ActorInput::Steer(steer) => self.steer(steer, now),
-            ActorInput::Drain { ticket, who, drain } => {
-                self.driver.handle_drain(&drain, now);
-                let verb = if drain.drains { "drain" } else { "undrain" };
-                let detail = serde_json::json!({ "action": verb, "runner": &*drain.runner });
+            ActorInput::Offer { ticket, who, offer, detail } => {
+                self.driver.handle_offer(&offer, now);
                 self.audit(ticket, &who, &detail, now);
             }
             ActorInput::Token { ticket, who, token, detail } => {

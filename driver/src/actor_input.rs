@@ -6,18 +6,20 @@ use ostler_job::{
     durable::{AttemptKey, Epoch, Report},
 };
 
-use super::{Beat, Drain, Reports, RunnerName, Steer, Submit, Ticket, batch::Batch};
+use super::{Beat, Offer, Reports, RunnerName, Steer, Submit, Ticket, batch::Batch};
 
 /// What it is told.
 #[derive(Debug)]
 pub enum ActorInput {
     Submit(Submit),
     Steer(Steer),
-    /// An operator lets a runner take nothing new, or take jobs again.
-    Drain {
+    /// An operator changed what a runner may take.
+    Offer {
         ticket: Ticket,
         who: String,
-        drain: Drain,
+        offer: Offer,
+        /// What the audit trail says of it.
+        detail: serde_json::Value,
     },
     Token {
         ticket: Ticket,

@@ -12,7 +12,7 @@ use serde_json::json;
 
 use super::{
     Driver, RunnerName,
-    event::{Beat, Drain, Effect},
+    event::{Beat, Effect, Offer},
     jobs::Sent,
     returns::{LACKED, RESTARTED},
 };
@@ -235,12 +235,12 @@ impl Driver {
         }
     }
 
-    pub(super) fn drain(&mut self, drain: &Drain, now: Now) {
-        let number = self.meet(&drain.runner);
+    pub(super) fn offered(&mut self, offer: &Offer, now: Now) {
+        let number = self.meet(&offer.runner);
         let Some(runner) = self.runners.get_mut(number) else { return };
-        runner.slots = drain.slots;
-        if drain.is_news {
-            self.tell_runner(number, if drain.drains { "draining" } else { "undrained" }, now);
+        runner.slots = offer.slots;
+        if let Some(news) = offer.news {
+            self.tell_runner(number, news, now);
         }
         self.offer(number, now);
     }

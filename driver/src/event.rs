@@ -242,15 +242,13 @@ pub struct Beat {
     pub held: Vec<AttemptKey>,
 }
 
-/// An operator lets a runner take nothing new, or take jobs again.
+/// An operator changed what a runner may take.
 #[derive(Clone, Debug)]
-pub struct Drain {
+pub struct Offer {
     /// Which.
     pub runner: RunnerName,
-    /// Nothing new.
-    pub drains: bool,
-    /// It was not so before.
-    pub is_news: bool,
+    /// What is told of it; `None`: it was so before.
+    pub news: Option<&'static str>,
     /// Jobs that it may have at once from now on.
     pub slots: u32,
 }

@@ -61,7 +61,7 @@ pub use actor::Actor;
 pub use actor_input::{ActorInput, Output};
 pub use batch::{Batch, Tally};
 pub use event::{
-    Action, Answer, Beat, Drain, DriverConfig, Effect, Figures, NewJob, Reports, RunnerName, Steer,
+    Action, Answer, Beat, DriverConfig, Effect, Figures, NewJob, Offer, Reports, RunnerName, Steer,
     SteerJob, Submit, Ticket, Verb,
 };
 use jobs::{JobTable, Run};
@@ -196,10 +196,10 @@ impl Driver {
         self.done(now);
     }
 
-    /// An operator lets a runner take nothing new, or take jobs again; one that was never heard, too.
-    pub fn handle_drain(&mut self, drain: &Drain, now: Now) {
+    /// An operator changed what a runner may take; one that was never heard, too.
+    pub fn handle_offer(&mut self, offer: &Offer, now: Now) {
         self.hear(now);
-        self.drain(drain, now);
+        self.offered(offer, now);
         self.done(now);
     }
 

@@ -12,7 +12,7 @@ use ostler_job::{
 use ostler_store::{Change, EventKind, Memory, Store};
 
 use super::{
-    Action, Answer, Beat, Drain, Driver, DriverConfig, Effect, NewJob, Reports, Steer, SteerJob,
+    Action, Answer, Beat, Driver, DriverConfig, Effect, NewJob, Offer, Reports, Steer, SteerJob,
     Submit, Ticket, Verb,
 };
 

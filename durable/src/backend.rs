@@ -4,7 +4,7 @@ use std::{fs::File, io, net::IpAddr, path::PathBuf, sync::Arc};
 
 use ostler_api::backend::{
     Backend, BackendFuture, DoneSince, Forgotten, Full, Refusal, Revoked, RunnerView, Sink,
-    Unavailable,
+    SlotsSet, Unavailable,
 };
 use ostler_driver::{Answer, Figures, NewJob, Verb};
 use ostler_job::{
@@ -108,8 +108,22 @@ impl Backend for Jobs {
         Box::pin(self.drain(who, runner, drain))
     }
 
-    fn forget_runner<'a>(&'a self, who: &'a str, runner: &'a str) -> BackendFuture<'a, Forgotten> {
-        Box::pin(self.forget_runner(who, runner))
+    fn set_slots<'a>(
+        &'a self,
+        who: &'a str,
+        runner: &'a str,
+        slots: Option<u32>,
+    ) -> BackendFuture<'a, SlotsSet> {
+        Box::pin(self.set_slots(who, runner, slots))
+    }
+
+    fn forget_runner<'a>(
+        &'a self,
+        who: &'a str,
+        runner: &'a str,
+        at_once: bool,
+    ) -> BackendFuture<'a, Forgotten> {
+        Box::pin(self.forget_runner(who, runner, at_once))
     }
 
     fn token(&self, hash: &str) -> Option<Arc<Token>> {

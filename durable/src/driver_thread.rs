@@ -47,7 +47,7 @@ impl DriverMessage {
             Self::ActorInput(told) => match told {
                 ActorInput::Submit(_)
                 | ActorInput::Steer(_)
-                | ActorInput::Drain { .. }
+                | ActorInput::Offer { .. }
                 | ActorInput::Token { .. }
                 | ActorInput::Rest { .. }
                 | ActorInput::Note { .. }

@@ -19,6 +19,7 @@ mod looks;
 pub mod members;
 pub mod metrics;
 mod opened_store;
+mod oversee;
 mod owed;
 mod pulls;
 mod refusals;
@@ -37,7 +38,6 @@ mod unwritten;
 mod watches;
 
 use std::{
-    io,
     path::PathBuf,
     sync::{
         Arc, Mutex, OnceLock,
@@ -47,8 +47,8 @@ use std::{
     time::Instant,
 };
 
-use ostler_api::backend::{Forgotten, Refusal, RunnerView, Unavailable};
-use ostler_driver::{ActorInput, Answer, Drain, Figures, NewJob, RunnerName, Submit, Ticket};
+use ostler_api::backend::{Refusal, RunnerView, Unavailable};
+use ostler_driver::{ActorInput, Answer, Figures, NewJob, Submit, Ticket};
 use ostler_job::JobId;
 use ostler_store::{Event, Files, Job, Store, StoreError, Token};
 use tokio::sync::{broadcast, oneshot, watch};
@@ -177,23 +177,6 @@ impl Jobs {
         self.0.runners.views()
     }
 
-    /// Lets a runner take nothing new, or take jobs again, whatever restarts; what waits for it alone stays. `false`: no
-    /// such runner.
-    pub async fn drain(&self, who: &str, runner: &str, drain: bool) -> Result<bool, Unavailable> {
-        let (jobs, runner) = (self.clone(), RunnerName::from(runner));
-        let name = runner.clone();
-        let set = move || jobs.runners.set_draining(&name, drain);
-        let set = threads::READS.run("", move |_| set()).await.map_err(io::Error::other);
-        let set = set.flatten().map_err(|error| Unavailable(format!("cannot write: {error}")))?;
-        let Some(is_news) = set else { return Ok(false) };
-        let answered = self.runners.offer(&runner, |slots| {
-            let drain = Drain { runner: runner.clone(), drains: drain, is_news, slots };
-            let who = who.to_owned();
-            self.question(|ticket| ActorInput::Drain { ticket, who, drain })
-        });
-        answered.answer().await.map(|_| true)
-    }
-
     /// A runner of this host came: its name is its own.
     pub async fn keep_own_runner(&self, runner: &str) {
         let (jobs, name) = (self.clone(), runner.to_owned());
@@ -214,32 +197,6 @@ impl Jobs {
                 jobs.warn(format!("{runner} joined, which is not in the audit trail: {problem}"));
             }
         });
-    }
-
-    /// Takes a runner's right to come in away, ends its link, and forgets its name.
-    pub(crate) async fn forget_runner(
-        &self,
-        who: &str,
-        runner: &str,
-    ) -> Result<Forgotten, Unavailable> {
-        let (jobs, asked) = (self.clone(), runner.to_owned());
-        let forget = move || {
-            let was_member = jobs.members.remove(&asked)?;
-            let forgotten = jobs.runners.forget(&asked, was_member)?;
-            if forgotten == Forgotten::Done {
-                jobs.members.give_up(&asked)?;
-            }
-            Ok(forgotten)
-        };
-        let forgotten = tokio::task::spawn_blocking(forget).await.map_err(io::Error::other);
-        let forgotten =
-            forgotten.flatten().map_err(|error| Unavailable(format!("cannot write: {error}")))?;
-        if forgotten == Forgotten::Done {
-            let detail = serde_json::json!({ "action": "remove_runner", "runner": runner });
-            let who = who.to_owned();
-            self.ask(|ticket| ActorInput::Note { ticket, who, detail }).await?;
-        }
-        Ok(forgotten)
     }
 
     /// Writes a copy of the store to a new file and tells its size. The audit trail has it when a store that fails can still

@@ -220,6 +220,11 @@ impl Jobs {
         self.runners.is_linked(&name.into())
     }
 
+    /// Whether a runner of this name is known, with a link or without.
+    pub fn is_known(&self, name: &str) -> bool {
+        self.runners.is_known(name)
+    }
+
     /// The runners that have a link, also those that run no durable jobs.
     pub fn linked(&self) -> Vec<RunnerName> {
         self.runners.linked()

@@ -133,6 +133,10 @@ pub fn read(registry: &Registry, jobs: &Jobs) {
     let (all, busy) = figures.slots;
     slots.with_label_values(&["busy"]).set(f64::from(busy));
     slots.with_label_values(&["free"]).set(f64::from(all.saturating_sub(busy)));
+    let drained = catalogue::DRAINED.gauges(registry);
+    for runner in jobs.runners().into_iter().filter(|it| it.drained.is_some()) {
+        drained.with_label_values(&[&runner.name]).set(1.0);
+    }
     catalogue::STORE_BYTES.record(registry, jobs.store.size() as f64);
     catalogue::FILE_BYTES.record(registry, jobs.files.size() as f64);
     catalogue::TENANT_FILE_BYTES.record(registry, jobs.files.most() as f64);

@@ -334,7 +334,7 @@ async fn a_runner_is_known_and_drained_after_a_restart() {
     bench.restart();
     let views = bench.jobs.runners();
     assert_eq!(views.len(), 1);
-    assert!(views[0].draining && !views[0].connected);
+    assert!(views[0].drained.is_some() && !views[0].connected);
     let mut link = Link::up(&bench, "a");
     link.beat(&[]);
     let job = bench.submit().await;
@@ -402,7 +402,7 @@ async fn a_gateway_that_is_about_to_end_gives_nothing_to_runners() {
     bench.jobs.rest().await;
     assert_eq!(bench.state_of(job), JobState::Pending);
     bench.restart();
-    assert!(!bench.jobs.runners()[0].draining, "nobody drained it");
+    assert!(bench.jobs.runners()[0].drained.is_none(), "nobody drained it");
     link = Link::up(&bench, "a");
     link.beat(&[]);
     assert_eq!(link.run().job, job);

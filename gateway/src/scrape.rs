@@ -5,7 +5,10 @@ use std::sync::Arc;
 use ostler_durable::Jobs;
 use ostler_metrics::catalogue;
 use ostler_pool::Pools;
-use prometheus::{Registry, TextEncoder};
+use prometheus::{
+    Registry, TextEncoder,
+    proto::{Metric, MetricFamily},
+};
 
 use crate::{connection_budget::ConnectionClass, request::ServerState};
 
@@ -26,8 +29,23 @@ impl Scrape {
         ostler_durable::metrics::read(&now, &self.jobs);
         read_process(&now, self);
         let mut families = self.server.metrics.registry.gather();
+        self.forget_removed(&mut families);
         families.extend(now.gather());
         TextEncoder::new().encode_to_string(&families).unwrap_or_default()
+    }
+}
+
+impl Scrape {
+    /// What was counted of a runner goes with it.
+    fn forget_removed(&self, families: &mut [MetricFamily]) {
+        let of_runners = [catalogue::LINKS_LOST.name(), catalogue::LINKS_REFUSED.name()];
+        for family in families.iter_mut().filter(|it| of_runners.contains(&it.name())) {
+            let host = |it: &Metric| {
+                it.get_label().iter().find(|it| it.name() == "host").map(|it| it.value().to_owned())
+            };
+            let is_known = |it: &Metric| host(it).is_none_or(|name| self.jobs.is_known(&name));
+            family.mut_metric().retain(is_known);
+        }
     }
 }
 

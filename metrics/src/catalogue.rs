@@ -86,6 +86,7 @@ metrics! {
     RETRIES = C, "ostler_retries_total" [app] "Jobs that were given to another child, since the first had not started them, or died and the route is idempotent.";
     DECISIONS = H(DECISION), "ostler_scheduler_decision_seconds" [app] "Time to queue a job and to decide who runs next; one job in 64 is timed.";
     LINKS = G, "ostler_runner_links" [host] "Links to runners.";
+    DRAINED = G, "ostler_runner_drained" [host] "Runners that take no new durable jobs since an operator drained them.";
     LINKS_LOST = C, "ostler_runner_links_lost_total" [host] "Links to runners that ended.";
     LINKS_REFUSED = C, "ostler_runner_links_refused_total" [host] "Links that were refused because another process has the runner's name.";
     OPEN_CONNECTIONS = G, "ostler_connections" [] "Open client connections.";
@@ -132,6 +133,11 @@ metrics! {
 const VALID: &str = "the names in the table of metrics are valid";
 
 impl Metric {
+    /// What it is called.
+    pub const fn name(&self) -> &'static str {
+        self.name
+    }
+
     /// Counts without a label.
     pub fn counter(&self, registry: &Registry) -> IntCounter {
         debug_assert!(matches!(self.kind, Kind::Counter), "{self:?}");

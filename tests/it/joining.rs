@@ -228,7 +228,7 @@ fn a_runner_that_is_removed_loses_its_link_at_once_and_needs_a_new_token() {
     let token = create_token(gateway.state(), &["--uses", "unlimited"]);
     let mut runner = Runner::join(&net, 0, &token, &app);
     gateway.wait_ready();
-    verb(&gateway, &["runner", "remove", "host0"]);
+    verb(&gateway, &["runner", "remove", "--now", "host0"]);
     wait_until("nobody serves", || gateway.api("/readyz").status == 503);
     assert!(!runner.wait_exit().success());
     assert!(runner.told().contains("was removed"), "{}", runner.told());

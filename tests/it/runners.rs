@@ -1,12 +1,20 @@
-//! What is known of runners and done to them: labels.
+//! What is known of runners and done to them: labels, drains, slots, removal.
 
 use nix::sys::signal::Signal;
 use ostler_tests::{Api, Gateway, Runner, Setup, create_token, run_ostler, wait_for, wait_until};
 use serde_json::{Value, json};
+use tempfile::TempDir;
 
 /// A gateway with a runner of its own for durable jobs, and its API.
 fn start(setup: Setup) -> (Gateway, Api) {
     let gateway = setup.start();
+    let api = Api::of(&gateway);
+    (gateway, api)
+}
+
+/// The same in a state folder that was used before.
+fn start_in(setup: Setup, state: TempDir) -> (Gateway, Api) {
+    let gateway = setup.start_in(state);
     let api = Api::of(&gateway);
     (gateway, api)
 }
@@ -65,4 +73,149 @@ fn what_is_no_label_is_refused_at_the_start_with_the_rule() {
     assert!(told.contains("\"GPU\" is no label's name; it has 1 to 64 of a-z"), "{told}");
     let told = refused(&["--label", "gpu=a", "--label", "gpu=b"]);
     assert!(told.contains("the label gpu is there twice: \"a\" and \"b\""), "{told}");
+}
+
+/// What `ostler` says that this gateway's API knows; it succeeds.
+fn verb(gateway: &Gateway, words: &[&str]) -> String {
+    let state = gateway.state().to_str().expect("a temporary path is text");
+    let out = run_ostler(&[words, &["--state", state]].concat());
+    assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
+    String::from_utf8(out.stdout).expect("text")
+}
+
+/// What it says on standard error when it fails so.
+fn refused(gateway: &Gateway, words: &[&str], code: i32) -> String {
+    let state = gateway.state().to_str().expect("a temporary path is text");
+    let out = run_ostler(&[words, &["--state", state]].concat());
+    let told = String::from_utf8_lossy(&out.stderr).into_owned();
+    assert_eq!(out.status.code(), Some(code), "{words:?}: {told}");
+    told
+}
+
+fn jobs_only() -> Setup {
+    Setup::bare().args(&["--no-app"])
+}
+
+#[test]
+fn a_drain_holds_over_restarts_of_gateway_and_runner_and_says_by_whom_and_since_when() {
+    let (gateway, api) = start(jobs_only());
+    let token = create_token(gateway.state(), &[]);
+    let other = Runner::jobs_only(&token, "other", 1);
+    wait_connected(&api, "other");
+    verb(&gateway, &["drain", "other"]);
+    let drained = runner(&api, "other").unwrap()["drained"].clone();
+    assert!(drained["by"].is_string() && drained["since"].is_string(), "{drained}");
+    let text = verb(&gateway, &["runner", "list"]);
+    assert!(text.contains("draining") && text.contains("drained by "), "{text}");
+    assert_eq!(gateway.metric("ostler_runner_drained", &["host=\"other\""]), 1.0);
+    other.signal(Signal::SIGTERM);
+    let folder = other.into_state();
+    let door = gateway.runners();
+    let again = Setup::bare().args(&["--no-app", "--runners", &door.to_string()]);
+    let (gateway, api) = start_in(again, gateway.stop());
+    assert_eq!(runner(&api, "other").unwrap()["drained"], drained, "while it is away");
+    let _back = Runner::back(folder, &[]);
+    wait_until("it is back", || runner(&api, "other").unwrap()["connected"] == true);
+    let pinned = api.submit(&json!({ "command": "true", "host": "other" }));
+    assert_eq!(api.wait_finished(api.run("true"))["state"], "succeeded");
+    assert_eq!(runner(&api, "other").unwrap()["drained"], drained);
+    assert_eq!(api.job(pinned)["state"], "pending");
+    verb(&gateway, &["drain", "other", "--undo"]);
+    assert_eq!(api.wait_finished(pinned)["runner"], "other");
+    assert_eq!(runner(&api, "other").unwrap()["drained"], Value::Null);
+    let text = gateway.api("/metrics").text();
+    assert!(!text.contains("ostler_runner_drained{"), "{text}");
+}
+
+#[test]
+fn slots_grow_and_shrink_under_load_without_the_end_of_an_attempt_and_hold_over_restarts() {
+    let (gateway, api) = start(jobs_only());
+    let token = create_token(gateway.state(), &[]);
+    let other = Runner::jobs_only(&token, "other", 1);
+    wait_connected(&api, "other");
+    verb(&gateway, &["drain", "local"]);
+    let folder = tempfile::tempdir().unwrap();
+    let wait =
+        format!("while [ ! -e {}/$OSTLER_JOB ]; do sleep 0.05; done", folder.path().display());
+    let let_go = |id: u64| drop(std::fs::File::create(folder.path().join(id.to_string())).unwrap());
+    let running = || api.list("state=running").len();
+    let ids: Vec<u64> = (0..6).map(|_| api.run(&wait)).collect();
+    wait_until("one runs", || running() == 1);
+    assert_eq!(verb(&gateway, &["runner", "set", "other", "--slots", "4"]), "");
+    wait_until("four run", || running() == 4);
+    verb(&gateway, &["runner", "set", "other", "--slots", "1"]);
+    assert_eq!(running(), 4, "what runs goes on");
+    let first: Vec<u64> = api.list("state=running").into_keys().collect();
+    for id in &first[..3] {
+        let_go(*id);
+        api.wait_finished(*id);
+    }
+    assert_eq!(running(), 1, "and nothing new begins until fewer run than may");
+    let held = runner(&api, "other").unwrap();
+    assert_eq!((&held["slots"], &held["slots_set"]), (&json!(1), &json!(1)), "{held}");
+    verb(&gateway, &["runner", "set", "other", "--slots", "2"]);
+    wait_until("two run", || running() == 2);
+    for id in &ids {
+        let_go(*id);
+    }
+    for id in ids {
+        let job = api.wait_finished(id);
+        assert_eq!((&job["state"], &job["attempts"]), (&json!("succeeded"), &json!(1)), "{job}");
+    }
+    // It comes back, to a gateway that was started again.
+    other.signal(Signal::SIGTERM);
+    let state = other.into_state();
+    let door = gateway.runners();
+    let again = Setup::bare().args(&["--no-app", "--runners", &door.to_string()]);
+    let (gateway, api) = start_in(again, gateway.stop());
+    let _back = Runner::back(state, &[]);
+    assert_eq!(wait_connected(&api, "other")["slots"], 2);
+    verb(&gateway, &["runner", "set", "other", "--slots", "own"]);
+    let own = runner(&api, "other").unwrap();
+    assert_eq!((&own["slots"], &own["slots_set"]), (&json!(1), &Value::Null), "{own}");
+}
+
+#[test]
+fn slots_that_cannot_be_are_refused_with_the_cure() {
+    let (gateway, _api) = start(jobs_only());
+    for (slots, told) in [
+        ("0", "use `ostler drain NAME`"),
+        ("-1", "-1"),
+        ("10001", "expected a whole number from 1 to 10000"),
+        ("4.5", "expected a whole number from 1 to 10000"),
+        ("many", "expected a whole number from 1 to 10000"),
+    ] {
+        let said = refused(&gateway, &["runner", "set", "local", "--slots", slots], 64);
+        assert!(said.contains(told), "{slots}: {said}");
+    }
+    let said = refused(&gateway, &["runner", "set", "nobody", "--slots", "4"], 66);
+    assert!(said.contains("there is no runner \"nobody\"; there are local"), "{said}");
+}
+
+#[test]
+fn a_runner_is_removed_when_it_is_away_and_gone_from_list_and_metrics() {
+    let (gateway, api) = start(jobs_only());
+    let token = create_token(gateway.state(), &[]);
+    let other = Runner::jobs_only(&token, "other", 1);
+    wait_connected(&api, "other");
+    let said = refused(&gateway, &["runner", "remove", "other"], 65);
+    assert!(
+        said.contains("the runner \"other\" is connected; drain it and stop it there"),
+        "{said}"
+    );
+    assert_eq!(runner(&api, "other").unwrap()["connected"], true, "nothing became of it");
+    assert_eq!(
+        api.wait_finished(api.submit(&json!({ "command": "true", "host": "other" })))["state"],
+        "succeeded"
+    );
+    verb(&gateway, &["drain", "other"]);
+    other.signal(Signal::SIGTERM);
+    drop(other.into_state());
+    wait_until("it is away", || runner(&api, "other").unwrap()["connected"] == false);
+    let metrics = || gateway.api("/metrics").text();
+    assert!(metrics().contains("host=\"other\""));
+    verb(&gateway, &["runner", "remove", "other"]);
+    assert_eq!(runner(&api, "other"), None);
+    assert!(!metrics().contains("host=\"other\""), "{}", metrics());
+    refused(&gateway, &["runner", "remove", "other"], 66);
 }

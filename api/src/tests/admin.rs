@@ -24,7 +24,10 @@ async fn runners_are_listed_and_drained() {
     assert_eq!(listed["runners"][0]["heard_at"], "1970-01-01T00:00:01.000Z");
     assert_eq!(listed["runners"][0]["labels"], json!({ "gpu": "a100", "zone": "b" }));
     assert_eq!(rig.ask("POST /v1/runners/web-1/drain").await.json()["draining"], true);
-    assert_eq!(rig.ask("POST /v1/runners/web-1/undrain").await.json()["draining"], false);
+    let drained = rig.ask("GET /v1/runners").await.json()["runners"][0]["drained"].clone();
+    assert_eq!(drained, json!({ "by": "first", "since": "1970-01-01T00:00:02.000Z" }));
+    let back = rig.ask("POST /v1/runners/web-1/undrain").await.json();
+    assert_eq!((&back["draining"], &back["drained"]), (&json!(false), &json!(null)));
     let problem = rig.ask("POST /v1/runners/web-9/drain").await.is("not_found");
     assert!(problem["detail"].as_str().unwrap().contains("web-1"));
 }
@@ -98,9 +101,41 @@ async fn refusals_for_want_of_a_right_are_noted() {
 }
 
 #[tokio::test]
+async fn slots_of_a_runner_are_set_and_taken_back() {
+    let rig = Rig::new();
+    let slots = "PUT /v1/runners/web-1/slots";
+    let set = rig.json(slots, r#"{"slots":9}"#).await.json();
+    assert_eq!((&set["slots"], &set["slots_set"]), (&json!(9), &json!(9)));
+    for (body, told) in [
+        (r#"{"slots":0}"#, "expected a whole number from 1 to 10000"),
+        (r#"{"slots":-1}"#, "expected a whole number from 1 to 10000"),
+        (r#"{"slots":10001}"#, "expected a whole number from 1 to 10000"),
+        (r#"{"slots":1.5}"#, "expected a whole number"),
+        (r#"{"slots":"4"}"#, "expected a whole number"),
+        (r#"{"slots":null}"#, "slots"),
+        ("{}", "slots"),
+        (r#"{"slot":4}"#, "slot"),
+    ] {
+        let problem = rig.json(slots, body).await.is("invalid_field");
+        assert!(problem.to_string().contains(told), "{body}: {problem}");
+    }
+    let back = rig.ask("DELETE /v1/runners/web-1/slots").await.json();
+    assert_eq!((&back["slots"], &back["slots_set"]), (&json!(4), &json!(null)));
+    rig.json("PUT /v1/runners/web-9/slots", r#"{"slots":9}"#).await.is("not_found");
+    rig.fake.state().runners[0].slots = 0;
+    let problem = rig.json(slots, r#"{"slots":9}"#).await.is("conflict_state");
+    assert!(problem["detail"].as_str().unwrap().contains("start it with --job-slots"), "{problem}");
+}
+
+#[tokio::test]
 async fn runners_are_removed() {
     let rig = Rig::new();
-    assert_eq!(rig.ask("DELETE /v1/runners/web-1").await.status, StatusCode::NO_CONTENT);
+    let problem = rig.ask("DELETE /v1/runners/web-1").await.is("conflict_state");
+    let told = "the runner \"web-1\" is connected; drain it and stop it there first, or remove it with now=true";
+    assert!(problem["detail"].as_str().unwrap().starts_with(told), "{problem}");
+    rig.ask("DELETE /v1/runners/web-1?now=yes").await.is("bad_query");
+    let removed = rig.ask("DELETE /v1/runners/web-1?now=true").await;
+    assert_eq!(removed.status, StatusCode::NO_CONTENT);
     rig.ask("DELETE /v1/runners/web-1").await.is("not_found");
     rig.ask("DELETE /v1/runners/local").await.is("conflict_state");
 }

@@ -24,8 +24,8 @@ use tokio::sync::{broadcast, watch};
 use super::rules::{fits, steer, take};
 use crate::{
     backend::{
-        Backend, BackendFuture, DoneSince, Forgotten, Full, Refusal, Revoked, RunnerView, Sink,
-        Unavailable,
+        Backend, BackendFuture, DoneSince, Drained, Forgotten, Full, Refusal, Revoked, RunnerView,
+        Sink, SlotsSet, Unavailable,
     },
     view,
 };
@@ -281,17 +281,44 @@ impl Backend for Fake {
         self.state().runners.clone()
     }
 
-    fn drain<'a>(&'a self, _: &'a str, runner: &'a str, drain: bool) -> BackendFuture<'a, bool> {
+    fn drain<'a>(&'a self, who: &'a str, runner: &'a str, drain: bool) -> BackendFuture<'a, bool> {
         self.ready(|state| {
             let found = state.runners.iter_mut().find(|it| it.name == runner);
-            found.map(|it| it.draining = drain).is_some()
+            let drained = Drained { by: Some(who.to_owned()), since: Some(Wall(2_000)) };
+            found.map(|it| it.drained = drain.then_some(drained)).is_some()
         })
     }
 
-    fn forget_runner<'a>(&'a self, _: &'a str, runner: &'a str) -> BackendFuture<'a, Forgotten> {
+    fn set_slots<'a>(
+        &'a self,
+        _: &'a str,
+        runner: &'a str,
+        slots: Option<u32>,
+    ) -> BackendFuture<'a, SlotsSet> {
+        self.ready(|state| {
+            let Some(found) = state.runners.iter_mut().find(|it| it.name == runner) else {
+                return SlotsSet::Unknown;
+            };
+            if found.slots == 0 {
+                return SlotsSet::TakesNone;
+            }
+            (found.slots, found.slots_set) = (slots.unwrap_or(4), slots);
+            SlotsSet::Done
+        })
+    }
+
+    fn forget_runner<'a>(
+        &'a self,
+        _: &'a str,
+        runner: &'a str,
+        at_once: bool,
+    ) -> BackendFuture<'a, Forgotten> {
         self.ready(|state| {
             if runner == "local" {
                 return Forgotten::Own;
+            }
+            if !at_once && state.runners.iter().any(|it| it.name == runner && it.connected) {
+                return Forgotten::Connected;
             }
             let before = state.runners.len();
             state.runners.retain(|it| it.name != runner);

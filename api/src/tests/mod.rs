@@ -88,8 +88,9 @@ impl Rig {
         rig.fake.state().runners.push(RunnerView {
             name: "web-1".into(),
             connected: true,
-            draining: false,
+            drained: None,
             slots: 4,
+            slots_set: None,
             labels: ostler_job::Labels::read(["gpu=a100", "zone=b"]).unwrap(),
             held: Vec::new(),
             heard_at: Wall(1_000),

@@ -37,8 +37,33 @@ const TOKEN_MAX: u64 = 64 << 10;
 enum RunnerVerb {
     /// List the runners of a gateway
     List(RunnersArgs),
-    /// Take a runner's right to join away, and end its link
+    /// Set how many durable jobs a runner runs at once, whatever restarts
+    Set(SetArgs),
+    /// Forget a runner that is not connected, and take its right to join away
     Remove(RemoveArgs),
+}
+
+#[derive(Args, Debug)]
+struct SetArgs {
+    /// The runner's name
+    name: String,
+    /// Durable jobs that run at once; own: as many as it says itself. What it runs goes on, also where that is more
+    #[arg(long, value_name = "N|own", value_parser = slots, required = true)]
+    slots: Slots,
+    #[command(flatten)]
+    api: ApiArgs,
+}
+
+/// `--slots`; `None`: the runner's own number.
+#[derive(Clone, Copy, Debug)]
+struct Slots(Option<u32>);
+
+fn slots(text: &str) -> Result<Slots, String> {
+    match text {
+        "own" => Ok(Slots(None)),
+        "0" => Err("a runner with no slots is one that is drained: use `ostler drain NAME`".into()),
+        text => args::children(text).map(|slots| Slots(Some(slots))),
+    }
 }
 
 #[derive(Args, Debug)]
@@ -56,6 +81,9 @@ struct RunnersArgs {
 struct RemoveArgs {
     /// The runner's name
     name: String,
+    /// Also while it is connected: its link ends, and what it runs is lost
+    #[arg(long)]
+    now: bool,
     #[command(flatten)]
     api: ApiArgs,
 }
@@ -132,6 +160,7 @@ pub(crate) fn run(args: RunnerArgs) -> Result<ExitCode, Failure> {
         Some(RunnerVerb::List(args)) => {
             return status::list_runners(&args.api, args.output.output, &args.label);
         }
+        Some(RunnerVerb::Set(args)) => return set(args),
         Some(RunnerVerb::Remove(args)) => return remove(args),
         None => {}
     }
@@ -159,9 +188,26 @@ fn by_spec(spec: &Path) -> Result<(Config, Lock), Failure> {
     Ok((config, lock))
 }
 
+fn set(args: &SetArgs) -> Result<ExitCode, Failure> {
+    let client = args.api.client()?;
+    let path = format!("/v1/runners/{}/slots", encode(&args.name));
+    let ask = match args.slots.0 {
+        Some(slots) => Ask::new(Method::PUT, &path).json(&serde_json::json!({ "slots": slots })),
+        None => Ask::new(Method::DELETE, &path),
+    };
+    client::block_on(client.ask(ask))?;
+    match args.slots.0 {
+        Some(1) => say(&format!("runner {} runs 1 job at once", args.name)),
+        Some(slots) => say(&format!("runner {} runs {slots} jobs at once", args.name)),
+        None => say(&format!("runner {} runs as many jobs at once as it says itself", args.name)),
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
 fn remove(args: &RemoveArgs) -> Result<ExitCode, Failure> {
     let client = args.api.client()?;
-    let path = format!("/v1/runners/{}", encode(&args.name));
+    let now = if args.now { "?now=true" } else { "" };
+    let path = format!("/v1/runners/{}{now}", encode(&args.name));
     client::block_on(client.ask(Ask::new(Method::DELETE, &path)))?;
     say(&format!("runner {} is removed; it comes back only with a new token", args.name));
     Ok(ExitCode::SUCCESS)

@@ -60,7 +60,11 @@ pub(crate) struct RunnerView {
     #[serde(default)]
     pub(crate) draining: bool,
     #[serde(default)]
+    drained: Option<Drained>,
+    #[serde(default)]
     slots: u64,
+    #[serde(default)]
+    slots_set: Option<u64>,
     #[serde(default)]
     labels: BTreeMap<String, String>,
     #[serde(default)]
@@ -69,6 +73,26 @@ pub(crate) struct RunnerView {
     heard_at: Option<String>,
     #[serde(flatten)]
     rest: BTreeMap<String, Value>,
+}
+
+/// That a runner takes nothing new.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+struct Drained {
+    #[serde(default)]
+    by: Option<String>,
+    #[serde(default)]
+    since: Option<String>,
+    #[serde(flatten)]
+    rest: BTreeMap<String, Value>,
+}
+
+impl Drained {
+    /// For people.
+    fn told(&self, now: OffsetDateTime) -> String {
+        let by = self.by.as_ref().map(|by| format!("drained by {by}"));
+        let since = self.since.as_deref().map(|at| when::relative(at, now));
+        by.into_iter().chain(since).collect::<Vec<_>>().join(" ")
+    }
 }
 
 #[derive(Deserialize)]
@@ -180,10 +204,11 @@ fn table(runners: &[RunnerView]) -> String {
         vec![
             runner.name.as_str().into(),
             Cell::toned(state, tone),
-            runner.slots.to_string().into(),
+            slots(runner).into(),
             runner.running.len().to_string().into(),
             heard.unwrap_or_else(|| "-".to_owned()).into(),
             labels(runner).into(),
+            runner.drained.as_ref().map_or_else(String::new, |it| it.told(now)).into(),
             jobs.join(",").into(),
         ]
     };
@@ -194,10 +219,17 @@ fn table(runners: &[RunnerView]) -> String {
         right("BUSY"),
         left("HEARD"),
         left("LABELS"),
+        left("NOTE"),
         left("JOBS"),
     ];
     let rows: Vec<Vec<Cell>> = runners.iter().map(row).collect();
     draw(&columns, &rows, Look::of_stdout())
+}
+
+/// With a star where an operator set them.
+fn slots(runner: &RunnerView) -> String {
+    let star = if runner.slots_set.is_some() { "*" } else { "" };
+    format!("{}{star}", runner.slots)
 }
 
 /// As a command line has them.
@@ -215,5 +247,6 @@ mod tests {
     fn status_and_runners_are_read_by_the_names_that_the_api_gives_them() {
         agree::<Status>("StatusView", &[]);
         agree::<RunnerView>("Runner", &[]);
+        agree::<Drained>("DrainedView", &[]);
     }
 }

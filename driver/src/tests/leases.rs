@@ -152,13 +152,13 @@ fn a_link_that_is_down_leaves_the_leases_and_takes_the_slots() {
 #[test]
 fn a_drained_runner_gets_nothing_new_until_it_is_undrained() {
     let mut bench = Bench::new();
-    let drain = |drains, slots| Drain { runner: "a".into(), drains, is_news: true, slots };
+    let offer = |slots| Offer { runner: "a".into(), news: Some("slots"), slots };
     // Before it is heard for the first time.
-    bench.driver.handle_drain(&drain(true, 0), bench.now);
+    bench.driver.handle_offer(&offer(0), bench.now);
     let job = bench.submit(spec());
     bench.beat("a", 0, &[]);
     assert_eq!(bench.state(job), JobState::Pending);
-    bench.driver.handle_drain(&drain(false, 1), bench.now);
+    bench.driver.handle_offer(&offer(1), bench.now);
     bench.settle();
     assert_eq!(bench.run().job, job);
 }

@@ -162,6 +162,11 @@ impl Members {
         self.put(&mut all, name, Member::new(OWN, "", Scope::default()))
     }
 
+    /// Whether a runner of this name joined and may come in.
+    pub(crate) fn has(&self, name: &str) -> bool {
+        self.lock().get(name).is_some_and(|it| it.removed_at.is_none() && it.key != OWN)
+    }
+
     /// Takes a runner's right away; `false`: there is none of that name. Blocks.
     pub fn remove(&self, name: &str) -> io::Result<bool> {
         let mut all = self.lock();

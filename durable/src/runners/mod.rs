@@ -1,31 +1,31 @@
 //! The one record of what is known of each runner, those that serve apps alone too: its link, its operator's will and what it
 //! said last. The driver has its leases, and is told how many jobs it may have; everybody who is shown a runner is shown this.
 //!
-//! Their names are in a file, so that jobs can be pinned to one that is only away when the gateway starts, and so that one
-//! that is drained stays so.
+//! Their names are in a file, so that jobs can be pinned to one that is only away when the gateway starts, and so that what an
+//! operator wants of one holds.
+
+mod kept;
+mod will;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    io,
-    path::{Path, PathBuf},
+    path::PathBuf,
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc, Mutex, MutexGuard,
         atomic::{AtomicU64, Ordering},
     },
 };
 
 use bytes::BytesMut;
-use ostler_api::backend::{Forgotten, RunnerView};
+use ostler_api::backend::RunnerView;
 use ostler_job::{JobId, Labels, Mono, Now, Span, Wall, durable::AttemptKey};
-use serde::{Deserialize, Serialize};
 use tokio::sync::Notify;
 
+use self::will::Will;
 use super::hello::Hello;
 use ostler_driver::{Beat, RunnerName};
 
-/// The file in the state folder.
-const FILE: &str = "runners.json";
-/// A runner that was not heard of for this long is forgotten, unless it is drained.
+/// A runner that was not heard of for this long is forgotten, unless an operator wants something of it.
 const KEPT: Span = Span::from_secs(30 * 86_400);
 
 const DAY: Span = Span::from_secs(86_400);
@@ -87,9 +87,10 @@ struct Runner {
     link: Option<Link>,
     /// Who was refused its name last, and when.
     refused: Option<(String, Mono)>,
-    draining: bool,
+    will: Will,
     /// It goes with its link.
     forgotten: bool,
+    /// As it said last itself.
     slots: u32,
     /// As its newest link said, also when that is gone.
     labels: Arc<Labels>,
@@ -106,7 +107,18 @@ const NEWS: Span = Span::from_secs(60);
 impl Runner {
     /// Slots that may be filled.
     fn offers(&self) -> u32 {
-        if self.draining { 0 } else { self.slots }
+        if self.will.drained.is_some() { 0 } else { self.slots() }
+    }
+
+    /// Jobs that it may run at once: as many as it says, unless an operator says otherwise. One that offers none ends, or was
+    /// started for none.
+    fn slots(&self) -> u32 {
+        self.will.slots.filter(|_| self.slots > 0).unwrap_or(self.slots)
+    }
+
+    /// Whether it stays known while it has no link.
+    fn stays(&self, now: Wall) -> bool {
+        self.will != Will::default() || now.since(self.heard_at) < KEPT
     }
 
     fn is_linked(&self) -> bool {
@@ -125,23 +137,6 @@ pub(super) struct Registered {
     pub(super) is_news: bool,
 }
 
-/// A runner as the file has it.
-#[derive(Serialize, Deserialize)]
-struct StoredRunner {
-    name: String,
-    #[serde(default)]
-    draining: bool,
-    #[serde(default)]
-    heard_at: Wall,
-    #[serde(default, skip_serializing_if = "Labels::is_empty")]
-    labels: Labels,
-}
-
-/// Whether it stays known while it has no link.
-fn stays(draining: bool, heard_at: Wall, now: Wall) -> bool {
-    draining || now.since(heard_at) < KEPT
-}
-
 /// See the module.
 #[derive(Default)]
 pub(super) struct Runners {
@@ -151,41 +146,13 @@ pub(super) struct Runners {
 }
 
 impl Runners {
-    /// Those that an earlier start knew. A file that cannot be read is as good as none: they come back by themselves.
-    pub(super) fn open(state: &Path, now: Wall) -> Self {
-        let file = state.join(FILE);
-        let known = ostler_private::read(&file).unwrap_or_default();
-        let known: Vec<StoredRunner> = serde_json::from_slice(&known).unwrap_or_default();
-        let fresh = |it: &StoredRunner| stays(it.draining, it.heard_at, now);
-        let all = known.into_iter().filter(fresh).map(|it| {
-            let StoredRunner { name, draining, heard_at, labels } = it;
-            let labels = Arc::new(labels);
-            (Arc::from(name), Runner { draining, heard_at, labels, ..Runner::default() })
-        });
-        Self { all: Mutex::new((0, all.collect())), file: Mutex::new(file) }
-    }
-
-    /// Writes the names down. Blocks.
-    pub(super) fn keep(&self) -> io::Result<()> {
-        let file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
-        let known = |(name, it): (&RunnerName, &Runner)| StoredRunner {
-            name: name.to_string(),
-            draining: it.draining,
-            heard_at: it.heard_at,
-            labels: (*it.labels).clone(),
-        };
-        let known: Vec<StoredRunner> =
-            self.lock().1.iter().filter(|(_, it)| !it.forgotten).map(known).collect();
-        ostler_private::replace(&file, &serde_json::to_vec(&known)?)
-    }
-
     /// Lets go of those that were not heard of for long, as a start does. One that has a link is heard, whether it runs jobs or not.
     pub(super) fn forget_unheard(&self, now: Wall) {
         let (_, all) = &mut *self.lock();
         all.values_mut()
             .filter(|it| it.is_linked())
             .for_each(|it| it.heard_at = it.heard_at.max(now));
-        all.retain(|_, it| it.is_linked() || stays(it.draining, it.heard_at, now));
+        all.retain(|_, it| it.is_linked() || it.stays(now));
     }
 
     pub(super) fn is_known(&self, name: &str) -> bool {
@@ -305,46 +272,6 @@ impl Runners {
         self.lock().0
     }
 
-    /// Sets it and writes it down, and answers whether it was otherwise before; `None`: no such runner. Blocks.
-    pub(super) fn set_draining(
-        &self,
-        name: &RunnerName,
-        draining: bool,
-    ) -> io::Result<Option<bool>> {
-        let Some(before) = self.mark(name, draining) else { return Ok(None) };
-        if let Err(error) = self.keep() {
-            self.mark(name, before);
-            return Err(error);
-        }
-        Ok(Some(before != draining))
-    }
-
-    fn mark(&self, name: &RunnerName, draining: bool) -> Option<bool> {
-        let (_, all) = &mut *self.lock();
-        Some(std::mem::replace(&mut all.get_mut(name)?.draining, draining))
-    }
-
-    /// Forgets a runner. One that has a link and is no member is this host's own, and stays. Blocks.
-    pub(super) fn forget(&self, name: &str, was_member: bool) -> io::Result<Forgotten> {
-        let name = RunnerName::from(name);
-        let known = {
-            let (_, all) = &mut *self.lock();
-            match all.get_mut(&name) {
-                Some(runner) if runner.is_linked() && !was_member => return Ok(Forgotten::Own),
-                Some(runner) if runner.is_linked() => {
-                    runner.forgotten = true;
-                    true
-                }
-                Some(_) => all.remove(&name).is_some(),
-                None => false,
-            }
-        };
-        if known {
-            self.keep()?;
-        }
-        Ok(if known || was_member { Forgotten::Done } else { Forgotten::Unknown })
-    }
-
     pub(super) fn views(&self) -> Vec<RunnerView> {
         let jobs = |runner: &Runner| {
             // In order, those of one job beside each other.
@@ -355,8 +282,9 @@ impl Runners {
         let view = |(name, runner): (&RunnerName, &Runner)| RunnerView {
             name: name.to_string(),
             connected: runner.is_linked(),
-            draining: runner.draining,
-            slots: runner.slots,
+            drained: runner.will.drained.clone(),
+            slots: runner.slots(),
+            slots_set: runner.will.slots,
             labels: (*runner.labels).clone(),
             held: jobs(runner),
             heard_at: runner.heard_at,

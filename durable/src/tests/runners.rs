@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, atomic::AtomicU64};
 
-use ostler_api::backend::{Forgotten, RunnerView};
+use ostler_api::backend::{Drained, Forgotten, RunnerView, SlotsSet};
 use ostler_job::{Labels, Mono, Now, durable::Fence};
 
 use super::*;
@@ -42,6 +42,10 @@ fn only(runners: &Runners) -> RunnerView {
     view
 }
 
+fn by(who: &str) -> Option<Drained> {
+    Some(Drained { by: Some(who.to_owned()), since: Some(at(7).wall) })
+}
+
 fn is_known(runners: &Runners) -> bool {
     !runners.views().is_empty()
 }
@@ -60,8 +64,8 @@ fn a_start_knows_who_was_heard_in_the_last_month_and_whoever_is_drained() {
     let later = |days| Runners::open(state.path(), at(days * DAY).wall);
     assert!(is_known(&later(29)) && !is_known(&later(31)));
     assert_eq!(only(&later(29)).heard_at, at(0).wall);
-    runners.set_draining(&"a".into(), true).unwrap();
-    assert!(only(&later(31)).draining);
+    runners.set_drained(&"a".into(), by("deploy")).unwrap();
+    assert!(only(&later(31)).drained.is_some());
 }
 
 #[test]
@@ -118,13 +122,14 @@ fn a_drain_that_cannot_be_written_down_is_none() {
     let (state, runners) = in_folder();
     let link = up(&runners, 0);
     beat(&runners, link, &[], 1).unwrap();
-    let drain = |draining| runners.set_draining(&"a".into(), draining);
+    let drain =
+        |draining: bool| runners.set_drained(&"a".into(), by("deploy").filter(|_| draining));
     assert_eq!(drain(false).unwrap(), Some(false), "it was so before");
     assert_eq!((drain(true).unwrap(), drain(true).unwrap()), (Some(true), Some(false)));
     assert_eq!(drain(false).unwrap(), Some(true));
     drop(state);
     assert!(drain(true).is_err());
-    assert!(!only(&runners).draining);
+    assert!(only(&runners).drained.is_none());
     assert_eq!(runners.offer(&"a".into(), |slots| slots), 2);
 }
 
@@ -155,13 +160,13 @@ fn a_member_that_is_forgotten_goes_with_its_link_and_comes_back_as_another() {
     let (state, runners) = in_folder();
     let kept = || is_known(&Runners::open(state.path(), at(1).wall));
     let link = up(&runners, 0);
-    runners.set_draining(&"a".into(), true).unwrap();
+    runners.set_drained(&"a".into(), by("deploy")).unwrap();
     assert_eq!(runners.forget("a", true).unwrap(), Forgotten::Done);
     assert!(!is_known(&runners) && !kept());
     assert_eq!(runners.linked(), ["a".into()], "its link is to be closed");
     runners.down(&"a".into(), link, || {});
     let again = comes(&runners, "1", at(2)).unwrap();
-    assert!(again.is_news && !only(&runners).draining, "nothing of it was left");
+    assert!(again.is_news && only(&runners).drained.is_none(), "nothing of it was left");
 }
 
 #[test]
@@ -209,4 +214,67 @@ fn a_runner_has_the_labels_of_its_newest_link_and_the_file_keeps_them() {
     assert_eq!(only(&runners).labels.to_string(), "zone=b", "also while it is away");
     let later = Runners::open(state.path(), at(4).wall);
     assert_eq!(only(&later).labels.to_string(), "zone=b");
+}
+
+#[test]
+fn who_drained_a_runner_first_and_since_when_is_kept_until_it_is_undrained() {
+    let (state, runners) = in_folder();
+    up(&runners, 0);
+    let again = || Runners::open(state.path(), at(1).wall);
+    runners.set_drained(&"a".into(), by("first")).unwrap();
+    assert_eq!(runners.set_drained(&"a".into(), by("second")).unwrap(), Some(false));
+    assert_eq!(only(&again()).drained, by("first"));
+    runners.set_drained(&"a".into(), None).unwrap();
+    assert_eq!(only(&again()).drained, None);
+}
+
+#[test]
+fn a_drain_that_an_older_gateway_wrote_down_holds() {
+    let state = tempfile::tempdir().unwrap();
+    let text = r#"[{"name": "a", "draining": true, "heard_at": 1}]"#;
+    std::fs::write(state.path().join("runners.json"), text).unwrap();
+    let drained = only(&Runners::open(state.path(), at(0).wall)).drained;
+    assert_eq!(drained, Some(Drained { by: None, since: None }));
+}
+
+#[test]
+fn slots_that_an_operator_set_hold_over_what_the_runner_says_until_they_are_taken_back() {
+    let (state, runners) = in_folder();
+    let set = |slots| runners.set_slots(&"a".into(), slots).unwrap();
+    assert_eq!(set(Some(3)).0, SlotsSet::Unknown);
+    let link = up(&runners, 0);
+    assert_eq!(set(Some(3)).0, SlotsSet::TakesNone, "it has said nothing of jobs");
+    beat(&runners, link, &[], 1).unwrap();
+    assert_eq!((set(Some(3)), set(Some(3))), ((SlotsSet::Done, true), (SlotsSet::Done, false)));
+    let offered = || runners.offer(&"a".into(), |slots| slots);
+    assert_eq!((offered(), only(&runners).slots, only(&runners).slots_set), (3, 3, Some(3)));
+    // It comes back, as another process, to another start.
+    runners.down(&"a".into(), link, || {});
+    assert_eq!((offered(), only(&runners).slots), (0, 0), "it is away");
+    let runners = Runners::open(state.path(), at(60 * DAY).wall);
+    let link = up(&runners, 60 * DAY);
+    let mut told = 0;
+    let (labels, held) = (Arc::default(), Vec::new());
+    let beat = ostler_driver::Beat {
+        runner: "a".into(),
+        link,
+        incarnation: "1".into(),
+        slots: 2,
+        labels,
+        held,
+    };
+    let mut says = |slots| {
+        let beat = ostler_driver::Beat { slots, ..beat.clone() };
+        runners.beat(beat, at(60 * DAY).wall, |beat| told = beat.slots).unwrap();
+        told
+    };
+    assert_eq!((says(2), says(0), says(2)), (3, 0, 3), "one that ends offers none");
+    runners.set_drained(&"a".into(), by("deploy")).unwrap();
+    assert_eq!(says(2), 0);
+    runners.set_drained(&"a".into(), None).unwrap();
+    assert_eq!(runners.set_slots(&"a".into(), None).unwrap(), (SlotsSet::Done, true));
+    assert_eq!((says(2), only(&runners).slots_set), (2, None));
+    drop(state);
+    assert!(runners.set_slots(&"a".into(), Some(9)).is_err());
+    assert_eq!(only(&runners).slots_set, None, "what is not written down is not so");
 }

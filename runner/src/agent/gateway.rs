@@ -93,7 +93,7 @@ impl Agent {
         if !refused.is_empty() && refused != self.told_vain.0 {
             let detail = format!(
                 "{refused}: this runner did not join for that, and nothing of it comes here; let it offer less (--job-slots 0), \
-                 or on the gateway's host `ostler runner remove {name}` and `ostler token join`, and join with that token",
+                 or on the gateway's host `ostler runner remove {name} --now` and `ostler token join`, and join with that token",
                 name = self.config.name
             );
             let message = "refused by the gateway";

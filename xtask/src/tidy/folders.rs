@@ -145,6 +145,7 @@ const ORDERS: &[(&str, &[&str])] = &[
             "effects",
             "unwritten",
             "steer",
+            "oversee",
             "retention",
             "start",
             "looks",
