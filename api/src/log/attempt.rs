@@ -8,7 +8,7 @@ use ostler_job::durable::{Attempt, AttemptKey, Job};
 use tokio::time::{Duration, Instant};
 
 use super::{
-    chunks::{Place, Which, walk},
+    chunks::{Layout, Which},
     source::Source,
 };
 use crate::{
@@ -39,25 +39,23 @@ pub(super) struct Missing {
 }
 
 impl AttemptLog {
-    /// What is missing of it. Reads the file through.
-    pub(super) async fn missing(&self) -> Result<Missing, Problem> {
-        let Some(end) = self.ends_at else { return Ok(Missing::default()) };
+    /// What is missing of it, when so many bytes of both streams are there.
+    pub(super) fn missing(&self, there: u64) -> Missing {
+        let Some(end) = self.ends_at else { return Missing::default() };
         let waiting = end.saturating_sub(self.source.len());
-        let (there, _) = walked(&self.source, Which::Both, 0).await?;
         let bytes = self.written.saturating_sub(there).max(waiting);
-        Ok(Missing { bytes, waits: waiting > 0 })
+        Missing { bytes, waits: waiting > 0 }
     }
 }
 
-/// The length of a log's stream, and where in the file a byte of it is.
-pub(super) async fn walked(
-    source: &Source,
-    which: Which,
-    start: u64,
-) -> Result<(u64, Place), Problem> {
+/// What the headers of a log tell.
+pub(super) async fn layout(source: &Source, which: Which) -> Result<Layout, Problem> {
     let source = source.clone();
-    let walked = body::blocking(move || walk(&source, which, start)).await?;
-    walked.map_err(|error| Problem::internal(format!("cannot read the log: {error}")))
+    body::blocking(move || Layout::of(&source, which)).await?.map_err(unreadable)
+}
+
+pub(super) fn unreadable(error: io::Error) -> Problem {
+    Problem::internal(format!("cannot read the log: {error}"))
 }
 
 /// The log of an attempt of a job, the last one unless a number is given. `None`: there is no attempt yet.

@@ -53,23 +53,60 @@ pub(super) struct Place {
     pub(super) skip: u64,
 }
 
-/// Walks the headers of a log: tells how many decoded bytes there are, and the place of each of the given starts.
-pub(super) fn walk(source: &Source, which: Which, start: u64) -> io::Result<(u64, Place)> {
-    let mut steps = Steps::new(source);
-    let (mut total, mut place) = (0, None);
-    while let Some((at, header, here)) = steps.next()? {
-        let counted = if which.takes(header.stream) { here } else { 0 };
-        if place.is_none() && total + counted > start {
-            place = Some(Place { chunk: at, skip: start - total });
+/// Bytes of the wanted stream between two places that a layout remembers.
+const MARK: u64 = 1 << 20;
+/// Behind a chunk that is longer, the next header is read alone: the file of a long log is not read through for its headers.
+const SPARSE: u32 = 4 << 10;
+/// Bytes that are read along with a header elsewhere.
+const WINDOW: usize = 8 << 10;
+
+/// A log as its headers tell: how much there is of it, and where in the file that is.
+#[derive(Debug)]
+pub(super) struct Layout {
+    which: Which,
+    /// Bytes of both streams.
+    pub(super) both: u64,
+    /// Bytes of the wanted one.
+    pub(super) wanted: u64,
+    /// Chunks, with the bytes of the wanted stream before each, in their order.
+    marks: Vec<(u64, u64)>,
+}
+
+impl Layout {
+    /// Walks all headers.
+    pub(super) fn of(source: &Source, which: Which) -> io::Result<Self> {
+        let mut steps = Steps::at(source, 0);
+        let mut layout = Self { which, both: 0, wanted: 0, marks: vec![(0, 0)] };
+        while let Some((at, header, here)) = steps.next()? {
+            let (_, marked) = layout.marks[layout.marks.len() - 1];
+            if layout.wanted - marked >= MARK {
+                layout.marks.push((at, layout.wanted));
+            }
+            layout.both += here;
+            layout.wanted += if which.takes(header.stream) { here } else { 0 };
         }
-        total += counted;
+        Ok(layout)
     }
-    Ok((total, place.unwrap_or(Place { chunk: steps.at, skip: 0 })))
+
+    /// Where in the file a byte of the wanted stream is; behind all of it, the end.
+    pub(super) fn place(&self, source: &Source, start: u64) -> io::Result<Place> {
+        let after = self.marks.partition_point(|(_, before)| *before <= start);
+        let (chunk, mut before) = self.marks[after - 1];
+        let mut steps = Steps::at(source, chunk);
+        while let Some((chunk, header, here)) = steps.next()? {
+            let counted = if self.which.takes(header.stream) { here } else { 0 };
+            if before + counted > start {
+                return Ok(Place { chunk, skip: start - before });
+            }
+            before += counted;
+        }
+        Ok(Place { chunk: steps.at, skip: 0 })
+    }
 }
 
 /// Whether a chunk begins at an offset of the file, or the file ends there.
 pub(super) fn is_boundary(source: &Source, offset: u64) -> io::Result<bool> {
-    let mut steps = Steps::new(source);
+    let mut steps = Steps::at(source, 0);
     while steps.at < offset {
         if steps.next()?.is_none() {
             break;
@@ -84,13 +121,16 @@ struct Steps<'a> {
     at: u64,
     window: Vec<u8>,
     window_at: u64,
+    /// How much is read at the next header that is not in the window.
+    reads: usize,
     len: u64,
 }
 
 impl<'a> Steps<'a> {
-    fn new(source: &'a Source) -> Self {
+    /// From the chunk on that is there.
+    fn at(source: &'a Source, at: u64) -> Self {
         let len = source.len();
-        Self { source, at: 0, window: Vec::new(), window_at: 0, len }
+        Self { source, at, window: Vec::new(), window_at: at, reads: WINDOW, len }
     }
 
     /// The next chunk: where it is, what it says, and how many of its bytes are there.
@@ -101,7 +141,7 @@ impl<'a> Steps<'a> {
         }
         let within = usize::try_from(self.at - self.window_at).unwrap_or(usize::MAX);
         if within.saturating_add(HEADER) > self.window.len() {
-            self.window = self.source.read_at(self.at, 8 << 10)?.to_vec();
+            self.window = self.source.read_at(self.at, self.reads)?.to_vec();
             self.window_at = self.at;
             if self.window.len() < HEADER {
                 return Ok(None);
@@ -109,6 +149,7 @@ impl<'a> Steps<'a> {
         }
         let within = usize::try_from(self.at - self.window_at).unwrap_or(0);
         let header = Header::read(&self.window[within..within + HEADER]);
+        self.reads = if header.len > SPARSE { HEADER } else { WINDOW };
         let here = u64::from(header.len).min(self.len - begins);
         let at = self.at;
         self.at = begins + u64::from(header.len);
@@ -210,23 +251,65 @@ mod tests {
         }
     }
 
+    /// How many bytes there are, and where one of them is.
+    fn found(source: &Source, which: Which, start: u64) -> (u64, Place) {
+        let layout = Layout::of(source, which).unwrap();
+        (layout.wanted, layout.place(source, start).unwrap())
+    }
+
     #[test]
     fn a_place_is_found_in_the_chunk_that_holds_it() {
         let source = Source::whole(log());
-        assert_eq!(walk(&source, Which::Both, 0).unwrap(), (13, Place { chunk: 0, skip: 0 }));
-        assert_eq!(walk(&source, Which::Both, 5).unwrap().1, Place { chunk: 20, skip: 1 });
-        assert_eq!(walk(&source, Which::Only(1), 6).unwrap(), (9, Place { chunk: 56, skip: 2 }));
-        assert_eq!(walk(&source, Which::Only(1), 99).unwrap().1, Place { chunk: 77, skip: 0 });
+        assert_eq!(found(&source, Which::Both, 0), (13, Place { chunk: 0, skip: 0 }));
+        assert_eq!(found(&source, Which::Both, 5).1, Place { chunk: 20, skip: 1 });
+        assert_eq!(found(&source, Which::Only(1), 6), (9, Place { chunk: 56, skip: 2 }));
+        assert_eq!(found(&source, Which::Only(1), 99).1, Place { chunk: 77, skip: 0 });
+    }
+
+    #[test]
+    fn a_place_of_a_long_log_is_found_from_the_mark_before_it() {
+        // Chunks of every size, of both streams in turn, over several marks.
+        let (mut log, mut firsts) = (Vec::new(), Vec::new());
+        let mut before = 0;
+        for (number, len) in (0..150_usize).map(|n| (n, n * 7919 % 60_000)) {
+            let stream = if number.is_multiple_of(3) { 2 } else { 1 };
+            if stream == 1 && len > 0 {
+                firsts.push((before, log.len() as u64, len as u64));
+                before += len as u64;
+            }
+            log.extend(chunk(1, stream, &vec![b'x'; len]));
+        }
+        let source = Source::whole(log);
+        let layout = Layout::of(&source, Which::Only(1)).unwrap();
+        assert!(layout.marks.len() > 2 && layout.both > layout.wanted, "{layout:?}");
+        assert_eq!(layout.wanted, before);
+        for (before, chunk, len) in firsts {
+            for skip in [0, len - 1] {
+                let place = layout.place(&source, before + skip).unwrap();
+                assert_eq!(place, Place { chunk, skip });
+            }
+        }
+    }
+
+    #[test]
+    fn of_a_log_in_long_chunks_little_more_than_the_headers_is_read() {
+        let source = Source::whole(chunk(1, 1, &[b'x'; 60_000]).repeat(20));
+        let mut steps = Steps::at(&source, 0);
+        let mut read = 0;
+        while let Some((at, ..)) = steps.next().unwrap() {
+            assert_eq!(steps.window_at, at);
+            read += steps.window.len();
+        }
+        assert_eq!(read, WINDOW + 19 * HEADER);
     }
 
     #[test]
     fn a_chunk_that_is_not_whole_yet_counts_as_far_as_it_is_there() {
-        let mut torn = log();
-        torn.truncate(torn.len() - 2);
-        assert_eq!(walk(&Source::whole(torn), Which::Both, 0).unwrap().0, 11);
-        let mut torn = log();
-        torn.truncate(30);
-        assert_eq!(walk(&Source::whole(torn), Which::Both, 0).unwrap().0, 4);
+        for (left, whole) in [(2, 11), (47, 4)] {
+            let mut torn = log();
+            torn.truncate(torn.len() - left);
+            assert_eq!(found(&Source::whole(torn), Which::Both, 0).0, whole);
+        }
     }
 
     #[test]

@@ -9,7 +9,7 @@ use ostler_machine::clock;
 use serde_json::{Value, json};
 
 use super::{
-    attempt::open,
+    attempt::{Missing, layout, open},
     chunks::{HEADER, Header, Which, is_boundary},
     tail::{Next, Tail},
     which,
@@ -142,7 +142,10 @@ impl Reader {
             return Ok(None);
         }
         let Some(log) = open(&self.api, job, Some(attempt)).await? else { return Ok(None) };
-        let missing = log.missing().await?;
+        let missing = match log.ends_at {
+            Some(_) => log.missing(layout(&log.source, Which::Both).await?.both),
+            None => Missing::default(),
+        };
         let data = json!({"attempt": attempt, "bytes": missing.bytes, "waits": missing.waits});
         Ok((missing.bytes > 0).then(|| sse::event(None, "cut", &data)))
     }

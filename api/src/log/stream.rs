@@ -7,7 +7,7 @@ use ostler_job::JobId;
 
 use super::{
     PIECE,
-    attempt::{AttemptLog, Missing, open, open_whole, walked},
+    attempt::{AttemptLog, Missing, layout, open, open_whole, unreadable},
     chunks::{Cut, Decoder, Place, Which},
     range,
     source::Source,
@@ -85,18 +85,17 @@ async fn still(
     which: Which,
     headers: &HeaderMap,
 ) -> Result<Response, Problem> {
-    let missing = match &log {
-        Some(log) => log.missing().await?,
-        None => Missing::default(),
-    };
-    let source = log.map_or(Source::Nothing, |log| log.source);
-    let (total, _) = walked(&source, which, 0).await?;
+    let source = log.as_ref().map_or(Source::Nothing, |log| log.source.clone());
+    let layout = layout(&source, which).await?;
+    let missing = log.map_or_else(Missing::default, |log| log.missing(layout.both));
+    let total = layout.wanted;
     let range = range(headers, total)?;
     let (status, part) = match &range {
         Some(part) => (StatusCode::PARTIAL_CONTENT, part.clone()),
         None => (StatusCode::OK, 0..total),
     };
-    let (_, place) = walked(&source, which, part.start).await?;
+    let (walked, start) = (source.clone(), part.start);
+    let place = body::blocking(move || layout.place(&walked, start)).await?.map_err(unreadable)?;
     let (pipe, answer) = body::pipe_of(part.end - part.start);
     let cut = Cut::new(place.skip, &part);
     tokio::spawn(async move {
