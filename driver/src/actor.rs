@@ -18,7 +18,8 @@ use ostler_job::{
 };
 
 use super::{
-    Beat, Driver, DriverConfig, Effect, Figures, Reports, RunnerName, Steer, Submit, Ticket,
+    Beat, Driver, DriverConfig, Effect, Figures, QueueLook, QueueOrder, Reports, RunnerName, Steer,
+    Submit, Ticket,
     actor_input::{ActorInput, Output},
     batch::Batch,
     links::Links,
@@ -106,6 +107,8 @@ impl Actor {
             ActorInput::Steer(steer) if steer.is_kill() => self.kill_unwritten(steer),
             ActorInput::Submit(Submit { ticket, .. })
             | ActorInput::Steer(Steer { ticket, .. })
+            | ActorInput::Queue(QueueOrder { ticket, .. })
+            | ActorInput::Look(QueueLook { ticket, .. })
             | ActorInput::Offer { ticket, .. }
             | ActorInput::Token { ticket, .. }
             | ActorInput::Note { ticket, .. }
@@ -135,6 +138,8 @@ impl Actor {
         match told {
             ActorInput::Submit(Submit { ticket, .. })
             | ActorInput::Steer(Steer { ticket, .. })
+            | ActorInput::Queue(QueueOrder { ticket, .. })
+            | ActorInput::Look(QueueLook { ticket, .. })
             | ActorInput::Offer { ticket, .. }
             | ActorInput::Token { ticket, .. }
             | ActorInput::Note { ticket, .. }
@@ -145,6 +150,8 @@ impl Actor {
             }
             ActorInput::Submit(submit) => self.driver.handle_submit(submit, now),
             ActorInput::Steer(steer) => self.steer(steer, now),
+            ActorInput::Queue(order) => self.driver.handle_queue(order, now),
+            ActorInput::Look(look) => self.driver.handle_look(look, now),
             ActorInput::Offer { ticket, who, offer, detail } => {
                 self.driver.handle_offer(&offer, now);
                 self.audit(ticket, &who, &detail, now);

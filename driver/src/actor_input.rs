@@ -6,13 +6,17 @@ use ostler_job::{
     durable::{AttemptKey, Epoch, Report},
 };
 
-use super::{Beat, Offer, Reports, RunnerName, Steer, Submit, Ticket, batch::Batch};
+use super::{
+    Beat, Offer, QueueLook, QueueOrder, Reports, RunnerName, Steer, Submit, Ticket, batch::Batch,
+};
 
 /// What it is told.
 #[derive(Debug)]
 pub enum ActorInput {
     Submit(Submit),
     Steer(Steer),
+    Queue(QueueOrder),
+    Look(QueueLook),
     /// An operator changed what a runner may take.
     Offer {
         ticket: Ticket,

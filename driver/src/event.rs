@@ -2,11 +2,13 @@
 
 use std::sync::Arc;
 
-use ostler_job::durable::Change;
+use ostler_job::durable::{Change, QueueName, QueueShape};
 use ostler_job::{
     JobId, Labels, Since, Span,
     durable::{AttemptKey, JobState, Order, Report, Spec},
 };
+
+use super::queue_event::{QueueRefusal, QueueView};
 
 /// A runner's name, which its certificate or its socket vouches for.
 pub type RunnerName = Arc<str>;
@@ -79,8 +81,10 @@ pub enum Verb {
     Resume,
     /// Finished: it waits anew, its failures and crashes forgotten. Scheduled or waiting for a retry: due now.
     Retry,
-    /// Pinned to a runner, or with `None` to no runner. A running one is not moved.
-    Move(Option<String>),
+    /// Pinned to a runner or with `None` to no runner, or put into another queue, or both. A running one is not moved.
+    Move { host: Option<Option<String>>, queue: Option<QueueName> },
+    /// Waiting in this queue: cancelled. Anything else is left alone.
+    Purge(QueueName),
     /// Finished: forgotten with its attempts and logs.
     Delete,
 }
@@ -198,8 +202,10 @@ pub enum Answer {
         /// Its place.
         of: usize,
     },
-    /// As many jobs wait as may.
+    /// As many jobs wait as may, of all or in one queue.
     QueueFull {
+        /// Which; `None`: in all together.
+        queue: Option<QueueName>,
         /// When to try again.
         retry_after: Span,
     },
@@ -216,6 +222,15 @@ pub enum Answer {
     /// There is no such job, or the record that came with it is older than what has happened since: whoever has read it
     /// reads again.
     Unknown,
+    /// A queue as it is now.
+    Queue(QueueView),
+    /// The queue was not changed, or takes no job.
+    QueueRefused {
+        /// Which.
+        queue: QueueName,
+        /// Why.
+        why: QueueRefusal,
+    },
     /// The verb has no meaning in the job's state.
     NotNow {
         /// Which.
@@ -275,6 +290,8 @@ pub struct DriverConfig {
     pub crashes_max: u32,
     /// How long succeeded, and other finished, jobs are kept.
     pub keep: (Span, Span),
+    /// The queues that the configuration has.
+    pub queues: Vec<(QueueName, QueueShape)>,
 }
 
 impl Default for DriverConfig {
@@ -284,6 +301,7 @@ impl Default for DriverConfig {
             lease: Span::from_secs(15),
             crashes_max: 3,
             keep: (Span::from_secs(7 * 86_400), Span::from_secs(30 * 86_400)),
+            queues: Vec::new(),
         }
     }
 }

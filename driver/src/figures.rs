@@ -44,7 +44,7 @@ impl Driver {
         }
         let counters = &self.counters;
         Figures {
-            states: self.jobs.counts.clone(),
+            states: self.jobs.counts.states.clone(),
             oldest_runnable: eldest.map(since),
             slots: (slots, busy),
             submitted: counters.submitted,

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use ostler_job::durable::JobState;
 
-use super::Driver;
+use super::{Driver, counts::Counts};
 
 impl Driver {
     /// Asserts everything that holds between two events. It looks at every job.
@@ -12,11 +12,11 @@ impl Driver {
     /// # Panics
     /// When something does not hold, with the sentence that is broken.
     pub fn check_invariants(&self) {
-        let mut counts = vec![0_u64; JobState::ALL.len()];
+        let mut counts = Counts::default();
         let mut held: BTreeMap<u32, usize> = BTreeMap::new();
         let (mut expiring, mut out) = (0, 0);
         for (id, job) in self.jobs.iter() {
-            counts[job.state as usize] += 1;
+            counts.add(job.whose(), job.state, 1);
             assert!(!job.state.is_finished(), "job {id} is over and forgotten");
             assert!(!job.touched, "job {id} is written");
             expiring += usize::from(self.timers.awaits_end(id, job.expires));
@@ -26,7 +26,8 @@ impl Driver {
             }
             assert!(job.attempts == 0 || job.run.is_some(), "job {id} knows its last attempt");
         }
-        assert_eq!(counts, self.jobs.counts, "the states are counted");
+        assert_eq!(counts, self.jobs.counts, "jobs are counted by state, tenant and queue");
+        let counts = counts.states;
         let (scheduled, retrying, awaited) = self.timers.lens();
         assert_eq!(scheduled as u64, counts[JobState::Scheduled as usize], "scheduled jobs wait");
         assert_eq!(retrying as u64, counts[JobState::Retrying as usize], "retrying jobs wait");

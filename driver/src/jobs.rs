@@ -12,10 +12,12 @@ use std::{
 
 use ostler_job::{
     JobId, Mono, Since, Span, Wall,
-    durable::{AttemptKey, Delivery, Fence, JobState, Order, Reason, Retry, Spec},
+    durable::{
+        AttemptKey, Delivery, Fence, JobState, Order, Reason, Retry, Same, Scheduling, Spec,
+    },
 };
 
-use ostler_job::durable::{Same, Scheduling};
+use super::counts::{Counts, Whose};
 
 /// No number of a host.
 const ANYWHERE: u32 = u32::MAX;
@@ -42,6 +44,7 @@ pub(super) struct Job {
     /// The present or last attempt; `None`: there was none.
     pub(super) run: Option<Box<Run>>,
     pub(super) tenant: u32,
+    pub(super) queue: u32,
     host: u32,
     pub(super) attempts: u32,
     pub(super) failures: u32,
@@ -102,7 +105,7 @@ impl Job {
     pub(super) fn new(
         (identity, same): (u64, u64),
         policy: Arc<Policy>,
-        tenant: u32,
+        Whose { tenant, queue }: Whose,
         (submitted_at, since): (Wall, Since),
     ) -> Self {
         Self {
@@ -116,6 +119,7 @@ impl Job {
             policy,
             run: None,
             tenant,
+            queue,
             host: ANYWHERE,
             attempts: 0,
             failures: 0,
@@ -125,6 +129,11 @@ impl Job {
             kill: false,
             touched: false,
         }
+    }
+
+    /// Whom it is counted for.
+    pub(super) const fn whose(&self) -> Whose {
+        Whose { tenant: self.tenant, queue: self.queue }
     }
 
     /// Number of the host it is pinned to.
@@ -218,10 +227,7 @@ pub(super) struct JobTable {
     /// Every job under what it is the same as others by.
     alike: BTreeSet<(u64, JobId)>,
     policies: BTreeMap<PolicyKey, Arc<Policy>>,
-    /// Jobs by state, in the order of [`JobState::ALL`].
-    pub(super) counts: Vec<u64>,
-    /// Waiting jobs by tenant.
-    waiting_of: BTreeMap<u32, u64>,
+    pub(super) counts: Counts,
     seed: u64,
 }
 
@@ -231,8 +237,7 @@ impl JobTable {
             table: BTreeMap::new(),
             alike: BTreeSet::new(),
             policies: BTreeMap::new(),
-            counts: vec![0; JobState::ALL.len()],
-            waiting_of: BTreeMap::new(),
+            counts: Counts::default(),
             seed,
         }
     }
@@ -250,38 +255,21 @@ impl JobTable {
         self.table.iter().map(|(&id, job)| (id, &**job))
     }
 
-    /// Jobs that wait, for whatever.
-    pub(super) fn waiting(&self) -> u64 {
-        JobState::ALL
-            .iter()
-            .filter(|&&state| waits(state))
-            .map(|&state| self.counts[state as usize])
-            .sum()
-    }
-
-    /// Those of one tenant.
-    pub(super) fn waiting_of(&self, tenant: u32) -> u64 {
-        self.waiting_of.get(&tenant).copied().unwrap_or(0)
-    }
-
     /// The job is in another state from here on.
     pub(super) fn shift(&mut self, id: JobId, to: JobState) {
         let job = &mut self[id];
-        let (tenant, from) = (job.tenant, std::mem::replace(&mut job.state, to));
-        self.count(tenant, from, -1);
-        self.count(tenant, to, 1);
+        let (whose, from) = (job.whose(), std::mem::replace(&mut job.state, to));
+        self.counts.shift(whose, from, to);
     }
 
-    fn count(&mut self, tenant: u32, state: JobState, by: i64) {
-        let add = |count: &mut u64| *count = count.saturating_add_signed(by);
-        add(&mut self.counts[state as usize]);
-        if waits(state) {
-            let count = self.waiting_of.entry(tenant).or_default();
-            add(count);
-            if *count == 0 {
-                self.waiting_of.remove(&tenant);
-            }
-        }
+    /// The job is in another queue from here on.
+    pub(super) fn requeue(&mut self, id: JobId, queue: u32) {
+        let job = &mut self[id];
+        let (from, state) = (job.whose(), job.state);
+        job.queue = queue;
+        let to = job.whose();
+        self.counts.add(from, state, -1);
+        self.counts.add(to, state, 1);
     }
 
     /// The hash that jobs of one tenant and identity share.
@@ -314,14 +302,14 @@ impl JobTable {
 
     pub(super) fn insert(&mut self, id: JobId, job: Job) {
         self.alike.insert((job.same, id));
-        self.count(job.tenant, job.state, 1);
+        self.counts.add(job.whose(), job.state, 1);
         let known = self.table.insert(id, Box::new(job));
         debug_assert!(known.is_none(), "a job is taken once");
     }
 
     pub(super) fn remove(&mut self, id: JobId) -> Option<Job> {
         let job = *self.table.remove(&id)?;
-        self.count(job.tenant, job.state, -1);
+        self.counts.add(job.whose(), job.state, -1);
         self.alike.remove(&(job.same, id));
         // The table's and this one.
         if Arc::strong_count(&job.policy) == 2 {
@@ -335,11 +323,6 @@ impl JobTable {
         let all = (same, JobId(0))..=(same, JobId(u64::MAX));
         self.alike.range(all).rev().map(|&(_, id)| (id, &self[id]))
     }
-}
-
-/// Whether a job in this state takes one of the places for those that wait.
-fn waits(state: JobState) -> bool {
-    !state.is_finished() && !state.is_out()
 }
 
 impl Index<JobId> for JobTable {

@@ -15,7 +15,8 @@
 //! dedupe.rs              pending, paused  the       a lease,          or here: retry
 //! restore.rs             timer.rs         scheduler then Run          or returns.rs: return_, lose
 //! ```
-//! `beat.rs` keeps and loses leases, `late.rs` takes up what comes back after its own, `steer.rs` is what operators do, `outbox.rs`
+//! `beat.rs` keeps and loses leases, `late.rs` takes up what comes back after its own, `steer.rs` is what operators do to jobs and
+//! `queues.rs` what they do to queues, `outbox.rs`
 //! turns what an event changed into an action.
 #![allow(missing_docs, reason = "public for the simulation only")]
 
@@ -23,6 +24,7 @@ mod actor;
 mod actor_input;
 mod batch;
 mod beat;
+mod counts;
 mod dedupe;
 mod estimate;
 mod event;
@@ -34,10 +36,13 @@ mod links;
 mod moments;
 mod names;
 mod outbox;
+mod queue_event;
+mod queues;
 mod recent;
 mod report;
 mod restore;
 mod returns;
+mod room;
 mod runners;
 mod steer;
 mod submit;
@@ -67,6 +72,8 @@ pub use event::{
 use jobs::{JobTable, Run};
 use names::Names;
 use outbox::Outbox;
+pub use queue_event::{Places, QueueLook, QueueOrder, QueueRefusal, QueueVerb, QueueView};
+use queues::Queues;
 use recent::Recent;
 pub use restore::load;
 pub use returns::GIVEN_UP;
@@ -92,6 +99,7 @@ pub struct Driver {
     seed: u64,
     jobs: JobTable,
     runners: Runners,
+    queues: Queues,
     tenants: Names,
     hosts: Names,
     scheduler: Scheduler,
@@ -135,6 +143,7 @@ impl Driver {
             seed,
             jobs: JobTable::new(seed),
             runners: Runners::default(),
+            queues: Queues::default(),
             tenants: Names::default(),
             hosts: Names::default(),
             scheduler: Scheduler::new(scheduling),

@@ -110,6 +110,7 @@ impl Driver {
         let host = job.host().map(|host| self.hosts.name(host).to_string());
         let mut status = Status::new(job.state, (job.due != Wall(0)).then_some(job.due), host);
         status.reason = job.reason;
+        status.queue = self.queues.name(job.queue);
         (status.attempts, status.failures, status.crashes) =
             (job.attempts, job.failures, job.crashes);
         (status.fence, status.kill) = (job.fence, job.kill);

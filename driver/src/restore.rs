@@ -1,6 +1,6 @@
 //! Jobs of an earlier term, and fences above all of theirs.
 
-use ostler_job::durable::{Change, Loaded, Unfinished};
+use ostler_job::durable::{Change, Loaded, Queue, Unfinished};
 use ostler_job::{
     HostId, JobId, Mono, Now, SupplierId, Wall,
     durable::{Fence, JobState, Order, Status, Term},
@@ -74,7 +74,8 @@ impl Driver {
     /// Puts a job with its record into the table, in no place yet.
     pub(super) fn enter_known(&mut self, job: &Unfinished, now: Now) {
         let Status { host, due, attempts, failures, crashes, fence, kill, .. } = &job.status;
-        self.enter(job.id, &(&job.scheduling).into(), host.as_deref(), job.submitted_at, now);
+        let place = (host.as_deref(), self.queue_of(job));
+        self.enter(job.id, &(&job.scheduling).into(), place, job.submitted_at, now);
         let it = &mut self.jobs[job.id];
         it.due = due.unwrap_or(Wall(0));
         (it.attempts, it.failures, it.crashes) = (*attempts, *failures, *crashes);
@@ -140,18 +141,20 @@ fn past(runner: u32, status: &Status) -> Run {
     }
 }
 
-/// A driver of a term that takes a store's jobs up where they are: `read` gives each of them, and what the store has beside
-/// them. `newest`: the number of the last link of any runner.
+/// A driver of a term that takes a store's queues and jobs up where they are: `read` gives each of the jobs, and what the store
+/// has beside them. `newest`: the number of the last link of any runner.
 pub fn load<E>(
     config: &DriverConfig,
     term: &Term,
     (newest, seed): (u64, u64),
+    queues: Vec<Queue>,
     read: impl FnOnce(&mut dyn FnMut(Unfinished)) -> Result<Loaded, E>,
     now: Now,
 ) -> Result<(Driver, Loaded), E> {
     let mut driver = Driver::new(config.clone(), term, JobId(0), seed);
     // A store that went back knows nothing of what runners were told since: their silence proves nothing.
     driver.links_before(if term.went_back { u64::MAX } else { newest });
+    driver.restore_queues(queues, now);
     let loaded = read(&mut |job| driver.restore(job, now))?;
     driver.begin(loaded.next_job);
     Ok((driver, loaded))

@@ -3,9 +3,9 @@
 use ostler_job::durable::{Change, EventKind};
 use ostler_job::{
     JobId, Mono, Now, Wall,
-    durable::{JobState, Order, Reason},
+    durable::{JobState, Order, QueueName, Reason},
 };
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{
     Driver,
@@ -23,10 +23,7 @@ impl Driver {
                 _ => self.steer_finished(job, &verb, now),
             };
             if let Answer::Done { .. } = answer {
-                let mut detail = json!({ "verb": verb.code() });
-                if let Verb::Move(Some(host)) = &verb {
-                    detail["host"] = json!(host);
-                }
+                let detail = verb.detail();
                 self.outbox.event((now.wall, EventKind::Operator), Some(id), Some(&who), &detail);
             }
             answers.push(answer);
@@ -58,9 +55,14 @@ impl Driver {
                 true
             }
             Verb::Retry => self.hurry(id, now),
-            Verb::Move(_) if out => false,
-            Verb::Move(host) => {
-                self.repin(id, host.as_deref(), now);
+            Verb::Purge(_) | Verb::Move { .. } if out => false,
+            Verb::Purge(queue) => self.purge(id, queue, now),
+            Verb::Move { host, queue } => {
+                let to = queue.as_ref().map(|queue| self.open_queue(Some(queue))).transpose();
+                match to {
+                    Ok(queue) => self.relocate(id, host.as_ref(), queue, now),
+                    Err(refused) => return refused,
+                }
                 true
             }
             Verb::Delete => false,
@@ -129,17 +131,33 @@ impl Driver {
         true
     }
 
-    fn repin(&mut self, id: JobId, host: Option<&str>, now: Now) {
+    /// A job that waits in this queue is cancelled.
+    fn purge(&mut self, id: JobId, queue: &QueueName, now: Now) -> bool {
+        if self.queues.find(Some(queue)) != Some(self.jobs[id].queue) {
+            return false;
+        }
+        self.withdraw(id, now);
+        self.end(id, JobState::Cancelled, Reason::Cancelled, now);
+        true
+    }
+
+    /// The job waits for another runner, or in another queue.
+    fn relocate(&mut self, id: JobId, host: Option<&Option<String>>, to: Option<u32>, now: Now) {
         self.touch(id);
         let queued = self.jobs[id].state == JobState::Pending;
         if queued {
             self.withdraw(id, now);
         }
-        let host = host.map(|name| self.hosts.hold(name));
-        if let Some(old) = self.jobs[id].host() {
-            self.hosts.release(old, |_| false);
+        if let Some(host) = host {
+            let host = host.as_deref().map(|name| self.hosts.hold(name));
+            if let Some(old) = self.jobs[id].host() {
+                self.hosts.release(old, |_| false);
+            }
+            self.jobs[id].pin(host);
         }
-        self.jobs[id].pin(host);
+        if let Some(queue) = to {
+            self.jobs.requeue(id, queue);
+        }
         if queued {
             self.queue(id, now);
         }
@@ -174,15 +192,22 @@ impl Driver {
                 self.outbox.effect(Effect::Deleted { job: id });
                 Answer::Done { job: id, state }
             }
-            Verb::Cancel | Verb::Kill | Verb::Pause | Verb::Resume | Verb::Move(_) => {
-                Answer::NotNow { job: id, state }
-            }
+            Verb::Cancel
+            | Verb::Kill
+            | Verb::Pause
+            | Verb::Resume
+            | Verb::Move { .. }
+            | Verb::Purge(_) => Answer::NotNow { job: id, state },
         }
     }
 
     /// A finished job waits anew; its attempts are counted on, its failures and crashes forgotten.
     fn redrive(&mut self, record: &ostler_job::durable::Job, now: Now) -> Answer {
         let id = record.id;
+        // It comes in anew, and its queue may be gone or take nothing.
+        if let Err(refused) = self.open_queue(record.status.queue.as_ref()) {
+            return refused;
+        }
         self.forget_success(id, &record.spec);
         self.enter_known(&record.clone().into(), now);
         self.touch(id);
@@ -196,6 +221,25 @@ impl Driver {
 }
 
 impl Verb {
+    /// What the audit trail says of it.
+    fn detail(&self) -> Value {
+        let mut detail = json!({ "verb": self.code() });
+        match self {
+            Self::Move { host, queue } => {
+                if let Some(Some(host)) = host {
+                    detail["host"] = json!(host);
+                }
+                if let Some(queue) = queue {
+                    detail["queue"] = json!(queue);
+                }
+            }
+            Self::Purge(queue) => detail["queue"] = json!(queue),
+            Self::Cancel | Self::Kill | Self::Pause | Self::Resume | Self::Retry | Self::Delete => {
+            }
+        }
+        detail
+    }
+
     /// As it is written in events.
     const fn code(&self) -> &'static str {
         match self {
@@ -204,7 +248,8 @@ impl Verb {
             Self::Pause => "pause",
             Self::Resume => "resume",
             Self::Retry => "retry",
-            Self::Move(_) => "move",
+            Self::Move { .. } => "move",
+            Self::Purge(_) => "purge",
             Self::Delete => "delete",
         }
     }

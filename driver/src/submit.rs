@@ -1,6 +1,6 @@
 //! Taking jobs.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::sync::Arc;
 
 use ostler_job::durable::{Change, EventKind};
 use ostler_job::{
@@ -11,10 +11,13 @@ use serde_json::{Value, json};
 
 use super::{
     Driver,
+    counts::Whose,
     dedupe::Batch,
     event::{Answer, Effect, NewJob, Submit},
     jobs::{Job, Terms},
     moments::Moment,
+    queues,
+    room::Rooms,
 };
 
 /// What a refused submitter is told to wait, at least and at most.
@@ -38,7 +41,8 @@ impl Driver {
     fn take_all(&mut self, submit: Submit, now: Now) -> Vec<Answer> {
         let plan = self.plan(&submit.jobs, now);
         let refused = |answer: &Option<Answer>| {
-            matches!(answer, Some(Answer::Duplicate { .. } | Answer::QueueFull { .. }))
+            use Answer::{Duplicate, QueueFull, QueueRefused};
+            matches!(answer, Some(Duplicate { .. } | QueueFull { .. } | QueueRefused { .. }))
         };
         if submit.all_or_none && plan.iter().any(refused) {
             return self.refuse_all(plan);
@@ -73,7 +77,7 @@ impl Driver {
                 let of = made.and_then(|nth: usize| taken.get(nth).copied());
                 of.map_or(Answer::Duplicate { job }, |of| Answer::Repeated { of })
             }
-            Some(full @ Answer::QueueFull { .. }) => full,
+            Some(why @ (Answer::QueueFull { .. } | Answer::QueueRefused { .. })) => why,
             Some(_) | None => Answer::WithOthers,
         };
         plan.into_iter().map(answer).collect()
@@ -82,21 +86,18 @@ impl Driver {
     /// What becomes of each job; `None`: it is taken. Nothing is changed yet.
     fn plan(&self, jobs: &[NewJob], now: Now) -> Vec<Option<Answer>> {
         let mut batch = Batch::new(self.next_job, jobs);
-        let mut room = u64::from(self.config.waiting_max).saturating_sub(self.jobs.waiting());
-        let mut waiting: BTreeMap<&str, u64> = BTreeMap::new();
+        let mut rooms = Rooms::default();
         let mut plan = Vec::with_capacity(jobs.len());
         for new in jobs {
-            let answer = self.superfluous(new, &batch, now).or_else(|| {
-                let tenant = new.spec.tenant.as_str();
-                let own = waiting.entry(tenant).or_insert_with(|| self.waiting_of(tenant));
-                // A tenant may take as many places as are left for others: half of them while it is alone, less with
-                // each other one that wants many, and never the last.
-                let full = room == 0 || *own >= room;
-                *own += u64::from(!full);
-                full.then(|| Answer::QueueFull { retry_after: self.retry_after(now) })
-            });
+            let answer = match self.queues.find(new.spec.queue.as_ref()) {
+                // What is asked for is wrong, whatever else there is.
+                None => self.open_queue(new.spec.queue.as_ref()).err(),
+                Some(queue) => self
+                    .superfluous(new, &batch, now)
+                    .or_else(|| self.open_queue(new.spec.queue.as_ref()).err())
+                    .or_else(|| self.full(&mut rooms, queue, &new.spec.tenant, now)),
+            };
             if answer.is_none() {
-                room -= 1;
                 batch.take(self.same(&new.spec));
             }
             plan.push(answer);
@@ -104,11 +105,7 @@ impl Driver {
         plan
     }
 
-    fn waiting_of(&self, tenant: &str) -> u64 {
-        self.tenants.find(tenant).map_or(0, |tenant| self.jobs.waiting_of(tenant))
-    }
-
-    fn retry_after(&self, now: Now) -> Span {
+    pub(super) fn retry_after(&self, now: Now) -> Span {
         self.scheduler.next_start(now.mono).clamp(RETRY_AFTER.0, RETRY_AFTER.1)
     }
 
@@ -116,7 +113,9 @@ impl Driver {
     fn take(&mut self, new: NewJob, who: &str, now: Now) -> Answer {
         let id = self.next_job;
         self.next_job = JobId(id.0 + 1);
-        self.enter(id, &(&*new.spec).into(), new.spec.host.as_deref(), now.wall, now);
+        let queue = self.queues.find(new.spec.queue.as_ref()).unwrap_or(queues::DEFAULT);
+        let place = (new.spec.host.as_deref(), queue);
+        self.enter(id, &(&*new.spec).into(), place, now.wall, now);
         self.jobs[id].due = new.spec.not_before.unwrap_or(Wall(0));
         self.touch_new(id, Arc::clone(&new.spec));
         if self.jobs[id].expires <= now.mono {
@@ -162,7 +161,7 @@ impl Driver {
         &mut self,
         id: JobId,
         asked: &Terms<'_>,
-        host: Option<&str>,
+        (host, queue): (Option<&str>, u32),
         at: Wall,
         now: Now,
     ) {
@@ -171,7 +170,7 @@ impl Driver {
         let policy = self.jobs.policy(asked);
         let tenant = self.tenants.hold(asked.tenant);
         let age = (at, Since::ago(now.wall.since(at), now.mono));
-        let mut job = Job::new((identity, same), policy, tenant, age);
+        let mut job = Job::new((identity, same), policy, Whose { tenant, queue }, age);
         job.pin(host.map(|name| self.hosts.hold(name)));
         job.expires = Self::deadline(age, asked.expires, now);
         self.timers.expire(id, job.expires);

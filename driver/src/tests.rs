@@ -21,6 +21,7 @@ mod late;
 mod leases;
 mod links;
 mod operators;
+mod queues;
 mod retries;
 mod shares;
 mod submits;
@@ -277,6 +278,7 @@ impl Bench {
         self.epoch = term.epoch;
         self.link += 1;
         self.driver = Driver::new(self.config.clone(), &term, loaded.next_job, 7);
+        self.driver.restore_queues(self.store.queues().expect("the model reads"), self.now);
         for job in jobs {
             self.driver.restore(job, self.now);
         }

@@ -68,7 +68,9 @@ impl World {
             6..8 => Verb::Resume,
             8 | 9 => Verb::Retry,
             10 => {
-                Verb::Move((self.rng.below(4) > 0).then(|| format!("runner-{}", self.rng.below(3))))
+                let to = self.rng.below(4) > 0;
+                let host = to.then(|| format!("runner-{}", self.rng.below(3)));
+                Verb::Move { host: Some(host), queue: None }
             }
             _ => Verb::Delete,
         };

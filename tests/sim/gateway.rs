@@ -87,6 +87,8 @@ pub(crate) fn loaded(
 ) -> Result<(Driver, Term), StoreError> {
     let config = DriverConfig { waiting_max: 60, crashes_max: 2, ..DriverConfig::default() };
     let term = store.begin(room)?;
-    let (driver, _) = load(&config, &term, (newest, 7), |each| store.load_unfinished(each), now)?;
+    let queues = store.queues()?;
+    let (driver, _) =
+        load(&config, &term, (newest, 7), queues, |each| store.load_unfinished(each), now)?;
     Ok((driver, term))
 }

@@ -1,0 +1,85 @@
+//! What the driver is told of queues, and what it answers.
+
+use std::sync::Arc;
+
+use ostler_job::durable::{Held, Queue, QueueName, QueueShape};
+
+use super::Ticket;
+
+/// A request to do something to a queue.
+#[derive(Clone, Debug)]
+pub struct QueueOrder {
+    /// Whose request it is.
+    pub ticket: Ticket,
+    /// The token's name, for the audit trail.
+    pub who: String,
+    /// Which.
+    pub queue: QueueName,
+    /// What to do.
+    pub verb: QueueVerb,
+}
+
+/// What an operator does to a queue.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum QueueVerb {
+    /// It is made, or its shape changed. It stays paused and drained if it is.
+    Put(Box<QueueShape>),
+    /// Nothing of it starts; it takes new jobs.
+    Pause,
+    /// It takes nothing new; what waits is worked off.
+    Drain,
+    /// Neither paused nor drained.
+    Resume,
+    /// What waited was cancelled, so many jobs: for the audit trail.
+    Purged(u64),
+    /// It goes, unless it has jobs.
+    Delete,
+}
+
+/// A request to tell of queues.
+#[derive(Clone, Debug)]
+pub struct QueueLook {
+    /// Whose request it is.
+    pub ticket: Ticket,
+    /// Which; `None`: all of them.
+    pub queue: Option<QueueName>,
+    /// Only jobs of this tenant are counted; `None`: all jobs.
+    pub tenant: Option<String>,
+}
+
+/// A queue with its jobs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct QueueView {
+    /// What it is.
+    pub queue: Arc<Queue>,
+    /// How many jobs it has.
+    pub places: Places,
+    /// It was made just now.
+    pub is_new: bool,
+}
+
+/// Unfinished jobs of a queue.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Places {
+    /// Those that wait, for whatever.
+    pub waiting: u64,
+    /// Those that a runner has.
+    pub running: u64,
+}
+
+/// Why a queue was not changed, or takes a job.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum QueueRefusal {
+    /// There is none of that name.
+    Unknown,
+    /// It takes nothing new.
+    Drained(Held),
+    /// Its shape is the configuration's.
+    OfFile,
+    /// It has jobs.
+    HasJobs(Places),
+    /// It is the one that is always there.
+    Default,
+    /// There are as many queues as may be.
+    TooMany(usize),
+}

@@ -1,0 +1,274 @@
+//! The queues that there are, and what operators do to them. What waits in each is counted in the table of jobs.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use ostler_job::Now;
+use ostler_job::durable::{
+    Change, EventKind, Held, Queue, QueueName, QueueOwner, QueueShape, Unfinished,
+};
+use serde_json::{Value, json};
+
+use super::{
+    Driver,
+    counts::Whose,
+    event::{Answer, Effect},
+    queue_event::{Places, QueueLook, QueueOrder, QueueRefusal, QueueVerb, QueueView},
+};
+
+/// Queues that there may be: each has its series in the metrics.
+pub(super) const QUEUES_MAX: usize = 10_000;
+/// The number of the queue of jobs that name none.
+pub(super) const DEFAULT: u32 = 0;
+/// Who changed a queue that the configuration has.
+const CONFIG: &str = "config";
+
+/// See the module. Numbers are never given again.
+#[derive(Debug)]
+pub(super) struct Queues {
+    numbers: BTreeMap<QueueName, u32>,
+    table: BTreeMap<u32, Arc<Queue>>,
+    next: u32,
+}
+
+impl Default for Queues {
+    fn default() -> Self {
+        let (numbers, table) = (BTreeMap::new(), BTreeMap::new());
+        let mut queues = Self { numbers, table, next: DEFAULT };
+        let (name, shape) = (QueueName::default(), QueueShape::default());
+        queues.put(Queue::new(name, shape, QueueOwner::Api));
+        queues
+    }
+}
+
+impl Queues {
+    /// The queue takes the place of the one that had its name.
+    fn put(&mut self, queue: Queue) -> u32 {
+        let next = self.next;
+        let number = *self.numbers.entry(queue.name.clone()).or_insert(next);
+        self.next += u32::from(number == next);
+        self.table.insert(number, Arc::new(queue));
+        number
+    }
+
+    fn remove(&mut self, name: &QueueName) {
+        if let Some(number) = self.numbers.remove(name) {
+            self.table.remove(&number);
+        }
+    }
+
+    /// The number of the queue that a job names.
+    pub(super) fn find(&self, name: Option<&QueueName>) -> Option<u32> {
+        name.map_or(Some(DEFAULT), |name| self.numbers.get(name).copied())
+    }
+
+    pub(super) fn get(&self, number: u32) -> &Arc<Queue> {
+        self.table.get(&number).expect("a queue is there while a job is in it")
+    }
+
+    /// Its name, unless it is the one of jobs that name none.
+    pub(super) fn name(&self, number: u32) -> Option<QueueName> {
+        (number != DEFAULT).then(|| self.get(number).name.clone())
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = (u32, &Arc<Queue>)> {
+        self.numbers.values().map(|&number| (number, self.get(number)))
+    }
+}
+
+impl Driver {
+    /// An operator wants something of a queue.
+    pub fn handle_queue(&mut self, order: QueueOrder, now: Now) {
+        self.hear(now);
+        let QueueOrder { ticket, who, queue, verb } = order;
+        let done = self.order_queue(&who, &queue, verb, now);
+        let answer = done.unwrap_or_else(|why| Answer::QueueRefused { queue, why });
+        self.outbox.effect(Effect::Answer { ticket, answers: vec![answer] });
+        self.done(now);
+    }
+
+    /// The queues of an earlier term, before any of its jobs; the configuration's are as that says.
+    pub(crate) fn restore_queues(&mut self, kept: Vec<Queue>, now: Now) {
+        self.hear(now);
+        let configured: BTreeMap<_, _> = self.config.queues.iter().cloned().collect();
+        for mut queue in kept {
+            if queue.owner == QueueOwner::File && !configured.contains_key(&queue.name) {
+                // It has left the file: what it was holds on, and the API may change it.
+                queue.owner = QueueOwner::Api;
+                self.keep_queue(queue);
+            } else {
+                self.queues.put(queue);
+            }
+        }
+        for (name, shape) in configured {
+            let number = self.queues.find(Some(&name));
+            let mut queue = match number {
+                Some(number) => (**self.queues.get(number)).clone(),
+                None => Queue::new(name, QueueShape::default(), QueueOwner::Api),
+            };
+            if queue.owner != QueueOwner::File || queue.shape != shape {
+                (queue.owner, queue.shape) = (QueueOwner::File, shape);
+                self.tell_queue("queue_put", CONFIG, &queue.name, Value::Null, now);
+                self.keep_queue(queue);
+            }
+        }
+        self.done(now);
+    }
+
+    /// The queue that a job of an earlier term is in. One that a store has lost is made anew: no job is lost with it.
+    pub(super) fn queue_of(&mut self, job: &Unfinished) -> u32 {
+        let name = job.status.queue.as_ref();
+        if let Some(number) = self.queues.find(name) {
+            return number;
+        }
+        let name = name.cloned().unwrap_or_default();
+        self.keep_queue(Queue::new(name, QueueShape::default(), QueueOwner::Api))
+    }
+
+    fn order_queue(
+        &mut self,
+        who: &str,
+        name: &QueueName,
+        verb: QueueVerb,
+        now: Now,
+    ) -> Result<Answer, QueueRefusal> {
+        let action = verb.code();
+        let number = self.queues.find(Some(name));
+        if let (QueueVerb::Put(shape), None) = (&verb, number) {
+            if self.queues.table.len() >= QUEUES_MAX {
+                return Err(QueueRefusal::TooMany(QUEUES_MAX));
+            }
+            let queue = Queue::new(name.clone(), (**shape).clone(), QueueOwner::Api);
+            self.tell_queue(action, who, name, Value::Null, now);
+            let number = self.keep_queue(queue);
+            return Ok(self.queue_answer(number, true));
+        }
+        let number = number.ok_or(QueueRefusal::Unknown)?;
+        let was = self.queues.get(number).clone();
+        let mut queue = (*was).clone();
+        let hold = |held: &mut Option<Held>| {
+            held.get_or_insert_with(|| Held { who: who.to_owned(), since: now.wall });
+        };
+        match verb {
+            QueueVerb::Put(shape) if queue.owner == QueueOwner::Api => queue.shape = *shape,
+            QueueVerb::Put(_) => return Err(QueueRefusal::OfFile),
+            QueueVerb::Pause => hold(&mut queue.paused),
+            QueueVerb::Drain => hold(&mut queue.drained),
+            QueueVerb::Resume => (queue.paused, queue.drained) = (None, None),
+            QueueVerb::Purged(jobs) => {
+                self.tell_queue(action, who, name, json!({ "jobs": jobs }), now);
+            }
+            QueueVerb::Delete => {
+                self.may_go(number)?;
+                self.tell_queue(action, who, name, Value::Null, now);
+                return Ok(self.remove_queue(number));
+            }
+        }
+        // Asked twice, as by somebody who got no answer, it is as good as done.
+        if queue != *was {
+            self.tell_queue(action, who, name, Value::Null, now);
+            self.keep_queue(queue);
+        }
+        Ok(self.queue_answer(number, false))
+    }
+
+    /// Whether the queue may be deleted.
+    fn may_go(&self, number: u32) -> Result<(), QueueRefusal> {
+        let Places { waiting, running } = self.jobs.counts.places(number);
+        match self.queues.get(number).owner {
+            _ if number == DEFAULT => Err(QueueRefusal::Default),
+            QueueOwner::File => Err(QueueRefusal::OfFile),
+            QueueOwner::Api if waiting + running > 0 => {
+                Err(QueueRefusal::HasJobs(Places { waiting, running }))
+            }
+            QueueOwner::Api => Ok(()),
+        }
+    }
+
+    fn remove_queue(&mut self, number: u32) -> Answer {
+        let answer = self.queue_answer(number, false);
+        let name = self.queues.get(number).name.clone();
+        self.queues.remove(&name);
+        self.outbox.change(Change::QueueGone(name));
+        answer
+    }
+
+    /// The queue is so from here on, and is kept so.
+    fn keep_queue(&mut self, queue: Queue) -> u32 {
+        self.outbox.change(Change::Queue(Box::new(queue.clone())));
+        self.queues.put(queue)
+    }
+
+    fn queue_answer(&self, number: u32, is_new: bool) -> Answer {
+        let (queue, places) = (self.queues.get(number).clone(), self.jobs.counts.places(number));
+        Answer::Queue(QueueView { queue, places, is_new })
+    }
+
+    fn tell_queue(&mut self, action: &str, who: &str, name: &QueueName, more: Value, now: Now) {
+        let mut detail = json!({ "action": action, "queue": name });
+        if let (Value::Object(detail), Value::Object(more)) = (&mut detail, more) {
+            detail.extend(more);
+        }
+        self.outbox.event((now.wall, EventKind::Operator), None, Some(who), &detail);
+    }
+
+    /// Tells of one queue, or of all, with its jobs: all of them, or those of one tenant.
+    pub fn handle_look(&mut self, look: QueueLook, now: Now) {
+        self.hear(now);
+        let QueueLook { ticket, queue, tenant } = look;
+        let wanted = |it: &Queue| queue.as_ref().is_none_or(|queue| *queue == it.name);
+        let mut answers = Vec::new();
+        for (number, it) in self.queues.iter().filter(|(_, it)| wanted(it)) {
+            let places = match &tenant {
+                None => self.jobs.counts.places(number),
+                Some(tenant) => self.places_of(number, tenant),
+            };
+            let view = QueueView { queue: it.clone(), places, is_new: false };
+            answers.push(Answer::Queue(view));
+        }
+        if let (Some(queue), true) = (queue, answers.is_empty()) {
+            answers.push(Answer::QueueRefused { queue, why: QueueRefusal::Unknown });
+        }
+        self.outbox.effect(Effect::Answer { ticket, answers });
+        self.done(now);
+    }
+
+    /// The jobs of one tenant in a queue.
+    pub(super) fn places_of(&self, queue: u32, tenant: &str) -> Places {
+        let tenant = self.tenants.find(tenant);
+        tenant.map_or_else(Places::default, |tenant| {
+            self.jobs.counts.places_of(Whose { tenant, queue })
+        })
+    }
+
+    /// The queue that a new job, or one that is moved, may go to.
+    pub(super) fn open_queue(&self, name: Option<&QueueName>) -> Result<u32, Answer> {
+        let refused = |why| {
+            let queue = name.cloned().unwrap_or_default();
+            Answer::QueueRefused { queue, why }
+        };
+        let number = self.queues.find(name).ok_or_else(|| refused(QueueRefusal::Unknown))?;
+        match &self.queues.get(number).drained {
+            None => Ok(number),
+            Some(held) => Err(refused(QueueRefusal::Drained(held.clone()))),
+        }
+    }
+
+    /// All queues as they are.
+    pub fn queues(&self) -> impl Iterator<Item = &Arc<Queue>> {
+        self.queues.iter().map(|(_, queue)| queue)
+    }
+}
+
+impl QueueVerb {
+    /// As it is written in events.
+    const fn code(&self) -> &'static str {
+        match self {
+            Self::Put(_) => "queue_put",
+            Self::Pause => "queue_pause",
+            Self::Resume => "queue_resume",
+            Self::Drain => "queue_drain",
+            Self::Purged(_) => "queue_purge",
+            Self::Delete => "queue_delete",
+        }
+    }
+}
