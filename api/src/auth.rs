@@ -46,6 +46,11 @@ impl Caller {
         self.0.scopes.contains("admin")
     }
 
+    /// Whether it may look at things.
+    pub(crate) fn may_read(&self) -> bool {
+        self.is_admin() || self.0.scopes.contains(Read::NAME)
+    }
+
     /// For what goes on for a while: nothing more is done once the token has ended.
     pub(crate) fn is_still_good(&self, backend: &dyn Backend) -> Result<(), Problem> {
         match backend.token(self.hash()) {

@@ -2,10 +2,13 @@
 
 use std::{fs::File, io, net::IpAddr, path::PathBuf, pin::Pin, sync::Arc};
 
-use ostler_driver::{Answer, Figures, NewJob, Verb};
+use ostler_driver::{Answer, Figures, NewJob, QueueVerb, Verb};
 use ostler_job::{
     JobId, Labels, Wall,
-    durable::{Attempt, AttemptKey, CountQuery, Counts, Event, Job, Page, Payload, Query, Token},
+    durable::{
+        Attempt, AttemptKey, CountQuery, Counts, Event, Job, Page, Payload, Query, Queue, QueueName,
+        Token,
+    },
 };
 use thiserror::Error;
 use tokio::sync::{broadcast, watch};
@@ -55,6 +58,21 @@ pub trait Backend: Send + Sync + 'static {
     fn backup<'a>(&'a self, who: &'a str, to: PathBuf) -> BackendFuture<'a, u64>;
     fn watch(&self, job: JobId) -> watch::Receiver<u64>;
     fn events(&self) -> broadcast::Receiver<Arc<Event>>;
+    /// The queue of a name as it is kept.
+    fn queue(&self, name: &QueueName) -> Option<Arc<Queue>>;
+    fn queue_names(&self) -> Vec<QueueName>;
+    /// One queue, or all of them, with how many jobs they have: of one tenant, or of all.
+    fn look_queues(
+        &self,
+        queue: Option<QueueName>,
+        tenant: Option<String>,
+    ) -> BackendFuture<'_, Vec<Answer>>;
+    fn order_queue<'a>(
+        &'a self,
+        who: &'a str,
+        queue: QueueName,
+        verb: QueueVerb,
+    ) -> BackendFuture<'a, Answer>;
     fn runners(&self) -> Vec<RunnerView>;
     fn drain<'a>(&'a self, who: &'a str, runner: &'a str, drain: bool) -> BackendFuture<'a, bool>;
     /// Sets how many jobs it may run at once, whatever it says itself; `None`: as it says itself.

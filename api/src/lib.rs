@@ -20,6 +20,7 @@ mod openapi;
 mod parse;
 mod payloads;
 mod problem;
+mod queues;
 mod runners;
 mod schema;
 mod sse;
@@ -209,6 +210,12 @@ fn routes() -> OpenApiRouter<Api> {
         .routes(routes!(runners::undrain))
         .routes(routes!(runners::set_slots, runners::unset_slots))
         .routes(routes!(runners::remove))
+        .routes(routes!(queues::list))
+        .routes(routes!(queues::show, queues::change::put, queues::remove::delete))
+        .routes(routes!(queues::steer::pause))
+        .routes(routes!(queues::steer::drain))
+        .routes(routes!(queues::steer::resume))
+        .routes(routes!(queues::steer::purge))
         .routes(routes!(tokens::list, tokens::create))
         .routes(routes!(tokens::revoke))
         .routes(routes!(status::status))

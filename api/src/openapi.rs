@@ -201,7 +201,12 @@ fn conditions(schemas: &mut Value) {
     ]);
     schemas["ActionRequest"]["anyOf"] = json!([
         {"required": ["host"], "properties": {"action": {"const": "move"}}},
-        {"properties": {"host": {"type": "null"}, "action": {"not": {"const": "move"}}}},
+        {"required": ["queue"], "properties": {"queue": {"type": "string"}, "action": {"const": "move"}}},
+        {"properties": {"host": {"type": "null"}, "queue": {"type": "null"}, "action": {"not": {"const": "move"}}}},
+    ]);
+    schemas["MoveRequest"]["anyOf"] = json!([
+        {"required": ["host"]},
+        {"required": ["queue"], "properties": {"queue": {"type": "string"}}},
     ]);
 }
 

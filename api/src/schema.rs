@@ -8,6 +8,8 @@ use utoipa::{
     },
 };
 
+use ostler_job::durable::QueueShape;
+
 use crate::auth;
 
 pub(crate) fn nullable(of: Type) -> SchemaType {
@@ -72,6 +74,19 @@ pub(crate) fn env() -> openapi::Object {
             text("^[^\\u0000]*$").max_length(Some(8192)).build(),
         ))))
         .description(Some("Variables added to the runner's base environment."))
+        .build()
+}
+
+pub(crate) fn tenant_weights() -> openapi::Object {
+    let weight = ObjectBuilder::new()
+        .schema_type(Type::Integer)
+        .minimum(Some(1))
+        .maximum(Some(i64::from(QueueShape::WEIGHT_MAX)));
+    ObjectBuilder::new()
+        .schema_type(nullable(Type::Object))
+        .property_names(Some(text(LABEL).build()))
+        .additional_properties(Some(AdditionalProperties::from(Schema::from(weight.build()))))
+        .description(Some("Shares of tenants that differ from 1, beside the other tenants of the queue; 1000 tenants at most."))
         .build()
 }
 

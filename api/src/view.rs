@@ -64,7 +64,7 @@ pub(crate) struct JobView {
     identity: String,
     tags: Vec<String>,
     /// The queue that it waits in.
-    queue: &'static str,
+    queue: String,
     /// The one runner that may run it.
     host: Option<String>,
     /// The runner that has it or had it last.
@@ -86,6 +86,10 @@ pub(crate) struct JobView {
     /// The signal that ended the last attempt.
     signal: Option<i32>,
     delivery: DeliveryName,
+    /// The user that it names, or its queue for it.
+    user: Option<String>,
+    /// How long an attempt may run, by itself or by its queue.
+    timeout_seconds: Option<f64>,
     submitted_at: Stamp,
     not_before: Option<Stamp>,
     /// Until when it is scheduled or waits for its retry.
@@ -119,7 +123,7 @@ impl JobView {
             tenant: spec.tenant.clone(),
             identity: spec.identity.clone(),
             tags: spec.tags.clone(),
-            queue: "default",
+            queue: status.queue.clone().unwrap_or_default().to_string(),
             host: status.host.clone(),
             runner: status.runner.clone(),
             attempts: status.attempts,
@@ -131,6 +135,8 @@ impl JobView {
             exit_status: status.exit_status,
             signal: status.signal,
             delivery: DeliveryName(spec.delivery),
+            user: shell.and_then(|it| it.user.clone()),
+            timeout_seconds: shell.and_then(|it| it.timeout).map(Span::as_secs_f64),
             submitted_at: Stamp(*submitted_at),
             not_before: spec.not_before.map(Stamp),
             due_at: status.due.map(Stamp),
@@ -166,7 +172,7 @@ fn not_retried(retry: &Retry, status: &Status) -> Option<String> {
 
 /// When a failed attempt is followed by another.
 #[derive(Debug, Serialize, ToSchema)]
-struct RetryView {
+pub(crate) struct RetryView {
     /// Attempts that may fail in all.
     attempts: u32,
     /// The wait before the second attempt.
@@ -181,7 +187,7 @@ struct RetryView {
 }
 
 impl RetryView {
-    fn new(retry: &Retry) -> Self {
+    pub(crate) fn new(retry: &Retry) -> Self {
         Self {
             attempts: retry.attempts,
             delay_seconds: retry.delay.as_secs_f64(),
@@ -290,11 +296,9 @@ pub(crate) struct JobDetail {
     cwd: Option<String>,
     /// Standard error goes to standard output.
     merge: bool,
-    user: Option<String>,
     umask: Option<String>,
     nice: Option<i32>,
     limits: BTreeMap<String, u64>,
-    timeout_seconds: Option<f64>,
     grace_seconds: Option<f64>,
     terminate: TerminateName,
     within_seconds: Option<f64>,
@@ -317,11 +321,9 @@ impl JobDetail {
             secrets: command.secrets.clone(),
             cwd: command.cwd.clone(),
             merge: command.merge,
-            user: command.user.clone(),
             umask: command.umask.map(|umask| format!("{umask:03o}")),
             nice: command.nice,
             limits: command.limits.clone(),
-            timeout_seconds: command.timeout.map(Span::as_secs_f64),
             grace_seconds: command.grace.map(Span::as_secs_f64),
             terminate: TerminateName(command.terminate),
             within_seconds: job.spec.within.map(Span::as_secs_f64),

@@ -9,9 +9,9 @@
 //! [`Actor::poll_output`] says, drained to `None` each time. The gateway does that on a thread, the simulation on a
 //! virtual clock.
 
-use std::collections::VecDeque;
+use std::{collections::VecDeque, sync::Arc};
 
-use ostler_job::durable::{Applied, Change, EventKind, Fault, StoreError};
+use ostler_job::durable::{Applied, Change, EventKind, Fault, Queue, StoreError};
 use ostler_job::{
     JobId, Mono, Now, Span,
     durable::{Epoch, Term},
@@ -377,6 +377,11 @@ impl Actor {
                 self.outputs.push_back(Output::Trouble(Some(error)));
             }
         }
+    }
+
+    /// The queues as the driver knows them.
+    pub fn queues(&self) -> impl Iterator<Item = &Arc<Queue>> {
+        self.driver.queues()
     }
 
     /// The numbers for the metrics.

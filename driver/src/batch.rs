@@ -1,6 +1,8 @@
 //! What goes with the changes of one commit, and happens, or is counted, only when they are safe.
 
-use ostler_job::durable::{Applied, Change, Event, EventKind, Token};
+use std::sync::Arc;
+
+use ostler_job::durable::{Applied, Change, Event, EventKind, Queue, QueueName, Token};
 use ostler_job::{
     Span,
     durable::{JobState, Reason, Spec, Status},
@@ -16,6 +18,8 @@ pub struct Batch {
     pub effects: Vec<Effect>,
     /// Tokens that are new or revoked.
     pub tokens: Vec<Token>,
+    /// Queues that are new or changed, and with `None` gone.
+    pub queues: Vec<(QueueName, Option<Arc<Queue>>)>,
     /// What runners told that led to it. Were the commit to fail, they would not tell it again on the same link.
     pub reports: Vec<Reports>,
     /// Kill orders that it has: they do not wait for a store that fails.
@@ -37,11 +41,13 @@ impl Batch {
                 self.events.push((place, event));
             }
             Change::Token(token) => self.tokens.push(token.clone()),
+            Change::Queue(queue) => {
+                self.queues.push((queue.name.clone(), Some(Arc::new((**queue).clone()))));
+            }
+            Change::QueueGone(name) => self.queues.push((name.clone(), None)),
             Change::Submit { .. }
             | Change::Key { .. }
             | Change::Update { .. }
-            | Change::Queue(_)
-            | Change::QueueGone(_)
             | Change::Attempt(_)
             | Change::Delete { .. }
             | Change::Forget { .. }

@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
-use ostler_job::durable::{Change, QueueName, QueueShape};
+use ostler_job::durable::{Change, Queue, QueueName, QueueShape};
 use ostler_job::{
     JobId, Labels, Since, Span,
     durable::{AttemptKey, JobState, Order, Report, Spec},
 };
 
-use super::queue_event::{QueueRefusal, QueueView};
+use super::queue_event::{Places, QueueRefusal, QueueView};
 
 /// A runner's name, which its certificate or its socket vouches for.
 pub type RunnerName = Arc<str>;
@@ -311,6 +311,8 @@ impl Default for DriverConfig {
 pub struct Figures {
     /// Jobs in memory by state, in the order of [`JobState::ALL`].
     pub states: Vec<u64>,
+    /// Every queue with its jobs.
+    pub queues: Vec<(Arc<Queue>, Places)>,
     /// Since when the job that has waited longest could have run.
     pub oldest_runnable: Option<Since>,
     /// Slots of all runners that take jobs, and those in use.

@@ -1,6 +1,11 @@
 //! Numbers for the metrics.
 
-use ostler_job::{Now, Since, durable::JobState};
+use std::sync::Arc;
+
+use ostler_job::{
+    Now, Since,
+    durable::{JobState, Queue},
+};
 
 use super::{Driver, event::Figures};
 
@@ -43,7 +48,11 @@ impl Driver {
             busy += runner.leased.len() as u32;
         }
         let counters = &self.counters;
+        let queues = self.queues.iter();
+        let places =
+            |(number, queue): (u32, &Arc<Queue>)| (queue.clone(), self.jobs.counts.places(number));
         Figures {
+            queues: queues.map(places).collect(),
             states: self.jobs.counts.states.clone(),
             oldest_runnable: eldest.map(since),
             slots: (slots, busy),

@@ -272,9 +272,9 @@ impl Driver {
         let left = Span(window.saturating_sub(self.runnable(job, now).0));
         ostler_scheduler::Submit {
             job: id,
-            queue: QueueId::DEFAULT,
+            queue: QueueId(job.queue),
             tenant: ostler_job::TenantId(job.tenant),
-            weight: 1,
+            weight: self.queues.weight(job.queue, self.tenants.name(job.tenant)),
             promise: Promise::Within(left),
             expires: None,
             host: job.host().map(HostId),

@@ -2,10 +2,12 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use ostler_job::Now;
 use ostler_job::durable::{
-    Change, EventKind, Held, Queue, QueueName, QueueOwner, QueueShape, Unfinished,
+    Change, EventKind, Held, Queue, QueueDiscipline, QueueName, QueueOwner, QueueShape, Rate,
+    Unfinished,
 };
+use ostler_job::{Now, QueueId};
+use ostler_scheduler::{DisciplineKind, QueueConfig};
 use serde_json::{Value, json};
 
 use super::{
@@ -65,6 +67,11 @@ impl Queues {
         self.table.get(&number).expect("a queue is there while a job is in it")
     }
 
+    /// A tenant's share in it.
+    pub(super) fn weight(&self, number: u32, tenant: &str) -> u32 {
+        self.get(number).shape.tenant_weights.get(tenant).copied().unwrap_or(1)
+    }
+
     /// Its name, unless it is the one of jobs that name none.
     pub(super) fn name(&self, number: u32) -> Option<QueueName> {
         (number != DEFAULT).then(|| self.get(number).name.clone())
@@ -94,9 +101,10 @@ impl Driver {
             if queue.owner == QueueOwner::File && !configured.contains_key(&queue.name) {
                 // It has left the file: what it was holds on, and the API may change it.
                 queue.owner = QueueOwner::Api;
-                self.keep_queue(queue);
+                self.keep_queue(queue, now);
             } else {
-                self.queues.put(queue);
+                let number = self.queues.put(queue);
+                self.tell_scheduler(number, now);
             }
         }
         for (name, shape) in configured {
@@ -108,20 +116,20 @@ impl Driver {
             if queue.owner != QueueOwner::File || queue.shape != shape {
                 (queue.owner, queue.shape) = (QueueOwner::File, shape);
                 self.tell_queue("queue_put", CONFIG, &queue.name, Value::Null, now);
-                self.keep_queue(queue);
+                self.keep_queue(queue, now);
             }
         }
         self.done(now);
     }
 
     /// The queue that a job of an earlier term is in. One that a store has lost is made anew: no job is lost with it.
-    pub(super) fn queue_of(&mut self, job: &Unfinished) -> u32 {
+    pub(super) fn queue_of(&mut self, job: &Unfinished, now: Now) -> u32 {
         let name = job.status.queue.as_ref();
         if let Some(number) = self.queues.find(name) {
             return number;
         }
         let name = name.cloned().unwrap_or_default();
-        self.keep_queue(Queue::new(name, QueueShape::default(), QueueOwner::Api))
+        self.keep_queue(Queue::new(name, QueueShape::default(), QueueOwner::Api), now)
     }
 
     fn order_queue(
@@ -139,7 +147,7 @@ impl Driver {
             }
             let queue = Queue::new(name.clone(), (**shape).clone(), QueueOwner::Api);
             self.tell_queue(action, who, name, Value::Null, now);
-            let number = self.keep_queue(queue);
+            let number = self.keep_queue(queue, now);
             return Ok(self.queue_answer(number, true));
         }
         let number = number.ok_or(QueueRefusal::Unknown)?;
@@ -160,13 +168,13 @@ impl Driver {
             QueueVerb::Delete => {
                 self.may_go(number)?;
                 self.tell_queue(action, who, name, Value::Null, now);
-                return Ok(self.remove_queue(number));
+                return Ok(self.remove_queue(number, now));
             }
         }
         // Asked twice, as by somebody who got no answer, it is as good as done.
         if queue != *was {
             self.tell_queue(action, who, name, Value::Null, now);
-            self.keep_queue(queue);
+            self.keep_queue(queue, now);
         }
         Ok(self.queue_answer(number, false))
     }
@@ -184,18 +192,41 @@ impl Driver {
         }
     }
 
-    fn remove_queue(&mut self, number: u32) -> Answer {
+    fn remove_queue(&mut self, number: u32, now: Now) -> Answer {
         let answer = self.queue_answer(number, false);
         let name = self.queues.get(number).name.clone();
         self.queues.remove(&name);
+        self.scheduler.handle_queue_gone(QueueId(number), now.mono);
+        self.place(now);
         self.outbox.change(Change::QueueGone(name));
         answer
     }
 
     /// The queue is so from here on, and is kept so.
-    fn keep_queue(&mut self, queue: Queue) -> u32 {
+    fn keep_queue(&mut self, queue: Queue, now: Now) -> u32 {
         self.outbox.change(Change::Queue(Box::new(queue.clone())));
-        self.queues.put(queue)
+        let number = self.queues.put(queue);
+        self.tell_scheduler(number, now);
+        number
+    }
+
+    /// The scheduler goes by the queue as it is now; what it lets start starts.
+    fn tell_scheduler(&mut self, number: u32, now: Now) {
+        let queue = self.queues.get(number);
+        let shape = &queue.shape;
+        let rate = |Rate { jobs, per, burst }| ostler_scheduler::Rate { jobs, per, burst };
+        let config = QueueConfig {
+            discipline: match shape.discipline {
+                QueueDiscipline::Promise => DisciplineKind::Promise,
+                QueueDiscipline::Fifo => DisciplineKind::Fifo,
+            },
+            weight: shape.weight,
+            paused: queue.paused.is_some(),
+            concurrency: shape.concurrency,
+            rate: shape.rate.map(rate),
+        };
+        self.scheduler.handle_queue(QueueId(number), &config, now.mono);
+        self.place(now);
     }
 
     fn queue_answer(&self, number: u32, is_new: bool) -> Answer {

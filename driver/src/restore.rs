@@ -74,7 +74,7 @@ impl Driver {
     /// Puts a job with its record into the table, in no place yet.
     pub(super) fn enter_known(&mut self, job: &Unfinished, now: Now) {
         let Status { host, due, attempts, failures, crashes, fence, kill, .. } = &job.status;
-        let place = (host.as_deref(), self.queue_of(job));
+        let place = (host.as_deref(), self.queue_of(job, now));
         self.enter(job.id, &(&job.scheduling).into(), place, job.submitted_at, now);
         let it = &mut self.jobs[job.id];
         it.due = due.unwrap_or(Wall(0));

@@ -109,7 +109,8 @@ impl Driver {
         });
         let retry = timers.retrying.first().map(|it| (it.0, "a retry is due"));
         let end = timers.expiring.first().map(|it| (it.0, "a waiting job expires"));
-        [lease, retry, end, timers.due()].into_iter().flatten().min()
+        let placed = self.scheduler.poll_timeout();
+        [lease, retry, end, timers.due(), placed].into_iter().flatten().min()
     }
 
     /// Every event tells the time: a gap in it tells that nobody could be heard, and what has expired is not started.
@@ -149,6 +150,9 @@ impl Driver {
         {
             self.lose_runner(runner, ("not heard", NOT_HEARD), &BTreeSet::new(), now);
         }
+        // A rate lets another job start.
+        self.scheduler.handle_timeout(now.mono);
+        self.place(now);
     }
 
     /// The moment by which the job had to be started has come.

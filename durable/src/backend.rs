@@ -6,10 +6,10 @@ use ostler_api::backend::{
     Backend, BackendFuture, DoneSince, Forgotten, Full, Refusal, Revoked, RunnerView, Sink,
     SlotsSet, Unavailable,
 };
-use ostler_driver::{Answer, Figures, NewJob, Verb};
+use ostler_driver::{Answer, Figures, NewJob, QueueVerb, Verb};
 use ostler_job::{
     JobId,
-    durable::{Attempt, AttemptKey, Payload},
+    durable::{Attempt, AttemptKey, Payload, Queue, QueueName},
 };
 use ostler_store::{CountQuery, Counts, Event, Job, Owner, Page, Query, Same, Token, Upload};
 use tokio::sync::{broadcast, watch};
@@ -98,6 +98,31 @@ impl Backend for Jobs {
 
     fn events(&self) -> broadcast::Receiver<Arc<Event>> {
         self.events()
+    }
+
+    fn queue(&self, name: &QueueName) -> Option<Arc<Queue>> {
+        self.queues.get(name)
+    }
+
+    fn queue_names(&self) -> Vec<QueueName> {
+        self.queues.names()
+    }
+
+    fn look_queues(
+        &self,
+        queue: Option<QueueName>,
+        tenant: Option<String>,
+    ) -> BackendFuture<'_, Vec<Answer>> {
+        Box::pin(self.look_queues(queue, tenant))
+    }
+
+    fn order_queue<'a>(
+        &'a self,
+        who: &'a str,
+        queue: QueueName,
+        verb: QueueVerb,
+    ) -> BackendFuture<'a, Answer> {
+        Box::pin(self.order_queue(who, queue, verb))
     }
 
     fn runners(&self) -> Vec<RunnerView> {

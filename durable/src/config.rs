@@ -3,11 +3,14 @@
 use std::time::Duration;
 
 use ostler_driver::DriverConfig;
-use ostler_job::Span;
+use ostler_job::{
+    Span,
+    durable::{QueueName, QueueShape},
+};
 use ostler_machine::clock;
 
 /// What durable jobs may take.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct JobsConfig {
     /// How long jobs that succeeded are kept.
     pub keep_succeeded: Duration,
@@ -21,6 +24,8 @@ pub struct JobsConfig {
     pub files_max: Option<u64>,
     /// Jobs run as the gateway's own user on its host, and nobody has said that tenants are to share it.
     pub tenants_share_user: bool,
+    /// Queues by name, as the configuration has them.
+    pub queues: Vec<(QueueName, QueueShape)>,
 }
 
 impl Default for JobsConfig {
@@ -33,6 +38,7 @@ impl Default for JobsConfig {
             payload_max: 4 << 30,
             files_max: None,
             tenants_share_user: false,
+            queues: Vec::new(),
         }
     }
 }
@@ -47,7 +53,8 @@ impl JobsConfig {
 
 impl JobsConfig {
     pub fn driver(&self) -> DriverConfig {
-        DriverConfig { waiting_max: self.waiting_max, ..DriverConfig::default() }
+        let queues = self.queues.clone();
+        DriverConfig { waiting_max: self.waiting_max, queues, ..DriverConfig::default() }
     }
 
     /// How long succeeded, and other finished, jobs are kept.

@@ -47,6 +47,8 @@ impl DriverMessage {
             Self::ActorInput(told) => match told {
                 ActorInput::Submit(_)
                 | ActorInput::Steer(_)
+                | ActorInput::Queue(_)
+                | ActorInput::Look(_)
                 | ActorInput::Offer { .. }
                 | ActorInput::Token { .. }
                 | ActorInput::Rest { .. }
@@ -130,6 +132,7 @@ impl DriverThread {
 
     /// A term has begun: takes over what the store has beside its jobs.
     fn begin(&mut self, term: &Term, loaded: Loaded) {
+        self.shared.queues.set(self.actor.queues().cloned());
         loaded.tokens.into_iter().for_each(|token| self.shared.tokens.put(token));
         // Later terms are of the same life.
         let _first = self.shared.kept_at.set(loaded.kept_at);
@@ -286,6 +289,7 @@ impl DriverThread {
             let _ = self.shared.events.send(Arc::new(event));
         }
         batch.tokens.into_iter().for_each(|token| self.shared.tokens.put(token));
+        batch.queues.into_iter().for_each(|(name, queue)| self.shared.queues.put(name, queue));
         self.shared.metrics.add(&batch.tally);
         self.carry_out(batch.effects);
     }

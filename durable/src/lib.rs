@@ -22,6 +22,7 @@ mod opened_store;
 mod oversee;
 mod owed;
 mod pulls;
+mod queues;
 mod refusals;
 pub mod retention;
 mod room;
@@ -89,6 +90,7 @@ pub struct Shared {
     runners: Runners,
     members: Arc<Members>,
     tokens: Tokens,
+    queues: queues::Queues,
     refusals: refusals::Refusals,
     watches: Watches,
     events: broadcast::Sender<Arc<Event>>,

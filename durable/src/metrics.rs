@@ -127,6 +127,12 @@ pub fn read(registry: &Registry, jobs: &Jobs) {
             states.with_label_values(&[state.code()]).set(*count as f64);
         }
     }
+    let (waiting, running) =
+        (catalogue::QUEUE_WAITING.gauges(registry), catalogue::QUEUE_RUNNING.gauges(registry));
+    for (queue, places) in &figures.queues {
+        waiting.with_label_values(&[queue.name.as_str()]).set(places.waiting as f64);
+        running.with_label_values(&[queue.name.as_str()]).set(places.running as f64);
+    }
     let age = figures.oldest_runnable.map_or(0.0, |at| at.passed(clock::now()).as_secs_f64());
     catalogue::OLDEST_RUNNABLE.record(registry, age);
     let slots = catalogue::SLOTS.gauges(registry);

@@ -109,6 +109,7 @@ impl Jobs {
             runners,
             members,
             tokens: Tokens::default(),
+            queues: super::queues::Queues::default(),
             refusals: super::refusals::Refusals::default(),
             watches: Watches::default(),
             events: broadcast::Sender::new(EVENTS_KEPT),

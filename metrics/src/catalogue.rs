@@ -101,6 +101,8 @@ metrics! {
     BODY_MEMORY = G, "ostler_body_memory_bytes" [] "Bytes of request bodies and replies in memory.";
     LOG_DROPPED = C, "ostler_log_lines_dropped_total" [] "Access log lines dropped because the writer was behind or found no room.";
     DURABLE_JOBS = G, "ostler_durable_jobs" [state] "Durable jobs that are not finished, by state.";
+    QUEUE_WAITING = G, "ostler_queue_waiting" [queue] "Durable jobs that wait, by queue; at most 10,000 queues.";
+    QUEUE_RUNNING = G, "ostler_queue_running" [queue] "Durable jobs that a runner has, by queue.";
     SUBMITTED = C, "ostler_durable_submitted_total" [] "Durable jobs that were taken.";
     LEASED = C, "ostler_durable_leased_total" [] "Attempts that were given to runners.";
     FINISHED = C, "ostler_durable_finished_total" [state, reason] "Durable jobs that ended.";

@@ -7,10 +7,11 @@ use axum::{
 };
 use http::{HeaderMap, StatusCode};
 use ostler_driver::{Answer, Verb};
+use ostler_job::durable::QueueName;
 use serde::Deserialize;
 use utoipa::ToSchema;
 
-use super::{Id, find, take};
+use super::{Id, bulk::NOWHERE, find, queued, take};
 use crate::{
     Api,
     auth::{Caller, Needs, Operate},
@@ -92,17 +93,20 @@ async fn apply(
 /// Where to move a job.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-#[schema(example = json!({"host": "web-2"}))]
+#[schema(example = json!({"queue": "nightly"}))]
 pub(crate) struct MoveRequest {
     /// The runner that it is pinned to from now on; null: any may run it.
     #[serde(default, deserialize_with = "shape::given")]
-    #[schema(value_type = Option<String>, pattern = "^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$", required = true)]
+    #[schema(value_type = Option<String>, pattern = "^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
     host: Option<Option<String>>,
+    /// The queue that it waits in from now on.
+    #[schema(pattern = "^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
+    queue: Option<String>,
 }
 
 fielded!(MoveRequest);
 
-/// Pin a job to a runner, or to none
+/// Pin a job to a runner or to none, or put it into another queue
 #[utoipa::path(
     post,
     path = "/v1/jobs/{id}/move",
@@ -120,19 +124,33 @@ pub(crate) async fn r#move(
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Problem> {
-    let host = move_request(&headers, body).await?;
-    check_host(&api, host.as_deref())?;
-    steer(&api, &caller, id, Verb::Move(host)).await
+    let (host, queue) = move_request(&headers, body).await?;
+    check_host(&api, host.as_ref().and_then(|host| host.as_deref()))?;
+    check_queue(&api, &caller, queue.as_ref())?;
+    steer(&api, &caller, id, Verb::Move { host, queue }).await
 }
 
-async fn move_request(headers: &HeaderMap, body: Body) -> Result<Option<String>, Problem> {
+type Destination = (Option<Option<String>>, Option<QueueName>);
+
+async fn move_request(headers: &HeaderMap, body: Body) -> Result<Destination, Problem> {
     let (asked, mut notes) = parse::object::<MoveRequest>(headers, body).await?;
-    if asked.host.is_none() && notes.0.is_empty() {
-        notes.add("/host", "is missing; give the name of a runner, or null for any");
+    let MoveRequest { host, queue } = asked;
+    if host.is_none() && queue.is_none() && notes.0.is_empty() {
+        notes.add("/host", NOWHERE);
     }
-    let host = asked.host.flatten();
-    host.iter().for_each(|host| checks::runner(host, "/host", &mut notes));
-    if notes.0.is_empty() { Ok(host) } else { Err(Problem::fields(notes.0)) }
+    host.iter().flatten().for_each(|host| checks::runner(host, "/host", &mut notes));
+    let queue = checks::queue(queue.as_deref(), "/queue", &mut notes);
+    if notes.0.is_empty() { Ok((host, queue)) } else { Err(Problem::fields(notes.0)) }
+}
+
+/// Jobs are moved to a queue that there is.
+pub(crate) fn check_queue(
+    api: &Api,
+    caller: &Caller,
+    queue: Option<&QueueName>,
+) -> Result<(), Problem> {
+    let missing = queue.filter(|queue| api.backend().queue(queue).is_none());
+    missing.map_or(Ok(()), |queue| Err(queued::unknown(api, caller, queue).at("/queue")))
 }
 
 pub(crate) fn check_host(api: &Api, host: Option<&str>) -> Result<(), Problem> {

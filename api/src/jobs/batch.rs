@@ -61,7 +61,7 @@ pub(crate) async fn all_or_none(
     }
     let mut jobs = Vec::with_capacity(built.len());
     let mut errors = Vec::new();
-    for (number, ready) in numbers.iter().zip(take::ready(api, built).await?) {
+    for (number, ready) in numbers.iter().zip(take::ready(api, caller, built).await?) {
         match ready {
             Ok(job) => jobs.push(job),
             Err(problem) => note(&mut errors, *number, &problem),
@@ -168,7 +168,11 @@ fn refused(numbers: &[u64], answers: &[Answer]) -> Result<(), Problem> {
                     format!("it is the same as line {line}, which stands for it, as dedupe asks");
                 note(&mut errors, *number, &Problem::new(Kind::Duplicate, detail));
             }
-            Answer::Duplicate { .. } | Answer::Unknown | Answer::NotNow { .. } => {
+            Answer::Duplicate { .. }
+            | Answer::Unknown
+            | Answer::Queue(_)
+            | Answer::QueueRefused { .. }
+            | Answer::NotNow { .. } => {
                 note(&mut errors, *number, &take::refusal(answer));
             }
         }
@@ -299,7 +303,7 @@ impl Stream {
     async fn submit(&self, good: Vec<Built>) -> Vec<Result<(Answer, u32), Problem>> {
         let count = good.len();
         let all = |problem: Problem| std::iter::repeat_n(Err(problem), count).collect();
-        let ready = match take::ready(&self.api, good).await {
+        let ready = match take::ready(&self.api, &self.caller, good).await {
             Ok(ready) => ready,
             Err(problem) => return all(problem),
         };
@@ -353,6 +357,8 @@ fn write_answer(
         | Answer::WithOthers
         | Answer::Repeated { .. }
         | Answer::Unknown
+        | Answer::Queue(_)
+        | Answer::QueueRefused { .. }
         | Answer::NotNow { .. } => write_problem(out, line, &take::refusal(answer))?,
     }
     Ok(())

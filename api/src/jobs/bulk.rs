@@ -12,7 +12,11 @@ use ostler_job::{
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::{actions::check_host, list::bind, take};
+use super::{
+    actions::{check_host, check_queue},
+    list::bind,
+    take,
+};
 use crate::{
     Api,
     auth::{Caller, Needs, Operate},
@@ -44,10 +48,13 @@ const REFUSED_MAX: usize = 1000;
 pub(crate) struct ActionRequest {
     #[schema(value_type = ActionName)]
     action: Option<ActionName>,
-    /// For `move`: the runner; null: any.
+    /// For `move`: the runner that they are pinned to; null: any.
     #[serde(default, deserialize_with = "shape::given")]
     #[schema(value_type = Option<String>, pattern = "^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
     host: Option<Option<String>>,
+    /// For `move`: the queue that they wait in from now on.
+    #[schema(pattern = "^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
+    queue: Option<String>,
     #[schema(schema_with = crate::schema::ids)]
     ids: Option<Vec<u64>>,
     filter: Option<Conditions>,
@@ -89,6 +96,21 @@ pub(crate) struct Refused {
     detail: String,
 }
 
+/// Where to, of a move that says nothing.
+pub(crate) const NOWHERE: &str =
+    "is missing; give the name of a runner, or null for any, or the name of a queue";
+
+impl ActionAnswer {
+    pub(crate) const fn done(&self) -> u64 {
+        self.done
+    }
+
+    /// There are more jobs of the filter.
+    pub(crate) const fn has_more(&self) -> bool {
+        self.more
+    }
+}
+
 enum Which {
     Ids(Vec<JobId>),
     Filter(Box<Filter>),
@@ -112,10 +134,11 @@ pub(crate) async fn act(
 ) -> Result<Response, Problem> {
     let (asked, notes) = parse::object::<ActionRequest>(&headers, body).await?;
     let (verb, which) = read(asked, notes)?;
-    if let Verb::Move(host) = &verb {
-        check_host(&api, host.as_deref())?;
+    if let Verb::Move { host, queue } = &verb {
+        check_host(&api, host.as_ref().and_then(|host| host.as_deref()))?;
+        check_queue(&api, &caller, queue.as_ref())?;
     }
-    let mut work = Work { api: &api, caller: &caller, verb, answer: ActionAnswer::default() };
+    let mut work = Work::new(&api, &caller, verb);
     match which {
         Which::Ids(ids) => work.ids(&ids).await?,
         Which::Filter(filter) => work.filter(*filter).await?,
@@ -124,16 +147,17 @@ pub(crate) async fn act(
 }
 
 fn read(asked: ActionRequest, mut notes: Notes) -> Result<(Verb, Which), Problem> {
-    let ActionRequest { action, host, ids, filter } = asked;
+    let ActionRequest { action, host, queue, ids, filter } = asked;
     let moves = action == Some(ActionName::Move);
-    if moves && host.is_none() && !notes.any(&["/host"]) {
-        notes.add("/host", "is missing; give the name of a runner, or null for any");
+    if moves && host.is_none() && queue.is_none() && !notes.any(&["/host", "/queue"]) {
+        notes.add("/host", NOWHERE);
     }
-    let host = host.flatten();
-    host.iter().for_each(|host| checks::runner(host, "/host", &mut notes));
-    if host.is_some() && !moves {
-        notes.add("/host", "is for the action move");
+    host.iter().flatten().for_each(|host| checks::runner(host, "/host", &mut notes));
+    let is_given = [("/host", matches!(host, Some(Some(_)))), ("/queue", queue.is_some())];
+    for (at, _) in is_given.into_iter().filter(|(_, is_given)| *is_given && !moves) {
+        notes.add(at, "is for the action move");
     }
+    let queue = checks::queue(queue.as_deref(), "/queue", &mut notes);
     let which = match (ids, filter) {
         (Some(ids), None) => Which::Ids(each_once(ids)),
         (None, Some(filter)) => Which::Filter(Box::new(read_filter(&filter, &mut notes))),
@@ -156,7 +180,7 @@ fn read(asked: ActionRequest, mut notes: Notes) -> Result<(Verb, Which), Problem
         Some(ActionName::Pause) => Verb::Pause,
         Some(ActionName::Resume) => Verb::Resume,
         Some(ActionName::Retry) => Verb::Retry,
-        Some(ActionName::Move) => Verb::Move(host),
+        Some(ActionName::Move) => Verb::Move { host, queue },
         Some(ActionName::Delete) => Verb::Delete,
         None => return Err(Problem::internal("a body without an action was taken")),
     };
@@ -185,14 +209,19 @@ fn read_filter(filter: &Conditions, notes: &mut Notes) -> Filter {
     })
 }
 
-struct Work<'a> {
+/// The same done to jobs, in groups.
+pub(crate) struct Work<'a> {
     api: &'a Api,
     caller: &'a Caller,
     verb: Verb,
-    answer: ActionAnswer,
+    pub(crate) answer: ActionAnswer,
 }
 
-impl Work<'_> {
+impl<'a> Work<'a> {
+    pub(crate) fn new(api: &'a Api, caller: &'a Caller, verb: Verb) -> Self {
+        Self { api, caller, verb, answer: ActionAnswer::default() }
+    }
+
     async fn ids(&mut self, ids: &[JobId]) -> Result<(), Problem> {
         for group in ids.chunks(GROUP) {
             let mut seen = group.to_vec();
@@ -209,7 +238,7 @@ impl Work<'_> {
     }
 
     /// Page by page, from the newest down, so that what is done does not change what is found.
-    async fn filter(&mut self, mut filter: Filter) -> Result<(), Problem> {
+    pub(crate) async fn filter(&mut self, mut filter: Filter) -> Result<(), Problem> {
         if !bind(&mut filter, self.caller) {
             return Ok(());
         }
@@ -248,6 +277,8 @@ impl Work<'_> {
                 | Answer::Keyed { .. }
                 | Answer::WithOthers
                 | Answer::Repeated { .. }
+                | Answer::Queue(_)
+                | Answer::QueueRefused { .. }
                 | Answer::NotNow { .. } => self.refuse(id, &take::refusal(answer)),
             }
         }

@@ -7,6 +7,7 @@ pub(crate) mod counts;
 pub(crate) mod idempotency;
 pub(crate) mod lines;
 pub(crate) mod list;
+pub(crate) mod queued;
 pub(crate) mod submit;
 pub(crate) mod take;
 

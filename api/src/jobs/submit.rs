@@ -122,7 +122,7 @@ async fn one(
         waits: wait.is_some(),
     };
     let built = parse::build::read(&text, given)?;
-    let Some(job) = take::ready(api, vec![built]).await?.pop() else {
+    let Some(job) = take::ready(api, caller, vec![built]).await?.pop() else {
         return Err(Problem::internal("a job was lost on its way"));
     };
     let answers = api.backend().submit(caller.name(), key, vec![job?], true).await?;

@@ -11,8 +11,10 @@ use ostler_job::{
     durable::{DedupeScope, Spec},
 };
 
+use super::queued;
 use crate::{
     Api,
+    auth::Caller,
     backend::DoneSince,
     body,
     parse::build::Built,
@@ -23,14 +25,17 @@ use crate::{
 /// Makes jobs ready for the driver; each by itself may turn out impossible.
 pub(crate) async fn ready(
     api: &Api,
-    built: Vec<Built>,
+    caller: &Caller,
+    mut built: Vec<Built>,
 ) -> Result<Vec<Result<NewJob, Problem>>, Problem> {
     let mut hosts = None;
+    let filled: Vec<_> = built.iter_mut().map(|built| queued::fill(api, caller, built)).collect();
     let payloads = payloads(api, &built).await?;
     let done = done_before(api, &built).await?;
     let mut ready = Vec::with_capacity(built.len());
-    for (mut built, done_before) in built.into_iter().zip(done) {
-        let problem = host_problem(api, &built.spec, &mut hosts)
+    for ((mut built, done_before), filled) in built.into_iter().zip(done).zip(filled) {
+        let problem = filled
+            .or_else(|| host_problem(api, &built.spec, &mut hosts))
             .or_else(|| set_payload(&mut built.spec, &payloads));
         let Built { paused, delayed, .. } = built;
         let job = || NewJob { spec: Arc::new(built.spec), paused, delayed, done_before };
@@ -149,9 +154,15 @@ pub(crate) fn refusal(answer: &Answer) -> Problem {
             format!("job {job} is the same and stands for this one, as dedupe asks"),
         )
         .about(*job),
-        Answer::QueueFull { retry_after } => {
+        Answer::QueueFull { queue, retry_after } => {
             let seconds = retry_after.0.div_ceil(1_000_000_000).max(1);
-            let detail = "as many jobs wait as may, in all or of one tenant; try again later, or raise jobs.waiting_max in the config";
+            let detail = match queue {
+                None => "as many jobs wait as may, in all or of one tenant; try again later, or raise jobs.waiting_max in the config"
+                    .to_owned(),
+                Some(queue) => format!(
+                    "as many jobs wait in the queue {queue} as may, in all or of one tenant; try again later, or raise its waiting_max"
+                ),
+            };
             Problem::new(Kind::QueueFull, detail).retry_after(seconds)
         }
         Answer::WithOthers | Answer::Repeated { .. } => {
@@ -168,7 +179,8 @@ pub(crate) fn refusal(answer: &Answer) -> Problem {
             format!("job {job} is {state}, which does not allow this"),
         )
         .about(*job),
-        Answer::Done { .. } | Answer::Late { .. } | Answer::Coalesced { .. } => {
+        Answer::QueueRefused { queue, why } => queued::refusal(queue, why),
+        Answer::Done { .. } | Answer::Late { .. } | Answer::Coalesced { .. } | Answer::Queue(_) => {
             Problem::internal("a wrong answer")
         }
     }

@@ -42,6 +42,9 @@ pub(crate) struct Built {
     pub(crate) delayed: bool,
     /// The token is bound to the tenant.
     pub(crate) bound: bool,
+    /// It names no retry, and has its queue's: a second attempt does no harm, neither to what may run once, nor to somebody who waits
+    /// and would rather know now.
+    pub(crate) takes_queues_retry: bool,
 }
 
 /// Reads one object. The quick way first: straight into place; only when that fails is everything looked at one by one.
@@ -92,11 +95,17 @@ fn build(mut request: Submit, tenant: String, given: Given<'_>, notes: &mut Note
             "below 0 it takes from everybody else; that needs a token with the scope admin",
         );
     }
+    let queue = checks::queue(request.queue.as_deref(), "/queue", notes);
     let within = positive(request.within.take(), "/within", notes);
-    let named = request.retry.take().map(|retry| self::retry(retry, notes));
+    let named =
+        request.retry.take().map(|retry| self::retry(retry, &durable::Retry::default(), notes));
     let delivery = request.delivery.map(|delivery| delivery.0).unwrap_or_default();
     once_or_again(delivery, named.as_ref(), notes);
-    let retry = named.unwrap_or_else(|| unless_named(delivery, given.waits));
+    let takes_queues_retry = named.is_none() && !given.waits && delivery != Delivery::AtMostOnce;
+    let retry = named.unwrap_or_else(|| match takes_queues_retry {
+        true => durable::Retry::usual(),
+        false => durable::Retry::default(),
+    });
     let dedupe = request.dedupe.take().and_then(|dedupe| self::dedupe(dedupe, notes));
     let work = work(&mut request, notes);
     let content =
@@ -110,7 +119,8 @@ fn build(mut request: Submit, tenant: String, given: Given<'_>, notes: &mut Note
         content,
         tags: request.tags.unwrap_or_default(),
         host: request.host,
-        queue: None,
+        // The one that is always there needs no name.
+        queue: queue.filter(|queue| !queue.is_default()),
         not_before,
         expires,
         within,
@@ -119,7 +129,8 @@ fn build(mut request: Submit, tenant: String, given: Given<'_>, notes: &mut Note
         dedupe,
     };
     let bound = given.tenant.is_some();
-    Built { spec, paused: request.paused.unwrap_or(false), delayed, bound }
+    let paused = request.paused.unwrap_or(false);
+    Built { spec, paused, delayed, bound, takes_queues_retry }
 }
 
 /// What people call it, and whom it is for.
@@ -183,17 +194,8 @@ fn once_or_again(delivery: Delivery, named: Option<&durable::Retry>, notes: &mut
     }
 }
 
-/// A job that names no retry has its queue's, unless a second attempt would do harm: to what may run once, or to somebody who waits
-/// and would rather know now.
-fn unless_named(delivery: Delivery, waits: bool) -> durable::Retry {
-    match waits || delivery == Delivery::AtMostOnce {
-        true => durable::Retry::default(),
-        false => durable::Retry::usual(),
-    }
-}
-
-fn retry(asked: Retry, notes: &mut Notes) -> durable::Retry {
-    let usual = durable::Retry::default();
+/// What is not said of it is as usual.
+pub(crate) fn retry(asked: Retry, usual: &durable::Retry, notes: &mut Notes) -> durable::Retry {
     if !(1..=100).contains(&asked.attempts) {
         let text =
             format!("{} is not allowed; expected a whole number from 1 to 100", asked.attempts);
@@ -280,7 +282,7 @@ fn nothing_of_a_command(text: &[u8], notes: &mut Notes) {
     }
 }
 
-fn parsed<T>(value: Option<Parsed<T>>, at: &str, notes: &mut Notes) -> Option<T> {
+pub(crate) fn parsed<T>(value: Option<Parsed<T>>, at: &str, notes: &mut Notes) -> Option<T> {
     match value?.0 {
         Ok(value) => Some(value),
         Err(problem) => {

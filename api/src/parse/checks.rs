@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use ostler_job::{
-    durable::{Input, Payload},
+    durable::{Input, Payload, QueueName},
     name,
 };
 
@@ -107,7 +107,7 @@ pub(super) fn input(stdin: Stdin, notes: &mut Notes) -> Input {
     }
 }
 
-pub(super) fn user_name(user: &str, notes: &mut Notes) {
+pub(crate) fn user_name(user: &str, notes: &mut Notes) {
     let fit = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '-');
     if user.is_empty() || user.len() > 32 || !user.chars().all(fit) || user.starts_with(['-', '.'])
     {
@@ -158,6 +158,23 @@ pub(crate) fn label(text: &str, at: &str, max: usize, notes: &mut Notes) {
 pub(crate) fn runner(text: &str, at: &str, notes: &mut Notes) {
     if !name::is_good(text) {
         notes.add(at, format!("{} is not the name of a runner; {}", quoted(text), name::RULE));
+    }
+}
+
+/// The name of a queue.
+pub(crate) fn queue_name(text: &str) -> Result<QueueName, String> {
+    let bad = || format!("{} is not the name of a queue; {}", quoted(text), name::RULE);
+    QueueName::new(text).ok_or_else(bad)
+}
+
+/// The same of a body.
+pub(crate) fn queue(text: Option<&str>, at: &str, notes: &mut Notes) -> Option<QueueName> {
+    match queue_name(text?) {
+        Ok(name) => Some(name),
+        Err(wrong) => {
+            notes.add(at, wrong);
+            None
+        }
     }
 }
 

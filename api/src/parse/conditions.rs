@@ -30,6 +30,9 @@ pub(crate) struct Conditions {
     /// Of this tenant.
     #[schema(pattern = "^[^\\u0000-\\u001f\\u007f-\\u009f]{1,128}$")]
     tenant: Option<String>,
+    /// In this queue.
+    #[schema(pattern = "^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
+    queue: Option<String>,
     #[schema(schema_with = tags)]
     tag: Option<OneOrMore>,
     /// That are called so; with `*` at the end, whatever begins so.

@@ -9,7 +9,7 @@ use ostler_job::{
 
 use super::{
     NOTES_MAX,
-    checks::label_problem,
+    checks::{label_problem, queue_name},
     conditions::{Conditions, may_repeat},
     identity,
     states::{reasons, states},
@@ -172,6 +172,7 @@ fn condition(filter: &mut Filter, name: &str, value: &str, now: Wall) -> Result<
             return Err(format!("more than {TAGS_MAX} tags, which is more than a job has"));
         }
         "tag" => filter.tags.push(label(128)?),
+        "queue" => filter.queue = Some(queue_name(value)?),
         "identity" => filter.identity = Some(label(identity::MAX)?),
         "name" => filter.name = Some(called(value)?),
         "runner" => filter.runner = Some(label(128)?),

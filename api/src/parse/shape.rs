@@ -55,6 +55,8 @@ pub(crate) enum Shape {
     Texts,
     Wholes(i64, i64),
     TextTable,
+    /// Names of the writer's choice, each with a whole number within bounds.
+    WholeTable(i64, i64),
     Table(Vec<Field>),
     /// Text, or an object with one of these.
     TextOrTable(Vec<Field>),
@@ -113,15 +115,16 @@ impl Named {
                     bound(&object.maximum).unwrap_or(i64::MAX),
                 )
             }
-            Some(Type::Object)
-                if matches!(
-                    object.additional_properties.as_deref(),
-                    Some(AdditionalProperties::RefOr(_))
-                ) =>
-            {
-                Shape::TextTable
-            }
             Some(Type::Object) => {
+                if let Some(AdditionalProperties::RefOr(value)) =
+                    object.additional_properties.as_deref()
+                {
+                    return if let Shape::Whole(from, to) = self.shape(value) {
+                        Shape::WholeTable(from, to)
+                    } else {
+                        Shape::TextTable
+                    };
+                }
                 let field = |(name, schema): (&String, &RefOr<Schema>)| Field {
                     name: name.clone(),
                     shape: self.shape(schema),
@@ -258,6 +261,14 @@ fn fits(value: &mut Value, shape: &Shape, at: &str, notes: &mut Notes) -> bool {
                 }
             }
         }
+        (Shape::WholeTable(from, to), Value::Object(table)) => {
+            for (name, item) in table {
+                if notes.is_full() {
+                    break;
+                }
+                whole(item, *from, *to, &step(at, name), notes);
+            }
+        }
         (Shape::Table(fields) | Shape::TextOrTable(fields), Value::Object(table)) => {
             prune(table, fields, at, notes);
             let is_one = table.len() == 1 && !table.values().any(Value::is_null);
@@ -329,6 +340,9 @@ fn words(shape: &Shape) -> String {
         Shape::Texts => "a list of texts".to_owned(),
         Shape::Wholes(..) => "a list of whole numbers".to_owned(),
         Shape::TextTable => "an object whose values are text".to_owned(),
+        Shape::WholeTable(from, to) => {
+            format!("an object whose values are whole numbers from {from} to {to}")
+        }
         Shape::Table(fields) => format!("an object with {}", names(fields)),
         Shape::OneOrMore => "text or a whole number, or a list of them".to_owned(),
         Shape::TextOrTable(fields) => format!("text, or an object with {}", names(fields)),

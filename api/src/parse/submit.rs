@@ -40,6 +40,9 @@ pub(crate) struct Submit {
     /// The one runner that may run it.
     #[schema(pattern = "^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
     pub(crate) host: Option<String>,
+    /// The queue that it waits in; `default` unless given.
+    #[schema(pattern = "^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
+    pub(crate) queue: Option<String>,
     /// Variables added to the runner's base environment.
     #[schema(schema_with = crate::schema::env)]
     #[serde(default, deserialize_with = "super::strict::table")]
@@ -100,6 +103,7 @@ pub(crate) const OF_ALL: &[&str] = &[
     "identity",
     "tags",
     "host",
+    "queue",
     "not_before",
     "delay",
     "expires",

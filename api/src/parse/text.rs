@@ -2,7 +2,11 @@
 
 use std::fmt;
 
-use ostler_job::{Span, Wall, units};
+use ostler_job::{
+    Span, Wall,
+    durable::{RATE_RULE, Rate},
+    units,
+};
 use serde::{Deserialize, Deserializer, de::Visitor};
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 use utoipa::ToSchema;
@@ -24,6 +28,15 @@ pub(crate) struct Delay(pub(crate) Parsed<Span>);
     example = "10m"
 )]
 pub(crate) struct LengthOfTime(pub(crate) Parsed<Span>);
+
+/// Jobs in a time, evenly spread, and how many of them may start together after a pause.
+#[derive(Debug, Deserialize, ToSchema)]
+#[schema(
+    value_type = String,
+    pattern = "^[1-9][0-9]{0,6}/[1-9][0-9]{0,8}(ms|s|m|h|d)( burst [1-9][0-9]{0,6})?$",
+    example = "100/1m burst 20"
+)]
+pub(crate) struct RateText(pub(crate) Parsed<Rate>);
 
 /// A moment after 1970, RFC 3339.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -87,6 +100,16 @@ impl FromText for Span {
 impl FromText for Wall {
     fn from_text(text: &str) -> Result<Self, String> {
         moment(text)
+    }
+}
+
+impl FromText for Rate {
+    fn from_text(text: &str) -> Result<Self, String> {
+        let told = |wrong: String| match wrong == RATE_RULE {
+            true => format!("{} is not a rate; {wrong}", quoted(text)),
+            false => wrong,
+        };
+        Self::read(text).map_err(told)
     }
 }
 

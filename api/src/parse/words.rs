@@ -1,6 +1,8 @@
 //! Types of other crates whose values are words, as the API reads, shows and describes them.
 
-use ostler_job::durable::{DedupeScope, Delivery, JobState, Reason, Terminate, Then};
+use ostler_job::durable::{
+    DedupeScope, Delivery, JobState, QueueDiscipline, QueueOwner, Reason, Terminate, Then,
+};
 use serde::{Deserialize, Serialize};
 use utoipa::{
     PartialSchema, ToSchema,
@@ -46,6 +48,10 @@ words! {
     DedupeScopeName as "DedupeScope": DedupeScope = [DedupeScope::Queued, DedupeScope::Done];
     /// What becomes of a superfluous job.
     ThenName as "DedupeThen": Then = [Then::Reject, Then::Coalesce];
+    /// The order among waiting jobs: fair shares and then promises, or plain arrival.
+    QueueDisciplineName as "QueueDiscipline": QueueDiscipline = QueueDiscipline::ALL;
+    /// Where a queue's shape is written: in the store, or in the configuration file.
+    QueueOwnerName as "QueueOwner": QueueOwner = [QueueOwner::Api, QueueOwner::File];
     /// [`JobState`].
     State as "State": JobState = JobState::ALL;
     /// [`Reason`].

@@ -9,19 +9,22 @@ use std::{
     sync::{Arc, Mutex, MutexGuard},
 };
 
-use ostler_driver::{Answer, Figures, NewJob, Verb};
+use ostler_driver::{Answer, Figures, NewJob, QueueVerb, Verb};
 use ostler_job::{
     JobId, Wall,
     durable::{
         Attempt, AttemptKey, CountQuery, Counts, Event, EventKind, Fence, Job, JobState, Page,
-        Payload, Query, Status, Token,
+        Payload, Query, Queue, QueueName, QueueOwner, QueueShape, Status, Token,
     },
 };
 use ostler_machine::secret::hex;
 use sha2::{Digest as _, Sha256};
 use tokio::sync::{broadcast, watch};
 
-use super::rules::{fits, steer, take};
+use super::{
+    queues,
+    rules::{fits, steer, take},
+};
 use crate::{
     backend::{
         Backend, BackendFuture, DoneSince, Drained, Forgotten, Full, Refusal, Revoked, RunnerView,
@@ -38,6 +41,7 @@ pub(super) struct State {
     pub(super) events: Vec<Event>,
     pub(super) tokens: Vec<Arc<Token>>,
     pub(super) runners: Vec<RunnerView>,
+    pub(super) queues: BTreeMap<QueueName, Arc<Queue>>,
     /// The store was not read yet, and why.
     pub(super) unread: Option<String>,
     /// The store fails, and says so.
@@ -67,7 +71,9 @@ pub(super) struct Fake {
 
 impl Fake {
     pub(super) fn new() -> Arc<Self> {
-        let state = Mutex::new(State { next: 1, ..State::default() });
+        let queue = Queue::new(QueueName::default(), QueueShape::default(), QueueOwner::Api);
+        let queues = [(QueueName::default(), Arc::new(queue))].into();
+        let state = Mutex::new(State { next: 1, queues, ..State::default() });
         let (live, _) = broadcast::channel(16);
         Arc::new(Self {
             state,
@@ -174,6 +180,8 @@ impl Backend for Fake {
                     | Answer::WithOthers
                     | Answer::Repeated { .. }
                     | Answer::Unknown
+                    | Answer::Queue(_)
+                    | Answer::QueueRefused { .. }
                     | Answer::NotNow { .. } => None,
                 });
                 state.keys.insert(key, (request, ids.collect()));
@@ -275,6 +283,31 @@ impl Backend for Fake {
 
     fn events(&self) -> broadcast::Receiver<Arc<Event>> {
         self.live.subscribe()
+    }
+
+    fn queue(&self, name: &QueueName) -> Option<Arc<Queue>> {
+        self.state().queues.get(name).cloned()
+    }
+
+    fn queue_names(&self) -> Vec<QueueName> {
+        self.state().queues.keys().cloned().collect()
+    }
+
+    fn look_queues(
+        &self,
+        queue: Option<QueueName>,
+        tenant: Option<String>,
+    ) -> BackendFuture<'_, Vec<Answer>> {
+        self.ready(|state| queues::look(state, queue, tenant.as_deref()))
+    }
+
+    fn order_queue<'a>(
+        &'a self,
+        who: &'a str,
+        queue: QueueName,
+        verb: QueueVerb,
+    ) -> BackendFuture<'a, Answer> {
+        self.ready(|state| queues::order(state, who, queue, verb))
     }
 
     fn runners(&self) -> Vec<RunnerView> {

@@ -9,6 +9,7 @@ mod events;
 mod fake;
 mod jobs;
 mod logs;
+mod queues;
 mod rules;
 mod shapes;
 mod submit;

@@ -11,7 +11,7 @@ use crate::view;
 
 pub(super) fn take(state: &mut State, new: &NewJob) -> Answer {
     if state.full {
-        return Answer::QueueFull { retry_after: ostler_job::Span::from_secs(3) };
+        return Answer::QueueFull { queue: None, retry_after: ostler_job::Span::from_secs(3) };
     }
     if let Some(dedupe) = &new.spec.dedupe {
         let same =
@@ -32,7 +32,8 @@ pub(super) fn take(state: &mut State, new: &NewJob) -> Answer {
     } else {
         JobState::Pending
     };
-    let status = Status::new(at, new.spec.not_before, new.spec.host.clone());
+    let mut status = Status::new(at, new.spec.not_before, new.spec.host.clone());
+    status.queue.clone_from(&new.spec.queue);
     let spec = (*new.spec).clone();
     state.jobs.insert(id, Job { id, spec, status, submitted_at: view::now() });
     Answer::Done { job: id, state: at }
@@ -54,7 +55,18 @@ pub(super) fn steer(state: &mut State, verb: &Verb, id: JobId) -> Answer {
         Verb::Cancel | Verb::Kill => job.status.state = JobState::Cancelled,
         Verb::Pause => job.status.state = JobState::Paused,
         Verb::Resume => job.status.state = JobState::Pending,
-        Verb::Move(host) => job.status.host.clone_from(host),
+        Verb::Move { host, queue } => {
+            if let Some(host) = host {
+                job.status.host.clone_from(host);
+            }
+            if let Some(queue) = queue {
+                job.status.queue = Some(queue.clone()).filter(|queue| !queue.is_default());
+            }
+        }
+        Verb::Purge(queue) if job.status.is_in(queue) && !at.is_out() => {
+            job.status.state = JobState::Cancelled;
+        }
+        Verb::Purge(_) => return not_now,
     }
     Answer::Done { job: id, state: job.status.state }
 }

@@ -7,8 +7,8 @@ use http::{Request, StatusCode};
 use ostler_job::{
     JobId, Span, Wall,
     durable::{
-        Command, Dedupe, DedupeScope, Delivery, Input, JobState, Reason, Retry, Spec, Terminate,
-        Then, Work,
+        Command, Dedupe, DedupeScope, Delivery, Input, JobState, QueueName, Reason, Retry, Spec,
+        Terminate, Then, Work,
     },
 };
 use serde_json::Value;
@@ -37,7 +37,7 @@ async fn a_job_is_taken_and_told_where_it_is() {
 
 /// Every field but the two that exclude others of them, which [`OTHERS`] has.
 const EVERY: &str = r#"{"argv":["prog","a b"],"module":"shell","name":"n","tenant":"t","identity":"i","tags":["x","y"],
-    "host":"web-1","env":{"A":"1"},"secrets":["S"],"cwd":"/tmp","stdin":"text","merge":true,"user":"www-data","umask":"022",
+    "host":"web-1","queue":"mail","env":{"A":"1"},"secrets":["S"],"cwd":"/tmp","stdin":"text","merge":true,"user":"www-data","umask":"022",
     "nice":5,"limits":{"nofile":64,"as":1000},"timeout":"10m","grace":"5s","terminate":"main",
     "not_before":"2100-01-01T00:00:00Z","expires":"900000h","within":"5m","paused":true,"delivery":"at_least_once",
     "retry":{"attempts":3,"delay":"2s","delay_max":"1m","backoff":"constant","exit_codes":[75]},
@@ -60,6 +60,7 @@ fn these_tests_submit_every_field_that_there_is() {
 async fn every_field_reaches_the_driver() {
     let rig = Rig::new();
     let before = crate::view::now();
+    rig.json("PUT /v1/queues/mail", "{}").await;
     let answer = rig.json("POST /v1/jobs", EVERY).await;
     assert_eq!(answer.status, StatusCode::ACCEPTED, "{answer:?}");
     let job = rig.fake.state().jobs.values().next().cloned().unwrap();
@@ -92,7 +93,7 @@ async fn every_field_reaches_the_driver() {
         content: None,
         tags: vec!["x".into(), "y".into()],
         host: text("web-1"),
-        queue: None,
+        queue: QueueName::new("mail"),
         not_before: Some(Wall(4_102_444_800_000)),
         expires: Some(expires),
         within: Some(Span::from_secs(300)),
@@ -140,11 +141,12 @@ async fn a_command_line_a_delay_and_at_most_once_reach_the_driver() {
 #[tokio::test]
 async fn every_field_comes_out_again() {
     let rig = Rig::new();
+    rig.json("PUT /v1/queues/mail", "{}").await;
     rig.json("POST /v1/jobs", EVERY).await;
     let detail = rig.ask("GET /v1/jobs/1").await.json();
     let shown = serde_json::json!({
         "command": "prog 'a b'", "argv": ["prog", "a b"], "module": "shell", "name": "n", "tenant": "t", "identity": "i",
-        "tags": ["x", "y"], "host": "web-1", "env": {"A": "1"}, "secrets": ["S"], "cwd": "/tmp", "merge": true,
+        "tags": ["x", "y"], "host": "web-1", "queue": "mail", "env": {"A": "1"}, "secrets": ["S"], "cwd": "/tmp", "merge": true,
         "user": "www-data", "umask": "022", "nice": 5, "limits": {"nofile": 64, "as": 1000}, "timeout_seconds": 600.0,
         "grace_seconds": 5.0, "terminate": "main", "not_before": "2100-01-01T00:00:00.000Z", "within_seconds": 300.0,
         "state": "paused", "delivery": "at_least_once", "attempts_max": 3,

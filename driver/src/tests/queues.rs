@@ -1,6 +1,6 @@
 //! Queues: what they take, what is done to them, and that no job is lost by it.
 
-use ostler_job::durable::{Held, Queue, QueueName, QueueOwner, QueueShape};
+use ostler_job::durable::{Held, Queue, QueueName, QueueOwner, QueueShape, Rate};
 
 use super::*;
 use crate::{Places, QueueLook, QueueOrder, QueueRefusal, QueueVerb, QueueView};
@@ -41,6 +41,11 @@ impl Bench {
         let answer = self.answers().remove(0);
         let Answer::Queue(QueueView { places, .. }) = answer else { panic!("{answer:?}") };
         (places.waiting, places.running)
+    }
+
+    fn status_key(&self, job: JobId) -> AttemptKey {
+        let Status { attempts, fence, .. } = self.status(job);
+        AttemptKey { job, attempt: attempts, fence }
     }
 
     /// Starts again with what the configuration has.
@@ -284,4 +289,74 @@ fn there_are_no_more_queues_than_may_be() {
     bench.order("q1", put()).expect("it is there already");
     bench.order("q2", QueueVerb::Delete).expect("it is empty");
     assert!(bench.order("one-more", put()).expect("there is room").is_new);
+}
+
+/// Jobs that run, of both queues.
+fn running(bench: &mut Bench) -> (u64, u64) {
+    (bench.places("mail", None).1, bench.places("default", None).1)
+}
+
+#[test]
+fn nothing_of_a_paused_queue_starts_before_it_is_resumed() {
+    let mut bench = Bench::new();
+    bench.order("mail", put(QueueShape::default())).expect("it is made");
+    bench.order("mail", QueueVerb::Pause).expect("it is there");
+    let job = bench.submit(in_queue("mail"));
+    bench.submit(spec());
+    bench.beat("r", 4, &[]);
+    assert_eq!(running(&mut bench), (0, 1));
+    bench.restart();
+    bench.beat("r", 4, &[]);
+    assert_eq!(bench.state(job), JobState::Pending, "after a restart, too");
+    bench.order("mail", QueueVerb::Resume).expect("it is there");
+    assert_eq!(bench.state(job), JobState::Leased);
+}
+
+#[test]
+fn a_limit_holds_from_when_it_is_set_and_no_job_is_lost_by_it() {
+    let mut bench = Bench::new();
+    let limited = |concurrency| put(QueueShape { concurrency, ..QueueShape::default() });
+    bench.order("mail", limited(Some(2))).expect("it is made");
+    for _ in 0..5 {
+        bench.submit(in_queue("mail"));
+    }
+    bench.beat("r", 9, &[]);
+    assert_eq!(bench.places("mail", None), (3, 2));
+    bench.order("mail", limited(Some(3))).expect("it is there");
+    assert_eq!(bench.places("mail", None), (2, 3));
+    bench.order("mail", limited(Some(1))).expect("it is there");
+    assert_eq!(bench.places("mail", None), (2, 3), "what runs goes on");
+    bench.order("mail", limited(None)).expect("it is there");
+    assert_eq!(bench.places("mail", None), (0, 5));
+}
+
+#[test]
+fn a_rate_lets_jobs_start_when_their_time_has_come() {
+    let mut bench = Bench::new();
+    let rate = Rate::read("60/1m burst 2").ok();
+    bench.order("mail", put(QueueShape { rate, ..QueueShape::default() })).expect("it is made");
+    for _ in 0..5 {
+        bench.submit(in_queue("mail"));
+    }
+    bench.beat("r", 9, &[]);
+    assert_eq!(bench.places("mail", None), (3, 2), "a burst");
+    bench.pass(Span::from_millis(900));
+    assert_eq!(bench.places("mail", None), (3, 2));
+    bench.pass(Span::from_millis(200));
+    assert_eq!(bench.places("mail", None), (2, 3), "one each second, without any event");
+}
+
+#[test]
+fn what_is_moved_out_of_a_paused_queue_starts_and_into_it_waits() {
+    let mut bench = Bench::new();
+    bench.order("mail", put(QueueShape::default())).expect("it is made");
+    bench.order("mail", QueueVerb::Pause).expect("it is there");
+    bench.beat("r", 1, &[]);
+    let job = bench.submit(in_queue("mail"));
+    bench.steer(to("default"), job);
+    assert_eq!(bench.state(job), JobState::Leased);
+    let other = bench.submit(spec());
+    bench.steer(to("mail"), other);
+    bench.finish("r", bench.status_key(job), Reason::Ok);
+    assert_eq!(bench.state(other), JobState::Pending);
 }

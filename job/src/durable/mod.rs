@@ -26,7 +26,7 @@ pub use change::{Applied, Change, Event, EventKind, Token, TokenHash};
 pub use fault::{Fault, StoreError};
 pub use group::{CountQuery, Counts, GroupKey};
 pub use query::{Filter, IdRange, NameFilter, Page, Query};
-pub use queue::{Held, Queue, QueueDiscipline, QueueName, QueueOwner, QueueShape, TenantShape};
+pub use queue::{Held, Queue, QueueDiscipline, QueueName, QueueOwner, QueueShape};
 pub use rate::{RATE_RULE, Rate};
 pub use record::{Job, Loaded, Same, Unfinished};
 pub use retry::{Futile, Retry};

@@ -117,9 +117,9 @@ pub struct QueueShape {
     /// How many of its jobs may start in which time.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rate: Option<Rate>,
-    /// Tenants whose share differs from the others'.
+    /// Shares of tenants that differ from 1, beside the other tenants of the queue.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    pub tenants: BTreeMap<String, TenantShape>,
+    pub tenant_weights: BTreeMap<String, u32>,
     /// Jobs of it that may wait; the next one is refused.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub waiting_max: Option<u32>,
@@ -156,7 +156,7 @@ impl Default for QueueShape {
             discipline: QueueDiscipline::default(),
             concurrency: None,
             rate: None,
-            tenants: BTreeMap::new(),
+            tenant_weights: BTreeMap::new(),
             waiting_max: None,
             retry: None,
             timeout: None,
@@ -164,23 +164,6 @@ impl Default for QueueShape {
             keep_succeeded: None,
             keep_failed: None,
         }
-    }
-}
-
-/// What a queue says of one tenant.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct TenantShape {
-    /// Its share beside the other tenants of the queue.
-    pub weight: u32,
-    /// Jobs of it that may run at once in this queue.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub concurrency: Option<u32>,
-}
-
-impl Default for TenantShape {
-    fn default() -> Self {
-        Self { weight: 1, concurrency: None }
     }
 }
 

@@ -1,0 +1,102 @@
+//! What its queue has to say of a job: whether there is one, whether it takes the job, and what it fills in.
+
+use ostler_driver::{Answer, Places, QueueRefusal};
+use ostler_job::durable::{Held, QueueName, Work};
+use ostler_machine::clock;
+
+use crate::{
+    Api,
+    auth::Caller,
+    parse::{build::Built, identity},
+    problem::{Kind, Problem},
+};
+
+/// Names of queues that one answer tells.
+const NAMES_MAX: usize = 20;
+
+/// A job's queue gives it what it does not say itself. Why that cannot be, if there is no such queue.
+pub(crate) fn fill(api: &Api, caller: &Caller, built: &mut Built) -> Option<Problem> {
+    let spec = &mut built.spec;
+    let name = spec.queue.clone().unwrap_or_default();
+    let Some(queue) = api.backend().queue(&name) else {
+        return Some(unknown(api, caller, &name).at("/queue"));
+    };
+    let shape = &queue.shape;
+    if let (true, Some(retry)) = (built.takes_queues_retry, &shape.retry) {
+        spec.retry.clone_from(retry);
+    }
+    let Work::Shell(command) = &mut spec.work else { return None };
+    let before = (command.timeout, command.user.clone());
+    command.timeout = command.timeout.or(shape.timeout);
+    command.user = command.user.take().or_else(|| shape.user.clone());
+    if before != (command.timeout, command.user.clone()) && spec.content.is_some() {
+        // What is run is another work by what was filled in.
+        spec.content = Some(identity::content(&spec.work, spec.host.as_deref()));
+    }
+    None
+}
+
+/// There is no such queue.
+pub(crate) fn unknown(api: &Api, caller: &Caller, name: &QueueName) -> Problem {
+    let there = if caller.may_read() {
+        let names = api.backend().queue_names();
+        let told: Vec<_> = names.iter().take(NAMES_MAX).map(QueueName::as_str).collect();
+        let more = names.len() - told.len();
+        let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+        format!("there are {}{more}", told.join(", "))
+    } else {
+        "a token with the scope read is told which there are".to_owned()
+    };
+    let detail = format!("there is no queue {:?}; {there}", name.as_str());
+    Problem::new(Kind::ConflictState, detail)
+}
+
+/// The problem of an answer that is about a queue that is not there.
+pub(crate) fn unknown_of(api: &Api, caller: &Caller, answer: &Answer) -> Option<Problem> {
+    let Answer::QueueRefused { queue, why: QueueRefusal::Unknown } = answer else { return None };
+    Some(unknown(api, caller, queue))
+}
+
+/// Why a queue was not changed, or takes no job.
+pub(crate) fn refusal(queue: &QueueName, why: &QueueRefusal) -> Problem {
+    let detail = match why {
+        QueueRefusal::Drained(held) => return drained(queue, held),
+        QueueRefusal::HasJobs(places) => return has_jobs(queue, *places),
+        QueueRefusal::Unknown => {
+            format!("there is no queue {:?}; GET /v1/queues lists them", queue.as_str())
+        }
+        QueueRefusal::OfFile => format!(
+            "the queue {queue} is in the configuration file, [queue.{queue}]; change it there and start the gateway again, or take \
+             it out there and it can be changed here"
+        ),
+        QueueRefusal::Default => format!(
+            "the queue {queue} is always there, for jobs that name none; purge it if its jobs are not wanted"
+        ),
+        QueueRefusal::TooMany(max) => {
+            format!("there are {max} queues, as many as may be; delete one that is not needed")
+        }
+    };
+    Problem::new(Kind::ConflictState, detail)
+}
+
+/// It takes nothing new.
+pub(crate) fn drained(queue: &QueueName, held: &Held) -> Problem {
+    let detail = format!(
+        "the queue {queue} is drained since {} and takes nothing new; name another queue, or resume it",
+        clock::show(held.since)
+    );
+    Problem::new(Kind::ConflictState, detail)
+}
+
+/// It is not deleted with jobs in it.
+pub(crate) fn has_jobs(queue: &QueueName, places: Places) -> Problem {
+    let Places { waiting, running } = places;
+    let cure = if running > 0 {
+        "wait until those that run have ended, or kill them"
+    } else {
+        "move them by move_to=OTHER, or purge it first"
+    };
+    let detail =
+        format!("the queue {queue} has jobs, {waiting} waiting and {running} running; {cure}");
+    Problem::new(Kind::ConflictState, detail)
+}

@@ -1,0 +1,130 @@
+//! `PUT /v1/queues/{name}`.
+
+use std::collections::BTreeMap;
+
+use axum::{body::Body, extract::State, response::Response};
+use http::{HeaderMap, StatusCode};
+use ostler_driver::QueueVerb;
+use ostler_job::durable::{QueueShape, Retry};
+use serde::Deserialize;
+use utoipa::ToSchema;
+
+use super::{InPath, order, view::QueueView};
+use crate::{
+    Api,
+    auth::{Needs, Operate},
+    body,
+    parse::{
+        self, Notes, build, checks,
+        query::NoQuery,
+        shape::fielded,
+        submit,
+        text::{LengthOfTime, RateText},
+        words::QueueDisciplineName,
+    },
+    problem::Problem,
+};
+
+/// A queue's whole shape: what is left out is as if it had never been set.
+#[derive(Debug, Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(as = QueueRequest, example = json!({"concurrency": 4, "rate": "100/1m", "timeout": "10m"}))]
+pub(crate) struct QueueRequest {
+    /// Its share beside other queues; 1 unless given.
+    #[schema(minimum = 1, maximum = 1000)]
+    weight: Option<u32>,
+    /// The order among its waiting jobs; `promise` unless given.
+    discipline: Option<QueueDisciplineName>,
+    /// Jobs of it that may run at once; as many as there are slots unless given.
+    #[schema(minimum = 1, maximum = 10000000)]
+    concurrency: Option<u32>,
+    /// How many of its jobs may start in which time.
+    rate: Option<RateText>,
+    #[schema(schema_with = crate::schema::tenant_weights)]
+    tenant_weights: Option<BTreeMap<String, u32>>,
+    /// Jobs that may wait in it; the next one is refused.
+    #[schema(minimum = 1, maximum = 10000000)]
+    waiting_max: Option<u32>,
+    /// How long an attempt may run, for its commands that have no timeout.
+    timeout: Option<LengthOfTime>,
+    /// The user of its commands that name none, where the runner permits it.
+    #[schema(pattern = "^[A-Za-z0-9_][A-Za-z0-9_.-]{0,31}$")]
+    user: Option<String>,
+    /// For its jobs that name no retry; what is left out of it is as with `default`, 4 attempts from `10s` to `1h`.
+    retry: Option<submit::Retry>,
+}
+
+fielded!(QueueRequest);
+
+/// Make a queue, or change it
+///
+/// The whole shape is replaced; its jobs stay, and so does that it is paused or drained. One that the configuration file has is changed
+/// there alone.
+#[utoipa::path(
+    put,
+    path = "/v1/queues/{name}",
+    tag = "queues",
+    operation_id = "putQueue",
+    params(("name" = String, Path, description = "The queue: 1 to 64 letters, digits, `.`, `-`, `_`, beginning with a letter or digit.")),
+    request_body = QueueRequest,
+    responses(
+        (status = 200, description = "It was there, and is so now.", body = QueueView, content_type = "application/json"),
+        (status = 201, description = "It is new.", body = QueueView, content_type = "application/json"),
+    ),
+)]
+pub(crate) async fn put(
+    State(api): State<Api>,
+    Needs(caller, ..): Needs<Operate>,
+    InPath(name): InPath,
+    _: NoQuery,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response, Problem> {
+    caller.needs_all_tenants()?;
+    let (asked, notes) = parse::object::<QueueRequest>(&headers, body).await?;
+    let shape = shape(asked, notes)?;
+    let found = order(&api, &caller, name, QueueVerb::Put(Box::new(shape))).await?;
+    let status = if found.is_new { StatusCode::CREATED } else { StatusCode::OK };
+    body::json(status, &QueueView::new(&found, &caller))
+}
+
+fn shape(asked: QueueRequest, mut notes: Notes) -> Result<QueueShape, Problem> {
+    let notes = &mut notes;
+    let (usual, policy) = (QueueShape::default(), Retry::usual());
+    let weight = within(asked.weight, QueueShape::WEIGHT_MAX, "/weight", notes);
+    let shape = QueueShape {
+        weight: weight.unwrap_or(usual.weight),
+        discipline: asked.discipline.map_or(usual.discipline, |it| it.0),
+        concurrency: within(asked.concurrency, QueueShape::COUNT_MAX, "/concurrency", notes),
+        rate: build::parsed(asked.rate.map(|it| it.0), "/rate", notes),
+        tenant_weights: tenant_weights(asked.tenant_weights.unwrap_or_default(), notes),
+        waiting_max: within(asked.waiting_max, QueueShape::COUNT_MAX, "/waiting_max", notes),
+        timeout: build::positive(asked.timeout, "/timeout", notes),
+        user: asked.user.inspect(|user| checks::user_name(user, notes)),
+        retry: asked.retry.map(|retry| build::retry(retry, &policy, notes)),
+        ..usual
+    };
+    if notes.0.is_empty() { Ok(shape) } else { Err(Problem::fields(std::mem::take(&mut notes.0))) }
+}
+
+fn tenant_weights(asked: BTreeMap<String, u32>, notes: &mut Notes) -> BTreeMap<String, u32> {
+    const MOST: usize = QueueShape::TENANTS_MAX;
+    if asked.len() > MOST {
+        let text = format!("{} tenants are too many; {MOST} are the most", asked.len());
+        notes.add("/tenant_weights", text);
+    }
+    for (tenant, weight) in asked.iter().take(MOST) {
+        let at = parse::step("/tenant_weights", tenant);
+        checks::label(tenant, &at, checks::LABEL_MAX, notes);
+        within(Some(*weight), QueueShape::WEIGHT_MAX, &at, notes);
+    }
+    asked
+}
+
+fn within(value: Option<u32>, max: u32, at: &str, notes: &mut Notes) -> Option<u32> {
+    let bad = value.filter(|value| !(1..=max).contains(value));
+    if let Some(value) = bad {
+        notes.add(at, format!("{value} is not allowed; expected a whole number from 1 to {max}"));
+    }
+    value
+}

@@ -1,0 +1,93 @@
+//! Queues as the API shows them.
+
+use std::collections::BTreeMap;
+
+use ostler_driver::QueueView as Found;
+use ostler_job::{Span, durable::Held};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::{
+    auth::Caller,
+    parse::words::{QueueDisciplineName, QueueOwnerName},
+    view::{RetryView, Stamp},
+};
+
+/// All queues.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct QueueList {
+    pub(crate) queues: Vec<QueueView>,
+}
+
+/// A queue.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct QueueView {
+    name: String,
+    /// Who may change its shape: the API, or the configuration file alone.
+    owner: QueueOwnerName,
+    /// Nothing of it starts, since then; null: it is not paused.
+    paused: Option<HeldView>,
+    /// It takes no new jobs, since then; null: it does.
+    drained: Option<HeldView>,
+    /// Jobs that wait in it, for whatever.
+    waiting: u64,
+    /// Jobs of it that a runner has.
+    running: u64,
+    weight: u32,
+    discipline: QueueDisciplineName,
+    /// Jobs of it that may run at once; null: as many as there are slots.
+    concurrency: Option<u32>,
+    /// Null: whatever starts.
+    rate: Option<String>,
+    /// Those of the caller's tenant alone, when it is bound to one.
+    tenant_weights: BTreeMap<String, u32>,
+    /// Jobs that may wait in it; null: as many as in all queues together.
+    waiting_max: Option<u32>,
+    /// For its commands that have none.
+    timeout_seconds: Option<f64>,
+    /// For its commands that name none.
+    user: Option<String>,
+    /// For its jobs that say nothing of retries.
+    retry: Option<RetryView>,
+}
+
+/// Who holds a queue back.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct HeldView {
+    /// The name of the token; null for a token that is bound to a tenant.
+    by: Option<String>,
+    since: Stamp,
+}
+
+impl QueueView {
+    pub(crate) fn new(found: &Found, caller: &Caller) -> Self {
+        let Found { queue, places, .. } = found;
+        let held = |held: &Held| HeldView {
+            by: caller.tenant().is_none().then(|| held.who.clone()),
+            since: Stamp(held.since),
+        };
+        let shape = &queue.shape;
+        Self {
+            name: queue.name.to_string(),
+            owner: QueueOwnerName(queue.owner),
+            paused: queue.paused.as_ref().map(held),
+            drained: queue.drained.as_ref().map(held),
+            waiting: places.waiting,
+            running: places.running,
+            weight: shape.weight,
+            discipline: QueueDisciplineName(shape.discipline),
+            concurrency: shape.concurrency,
+            rate: shape.rate.map(|rate| rate.to_string()),
+            tenant_weights: shape
+                .tenant_weights
+                .iter()
+                .filter(|(tenant, _)| caller.tenant().is_none_or(|own| own == *tenant))
+                .map(|(tenant, weight)| (tenant.clone(), *weight))
+                .collect(),
+            waiting_max: shape.waiting_max,
+            timeout_seconds: shape.timeout.map(Span::as_secs_f64),
+            user: shape.user.clone(),
+            retry: shape.retry.as_ref().map(RetryView::new),
+        }
+    }
+}
