@@ -6,8 +6,8 @@ use ostler_driver::{Answer, Figures, NewJob, QueueVerb, Verb};
 use ostler_job::{
     JobId, Labels, Wall,
     durable::{
-        Attempt, AttemptKey, CountQuery, Counts, Event, Job, Page, Payload, Query, Queue, QueueName,
-        Token,
+        Attempt, AttemptKey, CountQuery, Counts, Event, Job, Page, Payload, Query, Queue,
+        QueueName, Token,
     },
 };
 use thiserror::Error;

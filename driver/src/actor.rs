@@ -9,17 +9,17 @@
 //! [`Actor::poll_output`] says, drained to `None` each time. The gateway does that on a thread, the simulation on a
 //! virtual clock.
 
-use std::{collections::VecDeque, sync::Arc};
+use std::collections::VecDeque;
 
-use ostler_job::durable::{Applied, Change, EventKind, Fault, Queue, StoreError};
+use ostler_job::durable::{Applied, Change, EventKind, Fault, StoreError};
 use ostler_job::{
     JobId, Mono, Now, Span,
     durable::{Epoch, Term},
 };
 
 use super::{
-    Beat, Driver, DriverConfig, Effect, Figures, QueueLook, QueueOrder, Reports, RunnerName, Steer,
-    Submit, Ticket,
+    Beat, Driver, DriverConfig, Effect, QueueLook, QueueOrder, Reports, RunnerName, Steer, Submit,
+    Ticket,
     actor_input::{ActorInput, Output},
     batch::Batch,
     links::Links,
@@ -38,11 +38,11 @@ pub struct Actor {
     pub(super) driver: Driver,
     /// The term that everything here is of.
     epoch: Epoch,
-    flying: Option<Batch>,
+    pub(super) flying: Option<Batch>,
     /// Changes and effects that nobody has handed over yet.
     changes: Vec<Change>,
     pub(super) next: Batch,
-    failed: Option<Failed>,
+    pub(super) failed: Option<Failed>,
     /// A store was read: the driver's memory is, or was, of something.
     was_loaded: bool,
     pub(super) kept: UnsettledReports,
@@ -50,12 +50,12 @@ pub struct Actor {
     pub(super) unwritten: Vec<Steer>,
     links: Links,
     resting: bool,
-    stopping: bool,
+    pub(super) stopping: bool,
     pub(super) outputs: VecDeque<Output>,
 }
 
 /// Why the driver's memory is void.
-struct Failed {
+pub(super) struct Failed {
     /// When to look again; `None`: that is being done, or nothing but a person helps.
     again: Option<Mono>,
     /// Bytes that the store must take before.
@@ -376,33 +376,6 @@ impl Actor {
                 }
                 self.outputs.push_back(Output::Trouble(Some(error)));
             }
-        }
-    }
-
-    /// The queues as the driver knows them.
-    pub fn queues(&self) -> impl Iterator<Item = &Arc<Queue>> {
-        self.driver.queues()
-    }
-
-    /// The numbers for the metrics.
-    pub fn figures(&self, now: Now) -> Figures {
-        self.driver.figures(now)
-    }
-
-    /// The memory of the driver is void.
-    pub fn has_failed(&self) -> bool {
-        self.failed.is_some()
-    }
-
-    /// It was told to stop, and nothing is under way.
-    pub fn is_over(&self) -> bool {
-        self.stopping && self.flying.is_none()
-    }
-
-    /// Asserts what holds between two events.
-    pub fn check_invariants(&self) {
-        if self.failed.is_none() {
-            self.driver.check_invariants();
         }
     }
 }

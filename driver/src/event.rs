@@ -8,7 +8,7 @@ use ostler_job::{
     durable::{AttemptKey, JobState, Order, Report, Spec},
 };
 
-use super::queue_event::{Places, QueueRefusal, QueueView};
+use super::queue_event::{Places, QueueRefusal, QueueVerb, QueueView};
 
 /// A runner's name, which its certificate or its socket vouches for.
 pub type RunnerName = Arc<str>;
@@ -87,6 +87,30 @@ pub enum Verb {
     Purge(QueueName),
     /// Finished: forgotten with its attempts and logs.
     Delete,
+}
+
+/// A request to do something to a queue.
+#[derive(Clone, Debug)]
+pub struct QueueOrder {
+    /// Whose request it is.
+    pub ticket: Ticket,
+    /// The token's name, for the audit trail.
+    pub who: String,
+    /// Which.
+    pub queue: QueueName,
+    /// What to do.
+    pub verb: QueueVerb,
+}
+
+/// A request to tell of queues.
+#[derive(Clone, Debug)]
+pub struct QueueLook {
+    /// Whose request it is.
+    pub ticket: Ticket,
+    /// Which; `None`: all of them.
+    pub queue: Option<QueueName>,
+    /// Only jobs of this tenant are counted; `None`: all jobs.
+    pub tenant: Option<String>,
 }
 
 /// What the driver has decided. The changes are committed first; the effects happen when that has returned, and not at

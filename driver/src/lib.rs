@@ -22,6 +22,7 @@
 
 mod actor;
 mod actor_input;
+mod actor_view;
 mod batch;
 mod beat;
 mod counts;
@@ -66,13 +67,13 @@ pub use actor::Actor;
 pub use actor_input::{ActorInput, Output};
 pub use batch::{Batch, Tally};
 pub use event::{
-    Action, Answer, Beat, DriverConfig, Effect, Figures, NewJob, Offer, Reports, RunnerName, Steer,
-    SteerJob, Submit, Ticket, Verb,
+    Action, Answer, Beat, DriverConfig, Effect, Figures, NewJob, Offer, QueueLook, QueueOrder,
+    Reports, RunnerName, Steer, SteerJob, Submit, Ticket, Verb,
 };
 use jobs::{JobTable, Run};
 use names::Names;
 use outbox::Outbox;
-pub use queue_event::{Places, QueueLook, QueueOrder, QueueRefusal, QueueVerb, QueueView};
+pub use queue_event::{Places, QueueRefusal, QueueVerb, QueueView};
 use queues::Queues;
 use recent::Recent;
 pub use restore::load;
@@ -395,12 +396,5 @@ impl Driver {
     fn shift(&mut self, id: JobId, to: JobState) {
         self.touch(id);
         self.jobs.shift(id, to);
-    }
-
-    fn tell_retrying(&mut self, id: JobId, reason: Reason, wait: Span, now: Now) {
-        let detail = json!({
-            "reason": reason, "attempt": self.jobs[id].attempts, "wait_seconds": wait.as_secs_f64(),
-        });
-        self.outbox.event((now.wall, EventKind::Retrying), Some(id), None, &detail);
     }
 }

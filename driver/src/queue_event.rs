@@ -1,23 +1,8 @@
-//! What the driver is told of queues, and what it answers.
+//! What is done to queues, and what is told of them.
 
 use std::sync::Arc;
 
-use ostler_job::durable::{Held, Queue, QueueName, QueueShape};
-
-use super::Ticket;
-
-/// A request to do something to a queue.
-#[derive(Clone, Debug)]
-pub struct QueueOrder {
-    /// Whose request it is.
-    pub ticket: Ticket,
-    /// The token's name, for the audit trail.
-    pub who: String,
-    /// Which.
-    pub queue: QueueName,
-    /// What to do.
-    pub verb: QueueVerb,
-}
+use ostler_job::durable::{Held, Queue, QueueShape};
 
 /// What an operator does to a queue.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -34,17 +19,6 @@ pub enum QueueVerb {
     Purged(u64),
     /// It goes, unless it has jobs.
     Delete,
-}
-
-/// A request to tell of queues.
-#[derive(Clone, Debug)]
-pub struct QueueLook {
-    /// Whose request it is.
-    pub ticket: Ticket,
-    /// Which; `None`: all of them.
-    pub queue: Option<QueueName>,
-    /// Only jobs of this tenant are counted; `None`: all jobs.
-    pub tenant: Option<String>,
 }
 
 /// A queue with its jobs.

@@ -13,8 +13,8 @@ use serde_json::{Value, json};
 use super::{
     Driver,
     counts::Whose,
-    event::{Answer, Effect},
-    queue_event::{Places, QueueLook, QueueOrder, QueueRefusal, QueueVerb, QueueView},
+    event::{Answer, Effect, QueueLook, QueueOrder},
+    queue_event::{Places, QueueRefusal, QueueVerb, QueueView},
 };
 
 /// Queues that there may be: each has its series in the metrics.

@@ -2,8 +2,9 @@
 
 use ostler_job::{
     JobId, Now, Span,
-    durable::{AttemptKey, Ending, JobState, Reason},
+    durable::{AttemptKey, Ending, EventKind, JobState, Reason},
 };
+use serde_json::json;
 
 use super::{Driver, Effect, LeaveReason, jobs::Job};
 
@@ -89,5 +90,12 @@ impl Driver {
             self.tell_retrying(id, Reason::Lost, Span::ZERO, now);
             self.queue(id, now);
         }
+    }
+
+    pub(super) fn tell_retrying(&mut self, id: JobId, reason: Reason, wait: Span, now: Now) {
+        let detail = json!({
+            "reason": reason, "attempt": self.jobs[id].attempts, "wait_seconds": wait.as_secs_f64(),
+        });
+        self.outbox.event((now.wall, EventKind::Retrying), Some(id), None, &detail);
     }
 }

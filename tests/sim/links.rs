@@ -127,6 +127,8 @@ impl World {
             }
             Answer::Keyed { jobs, .. } => jobs.clone(),
             Answer::Duplicate { .. }
+            | Answer::Queue(_)
+            | Answer::QueueRefused { .. }
             | Answer::QueueFull { .. }
             | Answer::WithOthers
             | Answer::Repeated { .. }

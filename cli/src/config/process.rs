@@ -224,6 +224,7 @@ pub(super) fn jobs(section: &Section<'_>) -> JobsConfig {
         files_max: section.optional::<Bytes>("files_max").map(|it| it.0),
         // Once it is known who runs them.
         tenants_share_user: !section.value::<bool>("shared_user"),
+        queues: Vec::new(),
     }
 }
 

@@ -82,6 +82,7 @@ const ORDERS: &[(&str, &[&str])] = &[
             "figures",
             "invariants",
             "actor",
+            "actor_view",
             "unwritten",
         ],
     ),
