@@ -17,6 +17,8 @@ pub(crate) struct Head {
     pub(crate) late: bool,
     pub(crate) lst: Mono,
     pub(crate) seq: u64,
+    /// How far up the tokens for it are found, where that was asked already; see `discipline::htb`.
+    pub(crate) class: u8,
 }
 
 /// Waiting jobs of one tenant that may run in the same places.
@@ -42,7 +44,7 @@ impl Backlog {
     pub(crate) fn head(&self) -> Option<Head> {
         let late = self.serves_late();
         let entry = if late { self.late.head() } else { self.on_time.head() }?;
-        Some(Head { late, lst: entry.key, seq: entry.seq })
+        Some(Head { late, lst: entry.key, seq: entry.seq, class: 0 })
     }
 
     /// Work of jobs that must start before this moment, about.

@@ -1,6 +1,6 @@
 //! What a scheduler is told once, and each of its queues whenever that changes.
 
-use ostler_job::Span;
+use ostler_job::{QueueId, Span};
 
 /// How a queue orders its waiting jobs.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -10,6 +10,12 @@ pub enum DisciplineKind {
     Promise,
     /// First come, first served, whoever it is.
     Fifo,
+    /// Tenants in turns, as many as hash into one of a few buckets together.
+    Sfq,
+    /// Tenants in turns, each for as long as its weight says.
+    Drr,
+    /// Guarantees, ceilings, and what others do not use.
+    Htb,
 }
 
 /// The bounds of all queues together, and the order of the default one.
@@ -49,6 +55,12 @@ pub struct QueueConfig {
     pub discipline: DisciplineKind,
     /// Its share of slot time beside other queues; zero counts as one.
     pub weight: u32,
+    /// The queue whose child it is; `None`: it is at the top.
+    pub parent: Option<QueueId>,
+    /// Slots that it has before others borrow them, in thousandths, where its parent's discipline is `Htb`.
+    pub guarantee: u32,
+    /// Slots that it may have there, in thousandths. `None`: as many as there are.
+    pub ceiling: Option<u32>,
     /// None of its jobs is granted.
     pub paused: bool,
     /// Jobs of it that may be granted at once. `None`: as many as there are slots.
@@ -62,6 +74,9 @@ impl Default for QueueConfig {
         Self {
             discipline: DisciplineKind::Promise,
             weight: 1,
+            parent: None,
+            guarantee: 0,
+            ceiling: None,
             paused: false,
             concurrency: None,
             rate: None,

@@ -33,3 +33,11 @@ impl Hasher for IdHasher {
         self.0 = (wide >> 64) as u64 ^ wide as u64;
     }
 }
+
+/// One round of `SplitMix64`: every bit of the seed counts.
+pub(crate) fn mix(seed: u64) -> u64 {
+    let z = seed.wrapping_add(0x9e37_79b9_7f4a_7c15);
+    let z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    z ^ (z >> 31)
+}

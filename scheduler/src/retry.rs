@@ -3,6 +3,8 @@
 use ostler_job::Span;
 use ostler_job::durable::Retry;
 
+use crate::hash::mix;
+
 /// The wait before the next attempt after this many failures (from 1). Constant waits are exact; others double with
 /// every failure up to the longest, and up to half is taken off as the seed decides, so that jobs which failed together
 /// do not come back together.
@@ -16,14 +18,6 @@ pub fn delay(retry: &Retry, failures: u32, seed: u64) -> Span {
     let whole = u64::try_from(doubled).unwrap_or(u64::MAX).min(longest);
     let taken = (u128::from(whole / 2) * u128::from(mix(seed))) >> 64;
     Span(whole - taken as u64)
-}
-
-/// One round of `SplitMix64`: every bit of the seed counts.
-fn mix(seed: u64) -> u64 {
-    let z = seed.wrapping_add(0x9e37_79b9_7f4a_7c15);
-    let z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    z ^ (z >> 31)
 }
 
 #[cfg(test)]

@@ -98,7 +98,7 @@ impl Scheduler {
             let tenant = &self.tenants[ix];
             (tenant.waiting, tenant.running)
         });
-        let at_once = claims.is_empty() && running < slots_max && self.may_pass(&submit, flow);
+        let at_once = claims.is_empty() && running < slots_max && self.may_pass(&submit, flow, now);
         if submit.expires.is_some_and(|at| at <= now) {
             self.actions.push_back(Action::Expire { job: submit.job });
         } else if at_once {
@@ -208,7 +208,7 @@ impl Scheduler {
         self.mutated();
     }
 
-    /// A queue is new or another one than it was. None of its jobs is lost.
+    /// A queue is new or another one than it was. None of its jobs is lost. Its parent is known, and not below it.
     pub fn handle_queue(&mut self, queue: QueueId, config: &QueueConfig, now: Mono) {
         self.tree.put(queue, config, &mut self.jobs, now);
         self.pump(now);
@@ -218,9 +218,9 @@ impl Scheduler {
     /// A queue is gone.
     ///
     /// # Panics
-    /// When it has jobs, or is the default one.
+    /// When it has jobs or queues below, or is the default one.
     pub fn handle_queue_gone(&mut self, queue: QueueId, now: Mono) {
-        self.tree.delete(queue);
+        self.tree.delete(queue, &mut self.tenants);
         self.pump(now);
         self.mutated();
     }
@@ -270,14 +270,14 @@ impl Scheduler {
     }
 
     /// Whether the job would go straight to a slot.
-    fn may_pass(&self, submit: &Submit, flow: Option<FlowIx>) -> bool {
+    fn may_pass(&self, submit: &Submit, flow: Option<FlowIx>, now: Mono) -> bool {
         let there = match submit.host {
             None => !self.tree.is_runnable(&[Lane::USUAL]) && self.fleet.has_room(),
             host @ Some(it) => {
                 self.fleet.free_at(it) > 0 && !self.tree.is_runnable(&[Lane::of(host)])
             }
         };
-        there && self.tree.may_pass(submit.queue, flow)
+        there && self.tree.may_pass(submit.queue, flow, now)
     }
 
     fn find_granted(&self, job: JobId) -> Option<JobIx> {

@@ -4,22 +4,32 @@
 
 use ostler_job::{Mono, Span};
 
-use super::{Child, Discipline, Turn};
+use super::by_lane::ByLane;
+use super::{Child, Discipline, Share, Turn};
 use crate::backlog::Head;
-use crate::heap::{IndexedHeap, Sparse};
-use crate::lane::{Lane, LaneMap};
+use crate::lane::Lane;
 
 /// Children by their eldest job.
 #[derive(Default)]
 pub(crate) struct FifoOrder {
-    lanes: LaneMap<IndexedHeap<Head, Sparse>>,
+    heads: ByLane<Head>,
     forgotten: Vec<Child>,
 }
 
 impl FifoOrder {
+    /// Everything that is offered.
+    pub(super) fn offers(&self) -> impl Iterator<Item = (Child, Lane, Head)> + '_ {
+        let lanes = self.heads.other_lanes().chain([Lane::USUAL]);
+        lanes.flat_map(move |lane| {
+            let children = self.heads.children(lane).into_iter();
+            children
+                .filter_map(move |child| Some((Child(child), lane, self.heads.key(lane, child)?)))
+        })
+    }
+
     fn first(&self, lanes: &[Lane]) -> Option<Turn> {
         let of_lane = |&lane: &Lane| {
-            let (head, child) = self.lanes.get(lane)?.first()?;
+            let (head, child) = self.heads.first(lane)?;
             Some(Turn { head, child: Child(child), lane })
         };
         lanes.iter().filter_map(of_lane).min_by_key(|turn| turn.head.seq)
@@ -32,38 +42,32 @@ impl Discipline for FifoOrder {
         Mono(0)
     }
 
-    fn open(&mut self, _child: Child, _weight: u32) {}
+    fn open(&mut self, _child: Child, _share: Share) {}
 
     fn offer(&mut self, child: Child, lane: Lane, head: Option<Head>) {
         match head {
             // A queue may offer what is ordered by its promise; here only its age counts.
             Some(Head { seq, .. }) => {
-                let head = Head { late: false, lst: Mono(0), seq };
-                self.lanes.entry(lane, IndexedHeap::default).set(child.0, head);
+                let head = Head { late: false, lst: Mono(0), seq, class: 0 };
+                self.heads.set(lane, child.0, head);
             }
-            None => {
-                let Some(heap) = self.lanes.get_mut(lane) else { return };
-                heap.remove(child.0);
-                if heap.is_empty() {
-                    self.lanes.drop_other(lane);
-                }
-            }
+            None => self.heads.remove(lane, child.0),
         }
     }
 
     fn is_plain(&self) -> bool {
-        self.lanes.is_plain()
+        self.heads.is_plain()
     }
 
-    fn other_lanes(&self) -> Box<dyn Iterator<Item = Lane> + '_> {
-        Box::new(self.lanes.iter().skip(1).map(|(lane, _)| lane))
+    fn other_lanes(&self) -> Vec<Lane> {
+        self.heads.other_lanes().collect()
     }
 
     fn is_runnable(&self, lanes: &[Lane]) -> bool {
-        lanes.iter().any(|&lane| self.lanes.get(lane).is_some_and(|heap| !heap.is_empty()))
+        lanes.iter().any(|&lane| !self.heads.is_empty(lane))
     }
 
-    fn choose(&mut self, lanes: &[Lane]) -> (Option<Turn>, Option<(Child, Lane)>) {
+    fn choose(&mut self, lanes: &[Lane], _now: Mono) -> (Option<Turn>, Option<(Child, Lane)>) {
         (self.first(lanes), None)
     }
 
@@ -72,14 +76,14 @@ impl Discipline for FifoOrder {
     }
 
     fn best(&self, lane: Lane) -> Option<Head> {
-        self.lanes.get(lane)?.first().map(|(head, _)| head)
+        self.heads.first(lane).map(|(head, _)| head)
     }
 
-    fn serve(&mut self, child: Child, lane: Lane, _cost: Span, next: Option<Head>) {
+    fn serve(&mut self, child: Child, lane: Lane, _cost: Span, next: Option<Head>, _now: Mono) {
         self.offer(child, lane, next);
     }
 
-    fn pass(&mut self, _child: Child, _cost: Span, _alone: bool) {}
+    fn pass(&mut self, _child: Child, _cost: Span, _alone: bool, _now: Mono) {}
 
     fn correct(&mut self, _child: Child, _charged: Span, _actual: Span) {}
 
@@ -104,13 +108,9 @@ impl Discipline for FifoOrder {
     }
 
     fn check(&self, offers: &dyn Fn(Child, Lane, Option<Head>) -> bool) {
-        for (lane, heap) in self.lanes.iter() {
-            heap.check();
-            assert!(lane == Lane::USUAL || !heap.is_empty(), "a lane is kept while it has a job");
-            for (head, child) in heap.iter() {
-                let is_so = offers(Child(child), lane, Some(head));
-                assert!(is_so, "a child is filed under its eldest job");
-            }
+        self.heads.check();
+        for (child, lane, head) in self.offers() {
+            assert!(offers(child, lane, Some(head)), "a child is filed under its eldest job");
         }
     }
 }

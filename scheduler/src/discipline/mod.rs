@@ -3,9 +3,13 @@
 //! A discipline knows of each child what it would give next in each lane, and answers whose turn it is when a slot serves some
 //! lanes. It knows nothing of jobs, slots, caps and gates: a child that may not run offers nothing.
 
+mod accounts;
+mod by_lane;
+mod drr;
 mod fifo;
-mod filed;
+mod htb;
 mod promise;
+mod sfq;
 mod tag;
 #[cfg(test)]
 mod tests;
@@ -20,6 +24,26 @@ use crate::lane::Lane;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Child(pub(crate) u32);
 
+/// What a child may use beside others.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Share {
+    /// Its part of what is shared; zero counts as one.
+    pub(crate) weight: u32,
+    /// Slots that it has before others borrow them, in thousandths.
+    pub(crate) guarantee: u32,
+    /// Slots that it may have, in thousandths. `None`: as many as there are.
+    pub(crate) ceiling: Option<u32>,
+    /// Levels of queues below it, if it is a queue.
+    pub(crate) height: Option<u8>,
+}
+
+impl Share {
+    /// A part of what is shared, and no more.
+    pub(crate) fn of(weight: u32) -> Self {
+        Self { weight, ..Self::default() }
+    }
+}
+
 /// Whose turn it is, and with what.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Turn {
@@ -33,8 +57,8 @@ pub(crate) trait Discipline: Send {
     /// What a job is ordered by among those of its flow and lane.
     fn key(&self, lst: Mono) -> Mono;
 
-    /// Jobs of this child are to come; `weight` is its share from here on.
-    fn open(&mut self, child: Child, weight: u32);
+    /// Jobs of this child are to come; that is its share from here on.
+    fn open(&mut self, child: Child, share: Share);
 
     /// What the child would give next in the lane; `None`: nothing that may run.
     fn offer(&mut self, child: Child, lane: Lane, head: Option<Head>);
@@ -43,7 +67,7 @@ pub(crate) trait Discipline: Send {
     fn is_plain(&self) -> bool;
 
     /// Lanes other than the usual one in which something is offered.
-    fn other_lanes(&self) -> Box<dyn Iterator<Item = Lane> + '_>;
+    fn other_lanes(&self) -> Vec<Lane>;
 
     /// Whether something is offered in one of the lanes.
     fn is_runnable(&self, lanes: &[Lane]) -> bool;
@@ -55,7 +79,7 @@ pub(crate) trait Discipline: Send {
 
     /// Whose turn it is in these lanes; and a child that may have been left behind too far by now, which
     /// [`Discipline::is_left_behind`] knows when it is told what its job costs.
-    fn choose(&mut self, lanes: &[Lane]) -> (Option<Turn>, Option<(Child, Lane)>);
+    fn choose(&mut self, lanes: &[Lane], now: Mono) -> (Option<Turn>, Option<(Child, Lane)>);
 
     /// The child whose head was submitted first, in these lanes.
     fn eldest(&self, lanes: &[Lane]) -> Option<Turn>;
@@ -69,11 +93,16 @@ pub(crate) trait Discipline: Send {
     }
 
     /// The child gives a job of this cost, and next offers this in the lane.
-    fn serve(&mut self, child: Child, lane: Lane, cost: Span, next: Option<Head>);
+    fn serve(&mut self, child: Child, lane: Lane, cost: Span, next: Option<Head>, now: Mono);
 
     /// A job goes straight to a slot since no other that could have it waits: its child is only charged. `alone`: no job
     /// that may run waits for any slot.
-    fn pass(&mut self, child: Child, cost: Span, alone: bool);
+    fn pass(&mut self, child: Child, cost: Span, alone: bool, now: Mono);
+
+    /// Whether a job of the child may go straight to a slot, as far as what it may use is concerned.
+    fn may_pass(&self, _child: Child, _now: Mono) -> bool {
+        true
+    }
 
     /// A granted job of the child was charged `charged` and turns out to cost `actual`.
     fn correct(&mut self, child: Child, charged: Span, actual: Span);
@@ -97,6 +126,14 @@ pub(crate) trait Discipline: Send {
     /// The child's weight, and that of all children that offer something and itself. `None`: nobody has a share.
     fn share(&self, child: Child) -> Option<(u64, u64)>;
 
+    /// When time alone changes what is offered.
+    fn due(&self) -> Option<Mono> {
+        None
+    }
+
+    /// That moment has come.
+    fn tick(&mut self, _now: Mono) {}
+
     /// Asserts its own invariants; `offers` says whether that is what a child offers in a lane.
     fn check(&self, offers: &dyn Fn(Child, Lane, Option<Head>) -> bool);
 }
@@ -106,5 +143,17 @@ pub(crate) fn make(kind: DisciplineKind, config: &Config) -> Box<dyn Discipline>
     match kind {
         DisciplineKind::Promise => Box::new(promise::PromiseOrder::new(config)),
         DisciplineKind::Fifo => Box::new(fifo::FifoOrder::default()),
+        DisciplineKind::Sfq => Box::new(sfq::SfqOrder::default()),
+        DisciplineKind::Drr => Box::new(drr::DrrOrder::default()),
+        DisciplineKind::Htb => Box::new(htb::HtbOrder::default()),
     }
+}
+
+/// The one of these children whose head was submitted first.
+fn eldest(accounts: &accounts::Accounts, children: &[u32], lane: Lane) -> Option<Turn> {
+    let turns = children.iter().filter_map(|&child| {
+        let head = accounts.get(Child(child)).head(lane)?;
+        Some(Turn { head, child: Child(child), lane })
+    });
+    turns.min_by_key(|turn| turn.head.seq)
 }

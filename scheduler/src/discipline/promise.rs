@@ -25,13 +25,13 @@
 
 use ostler_job::{Mono, Span};
 
-use super::filed::Filed;
+use super::accounts::Accounts;
+use super::by_lane::ByLane;
 use super::tag::Tag;
-use super::{Child, Discipline, Turn};
+use super::{Child, Discipline, Share, Turn};
 use crate::backlog::Head;
 use crate::config::Config;
-use crate::heap::IndexedHeap;
-use crate::lane::{Lane, LaneMap};
+use crate::lane::Lane;
 
 /// `V` creeps by this part of a fluid share.
 const CREEP: u64 = 8;
@@ -43,24 +43,13 @@ const CREEP_JOB_MAX: Span = Span::from_secs(10);
 pub(crate) struct PromiseOrder {
     credit: Tag,
     grace: Span,
-    v: Tag,
-    children: Vec<Account>,
-    filed: Filed,
-    /// Children without jobs that owe something, by tag.
-    owing: IndexedHeap<Tag>,
-    forgotten: Vec<Child>,
-    /// Weight of all children that offer something.
-    weights: u64,
-}
-
-/// What one child was charged, and what it offers.
-#[derive(Default)]
-struct Account {
-    weight: u64,
-    start: Tag,
-    heads: LaneMap<Option<Head>>,
-    /// Lanes in which it offers something.
-    offers: u32,
+    accounts: Accounts,
+    /// Eligible children by head.
+    eligible: ByLane<Head>,
+    /// The same ones by tag.
+    eligible_tags: ByLane<Tag>,
+    /// Those ahead of their share, by tag.
+    ahead: ByLane<Tag>,
 }
 
 impl PromiseOrder {
@@ -71,88 +60,87 @@ impl PromiseOrder {
                 credit => Tag::of(credit, 1),
             },
             grace: config.late_grace,
-            v: Tag::default(),
-            children: Vec::new(),
-            filed: Filed::default(),
-            owing: IndexedHeap::default(),
-            forgotten: Vec::new(),
-            weights: 0,
+            accounts: Accounts::default(),
+            eligible: ByLane::default(),
+            eligible_tags: ByLane::default(),
+            ahead: ByLane::default(),
+        }
+    }
+
+    #[inline]
+    fn file(&mut self, lane: Lane, child: Child, head: Head, start: Tag) {
+        if start <= self.accounts.v.plus(self.credit) {
+            self.ahead.remove(lane, child.0);
+            self.eligible.set(lane, child.0, head);
+            self.eligible_tags.set(lane, child.0, start);
+        } else {
+            self.eligible.remove(lane, child.0);
+            self.eligible_tags.remove(lane, child.0);
+            self.ahead.set(lane, child.0, start);
         }
     }
 
     /// Files the child under its tag in every lane that it offers something in.
     fn rekey(&mut self, child: Child) {
-        let it = &self.children[child.0 as usize];
+        let it = self.accounts.get(child);
         if it.offers == 0 {
             return;
         }
-        let is_eligible = it.start <= self.v.plus(self.credit);
+        let start = it.start;
         if let Some(head) = *it.heads.usual() {
-            self.filed.file(Lane::USUAL, child.0, head, it.start, is_eligible);
+            self.file(Lane::USUAL, child, head, start);
         }
-        for (&lane, head) in it.heads.others() {
-            if let Some(head) = *head {
-                self.filed.file(lane, child.0, head, it.start, is_eligible);
-            }
+        if !self.accounts.get(child).heads.is_plain() {
+            self.rekey_others(child, start);
         }
     }
 
-    /// The child's offer in the lane is another one; answers whether it was filed anew.
+    #[cold]
+    fn rekey_others(&mut self, child: Child, start: Tag) {
+        let others = self.accounts.get(child).heads.others();
+        let heads: Vec<_> = others.iter().filter_map(|(&lane, it)| Some((lane, (*it)?))).collect();
+        for (lane, head) in heads {
+            self.file(lane, child, head, start);
+        }
+    }
+
+    /// The child's offer in the lane is another one, which is to be filed if it is there.
     fn put(&mut self, child: Child, lane: Lane, head: Option<Head>) {
-        let it = &mut self.children[child.0 as usize];
-        let old = std::mem::replace(it.heads.entry(lane, || None), head);
-        match (old, head) {
-            (None, Some(_)) => {
-                if it.offers == 0 {
-                    // Idling earns nothing.
-                    it.start = it.start.max(self.v);
-                    self.weights += it.weight;
-                }
-                it.offers += 1;
-            }
-            (Some(_), None) => {
-                it.offers -= 1;
-                if it.offers == 0 {
-                    self.weights -= it.weight;
-                }
-            }
-            (None, None) | (Some(_), Some(_)) => {}
-        }
+        self.accounts.put(child, lane, head);
         if head.is_none() {
-            it.heads.drop_other(lane);
-            self.filed.remove(lane, child.0);
+            self.eligible.remove(lane, child.0);
+            self.eligible_tags.remove(lane, child.0);
+            self.ahead.remove(lane, child.0);
         }
-    }
-
-    fn forget(&mut self, child: Child) {
-        self.children[child.0 as usize].start = self.v;
-        self.forgotten.push(child);
     }
 
     /// Moves `V` up to the smallest tag, and makes eligible what that makes so.
     #[inline]
     fn advance(&mut self, lanes: &[Lane]) {
-        if let Some(least) = lanes.iter().filter_map(|&lane| self.filed.least(lane)).min() {
-            self.v = self.v.max(least);
+        let tags = lanes.iter().flat_map(|&lane| {
+            [self.eligible_tags.first(lane), self.ahead.first(lane)].into_iter().flatten()
+        });
+        if let Some(least) = tags.map(|(tag, _)| tag).min() {
+            self.accounts.v = self.accounts.v.max(least);
         }
         for &lane in lanes {
-            while let Some((start, child)) = self.filed.first_ahead(lane)
-                && start <= self.v.plus(self.credit)
+            while let Some((start, child)) = self.ahead.first(lane)
+                && start <= self.accounts.v.plus(self.credit)
             {
                 self.rekey(Child(child));
             }
         }
-        self.settle();
+        self.accounts.settle();
     }
 
-    /// Pays off what `V` has caught up with.
-    fn settle(&mut self) {
-        while let Some((start, child)) = self.owing.first()
-            && start <= self.v
-        {
-            self.owing.remove(child);
-            self.forget(Child(child));
-        }
+    fn check_child(&self, child: Child, lane: Lane, head: Option<Head>, start: Tag) {
+        let (eligible, ahead) = (self.eligible.key(lane, child.0), self.ahead.key(lane, child.0));
+        assert_eq!(eligible.is_some() || ahead.is_some(), head.is_some(), "who offers is filed");
+        assert!(eligible.is_none() || ahead.is_none(), "no child is both eligible and ahead");
+        assert!(eligible.is_none() || eligible == head, "a child is filed under its head");
+        let tag = self.eligible_tags.key(lane, child.0);
+        assert_eq!(tag, eligible.map(|_| start), "an eligible child has its tag there");
+        assert!(ahead.is_none_or(|at| at == start), "a child ahead is filed under its tag");
     }
 }
 
@@ -161,57 +149,48 @@ impl Discipline for PromiseOrder {
         lst
     }
 
-    fn open(&mut self, child: Child, weight: u32) {
-        if self.children.len() <= child.0 as usize {
-            let v = self.v;
-            let fresh = || Account { start: v, ..Account::default() };
-            self.children.resize_with(child.0 as usize + 1, fresh);
-        }
-        self.owing.remove(child.0);
-        let it = &mut self.children[child.0 as usize];
-        let weight = u64::from(weight.max(1));
-        if it.offers > 0 {
-            self.weights = self.weights - it.weight + weight;
-        }
-        it.weight = weight;
+    fn open(&mut self, child: Child, share: Share) {
+        self.accounts.open(child, share);
     }
 
     fn offer(&mut self, child: Child, lane: Lane, head: Option<Head>) {
-        let known = self.children[child.0 as usize].heads.get(lane);
-        if known.copied().flatten() == head {
+        if self.accounts.get(child).head(lane) == head {
             return;
         }
         self.put(child, lane, head);
         if let Some(head) = head {
-            let start = self.children[child.0 as usize].start;
-            let is_eligible = start <= self.v.plus(self.credit);
-            self.filed.file(lane, child.0, head, start, is_eligible);
+            let start = self.accounts.get(child).start;
+            self.file(lane, child, head, start);
         }
     }
 
     fn is_plain(&self) -> bool {
-        self.filed.is_plain()
+        self.eligible.is_plain() && self.ahead.is_plain()
     }
 
-    fn other_lanes(&self) -> Box<dyn Iterator<Item = Lane> + '_> {
-        Box::new(self.filed.other_lanes())
+    fn other_lanes(&self) -> Vec<Lane> {
+        let mut lanes: Vec<Lane> =
+            self.eligible.other_lanes().chain(self.ahead.other_lanes()).collect();
+        lanes.sort_unstable();
+        lanes.dedup();
+        lanes
     }
 
     fn is_runnable(&self, lanes: &[Lane]) -> bool {
-        lanes.iter().any(|&lane| !self.filed.is_empty(lane))
+        lanes.iter().any(|&lane| !self.eligible.is_empty(lane) || !self.ahead.is_empty(lane))
     }
 
-    fn choose(&mut self, lanes: &[Lane]) -> (Option<Turn>, Option<(Child, Lane)>) {
+    fn choose(&mut self, lanes: &[Lane], _now: Mono) -> (Option<Turn>, Option<(Child, Lane)>) {
         self.advance(lanes);
         let (mut turn, mut behind): (Option<Turn>, Option<(Tag, u32, Lane)>) = (None, None);
         for &lane in lanes {
-            if let Some((head, child)) = self.filed.first(lane)
+            if let Some((head, child)) = self.eligible.first(lane)
                 && turn.is_none_or(|turn| head < turn.head)
             {
                 turn = Some(Turn { head, child: Child(child), lane });
             }
-            if let Some((start, child)) = self.filed.first_tag(lane)
-                && start.plus(self.credit) < self.v
+            if let Some((start, child)) = self.eligible_tags.first(lane)
+                && start.plus(self.credit) < self.accounts.v
                 && behind.is_none_or(|it| (start, child, lane) < it)
             {
                 behind = Some((start, child, lane));
@@ -221,39 +200,38 @@ impl Discipline for PromiseOrder {
     }
 
     fn is_left_behind(&self, child: Child, cost: Span) -> bool {
-        let it = &self.children[child.0 as usize];
-        it.start.plus(self.credit).plus(Tag::of(cost, it.weight)) < self.v
+        let it = self.accounts.get(child);
+        it.start.plus(self.credit).plus(Tag::of(cost, it.weight())) < self.accounts.v
     }
 
     fn eldest(&self, lanes: &[Lane]) -> Option<Turn> {
         let of_lane = |&lane: &Lane| {
-            let turns = self.filed.children(lane).into_iter().filter_map(move |child| {
-                let head = (*self.children[child as usize].heads.get(lane)?)?;
-                Some(Turn { head, child: Child(child), lane })
-            });
-            turns.min_by_key(|turn| turn.head.seq)
+            let mut children = self.eligible.children(lane);
+            children.extend(self.ahead.children(lane));
+            super::eldest(&self.accounts, &children, lane)
         };
         lanes.iter().filter_map(of_lane).min_by_key(|turn| turn.head.seq)
     }
 
     fn best(&self, lane: Lane) -> Option<Head> {
-        if let Some((head, _)) = self.filed.first(lane) {
+        if let Some((head, _)) = self.eligible.first(lane) {
             return Some(head);
         }
-        let (_, child) = self.filed.first_ahead(lane)?;
-        self.children[child as usize].heads.get(lane).copied().flatten()
+        let (_, child) = self.ahead.first(lane)?;
+        self.accounts.get(Child(child)).head(lane)
     }
 
     fn has_missed(&self, head: Head, now: Mono) -> bool {
         !head.late && head.lst + self.grace < now
     }
 
-    fn serve(&mut self, child: Child, lane: Lane, cost: Span, next: Option<Head>) {
-        let it = &mut self.children[child.0 as usize];
-        let by = Tag::of(cost, it.weight);
+    fn serve(&mut self, child: Child, lane: Lane, cost: Span, next: Option<Head>, _now: Mono) {
+        let floor = self.accounts.v.minus(self.credit);
+        let it = self.accounts.get_mut(child);
+        let by = Tag::of(cost, it.weight());
         if lane != Lane::USUAL {
             // While its host was busy or away it could use nothing, and others used what it did not.
-            it.start = it.start.max(self.v.minus(self.credit).minus(by));
+            it.start = it.start.max(floor.minus(by));
         }
         it.start = it.start.plus(by);
         match it.heads.get_mut(lane) {
@@ -263,90 +241,61 @@ impl Discipline for PromiseOrder {
         self.rekey(child);
     }
 
-    fn pass(&mut self, child: Child, cost: Span, alone: bool) {
+    fn pass(&mut self, child: Child, cost: Span, alone: bool, _now: Mono) {
         // As if it had waited for no time: alone, it holds V; it is served and charged.
-        let it = &mut self.children[child.0 as usize];
+        let start = self.accounts.get(child).start;
         if alone {
-            self.v = self.v.max(it.start);
+            self.accounts.v = self.accounts.v.max(start);
         }
-        it.start = it.start.max(self.v).plus(Tag::of(cost, it.weight));
+        let v = self.accounts.v;
+        let it = self.accounts.get_mut(child);
+        it.start = it.start.max(v).plus(Tag::of(cost, it.weight()));
         self.rekey(child);
-        self.settle();
+        self.accounts.settle();
     }
 
     fn correct(&mut self, child: Child, charged: Span, actual: Span) {
-        let it = &mut self.children[child.0 as usize];
-        if actual > charged {
-            let more = Span(actual.0 - charged.0);
-            it.start = it.start.plus(Tag::of(more, it.weight));
-        } else if actual < charged {
-            let less = Span(charged.0 - actual.0);
-            // Never below V: that would be a claim from the past on everybody else.
-            let floor = it.start.min(self.v);
-            it.start = it.start.minus(Tag::of(less, it.weight)).max(floor);
-        } else {
-            return;
+        if self.accounts.correct(child, charged, actual) {
+            self.rekey(child);
         }
-        self.rekey(child);
     }
 
     fn finish(&mut self, child: Child, charged: Span, actual: Span) {
         self.correct(child, charged, actual);
-        let weights = self.weights.max(self.children[child.0 as usize].weight);
+        let (_, weights) = self.accounts.weights(child);
         let by = actual.min(CREEP_JOB_MAX);
-        self.v = self.v.plus(Tag::of(by, weights.saturating_mul(CREEP)));
+        self.accounts.v = self.accounts.v.plus(Tag::of(by, weights.saturating_mul(CREEP)));
     }
 
     fn retire(&mut self, child: Child) {
-        let start = self.children[child.0 as usize].start;
-        if start <= self.v {
-            self.forget(child);
-        } else {
-            self.owing.set(child.0, start);
-        }
+        self.accounts.retire(child);
     }
 
     fn owes(&self, child: Child) -> bool {
-        self.owing.contains(child.0)
+        self.accounts.owes(child)
     }
 
     fn reset(&mut self) {
-        while let Some((start, child)) = self.owing.first() {
-            self.v = self.v.max(start);
-            self.owing.remove(child);
-            self.forget(Child(child));
-        }
+        self.accounts.reset();
     }
 
     fn poll_forgotten(&mut self) -> Option<Child> {
-        self.forgotten.pop()
+        self.accounts.poll_forgotten()
     }
 
     fn share(&self, child: Child) -> Option<(u64, u64)> {
-        let weight = self.children[child.0 as usize].weight;
-        Some((weight, self.weights.max(weight)))
+        Some(self.accounts.weights(child))
     }
 
     fn check(&self, offers: &dyn Fn(Child, Lane, Option<Head>) -> bool) {
-        self.owing.check();
-        self.filed.check();
-        let mut weights = 0;
-        for (at, it) in self.children.iter().enumerate() {
-            let at = at as u32;
-            let mut lanes = 0;
+        self.accounts.check(offers);
+        self.eligible.check();
+        self.eligible_tags.check();
+        self.ahead.check();
+        for (child, it) in self.accounts.iter() {
             for (lane, head) in it.heads.iter() {
-                assert!(offers(Child(at), lane, *head), "a child offers what it has");
-                lanes += u32::from(head.is_some());
-                self.filed.check_child(lane, at, *head, it.start);
+                self.check_child(child, lane, *head, it.start);
             }
-            assert_eq!(lanes, it.offers, "the lanes that something is offered in are counted");
-            weights += if lanes > 0 { it.weight } else { 0 };
-            let owes = self.owing.key(at);
-            assert!(owes.is_none_or(|tag| lanes == 0 && tag == it.start), "only the idle owe");
         }
-        assert_eq!(
-            weights, self.weights,
-            "the weight is that of the children that offer something"
-        );
     }
 }

@@ -23,6 +23,19 @@ impl Tag {
         Self(units.max(1))
     }
 
+    /// How many whole times `quantum` fits into it.
+    pub(crate) fn quanta(self, quantum: Self) -> u64 {
+        u64::try_from(self.0 / quantum.0.max(1)).unwrap_or(u64::MAX)
+    }
+
+    pub(crate) fn times(self, n: u64) -> Self {
+        Self(self.0.saturating_mul(u128::from(n)))
+    }
+
+    pub(crate) fn units(self) -> u128 {
+        self.0
+    }
+
     pub(crate) fn plus(self, other: Self) -> Self {
         Self(self.0.saturating_add(other.0))
     }

@@ -10,7 +10,13 @@ use crate::lane::Lane;
 use crate::tenants::Tenants;
 use crate::tree::Tree;
 
-const KINDS: [DisciplineKind; 2] = [DisciplineKind::Promise, DisciplineKind::Fifo];
+const KINDS: [DisciplineKind; 5] = [
+    DisciplineKind::Promise,
+    DisciplineKind::Fifo,
+    DisciplineKind::Sfq,
+    DisciplineKind::Drr,
+    DisciplineKind::Htb,
+];
 const FLOWS: u32 = 5;
 const USUAL: &[Lane] = &[Lane::USUAL];
 

@@ -89,7 +89,9 @@ impl Tree {
             match member {
                 // Which of a queue's jobs is its best may have changed with what its flows were charged since.
                 Member::Node(_) => filed.is_some() == now.is_some(),
-                Member::Flow(_) | Member::Nobody => filed.map(|it| it.seq) == now.map(|it| it.seq),
+                Member::Flow(_) | Member::Nobody | Member::Gone => {
+                    filed.map(|it| it.seq) == now.map(|it| it.seq)
+                }
             }
         });
     }

@@ -28,7 +28,7 @@ use flow::Flow;
 use node::{Member, Node};
 
 use crate::config::Config;
-use crate::discipline;
+use crate::discipline::{self, Share};
 use crate::hash::IdMap;
 use crate::jobs::{Job, Jobs};
 use crate::lane::{Lane, LaneMap};
@@ -70,7 +70,7 @@ pub(crate) struct Tree {
 impl Tree {
     pub(crate) fn new(config: &Config) -> Self {
         let order = discipline::make(config.discipline, config);
-        let node = Node::new(Some(QueueId::DEFAULT), config.discipline, order);
+        let node = Node::new(config.discipline, order);
         let mut by_id = IdMap::default();
         by_id.insert(QueueId::DEFAULT, DEFAULT);
         Self {
@@ -102,7 +102,7 @@ impl Tree {
     }
 
     /// Lanes other than the usual one in which a job could be had.
-    pub(crate) fn other_lanes(&self) -> impl Iterator<Item = Lane> + '_ {
+    pub(crate) fn other_lanes(&self) -> Vec<Lane> {
         self[self.top].order.other_lanes()
     }
 
@@ -128,7 +128,8 @@ impl Tree {
         it.weight = weight;
         it.jobs += 1;
         let (node, child) = (it.node, it.child);
-        self[node].order.open(child, weight);
+        self[node].order.open(child, Share::of(weight));
+        self.watch(node);
         flow
     }
 
@@ -202,7 +203,7 @@ impl Tree {
     #[inline]
     pub(crate) fn poll_forgotten(&mut self, tenants: &mut Tenants) -> Option<TenantIx> {
         while let Some(at) = self.retired.pop() {
-            self.retire_in(at, tenants);
+            self.retire_in(at);
         }
         if let Some(tenant) = self.forgotten.pop() {
             return Some(tenant);
@@ -210,15 +211,15 @@ impl Tree {
         while self.spare.len() > SPARE_MAX {
             let ix = self.spare.pop_front()?;
             self.flows[ix.0 as usize].spare = false;
-            if let Some(tenant) = self.drop_flow(ix, tenants) {
-                return Some(tenant);
+            if !self.remembers(ix) {
+                return Some(self.drop_flow(ix, tenants));
             }
         }
         None
     }
 
     /// Lists as spare what need not be remembered in the node. What it is told may be old: the child may have come back.
-    fn retire_in(&mut self, at: NodeIx, tenants: &mut Tenants) {
+    fn retire_in(&mut self, at: NodeIx) {
         while let Some(node) = &mut self.nodes[at.0 as usize]
             && let Some(child) = node.order.poll_forgotten()
         {
@@ -235,29 +236,23 @@ impl Tree {
                         self.spare.push_back(ix);
                     }
                 }
-                Member::Node(node) if self[node].id.is_none() => {
-                    self[at].dismiss(child);
-                    self.drop_node(node, tenants);
-                }
+                Member::Gone => node.dismiss(child),
                 Member::Node(_) | Member::Nobody => {}
             }
         }
     }
 
-    /// Forgets a flow, unless it has a job or owes something by now.
-    fn drop_flow(&mut self, ix: FlowIx, tenants: &mut Tenants) -> Option<TenantIx> {
+    /// Forgets a flow; answers whose it was.
+    fn drop_flow(&mut self, ix: FlowIx, tenants: &mut Tenants) -> TenantIx {
         let flow = &self.flows[ix.0 as usize];
         let (at, child, tenant) = (flow.node, flow.child, flow.tenant);
-        if self.remembers(ix) {
-            return None;
-        }
         self.flows[ix.0 as usize].backlogs = LaneMap::default();
         let tenant_id = self.flows[ix.0 as usize].tenant_id;
         self[at].dismiss(child);
         self[at].forget(tenant_id);
         self.free_flows.push(ix);
         tenants[tenant].flows.retain(|&it| it != ix);
-        Some(tenant)
+        tenant
     }
 
     /// Work that goes before a job of the flow with such a latest start, about; nothing where that is not known.

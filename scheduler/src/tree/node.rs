@@ -1,26 +1,26 @@
 //! A queue as a node of the tree, or the root above them all.
 
-use ostler_job::{QueueId, TenantId};
+use ostler_job::{Mono, TenantId};
 
 use super::NodeIx;
 use super::gate::Gate;
 use crate::config::DisciplineKind;
-use crate::discipline::{Child, Discipline};
+use crate::discipline::{Child, Discipline, Share};
 use crate::hash::IdMap;
 use crate::tenants::FlowIx;
 
 /// One node.
 pub(crate) struct Node {
-    /// `None`: the root, which has no jobs of its own.
-    pub(crate) id: Option<QueueId>,
     /// The node that it is a child of, and its number there.
     pub(crate) parent: Option<(NodeIx, Child)>,
     pub(crate) kind: DisciplineKind,
     pub(crate) order: Box<dyn Discipline>,
     pub(crate) gate: Gate,
+    /// When time changes what its children offer, as far as somebody looks at it then.
+    pub(crate) watched: Option<Mono>,
     /// Waiting jobs here and below.
     pub(crate) waiting: u32,
-    pub(crate) weight: u32,
+    pub(crate) share: Share,
     children: Vec<Member>,
     free: Vec<Child>,
     flows: IdMap<TenantId, FlowIx>,
@@ -35,22 +35,20 @@ pub(crate) enum Member {
     Flow(FlowIx),
     /// A queue.
     Node(NodeIx),
+    /// A queue that is elsewhere, while it is remembered what it was charged here.
+    Gone,
 }
 
 impl Node {
-    pub(crate) fn new(
-        id: Option<QueueId>,
-        kind: DisciplineKind,
-        order: Box<dyn Discipline>,
-    ) -> Self {
+    pub(crate) fn new(kind: DisciplineKind, order: Box<dyn Discipline>) -> Self {
         Self {
-            id,
             parent: None,
             kind,
             order,
             gate: Gate::default(),
+            watched: None,
             waiting: 0,
-            weight: 1,
+            share: Share::of(1),
             children: Vec::new(),
             free: Vec::new(),
             flows: IdMap::default(),
@@ -82,6 +80,11 @@ impl Node {
         }
         self.children.push(member);
         Child(self.children.len() as u32 - 1)
+    }
+
+    /// The queue is not its child any more; the number is given back when it is forgotten.
+    pub(crate) fn lose(&mut self, child: Child) {
+        self.children[child.0 as usize] = Member::Gone;
     }
 
     /// The number is another one's to have.

@@ -21,6 +21,7 @@ impl Tree {
         let it = &self.flows[flow.0 as usize];
         let (node, child) = (it.node, it.child);
         self[node].order.offer(child, lane, head);
+        self.watch(node);
         self.offer_up(node, lane);
     }
 
@@ -30,6 +31,7 @@ impl Tree {
         while let Some((parent, child)) = self[node].parent {
             let head = self.best(node, lane);
             self[parent].order.offer(child, lane, head);
+            self.watch(parent);
             node = parent;
         }
         if lane != Lane::USUAL {
@@ -39,7 +41,13 @@ impl Tree {
 
     /// The node's offers in all lanes: its gate was opened or closed, or it has another parent.
     pub(super) fn offer_all(&mut self, node: NodeIx) {
-        let mut lanes: Vec<Lane> = self[node].order.other_lanes().collect();
+        let mut lanes = self[node].order.other_lanes();
+        // What it offers no more is with its parent still.
+        if let Some((parent, _)) = self[node].parent {
+            lanes.extend(self[parent].order.other_lanes());
+            lanes.sort_unstable();
+            lanes.dedup();
+        }
         lanes.push(Lane::USUAL);
         for lane in lanes {
             self.offer_up(node, lane);
@@ -55,7 +63,7 @@ impl Tree {
     /// What a child offers, as it must be filed.
     pub(super) fn offered(&self, member: Member, lane: Lane) -> Option<Head> {
         match member {
-            Member::Nobody => None,
+            Member::Nobody | Member::Gone => None,
             Member::Flow(flow) => self.head(flow, lane),
             Member::Node(node) => self.best(node, lane),
         }

@@ -8,57 +8,125 @@ use super::node::{Member, Node};
 use super::{NodeIx, Tree};
 use crate::backlog::Backlog;
 use crate::config::{DisciplineKind, QueueConfig};
-use crate::discipline::{self, Child};
+use crate::discipline::{self, Child, Share};
 use crate::jobs::{JobIx, Jobs, State};
-use crate::lane::LaneMap;
+use crate::lane::{Lane, LaneMap};
 use crate::tenants::Tenants;
 
 impl Tree {
     /// A queue is new or another one than it was; its jobs stay.
     pub(crate) fn put(&mut self, id: QueueId, config: &QueueConfig, jobs: &mut Jobs, now: Mono) {
         self.make_root();
-        let at = self.by_id.get(&id).copied().unwrap_or_else(|| self.add(id, config.discipline));
-        let (parent, child) = self[at].parent.expect("a queue is below the root");
-        self[at].weight = config.weight;
-        self[parent].order.open(child, config.weight);
+        let parent = config.parent.map_or(self.top, |parent| self.node_of(parent));
+        let known = self.by_id.get(&id).copied();
+        let at = known.unwrap_or_else(|| self.add(id, config.discipline));
+        if self[at].parent.is_some_and(|(was, _)| was != parent) {
+            self.detach(at);
+        }
+        self[at].share = Share {
+            weight: config.weight,
+            guarantee: config.guarantee,
+            ceiling: config.ceiling,
+            height: Some(self.height(at)),
+        };
+        match self[at].parent {
+            None => self.attach(at, parent),
+            Some((parent, child)) => {
+                let share = self[at].share;
+                self[parent].order.open(child, share);
+                self.watch(parent);
+            }
+        }
         if self[at].kind != config.discipline {
             self.reorder(at, config.discipline, jobs);
         }
         self[at].gate.configure(config, now);
         self.offer_all(at);
+        self.raise(at);
     }
 
-    /// The queue, which has no jobs, is forgotten.
-    pub(crate) fn delete(&mut self, id: QueueId) {
+    /// Levels of queues below the node.
+    fn height(&self, at: NodeIx) -> u8 {
+        let below = self[at].members().filter_map(|(_, member)| match member {
+            Member::Node(node) => self[node].share.height.map(|height| height + 1),
+            Member::Flow(_) | Member::Nobody | Member::Gone => None,
+        });
+        below.max().unwrap_or(0)
+    }
+
+    /// The nodes above are as high as what is below them makes them.
+    fn raise(&mut self, mut at: NodeIx) {
+        while let Some((parent, child)) = self[at].parent {
+            let height = self.height(at);
+            self[at].share.height = Some(height);
+            let share = self[at].share;
+            self[parent].order.open(child, share);
+            self.offer_all(at);
+            at = parent;
+        }
+    }
+
+    /// The queue, which has no jobs and no queues below, is forgotten.
+    pub(crate) fn delete(&mut self, id: QueueId, tenants: &mut Tenants) {
         let Some(&at) = self.by_id.get(&id) else { return };
         let node = &self[at];
         assert!(
             node.waiting == 0 && node.gate.running() == 0 && id != QueueId::DEFAULT,
             "only a queue without jobs is deleted, and never the default one"
         );
-        // Flows that owe something are forgotten with it.
-        let (parent, child) = self[at].parent.expect("a queue is below the root");
-        self[parent].order.retire(child);
-        self.forget_in(parent);
-        self[at].order.reset();
-        self.forget_in(at);
+        let is_parent = node.members().any(|(_, member)| matches!(member, Member::Node(_)));
+        assert!(!is_parent, "a queue is deleted after those below it");
+        self.detach(at);
         self.by_id.remove(&id);
-        self[at].id = None;
-    }
-
-    /// The node is gone with its flows, which neither have a job nor owe anything.
-    pub(super) fn drop_node(&mut self, at: NodeIx, tenants: &mut Tenants) {
         let members: Vec<Member> = self[at].members().map(|(_, member)| member).collect();
         for member in members {
             let Member::Flow(ix) = member else { continue };
-            self.flows[ix.0 as usize].spare = false;
             self.spare.retain(|&it| it != ix);
-            if let Some(tenant) = self.drop_flow(ix, tenants) {
-                self.forgotten.push(tenant);
-            }
+            let tenant = self.drop_flow(ix, tenants);
+            self.forgotten.push(tenant);
         }
         self.nodes[at.0 as usize] = None;
         self.free_nodes.push(at);
+    }
+
+    /// The node, with all that waits and runs below it, is a child of this one.
+    fn attach(&mut self, at: NodeIx, parent: NodeIx) {
+        let child = self[parent].admit(Member::Node(at));
+        let (share, waiting, running) = (self[at].share, self[at].waiting, self[at].gate.running());
+        self[parent].order.open(child, share);
+        self[at].parent = Some((parent, child));
+        self.count_below(parent, |node| {
+            node.waiting += waiting;
+            node.gate.adopt(node.gate.running() + running);
+        });
+        self.offer_all(at);
+    }
+
+    /// The node is nobody's child, until it is attached again.
+    fn detach(&mut self, at: NodeIx) {
+        let Some((parent, child)) = self[at].parent.take() else { return };
+        let (waiting, running) = (self[at].waiting, self[at].gate.running());
+        let mut lanes = self[parent].order.other_lanes();
+        lanes.push(Lane::USUAL);
+        lanes.into_iter().for_each(|lane| self[parent].order.offer(child, lane, None));
+        self[parent].order.retire(child);
+        self[parent].lose(child);
+        self.forget_in(parent);
+        self.count_below(parent, |node| {
+            node.waiting -= waiting;
+            node.gate.adopt(node.gate.running() - running);
+        });
+    }
+
+    /// Changes the counts of a node and of those above it, whose gates may open or close by that.
+    fn count_below(&mut self, from: NodeIx, change: impl Fn(&mut Node)) {
+        let mut at = from;
+        loop {
+            change(&mut self[at]);
+            self.offer_all(at);
+            let Some((parent, _)) = self[at].parent else { return };
+            at = parent;
+        }
     }
 
     /// Waiting and granted jobs of a queue.
@@ -72,18 +140,43 @@ impl Tree {
         self.opening.peek().map(|&Reverse((at, _))| at)
     }
 
-    /// Opens the gates whose moment has come.
+    /// Opens the gates whose moment has come, and lets disciplines know that theirs has.
     pub(crate) fn open_gates(&mut self, now: Mono) {
         while let Some(&Reverse((at, node))) = self.opening.peek() {
-            let waits =
-                self.nodes[node.0 as usize].as_ref().is_some_and(|it| it.gate.waits_for(at));
+            let known = self.nodes[node.0 as usize].as_ref();
+            let waits = known.is_some_and(|it| it.gate.waits_for(at) || it.watched == Some(at));
             if waits && at > now {
                 return;
             }
             self.opening.pop();
-            if waits && self[node].gate.open_at(at) {
-                self.offer_all(node);
+            if !waits {
+                continue;
             }
+            self[node].gate.open_at(at);
+            if self[node].watched == Some(at) {
+                self[node].watched = None;
+                self[node].order.tick(now);
+                self.watch(node);
+            }
+            self.offer_all(node);
+        }
+    }
+
+    /// Looks at the node again when time alone changes what its children offer.
+    #[inline]
+    pub(super) fn watch(&mut self, at: NodeIx) {
+        if self[at].kind == DisciplineKind::Htb {
+            self.watch_timed(at);
+        }
+    }
+
+    fn watch_timed(&mut self, at: NodeIx) {
+        let node = &mut self[at];
+        if let Some(due) = node.order.due()
+            && node.watched.is_none_or(|watched| due < watched)
+        {
+            node.watched = Some(due);
+            self.opening.push(Reverse((due, at)));
         }
     }
 
@@ -93,47 +186,35 @@ impl Tree {
             return;
         }
         let order = discipline::make(DisciplineKind::Promise, &self.config);
-        self.nodes.push(Some(Node::new(None, DisciplineKind::Promise, order)));
+        self.nodes.push(Some(Node::new(DisciplineKind::Promise, order)));
         self.top = NodeIx(self.nodes.len() as u32 - 1);
-        let (waiting, running) = (self.waiting as u32, self[super::DEFAULT].gate.running());
-        let top = self.top;
-        self[top].waiting = waiting;
-        self[top].gate.adopt(running);
-        self.admit(super::DEFAULT, 1);
+        self.attach(super::DEFAULT, self.top);
     }
 
     fn add(&mut self, id: QueueId, kind: DisciplineKind) -> NodeIx {
-        // A queue that owed something when it was deleted may owe nothing any more.
-        self.forget_in(self.top);
         let order = discipline::make(kind, &self.config);
-        let node = Node::new(Some(id), kind, order);
+        let node = Node::new(kind, order);
         let at = self.free_nodes.pop().unwrap_or_else(|| {
             self.nodes.push(None);
             NodeIx(self.nodes.len() as u32 - 1)
         });
         self.nodes[at.0 as usize] = Some(node);
         self.by_id.insert(id, at);
-        self.admit(at, 1);
         at
-    }
-
-    /// The node becomes a child of the top.
-    fn admit(&mut self, at: NodeIx, weight: u32) {
-        let top = self.top;
-        let child = self[top].admit(Member::Node(at));
-        self[top].order.open(child, weight);
-        self[at].parent = Some((top, child));
-        self.offer_all(at);
     }
 
     /// Orders the queue's children in another way: all that waits is filed anew.
     fn reorder(&mut self, at: NodeIx, kind: DisciplineKind, jobs: &mut Jobs) {
         self[at].order = discipline::make(kind, &self.config);
         self[at].kind = kind;
+        self[at].watched = None;
         let members: Vec<(Child, Member)> = self[at].members().collect();
         for &(child, member) in &members {
-            let weight = self.weight_of(member);
-            self[at].order.open(child, weight);
+            let share = self.share_of(member);
+            self[at].order.open(child, share);
+            if let Member::Node(below) = member {
+                self.offer_all(below);
+            }
             if let Member::Flow(flow) = member {
                 self.flows[flow.0 as usize].backlogs = LaneMap::default();
                 if self.flows[flow.0 as usize].jobs == 0 {
@@ -155,11 +236,11 @@ impl Tree {
         }
     }
 
-    fn weight_of(&self, member: Member) -> u32 {
+    fn share_of(&self, member: Member) -> Share {
         match member {
-            Member::Flow(flow) => self.flows[flow.0 as usize].weight,
-            Member::Node(node) => self[node].weight,
-            Member::Nobody => 1,
+            Member::Flow(flow) => Share::of(self.flows[flow.0 as usize].weight),
+            Member::Node(node) => self[node].share,
+            Member::Nobody | Member::Gone => Share::of(1),
         }
     }
 

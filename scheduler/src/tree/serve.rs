@@ -1,10 +1,11 @@
 //! Jobs in and out: what each step of a job's way changes at its flow and at every node above it.
 
-use ostler_job::{Mono, Span};
+use ostler_job::{Mono, QueueId, Span};
 
 use super::node::Member;
 use super::{NodeIx, Tree};
 use crate::backlog::Backlog;
+use crate::config::DisciplineKind;
 use crate::discipline::{Child, Turn};
 use crate::jobs::{Job, JobIx, Jobs};
 use crate::lane::Lane;
@@ -69,7 +70,7 @@ impl Tree {
             match self[at].member(child) {
                 Member::Flow(flow) => return Some((flow, lane)),
                 Member::Node(node) => at = node,
-                Member::Nobody => unreachable!("only children offer anything"),
+                Member::Nobody | Member::Gone => unreachable!("only children offer anything"),
             }
         }
     }
@@ -85,7 +86,7 @@ impl Tree {
     fn descend(&mut self, jobs: &mut Jobs, lanes: &[Lane], now: Mono) -> Option<(FlowIx, Lane)> {
         let (mut at, mut demotions) = (self.top, 0);
         loop {
-            let turn = self.choose(at, jobs, lanes)?;
+            let turn = self.choose(at, jobs, lanes, now)?;
             match self[at].member(turn.child) {
                 Member::Node(node) => at = node,
                 Member::Flow(flow) => {
@@ -99,14 +100,14 @@ impl Tree {
                     self.offer(flow, turn.lane);
                     at = self.top;
                 }
-                Member::Nobody => unreachable!("only children offer anything"),
+                Member::Nobody | Member::Gone => unreachable!("only children offer anything"),
             }
         }
     }
 
     #[inline]
-    fn choose(&mut self, at: NodeIx, jobs: &Jobs, lanes: &[Lane]) -> Option<Turn> {
-        let (turn, behind) = self[at].order.choose(lanes);
+    fn choose(&mut self, at: NodeIx, jobs: &Jobs, lanes: &[Lane], now: Mono) -> Option<Turn> {
+        let (turn, behind) = self[at].order.choose(lanes, now);
         let Some((child, lane)) = behind else { return turn };
         let cost = self.cost_of(jobs, self[at].member(child), lane);
         if !self[at].order.is_left_behind(child, cost) {
@@ -126,7 +127,7 @@ impl Tree {
                     Some(turn) => member = self[node].member(turn.child),
                     None => return Span::ZERO,
                 },
-                Member::Nobody => return Span::ZERO,
+                Member::Nobody | Member::Gone => return Span::ZERO,
             }
         }
     }
@@ -143,7 +144,7 @@ impl Tree {
         loop {
             let it = &mut self[at];
             it.waiting -= 1;
-            it.order.serve(child, lane, cost, next);
+            it.order.serve(child, lane, cost, next, now);
             self.enter_gate(at, now);
             let Some((parent, number)) = self[at].parent else { break };
             next = self.best(at, lane);
@@ -162,6 +163,7 @@ impl Tree {
         if let Some(opens) = opens {
             self.opening.push(std::cmp::Reverse((opens, at)));
         }
+        self.watch(at);
         if !self[at].gate.is_open() {
             self.offer_all(at);
         }
@@ -173,7 +175,7 @@ impl Tree {
         let it = &self.flows[job.flow.0 as usize];
         let (mut at, mut child) = (it.node, it.child);
         loop {
-            self[at].order.pass(child, job.cost, alone);
+            self[at].order.pass(child, job.cost, alone, now);
             self.enter_gate(at, now);
             let Some((parent, number)) = self[at].parent else { return };
             (at, child) = (parent, number);
@@ -181,8 +183,10 @@ impl Tree {
     }
 
     /// Whether a job of that queue's tenant may be granted, as far as gates and caps are concerned.
-    pub(crate) fn may_pass(&self, queue: ostler_job::QueueId, flow: Option<FlowIx>) -> bool {
-        if flow.is_some_and(|flow| self.flows[flow.0 as usize].blocked) {
+    pub(crate) fn may_pass(&self, queue: QueueId, flow: Option<FlowIx>, now: Mono) -> bool {
+        if let Some(flow) = flow.map(|flow| &self.flows[flow.0 as usize])
+            && (flow.blocked || !self[flow.node].order.may_pass(flow.child, now))
+        {
             return false;
         }
         let mut at = self.node_of(queue);
@@ -190,7 +194,10 @@ impl Tree {
             if !self[at].gate.is_open() {
                 return false;
             }
-            let Some((parent, _)) = self[at].parent else { return true };
+            let Some((parent, child)) = self[at].parent else { return true };
+            if !self[parent].order.may_pass(child, now) {
+                return false;
+            }
             at = parent;
         }
     }
@@ -200,6 +207,7 @@ impl Tree {
         let (mut at, mut child) = self.correct_lists(job, actual);
         loop {
             self[at].order.correct(child, job.charged, actual);
+            self.retime(at);
             let Some((parent, number)) = self[at].parent else { return };
             (at, child) = (parent, number);
         }
@@ -213,6 +221,7 @@ impl Tree {
         loop {
             if served.is_some() {
                 self[at].order.finish(child, job.charged, actual);
+                self.retime(at);
             }
             self.leave_gate(at, true);
             let Some((parent, number)) = self[at].parent else { return };
@@ -225,9 +234,19 @@ impl Tree {
         let (mut at, mut child) = self.correct_lists(job, Span::ZERO);
         loop {
             self[at].order.correct(child, job.charged, Span::ZERO);
+            self.retime(at);
             self.leave_gate(at, false);
             let Some((parent, number)) = self[at].parent else { return };
             (at, child) = (parent, number);
+        }
+    }
+
+    /// What a child was charged is another sum, which may let it go on sooner or later.
+    #[inline]
+    fn retime(&mut self, at: NodeIx) {
+        if self[at].kind == DisciplineKind::Htb {
+            self.watch(at);
+            self.offer_all(at);
         }
     }
 

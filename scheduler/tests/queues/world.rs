@@ -1,164 +1,13 @@
-//! Several queues: what their gates hold up, what their weights share, and that nothing is lost while they change.
-#![allow(clippy::unwrap_used, reason = "a test: what cannot go wrong ends it")]
+//! Queues that come, change and go at random, beside a model that knows what must hold.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use ostler_job::{HostId, JobId, Mono, Promise, QueueId, Span, SupplierId, TenantId};
+use ostler_job::{HostId, JobId, Promise, QueueId, Span, SupplierId};
 use ostler_scheduler::{
-    Action, Claim, Config, DisciplineKind, Estimate, QueueConfig, Rate, ResourceId, Scheduler,
-    Submit, Supply,
+    Action, Claim, Config, DisciplineKind, QueueConfig, Rate, ResourceId, Scheduler, Supply,
 };
 
-const A: QueueId = QueueId(1);
-const B: QueueId = QueueId(2);
-
-fn at(millis: u64) -> Mono {
-    Mono(0) + Span::from_millis(millis)
-}
-
-fn job(id: u64, queue: QueueId, tenant: u32) -> Submit {
-    let span = Span::from_millis(10);
-    Submit {
-        job: JobId(id),
-        queue,
-        tenant: TenantId(tenant),
-        weight: 1,
-        promise: Promise::Within(Span::from_secs(10)),
-        expires: None,
-        host: None,
-        estimate: Estimate { p50: span, p90: span },
-    }
-}
-
-fn with_slots(slots: u32) -> Scheduler {
-    let mut s = Scheduler::new(Config::default());
-    let supply = Supply { host: HostId(1), slots, prefetch: 0 };
-    s.handle_supply(SupplierId(1), supply, at(0));
-    s
-}
-
-fn granted(s: &mut Scheduler) -> Vec<u64> {
-    let mut granted = Vec::new();
-    while let Some(action) = s.poll_action() {
-        match action {
-            Action::Grant { job, .. } => granted.push(job.0),
-            Action::Refuse { .. } | Action::Expire { .. } => panic!("{action:?}"),
-        }
-    }
-    granted
-}
-
-#[test]
-fn queues_share_slot_time_by_their_weights_whoever_submits_there() {
-    let mut s = with_slots(1);
-    s.handle_queue(A, &QueueConfig { weight: 3, ..QueueConfig::default() }, at(0));
-    s.handle_queue(B, &QueueConfig::default(), at(0));
-    // Three tenants in the light queue, one in the heavy one.
-    for id in 0..4_000 {
-        let (queue, tenant) = if id % 2 == 0 { (A, 9) } else { (B, (id / 2 % 3) as u32) };
-        s.handle_submit(job(id + 1, queue, tenant), at(1));
-    }
-    let mut of_a = 0;
-    let mut now = 1;
-    for _ in 0..2_000 {
-        let id = granted(&mut s)[0];
-        of_a += u32::from(id % 2 == 1);
-        now += 10;
-        s.handle_finish(JobId(id), at(now));
-    }
-    assert!((1_480..=1_520).contains(&of_a), "{of_a} of 2000 for three of four parts");
-}
-
-#[test]
-fn a_paused_queue_gives_nothing_and_holds_nobody_up_until_it_goes_on() {
-    let mut s = with_slots(2);
-    let paused = QueueConfig { paused: true, ..QueueConfig::default() };
-    s.handle_queue(A, &paused, at(0));
-    s.handle_submit(job(1, A, 1), at(1));
-    s.handle_submit(job(2, QueueId::DEFAULT, 1), at(1));
-    assert_eq!(granted(&mut s), [2]);
-    assert_eq!(s.queue(A), Some((1, 0)));
-    s.handle_queue(A, &QueueConfig::default(), at(2));
-    assert_eq!(granted(&mut s), [1]);
-    // Paused again, what runs goes on and what comes back waits.
-    s.handle_queue(A, &paused, at(3));
-    s.handle_return(JobId(1), at(4));
-    assert_eq!(granted(&mut s), []);
-    assert_eq!(s.queue(A), Some((1, 0)));
-    s.handle_queue(A, &QueueConfig::default(), at(5));
-    assert_eq!(granted(&mut s), [1]);
-}
-
-#[test]
-fn the_default_queue_can_be_paused_while_its_jobs_run() {
-    let mut s = with_slots(2);
-    for id in 1..=3 {
-        s.handle_submit(job(id, QueueId::DEFAULT, 1), at(0));
-    }
-    assert_eq!(granted(&mut s), [1, 2]);
-    let paused = QueueConfig { paused: true, ..QueueConfig::default() };
-    s.handle_queue(QueueId::DEFAULT, &paused, at(1));
-    s.handle_finish(JobId(1), at(2));
-    s.handle_submit(job(4, QueueId::DEFAULT, 2), at(3));
-    assert_eq!(granted(&mut s), []);
-    assert_eq!(s.queue(QueueId::DEFAULT), Some((2, 1)));
-    s.handle_queue(QueueId::DEFAULT, &QueueConfig::default(), at(4));
-    assert_eq!(granted(&mut s).len(), 1);
-}
-
-#[test]
-fn a_rate_lets_a_burst_go_and_then_one_job_each_interval() {
-    let mut s = with_slots(100);
-    let rate = Rate { jobs: 10, per: Span::from_secs(1), burst: 3 };
-    s.handle_queue(A, &QueueConfig { rate: Some(rate), ..QueueConfig::default() }, at(0));
-    for id in 1..=8 {
-        s.handle_submit(job(id, A, 1), at(0));
-    }
-    assert_eq!(granted(&mut s), [1, 2, 3]);
-    let mut starts = Vec::new();
-    while s.waiting() > 0 {
-        let (moment, _) = s.poll_timeout().unwrap();
-        s.handle_timeout(moment);
-        starts.extend(granted(&mut s).iter().map(|_| moment));
-    }
-    assert_eq!(starts, [100, 200, 300, 400, 500].map(at));
-    // After a quiet time, a burst again.
-    for id in 11..=18 {
-        s.handle_submit(job(id, A, 1), at(10_000));
-    }
-    assert_eq!(granted(&mut s), [11, 12, 13]);
-}
-
-#[test]
-fn another_order_loses_no_waiting_job() {
-    let mut s = with_slots(1);
-    s.handle_queue(A, &QueueConfig::default(), at(0));
-    let mut urgent = job(3, A, 2);
-    urgent.promise = Promise::Within(Span::from_millis(20));
-    s.handle_submit(job(1, A, 1), at(0));
-    s.handle_submit(job(2, A, 1), at(0));
-    s.handle_submit(urgent, at(0));
-    assert_eq!(granted(&mut s), [1]);
-    let fifo = QueueConfig { discipline: DisciplineKind::Fifo, ..QueueConfig::default() };
-    s.handle_queue(A, &fifo, at(1));
-    s.handle_finish(JobId(1), at(2));
-    assert_eq!(granted(&mut s), [2], "by age now, not by promise");
-    s.handle_submit(job(4, A, 1), at(2));
-    s.handle_queue(A, &QueueConfig::default(), at(3));
-    s.handle_finish(JobId(2), at(4));
-    assert_eq!(granted(&mut s), [3]);
-    s.handle_finish(JobId(3), at(5));
-    assert_eq!(granted(&mut s), [4]);
-}
-
-#[test]
-#[should_panic(expected = "only a queue without jobs is deleted")]
-fn a_queue_with_jobs_is_not_deleted() {
-    let mut s = with_slots(1);
-    s.handle_queue(A, &QueueConfig::default(), at(0));
-    s.handle_submit(job(1, A, 1), at(0));
-    s.handle_queue_gone(A, at(1));
-}
+use crate::{at, job};
 
 /// What a model knows of queues that come, change and go at random.
 struct World {
@@ -215,13 +64,19 @@ impl World {
             per: Span::from_millis(100 + self.below(1_000)),
             burst: self.below(4) as u32,
         });
+        let kinds = [
+            DisciplineKind::Promise,
+            DisciplineKind::Fifo,
+            DisciplineKind::Sfq,
+            DisciplineKind::Drr,
+            DisciplineKind::Htb,
+        ];
         QueueConfig {
-            discipline: if self.below(2) == 0 {
-                DisciplineKind::Promise
-            } else {
-                DisciplineKind::Fifo
-            },
+            discipline: kinds[self.below(5) as usize],
             weight: self.below(4) as u32,
+            parent: None,
+            guarantee: self.below(3) as u32 * 700,
+            ceiling: some(self, 4).map(|slots| 300 + slots * 1_000),
             paused: self.below(4) == 0,
             concurrency: some(self, 4),
             rate,
@@ -230,7 +85,13 @@ impl World {
 
     fn put(&mut self) {
         let id = self.below(6) as u32;
-        let config = self.config();
+        let mut config = self.config();
+        // A queue may be below one of a smaller number, so that no circle comes about.
+        let parents: Vec<u32> =
+            self.queues.keys().copied().filter(|&it| it < id && it > 0).collect();
+        if id > 0 && self.below(2) == 0 && !parents.is_empty() {
+            config.parent = Some(QueueId(parents[self.below(parents.len() as u64) as usize]));
+        }
         if self.queues.get(&id).is_none_or(|known| known.rate != config.rate) {
             self.starts.remove(&id);
         }
@@ -241,7 +102,13 @@ impl World {
     fn delete(&mut self) {
         let id = self.below(6) as u32;
         let has = |jobs: &BTreeMap<u64, u32>| jobs.values().any(|&queue| queue == id);
-        if id == 0 || has(&self.waiting) || has(&self.running) || !self.queues.contains_key(&id) {
+        let is_parent = self.queues.values().any(|it| it.parent == Some(QueueId(id)));
+        if id == 0
+            || is_parent
+            || has(&self.waiting)
+            || has(&self.running)
+            || !self.queues.contains_key(&id)
+        {
             return;
         }
         self.queues.remove(&id);
@@ -330,7 +197,7 @@ impl World {
                     let queue = self.running.remove(&job.0).unwrap();
                     self.waiting.insert(job.0, queue);
                     self.ever.remove(&job.0);
-                    self.starts.remove(&queue);
+                    self.starts.clear();
                     self.s.handle_return(job, at(self.now));
                 }
             }
@@ -345,6 +212,24 @@ impl World {
         self.hear();
     }
 
+    /// A job of the queue, or of one below, was granted.
+    fn check_limits(&mut self, queue: u32) {
+        let config = self.queues[&queue];
+        assert!(!config.paused, "a paused queue gives nothing");
+        let running = self.running.values().filter(|&&it| self.is_below(it, queue)).count();
+        assert!(config.concurrency.is_none_or(|max| running <= max as usize));
+        if let Some(rate) = config.rate {
+            let starts = self.starts.entry(queue).or_default();
+            starts.push(self.now);
+            check_rate(rate, starts);
+        }
+    }
+
+    fn is_below(&self, queue: u32, above: u32) -> bool {
+        let parent = |&it: &u32| self.queues[&it].parent.map(|parent| parent.0);
+        std::iter::successors(Some(queue), parent).any(|it| it == above)
+    }
+
     fn hear(&mut self) {
         while let Some(action) = self.s.poll_action() {
             let Action::Grant { job, .. } = action else { panic!("{action:?}") };
@@ -352,24 +237,21 @@ impl World {
             assert!(self.ever.insert(job.0), "no job is granted twice");
             self.running.insert(job.0, queue);
             self.check_claims(job.0);
-            let config = self.queues[&queue];
-            assert!(!config.paused, "a paused queue gives nothing");
-            let running = self.running.values().filter(|&&it| it == queue).count();
-            assert!(config.concurrency.is_none_or(|max| running <= max as usize));
-            if let Some(rate) = config.rate {
-                let starts = self.starts.entry(queue).or_default();
-                starts.push(self.now);
-                check_rate(rate, starts);
+            let mut above = Some(queue);
+            while let Some(queue) = above {
+                self.check_limits(queue);
+                above = self.queues[&queue].parent.map(|parent| parent.0);
             }
         }
         self.s.check_invariants();
         for &id in self.queues.keys() {
-            let count =
-                |jobs: &BTreeMap<u64, u32>| jobs.values().filter(|&&q| q == id).count() as u32;
+            let count = |jobs: &BTreeMap<u64, u32>| {
+                jobs.values().filter(|&&q| self.is_below(q, id)).count() as u32
+            };
             let counts = self.s.queue(QueueId(id)).unwrap();
             // Whoever waits for a resource is in no queue yet.
             assert!(counts.0 <= count(&self.waiting));
-            assert_eq!(counts.1, count(&self.running));
+            assert_eq!(counts.1, count(&self.running), "queue {id}");
         }
     }
 }

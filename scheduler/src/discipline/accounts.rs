@@ -1,0 +1,189 @@
+//! What children offer and what they were charged, in virtual time: what every discipline with shares keeps.
+
+use ostler_job::Span;
+
+use super::tag::Tag;
+use super::{Child, Share};
+use crate::backlog::Head;
+use crate::heap::IndexedHeap;
+use crate::lane::{Lane, LaneMap};
+
+/// One child.
+#[derive(Default)]
+pub(super) struct Account {
+    pub(super) share: Share,
+    /// Slot time per unit of weight that it was charged.
+    pub(super) start: Tag,
+    pub(super) heads: LaneMap<Option<Head>>,
+    /// Lanes in which it offers something.
+    pub(super) offers: u32,
+}
+
+impl Account {
+    pub(super) fn weight(&self) -> u64 {
+        u64::from(self.share.weight)
+    }
+
+    pub(super) fn head(&self, lane: Lane) -> Option<Head> {
+        self.heads.get(lane).copied().flatten()
+    }
+}
+
+/// Every child, and virtual time `v`: where whoever has nothing to claim stands.
+#[derive(Default)]
+pub(super) struct Accounts {
+    pub(super) v: Tag,
+    children: Vec<Account>,
+    /// Children without jobs that owe something, by tag.
+    owing: IndexedHeap<Tag>,
+    forgotten: Vec<Child>,
+    /// Weight of all children that offer something.
+    weights: u64,
+}
+
+impl Accounts {
+    #[inline]
+    pub(super) fn get(&self, child: Child) -> &Account {
+        &self.children[child.0 as usize]
+    }
+
+    #[inline]
+    pub(super) fn get_mut(&mut self, child: Child) -> &mut Account {
+        &mut self.children[child.0 as usize]
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = (Child, &Account)> {
+        self.children.iter().enumerate().map(|(at, it)| (Child(at as u32), it))
+    }
+
+    pub(super) fn open(&mut self, child: Child, share: Share) {
+        if self.children.len() <= child.0 as usize {
+            let v = self.v;
+            let fresh = || Account { start: v, ..Account::default() };
+            self.children.resize_with(child.0 as usize + 1, fresh);
+        }
+        self.owing.remove(child.0);
+        let it = &mut self.children[child.0 as usize];
+        let share = Share { weight: share.weight.max(1), ..share };
+        if it.offers > 0 {
+            self.weights = self.weights - it.weight() + u64::from(share.weight);
+        }
+        it.share = share;
+    }
+
+    /// The child's offer in the lane is this from here on; answers whether it had none in any.
+    #[inline]
+    pub(super) fn put(&mut self, child: Child, lane: Lane, head: Option<Head>) -> bool {
+        let v = self.v;
+        let it = &mut self.children[child.0 as usize];
+        let old = std::mem::replace(it.heads.entry(lane, || None), head);
+        let mut came = false;
+        match (old, head) {
+            (None, Some(_)) => {
+                came = it.offers == 0;
+                it.offers += 1;
+                if came {
+                    // Idling earns nothing.
+                    it.start = it.start.max(v);
+                    self.weights += it.weight();
+                }
+            }
+            (Some(_), None) => {
+                it.offers -= 1;
+                if it.offers == 0 {
+                    self.weights -= it.weight();
+                }
+            }
+            (None, None) | (Some(_), Some(_)) => {}
+        }
+        if head.is_none() {
+            self.children[child.0 as usize].heads.drop_other(lane);
+        }
+        came
+    }
+
+    /// A charge turns out to be another; answers whether that moved the child's tag.
+    #[inline]
+    pub(super) fn correct(&mut self, child: Child, charged: Span, actual: Span) -> bool {
+        let v = self.v;
+        let it = &mut self.children[child.0 as usize];
+        if actual > charged {
+            let more = Span(actual.0 - charged.0);
+            it.start = it.start.plus(Tag::of(more, it.weight()));
+        } else if actual < charged {
+            let less = Span(charged.0 - actual.0);
+            // Never below V: that would be a claim from the past on everybody else.
+            let floor = it.start.min(v);
+            it.start = it.start.minus(Tag::of(less, it.weight())).max(floor);
+        }
+        actual != charged
+    }
+
+    /// Weight of the child, and of all that offer something and itself.
+    #[inline]
+    pub(super) fn weights(&self, child: Child) -> (u64, u64) {
+        let weight = self.get(child).weight();
+        (weight, self.weights.max(weight))
+    }
+
+    pub(super) fn retire(&mut self, child: Child) {
+        let start = self.get(child).start;
+        if start <= self.v {
+            self.forget(child);
+        } else {
+            self.owing.set(child.0, start);
+        }
+    }
+
+    pub(super) fn owes(&self, child: Child) -> bool {
+        self.owing.contains(child.0)
+    }
+
+    /// Pays off what `V` has caught up with.
+    #[inline]
+    pub(super) fn settle(&mut self) {
+        while let Some((start, child)) = self.owing.first()
+            && start <= self.v
+        {
+            self.owing.remove(child);
+            self.forget(Child(child));
+        }
+    }
+
+    pub(super) fn reset(&mut self) {
+        while let Some((start, child)) = self.owing.first() {
+            self.v = self.v.max(start);
+            self.owing.remove(child);
+            self.forget(Child(child));
+        }
+    }
+
+    pub(super) fn poll_forgotten(&mut self) -> Option<Child> {
+        self.forgotten.pop()
+    }
+
+    fn forget(&mut self, child: Child) {
+        self.children[child.0 as usize].start = self.v;
+        self.forgotten.push(child);
+    }
+
+    pub(super) fn check(&self, offers: &dyn Fn(Child, Lane, Option<Head>) -> bool) {
+        self.owing.check();
+        let mut weights = 0;
+        for (child, it) in self.iter() {
+            let mut lanes = 0;
+            for (lane, head) in it.heads.iter() {
+                assert!(offers(child, lane, *head), "a child offers what it has");
+                lanes += u32::from(head.is_some());
+            }
+            assert_eq!(lanes, it.offers, "the lanes that something is offered in are counted");
+            weights += if lanes > 0 { it.weight() } else { 0 };
+            let owes = self.owing.key(child.0);
+            assert!(owes.is_none_or(|tag| lanes == 0 && tag == it.start), "only the idle owe");
+        }
+        assert_eq!(
+            weights, self.weights,
+            "the weight is that of the children that offer something"
+        );
+    }
+}

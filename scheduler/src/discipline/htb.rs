@@ -1,0 +1,320 @@
+//! `htb`: hierarchical token bucket, as in `tc-htb(8)`: every child has a guarantee and may have a ceiling, both in slots, and
+//! what others do not use is lent.
+//!
+//! Tokens are slot time. A child is *green* while it has used less than its guarantee, and *red* once it has used its ceiling:
+//! then it offers nothing until time has passed. In between it borrows: from its parent while that one is green, else from
+//! the next one up. So jobs are classed by the height at which the tokens for them are found, and the smallest class is
+//! served first; of those with a guarantee left whoever is furthest behind it, of those that borrow whoever has borrowed least
+//! for its weight. The class goes up with what a node offers, and so holds over any number of levels.
+//!
+//! Bounds, with the burst `T` of [`BURST`], guarantees `g` and ceilings `k` in slots, the costliest job `c`, while the guarantees of
+//! siblings are no more than the slots: in any time `t` a child gets at most `k (t + T) + c`, and one that has jobs waiting
+//! all the time at least `g (t - T) - c - L`, where `L` is the longest job that holds a slot when it comes. Above the ceilings
+//! slots stay free; that is what ceilings are for.
+
+use std::collections::BTreeSet;
+
+use ostler_job::{Mono, Span};
+
+use super::accounts::Accounts;
+use super::by_lane::ByLane;
+use super::tag::Tag;
+use super::{Child, Discipline, Share, Turn};
+use crate::backlog::Head;
+use crate::lane::Lane;
+
+/// How much of its guarantee and of its ceiling a child that was idle may use at once.
+pub(super) const BURST: Span = Span::from_secs(1);
+/// The moment that never comes.
+const NEVER: Mono = Mono(u64::MAX);
+
+/// One child's two buckets, each as the moment from which it has tokens again.
+#[derive(Clone, Copy, Default)]
+struct Buckets {
+    green: Mono,
+    open: Mono,
+}
+
+/// All children.
+#[derive(Default)]
+pub(crate) struct HtbOrder {
+    accounts: Accounts,
+    buckets: Vec<Buckets>,
+    /// Children that may be served, by the class of what they offer and by who is first in it.
+    ready: ByLane<(u8, u128)>,
+    /// Children that offer something, by when time alone makes another class of it.
+    changes: BTreeSet<(Mono, u32)>,
+    now: Mono,
+    /// Levels of queues below this one.
+    height: u8,
+}
+
+impl HtbOrder {
+    fn bucket(&mut self, child: Child) -> &mut Buckets {
+        if self.buckets.len() <= child.0 as usize {
+            self.buckets.resize(child.0 as usize + 1, Buckets::default());
+        }
+        &mut self.buckets[child.0 as usize]
+    }
+
+    fn is_green(&self, child: Child) -> bool {
+        self.accounts.get(child).share.guarantee > 0
+            && self.buckets[child.0 as usize].green <= self.now
+    }
+
+    /// How far up the tokens for what the child offers are found: one more than the height of the node that has them.
+    fn class(&self, child: Child, head: Head) -> u8 {
+        let Some(height) = self.accounts.get(child).share.height else {
+            // A tenant has no tokens of its own.
+            return self.height + 1;
+        };
+        let own = height + 1;
+        let class = if head.class == 0 { own } else { head.class };
+        if class < own || self.is_green(child) { class } else { self.height + 1 }
+    }
+
+    /// When time alone changes what the child's offers are.
+    fn changes(&self, child: Child) -> Option<Mono> {
+        let (Buckets { green, open }, share) =
+            (self.buckets[child.0 as usize], self.accounts.get(child).share);
+        if open > self.now {
+            return Some(open);
+        }
+        (share.guarantee > 0 && green > self.now).then_some(green)
+    }
+
+    /// Files the child anew in every lane, as it stands now.
+    fn rekey(&mut self, child: Child, before: Option<Mono>) {
+        if let Some(before) = before {
+            self.changes.remove(&(before, child.0));
+        }
+        let it = self.accounts.get(child);
+        let heads: Vec<(Lane, Head)> =
+            it.heads.iter().filter_map(|(lane, head)| Some((lane, (*head)?))).collect();
+        let (start, is_red) = (it.start, self.buckets[child.0 as usize].open > self.now);
+        for &(lane, head) in &heads {
+            if is_red {
+                self.ready.remove(lane, child.0);
+                continue;
+            }
+            let class = self.class(child, head);
+            let first = match class {
+                class if class <= self.height => u128::from(self.buckets[child.0 as usize].green.0),
+                _ => start.units(),
+            };
+            self.ready.set(lane, child.0, (class, first));
+        }
+        if !heads.is_empty()
+            && let Some(at) = self.changes(child)
+        {
+            self.changes.insert((at, child.0));
+        }
+    }
+
+    /// The child uses its own tokens, or those of a node above, which are no debt of its own.
+    fn charge(&mut self, child: Child, cost: Span, borrows: bool) {
+        let share = self.accounts.get(child).share;
+        let past = Mono(self.now.0.saturating_sub(BURST.0));
+        let it = self.bucket(child);
+        it.open = it.open.max(past) + in_slots(cost, share.ceiling.unwrap_or(u32::MAX));
+        if !borrows {
+            it.green = it.green.max(past) + in_slots(cost, share.guarantee);
+        }
+        if borrows {
+            let v = self.accounts.v;
+            let it = self.accounts.get_mut(child);
+            it.start = it.start.max(v).plus(Tag::of(cost, it.weight()));
+        }
+    }
+}
+
+/// How long so many thousandths of a slot take for so much slot time.
+fn in_slots(cost: Span, thousandths: u32) -> Span {
+    if thousandths == u32::MAX || thousandths == 0 {
+        return Span::ZERO;
+    }
+    let nanos = u128::from(cost.0) * 1_000 / u128::from(thousandths);
+    Span(u64::try_from(nanos).unwrap_or(u64::MAX))
+}
+
+impl Discipline for HtbOrder {
+    /// None, so that the order within a child is that of the submits.
+    fn key(&self, _lst: Mono) -> Mono {
+        Mono(0)
+    }
+
+    fn open(&mut self, child: Child, share: Share) {
+        let is_known = (child.0 as usize) < self.buckets.len();
+        let before = if is_known { self.changes(child) } else { None };
+        self.bucket(child);
+        self.accounts.open(child, share);
+        self.rekey(child, before);
+        if let Some(height) = share.height
+            && self.height <= height
+        {
+            self.height = height + 1;
+            let all: Vec<Child> = self.accounts.iter().map(|(child, _)| child).collect();
+            for child in all {
+                let before = self.changes(child);
+                self.rekey(child, before);
+            }
+        }
+    }
+
+    fn offer(&mut self, child: Child, lane: Lane, head: Option<Head>) {
+        if self.accounts.get(child).head(lane) == head {
+            return;
+        }
+        let before = self.changes(child);
+        self.accounts.put(child, lane, head);
+        if head.is_none() {
+            self.ready.remove(lane, child.0);
+        }
+        self.rekey(child, before);
+    }
+
+    fn is_plain(&self) -> bool {
+        self.ready.is_plain()
+    }
+
+    fn other_lanes(&self) -> Vec<Lane> {
+        self.ready.other_lanes().collect()
+    }
+
+    fn is_runnable(&self, lanes: &[Lane]) -> bool {
+        lanes.iter().any(|&lane| !self.ready.is_empty(lane))
+    }
+
+    fn choose(&mut self, lanes: &[Lane], now: Mono) -> (Option<Turn>, Option<(Child, Lane)>) {
+        self.tick(now);
+        let first = |&lane: &Lane| self.ready.first(lane).map(|(key, child)| (key, child, lane));
+        let Some(((class, _), child, lane)) = lanes.iter().filter_map(first).min() else {
+            return (None, None);
+        };
+        let it = self.accounts.get(Child(child));
+        if class > self.height {
+            let start = it.start;
+            self.accounts.v = self.accounts.v.max(start);
+        }
+        let head = self.accounts.get(Child(child)).head(lane);
+        (head.map(|head| Turn { head, child: Child(child), lane }), None)
+    }
+
+    fn eldest(&self, lanes: &[Lane]) -> Option<Turn> {
+        let of_lane =
+            |&lane: &Lane| super::eldest(&self.accounts, &self.ready.children(lane), lane);
+        lanes.iter().filter_map(of_lane).min_by_key(|turn| turn.head.seq)
+    }
+
+    fn best(&self, lane: Lane) -> Option<Head> {
+        let ((class, _), child) = self.ready.first(lane)?;
+        self.accounts.get(Child(child)).head(lane).map(|head| Head { class, ..head })
+    }
+
+    fn serve(&mut self, child: Child, lane: Lane, cost: Span, next: Option<Head>, now: Mono) {
+        self.now = self.now.max(now);
+        let before = self.changes(child);
+        let head = self.accounts.get(child).head(lane);
+        let borrows = head.is_none_or(|head| self.class(child, head) > self.height);
+        self.charge(child, cost, borrows);
+        self.accounts.put(child, lane, next);
+        if next.is_none() {
+            self.ready.remove(lane, child.0);
+        }
+        self.rekey(child, before);
+    }
+
+    fn pass(&mut self, child: Child, cost: Span, _alone: bool, now: Mono) {
+        self.now = self.now.max(now);
+        let before = self.changes(child);
+        self.charge(child, cost, !self.is_green(child));
+        self.rekey(child, before);
+    }
+
+    fn may_pass(&self, child: Child, now: Mono) -> bool {
+        self.buckets.get(child.0 as usize).is_none_or(|it| it.open <= self.now.max(now))
+    }
+
+    fn correct(&mut self, child: Child, charged: Span, actual: Span) {
+        let before = self.changes(child);
+        let share = self.accounts.get(child).share;
+        let (by, up) = (Span(actual.0.abs_diff(charged.0)), actual > charged);
+        // Whose tokens the job used is not remembered: about those that it would use now.
+        let borrows = !self.is_green(child);
+        let ceiling = share.ceiling.unwrap_or(u32::MAX);
+        let it = self.bucket(child);
+        let moved = |moment: Mono, slots| {
+            let by = in_slots(by, slots);
+            if up { moment + by } else { Mono(moment.0.saturating_sub(by.0)) }
+        };
+        it.open = moved(it.open, ceiling);
+        if borrows {
+            self.accounts.correct(child, charged, actual);
+        } else {
+            it.green = moved(it.green, share.guarantee);
+        }
+        self.rekey(child, before);
+    }
+
+    fn finish(&mut self, child: Child, charged: Span, actual: Span) {
+        self.correct(child, charged, actual);
+    }
+
+    /// What it used is remembered for as long as it is known; it owes nobody for what it borrowed.
+    fn retire(&mut self, child: Child) {
+        let v = self.accounts.v;
+        let it = self.accounts.get_mut(child);
+        it.start = it.start.min(v);
+        self.accounts.retire(child);
+    }
+
+    fn owes(&self, child: Child) -> bool {
+        self.accounts.owes(child)
+    }
+
+    fn reset(&mut self) {
+        self.accounts.reset();
+    }
+
+    fn poll_forgotten(&mut self) -> Option<Child> {
+        let child = self.accounts.poll_forgotten()?;
+        // Another one may have its number.
+        let before = self.changes(child);
+        *self.bucket(child) = Buckets::default();
+        self.rekey(child, before);
+        Some(child)
+    }
+
+    fn share(&self, child: Child) -> Option<(u64, u64)> {
+        Some(self.accounts.weights(child))
+    }
+
+    fn due(&self) -> Option<Mono> {
+        self.changes.first().map(|&(at, _)| at).filter(|&at| at < NEVER)
+    }
+
+    fn tick(&mut self, now: Mono) {
+        self.now = self.now.max(now);
+        while let Some(&(at, child)) = self.changes.first()
+            && at <= self.now
+        {
+            self.rekey(Child(child), Some(at));
+        }
+    }
+
+    fn check(&self, offers: &dyn Fn(Child, Lane, Option<Head>) -> bool) {
+        self.accounts.check(offers);
+        self.ready.check();
+        for (child, it) in self.accounts.iter() {
+            let is_red = self.buckets[child.0 as usize].open > self.now;
+            for (lane, head) in it.heads.iter() {
+                let filed = self.ready.key(lane, child.0).is_some();
+                assert_eq!(filed, head.is_some() && !is_red, "who offers and is not red is ready");
+            }
+            let waits = it.offers > 0 && self.changes(child).is_some();
+            let listed =
+                self.changes(child).is_some_and(|at| self.changes.contains(&(at, child.0)));
+            assert!(!waits || listed, "the moment at which an offer changes is known");
+        }
+    }
+}

@@ -1,0 +1,162 @@
+//! `sfq`: stochastic fair queueing (McKenney, 1990): tenants are hashed into buckets, and the buckets take turns.
+//!
+//! Within a bucket the job that was submitted first is next, whoever's it is. Who shares a bucket shares its part, so every
+//! [`REHASH`] the hash is another one, and nobody is unlucky for long. Weights do not count.
+//!
+//! Bounds, with the quantum `Q` of a bucket and the costliest job `c`: the service of two buckets that have jobs waiting all the
+//! time differs by at most `Q + 2c`, as with `drr`; two of `n` tenants share a bucket with probability `1/B`, so that a
+//! tenant's expected part of the slots is at least `1/n * (1 - (n - 1)/(2B))` over many re-hashings. It is the choice for very
+//! many tenants of which none is known: a newcomer waits for one turn of at most `B` buckets.
+
+use ostler_job::{Mono, Span};
+
+use super::drr::DrrOrder;
+use super::fifo::FifoOrder;
+use super::{Child, Discipline, Share, Turn};
+use crate::backlog::Head;
+use crate::hash::mix;
+use crate::lane::Lane;
+
+/// How many buckets there are: a prime, as in `tc-sfq(8)`.
+const BUCKETS: u32 = 127;
+/// How long a hash holds.
+const REHASH: Span = Span::from_secs(10);
+
+/// All children.
+pub(crate) struct SfqOrder {
+    buckets: Vec<FifoOrder>,
+    /// The buckets as children.
+    turns: DrrOrder,
+    salt: u64,
+    hashed: Mono,
+    /// Jobs, granted ones too, of a bucket's children are charged to the bucket that the child is in now.
+    forgotten: Vec<Child>,
+}
+
+impl Default for SfqOrder {
+    fn default() -> Self {
+        let mut turns = DrrOrder::default();
+        (0..BUCKETS).for_each(|bucket| turns.open(Child(bucket), Share::of(1)));
+        let buckets = (0..BUCKETS).map(|_| FifoOrder::default()).collect();
+        Self { buckets, turns, salt: 0, hashed: Mono(0), forgotten: Vec::new() }
+    }
+}
+
+impl SfqOrder {
+    fn bucket(&self, child: Child) -> Child {
+        let mixed = mix(u64::from(child.0) ^ self.salt);
+        Child((mixed % u64::from(BUCKETS)) as u32)
+    }
+
+    fn refile(&mut self, bucket: Child, lane: Lane) {
+        let head = self.buckets[bucket.0 as usize].best(lane);
+        self.turns.offer(bucket, lane, head);
+    }
+
+    /// Puts everybody into a bucket by another hash.
+    fn rehash(&mut self, now: Mono) {
+        self.hashed = now;
+        self.salt = mix(now.0 ^ self.salt);
+        let offers: Vec<_> = self.buckets.iter().flat_map(FifoOrder::offers).collect();
+        for bucket in 0..BUCKETS {
+            self.buckets[bucket as usize] = FifoOrder::default();
+            let mut lanes = self.turns.other_lanes();
+            lanes.push(Lane::USUAL);
+            lanes.into_iter().for_each(|lane| self.turns.offer(Child(bucket), lane, None));
+        }
+        for (child, lane, head) in offers {
+            self.offer(child, lane, Some(head));
+        }
+    }
+}
+
+impl Discipline for SfqOrder {
+    fn key(&self, _lst: Mono) -> Mono {
+        Mono(0)
+    }
+
+    fn open(&mut self, _child: Child, _share: Share) {}
+
+    fn offer(&mut self, child: Child, lane: Lane, head: Option<Head>) {
+        let bucket = self.bucket(child);
+        self.buckets[bucket.0 as usize].offer(child, lane, head);
+        self.refile(bucket, lane);
+    }
+
+    fn is_plain(&self) -> bool {
+        self.turns.is_plain()
+    }
+
+    fn other_lanes(&self) -> Vec<Lane> {
+        self.turns.other_lanes()
+    }
+
+    fn is_runnable(&self, lanes: &[Lane]) -> bool {
+        self.turns.is_runnable(lanes)
+    }
+
+    fn choose(&mut self, lanes: &[Lane], now: Mono) -> (Option<Turn>, Option<(Child, Lane)>) {
+        if now - self.hashed >= REHASH {
+            self.rehash(now);
+        }
+        let (Some(turn), _) = self.turns.choose(lanes, now) else { return (None, None) };
+        self.buckets[turn.child.0 as usize].choose(&[turn.lane], now)
+    }
+
+    fn eldest(&self, lanes: &[Lane]) -> Option<Turn> {
+        let all = self.buckets.iter().filter_map(|bucket| bucket.eldest(lanes));
+        all.min_by_key(|turn| turn.head.seq)
+    }
+
+    fn best(&self, lane: Lane) -> Option<Head> {
+        self.turns.best(lane)
+    }
+
+    fn serve(&mut self, child: Child, lane: Lane, cost: Span, next: Option<Head>, now: Mono) {
+        let bucket = self.bucket(child);
+        let it = &mut self.buckets[bucket.0 as usize];
+        it.serve(child, lane, cost, next, now);
+        let next = it.best(lane);
+        self.turns.serve(bucket, lane, cost, next, now);
+    }
+
+    fn pass(&mut self, child: Child, cost: Span, alone: bool, now: Mono) {
+        self.turns.pass(self.bucket(child), cost, alone, now);
+    }
+
+    fn correct(&mut self, child: Child, charged: Span, actual: Span) {
+        self.turns.correct(self.bucket(child), charged, actual);
+    }
+
+    fn finish(&mut self, child: Child, charged: Span, actual: Span) {
+        self.turns.finish(self.bucket(child), charged, actual);
+    }
+
+    /// What it owes stays with its bucket.
+    fn retire(&mut self, child: Child) {
+        self.forgotten.push(child);
+    }
+
+    fn owes(&self, _child: Child) -> bool {
+        false
+    }
+
+    fn reset(&mut self) {
+        self.turns.forgive();
+    }
+
+    fn poll_forgotten(&mut self) -> Option<Child> {
+        self.forgotten.pop()
+    }
+
+    fn share(&self, _child: Child) -> Option<(u64, u64)> {
+        None
+    }
+
+    fn check(&self, offers: &dyn Fn(Child, Lane, Option<Head>) -> bool) {
+        self.buckets.iter().for_each(|bucket| bucket.check(offers));
+        self.turns.check(&|bucket, lane, head| {
+            self.buckets[bucket.0 as usize].best(lane).map(|it| it.seq) == head.map(|it| it.seq)
+        });
+    }
+}
