@@ -224,6 +224,7 @@ impl Driver {
             paused: queue.paused.is_some(),
             concurrency: shape.concurrency,
             rate: shape.rate.map(rate),
+            ..QueueConfig::default()
         };
         self.scheduler.handle_queue(QueueId(number), &config, now.mono);
         self.place(now);
