@@ -43,7 +43,9 @@ pub(crate) enum Verb {
     Pause(verb::pause::PauseArgs),
     /// Let paused jobs go on
     Resume(verb::resume::ResumeArgs),
-    /// Say which runner jobs are for
+    /// Make, hold, empty and delete queues
+    Queue(verb::queue::QueueArgs),
+    /// Say which runner or queue jobs are for
     Move(verb::r#move::MoveArgs),
     /// Show how many jobs are where, and the runners
     Status(verb::status::StatusArgs),
@@ -82,6 +84,7 @@ impl Verb {
             Self::Delete(args) => verb::delete::run(&args),
             Self::Pause(args) => verb::pause::run(&args),
             Self::Resume(args) => verb::resume::run(&args),
+            Self::Queue(args) => verb::queue::run(&args),
             Self::Move(args) => verb::r#move::run(&args),
             Self::Status(args) => verb::status::run(&args),
             Self::Drain(args) => verb::drain::run(&args),

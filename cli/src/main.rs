@@ -22,6 +22,7 @@ mod lacks;
 mod notify;
 mod panic_hook;
 mod plan;
+mod queues;
 mod root;
 mod signals;
 mod state;

@@ -2,7 +2,7 @@
 
 use std::{
     env,
-    io::{self, IsTerminal as _, Write as _, stderr, stdout},
+    io::{self, BufRead as _, IsTerminal as _, Write as _, stderr, stdout},
 };
 
 use crate::failure::Failure;
@@ -59,6 +59,25 @@ pub(crate) fn put(bytes: impl AsRef<[u8]>) -> Result<(), Failure> {
         }
         Failure::broken(format!("cannot write to standard output: {error}"))
     })
+}
+
+/// Whether a person types, and reads the questions.
+pub(crate) fn is_person() -> bool {
+    io::stdin().is_terminal() && stderr().is_terminal()
+}
+
+/// Asks a person, and nobody else: what a program does is meant.
+pub(crate) fn confirmed(question: &str) -> Result<bool, Failure> {
+    if !is_person() {
+        return Ok(true);
+    }
+    let _unasked = write!(stderr(), "{question} [y/N] ");
+    let mut answer = String::new();
+    io::stdin()
+        .lock()
+        .read_line(&mut answer)
+        .map_err(|error| Failure::usage(format!("cannot read the answer: {error}")))?;
+    Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
 }
 
 /// A number of things: `1 job`, `2 jobs`.

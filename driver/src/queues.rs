@@ -17,8 +17,6 @@ use super::{
     queue_event::{Places, QueueRefusal, QueueVerb, QueueView},
 };
 
-/// Queues that there may be: each has its series in the metrics.
-pub(super) const QUEUES_MAX: usize = 10_000;
 /// The number of the queue of jobs that name none.
 pub(super) const DEFAULT: u32 = 0;
 /// Who changed a queue that the configuration has.
@@ -142,8 +140,8 @@ impl Driver {
         let action = verb.code();
         let number = self.queues.find(Some(name));
         if let (QueueVerb::Put(shape), None) = (&verb, number) {
-            if self.queues.table.len() >= QUEUES_MAX {
-                return Err(QueueRefusal::TooMany(QUEUES_MAX));
+            if self.queues.table.len() >= QueueShape::QUEUES_MAX {
+                return Err(QueueRefusal::TooMany(QueueShape::QUEUES_MAX));
             }
             let queue = Queue::new(name.clone(), (**shape).clone(), QueueOwner::Api);
             self.tell_queue(action, who, name, Value::Null, now);
@@ -219,6 +217,8 @@ impl Driver {
             discipline: match shape.discipline {
                 QueueDiscipline::Promise => DisciplineKind::Promise,
                 QueueDiscipline::Fifo => DisciplineKind::Fifo,
+                QueueDiscipline::Sfq => DisciplineKind::Sfq,
+                QueueDiscipline::Drr => DisciplineKind::Drr,
             },
             weight: shape.weight,
             paused: queue.paused.is_some(),

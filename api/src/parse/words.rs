@@ -48,7 +48,7 @@ words! {
     DedupeScopeName as "DedupeScope": DedupeScope = [DedupeScope::Queued, DedupeScope::Done];
     /// What becomes of a superfluous job.
     ThenName as "DedupeThen": Then = [Then::Reject, Then::Coalesce];
-    /// The order among waiting jobs: fair shares and then promises, or plain arrival.
+    /// The order among waiting jobs: fair shares and then promises, plain arrival, tenants in turns by hash, or in turns by weight.
     QueueDisciplineName as "QueueDiscipline": QueueDiscipline = QueueDiscipline::ALL;
     /// Where a queue's shape is written: in the store, or in the configuration file.
     QueueOwnerName as "QueueOwner": QueueOwner = [QueueOwner::Api, QueueOwner::File];

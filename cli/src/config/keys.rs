@@ -3,7 +3,7 @@
 //! The reader takes bounds and defaults from here, messages the allowed keys, and
 //! `docs/CONFIG.md` is written from it, so none of the three can say something else.
 
-use ostler_gateway::{Discipline, ErrorDetails, LogFormat};
+use ostler_gateway::{Discipline, ErrorDetails, LogFormat, QueueDiscipline};
 
 /// A table of the file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,6 +20,7 @@ pub(crate) enum Place {
     Gateway,
     Runner,
     Jobs,
+    Queue,
 }
 
 /// What a value must look like. Numbers carry their bounds.
@@ -104,7 +105,8 @@ use Kind::{
     Addresses, Count, Duration, Flag, Map, Named, OneOf, Path, Size, Table, Tables, Text, Texts,
 };
 use Place::{
-    App, Certificate, Children, Gateway, Jobs, Limits, Listen, Log, Route, Runner, Timeouts, Top,
+    App, Certificate, Children, Gateway, Jobs, Limits, Listen, Log, Queue, Route, Runner, Timeouts,
+    Top,
 };
 use Preset::{Required, Value, Words};
 
@@ -120,6 +122,7 @@ pub(crate) const KEYS: &[Key] = &[
     key(Top, "gateway", Table(Gateway), Words("all defaults"), "How the gateway works."),
     key(Top, "runner", Table(Runner), Words("all defaults"), "The runner that `ostler serve` starts."),
     key(Top, "jobs", Table(Jobs), Words("all defaults"), "Durable jobs."),
+    key(Top, "queue", Named(Queue), Words("`default` alone, and those that the API made"), "Queues of durable jobs, each under its name: `[queue.mail]`. What is here is changed here alone; docs/QUEUES.md tells what queues are for."),
 
     key(Listen, "http", Addresses, Value("0.0.0.0:8080"), "Cleartext HTTP/1.1, and HTTP/2 by prior knowledge. Off without routes."),
     key(Listen, "https", Addresses, Value("0.0.0.0:8443"), "HTTPS with HTTP/2 and HTTP/1.1. Off without routes."),
@@ -211,4 +214,14 @@ pub(crate) const KEYS: &[Key] = &[
     key(Jobs, "payload_max", Size(1, ANY), Value("4GiB"), "Largest standard input of a job."),
     key(Jobs, "files_max", Size(1, ANY), Words("what `limits.disk_reserve` leaves"), "Bytes of all logs and payloads together; more payloads are refused with 503, and logs stay on their runners. One tenant gets as many as it leaves to others: half at most."),
     key(Jobs, "shared_user", Flag, Value("false"), "Tokens that are bound to a tenant may submit although jobs run as the gateway's own user, so that tenants can reach each other's jobs and the gateway's state."),
+
+    key(Queue, "weight", Count(1, 1000), Value("1"), "Its share of the slots beside other queues that have jobs."),
+    key(Queue, "discipline", OneOf(QueueDiscipline::WORDS), Value("promise"), "The order of its waiting jobs: fair shares and then promises, plain arrival, tenants in turns by hash, or in turns by weight."),
+    key(Queue, "concurrency", Count(1, MANY), Words("as many as there are slots"), "Jobs of it that may run at once."),
+    key(Queue, "rate", Text("`100/1m` or `100/1m burst 20`"), Words("whatever starts"), "How many of its jobs may start in which time, evenly spread, and how many of them at once after a quiet time."),
+    key(Queue, "tenant_weights", Map("a number from 1 to 1000"), Value("{}"), "Shares of tenants in it that differ from 1."),
+    key(Queue, "waiting_max", Count(1, MANY), Words("as many as `jobs.waiting_max`"), "Jobs that may wait in it; more are refused with 503. One tenant gets as many as it leaves to others: half at most."),
+    key(Queue, "retry", Count(1, 100), Words("4"), "Attempts that may fail in all, of its jobs that name no retry: from 10 s on, twice as long each time, up to 1 h. 1: none is tried again."),
+    key(Queue, "timeout", Duration(1), Words("none"), "How long an attempt may run, for its commands that have no timeout."),
+    key(Queue, "user", Text("a user's name"), Words("the runner's"), "The user of its commands that name none, where the runner permits it."),
 ];

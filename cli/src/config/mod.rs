@@ -8,6 +8,7 @@ mod app;
 mod effective;
 pub(crate) mod keys;
 mod process;
+mod queue;
 mod reference;
 mod route;
 mod section;
@@ -24,7 +25,7 @@ use std::{
     time::Duration,
 };
 
-use ostler_gateway::{Config as Gateway, TenantKey};
+use ostler_gateway::{Config as Gateway, JobsConfig, TenantKey};
 use ostler_runner::{AppSpec, JobUsers, Serve, labels::Labels};
 use toml::{Spanned, de::DeTable};
 
@@ -203,7 +204,10 @@ fn whole(top: &Section<'_>, ground: &Ground) -> Settings {
             access_log: process::access_log(&top.table("log", Place::Log)),
             drain,
             details: gateway.value("details"),
-            jobs: process::jobs(&top.table("jobs", Place::Jobs)),
+            jobs: JobsConfig {
+                queues: queue::queues(top),
+                ..process::jobs(&top.table("jobs", Place::Jobs))
+            },
         },
         runner: Runner { apps: specs, ..runner },
         notes: Vec::new(),

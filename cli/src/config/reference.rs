@@ -7,7 +7,7 @@ use super::{
     setting::article,
 };
 
-const PLACES: [(Place, &str, &str); 12] = [
+const PLACES: [(Place, &str, &str); 13] = [
     (Place::Top, "The file", ""),
     (
         Place::Listen,
@@ -24,6 +24,7 @@ const PLACES: [(Place, &str, &str); 12] = [
     (Place::Gateway, "`[gateway]`", ""),
     (Place::Runner, "`[runner]`", ""),
     (Place::Jobs, "`[jobs]`", ""),
+    (Place::Queue, "`[queue.NAME]`", ""),
 ];
 
 /// `docs/CONFIG.md`

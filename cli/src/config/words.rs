@@ -1,6 +1,6 @@
 //! What is one of a few words: each word beside what it means.
 
-use ostler_gateway::{Discipline, ErrorDetails, LogFormat};
+use ostler_gateway::{Discipline, ErrorDetails, LogFormat, QueueDiscipline};
 
 /// A type whose values are words of the file.
 pub(crate) trait Words: Copy + PartialEq + 'static {
@@ -21,6 +21,9 @@ macro_rules! words {
 
 words! {
     Discipline { "promise" => Self::Promise, "fifo" => Self::Fifo }
+    QueueDiscipline {
+        "promise" => Self::Promise, "fifo" => Self::Fifo, "sfq" => Self::Sfq, "drr" => Self::Drr
+    }
     LogFormat { "json" => Self::Json, "combined" => Self::Combined }
     ErrorDetails { "off" => Self::Off, "loopback" => Self::Loopback }
 }

@@ -61,6 +61,9 @@ pub(crate) struct DraftArgs {
     /// Only on this runner
     #[arg(long, value_name = "RUNNER")]
     host: Option<String>,
+    /// The queue that it waits in [default: default]
+    #[arg(long)]
+    queue: Option<String>,
     /// Whose share it is charged to
     #[arg(long)]
     tenant: Option<String>,

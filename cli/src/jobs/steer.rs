@@ -2,7 +2,7 @@
 
 use std::{
     fs,
-    io::{self, BufRead as _, IsTerminal as _, Read as _, Write as _},
+    io::{self, IsTerminal as _, Read as _},
     process::ExitCode,
 };
 
@@ -19,7 +19,7 @@ use super::{
 use crate::{
     client::{self, ApiArgs, Client, code_of, encode, for_people},
     failure::{self, Failure},
-    terminal::{counted, note, say},
+    terminal::{self, counted, is_person, note, say},
 };
 
 /// Ids of one request.
@@ -48,6 +48,8 @@ pub(crate) struct Action<'a> {
     pub(crate) of: Option<&'static str>,
     /// Where to, for a move; `Some(None)`: anywhere.
     pub(crate) host: Option<Option<&'a str>>,
+    /// The queue, for a move.
+    pub(crate) queue: Option<&'a str>,
 }
 
 #[derive(Debug, Default, Deserialize, Serialize)]
@@ -131,6 +133,9 @@ fn request(action: Action<'_>, of: (&str, Value)) -> Value {
     if let Some(host) = action.host {
         body["host"] = host.map_or(Value::Null, Value::from);
     }
+    if let Some(queue) = action.queue {
+        body["queue"] = Value::from(queue);
+    }
     body
 }
 
@@ -175,7 +180,7 @@ async fn by_filter(
 
 /// Asks a person, and nobody else.
 async fn confirmed(client: &Client, filter: &Filter, action: Action<'_>) -> Result<bool, Failure> {
-    if !io::stdin().is_terminal() || !io::stderr().is_terminal() {
+    if !is_person() {
         return Ok(true);
     }
     let page: Page = client.get(&format!("/v1/jobs?{}&limit=1000", filter.query())).await?;
@@ -184,13 +189,7 @@ async fn confirmed(client: &Client, filter: &Filter, action: Action<'_>) -> Resu
         (number, None) => counted(number as u64, "job", "jobs"),
         (number, Some(_)) => format!("more than {number} jobs"),
     };
-    let _ = write!(io::stderr(), "{} {many}? [y/N] ", action.name);
-    let mut answer = String::new();
-    io::stdin()
-        .lock()
-        .read_line(&mut answer)
-        .map_err(|error| Failure::usage(format!("cannot read the answer: {error}")))?;
-    Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
+    terminal::confirmed(&format!("{} {many}?", action.name))
 }
 
 fn told(format: Format, outcome: &Outcome, action: Action<'_>) -> Result<ExitCode, Failure> {

@@ -14,6 +14,7 @@ pub(crate) mod logs;
 pub(crate) mod man;
 pub(crate) mod r#move;
 pub(crate) mod pause;
+pub(crate) mod queue;
 pub(crate) mod restore;
 pub(crate) mod resume;
 pub(crate) mod retry;

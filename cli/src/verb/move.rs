@@ -1,4 +1,4 @@
-//! `ostler move`: says which runner jobs are for.
+//! `ostler move`: says which runner jobs are for, or in which queue they wait.
 
 use std::process::ExitCode;
 
@@ -11,19 +11,25 @@ use crate::{
 
 /// A job that waits goes to the runner; one that runs does so with its next attempt.
 #[derive(Args, Debug)]
-#[command(group = clap::ArgGroup::new("where").required(true).args(["host", "any"]))]
+#[command(group = clap::ArgGroup::new("where").required(true).multiple(true).args(["host", "any", "queue"]))]
 pub(crate) struct MoveArgs {
     /// Only this runner may have them
     #[arg(long, value_name = "RUNNER")]
     host: Option<String>,
     /// Any runner may have them
-    #[arg(long)]
+    #[arg(long, conflicts_with = "host")]
     any: bool,
+    /// They wait in this queue; those that run are not moved
+    #[arg(long)]
+    queue: Option<String>,
     #[command(flatten)]
     steer: SteerArgs,
 }
 
 pub(crate) fn run(args: &MoveArgs) -> Result<ExitCode, Failure> {
-    let host = Some(args.host.as_deref());
-    steer(&args.steer, Action { name: "move", done: "moved", of: None, host })
+    let host = (args.any || args.host.is_some()).then_some(args.host.as_deref());
+    let queue = args.queue.as_deref();
+    // What is over waits nowhere.
+    let of = queue.map(|_| "waiting");
+    steer(&args.steer, Action { name: "move", done: "moved", of, host, queue })
 }

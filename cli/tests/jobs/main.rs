@@ -7,6 +7,7 @@ mod listing;
 mod lists;
 mod logs;
 mod operating;
+mod queues;
 mod steering;
 mod submit;
 mod tls;

@@ -145,6 +145,8 @@ impl QueueShape {
     pub const WEIGHT_MAX: u32 = 1000;
     /// The largest number of jobs that a limit names.
     pub const COUNT_MAX: u32 = 10_000_000;
+    /// Queues that there may be: each has its series in the metrics.
+    pub const QUEUES_MAX: usize = 10_000;
     /// Tenants that one queue names, at most.
     pub const TENANTS_MAX: usize = 1000;
 }
@@ -176,11 +178,15 @@ pub enum QueueDiscipline {
     Promise,
     /// First come, first served.
     Fifo,
+    /// Tenants in turns, as many as hash into one of a few buckets together.
+    Sfq,
+    /// Tenants in turns, each for as long as its weight says.
+    Drr,
 }
 
 impl QueueDiscipline {
     /// All of them.
-    pub const ALL: &[Self] = &[Self::Promise, Self::Fifo];
+    pub const ALL: &[Self] = &[Self::Promise, Self::Fifo, Self::Sfq, Self::Drr];
 }
 
 #[cfg(test)]

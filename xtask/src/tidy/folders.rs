@@ -254,6 +254,7 @@ const ORDERS: &[(&str, &[&str])] = &[
             "args",
             "client",
             "jobs",
+            "queues",
             "supervise",
             "verb",
             "command_line",

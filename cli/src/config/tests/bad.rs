@@ -18,7 +18,7 @@ const BAD: &[(&str, &str)] = &[
     ),
     (
         "[lissten]",
-        "3: lissten: no such key; did you mean listen? allowed here: listen, certificate, app, route, log, limits, gateway, runner and jobs",
+        "3: lissten: no such key; did you mean listen? allowed here: listen, certificate, app, route, log, limits, gateway, runner, jobs and queue",
     ),
     (
         "[listen]\nhttp = 8080",

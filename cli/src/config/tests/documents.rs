@@ -99,6 +99,17 @@ waiting_max = 100
 payload_max = "1MiB"
 files_max = "8MiB"
 shared_user = true
+[queue.mail]
+weight = 3
+discipline = "fifo"
+concurrency = 4
+rate = "100/1m burst 20"
+tenant_weights = { shop = 2, "a b" = 3 }
+retry = 1
+timeout = "10m"
+user = "mail"
+[queue.default]
+waiting_max = 9
 "#;
 
 #[test]
@@ -152,6 +163,13 @@ fn no_key_is_there_twice_and_every_preset_can_be_written_in_the_file() {
             keys::Place::Route => format!("{}[[route]]\n{} = {value}\n", super::APP, key.name),
             keys::Place::Timeouts => {
                 format!("{}[[route]]\ntimeouts = {{ {} = {value} }}\n", super::APP, key.name)
+            }
+            // A queue of the file with nothing but defaults is a queue all the same.
+            keys::Place::Queue => {
+                let text = format!("{}[queue.mail]\n{} = {value}\n", super::APP, key.name);
+                let plain = format!("{}[queue.mail]\n", super::APP);
+                assert_eq!(good(&text).gateway.jobs, good(&plain).gateway.jobs, "{text}");
+                continue;
             }
             keys::Place::Top | keys::Place::Certificate | keys::Place::Children => continue,
             place @ (keys::Place::Listen

@@ -157,12 +157,45 @@ fn durable_jobs_get_a_slot_for_each_processor_unless_the_file_says_otherwise() {
         (runner.job_slots, runner.job_users, runner.secrets),
         (4, JobUsers::default(), None)
     );
-    let usual = ostler_gateway::JobsConfig::default();
-    let usual = ostler_gateway::JobsConfig { tenants_share_user: true, ..usual };
+    let usual = JobsConfig::default();
+    let usual = JobsConfig { tenants_share_user: true, ..usual };
     assert_eq!(good(APP).gateway.jobs, usual, "unless somebody says that it is meant");
     let text = "[runner]\njob_slots = 0\njob_users = \"build\"\nsecrets = \"s.env\"\n";
     let runner = good(text).runner;
     let users = JobUsers { more: ["build".to_owned()].into(), ..JobUsers::default() };
     assert_eq!((runner.job_slots, runner.job_users), (0, users));
     assert_eq!(runner.secrets, Some(PathBuf::from("/srv/s.env")));
+}
+
+#[test]
+fn a_queue_is_read_whole_and_all_that_is_wrong_with_one_is_told() {
+    let text = "[queue.default]\nretry = 1\n[queue.mail]\nweight = 3\ndiscipline = \"fifo\"\nconcurrency = 4\n\
+                rate = \"100/1m burst 20\"\ntenant_weights = { shop = 2 }\nwaiting_max = 9\ntimeout = \"10m\"\nuser = \"mail\"\n";
+    let queues = good(text).gateway.jobs.queues;
+    let names: Vec<_> = queues.iter().map(|(name, _)| name.as_str()).collect();
+    assert_eq!(names, ["default", "mail"]);
+    assert_eq!(queues[0].1.retry.as_ref().map(|it| it.attempts), Some(1));
+    let expected = ostler_gateway::QueueShape {
+        weight: 3,
+        discipline: ostler_gateway::QueueDiscipline::Fifo,
+        concurrency: Some(4),
+        rate: ostler_gateway::Rate::read("100/1m burst 20").ok(),
+        tenant_weights: [("shop".to_owned(), 2)].into(),
+        waiting_max: Some(9),
+        timeout: Some(ostler_gateway::span(Duration::from_secs(600))),
+        user: Some("mail".to_owned()),
+        ..Default::default()
+    };
+    assert_eq!(queues[1].1, expected);
+    let text = "[queue.-x]\n[queue.mail]\nweight = 0\nrate = \"5/1m burst 6\"\ntenant_weights = { a = 0 }\nconcurency = 1\n";
+    let told = read(text).expect_err("it is wrong").join("\n");
+    for part in [
+        "queue.-x",
+        "queue.mail.weight",
+        "a burst of 6 is more than its 5 jobs",
+        "tenant_weights.a",
+        "did you mean concurrency",
+    ] {
+        assert!(told.contains(part), "{part} in {told}");
+    }
 }

@@ -1,0 +1,202 @@
+//! A queue's shape by flags: what is named is laid over what is there, since the API replaces the whole.
+
+use clap::Args;
+use serde_json::{Map, Value, json};
+
+use crate::{failure::Failure, values};
+
+/// What takes a limit away.
+const NONE: &str = "none";
+
+#[derive(Args, Debug)]
+pub(crate) struct ShapeArgs {
+    /// Its share beside other queues, 1 to 1000
+    #[arg(long, value_name = "N", value_parser = values::number(1_u32, 1000))]
+    weight: Option<u32>,
+    /// The order in it: promise, fifo, sfq or drr
+    #[arg(long, value_name = "WORD")]
+    discipline: Option<String>,
+    /// Jobs of it that may run at once; none: as many as there are slots
+    #[arg(long, value_name = "N|none")]
+    concurrency: Option<String>,
+    /// How many may start in which time, such as 100/1m or '100/1m burst 20'; none: whatever starts
+    #[arg(long, value_name = "RATE|none")]
+    rate: Option<String>,
+    /// A tenant's share in it that differs from 1
+    #[arg(long, value_name = "TENANT=N")]
+    tenant_weight: Vec<String>,
+    /// Jobs that may wait in it; none: as many as in all queues together
+    #[arg(long, value_name = "N|none")]
+    waiting_max: Option<String>,
+    /// For its commands that have none, such as 10m; none: no limit
+    #[arg(long, value_name = "TIME|none")]
+    timeout: Option<String>,
+    /// For its commands that name none; none: the runner's
+    #[arg(long, value_name = "USER|none")]
+    user: Option<String>,
+    /// How often its jobs are tried again that do not say; none: as in other queues
+    #[arg(long, value_name = "N|none")]
+    retries: Option<String>,
+}
+
+impl ShapeArgs {
+    /// Puts what was named in the place of what is there.
+    pub(crate) fn lay_over(&self, shape: &mut Value) -> Result<(), Failure> {
+        if let Some(weight) = self.weight {
+            shape["weight"] = json!(weight);
+        }
+        for (name, text) in [
+            ("discipline", &self.discipline),
+            ("rate", &self.rate),
+            ("timeout", &self.timeout),
+            ("user", &self.user),
+        ] {
+            if let Some(text) = text {
+                shape[name] = if text == NONE { Value::Null } else { json!(text) };
+            }
+        }
+        for (flag, name, text) in [
+            ("--concurrency", "concurrency", &self.concurrency),
+            ("--waiting-max", "waiting_max", &self.waiting_max),
+        ] {
+            if let Some(text) = text {
+                shape[name] = count(flag, text, 1)?.map_or(Value::Null, Value::from);
+            }
+        }
+        if let Some(text) = &self.retries {
+            let retry = |retries: u64| {
+                let mut retry = shape["retry"].as_object().cloned().unwrap_or_default();
+                retry.insert("attempts".to_owned(), json!(retries + 1));
+                Value::Object(retry)
+            };
+            shape["retry"] = count("--retries", text, 0)?.map_or(Value::Null, retry);
+        }
+        for text in &self.tenant_weight {
+            let (tenant, weight) = text
+                .rsplit_once('=')
+                .and_then(|(tenant, weight)| Some((tenant, weight.parse::<u64>().ok()?)))
+                .ok_or_else(|| {
+                    Failure::usage(format!("--tenant-weight {text}: write it as shop=3"))
+                })?;
+            // As all others have, it need not be named.
+            let weights = &mut shape["tenant_weights"];
+            match (weight, weights.as_object_mut()) {
+                (1, Some(weights)) => drop(weights.remove(tenant)),
+                (1, None) => {}
+                (_, _) => weights[tenant] = json!(weight),
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A number, or `none`.
+fn count(flag: &str, text: &str, least: u64) -> Result<Option<u64>, Failure> {
+    if text == NONE {
+        return Ok(None);
+    }
+    let number = text.parse().ok().filter(|number| *number >= least);
+    let wrong =
+        || Failure::usage(format!("{flag} {text}: expected a number from {least}, or none"));
+    number.map(Some).ok_or_else(wrong)
+}
+
+/// The shape that a queue has, as it would be put.
+pub(crate) fn kept(shown: &Value) -> Value {
+    let mut shape = Map::new();
+    let mut keep = |name: &str, value: Value| {
+        if !value.is_null() {
+            shape.insert(name.to_owned(), value);
+        }
+    };
+    const PLAIN: [&str; 7] =
+        ["weight", "discipline", "concurrency", "rate", "tenant_weights", "waiting_max", "user"];
+    PLAIN.iter().for_each(|name| keep(name, shown[*name].clone()));
+    keep("timeout", length(&shown["timeout_seconds"]));
+    let retry = &shown["retry"];
+    if retry.is_object() {
+        let put = json!({
+            "attempts": retry["attempts"], "delay": length(&retry["delay_seconds"]),
+            "delay_max": length(&retry["delay_max_seconds"]), "backoff": retry["backoff"],
+            "exit_codes": retry["exit_codes"],
+        });
+        keep("retry", put);
+    }
+    Value::Object(shape)
+}
+
+/// Seconds as a length of time.
+fn length(seconds: &Value) -> Value {
+    let millis = seconds.as_f64().map(|seconds| (seconds * 1000.0).round() as u64);
+    millis.map_or(Value::Null, |millis| json!(format!("{millis}ms")))
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Parser)]
+    struct Words {
+        #[command(flatten)]
+        shape: ShapeArgs,
+    }
+
+    fn laid(words: &[&str], shown: &Value) -> Result<Value, Failure> {
+        let words = Words::try_parse_from([&["put"], words].concat()).unwrap();
+        let mut shape = kept(shown);
+        words.shape.lay_over(&mut shape).map(|()| shape)
+    }
+
+    #[test]
+    fn what_is_named_is_laid_over_what_is_there() {
+        let shown = json!({
+            "name": "mail", "owner": "api", "paused": null, "waiting": 3, "weight": 2, "discipline": "fifo",
+            "concurrency": 4, "rate": "5/1m", "tenant_weights": {"shop": 3}, "waiting_max": null, "timeout_seconds": 1.5,
+            "user": null, "retry": {"attempts": 4, "delay_seconds": 10.0, "delay_max_seconds": 3600.0,
+                "backoff": "exponential", "exit_codes": [], "only_started": true},
+        });
+        let retry = |attempts| {
+            json!({"attempts": attempts, "delay": "10000ms", "delay_max": "3600000ms", "backoff": "exponential",
+                "exit_codes": []})
+        };
+        let same = json!({"weight": 2, "discipline": "fifo", "concurrency": 4, "rate": "5/1m",
+            "tenant_weights": {"shop": 3}, "timeout": "1500ms", "retry": retry(4)});
+        assert_eq!(laid(&[], &shown).unwrap(), same);
+        let words = [
+            "--weight",
+            "9",
+            "--concurrency",
+            "none",
+            "--rate",
+            "100/1m burst 20",
+            "--tenant-weight",
+            "b=2",
+            "--tenant-weight",
+            "shop=1",
+            "--waiting-max",
+            "7",
+            "--user",
+            "mail",
+            "--retries",
+            "0",
+        ];
+        let expected = json!({"weight": 9, "discipline": "fifo", "concurrency": null, "rate": "100/1m burst 20",
+            "tenant_weights": {"b": 2}, "timeout": "1500ms", "waiting_max": 7, "user": "mail", "retry": retry(1)});
+        assert_eq!(laid(&words, &shown).unwrap(), expected);
+        let new = laid(&["--retries", "2", "--tenant-weight", "a=5"], &json!({})).unwrap();
+        assert_eq!(new, json!({"retry": {"attempts": 3}, "tenant_weights": {"a": 5}}));
+    }
+
+    #[test]
+    fn what_is_no_number_is_refused_with_the_cure() {
+        for (words, told) in [
+            (["--concurrency", "0"], "--concurrency 0: expected a number from 1, or none"),
+            (["--retries", "x"], "--retries x: expected a number from 0, or none"),
+            (["--tenant-weight", "shop"], "--tenant-weight shop: write it as shop=3"),
+        ] {
+            assert_eq!(laid(&words, &json!({})).unwrap_err().lines().0, [told]);
+        }
+    }
+}

@@ -1,0 +1,154 @@
+//! Queues as the API shows them, for people.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use time::OffsetDateTime;
+
+use crate::jobs::{
+    table::{Cell, Look, draw, left, right},
+    when,
+};
+use crate::terminal::Tone;
+
+/// All queues.
+#[derive(Deserialize)]
+pub(crate) struct Queues {
+    pub(crate) queues: Vec<QueueView>,
+}
+
+/// A queue.
+#[derive(Debug, Deserialize, Serialize)]
+pub(crate) struct QueueView {
+    pub(crate) name: String,
+    #[serde(default)]
+    owner: Option<String>,
+    #[serde(default)]
+    paused: Option<Held>,
+    #[serde(default)]
+    drained: Option<Held>,
+    #[serde(default)]
+    pub(crate) waiting: u64,
+    #[serde(default)]
+    running: u64,
+    #[serde(default)]
+    weight: Option<u64>,
+    #[serde(default)]
+    discipline: Option<String>,
+    #[serde(default)]
+    concurrency: Option<u64>,
+    #[serde(default)]
+    rate: Option<String>,
+    #[serde(default)]
+    tenant_weights: BTreeMap<String, u64>,
+    #[serde(default)]
+    waiting_max: Option<u64>,
+    #[serde(default)]
+    timeout_seconds: Option<f64>,
+    #[serde(default)]
+    user: Option<String>,
+    #[serde(default)]
+    retry: Option<Value>,
+    #[serde(flatten)]
+    rest: BTreeMap<String, Value>,
+}
+
+/// Who holds it back.
+#[derive(Debug, Deserialize, Serialize)]
+struct Held {
+    #[serde(default)]
+    by: Option<String>,
+    #[serde(default)]
+    since: Option<String>,
+}
+
+impl Held {
+    fn told(&self, now: OffsetDateTime) -> String {
+        let since = self.since.as_deref().map(|since| when::relative(since, now));
+        let by = self.by.as_ref().map(|by| format!("by {by}"));
+        by.into_iter().chain(since).collect::<Vec<_>>().join(", ")
+    }
+}
+
+impl QueueView {
+    fn state(&self) -> (&'static str, Option<Tone>) {
+        match (&self.paused, &self.drained) {
+            (None, None) => ("open", Some(Tone::Good)),
+            (Some(_), None) => ("paused", Some(Tone::Bad)),
+            (None, Some(_)) => ("drained", Some(Tone::Faint)),
+            (Some(_), Some(_)) => ("paused+drained", Some(Tone::Bad)),
+        }
+    }
+}
+
+/// One line each.
+pub(crate) fn table(queues: &[QueueView]) -> String {
+    let number = |number: Option<u64>| number.map_or_else(|| "-".to_owned(), |it| it.to_string());
+    let row = |queue: &QueueView| {
+        let (state, tone) = queue.state();
+        vec![
+            queue.name.as_str().into(),
+            Cell::toned(state, tone),
+            queue.waiting.to_string().into(),
+            queue.running.to_string().into(),
+            number(queue.weight).into(),
+            number(queue.concurrency).into(),
+            queue.rate.as_deref().unwrap_or("-").into(),
+        ]
+    };
+    let columns = [
+        left("NAME"),
+        left("STATE"),
+        right("WAITING"),
+        right("RUNNING"),
+        right("WEIGHT"),
+        right("AT ONCE"),
+        left("RATE"),
+    ];
+    let rows: Vec<Vec<Cell>> = queues.iter().map(row).collect();
+    draw(&columns, &rows, Look::of_stdout())
+}
+
+/// Everything of one.
+pub(crate) fn page(queue: &QueueView) -> String {
+    let now = OffsetDateTime::now_utc();
+    let mut rows: Vec<Vec<Cell>> = Vec::new();
+    let mut row = |name: &str, value: Option<String>| {
+        if let Some(value) = value {
+            rows.push(vec![name.into(), value.as_str().into()]);
+        }
+    };
+    let number = |number: Option<u64>| number.map(|it| it.to_string());
+    row("queue", Some(queue.name.clone()));
+    row("paused", queue.paused.as_ref().map(|held| held.told(now)));
+    row("drained", queue.drained.as_ref().map(|held| held.told(now)));
+    row("waiting", Some(queue.waiting.to_string()));
+    row("running", Some(queue.running.to_string()));
+    row("weight", number(queue.weight));
+    row("discipline", queue.discipline.clone());
+    row("concurrency", number(queue.concurrency));
+    row("rate", queue.rate.clone());
+    let weights = queue.tenant_weights.iter().map(|(tenant, weight)| format!("{tenant}={weight}"));
+    let weights: Vec<_> = weights.collect();
+    row("tenant weights", (!weights.is_empty()).then(|| weights.join(" ")));
+    row("waiting max", number(queue.waiting_max));
+    row("timeout", queue.timeout_seconds.map(when::span));
+    row("user", queue.user.clone());
+    let attempts = queue.retry.as_ref().and_then(|retry| retry["attempts"].as_u64());
+    row("attempts", number(attempts));
+    row("owner", queue.owner.clone());
+    draw(&[left(""), left("")], &rows, Look { width: None, ..Look::of_stdout() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::client::answers::agree;
+
+    #[test]
+    fn queues_are_read_by_the_names_that_the_api_gives_their_fields() {
+        agree::<QueueView>("QueueView", &[]);
+        agree::<Held>("HeldView", &[]);
+    }
+}
