@@ -24,6 +24,7 @@ mod from_rq;
 mod hosts;
 mod http2;
 mod idle;
+mod job_queues;
 mod joining;
 mod kills;
 mod logs;
