@@ -141,6 +141,12 @@ fn complete(path: &str, method: &str, operation: &mut Value) {
     if operation["security"] == json!([]) {
         statuses.retain(|status| !matches!(*status, "401" | "403"));
     }
+    if path.ends_with("/purge")
+        && let Some(parameters) = operation["parameters"].as_array_mut()
+    {
+        // The path names it.
+        parameters.retain(|parameter| parameter["name"] != "queue");
+    }
     // What HTTP itself refuses, such as a head that is too large.
     statuses.push("default");
     for status in statuses {

@@ -8,7 +8,7 @@ fn setup(config: &str) -> Setup {
 }
 
 fn body(method: &str, api: &Api, path: &str, body: &Value) -> Response {
-    let text = serde_json::to_vec(body).unwrap();
+    let text = serde_json::to_vec(body).expect("a value is written");
     api.request(method, path, "Content-Type: application/json\r\n", &text)
 }
 

@@ -75,12 +75,12 @@ pub(crate) async fn purge(
     InPath(name): InPath,
     pairs: Pairs,
 ) -> Result<Response, Problem> {
-    let pairs = pairs.only(&[Conditions::names()])?;
+    // The path names the queue.
+    let others: Vec<_> =
+        Conditions::names().iter().copied().filter(|name| *name != "queue").collect();
+    let pairs = pairs.only(&[&others])?;
     let mut filter = query::filter(pairs.iter(), view::now()).map_err(Problem::parameters)?;
-    if filter.queue.replace(name.clone()).is_some_and(|other| other != name) {
-        let detail = format!("is another queue than {name}, which the path names; leave it out");
-        return Err(Problem::parameter("queue", detail));
-    }
+    filter.queue = Some(name.clone());
     if filter.states.is_empty() {
         filter.states = states("waiting").map_err(Problem::internal)?;
     }
