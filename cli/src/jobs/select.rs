@@ -28,10 +28,8 @@ impl Selection {
             words if words.iter().any(|word| word == "-") => {
                 Err(Failure::usage("- stands alone: it takes the jobs from standard input"))
             }
-            words if words.iter().all(|word| is_id(word)) => {
-                Ok(Self::Ids(words.iter().filter_map(|word| word.parse().ok()).collect()))
-            }
-            words if words.iter().any(|word| is_id(word)) => Err(Failure::usage(
+            words if words.iter().all(|word| bounds(word).is_some()) => of_words(words),
+            words if words.iter().any(|word| bounds(word).is_some()) => Err(Failure::usage(
                 "name jobs either by id or by a filter, not both; id=1,2 is a filter too",
             )),
             words => Filter::read(words.iter().map(String::as_str)).map(Self::Filter),
@@ -45,8 +43,36 @@ pub(crate) fn id(text: &str) -> Result<u64, String> {
         .map_err(|_| "expected a job's number, such as 17; `ostler list` finds it".to_owned())
 }
 
-fn is_id(word: &str) -> bool {
-    word.parse::<u64>().is_ok()
+/// Jobs that ranges name, at most: as many as one request takes.
+const NAMED_MAX: usize = 10_000;
+
+/// The first and the last id of `17` or `5-9`.
+fn bounds(word: &str) -> Option<(u64, u64)> {
+    let (first, last) = word.split_once('-').unwrap_or((word, word));
+    let is_number = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+    if !is_number(first) || !is_number(last) {
+        return None;
+    }
+    Some((first.parse().ok()?, last.parse().ok()?))
+}
+
+fn of_words(words: &[String]) -> Result<Selection, Failure> {
+    let mut ids: Vec<u64> = Vec::new();
+    for (first, last) in words.iter().filter_map(|word| bounds(word)) {
+        if last < first {
+            let text = format!("{first}-{last} goes backwards; write {last}-{first}");
+            return Err(Failure::usage(text));
+        }
+        let more = usize::try_from(last - first).unwrap_or(usize::MAX).saturating_add(1);
+        if more > 1 && ids.len().saturating_add(more) > NAMED_MAX {
+            return Err(Failure::usage(format!(
+                "{first}-{last} names more than {NAMED_MAX} jobs; id={first}-{last} is a filter, \
+                 which finds those that there are"
+            )));
+        }
+        ids.extend(first..=last);
+    }
+    Ok(Selection::Ids(ids))
 }
 
 #[derive(Deserialize)]
@@ -132,7 +158,29 @@ mod tests {
         assert_eq!(read(&["3", "4"], "").unwrap(), Selection::Ids(vec![3, 4]));
         let filter = Filter::read(["state=dead"]).unwrap();
         assert_eq!(read(&["state=dead"], "").unwrap(), Selection::Filter(filter));
-        for bad in [&[][..], &["1", "state=dead"], &["-", "1"], &["foo"]] {
+        assert_eq!(read(&["7-9", "3"], "").unwrap(), Selection::Ids(vec![7, 8, 9, 3]));
+        assert_eq!(read(&["7-7"], "").unwrap(), Selection::Ids(vec![7]));
+        for (bad, says) in [
+            ("9-7", "9-7 goes backwards; write 7-9"),
+            ("1-10001", "1-10001 names more than 10000 jobs; id=1-10001 is a filter"),
+            ("0-18446744073709551615", "0-18446744073709551615 names more than 10000 jobs"),
+        ] {
+            let failure = read(&[bad], "").unwrap_err();
+            assert!(failure.lines().0[0].starts_with(says), "{failure:?}");
+        }
+        assert_eq!(read(&["1-10000"], "").unwrap(), Selection::Ids((1..=10_000).collect()));
+        for bad in [
+            &[][..],
+            &["1", "state=dead"],
+            &["1-2", "state=dead"],
+            &["-", "1"],
+            &["foo"],
+            &["-1"],
+            &["1-"],
+            &["1-2-3"],
+            &["+1"],
+            &["1-18446744073709551616"],
+        ] {
             assert!(read(bad, "").is_err(), "{bad:?}");
         }
     }

@@ -236,6 +236,9 @@ struct Line {
     id: Option<u64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     state: Option<String>,
+    /// Attempts that may fail in all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    attempts_max: Option<u32>,
     /// Another job does it already.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     coalesced: Option<bool>,

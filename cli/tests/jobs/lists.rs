@@ -13,8 +13,10 @@ fn bodies(request: &Request) -> Vec<Value> {
 /// Takes every line.
 fn taking() -> Fake {
     Fake::start(|request| {
-        let lines = (1..=request.text().lines().count())
-            .map(|line| json!({"line": line, "id": 10 + line, "state": "pending"}).to_string());
+        let lines = (1..=request.text().lines().count()).map(|line| {
+            json!({"line": line, "id": 10 + line, "state": "pending", "attempts_max": 4})
+                .to_string()
+        });
         let lines: Vec<String> = lines.collect();
         Reply::new(200, "application/x-ndjson", lines.join("\n"))
     })
@@ -46,8 +48,8 @@ fn lists_of_every_form_come_from_a_file_or_from_standard_input() {
 fn what_became_of_each_line_is_shown_with_its_own_line() {
     let fake = taking();
     let ended = fake.ostler_with("# x\nsleep 1\n\nsleep 2\n", &["submit", "-o", "ndjson"]);
-    let expected = "{\"line\":2,\"id\":11,\"state\":\"pending\"}\n\
-                    {\"line\":4,\"id\":12,\"state\":\"pending\"}\n";
+    let expected = "{\"line\":2,\"id\":11,\"state\":\"pending\",\"attempts_max\":4}\n\
+                    {\"line\":4,\"id\":12,\"state\":\"pending\",\"attempts_max\":4}\n";
     ended.with(0, expected, "");
 }
 
