@@ -91,3 +91,29 @@ fn jobs_go_with_their_queue_when_it_is_deleted_and_get_what_it_says_for_them() {
     assert_eq!(refused.status, 409, "{}", refused.text());
     assert!(refused.text().contains("there are default"), "{}", refused.text());
 }
+
+#[test]
+fn the_retry_of_its_queue_is_promised_to_a_job_when_it_is_taken_and_holds() {
+    let failing = json!({ "command": "exit 1" });
+    let gateway = setup("[queue.other]\nretry = 2\n").start();
+    let api = Api::of(&gateway);
+    let before = api.submit(&failing);
+    assert_eq!(api.wait_state(before, "retrying")["attempts_max"], 4);
+    let other = api.post("/v1/jobs", &json!({ "command": "exit 1", "queue": "other" })).json();
+    assert_eq!(
+        (&other["attempts_max"], &other["retry"]["delay_seconds"]),
+        (&json!(2), &json!(10.0))
+    );
+
+    let gateway: Gateway = setup("[queue.default]\nretry = 1\n").start_in(gateway.stop());
+    let api = Api::of(&gateway);
+    let answer = api.post("/v1/jobs", &api.marked(&failing)).json();
+    assert_eq!(answer["attempts_max"], 1, "{answer}");
+    let job = api.wait_finished(answer["id"].as_u64().expect("an id is a number"));
+    assert_eq!((&job["state"], &job["attempts"]), (&json!("dead"), &json!(1)), "{job}");
+    let named = json!({ "command": "exit 1", "retry": { "attempts": 3, "delay": "10ms" } });
+    let job = api.wait_finished(api.submit(&named));
+    assert_eq!((&job["state"], &job["attempts"]), (&json!("dead"), &json!(3)), "{job}");
+    let job = api.job(before);
+    assert_eq!((&job["attempts_max"], job["failures"] == json!(4)), (&json!(4), false), "{job}");
+}
