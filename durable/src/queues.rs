@@ -6,7 +6,10 @@ use std::{
 };
 
 use ostler_driver::{ActorInput, Answer, QueueLook, QueueOrder, QueueVerb};
-use ostler_job::durable::{Queue, QueueName};
+use ostler_job::{
+    Span,
+    durable::{Queue, QueueName},
+};
 
 use super::{Jobs, Unavailable};
 
@@ -32,6 +35,18 @@ impl Queues {
 
     pub(super) fn get(&self, name: &QueueName) -> Option<Arc<Queue>> {
         self.0.read().unwrap_or_else(PoisonError::into_inner).get(name).cloned()
+    }
+
+    /// How long succeeded, and other finished, jobs of those queues are kept that say so themselves; what they do not say is as usual.
+    pub(super) fn keeps(&self, usual: (Span, Span)) -> Vec<(QueueName, (Span, Span))> {
+        let all = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        let own = all.values().filter_map(|queue| {
+            let (succeeded, failed) = (queue.shape.keep_succeeded, queue.shape.keep_failed);
+            let says = succeeded.is_some() || failed.is_some();
+            let keep = (succeeded.unwrap_or(usual.0), failed.unwrap_or(usual.1));
+            says.then(|| (queue.name.clone(), keep))
+        });
+        own.collect()
     }
 
     pub(super) fn names(&self) -> Vec<QueueName> {

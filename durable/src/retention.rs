@@ -3,8 +3,10 @@
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use ostler_driver::{ActorInput, Verb};
+use ostler_job::durable::QueueName;
 use ostler_job::{Calendar, Heard, JobId, Mono, Now, Span, Wall};
 use ostler_machine::clock;
+use ostler_store::{OfQueues, Store};
 
 use super::{Jobs, driver_thread::DriverMessage};
 
@@ -69,8 +71,14 @@ impl Retention {
             events,
             keys,
         }));
-        let old = (before(date, self.keep.0), before(date, self.keep.1));
-        while prune(jobs, old, date).await {}
+        let old =
+            |(succeeded, failed): (Span, Span)| (before(date, succeeded), before(date, failed));
+        let own = jobs.queues.keeps(self.keep);
+        for (queue, keep) in &own {
+            while prune(jobs, Some(queue.clone()), &[], old(*keep), date).await {}
+        }
+        let others: Vec<QueueName> = own.into_iter().map(|(queue, _)| queue).collect();
+        while prune(jobs, None, &others, old(self.keep), date).await {}
         let files = jobs.files.clone();
         let unused = system(before(date, PAYLOAD_UNUSED));
         let swept = jobs.chore(move |store| {
@@ -137,9 +145,20 @@ fn before(now: Wall, span: Span) -> Wall {
     Wall(now.0.saturating_sub(span.0 / 1_000_000))
 }
 
-/// Deletes a batch. `true`: there are more.
-async fn prune(jobs: &Jobs, old: (Wall, Wall), now: Wall) -> bool {
-    let found = jobs.chore(move |store| store.prunable(old, now, BATCH)).await;
+/// Deletes a batch of one queue, or of all but some. `true`: there are more.
+async fn prune(
+    jobs: &Jobs,
+    one: Option<QueueName>,
+    all_but: &[QueueName],
+    old: (Wall, Wall),
+    now: Wall,
+) -> bool {
+    let others = all_but.to_vec();
+    let look = move |store: &dyn Store| {
+        let of = one.as_ref().map_or(OfQueues::AllBut(&others), OfQueues::One);
+        store.prunable_of(of, old, now, BATCH)
+    };
+    let found = jobs.chore(look).await;
     // A store that cannot be read says so elsewhere.
     let ids: Vec<JobId> = found.unwrap_or_default();
     let full = ids.len() == BATCH;

@@ -26,8 +26,17 @@ pub use ostler_job::durable::{
 };
 use ostler_job::{
     JobId, Wall,
-    durable::{Attempt, Epoch, Queue, Term},
+    durable::{Attempt, Epoch, Queue, QueueName, Term},
 };
+
+/// Jobs of which queues are meant.
+#[derive(Clone, Copy, Debug)]
+pub enum OfQueues<'a> {
+    /// Of this one.
+    One(&'a QueueName),
+    /// Of all others than these.
+    AllBut(&'a [QueueName]),
+}
 
 /// Durable state. Every method may block on the disk; none may be called on a runtime's thread.
 pub trait Store: Send + Sync {
@@ -96,6 +105,17 @@ pub trait Store: Send + Sync {
     /// `now`, or later still, is as old as its submit.
     fn prunable(
         &self,
+        before: (Wall, Wall),
+        now: Wall,
+        max: usize,
+    ) -> Result<Vec<JobId>, StoreError> {
+        self.prunable_of(OfQueues::AllBut(&[]), before, now, max)
+    }
+
+    /// The same of some queues.
+    fn prunable_of(
+        &self,
+        queues: OfQueues<'_>,
         before: (Wall, Wall),
         now: Wall,
         max: usize,

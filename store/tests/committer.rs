@@ -18,8 +18,8 @@ use ostler_job::{
     durable::{Attempt, Epoch, Queue, Term},
 };
 use ostler_store::{
-    Applied, Change, Committer, CountQuery, Counts, Event, Fault, Job, Loaded, Memory, Page,
-    Planned, Query, ReadLimit, Same, Store, StoreError, Unfinished,
+    Applied, Change, Committer, CountQuery, Counts, Event, Fault, Job, Loaded, Memory, OfQueues,
+    Page, Planned, Query, ReadLimit, Same, Store, StoreError, Unfinished,
 };
 
 /// The model behind a gate: a commit says how many changes it has, and waits until it is let through.
@@ -80,13 +80,14 @@ impl Store for Gated {
     ) -> Result<Option<JobId>, StoreError> {
         self.memory.succeeded_since(tenant, same, since)
     }
-    fn prunable(
+    fn prunable_of(
         &self,
+        queues: OfQueues<'_>,
         before: (Wall, Wall),
         now: Wall,
         max: usize,
     ) -> Result<Vec<JobId>, StoreError> {
-        self.memory.prunable(before, now, max)
+        self.memory.prunable_of(queues, before, now, max)
     }
     fn payload_used(&self, sha256: &str) -> Result<bool, StoreError> {
         self.memory.payload_used(sha256)

@@ -50,6 +50,10 @@ pub(crate) struct QueueRequest {
     /// The user of its commands that name none, where the runner permits it.
     #[schema(pattern = "^[A-Za-z0-9_][A-Za-z0-9_.-]{0,31}$")]
     user: Option<String>,
+    /// How long its jobs that succeeded are kept; as long as others unless given.
+    keep_succeeded: Option<LengthOfTime>,
+    /// How long its jobs that ended otherwise are kept.
+    keep_failed: Option<LengthOfTime>,
     /// For its jobs that name no retry; what is left out of it is as with `default`, 4 attempts from `10s` to `1h`.
     retry: Option<submit::Retry>,
 }
@@ -102,7 +106,8 @@ fn shape(asked: QueueRequest, mut notes: Notes) -> Result<QueueShape, Problem> {
         timeout: build::positive(asked.timeout, "/timeout", notes),
         user: asked.user.inspect(|user| checks::user_name(user, notes)),
         retry: asked.retry.map(|retry| build::retry(retry, &policy, notes)),
-        ..usual
+        keep_succeeded: build::positive(asked.keep_succeeded, "/keep_succeeded", notes),
+        keep_failed: build::positive(asked.keep_failed, "/keep_failed", notes),
     };
     if notes.0.is_empty() { Ok(shape) } else { Err(Problem::fields(std::mem::take(&mut notes.0))) }
 }

@@ -47,6 +47,10 @@ pub(crate) struct QueueView {
     timeout_seconds: Option<f64>,
     /// For its commands that name none.
     user: Option<String>,
+    /// How long its jobs that succeeded are kept; null: as long as others.
+    keep_succeeded_seconds: Option<f64>,
+    /// How long its jobs that ended otherwise are kept.
+    keep_failed_seconds: Option<f64>,
     /// For its jobs that say nothing of retries.
     retry: Option<RetryView>,
 }
@@ -87,6 +91,8 @@ impl QueueView {
             waiting_max: shape.waiting_max,
             timeout_seconds: shape.timeout.map(Span::as_secs_f64),
             user: shape.user.clone(),
+            keep_succeeded_seconds: shape.keep_succeeded.map(Span::as_secs_f64),
+            keep_failed_seconds: shape.keep_failed.map(Span::as_secs_f64),
             retry: shape.retry.as_ref().map(RetryView::new),
         }
     }

@@ -75,7 +75,7 @@ pub(super) fn order(state: &mut State, who: &str, name: QueueName, verb: QueueVe
 }
 
 const SHAPE: &str = r#"{"weight":3,"discipline":"fifo","concurrency":4,"rate":"100/1m burst 20","waiting_max":9,"tenant_weights":{"shop":3},
-    "timeout":"10m","user":"mail","retry":{"attempts":5}}"#;
+    "timeout":"10m","user":"mail","keep_succeeded":"1h","keep_failed":"2h","retry":{"attempts":5}}"#;
 
 impl Rig {
     async fn put(&self, name: &str, shape: &str) -> super::Answer {
@@ -100,6 +100,8 @@ async fn a_queue_is_made_shown_changed_as_a_whole_and_deleted() {
         ("waiting_max", "9"),
         ("tenant_weights", r#"{"shop":3}"#),
         ("timeout_seconds", "600.0"),
+        ("keep_succeeded_seconds", "3600.0"),
+        ("keep_failed_seconds", "7200.0"),
         ("user", "\"mail\""),
         ("owner", "\"api\""),
         ("paused", "null"),

@@ -223,5 +223,7 @@ pub(crate) const KEYS: &[Key] = &[
     key(Queue, "waiting_max", Count(1, MANY), Words("as many as `jobs.waiting_max`"), "Jobs that may wait in it; more are refused with 503. One tenant gets as many as it leaves to others: half at most."),
     key(Queue, "retry", Count(1, 100), Words("4"), "Attempts that may fail in all, of its jobs that name no retry: from 10 s on, twice as long each time, up to 1 h. 1: none is tried again."),
     key(Queue, "timeout", Duration(1), Words("none"), "How long an attempt may run, for its commands that have no timeout."),
+    key(Queue, "keep_succeeded", Duration(1), Words("`jobs.keep_succeeded`"), "How long its jobs that succeeded are kept, with their output."),
+    key(Queue, "keep_failed", Duration(1), Words("`jobs.keep_failed`"), "How long its jobs that ended otherwise are kept."),
     key(Queue, "user", Text("a user's name"), Words("the runner's"), "The user of its commands that name none, where the runner permits it."),
 ];

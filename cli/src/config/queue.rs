@@ -58,7 +58,8 @@ fn shape(section: &Section<'_>) -> QueueShape {
         retry: retry.map(|attempts| Retry { attempts, ..Retry::usual() }),
         timeout: section.optional::<Duration>("timeout").map(ostler_gateway::span),
         user: section.parsed("user", super::app::user),
-        ..QueueShape::default()
+        keep_succeeded: section.optional::<Duration>("keep_succeeded").map(ostler_gateway::span),
+        keep_failed: section.optional::<Duration>("keep_failed").map(ostler_gateway::span),
     }
 }
 

@@ -34,6 +34,12 @@ pub(crate) struct ShapeArgs {
     /// For its commands that name none; none: the runner's
     #[arg(long, value_name = "USER|none")]
     user: Option<String>,
+    /// How long its jobs that succeeded are kept, such as 1h; none: as long as others
+    #[arg(long, value_name = "TIME|none")]
+    keep_succeeded: Option<String>,
+    /// How long its jobs that ended otherwise are kept; none: as long as others
+    #[arg(long, value_name = "TIME|none")]
+    keep_failed: Option<String>,
     /// How often its jobs are tried again that do not say; none: as in other queues
     #[arg(long, value_name = "N|none")]
     retries: Option<String>,
@@ -49,6 +55,8 @@ impl ShapeArgs {
             ("discipline", &self.discipline),
             ("rate", &self.rate),
             ("timeout", &self.timeout),
+            ("keep_succeeded", &self.keep_succeeded),
+            ("keep_failed", &self.keep_failed),
             ("user", &self.user),
         ] {
             if let Some(text) = text {
@@ -112,7 +120,9 @@ pub(crate) fn kept(shown: &Value) -> Value {
     const PLAIN: [&str; 7] =
         ["weight", "discipline", "concurrency", "rate", "tenant_weights", "waiting_max", "user"];
     PLAIN.iter().for_each(|name| keep(name, shown[*name].clone()));
-    keep("timeout", length(&shown["timeout_seconds"]));
+    for name in ["timeout", "keep_succeeded", "keep_failed"] {
+        keep(name, length(&shown[format!("{name}_seconds")]));
+    }
     let retry = &shown["retry"];
     if retry.is_object() {
         let put = json!({

@@ -49,6 +49,10 @@ pub(crate) struct QueueView {
     #[serde(default)]
     user: Option<String>,
     #[serde(default)]
+    keep_succeeded_seconds: Option<f64>,
+    #[serde(default)]
+    keep_failed_seconds: Option<f64>,
+    #[serde(default)]
     retry: Option<Value>,
     #[serde(flatten)]
     rest: BTreeMap<String, Value>,
@@ -134,6 +138,8 @@ pub(crate) fn page(queue: &QueueView) -> String {
     row("tenant weights", (!weights.is_empty()).then(|| weights.join(" ")));
     row("waiting max", number(queue.waiting_max));
     row("timeout", queue.timeout_seconds.map(when::span));
+    row("keep succeeded", queue.keep_succeeded_seconds.map(when::span));
+    row("keep failed", queue.keep_failed_seconds.map(when::span));
     row("user", queue.user.clone());
     let attempts = queue.retry.as_ref().and_then(|retry| retry["attempts"].as_u64());
     row("attempts", number(attempts));

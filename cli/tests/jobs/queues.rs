@@ -8,7 +8,7 @@ fn queue() -> Value {
     json!({
         "name": "mail", "owner": "api", "paused": {"by": "ops", "since": "2026-01-25T01:02:03.004Z"}, "drained": null,
         "waiting": 3, "running": 1, "weight": 2, "discipline": "fifo", "concurrency": 4, "rate": null, "tenant_weights": {"shop": 3},
-        "waiting_max": null, "timeout_seconds": 600.0, "user": null, "retry": null,
+        "waiting_max": null, "timeout_seconds": 600.0, "keep_succeeded_seconds": null, "keep_failed_seconds": null, "user": null, "retry": null,
     })
 }
 

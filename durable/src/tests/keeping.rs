@@ -1,6 +1,12 @@
 //! What is let go of, and what a clock that leaps does to that.
 
-use ostler_job::{Mono, Now};
+use std::sync::Arc;
+
+use ostler_driver::QueueVerb;
+use ostler_job::{
+    Mono, Now,
+    durable::{QueueName, QueueShape},
+};
 use ostler_machine::clock;
 
 use super::*;
@@ -108,4 +114,23 @@ async fn runners_that_are_gone_are_forgotten_while_the_gateway_runs() {
     assert!(members.check("host-7", "key").is_ok());
     kept.look(123 * DAY, 0).await;
     assert_eq!(members.check("host-7", "key"), Err(Stranger::Unknown));
+}
+
+#[tokio::test]
+async fn a_queue_keeps_its_jobs_as_long_as_it_says_and_no_others() {
+    let mut kept = Kept::new().await;
+    let queue = QueueName::new("short").unwrap();
+    let keep_failed = Some(Span::from_secs(DAY));
+    let shape = QueueShape { keep_failed, ..QueueShape::default() };
+    let put = QueueVerb::Put(Box::new(shape));
+    kept.bench.jobs.order_queue("test", queue.clone(), put).await.unwrap();
+    let spec = Arc::new(Spec { queue: Some(queue), ..spec() });
+    let new = NewJob { spec, paused: true, delayed: false, done_before: None };
+    let answers = kept.bench.jobs.submit("test", None, vec![new], true).await.unwrap();
+    let [Answer::Done { job, .. }] = answers[..] else { panic!("{answers:?}") };
+    kept.bench.jobs.steer("test", Verb::Cancel, vec![job]).await.unwrap();
+    let is_there = |kept: &Kept| kept.bench.store.job(job).unwrap().is_some();
+    assert!(kept.look(DAY / 2, 0).await && is_there(&kept));
+    assert!(kept.look(2 * DAY, 0).await, "the other is of another queue");
+    assert!(!is_there(&kept));
 }

@@ -20,8 +20,8 @@ use ostler_job::{
 
 use self::tables::Tables;
 use crate::{
-    Applied, Change, CountQuery, Counts, Event, Fault, Job, Loaded, Page, Query, ReadLimit, Same,
-    Store, StoreError, Unfinished,
+    Applied, Change, CountQuery, Counts, Event, Fault, Job, Loaded, OfQueues, Page, Query,
+    ReadLimit, Same, Store, StoreError, Unfinished,
 };
 
 /// What happens to a commit instead of what should.
@@ -252,21 +252,27 @@ impl Store for Memory {
         Ok(inner.kept.jobs.values().rev().find(succeeded).map(|job| job.id))
     }
 
-    fn prunable(
+    fn prunable_of(
         &self,
+        queues: OfQueues<'_>,
         (succeeded_before, others_before): (Wall, Wall),
         now: Wall,
         max: usize,
     ) -> Result<Vec<JobId>, StoreError> {
         let inner = self.lock();
+        let is_meant = |job: &Job| match queues {
+            OfQueues::One(queue) => job.status.is_in(queue),
+            OfQueues::AllBut(others) => !others.iter().any(|queue| job.status.is_in(queue)),
+        };
         let old = |job: &&Job| {
             let succeeded = job.status.state == JobState::Succeeded;
             let before = if succeeded { succeeded_before } else { others_before };
             let finished_at = job.status.finished_at.filter(|_| job.status.state.is_finished());
-            finished_at.is_some_and(|finished| {
-                let wrong = finished > crate::latest(now);
-                finished < before || wrong && job.submitted_at < before
-            })
+            is_meant(job)
+                && finished_at.is_some_and(|finished| {
+                    let wrong = finished > crate::latest(now);
+                    finished < before || wrong && job.submitted_at < before
+                })
         };
         Ok(inner.kept.jobs.values().filter(old).take(max).map(|job| job.id).collect())
     }

@@ -51,8 +51,8 @@ use self::{
     checkpoint::Checkpoints, place::Place, readers::Readers, refused::Refused, writer::Writer,
 };
 use crate::{
-    Applied, Change, CountQuery, Counts, Event, Fault, Job, Loaded, Page, Query, ReadLimit, Same,
-    Store, StoreError, Unfinished,
+    Applied, Change, CountQuery, Counts, Event, Fault, Job, Loaded, OfQueues, Page, Query,
+    ReadLimit, Same, Store, StoreError, Unfinished,
 };
 
 /// What is seldom set.
@@ -361,13 +361,14 @@ impl Store for Sqlite {
         self.read(|db| read::succeeded_since(db, tenant, same, since))
     }
 
-    fn prunable(
+    fn prunable_of(
         &self,
+        queues: OfQueues<'_>,
         before: (Wall, Wall),
         now: Wall,
         max: usize,
     ) -> Result<Vec<JobId>, StoreError> {
-        self.read(|db| read::prunable(db, before, now, max))
+        self.read(|db| read::prunable(db, queues, before, now, max))
     }
 
     fn payload_used(&self, sha256: &str) -> Result<bool, StoreError> {

@@ -16,7 +16,7 @@ use super::{
     },
     log,
 };
-use crate::{Event, Job, Same, Token, Unfinished};
+use crate::{Event, Job, OfQueues, Same, Token, Unfinished};
 
 /// The columns of a [`Status`], a job's id before them, its time after them; then its spec.
 pub(super) const COLUMNS: &str =
@@ -241,22 +241,36 @@ pub(super) fn succeeded_since(
 /// wrong wrote is no mark.
 pub(super) fn prunable(
     db: &Connection,
+    queues: OfQueues<'_>,
     (succeeded_before, others_before): (Wall, Wall),
     now: Wall,
     max: usize,
 ) -> Result<Vec<JobId>> {
-    let sql = "SELECT id FROM job WHERE finished
+    // Those of one queue come from its index, unless it is the one that has none.
+    let (from, own, named) = match queues {
+        OfQueues::One(queue) if queue.is_default() => {
+            ("job", "queue IS NULL AND ?5 = ''", String::new())
+        }
+        OfQueues::One(queue) => ("job INDEXED BY job_queue", "queue = ?5", queue.to_string()),
+        OfQueues::AllBut(others) => {
+            let others = serde_json::to_string(others).unwrap_or_default();
+            let own =
+                "(?5 = '[]' OR ifnull(queue, 'default') NOT IN (SELECT value FROM json_each(?5)))";
+            ("job", own, others)
+        }
+    };
+    let sql = format!(
+        "SELECT id FROM {from} WHERE finished
         AND CASE WHEN finished_at > ?4 THEN submitted_at ELSE finished_at END
             < CASE state WHEN 7 THEN ?1 ELSE ?2 END
         AND id < ifnull((SELECT min(job) FROM mark WHERE earliest BETWEEN max(?1, ?2) AND ?4),
             9223372036854775807)
-        ORDER BY id LIMIT ?3";
+        AND {own} ORDER BY id LIMIT ?3"
+    );
     let max = i64::try_from(max).unwrap_or(i64::MAX);
-    db.prepare_cached(sql)?
-        .query_map(
-            params![int(succeeded_before.0), int(others_before.0), max, int(crate::latest(now).0)],
-            id,
-        )?
+    let latest = int(crate::latest(now).0);
+    db.prepare_cached(&sql)?
+        .query_map(params![int(succeeded_before.0), int(others_before.0), max, latest, named], id)?
         .collect()
 }
 

@@ -7,7 +7,7 @@ use ostler_job::{
         NameFilter, QueueName, Reason, Sort, Status, Then, Work,
     },
 };
-use ostler_store::{Change, Filter, Memory, Query, ReadLimit, Same, Store, Unfinished};
+use ostler_store::{Change, Filter, Memory, OfQueues, Query, ReadLimit, Same, Store, Unfinished};
 use proptest::{collection::vec, option, prelude::*, sample::select, test_runner::TestRunner};
 
 use crate::{
@@ -248,6 +248,18 @@ fn asked(
         prop_assert_eq!(counted(store), counted(model), "{:?}", count);
         let prunable = |store: &dyn Store| store.prunable(moments, Wall(40), *limit).unwrap();
         prop_assert_eq!(prunable(store), prunable(model));
+        let queues = [mail(), QueueName::default()];
+        for of in [
+            OfQueues::One(&queues[0]),
+            OfQueues::One(&queues[1]),
+            OfQueues::AllBut(&queues[..1]),
+            OfQueues::AllBut(&queues[1..]),
+            OfQueues::AllBut(&queues),
+        ] {
+            let prunable =
+                |store: &dyn Store| store.prunable_of(of, moments, Wall(40), *limit).unwrap();
+            prop_assert_eq!(prunable(store), prunable(model), "{:?}", of);
+        }
         for (tenant, words) in [("default", "one"), ("other", "one"), ("default", "two")] {
             let content = words.len() as u64 + u64::from(words == "one");
             for same in [Same::Identity(words), Same::Content(content, words)] {

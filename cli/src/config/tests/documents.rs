@@ -108,6 +108,8 @@ tenant_weights = { shop = 2, "a b" = 3 }
 retry = 1
 timeout = "10m"
 user = "mail"
+keep_succeeded = "1h"
+keep_failed = "2h"
 [queue.default]
 waiting_max = 9
 "#;
