@@ -1,8 +1,11 @@
 //! What the fields of requests are called, for those who write requests: the same that the server reads by.
 
+use ostler_job::durable::GroupKey;
+
 use crate::parse::{
     conditions::{self, Conditions},
     shape::Fielded as _,
+    sort,
     submit::Submit,
 };
 
@@ -19,4 +22,14 @@ pub fn conditions() -> &'static [&'static str] {
 /// Whether a condition may be there several times.
 pub fn may_repeat(condition: &str) -> bool {
     conditions::may_repeat(condition)
+}
+
+/// The orders of a list.
+pub fn sorts() -> impl Iterator<Item = &'static str> {
+    sort::words()
+}
+
+/// What jobs are counted by.
+pub fn groups() -> impl Iterator<Item = &'static str> {
+    GroupKey::ALL.iter().map(|key| key.code())
 }

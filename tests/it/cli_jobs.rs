@@ -249,6 +249,44 @@ fn a_filter_without_a_state_kills_what_has_not_finished_and_retries_what_failed(
 }
 
 #[test]
+fn lists_have_an_order_and_conditions_of_names_ends_and_ids_and_are_counted() {
+    let gateway = start();
+    let wait = ["submit", "--wait", "--retries", "0"];
+    for (name, command) in [("nightly-1", "exit 3"), ("nightly-2", "true"), ("other", "true")] {
+        run(&gateway, &[&wait[..], &["--name", name, "--shell", command]].concat());
+    }
+    let waits = submit(&gateway, &["--name", "nightly-3", "--paused", "--", "true"]);
+    let ids = |words: &[&str]| -> Vec<u64> {
+        let listed = printed(&gateway, &[&["list"], words].concat());
+        listed
+            .lines()
+            .map(|line| line.split_whitespace().next().unwrap().parse().unwrap())
+            .collect()
+    };
+    assert_eq!((waits, ids(&["name=nightly*"])), (4, vec![4, 2, 1]));
+    assert_eq!(ids(&["name=nightly-2"]), [2]);
+    assert_eq!(ids(&["--sort", "id", "id=2-"]), [2, 3, 4]);
+    assert_eq!(ids(&["--sort=-finished", "--limit", "2"]), [3, 2]);
+    assert_eq!(ids(&["--sort", "finished", "finished_since=1h"]), [1, 2, 3]);
+    assert_eq!(ids(&["reason=exit_status", "finished_since=1h"]), [1]);
+    let counted = printed(&gateway, &["list", "--count-by", "state,exit_status", "id=1-3"]);
+    assert_eq!(counted, "state=succeeded  exit_status=0  2\nstate=dead       exit_status=3  1\n");
+    let counted = printed(&gateway, &["list", "--count-by", "reason", "-o", "ndjson", "id=2-"]);
+    assert_eq!(counted, "{\"jobs\":2,\"reason\":\"ok\"}\n{\"jobs\":1,\"reason\":null}\n");
+    assert_eq!(run(&gateway, &["list", "--count-by", "user", "id=9"]).stderr, b"note: no jobs\n");
+    assert_fails(&gateway, &["list", "id=90-5"], 64, "it goes backwards; write 5-90");
+    assert_fails(
+        &gateway,
+        &["list", "reason=tired"],
+        64,
+        "\"tired\" is not a reason; there are ok",
+    );
+    let sorted = run(&gateway, &["list", "--sort", "tenant"]);
+    assert_eq!(code(&sorted), 64);
+    assert!(text(&sorted.stderr).contains("-id, id, -submitted"), "{}", text(&sorted.stderr));
+}
+
+#[test]
 fn lists_are_lines_that_begin_with_the_id_and_status_is_of_now() {
     let gateway = start();
     let id = submit(&gateway, &["--name", "nap", "--tag", "x", "--", "sleep", "300"]);

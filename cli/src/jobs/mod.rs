@@ -5,6 +5,7 @@
 
 pub(crate) mod batch;
 pub(crate) mod capture;
+pub(crate) mod counts;
 pub(crate) mod cut;
 pub(crate) mod draft;
 pub(crate) mod filter;

@@ -8,18 +8,18 @@ use crate::terminal::{self, Tone, painted};
 
 /// A column.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Column {
-    pub(crate) head: &'static str,
+pub(crate) struct Column<'a> {
+    pub(crate) head: &'a str,
     pub(crate) right: bool,
 }
 
 /// A column of text.
-pub(crate) const fn left(head: &'static str) -> Column {
+pub(crate) const fn left(head: &str) -> Column<'_> {
     Column { head, right: false }
 }
 
 /// A column of numbers.
-pub(crate) const fn right(head: &'static str) -> Column {
+pub(crate) const fn right(head: &str) -> Column<'_> {
     Column { head, right: true }
 }
 
@@ -64,7 +64,7 @@ impl Look {
 }
 
 /// Draws rows; the last column gives way when the terminal is narrow.
-pub(crate) fn draw(columns: &[Column], rows: &[Vec<Cell>], look: Look) -> String {
+pub(crate) fn draw(columns: &[Column<'_>], rows: &[Vec<Cell>], look: Look) -> String {
     let head: Vec<Cell> =
         columns.iter().map(|column| Cell::toned(column.head, Some(Tone::Faint))).collect();
     let shown = look.width.map(|_| &head).into_iter().chain(rows);
@@ -82,7 +82,7 @@ pub(crate) fn draw(columns: &[Column], rows: &[Vec<Cell>], look: Look) -> String
     text
 }
 
-fn line(columns: &[Column], widths: &[usize], row: &[Cell], look: Look) -> String {
+fn line(columns: &[Column<'_>], widths: &[usize], row: &[Cell], look: Look) -> String {
     let mut line = String::new();
     let mut used = 0;
     for (index, ((column, width), cell)) in columns.iter().zip(widths).zip(row).enumerate() {
@@ -145,7 +145,7 @@ fn is_invisible(c: char) -> bool {
 mod tests {
     use super::*;
 
-    const COLUMNS: [Column; 3] = [right("ID"), left("STATE"), left("COMMAND")];
+    const COLUMNS: [Column<'_>; 3] = [right("ID"), left("STATE"), left("COMMAND")];
 
     fn rows() -> Vec<Vec<Cell>> {
         vec![

@@ -1,4 +1,4 @@
-//! `ostler list`: jobs, newest first.
+//! `ostler list`: jobs, newest first unless another order is asked for, or how many there are.
 
 use std::{
     io::{IsTerminal as _, stdout},
@@ -6,13 +6,15 @@ use std::{
     time::{Duration, Instant},
 };
 
-use clap::Args;
+use clap::{Args, builder::PossibleValuesParser};
+use ostler_api::names;
 use time::OffsetDateTime;
 
 use crate::{
     client::{self, ApiArgs, Client, encode},
     failure::Failure,
     jobs::{
+        counts,
         filter::Filter,
         output::{Format, OutputArgs, Pages},
         table::{Cell, Look, draw, left, right},
@@ -33,9 +35,23 @@ const PAGE: u64 = 1000;
 #[derive(Args, Debug)]
 pub(crate) struct ListArgs {
     /// What must hold: state=running tag=x exit_status=0 'exit_status!=0' tenant= identity=
-    /// runner= since=2h until= text= id=
+    /// queue= name= 'name=nightly*' user= host= runner= reason= since=2h until= finished_since=
+    /// finished_until= text= id=5-90
     #[arg(value_name = "FILTER")]
     filter: Vec<String>,
+    /// In which order: by id, by when they were submitted or finished, with - the last one first. The order of what has finished
+    /// has nothing else [default: -id]
+    #[arg(long, value_name = "FIELD", allow_hyphen_values = true, value_parser = PossibleValuesParser::new(names::sorts()))]
+    sort: Option<String>,
+    /// Count jobs by what they have in common, such as state,tenant, and show the numbers, the largest first
+    #[arg(
+        long,
+        value_name = "FIELDS",
+        value_delimiter = ',',
+        conflicts_with_all = ["sort", "limit", "all"],
+        value_parser = PossibleValuesParser::new(names::groups()),
+    )]
+    count_by: Vec<String>,
     /// Show no more than so many [default: 50 on a terminal, all in a pipe]
     #[arg(long, value_name = "N", value_parser = values::number(1, u64::MAX))]
     limit: Option<u64>,
@@ -56,15 +72,21 @@ pub(crate) fn run(args: &ListArgs) -> Result<ExitCode, Failure> {
         (None, _) => u64::MAX,
     };
     let client = args.api.client()?;
+    let format = args.output.output;
+    if !args.count_by.is_empty() {
+        client::block_on(counts::show(&client, &filter, &args.count_by, format))?;
+        return Ok(ExitCode::SUCCESS);
+    }
     let asked = args.limit.is_some();
-    client::block_on(show(&client, &filter, (limit, asked), args.output.output))?;
+    let sort = args.sort.as_deref();
+    client::block_on(show(&client, (&filter, sort), (limit, asked), format))?;
     Ok(ExitCode::SUCCESS)
 }
 
 /// `asked`: somebody asked for that limit, and knows.
 async fn show(
     client: &Client,
-    filter: &Filter,
+    (filter, sort): (&Filter, Option<&str>),
     (limit, asked): (u64, bool),
     format: Format,
 ) -> Result<(), Failure> {
@@ -78,6 +100,7 @@ async fn show(
         let mut path = format!("/v1/jobs?limit={}", left.min(PAGE));
         for part in [
             filter.query(),
+            sort.map_or_else(String::new, |sort| format!("sort={sort}")),
             cursor.map_or_else(String::new, |cursor| format!("cursor={}", encode(&cursor))),
         ] {
             if !part.is_empty() {
@@ -104,7 +127,8 @@ async fn show(
     if pages.is_empty() {
         note("no jobs");
     } else if cursor.is_some() && !asked {
-        note(&format!("these are the newest {limit}; --all shows the others too"));
+        let which = if sort.is_none() { "newest" } else { "first" };
+        note(&format!("these are the {which} {limit}; --all shows the others too"));
     }
     pages.end()
 }
