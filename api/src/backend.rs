@@ -204,6 +204,8 @@ pub struct Drained {
     pub by: Option<String>,
     /// Since when.
     pub since: Option<Wall>,
+    /// It cannot start what it is given, as it said last, and is tried now and then; `None`: somebody wanted it so.
+    pub broken: Option<String>,
 }
 
 /// A runner as the API shows it.

@@ -67,9 +67,9 @@ impl From<RunnerView> for Runner {
         let RunnerView { name, connected, drained, slots, slots_set, labels, held, heard_at } =
             view;
         let (draining, running, heard_at) = (drained.is_some(), held, Stamp(heard_at));
-        let drained = drained.map(|Drained { by, since }| {
+        let drained = drained.map(|Drained { by, since, broken }| {
             let since = since.map(Stamp);
-            DrainedView { by, since }
+            DrainedView { by, since, broken }
         });
         Self { name, connected, draining, drained, slots, slots_set, labels, running, heard_at }
     }
@@ -82,6 +82,8 @@ pub(crate) struct DrainedView {
     by: Option<String>,
     /// Since when; null: an older gateway did not keep it.
     since: Option<Stamp>,
+    /// Why nothing can be started there, as the last job told that could not: the gateway drained it, and tries it with one job now and then. Null: somebody wanted it so, or a token of one tenant asks.
+    broken: Option<String>,
 }
 
 /// How many jobs a runner is to run at once.
@@ -119,6 +121,8 @@ pub(crate) async fn list(
         .collect();
     if caller.tenant().is_some() {
         for runner in &mut runners {
+            // It was somebody's job that told.
+            runner.drained.iter_mut().for_each(|it| it.broken = None);
             let found = api.backend().get(std::mem::take(&mut runner.running)).await?;
             let own = found.iter().filter(|job| caller.sees(job));
             runner.running = own.map(|job| job.id).collect();

@@ -114,6 +114,7 @@ fn rounds(what: &str, mut driver: Driver) {
         link: 1,
         incarnation: "1".into(),
         slots: 64,
+        is_broken: false,
         labels: Default::default(),
         held,
     };

@@ -50,6 +50,7 @@ impl Driver {
             self.lose_runner(number, ("restarted", RESTARTED), &held, now);
         }
         let back = self.greet(number, &beat, now);
+        self.greet_broken(number, &beat, other);
         for &key in &held {
             self.held((&beat.runner, number), key, back, now);
         }
@@ -192,8 +193,10 @@ impl Driver {
 
     /// What the runner offers has changed.
     pub(super) fn offer(&mut self, runner: u32, now: Now) {
-        let Some(it) = self.runners.get(runner) else { return };
-        let slots = if self.resting { 0 } else { it.offered() };
+        if !self.runners.contains(runner) {
+            return;
+        }
+        let slots = if self.resting { 0 } else { self.runners.offered(runner) };
         let supply = Supply { host: HostId(runner), slots, prefetch: 0 };
         self.scheduler.handle_supply(SupplierId(runner), supply, now.mono);
         self.place(now);
@@ -239,6 +242,9 @@ impl Driver {
         let number = self.meet(&offer.runner);
         let Some(runner) = self.runners.get_mut(number) else { return };
         runner.slots = offer.slots;
+        if offer.wakes {
+            self.mend(number, now);
+        }
         if let Some(news) = offer.news {
             self.tell_runner(number, news, now);
         }
@@ -246,7 +252,7 @@ impl Driver {
     }
 
     /// A gateway that ends takes its links with it, and says nothing of each: a commit for that would only hold it up.
-    fn tell_runner(&mut self, number: u32, what: &str, now: Now) {
+    pub(super) fn tell_runner(&mut self, number: u32, what: &str, now: Now) {
         if self.resting {
             return;
         }

@@ -153,6 +153,13 @@ pub enum Effect {
         /// What.
         key: AttemptKey,
     },
+    /// The runner cannot start what it is given, and gets nothing new but a try; or it can again.
+    Broken {
+        /// Who.
+        runner: RunnerName,
+        /// What the last attempt there said; `None`: it can.
+        why: Option<String>,
+    },
     /// The log of an attempt that the runner has has grown: it may be fetched.
     Log {
         /// Who.
@@ -275,6 +282,8 @@ pub struct Beat {
     pub incarnation: String,
     /// Jobs that it may have at once, the running ones included; 0 while it drains, or an operator lets it take nothing new.
     pub slots: u32,
+    /// It was found broken, maybe by an earlier memory, and nobody has woken it.
+    pub is_broken: bool,
     /// What it says of its host.
     pub labels: Arc<Labels>,
     /// Every attempt that it has, finished ones included until they are settled.
@@ -288,6 +297,8 @@ pub struct Offer {
     pub runner: RunnerName,
     /// What is told of it; `None`: it was so before.
     pub news: Option<&'static str>,
+    /// Whatever was found broken of it is the operator's to judge from now on.
+    pub wakes: bool,
     /// Jobs that it may have at once from now on.
     pub slots: u32,
 }

@@ -43,8 +43,8 @@ impl Driver {
         let eldest = self.scheduler.eldest().map(|id| &self.jobs[id]);
         let since = |job| Since::ago(self.runnable(job, now), now.mono);
         let (mut slots, mut busy) = (0, 0);
-        for (_, runner) in self.runners.iter() {
-            slots += if self.resting { 0 } else { runner.offered() };
+        for (number, runner) in self.runners.iter() {
+            slots += if self.resting { 0 } else { self.runners.offered(number) };
             busy += runner.leased.len() as u32;
         }
         let counters = &self.counters;

@@ -25,6 +25,7 @@ mod actor_input;
 mod actor_view;
 mod batch;
 mod beat;
+mod broken;
 mod counts;
 mod dedupe;
 mod estimate;
@@ -58,7 +59,7 @@ use std::collections::VecDeque;
 use ostler_job::durable::EventKind;
 use ostler_job::{
     HostId, JobId, Mono, Now, Promise, QueueId, Span, SupplierId,
-    durable::{AttemptKey, Ending, Fence, JobState, Reason, Term},
+    durable::{AttemptKey, Fence, JobState, Reason, Term},
 };
 use ostler_scheduler::{Action as Placed, Config, Scheduler};
 use serde_json::json;
@@ -333,6 +334,7 @@ impl Driver {
         }
         let late = Span(waited.0.saturating_sub(window.0));
         self.outbox.effect(Effect::Run { runner: name, key, waited, late });
+        self.tried(runner, now);
     }
 
     /// Its runner has the job no more: the slot is free. The job is in no place until it is given one.
@@ -352,23 +354,6 @@ impl Driver {
             self.scheduler.handle_return(id, now.mono);
         }
         self.place(now);
-    }
-
-    /// An attempt failed by itself: the job tries again after a while, or is dead.
-    fn retry(&mut self, id: JobId, ending: &Ending, now: Now) {
-        let job = &mut self.jobs[id];
-        job.failures += 1;
-        let retry = &job.policy.retry;
-        let is_futile = retry.judge(ending.reason, ending.exit_status).is_err();
-        if job.policy.once || job.failures >= retry.attempts || is_futile {
-            return self.end(id, JobState::Dead, ending.reason, now);
-        }
-        let seed = self.seed ^ (id.0 << 20) ^ u64::from(job.failures);
-        let wait = ostler_scheduler::retry::delay(retry, job.failures, seed);
-        self.counters.retried += 1;
-        self.jobs[id].due = now.wall.after(wait);
-        self.tell_retrying(id, ending.reason, wait, now);
-        self.wait_for_retry(id, now.mono + wait);
     }
 
     fn wait_for_retry(&mut self, id: JobId, at: Mono) {

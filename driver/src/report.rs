@@ -37,6 +37,12 @@ impl Driver {
                 Report::Started { at, .. } => self.started(key.job, at, now),
                 Report::Paused { stopped, .. } => self.paused(&reports.runner, key, stopped),
                 Report::NotStarted { .. } => self.return_(key.job, now),
+                // What nobody put on a link is no runner's fault.
+                Report::Finished(finish)
+                    if reports.link != 0 && self.spares(&reports.runner, &finish, now) =>
+                {
+                    self.spare(&reports.runner, number, &finish, now);
+                }
                 Report::Finished(finish) => self.finished(&reports.runner, number, *finish, now),
                 Report::Log { .. } => {}
             }
@@ -78,14 +84,16 @@ impl Driver {
         if job.state != JobState::Leased {
             return;
         }
-        let attempt = job.attempts;
+        let (attempt, kind) = (job.attempts, job.identity);
         let run = job.run_mut();
+        let number = run.runner;
         run.started_at = Some(run.moment(at, now.wall));
         run.returns = 0;
         let detail = json!({ "runner": **self.hosts.name(run.runner), "attempt": attempt });
         self.counters.started += 1;
         self.shift(id, JobState::Running);
         self.outbox.event((now.wall, EventKind::Started), Some(id), None, &detail);
+        self.begins(number, kind, now);
     }
 
     fn paused(&mut self, runner: &RunnerName, key: AttemptKey, stopped: bool) {
@@ -117,8 +125,9 @@ impl Driver {
         if ending.reason != Reason::Lost {
             (run.exit_status, run.signal) = (ending.exit_status, ending.signal);
         }
+        let has_begun = began.is_some() && ending.reason != Reason::Unstartable;
+        let identity = job.identity;
         if ending.reason == Reason::Ok {
-            let identity = job.identity;
             self.estimates.learn(identity, finish.ran);
         }
         self.record(key, ending.clone(), (finish.ran, finish.usage, finish.log), now);
@@ -126,6 +135,9 @@ impl Driver {
             it.settling.insert(key);
         }
         self.outbox.effect(Effect::Settle { runner: runner.clone(), key, fenced: false });
+        if has_begun {
+            self.begins(number, identity, now);
+        }
         self.leave(id, LeaveReason::Over, now);
         let job = &self.jobs[id];
         match ending.reason {
@@ -146,6 +158,23 @@ impl Driver {
             | Reason::Cancelled
             | Reason::Expired => self.retry(id, &ending, now),
         }
+    }
+
+    /// An attempt failed by itself: the job tries again after a while, or is dead.
+    fn retry(&mut self, id: JobId, ending: &Ending, now: Now) {
+        let job = &mut self.jobs[id];
+        job.failures += 1;
+        let retry = &job.policy.retry;
+        let is_futile = retry.judge(ending.reason, ending.exit_status).is_err();
+        if job.policy.once || job.failures >= retry.attempts || is_futile {
+            return self.end(id, JobState::Dead, ending.reason, now);
+        }
+        let seed = self.seed ^ (id.0 << 20) ^ u64::from(job.failures);
+        let wait = ostler_scheduler::retry::delay(retry, job.failures, seed);
+        self.counters.retried += 1;
+        self.jobs[id].due = now.wall.after(wait);
+        self.tell_retrying(id, ending.reason, wait, now);
+        self.wait_for_retry(id, now.mono + wait);
     }
 
     /// The record of an attempt that nobody will finish.

@@ -8,7 +8,7 @@ use std::{
 
 use ostler_job::{HostId, JobId, Labels, Mono, durable::AttemptKey};
 
-use super::Driver;
+use super::{Driver, broken::Suspicions};
 
 /// A runner that was heard of, or has jobs from an earlier life of the store.
 #[derive(Debug, Default)]
@@ -33,7 +33,7 @@ pub(super) struct Runner {
 }
 
 impl Runner {
-    /// Slots that the scheduler may fill.
+    /// Slots that may be filled, if it can start what it is given.
     pub(super) fn offered(&self) -> u32 {
         let takes = self.connected && self.deadline.is_some();
         if takes { self.slots } else { 0 }
@@ -47,6 +47,8 @@ impl Runner {
 /// All of them, by number.
 #[derive(Debug, Default)]
 pub(super) struct Runners {
+    /// Which of them cannot start what they are given.
+    pub(super) suspicions: Suspicions,
     table: BTreeMap<u32, Runner>,
     deadlines: BTreeSet<(Mono, u32)>,
 }
@@ -72,6 +74,17 @@ impl Runners {
         self.table.iter().map(|(&number, runner)| (number, runner))
     }
 
+    /// Slots of a runner that the scheduler may fill.
+    pub(super) fn offered(&self, number: u32) -> u32 {
+        let Some(runner) = self.get(number) else { return 0 };
+        let busy = u32::try_from(runner.leased.len()).unwrap_or(u32::MAX);
+        match self.suspicions.more(number) {
+            None => runner.offered(),
+            Some(0) => 0,
+            Some(more) => runner.offered().min(busy.saturating_add(more)),
+        }
+    }
+
     /// Its leases run until then; `None`: they have run out.
     pub(super) fn set_deadline(&mut self, number: u32, deadline: Option<Mono>) {
         let Some(runner) = self.table.get_mut(&number) else { return };
@@ -92,6 +105,7 @@ impl Runners {
         let dated = self.table.iter().filter_map(|(&number, it)| Some((it.deadline?, number)));
         let dated: BTreeSet<_> = dated.collect();
         assert_eq!(dated, self.deadlines, "every runner's deadline is filed");
+        self.suspicions.check();
     }
 }
 

@@ -17,6 +17,7 @@ use super::{
 };
 
 mod actor;
+mod broken;
 mod late;
 mod leases;
 mod links;
@@ -42,6 +43,8 @@ pub(super) struct Bench {
     pub(super) link: u64,
     /// What every runner says of its host.
     pub(super) labels: Arc<Labels>,
+    /// That it was found broken before.
+    pub(super) is_broken: bool,
     /// What is to run is not put on any link.
     pub(super) holds: bool,
 }
@@ -86,6 +89,7 @@ impl Bench {
             config,
             link: 1,
             labels: Arc::default(),
+            is_broken: false,
             holds: false,
         }
     }
@@ -177,7 +181,8 @@ impl Bench {
         let (runner, incarnation) = (runner.into(), it.to_owned());
         let labels = self.labels.clone();
         let (link, held) = (self.link, held.to_vec());
-        let beat = Beat { runner, link, incarnation, slots, labels, held };
+        let is_broken = self.is_broken;
+        let beat = Beat { runner, link, incarnation, slots, is_broken, labels, held };
         self.driver.handle_beat(beat, self.now);
         self.settle();
     }
@@ -194,6 +199,14 @@ impl Bench {
         let reports = Reports { runner: runner.into(), link: self.link, reports: vec![report] };
         self.driver.handle_reports(reports, self.now);
         self.settle();
+    }
+
+    /// The attempt could not be started.
+    pub(super) fn cannot_start(&mut self, runner: &str, key: AttemptKey) {
+        let mut finish = finished(key, Reason::Unstartable);
+        finish.started_at = None;
+        finish.ending.detail = Some("there is no shell".into());
+        self.report(runner, Report::Finished(Box::new(finish)));
     }
 
     pub(super) fn finish(&mut self, runner: &str, key: AttemptKey, reason: Reason) {

@@ -110,7 +110,9 @@ impl Driver {
         let retry = timers.retrying.first().map(|it| (it.0, "a retry is due"));
         let end = timers.expiring.first().map(|it| (it.0, "a waiting job expires"));
         let placed = self.scheduler.poll_timeout();
-        [lease, retry, end, timers.due(), placed].into_iter().flatten().min()
+        let again = self.runners.suspicions.first_try();
+        let again = again.map(|it| (it.0, "a broken runner is tried"));
+        [lease, retry, end, again, timers.due(), placed].into_iter().flatten().min()
     }
 
     /// Every event tells the time: a gap in it tells that nobody could be heard, and what has expired is not started.
@@ -144,6 +146,11 @@ impl Driver {
         {
             self.timers.unretry(id, at);
             self.queue(id, now);
+        }
+        while let Some((at, runner)) = self.runners.suspicions.first_try()
+            && at <= now.mono
+        {
+            self.try_again(runner, now);
         }
         while let Some((at, runner)) = self.runners.first_deadline()
             && at.max(self.timers.patience) <= now.mono

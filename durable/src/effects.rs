@@ -35,6 +35,7 @@ impl DriverThread {
                     self.shared.runners.note_held(&runner, key, true);
                     frames.run(runner, key);
                 }
+                Effect::Broken { runner, why } => self.note_broken(&runner, why),
                 Effect::Lost { runner, key } => self.shared.runners.note_held(&runner, key, false),
                 Effect::Settle { runner, key, fenced } => {
                     self.settle(&mut frames, runner, key, fenced);
@@ -77,6 +78,19 @@ impl DriverThread {
             };
             self.actor.hear(ActorInput::Unsent(runner, report), now);
         }
+    }
+
+    fn note_broken(&self, runner: &RunnerName, why: Option<String>) {
+        let told = match &why {
+            Some(why) => format!(
+                "runner {runner} gets no durable jobs any more but one now and then: what it was given last could not be started \
+                 ({why}); mend its host, then `ostler drain {runner} --undo`, or wait until a job starts there"
+            ),
+            None => format!("runner {runner} gets durable jobs again"),
+        };
+        self.shared.runners.note_broken(runner, why, clock::wall_now());
+        self.shared.transfers.keep_runners();
+        self.shared.warn(told);
     }
 
     fn settle(&self, frames: &mut Outgoing, runner: RunnerName, key: AttemptKey, fenced: bool) {

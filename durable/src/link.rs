@@ -162,8 +162,9 @@ impl JobLink {
             link: self.number,
             incarnation: incarnation.to_owned(),
             slots: u32::try_from(slots.min(SLOTS_MAX)).expect("SLOTS_MAX fits"),
-            // As its record has them, which adds them.
+            // As its record has it, which adds both.
             labels: Arc::default(),
+            is_broken: false,
             held,
         };
         let weight = self.weigh(frame, beat.held.len())?;

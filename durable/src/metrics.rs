@@ -140,8 +140,10 @@ pub fn read(registry: &Registry, jobs: &Jobs) {
     slots.with_label_values(&["busy"]).set(f64::from(busy));
     slots.with_label_values(&["free"]).set(f64::from(all.saturating_sub(busy)));
     let drained = catalogue::DRAINED.gauges(registry);
-    for runner in jobs.runners().into_iter().filter(|it| it.drained.is_some()) {
-        drained.with_label_values(&[&runner.name]).set(1.0);
+    for runner in jobs.runners() {
+        let Some(it) = runner.drained else { continue };
+        let why = if it.broken.is_some() { "broken" } else { "operator" };
+        drained.with_label_values(&[&*runner.name, why]).set(1.0);
     }
     catalogue::STORE_BYTES.record(registry, jobs.store.size() as f64);
     catalogue::FILE_BYTES.record(registry, jobs.files.size() as f64);

@@ -14,13 +14,14 @@ impl Jobs {
     /// Lets a runner take nothing new, or take jobs again, whatever restarts; what waits for it alone stays. `false`: no
     /// such runner.
     pub async fn drain(&self, who: &str, runner: &str, drain: bool) -> Result<bool, Unavailable> {
-        let by = || Drained { by: Some(who.to_owned()), since: Some(clock::wall_now()) };
-        let drained = drain.then(by);
+        let (by, since) = (Some(who.to_owned()), Some(clock::wall_now()));
+        let drained = drain.then_some(Drained { by, since, broken: None });
         let set = self.written(runner, move |jobs, name| jobs.runners.set_drained(name, drained));
         let Some(is_news) = set.await? else { return Ok(false) };
         let (verb, news) = if drain { ("drain", "draining") } else { ("undrain", "undrained") };
         let detail = json!({ "action": verb, "runner": runner });
-        self.offer(who, runner, is_news.then_some(news), detail).await.map(|()| true)
+        let news = (is_news.then_some(news), true);
+        self.offer(who, runner, news, detail).await.map(|()| true)
     }
 
     /// Sets how many jobs a runner may run at once; what it runs goes on.
@@ -34,7 +35,8 @@ impl Jobs {
         let (set, is_news) = set.await?;
         if set == SlotsSet::Done {
             let detail = json!({ "action": "set_slots", "runner": runner, "slots": slots });
-            self.offer(who, runner, is_news.then_some("slots"), detail).await?;
+            let news = (is_news.then_some("slots"), false);
+            self.offer(who, runner, news, detail).await?;
         }
         Ok(set)
     }
@@ -84,12 +86,12 @@ impl Jobs {
         &self,
         who: &str,
         runner: &str,
-        news: Option<&'static str>,
+        (news, wakes): (Option<&'static str>, bool),
         detail: Value,
     ) -> Result<(), Unavailable> {
         let (who, runner) = (who.to_owned(), RunnerName::from(runner));
         let answered = self.runners.offer(&runner, |slots| {
-            let offer = Offer { runner: runner.clone(), news, slots };
+            let offer = Offer { runner: runner.clone(), news, wakes, slots };
             self.question(|ticket| ActorInput::Offer { ticket, who, offer, detail })
         });
         answered.answer().await.map(drop)

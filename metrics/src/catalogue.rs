@@ -86,7 +86,7 @@ metrics! {
     RETRIES = C, "ostler_retries_total" [app] "Jobs that were given to another child, since the first had not started them, or died and the route is idempotent.";
     DECISIONS = H(DECISION), "ostler_scheduler_decision_seconds" [app] "Time to queue a job and to decide who runs next; one job in 64 is timed.";
     LINKS = G, "ostler_runner_links" [host] "Links to runners.";
-    DRAINED = G, "ostler_runner_drained" [host] "Runners that take no new durable jobs since an operator drained them.";
+    DRAINED = G, "ostler_runner_drained" [host, why] "Runners that get no new durable jobs: `operator`, since one drained them, or `broken`, since what they are given cannot be started there.";
     LINKS_LOST = C, "ostler_runner_links_lost_total" [host] "Links to runners that ended.";
     LINKS_REFUSED = C, "ostler_runner_links_refused_total" [host] "Links that were refused because another process has the runner's name.";
     OPEN_CONNECTIONS = G, "ostler_connections" [] "Open client connections.";

@@ -92,6 +92,15 @@ impl Runner {
         })
     }
 
+    /// Joins on this host with so many slots for durable jobs, and with this `PATH` for them.
+    pub fn with_path(token: &str, name: &str, slots: u32, path: &str) -> Self {
+        let state = tempfile::tempdir().expect("a temporary folder can be made");
+        Self::start(state, |command| {
+            command.args(["--join", token, "--name", name, "--job-slots", &slots.to_string()]);
+            command.env("PATH", path).spawn().expect("the binary under test starts")
+        })
+    }
+
     /// Starts in a folder that was used before, without a token.
     pub fn back(state: TempDir, words: &[&str]) -> Self {
         Self::start(state, |command| {

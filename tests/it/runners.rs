@@ -1,4 +1,6 @@
-//! What is known of runners and done to them: labels, drains, slots, removal.
+//! What is known of runners and done to them: labels, drains, slots, removal; one that cannot start what it is given.
+
+use std::{fs, os::unix::fs::PermissionsExt as _, path::Path};
 
 use nix::sys::signal::Signal;
 use ostler_tests::{Api, Gateway, Runner, Setup, create_token, run_ostler, wait_for, wait_until};
@@ -137,7 +139,7 @@ fn slots_grow_and_shrink_under_load_without_the_end_of_an_attempt_and_hold_over_
     let folder = tempfile::tempdir().unwrap();
     let wait =
         format!("while [ ! -e {}/$OSTLER_JOB ]; do sleep 0.05; done", folder.path().display());
-    let let_go = |id: u64| drop(std::fs::File::create(folder.path().join(id.to_string())).unwrap());
+    let let_go = |id: u64| drop(fs::File::create(folder.path().join(id.to_string())).unwrap());
     let running = || api.list("state=running").len();
     let ids: Vec<u64> = (0..6).map(|_| api.run(&wait)).collect();
     wait_until("one runs", || running() == 1);
@@ -218,4 +220,67 @@ fn a_runner_is_removed_when_it_is_away_and_gone_from_list_and_metrics() {
     assert_eq!(runner(&api, "other"), None);
     assert!(!metrics().contains("host=\"other\""), "{}", metrics());
     refused(&gateway, &["runner", "remove", "other"], 66);
+}
+
+/// The program that the jobs of a test are run by, as every sound host has it.
+fn install(folder: &Path) {
+    let program = folder.join("the-shell");
+    fs::write(&program, "#!/bin/sh\nexit 0\n").expect("a temporary folder is writable");
+    fs::set_permissions(program, fs::Permissions::from_mode(0o755)).expect("it is ours");
+}
+
+#[test]
+fn a_runner_without_a_shell_rests_while_another_does_the_jobs_and_takes_some_again_when_it_is_mended()
+ {
+    let (sound, bare) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    install(sound.path());
+    let path = |folder: &Path| format!("{}:/usr/bin:/bin", folder.display());
+    let setup = |more: &[&str]| {
+        let words = [&["--no-app"], more].concat();
+        Setup::bare().args(&words).env("PATH", &path(sound.path()))
+    };
+    let (gateway, api) = start(setup(&[]));
+    let token = create_token(gateway.state(), &[]);
+    let _bad = Runner::with_path(&token, "bad", 2, &path(bare.path()));
+    wait_connected(&api, "bad");
+    let submit = |api: &Api, word: &str| api.submit(&json!({ "argv": ["the-shell", word] }));
+    // While nobody else is there to do them.
+    verb(&gateway, &["drain", "local"]);
+    let first = ["one", "two", "three"].map(|word| submit(&api, word));
+    let broken = wait_for("it is found", || {
+        runner(&api, "bad").filter(|it| it["drained"]["broken"].is_string())
+    });
+    let why = broken["drained"]["broken"].as_str().unwrap();
+    assert!(why.contains("command not found: the-shell"), "{why}");
+    assert_eq!((&broken["draining"], &broken["drained"]["by"]), (&json!(true), &json!("gateway")));
+    verb(&gateway, &["drain", "local", "--undo"]);
+    let more: Vec<u64> = (0..20).map(|n| submit(&api, &format!("more-{n}"))).collect();
+    for id in more {
+        let job = api.wait_finished(id);
+        assert_eq!(
+            (&job["state"], &job["runner"]),
+            (&json!("succeeded"), &json!("local")),
+            "{job}"
+        );
+    }
+    let ends = first.map(|id| api.wait_finished(id)["reason"].clone());
+    assert_eq!(ends.iter().filter(|it| **it == "unstartable").count(), 2, "{ends:?}");
+    assert_eq!(ends.iter().filter(|it| **it == "ok").count(), 1, "the last of them ran elsewhere");
+    let is_told = || gateway.stderr().contains("`ostler drain bad --undo`");
+    wait_until("the operator is told with the cure", is_told);
+    assert_eq!(gateway.metric("ostler_runner_drained", &["host=\"bad\"", "why=\"broken\""]), 1.0);
+    let list = verb(&gateway, &["runner", "list"]);
+    assert!(list.contains("broken") && list.contains("command not found: the-shell"), "{list}");
+    let events = api.get("/v1/events?after=0&follow=false").text();
+    assert!(events.lines().any(|line| line.contains("bad") && line.contains("broken")), "{events}");
+
+    let door = gateway.runners().to_string();
+    let (gateway, api) = start_in(setup(&["--runners", &door]), gateway.stop());
+    wait_until("it is back", || runner(&api, "bad").unwrap()["connected"] == true);
+    assert!(runner(&api, "bad").unwrap()["drained"]["broken"].is_string(), "a start mends nothing");
+    install(bare.path());
+    verb(&gateway, &["drain", "local"]);
+    let job = api.wait_finished(submit(&api, "four"));
+    assert_eq!((&job["state"], &job["runner"]), (&json!("succeeded"), &json!("bad")), "{job}");
+    wait_until("it takes all again", || runner(&api, "bad").unwrap()["drained"].is_null());
 }

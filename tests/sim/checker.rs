@@ -225,6 +225,7 @@ impl Checker {
             }
             Effect::Steer { .. }
             | Effect::Lost { .. }
+            | Effect::Broken { .. }
             | Effect::Log { .. }
             | Effect::Answer { .. }
             | Effect::Changed { .. }

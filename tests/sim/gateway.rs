@@ -68,7 +68,15 @@ impl Gateway {
             ToGateway::Beat { incarnation, held } => {
                 let incarnation = incarnation.to_string();
                 let labels = Default::default();
-                ActorInput::Beat(Beat { runner, link, incarnation, slots: 2, labels, held })
+                ActorInput::Beat(Beat {
+                    runner,
+                    link,
+                    incarnation,
+                    slots: 2,
+                    is_broken: false,
+                    labels,
+                    held,
+                })
             }
             ToGateway::Word => ActorInput::Heard(runner, link),
             ToGateway::Report(report) => {

@@ -91,6 +91,7 @@ impl World {
                 }
                 Effect::Answer { ticket, answers } => self.answer(ticket, &answers),
                 Effect::Lost { .. }
+                | Effect::Broken { .. }
                 | Effect::Log { .. }
                 | Effect::Changed { .. }
                 | Effect::Deleted { .. } => {}

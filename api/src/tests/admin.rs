@@ -25,7 +25,10 @@ async fn runners_are_listed_and_drained() {
     assert_eq!(listed["runners"][0]["labels"], json!({ "gpu": "a100", "zone": "b" }));
     assert_eq!(rig.ask("POST /v1/runners/web-1/drain").await.json()["draining"], true);
     let drained = rig.ask("GET /v1/runners").await.json()["runners"][0]["drained"].clone();
-    assert_eq!(drained, json!({ "by": "first", "since": "1970-01-01T00:00:02.000Z" }));
+    assert_eq!(
+        drained,
+        json!({ "by": "first", "since": "1970-01-01T00:00:02.000Z", "broken": null })
+    );
     let back = rig.ask("POST /v1/runners/web-1/undrain").await.json();
     assert_eq!((&back["draining"], &back["drained"]), (&json!(false), &json!(null)));
     let problem = rig.ask("POST /v1/runners/web-9/drain").await.is("not_found");

@@ -317,7 +317,8 @@ impl Backend for Fake {
     fn drain<'a>(&'a self, who: &'a str, runner: &'a str, drain: bool) -> BackendFuture<'a, bool> {
         self.ready(|state| {
             let found = state.runners.iter_mut().find(|it| it.name == runner);
-            let drained = Drained { by: Some(who.to_owned()), since: Some(Wall(2_000)) };
+            let drained =
+                Drained { by: Some(who.to_owned()), since: Some(Wall(2_000)), broken: None };
             found.map(|it| it.drained = drain.then_some(drained)).is_some()
         })
     }

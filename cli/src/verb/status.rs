@@ -82,6 +82,8 @@ struct Drained {
     by: Option<String>,
     #[serde(default)]
     since: Option<String>,
+    #[serde(default)]
+    broken: Option<String>,
     #[serde(flatten)]
     rest: BTreeMap<String, Value>,
 }
@@ -91,7 +93,11 @@ impl Drained {
     fn told(&self, now: OffsetDateTime) -> String {
         let by = self.by.as_ref().map(|by| format!("drained by {by}"));
         let since = self.since.as_deref().map(|at| when::relative(at, now));
-        by.into_iter().chain(since).collect::<Vec<_>>().join(" ")
+        let drained = by.into_iter().chain(since).collect::<Vec<_>>().join(" ");
+        match &self.broken {
+            Some(why) => format!("{drained}: {why}"),
+            None => drained,
+        }
     }
 }
 
@@ -194,8 +200,10 @@ fn size(bytes: u64) -> String {
 fn table(runners: &[RunnerView]) -> String {
     let now = OffsetDateTime::now_utc();
     let row = |runner: &RunnerView| {
+        let is_broken = runner.drained.as_ref().is_some_and(|it| it.broken.is_some());
         let (state, tone) = match (runner.connected, runner.draining) {
             (false, _) => ("gone", Some(Tone::Bad)),
+            (true, true) if is_broken => ("broken", Some(Tone::Bad)),
             (true, true) => ("draining", Some(Tone::Faint)),
             (true, false) => ("ready", Some(Tone::Good)),
         };

@@ -40,7 +40,15 @@ impl Desk {
     fn beat(&mut self, link: u64, slots: u32) {
         let (runner, incarnation) = ("a".into(), "1".to_owned());
         let (labels, held) = (Arc::default(), Vec::new());
-        self.hear(ActorInput::Beat(Beat { runner, link, incarnation, slots, labels, held }));
+        self.hear(ActorInput::Beat(Beat {
+            runner,
+            link,
+            incarnation,
+            slots,
+            is_broken: false,
+            labels,
+            held,
+        }));
     }
 
     fn ask(&mut self, ticket: u64) {
@@ -264,6 +272,7 @@ fn a_lease_that_was_given_up_while_it_was_written_is_given_to_nobody() {
             link: 2,
             incarnation,
             slots: 1,
+            is_broken: false,
             labels: Default::default(),
             held: Vec::new(),
         };

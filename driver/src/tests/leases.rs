@@ -152,7 +152,7 @@ fn a_link_that_is_down_leaves_the_leases_and_takes_the_slots() {
 #[test]
 fn a_drained_runner_gets_nothing_new_until_it_is_undrained() {
     let mut bench = Bench::new();
-    let offer = |slots| Offer { runner: "a".into(), news: Some("slots"), slots };
+    let offer = |slots| Offer { runner: "a".into(), news: Some("slots"), wakes: false, slots };
     // Before it is heard for the first time.
     bench.driver.handle_offer(&offer(0), bench.now);
     let job = bench.submit(spec());

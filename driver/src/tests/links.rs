@@ -15,7 +15,7 @@ fn actor() -> (Actor, Now) {
 fn beat(link: u64, slots: u32) -> ActorInput {
     let incarnation = "1".to_owned();
     let (runner, labels, held) = ("a".into(), Arc::default(), Vec::new());
-    ActorInput::Beat(Beat { runner, link, incarnation, slots, labels, held })
+    ActorInput::Beat(Beat { runner, link, incarnation, slots, is_broken: false, labels, held })
 }
 
 #[test]

@@ -25,6 +25,9 @@ struct StoredRunner {
     drained_by: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     drained_since: Option<Wall>,
+    /// Older gateways do not know it, and give it jobs as ever.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    broken: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     slots: Option<u32>,
     #[serde(default)]
@@ -36,13 +39,14 @@ struct StoredRunner {
 impl StoredRunner {
     fn of(name: &RunnerName, runner: &Runner) -> Self {
         let Will { drained, slots } = runner.will.clone();
-        let draining = drained.is_some();
-        let Drained { by, since } = drained.unwrap_or_default();
+        let draining = drained.as_ref().is_some_and(|it| it.broken.is_none());
+        let Drained { by, since, broken } = drained.unwrap_or_default();
         Self {
             name: name.to_string(),
             draining,
             drained_by: by,
             drained_since: since,
+            broken,
             slots,
             heard_at: runner.heard_at,
             labels: (*runner.labels).clone(),
@@ -50,8 +54,10 @@ impl StoredRunner {
     }
 
     fn known(self) -> (RunnerName, Runner) {
-        let drained = Drained { by: self.drained_by, since: self.drained_since };
-        let drained = self.draining.then_some(drained);
+        let is_drained = self.draining || self.broken.is_some();
+        let broken = self.broken.filter(|_| !self.draining);
+        let drained = Drained { by: self.drained_by, since: self.drained_since, broken };
+        let drained = is_drained.then_some(drained);
         let will = Will { drained, slots: self.slots.filter(|slots| *slots > 0) };
         let (heard_at, labels) = (self.heard_at, Arc::new(self.labels));
         (Arc::from(self.name), Runner { will, heard_at, labels, ..Runner::default() })

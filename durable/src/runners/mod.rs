@@ -107,7 +107,8 @@ const NEWS: Span = Span::from_secs(60);
 impl Runner {
     /// Slots that may be filled.
     fn offers(&self) -> u32 {
-        if self.will.drained.is_some() { 0 } else { self.slots() }
+        let is_drained = self.will.drained.as_ref().is_some_and(|it| it.broken.is_none());
+        if is_drained { 0 } else { self.slots() }
     }
 
     /// Jobs that it may run at once: as many as it says, unless an operator says otherwise. One that offers none ends, or was
@@ -231,6 +232,7 @@ impl Runners {
         runner.held = beat.held.iter().copied().collect();
         beat.slots = runner.offers();
         beat.labels = runner.labels.clone();
+        beat.is_broken = runner.will.drained.as_ref().is_some_and(|it| it.broken.is_some());
         tell(beat);
         Some(())
     }

@@ -5,7 +5,12 @@ use std::io;
 
 use ostler_api::backend::{Drained, Forgotten, SlotsSet};
 
+use ostler_job::Wall;
+
 use super::{Runner, RunnerName, Runners};
+
+/// Who drains a runner that is broken.
+const GATEWAY: &str = "gateway";
 
 /// What holds of one runner.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -25,12 +30,26 @@ impl Runners {
     ) -> io::Result<Option<bool>> {
         self.change(name, |runner| {
             let before = &mut runner.will.drained;
-            let is_news = before.is_some() != drained.is_some();
+            // Whoever drains one that is broken knows it, and wants it so.
+            let kind = |it: &Option<Drained>| it.as_ref().map(|it| it.broken.is_some());
+            let is_news = kind(before) != kind(&drained);
             if is_news {
                 *before = drained;
             }
             is_news
         })
+    }
+
+    /// The driver found that it cannot start what it is given, or that it can again. What an operator wants of it stays. The file
+    /// has it later.
+    pub(in super::super) fn note_broken(&self, name: &RunnerName, why: Option<String>, now: Wall) {
+        let (_, all) = &mut *self.lock();
+        let Some(runner) = all.get_mut(name) else { return };
+        if runner.will.drained.as_ref().is_none_or(|it| it.broken.is_some()) {
+            let by = || Some(GATEWAY.to_owned());
+            let broken = |why| Drained { by: by(), since: Some(now), broken: Some(why) };
+            runner.will.drained = why.map(broken);
+        }
     }
 
     /// Sets it and writes it down, and answers whether it was otherwise before. Blocks.

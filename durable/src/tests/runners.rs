@@ -33,7 +33,8 @@ fn up(runners: &Runners, seconds: u64) -> u64 {
 fn beat(runners: &Runners, link: u64, held: &[AttemptKey], seconds: u64) -> Option<()> {
     let (runner, incarnation) = ("a".into(), "1".to_owned());
     let (labels, held) = (Arc::default(), held.to_vec());
-    let beat = ostler_driver::Beat { runner, link, incarnation, slots: 2, labels, held };
+    let beat =
+        ostler_driver::Beat { runner, link, incarnation, slots: 2, is_broken: false, labels, held };
     runners.beat(beat, at(seconds).wall, drop)
 }
 
@@ -43,7 +44,7 @@ fn only(runners: &Runners) -> RunnerView {
 }
 
 fn by(who: &str) -> Option<Drained> {
-    Some(Drained { by: Some(who.to_owned()), since: Some(at(7).wall) })
+    Some(Drained { by: Some(who.to_owned()), since: Some(at(7).wall), broken: None })
 }
 
 fn is_known(runners: &Runners) -> bool {
@@ -201,8 +202,15 @@ fn a_runner_has_the_labels_of_its_newest_link_and_the_file_keeps_them() {
     let beat = |link: &Registered| {
         let (runner, incarnation, held) = ("a".into(), "1".into(), Vec::new());
         let labels = Arc::default();
-        let beat =
-            ostler_driver::Beat { runner, link: link.number, incarnation, slots: 2, labels, held };
+        let beat = ostler_driver::Beat {
+            runner,
+            link: link.number,
+            incarnation,
+            slots: 2,
+            is_broken: false,
+            labels,
+            held,
+        };
         let mut told = None;
         runners.beat(beat, at(3).wall, |beat| told = Some(beat.labels.to_string()));
         told
@@ -234,7 +242,7 @@ fn a_drain_that_an_older_gateway_wrote_down_holds() {
     let text = r#"[{"name": "a", "draining": true, "heard_at": 1}]"#;
     std::fs::write(state.path().join("runners.json"), text).unwrap();
     let drained = only(&Runners::open(state.path(), at(0).wall)).drained;
-    assert_eq!(drained, Some(Drained { by: None, since: None }));
+    assert_eq!(drained, Some(Drained::default()));
 }
 
 #[test]
@@ -260,6 +268,7 @@ fn slots_that_an_operator_set_hold_over_what_the_runner_says_until_they_are_take
         link,
         incarnation: "1".into(),
         slots: 2,
+        is_broken: false,
         labels,
         held,
     };
@@ -277,4 +286,42 @@ fn slots_that_an_operator_set_hold_over_what_the_runner_says_until_they_are_take
     drop(state);
     assert!(runners.set_slots(&"a".into(), Some(9)).is_err());
     assert_eq!(only(&runners).slots_set, None, "what is not written down is not so");
+}
+
+#[test]
+fn a_runner_that_is_found_broken_stays_so_over_a_restart_and_under_an_operators_drain() {
+    let (state, runners) = in_folder();
+    let link = up(&runners, 0);
+    let note = |why: Option<&str>| {
+        runners.note_broken(&"a".into(), why.map(str::to_owned), at(5).wall);
+        runners.keep().unwrap();
+    };
+    let told = |runners: &Runners, link| {
+        let (labels, held) = (Arc::default(), Vec::new());
+        let (runner, incarnation) = ("a".into(), "1".into());
+        let (slots, is_broken) = (2, false);
+        let beat =
+            ostler_driver::Beat { runner, link, incarnation, slots, is_broken, labels, held };
+        let mut told = None;
+        runners.beat(beat, at(6).wall, |beat| told = Some((beat.slots, beat.is_broken)));
+        told.unwrap()
+    };
+    note(Some("no shell"));
+    let broken = Some("no shell".to_owned());
+    let (by, since) = (Some("gateway".to_owned()), Some(at(5).wall));
+    assert_eq!(only(&runners).drained, Some(Drained { by, since, broken }));
+    assert_eq!(told(&runners, link), (2, true), "the driver tries it");
+    let again = Runners::open(state.path(), at(6).wall);
+    assert_eq!(only(&again).drained, only(&runners).drained);
+    let link_again = up(&again, 6);
+    assert_eq!(told(&again, link_again), (2, true));
+    assert_eq!(runners.set_drained(&"a".into(), self::by("deploy")).unwrap(), Some(true));
+    note(Some("no shell"));
+    note(None);
+    assert_eq!(only(&runners).drained, self::by("deploy"), "what an operator wants stays");
+    assert_eq!(told(&runners, link), (0, false));
+    runners.set_drained(&"a".into(), None).unwrap();
+    note(Some("no shell"));
+    note(None);
+    assert_eq!((only(&runners).drained, told(&runners, link)), (None, (2, false)));
 }

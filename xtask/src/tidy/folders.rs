@@ -71,6 +71,7 @@ const ORDERS: &[(&str, &[&str])] = &[
             "dedupe",
             "late",
             "returns",
+            "broken",
             "beat",
             "report",
             "steer",
