@@ -8,7 +8,7 @@ use utoipa::{
     },
 };
 
-use ostler_job::durable::QueueShape;
+use ostler_job::durable::{QueueShape, ResourceMode};
 
 use crate::auth;
 
@@ -74,6 +74,19 @@ pub(crate) fn env() -> openapi::Object {
             text("^[^\\u0000]*$").max_length(Some(8192)).build(),
         ))))
         .description(Some("Variables added to the runner's base environment."))
+        .build()
+}
+
+pub(crate) fn resources() -> openapi::Object {
+    let modes = ResourceMode::ALL.iter().filter_map(|mode| serde_json::to_value(mode).ok());
+    let mode = ObjectBuilder::new().schema_type(Type::String).enum_values(Some(modes));
+    ObjectBuilder::new()
+        .schema_type(nullable(Type::Object))
+        .property_names(Some(text("^[^\\u0000-\\u001f\\u007f-\\u009f]{1,200}$").build()))
+        .additional_properties(Some(AdditionalProperties::from(Schema::from(mode.build()))))
+        .description(Some(
+            "What it needs while it runs, by name: for itself, exclusive, or shared with others that share it; 32 at most.",
+        ))
         .build()
 }
 

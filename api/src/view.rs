@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use ostler_job::{
     Span, Wall,
-    durable::{Attempt, Command, Futile, Job, JobState, Reason, Retry, Status},
+    durable::{Attempt, Command, Futile, Job, JobState, Reason, ResourceMode, Retry, Status},
 };
 use ostler_machine::clock;
 use serde::{Serialize, Serializer};
@@ -15,7 +15,10 @@ use utoipa::{
 
 use super::parse::{
     submit::Backoff,
-    words::{DedupeScopeName, DeliveryName, ReasonCode, State, TerminateName, ThenName},
+    words::{
+        DedupeScopeName, DeliveryName, OnRetryName, ReasonCode, ResourceModeName, State,
+        TerminateName, ThenName,
+    },
 };
 
 /// A moment, RFC 3339 in UTC with milliseconds.
@@ -303,6 +306,10 @@ pub(crate) struct JobDetail {
     terminate: TerminateName,
     within_seconds: Option<f64>,
     dedupe: Option<DedupeView>,
+    serial: Option<String>,
+    resources: BTreeMap<String, ResourceModeName>,
+    /// What becomes of them while it waits to be tried again.
+    on_retry: OnRetryName,
     attempts_list: Vec<AttemptView>,
 }
 
@@ -332,7 +339,14 @@ impl JobDetail {
                 window_seconds: dedupe.window.map(Span::as_secs_f64),
                 then: ThenName(dedupe.then),
             }),
+            serial: job.spec.needs.serial.clone(),
+            resources: job.spec.needs.resources.iter().map(mode).collect(),
+            on_retry: OnRetryName(job.spec.needs.on_retry),
             attempts_list,
         }
     }
+}
+
+fn mode((name, mode): (&String, &ResourceMode)) -> (String, ResourceModeName) {
+    (name.clone(), ResourceModeName(*mode))
 }

@@ -86,6 +86,7 @@ fn waiting(id: u64) -> Unfinished {
             delivery: Delivery::AtLeastOnce,
             retry: Retry::default(),
             dedupe: None,
+            needs: ostler_job::durable::Resources::default(),
         },
         status: Status::new(JobState::Pending, None, None),
     }
@@ -107,6 +108,7 @@ fn rounds(what: &str, mut driver: Driver) {
         delivery: Delivery::AtLeastOnce,
         retry: Retry::default(),
         dedupe: None,
+        needs: ostler_job::durable::Resources::default(),
     });
     let (mut done, mut ms) = (0, 2_000);
     let beat = |held| Beat {

@@ -13,11 +13,15 @@ use std::{
 use ostler_job::{
     JobId, Mono, Since, Span, Wall,
     durable::{
-        AttemptKey, Delivery, Fence, JobState, Order, Reason, Retry, Same, Scheduling, Spec,
+        AttemptKey, Delivery, Fence, JobState, Order, Reason, Resources, Retry, Same, Scheduling,
+        Spec,
     },
 };
 
-use super::counts::{Counts, Whose};
+use super::{
+    claims::Claims,
+    counts::{Counts, Whose},
+};
 
 /// No number of a host.
 const ANYWHERE: u32 = u32::MAX;
@@ -51,6 +55,7 @@ pub(super) struct Job {
     pub(super) crashes: u32,
     pub(super) state: JobState,
     pub(super) reason: Option<Reason>,
+    pub(super) claims: Option<Box<Claims>>,
     pub(super) kill: bool,
     /// The event that is being handled has changed it already.
     pub(super) touched: bool,
@@ -126,6 +131,7 @@ impl Job {
             crashes: 0,
             state: JobState::Pending,
             reason: None,
+            claims: None,
             kill: false,
             touched: false,
         }
@@ -179,6 +185,7 @@ pub(super) struct Terms<'a> {
     within: Option<Span>,
     delivery: Delivery,
     retry: &'a Retry,
+    pub(super) needs: &'a Resources,
 }
 
 macro_rules! asked {
@@ -191,6 +198,7 @@ macro_rules! asked {
             within: $it.within,
             delivery: $it.delivery,
             retry: &$it.retry,
+            needs: &$it.needs,
         }
     };
 }

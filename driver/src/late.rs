@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use ostler_job::{
     JobId, Now,
-    durable::{AttemptKey, JobState, Order, Reason},
+    durable::{AttemptKey, JobState, Order, Reason, Resources},
 };
 
 use super::{Driver, jobs::Job};
@@ -16,6 +16,7 @@ pub(super) struct GivenUp {
     job: Job,
     tenant: Arc<str>,
     host: Option<Arc<str>>,
+    needs: Option<Resources>,
 }
 
 impl Driver {
@@ -53,19 +54,22 @@ impl Driver {
     }
 
     /// A job that is over is remembered if its runner was lost with it and it may not start again.
-    pub(super) fn remember_lost(&mut self, id: JobId, job: Job) {
+    pub(super) fn remember_lost(&mut self, id: JobId, job: Job, needs: Option<Resources>) {
         let lost = job.reason == Some(Reason::Lost) && job.policy.once;
         if lost && job.run.as_ref().is_some_and(|run| run.lost) {
             let tenant = self.tenants.name(job.tenant).clone();
             let host = job.host().map(|host| self.hosts.name(host).clone());
-            self.given_up.put(id, GivenUp { job, tenant, host });
+            self.given_up.put(id, GivenUp { job, tenant, host, needs });
         }
     }
 
     fn come_back(&mut self, id: JobId) {
-        let Some(GivenUp { mut job, tenant, host }) = self.given_up.take(&id) else { return };
+        let Some(GivenUp { mut job, tenant, host, needs }) = self.given_up.take(&id) else {
+            return;
+        };
         job.tenant = self.tenants.hold(&tenant);
         job.pin(host.map(|host| self.hosts.hold(&host)));
+        job.claims = needs.and_then(|needs| self.resources.hold(&needs));
         let runner = job.run_mut().runner;
         let name = self.hosts.name(runner).clone();
         self.hosts.hold(&name);

@@ -26,6 +26,7 @@ mod actor_view;
 mod batch;
 mod beat;
 mod broken;
+mod claims;
 mod counts;
 mod dedupe;
 mod estimate;
@@ -58,7 +59,7 @@ use std::collections::VecDeque;
 
 use ostler_job::durable::EventKind;
 use ostler_job::{
-    HostId, JobId, Mono, Now, Promise, QueueId, Span, SupplierId,
+    JobId, Mono, Now, Promise, Span, SupplierId,
     durable::{AttemptKey, Fence, JobState, Reason, Term},
 };
 use ostler_scheduler::{Action as Placed, Config, Scheduler};
@@ -104,6 +105,9 @@ pub struct Driver {
     queues: Queues,
     tenants: Names,
     hosts: Names,
+    resources: claims::ResourceNames,
+    /// Restored jobs that wait until it is known who has what they need.
+    unplaced: Vec<(JobId, JobState)>,
     scheduler: Scheduler,
     timers: Timers,
     estimates: estimate::Estimates,
@@ -148,6 +152,8 @@ impl Driver {
             queues: Queues::default(),
             tenants: Names::default(),
             hosts: Names::default(),
+            resources: claims::ResourceNames::default(),
+            unplaced: Vec::new(),
             scheduler: Scheduler::new(scheduling),
             timers: Timers::default(),
             estimates: estimate::Estimates::new(),
@@ -263,25 +269,9 @@ impl Driver {
             run.finished_at = None;
         }
         let submit = self.scheduled(id, now);
-        self.scheduler.handle_submit(submit, now.mono);
+        let claims = self.jobs[id].claims.as_ref().map_or(&[][..], |claims| &claims.list);
+        self.scheduler.handle_submit_claiming(submit, claims, now.mono);
         self.place(now);
-    }
-
-    /// The job as the scheduler knows it. That counts a promise from now on: what has passed of it is taken off.
-    fn scheduled(&self, id: JobId, now: Now) -> ostler_scheduler::Submit {
-        let job = &self.jobs[id];
-        let Span(window) = job.policy.within.unwrap_or(Promise::SOMETIME);
-        let left = Span(window.saturating_sub(self.runnable(job, now).0));
-        ostler_scheduler::Submit {
-            job: id,
-            queue: QueueId(job.queue),
-            tenant: ostler_job::TenantId(job.tenant),
-            weight: self.queues.weight(job.queue, self.tenants.name(job.tenant)),
-            promise: Promise::Within(left),
-            expires: None,
-            host: job.host().map(HostId),
-            estimate: self.estimates.of(job.identity),
-        }
     }
 
     /// Does what the scheduler decided.
@@ -346,6 +336,7 @@ impl Driver {
         }
         // Out of the runner's hands before the scheduler hears of the free slot: it may grant others at once.
         self.shift(id, JobState::Paused);
+        self.keep_claims(id, left == LeaveReason::Unstarted);
         if left == LeaveReason::Over {
             self.scheduler.handle_finish(id, now.mono);
         } else {
@@ -373,6 +364,7 @@ impl Driver {
         job.reason = Some(reason);
         self.timers.unexpire(id, job.expires);
         self.counters.finished[state as usize] += 1;
+        self.drop_claims(id, now);
         let detail = json!({ "state": state, "reason": reason });
         self.outbox.event((now.wall, EventKind::Finished), Some(id), None, &detail);
     }

@@ -139,8 +139,12 @@ impl Driver {
             self.succeeded.put(job.same, (id, now));
         }
         let (tenant, host) = (job.tenant, job.host());
+        let needs = job.claims.as_ref().map(|claims| self.resources.needs(claims));
+        if let Some(claims) = &job.claims {
+            self.resources.release(claims);
+        }
         let runner = job.run.as_ref().map(|run| run.runner);
-        self.remember_lost(id, job);
+        self.remember_lost(id, job, needs);
         // What the tenant owes is remembered under its number.
         let owes = |tenant| self.scheduler.remembers(TenantId(tenant));
         self.tenants.release(tenant, owes);

@@ -28,13 +28,37 @@ impl Driver {
             self.adopt(job.id, state, now);
         } else if state == JobState::Paused {
             self.shift(job.id, state);
+            self.restore_claims(job.id);
+        } else if self.jobs[job.id].claims.is_some() {
+            self.restore_claims(job.id);
+            self.shift(job.id, JobState::Paused);
+            self.forgive(job.id);
+            self.unplaced.push((job.id, state));
         } else {
             self.wait(job.id, now);
         }
-        // Nothing of this is news to the store, except a moment that came while nobody watched.
-        if self.jobs.get(job.id).is_some_and(|it| it.state == state) {
-            self.outbox.forgive(job.id);
-            self.jobs[job.id].touched = false;
+        self.forgive_unless_moved(job.id, state);
+        self.done(now);
+    }
+
+    /// Nothing of this is news to the store, except a moment that came while nobody watched.
+    fn forgive_unless_moved(&mut self, id: JobId, state: JobState) {
+        if self.jobs.get(id).is_some_and(|it| it.state == state) {
+            self.forgive(id);
+        }
+    }
+
+    fn forgive(&mut self, id: JobId) {
+        self.outbox.forgive(id);
+        self.jobs[id].touched = false;
+    }
+
+    /// Every job is known: those that need what others may have wait for it now.
+    pub fn place_restored(&mut self, now: Now) {
+        self.hear(now);
+        for (id, state) in std::mem::take(&mut self.unplaced) {
+            self.wait(id, now);
+            self.forgive_unless_moved(id, state);
         }
         self.done(now);
     }
@@ -116,7 +140,9 @@ impl Driver {
     pub(super) fn hold_slot(&mut self, id: JobId, runner: u32, now: Now) {
         self.runners.insert(runner).leased.insert(id);
         let job = self.scheduled(id, now);
-        self.scheduler.handle_adopt(job, SupplierId(runner), HostId(runner), now.mono);
+        let claims = self.jobs[id].claims.as_ref().map_or(&[][..], |claims| &claims.list);
+        let at = (SupplierId(runner), HostId(runner));
+        self.scheduler.handle_adopt_claiming(job, claims, at, now.mono);
         self.place(now);
     }
 }
@@ -157,5 +183,6 @@ pub fn load<E>(
     driver.restore_queues(queues, now);
     let loaded = read(&mut |job| driver.restore(job, now))?;
     driver.begin(loaded.next_job);
+    driver.place_restored(now);
     Ok((driver, loaded))
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use ostler_job::durable::{Change, EventKind};
 use ostler_job::{
-    JobId, Now, Since, Span, Wall,
+    HostId, JobId, Now, Promise, QueueId, Since, Span, Wall,
     durable::{JobState, Reason},
 };
 use serde_json::{Value, json};
@@ -172,8 +172,26 @@ impl Driver {
         let age = (at, Since::ago(now.wall.since(at), now.mono));
         let mut job = Job::new((identity, same), policy, Whose { tenant, queue }, age);
         job.pin(host.map(|name| self.hosts.hold(name)));
+        job.claims = self.resources.hold(asked.needs);
         job.expires = Self::deadline(age, asked.expires, now);
         self.timers.expire(id, job.expires);
         self.jobs.insert(id, job);
+    }
+
+    /// The job as the scheduler knows it. That counts a promise from now on: what has passed of it is taken off.
+    pub(super) fn scheduled(&self, id: JobId, now: Now) -> ostler_scheduler::Submit {
+        let job = &self.jobs[id];
+        let Span(window) = job.policy.within.unwrap_or(Promise::SOMETIME);
+        let left = Span(window.saturating_sub(self.runnable(job, now).0));
+        ostler_scheduler::Submit {
+            job: id,
+            queue: QueueId(job.queue),
+            tenant: ostler_job::TenantId(job.tenant),
+            weight: self.queues.weight(job.queue, self.tenants.name(job.tenant)),
+            promise: Promise::Within(left),
+            expires: None,
+            host: job.host().map(HostId),
+            estimate: self.estimates.of(job.identity),
+        }
     }
 }

@@ -18,6 +18,7 @@ use super::{
 
 mod actor;
 mod broken;
+mod claims;
 mod late;
 mod leases;
 mod links;
@@ -65,6 +66,7 @@ pub(super) fn spec() -> Spec {
         delivery: Delivery::AtLeastOnce,
         retry: Retry::default(),
         dedupe: None,
+        needs: ostler_job::durable::Resources::default(),
     }
 }
 
@@ -295,6 +297,7 @@ impl Bench {
         for job in jobs {
             self.driver.restore(job, self.now);
         }
+        self.driver.place_restored(self.now);
         self.settle();
     }
 }

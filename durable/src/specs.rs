@@ -76,6 +76,7 @@ mod tests {
             delivery: Delivery::AtLeastOnce,
             retry: Retry::default(),
             dedupe: None,
+            needs: ostler_job::durable::Resources::default(),
         })
     }
 

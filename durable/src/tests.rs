@@ -50,6 +50,7 @@ fn spec() -> Spec {
         delivery: Delivery::AtLeastOnce,
         retry: Retry::default(),
         dedupe: None,
+        needs: ostler_job::durable::Resources::default(),
     }
 }
 

@@ -34,6 +34,12 @@ impl Scheduler {
         self.resources.keep(job);
     }
 
+    /// A job that is not submitted yet has these resources from before, and keeps them until it is, or gives them up.
+    pub fn handle_hold(&mut self, job: JobId, claims: &[Claim]) {
+        self.resources.force(job, claims);
+        self.resources.keep(job);
+    }
+
     /// A job gives up what it keeps.
     pub fn handle_release(&mut self, job: JobId, now: Mono) {
         if self.jobs.find(job).is_none() {

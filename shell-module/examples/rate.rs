@@ -44,6 +44,7 @@ fn start(shell: &mut Shell, observer: &Rc<dyn Observer>, job: u64) {
         delivery: Delivery::default(),
         retry: Retry::default(),
         dedupe: None,
+        needs: ostler_job::durable::Resources::default(),
     };
     let key = AttemptKey { job: JobId(job), attempt: 1, fence: Fence(job) };
     shell.start(Start { key, spec }, observer);

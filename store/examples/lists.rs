@@ -42,6 +42,7 @@ fn spec(job: u64) -> Spec {
         delivery: Default::default(),
         retry: Retry::default(),
         dedupe: None,
+        needs: ostler_job::durable::Resources::default(),
     }
 }
 

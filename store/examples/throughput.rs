@@ -51,6 +51,7 @@ fn spec(job: u64) -> Arc<Spec> {
         delivery: Delivery::AtLeastOnce,
         retry: Retry { attempts: 3, ..Retry::default() },
         dedupe: None,
+        needs: ostler_job::durable::Resources::default(),
     })
 }
 

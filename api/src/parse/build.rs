@@ -43,7 +43,7 @@ pub(crate) struct Built {
     /// The token is bound to the tenant.
     pub(crate) bound: bool,
     /// It names no retry, and has its queue's: a second attempt does no harm, neither to what may run once, nor to somebody who waits
-    /// and would rather know now.
+    /// and would rather know now, nor to who comes next for what it has for itself.
     pub(crate) takes_queues_retry: bool,
 }
 
@@ -101,7 +101,12 @@ fn build(mut request: Submit, tenant: String, given: Given<'_>, notes: &mut Note
         request.retry.take().map(|retry| self::retry(retry, &durable::Retry::default(), notes));
     let delivery = request.delivery.map(|delivery| delivery.0).unwrap_or_default();
     once_or_again(delivery, named.as_ref(), notes);
-    let takes_queues_retry = named.is_none() && !given.waits && delivery != Delivery::AtMostOnce;
+    let needs = checks::needs(&mut request, notes);
+    // What it may have half done stands between it and whoever comes next: that is for somebody to look at.
+    let takes_queues_retry = named.is_none()
+        && !given.waits
+        && delivery != Delivery::AtMostOnce
+        && !needs.is_exclusive();
     let retry = named.unwrap_or_else(|| match takes_queues_retry {
         true => durable::Retry::usual(),
         false => durable::Retry::default(),
@@ -127,6 +132,7 @@ fn build(mut request: Submit, tenant: String, given: Given<'_>, notes: &mut Note
         delivery,
         retry,
         dedupe,
+        needs,
     };
     let bound = given.tenant.is_some();
     let paused = request.paused.unwrap_or(false);

@@ -4,13 +4,13 @@ use std::collections::BTreeMap;
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use ostler_job::{
-    durable::{Input, Payload, QueueName},
+    durable::{Input, Payload, QueueName, RESOURCE_NAME_MAX, RESOURCES_MAX, Resources},
     name,
 };
 
 use super::{
     Notes, step,
-    submit::{Limits, Stdin},
+    submit::{Limits, Stdin, Submit},
     text::quoted,
 };
 
@@ -186,6 +186,37 @@ pub(crate) fn label_problem(text: &str, max: usize) -> Result<(), String> {
         return Err(format!("{} has control characters", quoted(text)));
     }
     Ok(())
+}
+
+/// A serial key, and resources.
+pub(super) fn needs(request: &mut Submit, notes: &mut Notes) -> Resources {
+    let serial = request.serial.take();
+    serial.iter().for_each(|key| label(key, "/serial", RESOURCE_NAME_MAX, notes));
+    let asked = request.resources.take().unwrap_or_default();
+    if asked.len() > RESOURCES_MAX {
+        let text = format!("{} resources are too many; {RESOURCES_MAX} are the most", asked.len());
+        notes.add("/resources", text);
+    }
+    let mut resources = BTreeMap::new();
+    for (name, mode) in asked.into_iter().take(RESOURCES_MAX) {
+        let at = step("/resources", &name);
+        label(&name, &at, RESOURCE_NAME_MAX, notes);
+        match serde_json::from_value(mode.clone().into()) {
+            Ok(mode) => {
+                resources.insert(name, mode);
+            }
+            Err(_) => notes.add(
+                at,
+                format!("{} is no way to have it; expected exclusive or shared", quoted(&mode)),
+            ),
+        }
+    }
+    let on_retry = request.on_retry.take().map(|it| it.0);
+    if on_retry.is_some() && serial.is_none() && resources.is_empty() && !notes.any(&["/resources"])
+    {
+        notes.add("/on_retry", "has no meaning without serial or resources; leave it out");
+    }
+    Resources { serial, resources, on_retry: on_retry.unwrap_or_default() }
 }
 
 /// A command line.

@@ -8,7 +8,7 @@ use utoipa::ToSchema;
 use super::{
     shape::fielded,
     text::{Delay, LengthOfTime, Moment},
-    words::{DedupeScopeName, DeliveryName, TerminateName, ThenName},
+    words::{DedupeScopeName, DeliveryName, OnRetryName, TerminateName, ThenName},
 };
 
 /// A job to run: exactly one of `command`, `argv` and `"module": "noop"`.
@@ -91,6 +91,15 @@ pub(crate) struct Submit {
     /// Which other jobs that are the same make it superfluous: the same in all that is run and in the host, or, when an identity is
     /// given, those that were given it too.
     pub(crate) dedupe: Option<Dedupe>,
+    /// One job of this key at a time, in the order in which they were submitted, whatever their queues are.
+    #[schema(pattern = "^[^\\u0000-\\u001f\\u007f-\\u009f]{1,200}$", example = "repo:42")]
+    pub(crate) serial: Option<String>,
+    /// What it needs while it runs, by name: for itself, `exclusive`, or `shared` with others that share it.
+    #[schema(schema_with = crate::schema::resources)]
+    #[serde(default, deserialize_with = "super::strict::table")]
+    pub(crate) resources: Option<BTreeMap<String, String>>,
+    /// What becomes of its key and resources while it waits to be tried again; `hold` unless given.
+    pub(crate) on_retry: Option<OnRetryName>,
 }
 
 fielded!(Submit);
@@ -112,6 +121,9 @@ pub(crate) const OF_ALL: &[&str] = &[
     "delivery",
     "retry",
     "dedupe",
+    "serial",
+    "resources",
+    "on_retry",
 ];
 
 /// What runs a job.

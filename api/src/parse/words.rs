@@ -1,7 +1,8 @@
 //! Types of other crates whose values are words, as the API reads, shows and describes them.
 
 use ostler_job::durable::{
-    DedupeScope, Delivery, JobState, QueueDiscipline, QueueOwner, Reason, Terminate, Then,
+    DedupeScope, Delivery, JobState, OnRetry, QueueDiscipline, QueueOwner, Reason, ResourceMode,
+    Terminate, Then,
 };
 use serde::{Deserialize, Serialize};
 use utoipa::{
@@ -48,6 +49,10 @@ words! {
     DedupeScopeName as "DedupeScope": DedupeScope = [DedupeScope::Queued, DedupeScope::Done];
     /// What becomes of a superfluous job.
     ThenName as "DedupeThen": Then = [Then::Reject, Then::Coalesce];
+    /// What becomes of a job's key and resources while it waits to be tried again: it keeps them, or others may have them meanwhile.
+    OnRetryName as "OnRetry": OnRetry = OnRetry::ALL;
+    /// How a job has a resource: for itself, or shared with others that share it.
+    ResourceModeName as "ResourceMode": ResourceMode = ResourceMode::ALL;
     /// The order among waiting jobs: fair shares and then promises, plain arrival, tenants in turns by hash, or in turns by weight.
     QueueDisciplineName as "QueueDiscipline": QueueDiscipline = QueueDiscipline::ALL;
     /// Where a queue's shape is written: in the store, or in the configuration file.

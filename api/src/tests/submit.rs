@@ -7,8 +7,8 @@ use http::{Request, StatusCode};
 use ostler_job::{
     JobId, Span, Wall,
     durable::{
-        Command, Dedupe, DedupeScope, Delivery, Input, JobState, QueueName, Reason, Retry, Spec,
-        Terminate, Then, Work,
+        Command, Dedupe, DedupeScope, Delivery, Input, JobState, OnRetry, QueueName, Reason,
+        ResourceMode, Resources, Retry, Spec, Terminate, Then, Work,
     },
 };
 use serde_json::Value;
@@ -41,7 +41,8 @@ const EVERY: &str = r#"{"argv":["prog","a b"],"module":"shell","name":"n","tenan
     "nice":5,"limits":{"nofile":64,"as":1000},"timeout":"10m","grace":"5s","terminate":"main",
     "not_before":"2100-01-01T00:00:00Z","expires":"900000h","within":"5m","paused":true,"delivery":"at_least_once",
     "retry":{"attempts":3,"delay":"2s","delay_max":"1m","backoff":"constant","exit_codes":[75]},
-    "dedupe":{"scope":"done","window":"10m","then":"coalesce"}}"#;
+    "dedupe":{"scope":"done","window":"10m","then":"coalesce"},
+    "serial":"repo:42","resources":{"cache":"shared","disk":"exclusive"},"on_retry":"pass"}"#;
 const OTHERS: &str =
     r#"{"command":"a","delay":"1h","delivery":"at_most_once","retry":{"attempts":1}}"#;
 
@@ -104,6 +105,15 @@ async fn every_field_reaches_the_driver() {
             window: Some(Span::from_secs(600)),
             then: Then::Coalesce,
         }),
+        needs: Resources {
+            serial: text("repo:42"),
+            resources: [
+                ("cache".into(), ResourceMode::Shared),
+                ("disk".into(), ResourceMode::Exclusive),
+            ]
+            .into(),
+            on_retry: OnRetry::Pass,
+        },
     };
     assert_eq!(job.spec, expected);
 }
@@ -152,6 +162,7 @@ async fn every_field_comes_out_again() {
         "state": "paused", "delivery": "at_least_once", "attempts_max": 3,
         "retry": {"attempts": 3, "delay_seconds": 2.0, "delay_max_seconds": 60.0, "backoff": "constant", "exit_codes": [75], "only_started": false},
         "dedupe": {"scope": "done", "window_seconds": 600.0, "then": "coalesce"},
+        "serial": "repo:42", "resources": {"cache": "shared", "disk": "exclusive"}, "on_retry": "pass",
     });
     for (name, value) in shown.as_object().unwrap() {
         assert_eq!(&detail[name], value, "{name}");
@@ -285,6 +296,10 @@ async fn what_types_cannot_say_is_checked() {
         (r#"{"command":"a","name":""}"#, "/name"),
         (r#"{"command":"a","tags":["a\nb"]}"#, "/tags/0"),
         (r#"{"command":"a","dedupe":{"scope":"done","then":"reject"}}"#, "/dedupe/window"),
+        (r#"{"command":"a","serial":""}"#, "/serial"),
+        (r#"{"command":"a","resources":{"disk":"mine"}}"#, "/resources/disk"),
+        (r#"{"command":"a","resources":{"":"shared"}}"#, "/resources/"),
+        (r#"{"command":"a","on_retry":"hold"}"#, "/on_retry"),
         (r#"{"command":"a","retry":{"attempts":2,"exit_codes":[300]}}"#, "/retry/exit_codes/0"),
         (r#"{"command":"a","delivery":"at_most_once","retry":{"attempts":2}}"#, "/retry/attempts"),
         (r#"[]"#, ""),

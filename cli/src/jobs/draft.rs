@@ -101,6 +101,16 @@ pub(crate) struct DraftArgs {
     #[arg(long)]
     #[serde(rename = "delivery", serialize_with = "delivery")]
     at_most_once: bool,
+    /// Run one job of this key at a time, in the order in which they were submitted
+    #[arg(long, value_name = "KEY")]
+    serial: Option<String>,
+    /// What it needs while it runs: for itself, or NAME=shared with others that share it; may be repeated
+    #[arg(long = "resource", value_name = "NAME[=shared]")]
+    #[serde(serialize_with = "resources")]
+    resources: Vec<String>,
+    /// While it waits to be tried again: keep its key and resources, or let others have them [default: hold]
+    #[arg(long, value_name = "hold|pass", value_parser = ["hold", "pass"])]
+    on_retry: Option<String>,
     /// Refuse it while the same job waits or runs (queued), or succeeded in a window (done:10m); the same in all that is run, or in --identity
     #[arg(long, value_name = "queued|done:WINDOW")]
     #[serde(skip)]
@@ -200,6 +210,16 @@ fn env<S: Serializer>(words: &[String], serializer: S) -> Result<S::Ok, S::Error
 
 fn limits<S: Serializer>(words: &[String], serializer: S) -> Result<S::Ok, S::Error> {
     pairs(words, of_limit, serializer)
+}
+
+fn resources<S: Serializer>(words: &[String], serializer: S) -> Result<S::Ok, S::Error> {
+    pairs(words, of_resource, serializer)
+}
+
+/// Without a mode it is for itself; what the mode may be, the API says.
+fn of_resource(word: &str) -> Result<(String, Value), String> {
+    let (name, mode) = word.rsplit_once('=').unwrap_or((word, "exclusive"));
+    Ok((name.to_owned(), Value::from(mode)))
 }
 
 fn pairs<S: Serializer>(
@@ -328,6 +348,14 @@ mod tests {
             "done:10m",
             "--coalesce",
             "--at-most-once",
+            "--serial",
+            "repo:42",
+            "--resource",
+            "cache=shared",
+            "--resource",
+            "disk",
+            "--on-retry",
+            "pass",
             "--paused",
             "--merge",
             "--terminate",
@@ -339,6 +367,7 @@ mod tests {
             "name": "n", "tags": ["a", "b"], "env": {"K": "V=W"}, "retry": {"attempts": 3},
             "nice": -5, "limits": {"nofile": 10, "as": 2_147_483_648_u64}, "delay": "5m",
             "dedupe": {"scope": "done", "window": "10m", "then": "coalesce"},
+            "serial": "repo:42", "resources": {"cache": "shared", "disk": "exclusive"}, "on_retry": "pass",
             "delivery": "at_most_once", "paused": true, "merge": true, "terminate": "main",
         });
         assert_eq!(found.unwrap(), expected);

@@ -5,6 +5,7 @@
 
 mod attempt;
 mod change;
+mod claims;
 mod fault;
 mod group;
 mod query;
@@ -23,6 +24,7 @@ pub use attempt::{
     Attempt, AttemptKey, Ending, Fence, Finish, LogState, NoAttemptKey, Order, Report, Start, Usage,
 };
 pub use change::{Applied, Change, Event, EventKind, Token, TokenHash};
+pub use claims::{OnRetry, RESOURCE_NAME_MAX, RESOURCES_MAX, ResourceMode, Resources};
 pub use fault::{Fault, StoreError};
 pub use group::{CountQuery, Counts, GroupKey};
 pub use query::{Filter, IdRange, NameFilter, Page, Query};

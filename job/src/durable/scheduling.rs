@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 
-use super::{Dedupe, Delivery, Retry, Spec, spec::default_tenant};
+use super::{Dedupe, Delivery, Resources, Retry, Spec, spec::default_tenant};
 use crate::{Span, Wall};
 
 /// The fields of [`Spec`] that a job is scheduled by. Read from the text of a spec they skip its command: a million jobs take
@@ -28,6 +28,9 @@ pub struct Scheduling {
     pub retry: Retry,
     /// [`Spec::dedupe`].
     pub dedupe: Option<Dedupe>,
+    /// [`Spec::needs`].
+    #[serde(flatten)]
+    pub needs: Resources,
 }
 
 impl From<Spec> for Scheduling {
@@ -42,6 +45,7 @@ impl From<Spec> for Scheduling {
             delivery,
             retry,
             dedupe,
+            needs,
             work: _,
             name: _,
             tags: _,
@@ -49,6 +53,6 @@ impl From<Spec> for Scheduling {
             queue: _,
             not_before: _,
         } = spec;
-        Self { tenant, identity, content, expires, within, delivery, retry, dedupe }
+        Self { tenant, identity, content, expires, within, delivery, retry, dedupe, needs }
     }
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{QueueName, Retry};
+use super::{QueueName, Resources, Retry};
 use crate::{Span, Wall};
 
 /// The tenant of jobs whose submitter named none.
@@ -55,6 +55,9 @@ pub struct Spec {
     /// Which other jobs make this one superfluous.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub dedupe: Option<Dedupe>,
+    /// What it needs for itself, or shared, while it runs.
+    #[serde(flatten)]
+    pub needs: Resources,
 }
 
 /// What a job runs; names the module that runs it.

@@ -108,6 +108,7 @@ impl Bench {
             delivery: Delivery::default(),
             retry: Retry::default(),
             dedupe: None,
+            needs: ostler_job::durable::Resources::default(),
         };
         self.shell.start(Start { key, spec }, &self.observer);
         key

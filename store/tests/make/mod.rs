@@ -28,6 +28,7 @@ pub(crate) fn spec(identity: &str) -> Spec {
         delivery: Delivery::default(),
         retry: Retry::default(),
         dedupe: None,
+        needs: ostler_job::durable::Resources::default(),
     }
 }
 
