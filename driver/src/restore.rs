@@ -57,6 +57,10 @@ impl Driver {
     pub fn place_restored(&mut self, now: Now) {
         self.hear(now);
         for (id, state) in std::mem::take(&mut self.unplaced) {
+            if self.jobs.get(id).is_none_or(|job| job.state != JobState::Paused) {
+                // It expired meanwhile, or was taken up by its runner.
+                continue;
+            }
             self.wait(id, now);
             self.forgive_unless_moved(id, state);
         }

@@ -5,7 +5,9 @@ use std::sync::Arc;
 use ostler_driver::NewJob;
 use ostler_job::{
     Now, Span,
-    durable::{Dedupe, DedupeScope, Delivery, Retry, Spec, Then, Work},
+    durable::{
+        Dedupe, DedupeScope, Delivery, OnRetry, ResourceMode, Resources, Retry, Spec, Then, Work,
+    },
 };
 
 use ostler_tests::Rng;
@@ -28,12 +30,27 @@ impl Client {
     }
 }
 
+/// A serial key or resources, of a few that there are, by what kind of job it is.
+fn needs(identity: u64) -> Resources {
+    let resources: &[(&str, ResourceMode)] = match identity {
+        1 => &[("one", ResourceMode::Shared)],
+        2 => &[("one", ResourceMode::Exclusive), ("two", ResourceMode::Shared)],
+        _ => &[],
+    };
+    Resources {
+        serial: (identity == 0).then(|| "key".to_owned()),
+        resources: resources.iter().map(|&(name, mode)| (name.to_owned(), mode)).collect(),
+        on_retry: if identity == 2 { OnRetry::Pass } else { OnRetry::Hold },
+    }
+}
+
 fn job(rng: &mut Rng, now: Now) -> NewJob {
+    let (tenant, kind) = (rng.below(3), rng.below(6));
     let spec = Spec {
         work: Work::Noop,
         name: None,
-        tenant: format!("tenant-{}", rng.below(3)),
-        identity: format!("identity-{}", rng.below(6)),
+        tenant: format!("tenant-{tenant}"),
+        identity: format!("identity-{kind}"),
         content: None,
         tags: Vec::new(),
         host: rng.one_in(5).then(|| format!("runner-{}", rng.below(3))),
@@ -41,9 +58,10 @@ fn job(rng: &mut Rng, now: Now) -> NewJob {
         not_before: rng
             .one_in(5)
             .then(|| now.wall.after(Span::from_millis(rng.between(0, 60_000)))),
+        // One that would expire before it may start is refused.
         expires: rng
             .one_in(8)
-            .then(|| now.wall.after(Span::from_millis(rng.between(100, 120_000)))),
+            .then(|| now.wall.after(Span::from_millis(rng.between(60_001, 120_000)))),
         within: rng.one_in(3).then(|| Span::from_millis(rng.between(100, 60_000))),
         delivery: if rng.one_in(4) { Delivery::AtMostOnce } else { Delivery::AtLeastOnce },
         retry: retry(rng),
@@ -52,6 +70,7 @@ fn job(rng: &mut Rng, now: Now) -> NewJob {
             window: Some(Span::from_secs(30)),
             then: if rng.one_in(2) { Then::Reject } else { Then::Coalesce },
         }),
+        needs: needs(kind),
     };
     NewJob {
         spec: Arc::new(spec),
