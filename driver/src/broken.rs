@@ -112,6 +112,10 @@ impl Driver {
     /// An attempt could not be started. `true`: that is the runner's fault, and not the job's: it came back, once.
     pub(super) fn spares(&mut self, runner: &RunnerName, finish: &Finish, now: Now) -> bool {
         let (id, reason) = (finish.key.job, finish.ending.reason);
+        // A runner that said it began has contradicted itself, and whatever may run once has perhaps run.
+        if self.jobs[id].run_mut().started_at.is_some() {
+            return false;
+        }
         let Some(number) = self.jobs[id].at().filter(|_| reason == Reason::Unstartable) else {
             return false;
         };

@@ -225,3 +225,14 @@ fn a_memory_that_is_read_anew_goes_by_what_is_kept_of_a_broken_runner() {
     bench.submit(kind("more"));
     assert_eq!(bench.driver.figures(bench.now).slots.0, 2);
 }
+
+#[test]
+fn a_job_that_was_said_to_have_begun_does_not_wait_on_whatever_is_said_of_its_end() {
+    let mut bench = bench(4);
+    let once = bench.submit(Spec { delivery: Delivery::AtMostOnce, ..kind("once") });
+    let key = bench.run();
+    bench.start("a", key);
+    break_it(&mut bench);
+    bench.cannot_start("a", key);
+    assert_eq!(bench.state(once), JobState::Dead);
+}
