@@ -92,7 +92,7 @@ impl ToSchema for JobGroup {}
     operation_id = "countJobs",
     params(
         Conditions,
-        ("by" = Option<String>, Query, description = "What they are counted by, with commas; all of them together unless given. At most 1000 groups.", pattern = "^[a-z_]+(,[a-z_]+)*$", example = "state,tenant"),
+        ("by" = Option<String>, Query, description = "What they are counted by, with commas; all of them together unless given. At most 1000 groups.", pattern = "^(state|reason|tenant|queue|name|identity|runner|host|user|exit_status)(,(state|reason|tenant|queue|name|identity|runner|host|user|exit_status))*$", example = "state,tenant"),
     ),
     responses((status = 200, description = "How many there are.", body = JobCounts, content_type = "application/json")),
 )]

@@ -154,6 +154,7 @@ fn of_query(name: &str, schema: RefOr<Schema>) -> (RefOr<Schema>, Option<String>
         }
         RefOr::T(Schema::AnyOf(mut any)) => {
             let told = any.description.take();
+            any.items.retain(|item| !is_null(item));
             let list = any.items.iter().position(|item| matches!(item, RefOr::T(Schema::Array(_))));
             match list.filter(|_| may_repeat(name)).map(|list| any.items.swap_remove(list)) {
                 Some(RefOr::T(Schema::Array(mut list))) => {
@@ -166,6 +167,11 @@ fn of_query(name: &str, schema: RefOr<Schema>) -> (RefOr<Schema>, Option<String>
         }
         other @ (RefOr::Ref(_) | RefOr::T(_)) => (other, None),
     }
+}
+
+fn is_null(item: &RefOr<Schema>) -> bool {
+    let null = SchemaType::Type(Type::Null);
+    matches!(item, RefOr::T(Schema::Object(object)) if object.schema_type == null)
 }
 
 /// One, or a list of them.
@@ -240,5 +246,7 @@ fn when(about: &str) -> Schema {
     let at = text("^(19[7-9][1-9]|[2-9][0-9]{3})-")
         .format(Some(SchemaFormat::KnownFormat(KnownFormat::DateTime)))
         .build();
-    Schema::AnyOf(AnyOfBuilder::new().item(ago).item(at).description(Some(about)).build())
+    let none = ObjectBuilder::new().schema_type(Type::Null).build();
+    let any = AnyOfBuilder::new().item(ago).item(at).item(none);
+    Schema::AnyOf(any.description(Some(about)).build())
 }
