@@ -23,6 +23,7 @@
 mod actor;
 mod actor_input;
 mod actor_view;
+mod attach;
 mod batch;
 mod beat;
 mod broken;
@@ -75,7 +76,7 @@ pub use event::{
 use jobs::{JobTable, Run};
 use names::Names;
 use outbox::Outbox;
-pub use queue_event::{Places, QueueRefusal, QueueVerb, QueueView};
+pub use queue_event::{Attachment, Met, Places, QueueRefusal, QueueVerb, QueueView};
 use queues::Queues;
 use recent::Recent;
 pub use restore::load;

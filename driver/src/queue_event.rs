@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use ostler_job::Selector;
 use ostler_job::durable::{Held, Queue, QueueShape};
 
 /// What an operator does to a queue.
@@ -39,6 +40,28 @@ pub struct Places {
     pub waiting: u64,
     /// Those that a runner has.
     pub running: u64,
+}
+
+/// The runners that a queue's jobs may go to, as things are now.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Attachment {
+    /// What it is attached by; none: to all runners.
+    pub selectors: Vec<Met>,
+    /// One runner alone has jobs of it at any time.
+    pub exclusive: bool,
+    /// That one; `None`: there is none, or it is not exclusive.
+    pub holder: Option<Arc<str>>,
+    /// Runners whose jobs of it end before that one starts any.
+    pub awaited: Vec<Arc<str>>,
+}
+
+/// A selector, and who it means.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Met {
+    /// It.
+    pub selector: Selector,
+    /// The runners that are connected and are meant; none: its jobs wait for one.
+    pub runners: Vec<Arc<str>>,
 }
 
 /// Why a queue was not changed, or takes a job.

@@ -17,6 +17,7 @@ use super::{
 };
 
 mod actor;
+mod attach;
 mod broken;
 mod claims;
 mod late;

@@ -101,6 +101,8 @@ fn shape(asked: QueueRequest, mut notes: Notes) -> Result<QueueShape, Problem> {
         discipline: asked.discipline.map_or(usual.discipline, |it| it.0),
         concurrency: within(asked.concurrency, QueueShape::COUNT_MAX, "/concurrency", notes),
         rate: build::parsed(asked.rate.map(|it| it.0), "/rate", notes),
+        attach: usual.attach,
+        exclusive: usual.exclusive,
         tenant_weights: tenant_weights(asked.tenant_weights.unwrap_or_default(), notes),
         waiting_max: within(asked.waiting_max, QueueShape::COUNT_MAX, "/waiting_max", notes),
         timeout: build::positive(asked.timeout, "/timeout", notes),

@@ -53,6 +53,8 @@ fn shape(section: &Section<'_>) -> QueueShape {
         discipline: section.value("discipline"),
         concurrency: section.optional("concurrency"),
         rate: section.parsed("rate", Rate::read),
+        attach: std::collections::BTreeSet::new(),
+        exclusive: false,
         tenant_weights: weights,
         waiting_max: section.optional("waiting_max"),
         retry: retry.map(|attempts| Retry { attempts, ..Retry::usual() }),

@@ -5,15 +5,15 @@ use ostler_job::durable::{Held, Queue, QueueName, QueueOwner, QueueShape, Rate};
 use super::*;
 use crate::{Places, QueueLook, QueueOrder, QueueRefusal, QueueVerb, QueueView};
 
-fn name(text: &str) -> QueueName {
+pub(super) fn name(text: &str) -> QueueName {
     QueueName::new(text).expect("it is a name")
 }
 
-fn in_queue(queue: &str) -> Spec {
+pub(super) fn in_queue(queue: &str) -> Spec {
     Spec { queue: Some(name(queue)), ..spec() }
 }
 
-fn put(shape: QueueShape) -> QueueVerb {
+pub(super) fn put(shape: QueueShape) -> QueueVerb {
     QueueVerb::Put(Box::new(shape))
 }
 
@@ -22,7 +22,11 @@ fn to(queue: &str) -> Verb {
 }
 
 impl Bench {
-    fn order(&mut self, queue: &str, verb: QueueVerb) -> Result<QueueView, QueueRefusal> {
+    pub(super) fn order(
+        &mut self,
+        queue: &str,
+        verb: QueueVerb,
+    ) -> Result<QueueView, QueueRefusal> {
         let (who, queue) = ("ops".to_owned(), name(queue));
         self.driver.handle_queue(QueueOrder { ticket: Ticket(3), who, queue, verb }, self.now);
         self.settle();
@@ -34,7 +38,7 @@ impl Bench {
         Ok(view)
     }
 
-    fn places(&mut self, queue: &str, tenant: Option<&str>) -> (u64, u64) {
+    pub(super) fn places(&mut self, queue: &str, tenant: Option<&str>) -> (u64, u64) {
         let (queue, tenant) = (Some(name(queue)), tenant.map(str::to_owned));
         self.driver.handle_look(QueueLook { ticket: Ticket(4), queue, tenant }, self.now);
         self.settle();

@@ -1,11 +1,14 @@
 //! What a queue is: its name, its shape, who may change that, and what operators have done to it.
 
-use std::{collections::BTreeMap, fmt};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+};
 
 use serde::{Deserialize, Serialize};
 
 use super::{Rate, Retry};
-use crate::{Span, Wall, name};
+use crate::{Selector, Span, Wall, name};
 
 /// The name of a queue, good by [`name::RULE`].
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -117,6 +120,12 @@ pub struct QueueShape {
     /// How many of its jobs may start in which time.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rate: Option<Rate>,
+    /// The runners that its jobs may go to: those that one of these means. None: all of them.
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    pub attach: BTreeSet<Selector>,
+    /// Only one of those has jobs of it at any time.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub exclusive: bool,
     /// Shares of tenants that differ from 1, beside the other tenants of the queue.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub tenant_weights: BTreeMap<String, u32>,
@@ -149,6 +158,8 @@ impl QueueShape {
     pub const QUEUES_MAX: usize = 10_000;
     /// Tenants that one queue names, at most.
     pub const TENANTS_MAX: usize = 1000;
+    /// Selectors that one queue is attached by, at most.
+    pub const ATTACH_MAX: usize = 64;
 }
 
 impl Default for QueueShape {
@@ -158,6 +169,8 @@ impl Default for QueueShape {
             discipline: QueueDiscipline::default(),
             concurrency: None,
             rate: None,
+            attach: BTreeSet::new(),
+            exclusive: false,
             tenant_weights: BTreeMap::new(),
             waiting_max: None,
             retry: None,
