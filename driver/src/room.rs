@@ -56,17 +56,30 @@ impl Driver {
         if !of_all.has_place(tenant, || number.map_or(0, |tenant| counts.waiting_of(tenant))) {
             return full(None);
         }
-        let it = self.queues.get(queue);
-        if let Some(max) = it.shape.waiting_max {
-            let waiting = counts.places(queue).waiting;
-            let of_queue = rooms.of_queues.entry(queue).or_insert_with(|| Room::new(max, waiting));
+        if let Some(max) = self.queues.get(queue).shape.waiting_max {
+            let of_queue = rooms.of_queues.entry(queue).or_insert_with(|| self.room_in(queue, max));
             let own = |tenant| counts.places_of(Whose { tenant, queue }).waiting;
             if !of_queue.has_place(tenant, || number.map_or(0, own)) {
-                return full(Some(it.name.clone()));
+                return full(Some(self.queues.get(queue).name.clone()));
             }
             of_queue.take(tenant);
         }
         of_all.take(tenant);
         None
+    }
+
+    /// The answer to a job that waits, or will, and for which there is no place in another queue. Of all together it takes none that
+    /// it has not.
+    pub(super) fn full_for(&self, whose: Whose, now: Now) -> Option<Answer> {
+        let queue = self.queues.get(whose.queue);
+        let max = queue.shape.waiting_max?;
+        let own = || self.jobs.counts.places_of(whose).waiting;
+        let has_place = self.room_in(whose.queue, max).has_place("", own);
+        let retry_after = self.retry_after(now);
+        (!has_place).then(|| Answer::QueueFull { queue: Some(queue.name.clone()), retry_after })
+    }
+
+    fn room_in<'a>(&self, queue: u32, max: u32) -> Room<'a> {
+        Room::new(max, self.jobs.counts.places(queue).waiting)
     }
 }

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 
 use super::{
     Driver,
+    counts::Whose,
     event::{Answer, Effect, Steer, SteerJob, Verb},
 };
 
@@ -58,7 +59,7 @@ impl Driver {
             Verb::Purge(_) | Verb::Move { .. } if out => false,
             Verb::Purge(queue) => self.purge(id, queue, now),
             Verb::Move { host, queue } => {
-                let to = queue.as_ref().map(|queue| self.open_queue(Some(queue))).transpose();
+                let to = queue.as_ref().map(|queue| self.way_into(queue, id, now)).transpose();
                 match to {
                     Ok(queue) => self.relocate(id, host.as_ref(), queue, now),
                     Err(refused) => return refused,
@@ -139,6 +140,17 @@ impl Driver {
         self.withdraw(id, now);
         self.end(id, JobState::Cancelled, Reason::Cancelled, now);
         true
+    }
+
+    /// The queue that a job is to wait in from now on, if it takes it. Whatever is in it already stays.
+    fn way_into(&self, queue: &QueueName, id: JobId, now: Now) -> Result<u32, Answer> {
+        let job = &self.jobs[id];
+        if self.queues.find(Some(queue)) == Some(job.queue) {
+            return Ok(job.queue);
+        }
+        let queue = self.open_queue(Some(queue))?;
+        let full = self.full_for(Whose { tenant: job.tenant, queue }, now);
+        full.map_or(Ok(queue), Err)
     }
 
     /// The job waits for another runner, or in another queue.

@@ -82,6 +82,8 @@ pub(crate) struct ActionAnswer {
     done: u64,
     /// Those that it was not done to; at most 1000 are told.
     refused: Vec<Refused>,
+    /// How many it was not done to, those too that are not told.
+    left: u64,
     /// There are more jobs of the filter; ask again.
     more: bool,
 }
@@ -103,6 +105,11 @@ pub(crate) const NOWHERE: &str =
 impl ActionAnswer {
     pub(crate) const fn done(&self) -> u64 {
         self.done
+    }
+
+    /// How many jobs it was not done to, and why not to the first of them.
+    pub(crate) fn left(&self) -> Option<(u64, &str)> {
+        self.refused.first().map(|first| (self.left, &*first.detail))
     }
 
     /// There are more jobs of the filter.
@@ -286,6 +293,7 @@ impl<'a> Work<'a> {
     }
 
     fn refuse(&mut self, id: JobId, problem: &Problem) {
+        self.answer.left += 1;
         if self.answer.refused.len() < REFUSED_MAX {
             let kind = format!("{TYPES}{}", problem.kind().name());
             let detail = problem.body().detail.clone();

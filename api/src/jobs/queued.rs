@@ -100,3 +100,11 @@ pub(crate) fn has_jobs(queue: &QueueName, places: Places) -> Problem {
         format!("the queue {queue} has jobs, {waiting} waiting and {running} running; {cure}");
     Problem::new(Kind::ConflictState, detail)
 }
+
+/// Some of what waits in it could not be moved to another one, and why the first of them could not.
+pub(crate) fn not_emptied(queue: &QueueName, (left, why): (u64, &str)) -> Problem {
+    let detail = format!(
+        "{left} jobs in the queue {queue} were not moved, so that it stays, paused and drained: {why}"
+    );
+    Problem::new(Kind::ConflictState, detail)
+}

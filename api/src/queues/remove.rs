@@ -75,13 +75,16 @@ async fn empty(
     order(api, caller, name.clone(), QueueVerb::Drain).await?;
     let states = states("waiting").map_err(Problem::internal)?;
     let filter = Filter { queue: Some(name.clone()), states, ..Filter::default() };
-    loop {
+    let left = loop {
         let verb = Verb::Move { host: None, queue: Some(to.clone()) };
         let mut work = Work::new(api, caller, verb);
         work.filter(filter.clone()).await?;
-        if !work.answer.has_more() {
-            break;
+        // Asked again, those that the other queue does not take would be found again.
+        let left = work.answer.left();
+        if left.is_some() || !work.answer.has_more() {
+            break left.map(|left| queued::not_emptied(&name, left));
         }
-    }
-    order(api, caller, name, QueueVerb::Delete).await.map(drop)
+    };
+    // What was left may have ended by itself.
+    order(api, caller, name, QueueVerb::Delete).await.map(drop).map_err(|why| left.unwrap_or(why))
 }

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use http::StatusCode;
 use ostler_driver::{Answer, Places, QueueRefusal, QueueVerb, QueueView};
 use ostler_job::{
-    Span, Wall,
-    durable::{Held, JobState, Queue, QueueName, QueueOwner, Rate},
+    JobId, Span, Wall,
+    durable::{Held, Job, JobState, Queue, QueueName, QueueOwner, Rate},
 };
 
 use super::{Rig, fake::State};
@@ -279,6 +279,33 @@ async fn a_queue_with_jobs_goes_when_they_are_moved() {
     let gone = rig.ask("DELETE /v1/queues/mail?move_to=other").await;
     assert_eq!(gone.status, StatusCode::NO_CONTENT, "{gone:?}");
     assert_eq!(rig.ask("GET /v1/queues/other").await.json()["waiting"], 2);
+}
+
+#[tokio::test]
+async fn a_move_into_a_full_queue_says_how_many_were_left_and_why() {
+    let rig = Rig::new();
+    rig.put("mail", r#"{"waiting_max":2}"#).await;
+    rig.put("old", "{}").await;
+    rig.json("POST /v1/jobs", r#"{"command":"true","queue":"old"}"#).await;
+    let one = rig.fake.state().jobs[&JobId(1)].clone();
+    for id in (1..=1500).map(JobId) {
+        rig.fake.state().jobs.insert(id, Job { id, ..one.clone() });
+    }
+    let all = r#"{"action":"move","queue":"mail","filter":{"queue":"old"}}"#;
+    let told = rig.json("POST /v1/jobs/actions", all).await.json();
+    assert_eq!((&told["done"], &told["left"]), (&2.into(), &1498.into()));
+    let refused = told["refused"].as_array().unwrap();
+    assert_eq!(refused.len(), 1000);
+    assert!(refused[0]["type"].as_str().unwrap().ends_with("/queue_full"), "{}", refused[0]);
+    let problem = rig.json("POST /v1/jobs/1/move", r#"{"queue":"mail"}"#).await.is("queue_full");
+    assert!(problem["detail"].as_str().unwrap().contains("in the queue mail"), "{problem}");
+    let problem = rig.ask("DELETE /v1/queues/old?move_to=mail").await.is("conflict_state");
+    let detail = problem["detail"].as_str().unwrap();
+    assert!(
+        detail.starts_with("1498 jobs in the queue old were not moved, so that it stays")
+            && detail.contains("as many jobs wait in the queue mail as may"),
+        "{detail}"
+    );
 }
 
 #[tokio::test]

@@ -40,6 +40,9 @@ pub(super) fn take(state: &mut State, new: &NewJob) -> Answer {
 }
 
 pub(super) fn steer(state: &mut State, verb: &Verb, id: JobId) -> Answer {
+    if let Some(full) = full_for(state, verb, id) {
+        return full;
+    }
     let Some(job) = state.jobs.get_mut(&id) else { return Answer::Unknown };
     let (at, finished) = (job.status.state, job.status.state.is_finished());
     let not_now = Answer::NotNow { job: id, state: at };
@@ -69,6 +72,17 @@ pub(super) fn steer(state: &mut State, verb: &Verb, id: JobId) -> Answer {
         Verb::Purge(_) => return not_now,
     }
     Answer::Done { job: id, state: job.status.state }
+}
+
+/// A move into a queue that has as many waiting jobs as it may.
+fn full_for(state: &State, verb: &Verb, id: JobId) -> Option<Answer> {
+    let Verb::Move { queue: Some(queue), .. } = verb else { return None };
+    let max = state.queues.get(queue)?.shape.waiting_max?;
+    let waits = |it: &&Job| it.status.is_in(queue) && !it.status.state.is_finished();
+    let is_there = state.jobs.get(&id).is_none_or(|it| it.status.is_in(queue));
+    let is_full = state.jobs.values().filter(waits).count() >= max as usize;
+    let retry_after = ostler_job::Span::from_secs(3);
+    (is_full && !is_there).then(|| Answer::QueueFull { queue: Some(queue.clone()), retry_after })
 }
 
 pub(super) fn fits(job: &Job, query: &Query) -> bool {

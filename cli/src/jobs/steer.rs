@@ -1,6 +1,7 @@
 //! One action on many jobs: by id, by filter, or as a list says.
 
 use std::{
+    collections::BTreeMap,
     fs,
     io::{self, IsTerminal as _, Read as _},
     process::ExitCode,
@@ -24,6 +25,8 @@ use crate::{
 
 /// Ids of one request.
 const CHUNK: usize = 1000;
+/// Jobs that are told of one by one, when all of them are refused for the same.
+const ALIKE_MAX: usize = 3;
 
 #[derive(Args, Debug)]
 pub(crate) struct SteerArgs {
@@ -58,6 +61,9 @@ struct Outcome {
     done: u64,
     #[serde(default)]
     refused: Vec<Refused>,
+    /// Those too that `refused` does not tell.
+    #[serde(default)]
+    left: u64,
     #[serde(default, skip_serializing)]
     more: bool,
 }
@@ -69,6 +75,39 @@ struct Refused {
     kind: String,
     #[serde(default)]
     detail: String,
+}
+
+impl Outcome {
+    fn add(&mut self, other: Self) {
+        self.done += other.done;
+        self.left += other.left;
+        self.refused.extend(other.refused);
+    }
+
+    /// Why jobs were refused; what holds for many is told once, with how many they are.
+    fn sentences(&self) -> Vec<String> {
+        let mut sentences = Vec::new();
+        let mut groups: BTreeMap<&str, Vec<&Refused>> = BTreeMap::new();
+        for refused in &self.refused {
+            groups.entry(&refused.detail).or_default().push(refused);
+        }
+        for refused in &self.refused {
+            match groups.get(&*refused.detail).map_or(0, Vec::len) {
+                0 => {}
+                1..=ALIKE_MAX => sentences.push(refused.sentence()),
+                number => {
+                    let (first, detail) = (refused.id, for_people(&refused.detail));
+                    sentences.push(format!("{number} jobs, from {first} on: {detail}"));
+                    groups.remove(&*refused.detail);
+                }
+            }
+        }
+        let untold = self.left.saturating_sub(self.refused.len() as u64);
+        if untold > 0 {
+            sentences.push(format!("{} more", counted(untold, "job", "jobs")));
+        }
+        sentences
+    }
 }
 
 impl Refused {
@@ -149,8 +188,7 @@ async fn by_ids(client: &Client, ids: &[u64], action: Action<'_>) -> Result<Outc
     let mut all = Outcome::default();
     for ids in ids.chunks(CHUNK) {
         let outcome = act(client, &request(action, ("ids", json!(ids)))).await?;
-        all.done += outcome.done;
-        all.refused.extend(outcome.refused);
+        all.add(outcome);
     }
     Ok(all)
 }
@@ -169,8 +207,7 @@ async fn by_filter(
         let page: Page = client.get(&path).await?;
         let ids: Vec<u64> = page.jobs.iter().map(|job| job.id).collect();
         let outcome = by_ids(client, &ids, action).await?;
-        all.done += outcome.done;
-        all.refused.extend(outcome.refused);
+        all.add(outcome);
         more = page.next.is_some();
         let next = page.next.as_deref().map_or_else(String::new, encode);
         path = format!("/v1/jobs?{}&limit={CHUNK}&cursor={next}", filter.query());
@@ -193,8 +230,8 @@ async fn confirmed(client: &Client, filter: &Filter, action: Action<'_>) -> Resu
 }
 
 fn told(format: Format, outcome: &Outcome, action: Action<'_>) -> Result<ExitCode, Failure> {
-    for refused in &outcome.refused {
-        say(&format!("ostler: {}", refused.sentence()));
+    for sentence in outcome.sentences() {
+        say(&format!("ostler: {sentence}"));
     }
     if format == Format::Table {
         match outcome.done {
@@ -228,6 +265,19 @@ pub(crate) fn text_of(file: &str) -> Result<String, Failure> {
 mod tests {
     use super::*;
     use crate::client::answers::agree;
+
+    #[test]
+    fn what_holds_for_many_jobs_is_told_once_with_how_many_they_are() {
+        let refused = |id, detail: &str| Refused { id, kind: String::new(), detail: detail.into() };
+        let full = |id| refused(id, "it is full");
+        let first = vec![full(1), refused(2, "job 2 runs")];
+        let mut outcome = Outcome { refused: first, left: 2, ..Outcome::default() };
+        assert_eq!(outcome.sentences(), ["job 1: it is full", "job 2 runs"]);
+        outcome.refused.extend((3..6).map(full));
+        outcome.left = 10;
+        let expected = ["4 jobs, from 1 on: it is full", "job 2 runs", "5 jobs more"];
+        assert_eq!(outcome.sentences(), expected);
+    }
 
     #[test]
     fn outcomes_are_read_by_the_names_that_the_api_gives_their_fields() {

@@ -136,6 +136,28 @@ fn a_full_queue_says_that_it_is_this_one_and_keeps_places_for_other_tenants() {
 }
 
 #[test]
+fn a_full_queue_takes_nothing_by_a_move_and_what_it_does_not_take_stays() {
+    let mut bench = Bench::new();
+    bench.order("mail", put(QueueShape { waiting_max: Some(4), ..QueueShape::default() })).unwrap();
+    let of = |tenant: &str| Spec { tenant: tenant.into(), ..spec() };
+    let jobs: Vec<JobId> = ["a", "a", "a", "b", "b"].map(|it| bench.submit(of(it))).into();
+    let verb = to("mail");
+    let steered = jobs.iter().map(|&id| SteerJob { id, finished: None }).collect();
+    let steer = Steer { ticket: Ticket(2), who: "operator".into(), verb, jobs: steered };
+    bench.driver.handle_steer(steer, bench.now);
+    bench.settle();
+    let is_full = |it: &Answer| matches!(it, Answer::QueueFull { queue: Some(queue), .. } if *queue == name("mail"));
+    let full: Vec<bool> = bench.answers().iter().map(is_full).collect();
+    assert_eq!(full, [false, false, true, false, true], "as many as a submit might");
+    assert_eq!((bench.places("mail", None), bench.places("default", None)), ((3, 0), (2, 0)));
+    assert!(bench.status(jobs[2]).queue.is_none(), "it stays");
+    // Whatever is in it is there already.
+    assert!(matches!(bench.steer(to("mail"), jobs[0]), Answer::Done { .. }));
+    bench.steer(Verb::Cancel, jobs[3]);
+    assert!(matches!(bench.steer(to("mail"), jobs[4]), Answer::Done { .. }), "there is room");
+}
+
+#[test]
 fn what_was_done_to_a_queue_outlives_a_restart() {
     let mut bench = Bench::new();
     let shape = QueueShape { weight: 7, ..QueueShape::default() };
