@@ -52,6 +52,29 @@ impl Backlog {
         self.on_time.ahead(jobs, lst)
     }
 
+    /// How many jobs go before a waiting one, as things are now, and whether that is exact.
+    pub(crate) fn before(
+        &self,
+        jobs: &Jobs,
+        late: bool,
+        of: (Mono, u64),
+        looks: usize,
+    ) -> (u32, bool) {
+        if self.next().is_some_and(|next| next.seq == of.1) {
+            return (0, true);
+        }
+        let (own, other) =
+            if late { (&self.late, &self.on_time) } else { (&self.on_time, &self.late) };
+        let (before, is_exact) = own.before(jobs, of, looks);
+        // Of the other list go as many meanwhile as its share of the turns is.
+        let turns = u64::from(before) + 1;
+        let times = ON_TIME_TO_LATE.unsigned_abs();
+        let others = if late { turns * times } else { turns / times };
+        let others = u32::try_from(others).unwrap_or(u32::MAX).min(other.len());
+        // Not the next one: somebody is before it, even if nobody of those that were looked at.
+        (before.saturating_add(others).max(1), is_exact && other.is_empty())
+    }
+
     pub(crate) fn len(&self) -> u32 {
         self.on_time.len() + self.late.len()
     }

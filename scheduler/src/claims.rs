@@ -54,6 +54,11 @@ impl Scheduler {
         self.resources.blocker(job)
     }
 
+    /// Whether the job has all the resources that it named: it waits for its slot, runs, or keeps them.
+    pub fn has_resources(&self, job: JobId) -> bool {
+        self.resources.has(job)
+    }
+
     /// Takes a job that names resources, unless there are too many: in its queue, or parked.
     pub(crate) fn submit_claiming(
         &mut self,

@@ -47,13 +47,16 @@ mod marks;
 mod resources;
 pub mod retry;
 mod scheduler;
+mod standing;
 mod tenants;
 mod tree;
 mod view;
 mod waitlist;
+mod why;
 
 pub use config::{Config, DisciplineKind, QueueConfig, Rate};
 pub use event::{Action, Cancelled, Estimate, Refusal, Submit, Supply};
 pub use hash::IdMap;
 pub use resources::{Claim, ResourceId};
 pub use scheduler::Scheduler;
+pub use standing::{Level, Place, Standing};

@@ -52,6 +52,18 @@ impl Waitlist {
         before.map(|it| u128::from(jobs[it.job].cost.0) * step as u128).sum()
     }
 
+    /// How many jobs go before one with this key, and whether that is exact. Of many, about so many entries stand for all.
+    pub(crate) fn before(&self, jobs: &Jobs, (key, seq): (Mono, u64), looks: usize) -> (u32, bool) {
+        let entries = self.heap.as_slice();
+        let step = if entries.len() <= looks { 1 } else { entries.len().div_ceil(looks) | 1 };
+        let is_clean = entries.len() == self.live as usize;
+        let sample = entries.iter().step_by(step).map(|Reverse(entry)| entry);
+        let before = sample
+            .filter(|it| (it.key, it.seq) < (key, seq) && (is_clean || jobs.waits(it.job, it.seq)));
+        let counted = u32::try_from(before.count() * step).unwrap_or(u32::MAX);
+        (counted.min(self.live), step == 1)
+    }
+
     pub(crate) fn push(&mut self, entry: Entry) {
         self.heap.push(Reverse(entry));
         self.live += 1;

@@ -19,6 +19,7 @@ mod spec;
 mod state;
 mod status;
 mod term;
+mod wait;
 
 pub use attempt::{
     Attempt, AttemptKey, Ending, Fence, Finish, LogState, NoAttemptKey, Order, Report, Start, Usage,
@@ -41,3 +42,4 @@ pub use spec::{
 pub use state::{JobState, Reason};
 pub use status::Status;
 pub use term::{Epoch, Term};
+pub use wait::WaitReason;

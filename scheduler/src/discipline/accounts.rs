@@ -126,6 +126,13 @@ impl Accounts {
         (weight, self.weights.max(weight))
     }
 
+    /// Slot time that the child was charged beyond `V`; below zero what it is behind.
+    pub(super) fn lead(&self, child: Child) -> i64 {
+        let it = self.get(child);
+        let of = |tag: Tag| i64::try_from(tag.time(it.weight()).0).unwrap_or(i64::MAX);
+        if it.start < self.v { -of(self.v.minus(it.start)) } else { of(it.start.minus(self.v)) }
+    }
+
     pub(super) fn retire(&mut self, child: Child) {
         let start = self.get(child).start;
         if start <= self.v {

@@ -126,6 +126,11 @@ pub(crate) trait Discipline: Send {
     /// The child's weight, and that of all children that offer something and itself. `None`: nobody has a share.
     fn share(&self, child: Child) -> Option<(u64, u64)>;
 
+    /// Slot time that the child was served beyond its share, and below zero what it is behind; `None`: that is not kept.
+    fn lead(&self, _child: Child) -> Option<i64> {
+        None
+    }
+
     /// When time alone changes what is offered.
     fn due(&self) -> Option<Mono> {
         None

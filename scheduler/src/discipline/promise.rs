@@ -287,6 +287,10 @@ impl Discipline for PromiseOrder {
         Some(self.accounts.weights(child))
     }
 
+    fn lead(&self, child: Child) -> Option<i64> {
+        Some(self.accounts.lead(child))
+    }
+
     fn check(&self, offers: &dyn Fn(Child, Lane, Option<Head>) -> bool) {
         self.accounts.check(offers);
         self.eligible.check();

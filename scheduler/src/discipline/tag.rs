@@ -32,6 +32,12 @@ impl Tag {
         Self(self.0.saturating_mul(u128::from(n)))
     }
 
+    /// The slot time that somebody of this weight gets while virtual time goes on by so much.
+    pub(crate) fn time(self, weight: u64) -> Span {
+        let nanos = self.0.saturating_mul(u128::from(weight)) >> FRACTION_BITS;
+        Span(u64::try_from(nanos).unwrap_or(u64::MAX))
+    }
+
     pub(crate) fn units(self) -> u128 {
         self.0
     }

@@ -91,7 +91,10 @@ impl Line {
             return None;
         }
         let exclusive = self.waiting.get(&job).copied()?;
-        let holder = self.holders.iter().find(|&(_, &held)| exclusive || held).map(|(&it, _)| it);
+        // Who shares it with many others is not to look through all of them.
+        let some = exclusive || self.exclusive_holders > 0;
+        let mut holders = self.holders.iter().filter(|_| some);
+        let holder = holders.find(|&(_, &held)| exclusive || held).map(|(&it, _)| it);
         let before = if exclusive {
             self.waiting.keys().next().copied()
         } else {

@@ -140,6 +140,11 @@ impl Resources {
         })
     }
 
+    /// Whether the job has all that it named.
+    pub(crate) fn has(&self, job: JobId) -> bool {
+        self.claimants.get(&job).is_some_and(|it| it.holds)
+    }
+
     fn hold(&mut self, job: JobId) -> bool {
         let it = self.claimants.get_mut(&job).expect("only a claimant comes to hold");
         it.holds = true;

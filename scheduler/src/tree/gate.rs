@@ -38,6 +38,16 @@ impl Gate {
             && self.concurrency.is_none_or(|max| self.running < max)
     }
 
+    /// What it lets through, as it was configured.
+    pub(crate) fn limits(&self) -> (bool, Option<u32>, Option<Rate>) {
+        (self.paused, self.concurrency, self.rate)
+    }
+
+    /// Until when the rate has closed it.
+    pub(crate) fn closed_until(&self) -> Option<Mono> {
+        self.closed_until
+    }
+
     pub(crate) fn running(&self) -> u32 {
         self.running
     }

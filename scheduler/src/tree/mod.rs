@@ -16,6 +16,7 @@ mod flow;
 mod gate;
 mod node;
 mod offer;
+mod path;
 mod queue;
 mod serve;
 
@@ -70,7 +71,7 @@ pub(crate) struct Tree {
 impl Tree {
     pub(crate) fn new(config: &Config) -> Self {
         let order = discipline::make(config.discipline, config);
-        let node = Node::new(config.discipline, order);
+        let node = Node::new(Some(QueueId::DEFAULT), config.discipline, order);
         let mut by_id = IdMap::default();
         by_id.insert(QueueId::DEFAULT, DEFAULT);
         Self {
@@ -269,6 +270,11 @@ impl Tree {
     #[inline]
     pub(crate) fn is_plain(&self) -> bool {
         self[self.top].order.is_plain()
+    }
+
+    /// The node of a queue, if there is one.
+    fn find_node(&self, queue: QueueId) -> Option<NodeIx> {
+        if queue == QueueId::DEFAULT { Some(DEFAULT) } else { self.by_id.get(&queue).copied() }
     }
 
     #[inline]

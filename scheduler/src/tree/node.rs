@@ -1,6 +1,6 @@
 //! A queue as a node of the tree, or the root above them all.
 
-use ostler_job::{Mono, TenantId};
+use ostler_job::{Mono, QueueId, TenantId};
 
 use super::NodeIx;
 use super::gate::Gate;
@@ -11,6 +11,8 @@ use crate::tenants::FlowIx;
 
 /// One node.
 pub(crate) struct Node {
+    /// The queue that it is; `None`: it is the root above them.
+    pub(crate) queue: Option<QueueId>,
     /// The node that it is a child of, and its number there.
     pub(crate) parent: Option<(NodeIx, Child)>,
     pub(crate) kind: DisciplineKind,
@@ -40,8 +42,13 @@ pub(crate) enum Member {
 }
 
 impl Node {
-    pub(crate) fn new(kind: DisciplineKind, order: Box<dyn Discipline>) -> Self {
+    pub(crate) fn new(
+        queue: Option<QueueId>,
+        kind: DisciplineKind,
+        order: Box<dyn Discipline>,
+    ) -> Self {
         Self {
+            queue,
             parent: None,
             kind,
             order,

@@ -186,14 +186,14 @@ impl Tree {
             return;
         }
         let order = discipline::make(DisciplineKind::Promise, &self.config);
-        self.nodes.push(Some(Node::new(DisciplineKind::Promise, order)));
+        self.nodes.push(Some(Node::new(None, DisciplineKind::Promise, order)));
         self.top = NodeIx(self.nodes.len() as u32 - 1);
         self.attach(super::DEFAULT, self.top);
     }
 
     fn add(&mut self, id: QueueId, kind: DisciplineKind) -> NodeIx {
         let order = discipline::make(kind, &self.config);
-        let node = Node::new(kind, order);
+        let node = Node::new(Some(id), kind, order);
         let at = self.free_nodes.pop().unwrap_or_else(|| {
             self.nodes.push(None);
             NodeIx(self.nodes.len() as u32 - 1)

@@ -1,8 +1,10 @@
 //! Queues that come, change and go at random, beside a model that knows what must hold.
 
+mod reasons;
+
 use std::collections::{BTreeMap, BTreeSet};
 
-use ostler_job::{HostId, JobId, Promise, QueueId, Span, SupplierId};
+use ostler_job::{HostId, JobId, Mono, Promise, QueueId, Span, SupplierId};
 use ostler_scheduler::{
     Action, Claim, Config, DisciplineKind, QueueConfig, Rate, ResourceId, Scheduler, Supply,
 };
@@ -26,6 +28,10 @@ struct World {
     claims: BTreeMap<u64, Vec<Claim>>,
     /// Jobs that keep what they have until they are tried again.
     kept: BTreeMap<u64, u32>,
+    /// Where jobs may run, of those that may not anywhere.
+    hosts: BTreeMap<u64, u32>,
+    /// Until when the rates of queues, and of those above, were said to hold their jobs.
+    told: BTreeMap<u32, Mono>,
 }
 
 impl World {
@@ -47,6 +53,8 @@ impl World {
             ever: BTreeSet::new(),
             claims: BTreeMap::new(),
             kept: BTreeMap::new(),
+            hosts: BTreeMap::new(),
+            told: BTreeMap::new(),
         }
     }
 
@@ -96,6 +104,8 @@ impl World {
             self.starts.remove(&id);
         }
         self.queues.insert(id, config);
+        // Another rate, or another queue above: what was told of it is void.
+        self.told.clear();
         self.s.handle_queue(QueueId(id), &config, at(self.now));
     }
 
@@ -124,6 +134,9 @@ impl World {
         self.next += 1;
         let mut submit = job(self.next, QueueId(id), self.below(4) as u32);
         submit.host = (self.below(4) == 0).then(|| HostId(self.below(4) as u32));
+        if let Some(HostId(host)) = submit.host {
+            self.hosts.insert(self.next, host);
+        }
         submit.promise = Promise::Within(Span::from_millis(self.below(500)));
         self.waiting.insert(self.next, id);
         let mut claims = Vec::new();
@@ -155,6 +168,7 @@ impl World {
             return;
         }
         self.waiting.insert(id, queue);
+        self.hosts.remove(&id);
         let claims = self.claims[&id].clone();
         self.s.handle_submit_claiming(job(id, QueueId(queue), 1), &claims, at(self.now));
     }
@@ -237,6 +251,7 @@ impl World {
             assert!(self.ever.insert(job.0), "no job is granted twice");
             self.running.insert(job.0, queue);
             self.check_claims(job.0);
+            self.check_told(queue);
             let mut above = Some(queue);
             while let Some(queue) = above {
                 self.check_limits(queue);
@@ -244,6 +259,7 @@ impl World {
             }
         }
         self.s.check_invariants();
+        self.check_reasons();
         for &id in self.queues.keys() {
             let count = |jobs: &BTreeMap<u64, u32>| {
                 jobs.values().filter(|&&q| self.is_below(q, id)).count() as u32
@@ -275,6 +291,7 @@ fn queues_that_come_change_and_go_lose_no_job_and_keep_their_limits() {
             world.step();
         }
         // Everything opened, all that waits is done.
+        world.told.clear();
         for id in 0..6 {
             if let Some(config) = world.queues.get_mut(&id) {
                 *config = QueueConfig::default();

@@ -1,0 +1,46 @@
+//! Why a job waits, in pieces: its place in the tree, its gates, its line. Whoever knows the names puts them together.
+//!
+//! Every question costs the depth of the tree and a look into its own flow at most, never a walk over all that waits.
+
+use ostler_job::{HostId, JobId, Mono, QueueId};
+
+use crate::jobs::{JobIx, State};
+use crate::scheduler::Scheduler;
+use crate::standing::{Level, Place, Standing};
+
+impl Scheduler {
+    /// A queue and those above it, from there up; nothing of one that is not known.
+    pub fn levels(&self, queue: QueueId, now: Mono) -> impl Iterator<Item = Level> + '_ {
+        self.tree.levels(queue, now)
+    }
+
+    /// Where a job stands that waits for a slot; `None`: it does not.
+    pub fn place(&self, job: JobId) -> Option<Place> {
+        let job = &self.jobs[self.find_waiting(job)?];
+        if job.state == State::Parked { None } else { self.tree.place(&self.jobs, job) }
+    }
+
+    /// What the tenant of a waiting job may use in its queue, and has.
+    pub fn standing(&self, job: JobId) -> Option<Standing> {
+        Some(self.tree.standing(&self.jobs[self.find_waiting(job)?]))
+    }
+
+    /// Whether the job waits, for whatever.
+    pub fn is_waiting(&self, job: JobId) -> bool {
+        self.find_waiting(job).is_some()
+    }
+
+    /// Slots of all suppliers.
+    pub fn slots(&self) -> u64 {
+        self.fleet.slots()
+    }
+
+    /// Free slots of a host.
+    pub fn free_at(&self, host: HostId) -> u32 {
+        self.fleet.free_at(host)
+    }
+
+    fn find_waiting(&self, job: JobId) -> Option<JobIx> {
+        self.jobs.find(job).filter(|&ix| self.jobs[ix].state.is_waiting())
+    }
+}
