@@ -47,6 +47,14 @@ impl ResourceNames {
         }
     }
 
+    /// What a job calls one of these, and whether that is a serial key.
+    pub(super) fn told(&self, ResourceId(number): ResourceId) -> (String, bool) {
+        match self.0.name(number).split_once(' ') {
+            Some((kind, name)) => (name.to_owned(), kind == "serial"),
+            None => unreachable!("names are made with a space"),
+        }
+    }
+
     /// What a job needs, of claims that are held.
     pub(super) fn needs(&self, claims: &Claims) -> Resources {
         let on_retry = if claims.holds { OnRetry::Hold } else { OnRetry::Pass };

@@ -42,11 +42,6 @@ impl Driver {
     pub fn figures(&self, now: Now) -> Figures {
         let eldest = self.scheduler.eldest().map(|id| &self.jobs[id]);
         let since = |job| Since::ago(self.runnable(job, now), now.mono);
-        let (mut slots, mut busy) = (0, 0);
-        for (number, runner) in self.runners.iter() {
-            slots += if self.resting { 0 } else { self.runners.offered(number) };
-            busy += runner.leased.len() as u32;
-        }
         let counters = &self.counters;
         let queues = self.queues.iter();
         let places =
@@ -55,7 +50,7 @@ impl Driver {
             queues: queues.map(places).collect(),
             states: self.jobs.counts.states.clone(),
             oldest_runnable: eldest.map(since),
-            slots: (slots, busy),
+            slots: self.slots(),
             submitted: counters.submitted,
             started: counters.started,
             finished: counters.finished.clone(),
@@ -64,5 +59,15 @@ impl Driver {
             quarantined: counters.quarantined,
             fence_rejected: counters.fence_rejected,
         }
+    }
+
+    /// Slots of all runners that take jobs, and those that are taken.
+    pub(super) fn slots(&self) -> (u32, u32) {
+        let (mut slots, mut busy) = (0, 0);
+        for (number, runner) in self.runners.iter() {
+            slots += if self.resting { 0 } else { self.runners.offered(number) };
+            busy += runner.leased.len() as u32;
+        }
+        (slots, busy)
     }
 }

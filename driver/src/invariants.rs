@@ -6,6 +6,9 @@ use ostler_job::durable::JobState;
 
 use super::{Driver, counts::Counts};
 
+/// Jobs that are asked for their reasons in one look, about.
+const REASONS: u64 = 64;
+
 impl Driver {
     /// Asserts everything that holds between two events. It looks at every job.
     ///
@@ -23,6 +26,11 @@ impl Driver {
             if let Some(runner) = job.at() {
                 *held.entry(runner).or_default() += 1;
                 out += 1;
+            }
+            // Of many some stand for all: each looks at its line.
+            if id.0 % (1 + self.jobs.len() as u64 / REASONS) == 0 {
+                let is_told = self.why(id, self.timers.seen()).is_some();
+                assert!(is_told, "job {id} waits, and has a reason");
             }
             assert!(job.attempts == 0 || job.run.is_some(), "job {id} knows its last attempt");
         }

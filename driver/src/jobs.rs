@@ -254,7 +254,6 @@ impl JobTable {
         self.table.get(&id).map(|job| &**job)
     }
 
-    #[cfg(debug_assertions)]
     pub(super) fn len(&self) -> usize {
         self.table.len()
     }

@@ -42,6 +42,7 @@ mod names;
 mod outbox;
 mod queue_event;
 mod queues;
+mod reasons;
 mod recent;
 mod report;
 mod restore;
@@ -55,6 +56,7 @@ mod tests;
 mod timer;
 mod unsettled;
 mod unwritten;
+mod why;
 
 use std::collections::VecDeque;
 
@@ -83,6 +85,7 @@ pub use restore::load;
 pub use returns::GIVEN_UP;
 use runners::Runners;
 use timer::Timers;
+pub use why::{Absence, Blocker, Explained, Level, Place, Standing, Wanted, Why};
 
 /// Jobs that are over of which the last fence is remembered, at least.
 const GONE: usize = 65_536;

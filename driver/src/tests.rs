@@ -25,6 +25,7 @@ mod leases;
 mod links;
 mod operators;
 mod queues;
+mod reasons;
 mod retries;
 mod shares;
 mod submits;

@@ -73,6 +73,11 @@ impl Timers {
         }
     }
 
+    /// When the driver was told something last.
+    pub(super) const fn seen(&self) -> Now {
+        self.last
+    }
+
     pub(super) fn unexpire(&mut self, id: JobId, at: Mono) {
         self.expiring.remove(&(at, id));
     }

@@ -1,0 +1,241 @@
+//! Why a job waits: each thing that may hold one up is a function here, and the order in which they are asked is that of
+//! [`WaitReason`](ostler_job::durable::WaitReason).
+//!
+//! An answer costs some looks into tables and a step for each queue above the job, however much waits.
+
+use ostler_job::{
+    JobId, Mono, Now, QueueId, Wall,
+    durable::{JobState, QueueDiscipline, QueueName},
+};
+use ostler_scheduler as scheduler;
+
+use super::{
+    Driver,
+    jobs::Job,
+    why::{Absence, Blocker, Explained, Level, Wanted, Why},
+};
+
+/// A job that is looked at.
+#[derive(Clone, Copy)]
+struct Look<'a> {
+    id: JobId,
+    job: &'a Job,
+    now: Now,
+}
+
+/// What may hold a job up. The first that does is its reason.
+const ORDER: &[fn(&Driver, Look<'_>) -> Option<Why>] = &[
+    Driver::ends,
+    Driver::starts,
+    Driver::is_paused,
+    Driver::has_its_time,
+    Driver::has_its_retry,
+    Driver::has_paused_queue,
+    Driver::lacks_runner,
+    Driver::lacks_resource,
+    Driver::is_capped,
+    Driver::fills_queue,
+    Driver::fills_ceiling,
+    Driver::exceeds_rate,
+    Driver::stands_behind,
+    Driver::fills_runner,
+    Driver::fills_slots,
+];
+
+impl Driver {
+    /// Why a job has not started; `None`: it is not known here, or it runs.
+    pub fn why(&self, id: JobId, now: Now) -> Option<Why> {
+        let look = self.look_at(id, now)?;
+        ORDER.iter().find_map(|holds| holds(self, look))
+    }
+
+    /// All that is to be said of a job that has not started.
+    pub fn explain(&self, id: JobId, now: Now) -> Option<Explained> {
+        let look = self.look_at(id, now)?;
+        let (queue, waits) = (look.job.queue, look.job.state == JobState::Pending);
+        let levels = self.scheduler.levels(QueueId(queue), now.mono);
+        let place = self.scheduler.place(id);
+        let takes = self.estimates.known(look.job.identity);
+        let whys: Vec<Why> = ORDER.iter().filter_map(|holds| holds(self, look)).collect();
+        let is_held = !matches!(
+            whys.first(),
+            None | Some(Why::Behind { .. } | Why::RunnerFull { .. } | Why::SlotsBusy { .. })
+        );
+        let start = if is_held { None } else { self.scheduler.ahead_of(id, now.mono) };
+        Some(Explained {
+            levels: levels.map(|level| self.level(level, now)).collect(),
+            place,
+            standing: if waits { self.scheduler.standing(id) } else { None },
+            own: self.places_of(queue, self.tenants.name(look.job.tenant)),
+            start,
+            takes: takes.map(|it| (it.p50, it.p90)),
+            slots: self.slots(),
+            whys,
+        })
+    }
+
+    fn look_at(&self, id: JobId, now: Now) -> Option<Look<'_>> {
+        let job = self.jobs.get(id).filter(|job| !job.state.is_finished())?;
+        Some(Look { id, job, now })
+    }
+
+    fn level(&self, it: scheduler::Level, now: Now) -> Level {
+        let queue = it.queue.map(|QueueId(number)| self.queues.get(number));
+        Level {
+            queue: queue.map(|queue| queue.name.clone()),
+            discipline: queue.map_or(QueueDiscipline::Promise, |queue| queue.shape.discipline),
+            waiting: it.waiting,
+            running: it.running,
+            paused: queue.and_then(|queue| queue.paused.clone()),
+            concurrency: it.concurrency,
+            rate: queue.and_then(|queue| queue.shape.rate),
+            closed_until: it.closed_until.map(|at| wall(at, now)),
+            share: it.share,
+            guarantee: it.guarantee,
+            ceiling: it.ceiling,
+            is_open: it.is_open(),
+        }
+    }
+
+    fn queue_name(&self, queue: u32) -> QueueName {
+        self.queues.get(queue).name.clone()
+    }
+
+    /// The first queue on the way up that this is said of, and what is.
+    fn on_the_way<T>(
+        &self,
+        look: Look<'_>,
+        said: impl Fn(&scheduler::Level) -> Option<T>,
+    ) -> Option<(QueueName, u32, T)> {
+        let mut levels = self.scheduler.levels(QueueId(look.job.queue), look.now.mono);
+        levels.find_map(|level| {
+            let QueueId(number) = level.queue?;
+            Some((self.queue_name(number), number, said(&level)?))
+        })
+    }
+
+    fn ends(&self, look: Look<'_>) -> Option<Why> {
+        (self.resting && !look.job.state.is_out()).then_some(Why::Ending)
+    }
+
+    fn starts(&self, look: Look<'_>) -> Option<Why> {
+        let runner = self.hosts.name(look.job.at()?).clone();
+        let since = look.job.run.as_ref().map_or(look.now.wall, |run| run.leased_at);
+        Some(Why::Starting { runner, since })
+    }
+
+    fn is_paused(&self, look: Look<'_>) -> Option<Why> {
+        (look.job.state == JobState::Paused).then_some(Why::Paused)
+    }
+
+    fn has_its_time(&self, look: Look<'_>) -> Option<Why> {
+        (look.job.state == JobState::Scheduled).then_some(Why::NotBefore { until: look.job.due })
+    }
+
+    fn has_its_retry(&self, look: Look<'_>) -> Option<Why> {
+        let run = look.job.run.as_ref().filter(|_| look.job.state == JobState::Retrying)?;
+        Some(Why::Retry {
+            until: wall(run.retry_at, look.now),
+            attempt: look.job.attempts + 1,
+            came_back: run.returns > 0,
+        })
+    }
+
+    fn has_paused_queue(&self, look: Look<'_>) -> Option<Why> {
+        let (queue, number, ()) = self.on_the_way(look, |it| it.paused.then_some(()))?;
+        Some(Why::QueuePaused { queue, held: self.queues.get(number).paused.clone() })
+    }
+
+    fn lacks_runner(&self, look: Look<'_>) -> Option<Why> {
+        if self.resting || look.job.state.is_out() {
+            return None;
+        }
+        let (wanted, absence) = match look.job.host() {
+            Some(host) => {
+                let runner = self.hosts.name(host).clone();
+                (Wanted::Host(runner), self.absence([host].into_iter())?)
+            }
+            None if self.scheduler.slots() > 0 => return None,
+            None => (Wanted::Any, self.absence(self.runners.iter().map(|(number, _)| number))?),
+        };
+        Some(Why::NoRunner { wanted, absence })
+    }
+
+    /// Why none of these runners takes anything; `None`: one does.
+    fn absence(&self, runners: impl Iterator<Item = u32>) -> Option<Absence> {
+        let mut all = Absence::Unknown;
+        for number in runners {
+            if self.runners.offered(number) > 0 {
+                return None;
+            }
+            let Some(runner) = self.runners.get(number) else { continue };
+            all = all.max(match runner.connected && !runner.is_lost() {
+                false => Absence::Away,
+                true if self.runners.suspicions.more(number).is_some() => Absence::Broken,
+                true => Absence::Drained,
+            });
+        }
+        Some(all)
+    }
+
+    fn lacks_resource(&self, look: Look<'_>) -> Option<Why> {
+        let (resource, blocker) = self.scheduler.blocker(look.id)?;
+        let (name, is_serial) = self.resources.told(resource);
+        let blocker = self.jobs.get(blocker).map(|it| Blocker {
+            job: blocker,
+            tenant: self.tenants.name(it.tenant).clone(),
+            state: it.state,
+            has_it: self.scheduler.has_resources(blocker),
+        });
+        Some(Why::Resource { name, is_serial, blocker })
+    }
+
+    fn is_capped(&self, look: Look<'_>) -> Option<Why> {
+        let standing = self.scheduler.standing(look.id)?;
+        let running = self.places_of(look.job.queue, self.tenants.name(look.job.tenant)).running;
+        let queue = self.queue_name(look.job.queue);
+        standing.is_capped.then_some(Why::TenantCap { queue, running })
+    }
+
+    fn fills_queue(&self, look: Look<'_>) -> Option<Why> {
+        let full = |it: &scheduler::Level| {
+            it.concurrency.filter(|_| it.is_full()).map(|max| (it.running, max))
+        };
+        let (queue, _, (running, max)) = self.on_the_way(look, full)?;
+        Some(Why::Concurrency { queue, running, max })
+    }
+
+    fn fills_ceiling(&self, look: Look<'_>) -> Option<Why> {
+        let used = |it: &scheduler::Level| it.ceiling.filter(|_| it.has_used_ceiling);
+        let (queue, _, millislots) = self.on_the_way(look, used)?;
+        Some(Why::Ceiling { queue, millislots })
+    }
+
+    fn exceeds_rate(&self, look: Look<'_>) -> Option<Why> {
+        let (queue, number, until) = self.on_the_way(look, |it| it.closed_until)?;
+        let rate = self.queues.get(number).shape.rate?;
+        Some(Why::Rate { queue, rate, until: wall(until, look.now) })
+    }
+
+    fn stands_behind(&self, look: Look<'_>) -> Option<Why> {
+        let place = self.scheduler.place(look.id).filter(|place| place.before > 0)?;
+        Some(Why::Behind { queue: self.queue_name(look.job.queue), place })
+    }
+
+    fn fills_runner(&self, look: Look<'_>) -> Option<Why> {
+        let host = look.job.host().filter(|_| look.job.state == JobState::Pending)?;
+        let slots = self.runners.get(host)?.slots;
+        Some(Why::RunnerFull { runner: self.hosts.name(host).clone(), slots })
+    }
+
+    /// Whatever waits in its queue for no other reason waits for this.
+    fn fills_slots(&self, look: Look<'_>) -> Option<Why> {
+        let waits = look.job.state == JobState::Pending && look.job.host().is_none();
+        waits.then(|| Why::SlotsBusy { slots: self.scheduler.slots() })
+    }
+}
+
+/// The date of a moment of the clock that nobody sets, as far as that can be told now.
+fn wall(at: Mono, now: Now) -> Wall {
+    now.wall.after(at - now.mono)
+}
