@@ -35,37 +35,83 @@ impl Scheduler {
     /// Fills free slots of hosts that jobs are pinned to, with those or with others, in fair order.
     fn fill_marked(&mut self, now: Mono) {
         while let Some(lane) = self.tree.poll_touched() {
-            lane.host().into_iter().for_each(|host| self.marks.mark(host));
+            match lane.host() {
+                Some(host) => self.marks.mark(host),
+                None => self.touched_sets.push(lane),
+            }
         }
         while let Some(host) = self.marks.poll() {
-            let own = Lane::of(Some(host));
-            while self.tree.is_runnable(&[own]) {
-                let free = self.fleet.free_at(host);
-                if free == 0 {
-                    break;
-                }
-                self.charge_overruns(now);
-                // The others want this slot, unless they have another.
-                let wanted = self.tree.is_runnable(&[Lane::USUAL]) && self.fleet.free() == free;
-                let Some(job) = self.dequeue_at(host, wanted, now) else { break };
-                self.leave_waiting(job);
-                self.grant(job, Some(host), now);
-            }
+            while self.fill(host, now) {}
+        }
+        if !self.touched_sets.is_empty() {
+            self.fill_sets(now);
         }
     }
 
-    /// Takes out the job that a free slot of a host goes to.
-    fn dequeue_at(&mut self, host: HostId, wanted: bool, now: Mono) -> Option<JobIx> {
+    /// The same of sets of hosts in whose lanes there is something new, the least busy one of each first.
+    #[cold]
+    fn fill_sets(&mut self, now: Mono) {
+        let mut sets = std::mem::take(&mut self.touched_sets);
+        sets.sort_unstable();
+        sets.dedup();
+        for lane in sets.drain(..) {
+            while self.tree.is_runnable(&[lane])
+                && let Some(hosts) = self.tree.reach.hosts(lane)
+                && let Some(host) = self.fleet.best_of(hosts.iter().copied())
+                && self.fill(host, now)
+            {}
+        }
+        self.touched_sets = sets;
+    }
+
+    /// Fills one free slot of a host, if it has one and somebody wants that one; whether it did.
+    fn fill(&mut self, host: HostId, now: Mono) -> bool {
+        let free = self.fleet.free_at(host);
+        if free == 0 {
+            return false;
+        }
+        let mut lanes = std::mem::take(&mut self.lanes);
+        lanes.clear();
+        lanes.extend(self.tree.reach.lanes_at(host));
+        let job = if self.tree.is_runnable(&lanes) {
+            self.charge_overruns(now);
+            // The others want this slot, unless they have another.
+            let wanted = self.tree.is_runnable(&[Lane::USUAL]) && self.fleet.free() == free;
+            self.dequeue_at(host, &mut lanes, wanted, now)
+        } else {
+            None
+        };
+        self.lanes = lanes;
+        let Some(job) = job else { return false };
+        self.leave_waiting(job);
+        self.grant(job, Some(host), now);
+        true
+    }
+
+    /// Takes out the job that a free slot of a host goes to, which serves these lanes and the usual one.
+    fn dequeue_at(
+        &mut self,
+        host: HostId,
+        lanes: &mut Vec<Lane>,
+        wanted: bool,
+        now: Mono,
+    ) -> Option<JobIx> {
         let own = Lane::of(Some(host));
+        if lanes.len() > 1 && self.marks.owes_set(host) {
+            let job = self.tree.dequeue_left_behind(&mut self.jobs, &lanes[1..], now);
+            if let Some(job) = job {
+                self.marks.charge_aged(host, self.jobs[job].cost);
+                return Some(job);
+            }
+        }
         let aged = self.tree.eldest(&[own]).is_some_and(|(flow, lane)| {
             let cost = self.tree.next_cost(&self.jobs, flow, lane);
             self.marks.take_aged(host, cost)
         });
-        let lanes = [own, Lane::USUAL];
+        lanes.extend(wanted.then_some(Lane::USUAL));
         let job = match aged {
             true => self.tree.dequeue_eldest(&self.jobs, &[own], now),
-            false if wanted => self.tree.dequeue(&mut self.jobs, &lanes, now),
-            false => self.tree.dequeue(&mut self.jobs, &lanes[..1], now),
+            false => self.tree.dequeue(&mut self.jobs, lanes, now),
         }?;
         self.marks.count(host, self.jobs[job].cost);
         Some(job)

@@ -57,8 +57,10 @@ impl Scheduler {
         let stuck = self.tree.is_runnable(&[Lane::USUAL]) && self.fleet.has_room();
         assert!(!stuck, "no slot is free while a job that may run waits");
         for lane in self.tree.other_lanes() {
-            let stuck = lane.host().is_some_and(|host| self.fleet.free_at(host) > 0);
-            assert!(!stuck, "no slot is free while a job that is pinned to it waits");
+            let hosts = self.tree.reach.hosts(lane).into_iter().flat_map(|it| it.iter().copied());
+            let mut hosts = hosts.chain(lane.host());
+            let stuck = hosts.any(|host| self.fleet.free_at(host) > 0);
+            assert!(!stuck, "no slot is free while a job that may run just there waits");
         }
         self.fleet.check(&per_supplier);
         self.tree.check(&self.jobs);

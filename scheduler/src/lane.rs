@@ -15,17 +15,36 @@ impl Lane {
     /// Wherever the queue's jobs may.
     pub(crate) const USUAL: Self = Self(0);
 
+    /// Not to be had by any slot: what its queue is limited to is no host at all.
+    pub(crate) const NOWHERE: Self = Self(u32::MAX);
+    /// Lanes from here on are those of sets of hosts.
+    const SETS: u32 = 1 << 31;
+
     /// The lane of jobs that are pinned to a host, or to nothing.
     pub(crate) fn of(host: Option<HostId>) -> Self {
         match host {
             None => Self::USUAL,
-            Some(HostId(host)) => Self(host.checked_add(1).expect("hosts are counted from zero")),
+            Some(HostId(host)) => {
+                assert!(host + 1 < Self::SETS, "hosts are counted from zero");
+                Self(host + 1)
+            }
         }
     }
 
-    /// The one host that serves it; `None`: as usual.
+    /// The lane of the set of hosts that has this number.
+    pub(crate) fn of_set(number: u32) -> Self {
+        assert!(number < u32::MAX - Self::SETS, "sets of hosts are counted from zero");
+        Self(Self::SETS + number)
+    }
+
+    /// The one host that serves it; `None`: as usual, or a set of them.
     pub(crate) fn host(self) -> Option<HostId> {
-        self.0.checked_sub(1).map(HostId)
+        self.0.checked_sub(1).filter(|&host| host + 1 < Self::SETS).map(HostId)
+    }
+
+    /// The number of the set of hosts that serve it.
+    pub(crate) fn set(self) -> Option<u32> {
+        self.0.checked_sub(Self::SETS).filter(|_| self != Self::NOWHERE)
     }
 }
 

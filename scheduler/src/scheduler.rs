@@ -1,6 +1,6 @@
 //! The scheduler's events: what each one changes.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 
 use ostler_job::{HostId, JobId, Mono, QueueId, Span, SupplierId};
 
@@ -12,6 +12,7 @@ use crate::fleet::Fleet;
 use crate::jobs::{Job, JobIx, Jobs, NEVER, State};
 use crate::lane::Lane;
 use crate::marks::Marks;
+use crate::reach::HostSet;
 use crate::resources::{Claim, Resources};
 use crate::tenants::{FlowIx, TenantIx, Tenants};
 use crate::tree::Tree;
@@ -36,6 +37,10 @@ pub struct Scheduler {
     pub(crate) swept: Mono,
     /// Charges that the waiting jobs will bring.
     pub(crate) work_waiting: u128,
+    /// Room for the lanes that the slots of a host serve.
+    pub(crate) lanes: Vec<Lane>,
+    /// Lanes of sets of hosts in which there is something new.
+    pub(crate) touched_sets: Vec<Lane>,
     pub(crate) actions: VecDeque<Action>,
     submits: u64,
     /// Mutations since the invariants were last checked.
@@ -62,6 +67,8 @@ impl Scheduler {
             granted: Vec::new(),
             swept: Mono(0),
             work_waiting: 0,
+            lanes: Vec::new(),
+            touched_sets: Vec::new(),
             actions: VecDeque::new(),
             submits: 0,
             #[cfg(debug_assertions)]
@@ -113,6 +120,9 @@ impl Scheduler {
         } else {
             let job = self.insert(&submit, flow, now);
             self.enter_waiting(job);
+            if self.tree.is_limited(submit.queue) {
+                self.pump(now);
+            }
         }
         self.forget_tenants();
         self.mutated();
@@ -225,6 +235,20 @@ impl Scheduler {
         self.mutated();
     }
 
+    /// Queues are limited to these hosts from now on; `None`: to none in particular. Jobs that were granted elsewhere stay there. A queue
+    /// below another may use what both of them may.
+    pub fn handle_limits(
+        &mut self,
+        limits: impl IntoIterator<Item = (QueueId, Option<BTreeSet<HostId>>)>,
+        now: Mono,
+    ) {
+        for (queue, hosts) in limits {
+            self.tree.limit(queue, hosts.map(HostSet::new));
+        }
+        self.pump(now);
+        self.mutated();
+    }
+
     /// The moment of [`Scheduler::poll_timeout`] has come.
     pub fn handle_timeout(&mut self, now: Mono) {
         self.pump(now);
@@ -271,6 +295,9 @@ impl Scheduler {
 
     /// Whether the job would go straight to a slot.
     fn may_pass(&self, submit: &Submit, flow: Option<FlowIx>, now: Mono) -> bool {
+        if self.tree.is_limited(submit.queue) {
+            return false;
+        }
         let there = match submit.host {
             None => !self.tree.is_runnable(&[Lane::USUAL]) && self.fleet.has_room(),
             host @ Some(it) => {

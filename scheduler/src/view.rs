@@ -81,7 +81,8 @@ impl Scheduler {
     pub fn ahead_of(&self, job: JobId, now: Mono) -> Option<Span> {
         let it = &self.jobs[self.jobs.find(job)?];
         let slots = self.fleet.slots();
-        if it.state != State::Waiting || it.lane != Lane::USUAL || slots == 0 {
+        let elsewhere = it.lane != Lane::USUAL || self.tree.is_limited_flow(it.flow);
+        if it.state != State::Waiting || elsewhere || slots == 0 {
             return None;
         }
         let work = self.tree.ahead(&self.jobs, it);

@@ -43,6 +43,12 @@ impl Hosts {
         Some(self.host(at).first).filter(|&first| first != NONE)
     }
 
+    /// The one of these that is least busy, of those with a free slot.
+    pub(super) fn best_of(&self, hosts: impl Iterator<Item = HostId>) -> Option<HostId> {
+        let open = hosts.filter_map(|id| Some((self.open.key(*self.by_id.get(&id)?)?, id)));
+        open.min().map(|(_, id)| id)
+    }
+
     /// Free slots of a host's suppliers.
     pub(super) fn free_at(&self, host: HostId, suppliers: &Suppliers) -> u32 {
         let listed = std::iter::successors(self.first_free_at(host), |&it| {

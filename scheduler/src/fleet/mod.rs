@@ -56,6 +56,12 @@ impl Fleet {
         self.hosts.free_at(host, &self.suppliers)
     }
 
+    /// The one of these hosts that a job goes to, if one has a free slot.
+    #[cold]
+    pub(crate) fn best_of(&self, hosts: impl Iterator<Item = HostId>) -> Option<HostId> {
+        if self.free == 0 { None } else { self.hosts.best_of(hosts) }
+    }
+
     /// The host of a supplier.
     #[cold]
     pub(crate) fn host_of(&self, at: u32) -> HostId {

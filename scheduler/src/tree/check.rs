@@ -9,6 +9,7 @@ use crate::jobs::{Jobs, State};
 impl Tree {
     /// Asserts everything that holds of the tree between two events.
     pub(crate) fn check(&self, jobs: &Jobs) {
+        self.check_limits();
         let (waiting, running) = self.check_flows(jobs);
         let mut sums: BTreeMap<NodeIx, (u32, u32)> = BTreeMap::new();
         for (&at, &counted) in &waiting {

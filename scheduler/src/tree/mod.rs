@@ -10,10 +10,12 @@
 //!
 //! Every node knows what each child would give next in each lane (an *offer*), so a slot walks from the top to a job by one
 //! choice a level, and what changes a child's offer goes up until it changes nothing more. What may not run offers nothing.
+//! A lane is what a node calls it: on the way between a queue that is limited to some hosts and its parent it has another name (`limit`).
 
 mod check;
 mod flow;
 mod gate;
+mod limit;
 mod node;
 mod offer;
 mod path;
@@ -33,6 +35,7 @@ use crate::discipline::{self, Share};
 use crate::hash::IdMap;
 use crate::jobs::{Job, Jobs};
 use crate::lane::{Lane, LaneMap};
+use crate::reach::Reach;
 use crate::tenants::{FlowIx, TenantIx, Tenants};
 
 /// Where a node is in the table.
@@ -63,6 +66,9 @@ pub(crate) struct Tree {
     retired: Vec<NodeIx>,
     /// When rates open gates. An entry counts while its node's gate waits for just that.
     opening: BinaryHeap<Reverse<(Mono, NodeIx)>>,
+    pub(crate) reach: Reach,
+    /// Queues that are limited to some hosts.
+    limited: usize,
     /// Lanes other than the usual one in which the top has something new.
     touched: Vec<Lane>,
     waiting: usize,
@@ -86,6 +92,8 @@ impl Tree {
             forgotten: Vec::new(),
             retired: Vec::new(),
             opening: BinaryHeap::new(),
+            reach: Reach::default(),
+            limited: 0,
             touched: Vec::new(),
             waiting: 0,
         }

@@ -7,6 +7,8 @@ use super::gate::Gate;
 use crate::config::DisciplineKind;
 use crate::discipline::{Child, Discipline, Share};
 use crate::hash::IdMap;
+use crate::lane::Lane;
+use crate::reach::HostSet;
 use crate::tenants::FlowIx;
 
 /// One node.
@@ -23,6 +25,12 @@ pub(crate) struct Node {
     /// Waiting jobs here and below.
     pub(crate) waiting: u32,
     pub(crate) share: Share,
+    /// The hosts that it is limited to, as it was told.
+    pub(super) limit: Option<HostSet>,
+    /// The same with what the nodes above are limited to: the lane of those hosts.
+    pub(super) reach: Lane,
+    /// What its parent calls its usual lane.
+    pub(super) outer: Lane,
     children: Vec<Member>,
     free: Vec<Child>,
     flows: IdMap<TenantId, FlowIx>,
@@ -56,6 +64,9 @@ impl Node {
             watched: None,
             waiting: 0,
             share: Share::of(1),
+            limit: None,
+            reach: Lane::USUAL,
+            outer: Lane::USUAL,
             children: Vec::new(),
             free: Vec::new(),
             flows: IdMap::default(),

@@ -11,7 +11,8 @@ impl Tree {
     #[inline]
     pub(super) fn head(&self, flow: FlowIx, lane: Lane) -> Option<Head> {
         let it = &self.flows[flow.0 as usize];
-        if it.blocked { None } else { it.backlogs.get(lane)?.head() }
+        let is_held = it.blocked || (lane != Lane::USUAL && !self.admits(it.node, lane));
+        if is_held { None } else { it.backlogs.get(lane)?.head() }
     }
 
     /// The flow's offer in the lane may be another one.
@@ -27,12 +28,23 @@ impl Tree {
 
     /// The same of the node, whose children's offers may be others.
     #[inline]
-    pub(super) fn offer_up(&mut self, mut node: NodeIx, lane: Lane) {
+    pub(super) fn offer_up(&mut self, node: NodeIx, lane: Lane) {
+        if self[node].parent.is_some() || lane != Lane::USUAL {
+            self.offer_above(node, self.above(node, lane));
+        }
+    }
+
+    /// The same for a lane as the parent calls it.
+    #[inline]
+    pub(super) fn offer_above(&mut self, mut node: NodeIx, mut lane: Lane) {
         while let Some((parent, child)) = self[node].parent {
-            let head = self.best(node, lane);
+            if lane == Lane::NOWHERE {
+                return;
+            }
+            let head = self.below(node, lane).and_then(|lane| self.best(node, lane));
             self[parent].order.offer(child, lane, head);
             self.watch(parent);
-            node = parent;
+            (node, lane) = (parent, self.above(parent, lane));
         }
         if lane != Lane::USUAL {
             self.touched.push(lane);
@@ -45,12 +57,15 @@ impl Tree {
         // What it offers no more is with its parent still.
         if let Some((parent, _)) = self[node].parent {
             lanes.extend(self[parent].order.other_lanes());
+            lanes.push(self[node].outer);
             lanes.sort_unstable();
             lanes.dedup();
         }
-        lanes.push(Lane::USUAL);
+        if lanes.first() != Some(&Lane::USUAL) {
+            lanes.push(Lane::USUAL);
+        }
         for lane in lanes {
-            self.offer_up(node, lane);
+            self.offer_above(node, lane);
         }
     }
 
@@ -65,7 +80,7 @@ impl Tree {
         match member {
             Member::Nobody | Member::Gone => None,
             Member::Flow(flow) => self.head(flow, lane),
-            Member::Node(node) => self.best(node, lane),
+            Member::Node(node) => self.below(node, lane).and_then(|lane| self.best(node, lane)),
         }
     }
 

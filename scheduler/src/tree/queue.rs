@@ -20,6 +20,7 @@ impl Tree {
         let parent = config.parent.map_or(self.top, |parent| self.node_of(parent));
         let known = self.by_id.get(&id).copied();
         let at = known.unwrap_or_else(|| self.add(id, config.discipline));
+        let is_moved = self[at].parent.is_none_or(|(was, _)| was != parent);
         if self[at].parent.is_some_and(|(was, _)| was != parent) {
             self.detach(at);
         }
@@ -43,6 +44,9 @@ impl Tree {
         self[at].gate.configure(config, now);
         self.offer_all(at);
         self.raise(at);
+        if is_moved && self.limited > 0 {
+            self.reach_anew(at);
+        }
     }
 
     /// Levels of queues below the node.
@@ -77,6 +81,7 @@ impl Tree {
         let is_parent = node.members().any(|(_, member)| matches!(member, Member::Node(_)));
         assert!(!is_parent, "a queue is deleted after those below it");
         self.detach(at);
+        self.unlimit(at);
         self.by_id.remove(&id);
         let members: Vec<Member> = self[at].members().map(|(_, member)| member).collect();
         for member in members {
@@ -181,7 +186,7 @@ impl Tree {
     }
 
     /// The root comes with the first queue that is put.
-    fn make_root(&mut self) {
+    pub(super) fn make_root(&mut self) {
         if self.top != super::DEFAULT {
             return;
         }

@@ -1,5 +1,7 @@
 //! Jobs in and out: what each step of a job's way changes at its flow and at every node above it.
 
+use std::borrow::Cow;
+
 use ostler_job::{Mono, QueueId, Span};
 
 use super::node::Member;
@@ -47,7 +49,7 @@ impl Tree {
     /// Takes out the next job for a slot that serves these lanes, and charges everybody above it.
     #[inline]
     pub(crate) fn dequeue(&mut self, jobs: &mut Jobs, lanes: &[Lane], now: Mono) -> Option<JobIx> {
-        let (flow, lane) = self.descend(jobs, lanes, now)?;
+        let (flow, lane) = self.descend(jobs, (self.top, lanes), now)?;
         self.take(jobs, flow, lane, now)
     }
 
@@ -62,14 +64,39 @@ impl Tree {
         self.take(jobs, flow, lane, now)
     }
 
+    /// Takes out a job of the queue whose next job has waited longest in one of these lanes, which are those of sets; which of its jobs is
+    /// that queue's to say.
+    pub(crate) fn dequeue_left_behind(
+        &mut self,
+        jobs: &mut Jobs,
+        lanes: &[Lane],
+        now: Mono,
+    ) -> Option<JobIx> {
+        let mut lane = self[self.top].order.eldest(lanes)?.lane;
+        let mut at = self.top;
+        while lane != Lane::USUAL {
+            let turn = self[at].order.eldest(&[lane])?;
+            let Member::Node(node) = self[at].member(turn.child) else { return None };
+            lane = self.below(node, lane)?;
+            at = node;
+        }
+        let (flow, lane) = self.descend(jobs, (at, &[lane]), now)?;
+        self.take(jobs, flow, lane, now)
+    }
+
     /// Whose next job has waited longest in these lanes.
     pub(crate) fn eldest(&self, lanes: &[Lane]) -> Option<(FlowIx, Lane)> {
-        let mut at = self.top;
+        let (mut at, mut lanes) = (self.top, Cow::Borrowed(lanes));
         loop {
-            let Turn { child, lane, .. } = self[at].order.eldest(lanes)?;
+            let Turn { child, lane, .. } = self[at].order.eldest(&lanes)?;
             match self[at].member(child) {
                 Member::Flow(flow) => return Some((flow, lane)),
-                Member::Node(node) => at = node,
+                Member::Node(node) => {
+                    if self[node].outer != Lane::USUAL {
+                        lanes = self.rename_below(node, &lanes).into();
+                    }
+                    at = node;
+                }
                 Member::Nobody | Member::Gone => unreachable!("only children offer anything"),
             }
         }
@@ -81,14 +108,28 @@ impl Tree {
         next.map_or(Span::ZERO, |entry| jobs[entry.job].cost)
     }
 
-    /// From the top to a flow, by one choice a level; what missed its start gets out of the way.
+    /// From a node, the top one as a rule, to a flow, by one choice a level; what missed its start gets out of the way.
     #[inline]
-    fn descend(&mut self, jobs: &mut Jobs, lanes: &[Lane], now: Mono) -> Option<(FlowIx, Lane)> {
-        let (mut at, mut demotions) = (self.top, 0);
+    fn descend(
+        &mut self,
+        jobs: &mut Jobs,
+        (from, lanes): (NodeIx, &[Lane]),
+        now: Mono,
+    ) -> Option<(FlowIx, Lane)> {
+        let (mut at, mut demotions) = (from, 0);
+        // Lanes as they are called from some level on.
+        let (mut renamed, mut is_renamed) = (Vec::new(), false);
         loop {
-            let turn = self.choose(at, jobs, lanes, now)?;
+            let here = if is_renamed { &renamed } else { lanes };
+            let turn = self.choose(at, jobs, here, now)?;
             match self[at].member(turn.child) {
-                Member::Node(node) => at = node,
+                Member::Node(node) => {
+                    if self[node].outer != Lane::USUAL {
+                        renamed = self.rename_below(node, here);
+                        is_renamed = true;
+                    }
+                    at = node;
+                }
                 Member::Flow(flow) => {
                     let missed = self[at].order.has_missed(turn.head, now);
                     if !missed || demotions == DEMOTIONS_MAX {
@@ -98,7 +139,7 @@ impl Tree {
                     let backlogs = &mut self.flows[flow.0 as usize].backlogs;
                     backlogs.get_mut(turn.lane)?.demote(jobs);
                     self.offer(flow, turn.lane);
-                    at = self.top;
+                    (at, is_renamed) = (from, false);
                 }
                 Member::Nobody | Member::Gone => unreachable!("only children offer anything"),
             }
@@ -119,14 +160,17 @@ impl Tree {
     }
 
     #[cold]
-    fn cost_of(&self, jobs: &Jobs, mut member: Member, lane: Lane) -> Span {
+    fn cost_of(&self, jobs: &Jobs, mut member: Member, mut lane: Lane) -> Span {
         loop {
             match member {
                 Member::Flow(flow) => return self.next_cost(jobs, flow, lane),
-                Member::Node(node) => match self[node].order.eldest(&[lane]) {
-                    Some(turn) => member = self[node].member(turn.child),
-                    None => return Span::ZERO,
-                },
+                Member::Node(node) => {
+                    let Some(below) = self.below(node, lane) else { return Span::ZERO };
+                    match self[node].order.eldest(&[below]) {
+                        Some(turn) => (member, lane) = (self[node].member(turn.child), below),
+                        None => return Span::ZERO,
+                    }
+                }
                 Member::Nobody | Member::Gone => return Span::ZERO,
             }
         }
@@ -140,14 +184,15 @@ impl Tree {
         let (job, cost) = backlog.pop(jobs)?;
         let next = if blocked { None } else { backlog.head() };
         self.waiting -= 1;
-        let (mut at, mut child, mut next) = (node, child, next);
+        let (mut at, mut child, mut next, mut called) = (node, child, next, lane);
         loop {
             let it = &mut self[at];
             it.waiting -= 1;
-            it.order.serve(child, lane, cost, next, now);
+            it.order.serve(child, called, cost, next, now);
             self.enter_gate(at, now);
             let Some((parent, number)) = self[at].parent else { break };
-            next = self.best(at, lane);
+            next = self.best(at, called);
+            called = self.above(at, called);
             (at, child) = (parent, number);
         }
         if lane != Lane::USUAL {

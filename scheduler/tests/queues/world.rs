@@ -18,6 +18,8 @@ struct World {
     now: u64,
     next: u64,
     queues: BTreeMap<u32, QueueConfig>,
+    /// The hosts that some of them are limited to.
+    limits: BTreeMap<u32, BTreeSet<HostId>>,
     /// Jobs with their queues.
     waiting: BTreeMap<u64, u32>,
     running: BTreeMap<u64, u32>,
@@ -47,6 +49,7 @@ impl World {
             now: 0,
             next: 0,
             queues: BTreeMap::from([(0, QueueConfig::default())]),
+            limits: BTreeMap::new(),
             waiting: BTreeMap::new(),
             running: BTreeMap::new(),
             starts: BTreeMap::new(),
@@ -122,8 +125,33 @@ impl World {
             return;
         }
         self.queues.remove(&id);
+        self.limits.remove(&id);
         self.starts.remove(&id);
         self.s.handle_queue_gone(QueueId(id), at(self.now));
+    }
+
+    /// A queue is attached to some hosts, or to none in particular again.
+    fn limit(&mut self) {
+        let id = self.below(6) as u32;
+        if !self.queues.contains_key(&id) {
+            return;
+        }
+        let some = self.below(3) > 0;
+        let bits = self.below(1 << 4);
+        let hosts: BTreeSet<HostId> =
+            (0..4).filter(|host| bits >> host & 1 == 1).map(HostId).collect();
+        self.s.handle_limits([(QueueId(id), some.then(|| hosts.clone()))], at(self.now));
+        if some {
+            self.limits.insert(id, hosts);
+        } else {
+            self.limits.remove(&id);
+        }
+    }
+
+    /// Whether neither a queue nor one above it is kept from a host.
+    fn may_use(&self, queue: u32, host: u32) -> bool {
+        let limits = self.limits.iter().filter(|(id, _)| self.is_below(queue, **id));
+        limits.into_iter().all(|(_, hosts)| hosts.contains(&HostId(host)))
     }
 
     fn submit(&mut self) {
@@ -194,7 +222,7 @@ impl World {
 
     fn step(&mut self) {
         self.now += self.below(30);
-        match self.below(20) {
+        match self.below(21) {
             0 => self.put(),
             1 => self.delete(),
             2..9 => self.submit(),
@@ -221,6 +249,7 @@ impl World {
                     self.s.handle_cancel(job, at(self.now));
                 }
             }
+            17 => self.limit(),
             _ => self.s.handle_timeout(at(self.now)),
         }
         self.hear();
@@ -246,12 +275,13 @@ impl World {
 
     fn hear(&mut self) {
         while let Some(action) = self.s.poll_action() {
-            let Action::Grant { job, .. } = action else { panic!("{action:?}") };
+            let Action::Grant { job, supplier, .. } = action else { panic!("{action:?}") };
             let queue = self.waiting.remove(&job.0).expect("only a job that waits is granted");
             assert!(self.ever.insert(job.0), "no job is granted twice");
             self.running.insert(job.0, queue);
             self.check_claims(job.0);
             self.check_told(queue);
+            assert!(self.may_use(queue, supplier.0), "queue {queue} is not for {supplier:?}");
             let mut above = Some(queue);
             while let Some(queue) = above {
                 self.check_limits(queue);
@@ -298,6 +328,9 @@ fn queues_that_come_change_and_go_lose_no_job_and_keep_their_limits() {
                 world.s.handle_queue(QueueId(id), &QueueConfig::default(), at(world.now));
             }
         }
+        let attached: Vec<_> = world.limits.keys().map(|&id| (QueueId(id), None)).collect();
+        world.limits.clear();
+        world.s.handle_limits(attached, at(world.now));
         let supply = Supply { host: HostId(3), slots: 3, prefetch: 0 };
         world.s.handle_supply(SupplierId(3), supply, at(world.now));
         while !world.kept.is_empty() {

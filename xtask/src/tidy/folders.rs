@@ -30,6 +30,7 @@ const ORDERS: &[(&str, &[&str])] = &[
             "heap",
             "tenants",
             "lane",
+            "reach",
             "jobs",
             "waitlist",
             "backlog",

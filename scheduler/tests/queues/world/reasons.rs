@@ -18,10 +18,10 @@ impl World {
             let standing = self.s.standing(job).unwrap();
             let is_open = self.s.levels(QueueId(queue), at(self.now)).all(|level| level.is_open());
             if place.before == 0 && is_open && !standing.is_capped {
-                let free = match self.hosts.get(&id) {
-                    None => self.s.free(),
-                    Some(&host) => self.s.free_at(HostId(host)),
-                };
+                let pin = self.hosts.get(&id);
+                let may =
+                    |host: &u32| pin.is_none_or(|pin| pin == host) && self.may_use(queue, *host);
+                let free: u32 = (0..4).filter(may).map(|host| self.s.free_at(HostId(host))).sum();
                 assert_eq!(free, 0, "job {id} is next in an open queue and has a slot");
             }
         }
