@@ -11,40 +11,100 @@ use crate::waitlist::{Entry, Waitlist};
 /// While both lists have jobs, the one for those on time is served this many times as long as the late one.
 const ON_TIME_TO_LATE: i64 = 4;
 
-/// What the flows' heads are compared by.
+/// What the flows' heads are compared by: whether it is late, its latest start, its submit; two words, since heaps move many
+/// of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Head {
-    pub(crate) late: bool,
-    pub(crate) lst: Mono,
-    pub(crate) seq: u64,
-    /// How far up the tokens for it are found, where that was asked already; see `discipline::htb`.
-    pub(crate) class: u8,
+    /// [`LATE`] and the latest start.
+    urgency: u64,
+    /// The submit, and how far up the tokens for it are found, where that was asked already; see `discipline::htb`.
+    submit: u64,
+}
+
+/// Set in the urgency of a late one.
+const LATE: u64 = 1 << 63;
+/// Bits of the submit below its number.
+const CLASS_BITS: u32 = 8;
+
+impl Head {
+    /// A latest start is cut at some three hundred years, and there are no more submits than fit beside a class.
+    #[inline]
+    pub(crate) fn new(late: bool, lst: Mono, seq: u64) -> Self {
+        let late = if late { LATE } else { 0 };
+        Self { urgency: late | lst.0.min(LATE - 1), submit: seq << CLASS_BITS }
+    }
+
+    #[inline]
+    pub(crate) fn is_late(self) -> bool {
+        self.urgency & LATE != 0
+    }
+
+    #[inline]
+    pub(crate) fn lst(self) -> Mono {
+        Mono(self.urgency & !LATE)
+    }
+
+    #[inline]
+    pub(crate) fn seq(self) -> u64 {
+        self.submit >> CLASS_BITS
+    }
+
+    #[inline]
+    pub(crate) fn class(self) -> u8 {
+        (self.submit & ((1 << CLASS_BITS) - 1)) as u8
+    }
+
+    /// The same, late.
+    pub(crate) fn as_late(self) -> Self {
+        Self { urgency: self.urgency | LATE, ..self }
+    }
+
+    /// The same, of that class.
+    #[inline]
+    pub(crate) fn of_class(self, class: u8) -> Self {
+        Self { submit: (self.seq() << CLASS_BITS) | u64::from(class), ..self }
+    }
 }
 
 /// Waiting jobs of one tenant that may run in the same places.
 #[derive(Default)]
 pub(crate) struct Backlog {
     on_time: Waitlist,
-    late: Waitlist,
+    /// There while it has jobs, or is ahead of its share: nearly never, and a flow without it is small.
+    late: Option<Box<Late>>,
+}
+
+/// The late list.
+#[derive(Default)]
+struct Late {
+    list: Waitlist,
     /// Slot time that the on-time list is ahead of the late list, as their shares see it.
     lead: i64,
 }
 
 impl Backlog {
     /// The list to be served next, by its lateness.
-    pub(crate) fn serves_late(&self) -> bool {
-        self.on_time.is_empty() || (!self.late.is_empty() && self.lead > 0)
+    #[inline]
+    fn serves_late(&self) -> bool {
+        match &self.late {
+            None => false,
+            Some(late) => self.on_time.is_empty() || (!late.list.is_empty() && late.lead > 0),
+        }
     }
 
     /// The job to be served next.
+    #[inline]
     pub(crate) fn next(&self) -> Option<Entry> {
-        if self.serves_late() { self.late.head() } else { self.on_time.head() }
+        match &self.late {
+            Some(late) if self.serves_late() => late.list.head(),
+            _ => self.on_time.head(),
+        }
     }
 
+    #[inline]
     pub(crate) fn head(&self) -> Option<Head> {
-        let late = self.serves_late();
-        let entry = if late { self.late.head() } else { self.on_time.head() }?;
-        Some(Head { late, lst: entry.key, seq: entry.seq, class: 0 })
+        let entry = self.next()?;
+        Some(Head::new(self.serves_late(), entry.key, entry.seq))
     }
 
     /// Work of jobs that must start before this moment, about.
@@ -63,8 +123,10 @@ impl Backlog {
         if self.next().is_some_and(|next| next.seq == of.1) {
             return (0, true);
         }
+        let none = Waitlist::default();
+        let late_list = self.late.as_ref().map_or(&none, |it| &it.list);
         let (own, other) =
-            if late { (&self.late, &self.on_time) } else { (&self.on_time, &self.late) };
+            if late { (late_list, &self.on_time) } else { (&self.on_time, late_list) };
         let (before, is_exact) = own.before(jobs, of, looks);
         // Of the other list go as many meanwhile as its share of the turns is.
         let turns = u64::from(before) + 1;
@@ -76,11 +138,11 @@ impl Backlog {
     }
 
     pub(crate) fn len(&self) -> u32 {
-        self.on_time.len() + self.late.len()
+        self.on_time.len() + self.late.as_ref().map_or(0, |late| late.list.len())
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        self.on_time.is_empty() && self.late.is_empty()
+        self.len() == 0
     }
 
     /// Adds a job; answers whether it is the next one now.
@@ -88,13 +150,17 @@ impl Backlog {
     pub(crate) fn push(&mut self, late: bool, entry: Entry) -> bool {
         // A list that comes back from idling starts level with the other.
         if late {
-            if self.late.is_empty() {
-                self.lead = self.lead.min(0);
+            let late = self.late.get_or_insert_default();
+            if late.list.is_empty() {
+                late.lead = late.lead.min(0);
             }
-            self.late.push(entry);
+            late.list.push(entry);
         } else {
-            if self.on_time.is_empty() {
-                self.lead = self.lead.max(0);
+            if let Some(late) = &mut self.late
+                && self.on_time.is_empty()
+            {
+                late.lead = late.lead.max(0);
+                self.forget_late();
             }
             self.on_time.push(entry);
         }
@@ -105,11 +171,18 @@ impl Backlog {
     #[inline]
     pub(crate) fn pop(&mut self, jobs: &Jobs) -> Option<(JobIx, Span)> {
         let late = self.serves_late();
-        let list = if late { &mut self.late } else { &mut self.on_time };
-        let entry = list.pop(jobs)?;
+        let entry = self.list(late)?.pop(jobs)?;
         let cost = jobs[entry.job].cost;
         self.charge(late, cost, 1);
         Some((entry.job, cost))
+    }
+
+    #[inline]
+    fn list(&mut self, late: bool) -> Option<&mut Waitlist> {
+        match late {
+            true => Some(&mut self.late.as_mut()?.list),
+            false => Some(&mut self.on_time),
+        }
     }
 
     /// Moves the first job that is on time to the late list.
@@ -122,32 +195,59 @@ impl Backlog {
 
     /// One of the jobs no longer waits.
     pub(crate) fn lose(&mut self, jobs: &Jobs, late: bool) {
-        if late { &mut self.late } else { &mut self.on_time }.lose(jobs);
+        if let Some(list) = self.list(late) {
+            list.lose(jobs);
+        }
+        self.forget_late();
     }
 
     /// Moves the balance of the lists by a charge to one of them.
-    pub(crate) fn charge(&mut self, late: bool, by: Span, sign: i64) {
+    #[inline]
+    fn charge(&mut self, late: bool, by: Span, sign: i64) {
+        // Nothing is ahead of a late list that is not there.
+        if late || self.late.is_some() {
+            self.charge_late(late, by, sign);
+        }
+    }
+
+    #[cold]
+    fn charge_late(&mut self, late: bool, by: Span, sign: i64) {
         let by = i64::try_from(by.0).unwrap_or(i64::MAX).saturating_mul(sign);
         let by = if late { by.saturating_mul(-ON_TIME_TO_LATE) } else { by };
-        self.lead = self.lead.saturating_add(by);
+        let lead = &mut self.late.get_or_insert_default().lead;
+        *lead = lead.saturating_add(by);
+        self.forget_late();
+    }
+
+    /// The late list is nothing to remember once it has neither jobs nor more than its share.
+    fn forget_late(&mut self) {
+        if self.late.as_ref().is_some_and(|late| late.list.is_empty() && late.lead >= 0) {
+            self.late = None;
+        }
     }
 
     /// The same for a charge that turns out to be another; answers whether another job is next now.
+    #[inline]
     pub(crate) fn correct(&mut self, late: bool, charged: Span, actual: Span) -> bool {
-        let was = self.lead > 0;
+        if self.late.is_none() && !late {
+            return false;
+        }
+        let was = self.serves_late();
         let by = Span(actual.0.abs_diff(charged.0));
         self.charge(late, by, if actual > charged { 1 } else { -1 });
-        was != (self.lead > 0) && !self.late.is_empty() && !self.on_time.is_empty()
+        was != self.serves_late()
     }
 
     pub(crate) fn clear(&mut self) {
         self.on_time.clear();
-        self.late.clear();
-        self.lead = 0;
+        self.late = None;
     }
 
     pub(crate) fn check(&self, jobs: &Jobs) {
         self.on_time.check(jobs);
-        self.late.check(jobs);
+        if let Some(late) = &self.late {
+            late.list.check(jobs);
+            assert!(!late.list.is_empty() || late.lead < 0, "an idle late list owes something");
+        }
     }
 }

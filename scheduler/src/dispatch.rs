@@ -20,7 +20,7 @@ impl Scheduler {
         }
         self.tree.open_gates(now);
         self.fill_marked(now);
-        while self.tree.is_runnable(&[Lane::USUAL]) && self.fleet.has_room() {
+        while self.tree.is_runnable(Lane::USUAL) && self.fleet.has_room() {
             self.charge_overruns(now);
             let Some(job) = self.tree.dequeue(&mut self.jobs, &[Lane::USUAL], now) else { break };
             self.leave_waiting(job);
@@ -55,7 +55,7 @@ impl Scheduler {
         sets.sort_unstable();
         sets.dedup();
         for lane in sets.drain(..) {
-            while self.tree.is_runnable(&[lane])
+            while self.tree.is_runnable(lane)
                 && let Some(hosts) = self.tree.reach.hosts(lane)
                 && let Some(host) = self.fleet.best_of(hosts.iter().copied())
                 && self.fill(host, now)
@@ -73,10 +73,10 @@ impl Scheduler {
         let mut lanes = std::mem::take(&mut self.lanes);
         lanes.clear();
         lanes.extend(self.tree.reach.lanes_at(host));
-        let job = if self.tree.is_runnable(&lanes) {
+        let job = if lanes.iter().any(|&lane| self.tree.is_runnable(lane)) {
             self.charge_overruns(now);
             // The others want this slot, unless they have another.
-            let wanted = self.tree.is_runnable(&[Lane::USUAL]) && self.fleet.free() == free;
+            let wanted = self.tree.is_runnable(Lane::USUAL) && self.fleet.free() == free;
             self.dequeue_at(host, &mut lanes, wanted, now)
         } else {
             None
@@ -207,6 +207,8 @@ impl Scheduler {
         let it = &self.jobs[job];
         self.tenants[self.tree.tenant(it.flow)].waiting -= 1;
         self.work_waiting -= u128::from(it.cost.0);
+        self.expiry.leave(it.expires);
+        self.arrivals.leave(it.seq);
     }
 
     /// Charges running jobs for what they exceed, so that a long one does not look cheap until it ends. Before a

@@ -14,6 +14,8 @@ use crate::jobs::{JobIx, Jobs, NEVER};
 #[derive(Default)]
 pub(crate) struct Expiry {
     heap: BinaryHeap<Reverse<(Mono, JobIx)>>,
+    /// The head may be true no more: else its job is not looked at, which would be a cache miss.
+    stale: bool,
 }
 
 impl Expiry {
@@ -22,6 +24,12 @@ impl Expiry {
         if at != NEVER {
             self.heap.push(Reverse((at, job)));
         }
+    }
+
+    /// A job with this deadline waits no more.
+    #[inline]
+    pub(crate) fn leave(&mut self, expires: Mono) {
+        self.stale |= expires != NEVER && self.first() == Some(expires);
     }
 
     /// The earliest deadline; clean the head with [`Expiry::tidy`] after every change.
@@ -36,6 +44,7 @@ impl Expiry {
                 return None;
             }
             self.heap.pop();
+            self.stale = true;
             if is_true(jobs, at, job) {
                 return Some(job);
             }
@@ -47,6 +56,9 @@ impl Expiry {
     pub(crate) fn tidy(&mut self, jobs: &Jobs, waiting: usize) {
         if self.heap.len() > 2 * waiting + 64 {
             self.heap.retain(|&Reverse((at, job))| is_true(jobs, at, job));
+        }
+        if !std::mem::take(&mut self.stale) {
+            return;
         }
         while let Some(&Reverse((at, job))) = self.heap.peek() {
             if is_true(jobs, at, job) {
@@ -60,6 +72,8 @@ impl Expiry {
     pub(crate) fn check(&self, jobs: &Jobs) {
         let mut watched: Vec<_> = self.heap.iter().map(|&Reverse(entry)| entry).collect();
         watched.sort_unstable();
+        let first = watched.first().is_none_or(|&(at, job)| self.stale || is_true(jobs, at, job));
+        assert!(first, "the earliest deadline is one of a job that waits");
         for (ix, job) in jobs.iter() {
             if job.state.is_waiting() && job.expires != NEVER {
                 let found = watched.binary_search(&(job.expires, ix)).is_ok();

@@ -54,7 +54,7 @@ impl Scheduler {
             assert!(within || tenant.blocked, "no tenant is given more slots than it may have");
         }
         assert!(per_tenant.is_empty(), "every job's tenant is known");
-        let stuck = self.tree.is_runnable(&[Lane::USUAL]) && self.fleet.has_room();
+        let stuck = self.tree.is_runnable(Lane::USUAL) && self.fleet.has_room();
         assert!(!stuck, "no slot is free while a job that may run waits");
         for lane in self.tree.other_lanes() {
             let hosts = self.tree.reach.hosts(lane).into_iter().flat_map(|it| it.iter().copied());

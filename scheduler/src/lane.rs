@@ -49,21 +49,33 @@ impl Lane {
 }
 
 /// Something for each lane: nearly always for the usual one alone.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub(crate) struct LaneMap<T> {
     usual: T,
-    others: BTreeMap<Lane, T>,
+    /// Boxed, so that those without it are small: many of them are looked at for every job.
+    #[expect(clippy::box_collection, reason = "one word instead of three where there is none")]
+    others: Option<Box<BTreeMap<Lane, T>>>,
+}
+
+impl<T: Default> Default for LaneMap<T> {
+    fn default() -> Self {
+        Self { usual: T::default(), others: None }
+    }
 }
 
 impl<T> LaneMap<T> {
     #[inline]
     pub(crate) fn get(&self, lane: Lane) -> Option<&T> {
-        if lane == Lane::USUAL { Some(&self.usual) } else { self.others.get(&lane) }
+        if lane == Lane::USUAL { Some(&self.usual) } else { self.others.as_ref()?.get(&lane) }
     }
 
     #[inline]
     pub(crate) fn get_mut(&mut self, lane: Lane) -> Option<&mut T> {
-        if lane == Lane::USUAL { Some(&mut self.usual) } else { self.others.get_mut(&lane) }
+        if lane == Lane::USUAL {
+            Some(&mut self.usual)
+        } else {
+            self.others.as_mut()?.get_mut(&lane)
+        }
     }
 
     /// What the lane has, made if it has nothing.
@@ -72,15 +84,20 @@ impl<T> LaneMap<T> {
         if lane == Lane::USUAL {
             &mut self.usual
         } else {
-            self.others.entry(lane).or_insert_with(make)
+            self.others.get_or_insert_default().entry(lane).or_insert_with(make)
         }
     }
 
     /// The lane, if it is not the usual one, has nothing any more.
     #[inline]
     pub(crate) fn drop_other(&mut self, lane: Lane) {
-        if lane != Lane::USUAL {
-            self.others.remove(&lane);
+        if lane != Lane::USUAL
+            && let Some(others) = &mut self.others
+        {
+            others.remove(&lane);
+            if others.is_empty() {
+                self.others = None;
+            }
         }
     }
 
@@ -89,18 +106,17 @@ impl<T> LaneMap<T> {
         &self.usual
     }
 
-    pub(crate) fn others(&self) -> &BTreeMap<Lane, T> {
-        &self.others
+    pub(crate) fn others(&self) -> impl Iterator<Item = (Lane, &T)> {
+        self.others.iter().flat_map(|others| others.iter()).map(|(&lane, it)| (lane, it))
     }
 
     /// Whether the usual lane is the only one.
     #[inline]
     pub(crate) fn is_plain(&self) -> bool {
-        self.others.is_empty()
+        self.others.is_none()
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = (Lane, &T)> {
-        let others = self.others.iter().map(|(&lane, it)| (lane, it));
-        std::iter::once((Lane::USUAL, &self.usual)).chain(others)
+        std::iter::once((Lane::USUAL, &self.usual)).chain(self.others())
     }
 }

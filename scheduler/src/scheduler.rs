@@ -299,10 +299,8 @@ impl Scheduler {
             return false;
         }
         let there = match submit.host {
-            None => !self.tree.is_runnable(&[Lane::USUAL]) && self.fleet.has_room(),
-            host @ Some(it) => {
-                self.fleet.free_at(it) > 0 && !self.tree.is_runnable(&[Lane::of(host)])
-            }
+            None => !self.tree.is_runnable(Lane::USUAL) && self.fleet.has_room(),
+            host @ Some(it) => self.fleet.free_at(it) > 0 && !self.tree.is_runnable(Lane::of(host)),
         };
         there && self.tree.may_pass(submit.queue, flow, now)
     }

@@ -11,17 +11,17 @@ use crate::lane::{Lane, LaneMap};
 /// One child.
 #[derive(Default)]
 pub(super) struct Account {
-    pub(super) share: Share,
     /// Slot time per unit of weight that it was charged.
     pub(super) start: Tag,
     pub(super) heads: LaneMap<Option<Head>>,
+    weight: u32,
     /// Lanes in which it offers something.
     pub(super) offers: u32,
 }
 
 impl Account {
     pub(super) fn weight(&self) -> u64 {
-        u64::from(self.share.weight)
+        u64::from(self.weight)
     }
 
     pub(super) fn head(&self, lane: Lane) -> Option<Head> {
@@ -64,11 +64,11 @@ impl Accounts {
         }
         self.owing.remove(child.0);
         let it = &mut self.children[child.0 as usize];
-        let share = Share { weight: share.weight.max(1), ..share };
+        let weight = share.weight.max(1);
         if it.offers > 0 {
-            self.weights = self.weights - it.weight() + u64::from(share.weight);
+            self.weights = self.weights - it.weight() + u64::from(weight);
         }
-        it.share = share;
+        it.weight = weight;
     }
 
     /// The child's offer in the lane is this from here on; answers whether it had none in any.

@@ -110,8 +110,8 @@ impl Discipline for DrrOrder {
         self.turns.other_lanes().collect()
     }
 
-    fn is_runnable(&self, lanes: &[Lane]) -> bool {
-        lanes.iter().any(|&lane| !self.turns.is_empty(lane))
+    fn is_runnable(&self, lane: Lane) -> bool {
+        !self.turns.is_empty(lane)
     }
 
     fn choose(&mut self, lanes: &[Lane], _now: Mono) -> (Option<Turn>, Option<(Child, Lane)>) {
@@ -127,7 +127,7 @@ impl Discipline for DrrOrder {
     fn eldest(&self, lanes: &[Lane]) -> Option<Turn> {
         let of_lane =
             |&lane: &Lane| super::eldest(&self.accounts, &self.turns.children(lane), lane);
-        lanes.iter().filter_map(of_lane).min_by_key(|turn| turn.head.seq)
+        lanes.iter().filter_map(of_lane).min_by_key(|turn| turn.head.seq())
     }
 
     fn best(&self, lane: Lane) -> Option<Head> {

@@ -32,7 +32,7 @@ impl FifoOrder {
             let (head, child) = self.heads.first(lane)?;
             Some(Turn { head, child: Child(child), lane })
         };
-        lanes.iter().filter_map(of_lane).min_by_key(|turn| turn.head.seq)
+        lanes.iter().filter_map(of_lane).min_by_key(|turn| turn.head.seq())
     }
 }
 
@@ -47,8 +47,8 @@ impl Discipline for FifoOrder {
     fn offer(&mut self, child: Child, lane: Lane, head: Option<Head>) {
         match head {
             // A queue may offer what is ordered by its promise; here only its age counts.
-            Some(Head { seq, .. }) => {
-                let head = Head { late: false, lst: Mono(0), seq, class: 0 };
+            Some(head) => {
+                let head = Head::new(false, Mono(0), head.seq());
                 self.heads.set(lane, child.0, head);
             }
             None => self.heads.remove(lane, child.0),
@@ -63,8 +63,8 @@ impl Discipline for FifoOrder {
         self.heads.other_lanes().collect()
     }
 
-    fn is_runnable(&self, lanes: &[Lane]) -> bool {
-        lanes.iter().any(|&lane| !self.heads.is_empty(lane))
+    fn is_runnable(&self, lane: Lane) -> bool {
+        !self.heads.is_empty(lane)
     }
 
     fn choose(&mut self, lanes: &[Lane], _now: Mono) -> (Option<Turn>, Option<(Child, Lane)>) {

@@ -28,9 +28,10 @@ pub(super) const BURST: Span = Span::from_secs(1);
 /// The moment that never comes.
 const NEVER: Mono = Mono(u64::MAX);
 
-/// One child's two buckets, each as the moment from which it has tokens again.
+/// What one child may use, and its two buckets, each as the moment from which it has tokens again.
 #[derive(Clone, Copy, Default)]
 struct Buckets {
+    share: Share,
     green: Mono,
     open: Mono,
 }
@@ -58,25 +59,24 @@ impl HtbOrder {
     }
 
     fn is_green(&self, child: Child) -> bool {
-        self.accounts.get(child).share.guarantee > 0
-            && self.buckets[child.0 as usize].green <= self.now
+        let Buckets { share, green, .. } = self.buckets[child.0 as usize];
+        share.guarantee > 0 && green <= self.now
     }
 
     /// How far up the tokens for what the child offers are found: one more than the height of the node that has them.
     fn class(&self, child: Child, head: Head) -> u8 {
-        let Some(height) = self.accounts.get(child).share.height else {
+        let Some(height) = self.buckets[child.0 as usize].share.height else {
             // A tenant has no tokens of its own.
             return self.height + 1;
         };
         let own = height + 1;
-        let class = if head.class == 0 { own } else { head.class };
+        let class = if head.class() == 0 { own } else { head.class() };
         if class < own || self.is_green(child) { class } else { self.height + 1 }
     }
 
     /// When time alone changes what the child's offers are.
     fn changes(&self, child: Child) -> Option<Mono> {
-        let (Buckets { green, open }, share) =
-            (self.buckets[child.0 as usize], self.accounts.get(child).share);
+        let Buckets { share, green, open } = self.buckets[child.0 as usize];
         if open > self.now {
             return Some(open);
         }
@@ -113,9 +113,9 @@ impl HtbOrder {
 
     /// The child uses its own tokens, or those of a node above, which are no debt of its own.
     fn charge(&mut self, child: Child, cost: Span, borrows: bool) {
-        let share = self.accounts.get(child).share;
         let past = Mono(self.now.0.saturating_sub(BURST.0));
         let it = self.bucket(child);
+        let share = it.share;
         it.open = it.open.max(past) + in_slots(cost, share.ceiling.unwrap_or(u32::MAX));
         if !borrows {
             it.green = it.green.max(past) + in_slots(cost, share.guarantee);
@@ -146,7 +146,7 @@ impl Discipline for HtbOrder {
     fn open(&mut self, child: Child, share: Share) {
         let is_known = (child.0 as usize) < self.buckets.len();
         let before = if is_known { self.changes(child) } else { None };
-        self.bucket(child);
+        self.bucket(child).share = share;
         self.accounts.open(child, share);
         self.rekey(child, before);
         if let Some(height) = share.height
@@ -181,8 +181,8 @@ impl Discipline for HtbOrder {
         self.ready.other_lanes().collect()
     }
 
-    fn is_runnable(&self, lanes: &[Lane]) -> bool {
-        lanes.iter().any(|&lane| !self.ready.is_empty(lane))
+    fn is_runnable(&self, lane: Lane) -> bool {
+        !self.ready.is_empty(lane)
     }
 
     fn choose(&mut self, lanes: &[Lane], now: Mono) -> (Option<Turn>, Option<(Child, Lane)>) {
@@ -203,12 +203,12 @@ impl Discipline for HtbOrder {
     fn eldest(&self, lanes: &[Lane]) -> Option<Turn> {
         let of_lane =
             |&lane: &Lane| super::eldest(&self.accounts, &self.ready.children(lane), lane);
-        lanes.iter().filter_map(of_lane).min_by_key(|turn| turn.head.seq)
+        lanes.iter().filter_map(of_lane).min_by_key(|turn| turn.head.seq())
     }
 
     fn best(&self, lane: Lane) -> Option<Head> {
         let ((class, _), child) = self.ready.first(lane)?;
-        self.accounts.get(Child(child)).head(lane).map(|head| Head { class, ..head })
+        self.accounts.get(Child(child)).head(lane).map(|head| head.of_class(class))
     }
 
     fn serve(&mut self, child: Child, lane: Lane, cost: Span, next: Option<Head>, now: Mono) {
@@ -237,7 +237,7 @@ impl Discipline for HtbOrder {
 
     fn correct(&mut self, child: Child, charged: Span, actual: Span) {
         let before = self.changes(child);
-        let share = self.accounts.get(child).share;
+        let share = self.bucket(child).share;
         let (by, up) = (Span(actual.0.abs_diff(charged.0)), actual > charged);
         // Whose tokens the job used is not remembered: about those that it would use now.
         let borrows = !self.is_green(child);

@@ -69,8 +69,8 @@ pub(crate) trait Discipline: Send {
     /// Lanes other than the usual one in which something is offered.
     fn other_lanes(&self) -> Vec<Lane>;
 
-    /// Whether something is offered in one of the lanes.
-    fn is_runnable(&self, lanes: &[Lane]) -> bool;
+    /// Whether something is offered in the lane.
+    fn is_runnable(&self, lane: Lane) -> bool;
 
     /// Whether the child is to be served next, however urgent others are.
     fn is_left_behind(&self, _child: Child, _cost: Span) -> bool {
@@ -160,5 +160,5 @@ fn eldest(accounts: &accounts::Accounts, children: &[u32], lane: Lane) -> Option
         let head = accounts.get(Child(child)).head(lane)?;
         Some(Turn { head, child: Child(child), lane })
     });
-    turns.min_by_key(|turn| turn.head.seq)
+    turns.min_by_key(|turn| turn.head.seq())
 }

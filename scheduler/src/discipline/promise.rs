@@ -98,7 +98,7 @@ impl PromiseOrder {
     #[cold]
     fn rekey_others(&mut self, child: Child, start: Tag) {
         let others = self.accounts.get(child).heads.others();
-        let heads: Vec<_> = others.iter().filter_map(|(&lane, it)| Some((lane, (*it)?))).collect();
+        let heads: Vec<_> = others.filter_map(|(lane, it)| Some((lane, (*it)?))).collect();
         for (lane, head) in heads {
             self.file(lane, child, head, start);
         }
@@ -117,10 +117,17 @@ impl PromiseOrder {
     /// Moves `V` up to the smallest tag, and makes eligible what that makes so.
     #[inline]
     fn advance(&mut self, lanes: &[Lane]) {
-        let tags = lanes.iter().flat_map(|&lane| {
-            [self.eligible_tags.first(lane), self.ahead.first(lane)].into_iter().flatten()
-        });
-        if let Some(least) = tags.map(|(tag, _)| tag).min() {
+        let mut least: Option<Tag> = None;
+        for &lane in lanes {
+            for first in [self.eligible_tags.first(lane), self.ahead.first(lane)] {
+                if let Some((tag, _)) = first
+                    && least.is_none_or(|it| tag < it)
+                {
+                    least = Some(tag);
+                }
+            }
+        }
+        if let Some(least) = least {
             self.accounts.v = self.accounts.v.max(least);
         }
         for &lane in lanes {
@@ -176,8 +183,8 @@ impl Discipline for PromiseOrder {
         lanes
     }
 
-    fn is_runnable(&self, lanes: &[Lane]) -> bool {
-        lanes.iter().any(|&lane| !self.eligible.is_empty(lane) || !self.ahead.is_empty(lane))
+    fn is_runnable(&self, lane: Lane) -> bool {
+        !self.eligible.is_empty(lane) || !self.ahead.is_empty(lane)
     }
 
     fn choose(&mut self, lanes: &[Lane], _now: Mono) -> (Option<Turn>, Option<(Child, Lane)>) {
@@ -210,7 +217,7 @@ impl Discipline for PromiseOrder {
             children.extend(self.ahead.children(lane));
             super::eldest(&self.accounts, &children, lane)
         };
-        lanes.iter().filter_map(of_lane).min_by_key(|turn| turn.head.seq)
+        lanes.iter().filter_map(of_lane).min_by_key(|turn| turn.head.seq())
     }
 
     fn best(&self, lane: Lane) -> Option<Head> {
@@ -222,7 +229,7 @@ impl Discipline for PromiseOrder {
     }
 
     fn has_missed(&self, head: Head, now: Mono) -> bool {
-        !head.late && head.lst + self.grace < now
+        !head.is_late() && head.lst() + self.grace < now
     }
 
     fn serve(&mut self, child: Child, lane: Lane, cost: Span, next: Option<Head>, _now: Mono) {

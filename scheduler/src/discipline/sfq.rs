@@ -91,8 +91,8 @@ impl Discipline for SfqOrder {
         self.turns.other_lanes()
     }
 
-    fn is_runnable(&self, lanes: &[Lane]) -> bool {
-        self.turns.is_runnable(lanes)
+    fn is_runnable(&self, lane: Lane) -> bool {
+        self.turns.is_runnable(lane)
     }
 
     fn choose(&mut self, lanes: &[Lane], now: Mono) -> (Option<Turn>, Option<(Child, Lane)>) {
@@ -105,7 +105,7 @@ impl Discipline for SfqOrder {
 
     fn eldest(&self, lanes: &[Lane]) -> Option<Turn> {
         let all = self.buckets.iter().filter_map(|bucket| bucket.eldest(lanes));
-        all.min_by_key(|turn| turn.head.seq)
+        all.min_by_key(|turn| turn.head.seq())
     }
 
     fn best(&self, lane: Lane) -> Option<Head> {
@@ -156,7 +156,7 @@ impl Discipline for SfqOrder {
     fn check(&self, offers: &dyn Fn(Child, Lane, Option<Head>) -> bool) {
         self.buckets.iter().for_each(|bucket| bucket.check(offers));
         self.turns.check(&|bucket, lane, head| {
-            self.buckets[bucket.0 as usize].best(lane).map(|it| it.seq) == head.map(|it| it.seq)
+            self.buckets[bucket.0 as usize].best(lane).map(|it| it.seq()) == head.map(|it| it.seq())
         });
     }
 }

@@ -144,7 +144,7 @@ impl Bench {
         let may =
             |(&flow, counts): (&u32, &(u32, u32))| counts.0 > 0 && !self.blocked[flow as usize];
         let runnable = self.flows.iter().any(may);
-        assert_eq!(self.tree.is_runnable(USUAL), runnable, "a job that may run can be had");
+        assert_eq!(self.tree.is_runnable(Lane::USUAL), runnable, "a job that may run can be had");
     }
 }
 
@@ -174,7 +174,7 @@ fn no_discipline_loses_a_job_or_idles_while_one_may_run() {
                 match xorshift(&mut random, 20) {
                     0..7 => waiting.push(bench.enqueue(flow, flow, span, Span(span.0 / 7))),
                     7..13 => {
-                        let runnable = bench.tree.is_runnable(USUAL);
+                        let runnable = bench.tree.is_runnable(Lane::USUAL);
                         let job = bench.dequeue();
                         assert_eq!(job.is_some(), runnable);
                         if let Some(job) = job {

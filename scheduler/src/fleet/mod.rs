@@ -198,11 +198,12 @@ impl Fleet {
     /// Files the supplier under what it can take, after any change of it.
     fn rekey(&mut self, at: u32, rank: Turn) {
         let supplier = &mut self.suppliers[at];
-        let free = supplier.slots.saturating_sub(supplier.outstanding());
+        let held = supplier.outstanding();
+        let free = supplier.slots.saturating_sub(held);
         self.free = self.free - supplier.free + free;
         supplier.free = free;
-        let (host, held) = (supplier.host, supplier.outstanding());
-        let spare = supplier.may_prefetch();
+        let host = supplier.host;
+        let spare = supplier.prefetch > 0 && supplier.may_prefetch();
         if free == 0 {
             self.hosts.unlist(host, at, &mut self.suppliers);
         } else {
@@ -210,7 +211,7 @@ impl Fleet {
         }
         if spare {
             self.spare.set(at, held);
-        } else {
+        } else if !self.spare.is_empty() {
             self.spare.remove(at);
         }
         self.hosts.rekey(host);

@@ -28,8 +28,10 @@ impl Tree {
             }
         }
         for (at, node) in self.nodes.iter().enumerate() {
-            let Some(node) = node else { continue };
             let at = NodeIx(at as u32);
+            if self.free_nodes.contains(&at) {
+                continue;
+            }
             let counted = sums.get(&at).copied().unwrap_or_default();
             let known = (node.waiting, node.gate.running());
             assert_eq!(known, counted, "a queue counts its jobs and those below");
@@ -38,7 +40,7 @@ impl Tree {
         }
         let all = sums.get(&self.top).map_or(0, |sum| sum.0 as usize);
         assert_eq!(all, self.waiting, "every waiting job is below the top");
-        assert!(self.nodes[DEFAULT.0 as usize].is_some(), "the default queue is always there");
+        assert!(!self.free_nodes.contains(&DEFAULT), "the default queue is always there");
     }
 
     fn check_flows(&self, jobs: &Jobs) -> (BTreeMap<NodeIx, u32>, BTreeMap<NodeIx, u32>) {
@@ -91,7 +93,7 @@ impl Tree {
                 // Which of a queue's jobs is its best may have changed with what its flows were charged since.
                 Member::Node(_) => filed.is_some() == now.is_some(),
                 Member::Flow(_) | Member::Nobody | Member::Gone => {
-                    filed.map(|it| it.seq) == now.map(|it| it.seq)
+                    filed.map(|it| it.seq()) == now.map(|it| it.seq())
                 }
             }
         });

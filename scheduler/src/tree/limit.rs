@@ -122,7 +122,7 @@ impl Tree {
             .collect();
         for (child, flow) in flows {
             let others = self.flows[flow.0 as usize].backlogs.others();
-            let lanes: Vec<Lane> = others.keys().copied().collect();
+            let lanes: Vec<Lane> = others.map(|(lane, _)| lane).collect();
             for lane in lanes {
                 let head = self.head(flow, lane);
                 self[node].order.offer(child, lane, head);
@@ -132,7 +132,7 @@ impl Tree {
     }
 
     pub(super) fn check_limits(&self) {
-        let nodes = || self.nodes.iter().flatten();
+        let nodes = || self.nodes.iter();
         let held: Vec<Lane> = nodes().map(|node| node.reach).collect();
         self.reach.check(&held);
         let limited = nodes().filter(|node| node.limit.is_some()).count();

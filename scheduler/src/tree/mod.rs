@@ -51,7 +51,7 @@ const SPARE_MAX: usize = 1_024;
 /// Every queue and every flow.
 pub(crate) struct Tree {
     config: Config,
-    nodes: Vec<Option<Node>>,
+    nodes: Vec<Node>,
     free_nodes: Vec<NodeIx>,
     by_id: IdMap<QueueId, NodeIx>,
     /// Where a slot begins its way down: the default queue, or the root above it.
@@ -82,7 +82,7 @@ impl Tree {
         by_id.insert(QueueId::DEFAULT, DEFAULT);
         Self {
             config: config.clone(),
-            nodes: vec![Some(node)],
+            nodes: vec![node],
             free_nodes: Vec::new(),
             by_id,
             top: DEFAULT,
@@ -104,10 +104,10 @@ impl Tree {
         self.waiting
     }
 
-    /// Whether a slot that serves these lanes could have a job.
+    /// Whether a slot that serves the lane could have a job.
     #[inline]
-    pub(crate) fn is_runnable(&self, lanes: &[Lane]) -> bool {
-        self[self.top].order.is_runnable(lanes)
+    pub(crate) fn is_runnable(&self, lane: Lane) -> bool {
+        self[self.top].order.is_runnable(lane)
     }
 
     /// Lanes other than the usual one in which a job could be had.
@@ -201,10 +201,8 @@ impl Tree {
     pub(crate) fn reset(&mut self) {
         for at in 0..self.nodes.len() {
             let at = NodeIx(at as u32);
-            if let Some(node) = &mut self.nodes[at.0 as usize] {
-                node.order.reset();
-                self.forget_in(at);
-            }
+            self[at].order.reset();
+            self.forget_in(at);
         }
     }
 
@@ -229,24 +227,23 @@ impl Tree {
 
     /// Lists as spare what need not be remembered in the node. What it is told may be old: the child may have come back.
     fn retire_in(&mut self, at: NodeIx) {
-        while let Some(node) = &mut self.nodes[at.0 as usize]
-            && let Some(child) = node.order.poll_forgotten()
-        {
-            match node.member(child) {
-                Member::Flow(ix) => {
-                    let flow = &mut self.flows[ix.0 as usize];
-                    if flow.jobs > 0 {
-                        continue;
-                    }
-                    if let Some(lists) = flow.backlogs.get_mut(Lane::USUAL) {
-                        lists.clear();
-                    }
-                    if !std::mem::replace(&mut flow.spare, true) {
-                        self.spare.push_back(ix);
-                    }
+        while let Some(child) = self[at].order.poll_forgotten() {
+            let node = &mut self[at];
+            let Member::Flow(ix) = node.member(child) else {
+                if node.member(child) == Member::Gone {
+                    node.dismiss(child);
                 }
-                Member::Gone => node.dismiss(child),
-                Member::Node(_) | Member::Nobody => {}
+                continue;
+            };
+            let flow = &mut self.flows[ix.0 as usize];
+            if flow.jobs > 0 {
+                continue;
+            }
+            if let Some(lists) = flow.backlogs.get_mut(Lane::USUAL) {
+                lists.clear();
+            }
+            if !std::mem::replace(&mut flow.spare, true) {
+                self.spare.push_back(ix);
             }
         }
     }
@@ -299,13 +296,13 @@ impl std::ops::Index<NodeIx> for Tree {
 
     #[inline]
     fn index(&self, at: NodeIx) -> &Node {
-        self.nodes[at.0 as usize].as_ref().expect("a node stays while something refers to it")
+        &self.nodes[at.0 as usize]
     }
 }
 
 impl std::ops::IndexMut<NodeIx> for Tree {
     #[inline]
     fn index_mut(&mut self, at: NodeIx) -> &mut Node {
-        self.nodes[at.0 as usize].as_mut().expect("a node stays while something refers to it")
+        &mut self.nodes[at.0 as usize]
     }
 }

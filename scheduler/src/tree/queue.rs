@@ -90,7 +90,12 @@ impl Tree {
             let tenant = self.drop_flow(ix, tenants);
             self.forgotten.push(tenant);
         }
-        self.nodes[at.0 as usize] = None;
+        // Nobody asks for it before it is another queue.
+        self[at] = Node::new(
+            None,
+            DisciplineKind::Fifo,
+            discipline::make(DisciplineKind::Fifo, &self.config),
+        );
         self.free_nodes.push(at);
     }
 
@@ -148,8 +153,7 @@ impl Tree {
     /// Opens the gates whose moment has come, and lets disciplines know that theirs has.
     pub(crate) fn open_gates(&mut self, now: Mono) {
         while let Some(&Reverse((at, node))) = self.opening.peek() {
-            let known = self.nodes[node.0 as usize].as_ref();
-            let waits = known.is_some_and(|it| it.gate.waits_for(at) || it.watched == Some(at));
+            let waits = self[node].gate.waits_for(at) || self[node].watched == Some(at);
             if waits && at > now {
                 return;
             }
@@ -191,7 +195,7 @@ impl Tree {
             return;
         }
         let order = discipline::make(DisciplineKind::Promise, &self.config);
-        self.nodes.push(Some(Node::new(None, DisciplineKind::Promise, order)));
+        self.nodes.push(Node::new(None, DisciplineKind::Promise, order));
         self.top = NodeIx(self.nodes.len() as u32 - 1);
         self.attach(super::DEFAULT, self.top);
     }
@@ -199,11 +203,13 @@ impl Tree {
     fn add(&mut self, id: QueueId, kind: DisciplineKind) -> NodeIx {
         let order = discipline::make(kind, &self.config);
         let node = Node::new(Some(id), kind, order);
-        let at = self.free_nodes.pop().unwrap_or_else(|| {
-            self.nodes.push(None);
+        let at = if let Some(at) = self.free_nodes.pop() {
+            self[at] = node;
+            at
+        } else {
+            self.nodes.push(node);
             NodeIx(self.nodes.len() as u32 - 1)
-        });
-        self.nodes[at.0 as usize] = Some(node);
+        };
         self.by_id.insert(id, at);
         at
     }

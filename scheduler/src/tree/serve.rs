@@ -156,7 +156,7 @@ impl Tree {
         }
         let head = self.offered(self[at].member(child), lane)?;
         // What was left behind goes first even when it is late already.
-        Some(Turn { head: crate::backlog::Head { late: true, ..head }, child, lane })
+        Some(Turn { head: head.as_late(), child, lane })
     }
 
     #[cold]
@@ -204,7 +204,15 @@ impl Tree {
     /// A granted job goes through the node's gate, which may close behind it: then none of its lanes offers anything.
     #[inline(always)]
     fn enter_gate(&mut self, at: NodeIx, now: Mono) {
-        let opens = self[at].gate.take(now);
+        let node = &mut self[at];
+        let opens = node.gate.take(now);
+        if opens.is_some() || !node.gate.is_open() || node.kind == DisciplineKind::Htb {
+            self.close_gate(at, opens);
+        }
+    }
+
+    #[cold]
+    fn close_gate(&mut self, at: NodeIx, opens: Option<Mono>) {
         if let Some(opens) = opens {
             self.opening.push(std::cmp::Reverse((opens, at)));
         }
