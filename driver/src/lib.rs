@@ -41,6 +41,7 @@ mod moments;
 mod names;
 mod outbox;
 mod queue_event;
+mod queue_tree;
 mod queues;
 mod reasons;
 mod recent;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use ostler_job::Selector;
-use ostler_job::durable::{Held, Queue, QueueShape};
+use ostler_job::durable::{Held, Queue, QueueName, QueueShape, TreeFault};
 
 /// What an operator does to a queue.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,6 +27,8 @@ pub enum QueueVerb {
 pub struct QueueView {
     /// What it is.
     pub queue: Arc<Queue>,
+    /// The queues that it is below, from the top down.
+    pub above: Vec<QueueName>,
     /// How many jobs it has.
     pub places: Places,
     /// It was made just now.
@@ -75,6 +77,10 @@ pub enum QueueRefusal {
     OfFile,
     /// It has jobs.
     HasJobs(Places),
+    /// These queues are below it.
+    HasQueues(Vec<QueueName>),
+    /// The tree of queues cannot have it so.
+    Misplaced(TreeFault),
     /// It is the one that is always there.
     Default,
     /// There are as many queues as may be.

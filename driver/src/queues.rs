@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use ostler_job::durable::{
     Change, EventKind, Held, Queue, QueueDiscipline, QueueName, QueueOwner, QueueShape, Rate,
-    Unfinished,
+    Slots, Unfinished,
 };
 use ostler_job::{Now, QueueId};
 use ostler_scheduler::{DisciplineKind, QueueConfig};
@@ -19,9 +19,6 @@ use super::{
 
 /// The number of the queue of jobs that name none.
 pub(super) const DEFAULT: u32 = 0;
-/// Who changed a queue that the configuration has.
-const CONFIG: &str = "config";
-
 /// See the module. Numbers are never given again.
 #[derive(Debug)]
 pub(super) struct Queues {
@@ -42,7 +39,7 @@ impl Default for Queues {
 
 impl Queues {
     /// The queue takes the place of the one that had its name.
-    fn put(&mut self, queue: Queue) -> u32 {
+    pub(super) fn put(&mut self, queue: Queue) -> u32 {
         let next = self.next;
         let number = *self.numbers.entry(queue.name.clone()).or_insert(next);
         self.next += u32::from(number == next);
@@ -91,35 +88,6 @@ impl Driver {
         self.done(now);
     }
 
-    /// The queues of an earlier term, before any of its jobs; the configuration's are as that says.
-    pub(crate) fn restore_queues(&mut self, kept: Vec<Queue>, now: Now) {
-        self.hear(now);
-        let configured: BTreeMap<_, _> = self.config.queues.iter().cloned().collect();
-        for mut queue in kept {
-            if queue.owner == QueueOwner::File && !configured.contains_key(&queue.name) {
-                // It has left the file: what it was holds on, and the API may change it.
-                queue.owner = QueueOwner::Api;
-                self.keep_queue(queue, now);
-            } else {
-                let number = self.queues.put(queue);
-                self.tell_scheduler(number, now);
-            }
-        }
-        for (name, shape) in configured {
-            let number = self.queues.find(Some(&name));
-            let mut queue = match number {
-                Some(number) => (**self.queues.get(number)).clone(),
-                None => Queue::new(name, QueueShape::default(), QueueOwner::Api),
-            };
-            if queue.owner != QueueOwner::File || queue.shape != shape {
-                (queue.owner, queue.shape) = (QueueOwner::File, shape);
-                self.tell_queue("queue_put", CONFIG, &queue.name, Value::Null, now);
-                self.keep_queue(queue, now);
-            }
-        }
-        self.done(now);
-    }
-
     /// The queue that a job of an earlier term is in. One that a store has lost is made anew: no job is lost with it.
     pub(super) fn queue_of(&mut self, job: &Unfinished, now: Now) -> u32 {
         let name = job.status.queue.as_ref();
@@ -139,10 +107,10 @@ impl Driver {
     ) -> Result<Answer, QueueRefusal> {
         let action = verb.code();
         let number = self.queues.find(Some(name));
+        if let QueueVerb::Put(shape) = &verb {
+            self.may_be_put(name, shape)?;
+        }
         if let (QueueVerb::Put(shape), None) = (&verb, number) {
-            if self.queues.table.len() >= QueueShape::QUEUES_MAX {
-                return Err(QueueRefusal::TooMany(QueueShape::QUEUES_MAX));
-            }
             let queue = Queue::new(name.clone(), (**shape).clone(), QueueOwner::Api);
             self.tell_queue(action, who, name, Value::Null, now);
             let number = self.keep_queue(queue, now);
@@ -155,8 +123,7 @@ impl Driver {
             held.get_or_insert_with(|| Held { who: who.to_owned(), since: now.wall });
         };
         match verb {
-            QueueVerb::Put(shape) if queue.owner == QueueOwner::Api => queue.shape = *shape,
-            QueueVerb::Put(_) => return Err(QueueRefusal::OfFile),
+            QueueVerb::Put(shape) => queue.shape = *shape,
             QueueVerb::Pause => hold(&mut queue.paused),
             QueueVerb::Drain => hold(&mut queue.drained),
             QueueVerb::Resume => (queue.paused, queue.drained) = (None, None),
@@ -183,6 +150,10 @@ impl Driver {
         match self.queues.get(number).owner {
             _ if number == DEFAULT => Err(QueueRefusal::Default),
             QueueOwner::File => Err(QueueRefusal::OfFile),
+            QueueOwner::Api if self.queues.below(number).next().is_some() => {
+                let names = self.queues.below(number).map(|it| it.name.clone());
+                Err(QueueRefusal::HasQueues(names.collect()))
+            }
             QueueOwner::Api if waiting + running > 0 => {
                 Err(QueueRefusal::HasJobs(Places { waiting, running }))
             }
@@ -201,7 +172,7 @@ impl Driver {
     }
 
     /// The queue is so from here on, and is kept so.
-    fn keep_queue(&mut self, queue: Queue, now: Now) -> u32 {
+    pub(super) fn keep_queue(&mut self, queue: Queue, now: Now) -> u32 {
         self.outbox.change(Change::Queue(Box::new(queue.clone())));
         let number = self.queues.put(queue);
         self.tell_scheduler(number, now);
@@ -209,7 +180,7 @@ impl Driver {
     }
 
     /// The scheduler goes by the queue as it is now; what it lets start starts.
-    fn tell_scheduler(&mut self, number: u32, now: Now) {
+    pub(super) fn tell_scheduler(&mut self, number: u32, now: Now) {
         let queue = self.queues.get(number);
         let shape = &queue.shape;
         let rate = |Rate { jobs, per, burst }| ostler_scheduler::Rate { jobs, per, burst };
@@ -219,12 +190,15 @@ impl Driver {
                 QueueDiscipline::Fifo => DisciplineKind::Fifo,
                 QueueDiscipline::Sfq => DisciplineKind::Sfq,
                 QueueDiscipline::Drr => DisciplineKind::Drr,
+                QueueDiscipline::Htb => DisciplineKind::Htb,
             },
             weight: shape.weight,
+            parent: self.queues.parent(number).map(QueueId),
+            guarantee: shape.guarantee.map_or(0, Slots::thousandths),
+            ceiling: shape.ceiling.map(Slots::thousandths),
             paused: queue.paused.is_some(),
             concurrency: shape.concurrency,
             rate: shape.rate.map(rate),
-            ..QueueConfig::default()
         };
         self.scheduler.handle_queue(QueueId(number), &config, now.mono);
         self.place(now);
@@ -232,10 +206,18 @@ impl Driver {
 
     fn queue_answer(&self, number: u32, is_new: bool) -> Answer {
         let (queue, places) = (self.queues.get(number).clone(), self.jobs.counts.places(number));
-        Answer::Queue(QueueView { queue, places, is_new })
+        let above = self.queues.names_above(number);
+        Answer::Queue(QueueView { queue, above, places, is_new })
     }
 
-    fn tell_queue(&mut self, action: &str, who: &str, name: &QueueName, more: Value, now: Now) {
+    pub(super) fn tell_queue(
+        &mut self,
+        action: &str,
+        who: &str,
+        name: &QueueName,
+        more: Value,
+        now: Now,
+    ) {
         let mut detail = json!({ "action": action, "queue": name });
         if let (Value::Object(detail), Value::Object(more)) = (&mut detail, more) {
             detail.extend(more);
@@ -254,7 +236,8 @@ impl Driver {
                 None => self.jobs.counts.places(number),
                 Some(tenant) => self.places_of(number, tenant),
             };
-            let view = QueueView { queue: it.clone(), places, is_new: false };
+            let above = self.queues.names_above(number);
+            let view = QueueView { queue: it.clone(), above, places, is_new: false };
             answers.push(Answer::Queue(view));
         }
         if let (Some(queue), true) = (queue, answers.is_empty()) {
@@ -279,9 +262,13 @@ impl Driver {
             Answer::QueueRefused { queue, why }
         };
         let number = self.queues.find(name).ok_or_else(|| refused(QueueRefusal::Unknown))?;
-        match &self.queues.get(number).drained {
+        let mut way = std::iter::once(number).chain(self.queues.above(number));
+        match way.find_map(|at| self.queues.get(at).drained.clone().map(|held| (at, held))) {
             None => Ok(number),
-            Some(held) => Err(refused(QueueRefusal::Drained(held.clone()))),
+            Some((at, held)) => {
+                let queue = self.queues.get(at).name.clone();
+                Err(Answer::QueueRefused { queue, why: QueueRefusal::Drained(held) })
+            }
         }
     }
 

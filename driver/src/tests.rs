@@ -24,6 +24,7 @@ mod late;
 mod leases;
 mod links;
 mod operators;
+mod queue_tree;
 mod queues;
 mod reasons;
 mod retries;

@@ -29,7 +29,9 @@ pub use config::{
     Listen, LogFormat, Route, TargetConfig, TenantKey, Timeouts,
 };
 pub use gateway::{Addresses, Gateway};
-pub use ostler_job::durable::{QueueDiscipline, QueueName, QueueShape, Rate, Retry};
+pub use ostler_job::durable::{
+    QueueDiscipline, QueueName, QueueShape, QueueTree, Rate, Retry, SLOTS_RULE, Slots, TreeFault,
+};
 pub use ostler_job::{name, units};
 pub use ostler_machine::{clock::span, shutdown::Shutdown};
 pub use ostler_notices::{BootFailure, GatewayEvent};

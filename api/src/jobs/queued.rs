@@ -39,16 +39,19 @@ pub(crate) fn fill(api: &Api, caller: &Caller, built: &mut Built) -> Option<Prob
 /// There is no such queue.
 pub(crate) fn unknown(api: &Api, caller: &Caller, name: &QueueName) -> Problem {
     let there = if caller.may_read() {
-        let names = api.backend().queue_names();
-        let told: Vec<_> = names.iter().take(NAMES_MAX).map(QueueName::as_str).collect();
-        let more = names.len() - told.len();
-        let more = if more > 0 { format!(" and {more} more") } else { String::new() };
-        format!("there are {}{more}", told.join(", "))
+        format!("there are {}", listed(&api.backend().queue_names()))
     } else {
         "a token with the scope read is told which there are".to_owned()
     };
     let detail = format!("there is no queue {:?}; {there}", name.as_str());
     Problem::new(Kind::ConflictState, detail)
+}
+
+fn listed(names: &[QueueName]) -> String {
+    let told: Vec<_> = names.iter().take(NAMES_MAX).map(QueueName::as_str).collect();
+    let more = names.len() - told.len();
+    let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+    format!("{}{more}", told.join(", "))
 }
 
 /// The problem of an answer that is about a queue that is not there.
@@ -62,6 +65,12 @@ pub(crate) fn refusal(queue: &QueueName, why: &QueueRefusal) -> Problem {
     let detail = match why {
         QueueRefusal::Drained(held) => return drained(queue, held),
         QueueRefusal::HasJobs(places) => return has_jobs(queue, *places),
+        QueueRefusal::HasQueues(below) => return has_queues(queue, below),
+        QueueRefusal::Misplaced(fault) => {
+            let detail = format!("the queue {queue} cannot be so: {fault}");
+            let at = format!("/{}", fault.field());
+            return Problem::new(Kind::ConflictState, detail).at(&at);
+        }
         QueueRefusal::Unknown => {
             format!("there is no queue {:?}; GET /v1/queues lists them", queue.as_str())
         }
@@ -84,6 +93,15 @@ pub(crate) fn drained(queue: &QueueName, held: &Held) -> Problem {
     let detail = format!(
         "the queue {queue} is drained since {} and takes nothing new; name another queue, or resume it",
         clock::show(held.since)
+    );
+    Problem::new(Kind::ConflictState, detail)
+}
+
+/// It is not deleted with queues below it.
+fn has_queues(queue: &QueueName, below: &[QueueName]) -> Problem {
+    let detail = format!(
+        "the queue {queue} has queues below it: {}; delete those first, or give them another parent",
+        listed(below)
     );
     Problem::new(Kind::ConflictState, detail)
 }

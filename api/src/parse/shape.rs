@@ -51,6 +51,8 @@ pub(crate) enum Shape {
     Bool,
     /// A whole number within bounds.
     Whole(i64, i64),
+    /// A number within bounds.
+    Number(f64, f64),
     Words(Vec<String>),
     Texts,
     Wholes(i64, i64),
@@ -115,6 +117,10 @@ impl Named {
                     bound(&object.maximum).unwrap_or(i64::MAX),
                 )
             }
+            Some(Type::Number) => Shape::Number(
+                object.minimum.as_ref().map_or(f64::MIN, number),
+                object.maximum.as_ref().map_or(f64::MAX, number),
+            ),
             Some(Type::Object) => {
                 if let Some(AdditionalProperties::RefOr(value)) =
                     object.additional_properties.as_deref()
@@ -189,6 +195,14 @@ fn whole_number(number: &utoipa::Number) -> Option<i64> {
     }
 }
 
+fn number(number: &utoipa::Number) -> f64 {
+    match number {
+        utoipa::Number::Int(number) => *number as f64,
+        utoipa::Number::UInt(number) => *number as f64,
+        utoipa::Number::Float(number) => *number,
+    }
+}
+
 /// For a field of which `null` says something else than its absence.
 pub(crate) fn given<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
     deserializer: D,
@@ -230,6 +244,8 @@ fn fits(value: &mut Value, shape: &Shape, at: &str, notes: &mut Notes) -> bool {
         (Shape::Text | Shape::TextOrTable(_), Value::String(_)) | (Shape::Bool, Value::Bool(_)) => {
         }
         (Shape::Whole(from, to), value) => whole(value, *from, *to, at, notes),
+        (Shape::Number(from, to), Value::Number(it))
+            if it.as_f64().is_some_and(|it| (*from..=*to).contains(&it)) => {}
         (Shape::OneOrMore, Value::Array(items)) => each(items, at, notes, |item, at, notes| {
             straighten(item);
             if !is_plain(item) {
@@ -336,6 +352,7 @@ fn words(shape: &Shape) -> String {
         Shape::Text => "text".to_owned(),
         Shape::Bool => "true or false".to_owned(),
         Shape::Whole(from, to) => format!("a whole number from {from} to {to}"),
+        Shape::Number(from, to) => format!("a number from {from} to {to}"),
         Shape::Words(words) => words.join(" or "),
         Shape::Texts => "a list of texts".to_owned(),
         Shape::Wholes(..) => "a list of whole numbers".to_owned(),

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use axum::{body::Body, extract::State, response::Response};
 use http::{HeaderMap, StatusCode};
 use ostler_driver::QueueVerb;
-use ostler_job::durable::{QueueShape, Retry};
+use ostler_job::durable::{QueueShape, Retry, SLOTS_RULE, Slots, TreeFault};
 use serde::Deserialize;
 use utoipa::ToSchema;
 
@@ -35,10 +35,19 @@ pub(crate) struct QueueRequest {
     weight: Option<u32>,
     /// The order among its waiting jobs; `promise` unless given.
     discipline: Option<QueueDisciplineName>,
-    /// Jobs of it that may run at once; as many as there are slots unless given.
+    /// The queue that it is below; at the top unless given.
+    #[schema(pattern = "^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
+    parent: Option<String>,
+    /// Slots that it has before others borrow them, to the thousandth, where its parent's discipline is `htb`; none unless given.
+    #[schema(minimum = 0.001, maximum = 100000)]
+    guarantee: Option<f64>,
+    /// Slots that it may have there; as many as there are unless given.
+    #[schema(minimum = 0.001, maximum = 100000)]
+    ceiling: Option<f64>,
+    /// Jobs of it, and of the queues below it, that may run at once; as many as there are slots unless given.
     #[schema(minimum = 1, maximum = 10000000)]
     concurrency: Option<u32>,
-    /// How many of its jobs may start in which time.
+    /// How many of those may start in which time.
     rate: Option<RateText>,
     #[schema(schema_with = crate::schema::tenant_weights)]
     tenant_weights: Option<BTreeMap<String, u32>>,
@@ -63,7 +72,7 @@ fielded!(QueueRequest);
 /// Make a queue, or change it
 ///
 /// The whole shape is replaced; its jobs stay, and so does that it is paused or drained. One that the configuration file has is changed
-/// there alone.
+/// there alone. What a queue may be below, and what is guaranteed there, is refused as a whole when the tree of queues cannot have it so.
 #[utoipa::path(
     put,
     path = "/v1/queues/{name}",
@@ -99,6 +108,9 @@ fn shape(asked: QueueRequest, mut notes: Notes) -> Result<QueueShape, Problem> {
     let shape = QueueShape {
         weight: weight.unwrap_or(usual.weight),
         discipline: asked.discipline.map_or(usual.discipline, |it| it.0),
+        parent: checks::queue(asked.parent.as_deref(), "/parent", notes),
+        guarantee: slots(asked.guarantee, "/guarantee", notes),
+        ceiling: slots(asked.ceiling, "/ceiling", notes),
         concurrency: within(asked.concurrency, QueueShape::COUNT_MAX, "/concurrency", notes),
         rate: build::parsed(asked.rate.map(|it| it.0), "/rate", notes),
         attach: usual.attach,
@@ -111,7 +123,20 @@ fn shape(asked: QueueRequest, mut notes: Notes) -> Result<QueueShape, Problem> {
         keep_succeeded: build::positive(asked.keep_succeeded, "/keep_succeeded", notes),
         keep_failed: build::positive(asked.keep_failed, "/keep_failed", notes),
     };
+    if let (Some(guarantee), Some(ceiling)) = (shape.guarantee, shape.ceiling)
+        && guarantee > ceiling
+    {
+        notes.add("/guarantee", TreeFault::AboveCeiling(guarantee, ceiling).to_string());
+    }
     if notes.0.is_empty() { Ok(shape) } else { Err(Problem::fields(std::mem::take(&mut notes.0))) }
+}
+
+fn slots(asked: Option<f64>, at: &str, notes: &mut Notes) -> Option<Slots> {
+    let slots = asked.and_then(Slots::new);
+    if let (Some(number), None) = (asked, slots) {
+        notes.add(at, format!("{number} is not allowed; {SLOTS_RULE}"));
+    }
+    slots
 }
 
 fn tenant_weights(asked: BTreeMap<String, u32>, notes: &mut Notes) -> BTreeMap<String, u32> {

@@ -3,7 +3,10 @@
 use std::collections::BTreeMap;
 
 use ostler_driver::QueueView as Found;
-use ostler_job::{Span, durable::Held};
+use ostler_job::{
+    Span,
+    durable::{Held, Slots},
+};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -35,7 +38,15 @@ pub(crate) struct QueueView {
     running: u64,
     weight: u32,
     discipline: QueueDisciplineName,
-    /// Jobs of it that may run at once; null: as many as there are slots.
+    /// The queue that it is below; null: it is at the top.
+    parent: Option<String>,
+    /// The queues that it is below, from the top down, and itself.
+    path: Vec<String>,
+    /// Slots that it has before others borrow them; null: none.
+    guarantee: Option<f64>,
+    /// Slots that it may have; null: as many as there are.
+    ceiling: Option<f64>,
+    /// Jobs of it, and of the queues below it, that may run at once; null: as many as there are slots.
     concurrency: Option<u32>,
     /// Null: whatever starts.
     rate: Option<String>,
@@ -65,7 +76,7 @@ pub(crate) struct HeldView {
 
 impl QueueView {
     pub(crate) fn new(found: &Found, caller: &Caller) -> Self {
-        let Found { queue, places, .. } = found;
+        let Found { queue, above, places, .. } = found;
         let held = |held: &Held| HeldView {
             by: caller.tenant().is_none().then(|| held.who.clone()),
             since: Stamp(held.since),
@@ -80,6 +91,10 @@ impl QueueView {
             running: places.running,
             weight: shape.weight,
             discipline: QueueDisciplineName(shape.discipline),
+            parent: shape.parent.as_ref().map(ToString::to_string),
+            path: above.iter().chain([&queue.name]).map(ToString::to_string).collect(),
+            guarantee: shape.guarantee.map(Slots::as_f64),
+            ceiling: shape.ceiling.map(Slots::as_f64),
             concurrency: shape.concurrency,
             rate: shape.rate.map(|rate| rate.to_string()),
             tenant_weights: shape

@@ -1,12 +1,15 @@
 //! Queues: made, held, emptied, deleted. The first part is what the model answers, the driver's rules in a few lines.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use http::StatusCode;
 use ostler_driver::{Answer, Places, QueueRefusal, QueueVerb, QueueView};
 use ostler_job::{
     JobId, Span, Wall,
-    durable::{Held, Job, JobState, Queue, QueueName, QueueOwner, Rate},
+    durable::{
+        Held, Job, JobState, Queue, QueueName, QueueOwner, QueueShape, QueueTree, Rate, Slots,
+        TreeFault,
+    },
 };
 
 use super::{Rig, fake::State};
@@ -38,7 +41,21 @@ fn view(state: &State, queue: &Arc<Queue>, tenant: Option<&str>) -> QueueView {
             places.waiting += u64::from(!at.is_out() && !at.is_finished());
         }
     }
-    QueueView { queue: queue.clone(), places, is_new: false }
+    QueueView { queue: queue.clone(), above: above(state, queue), places, is_new: false }
+}
+
+fn above(state: &State, queue: &Queue) -> Vec<QueueName> {
+    let parent = |name: &QueueName| state.queues.get(name)?.shape.parent.clone();
+    let mut names: Vec<_> = std::iter::successors(queue.shape.parent.clone(), parent).collect();
+    names.reverse();
+    names
+}
+
+fn fault(state: &State, name: &QueueName, shape: &QueueShape) -> Option<TreeFault> {
+    let mut queues: BTreeMap<_, _> =
+        state.queues.iter().map(|(name, it)| (name.clone(), it.shape.clone())).collect();
+    queues.insert(name.clone(), shape.clone());
+    QueueTree::new(queues.iter(), |name| queues.get(name)).faults(name).into_iter().next()
 }
 
 pub(super) fn order(state: &mut State, who: &str, name: QueueName, verb: QueueVerb) -> Answer {
@@ -46,6 +63,13 @@ pub(super) fn order(state: &mut State, who: &str, name: QueueName, verb: QueueVe
     let is_new = found.is_none();
     let make = |shape| Arc::new(Queue::new(name.clone(), shape, QueueOwner::Api));
     let refused = |why| Answer::QueueRefused { queue: name.clone(), why };
+    if let QueueVerb::Put(shape) = &verb
+        && let Some(fault) = fault(state, &name, shape)
+    {
+        return refused(QueueRefusal::Misplaced(fault));
+    }
+    let below = |it: &&Arc<Queue>| it.shape.parent.as_ref() == Some(&name);
+    let below: Vec<_> = state.queues.values().filter(below).map(|it| it.name.clone()).collect();
     let mut queue = match (found, &verb) {
         (Some(queue), _) => queue,
         (None, QueueVerb::Put(shape)) => make((**shape).clone()),
@@ -62,16 +86,18 @@ pub(super) fn order(state: &mut State, who: &str, name: QueueName, verb: QueueVe
         QueueVerb::Resume => (it.paused, it.drained) = (None, None),
         QueueVerb::Purged(_) => {}
         QueueVerb::Delete if name.is_default() => return refused(QueueRefusal::Default),
+        QueueVerb::Delete if !below.is_empty() => return refused(QueueRefusal::HasQueues(below)),
         QueueVerb::Delete if places != Places::default() => {
             return refused(QueueRefusal::HasJobs(places));
         }
         QueueVerb::Delete => {
             state.queues.remove(&name);
-            return Answer::Queue(QueueView { queue, places, is_new });
+            return Answer::Queue(QueueView { queue, above: Vec::new(), places, is_new });
         }
     }
     state.queues.insert(name, queue.clone());
-    Answer::Queue(QueueView { queue, places, is_new })
+    let above = above(state, &queue);
+    Answer::Queue(QueueView { queue, above, places, is_new })
 }
 
 const SHAPE: &str = r#"{"weight":3,"discipline":"fifo","concurrency":4,"rate":"100/1m burst 20","waiting_max":9,"tenant_weights":{"shop":3},
@@ -148,6 +174,78 @@ async fn all_that_is_wrong_with_a_queue_is_told_and_nothing_of_it_kept() {
     let burst = rig.put("mail", r#"{"rate":"5/1m burst 6"}"#).await.is("invalid_field");
     assert_eq!(burst["detail"], "a burst of 6 is more than its 5 jobs; lower one");
     rig.ask("GET /v1/queues/mail").await.is("not_found");
+}
+
+#[tokio::test]
+async fn queues_are_below_others_and_have_slots_there_before_others_borrow_them() {
+    let rig = Rig::new();
+    rig.put("batch", r#"{"discipline":"htb"}"#).await;
+    let shape = r#"{"parent":"batch","guarantee":1.5,"ceiling":4}"#;
+    let made = rig.put("reports", shape).await;
+    assert_eq!(made.status, StatusCode::CREATED, "{made:?}");
+    let kept = rig.fake.state().queues[&QueueName::new("reports").unwrap()].shape.clone();
+    assert_eq!(kept.guarantee.map(Slots::thousandths), Some(1500));
+    let shown = rig.ask("GET /v1/queues/reports").await.json();
+    assert_eq!(
+        (&shown["parent"], &shown["path"]),
+        (&"batch".into(), &serde_json::json!(["batch", "reports"]))
+    );
+    assert_eq!((&shown["guarantee"], &shown["ceiling"]), (&1.5.into(), &4.0.into()));
+    let top = rig.ask("GET /v1/queues/batch").await.json();
+    assert_eq!(
+        (&top["parent"], &top["path"]),
+        (&serde_json::Value::Null, &serde_json::json!(["batch"]))
+    );
+    let problem = rig.ask("DELETE /v1/queues/batch").await.is("conflict_state");
+    let told = "the queue batch has queues below it: reports; delete those first, or give them another parent";
+    assert_eq!(problem["detail"], told);
+    rig.json("POST /v1/jobs", r#"{"command":"true","queue":"batch"}"#).await;
+    rig.ask("DELETE /v1/queues/batch?move_to=default").await.is("conflict_state");
+    assert_eq!(rig.ask("GET /v1/queues/batch").await.json()["waiting"], 1, "nothing was begun");
+}
+
+#[tokio::test]
+async fn a_place_that_the_tree_cannot_have_is_refused_with_its_field_and_the_cure() {
+    let rig = Rig::new();
+    rig.put("batch", r#"{"discipline":"htb"}"#).await;
+    rig.put("reports", r#"{"parent":"batch","guarantee":2}"#).await;
+    for (queue, shape, at, told) in [
+        (
+            "a",
+            r#"{"parent":"no"}"#,
+            "/parent",
+            "the queue a cannot be so: there is no queue \"no\"",
+        ),
+        (
+            "batch",
+            r#"{"parent":"reports","discipline":"htb"}"#,
+            "/parent",
+            "batch below reports below batch",
+        ),
+        ("batch", "{}", "/discipline", "reports below it have a guarantee"),
+        ("a", r#"{"guarantee":1}"#, "/guarantee", "this one has no parent"),
+        ("a", r#"{"parent":"reports","ceiling":1}"#, "/ceiling", "that of reports is promise"),
+    ] {
+        let problem = rig.put(queue, shape).await.is("conflict_state");
+        assert_eq!(problem["pointer"], at, "{problem}");
+        assert!(problem["detail"].as_str().unwrap().contains(told), "{problem}");
+    }
+    for (shape, told) in [
+        (
+            r#"{"parent":"batch","guarantee":5,"ceiling":4}"#,
+            "a guarantee of 5 is more than its ceiling of 4",
+        ),
+        (
+            r#"{"parent":"batch","guarantee":0}"#,
+            "0 is not allowed; expected a number from 0.001 to 100000",
+        ),
+        (r#"{"parent":"batch","guarantee":"2"}"#, "expected a number from 0.001 to 100000"),
+        (r#"{"parent":"-x"}"#, "is not the name of a queue"),
+    ] {
+        let problem = rig.put("a", shape).await.is("invalid_field");
+        assert!(problem["errors"][0]["detail"].as_str().unwrap().contains(told), "{problem}");
+    }
+    rig.ask("GET /v1/queues/a").await.is("not_found");
 }
 
 #[tokio::test]

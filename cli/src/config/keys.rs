@@ -52,6 +52,8 @@ pub(crate) enum Kind {
     Tables(Place),
     /// A table with keys of the writer's choice.
     Map(&'static str),
+    /// Slots, to the thousandth.
+    Slots,
 }
 
 /// What holds when a key is not there.
@@ -102,7 +104,8 @@ const fn key(
 
 use super::words::Words as _;
 use Kind::{
-    Addresses, Count, Duration, Flag, Map, Named, OneOf, Path, Size, Table, Tables, Text, Texts,
+    Addresses, Count, Duration, Flag, Map, Named, OneOf, Path, Size, Slots, Table, Tables, Text,
+    Texts,
 };
 use Place::{
     App, Certificate, Children, Gateway, Jobs, Limits, Listen, Log, Queue, Route, Runner, Timeouts,
@@ -216,9 +219,12 @@ pub(crate) const KEYS: &[Key] = &[
     key(Jobs, "shared_user", Flag, Value("false"), "Tokens that are bound to a tenant may submit although jobs run as the gateway's own user, so that tenants can reach each other's jobs and the gateway's state."),
 
     key(Queue, "weight", Count(1, 1000), Value("1"), "Its share of the slots beside other queues that have jobs."),
-    key(Queue, "discipline", OneOf(QueueDiscipline::WORDS), Value("promise"), "The order of its waiting jobs: fair shares and then promises, plain arrival, tenants in turns by hash, or in turns by weight."),
-    key(Queue, "concurrency", Count(1, MANY), Words("as many as there are slots"), "Jobs of it that may run at once."),
-    key(Queue, "rate", Text("`100/1m` or `100/1m burst 20`"), Words("whatever starts"), "How many of its jobs may start in which time, evenly spread, and how many of them at once after a quiet time."),
+    key(Queue, "discipline", OneOf(QueueDiscipline::WORDS), Value("promise"), "The order of its waiting jobs: fair shares and then promises, plain arrival, tenants in turns by hash, in turns by weight, or, among the queues below it, by guarantees and ceilings."),
+    key(Queue, "parent", Text("the name of a queue of this file"), Words("none: it is at the top"), "The queue that it is below: that one's pause, concurrency, rate and share hold for it, too."),
+    key(Queue, "guarantee", Slots, Words("none"), "Slots that it has before others borrow them, where its parent's discipline is `htb`."),
+    key(Queue, "ceiling", Slots, Words("as many as there are slots"), "Slots that it may have there, however many are free."),
+    key(Queue, "concurrency", Count(1, MANY), Words("as many as there are slots"), "Jobs of it, and of the queues below it, that may run at once."),
+    key(Queue, "rate", Text("`100/1m` or `100/1m burst 20`"), Words("whatever starts"), "How many of those may start in which time, evenly spread, and how many of them at once after a quiet time."),
     key(Queue, "tenant_weights", Map("a number from 1 to 1000"), Value("{}"), "Shares of tenants in it that differ from 1."),
     key(Queue, "waiting_max", Count(1, MANY), Words("as many as `jobs.waiting_max`"), "Jobs that may wait in it; more are refused with 503. One tenant gets as many as it leaves to others: half at most."),
     key(Queue, "retry", Count(1, 100), Words("4"), "Attempts that may fail in all, of its jobs that name no retry: from 10 s on, twice as long each time, up to 1 h. 1: none is tried again."),

@@ -1,14 +1,14 @@
 //! `[queue.NAME]`: queues of durable jobs whose shape is the file's.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
-use ostler_gateway::{QueueName, QueueShape, Rate, Retry};
+use ostler_gateway::{QueueName, QueueShape, QueueTree, Rate, Retry, SLOTS_RULE, Slots, TreeFault};
 use toml::{Value, de::DeValue};
 
 use super::{
-    keys::Place,
+    keys::{Key, Place},
     section::Section,
-    setting::{Shown, shown, whole},
+    setting::{Setting, Shown, shown, whole},
 };
 use crate::values;
 
@@ -20,13 +20,6 @@ impl Shown for Rate {
 
 /// All queues of the file.
 pub(super) fn queues(top: &Section<'_>) -> Vec<(QueueName, QueueShape)> {
-    let read = |(name, section): (String, Section<'_>)| {
-        let shape = shape(&section);
-        if let Err(wrong) = values::name(&name) {
-            section.own_problem(&wrong);
-        }
-        Some((QueueName::new(&name)?, shape))
-    };
     let sections = top.named("queue", Place::Queue);
     if sections.len() > QueueShape::QUEUES_MAX {
         let most = QueueShape::QUEUES_MAX;
@@ -35,7 +28,19 @@ pub(super) fn queues(top: &Section<'_>) -> Vec<(QueueName, QueueShape)> {
             format!("{} queues are too many; {most} are the most", sections.len()),
         );
     }
-    let mut queues: Vec<_> = sections.into_iter().filter_map(read).collect();
+    let mut queues = Vec::new();
+    let mut by_name = BTreeMap::new();
+    for (name, section) in sections {
+        let shape = shape(&section);
+        if let Err(wrong) = values::name(&name) {
+            section.own_problem(&wrong);
+        }
+        if let Some(name) = QueueName::new(&name) {
+            queues.push((name.clone(), shape));
+            by_name.insert(name, section);
+        }
+    }
+    check_tree(&queues, &by_name);
     queues.sort_by(|(one, _), (other, _)| one.cmp(other));
     queues
 }
@@ -51,6 +56,9 @@ fn shape(section: &Section<'_>) -> QueueShape {
     QueueShape {
         weight: section.value("weight"),
         discipline: section.value("discipline"),
+        parent: section.parsed("parent", parent),
+        guarantee: section.optional("guarantee"),
+        ceiling: section.optional("ceiling"),
         concurrency: section.optional("concurrency"),
         rate: section.parsed("rate", Rate::read),
         attach: std::collections::BTreeSet::new(),
@@ -62,6 +70,57 @@ fn shape(section: &Section<'_>) -> QueueShape {
         user: section.parsed("user", super::app::user),
         keep_succeeded: section.optional::<Duration>("keep_succeeded").map(ostler_gateway::span),
         keep_failed: section.optional::<Duration>("keep_failed").map(ostler_gateway::span),
+    }
+}
+
+fn parent(name: &str) -> Result<QueueName, String> {
+    QueueName::new(name).ok_or_else(|| values::name(name).err().unwrap_or_default())
+}
+
+/// Tells what is wrong with the tree that the queues of the file make. What the API made is not known here.
+fn check_tree(queues: &[(QueueName, QueueShape)], sections: &BTreeMap<QueueName, Section<'_>>) {
+    let shapes: BTreeMap<_, _> = queues.iter().map(|(name, shape)| (name, shape)).collect();
+    let all = queues.iter().map(|(name, shape)| (name, shape));
+    let tree = QueueTree::new(all, |name| shapes.get(name).copied());
+    for (name, section) in sections {
+        for fault in tree.faults(name) {
+            let text = if let TreeFault::UnknownParent(parent) = &fault {
+                format!(
+                    "there is no [queue.{parent}] in this file; write one, an empty one is enough"
+                )
+            } else {
+                fault.to_string()
+            };
+            section.problem(fault.field(), text);
+        }
+    }
+}
+
+impl Shown for QueueName {
+    fn show(&self) -> Value {
+        Value::from(self.to_string())
+    }
+}
+
+impl Shown for Slots {
+    fn show(&self) -> Value {
+        Value::from(self.as_f64())
+    }
+}
+
+impl Setting for Slots {
+    fn read(_: &Key, value: &DeValue<'_>) -> Result<Self, String> {
+        let number = if let DeValue::Float(number) = value {
+            number.as_str().replace('_', "").parse().ok()
+        } else {
+            whole(value).map(|number| number as f64)
+        };
+        let wrong = || format!("{} is not allowed; {SLOTS_RULE}", shown(value));
+        number.and_then(Self::new).ok_or_else(wrong)
+    }
+
+    fn preset(_: &str) -> Self {
+        Self::new(1.0).expect("one slot may be")
     }
 }
 

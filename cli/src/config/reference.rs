@@ -69,7 +69,8 @@ fn kind(kind: Kind) -> String {
         | Kind::Count(..)
         | Kind::Size(..)
         | Kind::Texts(_)
-        | Kind::Map(_) => {
+        | Kind::Map(_)
+        | Kind::Slots => {
             let text = article(kind);
             text.strip_prefix("expected ").unwrap_or(&text).to_owned()
         }

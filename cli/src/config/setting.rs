@@ -2,7 +2,7 @@
 
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
-use ostler_gateway::{Cidr, TargetConfig, TenantKey};
+use ostler_gateway::{Cidr, SLOTS_RULE, TargetConfig, TenantKey};
 use ostler_runner::Serve;
 use toml::{Value, de::DeValue};
 
@@ -58,6 +58,7 @@ pub(crate) fn article(kind: Kind) -> String {
         Kind::Named(_) => "a table under a name, such as [app.shop]".to_owned(),
         Kind::Tables(_) => "a list of tables, each headed [[NAME]]".to_owned(),
         Kind::Map(form) => format!("a table of names, each with {form}"),
+        Kind::Slots => return SLOTS_RULE.to_owned(),
     };
     format!("expected {what}")
 }

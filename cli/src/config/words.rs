@@ -22,7 +22,8 @@ macro_rules! words {
 words! {
     Discipline { "promise" => Self::Promise, "fifo" => Self::Fifo }
     QueueDiscipline {
-        "promise" => Self::Promise, "fifo" => Self::Fifo, "sfq" => Self::Sfq, "drr" => Self::Drr
+        "promise" => Self::Promise, "fifo" => Self::Fifo, "sfq" => Self::Sfq, "drr" => Self::Drr,
+        "htb" => Self::Htb
     }
     LogFormat { "json" => Self::Json, "combined" => Self::Combined }
     ErrorDetails { "off" => Self::Off, "loopback" => Self::Loopback }

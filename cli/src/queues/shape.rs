@@ -1,6 +1,7 @@
 //! A queue's shape by flags: what is named is laid over what is there, since the API replaces the whole.
 
 use clap::Args;
+use ostler_gateway::{SLOTS_RULE, Slots};
 use serde_json::{Map, Value, json};
 
 use crate::{failure::Failure, values};
@@ -13,10 +14,19 @@ pub(crate) struct ShapeArgs {
     /// Its share beside other queues, 1 to 1000
     #[arg(long, value_name = "N", value_parser = values::number(1_u32, 1000))]
     weight: Option<u32>,
-    /// The order in it: promise, fifo, sfq or drr
+    /// The order in it: promise, fifo, sfq, drr or htb
     #[arg(long, value_name = "WORD")]
     discipline: Option<String>,
-    /// Jobs of it that may run at once; none: as many as there are slots
+    /// The queue that it is below; none: it is at the top
+    #[arg(long, value_name = "QUEUE|none")]
+    parent: Option<String>,
+    /// Slots that it has before others borrow them, such as 2 or 1.5, where its parent's discipline is htb
+    #[arg(long, value_name = "SLOTS|none")]
+    guarantee: Option<String>,
+    /// Slots that it may have there; none: as many as there are
+    #[arg(long, value_name = "SLOTS|none")]
+    ceiling: Option<String>,
+    /// Jobs of it, and of queues below it, that may run at once; none: as many as there are slots
     #[arg(long, value_name = "N|none")]
     concurrency: Option<String>,
     /// How many may start in which time, such as 100/1m or '100/1m burst 20'; none: whatever starts
@@ -53,6 +63,7 @@ impl ShapeArgs {
         }
         for (name, text) in [
             ("discipline", &self.discipline),
+            ("parent", &self.parent),
             ("rate", &self.rate),
             ("timeout", &self.timeout),
             ("keep_succeeded", &self.keep_succeeded),
@@ -61,6 +72,11 @@ impl ShapeArgs {
         ] {
             if let Some(text) = text {
                 shape[name] = if text == NONE { Value::Null } else { json!(text) };
+            }
+        }
+        for (name, text) in [("guarantee", &self.guarantee), ("ceiling", &self.ceiling)] {
+            if let Some(text) = text {
+                shape[name] = slots(name, text)?;
             }
         }
         for (flag, name, text) in [
@@ -98,6 +114,15 @@ impl ShapeArgs {
     }
 }
 
+/// Slots, or `none`.
+fn slots(name: &str, text: &str) -> Result<Value, Failure> {
+    if text == NONE {
+        return Ok(Value::Null);
+    }
+    let wrong = || Failure::usage(format!("--{name} {text}: {SLOTS_RULE}, or none"));
+    Ok(json!(Slots::read(text).ok_or_else(wrong)?.as_f64()))
+}
+
 /// A number, or `none`.
 fn count(flag: &str, text: &str, least: u64) -> Result<Option<u64>, Failure> {
     if text == NONE {
@@ -117,8 +142,18 @@ pub(crate) fn kept(shown: &Value) -> Value {
             shape.insert(name.to_owned(), value);
         }
     };
-    const PLAIN: [&str; 7] =
-        ["weight", "discipline", "concurrency", "rate", "tenant_weights", "waiting_max", "user"];
+    const PLAIN: [&str; 10] = [
+        "weight",
+        "discipline",
+        "parent",
+        "guarantee",
+        "ceiling",
+        "concurrency",
+        "rate",
+        "tenant_weights",
+        "waiting_max",
+        "user",
+    ];
     PLAIN.iter().for_each(|name| keep(name, shown[*name].clone()));
     for name in ["timeout", "keep_succeeded", "keep_failed"] {
         keep(name, length(&shown[format!("{name}_seconds")]));
@@ -195,6 +230,16 @@ mod tests {
         let expected = json!({"weight": 9, "discipline": "fifo", "concurrency": null, "rate": "100/1m burst 20",
             "tenant_weights": {"b": 2}, "timeout": "1500ms", "waiting_max": 7, "user": "mail", "retry": retry(1)});
         assert_eq!(laid(&words, &shown).unwrap(), expected);
+        let shown = json!({"weight": 1, "discipline": "promise", "parent": "batch", "path": ["batch", "mail"], "guarantee": 1.5,
+            "ceiling": 4.0});
+        let words = ["--parent", "other", "--guarantee", "0.25", "--ceiling", "none"];
+        let expected = json!({"weight": 1, "discipline": "promise", "parent": "other", "guarantee": 0.25, "ceiling": null});
+        assert_eq!(laid(&words, &shown).unwrap(), expected);
+        let top = laid(&["--parent", "none", "--guarantee", "none"], &shown).unwrap();
+        assert_eq!(
+            (&top["parent"], &top["guarantee"], &top["ceiling"]),
+            (&Value::Null, &Value::Null, &json!(4.0))
+        );
         let new = laid(&["--retries", "2", "--tenant-weight", "a=5"], &json!({})).unwrap();
         assert_eq!(new, json!({"retry": {"attempts": 3}, "tenant_weights": {"a": 5}}));
     }
@@ -204,6 +249,10 @@ mod tests {
         for (words, told) in [
             (["--concurrency", "0"], "--concurrency 0: expected a number from 1, or none"),
             (["--retries", "x"], "--retries x: expected a number from 0, or none"),
+            (
+                ["--guarantee", "0"],
+                "--guarantee 0: expected slots from 0.001 to 100000, such as 2 or 1.5, or none",
+            ),
             (["--tenant-weight", "shop"], "--tenant-weight shop: write it as shop=3"),
         ] {
             assert_eq!(laid(&words, &json!({})).unwrap_err().lines().0, [told]);

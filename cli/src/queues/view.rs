@@ -1,6 +1,6 @@
 //! Queues as the API shows them, for people.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -36,6 +36,14 @@ pub(crate) struct QueueView {
     weight: Option<u64>,
     #[serde(default)]
     discipline: Option<String>,
+    #[serde(default)]
+    parent: Option<String>,
+    #[serde(default)]
+    path: Vec<String>,
+    #[serde(default)]
+    guarantee: Option<f64>,
+    #[serde(default)]
+    ceiling: Option<f64>,
     #[serde(default)]
     concurrency: Option<u64>,
     #[serde(default)]
@@ -86,13 +94,27 @@ impl QueueView {
     }
 }
 
-/// One line each.
+/// Each queue after the one that it is below, and how many are above it.
+fn from_the_top(queues: &[QueueView]) -> Vec<(&QueueView, usize)> {
+    let names: BTreeSet<&str> = queues.iter().map(|it| it.name.as_str()).collect();
+    // What a token is not told of is nobody's parent.
+    let path = |it: &'_ QueueView| -> Vec<String> {
+        let known =
+            it.path.iter().filter(|name| names.contains(name.as_str()) && **name != it.name);
+        known.cloned().chain([it.name.clone()]).collect()
+    };
+    let mut all: Vec<_> = queues.iter().map(|it| (path(it), it)).collect();
+    all.sort_by(|(one, _), (other, _)| one.cmp(other));
+    all.into_iter().map(|(path, it)| (it, path.len() - 1)).collect()
+}
+
+/// One line each, indented below the queue that it is below.
 pub(crate) fn table(queues: &[QueueView]) -> String {
     let number = |number: Option<u64>| number.map_or_else(|| "-".to_owned(), |it| it.to_string());
-    let row = |queue: &QueueView| {
+    let row = |(queue, level): &(&QueueView, usize)| {
         let (state, tone) = queue.state();
         vec![
-            queue.name.as_str().into(),
+            format!("{}{}", "  ".repeat(*level), queue.name).into(),
             Cell::toned(state, tone),
             queue.waiting.to_string().into(),
             queue.running.to_string().into(),
@@ -110,7 +132,7 @@ pub(crate) fn table(queues: &[QueueView]) -> String {
         right("AT ONCE"),
         left("RATE"),
     ];
-    let rows: Vec<Vec<Cell>> = queues.iter().map(row).collect();
+    let rows: Vec<Vec<Cell>> = from_the_top(queues).iter().map(row).collect();
     draw(&columns, &rows, Look::of_stdout())
 }
 
@@ -125,12 +147,15 @@ pub(crate) fn page(queue: &QueueView) -> String {
     };
     let number = |number: Option<u64>| number.map(|it| it.to_string());
     row("queue", Some(queue.name.clone()));
+    row("path", queue.parent.as_ref().map(|_| queue.path.join(" > ")));
     row("paused", queue.paused.as_ref().map(|held| held.told(now)));
     row("drained", queue.drained.as_ref().map(|held| held.told(now)));
     row("waiting", Some(queue.waiting.to_string()));
     row("running", Some(queue.running.to_string()));
     row("weight", number(queue.weight));
     row("discipline", queue.discipline.clone());
+    row("guarantee", queue.guarantee.map(|slots| format!("{slots} slots")));
+    row("ceiling", queue.ceiling.map(|slots| format!("{slots} slots")));
     row("concurrency", number(queue.concurrency));
     row("rate", queue.rate.clone());
     let weights = queue.tenant_weights.iter().map(|(tenant, weight)| format!("{tenant}={weight}"));

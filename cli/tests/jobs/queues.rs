@@ -9,6 +9,7 @@ fn queue() -> Value {
         "name": "mail", "owner": "api", "paused": {"by": "ops", "since": "2026-01-25T01:02:03.004Z"}, "drained": null,
         "waiting": 3, "running": 1, "weight": 2, "discipline": "fifo", "concurrency": 4, "rate": null, "tenant_weights": {"shop": 3},
         "waiting_max": null, "timeout_seconds": 600.0, "keep_succeeded_seconds": null, "keep_failed_seconds": null, "user": null, "retry": null,
+        "parent": null, "path": ["mail"], "guarantee": null, "ceiling": null,
     })
 }
 
@@ -53,6 +54,32 @@ fn queues_are_listed_and_shown() {
     }
     let json = fake.ostler(&["queue", "show", "mail", "-o", "json"]).out;
     assert_eq!(serde_json::from_str::<Value>(&json).unwrap(), queue());
+}
+
+#[test]
+fn queues_are_listed_below_those_that_they_are_below() {
+    let fake = Fake::start(|_: &Request| {
+        let queue = |name: &str, path: &[&str]| {
+            let parent = path.iter().rev().nth(1);
+            json!({"name": name, "parent": parent, "path": path, "guarantee": parent.map(|_| 1.5), "ceiling": null})
+        };
+        let queues = [
+            queue("a", &["z", "a"]),
+            queue("a1", &["z", "a", "a1"]),
+            queue("b", &["b"]),
+            queue("z", &["z"]),
+        ];
+        Reply::json(200, &json!({ "queues": queues }))
+    });
+    let out = fake.ostler(&["queue", "list"]).out;
+    let names: Vec<_> =
+        out.lines().map(|line| line.split(" open").next().unwrap().trim_end()).collect();
+    assert_eq!(names, ["b", "z", "  a", "    a1"]);
+    let fake = Fake::start(|_: &Request| {
+        Reply::json(200, &json!({"name": "a", "parent": "z", "path": ["z", "a"], "guarantee": 1.5}))
+    });
+    let shown = squeezed(&fake.ostler(&["queue", "show", "a"]).out);
+    assert!(shown.contains("path z > a") && shown.contains("guarantee 1.5 slots"), "{shown}");
 }
 
 #[test]

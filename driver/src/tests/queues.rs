@@ -53,7 +53,7 @@ impl Bench {
     }
 
     /// Starts again with what the configuration has.
-    fn restart_with(&mut self, queues: Vec<(QueueName, QueueShape)>) {
+    pub(super) fn restart_with(&mut self, queues: Vec<(QueueName, QueueShape)>) {
         self.config.queues = queues;
         self.restart();
     }

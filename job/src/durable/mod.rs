@@ -10,10 +10,12 @@ mod fault;
 mod group;
 mod query;
 mod queue;
+mod queue_tree;
 mod rate;
 mod record;
 mod retry;
 mod scheduling;
+mod slots;
 mod sort;
 mod spec;
 mod state;
@@ -30,10 +32,12 @@ pub use fault::{Fault, StoreError};
 pub use group::{CountQuery, Counts, GroupKey};
 pub use query::{Filter, IdRange, NameFilter, Page, Query};
 pub use queue::{Held, Queue, QueueDiscipline, QueueName, QueueOwner, QueueShape};
+pub use queue_tree::{QUEUE_LEVELS_MAX, QueueTree, TreeFault};
 pub use rate::{RATE_RULE, Rate};
 pub use record::{Job, Loaded, Same, Unfinished};
 pub use retry::{Futile, Retry};
 pub use scheduling::Scheduling;
+pub use slots::{SLOTS_RULE, Slots};
 pub use sort::{Cursor, Sort};
 pub use spec::{
     Command, Dedupe, DedupeScope, Delivery, Input, Payload, Spec, TENANT_DEFAULT, Terminate, Then,

@@ -7,7 +7,7 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-use super::{Rate, Retry};
+use super::{Rate, Retry, Slots};
 use crate::{Selector, Span, Wall, name};
 
 /// The name of a queue, good by [`name::RULE`].
@@ -114,10 +114,19 @@ pub struct QueueShape {
     pub weight: u32,
     /// The order among its waiting jobs.
     pub discipline: QueueDiscipline,
-    /// Jobs of it that may run at once; `None`: as many as there are slots.
+    /// The queue that it is below; `None`: it is at the top.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub parent: Option<QueueName>,
+    /// Slots that it has before others borrow them, where its parent's discipline is `htb`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub guarantee: Option<Slots>,
+    /// Slots that it may have there; `None`: as many as there are.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ceiling: Option<Slots>,
+    /// Jobs of it, and of the queues below it, that may run at once; `None`: as many as there are slots.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub concurrency: Option<u32>,
-    /// How many of its jobs may start in which time.
+    /// How many of those may start in which time.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rate: Option<Rate>,
     /// The runners that its jobs may go to: those that one of these means. None: all of them.
@@ -167,6 +176,9 @@ impl Default for QueueShape {
         Self {
             weight: 1,
             discipline: QueueDiscipline::default(),
+            parent: None,
+            guarantee: None,
+            ceiling: None,
             concurrency: None,
             rate: None,
             attach: BTreeSet::new(),
@@ -195,11 +207,24 @@ pub enum QueueDiscipline {
     Sfq,
     /// Tenants in turns, each for as long as its weight says.
     Drr,
+    /// Guarantees and ceilings of the queues below it, and what they do not use is lent.
+    Htb,
 }
 
 impl QueueDiscipline {
     /// All of them.
-    pub const ALL: &[Self] = &[Self::Promise, Self::Fifo, Self::Sfq, Self::Drr];
+    pub const ALL: &[Self] = &[Self::Promise, Self::Fifo, Self::Sfq, Self::Drr, Self::Htb];
+
+    /// As it is written.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Promise => "promise",
+            Self::Fifo => "fifo",
+            Self::Sfq => "sfq",
+            Self::Drr => "drr",
+            Self::Htb => "htb",
+        }
+    }
 }
 
 #[cfg(test)]

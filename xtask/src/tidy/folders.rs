@@ -74,6 +74,7 @@ const ORDERS: &[(&str, &[&str])] = &[
             "recent",
             "estimate",
             "queues",
+            "queue_tree",
             "dedupe",
             "late",
             "returns",

@@ -112,6 +112,11 @@ keep_succeeded = "1h"
 keep_failed = "2h"
 [queue.default]
 waiting_max = 9
+parent = "batch"
+guarantee = 1.5
+ceiling = 4
+[queue.batch]
+discipline = "htb"
 "#;
 
 #[test]

@@ -168,6 +168,50 @@ fn durable_jobs_get_a_slot_for_each_processor_unless_the_file_says_otherwise() {
 }
 
 #[test]
+fn queues_of_the_file_are_below_each_other_in_any_order() {
+    let text = "[queue.reports]\nparent = \"batch\"\nguarantee = 1.5\nceiling = 4\n[queue.batch]\ndiscipline = \"htb\"\n";
+    let queues = good(text).gateway.jobs.queues;
+    let reports = ostler_gateway::QueueShape {
+        parent: ostler_gateway::QueueName::new("batch"),
+        guarantee: ostler_gateway::Slots::read("1.5"),
+        ceiling: ostler_gateway::Slots::read("4"),
+        ..Default::default()
+    };
+    assert_eq!(queues[1].1, reports);
+    for (text, told) in [
+        (
+            "[queue.a]\nparent = \"no\"\n",
+            "queue.a.parent: there is no [queue.no] in this file; write one",
+        ),
+        (
+            "[queue.a]\nparent = \"b\"\n[queue.b]\nparent = \"a\"\n",
+            "queue.b.parent: it would be below itself (b below a below b)",
+        ),
+        (
+            "[queue.a]\nguarantee = 0\n",
+            "queue.a.guarantee: 0 is not allowed; expected slots from 0.001 to 100000",
+        ),
+        (
+            "[queue.a]\nguarantee = \"2\"\n",
+            "queue.a.guarantee: \"2\" is not allowed; expected slots",
+        ),
+        (
+            "[queue.a]\nceiling = 2\n",
+            "queue.a.ceiling: a ceiling counts below a queue whose discipline is htb",
+        ),
+        ("[queue.a]\nparent = \"b c\"\n[queue.b]\n", "queue.a.parent: \"b c\" is not a name"),
+        (
+            "[queue.b]\nparent = \"a\"\nguarantee = 3\n[queue.a]\ndiscipline = \"htb\"\nparent = \"z\"\nguarantee = 2\n[queue.z]\n\
+             discipline = \"htb\"\n",
+            "queue.a.guarantee: the queues below a are guaranteed 3 slots together, more than its guarantee of 2",
+        ),
+    ] {
+        let problems = read(text).expect_err("it is wrong").join("\n");
+        assert!(problems.contains(told), "{told} in {problems}");
+    }
+}
+
+#[test]
 fn a_queue_is_read_whole_and_all_that_is_wrong_with_one_is_told() {
     let text = "[queue.default]\nretry = 1\n[queue.mail]\nweight = 3\ndiscipline = \"fifo\"\nconcurrency = 4\n\
                 rate = \"100/1m burst 20\"\ntenant_weights = { shop = 2 }\nwaiting_max = 9\ntimeout = \"10m\"\nuser = \"mail\"\n";

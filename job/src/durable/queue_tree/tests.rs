@@ -1,0 +1,160 @@
+use super::*;
+
+fn name(text: &str) -> QueueName {
+    QueueName::new(text).unwrap()
+}
+
+fn slots(text: &str) -> Option<Slots> {
+    (!text.is_empty()).then(|| Slots::read(text).unwrap())
+}
+
+/// A queue: its name, its parent, what is guaranteed to it and what it may have; `*` behind the name: it goes by htb.
+fn queue((text, parent, guarantee, ceiling): (&str, &str, &str, &str)) -> (QueueName, QueueShape) {
+    let discipline = match text.ends_with('*') {
+        true => QueueDiscipline::Htb,
+        false => QueueDiscipline::default(),
+    };
+    let parent = (!parent.is_empty()).then(|| name(parent));
+    let (guarantee, ceiling) = (slots(guarantee), slots(ceiling));
+    let shape = QueueShape { discipline, parent, guarantee, ceiling, ..QueueShape::default() };
+    (name(text.trim_end_matches('*')), shape)
+}
+
+type Table = BTreeMap<QueueName, QueueShape>;
+
+fn table(queues: &[(&str, &str, &str, &str)]) -> Table {
+    queues.iter().copied().map(queue).collect()
+}
+
+fn tree(table: &Table) -> QueueTree<'_> {
+    QueueTree::new(table.iter(), |name| table.get(name))
+}
+
+fn told(table: &Table) -> Vec<(String, String)> {
+    let tree = tree(table);
+    let of = |name: &QueueName| {
+        let name = name.to_string();
+        let faults = tree.faults(&QueueName::new(&name).unwrap());
+        faults
+            .into_iter()
+            .map(move |it| (format!("{name}.{}", it.field()), it.to_string()))
+            .collect::<Vec<_>>()
+    };
+    table.keys().flat_map(of).collect()
+}
+
+#[test]
+fn a_tree_whose_guarantees_add_up_has_no_fault() {
+    let table = table(&[
+        ("all*", "", "", ""),
+        ("batch*", "all", "3", "6"),
+        ("reports", "batch", "1.5", "4"),
+        ("exports", "batch", "1.5", ""),
+        ("default", "all", "1", ""),
+        ("mail", "", "", ""),
+    ]);
+    assert_eq!(told(&table), []);
+}
+
+#[test]
+fn each_fault_is_told_with_the_field_and_the_cure() {
+    for (queues, field, text) in [
+        (
+            &[("a", "b", "", "")][..],
+            "a.parent",
+            "there is no queue \"b\" for it to be below; make that one first, or name another",
+        ),
+        (
+            &[("a", "a", "", "")],
+            "a.parent",
+            "it would be below itself (a below a); name another parent, or none",
+        ),
+        (
+            &[("a", "", "1", "")],
+            "a.guarantee",
+            "a guarantee counts below a queue whose discipline is htb, and this one has no parent; name one, or leave it out",
+        ),
+        (
+            &[("a*", "", "", ""), ("b", "a", "5", "4")],
+            "b.guarantee",
+            "a guarantee of 5 is more than its ceiling of 4; lower the one or raise the other",
+        ),
+        (
+            &[
+                ("z*", "", "", ""),
+                ("a*", "z", "2", "6"),
+                ("b", "a", "1.5", ""),
+                ("c", "a", "1", ""),
+            ],
+            "a.guarantee",
+            "the queues below a are guaranteed 2.5 slots together, more than its guarantee of 2; lower theirs, or raise that",
+        ),
+    ] {
+        assert_eq!(told(&table(queues)), [(field.to_owned(), text.to_owned())]);
+    }
+    let both = told(&table(&[("a", "", "", ""), ("b", "a", "", "4")]));
+    assert_eq!(both[0].0, "a.discipline");
+    assert_eq!(
+        both[0].1,
+        "b below it have a guarantee or a ceiling, which count below htb alone; leave it so, or take those away first"
+    );
+    assert_eq!(both[1].0, "b.ceiling");
+    assert!(both[1].1.contains("that of a is promise; change it there"), "{both:?}");
+}
+
+#[test]
+fn a_circle_is_found_from_each_of_its_queues_and_from_what_is_below_them() {
+    let table =
+        table(&[("a", "c", "", ""), ("b", "a", "", ""), ("c", "b", "", ""), ("d", "a", "", "")]);
+    let told = told(&table);
+    assert_eq!(told.len(), 4, "{told:?}");
+    assert!(told[0].1.contains("(a below c below b below a)"), "{told:?}");
+}
+
+#[test]
+fn a_queue_may_be_so_many_levels_below_the_top_and_no_more() {
+    let names: Vec<String> = (0..=QUEUE_LEVELS_MAX).map(|at| format!("q{at}")).collect();
+    let chain = |levels: usize| -> Table {
+        let of = |at: usize| queue((&names[at], if at == 0 { "" } else { &names[at - 1] }, "", ""));
+        (0..levels).map(of).collect()
+    };
+    assert_eq!(told(&chain(QUEUE_LEVELS_MAX)), []);
+    let deep = told(&chain(QUEUE_LEVELS_MAX + 1));
+    assert!(
+        deep.iter().all(|(_, text)| text.contains("that makes 9 levels of queues; 8 are the most"))
+    );
+    assert_eq!(deep.len(), QUEUE_LEVELS_MAX + 1, "from whichever of them it is made");
+}
+
+#[test]
+fn what_is_guaranteed_below_a_queue_without_a_guarantee_counts_further_up() {
+    let table = table(&[
+        ("z*", "", "", ""),
+        ("a*", "z", "", "4"),
+        ("b*", "a", "", ""),
+        ("c", "b", "3", ""),
+        ("d", "b", "2", ""),
+    ]);
+    let told = told(&table);
+    assert_eq!(told.len(), 1, "{told:?}");
+    assert!(
+        told[0].1.contains("below a are guaranteed 5 slots together, more than its ceiling of 4"),
+        "{told:?}"
+    );
+}
+
+#[test]
+fn what_was_wrong_before_does_not_keep_a_queue_from_being_mended() {
+    let base = [("z*", "", "", ""), ("a*", "z", "2", ""), ("b", "a", "3", ""), ("c", "a", "3", "")];
+    let before = table(&base);
+    for (guarantee, is_good) in [("3", true), ("1", true), ("3.5", false), ("", true)] {
+        let mut after = before.clone();
+        after.extend([queue(("b", "a", guarantee, ""))]);
+        let fault = tree(&after).new_fault(&name("b"), &tree(&before));
+        assert_eq!(fault.is_none(), is_good, "{guarantee}: {fault:?}");
+    }
+    // What is above has less, and is asked first.
+    let mut after = before.clone();
+    after.extend([queue(("a*", "z", "1", ""))]);
+    assert!(tree(&after).new_fault(&name("a"), &tree(&before)).is_some());
+}
