@@ -2,7 +2,7 @@
 
 use std::{fs::File, io, net::IpAddr, path::PathBuf, pin::Pin, sync::Arc};
 
-use ostler_driver::{Answer, Figures, NewJob, QueueVerb, Verb};
+use ostler_driver::{Answer, Explained, Figures, NewJob, QueueVerb, Verb, Why};
 use ostler_job::{
     JobId, Labels, Wall,
     durable::{
@@ -49,6 +49,11 @@ pub trait Backend: Send + Sync + 'static {
     fn query<'a>(&'a self, who: &'a str, query: Query) -> BackendFuture<'a, Page>;
     /// How many jobs there are, counted for somebody; when it takes long, a part of them.
     fn count<'a>(&'a self, who: &'a str, query: CountQuery) -> BackendFuture<'a, Counts>;
+    /// Why each of these jobs has not started; `None`: nothing holds it up that is known. It is as things are now, which a record that
+    /// was read before may not know yet.
+    fn whys(&self, jobs: Vec<JobId>) -> BackendFuture<'_, Vec<Option<Why>>>;
+    /// All that is to be said of the place of a job that has not started; `None`: it waits for nothing.
+    fn explain(&self, job: JobId) -> BackendFuture<'_, Option<Explained>>;
     /// The attempts that are over, oldest first.
     fn attempts(&self, job: JobId) -> BackendFuture<'_, Vec<Attempt>>;
     fn keyed(&self, key: String) -> BackendFuture<'_, Option<(String, Vec<JobId>)>>;

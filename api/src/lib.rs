@@ -21,8 +21,10 @@ mod parse;
 mod payloads;
 mod problem;
 mod queues;
+mod reasons;
 mod runners;
 mod schema;
+mod sooner;
 mod sse;
 mod status;
 mod tokens;
@@ -193,6 +195,7 @@ fn routes() -> OpenApiRouter<Api> {
         .routes(routes!(jobs::bulk::act))
         .routes(routes!(jobs::counts::counts))
         .routes(routes!(jobs::list::show, jobs::actions::delete))
+        .routes(routes!(jobs::explain::explain))
         .routes(routes!(jobs::actions::cancel))
         .routes(routes!(jobs::actions::kill))
         .routes(routes!(jobs::actions::pause))

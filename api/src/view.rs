@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use ostler_job::{
     Span, Wall,
-    durable::{Attempt, Command, Futile, Job, JobState, Reason, ResourceMode, Retry, Status},
+    durable::{Attempt, Command, Futile, Held, Job, JobState, Reason, ResourceMode, Retry, Status},
 };
 use ostler_machine::clock;
 use serde::{Serialize, Serializer};
@@ -13,12 +13,16 @@ use utoipa::{
     openapi::{KnownFormat, ObjectBuilder, RefOr, Schema, SchemaFormat, Type},
 };
 
-use super::parse::{
-    submit::Backoff,
-    words::{
-        DedupeScopeName, DeliveryName, OnRetryName, ReasonCode, ResourceModeName, State,
-        TerminateName, ThenName,
+use super::{
+    auth::Caller,
+    parse::{
+        submit::Backoff,
+        words::{
+            DedupeScopeName, DeliveryName, JobReason, OnRetryName, ReasonCode, ResourceModeName,
+            State, TerminateName, ThenName,
+        },
     },
+    reasons::Told,
 };
 
 /// A moment, RFC 3339 in UTC with milliseconds.
@@ -47,6 +51,21 @@ pub(crate) fn now() -> Wall {
     Wall(u64::try_from(clock::wall().as_millis()).unwrap_or(u64::MAX))
 }
 
+/// Who holds a queue back.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct HeldView {
+    /// The name of the token; null for a token that is bound to a tenant.
+    by: Option<String>,
+    since: Stamp,
+}
+
+impl HeldView {
+    pub(crate) fn new(held: &Held, caller: &Caller) -> Self {
+        let by = caller.tenant().is_none().then(|| held.who.clone());
+        Self { by, since: Stamp(held.since) }
+    }
+}
+
 /// A job.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct JobView {
@@ -54,8 +73,10 @@ pub(crate) struct JobView {
     id: u64,
     /// Where it is on its way.
     state: State,
-    /// Why it ended so; null: it has not finished.
-    reason: Option<ReasonCode>,
+    /// What it waits for, or why it ended so; null: it runs.
+    reason: Option<JobReason>,
+    /// What it waits for, in a sentence; null: it does not wait.
+    why: Option<String>,
     /// What runs it.
     module: &'static str,
     /// The command line, or the program and its arguments as a shell would take them; null: it runs none.
@@ -110,15 +131,18 @@ pub(crate) struct JobView {
 }
 
 impl JobView {
-    pub(crate) fn new(job: &Job) -> Self {
+    /// `told`: why it waits, if it does.
+    pub(crate) fn new(job: &Job, told: Option<Told>) -> Self {
         let Job { id, spec, status, submitted_at } = job;
         let shell = spec.work.command();
         let command = shell.map(Command::shown);
+        let (waits, why) = told.map(|told| (told.reason(), told.why)).unzip();
         let argv = shell.filter(|it| it.line.is_none()).map(|it| it.argv.clone());
         Self {
             id: id.0,
             state: State(status.state),
-            reason: status.reason.map(ReasonCode),
+            reason: status.reason.map(JobReason::Ended).or(waits),
+            why,
             module: spec.work.module(),
             command,
             argv,
@@ -314,7 +338,7 @@ pub(crate) struct JobDetail {
 }
 
 impl JobDetail {
-    pub(crate) fn new(job: &Job, attempts: &[Attempt]) -> Self {
+    pub(crate) fn new(job: &Job, attempts: &[Attempt], told: Option<Told>) -> Self {
         let none = Command::default();
         let command = job.spec.work.command().unwrap_or(&none);
         let mut attempts_list: Vec<_> = attempts.iter().map(AttemptView::over).collect();
@@ -323,7 +347,7 @@ impl JobDetail {
             attempts_list.push(AttemptView::present(&job.status));
         }
         Self {
-            job: JobView::new(job),
+            job: JobView::new(job, told),
             env: command.env.clone(),
             secrets: command.secrets.clone(),
             cwd: command.cwd.clone(),

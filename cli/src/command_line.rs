@@ -29,6 +29,8 @@ pub(crate) enum Verb {
     List(verb::list::ListArgs),
     /// Show everything about jobs
     Show(verb::show::ShowArgs),
+    /// Say why jobs wait, and what would let them start sooner
+    Explain(verb::explain::ExplainArgs),
     /// Show what a job wrote
     Logs(verb::logs::LogsArgs),
     /// Wait until jobs have finished
@@ -77,6 +79,7 @@ impl Verb {
             Self::Submit(args) => verb::submit::run(&args),
             Self::List(args) => verb::list::run(&args),
             Self::Show(args) => verb::show::run(&args),
+            Self::Explain(args) => verb::explain::run(&args),
             Self::Logs(args) => verb::logs::run(&args),
             Self::Wait(args) => verb::wait::run(&args),
             Self::Kill(args) => verb::kill::run(&args),

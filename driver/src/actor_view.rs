@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use ostler_job::Now;
 use ostler_job::durable::Queue;
+use ostler_job::{JobId, Now};
 
-use super::{Actor, Figures};
+use super::{Actor, Explained, Figures, Why};
 
 impl Actor {
     /// The queues as the driver knows them.
@@ -16,6 +16,17 @@ impl Actor {
     /// The numbers for the metrics.
     pub fn figures(&self, now: Now) -> Figures {
         self.driver.figures(now)
+    }
+
+    /// Why each of these jobs has not started, as far as anything holds it up; `None`: the memory of the driver is void.
+    pub fn whys(&self, jobs: &[JobId], now: Now) -> Option<Vec<Option<Why>>> {
+        let why = |&job: &JobId| self.driver.why(job, now);
+        self.failed.is_none().then(|| jobs.iter().map(why).collect())
+    }
+
+    /// All that is to be said of a job's place, if it waits; `None`: the memory of the driver is void.
+    pub fn explain(&self, job: JobId, now: Now) -> Option<Option<Box<Explained>>> {
+        self.failed.is_none().then(|| self.driver.explain(job, now).map(Box::new))
     }
 
     /// The memory of the driver is void.

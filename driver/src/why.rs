@@ -188,7 +188,7 @@ pub struct Blocker {
 }
 
 /// All that is to be said of a job's place.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Explained {
     /// Everything that holds it up, the first of which is its reason.
     pub whys: Vec<Why>,

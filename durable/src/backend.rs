@@ -6,7 +6,7 @@ use ostler_api::backend::{
     Backend, BackendFuture, DoneSince, Forgotten, Full, Refusal, Revoked, RunnerView, Sink,
     SlotsSet, Unavailable,
 };
-use ostler_driver::{Answer, Figures, NewJob, QueueVerb, Verb};
+use ostler_driver::{Answer, Explained, Figures, NewJob, QueueVerb, Verb, Why};
 use ostler_job::{
     JobId,
     durable::{Attempt, AttemptKey, Payload, Queue, QueueName},
@@ -59,6 +59,14 @@ impl Backend for Jobs {
 
     fn count<'a>(&'a self, who: &'a str, query: CountQuery) -> BackendFuture<'a, Counts> {
         Box::pin(self.count(who, query))
+    }
+
+    fn whys(&self, jobs: Vec<JobId>) -> BackendFuture<'_, Vec<Option<Why>>> {
+        Box::pin(self.whys(jobs))
+    }
+
+    fn explain(&self, job: JobId) -> BackendFuture<'_, Option<Explained>> {
+        Box::pin(self.explain(job))
     }
 
     fn attempts(&self, job: JobId) -> BackendFuture<'_, Vec<Attempt>> {

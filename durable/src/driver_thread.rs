@@ -9,8 +9,13 @@ use std::{
     time::{Duration, Instant},
 };
 
-use ostler_driver::{Actor, ActorInput, Answer, Batch, DriverConfig, Output, Ticket};
-use ostler_job::durable::{Epoch, Term};
+use ostler_driver::{
+    Actor, ActorInput, Answer, Batch, DriverConfig, Explained, Output, Ticket, Why,
+};
+use ostler_job::{
+    JobId,
+    durable::{Epoch, Term},
+};
 use ostler_machine::clock;
 use ostler_store::{Applied, Change, Committer, Fault, Loaded, StoreError};
 use tokio::sync::oneshot;
@@ -30,6 +35,16 @@ pub(super) enum DriverMessage {
         ticket: Ticket,
         answer: Asker,
     },
+    /// Why these jobs wait.
+    Whys {
+        jobs: Vec<JobId>,
+        answer: oneshot::Sender<Option<Vec<Option<Why>>>>,
+    },
+    /// All that is to be said of a job's place.
+    Explain {
+        job: JobId,
+        answer: oneshot::Sender<Option<Option<Box<Explained>>>>,
+    },
     ActorInput(ActorInput),
     /// What a link says, and the room that it takes until it is heard.
     Weighed(BacklogPermit, ActorInput),
@@ -42,7 +57,11 @@ impl DriverMessage {
     /// Whether it is for a driver that knows its jobs. Who waits for an answer, or for an end, is not kept waiting by a disk.
     const fn waits_for_reading(&self) -> bool {
         match self {
-            Self::Asked { .. } | Self::Committed(_) | Self::Read(_) => false,
+            Self::Asked { .. }
+            | Self::Whys { .. }
+            | Self::Explain { .. }
+            | Self::Committed(_)
+            | Self::Read(_) => false,
             Self::Weighed(..) => true,
             Self::ActorInput(told) => match told {
                 ActorInput::Submit(_)
@@ -199,6 +218,13 @@ impl DriverThread {
         let now = clock::both();
         match message {
             DriverMessage::Asked { ticket, answer } => drop(self.asked.insert(ticket, answer)),
+            // Who asked may have gone.
+            DriverMessage::Whys { jobs, answer } => {
+                return drop(answer.send(self.actor.whys(&jobs, now)));
+            }
+            DriverMessage::Explain { job, answer } => {
+                return drop(answer.send(self.actor.explain(job, now)));
+            }
             DriverMessage::Committed(outcome) => self.actor.committed(outcome, now),
             DriverMessage::Read(read) => self.take_up(*read),
             DriverMessage::Weighed(weight, told) => {

@@ -23,6 +23,7 @@ mod oversee;
 mod owed;
 mod pulls;
 mod queues;
+mod reasons;
 mod refusals;
 pub mod retention;
 mod room;

@@ -22,6 +22,7 @@ use crate::{
         shape::{self, fielded},
     },
     problem::Problem,
+    reasons,
     view::JobView,
 };
 
@@ -70,7 +71,8 @@ async fn steer(
 ) -> Result<Response, Problem> {
     apply(api, caller, id, verb).await?;
     let job = find(api, caller, id).await?;
-    body::json(StatusCode::OK, &JobView::new(&job))
+    let told = reasons::told(api, caller, &job).await?;
+    body::json(StatusCode::OK, &JobView::new(&job, told))
 }
 
 async fn apply(

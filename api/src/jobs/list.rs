@@ -18,6 +18,7 @@ use crate::{
         sort::{self, sort},
     },
     problem::Problem,
+    reasons,
     view::{self, JobDetail, JobView},
 };
 
@@ -68,7 +69,8 @@ pub(crate) async fn list(
     let limit = limit.and_then(|limit| usize::try_from(limit).ok()).unwrap_or(LIMIT);
     let query = Query { filter, sort, after, limit };
     let page = api.backend().query(caller.name(), query).await?;
-    let jobs = page.jobs.iter().map(JobView::new).collect();
+    let told = reasons::all_told(&api, &caller, &page.jobs).await?;
+    let jobs = page.jobs.iter().zip(told).map(|(job, told)| JobView::new(job, told)).collect();
     let next = page.next.map(|next| sort::cursor(sort, next));
     body::json(StatusCode::OK, &JobPage { jobs, next, partial: page.partial })
 }
@@ -101,9 +103,10 @@ pub(crate) async fn show(
     _: NoQuery,
 ) -> Result<Response, Problem> {
     let job = find(&api, &caller, id).await?;
+    let told = reasons::told(&api, &caller, &job).await?;
     let attempts = match job.status.attempts {
         0 => Vec::new(),
         _ => api.backend().attempts(id).await?,
     };
-    body::json(StatusCode::OK, &JobDetail::new(&job, &attempts))
+    body::json(StatusCode::OK, &JobDetail::new(&job, &attempts, told))
 }

@@ -24,6 +24,7 @@ use crate::{
         text::{self, Delay},
     },
     problem::Problem,
+    reasons,
     view::{self, JobView},
 };
 
@@ -178,7 +179,8 @@ async fn taken_with(
         true => StatusCode::OK,
         false => StatusCode::ACCEPTED,
     };
-    let mut view = JobView::new(&job);
+    let told = reasons::told(api, caller, &job).await?;
+    let mut view = JobView::new(&job, told);
     view.warning = warning;
     let mut response = body::json(status, &view)?;
     let location = HeaderValue::try_from(format!("/v1/jobs/{id}")).map_err(Problem::internal)?;

@@ -21,7 +21,7 @@ use crate::{
     jobs::{Id, find},
     parse::query::{Pairs, number},
     problem::Problem,
-    sse,
+    reasons, sse,
     view::JobView,
 };
 
@@ -128,7 +128,8 @@ impl Reader {
             if let Some(cut) = self.cut(&job, tail.attempt()).await? {
                 let _ = pipe.send(Ok(cut)).await;
             }
-            let data = serde_json::to_value(JobView::new(&job)).map_err(Problem::internal)?;
+            let told = reasons::told(&self.api, &self.caller, &job).await?;
+            let data = serde_json::to_value(JobView::new(&job, told)).map_err(Problem::internal)?;
             let _ = pipe.send(Ok(sse::event(None, "end", &data))).await;
         }
         Ok(())

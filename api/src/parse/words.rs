@@ -2,7 +2,7 @@
 
 use ostler_job::durable::{
     DedupeScope, Delivery, JobState, OnRetry, QueueDiscipline, QueueOwner, Reason, ResourceMode,
-    Terminate, Then,
+    Terminate, Then, WaitReason,
 };
 use serde::{Deserialize, Serialize};
 use utoipa::{
@@ -61,4 +61,33 @@ words! {
     State as "State": JobState = JobState::ALL;
     /// [`Reason`].
     ReasonCode as "ReasonCode": Reason = Reason::ALL;
+}
+
+/// Why a job waits, or why it ended so: each a word of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(untagged)]
+pub(crate) enum JobReason {
+    Waits(WaitReason),
+    Ended(Reason),
+}
+
+impl JobReason {
+    /// Every word, those of jobs that wait before those of jobs that ended.
+    pub(crate) fn words() -> impl Iterator<Item = &'static str> {
+        let waits = WaitReason::ALL.iter().map(|it| it.code());
+        waits.chain(Reason::ALL.iter().map(|it| it.code()))
+    }
+}
+
+impl PartialSchema for JobReason {
+    fn schema() -> RefOr<Schema> {
+        let text = ObjectBuilder::new().schema_type(Type::String).enum_values(Some(Self::words()));
+        text.description(Some("Why a job waits, or why it ended so.")).into()
+    }
+}
+
+impl ToSchema for JobReason {
+    fn name() -> std::borrow::Cow<'static, str> {
+        "JobReason".into()
+    }
 }

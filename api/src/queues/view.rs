@@ -13,7 +13,7 @@ use utoipa::ToSchema;
 use crate::{
     auth::Caller,
     parse::words::{QueueDisciplineName, QueueOwnerName},
-    view::{RetryView, Stamp},
+    view::{HeldView, RetryView},
 };
 
 /// All queues.
@@ -66,21 +66,10 @@ pub(crate) struct QueueView {
     retry: Option<RetryView>,
 }
 
-/// Who holds a queue back.
-#[derive(Serialize, ToSchema)]
-pub(crate) struct HeldView {
-    /// The name of the token; null for a token that is bound to a tenant.
-    by: Option<String>,
-    since: Stamp,
-}
-
 impl QueueView {
     pub(crate) fn new(found: &Found, caller: &Caller) -> Self {
         let Found { queue, above, places, .. } = found;
-        let held = |held: &Held| HeldView {
-            by: caller.tenant().is_none().then(|| held.who.clone()),
-            since: Stamp(held.since),
-        };
+        let held = |held: &Held| HeldView::new(held, caller);
         let shape = &queue.shape;
         Self {
             name: queue.name.to_string(),

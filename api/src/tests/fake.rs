@@ -9,7 +9,7 @@ use std::{
     sync::{Arc, Mutex, MutexGuard},
 };
 
-use ostler_driver::{Answer, Figures, NewJob, QueueVerb, Verb};
+use ostler_driver::{Answer, Explained, Figures, NewJob, QueueVerb, Verb, Why};
 use ostler_job::{
     JobId, Wall,
     durable::{
@@ -42,6 +42,9 @@ pub(super) struct State {
     pub(super) tokens: Vec<Arc<Token>>,
     pub(super) runners: Vec<RunnerView>,
     pub(super) queues: BTreeMap<QueueName, Arc<Queue>>,
+    /// Why jobs wait.
+    pub(super) whys: BTreeMap<JobId, Why>,
+    pub(super) explained: BTreeMap<JobId, Explained>,
     /// The store was not read yet, and why.
     pub(super) unread: Option<String>,
     /// The store fails, and says so.
@@ -239,6 +242,14 @@ impl Backend for Fake {
             counts.next = Some(*id);
             counts
         })
+    }
+
+    fn whys(&self, jobs: Vec<JobId>) -> BackendFuture<'_, Vec<Option<Why>>> {
+        self.ready(|state| jobs.iter().map(|id| state.whys.get(id).cloned()).collect())
+    }
+
+    fn explain(&self, job: JobId) -> BackendFuture<'_, Option<Explained>> {
+        self.ready(|state| state.explained.get(&job).cloned())
     }
 
     fn attempts(&self, job: JobId) -> BackendFuture<'_, Vec<Attempt>> {

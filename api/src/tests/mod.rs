@@ -10,6 +10,7 @@ mod fake;
 mod jobs;
 mod logs;
 mod queues;
+mod reasons;
 mod rules;
 mod shapes;
 mod submit;

@@ -8,6 +8,7 @@ pub(crate) mod capture;
 pub(crate) mod counts;
 pub(crate) mod cut;
 pub(crate) mod draft;
+pub(crate) mod explanation;
 pub(crate) mod filter;
 pub(crate) mod follow;
 pub(crate) mod moment;

@@ -16,6 +16,8 @@ pub(crate) struct JobView {
     pub(crate) id: u64,
     pub(crate) state: String,
     pub(crate) reason: Option<String>,
+    /// Why it waits, in a sentence.
+    pub(crate) why: Option<String>,
     pub(crate) name: Option<String>,
     pub(crate) module: Option<String>,
     pub(crate) command: Option<String>,
@@ -86,9 +88,24 @@ impl JobView {
         }
     }
 
+    /// What it waits for, in one word.
+    pub(crate) fn waits_for(&self) -> Option<&str> {
+        self.reason.as_deref().filter(|_| !self.is_finished())
+    }
+
+    /// What it waits for or how it ended, in one word. Of one that waits to be tried again the end of its last attempt says more.
+    pub(crate) fn reason(&self) -> String {
+        let ending = self.ending();
+        match self.waits_for() {
+            Some(word) if self.state != "retrying" || ending.is_empty() => word.to_owned(),
+            Some(_) | None => ending,
+        }
+    }
+
     /// How it ended, in one word: an exit status, a signal, or the reason.
     pub(crate) fn ending(&self) -> String {
-        let reason = self.reason.as_deref().unwrap_or_default();
+        // What it waits for is no end.
+        let reason = self.reason.as_deref().filter(|_| self.is_finished()).unwrap_or_default();
         match (reason, self.exit_status, self.signal_number()) {
             ("ok" | "exit_status", Some(status), _) => status.to_string(),
             ("signal", _, Some(number)) => match Signal::try_from(number) {
@@ -173,6 +190,11 @@ mod tests {
         assert_eq!(ended("dead", "signal", None, Some(9)).ending(), "SIGKILL");
         assert_eq!(ended("dead", "timeout", None, Some(15)).ending(), "timeout");
         assert_eq!(JobView::default().ending(), "");
+        let waits = |state, word, exit| ended(state, word, exit, None);
+        assert_eq!(waits("pending", "slots_busy", None).ending(), "", "it waits");
+        assert_eq!(waits("pending", "slots_busy", Some(75)).reason(), "slots_busy");
+        assert_eq!(waits("retrying", "retry", Some(75)).reason(), "75", "of its last attempt");
+        assert_eq!(ended("dead", "timeout", None, Some(15)).reason(), "timeout");
     }
 
     #[test]

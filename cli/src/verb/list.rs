@@ -138,7 +138,7 @@ fn table(jobs: &[JobView]) -> String {
     let columns = [
         right("ID"),
         left("STATE"),
-        left("EXIT"),
+        left("REASON"),
         left("RUNNER"),
         right("TRIES"),
         right("RUN"),
@@ -155,7 +155,7 @@ fn row(job: &JobView, now: OffsetDateTime) -> Vec<Cell> {
     vec![
         job.id.to_string().into(),
         Cell::toned(job.state.as_str(), tone(&job.state)),
-        or_dash(job.ending()).into(),
+        or_dash(job.reason()).into(),
         or_dash(runner).into(),
         job.attempts.to_string().into(),
         or_dash(job.run_seconds.map_or_else(String::new, when::span)).into(),

@@ -64,6 +64,11 @@ fn page(job: &JobView) -> String {
     };
     row("job", job.id.to_string().into(), true);
     row("state", Cell::toned(job.state.as_str(), tone(&job.state)), true);
+    let waits = job.waits_for().map(|word| match &job.why {
+        Some(why) => format!("{word}: {}", plain(why)),
+        None => word.to_owned(),
+    });
+    row("waits for", waits.as_deref().unwrap_or_default().into(), waits.is_some());
     let ending = job.ending();
     row("ended", ending.as_str().into(), !ending.is_empty());
     row("command", plain(job.command.as_deref().unwrap_or_default()).into(), job.command.is_some());
@@ -73,6 +78,7 @@ fn page(job: &JobView) -> String {
             name.as_str(),
             "id" | "state"
                 | "reason"
+                | "why"
                 | "command"
                 | "argv"
                 | "attempts_list"
