@@ -215,6 +215,8 @@ fn routes() -> OpenApiRouter<Api> {
         .routes(routes!(runners::remove))
         .routes(routes!(queues::list))
         .routes(routes!(queues::show, queues::change::put, queues::remove::delete))
+        .routes(routes!(queues::attach::attach))
+        .routes(routes!(queues::attach::detach))
         .routes(routes!(queues::steer::pause))
         .routes(routes!(queues::steer::drain))
         .routes(routes!(queues::steer::resume))

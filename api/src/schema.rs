@@ -103,6 +103,17 @@ pub(crate) fn tenant_weights() -> openapi::Object {
         .build()
 }
 
+pub(crate) fn selectors() -> openapi::Array {
+    const LABEL: &str = "[a-z0-9._-]{1,64}=[A-Za-z0-9._:/+@-]{1,128}";
+    let pattern = format!("^({LABEL}(,{LABEL})*|runner:[A-Za-z0-9][A-Za-z0-9._-]{{0,63}})$");
+    ArrayBuilder::new()
+        .schema_type(nullable(Type::Array))
+        .items(text(&pattern))
+        .max_items(Some(QueueShape::ATTACH_MAX))
+        .description(Some("The runners that its jobs may go to: those that have all labels of one of these, or a name that is here. Unless given, all of them."))
+        .build()
+}
+
 pub(crate) fn ids() -> openapi::Array {
     ArrayBuilder::new()
         .schema_type(nullable(Type::Array))

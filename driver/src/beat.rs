@@ -196,6 +196,7 @@ impl Driver {
         if !self.runners.contains(runner) {
             return;
         }
+        self.look_at_runner(runner, now);
         let slots = if self.resting { 0 } else { self.runners.offered(runner) };
         let supply = Supply { host: HostId(runner), slots, prefetch: 0 };
         self.scheduler.handle_supply(SupplierId(runner), supply, now.mono);

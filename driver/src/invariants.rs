@@ -50,6 +50,7 @@ impl Driver {
         }
         assert!(held.is_empty(), "every job that is out is at a known runner");
         self.runners.check();
+        self.check_attached();
         self.scheduler.check_invariants();
     }
 

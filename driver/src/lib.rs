@@ -28,6 +28,7 @@ mod batch;
 mod beat;
 mod broken;
 mod claims;
+mod closing;
 mod counts;
 mod dedupe;
 mod estimate;
@@ -50,6 +51,7 @@ mod restore;
 mod returns;
 mod room;
 mod runners;
+mod selectors;
 mod steer;
 mod submit;
 #[cfg(test)]
@@ -108,6 +110,9 @@ pub struct Driver {
     jobs: JobTable,
     runners: Runners,
     queues: Queues,
+    attached: attach::Attachments,
+    /// Orders to queues that are not answered yet.
+    closings: Vec<closing::Closing>,
     tenants: Names,
     hosts: Names,
     resources: claims::ResourceNames,
@@ -155,6 +160,8 @@ impl Driver {
             jobs: JobTable::new(seed),
             runners: Runners::default(),
             queues: Queues::default(),
+            attached: attach::Attachments::default(),
+            closings: Vec::new(),
             tenants: Names::default(),
             hosts: Names::default(),
             resources: claims::ResourceNames::default(),
@@ -238,6 +245,9 @@ impl Driver {
     }
 
     fn done(&mut self, now: Now) {
+        if !self.closings.is_empty() {
+            self.answer_closings(now);
+        }
         self.flush(now);
         self.mutated();
     }
@@ -350,6 +360,7 @@ impl Driver {
             self.scheduler.handle_return(id, now.mono);
         }
         self.place(now);
+        self.look_at_holder(id, runner, now);
     }
 
     fn wait_for_retry(&mut self, id: JobId, at: Mono) {

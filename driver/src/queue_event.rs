@@ -1,6 +1,6 @@
 //! What is done to queues, and what is told of them.
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 use ostler_job::Selector;
 use ostler_job::durable::{Held, Queue, QueueName, QueueShape, TreeFault};
@@ -10,6 +10,15 @@ use ostler_job::durable::{Held, Queue, QueueName, QueueShape, TreeFault};
 pub enum QueueVerb {
     /// It is made, or its shape changed. It stays paused and drained if it is.
     Put(Box<QueueShape>),
+    /// Its jobs may go to the runners that these mean, too; and to one alone at any time, or to several, if that is said.
+    Attach {
+        /// More of them.
+        selectors: BTreeSet<Selector>,
+        /// `None`: as before.
+        exclusive: Option<bool>,
+    },
+    /// Not by these any more; `None`: its jobs may go to every runner.
+    Detach(Option<BTreeSet<Selector>>),
     /// Nothing of it starts; it takes new jobs.
     Pause,
     /// It takes nothing new; what waits is worked off.
@@ -31,6 +40,8 @@ pub struct QueueView {
     pub above: Vec<QueueName>,
     /// How many jobs it has.
     pub places: Places,
+    /// The runners that it is for.
+    pub attachment: Box<Attachment>,
     /// It was made just now.
     pub is_new: bool,
 }
@@ -83,6 +94,17 @@ pub enum QueueRefusal {
     Misplaced(TreeFault),
     /// It is the one that is always there.
     Default,
+    /// It is attached by others, and not by this one.
+    NotAttached {
+        /// Which was to go.
+        selector: Selector,
+        /// Those that it is attached by.
+        attach: BTreeSet<Selector>,
+    },
+    /// Nothing would be left, and every runner would work it.
+    LastSelector,
+    /// It would be attached by more than may be.
+    TooManySelectors(usize),
     /// There are as many queues as may be.
     TooMany(usize),
 }

@@ -15,6 +15,7 @@ use super::{
     counts::Whose,
     event::{Answer, Effect, QueueLook, QueueOrder},
     queue_event::{Places, QueueRefusal, QueueVerb, QueueView},
+    selectors::{attach, detach},
 };
 
 /// The number of the queue of jobs that name none.
@@ -82,9 +83,18 @@ impl Driver {
     pub fn handle_queue(&mut self, order: QueueOrder, now: Now) {
         self.hear(now);
         let QueueOrder { ticket, who, queue, verb } = order;
-        let done = self.order_queue(&who, &queue, verb, now);
-        let answer = done.unwrap_or_else(|why| Answer::QueueRefused { queue, why });
-        self.outbox.effect(Effect::Answer { ticket, answers: vec![answer] });
+        let may_close = verb.may_close();
+        let answer = match self.order_queue(&who, &queue, verb, now) {
+            Ok(Answer::Queue(view)) if may_close => {
+                let number = self.queues.find(Some(&queue)).unwrap_or(DEFAULT);
+                self.answer_closed(ticket, number, view.is_new, now)
+            }
+            Ok(answer) => Some(answer),
+            Err(why) => Some(Answer::QueueRefused { queue, why }),
+        };
+        if let Some(answer) = answer {
+            self.outbox.effect(Effect::Answer { ticket, answers: vec![answer] });
+        }
         self.done(now);
     }
 
@@ -122,8 +132,16 @@ impl Driver {
         let hold = |held: &mut Option<Held>| {
             held.get_or_insert_with(|| Held { who: who.to_owned(), since: now.wall });
         };
+        let mut more = Value::Null;
         match verb {
+            QueueVerb::Attach { .. } | QueueVerb::Detach(_) if queue.owner == QueueOwner::File => {
+                return Err(QueueRefusal::OfFile);
+            }
             QueueVerb::Put(shape) => queue.shape = *shape,
+            QueueVerb::Attach { selectors, exclusive } => {
+                more = attach(&mut queue.shape, selectors, exclusive)?;
+            }
+            QueueVerb::Detach(selectors) => more = detach(&mut queue.shape, selectors)?,
             QueueVerb::Pause => hold(&mut queue.paused),
             QueueVerb::Drain => hold(&mut queue.drained),
             QueueVerb::Resume => (queue.paused, queue.drained) = (None, None),
@@ -138,7 +156,7 @@ impl Driver {
         }
         // Asked twice, as by somebody who got no answer, it is as good as done.
         if queue != *was {
-            self.tell_queue(action, who, name, Value::Null, now);
+            self.tell_queue(action, who, name, more, now);
             self.keep_queue(queue, now);
         }
         Ok(self.queue_answer(number, false))
@@ -165,6 +183,7 @@ impl Driver {
         let answer = self.queue_answer(number, false);
         let name = self.queues.get(number).name.clone();
         self.queues.remove(&name);
+        self.attached.forget(number);
         self.scheduler.handle_queue_gone(QueueId(number), now.mono);
         self.place(now);
         self.outbox.change(Change::QueueGone(name));
@@ -181,6 +200,11 @@ impl Driver {
 
     /// The scheduler goes by the queue as it is now; what it lets start starts.
     pub(super) fn tell_scheduler(&mut self, number: u32, now: Now) {
+        let is_new = self.scheduler.queue(QueueId(number)).is_none();
+        // Nothing starts by what else is new of it on a runner that it is not for any more.
+        if !is_new {
+            self.attach(number, now);
+        }
         let queue = self.queues.get(number);
         let shape = &queue.shape;
         let rate = |Rate { jobs, per, burst }| ostler_scheduler::Rate { jobs, per, burst };
@@ -201,13 +225,17 @@ impl Driver {
             rate: shape.rate.map(rate),
         };
         self.scheduler.handle_queue(QueueId(number), &config, now.mono);
+        if is_new {
+            self.attach(number, now);
+        }
         self.place(now);
     }
 
-    fn queue_answer(&self, number: u32, is_new: bool) -> Answer {
+    pub(super) fn queue_answer(&self, number: u32, is_new: bool) -> Answer {
         let (queue, places) = (self.queues.get(number).clone(), self.jobs.counts.places(number));
-        let above = self.queues.names_above(number);
-        Answer::Queue(QueueView { queue, above, places, is_new })
+        let (above, attachment) =
+            (self.queues.names_above(number), Box::new(self.attachment_of(number)));
+        Answer::Queue(QueueView { queue, above, places, attachment, is_new })
     }
 
     pub(super) fn tell_queue(
@@ -236,8 +264,9 @@ impl Driver {
                 None => self.jobs.counts.places(number),
                 Some(tenant) => self.places_of(number, tenant),
             };
-            let above = self.queues.names_above(number);
-            let view = QueueView { queue: it.clone(), above, places, is_new: false };
+            let (above, attachment) =
+                (self.queues.names_above(number), Box::new(self.attachment_of(number)));
+            let view = QueueView { queue: it.clone(), above, places, attachment, is_new: false };
             answers.push(Answer::Queue(view));
         }
         if let (Some(queue), true) = (queue, answers.is_empty()) {
@@ -279,10 +308,20 @@ impl Driver {
 }
 
 impl QueueVerb {
+    /// Whether it may keep the queue from runners that it was for.
+    const fn may_close(&self) -> bool {
+        match self {
+            Self::Put(_) | Self::Attach { .. } | Self::Detach(_) => true,
+            Self::Pause | Self::Resume | Self::Drain | Self::Purged(_) | Self::Delete => false,
+        }
+    }
+
     /// As it is written in events.
     const fn code(&self) -> &'static str {
         match self {
             Self::Put(_) => "queue_put",
+            Self::Attach { .. } => "queue_attach",
+            Self::Detach(_) => "queue_detach",
             Self::Pause => "queue_pause",
             Self::Resume => "queue_resume",
             Self::Drain => "queue_drain",

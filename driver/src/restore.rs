@@ -136,6 +136,7 @@ impl Driver {
             self.hosts.hold(&name);
             self.runners.insert(runner);
             self.runners.set_deadline(runner, Some(now.mono + self.config.lease));
+            self.look_at_runner(runner, now);
         }
         self.hold_slot(id, runner, now);
     }
@@ -148,6 +149,7 @@ impl Driver {
         let at = (SupplierId(runner), HostId(runner));
         self.scheduler.handle_adopt_claiming(job, claims, at, now.mono);
         self.place(now);
+        self.look_at_holder(id, runner, now);
     }
 }
 

@@ -117,7 +117,8 @@ impl Driver {
         let placed = self.scheduler.poll_timeout();
         let again = self.runners.suspicions.first_try();
         let again = again.map(|it| (it.0, "a broken runner is tried"));
-        [lease, retry, end, again, timers.due(), placed].into_iter().flatten().min()
+        let closed = self.first_closing().map(|at| (at, "an order to a queue is answered"));
+        [closed, lease, retry, end, again, timers.due(), placed].into_iter().flatten().min()
     }
 
     /// Every event tells the time: a gap in it tells that nobody could be heard, and what has expired is not started.

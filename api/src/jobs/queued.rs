@@ -81,6 +81,21 @@ pub(crate) fn refusal(queue: &QueueName, why: &QueueRefusal) -> Problem {
         QueueRefusal::Default => format!(
             "the queue {queue} is always there, for jobs that name none; purge it if its jobs are not wanted"
         ),
+        QueueRefusal::NotAttached { selector, attach } => {
+            let there: Vec<String> = attach.iter().map(ToString::to_string).collect();
+            let there = match there.len() {
+                0 => "it is attached to none, so that every runner works it".to_owned(),
+                _ => format!("it is attached to {}", there.join(" and to ")),
+            };
+            format!("the queue {queue} is not attached to {selector}; {there}")
+        }
+        QueueRefusal::LastSelector => format!(
+            "without that the queue {queue} would be attached to none, so that every runner would work it; if that is meant, detach it \
+             from all, and if nothing of it is to start, pause it"
+        ),
+        QueueRefusal::TooManySelectors(max) => format!(
+            "the queue {queue} would be attached by more than {max} selectors, as many as may be; give the runners a label that they share"
+        ),
         QueueRefusal::TooMany(max) => {
             format!("there are {max} queues, as many as may be; delete one that is not needed")
         }

@@ -55,6 +55,11 @@ impl Notes {
         self.0.push(FieldError { pointer: Some(pointer), detail, ..FieldError::default() });
     }
 
+    /// Nothing is wrong; or all that is.
+    pub(crate) fn done(self) -> Result<(), Problem> {
+        if self.0.is_empty() { Ok(()) } else { Err(Problem::fields(self.0)) }
+    }
+
     /// No more is told: it need not be looked for either.
     pub(crate) fn is_full(&self) -> bool {
         self.0.len() > NOTES_MAX

@@ -9,7 +9,7 @@ use ostler_job::durable::{QueueShape, Retry, SLOTS_RULE, Slots, TreeFault};
 use serde::Deserialize;
 use utoipa::ToSchema;
 
-use super::{InPath, order, view::QueueView};
+use super::{InPath, attach::selectors, order, view::QueueView};
 use crate::{
     Api,
     auth::{Needs, Operate},
@@ -49,6 +49,10 @@ pub(crate) struct QueueRequest {
     concurrency: Option<u32>,
     /// How many of those may start in which time.
     rate: Option<RateText>,
+    #[schema(schema_with = crate::schema::selectors)]
+    attach: Option<Vec<String>>,
+    /// One of those runners alone has jobs of it at any time.
+    exclusive: Option<bool>,
     #[schema(schema_with = crate::schema::tenant_weights)]
     tenant_weights: Option<BTreeMap<String, u32>>,
     /// Jobs that may wait in it; the next one is refused.
@@ -113,8 +117,8 @@ fn shape(asked: QueueRequest, mut notes: Notes) -> Result<QueueShape, Problem> {
         ceiling: slots(asked.ceiling, "/ceiling", notes),
         concurrency: within(asked.concurrency, QueueShape::COUNT_MAX, "/concurrency", notes),
         rate: build::parsed(asked.rate.map(|it| it.0), "/rate", notes),
-        attach: usual.attach,
-        exclusive: usual.exclusive,
+        attach: selectors(asked.attach, "/attach", notes),
+        exclusive: asked.exclusive.unwrap_or(usual.exclusive),
         tenant_weights: tenant_weights(asked.tenant_weights.unwrap_or_default(), notes),
         waiting_max: within(asked.waiting_max, QueueShape::COUNT_MAX, "/waiting_max", notes),
         timeout: build::positive(asked.timeout, "/timeout", notes),
@@ -128,7 +132,8 @@ fn shape(asked: QueueRequest, mut notes: Notes) -> Result<QueueShape, Problem> {
     {
         notes.add("/guarantee", TreeFault::AboveCeiling(guarantee, ceiling).to_string());
     }
-    if notes.0.is_empty() { Ok(shape) } else { Err(Problem::fields(std::mem::take(&mut notes.0))) }
+    std::mem::take(notes).done()?;
+    Ok(shape)
 }
 
 fn slots(asked: Option<f64>, at: &str, notes: &mut Notes) -> Option<Slots> {

@@ -1,5 +1,6 @@
 //! `/v1/queues`: the queues that there are, and one of them.
 
+pub(crate) mod attach;
 pub(crate) mod change;
 pub(crate) mod remove;
 pub(crate) mod steer;

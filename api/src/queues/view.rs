@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use ostler_driver::QueueView as Found;
+use ostler_driver::{Met, QueueView as Found, RunnerName};
 use ostler_job::{
     Span,
     durable::{Held, Slots},
@@ -50,6 +50,16 @@ pub(crate) struct QueueView {
     concurrency: Option<u32>,
     /// Null: whatever starts.
     rate: Option<String>,
+    /// What it is attached by; none: its jobs may go to every runner.
+    attach: Vec<String>,
+    /// By each of those, the runners that are connected and meant; none: no runner is so now.
+    matches: BTreeMap<String, Vec<String>>,
+    /// One runner alone has jobs of it at any time.
+    exclusive: bool,
+    /// That runner; null: there is none, or it is not exclusive.
+    holder: Option<String>,
+    /// Runners whose jobs of it end before that one starts any.
+    awaited: Vec<String>,
     /// Those of the caller's tenant alone, when it is bound to one.
     tenant_weights: BTreeMap<String, u32>,
     /// Jobs that may wait in it; null: as many as in all queues together.
@@ -68,7 +78,8 @@ pub(crate) struct QueueView {
 
 impl QueueView {
     pub(crate) fn new(found: &Found, caller: &Caller) -> Self {
-        let Found { queue, above, places, .. } = found;
+        let Found { queue, above, places, attachment, .. } = found;
+        let met = |it: &Met| (it.selector.to_string(), names(&it.runners));
         let held = |held: &Held| HeldView::new(held, caller);
         let shape = &queue.shape;
         Self {
@@ -86,6 +97,11 @@ impl QueueView {
             ceiling: shape.ceiling.map(Slots::as_f64),
             concurrency: shape.concurrency,
             rate: shape.rate.map(|rate| rate.to_string()),
+            attach: shape.attach.iter().map(ToString::to_string).collect(),
+            matches: attachment.selectors.iter().map(met).collect(),
+            exclusive: shape.exclusive,
+            holder: attachment.holder.as_ref().map(ToString::to_string),
+            awaited: names(&attachment.awaited),
             tenant_weights: shape
                 .tenant_weights
                 .iter()
@@ -100,4 +116,8 @@ impl QueueView {
             retry: shape.retry.as_ref().map(RetryView::new),
         }
     }
+}
+
+fn names(runners: &[RunnerName]) -> Vec<String> {
+    runners.iter().map(ToString::to_string).collect()
 }

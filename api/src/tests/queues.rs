@@ -3,9 +3,9 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use http::StatusCode;
-use ostler_driver::{Answer, Places, QueueRefusal, QueueVerb, QueueView};
+use ostler_driver::{Answer, Attachment, Met, Places, QueueRefusal, QueueVerb, QueueView};
 use ostler_job::{
-    JobId, Span, Wall,
+    JobId, Selector, Span, Wall,
     durable::{
         Held, Job, JobState, Queue, QueueName, QueueOwner, QueueShape, QueueTree, Rate, Slots,
         TreeFault,
@@ -41,7 +41,8 @@ fn view(state: &State, queue: &Arc<Queue>, tenant: Option<&str>) -> QueueView {
             places.waiting += u64::from(!at.is_out() && !at.is_finished());
         }
     }
-    QueueView { queue: queue.clone(), above: above(state, queue), places, is_new: false }
+    let (above, attachment) = (above(state, queue), attachment(queue));
+    QueueView { queue: queue.clone(), above, places, attachment, is_new: false }
 }
 
 fn above(state: &State, queue: &Queue) -> Vec<QueueName> {
@@ -56,6 +57,17 @@ fn fault(state: &State, name: &QueueName, shape: &QueueShape) -> Option<TreeFaul
         state.queues.iter().map(|(name, it)| (name.clone(), it.shape.clone())).collect();
     queues.insert(name.clone(), shape.clone());
     QueueTree::new(queues.iter(), |name| queues.get(name)).faults(name).into_iter().next()
+}
+
+/// The model has one runner, which is meant by all.
+fn attachment(queue: &Queue) -> Box<Attachment> {
+    let met = |it: &Selector| Met { selector: it.clone(), runners: vec!["r1".into()] };
+    Box::new(Attachment {
+        selectors: queue.shape.attach.iter().map(met).collect(),
+        exclusive: queue.shape.exclusive,
+        holder: queue.shape.exclusive.then(|| "r1".into()),
+        awaited: Vec::new(),
+    })
 }
 
 pub(super) fn order(state: &mut State, who: &str, name: QueueName, verb: QueueVerb) -> Answer {
@@ -79,8 +91,27 @@ pub(super) fn order(state: &mut State, who: &str, name: QueueName, verb: QueueVe
     let places = view(state, &queue, None).places;
     let it = Arc::make_mut(&mut queue);
     match verb {
-        QueueVerb::Put(_) if it.owner == QueueOwner::File => return refused(QueueRefusal::OfFile),
+        QueueVerb::Put(_) | QueueVerb::Attach { .. } | QueueVerb::Detach(_)
+            if it.owner == QueueOwner::File =>
+        {
+            return refused(QueueRefusal::OfFile);
+        }
         QueueVerb::Put(shape) => it.shape = *shape,
+        QueueVerb::Attach { selectors, exclusive } => {
+            it.shape.attach.extend(selectors);
+            it.shape.exclusive = exclusive.unwrap_or(it.shape.exclusive);
+        }
+        QueueVerb::Detach(None) => it.shape.attach.clear(),
+        QueueVerb::Detach(Some(selectors)) => {
+            if let Some(selector) = selectors.iter().find(|one| !it.shape.attach.contains(one)) {
+                let (selector, attach) = (selector.clone(), it.shape.attach.clone());
+                return refused(QueueRefusal::NotAttached { selector, attach });
+            }
+            if selectors == it.shape.attach {
+                return refused(QueueRefusal::LastSelector);
+            }
+            it.shape.attach.retain(|one| !selectors.contains(one));
+        }
         QueueVerb::Pause => it.paused = held,
         QueueVerb::Drain => it.drained = held,
         QueueVerb::Resume => (it.paused, it.drained) = (None, None),
@@ -92,15 +123,17 @@ pub(super) fn order(state: &mut State, who: &str, name: QueueName, verb: QueueVe
         }
         QueueVerb::Delete => {
             state.queues.remove(&name);
-            return Answer::Queue(QueueView { queue, above: Vec::new(), places, is_new });
+            let attachment = attachment(&queue);
+            let above = Vec::new();
+            return Answer::Queue(QueueView { queue, above, places, attachment, is_new });
         }
     }
     state.queues.insert(name, queue.clone());
-    let above = above(state, &queue);
-    Answer::Queue(QueueView { queue, above, places, is_new })
+    let (above, attachment) = (above(state, &queue), attachment(&queue));
+    Answer::Queue(QueueView { queue, above, places, attachment, is_new })
 }
 
-const SHAPE: &str = r#"{"weight":3,"discipline":"fifo","concurrency":4,"rate":"100/1m burst 20","waiting_max":9,"tenant_weights":{"shop":3},
+const SHAPE: &str = r#"{"weight":3,"discipline":"fifo","concurrency":4,"rate":"100/1m burst 20","waiting_max":9,"attach":["zone=b,gpu=a100","runner:r1"],"exclusive":true,"tenant_weights":{"shop":3},
     "timeout":"10m","user":"mail","keep_succeeded":"1h","keep_failed":"2h","retry":{"attempts":5}}"#;
 
 impl Rig {
@@ -124,6 +157,10 @@ async fn a_queue_is_made_shown_changed_as_a_whole_and_deleted() {
         ("concurrency", "4"),
         ("rate", "\"100/1m burst 20\""),
         ("waiting_max", "9"),
+        ("attach", r#"["gpu=a100,zone=b","runner:r1"]"#),
+        ("exclusive", "true"),
+        ("holder", "\"r1\""),
+        ("awaited", "[]"),
         ("tenant_weights", r#"{"shop":3}"#),
         ("timeout_seconds", "600.0"),
         ("keep_succeeded_seconds", "3600.0"),
@@ -432,4 +469,68 @@ async fn a_token_of_a_tenant_sees_its_own_jobs_and_changes_no_queue() {
     }
     assert_eq!(ask("POST /v1/queues/mail/purge", "").await.json()["done"], 1);
     assert_eq!(rig.ask("GET /v1/queues/mail").await.json()["waiting"], 1, "the other's is there");
+}
+
+#[tokio::test]
+async fn a_queue_is_attached_and_detached_and_shows_who_is_meant() {
+    let rig = Rig::new();
+    rig.put("mail", "{}").await;
+    let attach = "POST /v1/queues/mail/attach";
+    let detach = "POST /v1/queues/mail/detach";
+    let body = r#"{"selectors":["zone=b,gpu=a100","runner:r1"],"exclusive":true}"#;
+    let shown = rig.json(attach, body).await.json();
+    assert_eq!(shown["matches"].to_string(), r#"{"gpu=a100,zone=b":["r1"],"runner:r1":["r1"]}"#);
+    assert_eq!((shown["exclusive"].as_bool(), shown["holder"].as_str()), (Some(true), Some("r1")));
+    let shown = rig.json(attach, r#"{"exclusive":false}"#).await.json();
+    assert_eq!((shown["exclusive"].as_bool(), shown["holder"].as_str()), (Some(false), None));
+    let refused = rig.json(detach, r#"{"selectors":["gpu=a10"]}"#).await.is("conflict_state");
+    let told = refused["detail"].to_string();
+    assert!(
+        told.contains("not attached to gpu=a10; it is attached to gpu=a100,zone=b and"),
+        "{told}"
+    );
+    let shown = rig.json(detach, r#"{"selectors":["gpu=a100,zone=b"]}"#).await.json();
+    assert_eq!(shown["attach"].to_string(), r#"["runner:r1"]"#);
+    let refused = rig.json(detach, r#"{"selectors":["runner:r1"]}"#).await.is("conflict_state");
+    let told = refused["detail"].to_string();
+    assert!(told.contains("so that every runner would work it; if that is meant"), "{told}");
+    let shown = rig.json(detach, r#"{"all":true}"#).await.json();
+    assert_eq!(shown["attach"].to_string(), "[]");
+}
+
+#[tokio::test]
+async fn what_is_no_selector_is_told_with_its_place_and_the_cure() {
+    let rig = Rig::new();
+    rig.put("mail", "{}").await;
+    for (ask, body, at, told) in [
+        ("PUT /v1/queues/mail", r#"{"attach":["gpu"]}"#, "/attach/0", "write NAME=VALUE"),
+        (
+            "POST /v1/queues/mail/attach",
+            r#"{"selectors":["a=b","runner:"]}"#,
+            "/selectors/1",
+            "no runner's name",
+        ),
+        (
+            "POST /v1/queues/mail/attach",
+            "{}",
+            "/selectors",
+            "is missing; name some, or say exclusive",
+        ),
+        ("POST /v1/queues/mail/detach", "{}", "/selectors", "is missing; name some, or say all"),
+        (
+            "POST /v1/queues/mail/detach",
+            r#"{"selectors":["a=b"],"all":true}"#,
+            "/all",
+            "contradict each other",
+        ),
+    ] {
+        let answer = rig.json(ask, body).await;
+        assert_eq!(answer.status, StatusCode::UNPROCESSABLE_ENTITY, "{ask}: {answer:?}");
+        let error = &answer.json()["errors"][0];
+        assert_eq!(error["pointer"], at, "{ask}: {error}");
+        assert!(error["detail"].as_str().is_some_and(|it| it.contains(told)), "{ask}: {error}");
+    }
+    let many: Vec<String> = (0..65).map(|n| format!("\"runner:r{n}\"")).collect();
+    let answer = rig.put("mail", &format!(r#"{{"attach":[{}]}}"#, many.join(","))).await;
+    assert!(answer.json().to_string().contains("64"), "{answer:?}");
 }

@@ -47,7 +47,7 @@ impl Bench {
         (places.waiting, places.running)
     }
 
-    fn status_key(&self, job: JobId) -> AttemptKey {
+    pub(super) fn status_key(&self, job: JobId) -> AttemptKey {
         let Status { attempts, fence, .. } = self.status(job);
         AttemptKey { job, attempt: attempts, fence }
     }
