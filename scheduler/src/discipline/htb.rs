@@ -178,7 +178,18 @@ impl Discipline for HtbOrder {
     }
 
     fn other_lanes(&self) -> Vec<Lane> {
-        self.ready.other_lanes().collect()
+        let mut lanes: Vec<Lane> = self.ready.other_lanes().collect();
+        // A red child is not ready, and what it offers is filed all the same.
+        for &(_, child) in &self.changes {
+            if self.buckets[child as usize].open > self.now {
+                let heads = self.accounts.get(Child(child)).heads.iter();
+                let filed = heads.filter(|(lane, head)| head.is_some() && *lane != Lane::USUAL);
+                lanes.extend(filed.map(|(lane, _)| lane));
+            }
+        }
+        lanes.sort_unstable();
+        lanes.dedup();
+        lanes
     }
 
     fn is_runnable(&self, lane: Lane) -> bool {
