@@ -28,7 +28,7 @@ const LOOK_MAX: usize = 50_000;
 
 /// Follow what happens
 ///
-/// Server-sent events named `submitted`, `started`, `retrying`, `finished`, `operator`, `runner`, each with its sequence number as id and data
+/// Server-sent events named `submitted`, `started`, `retrying`, `finished`, `operator`, `runner`, `edited`, each with its sequence number as id and data
 /// `{"seq":…,"at":…,"kind":…,"job":…,"who":…,…}`. Without `after` and `Last-Event-ID`: from now on. A token that is bound to a tenant
 /// sees the events of its jobs.
 #[utoipa::path(
@@ -191,7 +191,7 @@ pub(crate) struct AuditEvent {
     detail: Map<String, Value>,
     seq: u64,
     at: Stamp,
-    #[schema(value_type = String, pattern = "^operator$")]
+    #[schema(value_type = String, pattern = "^(operator|edited)$")]
     kind: EventKind,
     job: Option<u64>,
     /// The token's name.
@@ -229,7 +229,7 @@ pub(crate) async fn audit(
                 break;
             }
             (after, looked) = (event.seq, looked + 1);
-            if event.kind == EventKind::Operator {
+            if matches!(event.kind, EventKind::Operator | EventKind::Edited) {
                 events.push(view(&event));
             }
         }

@@ -194,7 +194,7 @@ fn routes() -> OpenApiRouter<Api> {
         .routes(routes!(jobs::submit::submit, jobs::list::list))
         .routes(routes!(jobs::bulk::act))
         .routes(routes!(jobs::counts::counts))
-        .routes(routes!(jobs::list::show, jobs::actions::delete))
+        .routes(routes!(jobs::list::show, jobs::edit::edit, jobs::actions::delete))
         .routes(routes!(jobs::explain::explain))
         .routes(routes!(jobs::actions::cancel))
         .routes(routes!(jobs::actions::kill))

@@ -4,6 +4,7 @@ use ostler_job::durable::GroupKey;
 
 use crate::parse::{
     conditions::{self, Conditions},
+    edit,
     shape::Fielded as _,
     sort,
     submit::Submit,
@@ -12,6 +13,11 @@ use crate::parse::{
 /// The fields of a job that is submitted.
 pub fn submit() -> impl Iterator<Item = &'static str> {
     Submit::fields().iter().map(|field| &*field.name)
+}
+
+/// The fields of a job that may be changed while it waits.
+pub fn edit() -> impl Iterator<Item = &'static str> {
+    edit::names()
 }
 
 /// The conditions of a list or a bulk action.

@@ -132,7 +132,7 @@ fn complete(path: &str, method: &str, operation: &mut Value) {
         // A payload may be empty.
         operation["requestBody"]["required"] = json!(!path.ends_with("/payloads"));
     }
-    if matches!(method, "post" | "put" | "delete") {
+    if matches!(method, "post" | "put" | "patch" | "delete") {
         statuses.push("409");
     }
     if path.ends_with("/log") || path.ends_with("/stdin") {
@@ -165,6 +165,7 @@ fn links(taken: &mut Value) {
         "resumeJob",
         "retryJob",
         "moveJob",
+        "editJob",
         "deleteJob",
         "getLog",
         "getStdin",
@@ -206,9 +207,10 @@ fn conditions(schemas: &mut Value) {
         {"required": ["filter"], "properties": {"filter": {"type": "object"}, "ids": {"type": "null"}}},
     ]);
     schemas["ActionRequest"]["anyOf"] = json!([
-        {"required": ["host"], "properties": {"action": {"const": "move"}}},
-        {"required": ["queue"], "properties": {"queue": {"type": "string"}, "action": {"const": "move"}}},
-        {"properties": {"host": {"type": "null"}, "queue": {"type": "null"}, "action": {"not": {"const": "move"}}}},
+        {"required": ["host"], "properties": {"set": {"type": "null"}, "action": {"const": "move"}}},
+        {"required": ["queue"], "properties": {"queue": {"type": "string"}, "set": {"type": "null"}, "action": {"const": "move"}}},
+        {"required": ["set"], "properties": {"set": {"type": "object"}, "host": {"type": "null"}, "queue": {"type": "null"}, "action": {"const": "edit"}}},
+        {"properties": {"host": {"type": "null"}, "queue": {"type": "null"}, "set": {"type": "null"}, "action": {"not": {"enum": ["move", "edit"]}}}},
     ]);
     schemas["MoveRequest"]["anyOf"] = json!([
         {"required": ["host"]},

@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 
 use ostler_job::{
     Span, Wall,
-    durable::{Attempt, Command, Futile, Held, Job, JobState, Reason, ResourceMode, Retry, Status},
+    durable::{
+        Attempt, Command, Edited, Futile, Held, Job, JobState, Reason, ResourceMode, Retry, Status,
+    },
 };
 use ostler_machine::clock;
 use serde::{Serialize, Serializer};
@@ -334,7 +336,26 @@ pub(crate) struct JobDetail {
     resources: BTreeMap<String, ResourceModeName>,
     /// What becomes of them while it waits to be tried again.
     on_retry: OnRetryName,
+    /// That it was changed while it waited, the last time. Null: it is as it was submitted.
+    edited: Option<EditedView>,
     attempts_list: Vec<AttemptView>,
+}
+
+/// That a job was changed while it waited.
+#[derive(Debug, Serialize, ToSchema)]
+struct EditedView {
+    at: Stamp,
+    /// The token's name.
+    by: String,
+    /// What was given.
+    fields: Vec<String>,
+}
+
+impl EditedView {
+    fn new(edited: &Edited) -> Self {
+        let Edited { at, by, fields } = edited;
+        Self { at: Stamp(*at), by: by.clone(), fields: fields.clone() }
+    }
 }
 
 impl JobDetail {
@@ -366,6 +387,7 @@ impl JobDetail {
             serial: job.spec.needs.serial.clone(),
             resources: job.spec.needs.resources.iter().map(mode).collect(),
             on_retry: OnRetryName(job.spec.needs.on_retry),
+            edited: job.spec.edited.as_deref().map(EditedView::new),
             attempts_list,
         }
     }

@@ -47,6 +47,8 @@ pub(crate) enum Verb {
     Resume(verb::resume::ResumeArgs),
     /// Make, hold, empty and delete queues
     Queue(verb::queue::QueueArgs),
+    /// Change jobs that wait
+    Edit(verb::edit::EditArgs),
     /// Say which runner or queue jobs are for
     Move(verb::r#move::MoveArgs),
     /// Show how many jobs are where, and the runners
@@ -88,6 +90,7 @@ impl Verb {
             Self::Pause(args) => verb::pause::run(&args),
             Self::Resume(args) => verb::resume::run(&args),
             Self::Queue(args) => verb::queue::run(&args),
+            Self::Edit(args) => verb::edit::run(&args),
             Self::Move(args) => verb::r#move::run(&args),
             Self::Status(args) => verb::status::run(&args),
             Self::Drain(args) => verb::drain::run(&args),
@@ -116,7 +119,8 @@ fn judged(command: Command) -> Command {
 
 /// Whether its value is a number or a time.
 fn measures(arg: &Arg) -> bool {
-    const NAMES: [&str; 6] = ["N", "N|unlimited", "LINES", "MASK", "MOMENT", "TIME"];
+    const NAMES: [&str; 8] =
+        ["N", "N|unlimited", "LINES", "MASK", "MOMENT", "MOMENT|none", "TIME", "TIME|none"];
     arg.get_value_names()
         .is_some_and(|names| names.iter().any(|name| NAMES.contains(&name.as_str())))
 }

@@ -109,6 +109,7 @@ fn rounds(what: &str, mut driver: Driver) {
         retry: Retry::default(),
         dedupe: None,
         needs: ostler_job::durable::Resources::default(),
+        edited: None,
     });
     let (mut done, mut ms) = (0, 2_000);
     let beat = |held| Beat {

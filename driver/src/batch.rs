@@ -48,6 +48,7 @@ impl Batch {
             Change::Submit { .. }
             | Change::Key { .. }
             | Change::Update { .. }
+            | Change::Edit { .. }
             | Change::Attempt(_)
             | Change::Delete { .. }
             | Change::Forget { .. }
@@ -73,6 +74,7 @@ fn bytes(change: &Change) -> u64 {
         Change::Attempt(it) => it.log.whole.as_ref().map_or(0, String::len),
         Change::Key { .. }
         | Change::Update { .. }
+        | Change::Edit { .. }
         | Change::Delete { .. }
         | Change::Event { .. }
         | Change::Token(_)
@@ -120,6 +122,7 @@ impl Tally {
             }
             Change::Event { kind: EventKind::Retrying, .. } => self.retried += 1,
             Change::Key { .. }
+            | Change::Edit { .. }
             | Change::Delete { .. }
             | Change::Event { .. }
             | Change::Token(_)

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use ostler_job::durable::{Change, Queue, QueueName, QueueShape};
+use ostler_job::durable::{Change, Edit, Queue, QueueName, QueueShape};
 use ostler_job::{
     JobId, Labels, Since, Span,
     durable::{AttemptKey, JobState, Order, Report, Spec},
@@ -83,6 +83,8 @@ pub enum Verb {
     Retry,
     /// Pinned to a runner or with `None` to no runner, or put into another queue, or both. A running one is not moved.
     Move { host: Option<Option<String>>, queue: Option<QueueName> },
+    /// Waiting: another thing is asked for from now on.
+    Edit(Box<Edit>),
     /// Waiting in this queue: cancelled. Anything else is left alone.
     Purge(QueueName),
     /// Finished: forgotten with its attempts and logs.
@@ -262,6 +264,13 @@ pub enum Answer {
         /// Why.
         why: QueueRefusal,
     },
+    /// The job was not edited, although it waits.
+    EditRefused {
+        /// Which.
+        job: JobId,
+        /// Why.
+        why: EditRefusal,
+    },
     /// The verb has no meaning in the job's state.
     NotNow {
         /// Which.
@@ -269,6 +278,18 @@ pub enum Answer {
         /// Where it is.
         state: JobState,
     },
+}
+
+/// Why a waiting job was not edited.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EditRefusal {
+    /// So many attempts have failed that no other would be left.
+    Spent {
+        /// That many.
+        failures: u32,
+    },
+    /// It was started before: a moment before which it does not start has no meaning any more.
+    Begun,
 }
 
 /// What a runner says of itself when it connects and every 5 s after that.

@@ -13,8 +13,8 @@ use std::{
 use ostler_job::{
     JobId, Mono, Since, Span, Wall,
     durable::{
-        AttemptKey, Delivery, Fence, JobState, Order, Reason, Resources, Retry, Same, Scheduling,
-        Spec,
+        AttemptKey, Delivery, Edit, Fence, JobState, Order, Reason, Resources, Retry, Same,
+        Scheduling, Spec,
     },
 };
 
@@ -279,6 +279,23 @@ impl JobTable {
         self.counts.add(to, state, 1);
     }
 
+    /// The job is tried again, or promised, otherwise from here on.
+    pub(super) fn amend(&mut self, id: JobId, edit: &Edit) {
+        let old = self[id].policy.clone();
+        let retry = edit.retry.as_ref().unwrap_or(&old.retry).clone();
+        let within = edit.within.unwrap_or(old.within);
+        let policy = self.keep_policy(Arc::new(Policy { retry, once: old.once, within }));
+        self[id].policy = policy;
+        self.let_go(&old);
+    }
+
+    /// Nobody but the table and whoever asks may have the policy any more.
+    fn let_go(&mut self, policy: &Arc<Policy>) {
+        if Arc::strong_count(policy) == 2 {
+            self.policies.remove(&policy.key());
+        }
+    }
+
     /// The hash that jobs of one tenant and identity share.
     pub(super) fn identity(&self, tenant: &str, identity: &str) -> u64 {
         let mut hasher = DefaultHasher::new();
@@ -318,10 +335,7 @@ impl JobTable {
         let job = *self.table.remove(&id)?;
         self.counts.add(job.whose(), job.state, -1);
         self.alike.remove(&(job.same, id));
-        // The table's and this one.
-        if Arc::strong_count(&job.policy) == 2 {
-            self.policies.remove(&job.policy.key());
-        }
+        self.let_go(&job.policy);
         Some(job)
     }
 

@@ -31,6 +31,7 @@ mod claims;
 mod closing;
 mod counts;
 mod dedupe;
+mod edit;
 mod estimate;
 mod event;
 mod figures;
@@ -75,8 +76,8 @@ pub use actor::Actor;
 pub use actor_input::{ActorInput, Output};
 pub use batch::{Batch, Tally};
 pub use event::{
-    Action, Answer, Beat, DriverConfig, Effect, Figures, NewJob, Offer, QueueLook, QueueOrder,
-    Reports, RunnerName, Steer, SteerJob, Submit, Ticket, Verb,
+    Action, Answer, Beat, DriverConfig, EditRefusal, Effect, Figures, NewJob, Offer, QueueLook,
+    QueueOrder, Reports, RunnerName, Steer, SteerJob, Submit, Ticket, Verb,
 };
 use jobs::{JobTable, Run};
 use names::Names;

@@ -3,13 +3,12 @@
 use ostler_job::durable::{Change, EventKind};
 use ostler_job::{
     JobId, Mono, Now, Wall,
-    durable::{JobState, Order, QueueName, Reason},
+    durable::{Edit, JobState, Order, QueueName, Reason},
 };
 use serde_json::{Value, json};
 
 use super::{
     Driver,
-    counts::Whose,
     event::{Answer, Effect, Steer, SteerJob, Verb},
 };
 
@@ -20,19 +19,20 @@ impl Driver {
         for job in jobs {
             let id = job.id;
             let answer = match self.jobs.get(id).map(|it| it.state) {
-                Some(state) if !state.is_finished() => self.steer_unfinished(id, &verb, now),
+                Some(state) if !state.is_finished() => self.steer_unfinished(id, &verb, &who, now),
                 _ => self.steer_finished(job, &verb, now),
             };
             if let Answer::Done { .. } = answer {
-                let detail = verb.detail();
-                self.outbox.event((now.wall, EventKind::Operator), Some(id), Some(&who), &detail);
+                let is_edit = matches!(verb, Verb::Edit(_));
+                let kind = if is_edit { EventKind::Edited } else { EventKind::Operator };
+                self.outbox.event((now.wall, kind), Some(id), Some(&who), &verb.detail());
             }
             answers.push(answer);
         }
         self.outbox.effect(Effect::Answer { ticket, answers });
     }
 
-    fn steer_unfinished(&mut self, id: JobId, verb: &Verb, now: Now) -> Answer {
+    fn steer_unfinished(&mut self, id: JobId, verb: &Verb, who: &str, now: Now) -> Answer {
         let out = self.jobs[id].state.is_out();
         let done = match verb {
             Verb::Cancel if out => self.order_end(id, Order::Kill),
@@ -56,16 +56,19 @@ impl Driver {
                 true
             }
             Verb::Retry => self.hurry(id, now),
-            Verb::Purge(_) | Verb::Move { .. } if out => false,
+            Verb::Purge(_) | Verb::Move { .. } | Verb::Edit(_) if out => false,
             Verb::Purge(queue) => self.purge(id, queue, now),
             Verb::Move { host, queue } => {
-                let to = queue.as_ref().map(|queue| self.way_into(queue, id, now)).transpose();
-                match to {
-                    Ok(queue) => self.relocate(id, host.as_ref(), queue, now),
+                let edit = Edit { host: host.clone(), queue: queue.clone(), ..Edit::default() };
+                match self.change(id, &edit, now) {
+                    Ok(()) => true,
                     Err(refused) => return refused,
                 }
-                true
             }
+            Verb::Edit(edit) => match self.edit(id, edit, who, now) {
+                Ok(()) => true,
+                Err(refused) => return refused,
+            },
             Verb::Delete => false,
         };
         let state = self.jobs[id].state;
@@ -142,39 +145,6 @@ impl Driver {
         true
     }
 
-    /// The queue that a job is to wait in from now on, if it takes it. Whatever is in it already stays.
-    fn way_into(&self, queue: &QueueName, id: JobId, now: Now) -> Result<u32, Answer> {
-        let job = &self.jobs[id];
-        if self.queues.find(Some(queue)) == Some(job.queue) {
-            return Ok(job.queue);
-        }
-        let queue = self.open_queue(Some(queue))?;
-        let full = self.full_for(Whose { tenant: job.tenant, queue }, now);
-        full.map_or(Ok(queue), Err)
-    }
-
-    /// The job waits for another runner, or in another queue.
-    fn relocate(&mut self, id: JobId, host: Option<&Option<String>>, to: Option<u32>, now: Now) {
-        self.touch(id);
-        let queued = self.jobs[id].state == JobState::Pending;
-        if queued {
-            self.withdraw(id, now);
-        }
-        if let Some(host) = host {
-            let host = host.as_deref().map(|name| self.hosts.hold(name));
-            if let Some(old) = self.jobs[id].host() {
-                self.hosts.release(old, |_| false);
-            }
-            self.jobs[id].pin(host);
-        }
-        if let Some(queue) = to {
-            self.jobs.requeue(id, queue);
-        }
-        if queued {
-            self.queue(id, now);
-        }
-    }
-
     fn steer_finished(&mut self, job: SteerJob, verb: &Verb, now: Now) -> Answer {
         let id = job.id;
         let Some(record) = job.finished else { return Answer::Unknown };
@@ -209,6 +179,7 @@ impl Driver {
             | Verb::Pause
             | Verb::Resume
             | Verb::Move { .. }
+            | Verb::Edit(_)
             | Verb::Purge(_) => Answer::NotNow { job: id, state },
         }
     }
@@ -245,6 +216,15 @@ impl Verb {
                     detail["queue"] = json!(queue);
                 }
             }
+            Self::Edit(edit) => {
+                detail["fields"] = json!(edit.fields());
+                if let Some(Some(host)) = &edit.host {
+                    detail["host"] = json!(host);
+                }
+                if let Some(queue) = &edit.queue {
+                    detail["queue"] = json!(queue);
+                }
+            }
             Self::Purge(queue) => detail["queue"] = json!(queue),
             Self::Cancel | Self::Kill | Self::Pause | Self::Resume | Self::Retry | Self::Delete => {
             }
@@ -261,6 +241,7 @@ impl Verb {
             Self::Resume => "resume",
             Self::Retry => "retry",
             Self::Move { .. } => "move",
+            Self::Edit(_) => "edit",
             Self::Purge(_) => "purge",
             Self::Delete => "delete",
         }

@@ -5,21 +5,22 @@ use std::sync::Arc;
 use ostler_job::{
     HostId, JobId, Labels, Mono, Now, Span, Wall,
     durable::{
-        AttemptKey, Dedupe, DedupeScope, Delivery, Ending, Epoch, Fence, Finish, JobState,
+        AttemptKey, Dedupe, DedupeScope, Delivery, Edit, Ending, Epoch, Fence, Finish, JobState,
         LogState, Order, Reason, Report, Retry, Spec, Status, Term, Then, Usage, Work,
     },
 };
 use ostler_store::{Change, EventKind, Memory, Store};
 
 use super::{
-    Action, Answer, Beat, Driver, DriverConfig, Effect, NewJob, Offer, Reports, Steer, SteerJob,
-    Submit, Ticket, Verb,
+    Action, Answer, Beat, Driver, DriverConfig, EditRefusal, Effect, NewJob, Offer, Reports, Steer,
+    SteerJob, Submit, Ticket, Verb,
 };
 
 mod actor;
 mod attach;
 mod broken;
 mod claims;
+mod edits;
 mod late;
 mod leases;
 mod links;
@@ -70,6 +71,7 @@ pub(super) fn spec() -> Spec {
         retry: Retry::default(),
         dedupe: None,
         needs: ostler_job::durable::Resources::default(),
+        edited: None,
     }
 }
 

@@ -298,6 +298,9 @@ impl DriverThread {
         for change in &changes {
             if let Change::Submit { job, spec, .. } = change {
                 self.specs.put(*job, spec.clone());
+            } else if let Change::Edit { job, .. } = change {
+                // It is another one when it is safe, and only then may the job be granted.
+                drop(self.specs.take(*job));
             }
         }
         let inbox = self.shared.inbox.clone();

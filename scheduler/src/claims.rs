@@ -34,6 +34,22 @@ impl Scheduler {
         self.resources.keep(job);
     }
 
+    /// A waiting job waits in another way from now on, wherever its new submit says. What it has of its resources it keeps, and its
+    /// place in their lines: nobody goes ahead in between.
+    ///
+    /// # Panics
+    /// When its queue is not known.
+    pub fn handle_resubmit(&mut self, submit: Submit, claims: &[Claim], now: Mono) {
+        let known = self.jobs.find(submit.job);
+        if let Some(ix) = known.filter(|&ix| self.jobs[ix].is_waiting()) {
+            self.resources.stay(submit.job);
+            self.jobs[ix].claims = false;
+            self.drop_waiting(ix);
+            self.pump(now);
+        }
+        self.handle_submit_claiming(submit, claims, now);
+    }
+
     /// A job that is not submitted yet has these resources from before, and keeps them until it is, or gives them up.
     pub fn handle_hold(&mut self, job: JobId, claims: &[Claim]) {
         self.resources.force(job, claims);

@@ -82,6 +82,13 @@ pub(crate) struct Jobs {
     by_id: IdMap<JobId, JobIx>,
 }
 
+impl Job {
+    /// Whether it was not granted yet.
+    pub(crate) const fn is_waiting(&self) -> bool {
+        matches!(self.state, State::Waiting | State::Parked)
+    }
+}
+
 impl Jobs {
     pub(crate) fn new() -> Self {
         Self { pages: Vec::new(), free: NONE, by_id: IdMap::default() }

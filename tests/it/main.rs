@@ -16,6 +16,7 @@ mod crowds;
 mod deadlines;
 mod drain;
 mod durable;
+mod edits;
 mod environ;
 mod fairness;
 mod files;

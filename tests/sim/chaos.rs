@@ -1,7 +1,10 @@
 //! What fails, and what people do.
 
 use ostler_driver::{Steer, SteerJob, Ticket, Verb};
-use ostler_job::{JobId, Span};
+use ostler_job::{
+    JobId, Span,
+    durable::{Edit, Retry},
+};
 use ostler_store::{Planned, Store};
 
 use crate::{agenda::Event, clients::Client, world::World};
@@ -61,7 +64,7 @@ impl World {
                 known[known.len() - 1 - back as usize]
             })
             .collect();
-        let verb = match self.rng.below(12) {
+        let verb = match self.rng.below(13) {
             0 | 1 => Verb::Cancel,
             2 => Verb::Kill,
             3..6 => Verb::Pause,
@@ -72,10 +75,32 @@ impl World {
                 let host = to.then(|| format!("runner-{}", self.rng.below(3)));
                 Verb::Move { host: Some(host), queue: None }
             }
+            11 => Verb::Edit(Box::new(self.edit())),
             _ => Verb::Delete,
         };
         let delay = Span::from_millis(self.rng.between(0, 20));
         self.send_steer(verb, ids, delay);
+    }
+
+    /// What somebody changes about jobs that wait.
+    fn edit(&mut self) -> Edit {
+        let mut edit = Edit::default();
+        match self.rng.below(4) {
+            0 => {
+                let attempts = self.rng.between(1, 4) as u32;
+                edit.retry = Some(Retry { attempts, ..Retry::default() });
+            }
+            1 => {
+                let within = Span::from_millis(self.rng.between(100, 60_000));
+                edit.within = Some(self.rng.one_in(2).then_some(within));
+            }
+            2 => {
+                let at = self.now.wall.after(Span::from_millis(self.rng.between(0, 30_000)));
+                edit.not_before = Some(self.rng.one_in(2).then_some(at));
+            }
+            _ => edit.host = Some(None),
+        }
+        edit
     }
 
     /// An operator's request, made from what the store says now, arrives a little later.

@@ -99,6 +99,7 @@ impl Checker {
                 self.heard.gave_up(*at, detail).into_iter().for_each(|what| self.fail(what));
             }
             Change::Key { .. }
+            | Change::Edit { .. }
             | Change::Event { .. }
             | Change::Token(_)
             | Change::Queue(_)

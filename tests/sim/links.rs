@@ -131,6 +131,7 @@ impl World {
             | Answer::Queue(_)
             | Answer::QueueRefused { .. }
             | Answer::QueueFull { .. }
+            | Answer::EditRefused { .. }
             | Answer::WithOthers
             | Answer::Repeated { .. }
             | Answer::Unknown

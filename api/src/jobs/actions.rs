@@ -11,7 +11,7 @@ use ostler_job::durable::QueueName;
 use serde::Deserialize;
 use utoipa::ToSchema;
 
-use super::{Id, bulk::NOWHERE, find, queued, take};
+use super::{Id, bulk::NOWHERE, edit, find, queued, take};
 use crate::{
     Api,
     auth::{Caller, Needs, Operate},
@@ -63,7 +63,7 @@ verbs! {
     retry, "/v1/jobs/{id}/retry", "retryJob", Verb::Retry;
 }
 
-async fn steer(
+pub(crate) async fn steer(
     api: &Api,
     caller: &Caller,
     id: ostler_job::JobId,
@@ -84,10 +84,10 @@ async fn apply(
     if caller.tenant().is_some() {
         find(api, caller, id).await?;
     }
-    match api.backend().steer(caller.name(), verb, vec![id]).await?.first() {
+    match api.backend().steer(caller.name(), verb.clone(), vec![id]).await?.first() {
         Some(Answer::Done { .. }) => Ok(()),
         Some(Answer::Unknown) => Err(Problem::no_job(id)),
-        Some(other) => Err(take::refusal(other)),
+        Some(other) => Err(edit::refusal(&verb, other)),
         None => Err(Problem::internal("no answer came")),
     }
 }

@@ -172,6 +172,7 @@ fn refused(numbers: &[u64], answers: &[Answer]) -> Result<(), Problem> {
             | Answer::Unknown
             | Answer::Queue(_)
             | Answer::QueueRefused { .. }
+            | Answer::EditRefused { .. }
             | Answer::NotNow { .. } => {
                 note(&mut errors, *number, &take::refusal(answer));
             }
@@ -359,6 +360,7 @@ fn write_answer(
         | Answer::Unknown
         | Answer::Queue(_)
         | Answer::QueueRefused { .. }
+        | Answer::EditRefused { .. }
         | Answer::NotNow { .. } => write_problem(out, line, &take::refusal(answer))?,
     }
     Ok(())

@@ -1,21 +1,21 @@
 //! `POST /v1/jobs/actions`: the same done to many jobs, named or found by a filter.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use axum::{body::Body, extract::State, response::Response};
 use http::{HeaderMap, StatusCode};
 use ostler_driver::{Answer, Verb};
 use ostler_job::{
     JobId,
-    durable::{Filter, Query},
+    durable::{Edit, Filter, Query},
 };
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::{
     actions::{check_host, check_queue},
+    edit,
     list::bind,
-    take,
 };
 use crate::{
     Api,
@@ -24,6 +24,7 @@ use crate::{
     parse::{
         self, Notes, checks,
         conditions::Conditions,
+        edit::EditRequest,
         query::{self, NoQuery},
         shape::{self, fielded},
         step,
@@ -55,6 +56,8 @@ pub(crate) struct ActionRequest {
     /// For `move`: the queue that they wait in from now on.
     #[schema(pattern = "^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
     queue: Option<String>,
+    /// For `edit`: what is changed about them.
+    set: Option<EditRequest>,
     #[schema(schema_with = crate::schema::ids)]
     ids: Option<Vec<u64>>,
     filter: Option<Conditions>,
@@ -72,6 +75,7 @@ pub(crate) enum ActionName {
     Resume,
     Retry,
     Move,
+    Edit,
     Delete,
 }
 
@@ -145,6 +149,9 @@ pub(crate) async fn act(
         check_host(&api, host.as_ref().and_then(|host| host.as_deref()))?;
         check_queue(&api, &caller, queue.as_ref())?;
     }
+    if let Verb::Edit(edit) = &verb {
+        edit::check(&api, &caller, edit)?;
+    }
     let mut work = Work::new(&api, &caller, verb);
     match which {
         Which::Ids(ids) => work.ids(&ids).await?,
@@ -154,7 +161,7 @@ pub(crate) async fn act(
 }
 
 fn read(asked: ActionRequest, mut notes: Notes) -> Result<(Verb, Which), Problem> {
-    let ActionRequest { action, host, queue, ids, filter } = asked;
+    let ActionRequest { action, host, queue, set, ids, filter } = asked;
     let moves = action == Some(ActionName::Move);
     if moves && host.is_none() && queue.is_none() && !notes.any(&["/host", "/queue"]) {
         notes.add("/host", NOWHERE);
@@ -165,6 +172,7 @@ fn read(asked: ActionRequest, mut notes: Notes) -> Result<(Verb, Which), Problem
         notes.add(at, "is for the action move");
     }
     let queue = checks::queue(queue.as_deref(), "/queue", &mut notes);
+    let edit = read_edit(action == Some(ActionName::Edit), set, &mut notes);
     let which = match (ids, filter) {
         (Some(ids), None) => Which::Ids(each_once(ids)),
         (None, Some(filter)) => Which::Filter(Box::new(read_filter(&filter, &mut notes))),
@@ -188,10 +196,29 @@ fn read(asked: ActionRequest, mut notes: Notes) -> Result<(Verb, Which), Problem
         Some(ActionName::Resume) => Verb::Resume,
         Some(ActionName::Retry) => Verb::Retry,
         Some(ActionName::Move) => Verb::Move { host, queue },
+        Some(ActionName::Edit) => Verb::Edit(Box::new(edit)),
         Some(ActionName::Delete) => Verb::Delete,
         None => return Err(Problem::internal("a body without an action was taken")),
     };
     Ok((verb, which))
+}
+
+/// What is to be changed about jobs that are edited.
+fn read_edit(is_edit: bool, set: Option<EditRequest>, notes: &mut Notes) -> Edit {
+    match set {
+        Some(set) => {
+            if !is_edit {
+                notes.add("/set", "is for the action edit");
+            }
+            parse::edit::read(set, "/set", notes)
+        }
+        None => {
+            if is_edit && !notes.of("/set") {
+                notes.add("/set", "is missing; give what is to be changed, {\"within\": \"2h\"}");
+            }
+            Edit::default()
+        }
+    }
 }
 
 /// What is there twice is done once.
@@ -267,8 +294,20 @@ impl<'a> Work<'a> {
         }
     }
 
-    async fn steer(&mut self, ids: Vec<JobId>) -> Result<(), Problem> {
+    /// Those that may be changed so, by what never changes about them.
+    async fn fit(&mut self, ids: Vec<JobId>, edit: &Edit) -> Result<Vec<JobId>, Problem> {
+        let found = self.api.backend().get(ids.clone()).await?;
+        let unfit = found.iter().filter_map(|job| Some((job.id, edit::unfit(job, edit)?)));
+        let unfit: BTreeMap<JobId, Problem> = unfit.collect();
+        unfit.iter().for_each(|(id, problem)| self.refuse(*id, problem));
+        Ok(ids.into_iter().filter(|id| !unfit.contains_key(id)).collect())
+    }
+
+    async fn steer(&mut self, mut ids: Vec<JobId>) -> Result<(), Problem> {
         self.caller.is_still_good(self.api.backend())?;
+        if let Verb::Edit(edit) = self.verb.clone() {
+            ids = self.fit(ids, &edit).await?;
+        }
         if ids.is_empty() {
             return Ok(());
         }
@@ -286,7 +325,8 @@ impl<'a> Work<'a> {
                 | Answer::Repeated { .. }
                 | Answer::Queue(_)
                 | Answer::QueueRefused { .. }
-                | Answer::NotNow { .. } => self.refuse(id, &take::refusal(answer)),
+                | Answer::EditRefused { .. }
+                | Answer::NotNow { .. } => self.refuse(id, &edit::refusal(&self.verb, answer)),
             }
         }
         Ok(())

@@ -4,6 +4,7 @@ pub(crate) mod actions;
 pub(crate) mod batch;
 pub(crate) mod bulk;
 pub(crate) mod counts;
+pub(crate) mod edit;
 pub(crate) mod explain;
 pub(crate) mod idempotency;
 pub(crate) mod lines;

@@ -5,7 +5,7 @@ use std::{
     sync::Arc,
 };
 
-use ostler_driver::{Answer, NewJob};
+use ostler_driver::{Answer, EditRefusal, NewJob};
 use ostler_job::{
     JobId, Span,
     durable::{DedupeScope, Spec},
@@ -179,9 +179,29 @@ pub(crate) fn refusal(answer: &Answer) -> Problem {
             format!("job {job} is {state}, which does not allow this"),
         )
         .about(*job),
+        Answer::EditRefused { job, why } => not_edited(*job, *why),
         Answer::QueueRefused { queue, why } => queued::refusal(queue, why),
         Answer::Done { .. } | Answer::Late { .. } | Answer::Coalesced { .. } | Answer::Queue(_) => {
             Problem::internal("a wrong answer")
         }
     }
+}
+
+/// Why a job that waits was not edited.
+fn not_edited(job: JobId, why: EditRefusal) -> Problem {
+    let (at, detail) = match why {
+        EditRefusal::Spent { failures } => (
+            "/retry/attempts",
+            format!(
+                "job {job} has failed {failures} times and would have no attempt left; give more attempts than that, or cancel it"
+            ),
+        ),
+        EditRefusal::Begun => (
+            "/not_before",
+            format!(
+                "job {job} was started before, and not_before is for the first attempt; pause it, or retry it to have it tried now"
+            ),
+        ),
+    };
+    Problem::new(Kind::ConflictState, detail).about(job).at(at)
 }

@@ -133,6 +133,7 @@ fn build(mut request: Submit, tenant: String, given: Given<'_>, notes: &mut Note
         retry,
         dedupe,
         needs,
+        edited: None,
     };
     let bound = given.tenant.is_some();
     let paused = request.paused.unwrap_or(false);
@@ -144,7 +145,10 @@ fn labels(request: &Submit, tenant: &str, notes: &mut Notes) {
     label(tenant, "/tenant", LABEL_MAX, notes);
     request.name.iter().for_each(|name| label(name, "/name", LABEL_MAX, notes));
     request.host.iter().for_each(|host| checks::runner(host, "/host", notes));
-    let tags = request.tags.as_deref().unwrap_or_default();
+    tags(request.tags.as_deref().unwrap_or_default(), notes);
+}
+
+pub(crate) fn tags(tags: &[String], notes: &mut Notes) {
     if tags.len() > TAGS_MAX {
         notes.add("/tags", format!("{} tags are too many; {TAGS_MAX} are the most", tags.len()));
     }

@@ -4,6 +4,7 @@
 pub(crate) mod build;
 pub(crate) mod checks;
 pub(crate) mod conditions;
+pub(crate) mod edit;
 pub(crate) mod identity;
 pub(crate) mod query;
 pub(crate) mod shape;

@@ -22,6 +22,7 @@ const OPERATIONS: &[(&str, &str, &str)] = &[
     ("POST /v1/jobs/1/pause", "operate", ""),
     ("POST /v1/jobs/1/resume", "operate", ""),
     ("POST /v1/jobs/1/move", "operate", r#"{"host":null}"#),
+    ("PATCH /v1/jobs/1", "operate", r#"{"within":"1h"}"#),
     ("POST /v1/jobs/actions", "operate", r#"{"action":"pause","ids":[]}"#),
     ("POST /v1/jobs/1/cancel", "operate", ""),
     ("POST /v1/jobs/1/retry", "operate", ""),
@@ -176,6 +177,7 @@ async fn a_tenants_token_sees_and_touches_its_own_jobs_only() {
         ask(line, "").await.is("not_found");
     }
     ask("POST /v1/jobs/1/move", r#"{"host":null}"#).await.is("not_found");
+    ask("PATCH /v1/jobs/1", r#"{"within":"1h"}"#).await.is("not_found");
     let listed = ask("GET /v1/jobs", "").await.json();
     assert_eq!(listed["jobs"].as_array().unwrap().len(), 1);
     let listed = ask("GET /v1/jobs?tenant=other", "").await.json();

@@ -185,6 +185,7 @@ impl Backend for Fake {
                     | Answer::Unknown
                     | Answer::Queue(_)
                     | Answer::QueueRefused { .. }
+                    | Answer::EditRefused { .. }
                     | Answer::NotNow { .. } => None,
                 });
                 state.keys.insert(key, (request, ids.collect()));

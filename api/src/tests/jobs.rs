@@ -381,3 +381,102 @@ async fn a_body_with_a_field_twice_is_not_the_same_request() {
     assert_eq!(submit(r#"{ "command" : "true" }"#).await.header("idempotent-replay"), "true");
     submit(r#"{"command":"false","command":"true"}"#).await.is("idempotency_mismatch");
 }
+
+#[tokio::test]
+async fn a_job_that_waits_is_edited_by_the_rules_of_a_submit() {
+    let rig = Rig::new();
+    rig.json("PUT /v1/queues/mail", "{}").await;
+    rig.json("POST /v1/jobs", r#"{"command":"true","timeout":"1m","tags":["a"]}"#).await;
+    let body = r#"{"queue":"mail","within":"2h","tags":["x","y"],"retry":{"attempts":3},"timeout":"5m",
+        "host":"web-1","not_before":"2100-01-01T00:00:00Z"}"#;
+    let told = rig.json("PATCH /v1/jobs/1", body).await.json();
+    assert_eq!((&told["queue"], &told["host"]), (&json!("mail"), &json!("web-1")), "{told}");
+    let shown = rig.ask("GET /v1/jobs/1").await.json();
+    for (name, value) in [
+        ("within_seconds", json!(7200.0)),
+        ("tags", json!(["x", "y"])),
+        ("attempts_max", json!(3)),
+        ("timeout_seconds", json!(300.0)),
+        ("not_before", json!("2100-01-01T00:00:00.000Z")),
+    ] {
+        assert_eq!(shown[name], value, "{name}");
+    }
+    let edited = &shown["edited"];
+    assert_eq!(edited["by"], "first", "{edited}");
+    assert_eq!(edited["fields"][3], "retry", "{edited}");
+    let body = r#"{"within":null,"tags":[],"timeout":null,"host":null,"not_before":null}"#;
+    rig.json("PATCH /v1/jobs/1", body).await;
+    let shown = rig.ask("GET /v1/jobs/1").await.json();
+    for name in ["within_seconds", "timeout_seconds", "not_before", "host"] {
+        assert!(shown[name].is_null(), "{name}");
+    }
+    assert_eq!((&shown["tags"], &shown["attempts_max"]), (&json!([]), &json!(3)));
+}
+
+#[tokio::test]
+async fn an_edit_with_anything_wrong_changes_nothing_and_says_what_is_wrong() {
+    let rig = Rig::new();
+    rig.submit().await;
+    for (body, at) in [
+        ("{}", ""),
+        (r#"{"command":"false"}"#, "/command"),
+        (r#"{"within":"0s"}"#, "/within"),
+        (r#"{"within":"1h","retry":{"attempts":0}}"#, "/retry/attempts"),
+        (r#"{"queue":null}"#, "/queue"),
+        (r#"{"tags":null}"#, "/tags"),
+        (r#"{"retry":null}"#, "/retry"),
+        (r#"{"tags":[""]}"#, "/tags/0"),
+        (r#"{"host":"-x"}"#, "/host"),
+        (r#"{"not_before":"soon"}"#, "/not_before"),
+        (r#"{"timeout":7}"#, "/timeout"),
+    ] {
+        let problem = rig.json("PATCH /v1/jobs/1", body).await.is("invalid_field");
+        assert_eq!(problem["pointer"], at, "{problem}");
+    }
+    for body in [r#"{"within":"1h","host":"web-9"}"#, r#"{"within":"1h","queue":"no"}"#] {
+        rig.json("PATCH /v1/jobs/1", body).await.is("conflict_state");
+    }
+    rig.json("PATCH /v1/jobs/7", r#"{"within":"1h"}"#).await.is("not_found");
+    let shown = rig.ask("GET /v1/jobs/1").await.json();
+    assert!(shown["edited"].is_null() && shown["within_seconds"].is_null(), "{shown}");
+}
+
+#[tokio::test]
+async fn what_does_not_go_with_a_job_is_refused_with_the_cure() {
+    let rig = Rig::new();
+    for body in [
+        r#"{"module":"noop"}"#,
+        r#"{"command":"true","delivery":"at_most_once"}"#,
+        r#"{"command":"true","expires":"1h"}"#,
+        r#"{"command":"true"}"#,
+        r#"{"command":"true"}"#,
+    ] {
+        rig.json("POST /v1/jobs", body).await;
+    }
+    rig.fake.change(4, |status| status.state = JobState::Running);
+    rig.fake.change(5, |status| status.state = JobState::Succeeded);
+    for (id, body, at, cure) in [
+        (1, r#"{"timeout":"5m"}"#, "/timeout", "leave it out"),
+        (2, r#"{"retry":{"attempts":2}}"#, "/retry/attempts", "at_most_once allows"),
+        (3, r#"{"not_before":"2100-01-01T00:00:00Z"}"#, "/not_before", "make it earlier"),
+        (4, r#"{"within":"1h"}"#, "", "cancel it and submit another one"),
+        (5, r#"{"within":"1h"}"#, "", "retry it and edit it then"),
+    ] {
+        let problem = rig.json(&format!("PATCH /v1/jobs/{id}"), body).await.is("conflict_state");
+        assert_eq!(problem["pointer"].as_str().unwrap_or_default(), at, "{problem}");
+        assert!(problem["detail"].as_str().unwrap().contains(cure), "{problem}");
+    }
+    let body = r#"{"action":"edit","set":{"timeout":"5m","within":"1h"},"filter":{}}"#;
+    let told = rig.json("POST /v1/jobs/actions", body).await.json();
+    assert_eq!((&told["done"], &told["left"]), (&2.into(), &3.into()), "{told}");
+    for (body, at) in [
+        (r#"{"action":"edit","ids":[1]}"#, "/set"),
+        (r#"{"action":"cancel","set":{"within":"1h"},"ids":[1]}"#, "/set"),
+        (r#"{"action":"edit","set":{},"ids":[1]}"#, "/set"),
+        (r#"{"action":"edit","set":{"retry":{"attempts":0}},"ids":[1]}"#, "/set/retry/attempts"),
+        (r#"{"action":"edit","set":{"colour":"red"},"ids":[1]}"#, "/set/colour"),
+    ] {
+        let problem = rig.json("POST /v1/jobs/actions", body).await.is("invalid_field");
+        assert_eq!(problem["pointer"], at, "{problem}");
+    }
+}

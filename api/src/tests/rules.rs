@@ -3,7 +3,7 @@
 use ostler_driver::{Answer, NewJob, Verb};
 use ostler_job::{
     JobId,
-    durable::{Job, JobState, Query, Status, Then},
+    durable::{Edited, Job, JobState, Query, Status, Then},
 };
 
 use super::fake::State;
@@ -63,6 +63,19 @@ pub(super) fn steer(state: &mut State, verb: &Verb, id: JobId) -> Answer {
                 job.status.host.clone_from(host);
             }
             if let Some(queue) = queue {
+                job.status.queue = Some(queue.clone()).filter(|queue| !queue.is_default());
+            }
+        }
+        Verb::Edit(_) if at.is_out() => return not_now,
+        Verb::Edit(edit) => {
+            edit.apply(&mut job.spec);
+            let fields = edit.fields().into_iter().map(str::to_owned).collect();
+            let edited = Edited { at: view::now(), by: "first".to_owned(), fields };
+            job.spec.edited = Some(Box::new(edited));
+            if let Some(host) = &edit.host {
+                job.status.host.clone_from(host);
+            }
+            if let Some(queue) = &edit.queue {
                 job.status.queue = Some(queue.clone()).filter(|queue| !queue.is_default());
             }
         }

@@ -53,6 +53,19 @@ pub(crate) struct Action<'a> {
     pub(crate) host: Option<Option<&'a str>>,
     /// The queue, for a move.
     pub(crate) queue: Option<&'a str>,
+    /// What is changed, for an edit.
+    pub(crate) set: Option<&'a Value>,
+}
+
+impl Action<'_> {
+    /// One that says no more than what is done to which jobs.
+    pub(crate) const fn new(
+        name: &'static str,
+        done: &'static str,
+        of: Option<&'static str>,
+    ) -> Self {
+        Self { name, done, of, host: None, queue: None, set: None }
+    }
 }
 
 #[derive(Debug, Default, Deserialize, Serialize)]
@@ -174,6 +187,9 @@ fn request(action: Action<'_>, of: (&str, Value)) -> Value {
     }
     if let Some(queue) = action.queue {
         body["queue"] = Value::from(queue);
+    }
+    if let Some(set) = action.set {
+        body["set"] = set.clone();
     }
     body
 }

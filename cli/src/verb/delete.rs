@@ -17,8 +17,5 @@ pub(crate) struct DeleteArgs {
 }
 
 pub(crate) fn run(args: &DeleteArgs) -> Result<ExitCode, Failure> {
-    steer(
-        &args.steer,
-        Action { name: "delete", done: "deleted", of: None, host: None, queue: None },
-    )
+    steer(&args.steer, Action::new("delete", "deleted", None))
 }

@@ -21,17 +21,6 @@ pub(crate) struct KillArgs {
 }
 
 pub(crate) fn run(args: &KillArgs) -> Result<ExitCode, Failure> {
-    let action = match args.now {
-        true => {
-            Action { name: "kill", done: "killed", of: Some("unfinished"), host: None, queue: None }
-        }
-        false => Action {
-            name: "cancel",
-            done: "cancelled",
-            of: Some("unfinished"),
-            host: None,
-            queue: None,
-        },
-    };
-    steer(&args.steer, action)
+    let (name, done) = if args.now { ("kill", "killed") } else { ("cancel", "cancelled") };
+    steer(&args.steer, Action::new(name, done, Some("unfinished")))
 }

@@ -5,6 +5,7 @@ pub(crate) mod check;
 pub(crate) mod completions;
 pub(crate) mod delete;
 pub(crate) mod drain;
+pub(crate) mod edit;
 pub(crate) mod explain;
 pub(crate) mod gateway;
 pub(crate) mod join_token;

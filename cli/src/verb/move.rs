@@ -31,5 +31,5 @@ pub(crate) fn run(args: &MoveArgs) -> Result<ExitCode, Failure> {
     let queue = args.queue.as_deref();
     // What is over waits nowhere.
     let of = queue.map(|_| "waiting");
-    steer(&args.steer, Action { name: "move", done: "moved", of, host, queue })
+    steer(&args.steer, Action { host, queue, ..Action::new("move", "moved", of) })
 }

@@ -17,5 +17,5 @@ pub(crate) struct PauseArgs {
 }
 
 pub(crate) fn run(args: &PauseArgs) -> Result<ExitCode, Failure> {
-    steer(&args.steer, Action { name: "pause", done: "paused", of: None, host: None, queue: None })
+    steer(&args.steer, Action::new("pause", "paused", None))
 }

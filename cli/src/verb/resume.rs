@@ -17,8 +17,5 @@ pub(crate) struct ResumeArgs {
 }
 
 pub(crate) fn run(args: &ResumeArgs) -> Result<ExitCode, Failure> {
-    steer(
-        &args.steer,
-        Action { name: "resume", done: "resumed", of: None, host: None, queue: None },
-    )
+    steer(&args.steer, Action::new("resume", "resumed", None))
 }

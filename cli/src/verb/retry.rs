@@ -18,8 +18,5 @@ pub(crate) struct RetryArgs {
 }
 
 pub(crate) fn run(args: &RetryArgs) -> Result<ExitCode, Failure> {
-    steer(
-        &args.steer,
-        Action { name: "retry", done: "will retry", of: Some("failed"), host: None, queue: None },
-    )
+    steer(&args.steer, Action::new("retry", "will retry", Some("failed")))
 }

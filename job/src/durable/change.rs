@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, sync::Arc};
 
 use serde::{Deserialize, Serialize};
 
-use super::{Attempt, Fence, Queue, QueueName, Spec, Status};
+use super::{Attempt, Edit, Edited, Fence, Queue, QueueName, Spec, Status};
 use crate::{JobId, Wall};
 
 /// One change. A batch of them is written whole or not at all.
@@ -40,6 +40,16 @@ pub enum Change {
         expect: Fence,
         /// What it is from now on.
         status: Box<Status>,
+    },
+    /// What was asked for is another thing from now on; what of it is in the status has a change of its own. A spec that cannot be
+    /// read stays as it is. A [`super::Fault::Fenced`] when there is no such job.
+    Edit {
+        /// The job.
+        job: JobId,
+        /// What is changed.
+        edit: Box<Edit>,
+        /// When and by whom.
+        edited: Box<Edited>,
     },
     /// An attempt is over. Recorded again under its number it is replaced; a [`super::Fault::Fenced`] when there is no
     /// such job.
@@ -110,6 +120,8 @@ pub enum EventKind {
     Operator,
     /// A runner came or went.
     Runner,
+    /// Somebody changed a job that waits.
+    Edited,
 }
 
 impl EventKind {
@@ -122,6 +134,7 @@ impl EventKind {
             Self::Finished => 3,
             Self::Operator => 4,
             Self::Runner => 5,
+            Self::Edited => 6,
         }
     }
 
@@ -134,6 +147,7 @@ impl EventKind {
             3 => Self::Finished,
             4 => Self::Operator,
             5 => Self::Runner,
+            6 => Self::Edited,
             _ => return None,
         })
     }
@@ -189,7 +203,7 @@ mod tests {
         let kinds =
             (0..=u8::MAX).filter_map(|number| Some((number, EventKind::from_number(number)?)));
         let kinds: Vec<_> = kinds.collect();
-        assert_eq!(kinds.len(), 6);
+        assert_eq!(kinds.len(), 7);
         for (number, kind) in kinds {
             assert_eq!(kind.number(), number);
         }

@@ -6,6 +6,7 @@
 mod attempt;
 mod change;
 mod claims;
+mod edit;
 mod fault;
 mod group;
 mod query;
@@ -28,6 +29,7 @@ pub use attempt::{
 };
 pub use change::{Applied, Change, Event, EventKind, Token, TokenHash};
 pub use claims::{OnRetry, RESOURCE_NAME_MAX, RESOURCES_MAX, ResourceMode, Resources};
+pub use edit::{Edit, Edited};
 pub use fault::{Fault, StoreError};
 pub use group::{CountQuery, Counts, GroupKey};
 pub use query::{Filter, IdRange, NameFilter, Page, Query};

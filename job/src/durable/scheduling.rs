@@ -52,6 +52,7 @@ impl From<Spec> for Scheduling {
             host: _,
             queue: _,
             not_before: _,
+            edited: _,
         } = spec;
         Self { tenant, identity, content, expires, within, delivery, retry, dedupe, needs }
     }

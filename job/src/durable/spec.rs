@@ -4,14 +4,14 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{QueueName, Resources, Retry};
+use super::{Edited, QueueName, Resources, Retry};
 use crate::{Span, Wall};
 
 /// The tenant of jobs whose submitter named none.
 pub const TENANT_DEFAULT: &str = "default";
 
-/// A durable job as submitted. It never changes afterwards, except for its [`Spec::host`] and [`Spec::queue`]
-/// by a move.
+/// A durable job as submitted. It never changes afterwards, except by an [`super::Edit`] while it waits. Where it is moved to is
+/// in its status.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Spec {
     /// What to run.
@@ -58,6 +58,9 @@ pub struct Spec {
     /// What it needs for itself, or shared, while it runs.
     #[serde(flatten)]
     pub needs: Resources,
+    /// That it was changed since, the last time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub edited: Option<Box<Edited>>,
 }
 
 /// What a job runs; names the module that runs it.

@@ -99,6 +99,13 @@ impl Resources {
         }
     }
 
+    /// The job stays where it is in its lines until it enters again.
+    pub(crate) fn stay(&mut self, job: JobId) {
+        if let Some(it) = self.claimants.get_mut(&job) {
+            it.keeps = true;
+        }
+    }
+
     /// Its slot is gone: it leaves, unless it keeps what it has.
     pub(crate) fn end(&mut self, job: JobId) {
         if self.claimants.get(&job).is_some_and(|it| !it.keeps) {

@@ -201,6 +201,24 @@ impl World {
         self.s.handle_submit_claiming(job(id, QueueId(queue), 1), &claims, at(self.now));
     }
 
+    /// A waiting job is put into another queue.
+    fn put_elsewhere(&mut self) {
+        let Some(id) = self.one_of(false) else { return };
+        let queue = self.below(6) as u32;
+        if self.queues.contains_key(&queue) {
+            self.waiting.insert(id.0, queue);
+            let claims = self.claims[&id.0].clone();
+            let mut submit = job(id.0, QueueId(queue), self.below(4) as u32);
+            self.hosts.remove(&id.0);
+            if self.below(4) == 0 {
+                let host = self.below(4) as u32;
+                self.hosts.insert(id.0, host);
+                submit.host = Some(HostId(host));
+            }
+            self.s.handle_resubmit(submit, &claims, at(self.now));
+        }
+    }
+
     fn check_claims(&self, job: u64) {
         let others = self.running.keys().chain(self.kept.keys()).filter(|&&other| other != job);
         for other in others {
@@ -250,6 +268,7 @@ impl World {
                 }
             }
             17 => self.limit(),
+            18 => self.put_elsewhere(),
             _ => self.s.handle_timeout(at(self.now)),
         }
         self.hear();

@@ -74,6 +74,7 @@ impl Tables {
                 Change::Update { job, expect, status } => {
                     (job, now(job).is_some_and(|it| it.0 == *expect), seen(status))
                 }
+                Change::Edit { job, .. } => (job, now(job).is_some(), now(job)),
                 Change::Attempt(it) => (&it.key.job, now(&it.key.job).is_some(), now(&it.key.job)),
                 Change::Delete { job } => (job, now(job).is_some_and(|it| it.1), None),
                 Change::Key { .. }
@@ -104,6 +105,13 @@ impl Tables {
                 Applied::Done
             }
             Change::Update { job, status, .. } => self.update(*job, status),
+            Change::Edit { job, edit, edited } => {
+                self.jobs.entry(*job).and_modify(|it| {
+                    edit.apply(&mut it.spec);
+                    it.spec.edited = Some(edited.clone());
+                });
+                Applied::Done
+            }
             Change::Attempt(attempt) => self.attempt(attempt),
             Change::Delete { job } => self.delete(*job),
             Change::Event { at, kind, job, who, detail } => {

@@ -2,9 +2,13 @@
 
 use ostler_job::{
     JobId, Wall,
-    durable::{Attempt, Fence, Payload, Queue, QueueName, Reason, Spec, Status, TENANT_DEFAULT},
+    durable::{
+        Attempt, Edit, Edited, Fence, Payload, Queue, QueueName, Reason, Spec, Status,
+        TENANT_DEFAULT, Work,
+    },
 };
 use rusqlite::{Connection, OptionalExtension, params};
+use serde::Serialize;
 
 use super::{
     codec::{content_tag, identity, ids, int, moment},
@@ -57,6 +61,7 @@ pub(super) fn apply(db: &Connection, counters: &mut Counters, change: &Change) -
             Ok(Applied::Done)
         }
         Change::Update { job, expect, status } => update(db, *job, *expect, status),
+        Change::Edit { job, edit, edited } => self::edit(db, *job, edit, edited),
         Change::Attempt(attempt) => record(db, attempt),
         Change::Delete { job } => delete(db, counters, *job),
         Change::Event { at, kind, job, who, detail } => {
@@ -117,9 +122,8 @@ fn submit(
         s.incarnation,
         queue_of(s),
     ])?;
-    let text = serde_json::to_string(spec)
-        .map_err(|error| rusqlite::Error::ToSqlConversionFailure(Box::new(error)))?;
-    db.prepare_cached("INSERT INTO spec (job, spec) VALUES (?, ?)")?.execute(params![id, text])?;
+    db.prepare_cached("INSERT INTO spec (job, spec) VALUES (?, ?)")?
+        .execute(params![id, json(spec)?])?;
     for tag in &spec.tags {
         db.prepare_cached("INSERT OR IGNORE INTO tag VALUES (?, ?)")?.execute(params![tag, id])?;
     }
@@ -132,6 +136,11 @@ fn submit(
     }
     counters.last_job = job.0;
     Ok(Applied::Done)
+}
+
+fn json(value: &impl Serialize) -> Result<String> {
+    let text = serde_json::to_string(value);
+    Ok(text.map_err(|error| rusqlite::Error::ToSqlConversionFailure(Box::new(error)))?)
 }
 
 fn mark(db: &Connection, counters: &mut Counters, id: i64, at: i64) -> Result<()> {
@@ -175,6 +184,31 @@ fn update(db: &Connection, job: JobId, expect: Fence, s: &Status) -> Result<Appl
         int(expect.0),
     ])?;
     done_if(rows, job)
+}
+
+/// The one change that reads what it changes: of two that come one after the other, neither is lost.
+fn edit(db: &Connection, job: JobId, edit: &Edit, edited: &Edited) -> Result<Applied> {
+    let id = int(job.0);
+    let text: Option<String> = db
+        .prepare_cached("SELECT spec FROM spec WHERE job = ?")?
+        .query_row(params![id], |row| row.get(0))
+        .optional()?;
+    let text = text.ok_or_else(|| fenced(job))?;
+    // What a later version wrote, or what is damaged, would be lost with what of it is not known here.
+    let known = serde_json::from_str(&text).ok().filter(|it: &Spec| it.work != Work::Unknown);
+    let Some(mut spec) = known else { return Ok(Applied::Done) };
+    for tag in edit.tags.iter().flat_map(|_| &spec.tags) {
+        db.prepare_cached("DELETE FROM tag WHERE tag = ? AND job = ?")?
+            .execute(params![tag, id])?;
+    }
+    edit.apply(&mut spec);
+    spec.edited = Some(Box::new(edited.clone()));
+    for tag in edit.tags.iter().flatten() {
+        db.prepare_cached("INSERT OR IGNORE INTO tag VALUES (?, ?)")?.execute(params![tag, id])?;
+    }
+    db.prepare_cached("UPDATE spec SET spec = ? WHERE job = ?")?
+        .execute(params![json(&spec)?, id])?;
+    Ok(Applied::Done)
 }
 
 fn record(db: &Connection, attempt: &Attempt) -> Result<Applied> {
@@ -246,10 +280,8 @@ fn event(
 }
 
 pub(super) fn token(db: &Connection, token: &Token) -> Result<Applied> {
-    let text = serde_json::to_string(token)
-        .map_err(|error| rusqlite::Error::ToSqlConversionFailure(Box::new(error)))?;
     db.prepare_cached("INSERT OR REPLACE INTO token VALUES (?, ?)")?
-        .execute(params![token.name, text])?;
+        .execute(params![token.name, json(token)?])?;
     Ok(Applied::Done)
 }
 
@@ -259,10 +291,8 @@ fn queue_of(status: &Status) -> Option<&str> {
 }
 
 fn put_queue(db: &Connection, queue: &Queue) -> Result<Applied> {
-    let text = serde_json::to_string(queue)
-        .map_err(|error| rusqlite::Error::ToSqlConversionFailure(Box::new(error)))?;
     db.prepare_cached("INSERT OR REPLACE INTO queue VALUES (?, ?)")?
-        .execute(params![queue.name.as_str(), text])?;
+        .execute(params![queue.name.as_str(), json(queue)?])?;
     Ok(Applied::Done)
 }
 

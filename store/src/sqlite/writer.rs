@@ -301,6 +301,7 @@ fn keep_up(
             Change::Submit { .. }
             | Change::Key { .. }
             | Change::Update { .. }
+            | Change::Edit { .. }
             | Change::Attempt(_)
             | Change::Delete { .. }
             | Change::Event { .. }

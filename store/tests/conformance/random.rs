@@ -1,10 +1,10 @@
 //! Random sequences of changes, on the engine and on the model.
 
 use ostler_job::{
-    JobId, Wall,
+    JobId, Span, Wall,
     durable::{
-        CountQuery, Cursor, Dedupe, DedupeScope, Epoch, Fence, GroupKey, IdRange, Input, JobState,
-        NameFilter, QueueName, Reason, Sort, Status, Then, Work,
+        CountQuery, Cursor, Dedupe, DedupeScope, Edit, Epoch, Fence, GroupKey, IdRange, Input,
+        JobState, NameFilter, QueueName, Reason, Retry, Sort, Status, Then, Work,
     },
 };
 use ostler_store::{Change, Filter, Memory, OfQueues, Query, ReadLimit, Same, Store, Unfinished};
@@ -12,7 +12,7 @@ use proptest::{collection::vec, option, prelude::*, sample::select, test_runner:
 
 use crate::{
     Make,
-    make::{attempt, event, load, payload, shell, spec, submit_at, update},
+    make::{attempt, edited, event, load, payload, shell, spec, submit_at, update},
 };
 
 fn status() -> impl Strategy<Value = Status> {
@@ -72,6 +72,18 @@ fn submit() -> impl Strategy<Value = Change> {
     )
 }
 
+fn edit() -> impl Strategy<Value = Edit> {
+    let tags = option::of(vec(select(vec!["red", "blue"]), 0..3));
+    let words = |tags: Vec<&str>| tags.into_iter().map(str::to_owned).collect();
+    let span = || option::of(option::of((1..9_u64).prop_map(Span::from_secs)));
+    let retry = option::of((1..5_u32).prop_map(|attempts| Retry { attempts, ..Retry::usual() }));
+    let at = option::of(option::of((0..40_u64).prop_map(Wall)));
+    (tags, span(), span(), retry, at).prop_map(move |(tags, within, timeout, retry, not_before)| {
+        let tags = tags.map(words);
+        Edit { within, tags, retry, timeout, not_before, ..Edit::default() }
+    })
+}
+
 fn change() -> impl Strategy<Value = Change> {
     let id = 1..25_u64;
     let key = (select(vec!["k", "l"]), 0..40_u64, vec(1..9_u64, 0..3));
@@ -80,6 +92,7 @@ fn change() -> impl Strategy<Value = Change> {
         6 => (id.clone(), 0..3_u64, status()).prop_map(|(job, fence, status)| update(job, fence, status)),
         3 => (id.clone(), 1..4_u32, 0..9_u64)
             .prop_map(|(job, number, fence)| Change::Attempt(Box::new(attempt(job, number, fence)))),
+        3 => (id.clone(), edit()).prop_map(|(job, it)| edited(job, it)),
         3 => id.prop_map(|job| Change::Delete { job: JobId(job) }),
         3 => (0..40_u64).prop_map(|at| event(at, "")),
         2 => key.prop_map(|(key, at, jobs)| Change::Key {

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use ostler_job::{
     JobId, Span, Wall,
     durable::{
-        Attempt, AttemptKey, Command, Delivery, Ending, Fence, Input, JobState, LogState, Payload,
-        Reason, Retry, Sort, Spec, Status, TENANT_DEFAULT, Usage, Work,
+        Attempt, AttemptKey, Command, Delivery, Edit, Edited, Ending, Fence, Input, JobState,
+        LogState, Payload, Reason, Retry, Sort, Spec, Status, TENANT_DEFAULT, Usage, Work,
     },
 };
 use ostler_store::{Change, Event, EventKind, Filter, Job, Loaded, Query, Store};
@@ -29,6 +29,7 @@ pub(crate) fn spec(identity: &str) -> Spec {
         retry: Retry::default(),
         dedupe: None,
         needs: ostler_job::durable::Resources::default(),
+        edited: None,
     }
 }
 
@@ -67,6 +68,12 @@ pub(crate) fn submit(job: u64) -> Change {
 
 pub(crate) fn update(job: u64, expect: u64, status: Status) -> Change {
     Change::Update { job: JobId(job), expect: Fence(expect), status: Box::new(status) }
+}
+
+pub(crate) fn edited(job: u64, edit: Edit) -> Change {
+    let fields = edit.fields().into_iter().map(str::to_owned).collect();
+    let edited = Edited { at: Wall(7), by: "operator".to_owned(), fields };
+    Change::Edit { job: JobId(job), edit: Box::new(edit), edited: Box::new(edited) }
 }
 
 pub(crate) fn event(at: u64, detail: &str) -> Change {

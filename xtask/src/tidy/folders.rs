@@ -82,6 +82,7 @@ const ORDERS: &[(&str, &[&str])] = &[
             "broken",
             "beat",
             "report",
+            "edit",
             "steer",
             "room",
             "submit",
