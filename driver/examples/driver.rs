@@ -166,5 +166,5 @@ fn finished(key: AttemptKey) -> Report {
 }
 
 fn term() -> Term {
-    Term { epoch: Epoch(1), fences: 1 << 38..1 << 39, went_back: false }
+    Term { epoch: Epoch(1), fences: 1 << 38..1 << 39, ..Term::default() }
 }

@@ -84,7 +84,7 @@ impl Actor {
     /// One whose store could not be read yet: it is as after a failure, and everything goes on when it can be. When it is still
     /// being read, [`Actor::loaded`] is told the outcome.
     pub fn without_store(config: DriverConfig, error: StoreError, now: Now) -> Self {
-        let nothing = Term { epoch: Epoch::default(), fences: 0..0, went_back: false };
+        let nothing = Term::default();
         let mut actor = Self::new(Driver::new(config, &nothing, JobId(0), 0), &nothing);
         actor.was_loaded = false;
         actor.fail(error, Batch::default(), now);

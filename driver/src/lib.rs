@@ -105,6 +105,8 @@ pub struct Driver {
     fences: std::ops::Range<u64>,
     /// The number of the last link of any runner before this memory was loaded.
     links_before: u64,
+    /// See [`Term::doubted`].
+    doubted: u64,
     resting: bool,
     next_job: JobId,
     seed: u64,
@@ -155,6 +157,7 @@ impl Driver {
             config,
             fences: term.fences.clone(),
             links_before: 0,
+            doubted: term.doubted,
             resting: false,
             next_job,
             seed,

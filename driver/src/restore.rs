@@ -123,7 +123,8 @@ impl Driver {
     fn adopt(&mut self, id: JobId, state: JobState, now: Now) {
         self.shift(id, state);
         let kill = self.jobs[id].kill;
-        let links_before = self.links_before;
+        let is_doubted = self.jobs[id].fence.0 < self.doubted;
+        let links_before = if is_doubted { u64::MAX } else { self.links_before };
         let run = self.jobs[id].run_mut();
         let runner = run.runner;
         let sent = Sent { at: now.mono, beats: 0, link: links_before };
@@ -184,8 +185,7 @@ pub fn load<E>(
     now: Now,
 ) -> Result<(Driver, Loaded), E> {
     let mut driver = Driver::new(config.clone(), term, JobId(0), seed);
-    // A store that went back knows nothing of what runners were told since: their silence proves nothing.
-    driver.links_before(if term.went_back { u64::MAX } else { newest });
+    driver.links_before(newest);
     driver.restore_queues(queues, now);
     let loaded = read(&mut |job| driver.restore(job, now))?;
     driver.begin(loaded.next_job);

@@ -25,6 +25,8 @@ pub(crate) struct Checker {
     // What never comes again, whatever store is put in the place of which.
     ids: BTreeSet<JobId>,
     given: BTreeSet<AttemptKey>,
+    /// Attempts that go on, and are to stop by the end of the batch.
+    to_stop: BTreeSet<AttemptKey>,
     fences: BTreeMap<JobId, Fence>,
     last_event: u64,
     /// What attempts came to at their runners, and when.
@@ -221,8 +223,11 @@ impl Checker {
             Effect::Steer { key, order: Order::Continue, .. } => {
                 let paused = self.expected.paused.get(&key.job);
                 if paused.is_some_and(|fence| *fence >= key.fence) {
-                    self.fail(format!("{key:?} is to go on, and somebody has paused its job"));
+                    self.to_stop.insert(*key);
                 }
+            }
+            Effect::Steer { key, order: Order::Stop, .. } => {
+                self.to_stop.remove(key);
             }
             Effect::Steer { .. }
             | Effect::Lost { .. }
@@ -231,6 +236,13 @@ impl Checker {
             | Effect::Answer { .. }
             | Effect::Changed { .. }
             | Effect::Deleted { .. } => {}
+        }
+    }
+
+    /// All effects of a batch have happened: what was resumed and paused in one has stopped again.
+    pub(crate) fn acted(&mut self) {
+        if let Some(key) = self.to_stop.pop_first() {
+            self.fail(format!("{key:?} is to go on, and somebody has paused its job"));
         }
     }
 

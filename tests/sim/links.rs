@@ -97,6 +97,7 @@ impl World {
                 | Effect::Deleted { .. } => {}
             }
         }
+        self.checker.acted();
         let now = self.now;
         let Some(gateway) = &mut self.gateway else { return };
         for (link, key) in sent {

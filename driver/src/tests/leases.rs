@@ -227,7 +227,7 @@ fn a_gateway_that_was_stopped_itself_gives_runners_time_to_be_heard() {
 #[test]
 fn a_term_that_has_no_more_fences_reserves_the_next_block() {
     let mut bench = Bench::new();
-    let term = Term { epoch: bench.epoch, fences: 7..9, went_back: false };
+    let term = Term { epoch: bench.epoch, fences: 7..9, ..Term::default() };
     bench.driver = Driver::new(bench.config.clone(), &term, JobId(1), 7);
     bench.beat("a", 3, &[]);
     let reserved = |bench: &Bench| {

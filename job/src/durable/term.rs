@@ -28,6 +28,9 @@ pub struct Term {
     pub fences: Range<u64>,
     /// The store is older than what was last known of it: a backup was put in its place.
     pub went_back: bool,
+    /// Leases with fences below this were given before it was last found to be older: it knows nothing of what their runners
+    /// were told since, and that one has nothing of them proves nothing. Zero: it never was.
+    pub doubted: u64,
 }
 
 impl Term {

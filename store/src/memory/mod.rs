@@ -162,12 +162,15 @@ impl Inner {
         // Zero is the fence of a job that never had a lease.
         let first = kept.fences.max(beside.fences).max(1);
         kept.fences = first + Term::BLOCK;
+        if went_back {
+            kept.doubted = first;
+        }
         kept.last_job = kept.last_job.max(beside.last_job);
         kept.last_event = kept.last_event.max(beside.last_event);
-        let Tables { epoch, fences, last_job, last_event, .. } = *kept;
+        let Tables { epoch, fences, doubted, last_job, last_event, .. } = *kept;
         *beside = Beside { epoch, fences, last_job, last_event };
         self.epoch = Epoch(epoch);
-        Ok(Term { epoch: self.epoch, fences: first..fences, went_back })
+        Ok(Term { epoch: self.epoch, fences: first..fences, went_back, doubted })
     }
 }
 

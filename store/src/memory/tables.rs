@@ -16,6 +16,7 @@ use crate::{
 pub(super) struct Tables {
     pub(super) epoch: u64,
     pub(super) fences: u64,
+    pub(super) doubted: u64,
     pub(super) last_job: u64,
     pub(super) last_event: u64,
     pub(super) jobs: BTreeMap<JobId, Job>,

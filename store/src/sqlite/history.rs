@@ -159,6 +159,8 @@ pub(super) struct DbHistory {
     pub(super) history: u64,
     pub(super) epoch: u64,
     pub(super) fences: u64,
+    /// See [`Term::doubted`](ostler_job::durable::Term::doubted).
+    pub(super) doubted: u64,
     /// Ids and sequence numbers given so far.
     pub(super) jobs: u64,
     pub(super) events: u64,
@@ -187,10 +189,12 @@ impl DbHistory {
             true => next_block(own),
             false => own,
         };
+        let first = first_fence(self.fences.max(known.fences));
         let new = Self {
             history: if back || self.history == 0 { random() } else { self.history },
             epoch: self.epoch.max(known.epoch).saturating_add(1),
-            fences: first_fence(self.fences.max(known.fences)).saturating_add(block),
+            fences: first.saturating_add(block),
+            doubted: if back { first } else { self.doubted },
             jobs: ahead(self.jobs, known.jobs),
             events: ahead(self.events, known.events),
             copy: false,
@@ -217,8 +221,15 @@ fn random() -> u64 {
 mod tests {
     use super::*;
 
-    const OWN: DbHistory =
-        DbHistory { history: 5, epoch: 3, fences: 1 << 40, jobs: 12, events: 40, copy: false };
+    const OWN: DbHistory = DbHistory {
+        history: 5,
+        epoch: 3,
+        fences: 1 << 40,
+        doubted: 7,
+        jobs: 12,
+        events: 40,
+        copy: false,
+    };
 
     fn beside() -> History {
         let (jobs, events) =
@@ -231,6 +242,7 @@ mod tests {
         let (new, back) = OWN.begin(Some(&beside()), 1 << 20);
         assert!(!back);
         assert_eq!((new.history, new.epoch, new.jobs, new.events), (5, 4, 12, 40));
+        assert_eq!(new.doubted, 7, "what was doubted still is");
         // Written by a version that did not know of it.
         assert!(!OWN.went_back(None));
     }
@@ -249,6 +261,7 @@ mod tests {
             let (new, back) = own.begin(Some(&known), 1 << 20);
             assert!(back, "{own:?}");
             assert!(new.epoch > 3 && new.jobs >= 20_000 && new.events >= 20_000, "{new:?}");
+            assert!(new.doubted > own.fences && new.doubted + (1 << 20) == new.fences);
             assert!(new.history != 5 && new.history != own.history);
         }
         let (new, back) = DbHistory { copy: true, ..OWN }.begin(None, 1 << 20);

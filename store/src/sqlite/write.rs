@@ -331,8 +331,8 @@ fn delete(db: &Connection, counters: &Counters, job: JobId) -> Result<Applied> {
 }
 
 pub(super) fn keep(db: &Connection, name: &str, value: u64) -> Result<()> {
-    db.prepare_cached("UPDATE meta SET value = ? WHERE name = ?")?
-        .execute(params![int(value), name])?;
+    let sql = "INSERT INTO meta (name, value) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value";
+    db.prepare_cached(sql)?.execute(params![name, int(value)])?;
     Ok(())
 }
 

@@ -9,7 +9,7 @@ use ostler_job::{
     JobId, Wall,
     durable::{Epoch, Term},
 };
-use rusqlite::{Connection, params};
+use rusqlite::{Connection, OptionalExtension as _, params};
 
 use super::{
     codec,
@@ -101,6 +101,7 @@ impl Writer {
                 ("history", new.history),
                 ("epoch", new.epoch),
                 ("fences", new.fences),
+                ("doubted", new.doubted),
                 ("last_job", new.jobs),
                 ("last_event", new.events),
                 ("copy", 0),
@@ -123,7 +124,7 @@ impl Writer {
         self.remember(&new)?;
         self.epoch = Epoch(new.epoch);
         let fences = new.fences - Term::BLOCK..new.fences;
-        Ok(Term { epoch: self.epoch, fences, went_back: back })
+        Ok(Term { epoch: self.epoch, fences, went_back: back, doubted: new.doubted })
     }
 
     /// Nothing is given before it is known beside the file as well.
@@ -246,14 +247,18 @@ fn count(db: &Connection) -> rusqlite::Result<Counters> {
 
 /// What the file says of itself.
 fn own(db: &Connection, counters: &Counters) -> Result<DbHistory, Stop> {
-    let number = |name: &str| -> Result<u64, Stop> {
+    let known = |name: &str| -> Result<Option<u64>, Stop> {
         let sql = "SELECT value FROM meta WHERE name = ?";
-        Ok(db.query_row(sql, [name], |row| codec::uint(row, 0))?)
+        Ok(db.query_row(sql, [name], |row| codec::uint(row, 0)).optional()?)
     };
+    let number =
+        |name: &str| Ok::<_, Stop>(known(name)?.ok_or(rusqlite::Error::QueryReturnedNoRows)?);
     Ok(DbHistory {
         history: number("history")?,
         epoch: number("epoch")?,
         fences: number("fences")?,
+        // Kept since later than the others.
+        doubted: known("doubted")?.unwrap_or_default(),
         jobs: counters.last_job,
         events: counters.last_event,
         copy: number("copy")? != 0,

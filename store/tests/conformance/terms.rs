@@ -92,7 +92,9 @@ pub(crate) fn a_store_that_was_put_back_repeats_no_number(make: Make<'_>) {
         let batch = [done(next), event(9, "new")];
         let Applied::Seq(seq) = store.commit(term.epoch, &batch).unwrap()[1] else { panic!() };
         assert!(seq > 3 + round);
-        assert!(!begin(&*store, &mut last).went_back, "it is known now");
+        let next = begin(&*store, &mut last);
+        assert!(!next.went_back, "it is known now");
+        assert_eq!(next.doubted, term.fences.start, "and what was leased before is doubted still");
     }
 }
 
