@@ -2,11 +2,11 @@
 //!
 //! A token that is bound to a tenant is told nothing of other tenants, neither their names nor the ids of their jobs.
 
-use std::cell::OnceCell;
+use std::{cell::OnceCell, sync::Arc};
 
 use ostler_driver::{Absence, Blocker, Place, Wanted, Why};
 use ostler_job::{
-    JobId, Wall,
+    JobId, Selector, Wall,
     durable::{Held, Job, JobState, QueueName, WaitReason},
 };
 use ostler_machine::clock;
@@ -83,8 +83,20 @@ impl<'a> Teller<'a> {
     }
 
     pub(crate) fn told(&self, why: &Why, job: &Job) -> Told {
+        let why = &self.known(why);
         let queue = job.status.queue.clone().unwrap_or_default();
         Told { word: why.word(), why: self.sentence(why, &queue) }
+    }
+
+    /// A runner that has not been heard since the gateway began may be known from before.
+    fn known(&self, why: &Why) -> Why {
+        if let Why::NoRunner { wanted: wanted @ Wanted::Host(name), absence: Absence::Unknown } =
+            why
+            && self.all_runners().iter().any(|it| it.name == **name)
+        {
+            return Why::NoRunner { wanted: wanted.clone(), absence: Absence::Away };
+        }
+        why.clone()
     }
 
     fn sentence(&self, why: &Why, own: &QueueName) -> String {
@@ -112,6 +124,9 @@ impl<'a> Teller<'a> {
             Why::QueuePaused { queue, held } => {
                 format!("{} is paused{}", queue_named(queue, own), self.held(held.as_ref()))
             }
+            Why::Exclusive { queue, holder, awaited } => {
+                format!("{} {}", queue_named(queue, own), exclusive(holder.as_ref(), awaited))
+            }
             Why::NoRunner { wanted, absence } => self.absence(wanted, *absence),
             Why::Resource { name, is_serial, blocker } => {
                 let what = if *is_serial { "serial key" } else { "resource" };
@@ -135,12 +150,7 @@ impl<'a> Teller<'a> {
                 at(*until)
             ),
             Why::Behind { queue, place } => behind(queue, *place),
-            Why::RunnerFull { runner, slots: 1 } => {
-                format!("it may run on the runner {runner} alone, and its only slot is taken")
-            }
-            Why::RunnerFull { runner, slots } => {
-                format!("it may run on the runner {runner} alone, and all of its {slots} slots are taken")
-            }
+            Why::RunnerFull { wanted, slots } => full(wanted, *slots),
             Why::SlotsBusy { slots: 1 } => {
                 "the only slot is taken; it is the next of its tenant in its queue".to_owned()
             }
@@ -169,8 +179,23 @@ impl<'a> Teller<'a> {
             (Wanted::Any, Absence::Drained) => {
                 "no runner that is connected takes new jobs: they are drained, or serve apps alone".to_owned()
             }
+            (Wanted::Any, Absence::Elsewhere) => "no runner may run it".to_owned(),
+            (Wanted::Attached { queue, selectors }, absence) => {
+                let of = attached(queue, selectors);
+                match absence {
+                    Absence::Unknown | Absence::Elsewhere => format!("{of}, and there is none"),
+                    Absence::Away => format!("{of}, and none of those is connected"),
+                    Absence::Drained => {
+                        format!("{of}, and those that are connected take nothing new")
+                    }
+                    Absence::Broken => format!(
+                        "{of}, and those that are connected cannot start what they are given, and are tried now and then"
+                    ),
+                }
+            }
             (Wanted::Host(runner), absence) => {
                 let what = match absence {
+                    Absence::Elsewhere => "to which its queue is not attached".to_owned(),
                     Absence::Unknown => "of which nothing has been heard".to_owned(),
                     Absence::Away => "which is not connected".to_owned(),
                     Absence::Drained => format!("which takes nothing new{}", self.drained(runner)),
@@ -183,8 +208,12 @@ impl<'a> Teller<'a> {
         }
     }
 
+    fn all_runners(&self) -> &[RunnerView] {
+        self.runners.get_or_init(|| self.api.backend().runners())
+    }
+
     fn runner(&self, name: &str) -> Option<&Drained> {
-        let runners = self.runners.get_or_init(|| self.api.backend().runners());
+        let runners = self.all_runners();
         runners.iter().find(|it| it.name == name)?.drained.as_ref()
     }
 
@@ -218,6 +247,43 @@ impl<'a> Teller<'a> {
             (true, JobState::Pending) => format!("which {it} has, which waits for a slot itself"),
             (true, _) => format!("which {it} has, which runs"),
         }
+    }
+}
+
+/// Which runners a queue is attached to.
+fn attached(queue: &QueueName, selectors: &[Selector]) -> String {
+    let selectors: Vec<String> = selectors.iter().map(ToString::to_string).collect();
+    match selectors.is_empty() {
+        true => format!("the queue {queue} is worked by one runner alone"),
+        false => {
+            format!("the queue {queue} is attached to runners with {}", selectors.join(" or "))
+        }
+    }
+}
+
+fn exclusive(holder: Option<&Arc<str>>, awaited: &[Arc<str>]) -> String {
+    let holder = holder.map_or_else(|| "one runner".to_owned(), |it| format!("the runner {it}"));
+    let awaited = awaited.join(", ");
+    format!("is worked by {holder} alone, once the jobs of it have ended that {awaited} still has")
+}
+
+fn full(wanted: &Wanted, slots: Option<u32>) -> String {
+    match (wanted, slots) {
+        (Wanted::Host(runner), Some(1)) => {
+            format!("it may run on the runner {runner} alone, and its only slot is taken")
+        }
+        (Wanted::Host(runner), Some(slots)) => {
+            format!(
+                "it may run on the runner {runner} alone, and all of its {slots} slots are taken"
+            )
+        }
+        (Wanted::Host(runner), None) => {
+            format!("it may run on the runner {runner} alone, and its slots are taken")
+        }
+        (Wanted::Attached { queue, selectors }, _) => {
+            format!("{}, and all slots of those are taken", attached(queue, selectors))
+        }
+        (Wanted::Any, _) => "all slots are taken".to_owned(),
     }
 }
 

@@ -17,6 +17,7 @@ pub(crate) fn cure(why: &Why, job: &Job, caller: &Caller) -> Option<String> {
         Why::Paused => format!("resume it: ostler resume {id}"),
         Why::NotBefore { .. } | Why::Retry { .. } => format!("make it due now: ostler retry {id}"),
         Why::QueuePaused { queue, .. } => format!("resume the queue: ostler queue resume {queue}"),
+        Why::Exclusive { .. } => "nothing but the end of those jobs".to_owned(),
         Why::NoRunner { wanted, absence } => runner(wanted, *absence, job),
         Why::Resource { blocker, .. } => {
             let it = blocker.as_ref()?;
@@ -41,6 +42,11 @@ pub(crate) fn cure(why: &Why, job: &Job, caller: &Caller) -> Option<String> {
             "a shorter within when it is submitted puts it before its tenant's other jobs"
                 .to_owned()
         }
+        Why::RunnerFull { wanted: Wanted::Attached { queue, .. }, .. } => {
+            format!(
+                "more slots there, or attach the queue to more runners: ostler queue attach {queue} SELECTOR"
+            )
+        }
         Why::RunnerFull { .. } => format!("let any runner run it: ostler move {id} --any"),
         Why::SlotsBusy { .. } => {
             "more slots: another runner, or a larger number of slots of one".to_owned()
@@ -60,6 +66,15 @@ fn runner(wanted: &Wanted, absence: Absence, job: &Job) -> String {
         }
         (Wanted::Any, Absence::Drained) => {
             "let a runner take jobs again: ostler drain RUNNER --undo".to_owned()
+        }
+        (Wanted::Any, Absence::Elsewhere) => {
+            format!("let any runner run it: ostler move {id} --any")
+        }
+        (Wanted::Attached { queue, .. }, _) => format!(
+            "start or connect such a runner, or attach the queue to others: ostler queue attach {queue} SELECTOR"
+        ),
+        (Wanted::Host(_), Absence::Elsewhere) => {
+            format!("let any runner of its queue run it: ostler move {id} --any")
         }
         (Wanted::Host(name), Absence::Unknown | Absence::Away) => {
             format!("start the runner {name}, or let any runner run it: ostler move {id} --any")

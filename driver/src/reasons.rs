@@ -4,7 +4,7 @@
 //! An answer costs some looks into tables and a step for each queue above the job, however much waits.
 
 use ostler_job::{
-    JobId, Mono, Now, QueueId, Wall,
+    HostId, JobId, Mono, Now, QueueId, Wall,
     durable::{JobState, QueueDiscipline, QueueName},
 };
 use ostler_scheduler as scheduler;
@@ -31,6 +31,7 @@ const ORDER: &[fn(&Driver, Look<'_>) -> Option<Why>] = &[
     Driver::has_its_time,
     Driver::has_its_retry,
     Driver::has_paused_queue,
+    Driver::awaits_another,
     Driver::lacks_runner,
     Driver::lacks_resource,
     Driver::is_capped,
@@ -61,7 +62,9 @@ impl Driver {
             whys.first(),
             None | Some(Why::Behind { .. } | Why::RunnerFull { .. } | Why::SlotsBusy { .. })
         );
-        let start = if is_held { None } else { self.scheduler.ahead_of(id, now.mono) };
+        let is_limited = self.scheduler.reach(QueueId(queue)).is_some();
+        let start =
+            if is_held || is_limited { None } else { self.scheduler.ahead_of(id, now.mono) };
         Some(Explained {
             levels: levels.map(|level| self.level(level, now)).collect(),
             place,
@@ -150,15 +153,62 @@ impl Driver {
         if self.resting || look.job.state.is_out() {
             return None;
         }
-        let (wanted, absence) = match look.job.host() {
-            Some(host) => {
-                let runner = self.hosts.name(host).clone();
-                (Wanted::Host(runner), self.absence([host].into_iter())?)
+        let queue = QueueId(look.job.queue);
+        let (wanted, absence) = match (look.job.host(), self.scheduler.reach(queue)) {
+            (Some(host), reach) => {
+                let is_meant = reach.is_none_or(|reach| reach.contains(&HostId(host)));
+                let absence = self.absence([host].into_iter());
+                let elsewhere = (!is_meant).then_some(Absence::Elsewhere);
+                (Wanted::Host(self.hosts.name(host).clone()), absence.or(elsewhere)?)
             }
-            None if self.scheduler.slots() > 0 => return None,
-            None => (Wanted::Any, self.absence(self.runners.iter().map(|(number, _)| number))?),
+            (None, Some(reach)) => {
+                let absence = self.absence(reach.iter().map(|&HostId(host)| host))?;
+                let absence = if reach.is_empty() { self.nobody(look) } else { absence };
+                (self.attached_to(look)?, absence)
+            }
+            (None, None) if self.scheduler.slots() > 0 => return None,
+            (None, None) => {
+                (Wanted::Any, self.absence(self.runners.iter().map(|(number, _)| number))?)
+            }
         };
         Some(Why::NoRunner { wanted, absence })
+    }
+
+    /// The queue on the way up that says which runners may run the job, and which they are.
+    fn attached_to(&self, look: Look<'_>) -> Option<Wanted> {
+        let levels = self.scheduler.levels(QueueId(look.job.queue), look.now.mono);
+        let queues = levels.filter_map(|level| Some(self.queues.get(level.queue?.0)));
+        let mut limited = queues.filter(|it| it.shape.exclusive || !it.shape.attach.is_empty());
+        let queue = limited.next()?;
+        let selectors = queue.shape.attach.iter().cloned().collect();
+        Some(Wanted::Attached { queue: queue.name.clone(), selectors })
+    }
+
+    /// What is with the runners that would be meant, where none is: one that takes nothing does not work an exclusive queue.
+    fn nobody(&self, look: Look<'_>) -> Absence {
+        let Some(Wanted::Attached { selectors, .. }) = self.attached_to(look) else {
+            return Absence::Unknown;
+        };
+        let all = self.runners.iter().filter(|(number, runner)| {
+            let labels = runner.incarnation.as_ref().map(|_| &*runner.labels);
+            let name = self.hosts.name(*number);
+            selectors.is_empty() || selectors.iter().any(|it| it.meets(name, labels))
+        });
+        self.absence(all.map(|(number, _)| number)).unwrap_or(Absence::Unknown)
+    }
+
+    /// The queue is worked by one runner, and jobs of it have not ended on another.
+    fn awaits_another(&self, look: Look<'_>) -> Option<Why> {
+        let reach = self.scheduler.reach(QueueId(look.job.queue))?;
+        if look.job.state.is_out() || !reach.is_empty() {
+            return None;
+        }
+        let mut levels = self.scheduler.levels(QueueId(look.job.queue), look.now.mono);
+        levels.find_map(|level| {
+            let queue = self.queues.get(level.queue?.0).name.clone();
+            let it = self.attachment(&queue).filter(|it| !it.awaited.is_empty())?;
+            Some(Why::Exclusive { queue, holder: it.holder, awaited: it.awaited })
+        })
     }
 
     /// Why none of these runners takes anything; `None`: one does.
@@ -223,14 +273,23 @@ impl Driver {
     }
 
     fn fills_runner(&self, look: Look<'_>) -> Option<Why> {
-        let host = look.job.host().filter(|_| look.job.state == JobState::Pending)?;
-        let slots = self.runners.get(host)?.slots;
-        Some(Why::RunnerFull { runner: self.hosts.name(host).clone(), slots })
+        if look.job.state != JobState::Pending {
+            return None;
+        }
+        let Some(host) = look.job.host() else {
+            self.scheduler.reach(QueueId(look.job.queue))?;
+            let wanted = self.attached_to(look)?;
+            return Some(Why::RunnerFull { wanted, slots: None });
+        };
+        let slots = Some(self.runners.get(host)?.slots);
+        Some(Why::RunnerFull { wanted: Wanted::Host(self.hosts.name(host).clone()), slots })
     }
 
     /// Whatever waits in its queue for no other reason waits for this.
     fn fills_slots(&self, look: Look<'_>) -> Option<Why> {
-        let waits = look.job.state == JobState::Pending && look.job.host().is_none();
+        let is_bound =
+            look.job.host().is_some() || self.scheduler.reach(QueueId(look.job.queue)).is_some();
+        let waits = look.job.state == JobState::Pending && !is_bound;
         waits.then(|| Why::SlotsBusy { slots: self.scheduler.slots() })
     }
 }

@@ -136,8 +136,9 @@ impl Driver {
             Some(expected) => Answer::Late { job: id, state, expected },
             None => Answer::Done { job: id, state },
         };
-        let detail =
-            if state == JobState::Scheduled { json!({"state": state}) } else { Value::Null };
+        // What is given to a runner at once has nothing to say.
+        let waits = self.why(id, now).filter(|_| !state.is_out());
+        let detail = waits.map_or(Value::Null, |why| json!({"state": state, "reason": why.word()}));
         self.outbox.event((now.wall, EventKind::Submitted), Some(id), Some(who), &detail);
         answer
     }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use ostler_job::durable::{Held, JobState, QueueDiscipline, QueueName, Rate, WaitReason};
-use ostler_job::{JobId, Span, Wall};
+use ostler_job::{JobId, Selector, Span, Wall};
 pub use ostler_scheduler::{Place, Standing};
 
 use super::{event::RunnerName, queue_event::Places};
@@ -47,6 +47,15 @@ pub enum Why {
         queue: QueueName,
         /// By whom, since when.
         held: Option<Held>,
+    },
+    /// Its queue is another runner's to work once the one before has ended its jobs.
+    Exclusive {
+        /// Which queue.
+        queue: QueueName,
+        /// Whose it is then; `None`: nobody's yet.
+        holder: Option<RunnerName>,
+        /// The ones before.
+        awaited: Vec<RunnerName>,
     },
     /// No runner that may run it takes anything.
     NoRunner {
@@ -103,12 +112,12 @@ pub enum Why {
         /// How many.
         place: Place,
     },
-    /// The runner that may run it has no slot free.
+    /// The runners that may run it have no slot free.
     RunnerFull {
-        /// Which.
-        runner: RunnerName,
-        /// Its slots.
-        slots: u32,
+        /// Which may.
+        wanted: Wanted,
+        /// Slots of the one that it is pinned to.
+        slots: Option<u32>,
     },
     /// No runner has a slot free.
     SlotsBusy {
@@ -128,6 +137,7 @@ impl Why {
             Self::NotBefore { .. } => WaitReason::NotBefore,
             Self::Retry { .. } => WaitReason::Retry,
             Self::QueuePaused { .. } => WaitReason::QueuePaused,
+            Self::Exclusive { .. } => WaitReason::Exclusive,
             Self::NoRunner { absence, .. } => absence.word(),
             Self::Resource { .. } => WaitReason::Resource,
             Self::TenantCap { .. } => WaitReason::TenantCap,
@@ -148,6 +158,13 @@ pub enum Wanted {
     Any,
     /// The one that it is pinned to.
     Host(RunnerName),
+    /// Those that a queue is attached to.
+    Attached {
+        /// Its own, or one above.
+        queue: QueueName,
+        /// By what; nothing: to all.
+        selectors: Vec<Selector>,
+    },
 }
 
 /// Why no runner of several takes anything: of the one that is nearest to it.
@@ -155,6 +172,8 @@ pub enum Wanted {
 pub enum Absence {
     /// None was heard of.
     Unknown,
+    /// The one that it is pinned to is none of those that its queue is attached to.
+    Elsewhere,
     /// None is connected.
     Away,
     /// Those that are connected cannot start what they are given.
@@ -166,7 +185,7 @@ pub enum Absence {
 impl Absence {
     const fn word(self) -> WaitReason {
         match self {
-            Self::Unknown => WaitReason::NoRunner,
+            Self::Unknown | Self::Elsewhere => WaitReason::NoRunner,
             Self::Away => WaitReason::RunnerAway,
             Self::Drained => WaitReason::RunnerDrained,
             Self::Broken => WaitReason::RunnerBroken,

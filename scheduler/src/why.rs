@@ -2,6 +2,8 @@
 //!
 //! Every question costs the depth of the tree and a look into its own flow at most, never a walk over all that waits.
 
+use std::collections::BTreeSet;
+
 use ostler_job::{HostId, JobId, Mono, QueueId};
 
 use crate::jobs::{JobIx, State};
@@ -12,6 +14,11 @@ impl Scheduler {
     /// A queue and those above it, from there up; nothing of one that is not known.
     pub fn levels(&self, queue: QueueId, now: Mono) -> impl Iterator<Item = Level> + '_ {
         self.tree.levels(queue, now)
+    }
+
+    /// The hosts that a queue may use, with what those above it are limited to; `None`: whichever there are.
+    pub fn reach(&self, queue: QueueId) -> Option<&BTreeSet<HostId>> {
+        self.tree.reach_of(queue)
     }
 
     /// Where a job stands that waits for a slot; `None`: it does not.

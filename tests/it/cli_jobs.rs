@@ -335,7 +335,11 @@ fn mistakes_are_told_with_their_cure_and_an_exit_code_of_their_kind() {
         (&["submit", "--timeout", "soon", "--", "true"], 64, "500ms, 30s, 5m, 1h30m, 7d or 2w"),
         (&["submit", "--retries", "100", "--", "true"], 64, "expected a whole number from 0 to 99"),
         (&["submit", "--dedupe", "done", "--", "true"], 64, "field /dedupe/window is missing"),
-        (&["submit", "--host", "nobody", "--", "true"], 65, "there are local (field /host)"),
+        (
+            &["submit", "--host", "nobody", "--refuse-unrunnable", "--", "true"],
+            65,
+            "there are local (field /host)",
+        ),
         (&["submit", "no-such-file"], 66, "there is no file no-such-file; a command is written"),
         (&["list", "state=lost"], 64, "\"lost\" is not a state"),
         (&["list", "stat=dead"], 64, "is no filter; filters are state"),

@@ -216,12 +216,15 @@ fn a_job_waits_until_its_time() {
 }
 
 #[test]
-fn a_job_cannot_be_pinned_to_a_runner_that_nobody_knows() {
+fn a_job_that_is_pinned_to_a_runner_that_nobody_knows_says_so_or_is_refused_if_that_is_wanted() {
     let gateway = start();
-    let answer =
-        Api::of(&gateway).post("/v1/jobs", &json!({ "command": "true", "host": "nobody" }));
+    let api = Api::of(&gateway);
+    let pinned = json!({ "command": "true", "host": "nobody", "unrunnable": "refuse" });
+    let answer = api.post("/v1/jobs", &pinned);
     assert_eq!(answer.status, 409, "{}", answer.text());
     assert_eq!(answer.json()["pointer"], "/host");
+    let job = api.job(api.submit(&json!({ "command": "true", "host": "nobody" })));
+    assert_eq!((&job["state"], &job["reason"]), (&"pending".into(), &"no_runner".into()));
 }
 
 #[test]

@@ -3,7 +3,7 @@
 
 use axum::{extract::State, response::Response};
 use http::StatusCode;
-use ostler_job::durable::{Filter, Query};
+use ostler_job::durable::{Filter, Query, WaitReason};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -24,6 +24,9 @@ use crate::{
 
 const LIMIT: usize = 100;
 const LIMIT_MAX: u64 = 1000;
+/// Jobs that are asked for their reasons by one look, and by one answer, about.
+const PIECE: usize = 200;
+const LOOKS_MAX: usize = 2000;
 
 /// A page of jobs.
 #[derive(Serialize, ToSchema)]
@@ -56,7 +59,8 @@ pub(crate) async fn list(
     pairs: Pairs,
 ) -> Result<Response, Problem> {
     let pairs = pairs.only(&[Conditions::names(), &["sort", "limit", "cursor"]])?;
-    let mut filter = query::filter(pairs.iter(), view::now()).map_err(Problem::parameters)?;
+    let (mut filter, waits) =
+        query::list_filter(pairs.iter(), view::now()).map_err(Problem::parameters)?;
     let limit = pairs.parsed("limit", |text| query::number(text, 1, LIMIT_MAX))?;
     let sort = pairs.parsed("sort", sort)?.unwrap_or_default();
     let after = pairs.parsed("cursor", |text| sort::read_cursor(text, sort))?;
@@ -68,11 +72,56 @@ pub(crate) async fn list(
     }
     let limit = limit.and_then(|limit| usize::try_from(limit).ok()).unwrap_or(LIMIT);
     let query = Query { filter, sort, after, limit };
+    let found = match waits.is_empty() {
+        true => plain(&api, &caller, query).await?,
+        false => waiting_for(&api, &caller, query, &waits).await?,
+    };
+    body::json(StatusCode::OK, &found)
+}
+
+/// The jobs of a filter.
+async fn plain(api: &Api, caller: &Caller, query: Query) -> Result<JobPage, Problem> {
+    let sort = query.sort;
     let page = api.backend().query(caller.name(), query).await?;
-    let told = reasons::all_told(&api, &caller, &page.jobs).await?;
+    let told = reasons::all_told(api, caller, &page.jobs).await?;
     let jobs = page.jobs.iter().zip(told).map(|(job, told)| JobView::new(job, told)).collect();
     let next = page.next.map(|next| sort::cursor(sort, next));
-    body::json(StatusCode::OK, &JobPage { jobs, next, partial: page.partial })
+    Ok(JobPage { jobs, next, partial: page.partial })
+}
+
+/// Those of them that wait for one of these. Each that waits is asked for its reason, so one answer looks at so many and no more.
+async fn waiting_for(
+    api: &Api,
+    caller: &Caller,
+    mut query: Query,
+    waits: &[WaitReason],
+) -> Result<JobPage, Problem> {
+    let (sort, limit) = (query.sort, query.limit);
+    query.limit = PIECE;
+    let (mut jobs, mut looked) = (Vec::new(), 0);
+    loop {
+        let page = api.backend().query(caller.name(), query.clone()).await?;
+        let told = reasons::all_told(api, caller, &page.jobs).await?;
+        looked += page.jobs.len();
+        for (at, (job, told)) in page.jobs.iter().zip(told).enumerate() {
+            if !told.as_ref().is_some_and(|told| waits.contains(&told.word)) {
+                continue;
+            }
+            jobs.push(JobView::new(job, told));
+            let is_last = at + 1 == page.jobs.len() && page.next.is_none();
+            if jobs.len() == limit && !is_last {
+                let next = sort.cursor(job).map(|at| sort::cursor(sort, at));
+                return Ok(JobPage { jobs, next, partial: false });
+            }
+        }
+        let partial = page.partial || looked >= LOOKS_MAX;
+        if page.next.is_none() || partial {
+            let next = page.next.map(|next| sort::cursor(sort, next));
+            let partial = partial && next.is_some();
+            return Ok(JobPage { jobs, next, partial });
+        }
+        query.after = page.next;
+    }
 }
 
 /// Confines a filter to what the caller may see; `false`: that is nothing.

@@ -12,6 +12,7 @@ pub(crate) mod list;
 pub(crate) mod queued;
 pub(crate) mod submit;
 pub(crate) mod take;
+pub(crate) mod unrunnable;
 
 use axum::extract::{FromRequestParts, Path};
 use http::request::Parts;

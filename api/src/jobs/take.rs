@@ -11,11 +11,11 @@ use ostler_job::{
     durable::{DedupeScope, Spec},
 };
 
-use super::queued;
+use super::{queued, unrunnable};
 use crate::{
     Api,
     auth::Caller,
-    backend::DoneSince,
+    backend::{DoneSince, RunnerView},
     body,
     parse::build::Built,
     problem::{Kind, Problem},
@@ -28,14 +28,14 @@ pub(crate) async fn ready(
     caller: &Caller,
     mut built: Vec<Built>,
 ) -> Result<Vec<Result<NewJob, Problem>>, Problem> {
-    let mut hosts = None;
+    let mut runners = None;
     let filled: Vec<_> = built.iter_mut().map(|built| queued::fill(api, caller, built)).collect();
     let payloads = payloads(api, &built).await?;
     let done = done_before(api, &built).await?;
     let mut ready = Vec::with_capacity(built.len());
     for ((mut built, done_before), filled) in built.into_iter().zip(done).zip(filled) {
         let problem = filled
-            .or_else(|| host_problem(api, &built.spec, &mut hosts))
+            .or_else(|| unrunnable(api, &built, &mut runners))
             .or_else(|| set_payload(&mut built.spec, &payloads));
         let Built { paused, delayed, .. } = built;
         let job = || NewJob { spec: Arc::new(built.spec), paused, delayed, done_before };
@@ -44,10 +44,13 @@ pub(crate) async fn ready(
     Ok(ready)
 }
 
-fn host_problem(api: &Api, spec: &Spec, known: &mut Option<BTreeSet<String>>) -> Option<Problem> {
-    let host = spec.host.as_deref()?;
-    let known = known.get_or_insert_with(|| names(api));
-    (!known.contains(host)).then(|| no_runner(host, known).at("/host"))
+/// Why nobody could run it, if that is not to be waited for.
+fn unrunnable(api: &Api, built: &Built, runners: &mut Option<Vec<RunnerView>>) -> Option<Problem> {
+    if !built.refuses_unrunnable {
+        return None;
+    }
+    let runners = runners.get_or_insert_with(|| api.backend().runners());
+    unrunnable::problem(api, &built.spec, runners)
 }
 
 /// The runners that there are.
@@ -55,7 +58,7 @@ pub(crate) fn names(api: &Api) -> BTreeSet<String> {
     api.backend().runners().into_iter().map(|runner| runner.name).collect()
 }
 
-/// A job cannot be pinned to a runner that nobody has heard of: it would wait for ever.
+/// There is no runner of this name.
 pub(crate) fn no_runner(host: &str, known: &BTreeSet<String>) -> Problem {
     let known: Vec<_> = known.iter().map(String::as_str).collect();
     let there = match known.is_empty() {

@@ -13,7 +13,7 @@ use super::{
     identity,
     shape::Fielded as _,
     slowly, strict,
-    submit::{self, Backoff, Dedupe, Module, Retry, Submit},
+    submit::{self, Backoff, Dedupe, Module, Retry, Submit, Unrunnable},
     text::{LengthOfTime, Parsed, quoted},
 };
 use crate::problem::{Kind, Problem};
@@ -38,6 +38,8 @@ pub(crate) struct Given<'a> {
 pub(crate) struct Built {
     pub(crate) spec: Spec,
     pub(crate) paused: bool,
+    /// It is not taken when nobody could run it as things are.
+    pub(crate) refuses_unrunnable: bool,
     /// When it may start was said as a length of time.
     pub(crate) delayed: bool,
     /// The token is bound to the tenant.
@@ -137,7 +139,8 @@ fn build(mut request: Submit, tenant: String, given: Given<'_>, notes: &mut Note
     };
     let bound = given.tenant.is_some();
     let paused = request.paused.unwrap_or(false);
-    Built { spec, paused, delayed, bound, takes_queues_retry }
+    let refuses_unrunnable = request.unrunnable.is_some_and(|it| it == Unrunnable::Refuse);
+    Built { spec, paused, refuses_unrunnable, delayed, bound, takes_queues_retry }
 }
 
 /// What people call it, and whom it is for.

@@ -2,7 +2,6 @@
 
 use std::sync::OnceLock;
 
-use ostler_job::durable::Reason;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::{
@@ -17,6 +16,7 @@ use utoipa::{
 use super::{
     shape::{Fielded as _, Shape, fielded},
     states,
+    words::JobReason,
 };
 use crate::schema::{LABEL, nullable, text, whole};
 
@@ -196,11 +196,11 @@ fn states() -> Schema {
 }
 
 fn reasons() -> Schema {
-    let words: Vec<_> = Reason::ALL.iter().map(|reason| reason.code()).collect();
+    let words: Vec<_> = JobReason::words().collect();
     let one = words.join("|");
     let several = text(&format!("^({one})(,({one}))*$")).build();
     let word = ObjectBuilder::new().schema_type(Type::String).enum_values(Some(words)).build();
-    let about = "That ended for one of these reasons, repeated or as a list with commas.";
+    let about = "That ended for one of these reasons, or, in lists alone, that wait for one of these, repeated or as a list with commas.";
     one_or_more(about, vec![several.into()], word.into(), None)
 }
 

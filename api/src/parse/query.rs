@@ -4,7 +4,7 @@ use axum::extract::{FromRequestParts, Path, Query as Pairwise, rejection::PathRe
 use http::request::Parts;
 use ostler_job::{
     JobId, Span, Wall,
-    durable::{Filter, IdRange, NameFilter},
+    durable::{Filter, IdRange, NameFilter, WaitReason},
 };
 
 use super::{
@@ -12,7 +12,7 @@ use super::{
     checks::{label_problem, queue_name},
     conditions::{Conditions, may_repeat},
     identity,
-    states::{reasons, states},
+    states::{NOT_STARTED, ReasonWord, reasons, states},
     text,
 };
 use crate::{
@@ -162,11 +162,56 @@ pub(crate) fn filter<'a>(
     if errors.is_empty() { Ok(filter) } else { Err(errors) }
 }
 
+/// What jobs wait for is asked of those that do, one by one; nothing finds them by it.
+fn not_kept(word: WaitReason) -> String {
+    format!(
+        "{word} is what jobs wait for, which only GET /v1/jobs looks for, together with no other kind of reason; list them, and act on \
+         their ids"
+    )
+}
+
+/// The filter of a list, and what its jobs are to wait for; nothing: whatever they do.
+pub(crate) fn list_filter<'a>(
+    pairs: impl Iterator<Item = (&'a str, &'a str)>,
+    now: Wall,
+) -> Result<(Filter, Vec<WaitReason>), Vec<FieldError>> {
+    let (of_reason, others): (Vec<_>, Vec<_>) = pairs.partition(|(name, _)| *name == "reason");
+    let words = of_reason.iter().map(|(_, value)| reasons(value).unwrap_or_default());
+    let waits = words.flatten().map(|word| match word {
+        ReasonWord::Waits(word) => Some(word),
+        ReasonWord::Ended(_) => None,
+    });
+    // All of them, or what is wrong is told as of any other condition.
+    let Some(waits) = waits.collect::<Option<Vec<_>>>().filter(|waits| !waits.is_empty()) else {
+        let filter = filter(others.into_iter().chain(of_reason), now)?;
+        return Ok((filter, Vec::new()));
+    };
+    let mut filter = filter(others.into_iter(), now)?;
+    if let Some(state) = filter.states.iter().find(|state| !NOT_STARTED.contains(state)) {
+        let detail = format!(
+            "{state} jobs wait for nothing, and {} is what jobs wait for; leave state out, or name states of jobs that have not started",
+            waits[0]
+        );
+        return Err(vec![wrong("state", detail)]);
+    }
+    if filter.states.is_empty() {
+        filter.states = NOT_STARTED.to_vec();
+    }
+    Ok((filter, waits))
+}
+
 fn condition(filter: &mut Filter, name: &str, value: &str, now: Wall) -> Result<(), String> {
     let label = |max| label_problem(value, max).map(|()| value.to_owned());
     match name {
         "state" => filter.states.extend(states(value)?),
-        "reason" => filter.reasons.extend(reasons(value)?),
+        "reason" => {
+            for reason in reasons(value)? {
+                match reason {
+                    ReasonWord::Ended(reason) => filter.reasons.push(reason),
+                    ReasonWord::Waits(word) => return Err(not_kept(word)),
+                }
+            }
+        }
         "tenant" => filter.tenant = Some(label(128)?),
         "tag" if filter.tags.len() == TAGS_MAX => {
             return Err(format!("more than {TAGS_MAX} tags, which is more than a job has"));

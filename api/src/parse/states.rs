@@ -1,8 +1,17 @@
 //! The words for states and reasons that conditions take, and what each of them means.
 
-use ostler_job::durable::{JobState, Reason};
+use ostler_job::durable::{JobState, Reason, WaitReason};
 
 use super::text;
+
+/// The states of jobs that have not started, which have a reason to wait.
+pub(crate) const NOT_STARTED: &[JobState] = &[
+    JobState::Scheduled,
+    JobState::Pending,
+    JobState::Paused,
+    JobState::Retrying,
+    JobState::Leased,
+];
 
 /// Names for several states at once.
 const GROUPS: &[(&str, &[JobState])] = &[
@@ -48,10 +57,19 @@ pub(crate) fn states(value: &str) -> Result<Vec<JobState>, String> {
     Ok(states)
 }
 
-pub(crate) fn reasons(value: &str) -> Result<Vec<Reason>, String> {
+/// A word for why jobs ended, or for what they wait for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ReasonWord {
+    Ended(Reason),
+    Waits(WaitReason),
+}
+
+pub(crate) fn reasons(value: &str) -> Result<Vec<ReasonWord>, String> {
     let one = |word| {
-        Reason::from_code(word).ok_or_else(|| {
-            let words: Vec<_> = Reason::ALL.iter().map(|reason| reason.code()).collect();
+        let ended = Reason::from_code(word).map(ReasonWord::Ended);
+        ended.or_else(|| WaitReason::from_code(word).map(ReasonWord::Waits)).ok_or_else(|| {
+            let ended = Reason::ALL.iter().map(|reason| reason.code());
+            let words: Vec<_> = ended.chain(WaitReason::ALL.iter().map(|it| it.code())).collect();
             format!("{} is not a reason; there are {}", text::quoted(word), words.join(", "))
         })
     };

@@ -84,6 +84,9 @@ pub(crate) struct Submit {
     pub(crate) within: Option<LengthOfTime>,
     /// It waits until somebody resumes it.
     pub(crate) paused: Option<bool>,
+    /// When nobody could run it as things are, since there is no such runner or none that its queue is attached to: it waits for one,
+    /// `accept`, unless given, or it is not taken, `refuse`.
+    pub(crate) unrunnable: Option<Unrunnable>,
     /// What happens when a runner is lost with it; `at_least_once` unless given.
     pub(crate) delivery: Option<DeliveryName>,
     /// What happens when an attempt fails; nothing unless given.
@@ -118,6 +121,7 @@ pub(crate) const OF_ALL: &[&str] = &[
     "expires",
     "within",
     "paused",
+    "unrunnable",
     "delivery",
     "retry",
     "dedupe",
@@ -134,6 +138,16 @@ pub(crate) enum Module {
     Shell,
     /// Nothing, successfully.
     Noop,
+}
+
+/// What becomes of a job that nobody could run as things are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Unrunnable {
+    /// It waits for a runner.
+    Accept,
+    /// It is not taken.
+    Refuse,
 }
 
 /// Standard input.

@@ -24,7 +24,7 @@ async fn all_lines_are_taken_in_one_commit() {
 #[tokio::test]
 async fn one_bad_line_refuses_all_and_every_bad_line_is_told() {
     let rig = Rig::new();
-    let lines = "{\"command\":\"a\"}\n{\"command\":7}\nnonsense\n{\"command\":\"a\",\"host\":\"nowhere\"}\n";
+    let lines = "{\"command\":\"a\"}\n{\"command\":7}\nnonsense\n{\"command\":\"a\",\"host\":\"nowhere\",\"unrunnable\":\"refuse\"}\n";
     let problem = rig.batch("", lines).await.is("invalid_field");
     let errors = problem["errors"].as_array().unwrap();
     assert_eq!(errors[0]["line"], 2);
@@ -32,7 +32,7 @@ async fn one_bad_line_refuses_all_and_every_bad_line_is_told() {
     assert_eq!(errors[1]["line"], 3);
     assert!(problem["detail"].as_str().unwrap().starts_with("line 2: "));
     let problem =
-        rig.batch("", "{\"command\":\"a\",\"host\":\"nowhere\"}\n").await.is("invalid_field");
+        rig.batch("", "{\"command\":\"a\",\"host\":\"nowhere\",\"unrunnable\":\"refuse\"}\n").await.is("invalid_field");
     assert_eq!(problem["errors"][0]["pointer"], "/host");
     assert!(rig.fake.state().jobs.is_empty());
 }
@@ -65,7 +65,7 @@ async fn a_batch_that_repeats_itself_is_told_by_its_lines() {
 #[tokio::test]
 async fn a_partial_batch_takes_the_good_lines() {
     let rig = Rig::new();
-    let lines = "{\"command\":\"a\"}\nnonsense\n{\"command\":\"b\",\"host\":\"nowhere\"}\n{\"command\":\"c\"}\n";
+    let lines = "{\"command\":\"a\"}\nnonsense\n{\"command\":\"b\",\"host\":\"nowhere\",\"unrunnable\":\"refuse\"}\n{\"command\":\"c\"}\n";
     let answer = rig.batch("?partial=true", lines).await;
     assert_eq!(answer.status, StatusCode::OK);
     let told = answer.lines();

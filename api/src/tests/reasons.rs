@@ -5,8 +5,11 @@ use std::sync::Arc;
 
 use ostler_driver::{Absence, Blocker, Explained, Level, Place, Places, Standing, Wanted, Why};
 use ostler_job::{
-    JobId, Span, Wall,
-    durable::{Held, JobState, QueueDiscipline, QueueName, Rate, Reason, WaitReason},
+    JobId, Selector, Span, Wall,
+    durable::{
+        Held, JobState, Queue, QueueDiscipline, QueueName, QueueOwner, QueueShape, Rate, Reason,
+        WaitReason,
+    },
 };
 use serde_json::json;
 
@@ -37,6 +40,11 @@ fn all() -> Vec<(Why, String, String)> {
         blocker: Some(Blocker { job: JobId(3), tenant: Arc::from("other"), state, has_it }),
     };
     let host = |absence| Why::NoRunner { wanted: Wanted::Host("web-1".into()), absence };
+    let gpus = || Wanted::Attached {
+        queue: mail(),
+        selectors: ["gpu=a100", "runner:r1"].map(|it| Selector::read(it).unwrap()).to_vec(),
+    };
+    let attached = |absence| Why::NoRunner { wanted: gpus(), absence };
     let any = |absence| Why::NoRunner { wanted: Wanted::Any, absence };
     let same = |why: Why, text: &str| (why, text.to_owned(), text.to_owned());
     let two = |why: Why, text: &str, bound: &str| (why, text.to_owned(), bound.to_owned());
@@ -86,8 +94,32 @@ fn all() -> Vec<(Why, String, String)> {
             "no runner that is connected takes new jobs: they are drained, or serve apps alone",
         ),
         same(
-            host(Absence::Unknown),
-            "it may run on the runner web-1 alone, of which nothing has been heard",
+            Why::NoRunner { wanted: Wanted::Host("web-9".into()), absence: Absence::Unknown },
+            "it may run on the runner web-9 alone, of which nothing has been heard",
+        ),
+        same(
+            attached(Absence::Unknown),
+            "the queue mail is attached to runners with gpu=a100 or runner:r1, and there is none",
+        ),
+        same(
+            attached(Absence::Away),
+            "the queue mail is attached to runners with gpu=a100 or runner:r1, and none of those is connected",
+        ),
+        same(
+            attached(Absence::Drained),
+            "the queue mail is attached to runners with gpu=a100 or runner:r1, and those that are connected take nothing new",
+        ),
+        same(
+            Why::RunnerFull { wanted: gpus(), slots: None },
+            "the queue mail is attached to runners with gpu=a100 or runner:r1, and all slots of those are taken",
+        ),
+        same(
+            host(Absence::Elsewhere),
+            "it may run on the runner web-1 alone, to which its queue is not attached",
+        ),
+        same(
+            Why::Exclusive { queue: mail(), holder: Some("r2".into()), awaited: vec!["r1".into()] },
+            "the queue mail, which default is below, is worked by the runner r2 alone, once the jobs of it have ended that r1 still has",
         ),
         same(host(Absence::Away), "it may run on the runner web-1 alone, which is not connected"),
         two(
@@ -144,7 +176,7 @@ fn all() -> Vec<(Why, String, String)> {
             "about 12000 jobs of its tenant in the queue default go before it",
         ),
         same(
-            Why::RunnerFull { runner: "web-1".into(), slots: 4 },
+            Why::RunnerFull { wanted: Wanted::Host("web-1".into()), slots: Some(4) },
             "it may run on the runner web-1 alone, and all of its 4 slots are taken",
         ),
         same(
@@ -289,6 +321,85 @@ async fn what_runs_or_is_over_is_explained_by_where_it_is_and_since_when() {
     let why = "it is over since 1970-01-01T00:00:05.000Z: dead, exit_status, with exit status 3";
     assert_eq!((&told["reason"], &told["why"]), (&json!("exit_status"), &json!(why)));
     rig.ask("GET /v1/jobs/99/explain").await.is("not_found");
+}
+
+#[tokio::test]
+async fn a_list_finds_jobs_by_what_they_wait_for_page_by_page() {
+    let rig = Rig::new();
+    for _ in 0..5 {
+        let id = rig.submit().await;
+        let why = if id % 2 == 0 { Why::Paused } else { Why::SlotsBusy { slots: 1 } };
+        rig.fake.state().whys.insert(JobId(id), why);
+    }
+    rig.fake.change(5, |status| status.state = JobState::Succeeded);
+    let ids = |page: &serde_json::Value| -> Vec<u64> {
+        page["jobs"].as_array().unwrap().iter().map(|job| job["id"].as_u64().unwrap()).collect()
+    };
+    let all = rig.ask("GET /v1/jobs?reason=slots_busy").await.json();
+    assert_eq!(
+        (ids(&all), &all["next"], &all["partial"]),
+        (vec![3, 1], &json!(null), &json!(false))
+    );
+    let page = rig.ask("GET /v1/jobs?reason=slots_busy&limit=1&state=waiting").await.json();
+    assert_eq!(ids(&page), [3]);
+    let next = page["next"].as_str().unwrap();
+    let page =
+        rig.ask(&format!("GET /v1/jobs?reason=slots_busy&limit=1&cursor={next}")).await.json();
+    assert_eq!((ids(&page), &page["next"]), (vec![1], &json!(null)));
+    let page = rig.ask("GET /v1/jobs?reason=paused,slots_busy&limit=4&sort=id").await.json();
+    assert_eq!((ids(&page), &page["next"]), (vec![1, 2, 3, 4], &json!(null)));
+    assert!(ids(&rig.ask("GET /v1/jobs?reason=rate").await.json()).is_empty());
+    for (bad, says) in [
+        ("reason=rate&state=running", "running jobs wait for nothing"),
+        ("reason=rate,lost", "together with no other kind of reason"),
+        ("reason=tired", "\"tired\" is not a reason; there are ok"),
+    ] {
+        let problem = rig.ask(&format!("GET /v1/jobs?{bad}")).await.is("bad_query");
+        assert!(problem["errors"][0]["detail"].as_str().unwrap().contains(says), "{problem}");
+    }
+    rig.ask("GET /v1/jobs/counts?reason=rate").await.is("bad_query");
+}
+
+#[tokio::test]
+async fn a_long_list_of_what_waits_is_looked_through_in_several_answers() {
+    let rig = Rig::new();
+    for _ in 0..2_050 {
+        rig.submit().await;
+    }
+    rig.fake.state().whys.insert(JobId(3), Why::Paused);
+    let page = rig.ask("GET /v1/jobs?reason=paused").await.json();
+    assert_eq!((&page["jobs"], &page["partial"]), (&json!([]), &json!(true)));
+    let next = page["next"].as_str().unwrap();
+    let page = rig.ask(&format!("GET /v1/jobs?reason=paused&cursor={next}")).await.json();
+    assert_eq!((&page["jobs"][0]["id"], &page["partial"]), (&json!(3), &json!(false)));
+}
+
+#[tokio::test]
+async fn a_job_that_nobody_can_run_waits_for_a_runner_or_is_refused_if_that_is_wanted() {
+    let rig = Rig::new();
+    let job = |more: &str| format!(r#"{{"command":"a","host":"web-9"{more}}}"#);
+    let taken = rig.json("POST /v1/jobs", &job("")).await;
+    assert_eq!(taken.status, http::StatusCode::ACCEPTED, "{}", taken.text);
+    let refuse = r#","unrunnable":"refuse""#;
+    let problem = rig.json("POST /v1/jobs", &job(refuse)).await.is("conflict_state");
+    assert_eq!(problem["pointer"], "/host");
+    let detail = "there is no runner \"web-9\"; there are web-1";
+    assert_eq!(problem["detail"], detail);
+    let attach = |text: &str| {
+        let mut queue = Queue::new(mail(), QueueShape::default(), QueueOwner::Api);
+        queue.shape.attach.insert(Selector::read(text).unwrap());
+        rig.fake.state().queues.insert(mail(), Arc::new(queue));
+    };
+    let queued = |more: &str| format!(r#"{{"command":"a","queue":"mail"{more}{refuse}}}"#);
+    attach("gpu=t4");
+    let problem = rig.json("POST /v1/jobs", &queued("")).await.is("conflict_state");
+    let detail = "the queue mail is attached to runners with gpu=t4, and no runner is that; attach it to another, or start one";
+    assert_eq!((&problem["pointer"], &problem["detail"]), (&json!("/queue"), &json!(detail)));
+    let problem =
+        rig.json("POST /v1/jobs", &queued(r#","host":"web-1""#)).await.is("conflict_state");
+    assert!(problem["detail"].as_str().unwrap().contains("which the runner \"web-1\" is not"));
+    attach("gpu=a100");
+    assert_eq!(rig.json("POST /v1/jobs", &queued("")).await.status, http::StatusCode::ACCEPTED);
 }
 
 #[test]

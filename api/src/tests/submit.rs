@@ -39,7 +39,7 @@ async fn a_job_is_taken_and_told_where_it_is() {
 const EVERY: &str = r#"{"argv":["prog","a b"],"module":"shell","name":"n","tenant":"t","identity":"i","tags":["x","y"],
     "host":"web-1","queue":"mail","env":{"A":"1"},"secrets":["S"],"cwd":"/tmp","stdin":"text","merge":true,"user":"www-data","umask":"022",
     "nice":5,"limits":{"nofile":64,"as":1000},"timeout":"10m","grace":"5s","terminate":"main",
-    "not_before":"2100-01-01T00:00:00Z","expires":"900000h","within":"5m","paused":true,"delivery":"at_least_once",
+    "not_before":"2100-01-01T00:00:00Z","expires":"900000h","within":"5m","paused":true,"unrunnable":"accept","delivery":"at_least_once",
     "retry":{"attempts":3,"delay":"2s","delay_max":"1m","backoff":"constant","exit_codes":[75]},
     "dedupe":{"scope":"done","window":"10m","then":"coalesce"},
     "serial":"repo:42","resources":{"cache":"shared","disk":"exclusive"},"on_retry":"pass"}"#;
@@ -170,7 +170,7 @@ async fn every_field_comes_out_again() {
     }
     assert!(detail["expires_at"].is_string(), "{detail}");
     // A delay is a moment when it is kept, a pause a state; what a job reads is not told.
-    let elsewhere = ["expires", "delay", "paused", "stdin"];
+    let elsewhere = ["expires", "delay", "paused", "unrunnable", "stdin"];
     for Field { name, .. } in Submit::fields() {
         let names = [name.clone(), format!("{name}_seconds")];
         let is_shown = names.iter().any(|name| shown.get(name).is_some());
@@ -337,8 +337,10 @@ async fn sizes_and_types_are_limited() {
 #[tokio::test]
 async fn what_does_not_exist_is_a_conflict_with_the_present() {
     let rig = Rig::new();
-    let problem =
-        rig.json("POST /v1/jobs", r#"{"command":"a","host":"web-9"}"#).await.is("conflict_state");
+    let problem = rig
+        .json("POST /v1/jobs", r#"{"command":"a","host":"web-9","unrunnable":"refuse"}"#)
+        .await
+        .is("conflict_state");
     assert_eq!(problem["pointer"], "/host");
     assert!(problem["detail"].as_str().unwrap().contains("web-1"));
     for bad in ["-x", ".", "..", "a/b", "\u{202e}a", &"a".repeat(100_000)] {

@@ -97,6 +97,10 @@ pub(crate) struct DraftArgs {
     /// Keep it from starting until `ostler resume`
     #[arg(long)]
     paused: bool,
+    /// Refuse it when nobody could run it as things are: there is no such runner, or none that its queue is attached to
+    #[arg(long)]
+    #[serde(rename = "unrunnable", serialize_with = "refuse")]
+    refuse_unrunnable: bool,
     /// Never run it again when its runner was lost with it
     #[arg(long)]
     #[serde(rename = "delivery", serialize_with = "delivery")]
@@ -202,6 +206,11 @@ fn retry<S: Serializer>(retries: &Option<u32>, serializer: S) -> Result<S::Ok, S
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands it over so")]
 fn delivery<S: Serializer>(at_most_once: &bool, serializer: S) -> Result<S::Ok, S::Error> {
     at_most_once.then_some("at_most_once").serialize(serializer)
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands it over so")]
+fn refuse<S: Serializer>(refuses: &bool, serializer: S) -> Result<S::Ok, S::Error> {
+    refuses.then_some("refuse").serialize(serializer)
 }
 
 fn env<S: Serializer>(words: &[String], serializer: S) -> Result<S::Ok, S::Error> {
@@ -357,6 +366,7 @@ mod tests {
             "--on-retry",
             "pass",
             "--paused",
+            "--refuse-unrunnable",
             "--merge",
             "--terminate",
             "main",
@@ -368,7 +378,7 @@ mod tests {
             "nice": -5, "limits": {"nofile": 10, "as": 2_147_483_648_u64}, "delay": "5m",
             "dedupe": {"scope": "done", "window": "10m", "then": "coalesce"},
             "serial": "repo:42", "resources": {"cache": "shared", "disk": "exclusive"}, "on_retry": "pass",
-            "delivery": "at_most_once", "paused": true, "merge": true, "terminate": "main",
+            "delivery": "at_most_once", "paused": true, "unrunnable": "refuse", "merge": true, "terminate": "main",
         });
         assert_eq!(found.unwrap(), expected);
         assert_eq!(fields(&[]).unwrap(), json!({}));

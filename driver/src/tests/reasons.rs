@@ -81,7 +81,10 @@ fn a_pinned_job_is_told_what_is_with_its_runner() {
     assert_eq!(bench.word(job), "no_runner");
     bench.beat("r", 1, &[]);
     let (run, next) = (bench.run(), bench.submit(pinned()));
-    assert_eq!(bench.why(next), Why::RunnerFull { runner: "r".into(), slots: 1 });
+    assert_eq!(
+        bench.why(next),
+        Why::RunnerFull { wanted: Wanted::Host("r".into()), slots: Some(1) }
+    );
     bench.beat("r", 0, &[run]);
     assert_eq!(bench.word(next), "runner_drained");
     bench.driver.handle_link_down(&"r".into(), bench.now);

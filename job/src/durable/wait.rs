@@ -52,13 +52,15 @@ waits! {
     Retry = "retry",
     /// Its queue, or one above that, is paused.
     QueuePaused = "queue_paused",
-    /// No runner that may run it has been heard of.
+    /// Its queue is worked by one runner alone, and jobs of it have not ended on the one before.
+    Exclusive = "exclusive",
+    /// There is no runner that may run it.
     NoRunner = "no_runner",
     /// Every runner that may run it is away.
     RunnerAway = "runner_away",
     /// Every runner that may run it and is there takes nothing new.
     RunnerDrained = "runner_drained",
-    /// The runner that may run it cannot start what it is given, and is only tried now and then.
+    /// The runners that may run it and are there cannot start what they are given, and are only tried now and then.
     RunnerBroken = "runner_broken",
     /// Another job has, or is to have before it, what it names as its serial key or resource.
     Resource = "resource",
@@ -72,7 +74,7 @@ waits! {
     Rate = "rate",
     /// Other jobs of its tenant in its queue go before it.
     Behind = "behind",
-    /// All slots of the runner that may run it are taken.
+    /// All slots of the runners that may run it are taken.
     RunnerFull = "runner_full",
     /// All slots are taken.
     SlotsBusy = "slots_busy",

@@ -2,15 +2,20 @@
 //!
 //! It costs a step a level, whatever waits; how many jobs go before one is counted in its own flow alone, and of many by a sample.
 
-use ostler_job::{Mono, QueueId};
+use std::collections::BTreeSet;
+
+use ostler_job::{HostId, Mono, QueueId};
 
 use super::{NodeIx, Tree};
 use crate::config::DisciplineKind;
 use crate::jobs::{Job, Jobs};
+use crate::lane::Lane;
 use crate::standing::{Level, Place, Standing};
 
 /// Entries of a flow that are looked at to count those before a job, about.
 const LOOKS: usize = 512;
+/// What a queue may use that may use nothing.
+static NOWHERE: BTreeSet<HostId> = BTreeSet::new();
 
 impl Tree {
     /// The queue and those above it, from there up.
@@ -18,6 +23,14 @@ impl Tree {
         let from = self.find_node(queue);
         let above = |&at: &NodeIx| self[at].parent.map(|(parent, _)| parent);
         std::iter::successors(from, above).map(move |at| self.level(at, now))
+    }
+
+    /// The hosts that the queue may use; `None`: whichever.
+    pub(crate) fn reach_of(&self, queue: QueueId) -> Option<&BTreeSet<HostId>> {
+        match self[self.find_node(queue)?].reach {
+            Lane::USUAL => None,
+            reach => Some(self.reach.hosts(reach).map_or(&NOWHERE, |hosts| hosts)),
+        }
     }
 
     fn level(&self, at: NodeIx, now: Mono) -> Level {
