@@ -36,6 +36,7 @@ mod pids;
 mod processes;
 mod queue;
 mod reach;
+mod reasons;
 mod responses;
 mod routes;
 mod runners;

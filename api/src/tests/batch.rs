@@ -31,8 +31,10 @@ async fn one_bad_line_refuses_all_and_every_bad_line_is_told() {
     assert_eq!(errors[0]["pointer"], "/command");
     assert_eq!(errors[1]["line"], 3);
     assert!(problem["detail"].as_str().unwrap().starts_with("line 2: "));
-    let problem =
-        rig.batch("", "{\"command\":\"a\",\"host\":\"nowhere\",\"unrunnable\":\"refuse\"}\n").await.is("invalid_field");
+    let problem = rig
+        .batch("", "{\"command\":\"a\",\"host\":\"nowhere\",\"unrunnable\":\"refuse\"}\n")
+        .await
+        .is("invalid_field");
     assert_eq!(problem["errors"][0]["pointer"], "/host");
     assert!(rig.fake.state().jobs.is_empty());
 }
