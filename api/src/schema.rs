@@ -91,15 +91,25 @@ pub(crate) fn resources() -> openapi::Object {
 }
 
 pub(crate) fn tenant_weights() -> openapi::Object {
-    let weight = ObjectBuilder::new()
+    let text = "Shares of tenants that differ from 1, beside the other tenants of the queue; 1000 tenants at most.";
+    by_tenant(QueueShape::WEIGHT_MAX, text)
+}
+
+pub(crate) fn tenant_caps() -> openapi::Object {
+    let text = "The same of tenants that it is another number for; 1000 tenants at most.";
+    by_tenant(QueueShape::COUNT_MAX, text)
+}
+
+fn by_tenant(max: u32, told: &str) -> openapi::Object {
+    let number = ObjectBuilder::new()
         .schema_type(Type::Integer)
         .minimum(Some(1))
-        .maximum(Some(i64::from(QueueShape::WEIGHT_MAX)));
+        .maximum(Some(i64::from(max)));
     ObjectBuilder::new()
         .schema_type(nullable(Type::Object))
         .property_names(Some(text(LABEL).build()))
-        .additional_properties(Some(AdditionalProperties::from(Schema::from(weight.build()))))
-        .description(Some("Shares of tenants that differ from 1, beside the other tenants of the queue; 1000 tenants at most."))
+        .additional_properties(Some(AdditionalProperties::from(Schema::from(number.build()))))
+        .description(Some(told))
         .build()
 }
 

@@ -27,6 +27,7 @@ mod attach;
 mod batch;
 mod beat;
 mod broken;
+mod caps;
 mod claims;
 mod closing;
 mod counts;
@@ -116,6 +117,7 @@ pub struct Driver {
     attached: attach::Attachments,
     /// Orders to queues that are not answered yet.
     closings: Vec<closing::Closing>,
+    capped: caps::Capped,
     tenants: Names,
     hosts: Names,
     resources: claims::ResourceNames,
@@ -166,6 +168,7 @@ impl Driver {
             queues: Queues::default(),
             attached: attach::Attachments::default(),
             closings: Vec::new(),
+            capped: caps::Capped::new(),
             tenants: Names::default(),
             hosts: Names::default(),
             resources: claims::ResourceNames::default(),

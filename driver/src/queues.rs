@@ -184,6 +184,7 @@ impl Driver {
         let name = self.queues.get(number).name.clone();
         self.queues.remove(&name);
         self.attached.forget(number);
+        self.forget_caps(number);
         self.scheduler.handle_queue_gone(QueueId(number), now.mono);
         self.place(now);
         self.outbox.change(Change::QueueGone(name));
@@ -228,6 +229,7 @@ impl Driver {
         if is_new {
             self.attach(number, now);
         }
+        self.tell_caps(number, now);
         self.place(now);
     }
 

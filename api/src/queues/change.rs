@@ -25,6 +25,8 @@ use crate::{
     problem::Problem,
 };
 
+const COUNT_MAX: u32 = QueueShape::COUNT_MAX;
+
 /// A queue's whole shape: what is left out is as if it had never been set.
 #[derive(Debug, Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -55,6 +57,11 @@ pub(crate) struct QueueRequest {
     exclusive: Option<bool>,
     #[schema(schema_with = crate::schema::tenant_weights)]
     tenant_weights: Option<BTreeMap<String, u32>>,
+    /// Jobs of it that each tenant may run at once; as many as all together unless given.
+    #[schema(minimum = 1, maximum = 10000000)]
+    tenant_concurrency: Option<u32>,
+    #[schema(schema_with = crate::schema::tenant_caps)]
+    tenant_caps: Option<BTreeMap<String, u32>>,
     /// Jobs that may wait in it; the next one is refused.
     #[schema(minimum = 1, maximum = 10000000)]
     waiting_max: Option<u32>,
@@ -115,12 +122,23 @@ fn shape(asked: QueueRequest, mut notes: Notes) -> Result<QueueShape, Problem> {
         parent: checks::queue(asked.parent.as_deref(), "/parent", notes),
         guarantee: slots(asked.guarantee, "/guarantee", notes),
         ceiling: slots(asked.ceiling, "/ceiling", notes),
-        concurrency: within(asked.concurrency, QueueShape::COUNT_MAX, "/concurrency", notes),
+        concurrency: within(asked.concurrency, COUNT_MAX, "/concurrency", notes),
         rate: build::parsed(asked.rate.map(|it| it.0), "/rate", notes),
         attach: selectors(asked.attach, "/attach", notes),
         exclusive: asked.exclusive.unwrap_or(usual.exclusive),
-        tenant_weights: tenant_weights(asked.tenant_weights.unwrap_or_default(), notes),
-        waiting_max: within(asked.waiting_max, QueueShape::COUNT_MAX, "/waiting_max", notes),
+        tenant_weights: tenants(
+            asked.tenant_weights,
+            ("/tenant_weights", QueueShape::WEIGHT_MAX),
+            notes,
+        ),
+        tenant_concurrency: within(
+            asked.tenant_concurrency,
+            COUNT_MAX,
+            "/tenant_concurrency",
+            notes,
+        ),
+        tenant_caps: tenants(asked.tenant_caps, ("/tenant_caps", COUNT_MAX), notes),
+        waiting_max: within(asked.waiting_max, COUNT_MAX, "/waiting_max", notes),
         timeout: build::positive(asked.timeout, "/timeout", notes),
         user: asked.user.inspect(|user| checks::user_name(user, notes)),
         retry: asked.retry.map(|retry| build::retry(retry, &policy, notes)),
@@ -144,16 +162,22 @@ fn slots(asked: Option<f64>, at: &str, notes: &mut Notes) -> Option<Slots> {
     slots
 }
 
-fn tenant_weights(asked: BTreeMap<String, u32>, notes: &mut Notes) -> BTreeMap<String, u32> {
+/// Numbers by tenant.
+fn tenants(
+    asked: Option<BTreeMap<String, u32>>,
+    (field, max): (&str, u32),
+    notes: &mut Notes,
+) -> BTreeMap<String, u32> {
     const MOST: usize = QueueShape::TENANTS_MAX;
+    let asked = asked.unwrap_or_default();
     if asked.len() > MOST {
         let text = format!("{} tenants are too many; {MOST} are the most", asked.len());
-        notes.add("/tenant_weights", text);
+        notes.add(field, text);
     }
-    for (tenant, weight) in asked.iter().take(MOST) {
-        let at = parse::step("/tenant_weights", tenant);
+    for (tenant, number) in asked.iter().take(MOST) {
+        let at = parse::step(field, tenant);
         checks::label(tenant, &at, checks::LABEL_MAX, notes);
-        within(Some(*weight), QueueShape::WEIGHT_MAX, &at, notes);
+        within(Some(*number), max, &at, notes);
     }
     asked
 }

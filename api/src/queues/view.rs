@@ -62,6 +62,10 @@ pub(crate) struct QueueView {
     awaited: Vec<String>,
     /// Those of the caller's tenant alone, when it is bound to one.
     tenant_weights: BTreeMap<String, u32>,
+    /// Jobs of it that each tenant may run at once; null: as many as all together.
+    tenant_concurrency: Option<u32>,
+    /// The same of tenants that it is another number for, of the caller's alone when it is bound to one.
+    tenant_caps: BTreeMap<String, u32>,
     /// Jobs that may wait in it; null: as many as in all queues together.
     waiting_max: Option<u32>,
     /// For its commands that have none.
@@ -81,6 +85,11 @@ impl QueueView {
         let Found { queue, above, places, attachment, .. } = found;
         let met = |it: &Met| (it.selector.to_string(), names(&it.runners));
         let held = |held: &Held| HeldView::new(held, caller);
+        let own = |all: &BTreeMap<String, u32>| {
+            let is_own = |tenant: &String| caller.tenant().is_none_or(|own| own == tenant);
+            let own = all.iter().filter(|(tenant, _)| is_own(tenant));
+            own.map(|(tenant, number)| (tenant.clone(), *number)).collect()
+        };
         let shape = &queue.shape;
         Self {
             name: queue.name.to_string(),
@@ -102,12 +111,9 @@ impl QueueView {
             exclusive: shape.exclusive,
             holder: attachment.holder.as_ref().map(ToString::to_string),
             awaited: names(&attachment.awaited),
-            tenant_weights: shape
-                .tenant_weights
-                .iter()
-                .filter(|(tenant, _)| caller.tenant().is_none_or(|own| own == *tenant))
-                .map(|(tenant, weight)| (tenant.clone(), *weight))
-                .collect(),
+            tenant_weights: own(&shape.tenant_weights),
+            tenant_concurrency: shape.tenant_concurrency,
+            tenant_caps: own(&shape.tenant_caps),
             waiting_max: shape.waiting_max,
             timeout_seconds: shape.timeout.map(Span::as_secs_f64),
             user: shape.user.clone(),

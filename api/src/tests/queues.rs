@@ -133,7 +133,7 @@ pub(super) fn order(state: &mut State, who: &str, name: QueueName, verb: QueueVe
     Answer::Queue(QueueView { queue, above, places, attachment, is_new })
 }
 
-const SHAPE: &str = r#"{"weight":3,"discipline":"fifo","concurrency":4,"rate":"100/1m burst 20","waiting_max":9,"attach":["zone=b,gpu=a100","runner:r1"],"exclusive":true,"tenant_weights":{"shop":3},
+const SHAPE: &str = r#"{"weight":3,"discipline":"fifo","concurrency":4,"rate":"100/1m burst 20","waiting_max":9,"attach":["zone=b,gpu=a100","runner:r1"],"exclusive":true,"tenant_weights":{"shop":3},"tenant_concurrency":2,"tenant_caps":{"shop":5},
     "timeout":"10m","user":"mail","keep_succeeded":"1h","keep_failed":"2h","retry":{"attempts":5}}"#;
 
 impl Rig {
@@ -162,6 +162,8 @@ async fn a_queue_is_made_shown_changed_as_a_whole_and_deleted() {
         ("holder", "\"r1\""),
         ("awaited", "[]"),
         ("tenant_weights", r#"{"shop":3}"#),
+        ("tenant_concurrency", "2"),
+        ("tenant_caps", r#"{"shop":5}"#),
         ("timeout_seconds", "600.0"),
         ("keep_succeeded_seconds", "3600.0"),
         ("keep_failed_seconds", "7200.0"),
@@ -187,7 +189,8 @@ async fn a_queue_is_made_shown_changed_as_a_whole_and_deleted() {
 async fn all_that_is_wrong_with_a_queue_is_told_and_nothing_of_it_kept() {
     let rig = Rig::new();
     let bad = r#"{"weight":0,"discipline":"lifo","concurrency":10000001,"rate":"100","waiting_max":0,"timeout":"0s",
-        "user":"-x","retry":{"attempts":0},"tenant_weights":{"a":0,"b":"x"},"fly":1}"#;
+        "user":"-x","retry":{"attempts":0},"tenant_weights":{"a":0,"b":"x"},
+        "tenant_concurrency":0,"tenant_caps":{"a":0},"fly":1}"#;
     let problem = rig.put("mail", bad).await.is("invalid_field");
     let told: Vec<_> =
         problem["errors"].as_array().unwrap().iter().map(|it| &it["pointer"]).collect();
@@ -202,6 +205,8 @@ async fn all_that_is_wrong_with_a_queue_is_told_and_nothing_of_it_kept() {
         "/retry/attempts",
         "/tenant_weights/a",
         "/tenant_weights/b",
+        "/tenant_concurrency",
+        "/tenant_caps/a",
         "/fly",
     ] {
         assert!(told.iter().any(|it| *it == at), "{at} in {told:?}");

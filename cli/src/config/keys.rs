@@ -226,6 +226,8 @@ pub(crate) const KEYS: &[Key] = &[
     key(Queue, "concurrency", Count(1, MANY), Words("as many as there are slots"), "Jobs of it, and of the queues below it, that may run at once."),
     key(Queue, "rate", Text("`100/1m` or `100/1m burst 20`"), Words("whatever starts"), "How many of those may start in which time, evenly spread, and how many of them at once after a quiet time."),
     key(Queue, "tenant_weights", Map("a number from 1 to 1000"), Value("{}"), "Shares of tenants in it that differ from 1."),
+    key(Queue, "tenant_concurrency", Count(1, MANY), Words("as many as all together"), "Jobs of it that each tenant may run at once."),
+    key(Queue, "tenant_caps", Map("a number from 1 to 10000000"), Value("{}"), "The same of tenants that it is another number for."),
     key(Queue, "waiting_max", Count(1, MANY), Words("as many as `jobs.waiting_max`"), "Jobs that may wait in it; more are refused with 503. One tenant gets as many as it leaves to others: half at most."),
     key(Queue, "retry", Count(1, 100), Words("4"), "Attempts that may fail in all, of its jobs that name no retry: from 10 s on, twice as long each time, up to 1 h. 1: none is tried again."),
     key(Queue, "timeout", Duration(1), Words("none"), "How long an attempt may run, for its commands that have no timeout."),

@@ -46,12 +46,6 @@ pub(super) fn queues(top: &Section<'_>) -> Vec<(QueueName, QueueShape)> {
 }
 
 fn shape(section: &Section<'_>) -> QueueShape {
-    let weights = section.map("tenant_weights", weight);
-    if weights.len() > QueueShape::TENANTS_MAX {
-        let most = QueueShape::TENANTS_MAX;
-        let text = format!("{} tenants are too many; {most} are the most", weights.len());
-        section.problem("tenant_weights", text);
-    }
     let retry = section.optional::<u32>("retry");
     QueueShape {
         weight: section.value("weight"),
@@ -63,7 +57,9 @@ fn shape(section: &Section<'_>) -> QueueShape {
         rate: section.parsed("rate", Rate::read),
         attach: std::collections::BTreeSet::new(),
         exclusive: false,
-        tenant_weights: weights,
+        tenant_weights: tenants(section, "tenant_weights", QueueShape::WEIGHT_MAX),
+        tenant_concurrency: section.optional("tenant_concurrency"),
+        tenant_caps: tenants(section, "tenant_caps", QueueShape::COUNT_MAX),
         waiting_max: section.optional("waiting_max"),
         retry: retry.map(|attempts| Retry { attempts, ..Retry::usual() }),
         timeout: section.optional::<Duration>("timeout").map(ostler_gateway::span),
@@ -124,13 +120,23 @@ impl Setting for Slots {
     }
 }
 
-fn weight(tenant: &str, value: &DeValue<'_>) -> Result<u32, String> {
-    const MOST: u32 = QueueShape::WEIGHT_MAX;
+/// Numbers by tenant.
+fn tenants(section: &Section<'_>, name: &str, most: u32) -> BTreeMap<String, u32> {
+    let tenants = section.map(name, |tenant, value| number(tenant, value, most));
+    if tenants.len() > QueueShape::TENANTS_MAX {
+        let most = QueueShape::TENANTS_MAX;
+        let text = format!("{} tenants are too many; {most} are the most", tenants.len());
+        section.problem(name, text);
+    }
+    tenants
+}
+
+fn number(tenant: &str, value: &DeValue<'_>, most: u32) -> Result<u32, String> {
     if tenant.is_empty() || tenant.chars().count() > 128 || tenant.contains(char::is_control) {
         return Err(format!("{tenant:?} is not a tenant; expected 1 to 128 characters"));
     }
     let number = whole(value).and_then(|number| u32::try_from(number).ok());
-    number.filter(|number| (1..=MOST).contains(number)).ok_or_else(|| {
-        format!("{} is not allowed; expected a number from 1 to {MOST}", shown(value))
+    number.filter(|number| (1..=most).contains(number)).ok_or_else(|| {
+        format!("{} is not allowed; expected a number from 1 to {most}", shown(value))
     })
 }

@@ -35,6 +35,12 @@ pub(crate) struct ShapeArgs {
     /// A tenant's share in it that differs from 1
     #[arg(long, value_name = "TENANT=N")]
     tenant_weight: Vec<String>,
+    /// Jobs of it that each tenant may run at once; none: as many as all together
+    #[arg(long, value_name = "N|none")]
+    tenant_concurrency: Option<String>,
+    /// The same of one tenant; none: as each
+    #[arg(long, value_name = "TENANT=N|none")]
+    tenant_cap: Vec<String>,
     /// Jobs that may wait in it; none: as many as in all queues together
     #[arg(long, value_name = "N|none")]
     waiting_max: Option<String>,
@@ -82,6 +88,7 @@ impl ShapeArgs {
         for (flag, name, text) in [
             ("--concurrency", "concurrency", &self.concurrency),
             ("--waiting-max", "waiting_max", &self.waiting_max),
+            ("--tenant-concurrency", "tenant_concurrency", &self.tenant_concurrency),
         ] {
             if let Some(text) = text {
                 shape[name] = count(flag, text, 1)?.map_or(Value::Null, Value::from);
@@ -95,23 +102,30 @@ impl ShapeArgs {
             };
             shape["retry"] = count("--retries", text, 0)?.map_or(Value::Null, retry);
         }
-        for text in &self.tenant_weight {
-            let (tenant, weight) = text
-                .rsplit_once('=')
-                .and_then(|(tenant, weight)| Some((tenant, weight.parse::<u64>().ok()?)))
-                .ok_or_else(|| {
-                    Failure::usage(format!("--tenant-weight {text}: write it as shop=3"))
-                })?;
-            // As all others have, it need not be named.
-            let weights = &mut shape["tenant_weights"];
-            match (weight, weights.as_object_mut()) {
-                (1, Some(weights)) => drop(weights.remove(tenant)),
-                (1, None) => {}
-                (_, _) => weights[tenant] = json!(weight),
-            }
-        }
+        // A tenant has the weight 1, as all others have, without being named.
+        tenants(shape, ("--tenant-weight", "tenant_weights", "1"), &self.tenant_weight)?;
+        tenants(shape, ("--tenant-cap", "tenant_caps", NONE), &self.tenant_cap)?;
         Ok(())
     }
+}
+
+/// Numbers of tenants; what is the usual one takes the tenant out.
+fn tenants(
+    shape: &mut Value,
+    (flag, name, usual): (&str, &str, &str),
+    texts: &[String],
+) -> Result<(), Failure> {
+    for text in texts {
+        let wrong = || Failure::usage(format!("{flag} {text}: write it as shop=3"));
+        let (tenant, number) = text.rsplit_once('=').ok_or_else(wrong)?;
+        let all = &mut shape[name];
+        if number != usual {
+            all[tenant] = json!(number.parse::<u64>().map_err(|_| wrong())?);
+        } else if let Some(all) = all.as_object_mut() {
+            all.remove(tenant);
+        }
+    }
+    Ok(())
 }
 
 /// Slots, or `none`.
@@ -142,7 +156,7 @@ pub(crate) fn kept(shown: &Value) -> Value {
             shape.insert(name.to_owned(), value);
         }
     };
-    const PLAIN: [&str; 10] = [
+    const PLAIN: [&str; 12] = [
         "weight",
         "discipline",
         "parent",
@@ -151,6 +165,8 @@ pub(crate) fn kept(shown: &Value) -> Value {
         "concurrency",
         "rate",
         "tenant_weights",
+        "tenant_concurrency",
+        "tenant_caps",
         "waiting_max",
         "user",
     ];
@@ -240,6 +256,11 @@ mod tests {
             (&top["parent"], &top["guarantee"], &top["ceiling"]),
             (&Value::Null, &Value::Null, &json!(4.0))
         );
+        let shown = json!({"tenant_concurrency": 4, "tenant_caps": {"a": 1, "b": 2}});
+        let words =
+            ["--tenant-concurrency", "none", "--tenant-cap", "a=none", "--tenant-cap", "c=3"];
+        let expected = json!({"tenant_concurrency": null, "tenant_caps": {"b": 2, "c": 3}});
+        assert_eq!(laid(&words, &shown).unwrap(), expected);
         let new = laid(&["--retries", "2", "--tenant-weight", "a=5"], &json!({})).unwrap();
         assert_eq!(new, json!({"retry": {"attempts": 3}, "tenant_weights": {"a": 5}}));
     }
@@ -253,6 +274,7 @@ mod tests {
                 ["--guarantee", "0"],
                 "--guarantee 0: expected slots from 0.001 to 100000, such as 2 or 1.5, or none",
             ),
+            (["--tenant-cap", "shop=x"], "--tenant-cap shop=x: write it as shop=3"),
             (["--tenant-weight", "shop"], "--tenant-weight shop: write it as shop=3"),
         ] {
             assert_eq!(laid(&words, &json!({})).unwrap_err().lines().0, [told]);

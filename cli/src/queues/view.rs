@@ -51,6 +51,10 @@ pub(crate) struct QueueView {
     #[serde(default)]
     tenant_weights: BTreeMap<String, u64>,
     #[serde(default)]
+    tenant_concurrency: Option<u64>,
+    #[serde(default)]
+    tenant_caps: BTreeMap<String, u64>,
+    #[serde(default)]
     waiting_max: Option<u64>,
     #[serde(default)]
     timeout_seconds: Option<f64>,
@@ -158,9 +162,13 @@ pub(crate) fn page(queue: &QueueView) -> String {
     row("ceiling", queue.ceiling.map(|slots| format!("{slots} slots")));
     row("concurrency", number(queue.concurrency));
     row("rate", queue.rate.clone());
-    let weights = queue.tenant_weights.iter().map(|(tenant, weight)| format!("{tenant}={weight}"));
-    let weights: Vec<_> = weights.collect();
-    row("tenant weights", (!weights.is_empty()).then(|| weights.join(" ")));
+    let tenants = |all: &BTreeMap<String, u64>| {
+        let all: Vec<_> = all.iter().map(|(tenant, number)| format!("{tenant}={number}")).collect();
+        (!all.is_empty()).then(|| all.join(" "))
+    };
+    row("tenant weights", tenants(&queue.tenant_weights));
+    row("each tenant", number(queue.tenant_concurrency).map(|it| format!("{it} at once")));
+    row("tenant caps", tenants(&queue.tenant_caps));
     row("waiting max", number(queue.waiting_max));
     row("timeout", queue.timeout_seconds.map(when::span));
     row("keep succeeded", queue.keep_succeeded_seconds.map(when::span));

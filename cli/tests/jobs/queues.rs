@@ -10,6 +10,7 @@ fn queue() -> Value {
         "waiting": 3, "running": 1, "weight": 2, "discipline": "fifo", "concurrency": 4, "rate": null, "tenant_weights": {"shop": 3},
         "waiting_max": null, "timeout_seconds": 600.0, "keep_succeeded_seconds": null, "keep_failed_seconds": null, "user": null, "retry": null,
         "parent": null, "path": ["mail"], "guarantee": null, "ceiling": null,
+        "tenant_concurrency": 2, "tenant_caps": {"shop": 5},
     })
 }
 
@@ -47,6 +48,8 @@ fn queues_are_listed_and_shown() {
         "waiting 3",
         "concurrency 4",
         "tenant weights shop=3",
+        "each tenant 2 at once",
+        "tenant caps shop=5",
         "timeout 10m",
         "owner api",
     ] {
@@ -89,7 +92,7 @@ fn what_is_put_leaves_the_rest_as_it_is() {
     assert_eq!(fake.ostler(&["queue", "put", "new", "--rate", "100/1m"]).code, Some(0));
     let asked = fake.asked();
     let expected = json!({"weight": 2, "discipline": "fifo", "concurrency": 9, "tenant_weights": {"shop": 3},
-        "timeout": "600000ms"});
+        "tenant_concurrency": 2, "tenant_caps": {"shop": 5}, "timeout": "600000ms"});
     assert_eq!((asked[1].line().as_str(), asked[1].json()), ("PUT /v1/queues/mail", expected));
     assert_eq!(asked[3].json(), json!({"rate": "100/1m"}));
 }

@@ -357,6 +357,51 @@ fn a_limit_holds_from_when_it_is_set_and_no_job_is_lost_by_it() {
 }
 
 #[test]
+fn each_tenant_of_a_queue_runs_as_many_jobs_as_it_may_there() {
+    let mut bench = Bench::new();
+    let capped = |each, shop| {
+        let tenant_caps = [("shop".to_owned(), shop)].into();
+        put(QueueShape { tenant_concurrency: each, tenant_caps, ..QueueShape::default() })
+    };
+    bench.order("mail", capped(Some(1), 2)).expect("it is made");
+    for tenant in ["shop", "shop", "shop", "a", "a", "b"] {
+        bench.submit(Spec { tenant: tenant.into(), ..in_queue("mail") });
+    }
+    bench.beat("r", 9, &[]);
+    let running =
+        |bench: &mut Bench| ["shop", "a", "b"].map(|tenant| bench.places("mail", Some(tenant)).1);
+    assert_eq!(running(&mut bench), [2, 1, 1]);
+    bench.restart();
+    bench.beat("r", 9, &[]);
+    assert_eq!(running(&mut bench), [2, 1, 1], "after a restart, too");
+    bench.order("mail", capped(Some(1), 3)).expect("it is there");
+    assert_eq!(running(&mut bench), [3, 1, 1]);
+    bench.order("mail", put(QueueShape::default())).expect("it is there");
+    assert_eq!(running(&mut bench), [3, 2, 1], "without any, all of them");
+}
+
+#[test]
+fn a_tenant_that_only_a_cap_names_is_known_by_it_when_its_first_job_comes() {
+    let mut bench = Bench::new();
+    let tenant_caps = [("shop".to_owned(), 1)].into();
+    let capped = put(QueueShape { tenant_caps, ..QueueShape::default() });
+    bench.order("mail", capped).expect("it is made");
+    bench.beat("r", 9, &[]);
+    // Whose names come and go between gets no number that is somebody else's.
+    for n in 0..40 {
+        bench.submit(Spec { tenant: format!("t{n}"), ..spec() });
+        bench.finish("r", bench.run(), Reason::Ok);
+    }
+    for _ in 0..2 {
+        bench.submit(Spec { tenant: "shop".into(), ..in_queue("mail") });
+    }
+    assert_eq!(bench.places("mail", None), (1, 1));
+    bench.order("mail", QueueVerb::Pause).expect("it is there");
+    bench.order("mail", QueueVerb::Resume).expect("it is there");
+    assert_eq!(bench.places("mail", None), (1, 1));
+}
+
+#[test]
 fn a_rate_lets_jobs_start_when_their_time_has_come() {
     let mut bench = Bench::new();
     let rate = Rate::read("60/1m burst 2").ok();

@@ -138,6 +138,12 @@ pub struct QueueShape {
     /// Shares of tenants that differ from 1, beside the other tenants of the queue.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub tenant_weights: BTreeMap<String, u32>,
+    /// Jobs of it that each tenant may run at once; `None`: as many as all together.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tenant_concurrency: Option<u32>,
+    /// The same of tenants that it is another number for.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub tenant_caps: BTreeMap<String, u32>,
     /// Jobs of it that may wait; the next one is refused.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub waiting_max: Option<u32>,
@@ -184,6 +190,8 @@ impl Default for QueueShape {
             attach: BTreeSet::new(),
             exclusive: false,
             tenant_weights: BTreeMap::new(),
+            tenant_concurrency: None,
+            tenant_caps: BTreeMap::new(),
             waiting_max: None,
             retry: None,
             timeout: None,

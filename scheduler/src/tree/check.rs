@@ -66,6 +66,12 @@ impl Tree {
             }
             let counts = of_flow.remove(&(at as u32)).unwrap_or_default();
             assert_eq!(flow.jobs, counts.0 + counts.1 + counts.2, "a flow counts its jobs");
+            assert_eq!(flow.running, counts.1, "a flow counts its granted jobs");
+            assert_eq!(
+                flow.cap,
+                self.cap_of(flow.node, flow.tenant_id),
+                "a flow has its queue's cap"
+            );
             let mut listed = 0;
             for (lane, backlog) in flow.backlogs.iter() {
                 backlog.check(jobs);

@@ -24,4 +24,16 @@ pub(crate) struct Flow {
     pub(crate) spare: bool,
     /// Its tenant has all the slots that it may have.
     pub(crate) blocked: bool,
+    /// Granted.
+    pub(crate) running: u32,
+    /// Jobs of it that may be granted at once.
+    pub(crate) cap: u32,
+}
+
+impl Flow {
+    /// It may run no more for now, and offers nothing.
+    #[inline]
+    pub(crate) fn is_held(&self) -> bool {
+        self.blocked || self.running >= self.cap
+    }
 }

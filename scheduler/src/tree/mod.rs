@@ -12,6 +12,7 @@
 //! choice a level, and what changes a child's offer goes up until it changes nothing more. What may not run offers nothing.
 //! A lane is what a node calls it: on the way between a queue that is limited to some hosts and its parent it has another name (`limit`).
 
+mod cap;
 mod check;
 mod flow;
 mod gate;
@@ -27,6 +28,7 @@ use std::collections::{BinaryHeap, VecDeque};
 
 use ostler_job::{Mono, QueueId, TenantId};
 
+pub(crate) use cap::Caps;
 use flow::Flow;
 use node::{Member, Node};
 
@@ -158,6 +160,8 @@ impl Tree {
             jobs: 0,
             spare: false,
             blocked: tenants[tenant_ix].blocked,
+            running: 0,
+            cap: self.cap_of(at, tenant),
         };
         if let Some(flow) = self.flows.get_mut(ix.0 as usize) {
             *flow = fresh;

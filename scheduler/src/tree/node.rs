@@ -3,6 +3,7 @@
 use ostler_job::{Mono, QueueId, TenantId};
 
 use super::NodeIx;
+use super::cap::Caps;
 use super::gate::Gate;
 use crate::config::DisciplineKind;
 use crate::discipline::{Child, Discipline, Share};
@@ -31,6 +32,8 @@ pub(crate) struct Node {
     pub(super) reach: Lane,
     /// What its parent calls its usual lane.
     pub(super) outer: Lane,
+    /// What each of its tenants may run at once.
+    pub(super) caps: Option<Box<Caps>>,
     children: Vec<Member>,
     free: Vec<Child>,
     flows: IdMap<TenantId, FlowIx>,
@@ -67,6 +70,7 @@ impl Node {
             limit: None,
             reach: Lane::USUAL,
             outer: Lane::USUAL,
+            caps: None,
             children: Vec::new(),
             free: Vec::new(),
             flows: IdMap::default(),

@@ -11,7 +11,7 @@ impl Tree {
     #[inline]
     pub(super) fn head(&self, flow: FlowIx, lane: Lane) -> Option<Head> {
         let it = &self.flows[flow.0 as usize];
-        let is_held = it.blocked || (lane != Lane::USUAL && !self.admits(it.node, lane));
+        let is_held = it.is_held() || (lane != Lane::USUAL && !self.admits(it.node, lane));
         if is_held { None } else { it.backlogs.get(lane)?.head() }
     }
 
@@ -87,10 +87,6 @@ impl Tree {
     /// The flow may not run more, or may again.
     pub(crate) fn set_blocked(&mut self, flow: FlowIx, blocked: bool) {
         self.flows[flow.0 as usize].blocked = blocked;
-        let lanes: Vec<Lane> =
-            self.flows[flow.0 as usize].backlogs.iter().map(|(lane, _)| lane).collect();
-        for lane in lanes {
-            self.offer(flow, lane);
-        }
+        self.offer_flow(flow);
     }
 }

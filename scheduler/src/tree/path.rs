@@ -76,7 +76,7 @@ impl Tree {
             weight: flow.weight.max(1),
             share: order.share(flow.child),
             lead: order.lead(flow.child),
-            is_capped: flow.blocked,
+            is_capped: flow.is_held(),
         }
     }
 }

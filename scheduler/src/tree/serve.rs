@@ -179,10 +179,11 @@ impl Tree {
     #[inline]
     fn take(&mut self, jobs: &Jobs, flow: FlowIx, lane: Lane, now: Mono) -> Option<JobIx> {
         let it = &mut self.flows[flow.0 as usize];
-        let (node, child, blocked) = (it.node, it.child, it.blocked);
-        let backlog = it.backlogs.get_mut(lane)?;
-        let (job, cost) = backlog.pop(jobs)?;
-        let next = if blocked { None } else { backlog.head() };
+        let (node, child) = (it.node, it.child);
+        let (job, cost) = it.backlogs.get_mut(lane)?.pop(jobs)?;
+        it.running += 1;
+        let (is_held, is_full) = (it.is_held(), it.running == it.cap);
+        let next = if is_held { None } else { it.backlogs.get(lane).and_then(Backlog::head) };
         self.waiting -= 1;
         let (mut at, mut child, mut next, mut called) = (node, child, next, lane);
         loop {
@@ -197,6 +198,9 @@ impl Tree {
         }
         if lane != Lane::USUAL {
             self.drop_empty(flow, lane);
+        }
+        if is_full {
+            self.offer_flow(flow);
         }
         Some(job)
     }
@@ -227,6 +231,7 @@ impl Tree {
     pub(crate) fn pass(&mut self, job: &Job, alone: bool, now: Mono) {
         let it = &self.flows[job.flow.0 as usize];
         let (mut at, mut child) = (it.node, it.child);
+        self.enter_flow(job.flow);
         loop {
             self[at].order.pass(child, job.cost, alone, now);
             self.enter_gate(at, now);
@@ -238,7 +243,7 @@ impl Tree {
     /// Whether a job of that queue's tenant may be granted, as far as gates and caps are concerned.
     pub(crate) fn may_pass(&self, queue: QueueId, flow: Option<FlowIx>, now: Mono) -> bool {
         if let Some(flow) = flow.map(|flow| &self.flows[flow.0 as usize])
-            && (flow.blocked || !self[flow.node].order.may_pass(flow.child, now))
+            && (flow.is_held() || !self[flow.node].order.may_pass(flow.child, now))
         {
             return false;
         }
@@ -270,6 +275,7 @@ impl Tree {
     #[inline]
     pub(crate) fn finish(&mut self, job: &Job, served: Option<Span>) {
         let actual = served.unwrap_or(job.charged);
+        self.leave_flow(job.flow);
         let (mut at, mut child) = self.correct_lists(job, actual);
         loop {
             if served.is_some() {
@@ -284,6 +290,7 @@ impl Tree {
 
     /// A granted job never began: what it was charged is paid back.
     pub(crate) fn give_back(&mut self, job: &Job) {
+        self.leave_flow(job.flow);
         let (mut at, mut child) = self.correct_lists(job, Span::ZERO);
         loop {
             self[at].order.correct(child, job.charged, Span::ZERO);

@@ -1,6 +1,7 @@
 //! Several queues: what their gates hold up, what their weights share, and that nothing is lost while they change.
 #![allow(clippy::unwrap_used, reason = "a test: what cannot go wrong ends it")]
 
+mod caps;
 mod limits;
 mod whys;
 mod world;

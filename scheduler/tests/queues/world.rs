@@ -4,7 +4,7 @@ mod reasons;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use ostler_job::{HostId, JobId, Mono, Promise, QueueId, Span, SupplierId};
+use ostler_job::{HostId, JobId, Mono, Promise, QueueId, Span, SupplierId, TenantId};
 use ostler_scheduler::{
     Action, Claim, Config, DisciplineKind, QueueConfig, Rate, ResourceId, Scheduler, Supply,
 };
@@ -23,6 +23,10 @@ struct World {
     /// Jobs with their queues.
     waiting: BTreeMap<u64, u32>,
     running: BTreeMap<u64, u32>,
+    /// Whose jobs are.
+    tenants: BTreeMap<u64, u32>,
+    /// What each tenant may have granted in a queue, and what one of them may.
+    caps: BTreeMap<u32, (Option<u32>, (u32, u32))>,
     /// When jobs of a queue with the rate it has were granted.
     starts: BTreeMap<u32, Vec<u64>>,
     ever: BTreeSet<u64>,
@@ -50,6 +54,8 @@ impl World {
             next: 0,
             queues: BTreeMap::from([(0, QueueConfig::default())]),
             limits: BTreeMap::new(),
+            tenants: BTreeMap::new(),
+            caps: BTreeMap::new(),
             waiting: BTreeMap::new(),
             running: BTreeMap::new(),
             starts: BTreeMap::new(),
@@ -126,8 +132,35 @@ impl World {
         }
         self.queues.remove(&id);
         self.limits.remove(&id);
+        self.caps.remove(&id);
         self.starts.remove(&id);
         self.s.handle_queue_gone(QueueId(id), at(self.now));
+    }
+
+    /// The tenants of a queue have other caps.
+    fn cap(&mut self) {
+        let id = self.below(6) as u32;
+        if !self.queues.contains_key(&id) {
+            return;
+        }
+        let each = (self.below(2) == 0).then(|| self.below(4) as u32);
+        let named = (self.below(4) as u32, self.below(4) as u32);
+        self.caps.insert(id, (each, named));
+        let named = [(TenantId(named.0), named.1)];
+        self.s.handle_caps(QueueId(id), each, named, at(self.now));
+    }
+
+    /// A job was granted: its tenant has no more in its queue than it may.
+    fn check_cap(&self, job: u64, queue: u32) {
+        let tenant = self.tenants[&job];
+        let Some(&(each, named)) = self.caps.get(&queue) else { return };
+        let cap = if named.0 == tenant { Some(named.1) } else { each };
+        let of = |(other, &at): (&u64, &u32)| at == queue && self.tenants[other] == tenant;
+        let running = self.running.iter().filter(|&it| of(it)).count();
+        assert!(
+            cap.is_none_or(|cap| running <= cap.max(1) as usize),
+            "{tenant} in {queue}: {running}"
+        );
     }
 
     /// A queue is attached to some hosts, or to none in particular again.
@@ -167,6 +200,7 @@ impl World {
         }
         submit.promise = Promise::Within(Span::from_millis(self.below(500)));
         self.waiting.insert(self.next, id);
+        self.tenants.insert(self.next, submit.tenant.0);
         let mut claims = Vec::new();
         for resource in 0..3 {
             if self.below(4) == 0 {
@@ -196,6 +230,7 @@ impl World {
             return;
         }
         self.waiting.insert(id, queue);
+        self.tenants.insert(id, 1);
         self.hosts.remove(&id);
         let claims = self.claims[&id].clone();
         self.s.handle_submit_claiming(job(id, QueueId(queue), 1), &claims, at(self.now));
@@ -209,6 +244,7 @@ impl World {
             self.waiting.insert(id.0, queue);
             let claims = self.claims[&id.0].clone();
             let mut submit = job(id.0, QueueId(queue), self.below(4) as u32);
+            self.tenants.insert(id.0, submit.tenant.0);
             self.hosts.remove(&id.0);
             if self.below(4) == 0 {
                 let host = self.below(4) as u32;
@@ -240,7 +276,8 @@ impl World {
 
     fn step(&mut self) {
         self.now += self.below(30);
-        match self.below(21) {
+        match self.below(22) {
+            21 => self.cap(),
             0 => self.put(),
             1 => self.delete(),
             2..9 => self.submit(),
@@ -299,6 +336,7 @@ impl World {
             assert!(self.ever.insert(job.0), "no job is granted twice");
             self.running.insert(job.0, queue);
             self.check_claims(job.0);
+            self.check_cap(job.0, queue);
             self.check_told(queue);
             assert!(self.may_use(queue, supplier.0), "queue {queue} is not for {supplier:?}");
             let mut above = Some(queue);

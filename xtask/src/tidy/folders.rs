@@ -76,6 +76,7 @@ const ORDERS: &[(&str, &[&str])] = &[
             "selectors",
             "queues",
             "queue_tree",
+            "caps",
             "dedupe",
             "late",
             "returns",

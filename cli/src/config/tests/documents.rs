@@ -105,6 +105,8 @@ discipline = "fifo"
 concurrency = 4
 rate = "100/1m burst 20"
 tenant_weights = { shop = 2, "a b" = 3 }
+tenant_concurrency = 5
+tenant_caps = { shop = 9 }
 retry = 1
 timeout = "10m"
 user = "mail"

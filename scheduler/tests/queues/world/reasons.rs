@@ -8,6 +8,10 @@ use crate::at;
 impl World {
     /// Of every job that waits something holds, and is so.
     pub(super) fn check_reasons(&mut self) {
+        if self.s.poll_timeout().is_some_and(|(moment, _)| moment <= at(self.now)) {
+            // What time has opened, nobody has told it of yet.
+            return;
+        }
         for (&id, &queue) in &self.waiting {
             let job = JobId(id);
             assert!(self.s.is_waiting(job), "job {id} waits");
