@@ -32,7 +32,7 @@ pub use gateway::{Addresses, Gateway};
 pub use ostler_job::durable::{
     QueueDiscipline, QueueName, QueueShape, QueueTree, Rate, Retry, SLOTS_RULE, Slots, TreeFault,
 };
-pub use ostler_job::{name, units};
+pub use ostler_job::{Selector, name, units};
 pub use ostler_machine::{clock::span, shutdown::Shutdown};
 pub use ostler_notices::{BootFailure, GatewayEvent};
 pub use start_error::StartError;

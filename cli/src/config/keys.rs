@@ -225,6 +225,8 @@ pub(crate) const KEYS: &[Key] = &[
     key(Queue, "ceiling", Slots, Words("as many as there are slots"), "Slots that it may have there, however many are free."),
     key(Queue, "concurrency", Count(1, MANY), Words("as many as there are slots"), "Jobs of it, and of the queues below it, that may run at once."),
     key(Queue, "rate", Text("`100/1m` or `100/1m burst 20`"), Words("whatever starts"), "How many of those may start in which time, evenly spread, and how many of them at once after a quiet time."),
+    key(Queue, "attach", Texts("selectors"), Value("[]"), "The runners that its jobs may go to: those that one of these means, by labels that a runner must all have (`gpu=a100,zone=b`) or by its name (`runner:r7`). Empty: all of them."),
+    key(Queue, "exclusive", Flag, Value("false"), "One of those runners alone has jobs of it at any time; another one takes over when it is gone or drained."),
     key(Queue, "tenant_weights", Map("a number from 1 to 1000"), Value("{}"), "Shares of tenants in it that differ from 1."),
     key(Queue, "tenant_concurrency", Count(1, MANY), Words("as many as all together"), "Jobs of it that each tenant may run at once."),
     key(Queue, "tenant_caps", Map("a number from 1 to 10000000"), Value("{}"), "The same of tenants that it is another number for."),

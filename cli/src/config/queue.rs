@@ -1,8 +1,13 @@
 //! `[queue.NAME]`: queues of durable jobs whose shape is the file's.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
-use ostler_gateway::{QueueName, QueueShape, QueueTree, Rate, Retry, SLOTS_RULE, Slots, TreeFault};
+use ostler_gateway::{
+    QueueName, QueueShape, QueueTree, Rate, Retry, SLOTS_RULE, Selector, Slots, TreeFault,
+};
 use toml::{Value, de::DeValue};
 
 use super::{
@@ -55,8 +60,8 @@ fn shape(section: &Section<'_>) -> QueueShape {
         ceiling: section.optional("ceiling"),
         concurrency: section.optional("concurrency"),
         rate: section.parsed("rate", Rate::read),
-        attach: std::collections::BTreeSet::new(),
-        exclusive: false,
+        attach: attach(section),
+        exclusive: section.value("exclusive"),
         tenant_weights: tenants(section, "tenant_weights", QueueShape::WEIGHT_MAX),
         tenant_concurrency: section.optional("tenant_concurrency"),
         tenant_caps: tenants(section, "tenant_caps", QueueShape::COUNT_MAX),
@@ -118,6 +123,17 @@ impl Setting for Slots {
     fn preset(_: &str) -> Self {
         Self::new(1.0).expect("one slot may be")
     }
+}
+
+fn attach(section: &Section<'_>) -> BTreeSet<Selector> {
+    const MOST: usize = QueueShape::ATTACH_MAX;
+    let texts: Vec<String> = section.value("attach");
+    if texts.len() > MOST {
+        let text = format!("{} selectors are too many; {MOST} are the most", texts.len());
+        section.problem("attach", text);
+    }
+    let bad = |why: String| section.problem("attach", why);
+    texts.iter().take(MOST).filter_map(|text| Selector::read(text).map_err(bad).ok()).collect()
 }
 
 /// Numbers by tenant.

@@ -32,6 +32,13 @@ pub(crate) struct ShapeArgs {
     /// How many may start in which time, such as 100/1m or '100/1m burst 20'; none: whatever starts
     #[arg(long, value_name = "RATE|none")]
     rate: Option<String>,
+    /// Runners that its jobs may go to: labels that they must all have, such as gpu=a100,zone=b, or a name, runner:r7; several times for
+    /// several, and no others; none: every runner
+    #[arg(long, value_name = "SELECTOR|none")]
+    attach: Vec<String>,
+    /// One of those runners alone has jobs of it at any time
+    #[arg(long, value_name = "true|false")]
+    exclusive: Option<bool>,
     /// A tenant's share in it that differs from 1
     #[arg(long, value_name = "TENANT=N")]
     tenant_weight: Vec<String>,
@@ -79,6 +86,13 @@ impl ShapeArgs {
             if let Some(text) = text {
                 shape[name] = if text == NONE { Value::Null } else { json!(text) };
             }
+        }
+        if !self.attach.is_empty() {
+            let all: Vec<_> = self.attach.iter().filter(|text| *text != NONE).collect();
+            shape["attach"] = json!(all);
+        }
+        if let Some(exclusive) = self.exclusive {
+            shape["exclusive"] = json!(exclusive);
         }
         for (name, text) in [("guarantee", &self.guarantee), ("ceiling", &self.ceiling)] {
             if let Some(text) = text {
@@ -156,7 +170,7 @@ pub(crate) fn kept(shown: &Value) -> Value {
             shape.insert(name.to_owned(), value);
         }
     };
-    const PLAIN: [&str; 12] = [
+    const PLAIN: [&str; 14] = [
         "weight",
         "discipline",
         "parent",
@@ -164,6 +178,8 @@ pub(crate) fn kept(shown: &Value) -> Value {
         "ceiling",
         "concurrency",
         "rate",
+        "attach",
+        "exclusive",
         "tenant_weights",
         "tenant_concurrency",
         "tenant_caps",
@@ -215,6 +231,7 @@ mod tests {
         let shown = json!({
             "name": "mail", "owner": "api", "paused": null, "waiting": 3, "weight": 2, "discipline": "fifo",
             "concurrency": 4, "rate": "5/1m", "tenant_weights": {"shop": 3}, "waiting_max": null, "timeout_seconds": 1.5,
+            "attach": ["gpu=a100"], "matches": {"gpu=a100": []}, "exclusive": true, "holder": null, "awaited": [],
             "user": null, "retry": {"attempts": 4, "delay_seconds": 10.0, "delay_max_seconds": 3600.0,
                 "backoff": "exponential", "exit_codes": [], "only_started": true},
         });
@@ -222,7 +239,7 @@ mod tests {
             json!({"attempts": attempts, "delay": "10000ms", "delay_max": "3600000ms", "backoff": "exponential",
                 "exit_codes": []})
         };
-        let same = json!({"weight": 2, "discipline": "fifo", "concurrency": 4, "rate": "5/1m",
+        let same = json!({"weight": 2, "discipline": "fifo", "attach": ["gpu=a100"], "exclusive": true, "concurrency": 4, "rate": "5/1m",
             "tenant_weights": {"shop": 3}, "timeout": "1500ms", "retry": retry(4)});
         assert_eq!(laid(&[], &shown).unwrap(), same);
         let words = [
@@ -236,6 +253,12 @@ mod tests {
             "b=2",
             "--tenant-weight",
             "shop=1",
+            "--attach",
+            "zone=b",
+            "--attach",
+            "runner:r7",
+            "--exclusive",
+            "false",
             "--waiting-max",
             "7",
             "--user",
@@ -243,7 +266,7 @@ mod tests {
             "--retries",
             "0",
         ];
-        let expected = json!({"weight": 9, "discipline": "fifo", "concurrency": null, "rate": "100/1m burst 20",
+        let expected = json!({"attach": ["zone=b", "runner:r7"], "exclusive": false, "weight": 9, "discipline": "fifo", "concurrency": null, "rate": "100/1m burst 20",
             "tenant_weights": {"b": 2}, "timeout": "1500ms", "waiting_max": 7, "user": "mail", "retry": retry(1)});
         assert_eq!(laid(&words, &shown).unwrap(), expected);
         let shown = json!({"weight": 1, "discipline": "promise", "parent": "batch", "path": ["batch", "mail"], "guarantee": 1.5,
@@ -261,6 +284,8 @@ mod tests {
             ["--tenant-concurrency", "none", "--tenant-cap", "a=none", "--tenant-cap", "c=3"];
         let expected = json!({"tenant_concurrency": null, "tenant_caps": {"b": 2, "c": 3}});
         assert_eq!(laid(&words, &shown).unwrap(), expected);
+        let all = laid(&["--attach", "none"], &shown).unwrap();
+        assert_eq!(all["attach"], json!([]));
         let new = laid(&["--retries", "2", "--tenant-weight", "a=5"], &json!({})).unwrap();
         assert_eq!(new, json!({"retry": {"attempts": 3}, "tenant_weights": {"a": 5}}));
     }

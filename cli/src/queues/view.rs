@@ -49,6 +49,16 @@ pub(crate) struct QueueView {
     #[serde(default)]
     rate: Option<String>,
     #[serde(default)]
+    attach: Vec<String>,
+    #[serde(default)]
+    matches: BTreeMap<String, Vec<String>>,
+    #[serde(default)]
+    exclusive: bool,
+    #[serde(default)]
+    holder: Option<String>,
+    #[serde(default)]
+    awaited: Vec<String>,
+    #[serde(default)]
     tenant_weights: BTreeMap<String, u64>,
     #[serde(default)]
     tenant_concurrency: Option<u64>,
@@ -95,6 +105,39 @@ impl QueueView {
             (None, Some(_)) => ("drained", Some(Tone::Faint)),
             (Some(_), Some(_)) => ("paused+drained", Some(Tone::Bad)),
         }
+    }
+}
+
+impl QueueView {
+    /// A selector with whom it means.
+    fn met(&self, selector: &str) -> String {
+        match self.matches.get(selector).map_or(&[][..], Vec::as_slice) {
+            [] => format!("{selector} (no runner now)"),
+            some => format!("{selector} ({})", some.join(", ")),
+        }
+    }
+
+    /// Who holds an exclusive one.
+    fn held(&self) -> String {
+        let held = match &self.holder {
+            Some(holder) => format!("held by {holder}"),
+            None => "no runner may hold it now".to_owned(),
+        };
+        match self.awaited.len() {
+            0 => held,
+            _ => format!("{held}, once its jobs on {} have ended", self.awaited.join(", ")),
+        }
+    }
+
+    /// What is to be known of selectors that mean nobody now.
+    pub(crate) fn unmet(&self) -> Vec<String> {
+        let unmet =
+            self.attach.iter().filter(|it| self.matches.get(*it).is_some_and(Vec::is_empty));
+        let told = |it: &String| match it.strip_prefix("runner:") {
+            Some(name) => format!("runner {name} is not connected now"),
+            None => format!("no runner has {it} now"),
+        };
+        unmet.map(told).collect()
     }
 }
 
@@ -162,6 +205,10 @@ pub(crate) fn page(queue: &QueueView) -> String {
     row("ceiling", queue.ceiling.map(|slots| format!("{slots} slots")));
     row("concurrency", number(queue.concurrency));
     row("rate", queue.rate.clone());
+    for selector in &queue.attach {
+        row("attached to", Some(queue.met(selector)));
+    }
+    row("exclusive", queue.exclusive.then(|| queue.held()));
     let tenants = |all: &BTreeMap<String, u64>| {
         let all: Vec<_> = all.iter().map(|(tenant, number)| format!("{tenant}={number}")).collect();
         (!all.is_empty()).then(|| all.join(" "))
@@ -184,6 +231,25 @@ pub(crate) fn page(queue: &QueueView) -> String {
 mod tests {
     use super::*;
     use crate::client::answers::agree;
+
+    #[test]
+    fn a_queue_tells_whom_its_selectors_mean_and_who_holds_it() {
+        let shown = serde_json::json!({
+            "name": "mail", "attach": ["gpu=a100", "runner:r7", "zone=b"],
+            "matches": {"gpu=a100": [], "runner:r7": [], "zone=b": ["r1", "r2"]}, "exclusive": true, "holder": "r1",
+            "awaited": ["r2"],
+        });
+        let queue: QueueView = serde_json::from_value(shown).unwrap();
+        assert_eq!(queue.unmet(), ["no runner has gpu=a100 now", "runner r7 is not connected now"]);
+        let page = page(&queue);
+        for line in [
+            "gpu=a100 (no runner now)",
+            "zone=b (r1, r2)",
+            "held by r1, once its jobs on r2 have ended",
+        ] {
+            assert!(page.contains(line), "{line} in {page}");
+        }
+    }
 
     #[test]
     fn queues_are_read_by_the_names_that_the_api_gives_their_fields() {

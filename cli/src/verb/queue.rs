@@ -34,6 +34,10 @@ enum QueueVerb {
     List(ListArgs),
     /// Show everything about a queue
     Show(ShowArgs),
+    /// Attach a queue to runners: its jobs go to those, and to no others
+    Attach(AttachArgs),
+    /// Detach a queue from runners; what runs there goes on
+    Detach(DetachArgs),
     /// Let nothing of queues start; they take new jobs
     Pause(HoldArgs),
     /// Let queues go on that were paused or drained
@@ -71,6 +75,41 @@ struct ListArgs {
 struct ShowArgs {
     /// The queue's name
     name: String,
+    #[command(flatten)]
+    output: OutputArgs,
+    #[command(flatten)]
+    api: ApiArgs,
+}
+
+#[derive(Args, Debug)]
+struct AttachArgs {
+    /// The queue's name
+    name: String,
+    /// Labels that runners must all have, such as gpu=a100,zone=b, or a runner's name, runner:r7
+    #[arg(value_name = "SELECTOR", required_unless_present_any = ["exclusive", "shared"])]
+    selectors: Vec<String>,
+    /// One of those runners alone has jobs of it at any time
+    #[arg(long)]
+    exclusive: bool,
+    /// Several may have some, as it is without --exclusive
+    #[arg(long, conflicts_with = "exclusive")]
+    shared: bool,
+    #[command(flatten)]
+    output: OutputArgs,
+    #[command(flatten)]
+    api: ApiArgs,
+}
+
+#[derive(Args, Debug)]
+struct DetachArgs {
+    /// The queue's name
+    name: String,
+    /// What it is attached by, as `ostler queue show` tells it
+    #[arg(value_name = "SELECTOR", required_unless_present = "all")]
+    selectors: Vec<String>,
+    /// From all: every runner may have its jobs, and several at a time
+    #[arg(long, conflicts_with = "selectors")]
+    all: bool,
     #[command(flatten)]
     output: OutputArgs,
     #[command(flatten)]
@@ -116,6 +155,8 @@ pub(crate) fn run(args: &QueueArgs) -> Result<ExitCode, Failure> {
         QueueVerb::Put(args) => put(args),
         QueueVerb::List(args) => list(args),
         QueueVerb::Show(args) => show(args),
+        QueueVerb::Attach(args) => attach(args),
+        QueueVerb::Detach(args) => detach(args),
         QueueVerb::Pause(args) => hold(args, "pause", "paused"),
         QueueVerb::Resume(args) => hold(args, "resume", "resumed"),
         QueueVerb::Drain(args) => hold(args, "drain", "drained"),
@@ -139,10 +180,44 @@ fn put(args: &PutArgs) -> Result<ExitCode, Failure> {
             Err(problem) => return Err(problem.failure()),
         };
         args.shape.lay_over(&mut shape)?;
-        client.ask(Ask::new(Method::PUT, &path).json(&shape)).await?.json::<QueueView>().await
+        client
+            .ask(Ask::new(Method::PUT, &path).json(&shape).long())
+            .await?
+            .json::<QueueView>()
+            .await
     })?;
+    made.unmet().iter().for_each(|told| note(told));
     output::one(args.output.output, &made, page)?;
     Ok(ExitCode::SUCCESS)
+}
+
+fn attach(args: &AttachArgs) -> Result<ExitCode, Failure> {
+    let mut body = json!({ "selectors": args.selectors });
+    if args.exclusive || args.shared {
+        body["exclusive"] = json!(args.exclusive);
+    }
+    let changed = change(&args.api, &args.name, "attach", &body)?;
+    changed.unmet().iter().for_each(|told| note(told));
+    output::one(args.output.output, &changed, page)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn detach(args: &DetachArgs) -> Result<ExitCode, Failure> {
+    let body = match args.all {
+        true => json!({ "all": true }),
+        false => json!({ "selectors": args.selectors }),
+    };
+    let changed = change(&args.api, &args.name, "detach", &body)?;
+    output::one(args.output.output, &changed, page)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// It is answered when it holds for what runners were given before, too.
+fn change(api: &ApiArgs, name: &str, verb: &str, body: &Value) -> Result<QueueView, Failure> {
+    let (client, path) = (api.client()?, format!("{}/{verb}", path(name)));
+    client::block_on(async {
+        client.ask(Ask::new(Method::POST, &path).json(body).long()).await?.json().await
+    })
 }
 
 fn list(args: &ListArgs) -> Result<ExitCode, Failure> {

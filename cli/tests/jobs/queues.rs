@@ -9,6 +9,7 @@ fn queue() -> Value {
         "name": "mail", "owner": "api", "paused": {"by": "ops", "since": "2026-01-25T01:02:03.004Z"}, "drained": null,
         "waiting": 3, "running": 1, "weight": 2, "discipline": "fifo", "concurrency": 4, "rate": null, "tenant_weights": {"shop": 3},
         "waiting_max": null, "timeout_seconds": 600.0, "keep_succeeded_seconds": null, "keep_failed_seconds": null, "user": null, "retry": null,
+        "attach": [], "matches": {}, "exclusive": false, "holder": null, "awaited": [],
         "parent": null, "path": ["mail"], "guarantee": null, "ceiling": null,
         "tenant_concurrency": 2, "tenant_caps": {"shop": 5},
     })
@@ -92,7 +93,7 @@ fn what_is_put_leaves_the_rest_as_it_is() {
     assert_eq!(fake.ostler(&["queue", "put", "new", "--rate", "100/1m"]).code, Some(0));
     let asked = fake.asked();
     let expected = json!({"weight": 2, "discipline": "fifo", "concurrency": 9, "tenant_weights": {"shop": 3},
-        "tenant_concurrency": 2, "tenant_caps": {"shop": 5}, "timeout": "600000ms"});
+        "attach": [], "exclusive": false, "tenant_concurrency": 2, "tenant_caps": {"shop": 5}, "timeout": "600000ms"});
     assert_eq!((asked[1].line().as_str(), asked[1].json()), ("PUT /v1/queues/mail", expected));
     assert_eq!(asked[3].json(), json!({"rate": "100/1m"}));
 }
@@ -122,6 +123,37 @@ fn queues_are_held_purged_and_deleted() {
         "DELETE /v1/queues/mail?move_to=other",
     ];
     assert_eq!(lines(&fake), expected);
+}
+
+#[test]
+fn a_queue_is_attached_and_detached_and_told_whom_nobody_is_meant_by() {
+    let fake = Fake::start(|_: &Request| {
+        let queue = json!({"name": "mail", "attach": ["gpu=a100"], "matches": {"gpu=a100": []}, "exclusive": true});
+        Reply::json(200, &queue)
+    });
+    let done = fake.ostler(&["queue", "attach", "mail", "gpu=a100", "runner:r7", "--exclusive"]);
+    assert!(done.err.contains("no runner has gpu=a100 now"), "{}", done.err);
+    assert!(squeezed(&done.out).contains("attached to gpu=a100 (no runner now)"), "{}", done.out);
+    fake.ostler(&["queue", "attach", "mail", "--shared"]);
+    fake.ostler(&["queue", "detach", "mail", "gpu=a100"]);
+    fake.ostler(&["queue", "detach", "mail", "--all"]);
+    let asked: Vec<_> = fake.asked().iter().map(|it| (it.line(), it.json())).collect();
+    let post = |verb: &str, body: Value| (format!("POST /v1/queues/mail/{verb}"), body);
+    let expected = [
+        post("attach", json!({"selectors": ["gpu=a100", "runner:r7"], "exclusive": true})),
+        post("attach", json!({"selectors": [], "exclusive": false})),
+        post("detach", json!({"selectors": ["gpu=a100"]})),
+        post("detach", json!({"all": true})),
+    ];
+    assert_eq!(asked, expected);
+    for wrong in [
+        &["queue", "attach", "mail"][..],
+        &["queue", "detach", "mail"],
+        &["queue", "detach", "mail", "a=b", "--all"],
+        &["queue", "attach", "mail", "--shared", "--exclusive"],
+    ] {
+        assert_eq!(fake.ostler(wrong).code, Some(64), "{wrong:?}");
+    }
 }
 
 #[test]

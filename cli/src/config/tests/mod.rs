@@ -214,7 +214,7 @@ fn queues_of_the_file_are_below_each_other_in_any_order() {
 #[test]
 fn a_queue_is_read_whole_and_all_that_is_wrong_with_one_is_told() {
     let text = "[queue.default]\nretry = 1\n[queue.mail]\nweight = 3\ndiscipline = \"fifo\"\nconcurrency = 4\n\
-                rate = \"100/1m burst 20\"\ntenant_weights = { shop = 2 }\ntenant_concurrency = 5\ntenant_caps = { shop = 6 }\nwaiting_max = 9\ntimeout = \"10m\"\nuser = \"mail\"\n";
+                rate = \"100/1m burst 20\"\ntenant_weights = { shop = 2 }\ntenant_concurrency = 5\ntenant_caps = { shop = 6 }\nwaiting_max = 9\nattach = [\"zone=b,gpu=a100\", \"runner:r7\"]\nexclusive = true\ntimeout = \"10m\"\nuser = \"mail\"\n";
     let queues = good(text).gateway.jobs.queues;
     let names: Vec<_> = queues.iter().map(|(name, _)| name.as_str()).collect();
     assert_eq!(names, ["default", "mail"]);
@@ -228,12 +228,16 @@ fn a_queue_is_read_whole_and_all_that_is_wrong_with_one_is_told() {
         tenant_concurrency: Some(5),
         tenant_caps: [("shop".to_owned(), 6)].into(),
         waiting_max: Some(9),
+        attach: ["gpu=a100,zone=b", "runner:r7"]
+            .map(|it| ostler_gateway::Selector::read(it).expect("it is one"))
+            .into(),
+        exclusive: true,
         timeout: Some(ostler_gateway::span(Duration::from_secs(600))),
         user: Some("mail".to_owned()),
         ..Default::default()
     };
     assert_eq!(queues[1].1, expected);
-    let text = "[queue.-x]\n[queue.mail]\nweight = 0\nrate = \"5/1m burst 6\"\ntenant_weights = { a = 0 }\ntenant_caps = { b = 0 }\nconcurency = 1\n";
+    let text = "[queue.-x]\n[queue.mail]\nweight = 0\nrate = \"5/1m burst 6\"\ntenant_weights = { a = 0 }\ntenant_caps = { b = 0 }\nattach = [\"gpu\"]\nconcurency = 1\n";
     let told = read(text).expect_err("it is wrong").join("\n");
     for part in [
         "queue.-x",
@@ -241,6 +245,8 @@ fn a_queue_is_read_whole_and_all_that_is_wrong_with_one_is_told() {
         "a burst of 6 is more than its 5 jobs",
         "tenant_weights.a",
         "tenant_caps.b",
+        "queue.mail.attach",
+        "\"gpu\" is no label; write NAME=VALUE",
         "did you mean concurrency",
     ] {
         assert!(told.contains(part), "{part} in {told}");
