@@ -11,6 +11,7 @@ impl Tree {
     pub(crate) fn check(&self, jobs: &Jobs) {
         self.check_limits();
         let (waiting, running) = self.check_flows(jobs);
+        self.check_spread();
         let mut sums: BTreeMap<NodeIx, (u32, u32)> = BTreeMap::new();
         for (&at, &counted) in &waiting {
             let mut at = Some(at);

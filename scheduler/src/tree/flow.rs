@@ -6,7 +6,7 @@ use super::NodeIx;
 use crate::backlog::Backlog;
 use crate::discipline::Child;
 use crate::lane::LaneMap;
-use crate::tenants::TenantIx;
+use crate::tenants::{FlowIx, TenantIx};
 
 /// One flow.
 pub(crate) struct Flow {
@@ -28,6 +28,10 @@ pub(crate) struct Flow {
     pub(crate) running: u32,
     /// Jobs of it that may be granted at once.
     pub(crate) cap: u32,
+    /// Its neighbours among the active flows of its tenant, itself if it is alone.
+    pub(super) before: FlowIx,
+    pub(super) next: FlowIx,
+    pub(super) is_linked: bool,
 }
 
 impl Flow {

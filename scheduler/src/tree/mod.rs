@@ -22,6 +22,7 @@ mod offer;
 mod path;
 mod queue;
 mod serve;
+mod spread;
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
@@ -31,6 +32,7 @@ use ostler_job::{Mono, QueueId, TenantId};
 pub(crate) use cap::Caps;
 use flow::Flow;
 use node::{Member, Node};
+use spread::Spread;
 
 use crate::config::Config;
 use crate::discipline::{self, Share};
@@ -62,6 +64,7 @@ pub(crate) struct Tree {
     free_flows: Vec<FlowIx>,
     /// Flows that had neither a job nor a debt, in the order in which that began.
     spare: VecDeque<FlowIx>,
+    spread: Spread,
     /// Tenants one of whose flows went with its queue.
     forgotten: Vec<TenantIx>,
     /// Nodes with a child that may be forgotten.
@@ -91,6 +94,7 @@ impl Tree {
             flows: Vec::new(),
             free_flows: Vec::new(),
             spare: VecDeque::new(),
+            spread: Spread::default(),
             forgotten: Vec::new(),
             retired: Vec::new(),
             opening: BinaryHeap::new(),
@@ -141,6 +145,7 @@ impl Tree {
         let (node, child) = (it.node, it.child);
         self[node].order.open(child, Share::of(weight));
         self.watch(node);
+        self.link(flow);
         flow
     }
 
@@ -162,6 +167,9 @@ impl Tree {
             blocked: tenants[tenant_ix].blocked,
             running: 0,
             cap: self.cap_of(at, tenant),
+            before: ix,
+            next: ix,
+            is_linked: false,
         };
         if let Some(flow) = self.flows.get_mut(ix.0 as usize) {
             *flow = fresh;
@@ -256,6 +264,7 @@ impl Tree {
     fn drop_flow(&mut self, ix: FlowIx, tenants: &mut Tenants) -> TenantIx {
         let flow = &self.flows[ix.0 as usize];
         let (at, child, tenant) = (flow.node, flow.child, flow.tenant);
+        self.unlink(ix);
         self.flows[ix.0 as usize].backlogs = LaneMap::default();
         let tenant_id = self.flows[ix.0 as usize].tenant_id;
         self[at].dismiss(child);

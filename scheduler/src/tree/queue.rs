@@ -198,6 +198,7 @@ impl Tree {
         self.nodes.push(Node::new(None, DisciplineKind::Promise, order));
         self.top = NodeIx(self.nodes.len() as u32 - 1);
         self.attach(super::DEFAULT, self.top);
+        self.link_all();
     }
 
     fn add(&mut self, id: QueueId, kind: DisciplineKind) -> NodeIx {

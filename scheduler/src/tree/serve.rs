@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use ostler_job::{Mono, QueueId, Span};
 
 use super::node::Member;
+use super::spread::scaled;
 use super::{NodeIx, Tree};
 use crate::backlog::Backlog;
 use crate::config::DisciplineKind;
@@ -185,11 +186,13 @@ impl Tree {
         let (is_held, is_full) = (it.is_held(), it.running == it.cap);
         let next = if is_held { None } else { it.backlogs.get(lane).and_then(Backlog::head) };
         self.waiting -= 1;
-        let (mut at, mut child, mut next, mut called) = (node, child, next, lane);
+        let factors = self.factors(flow);
+        let (mut at, mut child, mut next, mut called, mut level) = (node, child, next, lane, 0);
         loop {
             let it = &mut self[at];
             it.waiting -= 1;
-            it.order.serve(child, called, cost, next, now);
+            it.order.serve(child, called, scaled(factors.as_deref(), level, cost), next, now);
+            level += 1;
             self.enter_gate(at, now);
             let Some((parent, number)) = self[at].parent else { break };
             next = self.best(at, called);
@@ -202,6 +205,7 @@ impl Tree {
         if is_full {
             self.offer_flow(flow);
         }
+        self.keep_factors(jobs[job].id, factors);
         Some(job)
     }
 
@@ -232,10 +236,15 @@ impl Tree {
         let it = &self.flows[job.flow.0 as usize];
         let (mut at, mut child) = (it.node, it.child);
         self.enter_flow(job.flow);
+        let (factors, mut level) = (self.factors(job.flow), 0);
         loop {
-            self[at].order.pass(child, job.cost, alone, now);
+            let cost = scaled(factors.as_deref(), level, job.cost);
+            self[at].order.pass(child, cost, alone, now);
+            level += 1;
             self.enter_gate(at, now);
-            let Some((parent, number)) = self[at].parent else { return };
+            let Some((parent, number)) = self[at].parent else {
+                return self.keep_factors(job.id, factors);
+            };
             (at, child) = (parent, number);
         }
     }
@@ -262,9 +271,12 @@ impl Tree {
 
     /// A granted job turns out to cost something else than it was charged.
     pub(crate) fn correct(&mut self, job: &Job, actual: Span) {
+        let (factors, mut level) = (self.charged_by(job.id), 0);
         let (mut at, mut child) = self.correct_lists(job, actual);
         loop {
-            self[at].order.correct(child, job.charged, actual);
+            let of = |cost| scaled(factors.as_deref(), level, cost);
+            self[at].order.correct(child, of(job.charged), of(actual));
+            level += 1;
             self.retime(at);
             let Some((parent, number)) = self[at].parent else { return };
             (at, child) = (parent, number);
@@ -276,13 +288,16 @@ impl Tree {
     pub(crate) fn finish(&mut self, job: &Job, served: Option<Span>) {
         let actual = served.unwrap_or(job.charged);
         self.leave_flow(job.flow);
+        let (factors, mut level) = (self.take_factors(job.id), 0);
         let (mut at, mut child) = self.correct_lists(job, actual);
         loop {
+            let of = |cost| scaled(factors.as_deref(), level, cost);
             if served.is_some() {
-                self[at].order.finish(child, job.charged, actual);
+                self[at].order.finish(child, of(job.charged), of(actual));
                 self.retime(at);
             }
             self.leave_gate(at, true);
+            level += 1;
             let Some((parent, number)) = self[at].parent else { return };
             (at, child) = (parent, number);
         }
@@ -291,9 +306,12 @@ impl Tree {
     /// A granted job never began: what it was charged is paid back.
     pub(crate) fn give_back(&mut self, job: &Job) {
         self.leave_flow(job.flow);
+        let (factors, mut level) = (self.take_factors(job.id), 0);
         let (mut at, mut child) = self.correct_lists(job, Span::ZERO);
         loop {
-            self[at].order.correct(child, job.charged, Span::ZERO);
+            let charged = scaled(factors.as_deref(), level, job.charged);
+            self[at].order.correct(child, charged, Span::ZERO);
+            level += 1;
             self.retime(at);
             self.leave_gate(at, false);
             let Some((parent, number)) = self[at].parent else { return };

@@ -3,6 +3,7 @@
 
 mod caps;
 mod limits;
+mod spread;
 mod whys;
 mod world;
 
