@@ -207,14 +207,14 @@ fn conditions(schemas: &mut Value) {
         {"required": ["filter"], "properties": {"filter": {"type": "object"}, "ids": {"type": "null"}}},
     ]);
     schemas["ActionRequest"]["anyOf"] = json!([
-        {"required": ["host"], "properties": {"set": {"type": "null"}, "action": {"const": "move"}}},
-        {"required": ["queue"], "properties": {"queue": {"type": "string"}, "set": {"type": "null"}, "action": {"const": "move"}}},
-        {"required": ["set"], "properties": {"set": {"type": "object"}, "host": {"type": "null"}, "queue": {"type": "null"}, "action": {"const": "edit"}}},
-        {"properties": {"host": {"type": "null"}, "queue": {"type": "null"}, "set": {"type": "null"}, "action": {"not": {"enum": ["move", "edit"]}}}},
+        {"required": ["host"], "properties": {"set": {"type": "null"}, "relocate": {"enum": [false, null]}, "action": {"const": "move"}}},
+        {"required": ["queue"], "not": {"required": ["host"]}, "properties": {"queue": {"type": "string"}, "set": {"type": "null"}, "action": {"const": "move"}}},
+        {"required": ["set"], "properties": {"set": {"type": "object"}, "host": {"type": "null"}, "queue": {"type": "null"}, "relocate": {"enum": [false, null]}, "action": {"const": "edit"}}},
+        {"properties": {"host": {"type": "null"}, "queue": {"type": "null"}, "set": {"type": "null"}, "relocate": {"enum": [false, null]}, "action": {"not": {"enum": ["move", "edit"]}}}},
     ]);
     schemas["MoveRequest"]["anyOf"] = json!([
-        {"required": ["host"]},
-        {"required": ["queue"], "properties": {"queue": {"type": "string"}}},
+        {"required": ["host"], "properties": {"relocate": {"enum": [false, null]}}},
+        {"required": ["queue"], "not": {"required": ["host"]}, "properties": {"queue": {"type": "string"}}},
     ]);
 }
 

@@ -336,6 +336,8 @@ pub(crate) struct JobDetail {
     resources: BTreeMap<String, ResourceModeName>,
     /// What becomes of them while it waits to be tried again.
     on_retry: OnRetryName,
+    /// The queue that it waits in when it has been ended for that.
+    moves_to: Option<String>,
     /// That it was changed while it waited, the last time. Null: it is as it was submitted.
     edited: Option<EditedView>,
     attempts_list: Vec<AttemptView>,
@@ -349,13 +351,6 @@ struct EditedView {
     by: String,
     /// What was given.
     fields: Vec<String>,
-}
-
-impl EditedView {
-    fn new(edited: &Edited) -> Self {
-        let Edited { at, by, fields } = edited;
-        Self { at: Stamp(*at), by: by.clone(), fields: fields.clone() }
-    }
 }
 
 impl JobDetail {
@@ -387,7 +382,12 @@ impl JobDetail {
             serial: job.spec.needs.serial.clone(),
             resources: job.spec.needs.resources.iter().map(mode).collect(),
             on_retry: OnRetryName(job.spec.needs.on_retry),
-            edited: job.spec.edited.as_deref().map(EditedView::new),
+            edited: job.spec.edited.as_deref().map(|Edited { at, by, fields }| EditedView {
+                at: Stamp(*at),
+                by: by.clone(),
+                fields: fields.clone(),
+            }),
+            moves_to: job.status.moves_to.as_ref().map(ToString::to_string),
             attempts_list,
         }
     }

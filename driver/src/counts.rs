@@ -23,6 +23,8 @@ pub(super) struct Counts {
     queues: BTreeMap<u32, Places>,
     /// By queue and tenant.
     tenants: BTreeMap<(u32, u32), Places>,
+    /// Running jobs that are being moved to a queue.
+    coming: BTreeMap<u32, u64>,
 }
 
 impl Default for Counts {
@@ -32,6 +34,7 @@ impl Default for Counts {
             waiting_of: BTreeMap::new(),
             queues: BTreeMap::new(),
             tenants: BTreeMap::new(),
+            coming: BTreeMap::new(),
         }
     }
 }
@@ -56,6 +59,22 @@ impl Counts {
     /// Those of one tenant in it.
     pub(super) fn places_of(&self, Whose { queue, tenant }: Whose) -> Places {
         self.tenants.get(&(queue, tenant)).copied().unwrap_or_default()
+    }
+
+    /// Jobs that run and are being moved to a queue.
+    pub(super) fn coming(&self, queue: u32) -> u64 {
+        self.coming.get(&queue).copied().unwrap_or(0)
+    }
+
+    /// A job that runs is being moved to another queue than before, or to none.
+    pub(super) fn redirect(&mut self, from: Option<u32>, to: Option<u32>) {
+        for (queue, by) in from.map(|it| (it, -1)).into_iter().chain(to.map(|it| (it, 1))) {
+            let count = self.coming.entry(queue).or_default();
+            *count = count.saturating_add_signed(by);
+            if *count == 0 {
+                self.coming.remove(&queue);
+            }
+        }
     }
 
     /// A job is in another state from here on.

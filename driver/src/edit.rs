@@ -51,6 +51,10 @@ impl Driver {
         }
         if let Some(queue) = to {
             self.jobs.requeue(id, queue);
+            // An attempt that was lost on the way elsewhere, and comes back, leads here.
+            if let Some(to) = self.jobs[id].run.as_mut().and_then(|run| run.to.as_mut()) {
+                *to = queue;
+            }
         }
         let is_placed_by = edit.within.is_some() || edit.host.is_some() || to.is_some();
         if let Some(at) = edit.not_before {
@@ -62,7 +66,7 @@ impl Driver {
     }
 
     /// The queue that a job is to wait in from now on, if it takes it. Whatever is in it already stays.
-    fn way_into(&self, queue: &QueueName, id: JobId, now: Now) -> Result<u32, Answer> {
+    pub(super) fn way_into(&self, queue: &QueueName, id: JobId, now: Now) -> Result<u32, Answer> {
         let job = &self.jobs[id];
         if self.queues.find(Some(queue)) == Some(job.queue) {
             return Ok(job.queue);

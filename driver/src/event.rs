@@ -81,8 +81,9 @@ pub enum Verb {
     Resume,
     /// Finished: it waits anew, its failures and crashes forgotten. Scheduled or waiting for a retry: due now.
     Retry,
-    /// Pinned to a runner or with `None` to no runner, or put into another queue, or both. A running one is not moved.
-    Move { host: Option<Option<String>>, queue: Option<QueueName> },
+    /// Pinned to a runner or with `None` to no runner, or put into another queue, or both. A running one is not moved, unless it is
+    /// to be ended for that.
+    Move { host: Option<Option<String>>, queue: Option<QueueName>, relocate: bool },
     /// Waiting: another thing is asked for from now on.
     Edit(Box<Edit>),
     /// Waiting in this queue: cancelled. Anything else is left alone.
@@ -290,6 +291,8 @@ pub enum EditRefusal {
     },
     /// It was started before: a moment before which it does not start has no meaning any more.
     Begun,
+    /// It may start once only, and it may have started.
+    Once,
 }
 
 /// What a runner says of itself when it connects and every 5 s after that.

@@ -20,6 +20,7 @@ impl Driver {
         let (mut expiring, mut out) = (0, 0);
         for (id, job) in self.jobs.iter() {
             counts.add(job.whose(), job.state, 1);
+            counts.redirect(None, job.moves_to());
             assert!(!job.state.is_finished(), "job {id} is over and forgotten");
             assert!(!job.touched, "job {id} is written");
             expiring += usize::from(self.timers.awaits_end(id, job.expires));

@@ -80,6 +80,8 @@ pub(super) struct Run {
     pub(super) kill: Option<Order>,
     /// It is to be stopped.
     pub(super) stop: bool,
+    /// It was ordered to end for the job to wait in this queue.
+    pub(super) to: Option<u32>,
     /// When its retry is due.
     pub(super) retry_at: Mono,
     /// Attempts before it that came back unstarted, one after the other.
@@ -153,6 +155,11 @@ impl Job {
 
     pub(super) fn key(&self, job: JobId) -> AttemptKey {
         AttemptKey { job, attempt: self.attempts, fence: self.fence }
+    }
+
+    /// The queue that it waits in when its runner has ended it.
+    pub(super) fn moves_to(&self) -> Option<u32> {
+        self.run.as_ref().filter(|_| self.state.is_out())?.to
     }
 
     /// The runner that has it.
@@ -265,8 +272,20 @@ impl JobTable {
     /// The job is in another state from here on.
     pub(super) fn shift(&mut self, id: JobId, to: JobState) {
         let job = &mut self[id];
+        let before = job.moves_to();
         let (whose, from) = (job.whose(), std::mem::replace(&mut job.state, to));
+        let after = job.moves_to();
         self.counts.shift(whose, from, to);
+        self.counts.redirect(before, after);
+    }
+
+    /// The job, which a runner has, waits in this queue when its attempt is over; `None`: it does not.
+    pub(super) fn redirect(&mut self, id: JobId, to: Option<u32>) {
+        let job = &mut self[id];
+        let before = job.moves_to();
+        job.run_mut().to = to;
+        let after = job.moves_to();
+        self.counts.redirect(before, after);
     }
 
     /// The job is in another queue from here on.

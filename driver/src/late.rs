@@ -50,6 +50,9 @@ impl Driver {
         if paused {
             self.order(id, Order::Stop);
         }
+        if self.jobs[id].moves_to().is_some() {
+            self.order(id, Order::Kill);
+        }
         true
     }
 

@@ -48,6 +48,7 @@ mod queue_tree;
 mod queues;
 mod reasons;
 mod recent;
+mod relocate;
 mod report;
 mod restore;
 mod returns;
@@ -331,6 +332,7 @@ impl Driver {
             lost: false,
             kill: None,
             stop: false,
+            to: None,
             retry_at: Mono(0),
             returns: old.as_ref().map_or(0, |it| it.returns),
             finished_at: None,

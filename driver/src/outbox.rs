@@ -126,6 +126,7 @@ impl Driver {
             if job.state.is_out() {
                 status.kill_now = run.kill == Some(Order::KillNow);
                 (status.stop, status.incarnation) = (run.stop, run.incarnation);
+                status.moves_to = run.to.map(|to| self.queues.get(to).name.clone());
             }
         }
         status

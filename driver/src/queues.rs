@@ -59,6 +59,10 @@ impl Queues {
         name.map_or(Some(DEFAULT), |name| self.numbers.get(name).copied())
     }
 
+    pub(super) fn contains(&self, number: u32) -> bool {
+        self.table.contains_key(&number)
+    }
+
     pub(super) fn get(&self, number: u32) -> &Arc<Queue> {
         self.table.get(&number).expect("a queue is there while a job is in it")
     }
@@ -165,6 +169,8 @@ impl Driver {
     /// Whether the queue may be deleted.
     fn may_go(&self, number: u32) -> Result<(), QueueRefusal> {
         let Places { waiting, running } = self.jobs.counts.places(number);
+        // What is on its way here will wait here.
+        let waiting = waiting + self.jobs.counts.coming(number);
         match self.queues.get(number).owner {
             _ if number == DEFAULT => Err(QueueRefusal::Default),
             QueueOwner::File => Err(QueueRefusal::OfFile),

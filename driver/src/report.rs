@@ -111,7 +111,10 @@ impl Driver {
     fn finished(&mut self, runner: &RunnerName, number: u32, finish: Finish, now: Now) {
         let (key, id) = (finish.key, finish.key.job);
         self.fetch_rest(runner, &finish);
-        let ending = finish.ending.clone();
+        let mut ending = finish.ending.clone();
+        if ending.reason == Reason::Killed {
+            self.tell_relocated(id, &mut ending);
+        }
         let job = &mut self.jobs[id];
         let run = job.run_mut();
         run.returns = 0;
@@ -143,13 +146,19 @@ impl Driver {
         match ending.reason {
             // Whoever wanted to end it came too late.
             Reason::Ok => self.end(id, JobState::Succeeded, Reason::Ok, now),
+            Reason::Killed if !job.kill && job.run.as_ref().is_some_and(|it| it.to.is_some()) => {
+                self.arrive(id, now);
+            }
             // Only an order of ours kills; a store whose disk was full has not kept it.
             Reason::Killed => self.end(id, JobState::Cancelled, Reason::Killed, now),
             _ if job.kill => self.end(id, JobState::Cancelled, Reason::Killed, now),
             Reason::Lost if job.policy.once => {
                 self.end(id, JobState::Dead, Reason::Lost, now);
             }
-            Reason::Lost => self.queue(id, now),
+            Reason::Lost => {
+                self.go_over(id);
+                self.queue(id, now);
+            }
             Reason::ExitStatus
             | Reason::Signal
             | Reason::Timeout
@@ -173,6 +182,7 @@ impl Driver {
         let wait = ostler_scheduler::retry::delay(retry, job.failures, seed);
         self.counters.retried += 1;
         self.jobs[id].due = now.wall.after(wait);
+        self.go_over(id);
         self.tell_retrying(id, ending.reason, wait, now);
         self.wait_for_retry(id, now.mono + wait);
     }

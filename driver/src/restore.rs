@@ -116,7 +116,9 @@ impl Driver {
             it.expires = NEVER;
         }
         let runner = job.status.runner.as_ref().map(|name| self.hosts.hold(name));
-        self.jobs[job.id].run = runner.map(|runner| Box::new(past(runner, &job.status)));
+        let to = job.status.moves_to.as_ref().and_then(|queue| self.queues.find(Some(queue)));
+        let run = runner.map(|runner| Run { to, ..past(runner, &job.status) });
+        self.jobs[job.id].run = run.map(Box::new);
     }
 
     /// A runner has it, as far as the store knows.
@@ -126,6 +128,7 @@ impl Driver {
         let is_doubted = self.jobs[id].fence.0 < self.doubted;
         let links_before = if is_doubted { u64::MAX } else { self.links_before };
         let run = self.jobs[id].run_mut();
+        let kill = kill || run.to.is_some();
         let runner = run.runner;
         let sent = Sent { at: now.mono, beats: 0, link: links_before };
         run.sent = Some(sent);
@@ -166,6 +169,7 @@ fn past(runner: u32, status: &Status) -> Run {
         lost: false,
         kill: status.kill_now.then_some(Order::KillNow),
         stop: status.stop,
+        to: None,
         retry_at: Mono(0),
         returns: 0,
         finished_at: None,

@@ -38,6 +38,8 @@ impl Driver {
             }
             self.timers.expire(id, expires);
         }
+        self.go_over(id);
+        self.jobs[id].run_mut().to = None;
         let Some(more) = more else { return self.queue(id, now) };
         let wait = Span(RETURN_WAIT.0.0 << more.min(8)).min(RETURN_WAIT.1);
         self.jobs[id].due = now.wall.after(wait);
@@ -88,6 +90,8 @@ impl Driver {
             self.end(id, JobState::Dead, Reason::Quarantined, now);
         } else {
             self.tell_retrying(id, Reason::Lost, Span::ZERO, now);
+            // Should its runner come back with it, it is to end there all the same.
+            self.go_over(id);
             self.queue(id, now);
         }
     }

@@ -80,6 +80,7 @@ impl Driver {
     }
 
     fn room_in<'a>(&self, queue: u32, max: u32) -> Room<'a> {
-        Room::new(max, self.jobs.counts.places(queue).waiting)
+        let counts = &self.jobs.counts;
+        Room::new(max, counts.places(queue).waiting + counts.coming(queue))
     }
 }

@@ -56,9 +56,15 @@ impl Driver {
                 true
             }
             Verb::Retry => self.hurry(id, now),
+            Verb::Move { queue: Some(queue), relocate: true, .. } if out => {
+                match self.relocate(id, queue, now) {
+                    Ok(done) => done,
+                    Err(refused) => return refused,
+                }
+            }
             Verb::Purge(_) | Verb::Move { .. } | Verb::Edit(_) if out => false,
             Verb::Purge(queue) => self.purge(id, queue, now),
-            Verb::Move { host, queue } => {
+            Verb::Move { host, queue, .. } => {
                 let edit = Edit { host: host.clone(), queue: queue.clone(), ..Edit::default() };
                 match self.change(id, &edit, now) {
                     Ok(()) => true,
@@ -102,6 +108,7 @@ impl Driver {
     /// Ends a running job: at once, and again whenever its runner comes back, until it is over.
     fn order_end(&mut self, id: JobId, order: Order) -> bool {
         self.touch(id);
+        self.jobs.redirect(id, None);
         let job = &mut self.jobs[id];
         job.kill = true;
         job.run_mut().kill = Some(order);
@@ -208,12 +215,15 @@ impl Verb {
     fn detail(&self) -> Value {
         let mut detail = json!({ "verb": self.code() });
         match self {
-            Self::Move { host, queue } => {
+            Self::Move { host, queue, relocate } => {
                 if let Some(Some(host)) = host {
                     detail["host"] = json!(host);
                 }
                 if let Some(queue) = queue {
                     detail["queue"] = json!(queue);
+                }
+                if *relocate {
+                    detail["relocate"] = json!(true);
                 }
             }
             Self::Edit(edit) => {

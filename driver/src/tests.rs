@@ -28,6 +28,7 @@ mod operators;
 mod queue_tree;
 mod queues;
 mod reasons;
+mod relocations;
 mod retries;
 mod shares;
 mod submits;

@@ -48,6 +48,43 @@ fn a_job_runs_as_it_was_edited_whatever_restarts_before() {
 }
 
 #[test]
+fn a_job_that_runs_is_relocated_without_a_failure_and_runs_on_in_its_other_queue() {
+    let gateway: Gateway = setup().start();
+    let api = Api::of(&gateway);
+    act(&api, "/v1/queues/mail/pause");
+    let file = gateway.state().join("second");
+    let command = format!("if [ -e {0} ]; then exit 0; fi; sleep 60", file.display());
+    let job = json!({ "command": command, "retry": { "attempts": 1 } });
+    let (id, once) =
+        (api.submit(&job), json!({ "command": "sleep 60", "delivery": "at_most_once" }));
+    let once = api.submit(&once);
+    api.wait_state(id, "running");
+    api.wait_state(once, "running");
+    let refused = api.post(&format!("/v1/jobs/{id}/move"), &json!({ "queue": "mail" }));
+    assert_eq!(refused.status, 409);
+    assert!(refused.text().contains("with relocate it is ended"), "{}", refused.text());
+    let body = json!({ "action": "move", "queue": "mail", "relocate": true, "ids": [id, once] });
+    let told = api.post("/v1/jobs/actions", &body).json();
+    assert_eq!((&told["done"], &told["left"]), (&json!(1), &json!(1)), "{told}");
+    assert!(
+        told["refused"][0]["detail"].as_str().unwrap_or_default().contains("at_most_once"),
+        "{told}"
+    );
+    let waiting = api.wait_state(id, "pending");
+    assert_eq!((&waiting["queue"], &waiting["failures"]), (&json!("mail"), &json!(0)), "{waiting}");
+    let attempt = &waiting["attempts_list"][0];
+    assert_eq!(attempt["reason"], "killed", "{attempt}");
+    let detail = attempt["detail"].as_str().unwrap_or_default();
+    assert!(detail.starts_with("it was ended to wait in the queue mail"), "{attempt}");
+    std::fs::write(&file, "").expect("it is writable");
+    act(&api, "/v1/queues/mail/resume");
+    let job = api.wait_finished(id);
+    assert_eq!((&job["state"], &job["attempts"]), (&json!("succeeded"), &json!(2)), "{job}");
+    act(&api, &format!("/v1/jobs/{once}/kill"));
+    api.wait_finished(once);
+}
+
+#[test]
 fn the_command_line_edits_jobs_by_id_and_filter_and_says_what_was_left_and_why() {
     let gateway = setup().start();
     let api = Api::of(&gateway);

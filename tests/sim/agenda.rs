@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use ostler_driver::Steer;
+use ostler_driver::{QueueOrder, Steer};
 use ostler_job::{
     Mono,
     durable::{AttemptKey, Order, Report, Start},
@@ -41,6 +41,8 @@ pub(crate) enum Event {
     Submit(usize),
     /// An operator's request arrives.
     Steer(Steer),
+    /// An operator wants something of a queue.
+    Queue(QueueOrder),
     /// Something fails, or somebody does something.
     Chaos,
 }

@@ -1,9 +1,9 @@
 //! What fails, and what people do.
 
-use ostler_driver::{Steer, SteerJob, Ticket, Verb};
+use ostler_driver::{QueueOrder, QueueVerb, Steer, SteerJob, Ticket, Verb};
 use ostler_job::{
     JobId, Span,
-    durable::{Edit, Retry},
+    durable::{Edit, QueueName, QueueShape, Retry},
 };
 use ostler_store::{Planned, Store};
 
@@ -33,7 +33,7 @@ impl World {
             95..96 => self.restore(),
             96..97 => self.clone_runner(),
             97..98 => self.fall_behind(),
-            98.. => {}
+            98.. => self.order_queue(),
         }
     }
 
@@ -41,6 +41,10 @@ impl World {
     pub(crate) fn look_after(&mut self) {
         self.agenda.at(self.now.mono + Span::from_secs(20), Event::Chaos);
         self.check_rest();
+        for queue in ["default", "queue-1", "queue-2"] {
+            let queue = QueueName::new(queue).expect("it is a name");
+            self.tell_queue(queue.clone(), QueueVerb::Resume);
+        }
         let jobs: Vec<JobId> = self.checker.jobs().collect();
         self.send_steer(Verb::Resume, jobs, Span::from_millis(1));
     }
@@ -71,15 +75,55 @@ impl World {
             6..8 => Verb::Resume,
             8 | 9 => Verb::Retry,
             10 => {
+                if self.rng.one_in(2) {
+                    return self.relocate(ids);
+                }
                 let to = self.rng.below(4) > 0;
                 let host = to.then(|| format!("runner-{}", self.rng.below(3)));
-                Verb::Move { host: Some(host), queue: None }
+                Verb::Move { host: Some(host), queue: None, relocate: false }
             }
             11 => Verb::Edit(Box::new(self.edit())),
             _ => Verb::Delete,
         };
         let delay = Span::from_millis(self.rng.between(0, 20));
         self.send_steer(verb, ids, delay);
+    }
+
+    /// Those that run are ended to wait in another queue.
+    fn relocate(&mut self, ids: Vec<JobId>) {
+        let queue = Some(self.any_queue());
+        let relocate = self.rng.one_in(2);
+        self.send_steer(Verb::Move { host: None, queue, relocate }, ids, Span::from_millis(5));
+    }
+
+    fn any_queue(&mut self) -> QueueName {
+        let name = ["default", "queue-1", "queue-2"][self.rng.below(3) as usize];
+        QueueName::new(name).expect("it is a name")
+    }
+
+    /// Somebody makes, holds or deletes a queue.
+    fn order_queue(&mut self) {
+        let (number, weight) = (self.rng.below(3), self.rng.between(1, 5) as u32);
+        let verb = match self.rng.below(8) {
+            0..3 => {
+                let concurrency = self.rng.one_in(3).then_some(weight);
+                let parent = (number == 2 && self.rng.one_in(2))
+                    .then(|| QueueName::new("queue-1").expect("it is a name"));
+                let shape = QueueShape { weight, concurrency, parent, ..QueueShape::default() };
+                QueueVerb::Put(Box::new(shape))
+            }
+            3 => QueueVerb::Pause,
+            4 => QueueVerb::Drain,
+            5 | 6 => QueueVerb::Resume,
+            _ => QueueVerb::Delete,
+        };
+        let queue = self.any_queue();
+        self.tell_queue(queue, verb);
+    }
+
+    fn tell_queue(&mut self, queue: QueueName, verb: QueueVerb) {
+        let order = QueueOrder { ticket: Ticket(u64::MAX), who: "operator".into(), queue, verb };
+        self.agenda.at(self.now.mono, Event::Queue(order));
     }
 
     /// What somebody changes about jobs that wait.

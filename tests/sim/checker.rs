@@ -5,7 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use ostler_driver::{Answer, Batch, Effect};
 use ostler_job::{
     JobId, Mono, Now, Span,
-    durable::{AttemptKey, Delivery, Ending, Fence, JobState, Order, Reason, Spec, Status},
+    durable::{
+        AttemptKey, Delivery, Ending, Fence, JobState, Order, Queue, QueueName, Reason, Spec,
+        Status,
+    },
 };
 use ostler_store::{Change, EventKind, Memory, Store};
 
@@ -60,6 +63,8 @@ pub(crate) struct Expected {
     cancelled: BTreeMap<JobId, Fence>,
     /// The lease that a job had when somebody paused it: until it is resumed it gets no later one, and that one does not go on.
     paused: BTreeMap<JobId, Fence>,
+    /// The queues as they were left.
+    queues: BTreeMap<QueueName, Queue>,
     /// Jobs of each idempotency key.
     keyed: BTreeMap<String, Vec<JobId>>,
 }
@@ -91,6 +96,12 @@ impl Checker {
             Change::Delete { job } => {
                 self.expected.deleted.insert(*job);
             }
+            Change::Queue(queue) => {
+                self.expected.queues.insert(queue.name.clone(), (**queue).clone());
+            }
+            Change::QueueGone(name) => {
+                self.expected.queues.remove(name);
+            }
             Change::Event { kind: EventKind::Operator, job: Some(job), detail, .. } => {
                 self.operator(*job, detail);
             }
@@ -104,8 +115,6 @@ impl Checker {
             | Change::Edit { .. }
             | Change::Event { .. }
             | Change::Token(_)
-            | Change::Queue(_)
-            | Change::QueueGone(_)
             | Change::Forget { .. }
             | Change::Reserve { .. } => {}
         }
@@ -160,7 +169,8 @@ impl Checker {
         if reason != Reason::Lost && end != Some(reason) {
             self.fail(format!("{key:?} is recorded as {reason:?} and came to {end:?}"));
         }
-        if !matches!(reason, Reason::Ok | Reason::Lost) {
+        // Who is killed has not failed: it is over, or waits elsewhere.
+        if !matches!(reason, Reason::Ok | Reason::Lost | Reason::Killed) {
             *self.expected.failures.entry(key.job).or_default() += 1;
         }
     }
@@ -266,6 +276,8 @@ impl Checker {
             "its lease is not in the store"
         } else if again || before.is_some_and(|before| before >= key.fence) {
             "its fence is not above those before"
+        } else if self.is_held(&status) {
+            "its queue is paused"
         } else if status.host.as_deref().is_some_and(|host| host != runner) {
             "it is pinned to another host"
         } else if failures >= spec.retry.attempts {
@@ -280,6 +292,16 @@ impl Checker {
             return;
         };
         self.fail(format!("{key:?} is to run at {runner}: {wrong} ({status:?})"));
+    }
+
+    /// Whether its queue, or the one above, gives nothing, by what was written last.
+    fn is_held(&self, status: &Status) -> bool {
+        let queue = |name: &QueueName| self.expected.queues.get(name);
+        let own = queue(&status.queue.clone().unwrap_or_default());
+        let above = own.and_then(|it| queue(it.shape.parent.as_ref()?));
+        let leased_at = status.leased_at.unwrap_or_default();
+        let is_paused = |it: &Queue| it.paused.as_ref().is_some_and(|held| held.since < leased_at);
+        !self.steps && own.into_iter().chain(above).any(is_paused)
     }
 
     /// A request is answered: whoever stands for another is there.
@@ -341,6 +363,10 @@ impl Checker {
                 self.fail(format!("job {job} was acknowledged and is lost"));
                 return;
             }
+        }
+        let kept: Vec<Queue> = store.queues().unwrap_or_default();
+        if !kept.iter().eq(self.expected.queues.values()) {
+            self.fail(format!("queues are {kept:?} and were {:?}", self.expected.queues));
         }
     }
 

@@ -174,6 +174,7 @@ impl World {
             | Event::LinkDown(..)
             | Event::LinkUp(..)
             | Event::Submit(_)
+            | Event::Queue(_)
             | Event::Steer(_) => self.at_gateway(event),
         }
     }
@@ -202,6 +203,7 @@ impl World {
                 self.link_down(at, link);
             }
             Event::Steer(steer) => gateway.actor.hear(ActorInput::Steer(steer), now),
+            Event::Queue(order) => gateway.actor.hear(ActorInput::Queue(order), now),
             Event::Submit(client) => self.submit(client),
             Event::Timeout
             | Event::Commit(_)
@@ -223,7 +225,9 @@ impl World {
 
     fn without_gateway(&mut self, event: Event) {
         // A request without a gateway fails; whoever has a key, or must be heard, tries again.
-        if matches!(event, Event::Submit(_)) || (self.calm && matches!(event, Event::Steer(_))) {
+        if matches!(event, Event::Submit(_))
+            || (self.calm && matches!(event, Event::Steer(_) | Event::Queue(_)))
+        {
             self.agenda.at(self.now.mono + Span::from_secs(1), event);
         }
     }

@@ -17,7 +17,7 @@ use crate::{
     auth::{Caller, Needs, Operate},
     body,
     parse::{
-        self, checks,
+        self, Notes, checks,
         query::NoQuery,
         shape::{self, fielded},
     },
@@ -104,6 +104,8 @@ pub(crate) struct MoveRequest {
     /// The queue that it waits in from now on.
     #[schema(pattern = "^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
     queue: Option<String>,
+    /// One that runs is ended in order, which is no failure, and waits there then; with a queue alone.
+    relocate: Option<bool>,
 }
 
 fielded!(MoveRequest);
@@ -126,23 +128,43 @@ pub(crate) async fn r#move(
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Problem> {
-    let (host, queue) = move_request(&headers, body).await?;
+    let Destination { host, queue, relocate } = move_request(&headers, body).await?;
     check_host(&api, host.as_ref().and_then(|host| host.as_deref()))?;
     check_queue(&api, &caller, queue.as_ref())?;
-    steer(&api, &caller, id, Verb::Move { host, queue }).await
+    steer(&api, &caller, id, Verb::Move { host, queue, relocate }).await
 }
 
-type Destination = (Option<Option<String>>, Option<QueueName>);
+struct Destination {
+    host: Option<Option<String>>,
+    queue: Option<QueueName>,
+    relocate: bool,
+}
 
 async fn move_request(headers: &HeaderMap, body: Body) -> Result<Destination, Problem> {
     let (asked, mut notes) = parse::object::<MoveRequest>(headers, body).await?;
-    let MoveRequest { host, queue } = asked;
+    let MoveRequest { host, queue, relocate } = asked;
+    let relocate = relocate.unwrap_or(false);
+    check_relocation(relocate, (host.is_some(), queue.is_some()), &mut notes);
     if host.is_none() && queue.is_none() && notes.0.is_empty() {
         notes.add("/host", NOWHERE);
     }
     host.iter().flatten().for_each(|host| checks::runner(host, "/host", &mut notes));
     let queue = checks::queue(queue.as_deref(), "/queue", &mut notes);
-    if notes.0.is_empty() { Ok((host, queue)) } else { Err(Problem::fields(notes.0)) }
+    match notes.0.is_empty() {
+        true => Ok(Destination { host, queue, relocate }),
+        false => Err(Problem::fields(notes.0)),
+    }
+}
+
+/// What runs is ended for another queue, and for nothing else.
+pub(crate) fn check_relocation(
+    relocate: bool,
+    (has_host, has_queue): (bool, bool),
+    notes: &mut Notes,
+) {
+    if relocate && (has_host || !has_queue) {
+        notes.add("/relocate", "is for a move to a queue alone; name a queue, and no host");
+    }
 }
 
 /// Jobs are moved to a queue that there is.

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::{
-    actions::{check_host, check_queue},
+    actions::{check_host, check_queue, check_relocation},
     edit,
     list::bind,
 };
@@ -56,6 +56,8 @@ pub(crate) struct ActionRequest {
     /// For `move`: the queue that they wait in from now on.
     #[schema(pattern = "^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
     queue: Option<String>,
+    /// For `move` to a queue: those that run are ended in order, which is no failure, and wait there then.
+    relocate: Option<bool>,
     /// For `edit`: what is changed about them.
     set: Option<EditRequest>,
     #[schema(schema_with = crate::schema::ids)]
@@ -145,7 +147,7 @@ pub(crate) async fn act(
 ) -> Result<Response, Problem> {
     let (asked, notes) = parse::object::<ActionRequest>(&headers, body).await?;
     let (verb, which) = read(asked, notes)?;
-    if let Verb::Move { host, queue } = &verb {
+    if let Verb::Move { host, queue, .. } = &verb {
         check_host(&api, host.as_ref().and_then(|host| host.as_deref()))?;
         check_queue(&api, &caller, queue.as_ref())?;
     }
@@ -161,13 +163,21 @@ pub(crate) async fn act(
 }
 
 fn read(asked: ActionRequest, mut notes: Notes) -> Result<(Verb, Which), Problem> {
-    let ActionRequest { action, host, queue, set, ids, filter } = asked;
+    let ActionRequest { action, host, queue, relocate, set, ids, filter } = asked;
+    let relocate = relocate.unwrap_or(false);
     let moves = action == Some(ActionName::Move);
     if moves && host.is_none() && queue.is_none() && !notes.any(&["/host", "/queue"]) {
         notes.add("/host", NOWHERE);
     }
     host.iter().flatten().for_each(|host| checks::runner(host, "/host", &mut notes));
-    let is_given = [("/host", matches!(host, Some(Some(_)))), ("/queue", queue.is_some())];
+    if moves {
+        check_relocation(relocate, (host.is_some(), queue.is_some()), &mut notes);
+    }
+    let is_given = [
+        ("/host", matches!(host, Some(Some(_)))),
+        ("/queue", queue.is_some()),
+        ("/relocate", relocate),
+    ];
     for (at, _) in is_given.into_iter().filter(|(_, is_given)| *is_given && !moves) {
         notes.add(at, "is for the action move");
     }
@@ -195,7 +205,7 @@ fn read(asked: ActionRequest, mut notes: Notes) -> Result<(Verb, Which), Problem
         Some(ActionName::Pause) => Verb::Pause,
         Some(ActionName::Resume) => Verb::Resume,
         Some(ActionName::Retry) => Verb::Retry,
-        Some(ActionName::Move) => Verb::Move { host, queue },
+        Some(ActionName::Move) => Verb::Move { host, queue, relocate },
         Some(ActionName::Edit) => Verb::Edit(Box::new(edit)),
         Some(ActionName::Delete) => Verb::Delete,
         None => return Err(Problem::internal("a body without an action was taken")),

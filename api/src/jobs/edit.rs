@@ -103,6 +103,17 @@ pub(crate) fn unfit(job: &Job, edit: &Edit) -> Option<Problem> {
 pub(crate) fn refusal(verb: &Verb, answer: &Answer) -> Problem {
     match (verb, answer) {
         (Verb::Edit(_), Answer::NotNow { job, state }) => not_now(*job, *state),
+        (Verb::Move { queue, .. }, Answer::NotNow { job, state }) if state.is_out() => {
+            let detail = match queue {
+                Some(_) => format!(
+                    "job {job} is {state}, and is not moved while a runner has it; with relocate it is ended, and waits in the other queue then"
+                ),
+                None => format!(
+                    "job {job} is {state}, and is not moved while a runner has it; cancel it, or wait until it waits again"
+                ),
+            };
+            Problem::new(Kind::ConflictState, detail).about(*job)
+        }
         _ => take::refusal(answer),
     }
 }

@@ -199,6 +199,12 @@ fn not_edited(job: JobId, why: EditRefusal) -> Problem {
                 "job {job} has failed {failures} times and would have no attempt left; give more attempts than that, or cancel it"
             ),
         ),
+        EditRefusal::Once => {
+            let detail = format!(
+                "job {job} is at_most_once and may have started: it is not ended to be started again; wait for its end, or cancel it"
+            );
+            return Problem::new(Kind::ConflictState, detail).about(job);
+        }
         EditRefusal::Begun => (
             "/not_before",
             format!(

@@ -76,7 +76,7 @@ async fn empty(
     let states = states("waiting").map_err(Problem::internal)?;
     let filter = Filter { queue: Some(name.clone()), states, ..Filter::default() };
     let left = loop {
-        let verb = Verb::Move { host: None, queue: Some(to.clone()) };
+        let verb = Verb::Move { host: None, queue: Some(to.clone()), relocate: false };
         let mut work = Work::new(api, caller, verb);
         work.filter(filter.clone()).await?;
         // Asked again, those that the other queue does not take would be found again.

@@ -58,7 +58,8 @@ pub(super) fn steer(state: &mut State, verb: &Verb, id: JobId) -> Answer {
         Verb::Cancel | Verb::Kill => job.status.state = JobState::Cancelled,
         Verb::Pause => job.status.state = JobState::Paused,
         Verb::Resume => job.status.state = JobState::Pending,
-        Verb::Move { host, queue } => {
+        Verb::Move { relocate: false, .. } if at.is_out() => return not_now,
+        Verb::Move { host, queue, .. } => {
             if let Some(host) = host {
                 job.status.host.clone_from(host);
             }

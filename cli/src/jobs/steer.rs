@@ -53,6 +53,8 @@ pub(crate) struct Action<'a> {
     pub(crate) host: Option<Option<&'a str>>,
     /// The queue, for a move.
     pub(crate) queue: Option<&'a str>,
+    /// What runs is ended for that.
+    pub(crate) relocate: bool,
     /// What is changed, for an edit.
     pub(crate) set: Option<&'a Value>,
 }
@@ -64,7 +66,7 @@ impl Action<'_> {
         done: &'static str,
         of: Option<&'static str>,
     ) -> Self {
-        Self { name, done, of, host: None, queue: None, set: None }
+        Self { name, done, of, host: None, queue: None, relocate: false, set: None }
     }
 }
 
@@ -187,6 +189,9 @@ fn request(action: Action<'_>, of: (&str, Value)) -> Value {
     }
     if let Some(queue) = action.queue {
         body["queue"] = Value::from(queue);
+    }
+    if action.relocate {
+        body["relocate"] = Value::from(true);
     }
     if let Some(set) = action.set {
         body["set"] = set.clone();

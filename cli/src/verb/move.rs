@@ -19,9 +19,12 @@ pub(crate) struct MoveArgs {
     /// Any runner may have them
     #[arg(long, conflicts_with = "host")]
     any: bool,
-    /// They wait in this queue; those that run are not moved
+    /// They wait in this queue; those that run are not moved, without --relocate
     #[arg(long)]
     queue: Option<String>,
+    /// With --queue: end those that run, in order and without a failure; they wait in the queue then
+    #[arg(long, requires = "queue", conflicts_with_all = ["host", "any"])]
+    relocate: bool,
     #[command(flatten)]
     steer: SteerArgs,
 }
@@ -30,6 +33,9 @@ pub(crate) fn run(args: &MoveArgs) -> Result<ExitCode, Failure> {
     let host = (args.any || args.host.is_some()).then_some(args.host.as_deref());
     let queue = args.queue.as_deref();
     // What is over waits nowhere.
-    let of = queue.map(|_| "waiting");
-    steer(&args.steer, Action { host, queue, ..Action::new("move", "moved", of) })
+    let of = queue.map(|_| if args.relocate { "unfinished" } else { "waiting" });
+    steer(
+        &args.steer,
+        Action { host, queue, relocate: args.relocate, ..Action::new("move", "moved", of) },
+    )
 }

@@ -217,14 +217,15 @@ fn a_record_that_is_older_than_what_happened_since_is_not_acted_on() {
 fn a_job_is_moved_while_it_waits_and_not_while_it_runs() {
     let (mut bench, running, _) = running();
     let job = bench.submit(spec());
-    let to = |host: &str| Verb::Move { host: Some(Some(host.to_owned())), queue: None };
+    let to =
+        |host: &str| Verb::Move { host: Some(Some(host.to_owned())), queue: None, relocate: false };
     assert!(matches!(bench.steer(to("b"), running), Answer::NotNow { .. }));
     bench.steer(to("b"), job);
     assert_eq!(bench.status(job).host.as_deref(), Some("b"));
     bench.beat("b", 1, &[]);
     assert_eq!(bench.runs()[0].0, "b");
     let free = bench.submit(Spec { host: Some("c".into()), ..spec() });
-    bench.steer(Verb::Move { host: Some(None), queue: None }, free);
+    bench.steer(Verb::Move { host: Some(None), queue: None, relocate: false }, free);
     assert_eq!(bench.status(free).host, None);
 }
 

@@ -18,7 +18,7 @@ pub(super) fn put(shape: QueueShape) -> QueueVerb {
 }
 
 fn to(queue: &str) -> Verb {
-    Verb::Move { host: None, queue: Some(name(queue)) }
+    Verb::Move { host: None, queue: Some(name(queue)), relocate: false }
 }
 
 impl Bench {

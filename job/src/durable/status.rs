@@ -21,6 +21,9 @@ pub struct Status {
     /// The queue that it is in; `None`: [`QueueName::DEFAULT`].
     #[serde(default)]
     pub queue: Option<QueueName>,
+    /// The queue that it waits in when the present attempt, which is to end for that, has ended.
+    #[serde(default)]
+    pub moves_to: Option<QueueName>,
     /// Attempts leased so far.
     pub attempts: u32,
     /// Attempts that failed by themselves since it was submitted or retried by hand.
@@ -63,6 +66,7 @@ impl Status {
             due,
             host,
             queue: None,
+            moves_to: None,
             attempts: 0,
             failures: 0,
             crashes: 0,

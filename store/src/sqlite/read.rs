@@ -21,10 +21,10 @@ use crate::{Event, Job, OfQueues, Same, Token, Unfinished};
 /// The columns of a [`Status`], a job's id before them, its time after them; then its spec.
 pub(super) const COLUMNS: &str =
     "job.id, state, reason, due, host, attempts, failures, crashes, fence, runner,
-    leased_at, started_at, finished_at, exit_status, signal, kill, kill_now, stop, incarnation, queue, submitted_at,
-    spec.spec";
-const SUBMITTED_AT: usize = 20;
-const SPEC: usize = 21;
+    leased_at, started_at, finished_at, exit_status, signal, kill, kill_now, stop, incarnation, queue, moves_to,
+    submitted_at, spec.spec";
+const SUBMITTED_AT: usize = 21;
+const SPEC: usize = 22;
 
 /// A job from [`COLUMNS`].
 pub(super) fn job(row: &Row<'_>) -> Result<Job> {
@@ -65,6 +65,7 @@ fn status(row: &Row<'_>) -> Result<Status> {
         stop: row.get(17)?,
         incarnation: row.get(18)?,
         queue: queue_name(row, 19)?,
+        moves_to: queue_name(row, 20)?,
     })
 }
 

@@ -95,8 +95,8 @@ fn submit(
     let tenant = (spec.tenant != TENANT_DEFAULT).then_some(&spec.tenant);
     let sql = "INSERT INTO job (id, submitted_at, tenant, identity, state, reason, due, host, attempts, failures,
         crashes, fence, runner, leased_at, started_at, finished_at, exit_status, signal, kill, kill_now,
-        stop, incarnation, queue)
-        VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
+        stop, incarnation, queue, moves_to)
+        VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
     db.prepare_cached(sql)?.execute(params![
         id,
         at,
@@ -121,6 +121,7 @@ fn submit(
         s.stop,
         s.incarnation,
         queue_of(s),
+        s.moves_to.as_ref().map(QueueName::as_str),
     ])?;
     db.prepare_cached("INSERT INTO spec (job, spec) VALUES (?, ?)")?
         .execute(params![id, json(spec)?])?;
@@ -159,7 +160,7 @@ fn mark(db: &Connection, counters: &mut Counters, id: i64, at: i64) -> Result<()
 fn update(db: &Connection, job: JobId, expect: Fence, s: &Status) -> Result<Applied> {
     let sql = "UPDATE job SET state = ?, reason = ?, due = ?, host = ?, attempts = ?, failures = ?, crashes = ?,
         fence = ?, runner = ?, leased_at = ?, started_at = ?, finished_at = ?, exit_status = ?, signal = ?, kill = ?,
-        kill_now = ?, stop = ?, incarnation = ?, queue = ? WHERE id = ? AND fence = ?";
+        kill_now = ?, stop = ?, incarnation = ?, queue = ?, moves_to = ? WHERE id = ? AND fence = ?";
     let rows = db.prepare_cached(sql)?.execute(params![
         s.state.number(),
         s.reason.map(Reason::number),
@@ -180,6 +181,7 @@ fn update(db: &Connection, job: JobId, expect: Fence, s: &Status) -> Result<Appl
         s.stop,
         s.incarnation,
         queue_of(s),
+        s.moves_to.as_ref().map(QueueName::as_str),
         int(job.0),
         int(expect.0),
     ])?;

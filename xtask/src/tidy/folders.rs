@@ -84,6 +84,7 @@ const ORDERS: &[(&str, &[&str])] = &[
             "beat",
             "report",
             "edit",
+            "relocate",
             "steer",
             "room",
             "submit",
