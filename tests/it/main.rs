@@ -34,6 +34,7 @@ mod observe;
 mod openapi;
 mod pids;
 mod processes;
+mod pulp;
 mod queue;
 mod reach;
 mod reasons;
