@@ -36,6 +36,7 @@ mod pids;
 mod processes;
 mod pulp;
 mod queue;
+mod queue_kills;
 mod reach;
 mod reasons;
 mod responses;
