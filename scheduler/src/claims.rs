@@ -104,9 +104,10 @@ impl Scheduler {
         while let Some(job) = self.resources.poll_ready() {
             let ix = self.jobs.find(job).expect("only a known job waits for a resource");
             debug_assert_eq!(self.jobs[ix].state, State::Parked, "who waited was parked");
-            self.leave_waiting(ix);
+            // It is counted, and watched, since it was parked.
             self.parked -= 1;
-            self.enter_waiting(ix);
+            self.jobs[ix].state = State::Waiting;
+            self.tree.enqueue(&self.jobs, ix);
         }
     }
 }

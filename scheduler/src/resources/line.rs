@@ -3,19 +3,76 @@
 //! Who may have it next are always the first of the line: shared claims up to the first exclusive one, or that one alone once
 //! nobody holds the resource. So one bound says who is admitted, and a change touches those between the old bound and the new.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use ostler_job::JobId;
 
 /// One line.
+pub(super) enum Line {
+    /// One job has it for itself, and nobody waits: so are nearly all.
+    Alone(JobId),
+    /// As it comes.
+    Crowd(Box<Crowd>),
+}
+
+impl Line {
+    /// The same with room for more.
+    pub(super) fn crowd(&mut self) -> &mut Crowd {
+        if let Self::Alone(job) = *self {
+            *self = Self::Crowd(Box::new(Crowd { holders: vec![job], ..Crowd::default() }));
+        }
+        match self {
+            Self::Crowd(it) => it,
+            Self::Alone(_) => unreachable!("it was made a crowd"),
+        }
+    }
+
+    /// The job is in the line no more; what that changes for others, and whether nobody is left.
+    pub(super) fn leave(&mut self, job: JobId) -> (Moved, bool) {
+        match self {
+            Self::Alone(it) => (Moved::default(), *it == job),
+            Self::Crowd(it) => (it.leave(job), it.is_empty()),
+        }
+    }
+
+    /// A job that stands in the way of a waiting one.
+    pub(super) fn blocker(&self, job: JobId) -> Option<JobId> {
+        match self {
+            Self::Alone(it) => Some(*it),
+            Self::Crowd(it) => it.blocker(job),
+        }
+    }
+
+    /// Whether a waiting job may have it.
+    pub(super) fn admits(&self, job: JobId) -> bool {
+        matches!(self, Self::Crowd(it) if it.admits(job))
+    }
+
+    pub(super) fn check(&self) {
+        if let Self::Crowd(it) = self {
+            it.check();
+            assert!(!it.is_empty(), "a line is kept while it has a job");
+        }
+    }
+}
+
+impl Default for Line {
+    fn default() -> Self {
+        Self::Crowd(Box::default())
+    }
+}
+
+/// A line with several jobs, or of those that share.
 #[derive(Default)]
-pub(super) struct Line {
-    /// Jobs that hold it; true: exclusively.
-    holders: BTreeMap<JobId, bool>,
-    exclusive_holders: usize,
-    /// Jobs that wait for it, or for another of their resources; true: exclusively.
-    waiting: BTreeMap<JobId, bool>,
-    waiting_exclusive: BTreeSet<JobId>,
+pub(super) struct Crowd {
+    /// Jobs that hold it for themselves: one, or more where that was decided before anybody here knew of them.
+    holders: Vec<JobId>,
+    /// Jobs that hold it together.
+    sharers: BTreeSet<JobId>,
+    /// Jobs that wait for it, or for another of their resources, and want it for themselves.
+    exclusive: BTreeSet<JobId>,
+    /// The same of jobs that would share it.
+    shared: BTreeSet<JobId>,
     /// Waiting jobs below this id may have it.
     bound: u64,
 }
@@ -27,9 +84,20 @@ pub(super) struct Moved {
     pub(super) excluded: Vec<JobId>,
 }
 
-impl Line {
-    pub(super) fn is_empty(&self) -> bool {
-        self.holders.is_empty() && self.waiting.is_empty()
+impl Crowd {
+    fn is_empty(&self) -> bool {
+        self.is_free() && self.exclusive.is_empty() && self.shared.is_empty()
+    }
+
+    /// Whether nobody holds it.
+    fn is_free(&self) -> bool {
+        self.holders.is_empty() && self.sharers.is_empty()
+    }
+
+    /// The first of those that wait.
+    fn first(&self) -> Option<JobId> {
+        let firsts = [self.exclusive.first(), self.shared.first()];
+        firsts.into_iter().flatten().min().copied()
     }
 
     /// The job waits here; answers whether it may have the resource, and what that changes for others.
@@ -37,10 +105,7 @@ impl Line {
         if self.is_empty() {
             self.bound = self.limit();
         }
-        self.waiting.insert(job, exclusive);
-        if exclusive {
-            self.waiting_exclusive.insert(job);
-        }
+        if exclusive { &mut self.exclusive } else { &mut self.shared }.insert(job);
         let was = job.0 < self.bound;
         let mut moved = self.update();
         // Counted for the job itself by what is answered.
@@ -55,81 +120,80 @@ impl Line {
 
     /// The waiting job, which may, holds it from now on.
     pub(super) fn hold(&mut self, job: JobId) -> Moved {
-        let exclusive = self.waiting.remove(&job).expect("only who waits comes to hold");
-        self.waiting_exclusive.remove(&job);
-        self.holders.insert(job, exclusive);
-        self.exclusive_holders += usize::from(exclusive);
-        self.update()
+        let exclusive = self.exclusive.remove(&job);
+        assert!(exclusive || self.shared.remove(&job), "only who waits comes to hold");
+        self.force(job, exclusive)
     }
 
     /// The job holds it, whoever else does.
     pub(super) fn force(&mut self, job: JobId, exclusive: bool) -> Moved {
-        self.holders.insert(job, exclusive);
-        self.exclusive_holders += usize::from(exclusive);
-        self.update()
-    }
-
-    /// The job is in the line no more.
-    pub(super) fn leave(&mut self, job: JobId) -> Moved {
-        if let Some(exclusive) = self.holders.remove(&job) {
-            self.exclusive_holders -= usize::from(exclusive);
+        if exclusive {
+            self.holders.push(job);
         } else {
-            self.waiting.remove(&job);
-            self.waiting_exclusive.remove(&job);
+            self.sharers.insert(job);
         }
         self.update()
     }
 
-    /// Whether a waiting job may have it.
-    pub(super) fn admits(&self, job: JobId) -> bool {
+    fn leave(&mut self, job: JobId) -> Moved {
+        if let Some(at) = self.holders.iter().position(|&it| it == job) {
+            self.holders.swap_remove(at);
+        } else if !self.sharers.remove(&job) && !self.exclusive.remove(&job) {
+            self.shared.remove(&job);
+        }
+        self.update()
+    }
+
+    fn admits(&self, job: JobId) -> bool {
         job.0 < self.bound
     }
 
-    /// A job that stands in the way of a waiting one.
-    pub(super) fn blocker(&self, job: JobId) -> Option<JobId> {
+    fn blocker(&self, job: JobId) -> Option<JobId> {
         if self.admits(job) {
             return None;
         }
-        let exclusive = self.waiting.get(&job).copied()?;
-        // Who shares it with many others is not to look through all of them.
-        let some = exclusive || self.exclusive_holders > 0;
-        let mut holders = self.holders.iter().filter(|_| some);
-        let holder = holders.find(|&(_, &held)| exclusive || held).map(|(&it, _)| it);
-        let before = if exclusive {
-            self.waiting.keys().next().copied()
+        let (held, before) = if self.exclusive.contains(&job) {
+            (self.holders.iter().min().or_else(|| self.sharers.first()), self.first())
         } else {
-            self.waiting_exclusive.first().copied()
+            (self.holders.iter().min(), self.exclusive.first().copied())
         };
-        holder.or_else(|| before.filter(|&it| it < job))
+        held.copied().or_else(|| before.filter(|&it| it < job))
     }
 
     fn limit(&self) -> u64 {
-        if self.exclusive_holders > 0 {
+        if !self.holders.is_empty() {
             return 0;
         }
-        let Some(&first) = self.waiting_exclusive.first() else { return u64::MAX };
-        let is_next = self.holders.is_empty() && self.waiting.keys().next() == Some(&first);
+        let Some(&first) = self.exclusive.first() else { return u64::MAX };
+        let is_next = self.sharers.is_empty() && self.first() == Some(first);
         if is_next { first.0 + 1 } else { first.0 }
     }
 
     fn update(&mut self) -> Moved {
         let (old, new) = (self.bound, self.limit());
         self.bound = new;
-        let between = |from: u64, to: u64| {
-            self.waiting.range(JobId(from)..JobId(to)).map(|(&job, _)| job).collect()
-        };
         if new > old {
-            Moved { admitted: between(old, new), excluded: Vec::new() }
+            Moved { admitted: self.between(old, new), excluded: Vec::new() }
         } else {
-            Moved { admitted: Vec::new(), excluded: between(new, old) }
+            Moved { admitted: Vec::new(), excluded: self.between(new, old) }
         }
     }
 
-    pub(super) fn check(&self) {
+    /// Who waits and has such an id, in order.
+    fn between(&self, from: u64, to: u64) -> Vec<JobId> {
+        let range = JobId(from)..JobId(to);
+        let mut jobs: Vec<JobId> = self.exclusive.range(range.clone()).copied().collect();
+        if !self.shared.is_empty() {
+            jobs.extend(self.shared.range(range));
+            jobs.sort_unstable();
+        }
+        jobs
+    }
+
+    fn check(&self) {
         assert_eq!(self.bound, self.limit(), "who is admitted follows from who holds and waits");
-        let exclusive = self.holders.values().filter(|&&it| it).count();
-        assert_eq!(exclusive, self.exclusive_holders, "exclusive holders are counted");
-        let waiting = self.waiting.iter().filter(|&(_, &it)| it).map(|(&job, _)| job);
-        assert!(waiting.eq(self.waiting_exclusive.iter().copied()), "exclusive claims are listed");
+        let twice = self.holders.iter().any(|it| self.sharers.contains(it));
+        assert!(!twice, "a job holds it once");
+        assert!(self.exclusive.is_disjoint(&self.shared), "a job waits in one way");
     }
 }
