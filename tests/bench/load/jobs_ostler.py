@@ -5,10 +5,15 @@ usage: jobs_ostler.py batches PORT TOKEN JOBS BATCH JOB   NDJSON batches on four
        jobs_ostler.py single PORT TOKEN SECONDS RATE JOB  one job a request at a rate, latency from the planned moment
        jobs_ostler.py exec PORT TOKEN COUNT               from just before the submit to the command's first instruction
        jobs_ostler.py fill PORT TOKEN JOBS BATCH JOB      like batches, without waiting for the end
+       jobs_ostler.py beside PORT TOKEN QUEUE JOBS SECONDS
+                                                          exec of one tenant, alone and beside so many of another
+       jobs_ostler.py fill_queues PORT TOKEN JOBS QUEUES  so many jobs to q0, q1 and so on in turn
+       jobs_ostler.py explain PORT TOKEN COUNT            how long the explanations of jobs that wait take
 JOB is the JSON of one job; prints JSON"""
 import http.client
 import json
 import queue
+import random
 import sys
 import threading
 import time
@@ -129,5 +134,51 @@ def exec_latency(count):
     return {"p50_ms": percentile(waits, 0.5), "p95_ms": percentile(waits, 0.95)}
 
 
-WAYS = {"batches": batches, "single": single, "exec": exec_latency, "fill": fill}
+def starts(api, queue, seconds):
+    """Ten jobs a second at odd moments: milliseconds until the first instruction of each."""
+    chance, until, waits = random.Random(7), time.monotonic() + seconds, []
+    while time.monotonic() < until:
+        before = time.time_ns()
+        job = {"argv": ["date", "+%s%N"], "tenant": "victim", "queue": queue}
+        record = json.loads(api.ask("POST", "/v1/jobs?wait=60s", json.dumps(job).encode()))
+        waits.append((int(api.ask("GET", f"/v1/jobs/{record['id']}/log")) - before) / 1e6)
+        time.sleep(chance.uniform(0.02, 0.16))
+    return waits
+
+
+def beside(queue, jobs, seconds):
+    api = Api()
+    starts(api, queue, 2)
+    alone = starts(api, queue, float(seconds))
+    flood = {"argv": ["sleep", "0.02"], "tenant": "flood", "queue": queue}
+    send_batches(int(jobs), 1000, json.dumps(flood))
+    starts(api, queue, 2)
+    crowded = starts(api, queue, float(seconds))
+    left = json.loads(api.ask("GET", f"/v1/queues/{queue}"))["waiting"]
+    api.ask("POST", f"/v1/queues/{queue}/purge", b"{}")
+    return {"alone_p50": percentile(alone, 0.5), "alone_p99": percentile(alone, 0.99), "left": left,
+            "beside_p50": percentile(crowded, 0.5), "beside_p99": percentile(crowded, 0.99)}
+
+
+def explain(count):
+    api, took = Api(), []
+    newest = json.loads(api.ask("GET", "/v1/jobs?limit=1"))["jobs"][0]["id"]
+    chance = random.Random(7)
+    for _ in range(int(count)):
+        job, before = chance.randint(1, newest), time.monotonic()
+        api.ask("GET", f"/v1/jobs/{job}/explain")
+        took.append((time.monotonic() - before) * 1000)
+    return {"p50_ms": percentile(took, 0.5), "p99_ms": percentile(took, 0.99)}
+
+
+def fill_queues(jobs, queues):
+    api, jobs, queues = Api(), int(jobs), int(queues)
+    begin = time.monotonic()
+    for at in range(0, jobs, 1000):
+        lines = (json.dumps({"command": "make report", "queue": f"q{number % queues}"}) for number in range(at, at + 1000))
+        api.ask("POST", "/v1/jobs", ("\n".join(lines) + "\n").encode(), "application/x-ndjson")
+    return {"submitted": jobs / (time.monotonic() - begin)}
+
+
+WAYS = {"fill_queues": fill_queues, "beside": beside, "explain": explain, "batches": batches, "single": single, "exec": exec_latency, "fill": fill}
 print(json.dumps(WAYS[sys.argv[1]](*sys.argv[4:])))
