@@ -372,16 +372,6 @@ impl Driver {
         self.look_at_holder(id, runner, now);
     }
 
-    fn wait_for_retry(&mut self, id: JobId, at: Mono) {
-        if self.stays_paused(id) {
-            return;
-        }
-        self.shift(id, JobState::Retrying);
-        let run = self.jobs[id].run_mut();
-        (run.retry_at, run.finished_at) = (at, None);
-        self.timers.retry(id, at);
-    }
-
     /// The job is over.
     fn end(&mut self, id: JobId, state: JobState, reason: Reason, now: Now) {
         self.shift(id, state);

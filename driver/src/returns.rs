@@ -1,7 +1,7 @@
 //! Attempts that end without a word of their own: those that never began, and what is said of those that are lost.
 
 use ostler_job::{
-    JobId, Now, Span,
+    JobId, Mono, Now, Span,
     durable::{AttemptKey, Ending, EventKind, JobState, Reason},
 };
 use serde_json::json;
@@ -44,6 +44,17 @@ impl Driver {
         let wait = Span(RETURN_WAIT.0.0 << more.min(8)).min(RETURN_WAIT.1);
         self.jobs[id].due = now.wall.after(wait);
         self.wait_for_retry(id, now.mono + wait);
+    }
+
+    /// Its next attempt is due then.
+    pub(super) fn wait_for_retry(&mut self, id: JobId, at: Mono) {
+        if self.stays_paused(id) {
+            return;
+        }
+        self.shift(id, JobState::Retrying);
+        let run = self.jobs[id].run_mut();
+        (run.retry_at, run.finished_at) = (at, None);
+        self.timers.retry(id, at);
     }
 
     /// An operator paused the job while it was out, and its attempt is over: it waits until it is resumed.
