@@ -25,11 +25,22 @@ impl Driver {
             if let Answer::Done { .. } = answer {
                 let is_edit = matches!(verb, Verb::Edit(_));
                 let kind = if is_edit { EventKind::Edited } else { EventKind::Operator };
-                self.outbox.event((now.wall, kind), Some(id), Some(&who), &verb.detail());
+                let detail = self.with_reason(id, verb.detail(), now);
+                self.outbox.event((now.wall, kind), Some(id), Some(&who), &detail);
             }
             answers.push(answer);
         }
         self.outbox.effect(Effect::Answer { ticket, answers });
+    }
+
+    /// An event of a job that waits from here on says where it is, and what for.
+    fn with_reason(&self, id: JobId, mut detail: Value, now: Now) -> Value {
+        let waits = self.jobs.get(id).filter(|job| !job.state.is_out());
+        if let (Some(job), Some(why)) = (waits, self.why(id, now)) {
+            detail["state"] = json!(job.state);
+            detail["reason"] = json!(why.word());
+        }
+        detail
     }
 
     fn steer_unfinished(&mut self, id: JobId, verb: &Verb, who: &str, now: Now) -> Answer {

@@ -5,12 +5,11 @@ use std::collections::BTreeSet;
 use ostler_job::Selector;
 use ostler_job::durable::QueueShape;
 
-use crate::{QueueOrder, QueueRefusal, QueueVerb};
-
 use super::{
     queues::{in_queue, name, put},
     *,
 };
+use crate::{Absence, QueueOrder, QueueRefusal, QueueVerb, Wanted, Why};
 
 /// A shape of a queue that is attached by these.
 fn attached(selectors: &[&str]) -> QueueShape {
@@ -342,4 +341,44 @@ fn a_job_that_is_pinned_elsewhere_than_its_queue_is_attached_waits_and_is_not_lo
     assert_eq!(bench.attempts("mail", 1)[0].0, "r1");
     bench.order("mail", attach(&["runner:r2"], None)).expect("it is attached");
     assert_eq!(bench.given(), ["r2"]);
+}
+
+#[test]
+fn who_waits_in_an_attached_queue_is_told_which_runners_it_is_for_and_what_is_with_them() {
+    let mut bench = Bench::new();
+    bench.order("mail", put(attached(&["gpu=a100"]))).expect("it is made");
+    bench.join("r1", &[], 1);
+    let (job, elsewhere) = (
+        bench.submit(in_queue("mail")),
+        bench.submit(Spec { host: Some("r1".into()), ..in_queue("mail") }),
+    );
+    let selectors = vec![read("gpu=a100")];
+    let wanted = Wanted::Attached { queue: name("mail"), selectors };
+    let told = |absence| Some(Why::NoRunner { wanted: wanted.clone(), absence });
+    assert_eq!(bench.driver.why(job, bench.now), told(Absence::Unknown));
+    let pinned = Why::NoRunner { wanted: Wanted::Host("r1".into()), absence: Absence::Elsewhere };
+    assert_eq!(bench.driver.why(elsewhere, bench.now), Some(pinned));
+    bench.join("r2", &["gpu=a100"], 0);
+    assert_eq!(bench.driver.why(job, bench.now), told(Absence::Drained));
+    bench.down("r2");
+    assert_eq!(bench.driver.why(job, bench.now), told(Absence::Away));
+    bench.beat("r2", 1, &[]);
+    let next = bench.submit(in_queue("mail"));
+    let full = Some(Why::RunnerFull { wanted, slots: None });
+    assert_eq!(bench.driver.why(next, bench.now), full, "the other runner is free");
+}
+
+#[test]
+fn who_waits_for_the_jobs_of_the_runner_before_is_told_whose_they_are() {
+    let mut bench = Bench::new();
+    bench.order("mail", exclusive(&[])).expect("it is made");
+    bench.join("r1", &[], 1);
+    bench.join("r2", &[], 1);
+    let ran = bench.attempts("mail", 1);
+    bench.start("r1", ran[0].1);
+    let job = bench.submit(in_queue("mail"));
+    bench.slots("r1", 0);
+    let (queue, awaited) = (name("mail"), vec!["r1".into()]);
+    let why = Why::Exclusive { queue, holder: Some("r2".into()), awaited };
+    assert_eq!(bench.driver.why(job, bench.now), Some(why));
 }

@@ -57,7 +57,7 @@ fn what_is_edited_is_on_record_and_goes_by_it_after_a_restart_too() {
             Some((*kind, (who.clone(), detail.clone())))
         })
         .expect("it is told");
-    let detail = r#"{"fields":["queue","within","tags","retry","host"],"host":"a","queue":"mail","verb":"edit"}"#;
+    let detail = r#"{"fields":["queue","within","tags","retry","host"],"host":"a","queue":"mail","reason":"no_runner","state":"pending","verb":"edit"}"#;
     assert_eq!((kind, told), (EventKind::Edited, (Some("operator".into()), detail.into())));
     let spec = bench.spec_of(job);
     assert_eq!((&spec.retry, spec.within), (&retry, Some(Span::from_secs(9))));
