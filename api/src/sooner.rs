@@ -25,9 +25,10 @@ pub(crate) fn cure(why: &Why, job: &Job, caller: &Caller) -> Option<String> {
             let job = if is_seen { format!("job {}", it.job) } else { "that job".to_owned() };
             format!("nothing but the end of {job}, or of its retries")
         }
-        Why::TenantCap { queue, .. } => {
-            format!("let its tenant run more jobs of the queue {queue} at once")
-        }
+        Why::TenantCap { queue, .. } => format!(
+            "let its tenant run more of it at once: ostler queue put {queue} --tenant-concurrency N, or --tenant-cap {}=N",
+            job.spec.tenant
+        ),
         Why::Concurrency { queue, max, .. } => {
             format!(
                 "let the queue run more at once: ostler queue put {queue} --concurrency {}",
