@@ -11,7 +11,7 @@ use ostler_tests::{Api, Gateway, Remains, Response, Rng, Setup, own_address, wai
 use serde_json::{Value, json};
 
 /// Times that the gateway is killed.
-const KILLS: usize = 15;
+const KILLS: usize = 8;
 const JOBS: usize = 60;
 /// What waits in these is moved about; the first two are above others now and then.
 const QUEUES: [&str; 5] = ["a", "b", "c", "d", "e"];
