@@ -36,6 +36,8 @@ pub(super) struct Attachments {
     queues: BTreeMap<u32, Attached>,
     /// How many queues each runner holds.
     held: BTreeMap<u32, usize>,
+    /// The queues that others were below when they were looked at last.
+    parents: BTreeMap<u32, u32>,
     seen: BTreeMap<u32, Seen>,
 }
 
@@ -65,6 +67,7 @@ impl Attachments {
 
     /// The queue is gone, or all runners' to work.
     pub(super) fn forget(&mut self, queue: u32) -> bool {
+        self.parents.remove(&queue);
         self.set_holder(queue, None);
         self.queues.remove(&queue).is_some()
     }
@@ -121,11 +124,38 @@ impl Driver {
 
     /// The queue is new or attached otherwise than it was.
     pub(super) fn attach(&mut self, number: u32, now: Now) {
+        let moved = self.moved(number);
+        self.attach_alone(number, now);
+        // Whoever held what it was below, or is below now, may wait for others.
+        self.resolve(&moved, false, now);
+    }
+
+    /// The attached queues above one that was put below another since, before and now.
+    fn moved(&mut self, number: u32) -> BTreeSet<u32> {
+        let parent = self.queues.parent(number);
+        let was = match parent {
+            Some(parent) => self.attached.parents.insert(number, parent),
+            None => self.attached.parents.remove(&number),
+        };
+        if was == parent {
+            return BTreeSet::new();
+        }
+        let there = was.filter(|it| self.queues.contains(*it));
+        let above = [there, parent].into_iter().flatten();
+        let all = above.flat_map(|it| std::iter::once(it).chain(self.queues.above(it)));
+        all.chain([number]).filter(|it| self.attached.queues.contains_key(it)).collect()
+    }
+
+    fn attach_alone(&mut self, number: u32, now: Now) {
         let shape = &self.queues.get(number).shape;
         if !shape.exclusive && shape.attach.is_empty() {
+            let parent = self.attached.parents.get(&number).copied();
             if self.attached.forget(number) {
                 self.scheduler.handle_limits([(QueueId(number), None)], now.mono);
+                // Those below may have another holder.
+                self.resolve(&self.exclusive_below(&BTreeSet::from([number])), false, now);
             }
+            self.attached.parents.extend(parent.map(|parent| (number, parent)));
             return;
         }
         let (exclusive, meant) = (shape.exclusive, self.meant(shape));
@@ -181,12 +211,15 @@ impl Driver {
 
     /// The runner has the job no more, or has it although it was given to nobody: of an exclusive queue, others may wait for that.
     pub(super) fn look_at_holder(&mut self, id: JobId, runner: u32, now: Now) {
-        let queue = self.jobs[id].queue;
-        let Some(it) = self.attached.queues.get(&queue).filter(|it| it.exclusive) else { return };
-        let has = self.runners.get(runner).is_some_and(|it| it.leased.contains(&id));
-        if has || it.awaited.contains(&runner) {
-            self.resolve(&BTreeSet::from([queue]), false, now);
+        if self.attached.queues.is_empty() {
+            return;
         }
+        let has = self.runners.get(runner).is_some_and(|it| it.leased.contains(&id));
+        let waits = |it: &Attached| it.exclusive && (has || it.awaited.contains(&runner));
+        let own = self.jobs[id].queue;
+        let all = std::iter::once(own).chain(self.queues.above(own));
+        let all = all.filter(|it| self.attached.queues.get(it).is_some_and(waits)).collect();
+        self.resolve(&all, false, now);
     }
 
     /// Finds anew for whom these queues are, and tells the scheduler what is different.
@@ -194,9 +227,14 @@ impl Driver {
         if queues.is_empty() {
             return;
         }
-        let working = self.working(queues);
+        let mut queues = queues.clone();
+        queues.extend(self.exclusive_below(&queues));
+        let working = self.working(&queues);
         let mut limits = Vec::new();
-        for &number in queues {
+        // Those above before those below, which go by them.
+        let mut order: Vec<u32> = queues.into_iter().collect();
+        order.sort_by_key(|&it| (self.queues.above(it).count(), it));
+        for number in order {
             let open = match self.attached.queues.get(&number) {
                 Some(it) if it.exclusive => self.hold(number, working.get(&number), now),
                 Some(it) => it.meant.clone(),
@@ -212,6 +250,23 @@ impl Driver {
             self.scheduler.handle_limits(limits, now.mono);
             self.place(now);
         }
+    }
+
+    /// The exclusive queues below these: who may hold one depends on what is above it.
+    fn exclusive_below(&self, queues: &BTreeSet<u32>) -> BTreeSet<u32> {
+        let exclusive = self.attached.queues.iter().filter(|(_, it)| it.exclusive);
+        let is_below = |it: &u32| self.queues.above(*it).any(|above| queues.contains(&above));
+        exclusive.map(|(&number, _)| number).filter(is_below).collect()
+    }
+
+    /// The runners that a queue and those above it are attached to, as they are now.
+    fn may_work(&self, number: u32) -> BTreeSet<u32> {
+        let Some(it) = self.attached.queues.get(&number) else { return BTreeSet::new() };
+        let mut meant = it.meant.clone();
+        for above in self.queues.above(number).filter_map(|it| self.attached.open(it)) {
+            meant.retain(|it| above.contains(it));
+        }
+        meant
     }
 
     /// The runners that a queue is attached to.
@@ -234,8 +289,11 @@ impl Driver {
             return working;
         }
         for (number, runner) in self.runners.iter() {
-            let queues = runner.leased.iter().map(|&id| self.jobs[id].queue);
-            for queue in queues.filter(|queue| exclusive.contains(queue)) {
+            // Jobs of the queues below are its as well.
+            let own: BTreeSet<u32> = runner.leased.iter().map(|&id| self.jobs[id].queue).collect();
+            let all =
+                own.into_iter().flat_map(|it| std::iter::once(it).chain(self.queues.above(it)));
+            for queue in all.filter(|queue| exclusive.contains(queue)) {
                 working.entry(queue).or_default().insert(number);
             }
         }
@@ -244,10 +302,8 @@ impl Driver {
 
     /// Decides who holds an exclusive queue; answers for whom it is open.
     fn hold(&mut self, number: u32, working: Option<&BTreeSet<u32>>, now: Now) -> BTreeSet<u32> {
-        let Some(Attached { meant, holder, .. }) = self.attached.queues.get(&number) else {
-            return BTreeSet::new();
-        };
-        let was = *holder;
+        let meant = self.may_work(number);
+        let was = self.attached.queues.get(&number).and_then(|it| it.holder);
         let has_jobs = |it: &u32| working.is_some_and(|working| working.contains(it));
         let may_hold = |it: &u32| {
             let unheard = self.runners.get(*it).is_some_and(|it| it.told_labels().is_none());

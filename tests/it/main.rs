@@ -4,6 +4,7 @@ mod ahead;
 mod alike;
 mod api_listener;
 mod at_rest;
+mod attach;
 mod bad_chunks;
 mod bad_heads;
 mod bodies;

@@ -382,3 +382,33 @@ fn who_waits_for_the_jobs_of_the_runner_before_is_told_whose_they_are() {
     let why = Why::Exclusive { queue, holder: Some("r2".into()), awaited };
     assert_eq!(bench.driver.why(job, bench.now), Some(why));
 }
+
+#[test]
+fn of_an_exclusive_queue_the_jobs_of_queues_below_are_waited_for_too() {
+    let mut bench = Bench::new();
+    let below = QueueShape { parent: Some(name("mail")), ..QueueShape::default() };
+    bench.order("mail", exclusive(&["zone=a"])).expect("it is made");
+    bench.order("news", put(below.clone())).expect("it is made");
+    bench.order("own", put(QueueShape { exclusive: true, ..below })).expect("it is made");
+    bench.join("r1", &["zone=a"], 2);
+    bench.join("r2", &["zone=a"], 2);
+    bench.join("r3", &[], 2);
+    assert_eq!(bench.holder("own").0, Some("r1".to_owned()), "where those above may run");
+    let ran = bench.attempts("news", 1)[0].clone();
+    assert_eq!(ran.0, "r1");
+    bench.start("r1", ran.1);
+    bench.slots("r1", 0);
+    assert_eq!(bench.holder("mail"), (Some("r2".to_owned()), vec!["r1".to_owned()]));
+    assert_eq!(bench.attempts("mail", 1), []);
+    assert_eq!(bench.attempts("own", 1), []);
+    bench.finish("r1", ran.1, Reason::Ok);
+    assert_eq!(bench.given(), ["r2", "r2"]);
+    assert_eq!(bench.holder("own").0, Some("r2".to_owned()));
+    // Out from below, its jobs are nobody else's concern.
+    let other = bench.attempts("news", 1);
+    assert_eq!(other, []);
+    bench.order("news", put(QueueShape::default())).expect("it is changed");
+    assert_eq!(bench.given(), ["r3"]);
+    bench.order("mail", QueueVerb::Detach(None)).expect("it is detached");
+    assert_eq!(bench.holder("own").0, Some("r2".to_owned()), "it keeps it");
+}
