@@ -132,9 +132,7 @@ impl<'a> Teller<'a> {
                 let what = if *is_serial { "serial key" } else { "resource" };
                 format!("it waits for the {what} {name:?}, {}", self.blocker(blocker.as_ref()))
             }
-            Why::TenantCap { queue, running } => format!(
-                "its tenant runs {running} jobs of the queue {queue}, as many as it may at once"
-            ),
+            Why::TenantCap { queue, running } => capped(queue, *running),
             Why::Concurrency { queue, running, max } => format!(
                 "{} runs {running} of the {max} jobs that it may run at once",
                 queue_named(queue, own)
@@ -180,9 +178,23 @@ impl<'a> Teller<'a> {
                 "no runner that is connected takes new jobs: they are drained, or serve apps alone".to_owned()
             }
             (Wanted::Any, Absence::Elsewhere) => "no runner may run it".to_owned(),
-            (Wanted::Attached { queue, selectors }, absence) => {
-                let of = attached(queue, selectors);
+            (Wanted::Holder { queue, runner }, absence) => {
+                let what = match absence {
+                    Absence::Unknown | Absence::Elsewhere => "of which nothing has been heard",
+                    Absence::Away => {
+                        "which is not connected; another one takes over once the jobs that it has are over, or lost with it"
+                    }
+                    Absence::Drained => "which takes nothing new",
+                    Absence::Broken => "which cannot start what it is given, and is tried now and then",
+                };
+                format!("the queue {queue} is worked by the runner {runner} alone, {what}")
+            }
+            (Wanted::Attached { queue, selectors, above }, absence) => {
+                let of = attached(queue, selectors, above);
                 match absence {
+                    Absence::Unknown | Absence::Elsewhere if !above.is_empty() => {
+                        format!("{of}, and there is none that all of them mean")
+                    }
                     Absence::Unknown | Absence::Elsewhere => format!("{of}, and there is none"),
                     Absence::Away => format!("{of}, and none of those is connected"),
                     Absence::Drained => {
@@ -245,20 +257,32 @@ impl<'a> Teller<'a> {
             (true, JobState::Retrying) => format!("which {it} keeps until it is tried again"),
             (true, JobState::Paused) => format!("which {it} keeps while it is paused"),
             (true, JobState::Pending) => format!("which {it} has, which waits for a slot itself"),
+            (true, JobState::Stopped) => {
+                format!("which {it} has, whose processes are stopped until it is resumed")
+            }
             (true, _) => format!("which {it} has, which runs"),
         }
     }
 }
 
 /// Which runners a queue is attached to.
-fn attached(queue: &QueueName, selectors: &[Selector]) -> String {
-    let selectors: Vec<String> = selectors.iter().map(ToString::to_string).collect();
-    match selectors.is_empty() {
-        true => format!("the queue {queue} is worked by one runner alone"),
-        false => {
-            format!("the queue {queue} is attached to runners with {}", selectors.join(" or "))
+fn attached(
+    queue: &QueueName,
+    selectors: &[Selector],
+    above: &[(QueueName, Vec<Selector>)],
+) -> String {
+    let one = |queue: &QueueName, selectors: &[Selector]| {
+        let selectors: Vec<String> = selectors.iter().map(ToString::to_string).collect();
+        match selectors.is_empty() {
+            true => format!("the queue {queue} is worked by one runner alone"),
+            false => {
+                format!("the queue {queue} is attached to runners with {}", selectors.join(" or "))
+            }
         }
-    }
+    };
+    let above = above.iter().map(|(queue, selectors)| one(queue, selectors));
+    let all: Vec<String> = std::iter::once(one(queue, selectors)).chain(above).collect();
+    all.join(", and above it ")
 }
 
 fn exclusive(holder: Option<&Arc<str>>, awaited: &[Arc<str>]) -> String {
@@ -280,11 +304,21 @@ fn full(wanted: &Wanted, slots: Option<u32>) -> String {
         (Wanted::Host(runner), None) => {
             format!("it may run on the runner {runner} alone, and its slots are taken")
         }
-        (Wanted::Attached { queue, selectors }, _) => {
-            format!("{}, and all slots of those are taken", attached(queue, selectors))
+        (Wanted::Holder { queue, runner }, _) => {
+            format!(
+                "the queue {queue} is worked by the runner {runner} alone, and all slots of that one are taken"
+            )
+        }
+        (Wanted::Attached { queue, selectors, above }, _) => {
+            format!("{}, and all slots of those are taken", attached(queue, selectors, above))
         }
         (Wanted::Any, _) => "all slots are taken".to_owned(),
     }
+}
+
+fn capped(queue: &QueueName, running: u64) -> String {
+    let jobs = if running == 1 { "job" } else { "jobs" };
+    format!("its tenant runs {running} {jobs} of the queue {queue}, as many as it may at once")
 }
 
 fn behind(queue: &QueueName, Place { before, is_exact, is_late }: Place) -> String {

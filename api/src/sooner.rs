@@ -1,7 +1,7 @@
 //! What would let a job that waits start sooner, for whoever asks: a sentence with the command, as far as it is in somebody's hands.
 
 use ostler_driver::{Absence, Wanted, Why};
-use ostler_job::durable::Job;
+use ostler_job::durable::{Job, JobState};
 
 use super::auth::Caller;
 
@@ -23,7 +23,14 @@ pub(crate) fn cure(why: &Why, job: &Job, caller: &Caller) -> Option<String> {
             let it = blocker.as_ref()?;
             let is_seen = caller.tenant().is_none_or(|own| own == &*it.tenant);
             let job = if is_seen { format!("job {}", it.job) } else { "that job".to_owned() };
-            format!("nothing but the end of {job}, or of its retries")
+            let keeps = |states: &[JobState]| is_seen && it.has_it && states.contains(&it.state);
+            if keeps(&[JobState::Stopped, JobState::Paused]) {
+                format!("let that job go on: ostler resume {}", it.job)
+            } else if keeps(&[JobState::Retrying]) {
+                format!("let that job be tried again now: ostler retry {}", it.job)
+            } else {
+                format!("nothing but the end of {job}, or of its retries")
+            }
         }
         Why::TenantCap { queue, .. } => format!(
             "let its tenant run more of it at once: ostler queue put {queue} --tenant-concurrency N, or --tenant-cap {}=N",
@@ -40,12 +47,18 @@ pub(crate) fn cure(why: &Why, job: &Job, caller: &Caller) -> Option<String> {
             format!("let the queue start more: ostler queue put {queue} --rate RATE")
         }
         Why::Behind { .. } => {
-            "a shorter within when it is submitted puts it before its tenant's other jobs"
-                .to_owned()
+            format!(
+                "a shorter promise puts it before its tenant's other jobs, where the order goes by promises: ostler edit {id} --within TIME"
+            )
         }
         Why::RunnerFull { wanted: Wanted::Attached { queue, .. }, .. } => {
             format!(
                 "more slots there, or attach the queue to more runners: ostler queue attach {queue} SELECTOR"
+            )
+        }
+        Why::RunnerFull { wanted: Wanted::Holder { queue, runner }, .. } => {
+            format!(
+                "more slots there: ostler runner set {runner} --slots N; or let several runners work the queue at once: ostler queue put {queue} --exclusive false"
             )
         }
         Why::RunnerFull { .. } => format!("let any runner run it: ostler move {id} --any"),
@@ -71,6 +84,15 @@ fn runner(wanted: &Wanted, absence: Absence, job: &Job) -> String {
         (Wanted::Any, Absence::Elsewhere) => {
             format!("let any runner run it: ostler move {id} --any")
         }
+        (Wanted::Holder { queue, .. }, _) => format!(
+            "nothing, since another runner takes over by itself; or let several runners work the queue at once: ostler queue put {queue} --exclusive false"
+        ),
+        (Wanted::Attached { queue, .. }, Absence::Drained) => format!(
+            "let one of those runners take jobs again: ostler drain RUNNER --undo; or attach the queue to others: ostler queue attach {queue} SELECTOR"
+        ),
+        (Wanted::Attached { queue, .. }, Absence::Broken) => format!(
+            "mend what is missing on those runners; `ostler status` tells what the last job said; or attach the queue to others: ostler queue attach {queue} SELECTOR"
+        ),
         (Wanted::Attached { queue, .. }, _) => format!(
             "start or connect such a runner, or attach the queue to others: ostler queue attach {queue} SELECTOR"
         ),

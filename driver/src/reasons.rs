@@ -11,6 +11,7 @@ use ostler_scheduler as scheduler;
 
 use super::{
     Driver,
+    event::RunnerName,
     jobs::Job,
     why::{Absence, Blocker, Explained, Level, Wanted, Why},
 };
@@ -57,7 +58,10 @@ impl Driver {
         let levels = self.scheduler.levels(QueueId(queue), now.mono);
         let place = self.scheduler.place(id);
         let takes = self.estimates.known(look.job.identity);
-        let whys: Vec<Why> = ORDER.iter().filter_map(|holds| holds(self, look)).collect();
+        let mut whys: Vec<Why> = ORDER.iter().filter_map(|holds| holds(self, look)).collect();
+        if whys.len() > 1 && !self.finds_all_taken(look) {
+            whys.retain(|why| !matches!(why, Why::RunnerFull { .. } | Why::SlotsBusy { .. }));
+        }
         let is_held = !matches!(
             whys.first(),
             None | Some(Why::Behind { .. } | Why::RunnerFull { .. } | Why::SlotsBusy { .. })
@@ -174,25 +178,38 @@ impl Driver {
         Some(Why::NoRunner { wanted, absence })
     }
 
-    /// The queue on the way up that says which runners may run the job, and which they are.
+    /// The queues on the way up that say which runners may run the job, and which they are.
     fn attached_to(&self, look: Look<'_>) -> Option<Wanted> {
         let levels = self.scheduler.levels(QueueId(look.job.queue), look.now.mono);
         let queues = levels.filter_map(|level| Some(self.queues.get(level.queue?.0)));
-        let mut limited = queues.filter(|it| it.shape.exclusive || !it.shape.attach.is_empty());
-        let queue = limited.next()?;
-        let selectors = queue.shape.attach.iter().cloned().collect();
-        Some(Wanted::Attached { queue: queue.name.clone(), selectors })
+        let limited = queues.filter(|it| it.shape.exclusive || !it.shape.attach.is_empty());
+        let all: Vec<_> = limited
+            .map(|it| (it.name.clone(), it.shape.attach.iter().cloned().collect()))
+            .collect();
+        let reach = self.scheduler.reach(QueueId(look.job.queue))?;
+        let holds = |it: &RunnerName| reach.iter().any(|&HostId(host)| self.hosts.name(host) == it);
+        let held = all.iter().find_map(|(queue, _)| {
+            let runner = self.attachment(queue)?.holder.filter(holds)?;
+            Some(Wanted::Holder { queue: queue.clone(), runner })
+        });
+        if held.is_some() {
+            return held;
+        }
+        let mut all = all.into_iter();
+        let (queue, selectors) = all.next()?;
+        Some(Wanted::Attached { queue, selectors, above: all.collect() })
     }
 
     /// What is with the runners that would be meant, where none is: one that takes nothing does not work an exclusive queue.
     fn nobody(&self, look: Look<'_>) -> Absence {
-        let Some(Wanted::Attached { selectors, .. }) = self.attached_to(look) else {
+        let Some(Wanted::Attached { selectors, above, .. }) = self.attached_to(look) else {
             return Absence::Unknown;
         };
         let all = self.runners.iter().filter(|(number, runner)| {
             let labels = runner.incarnation.as_ref().map(|_| &*runner.labels);
             let name = self.hosts.name(*number);
-            selectors.is_empty() || selectors.iter().any(|it| it.meets(name, labels))
+            let mut limits = std::iter::once(&selectors).chain(above.iter().map(|it| &it.1));
+            limits.all(|it| it.is_empty() || it.iter().any(|it| it.meets(name, labels)))
         });
         self.absence(all.map(|(number, _)| number)).unwrap_or(Absence::Unknown)
     }
@@ -283,6 +300,19 @@ impl Driver {
         };
         let slots = Some(self.runners.get(host)?.slots);
         Some(Why::RunnerFull { wanted: Wanted::Host(self.hosts.name(host).clone()), slots })
+    }
+
+    /// Whether those that may run the job are there and have no slot free.
+    fn finds_all_taken(&self, look: Look<'_>) -> bool {
+        let full = |hosts: &[u32]| {
+            let mut there = hosts.iter().filter(|&&it| self.runners.offered(it) > 0).peekable();
+            there.peek().is_some() && there.all(|&it| self.scheduler.free_at(HostId(it)) == 0)
+        };
+        match (look.job.host(), self.scheduler.reach(QueueId(look.job.queue))) {
+            (Some(host), _) => full(&[host]),
+            (None, Some(reach)) => full(&reach.iter().map(|host| host.0).collect::<Vec<_>>()),
+            (None, None) => self.scheduler.slots() > 0 && self.scheduler.free() == 0,
+        }
     }
 
     /// Whatever waits in its queue for no other reason waits for this.

@@ -158,12 +158,21 @@ pub enum Wanted {
     Any,
     /// The one that it is pinned to.
     Host(RunnerName),
+    /// The one that works an exclusive queue.
+    Holder {
+        /// Its own, or one above.
+        queue: QueueName,
+        /// Which.
+        runner: RunnerName,
+    },
     /// Those that a queue is attached to.
     Attached {
         /// Its own, or one above.
         queue: QueueName,
         /// By what; nothing: to all.
         selectors: Vec<Selector>,
+        /// Queues above that one, which are attached, too: whoever runs it is meant by all of them.
+        above: Vec<(QueueName, Vec<Selector>)>,
     },
 }
 

@@ -43,7 +43,14 @@ fn all() -> Vec<(Why, String, String)> {
     let gpus = || Wanted::Attached {
         queue: mail(),
         selectors: ["gpu=a100", "runner:r1"].map(|it| Selector::read(it).unwrap()).to_vec(),
+        above: Vec::new(),
     };
+    let both = Wanted::Attached {
+        queue: default(),
+        selectors: vec![Selector::read("gpu=a100").unwrap()],
+        above: vec![(mail(), vec![Selector::read("zone=b").unwrap()])],
+    };
+    let holder = Wanted::Holder { queue: mail(), runner: "r2".into() };
     let attached = |absence| Why::NoRunner { wanted: gpus(), absence };
     let any = |absence| Why::NoRunner { wanted: Wanted::Any, absence };
     let same = |why: Why, text: &str| (why, text.to_owned(), text.to_owned());
@@ -114,6 +121,18 @@ fn all() -> Vec<(Why, String, String)> {
             "the queue mail is attached to runners with gpu=a100 or runner:r1, and all slots of those are taken",
         ),
         same(
+            Why::NoRunner { wanted: both, absence: Absence::Unknown },
+            "the queue default is attached to runners with gpu=a100, and above it the queue mail is attached to runners with zone=b, and there is none that all of them mean",
+        ),
+        same(
+            Why::NoRunner { wanted: holder.clone(), absence: Absence::Away },
+            "the queue mail is worked by the runner r2 alone, which is not connected; another one takes over once the jobs that it has are over, or lost with it",
+        ),
+        same(
+            Why::RunnerFull { wanted: holder, slots: None },
+            "the queue mail is worked by the runner r2 alone, and all slots of that one are taken",
+        ),
+        same(
             host(Absence::Elsewhere),
             "it may run on the runner web-1 alone, to which its queue is not attached",
         ),
@@ -141,6 +160,11 @@ fn all() -> Vec<(Why, String, String)> {
             blocked(JobState::Retrying, true),
             "it waits for the serial key \"repo:42\", which job 3 keeps until it is tried again",
             "it waits for the serial key \"repo:42\", which a job of another tenant keeps until it is tried again",
+        ),
+        two(
+            blocked(JobState::Stopped, true),
+            "it waits for the serial key \"repo:42\", which job 3 has, whose processes are stopped until it is resumed",
+            "it waits for the serial key \"repo:42\", which a job of another tenant has, whose processes are stopped until it is resumed",
         ),
         two(
             blocked(JobState::Pending, false),
@@ -293,7 +317,7 @@ async fn an_explanation_has_all_that_holds_a_job_up_its_place_and_the_cures() {
         "holds": [{"reason": "rate", "why": rate}, {"reason": "behind", "why": behind}],
         "sooner": [
             "let the queue start more: ostler queue put default --rate RATE",
-            "a shorter within when it is submitted puts it before its tenant's other jobs",
+            format!("a shorter promise puts it before its tenant's other jobs, where the order goes by promises: ostler edit {id} --within TIME"),
         ],
         "queues": [level(Some("default")), level(None)],
         "tenant": {"name": "default", "weight": 1, "weight_of_all": 2, "waiting": 7, "running": 2, "ahead_seconds": -1.5},

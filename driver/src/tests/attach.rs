@@ -353,7 +353,7 @@ fn who_waits_in_an_attached_queue_is_told_which_runners_it_is_for_and_what_is_wi
         bench.submit(Spec { host: Some("r1".into()), ..in_queue("mail") }),
     );
     let selectors = vec![read("gpu=a100")];
-    let wanted = Wanted::Attached { queue: name("mail"), selectors };
+    let wanted = Wanted::Attached { queue: name("mail"), selectors, above: Vec::new() };
     let told = |absence| Some(Why::NoRunner { wanted: wanted.clone(), absence });
     assert_eq!(bench.driver.why(job, bench.now), told(Absence::Unknown));
     let pinned = Why::NoRunner { wanted: Wanted::Host("r1".into()), absence: Absence::Elsewhere };
@@ -411,4 +411,39 @@ fn of_an_exclusive_queue_the_jobs_of_queues_below_are_waited_for_too() {
     assert_eq!(bench.given(), ["r3"]);
     bench.order("mail", QueueVerb::Detach(None)).expect("it is detached");
     assert_eq!(bench.holder("own").0, Some("r2".to_owned()), "it keeps it");
+}
+
+#[test]
+fn who_waits_for_the_one_runner_of_a_queue_is_told_of_that_one_and_of_no_other() {
+    let mut bench = Bench::new();
+    bench.order("mail", exclusive(&["zone=b"])).expect("it is made");
+    bench.join("r1", &["zone=b"], 1);
+    bench.join("r2", &["zone=b"], 1);
+    let ran = bench.attempts("mail", 1);
+    bench.start("r1", ran[0].1);
+    let job = bench.submit(in_queue("mail"));
+    let wanted = Wanted::Holder { queue: name("mail"), runner: "r1".into() };
+    let full = Some(Why::RunnerFull { wanted: wanted.clone(), slots: None });
+    assert_eq!(bench.driver.why(job, bench.now), full, "the other one is free");
+    bench.down("r1");
+    let away = Some(Why::NoRunner { wanted, absence: Absence::Away });
+    assert_eq!(bench.driver.why(job, bench.now), away, "the other one is there");
+}
+
+#[test]
+fn who_waits_below_an_attached_queue_is_told_of_both_where_runners_of_one_are_none_of_the_other() {
+    let mut bench = Bench::new();
+    bench.order("above", put(attached(&["zone=a"]))).expect("it is made");
+    let below = QueueShape { parent: Some(name("above")), ..attached(&["gpu=a100"]) };
+    bench.order("mail", put(below)).expect("it is made");
+    bench.join("r1", &["gpu=a100"], 1);
+    bench.join("r2", &["zone=a"], 1);
+    let job = bench.submit(in_queue("mail"));
+    let wanted = Wanted::Attached {
+        queue: name("mail"),
+        selectors: vec![read("gpu=a100")],
+        above: vec![(name("above"), vec![read("zone=a")])],
+    };
+    let why = Why::NoRunner { wanted, absence: Absence::Unknown };
+    assert_eq!(bench.driver.why(job, bench.now), Some(why));
 }

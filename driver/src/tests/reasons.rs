@@ -216,10 +216,26 @@ fn what_holds_a_job_up_is_asked_in_the_order_in_which_it_is_told() {
         assert!(words.is_sorted(), "{words:?}");
         assert_eq!(words.first(), Some(&bench.why(job).word()), "the first is told");
     }
-    let words = ["queue_paused", "no_runner", "resource", "concurrency", "rate", "runner_full"];
-    assert_eq!(bench.words(keyed)[..5], words[..5]);
+    let words = ["queue_paused", "no_runner", "resource", "concurrency", "rate"];
+    assert_eq!(bench.words(keyed), words, "of its runner nothing was heard, so it is not full");
     let words = ["queue_paused", "concurrency", "rate", "behind", "slots_busy"];
     assert_eq!(bench.words(plain), words);
+}
+
+#[test]
+fn slots_are_said_to_hold_a_job_up_as_well_only_while_all_are_taken() {
+    let mut bench = Bench::new();
+    bench.beat("r", 2, &[]);
+    let shape = QueueShape { concurrency: Some(1), ..QueueShape::default() };
+    bench.order("mail", put(shape)).expect("it is made");
+    bench.submit(in_queue("mail"));
+    let job = bench.submit(in_queue("mail"));
+    assert_eq!(bench.words(job), ["concurrency"], "one of two slots is free");
+    let pinned = bench.submit(Spec { host: Some("r".into()), ..in_queue("mail") });
+    assert_eq!(bench.words(pinned), ["concurrency"]);
+    bench.submit(spec());
+    assert_eq!(bench.words(job), ["concurrency", "slots_busy"]);
+    assert_eq!(bench.words(pinned), ["concurrency", "runner_full"]);
 }
 
 #[test]
