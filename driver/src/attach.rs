@@ -222,6 +222,16 @@ impl Driver {
         self.resolve(&all, false, now);
     }
 
+    /// Whether a runner may have jobs of the queue, as far as that and the queues above it say: who holds an exclusive one may, even
+    /// while it waits for others.
+    pub(super) fn is_for(&self, queue: u32, runner: u32) -> bool {
+        let mut way = std::iter::once(queue).chain(self.queues.above(queue));
+        way.all(|it| {
+            let known = self.attached.queues.get(&it);
+            known.is_none_or(|it| it.open.contains(&runner) || it.holder == Some(runner))
+        })
+    }
+
     /// Finds anew for whom these queues are, and tells the scheduler what is different.
     fn resolve(&mut self, queues: &BTreeSet<u32>, is_new: bool, now: Now) {
         if queues.is_empty() {

@@ -10,6 +10,7 @@ use super::{
     Driver,
     event::{Answer, Effect, Ticket},
     queue_event::QueueRefusal,
+    runners::Runner,
 };
 
 /// An order whose answer is due when these have begun, or never will.
@@ -41,16 +42,20 @@ impl Driver {
         None
     }
 
-    /// Takes back what is leased to runners that the queue is not for, and nobody has yet; answers what they may have.
+    /// Takes back what of the queue, and of those below it, is leased to runners that it is not for, and nobody has yet; answers what
+    /// they may have.
     fn call_back(&mut self, queue: u32, now: Now) -> Vec<AttemptKey> {
-        let Some(open) = self.attached.open(queue) else { return Vec::new() };
-        let others = self.runners.iter().filter(|(number, _)| !open.contains(number));
-        let leased = others.flat_map(|(_, runner)| runner.leased.iter().copied());
-        let is_new =
-            |id: &JobId| self.jobs[*id].queue == queue && self.jobs[*id].state == JobState::Leased;
-        let leased: Vec<JobId> = leased.filter(is_new).collect();
+        let is_meant = |of: u32| of == queue || self.queues.above(of).any(|above| above == queue);
+        let is_astray = |(runner, id): &(u32, JobId)| {
+            let (of, state) = (self.jobs[*id].queue, self.jobs[*id].state);
+            state == JobState::Leased && !self.is_for(of, *runner) && is_meant(of)
+        };
+        let leased = |(number, runner): (u32, &Runner)| {
+            runner.leased.iter().map(move |&id| (number, id)).collect::<Vec<_>>()
+        };
+        let astray = self.runners.iter().flat_map(leased).filter(is_astray).map(|(_, id)| id);
         let is_sent = |id: &JobId| self.jobs[*id].run.as_ref().is_some_and(|it| it.sent.is_some());
-        let (sent, unsent): (Vec<JobId>, Vec<JobId>) = leased.into_iter().partition(is_sent);
+        let (sent, unsent): (Vec<JobId>, Vec<JobId>) = astray.partition(is_sent);
         unsent.into_iter().for_each(|id| self.return_(id, now));
         sent.into_iter().map(|id| self.jobs[id].key(id)).collect()
     }

@@ -91,6 +91,17 @@ impl Bench {
         self.settle();
     }
 
+    /// An order whose answer may come later.
+    fn begin_order(&mut self, queue: &str, verb: QueueVerb) {
+        let (ticket, who, queue) = (Ticket(9), "ops".to_owned(), name(queue));
+        self.driver.handle_queue(QueueOrder { ticket, who, queue, verb }, self.now);
+        self.settle();
+    }
+
+    fn is_order_answered(&self) -> bool {
+        self.effects.iter().any(|it| matches!(it, Effect::Answer { ticket: Ticket(9), .. }))
+    }
+
     fn told(&self, what: &str) -> Vec<serde_json::Value> {
         let details = self.changes.iter().filter_map(|change| {
             let Change::Event { detail, .. } = change else { return None };
@@ -196,34 +207,63 @@ fn detach_is_answered_when_what_was_given_has_begun_and_takes_back_what_nobody_h
     // The next is leased, and on no link yet.
     bench.holds = true;
     let unsent = bench.attempts("mail", 1)[0].1;
-    let order = |bench: &mut Bench, verb| {
-        let (ticket, who, queue) = (Ticket(9), "ops".to_owned(), name("mail"));
-        bench.driver.handle_queue(QueueOrder { ticket, who, queue, verb }, bench.now);
-        bench.settle();
-    };
-    let is_answered = |bench: &Bench| {
-        bench.effects.iter().any(|it| matches!(it, Effect::Answer { ticket: Ticket(9), .. }))
-    };
-    order(&mut bench, detach(&["zone=a"]));
-    assert!(!is_answered(&bench), "{sent:?} may begin");
+    bench.begin_order("mail", detach(&["zone=a"]));
+    assert!(!bench.is_order_answered(), "{sent:?} may begin");
     assert_eq!(bench.state(unsent.job), JobState::Pending);
     assert_eq!(bench.status(unsent.job).attempts, 0, "it was nobody's");
     bench.start("r1", sent);
-    assert!(is_answered(&bench));
+    assert!(bench.is_order_answered());
     assert_eq!(bench.places("mail", None), (1, 1));
     // Nobody waits for longer than a lease lasts for one that says nothing.
     bench.holds = false;
     bench.order("mail", attach(&["zone=a"], None)).expect("it is attached");
     assert_eq!(bench.given(), ["r1"]);
     let held = [sent, bench.run()];
-    order(&mut bench, detach(&["zone=a"]));
-    assert!(!is_answered(&bench));
+    bench.begin_order("mail", detach(&["zone=a"]));
+    assert!(!bench.is_order_answered());
     for second in 1..=4 {
         bench.pass(Span::from_secs(5));
-        let by_now = is_answered(&bench);
+        let by_now = bench.is_order_answered();
         assert_eq!(by_now, second == 3, "after {} s", second * 5);
         bench.beat("r1", 2, &held);
     }
+}
+
+#[test]
+fn detach_is_answered_when_what_was_given_of_queues_below_has_begun_too() {
+    let mut bench = Bench::new();
+    bench.order("mail", put(attached(&["zone=a", "zone=b"]))).expect("it is made");
+    let below = QueueShape { parent: Some(name("mail")), ..QueueShape::default() };
+    bench.order("news", put(below.clone())).expect("it is made");
+    bench.order("own", put(QueueShape { exclusive: true, ..below })).expect("it is made");
+    bench.order("else", put(QueueShape::default())).expect("it is made");
+    bench.join("r1", &["zone=a"], 5);
+    let sent = [bench.attempts("news", 1)[0].1, bench.attempts("own", 1)[0].1];
+    let elsewhere = bench.attempts("else", 1)[0].1;
+    bench.holds = true;
+    let unsent = bench.attempts("news", 1)[0].1;
+    bench.begin_order("mail", detach(&["zone=a"]));
+    assert!(!bench.is_order_answered(), "{sent:?} may begin");
+    assert_eq!(bench.state(unsent.job), JobState::Pending);
+    bench.start("r1", sent[0]);
+    assert!(!bench.is_order_answered());
+    bench.start("r1", sent[1]);
+    assert!(bench.is_order_answered());
+    assert_eq!(bench.state(elsewhere.job), JobState::Leased, "it may go on there");
+}
+
+#[test]
+fn a_queue_that_is_put_below_an_attached_one_takes_back_what_nobody_has_where_that_is_not() {
+    let mut bench = Bench::new();
+    bench.order("mail", put(attached(&["zone=b"]))).expect("it is made");
+    bench.order("news", put(QueueShape::default())).expect("it is made");
+    bench.join("r1", &["zone=a"], 2);
+    bench.holds = true;
+    let unsent = bench.attempts("news", 1)[0].1;
+    let below = QueueShape { parent: Some(name("mail")), ..QueueShape::default() };
+    bench.begin_order("news", put(below));
+    assert!(bench.is_order_answered());
+    assert_eq!(bench.state(unsent.job), JobState::Pending);
 }
 
 #[test]
