@@ -225,7 +225,8 @@ impl Tree {
             self.opening.push(std::cmp::Reverse((opens, at)));
         }
         self.watch(at);
-        if !self[at].gate.is_open() {
+        // What was charged in one lane may be above a ceiling in all of them.
+        if !self[at].gate.is_open() || self[at].kind == DisciplineKind::Htb {
             self.offer_all(at);
         }
     }

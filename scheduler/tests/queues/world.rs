@@ -372,7 +372,8 @@ fn check_rate(rate: Rate, starts: &[u64]) {
 
 #[test]
 fn queues_that_come_change_and_go_lose_no_job_and_keep_their_limits() {
-    for seed in 1..=40 {
+    // The last ones once left a slot free, below a queue that its own ceiling had shut in another lane.
+    for seed in (1..=40).chain([96, 253, 516]) {
         let mut world = World::new(seed);
         for _ in 0..1_500 {
             world.step();
