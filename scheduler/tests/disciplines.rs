@@ -24,6 +24,8 @@ struct World {
     used: BTreeMap<(QueueId, u32), u64>,
     started: BTreeMap<u64, u64>,
     waiting: BTreeMap<(QueueId, u32), u32>,
+    /// How many times as long as they take jobs are thought to be.
+    overestimate: u64,
 }
 
 impl World {
@@ -44,6 +46,7 @@ impl World {
             used: BTreeMap::new(),
             started: BTreeMap::new(),
             waiting: BTreeMap::new(),
+            overestimate: 1,
         }
     }
 
@@ -54,7 +57,7 @@ impl World {
 
     fn submit(&mut self, queue: QueueId, tenant: u32, weight: u32, cost: u64) -> u64 {
         self.next += 1;
-        let span = Span(cost);
+        let span = Span(cost * self.overestimate);
         self.of.insert(self.next, (queue, tenant, cost));
         *self.waiting.entry((queue, tenant)).or_default() += 1;
         let submit = Submit {
@@ -195,6 +198,31 @@ fn a_ceiling_is_never_passed_by_more_than_a_burst_and_a_job() {
     }
     let got = world.run(60_000 * MS, &[(low, 1, 1)], cost);
     near(&got, &[2.5]);
+}
+
+#[test]
+fn guarantees_and_ceilings_hold_although_jobs_are_thought_to_be_far_longer_than_they_are() {
+    let mut world = World::new(6);
+    world.overestimate = 20;
+    world.put(Q, of(DisciplineKind::Htb));
+    let (high, some, none) = (QueueId(2), QueueId(3), QueueId(4));
+    let below = |guarantee, ceiling| QueueConfig {
+        parent: Some(Q),
+        guarantee,
+        ceiling,
+        ..QueueConfig::default()
+    };
+    world.put(high, below(3_000, Some(4_000)));
+    world.put(some, below(1_000, None));
+    world.put(none, below(0, None));
+    let (cost, second) = ((900 * MS, 1_100 * MS), 1_000 * MS);
+    let demand = [(high, 1, 1), (some, 2, 1), (none, 3, 1)];
+    world.run(20 * second, &demand, cost);
+    let got = world.run(200 * second, &demand, cost);
+    assert!(got[0] > 2.9 && got[1] > 0.95, "{got:?} slots and not the guarantees of 3 and 1");
+    assert!(got[0] < 4.1 && got[2] > 0.3, "{got:?} slots");
+    let alone = world.run(100 * second, &[(high, 1, 1)], cost);
+    near(&alone, &[4.0]);
 }
 
 #[test]

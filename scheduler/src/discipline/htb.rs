@@ -7,8 +7,12 @@
 //! served first; of those with a guarantee left whoever is furthest behind it, of those that borrow whoever has borrowed least
 //! for its weight. The class goes up with what a node offers, and so holds over any number of levels.
 //!
+//! Jobs are charged by estimates, which may be far too high. So whoever has fewer jobs in slots than its guarantee has slots is
+//! green however much it was charged, whoever has fewer than its ceiling is not red, and what a job did not use is paid back to the
+//! tokens that jobs use which are within the guarantee.
+//!
 //! Bounds, with the burst `T` of [`BURST`], guarantees `g` and ceilings `k` in slots, the costliest job `c`, while the guarantees of
-//! siblings are no more than the slots: in any time `t` a child gets at most `k (t + T) + c`, and one that has jobs waiting
+//! siblings are no more than the slots: in any time `t` a child gets at most `k (t + T) + (k + 1) c`, and one that has jobs waiting
 //! all the time at least `g (t - T) - c - L`, where `L` is the longest job that holds a slot when it comes. Above the ceilings
 //! slots stay free; that is what ceilings are for.
 
@@ -34,6 +38,20 @@ struct Buckets {
     share: Share,
     green: Mono,
     open: Mono,
+    /// Jobs below it that have a slot.
+    running: u32,
+}
+
+impl Buckets {
+    /// Whether its jobs, and so many more, need no more slots than its guarantee has.
+    fn is_within_guarantee(&self, more: u64) -> bool {
+        (u64::from(self.running) + more) * 1_000 <= u64::from(self.share.guarantee)
+    }
+
+    fn is_red(&self, now: Mono) -> bool {
+        let next = (u64::from(self.running) + 1) * 1_000;
+        self.open > now && self.share.ceiling.is_none_or(|ceiling| next > u64::from(ceiling))
+    }
 }
 
 /// All children.
@@ -59,8 +77,8 @@ impl HtbOrder {
     }
 
     fn is_green(&self, child: Child) -> bool {
-        let Buckets { share, green, .. } = self.buckets[child.0 as usize];
-        share.guarantee > 0 && green <= self.now
+        let it = &self.buckets[child.0 as usize];
+        it.share.guarantee > 0 && (it.green <= self.now || it.is_within_guarantee(1))
     }
 
     /// How far up the tokens for what the child offers are found: one more than the height of the node that has them.
@@ -76,9 +94,10 @@ impl HtbOrder {
 
     /// When time alone changes what the child's offers are.
     fn changes(&self, child: Child) -> Option<Mono> {
-        let Buckets { share, green, open } = self.buckets[child.0 as usize];
-        if open > self.now {
-            return Some(open);
+        let it = &self.buckets[child.0 as usize];
+        let Buckets { share, green, .. } = *it;
+        if it.is_red(self.now) {
+            return Some(it.open);
         }
         (share.guarantee > 0 && green > self.now).then_some(green)
     }
@@ -91,7 +110,7 @@ impl HtbOrder {
         let it = self.accounts.get(child);
         let heads: Vec<(Lane, Head)> =
             it.heads.iter().filter_map(|(lane, head)| Some((lane, (*head)?))).collect();
-        let (start, is_red) = (it.start, self.buckets[child.0 as usize].open > self.now);
+        let (start, is_red) = (it.start, self.buckets[child.0 as usize].is_red(self.now));
         for &(lane, head) in &heads {
             if is_red {
                 self.ready.remove(lane, child.0);
@@ -181,7 +200,7 @@ impl Discipline for HtbOrder {
         let mut lanes: Vec<Lane> = self.ready.other_lanes().collect();
         // A red child is not ready, and what it offers is filed all the same.
         for &(_, child) in &self.changes {
-            if self.buckets[child as usize].open > self.now {
+            if self.buckets[child as usize].is_red(self.now) {
                 let heads = self.accounts.get(Child(child)).heads.iter();
                 let filed = heads.filter(|(lane, head)| head.is_some() && *lane != Lane::USUAL);
                 lanes.extend(filed.map(|(lane, _)| lane));
@@ -243,15 +262,17 @@ impl Discipline for HtbOrder {
     }
 
     fn may_pass(&self, child: Child, now: Mono) -> bool {
-        self.buckets.get(child.0 as usize).is_none_or(|it| it.open <= self.now.max(now))
+        self.buckets.get(child.0 as usize).is_none_or(|it| !it.is_red(self.now.max(now)))
     }
 
     fn correct(&mut self, child: Child, charged: Span, actual: Span) {
         let before = self.changes(child);
-        let share = self.bucket(child).share;
+        let (share, now) = (self.bucket(child).share, self.now);
         let (by, up) = (Span(actual.0.abs_diff(charged.0)), actual > charged);
-        // Whose tokens the job used is not remembered: about those that it would use now.
-        let borrows = !self.is_green(child);
+        // Whose tokens the job used is not remembered: those of a child with no more jobs than it has slots are its own.
+        let it = self.bucket(child);
+        let has_tokens = share.guarantee > 0 && it.green <= now;
+        let borrows = !has_tokens && !it.is_within_guarantee(0);
         let ceiling = share.ceiling.unwrap_or(u32::MAX);
         let it = self.bucket(child);
         let moved = |moment: Mono, slots| {
@@ -269,6 +290,12 @@ impl Discipline for HtbOrder {
 
     fn finish(&mut self, child: Child, charged: Span, actual: Span) {
         self.correct(child, charged, actual);
+    }
+
+    fn count(&mut self, child: Child, running: u32) {
+        let before = self.changes(child);
+        self.bucket(child).running = running;
+        self.rekey(child, before);
     }
 
     /// What it used is remembered for as long as it is known; it owes nobody for what it borrowed.
@@ -317,7 +344,7 @@ impl Discipline for HtbOrder {
         self.accounts.check(offers);
         self.ready.check();
         for (child, it) in self.accounts.iter() {
-            let is_red = self.buckets[child.0 as usize].open > self.now;
+            let is_red = self.buckets[child.0 as usize].is_red(self.now);
             for (lane, head) in it.heads.iter() {
                 let filed = self.ready.key(lane, child.0).is_some();
                 assert_eq!(filed, head.is_some() && !is_red, "who offers and is not red is ready");

@@ -110,6 +110,9 @@ pub(crate) trait Discipline: Send {
     /// The same of one that is over after this time in a slot.
     fn finish(&mut self, child: Child, charged: Span, actual: Span);
 
+    /// So many jobs below the child have a slot from now on; told of queues by those who ask for it.
+    fn count(&mut self, _child: Child, _running: u32) {}
+
     /// The child has no job, waiting or granted. It is forgotten through [`Discipline::poll_forgotten`], at once or when
     /// what it owes is paid.
     fn retire(&mut self, child: Child);

@@ -105,6 +105,7 @@ impl Tree {
         let (share, waiting, running) = (self[at].share, self[at].waiting, self[at].gate.running());
         self[parent].order.open(child, share);
         self[at].parent = Some((parent, child));
+        self.recount(parent, child);
         self.count_below(parent, |node| {
             node.waiting += waiting;
             node.gate.adopt(node.gate.running() + running);
@@ -133,6 +134,9 @@ impl Tree {
         let mut at = from;
         loop {
             change(&mut self[at]);
+            if let Some((parent, child)) = self[at].parent {
+                self.recount(parent, child);
+            }
             self.offer_all(at);
             let Some((parent, _)) = self[at].parent else { return };
             at = parent;
@@ -224,6 +228,7 @@ impl Tree {
         for &(child, member) in &members {
             let share = self.share_of(member);
             self[at].order.open(child, share);
+            self.recount(at, child);
             if let Member::Node(below) = member {
                 self.offer_all(below);
             }

@@ -192,6 +192,7 @@ impl Tree {
             let it = &mut self[at];
             it.waiting -= 1;
             it.order.serve(child, called, scaled(factors.as_deref(), level, cost), next, now);
+            self.recount(at, child);
             level += 1;
             self.enter_gate(at, now);
             let Some((parent, number)) = self[at].parent else { break };
@@ -241,6 +242,7 @@ impl Tree {
         loop {
             let cost = scaled(factors.as_deref(), level, job.cost);
             self[at].order.pass(child, cost, alone, now);
+            self.recount(at, child);
             level += 1;
             self.enter_gate(at, now);
             let Some((parent, number)) = self[at].parent else {
@@ -295,8 +297,9 @@ impl Tree {
             let of = |cost| scaled(factors.as_deref(), level, cost);
             if served.is_some() {
                 self[at].order.finish(child, of(job.charged), of(actual));
-                self.retime(at);
             }
+            self.recount(at, child);
+            self.retime(at);
             self.leave_gate(at, true);
             level += 1;
             let Some((parent, number)) = self[at].parent else { return };
@@ -312,11 +315,23 @@ impl Tree {
         loop {
             let charged = scaled(factors.as_deref(), level, job.charged);
             self[at].order.correct(child, charged, Span::ZERO);
+            self.recount(at, child);
             level += 1;
             self.retime(at);
             self.leave_gate(at, false);
             let Some((parent, number)) = self[at].parent else { return };
             (at, child) = (parent, number);
+        }
+    }
+
+    /// Other jobs below the child have slots than before, which `htb` goes by.
+    #[inline]
+    pub(super) fn recount(&mut self, at: NodeIx, child: Child) {
+        if self[at].kind == DisciplineKind::Htb
+            && let Member::Node(below) = self[at].member(child)
+        {
+            let running = self[below].gate.running();
+            self[at].order.count(child, running);
         }
     }
 
