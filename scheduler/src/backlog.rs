@@ -107,9 +107,9 @@ impl Backlog {
         Some(Head::new(self.serves_late(), entry.key, entry.seq))
     }
 
-    /// Work of jobs that must start before this moment, about.
-    pub(crate) fn ahead(&self, jobs: &Jobs, lst: Mono) -> u128 {
-        self.on_time.ahead(jobs, lst)
+    /// Work of jobs that go before one with this key and submit, about.
+    pub(crate) fn ahead(&self, jobs: &Jobs, of: (Mono, u64)) -> u128 {
+        self.on_time.ahead(jobs, of)
     }
 
     /// How many jobs go before a waiting one, as things are now, and whether that is exact.

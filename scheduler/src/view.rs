@@ -77,7 +77,7 @@ impl Scheduler {
     }
 
     /// Roughly how long a waiting job has to wait for what goes before it: the jobs of its tenant that must start sooner, as
-    /// often as there are tenants, and what runs, over the slots. `None`: that cannot be told.
+    /// often as there are tenants, and queues beside its own, and what runs, over the slots. `None`: that cannot be told.
     pub fn ahead_of(&self, job: JobId, now: Mono) -> Option<Span> {
         let it = &self.jobs[self.jobs.find(job)?];
         let slots = self.fleet.slots();
@@ -85,7 +85,7 @@ impl Scheduler {
         if it.state != State::Waiting || elsewhere || slots == 0 {
             return None;
         }
-        let work = self.tree.ahead(&self.jobs, it);
+        let work = self.tree.ahead(&self.jobs, it)?;
         let left = u128::from(self.mean_left(now));
         Some(Span(narrow((work + left) / u128::from(slots))))
     }

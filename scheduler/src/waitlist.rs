@@ -42,13 +42,13 @@ impl Waitlist {
         self.heap.peek().map(|&Reverse(entry)| entry)
     }
 
-    /// The cost of all jobs with a smaller key. Of many, some stand for all.
-    pub(crate) fn ahead(&self, jobs: &Jobs, key: Mono) -> u128 {
+    /// The cost of all jobs that go before one with this key. Of many, some stand for all.
+    pub(crate) fn ahead(&self, jobs: &Jobs, of: (Mono, u64)) -> u128 {
         let entries = self.heap.as_slice();
         // Odd, so that it does not follow the heap's levels.
         let step = entries.len().div_ceil(SAMPLE) | 1;
         let sample = entries.iter().step_by(step).map(|Reverse(entry)| entry);
-        let before = sample.filter(|it| it.key < key && jobs.waits(it.job, it.seq));
+        let before = sample.filter(|it| (it.key, it.seq) < of && jobs.waits(it.job, it.seq));
         before.map(|it| u128::from(jobs[it.job].cost.0) * step as u128).sum()
     }
 

@@ -2,7 +2,8 @@
 
 use ostler_job::{HostId, JobId, Mono, Promise, QueueId, Span, SupplierId, TenantId};
 use ostler_scheduler::{
-    Action, Cancelled, Config, DisciplineKind, Estimate, Refusal, Scheduler, Submit, Supply,
+    Action, Cancelled, Config, DisciplineKind, Estimate, QueueConfig, Refusal, Scheduler, Submit,
+    Supply,
 };
 
 const MS: u64 = 1_000_000;
@@ -234,6 +235,30 @@ fn what_goes_before_a_job_is_its_tenants_and_as_often_as_the_others_have_their_p
     let its = s.ahead_of(JobId(7), at(5));
     assert_eq!(its, Some(Span::from_millis(2 * 10 + left - 1)), "two of four");
     assert_eq!(ahead(&s, 100), None, "it runs");
+}
+
+#[test]
+fn jobs_that_came_at_once_go_before_those_of_them_that_were_named_later() {
+    let mut s = scheduler(1);
+    (1..=5).for_each(|id| s.handle_submit(job(id, 1), at(0)));
+    let ahead = |id| s.ahead_of(JobId(id), at(4));
+    assert_eq!([2, 3, 5].map(ahead), [0, 10, 30].map(|work| Some(Span::from_millis(work + 6))));
+}
+
+#[test]
+fn what_goes_before_a_job_is_told_by_the_order_of_its_queue_and_as_often_as_there_are_queues() {
+    let mut s = scheduler(1);
+    let of = |discipline| QueueConfig { discipline, ..QueueConfig::default() };
+    s.handle_queue(QueueId(1), &of(DisciplineKind::Htb), at(0));
+    s.handle_queue(QueueId(2), &of(DisciplineKind::Fifo), at(0));
+    let job = |id, queue| Submit { queue: QueueId(queue), ..job(id, 1) };
+    (1..=4).for_each(|id| s.handle_submit(job(id, 1), at(0)));
+    let ahead = |s: &Scheduler, id| s.ahead_of(JobId(id), at(4));
+    assert_eq!(ahead(&s, 2), Some(Span::from_millis(6)), "by arrival it is the next");
+    assert_eq!(ahead(&s, 3), Some(Span::from_millis(10 + 6)));
+    (5..=6).for_each(|id| s.handle_submit(job(id, 2), at(4)));
+    assert_eq!(ahead(&s, 3), Some(Span::from_millis(2 * 10 + 6)), "two queues share what runs");
+    assert_eq!(ahead(&s, 6), None, "that order knows no shares");
 }
 
 #[test]

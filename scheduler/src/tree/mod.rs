@@ -274,14 +274,19 @@ impl Tree {
         tenant
     }
 
-    /// Work that goes before a job of the flow with such a latest start, about; nothing where that is not known.
-    pub(crate) fn ahead(&self, jobs: &Jobs, job: &Job) -> u128 {
+    /// Work that goes before a waiting job, about; `None` where some order on its way up knows no shares.
+    pub(crate) fn ahead(&self, jobs: &Jobs, job: &Job) -> Option<u128> {
         let it = &self.flows[job.flow.0 as usize];
-        let order = &self[it.node].order;
-        let Some((weight, weights)) = order.share(it.child) else { return 0 };
-        let own = it.backlogs.get(job.lane).map_or(0, |backlog| backlog.ahead(jobs, job.lst));
-        // Of all that run, its tenant gets its weight's part.
-        own * u128::from(weights) / u128::from(weight)
+        let key = self[it.node].order.key(job.lst);
+        let own = it.backlogs.get(job.lane)?.ahead(jobs, (key, job.seq));
+        let (mut work, mut at, mut child) = (own, it.node, it.child);
+        loop {
+            // Of all that run, its tenant gets its weight's part in its queue, and that one in what it is below.
+            let (weight, weights) = self[at].order.share(child)?;
+            work = work * u128::from(weights) / u128::from(weight);
+            let Some(above) = self[at].parent else { return Some(work) };
+            (at, child) = above;
+        }
     }
 
     /// Whether nobody waits for any host in particular.
