@@ -101,7 +101,11 @@ impl Explanation {
             let about = if self.before_is_exact == Some(false) { "about " } else { "" };
             let late =
                 if self.is_late { ", among those that have missed their promise" } else { "" };
-            lines.push(format!("{about}{before} jobs of its tenant go before it{late}"));
+            lines.push(match before {
+                0 => format!("it is the next of its tenant{late}"),
+                1 => format!("1 job of its tenant goes before it{late}"),
+                _ => format!("{about}{before} jobs of its tenant go before it{late}"),
+            });
         }
         lines.extend(self.tenant.as_ref().map(Tenant::told));
         if let Some(at) = &self.start_at {
@@ -206,6 +210,17 @@ mod tests {
         agree::<Hold>("HoldView", &[]);
         agree::<Level>("LevelView", &[]);
         agree::<Tenant>("TenantView", &[]);
+    }
+
+    #[test]
+    fn who_is_the_next_or_has_one_before_it_is_told_so_in_words() {
+        let place = |before| {
+            let it = Explanation { before: Some(before), ..Explanation::default() };
+            it.place(OffsetDateTime::UNIX_EPOCH).remove(0)
+        };
+        assert_eq!(place(0), "it is the next of its tenant");
+        assert_eq!(place(1), "1 job of its tenant goes before it");
+        assert_eq!(place(2), "2 jobs of its tenant go before it");
     }
 
     #[test]

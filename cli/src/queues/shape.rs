@@ -105,7 +105,7 @@ impl ShapeArgs {
             ("--tenant-concurrency", "tenant_concurrency", &self.tenant_concurrency),
         ] {
             if let Some(text) = text {
-                shape[name] = count(flag, text, 1)?.map_or(Value::Null, Value::from);
+                shape[name] = count(flag, text, (1, None))?.map_or(Value::Null, Value::from);
             }
         }
         if let Some(text) = &self.retries {
@@ -114,7 +114,7 @@ impl ShapeArgs {
                 retry.insert("attempts".to_owned(), json!(retries + 1));
                 Value::Object(retry)
             };
-            shape["retry"] = count("--retries", text, 0)?.map_or(Value::Null, retry);
+            shape["retry"] = count("--retries", text, (0, Some(99)))?.map_or(Value::Null, retry);
         }
         // A tenant has the weight 1, as all others have, without being named.
         tenants(shape, ("--tenant-weight", "tenant_weights", "1"), &self.tenant_weight)?;
@@ -152,13 +152,18 @@ fn slots(name: &str, text: &str) -> Result<Value, Failure> {
 }
 
 /// A number, or `none`.
-fn count(flag: &str, text: &str, least: u64) -> Result<Option<u64>, Failure> {
+fn count(
+    flag: &str,
+    text: &str,
+    (least, most): (u64, Option<u64>),
+) -> Result<Option<u64>, Failure> {
     if text == NONE {
         return Ok(None);
     }
-    let number = text.parse().ok().filter(|number| *number >= least);
+    let number = text.parse().ok().filter(|it| *it >= least && most.is_none_or(|most| *it <= most));
+    let most = most.map_or_else(String::new, |most| format!(" to {most}"));
     let wrong =
-        || Failure::usage(format!("{flag} {text}: expected a number from {least}, or none"));
+        || Failure::usage(format!("{flag} {text}: expected a number from {least}{most}, or none"));
     number.map(Some).ok_or_else(wrong)
 }
 
@@ -294,7 +299,8 @@ mod tests {
     fn what_is_no_number_is_refused_with_the_cure() {
         for (words, told) in [
             (["--concurrency", "0"], "--concurrency 0: expected a number from 1, or none"),
-            (["--retries", "x"], "--retries x: expected a number from 0, or none"),
+            (["--retries", "x"], "--retries x: expected a number from 0 to 99, or none"),
+            (["--retries", "100"], "--retries 100: expected a number from 0 to 99, or none"),
             (
                 ["--guarantee", "0"],
                 "--guarantee 0: expected slots from 0.001 to 100000, such as 2 or 1.5, or none",
