@@ -151,7 +151,10 @@ impl Driver {
         let job = self.scheduled(id, now);
         let claims = self.jobs[id].claims.as_ref().map_or(&[][..], |claims| &claims.list);
         let at = (SupplierId(runner), HostId(runner));
-        self.scheduler.handle_adopt_claiming(job, claims, at, now.mono);
+        // What was leased by another clock than this one was so before now, however it was set.
+        let leased_at = self.jobs[id].run.as_ref().map_or(now.wall, |run| run.leased_at);
+        let since = Mono(now.mono.0.saturating_sub(now.wall.since(leased_at).0));
+        self.scheduler.handle_adopt_claiming(job, claims, at, (since, now.mono));
         self.place(now);
         self.look_at_holder(id, runner, now);
     }

@@ -16,14 +16,14 @@ impl Scheduler {
         &mut self,
         submit: Submit,
         claims: &[Claim],
-        (supplier, at): (SupplierId, HostId),
-        now: Mono,
+        at: (SupplierId, HostId),
+        (since, now): (Mono, Mono),
     ) {
         let job = submit.job;
         if !claims.is_empty() {
             self.resources.force(job, claims);
         }
-        self.handle_adopt(submit, supplier, at, now);
+        self.handle_adopt(submit, at, since, now);
         if let Some(ix) = self.jobs.find(job) {
             self.jobs[ix].claims = !claims.is_empty();
         }

@@ -128,15 +128,21 @@ impl Scheduler {
         self.mutated();
     }
 
-    /// A supplier has the job already, granted before anybody here knew of it: its tenant is charged from now on, and the
-    /// job holds a slot, within what the supplier offers or beyond.
+    /// A supplier has the job already, granted at `since`, before anybody here knew of it: its tenant is charged from now on, its
+    /// queue's rate as of then, and the job holds a slot, within what the supplier offers or beyond.
     ///
     /// # Panics
     /// When a job of that id is known.
-    pub fn handle_adopt(&mut self, submit: Submit, supplier: SupplierId, at: HostId, now: Mono) {
+    pub fn handle_adopt(
+        &mut self,
+        submit: Submit,
+        (supplier, at): (SupplierId, HostId),
+        since: Mono,
+        now: Mono,
+    ) {
         let flow = self.tree.find(submit.queue, submit.tenant);
         let job = self.insert(&submit, flow, now);
-        self.tree.pass(&self.jobs[job], false, now);
+        self.tree.adopt(&self.jobs[job], since, now);
         let place = self.fleet.adopt(supplier, at, job);
         self.hold(job, &place, now);
         self.pump(now);

@@ -267,7 +267,7 @@ fn what_runs_already_is_charged_to_its_tenant() {
     let mut s = scheduler(0);
     for id in [1, 2] {
         let known = Submit { estimate: long, ..job(id, 1) };
-        s.handle_adopt(known, SupplierId(1), HostId(1), at(0));
+        s.handle_adopt(known, (SupplierId(1), HostId(1)), at(0), at(0));
     }
     s.handle_submit(job(3, 1), at(1));
     s.handle_submit(job(4, 2), at(1));

@@ -173,7 +173,7 @@ fn what_a_supplier_has_already_holds_its_slots_and_is_charged() {
         let config = Config { tenant_slots_max: Some(2), ..Config::default() };
         let mut s = Scheduler::new(config);
         for id in 1..=3 {
-            s.handle_adopt(job(id, 1, host), SupplierId(1), HostId(1), at(0));
+            s.handle_adopt(job(id, 1, host), (SupplierId(1), HostId(1)), at(0), at(0));
         }
         assert_eq!(grants(&mut s), [], "they are not granted again");
         for (id, tenant) in [(11, 1), (12, 1), (21, 2), (22, 2), (23, 2)] {

@@ -418,6 +418,39 @@ fn a_rate_lets_jobs_start_when_their_time_has_come() {
 }
 
 #[test]
+fn a_restart_neither_forgets_nor_multiplies_what_running_jobs_have_used_of_a_rate() {
+    let mut bench = Bench::new();
+    let rate = Rate::read("6/1h").ok();
+    bench.order("mail", put(QueueShape { rate, ..QueueShape::default() })).expect("it is made");
+    bench.beat("r", 9, &[]);
+    let mut held = Vec::new();
+    for _ in 0..5 {
+        bench.submit(in_queue("mail"));
+        let key = bench.run();
+        bench.start("r", key);
+        held.push(key);
+        for _ in 0..120 {
+            bench.pass(Span::from_secs(5));
+            bench.beat("r", 9, &held);
+        }
+    }
+    let job = bench.submit(in_queue("mail"));
+    held.push(bench.run());
+    bench.pass(Span::from_secs(5));
+    let next = bench.submit(in_queue("mail"));
+    bench.restart();
+    bench.beat("r", 9, &held);
+    assert_eq!(bench.places("mail", None), (1, 6), "{job} began just now");
+    for _ in 0..118 {
+        bench.pass(Span::from_secs(5));
+        bench.beat("r", 9, &held);
+    }
+    assert_eq!(bench.state(next), JobState::Pending);
+    bench.pass(Span::from_secs(5));
+    assert_eq!(bench.state(next), JobState::Leased, "ten minutes after that one");
+}
+
+#[test]
 fn what_is_moved_out_of_a_paused_queue_starts_and_into_it_waits() {
     let mut bench = Bench::new();
     bench.order("mail", put(QueueShape::default())).expect("it is made");

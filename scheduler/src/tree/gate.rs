@@ -5,7 +5,8 @@
 
 use ostler_job::{Mono, Span};
 
-use crate::config::{QueueConfig, Rate};
+use super::{NodeIx, Tree};
+use crate::config::{DisciplineKind, QueueConfig, Rate};
 
 /// One queue's gate.
 #[derive(Default)]
@@ -22,14 +23,21 @@ pub(crate) struct Gate {
 }
 
 impl Gate {
-    pub(crate) fn configure(&mut self, config: &QueueConfig, now: Mono) {
+    /// Another one from here on. What is used of its rate stays used: as many turns of the new one, and no more than that lets go at
+    /// once. Answers until when the rate is used up, if it is another one and that is not now.
+    pub(crate) fn configure(&mut self, config: &QueueConfig, now: Mono) -> Option<Mono> {
         self.paused = config.paused;
         self.concurrency = config.concurrency;
-        if self.rate != config.rate {
-            self.rate = config.rate;
-            self.due = now;
-            self.closed_until = None;
+        if self.rate == config.rate {
+            return None;
         }
+        let (old, ahead) = (self.step(), self.due.0.saturating_sub(now.0));
+        self.rate = config.rate;
+        let (step, burst) = (self.step(), self.rate.map_or(1, |rate| rate.burst.max(1)));
+        let most = step.0.saturating_mul(u64::from(burst));
+        let used = u128::from(ahead) * u128::from(step.0) / u128::from(old.0.max(1));
+        self.due = now + Span(u64::try_from(used).unwrap_or(u64::MAX).min(most));
+        self.close(now)
     }
 
     pub(crate) fn is_open(&self) -> bool {
@@ -60,21 +68,45 @@ impl Gate {
     /// A job is granted. Answers until when the rate is used up, if it is from now on.
     pub(crate) fn take(&mut self, now: Mono) -> Option<Mono> {
         self.running += 1;
-        let Rate { burst, .. } = self.rate?;
-        let step = self.step();
-        self.due = self.due.max(now) + step;
-        let ahead = Span(step.0.saturating_mul(u64::from(burst.max(1) - 1)));
-        let opens = Mono(self.due.0.saturating_sub(ahead.0));
-        self.closed_until = (opens > now).then_some(opens);
+        self.rate?;
+        self.due = self.due.max(now) + self.step();
+        self.close(now)
+    }
+
+    /// A job has been granted since then, which its queue may have known when it was. Answers as [`Gate::take`].
+    pub(crate) fn take_since(&mut self, since: Mono, now: Mono) -> Option<Mono> {
+        self.running += 1;
+        self.rate?;
+        self.due = self.due.max(since.min(now) + self.step());
+        self.close(now)
+    }
+
+    /// A job that was granted is over.
+    pub(crate) fn leave(&mut self) {
+        self.running -= 1;
+    }
+
+    /// A job that was granted never began, and the rate gets it back. Answers when that opens, if it is sooner than it was.
+    pub(crate) fn give_back(&mut self) -> Option<Mono> {
+        self.running -= 1;
+        self.rate?;
+        self.due = Mono(self.due.0.saturating_sub(self.step().0));
+        let opens = self.opens();
+        self.closed_until = self.closed_until.map(|at| at.min(opens));
         self.closed_until
     }
 
-    /// A job that was granted has ended; `began`: or it never did, and the rate gets it back.
-    pub(crate) fn give_back(&mut self, began: bool) {
-        self.running -= 1;
-        if !began && self.rate.is_some() {
-            self.due = Mono(self.due.0.saturating_sub(self.step().0));
-        }
+    /// When the next job may go, as far as the rate is concerned.
+    fn opens(&self) -> Mono {
+        let burst = self.rate.map_or(1, |rate| rate.burst.max(1));
+        let ahead = self.step().0.saturating_mul(u64::from(burst - 1));
+        Mono(self.due.0.saturating_sub(ahead))
+    }
+
+    fn close(&mut self, now: Mono) -> Option<Mono> {
+        let opens = self.opens();
+        self.closed_until = (opens > now).then_some(opens);
+        self.closed_until
     }
 
     /// The moment is here at which the rate lets the next job go; false: another one holds.
@@ -94,5 +126,57 @@ impl Gate {
     fn step(&self) -> Span {
         let rate = self.rate.map_or((Span::ZERO, 1), |rate| (rate.per, rate.jobs.max(1)));
         Span(rate.0.0.div_ceil(u64::from(rate.1)))
+    }
+}
+
+impl Tree {
+    /// A granted job goes through the node's gate, or went through it at `since`, which may close behind it: then none of its lanes
+    /// offers anything.
+    #[inline(always)]
+    pub(super) fn enter_gate(&mut self, at: NodeIx, since: Option<Mono>, now: Mono) {
+        let node = &mut self[at];
+        let opens = match since {
+            None => node.gate.take(now),
+            Some(since) => node.gate.take_since(since, now),
+        };
+        if opens.is_some() || !node.gate.is_open() || node.kind == DisciplineKind::Htb {
+            self.close_gate(at, opens);
+        }
+    }
+
+    #[cold]
+    fn close_gate(&mut self, at: NodeIx, opens: Option<Mono>) {
+        self.open_later(at, opens);
+        self.watch(at);
+        // What was charged in one lane may be above a ceiling in all of them.
+        if !self[at].gate.is_open() || self[at].kind == DisciplineKind::Htb {
+            self.offer_all(at);
+        }
+    }
+
+    /// The rate opens the gate then.
+    #[inline]
+    pub(super) fn open_later(&mut self, at: NodeIx, opens: Option<Mono>) {
+        if let Some(opens) = opens {
+            self.opening.push(std::cmp::Reverse((opens, at)));
+        }
+    }
+
+    /// A granted job is over; `began`: or it never did.
+    #[inline]
+    pub(super) fn leave_gate(&mut self, at: NodeIx, began: bool) {
+        let gate = &mut self[at].gate;
+        let was_open = gate.is_open();
+        let opens = match began {
+            true => {
+                gate.leave();
+                None
+            }
+            false => gate.give_back(),
+        };
+        if !was_open && gate.is_open() {
+            self.offer_all(at);
+        }
+        self.open_later(at, opens);
     }
 }

@@ -41,7 +41,8 @@ impl Tree {
         if self[at].kind != config.discipline {
             self.reorder(at, config.discipline, jobs);
         }
-        self[at].gate.configure(config, now);
+        let opens = self[at].gate.configure(config, now);
+        self.open_later(at, opens);
         self.offer_all(at);
         self.raise(at);
         if is_moved && self.limited > 0 {

@@ -194,7 +194,7 @@ impl Tree {
             it.order.serve(child, called, scaled(factors.as_deref(), level, cost), next, now);
             self.recount(at, child);
             level += 1;
-            self.enter_gate(at, now);
+            self.enter_gate(at, None, now);
             let Some((parent, number)) = self[at].parent else { break };
             next = self.best(at, called);
             called = self.above(at, called);
@@ -210,31 +210,19 @@ impl Tree {
         Some(job)
     }
 
-    /// A granted job goes through the node's gate, which may close behind it: then none of its lanes offers anything.
-    #[inline(always)]
-    fn enter_gate(&mut self, at: NodeIx, now: Mono) {
-        let node = &mut self[at];
-        let opens = node.gate.take(now);
-        if opens.is_some() || !node.gate.is_open() || node.kind == DisciplineKind::Htb {
-            self.close_gate(at, opens);
-        }
-    }
-
-    #[cold]
-    fn close_gate(&mut self, at: NodeIx, opens: Option<Mono>) {
-        if let Some(opens) = opens {
-            self.opening.push(std::cmp::Reverse((opens, at)));
-        }
-        self.watch(at);
-        // What was charged in one lane may be above a ceiling in all of them.
-        if !self[at].gate.is_open() || self[at].kind == DisciplineKind::Htb {
-            self.offer_all(at);
-        }
-    }
-
     /// A job of the flow goes straight to a slot since no other that could have it waits.
     #[inline]
     pub(crate) fn pass(&mut self, job: &Job, alone: bool, now: Mono) {
+        self.enter(job, alone, (None, now));
+    }
+
+    /// A job of the flow has a slot from before, since that moment.
+    pub(crate) fn adopt(&mut self, job: &Job, since: Mono, now: Mono) {
+        self.enter(job, false, (Some(since), now));
+    }
+
+    #[inline]
+    fn enter(&mut self, job: &Job, alone: bool, (since, now): (Option<Mono>, Mono)) {
         let it = &self.flows[job.flow.0 as usize];
         let (mut at, mut child) = (it.node, it.child);
         self.enter_flow(job.flow);
@@ -244,7 +232,7 @@ impl Tree {
             self[at].order.pass(child, cost, alone, now);
             self.recount(at, child);
             level += 1;
-            self.enter_gate(at, now);
+            self.enter_gate(at, since, now);
             let Some((parent, number)) = self[at].parent else {
                 return self.keep_factors(job.id, factors);
             };
@@ -353,16 +341,6 @@ impl Tree {
             self.offer(job.flow, job.lane);
         }
         at
-    }
-
-    #[inline]
-    fn leave_gate(&mut self, at: NodeIx, began: bool) {
-        let gate = &mut self[at].gate;
-        let was_open = gate.is_open();
-        gate.give_back(began);
-        if !was_open && gate.is_open() {
-            self.offer_all(at);
-        }
     }
 
     /// A lane other than the usual one is forgotten with its last job.

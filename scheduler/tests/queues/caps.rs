@@ -59,7 +59,7 @@ fn a_cap_counts_jobs_that_are_pinned_adopted_and_prefetched() {
     s.handle_supply(SupplierId(2), supply, at(0));
     s.handle_queue(A, &QueueConfig::default(), at(0));
     s.handle_caps(A, Some(2), [], at(0));
-    s.handle_adopt(job(1, A, 1), SupplierId(2), HostId(2), at(1));
+    s.handle_adopt(job(1, A, 1), (SupplierId(2), HostId(2)), at(1), at(1));
     let mut pinned = job(2, A, 1);
     pinned.host = Some(HostId(2));
     s.handle_submit(pinned, at(2));

@@ -2,7 +2,9 @@
 #![allow(clippy::unwrap_used, reason = "a test: what cannot go wrong ends it")]
 
 mod caps;
+mod guarantees;
 mod limits;
+mod rates;
 mod spread;
 mod whys;
 mod world;

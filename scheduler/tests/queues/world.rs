@@ -295,6 +295,8 @@ impl World {
                     self.waiting.insert(job.0, queue);
                     self.ever.remove(&job.0);
                     self.starts.clear();
+                    // A start that is given back lets another go sooner.
+                    self.told.clear();
                     self.s.handle_return(job, at(self.now));
                 }
             }
