@@ -55,6 +55,8 @@ enum Fitness {
     Fit,
     /// It is away, but what it has may go on there: it may hold what it has jobs of.
     Away,
+    /// It is there and cannot start what it is given: it holds what nobody else takes, since it is tried now and then.
+    Tried,
     /// It takes nothing.
     Unfit,
 }
@@ -176,7 +178,8 @@ impl Driver {
         let Some(runner) = self.runners.get(number).filter(|_| !self.resting) else { return };
         let sound = self.runners.suspicions.more(number).is_none();
         let fitness = match (runner.connected, runner.is_lost()) {
-            (true, false) if sound && runner.slots > 0 => Fitness::Fit,
+            (true, false) if runner.slots > 0 && sound => Fitness::Fit,
+            (true, false) if runner.slots > 0 => Fitness::Tried,
             (false, false) => Fitness::Away,
             (true | false, _) => Fitness::Unfit,
         };
@@ -315,25 +318,29 @@ impl Driver {
         let meant = self.may_work(number);
         let was = self.attached.queues.get(&number).and_then(|it| it.holder);
         let has_jobs = |it: &u32| working.is_some_and(|working| working.contains(it));
+        let fitness = |it: &u32| self.attached.seen.get(it).map_or(Fitness::Away, |it| it.fitness);
         let may_hold = |it: &u32| {
             let unheard = self.runners.get(*it).is_some_and(|it| it.told_labels().is_none());
             let is_meant = meant.contains(it) || (unheard && has_jobs(it));
-            match self.attached.seen.get(it).map_or(Fitness::Away, |it| it.fitness) {
+            match fitness(it) {
                 Fitness::Fit => is_meant,
                 Fitness::Away => is_meant && has_jobs(it),
-                Fitness::Unfit => false,
+                Fitness::Tried | Fitness::Unfit => false,
             }
         };
-        let holder = was.filter(may_hold).or_else(|| {
-            let all: BTreeSet<u32> =
-                meant.iter().chain(working.into_iter().flatten()).copied().collect();
-            // Whoever works it already, and of others the one that holds the fewest.
-            let held = |it: &u32| self.attached.held.get(it).copied().unwrap_or(0);
-            let rank = |it: &u32| (!has_jobs(it), held(it), *it);
-            all.into_iter().filter(may_hold).min_by_key(rank)
-        });
-        // Where nobody takes its place, one that is away has it when it is back.
-        let holder = holder.or_else(|| was.filter(|it| meant.contains(it)));
+        // Whoever works it already, and of others the one that holds the fewest.
+        let held = |it: &u32| self.attached.held.get(it).copied().unwrap_or(0);
+        let rank = |it: &u32| (!has_jobs(it), held(it), *it);
+        let all = || meant.iter().chain(working.into_iter().flatten()).copied();
+        let holder = was.filter(may_hold).or_else(|| all().filter(may_hold).min_by_key(rank));
+        // Where nobody takes its place, one that is away has it when it is back, and one that cannot start what it is given has it
+        // when that does not come back.
+        let is_meant = |it: &u32| meant.contains(it);
+        let is_away = |it: &u32| is_meant(it) && fitness(it) == Fitness::Away;
+        let is_tried = |it: &u32| is_meant(it) && fitness(it) == Fitness::Tried;
+        let tried = || was.filter(is_tried).or_else(|| all().filter(is_tried).min_by_key(rank));
+        let holder = holder.or_else(|| was.filter(is_away)).or_else(tried);
+        let holder = holder.or_else(|| was.filter(is_meant));
         let others = working.into_iter().flatten().copied();
         let awaited: BTreeSet<u32> = others.filter(|&it| Some(it) != holder).collect();
         let open = holder.filter(|it| awaited.is_empty() && meant.contains(it));

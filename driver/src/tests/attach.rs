@@ -487,3 +487,48 @@ fn who_waits_below_an_attached_queue_is_told_of_both_where_runners_of_one_are_no
     let why = Why::NoRunner { wanted, absence: Absence::Unknown };
     assert_eq!(bench.driver.why(job, bench.now), Some(why));
 }
+
+#[test]
+fn an_exclusive_queue_whose_runners_are_all_broken_is_tried_there_all_the_same() {
+    let mut bench = Bench::new();
+    bench.is_broken = true;
+    bench.join("r1", &["zone=a"], 1);
+    bench.join("r2", &["zone=a"], 1);
+    bench.order("mail", exclusive(&["zone=a"])).expect("it is made");
+    let job = bench.submit(in_queue("mail"));
+    let given = bench.given();
+    assert_eq!(given.len(), 1, "a try");
+    let runner = given[0].clone();
+    assert_eq!(bench.holder("mail"), (Some(runner.clone()), Vec::new()));
+    // Whatever was wrong is mended, and it goes on there.
+    let key = bench.status_key(job);
+    bench.start(&runner, key);
+    bench.finish(&runner, key, Reason::Ok);
+    bench.submit(in_queue("mail"));
+    assert_eq!(bench.given(), [runner]);
+}
+
+#[test]
+fn an_exclusive_queue_does_not_wait_for_a_holder_that_is_gone_while_a_broken_runner_is_there() {
+    let mut bench = Bench::new();
+    bench.join("r1", &["zone=a"], 1);
+    bench.order("mail", exclusive(&["zone=a"])).expect("it is made");
+    bench.is_broken = true;
+    bench.join("r2", &["zone=a"], 1);
+    assert_eq!(bench.holder("mail").0.as_deref(), Some("r1"));
+    bench.down("r1");
+    let job = bench.submit(in_queue("mail"));
+    assert_eq!(bench.holder("mail").0.as_deref(), Some("r1"), "it may come back");
+    while bench.runs().is_empty() {
+        bench.beat("r2", 1, &[]);
+        assert_eq!(bench.runs(), []);
+        bench.pass(Span::from_secs(5));
+    }
+    assert_eq!((bench.given(), bench.holder("mail").0), (vec!["r2".to_owned()], Some("r2".into())));
+    // One that is sound takes over when the try is over.
+    bench.is_broken = false;
+    bench.join("r3", &["zone=a"], 1);
+    assert_eq!(bench.holder("mail"), (Some("r3".to_owned()), vec!["r2".to_owned()]));
+    bench.cannot_start("r2", bench.status_key(job));
+    assert_eq!(bench.given(), ["r3"]);
+}
