@@ -31,6 +31,7 @@ mod reasons;
 mod relocations;
 mod retries;
 mod shares;
+mod slots;
 mod submits;
 mod times;
 
