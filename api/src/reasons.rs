@@ -88,6 +88,12 @@ impl<'a> Teller<'a> {
         Told { word: why.word(), why: self.sentence(why, &queue) }
     }
 
+    /// What holds a job up beside its reason: then it may not be the next.
+    pub(crate) fn told_as_well(&self, why: &Why, job: &Job) -> Told {
+        let told = self.told(why, job);
+        if let Why::SlotsBusy { slots } = why { Told { why: taken(*slots), ..told } } else { told }
+    }
+
     /// A runner that has not been heard since the gateway began may be known from before.
     fn known(&self, why: &Why) -> Why {
         if let Why::NoRunner { wanted: wanted @ Wanted::Host(name), absence: Absence::Unknown } =
@@ -149,11 +155,8 @@ impl<'a> Teller<'a> {
             ),
             Why::Behind { queue, place } => behind(queue, *place),
             Why::RunnerFull { wanted, slots } => full(wanted, *slots),
-            Why::SlotsBusy { slots: 1 } => {
-                "the only slot is taken; it is the next of its tenant in its queue".to_owned()
-            }
             Why::SlotsBusy { slots } => {
-                format!("all {slots} slots are taken; it is the next of its tenant in its queue")
+                format!("{}; it is the next of its tenant in its queue", taken(*slots))
             }
         }
     }
@@ -313,6 +316,14 @@ fn full(wanted: &Wanted, slots: Option<u32>) -> String {
             format!("{}, and all slots of those are taken", attached(queue, selectors, above))
         }
         (Wanted::Any, _) => "all slots are taken".to_owned(),
+    }
+}
+
+fn taken(slots: u64) -> String {
+    if slots == 1 {
+        "the only slot is taken".to_owned()
+    } else {
+        format!("all {slots} slots are taken")
     }
 }
 

@@ -143,8 +143,11 @@ impl JobExplanation {
         let waits = explained.is_some();
         let explained = explained.unwrap_or_default();
         let teller = Teller::new(api, caller);
-        let told = |why| teller.told(why, job);
-        let all: Vec<Told> = explained.whys.iter().map(told).collect();
+        let told = |(at, why)| match at {
+            0 => teller.told(why, job),
+            _ => teller.told_as_well(why, job),
+        };
+        let all: Vec<Told> = explained.whys.iter().enumerate().map(told).collect();
         let first = all.first().cloned();
         let of_record = job.status.reason.map(JobReason::Ended);
         let Explained { place, start, takes, slots, .. } = explained;

@@ -281,7 +281,7 @@ fn explained() -> Explained {
         is_open: false,
     };
     Explained {
-        whys: vec![rate, behind],
+        whys: vec![rate, behind, Why::SlotsBusy { slots: 8 }],
         levels: vec![level(Some(default())), level(None)],
         place: Some(place),
         standing: Some(Standing {
@@ -314,10 +314,11 @@ async fn an_explanation_has_all_that_holds_a_job_up_its_place_and_the_cures() {
     let behind = "about 1200 jobs of its tenant in the queue default go before it";
     let expected = json!({
         "id": id, "state": "pending", "reason": "rate", "why": rate,
-        "holds": [{"reason": "rate", "why": rate}, {"reason": "behind", "why": behind}],
+        "holds": [{"reason": "rate", "why": rate}, {"reason": "behind", "why": behind}, {"reason": "slots_busy", "why": "all 8 slots are taken"}],
         "sooner": [
             "let the queue start more: ostler queue put default --rate RATE",
             format!("a shorter promise puts it before its tenant's other jobs, where the order goes by promises: ostler edit {id} --within TIME"),
+            "more slots: another runner, or a larger number of slots of one",
         ],
         "queues": [level(Some("default")), level(None)],
         "tenant": {"name": "default", "weight": 1, "weight_of_all": 2, "waiting": 7, "running": 2, "ahead_seconds": -1.5},
