@@ -144,3 +144,30 @@ fn readers_that_stand_together_go_together_and_wait_behind_a_writer() {
     next.sort_unstable();
     assert_eq!(next, [Some(JobId(4)), Some(JobId(5))]);
 }
+
+#[test]
+fn who_could_have_it_until_another_came_before_it_does_not_get_it() {
+    let mut it = Resources::default();
+    let claim = |of: &[u32]| claims(&of.iter().map(|&n| (n, true)).collect::<Vec<_>>());
+    assert!(it.enter(JobId(9), &claim(&[1])));
+    assert!(!it.enter(JobId(1), &claim(&[0, 1])));
+    assert!(!it.enter(JobId(2), &claim(&[0])));
+    // It names less from now on, and lets the one behind it go first for a moment.
+    assert!(it.enter(JobId(1), &claim(&[0])));
+    assert_eq!(it.poll_ready(), None);
+    it.end(JobId(1));
+    assert_eq!(it.poll_ready(), Some(JobId(2)));
+}
+
+#[test]
+fn what_is_known_to_hold_others_than_it_waited_for_is_in_those_lines_alone() {
+    let mut it = Resources::default();
+    assert!(it.enter(JobId(9), &claims(&[(1, true)])));
+    assert!(!it.enter(JobId(1), &claims(&[(0, true), (1, true)])));
+    it.force(JobId(1), &claims(&[(2, true)]));
+    assert!(it.enter(JobId(2), &claims(&[(0, true)])));
+    it.end(JobId(9));
+    it.end(JobId(1));
+    assert_eq!(it.poll_ready(), None);
+    it.check();
+}

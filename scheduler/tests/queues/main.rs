@@ -135,6 +135,56 @@ fn a_rate_lets_a_burst_go_and_then_one_job_each_interval() {
 }
 
 #[test]
+fn a_rate_brings_no_more_than_its_jobs_in_its_time_where_that_is_not_a_whole_number() {
+    let mut s = with_slots(100);
+    let rate = Rate { jobs: 3, per: Span::from_secs(1), burst: 1 };
+    s.handle_queue(A, &QueueConfig { rate: Some(rate), ..QueueConfig::default() }, at(0));
+    for id in 1..=4 {
+        s.handle_submit(job(id, A, 1), at(0));
+    }
+    let mut last = at(0);
+    while s.waiting() > 0 {
+        (last, _) = s.poll_timeout().unwrap();
+        s.handle_timeout(last);
+    }
+    assert!(last >= at(1_000), "the fourth at {last:?}");
+}
+
+#[test]
+fn what_never_began_is_given_back_to_the_rate_at_once() {
+    let mut s = with_slots(100);
+    let rate = Rate { jobs: 1, per: Span::from_secs(60), burst: 2 };
+    s.handle_queue(A, &QueueConfig { rate: Some(rate), ..QueueConfig::default() }, at(0));
+    for id in 1..=3 {
+        s.handle_submit(job(id, A, 1), at(0));
+    }
+    assert_eq!(granted(&mut s), [1, 2]);
+    s.handle_return(JobId(2), at(5));
+    assert_eq!(granted(&mut s), [2], "as if it had not been there");
+    s.handle_cancel(JobId(2), at(6));
+    s.handle_return(JobId(2), at(6));
+    assert_eq!(granted(&mut s), [3]);
+    s.handle_submit(job(4, A, 1), at(7));
+    assert_eq!(granted(&mut s), []);
+    assert_eq!(s.poll_timeout().map(|(moment, _)| moment), Some(at(60_000)));
+}
+
+#[test]
+fn what_could_go_straight_to_a_slot_waits_while_the_queue_above_has_used_its_ceiling() {
+    let mut s = with_slots(100);
+    let htb = QueueConfig { discipline: DisciplineKind::Htb, ..QueueConfig::default() };
+    s.handle_queue(A, &htb, at(0));
+    let below = QueueConfig { parent: Some(A), ceiling: Some(1_000), ..QueueConfig::default() };
+    s.handle_queue(B, &below, at(0));
+    let mut long = job(1, B, 1);
+    long.estimate = Estimate { p50: Span::from_secs(60), p90: Span::from_secs(60) };
+    s.handle_submit(long, at(0));
+    assert_eq!(granted(&mut s), [1]);
+    s.handle_submit(job(2, B, 1), at(1));
+    assert_eq!(granted(&mut s), []);
+}
+
+#[test]
 fn another_order_loses_no_waiting_job() {
     let mut s = with_slots(1);
     s.handle_queue(A, &QueueConfig::default(), at(0));

@@ -58,6 +58,20 @@ fn the_way_up_is_told_with_what_each_queue_lets_through() {
 }
 
 #[test]
+fn a_ceiling_and_a_guarantee_are_told_where_they_count() {
+    let mut s = with_slots(1);
+    let limited = QueueConfig { guarantee: 500, ceiling: Some(2_000), ..QueueConfig::default() };
+    for (discipline, told) in
+        [(DisciplineKind::Promise, (0, None)), (DisciplineKind::Htb, (500, Some(2_000)))]
+    {
+        s.handle_queue(A, &QueueConfig { discipline, ..QueueConfig::default() }, at(0));
+        s.handle_queue(B, &QueueConfig { parent: Some(A), ..limited }, at(0));
+        let level = s.levels(B, at(0)).next().unwrap();
+        assert_eq!((level.guarantee, level.ceiling), told, "below {discipline:?}");
+    }
+}
+
+#[test]
 fn a_tenants_account_says_its_share_and_how_far_it_is_ahead_of_it() {
     let mut s = with_slots(1);
     s.handle_submit(job(1, QueueId::DEFAULT, 1), at(0));
