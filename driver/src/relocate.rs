@@ -28,6 +28,10 @@ impl Driver {
         if job.policy.once {
             return Err(Answer::EditRefused { job: id, why: EditRefusal::Once });
         }
+        // Asked twice, it has its place there already.
+        if job.moves_to().is_some_and(|to| self.queues.find(Some(queue)) == Some(to)) {
+            return Ok(true);
+        }
         let to = self.way_into(queue, id, now)?;
         if to == job.queue && job.moves_to().is_none() {
             return Ok(true);

@@ -64,6 +64,16 @@ fn a_job_that_runs_is_ended_politely_and_waits_in_the_other_queue_without_a_fail
 }
 
 #[test]
+fn a_job_that_is_on_its_way_to_a_queue_may_be_sent_there_again_though_it_took_the_last_place() {
+    let (mut bench, job, _) = running();
+    let shape = QueueShape { waiting_max: Some(1), ..QueueShape::default() };
+    bench.order_mail(QueueVerb::Put(Box::new(shape)));
+    for _ in 0..2 {
+        assert_eq!(bench.relocate(job), Answer::Done { job, state: JobState::Running });
+    }
+}
+
+#[test]
 fn what_ends_by_itself_meanwhile_has_ended() {
     let (mut bench, job, key) = running();
     bench.relocate(job);
