@@ -9,7 +9,9 @@ const MAX_TIME: &str = "40";
 
 /// Without slots whoever waits for a job waits for ever, and a key that was used for another request is refused. What a
 /// description cannot say is a range of ids that goes backwards, a cursor of another order than the one that is asked for, and a
-/// word that is there twice; and a bulk action takes a number for a tag. The queue of jobs that name none is given no bound.
+/// word that is there twice; that jobs are counted by no reason why they wait, and have one in no other state; that a queue is
+/// attached to something, and guaranteed no more than its ceiling; and a bulk action takes a number for a tag. The queue of jobs
+/// that name none is given no bound.
 const CONFIG: &str = r#"
 [[operations]]
 include-name = "POST /v1/jobs"
@@ -18,13 +20,21 @@ parameters = { wait = "10ms" }
 positive_data_acceptance.expected-statuses = ["2xx", "401", "403", "404", "409", "422", "5xx"]
 [[operations]]
 include-name = "GET /v1/jobs"
-parameters = { id = "5-90", sort = "-id", cursor = "AAAAAAAAABE" }
+parameters = { id = "5-90", sort = "-id", cursor = "AAAAAAAAABE", reason = "ok" }
 [[operations]]
 include-name = "GET /v1/jobs/counts"
-parameters = { id = "5-90", by = "state,tenant" }
+parameters = { id = "5-90", by = "state,tenant", reason = "ok" }
 [[operations]]
 include-name = "POST /v1/queues/{name}/purge"
-parameters = { id = "5-90" }
+parameters = { id = "5-90", reason = "ok" }
+[[operations]]
+include-name = "POST /v1/queues/{name}/attach"
+[operations.checks]
+positive_data_acceptance.expected-statuses = ["2xx", "401", "403", "404", "409", "422", "5xx"]
+[[operations]]
+include-name = "POST /v1/queues/{name}/detach"
+[operations.checks]
+positive_data_acceptance.expected-statuses = ["2xx", "401", "403", "404", "409", "422", "5xx"]
 [[operations]]
 include-name = "POST /v1/jobs/actions"
 [operations.checks]
@@ -33,6 +43,8 @@ negative_data_rejection.expected-statuses = ["2xx", "4xx"]
 [[operations]]
 include-name = "PUT /v1/queues/{name}"
 parameters = { name = "bounded" }
+[operations.checks]
+positive_data_acceptance.expected-statuses = ["2xx", "401", "403", "404", "409", "422", "5xx"]
 [[operations]]
 include-name = "GET /v1/jobs/{id}/log"
 parameters = { follow = "false" }
