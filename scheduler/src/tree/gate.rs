@@ -18,6 +18,8 @@ pub(crate) struct Gate {
     running: u32,
     /// When the next job would be due if jobs came evenly: the theoretical arrival time.
     due: Mono,
+    /// When the whole burst was there last. What was granted before has been made up for since, and gives nothing back.
+    whole: Mono,
     /// Closed by the rate, until it is opened.
     closed_until: Option<Mono>,
 }
@@ -37,6 +39,7 @@ impl Gate {
         let most = step.0.saturating_mul(u64::from(burst));
         let used = u128::from(ahead) * u128::from(step.0) / u128::from(old.0.max(1));
         self.due = now + Span(u64::try_from(used).unwrap_or(u64::MAX).min(most));
+        self.note_whole(now);
         self.close(now)
     }
 
@@ -69,6 +72,7 @@ impl Gate {
     pub(crate) fn take(&mut self, now: Mono) -> Option<Mono> {
         self.running += 1;
         self.rate?;
+        self.note_whole(now);
         self.due = self.due.max(now) + self.step();
         self.close(now)
     }
@@ -77,6 +81,7 @@ impl Gate {
     pub(crate) fn take_since(&mut self, since: Mono, now: Mono) -> Option<Mono> {
         self.running += 1;
         self.rate?;
+        self.note_whole(now);
         self.due = self.due.max(since.min(now) + self.step());
         self.close(now)
     }
@@ -86,10 +91,17 @@ impl Gate {
         self.running -= 1;
     }
 
-    /// A job that was granted never began, and the rate gets it back. Answers when that opens, if it is sooner than it was.
-    pub(crate) fn give_back(&mut self) -> Option<Mono> {
+    fn note_whole(&mut self, now: Mono) {
+        if self.due <= now {
+            self.whole = now;
+        }
+    }
+
+    /// A job that was granted then never began, and the rate gets it back, unless time has brought another start for it. Answers
+    /// when that opens, if it is sooner than it was.
+    pub(crate) fn give_back(&mut self, granted: Mono) -> Option<Mono> {
         self.running -= 1;
-        self.rate?;
+        self.rate.filter(|_| granted >= self.whole)?;
         self.due = Mono(self.due.0.saturating_sub(self.step().0));
         let opens = self.opens();
         self.closed_until = self.closed_until.map(|at| at.min(opens));
@@ -162,17 +174,17 @@ impl Tree {
         }
     }
 
-    /// A granted job is over; `began`: or it never did.
+    /// A granted job is over; `unbegun`: or it never began, and was granted then.
     #[inline]
-    pub(super) fn leave_gate(&mut self, at: NodeIx, began: bool) {
+    pub(super) fn leave_gate(&mut self, at: NodeIx, unbegun: Option<Mono>) {
         let gate = &mut self[at].gate;
         let was_open = gate.is_open();
-        let opens = match began {
-            true => {
+        let opens = match unbegun {
+            None => {
                 gate.leave();
                 None
             }
-            false => gate.give_back(),
+            Some(granted) => gate.give_back(granted),
         };
         if !was_open && gate.is_open() {
             self.offer_all(at);

@@ -288,7 +288,7 @@ impl Tree {
             }
             self.recount(at, child);
             self.retime(at);
-            self.leave_gate(at, true);
+            self.leave_gate(at, None);
             level += 1;
             let Some((parent, number)) = self[at].parent else { return };
             (at, child) = (parent, number);
@@ -306,7 +306,7 @@ impl Tree {
             self.recount(at, child);
             level += 1;
             self.retime(at);
-            self.leave_gate(at, false);
+            self.leave_gate(at, Some(job.started));
             let Some((parent, number)) = self[at].parent else { return };
             (at, child) = (parent, number);
         }

@@ -50,6 +50,20 @@ fn of_a_burst_that_is_used_up_one_that_never_began_gives_one_start_back() {
 }
 
 #[test]
+fn a_start_that_comes_back_after_time_has_brought_another_gives_none() {
+    let mut s = with_slots(100);
+    s.handle_queue(A, &rate(1, 10, 1), at(0));
+    s.handle_submit(job(1, A, 1), at(0));
+    s.handle_submit(job(2, A, 1), at(50_000));
+    assert_eq!(granted(&mut s), [1, 2]);
+    s.handle_cancel(JobId(1), at(51_000));
+    s.handle_return(JobId(1), at(51_000));
+    s.handle_submit(job(3, A, 1), at(52_000));
+    assert_eq!(granted(&mut s), [], "the second has just begun");
+    assert_eq!(starts(&mut s, 1), [60_000]);
+}
+
+#[test]
 fn another_rate_holds_from_when_it_is_set_and_lets_nobody_start_twice() {
     let mut s = with_slots(9);
     s.handle_queue(A, &rate(1, 600, 1), at(0));
