@@ -212,14 +212,13 @@ impl Driver {
         }
     }
 
-    /// The runner has the job no more, or has it although it was given to nobody: of an exclusive queue, others may wait for that.
-    pub(super) fn look_at_holder(&mut self, id: JobId, runner: u32, now: Now) {
+    /// The runner has the job of this queue no more, or has it although it was given to nobody: if that is exclusive, others may wait for it.
+    pub(super) fn look_at_holder(&mut self, id: JobId, (own, runner): (u32, u32), now: Now) {
         if self.attached.queues.is_empty() {
             return;
         }
         let has = self.runners.get(runner).is_some_and(|it| it.leased.contains(&id));
         let waits = |it: &Attached| it.exclusive && (has || it.awaited.contains(&runner));
-        let own = self.jobs[id].queue;
         let all = std::iter::once(own).chain(self.queues.above(own));
         let all = all.filter(|it| self.attached.queues.get(it).is_some_and(waits)).collect();
         self.resolve(&all, false, now);

@@ -39,6 +39,7 @@ mod figures;
 mod invariants;
 mod jobs;
 mod late;
+mod leave;
 mod links;
 mod moments;
 mod names;
@@ -71,7 +72,7 @@ use ostler_job::{
     JobId, Mono, Now, Promise, Span, SupplierId,
     durable::{AttemptKey, Fence, JobState, Reason, Term},
 };
-use ostler_scheduler::{Action as Placed, Config, Scheduler};
+use ostler_scheduler::{Action as Placed, Arrival, Config, Scheduler};
 use serde_json::json;
 
 pub use actor::Actor;
@@ -123,7 +124,7 @@ pub struct Driver {
     hosts: Names,
     resources: claims::ResourceNames,
     /// Restored jobs that wait until it is known who has what they need.
-    unplaced: Vec<(JobId, JobState)>,
+    unplaced: Vec<(JobId, JobState, Arrival)>,
     scheduler: Scheduler,
     timers: Timers,
     estimates: estimate::Estimates,
@@ -139,15 +140,6 @@ pub struct Driver {
     counters: figures::Counters,
     #[cfg(debug_assertions)]
     unchecked: usize,
-}
-
-/// Why a job leaves the runner that has it.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum LeaveReason {
-    /// Its attempt is over.
-    Over,
-    /// Its attempt never began.
-    Unstarted,
 }
 
 impl Driver {
@@ -262,10 +254,15 @@ impl Driver {
 
     /// A job begins to wait, or goes on to after an attempt: until its time, or in the queue.
     fn wait(&mut self, id: JobId, now: Now) {
+        self.wait_at(id, None, now);
+    }
+
+    /// `arrival`: where it stands in the queue, if it stood there before.
+    fn wait_at(&mut self, id: JobId, arrival: Option<Arrival>, now: Now) {
         let job = &self.jobs[id];
         let until = job.due;
         if until <= now.wall {
-            self.queue(id, now);
+            self.queue_at(id, arrival, now);
         } else if job.run.is_none() {
             // Never for longer than from the beginning, whatever the clock said then.
             let whole = until.since(job.submitted_at);
@@ -284,17 +281,26 @@ impl Driver {
 
     /// The job may run as soon as a slot is free.
     fn queue(&mut self, id: JobId, now: Now) {
+        self.queue_at(id, None, now);
+    }
+
+    fn queue_at(&mut self, id: JobId, arrival: Option<Arrival>, now: Now) {
         if self.stays_paused(id) {
             return;
         }
-        self.shift(id, JobState::Pending);
-        if let Some(run) = &mut self.jobs[id].run {
-            run.finished_at = None;
-        }
+        let own = self.pend(id);
         let submit = self.scheduled(id, now);
         let claims = self.jobs[id].claims.as_ref().map_or(&[][..], |claims| &claims.list);
-        self.scheduler.handle_submit_claiming(submit, claims, now.mono);
+        self.scheduler.handle_submit_again(submit, claims, own.or(arrival), now.mono);
         self.place(now);
+    }
+
+    /// The job waits for a slot from here on; answers where it stood after its last attempt.
+    fn pend(&mut self, id: JobId) -> Option<Arrival> {
+        self.shift(id, JobState::Pending);
+        let run = self.jobs[id].run.as_mut()?;
+        run.finished_at = None;
+        run.arrival.take()
     }
 
     /// Does what the scheduler decided.
@@ -334,6 +340,7 @@ impl Driver {
             stop: false,
             to: None,
             retry_at: Mono(0),
+            arrival: None,
             returns: old.as_ref().map_or(0, |it| it.returns),
             finished_at: None,
             exit_status: old.as_ref().and_then(|it| it.exit_status),
@@ -349,27 +356,6 @@ impl Driver {
         let late = Span(waited.0.saturating_sub(window.0));
         self.outbox.effect(Effect::Run { runner: name, key, waited, late });
         self.tried(runner, now);
-    }
-
-    /// Its runner has the job no more: the slot is free. The job is in no place until it is given one.
-    fn leave(&mut self, id: JobId, left: LeaveReason, now: Now) {
-        let job = &mut self.jobs[id];
-        let runner = job.run_mut().runner;
-        if let Some(it) = self.runners.get_mut(runner) {
-            it.leased.remove(&id);
-        }
-        // Out of the runner's hands before the scheduler hears of the free slot: it may grant others at once.
-        self.shift(id, JobState::Paused);
-        self.keep_claims(id, left == LeaveReason::Unstarted);
-        if left == LeaveReason::Over {
-            self.scheduler.handle_finish(id, now.mono);
-        } else {
-            // Forgotten when it comes back, since it is queued anew.
-            self.scheduler.handle_cancel(id, now.mono);
-            self.scheduler.handle_return(id, now.mono);
-        }
-        self.place(now);
-        self.look_at_holder(id, runner, now);
     }
 
     /// The job is over.

@@ -5,7 +5,7 @@
 
 use ostler_job::{
     JobId, Now,
-    durable::{Ending, Order, QueueName},
+    durable::{Ending, Order, QueueName, Reason},
 };
 
 use super::{
@@ -51,11 +51,20 @@ impl Driver {
         }
     }
 
-    /// It was ended for that, and no attempt of it can come back.
-    pub(super) fn arrive(&mut self, id: JobId, now: Now) {
+    /// Whether an attempt that ended so leads back into a queue at once, and not by a retry: it is there from here on.
+    pub(super) fn arrives(&mut self, id: JobId, reason: Reason) -> bool {
+        let job = &mut self.jobs[id];
+        let is_relocated = reason == Reason::Killed && job.run_mut().to.is_some();
+        let is_lost = reason == Reason::Lost && !job.policy.once;
+        if job.kill || !(is_relocated || is_lost) {
+            return false;
+        }
         self.go_over(id);
-        self.jobs[id].run_mut().to = None;
-        self.queue(id, now);
+        if is_relocated {
+            // No attempt of it can come back.
+            self.jobs[id].run_mut().to = None;
+        }
+        true
     }
 
     /// What the record says of an attempt that was ended for that.

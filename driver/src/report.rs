@@ -7,10 +7,11 @@ use ostler_job::{
         Attempt, AttemptKey, Ending, Finish, JobState, LogState, Order, Reason, Report, Usage,
     },
 };
+use ostler_scheduler::Left;
 use serde_json::json;
 
 use super::{
-    Driver, LeaveReason, RunnerName,
+    Driver, RunnerName,
     event::{Effect, Reports},
 };
 
@@ -141,24 +142,19 @@ impl Driver {
         if has_begun {
             self.begins(number, identity, now);
         }
-        self.leave(id, LeaveReason::Over, now);
+        let gone = self.let_go(id, Left::Over);
+        if self.arrives(id, ending.reason) {
+            return self.wait_again(id, &gone, now);
+        }
+        self.vacate(id, &gone, now);
         let job = &self.jobs[id];
         match ending.reason {
             // Whoever wanted to end it came too late.
             Reason::Ok => self.end(id, JobState::Succeeded, Reason::Ok, now),
-            Reason::Killed if !job.kill && job.run.as_ref().is_some_and(|it| it.to.is_some()) => {
-                self.arrive(id, now);
-            }
             // Only an order of ours kills; a store whose disk was full has not kept it.
             Reason::Killed => self.end(id, JobState::Cancelled, Reason::Killed, now),
             _ if job.kill => self.end(id, JobState::Cancelled, Reason::Killed, now),
-            Reason::Lost if job.policy.once => {
-                self.end(id, JobState::Dead, Reason::Lost, now);
-            }
-            Reason::Lost => {
-                self.go_over(id);
-                self.queue(id, now);
-            }
+            Reason::Lost => self.end(id, JobState::Dead, Reason::Lost, now),
             Reason::ExitStatus
             | Reason::Signal
             | Reason::Timeout
@@ -182,6 +178,8 @@ impl Driver {
         let wait = ostler_scheduler::retry::delay(retry, job.failures, seed);
         self.counters.retried += 1;
         self.jobs[id].due = now.wall.after(wait);
+        // After a while, it comes anew.
+        self.jobs[id].run_mut().arrival.take_if(|_| wait > Span::ZERO);
         self.go_over(id);
         self.tell_retrying(id, ending.reason, wait, now);
         self.wait_for_retry(id, now.mono + wait);

@@ -4,9 +4,10 @@ use ostler_job::{
     JobId, Mono, Now, Span,
     durable::{AttemptKey, Ending, EventKind, JobState, Reason},
 };
+use ostler_scheduler::Left;
 use serde_json::json;
 
-use super::{Driver, Effect, LeaveReason, jobs::Job};
+use super::{Driver, Effect, jobs::Job};
 
 /// How often a job may come back unstarted before it has to wait: whatever the reason is, it is not gone at once.
 const RETURNS: u32 = 5;
@@ -21,7 +22,7 @@ pub(super) const LACKED: &str = "its runner lived, and had it no more";
 impl Driver {
     /// The attempt provably never began: it is not counted, and the job goes elsewhere.
     pub(super) fn return_(&mut self, id: JobId, now: Now) {
-        self.leave(id, LeaveReason::Unstarted, now);
+        let gone = self.let_go(id, Left::Unstarted);
         let job = &mut self.jobs[id];
         job.attempts -= 1;
         let (begun, expires, kill) = (job.attempts > 0, job.expires, job.kill);
@@ -29,18 +30,21 @@ impl Driver {
         run.returns += 1;
         let more = run.returns.checked_sub(RETURNS);
         if kill {
+            self.vacate(id, &gone, now);
             return self.end(id, JobState::Cancelled, Reason::Cancelled, now);
         }
         if !begun {
             // Its time may have come meanwhile.
             if expires <= now.mono {
+                self.vacate(id, &gone, now);
                 return self.end(id, JobState::Expired, Reason::Expired, now);
             }
             self.timers.expire(id, expires);
         }
         self.go_over(id);
         self.jobs[id].run_mut().to = None;
-        let Some(more) = more else { return self.queue(id, now) };
+        let Some(more) = more else { return self.wait_again(id, &gone, now) };
+        self.vacate(id, &gone, now);
         let wait = Span(RETURN_WAIT.0.0 << more.min(8)).min(RETURN_WAIT.1);
         self.jobs[id].due = now.wall.after(wait);
         self.wait_for_retry(id, now.mono + wait);
@@ -89,22 +93,24 @@ impl Driver {
         let (runner, key) = (self.hosts.name(run.runner).clone(), self.jobs[id].key(id));
         self.outbox.effect(Effect::Lost { runner, key });
         self.record_lost(id, ending, now);
-        self.leave(id, LeaveReason::Over, now);
+        let gone = self.let_go(id, Left::Over);
         let job = &mut self.jobs[id];
         job.crashes += 1;
-        if job.kill {
-            self.end(id, JobState::Cancelled, Reason::Lost, now);
+        let end = if job.kill {
+            (JobState::Cancelled, Reason::Lost)
         } else if job.policy.once {
-            self.end(id, JobState::Dead, Reason::Lost, now);
+            (JobState::Dead, Reason::Lost)
         } else if job.crashes >= self.config.crashes_max && !job.run_mut().stop {
             self.counters.quarantined += 1;
-            self.end(id, JobState::Dead, Reason::Quarantined, now);
+            (JobState::Dead, Reason::Quarantined)
         } else {
             self.tell_retrying(id, Reason::Lost, Span::ZERO, now);
             // Should its runner come back with it, it is to end there all the same.
             self.go_over(id);
-            self.queue(id, now);
-        }
+            return self.wait_again(id, &gone, now);
+        };
+        self.vacate(id, &gone, now);
+        self.end(id, end.0, end.1, now);
     }
 
     pub(super) fn tell_retrying(&mut self, id: JobId, reason: Reason, wait: Span, now: Now) {

@@ -25,6 +25,7 @@ mod late;
 mod leases;
 mod links;
 mod operators;
+mod places;
 mod queue_tree;
 mod queues;
 mod reasons;

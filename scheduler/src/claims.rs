@@ -1,53 +1,16 @@
 //! Jobs that name resources: parked until they have them all, and what they have is given back.
 
-use ostler_job::{HostId, JobId, Mono, SupplierId};
+use ostler_job::{JobId, Mono};
 
-use crate::event::{Action, Submit};
+use crate::event::{Action, Arrival, Submit};
 use crate::jobs::State;
 use crate::resources::{Claim, ResourceId};
 use crate::scheduler::Scheduler;
 
 impl Scheduler {
-    /// As [`Scheduler::handle_adopt`], of a job that has these resources.
-    ///
-    /// # Panics
-    /// When a job of that id is known.
-    pub fn handle_adopt_claiming(
-        &mut self,
-        submit: Submit,
-        claims: &[Claim],
-        at: (SupplierId, HostId),
-        (since, now): (Mono, Mono),
-    ) {
-        let job = submit.job;
-        if !claims.is_empty() {
-            self.resources.force(job, claims);
-        }
-        self.handle_adopt(submit, at, since, now);
-        if let Some(ix) = self.jobs.find(job) {
-            self.jobs[ix].claims = !claims.is_empty();
-        }
-    }
-
     /// A job keeps the resources that it has when its slot is gone, until it is submitted again or gives them up.
     pub fn handle_keep(&mut self, job: JobId) {
         self.resources.keep(job);
-    }
-
-    /// A waiting job waits in another way from now on, wherever its new submit says. What it has of its resources it keeps, and its
-    /// place in their lines: nobody goes ahead in between.
-    ///
-    /// # Panics
-    /// When its queue is not known.
-    pub fn handle_resubmit(&mut self, submit: Submit, claims: &[Claim], now: Mono) {
-        let known = self.jobs.find(submit.job);
-        if let Some(ix) = known.filter(|&ix| self.jobs[ix].is_waiting()) {
-            self.resources.stay(submit.job);
-            self.jobs[ix].claims = false;
-            self.drop_waiting(ix);
-            self.pump(now);
-        }
-        self.handle_submit_claiming(submit, claims, now);
     }
 
     /// A job that is not submitted yet has these resources from before, and keeps them until it is, or gives them up.
@@ -80,7 +43,7 @@ impl Scheduler {
         &mut self,
         submit: &Submit,
         claims: &[Claim],
-        tenant_waiting: u32,
+        (arrival, tenant_waiting): (Option<Arrival>, u32),
         now: Mono,
     ) {
         if let Some(reason) = self.refusal(tenant_waiting) {
@@ -88,7 +51,7 @@ impl Scheduler {
             return;
         }
         let flow = self.tree.find(submit.queue, submit.tenant);
-        let ix = self.insert(submit, flow, now);
+        let ix = self.insert(submit, arrival, flow, now);
         self.jobs[ix].claims = true;
         if self.resources.enter(submit.job, claims) {
             self.enter_waiting(ix);

@@ -9,6 +9,7 @@
 //! | [`handle_keep`](Scheduler::handle_keep), [`handle_release`](Scheduler::handle_release) | a job keeps its resources until it is tried again, or gives them up |
 //! | [`handle_finish`](Scheduler::handle_finish) | a granted job is over, however it ended: its slot is free |
 //! | [`handle_return`](Scheduler::handle_return) | a granted job provably never started: it waits again with its old key |
+//! | [`handle_again`](Scheduler::handle_again) | a granted job waits again, in another way: its slot is free once it stands in its place |
 //! | [`handle_cancel`](Scheduler::handle_cancel) | nobody wants the job any more |
 //! | [`handle_adopt`](Scheduler::handle_adopt) | a supplier has a job that was granted before anybody here knew of it |
 //! | [`handle_supply`](Scheduler::handle_supply) | a supplier offers this many slots, in absolute numbers |
@@ -31,6 +32,8 @@
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
 
+mod adopt;
+mod again;
 mod arrivals;
 mod backlog;
 mod claims;
@@ -58,7 +61,7 @@ mod waitlist;
 mod why;
 
 pub use config::{Config, DisciplineKind, QueueConfig, Rate};
-pub use event::{Action, Cancelled, Estimate, Refusal, Submit, Supply};
+pub use event::{Action, Arrival, Cancelled, Estimate, Left, Refusal, Submit, Supply};
 pub use hash::IdMap;
 pub use resources::{Claim, ResourceId};
 pub use scheduler::Scheduler;

@@ -6,7 +6,7 @@ use ostler_job::{HostId, JobId, Mono, QueueId, Span, SupplierId, TenantId};
 
 use crate::arrivals::Arrivals;
 use crate::config::{Config, QueueConfig};
-use crate::event::{Action, Cancelled, Refusal, Submit, Supply};
+use crate::event::{Action, Arrival, Cancelled, Refusal, Submit, Supply};
 use crate::expiry::Expiry;
 use crate::fleet::Fleet;
 use crate::jobs::{Job, JobIx, Jobs, NEVER, State};
@@ -42,7 +42,8 @@ pub struct Scheduler {
     /// Lanes of sets of hosts in which there is something new.
     pub(crate) touched_sets: Vec<Lane>,
     pub(crate) actions: VecDeque<Action>,
-    submits: u64,
+    /// Places that were given.
+    pub(crate) submits: u64,
     /// Mutations since the invariants were last checked.
     #[cfg(debug_assertions)]
     pub(crate) unchecked: usize,
@@ -91,6 +92,17 @@ impl Scheduler {
     /// # Panics
     /// As [`Scheduler::handle_submit`].
     pub fn handle_submit_claiming(&mut self, submit: Submit, claims: &[Claim], now: Mono) {
+        self.submit(submit, claims, None, now);
+    }
+
+    /// `arrival`: where the job stands, if it was here before.
+    pub(crate) fn submit(
+        &mut self,
+        submit: Submit,
+        claims: &[Claim],
+        arrival: Option<Arrival>,
+        now: Mono,
+    ) {
         self.expire(now);
         if self.tree.opens().is_some_and(|at| at <= now) || self.resources.has_ready() {
             self.pump(now);
@@ -109,16 +121,16 @@ impl Scheduler {
         if submit.expires.is_some_and(|at| at <= now) {
             self.actions.push_back(Action::Expire { job: submit.job });
         } else if at_once {
-            let job = self.insert(&submit, flow, now);
+            let job = self.insert(&submit, arrival, flow, now);
             let alone = self.waiting() == 0 || self.tree.is_plain();
             self.tree.pass(&self.jobs[job], alone, now);
             self.grant(job, submit.host, now);
         } else if !claims.is_empty() {
-            self.submit_claiming(&submit, claims, waiting, now);
+            self.submit_claiming(&submit, claims, (arrival, waiting), now);
         } else if let Some(reason) = self.refusal(waiting) {
             self.actions.push_back(Action::Refuse { job: submit.job, reason });
         } else {
-            let job = self.insert(&submit, flow, now);
+            let job = self.insert(&submit, arrival, flow, now);
             self.enter_waiting(job);
             if self.tree.is_limited(submit.queue) {
                 self.pump(now);
@@ -128,43 +140,28 @@ impl Scheduler {
         self.mutated();
     }
 
-    /// A supplier has the job already, granted at `since`, before anybody here knew of it: its tenant is charged from now on, its
-    /// queue's rate as of then, and the job holds a slot, within what the supplier offers or beyond.
-    ///
-    /// # Panics
-    /// When a job of that id is known.
-    pub fn handle_adopt(
-        &mut self,
-        submit: Submit,
-        (supplier, at): (SupplierId, HostId),
-        since: Mono,
-        now: Mono,
-    ) {
-        let flow = self.tree.find(submit.queue, submit.tenant);
-        let job = self.insert(&submit, flow, now);
-        self.tree.adopt(&self.jobs[job], since, now);
-        let place = self.fleet.adopt(supplier, at, job);
-        self.hold(job, &place, now);
-        self.pump(now);
-        self.mutated();
-    }
-
     /// A granted job is over, however it ended: its slot is free and its tenant pays what it really took. Unknown jobs
     /// are ignored.
     pub fn handle_finish(&mut self, job: JobId, now: Mono) {
         let Some(ix) = self.find_granted(job) else { return };
-        let it = &self.jobs[ix];
-        let flow = it.flow;
-        // A prefetched job that its supplier never freed a slot for cannot be measured; its estimate stands.
-        let served = (it.state == State::Running).then(|| now - it.started);
-        self.tree.finish(it, served);
-        self.release(ix, served, now);
+        let flow = self.jobs[ix].flow;
+        self.end_granted(ix, now);
         if self.jobs[ix].claims {
             self.resources.end(job);
         }
         self.remove(ix, flow);
         self.pump(now);
         self.mutated();
+    }
+
+    /// Frees the slot of a granted job that is over.
+    #[inline]
+    pub(crate) fn end_granted(&mut self, ix: JobIx, now: Mono) {
+        let it = &self.jobs[ix];
+        // A prefetched job that its supplier never freed a slot for cannot be measured; its estimate stands.
+        let served = (it.state == State::Running).then(|| now - it.started);
+        self.tree.finish(it, served);
+        self.release(ix, served, now);
     }
 
     /// A granted job provably never started: its slot is free, its charge is undone and it waits with its old key,
@@ -286,16 +283,22 @@ impl Scheduler {
     }
 
     #[inline]
-    pub(crate) fn insert(&mut self, submit: &Submit, known: Option<FlowIx>, now: Mono) -> JobIx {
+    pub(crate) fn insert(
+        &mut self,
+        submit: &Submit,
+        arrival: Option<Arrival>,
+        known: Option<FlowIx>,
+        now: Mono,
+    ) -> JobIx {
         let of = (submit.queue, submit.tenant, known);
         let flow = self.tree.open(of, submit.weight, &mut self.tenants);
-        self.submits += 1;
+        let Arrival(seq) = arrival.unwrap_or_else(|| self.next_arrival());
         let window = submit.promise.window();
         // An estimate takes at most a quarter of the longest window off, or a wild one would end all order.
         let lead = submit.estimate.p90.0.min(ostler_job::Promise::SOMETIME.0 / 4);
         self.jobs.insert(Job {
             id: submit.job,
-            seq: self.submits,
+            seq,
             arrival: now,
             lst: Mono((now + window).0.saturating_sub(lead)),
             expires: submit.expires.unwrap_or(NEVER),
@@ -325,13 +328,13 @@ impl Scheduler {
         there && self.tree.may_pass(submit.queue, flow, now)
     }
 
-    fn find_granted(&self, job: JobId) -> Option<JobIx> {
+    pub(crate) fn find_granted(&self, job: JobId) -> Option<JobIx> {
         let ix = self.jobs.find(job)?;
         matches!(self.jobs[ix].state, State::Running | State::Prefetched).then_some(ix)
     }
 
     /// Takes a granted job off its supplier; who was prefetched behind it begins.
-    fn release(&mut self, ix: JobIx, served: Option<Span>, now: Mono) {
+    pub(crate) fn release(&mut self, ix: JobIx, served: Option<Span>, now: Mono) {
         let it = &self.jobs[ix];
         let (supplier, position) = (it.supplier, it.position as usize);
         let tenant = self.tree.tenant(it.flow);

@@ -4,6 +4,7 @@
 mod caps;
 mod guarantees;
 mod limits;
+mod places;
 mod rates;
 mod spread;
 mod whys;

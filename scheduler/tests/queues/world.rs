@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use ostler_job::{HostId, JobId, Mono, Promise, QueueId, Span, SupplierId, TenantId};
 use ostler_scheduler::{
-    Action, Claim, Config, DisciplineKind, QueueConfig, Rate, ResourceId, Scheduler, Supply,
+    Action, Claim, Config, DisciplineKind, Left, QueueConfig, Rate, ResourceId, Scheduler, Supply,
 };
 
 use crate::{at, job};
@@ -255,6 +255,25 @@ impl World {
         }
     }
 
+    /// A running job waits again, perhaps elsewhere.
+    fn wait_again(&mut self) {
+        let Some(id) = self.one_of(true) else { return };
+        let left = if self.below(2) == 0 { Left::Over } else { Left::Unstarted };
+        let was = self.running.remove(&id.0).unwrap();
+        let queue = Some(self.below(6) as u32).filter(|it| self.queues.contains_key(it));
+        let queue = queue.unwrap_or(was);
+        self.waiting.insert(id.0, queue);
+        self.hosts.remove(&id.0);
+        self.ever.remove(&id.0);
+        if left == Left::Unstarted {
+            self.starts.clear();
+            self.told.clear();
+        }
+        let submit = job(id.0, QueueId(queue), self.tenants[&id.0]);
+        let claims = self.claims[&id.0].clone();
+        self.s.handle_again(submit, &claims, left, at(self.now));
+    }
+
     fn check_claims(&self, job: u64) {
         let others = self.running.keys().chain(self.kept.keys()).filter(|&&other| other != job);
         for other in others {
@@ -276,7 +295,8 @@ impl World {
 
     fn step(&mut self) {
         self.now += self.below(30);
-        match self.below(22) {
+        match self.below(23) {
+            22 => self.wait_again(),
             21 => self.cap(),
             0 => self.put(),
             1 => self.delete(),

@@ -1,0 +1,88 @@
+//! Jobs that come back to their places: those that came before them are before them again, and nobody takes their slots in between.
+//!
+//! Where a job stands is its number among all submits ([`Arrival`]), whoever kept it meanwhile.
+
+use ostler_job::{JobId, Mono};
+
+use crate::event::{Arrival, Left, Submit};
+use crate::resources::Claim;
+use crate::scheduler::Scheduler;
+
+impl Scheduler {
+    /// A place behind all that came before, for a job that is submitted later.
+    pub fn next_arrival(&mut self) -> Arrival {
+        self.submits += 1;
+        Arrival::of(self.submits)
+    }
+
+    /// Where the job stands, for it to come back to; `None`: it is not known here, or came back too often.
+    pub fn arrival(&self, job: JobId) -> Option<Arrival> {
+        let job = &self.jobs[self.jobs.find(job)?];
+        let arrival = Arrival(job.seq);
+        if job.is_waiting() { arrival.again() } else { Some(arrival) }
+    }
+
+    /// As [`Scheduler::handle_submit_claiming`], of a job that comes back to where it stood.
+    ///
+    /// # Panics
+    /// As [`Scheduler::handle_submit`].
+    pub fn handle_submit_again(
+        &mut self,
+        submit: Submit,
+        claims: &[Claim],
+        arrival: Option<Arrival>,
+        now: Mono,
+    ) {
+        self.submit(submit, claims, arrival, now);
+    }
+
+    /// A waiting job waits in another way from now on, wherever its new submit says. What it has of its resources it keeps, and its
+    /// place in their lines and among all: nobody goes ahead in between.
+    ///
+    /// # Panics
+    /// When its queue is not known.
+    pub fn handle_resubmit(&mut self, submit: Submit, claims: &[Claim], now: Mono) {
+        let arrival = self.arrival(submit.job);
+        let known = self.jobs.find(submit.job);
+        if let Some(ix) = known.filter(|&ix| self.jobs[ix].is_waiting()) {
+            self.resources.stay(submit.job);
+            self.jobs[ix].claims = false;
+            self.drop_waiting(ix);
+            self.pump(now);
+        }
+        self.submit(submit, claims, arrival, now);
+    }
+
+    /// A granted job waits again, wherever its new submit says, whatever the limits on waiting jobs are: its slot is free once it
+    /// stands in its place. One that is not granted is submitted.
+    ///
+    /// # Panics
+    /// As [`Scheduler::handle_submit`].
+    pub fn handle_again(&mut self, submit: Submit, claims: &[Claim], left: Left, now: Mono) {
+        let Some(ix) = self.find_granted(submit.job) else {
+            return self.handle_submit_claiming(submit, claims, now);
+        };
+        let (arrival, flow) = (Arrival(self.jobs[ix].seq), self.jobs[ix].flow);
+        match left {
+            Left::Over => self.end_granted(ix, now),
+            Left::Unstarted => {
+                self.tree.give_back(&self.jobs[ix]);
+                self.release(ix, None, now);
+            }
+        }
+        if self.jobs[ix].claims {
+            self.resources.end(submit.job);
+        }
+        self.remove(ix, flow);
+        let flow = self.tree.find(submit.queue, submit.tenant);
+        let ix = self.insert(&submit, Some(arrival), flow, now);
+        self.jobs[ix].claims = !claims.is_empty();
+        if claims.is_empty() || self.resources.enter(submit.job, claims) {
+            self.enter_waiting(ix);
+        } else {
+            self.park(ix);
+        }
+        self.pump(now);
+        self.mutated();
+    }
+}
