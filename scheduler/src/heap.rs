@@ -118,15 +118,21 @@ impl<K: Copy + Ord, P: Positions> IndexedHeap<K, P> {
         self.entries.iter().copied()
     }
 
+    /// Moves `id` to `key`; false: it is not in.
+    pub(crate) fn shift(&mut self, id: u32, key: K) -> bool {
+        let Some(at) = self.position(id) else { return false };
+        let old = std::mem::replace(&mut self.entries[at].0, key);
+        if key < old {
+            self.sift_up(at);
+        } else if key > old {
+            self.sift_down(at);
+        }
+        true
+    }
+
     /// Puts `id` in with `key`, or moves it there.
     pub(crate) fn set(&mut self, id: u32, key: K) {
-        if let Some(at) = self.position(id) {
-            let old = std::mem::replace(&mut self.entries[at].0, key);
-            if key < old {
-                self.sift_up(at);
-            } else if key > old {
-                self.sift_down(at);
-            }
+        if self.shift(id, key) {
             return;
         }
         let at = self.entries.len();

@@ -77,7 +77,7 @@ pub(crate) struct Job {
 
 /// Every known job, by index and by id.
 pub(crate) struct Jobs {
-    pages: Vec<Vec<Job>>,
+    pages: Vec<Box<[Job; PAGE]>>,
     free: u32,
     by_id: IdMap<JobId, JobIx>,
 }
@@ -135,7 +135,7 @@ impl Jobs {
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = (JobIx, &Job)> {
-        let all = self.pages.iter().flatten().enumerate();
+        let all = self.pages.iter().flat_map(|page| page.iter()).enumerate();
         all.filter(|(_, job)| job.state != State::Free).map(|(at, job)| (JobIx(at as u32), job))
     }
 
@@ -164,7 +164,8 @@ impl Jobs {
             cancelled: false,
             claims: false,
         };
-        self.pages.push((0..PAGE).map(blank).collect());
+        let page: Box<[Job]> = (0..PAGE).map(blank).collect();
+        self.pages.push(page.try_into().unwrap_or_else(|_| unreachable!("a page has that many")));
         self.free = base;
         JobIx(base)
     }

@@ -53,6 +53,16 @@ impl<K: Copy + Ord> ByLane<K> {
         }
     }
 
+    /// Moves the child to the key; false: the lane has none such.
+    #[inline]
+    pub(super) fn shift(&mut self, lane: Lane, child: u32, key: K) -> bool {
+        if lane == Lane::USUAL {
+            self.usual.shift(child, key)
+        } else {
+            self.others.get_mut(&lane).is_some_and(|it| it.shift(child, key))
+        }
+    }
+
     #[inline]
     pub(super) fn set(&mut self, lane: Lane, child: u32, key: K) {
         if lane == Lane::USUAL {

@@ -67,16 +67,28 @@ impl PromiseOrder {
         }
     }
 
+    /// The child offers that head in the lane, and has that tag.
     #[inline]
     fn file(&mut self, lane: Lane, child: Child, head: Head, start: Tag) {
         if start <= self.accounts.v.plus(self.credit) {
-            self.ahead.remove(lane, child.0);
+            if !self.eligible_tags.shift(lane, child.0, start) {
+                self.ahead.remove(lane, child.0);
+                self.eligible_tags.set(lane, child.0, start);
+            }
             self.eligible.set(lane, child.0, head);
-            self.eligible_tags.set(lane, child.0, start);
-        } else {
+        } else if !self.ahead.shift(lane, child.0, start) {
             self.eligible.remove(lane, child.0);
             self.eligible_tags.remove(lane, child.0);
             self.ahead.set(lane, child.0, start);
+        }
+    }
+
+    /// The same of one whose head in the lane is what it was.
+    #[inline]
+    fn retag(&mut self, lane: Lane, child: Child, head: Head, start: Tag) {
+        let is_eligible = start <= self.accounts.v.plus(self.credit);
+        if !is_eligible || !self.eligible_tags.shift(lane, child.0, start) {
+            self.file(lane, child, head, start);
         }
     }
 
@@ -88,7 +100,7 @@ impl PromiseOrder {
         }
         let start = it.start;
         if let Some(head) = *it.heads.usual() {
-            self.file(Lane::USUAL, child, head, start);
+            self.retag(Lane::USUAL, child, head, start);
         }
         if !self.accounts.get(child).heads.is_plain() {
             self.rekey_others(child, start);
@@ -100,7 +112,7 @@ impl PromiseOrder {
         let others = self.accounts.get(child).heads.others();
         let heads: Vec<_> = others.filter_map(|(lane, it)| Some((lane, (*it)?))).collect();
         for (lane, head) in heads {
-            self.file(lane, child, head, start);
+            self.retag(lane, child, head, start);
         }
     }
 
@@ -241,11 +253,17 @@ impl Discipline for PromiseOrder {
             it.start = it.start.max(floor.minus(by));
         }
         it.start = it.start.plus(by);
+        let start = it.start;
         match it.heads.get_mut(lane) {
             Some(head @ Some(_)) if next.is_some() => *head = next,
             _ => self.put(child, lane, next),
         }
-        self.rekey(child);
+        if let Some(head) = next {
+            self.file(lane, child, head, start);
+        }
+        if lane != Lane::USUAL || !self.accounts.get(child).heads.is_plain() {
+            self.rekey(child);
+        }
     }
 
     fn pass(&mut self, child: Child, cost: Span, alone: bool, _now: Mono) {
