@@ -115,17 +115,20 @@ fn pinned_and_other_jobs_share_a_host_by_what_their_tenants_weigh() {
 }
 
 #[test]
-fn fifo_is_one_order_for_pinned_and_other_jobs() {
-    let config = Config { discipline: DisciplineKind::Fifo, ..Config::default() };
-    let mut s = Scheduler::new(config);
-    let supply = Supply { host: HostId(1), slots: 1, prefetch: 0 };
-    s.handle_supply(SupplierId(1), supply, at(0));
-    let pins = [None, None, Some(1), Some(1), None, Some(1), None, None];
-    for (id, pin) in (1..).zip(pins) {
-        submit(&mut s, job(id, pin), id);
-    }
-    for id in 1..8 {
-        assert_eq!(finish(&mut s, id, 100 + id), [(id + 1, 1)]);
+fn where_promises_do_not_count_pinned_and_other_jobs_of_a_tenant_are_one_order() {
+    use DisciplineKind::{Drr, Fifo, Htb, Sfq};
+    for discipline in [Fifo, Sfq, Drr, Htb] {
+        let mut s = Scheduler::new(Config { discipline, ..Config::default() });
+        let supply = Supply { host: HostId(1), slots: 1, prefetch: 0 };
+        s.handle_supply(SupplierId(1), supply, at(0));
+        let pins = [None, None, Some(1), Some(1), None, Some(1), None, None];
+        for (id, pin) in (1..).zip(pins) {
+            let within = Promise::Within(Span::from_secs(900 - 100 * id));
+            submit(&mut s, Submit { promise: within, ..job(id, pin) }, id);
+        }
+        for id in 1..8 {
+            assert_eq!(finish(&mut s, id, 100 + id), [(id + 1, 1)], "{discipline:?}");
+        }
     }
 }
 

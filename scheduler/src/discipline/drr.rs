@@ -115,13 +115,18 @@ impl Discipline for DrrOrder {
     }
 
     fn choose(&mut self, lanes: &[Lane], _now: Mono) -> (Option<Turn>, Option<(Child, Lane)>) {
-        let first = |&lane: &Lane| self.turns.first(lane).map(|(turn, child)| (turn, child, lane));
-        let Some(((round, _), child, lane)) = lanes.iter().filter_map(first).min() else {
+        // Of one child in several lanes the job that was submitted first.
+        let first = |&lane: &Lane| {
+            let (turn, child) = self.turns.first(lane)?;
+            let head = self.accounts.get(Child(child)).head(lane)?;
+            Some(((turn, child, head.seq()), Turn { head, child: Child(child), lane }))
+        };
+        let firsts = lanes.iter().filter_map(first);
+        let Some((((round, _), ..), turn)) = firsts.min_by_key(|&(key, _)| key) else {
             return (None, None);
         };
         self.advance(round);
-        let head = self.accounts.get(Child(child)).head(lane);
-        (head.map(|head| Turn { head, child: Child(child), lane }), None)
+        (Some(turn), None)
     }
 
     fn eldest(&self, lanes: &[Lane]) -> Option<Turn> {

@@ -217,17 +217,21 @@ impl Discipline for HtbOrder {
 
     fn choose(&mut self, lanes: &[Lane], now: Mono) -> (Option<Turn>, Option<(Child, Lane)>) {
         self.tick(now);
-        let first = |&lane: &Lane| self.ready.first(lane).map(|(key, child)| (key, child, lane));
-        let Some(((class, _), child, lane)) = lanes.iter().filter_map(first).min() else {
+        // Of one child in several lanes the job that was submitted first.
+        let first = |&lane: &Lane| {
+            let (key, child) = self.ready.first(lane)?;
+            let head = self.accounts.get(Child(child)).head(lane)?;
+            Some(((key, child, head.seq()), Turn { head, child: Child(child), lane }))
+        };
+        let firsts = lanes.iter().filter_map(first);
+        let Some((((class, _), ..), turn)) = firsts.min_by_key(|&(key, _)| key) else {
             return (None, None);
         };
-        let it = self.accounts.get(Child(child));
         if class > self.height {
-            let start = it.start;
+            let start = self.accounts.get(turn.child).start;
             self.accounts.v = self.accounts.v.max(start);
         }
-        let head = self.accounts.get(Child(child)).head(lane);
-        (head.map(|head| Turn { head, child: Child(child), lane }), None)
+        (Some(turn), None)
     }
 
     fn eldest(&self, lanes: &[Lane]) -> Option<Turn> {
