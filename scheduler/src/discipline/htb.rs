@@ -50,7 +50,7 @@ impl Buckets {
 
     fn is_red(&self, now: Mono) -> bool {
         let next = (u64::from(self.running) + 1) * 1_000;
-        self.open > now && self.share.ceiling.is_none_or(|ceiling| next > u64::from(ceiling))
+        self.open > now && self.share.ceiling.is_some_and(|ceiling| next > u64::from(ceiling))
     }
 }
 

@@ -186,6 +186,26 @@ fn what_could_go_straight_to_a_slot_waits_while_the_queue_above_has_used_its_cei
 }
 
 #[test]
+fn a_ceiling_that_is_taken_away_lets_go_at_once_what_it_held() {
+    let mut s = with_slots(100);
+    let htb = QueueConfig { discipline: DisciplineKind::Htb, ..QueueConfig::default() };
+    s.handle_queue(A, &htb, at(0));
+    let below = QueueConfig { parent: Some(A), ceiling: Some(1_000), ..QueueConfig::default() };
+    s.handle_queue(B, &below, at(0));
+    for id in 1..=3 {
+        let mut long = job(id, B, 1);
+        long.estimate = Estimate { p50: Span::from_secs(60), p90: Span::from_secs(60) };
+        s.handle_submit(long, at(0));
+    }
+    assert_eq!(granted(&mut s), [1]);
+    s.handle_queue(B, &QueueConfig { ceiling: None, ..below }, at(1));
+    assert_eq!(granted(&mut s), [2, 3]);
+    s.handle_queue(B, &below, at(2));
+    s.handle_submit(job(4, B, 1), at(2));
+    assert_eq!(granted(&mut s), [], "and one that is set holds");
+}
+
+#[test]
 fn another_order_loses_no_waiting_job() {
     let mut s = with_slots(1);
     s.handle_queue(A, &QueueConfig::default(), at(0));
