@@ -3,6 +3,9 @@
 //! Jobs that are late already have a list of their own, with a fifth of the share, so that work which is lost cannot make the
 //! rest late, too. Only a discipline that knows of promises ever fills it.
 
+#[cfg(test)]
+mod tests;
+
 use ostler_job::{Mono, Span};
 
 use crate::jobs::{JobIx, Jobs};

@@ -3,6 +3,9 @@
 //! One part in [`AGED`] of such a host's slot time goes to the job that has waited longest for it, whoever's it is: where
 //! others are left behind for ever because they may run nowhere else, a tenant that is served elsewhere still gets that.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::BTreeMap;
 
 use ostler_job::{HostId, Span};

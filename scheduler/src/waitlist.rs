@@ -61,7 +61,8 @@ impl Waitlist {
         let before = sample
             .filter(|it| (it.key, it.seq) < (key, seq) && (is_clean || jobs.waits(it.job, it.seq)));
         let counted = u32::try_from(before.count() * step).unwrap_or(u32::MAX);
-        (counted.min(self.live), step == 1)
+        // It is one of them itself.
+        (counted.min(self.live.saturating_sub(1)), step == 1)
     }
 
     pub(crate) fn push(&mut self, entry: Entry) {

@@ -1,5 +1,8 @@
 //! What children offer and what they were charged, in virtual time: what every discipline with shares keeps.
 
+#[cfg(test)]
+mod tests;
+
 use ostler_job::Span;
 
 use super::tag::Tag;

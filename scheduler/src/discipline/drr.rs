@@ -9,6 +9,9 @@
 //! time the service per weight differs by at most `Q + c_i/w_i + c_f/w_f`; a child that comes back from idling is served
 //! after at most `sum_j (Q w_j + c_j)` of slot time. Promises do not count.
 
+#[cfg(test)]
+mod tests;
+
 use ostler_job::{Mono, Span};
 
 use super::accounts::Accounts;

@@ -2,6 +2,9 @@
 //!
 //! Nobody is charged, so a tenant that submits more gets more. The jobs of a child that may not run keep their places.
 
+#[cfg(test)]
+mod tests;
+
 use ostler_job::{Mono, Span};
 
 use super::by_lane::ByLane;

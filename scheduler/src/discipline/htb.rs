@@ -16,6 +16,9 @@
 //! all the time at least `g (t - T) - c - L`, where `L` is the longest job that holds a slot when it comes. Above the ceilings
 //! slots stay free; that is what ceilings are for.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::BTreeSet;
 
 use ostler_job::{Mono, Span};

@@ -23,6 +23,9 @@
 //! gains nothing and costs nothing. While a lane's hosts are busy or away, `V` goes on without it; a flow that was left
 //! behind so is served first there, and what it could not use before counts for one job and `B` at most.
 
+#[cfg(test)]
+mod tests;
+
 use ostler_job::{Mono, Span};
 
 use super::accounts::Accounts;

@@ -8,6 +8,9 @@
 //! tenant's expected part of the slots is at least `1/n * (1 - (n - 1)/(2B))` over many re-hashings. It is the choice for very
 //! many tenants of which none is known: a newcomer waits for one turn of at most `B` buckets.
 
+#[cfg(test)]
+mod tests;
+
 use ostler_job::{Mono, Span};
 
 use super::drr::DrrOrder;

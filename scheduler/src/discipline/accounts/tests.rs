@@ -1,0 +1,94 @@
+//! Where a child stands after each kind of charge.
+
+use ostler_job::{Mono, Span};
+
+use super::Accounts;
+use crate::backlog::Head;
+use crate::discipline::tag::Tag;
+use crate::discipline::{Child, Share};
+use crate::lane::Lane;
+
+const SECOND: i64 = 1_000_000_000;
+
+fn seconds(n: u64) -> Span {
+    Span::from_secs(n)
+}
+
+/// Two children of weight 1, while virtual time is at ten seconds.
+fn accounts() -> Accounts {
+    let mut it = Accounts { v: Tag::of(seconds(10), 1), ..Accounts::default() };
+    (0..2).for_each(|child| it.open(Child(child), Share::of(1)));
+    it
+}
+
+fn offer(it: &mut Accounts, child: u32) -> bool {
+    it.put(Child(child), Lane::USUAL, Some(Head::new(false, Mono(0), 1)))
+}
+
+#[test]
+fn a_new_child_stands_where_virtual_time_is() {
+    let it = accounts();
+    assert_eq!((it.lead(Child(0)), it.lead(Child(1))), (0, 0));
+}
+
+#[test]
+fn what_comes_back_from_idling_keeps_its_debt_and_has_no_claim() {
+    let mut it = accounts();
+    it.get_mut(Child(0)).start = Tag::of(seconds(14), 1);
+    it.get_mut(Child(1)).start = Tag::of(seconds(3), 1);
+    assert!(offer(&mut it, 0) && offer(&mut it, 1));
+    assert_eq!((it.lead(Child(0)), it.lead(Child(1))), (4 * SECOND, 0));
+    assert!(!offer(&mut it, 0), "it came before");
+}
+
+#[test]
+fn what_is_paid_back_is_no_claim_from_the_past_and_takes_none_away() {
+    let mut it = accounts();
+    it.get_mut(Child(0)).start = Tag::of(seconds(14), 1);
+    assert!(it.correct(Child(0), seconds(9), seconds(7)));
+    assert_eq!(it.lead(Child(0)), 2 * SECOND);
+    assert!(it.correct(Child(0), seconds(9), seconds(1)));
+    assert_eq!(it.lead(Child(0)), 0, "and no further");
+    // Who is behind already stays there.
+    it.get_mut(Child(0)).start = Tag::of(seconds(3), 1);
+    assert!(it.correct(Child(0), seconds(9), seconds(1)));
+    assert_eq!(it.lead(Child(0)), -7 * SECOND);
+    assert!(it.correct(Child(0), seconds(1), seconds(5)));
+    assert_eq!(it.lead(Child(0)), -3 * SECOND);
+    assert!(!it.correct(Child(0), seconds(5), seconds(5)), "nothing moved");
+}
+
+#[test]
+fn a_weight_that_changes_is_counted_while_the_child_offers_something() {
+    let mut it = accounts();
+    it.open(Child(0), Share::of(0));
+    offer(&mut it, 0);
+    assert_eq!(it.weights(Child(1)), (1, 1), "zero counts as one");
+    it.open(Child(0), Share::of(5));
+    assert_eq!((it.weights(Child(0)), it.weights(Child(1))), ((5, 5), (1, 5)));
+    it.put(Child(0), Lane::USUAL, None);
+    it.open(Child(1), Share::of(3));
+    assert_eq!(it.weights(Child(1)), (3, 3), "itself among them");
+}
+
+#[test]
+fn who_has_jobs_again_owes_nothing_that_could_be_forgotten() {
+    let mut it = accounts();
+    it.get_mut(Child(0)).start = Tag::of(seconds(14), 1);
+    it.retire(Child(0));
+    assert!(it.owes(Child(0)) && it.poll_forgotten().is_none());
+    it.open(Child(0), Share::of(1));
+    assert!(!it.owes(Child(0)));
+    it.reset();
+    assert_eq!((it.poll_forgotten(), it.lead(Child(0))), (None, 4 * SECOND));
+    it.retire(Child(0));
+    it.reset();
+    assert_eq!((it.poll_forgotten(), it.lead(Child(0))), (Some(Child(0)), 0));
+    // At virtual time nothing is owed, and whoever is forgotten begins there anew.
+    it.get_mut(Child(1)).start = Tag::of(seconds(3), 1);
+    it.retire(Child(1));
+    assert_eq!((it.owes(Child(1)), it.poll_forgotten()), (false, Some(Child(1))));
+    assert_eq!(it.get(Child(1)).start, it.v);
+    it.retire(Child(1));
+    assert!(!it.owes(Child(1)));
+}
