@@ -25,6 +25,8 @@ const SLOTS: u32 = 64;
 struct Case {
     name: &'static str,
     queues: u32,
+    /// A tenant has ten of the queues for itself; else its jobs go to any of them.
+    own: bool,
     /// Serial keys; zero: none.
     keys: u64,
     waiting: u64,
@@ -32,11 +34,42 @@ struct Case {
 
 fn main() {
     let cases = [
-        Case { name: "one queue", queues: 1, keys: 0, waiting: 100_000 },
-        Case { name: "10,000 queues", queues: 10_000, keys: 0, waiting: 100_000 },
-        Case { name: "100,000 serial keys", queues: 1, keys: 100_000, waiting: 100_000 },
-        Case { name: "one queue, a million jobs", queues: 1, keys: 0, waiting: 1_000_000 },
-        Case { name: "1,000 keys, 1,000 jobs each", queues: 1, keys: 1_000, waiting: 1_000_000 },
+        Case { name: "one queue", queues: 1, own: false, keys: 0, waiting: 100_000 },
+        Case {
+            name: "10,000 queues, ten of each tenant",
+            queues: 10_000,
+            own: true,
+            keys: 0,
+            waiting: 100_000,
+        },
+        Case {
+            name: "10,000 queues, every tenant in all",
+            queues: 10_000,
+            own: false,
+            keys: 0,
+            waiting: 100_000,
+        },
+        Case {
+            name: "100,000 serial keys",
+            queues: 1,
+            own: false,
+            keys: 100_000,
+            waiting: 100_000,
+        },
+        Case {
+            name: "one queue, a million jobs",
+            queues: 1,
+            own: false,
+            keys: 0,
+            waiting: 1_000_000,
+        },
+        Case {
+            name: "1,000 keys, 1,000 jobs each",
+            queues: 1,
+            own: false,
+            keys: 1_000,
+            waiting: 1_000_000,
+        },
     ];
     let wanted: Option<usize> = std::env::args().nth(1).and_then(|it| it.parse().ok());
     for (at, case) in cases.iter().enumerate() {
@@ -90,7 +123,10 @@ impl Case {
         let submit = Submit {
             job: JobId(*next),
             queue: QueueId(*next as u32 % self.queues),
-            tenant: TenantId((*random >> 20) as u32 % TENANTS as u32),
+            tenant: TenantId(match self.own {
+                true => *next as u32 % TENANTS as u32,
+                false => (*random >> 20) as u32 % TENANTS as u32,
+            }),
             weight: 1 + (*random >> 40) as u32 % 4,
             promise: match *random >> 60 {
                 0..4 => Promise::Sometime,

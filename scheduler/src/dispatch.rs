@@ -238,6 +238,12 @@ impl Scheduler {
                 self.marks.clear();
             }
         }
+        if self.tree.may_forget() {
+            self.forget_retired();
+        }
+    }
+
+    fn forget_retired(&mut self) {
         while let Some(ix) = self.tree.poll_forgotten(&mut self.tenants) {
             if self.tenants[ix].flows.is_empty() {
                 self.tenants.remove(ix);

@@ -36,6 +36,8 @@ impl Account {
 #[derive(Default)]
 pub(super) struct Accounts {
     pub(super) v: Tag,
+    /// No tag is beyond this one, and whoever was charged so much was.
+    furthest: Tag,
     children: Vec<Account>,
     /// Children without jobs that owe something, by tag.
     owing: IndexedHeap<Tag>,
@@ -105,6 +107,15 @@ impl Accounts {
         came
     }
 
+    /// The child is charged for a job of this cost from this tag on; answers its new one.
+    #[inline]
+    pub(super) fn charge(&mut self, child: Child, from: Tag, cost: Span) -> Tag {
+        let it = &mut self.children[child.0 as usize];
+        it.start = from.plus(Tag::of(cost, it.weight()));
+        self.furthest = self.furthest.max(it.start);
+        it.start
+    }
+
     /// A charge turns out to be another; answers whether that moved the child's tag.
     #[inline]
     pub(super) fn correct(&mut self, child: Child, charged: Span, actual: Span) -> bool {
@@ -113,6 +124,7 @@ impl Accounts {
         if actual > charged {
             let more = Span(actual.0 - charged.0);
             it.start = it.start.plus(Tag::of(more, it.weight()));
+            self.furthest = self.furthest.max(it.start);
         } else if actual < charged {
             let less = Span(charged.0 - actual.0);
             // Never below V: that would be a claim from the past on everybody else.
@@ -160,12 +172,14 @@ impl Accounts {
         }
     }
 
+    /// Whatever anybody was charged is written off: those that have a claim from now on are level.
     pub(super) fn reset(&mut self) {
-        while let Some((start, child)) = self.owing.first() {
-            self.v = self.v.max(start);
-            self.owing.remove(child);
-            self.forget(Child(child));
-        }
+        self.v = self.v.max(self.furthest);
+        self.settle();
+    }
+
+    pub(super) fn furthest(&self) -> Tag {
+        self.furthest
     }
 
     pub(super) fn poll_forgotten(&mut self) -> Option<Child> {
@@ -188,6 +202,7 @@ impl Accounts {
             }
             assert_eq!(lanes, it.offers, "the lanes that something is offered in are counted");
             weights += if lanes > 0 { it.weight() } else { 0 };
+            assert!(it.start <= self.furthest.max(self.v), "no tag is beyond the furthest one");
             let owes = self.owing.key(child.0);
             assert!(owes.is_none_or(|tag| lanes == 0 && tag == it.start), "only the idle owe");
         }

@@ -71,8 +71,7 @@ impl DrrOrder {
 
     /// Nobody has a job: whatever was charged is written off.
     pub(super) fn forgive(&mut self) {
-        let furthest = self.accounts.iter().map(|(_, it)| it.start).max().unwrap_or_default();
-        self.advance(furthest.quanta(Self::quantum()) + 1);
+        self.advance(self.accounts.furthest().quanta(Self::quantum()) + 1);
     }
 
     /// The round goes on; whoever has nothing to claim is in it.
@@ -138,16 +137,18 @@ impl Discipline for DrrOrder {
         lanes.iter().filter_map(of_lane).min_by_key(|turn| turn.head.seq())
     }
 
+    fn next(&self, lane: Lane) -> Option<Child> {
+        self.turns.first(lane).map(|(_, child)| Child(child))
+    }
+
     fn best(&self, lane: Lane) -> Option<Head> {
-        let (_, child) = self.turns.first(lane)?;
-        self.accounts.get(Child(child)).head(lane)
+        self.accounts.get(self.next(lane)?).head(lane)
     }
 
     fn serve(&mut self, child: Child, lane: Lane, cost: Span, next: Option<Head>, _now: Mono) {
-        let v = self.accounts.v;
-        let it = self.accounts.get_mut(child);
         // In a lane whose hosts were busy or away it could use nothing, and others used what it did not.
-        it.start = it.start.max(v).plus(Tag::of(cost, it.weight()));
+        let start = self.accounts.get(child).start.max(self.accounts.v);
+        self.accounts.charge(child, start, cost);
         self.put(child, lane, next);
         self.rekey(child, false);
     }
@@ -157,9 +158,7 @@ impl Discipline for DrrOrder {
         if alone {
             self.advance(start.quanta(Self::quantum()));
         }
-        let v = self.accounts.v;
-        let it = self.accounts.get_mut(child);
-        it.start = it.start.max(v).plus(Tag::of(cost, it.weight()));
+        self.accounts.charge(child, start.max(self.accounts.v), cost);
         self.rekey(child, false);
     }
 

@@ -78,6 +78,10 @@ impl Discipline for FifoOrder {
         self.first(lanes)
     }
 
+    fn next(&self, lane: Lane) -> Option<Child> {
+        self.heads.first(lane).map(|(_, child)| Child(child))
+    }
+
     fn best(&self, lane: Lane) -> Option<Head> {
         self.heads.first(lane).map(|(head, _)| head)
     }

@@ -25,7 +25,6 @@ use ostler_job::{Mono, Span};
 
 use super::accounts::Accounts;
 use super::by_lane::ByLane;
-use super::tag::Tag;
 use super::{Child, Discipline, Share, Turn};
 use crate::backlog::Head;
 use crate::lane::Lane;
@@ -143,9 +142,8 @@ impl HtbOrder {
             it.green = it.green.max(past) + in_slots(cost, share.guarantee);
         }
         if borrows {
-            let v = self.accounts.v;
-            let it = self.accounts.get_mut(child);
-            it.start = it.start.max(v).plus(Tag::of(cost, it.weight()));
+            let start = self.accounts.get(child).start.max(self.accounts.v);
+            self.accounts.charge(child, start, cost);
         }
     }
 }
@@ -241,6 +239,10 @@ impl Discipline for HtbOrder {
         let of_lane =
             |&lane: &Lane| super::eldest(&self.accounts, &self.ready.children(lane), lane);
         lanes.iter().filter_map(of_lane).min_by_key(|turn| turn.head.seq())
+    }
+
+    fn next(&self, lane: Lane) -> Option<Child> {
+        self.ready.first(lane).map(|(_, child)| Child(child))
     }
 
     fn best(&self, lane: Lane) -> Option<Head> {

@@ -84,7 +84,10 @@ pub(crate) trait Discipline: Send {
     /// The child whose head was submitted first, in these lanes.
     fn eldest(&self, lanes: &[Lane]) -> Option<Turn>;
 
-    /// What the node offers to its own parent in a lane: about what it would give.
+    /// The child whose head the node offers to its own parent in a lane: about the one that it would give a job of.
+    fn next(&self, lane: Lane) -> Option<Child>;
+
+    /// That head.
     fn best(&self, lane: Lane) -> Option<Head>;
 
     /// Whether a job of that head has missed its latest start, and belongs in its flow's late list.

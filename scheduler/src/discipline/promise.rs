@@ -235,6 +235,11 @@ impl Discipline for PromiseOrder {
         lanes.iter().filter_map(of_lane).min_by_key(|turn| turn.head.seq())
     }
 
+    fn next(&self, lane: Lane) -> Option<Child> {
+        let eligible = self.eligible.first(lane).map(|(_, child)| child);
+        eligible.or_else(|| self.ahead.first(lane).map(|(_, child)| child)).map(Child)
+    }
+
     fn best(&self, lane: Lane) -> Option<Head> {
         if let Some((head, _)) = self.eligible.first(lane) {
             return Some(head);
@@ -249,15 +254,14 @@ impl Discipline for PromiseOrder {
 
     fn serve(&mut self, child: Child, lane: Lane, cost: Span, next: Option<Head>, _now: Mono) {
         let floor = self.accounts.v.minus(self.credit);
-        let it = self.accounts.get_mut(child);
-        let by = Tag::of(cost, it.weight());
+        let it = self.accounts.get(child);
+        let mut start = it.start;
         if lane != Lane::USUAL {
             // While its host was busy or away it could use nothing, and others used what it did not.
-            it.start = it.start.max(floor.minus(by));
+            start = start.max(floor.minus(Tag::of(cost, it.weight())));
         }
-        it.start = it.start.plus(by);
-        let start = it.start;
-        match it.heads.get_mut(lane) {
+        let start = self.accounts.charge(child, start, cost);
+        match self.accounts.get_mut(child).heads.get_mut(lane) {
             Some(head @ Some(_)) if next.is_some() => *head = next,
             _ => self.put(child, lane, next),
         }
@@ -275,9 +279,7 @@ impl Discipline for PromiseOrder {
         if alone {
             self.accounts.v = self.accounts.v.max(start);
         }
-        let v = self.accounts.v;
-        let it = self.accounts.get_mut(child);
-        it.start = it.start.max(v).plus(Tag::of(cost, it.weight()));
+        self.accounts.charge(child, start.max(self.accounts.v), cost);
         self.rekey(child);
         self.accounts.settle();
     }

@@ -111,6 +111,11 @@ impl Discipline for SfqOrder {
         all.min_by_key(|turn| turn.head.seq())
     }
 
+    fn next(&self, lane: Lane) -> Option<Child> {
+        let bucket = self.turns.next(lane)?;
+        self.buckets[bucket.0 as usize].next(lane)
+    }
+
     fn best(&self, lane: Lane) -> Option<Head> {
         self.turns.best(lane)
     }

@@ -12,6 +12,8 @@ use crate::tenants::{FlowIx, TenantIx};
 pub(crate) struct Flow {
     pub(crate) tenant: TenantIx,
     pub(crate) tenant_id: TenantId,
+    /// Where it is in its tenant's list.
+    pub(super) place: u32,
     /// The queue it is in, and its number there.
     pub(crate) node: NodeIx,
     pub(crate) child: Child,

@@ -17,6 +17,7 @@ mod check;
 mod flow;
 mod gate;
 mod limit;
+mod look;
 mod node;
 mod offer;
 mod path;
@@ -69,6 +70,8 @@ pub(crate) struct Tree {
     forgotten: Vec<TenantIx>,
     /// Nodes with a child that may be forgotten.
     retired: Vec<NodeIx>,
+    /// Nodes that may have a debt to write off, with those above them.
+    owing: Vec<NodeIx>,
     /// When rates open gates. An entry counts while its node's gate waits for just that.
     opening: BinaryHeap<Reverse<(Mono, NodeIx)>>,
     pub(crate) reach: Reach,
@@ -97,6 +100,7 @@ impl Tree {
             spread: Spread::default(),
             forgotten: Vec::new(),
             retired: Vec::new(),
+            owing: Vec::new(),
             opening: BinaryHeap::new(),
             reach: Reach::default(),
             limited: 0,
@@ -154,10 +158,13 @@ impl Tree {
         let child = self[at].admit(Member::Flow(ix));
         self[at].name(tenant, ix);
         let tenant_ix = tenants.find_or_insert(tenant);
-        tenants[tenant_ix].flows.push(ix);
+        let siblings = &mut tenants[tenant_ix].flows;
+        siblings.push(ix);
+        let place = siblings.len() as u32 - 1;
         let fresh = Flow {
             tenant: tenant_ix,
             tenant_id: tenant,
+            place,
             node: at,
             child,
             weight: 1,
@@ -200,6 +207,7 @@ impl Tree {
             let (node, child) = (it.node, it.child);
             self[node].order.retire(child);
             self.forget_in(node);
+            self.note_debts(node);
         }
     }
 
@@ -209,13 +217,37 @@ impl Tree {
         }
     }
 
+    /// Somebody may owe something here, and so at the nodes above.
+    #[inline]
+    fn note_debts(&mut self, at: NodeIx) {
+        if !self[at].has_debts {
+            self.note_debts_up(at);
+        }
+    }
+
+    #[cold]
+    fn note_debts_up(&mut self, mut at: NodeIx) {
+        while !std::mem::replace(&mut self[at].has_debts, true) {
+            self.owing.push(at);
+            let Some((parent, _)) = self[at].parent else { return };
+            at = parent;
+        }
+    }
+
     /// No job waits or runs: what any flow owes is written off.
+    #[inline]
     pub(crate) fn reset(&mut self) {
-        for at in 0..self.nodes.len() {
-            let at = NodeIx(at as u32);
+        while let Some(at) = self.owing.pop() {
+            self[at].has_debts = false;
             self[at].order.reset();
             self.forget_in(at);
         }
+    }
+
+    /// Whether [`Tree::poll_forgotten`] has something to do.
+    #[inline]
+    pub(crate) fn may_forget(&self) -> bool {
+        !self.retired.is_empty() || !self.forgotten.is_empty() || self.spare.len() > SPARE_MAX
     }
 
     /// A tenant one of whose flows was forgotten.
@@ -270,8 +302,17 @@ impl Tree {
         self[at].dismiss(child);
         self[at].forget(tenant_id);
         self.free_flows.push(ix);
-        tenants[tenant].flows.retain(|&it| it != ix);
+        self.leave_tenant(ix, &mut tenants[tenant].flows);
         tenant
+    }
+
+    /// Takes the flow out of its tenant's list.
+    fn leave_tenant(&mut self, ix: FlowIx, siblings: &mut Vec<FlowIx>) {
+        let place = self.flows[ix.0 as usize].place;
+        siblings.swap_remove(place as usize);
+        if let Some(moved) = siblings.get(place as usize) {
+            self.flows[moved.0 as usize].place = place;
+        }
     }
 
     /// Work that goes before a waiting job, about; `None` where some order on its way up knows no shares.

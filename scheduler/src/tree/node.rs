@@ -23,6 +23,8 @@ pub(crate) struct Node {
     pub(crate) gate: Gate,
     /// When time changes what its children offer, as far as somebody looks at it then.
     pub(crate) watched: Option<Mono>,
+    /// Somebody may owe something here: it is listed, and the nodes above are.
+    pub(super) has_debts: bool,
     /// Waiting jobs here and below.
     pub(crate) waiting: u32,
     pub(crate) share: Share,
@@ -65,6 +67,7 @@ impl Node {
             order,
             gate: Gate::default(),
             watched: None,
+            has_debts: false,
             waiting: 0,
             share: Share::of(1),
             limit: None,

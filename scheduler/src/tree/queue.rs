@@ -17,6 +17,7 @@ impl Tree {
     /// A queue is new or another one than it was; its jobs stay.
     pub(crate) fn put(&mut self, id: QueueId, config: &QueueConfig, jobs: &mut Jobs, now: Mono) {
         self.make_root();
+        self.spread.changes = self.spread.changes.wrapping_add(1);
         let parent = config.parent.map_or(self.top, |parent| self.node_of(parent));
         let known = self.by_id.get(&id).copied();
         let at = known.unwrap_or_else(|| self.add(id, config.discipline));
@@ -81,6 +82,7 @@ impl Tree {
         );
         let is_parent = node.members().any(|(_, member)| matches!(member, Member::Node(_)));
         assert!(!is_parent, "a queue is deleted after those below it");
+        self.spread.changes = self.spread.changes.wrapping_add(1);
         self.detach(at);
         self.unlimit(at);
         self.by_id.remove(&id);
@@ -106,6 +108,9 @@ impl Tree {
         let (share, waiting, running) = (self[at].share, self[at].waiting, self[at].gate.running());
         self[parent].order.open(child, share);
         self[at].parent = Some((parent, child));
+        if self[at].has_debts {
+            self.note_debts(parent);
+        }
         self.recount(parent, child);
         self.count_below(parent, |node| {
             node.waiting += waiting;
@@ -124,6 +129,7 @@ impl Tree {
         self[parent].order.retire(child);
         self[parent].lose(child);
         self.forget_in(parent);
+        self.note_debts(parent);
         self.count_below(parent, |node| {
             node.waiting -= waiting;
             node.gate.adopt(node.gate.running() - running);

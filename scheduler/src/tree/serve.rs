@@ -167,8 +167,8 @@ impl Tree {
                 Member::Flow(flow) => return self.next_cost(jobs, flow, lane),
                 Member::Node(node) => {
                     let Some(below) = self.below(node, lane) else { return Span::ZERO };
-                    match self[node].order.eldest(&[below]) {
-                        Some(turn) => (member, lane) = (self[node].member(turn.child), below),
+                    match self[node].order.next(below) {
+                        Some(child) => (member, lane) = (self[node].member(child), below),
                         None => return Span::ZERO,
                     }
                 }
