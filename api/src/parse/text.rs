@@ -33,7 +33,7 @@ pub(crate) struct LengthOfTime(pub(crate) Parsed<Span>);
 #[derive(Debug, Deserialize, ToSchema)]
 #[schema(
     value_type = String,
-    pattern = "^[1-9][0-9]{0,6}/[1-9][0-9]{0,8}(ms|s|m|h|d)( burst [1-9][0-9]{0,6})?$",
+    pattern = "^[1-9][0-9]{0,6}/(?=[0-9])([1-9]w)?([1-9][0-9]{0,1}d)?([1-9][0-9]{0,2}h)?([1-9][0-9]{0,4}m)?([1-9][0-9]{0,5}s)?([1-9][0-9]{0,8}ms)?( burst [1-9][0-9]{0,6})?$",
     example = "100/1m burst 20"
 )]
 pub(crate) struct RateText(pub(crate) Parsed<Rate>);

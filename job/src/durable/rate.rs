@@ -47,8 +47,12 @@ impl Rate {
             text.parse().ok().filter(fits).ok_or_else(bounds)
         };
         let jobs = count(jobs)?;
-        units::split(per, &units::DURATION).ok_or_else(rule)?;
-        let per = units::read(per, &units::DURATION).map(Span::from_millis);
+        let millis = units::duration(per).map(|(_, millis)| millis);
+        // What is too large for a number is a time all the same.
+        if millis.is_none() {
+            units::split(per, &units::DURATION).ok_or_else(rule)?;
+        }
+        let per = millis.map(Span::from_millis);
         let fits = |per: &Span| (Span::ZERO < *per) && (*per <= Self::PER_MAX);
         let per = per.filter(fits).ok_or("its time is from 1ms to 7d")?;
         let burst = burst.map_or(Ok(1), count)?;
@@ -97,6 +101,10 @@ mod tests {
             assert_eq!(Rate::read(text), expected, "{text}");
             assert_eq!(expected.unwrap().to_string(), text);
         }
+        // Its time is written as any other.
+        for (text, per) in [("1/1w", 604_800_000), ("1/1h30m burst 1", 5_400_000)] {
+            assert_eq!(Rate::read(text), rate(1, per, 1), "{text}");
+        }
     }
 
     #[test]
@@ -111,6 +119,7 @@ mod tests {
             ("1000001/1m", "1000001 jobs are not allowed; expected 1 to 1000000"),
             ("5/0s", "its time is from 1ms to 7d"),
             ("5/8d", "its time is from 1ms to 7d"),
+            ("5/1w1ms", "its time is from 1ms to 7d"),
             ("5/99999999999999999999d", "its time is from 1ms to 7d"),
             ("5/1m burst 0", "0 jobs are not allowed; expected 1 to 1000000"),
             ("5/1m burst 6", "a burst of 6 is more than its 5 jobs; lower one"),
