@@ -270,10 +270,11 @@ impl Driver {
             self.shift(id, JobState::Scheduled);
             self.timers.schedule(id, self.timers.date(at, now));
         } else {
-            let retry = &job.policy.retry;
-            let failed = job.failures > 0;
-            let whole =
-                if failed { retry.delay_max.max(retry.delay) } else { returns::RETURN_WAIT.1 };
+            // A clock that was set back meanwhile makes the wait no longer than it may have been from the beginning.
+            let whole = match job.failures {
+                0 => returns::RETURN_WAIT.1,
+                failures => ostler_scheduler::retry::delay_max(&job.policy.retry, failures),
+            };
             let wait = until.since(now.wall).min(whole);
             self.wait_for_retry(id, now.mono + wait);
         }

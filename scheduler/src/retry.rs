@@ -9,15 +9,23 @@ use crate::hash::mix;
 /// every failure up to the longest, and up to half is taken off as the seed decides, so that jobs which failed together
 /// do not come back together.
 pub fn delay(retry: &Retry, failures: u32, seed: u64) -> Span {
+    let Span(whole) = delay_max(retry, failures);
+    if retry.constant {
+        return Span(whole);
+    }
+    let taken = (u128::from(whole / 2) * u128::from(mix(seed))) >> 64;
+    Span(whole - taken as u64)
+}
+
+/// The longest that this wait may be, whatever the seed is.
+pub fn delay_max(retry: &Retry, failures: u32) -> Span {
     if retry.constant {
         return retry.delay;
     }
     let doublings = failures.saturating_sub(1).min(63);
     let doubled = u128::from(retry.delay.0) << doublings;
     let longest = retry.delay_max.0.max(retry.delay.0);
-    let whole = u64::try_from(doubled).unwrap_or(u64::MAX).min(longest);
-    let taken = (u128::from(whole / 2) * u128::from(mix(seed))) >> 64;
-    Span(whole - taken as u64)
+    Span(u64::try_from(doubled).unwrap_or(u64::MAX).min(longest))
 }
 
 #[cfg(test)]
@@ -38,6 +46,7 @@ mod tests {
                 let got = delay(&retry(false), failures, seed);
                 assert!(got <= whole && got.0 >= whole.0 / 2, "{got:?} of {whole:?}");
             }
+            assert_eq!(delay_max(&retry(false), failures), whole);
         }
     }
 
@@ -54,6 +63,7 @@ mod tests {
     fn constant_waits_are_exact() {
         for failures in [1, 2, 90] {
             assert_eq!(delay(&retry(true), failures, 7), Span::from_secs(1));
+            assert_eq!(delay_max(&retry(true), failures), Span::from_secs(1));
         }
     }
 

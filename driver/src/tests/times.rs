@@ -195,6 +195,30 @@ fn no_step_of_the_clock_ends_a_lease_or_a_wait_between_attempts() {
 }
 
 #[test]
+fn a_wait_between_attempts_that_a_restart_interrupts_is_no_longer_for_a_clock_that_was_set_back() {
+    for (failures, whole) in [(1, 2), (2, 4), (3, 8)] {
+        let mut bench = Bench::new();
+        bench.beat("a", 1, &[]);
+        let retry = Retry { attempts: 9, delay: Span::from_secs(2), ..Retry::default() };
+        let job = bench.submit(Spec { retry, ..spec() });
+        let mut key = bench.run();
+        for failure in 1..=failures {
+            bench.finish("a", key, Reason::ExitStatus);
+            if failure < failures {
+                bench.pass(Span::from_secs(1 << failure));
+                key = bench.run();
+            }
+        }
+        bench.now.wall = Wall(bench.now.wall.0 - HOUR.0 / 1_000_000);
+        bench.restart();
+        bench.beat("a", 1, &[]);
+        assert_eq!(bench.state(job), JobState::Retrying);
+        bench.pass(Span::from_secs(whole));
+        assert_eq!(bench.run().job, job, "after {failures} failures");
+    }
+}
+
+#[test]
 fn a_job_that_is_due_while_the_gateway_is_away_is_due_when_it_is_back() {
     let mut bench = Bench::new();
     let job = bench.submit(Spec { not_before: Some(bench.now.wall.after(HOUR)), ..spec() });
