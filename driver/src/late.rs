@@ -38,7 +38,6 @@ impl Driver {
         }
         self.touch(id);
         let arrival = self.scheduler.arrival(id);
-        self.withdraw(id, now);
         let job = &mut self.jobs[id];
         job.crashes = job.crashes.saturating_sub(1);
         let run = job.run_mut();
@@ -47,7 +46,7 @@ impl Driver {
         run.stop |= paused;
         let began = run.started_at.is_some();
         self.shift(id, if began { JobState::Running } else { JobState::Leased });
-        // It had given its slot away.
+        // It had given its slot away, and waits no more.
         self.hold_slot(id, number, arrival, now);
         if paused {
             self.order(id, Order::Stop);

@@ -38,10 +38,11 @@ impl Scheduler {
         self.mutated();
     }
 
-    /// The same of a job that has these resources, and stood there if it was here before.
+    /// The same of a job that has these resources, and stood there if it was here before. One that waits does so no more, and nobody else
+    /// gets in between what it has of them.
     ///
     /// # Panics
-    /// When a job of that id is known.
+    /// When a job of that id is granted.
     pub fn handle_adopt_claiming(
         &mut self,
         submit: Submit,
@@ -51,6 +52,7 @@ impl Scheduler {
         (since, now): (Mono, Mono),
     ) {
         let job = submit.job;
+        self.drop_staying(job);
         if !claims.is_empty() {
             self.resources.force(job, claims);
         }

@@ -43,14 +43,21 @@ impl Scheduler {
     /// When its queue is not known.
     pub fn handle_resubmit(&mut self, submit: Submit, claims: &[Claim], now: Mono) {
         let arrival = self.arrival(submit.job);
-        let known = self.jobs.find(submit.job);
-        if let Some(ix) = known.filter(|&ix| self.jobs[ix].is_waiting()) {
-            self.resources.stay(submit.job);
-            self.jobs[ix].claims = false;
-            self.drop_waiting(ix);
+        if self.drop_staying(submit.job) {
             self.pump(now);
         }
         self.submit(submit, claims, arrival, now);
+    }
+
+    /// Forgets a job that waits, but for its place in the lines of its resources. Answers whether it did.
+    pub(crate) fn drop_staying(&mut self, job: JobId) -> bool {
+        let Some(ix) = self.jobs.find(job).filter(|&ix| self.jobs[ix].is_waiting()) else {
+            return false;
+        };
+        self.resources.stay(job);
+        self.jobs[ix].claims = false;
+        self.drop_waiting(ix);
+        true
     }
 
     /// A granted job waits again, wherever its new submit says, whatever the limits on waiting jobs are: its slot is free once it

@@ -1,5 +1,7 @@
 //! Runners that are heard again after their leases have run out.
 
+use ostler_job::durable::Resources;
+
 use super::{
     leases::{leased, once},
     *,
@@ -28,6 +30,23 @@ fn a_runner_that_comes_back_before_anybody_else_has_its_job_keeps_it() {
             assert_eq!(bench.settled(), [(key, false)]);
         }
     }
+}
+
+#[test]
+fn a_job_that_comes_back_with_its_runner_gives_its_key_to_nobody_in_between() {
+    let needs = Resources { serial: Some("k".into()), ..Resources::default() };
+    let spec = || Spec { needs: needs.clone(), ..spec() };
+    let (mut bench, job, key) = leased(Spec { host: Some("a".into()), ..spec() });
+    bench.start("a", key);
+    let next = bench.submit(spec());
+    bench.pass(Span::from_secs(40));
+    assert_eq!(bench.state(job), JobState::Pending);
+    bench.beat("b", 1, &[]);
+    assert_eq!(bench.runs(), [], "it is before {next}");
+    bench.beat("a", 2, &[key]);
+    assert_eq!((bench.state(job), bench.runs()), (JobState::Running, vec![]));
+    bench.finish("a", key, Reason::Ok);
+    assert_eq!(bench.run().job, next);
 }
 
 #[test]
