@@ -99,7 +99,7 @@ impl Driver {
         if owner == Some(QueueOwner::File) {
             return Err(QueueRefusal::OfFile);
         }
-        if owner.is_none() && self.queues.iter().count() >= QueueShape::QUEUES_MAX {
+        if owner.is_none() && self.queues.len() >= QueueShape::QUEUES_MAX {
             return Err(QueueRefusal::TooMany(QueueShape::QUEUES_MAX));
         }
         self.queues.fault(name, shape).map_or(Ok(()), |fault| Err(QueueRefusal::Misplaced(fault)))

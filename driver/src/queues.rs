@@ -77,6 +77,10 @@ impl Queues {
         (number != DEFAULT).then(|| self.get(number).name.clone())
     }
 
+    pub(super) fn len(&self) -> usize {
+        self.numbers.len()
+    }
+
     pub(super) fn iter(&self) -> impl Iterator<Item = (u32, &Arc<Queue>)> {
         self.numbers.values().map(|&number| (number, self.get(number)))
     }
