@@ -74,13 +74,15 @@ fn a_weight_that_changes_is_counted_while_the_child_offers_something() {
 #[test]
 fn who_has_jobs_again_owes_nothing_that_could_be_forgotten() {
     let mut it = accounts();
-    it.get_mut(Child(0)).start = Tag::of(seconds(14), 1);
+    it.charge(Child(0), it.v, seconds(4));
     it.retire(Child(0));
     assert!(it.owes(Child(0)) && it.poll_forgotten().is_none());
     it.open(Child(0), Share::of(1));
     assert!(!it.owes(Child(0)));
+    assert_eq!(it.lead(Child(0)), 4 * SECOND);
     it.reset();
-    assert_eq!((it.poll_forgotten(), it.lead(Child(0))), (None, 4 * SECOND));
+    assert_eq!((it.poll_forgotten(), it.lead(Child(0))), (None, 0), "written off, and known still");
+    it.charge(Child(0), it.v, seconds(4));
     it.retire(Child(0));
     it.reset();
     assert_eq!((it.poll_forgotten(), it.lead(Child(0))), (Some(Child(0)), 0));
