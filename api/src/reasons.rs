@@ -116,7 +116,10 @@ impl<'a> Teller<'a> {
             Why::Starting { runner, since } => {
                 format!("the runner {runner} was given it at {} and is about to start it", at(*since))
             }
-            Why::Paused => "it is paused itself, and waits until somebody resumes it".to_owned(),
+            Why::Paused { held } => format!(
+                "it is paused itself{}, and waits until somebody resumes it",
+                self.held(held.as_ref())
+            ),
             Why::NotBefore { until } => format!("it does not start before {}", at(*until)),
             Why::Retry { until, came_back: true, .. } => format!(
                 "runners gave it back without having started it; it is given to one again at {}",
@@ -139,6 +142,11 @@ impl<'a> Teller<'a> {
                 format!("it waits for the {what} {name:?}, {}", self.blocker(blocker.as_ref()))
             }
             Why::TenantCap { queue, running } => capped(queue, *running),
+            // How many run is the operator's own limit, or more, and others' jobs are among them.
+            Why::Concurrency { queue, max, .. } if self.tenant.is_some() => format!(
+                "{} runs as many jobs as it may run at once, {max}",
+                queue_named(queue, own)
+            ),
             Why::Concurrency { queue, running, max } => format!(
                 "{} runs {running} of the {max} jobs that it may run at once",
                 queue_named(queue, own)

@@ -1,13 +1,17 @@
 //! `/v1/runners`.
 
+use std::collections::BTreeMap;
+
 use axum::{
     body::Body,
     extract::State,
     response::{IntoResponse as _, Response},
 };
 use http::{HeaderMap, StatusCode};
+use ostler_driver::{Answer, QueueView as Found};
 use ostler_job::{
     JobId,
+    durable::QueueName,
     labels::{self, Labels},
 };
 use serde::{Deserialize, Serialize};
@@ -55,6 +59,8 @@ pub(crate) struct Runner {
     /// What it says of its host, in the order of the names.
     #[schema(value_type = std::collections::BTreeMap<String, String>)]
     labels: Labels,
+    /// Queues whose jobs go to some runners alone, and to this one as things are now: they are attached to it, or are below one that is.
+    queues: Vec<String>,
     /// Ids of the jobs that it has.
     #[schema(value_type = Vec<u64>)]
     running: Vec<JobId>,
@@ -71,7 +77,55 @@ impl From<RunnerView> for Runner {
             let since = since.map(Stamp);
             DrainedView { by, since, broken }
         });
-        Self { name, connected, draining, drained, slots, slots_set, labels, running, heard_at }
+        let queues = Vec::new();
+        Self {
+            name,
+            connected,
+            draining,
+            drained,
+            slots,
+            slots_set,
+            labels,
+            queues,
+            running,
+            heard_at,
+        }
+    }
+}
+
+/// The queues that are limited to some runners, each with what limits it.
+struct Limited(Vec<(QueueName, Vec<Found>)>);
+
+impl Limited {
+    async fn look(api: &Api) -> Self {
+        // Who looks for runners since nothing goes is told of them, whatever else cannot be told then.
+        let answers = api.backend().look_queues(None, None).await.unwrap_or_default();
+        let found = answers.into_iter().filter_map(|answer| {
+            let Answer::Queue(found) = answer else { return None };
+            Some((found.queue.name.clone(), found))
+        });
+        let found: BTreeMap<QueueName, Found> = found.collect();
+        let is_limited =
+            |it: &&Found| it.queue.shape.exclusive || !it.queue.shape.attach.is_empty();
+        let limits = |(name, it): (&QueueName, &Found)| {
+            let way = it.above.iter().filter_map(|above| found.get(above)).chain([it]);
+            let limits: Vec<Found> = way.filter(is_limited).cloned().collect();
+            (!limits.is_empty()).then(|| (name.clone(), limits))
+        };
+        Self(found.iter().filter_map(limits).collect())
+    }
+
+    /// Those whose jobs go to this runner.
+    fn to(&self, runner: &Runner) -> Vec<String> {
+        let meets = |it: &Found| {
+            let Found { queue, attachment, .. } = it;
+            if queue.shape.exclusive {
+                return attachment.holder.as_deref() == Some(&*runner.name);
+            }
+            queue.shape.attach.iter().any(|it| it.meets(&runner.name, Some(&runner.labels)))
+        };
+        let to = self.0.iter().filter(|(_, limits)| limits.iter().all(meets));
+        to.map(|(name, _)| name.to_string()).collect()
     }
 }
 
@@ -119,6 +173,10 @@ pub(crate) async fn list(
         .filter(|it| wanted.iter().all(|(name, value)| it.labels.has(name, value)))
         .map(Runner::from)
         .collect();
+    let limited = Limited::look(&api).await;
+    for runner in &mut runners {
+        runner.queues = limited.to(runner);
+    }
     if caller.tenant().is_some() {
         for runner in &mut runners {
             // It was somebody's job that told.
@@ -233,7 +291,7 @@ async fn change_slots(
     slots: Option<u32>,
 ) -> Result<Response, Problem> {
     match api.backend().set_slots(caller.name(), name, slots).await? {
-        SlotsSet::Done => shown(api, name),
+        SlotsSet::Done => shown(api, name).await,
         SlotsSet::Unknown => Err(take::nobody(api, name)),
         SlotsSet::TakesNone => {
             let name = text::quoted(name);
@@ -292,15 +350,18 @@ pub(crate) async fn remove(
 async fn set(api: &Api, caller: &Caller, name: &str, drain: bool) -> Result<Response, Problem> {
     caller.needs_all_tenants()?;
     match api.backend().drain(caller.name(), name, drain).await? {
-        true => shown(api, name),
+        true => shown(api, name).await,
         false => Err(take::nobody(api, name)),
     }
 }
 
-fn shown(api: &Api, name: &str) -> Result<Response, Problem> {
+async fn shown(api: &Api, name: &str) -> Result<Response, Problem> {
     let runner = api.backend().runners().into_iter().find(|runner| runner.name == name);
-    match runner {
-        Some(runner) => body::json(StatusCode::OK, &Runner::from(runner)),
+    match runner.map(Runner::from) {
+        Some(mut runner) => {
+            runner.queues = Limited::look(api).await.to(&runner);
+            body::json(StatusCode::OK, &runner)
+        }
         None => Err(take::nobody(api, name)),
     }
 }

@@ -14,7 +14,7 @@ pub(crate) fn cure(why: &Why, job: &Job, caller: &Caller) -> Option<String> {
         }
         Why::Ending => "start the gateway again".to_owned(),
         Why::Starting { .. } => return None,
-        Why::Paused => format!("resume it: ostler resume {id}"),
+        Why::Paused { .. } => format!("resume it: ostler resume {id}"),
         Why::NotBefore { .. } | Why::Retry { .. } => format!("make it due now: ostler retry {id}"),
         Why::QueuePaused { queue, .. } => format!("resume the queue: ostler queue resume {queue}"),
         Why::Exclusive { .. } => "nothing but the end of those jobs".to_owned(),

@@ -17,7 +17,7 @@ impl Driver {
     pub fn check_invariants(&self) {
         let mut counts = Counts::default();
         let mut held: BTreeMap<u32, usize> = BTreeMap::new();
-        let (mut expiring, mut out) = (0, 0);
+        let (mut expiring, mut out, mut paused) = (0, 0, 0);
         for (id, job) in self.jobs.iter() {
             counts.add(job.whose(), job.state, 1);
             counts.redirect(None, job.moves_to());
@@ -33,6 +33,10 @@ impl Driver {
                 let is_told = self.why(id, self.timers.seen()).is_some();
                 assert!(is_told, "job {id} waits, and has a reason");
             }
+            let is_held =
+                job.state == JobState::Paused || job.run.as_ref().is_some_and(|it| it.stop);
+            assert!(is_held || !self.pauses.contains_key(&id), "job {id} is paused by somebody");
+            paused += usize::from(self.pauses.contains_key(&id));
             assert!(job.attempts == 0 || job.run.is_some(), "job {id} knows its last attempt");
         }
         assert_eq!(counts, self.jobs.counts, "jobs are counted by state, tenant and queue");
@@ -40,6 +44,7 @@ impl Driver {
         let (scheduled, retrying, awaited) = self.timers.lens();
         assert_eq!(scheduled as u64, counts[JobState::Scheduled as usize], "scheduled jobs wait");
         assert_eq!(retrying as u64, counts[JobState::Retrying as usize], "retrying jobs wait");
+        assert_eq!(paused, self.pauses.len(), "only jobs that are known are paused by somebody");
         assert_eq!(expiring, awaited, "only jobs that are known are awaited");
         let pending = counts[JobState::Pending as usize];
         assert_eq!(self.scheduler.waiting() as u64, pending, "pending jobs are queued");

@@ -65,12 +65,12 @@ mod unsettled;
 mod unwritten;
 mod why;
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 
 use ostler_job::durable::EventKind;
 use ostler_job::{
     JobId, Mono, Now, Promise, Span, SupplierId,
-    durable::{AttemptKey, Fence, JobState, Reason, Term},
+    durable::{AttemptKey, Fence, Held, JobState, Reason, Term},
 };
 use ostler_scheduler::{Action as Placed, Arrival, Config, Scheduler};
 use serde_json::json;
@@ -127,6 +127,8 @@ pub struct Driver {
     unplaced: Vec<(JobId, JobState, Arrival)>,
     scheduler: Scheduler,
     timers: Timers,
+    /// By whom jobs are paused or stopped that are so.
+    pauses: BTreeMap<JobId, Held>,
     estimates: estimate::Estimates,
     keys: Recent<String, (String, Vec<JobId>)>,
     /// The last success of each work, and when it was.
@@ -168,6 +170,7 @@ impl Driver {
             unplaced: Vec::new(),
             scheduler: Scheduler::new(scheduling),
             timers: Timers::default(),
+            pauses: BTreeMap::new(),
             estimates: estimate::Estimates::new(),
             keys: Recent::new(KEYS),
             succeeded: Recent::new(GONE),
@@ -364,6 +367,7 @@ impl Driver {
         self.shift(id, state);
         let job = &mut self.jobs[id];
         job.reason = Some(reason);
+        self.pauses.remove(&id);
         self.timers.unexpire(id, job.expires);
         self.counters.finished[state as usize] += 1;
         self.drop_claims(id, now);

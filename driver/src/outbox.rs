@@ -13,7 +13,6 @@ use ostler_job::{
 use super::{
     Driver,
     event::{Action, Effect},
-    jobs::Job,
 };
 
 /// See the module.
@@ -87,7 +86,7 @@ impl Driver {
         let mut changes = Vec::with_capacity(outbox.touched.len() + outbox.changes.len());
         let mut effects = outbox.effects;
         for (job, known) in outbox.touched {
-            let status = Box::new(self.status(&self.jobs[job], now.wall));
+            let status = Box::new(self.status(job, now.wall));
             let over = status.state.is_finished();
             self.jobs[job].touched = false;
             changes.push(match known {
@@ -106,10 +105,12 @@ impl Driver {
     }
 
     /// The job's status as the store keeps it.
-    fn status(&self, job: &Job, now: Wall) -> Status {
+    fn status(&self, id: JobId, now: Wall) -> Status {
+        let job = &self.jobs[id];
         let host = job.host().map(|host| self.hosts.name(host).to_string());
         let mut status = Status::new(job.state, (job.due != Wall(0)).then_some(job.due), host);
         status.reason = job.reason;
+        status.paused = self.pauses.get(&id).cloned();
         status.queue = self.queues.name(job.queue);
         (status.attempts, status.failures, status.crashes) =
             (job.attempts, job.failures, job.crashes);

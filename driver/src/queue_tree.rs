@@ -63,9 +63,11 @@ impl Queues {
 
     /// What is wrong with the tree if the queue has this shape.
     fn fault(&self, name: &QueueName, shape: &QueueShape) -> Option<TreeFault> {
-        let place = |it: &QueueShape| (it.parent.clone(), it.discipline, it.guarantee, it.ceiling);
+        let place = |it: &QueueShape| {
+            (it.parent.clone(), it.discipline, it.guarantee, it.ceiling, it.concurrency)
+        };
         let was = self.shape(name);
-        let at_the_top = (None, shape.discipline, None, None);
+        let at_the_top = (None, shape.discipline, None, None, shape.concurrency);
         // Nothing is below one that is new.
         if was.map_or(at_the_top, place) == place(shape) {
             return None;

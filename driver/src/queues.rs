@@ -6,7 +6,7 @@ use ostler_job::durable::{
     Change, EventKind, Held, Queue, QueueDiscipline, QueueName, QueueOwner, QueueShape, Rate,
     Slots, Unfinished,
 };
-use ostler_job::{Now, QueueId};
+use ostler_job::{Now, QueueId, TenantId};
 use ostler_scheduler::{DisciplineKind, QueueConfig};
 use serde_json::{Value, json};
 
@@ -204,9 +204,27 @@ impl Driver {
     /// The queue is so from here on, and is kept so.
     pub(super) fn keep_queue(&mut self, queue: Queue, now: Now) -> u32 {
         self.outbox.change(Change::Queue(Box::new(queue.clone())));
+        let was = self.queues.find(Some(&queue.name)).map(|number| self.queues.get(number).clone());
         let number = self.queues.put(queue);
         self.tell_scheduler(number, now);
+        if let Some(was) = was {
+            self.tell_weights(number, &was.shape.tenant_weights, now);
+        }
         number
+    }
+
+    /// Tenants that have another weight than before have it at once.
+    fn tell_weights(&mut self, number: u32, was: &BTreeMap<String, u32>, now: Now) {
+        let is = &self.queues.get(number).shape.tenant_weights;
+        if is == was {
+            return;
+        }
+        let changed = was.keys().chain(is.keys()).filter(|&it| was.get(it) != is.get(it));
+        let known = changed.filter_map(|it| Some((TenantId(self.tenants.find(it)?), it)));
+        let weights = known.map(|(tenant, it)| (tenant, self.queues.weight(number, it)));
+        let weights: Vec<(TenantId, u32)> = weights.collect();
+        self.scheduler.handle_weights(QueueId(number), weights, now.mono);
+        self.place(now);
     }
 
     /// The scheduler goes by the queue as it is now; what it lets start starts.

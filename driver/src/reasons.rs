@@ -3,9 +3,11 @@
 //!
 //! An answer costs some looks into tables and a step for each queue above the job, however much waits.
 
+use std::sync::Arc;
+
 use ostler_job::{
-    HostId, JobId, Mono, Now, QueueId, Wall,
-    durable::{JobState, QueueDiscipline, QueueName},
+    HostId, JobId, Mono, Now, QueueId, TenantId, Wall,
+    durable::{JobState, Queue, QueueDiscipline, QueueName},
 };
 use ostler_scheduler as scheduler;
 
@@ -24,31 +26,51 @@ struct Look<'a> {
     now: Now,
 }
 
-/// What may hold a job up. The first that does is its reason.
-const ORDER: &[fn(&Driver, Look<'_>) -> Option<Why>] = &[
-    Driver::ends,
-    Driver::starts,
-    Driver::is_paused,
-    Driver::has_its_time,
-    Driver::has_its_retry,
-    Driver::has_paused_queue,
-    Driver::awaits_another,
-    Driver::lacks_runner,
-    Driver::lacks_resource,
-    Driver::is_capped,
-    Driver::fills_queue,
-    Driver::fills_ceiling,
-    Driver::exceeds_rate,
-    Driver::stands_behind,
-    Driver::fills_runner,
-    Driver::fills_slots,
+/// What may hold a job up.
+enum Holder {
+    /// It alone, or what it needs.
+    Job(fn(&Driver, Look<'_>) -> Option<Why>),
+    /// Its queue and each of those above it, every one for itself.
+    Queue(fn(&Driver, Look<'_>, &Arc<Queue>, &scheduler::Level) -> Option<Why>),
+}
+
+/// Everything that may hold a job up. The first that does is its reason.
+const ORDER: &[Holder] = &[
+    Holder::Job(Driver::ends),
+    Holder::Job(Driver::starts),
+    Holder::Job(Driver::is_paused),
+    Holder::Job(Driver::has_its_time),
+    Holder::Job(Driver::has_its_retry),
+    Holder::Queue(Driver::has_paused_queue),
+    Holder::Job(Driver::awaits_another),
+    Holder::Job(Driver::lacks_runner),
+    Holder::Job(Driver::lacks_resource),
+    Holder::Job(Driver::is_capped),
+    Holder::Queue(Driver::fills_queue),
+    Holder::Queue(Driver::fills_ceiling),
+    Holder::Queue(Driver::exceeds_rate),
+    Holder::Job(Driver::stands_behind),
+    Holder::Job(Driver::fills_runner),
+    Holder::Job(Driver::fills_slots),
 ];
 
 impl Driver {
     /// Why a job has not started; `None`: it is not known here, or it runs.
     pub fn why(&self, id: JobId, now: Now) -> Option<Why> {
         let look = self.look_at(id, now)?;
-        ORDER.iter().find_map(|holds| holds(self, look))
+        ORDER.iter().find_map(|holder| match holder {
+            Holder::Job(holds) => holds(self, look),
+            Holder::Queue(holds) => self.on_the_way(look, *holds).next(),
+        })
+    }
+
+    /// Everything that holds it up, from its queue up where several do.
+    fn all_whys(&self, look: Look<'_>) -> Vec<Why> {
+        let all = ORDER.iter().flat_map(|holder| match holder {
+            Holder::Job(holds) => holds(self, look).into_iter().collect(),
+            Holder::Queue(holds) => self.on_the_way(look, *holds).collect::<Vec<_>>(),
+        });
+        all.collect()
     }
 
     /// All that is to be said of a job that has not started.
@@ -56,9 +78,10 @@ impl Driver {
         let look = self.look_at(id, now)?;
         let (queue, waits) = (look.job.queue, look.job.state == JobState::Pending);
         let levels = self.scheduler.levels(QueueId(queue), now.mono);
+        let own = self.scheduler.own_of_levels(QueueId(queue), TenantId(look.job.tenant));
         let place = self.scheduler.place(id);
         let takes = self.estimates.known(look.job.identity);
-        let mut whys: Vec<Why> = ORDER.iter().filter_map(|holds| holds(self, look)).collect();
+        let mut whys = self.all_whys(look);
         if whys.len() > 1 && !self.finds_all_taken(look) {
             whys.retain(|why| !matches!(why, Why::RunnerFull { .. } | Why::SlotsBusy { .. }));
         }
@@ -70,7 +93,7 @@ impl Driver {
         let start =
             if is_held || is_limited { None } else { self.scheduler.ahead_of(id, now.mono) };
         Some(Explained {
-            levels: levels.map(|level| self.level(level, now)).collect(),
+            levels: levels.zip(own).map(|(level, own)| self.level(level, own, look)).collect(),
             place,
             standing: if waits { self.scheduler.standing(id) } else { None },
             own: self.places_of(queue, self.tenants.name(look.job.tenant)),
@@ -86,17 +109,23 @@ impl Driver {
         Some(Look { id, job, now })
     }
 
-    fn level(&self, it: scheduler::Level, now: Now) -> Level {
+    fn level(&self, it: scheduler::Level, own: (u32, u32), look: Look<'_>) -> Level {
         let queue = it.queue.map(|QueueId(number)| self.queues.get(number));
+        let is_own = it.queue == Some(QueueId(look.job.queue));
+        let cap = queue
+            .filter(|_| is_own)
+            .map(|queue| queue.shape.cap(self.tenants.name(look.job.tenant)));
         Level {
             queue: queue.map(|queue| queue.name.clone()),
             discipline: queue.map_or(QueueDiscipline::Promise, |queue| queue.shape.discipline),
             waiting: it.waiting,
             running: it.running,
+            own,
+            tenant_max: cap.flatten(),
             paused: queue.and_then(|queue| queue.paused.clone()),
             concurrency: it.concurrency,
             rate: queue.and_then(|queue| queue.shape.rate),
-            closed_until: it.closed_until.map(|at| wall(at, now)),
+            closed_until: it.closed_until.map(|at| wall(at, look.now)),
             share: it.share,
             guarantee: it.guarantee,
             ceiling: it.ceiling,
@@ -108,16 +137,16 @@ impl Driver {
         self.queues.get(queue).name.clone()
     }
 
-    /// The first queue on the way up that this is said of, and what is.
-    fn on_the_way<T>(
-        &self,
-        look: Look<'_>,
-        said: impl Fn(&scheduler::Level) -> Option<T>,
-    ) -> Option<(QueueName, u32, T)> {
-        let mut levels = self.scheduler.levels(QueueId(look.job.queue), look.now.mono);
-        levels.find_map(|level| {
+    /// What is said of the queues on the way up.
+    fn on_the_way<'a>(
+        &'a self,
+        look: Look<'a>,
+        said: impl Fn(&'a Self, Look<'a>, &Arc<Queue>, &scheduler::Level) -> Option<Why> + 'a,
+    ) -> impl Iterator<Item = Why> + 'a {
+        let levels = self.scheduler.levels(QueueId(look.job.queue), look.now.mono);
+        levels.filter_map(move |level| {
             let QueueId(number) = level.queue?;
-            Some((self.queue_name(number), number, said(&level)?))
+            said(self, look, self.queues.get(number), &level)
         })
     }
 
@@ -132,7 +161,8 @@ impl Driver {
     }
 
     fn is_paused(&self, look: Look<'_>) -> Option<Why> {
-        (look.job.state == JobState::Paused).then_some(Why::Paused)
+        let held = || self.pauses.get(&look.id).cloned();
+        (look.job.state == JobState::Paused).then(|| Why::Paused { held: held() })
     }
 
     fn has_its_time(&self, look: Look<'_>) -> Option<Why> {
@@ -148,9 +178,14 @@ impl Driver {
         })
     }
 
-    fn has_paused_queue(&self, look: Look<'_>) -> Option<Why> {
-        let (queue, number, ()) = self.on_the_way(look, |it| it.paused.then_some(()))?;
-        Some(Why::QueuePaused { queue, held: self.queues.get(number).paused.clone() })
+    fn has_paused_queue(
+        &self,
+        _: Look<'_>,
+        queue: &Arc<Queue>,
+        level: &scheduler::Level,
+    ) -> Option<Why> {
+        let held = || queue.paused.clone();
+        level.paused.then(|| Why::QueuePaused { queue: queue.name.clone(), held: held() })
     }
 
     fn lacks_runner(&self, look: Look<'_>) -> Option<Why> {
@@ -264,24 +299,34 @@ impl Driver {
         standing.is_capped.then_some(Why::TenantCap { queue, running })
     }
 
-    fn fills_queue(&self, look: Look<'_>) -> Option<Why> {
-        let full = |it: &scheduler::Level| {
-            it.concurrency.filter(|_| it.is_full()).map(|max| (it.running, max))
-        };
-        let (queue, _, (running, max)) = self.on_the_way(look, full)?;
-        Some(Why::Concurrency { queue, running, max })
+    fn fills_queue(
+        &self,
+        _: Look<'_>,
+        queue: &Arc<Queue>,
+        level: &scheduler::Level,
+    ) -> Option<Why> {
+        let max = level.concurrency.filter(|_| level.is_full())?;
+        Some(Why::Concurrency { queue: queue.name.clone(), running: level.running, max })
     }
 
-    fn fills_ceiling(&self, look: Look<'_>) -> Option<Why> {
-        let used = |it: &scheduler::Level| it.ceiling.filter(|_| it.has_used_ceiling);
-        let (queue, _, millislots) = self.on_the_way(look, used)?;
-        Some(Why::Ceiling { queue, millislots })
+    fn fills_ceiling(
+        &self,
+        _: Look<'_>,
+        queue: &Arc<Queue>,
+        level: &scheduler::Level,
+    ) -> Option<Why> {
+        let millislots = level.ceiling.filter(|_| level.has_used_ceiling)?;
+        Some(Why::Ceiling { queue: queue.name.clone(), millislots })
     }
 
-    fn exceeds_rate(&self, look: Look<'_>) -> Option<Why> {
-        let (queue, number, until) = self.on_the_way(look, |it| it.closed_until)?;
-        let rate = self.queues.get(number).shape.rate?;
-        Some(Why::Rate { queue, rate, until: wall(until, look.now) })
+    fn exceeds_rate(
+        &self,
+        look: Look<'_>,
+        queue: &Arc<Queue>,
+        level: &scheduler::Level,
+    ) -> Option<Why> {
+        let until = wall(level.closed_until?, look.now);
+        Some(Why::Rate { queue: queue.name.clone(), rate: queue.shape.rate?, until })
     }
 
     fn stands_behind(&self, look: Look<'_>) -> Option<Why> {

@@ -121,6 +121,7 @@ impl Driver {
             self.timers.unexpire(job.id, it.expires);
             it.expires = NEVER;
         }
+        self.pauses.extend(job.status.paused.clone().map(|held| (job.id, held)));
         let runner = job.status.runner.as_ref().map(|name| self.hosts.hold(name));
         let to = job.status.moves_to.as_ref().and_then(|queue| self.queues.find(Some(queue)));
         let run = runner.map(|runner| Run { to, ..past(runner, &job.status) });

@@ -3,7 +3,7 @@
 use ostler_job::durable::{Change, EventKind};
 use ostler_job::{
     JobId, Mono, Now, Wall,
-    durable::{Edit, JobState, Order, QueueName, Reason},
+    durable::{Edit, Held, JobState, Order, QueueName, Reason},
 };
 use serde_json::{Value, json};
 
@@ -45,6 +45,19 @@ impl Driver {
 
     fn steer_unfinished(&mut self, id: JobId, verb: &Verb, who: &str, now: Now) -> Answer {
         let out = self.jobs[id].state.is_out();
+        match verb {
+            Verb::Pause => self.note_pause(id, who, now),
+            Verb::Resume => {
+                self.pauses.remove(&id);
+            }
+            Verb::Cancel
+            | Verb::Kill
+            | Verb::Retry
+            | Verb::Move { .. }
+            | Verb::Edit(_)
+            | Verb::Purge(_)
+            | Verb::Delete => {}
+        }
         let done = match verb {
             Verb::Cancel if out => self.order_end(id, Order::Kill),
             Verb::Kill if out => self.order_end(id, Order::KillNow),
@@ -90,6 +103,12 @@ impl Driver {
         };
         let state = self.jobs[id].state;
         if done { Answer::Done { job: id, state } } else { Answer::NotNow { job: id, state } }
+    }
+
+    /// Who pauses a job first has paused it.
+    pub(super) fn note_pause(&mut self, id: JobId, who: &str, now: Now) {
+        let held = || Held { who: who.to_owned(), since: now.wall };
+        self.pauses.entry(id).or_insert_with(held);
     }
 
     /// Takes a waiting job out of what it waits in.

@@ -121,6 +121,7 @@ impl Driver {
         if self.jobs[id].expires <= now.mono {
             self.end(id, JobState::Expired, Reason::Expired, now);
         } else if new.paused {
+            self.note_pause(id, who, now);
             self.shift(id, JobState::Paused);
         } else {
             self.wait(id, now);

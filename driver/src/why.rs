@@ -26,7 +26,10 @@ pub enum Why {
         since: Wall,
     },
     /// The job itself is paused.
-    Paused,
+    Paused {
+        /// By whom, since when.
+        held: Option<Held>,
+    },
     /// Its time has not come.
     NotBefore {
         /// When it will.
@@ -133,7 +136,7 @@ impl Why {
             Self::Store { .. } => WaitReason::Store,
             Self::Ending => WaitReason::Ending,
             Self::Starting { .. } => WaitReason::Starting,
-            Self::Paused => WaitReason::Paused,
+            Self::Paused { .. } => WaitReason::Paused,
             Self::NotBefore { .. } => WaitReason::NotBefore,
             Self::Retry { .. } => WaitReason::Retry,
             Self::QueuePaused { .. } => WaitReason::QueuePaused,
@@ -247,6 +250,10 @@ pub struct Level {
     pub waiting: u32,
     /// Jobs that have one.
     pub running: u32,
+    /// Those of the job's tenant, as many as wait for a slot and as have one.
+    pub own: (u32, u32),
+    /// Jobs of its tenant that may run in it at once; of its own queue alone.
+    pub tenant_max: Option<u32>,
     /// Nothing of it starts.
     pub paused: Option<Held>,
     /// Jobs that may run at once.

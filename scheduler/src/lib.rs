@@ -18,6 +18,7 @@
 //! | [`handle_queue_gone`](Scheduler::handle_queue_gone) | a queue without jobs is gone |
 //! | [`handle_limits`](Scheduler::handle_limits) | queues are limited to some hosts, or to others, or not any more |
 //! | [`handle_caps`](Scheduler::handle_caps) | tenants of a queue may run so many jobs there |
+//! | [`handle_weights`](Scheduler::handle_weights) | tenants of a queue have other weights there |
 //! | [`handle_timeout`](Scheduler::handle_timeout) | the moment of [`poll_timeout`](Scheduler::poll_timeout) has come |
 //!
 //! After each of them, [`poll_action`](Scheduler::poll_action) is drained to `None`: `Grant`, `Refuse`, `Expire`.
@@ -34,6 +35,7 @@
 
 mod adopt;
 mod again;
+mod allot;
 mod arrivals;
 mod backlog;
 mod claims;

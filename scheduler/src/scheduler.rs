@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeSet, VecDeque};
 
-use ostler_job::{HostId, JobId, Mono, QueueId, Span, SupplierId, TenantId};
+use ostler_job::{HostId, JobId, Mono, QueueId, Span, SupplierId};
 
 use crate::arrivals::Arrivals;
 use crate::config::{Config, QueueConfig};
@@ -15,7 +15,7 @@ use crate::marks::Marks;
 use crate::reach::HostSet;
 use crate::resources::{Claim, Resources};
 use crate::tenants::{FlowIx, TenantIx, Tenants};
-use crate::tree::{Caps, Tree};
+use crate::tree::Tree;
 
 /// Queues of waiting jobs and the suppliers that they feed.
 pub struct Scheduler {
@@ -234,20 +234,6 @@ impl Scheduler {
     /// When it has jobs or queues below, or is the default one.
     pub fn handle_queue_gone(&mut self, queue: QueueId, now: Mono) {
         self.tree.delete(queue, &mut self.tenants);
-        self.pump(now);
-        self.mutated();
-    }
-
-    /// Each tenant of a queue may have so many jobs granted there at once, those that are named as many as they have beside them. What is
-    /// granted goes on.
-    pub fn handle_caps(
-        &mut self,
-        queue: QueueId,
-        each: Option<u32>,
-        named: impl IntoIterator<Item = (TenantId, u32)>,
-        now: Mono,
-    ) {
-        self.tree.cap(queue, Caps::new(each, named));
         self.pump(now);
         self.mutated();
     }

@@ -4,7 +4,7 @@
 
 use std::collections::BTreeSet;
 
-use ostler_job::{HostId, JobId, Mono, QueueId};
+use ostler_job::{HostId, JobId, Mono, QueueId, TenantId};
 
 use crate::jobs::{JobIx, State};
 use crate::scheduler::Scheduler;
@@ -14,6 +14,12 @@ impl Scheduler {
     /// A queue and those above it, from there up; nothing of one that is not known.
     pub fn levels(&self, queue: QueueId, now: Mono) -> impl Iterator<Item = Level> + '_ {
         self.tree.levels(queue, now)
+    }
+
+    /// As many of a tenant's jobs as wait for a slot in each of those and below, and as have one.
+    pub fn own_of_levels(&self, queue: QueueId, tenant: TenantId) -> Vec<(u32, u32)> {
+        let flows = self.tenants.find(tenant).map_or(&[][..], |ix| &self.tenants[ix].flows);
+        self.tree.own(queue, flows)
     }
 
     /// The hosts that a queue may use, with what those above it are limited to; `None`: whichever there are.

@@ -11,7 +11,7 @@ use ostler_job::durable::QueueName;
 use serde::Deserialize;
 use utoipa::ToSchema;
 
-use super::{Id, bulk::NOWHERE, edit, find, queued, take};
+use super::{Id, bulk::NOWHERE, edit, find, queued};
 use crate::{
     Api,
     auth::{Caller, Needs, Operate},
@@ -129,7 +129,6 @@ pub(crate) async fn r#move(
     body: Body,
 ) -> Result<Response, Problem> {
     let Destination { host, queue, relocate } = move_request(&headers, body).await?;
-    check_host(&api, host.as_ref().and_then(|host| host.as_deref()))?;
     check_queue(&api, &caller, queue.as_ref())?;
     steer(&api, &caller, id, Verb::Move { host, queue, relocate }).await
 }
@@ -175,15 +174,6 @@ pub(crate) fn check_queue(
 ) -> Result<(), Problem> {
     let missing = queue.filter(|queue| api.backend().queue(queue).is_none());
     missing.map_or(Ok(()), |queue| Err(queued::unknown(api, caller, queue).at("/queue")))
-}
-
-pub(crate) fn check_host(api: &Api, host: Option<&str>) -> Result<(), Problem> {
-    let Some(host) = host else { return Ok(()) };
-    let known = take::names(api);
-    match known.contains(host) {
-        true => Ok(()),
-        false => Err(take::no_runner(host, &known).at("/host")),
-    }
 }
 
 /// Forget a finished job with its attempts and logs

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::{
-    actions::{check_host, check_queue, check_relocation},
+    actions::{check_queue, check_relocation},
     edit,
     list::bind,
 };
@@ -147,13 +147,19 @@ pub(crate) async fn act(
 ) -> Result<Response, Problem> {
     let (asked, notes) = parse::object::<ActionRequest>(&headers, body).await?;
     let (verb, which) = read(asked, notes)?;
-    if let Verb::Move { host, queue, .. } = &verb {
-        check_host(&api, host.as_ref().and_then(|host| host.as_deref()))?;
-        check_queue(&api, &caller, queue.as_ref())?;
-    }
-    if let Verb::Edit(edit) = &verb {
-        edit::check(&api, &caller, edit)?;
-    }
+    // A runner that there is not is waited for, as by a new job; a queue is to be there.
+    let queue = match &verb {
+        Verb::Move { queue, .. } => queue.as_ref(),
+        Verb::Edit(edit) => edit.queue.as_ref(),
+        Verb::Cancel
+        | Verb::Kill
+        | Verb::Pause
+        | Verb::Resume
+        | Verb::Retry
+        | Verb::Purge(_)
+        | Verb::Delete => None,
+    };
+    check_queue(&api, &caller, queue)?;
     let mut work = Work::new(&api, &caller, verb);
     match which {
         Which::Ids(ids) => work.ids(&ids).await?,

@@ -9,14 +9,10 @@ use ostler_job::{
 };
 use ostler_machine::clock;
 
-use super::{
-    Id, actions,
-    actions::{check_host, check_queue},
-    find, take,
-};
+use super::{Id, actions, actions::check_queue, find, take};
 use crate::{
     Api,
-    auth::{Caller, Needs, Operate},
+    auth::{Needs, Operate},
     parse::{self, edit, edit::EditRequest, query::NoQuery},
     problem::{Kind, Problem},
     view::{self, JobView},
@@ -48,18 +44,12 @@ pub(crate) async fn edit(
     if !notes.0.is_empty() {
         return Err(Problem::fields(notes.0));
     }
-    check(&api, &caller, &edit)?;
+    check_queue(&api, &caller, edit.queue.as_ref())?;
     let job = find(&api, &caller, id).await?;
     if let Some(problem) = unfit(&job, &edit) {
         return Err(problem);
     }
     actions::steer(&api, &caller, id, Verb::Edit(Box::new(edit))).await
-}
-
-/// What it names is there.
-pub(crate) fn check(api: &Api, caller: &Caller, edit: &Edit) -> Result<(), Problem> {
-    check_host(api, edit.host.as_ref().and_then(|host| host.as_deref()))?;
-    check_queue(api, caller, edit.queue.as_ref())
 }
 
 /// Why the job cannot be changed so, by what never changes about it.

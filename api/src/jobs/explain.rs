@@ -80,9 +80,9 @@ struct LevelView {
     weight: Option<u64>,
     /// The weight of all that have jobs for a slot now beside it, and its own.
     weight_of_all: Option<u64>,
-    /// Jobs that wait there and below for a slot.
+    /// Jobs that wait there and below for a slot; those of the caller's tenant alone, when it is bound to one.
     waiting: u32,
-    /// Jobs that run there and below.
+    /// Jobs that run there and below; of the caller's tenant alone, likewise.
     running: u32,
     /// Something of it may start now.
     open: bool,
@@ -90,6 +90,8 @@ struct LevelView {
     paused: Option<HeldView>,
     /// Jobs that may run at once; null: as many as there are slots.
     concurrency: Option<u32>,
+    /// Jobs of its tenant that may run at once in its own queue; null: as many as all together, or it is one above.
+    tenant_max: Option<u32>,
     /// Null: whatever starts.
     rate: Option<String>,
     /// When the rate lets the next job start; null: at once.
@@ -185,16 +187,19 @@ impl From<Told> for HoldView {
 impl LevelView {
     fn new(level: &Level, caller: &Caller) -> Self {
         let slots = |millislots: u32| f64::from(millislots) / 1000.0;
+        let all = (level.waiting, level.running);
+        let (waiting, running) = if caller.tenant().is_some() { level.own } else { all };
         Self {
             name: level.queue.as_ref().map(ToString::to_string),
             discipline: QueueDisciplineName(level.discipline),
             weight: level.share.map(|(weight, _)| weight),
             weight_of_all: level.share.map(|(_, all)| all),
-            waiting: level.waiting,
-            running: level.running,
+            waiting,
+            running,
             open: level.is_open,
             paused: level.paused.as_ref().map(|held| HeldView::new(held, caller)),
             concurrency: level.concurrency,
+            tenant_max: level.tenant_max,
             rate: level.rate.map(|rate| rate.to_string()),
             rate_opens_at: level.closed_until.map(Stamp),
             guarantee: (level.guarantee > 0).then(|| slots(level.guarantee)),

@@ -539,3 +539,26 @@ async fn what_is_no_selector_is_told_with_its_place_and_the_cure() {
     let answer = rig.put("mail", &format!(r#"{{"attach":[{}]}}"#, many.join(","))).await;
     assert!(answer.json().to_string().contains("64"), "{answer:?}");
 }
+
+#[tokio::test]
+async fn runners_name_the_queues_that_are_limited_to_them() {
+    let rig = Rig::new();
+    for (queue, shape) in [
+        ("free", "{}"),
+        ("gpus", r#"{"attach":["runner:web-1"]}"#),
+        ("below", r#"{"parent":"gpus"}"#),
+        ("others", r#"{"attach":["runner:web-2"]}"#),
+        ("both", r#"{"parent":"others","attach":["runner:web-1"]}"#),
+        ("one", r#"{"exclusive":true}"#),
+    ] {
+        rig.put(queue, shape).await;
+    }
+    let runners = rig.ask("GET /v1/runners").await.json();
+    assert_eq!(runners["runners"][0]["name"], "web-1");
+    assert_eq!(runners["runners"][0]["queues"].to_string(), r#"["below","gpus"]"#);
+    let shown = rig.ask("POST /v1/runners/web-1/drain").await.json();
+    assert_eq!(shown["queues"].to_string(), r#"["below","gpus"]"#);
+    rig.fake.state().runners[0].name = "r1".to_owned();
+    let runners = rig.ask("GET /v1/runners").await.json();
+    assert_eq!(runners["runners"][0]["queues"].to_string(), r#"["one"]"#, "it holds that one");
+}

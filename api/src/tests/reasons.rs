@@ -68,7 +68,15 @@ fn all() -> Vec<(Why, String, String)> {
             Why::Starting { runner: "web-1".into(), since: Wall(5_000) },
             &format!("the runner web-1 was given it at {at} and is about to start it"),
         ),
-        same(Why::Paused, "it is paused itself, and waits until somebody resumes it"),
+        same(
+            Why::Paused { held: None },
+            "it is paused itself, and waits until somebody resumes it",
+        ),
+        two(
+            Why::Paused { held: Some(ops()) },
+            "it is paused itself by ops since 1970-01-01T00:00:01.000Z, and waits until somebody resumes it",
+            "it is paused itself since 1970-01-01T00:00:01.000Z, and waits until somebody resumes it",
+        ),
         same(Why::NotBefore { until: Wall(5_000) }, &format!("it does not start before {at}")),
         same(
             Why::Retry { until: Wall(5_000), attempt: 3, came_back: false },
@@ -175,9 +183,10 @@ fn all() -> Vec<(Why, String, String)> {
             Why::TenantCap { queue: default(), running: 5 },
             "its tenant runs 5 jobs of the queue default, as many as it may at once",
         ),
-        same(
-            Why::Concurrency { queue: default(), running: 4, max: 4 },
-            "the queue default runs 4 of the 4 jobs that it may run at once",
+        two(
+            Why::Concurrency { queue: default(), running: 5, max: 4 },
+            "the queue default runs 5 of the 4 jobs that it may run at once",
+            "the queue default runs as many jobs as it may run at once, 4",
         ),
         same(
             Why::Ceiling { queue: mail(), millislots: 1_500 },
@@ -251,7 +260,7 @@ async fn every_reason_is_a_word_and_a_sentence_which_tells_one_tenant_nothing_of
 async fn what_has_finished_has_its_end_for_a_reason_and_what_runs_has_none() {
     let rig = Rig::new();
     let id = rig.submit().await;
-    rig.fake.state().whys.insert(JobId(id), Why::Paused);
+    rig.fake.state().whys.insert(JobId(id), Why::Paused { held: None });
     rig.fake.change(id, |status| status.state = JobState::Running);
     let job = rig.ask(&format!("GET /v1/jobs/{id}")).await.json();
     assert_eq!((&job["reason"], &job["why"]), (&json!(null), &json!(null)));
@@ -271,6 +280,8 @@ fn explained() -> Explained {
         discipline: QueueDiscipline::Promise,
         waiting: 7,
         running: 2,
+        own: (3, 1),
+        tenant_max: Some(6),
         paused: None,
         concurrency: Some(4),
         rate: Some(RATE),
@@ -306,7 +317,7 @@ async fn an_explanation_has_all_that_holds_a_job_up_its_place_and_the_cures() {
     let level = |name: Option<&str>| {
         json!({
             "name": name, "discipline": "promise", "weight": 3, "weight_of_all": 4, "waiting": 7, "running": 2, "open": false,
-            "paused": null, "concurrency": 4, "rate": "100/1m", "rate_opens_at": "1970-01-01T00:00:05.000Z", "guarantee": null,
+            "paused": null, "concurrency": 4, "tenant_max": 6, "rate": "100/1m", "rate_opens_at": "1970-01-01T00:00:05.000Z", "guarantee": null,
             "ceiling": 2.5,
         })
     };
@@ -326,6 +337,20 @@ async fn an_explanation_has_all_that_holds_a_job_up_its_place_and_the_cures() {
         "run_seconds_p50": 0.02, "run_seconds_p90": 0.5, "slots": 8, "slots_busy": 5,
     });
     assert_eq!(told, expected);
+}
+
+#[tokio::test]
+async fn a_token_of_a_tenant_is_told_of_its_own_jobs_alone_in_the_queues_above_one() {
+    let rig = Rig::new();
+    let id = rig.submit().await;
+    rig.fake.state().explained.insert(JobId(id), explained());
+    let bound = rig.token("own", &["read"], Some("default"));
+    let request = http::Request::get(format!("/v1/jobs/{id}/explain"));
+    let request = request.header("authorization", format!("Bearer {bound}"));
+    let told = rig.send(request.body(axum::body::Body::empty()).unwrap()).await.json();
+    for level in told["queues"].as_array().unwrap() {
+        assert_eq!((&level["waiting"], &level["running"]), (&json!(3), &json!(1)), "{level}");
+    }
 }
 
 #[tokio::test]
@@ -353,7 +378,8 @@ async fn a_list_finds_jobs_by_what_they_wait_for_page_by_page() {
     let rig = Rig::new();
     for _ in 0..5 {
         let id = rig.submit().await;
-        let why = if id % 2 == 0 { Why::Paused } else { Why::SlotsBusy { slots: 1 } };
+        let why =
+            if id % 2 == 0 { Why::Paused { held: None } } else { Why::SlotsBusy { slots: 1 } };
         rig.fake.state().whys.insert(JobId(id), why);
     }
     rig.fake.change(5, |status| status.state = JobState::Succeeded);
@@ -391,7 +417,7 @@ async fn a_long_list_of_what_waits_is_looked_through_in_several_answers() {
     for _ in 0..2_050 {
         rig.submit().await;
     }
-    rig.fake.state().whys.insert(JobId(3), Why::Paused);
+    rig.fake.state().whys.insert(JobId(3), Why::Paused { held: None });
     let page = rig.ask("GET /v1/jobs?reason=paused").await.json();
     assert_eq!((&page["jobs"], &page["partial"]), (&json!([]), &json!(true)));
     let next = page["next"].as_str().unwrap();

@@ -54,6 +54,7 @@ struct Level {
     open: bool,
     paused: Option<Value>,
     concurrency: Option<u64>,
+    tenant_max: Option<u64>,
     rate: Option<String>,
     rate_opens_at: Option<String>,
     guarantee: Option<f64>,
@@ -175,6 +176,7 @@ impl Level {
             gates.push(format!("nothing: paused{by} since {}", plain(since)));
         }
         gates.extend(self.concurrency.map(|max| format!("{max} at once")));
+        gates.extend(self.tenant_max.map(|max| format!("{max} of its tenant at once")));
         if let Some(rate) = &self.rate {
             let next = self.rate_opens_at.as_ref();
             let next = next.map(|at| format!(" (the next {})", when::relative(at, now)));

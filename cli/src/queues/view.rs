@@ -117,6 +117,14 @@ impl QueueView {
         }
     }
 
+    /// What it is attached by, and who holds it; `None`: its jobs go to every runner.
+    fn attached(&self) -> Option<String> {
+        let holder = self.holder.as_ref().map_or_else(String::new, |it| format!(": {it}"));
+        let exclusive = self.exclusive.then(|| format!("(exclusive{holder})"));
+        let all: Vec<String> = self.attach.iter().cloned().chain(exclusive).collect();
+        (!all.is_empty()).then(|| all.join(" "))
+    }
+
     /// Who holds an exclusive one.
     fn held(&self) -> String {
         let held = match &self.holder {
@@ -155,12 +163,30 @@ fn from_the_top(queues: &[QueueView]) -> Vec<(&QueueView, usize)> {
     all.into_iter().map(|(path, it)| (it, path.len() - 1)).collect()
 }
 
+/// What a queue has of something that most have not.
+type Rare = (&'static str, fn(&QueueView) -> Option<String>);
+
+/// The columns that people see only where a queue has something for them. Programs see them always, since they have no head then.
+const RARE: [Rare; 4] = [
+    ("PARENT", |it| it.parent.clone()),
+    ("GUARANTEE", |it| it.guarantee.map(|slots| slots.to_string())),
+    ("CEILING", |it| it.ceiling.map(|slots| slots.to_string())),
+    ("ATTACHED TO", QueueView::attached),
+];
+
 /// One line each, indented below the queue that it is below.
 pub(crate) fn table(queues: &[QueueView]) -> String {
+    drawn(queues, Look::of_stdout())
+}
+
+fn drawn(queues: &[QueueView], look: Look) -> String {
     let number = |number: Option<u64>| number.map_or_else(|| "-".to_owned(), |it| it.to_string());
+    let is_there = |(_, of): &&Rare| queues.iter().any(|it| of(it).is_some());
+    let rare: Vec<&Rare> = RARE.iter().filter(|it| look.width.is_none() || is_there(it)).collect();
     let row = |(queue, level): &(&QueueView, usize)| {
         let (state, tone) = queue.state();
-        vec![
+        let rare = rare.iter().map(|(_, of)| of(queue).unwrap_or_else(|| "-".to_owned()).into());
+        let usual: Vec<Cell> = vec![
             format!("{}{}", "  ".repeat(*level), queue.name).into(),
             Cell::toned(state, tone),
             queue.waiting.to_string().into(),
@@ -168,9 +194,10 @@ pub(crate) fn table(queues: &[QueueView]) -> String {
             number(queue.weight).into(),
             number(queue.concurrency).into(),
             queue.rate.as_deref().unwrap_or("-").into(),
-        ]
+        ];
+        usual.into_iter().chain(rare).collect()
     };
-    let columns = [
+    let mut columns = vec![
         left("NAME"),
         left("STATE"),
         right("WAITING"),
@@ -179,8 +206,9 @@ pub(crate) fn table(queues: &[QueueView]) -> String {
         right("AT ONCE"),
         left("RATE"),
     ];
+    columns.extend(rare.iter().map(|(name, _)| left(name)));
     let rows: Vec<Vec<Cell>> = from_the_top(queues).iter().map(row).collect();
-    draw(&columns, &rows, Look::of_stdout())
+    draw(&columns, &rows, look)
 }
 
 /// Everything of one.
@@ -249,6 +277,33 @@ mod tests {
         ] {
             assert!(page.contains(line), "{line} in {page}");
         }
+    }
+
+    #[test]
+    fn queues_are_listed_with_what_some_of_them_have_alone() {
+        let mut queues: Vec<QueueView> = serde_json::from_value(serde_json::json!([
+            {"name": "batch", "path": ["batch"], "weight": 1},
+            {"name": "default", "path": ["default"], "weight": 1},
+            {"name": "reports", "parent": "batch", "path": ["batch", "reports"], "weight": 2, "guarantee": 1.5, "ceiling": 4.0,
+             "attach": ["gpu=a100", "runner:r7"], "exclusive": true, "holder": "r7"},
+        ]))
+        .unwrap();
+        let squeezed = |text: String| -> Vec<String> {
+            text.lines().map(|it| it.split_whitespace().collect::<Vec<_>>().join(" ")).collect()
+        };
+        let usual = "NAME STATE WAITING RUNNING WEIGHT AT ONCE RATE";
+        let expected = [
+            &format!("{usual} PARENT GUARANTEE CEILING ATTACHED TO"),
+            "batch open 0 0 1 - - - - - -",
+            "reports open 0 0 2 - - batch 1.5 4 gpu=a100 runner:r7 (exclusive: r7)",
+            "default open 0 0 1 - - - - - -",
+        ];
+        let person = Look { width: Some(usize::MAX), colours: false };
+        assert_eq!(squeezed(drawn(&queues, person)), expected);
+        queues.pop();
+        assert_eq!(squeezed(drawn(&queues, person))[0], usual);
+        let program = Look { width: None, colours: false };
+        assert_eq!(squeezed(drawn(&queues, program))[0], expected[1]);
     }
 
     #[test]

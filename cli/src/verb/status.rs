@@ -68,6 +68,8 @@ pub(crate) struct RunnerView {
     #[serde(default)]
     labels: BTreeMap<String, String>,
     #[serde(default)]
+    queues: Vec<String>,
+    #[serde(default)]
     pub(crate) running: Vec<u64>,
     #[serde(default)]
     heard_at: Option<String>,
@@ -198,7 +200,12 @@ fn size(bytes: u64) -> String {
 }
 
 fn table(runners: &[RunnerView]) -> String {
+    drawn(runners, Look::of_stdout())
+}
+
+fn drawn(runners: &[RunnerView], look: Look) -> String {
     let now = OffsetDateTime::now_utc();
+    let has_queues = runners.iter().any(|runner| !runner.queues.is_empty());
     let row = |runner: &RunnerView| {
         let is_broken = runner.drained.as_ref().is_some_and(|it| it.broken.is_some());
         let (state, tone) = match (runner.connected, runner.draining) {
@@ -209,18 +216,21 @@ fn table(runners: &[RunnerView]) -> String {
         };
         let heard = runner.heard_at.as_deref().map(|at| when::relative(at, now));
         let jobs: Vec<String> = runner.running.iter().map(u64::to_string).collect();
-        vec![
+        let queues = has_queues.then(|| runner.queues.join(",").into());
+        let mut row: Vec<Cell> = vec![
             runner.name.as_str().into(),
             Cell::toned(state, tone),
             slots(runner).into(),
             runner.running.len().to_string().into(),
             heard.unwrap_or_else(|| "-".to_owned()).into(),
             labels(runner).into(),
-            runner.drained.as_ref().map_or_else(String::new, |it| it.told(now)).into(),
-            jobs.join(",").into(),
-        ]
+        ];
+        row.push(runner.drained.as_ref().map_or_else(String::new, |it| it.told(now)).into());
+        row.push(jobs.join(",").into());
+        row.extend(queues);
+        row
     };
-    let columns = [
+    let mut columns = vec![
         left("RUNNER"),
         left("STATE"),
         right("SLOTS"),
@@ -230,8 +240,10 @@ fn table(runners: &[RunnerView]) -> String {
         left("NOTE"),
         left("JOBS"),
     ];
+    // Where no queue is limited to runners, nobody misses the column.
+    columns.extend(has_queues.then(|| left("QUEUES")));
     let rows: Vec<Vec<Cell>> = runners.iter().map(row).collect();
-    draw(&columns, &rows, Look::of_stdout())
+    draw(&columns, &rows, look)
 }
 
 /// With a star where an operator set them.
@@ -250,6 +262,22 @@ fn labels(runner: &RunnerView) -> String {
 mod tests {
     use super::*;
     use crate::client::answers::agree;
+
+    #[test]
+    fn runners_are_listed_with_the_queues_that_are_limited_to_them_where_there_are_any() {
+        let mut runners: Vec<RunnerView> = serde_json::from_value(serde_json::json!([
+            {"name": "r1", "connected": true, "slots": 2, "labels": {"gpu": "a100"}, "queues": ["deploy", "render"], "running": [7]},
+            {"name": "r2", "connected": true, "slots": 2},
+        ]))
+        .unwrap();
+        let squeezed = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
+        let expected = "RUNNER STATE SLOTS BUSY HEARD LABELS NOTE JOBS QUEUES \
+                        r1 ready 2 1 - gpu=a100 7 deploy,render r2 ready 2 0 -";
+        let person = Look { width: Some(usize::MAX), colours: false };
+        assert_eq!(squeezed(&drawn(&runners, person)), expected);
+        runners[0].queues.clear();
+        assert!(!drawn(&runners, person).contains("QUEUES"));
+    }
 
     #[test]
     fn status_and_runners_are_read_by_the_names_that_the_api_gives_them() {

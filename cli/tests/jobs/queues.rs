@@ -42,7 +42,7 @@ fn squeezed(text: &str) -> String {
 #[test]
 fn queues_are_listed_and_shown() {
     let fake = fake();
-    assert_eq!(squeezed(&fake.ostler(&["queue", "list"]).out), "mail paused 3 1 2 4 -");
+    assert_eq!(squeezed(&fake.ostler(&["queue", "list"]).out), "mail paused 3 1 2 4 - - - - -");
     let shown = squeezed(&fake.ostler(&["queue", "show", "mail"]).out);
     for part in [
         "paused by ops",

@@ -66,6 +66,18 @@ fn a_queue_is_not_put_where_the_tree_cannot_have_it() {
 }
 
 #[test]
+fn a_concurrency_below_what_is_guaranteed_below_it_is_refused_by_its_field() {
+    let mut bench = Bench::new();
+    let at_once = |concurrency| QueueShape { concurrency, ..htb() };
+    bench.made(vec![("a", at_once(Some(3))), ("b", with_slots("a", "2", ""))]);
+    let fault = bench.fault("a", at_once(Some(1)));
+    assert_eq!(fault.field(), "concurrency");
+    assert!(fault.to_string().contains("guaranteed 2 slots together"), "{fault}");
+    assert_eq!(bench.fault("c", with_slots("a", "1.5", "")).field(), "guarantee");
+    bench.made(vec![("c", with_slots("a", "1", "")), ("a", at_once(None))]);
+}
+
+#[test]
 fn a_queue_with_others_below_it_is_not_deleted_and_they_are_named() {
     let mut bench = Bench::new();
     bench.made(vec![("a", QueueShape::default()), ("c", below("a")), ("b", below("a"))]);

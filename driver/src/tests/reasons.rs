@@ -1,6 +1,8 @@
 //! Why jobs wait.
 
-use ostler_job::durable::{Held, OnRetry, QueueShape, Rate, Resources, WaitReason};
+use ostler_job::durable::{
+    Held, OnRetry, QueueDiscipline, QueueShape, Rate, Resources, Slots, WaitReason,
+};
 
 use super::{
     queues::{in_queue, name, put},
@@ -134,7 +136,9 @@ fn a_paused_job_and_a_paused_queue_are_told_apart_with_who_did_it() {
     let held = Some(Held { who: "ops".to_owned(), since: bench.now.wall });
     assert_eq!(bench.why(job), Why::QueuePaused { queue: name("mail"), held });
     bench.steer(Verb::Pause, job);
-    assert_eq!(bench.why(job), Why::Paused);
+    let held = |who: &str, since| Why::Paused { held: Some(Held { who: who.into(), since }) };
+    let since = bench.now.wall;
+    assert_eq!(bench.why(job), held("operator", since));
     assert_eq!(bench.words(job), ["paused", "queue_paused"], "both hold it up");
 }
 
@@ -260,4 +264,110 @@ fn an_explanation_has_the_way_up_with_gates_and_shares_and_a_start_where_nothing
     bench.order("mail", QueueVerb::Pause).expect("it is there");
     let explained = bench.driver.explain(job, bench.now).expect("it is explained");
     assert_eq!(explained.start, None, "nobody knows when it is resumed");
+}
+
+#[test]
+fn every_pause_and_every_rate_on_the_way_up_is_told_from_the_queue_on() {
+    let mut bench = Bench::new();
+    bench.beat("r", 2, &[]);
+    let rate = Some(Rate { jobs: 1, per: Span::from_secs(60), burst: 1 });
+    let limited = QueueShape { rate, concurrency: Some(1), ..QueueShape::default() };
+    bench.order("all", put(limited.clone())).expect("it is made");
+    let below = QueueShape { parent: Some(name("all")), ..limited };
+    bench.order("mail", put(below)).expect("it is made");
+    bench.submit(in_queue("mail"));
+    let job = bench.submit(in_queue("mail"));
+    for queue in ["mail", "all"] {
+        bench.order(queue, QueueVerb::Pause).expect("it is there");
+    }
+    let explained = bench.driver.explain(job, bench.now).expect("it is explained");
+    let told = |why: &Why| {
+        let (Why::QueuePaused { queue, .. }
+        | Why::Concurrency { queue, .. }
+        | Why::Rate { queue, .. }) = why
+        else {
+            return None;
+        };
+        Some(format!("{} {queue}", why.word().code()))
+    };
+    let told: Vec<_> = explained.whys.iter().filter_map(told).collect();
+    let expected = [
+        "queue_paused mail",
+        "queue_paused all",
+        "concurrency mail",
+        "concurrency all",
+        "rate mail",
+        "rate all",
+    ];
+    assert_eq!(told, expected);
+    assert_eq!(bench.word(job), "queue_paused");
+}
+
+#[test]
+fn who_paused_a_job_first_is_told_until_it_is_resumed_whatever_restarts() {
+    let mut bench = Bench::new();
+    let new = NewJob { spec: Arc::new(spec()), paused: true, delayed: false, done_before: None };
+    bench.request(vec![new], None, true);
+    let (own, other) = (JobId(1), bench.submit(spec()));
+    let since = bench.now.wall;
+    bench.steer(Verb::Pause, other);
+    bench.pass(SECOND);
+    bench.steer(Verb::Pause, own);
+    bench.restart();
+    let held = |who: &str| Why::Paused { held: Some(Held { who: who.to_owned(), since }) };
+    assert_eq!((bench.why(own), bench.why(other)), (held("me"), held("operator")));
+    bench.steer(Verb::Resume, own);
+    assert_eq!(bench.status(own).paused, None);
+    bench.beat("r", 1, &[]);
+    let key = bench.run();
+    bench.start("r", key);
+    bench.steer(Verb::Pause, own);
+    let stopped = bench.status(own).paused.expect("it is stopped by somebody");
+    assert_eq!(stopped.who, "operator");
+    bench.steer(Verb::Kill, own);
+    bench.finish("r", key, Reason::Killed);
+    assert_eq!((bench.state(own), bench.status(own).paused), (JobState::Cancelled, None));
+}
+
+#[test]
+fn the_cap_of_its_tenant_and_its_own_jobs_are_told_of_each_queue_above_a_job() {
+    let mut bench = Bench::new();
+    bench.beat("r", 3, &[]);
+    let caps = QueueShape { tenant_concurrency: Some(1), ..QueueShape::default() };
+    bench.order("all", put(QueueShape::default())).expect("it is made");
+    let below = |shape| QueueShape { parent: Some(name("all")), ..shape };
+    bench.order("mail", put(below(caps))).expect("it is made");
+    bench.order("more", put(below(QueueShape::default()))).expect("it is made");
+    let of = |tenant: &str, queue| Spec { tenant: tenant.to_owned(), ..in_queue(queue) };
+    for (tenant, queue) in
+        [("shop", "mail"), ("shop", "mail"), ("shop", "more"), ("other", "more"), ("other", "mail")]
+    {
+        bench.submit(of(tenant, queue));
+    }
+    let job = bench.submit(of("shop", "mail"));
+    let explained = bench.driver.explain(job, bench.now).expect("it is explained");
+    let told: Vec<_> =
+        explained.levels.iter().map(|it| (it.waiting, it.running, it.own, it.tenant_max)).collect();
+    let expected = [(3, 1, (2, 1), Some(1)), (3, 3, (2, 2), None), (3, 3, (2, 2), None)];
+    assert_eq!(told, expected);
+}
+
+#[test]
+fn below_guarantees_and_ceilings_no_start_is_estimated() {
+    let mut bench = Bench::new();
+    bench.beat("r", 1, &[]);
+    let htb = QueueShape { discipline: QueueDiscipline::Htb, ..QueueShape::default() };
+    bench.order("all", put(htb)).expect("it is made");
+    let below =
+        |ceiling| put(QueueShape { parent: Some(name("all")), ceiling, ..QueueShape::default() });
+    bench.order("mail", below(None)).expect("it is made");
+    bench.order("more", below(None)).expect("it is made");
+    bench.submit(in_queue("mail"));
+    let job = bench.submit(in_queue("mail"));
+    let start = |bench: &Bench| bench.driver.explain(job, bench.now).expect("it waits").start;
+    assert!(start(&bench).is_some(), "by weights alone it can be told");
+    bench.order("more", below(Slots::read("2"))).expect("it is changed");
+    assert_eq!(start(&bench), None);
+    bench.order("more", QueueVerb::Delete).expect("it is empty");
+    assert!(start(&bench).is_some());
 }

@@ -2,6 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use ostler_job::durable::QueueShape;
+
+use super::queues::{name, put};
 use super::*;
 
 pub(super) fn of(tenant: &str, n: usize) -> Spec {
@@ -107,4 +110,29 @@ fn what_takes_longer_than_it_is_promised_is_told_so() {
     let [Answer::Late { expected, state, .. }] = answers[..] else { panic!("{answers:?}") };
     assert!(expected.0.abs_diff(Span::from_millis(20).0) < 1000, "{expected:?}");
     assert_eq!(state, JobState::Leased);
+}
+
+#[test]
+fn a_tenant_that_waits_has_its_new_weight_at_once_and_not_with_its_next_job() {
+    let mut bench = Bench::new();
+    let weighing = |weight| {
+        let tenant_weights = BTreeMap::from([("shop".to_owned(), weight)]);
+        put(QueueShape { tenant_weights, ..QueueShape::default() })
+    };
+    bench.order("mail", put(QueueShape::default())).expect("it is made");
+    bench.beat("host", 1, &[]);
+    let in_mail = |tenant: &str, n| Spec { queue: Some(name("mail")), ..of(tenant, n) };
+    let other = bench.submit(in_mail("other", 0));
+    let shop = bench.submit(in_mail("shop", 0));
+    let job = bench.submit(in_mail("shop", 1));
+    let weight = |bench: &Bench, job| {
+        let explained = bench.driver.explain(job, bench.now).expect("it waits");
+        explained.standing.expect("in a line").weight
+    };
+    assert_eq!(weight(&bench, job), 1);
+    bench.order("mail", weighing(5)).expect("it is changed");
+    assert_eq!((weight(&bench, shop), weight(&bench, job)), (5, 5));
+    bench.order("mail", put(QueueShape::default())).expect("it is changed");
+    assert_eq!(weight(&bench, job), 1, "who is not named any more is as all are");
+    assert_ne!(other, shop);
 }

@@ -175,6 +175,11 @@ impl QueueShape {
     pub const TENANTS_MAX: usize = 1000;
     /// Selectors that one queue is attached by, at most.
     pub const ATTACH_MAX: usize = 64;
+
+    /// Jobs of it that this tenant may run at once; `None`: as many as all together.
+    pub fn cap(&self, tenant: &str) -> Option<u32> {
+        self.tenant_caps.get(tenant).copied().or(self.tenant_concurrency)
+    }
 }
 
 impl Default for QueueShape {

@@ -22,6 +22,8 @@ pub enum TreeFault {
     NeedsHtb(&'static str, Option<(QueueName, QueueDiscipline)>),
     /// More is guaranteed to it than it may have.
     AboveCeiling(Slots, Slots),
+    /// More is guaranteed to it than it may run at once.
+    AboveConcurrency(Slots, u32),
     /// These below it have guarantees or ceilings, which say nothing below its discipline.
     BelowNeedHtb(Vec<QueueName>),
     /// What is guaranteed below a queue is more than that has.
@@ -30,10 +32,12 @@ pub enum TreeFault {
         above: QueueName,
         /// What is guaranteed below it, in thousandths of a slot.
         below: u64,
-        /// What it has.
-        has: Slots,
-        /// `guarantee` or `ceiling`.
+        /// What it has, in thousandths too.
+        has: u64,
+        /// `guarantee`, `ceiling` or `concurrency`.
         what: &'static str,
+        /// The field of the queue that would make it so.
+        field: &'static str,
     },
 }
 
@@ -43,9 +47,26 @@ impl TreeFault {
         match self {
             Self::UnknownParent(_) | Self::Circle(_) | Self::TooDeep(_) => "parent",
             Self::NeedsHtb(field, _) => field,
-            Self::AboveCeiling(..) | Self::Overcommitted { .. } => "guarantee",
+            Self::AboveCeiling(..) | Self::AboveConcurrency(..) => "guarantee",
+            Self::Overcommitted { field, .. } => field,
             Self::BelowNeedHtb(_) => "discipline",
         }
+    }
+}
+
+impl TreeFault {
+    /// By how much more is guaranteed than what is there, and what that is.
+    fn excess(&self) -> Option<(&'static str, u64)> {
+        let Self::Overcommitted { below, has, what, .. } = self else { return None };
+        Some((what, below.saturating_sub(*has)))
+    }
+
+    /// The same, told of a queue below: there it is a guarantee that makes it so.
+    fn of_those_below(mut self) -> Self {
+        if let Self::Overcommitted { field, .. } = &mut self {
+            *field = "guarantee";
+        }
+        self
     }
 }
 
@@ -84,19 +105,32 @@ impl fmt::Display for TreeFault {
                     "a guarantee of {guarantee} is more than its ceiling of {ceiling}; lower the one or raise the other"
                 )
             }
+            Self::AboveConcurrency(guarantee, concurrency) => {
+                write!(
+                    f,
+                    "a guarantee of {guarantee} is more than the {concurrency} that it may run at once, its concurrency; lower the one \
+                     or raise the other"
+                )
+            }
             Self::BelowNeedHtb(below) => write!(
                 f,
                 "{} below it have a guarantee or a ceiling, which count below htb alone; leave it so, or take those away first",
                 listed(below, ", ")
             ),
-            Self::Overcommitted { above, below, has, what } => write!(
+            Self::Overcommitted { above, below, has, what, .. } => write!(
                 f,
-                "the queues below {above} are guaranteed {} slots together, more than its {what} of {has}; lower theirs, or \
+                "the queues below {above} are guaranteed {} slots together, more than its {what} of {}; lower theirs, or \
                  raise that",
-                *below as f64 / 1000.0
+                *below as f64 / 1000.0,
+                *has as f64 / 1000.0
             ),
         }
     }
+}
+
+/// So many slots, in thousandths.
+fn whole(slots: u32) -> u64 {
+    u64::from(slots) * 1000
 }
 
 fn listed(names: &[QueueName], between: &str) -> String {
@@ -191,7 +225,15 @@ impl<'a> QueueTree<'a> {
         {
             faults.push(TreeFault::AboveCeiling(guarantee, ceiling));
         }
-        faults.extend(self.discipline_below(name, shape).or_else(|| self.overcommitted(name)));
+        if let (Some(guarantee), Some(concurrency)) = (shape.guarantee, shape.concurrency)
+            && u64::from(guarantee.thousandths()) > whole(concurrency)
+        {
+            faults.push(TreeFault::AboveConcurrency(guarantee, concurrency));
+        }
+        match self.discipline_below(name, shape) {
+            Some(fault) => faults.push(fault),
+            None => faults.extend(self.overcommitted(name)),
+        }
         faults
     }
 
@@ -204,17 +246,23 @@ impl<'a> QueueTree<'a> {
         bad.then_some(TreeFault::BelowNeedHtb(needing))
     }
 
-    /// Whether more is guaranteed below a queue than it has itself.
-    fn overcommitted(&self, name: &QueueName) -> Option<TreeFault> {
-        let shape = (self.find)(name)?;
-        let (has, what) = match (shape.guarantee, shape.ceiling) {
-            (Some(guarantee), _) => (guarantee, "guarantee"),
-            (None, Some(ceiling)) => (ceiling, "ceiling"),
-            (None, None) => return None,
-        };
+    /// Where more is guaranteed below a queue than it has itself.
+    fn overcommitted(&self, name: &QueueName) -> Vec<TreeFault> {
+        let Some(shape) = (self.find)(name) else { return Vec::new() };
+        let slots = |slots: Slots| u64::from(slots.thousandths());
+        let own = shape.guarantee.map(|it| (slots(it), "guarantee", "guarantee"));
+        let own = own.or_else(|| shape.ceiling.map(|it| (slots(it), "ceiling", "guarantee")));
+        let at_once = shape.concurrency.map(|it| (whole(it), "concurrency", "concurrency"));
+        if own.is_none() && at_once.is_none() {
+            return Vec::new();
+        }
         let below = self.guaranteed_below(name);
-        let over = below > u64::from(has.thousandths());
-        over.then(|| TreeFault::Overcommitted { above: name.clone(), below, has, what })
+        let over = own.into_iter().chain(at_once).filter(|(has, ..)| below > *has);
+        let fault = |(has, what, field)| {
+            let above = name.clone();
+            TreeFault::Overcommitted { above, below, has, what, field }
+        };
+        over.map(fault).collect()
     }
 
     /// In thousandths of a slot. A queue that has no guarantee of its own needs what those below it have.
@@ -229,13 +277,12 @@ impl<'a> QueueTree<'a> {
     /// What is wrong with the tree if the queue is so, and was not so before it was: whatever has gone wrong without it
     /// does not keep it from being mended.
     pub fn new_fault(&self, name: &QueueName, before: &QueueTree<'_>) -> Option<TreeFault> {
-        let by = |fault: &TreeFault| {
-            let TreeFault::Overcommitted { below, has, .. } = fault else { return 0 };
-            below.saturating_sub(has.thousandths().into())
-        };
         let is_worse = |fault: &TreeFault, name: &QueueName| {
-            if let TreeFault::Overcommitted { .. } = fault {
-                return by(fault) > before.overcommitted(name).as_ref().map_or(0, by);
+            if let Some((what, by)) = fault.excess() {
+                let was = before.overcommitted(name);
+                let was =
+                    was.iter().filter_map(TreeFault::excess).find(|(other, _)| *other == what);
+                return by > was.map_or(0, |(_, by)| by);
             }
             let was = (before.find)(name).and_then(|it| before.discipline_below(name, it));
             was.as_ref() != Some(fault)
@@ -244,7 +291,10 @@ impl<'a> QueueTree<'a> {
             return Some(fault);
         }
         let (above, _) = self.above(name);
-        above.into_iter().find_map(|name| self.overcommitted(name).filter(|it| is_worse(it, name)))
+        let worse = above
+            .into_iter()
+            .find_map(|name| self.overcommitted(name).into_iter().find(|it| is_worse(it, name)));
+        worse.map(TreeFault::of_those_below)
     }
 }
 

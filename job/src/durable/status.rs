@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     Wall,
-    durable::{Fence, JobState, QueueName, Reason},
+    durable::{Fence, Held, JobState, QueueName, Reason},
 };
 
 /// The mutable half of a job; [`crate::durable::Spec`] is the other. It is always written whole.
@@ -52,6 +52,9 @@ pub struct Status {
     /// Somebody wants its processes stopped; repeated as well.
     #[serde(default)]
     pub stop: bool,
+    /// By whom and since when it is paused, or stopped; `None`: it is not, or a gateway before this one did not keep it.
+    #[serde(default)]
+    pub paused: Option<Held>,
     /// A hash of which process of the runner the present lease was given to; `None`: it is not known.
     #[serde(default)]
     pub incarnation: Option<u32>,
@@ -80,6 +83,7 @@ impl Status {
             kill: false,
             kill_now: false,
             stop: false,
+            paused: None,
             incarnation: None,
         }
     }

@@ -50,6 +50,10 @@ impl Buckets {
         (u64::from(self.running) + more) * 1_000 <= u64::from(self.share.guarantee)
     }
 
+    fn is_promised(&self) -> bool {
+        self.share.guarantee > 0 || self.share.ceiling.is_some()
+    }
+
     fn is_red(&self, now: Mono) -> bool {
         let next = (u64::from(self.running) + 1) * 1_000;
         self.open > now && self.share.ceiling.is_some_and(|ceiling| next > u64::from(ceiling))
@@ -61,6 +65,8 @@ impl Buckets {
 pub(crate) struct HtbOrder {
     accounts: Accounts,
     buckets: Vec<Buckets>,
+    /// Children with a guarantee or a ceiling.
+    promised: u32,
     /// Children that may be served, by the class of what they offer and by who is first in it.
     ready: ByLane<(u8, u128)>,
     /// Children that offer something, by when time alone makes another class of it.
@@ -76,6 +82,14 @@ impl HtbOrder {
             self.buckets.resize(child.0 as usize + 1, Buckets::default());
         }
         &mut self.buckets[child.0 as usize]
+    }
+
+    fn set_share(&mut self, child: Child, share: Share) {
+        let it = self.bucket(child);
+        let was = it.is_promised();
+        it.share = share;
+        let is = it.is_promised();
+        self.promised = self.promised - u32::from(was) + u32::from(is);
     }
 
     fn is_green(&self, child: Child) -> bool {
@@ -166,7 +180,7 @@ impl Discipline for HtbOrder {
     fn open(&mut self, child: Child, share: Share) {
         let is_known = (child.0 as usize) < self.buckets.len();
         let before = if is_known { self.changes(child) } else { None };
-        self.bucket(child).share = share;
+        self.set_share(child, share);
         self.accounts.open(child, share);
         self.rekey(child, before);
         if let Some(height) = share.height
@@ -327,6 +341,7 @@ impl Discipline for HtbOrder {
         let child = self.accounts.poll_forgotten()?;
         // Another one may have its number.
         let before = self.changes(child);
+        self.set_share(child, Share::default());
         *self.bucket(child) = Buckets::default();
         self.rekey(child, before);
         Some(child)
@@ -334,6 +349,14 @@ impl Discipline for HtbOrder {
 
     fn share(&self, child: Child) -> Option<(u64, u64)> {
         Some(self.accounts.weights(child))
+    }
+
+    fn is_by_shares(&self) -> bool {
+        self.promised == 0
+    }
+
+    fn counted(&self, child: Child) -> Option<u32> {
+        self.buckets.get(child.0 as usize).map(|it| it.running)
     }
 
     fn due(&self) -> Option<Mono> {
@@ -352,6 +375,8 @@ impl Discipline for HtbOrder {
     fn check(&self, offers: &dyn Fn(Child, Lane, Option<Head>) -> bool) {
         self.accounts.check(offers);
         self.ready.check();
+        let promised = self.buckets.iter().filter(|it| it.is_promised()).count();
+        assert_eq!(promised, self.promised as usize, "who goes by slots is counted");
         for (child, it) in self.accounts.iter() {
             let is_red = self.buckets[child.0 as usize].is_red(self.now);
             for (lane, head) in it.heads.iter() {

@@ -132,6 +132,16 @@ pub(crate) trait Discipline: Send {
     /// The child's weight, and that of all children that offer something and itself. `None`: nobody has a share.
     fn share(&self, child: Child) -> Option<(u64, u64)>;
 
+    /// Whether those shares are all that its children go by: not so where they have guarantees or ceilings.
+    fn is_by_shares(&self) -> bool {
+        true
+    }
+
+    /// Jobs below the child that have a slot, where that is kept.
+    fn counted(&self, _child: Child) -> Option<u32> {
+        None
+    }
+
     /// Slot time that the child was served beyond its share, and below zero what it is behind; `None`: that is not kept.
     fn lead(&self, _child: Child) -> Option<i64> {
         None

@@ -37,6 +37,13 @@ impl Tree {
             let known = (node.waiting, node.gate.running());
             assert_eq!(known, counted, "a queue counts its jobs and those below");
             assert_eq!(node.parent.is_none(), at == self.top, "only the top has no parent");
+            let told = node.parent.and_then(|(parent, child)| self[parent].order.counted(child));
+            let running = node.gate.running();
+            assert_eq!(
+                told.unwrap_or(running),
+                running,
+                "an order that counts knows what its gate counts"
+            );
             self.check_order(at);
         }
         let all = sums.get(&self.top).map_or(0, |sum| sum.0 as usize);

@@ -143,14 +143,20 @@ impl Tree {
         tenants: &mut Tenants,
     ) -> FlowIx {
         let flow = known.unwrap_or_else(|| self.add_flow(self.node_of(queue), tenant, tenants));
+        self.flows[flow.0 as usize].jobs += 1;
+        self.weigh(flow, weight);
+        self.link(flow);
+        flow
+    }
+
+    /// The flow's weight is this from here on, for what waits already, too.
+    #[inline]
+    pub(crate) fn weigh(&mut self, flow: FlowIx, weight: u32) {
         let it = &mut self.flows[flow.0 as usize];
         it.weight = weight;
-        it.jobs += 1;
         let (node, child) = (it.node, it.child);
         self[node].order.open(child, Share::of(weight));
         self.watch(node);
-        self.link(flow);
-        flow
     }
 
     fn add_flow(&mut self, at: NodeIx, tenant: TenantId, tenants: &mut Tenants) -> FlowIx {
@@ -184,6 +190,11 @@ impl Tree {
             self.flows.push(fresh);
         }
         ix
+    }
+
+    /// Whether a job of the flow waits or runs.
+    pub(crate) fn has_jobs(&self, flow: FlowIx) -> bool {
+        self.flows[flow.0 as usize].jobs > 0
     }
 
     /// Whether the flow has a job or owes something.
@@ -315,13 +326,16 @@ impl Tree {
         }
     }
 
-    /// Work that goes before a waiting job, about; `None` where some order on its way up knows no shares.
+    /// Work that goes before a waiting job, about; `None` where some order on its way up knows no shares, or goes by slots as well.
     pub(crate) fn ahead(&self, jobs: &Jobs, job: &Job) -> Option<u128> {
         let it = &self.flows[job.flow.0 as usize];
         let key = self[it.node].order.key(job.lst);
         let own = it.backlogs.get(job.lane)?.ahead(jobs, (key, job.seq));
         let (mut work, mut at, mut child) = (own, it.node, it.child);
         loop {
+            if !self[at].order.is_by_shares() {
+                return None;
+            }
             // Of all that run, its tenant gets its weight's part in its queue, and that one in what it is below.
             let (weight, weights) = self[at].order.share(child)?;
             work = work * u128::from(weights) / u128::from(weight);

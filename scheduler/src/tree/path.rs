@@ -11,6 +11,7 @@ use crate::config::DisciplineKind;
 use crate::jobs::{Job, Jobs};
 use crate::lane::Lane;
 use crate::standing::{Level, Place, Standing};
+use crate::tenants::FlowIx;
 
 /// Entries of a flow that are looked at to count those before a job, about.
 const LOOKS: usize = 512;
@@ -31,6 +32,23 @@ impl Tree {
             Lane::USUAL => None,
             reach => Some(self.reach.hosts(reach).map_or(&NOWHERE, |hosts| hosts)),
         }
+    }
+
+    /// Of the queue and those above it, from there up, how many of these flows' jobs wait there and below for a slot, and have one.
+    pub(crate) fn own(&self, queue: QueueId, flows: &[FlowIx]) -> Vec<(u32, u32)> {
+        let above = |&at: &NodeIx| self[at].parent.map(|(parent, _)| parent);
+        let way: Vec<NodeIx> = std::iter::successors(self.find_node(queue), above).collect();
+        let mut own = vec![(0, 0); way.len()];
+        for &flow in flows {
+            let it = &self.flows[flow.0 as usize];
+            let waiting: u32 = it.backlogs.iter().map(|(_, backlog)| backlog.len()).sum();
+            let joins = std::iter::successors(Some(it.node), above)
+                .find_map(|at| way.iter().position(|&it| it == at));
+            for level in own.iter_mut().skip(joins.unwrap_or(way.len())) {
+                *level = (level.0 + waiting, level.1 + it.running);
+            }
+        }
+        own
     }
 
     fn level(&self, at: NodeIx, now: Mono) -> Level {

@@ -3,7 +3,7 @@
 use ostler_job::{
     JobId, Span, Wall,
     durable::{
-        Attempt, AttemptKey, Ending, Fence, JobState, LogState, Queue, QueueName, QueueOwner,
+        Attempt, AttemptKey, Ending, Fence, Held, JobState, LogState, Queue, QueueName, QueueOwner,
         QueueShape, Scheduling, Spec, Status, TENANT_DEFAULT, Usage,
     },
 };
@@ -21,10 +21,10 @@ use crate::{Event, Job, OfQueues, Same, Token, Unfinished};
 /// The columns of a [`Status`], a job's id before them, its time after them; then its spec.
 pub(super) const COLUMNS: &str =
     "job.id, state, reason, due, host, attempts, failures, crashes, fence, runner,
-    leased_at, started_at, finished_at, exit_status, signal, kill, kill_now, stop, incarnation, queue, moves_to,
+    leased_at, started_at, finished_at, exit_status, signal, kill, kill_now, stop, incarnation, queue, moves_to, paused,
     submitted_at, spec.spec";
-const SUBMITTED_AT: usize = 21;
-const SPEC: usize = 22;
+const SUBMITTED_AT: usize = 22;
+const SPEC: usize = 23;
 
 /// A job from [`COLUMNS`].
 pub(super) fn job(row: &Row<'_>) -> Result<Job> {
@@ -66,7 +66,14 @@ fn status(row: &Row<'_>) -> Result<Status> {
         incarnation: row.get(18)?,
         queue: queue_name(row, 19)?,
         moves_to: queue_name(row, 20)?,
+        paused: held(row, 21)?,
     })
+}
+
+/// What cannot be read was written by a later version, or is damaged: the job is paused all the same.
+fn held(row: &Row<'_>, at: usize) -> Result<Option<Held>> {
+    let text: Option<String> = row.get(at)?;
+    Ok(text.and_then(|text| serde_json::from_str(&text).ok()))
 }
 
 /// Jobs of a kind that are looked through for one that was submitted without a dedupe; with one, they are found at once.

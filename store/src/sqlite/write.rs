@@ -95,8 +95,8 @@ fn submit(
     let tenant = (spec.tenant != TENANT_DEFAULT).then_some(&spec.tenant);
     let sql = "INSERT INTO job (id, submitted_at, tenant, identity, state, reason, due, host, attempts, failures,
         crashes, fence, runner, leased_at, started_at, finished_at, exit_status, signal, kill, kill_now,
-        stop, incarnation, queue, moves_to)
-        VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
+        stop, incarnation, queue, moves_to, paused)
+        VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
     db.prepare_cached(sql)?.execute(params![
         id,
         at,
@@ -122,6 +122,7 @@ fn submit(
         s.incarnation,
         queue_of(s),
         s.moves_to.as_ref().map(QueueName::as_str),
+        s.paused.as_ref().map(json).transpose()?,
     ])?;
     db.prepare_cached("INSERT INTO spec (job, spec) VALUES (?, ?)")?
         .execute(params![id, json(spec)?])?;
@@ -160,7 +161,7 @@ fn mark(db: &Connection, counters: &mut Counters, id: i64, at: i64) -> Result<()
 fn update(db: &Connection, job: JobId, expect: Fence, s: &Status) -> Result<Applied> {
     let sql = "UPDATE job SET state = ?, reason = ?, due = ?, host = ?, attempts = ?, failures = ?, crashes = ?,
         fence = ?, runner = ?, leased_at = ?, started_at = ?, finished_at = ?, exit_status = ?, signal = ?, kill = ?,
-        kill_now = ?, stop = ?, incarnation = ?, queue = ?, moves_to = ? WHERE id = ? AND fence = ?";
+        kill_now = ?, stop = ?, incarnation = ?, queue = ?, moves_to = ?, paused = ? WHERE id = ? AND fence = ?";
     let rows = db.prepare_cached(sql)?.execute(params![
         s.state.number(),
         s.reason.map(Reason::number),
@@ -182,6 +183,7 @@ fn update(db: &Connection, job: JobId, expect: Fence, s: &Status) -> Result<Appl
         s.incarnation,
         queue_of(s),
         s.moves_to.as_ref().map(QueueName::as_str),
+        s.paused.as_ref().map(json).transpose()?,
         int(job.0),
         int(expect.0),
     ])?;

@@ -3,8 +3,8 @@
 use ostler_job::{
     JobId, Span, Wall,
     durable::{
-        CountQuery, Cursor, Dedupe, DedupeScope, Edit, Epoch, Fence, GroupKey, IdRange, Input,
-        JobState, NameFilter, QueueName, Reason, Retry, Sort, Status, Then, Work,
+        CountQuery, Cursor, Dedupe, DedupeScope, Edit, Epoch, Fence, GroupKey, Held, IdRange,
+        Input, JobState, NameFilter, QueueName, Reason, Retry, Sort, Status, Then, Work,
     },
 };
 use ostler_store::{Change, Filter, Memory, OfQueues, Query, ReadLimit, Same, Store, Unfinished};
@@ -21,6 +21,9 @@ fn status() -> impl Strategy<Value = Status> {
     let place = (select(JobState::ALL), host(), host(), option::of(Just(mail())), 0..3_u64);
     (place, ending).prop_map(|((state, runner, host, queue, fence), ending)| {
         let (exit_status, signal, finished, reason) = ending;
+        let since = Wall(1_000 + fence);
+        let paused =
+            (state == JobState::Paused).then(|| Held { who: "ops \"1\"".to_owned(), since });
         Status {
             queue,
             reason,
@@ -28,6 +31,7 @@ fn status() -> impl Strategy<Value = Status> {
             fence: Fence(fence),
             exit_status,
             signal,
+            paused,
             finished_at: finished.map(Wall),
             ..Status::new(state, None, host.map(str::to_owned))
         }

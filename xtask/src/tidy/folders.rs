@@ -49,6 +49,7 @@ const ORDERS: &[(&str, &[&str])] = &[
             "adopt",
             "claims",
             "again",
+            "allot",
             "retry",
             "view",
             "why",

@@ -158,3 +158,39 @@ fn what_was_wrong_before_does_not_keep_a_queue_from_being_mended() {
     after.extend([queue(("a*", "z", "1", ""))]);
     assert!(tree(&after).new_fault(&name("a"), &tree(&before)).is_some());
 }
+
+#[test]
+fn a_concurrency_below_what_is_guaranteed_is_a_fault_of_whoever_makes_it_so() {
+    let with = |concurrency| {
+        let mut all = table(&[
+            ("a*", "", "", ""),
+            ("b*", "a", "", ""),
+            ("c", "b", "1.5", ""),
+            ("d", "b", "1", ""),
+        ]);
+        all.get_mut(&name("a")).unwrap().concurrency = concurrency;
+        all
+    };
+    assert_eq!(told(&with(Some(3))), []);
+    let text = "the queues below a are guaranteed 2.5 slots together, more than its concurrency of 2; lower theirs, or raise that";
+    assert_eq!(told(&with(Some(2))), [("a.concurrency".to_owned(), text.to_owned())]);
+    let (free, tight) = (with(None), with(Some(2)));
+    let fault = tree(&tight).new_fault(&name("a"), &tree(&free)).unwrap();
+    assert_eq!((fault.field(), fault.to_string()), ("concurrency", text.to_owned()));
+    // Below a queue that was turned down before, nothing gets worse.
+    let mut more = with(Some(2));
+    more.extend([queue(("d", "b", "2", ""))]);
+    let fault = tree(&more).new_fault(&name("d"), &tree(&tight)).unwrap();
+    assert_eq!(fault.field(), "guarantee");
+    let mut less = with(Some(2));
+    less.extend([queue(("d", "b", "0.75", ""))]);
+    assert_eq!(tree(&less).new_fault(&name("d"), &tree(&tight)), None);
+}
+
+#[test]
+fn a_guarantee_above_its_own_concurrency_is_a_fault() {
+    let mut all = table(&[("a*", "", "", ""), ("b", "a", "2.5", "")]);
+    all.get_mut(&name("b")).unwrap().concurrency = Some(2);
+    let text = "a guarantee of 2.5 is more than the 2 that it may run at once, its concurrency; lower the one or raise the other";
+    assert_eq!(told(&all), [("b.guarantee".to_owned(), text.to_owned())]);
+}
