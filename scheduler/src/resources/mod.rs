@@ -8,6 +8,7 @@
 //! A step costs O(log n) for each resource of a job, and as much for each job that it lets go.
 
 mod line;
+mod named;
 #[cfg(test)]
 mod tests;
 
@@ -15,6 +16,7 @@ use ostler_job::JobId;
 
 use crate::hash::IdMap;
 use line::{Line, Moved};
+use named::Named;
 
 /// A resource, as the owner of the scheduler numbers them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -31,7 +33,7 @@ pub struct Claim {
 
 /// A job that names resources.
 struct Claimant {
-    claims: Box<[Claim]>,
+    claims: Named,
     /// Lines in which it may not be served yet.
     blocked: u32,
     holds: bool,
@@ -60,13 +62,12 @@ impl Resources {
 
     /// The job wants these; answers whether it has them at once.
     pub(crate) fn enter(&mut self, job: JobId, claims: &[Claim]) -> bool {
-        if let Some(it) = self.claimants.get_mut(&job)
-            && std::mem::take(&mut it.keeps)
-            && *it.claims == *claims
-        {
-            return it.holds;
+        if let Some(it) = self.claimants.get_mut(&job) {
+            if std::mem::take(&mut it.keeps) && *it.claims == *claims {
+                return it.holds;
+            }
+            self.leave(job);
         }
-        self.leave(job);
         if claims.iter().all(|it| it.exclusive && !self.lines.contains_key(&it.resource)) {
             self.take(job, claims);
             return true;
@@ -126,7 +127,7 @@ impl Resources {
     /// The job wants nothing any more.
     pub(crate) fn leave(&mut self, job: JobId) {
         let Some(it) = self.claimants.remove(&job) else { return };
-        for claim in &it.claims {
+        for claim in &*it.claims {
             let Some(line) = self.lines.get_mut(&claim.resource) else { continue };
             let (moved, is_empty) = line.leave(job);
             if is_empty {
@@ -166,7 +167,7 @@ impl Resources {
         let it = self.claimants.get_mut(&job).expect("only a claimant comes to hold");
         it.holds = true;
         let claims = std::mem::take(&mut it.claims);
-        for claim in &claims {
+        for claim in &*claims {
             let line = self.lines.get_mut(&claim.resource).expect("a claimant stands in its lines");
             let moved = line.crowd().hold(job);
             self.count(moved);
