@@ -21,7 +21,7 @@ pub(crate) struct Reach {
     sets: Vec<Option<(HostSet, u32)>>,
     free: Vec<u32>,
     lanes: BTreeMap<HostSet, u32>,
-    /// The lanes of sets that a host is in.
+    /// The lanes of sets that a host is in, in order.
     of_host: BTreeMap<HostId, Vec<Lane>>,
 }
 
@@ -44,7 +44,9 @@ impl Reach {
         self.sets[at as usize] = Some((hosts.clone(), 1));
         self.lanes.insert(hosts.clone(), at);
         for &host in hosts.iter() {
-            self.of_host.entry(host).or_default().push(Lane::of_set(at));
+            let lanes = self.of_host.entry(host).or_default();
+            let place = lanes.partition_point(|&lane| lane < Lane::of_set(at));
+            lanes.insert(place, Lane::of_set(at));
         }
         Lane::of_set(at)
     }
@@ -63,7 +65,9 @@ impl Reach {
         self.lanes.remove(&hosts);
         for host in hosts.iter() {
             if let Some(lanes) = self.of_host.get_mut(host) {
-                lanes.retain(|&it| it != lane);
+                if let Ok(place) = lanes.binary_search(&lane) {
+                    lanes.remove(place);
+                }
                 if lanes.is_empty() {
                     self.of_host.remove(host);
                 }

@@ -30,6 +30,11 @@ impl Account {
     pub(super) fn head(&self, lane: Lane) -> Option<Head> {
         self.heads.get(lane).copied().flatten()
     }
+
+    /// The lanes other than the usual one in which it offers something.
+    pub(super) fn other_lanes(&self) -> Vec<Lane> {
+        self.heads.others().map(|(lane, _)| lane).collect()
+    }
 }
 
 /// Every child, and virtual time `v`: where whoever has nothing to claim stands.

@@ -112,6 +112,10 @@ impl Discipline for DrrOrder {
         self.turns.other_lanes().collect()
     }
 
+    fn other_lanes_of(&self, child: Child) -> Vec<Lane> {
+        self.accounts.get(child).other_lanes()
+    }
+
     fn is_runnable(&self, lane: Lane) -> bool {
         !self.turns.is_empty(lane)
     }

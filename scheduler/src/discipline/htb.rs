@@ -226,6 +226,10 @@ impl Discipline for HtbOrder {
         lanes
     }
 
+    fn other_lanes_of(&self, child: Child) -> Vec<Lane> {
+        self.accounts.get(child).other_lanes()
+    }
+
     fn is_runnable(&self, lane: Lane) -> bool {
         !self.ready.is_empty(lane)
     }

@@ -69,6 +69,11 @@ pub(crate) trait Discipline: Send {
     /// Lanes other than the usual one in which something is offered.
     fn other_lanes(&self) -> Vec<Lane>;
 
+    /// Those in which a child offers something, and perhaps others.
+    fn other_lanes_of(&self, _child: Child) -> Vec<Lane> {
+        self.other_lanes()
+    }
+
     /// Whether something is offered in the lane.
     fn is_runnable(&self, lane: Lane) -> bool;
 

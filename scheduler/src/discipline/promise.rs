@@ -198,6 +198,10 @@ impl Discipline for PromiseOrder {
         lanes
     }
 
+    fn other_lanes_of(&self, child: Child) -> Vec<Lane> {
+        self.accounts.get(child).other_lanes()
+    }
+
     fn is_runnable(&self, lane: Lane) -> bool {
         !self.eligible.is_empty(lane) || !self.ahead.is_empty(lane)
     }

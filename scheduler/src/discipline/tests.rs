@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use ostler_job::{JobId, Mono, QueueId, Span, TenantId};
 
+use super::{Child, Share};
+use crate::backlog::Head;
 use crate::config::{Config, DisciplineKind};
 use crate::jobs::{Job, JobIx, Jobs, NEVER, State};
 use crate::lane::Lane;
@@ -361,4 +363,21 @@ fn late_jobs_get_a_fifth_of_their_flow_while_others_are_on_time() {
         late += u32::from(bench.jobs[job].late);
     }
     assert!((95..=105).contains(&late), "{late} of 500 were late ones");
+}
+
+#[test]
+fn what_changes_at_a_child_is_looked_for_in_its_own_lanes() {
+    for kind in KINDS {
+        let mut order = super::make(kind, &Config::default());
+        for child in 0..8 {
+            order.open(Child(child), Share::of(1));
+            let head = Head::new(false, Mono(0), u64::from(child) + 1);
+            order.offer(Child(child), Lane::of_set(child), Some(head));
+        }
+        let (own, found) = (Lane::of_set(3), order.other_lanes_of(Child(3)));
+        assert!(found.contains(&own), "{kind:?}");
+        // These two are seldom above queues, and know no child's lanes.
+        let knows_none = matches!(kind, DisciplineKind::Fifo | DisciplineKind::Sfq);
+        assert!(knows_none || found == [own], "{kind:?}: thousands of other lanes are not");
+    }
 }

@@ -55,8 +55,8 @@ impl Tree {
     pub(super) fn offer_all(&mut self, node: NodeIx) {
         let mut lanes = self[node].order.other_lanes();
         // What it offers no more is with its parent still.
-        if let Some((parent, _)) = self[node].parent {
-            lanes.extend(self[parent].order.other_lanes());
+        if let Some((parent, child)) = self[node].parent {
+            lanes.extend(self[parent].order.other_lanes_of(child));
             lanes.push(self[node].outer);
             lanes.sort_unstable();
             lanes.dedup();

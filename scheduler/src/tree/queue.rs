@@ -123,7 +123,7 @@ impl Tree {
     fn detach(&mut self, at: NodeIx) {
         let Some((parent, child)) = self[at].parent.take() else { return };
         let (waiting, running) = (self[at].waiting, self[at].gate.running());
-        let mut lanes = self[parent].order.other_lanes();
+        let mut lanes = self[parent].order.other_lanes_of(child);
         lanes.push(Lane::USUAL);
         lanes.into_iter().for_each(|lane| self[parent].order.offer(child, lane, None));
         self[parent].order.retire(child);
