@@ -142,8 +142,7 @@ impl Driver {
         if was == parent {
             return BTreeSet::new();
         }
-        let there = was.filter(|it| self.queues.contains(*it));
-        let above = [there, parent].into_iter().flatten();
+        let above = [was, parent].into_iter().flatten();
         let all = above.flat_map(|it| std::iter::once(it).chain(self.queues.above(it)));
         all.chain([number]).filter(|it| self.attached.queues.contains_key(it)).collect()
     }

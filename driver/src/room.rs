@@ -28,7 +28,7 @@ impl<'a> Room<'a> {
     /// that wants many, and never the last.
     fn has_place(&mut self, tenant: &'a str, waiting: impl FnOnce() -> u64) -> bool {
         let own = self.own.entry(tenant).or_insert_with(waiting);
-        self.left > 0 && *own < self.left
+        *own < self.left
     }
 
     fn take(&mut self, tenant: &str) {

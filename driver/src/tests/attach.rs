@@ -1,5 +1,7 @@
 //! Queues that are attached to runners.
 
+mod holders;
+
 use std::collections::BTreeSet;
 
 use ostler_job::Selector;

@@ -103,6 +103,33 @@ fn one_kind_of_job_that_starts_nowhere_proves_nothing_against_a_runner() {
 }
 
 #[test]
+fn what_failed_before_a_job_started_proves_nothing_any_more() {
+    let mut bench = bench(1);
+    for name in ["x", "y", "right", "z", "w"] {
+        bench.submit(kind(name));
+        let key = bench.run();
+        if name == "right" {
+            bench.start("a", key);
+            bench.finish("a", key, Reason::Ok);
+        } else {
+            bench.cannot_start("a", key);
+        }
+        assert_eq!(found(&bench), []);
+    }
+}
+
+#[test]
+fn a_job_that_fails_before_its_start_was_told_is_no_proof() {
+    let mut bench = bench(1);
+    for name in ["w", "x", "y", "z"] {
+        bench.submit(kind(name));
+        let key = bench.run();
+        bench.finish("a", key, Reason::ExitStatus);
+        assert_eq!(found(&bench), []);
+    }
+}
+
+#[test]
 fn one_kind_of_job_that_starts_elsewhere_proves_it() {
     let mut bench = Bench::new();
     bench.beat("b", 1, &[]);

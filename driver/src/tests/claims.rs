@@ -188,3 +188,16 @@ fn a_job_that_is_lost_with_its_runner_goes_on_in_its_place() {
     bench.finish("b", again, Reason::Ok);
     assert_eq!(started(&bench), [second]);
 }
+
+#[test]
+fn after_a_restart_a_job_that_lets_others_pass_until_it_is_tried_again_holds_up_nobody() {
+    let mut bench = Bench::new();
+    bench.beat("a", 2, &[]);
+    bench.submit(retrying(OnRetry::Pass));
+    let key = bench.run();
+    bench.finish("a", key, Reason::ExitStatus);
+    bench.restart();
+    let second = bench.submit(serial("k"));
+    bench.beat("a", 2, &[]);
+    assert_eq!(started(&bench), [second]);
+}

@@ -379,3 +379,17 @@ fn orders_to_a_running_job_outlive_the_gateway() {
     assert_eq!(bench.state(job), JobState::Running);
     assert!(continued.iter().all(|it| *it == Order::Continue), "{continued:?}");
 }
+
+#[test]
+fn a_cancelled_job_whose_runner_is_lost_is_cancelled_and_runs_nowhere_else() {
+    let mut bench = Bench::new();
+    bench.beat("a", 1, &[]);
+    let job = bench.submit(spec());
+    let key = bench.run();
+    bench.start("a", key);
+    bench.steer(Verb::Cancel, job);
+    bench.pass(Span::from_secs(30));
+    assert_eq!(bench.state(job), JobState::Cancelled);
+    bench.beat("b", 1, &[]);
+    assert_eq!(bench.runs(), []);
+}

@@ -1,5 +1,7 @@
 //! Why jobs wait.
 
+mod all;
+
 use ostler_job::durable::{
     Held, OnRetry, QueueDiscipline, QueueShape, Rate, Resources, Slots, WaitReason,
 };

@@ -74,6 +74,30 @@ fn a_job_that_is_on_its_way_to_a_queue_may_be_sent_there_again_though_it_took_th
 }
 
 #[test]
+fn a_job_that_is_on_its_way_may_be_sent_elsewhere_or_back_and_one_that_is_there_runs_on() {
+    let (mut bench, job, key) = running();
+    let own = |bench: &mut Bench, queue: &str| {
+        let queue = Some(QueueName::new(queue).expect("it is a name"));
+        bench.steer(Verb::Move { host: None, queue, relocate: true }, job)
+    };
+    assert_eq!(own(&mut bench, "default"), Answer::Done { job, state: JobState::Running });
+    assert_eq!(bench.orders(), [], "it is there");
+    bench.relocate(job);
+    let (ticket, who) = (Ticket(3), "ops".to_owned());
+    let post = QueueName::new("post").expect("it is a name");
+    let verb = QueueVerb::Put(Box::default());
+    bench.driver.handle_queue(QueueOrder { ticket, who, queue: post.clone(), verb }, bench.now);
+    bench.settle();
+    assert_eq!(own(&mut bench, "post"), Answer::Done { job, state: JobState::Running });
+    assert_eq!(bench.status(job).moves_to, Some(post));
+    own(&mut bench, "default");
+    bench.beat("a", 0, &[key]);
+    bench.finish("a", key, Reason::Killed);
+    let status = bench.status(job);
+    assert_eq!((status.state, status.queue), (JobState::Pending, None));
+}
+
+#[test]
 fn what_ends_by_itself_meanwhile_has_ended() {
     let (mut bench, job, key) = running();
     bench.relocate(job);

@@ -370,3 +370,32 @@ fn a_job_that_is_cancelled_while_it_waits_for_another_attempt_did_not_run_until_
     let status = bench.status(job);
     assert_eq!((status.started_at, status.finished_at), (None, Some(bench.now.wall)));
 }
+
+#[test]
+fn a_job_that_comes_back_unstarted_expires_in_its_time_unless_it_ran_before() {
+    let mut bench = Bench::new();
+    bench.beat("a", 1, &[]);
+    let expires = Some(bench.now.wall.after(Span::from_secs(5)));
+    let retry = Retry { attempts: 3, constant: true, delay: Span::ZERO, ..Retry::default() };
+    let ran = bench.submit(Spec { expires, retry, ..spec() });
+    let key = bench.run();
+    bench.start("a", key);
+    bench.finish("a", key, Reason::ExitStatus);
+    bench.pass(Span::from_secs(1));
+    let key = bench.status_key(ran);
+    assert_eq!((bench.state(ran), key.attempt), (JobState::Leased, 2));
+    bench.beat("a", 1, &[key]);
+    bench.pass(Span::from_secs(5));
+    bench.beat("a", 0, &[key]);
+    bench.report("a", Report::NotStarted { key });
+    assert_eq!(bench.state(ran), JobState::Pending, "it was in time once");
+    let mut bench = Bench::new();
+    bench.beat("a", 1, &[]);
+    let job = bench.submit(Spec { expires, ..spec() });
+    let key = bench.run();
+    bench.beat("a", 0, &[key]);
+    bench.report("a", Report::NotStarted { key });
+    assert_eq!(bench.state(job), JobState::Pending);
+    bench.pass(Span::from_secs(5));
+    assert_eq!(bench.state(job), JobState::Expired);
+}
