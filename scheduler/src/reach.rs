@@ -83,7 +83,7 @@ impl Reach {
 
     /// Whether who is limited so may have a job on the host.
     pub(crate) fn admits(&self, limit: Lane, host: HostId) -> bool {
-        limit == Lane::USUAL || self.hosts(limit).is_some_and(|hosts| hosts.contains(&host))
+        self.hosts(limit).is_some_and(|hosts| hosts.contains(&host))
     }
 
     /// The lanes other than the usual one that the slots of a host serve.

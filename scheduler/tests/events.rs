@@ -318,3 +318,45 @@ fn a_wild_estimate_neither_ends_all_order_nor_costs_its_tenant_everything() {
     }
     assert!((50..70).contains(&before), "one job counts for a minute at most: {before}");
 }
+
+#[test]
+fn a_deadline_is_that_of_the_job_that_has_it_and_of_none_that_comes_after_it() {
+    let mut s = scheduler(1);
+    s.handle_submit(job(1, 1), at(0));
+    for (id, expires) in [(2, 20), (3, 30), (4, 40)] {
+        s.handle_submit(Submit { expires: Some(at(expires)), ..job(id, 1) }, at(0));
+    }
+    assert_eq!(grants(&mut s), [(1, 1)]);
+    s.handle_cancel(JobId(3), at(1));
+    // It has the place that the cancelled one had.
+    s.handle_submit(Submit { expires: Some(at(90)), ..job(5, 1) }, at(1));
+    s.handle_timeout(at(20));
+    assert_eq!(drain(&mut s), [Action::Expire { job: JobId(2) }]);
+    s.handle_timeout(at(30));
+    assert_eq!(drain(&mut s), []);
+    assert_eq!(s.poll_timeout().map(|(at, _)| at), Some(at(40)));
+    s.handle_cancel(JobId(4), at(31));
+    assert_eq!(s.poll_timeout().map(|(at, _)| at), Some(at(90)), "the first that is left");
+    s.handle_finish(JobId(1), at(32));
+    assert_eq!(grants(&mut s), [(5, 1)]);
+    s.handle_timeout(at(90));
+    assert_eq!(drain(&mut s), [], "it runs");
+    s.check_invariants();
+}
+
+#[test]
+fn deadlines_of_many_that_left_do_not_hide_one_that_waits() {
+    let mut s = scheduler(1);
+    s.handle_submit(job(1, 1), at(0));
+    s.handle_submit(Submit { expires: Some(at(50)), ..job(2, 1) }, at(0));
+    for id in 3..=203 {
+        s.handle_submit(Submit { expires: Some(at(60 + id)), ..job(id, 1) }, at(0));
+    }
+    for id in 3..=203 {
+        s.handle_cancel(JobId(id), at(1));
+    }
+    drain(&mut s);
+    s.handle_timeout(at(50));
+    assert_eq!(drain(&mut s), [Action::Expire { job: JobId(2) }]);
+    assert_eq!(s.poll_timeout(), None);
+}

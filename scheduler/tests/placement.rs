@@ -190,3 +190,47 @@ fn what_a_supplier_has_already_holds_its_slots_and_is_charged() {
         assert_eq!(s.running(), 3);
     }
 }
+
+#[test]
+fn one_supplier_of_a_host_is_filled_before_the_next_and_the_one_freed_last_comes_first() {
+    let mut s = Scheduler::new(Config::default());
+    supply(&mut s, 1, 1, 2, 0);
+    supply(&mut s, 2, 1, 3, 0);
+    let places: Vec<u32> = (1..=4).map(|id| submit(&mut s, id, 0)[0].1).collect();
+    assert_eq!(places, [1, 1, 2, 2], "the others may rest");
+    finish(&mut s, 1, 1);
+    assert_eq!(submit(&mut s, 5, 1), [(5, 1, false)]);
+    finish(&mut s, 2, 2);
+    // The other one has a slot free all the time.
+    finish(&mut s, 3, 3);
+    assert_eq!(submit(&mut s, 6, 3), [(6, 2, false)]);
+}
+
+#[test]
+fn a_supplier_that_moves_to_another_host_or_comes_back_is_there_alone() {
+    let mut s = Scheduler::new(Config::default());
+    supply(&mut s, 1, 1, 1, 0);
+    supply(&mut s, 1, 2, 1, 0);
+    assert_eq!(submit(&mut s, 1, 0), [(1, 1, false)]);
+    finish(&mut s, 1, 1);
+    s.handle_supply_gone(SupplierId(1), at(1));
+    supply(&mut s, 2, 1, 1, 0);
+    supply(&mut s, 1, 1, 1, 0);
+    assert_eq!((s.free(), s.free_at(HostId(1)), s.free_at(HostId(2))), (2, 2, 0));
+    assert_eq!((submit(&mut s, 2, 2).len(), submit(&mut s, 3, 2).len()), (1, 1));
+}
+
+#[test]
+fn nothing_is_prefetched_to_a_supplier_without_slots_and_with_more_of_them_what_was_begins() {
+    let mut s = Scheduler::new(Config::default());
+    supply(&mut s, 1, 1, 0, 2);
+    assert_eq!(submit(&mut s, 1, 0), []);
+    supply(&mut s, 1, 1, 1, 2);
+    assert_eq!(grants(&mut s), [(1, 1, false)]);
+    assert_eq!(submit(&mut s, 2, 0), [(2, 1, true)]);
+    supply(&mut s, 1, 1, 2, 2);
+    assert_eq!(grants(&mut s), []);
+    assert_eq!(submit(&mut s, 3, 0), [(3, 1, true)], "both of its slots are held");
+    assert_eq!(finish(&mut s, 2, 1), []);
+    assert_eq!(submit(&mut s, 4, 1), [(4, 1, true)]);
+}

@@ -1,5 +1,8 @@
 //! Hosts: how busy and how quick each is, and which of its suppliers was freed last.
 
+#[cfg(test)]
+mod tests;
+
 use ostler_job::{HostId, Span};
 
 use super::Turn;

@@ -3,6 +3,9 @@
 //! A closed gate hides the queue from its parent, so that nothing which may not run stands at anybody's head. The rate is
 //! the generic cell rate algorithm (ITU-T I.371): one moment says what a leaky bucket would, and when it opens again.
 
+#[cfg(test)]
+mod tests;
+
 use ostler_job::{Mono, Span};
 
 use super::{NodeIx, Tree};

@@ -4,6 +4,9 @@
 //! good for half as many jobs as flows were looked at, so that a job looks at two or three on the average; a tenant in few queues
 //! is looked at nearly every time, and what one does that goes on to others is seen after eight jobs at the latest.
 
+#[cfg(test)]
+mod tests;
+
 use super::node::Member;
 use super::spread::ONE;
 use super::{NodeIx, Tree};

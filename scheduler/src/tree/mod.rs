@@ -24,6 +24,8 @@ mod path;
 mod queue;
 mod serve;
 mod spread;
+#[cfg(test)]
+mod tests;
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};

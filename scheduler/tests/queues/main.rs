@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a test: what cannot go wrong ends it")]
 
 mod caps;
+mod changes;
 mod debts;
 mod guarantees;
 mod limits;

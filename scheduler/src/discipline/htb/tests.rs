@@ -89,7 +89,8 @@ fn the_class_of_an_offer_is_how_far_up_its_tokens_are() {
     assert_eq!(order.best(Lane::USUAL).map(Head::class), Some(1), "it is told further up");
     // With as many jobs as its guarantee has slots, it goes by what those were charged.
     order.count(Child(0), 1);
-    assert_eq!(class(&order, 0, 0), 1);
+    order.bucket(Child(0)).green = at(100);
+    assert_eq!(class(&order, 0, 0), 1, "there are tokens from this moment on");
     serve(&mut order, 0, 10_000);
     assert_eq!(class(&order, 0, 0), 3);
     order.count(Child(0), 0);
