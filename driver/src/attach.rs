@@ -311,6 +311,16 @@ impl Driver {
         working
     }
 
+    /// Whether the queue, or one above it, is for one runner alone, and another one than this has jobs of it.
+    pub(super) fn is_worked_by_another(&self, queue: u32, runner: u32) -> bool {
+        if self.attached.queues.is_empty() {
+            return false;
+        }
+        let way: BTreeSet<u32> = std::iter::once(queue).chain(self.queues.above(queue)).collect();
+        let mut working = self.working(&way).into_values();
+        working.any(|runners| runners.into_iter().any(|it| it != runner))
+    }
+
     /// Decides who holds an exclusive queue; answers for whom it is open.
     fn hold(&mut self, number: u32, working: Option<&BTreeSet<u32>>, now: Now) -> BTreeSet<u32> {
         let meant = self.may_work(number);

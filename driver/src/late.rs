@@ -21,7 +21,7 @@ pub(super) struct GivenUp {
 
 impl Driver {
     /// Takes up an attempt that was given up, if this runner had it and no lease followed. The job is out again then.
-    pub(super) fn take_up(&mut self, key: AttemptKey, number: u32, now: Now) -> bool {
+    pub(super) fn take_up(&mut self, key: AttemptKey, number: u32, ended: bool, now: Now) -> bool {
         let id = key.job;
         let was = |job: &Job| {
             let lost = job.run.as_ref().is_some_and(|run| run.lost && run.runner == number);
@@ -29,12 +29,18 @@ impl Driver {
         };
         // By an operator, before it was lost or since: it is out again, and stands still there.
         let paused = self.jobs.get(id).is_some_and(|job| job.state == JobState::Paused);
-        if self.jobs.get(id).is_none() && self.given_up.get(&id).is_some_and(|it| was(&it.job)) {
-            self.come_back(id);
-        }
         let waits = |job: &Job| matches!(job.state, JobState::Pending | JobState::Paused);
-        if !self.jobs.get(id).is_some_and(|job| was(job) && waits(job)) {
+        let known = match self.jobs.get(id) {
+            Some(job) => Some(job).filter(|job| waits(job)),
+            None => self.given_up.get(&id).map(|it| &it.job),
+        };
+        let Some(queue) = known.filter(|job| was(job)).map(|job| job.queue) else { return false };
+        // What has ended works no queue beside anybody.
+        if !self.queues.contains(queue) || (!ended && self.is_worked_by_another(queue, number)) {
             return false;
+        }
+        if self.jobs.get(id).is_none() {
+            self.come_back(id);
         }
         self.touch(id);
         let arrival = self.scheduler.arrival(id);

@@ -28,7 +28,7 @@ impl Driver {
             }
             let ended = matches!(&report, Report::Finished(it) if it.ending.reason != Reason::Lost);
             let is_leased = self.leased(key, number).is_some();
-            if !(is_leased || ended && self.take_up(key, number, now)) {
+            if !(is_leased || ended && self.take_up(key, number, true, now)) {
                 self.late(&reports.runner, number, &report);
                 continue;
             }

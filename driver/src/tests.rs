@@ -21,6 +21,7 @@ mod attach;
 mod broken;
 mod claims;
 mod edits;
+mod holders;
 mod late;
 mod leases;
 mod links;

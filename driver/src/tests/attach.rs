@@ -60,14 +60,14 @@ fn a_selector_means_the_connected_runners_that_have_all_its_labels_or_its_name()
 
 impl Bench {
     /// Whom the driver takes for the one that works an exclusive queue, and who still has jobs of it.
-    fn holder(&self, queue: &str) -> (Option<String>, Vec<String>) {
+    pub(super) fn holder(&self, queue: &str) -> (Option<String>, Vec<String>) {
         let it = self.driver.attachment(&name(queue)).expect("it is there");
         let awaited = it.awaited.iter().map(ToString::to_string).collect();
         (it.holder.map(|it| it.to_string()), awaited)
     }
 
     /// The runners that were given something last.
-    fn given(&self) -> Vec<String> {
+    pub(super) fn given(&self) -> Vec<String> {
         self.runs().into_iter().map(|(runner, _)| runner).collect()
     }
 
@@ -123,7 +123,7 @@ fn detach(selectors: &[&str]) -> QueueVerb {
     QueueVerb::Detach(Some(selectors.iter().map(|it| read(it)).collect()))
 }
 
-fn exclusive(selectors: &[&str]) -> QueueVerb {
+pub(super) fn exclusive(selectors: &[&str]) -> QueueVerb {
     put(QueueShape { exclusive: true, ..attached(selectors) })
 }
 
