@@ -29,6 +29,9 @@ pub(crate) fn for_people(detail: &str) -> String {
         .replace("GET /v1/jobs lists them", "`ostler list` shows those there are")
         .replace("GET /v1/tokens lists", "`ostler token list` shows")
         .replace("; POST it to /v1/payloads first", "; give the input with --stdin-file")
+        .replace("move them by move_to=OTHER", "move them by --move-to OTHER")
+        .replace("move_to: is the queue itself", "--move-to is the queue itself")
+        .replace("; with relocate it is ended", "; with --relocate it is ended")
 }
 
 /// One of several things that are wrong.
@@ -59,7 +62,7 @@ impl Wrong {
     /// `DETAIL (field POINTER)`, or `PARAMETER: DETAIL`
     pub(crate) fn sentence(&self) -> String {
         match &self.parameter {
-            Some(parameter) => format!("{parameter}: {}", for_people(&self.detail)),
+            Some(parameter) => for_people(&format!("{parameter}: {}", self.detail)),
             None => with_field(&self.detail, self.pointer.as_deref()),
         }
     }
@@ -191,6 +194,20 @@ mod tests {
             "errors":[{"pointer":"/a","detail":"no"},{"pointer":"/b","detail":"never"}]}"#;
         let failure = Problem::read(StatusCode::UNPROCESSABLE_ENTITY, body).failure();
         assert_eq!(failure.lines().0, ["no (field /a)", "never (field /b)"]);
+    }
+
+    #[test]
+    fn cures_name_the_flags_of_this_program() {
+        let body = br#"{"type":"https://ostler.dev/problems/bad_query","detail":"move_to: is the queue itself; name another one",
+            "errors":[{"parameter":"move_to","detail":"is the queue itself; name another one"}]}"#;
+        let failure = Problem::read(StatusCode::BAD_REQUEST, body).failure();
+        assert_eq!(failure.lines().0, ["--move-to is the queue itself; name another one"]);
+        let detail = "the queue a has jobs, 1 waiting and 0 running; move them by move_to=OTHER, or purge it first";
+        assert!(for_people(detail).ends_with("move them by --move-to OTHER, or purge it first"));
+        assert_eq!(
+            for_people("it runs; with relocate it is ended"),
+            "it runs; with --relocate it is ended"
+        );
     }
 
     #[test]

@@ -54,6 +54,7 @@ enum QueueVerb {
 #[derive(Args, Debug)]
 struct PutArgs {
     /// The queue's name
+    #[arg(value_parser = queue_name)]
     name: String,
     #[command(flatten)]
     shape: ShapeArgs,
@@ -74,6 +75,7 @@ struct ListArgs {
 #[derive(Args, Debug)]
 struct ShowArgs {
     /// The queue's name
+    #[arg(value_parser = queue_name)]
     name: String,
     #[command(flatten)]
     output: OutputArgs,
@@ -84,6 +86,7 @@ struct ShowArgs {
 #[derive(Args, Debug)]
 struct AttachArgs {
     /// The queue's name
+    #[arg(value_parser = queue_name)]
     name: String,
     /// Labels that runners must all have, such as gpu=a100,zone=b, or a runner's name, runner:r7
     #[arg(value_name = "SELECTOR", required_unless_present_any = ["exclusive", "shared"])]
@@ -103,6 +106,7 @@ struct AttachArgs {
 #[derive(Args, Debug)]
 struct DetachArgs {
     /// The queue's name
+    #[arg(value_parser = queue_name)]
     name: String,
     /// What it is attached by, as `ostler queue show` tells it
     #[arg(value_name = "SELECTOR", required_unless_present = "all")]
@@ -119,7 +123,7 @@ struct DetachArgs {
 #[derive(Args, Debug)]
 struct HoldArgs {
     /// The queues' names
-    #[arg(value_name = "NAME", required = true)]
+    #[arg(value_name = "NAME", required = true, value_parser = queue_name)]
     names: Vec<String>,
     #[command(flatten)]
     api: ApiArgs,
@@ -128,6 +132,7 @@ struct HoldArgs {
 #[derive(Args, Debug)]
 struct PurgeArgs {
     /// The queue's name
+    #[arg(value_parser = queue_name)]
     name: String,
     /// Only jobs of this filter, such as tenant=shop tag=x
     #[arg(value_name = "FILTER")]
@@ -142,9 +147,10 @@ struct PurgeArgs {
 #[derive(Args, Debug)]
 struct DeleteArgs {
     /// The queue's name
+    #[arg(value_parser = queue_name)]
     name: String,
     /// The queue that takes the jobs that wait
-    #[arg(long, value_name = "QUEUE")]
+    #[arg(long, value_name = "QUEUE", value_parser = queue_name)]
     move_to: Option<String>,
     #[command(flatten)]
     api: ApiArgs,
@@ -162,6 +168,14 @@ pub(crate) fn run(args: &QueueArgs) -> Result<ExitCode, Failure> {
         QueueVerb::Drain(args) => hold(args, "drain", "drained"),
         QueueVerb::Purge(args) => purge(args),
         QueueVerb::Delete(args) => delete(args),
+    }
+}
+
+/// One that is empty, as of a variable that is not set, would be all queues; what else is wrong with a name the API says.
+fn queue_name(text: &str) -> Result<String, String> {
+    match text {
+        "" => Err("it is empty; give the queue's name, such as mail".to_owned()),
+        name => Ok(name.to_owned()),
     }
 }
 

@@ -126,6 +126,21 @@ fn queues_are_held_purged_and_deleted() {
 }
 
 #[test]
+fn a_queue_without_a_name_is_refused_before_anything_is_asked() {
+    let fake = fake();
+    for words in [
+        &["queue", "put", "", "--weight", "2"][..],
+        &["queue", "show", ""],
+        &["queue", "pause", "mail", ""],
+        &["queue", "delete", "mail", "--move-to", ""],
+    ] {
+        let done = fake.ostler(words);
+        assert!(done.err.contains("it is empty; give the queue's name, such as mail"), "{done:?}");
+    }
+    assert_eq!(lines(&fake), [""; 0]);
+}
+
+#[test]
 fn a_queue_is_attached_and_detached_and_told_whom_nobody_is_meant_by() {
     let fake = Fake::start(|_: &Request| {
         let queue = json!({"name": "mail", "attach": ["gpu=a100"], "matches": {"gpu=a100": []}, "exclusive": true});
