@@ -1,6 +1,9 @@
 //! `fifo`: the job that was submitted first runs first, whoever's it is.
 //!
 //! Nobody is charged, so a tenant that submits more gets more. The jobs of a child that may not run keep their places.
+//!
+//! Bound, with `n` slots that any job may have and `W` the slot time of all jobs before it that have not ended: a job starts at most
+//! `W/n` after it was submitted. Of shares there is none.
 
 #[cfg(test)]
 mod tests;
