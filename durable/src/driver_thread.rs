@@ -92,6 +92,9 @@ type Asker = oneshot::Sender<Result<Vec<Answer>, Unavailable>>;
 const HEARD_MAX: usize = 512;
 /// Between two readings of the driver's figures while they change: who has submitted and asks then sees the job.
 const FIGURES_EVERY: Duration = Duration::from_millis(5);
+/// The same where there are so many queues that reading them takes long: one part in so many of the thread's time, and the longest.
+const FIGURES_PART: u32 = 32;
+const FIGURES_EVERY_MAX: Duration = Duration::from_millis(250);
 /// Between two looks whether the store is still where it was opened.
 const CHECK_EVERY: Duration = Duration::from_millis(500);
 /// The longest sleep.
@@ -110,6 +113,8 @@ pub(super) struct DriverThread {
     later: Option<VecDeque<DriverMessage>>,
     checked_at: Instant,
     figures_at: Instant,
+    /// How soon they are read again.
+    figures_every: Duration,
     /// Something has happened since.
     figures_old: bool,
 }
@@ -139,6 +144,7 @@ impl DriverThread {
             later: is_unread.then(VecDeque::new),
             checked_at: Instant::now(),
             figures_at: Instant::now(),
+            figures_every: FIGURES_EVERY,
             figures_old: true,
         };
         if let Some((term, loaded)) = new {
@@ -206,7 +212,7 @@ impl DriverThread {
             Duration::from_nanos((at - clock::now()).0) + Duration::from_micros(50)
         });
         let is_urgent = self.figures_old && !self.actor.has_failed();
-        due.min(if is_urgent { FIGURES_EVERY } else { IDLE })
+        due.min(if is_urgent { self.figures_every } else { IDLE })
     }
 
     fn hear(&mut self, message: DriverMessage) {
@@ -331,12 +337,32 @@ impl DriverThread {
     }
 
     fn tell_figures(&mut self) {
-        if self.actor.has_failed() || !self.figures_old || self.figures_at.elapsed() < FIGURES_EVERY
-        {
+        let is_early = self.figures_at.elapsed() < self.figures_every;
+        if self.actor.has_failed() || !self.figures_old || is_early {
             return;
         }
+        let begin = Instant::now();
+        let figures = self.actor.figures(clock::both());
+        *self.shared.figures.lock().expect("nobody panics with the figures") = figures;
         (self.figures_at, self.figures_old) = (Instant::now(), false);
-        let mut figures = self.shared.figures.lock().expect("nobody panics with the figures");
-        *figures = self.actor.figures(clock::both());
+        self.figures_every = figures_every(begin.elapsed());
+    }
+}
+
+/// How soon figures are read again that took so long.
+fn figures_every(took: Duration) -> Duration {
+    (took * FIGURES_PART).clamp(FIGURES_EVERY, FIGURES_EVERY_MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn figures_of_many_queues_are_read_less_often_and_take_a_small_part_of_the_time() {
+        for (took, every) in [(0, 5_000), (100, 5_000), (1_000, 32_000), (60_000, 250_000)] {
+            let every = Duration::from_micros(every);
+            assert_eq!(figures_every(Duration::from_micros(took)), every, "{took} µs");
+        }
     }
 }
