@@ -151,14 +151,11 @@ impl Backlog {
     /// Adds a job; answers whether it is the next one now.
     #[inline]
     pub(crate) fn push(&mut self, late: bool, entry: Entry) -> bool {
-        // A list that comes back from idling starts level with the other.
         if late {
-            let late = self.late.get_or_insert_default();
-            if late.list.is_empty() {
-                late.lead = late.lead.min(0);
-            }
-            late.list.push(entry);
+            // While the list has no jobs nothing is ahead of it: what it owes it owes still.
+            self.late.get_or_insert_default().list.push(entry);
         } else {
+            // Those on time that come back from idling start level with the late ones.
             if let Some(late) = &mut self.late
                 && self.on_time.is_empty()
             {

@@ -171,3 +171,21 @@ fn what_is_known_to_hold_others_than_it_waited_for_is_in_those_lines_alone() {
     assert_eq!(it.poll_ready(), None);
     it.check();
 }
+
+#[test]
+fn who_stays_in_its_line_has_its_place_there_and_no_more_than_that() {
+    let mut it = Resources::default();
+    let claim = claims(&[(7, true)]);
+    assert!(it.enter(JobId(1), &claim));
+    assert!(!it.enter(JobId(2), &claim));
+    it.stay(JobId(2));
+    assert!(!it.enter(JobId(2), &claim), "another one has it");
+    it.end(JobId(1));
+    assert_eq!((it.poll_ready(), it.poll_ready()), (Some(JobId(2)), None));
+    it.stay(JobId(2));
+    it.end(JobId(2));
+    assert!(it.has(JobId(2)), "its slot is gone, and it stays");
+    assert!(it.enter(JobId(2), &claim));
+    it.end(JobId(2));
+    assert!(it.is_empty());
+}

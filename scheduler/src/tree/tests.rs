@@ -98,6 +98,17 @@ fn whoever_was_left_behind_goes_before_what_is_urgent_even_with_a_job_that_is_la
 }
 
 #[test]
+fn who_is_behind_by_less_than_its_job_costs_waits_for_what_is_urgent() {
+    let mut bench = Bench::new();
+    let urgent = bench.submit(QueueId::DEFAULT, 1, (0, 10));
+    let dear = bench.submit(QueueId::DEFAULT, 2, (800, 2));
+    assert_eq!(bench.take(0), urgent);
+    bench.finish(urgent, 10);
+    let newcomer = bench.submit(QueueId::DEFAULT, 3, (21, 0));
+    assert_eq!([bench.take(0), bench.take(0)], [newcomer, dear]);
+}
+
+#[test]
 fn of_very_many_that_missed_their_start_some_are_moved_at_once() {
     let mut bench = Bench::new();
     for _ in 0..300 {

@@ -104,6 +104,9 @@ fn a_cap_or_a_weight_of_nothing_counts_as_one() {
     }
     assert_eq!(granted(&mut s), [1, 2]);
     assert_eq!(s.standing(JobId(3)).unwrap().weight, 1);
+    s.handle_finish(JobId(1), at(1));
+    s.handle_finish(JobId(2), at(1));
+    assert_eq!(granted(&mut s).len(), 2);
 }
 
 #[test]

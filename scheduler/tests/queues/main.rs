@@ -3,6 +3,7 @@
 
 mod caps;
 mod changes;
+mod claims;
 mod debts;
 mod guarantees;
 mod limits;

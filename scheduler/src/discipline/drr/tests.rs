@@ -54,6 +54,7 @@ fn each_child_uses_up_the_quantum_of_its_round_and_what_it_took_beyond_is_taken_
 fn a_quantum_is_as_long_as_the_weight_says() {
     let mut order = order(&[1, 2]);
     offer_all(&mut order, 2);
+    assert_eq!(order.share(Child(1)), Some((2, 3)));
     assert_eq!(turns(&mut order, 100, 6), [0, 1, 1, 0, 1, 1]);
 }
 

@@ -135,6 +135,9 @@ fn the_eldest_is_found_among_those_ahead_of_their_share_too() {
     assert_eq!(order.eldest(USUAL).map(|turn| turn.child), Some(Child(1)));
     order.serve(Child(2), Lane::USUAL, seconds(30), Some(head(9, 3)), Mono(0));
     assert_eq!(order.eldest(USUAL).map(|turn| turn.child), Some(Child(2)));
+    order.offer(Child(1), pinned(7), Some(head(9, 2)));
+    let turn = order.eldest(&[Lane::USUAL, pinned(7)]);
+    assert_eq!(turn.map(|turn| (turn.child, turn.lane)), Some((Child(1), pinned(7))));
 }
 
 #[test]

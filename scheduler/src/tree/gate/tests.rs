@@ -73,9 +73,8 @@ fn what_was_granted_before_another_rate_was_whole_gives_that_nothing_back() {
     assert_eq!(gate.closed_until(), Some(at(1_600)));
     // Nor what is taken up from before.
     let mut gate = self::gate(1, 1);
-    gate.take_since(at(0), at(5_000));
-    gate.take(at(5_100));
-    assert_eq!(gate.give_back(at(0)), None);
+    assert_eq!(gate.take_since(at(4_500), at(5_000)), Some(at(5_500)));
+    assert_eq!((gate.give_back(at(0)), gate.closed_until()), (None, Some(at(5_500))));
 }
 
 #[test]
