@@ -152,12 +152,11 @@ impl HtbOrder {
         let it = self.bucket(child);
         let share = it.share;
         it.open = it.open.max(past) + in_slots(cost, share.ceiling.unwrap_or(u32::MAX));
-        if !borrows {
-            it.green = it.green.max(past) + in_slots(cost, share.guarantee);
-        }
         if borrows {
             let start = self.accounts.get(child).start.max(self.accounts.v);
             self.accounts.charge(child, start, cost);
+        } else {
+            it.green = it.green.max(past) + in_slots(cost, share.guarantee);
         }
     }
 }
@@ -281,10 +280,15 @@ impl Discipline for HtbOrder {
         self.rekey(child, before);
     }
 
-    fn pass(&mut self, child: Child, cost: Span, _alone: bool, now: Mono) {
+    fn pass(&mut self, child: Child, cost: Span, alone: bool, now: Mono) {
         self.now = self.now.max(now);
         let before = self.changes(child);
-        self.charge(child, cost, !self.is_green(child));
+        let borrows = !self.is_green(child);
+        if borrows && alone {
+            // Nobody else wants what it takes, so it owes nobody for it.
+            self.accounts.v = self.accounts.v.max(self.accounts.get(child).start);
+        }
+        self.charge(child, cost, borrows);
         self.rekey(child, before);
     }
 

@@ -187,19 +187,19 @@ impl Tree {
         let next = if is_held { None } else { it.backlogs.get(lane).and_then(Backlog::head) };
         self.waiting -= 1;
         let factors = self.factors(flow);
-        let (mut at, mut child, mut next, mut called, mut level) = (node, child, next, lane, 0);
+        // All are charged before a gate closes: behind one the next job is offered, and whose tokens this one uses is seen by its own offer.
+        let (mut at, mut by, mut next, mut called, mut level) = (node, child, next, lane, 0);
         loop {
             let it = &mut self[at];
             it.waiting -= 1;
-            it.order.serve(child, called, scaled(factors.as_deref(), level, cost), next, now);
-            self.recount(at, child);
+            it.order.serve(by, called, scaled(factors.as_deref(), level, cost), next, now);
             level += 1;
-            self.enter_gate(at, None, now);
             let Some((parent, number)) = self[at].parent else { break };
             next = self.best(at, called);
             called = self.above(at, called);
-            (at, child) = (parent, number);
+            (at, by) = (parent, number);
         }
+        self.enter_gates(node, child, now);
         if lane != Lane::USUAL {
             self.drop_empty(flow, lane);
         }
@@ -208,6 +208,17 @@ impl Tree {
         }
         self.keep_factors(jobs[job].id, factors);
         Some(job)
+    }
+
+    /// A job of the child goes through the gates of the node and of those above.
+    #[inline]
+    fn enter_gates(&mut self, mut at: NodeIx, mut child: Child, now: Mono) {
+        loop {
+            self.recount(at, child);
+            self.enter_gate(at, None, now);
+            let Some((parent, number)) = self[at].parent else { return };
+            (at, child) = (parent, number);
+        }
     }
 
     /// A job of the flow goes straight to a slot since no other that could have it waits.
