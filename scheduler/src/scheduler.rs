@@ -122,8 +122,7 @@ impl Scheduler {
             self.actions.push_back(Action::Expire { job: submit.job });
         } else if at_once {
             let job = self.insert(&submit, arrival, flow, now);
-            let alone = self.waiting() == 0 || self.tree.is_plain();
-            self.tree.pass(&self.jobs[job], alone, now);
+            self.tree.pass(&self.jobs[job], now);
             self.grant(job, submit.host, now);
         } else if !claims.is_empty() {
             self.submit_claiming(&submit, claims, (arrival, waiting), now);

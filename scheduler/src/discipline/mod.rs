@@ -103,8 +103,8 @@ pub(crate) trait Discipline: Send {
     /// The child gives a job of this cost, and next offers this in the lane.
     fn serve(&mut self, child: Child, lane: Lane, cost: Span, next: Option<Head>, now: Mono);
 
-    /// A job goes straight to a slot since no other that could have it waits: its child is only charged. `alone`: no job
-    /// that may run waits for any slot.
+    /// A job goes straight to a slot since no other that could have it waits: its child is only charged. Not `alone`: it has
+    /// the slot from before, and others may have waited for it.
     fn pass(&mut self, child: Child, cost: Span, alone: bool, now: Mono);
 
     /// Whether a job of the child may go straight to a slot, as far as what it may use is concerned.

@@ -221,10 +221,11 @@ impl Tree {
         }
     }
 
-    /// A job of the flow goes straight to a slot since no other that could have it waits.
+    /// A job of the flow goes straight to a slot since no other that could have it waits. Those that want slots which are busy or away
+    /// are left behind by virtual time, as they are where a slot is filled from lists.
     #[inline]
-    pub(crate) fn pass(&mut self, job: &Job, alone: bool, now: Mono) {
-        self.enter(job, alone, (None, now));
+    pub(crate) fn pass(&mut self, job: &Job, now: Mono) {
+        self.enter(job, true, (None, now));
     }
 
     /// A job of the flow has a slot from before, since that moment.

@@ -1,7 +1,9 @@
 //! What was used while nobody else wanted it, which nobody is to pay for later.
 
-use ostler_job::{JobId, QueueId};
-use ostler_scheduler::{DisciplineKind, QueueConfig};
+use std::collections::VecDeque;
+
+use ostler_job::{HostId, JobId, QueueId};
+use ostler_scheduler::{DisciplineKind, QueueConfig, Submit};
 
 use crate::{A, B, at, granted, job, with_slots};
 
@@ -60,5 +62,36 @@ fn what_a_queue_used_alone_is_forgiven_once_nothing_runs() {
             let (first, other) = after_a_long_night(discipline, (2, 3), turn);
             assert!(first.abs_diff(other) <= 150, "{discipline:?}: {first} and {other}");
         }
+    }
+}
+
+#[test]
+fn slots_that_a_tenant_had_alone_are_no_debt_while_a_job_waits_for_a_host_that_is_away() {
+    for discipline in [DisciplineKind::Promise, DisciplineKind::Drr, DisciplineKind::Htb] {
+        let mut s = with_slots(2);
+        s.handle_queue(A, &QueueConfig { discipline, ..QueueConfig::default() }, at(0));
+        s.handle_submit(Submit { host: Some(HostId(7)), ..job(1, A, 9) }, at(0));
+        // One of two slots for a hundred seconds, so that something always runs.
+        let mut running = VecDeque::new();
+        for id in 2..10_002 {
+            s.handle_submit(job(id, A, 11), at(id * 10));
+            running.extend(granted(&mut s));
+            if running.len() > 1 {
+                let ended = running.pop_front().expect("two run");
+                s.handle_finish(JobId(ended), at(id * 10));
+            }
+        }
+        for id in 10_002..10_402 {
+            s.handle_submit(job(id, A, 11 + (id % 2) as u32), at(100_020));
+        }
+        let mut order = Vec::new();
+        while order.len() < 200 {
+            running.extend(granted(&mut s));
+            let ended = running.pop_front().expect("something runs");
+            order.push(ended);
+            s.handle_finish(JobId(ended), at(100_020 + order.len() as u64 * 5));
+        }
+        let of_first = order.iter().filter(|&&id| id % 2 == 0).count();
+        assert!((80..=120).contains(&of_first), "{discipline:?}: {of_first} of 200");
     }
 }
