@@ -41,7 +41,7 @@ enum Absence {
 
 impl Driver {
     pub(super) fn beat(&mut self, beat: Beat, now: Now) {
-        let number = self.meet(&beat.runner);
+        let number = self.meet(&beat.runner, now);
         let Some(runner) = self.runners.get(number) else { return };
         let other = runner.incarnation.as_ref().is_some_and(|it| *it != beat.incarnation);
         let held: BTreeSet<AttemptKey> = beat.held.iter().copied().collect();
@@ -88,12 +88,14 @@ impl Driver {
     }
 
     /// The runner's number; it is known from here on.
-    pub(super) fn meet(&mut self, name: &RunnerName) -> u32 {
+    pub(super) fn meet(&mut self, name: &RunnerName, now: Now) -> u32 {
         if let Some(number) = self.hosts.find(name).filter(|&it| self.runners.contains(it)) {
             return number;
         }
         let number = self.hosts.hold(name);
         self.runners.insert(number);
+        // It may have reports before it has a beat.
+        self.look_at_runner(number, now);
         number
     }
 
@@ -240,7 +242,7 @@ impl Driver {
     }
 
     pub(super) fn offered(&mut self, offer: &Offer, now: Now) {
-        let number = self.meet(&offer.runner);
+        let number = self.meet(&offer.runner, now);
         let Some(runner) = self.runners.get_mut(number) else { return };
         runner.slots = offer.slots;
         if offer.wakes {

@@ -17,7 +17,7 @@ use super::{
 
 impl Driver {
     pub(super) fn reports(&mut self, reports: Reports, now: Now) {
-        let number = self.meet(&reports.runner);
+        let number = self.meet(&reports.runner, now);
         for report in reports.reports {
             let key = report.key();
             if let Report::Log { bytes, .. } = report {

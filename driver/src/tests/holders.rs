@@ -135,3 +135,16 @@ fn a_job_that_comes_back_when_its_queue_is_gone_is_let_go_of() {
     bench.beat("r1", 1, &[key]);
     assert_eq!((bench.settled(), bench.state(job)), (vec![(key, true)], JobState::Dead));
 }
+
+#[test]
+fn an_exclusive_queue_of_any_runner_means_one_that_reports_before_it_beats() {
+    let mut bench = Bench::new();
+    bench.order("mail", put(QueueShape::default())).expect("it is made");
+    bench.order("mail", exclusive(&[])).expect("it is changed");
+    // A process that goes on where another gateway was tells first what it has.
+    let key = AttemptKey { job: JobId(99), attempt: 1, fence: Fence(1) };
+    bench.start("r1", key);
+    bench.beat("r1", 1, &[]);
+    bench.submit(in_queue("mail"));
+    assert_eq!((bench.given(), bench.holder("mail").0), (vec!["r1".into()], Some("r1".into())));
+}
