@@ -1,8 +1,10 @@
 //! What fails, and what people do.
 
+use std::collections::BTreeSet;
+
 use ostler_driver::{QueueOrder, QueueVerb, Steer, SteerJob, Ticket, Verb};
 use ostler_job::{
-    JobId, Span,
+    JobId, Selector, Span,
     durable::{Edit, QueueName, QueueShape, Retry},
 };
 use ostler_store::{Planned, Store};
@@ -44,6 +46,10 @@ impl World {
         for queue in ["default", "queue-1", "queue-2"] {
             let queue = QueueName::new(queue).expect("it is a name");
             self.tell_queue(queue.clone(), QueueVerb::Resume);
+            if self.plan.attaches {
+                // Somebody may have pinned a job to a runner that its queue is not attached to.
+                self.tell_queue(queue, QueueVerb::Put(Box::default()));
+            }
         }
         let jobs: Vec<JobId> = self.checker.jobs().collect();
         self.send_steer(Verb::Resume, jobs, Span::from_millis(1));
@@ -109,7 +115,15 @@ impl World {
                 let concurrency = self.rng.one_in(3).then_some(weight);
                 let parent = (number == 2 && self.rng.one_in(2))
                     .then(|| QueueName::new("queue-1").expect("it is a name"));
-                let shape = QueueShape { weight, concurrency, parent, ..QueueShape::default() };
+                let (attach, exclusive) = self.attachment();
+                let shape = QueueShape {
+                    weight,
+                    concurrency,
+                    parent,
+                    attach,
+                    exclusive,
+                    ..QueueShape::default()
+                };
                 QueueVerb::Put(Box::new(shape))
             }
             3 => QueueVerb::Pause,
@@ -119,6 +133,16 @@ impl World {
         };
         let queue = self.any_queue();
         self.tell_queue(queue, verb);
+    }
+
+    /// What a queue is attached to, and whether one runner has it for itself.
+    fn attachment(&mut self) -> (BTreeSet<Selector>, bool) {
+        if !self.plan.attaches || self.rng.one_in(3) {
+            return Default::default();
+        }
+        let count = self.rng.below(3);
+        let runners = (0..count).map(|_| format!("runner-{}", self.rng.below(3)));
+        (runners.map(Selector::Runner).collect(), self.rng.one_in(2))
     }
 
     fn tell_queue(&mut self, queue: QueueName, verb: QueueVerb) {

@@ -12,7 +12,11 @@ use ostler_job::{
 };
 use ostler_store::{Change, EventKind, Memory, Store};
 
-use crate::{heard::Heard, tally::Tally};
+use crate::{
+    attached::{Out, Queues},
+    heard::Heard,
+    tally::Tally,
+};
 
 /// The first thing that was not true, and what has happened.
 #[derive(Default)]
@@ -64,7 +68,9 @@ pub(crate) struct Expected {
     /// The lease that a job had when somebody paused it: until it is resumed it gets no later one, and that one does not go on.
     paused: BTreeMap<JobId, Fence>,
     /// The queues as they were left.
-    queues: BTreeMap<QueueName, Queue>,
+    queues: Queues,
+    /// What runners have.
+    out: Out,
     /// Jobs of each idempotency key.
     keyed: BTreeMap<String, Vec<JobId>>,
 }
@@ -80,7 +86,10 @@ impl Checker {
 
     /// A batch was committed.
     pub(crate) fn committed(&mut self, changes: &[Change]) {
+        let before = self.expected.queues.clone();
         changes.iter().for_each(|change| self.change(change));
+        let it = &mut self.expected;
+        it.out.committed(&before, &it.queues).into_iter().for_each(|wrong| self.fail(wrong));
     }
 
     fn change(&mut self, change: &Change) {
@@ -178,9 +187,11 @@ impl Checker {
     fn status(&mut self, job: JobId, status: &Status) {
         let key = AttemptKey { job, attempt: status.attempts, fence: status.fence };
         let before = self.expected.status.insert(job, (status.state, key));
-        if before.map_or(Fence(0), |it| it.1.fence) != status.fence {
+        let is_new = before.map_or(Fence(0), |it| it.1.fence) != status.fence;
+        if is_new {
             *self.expected.leases.entry(job).or_default() += 1;
         }
+        self.expected.out.status(job, status, is_new);
         if !status.state.is_finished() {
             self.expected.finished.remove(&job);
             return;

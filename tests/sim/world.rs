@@ -34,12 +34,15 @@ pub(crate) struct Plan {
     pub(crate) forget: bool,
     /// Somebody sets the clocks.
     pub(crate) steps: bool,
+    /// Queues are attached to runners.
+    pub(crate) attaches: bool,
 }
 
 impl Plan {
-    /// Every third run has clocks that are set; in the others moments are compared.
+    /// Every third run has clocks that are set; in the others moments are compared. In every second one queues are attached.
     pub(crate) fn of(seed: u64) -> Self {
-        Self { steps: seed.is_multiple_of(3), ..Self::default() }
+        let (steps, attaches) = (seed.is_multiple_of(3), seed.is_multiple_of(2));
+        Self { steps, attaches, ..Self::default() }
     }
 }
 
