@@ -1,10 +1,11 @@
 //! `sfq`: stochastic fair queueing (McKenney, 1990): tenants are hashed into buckets, and the buckets take turns.
 //!
-//! Within a bucket the job that was submitted first is next, whoever's it is. Who shares a bucket shares its part, so every
-//! [`REHASH`] the hash is another one, and nobody is unlucky for long. Weights do not count.
+//! Within a bucket the job that was submitted first is next, whoever's it is. Who shares a bucket shares its part, so of [`SET`]
+//! buckets from its hash on a tenant is put into the one with the fewest (sets, as in `tc-cake(8)`): where there are no more than so many
+//! tenants nobody shares. And every [`REHASH`] the hash is another one, and nobody is unlucky for long. Weights do not count.
 //!
 //! Bounds, with the quantum `Q` of a bucket and the costliest job `c`: the service of two buckets that have jobs waiting all the
-//! time differs by at most `Q + 2c`, as with `drr`; two of `n` tenants share a bucket with probability `1/B`, so that a
+//! time differs by at most `Q + 2c`, as with `drr`; two of `n` tenants share a bucket with probability `1/B` at most, so that a
 //! tenant's expected part of the slots is at least `1/n * (1 - (n - 1)/(2B))` over many re-hashings. It is the choice for very
 //! many tenants of which none is known: a newcomer waits for one turn of at most `B` buckets.
 
@@ -22,6 +23,8 @@ use crate::lane::Lane;
 
 /// How many buckets there are: a prime, as in `tc-sfq(8)`.
 const BUCKETS: u32 = 127;
+/// Buckets that a child is put into one of.
+const SET: u32 = 8;
 /// How long a hash holds.
 const REHASH: Span = Span::from_secs(10);
 
@@ -30,6 +33,10 @@ pub(crate) struct SfqOrder {
     buckets: Vec<FifoOrder>,
     /// The buckets as children.
     turns: DrrOrder,
+    /// Of each child with jobs: its bucket.
+    placed: Vec<Option<u8>>,
+    /// How many are in each bucket.
+    members: [u32; BUCKETS as usize],
     salt: u64,
     hashed: Mono,
     /// Jobs, granted ones too, of a bucket's children are charged to the bucket that the child is in now.
@@ -41,14 +48,41 @@ impl Default for SfqOrder {
         let mut turns = DrrOrder::default();
         (0..BUCKETS).for_each(|bucket| turns.open(Child(bucket), Share::of(1)));
         let buckets = (0..BUCKETS).map(|_| FifoOrder::default()).collect();
-        Self { buckets, turns, salt: 0, hashed: Mono(0), forgotten: Vec::new() }
+        let (placed, members) = (Vec::new(), [0; BUCKETS as usize]);
+        Self { buckets, turns, placed, members, salt: 0, hashed: Mono(0), forgotten: Vec::new() }
     }
 }
 
 impl SfqOrder {
     fn bucket(&self, child: Child) -> Child {
-        let mixed = mix(u64::from(child.0) ^ self.salt);
-        Child((mixed % u64::from(BUCKETS)) as u32)
+        let placed = self.placed.get(child.0 as usize).copied().flatten();
+        Child(placed.map_or_else(|| self.hash(child), u32::from))
+    }
+
+    fn hash(&self, child: Child) -> u32 {
+        (mix(u64::from(child.0) ^ self.salt) % u64::from(BUCKETS)) as u32
+    }
+
+    /// Puts a child that has jobs from now on into the emptiest bucket of its set, the first of several.
+    fn place(&mut self, child: Child) {
+        let at = child.0 as usize;
+        if self.placed.len() <= at {
+            self.placed.resize(at + 1, None);
+        }
+        if self.placed[at].is_none() {
+            let first = self.hash(child);
+            let set = (first..first + SET).map(|it| it % BUCKETS);
+            let bucket = set.min_by_key(|&it| self.members[it as usize]).unwrap_or(first);
+            self.members[bucket as usize] += 1;
+            self.placed[at] = u8::try_from(bucket).ok();
+        }
+    }
+
+    fn unplace(&mut self, child: Child) {
+        let placed = self.placed.get_mut(child.0 as usize).and_then(Option::take);
+        if let Some(bucket) = placed {
+            self.members[usize::from(bucket)] -= 1;
+        }
     }
 
     fn refile(&mut self, bucket: Child, lane: Lane) {
@@ -67,6 +101,11 @@ impl SfqOrder {
             lanes.push(Lane::USUAL);
             lanes.into_iter().for_each(|lane| self.turns.offer(Child(bucket), lane, None));
         }
+        let all = 0..self.placed.len() as u32;
+        let there: Vec<Child> =
+            all.map(Child).filter(|it| self.placed[it.0 as usize].is_some()).collect();
+        there.iter().for_each(|&child| self.unplace(child));
+        there.into_iter().for_each(|child| self.place(child));
         for (child, lane, head) in offers {
             self.offer(child, lane, Some(head));
         }
@@ -78,7 +117,9 @@ impl Discipline for SfqOrder {
         Mono(0)
     }
 
-    fn open(&mut self, _child: Child, _share: Share) {}
+    fn open(&mut self, child: Child, _share: Share) {
+        self.place(child);
+    }
 
     fn offer(&mut self, child: Child, lane: Lane, head: Option<Head>) {
         let bucket = self.bucket(child);
@@ -142,6 +183,7 @@ impl Discipline for SfqOrder {
 
     /// What it owes stays with its bucket.
     fn retire(&mut self, child: Child) {
+        self.unplace(child);
         self.forgotten.push(child);
     }
 
@@ -163,6 +205,9 @@ impl Discipline for SfqOrder {
 
     fn check(&self, offers: &dyn Fn(Child, Lane, Option<Head>) -> bool) {
         self.buckets.iter().for_each(|bucket| bucket.check(offers));
+        let mut members = [0; BUCKETS as usize];
+        self.placed.iter().flatten().for_each(|&bucket| members[usize::from(bucket)] += 1);
+        assert_eq!(members, self.members, "the children of a bucket are counted");
         self.turns.check(&|bucket, lane, head| {
             self.buckets[bucket.0 as usize].best(lane).map(|it| it.seq()) == head.map(|it| it.seq())
         });

@@ -4,9 +4,9 @@ use std::collections::BTreeSet;
 
 use ostler_job::{HostId, Mono, Span};
 
-use super::SfqOrder;
+use super::{SET, SfqOrder};
 use crate::backlog::Head;
-use crate::discipline::{Child, Discipline};
+use crate::discipline::{Child, Discipline, Share};
 use crate::lane::Lane;
 
 const USUAL: &[Lane] = &[Lane::USUAL];
@@ -119,4 +119,18 @@ fn of_a_bucket_in_several_lanes_the_eldest_goes_first() {
     let turn = order.choose(&[pinned(), Lane::USUAL], Mono(0)).0;
     assert_eq!(turn.map(|turn| (turn.child, turn.lane)), Some((near, pinned())));
     assert_eq!(order.best(Lane::USUAL).map(|it| it.seq()), Some(2));
+}
+
+#[test]
+fn tenants_of_whom_there_are_no_more_than_a_set_has_buckets_share_none() {
+    let mut order = SfqOrder::default();
+    (0..SET).for_each(|child| order.open(Child(child), Share::of(1)));
+    for turn in 0..1_000 {
+        let buckets: BTreeSet<Child> = (0..SET).map(|child| order.bucket(Child(child))).collect();
+        assert_eq!(buckets.len(), SET as usize, "after {turn} hashes");
+        order.rehash(at(10_000 * (turn + 1)));
+    }
+    order.retire(Child(0));
+    order.open(Child(SET), Share::of(1));
+    order.check(&|_, _, _| true);
 }
