@@ -83,6 +83,32 @@ pub(crate) struct Jobs {
 }
 
 impl Job {
+    /// One that waits, and is like any other: the job of this submit, of that flow.
+    #[cfg(test)]
+    pub(crate) fn waiting(seq: u64, flow: FlowIx) -> Self {
+        Self { id: JobId(seq), seq, flow, state: State::Waiting, ..Self::BLANK }
+    }
+
+    /// An entry that nobody has used.
+    const BLANK: Self = Self {
+        id: JobId(0),
+        seq: 0,
+        arrival: Mono(0),
+        lst: Mono(0),
+        expires: NEVER,
+        cost: Span::ZERO,
+        charged: Span::ZERO,
+        started: Mono(0),
+        flow: FlowIx(0),
+        lane: Lane::USUAL,
+        supplier: NONE,
+        position: 0,
+        state: State::Free,
+        late: false,
+        cancelled: false,
+        claims: false,
+    };
+
     /// Whether it was not granted yet.
     pub(crate) const fn is_waiting(&self) -> bool {
         matches!(self.state, State::Waiting | State::Parked)
@@ -146,24 +172,8 @@ impl Jobs {
             base < NONE - PAGE as u32,
             "the job table holds fewer jobs than an index can count"
         );
-        let blank = |at: usize| Job {
-            id: JobId(0),
-            seq: 0,
-            arrival: Mono(0),
-            lst: Mono(0),
-            expires: NEVER,
-            cost: Span::ZERO,
-            charged: Span::ZERO,
-            started: Mono(0),
-            flow: FlowIx(0),
-            lane: Lane::USUAL,
-            supplier: if at + 1 == PAGE { NONE } else { base + at as u32 + 1 },
-            position: 0,
-            state: State::Free,
-            late: false,
-            cancelled: false,
-            claims: false,
-        };
+        let next = |at: usize| if at + 1 == PAGE { NONE } else { base + at as u32 + 1 };
+        let blank = |at: usize| Job { supplier: next(at), ..Job::BLANK };
         let page: Box<[Job]> = (0..PAGE).map(blank).collect();
         self.pages.push(page.try_into().unwrap_or_else(|_| unreachable!("a page has that many")));
         self.free = base;

@@ -9,13 +9,32 @@ use super::{
 };
 use crate::QueueVerb;
 
+/// The queue "mail" is for one runner alone, whichever.
+fn exclusive_queue() -> Bench {
+    let mut bench = Bench::new();
+    bench.order("mail", put(QueueShape::default())).expect("it is made");
+    bench.order("mail", exclusive(&[])).expect("it is changed");
+    bench
+}
+
+/// The same after r1 was lost with a job of it that may start once, while r2 was there: which job, and its attempt.
+fn lost_with_its_runner() -> (Bench, JobId, AttemptKey) {
+    let mut bench = exclusive_queue();
+    bench.beat("r1", 1, &[]);
+    let job = bench.submit(Spec { delivery: Delivery::AtMostOnce, ..in_queue("mail") });
+    let key = bench.run();
+    bench.start("r1", key);
+    bench.pass(Span::from_secs(10));
+    bench.beat("r2", 1, &[]);
+    bench.pass(Span::from_secs(6));
+    (bench, job, key)
+}
+
 #[test]
 fn what_a_runner_brings_back_does_not_run_beside_the_next_one_of_an_exclusive_queue() {
     for delivery in [Delivery::AtLeastOnce, Delivery::AtMostOnce] {
         for restarts in [false, true] {
-            let mut bench = Bench::new();
-            bench.order("mail", put(QueueShape::default())).expect("it is made");
-            bench.order("mail", exclusive(&[])).expect("it is changed");
+            let mut bench = exclusive_queue();
             bench.beat("r1", 1, &[]);
             // It waits for its runner, or is over, when that is lost.
             let host = Some("r1".into());
@@ -48,16 +67,7 @@ fn what_a_runner_brings_back_does_not_run_beside_the_next_one_of_an_exclusive_qu
 
 #[test]
 fn what_a_runner_brings_back_goes_on_while_nobody_else_works_the_exclusive_queue() {
-    let mut bench = Bench::new();
-    bench.order("mail", put(QueueShape::default())).expect("it is made");
-    bench.order("mail", exclusive(&[])).expect("it is changed");
-    bench.beat("r1", 1, &[]);
-    let job = bench.submit(Spec { delivery: Delivery::AtMostOnce, ..in_queue("mail") });
-    let key = bench.run();
-    bench.start("r1", key);
-    bench.pass(Span::from_secs(10));
-    bench.beat("r2", 1, &[]);
-    bench.pass(Span::from_secs(6));
+    let (mut bench, job, key) = lost_with_its_runner();
     assert_eq!((bench.state(job), bench.holder("mail").0), (JobState::Dead, Some("r2".into())));
     bench.beat("r1", 1, &[key]);
     assert_eq!(bench.state(job), JobState::Running);
@@ -70,16 +80,7 @@ fn what_a_runner_brings_back_goes_on_while_nobody_else_works_the_exclusive_queue
 
 #[test]
 fn what_was_brought_back_of_an_exclusive_queue_counts_where_it_has_ended() {
-    let mut bench = Bench::new();
-    bench.order("mail", put(QueueShape::default())).expect("it is made");
-    bench.order("mail", exclusive(&[])).expect("it is changed");
-    bench.beat("r1", 1, &[]);
-    let job = bench.submit(Spec { delivery: Delivery::AtMostOnce, ..in_queue("mail") });
-    let key = bench.run();
-    bench.start("r1", key);
-    bench.pass(Span::from_secs(10));
-    bench.beat("r2", 1, &[]);
-    bench.pass(Span::from_secs(6));
+    let (mut bench, job, key) = lost_with_its_runner();
     bench.submit(in_queue("mail"));
     let next = bench.run();
     bench.start("r2", next);
@@ -91,9 +92,7 @@ fn what_was_brought_back_of_an_exclusive_queue_counts_where_it_has_ended() {
 fn after_a_restart_no_other_runner_works_an_exclusive_queue_before_the_jobs_of_its_holder_are_over()
 {
     for lost in [false, true] {
-        let mut bench = Bench::new();
-        bench.order("mail", put(QueueShape::default())).expect("it is made");
-        bench.order("mail", exclusive(&[])).expect("it is changed");
+        let mut bench = exclusive_queue();
         bench.beat("r2", 2, &[]);
         let once = Spec { delivery: Delivery::AtMostOnce, ..in_queue("mail") };
         let first = bench.submit(once);
@@ -138,9 +137,7 @@ fn a_job_that_comes_back_when_its_queue_is_gone_is_let_go_of() {
 
 #[test]
 fn an_exclusive_queue_of_any_runner_means_one_that_reports_before_it_beats() {
-    let mut bench = Bench::new();
-    bench.order("mail", put(QueueShape::default())).expect("it is made");
-    bench.order("mail", exclusive(&[])).expect("it is changed");
+    let mut bench = exclusive_queue();
     // A process that goes on where another gateway was tells first what it has.
     let key = AttemptKey { job: JobId(99), attempt: 1, fence: Fence(1) };
     bench.start("r1", key);

@@ -1,10 +1,10 @@
 //! Who is served first where shares and promises say different things, and what is forgotten.
 
-use ostler_job::{JobId, Mono, QueueId, Span, TenantId};
+use ostler_job::{Mono, QueueId, Span, TenantId};
 
 use super::{SPARE_MAX, Tree};
 use crate::config::{Config, QueueConfig};
-use crate::jobs::{Job, JobIx, Jobs, NEVER, State};
+use crate::jobs::{Job, JobIx, Jobs, State};
 use crate::lane::Lane;
 use crate::tenants::{FlowIx, Tenants};
 
@@ -40,24 +40,8 @@ impl Bench {
         self.seq += 1;
         let known = self.tree.find(queue, TenantId(tenant));
         let flow = self.tree.open((queue, TenantId(tenant), known), 1, &mut self.tenants);
-        let ix = self.jobs.insert(Job {
-            id: JobId(self.seq),
-            seq: self.seq,
-            arrival: Mono(0),
-            lst: Mono(seconds(by).0),
-            expires: NEVER,
-            cost: seconds(cost),
-            charged: seconds(cost),
-            started: Mono(0),
-            flow,
-            lane: Lane::USUAL,
-            supplier: 0,
-            position: 0,
-            state: State::Waiting,
-            late: false,
-            cancelled: false,
-            claims: false,
-        });
+        let (lst, cost) = (Mono(seconds(by).0), seconds(cost));
+        let ix = self.jobs.insert(Job { lst, cost, charged: cost, ..Job::waiting(self.seq, flow) });
         self.tree.enqueue(&self.jobs, ix);
         ix
     }

@@ -1,10 +1,10 @@
 //! What a job of a tenant with jobs in several queues is multiplied by.
 
-use ostler_job::{JobId, Mono, QueueId, Span, TenantId};
+use ostler_job::{Mono, QueueId, Span, TenantId};
 
 use super::{LOOKS, MOST, ONE, Seen, View};
 use crate::config::{Config, DisciplineKind, QueueConfig};
-use crate::jobs::{Job, JobIx, Jobs, NEVER, State};
+use crate::jobs::{Job, JobIx, Jobs, State};
 use crate::lane::Lane;
 use crate::tenants::{FlowIx, Tenants};
 use crate::tree::Tree;
@@ -38,24 +38,8 @@ impl Bench {
         let (queue, tenant) = (QueueId(queue), TenantId(1));
         let known = self.tree.find(queue, tenant);
         let flow = self.tree.open((queue, tenant, known), 1, &mut self.tenants);
-        let ix = self.jobs.insert(Job {
-            id: JobId(self.seq),
-            seq: self.seq,
-            arrival: Mono(0),
-            lst: Mono(0),
-            expires: NEVER,
-            cost: Span::from_millis(10),
-            charged: Span::from_millis(10),
-            started: Mono(0),
-            flow,
-            lane: Lane::USUAL,
-            supplier: 0,
-            position: 0,
-            state: State::Waiting,
-            late: false,
-            cancelled: false,
-            claims: false,
-        });
+        let (lst, cost) = (Mono(0), Span::from_millis(10));
+        let ix = self.jobs.insert(Job { lst, cost, charged: cost, ..Job::waiting(self.seq, flow) });
         self.tree.enqueue(&self.jobs, ix);
         (flow, ix)
     }
