@@ -109,6 +109,9 @@ impl World {
 
     /// Somebody makes, holds or deletes a queue.
     fn order_queue(&mut self) {
+        if self.plan.detaches && self.rng.one_in(2) {
+            return self.order_selectors();
+        }
         let (number, weight) = (self.rng.below(3), self.rng.between(1, 5) as u32);
         let verb = match self.rng.below(8) {
             0..3 => {
@@ -130,6 +133,22 @@ impl World {
             4 => QueueVerb::Drain,
             5 | 6 => QueueVerb::Resume,
             _ => QueueVerb::Delete,
+        };
+        let queue = self.any_queue();
+        self.tell_queue(queue, verb);
+    }
+
+    /// Somebody attaches a queue to more runners, or to fewer.
+    fn order_selectors(&mut self) {
+        let runner = format!("runner-{}", self.rng.below(3));
+        let selectors = BTreeSet::from([Selector::Runner(runner)]);
+        let verb = match self.rng.below(5) {
+            0 => QueueVerb::Detach(None),
+            1 | 2 => QueueVerb::Detach(Some(selectors)),
+            _ => {
+                let exclusive = self.rng.one_in(2).then(|| self.rng.one_in(2));
+                QueueVerb::Attach { selectors, exclusive }
+            }
         };
         let queue = self.any_queue();
         self.tell_queue(queue, verb);

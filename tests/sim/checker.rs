@@ -6,14 +6,15 @@ use ostler_driver::{Answer, Batch, Effect};
 use ostler_job::{
     JobId, Mono, Now, Span,
     durable::{
-        AttemptKey, Delivery, Ending, Fence, JobState, Order, Queue, QueueName, Reason, Spec,
-        Status,
+        AttemptKey, Delivery, Ending, Fence, JobState, Order, Queue, QueueName, QueueOwner,
+        QueueShape, Reason, Spec, Status,
     },
 };
 use ostler_store::{Change, EventKind, Memory, Store};
 
 use crate::{
     attached::{Out, Queues},
+    claims::Claims,
     heard::Heard,
     tally::Tally,
 };
@@ -36,6 +37,8 @@ pub(crate) struct Checker {
     to_stop: BTreeSet<AttemptKey>,
     fences: BTreeMap<JobId, Fence>,
     last_event: u64,
+    /// Every shape that a queue ever had, as the store has it.
+    shapes: BTreeMap<QueueName, Vec<Queue>>,
     /// What attempts came to at their runners, and when.
     ends: BTreeMap<AttemptKey, (Reason, Mono)>,
 }
@@ -71,6 +74,8 @@ pub(crate) struct Expected {
     queues: Queues,
     /// What runners have.
     out: Out,
+    /// What those jobs have of what they name.
+    claims: Claims,
     /// Jobs of each idempotency key.
     keyed: BTreeMap<String, Vec<JobId>>,
 }
@@ -89,12 +94,14 @@ impl Checker {
         let before = self.expected.queues.clone();
         changes.iter().for_each(|change| self.change(change));
         let it = &mut self.expected;
-        it.out.committed(&before, &it.queues).into_iter().for_each(|wrong| self.fail(wrong));
+        let wrong = [it.out.committed(&before, &it.queues), it.claims.committed()];
+        wrong.into_iter().flatten().for_each(|wrong| self.fail(wrong));
     }
 
     fn change(&mut self, change: &Change) {
         match change {
-            Change::Submit { job, status, .. } => {
+            Change::Submit { job, spec, status, .. } => {
+                self.expected.claims.submitted(*job, &spec.needs);
                 if !self.ids.insert(*job) {
                     self.fail(format!("id {job} was given twice"));
                 }
@@ -106,6 +113,7 @@ impl Checker {
                 self.expected.deleted.insert(*job);
             }
             Change::Queue(queue) => {
+                self.shapes.entry(queue.name.clone()).or_default().push((**queue).clone());
                 self.expected.queues.insert(queue.name.clone(), (**queue).clone());
             }
             Change::QueueGone(name) => {
@@ -192,6 +200,7 @@ impl Checker {
             *self.expected.leases.entry(job).or_default() += 1;
         }
         self.expected.out.status(job, status, is_new);
+        self.expected.claims.status(job, status, is_new);
         if !status.state.is_finished() {
             self.expected.finished.remove(&job);
             return;
@@ -324,6 +333,15 @@ impl Checker {
             {
                 let known = (self.ids.contains(job), self.expected.status.get(job));
                 self.fail(format!("job {job} stands for another and is not there: {known:?}"));
+            }
+            // Whoever is told of a queue is told what a restart will find.
+            if let Answer::Queue(view) = answer
+                && let Some(shapes) = self.shapes.get(&view.queue.name)
+                && !shapes.contains(&view.queue)
+                && *view.queue
+                    != Queue::new(QueueName::default(), QueueShape::default(), QueueOwner::Api)
+            {
+                self.fail(format!("{:?} was answered and never written", view.queue));
             }
         }
     }

@@ -9,6 +9,7 @@ mod agenda;
 mod attached;
 mod chaos;
 mod checker;
+mod claims;
 mod clients;
 mod gateway;
 mod heard;

@@ -36,13 +36,16 @@ pub(crate) struct Plan {
     pub(crate) steps: bool,
     /// Queues are attached to runners.
     pub(crate) attaches: bool,
+    /// One selector after the other, too: seeds of before there were these go on as they did.
+    pub(crate) detaches: bool,
 }
 
 impl Plan {
-    /// Every third run has clocks that are set; in the others moments are compared. In every second one queues are attached.
+    /// Every third run has clocks that are set; in the others moments are compared. In every second one queues are attached, in every
+    /// fourth selector by selector.
     pub(crate) fn of(seed: u64) -> Self {
         let (steps, attaches) = (seed.is_multiple_of(3), seed.is_multiple_of(2));
-        Self { steps, attaches, ..Self::default() }
+        Self { steps, attaches, detaches: seed.is_multiple_of(4), ..Self::default() }
     }
 }
 
