@@ -2,7 +2,7 @@
 
 use ostler_job::{
     JobId, Now,
-    durable::{OnRetry, ResourceMode, Resources},
+    durable::{JobState, OnRetry, ResourceMode, Resources},
 };
 use ostler_scheduler::{Claim, ResourceId};
 
@@ -26,18 +26,20 @@ impl ResourceNames {
         if needs.is_empty() {
             return None;
         }
-        // A key and a resource of one name are two things.
-        let serial = needs.serial.iter().map(|key| (format!("serial {key}"), true));
-        let resources = needs
-            .resources
-            .iter()
-            .map(|(name, mode)| (format!("resource {name}"), *mode == ResourceMode::Exclusive));
-        let list = serial.chain(resources).map(|(name, exclusive)| {
+        let list = names(needs).map(|(name, exclusive)| {
             let resource = ResourceId(self.0.hold(&name));
             Claim { resource, exclusive }
         });
         let list = list.collect();
         Some(Box::new(Claims { list, holds: needs.on_retry == OnRetry::Hold }))
+    }
+
+    /// The claims of a job that needs these, as far as anybody else names them.
+    fn known(&self, needs: &Resources) -> Vec<Claim> {
+        let find = |(name, exclusive): (String, bool)| {
+            self.0.find(&name).map(|number| Claim { resource: ResourceId(number), exclusive })
+        };
+        names(needs).filter_map(find).collect()
     }
 
     /// The job that named these is over.
@@ -74,7 +76,25 @@ impl ResourceNames {
     }
 }
 
+/// What a job names, as it is called here, and whether it is to have that for itself. A key and a resource of one name are two things.
+fn names(needs: &Resources) -> impl Iterator<Item = (String, bool)> {
+    let serial = needs.serial.iter().map(|key| (format!("serial {key}"), true));
+    let resources = needs.resources.iter();
+    serial.chain(resources.map(|(name, mode)| {
+        let exclusive = *mode == ResourceMode::Exclusive;
+        (format!("resource {name}"), exclusive)
+    }))
+}
+
 impl Driver {
+    /// Whether another job has what this one needs, which waits or was given up, so that the two may not run at once.
+    pub(super) fn is_excluded(&self, id: JobId, needs: Option<&Resources>) -> bool {
+        let given_up = needs.map(|needs| self.resources.known(needs));
+        let own = self.jobs.get(id).and_then(|job| job.claims.as_ref());
+        let list = own.map(|claims| &*claims.list).or(given_up.as_deref()).unwrap_or(&[]);
+        self.scheduler.excluder(id, list).is_some()
+    }
+
     /// The job's slot is gone: what it has stays with it where it comes back, or may.
     pub(super) fn keep_claims(&mut self, id: JobId, comes_back: bool) {
         if self.jobs[id].claims.as_ref().is_some_and(|claims| comes_back || claims.holds) {
@@ -90,12 +110,30 @@ impl Driver {
         }
     }
 
-    /// A restored job that waits to be tried again, or was paused while it was out, has what it had.
+    /// A restored job that was tried, and waits to be tried again or until somebody resumes it, has what it had.
     pub(super) fn restore_claims(&mut self, id: JobId) {
-        let job = &self.jobs[id];
-        let Some(claims) = job.claims.as_ref().filter(|claims| claims.holds) else { return };
-        if job.attempts > 0 {
+        if self.has_begun(id)
+            && let Some(claims) = &self.jobs[id].claims
+        {
             self.scheduler.handle_hold(id, &claims.list);
         }
+    }
+
+    /// The job, which waits, is paused. One that was tried keeps what it has: its work may be half done.
+    pub(super) fn set_aside(&mut self, id: JobId, now: Now) {
+        if self.jobs[id].state == JobState::Pending && self.has_begun(id) {
+            self.scheduler.handle_set_aside(id, now.mono);
+            self.place(now);
+        } else {
+            self.withdraw(id, now);
+        }
+    }
+
+    /// Whether it keeps what it needs until it is over, since it was tried. Retried by hand after its end it has not been: its failures
+    /// and crashes are forgotten then, while its attempts are counted on.
+    fn has_begun(&self, id: JobId) -> bool {
+        let job = &self.jobs[id];
+        let was_tried = (job.failures, job.crashes) != (0, 0);
+        was_tried && job.claims.as_ref().is_some_and(|claims| claims.holds)
     }
 }

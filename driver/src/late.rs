@@ -1,5 +1,6 @@
 //! Runners that come back after their leases have run out. While nobody else was given a job's next lease, nothing can have been
-//! done twice: what its runner still has, or has ended, counts as if it had been heard all the time.
+//! done twice: what its runner still has, or has ended, counts as if it had been heard all the time. What others have by then stays
+//! theirs: it does not go on beside a job that was given its key, or an exclusive queue's next runner.
 
 use std::sync::Arc;
 
@@ -35,8 +36,10 @@ impl Driver {
             None => self.given_up.get(&id).map(|it| &it.job),
         };
         let Some(queue) = known.filter(|job| was(job)).map(|job| job.queue) else { return false };
-        // What has ended works no queue beside anybody.
-        if !self.queues.contains(queue) || (!ended && self.is_worked_by_another(queue, number)) {
+        // What has ended works no queue beside anybody, and needs nothing any more.
+        let needs = self.given_up.get(&id).and_then(|it| it.needs.as_ref());
+        let is_apart = || self.is_worked_by_another(queue, number) || self.is_excluded(id, needs);
+        if !self.queues.contains(queue) || (!ended && is_apart()) {
             return false;
         }
         if self.jobs.get(id).is_none() {

@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use super::{
     Driver,
     event::{Answer, Effect, Steer, SteerJob, Verb},
+    room::Rooms,
 };
 
 impl Driver {
@@ -69,7 +70,7 @@ impl Driver {
             Verb::Pause if out => self.order_stop(id, true),
             Verb::Resume if out => self.order_stop(id, false),
             Verb::Pause => {
-                self.withdraw(id, now);
+                self.set_aside(id, now);
                 self.shift(id, JobState::Paused);
                 true
             }
@@ -224,9 +225,13 @@ impl Driver {
     /// A finished job waits anew; its attempts are counted on, its failures and crashes forgotten.
     fn redrive(&mut self, record: &ostler_job::durable::Job, now: Now) -> Answer {
         let id = record.id;
-        // It comes in anew, and its queue may be gone or take nothing.
-        if let Err(refused) = self.open_queue(record.status.queue.as_ref()) {
-            return refused;
+        // It comes in anew, and its queue may be gone, take nothing or be full.
+        let queue = match self.open_queue(record.status.queue.as_ref()) {
+            Ok(queue) => queue,
+            Err(refused) => return refused,
+        };
+        if let Some(full) = self.full(&mut Rooms::default(), queue, &record.spec.tenant, now) {
+            return full;
         }
         self.forget_success(id, &record.spec);
         self.enter_known(&record.clone().into(), now);

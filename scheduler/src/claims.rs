@@ -19,6 +19,17 @@ impl Scheduler {
         self.resources.keep(job);
     }
 
+    /// A waiting job waits no more until it is submitted again. What it has of its resources it keeps; one that has not all that it
+    /// named leaves the lines.
+    pub fn handle_set_aside(&mut self, job: JobId, now: Mono) {
+        if self.resources.has(job) && self.drop_staying(job) {
+            self.pump(now);
+            self.mutated();
+        } else {
+            self.handle_cancel(job, now);
+        }
+    }
+
     /// A job gives up what it keeps.
     pub fn handle_release(&mut self, job: JobId, now: Mono) {
         if self.jobs.find(job).is_none() {
@@ -31,6 +42,11 @@ impl Scheduler {
     /// For which resource a job waits, and a job that stands in its way.
     pub fn blocker(&self, job: JobId) -> Option<(ResourceId, JobId)> {
         self.resources.blocker(job)
+    }
+
+    /// A job that has one of these resources, and beside which this one may not have it: it runs, waits for a slot or keeps what it has.
+    pub fn excluder(&self, job: JobId, claims: &[Claim]) -> Option<JobId> {
+        self.resources.excludes(job, claims)
     }
 
     /// Whether the job has all the resources that it named: it waits for its slot, runs, or keeps them.

@@ -6,6 +6,7 @@
 //! |---|---|
 //! | [`handle_submit`](Scheduler::handle_submit) | a job arrived |
 //! | [`handle_submit_claiming`](Scheduler::handle_submit_claiming) | the same of one that needs resources for itself, or shared |
+//! | [`handle_set_aside`](Scheduler::handle_set_aside) | a waiting job waits no more for now, and keeps its resources |
 //! | [`handle_keep`](Scheduler::handle_keep), [`handle_release`](Scheduler::handle_release) | a job keeps its resources until it is tried again, or gives them up |
 //! | [`handle_finish`](Scheduler::handle_finish) | a granted job is over, however it ended: its slot is free |
 //! | [`handle_return`](Scheduler::handle_return) | a granted job provably never started: it waits again with its old key |

@@ -201,3 +201,74 @@ fn after_a_restart_a_job_that_lets_others_pass_until_it_is_tried_again_holds_up_
     bench.beat("a", 2, &[]);
     assert_eq!(started(&bench), [second]);
 }
+
+#[test]
+fn after_a_restart_a_job_that_was_retried_by_hand_waits_for_whoever_has_its_key() {
+    let mut bench = Bench::new();
+    bench.beat("a", 2, &[]);
+    let first = bench.submit(serial("k"));
+    let key = bench.run();
+    bench.finish("a", key, Reason::ExitStatus);
+    assert_eq!(bench.state(first), JobState::Dead);
+    let second = bench.submit(serial("k"));
+    let key = bench.run();
+    bench.start("a", key);
+    bench.steer(Verb::Retry, first);
+    assert_eq!(started(&bench), []);
+    bench.restart();
+    bench.beat("a", 2, &[key]);
+    assert_eq!(started(&bench), [], "{second} has the key");
+    bench.finish("a", key, Reason::Ok);
+    assert_eq!(started(&bench), [first]);
+}
+
+#[test]
+fn after_a_restart_a_paused_job_that_was_retried_by_hand_holds_up_nobody() {
+    let mut bench = Bench::new();
+    bench.beat("a", 2, &[]);
+    let first = bench.submit(serial("k"));
+    let key = bench.run();
+    bench.finish("a", key, Reason::ExitStatus);
+    let second = bench.submit(serial("k"));
+    let key = bench.run();
+    bench.start("a", key);
+    bench.steer(Verb::Retry, first);
+    bench.steer(Verb::Pause, first);
+    bench.restart();
+    bench.beat("a", 2, &[key]);
+    bench.finish("a", key, Reason::Ok);
+    let third = bench.submit(serial("k"));
+    assert_eq!(started(&bench), [third], "{first} is paused, and {second} is over");
+}
+
+#[test]
+fn a_job_that_was_tried_and_keeps_what_it_had_keeps_it_while_it_is_paused() {
+    for waits in [false, true] {
+        let mut bench = Bench::new();
+        bench.beat("a", 2, &[]);
+        let first = bench.submit(retrying(OnRetry::Hold));
+        let key = bench.run();
+        let second = bench.submit(serial("k"));
+        bench.finish("a", key, Reason::ExitStatus);
+        if waits {
+            // Its time has come, and no slot is free.
+            bench.beat("a", 0, &[]);
+            bench.pass(Span::from_secs(5));
+            assert_eq!(bench.state(first), JobState::Pending);
+        }
+        bench.steer(Verb::Pause, first);
+        bench.beat("a", 2, &[]);
+        assert_eq!(started(&bench), [], "{waits}: {second} waits for it");
+        bench.restart();
+        bench.beat("a", 2, &[]);
+        assert_eq!(started(&bench), [], "{waits}: {second} waits for it");
+        bench.steer(Verb::Resume, first);
+        if !waits {
+            bench.pass(Span::from_secs(5));
+        }
+        let again = bench.run();
+        assert_eq!(again.job, first);
+        bench.finish("a", again, Reason::Ok);
+        assert_eq!(started(&bench), [second]);
+    }
+}

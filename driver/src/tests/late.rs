@@ -1,6 +1,6 @@
 //! Runners that are heard again after their leases have run out.
 
-use ostler_job::durable::Resources;
+use ostler_job::durable::{OnRetry, Resources};
 
 use super::{
     leases::{leased, once},
@@ -47,6 +47,34 @@ fn a_job_that_comes_back_with_its_runner_gives_its_key_to_nobody_in_between() {
     assert_eq!((bench.state(job), bench.runs()), (JobState::Running, vec![]));
     bench.finish("a", key, Reason::Ok);
     assert_eq!(bench.run().job, next);
+}
+
+#[test]
+fn what_comes_back_does_not_run_beside_the_job_that_has_its_key_by_then() {
+    for once in [true, false] {
+        let needs =
+            Resources { serial: Some("k".into()), on_retry: OnRetry::Pass, ..Resources::default() };
+        let delivery = if once { Delivery::AtMostOnce } else { Delivery::AtLeastOnce };
+        let spec = || Spec { needs: needs.clone(), delivery, ..spec() };
+        let (mut bench, job, key) = leased(spec());
+        bench.start("a", key);
+        if !once {
+            // It gives its key away with its lease, and does not stand in its place again.
+            bench.steer(Verb::Pause, job);
+        }
+        let next = bench.submit(spec());
+        bench.pass(Span::from_secs(40));
+        let waits = if once { JobState::Dead } else { JobState::Paused };
+        assert_eq!(bench.state(job), waits);
+        bench.beat("a", 0, &[key]);
+        assert_eq!(bench.settled(), [(key, true)], "{next} has its key, and waits for a slot");
+        assert_eq!(bench.state(job), waits);
+        bench.beat("b", 1, &[]);
+        assert_eq!(bench.run().job, next);
+        // What has ended runs beside nobody.
+        bench.finish("a", key, Reason::Ok);
+        assert_eq!((bench.settled(), bench.state(job)), (vec![(key, false)], JobState::Succeeded));
+    }
 }
 
 #[test]

@@ -136,6 +136,26 @@ fn a_full_queue_says_that_it_is_this_one_and_keeps_places_for_other_tenants() {
 }
 
 #[test]
+fn a_full_queue_takes_nothing_by_a_retry_by_hand() {
+    let mut bench = Bench::new();
+    bench.beat("a", 1, &[]);
+    bench.order("mail", put(QueueShape { waiting_max: Some(4), ..QueueShape::default() })).unwrap();
+    let done: Vec<JobId> = (0..4)
+        .map(|_| {
+            let job = bench.submit(in_queue("mail"));
+            bench.finish("a", bench.run(), Reason::ExitStatus);
+            job
+        })
+        .collect();
+    bench.beat("a", 0, &[]);
+    let answers: Vec<Answer> = done.iter().map(|&job| bench.steer(Verb::Retry, job)).collect();
+    let is_full = |it: &Answer| matches!(it, Answer::QueueFull { queue: Some(queue), .. } if *queue == name("mail"));
+    let full: Vec<bool> = answers.iter().map(is_full).collect();
+    assert_eq!(full, [false, false, true, true], "as many as a submit might");
+    assert_eq!((bench.state(done[2]), bench.places("mail", None)), (JobState::Dead, (2, 0)));
+}
+
+#[test]
 fn a_full_queue_takes_nothing_by_a_move_and_what_it_does_not_take_stays() {
     let mut bench = Bench::new();
     bench.order("mail", put(QueueShape { waiting_max: Some(4), ..QueueShape::default() })).unwrap();

@@ -43,6 +43,17 @@ impl Line {
         }
     }
 
+    /// A job that has it, and with which this one cannot: its own place is not looked at.
+    pub(super) fn excludes(&self, job: JobId, exclusive: bool) -> Option<JobId> {
+        match self {
+            Self::Alone(it) => Some(*it).filter(|it| *it != job),
+            Self::Crowd(it) => {
+                let sharers = it.sharers.iter().filter(|_| exclusive);
+                it.holders.iter().chain(sharers).find(|it| **it != job).copied()
+            }
+        }
+    }
+
     /// Whether a waiting job may have it.
     pub(super) fn admits(&self, job: JobId) -> bool {
         matches!(self, Self::Crowd(it) if it.admits(job))

@@ -158,6 +158,13 @@ impl Resources {
         })
     }
 
+    /// A job that has one of these, and with which this one cannot have it, whether it is known here or not.
+    pub(crate) fn excludes(&self, job: JobId, claims: &[Claim]) -> Option<JobId> {
+        claims
+            .iter()
+            .find_map(|claim| self.lines.get(&claim.resource)?.excludes(job, claim.exclusive))
+    }
+
     /// Whether the job has all that it named.
     pub(crate) fn has(&self, job: JobId) -> bool {
         self.claimants.get(&job).is_some_and(|it| it.holds)
