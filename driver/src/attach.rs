@@ -263,8 +263,11 @@ impl Driver {
         }
     }
 
-    /// The exclusive queues below these: who may hold one depends on what is above it.
+    /// The exclusive queues below these: who may hold one depends on what is above it. Most queues have none below them at all.
     fn exclusive_below(&self, queues: &BTreeSet<u32>) -> BTreeSet<u32> {
+        if !queues.iter().any(|&it| self.queues.has_below(it)) {
+            return BTreeSet::new();
+        }
         let exclusive = self.attached.queues.iter().filter(|(_, it)| it.exclusive);
         let is_below = |it: &u32| self.queues.above(*it).any(|above| queues.contains(&above));
         exclusive.map(|(&number, _)| number).filter(is_below).collect()

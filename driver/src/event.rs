@@ -351,6 +351,8 @@ pub struct DriverConfig {
     pub keep: (Span, Span),
     /// The queues that the configuration has.
     pub queues: Vec<(QueueName, QueueShape)>,
+    /// How many queues there may be, [`QueueShape::QUEUES_MAX`] but for tests.
+    pub queues_max: usize,
 }
 
 impl Default for DriverConfig {
@@ -361,6 +363,7 @@ impl Default for DriverConfig {
             crashes_max: 3,
             keep: (Span::from_secs(7 * 86_400), Span::from_secs(30 * 86_400)),
             queues: Vec::new(),
+            queues_max: QueueShape::QUEUES_MAX,
         }
     }
 }

@@ -1,14 +1,11 @@
 //! Queues below queues: which may be put where, what the configuration makes of the tree, and in which order the scheduler is
 //! told of it.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    sync::Arc,
-};
+use std::collections::{BTreeMap, BTreeSet};
 
 use ostler_job::{
     Now,
-    durable::{QUEUE_LEVELS_MAX, Queue, QueueName, QueueOwner, QueueShape, QueueTree, TreeFault},
+    durable::{QUEUE_LEVELS_MAX, Queue, QueueName, QueueOwner, QueueShape},
 };
 use serde_json::Value;
 
@@ -51,33 +48,8 @@ impl Queues {
         names
     }
 
-    /// The queues just below.
-    pub(super) fn below(&self, number: u32) -> impl Iterator<Item = &Arc<Queue>> {
-        let name = &self.get(number).name;
-        self.iter().map(|(_, it)| it).filter(move |it| it.shape.parent.as_ref() == Some(name))
-    }
-
-    fn shape(&self, name: &QueueName) -> Option<&QueueShape> {
-        self.find(Some(name)).map(|number| &self.get(number).shape)
-    }
-
-    /// What is wrong with the tree if the queue has this shape.
-    fn fault(&self, name: &QueueName, shape: &QueueShape) -> Option<TreeFault> {
-        let place = |it: &QueueShape| {
-            (it.parent.clone(), it.discipline, it.guarantee, it.ceiling, it.concurrency)
-        };
-        let was = self.shape(name);
-        let at_the_top = (None, shape.discipline, None, None, shape.concurrency);
-        // Nothing is below one that is new.
-        if was.map_or(at_the_top, place) == place(shape) {
-            return None;
-        }
-        let others = || self.iter().map(|(_, it)| (&it.name, &it.shape));
-        let after = others().filter(|(other, _)| *other != name).chain([(name, shape)]);
-        let find =
-            |wanted: &QueueName| (wanted == name).then_some(shape).or_else(|| self.shape(wanted));
-        let before = QueueTree::new(others(), |wanted| self.shape(wanted));
-        QueueTree::new(after, find).new_fault(name, &before)
+    pub(super) fn has_below(&self, number: u32) -> bool {
+        self.tree.below(&self.get(number).name).next().is_some()
     }
 
     /// Each queue after the one above it.
@@ -92,7 +64,7 @@ impl Queues {
 impl Driver {
     /// Whether the queue may be given this shape by the API.
     pub(super) fn may_be_put(
-        &self,
+        &mut self,
         name: &QueueName,
         shape: &QueueShape,
     ) -> Result<(), QueueRefusal> {
@@ -101,10 +73,12 @@ impl Driver {
         if owner == Some(QueueOwner::File) {
             return Err(QueueRefusal::OfFile);
         }
-        if owner.is_none() && self.queues.len() >= QueueShape::QUEUES_MAX {
-            return Err(QueueRefusal::TooMany(QueueShape::QUEUES_MAX));
+        let most = self.config.queues_max;
+        if owner.is_none() && self.queues.len() >= most {
+            return Err(QueueRefusal::TooMany(most));
         }
-        self.queues.fault(name, shape).map_or(Ok(()), |fault| Err(QueueRefusal::Misplaced(fault)))
+        let fault = self.queues.tree.new_fault(name, shape);
+        fault.map_or(Ok(()), |fault| Err(QueueRefusal::Misplaced(fault)))
     }
 
     /// The queues of an earlier term, before any of its jobs; the configuration's are as that says. What the API made and

@@ -3,8 +3,8 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use ostler_job::durable::{
-    Change, EventKind, Held, Queue, QueueDiscipline, QueueName, QueueOwner, QueueShape, Rate,
-    Slots, Unfinished,
+    Change, EventKind, Held, Queue, QueueDiscipline, QueueName, QueueOwner, QueueShape, QueueTree,
+    Rate, Slots, Unfinished,
 };
 use ostler_job::{Now, QueueId, TenantId};
 use ostler_scheduler::{DisciplineKind, QueueConfig};
@@ -25,13 +25,15 @@ pub(super) const DEFAULT: u32 = 0;
 pub(super) struct Queues {
     numbers: BTreeMap<QueueName, u32>,
     table: BTreeMap<u32, Arc<Queue>>,
+    /// Which is below which.
+    pub(super) tree: QueueTree,
     next: u32,
 }
 
 impl Default for Queues {
     fn default() -> Self {
         let (numbers, table) = (BTreeMap::new(), BTreeMap::new());
-        let mut queues = Self { numbers, table, next: DEFAULT };
+        let mut queues = Self { numbers, table, tree: QueueTree::default(), next: DEFAULT };
         let (name, shape) = (QueueName::default(), QueueShape::default());
         queues.put(Queue::new(name, shape, QueueOwner::Api));
         queues
@@ -44,6 +46,7 @@ impl Queues {
         let next = self.next;
         let number = *self.numbers.entry(queue.name.clone()).or_insert(next);
         self.next += u32::from(number == next);
+        self.tree.put(&queue.name, &queue.shape);
         self.table.insert(number, Arc::new(queue));
         number
     }
@@ -51,6 +54,7 @@ impl Queues {
     fn remove(&mut self, name: &QueueName) {
         if let Some(number) = self.numbers.remove(name) {
             self.table.remove(&number);
+            self.tree.remove(name);
         }
     }
 
@@ -175,12 +179,13 @@ impl Driver {
         let Places { waiting, running } = self.jobs.counts.places(number);
         // What is on its way here will wait here.
         let waiting = waiting + self.jobs.counts.coming(number);
-        match self.queues.get(number).owner {
+        let Queue { owner, name, .. } = &**self.queues.get(number);
+        let below = || self.queues.tree.below(name);
+        match owner {
             _ if number == DEFAULT => Err(QueueRefusal::Default),
             QueueOwner::File => Err(QueueRefusal::OfFile),
-            QueueOwner::Api if self.queues.below(number).next().is_some() => {
-                let names = self.queues.below(number).map(|it| it.name.clone());
-                Err(QueueRefusal::HasQueues(names.collect()))
+            QueueOwner::Api if below().next().is_some() => {
+                Err(QueueRefusal::HasQueues(below().cloned().collect()))
             }
             QueueOwner::Api if waiting + running > 0 => {
                 Err(QueueRefusal::HasJobs(Places { waiting, running }))
@@ -287,16 +292,19 @@ impl Driver {
     pub fn handle_look(&mut self, look: QueueLook, now: Now) {
         self.hear(now);
         let QueueLook { ticket, queue, tenant } = look;
-        let wanted = |it: &Queue| queue.as_ref().is_none_or(|queue| *queue == it.name);
+        let wanted: Vec<u32> = match &queue {
+            None => self.queues.iter().map(|(number, _)| number).collect(),
+            Some(name) => self.queues.find(Some(name)).into_iter().collect(),
+        };
         let mut answers = Vec::new();
-        for (number, it) in self.queues.iter().filter(|(_, it)| wanted(it)) {
+        for number in wanted {
             let places = match &tenant {
                 None => self.jobs.counts.places(number),
                 Some(tenant) => self.places_of(number, tenant),
             };
-            let (above, attachment) =
-                (self.queues.names_above(number), Box::new(self.attachment_of(number)));
-            let view = QueueView { queue: it.clone(), above, places, attachment, is_new: false };
+            let (queue, above) = (self.queues.get(number).clone(), self.queues.names_above(number));
+            let attachment = Box::new(self.attachment_of(number));
+            let view = QueueView { queue, above, places, attachment, is_new: false };
             answers.push(Answer::Queue(view));
         }
         if let (Some(queue), true) = (queue, answers.is_empty()) {

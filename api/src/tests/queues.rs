@@ -1,6 +1,6 @@
 //! Queues: made, held, emptied, deleted. The first part is what the model answers, the driver's rules in a few lines.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::sync::Arc;
 
 use http::StatusCode;
 use ostler_driver::{Answer, Attachment, Met, Places, QueueRefusal, QueueVerb, QueueView};
@@ -53,10 +53,9 @@ fn above(state: &State, queue: &Queue) -> Vec<QueueName> {
 }
 
 fn fault(state: &State, name: &QueueName, shape: &QueueShape) -> Option<TreeFault> {
-    let mut queues: BTreeMap<_, _> =
-        state.queues.iter().map(|(name, it)| (name.clone(), it.shape.clone())).collect();
-    queues.insert(name.clone(), shape.clone());
-    QueueTree::new(queues.iter(), |name| queues.get(name)).faults(name).into_iter().next()
+    let mut tree: QueueTree = state.queues.iter().map(|(name, it)| (name, &it.shape)).collect();
+    tree.put(name, shape);
+    tree.faults(name).into_iter().next()
 }
 
 /// The model has one runner, which is meant by all.

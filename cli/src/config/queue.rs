@@ -80,9 +80,7 @@ fn parent(name: &str) -> Result<QueueName, String> {
 
 /// Tells what is wrong with the tree that the queues of the file make. What the API made is not known here.
 fn check_tree(queues: &[(QueueName, QueueShape)], sections: &BTreeMap<QueueName, Section<'_>>) {
-    let shapes: BTreeMap<_, _> = queues.iter().map(|(name, shape)| (name, shape)).collect();
-    let all = queues.iter().map(|(name, shape)| (name, shape));
-    let tree = QueueTree::new(all, |name| shapes.get(name).copied());
+    let tree: QueueTree = queues.iter().map(|(name, shape)| (name, shape)).collect();
     for (name, section) in sections {
         for fault in tree.faults(name) {
             let text = if let TreeFault::UnknownParent(parent) = &fault {

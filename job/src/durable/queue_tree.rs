@@ -1,217 +1,257 @@
 //! Queues below queues: what may be below what, and which guarantees add up.
 
-use std::{collections::BTreeMap, fmt};
+mod fault;
+#[cfg(test)]
+mod tests;
+
+use std::collections::{BTreeMap, BTreeSet, btree_map::Entry};
 
 use super::{QueueDiscipline, QueueName, QueueShape, Slots};
 
+pub use fault::TreeFault;
+
 /// Levels of queues, at most.
 pub const QUEUE_LEVELS_MAX: usize = 8;
-/// Names that one message tells.
-const NAMES_MAX: usize = 10;
 
-/// What is wrong with a queue's place in the tree.
+/// What of a queue's shape the tree goes by.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum TreeFault {
-    /// There is no queue of that name for it to be below.
-    UnknownParent(QueueName),
-    /// It would be below itself: the way from it back to it.
-    Circle(Vec<QueueName>),
-    /// So many levels of queues.
-    TooDeep(usize),
-    /// A guarantee or a ceiling says nothing where the parent's discipline is another than `htb`, or there is none.
-    NeedsHtb(&'static str, Option<(QueueName, QueueDiscipline)>),
-    /// More is guaranteed to it than it may have.
-    AboveCeiling(Slots, Slots),
-    /// More is guaranteed to it than it may run at once.
-    AboveConcurrency(Slots, u32),
-    /// These below it have guarantees or ceilings, which say nothing below its discipline.
-    BelowNeedHtb(Vec<QueueName>),
-    /// What is guaranteed below a queue is more than that has.
-    Overcommitted {
-        /// The queue above.
-        above: QueueName,
-        /// What is guaranteed below it, in thousandths of a slot.
-        below: u64,
-        /// What it has, in thousandths too.
-        has: u64,
-        /// `guarantee`, `ceiling` or `concurrency`.
-        what: &'static str,
-        /// The field of the queue that would make it so.
-        field: &'static str,
-    },
+struct Place {
+    parent: Option<QueueName>,
+    discipline: QueueDiscipline,
+    guarantee: Option<Slots>,
+    ceiling: Option<Slots>,
+    concurrency: Option<u32>,
 }
 
-impl TreeFault {
-    /// The field of the shape that is to be changed.
-    pub const fn field(&self) -> &'static str {
-        match self {
-            Self::UnknownParent(_) | Self::Circle(_) | Self::TooDeep(_) => "parent",
-            Self::NeedsHtb(field, _) => field,
-            Self::AboveCeiling(..) | Self::AboveConcurrency(..) => "guarantee",
-            Self::Overcommitted { field, .. } => field,
-            Self::BelowNeedHtb(_) => "discipline",
+impl Place {
+    fn of(shape: &QueueShape) -> Self {
+        Self {
+            parent: shape.parent.clone(),
+            discipline: shape.discipline,
+            guarantee: shape.guarantee,
+            ceiling: shape.ceiling,
+            concurrency: shape.concurrency,
+        }
+    }
+
+    const fn needs_htb(&self) -> bool {
+        self.guarantee.is_some() || self.ceiling.is_some()
+    }
+
+    /// What is wrong with it wherever it is.
+    fn own_faults(&self) -> impl Iterator<Item = TreeFault> {
+        let Some(guarantee) = self.guarantee else { return None.into_iter().chain(None) };
+        let ceiling = self.ceiling.filter(|ceiling| guarantee > *ceiling);
+        let slots = u64::from(guarantee.thousandths());
+        let concurrency = self.concurrency.filter(|it| slots > whole(*it));
+        ceiling
+            .map(|ceiling| TreeFault::AboveCeiling(guarantee, ceiling))
+            .into_iter()
+            .chain(concurrency.map(|it| TreeFault::AboveConcurrency(guarantee, it)))
+    }
+}
+
+/// What a queue adds to the one above it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Part {
+    /// What is guaranteed to it, in thousandths of a slot. One without a guarantee of its own needs what those below it have.
+    guaranteed: u64,
+    /// Levels of queues from it down.
+    levels: usize,
+}
+
+/// A queue with what those just below it add up to.
+#[derive(Debug, Default)]
+struct Node {
+    /// `None`: others name it as their parent, and it is not there.
+    place: Option<Place>,
+    below: BTreeSet<QueueName>,
+    /// How many of those have a guarantee or a ceiling.
+    needing: usize,
+    guaranteed: u64,
+    /// By levels, how many of those have so many.
+    levels: BTreeMap<usize, usize>,
+    /// What it adds is in the sums of the one above. Not so where that would close a circle: sums go up, and end.
+    counts: bool,
+}
+
+impl Node {
+    fn part(&self) -> Part {
+        let own = self.place.as_ref().and_then(|place| place.guarantee);
+        let levels = 1 + self.levels.last_key_value().map_or(0, |(&levels, _)| levels);
+        Part { guaranteed: own.map_or(self.guaranteed, |it| u64::from(it.thousandths())), levels }
+    }
+
+    fn add(&mut self, part: Part) {
+        self.guaranteed += part.guaranteed;
+        *self.levels.entry(part.levels).or_default() += 1;
+    }
+
+    fn take_off(&mut self, part: Part) {
+        self.guaranteed -= part.guaranteed;
+        if let Entry::Occupied(mut of) = self.levels.entry(part.levels) {
+            *of.get_mut() -= 1;
+            if *of.get() == 0 {
+                of.remove();
+            }
         }
     }
 }
 
-impl TreeFault {
-    /// By how much more is guaranteed than what is there, and what that is.
-    fn excess(&self) -> Option<(&'static str, u64)> {
-        let Self::Overcommitted { below, has, what, .. } = self else { return None };
-        Some((what, below.saturating_sub(*has)))
-    }
-
-    /// The same, told of a queue below: there it is a guarantee that makes it so.
-    fn of_those_below(mut self) -> Self {
-        if let Self::Overcommitted { field, .. } = &mut self {
-            *field = "guarantee";
-        }
-        self
-    }
+/// All queues, by what is below what. A change, and what is wrong with a place, cost as much as the tree is deep.
+#[derive(Debug, Default)]
+pub struct QueueTree {
+    nodes: BTreeMap<QueueName, Node>,
+    /// Those whose place below their parents closes a circle.
+    circles: BTreeSet<QueueName>,
 }
 
-impl fmt::Display for TreeFault {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::UnknownParent(parent) => write!(
-                f,
-                "there is no queue {:?} for it to be below; make that one first, or name another",
-                parent.as_str()
-            ),
-            Self::Circle(way) => {
-                write!(
-                    f,
-                    "it would be below itself ({}); name another parent, or none",
-                    listed(way, " below ")
-                )
-            }
-            Self::TooDeep(levels) => write!(
-                f,
-                "that makes {levels} levels of queues; {QUEUE_LEVELS_MAX} are the most, name a parent further up"
-            ),
-            Self::NeedsHtb(field, None) => write!(
-                f,
-                "a {field} counts below a queue whose discipline is htb, and this one has no parent; name one, or leave it out"
-            ),
-            Self::NeedsHtb(field, Some((parent, discipline))) => write!(
-                f,
-                "a {field} counts below a queue whose discipline is htb, and that of {parent} is {}; change it there, or leave \
-                 this out",
-                discipline.word()
-            ),
-            Self::AboveCeiling(guarantee, ceiling) => {
-                write!(
-                    f,
-                    "a guarantee of {guarantee} is more than its ceiling of {ceiling}; lower the one or raise the other"
-                )
-            }
-            Self::AboveConcurrency(guarantee, concurrency) => {
-                write!(
-                    f,
-                    "a guarantee of {guarantee} is more than the {concurrency} that it may run at once, its concurrency; lower the one \
-                     or raise the other"
-                )
-            }
-            Self::BelowNeedHtb(below) => write!(
-                f,
-                "{} below it have a guarantee or a ceiling, which count below htb alone; leave it so, or take those away first",
-                listed(below, ", ")
-            ),
-            Self::Overcommitted { above, below, has, what, .. } => write!(
-                f,
-                "the queues below {above} are guaranteed {} slots together, more than its {what} of {}; lower theirs, or \
-                 raise that",
-                *below as f64 / 1000.0,
-                *has as f64 / 1000.0
-            ),
-        }
-    }
-}
-
-/// So many slots, in thousandths.
-fn whole(slots: u32) -> u64 {
-    u64::from(slots) * 1000
-}
-
-fn listed(names: &[QueueName], between: &str) -> String {
-    let told: Vec<_> = names.iter().take(NAMES_MAX).map(QueueName::as_str).collect();
-    let more = names.len() - told.len();
-    let more = if more > 0 { format!(" and {more} more") } else { String::new() };
-    format!("{}{more}", told.join(between))
-}
-
-type Find<'a> = dyn Fn(&QueueName) -> Option<&'a QueueShape> + 'a;
-
-/// All queues, by what is below what.
-pub struct QueueTree<'a> {
-    find: Box<Find<'a>>,
-    below: BTreeMap<&'a QueueName, Vec<(&'a QueueName, &'a QueueShape)>>,
-}
-
-impl fmt::Debug for QueueTree<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("QueueTree").field("below", &self.below).finish_non_exhaustive()
-    }
-}
-
-impl<'a> QueueTree<'a> {
-    /// The tree that these make, each once; `find` finds one of them.
-    pub fn new(
-        all: impl Iterator<Item = (&'a QueueName, &'a QueueShape)>,
-        find: impl Fn(&QueueName) -> Option<&'a QueueShape> + 'a,
-    ) -> Self {
-        let mut below: BTreeMap<_, Vec<_>> = BTreeMap::new();
+impl<'a> FromIterator<(&'a QueueName, &'a QueueShape)> for QueueTree {
+    fn from_iter<T: IntoIterator<Item = (&'a QueueName, &'a QueueShape)>>(all: T) -> Self {
+        let mut tree = Self::default();
         for (name, shape) in all {
-            if let Some(parent) = &shape.parent {
-                below.entry(parent).or_default().push((name, shape));
-            }
+            tree.put(name, shape);
         }
-        Self { find: Box::new(find), below }
+        tree
+    }
+}
+
+impl QueueTree {
+    /// The queue is there, and has this shape from here on.
+    pub fn put(&mut self, name: &QueueName, shape: &QueueShape) {
+        self.set(name, Some(Place::of(shape)));
+    }
+
+    /// The queue is gone. Those below it name it still.
+    pub fn remove(&mut self, name: &QueueName) {
+        self.set(name, None);
+    }
+
+    fn set(&mut self, name: &QueueName, place: Option<Place>) {
+        if self.place(name) == place.as_ref() {
+            return;
+        }
+        self.unlink(name);
+        self.nodes.entry(name.clone()).or_default().place = place;
+        self.link(name);
+        self.forget(name);
+        // What closed a circle may close none any more.
+        for name in std::mem::take(&mut self.circles) {
+            self.count(&name);
+        }
+    }
+
+    /// What nobody names takes no room.
+    fn forget(&mut self, name: &QueueName) {
+        if self.nodes.get(name).is_some_and(|it| it.place.is_none() && it.below.is_empty()) {
+            self.nodes.remove(name);
+        }
+    }
+
+    fn place(&self, name: &QueueName) -> Option<&Place> {
+        self.nodes.get(name)?.place.as_ref()
+    }
+
+    fn parent(&self, name: &QueueName) -> Option<&QueueName> {
+        self.place(name)?.parent.as_ref()
+    }
+
+    fn link(&mut self, name: &QueueName) {
+        let Some(place) = self.place(name) else { return };
+        let (needs, Some(parent)) = (place.needs_htb(), place.parent.clone()) else { return };
+        let above = self.nodes.entry(parent).or_default();
+        above.below.insert(name.clone());
+        above.needing += usize::from(needs);
+        self.count(name);
+    }
+
+    fn unlink(&mut self, name: &QueueName) {
+        let Some(place) = self.place(name) else { return };
+        let (needs, Some(parent)) = (place.needs_htb(), place.parent.clone()) else { return };
+        self.circles.remove(name);
+        let part = self.nodes[name].part();
+        self.pass_up(name, Some(part), None);
+        if let Some(node) = self.nodes.get_mut(name) {
+            node.counts = false;
+        }
+        if let Some(above) = self.nodes.get_mut(&parent) {
+            above.below.remove(name);
+            above.needing -= usize::from(needs);
+        }
+        self.forget(&parent);
+    }
+
+    /// The queue counts among those below its parent, unless that closes a circle.
+    fn count(&mut self, name: &QueueName) {
+        let mut at = self.parent(name);
+        while let Some(above) = at {
+            if above == name {
+                self.circles.insert(name.clone());
+                return;
+            }
+            at = self.parent(above).filter(|_| self.nodes[above].counts);
+        }
+        let Some(node) = self.nodes.get_mut(name) else { return };
+        node.counts = true;
+        let part = node.part();
+        self.pass_up(name, None, Some(part));
+    }
+
+    /// What the queue adds to the one above is another thing from here on, and so further up.
+    fn pass_up(&mut self, name: &QueueName, mut was: Option<Part>, mut is: Option<Part>) {
+        let mut at = name.clone();
+        while was != is && self.nodes[&at].counts {
+            let Some(parent) = self.parent(&at).cloned() else { return };
+            let Some(above) = self.nodes.get_mut(&parent) else { return };
+            let before = above.part();
+            if let Some(was) = was {
+                above.take_off(was);
+            }
+            if let Some(is) = is {
+                above.add(is);
+            }
+            (was, is, at) = (Some(before), Some(above.part()), parent);
+        }
     }
 
     /// The queues just below one.
-    pub fn below(&self, name: &QueueName) -> &[(&'a QueueName, &'a QueueShape)] {
-        self.below.get(name).map_or(&[], Vec::as_slice)
+    pub fn below(&self, name: &QueueName) -> impl Iterator<Item = &QueueName> {
+        self.nodes.get(name).into_iter().flat_map(|node| &node.below)
     }
 
     /// Those above a queue, from its parent on, and whether that is all of them: not so if it is below itself.
-    fn above(&self, name: &QueueName) -> (Vec<&'a QueueName>, bool) {
-        let (mut way, mut at) = (Vec::new(), (self.find)(name));
-        while let Some(parent) = at.and_then(|shape| shape.parent.as_ref()) {
+    fn above(&self, name: &QueueName) -> (Vec<&QueueName>, bool) {
+        let (mut way, mut at) = (Vec::new(), self.parent(name));
+        while let Some(parent) = at {
             let seen = parent == name || way.contains(&parent);
             way.push(parent);
             if seen {
                 return (way, false);
             }
-            at = (self.find)(parent);
+            at = self.parent(parent);
         }
         (way, true)
     }
 
-    /// Levels of queues from one down.
-    fn levels(&self, name: &QueueName) -> usize {
-        1 + self.below(name).iter().map(|(below, _)| self.levels(below)).max().unwrap_or(0)
-    }
-
     /// All that is wrong with a queue's place, what is above it aside.
     pub fn faults(&self, name: &QueueName) -> Vec<TreeFault> {
-        let Some(shape) = (self.find)(name) else { return Vec::new() };
+        let Some(place) = self.place(name) else { return Vec::new() };
         let (above, is_all) = self.above(name);
         if !is_all {
             let way = std::iter::once(name).chain(above).cloned().collect();
             return vec![TreeFault::Circle(way)];
         }
         let mut faults = Vec::new();
-        let parent = shape.parent.as_ref().map(|parent| (parent, (self.find)(parent)));
+        let parent = place.parent.as_ref().map(|parent| (parent, self.place(parent)));
         if let Some((parent, None)) = parent {
             faults.push(TreeFault::UnknownParent(parent.clone()));
         }
-        let levels = above.len() + self.levels(name);
+        let levels = above.len() + self.nodes[name].part().levels;
         if levels > QUEUE_LEVELS_MAX {
             faults.push(TreeFault::TooDeep(levels));
         }
         let goes_by = parent.map(|(parent, it)| (parent, it.map(|it| it.discipline)));
-        for (field, it) in [("guarantee", shape.guarantee), ("ceiling", shape.ceiling)] {
+        for (field, it) in [("guarantee", place.guarantee), ("ceiling", place.ceiling)] {
             match (it, goes_by) {
                 (None, _) | (_, Some((_, None | Some(QueueDiscipline::Htb)))) => {}
                 (_, None) => faults.push(TreeFault::NeedsHtb(field, None)),
@@ -220,17 +260,8 @@ impl<'a> QueueTree<'a> {
                 }
             }
         }
-        if let (Some(guarantee), Some(ceiling)) = (shape.guarantee, shape.ceiling)
-            && guarantee > ceiling
-        {
-            faults.push(TreeFault::AboveCeiling(guarantee, ceiling));
-        }
-        if let (Some(guarantee), Some(concurrency)) = (shape.guarantee, shape.concurrency)
-            && u64::from(guarantee.thousandths()) > whole(concurrency)
-        {
-            faults.push(TreeFault::AboveConcurrency(guarantee, concurrency));
-        }
-        match self.discipline_below(name, shape) {
+        faults.extend(place.own_faults());
+        match self.discipline_below(name) {
             Some(fault) => faults.push(fault),
             None => faults.extend(self.overcommitted(name)),
         }
@@ -238,25 +269,24 @@ impl<'a> QueueTree<'a> {
     }
 
     /// What is below the queue has what its discipline does not know.
-    fn discipline_below(&self, name: &QueueName, shape: &QueueShape) -> Option<TreeFault> {
-        let needs = |shape: &QueueShape| shape.guarantee.is_some() || shape.ceiling.is_some();
-        let needing = self.below(name).iter().filter(|(_, shape)| needs(shape));
-        let needing: Vec<_> = needing.map(|(name, _)| (*name).clone()).collect();
-        let bad = shape.discipline != QueueDiscipline::Htb && !needing.is_empty();
-        bad.then_some(TreeFault::BelowNeedHtb(needing))
+    fn discipline_below(&self, name: &QueueName) -> Option<TreeFault> {
+        let node = self.nodes.get(name)?;
+        if node.needing == 0 || node.place.as_ref()?.discipline == QueueDiscipline::Htb {
+            return None;
+        }
+        let needs = |name: &&QueueName| self.place(name).is_some_and(Place::needs_htb);
+        Some(TreeFault::BelowNeedHtb(node.below.iter().filter(needs).cloned().collect()))
     }
 
     /// Where more is guaranteed below a queue than it has itself.
     fn overcommitted(&self, name: &QueueName) -> Vec<TreeFault> {
-        let Some(shape) = (self.find)(name) else { return Vec::new() };
+        let Some(node) = self.nodes.get(name) else { return Vec::new() };
+        let Some(place) = &node.place else { return Vec::new() };
         let slots = |slots: Slots| u64::from(slots.thousandths());
-        let own = shape.guarantee.map(|it| (slots(it), "guarantee", "guarantee"));
-        let own = own.or_else(|| shape.ceiling.map(|it| (slots(it), "ceiling", "guarantee")));
-        let at_once = shape.concurrency.map(|it| (whole(it), "concurrency", "concurrency"));
-        if own.is_none() && at_once.is_none() {
-            return Vec::new();
-        }
-        let below = self.guaranteed_below(name);
+        let own = place.guarantee.map(|it| (slots(it), "guarantee", "guarantee"));
+        let own = own.or_else(|| place.ceiling.map(|it| (slots(it), "ceiling", "guarantee")));
+        let at_once = place.concurrency.map(|it| (whole(it), "concurrency", "concurrency"));
+        let below = node.guaranteed;
         let over = own.into_iter().chain(at_once).filter(|(has, ..)| below > *has);
         let fault = |(has, what, field)| {
             let above = name.clone();
@@ -265,38 +295,50 @@ impl<'a> QueueTree<'a> {
         over.map(fault).collect()
     }
 
-    /// In thousandths of a slot. A queue that has no guarantee of its own needs what those below it have.
-    fn guaranteed_below(&self, name: &QueueName) -> u64 {
-        let of = |(name, shape): &(&QueueName, &QueueShape)| match shape.guarantee {
-            Some(guarantee) => u64::from(guarantee.thousandths()),
-            None => self.guaranteed_below(name),
-        };
-        self.below(name).iter().map(of).sum()
+    /// What would be wrong with the tree if the queue had this shape, and is not so as it is now: whatever has gone wrong without
+    /// it does not keep it from being mended. The tree stays as it is.
+    pub fn new_fault(&mut self, name: &QueueName, shape: &QueueShape) -> Option<TreeFault> {
+        let (was, place) = (self.place(name).cloned(), Place::of(shape));
+        if was.as_ref() == Some(&place) {
+            return None;
+        }
+        let mut way = vec![name.clone()];
+        way.extend(place.parent.clone());
+        if let Some(parent) = &place.parent {
+            way.extend(self.above(parent).0.into_iter().cloned());
+        }
+        let of = |name: &QueueName| (name.clone(), self.overcommitted(name));
+        let before: BTreeMap<_, _> = way.iter().map(of).collect();
+        let disciplined = self.discipline_below(name);
+        self.set(name, Some(place));
+        let fault = self.worse(name, &before, disciplined.as_ref());
+        self.set(name, was);
+        fault
     }
 
-    /// What is wrong with the tree if the queue is so, and was not so before it was: whatever has gone wrong without it
-    /// does not keep it from being mended.
-    pub fn new_fault(&self, name: &QueueName, before: &QueueTree<'_>) -> Option<TreeFault> {
+    fn worse(
+        &self,
+        name: &QueueName,
+        before: &BTreeMap<QueueName, Vec<TreeFault>>,
+        disciplined: Option<&TreeFault>,
+    ) -> Option<TreeFault> {
         let is_worse = |fault: &TreeFault, name: &QueueName| {
-            if let Some((what, by)) = fault.excess() {
-                let was = before.overcommitted(name);
-                let was =
-                    was.iter().filter_map(TreeFault::excess).find(|(other, _)| *other == what);
-                return by > was.map_or(0, |(_, by)| by);
-            }
-            let was = (before.find)(name).and_then(|it| before.discipline_below(name, it));
-            was.as_ref() != Some(fault)
+            let Some((what, by)) = fault.excess() else { return disciplined != Some(fault) };
+            let was = before.get(name).into_iter().flatten().filter_map(TreeFault::excess);
+            let was = was.filter(|(other, _)| *other == what).map(|(_, by)| by).next();
+            by > was.unwrap_or(0)
         };
         if let Some(fault) = self.faults(name).into_iter().find(|fault| is_worse(fault, name)) {
             return Some(fault);
         }
-        let (above, _) = self.above(name);
-        let worse = above
-            .into_iter()
-            .find_map(|name| self.overcommitted(name).into_iter().find(|it| is_worse(it, name)));
-        worse.map(TreeFault::of_those_below)
+        let above = self.above(name).0.into_iter();
+        let mut worse = above
+            .filter_map(|name| self.overcommitted(name).into_iter().find(|it| is_worse(it, name)));
+        worse.next().map(TreeFault::of_those_below)
     }
 }
 
-#[cfg(test)]
-mod tests;
+/// So many slots, in thousandths.
+fn whole(slots: u32) -> u64 {
+    u64::from(slots) * 1000
+}

@@ -1,3 +1,5 @@
+use std::time::{Duration, Instant};
+
 use super::*;
 
 fn name(text: &str) -> QueueName {
@@ -26,8 +28,12 @@ fn table(queues: &[(&str, &str, &str, &str)]) -> Table {
     queues.iter().copied().map(queue).collect()
 }
 
-fn tree(table: &Table) -> QueueTree<'_> {
-    QueueTree::new(table.iter(), |name| table.get(name))
+fn tree(table: &Table) -> QueueTree {
+    table.iter().collect()
+}
+
+fn new_fault(before: &Table, after: &Table, changed: &str) -> Option<TreeFault> {
+    tree(before).new_fault(&name(changed), &after[&name(changed)])
 }
 
 fn told(table: &Table) -> Vec<(String, String)> {
@@ -150,13 +156,13 @@ fn what_was_wrong_before_does_not_keep_a_queue_from_being_mended() {
     for (guarantee, is_good) in [("3", true), ("1", true), ("3.5", false), ("", true)] {
         let mut after = before.clone();
         after.extend([queue(("b", "a", guarantee, ""))]);
-        let fault = tree(&after).new_fault(&name("b"), &tree(&before));
+        let fault = new_fault(&before, &after, "b");
         assert_eq!(fault.is_none(), is_good, "{guarantee}: {fault:?}");
     }
     // What is above has less, and is asked first.
     let mut after = before.clone();
     after.extend([queue(("a*", "z", "1", ""))]);
-    assert!(tree(&after).new_fault(&name("a"), &tree(&before)).is_some());
+    assert!(new_fault(&before, &after, "a").is_some());
 }
 
 #[test]
@@ -175,16 +181,16 @@ fn a_concurrency_below_what_is_guaranteed_is_a_fault_of_whoever_makes_it_so() {
     let text = "the queues below a are guaranteed 2.5 slots together, more than its concurrency of 2; lower theirs, or raise that";
     assert_eq!(told(&with(Some(2))), [("a.concurrency".to_owned(), text.to_owned())]);
     let (free, tight) = (with(None), with(Some(2)));
-    let fault = tree(&tight).new_fault(&name("a"), &tree(&free)).unwrap();
+    let fault = new_fault(&free, &tight, "a").unwrap();
     assert_eq!((fault.field(), fault.to_string()), ("concurrency", text.to_owned()));
     // Below a queue that was turned down before, nothing gets worse.
     let mut more = with(Some(2));
     more.extend([queue(("d", "b", "2", ""))]);
-    let fault = tree(&more).new_fault(&name("d"), &tree(&tight)).unwrap();
+    let fault = new_fault(&tight, &more, "d").unwrap();
     assert_eq!(fault.field(), "guarantee");
     let mut less = with(Some(2));
     less.extend([queue(("d", "b", "0.75", ""))]);
-    assert_eq!(tree(&less).new_fault(&name("d"), &tree(&tight)), None);
+    assert_eq!(new_fault(&tight, &less, "d"), None);
 }
 
 #[test]
@@ -193,4 +199,86 @@ fn a_guarantee_above_its_own_concurrency_is_a_fault() {
     all.get_mut(&name("b")).unwrap().concurrency = Some(2);
     let text = "a guarantee of 2.5 is more than the 2 that it may run at once, its concurrency; lower the one or raise the other";
     assert_eq!(told(&all), [("b.guarantee".to_owned(), text.to_owned())]);
+}
+
+/// What is guaranteed below a queue, and how many levels of queues it makes, counted from the shapes alone.
+fn counted(table: &Table, queue: &QueueName) -> Part {
+    let below = table.iter().filter(|(_, it)| it.parent.as_ref() == Some(queue));
+    let (mut guaranteed, mut levels) = (0, 0);
+    for (name, shape) in below {
+        let part = counted(table, name);
+        let own = shape.guarantee.map(|it| u64::from(it.thousandths()));
+        guaranteed += own.unwrap_or(part.guaranteed);
+        levels = levels.max(part.levels);
+    }
+    Part { guaranteed, levels: levels + 1 }
+}
+
+#[test]
+fn what_is_kept_of_a_tree_is_what_it_is_whatever_was_changed_before() {
+    let mut random = 1_u64;
+    let mut next = |below: u64| {
+        random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        (random >> 33) % below
+    };
+    let (mut table, mut kept, mut circles) = (Table::new(), QueueTree::default(), 0);
+    for _ in 0..3_000 {
+        let name = name(&format!("q{}", next(12)));
+        let parent =
+            QueueName::new(&format!("q{}", next(16))).filter(|it| *it < name || next(8) == 0);
+        let guarantee = Slots::new((next(3) * next(4)) as f64);
+        let discipline =
+            [QueueDiscipline::Htb, QueueDiscipline::Promise][usize::from(next(3) == 0)];
+        let shape = QueueShape { parent, guarantee, discipline, ..QueueShape::default() };
+        if next(8) == 0 {
+            table.remove(&name);
+            kept.remove(&name);
+        } else {
+            kept.put(&name, &shape);
+            table.insert(name, shape);
+        }
+        let anew = tree(&table);
+        for (name, shape) in &table {
+            let faults = kept.faults(name);
+            assert_eq!(faults, anew.faults(name), "{name} of {table:?}");
+            if matches!(faults[..], [TreeFault::Circle(_)]) {
+                circles += 1;
+                continue;
+            }
+            let part = counted(&table, name);
+            assert_eq!(kept.nodes[name].guaranteed, part.guaranteed, "{name} of {table:?}");
+            assert_eq!(kept.nodes[name].part().levels, part.levels, "{name} of {table:?}");
+            let mut tried = tree(&table);
+            tried.new_fault(name, &QueueShape { parent: None, ..shape.clone() });
+            assert_eq!(tried.faults(name), faults, "a question changes nothing");
+        }
+    }
+    assert!(circles > 100, "and some close circles: {circles}");
+    let all: Vec<QueueName> = table.into_keys().collect();
+    all.iter().for_each(|name| kept.remove(name));
+    assert!(kept.nodes.is_empty() && kept.circles.is_empty(), "nothing is left: {kept:?}");
+}
+
+/// The shortest of some times that a thousand questions took, with so many queues below one.
+fn asked_beside(queues: usize) -> Duration {
+    let below = |n: usize| queue((&format!("q{n}"), "all", "0.01", ""));
+    let mut table: Table = (0..queues).map(below).collect();
+    table.extend([queue(("all*", "", "", "1000"))]);
+    let mut tree = tree(&table);
+    let mut round = || {
+        let since = Instant::now();
+        for n in 0..1000 {
+            let (name, shape) = queue((&format!("q{}", n * 7 % queues), "all", "0.02", ""));
+            assert_eq!(tree.new_fault(&name, &shape), None);
+        }
+        since.elapsed()
+    };
+    (0..5).map(|_| round()).min().unwrap()
+}
+
+/// A hundred times as many would take a hundred times as long if each question read them all.
+#[test]
+fn what_is_wrong_with_a_place_is_found_without_a_look_at_all_queues() {
+    let (few, many) = (asked_beside(100), asked_beside(10_000));
+    assert!(many < 15 * few, "{few:?} beside 100 queues, {many:?} beside 10,000");
 }
