@@ -73,7 +73,8 @@ impl Scheduler {
         match left {
             Left::Over => self.end_granted(ix, now),
             Left::Unstarted => {
-                self.tree.give_back(&self.jobs[ix]);
+                let it = &self.jobs[ix];
+                self.tree.give_back(it, &self.granted[it.position as usize]);
                 self.release(ix, None, now);
             }
         }

@@ -4,7 +4,7 @@ use ostler_job::{HostId, Mono, Span};
 
 use crate::event::Action;
 use crate::fleet::Place;
-use crate::jobs::{JobIx, State};
+use crate::jobs::{Granted, JobIx, State};
 use crate::lane::Lane;
 use crate::scheduler::Scheduler;
 
@@ -150,11 +150,9 @@ impl Scheduler {
     pub(crate) fn hold(&mut self, job: JobIx, place: &Place, now: Mono) {
         let it = &mut self.jobs[job];
         it.state = if place.prefetched { State::Prefetched } else { State::Running };
-        it.started = now;
-        it.charged = it.cost;
-        it.supplier = place.supplier;
         it.position = self.granted.len() as u32;
-        self.granted.push(job);
+        let supplier = place.supplier;
+        self.granted.push(Granted { job, supplier, charged: it.cost, started: now });
         let tenant = self.tree.tenant(it.flow);
         self.tenants[tenant].running += 1;
         if self.config.tenant_slots_max == Some(self.tenants[tenant].running) {
@@ -219,12 +217,11 @@ impl Scheduler {
         }
         self.swept = now;
         for at in 0..self.granted.len() {
-            let job = self.granted[at];
-            let it = &mut self.jobs[job];
-            let held = now - it.started;
-            if it.state == State::Running && held > it.charged {
-                self.tree.correct(&self.jobs[job], held);
-                self.jobs[job].charged = held;
+            let &Granted { job, charged, started, .. } = &self.granted[at];
+            let (it, held) = (&self.jobs[job], now - started);
+            if it.state == State::Running && held > charged {
+                self.tree.correct(it, charged, held);
+                self.granted[at].charged = held;
             }
         }
     }

@@ -44,8 +44,9 @@ impl State {
     }
 }
 
-/// One known job.
+/// One known job, in a cache line of its own.
 #[derive(Clone)]
+#[repr(align(64))]
 pub(crate) struct Job {
     pub(crate) id: JobId,
     /// Counts submits; breaks ties and tells a job from the entry's earlier tenants.
@@ -56,15 +57,9 @@ pub(crate) struct Job {
     pub(crate) expires: Mono,
     /// What its tenant is charged at dispatch.
     pub(crate) cost: Span,
-    /// What its tenant has been charged since.
-    pub(crate) charged: Span,
-    /// When it began to hold its slot.
-    pub(crate) started: Mono,
     pub(crate) flow: FlowIx,
     pub(crate) lane: Lane,
-    /// Index of its supplier while granted; the next free entry while free.
-    pub(crate) supplier: u32,
-    /// Its position in the list of granted jobs.
+    /// Its place among the granted ones while it is; the next free entry while free.
     pub(crate) position: u32,
     pub(crate) state: State,
     /// It missed its latest start and waits, or waited, in its flow's late list.
@@ -73,6 +68,18 @@ pub(crate) struct Job {
     pub(crate) cancelled: bool,
     /// It names resources.
     pub(crate) claims: bool,
+}
+
+/// What is known of a job while it is granted.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Granted {
+    pub(crate) job: JobIx,
+    /// Index of its supplier.
+    pub(crate) supplier: u32,
+    /// What its tenant has been charged.
+    pub(crate) charged: Span,
+    /// When it began to hold its slot.
+    pub(crate) started: Mono,
 }
 
 /// Every known job, by index and by id.
@@ -97,12 +104,9 @@ impl Job {
         lst: Mono(0),
         expires: NEVER,
         cost: Span::ZERO,
-        charged: Span::ZERO,
-        started: Mono(0),
         flow: FlowIx(0),
         lane: Lane::USUAL,
-        supplier: NONE,
-        position: 0,
+        position: NONE,
         state: State::Free,
         late: false,
         cancelled: false,
@@ -132,7 +136,7 @@ impl Jobs {
         let ix = if self.free == NONE { self.grow() } else { JobIx(self.free) };
         let known = self.by_id.insert(job.id, ix);
         assert!(known.is_none(), "job {} was submitted while a job of that id is known", job.id);
-        self.free = self[ix].supplier;
+        self.free = self[ix].position;
         self[ix] = job;
         ix
     }
@@ -142,7 +146,7 @@ impl Jobs {
         let next = self.free;
         let job = &mut self[ix];
         job.state = State::Free;
-        job.supplier = next;
+        job.position = next;
         let id = job.id;
         self.by_id.remove(&id);
         self.free = ix.0;
@@ -173,7 +177,7 @@ impl Jobs {
             "the job table holds fewer jobs than an index can count"
         );
         let next = |at: usize| if at + 1 == PAGE { NONE } else { base + at as u32 + 1 };
-        let blank = |at: usize| Job { supplier: next(at), ..Job::BLANK };
+        let blank = |at: usize| Job { position: next(at), ..Job::BLANK };
         let page: Box<[Job]> = (0..PAGE).map(blank).collect();
         self.pages.push(page.try_into().unwrap_or_else(|_| unreachable!("a page has that many")));
         self.free = base;

@@ -9,7 +9,7 @@ use crate::config::{Config, QueueConfig};
 use crate::event::{Action, Arrival, Cancelled, Refusal, Submit, Supply};
 use crate::expiry::Expiry;
 use crate::fleet::Fleet;
-use crate::jobs::{Job, JobIx, Jobs, NEVER, State};
+use crate::jobs::{Granted, Job, JobIx, Jobs, NEVER, State};
 use crate::lane::Lane;
 use crate::marks::Marks;
 use crate::reach::HostSet;
@@ -32,7 +32,7 @@ pub struct Scheduler {
     pub(crate) expiry: Expiry,
     pub(crate) arrivals: Arrivals,
     /// Granted jobs, in no particular order.
-    pub(crate) granted: Vec<JobIx>,
+    pub(crate) granted: Vec<Granted>,
     /// When running jobs were last charged for what they exceed.
     pub(crate) swept: Mono,
     /// Charges that the waiting jobs will bring.
@@ -158,8 +158,9 @@ impl Scheduler {
     pub(crate) fn end_granted(&mut self, ix: JobIx, now: Mono) {
         let it = &self.jobs[ix];
         // A prefetched job that its supplier never freed a slot for cannot be measured; its estimate stands.
-        let served = (it.state == State::Running).then(|| now - it.started);
-        self.tree.finish(it, served);
+        let granted = &self.granted[it.position as usize];
+        let served = (it.state == State::Running).then(|| now - granted.started);
+        self.tree.finish(it, granted.charged, served);
         self.release(ix, served, now);
     }
 
@@ -169,7 +170,7 @@ impl Scheduler {
         let Some(ix) = self.find_granted(job) else { return };
         let it = &self.jobs[ix];
         let (flow, cancelled) = (it.flow, it.cancelled);
-        self.tree.give_back(it);
+        self.tree.give_back(it, &self.granted[it.position as usize]);
         self.release(ix, None, now);
         if cancelled {
             if self.jobs[ix].claims {
@@ -206,8 +207,8 @@ impl Scheduler {
     /// A supplier is new or offers something else, in absolute numbers. Fewer slots than it holds jobs: nothing is
     /// granted there until they fit.
     pub fn handle_supply(&mut self, supplier: SupplierId, supply: Supply, now: Mono) {
-        let jobs = &mut self.jobs;
-        self.fleet.supply(supplier, supply, |job| begin(jobs, job, now));
+        let (jobs, granted) = (&mut self.jobs, &mut self.granted);
+        self.fleet.supply(supplier, supply, |job| begin(jobs, granted, job, now));
         self.mark(supply.host);
         self.pump(now);
         self.mutated();
@@ -288,12 +289,9 @@ impl Scheduler {
             lst: Mono((now + window).0.saturating_sub(lead)),
             expires: submit.expires.unwrap_or(NEVER),
             cost: submit.estimate.p50.min(COST_MAX),
-            charged: Span::ZERO,
-            started: now,
             flow,
             lane: Lane::of(submit.host),
             claims: false,
-            supplier: 0,
             position: 0,
             state: State::Waiting,
             late: false,
@@ -321,7 +319,8 @@ impl Scheduler {
     /// Takes a granted job off its supplier; who was prefetched behind it begins.
     pub(crate) fn release(&mut self, ix: JobIx, served: Option<Span>, now: Mono) {
         let it = &self.jobs[ix];
-        let (supplier, position) = (it.supplier, it.position as usize);
+        let position = it.position as usize;
+        let supplier = self.granted[position].supplier;
         let tenant = self.tree.tenant(it.flow);
         if !self.tree.is_plain() {
             self.marks.mark(self.fleet.host_of(supplier));
@@ -329,11 +328,11 @@ impl Scheduler {
         if it.state == State::Prefetched {
             self.fleet.release_prefetched(supplier, ix);
         } else if let Some(next) = self.fleet.release(supplier, served) {
-            begin(&mut self.jobs, next, now);
+            begin(&mut self.jobs, &mut self.granted, next, now);
         }
         self.granted.swap_remove(position);
-        if let Some(&moved) = self.granted.get(position) {
-            self.jobs[moved].position = position as u32;
+        if let Some(moved) = self.granted.get(position) {
+            self.jobs[moved.job].position = position as u32;
         }
         let slots_max = self.config.tenant_slots_max;
         if slots_max == Some(self.tenants[tenant].running) {
@@ -367,7 +366,7 @@ impl Scheduler {
 }
 
 /// The job holds a slot from `now` on.
-fn begin(jobs: &mut Jobs, job: JobIx, now: Mono) {
+fn begin(jobs: &mut Jobs, granted: &mut [Granted], job: JobIx, now: Mono) {
     jobs[job].state = State::Running;
-    jobs[job].started = now;
+    granted[jobs[job].position as usize].started = now;
 }

@@ -93,9 +93,9 @@ impl Scheduler {
     /// What running jobs have left, on the average. A few stand for all, so that a refusal costs the same with a thousand
     /// slots.
     fn mean_left(&self, now: Mono) -> u64 {
-        let sample = self.granted.iter().take(RUNNING_SAMPLE).map(|&job| {
-            let job = &self.jobs[job];
-            job.charged.0.saturating_sub((now - job.started).0)
+        let sample = self.granted.iter().take(RUNNING_SAMPLE).map(|it| {
+            let held = now - it.started;
+            it.charged.0.saturating_sub(held.0)
         });
         let sampled = self.granted.len().clamp(1, RUNNING_SAMPLE) as u64;
         sample.fold(0_u64, u64::saturating_add) / sampled

@@ -11,8 +11,9 @@ use crate::backlog::Head;
 use crate::heap::IndexedHeap;
 use crate::lane::{Lane, LaneMap};
 
-/// One child.
+/// One child, in a cache line of its own.
 #[derive(Default)]
+#[repr(align(64))]
 pub(super) struct Account {
     /// Slot time per unit of weight that it was charged.
     pub(super) start: Tag,

@@ -7,7 +7,7 @@ use ostler_job::{JobId, Mono, QueueId, Span, TenantId};
 use super::{Child, Share};
 use crate::backlog::Head;
 use crate::config::{Config, DisciplineKind};
-use crate::jobs::{Job, JobIx, Jobs, NEVER, State};
+use crate::jobs::{Granted, Job, JobIx, Jobs, NEVER, State};
 use crate::lane::Lane;
 use crate::tenants::Tenants;
 use crate::tree::Tree;
@@ -61,11 +61,8 @@ impl Bench {
             lst: self.now + window,
             expires: NEVER,
             cost,
-            charged: Span::ZERO,
-            started: self.now,
             flow,
             lane: Lane::USUAL,
-            supplier: 0,
             position: 0,
             state: State::Waiting,
             late: false,
@@ -93,7 +90,6 @@ impl Bench {
         if let Some(job) = job {
             assert_eq!(self.jobs[job].state, State::Waiting, "only waiting jobs come out");
             self.jobs[job].state = State::Running;
-            self.jobs[job].charged = self.jobs[job].cost;
             let counts = self.flows.entry(self.of(job)).or_default();
             (counts.0, counts.1) = (counts.0 - 1, counts.1 + 1);
         }
@@ -113,7 +109,8 @@ impl Bench {
 
     fn finish(&mut self, job: JobIx, actual: Span) {
         let (of, flow) = (self.of(job), self.jobs[job].flow);
-        self.tree.finish(&self.jobs[job], Some(actual));
+        let it = &self.jobs[job];
+        self.tree.finish(it, it.cost, Some(actual));
         self.jobs.remove(job);
         self.flows.entry(of).or_default().1 -= 1;
         self.tree.close(flow);
@@ -121,7 +118,9 @@ impl Bench {
     }
 
     fn give_back(&mut self, job: JobIx) {
-        self.tree.give_back(&self.jobs[job]);
+        let it = &self.jobs[job];
+        let granted = Granted { job, supplier: 0, charged: it.cost, started: it.arrival };
+        self.tree.give_back(it, &granted);
         self.flows.entry(self.of(job)).or_default().1 -= 1;
         self.wait(job);
     }

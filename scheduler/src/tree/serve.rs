@@ -10,7 +10,7 @@ use super::{NodeIx, Tree};
 use crate::backlog::Backlog;
 use crate::config::DisciplineKind;
 use crate::discipline::{Child, Turn};
-use crate::jobs::{Job, JobIx, Jobs};
+use crate::jobs::{Granted, Job, JobIx, Jobs};
 use crate::lane::Lane;
 use crate::tenants::FlowIx;
 use crate::waitlist::Entry;
@@ -273,12 +273,12 @@ impl Tree {
     }
 
     /// A granted job turns out to cost something else than it was charged.
-    pub(crate) fn correct(&mut self, job: &Job, actual: Span) {
+    pub(crate) fn correct(&mut self, job: &Job, charged: Span, actual: Span) {
         let (factors, mut level) = (self.charged_by(job.id), 0);
-        let (mut at, mut child) = self.correct_lists(job, actual);
+        let (mut at, mut child) = self.correct_lists(job, charged, actual);
         loop {
             let of = |cost| scaled(factors.as_deref(), level, cost);
-            self[at].order.correct(child, of(job.charged), of(actual));
+            self[at].order.correct(child, of(charged), of(actual));
             level += 1;
             self.retime(at);
             let Some((parent, number)) = self[at].parent else { return };
@@ -288,15 +288,15 @@ impl Tree {
 
     /// A granted job is over after this time in a slot; `None`: that is not known, and what it was charged stands.
     #[inline]
-    pub(crate) fn finish(&mut self, job: &Job, served: Option<Span>) {
-        let actual = served.unwrap_or(job.charged);
+    pub(crate) fn finish(&mut self, job: &Job, charged: Span, served: Option<Span>) {
+        let actual = served.unwrap_or(charged);
         self.leave_flow(job.flow);
         let (factors, mut level) = (self.take_factors(job.id), 0);
-        let (mut at, mut child) = self.correct_lists(job, actual);
+        let (mut at, mut child) = self.correct_lists(job, charged, actual);
         loop {
             let of = |cost| scaled(factors.as_deref(), level, cost);
             if served.is_some() {
-                self[at].order.finish(child, of(job.charged), of(actual));
+                self[at].order.finish(child, of(charged), of(actual));
             }
             self.recount(at, child);
             self.retime(at);
@@ -308,17 +308,17 @@ impl Tree {
     }
 
     /// A granted job never began: what it was charged is paid back.
-    pub(crate) fn give_back(&mut self, job: &Job) {
+    pub(crate) fn give_back(&mut self, job: &Job, granted: &Granted) {
         self.leave_flow(job.flow);
         let (factors, mut level) = (self.take_factors(job.id), 0);
-        let (mut at, mut child) = self.correct_lists(job, Span::ZERO);
+        let (mut at, mut child) = self.correct_lists(job, granted.charged, Span::ZERO);
         loop {
-            let charged = scaled(factors.as_deref(), level, job.charged);
+            let charged = scaled(factors.as_deref(), level, granted.charged);
             self[at].order.correct(child, charged, Span::ZERO);
             self.recount(at, child);
             level += 1;
             self.retime(at);
-            self.leave_gate(at, Some(job.started));
+            self.leave_gate(at, Some(granted.started));
             let Some((parent, number)) = self[at].parent else { return };
             (at, child) = (parent, number);
         }
@@ -345,11 +345,11 @@ impl Tree {
     }
 
     #[inline]
-    fn correct_lists(&mut self, job: &Job, actual: Span) -> (NodeIx, Child) {
+    fn correct_lists(&mut self, job: &Job, charged: Span, actual: Span) -> (NodeIx, Child) {
         let it = &mut self.flows[job.flow.0 as usize];
         let at = (it.node, it.child);
         let lists = it.backlogs.get_mut(job.lane);
-        if lists.is_some_and(|lists| lists.correct(job.late, job.charged, actual)) {
+        if lists.is_some_and(|lists| lists.correct(job.late, charged, actual)) {
             self.offer(job.flow, job.lane);
         }
         at

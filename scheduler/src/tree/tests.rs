@@ -41,7 +41,7 @@ impl Bench {
         let known = self.tree.find(queue, TenantId(tenant));
         let flow = self.tree.open((queue, TenantId(tenant), known), 1, &mut self.tenants);
         let (lst, cost) = (Mono(seconds(by).0), seconds(cost));
-        let ix = self.jobs.insert(Job { lst, cost, charged: cost, ..Job::waiting(self.seq, flow) });
+        let ix = self.jobs.insert(Job { lst, cost, ..Job::waiting(self.seq, flow) });
         self.tree.enqueue(&self.jobs, ix);
         ix
     }
@@ -55,7 +55,8 @@ impl Bench {
 
     fn finish(&mut self, job: JobIx, took: u64) -> FlowIx {
         let flow = self.jobs[job].flow;
-        self.tree.finish(&self.jobs[job], Some(seconds(took)));
+        let it = &self.jobs[job];
+        self.tree.finish(it, it.cost, Some(seconds(took)));
         self.jobs.remove(job);
         self.tree.close(flow);
         flow

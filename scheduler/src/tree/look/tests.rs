@@ -39,7 +39,7 @@ impl Bench {
         let known = self.tree.find(queue, tenant);
         let flow = self.tree.open((queue, tenant, known), 1, &mut self.tenants);
         let (lst, cost) = (Mono(0), Span::from_millis(10));
-        let ix = self.jobs.insert(Job { lst, cost, charged: cost, ..Job::waiting(self.seq, flow) });
+        let ix = self.jobs.insert(Job { lst, cost, ..Job::waiting(self.seq, flow) });
         self.tree.enqueue(&self.jobs, ix);
         (flow, ix)
     }
@@ -151,7 +151,8 @@ fn how_a_job_was_charged_is_remembered_until_it_is_over_and_idle_queues_are_look
     let id = bench.jobs[first].id;
     assert!(bench.tree.charged_by(id).is_some());
     bench.jobs[first].state = State::Running;
-    bench.tree.finish(&bench.jobs[first], Some(Span::ZERO));
+    let it = &bench.jobs[first];
+    bench.tree.finish(it, it.cost, Some(Span::ZERO));
     assert!(bench.tree.charged_by(id).is_none());
     // The other queue has nothing any more.
     bench.jobs[second].state = State::Free;
