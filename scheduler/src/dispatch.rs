@@ -152,7 +152,8 @@ impl Scheduler {
         it.state = if place.prefetched { State::Prefetched } else { State::Running };
         it.position = self.granted.len() as u32;
         let supplier = place.supplier;
-        self.granted.push(Granted { job, supplier, charged: it.cost, started: now });
+        let charged = self.tree.charged(it);
+        self.granted.push(Granted { job, supplier, charged, started: now });
         let tenant = self.tree.tenant(it.flow);
         self.tenants[tenant].running += 1;
         if self.config.tenant_slots_max == Some(self.tenants[tenant].running) {
@@ -219,9 +220,9 @@ impl Scheduler {
         for at in 0..self.granted.len() {
             let &Granted { job, charged, started, .. } = &self.granted[at];
             let (it, held) = (&self.jobs[job], now - started);
-            if it.state == State::Running && held > charged {
+            if it.state == State::Running && held > charged.cost {
                 self.tree.correct(it, charged, held);
-                self.granted[at].charged = held;
+                self.granted[at].charged.cost = held;
             }
         }
     }

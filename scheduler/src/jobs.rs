@@ -70,6 +70,25 @@ pub(crate) struct Job {
     pub(crate) claims: bool,
 }
 
+/// What a granted job was charged.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Charged {
+    pub(crate) cost: Span,
+    /// A bit for each level of its way, from its queue up: whether it used there what others do not.
+    pub(crate) borrows: u32,
+}
+
+impl Charged {
+    /// Levels further up share the last bit.
+    pub(crate) fn bit(level: usize) -> u32 {
+        1 << level.min(31)
+    }
+
+    pub(crate) fn has_borrowed(self, level: usize) -> bool {
+        self.borrows & Self::bit(level) != 0
+    }
+}
+
 /// What is known of a job while it is granted.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Granted {
@@ -77,7 +96,7 @@ pub(crate) struct Granted {
     /// Index of its supplier.
     pub(crate) supplier: u32,
     /// What its tenant has been charged.
-    pub(crate) charged: Span,
+    pub(crate) charged: Charged,
     /// When it began to hold its slot.
     pub(crate) started: Mono,
 }

@@ -95,7 +95,7 @@ impl Scheduler {
     fn mean_left(&self, now: Mono) -> u64 {
         let sample = self.granted.iter().take(RUNNING_SAMPLE).map(|it| {
             let held = now - it.started;
-            it.charged.0.saturating_sub(held.0)
+            it.charged.cost.0.saturating_sub(held.0)
         });
         let sampled = self.granted.len().clamp(1, RUNNING_SAMPLE) as u64;
         sample.fold(0_u64, u64::saturating_add) / sampled

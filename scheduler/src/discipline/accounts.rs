@@ -17,6 +17,8 @@ use crate::lane::{Lane, LaneMap};
 pub(super) struct Account {
     /// Slot time per unit of weight that it was charged.
     pub(super) start: Tag,
+    /// Where virtual time was when it last came back from idling: since then it has a claim to its share.
+    since: Tag,
     pub(super) heads: LaneMap<Option<Head>>,
     weight: u32,
     /// Lanes in which it offers something.
@@ -96,6 +98,7 @@ impl Accounts {
                 if came {
                     // Idling earns nothing.
                     it.start = it.start.max(v);
+                    it.since = v;
                     self.weights += it.weight();
                 }
             }
@@ -125,19 +128,30 @@ impl Accounts {
     /// A charge turns out to be another; answers whether that moved the child's tag.
     #[inline]
     pub(super) fn correct(&mut self, child: Child, charged: Span, actual: Span) -> bool {
-        let v = self.v;
-        let it = &mut self.children[child.0 as usize];
-        if actual > charged {
+        if actual >= charged {
             let more = Span(actual.0 - charged.0);
-            it.start = it.start.plus(Tag::of(more, it.weight()));
+            let it = &mut self.children[child.0 as usize];
+            if more.0 > 0 {
+                it.start = it.start.plus(Tag::of(more, it.weight()));
+            }
             self.furthest = self.furthest.max(it.start);
-        } else if actual < charged {
-            let less = Span(charged.0 - actual.0);
-            // Never below V: that would be a claim from the past on everybody else.
-            let floor = it.start.min(v);
-            it.start = it.start.minus(Tag::of(less, it.weight())).max(floor);
+        } else {
+            self.pay_back(child, Span(charged.0 - actual.0));
         }
         actual != charged
+    }
+
+    /// What it was charged too much. While it waits it has missed that, as far back as it has waited. `V` has risen by such charges, and
+    /// goes back by what they were on the average of all that wait, or they would all be behind it, and none be before others.
+    fn pay_back(&mut self, child: Child, less: Span) {
+        let (v, weights) = (self.v, self.weights);
+        let it = &mut self.children[child.0 as usize];
+        let floor = if it.offers > 0 { it.since } else { v };
+        it.start = it.start.minus(Tag::of(less, it.weight())).max(floor.min(it.start));
+        if it.offers > 0 && it.start < v {
+            self.v = v.minus(v.minus(it.start).part(it.weight(), weights));
+            self.furthest = self.furthest.max(v);
+        }
     }
 
     /// Weight of the child, and of all that offer something and itself.

@@ -6,7 +6,8 @@
 //! job costs more than was left is taken off the next rounds.
 //!
 //! Bounds, with the quantum `Q`, weights `w` and the costliest job `c` of each: for two children that have jobs waiting all the
-//! time the service per weight differs by at most `Q + c_i/w_i + c_f/w_f`; a child that comes back from idling is served
+//! time the service per weight differs by at most `Q + c_i/w_i + c_f/w_f`, counted from when both came, and between any two moments by
+//! twice that; where estimates are wrong `c` is what the granted jobs of each were charged, as with `promise`. A child that comes back from idling is served
 //! after at most `sum_j (Q w_j + c_j)` of slot time. Promises do not count.
 
 #[cfg(test)]
@@ -21,8 +22,9 @@ use super::{Child, Discipline, Share, Turn};
 use crate::backlog::Head;
 use crate::lane::Lane;
 
-/// Slot time per unit of weight and round.
-pub(super) const QUANTUM: Span = Span::from_millis(100);
+/// Slot time per unit of weight and round: little enough that a newcomer does not wait long for those of the round that it comes to, and
+/// as much as it costs nothing to be short, since whose turn it is does not depend on how many jobs fit.
+const QUANTUM: Span = Span::from_millis(25);
 
 /// All children.
 #[derive(Default)]
@@ -33,8 +35,6 @@ pub(crate) struct DrrOrder {
     /// The round and the place in it of each child.
     places: Vec<(u64, u64)>,
     came: u64,
-    /// The round that is served.
-    round: u64,
 }
 
 impl DrrOrder {
@@ -76,9 +76,9 @@ impl DrrOrder {
 
     /// The round goes on; whoever has nothing to claim is in it.
     fn advance(&mut self, round: u64) {
-        if round > self.round {
-            self.round = round;
-            self.accounts.v = Self::quantum().times(round);
+        let v = Self::quantum().times(round);
+        if v > self.accounts.v {
+            self.accounts.v = v;
             self.accounts.settle();
         }
     }
@@ -150,8 +150,11 @@ impl Discipline for DrrOrder {
     }
 
     fn serve(&mut self, child: Child, lane: Lane, cost: Span, next: Option<Head>, _now: Mono) {
-        // In a lane whose hosts were busy or away it could use nothing, and others used what it did not.
-        let start = self.accounts.get(child).start.max(self.accounts.v);
+        let mut start = self.accounts.get(child).start;
+        if lane != Lane::USUAL {
+            // While its hosts were busy or away it could use nothing, and others used what it did not.
+            start = start.max(self.accounts.v);
+        }
         self.accounts.charge(child, start, cost);
         self.put(child, lane, next);
         self.rekey(child, false);
@@ -166,14 +169,10 @@ impl Discipline for DrrOrder {
         self.rekey(child, false);
     }
 
-    fn correct(&mut self, child: Child, charged: Span, actual: Span) {
+    fn correct(&mut self, child: Child, charged: Span, actual: Span, _borrows: bool) {
         if self.accounts.correct(child, charged, actual) {
             self.rekey(child, false);
         }
-    }
-
-    fn finish(&mut self, child: Child, charged: Span, actual: Span) {
-        self.correct(child, charged, actual);
     }
 
     fn retire(&mut self, child: Child) {
@@ -186,7 +185,6 @@ impl Discipline for DrrOrder {
 
     fn reset(&mut self) {
         self.accounts.reset();
-        self.round = self.round.max(self.accounts.v.quanta(Self::quantum()));
     }
 
     fn poll_forgotten(&mut self) -> Option<Child> {

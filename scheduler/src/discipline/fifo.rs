@@ -95,9 +95,7 @@ impl Discipline for FifoOrder {
 
     fn pass(&mut self, _child: Child, _cost: Span, _alone: bool, _now: Mono) {}
 
-    fn correct(&mut self, _child: Child, _charged: Span, _actual: Span) {}
-
-    fn finish(&mut self, _child: Child, _charged: Span, _actual: Span) {}
+    fn correct(&mut self, _child: Child, _charged: Span, _actual: Span, _borrows: bool) {}
 
     fn retire(&mut self, child: Child) {
         self.forgotten.push(child);

@@ -8,14 +8,15 @@
 //! for its weight. The class goes up with what a node offers, and so holds over any number of levels.
 //!
 //! Jobs are charged by estimates, which may be far too high. So whoever has fewer jobs in slots than its guarantee has slots is
-//! green however much it was charged, whoever has fewer than its ceiling is not red, and what a job did not use is paid back to the
-//! tokens that jobs use which are within the guarantee.
+//! green however much it was charged, whoever has fewer than its ceiling is not red, and what a job did not use is paid back to whoever's
+//! tokens it used. Who begins to borrow stands where the others are, but for a burst and a job that it may have been charged too much.
 //!
 //! Bounds, with the burst `T` of [`BURST`], guarantees `g` and ceilings `k` in slots, the costliest job `c`, while the guarantees of
 //! siblings are no more than the slots: in any time `t` a child gets at most `k (t + T) + (k + 1) c`, and one that has jobs waiting
 //! all the time at least `g (t - T) - c - L`, where `L` is the longest job that holds a slot when it comes. Above the ceilings
 //! slots stay free; that is what ceilings are for.
 
+mod buckets;
 #[cfg(test)]
 mod tests;
 
@@ -23,42 +24,16 @@ use std::collections::BTreeSet;
 
 use ostler_job::{Mono, Span};
 
+use self::buckets::{BURST, Buckets, in_slots};
 use super::accounts::Accounts;
 use super::by_lane::ByLane;
+use super::tag::Tag;
 use super::{Child, Discipline, Share, Turn};
 use crate::backlog::Head;
 use crate::lane::Lane;
 
-/// How much of its guarantee and of its ceiling a child that was idle may use at once.
-pub(super) const BURST: Span = Span::from_secs(1);
 /// The moment that never comes.
 const NEVER: Mono = Mono(u64::MAX);
-
-/// What one child may use, and its two buckets, each as the moment from which it has tokens again.
-#[derive(Clone, Copy, Default)]
-struct Buckets {
-    share: Share,
-    green: Mono,
-    open: Mono,
-    /// Jobs below it that have a slot.
-    running: u32,
-}
-
-impl Buckets {
-    /// Whether its jobs, and so many more, need no more slots than its guarantee has.
-    fn is_within_guarantee(&self, more: u64) -> bool {
-        (u64::from(self.running) + more) * 1_000 <= u64::from(self.share.guarantee)
-    }
-
-    fn is_promised(&self) -> bool {
-        self.share.guarantee > 0 || self.share.ceiling.is_some()
-    }
-
-    fn is_red(&self, now: Mono) -> bool {
-        let next = (u64::from(self.running) + 1) * 1_000;
-        self.open > now && self.share.ceiling.is_some_and(|ceiling| next > u64::from(ceiling))
-    }
-}
 
 /// All children.
 #[derive(Default)]
@@ -152,22 +127,20 @@ impl HtbOrder {
         let it = self.bucket(child);
         let share = it.share;
         it.open = it.open.max(past) + in_slots(cost, share.ceiling.unwrap_or(u32::MAX));
+        let was_in_line = std::mem::replace(&mut it.borrowed, borrows);
         if borrows {
-            let start = self.accounts.get(child).start.max(self.accounts.v);
+            let mut start = self.accounts.get(child).start;
+            if !was_in_line {
+                // While it had tokens it had no claim to those of others, but to what it was charged too much before.
+                let slack =
+                    Tag::of(Span(cost.0.saturating_add(BURST.0)), u64::from(share.weight.max(1)));
+                start = start.max(self.accounts.v.minus(slack));
+            }
             self.accounts.charge(child, start, cost);
         } else {
             it.green = it.green.max(past) + in_slots(cost, share.guarantee);
         }
     }
-}
-
-/// How long so many thousandths of a slot take for so much slot time.
-fn in_slots(cost: Span, thousandths: u32) -> Span {
-    if thousandths == u32::MAX || thousandths == 0 {
-        return Span::ZERO;
-    }
-    let nanos = u128::from(cost.0) * 1_000 / u128::from(thousandths);
-    Span(u64::try_from(nanos).unwrap_or(u64::MAX))
 }
 
 impl Discipline for HtbOrder {
@@ -267,11 +240,17 @@ impl Discipline for HtbOrder {
         self.accounts.get(Child(child)).head(lane).map(|head| head.of_class(class))
     }
 
+    fn borrows(&self, child: Child, lane: Option<Lane>) -> bool {
+        match lane.and_then(|lane| self.accounts.get(child).head(lane)) {
+            Some(head) => self.class(child, head) > self.height,
+            None => !self.is_green(child),
+        }
+    }
+
     fn serve(&mut self, child: Child, lane: Lane, cost: Span, next: Option<Head>, now: Mono) {
         self.now = self.now.max(now);
         let before = self.changes(child);
-        let head = self.accounts.get(child).head(lane);
-        let borrows = head.is_none_or(|head| self.class(child, head) > self.height);
+        let borrows = self.borrows(child, Some(lane));
         self.charge(child, cost, borrows);
         self.accounts.put(child, lane, next);
         if next.is_none() {
@@ -283,7 +262,7 @@ impl Discipline for HtbOrder {
     fn pass(&mut self, child: Child, cost: Span, alone: bool, now: Mono) {
         self.now = self.now.max(now);
         let before = self.changes(child);
-        let borrows = !self.is_green(child);
+        let borrows = self.borrows(child, None);
         if borrows && alone {
             // Nobody else wants what it takes, so it owes nobody for it.
             self.accounts.v = self.accounts.v.max(self.accounts.get(child).start);
@@ -296,14 +275,10 @@ impl Discipline for HtbOrder {
         self.buckets.get(child.0 as usize).is_none_or(|it| !it.is_red(self.now.max(now)))
     }
 
-    fn correct(&mut self, child: Child, charged: Span, actual: Span) {
+    fn correct(&mut self, child: Child, charged: Span, actual: Span, borrows: bool) {
         let before = self.changes(child);
-        let (share, now) = (self.bucket(child).share, self.now);
+        let share = self.bucket(child).share;
         let (by, up) = (Span(actual.0.abs_diff(charged.0)), actual > charged);
-        // Whose tokens the job used is not remembered: those of a child with no more jobs than it has slots are its own.
-        let it = self.bucket(child);
-        let has_tokens = share.guarantee > 0 && it.green <= now;
-        let borrows = !has_tokens && !it.is_within_guarantee(0);
         let ceiling = share.ceiling.unwrap_or(u32::MAX);
         let it = self.bucket(child);
         let moved = |moment: Mono, slots| {
@@ -317,10 +292,6 @@ impl Discipline for HtbOrder {
             it.green = moved(it.green, share.guarantee);
         }
         self.rekey(child, before);
-    }
-
-    fn finish(&mut self, child: Child, charged: Span, actual: Span) {
-        self.correct(child, charged, actual);
     }
 
     fn count(&mut self, child: Child, running: u32) {

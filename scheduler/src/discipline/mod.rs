@@ -100,6 +100,11 @@ pub(crate) trait Discipline: Send {
         false
     }
 
+    /// Whether the next job of the child, of the lane if it waits, uses what it has only because others do not.
+    fn borrows(&self, _child: Child, _lane: Option<Lane>) -> bool {
+        false
+    }
+
     /// The child gives a job of this cost, and next offers this in the lane.
     fn serve(&mut self, child: Child, lane: Lane, cost: Span, next: Option<Head>, now: Mono);
 
@@ -112,11 +117,13 @@ pub(crate) trait Discipline: Send {
         true
     }
 
-    /// A granted job of the child was charged `charged` and turns out to cost `actual`.
-    fn correct(&mut self, child: Child, charged: Span, actual: Span);
+    /// A granted job of the child was charged `charged` and turns out to cost `actual`; `borrows`, as it was told when it was charged.
+    fn correct(&mut self, child: Child, charged: Span, actual: Span, borrows: bool);
 
     /// The same of one that is over after this time in a slot.
-    fn finish(&mut self, child: Child, charged: Span, actual: Span);
+    fn finish(&mut self, child: Child, charged: Span, actual: Span, borrows: bool) {
+        self.correct(child, charged, actual, borrows);
+    }
 
     /// So many jobs below the child have a slot from now on; told of queues by those who ask for it.
     fn count(&mut self, _child: Child, _running: u32) {}

@@ -2,13 +2,14 @@
 //! must start soonest (earliest deadline first, by latest start).
 //!
 //! Every child (here: flow) carries a virtual start tag `S`, the slot time per unit of weight that it has been charged. Virtual time
-//! `V` is the smallest tag among the flows with waiting jobs, and never goes back. A flow is *eligible* while
+//! `V` is the smallest tag among the flows with waiting jobs, and goes back for wrong estimates only. A flow is *eligible* while
 //! `S <= V + B`, and of the eligible ones the flow is served whose head has the smallest `(late, latest start)`. It is
 //! charged the job's estimate at once and the difference when the job is over. A flow that comes back from idling starts
 //! at `V`: idling earns nothing, while what it owes is remembered until `V` has caught up.
 //!
 //! So for two flows that have jobs waiting all the time, the service per weight differs by at most
-//! `2B + c_i/w_i + c_f/w_f`, a little more for the creep below (`c` the costliest job). A job whose latest start has
+//! `2B + c_i/w_i + c_f/w_f`, a little more for the creep below (`c` the costliest job), counted from when both came; between any two
+//! moments by twice that. A job whose latest start has
 //! passed moves to its flow's late list, which gets a fifth of what the flow gets: work that is lost already cannot
 //! make the rest late, too.
 //!
@@ -18,6 +19,11 @@
 //! others are. Thus everybody is served after finitely many jobs, whoever comes, and debts of flows that left are
 //! forgotten in time. It loosens the bound above by a seventh of the mean `B + c/w`, where the costs of the jobs that
 //! are running count, too.
+//!
+//! *Estimates* may be wrong. What a flow that waits was charged too much it has missed, and so it is paid back in full, below `V` if need be,
+//! but not beyond the moment at which it came; what an idle one was is no claim. `V` goes back by the average of what that puts below it:
+//! else all flows would be behind `V` after a while, and urgency would say nothing. So in the bounds the service is what jobs did
+//! take, and `c` is the sum of what the jobs of a flow that are granted at once were charged.
 //!
 //! *Lanes.* A flow has one tag for all lanes that its jobs wait in: what it is given in one it has been given, so that pinning
 //! gains nothing and costs nothing. While a lane's hosts are busy or away, `V` goes on without it; a flow that was left
@@ -288,14 +294,14 @@ impl Discipline for PromiseOrder {
         self.accounts.settle();
     }
 
-    fn correct(&mut self, child: Child, charged: Span, actual: Span) {
+    fn correct(&mut self, child: Child, charged: Span, actual: Span, _borrows: bool) {
         if self.accounts.correct(child, charged, actual) {
             self.rekey(child);
         }
     }
 
-    fn finish(&mut self, child: Child, charged: Span, actual: Span) {
-        self.correct(child, charged, actual);
+    fn finish(&mut self, child: Child, charged: Span, actual: Span, borrows: bool) {
+        self.correct(child, charged, actual, borrows);
         let (_, weights) = self.accounts.weights(child);
         let by = actual.min(CREEP_JOB_MAX);
         self.accounts.v = self.accounts.v.plus(Tag::of(by, weights.saturating_mul(CREEP)));

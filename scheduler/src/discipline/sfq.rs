@@ -173,12 +173,8 @@ impl Discipline for SfqOrder {
         self.turns.pass(self.bucket(child), cost, alone, now);
     }
 
-    fn correct(&mut self, child: Child, charged: Span, actual: Span) {
-        self.turns.correct(self.bucket(child), charged, actual);
-    }
-
-    fn finish(&mut self, child: Child, charged: Span, actual: Span) {
-        self.turns.finish(self.bucket(child), charged, actual);
+    fn correct(&mut self, child: Child, charged: Span, actual: Span, borrows: bool) {
+        self.turns.correct(self.bucket(child), charged, actual, borrows);
     }
 
     /// What it owes stays with its bucket.

@@ -40,6 +40,11 @@ impl Tag {
         Span(u64::try_from(nanos).unwrap_or(u64::MAX))
     }
 
+    /// So many parts of so many.
+    pub(crate) fn part(self, of: u64, all: u64) -> Self {
+        Self(self.0 / u128::from(all) * u128::from(of))
+    }
+
     pub(crate) fn units(self) -> u128 {
         self.0
     }

@@ -82,6 +82,8 @@ pub(crate) struct Tree {
     /// Lanes other than the usual one in which the top has something new.
     touched: Vec<Lane>,
     waiting: usize,
+    /// What was said of the job that was charged last; see [`crate::jobs::Charged`].
+    borrows: u32,
 }
 
 impl Tree {
@@ -108,6 +110,7 @@ impl Tree {
             limited: 0,
             touched: Vec::new(),
             waiting: 0,
+            borrows: 0,
         }
     }
 

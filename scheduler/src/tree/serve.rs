@@ -10,7 +10,7 @@ use super::{NodeIx, Tree};
 use crate::backlog::Backlog;
 use crate::config::DisciplineKind;
 use crate::discipline::{Child, Turn};
-use crate::jobs::{Granted, Job, JobIx, Jobs};
+use crate::jobs::{Charged, Granted, Job, JobIx, Jobs};
 use crate::lane::Lane;
 use crate::tenants::FlowIx;
 use crate::waitlist::Entry;
@@ -189,7 +189,9 @@ impl Tree {
         let factors = self.factors(flow);
         // All are charged before a gate closes: behind one the next job is offered, and whose tokens this one uses is seen by its own offer.
         let (mut at, mut by, mut next, mut called, mut level) = (node, child, next, lane, 0);
+        self.borrows = 0;
         loop {
+            self.ask_whose(at, by, (Some(called), level));
             let it = &mut self[at];
             it.waiting -= 1;
             it.order.serve(by, called, scaled(factors.as_deref(), level, cost), next, now);
@@ -239,7 +241,9 @@ impl Tree {
         let (mut at, mut child) = (it.node, it.child);
         self.enter_flow(job.flow);
         let (factors, mut level) = (self.factors(job.flow), 0);
+        self.borrows = 0;
         loop {
+            self.ask_whose(at, child, (None, level));
             let cost = scaled(factors.as_deref(), level, job.cost);
             self[at].order.pass(child, cost, alone, now);
             self.recount(at, child);
@@ -272,13 +276,20 @@ impl Tree {
         }
     }
 
+    /// What the job costs that was charged last.
+    #[inline]
+    pub(crate) fn charged(&self, job: &Job) -> Charged {
+        Charged { cost: job.cost, borrows: self.borrows }
+    }
+
     /// A granted job turns out to cost something else than it was charged.
-    pub(crate) fn correct(&mut self, job: &Job, charged: Span, actual: Span) {
+    pub(crate) fn correct(&mut self, job: &Job, charged: Charged, actual: Span) {
         let (factors, mut level) = (self.charged_by(job.id), 0);
-        let (mut at, mut child) = self.correct_lists(job, charged, actual);
+        let (mut at, mut child) = self.correct_lists(job, charged.cost, actual);
         loop {
             let of = |cost| scaled(factors.as_deref(), level, cost);
-            self[at].order.correct(child, of(charged), of(actual));
+            let borrows = charged.has_borrowed(level);
+            self[at].order.correct(child, of(charged.cost), of(actual), borrows);
             level += 1;
             self.retime(at);
             let Some((parent, number)) = self[at].parent else { return };
@@ -288,15 +299,16 @@ impl Tree {
 
     /// A granted job is over after this time in a slot; `None`: that is not known, and what it was charged stands.
     #[inline]
-    pub(crate) fn finish(&mut self, job: &Job, charged: Span, served: Option<Span>) {
-        let actual = served.unwrap_or(charged);
+    pub(crate) fn finish(&mut self, job: &Job, charged: Charged, served: Option<Span>) {
+        let actual = served.unwrap_or(charged.cost);
         self.leave_flow(job.flow);
         let (factors, mut level) = (self.take_factors(job.id), 0);
-        let (mut at, mut child) = self.correct_lists(job, charged, actual);
+        let (mut at, mut child) = self.correct_lists(job, charged.cost, actual);
         loop {
             let of = |cost| scaled(factors.as_deref(), level, cost);
             if served.is_some() {
-                self[at].order.finish(child, of(charged), of(actual));
+                let borrows = charged.has_borrowed(level);
+                self[at].order.finish(child, of(charged.cost), of(actual), borrows);
             }
             self.recount(at, child);
             self.retime(at);
@@ -311,16 +323,25 @@ impl Tree {
     pub(crate) fn give_back(&mut self, job: &Job, granted: &Granted) {
         self.leave_flow(job.flow);
         let (factors, mut level) = (self.take_factors(job.id), 0);
-        let (mut at, mut child) = self.correct_lists(job, granted.charged, Span::ZERO);
+        let charged = granted.charged;
+        let (mut at, mut child) = self.correct_lists(job, charged.cost, Span::ZERO);
         loop {
-            let charged = scaled(factors.as_deref(), level, granted.charged);
-            self[at].order.correct(child, charged, Span::ZERO);
+            let cost = scaled(factors.as_deref(), level, charged.cost);
+            self[at].order.correct(child, cost, Span::ZERO, charged.has_borrowed(level));
             self.recount(at, child);
             level += 1;
             self.retime(at);
             self.leave_gate(at, Some(granted.started));
             let Some((parent, number)) = self[at].parent else { return };
             (at, child) = (parent, number);
+        }
+    }
+
+    /// Notes whether the next job of the child uses at that level what others do not.
+    #[inline]
+    fn ask_whose(&mut self, at: NodeIx, child: Child, (lane, level): (Option<Lane>, usize)) {
+        if self[at].kind == DisciplineKind::Htb && self[at].order.borrows(child, lane) {
+            self.borrows |= Charged::bit(level);
         }
     }
 

@@ -56,7 +56,8 @@ impl Bench {
     fn finish(&mut self, job: JobIx, took: u64) -> FlowIx {
         let flow = self.jobs[job].flow;
         let it = &self.jobs[job];
-        self.tree.finish(it, it.cost, Some(seconds(took)));
+        let charged = self.tree.charged(it);
+        self.tree.finish(it, charged, Some(seconds(took)));
         self.jobs.remove(job);
         self.tree.close(flow);
         flow

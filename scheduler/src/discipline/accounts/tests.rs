@@ -42,7 +42,7 @@ fn what_comes_back_from_idling_keeps_its_debt_and_has_no_claim() {
 }
 
 #[test]
-fn what_is_paid_back_is_no_claim_from_the_past_and_takes_none_away() {
+fn what_is_paid_back_to_one_that_idles_is_no_claim_and_takes_none_away() {
     let mut it = accounts();
     it.get_mut(Child(0)).start = Tag::of(seconds(14), 1);
     assert!(it.correct(Child(0), seconds(9), seconds(7)));
@@ -56,6 +56,28 @@ fn what_is_paid_back_is_no_claim_from_the_past_and_takes_none_away() {
     assert!(it.correct(Child(0), seconds(1), seconds(5)));
     assert_eq!(it.lead(Child(0)), -3 * SECOND);
     assert!(!it.correct(Child(0), seconds(5), seconds(5)), "nothing moved");
+}
+
+#[test]
+fn what_is_paid_back_to_one_that_waits_it_has_missed_since_it_came_and_virtual_time_goes_back_by_the_average()
+ {
+    let mut it = accounts();
+    it.open(Child(1), Share::of(3));
+    offer(&mut it, 0);
+    it.v = Tag::of(seconds(14), 1);
+    offer(&mut it, 1);
+    it.get_mut(Child(0)).start = Tag::of(seconds(16), 1);
+    assert!(it.correct(Child(0), seconds(9), seconds(7)));
+    assert_eq!((it.lead(Child(0)), it.v), (0, Tag::of(seconds(14), 1)), "nobody is behind");
+    assert!(it.correct(Child(0), seconds(9), seconds(7)));
+    assert_eq!(it.v, Tag::of(Span::from_millis(13_500), 1), "a quarter of two seconds");
+    assert_eq!(it.lead(Child(0)), -3 * SECOND / 2);
+    assert!(it.correct(Child(0), seconds(9), seconds(1)));
+    assert_eq!(it.get(Child(0)).start, Tag::of(seconds(10), 1), "where it came, and no further");
+    // The other one came later.
+    it.get_mut(Child(1)).start = Tag::of(seconds(15), 1);
+    assert!(it.correct(Child(1), seconds(90), seconds(0)));
+    assert_eq!(it.get(Child(1)).start, Tag::of(seconds(14), 1));
 }
 
 #[test]

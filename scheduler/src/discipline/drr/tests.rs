@@ -2,7 +2,7 @@
 
 use ostler_job::{HostId, Mono, Span};
 
-use super::DrrOrder;
+use super::{DrrOrder, QUANTUM};
 use crate::backlog::Head;
 use crate::discipline::{Child, Discipline, Share};
 use crate::lane::Lane;
@@ -21,19 +21,25 @@ fn head(seq: u64) -> Option<Head> {
     Some(Head::new(false, Mono(0), seq))
 }
 
-fn millis(n: u64) -> Span {
-    Span::from_millis(n)
+/// So many hundredths of a quantum.
+fn parts(n: u64) -> Span {
+    Span(QUANTUM.0 / 100 * n)
+}
+
+/// The round that is served.
+fn served(order: &DrrOrder) -> u64 {
+    order.accounts.v.quanta(DrrOrder::quantum())
 }
 
 fn pinned() -> Lane {
     Lane::of(Some(HostId(7)))
 }
 
-/// Whose turns the next ones are, with jobs of so many milliseconds.
+/// Whose turns the next ones are, with jobs of so many hundredths of a quantum.
 fn turns(order: &mut DrrOrder, cost: u64, turns: usize) -> Vec<u32> {
     let next = (0..turns).map(|_| {
         let turn = order.choose(USUAL, Mono(0)).0.expect("something is offered");
-        order.serve(turn.child, turn.lane, millis(cost), Some(turn.head), Mono(0));
+        order.serve(turn.child, turn.lane, parts(cost), Some(turn.head), Mono(0));
         turn.child.0
     });
     next.collect()
@@ -77,11 +83,11 @@ fn the_round_does_not_go_back_for_a_lane_that_was_left_behind() {
     order.offer(Child(0), Lane::USUAL, head(2));
     turns(&mut order, 1_000, 5);
     order.choose(USUAL, Mono(0));
-    assert_eq!(order.round, 50);
+    assert_eq!(served(&order), 50);
     let turn = order.choose(&[pinned(), Lane::USUAL], Mono(0)).0;
-    assert_eq!((turn.map(|turn| turn.child), order.round), (Some(Child(1)), 50));
+    assert_eq!((turn.map(|turn| turn.child), served(&order)), (Some(Child(1)), 50));
     // What it could not use is gone.
-    order.serve(Child(1), pinned(), millis(200), None, Mono(0));
+    order.serve(Child(1), pinned(), parts(200), None, Mono(0));
     assert_eq!(order.accounts.get(Child(1)).start.quanta(DrrOrder::quantum()), 52);
     order.offer(Child(2), Lane::USUAL, head(3));
     assert_eq!(turns(&mut order, 40, 6), [0, 0, 0, 2, 2, 2], "nor has a newcomer a claim");
@@ -92,11 +98,11 @@ fn what_goes_straight_to_a_slot_is_charged_from_the_round_that_is_served() {
     let mut order = order(&[1, 1, 1]);
     let round =
         |order: &DrrOrder, it| order.accounts.get(Child(it)).start.quanta(DrrOrder::quantum());
-    order.pass(Child(0), millis(500), false, Mono(0));
-    assert_eq!((round(&order, 0), order.round), (5, 0), "others wait");
-    order.pass(Child(0), millis(500), true, Mono(0));
-    assert_eq!((round(&order, 0), order.round), (10, 5), "alone, it is in the round");
-    order.pass(Child(1), millis(100), false, Mono(0));
+    order.pass(Child(0), parts(500), false, Mono(0));
+    assert_eq!((round(&order, 0), served(&order)), (5, 0), "others wait");
+    order.pass(Child(0), parts(500), true, Mono(0));
+    assert_eq!((round(&order, 0), served(&order)), (10, 5), "alone, it is in the round");
+    order.pass(Child(1), parts(100), false, Mono(0));
     assert_eq!(round(&order, 1), 6, "idling earned it nothing");
 }
 
@@ -104,7 +110,7 @@ fn what_goes_straight_to_a_slot_is_charged_from_the_round_that_is_served() {
 fn what_a_child_without_jobs_owes_is_remembered_until_the_round_is_there() {
     let mut order = order(&[1, 1]);
     offer_all(&mut order, 2);
-    order.serve(Child(0), Lane::USUAL, millis(250), None, Mono(0));
+    order.serve(Child(0), Lane::USUAL, parts(250), None, Mono(0));
     order.retire(Child(0));
     assert!(order.owes(Child(0)) && order.poll_forgotten().is_none());
     turns(&mut order, 100, 3);
@@ -117,16 +123,16 @@ fn what_a_child_without_jobs_owes_is_remembered_until_the_round_is_there() {
 fn where_nobody_has_a_job_all_debts_are_written_off_and_the_rounds_go_on_from_there() {
     let mut order = order(&[1, 1]);
     offer_all(&mut order, 1);
-    order.serve(Child(0), Lane::USUAL, millis(50_050), None, Mono(0));
+    order.serve(Child(0), Lane::USUAL, parts(50_050), None, Mono(0));
     order.retire(Child(0));
     order.reset();
-    assert_eq!((order.owes(Child(0)), order.round), (false, 500));
+    assert_eq!((order.owes(Child(0)), served(&order)), (false, 500));
     offer_all(&mut order, 2);
     assert_eq!(turns(&mut order, 60, 1), [0]);
 
     let mut order = self::order(&[1, 1]);
     offer_all(&mut order, 1);
-    order.serve(Child(0), Lane::USUAL, millis(50_050), None, Mono(0));
+    order.serve(Child(0), Lane::USUAL, parts(50_050), None, Mono(0));
     order.forgive();
     offer_all(&mut order, 2);
     assert_eq!(turns(&mut order, 60, 4), [0, 0, 1, 1], "each has all of its quantum");
@@ -153,9 +159,9 @@ fn a_charge_that_turns_out_to_be_another_moves_the_child_to_its_round() {
     let mut order = order(&[1, 1]);
     offer_all(&mut order, 2);
     assert_eq!(turns(&mut order, 10, 1), [0]);
-    order.correct(Child(0), millis(10), millis(150));
+    order.correct(Child(0), parts(10), parts(150), false);
     assert_eq!(turns(&mut order, 10, 1), [1]);
-    order.finish(Child(0), millis(150), millis(20));
-    order.finish(Child(1), millis(10), millis(500));
-    assert_eq!(turns(&mut order, 10, 8), [0; 8], "eighty milliseconds of its round are left");
+    order.finish(Child(0), parts(150), parts(20), false);
+    order.finish(Child(1), parts(10), parts(500), false);
+    assert_eq!(turns(&mut order, 10, 8), [0; 8], "eighty parts of its round are left");
 }

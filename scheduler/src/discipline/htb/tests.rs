@@ -66,6 +66,7 @@ fn jobs_that_have_slots_are_within_a_guarantee_and_a_ceiling_up_to_just_so_many(
         green: Mono(0),
         open: Mono(5),
         running,
+        borrowed: false,
     };
     let within = |running, more| it(running, NONE).is_within_guarantee(more);
     assert!(within(1, 1) && !within(2, 1) && within(2, 0) && !within(3, 0));
@@ -124,9 +125,11 @@ fn a_job_is_charged_to_the_guarantee_or_borrowed_and_to_the_ceiling_always() {
     order.count(Child(0), 1);
     order.accounts.v = Tag::of(millis(10_000), 1);
     serve(&mut order, 0, 4_000);
-    assert_eq!(charged(&order, 0), (103.0, 103.0, millis(12_000)), "from where the others are");
+    // From where the others are, but for as much as it may have been charged too much: a burst and the job.
+    assert_eq!(charged(&order, 0), (103.0, 103.0, millis(9_500)));
+    order.accounts.v = Tag::of(millis(90_000), 1);
     serve(&mut order, 0, 4_000);
-    assert_eq!(charged(&order, 0), (103.0, 105.0, millis(14_000)));
+    assert_eq!(charged(&order, 0), (103.0, 105.0, millis(11_500)), "it was in line all the time");
 }
 
 #[test]
@@ -222,29 +225,30 @@ fn nothing_is_due_where_nothing_is_offered_or_never_comes() {
 
 #[test]
 fn what_a_job_did_not_use_is_paid_back_where_it_was_taken_from() {
-    // One job, as many as the guarantee has slots: its own.
+    // Its own tokens, while there are some.
     let mut order = order(&[queue(1_000, Some(2_000), 0), queue(0, NONE, 0)]);
+    let borrows = |order: &HtbOrder, child| order.borrows(Child(child), Some(Lane::USUAL));
+    assert!(!borrows(&order, 0) && borrows(&order, 1));
     order.count(Child(0), 1);
     serve(&mut order, 0, 4_000);
-    order.correct(Child(0), millis(4_000), millis(1_000));
+    assert!(borrows(&order, 0), "the next one");
+    order.correct(Child(0), millis(4_000), millis(1_000), false);
     assert_eq!(charged(&order, 0), (100.0, 99.5, Span::ZERO));
-    // Two, while there are tokens: its own as well.
-    order.count(Child(0), 2);
-    order.finish(Child(0), millis(1_000), millis(5_000));
+    order.finish(Child(0), millis(1_000), millis(5_000), false);
     assert_eq!(charged(&order, 0), (104.0, 101.5, Span::ZERO));
-    // And while there are none: borrowed.
-    order.correct(Child(0), millis(5_000), millis(7_000));
+    // What was borrowed, however many jobs it has by then.
+    order.correct(Child(0), millis(5_000), millis(7_000), true);
     assert_eq!(charged(&order, 0), (104.0, 102.5, millis(2_000)));
-    // Without a guarantee all is.
-    order.count(Child(1), 1);
-    order.correct(Child(1), millis(1_000), millis(3_000));
-    assert_eq!(charged(&order, 1).2, millis(2_000));
+    // A tenant has no tokens of its own.
+    order.open(Child(2), Share::of(1));
+    order.offer(Child(2), Lane::USUAL, head(1));
+    assert!(borrows(&order, 2) && order.borrows(Child(2), None));
     // It is filed anew.
     let mut order = self::order(&[queue(0, Some(1_000), 0)]);
     order.count(Child(0), 1);
     serve(&mut order, 0, 60_000);
     assert_eq!(chosen(&mut order), None);
-    order.correct(Child(0), millis(60_000), millis(0));
+    order.correct(Child(0), millis(60_000), millis(0), true);
     assert_eq!((chosen(&mut order), order.due()), (Some(0), None));
 }
 

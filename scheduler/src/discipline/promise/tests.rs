@@ -195,10 +195,10 @@ fn a_job_that_ends_moves_virtual_time_by_an_eighth_of_a_fluid_share_of_ten_secon
     order.pass(Child(0), seconds(100), false, Mono(0));
     (0..2).for_each(|child| order.offer(Child(child), Lane::USUAL, Some(head(9, 1))));
     let before = order.lead(Child(0)).expect("it is kept");
-    order.finish(Child(1), seconds(4), seconds(4));
+    order.finish(Child(1), seconds(4), seconds(4), false);
     let by = before - order.lead(Child(0)).expect("it is kept");
     assert_eq!(by, SECOND / 8, "four seconds for the weights of both");
-    order.finish(Child(1), seconds(400), seconds(400));
+    order.finish(Child(1), seconds(400), seconds(400), false);
     let by = before - order.lead(Child(0)).expect("it is kept") - by;
     assert_eq!(by, 10 * SECOND / 32);
 }

@@ -76,7 +76,7 @@ fn in_a_bucket_age_counts_and_what_one_uses_is_charged_to_all_of_it() {
         order.serve(turn.child, Lane::USUAL, Span::from_millis(cost), next, at(0));
         turn.child
     };
-    assert_eq!([next(60), next(60), next(60)], [own, near, far]);
+    assert_eq!([next(15), next(15), next(15)], [own, near, far]);
     assert_eq!(order.eldest(USUAL).map(|turn| turn.child), Some(own), "the eldest of all");
 }
 
@@ -84,8 +84,8 @@ fn in_a_bucket_age_counts_and_what_one_uses_is_charged_to_all_of_it() {
 fn what_goes_straight_to_a_slot_and_what_turns_out_to_be_longer_is_charged_to_the_bucket() {
     let charges: [fn(&mut SfqOrder, Child); 3] = [
         |order, child| order.pass(child, Span::from_millis(500), false, Mono(0)),
-        |order, child| order.correct(child, Span::ZERO, Span::from_millis(500)),
-        |order, child| order.finish(child, Span::ZERO, Span::from_millis(500)),
+        |order, child| order.correct(child, Span::ZERO, Span::from_millis(500), false),
+        |order, child| order.finish(child, Span::ZERO, Span::from_millis(500), false),
     ];
     for charge in charges {
         let mut order = SfqOrder::default();

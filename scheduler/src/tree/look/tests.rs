@@ -152,7 +152,8 @@ fn how_a_job_was_charged_is_remembered_until_it_is_over_and_idle_queues_are_look
     assert!(bench.tree.charged_by(id).is_some());
     bench.jobs[first].state = State::Running;
     let it = &bench.jobs[first];
-    bench.tree.finish(it, it.cost, Some(Span::ZERO));
+    let charged = bench.tree.charged(it);
+    bench.tree.finish(it, charged, Some(Span::ZERO));
     assert!(bench.tree.charged_by(id).is_none());
     // The other queue has nothing any more.
     bench.jobs[second].state = State::Free;
