@@ -141,18 +141,20 @@ impl Tree {
     /// Where another flow of the tenant comes together with this way up, and whether it counts.
     fn meet(&self, flow: FlowIx, way: &[(NodeIx, Child)]) -> Meeting {
         let it = &self.flows[flow.0 as usize];
-        let mut offers = it.backlogs.iter().any(|(lane, _)| self.head(flow, lane).is_some());
         let (mut node, mut child) = (it.node, it.child);
+        // Most of what is looked at is a cache miss: no more than is needed.
+        let mut counts = it.running > 0;
+        let mut offers = !counts && it.backlogs.iter().any(|(lane, _)| self.offers(flow, lane));
         loop {
             if let Some(level) = way.iter().position(|&(at, _)| at == node) {
-                let is_ahead = self[node].order.lead(child).is_some_and(|lead| lead > 0);
-                return match (it.running > 0 || offers || is_ahead, it.jobs) {
+                counts |= offers || self[node].order.lead(child).is_some_and(|lead| lead > 0);
+                return match (counts, it.jobs) {
                     (true, _) => Meeting::Active(level, child),
                     (false, 0) => Meeting::Idle,
                     (false, _) => Meeting::Held,
                 };
             }
-            offers &= self[node].gate.is_open();
+            offers = offers && self[node].gate.is_open();
             let parent = self[node].parent;
             (node, child) = parent.expect("all ways up come together at the top");
         }

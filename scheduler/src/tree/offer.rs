@@ -1,5 +1,6 @@
 //! Offers on their way up: what a child would give next, until nothing changes any more.
 
+use super::flow::Flow;
 use super::node::Member;
 use super::{NodeIx, Tree};
 use crate::backlog::Head;
@@ -11,8 +12,18 @@ impl Tree {
     #[inline]
     pub(super) fn head(&self, flow: FlowIx, lane: Lane) -> Option<Head> {
         let it = &self.flows[flow.0 as usize];
-        let is_held = it.is_held() || (lane != Lane::USUAL && !self.admits(it.node, lane));
-        if is_held { None } else { it.backlogs.get(lane)?.head() }
+        if self.is_held(it, lane) { None } else { it.backlogs.get(lane)?.head() }
+    }
+
+    /// Whether that is anything.
+    pub(super) fn offers(&self, flow: FlowIx, lane: Lane) -> bool {
+        let it = &self.flows[flow.0 as usize];
+        it.backlogs.get(lane).is_some_and(|backlog| !backlog.is_empty()) && !self.is_held(it, lane)
+    }
+
+    #[inline]
+    fn is_held(&self, flow: &Flow, lane: Lane) -> bool {
+        flow.is_held() || (lane != Lane::USUAL && !self.admits(flow.node, lane))
     }
 
     /// The flow's offer in the lane may be another one.
