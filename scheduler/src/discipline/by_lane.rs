@@ -8,12 +8,15 @@ use crate::lane::Lane;
 /// Children by a key, lane by lane. A lane is kept while it has one.
 pub(super) struct ByLane<K> {
     usual: IndexedHeap<K>,
-    others: BTreeMap<Lane, IndexedHeap<K, Sparse>>,
+    /// Boxed, since there are none in nearly all of many queues.
+    others: Option<Box<Others<K>>>,
 }
+
+type Others<K> = BTreeMap<Lane, IndexedHeap<K, Sparse>>;
 
 impl<K> Default for ByLane<K> {
     fn default() -> Self {
-        Self { usual: IndexedHeap::default(), others: BTreeMap::new() }
+        Self { usual: IndexedHeap::default(), others: None }
     }
 }
 
@@ -21,26 +24,30 @@ impl<K: Copy + Ord> ByLane<K> {
     /// Whether only the usual lane has any.
     #[inline]
     pub(super) fn is_plain(&self) -> bool {
-        self.others.is_empty()
+        self.others.is_none()
     }
 
     pub(super) fn other_lanes(&self) -> impl Iterator<Item = Lane> + '_ {
-        self.others.keys().copied()
+        self.others.iter().flat_map(|others| others.keys()).copied()
     }
 
     #[inline]
     pub(super) fn is_empty(&self, lane: Lane) -> bool {
-        if lane == Lane::USUAL { self.usual.is_empty() } else { !self.others.contains_key(&lane) }
+        if lane == Lane::USUAL { self.usual.is_empty() } else { self.other(lane).is_none() }
     }
 
     /// The child with the smallest key.
     #[inline]
     pub(super) fn first(&self, lane: Lane) -> Option<(K, u32)> {
-        if lane == Lane::USUAL { self.usual.first() } else { self.others.get(&lane)?.first() }
+        if lane == Lane::USUAL { self.usual.first() } else { self.other(lane)?.first() }
     }
 
     pub(super) fn key(&self, lane: Lane, child: u32) -> Option<K> {
-        if lane == Lane::USUAL { self.usual.key(child) } else { self.others.get(&lane)?.key(child) }
+        if lane == Lane::USUAL { self.usual.key(child) } else { self.other(lane)?.key(child) }
+    }
+
+    fn other(&self, lane: Lane) -> Option<&IndexedHeap<K, Sparse>> {
+        self.others.as_ref()?.get(&lane)
     }
 
     /// All children of the lane, in no particular order.
@@ -48,7 +55,7 @@ impl<K: Copy + Ord> ByLane<K> {
         if lane == Lane::USUAL {
             self.usual.iter().map(|(_, child)| child).collect()
         } else {
-            let others = self.others.get(&lane);
+            let others = self.other(lane);
             others.into_iter().flat_map(IndexedHeap::iter).map(|(_, child)| child).collect()
         }
     }
@@ -59,7 +66,8 @@ impl<K: Copy + Ord> ByLane<K> {
         if lane == Lane::USUAL {
             self.usual.shift(child, key)
         } else {
-            self.others.get_mut(&lane).is_some_and(|it| it.shift(child, key))
+            let other = self.others.as_mut().and_then(|others| others.get_mut(&lane));
+            other.is_some_and(|it| it.shift(child, key))
         }
     }
 
@@ -68,7 +76,7 @@ impl<K: Copy + Ord> ByLane<K> {
         if lane == Lane::USUAL {
             self.usual.set(child, key);
         } else {
-            self.others.entry(lane).or_default().set(child, key);
+            self.others.get_or_insert_default().entry(lane).or_default().set(child, key);
         }
     }
 
@@ -76,17 +84,22 @@ impl<K: Copy + Ord> ByLane<K> {
     pub(super) fn remove(&mut self, lane: Lane, child: u32) {
         if lane == Lane::USUAL {
             self.usual.remove(child);
-        } else if let Some(it) = self.others.get_mut(&lane) {
+        } else if let Some(others) = &mut self.others
+            && let Some(it) = others.get_mut(&lane)
+        {
             it.remove(child);
             if it.is_empty() {
-                self.others.remove(&lane);
+                others.remove(&lane);
+            }
+            if others.is_empty() {
+                self.others = None;
             }
         }
     }
 
     pub(super) fn check(&self) {
         self.usual.check();
-        for it in self.others.values() {
+        for it in self.others.iter().flat_map(|others| others.values()) {
             it.check();
             assert!(!it.is_empty(), "a lane is kept while it has a job");
         }

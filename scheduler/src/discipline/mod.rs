@@ -44,6 +44,79 @@ impl Share {
     }
 }
 
+/// The order of one node.
+#[expect(clippy::large_enum_variant, reason = "nearly every node has the large one")]
+pub(crate) enum Order {
+    /// The default, and that of the root: part of its node, and called without a table of functions, which every job would go through some
+    /// ten times.
+    Promise(promise::PromiseOrder),
+    Other(Box<dyn Discipline>),
+}
+
+impl std::ops::Deref for Order {
+    type Target = dyn Discipline;
+
+    fn deref(&self) -> &Self::Target {
+        match self {
+            Self::Promise(it) => it,
+            Self::Other(it) => &**it,
+        }
+    }
+}
+
+impl std::ops::DerefMut for Order {
+    fn deref_mut(&mut self) -> &mut Self::Target {
+        match self {
+            Self::Promise(it) => it,
+            Self::Other(it) => &mut **it,
+        }
+    }
+}
+
+/// Methods of [`Discipline`] that are called for every job.
+macro_rules! direct {
+    (looks { $($look:ident($($of:ident: $kind:ty),*) -> $out:ty),* } changes { $($change:ident($($with:ident: $type:ty),*) -> $answer:ty),* }) => {
+        impl Order {
+            $(#[inline]
+            pub(crate) fn $look(&self, $($of: $kind),*) -> $out {
+                match self {
+                    Self::Promise(it) => it.$look($($of),*),
+                    Self::Other(it) => it.$look($($of),*),
+                }
+            })*
+
+            $(#[inline]
+            pub(crate) fn $change(&mut self, $($with: $type),*) -> $answer {
+                match self {
+                    Self::Promise(it) => it.$change($($with),*),
+                    Self::Other(it) => it.$change($($with),*),
+                }
+            })*
+        }
+    };
+}
+
+direct! {
+    looks {
+        key(lst: Mono) -> Mono,
+        is_plain() -> bool,
+        is_runnable(lane: Lane) -> bool,
+        best(lane: Lane) -> Option<Head>,
+        has_missed(head: Head, now: Mono) -> bool,
+        may_pass(child: Child, now: Mono) -> bool
+    }
+    changes {
+        open(child: Child, share: Share) -> (),
+        offer(child: Child, lane: Lane, head: Option<Head>) -> (),
+        choose(lanes: &[Lane], now: Mono) -> (Option<Turn>, Option<(Child, Lane)>),
+        serve(child: Child, lane: Lane, cost: Span, next: Option<Head>, now: Mono) -> (),
+        pass(child: Child, cost: Span, alone: bool, now: Mono) -> (),
+        finish(child: Child, charged: Span, actual: Span) -> (),
+        retire(child: Child) -> (),
+        poll_forgotten() -> Option<Child>
+    }
+}
+
 /// Whose turn it is, and with what.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Turn {
@@ -172,13 +245,13 @@ pub(crate) trait Discipline: Send {
 }
 
 /// The discipline of that kind.
-pub(crate) fn make(kind: DisciplineKind, config: &Config) -> Box<dyn Discipline> {
+pub(crate) fn make(kind: DisciplineKind, config: &Config) -> Order {
     match kind {
-        DisciplineKind::Promise => Box::new(promise::PromiseOrder::new(config)),
-        DisciplineKind::Fifo => Box::new(fifo::FifoOrder::default()),
-        DisciplineKind::Sfq => Box::new(sfq::SfqOrder::default()),
-        DisciplineKind::Drr => Box::new(drr::DrrOrder::default()),
-        DisciplineKind::Htb => Box::new(htb::HtbOrder::default()),
+        DisciplineKind::Promise => Order::Promise(promise::PromiseOrder::new(config)),
+        DisciplineKind::Fifo => Order::Other(Box::new(fifo::FifoOrder::default())),
+        DisciplineKind::Sfq => Order::Other(Box::new(sfq::SfqOrder::default())),
+        DisciplineKind::Drr => Order::Other(Box::new(drr::DrrOrder::default())),
+        DisciplineKind::Htb => Order::Other(Box::new(htb::HtbOrder::default())),
     }
 }
 

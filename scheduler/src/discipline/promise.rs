@@ -102,11 +102,15 @@ impl PromiseOrder {
     }
 
     /// Files the child under its tag in every lane that it offers something in.
+    #[inline]
     fn rekey(&mut self, child: Child) {
-        let it = self.accounts.get(child);
-        if it.offers == 0 {
-            return;
+        if self.accounts.get(child).offers > 0 {
+            self.rekey_offers(child);
         }
+    }
+
+    fn rekey_offers(&mut self, child: Child) {
+        let it = self.accounts.get(child);
         let start = it.start;
         if let Some(head) = *it.heads.usual() {
             self.retag(Lane::USUAL, child, head, start);

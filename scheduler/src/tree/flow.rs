@@ -8,7 +8,8 @@ use crate::discipline::Child;
 use crate::lane::LaneMap;
 use crate::tenants::{FlowIx, TenantIx};
 
-/// One flow.
+/// One flow, in a pair of cache lines.
+#[repr(align(128))]
 pub(crate) struct Flow {
     pub(crate) tenant: TenantIx,
     pub(crate) tenant_id: TenantId,

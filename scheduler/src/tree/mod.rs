@@ -55,6 +55,11 @@ const DEFAULT: NodeIx = NodeIx(0);
 /// Flows without a job or a debt that are kept, since their tenants are likely to come back.
 const SPARE_MAX: usize = 1_024;
 
+/// What a flow is found by.
+fn pair(node: NodeIx, tenant: TenantId) -> u64 {
+    u64::from(node.0) << 32 | u64::from(tenant.0)
+}
+
 /// Every queue and every flow.
 pub(crate) struct Tree {
     config: Config,
@@ -64,6 +69,8 @@ pub(crate) struct Tree {
     /// Where a slot begins its way down: the default queue, or the root above it.
     top: NodeIx,
     flows: Vec<Flow>,
+    /// By queue and tenant. One table, since those of many queues would be as many places in memory.
+    by_tenant: IdMap<u64, FlowIx>,
     free_flows: Vec<FlowIx>,
     /// Flows that had neither a job nor a debt, in the order in which that began.
     spare: VecDeque<FlowIx>,
@@ -99,6 +106,7 @@ impl Tree {
             by_id,
             top: DEFAULT,
             flows: Vec::new(),
+            by_tenant: IdMap::default(),
             free_flows: Vec::new(),
             spare: VecDeque::new(),
             spread: Spread::default(),
@@ -137,7 +145,7 @@ impl Tree {
 
     /// The flow of a tenant in a queue, if it is known.
     pub(crate) fn find(&self, queue: QueueId, tenant: TenantId) -> Option<FlowIx> {
-        self[self.node_of(queue)].find(tenant)
+        self.by_tenant.get(&pair(self.node_of(queue), tenant)).copied()
     }
 
     /// The same, made if it is not, for one job more; its weight is this from here on.
@@ -167,7 +175,7 @@ impl Tree {
     fn add_flow(&mut self, at: NodeIx, tenant: TenantId, tenants: &mut Tenants) -> FlowIx {
         let ix = self.free_flows.pop().unwrap_or(FlowIx(self.flows.len() as u32));
         let child = self[at].admit(Member::Flow(ix));
-        self[at].name(tenant, ix);
+        self.by_tenant.insert(pair(at, tenant), ix);
         let tenant_ix = tenants.find_or_insert(tenant);
         let siblings = &mut tenants[tenant_ix].flows;
         siblings.push(ix);
@@ -222,7 +230,7 @@ impl Tree {
         if it.jobs == 0 {
             let (node, child) = (it.node, it.child);
             self[node].order.retire(child);
-            self.forget_in(node);
+            self.retire_in(node);
             self.note_debts(node);
         }
     }
@@ -316,7 +324,7 @@ impl Tree {
         self.flows[ix.0 as usize].backlogs = LaneMap::default();
         let tenant_id = self.flows[ix.0 as usize].tenant_id;
         self[at].dismiss(child);
-        self[at].forget(tenant_id);
+        self.by_tenant.remove(&pair(at, tenant_id));
         self.free_flows.push(ix);
         self.leave_tenant(ix, &mut tenants[tenant].flows);
         tenant

@@ -1,44 +1,43 @@
 //! A queue as a node of the tree, or the root above them all.
 
-use ostler_job::{Mono, QueueId, TenantId};
+use ostler_job::{Mono, QueueId};
 
 use super::NodeIx;
 use super::cap::Caps;
 use super::gate::Gate;
 use crate::config::DisciplineKind;
-use crate::discipline::{Child, Discipline, Share};
-use crate::hash::IdMap;
+use crate::discipline::{Child, Order, Share};
 use crate::lane::Lane;
 use crate::reach::HostSet;
 use crate::tenants::FlowIx;
 
-/// One node.
+/// One node. What is looked at for every job is in its first two cache lines, then comes its order: of many nodes each line is a miss.
+#[repr(C, align(128))]
 pub(crate) struct Node {
-    /// The queue that it is; `None`: it is the root above them.
-    pub(crate) queue: Option<QueueId>,
+    pub(crate) gate: Gate,
     /// The node that it is a child of, and its number there.
     pub(crate) parent: Option<(NodeIx, Child)>,
     pub(crate) kind: DisciplineKind,
-    pub(crate) order: Box<dyn Discipline>,
-    pub(crate) gate: Gate,
-    /// When time changes what its children offer, as far as somebody looks at it then.
-    pub(crate) watched: Option<Mono>,
     /// Somebody may owe something here: it is listed, and the nodes above are.
     pub(super) has_debts: bool,
     /// Waiting jobs here and below.
     pub(crate) waiting: u32,
-    pub(crate) share: Share,
-    /// The hosts that it is limited to, as it was told.
-    pub(super) limit: Option<HostSet>,
-    /// The same with what the nodes above are limited to: the lane of those hosts.
+    /// The hosts that it and the nodes above are limited to: their lane.
     pub(super) reach: Lane,
     /// What its parent calls its usual lane.
     pub(super) outer: Lane,
+    children: Vec<Member>,
+    pub(crate) order: Order,
+    pub(crate) share: Share,
+    /// The queue that it is; `None`: it is the root above them.
+    pub(crate) queue: Option<QueueId>,
+    /// When time changes what its children offer, as far as somebody looks at it then.
+    pub(crate) watched: Option<Mono>,
+    /// The hosts that it is limited to, as it was told.
+    pub(super) limit: Option<HostSet>,
     /// What each of its tenants may run at once.
     pub(super) caps: Option<Box<Caps>>,
-    children: Vec<Member>,
     free: Vec<Child>,
-    flows: IdMap<TenantId, FlowIx>,
 }
 
 /// What a child is.
@@ -55,33 +54,24 @@ pub(crate) enum Member {
 }
 
 impl Node {
-    pub(crate) fn new(
-        queue: Option<QueueId>,
-        kind: DisciplineKind,
-        order: Box<dyn Discipline>,
-    ) -> Self {
+    pub(crate) fn new(queue: Option<QueueId>, kind: DisciplineKind, order: Order) -> Self {
         Self {
-            queue,
+            gate: Gate::default(),
             parent: None,
             kind,
-            order,
-            gate: Gate::default(),
-            watched: None,
             has_debts: false,
             waiting: 0,
-            share: Share::of(1),
-            limit: None,
             reach: Lane::USUAL,
             outer: Lane::USUAL,
-            caps: None,
             children: Vec::new(),
+            order,
+            share: Share::of(1),
+            queue,
+            watched: None,
+            limit: None,
+            caps: None,
             free: Vec::new(),
-            flows: IdMap::default(),
         }
-    }
-
-    pub(crate) fn find(&self, tenant: TenantId) -> Option<FlowIx> {
-        self.flows.get(&tenant).copied()
     }
 
     pub(crate) fn member(&self, child: Child) -> Member {
@@ -116,13 +106,5 @@ impl Node {
     pub(crate) fn dismiss(&mut self, child: Child) {
         self.children[child.0 as usize] = Member::Nobody;
         self.free.push(child);
-    }
-
-    pub(crate) fn name(&mut self, tenant: TenantId, flow: FlowIx) {
-        self.flows.insert(tenant, flow);
-    }
-
-    pub(crate) fn forget(&mut self, tenant: TenantId) {
-        self.flows.remove(&tenant);
     }
 }

@@ -55,7 +55,7 @@ pub(super) fn scaled(factors: Option<&[u64]>, level: usize, cost: Span) -> Span 
 
 impl Tree {
     /// The flow has a job. While there is one queue, nobody asks.
-    #[inline]
+    #[inline(always)]
     pub(super) fn link(&mut self, ix: FlowIx) {
         if self.top != DEFAULT && !self.flows[ix.0 as usize].is_linked {
             self.link_in(ix);
@@ -112,7 +112,7 @@ impl Tree {
     }
 
     /// The job was charged so.
-    #[inline]
+    #[inline(always)]
     pub(super) fn keep_factors(&mut self, job: JobId, factors: Option<Box<[u64]>>) {
         if let Some(factors) = factors {
             self.spread.factors.insert(job, factors);
