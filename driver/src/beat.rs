@@ -118,7 +118,7 @@ impl Driver {
 
     /// The runner has this attempt: its lease goes on, or it is told to let go.
     fn held(&mut self, (name, number): (&RunnerName, u32), key: AttemptKey, back: bool, now: Now) {
-        if self.leased(key, number).is_none() && !self.take_up(key, number, false, now) {
+        if self.leased(key, number).is_none() && !self.take_up(key, number, None, now) {
             self.hear_of(key.fence);
             let taken = self.runners.get(number).is_some_and(|it| it.settling.contains(&key));
             let runner = name.clone();

@@ -6,10 +6,10 @@ use std::sync::Arc;
 
 use ostler_job::{
     JobId, Now,
-    durable::{AttemptKey, JobState, Order, Reason, Resources},
+    durable::{AttemptKey, JobState, Order, QueueName, Reason, Resources},
 };
 
-use super::{Driver, jobs::Job};
+use super::{Driver, jobs::Job, queues::DEFAULT};
 
 /// A job that was given up with its runner, and might come back: it may start once only.
 #[derive(Debug)]
@@ -17,12 +17,20 @@ pub(super) struct GivenUp {
     job: Job,
     tenant: Arc<str>,
     host: Option<Arc<str>>,
+    queue: QueueName,
     needs: Option<Resources>,
 }
 
 impl Driver {
     /// Takes up an attempt that was given up, if this runner had it and no lease followed. The job is out again then.
-    pub(super) fn take_up(&mut self, key: AttemptKey, number: u32, ended: bool, now: Now) -> bool {
+    /// `ended`: how, if it did.
+    pub(super) fn take_up(
+        &mut self,
+        key: AttemptKey,
+        number: u32,
+        ended: Option<Reason>,
+        now: Now,
+    ) -> bool {
         let id = key.job;
         let was = |job: &Job| {
             let lost = job.run.as_ref().is_some_and(|run| run.lost && run.runner == number);
@@ -39,7 +47,10 @@ impl Driver {
         // What has ended works no queue beside anybody, and needs nothing any more.
         let needs = self.given_up.get(&id).and_then(|it| it.needs.as_ref());
         let is_apart = || self.is_worked_by_another(queue, number) || self.is_excluded(id, needs);
-        if !self.queues.contains(queue) || (!ended && is_apart()) {
+        // Where its queue is gone it goes on in none, and waits in none: what could not be started may have to.
+        let is_gone = !self.queues.contains(queue);
+        let may_wait = ended.is_none_or(|reason| reason == Reason::Unstartable);
+        if (is_gone && may_wait) || (ended.is_none() && is_apart()) {
             return false;
         }
         if self.jobs.get(id).is_none() {
@@ -72,14 +83,20 @@ impl Driver {
         if lost && job.run.as_ref().is_some_and(|run| run.lost) {
             let tenant = self.tenants.name(job.tenant).clone();
             let host = job.host().map(|host| self.hosts.name(host).clone());
-            self.given_up.put(id, GivenUp { job, tenant, host, needs });
+            let queue = self.queues.get(job.queue).name.clone();
+            self.given_up.put(id, GivenUp { job, tenant, host, queue, needs });
         }
     }
 
     fn come_back(&mut self, id: JobId) {
-        let Some(GivenUp { mut job, tenant, host, needs }) = self.given_up.take(&id) else {
+        let Some(GivenUp { mut job, tenant, host, queue, needs }) = self.given_up.take(&id) else {
             return;
         };
+        if !self.queues.contains(job.queue) {
+            // For the moment, and its record goes on to say which one it was.
+            job.queue = self.queues.find(Some(&queue)).unwrap_or(DEFAULT);
+            self.queues_gone.insert(id, queue);
+        }
         job.tenant = self.tenants.hold(&tenant);
         job.pin(host.map(|host| self.hosts.hold(&host)));
         job.claims = needs.and_then(|needs| self.resources.hold(&needs));

@@ -70,7 +70,7 @@ use std::collections::{BTreeMap, VecDeque};
 use ostler_job::durable::EventKind;
 use ostler_job::{
     JobId, Mono, Now, Promise, Span, SupplierId,
-    durable::{AttemptKey, Fence, Held, JobState, Reason, Term},
+    durable::{AttemptKey, Fence, Held, JobState, QueueName, Reason, Term},
 };
 use ostler_scheduler::{Action as Placed, Arrival, Config, Scheduler};
 use serde_json::json;
@@ -137,6 +137,8 @@ pub struct Driver {
     gone: Recent<JobId, Option<Fence>>,
     /// Jobs that a runner may still speak for.
     given_up: Recent<JobId, late::GivenUp>,
+    /// The queues of jobs that end although those were deleted meanwhile.
+    queues_gone: BTreeMap<JobId, QueueName>,
     outbox: Outbox,
     actions: VecDeque<Action>,
     counters: figures::Counters,
@@ -176,6 +178,7 @@ impl Driver {
             succeeded: Recent::new(GONE),
             gone: Recent::new(GONE),
             given_up: Recent::new(GIVEN_UP_MAX),
+            queues_gone: BTreeMap::new(),
             outbox: Outbox::default(),
             actions: VecDeque::new(),
             counters: figures::Counters::default(),

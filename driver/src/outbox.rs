@@ -111,7 +111,8 @@ impl Driver {
         let mut status = Status::new(job.state, (job.due != Wall(0)).then_some(job.due), host);
         status.reason = job.reason;
         status.paused = self.pauses.get(&id).cloned();
-        status.queue = self.queues.name(job.queue);
+        let gone = self.queues_gone.get(&id).cloned();
+        status.queue = gone.or_else(|| self.queues.name(job.queue));
         (status.attempts, status.failures, status.crashes) =
             (job.attempts, job.failures, job.crashes);
         (status.fence, status.kill) = (job.fence, job.kill);
@@ -136,6 +137,7 @@ impl Driver {
     /// A job that is over and written.
     fn forget(&mut self, id: JobId, now: Mono) {
         let Some(job) = self.jobs.remove(id) else { return };
+        self.queues_gone.remove(&id);
         self.gone.put(id, Some(job.fence));
         if job.state == JobState::Succeeded && job.reason == Some(Reason::Ok) {
             self.succeeded.put(job.same, (id, now));

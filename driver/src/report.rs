@@ -26,9 +26,15 @@ impl Driver {
                 }
                 continue;
             }
-            let ended = matches!(&report, Report::Finished(it) if it.ending.reason != Reason::Lost);
+            let ended = match &report {
+                Report::Finished(it) => Some(it.ending.reason).filter(|it| *it != Reason::Lost),
+                Report::Started { .. }
+                | Report::Paused { .. }
+                | Report::NotStarted { .. }
+                | Report::Log { .. } => None,
+            };
             let is_leased = self.leased(key, number).is_some();
-            if !(is_leased || ended && self.take_up(key, number, true, now)) {
+            if !(is_leased || ended.is_some() && self.take_up(key, number, ended, now)) {
                 self.late(&reports.runner, number, &report);
                 continue;
             }

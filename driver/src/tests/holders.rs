@@ -4,7 +4,7 @@ use ostler_job::durable::QueueShape;
 
 use super::{
     attach::exclusive,
-    queues::{in_queue, put},
+    queues::{in_queue, name, put},
     *,
 };
 use crate::QueueVerb;
@@ -133,6 +133,34 @@ fn a_job_that_comes_back_when_its_queue_is_gone_is_let_go_of() {
     bench.order("mail", QueueVerb::Delete).expect("it is empty");
     bench.beat("r1", 1, &[key]);
     assert_eq!((bench.settled(), bench.state(job)), (vec![(key, true)], JobState::Dead));
+}
+
+#[test]
+fn the_late_end_of_a_job_whose_queue_is_gone_counts_and_its_record_names_that_queue() {
+    for again in [false, true] {
+        let mut bench = Bench::new();
+        bench.order("mail", put(QueueShape::default())).expect("it is made");
+        bench.beat("r1", 1, &[]);
+        let job = bench.submit(Spec { delivery: Delivery::AtMostOnce, ..in_queue("mail") });
+        let key = bench.run();
+        bench.start("r1", key);
+        bench.pass(Span::from_secs(20));
+        bench.order("mail", QueueVerb::Delete).expect("it is empty");
+        if again {
+            bench.order("mail", put(QueueShape::default())).expect("it is another one");
+        }
+        bench.cannot_start("r1", key);
+        assert_eq!(bench.settled(), [(key, true)], "it waits in no queue that is gone");
+        assert_eq!(bench.state(job), JobState::Dead);
+        bench.finish("r1", key, Reason::Ok);
+        let Status { state, queue, .. } = bench.status(job);
+        assert_eq!((state, queue), (JobState::Succeeded, Some(name("mail"))));
+        assert_eq!(bench.settled(), [(key, false)]);
+        assert_eq!(bench.places("default", None), (0, 0));
+        bench.beat("r1", 1, &[]);
+        let rest = bench.submit(spec());
+        assert_eq!((bench.run().job, bench.status(rest).queue), (rest, None), "it has its slot");
+    }
 }
 
 #[test]
