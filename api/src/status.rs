@@ -23,7 +23,7 @@ pub(crate) struct StatusView {
     version: &'static str,
     /// Jobs that have not finished, by state; null for a token that is bound to a tenant.
     jobs: Option<BTreeMap<&'static str, u64>>,
-    /// How long the job that waits longest could have run by now.
+    /// How long the job that waits longest could have run by now; null: none waits, or the token is bound to a tenant.
     oldest_runnable_seconds: Option<f64>,
     /// Runners that are connected.
     runners: usize,
@@ -63,6 +63,7 @@ pub(crate) async fn status(
         jobs: caller.tenant().is_none().then(|| states.collect()),
         oldest_runnable_seconds: figures
             .oldest_runnable
+            .filter(|_| caller.tenant().is_none())
             .map(|since| since.passed(clock::now()).as_secs_f64()),
         runners: api.backend().runners().iter().filter(|runner| runner.connected).count(),
         slots,

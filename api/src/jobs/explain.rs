@@ -78,8 +78,10 @@ struct LevelView {
     discipline: QueueDisciplineName,
     /// Its weight beside others; null: it is the top.
     weight: Option<u64>,
-    /// The weight of all that have jobs for a slot now beside it, and its own.
+    /// The weight of all that have jobs for a slot now beside it, and its own; null to a token that is bound to a tenant.
     weight_of_all: Option<u64>,
+    /// Its part of what the one above has, from 0 to 1; in hundredths to a token that is bound to a tenant.
+    share: Option<f64>,
     /// Jobs that wait there and below for a slot; those of the caller's tenant alone, when it is bound to one.
     waiting: u32,
     /// Jobs that run there and below; of the caller's tenant alone, likewise.
@@ -107,8 +109,11 @@ struct LevelView {
 struct TenantView {
     name: String,
     weight: u32,
-    /// The weight of all tenants that have jobs for a slot now, and its own; null: the queue knows no shares.
+    /// The weight of all tenants that have jobs for a slot now, and its own; null: the queue knows no shares, or the token is bound to a
+    /// tenant.
     weight_of_all: Option<u64>,
+    /// Its part of what the queue has, from 0 to 1; in hundredths to a token that is bound to a tenant.
+    share: Option<f64>,
     /// Its jobs that wait in the queue, for whatever.
     waiting: u64,
     /// Its jobs of the queue that a runner has.
@@ -164,7 +169,7 @@ impl JobExplanation {
                 .iter()
                 .filter_map(|why| sooner::cure(why, job, caller))
                 .collect(),
-            tenant: waits.then(|| TenantView::new(job, &explained)).flatten(),
+            tenant: waits.then(|| TenantView::new(job, &explained, caller)).flatten(),
             queues: explained.levels.iter().map(|it| LevelView::new(it, caller)).collect(),
             before: place.map(shown),
             before_is_exact: place.map(|it| it.is_exact),
@@ -193,7 +198,8 @@ impl LevelView {
             name: level.queue.as_ref().map(ToString::to_string),
             discipline: QueueDisciplineName(level.discipline),
             weight: level.share.map(|(weight, _)| weight),
-            weight_of_all: level.share.map(|(_, all)| all),
+            weight_of_all: of_all(level.share, caller),
+            share: part(level.share, caller),
             waiting,
             running,
             open: level.is_open,
@@ -209,17 +215,30 @@ impl LevelView {
 }
 
 impl TenantView {
-    fn new(job: &Job, explained: &Explained) -> Option<Self> {
+    fn new(job: &Job, explained: &Explained, caller: &Caller) -> Option<Self> {
         let standing = explained.standing?;
         Some(Self {
             name: job.spec.tenant.clone(),
             weight: standing.weight,
-            weight_of_all: standing.share.map(|(_, all)| all),
+            weight_of_all: of_all(standing.share, caller),
+            share: part(standing.share, caller),
             waiting: explained.own.waiting,
             running: explained.own.running,
             ahead_seconds: standing.lead.map(seconds),
         })
     }
+}
+
+/// Of a weight and that of all beside it the latter, which is others': one tenant is not told.
+fn of_all(share: Option<(u64, u64)>, caller: &Caller) -> Option<u64> {
+    share.filter(|_| caller.tenant().is_none()).map(|(_, all)| all)
+}
+
+/// The weight as a part of all. To one tenant about so much: it says how long it may take, and not how many others there are.
+fn part(share: Option<(u64, u64)>, caller: &Caller) -> Option<f64> {
+    let (weight, all) = share.filter(|(_, all)| *all > 0)?;
+    let steps = if caller.tenant().is_some() { 100.0 } else { 10_000.0 };
+    Some((weight as f64 / all as f64 * steps).round() / steps)
 }
 
 /// A count of a sample, as exact as it is.

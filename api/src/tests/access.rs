@@ -195,7 +195,10 @@ async fn a_tenants_token_sees_and_touches_its_own_jobs_only() {
     let runs = |listed: Answer| listed.json()["runners"][0]["running"].clone();
     assert_eq!(runs(ask("GET /v1/runners", "").await), serde_json::json!([2]));
     assert_eq!(runs(rig.ask("GET /v1/runners").await), serde_json::json!([1, 2]));
-    assert!(ask("GET /v1/status", "").await.json()["jobs"].is_null());
+    let status = ask("GET /v1/status", "").await.json();
+    assert!(status["jobs"].is_null() && status["oldest_runnable_seconds"].is_null(), "{status}");
+    let status = rig.ask("GET /v1/status").await.json();
+    assert!(status["oldest_runnable_seconds"].is_number(), "{status}");
 }
 
 #[tokio::test]

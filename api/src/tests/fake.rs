@@ -11,7 +11,7 @@ use std::{
 
 use ostler_driver::{Answer, Explained, Figures, NewJob, QueueVerb, Verb, Why};
 use ostler_job::{
-    JobId, Wall,
+    JobId, Mono, Since, Span, Wall,
     durable::{
         Attempt, AttemptKey, CountQuery, Counts, Event, EventKind, Fence, Job, JobState, Page,
         Payload, Query, Queue, QueueName, QueueOwner, QueueShape, Status, Token,
@@ -426,7 +426,12 @@ impl Backend for Fake {
         let state = self.state();
         let count = |at| state.jobs.values().filter(|job| job.status.state == at).count() as u64;
         let states = JobState::ALL.iter().map(|at| count(*at)).collect();
-        Figures { states, oldest_runnable: None, slots: (4, 1), ..Figures::default() }
+        Figures {
+            states,
+            oldest_runnable: Some(Since::ago(Span(0), Mono(0))),
+            slots: (4, 1),
+            ..Figures::default()
+        }
     }
 
     fn problem(&self) -> Option<String> {

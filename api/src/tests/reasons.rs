@@ -316,7 +316,7 @@ async fn an_explanation_has_all_that_holds_a_job_up_its_place_and_the_cures() {
     let told = rig.ask(&format!("GET /v1/jobs/{id}/explain")).await.json();
     let level = |name: Option<&str>| {
         json!({
-            "name": name, "discipline": "promise", "weight": 3, "weight_of_all": 4, "waiting": 7, "running": 2, "open": false,
+            "name": name, "discipline": "promise", "weight": 3, "weight_of_all": 4, "share": 0.75, "waiting": 7, "running": 2, "open": false,
             "paused": null, "concurrency": 4, "tenant_max": 6, "rate": "100/1m", "rate_opens_at": "1970-01-01T00:00:05.000Z", "guarantee": null,
             "ceiling": 2.5,
         })
@@ -332,7 +332,7 @@ async fn an_explanation_has_all_that_holds_a_job_up_its_place_and_the_cures() {
             "more slots: another runner, or a larger number of slots of one",
         ],
         "queues": [level(Some("default")), level(None)],
-        "tenant": {"name": "default", "weight": 1, "weight_of_all": 2, "waiting": 7, "running": 2, "ahead_seconds": -1.5},
+        "tenant": {"name": "default", "weight": 1, "weight_of_all": 2, "share": 0.5, "waiting": 7, "running": 2, "ahead_seconds": -1.5},
         "before": 1200, "before_is_exact": false, "is_late": false, "start_at": null,
         "run_seconds_p50": 0.02, "run_seconds_p90": 0.5, "slots": 8, "slots_busy": 5,
     });
@@ -351,6 +351,26 @@ async fn a_token_of_a_tenant_is_told_of_its_own_jobs_alone_in_the_queues_above_o
     for level in told["queues"].as_array().unwrap() {
         assert_eq!((&level["waiting"], &level["running"]), (&json!(3), &json!(1)), "{level}");
     }
+}
+
+#[tokio::test]
+async fn a_token_of_a_tenant_is_told_its_share_and_not_how_much_others_have() {
+    let rig = Rig::new();
+    let id = rig.submit().await;
+    let mut explained = explained();
+    explained.levels[0].share = Some((1, 3));
+    explained.standing.as_mut().unwrap().share = Some((2, 21));
+    rig.fake.state().explained.insert(JobId(id), explained);
+    let bound = rig.token("own", &["read"], Some("default"));
+    let request = http::Request::get(format!("/v1/jobs/{id}/explain"));
+    let request = request.header("authorization", format!("Bearer {bound}"));
+    let told = rig.send(request.body(axum::body::Body::empty()).unwrap()).await.json();
+    for (it, share) in [(&told["queues"][0], 0.33), (&told["tenant"], 0.1)] {
+        assert_eq!((&it["weight_of_all"], &it["share"]), (&json!(null), &json!(share)), "{it}");
+    }
+    let all = rig.ask(&format!("GET /v1/jobs/{id}/explain")).await.json();
+    let tenant = &all["tenant"];
+    assert_eq!((&tenant["weight_of_all"], &tenant["share"]), (&json!(21), &json!(0.0952)));
 }
 
 #[tokio::test]

@@ -49,6 +49,7 @@ struct Level {
     discipline: String,
     weight: Option<u64>,
     weight_of_all: Option<u64>,
+    share: Option<f64>,
     waiting: u64,
     running: u64,
     open: bool,
@@ -67,6 +68,7 @@ struct Tenant {
     name: String,
     weight: u64,
     weight_of_all: Option<u64>,
+    share: Option<f64>,
     waiting: u64,
     running: u64,
     ahead_seconds: Option<f64>,
@@ -141,7 +143,7 @@ impl Explanation {
 impl Tenant {
     fn told(&self) -> String {
         let Self { name, weight, waiting, running, .. } = self;
-        let share = share(Some(*weight), self.weight_of_all);
+        let share = share(Some(*weight), self.weight_of_all, self.share);
         let ahead = match self.ahead_seconds {
             Some(ahead) if ahead > 0.0 => format!(", {} ahead of its share", when::span(ahead)),
             Some(ahead) if ahead < 0.0 => format!(", {} behind its share", when::span(-ahead)),
@@ -159,7 +161,7 @@ impl Level {
         vec![
             self.name.clone().unwrap_or_else(|| "(all)".to_owned()).into(),
             self.discipline.as_str().into(),
-            share(self.weight, self.weight_of_all).into(),
+            share(self.weight, self.weight_of_all, self.share).into(),
             self.waiting.to_string().into(),
             self.running.to_string().into(),
             self.gates(now).join(", ").into(),
@@ -191,13 +193,14 @@ impl Level {
     }
 }
 
-/// `1 of 4 (25 %)`.
-fn share(weight: Option<u64>, of_all: Option<u64>) -> String {
-    match (weight, of_all) {
-        (Some(weight), Some(all)) if all > 0 => {
+/// `1 of 4 (25 %)`; `25 %` to who is not told what others have.
+fn share(weight: Option<u64>, of_all: Option<u64>, part: Option<f64>) -> String {
+    match (weight, of_all, part) {
+        (Some(weight), Some(all), _) if all > 0 => {
             format!("{weight} of {all} ({:.0} %)", weight as f64 * 100.0 / all as f64)
         }
-        (Some(_) | None, _) => "-".to_owned(),
+        (_, _, Some(part)) => format!("{:.0} %", part * 100.0),
+        (_, _, None) => "-".to_owned(),
     }
 }
 
@@ -223,6 +226,13 @@ mod tests {
         assert_eq!(place(0), "it is the next of its tenant");
         assert_eq!(place(1), "1 job of its tenant goes before it");
         assert_eq!(place(2), "2 jobs of its tenant go before it");
+    }
+
+    #[test]
+    fn a_share_is_told_with_what_it_is_of_or_as_a_part_alone() {
+        assert_eq!(share(Some(1), Some(4), Some(0.25)), "1 of 4 (25 %)");
+        assert_eq!(share(Some(1), None, Some(0.33)), "33 %");
+        assert_eq!(share(None, None, None), "-");
     }
 
     #[test]
