@@ -35,7 +35,11 @@ where
 {
     move |text| {
         let number = text.parse().ok().filter(|number| (least..=most).contains(number));
-        number.ok_or_else(|| format!("expected a whole number from {least} to {most}"))
+        number.ok_or_else(|| match most.to_string() {
+            // What only the machine bounds is not bounded for people.
+            most if most == u64::MAX.to_string() => format!("expected a whole number from {least}"),
+            most => format!("expected a whole number from {least} to {most}"),
+        })
     }
 }
 

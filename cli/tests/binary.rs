@@ -64,8 +64,8 @@ fn wrong_usage_ends_with_64_and_says_what_is_right() {
         (&["serve", "--children", "-1"], "expected a whole number from 1 to 10000"),
         (&["serve", "--job-slots", "-1"], "expected a whole number up to 10000"),
         (&["gateway", "--threads", "1025"], "expected a whole number from 1 to 1024"),
-        (&["list", "--limit", "0"], "expected a whole number from 1 to "),
-        (&["logs", "1", "--tail", "-3"], "expected a whole number from 0 to "),
+        (&["list", "--limit", "0"], "expected a whole number from 1\n"),
+        (&["logs", "1", "--tail", "-3"], "expected a whole number from 0\n"),
         (&["logs", "-1"], "expected a job's number"),
     ];
     for (args, says) in bad {

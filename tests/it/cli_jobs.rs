@@ -331,7 +331,7 @@ fn mistakes_are_told_with_their_cure_and_an_exit_code_of_their_kind() {
     let gateway = start();
     // A job that was run proves that the runner, which messages name, is there.
     printed(&gateway, &["submit", "--wait", "--", "true"]);
-    let cases: [(&[&str], i32, &str); 12] = [
+    let cases: [(&[&str], i32, &str); 19] = [
         (&["submit", "--timeout", "soon", "--", "true"], 64, "500ms, 30s, 5m, 1h30m, 7d or 2w"),
         (&["submit", "--retries", "100", "--", "true"], 64, "expected a whole number from 0 to 99"),
         (&["submit", "--dedupe", "done", "--", "true"], 64, "field /dedupe/window is missing"),
@@ -346,6 +346,17 @@ fn mistakes_are_told_with_their_cure_and_an_exit_code_of_their_kind() {
         (&["list", "--token", "wrong"], 77, "the token is unknown, expired or revoked"),
         (&["list", "--api", "127.0.0.1:1"], 69, "no gateway answers at http://127.0.0.1:1"),
         (&["show", "one"], 64, "expected a job's number, such as 17"),
+        (&["explain", "9-5"], 64, "9-5 goes backwards; write 5-9"),
+        (&["explain", "1-2"], 66, "there is no job 2"),
+        (&["list", "17"], 64, "write id=17, or `ostler show 17`"),
+        (&["list", "--limit", "0"], 64, "expected a whole number from 1\n"),
+        (
+            &["list", "--count-by", "state", "reason=rate"],
+            64,
+            "list those that wait for it, and count them",
+        ),
+        (&["queue", "put", "m ail"], 64, "1 to 64 letters, digits"),
+        (&["queue", "show", "m ail"], 66, "is not the name of a queue"),
         (&["logs", "7"], 66, "there is no job 7; `ostler list` shows those there are"),
         (&["drain", "nobody"], 66, "there is no runner \"nobody\"; there are local"),
     ];
@@ -360,6 +371,26 @@ fn mistakes_are_told_with_their_cure_and_an_exit_code_of_their_kind() {
         1,
         "nothing is half stored beside the job that ran"
     );
+}
+
+#[test]
+fn who_gives_jobs_to_a_runner_that_there_is_not_is_told_so() {
+    let gateway = start();
+    printed(&gateway, &["submit", "--wait", "--", "true"]);
+    let told = |words: &[&str]| {
+        let out = run(&gateway, words);
+        assert_eq!(code(&out), 0, "{words:?}: {}", text(&out.stderr));
+        text(&out.stderr).to_owned()
+    };
+    let says = "note: job 2 waits: it may run on the runner web-9 alone, of which nothing has been heard\n";
+    assert_eq!(told(&["submit", "--host", "web-9", "--", "true"]), says);
+    let says = |host: &str| {
+        format!("note: there is no runner {host} now; whatever it alone may run waits for it\n")
+    };
+    assert!(told(&["move", "2", "--host", "web-8"]).starts_with(&says("web-8")));
+    assert!(told(&["edit", "2", "--host", "web-7"]).starts_with(&says("web-7")));
+    assert!(!told(&["edit", "2", "--within", "1h"]).contains("note"), "nothing of it is new");
+    assert!(!told(&["move", "2", "--host", "local"]).contains("note"), "that one is there");
 }
 
 #[test]

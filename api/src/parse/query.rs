@@ -165,8 +165,8 @@ pub(crate) fn filter<'a>(
 /// What jobs wait for is asked of those that do, one by one; nothing finds them by it.
 fn not_kept(word: WaitReason) -> String {
     format!(
-        "{word} is what jobs wait for, which only GET /v1/jobs looks for, together with no other kind of reason; list them, and act on \
-         their ids"
+        "{word} is what jobs wait for, which is found out job by job when they are listed, together with no other kind of reason; list \
+         those that wait for it, and count them or act on their ids"
     )
 }
 

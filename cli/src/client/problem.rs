@@ -30,6 +30,7 @@ pub(crate) fn for_people(detail: &str) -> String {
         .replace("GET /v1/tokens lists", "`ostler token list` shows")
         .replace("; POST it to /v1/payloads first", "; give the input with --stdin-file")
         .replace("move them by move_to=OTHER", "move them by --move-to OTHER")
+        .replace("detach it from all, and if", "detach it with --all, and if")
         .replace("move_to: is the queue itself", "--move-to is the queue itself")
         .replace("; with relocate it is ended", "; with --relocate it is ended")
 }
@@ -204,6 +205,9 @@ mod tests {
         assert_eq!(failure.lines().0, ["--move-to is the queue itself; name another one"]);
         let detail = "the queue a has jobs, 1 waiting and 0 running; move them by move_to=OTHER, or purge it first";
         assert!(for_people(detail).ends_with("move them by --move-to OTHER, or purge it first"));
+        let detail =
+            "if that is meant, detach it from all, and if nothing of it is to start, pause it";
+        assert!(for_people(detail).contains("detach it with --all"));
         assert_eq!(
             for_people("it runs; with relocate it is ended"),
             "it runs; with --relocate it is ended"

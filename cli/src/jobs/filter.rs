@@ -93,6 +93,8 @@ fn wrong(word: &str) -> String {
     let names = listing(conditions().iter().copied(), "and");
     if word.contains('=') {
         format!("{word:?} is no filter; filters are {names}, each with =VALUE, and exit_status!=N")
+    } else if !word.is_empty() && word.bytes().all(|byte| byte.is_ascii_digit()) {
+        format!("{word:?} is no filter; write id={word}, or `ostler show {word}`")
     } else {
         format!("{word:?} is no filter; write text={word} to search, or NAME=VALUE with {names}")
     }
@@ -141,6 +143,7 @@ mod tests {
     fn what_is_no_filter_is_refused_with_the_cure() {
         for (word, says) in [
             ("foo", "\"foo\" is no filter; write text=foo to search"),
+            ("17", "\"17\" is no filter; write id=17, or `ostler show 17`"),
             ("stat=dead", "\"stat=dead\" is no filter; filters are state, tenant"),
             ("state!=dead", "\"state!=dead\" is no filter"),
         ] {

@@ -43,6 +43,37 @@ pub(crate) fn id(text: &str) -> Result<u64, String> {
         .map_err(|_| "expected a job's number, such as 17; `ostler list` finds it".to_owned())
 }
 
+/// Ids, or ranges of them, as an argument's parser: each is a job to be shown.
+pub(crate) fn range(text: &str) -> Result<(u64, u64), String> {
+    match bounds(text) {
+        Some((first, last)) if last < first => Err(backwards(first, last)),
+        Some(bounds) => Ok(bounds),
+        None => Err("expected a job's number, such as 17, or a range such as 5-9; `ostler list` finds jobs by \
+                     what holds for them"
+            .to_owned()),
+    }
+}
+
+/// All ids of some ranges.
+pub(crate) fn named(ranges: &[(u64, u64)]) -> Result<Vec<u64>, Failure> {
+    let mut ids: Vec<u64> = Vec::new();
+    for &(first, last) in ranges {
+        let more = usize::try_from(last - first).unwrap_or(usize::MAX).saturating_add(1);
+        if more > 1 && ids.len().saturating_add(more) > NAMED_MAX {
+            return Err(Failure::usage(format!(
+                "{first}-{last} names more than {NAMED_MAX} jobs; id={first}-{last} is a filter, \
+                 which finds those that there are"
+            )));
+        }
+        ids.extend(first..=last);
+    }
+    Ok(ids)
+}
+
+fn backwards(first: u64, last: u64) -> String {
+    format!("{first}-{last} goes backwards; write {last}-{first}")
+}
+
 /// Jobs that ranges name, at most: as many as one request takes.
 const NAMED_MAX: usize = 10_000;
 
@@ -57,22 +88,11 @@ fn bounds(word: &str) -> Option<(u64, u64)> {
 }
 
 fn of_words(words: &[String]) -> Result<Selection, Failure> {
-    let mut ids: Vec<u64> = Vec::new();
-    for (first, last) in words.iter().filter_map(|word| bounds(word)) {
-        if last < first {
-            let text = format!("{first}-{last} goes backwards; write {last}-{first}");
-            return Err(Failure::usage(text));
-        }
-        let more = usize::try_from(last - first).unwrap_or(usize::MAX).saturating_add(1);
-        if more > 1 && ids.len().saturating_add(more) > NAMED_MAX {
-            return Err(Failure::usage(format!(
-                "{first}-{last} names more than {NAMED_MAX} jobs; id={first}-{last} is a filter, \
-                 which finds those that there are"
-            )));
-        }
-        ids.extend(first..=last);
+    let ranges: Vec<(u64, u64)> = words.iter().filter_map(|word| bounds(word)).collect();
+    if let Some((first, last)) = ranges.iter().find(|(first, last)| last < first) {
+        return Err(Failure::usage(backwards(*first, *last)));
     }
-    Ok(Selection::Ids(ids))
+    named(&ranges).map(Selection::Ids)
 }
 
 #[derive(Deserialize)]

@@ -152,8 +152,22 @@ pub(crate) fn steer(args: &SteerArgs, action: Action<'_>) -> Result<ExitCode, Fa
                 by_filter(&client, filter, action).await?
             }
         };
+        if outcome.done > 0
+            && let Some(told) = missing(&client, action).await
+        {
+            note(&told);
+        }
         told(args.output.output, &outcome, action)
     })
+}
+
+/// That there is no such runner as jobs were given to: they wait for it, which may be meant. Who may not read that is told nothing.
+async fn missing(client: &Client, action: Action<'_>) -> Option<String> {
+    let host = action.host.flatten().or_else(|| action.set?.get("host")?.as_str())?;
+    let known: Value = client.get("/v1/runners").await.ok()?;
+    let is_there = known["runners"].as_array()?.iter().any(|it| it["name"] == host);
+    let told = format!("there is no runner {host} now; whatever it alone may run waits for it");
+    (!is_there).then_some(told)
 }
 
 fn unreadable(what: &str, error: &io::Error) -> Failure {

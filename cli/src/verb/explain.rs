@@ -17,9 +17,9 @@ use crate::{
 
 #[derive(Args, Debug)]
 pub(crate) struct ExplainArgs {
-    /// Jobs by id
-    #[arg(value_name = "ID", required = true, value_parser = select::id)]
-    ids: Vec<u64>,
+    /// Jobs by id, or ranges of ids such as 5-9
+    #[arg(value_name = "ID", required = true, value_parser = select::range)]
+    ids: Vec<(u64, u64)>,
     #[command(flatten)]
     output: OutputArgs,
     #[command(flatten)]
@@ -27,11 +27,12 @@ pub(crate) struct ExplainArgs {
 }
 
 pub(crate) fn run(args: &ExplainArgs) -> Result<ExitCode, Failure> {
+    let ids = select::named(&args.ids)?;
     let client = args.api.client()?;
     let format = args.output.output;
     client::block_on(async {
         let mut jobs: Vec<Explanation> = Vec::new();
-        for id in &args.ids {
+        for id in &ids {
             jobs.push(client.get(&format!("/v1/jobs/{id}/explain")).await?);
         }
         match (&jobs[..], format) {

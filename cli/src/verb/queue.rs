@@ -18,6 +18,7 @@ use crate::{
         view::{QueueView, Queues, page, table},
     },
     terminal::{confirmed, counted, note, say},
+    values,
 };
 
 #[derive(Args, Debug)]
@@ -54,7 +55,7 @@ enum QueueVerb {
 #[derive(Args, Debug)]
 struct PutArgs {
     /// The queue's name
-    #[arg(value_parser = queue_name)]
+    #[arg(value_parser = new_queue_name)]
     name: String,
     #[command(flatten)]
     shape: ShapeArgs,
@@ -177,6 +178,11 @@ fn queue_name(text: &str) -> Result<String, String> {
         "" => Err("it is empty; give the queue's name, such as mail".to_owned()),
         name => Ok(name.to_owned()),
     }
+}
+
+/// One that is to be made: what cannot be a name is wrong here, and not a queue that there is not.
+fn new_queue_name(text: &str) -> Result<String, String> {
+    queue_name(text).and_then(|name| values::name(&name))
 }
 
 fn path(name: &str) -> String {

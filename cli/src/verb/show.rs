@@ -22,9 +22,9 @@ use crate::{
 
 #[derive(Args, Debug)]
 pub(crate) struct ShowArgs {
-    /// Jobs by id
-    #[arg(value_name = "ID", required = true, value_parser = select::id)]
-    ids: Vec<u64>,
+    /// Jobs by id, or ranges of ids such as 5-9
+    #[arg(value_name = "ID", required = true, value_parser = select::range)]
+    ids: Vec<(u64, u64)>,
     #[command(flatten)]
     output: OutputArgs,
     #[command(flatten)]
@@ -32,11 +32,12 @@ pub(crate) struct ShowArgs {
 }
 
 pub(crate) fn run(args: &ShowArgs) -> Result<ExitCode, Failure> {
+    let ids = select::named(&args.ids)?;
     let client = args.api.client()?;
     let format = args.output.output;
     client::block_on(async {
         let mut jobs: Vec<JobView> = Vec::new();
-        for id in &args.ids {
+        for id in &ids {
             jobs.push(client.get(&format!("/v1/jobs/{id}")).await?);
         }
         match (&jobs[..], format) {

@@ -127,6 +127,9 @@ async fn submit_one(client: &Client, args: &SubmitArgs, job: Value) -> Result<Ex
     if let Some(Value::String(warning)) = job.rest.get("warning") {
         note(&format!("warning: {}", plain(warning)));
     }
+    if let Some(told) = unrunnable(&job) {
+        note(&told);
+    }
     if headers.contains_key("ostler-coalesced") {
         note(&format!("job {} does this already", job.id));
     }
@@ -141,6 +144,15 @@ async fn submit_one(client: &Client, args: &SubmitArgs, job: Value) -> Result<Ex
         "job {id} goes on; follow it with `ostler logs -f {id}`, end it with `ostler kill {id}`"
     );
     interrupted(wait_for_one(client, args, id), &told).await
+}
+
+/// That nobody could run a job as things are that is for some runners alone: it is taken, and may wait for ever. Any other job waits for
+/// the first runner, which may be about to come.
+fn unrunnable(job: &JobView) -> Option<String> {
+    let is_for_some = job.host.is_some() || job.queue.as_deref().is_some_and(|it| it != "default");
+    let is_told = is_for_some && job.waits_for() == Some("no_runner");
+    let why = job.why.as_deref().filter(|_| is_told)?;
+    Some(format!("job {} waits: {}", job.id, plain(why)))
 }
 
 async fn wait_for_one(client: &Client, args: &SubmitArgs, id: u64) -> Result<ExitCode, Failure> {

@@ -59,13 +59,17 @@ async fn limited(
 ) -> Result<ExitCode, Failure> {
     let waiting = wait(client, args, selection);
     let Some(limit) = args.timeout else { return waiting.await };
-    let which = if args.any { "none" } else { "not all" };
-    tokio::time::timeout(limit, waiting).await.unwrap_or_else(|_| {
-        Err(Failure::with(
-            failure::TEMPORARY,
-            vec![format!("{which} of them have finished in this time; they go on")],
-        ))
-    })
+    let late = || match selection {
+        Selection::Ids(ids) if ids.len() == 1 && !args.any => {
+            format!("job {} has not finished in this time; it goes on", ids[0])
+        }
+        Selection::Ids(_) | Selection::Filter(_) => {
+            let which = if args.any { "none" } else { "not all" };
+            format!("{which} of them have finished in this time; they go on")
+        }
+    };
+    let waited = tokio::time::timeout(limit, waiting).await;
+    waited.unwrap_or_else(|_| Err(Failure::with(failure::TEMPORARY, vec![late()])))
 }
 
 async fn wait(

@@ -82,7 +82,7 @@ fn jobs_that_are_not_there_are_told_at_once() {
 fn a_wait_has_an_end_of_its_own_when_it_is_so_asked() {
     let running = job(17, "running", &json!({}));
     let fake = Fake::start(move |_| Reply::json(200, &json!({"jobs": [running], "next": null})));
-    let err = "ostler: not all of them have finished in this time; they go on\n";
+    let err = "ostler: job 17 has not finished in this time; it goes on\n";
     fake.ostler(&["wait", "17", "--timeout", "300ms"]).with(75, "", err);
 }
 
