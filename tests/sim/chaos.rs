@@ -1,6 +1,6 @@
 //! What fails, and what people do.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, sync::Arc};
 
 use ostler_driver::{QueueOrder, QueueVerb, Steer, SteerJob, Ticket, Verb};
 use ostler_job::{
@@ -11,11 +11,17 @@ use ostler_store::{Planned, Store};
 
 use crate::{agenda::Event, clients::Client, world::World};
 
+/// Whose orders are answered when nothing begins any more where a queue is not attached.
+pub(crate) const SELECTORS: Ticket = Ticket(u64::MAX - 1);
+
 impl World {
     /// One fault or deed; the next one follows.
     pub(crate) fn chaos(&mut self) {
         let pause = Span::from_millis(self.rng.between(5, 400));
         self.agenda.at(self.now.mono + pause, Event::Chaos);
+        if self.plan.detaches && self.rng.one_in(3) {
+            return self.order_queue();
+        }
         if self.plan.forget && self.rng.one_in(12) {
             self.forget_next = true;
         }
@@ -56,7 +62,12 @@ impl World {
     }
 
     fn new_client(&mut self) {
-        let client = Client::new(self.clients.len(), &mut self.rng, self.now);
+        let mut client = Client::new(self.clients.len(), &mut self.rng, self.now);
+        if self.plan.detaches {
+            for job in &mut client.jobs {
+                Arc::make_mut(&mut job.spec).queue = self.rng.one_in(2).then(|| self.any_queue());
+            }
+        }
         self.clients.push(client);
         self.agenda.at(self.now.mono, Event::Submit(self.clients.len() - 1));
     }
@@ -151,7 +162,8 @@ impl World {
             }
         };
         let queue = self.any_queue();
-        self.tell_queue(queue, verb);
+        let order = QueueOrder { ticket: SELECTORS, who: "operator".into(), queue, verb };
+        self.agenda.at(self.now.mono, Event::Queue(order));
     }
 
     /// What a queue is attached to, and whether one runner has it for itself.
@@ -251,6 +263,7 @@ impl World {
         self.crash_gateway();
         self.store.restore(&copy);
         self.checker.expected = expected;
+        self.checker.barred.forget();
         self.checker.tally.restored += 1;
     }
 

@@ -14,6 +14,7 @@ use ostler_store::{Change, EventKind, Memory, Store};
 
 use crate::{
     attached::{Out, Queues},
+    barred::Barred,
     claims::Claims,
     heard::Heard,
     tally::Tally,
@@ -37,6 +38,8 @@ pub(crate) struct Checker {
     to_stop: BTreeSet<AttemptKey>,
     fences: BTreeMap<JobId, Fence>,
     last_event: u64,
+    /// What may not begin any more.
+    pub(crate) barred: Barred,
     /// Every shape that a queue ever had, as the store has it.
     shapes: BTreeMap<QueueName, Vec<Queue>>,
     /// What attempts came to at their runners, and when.
@@ -94,6 +97,7 @@ impl Checker {
         let before = self.expected.queues.clone();
         changes.iter().for_each(|change| self.change(change));
         let it = &mut self.expected;
+        self.tally.back += it.out.back() as u64;
         let wrong = [it.out.committed(&before, &it.queues), it.claims.committed()];
         wrong.into_iter().flatten().for_each(|wrong| self.fail(wrong));
     }
@@ -241,9 +245,9 @@ impl Checker {
     }
 
     /// An effect is about to happen.
-    pub(crate) fn acts(&mut self, effect: &Effect, store: &Memory) {
+    pub(crate) fn acts(&mut self, effect: &Effect, store: &Memory, now: Mono) {
         match effect {
-            Effect::Run { runner, key, .. } => self.given(runner, *key, store),
+            Effect::Run { runner, key, .. } => self.given(runner, *key, store, now),
             Effect::Settle { key, fenced: false, .. } => {
                 if !self.expected.recorded.contains(key) {
                     self.fail(format!("{key:?} is settled and was not recorded"));
@@ -277,7 +281,8 @@ impl Checker {
     }
 
     /// A runner is about to be given an attempt.
-    fn given(&mut self, runner: &str, key: AttemptKey, store: &Memory) {
+    fn given(&mut self, runner: &str, key: AttemptKey, store: &Memory, now: Mono) {
+        self.barred.given(key, runner, now);
         let Some(job) = store.job(key.job).ok().flatten() else {
             return self.fail(format!("{key:?} is to run and is not in the store"));
         };
@@ -346,6 +351,18 @@ impl Checker {
         }
     }
 
+    /// Whoever has changed what a queue is attached to is told that it is so.
+    pub(crate) fn detached(&mut self, answers: &[Answer], now: Mono) {
+        let it = &self.expected;
+        let of = |job: JobId| it.out.queue(job);
+        for answer in answers {
+            if let Answer::Queue(view) = answer {
+                self.tally.detached += 1;
+                self.barred.answered(&view.queue, now, of, |key| it.lost.contains(key));
+            }
+        }
+    }
+
     /// A client was told that these are taken.
     pub(crate) fn acknowledge(&mut self, jobs: &[JobId], key: Option<&str>) {
         self.tally.acknowledged += jobs.len() as u64;
@@ -362,6 +379,7 @@ impl Checker {
     /// A runner started a job's process.
     pub(crate) fn start(&mut self, key: AttemptKey, spec: &Spec, now: Now) {
         self.tally.started += 1;
+        self.barred.begins(key).into_iter().for_each(|wrong| self.fail(wrong));
         let starts = self.expected.starts.entry(key.job).or_default();
         starts.push((key, now.mono));
         if starts.len() > 1 && spec.delivery == Delivery::AtMostOnce {

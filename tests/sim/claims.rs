@@ -16,8 +16,9 @@ pub(crate) struct Claims {
     out: BTreeSet<JobId>,
     /// Those that were out before the commit that is written now.
     before: BTreeSet<JobId>,
-    /// Those that it gave to a runner.
+    /// Those that it gave to a runner, and those that a runner brought back.
     given: BTreeSet<JobId>,
+    back: BTreeSet<JobId>,
 }
 
 impl Claims {
@@ -33,13 +34,15 @@ impl Claims {
         if !self.named.contains_key(&job) {
             return;
         }
-        if status.state.is_out() {
-            self.out.insert(job);
-        } else {
-            self.out.remove(&job);
+        let was_out = self.out.remove(&job);
+        if !status.state.is_out() {
+            return;
         }
+        self.out.insert(job);
         if is_new && status.state == JobState::Leased {
             self.given.insert(job);
+        } else if !was_out {
+            self.back.insert(job);
         }
     }
 
@@ -47,12 +50,25 @@ impl Claims {
     pub(crate) fn committed(&mut self) -> Option<String> {
         let before = std::mem::replace(&mut self.before, self.out.clone());
         let given = std::mem::take(&mut self.given);
-        let known = |it: &&JobId| before.contains(it) || given.contains(it);
-        given.iter().filter(|it| self.out.contains(it)).find_map(|job| {
-            let others = self.out.iter().filter(|it| *it != job).filter(known);
-            let met = others.filter(|other| self.exclude(job, other)).min()?;
+        let back = std::mem::take(&mut self.back);
+        let out = |it: &&JobId| self.out.contains(it);
+        let new = given.iter().filter(out).find_map(|job| {
+            let met = self.met(job, |it| before.contains(it) || given.contains(it))?;
             Some(format!("job {job} is given to a runner, and job {met} has what it names"))
-        })
+        });
+        let late = || {
+            back.iter().filter(out).find_map(|job| {
+                let met = self.met(job, |it| before.contains(it))?;
+                Some(format!("job {job} goes on at its runner, and job {met} has what it names"))
+            })
+        };
+        new.or_else(late)
+    }
+
+    /// One of these that has what the job names.
+    fn met(&self, job: &JobId, counts: impl Fn(&JobId) -> bool) -> Option<JobId> {
+        let mut others = self.out.iter().filter(|it| *it != job && counts(it));
+        others.find(|other| self.exclude(job, other)).copied()
     }
 
     fn exclude(&self, one: &JobId, other: &JobId) -> bool {

@@ -9,6 +9,7 @@ use ostler_store::Store as _;
 
 use crate::{
     agenda::{Event, ToRunner},
+    chaos::SELECTORS,
     world::World,
 };
 
@@ -73,7 +74,7 @@ impl World {
         self.checker.tell_events(&batch);
         let (mut sent, mut unsent) = (Vec::new(), Vec::new());
         for effect in batch.effects {
-            self.checker.acts(&effect, &self.store);
+            self.checker.acts(&effect, &self.store, self.now.mono);
             match effect {
                 Effect::Run { runner, key, .. } => {
                     let spec = self.store.job(key.job).ok().flatten().map(|job| job.spec);
@@ -119,6 +120,9 @@ impl World {
 
     fn answer(&mut self, ticket: Ticket, answers: &[Answer]) {
         self.checker.answered(answers, &self.store);
+        if ticket == SELECTORS {
+            self.checker.detached(answers, self.now.mono);
+        }
         let client = self.gateway.as_mut().and_then(|it| it.tickets.remove(&ticket));
         let Some(client) = client else { return };
         let it = &mut self.clients[client];

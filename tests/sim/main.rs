@@ -7,6 +7,7 @@
 
 mod agenda;
 mod attached;
+mod barred;
 mod chaos;
 mod checker;
 mod claims;

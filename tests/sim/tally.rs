@@ -21,6 +21,9 @@ pub(crate) struct Tally {
     pub(crate) restored: u64,
     /// Links that another one took the place of while they were up.
     pub(crate) replaced: u64,
+    /// Answers to whoever changed what a queue is attached to, and jobs that came back with their runners.
+    pub(crate) detached: u64,
+    pub(crate) back: u64,
     /// Words of runners whose beats waited.
     pub(crate) words: u64,
 }
@@ -36,6 +39,8 @@ impl Tally {
         self.reloads += other.reloads;
         self.restored += other.restored;
         self.replaced += other.replaced;
+        self.detached += other.detached;
+        self.back += other.back;
         self.words += other.words;
         for (&state, n) in &other.finished {
             *self.finished.entry(state).or_default() += n;
@@ -50,6 +55,7 @@ impl Tally {
         assert!(self.acknowledged > 1_000 && self.started > 1_000, "{self:?}");
         assert!(self.crashes > 100 && self.fenced > 50 && self.resent > 20, "{self:?}");
         assert!(self.words > 200, "{self:?}");
+        assert!(self.detached > 100 && self.back > 5, "{self:?}");
         assert!(self.reloads > 100 && self.restored > 20 && self.replaced > 20, "{self:?}");
         let ends = [JobState::Succeeded, JobState::Dead, JobState::Cancelled, JobState::Expired];
         assert!(ends.iter().all(|state| self.finished.contains_key(state)), "{self:?}");
