@@ -224,12 +224,13 @@ impl Driver {
     }
 
     /// Whether a runner may have jobs of the queue, as far as that and the queues above it say: who holds an exclusive one may, even
-    /// while it waits for others.
+    /// while it waits for others. Who holds it since it has jobs of it may not when it is not meant.
     pub(super) fn is_for(&self, queue: u32, runner: u32) -> bool {
         let mut way = std::iter::once(queue).chain(self.queues.above(queue));
         way.all(|it| {
             let known = self.attached.queues.get(&it);
-            known.is_none_or(|it| it.open.contains(&runner) || it.holder == Some(runner))
+            let holds = |it: &Attached| it.holder == Some(runner) && it.meant.contains(&runner);
+            known.is_none_or(|it| it.open.contains(&runner) || holds(it))
         })
     }
 

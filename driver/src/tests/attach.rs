@@ -232,6 +232,22 @@ fn detach_is_answered_when_what_was_given_has_begun_and_takes_back_what_nobody_h
 }
 
 #[test]
+fn detach_is_answered_when_what_was_given_before_a_restart_has_begun_too() {
+    for exclusive in [false, true] {
+        let mut bench = Bench::new();
+        let shape = QueueShape { exclusive, ..attached(&["runner:r1", "runner:r2"]) };
+        bench.order("mail", put(shape)).expect("it is made");
+        bench.join("r1", &[], 1);
+        let sent = bench.attempts("mail", 1)[0].1;
+        bench.restart();
+        bench.begin_order("mail", detach(&["runner:r1"]));
+        assert!(!bench.is_order_answered(), "{sent:?} may begin");
+        bench.start("r1", sent);
+        assert!(bench.is_order_answered());
+    }
+}
+
+#[test]
 fn detach_is_answered_when_what_was_given_of_queues_below_has_begun_too() {
     let mut bench = Bench::new();
     bench.order("mail", put(attached(&["zone=a", "zone=b"]))).expect("it is made");
