@@ -111,7 +111,7 @@ direct! {
         choose(lanes: &[Lane], now: Mono) -> (Option<Turn>, Option<(Child, Lane)>),
         serve(child: Child, lane: Lane, cost: Span, next: Option<Head>, now: Mono) -> (),
         pass(child: Child, cost: Span, alone: bool, now: Mono) -> (),
-        finish(child: Child, charged: Span, actual: Span) -> (),
+        finish(child: Child, charged: Span, actual: Span, borrows: bool) -> (),
         retire(child: Child) -> (),
         poll_forgotten() -> Option<Child>
     }
