@@ -11,6 +11,12 @@ use crate::backlog::Head;
 use crate::heap::IndexedHeap;
 use crate::lane::{Lane, LaneMap};
 
+/// `V` creeps by this part of a fluid share.
+const CREEP: u64 = 8;
+
+/// A job moves `V` for this much of its time at most, or the end of a very long one would let everybody go on at once.
+pub(super) const CREEP_JOB_MAX: Span = Span::from_secs(10);
+
 /// One child, in a cache line of its own.
 #[derive(Default)]
 #[repr(align(64))]
@@ -44,6 +50,8 @@ impl Account {
 #[derive(Default)]
 pub(super) struct Accounts {
     pub(super) v: Tag,
+    /// How far a fluid share would have come; what `V` is beyond that are charges that may be too high.
+    fluid: Tag,
     /// No tag is beyond this one, and whoever was charged so much was.
     furthest: Tag,
     children: Vec<Account>,
@@ -142,15 +150,37 @@ impl Accounts {
     }
 
     /// What it was charged too much. While it waits it has missed that, as far back as it has waited. `V` has risen by such charges, and
-    /// goes back by what they were on the average of all that wait, or they would all be behind it, and none be before others.
+    /// goes back by what they were on the average of all that wait, or they would all be behind it, and none be before others. But it
+    /// does not go back to before a fluid share: it has crept so far for those that wait for it.
     fn pay_back(&mut self, child: Child, less: Span) {
         let (v, weights) = (self.v, self.weights);
         let it = &mut self.children[child.0 as usize];
         let floor = if it.offers > 0 { it.since } else { v };
         it.start = it.start.minus(Tag::of(less, it.weight())).max(floor.min(it.start));
         if it.offers > 0 && it.start < v {
-            self.v = v.minus(v.minus(it.start).part(it.weight(), weights));
+            let back = v.minus(v.minus(it.start).part(it.weight(), weights));
+            self.v = back.max(self.fluid.min(v));
             self.furthest = self.furthest.max(v);
+        }
+    }
+
+    /// A job of the child is over after this time. With `V` held by the smallest tag alone, newcomers that start there forever would
+    /// hold it, and whoever has been served once would wait for all of them: so it creeps.
+    #[inline]
+    pub(super) fn creep(&mut self, child: Child, actual: Span) {
+        let (_, weights) = self.weights(child);
+        let by = actual.min(CREEP_JOB_MAX);
+        self.v = self.v.plus(Tag::of(by, weights.saturating_mul(CREEP)));
+        self.fluid = self.fluid.plus(Tag::of(by, weights)).min(self.v);
+        self.settle();
+    }
+
+    /// Somebody with this tag has nothing to claim.
+    #[inline]
+    pub(super) fn advance(&mut self, to: Tag) {
+        if to > self.v {
+            self.v = to;
+            self.settle();
         }
     }
 

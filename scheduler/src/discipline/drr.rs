@@ -8,7 +8,7 @@
 //! Bounds, with the quantum `Q`, weights `w` and the costliest job `c` of each: for two children that have jobs waiting all the
 //! time the service per weight differs by at most `Q + c_i/w_i + c_f/w_f`, counted from when both came, and between any two moments by
 //! twice that; where estimates are wrong `c` is what the granted jobs of each were charged, as with `promise`. A child that comes back from idling is served
-//! after at most `sum_j (Q w_j + c_j)` of slot time. Promises do not count.
+//! after at most `sum_j (Q w_j + c_j)` of slot time. Newcomers without end do not hold the round: it creeps, as with `promise`. Promises do not count.
 
 #[cfg(test)]
 mod tests;
@@ -74,13 +74,24 @@ impl DrrOrder {
         self.advance(self.accounts.furthest().quanta(Self::quantum()) + 1);
     }
 
+    /// Where whoever has nothing to claim stands.
+    pub(super) fn v(&self) -> Tag {
+        self.accounts.v
+    }
+
+    /// What the child was charged, per unit of weight.
+    pub(super) fn start(&self, child: Child) -> Tag {
+        self.accounts.get(child).start
+    }
+
+    /// The child, which offers nothing, was charged as much as this one.
+    pub(super) fn restart(&mut self, child: Child, start: Tag) {
+        self.accounts.get_mut(child).start = start;
+    }
+
     /// The round goes on; whoever has nothing to claim is in it.
     fn advance(&mut self, round: u64) {
-        let v = Self::quantum().times(round);
-        if v > self.accounts.v {
-            self.accounts.v = v;
-            self.accounts.settle();
-        }
+        self.accounts.advance(Self::quantum().times(round));
     }
 }
 
@@ -173,6 +184,11 @@ impl Discipline for DrrOrder {
         if self.accounts.correct(child, charged, actual) {
             self.rekey(child, false);
         }
+    }
+
+    fn finish(&mut self, child: Child, charged: Span, actual: Span, borrows: bool) {
+        self.correct(child, charged, actual, borrows);
+        self.accounts.creep(child, actual);
     }
 
     fn retire(&mut self, child: Child) {

@@ -9,7 +9,8 @@
 //!
 //! Jobs are charged by estimates, which may be far too high. So whoever has fewer jobs in slots than its guarantee has slots is
 //! green however much it was charged, whoever has fewer than its ceiling is not red, and what a job did not use is paid back to whoever's
-//! tokens it used. Who begins to borrow stands where the others are, but for a burst and a job that it may have been charged too much.
+//! tokens it used. Who begins to borrow stands where the others are, but for a burst and a job that it may have been charged too much;
+//! who has left and comes back owes what it borrowed while others waited, and newcomers without end hold up nobody, as with `promise`.
 //!
 //! Bounds, with the burst `T` of [`BURST`], guarantees `g` and ceilings `k` in slots, the costliest job `c`, while the guarantees of
 //! siblings are no more than the slots: in any time `t` a child gets at most `k (t + T) + (k + 1) c`, and one that has jobs waiting
@@ -219,8 +220,7 @@ impl Discipline for HtbOrder {
             return (None, None);
         };
         if class > self.height {
-            let start = self.accounts.get(turn.child).start;
-            self.accounts.v = self.accounts.v.max(start);
+            self.accounts.advance(self.accounts.get(turn.child).start);
         }
         (Some(turn), None)
     }
@@ -265,7 +265,7 @@ impl Discipline for HtbOrder {
         let borrows = self.borrows(child, None);
         if borrows && alone {
             // Nobody else wants what it takes, so it owes nobody for it.
-            self.accounts.v = self.accounts.v.max(self.accounts.get(child).start);
+            self.accounts.advance(self.accounts.get(child).start);
         }
         self.charge(child, cost, borrows);
         self.rekey(child, before);
@@ -294,17 +294,20 @@ impl Discipline for HtbOrder {
         self.rekey(child, before);
     }
 
+    fn finish(&mut self, child: Child, charged: Span, actual: Span, borrows: bool) {
+        self.correct(child, charged, actual, borrows);
+        if borrows {
+            self.accounts.creep(child, actual);
+        }
+    }
+
     fn count(&mut self, child: Child, running: u32) {
         let before = self.changes(child);
         self.bucket(child).running = running;
         self.rekey(child, before);
     }
 
-    /// What it used is remembered for as long as it is known; it owes nobody for what it borrowed.
     fn retire(&mut self, child: Child) {
-        let v = self.accounts.v;
-        let it = self.accounts.get_mut(child);
-        it.start = it.start.min(v);
         self.accounts.retire(child);
     }
 

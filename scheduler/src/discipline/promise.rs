@@ -15,14 +15,15 @@
 //!
 //! *Creep.* With `V` held by the smallest tag alone, newcomers that start at `V` forever would hold it there, and
 //! whoever has been served once would wait for all of them. So every finished job also moves `V` by an eighth of what a
-//! fluid share would, and a flow left behind `V` by more than `B` and its head's cost is served next however urgent the
-//! others are. Thus everybody is served after finitely many jobs, whoever comes, and debts of flows that left are
+//! fluid share would, and a flow left behind `V` by more than `B` and its head's cost, ten seconds of it at most, is served next however urgent
+//! the others are. Thus everybody is served after finitely many jobs, whoever comes, and debts of flows that left are
 //! forgotten in time. It loosens the bound above by a seventh of the mean `B + c/w`, where the costs of the jobs that
 //! are running count, too.
 //!
 //! *Estimates* may be wrong. What a flow that waits was charged too much it has missed, and so it is paid back in full, below `V` if need be,
 //! but not beyond the moment at which it came; what an idle one was is no claim. `V` goes back by the average of what that puts below it:
-//! else all flows would be behind `V` after a while, and urgency would say nothing. So in the bounds the service is what jobs did
+//! else all flows would be behind `V` after a while, and urgency would say nothing. It does not go back to before a fluid share, though, or
+//! who says that its jobs take long would undo the creep, and nobody else who was served once would be so again. So in the bounds the service is what jobs did
 //! take, and `c` is the sum of what the jobs of a flow that are granted at once were charged.
 //!
 //! *Lanes.* A flow has one tag for all lanes that its jobs wait in: what it is given in one it has been given, so that pinning
@@ -34,19 +35,13 @@ mod tests;
 
 use ostler_job::{Mono, Span};
 
-use super::accounts::Accounts;
+use super::accounts::{Accounts, CREEP_JOB_MAX};
 use super::by_lane::ByLane;
 use super::tag::Tag;
 use super::{Child, Discipline, Share, Turn};
 use crate::backlog::Head;
 use crate::config::Config;
 use crate::lane::Lane;
-
-/// `V` creeps by this part of a fluid share.
-const CREEP: u64 = 8;
-
-/// A job moves `V` for this much of its time at most, or the end of a very long one would make everybody eligible.
-const CREEP_JOB_MAX: Span = Span::from_secs(10);
 
 /// All children.
 pub(crate) struct PromiseOrder {
@@ -237,6 +232,8 @@ impl Discipline for PromiseOrder {
 
     fn is_left_behind(&self, child: Child, cost: Span) -> bool {
         let it = self.accounts.get(child);
+        // Whoever says that its jobs take long is looked at before all that are less far behind.
+        let cost = cost.min(CREEP_JOB_MAX);
         it.start.plus(self.credit).plus(Tag::of(cost, it.weight())) < self.accounts.v
     }
 
@@ -306,9 +303,7 @@ impl Discipline for PromiseOrder {
 
     fn finish(&mut self, child: Child, charged: Span, actual: Span, borrows: bool) {
         self.correct(child, charged, actual, borrows);
-        let (_, weights) = self.accounts.weights(child);
-        let by = actual.min(CREEP_JOB_MAX);
-        self.accounts.v = self.accounts.v.plus(Tag::of(by, weights.saturating_mul(CREEP)));
+        self.accounts.creep(child, actual);
     }
 
     fn retire(&mut self, child: Child) {

@@ -2,7 +2,8 @@
 //!
 //! Within a bucket the job that was submitted first is next, whoever's it is. Who shares a bucket shares its part, so of [`SET`]
 //! buckets from its hash on a tenant is put into the one with the fewest (sets, as in `tc-cake(8)`): where there are no more than so many
-//! tenants nobody shares. And every [`REHASH`] the hash is another one, and nobody is unlucky for long. Weights do not count.
+//! tenants nobody shares. And every [`REHASH`] the hash is another one, and nobody is unlucky for long; what its bucket was charged goes with a tenant. Weights do not
+//! count.
 //!
 //! Bounds, with the quantum `Q` of a bucket and the costliest job `c`: the service of two buckets that have jobs waiting all the
 //! time differs by at most `Q + 2c`, as with `drr`; two of `n` tenants share a bucket with probability `1/B` at most, so that a
@@ -16,9 +17,11 @@ use ostler_job::{Mono, Span};
 
 use super::drr::DrrOrder;
 use super::fifo::FifoOrder;
+use super::tag::Tag;
 use super::{Child, Discipline, Share, Turn};
 use crate::backlog::Head;
 use crate::hash::mix;
+use crate::heap::IndexedHeap;
 use crate::lane::Lane;
 
 /// How many buckets there are: a prime, as in `tc-sfq(8)`.
@@ -39,6 +42,8 @@ pub(crate) struct SfqOrder {
     members: [u32; BUCKETS as usize],
     salt: u64,
     hashed: Mono,
+    /// Children without jobs, by what the bucket that each of them stays in was charged when it left.
+    owing: IndexedHeap<Tag>,
     /// Jobs, granted ones too, of a bucket's children are charged to the bucket that the child is in now.
     forgotten: Vec<Child>,
 }
@@ -48,8 +53,16 @@ impl Default for SfqOrder {
         let mut turns = DrrOrder::default();
         (0..BUCKETS).for_each(|bucket| turns.open(Child(bucket), Share::of(1)));
         let buckets = (0..BUCKETS).map(|_| FifoOrder::default()).collect();
-        let (placed, members) = (Vec::new(), [0; BUCKETS as usize]);
-        Self { buckets, turns, placed, members, salt: 0, hashed: Mono(0), forgotten: Vec::new() }
+        Self {
+            buckets,
+            turns,
+            placed: Vec::new(),
+            members: [0; BUCKETS as usize],
+            salt: 0,
+            hashed: Mono(0),
+            owing: IndexedHeap::default(),
+            forgotten: Vec::new(),
+        }
     }
 }
 
@@ -85,12 +98,25 @@ impl SfqOrder {
         }
     }
 
+    /// Whoever has left and owes nothing any more is forgotten.
+    #[inline]
+    fn settle(&mut self) {
+        while let Some((start, child)) = self.owing.first()
+            && start <= self.turns.v()
+        {
+            self.owing.remove(child);
+            self.unplace(Child(child));
+            self.forgotten.push(Child(child));
+        }
+    }
+
     fn refile(&mut self, bucket: Child, lane: Lane) {
         let head = self.buckets[bucket.0 as usize].best(lane);
         self.turns.offer(bucket, lane, head);
     }
 
-    /// Puts everybody into a bucket by another hash.
+    /// Puts everybody into a bucket by another hash. What was charged to the one that somebody was in goes with him: whoever comes into that
+    /// one is not to wait for it, and what turns out to be too much is paid back to where he is then.
     fn rehash(&mut self, now: Mono) {
         self.hashed = now;
         self.salt = mix(now.0 ^ self.salt);
@@ -101,11 +127,18 @@ impl SfqOrder {
             lanes.push(Lane::USUAL);
             lanes.into_iter().for_each(|lane| self.turns.offer(Child(bucket), lane, None));
         }
-        let all = 0..self.placed.len() as u32;
-        let there: Vec<Child> =
-            all.map(Child).filter(|it| self.placed[it.0 as usize].is_some()).collect();
-        there.iter().for_each(|&child| self.unplace(child));
-        there.into_iter().for_each(|child| self.place(child));
+        let all = (0..self.placed.len() as u32).map(Child);
+        let there: Vec<(Child, Tag)> = all
+            .filter(|it| self.placed[it.0 as usize].is_some())
+            .map(|it| (it, self.turns.start(self.bucket(it))))
+            .collect();
+        there.iter().for_each(|&(child, _)| self.unplace(child));
+        (0..BUCKETS).for_each(|bucket| self.turns.restart(Child(bucket), Tag::default()));
+        for (child, start) in there {
+            self.place(child);
+            let bucket = self.bucket(child);
+            self.turns.restart(bucket, start.max(self.turns.start(bucket)));
+        }
         for (child, lane, head) in offers {
             self.offer(child, lane, Some(head));
         }
@@ -118,6 +151,7 @@ impl Discipline for SfqOrder {
     }
 
     fn open(&mut self, child: Child, _share: Share) {
+        self.owing.remove(child.0);
         self.place(child);
     }
 
@@ -144,6 +178,7 @@ impl Discipline for SfqOrder {
             self.rehash(now);
         }
         let (Some(turn), _) = self.turns.choose(lanes, now) else { return (None, None) };
+        self.settle();
         self.buckets[turn.child.0 as usize].choose(&[turn.lane], now)
     }
 
@@ -177,18 +212,24 @@ impl Discipline for SfqOrder {
         self.turns.correct(self.bucket(child), charged, actual, borrows);
     }
 
-    /// What it owes stays with its bucket.
-    fn retire(&mut self, child: Child) {
-        self.unplace(child);
-        self.forgotten.push(child);
+    fn finish(&mut self, child: Child, charged: Span, actual: Span, borrows: bool) {
+        self.turns.finish(self.bucket(child), charged, actual, borrows);
+        self.settle();
     }
 
-    fn owes(&self, _child: Child) -> bool {
-        false
+    /// It stays in its bucket until what that one was charged is paid, or it would come back to another one.
+    fn retire(&mut self, child: Child) {
+        self.owing.set(child.0, self.turns.start(self.bucket(child)));
+        self.settle();
+    }
+
+    fn owes(&self, child: Child) -> bool {
+        self.owing.contains(child.0)
     }
 
     fn reset(&mut self) {
         self.turns.forgive();
+        self.settle();
     }
 
     fn poll_forgotten(&mut self) -> Option<Child> {

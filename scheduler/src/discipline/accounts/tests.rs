@@ -116,3 +116,31 @@ fn who_has_jobs_again_owes_nothing_that_could_be_forgotten() {
     it.retire(Child(1));
     assert!(!it.owes(Child(1)));
 }
+
+#[test]
+fn virtual_time_creeps_and_does_not_go_back_to_before_a_fluid_share() {
+    let mut it = accounts();
+    (0..2).for_each(|child| assert!(offer(&mut it, child)));
+    it.charge(Child(0), it.v, seconds(60));
+    it.fluid = it.v;
+    it.creep(Child(1), seconds(8));
+    assert_eq!(it.lead(Child(1)), -SECOND / 2, "an eighth of what each of two would have had");
+    it.creep(Child(1), seconds(1_000));
+    assert_eq!(it.lead(Child(1)), -SECOND * 9 / 8, "of a long job ten seconds count");
+    // Back where it came from: on the average of both that would be half of it.
+    assert!(it.correct(Child(0), seconds(60), Span::ZERO));
+    assert_eq!(it.lead(Child(1)), -SECOND * 9 / 8);
+}
+
+#[test]
+fn a_debt_is_forgotten_when_virtual_time_has_crept_past_it() {
+    let mut it = accounts();
+    it.get_mut(Child(0)).start = Tag::of(seconds(11), 1);
+    it.retire(Child(0));
+    assert!(offer(&mut it, 1));
+    it.creep(Child(1), seconds(7));
+    assert!(it.owes(Child(0)));
+    it.creep(Child(1), seconds(1));
+    assert!(!it.owes(Child(0)));
+    assert_eq!(it.poll_forgotten(), Some(Child(0)));
+}

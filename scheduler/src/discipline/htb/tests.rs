@@ -275,18 +275,30 @@ fn whoever_begins_to_borrow_stands_where_the_others_are() {
 }
 
 #[test]
-fn whoever_has_no_job_owes_nobody_what_it_borrowed_and_its_number_is_as_new() {
-    let mut order = order(&[queue(1_000, Some(1_000), 0)]);
+fn whoever_has_no_job_owes_what_it_borrowed_while_others_wait_and_its_number_is_as_new_then() {
+    let mut order = order(&[queue(1_000, Some(1_000), 0), Share::of(1)]);
     order.count(Child(0), 2);
     serve(&mut order, 0, 3_000);
     serve(&mut order, 0, 3_000);
     assert!(charged(&order, 0).2 > Span::ZERO);
     order.offer(Child(0), Lane::USUAL, None);
     order.retire(Child(0));
+    assert_eq!((order.owes(Child(0)), order.poll_forgotten()), (true, None));
+    serve(&mut order, 1, 9_000);
+    assert_eq!(chosen(&mut order), Some(1));
     assert_eq!((order.owes(Child(0)), order.poll_forgotten()), (false, Some(Child(0))));
     order.open(Child(0), queue(1_000, Some(1_000), 0));
-    assert_eq!(charged(&order, 0), (0.0, 0.0, Span::ZERO));
+    assert_eq!((charged(&order, 0).0, charged(&order, 0).1), (0.0, 0.0));
     assert!(order.may_pass(Child(0), at(100)));
+}
+
+#[test]
+fn only_what_was_borrowed_moves_those_that_borrow() {
+    let mut order = order(&[queue(1_000, NONE, 0), Share::of(1)]);
+    order.finish(Child(0), millis(80), millis(80), false);
+    assert_eq!(order.accounts.v, Tag::default());
+    order.finish(Child(1), millis(80), millis(80), true);
+    assert_eq!(order.accounts.v, Tag::of(millis(5), 1), "by an eighth of a share of two");
 }
 
 #[test]

@@ -6,6 +6,7 @@ use ostler_job::{HostId, Mono, Span};
 
 use super::{SET, SfqOrder};
 use crate::backlog::Head;
+use crate::discipline::tag::Tag;
 use crate::discipline::{Child, Discipline, Share};
 use crate::lane::Lane;
 
@@ -99,8 +100,9 @@ fn what_goes_straight_to_a_slot_and_what_turns_out_to_be_longer_is_charged_to_th
         // Nobody has a job: that is written off.
         (0..2).for_each(|it| order.offer([near, far][it], Lane::USUAL, None));
         order.retire(own);
-        assert_eq!((order.owes(own), order.poll_forgotten()), (false, Some(own)));
+        assert_eq!((order.owes(own), order.poll_forgotten()), (true, None));
         order.reset();
+        assert_eq!((order.owes(own), order.poll_forgotten()), (false, Some(own)));
         for (child, seq) in [(near, 3), (far, 4)] {
             order.offer(child, Lane::USUAL, Some(head(seq)));
         }
@@ -133,4 +135,26 @@ fn tenants_of_whom_there_are_no_more_than_a_set_has_buckets_share_none() {
     order.retire(Child(0));
     order.open(Child(SET), Share::of(1));
     order.check(&|_, _, _| true);
+}
+
+#[test]
+fn what_somebody_was_charged_goes_to_the_next_bucket_with_it_and_is_not_lost_by_leaving() {
+    for leaves in [false, true] {
+        let mut order = SfqOrder::default();
+        (0..2).for_each(|child| order.open(Child(child), Share::of(1)));
+        order.pass(Child(0), Span::from_secs(5), false, Mono(0));
+        if leaves {
+            order.retire(Child(0));
+        }
+        let was = order.bucket(Child(0));
+        order.rehash(at(10_000));
+        let is = order.bucket(Child(0));
+        let start = |bucket| order.turns.start(bucket);
+        assert_eq!((start(is), start(was)), (Tag::of(Span::from_secs(5), 1), Tag::default()));
+        order.open(Child(0), Share::of(1));
+        assert_eq!((order.bucket(Child(0)), order.owes(Child(0))), (is, false));
+        // What is paid back is so where it was charged.
+        order.finish(Child(0), Span::from_secs(5), Span::ZERO, false);
+        assert!(order.turns.start(is) < Tag::of(Span::from_millis(1), 1));
+    }
 }
