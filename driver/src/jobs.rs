@@ -17,7 +17,6 @@ use ostler_job::{
         Scheduling, Spec,
     },
 };
-use ostler_scheduler::Arrival;
 
 use super::{
     claims::Claims,
@@ -85,8 +84,6 @@ pub(super) struct Run {
     pub(super) to: Option<u32>,
     /// When its retry is due.
     pub(super) retry_at: Mono,
-    /// Where it stood in its line, until it waits there again; `None`: it comes anew.
-    pub(super) arrival: Option<Arrival>,
     /// Attempts before it that came back unstarted, one after the other.
     pub(super) returns: u32,
     /// When it was over, while nothing has followed it.

@@ -57,17 +57,15 @@ impl Driver {
             self.come_back(id);
         }
         self.touch(id);
-        let arrival = self.scheduler.arrival(id);
         let job = &mut self.jobs[id];
         job.crashes = job.crashes.saturating_sub(1);
         let run = job.run_mut();
         (run.lost, run.finished_at) = (false, None);
-        let arrival = arrival.or_else(|| run.arrival.take());
         run.stop |= paused;
         let began = run.started_at.is_some();
         self.shift(id, if began { JobState::Running } else { JobState::Leased });
         // It had given its slot away, and waits no more.
-        self.hold_slot(id, number, arrival, now);
+        self.hold_slot(id, number, now);
         if paused {
             self.order(id, Order::Stop);
         }

@@ -15,11 +15,9 @@ pub(super) struct Gone {
 impl Driver {
     /// Its runner has the job no more: it is in no place until it waits again, or its slot is given to others.
     pub(super) fn let_go(&mut self, id: JobId, left: Left) -> Gone {
-        let arrival = self.scheduler.arrival(id);
         let job = &mut self.jobs[id];
         let queue = job.queue;
         let run = job.run_mut();
-        run.arrival = arrival;
         let runner = run.runner;
         if let Some(it) = self.runners.get_mut(runner) {
             it.leased.remove(&id);

@@ -124,7 +124,7 @@ pub struct Driver {
     hosts: Names,
     resources: claims::ResourceNames,
     /// Restored jobs that wait until it is known who has what they need.
-    unplaced: Vec<(JobId, JobState, Arrival)>,
+    unplaced: Vec<(JobId, JobState)>,
     scheduler: Scheduler,
     timers: Timers,
     /// By whom jobs are paused or stopped that are so.
@@ -260,15 +260,10 @@ impl Driver {
 
     /// A job begins to wait, or goes on to after an attempt: until its time, or in the queue.
     fn wait(&mut self, id: JobId, now: Now) {
-        self.wait_at(id, None, now);
-    }
-
-    /// `arrival`: where it stands in the queue, if it stood there before.
-    fn wait_at(&mut self, id: JobId, arrival: Option<Arrival>, now: Now) {
         let job = &self.jobs[id];
         let until = job.due;
         if until <= now.wall {
-            self.queue_at(id, arrival, now);
+            self.queue(id, now);
         } else if job.run.is_none() {
             // Never for longer than from the beginning, whatever the clock said then.
             let whole = until.since(job.submitted_at);
@@ -288,26 +283,29 @@ impl Driver {
 
     /// The job may run as soon as a slot is free.
     fn queue(&mut self, id: JobId, now: Now) {
-        self.queue_at(id, None, now);
-    }
-
-    fn queue_at(&mut self, id: JobId, arrival: Option<Arrival>, now: Now) {
         if self.stays_paused(id) {
             return;
         }
-        let own = self.pend(id);
+        self.pend(id);
+        let arrival = Some(self.arrival(id, now));
         let submit = self.scheduled(id, now);
         let claims = self.jobs[id].claims.as_ref().map_or(&[][..], |claims| &claims.list);
-        self.scheduler.handle_submit_again(submit, claims, own.or(arrival), now.mono);
+        self.scheduler.handle_submit_again(submit, claims, arrival, now.mono);
         self.place(now);
     }
 
-    /// The job waits for a slot from here on; answers where it stood after its last attempt.
-    fn pend(&mut self, id: JobId) -> Option<Arrival> {
+    /// The job waits for a slot from here on.
+    fn pend(&mut self, id: JobId) {
         self.shift(id, JobState::Pending);
-        let run = self.jobs[id].run.as_mut()?;
-        run.finished_at = None;
-        run.arrival.take()
+        if let Some(run) = &mut self.jobs[id].run {
+            run.finished_at = None;
+        }
+    }
+
+    /// Where the job stands: in the order of ids, as in the lines of resources, whatever it waited for before and whatever restarts.
+    fn arrival(&self, id: JobId, now: Now) -> Arrival {
+        let waited = self.runnable(&self.jobs[id], now);
+        Arrival { place: id.0, since: Mono(now.mono.0.saturating_sub(waited.0)) }
     }
 
     /// Does what the scheduler decided.
@@ -347,7 +345,6 @@ impl Driver {
             stop: false,
             to: None,
             retry_at: Mono(0),
-            arrival: None,
             returns: old.as_ref().map_or(0, |it| it.returns),
             finished_at: None,
             exit_status: old.as_ref().and_then(|it| it.exit_status),

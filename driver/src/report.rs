@@ -184,8 +184,6 @@ impl Driver {
         let wait = ostler_scheduler::retry::delay(retry, job.failures, seed);
         self.counters.retried += 1;
         self.jobs[id].due = now.wall.after(wait);
-        // After a while, it comes anew.
-        self.jobs[id].run_mut().arrival.take_if(|_| wait > Span::ZERO);
         self.go_over(id);
         self.tell_retrying(id, ending.reason, wait, now);
         self.wait_for_retry(id, now.mono + wait);

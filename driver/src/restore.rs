@@ -5,7 +5,6 @@ use ostler_job::{
     HostId, JobId, Mono, Now, SupplierId, Wall,
     durable::{Fence, JobState, Order, Status, Term},
 };
-use ostler_scheduler::Arrival;
 
 use super::{
     Driver, DriverConfig,
@@ -34,13 +33,8 @@ impl Driver {
             self.restore_claims(job.id);
             self.shift(job.id, JobState::Paused);
             self.forgive(job.id);
-            let arrival = self.scheduler.next_arrival();
-            self.unplaced.push((job.id, state, arrival));
+            self.unplaced.push((job.id, state));
         } else {
-            let comes_back = state == JobState::Retrying && job.status.failures == 0;
-            if let Some(run) = self.jobs[job.id].run.as_mut().filter(|_| comes_back) {
-                run.arrival = Some(self.scheduler.next_arrival());
-            }
             self.wait(job.id, now);
         }
         self.forgive_unless_moved(job.id, state);
@@ -62,12 +56,12 @@ impl Driver {
     /// Every job is known: those that need what others may have wait for it now.
     pub fn place_restored(&mut self, now: Now) {
         self.hear(now);
-        for (id, state, arrival) in std::mem::take(&mut self.unplaced) {
+        for (id, state) in std::mem::take(&mut self.unplaced) {
             if self.jobs.get(id).is_none_or(|job| job.state != JobState::Paused) {
                 // It expired meanwhile, or was taken up by its runner.
                 continue;
             }
-            self.wait_at(id, Some(arrival), now);
+            self.wait(id, now);
             self.forgive_unless_moved(id, state);
         }
         self.done(now);
@@ -149,11 +143,11 @@ impl Driver {
             self.runners.set_deadline(runner, Some(now.mono + self.config.lease));
             self.look_at_runner(runner, now);
         }
-        self.hold_slot(id, runner, None, now);
+        self.hold_slot(id, runner, now);
     }
 
     /// The runner has the job without a grant: the scheduler hears that it holds a slot, and whose.
-    pub(super) fn hold_slot(&mut self, id: JobId, runner: u32, arrival: Option<Arrival>, now: Now) {
+    pub(super) fn hold_slot(&mut self, id: JobId, runner: u32, now: Now) {
         self.runners.insert(runner).leased.insert(id);
         let job = self.scheduled(id, now);
         let claims = self.jobs[id].claims.as_ref().map_or(&[][..], |claims| &claims.list);
@@ -161,7 +155,13 @@ impl Driver {
         // What was leased by another clock than this one was so before now, however it was set.
         let leased_at = self.jobs[id].run.as_ref().map_or(now.wall, |run| run.leased_at);
         let since = Mono(now.mono.0.saturating_sub(now.wall.since(leased_at).0));
-        self.scheduler.handle_adopt_claiming(job, claims, arrival, at, (since, now.mono));
+        self.scheduler.handle_adopt_claiming(
+            job,
+            claims,
+            Some(self.arrival(id, now)),
+            at,
+            (since, now.mono),
+        );
         self.place(now);
         self.look_at_holder(id, (self.jobs[id].queue, runner), now);
     }
@@ -181,7 +181,6 @@ fn past(runner: u32, status: &Status) -> Run {
         stop: status.stop,
         to: None,
         retry_at: Mono(0),
-        arrival: None,
         returns: 0,
         finished_at: None,
         exit_status: status.exit_status,

@@ -1,28 +1,28 @@
 //! Jobs that come back to their places: those that came before them are before them again, and nobody takes their slots in between.
 //!
-//! Where a job stands is its number among all submits ([`Arrival`]), whoever kept it meanwhile.
+//! Where a job stands is a number ([`Arrival`]) that whoever submits it says, or else its number among all submits.
 
 use ostler_job::{JobId, Mono};
 
 use crate::event::{Arrival, Left, Submit};
+use crate::jobs::Job;
 use crate::resources::Claim;
 use crate::scheduler::Scheduler;
 
 impl Scheduler {
-    /// A place behind all that came before, for a job that is submitted later.
-    pub fn next_arrival(&mut self) -> Arrival {
+    /// A place behind all that came before.
+    pub(crate) fn next_arrival(&mut self, since: Mono) -> Arrival {
         self.submits += 1;
-        Arrival::of(self.submits)
+        Arrival { place: self.submits, since }
     }
 
-    /// Where the job stands, for it to come back to; `None`: it is not known here, or came back too often.
+    /// Where the job stands, for it to come back to; `None`: it is not known here.
     pub fn arrival(&self, job: JobId) -> Option<Arrival> {
-        let job = &self.jobs[self.jobs.find(job)?];
-        let arrival = Arrival(job.seq);
-        if job.is_waiting() { arrival.again() } else { Some(arrival) }
+        Some(arrived(&self.jobs[self.jobs.find(job)?]))
     }
 
-    /// As [`Scheduler::handle_submit_claiming`], of a job that comes back to where it stood.
+    /// As [`Scheduler::handle_submit_claiming`], of a job that stands there, where it may have stood before. Either all jobs say
+    /// where, or none does.
     ///
     /// # Panics
     /// As [`Scheduler::handle_submit`].
@@ -69,7 +69,7 @@ impl Scheduler {
         let Some(ix) = self.find_granted(submit.job) else {
             return self.handle_submit_claiming(submit, claims, now);
         };
-        let (arrival, flow) = (Arrival(self.jobs[ix].seq), self.jobs[ix].flow);
+        let (arrival, flow) = (arrived(&self.jobs[ix]), self.jobs[ix].flow);
         match left {
             Left::Over => self.end_granted(ix, now),
             Left::Unstarted => {
@@ -93,4 +93,9 @@ impl Scheduler {
         self.pump(now);
         self.mutated();
     }
+}
+
+/// Where the job stands, and since when it could have run.
+const fn arrived(job: &Job) -> Arrival {
+    Arrival { place: job.seq, since: job.arrival }
 }

@@ -163,8 +163,9 @@ impl Scheduler {
 
     /// The job waits for a resource.
     pub(crate) fn park(&mut self, job: JobIx) {
+        self.waits += 1;
         let it = &mut self.jobs[job];
-        it.state = State::Parked;
+        (it.state, it.position) = (State::Parked, self.waits as u32);
         self.tenants[self.tree.tenant(it.flow)].waiting += 1;
         self.work_waiting += u128::from(it.cost.0);
         self.parked += 1;
@@ -174,8 +175,9 @@ impl Scheduler {
 
     /// The job waits, for the first time or again.
     pub(crate) fn enter_waiting(&mut self, job: JobIx) {
+        self.waits += 1;
         let it = &mut self.jobs[job];
-        it.state = State::Waiting;
+        (it.state, it.position) = (State::Waiting, self.waits as u32);
         self.tenants[self.tree.tenant(it.flow)].waiting += 1;
         self.work_waiting += u128::from(it.cost.0);
         self.tree.enqueue(&self.jobs, job);
@@ -207,7 +209,7 @@ impl Scheduler {
         self.tenants[self.tree.tenant(it.flow)].waiting -= 1;
         self.work_waiting -= u128::from(it.cost.0);
         self.expiry.leave(it.expires);
-        self.arrivals.leave(it.seq);
+        self.arrivals.leave(it.arrival);
     }
 
     /// Charges running jobs for what they exceed, so that a long one does not look cheap until it ends. Before a

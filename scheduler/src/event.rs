@@ -2,10 +2,6 @@
 
 use ostler_job::{HostId, JobId, Mono, Promise, QueueId, Span, SupplierId, TenantId};
 
-/// Bits that count how often a job left a list and came back to its place; beyond that it takes a new one.
-const TURN_BITS: u32 = 6;
-const TURNS: u64 = (1 << TURN_BITS) - 1;
-
 /// A job that asks for a slot.
 #[derive(Clone, Copy, Debug)]
 pub struct Submit {
@@ -36,27 +32,13 @@ pub struct Estimate {
     pub p90: Span,
 }
 
-/// Where a job stands among all that were submitted: its number, and in the lowest bits how often it left a list and came back. Lists
-/// are cleaned lazily, and what one still has of the job from before is none of its entries then.
+/// Where a job stands among all, however often it left and came back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Arrival(pub(crate) u64);
-
-impl Arrival {
-    /// That of the submit with this number.
-    #[inline]
-    pub(crate) const fn of(submit: u64) -> Self {
-        Self(submit << TURN_BITS)
-    }
-
-    /// Whether both are of one submit.
-    pub(crate) const fn is_of(self, other: Self) -> bool {
-        self.0 >> TURN_BITS == other.0 >> TURN_BITS
-    }
-
-    /// The same place for who has left a list there.
-    pub(crate) fn again(self) -> Option<Self> {
-        (self.0 & TURNS < TURNS).then_some(Self(self.0 + 1))
-    }
+pub struct Arrival {
+    /// Jobs with smaller numbers go first, where nothing else decides. No two have the same, and it is below 2^56.
+    pub place: u64,
+    /// Since when it could have run.
+    pub since: Mono,
 }
 
 /// How a job that waits again left its slot.

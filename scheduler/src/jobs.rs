@@ -49,8 +49,9 @@ impl State {
 #[repr(align(64))]
 pub(crate) struct Job {
     pub(crate) id: JobId,
-    /// Counts submits; breaks ties and tells a job from the entry's earlier tenants.
+    /// Its place among all (`Arrival`): breaks ties.
     pub(crate) seq: u64,
+    /// Since when it could have run.
     pub(crate) arrival: Mono,
     /// Latest start time: the order key.
     pub(crate) lst: Mono,
@@ -59,7 +60,8 @@ pub(crate) struct Job {
     pub(crate) cost: Span,
     pub(crate) flow: FlowIx,
     pub(crate) lane: Lane,
-    /// Its place among the granted ones while it is; the next free entry while free.
+    /// Its place among the granted ones while it is, and while it waits which time it does: lists are cleaned lazily, and what one has
+    /// of another time, or of the entry's earlier tenants, is none of its entries. The next free entry while free.
     pub(crate) position: u32,
     pub(crate) state: State,
     /// It missed its latest start and waits, or waited, in its flow's late list.
@@ -171,16 +173,16 @@ impl Jobs {
         self.free = ix.0;
     }
 
-    /// Whether the entry still holds the submit `seq` and that waits: what lazily cleaned lists ask.
-    pub(crate) fn waits(&self, ix: JobIx, seq: u64) -> bool {
+    /// Whether the entry still holds the job of this place, and that waits for this time: what lazily cleaned lists ask.
+    pub(crate) fn waits(&self, ix: JobIx, (seq, turn): (u64, u32)) -> bool {
         let job = &self[ix];
-        job.seq == seq && job.state == State::Waiting
+        (job.seq, job.position) == (seq, turn) && job.state == State::Waiting
     }
 
     /// The same of one that may also wait for a resource.
-    pub(crate) fn stays(&self, ix: JobIx, seq: u64) -> bool {
+    pub(crate) fn stays(&self, ix: JobIx, turn: u32) -> bool {
         let job = &self[ix];
-        job.seq == seq && job.state.is_waiting()
+        job.position == turn && job.state.is_waiting()
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = (JobIx, &Job)> {

@@ -44,6 +44,8 @@ pub struct Scheduler {
     pub(crate) actions: VecDeque<Action>,
     /// Places that were given.
     pub(crate) submits: u64,
+    /// How often jobs began to wait.
+    pub(crate) waits: u64,
     /// Mutations since the invariants were last checked.
     #[cfg(debug_assertions)]
     pub(crate) unchecked: usize,
@@ -72,6 +74,7 @@ impl Scheduler {
             touched_sets: Vec::new(),
             actions: VecDeque::new(),
             submits: 0,
+            waits: 0,
             #[cfg(debug_assertions)]
             unchecked: 0,
             config,
@@ -278,14 +281,14 @@ impl Scheduler {
     ) -> JobIx {
         let of = (submit.queue, submit.tenant, known);
         let flow = self.tree.open(of, submit.weight, &mut self.tenants);
-        let Arrival(seq) = arrival.unwrap_or_else(|| self.next_arrival());
+        let Arrival { place, since } = arrival.unwrap_or_else(|| self.next_arrival(now));
         let window = submit.promise.window();
         // An estimate takes at most a quarter of the longest window off, or a wild one would end all order.
         let lead = submit.estimate.p90.0.min(ostler_job::Promise::SOMETIME.0 / 4);
         self.jobs.insert(Job {
             id: submit.job,
-            seq,
-            arrival: now,
+            seq: place,
+            arrival: since,
             lst: Mono((now + window).0.saturating_sub(lead)),
             expires: submit.expires.unwrap_or(NEVER),
             cost: submit.estimate.p50.min(COST_MAX),

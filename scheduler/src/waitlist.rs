@@ -9,7 +9,7 @@ use std::collections::BinaryHeap;
 
 use ostler_job::Mono;
 
-use crate::jobs::{JobIx, Jobs};
+use crate::jobs::{Job, JobIx, Jobs};
 
 /// Jobs that are looked at, at most, to tell how much goes before another.
 const SAMPLE: usize = 2048;
@@ -20,6 +20,21 @@ pub(crate) struct Entry {
     pub(crate) key: Mono,
     pub(crate) seq: u64,
     pub(crate) job: JobIx,
+    /// Which time it waits, of all jobs and times.
+    turn: u32,
+}
+
+impl Entry {
+    /// That of a job which waits, by this key.
+    #[inline]
+    pub(crate) fn of(key: Mono, job: &Job, ix: JobIx) -> Self {
+        Self { key, seq: job.seq, job: ix, turn: job.position }
+    }
+
+    #[inline]
+    fn waits(&self, jobs: &Jobs) -> bool {
+        jobs.waits(self.job, (self.seq, self.turn))
+    }
 }
 
 /// Waiting jobs by `(key, seq)`. The head, if there is one, always waits.
@@ -48,7 +63,7 @@ impl Waitlist {
         // Odd, so that it does not follow the heap's levels.
         let step = entries.len().div_ceil(SAMPLE) | 1;
         let sample = entries.iter().step_by(step).map(|Reverse(entry)| entry);
-        let before = sample.filter(|it| (it.key, it.seq) < of && jobs.waits(it.job, it.seq));
+        let before = sample.filter(|it| (it.key, it.seq) < of && it.waits(jobs));
         before.map(|it| u128::from(jobs[it.job].cost.0) * step as u128).sum()
     }
 
@@ -58,8 +73,8 @@ impl Waitlist {
         let step = if entries.len() <= looks { 1 } else { entries.len().div_ceil(looks) | 1 };
         let is_clean = entries.len() == self.live as usize;
         let sample = entries.iter().step_by(step).map(|Reverse(entry)| entry);
-        let before = sample
-            .filter(|it| (it.key, it.seq) < (key, seq) && (is_clean || jobs.waits(it.job, it.seq)));
+        let before =
+            sample.filter(|it| (it.key, it.seq) < (key, seq) && (is_clean || it.waits(jobs)));
         let counted = u32::try_from(before.count() * step).unwrap_or(u32::MAX);
         // It is one of them itself.
         (counted.min(self.live.saturating_sub(1)), step == 1)
@@ -81,7 +96,7 @@ impl Waitlist {
     pub(crate) fn lose(&mut self, jobs: &Jobs) {
         self.live -= 1;
         if self.heap.len() > 2 * self.live as usize + 16 {
-            self.heap.retain(|Reverse(entry)| jobs.waits(entry.job, entry.seq));
+            self.heap.retain(|Reverse(entry)| entry.waits(jobs));
         }
         self.drop_stale(jobs);
     }
@@ -99,7 +114,7 @@ impl Waitlist {
             return;
         }
         while let Some(entry) = self.head() {
-            if jobs.waits(entry.job, entry.seq) {
+            if entry.waits(jobs) {
                 return;
             }
             self.heap.pop();
@@ -108,10 +123,10 @@ impl Waitlist {
 
     /// Asserts that the live count is true and that the head waits.
     pub(crate) fn check(&self, jobs: &Jobs) {
-        let live = self.heap.iter().filter(|Reverse(entry)| jobs.waits(entry.job, entry.seq));
+        let live = self.heap.iter().filter(|Reverse(entry)| entry.waits(jobs));
         assert_eq!(live.count(), self.live as usize, "a list's count is that of its waiting jobs");
         if let Some(head) = self.head() {
-            assert!(jobs.waits(head.job, head.seq), "a list's head waits");
+            assert!(head.waits(jobs), "a list's head waits");
         }
         assert!(self.heap.len() <= 2 * self.live as usize + 17, "stale entries are bounded");
     }

@@ -93,7 +93,7 @@ fn a_job_that_has_to_wait_since_it_came_back_often_has_its_place_after_that() {
 }
 
 #[test]
-fn a_job_that_failed_comes_anew_after_its_delay() {
+fn a_job_that_failed_has_its_place_after_its_delay() {
     let (mut bench, jobs, key) = line(QueueDiscipline::Fifo);
     bench.start("a", key);
     bench.finish("a", key, Reason::ExitStatus);
@@ -104,7 +104,68 @@ fn a_job_that_failed_comes_anew_after_its_delay() {
         bench.beat("a", 4, &[second]);
     }
     assert_eq!(bench.state(jobs[0]), JobState::Pending);
-    assert_eq!(bench.goes("a", second), [2, 3, 4, 1]);
+    assert_eq!(bench.goes("a", second), [2, 1, 3, 4]);
+}
+
+/// What is done to the second of four jobs of a line whose first has a runner, so that it waits again.
+fn leaves_and_comes_back(bench: &mut Bench, jobs: [JobId; 4], how: &str) {
+    match how {
+        "paused" => {
+            bench.steer(Verb::Pause, jobs[1]);
+            bench.steer(Verb::Resume, jobs[1]);
+        }
+        "edited" => {
+            for nth in 0..200 {
+                let within = Some(Some(Span::from_secs(600 + nth)));
+                let edit = Edit { within, ..Edit::default() };
+                bench.steer(Verb::Edit(Box::new(edit)), jobs[1]);
+            }
+        }
+        "postponed" => {
+            let not_before = Some(Some(Wall(bench.now.wall.0 + 1_000)));
+            let edit = Edit { not_before, ..Edit::default() };
+            bench.steer(Verb::Edit(Box::new(edit)), jobs[1]);
+            assert_eq!(bench.state(jobs[1]), JobState::Scheduled);
+            bench.pass(Span::from_secs(2));
+        }
+        _ => {
+            bench.steer(Verb::Cancel, jobs[1]);
+            bench.steer(Verb::Retry, jobs[1]);
+        }
+    }
+    assert_eq!(bench.state(jobs[1]), JobState::Pending, "{how}");
+}
+
+#[test]
+fn a_job_has_its_place_however_it_left_its_line_and_whatever_restarts() {
+    for how in ["paused", "edited", "postponed", "cancelled and retried"] {
+        for restarts in [false, true] {
+            let (mut bench, jobs, key) = line(QueueDiscipline::Fifo);
+            bench.start("a", key);
+            leaves_and_comes_back(&mut bench, jobs, how);
+            if restarts {
+                bench.restart();
+                bench.beat("a", 4, &[key]);
+            }
+            assert_eq!(bench.goes("a", key), [1, 2, 3, 4], "{how}, {restarts}");
+        }
+    }
+}
+
+#[test]
+fn who_waits_longest_is_not_who_is_first_in_its_line() {
+    let (mut bench, jobs, key) = line(QueueDiscipline::Fifo);
+    bench.start("a", key);
+    bench.finish("a", key, Reason::ExitStatus);
+    let second = bench.run();
+    bench.start("a", second);
+    for _ in 0..4 {
+        bench.pass(Span::from_secs(5));
+        bench.beat("a", 4, &[second]);
+    }
+    assert_eq!(bench.state(jobs[0]), JobState::Pending, "for less than 20 s");
+    let since = bench.driver.figures(bench.now).oldest_runnable.expect("three wait");
+    assert_eq!(since.passed(bench.now.mono), Span::from_secs(20), "as the third one does");
 }
 
 #[test]

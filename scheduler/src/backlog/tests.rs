@@ -38,8 +38,7 @@ impl Bench {
             cancelled: false,
             claims: false,
         });
-        let is_next =
-            self.backlog.push(late, Entry { key: Mono(self.seq), seq: self.seq, job: ix });
+        let is_next = self.backlog.push(late, Entry::of(Mono(self.seq), &self.jobs[ix], ix));
         self.backlog.check(&self.jobs);
         (self.seq, is_next)
     }

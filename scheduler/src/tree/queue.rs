@@ -272,7 +272,7 @@ impl Tree {
         let job = &jobs[ix];
         let node = self.flows[job.flow.0 as usize].node;
         let key = self[node].order.key(job.lst);
-        let entry = crate::waitlist::Entry { key, seq: job.seq, job: ix };
+        let entry = crate::waitlist::Entry::of(key, job, ix);
         let backlogs = &mut self.flows[job.flow.0 as usize].backlogs;
         backlogs.entry(job.lane, Backlog::default).push(job.late, entry);
         self.offer(job.flow, job.lane);

@@ -26,7 +26,7 @@ impl Tree {
         let (flow, lane) = (job.flow, job.lane);
         let it = &self.flows[flow.0 as usize];
         let node = it.node;
-        let entry = Entry { key: self[node].order.key(job.lst), seq: job.seq, job: ix };
+        let entry = Entry::of(self[node].order.key(job.lst), job, ix);
         let backlog = self.flows[flow.0 as usize].backlogs.entry(lane, Backlog::default);
         let is_next = backlog.push(job.late, entry);
         self.count_waiting(node, 1);
