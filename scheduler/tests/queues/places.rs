@@ -146,3 +146,29 @@ fn a_job_that_waits_again_is_first_in_the_lines_of_its_resources_where_it_was() 
     assert_eq!(granted(&mut s), [1], "it needs the key no more");
     assert_eq!(order(&mut s, vec![1], 6), [2, 3]);
 }
+
+#[test]
+fn a_job_that_comes_back_twice_stands_once_among_those_that_wait() {
+    let mut s = with_slots(2);
+    let fifo = QueueConfig { discipline: DisciplineKind::Fifo, ..QueueConfig::default() };
+    s.handle_queue(A, &fifo, at(0));
+    s.handle_queue(B, &fifo, at(0));
+    s.handle_submit(job(1, B, 1), at(1));
+    s.handle_submit(job(2, A, 1), at(2));
+    assert_eq!(granted(&mut s), [1, 2]);
+    let slots = |slots| Supply { host: HostId(1), slots, prefetch: 0 };
+    s.handle_supply(SupplierId(1), slots(0), at(3));
+    s.handle_submit(job(3, A, 1), at(4));
+    for (id, queue) in [(1, B), (2, A)] {
+        s.handle_again(job(id, queue, 1), &[], Left::Over, at(5));
+    }
+    // The first goes on waiting, the second is granted again, and nobody stands behind it when it comes back.
+    s.handle_queue(B, &QueueConfig { paused: true, ..fifo }, at(6));
+    s.handle_supply(SupplierId(1), slots(1), at(7));
+    assert_eq!(granted(&mut s), [2]);
+    s.handle_cancel(JobId(3), at(8));
+    s.handle_supply(SupplierId(1), slots(0), at(9));
+    s.handle_again(job(2, A, 1), &[], Left::Over, at(10));
+    s.check_invariants();
+    assert_eq!((s.waiting(), s.eldest()), (2, Some(JobId(1))));
+}
