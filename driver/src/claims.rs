@@ -129,6 +129,13 @@ impl Driver {
         }
     }
 
+    /// The job was paused on its way to a runner, where it never began: it waits as one that was never given to any, and holds up nobody.
+    pub(super) fn drop_unbegun(&mut self, id: JobId, now: Now) {
+        if self.jobs[id].attempts == 0 {
+            self.drop_claims(id, now);
+        }
+    }
+
     /// Whether it keeps what it needs until it is over, since it was tried. Retried by hand after its end it has not been: its failures
     /// and crashes are forgotten then, while its attempts are counted on.
     fn has_begun(&self, id: JobId) -> bool {

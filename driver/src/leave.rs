@@ -45,7 +45,8 @@ impl Driver {
     /// The job waits again, where it stood in its line: nobody takes the slot that it had before it stands there.
     pub(super) fn wait_again(&mut self, id: JobId, gone: &Gone, now: Now) {
         if self.stays_paused(id) {
-            return self.vacate(id, gone, now);
+            self.vacate(id, gone, now);
+            return self.drop_unbegun(id, now);
         }
         self.pend(id);
         let submit = self.scheduled(id, now);

@@ -277,7 +277,7 @@ impl Driver {
                 failures => ostler_scheduler::retry::delay_max(&job.policy.retry, failures),
             };
             let wait = until.since(now.wall).min(whole);
-            self.wait_for_retry(id, now.mono + wait);
+            self.wait_for_retry(id, now.mono + wait, now);
         }
     }
 

@@ -186,7 +186,7 @@ impl Driver {
         self.jobs[id].due = now.wall.after(wait);
         self.go_over(id);
         self.tell_retrying(id, ending.reason, wait, now);
-        self.wait_for_retry(id, now.mono + wait);
+        self.wait_for_retry(id, now.mono + wait, now);
     }
 
     /// The record of an attempt that nobody will finish.

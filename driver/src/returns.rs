@@ -47,13 +47,13 @@ impl Driver {
         self.vacate(id, &gone, now);
         let wait = Span(RETURN_WAIT.0.0 << more.min(8)).min(RETURN_WAIT.1);
         self.jobs[id].due = now.wall.after(wait);
-        self.wait_for_retry(id, now.mono + wait);
+        self.wait_for_retry(id, now.mono + wait, now);
     }
 
     /// Its next attempt is due then.
-    pub(super) fn wait_for_retry(&mut self, id: JobId, at: Mono) {
+    pub(super) fn wait_for_retry(&mut self, id: JobId, at: Mono, now: Now) {
         if self.stays_paused(id) {
-            return;
+            return self.drop_unbegun(id, now);
         }
         self.shift(id, JobState::Retrying);
         let run = self.jobs[id].run_mut();

@@ -242,6 +242,25 @@ fn after_a_restart_a_paused_job_that_was_retried_by_hand_holds_up_nobody() {
 }
 
 #[test]
+fn a_job_that_was_paused_on_its_way_and_came_back_unstarted_holds_up_nobody() {
+    for on_retry in [OnRetry::Hold, OnRetry::Pass] {
+        let mut bench = Bench::new();
+        bench.beat("a", 2, &[]);
+        let first = bench.submit(retrying(on_retry));
+        let key = bench.run();
+        let second = bench.submit(serial("k"));
+        bench.steer(Verb::Pause, first);
+        bench.report("a", Report::NotStarted { key });
+        assert_eq!((bench.state(first), started(&bench)), (JobState::Paused, vec![second]));
+        let key = bench.runs()[0].1;
+        bench.steer(Verb::Resume, first);
+        assert_eq!(started(&bench), [], "{second} has the key");
+        bench.finish("a", key, Reason::Ok);
+        assert_eq!(started(&bench), [first]);
+    }
+}
+
+#[test]
 fn a_job_that_was_tried_and_keeps_what_it_had_keeps_it_while_it_is_paused() {
     for waits in [false, true] {
         let mut bench = Bench::new();
