@@ -53,8 +53,8 @@ impl Barred {
         }
     }
 
-    /// Another store is in the place of this one.
-    pub(crate) fn forget(&mut self) {
-        *self = Self::default();
+    /// Another store is in the place of this one. Answers what may begin yet that was given by the one before.
+    pub(crate) fn forget(&mut self) -> impl Iterator<Item = AttemptKey> + use<> {
+        std::mem::take(self).unbegun.into_keys()
     }
 }

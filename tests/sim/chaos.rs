@@ -262,8 +262,7 @@ impl World {
         let Some((copy, expected)) = self.copy.take() else { return };
         self.crash_gateway();
         self.store.restore(&copy);
-        self.checker.expected = expected;
-        self.checker.barred.forget();
+        self.checker.restored(expected);
         self.checker.tally.restored += 1;
     }
 

@@ -39,7 +39,9 @@ pub(crate) struct Checker {
     fences: BTreeMap<JobId, Fence>,
     last_event: u64,
     /// What may not begin any more.
-    pub(crate) barred: Barred,
+    barred: Barred,
+    /// Given by a store that another one was put in the place of, which does not know of that: they may begin all the same.
+    unknown: BTreeSet<AttemptKey>,
     /// Every shape that a queue ever had, as the store has it.
     shapes: BTreeMap<QueueName, Vec<Queue>>,
     /// What attempts came to at their runners, and when.
@@ -90,6 +92,14 @@ impl Checker {
 
     pub(crate) fn fail(&mut self, what: String) {
         self.broken.get_or_insert(what);
+    }
+
+    /// A backup is in the place of the store, which must have this.
+    pub(crate) fn restored(&mut self, expected: Expected) {
+        self.expected = expected;
+        let known = &self.expected.status;
+        let is_known = |key: &AttemptKey| known.get(&key.job).is_some_and(|it| it.1 == *key);
+        self.unknown.extend(self.barred.forget().filter(|key| !is_known(key)));
     }
 
     /// A batch was committed.
@@ -380,6 +390,9 @@ impl Checker {
     pub(crate) fn start(&mut self, key: AttemptKey, spec: &Spec, now: Now) {
         self.tally.started += 1;
         self.barred.begins(key).into_iter().for_each(|wrong| self.fail(wrong));
+        if self.unknown.contains(&key) {
+            return;
+        }
         let starts = self.expected.starts.entry(key.job).or_default();
         starts.push((key, now.mono));
         if starts.len() > 1 && spec.delivery == Delivery::AtMostOnce {
