@@ -177,8 +177,7 @@ fn whoever_has_one_long_job_at_a_time_gets_no_more_than_its_share() {
 }
 
 #[test]
-fn whoever_says_that_its_short_jobs_take_a_minute_keeps_others_waiting_no_longer_than_if_they_took_ten_seconds()
- {
+fn whoever_says_that_its_short_jobs_take_a_minute_keeps_nobody_waiting() {
     let known = Party::new(Way::OneByOne, Span::from_secs(1));
     let liar = Party {
         thought: [Span::from_secs(60); 2],
@@ -189,7 +188,7 @@ fn whoever_says_that_its_short_jobs_take_a_minute_keeps_others_waiting_no_longer
         ..Party::new(Way::Newcomers(2), Span::from_millis(100))
     };
     let (_, waited) = run(DisciplineKind::Promise, 2, 4_000, &[known, liar, newcomers]);
-    assert!(waited[0] < 200.0 && waited[2] < 5.0, "{waited:?}");
+    assert!(waited[0] < 40.0 && waited[2] < 5.0, "{waited:?}");
 }
 
 #[test]

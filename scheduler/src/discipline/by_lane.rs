@@ -42,6 +42,15 @@ impl<K: Copy + Ord> ByLane<K> {
         if lane == Lane::USUAL { self.usual.first() } else { self.other(lane)?.first() }
     }
 
+    /// So many children, the first one and others of small keys.
+    pub(super) fn some(&self, lane: Lane, so_many: usize) -> Vec<(K, u32)> {
+        if lane == Lane::USUAL {
+            self.usual.iter().take(so_many).collect()
+        } else {
+            self.other(lane).into_iter().flat_map(IndexedHeap::iter).take(so_many).collect()
+        }
+    }
+
     pub(super) fn key(&self, lane: Lane, child: u32) -> Option<K> {
         if lane == Lane::USUAL { self.usual.key(child) } else { self.other(lane)?.key(child) }
     }

@@ -155,6 +155,11 @@ pub(crate) trait Discipline: Send {
         false
     }
 
+    /// Some children that may have been left behind too far by now, who is furthest behind first.
+    fn some_behind(&self, _lanes: &[Lane]) -> Vec<(Child, Lane)> {
+        Vec::new()
+    }
+
     /// Whose turn it is in these lanes; and a child that may have been left behind too far by now, which
     /// [`Discipline::is_left_behind`] knows when it is told what its job costs.
     fn choose(&mut self, lanes: &[Lane], now: Mono) -> (Option<Turn>, Option<(Child, Lane)>);

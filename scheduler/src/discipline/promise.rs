@@ -16,7 +16,7 @@
 //! *Creep.* With `V` held by the smallest tag alone, newcomers that start at `V` forever would hold it there, and
 //! whoever has been served once would wait for all of them. So every finished job also moves `V` by an eighth of what a
 //! fluid share would, and a flow left behind `V` by more than `B` and its head's cost, ten seconds of it at most, is served next however urgent
-//! the others are. Thus everybody is served after finitely many jobs, whoever comes, and debts of flows that left are
+//! the others are; where the one furthest behind has a costly head, others are looked at, since it would hide them. Thus everybody is served after finitely many jobs, whoever comes, and debts of flows that left are
 //! forgotten in time. It loosens the bound above by a seventh of the mean `B + c/w`, where the costs of the jobs that
 //! are running count, too.
 //!
@@ -24,7 +24,7 @@
 //! but not beyond the moment at which it came; what an idle one was is no claim. `V` goes back by the average of what that puts below it:
 //! else all flows would be behind `V` after a while, and urgency would say nothing. It does not go back to before a fluid share, though, or
 //! who says that its jobs take long would undo the creep, and nobody else who was served once would be so again. So in the bounds the service is what jobs did
-//! take, and `c` is the sum of what the jobs of a flow that are granted at once were charged.
+//! take, and `c` is the sum of what the jobs of a flow that are granted at once were charged, its next one among them, or took if that is more.
 //!
 //! *Lanes.* A flow has one tag for all lanes that its jobs wait in: what it is given in one it has been given, so that pinning
 //! gains nothing and costs nothing. While a lane's hosts are busy or away, `V` goes on without it; a flow that was left
@@ -42,6 +42,9 @@ use super::{Child, Discipline, Share, Turn};
 use crate::backlog::Head;
 use crate::config::Config;
 use crate::lane::Lane;
+
+/// Children of a lane that are looked at where the one that is furthest behind is not far enough for what its job costs.
+const LOOKS: usize = 16;
 
 /// All children.
 pub(crate) struct PromiseOrder {
@@ -228,6 +231,17 @@ impl Discipline for PromiseOrder {
             }
         }
         (turn, behind.map(|(_, child, lane)| (Child(child), lane)))
+    }
+
+    fn some_behind(&self, lanes: &[Lane]) -> Vec<(Child, Lane)> {
+        let of_lane = |&lane: &Lane| {
+            let some = self.eligible_tags.some(lane, LOOKS).into_iter();
+            some.map(move |(start, child)| (start, child, lane))
+        };
+        let is_behind = |it: &(Tag, u32, Lane)| it.0.plus(self.credit) < self.accounts.v;
+        let mut all: Vec<_> = lanes.iter().flat_map(of_lane).filter(is_behind).collect();
+        all.sort_unstable();
+        all.into_iter().map(|(_, child, lane)| (Child(child), lane)).collect()
     }
 
     fn is_left_behind(&self, child: Child, cost: Span) -> bool {

@@ -14,6 +14,7 @@
 
 mod cap;
 mod check;
+mod choose;
 mod flow;
 mod gate;
 mod limit;

@@ -148,36 +148,6 @@ impl Tree {
     }
 
     #[inline]
-    fn choose(&mut self, at: NodeIx, jobs: &Jobs, lanes: &[Lane], now: Mono) -> Option<Turn> {
-        let (turn, behind) = self[at].order.choose(lanes, now);
-        let Some((child, lane)) = behind else { return turn };
-        let cost = self.cost_of(jobs, self[at].member(child), lane);
-        if !self[at].order.is_left_behind(child, cost) {
-            return turn;
-        }
-        let head = self.offered(self[at].member(child), lane)?;
-        // What was left behind goes first even when it is late already.
-        Some(Turn { head: head.as_late(), child, lane })
-    }
-
-    #[cold]
-    fn cost_of(&self, jobs: &Jobs, mut member: Member, mut lane: Lane) -> Span {
-        loop {
-            match member {
-                Member::Flow(flow) => return self.next_cost(jobs, flow, lane),
-                Member::Node(node) => {
-                    let Some(below) = self.below(node, lane) else { return Span::ZERO };
-                    match self[node].order.next(below) {
-                        Some(child) => (member, lane) = (self[node].member(child), below),
-                        None => return Span::ZERO,
-                    }
-                }
-                Member::Nobody | Member::Gone => return Span::ZERO,
-            }
-        }
-    }
-
-    #[inline]
     fn take(&mut self, jobs: &Jobs, flow: FlowIx, lane: Lane, now: Mono) -> Option<JobIx> {
         let it = &mut self.flows[flow.0 as usize];
         let (node, child) = (it.node, it.child);
