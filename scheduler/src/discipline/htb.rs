@@ -14,7 +14,8 @@
 //!
 //! Bounds, with the burst `T` of [`BURST`], guarantees `g` and ceilings `k` in slots, the costliest job `c`, while the guarantees of
 //! siblings are no more than the slots: in any time `t` a child gets at most `k (t + T) + (k + 1) c`, and one that has jobs waiting
-//! all the time at least `g (t - T) - c - L`, where `L` is the longest job that holds a slot when it comes. Above the ceilings
+//! all the time at least `g (t - T - L) - c`, where `L` is the longest job of any, since all slots may be held when it comes; where estimates are wrong,
+//! less by what was charged wrongly, there and beside it. Above the ceilings
 //! slots stay free; that is what ceilings are for.
 
 mod buckets;
