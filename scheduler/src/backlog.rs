@@ -6,6 +6,8 @@
 #[cfg(test)]
 mod tests;
 
+use std::num::NonZeroU64;
+
 use ostler_job::{Mono, Span};
 
 use crate::jobs::{JobIx, Jobs};
@@ -20,8 +22,9 @@ const ON_TIME_TO_LATE: i64 = 4;
 pub(crate) struct Head {
     /// [`LATE`] and the latest start.
     urgency: u64,
-    /// The submit, and how far up the tokens for it are found, where that was asked already; see `discipline::htb`.
-    submit: u64,
+    /// The submit, and how far up the tokens for it are found, where that was asked already; see `discipline::htb`. One more than that,
+    /// so that a head that is not there takes no room of its own: what holds one fits into a cache line.
+    submit: NonZeroU64,
 }
 
 /// Set in the urgency of a late one.
@@ -34,7 +37,7 @@ impl Head {
     #[inline]
     pub(crate) fn new(late: bool, lst: Mono, seq: u64) -> Self {
         let late = if late { LATE } else { 0 };
-        Self { urgency: late | lst.0.min(LATE - 1), submit: seq << CLASS_BITS }
+        Self { urgency: late | lst.0.min(LATE - 1), submit: submit(seq, 0) }
     }
 
     #[inline]
@@ -49,12 +52,12 @@ impl Head {
 
     #[inline]
     pub(crate) fn seq(self) -> u64 {
-        self.submit >> CLASS_BITS
+        (self.submit.get() - 1) >> CLASS_BITS
     }
 
     #[inline]
     pub(crate) fn class(self) -> u8 {
-        (self.submit & ((1 << CLASS_BITS) - 1)) as u8
+        ((self.submit.get() - 1) & ((1 << CLASS_BITS) - 1)) as u8
     }
 
     /// The same, late.
@@ -65,8 +68,13 @@ impl Head {
     /// The same, of that class.
     #[inline]
     pub(crate) fn of_class(self, class: u8) -> Self {
-        Self { submit: (self.seq() << CLASS_BITS) | u64::from(class), ..self }
+        Self { submit: submit(self.seq(), class), ..self }
     }
+}
+
+#[inline]
+fn submit(seq: u64, class: u8) -> NonZeroU64 {
+    NonZeroU64::MIN.saturating_add((seq << CLASS_BITS) | u64::from(class))
 }
 
 /// Waiting jobs of one tenant that may run in the same places.

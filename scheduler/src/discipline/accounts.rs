@@ -12,7 +12,7 @@ use crate::heap::IndexedHeap;
 use crate::lane::{Lane, LaneMap};
 
 /// `V` creeps by this part of a fluid share.
-const CREEP: u64 = 8;
+const CREEP: u32 = 8;
 
 /// A job moves `V` for this much of its time at most, or the end of a very long one would let everybody go on at once.
 pub(super) const CREEP_JOB_MAX: Span = Span::from_secs(10);
@@ -30,6 +30,8 @@ pub(super) struct Account {
     /// Lanes in which it offers something.
     pub(super) offers: u32,
 }
+
+const _: () = assert!(size_of::<Account>() == 64, "one cache line");
 
 impl Account {
     pub(super) fn weight(&self) -> u64 {
@@ -170,8 +172,9 @@ impl Accounts {
     pub(super) fn creep(&mut self, child: Child, actual: Span) {
         let (_, weights) = self.weights(child);
         let by = actual.min(CREEP_JOB_MAX);
-        self.v = self.v.plus(Tag::of(by, weights.saturating_mul(CREEP)));
-        self.fluid = self.fluid.plus(Tag::of(by, weights)).min(self.v);
+        let share = Tag::of(by, weights);
+        self.v = self.v.plus(share.over(CREEP));
+        self.fluid = self.fluid.plus(share).min(self.v);
         self.settle();
     }
 

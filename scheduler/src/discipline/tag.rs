@@ -19,6 +19,8 @@ impl Tag {
         // One wide division is ten times the narrow one, and jobs of up to three days fit the narrow one.
         let units = match cost.0.checked_shl(FRACTION_BITS).filter(|n| n >> FRACTION_BITS == cost.0)
         {
+            // Nearly everybody has the weight 1, and a division takes as long as ten other instructions.
+            Some(n) if weight == 1 => u128::from(n),
             Some(n) => u128::from(n / weight),
             None => (u128::from(cost.0) << FRACTION_BITS) / u128::from(weight),
         };
@@ -28,6 +30,11 @@ impl Tag {
     /// How many whole times `quantum` fits into it.
     pub(crate) fn quanta(self, quantum: Self) -> u64 {
         u64::try_from(self.0 / quantum.0.max(1)).unwrap_or(u64::MAX)
+    }
+
+    /// One of so many parts: at least one unit, too.
+    pub(crate) fn over(self, parts: u32) -> Self {
+        Self((self.0 / u128::from(parts)).max(1))
     }
 
     pub(crate) fn times(self, n: u64) -> Self {
