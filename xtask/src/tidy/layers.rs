@@ -23,6 +23,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("ostler-driver", &["ostler-job", "ostler-scheduler", "ostler-store"]),
     ("ostler-store", &["ostler-job", "ostler-private"]),
     ("ostler-module", &["ostler-job"]),
+    ("ostler-cron-module", &["ostler-job"]),
     ("ostler-process", &[]),
     ("ostler-shell-module", &["ostler-job", "ostler-module", "ostler-private", "ostler-process"]),
     (
@@ -103,8 +104,14 @@ const LAYERS: &[(&str, &[&str])] = &[
 ];
 
 /// Members that decide and never act.
-const PURE: &[&str] =
-    &["ostler-job", "ostler-wire", "ostler-scheduler", "ostler-driver", "ostler-module"];
+const PURE: &[&str] = &[
+    "ostler-job",
+    "ostler-wire",
+    "ostler-scheduler",
+    "ostler-driver",
+    "ostler-module",
+    "ostler-cron-module",
+];
 
 /// What acts: sockets, TLS, files, chance.
 const IMPURE: &[&str] =

@@ -3,7 +3,8 @@
 use super::{Finding, Source};
 
 /// Source folders of the pure crates.
-const FOLDERS: &[&str] = &["job/src/", "wire/src/", "scheduler/src/", "module/src/", "driver/src/"];
+const FOLDERS: &[&str] =
+    &["job/src/", "wire/src/", "scheduler/src/", "module/src/", "driver/src/", "cron-module/src/"];
 /// Modules of `std` that act.
 const MODULES: &[&str] = &["env", "fs", "net", "os", "process", "thread"];
 /// Clocks.

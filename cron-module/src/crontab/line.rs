@@ -1,0 +1,118 @@
+//! One line of a crontab.
+
+use std::collections::BTreeMap;
+
+use super::{Entry, Table, expression};
+use crate::expression::fault::Fault;
+
+/// `NAME = value`, in quotes or not; `None`: it is not that.
+pub(super) fn variable(line: &str) -> Option<(String, String)> {
+    let (key, value) = line.split_once('=')?;
+    let key = unquoted(key.trim_matches([' ', '\t']));
+    let is_name = |it: char| it.is_ascii_alphanumeric() || it == '_';
+    if key.is_empty()
+        || !key.chars().all(is_name)
+        || key.starts_with(|it: char| it.is_ascii_digit())
+    {
+        return None;
+    }
+    Some((key.to_owned(), unquoted(value.trim_matches([' ', '\t'])).to_owned()))
+}
+
+fn unquoted(text: &str) -> &str {
+    let quoted = |quote: char| text.strip_prefix(quote).and_then(|it| it.strip_suffix(quote));
+    quoted('"').or_else(|| quoted('\'')).unwrap_or(text)
+}
+
+/// Fields, a user where the table has them, and a command.
+pub(super) fn entry(line: &str, table: Table, name: &str) -> Result<Entry, Fault> {
+    let mut rest = Rest { line, at: 0 };
+    rest.skip_blanks();
+    let quiet = rest.text().starts_with('-');
+    rest.at += usize::from(quiet);
+    let (start, when) = rest.when();
+    let expression = expression(when, start, name)?;
+    let user = match table {
+        Table::User => None,
+        Table::System => {
+            Some(rest.word("the user is missing", "write who runs it before the command")?)
+        }
+    };
+    rest.skip_blanks();
+    if rest.text().trim_end().is_empty() {
+        let cure = match table {
+            Table::User => "write it after the fields",
+            Table::System => "write it after the user",
+        };
+        return Err(Fault::new(line.len()..line.len(), "the command is missing", cure));
+    }
+    let (command, stdin) = command(rest.text());
+    let (when, variables) = (when.to_owned(), BTreeMap::new());
+    Ok(Entry { line: 0, comment: None, when, expression, user, command, stdin, variables, quiet })
+}
+
+/// What is left of a line.
+struct Rest<'a> {
+    line: &'a str,
+    at: usize,
+}
+
+impl<'a> Rest<'a> {
+    fn text(&self) -> &'a str {
+        &self.line[self.at..]
+    }
+
+    fn skip_blanks(&mut self) {
+        let text = self.text();
+        self.at += text.len() - text.trim_start_matches([' ', '\t']).len();
+    }
+
+    fn skip_word(&mut self) {
+        self.skip_blanks();
+        self.at += self.text().find([' ', '\t']).unwrap_or_else(|| self.text().len());
+    }
+
+    fn word(&mut self, missing: &str, cure: &str) -> Result<String, Fault> {
+        self.skip_blanks();
+        let start = self.at;
+        self.skip_word();
+        if start == self.at {
+            return Err(Fault::new(start..start, missing, cure));
+        }
+        Ok(self.line[start..self.at].to_owned())
+    }
+
+    /// A nickname, which `@every` has a length of time for, or five fields.
+    fn when(&mut self) -> (usize, &'a str) {
+        let start = self.at;
+        let words = match self.text() {
+            text if text.starts_with("@every ") => 2,
+            text if text.starts_with('@') => 1,
+            _ => 5,
+        };
+        (0..words).for_each(|_| self.skip_word());
+        (start, &self.line[start..self.at])
+    }
+}
+
+/// What the shell is given and what it reads: a `%` without a `\` before it ends a line, and the first one the command.
+fn command(text: &str) -> (String, Option<String>) {
+    let mut parts = vec![String::new()];
+    let mut chars = text.chars().peekable();
+    while let Some(char) = chars.next() {
+        match char {
+            '\\' if chars.peek() == Some(&'%') => {
+                chars.next();
+                parts.last_mut().expect("there is one").push('%');
+            }
+            '%' => parts.push(String::new()),
+            _ => parts.last_mut().expect("there is one").push(char),
+        }
+    }
+    let lines = parts.split_off(1);
+    let command = parts.remove(0).trim_end().to_owned();
+    if lines.is_empty() {
+        return (command, None);
+    }
+    (command, Some(lines.join("\n") + "\n"))
+}

@@ -1,0 +1,128 @@
+//! Crontabs as people have them: what each line means, and what is wrong with those that mean nothing.
+//!
+//! By the words of crontab(5) of Vixie's cron, Debian's and cronie: comments, variables for the lines below them, five fields or a
+//! nickname, in the system's own tables a user, and a command in which a `%` is the end of a line and what follows the first one is standard
+//! input. A broken line is told with its place, and the others are read all the same: nobody loses a night for one.
+
+mod line;
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+
+use crate::expression::{Dialect, Expression, fault::Fault};
+
+/// Whose table it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Table {
+    /// A user's own: `crontab -l`, a file of the spool.
+    User,
+    /// The system's, which has a user in each line: `/etc/crontab`, `/etc/cron.d`.
+    System,
+}
+
+/// All of a table.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Crontab {
+    /// The lines that name a command, in their order.
+    pub entries: Vec<Entry>,
+    /// The lines that mean nothing, or that cron itself leaves out.
+    pub broken: Vec<Broken>,
+}
+
+/// A line that names a command.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entry {
+    /// Its number, from 1.
+    pub line: usize,
+    /// The comment right above it, if it is one line and no command that was taken out.
+    pub comment: Option<String>,
+    /// The fields or the nickname, as they are written.
+    pub when: String,
+    /// The same, understood; `H` and `~` by the name that is handed in.
+    pub expression: Expression,
+    /// Who runs it, in the system's table.
+    pub user: Option<String>,
+    /// What the shell is given.
+    pub command: String,
+    /// Standard input; `None`: it is empty.
+    pub stdin: Option<String>,
+    /// Variables that are set above it, `PATH`, `SHELL`, `MAILTO`, `CRON_TZ` and `RANDOM_DELAY` among them.
+    pub variables: BTreeMap<String, String>,
+    /// It began with `-`, which asks cron to say nothing of it in its log.
+    pub quiet: bool,
+}
+
+/// A line that means nothing.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("line {line}, {fault}")]
+pub struct Broken {
+    /// Its number, from 1.
+    pub line: usize,
+    /// What is wrong, and where in the line.
+    pub fault: Fault,
+}
+
+impl Crontab {
+    /// Reads a table; `name` is whose `H` and `~` it has: each line has its own, by its number.
+    pub fn read(text: &str, table: Table, name: &str) -> Self {
+        let mut crontab = Self::default();
+        let (mut variables, mut comment) = (BTreeMap::new(), None);
+        for (number, line) in (1..).zip(text.lines()) {
+            let body = line.trim_start_matches([' ', '\t']);
+            if let Some(words) = body.strip_prefix('#') {
+                comment = comment_of(words, table, comment.is_some());
+                continue;
+            }
+            if !body.trim_end().is_empty() {
+                match line::variable(line) {
+                    Some((key, value)) => {
+                        variables.insert(key, value);
+                    }
+                    None => match line::entry(line, table, &format!("{name}:{number}")) {
+                        Ok(read) => crontab.entries.push(Entry {
+                            line: number,
+                            comment: comment.take().filter(|it: &String| !it.is_empty()),
+                            variables: variables.clone(),
+                            ..read
+                        }),
+                        Err(fault) => crontab.broken.push(Broken { line: number, fault }),
+                    },
+                }
+            }
+            comment = None;
+        }
+        crontab.note_the_end(text);
+        crontab
+    }
+
+    /// A last line without an end is none to cron.
+    fn note_the_end(&mut self, text: &str) {
+        let number = text.lines().count();
+        if text.ends_with('\n') || self.entries.last().is_none_or(|it| it.line != number) {
+            return;
+        }
+        let at = text.lines().last().map_or(0, str::len);
+        let fault =
+            Fault::new(at..at, "the last line has no end, and cron does not run it", "end it");
+        self.entries.pop();
+        self.broken.push(Broken { line: number, fault });
+    }
+}
+
+/// What a comment says of the line below it: nothing, when it is one of several, empty, or a line that was taken out.
+fn comment_of(words: &str, table: Table, follows: bool) -> Option<String> {
+    let words = words.trim_matches(['#', ' ', '\t', '-', '=', '*']);
+    let was_a_line = line::entry(words, table, "").is_ok();
+    if follows || was_a_line {
+        // There is a comment above the line, which is not to be taken for its name.
+        return Some(String::new());
+    }
+    Some(words.to_owned())
+}
+
+/// Reads fields of a crontab.
+fn expression(text: &str, at: usize, name: &str) -> Result<Expression, Fault> {
+    let moved = |fault: Fault| Fault { at: fault.at.start + at..fault.at.end + at, ..fault };
+    Expression::parse(text, name, Dialect::Vixie).map_err(moved)
+}

@@ -1,0 +1,126 @@
+//! Tables as people have them.
+
+use super::{Crontab, Entry, Table};
+
+fn user(text: &str) -> Crontab {
+    Crontab::read(text, Table::User, "root")
+}
+
+fn only(text: &str) -> Entry {
+    let crontab = user(text);
+    assert_eq!(crontab.broken, [], "{text}");
+    let [entry] = <[Entry; 1]>::try_from(crontab.entries).expect("one line");
+    entry
+}
+
+#[test]
+fn a_line_has_fields_and_a_command_and_what_is_set_above_it() {
+    let text = "MAILTO=\"ops@example.com\"\nPATH = /usr/local/bin:/usr/bin \n\n# Nightly backup\n 30  2 * *\tMON-FRI   /opt/backup --all  \n";
+    let entry = only(text);
+    assert_eq!((entry.line, entry.comment.as_deref()), (5, Some("Nightly backup")));
+    assert_eq!(
+        (entry.when.as_str(), entry.command.as_str()),
+        ("30  2 * *\tMON-FRI", "/opt/backup --all")
+    );
+    assert_eq!(entry.variables["MAILTO"], "ops@example.com");
+    assert_eq!(entry.variables["PATH"], "/usr/local/bin:/usr/bin");
+    assert_eq!(entry.stdin, None);
+}
+
+#[test]
+fn variables_are_those_above_a_line_and_not_those_below() {
+    let crontab = user("A=1\n* * * * * one\nA=2\nB='x y'\nEMPTY=\n* * * * * two\n");
+    let of = |at: usize, key: &str| crontab.entries[at].variables.get(key).cloned();
+    assert_eq!((of(0, "A"), of(0, "B")), (Some("1".into()), None));
+    assert_eq!(
+        (of(1, "A"), of(1, "B"), of(1, "EMPTY")),
+        (Some("2".into()), Some("x y".into()), Some(String::new()))
+    );
+    // What has an equals sign in its command is a command.
+    assert_eq!(only("* * * * * env A=1 run\n").command, "env A=1 run");
+}
+
+#[test]
+fn a_percent_sign_ends_a_line_and_the_first_one_the_command() {
+    let entry = only("0 0 * * * mail -s report%Dear all,%%bye\n");
+    assert_eq!(
+        (entry.command.as_str(), entry.stdin.as_deref()),
+        ("mail -s report", Some("Dear all,\n\nbye\n"))
+    );
+    let entry = only("0 0 * * * date +\\%F >/tmp/a\\%b\n");
+    assert_eq!((entry.command.as_str(), entry.stdin), ("date +%F >/tmp/a%b", None));
+}
+
+#[test]
+fn the_systems_tables_have_a_user_in_each_line() {
+    let text = "17 *\t* * *\troot    cd / && run-parts --report /etc/cron.hourly\n@reboot www-data /usr/bin/warm\n";
+    let crontab = Crontab::read(text, Table::System, "system");
+    let users: Vec<_> = crontab.entries.iter().map(|it| it.user.as_deref()).collect();
+    assert_eq!(users, [Some("root"), Some("www-data")]);
+    assert_eq!(crontab.entries[0].command, "cd / && run-parts --report /etc/cron.hourly");
+    let crontab = Crontab::read("@daily\n* * * * * root\n", Table::System, "system");
+    let faults: Vec<String> = crontab.broken.iter().map(ToString::to_string).collect();
+    assert_eq!(
+        faults,
+        [
+            "line 1, column 7: the user is missing; write who runs it before the command",
+            "line 2, column 15: the command is missing; write it after the user",
+        ]
+    );
+}
+
+#[test]
+fn a_broken_line_is_told_with_its_place_and_the_others_are_read() {
+    let crontab = user(
+        "* * * * * one\n61 * * * * two\n  * * 32 * * three\n* * *\n@every 5m four\n-*/5 * * * * five\n",
+    );
+    let commands: Vec<_> =
+        crontab.entries.iter().map(|it| (it.command.as_str(), it.quiet)).collect();
+    assert_eq!(commands, [("one", false), ("four", false), ("five", true)]);
+    let faults: Vec<String> = crontab.broken.iter().map(ToString::to_string).collect();
+    assert_eq!(faults[0], "line 2, column 1: there is no minute 61; write a number from 0 to 59");
+    assert_eq!(
+        faults[1],
+        "line 3, column 7: there is no day of month 32; write a number from 1 to 31"
+    );
+    assert!(faults[2].starts_with("line 4, column 1: there are 3 fields"), "{}", faults[2]);
+}
+
+#[test]
+fn a_comment_names_the_line_below_it_unless_it_is_one_of_several_or_a_line_that_was_taken_out() {
+    let named = |text: &str| only(text).comment;
+    assert_eq!(named("### Rotate logs ---\n0 0 * * * rotate\n").as_deref(), Some("Rotate logs"));
+    assert_eq!(
+        named("# m h  dom mon dow   command\n\n0 0 * * * rotate\n"),
+        None,
+        "a line is between them"
+    );
+    assert_eq!(named("# one\n# two\n0 0 * * * rotate\n"), None);
+    assert_eq!(named("# 5 4 * * * old\n0 0 * * * rotate\n"), None);
+    assert_eq!(named("#\n0 0 * * * rotate\n"), None);
+    let crontab = user("# first\n0 0 * * * a\n0 1 * * * b\n");
+    assert_eq!(crontab.entries[1].comment, None);
+}
+
+#[test]
+fn a_last_line_without_an_end_is_none_as_in_cron() {
+    let crontab = user("0 0 * * * a\n0 1 * * * b");
+    assert_eq!(crontab.entries.len(), 1);
+    assert_eq!(
+        crontab.broken[0].to_string(),
+        "line 2, column 12: the last line has no end, and cron does not run it; end it"
+    );
+    assert_eq!(user("0 0 * * * a\n# end").entries.len(), 1);
+}
+
+#[test]
+fn days_are_read_as_vixies_cron_reads_them() {
+    let entry = only("0 0 */2 * MON a\n");
+    assert!(entry.expression.words().ends_with("if it is Monday"), "{}", entry.expression.words());
+}
+
+#[test]
+fn windows_line_ends_and_odd_characters_lose_nothing() {
+    let entry = only("0 0 * * * grüße 'a b'\r\n");
+    assert_eq!(entry.command, "grüße 'a b'");
+}
