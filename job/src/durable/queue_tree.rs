@@ -232,10 +232,10 @@ impl QueueTree {
     /// Those above a queue, from its parent on, and whether that is all of them: not so if it is below itself.
     fn above(&self, name: &QueueName) -> (Vec<&QueueName>, bool) {
         let (mut way, mut at) = (Vec::new(), self.parent(name));
+        let mut known = BTreeSet::from([name]);
         while let Some(parent) = at {
-            let seen = parent == name || way.contains(&parent);
             way.push(parent);
-            if seen {
+            if !known.insert(parent) {
                 return (way, false);
             }
             at = self.parent(parent);
