@@ -202,8 +202,8 @@ fn after_a_restart_a_job_that_lets_others_pass_until_it_is_tried_again_holds_up_
     assert_eq!(started(&bench), [second]);
 }
 
-#[test]
-fn after_a_restart_a_job_that_was_retried_by_hand_waits_for_whoever_has_its_key() {
+/// The first job of a key has failed for good and is retried by hand while the second one runs.
+fn retried_by_hand() -> (Bench, [JobId; 2], AttemptKey) {
     let mut bench = Bench::new();
     bench.beat("a", 2, &[]);
     let first = bench.submit(serial("k"));
@@ -214,6 +214,12 @@ fn after_a_restart_a_job_that_was_retried_by_hand_waits_for_whoever_has_its_key(
     let key = bench.run();
     bench.start("a", key);
     bench.steer(Verb::Retry, first);
+    (bench, [first, second], key)
+}
+
+#[test]
+fn after_a_restart_a_job_that_was_retried_by_hand_waits_for_whoever_has_its_key() {
+    let (mut bench, [first, second], key) = retried_by_hand();
     assert_eq!(started(&bench), []);
     bench.restart();
     bench.beat("a", 2, &[key]);
@@ -224,15 +230,7 @@ fn after_a_restart_a_job_that_was_retried_by_hand_waits_for_whoever_has_its_key(
 
 #[test]
 fn after_a_restart_a_paused_job_that_was_retried_by_hand_holds_up_nobody() {
-    let mut bench = Bench::new();
-    bench.beat("a", 2, &[]);
-    let first = bench.submit(serial("k"));
-    let key = bench.run();
-    bench.finish("a", key, Reason::ExitStatus);
-    let second = bench.submit(serial("k"));
-    let key = bench.run();
-    bench.start("a", key);
-    bench.steer(Verb::Retry, first);
+    let (mut bench, [first, second], key) = retried_by_hand();
     bench.steer(Verb::Pause, first);
     bench.restart();
     bench.beat("a", 2, &[key]);
