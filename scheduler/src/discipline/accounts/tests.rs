@@ -81,6 +81,18 @@ fn what_is_paid_back_to_one_that_waits_it_has_missed_since_it_came_and_virtual_t
 }
 
 #[test]
+fn a_fluid_share_that_virtual_time_has_not_come_to_is_none_that_it_has_to_keep() {
+    let mut it = accounts();
+    (0..2).for_each(|child| assert!(offer(&mut it, child)));
+    // Five seconds of virtual time, where a fluid share would be forty.
+    (0..10).for_each(|_| it.creep(Child(0), seconds(8)));
+    it.advance(Tag::of(seconds(20), 1));
+    it.get_mut(Child(0)).start = it.v;
+    assert!(it.correct(Child(0), seconds(9), seconds(5)));
+    assert_eq!(it.v, Tag::of(seconds(18), 1), "back by the average");
+}
+
+#[test]
 fn a_weight_that_changes_is_counted_while_the_child_offers_something() {
     let mut it = accounts();
     it.open(Child(0), Share::of(0));
