@@ -22,6 +22,8 @@ const TIME_MAX: Duration = Duration::from_secs(210);
 
 /// An operation at a repository. It makes the repository's lock, which must not be there, and removes it. What an attempt left
 /// that was killed with its runner is taken over by the next attempt of the same operation, when the process that made it is gone.
+/// The lock is a link, which is there with its holder's name or not at all: one that was empty would have to be waited for, and
+/// who waits is killed again.
 const OPERATION: &str = r#"
 cd "$1" || exit 90
 repo=$2 op=$3 lock=lock.$2
@@ -29,10 +31,8 @@ read -r stat < /proc/self/stat
 set -- $stat
 me="$OSTLER_JOB $1 ${22}"
 tries=0
-set -C
-until { echo "$me" > "$lock"; } 2> /dev/null; do
-    holder=
-    { read -r holder < "$lock"; } 2> /dev/null
+until ln -sn "$me" "$lock" 2> /dev/null; do
+    holder=$(readlink "$lock")
     set -- $holder
     if [ -n "$1" ] && [ "$1" != "$OSTLER_JOB" ]; then
         echo "repo $repo: job $OSTLER_JOB beside job $1" >> violations
@@ -41,13 +41,12 @@ until { echo "$me" > "$lock"; } 2> /dev/null; do
     stat= pid=$2 start=$3
     [ -n "$pid" ] && { read -r stat < "/proc/$pid/stat"; } 2> /dev/null
     set -- $stat
-    tries=$((tries + 1))
-    if [ -n "$pid" ] && { [ "$3" = Z ] || [ "${22}" != "$start" ]; } || [ $tries -gt 200 ]; then
-        [ $tries -gt 200 ] && [ -n "$pid" ] && echo "repo $repo: $holder is still there" >> violations
-        set +C
-        echo "$me" > "$lock"
+    if [ "$3" = Z ] || [ "${22}" != "$start" ]; then
+        ln -sfn "$me" "$lock"
         break
     fi
+    tries=$((tries + 1))
+    [ $tries = 200 ] && echo "repo $repo: $holder is still there" >> violations
     sleep 0.05
 done
 echo "$op $OSTLER_FENCE start" >> "log.$repo"
