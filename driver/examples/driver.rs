@@ -87,6 +87,7 @@ fn waiting(id: u64) -> Unfinished {
             retry: Retry::default(),
             dedupe: None,
             needs: ostler_job::durable::Resources::default(),
+            firing: None,
         },
         status: Status::new(JobState::Pending, None, None),
     }
@@ -109,6 +110,7 @@ fn rounds(what: &str, mut driver: Driver) {
         retry: Retry::default(),
         dedupe: None,
         needs: ostler_job::durable::Resources::default(),
+        firing: None,
         edited: None,
     });
     let (mut done, mut ms) = (0, 2_000);

@@ -57,6 +57,7 @@ fn filled(queues: u64, tenants: u64) -> Driver {
                     retry: Retry::default(),
                     dedupe: None,
                     needs: Resources::default(),
+                    firing: None,
                 },
                 status,
             },

@@ -41,6 +41,10 @@ impl Batch {
                 self.events.push((place, event));
             }
             Change::Token(token) => self.tokens.push(token.clone()),
+            Change::Schedule(_)
+            | Change::Stand { .. }
+            | Change::Firing { .. }
+            | Change::ScheduleGone(_) => {}
             Change::Queue(queue) => {
                 self.queues.push((queue.name.clone(), Some(Arc::new((**queue).clone()))));
             }
@@ -71,6 +75,7 @@ fn bytes(change: &Change) -> u64 {
     const ROW: usize = 1024;
     let large = match change {
         Change::Submit { spec, .. } => spec_bytes(spec),
+        Change::Schedule(it) => spec_bytes(&it.shape.spec),
         Change::Attempt(it) => it.log.whole.as_ref().map_or(0, String::len),
         Change::Key { .. }
         | Change::Update { .. }
@@ -80,6 +85,9 @@ fn bytes(change: &Change) -> u64 {
         | Change::Token(_)
         | Change::Queue(_)
         | Change::QueueGone(_)
+        | Change::Stand { .. }
+        | Change::Firing { .. }
+        | Change::ScheduleGone(_)
         | Change::Forget { .. }
         | Change::Reserve { .. } => 0,
     };
@@ -128,6 +136,10 @@ impl Tally {
             | Change::Token(_)
             | Change::Queue(_)
             | Change::QueueGone(_)
+            | Change::Schedule(_)
+            | Change::Stand { .. }
+            | Change::Firing { .. }
+            | Change::ScheduleGone(_)
             | Change::Forget { .. }
             | Change::Reserve { .. } => {}
         }

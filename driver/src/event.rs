@@ -2,13 +2,14 @@
 
 use std::sync::Arc;
 
-use ostler_job::durable::{Change, Edit, Queue, QueueName, QueueShape};
+use ostler_job::durable::{Change, Edit, Queue, QueueName, QueueShape, ScheduleName};
 use ostler_job::{
     JobId, Labels, Since, Span,
     durable::{AttemptKey, JobState, Order, Report, Spec},
 };
 
 use super::queue_event::{Places, QueueRefusal, QueueVerb, QueueView};
+use super::schedule_event::{ScheduleRefusal, ScheduleView};
 
 /// A runner's name, which its certificate or its socket vouches for.
 pub type RunnerName = Arc<str>;
@@ -258,6 +259,15 @@ pub enum Answer {
     Unknown,
     /// A queue as it is now.
     Queue(QueueView),
+    /// A schedule as it is now.
+    Schedule(Box<ScheduleView>),
+    /// Nothing was done to the schedule.
+    ScheduleRefused {
+        /// Which.
+        schedule: ScheduleName,
+        /// Why.
+        why: ScheduleRefusal,
+    },
     /// The queue was not changed, or takes no job.
     QueueRefused {
         /// Which.

@@ -55,6 +55,7 @@ mod restore;
 mod returns;
 mod room;
 mod runners;
+mod schedule_event;
 mod selectors;
 mod steer;
 mod submit;
@@ -91,6 +92,9 @@ use recent::Recent;
 pub use restore::load;
 pub use returns::GIVEN_UP;
 use runners::Runners;
+pub use schedule_event::{
+    ScheduleLook, ScheduleOrder, ScheduleRefusal, ScheduleVerb, ScheduleView,
+};
 use timer::Timers;
 pub use why::{Absence, Blocker, Explained, Level, Place, Standing, Wanted, Why};
 

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use ostler_job::{
     Now,
-    durable::{QUEUE_LEVELS_MAX, Queue, QueueName, QueueOwner, QueueShape},
+    durable::{QUEUE_LEVELS_MAX, Queue, QueueName, QueueShape, ShapeOwner},
 };
 use serde_json::Value;
 
@@ -70,7 +70,7 @@ impl Driver {
     ) -> Result<(), QueueRefusal> {
         let number = self.queues.find(Some(name));
         let owner = number.map(|number| self.queues.get(number).owner);
-        if owner == Some(QueueOwner::File) {
+        if owner == Some(ShapeOwner::File) {
             return Err(QueueRefusal::OfFile);
         }
         let most = self.config.queues_max;
@@ -88,9 +88,9 @@ impl Driver {
         let configured: BTreeMap<_, _> = self.config.queues.iter().cloned().collect();
         let (mut known, mut changed) = (BTreeSet::new(), BTreeSet::new());
         for mut queue in kept {
-            if queue.owner == QueueOwner::File && !configured.contains_key(&queue.name) {
+            if queue.owner == ShapeOwner::File && !configured.contains_key(&queue.name) {
                 // It has left the file: what it was holds on, and the API may change it.
-                queue.owner = QueueOwner::Api;
+                queue.owner = ShapeOwner::Api;
                 changed.insert(queue.name.clone());
             }
             known.insert(self.queues.put(queue));
@@ -99,10 +99,10 @@ impl Driver {
             let number = self.queues.find(Some(&name));
             let mut queue = match number {
                 Some(number) => (**self.queues.get(number)).clone(),
-                None => Queue::new(name, QueueShape::default(), QueueOwner::Api),
+                None => Queue::new(name, QueueShape::default(), ShapeOwner::Api),
             };
-            if queue.owner != QueueOwner::File || queue.shape != shape {
-                (queue.owner, queue.shape) = (QueueOwner::File, shape);
+            if queue.owner != ShapeOwner::File || queue.shape != shape {
+                (queue.owner, queue.shape) = (ShapeOwner::File, shape);
                 self.tell_queue("queue_put", CONFIG, &queue.name, Value::Null, now);
                 changed.insert(queue.name.clone());
                 self.queues.put(queue);
@@ -126,7 +126,7 @@ impl Driver {
         let lost: BTreeSet<_> =
             named.filter(|name| self.queues.find(Some(name)).is_none()).collect();
         for name in &lost {
-            self.queues.put(Queue::new(name.clone(), QueueShape::default(), QueueOwner::Api));
+            self.queues.put(Queue::new(name.clone(), QueueShape::default(), ShapeOwner::Api));
         }
         lost.into_iter().collect()
     }

@@ -3,8 +3,8 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use ostler_job::durable::{
-    Change, EventKind, Held, Queue, QueueDiscipline, QueueName, QueueOwner, QueueShape, QueueTree,
-    Rate, Slots, Unfinished,
+    Change, EventKind, Held, Queue, QueueDiscipline, QueueName, QueueShape, QueueTree, Rate,
+    ShapeOwner, Slots, Unfinished,
 };
 use ostler_job::{Now, QueueId, TenantId};
 use ostler_scheduler::{DisciplineKind, QueueConfig};
@@ -35,7 +35,7 @@ impl Default for Queues {
         let (numbers, table) = (BTreeMap::new(), BTreeMap::new());
         let mut queues = Self { numbers, table, tree: QueueTree::default(), next: DEFAULT };
         let (name, shape) = (QueueName::default(), QueueShape::default());
-        queues.put(Queue::new(name, shape, QueueOwner::Api));
+        queues.put(Queue::new(name, shape, ShapeOwner::Api));
         queues
     }
 }
@@ -117,7 +117,7 @@ impl Driver {
             return number;
         }
         let name = name.cloned().unwrap_or_default();
-        self.keep_queue(Queue::new(name, QueueShape::default(), QueueOwner::Api), now)
+        self.keep_queue(Queue::new(name, QueueShape::default(), ShapeOwner::Api), now)
     }
 
     fn order_queue(
@@ -133,7 +133,7 @@ impl Driver {
             self.may_be_put(name, shape)?;
         }
         if let (QueueVerb::Put(shape), None) = (&verb, number) {
-            let queue = Queue::new(name.clone(), (**shape).clone(), QueueOwner::Api);
+            let queue = Queue::new(name.clone(), (**shape).clone(), ShapeOwner::Api);
             self.tell_queue(action, who, name, Value::Null, now);
             let number = self.keep_queue(queue, now);
             return Ok(self.queue_answer(number, true));
@@ -146,7 +146,7 @@ impl Driver {
         };
         let mut more = Value::Null;
         match verb {
-            QueueVerb::Attach { .. } | QueueVerb::Detach(_) if queue.owner == QueueOwner::File => {
+            QueueVerb::Attach { .. } | QueueVerb::Detach(_) if queue.owner == ShapeOwner::File => {
                 return Err(QueueRefusal::OfFile);
             }
             QueueVerb::Put(shape) => queue.shape = *shape,
@@ -183,14 +183,14 @@ impl Driver {
         let below = || self.queues.tree.below(name);
         match owner {
             _ if number == DEFAULT => Err(QueueRefusal::Default),
-            QueueOwner::File => Err(QueueRefusal::OfFile),
-            QueueOwner::Api if below().next().is_some() => {
+            ShapeOwner::File => Err(QueueRefusal::OfFile),
+            ShapeOwner::Api if below().next().is_some() => {
                 Err(QueueRefusal::HasQueues(below().cloned().collect()))
             }
-            QueueOwner::Api if waiting + running > 0 => {
+            ShapeOwner::Api if waiting + running > 0 => {
                 Err(QueueRefusal::HasJobs(Places { waiting, running }))
             }
-            QueueOwner::Api => Ok(()),
+            ShapeOwner::Api => Ok(()),
         }
     }
 

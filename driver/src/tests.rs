@@ -75,6 +75,7 @@ pub(super) fn spec() -> Spec {
         retry: Retry::default(),
         dedupe: None,
         needs: ostler_job::durable::Resources::default(),
+        firing: None,
         edited: None,
     }
 }

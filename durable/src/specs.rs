@@ -77,6 +77,7 @@ mod tests {
             retry: Retry::default(),
             dedupe: None,
             needs: ostler_job::durable::Resources::default(),
+            firing: None,
             edited: None,
         })
     }

@@ -51,6 +51,7 @@ fn spec() -> Spec {
         retry: Retry::default(),
         dedupe: None,
         needs: ostler_job::durable::Resources::default(),
+        firing: None,
         edited: None,
     }
 }

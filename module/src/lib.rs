@@ -1,14 +1,19 @@
-//! What a module is: the part of a runner that knows how to run one kind of durable job.
+//! What a module is: the part of a runner that knows how to run one kind of durable job, or that of a gateway which supplies jobs.
 //!
 //! A runner keeps one [`Executor`] for each module. It hands over attempts and orders, and hears through an [`Observer`] what
-//! becomes of them. This crate deliberately lacks a runtime, processes and links: leases, heartbeats and the way to the
-//! gateway are the runner's. It is separate so that a module depends on this and not on the runner.
+//! becomes of them. A gateway's driver keeps one [`Source`]. This crate deliberately lacks a runtime, processes and links: leases,
+//! heartbeats and the way to the gateway are the runner's, and what is written of a firing is the driver's. It is separate so that a
+//! module depends on this and neither on the runner nor on the driver.
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
+
+mod source;
 
 use std::{io, rc::Rc};
 
 use ostler_job::durable::{AttemptKey, Order, Payload, Report, Start, Work};
+
+pub use source::{Clock, Decided, Plan, Round, Source, Standing};
 
 /// Runs the attempts of one module on this host. Calls return at once; what follows comes by way of the observer.
 pub trait Executor {

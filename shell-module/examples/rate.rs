@@ -45,6 +45,7 @@ fn start(shell: &mut Shell, observer: &Rc<dyn Observer>, job: u64) {
         retry: Retry::default(),
         dedupe: None,
         needs: ostler_job::durable::Resources::default(),
+        firing: None,
         edited: None,
     };
     let key = AttemptKey { job: JobId(job), attempt: 1, fence: Fence(job) };

@@ -43,6 +43,7 @@ fn spec(job: u64) -> Spec {
         retry: Retry::default(),
         dedupe: None,
         needs: ostler_job::durable::Resources::default(),
+        firing: None,
         edited: None,
     }
 }

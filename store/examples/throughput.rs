@@ -52,6 +52,7 @@ fn spec(job: u64) -> Arc<Spec> {
         retry: Retry { attempts: 3, ..Retry::default() },
         dedupe: None,
         needs: ostler_job::durable::Resources::default(),
+        firing: None,
         edited: None,
     })
 }

@@ -11,7 +11,7 @@ use make::{
 use ostler_job::{
     JobId, Wall,
     durable::{
-        Epoch, Held, Input, JobState, NameFilter, Queue, QueueName, QueueOwner, QueueShape, Rate,
+        Epoch, Held, Input, JobState, NameFilter, Queue, QueueName, QueueShape, Rate, ShapeOwner,
         Sort, Spec, Status,
     },
 };
@@ -208,7 +208,7 @@ fn a_queue_that_cannot_be_read_keeps_what_can() {
     let rate = Rate::read("5/1m").ok();
     let shape = QueueShape { weight: 7, rate, ..QueueShape::default() };
     let paused = Some(Held { who: "ops".to_owned(), since: Wall(5) });
-    let mail = Queue { paused, ..Queue::new(name("mail"), shape, QueueOwner::File) };
-    let odd = Queue::new(name("odd"), QueueShape::default(), QueueOwner::Api);
+    let mail = Queue { paused, ..Queue::new(name("mail"), shape, ShapeOwner::File) };
+    let odd = Queue::new(name("odd"), QueueShape::default(), ShapeOwner::Api);
     assert_eq!(store.queues().unwrap(), [mail, odd]);
 }

@@ -6,8 +6,8 @@ use ostler_driver::{Answer, Batch, Effect};
 use ostler_job::{
     JobId, Mono, Now, Span,
     durable::{
-        AttemptKey, Delivery, Ending, Fence, JobState, Order, Queue, QueueName, QueueOwner,
-        QueueShape, Reason, Spec, Status,
+        AttemptKey, Delivery, Ending, Fence, JobState, Order, Queue, QueueName, QueueShape, Reason,
+        ShapeOwner, Spec, Status,
     },
 };
 use ostler_store::{Change, EventKind, Memory, Store};
@@ -146,6 +146,10 @@ impl Checker {
             | Change::Edit { .. }
             | Change::Event { .. }
             | Change::Token(_)
+            | Change::Schedule(_)
+            | Change::Stand { .. }
+            | Change::Firing { .. }
+            | Change::ScheduleGone(_)
             | Change::Forget { .. }
             | Change::Reserve { .. } => {}
         }
@@ -354,7 +358,7 @@ impl Checker {
                 && let Some(shapes) = self.shapes.get(&view.queue.name)
                 && !shapes.contains(&view.queue)
                 && *view.queue
-                    != Queue::new(QueueName::default(), QueueShape::default(), QueueOwner::Api)
+                    != Queue::new(QueueName::default(), QueueShape::default(), ShapeOwner::Api)
             {
                 self.fail(format!("{:?} was answered and never written", view.queue));
             }

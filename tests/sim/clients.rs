@@ -71,6 +71,7 @@ fn job(rng: &mut Rng, now: Now) -> NewJob {
             then: if rng.one_in(2) { Then::Reject } else { Then::Coalesce },
         }),
         needs: needs(kind),
+        firing: None,
         edited: None,
     };
     NewJob {

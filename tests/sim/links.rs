@@ -135,6 +135,8 @@ impl World {
             Answer::Duplicate { .. }
             | Answer::Queue(_)
             | Answer::QueueRefused { .. }
+            | Answer::Schedule(_)
+            | Answer::ScheduleRefused { .. }
             | Answer::QueueFull { .. }
             | Answer::EditRefused { .. }
             | Answer::WithOthers

@@ -172,6 +172,8 @@ fn refused(numbers: &[u64], answers: &[Answer]) -> Result<(), Problem> {
             | Answer::Unknown
             | Answer::Queue(_)
             | Answer::QueueRefused { .. }
+            | Answer::Schedule(_)
+            | Answer::ScheduleRefused { .. }
             | Answer::EditRefused { .. }
             | Answer::NotNow { .. } => {
                 note(&mut errors, *number, &take::refusal(answer));
@@ -360,6 +362,8 @@ fn write_answer(
         | Answer::Unknown
         | Answer::Queue(_)
         | Answer::QueueRefused { .. }
+        | Answer::Schedule(_)
+        | Answer::ScheduleRefused { .. }
         | Answer::EditRefused { .. }
         | Answer::NotNow { .. } => write_problem(out, line, &take::refusal(answer))?,
     }

@@ -341,6 +341,8 @@ impl<'a> Work<'a> {
                 | Answer::Repeated { .. }
                 | Answer::Queue(_)
                 | Answer::QueueRefused { .. }
+                | Answer::Schedule(_)
+                | Answer::ScheduleRefused { .. }
                 | Answer::EditRefused { .. }
                 | Answer::NotNow { .. } => self.refuse(id, &edit::refusal(&self.verb, answer)),
             }

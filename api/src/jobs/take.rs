@@ -184,9 +184,12 @@ pub(crate) fn refusal(answer: &Answer) -> Problem {
         .about(*job),
         Answer::EditRefused { job, why } => not_edited(*job, *why),
         Answer::QueueRefused { queue, why } => queued::refusal(queue, why),
-        Answer::Done { .. } | Answer::Late { .. } | Answer::Coalesced { .. } | Answer::Queue(_) => {
-            Problem::internal("a wrong answer")
-        }
+        Answer::Done { .. }
+        | Answer::Late { .. }
+        | Answer::Coalesced { .. }
+        | Answer::Queue(_)
+        | Answer::Schedule(_)
+        | Answer::ScheduleRefused { .. } => Problem::internal("a wrong answer"),
     }
 }
 

@@ -135,6 +135,7 @@ fn build(mut request: Submit, tenant: String, given: Given<'_>, notes: &mut Note
         retry,
         dedupe,
         needs,
+        firing: None,
         edited: None,
     };
     let bound = given.tenant.is_some();

@@ -1,7 +1,7 @@
 //! Types of other crates whose values are words, as the API reads, shows and describes them.
 
 use ostler_job::durable::{
-    DedupeScope, Delivery, JobState, OnRetry, QueueDiscipline, QueueOwner, Reason, ResourceMode,
+    DedupeScope, Delivery, JobState, OnRetry, QueueDiscipline, Reason, ResourceMode, ShapeOwner,
     Terminate, Then, WaitReason,
 };
 use serde::{Deserialize, Serialize};
@@ -56,7 +56,7 @@ words! {
     /// The order among waiting jobs: fair shares and then promises, plain arrival, tenants in turns by hash, or in turns by weight.
     QueueDisciplineName as "QueueDiscipline": QueueDiscipline = QueueDiscipline::ALL;
     /// Where a queue's shape is written: in the store, or in the configuration file.
-    QueueOwnerName as "QueueOwner": QueueOwner = [QueueOwner::Api, QueueOwner::File];
+    ShapeOwnerName as "ShapeOwner": ShapeOwner = [ShapeOwner::Api, ShapeOwner::File];
     /// [`JobState`].
     State as "State": JobState = JobState::ALL;
     /// [`Reason`].

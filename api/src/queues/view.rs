@@ -12,7 +12,7 @@ use utoipa::ToSchema;
 
 use crate::{
     auth::Caller,
-    parse::words::{QueueDisciplineName, QueueOwnerName},
+    parse::words::{QueueDisciplineName, ShapeOwnerName},
     view::{HeldView, RetryView},
 };
 
@@ -27,7 +27,7 @@ pub(crate) struct QueueList {
 pub(crate) struct QueueView {
     name: String,
     /// Who may change its shape: the API, or the configuration file alone.
-    owner: QueueOwnerName,
+    owner: ShapeOwnerName,
     /// Nothing of it starts, since then; null: it is not paused.
     paused: Option<HeldView>,
     /// It takes no new jobs, since then; null: it does.
@@ -93,7 +93,7 @@ impl QueueView {
         let shape = &queue.shape;
         Self {
             name: queue.name.to_string(),
-            owner: QueueOwnerName(queue.owner),
+            owner: ShapeOwnerName(queue.owner),
             paused: queue.paused.as_ref().map(held),
             drained: queue.drained.as_ref().map(held),
             waiting: places.waiting,

@@ -14,7 +14,7 @@ use ostler_job::{
     JobId, Mono, Since, Span, Wall,
     durable::{
         Attempt, AttemptKey, CountQuery, Counts, Event, EventKind, Fence, Job, JobState, Page,
-        Payload, Query, Queue, QueueName, QueueOwner, QueueShape, Status, Token,
+        Payload, Query, Queue, QueueName, QueueShape, ShapeOwner, Status, Token,
     },
 };
 use ostler_machine::secret::hex;
@@ -74,7 +74,7 @@ pub(super) struct Fake {
 
 impl Fake {
     pub(super) fn new() -> Arc<Self> {
-        let queue = Queue::new(QueueName::default(), QueueShape::default(), QueueOwner::Api);
+        let queue = Queue::new(QueueName::default(), QueueShape::default(), ShapeOwner::Api);
         let queues = [(QueueName::default(), Arc::new(queue))].into();
         let state = Mutex::new(State { next: 1, queues, ..State::default() });
         let (live, _) = broadcast::channel(16);
@@ -185,6 +185,8 @@ impl Backend for Fake {
                     | Answer::Unknown
                     | Answer::Queue(_)
                     | Answer::QueueRefused { .. }
+                    | Answer::Schedule(_)
+                    | Answer::ScheduleRefused { .. }
                     | Answer::EditRefused { .. }
                     | Answer::NotNow { .. } => None,
                 });

@@ -7,7 +7,7 @@ use ostler_driver::{Answer, Attachment, Met, Places, QueueRefusal, QueueVerb, Qu
 use ostler_job::{
     JobId, Selector, Span, Wall,
     durable::{
-        Held, Job, JobState, Queue, QueueName, QueueOwner, QueueShape, QueueTree, Rate, Slots,
+        Held, Job, JobState, Queue, QueueName, QueueShape, QueueTree, Rate, ShapeOwner, Slots,
         TreeFault,
     },
 };
@@ -72,7 +72,7 @@ fn attachment(queue: &Queue) -> Box<Attachment> {
 pub(super) fn order(state: &mut State, who: &str, name: QueueName, verb: QueueVerb) -> Answer {
     let found = state.queues.get(&name).cloned();
     let is_new = found.is_none();
-    let make = |shape| Arc::new(Queue::new(name.clone(), shape, QueueOwner::Api));
+    let make = |shape| Arc::new(Queue::new(name.clone(), shape, ShapeOwner::Api));
     let refused = |why| Answer::QueueRefused { queue: name.clone(), why };
     if let QueueVerb::Put(shape) = &verb
         && let Some(fault) = fault(state, &name, shape)
@@ -91,7 +91,7 @@ pub(super) fn order(state: &mut State, who: &str, name: QueueName, verb: QueueVe
     let it = Arc::make_mut(&mut queue);
     match verb {
         QueueVerb::Put(_) | QueueVerb::Attach { .. } | QueueVerb::Detach(_)
-            if it.owner == QueueOwner::File =>
+            if it.owner == ShapeOwner::File =>
         {
             return refused(QueueRefusal::OfFile);
         }
@@ -294,7 +294,7 @@ async fn a_queue_of_the_configuration_is_changed_there() {
     let rig = Rig::new();
     rig.put("mail", "{}").await;
     let mail = QueueName::new("mail").unwrap();
-    Arc::make_mut(rig.fake.state().queues.get_mut(&mail).unwrap()).owner = QueueOwner::File;
+    Arc::make_mut(rig.fake.state().queues.get_mut(&mail).unwrap()).owner = ShapeOwner::File;
     let problem = rig.put("mail", "{}").await.is("conflict_state");
     assert!(problem["detail"].as_str().unwrap().contains("[queue.mail]"), "{problem}");
     assert_eq!(rig.ask("POST /v1/queues/mail/pause").await.json()["paused"]["by"], "first");

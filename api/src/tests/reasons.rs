@@ -7,7 +7,7 @@ use ostler_driver::{Absence, Blocker, Explained, Level, Place, Places, Standing,
 use ostler_job::{
     JobId, Selector, Span, Wall,
     durable::{
-        Held, JobState, Queue, QueueDiscipline, QueueName, QueueOwner, QueueShape, Rate, Reason,
+        Held, JobState, Queue, QueueDiscipline, QueueName, QueueShape, Rate, Reason, ShapeOwner,
         WaitReason,
     },
 };
@@ -457,7 +457,7 @@ async fn a_job_that_nobody_can_run_waits_for_a_runner_or_is_refused_if_that_is_w
     let detail = "there is no runner \"web-9\"; there are web-1";
     assert_eq!(problem["detail"], detail);
     let attach = |text: &str| {
-        let mut queue = Queue::new(mail(), QueueShape::default(), QueueOwner::Api);
+        let mut queue = Queue::new(mail(), QueueShape::default(), ShapeOwner::Api);
         queue.shape.attach.insert(Selector::read(text).unwrap());
         rig.fake.state().queues.insert(mail(), Arc::new(queue));
     };

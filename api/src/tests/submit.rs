@@ -114,6 +114,7 @@ async fn every_field_reaches_the_driver() {
             .into(),
             on_retry: OnRetry::Pass,
         },
+        firing: None,
         edited: None,
     };
     assert_eq!(job.spec, expected);

@@ -1,6 +1,6 @@
 //! Queues below queues: what is refused, what the configuration makes of the tree, and that it outlives a restart.
 
-use ostler_job::durable::{QueueDiscipline, QueueName, QueueOwner, QueueShape, Slots, TreeFault};
+use ostler_job::durable::{QueueDiscipline, QueueName, QueueShape, ShapeOwner, Slots, TreeFault};
 
 use super::queues::{in_queue, name, put};
 use super::*;
@@ -137,7 +137,7 @@ fn the_configuration_changes_the_tree_in_any_order_and_what_the_api_made_stays()
     assert!(matches!(bench.fault("own", with_slots("z", "2", "")), TreeFault::NeedsHtb(..)));
     bench.restart_with(Vec::new());
     let kept = bench.store.queues().expect("the model reads");
-    assert!(kept.iter().all(|it| it.owner == QueueOwner::Api));
+    assert!(kept.iter().all(|it| it.owner == ShapeOwner::Api));
     bench.made(vec![("z", QueueShape::default()), ("a", below("z"))]);
     assert_eq!(bench.above("a"), path(&["z"]));
 }
@@ -148,7 +148,7 @@ fn queues_that_a_damaged_store_has_below_each_other_or_below_nothing_lose_no_job
     bench.made(vec![("a", QueueShape::default()), ("b", below("a")), ("c", below("b"))]);
     let jobs = ["a", "b", "c"].map(|queue| bench.submit(in_queue(queue)));
     let damaged = |text: &str, parent: &str| {
-        let queue = ostler_job::durable::Queue::new(name(text), below(parent), QueueOwner::Api);
+        let queue = ostler_job::durable::Queue::new(name(text), below(parent), ShapeOwner::Api);
         Change::Queue(Box::new(queue))
     };
     bench

@@ -1,6 +1,6 @@
 //! Queues: what they take, what is done to them, and that no job is lost by it.
 
-use ostler_job::durable::{Held, Queue, QueueName, QueueOwner, QueueShape, Rate};
+use ostler_job::durable::{Held, Queue, QueueName, QueueShape, Rate, ShapeOwner};
 
 use super::*;
 use crate::{Places, QueueLook, QueueOrder, QueueRefusal, QueueVerb, QueueView};
@@ -192,7 +192,7 @@ fn what_was_done_to_a_queue_outlives_a_restart() {
     let kept = bench.store.queues().expect("the model reads").remove(0);
     assert_eq!(
         kept,
-        Queue { paused: paused.clone(), ..Queue::new(name("mail"), shape, QueueOwner::Api) }
+        Queue { paused: paused.clone(), ..Queue::new(name("mail"), shape, ShapeOwner::Api) }
     );
     assert_eq!(bench.places("mail", None), (1, 0));
     // A new shape leaves it paused, and its jobs where they are.
@@ -214,7 +214,7 @@ fn a_queue_of_the_configuration_is_shaped_there_and_held_by_operators() {
         kept.map(|it| (it.name.to_string(), it.shape.weight, it.owner, it.paused))
             .collect::<Vec<_>>()
     };
-    let file = QueueOwner::File;
+    let file = ShapeOwner::File;
     let expected =
         [("mail".to_owned(), 7, file, paused.clone()), ("new".to_owned(), 3, file, None)];
     assert_eq!(kept(&bench), expected);
@@ -226,7 +226,7 @@ fn a_queue_of_the_configuration_is_shaped_there_and_held_by_operators() {
     assert_eq!(bench.changes.len(), 0, "{:?}", bench.changes);
     bench.restart_with(Vec::new());
     let expected = [("mail".to_owned(), 7, paused), ("new".to_owned(), 3, None)];
-    let api = expected.map(|(name, weight, paused)| (name, weight, QueueOwner::Api, paused));
+    let api = expected.map(|(name, weight, paused)| (name, weight, ShapeOwner::Api, paused));
     assert_eq!(kept(&bench), api);
     bench.order("mail", put(shape(9))).expect("it is the API's");
 }

@@ -4,7 +4,10 @@ use std::{collections::BTreeSet, sync::Arc};
 
 use serde::{Deserialize, Serialize};
 
-use super::{Attempt, Edit, Edited, Fence, Queue, QueueName, Spec, Status};
+use super::{
+    Attempt, Edit, Edited, Fence, Firing, Queue, QueueName, Schedule, ScheduleName, Spec, Stand,
+    Status,
+};
 use crate::{JobId, Wall};
 
 /// One change. A batch of them is written whole or not at all.
@@ -78,12 +81,33 @@ pub enum Change {
     Queue(Box<Queue>),
     /// There is no such queue any more.
     QueueGone(QueueName),
-    /// Events and keys older than this go: from the oldest up to the first that is not, whatever the clock did after it.
+    /// A schedule is new, or its shape changed.
+    Schedule(Box<Schedule>),
+    /// A schedule stands elsewhere. A [`super::Fault::Fenced`] when the stored cursor is not `expect`, or there is no such schedule.
+    Stand {
+        /// Which.
+        schedule: ScheduleName,
+        /// The cursor that the writer knows.
+        expect: Wall,
+        /// Where it stands from now on.
+        stand: Box<Stand>,
+    },
+    /// What became of a firing; what was written of one that was due at the same moment is replaced, unless that has a job: then it
+    /// is a [`super::Fault::Fenced`], so that no moment has two.
+    Firing {
+        /// Of which schedule.
+        schedule: ScheduleName,
+        /// What.
+        firing: Box<Firing>,
+    },
+    /// There is no such schedule any more. Its firings stay until they are forgotten.
+    ScheduleGone(ScheduleName),
+    /// Events, keys and firings that do not wait, older than this, go: from the oldest up to the first that is not, whatever the clock did after it.
     /// What is of a day after `now`, or later, was written by a clock that was wrong, and ends nothing.
     Forget {
         /// When it is, for certain; it is kept.
         now: Wall,
-        /// Events older than this.
+        /// Events and firings older than this.
         events: Wall,
         /// Idempotency keys older than this.
         keys: Wall,
@@ -122,6 +146,8 @@ pub enum EventKind {
     Runner,
     /// Somebody changed a job that waits.
     Edited,
+    /// Something is to be said of a schedule: it is overdue, or paused itself.
+    Schedule,
 }
 
 impl EventKind {
@@ -135,6 +161,7 @@ impl EventKind {
             Self::Operator => 4,
             Self::Runner => 5,
             Self::Edited => 6,
+            Self::Schedule => 7,
         }
     }
 
@@ -148,6 +175,7 @@ impl EventKind {
             4 => Self::Operator,
             5 => Self::Runner,
             6 => Self::Edited,
+            7 => Self::Schedule,
             _ => return None,
         })
     }
@@ -203,7 +231,7 @@ mod tests {
         let kinds =
             (0..=u8::MAX).filter_map(|number| Some((number, EventKind::from_number(number)?)));
         let kinds: Vec<_> = kinds.collect();
-        assert_eq!(kinds.len(), 7);
+        assert_eq!(kinds.len(), 8);
         for (number, kind) in kinds {
             assert_eq!(kind.number(), number);
         }

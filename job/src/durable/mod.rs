@@ -15,6 +15,7 @@ mod queue_tree;
 mod rate;
 mod record;
 mod retry;
+mod schedule;
 mod scheduling;
 mod slots;
 mod sort;
@@ -33,11 +34,15 @@ pub use edit::{Edit, Edited};
 pub use fault::{Fault, StoreError};
 pub use group::{CountQuery, Counts, GroupKey};
 pub use query::{Filter, IdRange, NameFilter, Page, Query};
-pub use queue::{Held, Queue, QueueDiscipline, QueueName, QueueOwner, QueueShape};
+pub use queue::{Held, Queue, QueueDiscipline, QueueName, QueueShape, ShapeOwner};
 pub use queue_tree::{QUEUE_LEVELS_MAX, QueueTree, TreeFault};
 pub use rate::{RATE_RULE, Rate};
 pub use record::{Job, Loaded, Same, Unfinished};
 pub use retry::{Futile, Retry};
+pub use schedule::{
+    Fate, Firing, FiringKey, FoldPolicy, GapPolicy, KeptSchedule, MissedPolicy, OverlapPolicy,
+    Schedule, ScheduleName, ScheduleShape, Stand,
+};
 pub use scheduling::Scheduling;
 pub use slots::{SLOTS_RULE, Slots};
 pub use sort::{Cursor, Sort};

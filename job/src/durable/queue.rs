@@ -70,7 +70,7 @@ pub struct Queue {
     pub shape: QueueShape,
     /// Who may change the shape.
     #[serde(default)]
-    pub owner: QueueOwner,
+    pub owner: ShapeOwner,
     /// Nothing of it starts.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub paused: Option<Held>,
@@ -81,15 +81,15 @@ pub struct Queue {
 
 impl Queue {
     /// One that nobody has done anything to.
-    pub const fn new(name: QueueName, shape: QueueShape, owner: QueueOwner) -> Self {
+    pub const fn new(name: QueueName, shape: QueueShape, owner: ShapeOwner) -> Self {
         Self { name, shape, owner, paused: None, drained: None }
     }
 }
 
-/// Where a queue's shape is written.
+/// Where the shape of a queue, or of a schedule, is written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum QueueOwner {
+pub enum ShapeOwner {
     /// In the store: the API changes it.
     #[default]
     Api,
@@ -248,7 +248,7 @@ mod tests {
     fn what_an_older_version_wrote_of_a_queue_is_read_with_its_defaults() {
         let old: Queue = serde_json::from_str(r#"{"name":"mail","shape":{"weight":7}}"#).unwrap();
         let shape = QueueShape { weight: 7, ..QueueShape::default() };
-        assert_eq!(old, Queue::new(QueueName::new("mail").unwrap(), shape, QueueOwner::Api));
+        assert_eq!(old, Queue::new(QueueName::new("mail").unwrap(), shape, ShapeOwner::Api));
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 
-use super::{Dedupe, Delivery, Resources, Retry, Spec, spec::default_tenant};
+use super::{Dedupe, Delivery, FiringKey, Resources, Retry, Spec, spec::default_tenant};
 use crate::{Span, Wall};
 
 /// The fields of [`Spec`] that a job is scheduled by. Read from the text of a spec they skip its command: a million jobs take
@@ -31,6 +31,8 @@ pub struct Scheduling {
     /// [`Spec::needs`].
     #[serde(flatten)]
     pub needs: Resources,
+    /// [`Spec::firing`].
+    pub firing: Option<Box<FiringKey>>,
 }
 
 impl From<Spec> for Scheduling {
@@ -46,6 +48,7 @@ impl From<Spec> for Scheduling {
             retry,
             dedupe,
             needs,
+            firing,
             work: _,
             name: _,
             tags: _,
@@ -54,6 +57,6 @@ impl From<Spec> for Scheduling {
             not_before: _,
             edited: _,
         } = spec;
-        Self { tenant, identity, content, expires, within, delivery, retry, dedupe, needs }
+        Self { tenant, identity, content, expires, within, delivery, retry, dedupe, needs, firing }
     }
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Edited, QueueName, Resources, Retry};
+use super::{Edited, FiringKey, QueueName, Resources, Retry};
 use crate::{Span, Wall};
 
 /// The tenant of jobs whose submitter named none.
@@ -58,6 +58,9 @@ pub struct Spec {
     /// What it needs for itself, or shared, while it runs.
     #[serde(flatten)]
     pub needs: Resources,
+    /// The firing of a schedule that it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub firing: Option<Box<FiringKey>>,
     /// That it was changed since, the last time.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub edited: Option<Box<Edited>>,

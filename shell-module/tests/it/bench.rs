@@ -109,6 +109,7 @@ impl Bench {
             retry: Retry::default(),
             dedupe: None,
             needs: ostler_job::durable::Resources::default(),
+            firing: None,
             edited: None,
         };
         self.shell.start(Start { key, spec }, &self.observer);

@@ -83,6 +83,10 @@ impl Tables {
                 | Change::Token(_)
                 | Change::Queue(_)
                 | Change::QueueGone(_)
+                | Change::Schedule(_)
+                | Change::Stand { .. }
+                | Change::Firing { .. }
+                | Change::ScheduleGone(_)
                 | Change::Forget { .. }
                 | Change::Reserve { .. } => continue,
             };
@@ -135,6 +139,10 @@ impl Tables {
                 self.queues.remove(name);
                 Applied::Done
             }
+            Change::Schedule(_)
+            | Change::Stand { .. }
+            | Change::Firing { .. }
+            | Change::ScheduleGone(_) => Applied::Done,
             Change::Forget { now, events, keys } => self.forget(*now, *events, *keys),
             Change::Reserve { fences } => {
                 self.fences = *fences;

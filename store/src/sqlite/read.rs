@@ -3,8 +3,8 @@
 use ostler_job::{
     JobId, Span, Wall,
     durable::{
-        Attempt, AttemptKey, Ending, Fence, Held, JobState, LogState, Queue, QueueName, QueueOwner,
-        QueueShape, Scheduling, Spec, Status, TENANT_DEFAULT, Usage,
+        Attempt, AttemptKey, Ending, Fence, Held, JobState, LogState, Queue, QueueName, QueueShape,
+        Scheduling, ShapeOwner, Spec, Status, TENANT_DEFAULT, Usage,
     },
 };
 use rusqlite::{Connection, OptionalExtension, Result, Row, Rows, params};
@@ -344,7 +344,7 @@ fn unreadable_queue(name: QueueName, text: &str) -> Queue {
     let mut shape = value["shape"].as_object().cloned().unwrap_or_default();
     shape.retain(|key, value| serde_json::from_value::<QueueShape>(json!({ key: value })).is_ok());
     let shape = serde_json::from_value(Value::Object(shape)).unwrap_or_default();
-    let mut queue = Queue::new(name, shape, QueueOwner::Api);
+    let mut queue = Queue::new(name, shape, ShapeOwner::Api);
     let part = |part: &str| serde_json::from_value(value[part].clone()).unwrap_or_default();
     (queue.paused, queue.drained) = (part("paused"), part("drained"));
     queue.owner = serde_json::from_value(value["owner"].clone()).unwrap_or_default();

@@ -73,6 +73,12 @@ pub(super) fn apply(db: &Connection, counters: &mut Counters, change: &Change) -
             db.prepare_cached("DELETE FROM queue WHERE name = ?")?.execute([name.as_str()])?;
             Ok(Applied::Done)
         }
+        Change::Schedule(_)
+        | Change::Stand { .. }
+        | Change::Firing { .. }
+        | Change::ScheduleGone(_) => {
+            Err(StoreError::new(Fault::Unknown, "schedules are not kept yet").into())
+        }
         Change::Forget { now, events, keys } => forget(db, counters, *now, *events, *keys),
         Change::Reserve { fences } => {
             keep(db, "fences", *fences)?;

@@ -313,6 +313,10 @@ fn keep_up(
             | Change::Token(_)
             | Change::Queue(_)
             | Change::QueueGone(_)
+            | Change::Schedule(_)
+            | Change::Stand { .. }
+            | Change::Firing { .. }
+            | Change::ScheduleGone(_)
             | Change::Forget { .. } => {}
         }
     }

@@ -3,8 +3,8 @@
 use ostler_job::{
     JobId, Span, Wall,
     durable::{
-        Dedupe, DedupeScope, Delivery, Epoch, Held, Input, JobState, Queue, QueueName, QueueOwner,
-        QueueShape, Rate, Retry, Spec, Then,
+        Dedupe, DedupeScope, Delivery, Epoch, Held, Input, JobState, Queue, QueueName, QueueShape,
+        Rate, Retry, ShapeOwner, Spec, Then,
     },
 };
 use ostler_store::{Applied, Change, Token, Unfinished};
@@ -95,7 +95,7 @@ pub(crate) fn queues_are_there_again_until_they_are_gone(make: Make<'_>) {
         let name = QueueName::new(name).unwrap();
         let rate = Some(Rate { jobs: 5, per: Span::from_secs(60), burst: 2 });
         let shape = QueueShape { weight, rate, user: Some("w".into()), ..QueueShape::default() };
-        Queue::new(name, shape, QueueOwner::File)
+        Queue::new(name, shape, ShapeOwner::File)
     };
     let put = |queue: Queue| Change::Queue(Box::new(queue));
     store.commit(Epoch(0), &["b", "c", "a"].map(|name| put(queue(name, 1)))).unwrap();

@@ -29,6 +29,7 @@ pub(crate) fn spec(identity: &str) -> Spec {
         retry: Retry::default(),
         dedupe: None,
         needs: ostler_job::durable::Resources::default(),
+        firing: None,
         edited: None,
     }
 }

@@ -19,11 +19,14 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("ostler-machine", &["ostler-job"]),
     ("ostler-wire", &["ostler-job"]),
     ("ostler-scheduler", &["ostler-job"]),
-    // Its tests drive it with the model of a store.
-    ("ostler-driver", &["ostler-job", "ostler-scheduler", "ostler-store"]),
+    // Its tests drive it with the model of a store, and with a module that supplies jobs.
+    (
+        "ostler-driver",
+        &["ostler-job", "ostler-scheduler", "ostler-module", "ostler-store", "ostler-cron-module"],
+    ),
     ("ostler-store", &["ostler-job", "ostler-private"]),
     ("ostler-module", &["ostler-job"]),
-    ("ostler-cron-module", &["ostler-job"]),
+    ("ostler-cron-module", &["ostler-job", "ostler-module"]),
     ("ostler-process", &[]),
     ("ostler-shell-module", &["ostler-job", "ostler-module", "ostler-private", "ostler-process"]),
     (
@@ -84,9 +87,14 @@ const LAYERS: &[(&str, &[&str])] = &[
             "ostler-wire",
             "ostler-driver",
             "ostler-store",
+            "ostler-module",
+            "ostler-cron-module",
         ],
     ),
-    ("ostler-cli", &["ostler-private", "ostler-api", "ostler-gateway", "ostler-runner"]),
+    (
+        "ostler-cli",
+        &["ostler-private", "ostler-api", "ostler-gateway", "ostler-runner", "ostler-cron-module"],
+    ),
     (
         "ostler-tests",
         &[
@@ -95,6 +103,8 @@ const LAYERS: &[(&str, &[&str])] = &[
             "ostler-scheduler",
             "ostler-driver",
             "ostler-store",
+            "ostler-module",
+            "ostler-cron-module",
             "ostler-runner",
             "ostler-gateway",
             "ostler-cli",

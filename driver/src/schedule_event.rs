@@ -1,0 +1,107 @@
+//! What is done to schedules, and what is told of them.
+
+use std::sync::Arc;
+
+use ostler_job::durable::{Schedule, ScheduleName, ScheduleShape};
+use ostler_job::{JobId, Wall};
+
+use super::event::Ticket;
+
+/// A request to do something to a schedule.
+#[derive(Clone, Debug)]
+pub struct ScheduleOrder {
+    /// Whose request it is.
+    pub ticket: Ticket,
+    /// The token's name, for the audit trail.
+    pub who: String,
+    /// The one tenant whose schedules there are for whoever asks; `None`: all of them.
+    pub tenant: Option<String>,
+    /// Which.
+    pub schedule: ScheduleName,
+    /// What to do.
+    pub verb: ScheduleVerb,
+}
+
+/// What an operator does to a schedule.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ScheduleVerb {
+    /// It is made, or its shape changed. It stays paused if it is. With other times than before it goes on from now.
+    Put {
+        /// What it is.
+        shape: Box<ScheduleShape>,
+        /// One that is new begins paused.
+        paused: bool,
+        /// One of that name that there is is left alone.
+        new_only: bool,
+    },
+    /// It does not fire; the cursor stays.
+    Pause,
+    /// It fires again. What came due meanwhile was missed.
+    Resume,
+    /// It fires once now, beside its times, paused or not.
+    Run,
+    /// Whatever is due up to there is decided, and nothing after it but what has a job.
+    Cursor {
+        /// To where.
+        to: Wall,
+        /// When those were due after it that have a job.
+        fired: Vec<Wall>,
+    },
+    /// It goes. Its jobs stay.
+    Delete,
+}
+
+/// A request to tell of schedules.
+#[derive(Clone, Debug)]
+pub struct ScheduleLook {
+    /// Whose request it is.
+    pub ticket: Ticket,
+    /// Which; `None`: all of them.
+    pub schedule: Option<ScheduleName>,
+    /// Only those of this tenant; `None`: of all.
+    pub tenant: Option<String>,
+    /// Those after this one in the order of names.
+    pub after: Option<ScheduleName>,
+    /// So many at most.
+    pub max: usize,
+}
+
+/// A schedule as it is now.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ScheduleView {
+    /// What it is.
+    pub schedule: Arc<Schedule>,
+    /// When it fires next, five times at most, without its jitter.
+    pub next: Vec<Wall>,
+    /// When the first of these really fires, with its jitter.
+    pub next_at: Option<Wall>,
+    /// Its firings that have not finished.
+    pub unfinished: Vec<JobId>,
+    /// When those were due that wait for these.
+    pub waiting: Vec<Wall>,
+    /// Those of the unfinished that run too long.
+    pub too_long: Vec<JobId>,
+    /// It was made just now.
+    pub is_new: bool,
+    /// The job that an order to run it made.
+    pub ran: Option<JobId>,
+}
+
+/// Why nothing was done to a schedule.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ScheduleRefusal {
+    /// There is none of that name, or it is another tenant's.
+    Unknown,
+    /// There is one of that name.
+    Taken,
+    /// Its shape is the configuration's.
+    OfFile,
+    /// It is no schedule: what is wrong, and the cure.
+    Unusable(String),
+    /// It ended with the configuration that it was in.
+    Ended,
+    /// It ran, and its job was not taken: why.
+    NotTaken(String),
+    /// There are as many schedules as may be.
+    TooMany(usize),
+}
