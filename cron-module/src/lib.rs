@@ -2,7 +2,8 @@
 //!
 //! An [`Expression`] is what people write (`0 3 * * *`, `@every 90s`, `H(0-29) 2 * * MON#1`), by the word of the Open Cron Pattern
 //! Specification 1.0 to 1.4 or, for crontabs, of Vixie's cron. A [`Timing`] is one in a time zone, and answers with the moment
-//! at which it fires next.
+//! at which it fires next. A [`Cron`] makes plans of schedules: what becomes of each firing, by the policies for those that were missed and
+//! those that overlap.
 //!
 //! This crate deliberately lacks a clock, a source of time zones and jobs: the moment and the zone are handed in, and what fires is the
 //! driver's. It is separate so that what a night in March does to a schedule can be tried in a test.
@@ -11,7 +12,11 @@
 
 pub mod crontab;
 pub mod expression;
+mod plan;
+mod round;
+mod source;
 pub mod timing;
 
 pub use expression::{Dialect, Expression, fault::Fault};
+pub use source::Cron;
 pub use timing::{Fold, Gap, Occurrence, Oddity, Timing};

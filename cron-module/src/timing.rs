@@ -5,6 +5,7 @@
 //! are there twice; what then happens is the [`Gap`]'s and the [`Fold`]'s to say, unless the expression is one whose time between
 //! firings counts (`*/5`, [`Expression::Every`]): that goes on in the gap and in the fold as if nothing were, as in cronie.
 
+mod count;
 #[cfg(test)]
 mod tests;
 

@@ -9,6 +9,7 @@
 //! from such a one, and in the day of month it is at most 28, so that every month has it. *`a~b`* is one of these, too, as in OpenBSD and
 //! cronie, but the same after each start.
 
+mod count;
 pub(crate) mod day;
 pub mod fault;
 pub(crate) mod field;

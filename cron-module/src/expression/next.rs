@@ -23,7 +23,7 @@ impl Fields {
     }
 
     /// The first day that is not before this one.
-    fn day(&self, mut date: Date) -> Option<Date> {
+    pub(super) fn day(&self, mut date: Date) -> Option<Date> {
         loop {
             if !YEARS.contains(&date.year()) {
                 return None;

@@ -107,6 +107,10 @@ const ORDERS: &[(&str, &[&str])] = &[
     ),
     ("store/src/", &["read_limit", "committer", "memory", "sqlite", "files"]),
     (
+        "cron-module/src/",
+        &["expression", "timing", "crontab", "explain", "plan", "round", "source"],
+    ),
+    (
         "shell-module/src/",
         &[
             "message",

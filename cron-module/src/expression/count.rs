@@ -1,0 +1,53 @@
+//! How many times there are between two of the calendar, without going from one to the next: a year of every second has 31 million.
+
+use jiff::civil::{DateTime, Time};
+
+use super::Fields;
+use super::next::FIRST;
+
+impl Fields {
+    /// How many are not before `from` and are before `to`; neither has a part of a second.
+    pub(crate) fn count(&self, from: DateTime, to: DateTime) -> u64 {
+        let from = from.max(FIRST);
+        if to <= from {
+            return 0;
+        }
+        let mut count = 0;
+        let mut next = self.day(from.date());
+        while let Some(date) = next.filter(|it| *it <= to.date()) {
+            count += if date == to.date() { self.before(to.time()) } else { self.of_a_day() };
+            if date == from.date() {
+                count -= self.before(from.time());
+            }
+            next = date.tomorrow().ok().and_then(|it| self.day(it));
+        }
+        count
+    }
+
+    fn of_a_day(&self) -> u64 {
+        ones(self.hours) * ones(self.minutes) * ones(self.seconds)
+    }
+
+    /// How many times of a day are before this one.
+    fn before(&self, time: Time) -> u64 {
+        let [hour, minute, second] =
+            [time.hour(), time.minute(), time.second()].map(|it| u32::from(it.unsigned_abs()));
+        let mut count = ones(below(self.hours, hour)) * ones(self.minutes) * ones(self.seconds);
+        if self.hours & 1 << hour != 0 {
+            count += ones(below(self.minutes, minute)) * ones(self.seconds);
+            if self.minutes & 1 << minute != 0 {
+                count += ones(below(self.seconds, second));
+            }
+        }
+        count
+    }
+}
+
+fn ones(set: u64) -> u64 {
+    u64::from(set.count_ones())
+}
+
+/// The bits of a set below one; `bit` is below 64.
+fn below(set: u64, bit: u32) -> u64 {
+    set & ((1 << bit) - 1)
+}
