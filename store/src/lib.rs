@@ -26,7 +26,7 @@ pub use ostler_job::durable::{
 };
 use ostler_job::{
     JobId, Wall,
-    durable::{Attempt, Epoch, Queue, QueueName, Term},
+    durable::{Attempt, Epoch, Firing, KeptSchedule, Queue, QueueName, ScheduleName, Term},
 };
 
 /// Jobs of which queues are meant.
@@ -52,6 +52,26 @@ pub trait Store: Send + Sync {
 
     /// All queues that were ever kept and are not gone, by name.
     fn queues(&self) -> Result<Vec<Queue>, StoreError>;
+
+    /// All schedules that were ever kept and are not gone, by name. One that cannot be read is among them, with what can be, and a
+    /// fault that says so.
+    fn schedules(&self) -> Result<Vec<KeptSchedule>, StoreError>;
+
+    /// What became of the moments at which a schedule fires, the latest due first, at most `max`: those due before a moment, or all.
+    fn firings(
+        &self,
+        schedule: &ScheduleName,
+        before: Option<Wall>,
+        max: usize,
+    ) -> Result<Vec<Firing>, StoreError>;
+
+    /// When those firings of a schedule were due that have a job, beginning after a moment, at most `max`.
+    fn fired_after(
+        &self,
+        schedule: &ScheduleName,
+        after: Wall,
+        max: usize,
+    ) -> Result<Vec<Wall>, StoreError>;
 
     /// Gives every unfinished job to `each`, in order of id, and the rest as a value.
     fn load(&self, each: &mut dyn FnMut(Job)) -> Result<Loaded, StoreError>;

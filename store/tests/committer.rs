@@ -15,7 +15,7 @@ use std::{
 use make::{event, submit};
 use ostler_job::{
     JobId, Wall,
-    durable::{Attempt, Epoch, Queue, Term},
+    durable::{Attempt, Epoch, Firing, KeptSchedule, Queue, ScheduleName, Term},
 };
 use ostler_store::{
     Applied, Change, Committer, CountQuery, Counts, Event, Fault, Job, Loaded, Memory, OfQueues,
@@ -41,6 +41,25 @@ impl Store for Gated {
     }
     fn queues(&self) -> Result<Vec<Queue>, StoreError> {
         self.memory.queues()
+    }
+    fn schedules(&self) -> Result<Vec<KeptSchedule>, StoreError> {
+        self.memory.schedules()
+    }
+    fn firings(
+        &self,
+        schedule: &ScheduleName,
+        before: Option<Wall>,
+        max: usize,
+    ) -> Result<Vec<Firing>, StoreError> {
+        self.memory.firings(schedule, before, max)
+    }
+    fn fired_after(
+        &self,
+        schedule: &ScheduleName,
+        after: Wall,
+        max: usize,
+    ) -> Result<Vec<Wall>, StoreError> {
+        self.memory.fired_after(schedule, after, max)
     }
     fn load(&self, each: &mut dyn FnMut(Job)) -> Result<Loaded, StoreError> {
         self.memory.load(each)

@@ -11,8 +11,8 @@ use make::{
 use ostler_job::{
     JobId, Wall,
     durable::{
-        Epoch, Held, Input, JobState, NameFilter, Queue, QueueName, QueueShape, Rate, ShapeOwner,
-        Sort, Spec, Status,
+        Epoch, Fate, Held, Input, JobState, MissedPolicy, NameFilter, OverlapPolicy, Queue,
+        QueueName, QueueShape, Rate, ScheduleName, ShapeOwner, Sort, Spec, Status,
     },
 };
 use ostler_store::{Change, Fault, Filter, Memory, Sqlite, Store, Token};
@@ -146,16 +146,24 @@ fn a_file_with_a_damaged_record_is_brought_to_the_present_version() {
     let path = folder.path().join("store.db");
     file_of_version_3(&path);
     let raw = Connection::open(&path).unwrap();
-    for (job, damaged) in [(1, r#"{"name":"a","user":"b","#), (2, r#"["name":"a"#), (3, "")] {
+    for (job, damaged) in [
+        (1, r#"{"name":"a","user":"b","#),
+        (2, r#"["name":"a"#),
+        (3, ""),
+        (5, r#"{"firing":{"schedule":"nightly","#),
+        (6, r#"["firing":{"schedule":"nightly"}]"#),
+    ] {
         let row = (damaged, job);
         raw.execute("UPDATE spec SET spec = ? WHERE job = ?", row).unwrap();
     }
-    let other = r#"{"work":{"module":"noop"},"name":"whole","identity":"noop"}"#;
+    let other = r#"{"work":{"module":"noop"},"name":"whole","identity":"noop","firing":{"schedule":"nightly","due":5}}"#;
     raw.execute("UPDATE spec SET spec = ? WHERE job = 4", [other]).unwrap();
     raw.close().unwrap();
     let store = Sqlite::open(&path).unwrap();
     let named = Filter { name: Some(NameFilter::Begins(String::new())), ..Filter::default() };
     assert_eq!(find(&store, &named, 10), [4]);
+    let nightly = Filter { schedule: ScheduleName::new("nightly"), ..Filter::default() };
+    assert_eq!(find(&store, &nightly, 10), [4]);
     assert_eq!(find(&store, &Filter::default(), 100).len(), 11);
 }
 
@@ -211,4 +219,77 @@ fn a_queue_that_cannot_be_read_keeps_what_can() {
     let mail = Queue { paused, ..Queue::new(name("mail"), shape, ShapeOwner::File) };
     let odd = Queue::new(name("odd"), QueueShape::default(), ShapeOwner::Api);
     assert_eq!(store.queues().unwrap(), [mail, odd]);
+}
+
+/// Whatever a later version may say of a schedule, or damage: it is there, does not fire, and says why.
+#[test]
+fn a_schedule_that_cannot_be_read_keeps_what_can_and_does_not_fire() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("store.db");
+    let store = Sqlite::open(&path).unwrap();
+    load(&store);
+    let all = ["a", "b", "c", "d", "e"].map(|name| make::schedule(name, 5));
+    let put = all.each_ref().map(make::put_schedule);
+    store.commit(Epoch(0), &put).unwrap();
+    let raw = Connection::open(&path).unwrap();
+    let later = r#"{"shape":{"cron":"@daily","zone":"Asia/Tokyo","overlap":"new","missed":"skip","more":1,
+        "spec":{"work":{"module":"later"},"identity":"own","tenant":"other"}},"owner":"file","more":2}"#;
+    for (name, text) in [("a", later), ("b", "[]"), ("c", "{\"shape\":{")] {
+        raw.execute("UPDATE schedule SET schedule = ? WHERE name = ?", [text, name]).unwrap();
+    }
+    raw.execute("UPDATE stand SET stand = '{' WHERE schedule = 'd'", []).unwrap();
+    let kept = store.schedules().unwrap();
+    let [a, b, c, d, e] = &kept[..] else { panic!("nothing is lost: {kept:?}") };
+    assert_eq!(
+        (a.schedule.shape.cron.as_str(), a.schedule.shape.zone.as_str()),
+        ("@daily", "Asia/Tokyo")
+    );
+    assert_eq!(a.schedule.shape.missed, MissedPolicy::Skip);
+    assert_eq!(a.schedule.shape.overlap, OverlapPolicy::default());
+    let spec = &a.schedule.shape.spec;
+    assert_eq!((spec.work.module(), &*spec.identity, &*spec.tenant), ("unknown", "own", "other"));
+    assert_eq!((a.schedule.owner, c.schedule.owner), (ShapeOwner::File, ShapeOwner::Api));
+    assert_eq!(d.schedule.shape, all[3].shape);
+    for kept in [a, b, c, d] {
+        let fault = kept.schedule.stand.fault.as_deref().unwrap_or_default();
+        assert!(fault.contains("put it again, or delete it"), "{kept:?}");
+        assert!(!kept.schedule.stand.fires());
+        assert_eq!(kept.schedule.stand.cursor, Wall(5));
+    }
+    assert_eq!(e.schedule, all[4]);
+    // Where it stands is written, and what could not be read is there still.
+    store.commit(Epoch(0), &[make::stand("a", 5, make::schedule("a", 9).stand)]).unwrap();
+    let text = "SELECT schedule FROM schedule WHERE name = 'a'";
+    assert_eq!(raw.query_row(text, [], |row| row.get::<_, String>(0)).unwrap(), later);
+    store.commit(Epoch(0), &put).unwrap();
+    assert_eq!(
+        store.schedules().unwrap().into_iter().map(|it| it.schedule).collect::<Vec<_>>(),
+        all
+    );
+}
+
+#[test]
+fn a_firing_whose_fate_is_unknown_is_shown_among_the_others() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("store.db");
+    let store = Sqlite::open(&path).unwrap();
+    let fired = |due| make::put_firing("a", &make::firing(due, Fate::Fired, Some(due)));
+    let missed = make::put_firing("a", &make::firing(4, Fate::Missed, None));
+    store
+        .commit(
+            Epoch(0),
+            &[make::put_schedule(&make::schedule("a", 5)), fired(2), fired(3), missed],
+        )
+        .unwrap();
+    let raw = Connection::open(&path).unwrap();
+    for number in [5, 99, 300, -1] {
+        raw.execute("UPDATE firing SET fate = ? WHERE due > 2", [number]).unwrap();
+        let all = store.firings(&make::schedule_name("a"), None, 9).unwrap();
+        let fates: Vec<_> = all.iter().map(|it| it.fate).collect();
+        assert_eq!(fates, [Fate::Refused, Fate::Fired, Fate::Fired], "{number}");
+        let detail = all[1].detail.as_deref().unwrap_or_default();
+        assert!(detail.contains(&format!("code {number}")), "{detail}");
+        assert_eq!((all[1].job, all[2].detail.as_ref()), (Some(JobId(3)), None));
+        assert_eq!(store.schedules().unwrap().len(), 1);
+    }
 }

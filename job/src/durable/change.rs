@@ -100,7 +100,7 @@ pub enum Change {
         /// What.
         firing: Box<Firing>,
     },
-    /// There is no such schedule any more. Its firings stay until they are forgotten.
+    /// There is no such schedule any more. Its firings stay until they are forgotten, but for those that wait, which go with it.
     ScheduleGone(ScheduleName),
     /// Events, keys and firings that do not wait, older than this, go: from the oldest up to the first that is not, whatever the clock did after it.
     /// What is of a day after `now`, or later, was written by a clock that was wrong, and ends nothing.

@@ -1,6 +1,6 @@
 //! What is read.
 
-use super::{Cursor, Job, JobState, QueueName, Reason, Sort, Spec, Status};
+use super::{Cursor, Job, JobState, QueueName, Reason, ScheduleName, Sort, Spec, Status};
 use crate::{JobId, Wall};
 
 /// Which jobs are meant; an empty filter means all of them. Conditions are joined by "and".
@@ -26,6 +26,8 @@ pub struct Filter {
     pub host: Option<String>,
     /// Whose command runs as this user.
     pub user: Option<String>,
+    /// That are firings of this schedule.
+    pub schedule: Option<ScheduleName>,
     /// Whose last exit status is this, or, with `true`, is another or a signal.
     pub exit_status: Option<(i32, bool)>,
     /// Submitted at this moment or later.
@@ -102,6 +104,7 @@ impl Filter {
             && (self.runner.is_none() || self.runner == status.runner)
             && (self.host.is_none() || self.host == status.host)
             && (self.user.is_none() || self.user.as_ref() == user())
+            && self.schedule.as_ref().is_none_or(|it| spec.is_firing_of(it))
             && self.matches_ending(status)
             && self.since.is_none_or(|since| *submitted_at >= since)
             && self.until.is_none_or(|until| *submitted_at < until)

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Edited, FiringKey, QueueName, Resources, Retry};
+use super::{Edited, FiringKey, QueueName, Resources, Retry, ScheduleName};
 use crate::{Span, Wall};
 
 /// The tenant of jobs whose submitter named none.
@@ -64,6 +64,13 @@ pub struct Spec {
     /// That it was changed since, the last time.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub edited: Option<Box<Edited>>,
+}
+
+impl Spec {
+    /// Whether it is a firing of this schedule.
+    pub fn is_firing_of(&self, schedule: &ScheduleName) -> bool {
+        self.firing.as_ref().is_some_and(|firing| firing.schedule == *schedule)
+    }
 }
 
 /// What a job runs; names the module that runs it.

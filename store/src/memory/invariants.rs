@@ -20,6 +20,12 @@ impl Tables {
                 "an attempt is found by its key"
             );
         }
+        for (name, schedule) in &self.schedules {
+            assert_eq!(*name, schedule.name, "a schedule is found by its name");
+        }
+        for ((schedule, due), firing) in &self.firings {
+            assert_eq!(*due, firing.due, "a firing of {schedule} is found by when it was due");
+        }
         let newest = self.events.last_key_value().map_or(0, |(seq, _)| *seq);
         assert!(newest <= self.last_event, "an event has a number that was given");
         assert!(

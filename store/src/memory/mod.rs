@@ -5,6 +5,7 @@
 //! under way in a crash is wholly there or wholly absent, and whoever simulates chooses which.
 
 mod invariants;
+mod schedules;
 mod tables;
 
 use std::{
@@ -15,7 +16,7 @@ use std::{
 
 use ostler_job::{
     JobId, Wall,
-    durable::{Attempt, Epoch, JobState, Queue, Term},
+    durable::{Attempt, Epoch, Firing, JobState, KeptSchedule, Queue, ScheduleName, Term},
 };
 
 use self::tables::Tables;
@@ -185,6 +186,30 @@ impl Store for Memory {
 
     fn queues(&self) -> Result<Vec<Queue>, StoreError> {
         Ok(self.lock().kept.queues.values().cloned().collect())
+    }
+
+    fn schedules(&self) -> Result<Vec<KeptSchedule>, StoreError> {
+        Ok(self.lock().kept.kept_schedules())
+    }
+
+    fn firings(
+        &self,
+        schedule: &ScheduleName,
+        before: Option<Wall>,
+        max: usize,
+    ) -> Result<Vec<Firing>, StoreError> {
+        let inner = self.lock();
+        let firings = inner.kept.firings_of(schedule, Wall(0), before).rev();
+        Ok(firings.take(max).cloned().collect())
+    }
+
+    fn fired_after(
+        &self,
+        schedule: &ScheduleName,
+        after: Wall,
+        max: usize,
+    ) -> Result<Vec<Wall>, StoreError> {
+        Ok(self.lock().kept.fired_after(schedule, after).take(max).collect())
     }
 
     fn load(&self, each: &mut dyn FnMut(Job)) -> Result<Loaded, StoreError> {

@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 
 use ostler_job::{
     JobId, Wall,
-    durable::{Attempt, Fence, Queue, QueueName, Spec, Status},
+    durable::{Attempt, Fence, Firing, Queue, QueueName, Schedule, ScheduleName, Spec, Status},
 };
 
+use super::schedules::Expected;
 use crate::{
     Applied, Change, CountQuery, Counts, Event, Fault, Filter, Job, Loaded, Page, Query,
     StoreError, Token,
@@ -26,6 +27,8 @@ pub(super) struct Tables {
     pub(super) events: BTreeMap<u64, Event>,
     pub(super) tokens: BTreeMap<String, Token>,
     pub(super) queues: BTreeMap<QueueName, Queue>,
+    pub(super) schedules: BTreeMap<ScheduleName, Schedule>,
+    pub(super) firings: BTreeMap<(ScheduleName, Wall), Firing>,
     pub(super) kept_at: Option<Wall>,
     /// Commits since everything was looked at.
     pub(super) unchecked: usize,
@@ -65,7 +68,9 @@ impl Tables {
         // The fence of each job, and whether it is finished; `None`: it is gone.
         let mut then: BTreeMap<JobId, Option<(Fence, bool)>> = BTreeMap::new();
         let seen = |status: &Status| Some((status.fence, status.state.is_finished()));
+        let mut schedules = Expected::default();
         for change in changes {
+            schedules.check(self, change)?;
             let now = |job: &JobId| {
                 let kept = || self.jobs.get(job).and_then(|it| seen(&it.status));
                 then.get(job).copied().unwrap_or_else(kept)
@@ -139,10 +144,10 @@ impl Tables {
                 self.queues.remove(name);
                 Applied::Done
             }
-            Change::Schedule(_)
-            | Change::Stand { .. }
-            | Change::Firing { .. }
-            | Change::ScheduleGone(_) => Applied::Done,
+            Change::Schedule(schedule) => self.put_schedule(schedule),
+            Change::Stand { schedule, stand, .. } => self.stand(schedule, stand),
+            Change::Firing { schedule, firing } => self.put_firing(schedule, firing),
+            Change::ScheduleGone(name) => self.remove_schedule(name),
             Change::Forget { now, events, keys } => self.forget(*now, *events, *keys),
             Change::Reserve { fences } => {
                 self.fences = *fences;
@@ -182,6 +187,7 @@ impl Tables {
         let young = self.keys.values().filter(|key| is_young(key.at, keys, now));
         let kept = young.map(|key| key.order).min();
         self.keys.retain(|_, key| kept.is_some_and(|kept| key.order >= kept));
+        self.forget_firings(events);
         self.kept_at = Some(now);
         Applied::Done
     }

@@ -99,6 +99,9 @@ impl Conditions {
             }
         }
         self.and_some("spec.user = ?", filter.user.as_ref());
+        if let Some(schedule) = &filter.schedule {
+            self.and("spec.schedule = ?", [Value::Text(schedule.to_string())]);
+        }
         if let Some(text) = filter.text.as_ref().filter(|text| text.len() < PATTERN_MAX) {
             self.and("spec.spec LIKE ? ESCAPE '!'", [Value::Text(pattern(text))]);
         }
@@ -120,7 +123,8 @@ impl Conditions {
 
 /// Whether a filter asks for what is in the table `spec` alone.
 pub(super) fn is_of_spec(filter: &Filter) -> bool {
-    filter.name.is_some() || filter.user.is_some() || filter.text.is_some()
+    let by_column = filter.name.is_some() || filter.user.is_some() || filter.schedule.is_some();
+    by_column || filter.text.is_some()
 }
 
 /// What a column holds that begins with a text, as a range of an index: UTF-8 is in the order of its characters.

@@ -180,6 +180,7 @@ mod tests {
             Filter { name: text().map(NameFilter::Is), ..default() },
             Filter { name: text().map(NameFilter::Begins), tenant: text(), ..default() },
             Filter { name: Some(NameFilter::Begins(String::new())), ..default() },
+            Filter { schedule: ostler_job::durable::ScheduleName::new("nightly"), ..default() },
             Filter { finished_since: Some(Wall(1)), user: text(), ..default() },
             Filter { finished_until: Some(Wall(1)), tags: vec![String::new()], ..default() },
         ]

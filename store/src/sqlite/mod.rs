@@ -8,11 +8,13 @@ mod backup;
 mod checkpoint;
 mod codec;
 mod conditions;
+mod contract;
 mod count;
 mod fault;
 mod few;
 mod find;
 mod finished;
+mod firings;
 mod history;
 mod invariants;
 mod log;
@@ -24,6 +26,7 @@ mod read;
 mod readers;
 mod refused;
 mod restore;
+mod schedules;
 mod schema;
 mod walk;
 mod write;
@@ -38,10 +41,7 @@ use std::{
     },
 };
 
-use ostler_job::{
-    JobId, Wall,
-    durable::{Attempt, Epoch, Queue, Term},
-};
+use ostler_job::JobId;
 use rusqlite::{Connection, Row};
 
 pub(crate) use fault::from_io;
@@ -50,10 +50,7 @@ pub use restore::Restored;
 use self::{
     checkpoint::Checkpoints, place::Place, readers::Readers, refused::Refused, writer::Writer,
 };
-use crate::{
-    Applied, Change, CountQuery, Counts, Event, Fault, Job, Loaded, OfQueues, Page, Query,
-    ReadLimit, Same, Store, StoreError, Unfinished,
-};
+use crate::{Fault, Loaded, StoreError};
 
 /// What is seldom set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -198,7 +195,7 @@ impl Sqlite {
         held.as_ref().map(|held| held.file.check())
     }
 
-    /// Puts a copy, made by [`Store::backup`] or by hand, in the place of a store that nobody has open. What was there is
+    /// Puts a copy, made by [`crate::Store::backup`] or by hand, in the place of a store that nobody has open. What was there is
     /// set aside, and the next term gives no number again that may have been given since the copy was made.
     pub fn restore(path: &Path, from: &Path) -> Result<Restored, StoreError> {
         restore::put(path, from).map_err(StoreError::of_copy)
@@ -286,112 +283,4 @@ fn damaged(mut error: StoreError) -> StoreError {
         error.fault = Fault::Corrupt;
     }
     error
-}
-
-impl Store for Sqlite {
-    fn begin(&self, room: u64) -> Result<Term, StoreError> {
-        self.mend()?;
-        self.fit(self.with(|engine| engine.writer().begin(room)))
-    }
-
-    fn commit(&self, epoch: Epoch, changes: &[Change]) -> Result<Vec<Applied>, StoreError> {
-        self.with(|engine| {
-            let applied = engine.writer().commit(epoch, changes)?;
-            // What was written to a file without a name is not safe.
-            engine.place.check()?;
-            Ok(applied)
-        })
-    }
-
-    fn queues(&self) -> Result<Vec<Queue>, StoreError> {
-        self.fit(self.read(read::queues))
-    }
-
-    fn load(&self, each: &mut dyn FnMut(Job)) -> Result<Loaded, StoreError> {
-        self.load_as(read::job, each)
-    }
-
-    fn load_unfinished(&self, each: &mut dyn FnMut(Unfinished)) -> Result<Loaded, StoreError> {
-        self.load_as(read::unfinished, each)
-    }
-
-    fn search(&self, query: &Query, limit: &ReadLimit) -> Result<Page, StoreError> {
-        self.with(|engine| {
-            engine.readers.read_with(|db, alarm| find::page(db, alarm, query, limit))
-        })
-    }
-
-    fn count(&self, query: &CountQuery, limit: &ReadLimit) -> Result<Counts, StoreError> {
-        self.with(|engine| {
-            engine.readers.read_with(|db, alarm| count::counts(db, alarm, query, limit))
-        })
-    }
-
-    fn check(&self) -> Result<(), StoreError> {
-        self.is_held().transpose()?;
-        self.with(|engine| engine.place.check())
-    }
-
-    fn job(&self, job: JobId) -> Result<Option<Job>, StoreError> {
-        self.read(|db| read::one(db, job))
-    }
-
-    fn jobs(&self, jobs: &[JobId]) -> Result<Vec<Job>, StoreError> {
-        self.read(|db| jobs.iter().filter_map(|job| read::one(db, *job).transpose()).collect())
-    }
-
-    fn absent(&self, jobs: &[JobId]) -> Result<Vec<JobId>, StoreError> {
-        self.read(|db| read::absent(db, jobs))
-    }
-
-    fn attempts(&self, job: JobId) -> Result<Vec<Attempt>, StoreError> {
-        self.read(|db| read::attempts(db, job))
-    }
-
-    fn keyed(&self, key: &str) -> Result<Option<(String, Vec<JobId>)>, StoreError> {
-        self.read(|db| read::keyed(db, key))
-    }
-
-    fn succeeded_since(
-        &self,
-        tenant: &str,
-        same: Same<'_>,
-        since: Wall,
-    ) -> Result<Option<JobId>, StoreError> {
-        self.read(|db| read::succeeded_since(db, tenant, same, since))
-    }
-
-    fn prunable_of(
-        &self,
-        queues: OfQueues<'_>,
-        before: (Wall, Wall),
-        now: Wall,
-        max: usize,
-    ) -> Result<Vec<JobId>, StoreError> {
-        self.read(|db| read::prunable(db, queues, before, now, max))
-    }
-
-    fn payload_used(&self, sha256: &str) -> Result<bool, StoreError> {
-        self.read(|db| read::payload_used(db, sha256))
-    }
-
-    fn payload_wanted(&self, sha256: &str, runner: &str) -> Result<bool, StoreError> {
-        self.read(|db| read::payload_wanted(db, sha256, runner))
-    }
-
-    fn tail(&self, after: u64, max: usize) -> Result<Vec<Event>, StoreError> {
-        self.read(|db| read::tail(db, after, max))
-    }
-
-    fn backup(&self, to: &Path) -> Result<(), StoreError> {
-        backup::copy(&self.path, to).map_err(StoreError::of_copy)
-    }
-
-    fn size(&self) -> u64 {
-        let bytes = |suffix| {
-            let path = paths::suffixed(&self.path, suffix);
-            path.metadata().map_or(0, |it| it.len())
-        };
-        bytes("") + bytes("-wal")
-    }
 }

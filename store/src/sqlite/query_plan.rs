@@ -161,6 +161,11 @@ pub(super) fn choices(filter: &Filter) -> Vec<Vec<QueryPlan>> {
         let index = "spec AS named INDEXED BY spec_user";
         choices.push(vec![named(way().by(index, "named.user = ?", text(user)))]);
     }
+    if let Some(schedule) = &filter.schedule {
+        let index = "spec AS named INDEXED BY spec_schedule";
+        let schedule = vec![Value::Text(schedule.to_string())];
+        choices.push(vec![named(way().by(index, "named.schedule = ?", schedule))]);
+    }
     if choices.is_empty() {
         choices.push(vec![plain(filter)]);
     }

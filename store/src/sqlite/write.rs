@@ -12,15 +12,16 @@ use serde::Serialize;
 
 use super::{
     codec::{content_tag, identity, ids, int, moment},
-    log,
+    firings, log,
     read::unreadable_spec,
+    schedules,
 };
 use crate::{Applied, Change, EventKind, Fault, StoreError, Token};
 
 /// Of so many jobs one gets a row in `mark`.
 pub(super) const MARK_EVERY: u32 = 1024;
 
-type Result<T> = std::result::Result<T, Stop>;
+pub(super) type Result<T> = std::result::Result<T, Stop>;
 
 /// What the next rows continue; taken from the file once, because nobody else writes it.
 #[derive(Clone, Copy, Debug, Default)]
@@ -73,12 +74,10 @@ pub(super) fn apply(db: &Connection, counters: &mut Counters, change: &Change) -
             db.prepare_cached("DELETE FROM queue WHERE name = ?")?.execute([name.as_str()])?;
             Ok(Applied::Done)
         }
-        Change::Schedule(_)
-        | Change::Stand { .. }
-        | Change::Firing { .. }
-        | Change::ScheduleGone(_) => {
-            Err(StoreError::new(Fault::Unknown, "schedules are not kept yet").into())
-        }
+        Change::Schedule(schedule) => schedules::put(db, schedule),
+        Change::Stand { schedule, expect, stand } => schedules::stand(db, schedule, *expect, stand),
+        Change::Firing { schedule, firing } => firings::put(db, schedule, firing),
+        Change::ScheduleGone(name) => schedules::remove(db, name),
         Change::Forget { now, events, keys } => forget(db, counters, *now, *events, *keys),
         Change::Reserve { fences } => {
             keep(db, "fences", *fences)?;
@@ -146,7 +145,7 @@ fn submit(
     Ok(Applied::Done)
 }
 
-fn json(value: &impl Serialize) -> Result<String> {
+pub(super) fn json(value: &impl Serialize) -> Result<String> {
     let text = serde_json::to_string(value);
     Ok(text.map_err(|error| rusqlite::Error::ToSqlConversionFailure(Box::new(error)))?)
 }
@@ -366,6 +365,7 @@ fn forget(
     db.prepare_cached("DELETE FROM event WHERE seq < ?")?.execute(params![seq])?;
     let id = first("SELECT id FROM key WHERE at BETWEEN ? AND ? ORDER BY id LIMIT 1", keys)?;
     db.prepare_cached("DELETE FROM key WHERE id < ?")?.execute(params![id])?;
+    firings::forget(db, events)?;
     db.prepare_cached("DELETE FROM mark WHERE job < (SELECT min(id) FROM job)")?.execute([])?;
     Ok(Applied::Done)
 }

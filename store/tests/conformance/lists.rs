@@ -5,15 +5,18 @@ use std::collections::BTreeMap;
 use ostler_job::{
     JobId, Wall,
     durable::{
-        CountQuery, Epoch, GroupKey, IdRange, Input, JobState, NameFilter, Reason, Sort, Spec,
-        Status, Work,
+        CountQuery, Edit, Epoch, GroupKey, IdRange, Input, JobState, NameFilter, Reason,
+        ScheduleName, Sort, Spec, Status, Work,
     },
 };
 use ostler_store::{Change, Filter, Query, ReadLimit, Store};
 
 use crate::{
     Make,
-    make::{find, find_sorted, ids, in_state, pending, shell, spec, submit, submit_as, update},
+    make::{
+        edited, find, find_sorted, fired, ids, in_state, pending, shell, spec, submit, submit_as,
+        update,
+    },
 };
 
 fn filter() -> Filter {
@@ -112,6 +115,35 @@ pub(crate) fn hosts_and_users_are_found(make: Make<'_>) {
     // A move changes where it is pinned.
     keep(&*store, [update(1, 0, Status { host: text("web-2"), ..pending() })]);
     assert_eq!(found(&*store, &Filter { host: text("web-2"), ..filter() }), [1]);
+}
+
+pub(crate) fn firings_are_found_by_their_schedule(make: Make<'_>) {
+    let engine = make();
+    let store = engine.open();
+    let quoting = shell(&["echo", "\"firing\":{\"schedule\":\"nightly\"}"], Input::Empty);
+    let jobs = [
+        submit_as(1, fired("nightly", 5), pending()),
+        submit_as(2, fired("hourly", 5), in_state(JobState::Succeeded)),
+        submit_as(3, fired("nightly", 6), in_state(JobState::Dead)),
+        submit_as(4, quoting, pending()),
+        submit_as(5, Spec { name: text("nightly"), ..spec("noop") }, pending()),
+        submit_as(6, fired("nightly-2", 6), pending()),
+    ];
+    keep(&*store, jobs);
+    let of = |schedule: &str| Filter { schedule: ScheduleName::new(schedule), ..filter() };
+    assert_eq!(found(&*store, &of("nightly")), [3, 1]);
+    assert_eq!(found(&*store, &of("hourly")), [2]);
+    assert_eq!(found(&*store, &of("night")), [0; 0]);
+    let dead = Filter { states: vec![JobState::Dead], ..of("nightly") };
+    assert_eq!(found(&*store, &dead), [3]);
+    assert_eq!(find_sorted(&*store, &of("nightly"), Sort::LastFinished, 1), [3]);
+    let count = CountQuery { filter: of("nightly"), by: vec![GroupKey::State], below: None };
+    let counts = store.count(&count, &ReadLimit::default()).unwrap().groups;
+    assert_eq!(counts, BTreeMap::from([(vec![text("pending")], 1), (vec![text("dead")], 1)]));
+    // An edit writes the whole of it anew.
+    let tags = Some(vec!["red".to_owned()]);
+    keep(&*store, [edited(1, Edit { tags, ..Edit::default() })]);
+    assert_eq!(found(&*store, &of("nightly")), [3, 1]);
 }
 
 pub(crate) fn reasons_are_found(make: Make<'_>) {

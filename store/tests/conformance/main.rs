@@ -10,6 +10,7 @@ mod make;
 mod queries;
 mod random;
 mod reopening;
+mod schedules;
 mod terms;
 
 use std::sync::Arc;
@@ -108,6 +109,7 @@ macro_rules! engines {
                 lists: ids_are_found_by_ranges,
                 lists: names_are_found_whole_and_by_how_they_begin,
                 lists: hosts_and_users_are_found,
+                lists: firings_are_found_by_their_schedule,
                 lists: reasons_are_found,
                 lists: what_finished_when_is_found,
                 lists: every_order_has_every_page,
@@ -121,6 +123,16 @@ macro_rules! engines {
                 reopening: tokens_are_loaded,
                 reopening: queues_are_there_again_until_they_are_gone,
                 reopening: the_light_load_says_the_same,
+                schedules: schedules_are_there_again_until_they_are_gone,
+                schedules: a_schedule_moves_on_from_where_its_writer_knew_it,
+                schedules: a_moment_has_one_job,
+                schedules: a_refused_firing_undoes_its_batch,
+                schedules: firings_come_latest_first_in_pages,
+                schedules: what_fired_after_the_cursor_is_known,
+                schedules: a_schedule_of_a_name_that_was_there_knows_what_fired,
+                schedules: old_firings_are_forgotten_unless_they_wait,
+                schedules: what_waits_goes_with_its_schedule,
+                schedules: they_do_what_the_model_does,
                 terms: a_commit_of_an_old_term_changes_nothing,
                 terms: epochs_and_fences_never_repeat,
                 terms: reserved_fences_are_the_terms_own,

@@ -3,8 +3,9 @@
 use ostler_job::{
     JobId, Span, Wall,
     durable::{
-        CountQuery, Cursor, Dedupe, DedupeScope, Edit, Epoch, Fence, GroupKey, Held, IdRange,
-        Input, JobState, NameFilter, QueueName, Reason, Retry, Sort, Status, Then, Work,
+        CountQuery, Cursor, Dedupe, DedupeScope, Edit, Epoch, Fence, FiringKey, GroupKey, Held,
+        IdRange, Input, JobState, NameFilter, QueueName, Reason, Retry, ScheduleName, Sort, Status,
+        Then, Work,
     },
 };
 use ostler_store::{Change, Filter, Memory, OfQueues, Query, ReadLimit, Same, Store, Unfinished};
@@ -42,6 +43,10 @@ fn mail() -> QueueName {
     QueueName::new("mail").unwrap()
 }
 
+fn nightly() -> ScheduleName {
+    ScheduleName::new("nightly").unwrap()
+}
+
 fn reason() -> impl Strategy<Value = Option<Reason>> {
     option::of(select(vec![Reason::Ok, Reason::ExitStatus, Reason::Lost]))
 }
@@ -69,6 +74,8 @@ fn submit() -> impl Strategy<Value = Change> {
             it.content = (at % 5 > 1).then_some(words.len() as u64 + u64::from(words == "one"));
             let (scope, then) = (DedupeScope::Done, Then::Reject);
             it.dedupe = (at % 7 > 3).then_some(Dedupe { scope, window: None, then });
+            it.firing =
+                (at % 4 == 1).then(|| Box::new(FiringKey { schedule: nightly(), due: Wall(at) }));
             it.tags = tags.into_iter().map(str::to_owned).collect();
             it.tenant = if at % 3 == 0 { "other" } else { "default" }.to_owned();
             submit_at(jump, it, status, at)
@@ -127,6 +134,7 @@ fn filter() -> impl Strategy<Value = Filter> {
         word(vec!["host-1", "host-2"]),
         word(vec!["a", "b"]),
         vec(reason(), 0..3),
+        option::weighted(0.2, select(vec![nightly(), ScheduleName::new("other").unwrap()])),
     );
     let range = (1..25_u64, 0..4_u64);
     let numbers = (
@@ -137,7 +145,7 @@ fn filter() -> impl Strategy<Value = Filter> {
     let owned = |word: Option<&str>| word.map(str::to_owned);
     (names, more, numbers).prop_map(move |(names, more, (exit_status, ids, moments))| {
         let (states, tenant, tags, identity, runner, text, queue) = names;
-        let (name, host, user, reasons) = more;
+        let (name, host, user, reasons, schedule) = more;
         let (since, until, finished_since, finished_until) = moments;
         let name = name.map(|(whole, name)| match whole {
             true => NameFilter::Is(name.to_owned()),
@@ -155,6 +163,7 @@ fn filter() -> impl Strategy<Value = Filter> {
             runner: owned(runner),
             host: owned(host),
             user: owned(user),
+            schedule,
             exit_status,
             since,
             until,

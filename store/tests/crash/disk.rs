@@ -18,7 +18,7 @@ use crate::{batch, batches, folder, make, spawn, tell, told};
 fn a_full_disk_keeps_nothing_of_the_batch_and_goes_on_when_there_is_room() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("store.db");
-    let options = SqliteOptions { pages_max: Some(60), ..SqliteOptions::default() };
+    let options = SqliteOptions { pages_max: Some(67), ..SqliteOptions::default() };
     let store = Sqlite::open_with(&path, options).unwrap();
     let done = || make::in_state(JobState::Succeeded);
     let jobs = |n: u64| {

@@ -6,8 +6,10 @@ use std::sync::Arc;
 use ostler_job::{
     JobId, Span, Wall,
     durable::{
-        Attempt, AttemptKey, Command, Delivery, Edit, Edited, Ending, Fence, Input, JobState,
-        LogState, Payload, Reason, Retry, Sort, Spec, Status, TENANT_DEFAULT, Usage, Work,
+        Attempt, AttemptKey, Command, Delivery, Edit, Edited, Ending, Fate, Fence, Firing,
+        FiringKey, FoldPolicy, GapPolicy, Input, JobState, LogState, MissedPolicy, OverlapPolicy,
+        Payload, Reason, Retry, Schedule, ScheduleName, ScheduleShape, ShapeOwner, Sort, Spec,
+        Stand, Status, TENANT_DEFAULT, Usage, Work,
     },
 };
 use ostler_store::{Change, Event, EventKind, Filter, Job, Loaded, Query, Store};
@@ -150,4 +152,58 @@ pub(crate) fn events(store: &dyn Store) -> Vec<Event> {
 pub(crate) fn fixture(name: &str) -> std::path::PathBuf {
     let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
     root.join(format!("tests/fixtures/{name}"))
+}
+
+pub(crate) fn schedule_name(name: &str) -> ScheduleName {
+    ScheduleName::new(name).unwrap()
+}
+
+/// A schedule that stands at a moment.
+pub(crate) fn schedule(name: &str, cursor: u64) -> Schedule {
+    Schedule {
+        name: schedule_name(name),
+        shape: ScheduleShape {
+            cron: "*/5 3 * * mon-fri".to_owned(),
+            vixie: true,
+            zone: "Europe/Berlin".to_owned(),
+            gap: GapPolicy::Skip,
+            fold: FoldPolicy::Both,
+            missed: MissedPolicy::All { limit: 7, window: Span::from_secs(3600) },
+            overlap: OverlapPolicy::Replace,
+            jitter: Span::from_secs(30),
+            starts: Some(Wall(1)),
+            ends: Some(Wall(1 << 50)),
+            expect_within: Some(Span::from_secs(86_400)),
+            max_run: Some(Span::from_secs(60)),
+            expires_in: Some(Span::from_secs(600)),
+            spec: shell(&["backup", name], Input::Empty),
+        },
+        owner: ShapeOwner::File,
+        stand: Stand { since: Wall(3), cursor: Wall(cursor), ..Stand::default() },
+    }
+}
+
+pub(crate) fn put_schedule(schedule: &Schedule) -> Change {
+    Change::Schedule(Box::new(schedule.clone()))
+}
+
+pub(crate) fn stand(name: &str, expect: u64, stand: Stand) -> Change {
+    let (schedule, stand) = (schedule_name(name), Box::new(stand));
+    Change::Stand { schedule, expect: Wall(expect), stand }
+}
+
+/// A firing that was decided when it was due.
+pub(crate) fn firing(due: u64, fate: Fate, job: Option<u64>) -> Firing {
+    let (due, job) = (Wall(due), job.map(JobId));
+    Firing { due, last: due, count: 1, at: due, fate, job, by: None, detail: None }
+}
+
+pub(crate) fn put_firing(name: &str, firing: &Firing) -> Change {
+    Change::Firing { schedule: schedule_name(name), firing: Box::new(firing.clone()) }
+}
+
+/// A job that is a firing.
+pub(crate) fn fired(name: &str, due: u64) -> Spec {
+    let key = FiringKey { schedule: schedule_name(name), due: Wall(due) };
+    Spec { firing: Some(Box::new(key)), ..spec("a firing") }
 }
