@@ -11,12 +11,14 @@
 #![warn(missing_docs)]
 
 pub mod crontab;
+pub mod explain;
 pub mod expression;
 mod plan;
 mod round;
 mod source;
 pub mod timing;
 
+pub use explain::{Line, calendar, explain};
 pub use expression::{Dialect, Expression, fault::Fault};
 pub use source::Cron;
 pub use timing::{Fold, Gap, Occurrence, Oddity, Timing};

@@ -73,15 +73,15 @@ pub enum Oddity {
 
 /// Where clocks are set.
 #[derive(Clone, Copy)]
-struct Change {
-    at: Timestamp,
+pub(crate) struct Change {
+    pub(crate) at: Timestamp,
     /// What local clocks would have shown then, and what they show.
-    from: DateTime,
-    to: DateTime,
+    pub(crate) from: DateTime,
+    pub(crate) to: DateTime,
 }
 
 impl Change {
-    fn is_back(self) -> bool {
+    pub(crate) fn is_back(self) -> bool {
         self.to < self.from
     }
 }
@@ -142,7 +142,7 @@ impl Timing {
     }
 
     /// The first change after it.
-    fn next_change(&self, moment: Timestamp) -> Option<Change> {
+    pub(crate) fn next_change(&self, moment: Timestamp) -> Option<Change> {
         self.change(self.zone.following(moment).next()?.timestamp())
     }
 

@@ -24,6 +24,11 @@ impl Fields {
         count
     }
 
+    /// Some time of each hour of a day is one.
+    pub(crate) fn is_each_hour(&self) -> bool {
+        ones(self.hours) == 24
+    }
+
     fn of_a_day(&self) -> u64 {
         ones(self.hours) * ones(self.minutes) * ones(self.seconds)
     }
