@@ -228,7 +228,7 @@ fn a_schedule_that_cannot_be_read_keeps_what_can_and_does_not_fire() {
     let path = folder.path().join("store.db");
     let store = Sqlite::open(&path).unwrap();
     load(&store);
-    let all = ["a", "b", "c", "d", "e"].map(|name| make::schedule(name, 5));
+    let all = ["a", "b", "c", "d", "e", "f"].map(|name| make::schedule(name, 5));
     let put = all.each_ref().map(make::put_schedule);
     store.commit(Epoch(0), &put).unwrap();
     let raw = Connection::open(&path).unwrap();
@@ -238,8 +238,11 @@ fn a_schedule_that_cannot_be_read_keeps_what_can_and_does_not_fire() {
         raw.execute("UPDATE schedule SET schedule = ? WHERE name = ?", [text, name]).unwrap();
     }
     raw.execute("UPDATE stand SET stand = '{' WHERE schedule = 'd'", []).unwrap();
+    let other =
+        "UPDATE schedule SET schedule = replace(schedule, 'shell', 'later') WHERE name = 'f'";
+    raw.execute(other, []).unwrap();
     let kept = store.schedules().unwrap();
-    let [a, b, c, d, e] = &kept[..] else { panic!("nothing is lost: {kept:?}") };
+    let [a, b, c, d, e, f] = &kept[..] else { panic!("nothing is lost: {kept:?}") };
     assert_eq!(
         (a.schedule.shape.cron.as_str(), a.schedule.shape.zone.as_str()),
         ("@daily", "Asia/Tokyo")
@@ -250,7 +253,7 @@ fn a_schedule_that_cannot_be_read_keeps_what_can_and_does_not_fire() {
     assert_eq!((spec.work.module(), &*spec.identity, &*spec.tenant), ("unknown", "own", "other"));
     assert_eq!((a.schedule.owner, c.schedule.owner), (ShapeOwner::File, ShapeOwner::Api));
     assert_eq!(d.schedule.shape, all[3].shape);
-    for kept in [a, b, c, d] {
+    for kept in [a, b, c, d, f] {
         let fault = kept.schedule.stand.fault.as_deref().unwrap_or_default();
         assert!(fault.contains("put it again, or delete it"), "{kept:?}");
         assert!(!kept.schedule.stand.fires());
