@@ -36,9 +36,11 @@ impl CronPlan {
         };
         let missed_to = rest.missed_to(standing.resumed_at, clock, Wall(latest));
         let singly = rest.missed_together(missed_to, Wall(latest));
-        if let Some(decided) = rest.together(singly) {
-            turns.round.cursor = decided.last;
-            turns.round.decided.push(decided);
+        let count = |after, until| self.timing.count(after, until);
+        if rest.from < singly && count(rest.from, singly) > 0 {
+            // The last one may be known, and it is behind as well.
+            turns.round.cursor = last(count, rest.from, singly, 1);
+            turns.round.decided.extend(rest.together(singly));
         }
         let dues = std::iter::successors(self.first(singly), |due| self.first(*due));
         for due in dues.take_while(|due| *due <= rest.to).take(STEPS_MAX) {
@@ -123,30 +125,35 @@ impl Rest<'_> {
         timing.count(after, until).saturating_sub(known.filter(is_due).count() as u64)
     }
 
-    /// Of those between two moments, of which there are at least `nth`, the one that is the `nth` from the end.
-    fn last(&self, after: Wall, until: Wall, mut nth: u64) -> Wall {
-        let (mut low, mut high, mut length) = (until, until, 1_000_u64);
-        // Time goes back in windows that grow, until it is in the last of them.
-        loop {
-            low = Wall(low.0.saturating_sub(length)).max(after);
-            let within = self.count(low, high);
-            debug_assert!(within >= nth || low > after, "there are as many as are asked for");
-            if within >= nth || low == after {
-                break;
-            }
-            (nth, high, length) = (nth - within, low, length.saturating_mul(4));
-        }
-        while high.0 - low.0 > 1 {
-            let middle = Wall(low.0 + (high.0 - low.0) / 2);
-            let within = self.count(middle, high);
-            if within >= nth {
-                low = middle;
-            } else {
-                (nth, high) = (nth - within, middle);
-            }
-        }
-        high
+    /// Of these the one that is the `nth` from the end.
+    fn last(&self, after: Wall, until: Wall, nth: u64) -> Wall {
+        last(|after, until| self.count(after, until), after, until, nth)
     }
+}
+
+/// Of those that are counted between two moments, of which there are at least `nth`, the one that is the `nth` from the end.
+fn last(count: impl Fn(Wall, Wall) -> u64, after: Wall, until: Wall, mut nth: u64) -> Wall {
+    let (mut low, mut high, mut length) = (until, until, 1_000_u64);
+    // Time goes back in windows that grow, until it is in the last of them.
+    loop {
+        low = Wall(low.0.saturating_sub(length)).max(after);
+        let within = count(low, high);
+        debug_assert!(within >= nth || low > after, "there are as many as are asked for");
+        if within >= nth || low == after {
+            break;
+        }
+        (nth, high, length) = (nth - within, low, length.saturating_mul(4));
+    }
+    while high.0 - low.0 > 1 {
+        let middle = Wall(low.0 + (high.0 - low.0) / 2);
+        let within = count(middle, high);
+        if within >= nth {
+            low = middle;
+        } else {
+            (nth, high) = (nth - within, middle);
+        }
+    }
+    high
 }
 
 /// The firings that have their turn one by one, and what is in their way.

@@ -367,6 +367,15 @@ fn what_has_a_job_or_waits_is_not_decided_again_though_the_cursor_is_before_it()
         it.fates(9 * MINUTE, 9 * MINUTE + 1),
         [(2, 8, 4, Fate::Missed), one(9, Fate::Fired)]
     );
+    // One that has a job and is the last is behind as well, or there would be no end.
+    it.fired = minutes(&[5]);
+    it.waiting = minutes(&[]);
+    assert_eq!(it.round(5 * MINUTE, 9 * MINUTE).cursor, Wall(5 * MINUTE));
+    it.resumed_at = 9 * MINUTE;
+    let round = it.round(5 * MINUTE, 0);
+    assert_eq!((round.cursor, fates(&round)), (Wall(5 * MINUTE), vec![(1, 4, 4, Fate::Missed)]));
+    it.resumed_at = 0;
+    (it.fired, it.waiting) = (minutes(&[1, 3, 5]), minutes(&[4]));
     // The last that is undecided is the last.
     let last = it.missed(MissedPolicy::One).fates(5 * MINUTE + 30_000, DAY);
     assert_eq!(last, [one(2, Fate::Fired)]);
