@@ -36,10 +36,10 @@ impl CronPlan {
         };
         let missed_to = rest.missed_to(standing.resumed_at, clock, Wall(latest));
         let singly = rest.missed_together(missed_to, Wall(latest));
+        // The last one may be known, and it is behind as well.
         let count = |after, until| self.timing.count(after, until);
-        if rest.from < singly && count(rest.from, singly) > 0 {
-            // The last one may be known, and it is behind as well.
-            turns.round.cursor = last(count, rest.from, singly, 1);
+        if let Some(last) = last(count, rest.from, singly, 1) {
+            turns.round.cursor = last;
             turns.round.decided.extend(rest.together(singly));
         }
         let dues = std::iter::successors(self.first(singly), |due| self.first(*due));
@@ -71,11 +71,10 @@ impl Rest<'_> {
         let asleep = clock.awake_since.0.saturating_sub(self.plan.offset).saturating_sub(1);
         let missed = Wall(asleep).max(resumed_at).clamp(self.from, self.to.max(self.from));
         let late = Wall(latest.0.saturating_sub(LATE_MAX + 1)).max(resumed_at).max(self.from);
-        if self.count(missed, self.to) == 0 && self.count(late, self.to) > 0 {
-            let last = self.last(late, self.to, 1);
-            return Wall(last.0 - 1);
+        match self.last(late, self.to, 1) {
+            Some(last) if self.count(missed, self.to) == 0 => Wall(last.0 - 1),
+            _ => missed,
         }
-        missed
     }
 
     /// Up to where the missed are told together; those after it are made up for.
@@ -89,10 +88,7 @@ impl Rest<'_> {
                 (u64::from(limit), Wall(from).max(self.from))
             }
         };
-        match self.count(from, missed_to).min(limit) {
-            0 => missed_to,
-            made_up => Wall(self.last(from, missed_to, made_up).0 - 1),
-        }
+        self.last(from, missed_to, limit).map_or(missed_to, |first| Wall(first.0 - 1))
     }
 
     /// All that were missed up to there, as one.
@@ -105,7 +101,7 @@ impl Rest<'_> {
         while is_known(self.standing, due) {
             due = self.plan.first(due)?;
         }
-        let last = self.last(self.from, to, 1);
+        let last = self.last(self.from, to, 1)?;
         let count = count.min(u64::from(Firing::COUNT_MAX)) as u32;
         Some(Decided { due, last, count, fate: Fate::Missed })
     }
@@ -125,25 +121,33 @@ impl Rest<'_> {
         timing.count(after, until).saturating_sub(known.filter(is_due).count() as u64)
     }
 
-    /// Of these the one that is the `nth` from the end.
-    fn last(&self, after: Wall, until: Wall, nth: u64) -> Wall {
+    /// Of these the one that is the `nth` from the end, or the first of them where they are fewer.
+    fn last(&self, after: Wall, until: Wall, nth: u64) -> Option<Wall> {
         last(|after, until| self.count(after, until), after, until, nth)
     }
 }
 
-/// Of those that are counted between two moments, of which there are at least `nth`, the one that is the `nth` from the end.
-fn last(count: impl Fn(Wall, Wall) -> u64, after: Wall, until: Wall, mut nth: u64) -> Wall {
-    let (mut low, mut high, mut length) = (until, until, 1_000_u64);
-    // Time goes back in windows that grow, until it is in the last of them.
-    loop {
-        low = Wall(low.0.saturating_sub(length)).max(after);
+/// Of those that are counted between two moments the one that is the `nth` from the end, or the first of them where they are fewer. Time
+/// goes back in windows that grow, so that nothing is counted that is far from it.
+fn last(count: impl Fn(Wall, Wall) -> u64, after: Wall, until: Wall, mut nth: u64) -> Option<Wall> {
+    let (mut high, mut length) = (until, 1_000_u64);
+    let mut first = None;
+    while high > after {
+        let low = Wall(high.0.saturating_sub(length)).max(after);
         let within = count(low, high);
-        debug_assert!(within >= nth || low > after, "there are as many as are asked for");
-        if within >= nth || low == after {
-            break;
+        if within >= nth {
+            return Some(nearest(count, low, high, nth));
+        }
+        if within > 0 {
+            first = Some((low, high, within));
         }
         (nth, high, length) = (nth - within, low, length.saturating_mul(4));
     }
+    first.map(|(low, high, within)| nearest(count, low, high, within))
+}
+
+/// The same where there are as many: by halves.
+fn nearest(count: impl Fn(Wall, Wall) -> u64, mut low: Wall, mut high: Wall, mut nth: u64) -> Wall {
     while high.0 - low.0 > 1 {
         let middle = Wall(low.0 + (high.0 - low.0) / 2);
         let within = count(middle, high);

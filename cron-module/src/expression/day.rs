@@ -117,6 +117,20 @@ impl Days {
         }
     }
 
+    /// The first day after one that may be one of them: those that are named are skipped to.
+    pub(crate) fn after(&self, date: Date) -> Option<Date> {
+        let has_letters = self.last || self.last_weekday || self.nearest != 0;
+        let named = self.month >> (date.day() + 1);
+        if !self.both || has_letters {
+            return date.tomorrow().ok();
+        }
+        let day = i16::from(date.day()) + 1 + named.trailing_zeros() as i16;
+        if day > i16::from(date.days_in_month()) {
+            return date.last_of_month().tomorrow().ok();
+        }
+        Date::new(date.year(), date.month(), day as i8).ok()
+    }
+
     fn has_of_month(&self, date: Date) -> bool {
         let (day, length) = (date.day(), date.days_in_month());
         self.month & 1 << day != 0

@@ -35,7 +35,7 @@ impl Fields {
             } else if self.days.has(date) {
                 return Some(date);
             } else {
-                date = date.tomorrow().ok()?;
+                date = self.days.after(date)?;
             }
         }
     }
