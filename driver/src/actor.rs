@@ -18,8 +18,7 @@ use ostler_job::{
 };
 
 use super::{
-    Beat, Driver, DriverConfig, Effect, QueueLook, QueueOrder, Reports, RunnerName, Steer, Submit,
-    Ticket,
+    Beat, Driver, DriverConfig, Effect, Reports, RunnerName, Steer, Ticket,
     actor_input::{ActorInput, Output},
     batch::Batch,
     links::Links,
@@ -105,14 +104,18 @@ impl Actor {
     fn hear_failed(&mut self, told: ActorInput) {
         match told {
             ActorInput::Steer(steer) if steer.is_kill() => self.kill_unwritten(steer),
-            ActorInput::Submit(Submit { ticket, .. })
-            | ActorInput::Steer(Steer { ticket, .. })
-            | ActorInput::Queue(QueueOrder { ticket, .. })
-            | ActorInput::Look(QueueLook { ticket, .. })
-            | ActorInput::Offer { ticket, .. }
-            | ActorInput::Token { ticket, .. }
-            | ActorInput::Note { ticket, .. }
-            | ActorInput::Rest { ticket } => self.outputs.push_back(Output::Refuse(ticket)),
+            ActorInput::Submit(_)
+            | ActorInput::Steer(_)
+            | ActorInput::Queue(_)
+            | ActorInput::Look(_)
+            | ActorInput::Schedule(_)
+            | ActorInput::LookSchedules(_)
+            | ActorInput::Offer { .. }
+            | ActorInput::Token { .. }
+            | ActorInput::Note { .. }
+            | ActorInput::Rest { .. } => {
+                self.outputs.extend(told.ticket().map(Output::Refuse));
+            }
             ActorInput::Reports(reports)
                 if self.links.is_present(&reports.runner, reports.link) =>
             {
@@ -135,23 +138,16 @@ impl Actor {
     }
 
     fn hear_sound(&mut self, told: ActorInput, now: Now) {
+        if let (true, Some(ticket)) = (self.stopping, told.ticket()) {
+            return self.outputs.push_back(Output::Refuse(ticket));
+        }
         match told {
-            ActorInput::Submit(Submit { ticket, .. })
-            | ActorInput::Steer(Steer { ticket, .. })
-            | ActorInput::Queue(QueueOrder { ticket, .. })
-            | ActorInput::Look(QueueLook { ticket, .. })
-            | ActorInput::Offer { ticket, .. }
-            | ActorInput::Token { ticket, .. }
-            | ActorInput::Note { ticket, .. }
-            | ActorInput::Rest { ticket }
-                if self.stopping =>
-            {
-                self.outputs.push_back(Output::Refuse(ticket));
-            }
             ActorInput::Submit(submit) => self.driver.handle_submit(submit, now),
             ActorInput::Steer(steer) => self.steer(steer, now),
             ActorInput::Queue(order) => self.driver.handle_queue(order, now),
             ActorInput::Look(look) => self.driver.handle_look(look, now),
+            ActorInput::Schedule(order) => self.driver.handle_schedule(order, now),
+            ActorInput::LookSchedules(look) => self.driver.handle_schedule_look(look, now),
             ActorInput::Offer { ticket, who, offer, detail } => {
                 self.driver.handle_offer(&offer, now);
                 self.audit(ticket, &who, &detail, now);
@@ -261,7 +257,8 @@ impl Actor {
         self.changes.push(change);
     }
 
-    /// Time has passed, or everything that came was heard: does what is due, and hands over what was decided.
+    /// Time has passed, or everything that came was heard: does what is due, and hands over what was decided. Whoever wakes for other
+    /// things calls it then, too, since a clock that was set is found out so.
     pub fn go_on(&mut self, now: Now) {
         match &mut self.failed {
             Some(failed) if failed.again.is_some_and(|at| at <= now.mono) => {
@@ -270,7 +267,8 @@ impl Actor {
             }
             Some(_) => {}
             None => {
-                if self.driver.poll_timeout().is_some_and(|(at, _)| at <= now.mono) {
+                let is_due = self.driver.poll_timeout().is_some_and(|(at, _)| at <= now.mono);
+                if is_due || self.driver.clock_was_set(now) {
                     self.driver.handle_timeout(now);
                     self.collect();
                 }

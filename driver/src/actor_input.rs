@@ -7,7 +7,8 @@ use ostler_job::{
 };
 
 use super::{
-    Beat, Offer, QueueLook, QueueOrder, Reports, RunnerName, Steer, Submit, Ticket, batch::Batch,
+    Beat, Offer, QueueLook, QueueOrder, Reports, RunnerName, ScheduleLook, ScheduleOrder, Steer,
+    Submit, Ticket, batch::Batch,
 };
 
 /// What it is told.
@@ -17,6 +18,8 @@ pub enum ActorInput {
     Steer(Steer),
     Queue(QueueOrder),
     Look(QueueLook),
+    Schedule(ScheduleOrder),
+    LookSchedules(ScheduleLook),
     /// An operator changed what a runner may take.
     Offer {
         ticket: Ticket,
@@ -60,6 +63,33 @@ pub enum ActorInput {
     /// This one could not be, and what follows from that.
     Unsent(RunnerName, Report),
     Stop,
+}
+
+impl ActorInput {
+    /// Whose request it is; `None`: nobody waits for an answer.
+    pub(super) const fn ticket(&self) -> Option<Ticket> {
+        match self {
+            Self::Submit(Submit { ticket, .. })
+            | Self::Steer(Steer { ticket, .. })
+            | Self::Queue(QueueOrder { ticket, .. })
+            | Self::Look(QueueLook { ticket, .. })
+            | Self::Schedule(ScheduleOrder { ticket, .. })
+            | Self::LookSchedules(ScheduleLook { ticket, .. })
+            | Self::Offer { ticket, .. }
+            | Self::Token { ticket, .. }
+            | Self::Note { ticket, .. }
+            | Self::Rest { ticket } => Some(*ticket),
+            Self::Forget { .. }
+            | Self::LinkUp(..)
+            | Self::LinkDown(..)
+            | Self::Beat(_)
+            | Self::Heard(..)
+            | Self::Reports(_)
+            | Self::Sent(..)
+            | Self::Unsent(..)
+            | Self::Stop => None,
+        }
+    }
 }
 
 /// What is to be done.

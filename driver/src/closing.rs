@@ -8,9 +8,10 @@ use ostler_job::{JobId, Mono, Now};
 
 use super::{
     Driver,
-    event::{Answer, Effect, Ticket},
+    event::{Answer, Effect},
     queue_event::QueueRefusal,
     runners::Runner,
+    ticket::Ticket,
 };
 
 /// An order whose answer is due when these have begun, or never will.

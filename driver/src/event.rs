@@ -2,21 +2,18 @@
 
 use std::sync::Arc;
 
-use ostler_job::durable::{Change, Edit, Queue, QueueName, QueueShape, ScheduleName};
+use ostler_job::durable::{Change, Edit, Queue, QueueName, ScheduleName};
 use ostler_job::{
     JobId, Labels, Since, Span,
     durable::{AttemptKey, JobState, Order, Report, Spec},
 };
 
 use super::queue_event::{Places, QueueRefusal, QueueVerb, QueueView};
-use super::schedule_event::{ScheduleRefusal, ScheduleView};
+use super::schedule_event::{ScheduleFigures, ScheduleRefusal, ScheduleView};
+use super::ticket::Ticket;
 
 /// A runner's name, which its certificate or its socket vouches for.
 pub type RunnerName = Arc<str>;
-
-/// Whose request an answer belongs to; chosen by whoever asks.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Ticket(pub u64);
 
 /// A request to take jobs.
 #[derive(Clone, Debug)]
@@ -348,36 +345,6 @@ pub struct Reports {
     pub reports: Vec<Report>,
 }
 
-/// Settings of the driver.
-#[derive(Clone, Debug)]
-pub struct DriverConfig {
-    /// Jobs that may wait; the next one is refused.
-    pub waiting_max: u32,
-    /// A runner that was not heard of for this long has lost its leases.
-    pub lease: Span,
-    /// Runners that may be lost with a job before it is quarantined.
-    pub crashes_max: u32,
-    /// How long succeeded, and other finished, jobs are kept.
-    pub keep: (Span, Span),
-    /// The queues that the configuration has.
-    pub queues: Vec<(QueueName, QueueShape)>,
-    /// How many queues there may be, [`QueueShape::QUEUES_MAX`] but for tests.
-    pub queues_max: usize,
-}
-
-impl Default for DriverConfig {
-    fn default() -> Self {
-        Self {
-            waiting_max: 10_000_000,
-            lease: Span::from_secs(15),
-            crashes_max: 3,
-            keep: (Span::from_secs(7 * 86_400), Span::from_secs(30 * 86_400)),
-            queues: Vec::new(),
-            queues_max: QueueShape::QUEUES_MAX,
-        }
-    }
-}
-
 /// Numbers for the metrics.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Figures {
@@ -403,4 +370,6 @@ pub struct Figures {
     pub quarantined: u64,
     /// Finishes of attempts that had lost their lease.
     pub fence_rejected: u64,
+    /// What is to be said of schedules.
+    pub schedules: ScheduleFigures,
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use ostler_job::{
     Now, Since,
-    durable::{JobState, Queue},
+    durable::{Fate, JobState, Queue},
 };
 
 use super::{Driver, event::Figures};
@@ -20,6 +20,8 @@ pub(super) struct Counters {
     pub(super) lost: u64,
     pub(super) quarantined: u64,
     pub(super) fence_rejected: u64,
+    /// Firings by what became of them, in the order of [`Fate::ALL`].
+    pub(super) firings: Vec<u64>,
 }
 
 impl Default for Counters {
@@ -33,6 +35,7 @@ impl Default for Counters {
             lost: 0,
             quarantined: 0,
             fence_rejected: 0,
+            firings: vec![0; Fate::ALL.len()],
         }
     }
 }
@@ -58,6 +61,7 @@ impl Driver {
             leases_lost: counters.lost,
             quarantined: counters.quarantined,
             fence_rejected: counters.fence_rejected,
+            schedules: self.schedule_figures(),
         }
     }
 

@@ -55,6 +55,7 @@ impl Driver {
             assert!(!runner.is_lost() || runner.leased.is_empty(), "a lost runner has none");
         }
         assert!(held.is_empty(), "every job that is out is at a known runner");
+        self.schedules.check(|job| self.jobs.get(job).is_some());
         self.runners.check();
         self.check_attached();
         self.scheduler.check_invariants();

@@ -16,7 +16,7 @@
 //! restore.rs             timer.rs         scheduler then Run          or returns.rs: return_, lose
 //! ```
 //! `beat.rs` keeps and loses leases, `late.rs` takes up what comes back after its own, `steer.rs` is what operators do to jobs and
-//! `queues.rs` what they do to queues, `outbox.rs`
+//! `queues.rs` what they do to queues, `schedules/` submits what fires by itself, `outbox.rs`
 //! turns what an event changed into an action.
 #![allow(missing_docs, reason = "public for the simulation only")]
 
@@ -30,6 +30,7 @@ mod broken;
 mod caps;
 mod claims;
 mod closing;
+mod config;
 mod counts;
 mod dedupe;
 mod edit;
@@ -56,11 +57,13 @@ mod returns;
 mod room;
 mod runners;
 mod schedule_event;
+mod schedules;
 mod selectors;
 mod steer;
 mod submit;
 #[cfg(test)]
 mod tests;
+mod ticket;
 mod timer;
 mod unsettled;
 mod unwritten;
@@ -79,9 +82,10 @@ use serde_json::json;
 pub use actor::Actor;
 pub use actor_input::{ActorInput, Output};
 pub use batch::{Batch, Tally};
+pub use config::DriverConfig;
 pub use event::{
-    Action, Answer, Beat, DriverConfig, EditRefusal, Effect, Figures, NewJob, Offer, QueueLook,
-    QueueOrder, Reports, RunnerName, Steer, SteerJob, Submit, Ticket, Verb,
+    Action, Answer, Beat, EditRefusal, Effect, Figures, NewJob, Offer, QueueLook, QueueOrder,
+    Reports, RunnerName, Steer, SteerJob, Submit, Verb,
 };
 use jobs::{JobTable, Run};
 use names::Names;
@@ -93,8 +97,10 @@ pub use restore::load;
 pub use returns::GIVEN_UP;
 use runners::Runners;
 pub use schedule_event::{
-    ScheduleLook, ScheduleOrder, ScheduleRefusal, ScheduleVerb, ScheduleView,
+    ScheduleFigure, ScheduleFigures, ScheduleLook, ScheduleOrder, ScheduleRefusal, ScheduleVerb,
+    ScheduleView,
 };
+pub use ticket::Ticket;
 use timer::Timers;
 pub use why::{Absence, Blocker, Explained, Level, Place, Standing, Wanted, Why};
 
@@ -121,6 +127,7 @@ pub struct Driver {
     runners: Runners,
     queues: Queues,
     attached: attach::Attachments,
+    schedules: schedules::Schedules,
     /// Orders to queues that are not answered yet.
     closings: Vec<closing::Closing>,
     capped: caps::Capped,
@@ -168,6 +175,7 @@ impl Driver {
             runners: Runners::default(),
             queues: Queues::default(),
             attached: attach::Attachments::default(),
+            schedules: schedules::Schedules::default(),
             closings: Vec::new(),
             capped: caps::Capped::new(),
             tenants: Names::default(),
@@ -255,6 +263,7 @@ impl Driver {
     }
 
     fn done(&mut self, now: Now) {
+        self.look_at_finished(now);
         if !self.closings.is_empty() {
             self.answer_closings(now);
         }
@@ -375,6 +384,7 @@ impl Driver {
         self.timers.unexpire(id, job.expires);
         self.counters.finished[state as usize] += 1;
         self.drop_claims(id, now);
+        self.firing_over(id, (state, reason), now);
         let detail = json!({ "state": state, "reason": reason });
         self.outbox.event((now.wall, EventKind::Finished), Some(id), None, &detail);
     }

@@ -1,6 +1,6 @@
 //! Jobs of an earlier term, and fences above all of theirs.
 
-use ostler_job::durable::{Change, Loaded, Queue, Unfinished};
+use ostler_job::durable::{Change, KeptSchedule, Loaded, Queue, Unfinished};
 use ostler_job::{
     HostId, JobId, Mono, Now, SupplierId, Wall,
     durable::{Fence, JobState, Order, Status, Term},
@@ -64,6 +64,7 @@ impl Driver {
             self.wait(id, now);
             self.forgive_unless_moved(id, state);
         }
+        self.begin_schedules(now);
         self.done(now);
     }
 
@@ -104,6 +105,9 @@ impl Driver {
         let Status { host, due, attempts, failures, crashes, fence, kill, .. } = &job.status;
         let place = (host.as_deref(), self.queue_of(job, now));
         self.enter(job.id, &(&job.scheduling).into(), place, job.submitted_at, now);
+        if let Some(key) = &job.scheduling.firing {
+            self.hold_firing(job.id, key, now);
+        }
         let it = &mut self.jobs[job.id];
         it.due = due.unwrap_or(Wall(0));
         (it.attempts, it.failures, it.crashes) = (*attempts, *failures, *crashes);
@@ -188,19 +192,20 @@ fn past(runner: u32, status: &Status) -> Run {
     }
 }
 
-/// A driver of a term that takes a store's queues and jobs up where they are: `read` gives each of the jobs, and what the store
+/// A driver of a term that takes a store's queues, schedules and jobs up where they are: `read` gives each of the jobs, and what the store
 /// has beside them. `newest`: the number of the last link of any runner.
 pub fn load<E>(
     config: &DriverConfig,
     term: &Term,
     (newest, seed): (u64, u64),
-    queues: Vec<Queue>,
+    (queues, schedules): (Vec<Queue>, Vec<KeptSchedule>),
     read: impl FnOnce(&mut dyn FnMut(Unfinished)) -> Result<Loaded, E>,
     now: Now,
 ) -> Result<(Driver, Loaded), E> {
     let mut driver = Driver::new(config.clone(), term, JobId(0), seed);
     driver.links_before(newest);
     driver.restore_queues(queues, now);
+    driver.restore_schedules(schedules, now);
     let loaded = read(&mut |job| driver.restore(job, now))?;
     driver.begin(loaded.next_job);
     driver.place_restored(now);

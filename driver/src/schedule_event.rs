@@ -5,7 +5,7 @@ use std::sync::Arc;
 use ostler_job::durable::{Schedule, ScheduleName, ScheduleShape};
 use ostler_job::{JobId, Wall};
 
-use super::event::Ticket;
+use super::ticket::Ticket;
 
 /// A request to do something to a schedule.
 #[derive(Clone, Debug)]
@@ -104,4 +104,39 @@ pub enum ScheduleRefusal {
     NotTaken(String),
     /// There are as many schedules as may be.
     TooMany(usize),
+}
+
+/// Numbers of schedules for the metrics.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ScheduleFigures {
+    /// How many there are: those that fire, are paused, paused themselves, have ended.
+    pub states: [u64; 4],
+    /// How many are overdue.
+    pub overdue: u64,
+    /// Firings that wait for the one before them.
+    pub waiting: u64,
+    /// Firings in this life of the store by what became of them, in the order of [`ostler_job::durable::Fate::ALL`].
+    pub firings: Vec<u64>,
+    /// When the first is due of all.
+    pub next_due: Option<Wall>,
+    /// Each one that has not ended, where they are no more than [`ScheduleFigures::EACH_MAX`].
+    pub each: Vec<ScheduleFigure>,
+}
+
+impl ScheduleFigures {
+    /// More schedules than this have no figures of their own.
+    pub const EACH_MAX: usize = 1_000;
+}
+
+/// Numbers of one schedule.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ScheduleFigure {
+    /// Which.
+    pub name: ScheduleName,
+    /// It is overdue.
+    pub overdue: bool,
+    /// When it is due.
+    pub next_due: Option<Wall>,
+    /// Firings of it that run too long.
+    pub too_long: u64,
 }

@@ -44,7 +44,13 @@ impl Driver {
         detail
     }
 
-    fn steer_unfinished(&mut self, id: JobId, verb: &Verb, who: &str, now: Now) -> Answer {
+    pub(super) fn steer_unfinished(
+        &mut self,
+        id: JobId,
+        verb: &Verb,
+        who: &str,
+        now: Now,
+    ) -> Answer {
         let out = self.jobs[id].state.is_out();
         match verb {
             Verb::Pause => self.note_pause(id, who, now),

@@ -84,7 +84,7 @@ impl Driver {
     }
 
     /// What becomes of each job; `None`: it is taken. Nothing is changed yet.
-    fn plan(&self, jobs: &[NewJob], now: Now) -> Vec<Option<Answer>> {
+    pub(super) fn plan(&self, jobs: &[NewJob], now: Now) -> Vec<Option<Answer>> {
         let mut batch = Batch::new(self.next_job, jobs);
         let mut rooms = Rooms::default();
         let mut plan = Vec::with_capacity(jobs.len());
@@ -110,12 +110,15 @@ impl Driver {
     }
 
     /// The job is taken: it waits, or is granted at once.
-    fn take(&mut self, new: NewJob, who: &str, now: Now) -> Answer {
+    pub(super) fn take(&mut self, new: NewJob, who: &str, now: Now) -> Answer {
         let id = self.next_job;
         self.next_job = JobId(id.0 + 1);
         let queue = self.queues.find(new.spec.queue.as_ref()).unwrap_or(queues::DEFAULT);
         let place = (new.spec.host.as_deref(), queue);
         self.enter(id, &(&*new.spec).into(), place, now.wall, now);
+        if let Some(key) = &new.spec.firing {
+            self.hold_firing(id, key, now);
+        }
         self.jobs[id].due = new.spec.not_before.unwrap_or(Wall(0));
         self.touch_new(id, Arc::clone(&new.spec));
         if self.jobs[id].expires <= now.mono {

@@ -26,6 +26,8 @@ use super::{
 const PULSE: Span = Span::from_secs(1);
 /// A pulse that late means that the gateway was stopped.
 const STOPPED: Span = Span::from_secs(3);
+/// What a wall clock is off by that nobody has set.
+const SET_MS: u64 = 500;
 /// How long idempotency keys are remembered here, at least.
 const KEYS_FOR: Span = Span::from_secs(600);
 
@@ -91,7 +93,8 @@ impl Timers {
         (self.scheduled.len(), self.retrying.len(), self.expiring.len())
     }
 
-    fn today(&self) -> Wall {
+    /// The calendar's date, as of the last event.
+    pub(super) fn today(&self) -> Wall {
         self.calendar.map_or(self.last.wall, |it| it.at(self.last.mono))
     }
 
@@ -117,8 +120,22 @@ impl Driver {
         let placed = self.scheduler.poll_timeout();
         let again = self.runners.suspicions.first_try();
         let again = again.map(|it| (it.0, "a broken runner is tried"));
+        let (date, long) = self.schedules.next();
+        let fires = date.map(|at| timers.last.mono + at.since(timers.today()));
+        let fires = fires.map(|at| (at, "a schedule is due"));
+        let long = long.map(|at| (at, "a firing runs too long"));
         let closed = self.first_closing().map(|at| (at, "an order to a queue is answered"));
-        [closed, lease, retry, end, again, timers.due(), placed].into_iter().flatten().min()
+        [closed, lease, retry, end, again, timers.due(), fires, long, placed]
+            .into_iter()
+            .flatten()
+            .min()
+    }
+
+    /// Whether somebody has set the wall clock since it was last told, while schedules wait for dates. Whoever looks at the clock anyway
+    /// asks, since nothing else tells.
+    pub fn clock_was_set(&self, now: Now) -> bool {
+        let is_off = |calendar: Calendar| calendar.at(now.mono).0.abs_diff(now.wall.0) > SET_MS;
+        self.schedules.next().0.is_some() && self.timers.calendar.is_some_and(is_off)
     }
 
     /// Every event tells the time: a gap in it tells that nobody could be heard, and what has expired is not started.
@@ -163,6 +180,7 @@ impl Driver {
         {
             self.lose_runner(runner, ("not heard", NOT_HEARD), &BTreeSet::new(), now);
         }
+        self.run_schedules(self.timers.today(), now);
         // A rate lets another job start.
         self.scheduler.handle_timeout(now.mono);
         self.place(now);

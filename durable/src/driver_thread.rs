@@ -68,6 +68,8 @@ impl DriverMessage {
                 | ActorInput::Steer(_)
                 | ActorInput::Queue(_)
                 | ActorInput::Look(_)
+                | ActorInput::Schedule(_)
+                | ActorInput::LookSchedules(_)
                 | ActorInput::Offer { .. }
                 | ActorInput::Token { .. }
                 | ActorInput::Rest { .. }

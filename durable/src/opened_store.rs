@@ -112,7 +112,7 @@ impl OpenedStore {
         let read = |each: &mut dyn FnMut(Unfinished)| store.load_unfinished(each);
         let queues = store.queues()?;
         let (driver, mut loaded) =
-            ostler_driver::load(config, &term, (newest, seed), queues, read, now)?;
+            ostler_driver::load(config, &term, (newest, seed), (queues, Vec::new()), read, now)?;
         if loaded.tokens.is_empty() || (term.went_back && knows_nobody(state, &loaded.tokens)) {
             first_token(state, (store.as_ref(), term.epoch), &mut loaded)?;
         }

@@ -13,7 +13,7 @@ use std::{io, rc::Rc};
 
 use ostler_job::durable::{AttemptKey, Order, Payload, Report, Start, Work};
 
-pub use source::{Clock, Decided, Plan, Round, Source, Standing};
+pub use source::{Clock, Decided, NoSource, Plan, Round, Source, Standing};
 
 /// Runs the attempts of one module on this host. Calls return at once; what follows comes by way of the observer.
 pub trait Executor {

@@ -96,3 +96,22 @@ pub struct Decided {
     /// What becomes of it.
     pub fate: Fate,
 }
+
+/// Where nothing supplies jobs by itself: no schedule can be made.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct NoSource;
+
+impl Source for NoSource {
+    fn plan(
+        &self,
+        _name: &ScheduleName,
+        _shape: &ScheduleShape,
+        _since: Wall,
+    ) -> Result<Box<dyn Plan>, String> {
+        Err("nothing here knows when schedules fire".to_owned())
+    }
+
+    fn boot(&self) -> &str {
+        ""
+    }
+}

@@ -96,7 +96,13 @@ pub(crate) fn loaded(
     let config = DriverConfig { waiting_max: 60, crashes_max: 2, ..DriverConfig::default() };
     let term = store.begin(room)?;
     let queues = store.queues()?;
-    let (driver, _) =
-        load(&config, &term, (newest, 7), queues, |each| store.load_unfinished(each), now)?;
+    let (driver, _) = load(
+        &config,
+        &term,
+        (newest, 7),
+        (queues, Vec::new()),
+        |each| store.load_unfinished(each),
+        now,
+    )?;
     Ok((driver, term))
 }

@@ -104,8 +104,8 @@ impl Desk {
                 let term = self.store.begin(room).expect("the model begins");
                 let read = |each: &mut dyn FnMut(Unfinished)| self.store.load_unfinished(each);
                 let config = DriverConfig::default();
-                let (driver, _) =
-                    load(&config, &term, (1, 7), Vec::new(), read, self.now).expect("it loads");
+                let (driver, _) = load(&config, &term, (1, 7), Default::default(), read, self.now)
+                    .expect("it loads");
                 self.actor.loaded(Ok((driver, term)), self.now);
             }
             Output::RefuseAll | Output::Trouble(_) => {}

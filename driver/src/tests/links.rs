@@ -98,7 +98,7 @@ fn a_store_that_went_back_gives_no_job_again_that_may_start_once() {
     bench.store.begin(0).expect("a term begins");
     let term = bench.store.begin(0).expect("a term begins");
     let read = |each: &mut dyn FnMut(Unfinished)| bench.store.load_unfinished(each);
-    let loaded = load(&bench.config, &term, (0, 7), Vec::new(), read, bench.now);
+    let loaded = load(&bench.config, &term, (0, 7), Default::default(), read, bench.now);
     let (driver, _) = loaded.expect("it loads");
     (bench.driver, bench.epoch, bench.link) = (driver, term.epoch, 1);
     // The same process, on a new link, has not got it: any more.
@@ -218,7 +218,7 @@ fn a_store_that_was_never_read_is_taken_up_whatever_was_wrong_with_it() {
         let read = |each: &mut dyn FnMut(Unfinished)| bench.store.load_unfinished(each);
         let config = DriverConfig::default();
         let (driver, _) =
-            load(&config, &term, (1, 0), Vec::new(), read, now).expect("the model loads");
+            load(&config, &term, (1, 0), Default::default(), read, now).expect("the model loads");
         actor.loaded(Ok((driver, term)), now);
         assert!(matches!(actor.poll_output(), Some(Output::Trouble(None))));
         actor.hear(beat(1, 2), now);

@@ -61,7 +61,10 @@ const ORDERS: &[(&str, &[&str])] = &[
     (
         "driver/src/",
         &[
+            "ticket",
+            "config",
             "queue_event",
+            "schedule_event",
             "event",
             "why",
             "batch",
@@ -92,6 +95,7 @@ const ORDERS: &[(&str, &[&str])] = &[
             "room",
             "steer",
             "submit",
+            "schedules",
             "restore",
             "runners",
             "attach",
