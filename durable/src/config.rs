@@ -1,13 +1,15 @@
 //! What durable jobs are told.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use ostler_driver::DriverConfig;
 use ostler_job::{
     Span,
-    durable::{QueueName, QueueShape},
+    durable::{QueueName, QueueShape, ScheduleName, ScheduleShape},
 };
 use ostler_machine::clock;
+
+use super::source;
 
 /// What durable jobs may take.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,6 +28,10 @@ pub struct JobsConfig {
     pub tenants_share_user: bool,
     /// Queues by name, as the configuration has them.
     pub queues: Vec<(QueueName, QueueShape)>,
+    /// Schedules by name, as the configuration has them.
+    pub schedules: Vec<(ScheduleName, ScheduleShape)>,
+    /// The time zone of schedules that name none; `None`: the host's.
+    pub zone: Option<String>,
 }
 
 impl Default for JobsConfig {
@@ -39,6 +45,8 @@ impl Default for JobsConfig {
             files_max: None,
             tenants_share_user: false,
             queues: Vec::new(),
+            schedules: Vec::new(),
+            zone: None,
         }
     }
 }
@@ -53,8 +61,13 @@ impl JobsConfig {
 
 impl JobsConfig {
     pub fn driver(&self) -> DriverConfig {
-        let queues = self.queues.clone();
-        DriverConfig { waiting_max: self.waiting_max, queues, ..DriverConfig::default() }
+        DriverConfig {
+            waiting_max: self.waiting_max,
+            queues: self.queues.clone(),
+            schedules: self.schedules.clone(),
+            source: Arc::new(source::cron()),
+            ..DriverConfig::default()
+        }
     }
 
     /// How long succeeded, and other finished, jobs are kept.

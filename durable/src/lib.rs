@@ -28,6 +28,7 @@ mod refusals;
 pub mod retention;
 mod room;
 mod runners;
+mod source;
 mod specs;
 mod start;
 mod steer;
@@ -61,6 +62,7 @@ pub use metrics::JobMetrics;
 pub use opened_store::restore;
 pub use room::Room;
 pub use runners::NameTaken;
+pub use source::{cron, zones};
 pub use start::{Opened, StartFault};
 
 use crate::members::Members;

@@ -110,9 +110,9 @@ impl OpenedStore {
         let seed = now.wall.0 ^ u64::from(std::process::id()) << 32;
         let term = store.begin(room)?;
         let read = |each: &mut dyn FnMut(Unfinished)| store.load_unfinished(each);
-        let queues = store.queues()?;
+        let kept = (store.queues()?, store.schedules()?);
         let (driver, mut loaded) =
-            ostler_driver::load(config, &term, (newest, seed), (queues, Vec::new()), read, now)?;
+            ostler_driver::load(config, &term, (newest, seed), kept, read, now)?;
         if loaded.tokens.is_empty() || (term.went_back && knows_nobody(state, &loaded.tokens)) {
             first_token(state, (store.as_ref(), term.epoch), &mut loaded)?;
         }

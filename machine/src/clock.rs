@@ -2,18 +2,26 @@
 
 use std::{
     sync::OnceLock,
-    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+    time::{Duration, SystemTime, UNIX_EPOCH},
 };
+
+use nix::time::{ClockId, clock_gettime};
 
 use ostler_job::{Mono, Now, Span, Wall};
 use time::OffsetDateTime;
 
-static START: OnceLock<Instant> = OnceLock::new();
+static START: OnceLock<Duration> = OnceLock::new();
 
-/// Monotonic time since the process first asked.
+/// Monotonic time since the process first asked. While the host sleeps it goes on, unlike that of [`std::time::Instant`]: who was
+/// waited for has not been heard for so long, and a wall clock that is a day ahead after a day's sleep was not set.
 pub fn now() -> Mono {
-    let start = START.get_or_init(Instant::now);
-    Mono(u64::try_from(start.elapsed().as_nanos()).unwrap_or(u64::MAX))
+    let reading = since_boot();
+    let start = *START.get_or_init(|| reading);
+    Mono(u64::try_from(reading.saturating_sub(start).as_nanos()).unwrap_or(u64::MAX))
+}
+
+fn since_boot() -> Duration {
+    Duration::from(clock_gettime(ClockId::CLOCK_BOOTTIME).expect("Linux has this clock"))
 }
 
 /// Wall-clock time since the epoch.

@@ -6,6 +6,7 @@
 #![deny(unsafe_code)]
 #![warn(missing_docs)]
 
+pub mod boot;
 pub mod clock;
 pub mod disk;
 pub mod peer;
@@ -14,3 +15,4 @@ pub mod secret;
 pub mod shutdown;
 pub mod threads;
 pub mod vital;
+pub mod zones;

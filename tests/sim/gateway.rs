@@ -95,14 +95,8 @@ pub(crate) fn loaded(
 ) -> Result<(Driver, Term), StoreError> {
     let config = DriverConfig { waiting_max: 60, crashes_max: 2, ..DriverConfig::default() };
     let term = store.begin(room)?;
-    let queues = store.queues()?;
-    let (driver, _) = load(
-        &config,
-        &term,
-        (newest, 7),
-        (queues, Vec::new()),
-        |each| store.load_unfinished(each),
-        now,
-    )?;
+    let kept = (store.queues()?, store.schedules()?);
+    let (driver, _) =
+        load(&config, &term, (newest, 7), kept, |each| store.load_unfinished(each), now)?;
     Ok((driver, term))
 }

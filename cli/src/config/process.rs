@@ -225,6 +225,8 @@ pub(super) fn jobs(section: &Section<'_>) -> JobsConfig {
         // Once it is known who runs them.
         tenants_share_user: !section.value::<bool>("shared_user"),
         queues: Vec::new(),
+        schedules: Vec::new(),
+        zone: None,
     }
 }
 

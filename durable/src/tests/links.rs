@@ -72,7 +72,7 @@ async fn the_end_of_an_earlier_attempt_says_nothing_of_a_later_one_on_the_same_r
 
 #[tokio::test]
 async fn a_runner_that_is_gone_has_nothing_once_its_leases_are_lost() {
-    let lease = Span::from_millis(50);
+    let lease = Span::from_secs(1);
     let bench = Bench::with(DriverConfig { lease, ..DriverConfig::default() });
     let (link, job, key) = running(&bench).await;
     let held = || bench.jobs.runners()[0].held.clone();

@@ -156,6 +156,7 @@ const ORDERS: &[(&str, &[&str])] = &[
     (
         "durable/src/",
         &[
+            "source",
             "config",
             "backlog",
             "specs",
@@ -188,7 +189,10 @@ const ORDERS: &[(&str, &[&str])] = &[
     ),
     (
         "machine/src/",
-        &["clock", "disk", "peer", "process", "secret", "shutdown", "threads", "vital"],
+        &[
+            "boot", "clock", "disk", "peer", "process", "secret", "shutdown", "threads", "vital",
+            "zones",
+        ],
     ),
     (
         "api/src/",

@@ -16,7 +16,7 @@ use super::Finding;
 const LAYERS: &[(&str, &[&str])] = &[
     ("ostler-job", &[]),
     ("ostler-private", &[]),
-    ("ostler-machine", &["ostler-job"]),
+    ("ostler-machine", &["ostler-job", "ostler-private"]),
     ("ostler-wire", &["ostler-job"]),
     ("ostler-scheduler", &["ostler-job"]),
     // Its tests drive it with the model of a store, and with a module that supplies jobs.
@@ -66,6 +66,8 @@ const LAYERS: &[(&str, &[&str])] = &[
             "ostler-machine",
             "ostler-wire",
             "ostler-driver",
+            "ostler-module",
+            "ostler-cron-module",
             "ostler-store",
             "ostler-api",
             "ostler-notices",
@@ -87,8 +89,6 @@ const LAYERS: &[(&str, &[&str])] = &[
             "ostler-wire",
             "ostler-driver",
             "ostler-store",
-            "ostler-module",
-            "ostler-cron-module",
         ],
     ),
     (
