@@ -3,7 +3,7 @@
 use jiff::civil::{DateTime, Time};
 
 use super::Fields;
-use super::next::FIRST;
+use super::next::{FIRST, LAST};
 
 impl Fields {
     /// How many are not before `from` and are before `to`; neither has a part of a second.
@@ -11,6 +11,10 @@ impl Fields {
         let from = from.max(FIRST);
         if to <= from {
             return 0;
+        }
+        if self.is_each_day() && to.date() <= LAST {
+            let days = from.date().duration_until(to.date()).as_hours().unsigned_abs() / 24;
+            return days * self.of_a_day() + self.before(to.time()) - self.before(from.time());
         }
         let mut count = 0;
         let mut next = self.day(from.date());
@@ -22,6 +26,10 @@ impl Fields {
             next = date.tomorrow().ok().and_then(|it| self.day(it));
         }
         count
+    }
+
+    fn is_each_day(&self) -> bool {
+        ones(self.months) == 12 && self.years.is_none() && self.days.is_each()
     }
 
     /// Some time of each hour of a day is one.

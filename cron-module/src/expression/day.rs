@@ -117,6 +117,11 @@ impl Days {
         }
     }
 
+    /// Each day is one of them.
+    pub(super) fn is_each(&self) -> bool {
+        self.both && self.month.count_ones() == 31 && self.week.count_ones() == 7
+    }
+
     /// The first day after one that may be one of them: those that are named are skipped to.
     pub(crate) fn after(&self, date: Date) -> Option<Date> {
         let has_letters = self.last || self.last_weekday || self.nearest != 0;

@@ -8,6 +8,8 @@ use super::Fields;
 const YEARS: std::ops::RangeInclusive<i16> = 1970..=2199;
 /// Where there is nothing before.
 pub(crate) const FIRST: DateTime = date(1970, 1, 1).at(0, 0, 0, 0);
+/// And nothing after.
+pub(super) const LAST: Date = date(2199, 12, 31);
 
 impl Fields {
     /// The first that is not before this one, which has no part of a second; `None`: there is none until the year 2199.

@@ -142,3 +142,31 @@ fn a_length_of_time_is_counted_from_the_anchor() {
     assert_eq!(next("2026-01-01T00:01:40Z"), Some(wall("2026-01-01T00:03:10Z")));
     assert_eq!(next("2026-01-01T00:03:09Z"), Some(wall("2026-01-01T00:03:10Z")));
 }
+
+#[test]
+fn decades_are_counted_as_they_are_gone_through() {
+    let count = |it: &Timing, after, until| it.count(wall(after), wall(until));
+    let decade = ("2020-01-01T00:00:00Z", "2030-01-01T00:00:00Z");
+    for (cron, days) in [("30 2 * * *", 3_653), ("30 2 * * MON-FRI", 2_609), ("30 2 29 2 *", 3)] {
+        let mut it = timing(cron, "Europe/Berlin");
+        let there = firings(&it, decade.0, decade.1).len() as u64;
+        assert_eq!((count(&it, decade.0, decade.1), there), (days, days), "{cron}");
+        it.gap = Gap::Skip;
+        it.fold = Fold::Both;
+        let there = firings(&it, decade.0, decade.1).len() as u64;
+        assert_eq!(count(&it, decade.0, decade.1), there, "{cron}");
+    }
+    // Ten times of a night that is not there, and ten that are there twice.
+    let mut it = timing("30 2 * * *", "Europe/Berlin");
+    it.gap = Gap::Skip;
+    assert_eq!(count(&it, decade.0, decade.1), 3_643);
+    (it.gap, it.fold) = (Gap::After, Fold::Both);
+    assert_eq!(count(&it, decade.0, decade.1), 3_663);
+    // Until the last year that an expression can name, and no longer.
+    let last = ("2198-12-31T23:59:59Z", "2300-01-01T00:00:00Z");
+    assert_eq!(count(&timing("0 12 * * *", "UTC"), last.0, last.1), 365);
+    assert_eq!(count(&timing("0 12 * * *", "UTC"), "2299-01-01T00:00:00Z", last.1), 0);
+    assert_eq!(timing("0 12 * * *", "UTC").count(Wall(0), Wall(u64::MAX)), 84_006);
+    assert_eq!(timing("@reboot", "UTC").count(Wall(0), Wall(u64::MAX)), 0);
+    assert_eq!(count(&timing("* * * * *", "UTC"), last.1, last.0), 0);
+}
