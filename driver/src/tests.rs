@@ -32,6 +32,7 @@ mod queues;
 mod reasons;
 mod relocations;
 mod retries;
+mod schedules;
 mod shares;
 mod slots;
 mod submits;
@@ -304,6 +305,8 @@ impl Bench {
         self.link += 1;
         self.driver = Driver::new(self.config.clone(), &term, loaded.next_job, 7);
         self.driver.restore_queues(self.store.queues().expect("the model reads"), self.now);
+        let schedules = self.store.schedules(self.now.wall).expect("the model reads");
+        self.driver.restore_schedules(schedules, self.now);
         for job in jobs {
             self.driver.restore(job, self.now);
         }

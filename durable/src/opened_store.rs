@@ -110,7 +110,7 @@ impl OpenedStore {
         let seed = now.wall.0 ^ u64::from(std::process::id()) << 32;
         let term = store.begin(room)?;
         let read = |each: &mut dyn FnMut(Unfinished)| store.load_unfinished(each);
-        let kept = (store.queues()?, store.schedules()?);
+        let kept = (store.queues()?, store.schedules(now.wall)?);
         let (driver, mut loaded) =
             ostler_driver::load(config, &term, (newest, seed), kept, read, now)?;
         if loaded.tokens.is_empty() || (term.went_back && knows_nobody(state, &loaded.tokens)) {

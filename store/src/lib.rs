@@ -54,8 +54,8 @@ pub trait Store: Send + Sync {
     fn queues(&self) -> Result<Vec<Queue>, StoreError>;
 
     /// All schedules that were ever kept and are not gone, by name. One that cannot be read is among them, with what can be, and a
-    /// fault that says so.
-    fn schedules(&self) -> Result<Vec<KeptSchedule>, StoreError>;
+    /// fault that says so. What was due after this moment counts as after the cursor where that is later, as when a clock was wrong.
+    fn schedules(&self, now: Wall) -> Result<Vec<KeptSchedule>, StoreError>;
 
     /// What became of the moments at which a schedule fires, the latest due first, at most `max`: those due before a moment, or all.
     fn firings(

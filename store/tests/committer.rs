@@ -42,8 +42,8 @@ impl Store for Gated {
     fn queues(&self) -> Result<Vec<Queue>, StoreError> {
         self.memory.queues()
     }
-    fn schedules(&self) -> Result<Vec<KeptSchedule>, StoreError> {
-        self.memory.schedules()
+    fn schedules(&self, now: Wall) -> Result<Vec<KeptSchedule>, StoreError> {
+        self.memory.schedules(now)
     }
     fn firings(
         &self,

@@ -95,7 +95,7 @@ pub(crate) fn loaded(
 ) -> Result<(Driver, Term), StoreError> {
     let config = DriverConfig { waiting_max: 60, crashes_max: 2, ..DriverConfig::default() };
     let term = store.begin(room)?;
-    let kept = (store.queues()?, store.schedules()?);
+    let kept = (store.queues()?, store.schedules(now.wall)?);
     let (driver, _) =
         load(&config, &term, (newest, 7), kept, |each| store.load_unfinished(each), now)?;
     Ok((driver, term))

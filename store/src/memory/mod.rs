@@ -188,8 +188,8 @@ impl Store for Memory {
         Ok(self.lock().kept.queues.values().cloned().collect())
     }
 
-    fn schedules(&self) -> Result<Vec<KeptSchedule>, StoreError> {
-        Ok(self.lock().kept.kept_schedules())
+    fn schedules(&self, now: Wall) -> Result<Vec<KeptSchedule>, StoreError> {
+        Ok(self.lock().kept.kept_schedules(now))
     }
 
     fn firings(

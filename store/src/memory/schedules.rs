@@ -118,11 +118,11 @@ impl Tables {
         self.firings.retain(|_, firing| !is_forgotten(firing, before));
     }
 
-    pub(super) fn kept_schedules(&self) -> Vec<KeptSchedule> {
+    pub(super) fn kept_schedules(&self, now: Wall) -> Vec<KeptSchedule> {
         let kept = |schedule: &Schedule| {
             let waiting = self.firings_of(&schedule.name, Wall(0), None);
             let waiting = waiting.filter(|it| it.fate == Fate::Waiting).map(|it| it.due).collect();
-            let fired = self.fired_after(&schedule.name, schedule.stand.cursor).collect();
+            let fired = self.fired_after(&schedule.name, schedule.stand.cursor.min(now)).collect();
             KeptSchedule { schedule: schedule.clone(), waiting, fired }
         };
         self.schedules.values().map(kept).collect()

@@ -32,8 +32,8 @@ impl Store for Sqlite {
         self.fit(self.read(read::queues))
     }
 
-    fn schedules(&self) -> Result<Vec<KeptSchedule>, StoreError> {
-        self.fit(self.read(schedules::kept))
+    fn schedules(&self, now: Wall) -> Result<Vec<KeptSchedule>, StoreError> {
+        self.fit(self.read(|db| schedules::kept(db, now)))
     }
 
     fn firings(

@@ -77,7 +77,7 @@ pub(super) fn remove(db: &Connection, name: &ScheduleName) -> write::Result<Appl
 }
 
 /// All of them, by name. Only of those that stand before one of their firings are these looked at.
-pub(super) fn kept(db: &Connection) -> rusqlite::Result<Vec<KeptSchedule>> {
+pub(super) fn kept(db: &Connection, now: Wall) -> rusqlite::Result<Vec<KeptSchedule>> {
     let mut waiting = waiting(db)?;
     let sql = "SELECT name, schedule.schedule, cursor, stand, latest FROM schedule
         LEFT JOIN stand ON stand.schedule = schedule.name ORDER BY name";
@@ -87,10 +87,9 @@ pub(super) fn kept(db: &Connection) -> rusqlite::Result<Vec<KeptSchedule>> {
     while let Some(row) = rows.next()? {
         let schedule = schedule(row)?;
         let latest: Option<i64> = row.get(4)?;
-        let fired = match latest.is_some_and(|latest| latest > int(schedule.stand.cursor.0)) {
-            true => {
-                super::firings::fired_after(db, &schedule.name, schedule.stand.cursor, usize::MAX)?
-            }
+        let after = schedule.stand.cursor.min(now);
+        let fired = match latest.is_some_and(|latest| latest > int(after.0)) {
+            true => super::firings::fired_after(db, &schedule.name, after, usize::MAX)?,
             false => Vec::new(),
         };
         let waiting = waiting.remove(schedule.name.as_str()).unwrap_or_default();

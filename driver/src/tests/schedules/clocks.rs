@@ -1,0 +1,129 @@
+//! Clocks that are set, and hosts that sleep.
+
+use super::*;
+
+/// The wall clock is set.
+fn set(bench: &mut Bench, millis: i64) {
+    bench.now.wall = Wall(bench.now.wall.0.saturating_add_signed(millis));
+}
+
+/// Passes seconds; whoever owns the driver looks at it twice in each.
+fn seconds(bench: &mut Bench, count: u64) {
+    for _ in 0..count * 2 {
+        bench.pass(Span::from_millis(500));
+        if bench.driver.clock_was_set(bench.now) {
+            bench.driver.handle_timeout(bench.now);
+            bench.settle();
+        }
+    }
+}
+
+#[test]
+fn a_clock_set_forward_by_an_hour_makes_what_lay_in_it_missed_at_once() {
+    let mut bench = bench();
+    bench.shape(shape("*/10 * * * *"));
+    seconds(&mut bench, 5);
+    set(&mut bench, 3_600_000);
+    seconds(&mut bench, 1);
+    assert_eq!(bench.fates(), [(Fate::Missed, 5), (Fate::Fired, 1)]);
+    seconds(&mut bench, 600);
+    assert_eq!(bench.fates()[2..], [(Fate::Fired, 1)]);
+}
+
+#[test]
+fn a_clock_set_back_by_an_hour_fires_nothing_twice_and_goes_on_after_it() {
+    let mut bench = bench();
+    bench.shape(shape("*/10 * * * *"));
+    seconds(&mut bench, 610);
+    assert_eq!(bench.fates(), [(Fate::Fired, 1)]);
+    set(&mut bench, -3_600_000);
+    seconds(&mut bench, 3_600);
+    assert_eq!(bench.fates(), [(Fate::Fired, 1)]);
+    seconds(&mut bench, 600);
+    assert_eq!(bench.fates(), [(Fate::Fired, 1); 2]);
+}
+
+#[test]
+fn a_day_asleep_is_missed_and_made_up_for_once() {
+    let mut bench = bench();
+    bench.shape(shape("0 * * * *"));
+    seconds(&mut bench, 5);
+    // The clock for lengths of time goes on while the host sleeps.
+    bench.skip(Span(HOUR.0 * 24));
+    seconds(&mut bench, 1);
+    // The last is 6 s late.
+    assert_eq!(bench.fates(), [(Fate::Missed, 23), (Fate::Fired, 1)]);
+    assert_eq!(bench.now.wall.0 - bench.firings()[1].due.0, 6_000);
+}
+
+#[test]
+fn a_clock_that_is_wrong_by_years_for_a_while_fires_nothing() {
+    let mut bench = bench();
+    bench.shape(shape("*/10 * * * *"));
+    seconds(&mut bench, 5);
+    let years = 4 * 365 * 86_400_000;
+    set(&mut bench, years);
+    seconds(&mut bench, 300);
+    assert!(bench.firings().is_empty());
+    set(&mut bench, -years);
+    seconds(&mut bench, 300);
+    assert_eq!(bench.fates(), [(Fate::Fired, 1)]);
+}
+
+#[test]
+fn a_cursor_that_a_wrong_clock_wrote_is_set_back_when_it_is_read_and_nothing_fires_twice() {
+    let mut bench = bench();
+    bench.shape(shape("*/10 * * * *"));
+    bench.pass(Span::from_secs(600));
+    let due = bench.firings()[0].due;
+    // The clock had been right a day ago only.
+    bench.now.wall = Wall(bench.now.wall.0 - 86_400_000);
+    bench.restart();
+    assert!(bench.events().contains(&EventKind::Schedule), "it is told");
+    bench.pass(Span::from_secs(600));
+    assert_eq!(bench.firings().len(), 2, "it goes on at once");
+    bench.pass(Span(HOUR.0 * 24));
+    let again = bench.firings().iter().filter(|it| it.due == due).count();
+    assert_eq!(again, 1, "a moment that has a job has one");
+    assert_eq!(bench.store.load(&mut |_| {}).unwrap().next_job.0, bench.jobs_of().len() as u64 + 1);
+}
+
+#[test]
+fn one_moved_back_tries_again_what_has_no_job_and_leaves_what_has_one() {
+    let mut bench = bench();
+    bench.shape(ScheduleShape { missed: MissedPolicy::Skip, ..shape("0 * * * *") });
+    bench.pass(HOUR);
+    bench.skip(Span(HOUR.0 * 3 + MINUTE.0 * 2));
+    bench.restart();
+    bench.pass(Span::from_secs(1));
+    assert_eq!(bench.fates(), [(Fate::Fired, 1), (Fate::Missed, 3)]);
+    let missed = MissedPolicy::All { limit: 9, window: Span(HOUR.0 * 24) };
+    bench.shape(ScheduleShape { missed, ..shape("0 * * * *") });
+    let fired = bench.store.fired_after(&name("s"), Wall(EPOCH), 9).unwrap();
+    bench.schedule(ScheduleVerb::Cursor { to: Wall(EPOCH), fired }).unwrap();
+    // Also when it is read anew in between.
+    bench.restart();
+    bench.pass(Span::from_secs(1));
+    assert_eq!(bench.fates(), [(Fate::Fired, 1); 4]);
+}
+
+#[test]
+fn a_gateway_that_was_stopped_for_a_while_makes_up_for_one() {
+    let mut bench = bench();
+    bench.shape(shape("* * * * * *"));
+    bench.pass(Span::from_secs(5));
+    bench.skip(Span::from_secs(20));
+    bench.driver.handle_timeout(bench.now);
+    bench.settle();
+    // What came due in the last three seconds is on time: so long a gateway may be busy.
+    assert_eq!(
+        bench.fates()[5..],
+        [
+            (Fate::Missed, 16),
+            (Fate::Fired, 1),
+            (Fate::Fired, 1),
+            (Fate::Fired, 1),
+            (Fate::Fired, 1)
+        ]
+    );
+}
