@@ -64,6 +64,10 @@ static DUES: LazyLock<Vec<[Vec<Wall>; 4]>> = LazyLock::new(|| {
     (0..CASES.len()).map(|case| [0, 1, 2, 3].map(|odd| of(case, odd))).collect()
 });
 
+/// Names of zones.
+static ZONES: LazyLock<Vec<String>> =
+    LazyLock::new(|| jiff::tz::db().available().map(|it| it.to_string()).collect());
+
 #[derive(Clone, Debug)]
 struct Case {
     which: usize,
@@ -341,6 +345,36 @@ proptest! {
         let begin = wall(CASES[which].2);
         let (after, until) = (Wall(begin.0 + one), Wall(begin.0 + other));
         let there = DUES[which][odd].iter().filter(|it| **it > after && **it <= until).count();
+        prop_assert_eq!(timing.count(after, until), there as u64);
+    }
+
+    #[test]
+    fn what_is_counted_is_what_is_there_about_every_change_of_clocks(
+        zone in any::<prop::sample::Index>(),
+        change in any::<prop::sample::Index>(),
+        cron in prop::sample::select(vec!["*/30 * * * *", "15,45 * * * *", "0 0 * * *", "*/20 0-3 * * *", "5 0,1,2,3,23 * * MON-SAT"]),
+        odd in any::<(bool, bool)>(),
+        (one, other) in (0..3 * 1_440_u64, 0..3 * 1_440_u64),
+    ) {
+        let zone = TimeZone::get(zone.get::<String>(&ZONES)).expect("a zone");
+        let begin = Timestamp::UNIX_EPOCH;
+        let changes: Vec<i64> = zone
+            .following(begin)
+            .map(|it| it.timestamp().as_millisecond())
+            .take_while(|it| *it < 2_300_000_000_000)
+            .collect();
+        let change = if changes.is_empty() { 1_000_000_000_000 } else { *change.get(&changes) };
+        let timing = Timing {
+            expression: Expression::parse(cron, "a", Dialect::Standard).expect("it is right"),
+            zone,
+            gap: if odd.0 { Gap::Skip } else { Gap::After },
+            fold: if odd.1 { Fold::Both } else { Fold::First },
+            anchor: Wall(0),
+        };
+        let from = (change as u64).saturating_sub(3 * DAY / 2);
+        let (after, until) = (Wall(from + one * 60_000), Wall(from + other * 60_000));
+        let next = |after: &Wall| timing.next(*after).map(|it| it.due);
+        let there = std::iter::successors(next(&after), next).take_while(|it| *it <= until).count();
         prop_assert_eq!(timing.count(after, until), there as u64);
     }
 }
