@@ -51,6 +51,11 @@ impl Caller {
         self.is_admin() || self.0.scopes.contains(Read::NAME)
     }
 
+    /// Whether it may have things run.
+    pub(crate) fn may_submit(&self) -> bool {
+        self.is_admin() || self.0.scopes.contains(Submit::NAME)
+    }
+
     /// For what goes on for a while: nothing more is done once the token has ended.
     pub(crate) fn is_still_good(&self, backend: &dyn Backend) -> Result<(), Problem> {
         match backend.token(self.hash()) {

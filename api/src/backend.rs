@@ -2,12 +2,12 @@
 
 use std::{fs::File, io, net::IpAddr, path::PathBuf, pin::Pin, sync::Arc};
 
-use ostler_driver::{Answer, Explained, Figures, NewJob, QueueVerb, Verb, Why};
+use ostler_driver::{Answer, Explained, Figures, NewJob, QueueVerb, ScheduleVerb, Verb, Why};
 use ostler_job::{
     JobId, Labels, Wall,
     durable::{
-        Attempt, AttemptKey, CountQuery, Counts, Event, Job, Page, Payload, Query, Queue,
-        QueueName, Token,
+        Attempt, AttemptKey, CountQuery, Counts, Event, Firing, Job, Page, Payload, Query, Queue,
+        QueueName, ScheduleName, ScheduleShape, Token,
     },
 };
 use thiserror::Error;
@@ -78,6 +78,42 @@ pub trait Backend: Send + Sync + 'static {
         queue: QueueName,
         verb: QueueVerb,
     ) -> BackendFuture<'a, Answer>;
+    /// One schedule, or so many of those whose names come after one: of one tenant, or of all.
+    fn look_schedules(
+        &self,
+        schedule: Option<ScheduleName>,
+        tenant: Option<String>,
+        after: Option<ScheduleName>,
+        max: usize,
+    ) -> BackendFuture<'_, Vec<Answer>>;
+    /// Does something to a schedule; with a tenant, there are only schedules of that one.
+    fn order_schedule<'a>(
+        &'a self,
+        who: &'a str,
+        tenant: Option<String>,
+        schedule: ScheduleName,
+        verb: ScheduleVerb,
+    ) -> BackendFuture<'a, Answer>;
+    /// What became of a schedule's firings that were due before a moment, newest first.
+    fn firings(
+        &self,
+        schedule: ScheduleName,
+        before: Option<Wall>,
+        max: usize,
+    ) -> BackendFuture<'_, Vec<Firing>>;
+    /// When those of a schedule's firings were due, after a moment, that have a job.
+    fn fired_after(
+        &self,
+        schedule: ScheduleName,
+        after: Wall,
+        max: usize,
+    ) -> BackendFuture<'_, Vec<Wall>>;
+    /// When such a schedule would fire next, a few times; or what is wrong with it, and the cure.
+    fn check_schedule(
+        &self,
+        name: &ScheduleName,
+        shape: &ScheduleShape,
+    ) -> Result<Vec<Wall>, String>;
     fn runners(&self) -> Vec<RunnerView>;
     fn drain<'a>(&'a self, who: &'a str, runner: &'a str, drain: bool) -> BackendFuture<'a, bool>;
     /// Sets how many jobs it may run at once, whatever it says itself; `None`: as it says itself.

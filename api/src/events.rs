@@ -28,8 +28,8 @@ const LOOK_MAX: usize = 50_000;
 
 /// Follow what happens
 ///
-/// Server-sent events named `submitted`, `started`, `retrying`, `finished`, `operator`, `runner`, `edited`, each with its sequence number as id and data
-/// `{"seq":…,"at":…,"kind":…,"job":…,"who":…,…}`. Without `after` and `Last-Event-ID`: from now on. A token that is bound to a tenant
+/// Server-sent events named `submitted`, `started`, `retrying`, `finished`, `operator`, `runner`, `edited`, `schedule`, each with its sequence number as
+/// id and data `{"seq":…,"at":…,"kind":…,"job":…,"who":…,…}`. Without `after` and `Last-Event-ID`: from now on. A token that is bound to a tenant
 /// sees the events of its jobs.
 #[utoipa::path(
     get,

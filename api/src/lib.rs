@@ -22,7 +22,9 @@ mod payloads;
 mod problem;
 mod queues;
 mod reasons;
+mod retry_view;
 mod runners;
+mod schedules;
 mod schema;
 mod sooner;
 mod sse;
@@ -53,7 +55,11 @@ use self::{
     backend::Backend,
     problem::{Kind, Problem},
 };
-pub use self::{compress::compressed, new_token::new_token};
+pub use self::{
+    compress::compressed,
+    new_token::new_token,
+    parse::schedule::{field_of as schedule_field_of, shape_of as schedule_shape_of},
+};
 
 /// The connection that a request came on; an extension of requests, set by whoever serves the connection.
 #[derive(Clone, Copy, Debug, Default)]
@@ -65,12 +71,14 @@ pub struct ConnectionInfo {
 }
 
 /// What differs from server to server.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Config {
     /// Largest standard input of a job in bytes.
     pub payload_max: u64,
     /// Jobs run as the gateway's own user on its host, and nobody has said that tenants are to share it.
     pub tenants_share_user: bool,
+    /// The time zone of schedules that name none.
+    pub zone: String,
 }
 
 /// What every handler has. Cheap to clone.
@@ -100,6 +108,10 @@ impl Api {
 
     fn payload_max(&self) -> u64 {
         self.0.config.payload_max
+    }
+
+    fn zone(&self) -> &str {
+        &self.0.config.zone
     }
 
     /// A token that is bound to a tenant would reach what is everybody's, by the commands it submits.
@@ -221,6 +233,13 @@ fn routes() -> OpenApiRouter<Api> {
         .routes(routes!(queues::steer::drain))
         .routes(routes!(queues::steer::resume))
         .routes(routes!(queues::steer::purge))
+        .routes(routes!(schedules::list))
+        .routes(routes!(schedules::show, schedules::change::put, schedules::steer::delete))
+        .routes(routes!(schedules::firings::list))
+        .routes(routes!(schedules::steer::pause))
+        .routes(routes!(schedules::steer::resume))
+        .routes(routes!(schedules::steer::run))
+        .routes(routes!(schedules::steer::cursor))
         .routes(routes!(tokens::list, tokens::create))
         .routes(routes!(tokens::revoke))
         .routes(routes!(status::status))

@@ -5,6 +5,7 @@ use ostler_job::durable::GroupKey;
 use crate::parse::{
     conditions::{self, Conditions},
     edit,
+    schedule::ScheduleRequest,
     shape::Fielded as _,
     sort,
     submit::Submit,
@@ -13,6 +14,11 @@ use crate::parse::{
 /// The fields of a job that is submitted.
 pub fn submit() -> impl Iterator<Item = &'static str> {
     Submit::fields().iter().map(|field| &*field.name)
+}
+
+/// The fields of a schedule that is put.
+pub fn schedule() -> impl Iterator<Item = &'static str> {
+    ScheduleRequest::fields().iter().map(|field| &*field.name)
 }
 
 /// The fields of a job that may be changed while it waits.

@@ -38,6 +38,7 @@ use super::{
         (name = "jobs", description = "Durable jobs: submit, find, follow, steer."),
         (name = "logs", description = "What jobs write, and what they read."),
         (name = "events", description = "What happened, and who did what."),
+        (name = "schedules", description = "What fires when, and what became of it."),
         (name = "runners", description = "The hosts that run jobs."),
         (name = "admin", description = "Tokens, backups and the state of the whole."),
     ),
@@ -184,11 +185,13 @@ fn conditions(schemas: &mut Value) {
         .chain([("module".to_owned(), json!({"const": "noop"}))])
         .collect();
     let shell = json!({"enum": ["shell", null]});
-    schemas["SubmitRequest"]["oneOf"] = json!([
+    let one_work = json!([
         {"required": ["command"], "properties": {"command": {"type": "string"}, "argv": {"type": "null"}, "module": shell}},
         {"required": ["argv"], "properties": {"argv": {"type": "array"}, "command": {"type": "null"}, "module": shell}},
         {"required": ["module"], "properties": absent},
     ]);
+    schemas["ScheduleJob"]["oneOf"] = one_work.clone();
+    schemas["SubmitRequest"]["oneOf"] = one_work;
     schemas["SubmitRequest"]["anyOf"] = json!([
         {"properties": {"delay": {"type": "null"}}},
         {"properties": {"not_before": {"type": "null"}}},

@@ -198,6 +198,12 @@ impl Problem {
         self
     }
 
+    /// The field that it is about lies within another.
+    pub(crate) fn within(mut self, outer: &str) -> Self {
+        self.0.1.pointer = self.0.1.pointer.map(|inner| format!("{outer}{inner}"));
+        self
+    }
+
     pub(crate) fn with_errors(mut self, errors: Vec<FieldError>) -> Self {
         self.0.1.errors = errors;
         self

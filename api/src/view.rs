@@ -17,15 +17,13 @@ use utoipa::{
 
 use super::{
     auth::Caller,
-    parse::{
-        submit::Backoff,
-        words::{
-            DedupeScopeName, DeliveryName, JobReason, OnRetryName, ReasonCode, ResourceModeName,
-            State, TerminateName, ThenName,
-        },
+    parse::words::{
+        DedupeScopeName, DeliveryName, JobReason, OnRetryName, ReasonCode, ResourceModeName, State,
+        TerminateName, ThenName,
     },
     reasons::Told,
 };
+pub(crate) use crate::retry_view::RetryView;
 
 /// A moment, RFC 3339 in UTC with milliseconds.
 #[derive(Clone, Copy, Debug)]
@@ -91,6 +89,10 @@ pub(crate) struct JobView {
     tags: Vec<String>,
     /// The queue that it waits in.
     queue: String,
+    /// The schedule that it is a firing of; null: somebody submitted it.
+    schedule: Option<String>,
+    /// When that firing was due, or ordered.
+    due: Option<Stamp>,
     /// The one runner that may run it.
     host: Option<String>,
     /// The runner that has it or had it last.
@@ -153,6 +155,8 @@ impl JobView {
             identity: spec.identity.clone(),
             tags: spec.tags.clone(),
             queue: status.queue.clone().unwrap_or_default().to_string(),
+            schedule: spec.firing.as_ref().map(|it| it.schedule.to_string()),
+            due: spec.firing.as_ref().map(|it| Stamp(it.due)),
             host: status.host.clone(),
             runner: status.runner.clone(),
             attempts: status.attempts,
@@ -197,35 +201,6 @@ fn not_retried(retry: &Retry, status: &Status) -> Option<String> {
         Futile::NotStarted => "it could not be started, and would not be the next time: when what is missing is there, retry it, or let it name a retry of its own".to_owned(),
         Futile::NotListed => format!("its retry is for the exit codes {:?} alone", retry.exit_codes),
     })
-}
-
-/// When a failed attempt is followed by another.
-#[derive(Debug, Serialize, ToSchema)]
-pub(crate) struct RetryView {
-    /// Attempts that may fail in all.
-    attempts: u32,
-    /// The wait before the second attempt.
-    delay_seconds: f64,
-    /// The longest wait.
-    delay_max_seconds: f64,
-    backoff: Backoff,
-    /// Only these exit statuses are worth a retry; empty: every failure is.
-    exit_codes: Vec<i32>,
-    /// What could not be started (`unstartable`, the exit statuses 126 and 127) is not tried again.
-    only_started: bool,
-}
-
-impl RetryView {
-    pub(crate) fn new(retry: &Retry) -> Self {
-        Self {
-            attempts: retry.attempts,
-            delay_seconds: retry.delay.as_secs_f64(),
-            delay_max_seconds: retry.delay_max.as_secs_f64(),
-            backoff: if retry.constant { Backoff::Constant } else { Backoff::Exponential },
-            exit_codes: retry.exit_codes.clone(),
-            only_started: retry.only_started,
-        }
-    }
 }
 
 /// When another job that is the same makes this one superfluous.

@@ -6,15 +6,22 @@ use ostler_api::backend::{
     Backend, BackendFuture, DoneSince, Forgotten, Full, Refusal, Revoked, RunnerView, Sink,
     SlotsSet, Unavailable,
 };
-use ostler_driver::{Answer, Explained, Figures, NewJob, QueueVerb, Verb, Why};
+use ostler_driver::{Answer, Explained, Figures, NewJob, QueueVerb, ScheduleVerb, Verb, Why};
 use ostler_job::{
-    JobId,
-    durable::{Attempt, AttemptKey, Payload, Queue, QueueName},
+    JobId, Wall,
+    durable::{
+        Attempt, AttemptKey, Firing, Payload, Queue, QueueName, ScheduleName, ScheduleShape,
+    },
 };
 use ostler_store::{CountQuery, Counts, Event, Job, Owner, Page, Query, Same, Token, Upload};
 use tokio::sync::{broadcast, watch};
 
+use ostler_machine::clock;
+
 use super::{Jobs, failed};
+
+/// Moments that a schedule which is tried tells.
+const NEXT: usize = 5;
 
 /// A payload on its way to the files.
 struct Incoming(Upload);
@@ -131,6 +138,53 @@ impl Backend for Jobs {
         verb: QueueVerb,
     ) -> BackendFuture<'a, Answer> {
         Box::pin(self.order_queue(who, queue, verb))
+    }
+
+    fn look_schedules(
+        &self,
+        schedule: Option<ScheduleName>,
+        tenant: Option<String>,
+        after: Option<ScheduleName>,
+        max: usize,
+    ) -> BackendFuture<'_, Vec<Answer>> {
+        Box::pin(self.look_schedules(schedule, tenant, after, max))
+    }
+
+    fn order_schedule<'a>(
+        &'a self,
+        who: &'a str,
+        tenant: Option<String>,
+        schedule: ScheduleName,
+        verb: ScheduleVerb,
+    ) -> BackendFuture<'a, Answer> {
+        Box::pin(self.order_schedule(who, tenant, schedule, verb))
+    }
+
+    fn firings(
+        &self,
+        schedule: ScheduleName,
+        before: Option<Wall>,
+        max: usize,
+    ) -> BackendFuture<'_, Vec<Firing>> {
+        Box::pin(self.firings(schedule, before, max))
+    }
+
+    fn fired_after(
+        &self,
+        schedule: ScheduleName,
+        after: Wall,
+        max: usize,
+    ) -> BackendFuture<'_, Vec<Wall>> {
+        Box::pin(self.fired_after(schedule, after, max))
+    }
+
+    fn check_schedule(
+        &self,
+        name: &ScheduleName,
+        shape: &ScheduleShape,
+    ) -> Result<Vec<Wall>, String> {
+        let now = clock::wall_now();
+        self.source.plan(name, shape, now).map(|plan| plan.coming(now, NEXT))
     }
 
     fn runners(&self) -> Vec<RunnerView> {

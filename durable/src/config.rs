@@ -53,9 +53,10 @@ impl Default for JobsConfig {
 
 impl JobsConfig {
     /// What the API is told of it.
-    pub const fn api(&self) -> ostler_api::Config {
-        let Self { payload_max, tenants_share_user, .. } = *self;
-        ostler_api::Config { payload_max, tenants_share_user }
+    pub fn api(&self) -> ostler_api::Config {
+        let Self { payload_max, tenants_share_user, ref zone, .. } = *self;
+        let zone = zone.clone().unwrap_or_else(|| source::zones().home().to_owned());
+        ostler_api::Config { payload_max, tenants_share_user, zone }
     }
 }
 

@@ -28,6 +28,7 @@ mod refusals;
 pub mod retention;
 mod room;
 mod runners;
+mod schedules;
 mod source;
 mod specs;
 mod start;
@@ -53,6 +54,7 @@ use std::{
 use ostler_api::backend::{Refusal, RunnerView, Unavailable};
 use ostler_driver::{ActorInput, Answer, Figures, NewJob, Submit, Ticket};
 use ostler_job::JobId;
+use ostler_module::Source;
 use ostler_store::{Event, Files, Job, Store, StoreError, Token};
 use tokio::sync::{broadcast, oneshot, watch};
 
@@ -94,6 +96,8 @@ pub struct Shared {
     members: Arc<Members>,
     tokens: Tokens,
     queues: queues::Queues,
+    /// What knows when schedules fire.
+    source: Arc<dyn Source>,
     refusals: refusals::Refusals,
     watches: Watches,
     events: broadcast::Sender<Arc<Event>>,

@@ -110,6 +110,7 @@ impl Jobs {
             members,
             tokens: Tokens::default(),
             queues: super::queues::Queues::default(),
+            source: config.source.clone(),
             refusals: super::refusals::Refusals::default(),
             watches: Watches::default(),
             events: broadcast::Sender::new(EVENTS_KEPT),

@@ -7,6 +7,8 @@ use ostler_job::{
     durable::{self, Command, DedupeScope, Delivery, Input, Spec, TENANT_DEFAULT, Work},
 };
 
+use serde_json::Value;
+
 use super::{
     Notes,
     checks::{self, LABEL_MAX, label},
@@ -58,13 +60,23 @@ pub(crate) fn read(text: &[u8], given: Given<'_>) -> Result<Built, Problem> {
     };
     let tenant = tenant(request.tenant.as_deref(), given)?;
     if request.module == Some(Module::Noop) {
-        nothing_of_a_command(text, &mut notes);
+        nothing_of_a_command(&strict::value(text).unwrap_or_default(), &mut notes);
     }
     let built = build(request, tenant, given, &mut notes);
     match notes.0.is_empty() {
         true => Ok(built),
         false => Err(Problem::fields(notes.0)),
     }
+}
+
+/// The job of a schedule. What is wrong with the text has been told.
+pub(super) fn of_schedule(
+    request: Submit,
+    given: Given<'_>,
+    notes: &mut Notes,
+) -> Result<Built, Problem> {
+    let tenant = tenant(request.tenant.as_deref(), given)?;
+    Ok(build(request, tenant, given, notes))
 }
 
 /// What a JSON parser says, with the place where it says it.
@@ -286,8 +298,7 @@ fn work(request: &mut Submit, notes: &mut Notes) -> Work {
 }
 
 /// Where nothing is run, nothing about running it has a meaning.
-fn nothing_of_a_command(text: &[u8], notes: &mut Notes) {
-    let written = strict::value(text).unwrap_or_default();
+pub(super) fn nothing_of_a_command(written: &Value, notes: &mut Notes) {
     for field in Submit::fields().iter().filter(|field| !submit::OF_ALL.contains(&&*field.name)) {
         let at = format!("/{}", field.name);
         if !written[&*field.name].is_null() && !notes.of(&at) {

@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use ostler_job::{
-    durable::{Input, Payload, QueueName, RESOURCE_NAME_MAX, RESOURCES_MAX, Resources},
+    durable::{
+        Input, Payload, QueueName, RESOURCE_NAME_MAX, RESOURCES_MAX, Resources, ScheduleName,
+    },
     name,
 };
 
@@ -167,7 +169,13 @@ pub(crate) fn queue_name(text: &str) -> Result<QueueName, String> {
     QueueName::new(text).ok_or_else(bad)
 }
 
-/// The same of a body.
+/// The name of a schedule.
+pub(crate) fn schedule_name(text: &str) -> Result<ScheduleName, String> {
+    let bad = || format!("{} is not the name of a schedule; {}", quoted(text), name::RULE);
+    ScheduleName::new(text).ok_or_else(bad)
+}
+
+/// A queue's name of a body.
 pub(crate) fn queue(text: Option<&str>, at: &str, notes: &mut Notes) -> Option<QueueName> {
     match queue_name(text?) {
         Ok(name) => Some(name),

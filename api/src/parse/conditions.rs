@@ -33,6 +33,9 @@ pub(crate) struct Conditions {
     /// In this queue.
     #[schema(pattern = "^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
     queue: Option<String>,
+    /// That are firings of this schedule.
+    #[schema(pattern = "^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
+    schedule: Option<String>,
     #[schema(schema_with = tags)]
     tag: Option<OneOrMore>,
     /// That are called so; with `*` at the end, whatever begins so.

@@ -94,9 +94,7 @@ impl Fielded for EditRequest {
 pub(crate) fn read(request: EditRequest, at: &str, notes: &mut Notes) -> Edit {
     let mut own = Notes::default();
     let edit = edit(request, &mut own);
-    for wrong in own.0 {
-        notes.add(format!("{at}{}", wrong.pointer.unwrap_or_default()), wrong.detail);
-    }
+    notes.within(at, own);
     edit
 }
 

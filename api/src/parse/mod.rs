@@ -7,6 +7,7 @@ pub(crate) mod conditions;
 pub(crate) mod edit;
 pub(crate) mod identity;
 pub(crate) mod query;
+pub(crate) mod schedule;
 pub(crate) mod shape;
 pub(crate) mod sort;
 pub(crate) mod states;
@@ -73,6 +74,13 @@ impl Notes {
         notes
     }
 
+    /// What is wrong with a field's own object.
+    pub(crate) fn within(&mut self, at: &str, own: Self) {
+        for wrong in own.0 {
+            self.add(format!("{at}{}", wrong.pointer.unwrap_or_default()), wrong.detail);
+        }
+    }
+
     /// Whether something is wrong with a field, or within it, already.
     pub(crate) fn of(&self, pointer: &str) -> bool {
         let within = |note: &FieldError| {
@@ -111,15 +119,23 @@ pub(crate) fn slowly<T: shape::Fielded>(
     text: &[u8],
     expected: &str,
 ) -> Result<(T, Notes), Problem> {
-    let mut value: Value = strict::value(text).map_err(|error| build::bad_json(text, &error))?;
+    let value = strict::value(text).map_err(|error| build::bad_json(text, &error))?;
+    pruned(value, Notes::default(), expected)
+}
+
+/// The same of one that was looked at before.
+fn pruned<T: shape::Fielded>(
+    mut value: Value,
+    mut notes: Notes,
+    expected: &str,
+) -> Result<(T, Notes), Problem> {
     let Some(object) = value.as_object_mut() else {
         return Err(Problem::fields(Notes::one("", expected).0));
     };
-    let mut notes = Notes::default();
     shape::prune(object, T::fields(), "", &mut notes);
     match T::deserialize(value) {
         Ok(request) => Ok((request, notes)),
-        Err(error) if notes.0.is_empty() => Err(build::bad_json(text, &error)),
+        Err(error) if notes.0.is_empty() => Err(build::bad_json(b"{}", &error)),
         Err(_) => Err(Problem::fields(notes.0)),
     }
 }

@@ -9,7 +9,7 @@ use ostler_job::{
 
 use super::{
     NOTES_MAX,
-    checks::{label_problem, queue_name},
+    checks::{label_problem, queue_name, schedule_name},
     conditions::{Conditions, may_repeat},
     identity,
     states::{NOT_STARTED, ReasonWord, reasons, states},
@@ -218,6 +218,7 @@ fn condition(filter: &mut Filter, name: &str, value: &str, now: Wall) -> Result<
         }
         "tag" => filter.tags.push(label(128)?),
         "queue" => filter.queue = Some(queue_name(value)?),
+        "schedule" => filter.schedule = Some(schedule_name(value)?),
         "identity" => filter.identity = Some(label(identity::MAX)?),
         "name" => filter.name = Some(called(value)?),
         "runner" => filter.runner = Some(label(128)?),

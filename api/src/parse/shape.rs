@@ -13,7 +13,7 @@ use utoipa::{
     },
 };
 
-use super::{Notes, step, text::quoted};
+use super::{NOTES_MAX, Notes, step, text::quoted};
 
 /// A body that is one object. Its type is its one declaration: serde reads it, utoipa describes it, and of what utoipa says the
 /// fields are made that find everything wrong with one that serde refused.
@@ -62,6 +62,8 @@ pub(crate) enum Shape {
     Table(Vec<Field>),
     /// Text, or an object with one of these.
     TextOrTable(Vec<Field>),
+    /// One of these words, or an object.
+    WordsOrTable(Vec<String>, Vec<Field>),
     /// Text or a whole number, or a list of them.
     OneOrMore,
 }
@@ -152,6 +154,11 @@ impl Named {
         if shapes.len() < 2 {
             return shapes.pop().unwrap_or(Shape::Text);
         }
+        if let [Shape::Words(_), Shape::Table(_)] = &shapes[..] {
+            let fields = shapes.pop().map(Shape::fields).unwrap_or_default();
+            let words = shapes.pop().map(Shape::words).unwrap_or_default();
+            return Shape::WordsOrTable(words, fields);
+        }
         let fields = shapes.into_iter().flat_map(Shape::fields);
         let fields: Vec<_> = fields.map(|field| Field { required: false, ..field }).collect();
         if fields.is_empty() { Shape::Text } else { Shape::TextOrTable(fields) }
@@ -161,6 +168,10 @@ impl Named {
 impl Shape {
     fn fields(self) -> Vec<Field> {
         if let Self::Table(fields) = self { fields } else { Vec::new() }
+    }
+
+    fn words(self) -> Vec<String> {
+        if let Self::Words(words) = self { words } else { Vec::new() }
     }
 }
 
@@ -258,7 +269,8 @@ fn fits(value: &mut Value, shape: &Shape, at: &str, notes: &mut Notes) -> bool {
                 notes.add(at, expected(value, &words(shape)));
             }
         }
-        (Shape::Words(words), Value::String(text)) if words.contains(text) => {}
+        (Shape::Words(words) | Shape::WordsOrTable(words, _), Value::String(text))
+            if words.contains(text) => {}
         (Shape::Texts, Value::Array(items)) => each(items, at, notes, |item, at, notes| {
             if !item.is_string() {
                 notes.add(at, expected(item, "text"));
@@ -268,13 +280,9 @@ fn fits(value: &mut Value, shape: &Shape, at: &str, notes: &mut Notes) -> bool {
             each(items, at, notes, |item, at, notes| whole(item, *from, *to, at, notes));
         }
         (Shape::TextTable, Value::Object(table)) => {
-            for (name, item) in table {
-                if notes.is_full() {
-                    break;
-                }
-                if !item.is_string() {
-                    notes.add(step(at, name), expected(item, "text"));
-                }
+            let wrong = table.iter().filter(|(_, item)| !item.is_string());
+            for (name, item) in wrong.take(NOTES_MAX + 1) {
+                notes.add(step(at, name), expected(item, "text"));
             }
         }
         (Shape::WholeTable(from, to), Value::Object(table)) => {
@@ -285,7 +293,10 @@ fn fits(value: &mut Value, shape: &Shape, at: &str, notes: &mut Notes) -> bool {
                 whole(item, *from, *to, &step(at, name), notes);
             }
         }
-        (Shape::Table(fields) | Shape::TextOrTable(fields), Value::Object(table)) => {
+        (
+            Shape::Table(fields) | Shape::TextOrTable(fields) | Shape::WordsOrTable(_, fields),
+            Value::Object(table),
+        ) => {
             prune(table, fields, at, notes);
             let is_one = table.len() == 1 && !table.values().any(Value::is_null);
             if matches!(shape, Shape::TextOrTable(_)) && notes.0.len() == before && !is_one {
@@ -362,6 +373,9 @@ fn words(shape: &Shape) -> String {
         }
         Shape::Table(fields) => format!("an object with {}", names(fields)),
         Shape::OneOrMore => "text or a whole number, or a list of them".to_owned(),
+        Shape::WordsOrTable(words, fields) => {
+            format!("{}, or an object with {}", words.join(" or "), names(fields))
+        }
         Shape::TextOrTable(fields) => format!("text, or an object with {}", names(fields)),
     }
 }

@@ -64,6 +64,29 @@ pub(crate) fn span(text: &str) -> Result<Span, String> {
     Ok(Span::from_millis(millis))
 }
 
+/// The same as it is written, such that it reads as the same.
+pub(crate) fn written(span: Span) -> String {
+    const UNITS: [(&str, u64, u64); 6] = [
+        ("w", 604_800_000, 999),
+        ("d", 86_400_000, 9_999),
+        ("h", 3_600_000, 999_999),
+        ("m", 60_000, 9_999_999),
+        ("s", 1_000, 999_999_999),
+        ("ms", 1, 999_999_999_999),
+    ];
+    let (mut text, mut left) = (String::new(), span.0 / 1_000_000);
+    for (unit, size, most) in UNITS {
+        // Days are what people count in.
+        let by_days = unit == "w" && left < 9_999 * 86_400_000;
+        let number = if by_days { 0 } else { (left / size).min(most) };
+        left -= number * size;
+        if number > 0 {
+            text += &format!("{number}{unit}");
+        }
+    }
+    if text.is_empty() { "0s".to_owned() } else { text }
+}
+
 /// RFC 3339, with any offset.
 pub(crate) fn moment(text: &str) -> Result<Wall, String> {
     let bad =
@@ -162,6 +185,18 @@ mod tests {
         assert!(span("10000d").is_err());
         assert!(span("1000w").is_err());
         assert!(span("99999999999999999999s").is_err());
+    }
+
+    #[test]
+    fn what_is_written_reads_as_the_same() {
+        for text in ["0s", "1ms", "90s", "36h", "7d", "2w", "999w", "1h30m", "99999s"] {
+            let read = span(text).unwrap();
+            assert_eq!(span(&written(read)), Ok(read), "{text}");
+        }
+        let longest = span("999w9999d999999h9999999m999999999s999999999999ms").unwrap();
+        assert_eq!(span(&written(longest)), Ok(longest));
+        assert_eq!(written(Span::from_secs(93_600)), "1d2h");
+        assert_eq!(written(Span::from_secs(14 * 86_400)), "14d");
     }
 
     #[test]

@@ -1,8 +1,8 @@
 //! Types of other crates whose values are words, as the API reads, shows and describes them.
 
 use ostler_job::durable::{
-    DedupeScope, Delivery, JobState, OnRetry, QueueDiscipline, Reason, ResourceMode, ShapeOwner,
-    Terminate, Then, WaitReason,
+    DedupeScope, Delivery, Fate, FoldPolicy, GapPolicy, JobState, OnRetry, OverlapPolicy,
+    QueueDiscipline, Reason, ResourceMode, ShapeOwner, Terminate, Then, WaitReason,
 };
 use serde::{Deserialize, Serialize};
 use utoipa::{
@@ -57,6 +57,17 @@ words! {
     QueueDisciplineName as "QueueDiscipline": QueueDiscipline = QueueDiscipline::ALL;
     /// Where a queue's shape is written: in the store, or in the configuration file.
     ShapeOwnerName as "ShapeOwner": ShapeOwner = [ShapeOwner::Api, ShapeOwner::File];
+    /// What fires whose time of day is not there, since clocks are set forward: it fires at the end of the gap, or not.
+    GapPolicyName as "GapPolicy": GapPolicy = [GapPolicy::AfterGap, GapPolicy::Skip];
+    /// When that fires whose time of day is there twice, since clocks are set back.
+    FoldPolicyName as "FoldPolicy": FoldPolicy = [FoldPolicy::First, FoldPolicy::Both];
+    /// What becomes of a firing while the one before it, retries included, has not finished: it does not run; it waits, alone or with
+    /// others; that one is ended for it; or it runs beside it.
+    OverlapPolicyName as "OverlapPolicy": OverlapPolicy = [
+        OverlapPolicy::Skip, OverlapPolicy::QueueOne, OverlapPolicy::QueueAll, OverlapPolicy::Replace, OverlapPolicy::Allow,
+    ];
+    /// What became of a moment at which a schedule fires.
+    FateName as "Fate": Fate = Fate::ALL;
     /// [`JobState`].
     State as "State": JobState = JobState::ALL;
     /// [`Reason`].

@@ -19,6 +19,15 @@ const OPERATIONS: &[(&str, &str, &str)] = &[
     ("GET /v1/runners", "read", ""),
     ("GET /v1/status", "read", ""),
     ("GET /v1/openapi.json", "read", ""),
+    ("GET /v1/schedules", "read", ""),
+    ("GET /v1/schedules/s", "read", ""),
+    ("GET /v1/schedules/s/firings", "read", ""),
+    ("PUT /v1/schedules/s", "submit", r#"{"cron":"@daily","job":{"command":"a"}}"#),
+    ("POST /v1/schedules/s/pause", "operate", ""),
+    ("POST /v1/schedules/s/resume", "operate", ""),
+    ("POST /v1/schedules/s/run", "operate", ""),
+    ("POST /v1/schedules/s/cursor", "operate", r#"{"to":"2026-11-25T01:02:03Z"}"#),
+    ("DELETE /v1/schedules/s", "operate", ""),
     ("POST /v1/jobs/1/pause", "operate", ""),
     ("POST /v1/jobs/1/resume", "operate", ""),
     ("POST /v1/jobs/1/move", "operate", r#"{"host":null}"#),
@@ -49,7 +58,7 @@ fn request(line: &str, token: Option<&str>, body: &str) -> Request<Body> {
 
 #[tokio::test]
 async fn a_tenant_does_not_submit_where_its_commands_would_be_the_gateways_own() {
-    let config = Config { payload_max: 1 << 20, tenants_share_user: true };
+    let config = Config { payload_max: 1 << 20, tenants_share_user: true, zone: "UTC".to_owned() };
     let rig = Rig::with_config(Fake::new(), Shutdown::new(), config);
     let shop = r#"{"name":"shop","scopes":["submit","read"],"tenant":"shop"}"#;
     let problem = rig.json("POST /v1/tokens", shop).await.is("forbidden");

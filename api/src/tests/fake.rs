@@ -9,12 +9,13 @@ use std::{
     sync::{Arc, Mutex, MutexGuard},
 };
 
-use ostler_driver::{Answer, Explained, Figures, NewJob, QueueVerb, Verb, Why};
+use ostler_driver::{Answer, Explained, Figures, NewJob, QueueVerb, ScheduleVerb, Verb, Why};
 use ostler_job::{
     JobId, Mono, Since, Span, Wall,
     durable::{
-        Attempt, AttemptKey, CountQuery, Counts, Event, EventKind, Fence, Job, JobState, Page,
-        Payload, Query, Queue, QueueName, QueueShape, ShapeOwner, Status, Token,
+        Attempt, AttemptKey, CountQuery, Counts, Event, EventKind, Fence, Firing, Job, JobState,
+        Page, Payload, Query, Queue, QueueName, QueueShape, Schedule, ScheduleName, ScheduleShape,
+        ShapeOwner, Status, Token,
     },
 };
 use ostler_machine::secret::hex;
@@ -24,6 +25,7 @@ use tokio::sync::{broadcast, watch};
 use super::{
     queues,
     rules::{fits, steer, take},
+    schedules,
 };
 use crate::{
     backend::{
@@ -42,6 +44,11 @@ pub(super) struct State {
     pub(super) tokens: Vec<Arc<Token>>,
     pub(super) runners: Vec<RunnerView>,
     pub(super) queues: BTreeMap<QueueName, Arc<Queue>>,
+    pub(super) schedules: BTreeMap<ScheduleName, Arc<Schedule>>,
+    /// Newest first.
+    pub(super) firings: BTreeMap<ScheduleName, Vec<Firing>>,
+    /// What the last order to move a cursor was told.
+    pub(super) cursor_fired: Vec<Wall>,
     /// Why jobs wait.
     pub(super) whys: BTreeMap<JobId, Why>,
     pub(super) explained: BTreeMap<JobId, Explained>,
@@ -322,6 +329,59 @@ impl Backend for Fake {
         verb: QueueVerb,
     ) -> BackendFuture<'a, Answer> {
         self.ready(|state| queues::order(state, who, queue, verb))
+    }
+
+    fn look_schedules(
+        &self,
+        schedule: Option<ScheduleName>,
+        tenant: Option<String>,
+        after: Option<ScheduleName>,
+        max: usize,
+    ) -> BackendFuture<'_, Vec<Answer>> {
+        self.ready(|state| schedules::look(state, schedule, tenant.as_deref(), after, max))
+    }
+
+    fn order_schedule<'a>(
+        &'a self,
+        who: &'a str,
+        tenant: Option<String>,
+        schedule: ScheduleName,
+        verb: ScheduleVerb,
+    ) -> BackendFuture<'a, Answer> {
+        self.ready(|state| schedules::order(state, who, tenant.as_deref(), schedule, verb))
+    }
+
+    fn firings(
+        &self,
+        schedule: ScheduleName,
+        before: Option<Wall>,
+        max: usize,
+    ) -> BackendFuture<'_, Vec<Firing>> {
+        self.ready(|state| {
+            let all = state.firings.get(&schedule).into_iter().flatten();
+            all.filter(|it| before.is_none_or(|at| it.due < at)).take(max).cloned().collect()
+        })
+    }
+
+    fn fired_after(
+        &self,
+        schedule: ScheduleName,
+        after: Wall,
+        max: usize,
+    ) -> BackendFuture<'_, Vec<Wall>> {
+        self.ready(|state| {
+            let all = state.firings.get(&schedule).into_iter().flatten();
+            let fired = all.filter(|it| it.due > after && it.job.is_some());
+            fired.map(|it| it.due).take(max).collect()
+        })
+    }
+
+    fn check_schedule(
+        &self,
+        name: &ScheduleName,
+        shape: &ScheduleShape,
+    ) -> Result<Vec<Wall>, String> {
+        schedules::check(name, shape)
     }
 
     fn runners(&self) -> Vec<RunnerView> {

@@ -12,6 +12,7 @@ mod logs;
 mod queues;
 mod reasons;
 mod rules;
+mod schedules;
 mod shapes;
 mod submit;
 
@@ -79,7 +80,7 @@ impl Rig {
     fn with_payloads(max: u64) -> Self {
         let fake = Fake::new();
         let shutdown = Shutdown::new();
-        let config = Config { payload_max: max, tenants_share_user: false };
+        let config = Config { payload_max: max, tenants_share_user: false, zone: "UTC".to_owned() };
         Self::with_config(fake, shutdown, config)
     }
 

@@ -43,7 +43,15 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("ostler-heads", &[]),
     (
         "ostler-api",
-        &["ostler-job", "ostler-private", "ostler-machine", "ostler-driver", "ostler-heads"],
+        &[
+            "ostler-job",
+            "ostler-private",
+            "ostler-machine",
+            "ostler-driver",
+            "ostler-heads",
+            "ostler-module",
+            "ostler-cron-module",
+        ],
     ),
     ("ostler-notices", &["ostler-job", "ostler-machine"]),
     (
