@@ -95,24 +95,44 @@ impl<'a> Rest<'a> {
     }
 }
 
-/// What the shell is given and what it reads: a `%` without a `\` before it ends a line, and the first one the command.
+/// What the shell is given and what it reads: a `%` without a `\` before it ends a line, and the first one the command. By the
+/// letter of Vixie's cron: what a `\` is before is taken as it is, also another `\` in the command, and in the input it is not.
 fn command(text: &str) -> (String, Option<String>) {
-    let mut parts = vec![String::new()];
-    let mut chars = text.chars().peekable();
-    while let Some(char) = chars.next() {
+    let mut command = String::new();
+    let mut escaped = false;
+    for (at, char) in text.char_indices() {
         match char {
-            '\\' if chars.peek() == Some(&'%') => {
-                chars.next();
-                parts.last_mut().expect("there is one").push('%');
+            '%' if escaped => {
+                command.pop();
+                command.push('%');
             }
-            '%' => parts.push(String::new()),
-            _ => parts.last_mut().expect("there is one").push(char),
+            '%' => return (command.trim_end().to_owned(), input(&text[at + 1..])),
+            _ => command.push(char),
+        }
+        escaped = char == '\\' && !escaped;
+    }
+    (command.trim_end().to_owned(), None)
+}
+
+/// `None`: there is nothing to read.
+fn input(text: &str) -> Option<String> {
+    let mut input = String::new();
+    let mut escaped = false;
+    for char in text.chars() {
+        let read = if char == '%' && !escaped { '\n' } else { char };
+        if escaped && char != '%' {
+            input.push('\\');
+        }
+        escaped = char == '\\';
+        if !escaped {
+            input.push(read);
         }
     }
-    let lines = parts.split_off(1);
-    let command = parts.remove(0).trim_end().to_owned();
-    if lines.is_empty() {
-        return (command, None);
+    if escaped {
+        input.push('\\');
     }
-    (command, Some(lines.join("\n") + "\n"))
+    if !input.is_empty() && !input.ends_with('\n') {
+        input.push('\n');
+    }
+    Some(input).filter(|it| !it.is_empty())
 }

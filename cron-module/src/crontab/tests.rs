@@ -47,6 +47,18 @@ fn a_percent_sign_ends_a_line_and_the_first_one_the_command() {
         (entry.command.as_str(), entry.stdin.as_deref()),
         ("mail -s report", Some("Dear all,\n\nbye\n"))
     );
+    for (line, command, stdin) in [
+        (r"cat%a%", "cat", Some("a\n")),
+        (r"cat%a%%", "cat", Some("a\n\n")),
+        (r"cat%", "cat", None),
+        (r"cat%%", "cat", Some("\n")),
+        (r"echo \\%a", r"echo \\", Some("a\n")),
+        (r"echo \\\%a", r"echo \\%a", None),
+        (r"cat%50\% \n\\% \", "cat", Some("50% \\n\\% \\\n")),
+    ] {
+        let entry = only(&format!("0 0 * * * {line}\n"));
+        assert_eq!((entry.command.as_str(), entry.stdin.as_deref()), (command, stdin), "{line}");
+    }
     let entry = only("0 0 * * * date +\\%F >/tmp/a\\%b\n");
     assert_eq!((entry.command.as_str(), entry.stdin), ("date +%F >/tmp/a%b", None));
 }
