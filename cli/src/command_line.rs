@@ -25,6 +25,10 @@ pub(crate) enum Verb {
     Runner(verb::runner::RunnerArgs),
     /// Submit a job, or a list of jobs
     Submit(Box<verb::submit::SubmitArgs>),
+    /// Submit a job for a moment: 18:00, 'tomorrow 3:00'
+    At(Box<verb::at::AtArgs>),
+    /// Fire jobs by the clock: what expressions mean, and crontabs
+    Schedule(Box<verb::schedule::ScheduleArgs>),
     /// List jobs, newest first
     List(verb::list::ListArgs),
     /// Show everything about jobs
@@ -79,6 +83,8 @@ impl Verb {
             Self::Token(args) => verb::token::run(args),
             Self::Check(args) => verb::check::run(&args),
             Self::Submit(args) => verb::submit::run(&args),
+            Self::At(args) => verb::at::run(*args),
+            Self::Schedule(args) => verb::schedule::run(&args),
             Self::List(args) => verb::list::run(&args),
             Self::Show(args) => verb::show::run(&args),
             Self::Explain(args) => verb::explain::run(&args),

@@ -24,6 +24,7 @@ mod panic_hook;
 mod plan;
 mod queues;
 mod root;
+mod schedules;
 mod signals;
 mod state;
 mod summary;

@@ -242,6 +242,15 @@ pub(crate) fn name(text: &str) -> Result<String, String> {
     if is_good(text) { Ok(text.to_owned()) } else { Err(format!("{text:?} is not a name; {RULE}")) }
 }
 
+/// A word as a shell reads it.
+pub(crate) fn quoted(word: &str) -> String {
+    let is_plain = |it: char| it.is_ascii_alphanumeric() || "-_./:=,@%+".contains(it);
+    if !word.is_empty() && word.chars().all(is_plain) {
+        return word.to_owned();
+    }
+    format!("'{}'", word.replace('\'', r"'\''"))
+}
+
 /// The words as a sentence lists them: `a, b or c`.
 pub(crate) fn listing<'a>(words: impl IntoIterator<Item = &'a str>, last: &str) -> String {
     let words: Vec<&str> = words.into_iter().collect();

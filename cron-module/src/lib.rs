@@ -20,5 +20,6 @@ pub mod timing;
 
 pub use explain::{Line, calendar, explain};
 pub use expression::{Dialect, Expression, fault::Fault};
+pub use ostler_job::Wall;
 pub use source::Cron;
 pub use timing::{Fold, Gap, Occurrence, Oddity, Timing};

@@ -105,6 +105,12 @@ impl Problem {
         name(&self.kind)
     }
 
+    /// Whether a field is what is wrong.
+    pub(crate) fn is_about(&self, pointer: &str) -> bool {
+        let told = self.errors.iter().map(|it| &it.pointer).chain([&self.pointer]);
+        told.flatten().any(|it| it == pointer)
+    }
+
     /// The exit code.
     pub(crate) fn code(&self) -> u8 {
         code_of(self.name()).unwrap_or(match self.status {

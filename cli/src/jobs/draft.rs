@@ -157,6 +157,17 @@ impl DraftArgs {
         Ok(job)
     }
 
+    /// As if `--not-before` had been given.
+    pub(crate) fn start_at(&mut self, instant: String) -> Result<(), Failure> {
+        if self.not_before.is_some() || self.delay.is_some() {
+            return Err(Failure::usage(
+                "the moment is there already; leave out --not-before and --delay",
+            ));
+        }
+        self.not_before = Some(instant);
+        Ok(())
+    }
+
     fn deduplication(&self, text: &str) -> Result<Value, Failure> {
         let (scope, window) = text.split_once(':').map_or((text, None), |(s, w)| (s, Some(w)));
         let scope = Scope::from_str(scope, false).map_err(|_| {

@@ -39,6 +39,11 @@ impl Moment {
         self.at.to_string()
     }
 
+    /// The same.
+    pub(crate) fn at(&self) -> Timestamp {
+        self.at
+    }
+
     /// Milliseconds from then until this.
     pub(crate) fn millis_after(&self, clock: &Clock) -> i64 {
         self.at.as_millisecond() - clock.now.as_millisecond()
@@ -83,6 +88,26 @@ impl Clock {
             now: "2026-11-27T16:30:00Z".parse().expect("a moment"),
             zone: TimeZone::posix("CET-1CEST,M3.5.0,M10.5.0/3").map_err(|it| it.to_string()),
         }
+    }
+
+    /// The present.
+    pub(crate) fn now(&self) -> Timestamp {
+        self.now
+    }
+
+    /// The zone of this name, else that of whoever types.
+    pub(crate) fn zone(&self, name: Option<&str>) -> Result<TimeZone, String> {
+        name.map_or_else(|| self.zone.clone(), named)
+    }
+
+    /// A moment with its zone, also where there was nothing to understand.
+    pub(crate) fn told(&self, moment: &Moment) -> String {
+        if let Some(told) = moment.told() {
+            return told.to_owned();
+        }
+        let zone = self.zone.clone().unwrap_or(TimeZone::UTC);
+        let at = moment.at.to_zoned_datetime(zone.clone());
+        format!("{}, {}", shown(&at), far(&at, &self.now.to_zoned_datetime(zone)))
     }
 
     /// Reads a moment.
@@ -293,13 +318,13 @@ fn shown(at: &ZonedDateTime) -> String {
     format!("{} {}", at.strftime(&format!("%a %Y-%m-%d %H:%M{seconds}")), zone_of(at))
 }
 
-fn zone_of(at: &ZonedDateTime) -> String {
+pub(crate) fn zone_of(at: &ZonedDateTime) -> String {
     let zone = at.time_zone();
     zone.iana_name().map_or_else(|| at.strftime("%Z (UTC%:z)").to_string(), str::to_owned)
 }
 
 /// `in 2 h 5 min`, `3 d ago`: the two largest units.
-fn far(at: &ZonedDateTime, now: &ZonedDateTime) -> String {
+pub(crate) fn far(at: &ZonedDateTime, now: &ZonedDateTime) -> String {
     let seconds = at.timestamp().as_second() - now.timestamp().as_second();
     let all = seconds.unsigned_abs();
     let parts =

@@ -1,5 +1,6 @@
 //! One verb a file.
 
+pub(crate) mod at;
 pub(crate) mod backup;
 pub(crate) mod check;
 pub(crate) mod completions;
@@ -21,6 +22,7 @@ pub(crate) mod restore;
 pub(crate) mod resume;
 pub(crate) mod retry;
 pub(crate) mod runner;
+pub(crate) mod schedule;
 pub(crate) mod serve;
 pub(crate) mod show;
 pub(crate) mod status;

@@ -22,7 +22,7 @@ use crate::{
         batch::{self, interrupted},
         draft::{self, DraftArgs},
         follow::{Wanted, follow},
-        moment::Clock,
+        moment::{Clock, Moment},
         output::{self, Format, OutputArgs, Pages},
         parse::{self, Entry, Kind, command},
         retries,
@@ -84,6 +84,11 @@ pub(crate) struct SubmitArgs {
 }
 
 impl SubmitArgs {
+    /// As if `--not-before` had been given.
+    pub(crate) fn start_at(&mut self, moment: &Moment) -> Result<(), Failure> {
+        self.draft.start_at(moment.instant())
+    }
+
     /// What makes the request one that may be repeated.
     fn key(&self) -> Option<String> {
         // What is taken line by line can only be asked for once.

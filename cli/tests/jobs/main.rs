@@ -8,6 +8,7 @@ mod lists;
 mod logs;
 mod operating;
 mod queues;
+mod schedules;
 mod steering;
 mod submit;
 mod tls;

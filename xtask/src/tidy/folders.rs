@@ -292,6 +292,7 @@ const ORDERS: &[(&str, &[&str])] = &[
             "client",
             "jobs",
             "queues",
+            "schedules",
             "supervise",
             "verb",
             "command_line",
