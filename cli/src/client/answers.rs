@@ -40,7 +40,10 @@ fn sample(schema: &Value, schemas: &Value) -> Value {
         return first.clone();
     }
     let kind = schema["type"].get(0).unwrap_or_else(|| &schema["type"]);
-    match kind.as_str() {
+    // One of several forms says what its fields are, and the whole that it is an object.
+    let of_form = schema["properties"].is_object().then_some("object");
+    match kind.as_str().or(of_form) {
+        Some("null") => Value::Null,
         Some("object") => {
             let fields = schema["properties"].as_object().into_iter().flatten();
             let fields = fields.map(|(name, field)| (name.clone(), sample(field, schemas)));

@@ -312,3 +312,23 @@ fn setting(value: &Value) -> Option<String> {
         Value::Bool(true) | Value::Number(_) | Value::Array(_) => Some(plain(&value.to_string())),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::client::answers::agree;
+
+    #[test]
+    fn schedules_are_read_by_the_names_that_the_api_gives_their_fields() {
+        agree::<ScheduleView>("ScheduleView", &[]);
+        agree::<FiringView>("FiringView", &[]);
+    }
+
+    #[test]
+    fn every_field_that_is_put_is_one_of_the_api_and_none_is_missing() {
+        use std::collections::BTreeSet;
+        let mine: BTreeSet<&str> =
+            crate::schedules::shape::SHAPE.into_iter().chain(["job", "paused"]).collect();
+        assert_eq!(mine, ostler_api::names::schedule().collect());
+    }
+}

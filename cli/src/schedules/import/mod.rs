@@ -198,7 +198,9 @@ fn notes(file: &TableFile, crontab: &Crontab, wishes: &Wishes, here: &Here) -> V
             "TZ={zone} is for the commands alone, as in cron, and not for when they run; --tz {zone} is"
         ));
     }
-    let users = crontab.entries.iter().filter_map(|it| it.user.as_deref());
+    let of_table = file.owner.user().or(wishes.run_as.as_deref());
+    let of_table = of_table.filter(|_| !crontab.entries.is_empty());
+    let users = crontab.entries.iter().filter_map(|it| it.user.as_deref()).chain(of_table);
     let unknown: std::collections::BTreeSet<&str> =
         users.filter(|user| (here.home)(Some(user)).is_none()).collect();
     for user in unknown {

@@ -35,6 +35,12 @@ const INLINE: [&str; 7] = ["sh", "bash", "dash", "zsh", "ksh", "perl", "ruby"];
 /// What a script ends with.
 const SCRIPTS: [&str; 7] = [".sh", ".bash", ".py", ".pl", ".php", ".rb", ".js"];
 
+/// What the fields are called.
+const HEAD: [&str; 14] = [
+    "m", "h", "dom", "mon", "dow", "min", "minute", "hour", "mday", "day", "month", "wday",
+    "command", "weekday",
+];
+
 /// The names that are taken.
 #[derive(Debug, Default)]
 pub(super) struct Names(BTreeSet<String>);
@@ -48,7 +54,8 @@ impl Names {
         entry: &Entry,
         alone: bool,
     ) -> String {
-        let said = entry.comment.as_deref().filter(|it| !super::disable::is_ours(it)).map(slug);
+        let says = |it: &&str| !super::disable::is_ours(it) && !is_head(it);
+        let said = entry.comment.as_deref().filter(says).map(slug);
         let said = said.filter(|it| !it.is_empty());
         let owner = owner.map(slug_of_file).filter(|it| !it.is_empty());
         let name = match (owner, said) {
@@ -73,6 +80,12 @@ impl Names {
         }
         free
     }
+}
+
+/// Whether a comment says what the fields are, as the one that a new crontab begins with.
+fn is_head(comment: &str) -> bool {
+    let words = comment.split(|it: char| !it.is_ascii_alphanumeric());
+    words.filter(|it| HEAD.contains(&it.to_ascii_lowercase().as_str())).count() > 3
 }
 
 /// Small letters and digits with dashes between them, whole words as far as they fit.

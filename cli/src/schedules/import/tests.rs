@@ -125,6 +125,8 @@ fn names_are_unique_and_the_same_each_time() {
     let expected = ["eve-backup", "eve-backup-2", "eve-report", "eve-report-2", "eve-next"];
     assert_eq!(names(&user(text)), expected);
     assert_eq!(names(&user(text)), expected);
+    let head = "# m h dom mon dow command\n0 1 * * * a\n#minute hour mday month wday who command\n0 2 * * * b\n";
+    assert_eq!(names(&user(head)), ["eve-a", "eve-b"]);
     let wishes = Wishes { prefix: "old-".to_owned(), ..berlin() };
     let long = format!("# {}\n0 1 * * * a\n", "word ".repeat(40));
     let import =
@@ -146,6 +148,12 @@ fn a_table_that_names_no_user_says_so() {
     let import =
         Import::read(&[file(Table::User, Owner::Nobody, "0 3 * * * a\n")], &wishes, &here());
     assert_eq!(import.schedules[0].schedule["job"]["user"], "www-data");
+    let unknown = read(Table::User, Owner::User("nobody-here".to_owned()), "0 3 * * * a\n");
+    assert!(
+        unknown.notes[0].contains("there is no user nobody-here on this host"),
+        "{:?}",
+        unknown.notes
+    );
     let import = read(Table::User, Owner::Nobody, "0 3 * * * root a\n");
     assert!(import.notes.iter().any(|it| it.contains("give --system")), "{:?}", import.notes);
 }
