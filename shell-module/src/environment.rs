@@ -5,7 +5,11 @@
 use std::{collections::BTreeMap, path::PathBuf, sync::OnceLock};
 
 use nix::unistd::{User, geteuid};
-use ostler_job::durable::{AttemptKey, Command};
+use ostler_job::{
+    Wall,
+    durable::{AttemptKey, Command, FiringKey},
+};
+use time::{OffsetDateTime, format_description::BorrowedFormatItem, macros::format_description};
 
 use crate::{orphans::STATE, secrets, setup::Setup};
 
@@ -15,6 +19,11 @@ const BASE: [&str; 6] = ["PATH", "LANG", "LC_ALL", "TZ", "TMPDIR", "TERM"];
 const OF_USER: [&str; 4] = ["HOME", "USER", "LOGNAME", "SHELL"];
 /// Where commands are looked for when the runner itself does not know.
 const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+const SECONDS: &[BorrowedFormatItem<'_>] =
+    format_description!("[year]-[month]-[day]T[hour]:[minute]:[second]Z");
+const MILLISECONDS: &[BorrowedFormatItem<'_>] =
+    format_description!("[year]-[month]-[day]T[hour]:[minute]:[second].[subsecond digits:3]Z");
 
 /// What every command gets, with the runner's own variables by `var`.
 fn base(as_another: bool, var: impl Fn(&str) -> Option<String>) -> BTreeMap<String, String> {
@@ -52,6 +61,7 @@ pub(crate) fn environment(
     setup: &Setup,
     key: AttemptKey,
     command: &Command,
+    firing: Option<&FiringKey>,
 ) -> Result<BTreeMap<String, String>, String> {
     let mut env = base(command.user.is_some(), |name| std::env::var(name).ok());
     env.extend(command.env.clone());
@@ -64,7 +74,19 @@ pub(crate) fn environment(
         (STATE, setup.state.to_string_lossy().into_owned()),
     ];
     env.extend(own.map(|(name, value)| (name.to_owned(), value)));
+    if let Some(FiringKey { schedule, due }) = firing {
+        env.insert("OSTLER_SCHEDULE".to_owned(), schedule.to_string());
+        env.insert("OSTLER_DUE".to_owned(), moment(*due));
+    }
     Ok(env)
+}
+
+/// RFC 3339 in UTC, with milliseconds only where there are some: schedules fire at whole seconds, people at any moment.
+pub(crate) fn moment(wall: Wall) -> String {
+    let shape = if wall.0.is_multiple_of(1000) { SECONDS } else { MILLISECONDS };
+    let at = OffsetDateTime::from_unix_timestamp_nanos(i128::from(wall.0) * 1_000_000).ok();
+    // One that no calendar has is told as its number.
+    at.and_then(|at| at.format(shape).ok()).unwrap_or_else(|| wall.0.to_string())
 }
 
 #[cfg(test)]
@@ -80,6 +102,18 @@ mod tests {
         assert_eq!((&env["USER"], &env["LOGNAME"]), (&user.name, &user.name));
         assert_eq!(env["SHELL"], user.shell.to_string_lossy());
         assert_eq!(env["PATH"], PATH);
+    }
+
+    #[test]
+    fn a_moment_has_milliseconds_only_where_it_has_some() {
+        for (wall, text) in [
+            (1_795_748_400_000, "2026-11-27T03:00:00Z"),
+            (1_795_748_400_050, "2026-11-27T03:00:00.050Z"),
+            (0, "1970-01-01T00:00:00Z"),
+            (u64::MAX, "18446744073709551615"),
+        ] {
+            assert_eq!(moment(Wall(wall)), text);
+        }
     }
 
     #[test]

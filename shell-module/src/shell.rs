@@ -115,9 +115,11 @@ impl Executor for Shell {
         let (orders, inbox) = mpsc::channel(ORDERS_MAX);
         self.attempts.insert(key, HeldAttempt { log: Rc::clone(&log), orders });
         let (shared, observer) = (Rc::clone(&self.shared), Rc::clone(observer));
+        let firing = start.spec.firing;
         spawn_local(async move {
             let runner = (&shared.setup, &shared.idle);
-            attempt::run(runner, key, &command, log, inbox, &observer).await;
+            let work = (&*command, firing.as_deref());
+            attempt::run(runner, key, work, log, inbox, &observer).await;
         });
     }
 

@@ -8,7 +8,7 @@ use std::{cell::RefCell, future::pending, os::fd::OwnedFd, rc::Rc, time::Duratio
 
 use ostler_job::{
     Wall,
-    durable::{AttemptKey, Command, Order, Reason, Report},
+    durable::{AttemptKey, Command, FiringKey, Order, Reason, Report},
 };
 use ostler_module::Observer;
 use tokio::{
@@ -48,14 +48,14 @@ const FAREWELL: Duration = Duration::from_secs(5);
 pub(crate) async fn run(
     (setup, idle): (&Setup, &IdleSupervisors),
     key: AttemptKey,
-    command: &Command,
+    (command, firing): (&Command, Option<&FiringKey>),
     log: Rc<RefCell<Log>>,
     mut orders: mpsc::Receiver<Order>,
     observer: &Rc<dyn Observer>,
 ) {
     let mut untouched = 0;
     let (running, end) = loop {
-        let (task, stdin) = match prepare(setup, key, command) {
+        let (task, stdin) = match prepare(setup, key, command, firing) {
             Ok(prepared) => prepared,
             Err(detail) => return observer.observe(unstartable(key, detail)),
         };
@@ -102,8 +102,9 @@ fn prepare(
     setup: &Setup,
     key: AttemptKey,
     command: &Command,
+    firing: Option<&FiringKey>,
 ) -> Result<(Task, Option<OwnedFd>), String> {
-    let env = environment(setup, key, command)?;
+    let env = environment(setup, key, command, firing)?;
     let stdin = input::open(&command.stdin, &setup.payloads())?;
     let task = Task {
         argv: command.argv.clone(),

@@ -91,9 +91,18 @@ impl Bench {
     }
 
     pub(crate) fn start(&mut self, command: Command) -> AttemptKey {
+        self.start_with(command, |_| {})
+    }
+
+    /// The same, of a job that is not as usual.
+    pub(crate) fn start_with(
+        &mut self,
+        command: Command,
+        change: impl FnOnce(&mut Spec),
+    ) -> AttemptKey {
         self.jobs += 1;
         let key = AttemptKey { job: JobId(self.jobs), attempt: 1, fence: Fence(1000 + self.jobs) };
-        let spec = Spec {
+        let mut spec = Spec {
             work: Work::Shell(Box::new(command)),
             name: None,
             tenant: "default".into(),
@@ -112,6 +121,7 @@ impl Bench {
             firing: None,
             edited: None,
         };
+        change(&mut spec);
         self.shell.start(Start { key, spec }, &self.observer);
         key
     }

@@ -13,7 +13,10 @@ use nix::{
     },
     unistd::{Pid, dup, geteuid},
 };
-use ostler_job::durable::{Command, Input, Order, Payload, Reason, Report};
+use ostler_job::{
+    Wall,
+    durable::{Command, FiringKey, Input, Order, Payload, Reason, Report, ScheduleName},
+};
 use ostler_module::Executor;
 use ostler_shell_module::Shell;
 
@@ -35,6 +38,28 @@ fn a_command_finds_its_variables_and_not_the_runners() {
             assert!(shown.lines().any(|l| l == line), "{line} is not in {shown}");
         }
         assert!(names.contains(&"PATH") && !names.contains(&"CARGO_MANIFEST_DIR"), "{shown}");
+    });
+}
+
+#[test]
+fn a_firing_is_told_its_schedule_and_when_it_was_due_whatever_its_submitter_says() {
+    with_bench(async |bench| {
+        let of = ["OSTLER_SCHEDULE", "OSTLER_DUE"];
+        let env: BTreeMap<String, String> =
+            of.iter().map(|name| ((*name).to_owned(), "mine".to_owned())).collect();
+        let command = || Command { env: env.clone(), ..sh("env | grep -E 'SCHEDULE|DUE' | sort") };
+        for (due, told) in [
+            (1_795_748_400_000, "2026-11-27T03:00:00Z"),
+            (1_795_748_400_007, "2026-11-27T03:00:00.007Z"),
+        ] {
+            let schedule = ScheduleName::new("nightly").unwrap();
+            let firing = Some(Box::new(FiringKey { schedule, due: Wall(due) }));
+            bench.start_with(command(), |spec| spec.firing = firing);
+            let shown = bench.finish().await.log.head;
+            assert_eq!(shown, format!("OSTLER_DUE={told}\nOSTLER_SCHEDULE=nightly\n"));
+        }
+        // What is no firing has nothing of the kind to be told.
+        assert_eq!(bench.output(command()).await, "OSTLER_DUE=mine\nOSTLER_SCHEDULE=mine\n");
     });
 }
 
