@@ -218,3 +218,20 @@ fn a_moment_is_shown_by_the_clocks_of_its_zone() {
     assert_eq!((it.next(Wall(0)), it.coming(Wall(0), 5)), (None, vec![]));
     assert_eq!(source().boot(), "boot 1");
 }
+
+#[test]
+fn jitter_is_the_same_for_the_same_name_and_spreads_those_of_many() {
+    let jittered = ScheduleShape { jitter: Span::from_secs(60), ..shape("0 3 * * *", "UTC") };
+    let source = source();
+    let by = |name: String| {
+        let name = ScheduleName::new(&name).expect("a name");
+        let plan = source.plan(&name, &jittered, Wall(0)).expect("a plan");
+        plan.next(Wall(0)).expect("it fires").0 - 3 * HOUR
+    };
+    let all: Vec<u64> = (0..600).map(|it| by(format!("job{it}"))).collect();
+    assert_eq!(all, (0..600).map(|it| by(format!("job{it}"))).collect::<Vec<_>>());
+    assert!(all.iter().all(|it| *it <= 60_000));
+    for second in 0..60 {
+        assert!(all.iter().any(|it| it / 1_000 == second), "none is {second} s late");
+    }
+}
