@@ -65,7 +65,7 @@ impl Driver {
     #[cfg(debug_assertions)]
     pub(super) fn mutated(&mut self) {
         self.unchecked += 1;
-        if self.unchecked > self.jobs.len() / 16 {
+        if self.unchecked > (self.jobs.len() + self.schedules.len()) / 16 {
             self.unchecked = 0;
             self.check_invariants();
         }

@@ -44,8 +44,10 @@ pub enum ScheduleVerb {
     Cursor {
         /// To where.
         to: Wall,
-        /// When those were due after it that have a job.
+        /// When those were due after it that have a job, as the store had it at [`ScheduleView::version`].
         fired: Vec<Wall>,
+        /// That one: nothing is done when something was decided since.
+        version: u64,
     },
     /// It goes. Its jobs stay.
     Delete,
@@ -81,6 +83,8 @@ pub struct ScheduleView {
     pub waiting: Vec<Wall>,
     /// Those of the unfinished that run too long.
     pub too_long: Vec<JobId>,
+    /// Another one after each firing that is decided.
+    pub version: u64,
     /// It was made just now.
     pub is_new: bool,
     /// The job that an order to run it made.
@@ -102,6 +106,8 @@ pub enum ScheduleRefusal {
     Ended,
     /// It ran, and its job was not taken: why.
     NotTaken(String),
+    /// Something was decided since it was looked at: whoever wanted it looks again.
+    Changed,
     /// There are as many schedules as may be.
     TooMany(usize),
 }

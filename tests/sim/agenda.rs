@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use ostler_driver::{QueueOrder, Steer};
+use ostler_driver::{QueueOrder, ScheduleLook, ScheduleOrder, Steer};
 use ostler_job::{
     Mono,
     durable::{AttemptKey, Order, Report, Start},
@@ -43,6 +43,9 @@ pub(crate) enum Event {
     Steer(Steer),
     /// An operator wants something of a queue.
     Queue(QueueOrder),
+    /// An operator wants something of a schedule, or looks at one.
+    Schedule(ScheduleOrder),
+    LookSchedules(ScheduleLook),
     /// Something fails, or somebody does something.
     Chaos,
 }

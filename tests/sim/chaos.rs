@@ -22,6 +22,9 @@ impl World {
         if self.plan.detaches && self.rng.one_in(3) {
             return self.order_queue();
         }
+        if self.plan.fires && self.rng.one_in(6) {
+            return self.order_schedule();
+        }
         if self.plan.forget && self.rng.one_in(12) {
             self.forget_next = true;
         }
@@ -49,6 +52,7 @@ impl World {
     pub(crate) fn look_after(&mut self) {
         self.agenda.at(self.now.mono + Span::from_secs(20), Event::Chaos);
         self.check_rest();
+        self.end_schedules();
         for queue in ["default", "queue-1", "queue-2"] {
             let queue = QueueName::new(queue).expect("it is a name");
             self.tell_queue(queue.clone(), QueueVerb::Resume);

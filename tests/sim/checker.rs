@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use ostler_driver::{Answer, Batch, Effect};
 use ostler_job::{
-    JobId, Mono, Now, Span,
+    JobId, Mono, Now, Span, Wall,
     durable::{
         AttemptKey, Delivery, Ending, Fence, JobState, Order, Queue, QueueName, QueueShape, Reason,
         ShapeOwner, Spec, Status,
@@ -17,6 +17,7 @@ use crate::{
     barred::Barred,
     claims::Claims,
     heard::Heard,
+    schedules::Timetable,
     tally::Tally,
 };
 
@@ -83,6 +84,8 @@ pub(crate) struct Expected {
     claims: Claims,
     /// Jobs of each idempotency key.
     keyed: BTreeMap<String, Vec<JobId>>,
+    /// What fires by itself.
+    pub(crate) timetable: Timetable,
 }
 
 impl Checker {
@@ -108,13 +111,24 @@ impl Checker {
         changes.iter().for_each(|change| self.change(change));
         let it = &mut self.expected;
         self.tally.back += it.out.back() as u64;
-        let wrong = [it.out.committed(&before, &it.queues), it.claims.committed()];
+        let fired = it.timetable.committed().err();
+        let wrong = [it.out.committed(&before, &it.queues), it.claims.committed(), fired];
         wrong.into_iter().flatten().for_each(|wrong| self.fail(wrong));
     }
 
     fn change(&mut self, change: &Change) {
+        if let Err(wrong) = self.expected.timetable.change(change) {
+            self.fail(wrong);
+        }
+        if let Change::Firing { firing, .. } = change {
+            *self.tally.fates.entry(firing.fate.code()).or_default() += 1;
+        }
         match change {
             Change::Submit { job, spec, status, .. } => {
+                if spec.firing.is_some() {
+                    // Nobody waits for the answer.
+                    self.acknowledge(&[*job], None);
+                }
                 self.expected.claims.submitted(*job, &spec.needs);
                 if !self.ids.insert(*job) {
                     self.fail(format!("id {job} was given twice"));
@@ -431,6 +445,12 @@ impl Checker {
         let kept: Vec<Queue> = store.queues().unwrap_or_default();
         if !kept.iter().eq(self.expected.queues.values()) {
             self.fail(format!("queues are {kept:?} and were {:?}", self.expected.queues));
+        }
+        let kept = store.schedules(Wall(u64::MAX)).unwrap_or_default();
+        let kept: Vec<_> = kept.into_iter().map(|it| it.schedule).collect();
+        let expected = self.expected.timetable.schedules();
+        if kept != expected {
+            self.fail(format!("schedules are {kept:?} and were {expected:?}"));
         }
     }
 

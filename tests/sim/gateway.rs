@@ -1,6 +1,9 @@
 //! A life of the gateway: the real actor, with its inbox, its commit under way and its links.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
+
+use jiff::tz::TimeZone;
+use ostler_cron_module::Cron;
 
 use ostler_driver::{Actor, ActorInput, Beat, Driver, DriverConfig, Reports, Ticket, load};
 use ostler_job::{
@@ -93,7 +96,9 @@ pub(crate) fn loaded(
     (room, newest): (u64, u64),
     now: Now,
 ) -> Result<(Driver, Term), StoreError> {
-    let config = DriverConfig { waiting_max: 60, crashes_max: 2, ..DriverConfig::default() };
+    let source = Arc::new(Cron::new("boot", |_| Some(TimeZone::UTC)));
+    let config =
+        DriverConfig { waiting_max: 60, crashes_max: 2, source, ..DriverConfig::default() };
     let term = store.begin(room)?;
     let kept = (store.queues()?, store.schedules(now.wall)?);
     let (driver, _) =

@@ -10,6 +10,7 @@ use ostler_store::Store as _;
 use crate::{
     agenda::{Event, ToRunner},
     chaos::SELECTORS,
+    planners::CURSOR,
     world::World,
 };
 
@@ -122,6 +123,9 @@ impl World {
         self.checker.answered(answers, &self.store);
         if ticket == SELECTORS {
             self.checker.detached(answers, self.now.mono);
+        }
+        if let (CURSOR, [Answer::Schedule(view)]) = (ticket, answers) {
+            self.move_seen_cursor(view);
         }
         let client = self.gateway.as_mut().and_then(|it| it.tickets.remove(&ticket));
         let Some(client) = client else { return };

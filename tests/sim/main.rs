@@ -15,7 +15,9 @@ mod clients;
 mod gateway;
 mod heard;
 mod links;
+mod planners;
 mod runner;
+mod schedules;
 mod tally;
 mod world;
 

@@ -24,6 +24,8 @@ pub(crate) struct Tally {
     /// Answers to whoever changed what a queue is attached to, and jobs that came back with their runners.
     pub(crate) detached: u64,
     pub(crate) back: u64,
+    /// Firings of schedules by what became of them.
+    pub(crate) fates: BTreeMap<&'static str, u64>,
     /// Words of runners whose beats waited.
     pub(crate) words: u64,
 }
@@ -42,6 +44,9 @@ impl Tally {
         self.detached += other.detached;
         self.back += other.back;
         self.words += other.words;
+        for (&fate, n) in &other.fates {
+            *self.fates.entry(fate).or_default() += n;
+        }
         for (&state, n) in &other.finished {
             *self.finished.entry(state).or_default() += n;
         }
@@ -57,6 +62,8 @@ impl Tally {
         assert!(self.words > 200, "{self:?}");
         assert!(self.detached > 100 && self.back > 5, "{self:?}");
         assert!(self.reloads > 100 && self.restored > 20 && self.replaced > 20, "{self:?}");
+        let fates = ["fired", "waiting", "overlapped", "missed", "refused"];
+        assert!(fates.iter().all(|it| self.fates.get(it).is_some_and(|n| *n > 50)), "{self:?}");
         let ends = [JobState::Succeeded, JobState::Dead, JobState::Cancelled, JobState::Expired];
         assert!(ends.iter().all(|state| self.finished.contains_key(state)), "{self:?}");
         let reasons = [Reason::Lost, Reason::Quarantined, Reason::Killed, Reason::ExitStatus];

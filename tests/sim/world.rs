@@ -38,14 +38,22 @@ pub(crate) struct Plan {
     pub(crate) attaches: bool,
     /// One selector after the other, too: seeds of before there were these go on as they did.
     pub(crate) detaches: bool,
+    /// There are schedules.
+    pub(crate) fires: bool,
 }
 
 impl Plan {
     /// Every third run has clocks that are set; in the others moments are compared. In every second one queues are attached, in every
-    /// fourth selector by selector.
+    /// fourth selector by selector. In every fifth something fires by itself.
     pub(crate) fn of(seed: u64) -> Self {
         let (steps, attaches) = (seed.is_multiple_of(3), seed.is_multiple_of(2));
-        Self { steps, attaches, detaches: seed.is_multiple_of(4), ..Self::default() }
+        Self {
+            steps,
+            attaches,
+            detaches: seed.is_multiple_of(4),
+            fires: seed % 5 == 3,
+            ..Self::default()
+        }
     }
 }
 
@@ -150,7 +158,8 @@ impl World {
         let mut jobs = self.checker.jobs();
         jobs.all(|job| {
             self.store.job(job).ok().flatten().is_some_and(|it| it.status.state.is_finished())
-        }) && self.now.mono > CALM + Span::from_secs(90)
+        }) && self.checker.expected.timetable.names().is_empty()
+            && self.now.mono > CALM + Span::from_secs(90)
             && self.gateway.as_ref().is_some_and(|it| it.flying.is_none())
     }
 
@@ -181,6 +190,8 @@ impl World {
             | Event::LinkUp(..)
             | Event::Submit(_)
             | Event::Queue(_)
+            | Event::Schedule(_)
+            | Event::LookSchedules(_)
             | Event::Steer(_) => self.at_gateway(event),
         }
     }
@@ -210,6 +221,10 @@ impl World {
             }
             Event::Steer(steer) => gateway.actor.hear(ActorInput::Steer(steer), now),
             Event::Queue(order) => gateway.actor.hear(ActorInput::Queue(order), now),
+            Event::Schedule(order) => gateway.actor.hear(ActorInput::Schedule(order), now),
+            Event::LookSchedules(look) => {
+                gateway.actor.hear(ActorInput::LookSchedules(look), now);
+            }
             Event::Submit(client) => self.submit(client),
             Event::Timeout
             | Event::Commit(_)
@@ -232,7 +247,8 @@ impl World {
     fn without_gateway(&mut self, event: Event) {
         // A request without a gateway fails; whoever has a key, or must be heard, tries again.
         if matches!(event, Event::Submit(_))
-            || (self.calm && matches!(event, Event::Steer(_) | Event::Queue(_)))
+            || (self.calm
+                && matches!(event, Event::Steer(_) | Event::Queue(_) | Event::Schedule(_)))
         {
             self.agenda.at(self.now.mono + Span::from_secs(1), event);
         }

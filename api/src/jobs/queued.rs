@@ -1,7 +1,7 @@
 //! What its queue has to say of a job: whether there is one, whether it takes the job, and what it fills in.
 
 use ostler_driver::{Answer, Places, QueueRefusal};
-use ostler_job::durable::{Held, QueueName, Work};
+use ostler_job::durable::{Held, QueueName, Spec};
 use ostler_machine::clock;
 
 use crate::{
@@ -21,15 +21,10 @@ pub(crate) fn fill(api: &Api, caller: &Caller, built: &mut Built) -> Option<Prob
     let Some(queue) = api.backend().queue(&name) else {
         return Some(unknown(api, caller, &name).at("/queue"));
     };
-    let shape = &queue.shape;
-    if let (true, Some(retry)) = (built.takes_queues_retry, &shape.retry) {
-        spec.retry.clone_from(retry);
-    }
-    let Work::Shell(command) = &mut spec.work else { return None };
-    let before = (command.timeout, command.user.clone());
-    command.timeout = command.timeout.or(shape.timeout);
-    command.user = command.user.take().or_else(|| shape.user.clone());
-    if before != (command.timeout, command.user.clone()) && spec.content.is_some() {
+    let says = |spec: &Spec| spec.work.command().map(|it| (it.timeout, it.user.clone()));
+    let said = says(spec);
+    queue.shape.fill(spec, built.takes_queues_retry);
+    if said != says(spec) && spec.content.is_some() {
         // What is run is another work by what was filled in.
         spec.content = Some(identity::content(&spec.work, spec.host.as_deref()));
     }

@@ -131,6 +131,7 @@ async fn would_be(
             unfinished: Vec::new(),
             waiting: Vec::new(),
             too_long: Vec::new(),
+            version: 0,
             is_new: true,
             ran: None,
         });

@@ -216,6 +216,9 @@ fn refusal(name: &ScheduleName, why: &ScheduleRefusal) -> Problem {
             "the schedule {name} ended with the configuration file that it was in; put it here anew, or write [schedule.{name}] there again \
              and start the gateway again"
         ),
+        ScheduleRefusal::Changed => format!(
+            "the schedule {name} fired each time that its cursor was to be moved; pause it, move the cursor, and resume it"
+        ),
         ScheduleRefusal::NotTaken(why) => format!("the schedule {name} was not run: {why}"),
         ScheduleRefusal::TooMany(max) => {
             format!("there are {max} schedules, as many as may be; delete one that is not needed")

@@ -6,20 +6,23 @@ use axum::{
     response::{IntoResponse as _, Response},
 };
 use http::{HeaderMap, StatusCode};
-use ostler_driver::ScheduleVerb;
+use ostler_driver::{Answer, ScheduleRefusal, ScheduleVerb};
+use ostler_job::{Wall, durable::ScheduleName};
 use serde::Deserialize;
 use utoipa::ToSchema;
 
-use super::{InPath, look, order, told, view::ScheduleView};
+use super::{Found, InPath, found, look, order, refusal, told, view::ScheduleView};
 use crate::{
     Api,
-    auth::{Needs, Operate},
+    auth::{Caller, Needs, Operate},
     parse::{self, build, query::NoQuery, shape::fielded, text::Moment},
     problem::{Kind, Problem},
 };
 
 /// Jobs that there may be of moments that are to be decided anew.
 const FIRED_MAX: usize = 100_000;
+/// How often it is tried to move the cursor of one that fires in between.
+const MOVES_MAX: u32 = 5;
 
 macro_rules! verbs {
     ($($(#[$doc:meta])* $name:ident, $path:literal, $id:literal, $verb:expr;)*) => {
@@ -98,7 +101,23 @@ pub(crate) async fn cursor(
     let (Some(to), true) = (to, notes.0.is_empty()) else {
         return Err(Problem::fields(notes.0));
     };
-    look(&api, &caller, &name).await?;
+    for _ in 0..MOVES_MAX {
+        let found = move_cursor(&api, &caller, &name, to).await?;
+        if let Some(found) = found {
+            return told(&api, &caller, StatusCode::OK, found).await;
+        }
+    }
+    Err(refusal(&name, &ScheduleRefusal::Changed))
+}
+
+/// Moves it; `None`: it fired in between, so that it is not known any more what has a job.
+async fn move_cursor(
+    api: &Api,
+    caller: &Caller,
+    name: &ScheduleName,
+    to: Wall,
+) -> Result<Option<Found>, Problem> {
+    let version = look(api, caller, name).await?.version;
     let fired = api.backend().fired_after(name.clone(), to, FIRED_MAX).await?;
     if fired.len() >= FIRED_MAX {
         let detail = format!(
@@ -107,8 +126,13 @@ pub(crate) async fn cursor(
         );
         return Err(Problem::new(Kind::ConflictState, detail).at("/to"));
     }
-    let found = order(&api, &caller, name, ScheduleVerb::Cursor { to, fired }).await?;
-    told(&api, &caller, StatusCode::OK, found).await
+    let verb = ScheduleVerb::Cursor { to, fired, version };
+    let tenant = caller.tenant().map(str::to_owned);
+    let answer = api.backend().order_schedule(caller.name(), tenant, name.clone(), verb).await?;
+    if matches!(&answer, Answer::ScheduleRefused { why: ScheduleRefusal::Changed, .. }) {
+        return Ok(None);
+    }
+    found(answer).map(Some)
 }
 
 /// Delete a schedule

@@ -49,6 +49,8 @@ pub(super) struct State {
     pub(super) firings: BTreeMap<ScheduleName, Vec<Firing>>,
     /// What the last order to move a cursor was told.
     pub(super) cursor_fired: Vec<Wall>,
+    /// How often a schedule fires before its cursor can be moved.
+    pub(super) fires_before: u32,
     /// Why jobs wait.
     pub(super) whys: BTreeMap<JobId, Why>,
     pub(super) explained: BTreeMap<JobId, Explained>,

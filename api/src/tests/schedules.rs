@@ -52,6 +52,7 @@ fn view(schedule: &Arc<Schedule>) -> Answer {
         unfinished: vec![JobId(1)],
         waiting: vec![Wall(60_000)],
         too_long: vec![JobId(1)],
+        version: 7,
         is_new: false,
         ran: None,
     }))
@@ -96,7 +97,12 @@ pub(super) fn order(
             return refused(ScheduleRefusal::NotTaken("as many jobs wait as may".to_owned()));
         }
         ScheduleVerb::Run => ran = Some(JobId(7)),
-        ScheduleVerb::Cursor { to, fired } => {
+        ScheduleVerb::Cursor { .. } if state.fires_before > 0 => {
+            state.fires_before -= 1;
+            return refused(ScheduleRefusal::Changed);
+        }
+        ScheduleVerb::Cursor { to, fired, version } => {
+            assert_eq!(version, 7, "what was looked at");
             it.stand.cursor = to;
             state.cursor_fired = fired;
         }
@@ -380,13 +386,17 @@ async fn a_schedule_is_paused_resumed_run_and_its_cursor_moved() {
     let problem = rig.ask("POST /v1/schedules/s/run").await.is("conflict_state");
     assert!(problem["detail"].as_str().unwrap().contains("as many jobs wait"), "{problem}");
     rig.fake.state().firings.insert(name("s"), vec![fired(9_000, 3), fired(4_000, 2)]);
+    rig.fake.state().fires_before = 3;
     let moved = rig.json("POST /v1/schedules/s/cursor", r#"{"to":"1970-01-01T00:00:05Z"}"#).await;
     assert_eq!(moved.json()["cursor"], "1970-01-01T00:00:05.000Z");
     assert_eq!(rig.fake.state().cursor_fired, [Wall(9_000)]);
+    rig.fake.state().fires_before = 99;
+    let to = r#"{"to":"1970-01-01T00:00:05Z"}"#;
+    let busy = rig.json("POST /v1/schedules/s/cursor", to).await.is("conflict_state");
+    assert!(busy["detail"].as_str().unwrap().contains("pause it"), "{busy}");
     rig.json("POST /v1/schedules/s/cursor", "{}").await.is("invalid_field");
     rig.json("POST /v1/schedules/s/cursor", r#"{"to":"soon"}"#).await.is("invalid_field");
     rig.ask("POST /v1/schedules/nobody/pause").await.is("not_found");
-    let to = r#"{"to":"1970-01-01T00:00:05Z"}"#;
     rig.json("POST /v1/schedules/nobody/cursor", to).await.is("not_found");
 }
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use ostler_job::durable::{Change, EventKind, Fate, Firing, FiringKey, Spec, Stand};
+use ostler_job::durable::{Change, EventKind, Fate, Firing, FiringKey, Retry, Spec, Stand};
 use ostler_job::{JobId, Now, Wall};
 use ostler_module::{Clock, Decided, Round};
 use serde_json::json;
@@ -123,6 +123,11 @@ impl Driver {
         let mut spec = schedule.shape.spec.clone();
         spec.firing = Some(Box::new(FiringKey { schedule: schedule.name.clone(), due }));
         spec.expires = schedule.shape.expires_in.map(|span| now.wall.after(span));
+        if let Some(queue) = self.queues.find(spec.queue.as_ref()) {
+            // As it is now: a schedule outlives what its queue was when it was put.
+            let takes_retry = spec.retry == Retry::usual();
+            self.queues.get(queue).shape.fill(&mut spec, takes_retry);
+        }
         spec
     }
 
@@ -185,6 +190,7 @@ impl Driver {
     fn write_firing(&mut self, number: u32, firing: Firing) {
         let schedule = self.schedules.get(number).schedule.name.clone();
         self.counters.firings[firing.fate as usize] += u64::from(firing.count);
+        self.schedules.get_mut(number).version += 1;
         self.outbox.change(Change::Firing { schedule, firing: Box::new(firing) });
     }
 
@@ -203,12 +209,12 @@ impl Driver {
 
     /// A job that was taken, or is known from before, is a firing of this schedule.
     pub(crate) fn hold_firing(&mut self, job: JobId, key: &FiringKey, now: Now) {
-        let Some(number) = self.schedules.find(&key.schedule) else { return };
-        let max_run = self.schedules.get(number).schedule.shape.max_run;
+        let number = self.schedules.find(&key.schedule);
+        let max_run = number.and_then(|it| self.schedules.get(it).schedule.shape.max_run);
         let age = self.jobs[job].since.passed(now.mono);
         let left = |max: ostler_job::Span| ostler_job::Span(max.0.saturating_sub(age.0));
         let long = max_run.map_or(NEVER, |max| now.mono + left(max));
-        self.schedules.hold(number, job, long);
+        self.schedules.hold(&key.schedule, job, long);
     }
 }
 

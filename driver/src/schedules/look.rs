@@ -95,6 +95,7 @@ pub(super) fn view(entry: &Entry, today: Wall) -> ScheduleView {
         unfinished: entry.unfinished.iter().copied().collect(),
         waiting: entry.waiting.iter().copied().collect(),
         too_long: entry.too_long.iter().copied().collect(),
+        version: entry.version,
         is_new: false,
         ran: None,
     }

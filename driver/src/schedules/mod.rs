@@ -37,8 +37,10 @@ pub(super) struct Schedules {
     overdue: BTreeSet<(Wall, u32)>,
     /// When each unfinished firing runs too long.
     long: BTreeSet<(Mono, JobId)>,
-    /// The firings that have not finished.
-    of: BTreeMap<JobId, (u32, Mono)>,
+    /// The firings that have not finished: of which schedule, and when they run too long.
+    of: BTreeMap<JobId, (ScheduleName, Mono)>,
+    /// Those of them whose schedule is gone. One of that name, should it be made again, has them.
+    orphans: BTreeMap<ScheduleName, BTreeSet<JobId>>,
     /// Schedules of which a firing has finished: another may wait for that.
     finished: BTreeSet<u32>,
     /// Jobs of an earlier term are still being restored: nothing is known to have finished.
@@ -59,13 +61,15 @@ pub(super) struct Entry {
     too_long: BTreeSet<JobId>,
     /// When the last firing was due that somebody ordered.
     ordered: Wall,
+    /// Grows with each firing that is decided; no memory has one of another's.
+    version: u64,
     /// Under which moments it is filed.
     due: Option<Wall>,
     overdue: Option<Wall>,
 }
 
 impl Entry {
-    fn new(schedule: Schedule, plan: Option<Box<dyn Plan>>) -> Self {
+    fn new(schedule: Schedule, plan: Option<Box<dyn Plan>>, version: u64) -> Self {
         Self {
             schedule: Arc::new(schedule),
             plan,
@@ -74,6 +78,7 @@ impl Entry {
             fired: BTreeSet::new(),
             too_long: BTreeSet::new(),
             ordered: Wall(0),
+            version,
             due: None,
             overdue: None,
         }
@@ -134,9 +139,10 @@ impl Schedules {
         self.table.len()
     }
 
-    fn insert(&mut self, entry: Entry) -> u32 {
+    fn insert(&mut self, mut entry: Entry) -> u32 {
         let number = self.next;
         self.next += 1;
+        entry.unfinished = self.orphans.remove(&entry.schedule.name).unwrap_or_default();
         let known = self.numbers.insert(entry.schedule.name.clone(), number);
         debug_assert!(known.is_none(), "a name is one schedule's");
         self.table.insert(number, entry);
@@ -144,14 +150,14 @@ impl Schedules {
         number
     }
 
-    /// It goes, and its firings are nobody's.
+    /// It goes; its firings stay what they are.
     fn remove(&mut self, number: u32) {
         self.unfile(number);
         let entry = self.table.remove(&number).expect("a schedule goes once");
         self.numbers.remove(&entry.schedule.name);
         self.finished.remove(&number);
-        for job in entry.unfinished {
-            self.forget_job(job);
+        if !entry.unfinished.is_empty() {
+            self.orphans.insert(entry.schedule.name.clone(), entry.unfinished);
         }
     }
 
@@ -175,23 +181,32 @@ impl Schedules {
         }
     }
 
-    /// A job is a firing of it; it runs too long after that moment.
-    fn hold(&mut self, number: u32, job: JobId, long: Mono) {
-        self.get_mut(number).unfinished.insert(job);
-        self.of.insert(job, (number, long));
+    /// A job is a firing of this schedule; it runs too long after that moment.
+    fn hold(&mut self, name: &ScheduleName, job: JobId, long: Mono) {
+        self.unfinished_of(name).insert(job);
+        self.of.insert(job, (name.clone(), long));
         if long != super::jobs::NEVER {
             self.long.insert((long, job));
         }
     }
 
-    /// The job is over, or nobody's any more. Answers whose it was.
-    fn forget_job(&mut self, job: JobId) -> Option<u32> {
-        let (number, long) = self.of.remove(&job)?;
-        self.long.remove(&(long, job));
-        if let Some(entry) = self.table.get_mut(&number) {
-            entry.unfinished.remove(&job);
-            entry.too_long.remove(&job);
+    fn unfinished_of(&mut self, name: &ScheduleName) -> &mut BTreeSet<JobId> {
+        match self.numbers.get(name) {
+            Some(&number) => &mut self.get_mut(number).unfinished,
+            None => self.orphans.entry(name.clone()).or_default(),
         }
+    }
+
+    /// The job is over. Answers which schedule's it was, if that is there.
+    fn forget_job(&mut self, job: JobId) -> Option<u32> {
+        let (name, long) = self.of.remove(&job)?;
+        self.long.remove(&(long, job));
+        self.unfinished_of(&name).remove(&job);
+        if self.orphans.get(&name).is_some_and(BTreeSet::is_empty) {
+            self.orphans.remove(&name);
+        }
+        let number = self.find(&name)?;
+        self.get_mut(number).too_long.remove(&job);
         Some(number)
     }
 
@@ -213,7 +228,7 @@ impl Schedules {
             self.restoring || self.finished.is_empty(),
             "whoever waits for a firing is looked at when that has finished"
         );
-        let mut unfinished = 0;
+        let mut unfinished: usize = self.orphans.values().map(BTreeSet::len).sum();
         for (&number, entry) in &self.table {
             let name = &entry.schedule.name;
             unfinished += entry.unfinished.len();

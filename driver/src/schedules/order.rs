@@ -99,8 +99,14 @@ impl Driver {
                     });
                 }
             }
-            ScheduleVerb::Cursor { to, fired } => {
-                self.schedules.get_mut(number).fired.extend(fired.iter().filter(|at| *at > to));
+            ScheduleVerb::Cursor { to, fired, version } => {
+                let entry = self.schedules.get_mut(number);
+                if entry.version != *version {
+                    return Err(ScheduleRefusal::Changed);
+                }
+                // What waits is decided.
+                let waiting = entry.waiting.iter();
+                entry.fired.extend(fired.iter().chain(waiting).filter(|at| *at > to));
                 self.stand(number, |stand| stand.cursor = *to);
             }
             ScheduleVerb::Put { .. } | ScheduleVerb::Run | ScheduleVerb::Delete => {
@@ -177,7 +183,7 @@ impl Driver {
         let schedule = Schedule { name, shape, owner, stand };
         self.outbox.change(Change::Schedule(Box::new(schedule.clone())));
         let Some(number) = number else {
-            return Ok(self.schedules.insert(Entry::new(schedule, Some(plan))));
+            return Ok(self.schedules.insert(Entry::new(schedule, Some(plan), self.version())));
         };
         let entry = self.schedules.get_mut(number);
         (entry.schedule, entry.plan) = (Arc::new(schedule), Some(plan));
@@ -197,6 +203,11 @@ impl Driver {
         let plan = plan.map_err(|why| format!("{why} ({})", fault(stand)))?;
         self.schedules.get_mut(number).plan = Some(plan);
         Ok(())
+    }
+
+    /// What the versions of a schedule begin with. The fences of a term are above all before, and more than it decides.
+    pub(in crate::schedules) const fn version(&self) -> u64 {
+        self.fences.start
     }
 
     fn remove_schedule(&mut self, number: u32) -> ScheduleView {

@@ -21,10 +21,12 @@ impl Driver {
         let mut configured: BTreeMap<_, _> = configured.into_iter().collect();
         for KeptSchedule { schedule, waiting, fired } in kept {
             let name = schedule.name.clone();
-            let number = self.schedules.insert(Entry::new(schedule, None));
+            let version = self.version();
+            let number = self.schedules.insert(Entry::new(schedule, None, version));
             let entry = self.schedules.get_mut(number);
-            (entry.waiting, entry.fired) =
-                (waiting.into_iter().collect(), fired.into_iter().collect());
+            // What waits is decided, too.
+            entry.fired = fired.into_iter().chain(waiting.iter().copied()).collect();
+            entry.waiting = waiting.into_iter().collect();
             let shape = configured.remove(&name);
             self.restore_schedule(number, shape, now);
         }
@@ -64,7 +66,8 @@ impl Driver {
                 let schedule = Schedule { name, shape, owner, stand };
                 let change = ostler_job::durable::Change::Schedule(Box::new(schedule.clone()));
                 self.outbox.change(change);
-                self.schedules.insert(Entry::new(schedule, None))
+                let version = self.version();
+                self.schedules.insert(Entry::new(schedule, None, version))
             });
             self.pause_itself(number, why, now);
         }

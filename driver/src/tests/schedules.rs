@@ -263,3 +263,34 @@ fn a_queue_that_is_gone_or_full_is_why_a_firing_was_refused() {
     let why = bench.schedule(ScheduleVerb::Run).unwrap_err();
     assert!(matches!(why, ScheduleRefusal::NotTaken(why) if why.contains("queue q")));
 }
+
+#[test]
+fn a_firing_has_from_its_queue_what_the_schedule_does_not_say_as_the_queue_is_then() {
+    let mut bench = bench();
+    let mut it = shape("* * * * *");
+    it.spec.retry = Retry::usual();
+    it.spec.work = Work::Shell(Box::default());
+    bench.shape(it);
+    let retry = Some(Retry { attempts: 7, ..Retry::default() });
+    let queue = QueueShape {
+        retry: retry.clone(),
+        timeout: Some(MINUTE),
+        user: Some("mail".into()),
+        ..QueueShape::default()
+    };
+    bench.driver.handle_queue(
+        crate::QueueOrder {
+            ticket: Ticket(5),
+            who: "me".into(),
+            queue: QueueName::default(),
+            verb: crate::QueueVerb::Put(Box::new(queue)),
+        },
+        bench.now,
+    );
+    bench.settle();
+    bench.pass(MINUTE);
+    let job = bench.store.job(JobId(1)).unwrap().unwrap();
+    let command = job.spec.work.command().unwrap();
+    assert_eq!((command.timeout, command.user.as_deref()), (Some(MINUTE), Some("mail")));
+    assert_eq!(Some(job.spec.retry), retry);
+}

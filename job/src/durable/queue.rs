@@ -7,7 +7,7 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-use super::{Rate, Retry, Slots};
+use super::{Rate, Retry, Slots, Spec, Work};
 use crate::{Selector, Span, Wall, name};
 
 /// The name of a queue, good by [`name::RULE`].
@@ -175,6 +175,17 @@ impl QueueShape {
     pub const TENANTS_MAX: usize = 1000;
     /// Selectors that one queue is attached by, at most.
     pub const ATTACH_MAX: usize = 64;
+
+    /// Gives a job what it does not say itself; of retries only if it says nothing of them.
+    pub fn fill(&self, spec: &mut Spec, takes_retry: bool) {
+        if let (true, Some(retry)) = (takes_retry, &self.retry) {
+            spec.retry.clone_from(retry);
+        }
+        if let Work::Shell(command) = &mut spec.work {
+            command.timeout = command.timeout.or(self.timeout);
+            command.user = command.user.take().or_else(|| self.user.clone());
+        }
+    }
 
     /// Jobs of it that this tenant may run at once; `None`: as many as all together.
     pub fn cap(&self, tenant: &str) -> Option<u32> {

@@ -100,7 +100,11 @@ fn one_moved_back_tries_again_what_has_no_job_and_leaves_what_has_one() {
     let missed = MissedPolicy::All { limit: 9, window: Span(HOUR.0 * 24) };
     bench.shape(ScheduleShape { missed, ..shape("0 * * * *") });
     let fired = bench.store.fired_after(&name("s"), Wall(EPOCH), 9).unwrap();
-    bench.schedule(ScheduleVerb::Cursor { to: Wall(EPOCH), fired }).unwrap();
+    let version = bench.view().version;
+    let order = |version| ScheduleVerb::Cursor { to: Wall(EPOCH), fired: fired.clone(), version };
+    let stale = bench.schedule(order(version - 1)).unwrap_err();
+    assert_eq!(stale, ScheduleRefusal::Changed, "something was decided since the store was read");
+    bench.schedule(order(version)).unwrap();
     // Also when it is read anew in between.
     bench.restart();
     bench.pass(Span::from_secs(1));

@@ -158,3 +158,18 @@ fn what_waits_does_not_outlive_its_schedule() {
         assert_eq!(bench.fates(), [(Fate::Fired, 1), (Fate::Missed, 1), (Fate::Missed, 1)]);
     }
 }
+
+#[test]
+fn one_made_again_by_its_name_has_what_the_one_before_has_not_finished() {
+    let mut bench = bench();
+    let it = ScheduleShape { overlap: OverlapPolicy::Skip, ..shape("* * * * *") };
+    bench.shape(it.clone());
+    bench.pass(MINUTE);
+    bench.schedule(ScheduleVerb::Delete).unwrap();
+    assert_eq!(bench.shape(it).unfinished, [JobId(1)]);
+    bench.pass(MINUTE);
+    assert_eq!(bench.fates(), [(Fate::Fired, 1), (Fate::Overlapped, 1)]);
+    bench.steer(Verb::Cancel, JobId(1));
+    bench.pass(MINUTE);
+    assert_eq!(bench.fates().pop(), Some((Fate::Fired, 1)));
+}
