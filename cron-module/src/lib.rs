@@ -19,6 +19,8 @@ mod source;
 pub mod timing;
 
 pub use explain::{Line, calendar, explain};
+pub use ostler_module::{Plan, Source};
+
 pub use expression::{Dialect, Expression, fault::Fault};
 pub use ostler_job::Wall;
 pub use source::Cron;

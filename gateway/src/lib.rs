@@ -30,9 +30,10 @@ pub use config::{
 };
 pub use gateway::{Addresses, Gateway};
 pub use ostler_job::durable::{
-    QueueDiscipline, QueueName, QueueShape, QueueTree, Rate, Retry, SLOTS_RULE, Slots, TreeFault,
+    QueueDiscipline, QueueName, QueueShape, QueueTree, Rate, Retry, SLOTS_RULE, ScheduleName,
+    ScheduleShape, Slots, TreeFault,
 };
-pub use ostler_job::{Selector, name, units};
+pub use ostler_job::{Selector, Wall, name, units};
 pub use ostler_machine::{clock::span, shutdown::Shutdown};
 pub use ostler_notices::{BootFailure, GatewayEvent};
 pub use start_error::StartError;
@@ -42,6 +43,11 @@ pub mod store {
     pub use ostler_store::{Fault, Restored, StoreError};
 
     pub use ostler_durable::restore;
+}
+
+/// What knows when schedules fire, with the zone data of this machine.
+pub mod schedules {
+    pub use ostler_durable::{cron, zones};
 }
 
 /// Join tokens for runners of other hosts.

@@ -21,6 +21,8 @@ pub(crate) enum Place {
     Runner,
     Jobs,
     Queue,
+    Schedules,
+    Schedule,
 }
 
 /// What a value must look like. Numbers carry their bounds.
@@ -54,6 +56,8 @@ pub(crate) enum Kind {
     Map(&'static str),
     /// Slots, to the thousandth.
     Slots,
+    /// A value with a form of its own, told in the words given.
+    Form(&'static str),
 }
 
 /// What holds when a key is not there.
@@ -104,12 +108,12 @@ const fn key(
 
 use super::words::Words as _;
 use Kind::{
-    Addresses, Count, Duration, Flag, Map, Named, OneOf, Path, Size, Slots, Table, Tables, Text,
-    Texts,
+    Addresses, Count, Duration, Flag, Form, Map, Named, OneOf, Path, Size, Slots, Table, Tables,
+    Text, Texts,
 };
 use Place::{
-    App, Certificate, Children, Gateway, Jobs, Limits, Listen, Log, Queue, Route, Runner, Timeouts,
-    Top,
+    App, Certificate, Children, Gateway, Jobs, Limits, Listen, Log, Queue, Route, Runner, Schedule,
+    Schedules, Timeouts, Top,
 };
 use Preset::{Required, Value, Words};
 
@@ -126,6 +130,8 @@ pub(crate) const KEYS: &[Key] = &[
     key(Top, "runner", Table(Runner), Words("all defaults"), "The runner that `ostler serve` starts."),
     key(Top, "jobs", Table(Jobs), Words("all defaults"), "Durable jobs."),
     key(Top, "queue", Named(Queue), Words("`default` alone, and those that the API made"), "Queues of durable jobs, each under its name: `[queue.mail]`. What is here is changed here alone; docs/QUEUES.md tells what queues are for."),
+    key(Top, "schedules", Table(Schedules), Words("all defaults"), "What holds for all schedules."),
+    key(Top, "schedule", Named(Schedule), Words("those that the API made"), "What fires when, each under its name: `[schedule.nightly]`. What is here is changed here alone, and what is taken out has ended. The keys are the fields of a schedule (docs/API.md) and of its job, side by side."),
 
     key(Listen, "http", Addresses, Value("0.0.0.0:8080"), "Cleartext HTTP/1.1, and HTTP/2 by prior knowledge. Off without routes."),
     key(Listen, "https", Addresses, Value("0.0.0.0:8443"), "HTTPS with HTTP/2 and HTTP/1.1. Off without routes."),
@@ -236,4 +242,48 @@ pub(crate) const KEYS: &[Key] = &[
     key(Queue, "keep_succeeded", Duration(1), Words("`jobs.keep_succeeded`"), "How long its jobs that succeeded are kept, with their output."),
     key(Queue, "keep_failed", Duration(1), Words("`jobs.keep_failed`"), "How long its jobs that ended otherwise are kept."),
     key(Queue, "user", Text("a user's name"), Words("the runner's"), "The user of its commands that name none, where the runner permits it."),
+
+    key(Schedules, "zone", Text("the IANA name of a time zone, such as `Europe/Berlin`"), Words("the host's"), "The time zone of schedules that name none, here and in the API."),
+
+    key(Schedule, "cron", Text("an expression such as `0 3 * * *`"), Required, "When it fires: five fields, or six with seconds before them; `@daily` and the like; `@every 90s`; `@reboot`."),
+    key(Schedule, "zone", Text("the IANA name of a time zone, such as `Europe/Berlin`"), Words("that of `[schedules]`"), "The time zone."),
+    key(Schedule, "vixie", Flag, Value("false"), "It is read as crontabs are, where a field that begins with `*` does not restrict days."),
+    key(Schedule, "gap", OneOf(&["after_gap", "skip"]), Value("after_gap"), "What fires whose time of day is not there, since clocks are set forward: it does at the end of the gap, or not."),
+    key(Schedule, "fold", OneOf(&["first", "both"]), Value("first"), "When that fires whose time of day is there twice, since clocks are set back."),
+    key(Schedule, "missed", Form("skip, one, or a table such as `{ limit = 10, window = \"1d\" }`"), Value("one"), "What becomes of firings that came due while no gateway was there, or while it was paused: none fires, the last one, or the last ten that came due at most a day ago."),
+    key(Schedule, "overlap", OneOf(&["skip", "queue_one", "queue_all", "replace", "allow"]), Value("skip"), "What becomes of a firing while the one before it, retries included, has not finished: it does not run, it waits alone or with others, that one is ended for it, or it runs beside it."),
+    key(Schedule, "jitter", Duration(0), Value("0s"), "It fires up to so much later, always by the same."),
+    key(Schedule, "starts", Form("a moment such as 2026-12-01T00:00:00Z"), Words("at once"), "It does not fire before."),
+    key(Schedule, "ends", Form("a moment such as 2026-12-01T00:00:00Z"), Words("never"), "Nor after this one."),
+    key(Schedule, "expect_within", Duration(1), Words("however long"), "Without a success for so long it is overdue."),
+    key(Schedule, "max_run", Duration(1), Words("however long"), "A firing that has not finished so long after it fired runs too long, which is told."),
+    key(Schedule, "expires_in", Duration(1), Words("never"), "A firing that was not started so long after it fired expires."),
+    key(Schedule, "command", Text("a command line"), Words("`argv`, or `module = \"noop\"`"), "What runs, by `/bin/sh -c`."),
+    key(Schedule, "argv", Texts("a program and its arguments"), Words("`command`"), "The same without a shell."),
+    key(Schedule, "module", OneOf(&["shell", "noop"]), Words("`shell`"), "What runs it: `noop` for nothing."),
+    key(Schedule, "name", Text("1 to 128 characters"), Words("none"), "What people call its jobs."),
+    key(Schedule, "tenant", Text("1 to 128 characters"), Words("`default`"), "Whose share they are charged to."),
+    key(Schedule, "identity", Text("1 to 256 characters"), Words("made from the command"), "What makes two jobs the same kind."),
+    key(Schedule, "tags", Texts("labels"), Words("none"), "Labels to find them by."),
+    key(Schedule, "host", Text("the name of a runner"), Words("any"), "The one runner that may run them."),
+    key(Schedule, "queue", Text("the name of a queue"), Words("`default`"), "The queue that they wait in."),
+    key(Schedule, "env", Map("text"), Words("none"), "Variables added to the runner's base environment."),
+    key(Schedule, "secrets", Texts("names"), Words("none"), "Secrets of the runner's own file that become variables."),
+    key(Schedule, "cwd", Text("an absolute path"), Words("the runner's"), "The current folder."),
+    key(Schedule, "stdin", Form("text, or a table such as `{ base64 = \"aGVsbG8K\" }`"), Words("nothing"), "Standard input, 32 KiB at most."),
+    key(Schedule, "merge", Flag, Words("false"), "Standard error goes to standard output, by the same pipe."),
+    key(Schedule, "user", Text("a user's name"), Words("the runner's own"), "The user to run as, where the runner permits it."),
+    key(Schedule, "umask", Text("octal digits such as `022`"), Words("the runner's"), "File mode creation mask."),
+    key(Schedule, "nice", Form("a whole number from -20 to 19"), Words("none"), "Niceness added."),
+    key(Schedule, "limits", Map("a number"), Words("none"), "Resource limits: `nofile`, `core`, `fsize`, `nproc`, `cpu` (seconds), `as`."),
+    key(Schedule, "timeout", Duration(1), Words("for ever"), "How long an attempt may run before it is killed."),
+    key(Schedule, "grace", Duration(0), Words("10s"), "Time between SIGTERM and SIGKILL."),
+    key(Schedule, "terminate", OneOf(&["all", "main"]), Words("`all`"), "Which processes are sent SIGTERM when it is to end."),
+    key(Schedule, "within", Duration(1), Words("sometime"), "The promise: done within this time of its firing."),
+    key(Schedule, "delivery", OneOf(&["at_least_once", "at_most_once"]), Words("`at_least_once`"), "What happens when a runner is lost with it."),
+    key(Schedule, "retry", Form("a number of attempts, or a table such as `{ attempts = 3, delay = \"1m\" }`"), Words("as for other jobs that name none"), "What happens when an attempt fails; with the number alone the waits are those of a submit that names no others."),
+    key(Schedule, "dedupe", Form("a table such as `{ scope = \"queued\", then = \"reject\" }`"), Words("none"), "Which other jobs make a firing superfluous; for other firings of its own `overlap` says that."),
+    key(Schedule, "serial", Text("1 to 200 characters"), Words("none"), "A key: of all jobs that name it one runs at a time."),
+    key(Schedule, "resources", Map("`exclusive` or `shared`"), Words("none"), "What it needs while it runs, by name."),
+    key(Schedule, "on_retry", OneOf(&["hold", "pass"]), Words("`hold`"), "What becomes of its key and resources while it waits to be tried again."),
 ];

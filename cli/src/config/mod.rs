@@ -11,6 +11,7 @@ mod process;
 mod queue;
 mod reference;
 mod route;
+mod schedule;
 mod section;
 mod setting;
 mod source;
@@ -190,6 +191,7 @@ fn whole(top: &Section<'_>, ground: &Ground) -> Settings {
     let runner = process::runner(&top.table("runner", Place::Runner), ground.cpus);
     let gateway = top.table("gateway", Place::Gateway);
     let (threads, trusted_proxies, drain) = process::gateway(&gateway, ground.cpus);
+    let zone = schedule::zone(&top.table("schedules", Place::Schedules));
     let listen = process::listen(&top.table("listen", Place::Listen), !routes.is_empty());
     Settings {
         gateway: Gateway {
@@ -206,6 +208,8 @@ fn whole(top: &Section<'_>, ground: &Ground) -> Settings {
             details: gateway.value("details"),
             jobs: JobsConfig {
                 queues: queue::queues(top),
+                schedules: schedule::schedules(top, zone.as_deref()),
+                zone,
                 ..process::jobs(&top.table("jobs", Place::Jobs))
             },
         },

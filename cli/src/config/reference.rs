@@ -7,7 +7,7 @@ use super::{
     setting::article,
 };
 
-const PLACES: [(Place, &str, &str); 13] = [
+const PLACES: [(Place, &str, &str); 15] = [
     (Place::Top, "The file", ""),
     (
         Place::Listen,
@@ -25,6 +25,12 @@ const PLACES: [(Place, &str, &str); 13] = [
     (Place::Runner, "`[runner]`", ""),
     (Place::Jobs, "`[jobs]`", ""),
     (Place::Queue, "`[queue.NAME]`", ""),
+    (Place::Schedules, "`[schedules]`", ""),
+    (
+        Place::Schedule,
+        "`[schedule.NAME]`",
+        "`[schedule.nightly]` with `cron = \"0 3 * * *\"` and `command = \"backup --all\"` is enough.",
+    ),
 ];
 
 /// `docs/CONFIG.md`
@@ -70,6 +76,7 @@ fn kind(kind: Kind) -> String {
         | Kind::Size(..)
         | Kind::Texts(_)
         | Kind::Map(_)
+        | Kind::Form(_)
         | Kind::Slots => {
             let text = article(kind);
             text.strip_prefix("expected ").unwrap_or(&text).to_owned()

@@ -59,6 +59,7 @@ pub(crate) fn article(kind: Kind) -> String {
         Kind::Tables(_) => "a list of tables, each headed [[NAME]]".to_owned(),
         Kind::Map(form) => format!("a table of names, each with {form}"),
         Kind::Slots => return SLOTS_RULE.to_owned(),
+        Kind::Form(form) => form.to_owned(),
     };
     format!("expected {what}")
 }

@@ -18,7 +18,7 @@ const BAD: &[(&str, &str)] = &[
     ),
     (
         "[lissten]",
-        "3: lissten: no such key; did you mean listen? allowed here: listen, certificate, app, route, log, limits, gateway, runner, jobs and queue",
+        "3: lissten: no such key; did you mean listen? allowed here: listen, certificate, app, route, log, limits, gateway, runner, jobs, queue, schedules and schedule",
     ),
     (
         "[listen]\nhttp = 8080",
@@ -258,6 +258,82 @@ const BAD: &[(&str, &str)] = &[
         "4: runner.job_slots: -1 is not allowed; expected a whole number from 0 to 10000",
     ),
     ("[jobs]\nkeep_failed = 7", "4: jobs.keep_failed: 7 has no unit; write 500ms, 30s, 5m"),
+    (
+        "[schedule.a]\ncommand = \"x\"",
+        "3: schedule.a.cron is missing; expected an expression such as `0 3 * * *`",
+    ),
+    (
+        "[schedule.a]\ncron = \"0 3 * * FUN\"\ncommand = \"x\"",
+        "4: schedule.a.cron: column 9: \"FUN\" is no day of week; write a number from 0 to 7, or SUN to SAT",
+    ),
+    (
+        "[schedule.a]\ncron = \"0 0 31 2 *\"\ncommand = \"x\"",
+        "4: schedule.a.cron: column 1: it never fires; there is no such day in any year",
+    ),
+    (
+        "[schedule.a]\ncron = \"@daily\"\nzone = \"Europe/Berlim\"\ncommand = \"x\"",
+        "5: schedule.a.zone: there is no time zone \"Europe/Berlim\"; did you mean Europe/Berlin?",
+    ),
+    (
+        "[schedules]\nzone = \"Berlin\"",
+        "4: schedules.zone: there is no time zone \"Berlin\"; did you mean Europe/Berlin?",
+    ),
+    (
+        "[schedule.a]\ncron = \"@daily\"",
+        "3: schedule.a.command: give exactly one of command, argv and module: \"noop\"",
+    ),
+    (
+        "[schedule.a]\ncron = \"@daily\"\ncommand = \"x\"\nmissed = { limit = 0, window = \"1d\" }",
+        "6: schedule.a.missed: limit: 0 is not allowed; expected a whole number from 1 to 10000",
+    ),
+    (
+        "[schedule.a]\ncron = \"@daily\"\ncommand = \"x\"\nretry = 0",
+        "6: schedule.a.retry: attempts: 0 is not allowed; expected a whole number from 1 to 100",
+    ),
+    (
+        "[schedule.a]\ncron = \"@every 90s\"\ngap = \"skip\"\ncommand = \"x\"",
+        "5: schedule.a.gap: gap has no meaning with @every, which counts time and not what clocks show; leave it out",
+    ),
+    (
+        "[schedule.a]\ncron = \"@daily\"\ncommand = \"x\"\njitter = 5",
+        "6: schedule.a.jitter: 5 has no unit; write 500ms, 30s, 5m",
+    ),
+    (
+        "[schedule.a]\ncron = \"@daily\"\ncommand = \"x\"\noverlap = 5",
+        "6: schedule.a.overlap: 5 is not allowed; expected skip, queue_one, queue_all, replace or allow",
+    ),
+    (
+        "[schedule.a]\ncron = \"@daily\"\ncommand = \"x\"\noverlap = \"drop\"",
+        "6: schedule.a.overlap: \"drop\" is not allowed; expected skip, queue_one, queue_all, replace or allow",
+    ),
+    (
+        "[schedule.a]\ncron = \"@daily\"\ncommand = \"x\"\nvixie = \"yes\"",
+        "6: schedule.a.vixie: \"yes\" is not allowed; expected true or false",
+    ),
+    (
+        "[schedule.a]\ncron = 5\ncommand = \"x\"",
+        "4: schedule.a.cron: 5 is not allowed; expected an expression such as `0 3 * * *`",
+    ),
+    (
+        "[schedule.a]\ncron = \"@daily\"\ncommand = \"x\"\njitter = \"8d\"",
+        "6: schedule.a.jitter: jitter is longer than 7d; write at most that",
+    ),
+    (
+        "[schedule.a]\ncron = \"@daily\"\ncommand = \"x\"\nstarts = 2026-12-01",
+        "6: schedule.a.starts: \"2026-12-01\" is not a time; write it as 2026-11-25T01:02:03Z (RFC 3339)",
+    ),
+    (
+        "[schedule.a]\ncron = \"@daily\"\ncommand = \"x\"\nenv = { A = 1 }",
+        "6: schedule.a.env: A: 1 is not allowed; expected text",
+    ),
+    (
+        "[schedule.a]\ncron = \"@daily\"\ncommand = \"x\"\nstdin = { payload = \"84d884d884d884d884d884d884d884d884d884d884d884d884d884d884d884d8\" }",
+        "6: schedule.a.stdin: payload: is kept for as long as a job uses it, which a schedule is not; give the input as text or base64, 32 KiB at most, or let the command read a file",
+    ),
+    (
+        "[schedule.\"a b\"]\ncron = \"@daily\"\ncommand = \"x\"",
+        "3: schedule.a b: \"a b\" is not a name; 1 to 64 letters, digits, \".\", \"-\", \"_\", beginning with a letter or digit",
+    ),
     (
         "[runner]\nname = \"\"",
         "4: runner.name: \"\" is not a name; 1 to 64 letters, digits, \".\", \"-\", \"_\", beginning with a letter or digit",

@@ -119,6 +119,53 @@ guarantee = 1.5
 ceiling = 4
 [queue.batch]
 discipline = "htb"
+[schedules]
+zone = "Europe/Berlin"
+[schedule.nightly]
+cron = "30 2 * * MON"
+zone = "America/Santiago"
+vixie = true
+gap = "skip"
+fold = "both"
+missed = { limit = 10, window = "1d" }
+overlap = "queue_all"
+jitter = "5m"
+starts = 2026-12-01T00:00:00Z
+ends = "2030-01-01T00:00:00Z"
+expect_within = "1d2h"
+max_run = "1h"
+expires_in = "90s"
+command = "backup --all"
+module = "shell"
+name = "nightly"
+tenant = "shop"
+identity = "backup"
+tags = ["b"]
+host = "left"
+queue = "mail"
+env = { A = "1" }
+secrets = ["S"]
+cwd = "/srv"
+stdin = { base64 = "aGVsbG8K" }
+merge = true
+user = "www-data"
+umask = "022"
+nice = -1
+limits = { nofile = 9 }
+timeout = "2h"
+grace = "5s"
+terminate = "main"
+within = "1h"
+delivery = "at_least_once"
+retry = { attempts = 3, delay = "1s" }
+dedupe = { scope = "queued", then = "reject" }
+serial = "k"
+resources = { disk = "shared" }
+on_retry = "pass"
+[schedule.heartbeat]
+cron = "@every 90s"
+argv = ["ping", "db"]
+retry = 2
 "#;
 
 #[test]
@@ -180,13 +227,21 @@ fn no_key_is_there_twice_and_every_preset_can_be_written_in_the_file() {
                 assert_eq!(good(&text).gateway.jobs, good(&plain).gateway.jobs, "{text}");
                 continue;
             }
+            keys::Place::Schedule => {
+                let plain =
+                    format!("{}[schedule.a]\ncron = \"@hourly\"\ncommand = \"x\"\n", super::APP);
+                let text = format!("{plain}{} = {value}\n", key.name);
+                assert_eq!(good(&text).gateway.jobs, good(&plain).gateway.jobs, "{text}");
+                continue;
+            }
             keys::Place::Top | keys::Place::Certificate | keys::Place::Children => continue,
             place @ (keys::Place::Listen
             | keys::Place::Log
             | keys::Place::Limits
             | keys::Place::Gateway
             | keys::Place::Runner
-            | keys::Place::Jobs) => {
+            | keys::Place::Jobs
+            | keys::Place::Schedules) => {
                 let place = format!("{place:?}").to_lowercase();
                 format!("{}[{place}]\n{} = {value}\n", super::APP, key.name)
             }

@@ -252,3 +252,34 @@ fn a_queue_is_read_whole_and_all_that_is_wrong_with_one_is_told() {
         assert!(told.contains(part), "{part} in {told}");
     }
 }
+
+#[test]
+fn schedules_of_the_file_have_its_zone_unless_they_name_one() {
+    let text = "[schedules]\nzone = \"Asia/Tokyo\"\n[schedule.b]\ncron = \"0 3 * * *\"\ncommand = \"x\"\nretry = 3\n\
+                [schedule.a]\ncron = \"@daily\"\nzone = \"UTC\"\nargv = [\"y\", \"z\"]\nmissed = \"skip\"\n";
+    let jobs = good(&format!("{APP}{text}")).gateway.jobs;
+    assert_eq!(jobs.zone.as_deref(), Some("Asia/Tokyo"));
+    let [(a, first), (b, second)] = &jobs.schedules[..] else { panic!("{:?}", jobs.schedules) };
+    assert_eq!((a.as_str(), first.zone.as_str()), ("a", "UTC"));
+    assert_eq!((b.as_str(), second.zone.as_str()), ("b", "Asia/Tokyo"));
+    assert_eq!(second.spec.retry.attempts, 3);
+    let command = first.spec.work.command().unwrap();
+    assert_eq!((&command.line, &command.argv[..]), (&None, &["y".to_owned(), "z".to_owned()][..]));
+}
+
+#[test]
+fn a_schedule_whose_queue_the_file_has_not_is_noted() {
+    let notes = |queue: &str| {
+        let text = format!(
+            "{APP}[queue.mail]\n[schedule.a]\ncron = \"@daily\"\ncommand = \"x\"\nqueue = \"{queue}\"\n"
+        );
+        good(&text).notes
+    };
+    assert_eq!((notes("mail"), notes("default")), (Vec::new(), Vec::new()));
+    assert_eq!(
+        notes("slow"),
+        [
+            "ostler.toml:7: schedule.a.queue: there is no [queue.slow] in this file; until the API makes one, firings are refused"
+        ]
+    );
+}
