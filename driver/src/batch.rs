@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use ostler_job::durable::{Applied, Change, Event, EventKind, Queue, QueueName, Token};
+use ostler_job::durable::{
+    Applied, Change, Event, EventKind, Fate, Queue, QueueName, ScheduleName, Token,
+};
 use ostler_job::{
     Span,
     durable::{JobState, Reason, Spec, Status},
@@ -110,6 +112,17 @@ pub struct Tally {
     /// Attempts that their runner told the end of: whether they succeeded, and how long they ran.
     pub ran: Vec<(bool, Span)>,
     pub log_bytes: u64,
+    /// What there is to count of schedules, in its order.
+    pub schedules: Vec<ScheduleCount>,
+}
+
+/// Something of a schedule that is counted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ScheduleCount {
+    /// It has been decided what becomes of so many firings. One that waits is decided when it does not any more.
+    Firings(ScheduleName, Fate, u32),
+    /// The schedule is gone, and what was counted of it with it.
+    Gone(ScheduleName),
 }
 
 impl Tally {
@@ -129,6 +142,11 @@ impl Tally {
                 }
             }
             Change::Event { kind: EventKind::Retrying, .. } => self.retried += 1,
+            Change::Firing { schedule, firing } if firing.fate != Fate::Waiting => {
+                let (name, fate) = (schedule.clone(), firing.fate);
+                self.schedules.push(ScheduleCount::Firings(name, fate, firing.count));
+            }
+            Change::ScheduleGone(name) => self.schedules.push(ScheduleCount::Gone(name.clone())),
             Change::Key { .. }
             | Change::Edit { .. }
             | Change::Delete { .. }
@@ -139,7 +157,6 @@ impl Tally {
             | Change::Schedule(_)
             | Change::Stand { .. }
             | Change::Firing { .. }
-            | Change::ScheduleGone(_)
             | Change::Forget { .. }
             | Change::Reserve { .. } => {}
         }

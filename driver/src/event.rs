@@ -181,6 +181,11 @@ pub enum Effect {
         /// What to do.
         order: Order,
     },
+    /// A schedule has fired by its times.
+    Fired {
+        /// How long after it was due, its jitter aside.
+        late: Span,
+    },
     /// A request is answered.
     Answer {
         /// Whose.

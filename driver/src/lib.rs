@@ -81,7 +81,7 @@ use serde_json::json;
 
 pub use actor::Actor;
 pub use actor_input::{ActorInput, Output};
-pub use batch::{Batch, Tally};
+pub use batch::{Batch, ScheduleCount, Tally};
 pub use config::DriverConfig;
 pub use event::{
     Action, Answer, Beat, EditRefusal, Effect, Figures, NewJob, Offer, QueueLook, QueueOrder,

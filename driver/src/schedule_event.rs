@@ -121,6 +121,8 @@ pub struct ScheduleFigures {
     pub overdue: u64,
     /// Firings that wait for the one before them.
     pub waiting: u64,
+    /// Firings that run too long.
+    pub too_long: u64,
     /// Firings in this life of the store by what became of them, in the order of [`ostler_job::durable::Fate::ALL`].
     pub firings: Vec<u64>,
     /// When the first is due of all.
@@ -132,6 +134,14 @@ pub struct ScheduleFigures {
 impl ScheduleFigures {
     /// More schedules than this have no figures of their own.
     pub const EACH_MAX: usize = 1_000;
+
+    /// How many schedules there are.
+    pub fn all(&self) -> u64 {
+        self.states.iter().sum()
+    }
+
+    /// The words of the states, in the order of [`ScheduleFigures::states`].
+    pub const STATES: [&'static str; 4] = ["active", "paused", "faulty", "ended"];
 }
 
 /// Numbers of one schedule.
@@ -143,6 +153,8 @@ pub struct ScheduleFigure {
     pub overdue: bool,
     /// When it is due.
     pub next_due: Option<Wall>,
+    /// When a firing of it succeeded last.
+    pub succeeded_at: Option<Wall>,
     /// Firings of it that run too long.
     pub too_long: u64,
 }

@@ -322,6 +322,9 @@ impl DriverThread {
     /// What goes with changes that are safe.
     fn carry(&mut self, batch: Batch) {
         for (_, event) in batch.events {
+            if let Some(line) = self.shared.schedule_notices.note(&event, Instant::now()) {
+                self.shared.warn(line);
+            }
             // Nobody may be listening.
             let _ = self.shared.events.send(Arc::new(event));
         }

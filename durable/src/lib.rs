@@ -28,6 +28,8 @@ mod refusals;
 pub mod retention;
 mod room;
 mod runners;
+mod schedule_metrics;
+mod schedule_notices;
 mod schedules;
 mod source;
 mod specs;
@@ -99,6 +101,7 @@ pub struct Shared {
     /// What knows when schedules fire.
     source: Arc<dyn Source>,
     refusals: refusals::Refusals,
+    schedule_notices: schedule_notices::ScheduleNotices,
     watches: Watches,
     events: broadcast::Sender<Arc<Event>>,
     transfers: transfers::Transfers,

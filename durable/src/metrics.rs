@@ -12,7 +12,7 @@ use ostler_machine::clock;
 use ostler_metrics::catalogue;
 use prometheus::{Histogram, HistogramVec, IntCounter, IntCounterVec, Registry};
 
-use super::Jobs;
+use super::{Jobs, schedule_metrics::ScheduleMetrics};
 
 /// The ways in which jobs end. They are there from the beginning, so that an alert sees the first of each.
 const ENDS: [(JobState, Reason); 10] = [
@@ -46,6 +46,7 @@ pub struct JobMetrics {
     late: Histogram,
     batch: Histogram,
     commit: Histogram,
+    schedules: ScheduleMetrics,
 }
 
 impl JobMetrics {
@@ -80,6 +81,7 @@ impl JobMetrics {
             late: catalogue::LATENESS.histogram(registry),
             batch: catalogue::COMMIT_CHANGES.histogram(registry),
             commit: catalogue::COMMIT_TIME.histogram(registry),
+            schedules: ScheduleMetrics::new(registry),
         }
     }
 
@@ -100,6 +102,7 @@ impl JobMetrics {
         self.retried.inc_by(tally.retried);
         self.lost.inc_by(tally.lost);
         self.log_bytes.inc_by(tally.log_bytes);
+        self.schedules.add(&tally.schedules);
         for (state, reason) in &tally.finished {
             let reason = reason.map_or("", Reason::code);
             self.finished.with_label_values(&[state.code(), reason]).inc();
@@ -115,6 +118,11 @@ impl JobMetrics {
         self.leased.inc();
         self.queue.observe(waited.as_secs_f64());
         self.late.observe(late.as_secs_f64());
+    }
+
+    /// A schedule has fired, so late.
+    pub(super) fn fired(&self, late: Span) {
+        self.schedules.fired(late);
     }
 }
 
@@ -145,6 +153,7 @@ pub fn read(registry: &Registry, jobs: &Jobs) {
         let why = if it.broken.is_some() { "broken" } else { "operator" };
         drained.with_label_values(&[&*runner.name, why]).set(1.0);
     }
+    jobs.metrics.schedules.read(registry, &figures.schedules);
     catalogue::STORE_BYTES.record(registry, jobs.store.size() as f64);
     catalogue::FILE_BYTES.record(registry, jobs.files.size() as f64);
     catalogue::TENANT_FILE_BYTES.record(registry, jobs.files.most() as f64);

@@ -112,6 +112,7 @@ impl Jobs {
             queues: super::queues::Queues::default(),
             source: config.source.clone(),
             refusals: super::refusals::Refusals::default(),
+            schedule_notices: super::schedule_notices::ScheduleNotices::default(),
             watches: Watches::default(),
             events: broadcast::Sender::new(EVENTS_KEPT),
             transfers,

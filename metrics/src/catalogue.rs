@@ -44,6 +44,9 @@ const JOB: &[f64] = &[
     0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0,
     300.0, 1800.0, 7200.0,
 ];
+/// From a hundredth of a second to a day: schedules that were made up for come as late as the gateway was away.
+const FIRING: &[f64] =
+    &[0.01, 0.1, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 1800.0, 7200.0, 21_600.0, 86_400.0];
 /// From what a fast disk takes to what a broken one does.
 const COMMIT: &[f64] =
     &[0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 1.0, 5.0];
@@ -113,6 +116,15 @@ metrics! {
     DURABLE_QUEUE = H(JOB), "ostler_durable_queue_seconds" [] "Time from when a job could have run to its lease.";
     DURABLE_RUN = H(JOB), "ostler_durable_run_seconds" [outcome("succeeded" | "failed")] "Time that attempts ran.";
     LATENESS = H(JOB), "ostler_durable_start_lateness_seconds" [] "How long after the end of its promise's window a job was leased; 0 when in time.";
+    SCHEDULE_FIRINGS = C, "ostler_schedule_firings_total" [schedule, fate] "Firings of schedules by what became of them: `fired`, `overlapped`, `missed`, `refused`; each once, one that waits when it has waited. `schedule` is empty for those that have no series of their own, which is so of all beyond 1,000 schedules.";
+    SCHEDULE_LATENESS = H(FIRING), "ostler_schedule_lateness_seconds" [] "How long after it was due, its jitter aside, a firing was a job. The time that it waited for the one before it, or for a gateway that was away, is part of that.";
+    SCHEDULES = G, "ostler_schedules" [state("active" | "paused" | "faulty" | "ended")] "Schedules by state.";
+    SCHEDULES_OVERDUE = G, "ostler_schedules_overdue" [] "Schedules without a success for longer than is expected.";
+    SCHEDULE_OVERDUE = G, "ostler_schedule_overdue" [schedule] "1 while the schedule is overdue; at most 1,000 schedules, of more there are no series.";
+    SCHEDULE_NEXT = G, "ostler_schedule_next_due_timestamp_seconds" [schedule] "When the schedule fires next; none while it does not.";
+    SCHEDULE_SUCCESS = G, "ostler_schedule_last_success_timestamp_seconds" [schedule] "When a firing of the schedule succeeded last; none before the first.";
+    SCHEDULE_TOO_LONG = G, "ostler_schedule_too_long" [schedule] "Firings that run longer than the schedule's `max_run`; of more than 1,000 schedules all together, with `schedule` empty.";
+    SCHEDULE_WAITING = G, "ostler_schedule_waiting" [] "Firings that wait for the one before them.";
     SLOTS = G, "ostler_durable_slots" [state("busy" | "free")] "Slots for durable jobs.";
     LOG_BYTES = C, "ostler_durable_log_bytes_total" [] "Bytes that jobs wrote.";
     COMMIT_CHANGES = H(BATCH), "ostler_store_commit_changes" [] "Changes written by one commit.";

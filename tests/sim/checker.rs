@@ -297,6 +297,7 @@ impl Checker {
             | Effect::Log { .. }
             | Effect::Answer { .. }
             | Effect::Changed { .. }
+            | Effect::Fired { .. }
             | Effect::Deleted { .. } => {}
         }
     }

@@ -96,6 +96,7 @@ impl World {
                 | Effect::Broken { .. }
                 | Effect::Log { .. }
                 | Effect::Changed { .. }
+                | Effect::Fired { .. }
                 | Effect::Deleted { .. } => {}
             }
         }

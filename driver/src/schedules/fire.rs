@@ -10,7 +10,7 @@ use serde_json::json;
 use super::ON_TIME;
 use crate::{
     Driver,
-    event::{Answer, NewJob, Verb},
+    event::{Answer, Effect, NewJob, Verb},
     jobs::NEVER,
 };
 
@@ -115,6 +115,17 @@ impl Driver {
             unreachable!("a job that was planned is taken")
         };
         firing.job = Some(job);
+        self.note_late(number, firing.due, now);
+    }
+
+    /// How late a firing is goes to the metrics. One that was ordered, or is for a start of the host, has no time to be late by.
+    fn note_late(&mut self, number: u32, due: Wall, now: Now) {
+        let Some(plan) = &self.schedules.get(number).plan else { return };
+        let before = Wall(due.0.saturating_sub(1));
+        if plan.coming(before, 1) == [due] {
+            let with_jitter = plan.next(before).unwrap_or(due);
+            self.outbox.effect(Effect::Fired { late: now.wall.since(with_jitter) });
+        }
     }
 
     /// What the firing is asked to do.

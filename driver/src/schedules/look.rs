@@ -68,11 +68,13 @@ impl Driver {
             figures.states[state] += 1;
             figures.overdue += u64::from(entry.is_overdue());
             figures.waiting += entry.waiting.len() as u64;
+            figures.too_long += entry.too_long.len() as u64;
             if has_each && !ended {
                 figures.each.push(ScheduleFigure {
                     name: entry.schedule.name.clone(),
                     overdue: entry.is_overdue(),
                     next_due: entry.due,
+                    succeeded_at: stand.succeeded_at,
                     too_long: entry.too_long.len() as u64,
                 });
             }

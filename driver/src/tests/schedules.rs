@@ -13,6 +13,7 @@ use super::*;
 use crate::{ScheduleLook, ScheduleOrder, ScheduleRefusal, ScheduleVerb, ScheduleView};
 
 mod clocks;
+mod counted;
 mod owners;
 mod policies;
 mod told;
