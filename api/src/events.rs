@@ -6,6 +6,7 @@ use axum::{extract::State, response::Response};
 use bytes::BytesMut;
 use http::{HeaderMap, StatusCode};
 use ostler_job::durable::{Event, EventKind};
+use ostler_job::{Wall, units};
 use serde::Serialize;
 use serde_json::{Map, Value};
 use tokio::sync::broadcast::{self, error::RecvError};
@@ -161,8 +162,10 @@ impl Reader {
 
 /// An event with its particulars beside the rest.
 fn view(event: &Event) -> Value {
+    let mut detail = serde_json::from_str(&event.detail).unwrap_or_default();
+    write_times(&mut detail);
     let view = AuditEvent {
-        detail: serde_json::from_str(&event.detail).unwrap_or_default(),
+        detail,
         seq: event.seq,
         at: Stamp(event.at),
         kind: event.kind,
@@ -170,6 +173,25 @@ fn view(event: &Event) -> Value {
         who: event.who.clone(),
     };
     serde_json::to_value(view).unwrap_or_default()
+}
+
+/// Moments and lengths of time of schedules are kept as numbers, and told as everywhere else.
+fn write_times(detail: &mut Map<String, Value>) {
+    if !detail.contains_key("schedule") {
+        return;
+    }
+    for key in ["since", "to", "cursor"] {
+        if let Some(value) = detail.get_mut(key)
+            && let Some(millis) = value.as_u64()
+        {
+            *value = serde_json::to_value(Stamp(Wall(millis))).unwrap_or_default();
+        }
+    }
+    if let Some(value) = detail.get_mut("expect_within")
+        && let Some(nanos) = value.as_u64()
+    {
+        *value = units::show(nanos / 1_000_000, &units::DURATION).into();
+    }
 }
 
 /// A page of the audit trail.

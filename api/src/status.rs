@@ -4,6 +4,7 @@ use std::{collections::BTreeMap, path::PathBuf};
 
 use axum::{body::Body, extract::State, response::Response};
 use http::{HeaderMap, StatusCode};
+use ostler_driver::ScheduleFigures;
 use ostler_job::durable::JobState;
 use ostler_machine::clock;
 use serde::{Deserialize, Serialize};
@@ -25,6 +26,10 @@ pub(crate) struct StatusView {
     jobs: Option<BTreeMap<&'static str, u64>>,
     /// How long the job that waits longest could have run by now; null: none waits, or the token is bound to a tenant.
     oldest_runnable_seconds: Option<f64>,
+    /// Schedules by state: `active`, `paused`, `faulty`, `ended`; null for a token that is bound to a tenant.
+    schedules: Option<BTreeMap<&'static str, u64>>,
+    /// How many of them are overdue; null for a token that is bound to a tenant.
+    schedules_overdue: Option<u64>,
     /// Runners that are connected.
     runners: usize,
     slots: u32,
@@ -57,14 +62,18 @@ pub(crate) async fn status(
     let states = JobState::ALL.iter().zip(figures.states);
     let states = states.filter(|(state, _)| !state.is_finished());
     let states = states.map(|(state, count)| (state.code(), count));
+    let schedules = ScheduleFigures::STATES.into_iter().zip(figures.schedules.states);
     let (slots, slots_busy) = figures.slots;
+    let sees_all = caller.tenant().is_none();
     let status = StatusView {
         version: env!("CARGO_PKG_VERSION"),
-        jobs: caller.tenant().is_none().then(|| states.collect()),
+        jobs: sees_all.then(|| states.collect()),
         oldest_runnable_seconds: figures
             .oldest_runnable
-            .filter(|_| caller.tenant().is_none())
+            .filter(|_| sees_all)
             .map(|since| since.passed(clock::now()).as_secs_f64()),
+        schedules: sees_all.then(|| schedules.collect()),
+        schedules_overdue: sees_all.then_some(figures.schedules.overdue),
         runners: api.backend().runners().iter().filter(|runner| runner.connected).count(),
         slots,
         slots_busy,

@@ -206,8 +206,11 @@ async fn a_tenants_token_sees_and_touches_its_own_jobs_only() {
     assert_eq!(runs(rig.ask("GET /v1/runners").await), serde_json::json!([1, 2]));
     let status = ask("GET /v1/status", "").await.json();
     assert!(status["jobs"].is_null() && status["oldest_runnable_seconds"].is_null(), "{status}");
+    assert!(status["schedules"].is_null() && status["schedules_overdue"].is_null(), "{status}");
     let status = rig.ask("GET /v1/status").await.json();
     assert!(status["oldest_runnable_seconds"].is_number(), "{status}");
+    let states = serde_json::json!({ "active": 4, "paused": 3, "faulty": 2, "ended": 1 });
+    assert_eq!((&status["schedules"], &status["schedules_overdue"]), (&states, &2.into()));
 }
 
 #[tokio::test]

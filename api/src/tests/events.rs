@@ -153,3 +153,24 @@ async fn the_audit_trail_has_what_operators_did() {
     }
     assert_eq!(seen, 700);
 }
+
+#[tokio::test]
+async fn what_happens_to_schedules_is_told_with_its_times_as_people_write_them() {
+    let rig = Rig::new();
+    let overdue = r#"{"action":"overdue","schedule":"nightly","since":86400000,"expect_within":93600000000000}"#;
+    rig.fake.tell(EventKind::Schedule, None, overdue);
+    let moved = r#"{"action":"schedule_cursor","schedule":"nightly","to":1500}"#;
+    rig.fake.tell(EventKind::Operator, None, moved);
+    rig.fake.tell(EventKind::Operator, Some(1), r#"{"verb":"move","to":7}"#);
+    let text = until(&mut follow(&rig, "?after=0", None).await, "\"move\"").await;
+    let data = text.lines().filter_map(|line| line.strip_prefix("data: "));
+    let data: Vec<serde_json::Value> = data.map(|it| serde_json::from_str(it).unwrap()).collect();
+    let (overdue, moved, other) = (&data[0], &data[1], &data[2]);
+    assert_eq!((&overdue["kind"], &overdue["action"]), (&"schedule".into(), &"overdue".into()));
+    assert_eq!(overdue["schedule"], "nightly");
+    let since = overdue["since"].as_str().unwrap_or_default();
+    assert!(since.starts_with("1970-01-02T00:00:00") && since.ends_with('Z'), "{overdue}");
+    assert_eq!(overdue["expect_within"], "26h");
+    assert!(moved["to"].as_str().unwrap_or_default().contains("00:00:01.5"), "{moved}");
+    assert_eq!(other["to"], 7, "what is not of schedules stays as it is");
+}

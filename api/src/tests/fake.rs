@@ -9,7 +9,9 @@ use std::{
     sync::{Arc, Mutex, MutexGuard},
 };
 
-use ostler_driver::{Answer, Explained, Figures, NewJob, QueueVerb, ScheduleVerb, Verb, Why};
+use ostler_driver::{
+    Answer, Explained, Figures, NewJob, QueueVerb, ScheduleFigures, ScheduleVerb, Verb, Why,
+};
 use ostler_job::{
     JobId, Mono, Since, Span, Wall,
     durable::{
@@ -494,6 +496,7 @@ impl Backend for Fake {
             states,
             oldest_runnable: Some(Since::ago(Span(0), Mono(0))),
             slots: (4, 1),
+            schedules: ScheduleFigures { states: [4, 3, 2, 1], overdue: 2, ..Default::default() },
             ..Figures::default()
         }
     }
