@@ -87,6 +87,11 @@ impl Api {
         let body = body.to_string();
         self.request("POST", path, "Content-Type: application/json\r\n", body.as_bytes())
     }
+    /// One PUT of JSON.
+    pub fn put(&self, path: &str, body: &Value) -> Response {
+        let body = body.to_string();
+        self.request("PUT", path, "Content-Type: application/json\r\n", body.as_bytes())
+    }
 
     /// Submits a job, which is taken; its id.
     pub fn submit(&self, job: &Value) -> u64 {
