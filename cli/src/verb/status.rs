@@ -40,6 +40,10 @@ struct Status {
     #[serde(default)]
     oldest_runnable_seconds: Option<f64>,
     #[serde(default)]
+    schedules: Option<BTreeMap<String, u64>>,
+    #[serde(default)]
+    schedules_overdue: Option<u64>,
+    #[serde(default)]
     slots: Option<u64>,
     #[serde(default)]
     slots_busy: Option<u64>,
@@ -180,6 +184,7 @@ fn page(status: &Status, runners: &[RunnerView]) -> String {
     if let Some(seconds) = status.oldest_runnable_seconds.filter(|seconds| *seconds > 0.0) {
         rows.push(vec!["oldest waits".into(), when::span(seconds).into()]);
     }
+    rows.extend(schedules(status));
     if let (Some(busy), Some(slots)) = (status.slots_busy, status.slots) {
         rows.push(vec!["slots".into(), format!("{busy} of {slots} busy").into()]);
     }
@@ -191,6 +196,20 @@ fn page(status: &Status, runners: &[RunnerView]) -> String {
         [] => text,
         runners => format!("{text}\n{}", table(runners)),
     }
+}
+
+/// How many schedules there are, if there are any.
+fn schedules(status: &Status) -> Option<Vec<Cell>> {
+    let counts = status.schedules.as_ref()?.iter().filter(|(_, count)| **count > 0);
+    let mut counts: Vec<String> = counts.map(|(state, count)| format!("{count} {state}")).collect();
+    let is_well = counts.iter().all(|it| !it.ends_with(" faulty"));
+    if counts.is_empty() {
+        return None;
+    }
+    let overdue = status.schedules_overdue.filter(|count| *count > 0);
+    counts.extend(overdue.map(|count| format!("{count} overdue")));
+    let tone = if is_well && overdue.is_none() { None } else { Some(Tone::Bad) };
+    Some(vec!["schedules".into(), Cell::toned(counts.join(", "), tone)])
 }
 
 /// A size in its largest whole unit.
