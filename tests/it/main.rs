@@ -44,6 +44,7 @@ mod responses;
 mod routes;
 mod runners;
 mod scaling;
+mod schedule_figures;
 mod schedule_kills;
 mod shares;
 mod stopping;

@@ -148,7 +148,7 @@ fn what_an_app_prints_becomes_lines_with_app_child_and_request() {
     }
 }
 
-fn promtool() -> PathBuf {
+pub(crate) fn promtool() -> PathBuf {
     let on_path =
         env::var_os("PATH").into_iter().flat_map(|p| env::split_paths(&p).collect::<Vec<_>>());
     let of_setup = env::var_os("OSTLER_TEST_ENV").map(|folder| PathBuf::from(folder).join("tools"));
