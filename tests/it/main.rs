@@ -46,6 +46,7 @@ mod runners;
 mod scaling;
 mod schedule_figures;
 mod schedule_kills;
+mod schedules;
 mod shares;
 mod stopping;
 mod streams;
