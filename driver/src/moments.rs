@@ -4,6 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use ostler_job::{JobId, Mono, Span, Wall};
 
+/// A wall clock that is before this, the year in which there first were schedules, is that of a machine without a battery which has
+/// not asked for the time yet: it is wrong for certain.
+pub(super) const BEFORE: Wall = Wall(1_767_225_600_000);
+
 /// What a job waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Moment {

@@ -18,7 +18,7 @@ use ostler_job::{
 use super::{
     Driver,
     jobs::{Job, NEVER},
-    moments::{Moment, Moments},
+    moments::{BEFORE, Moment, Moments},
     returns::NOT_HEARD,
 };
 
@@ -145,6 +145,11 @@ impl Driver {
             timers.patience = now.mono + Span(self.config.lease.0 / 3);
         }
         timers.last = now;
+        if timers.calendar.is_some_and(|it| it.at(now.mono) < BEFORE && now.wall >= BEFORE) {
+            // What it leaps from is wrong, so that nothing speaks against what it leaps to.
+            timers.calendar = Some(Calendar::new(now));
+            timers.scheduled.redate(|id| self.jobs[id].due);
+        }
         if timers.calendar.get_or_insert_with(|| Calendar::new(now)).hear(now) == Heard::Believed {
             timers.scheduled.redate(|id| self.jobs[id].due);
         }

@@ -7,7 +7,7 @@ use ostler_job::durable::{KeptSchedule, Schedule, ScheduleName, ScheduleShape, S
 use serde_json::{Value, json};
 
 use super::Entry;
-use crate::Driver;
+use crate::{Driver, moments::BEFORE};
 
 /// Who changed a schedule that the configuration has.
 const CONFIG: &str = "config";
@@ -109,7 +109,7 @@ impl Driver {
     fn look_at_cursor(&mut self, number: u32, now: Now) {
         let today = self.timers.today();
         let cursor = self.schedules.get(number).schedule.stand.cursor;
-        if cursor <= today.after(super::CURSOR_AHEAD) {
+        if cursor <= today.after(super::CURSOR_AHEAD) || today < BEFORE {
             return;
         }
         self.stand(number, |stand| {

@@ -131,3 +131,22 @@ fn a_gateway_that_was_stopped_for_a_while_makes_up_for_one() {
         ]
     );
 }
+
+#[test]
+fn a_machine_that_starts_in_1970_waits_for_the_time_and_misses_nothing_then() {
+    let mut bench = bench();
+    bench.shape(shape("0 * * * *"));
+    bench.pass(HOUR);
+    let away = bench.now.wall.0 + 2 * 3_600_000 + 600_000;
+    bench.now.wall = Wall(40_000);
+    bench.restart();
+    seconds(&mut bench, 30);
+    assert_eq!(
+        (bench.fates(), bench.kept().stand.cursor),
+        (vec![(Fate::Fired, 1)], Wall(EPOCH + 3_600_000))
+    );
+    // It has asked for the time.
+    bench.now.wall = Wall(away);
+    seconds(&mut bench, 1);
+    assert_eq!(bench.fates()[1..], [(Fate::Missed, 1), (Fate::Fired, 1)]);
+}
