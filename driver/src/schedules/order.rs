@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use ostler_job::Now;
 use ostler_job::durable::{
     Change, EventKind, Held, Schedule, ScheduleName, ScheduleShape, ShapeOwner, Stand,
 };
+use ostler_job::{Now, Wall};
 use serde_json::{Value, json};
 
 use super::{Entry, fire::fault, look::view};
@@ -167,7 +167,7 @@ impl Driver {
         let number = self.schedules.find(&name);
         let known = number.map(|number| &*self.schedules.get(number).schedule);
         let fresh = || Stand {
-            since: today,
+            since: whole_second(today),
             cursor: today,
             boot: Some(self.config.source.boot().to_owned()),
             paused,
@@ -175,7 +175,7 @@ impl Driver {
         };
         let mut stand = known.map_or_else(fresh, |it| it.stand.clone());
         if known.is_some_and(|it| !fires_alike(&it.shape, &shape) || it.stand.ended_at.is_some()) {
-            (stand.since, stand.cursor, stand.ended_at) = (today, today, None);
+            (stand.since, stand.cursor, stand.ended_at) = (whole_second(today), today, None);
         }
         // What is wrong with it is found out anew; nobody could have expected it to succeed until now.
         (stand.fault, stand.overdue_at) = (None, None);
@@ -250,6 +250,12 @@ impl ScheduleVerb {
             Self::Delete => ("schedule_delete", Value::Null),
         }
     }
+}
+
+/// The moment from which `@every` counts: what it counts to are whole seconds, as the moments of all other expressions are. Those of
+/// orders to run are not, so that no two firings have one.
+pub(super) const fn whole_second(Wall(at): Wall) -> Wall {
+    Wall(at - at % 1_000)
 }
 
 /// Whether two fire at the same times.

@@ -6,7 +6,7 @@ use ostler_job::Now;
 use ostler_job::durable::{KeptSchedule, Schedule, ScheduleName, ScheduleShape, ShapeOwner, Stand};
 use serde_json::{Value, json};
 
-use super::Entry;
+use super::{Entry, order::whole_second};
 use crate::{Driver, moments::BEFORE};
 
 /// Who changed a schedule that the configuration has.
@@ -114,7 +114,7 @@ impl Driver {
         }
         self.stand(number, |stand| {
             stand.cursor = today;
-            stand.since = stand.since.min(today);
+            stand.since = stand.since.min(whole_second(today));
             stand.resumed_at = stand.resumed_at.min(today);
             stand.succeeded_at = stand.succeeded_at.map(|at| at.min(today));
         });

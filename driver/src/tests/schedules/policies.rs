@@ -218,3 +218,16 @@ fn one_that_is_ordered_runs_beside_its_times_also_while_it_is_paused() {
     bench.pass(HOUR);
     assert_eq!(bench.fates(), [(Fate::Fired, 1); 3]);
 }
+
+#[test]
+fn one_that_is_ordered_never_has_the_moment_of_another() {
+    let mut bench = bench();
+    bench.skip(Span::from_millis(123));
+    bench.shape(shape("@every 60s"));
+    bench.skip(MINUTE);
+    // Ordered in the same millisecond in which it would be due, were it counted from when it was put.
+    bench.schedule(ScheduleVerb::Run).unwrap();
+    bench.pass(Span::from_secs(1));
+    assert_eq!(bench.fates(), [(Fate::Fired, 1); 2]);
+    assert_eq!(bench.firings()[0].due, Wall(EPOCH + 60_000), "it counts whole seconds");
+}
