@@ -37,7 +37,8 @@ impl Days {
             None => (false, week_at, week),
         };
         let is_star = |field: &str| match reader.dialect {
-            Dialect::Standard => field == "*" || field == "?",
+            // One among others restricts nothing as well.
+            Dialect::Standard => field.split(',').any(|it| it == "*" || it == "?"),
             Dialect::Vixie => field.starts_with(['*', '?']),
         };
         let mut days = Self {
@@ -69,6 +70,11 @@ impl Days {
             "?" => self.month |= reader.days(kind, Part { text: "*", ..part })?,
             "L" => self.last = true,
             "LW" | "WL" => self.last_weekday = true,
+            text if text.starts_with("L-") => {
+                let what = format!("{text} would count back from the last day");
+                let cure = "write L for that one, or the days that are meant (26-29)";
+                return Err(Fault::new(part.range(), what, cure));
+            }
             text => match text.strip_suffix('W') {
                 Some(day) => self.nearest |= 1 << value(kind, Part { text: day, ..part })?,
                 None => self.month |= reader.days(kind, part)?,
@@ -84,9 +90,7 @@ impl Days {
         reader: Reader<'_>,
     ) -> Result<(), Fault> {
         let weekday = |text| Ok::<_, Fault>(value(kind, Part { text, ..part })? % 7);
-        if part.text == "?" {
-            self.week |= reader.days(kind, Part { text: "*", ..part })?;
-        } else if let Some((day, nth)) = part.text.split_once('#') {
+        if let Some((day, nth)) = part.text.split_once('#') {
             let day = weekday(day)?;
             match nth {
                 "1" | "2" | "3" | "4" | "5" => {
@@ -102,7 +106,8 @@ impl Days {
         } else if let Some(day) = part.text.strip_suffix('L').filter(|it| !it.is_empty()) {
             self.last_week |= 1 << weekday(day)?;
         } else {
-            let days = reader.days(kind, part)?;
+            let text = if part.text == "?" { "*" } else { part.text };
+            let days = reader.days(kind, Part { text, ..part })?;
             self.week |= (days | days >> 7) & 0x7f;
         }
         Ok(())

@@ -128,6 +128,10 @@ impl Reader<'_> {
         };
         let step = step.map(|step| step_of(kind, base, step)).transpose()?;
         if let Some(within) = self.spread_range(kind, base)? {
+            // Most years are long over, and those that are not are too far ahead for nearly all names.
+            if kind.name == YEAR.name {
+                return Err(base.fault("years are not spread", "write years, as 2027-2030"));
+            }
             return Ok(self.spread(kind, within, step));
         }
         let (from, to) = self.range(kind, base, step.is_some())?;

@@ -36,6 +36,9 @@ const NICKNAMES: [(&str, &str); 7] = [
     ("@hourly", "0 * * * *"),
 ];
 
+/// The longest time between two firings, in milliseconds: 36,500 days.
+const EVERY_MAX: u64 = 36_500 * 86_400_000;
+
 /// Longer than anything that means something.
 const LENGTH_MAX: usize = 1_000;
 
@@ -86,6 +89,7 @@ impl Expression {
             let what = format!("the expression has {} characters", text.len());
             return Err(Fault::new(0..0, what, format!("at most {LENGTH_MAX} are read")));
         }
+        check_characters(text)?;
         let start = text.len() - text.trim_start().len();
         let body = text.trim();
         if let Some(rest) = body.strip_prefix('@') {
@@ -99,6 +103,23 @@ impl Expression {
         }
         Ok(Self::Fields(Box::new(fields)))
     }
+}
+
+/// What is not on a keyboard would be shown as something else than it is, or as nothing: a space that does not break, a line that ends.
+fn check_characters(text: &str) -> Result<(), Fault> {
+    let odd = text.char_indices().find(|(_, it)| !matches!(it, ' ' | '\t' | '!'..='~'));
+    // What is before it is ASCII, so its column is its byte's.
+    let Some((at, odd)) = odd else { return Ok(()) };
+    let code = u32::from(odd);
+    let (what, cure) = if odd.is_whitespace() {
+        (format!("U+{code:04X} is no space between fields"), "write spaces or tabs")
+    } else {
+        (
+            format!("{odd:?} (U+{code:04X}) is in no expression"),
+            "write letters, digits and signs of ASCII",
+        )
+    };
+    Err(Fault::new(at..at + 1, what, cure))
 }
 
 /// The words of a text with where each begins.
@@ -149,7 +170,12 @@ fn every(span: &str, at: std::ops::Range<usize>) -> Result<Expression, Fault> {
         return Err(Fault::new(at, what, example));
     };
     if millis < 1_000 || !millis.is_multiple_of(1_000) {
-        return Err(Fault::new(at, "it is not a number of whole seconds", example));
+        let what = "it is not a number of whole seconds from 1 on";
+        return Err(Fault::new(at, what, example));
+    }
+    if millis > EVERY_MAX {
+        let what = format!("{} is longer than 100 years", span.trim());
+        return Err(Fault::new(at, what, "write at most 36500d"));
     }
     Ok(Expression::Every(Span::from_millis(millis)))
 }

@@ -64,6 +64,11 @@ fn a_day_is_of_the_month_or_of_the_week_and_of_both_where_that_is_asked_for() {
     assert_eq!(days("0 0 13 * FRI", 4), ["26-01-02", "26-01-09", "26-01-13", "26-01-16"]);
     assert_eq!(days("0 0 13 * +FRI", 2), ["26-02-13", "26-03-13"]);
     assert_eq!(days("0 0 */2 * MON", 3), ["26-01-01", "26-01-03", "26-01-05"]);
+    // A star among others is one as well.
+    for text in ["0 0 1 * *,1", "0 0 1 * 1,*", "0 0 1 * MON,?"] {
+        assert_eq!(days(text, 2), ["26-01-01", "26-02-01"], "{text}");
+    }
+    assert_eq!(days("0 0 *,13 * THU", 2), ["26-01-01", "26-01-08"]);
     let vixie = |text, n| next_by(text, Dialect::Vixie, n).into_iter().map(|it| it[..8].to_owned());
     assert!(vixie("0 0 */2 * MON", 3).eq(["26-01-05", "26-01-19", "26-02-09"]));
     assert!(vixie("0 0 13 * FRI", 3).eq(["26-01-02", "26-01-09", "26-01-13"]));
@@ -149,7 +154,7 @@ fn what_means_nothing_is_said_with_its_place_and_its_cure() {
         ),
         (
             "@every 1500ms",
-            "column 1: it is not a number of whole seconds; write a length of time as 90s, 15m or 1h30m",
+            "column 1: it is not a number of whole seconds from 1 on; write a length of time as 90s, 15m or 1h30m",
         ),
         (
             "H(5) * * * *",
@@ -165,6 +170,44 @@ fn what_means_nothing_is_said_with_its_place_and_its_cure() {
     }
     let fault = Expression::parse("@dayly", "a", Dialect::Standard).expect_err("there is none");
     assert!(fault.to_string().contains("@yearly") && fault.to_string().contains("@every 90s"));
+}
+
+#[test]
+fn what_nobody_can_have_meant_is_said_with_its_place_and_its_cure() {
+    for (text, message) in [
+        (
+            "@every 0s",
+            "column 1: it is not a number of whole seconds from 1 on; write a length of time as 90s, 15m or 1h30m",
+        ),
+        (
+            "@every 1y",
+            "column 1: \"1y\" is no length of time; write a length of time as 90s, 15m or 1h30m",
+        ),
+        ("@every 36501d", "column 1: 36501d is longer than 100 years; write at most 36500d"),
+        (
+            "@every 99999999999999000ms",
+            "column 1: 99999999999999000ms is longer than 100 years; write at most 36500d",
+        ),
+        ("0\u{a0}3 * * *", "column 2: U+00A0 is no space between fields; write spaces or tabs"),
+        ("0 3 * * *\n", "column 10: U+000A is no space between fields; write spaces or tabs"),
+        (
+            "0 \u{663} * * *",
+            "column 3: '\u{663}' (U+0663) is in no expression; write letters, digits and signs of ASCII",
+        ),
+        (
+            "0 3 \u{1b}[31m * *",
+            "column 5: '\\u{1b}' (U+001B) is in no expression; write letters, digits and signs of ASCII",
+        ),
+        (
+            "0 0 L-3 * *",
+            "column 5: L-3 would count back from the last day; write L for that one, or the days that are meant (26-29)",
+        ),
+        ("0 0 0 1 1 * H", "column 13: years are not spread; write years, as 2027-2030"),
+        ("0 0 0 1 1 * 2027~2030", "column 13: years are not spread; write years, as 2027-2030"),
+    ] {
+        let fault = Expression::parse(text, "a", Dialect::Standard).expect_err(text);
+        assert_eq!(fault.to_string(), message, "{text}");
+    }
 }
 
 /// A field as the specification and the parser that this one is held to both know them.
