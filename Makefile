@@ -61,11 +61,15 @@ msrv: ## Checks with the oldest Rust that Cargo.toml declares; fetches it where 
 	{ echo "ostler: Rust $(rust) cannot be fetched: the declared version is not tried" >&2; exit 69; }
 	cargo +$(rust).0 check --locked --workspace --target-dir "$(CARGO_TARGET_DIR)/msrv"
 
-# 200 kills for each of five histories, after two minutes of the simulation; a failing seed is told with what repeats it.
-soak: tools setup ## Seeds of the simulation that nobody has tried, then a thousand kills: some minutes
+# What nobody has tried, after what is tried each time: two minutes of the simulation, ten of cron expressions in all zones, which end earlier
+# where all pairs are through, then 200 kills of a gateway whose schedules fire each second, and 200 for each of five histories of jobs. A
+# failing seed is told with what repeats it.
+soak: tools setup ## Seeds of the simulation that nobody has tried, all crons in all zones, 1,200 kills: half an hour
 	cargo build --locked --workspace --bins --tests
 	OSTLER_FRESH_SECONDS=$${OSTLER_FRESH_SECONDS:-120} cargo test --locked -p ostler-tests --test sim -- --nocapture nobody_has_tried
-	OSTLER_SOAK_KILLS=200 exec cargo test --locked -p ostler-tests --test it -- --test-threads 1 kills::
+	OSTLER_CRON_SECONDS=$${OSTLER_CRON_SECONDS:-600} cargo test --locked --release -p ostler-cron-module --test cross -- --nocapture
+	OSTLER_SCHEDULE_KILLS=$${OSTLER_SCHEDULE_KILLS:-200} cargo test --locked -p ostler-tests --test it -- --nocapture schedule_kills::
+	OSTLER_SOAK_KILLS=200 exec cargo test --locked -p ostler-tests --test it -- --test-threads 1 --skip schedule_kills:: kills::
 
 bench: tools setup ## Against the peers, in one run; writes what it measured to standard output
 	exec tests/bench/run
