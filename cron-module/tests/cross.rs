@@ -156,9 +156,8 @@ fn firings_of_ten_years_are_those_of_a_walk_through_every_minute() {
     let is_over = || limit.is_some_and(|it| it < Instant::now());
     let work = || {
         let mut failing = Vec::new();
-        while let Some((which, (name, zone))) =
-            zones.iter().enumerate().nth(next.fetch_add(1, Ordering::Relaxed))
-        {
+        let next = || zones.iter().enumerate().nth(next.fetch_add(1, Ordering::Relaxed));
+        while let Some((which, (name, zone))) = next().filter(|_| !is_over()) {
             let zone = Zone::walk(name, zone);
             for (number, cron) in crons.iter().enumerate().take_while(|_| !is_over()) {
                 let way = which + number;
