@@ -55,6 +55,9 @@ pub(crate) struct PutArgs {
     shape: ShapeArgs,
     #[command(flatten)]
     draft: DraftArgs,
+    /// Run a job again when its runner was lost with it, which the lines of a crontab are not
+    #[arg(long, conflicts_with = "at_most_once")]
+    at_least_once: bool,
     /// Make it only if there is none of that name
     #[arg(long)]
     new: bool,
@@ -81,6 +84,9 @@ pub(crate) fn run(args: &PutArgs) -> Result<ExitCode, Failure> {
         (Some(line), _) => job.append(&mut command(line)),
         (None, []) => {}
         (None, words) => job.append(&mut draft::work(words)),
+    }
+    if args.at_least_once {
+        job.insert("delivery".to_owned(), json!("at_least_once"));
     }
     let is_paused = job.remove("paused");
     let expires = job.remove("expires");
