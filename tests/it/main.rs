@@ -22,6 +22,7 @@ mod environ;
 mod fairness;
 mod files;
 mod frameworks;
+mod from_cron;
 mod from_rq;
 mod hosts;
 mod http2;
