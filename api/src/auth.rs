@@ -56,6 +56,11 @@ impl Caller {
         self.is_admin() || self.0.scopes.contains(Submit::NAME)
     }
 
+    /// Whether it may do things to what others made.
+    pub(crate) fn may_operate(&self) -> bool {
+        self.is_admin() || self.0.scopes.contains(Operate::NAME)
+    }
+
     /// For what goes on for a while: nothing more is done once the token has ended.
     pub(crate) fn is_still_good(&self, backend: &dyn Backend) -> Result<(), Problem> {
         match backend.token(self.hash()) {
@@ -88,9 +93,14 @@ impl Caller {
             self.name(),
             has.join(", ")
         );
-        let problem = Problem::new(Kind::Forbidden, detail);
-        Err(problem.challenge("Bearer realm=\"ostler\", error=\"insufficient_scope\""))
+        Err(insufficient_scope(detail))
     }
+}
+
+/// A refusal for want of a scope.
+pub(crate) fn insufficient_scope(detail: String) -> Problem {
+    let problem = Problem::new(Kind::Forbidden, detail);
+    problem.challenge("Bearer realm=\"ostler\", error=\"insufficient_scope\"")
 }
 
 /// The hash of the token that these header fields carry, whatever it is good for.

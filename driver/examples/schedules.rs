@@ -63,7 +63,7 @@ fn schedule(number: u64) -> KeptSchedule {
     };
     let name = ScheduleName::new(&format!("schedule-{number}")).expect("it is a name");
     let stand = Stand { since: Wall(START), cursor: Wall(START), ..Stand::default() };
-    let schedule = Schedule { name, shape, owner: ShapeOwner::Api, stand };
+    let schedule = Schedule { name, shape, owner: ShapeOwner::Api, put_by: None, stand };
     KeptSchedule { schedule, waiting: Vec::new(), fired: Vec::new() }
 }
 

@@ -33,6 +33,8 @@ pub enum ScheduleVerb {
         paused: bool,
         /// One of that name that there is is left alone.
         new_only: bool,
+        /// One that another token put may be changed.
+        others: bool,
     },
     /// It does not fire; the cursor stays.
     Pause,
@@ -100,6 +102,8 @@ pub enum ScheduleRefusal {
     Taken,
     /// Its shape is the configuration's.
     OfFile,
+    /// Another token put it, and whoever asks may not change what others put.
+    Others,
     /// It is no schedule: what is wrong, and the cure.
     Unusable(String),
     /// It ended with the configuration that it was in.

@@ -115,7 +115,7 @@ fn schedule(number: u64, cursor: u64) -> Schedule {
         spec: spec(number, None),
     };
     let stand = stand(cursor);
-    Schedule { name: name(number), shape, owner: ShapeOwner::default(), stand }
+    Schedule { name: name(number), shape, owner: ShapeOwner::default(), put_by: None, stand }
 }
 
 fn stand(cursor: u64) -> Stand {

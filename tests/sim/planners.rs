@@ -24,7 +24,7 @@ impl World {
         let verb = match self.rng.below(16) {
             0..7 => {
                 let (shape, paused) = (Box::new(self.shape()), self.rng.one_in(8));
-                ScheduleVerb::Put { shape, paused, new_only: false }
+                ScheduleVerb::Put { shape, paused, new_only: false, others: true }
             }
             7 | 8 => ScheduleVerb::Pause,
             9..12 => ScheduleVerb::Resume,

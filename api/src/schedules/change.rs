@@ -26,6 +26,7 @@ use crate::{
 
 /// Make a schedule, or change it
 ///
+/// One that is new takes the scope `submit`, and so does a change of one that the same token put; a change of another's takes `operate`.
 /// Its whole shape is replaced; where it stands stays, and so does that it is paused. With other times than before it goes on from now. One
 /// that the configuration file has is changed there alone.
 #[utoipa::path(
@@ -66,7 +67,8 @@ pub(crate) async fn put(
         return told(&api, &caller, StatusCode::OK, found).await;
     }
     let Asked { shape, paused, .. } = asked;
-    let verb = ScheduleVerb::Put { shape: Box::new(shape), paused, new_only };
+    let (shape, others) = (Box::new(shape), caller.may_operate());
+    let verb = ScheduleVerb::Put { shape, paused, new_only, others };
     let found = order(&api, &caller, name.clone(), verb).await.map_err(|it| taken(&name, it))?;
     let status = if found.is_new { StatusCode::CREATED } else { StatusCode::OK };
     told(&api, &caller, status, found).await
@@ -114,6 +116,7 @@ async fn would_be(
     Asked { shape, paused, .. }: Asked,
     (now, next): (Wall, Vec<Wall>),
 ) -> Result<Found, Problem> {
+    let (owner, put_by) = (ShapeOwner::Api, Some(caller.name().to_owned()));
     let before = match look(api, caller, &name).await {
         Ok(found) => Some(found),
         Err(problem) if problem.kind() == Kind::NotFound => None,
@@ -123,7 +126,7 @@ async fn would_be(
         let held = Held { who: caller.name().to_owned(), since: now };
         let stand =
             Stand { since: now, cursor: now, paused: paused.then_some(held), ..Stand::default() };
-        let schedule = Arc::new(Schedule { name, shape, owner: ShapeOwner::Api, stand });
+        let schedule = Arc::new(Schedule { name, shape, owner, put_by, stand });
         return Ok(Found {
             schedule,
             next,
@@ -143,7 +146,12 @@ async fn would_be(
     if before.schedule.owner == ShapeOwner::File && stand.ended_at.is_none() {
         return Err(refusal(&name, &ScheduleRefusal::OfFile));
     }
+    let is_same = before.schedule.shape == shape && stand.ended_at.is_none();
+    if !is_same && !caller.may_operate() && before.schedule.put_by != put_by {
+        return Err(refusal(&name, &ScheduleRefusal::Others));
+    }
+    let put_by = if is_same { before.schedule.put_by.clone() } else { put_by };
     (stand.ended_at, stand.fault, stand.overdue_at) = (None, None, None);
-    let schedule = Arc::new(Schedule { name, shape, owner: ShapeOwner::Api, stand });
+    let schedule = Arc::new(Schedule { name, shape, owner, put_by, stand });
     Ok(Found { schedule, next, next_at: None, ..before })
 }

@@ -17,7 +17,7 @@ use ostler_job::durable::ScheduleName;
 use self::view::{SchedulePage, ScheduleState, ScheduleView};
 use super::{
     Api,
-    auth::{Caller, Needs, Read},
+    auth::{Caller, Needs, Read, insufficient_scope},
     body,
     jobs::take,
     parse::{
@@ -212,6 +212,11 @@ fn refusal(name: &ScheduleName, why: &ScheduleRefusal) -> Problem {
             "the schedule {name} is in the configuration file, [schedule.{name}]; change it there, or take it out there, and start the \
              gateway again"
         ),
+        ScheduleRefusal::Others => {
+            return insufficient_scope(format!(
+                "the schedule {name} was not put by this token; to change what others put takes the scope \"operate\""
+            ));
+        }
         ScheduleRefusal::Ended => format!(
             "the schedule {name} ended with the configuration file that it was in; put it here anew, or write [schedule.{name}] there again \
              and start the gateway again"

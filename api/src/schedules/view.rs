@@ -191,6 +191,8 @@ pub(crate) struct ScheduleView {
     tenant: String,
     /// Who may change its shape: the API, or the configuration file alone.
     owner: ShapeOwnerName,
+    /// The token that put it last; null: the configuration file, or to a token that is bound to a tenant.
+    put_by: Option<String>,
     state: ScheduleState,
     /// It does not fire, since then; null: nobody paused it.
     paused: Option<HeldView>,
@@ -283,6 +285,7 @@ impl ScheduleView {
             job: (caller.may_read() || caller.may_submit()).then(|| written::job(&shape.spec)),
             tenant: shape.spec.tenant.clone(),
             owner: ShapeOwnerName(schedule.owner),
+            put_by: schedule.put_by.clone().filter(|_| caller.tenant().is_none()),
             state: ScheduleState::of(stand),
             paused: stand.paused.as_ref().map(|held| HeldView::new(held, caller)),
             fault: stand.fault.clone(),

@@ -74,7 +74,8 @@ pub(super) fn order(
         };
         let paused = if paused { held() } else { None };
         let stand = Stand { since: NOW, cursor: NOW, paused, ..Stand::default() };
-        let made = Schedule { name: name.clone(), shape: *shape, owner: ShapeOwner::Api, stand };
+        let (called, owner, put_by) = (name.clone(), ShapeOwner::Api, Some(who.to_owned()));
+        let made = Schedule { name: called, shape: *shape, owner, put_by, stand };
         state.schedules.insert(name, Arc::new(made.clone()));
         let Answer::Schedule(mut view) = view(&Arc::new(made)) else { unreachable!() };
         view.is_new = true;
@@ -90,7 +91,12 @@ pub(super) fn order(
         ScheduleVerb::Put { .. } | ScheduleVerb::Delete if it.owner == ShapeOwner::File => {
             return refused(ScheduleRefusal::OfFile);
         }
-        ScheduleVerb::Put { shape, .. } => it.shape = *shape,
+        ScheduleVerb::Put { others: false, .. } if it.put_by.as_deref() != Some(who) => {
+            return refused(ScheduleRefusal::Others);
+        }
+        ScheduleVerb::Put { shape, .. } => {
+            (it.shape, it.put_by) = (*shape, Some(who.to_owned()));
+        }
         ScheduleVerb::Pause => it.stand.paused = held(),
         ScheduleVerb::Resume => it.stand.paused = None,
         ScheduleVerb::Run if state.full => {
@@ -526,6 +532,29 @@ async fn a_tenants_token_sees_and_touches_its_own_schedules_only() {
     let told = ask("GET /v1/schedules/mine/firings", "").await.json();
     assert_eq!(told["firings"][0]["by"], Value::Null);
     assert_eq!(ask("DELETE /v1/schedules/mine", "").await.status, StatusCode::NO_CONTENT);
+}
+
+#[tokio::test]
+async fn what_another_token_put_is_changed_by_whoever_operates_and_not_by_whoever_only_submits() {
+    let rig = Rig::new();
+    let (one, other) = (rig.token("one", &["submit"], None), rig.token("other", &["submit"], None));
+    let made = rig.with(&one, "PUT /v1/schedules/s", PLAIN).await;
+    assert_eq!((made.status, &made.json()["put_by"]), (StatusCode::CREATED, &"one".into()));
+    let changed = PLAIN.replace("0 3", "0 4");
+    assert_eq!(rig.with(&one, "PUT /v1/schedules/s", &changed).await.status, StatusCode::OK);
+    for line in ["PUT /v1/schedules/s", "PUT /v1/schedules/s?dry_run=true"] {
+        let problem = rig.with(&other, line, PLAIN).await.is("forbidden");
+        assert!(problem["detail"].as_str().unwrap().contains("scope \"operate\""), "{problem}");
+    }
+    assert_eq!(rig.shape("s").cron, "0 4 * * *");
+    let operates = rig.token("operates", &["submit", "operate"], None);
+    let taken = rig.with(&operates, "PUT /v1/schedules/s", PLAIN).await;
+    assert_eq!((taken.status, &taken.json()["put_by"]), (StatusCode::OK, &"operates".into()));
+    rig.with(&one, "PUT /v1/schedules/s", &changed).await.is("forbidden");
+    let bound = rig.token("bound", &["submit", "read"], Some("ours"));
+    let made = rig.with(&bound, "PUT /v1/schedules/ours", PLAIN).await;
+    assert_eq!(made.json()["put_by"], Value::Null, "names of tokens are not for tenants");
+    assert_eq!(rig.with(&bound, "PUT /v1/schedules/ours", &changed).await.status, StatusCode::OK);
 }
 
 #[tokio::test]

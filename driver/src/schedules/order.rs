@@ -40,11 +40,11 @@ impl Driver {
             let of = &self.schedules.get(number).schedule.shape.spec.tenant;
             tenant.as_ref().is_some_and(|tenant| tenant != of)
         };
-        if let ScheduleVerb::Put { shape, paused, new_only } = verb {
+        if let ScheduleVerb::Put { shape, paused, new_only, others } = verb {
             if number.is_some_and(|number| new_only || is_others(number)) {
                 return Err(ScheduleRefusal::Taken);
             }
-            return self.put_schedule(&who, name, (*shape, paused), now);
+            return self.put_schedule((&who, others), name, (*shape, paused), now);
         }
         let number = number.filter(|&it| !is_others(it)).ok_or(ScheduleRefusal::Unknown)?;
         let Schedule { owner, stand, .. } = &*self.schedules.get(number).schedule;
@@ -127,7 +127,7 @@ impl Driver {
 
     fn put_schedule(
         &mut self,
-        who: &str,
+        (who, others): (&str, bool),
         name: ScheduleName,
         (shape, paused): (ScheduleShape, bool),
         now: Now,
@@ -149,18 +149,23 @@ impl Driver {
         {
             return Ok(self.schedule_view(number));
         }
+        if !others && known.as_ref().is_some_and(|it| it.put_by.as_deref() != Some(who)) {
+            return Err(ScheduleRefusal::Others);
+        }
         let held = paused.then(|| Held { who: who.to_owned(), since: now.wall });
-        let number = self.keep_schedule((name.clone(), shape, ShapeOwner::Api), held);
+        let number = self.keep_schedule((name.clone(), shape), Some(who), held);
         let number = number.map_err(ScheduleRefusal::Unusable)?;
         self.audit_schedule("schedule_put", who, &name, Value::Null, now);
         let is_new = known.is_none();
         Ok(ScheduleView { is_new, ..self.schedule_view(number) })
     }
 
-    /// The schedule is so from here on, and is kept so; one that is new begins as `paused` says.
+    /// The schedule is so from here on, and is kept so; one that is new begins as `paused` says. `who`: the token that puts it, unless it is
+    /// the configuration.
     pub(in crate::schedules) fn keep_schedule(
         &mut self,
-        (name, shape, owner): (ScheduleName, ScheduleShape, ShapeOwner),
+        (name, shape): (ScheduleName, ScheduleShape),
+        who: Option<&str>,
         paused: Option<Held>,
     ) -> Result<u32, String> {
         let today = self.timers.today();
@@ -180,7 +185,8 @@ impl Driver {
         // What is wrong with it is found out anew; nobody could have expected it to succeed until now.
         (stand.fault, stand.overdue_at) = (None, None);
         let plan = self.config.source.plan(&name, &shape, stand.since)?;
-        let schedule = Schedule { name, shape, owner, stand };
+        let owner = who.map_or(ShapeOwner::File, |_| ShapeOwner::Api);
+        let schedule = Schedule { name, shape, owner, put_by: who.map(str::to_owned), stand };
         self.outbox.change(Change::Schedule(Box::new(schedule.clone())));
         let Some(number) = number else {
             return Ok(self.schedules.insert(Entry::new(schedule, Some(plan), self.version())));

@@ -58,12 +58,12 @@ impl Driver {
     fn take_configured(&mut self, name: ScheduleName, shape: ScheduleShape, now: Now) {
         self.audit_schedule("schedule_put", CONFIG, &name, Value::Null, now);
         let number = self.schedules.find(&name);
-        let owner = ShapeOwner::File;
-        if let Err(why) = self.keep_schedule((name.clone(), shape.clone(), owner), None) {
+        if let Err(why) = self.keep_schedule((name.clone(), shape.clone()), None, None) {
             // The configuration was checked with the same zone data, but for those that were changed in between.
             let number = number.unwrap_or_else(|| {
                 let stand = Stand { since: now.wall, cursor: now.wall, ..Stand::default() };
-                let schedule = Schedule { name, shape, owner, stand };
+                let owner = ShapeOwner::File;
+                let schedule = Schedule { name, shape, owner, put_by: None, stand };
                 let change = ostler_job::durable::Change::Schedule(Box::new(schedule.clone()));
                 self.outbox.change(change);
                 let version = self.version();

@@ -90,7 +90,7 @@ impl Bench {
 
     fn try_put(&mut self, shape: ScheduleShape) -> Result<ScheduleView, ScheduleRefusal> {
         let shape = Box::new(shape);
-        self.schedule(ScheduleVerb::Put { shape, paused: false, new_only: false })
+        self.schedule(ScheduleVerb::Put { shape, paused: false, new_only: false, others: true })
     }
 
     fn view(&mut self) -> ScheduleView {
@@ -212,6 +212,7 @@ fn ten_thousand_that_are_due_at_once_all_fire_and_others_are_heard_in_between() 
             shape: Box::new(shape("0 9 * * *")),
             paused: false,
             new_only: true,
+            others: true,
         };
         bench.schedule_of(&format!("s{number}"), verb).unwrap();
     }

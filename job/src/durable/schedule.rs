@@ -54,6 +54,9 @@ pub struct Schedule {
     /// Who may change the shape.
     #[serde(default)]
     pub owner: ShapeOwner,
+    /// The name of the token that put it last; `None`: the configuration's, or from before that was kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub put_by: Option<String>,
     /// Where it stands.
     pub stand: Stand,
 }

@@ -26,6 +26,8 @@ const UNREADABLE: &str = "what is kept of it cannot be read: a later version wro
 struct Written<'a> {
     shape: &'a ScheduleShape,
     owner: ShapeOwner,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    put_by: Option<&'a str>,
 }
 
 /// The same as it is read.
@@ -34,11 +36,14 @@ struct Described {
     shape: ScheduleShape,
     #[serde(default)]
     owner: ShapeOwner,
+    #[serde(default)]
+    put_by: Option<String>,
 }
 
 pub(super) fn put(db: &Connection, schedule: &Schedule) -> write::Result<Applied> {
-    let Schedule { name, shape, owner, stand } = schedule;
-    let written = write::json(&Written { shape, owner: *owner })?;
+    let Schedule { name, shape, owner, put_by, stand } = schedule;
+    let written = Written { shape, owner: *owner, put_by: put_by.as_deref() };
+    let written = write::json(&written)?;
     db.prepare_cached("INSERT OR REPLACE INTO schedule VALUES (?, ?)")?
         .execute(params![name.as_str(), written])?;
     // Firings of one that had its name may be there still.
@@ -128,8 +133,9 @@ fn schedule(row: &Row<'_>) -> rusqlite::Result<Schedule> {
     stand.cursor = cursor;
     stand.fault = fault.or(stand.fault);
     let text = row.get_ref(1)?.as_str()?;
-    let Described { shape, owner } = described.unwrap_or_else(|| unreadable_description(text));
-    Ok(Schedule { name, shape, owner, stand })
+    let described = described.unwrap_or_else(|| unreadable_description(text));
+    let Described { shape, owner, put_by } = described;
+    Ok(Schedule { name, shape, owner, put_by, stand })
 }
 
 /// What can be told of a description that a later version wrote, or that is damaged.
@@ -162,5 +168,6 @@ fn unreadable_description(text: &str) -> Described {
         }
     }
     let owner = serde_json::from_value(value["owner"].clone()).unwrap_or_default();
-    Described { shape: read(&shape).unwrap_or(least), owner }
+    let put_by = value["put_by"].as_str().map(str::to_owned);
+    Described { shape: read(&shape).unwrap_or(least), owner, put_by }
 }

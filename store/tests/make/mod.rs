@@ -179,6 +179,7 @@ pub(crate) fn schedule(name: &str, cursor: u64) -> Schedule {
             spec: shell(&["backup", name], Input::Empty),
         },
         owner: ShapeOwner::File,
+        put_by: Some("ci".to_owned()),
         stand: Stand { since: Wall(3), cursor: Wall(cursor), ..Stand::default() },
     }
 }

@@ -61,6 +61,7 @@ fn a_name_that_is_to_be_new_and_is_not_is_refused_and_so_is_another_tenants() {
         shape: Box::new(shape("0 8 * * *")),
         paused: false,
         new_only,
+        others: true,
     };
     assert_eq!(bench.schedule(put(true)).unwrap_err(), ScheduleRefusal::Taken);
     for (verb, why) in [
@@ -90,8 +91,12 @@ fn what_is_no_schedule_is_refused_and_changes_nothing() {
     }
     bench.config.schedules_max = 1;
     bench.restart();
-    let put =
-        ScheduleVerb::Put { shape: Box::new(shape("0 8 * * *")), paused: false, new_only: false };
+    let put = ScheduleVerb::Put {
+        shape: Box::new(shape("0 8 * * *")),
+        paused: false,
+        new_only: false,
+        others: true,
+    };
     assert_eq!(bench.schedule_of("two", put).unwrap_err(), ScheduleRefusal::TooMany(1));
 }
 
@@ -172,4 +177,39 @@ fn one_made_again_by_its_name_has_what_the_one_before_has_not_finished() {
     bench.steer(Verb::Cancel, JobId(1));
     bench.pass(MINUTE);
     assert_eq!(bench.fates().pop(), Some((Fate::Fired, 1)));
+}
+
+#[test]
+fn what_another_token_put_is_changed_by_whoever_may_change_what_others_put() {
+    let mut bench = bench();
+    let put = |bench: &mut Bench, who: &str, cron: &str, others| {
+        let verb = ScheduleVerb::Put {
+            shape: Box::new(shape(cron)),
+            paused: false,
+            new_only: false,
+            others,
+        };
+        let (ticket, who) = (Ticket(3), who.to_owned());
+        let order = ScheduleOrder { ticket, who, tenant: None, schedule: name("s"), verb };
+        bench.driver.handle_schedule(order, bench.now);
+        bench.settle();
+        let answer = bench.answers().remove(0);
+        if let Answer::ScheduleRefused { why, .. } = answer { Err(why) } else { Ok(answer) }
+    };
+    put(&mut bench, "ci", "0 9 * * *", false).unwrap();
+    put(&mut bench, "ci", "0 8 * * *", false).unwrap();
+    bench.restart();
+    assert_eq!(put(&mut bench, "web", "0 7 * * *", false), Err(ScheduleRefusal::Others));
+    put(&mut bench, "web", "0 8 * * *", false).expect("as it is already it is nobody's harm");
+    assert_eq!(bench.kept().put_by.as_deref(), Some("ci"));
+    put(&mut bench, "admin", "0 6 * * *", true).unwrap();
+    assert_eq!(bench.kept().put_by.as_deref(), Some("admin"));
+    assert_eq!(put(&mut bench, "ci", "0 9 * * *", false), Err(ScheduleRefusal::Others));
+    // What the configuration had was nobody's.
+    bench.config.schedules = vec![(name("s"), shape("* * * * *"))];
+    bench.restart();
+    bench.config.schedules.clear();
+    bench.restart();
+    assert_eq!(put(&mut bench, "admin", "* * * * *", false), Err(ScheduleRefusal::Others));
+    put(&mut bench, "admin", "* * * * *", true).unwrap();
 }
