@@ -122,6 +122,13 @@ fn complete(path: &str, method: &str, operation: &mut Value) {
     {
         operation.remove("parameters");
     }
+    // A header field is never null, and this one is one word.
+    let parameters = operation.get_mut("parameters").and_then(Value::as_array_mut);
+    for parameter in parameters.into_iter().flatten() {
+        if parameter["name"] == "If-None-Match" {
+            parameter["schema"] = json!({"type": "string", "enum": ["*"]});
+        }
+    }
     // 415: whatever is asked for, a body that is packed is not taken.
     let mut statuses = vec!["400", "401", "403", "405", "406", "415", "421", "500", "503"];
     // Submits as well: an idempotency key may be of a job that was deleted.

@@ -10,7 +10,8 @@ const MAX_TIME: &str = "40";
 /// Without slots whoever waits for a job waits for ever, and a key that was used for another request is refused. What a
 /// description cannot say is a range of ids that goes backwards, a cursor of another order than the one that is asked for, and a
 /// word that is there twice; that jobs are counted by no reason why they wait, and have one in no other state; that a queue is
-/// attached to something, and guaranteed no more than its ceiling; and a bulk action takes a number for a tag. The queue of jobs
+/// attached to something, and guaranteed no more than its ceiling; what is an expression of a schedule, and when it fires at all; and a
+/// bulk action takes a number for a tag. The queue of jobs
 /// that name none is given no bound.
 const CONFIG: &str = r#"
 [[operations]]
@@ -43,6 +44,10 @@ negative_data_rejection.expected-statuses = ["2xx", "4xx"]
 [[operations]]
 include-name = "PUT /v1/queues/{name}"
 parameters = { name = "bounded" }
+[operations.checks]
+positive_data_acceptance.expected-statuses = ["2xx", "401", "403", "404", "409", "422", "5xx"]
+[[operations]]
+include-name = "PUT /v1/schedules/{name}"
 [operations.checks]
 positive_data_acceptance.expected-statuses = ["2xx", "401", "403", "404", "409", "422", "5xx"]
 [[operations]]

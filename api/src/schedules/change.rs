@@ -37,7 +37,7 @@ use crate::{
     params(
         ("name" = String, Path, description = "The schedule: 1 to 64 letters, digits, `.`, `-`, `_`, beginning with a letter or digit."),
         ("dry_run" = Option<bool>, Query, description = "Nothing is kept: the answer is what would be, or what is wrong."),
-        ("If-None-Match" = Option<String>, Header, description = "`*`: one of that name that there is is left alone, 409.", pattern = "^\\*$"),
+        ("If-None-Match" = Option<String>, Header, description = "`*`: one of that name that there is is left alone, 409."),
     ),
     request_body = ScheduleRequest,
     responses(
