@@ -17,6 +17,7 @@ mod process;
 mod remote;
 mod rng;
 mod script;
+mod session;
 mod setup;
 mod venv;
 mod wait;
@@ -35,6 +36,7 @@ pub use process::{all_pids, command_of, has_mark, is_alive, kill, parent_of, pid
 pub use remote::{Runner, create_token, run_ostler, run_python};
 pub use rng::Rng;
 pub use script::{Script, blocks_of};
+pub use session::Session;
 pub use setup::Setup;
 pub use venv::venv_python;
 pub use wait::{DEADLINE, wait_for, wait_until};

@@ -1,49 +1,8 @@
 //! docs/FROM_RQ.md does what it says: its commands are pasted one after the other into one shell.
 
-use std::{path::Path, time::Duration};
+use std::time::Duration;
 
-use ostler_tests::{Script, blocks_of, command_of};
-
-/// Ports that nobody else has; a person takes the default ones.
-const CONFIG: &str = "[listen]\napi = \"127.0.0.1:0\"\nrunners = \"127.0.0.1:0\"\n";
-const SECTION: &str = "=== ";
-
-/// The session, and what it wrote.
-struct Session {
-    script: Script,
-    told: String,
-}
-
-impl Session {
-    fn run() -> Self {
-        let document = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/FROM_RQ.md"));
-        let mut text = String::new();
-        for (heading, block) in blocks_of(document, "sh") {
-            text += &format!("echo '{SECTION}{}'\n{block}", heading.replace('\'', ""));
-        }
-        let mut script = Script::start(&text, &[("ostler.toml", CONFIG)]);
-        script.wait(Duration::from_secs(60));
-        Self { told: script.told(), script }
-    }
-
-    /// What came below the headings that begin so.
-    fn below(&self, heading: &str) -> String {
-        let mut parts = self.told.split(SECTION).filter_map(|part| part.split_once('\n'));
-        let lines: String = parts
-            .by_ref()
-            .filter(|(title, _)| title.starts_with(heading))
-            .map(|(_, lines)| lines)
-            .collect();
-        assert!(!lines.is_empty(), "nothing below {heading:?}:\n{}", self.told);
-        lines
-    }
-
-    /// The same as rows of words.
-    fn rows(&self, heading: &str) -> Vec<Vec<String>> {
-        let words = |line: &str| line.split_whitespace().map(str::to_owned).collect();
-        self.below(heading).lines().map(words).collect()
-    }
-}
+use ostler_tests::Session;
 
 fn is_node(name: &str) -> bool {
     ["node1", "node2", "node3", "node4"].contains(&name)
@@ -51,13 +10,13 @@ fn is_node(name: &str) -> bool {
 
 #[test]
 fn the_session_of_ruby_queue_can_be_pasted() {
-    let session = Session::run();
+    let session = Session::of("FROM_RQ.md", Duration::from_secs(60));
     a_list_is_submitted(&session);
     what_runs_and_what_has_finished_is_listed(&session);
     finished_jobs_are_found_deleted_and_retried(&session);
     a_job_survives_its_node(&session);
     assert_eq!(session.below("A job for one host"), "this ran on node2\n");
-    let left: Vec<String> = session.script.left().into_iter().map(command_of).collect();
+    let left = session.left();
     assert!(left.is_empty(), "left running: {left:?}");
 }
 
