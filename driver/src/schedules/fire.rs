@@ -27,8 +27,8 @@ impl Driver {
             }
             let entry = self.schedules.get(number);
             let plan = entry.firing_plan().expect("only what fires is filed");
-            let awake_since = Wall(today.0.saturating_sub(ON_TIME.0 / 1_000_000));
-            let round = plan.round(&entry.standing(), Clock { now: today, awake_since });
+            let on_time_from = Wall(today.0.saturating_sub(ON_TIME.0 / 1_000_000));
+            let round = plan.round(&entry.standing(), Clock { now: today, on_time_from });
             debug_assert!(round.cursor > entry.schedule.stand.cursor, "a round comes further");
             self.carry_out(number, round, None, now);
         }

@@ -58,7 +58,12 @@ impl Driver {
     fn take_configured(&mut self, name: ScheduleName, shape: ScheduleShape, now: Now) {
         self.audit_schedule("schedule_put", CONFIG, &name, Value::Null, now);
         let number = self.schedules.find(&name);
-        if let Err(why) = self.keep_schedule((name.clone(), shape.clone()), None, None) {
+        let kept = self.keep_schedule((name.clone(), shape.clone()), None, None);
+        if let Ok(number) = kept {
+            self.look_at_cursor(number, now);
+            self.schedules.file(number);
+        }
+        if let Err(why) = kept {
             // The configuration was checked with the same zone data, but for those that were changed in between.
             let number = number.unwrap_or_else(|| {
                 let stand = Stand { since: now.wall, cursor: now.wall, ..Stand::default() };

@@ -72,20 +72,30 @@ fn a_clock_that_is_wrong_by_years_for_a_while_fires_nothing() {
 
 #[test]
 fn a_cursor_that_a_wrong_clock_wrote_is_set_back_when_it_is_read_and_nothing_fires_twice() {
-    let mut bench = bench();
-    bench.shape(shape("*/10 * * * *"));
-    bench.pass(Span::from_secs(600));
-    let due = bench.firings()[0].due;
-    // The clock had been right a day ago only.
-    bench.now.wall = Wall(bench.now.wall.0 - 86_400_000);
-    bench.restart();
-    assert!(bench.events().contains(&EventKind::Schedule), "it is told");
-    bench.pass(Span::from_secs(600));
-    assert_eq!(bench.firings().len(), 2, "it goes on at once");
-    bench.pass(Span(HOUR.0 * 24));
-    let again = bench.firings().iter().filter(|it| it.due == due).count();
-    assert_eq!(again, 1, "a moment that has a job has one");
-    assert_eq!(bench.store.load(&mut |_| {}).unwrap().next_job.0, bench.jobs_of().len() as u64 + 1);
+    for is_of_file in [false, true] {
+        let mut bench = bench();
+        bench.shape(shape("*/10 * * * *"));
+        bench.pass(Span::from_secs(600));
+        let due = bench.firings()[0].due;
+        // The clock had been right a day ago only.
+        bench.now.wall = Wall(bench.now.wall.0 - 86_400_000);
+        if is_of_file {
+            // It is the configuration's from now on, and fires at the same times.
+            let it = ScheduleShape { max_run: Some(HOUR), ..shape("*/10 * * * *") };
+            bench.config.schedules = vec![(name("s"), it)];
+        }
+        bench.restart();
+        assert!(bench.events().contains(&EventKind::Schedule), "it is told");
+        bench.pass(Span::from_secs(600));
+        assert_eq!(bench.firings().len(), 2, "it goes on at once");
+        bench.pass(Span(HOUR.0 * 24));
+        let again = bench.firings().iter().filter(|it| it.due == due).count();
+        assert_eq!(again, 1, "a moment that has a job has one");
+        assert_eq!(
+            bench.store.load(&mut |_| {}).unwrap().next_job.0,
+            bench.jobs_of().len() as u64 + 1
+        );
+    }
 }
 
 #[test]
