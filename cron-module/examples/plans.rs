@@ -119,7 +119,7 @@ fn rounds(cron: &str, source: &Cron) -> String {
                 waiting: &none,
                 fired: &none,
             };
-            let clock = Clock { now, awake_since: now };
+            let clock = Clock { now, on_time_from: now };
             let took = timed(50, || drop(black_box(plan.round(&standing, clock))));
             text += &format!("  {policy}, {length} {took:4.0} us");
         }

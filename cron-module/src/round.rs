@@ -68,7 +68,7 @@ struct Rest<'a> {
 impl Rest<'_> {
     /// Up to where they were missed; `latest` is when that was due which is looked at now.
     fn missed_to(&self, resumed_at: Wall, clock: Clock, latest: Wall) -> Wall {
-        let asleep = clock.awake_since.0.saturating_sub(self.plan.offset).saturating_sub(1);
+        let asleep = clock.on_time_from.0.saturating_sub(self.plan.offset).saturating_sub(1);
         let missed = Wall(asleep).max(resumed_at).clamp(self.from, self.to.max(self.from));
         let late = Wall(latest.0.saturating_sub(LATE_MAX + 1)).max(resumed_at).max(self.from);
         match self.last(late, self.to, 1) {

@@ -209,7 +209,7 @@ fn model(case: &Case, offset: u64, dues: &[Wall], known: &Known, clock: Clock) -
     let begin = wall(CASES[case.which].2);
     let resumed_at = Wall(begin.0 + case.resumed);
     let is_on_time = |it: &Wall| {
-        let was_awake = clock.awake_since.0 <= looked_at(*it);
+        let was_awake = clock.on_time_from.0 <= looked_at(*it);
         let is_last = Some(it) == open.last() && clock.now.0 - looked_at(*it) <= 60_000;
         *it > resumed_at && (was_awake || is_last)
     };
@@ -322,7 +322,7 @@ fn check(case: &Case) -> Result<(), TestCaseError> {
     fired.retain(|it| !waiting.contains(it));
     fired.insert(at(case.ordered));
     let known = Known { cursor: at(case.cursor), unfinished: case.unfinished, waiting, fired };
-    let clock = Clock { now: at(case.now), awake_since: at(case.awake) };
+    let clock = Clock { now: at(case.now), on_time_from: at(case.awake) };
     let expected = model(case, offset, &dues, &known, clock);
     let (outcome, count) = rounds(&*plan, at(case.resumed), known, clock);
     if count <= 1 || case.overlap != OverlapPolicy::Replace {

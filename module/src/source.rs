@@ -51,9 +51,9 @@ pub trait Plan: fmt::Debug + Send {
 pub struct Clock {
     /// The present.
     pub now: Wall,
-    /// Since when it was looked at all the time. What came due before that was missed, but for the last firing of a schedule when it is
-    /// at most a minute late.
-    pub awake_since: Wall,
+    /// What is due from here on is on time: so long somebody who looks all the time may be busy. What came due before that was missed,
+    /// but for the last firing of a schedule when it is at most a minute late.
+    pub on_time_from: Wall,
 }
 
 /// Where a schedule stands, to its plan.

@@ -71,14 +71,14 @@ impl Bench {
         }
     }
 
-    fn round(&self, now: u64, awake_since: u64) -> Round {
-        let clock = Clock { now: Wall(now), awake_since: Wall(awake_since) };
+    fn round(&self, now: u64, on_time_from: u64) -> Round {
+        let clock = Clock { now: Wall(now), on_time_from: Wall(on_time_from) };
         self.plan.round(&self.standing(), clock)
     }
 
     /// The fates with the minutes of their firings.
-    fn fates(&self, now: u64, awake_since: u64) -> Vec<(u64, u64, u32, Fate)> {
-        fates(&self.round(now, awake_since))
+    fn fates(&self, now: u64, on_time_from: u64) -> Vec<(u64, u64, u32, Fate)> {
+        fates(&self.round(now, on_time_from))
     }
 }
 

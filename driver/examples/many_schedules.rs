@@ -1,4 +1,4 @@
-//! What many schedules cost the driver: `cargo run --release -p ostler-driver --example schedules`.
+//! What many schedules cost the driver: `cargo run --release -p ostler-driver --example many_schedules`.
 //!
 //! Memory is what the process gained in resident pages; times are of the processor.
 #![allow(clippy::print_stdout, reason = "it is a measurement")]
