@@ -79,6 +79,8 @@ pub struct Config {
     pub tenants_share_user: bool,
     /// The time zone of schedules that name none.
     pub zone: String,
+    /// Which zone data schedules go by, for people.
+    pub zone_data: String,
 }
 
 /// What every handler has. Cheap to clone.
@@ -112,6 +114,10 @@ impl Api {
 
     fn zone(&self) -> &str {
         &self.0.config.zone
+    }
+
+    fn zone_data(&self) -> &str {
+        &self.0.config.zone_data
     }
 
     /// A token that is bound to a tenant would reach what is everybody's, by the commands it submits.

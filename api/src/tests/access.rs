@@ -58,7 +58,12 @@ fn request(line: &str, token: Option<&str>, body: &str) -> Request<Body> {
 
 #[tokio::test]
 async fn a_tenant_does_not_submit_where_its_commands_would_be_the_gateways_own() {
-    let config = Config { payload_max: 1 << 20, tenants_share_user: true, zone: "UTC".to_owned() };
+    let config = Config {
+        payload_max: 1 << 20,
+        tenants_share_user: true,
+        zone: "UTC".to_owned(),
+        zone_data: "built in".to_owned(),
+    };
     let rig = Rig::with_config(Fake::new(), Shutdown::new(), config);
     let shop = r#"{"name":"shop","scopes":["submit","read"],"tenant":"shop"}"#;
     let problem = rig.json("POST /v1/tokens", shop).await.is("forbidden");
@@ -207,6 +212,7 @@ async fn a_tenants_token_sees_and_touches_its_own_jobs_only() {
     let status = ask("GET /v1/status", "").await.json();
     assert!(status["jobs"].is_null() && status["oldest_runnable_seconds"].is_null(), "{status}");
     assert!(status["schedules"].is_null() && status["schedules_overdue"].is_null(), "{status}");
+    assert_eq!((&status["zone"], &status["zone_data"]), (&"UTC".into(), &"built in".into()));
     let status = rig.ask("GET /v1/status").await.json();
     assert!(status["oldest_runnable_seconds"].is_number(), "{status}");
     let states = serde_json::json!({ "active": 4, "paused": 3, "faulty": 2, "ended": 1 });

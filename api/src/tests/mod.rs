@@ -80,7 +80,12 @@ impl Rig {
     fn with_payloads(max: u64) -> Self {
         let fake = Fake::new();
         let shutdown = Shutdown::new();
-        let config = Config { payload_max: max, tenants_share_user: false, zone: "UTC".to_owned() };
+        let config = Config {
+            payload_max: max,
+            tenants_share_user: false,
+            zone: "UTC".to_owned(),
+            zone_data: "built in".to_owned(),
+        };
         Self::with_config(fake, shutdown, config)
     }
 

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use jiff::{Timestamp, tz::TimeZone};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use time::OffsetDateTime;
@@ -144,27 +145,36 @@ impl FiringView {
     }
 
     /// Who ordered it and why it was not taken.
-    fn more(&self) -> String {
+    fn more(&self, zone: Option<&TimeZone>) -> String {
         let by = self.by.as_ref().map(|by| format!("by {by}"));
-        let last = self.last.as_ref().filter(|it| **it != self.due).map(|it| format!("up to {it}"));
+        let last = self
+            .last
+            .as_ref()
+            .filter(|it| **it != self.due)
+            .map(|it| format!("up to {}", by_clocks(it, zone)));
         let all: Vec<String> = by.into_iter().chain(last).chain(self.detail.clone()).collect();
         plain(&all.join("; "))
     }
 
-    fn row(&self, now: OffsetDateTime) -> Vec<Cell> {
+    fn row(&self, now: OffsetDateTime, zone: Option<&TimeZone>) -> Vec<Cell> {
         let job = self.job.map_or_else(|| "-".to_owned(), |it| it.to_string());
         vec![
-            self.due.as_str().into(),
+            by_clocks(&self.due, zone).into(),
             when::relative(&self.due, now).into(),
             Cell::toned(self.became(), self.tone()),
             self.late().into(),
             job.into(),
-            self.more().into(),
+            self.more(zone).into(),
         ]
     }
 }
 
 impl ScheduleView {
+    /// Its zone; `None` when this host's data have none of that name.
+    pub(crate) fn clocks(&self) -> Option<TimeZone> {
+        TimeZone::get(self.zone.as_deref()?).ok()
+    }
+
     fn state(&self) -> (String, Option<Tone>) {
         let tone = match self.state.as_str() {
             "active" => Tone::Good,
@@ -208,6 +218,17 @@ impl ScheduleView {
     }
 }
 
+/// A moment of the API as the clocks of a zone show it, with their distance from UTC, so that it can be pasted.
+fn by_clocks(text: &str, zone: Option<&TimeZone>) -> String {
+    let zone = zone.filter(|it| **it != TimeZone::UTC && it.iana_name() != Some("UTC"));
+    match (text.parse::<Timestamp>(), zone) {
+        (Ok(at), Some(zone)) => {
+            at.to_zoned_datetime(zone.clone()).strftime("%Y-%m-%dT%H:%M:%S%.f%:z").to_string()
+        }
+        _ => text.to_owned(),
+    }
+}
+
 /// One line each.
 pub(crate) fn table(schedules: &[ScheduleView]) -> String {
     let now = OffsetDateTime::now_utc();
@@ -224,12 +245,12 @@ pub(crate) fn table(schedules: &[ScheduleView]) -> String {
     draw(&columns, &rows, Look::of_stdout())
 }
 
-/// One line each, the latest first.
-pub(crate) fn firings(firings: &[FiringView]) -> String {
+/// One line each, the latest first, by the clocks of the schedule's zone.
+pub(crate) fn firings(firings: &[FiringView], zone: Option<&TimeZone>) -> String {
     let now = OffsetDateTime::now_utc();
     let columns =
         [left("DUE"), left("SINCE"), left("BECAME"), right("LATE"), right("JOB"), left("")];
-    let rows: Vec<Vec<Cell>> = firings.iter().map(|it| it.row(now)).collect();
+    let rows: Vec<Vec<Cell>> = firings.iter().map(|it| it.row(now, zone)).collect();
     draw(&columns, &rows, Look::of_stdout())
 }
 
@@ -257,7 +278,9 @@ pub(crate) fn page(it: &ScheduleView) -> String {
             rows.push(vec![name.into(), value.as_str().into()]);
         }
     };
-    let moment = |text: &String| format!("{text} ({})", when::relative(text, now));
+    let zone = it.clocks();
+    let clocks = |text: &String| by_clocks(text, zone.as_ref());
+    let moment = |text: &String| format!("{} ({})", clocks(text), when::relative(text, now));
     let ids = |ids: &[u64]| ids.iter().map(u64::to_string).collect::<Vec<_>>().join(" ");
     row("schedule", Some(it.name.clone()));
     row("state", Some(it.state().0));
@@ -273,8 +296,8 @@ pub(crate) fn page(it: &ScheduleView) -> String {
     row("last success", it.last_success.as_ref().map(moment));
     row("unfinished", Some(ids(&it.unfinished)));
     row("running too long", Some(ids(&it.too_long)));
-    row("waiting", Some(it.waiting.join(" ")));
-    row("cursor", it.cursor.clone());
+    row("waiting", Some(it.waiting.iter().map(clocks).collect::<Vec<_>>().join(" ")));
+    row("cursor", it.cursor.as_ref().map(clocks));
     row("owner", it.owner.clone());
     row("command", Some(it.command()));
     for (name, value) in it.job.as_object().into_iter().flatten() {
@@ -289,7 +312,7 @@ pub(crate) fn page(it: &ScheduleView) -> String {
     let text = draw(&[left(""), left("")], &rows, whole);
     match it.last.is_empty() {
         true => text,
-        false => format!("{text}\n{}", firings(&it.last)),
+        false => format!("{text}\n{}", firings(&it.last, zone.as_ref())),
     }
 }
 

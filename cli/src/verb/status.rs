@@ -44,6 +44,10 @@ struct Status {
     #[serde(default)]
     schedules_overdue: Option<u64>,
     #[serde(default)]
+    zone: Option<String>,
+    #[serde(default)]
+    zone_data: Option<String>,
+    #[serde(default)]
     slots: Option<u64>,
     #[serde(default)]
     slots_busy: Option<u64>,
@@ -185,6 +189,7 @@ fn page(status: &Status, runners: &[RunnerView]) -> String {
         rows.push(vec!["oldest waits".into(), when::span(seconds).into()]);
     }
     rows.extend(schedules(status));
+    rows.extend(zone(status));
     if let (Some(busy), Some(slots)) = (status.slots_busy, status.slots) {
         rows.push(vec!["slots".into(), format!("{busy} of {slots} busy").into()]);
     }
@@ -210,6 +215,13 @@ fn schedules(status: &Status) -> Option<Vec<Cell>> {
     counts.extend(overdue.map(|count| format!("{count} overdue")));
     let tone = if is_well && overdue.is_none() { None } else { Some(Tone::Bad) };
     Some(vec!["schedules".into(), Cell::toned(counts.join(", "), tone)])
+}
+
+/// The zone of schedules that name none, and the data that all go by.
+fn zone(status: &Status) -> Option<Vec<Cell>> {
+    let data = status.zone_data.iter().map(|data| format!("data: {data}"));
+    let told = status.zone.iter().cloned().chain(data).collect::<Vec<_>>().join(", ");
+    (!told.is_empty()).then(|| vec!["zone".into(), told.into()])
 }
 
 /// A size in its largest whole unit.

@@ -24,6 +24,7 @@ fn gateway(accepting: bool) -> Fake {
                 "version": "0.1.0", "jobs": {"pending": 3, "dead": 0, "running": 1},
                 "oldest_runnable_seconds": 2.5, "runners": 1, "slots": 2, "slots_busy": 1,
                 "schedules": {"active": 12, "paused": 1, "faulty": 0, "ended": 0}, "schedules_overdue": 2,
+                "zone": "Europe/Berlin", "zone_data": "built in (2026a)",
                 "store_bytes": 123_456_789_u64, "accepting": accepting,
                 "problem": if accepting { Value::Null } else { json!("the disk is full") },
             }),
@@ -42,7 +43,7 @@ fn gateway(accepting: bool) -> Fake {
 fn status_shows_jobs_slots_and_runners() {
     let fake = gateway(true);
     let ended = fake.ostler(&["status"]);
-    let expected = "ostler 0.1.0\npending 3\nrunning 1\noldest waits 2.5s\nschedules 12 active, 1 paused, 2 overdue\nslots 1 of 2 busy\n\
+    let expected = "ostler 0.1.0\npending 3\nrunning 1\noldest waits 2.5s\nschedules 12 active, 1 paused, 2 overdue\nzone Europe/Berlin, data: built in (2026a)\nslots 1 of 2 busy\n\
                     store 117MiB\n\nleft ready 2 1 2026-01-25 7\n";
     assert_eq!((ended.code, squeezed(&ended.out).as_str()), (Some(0), expected), "{}", ended.err);
     let ended = fake.ostler(&["status", "-o", "json"]);

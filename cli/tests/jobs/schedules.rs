@@ -86,7 +86,8 @@ fn schedules_are_listed_page_by_page_and_shown_with_what_became_of_them() {
         "expect within 1d2h",
         "running too long 17",
         "job queue night",
-        "next 2999-01-27T01:30:00Z",
+        "next 2999-01-27T02:30:00+01:00",
+        "cursor 2026-01-25T02:30:00+01:00",
         "dead 1m40s 17",
     ] {
         assert!(shown.contains(part), "{part} in {shown}");
@@ -103,7 +104,7 @@ fn schedules_are_listed_page_by_page_and_shown_with_what_became_of_them() {
         "5",
     ]);
     assert!(
-        squeezed(&firings.out).starts_with("2026-01-25T01:30:00Z 2026-01-25 dead 1m40s 17"),
+        squeezed(&firings.out).starts_with("2026-01-25T02:30:00+01:00 2026-01-25 dead 1m40s 17"),
         "{}",
         firings.out
     );

@@ -138,13 +138,17 @@ pub(crate) fn firings(args: &FiringsArgs) -> Result<ExitCode, Failure> {
     let client = args.api.client()?;
     let mut pages = Pages::new(args.output.output);
     client::block_on(async {
+        let zone = match args.output.output {
+            Format::Table => client.get::<ScheduleView>(&path(&args.name)).await?.clocks(),
+            Format::Json | Format::Yaml | Format::Ndjson => None,
+        };
         while left > 0 {
             let limit = left.min(PAGE);
             let from =
                 before.as_deref().map_or_else(String::new, |it| format!("&before={}", encode(it)));
             let path = format!("{}/firings?limit={limit}{from}", path(&args.name));
             let found: Firings = client.get(&path).await?;
-            pages.page(&found.firings, view::firings)?;
+            pages.page(&found.firings, |found| view::firings(found, zone.as_ref()))?;
             let count = found.firings.len() as u64;
             left = left.saturating_sub(count.max(1));
             before = found.firings.last().map(|it| it.due.clone());
