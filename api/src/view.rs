@@ -305,6 +305,8 @@ pub(crate) struct JobDetail {
     limits: BTreeMap<String, u64>,
     grace_seconds: Option<f64>,
     terminate: TerminateName,
+    /// To whom what it writes is mailed.
+    mailto: Option<String>,
     within_seconds: Option<f64>,
     dedupe: Option<DedupeView>,
     serial: Option<String>,
@@ -348,6 +350,7 @@ impl JobDetail {
             limits: command.limits.clone(),
             grace_seconds: command.grace.map(Span::as_secs_f64),
             terminate: TerminateName(command.terminate),
+            mailto: command.mailto.clone(),
             within_seconds: job.spec.within.map(Span::as_secs_f64),
             dedupe: job.spec.dedupe.as_ref().map(|dedupe| DedupeView {
                 scope: DedupeScopeName(dedupe.scope),

@@ -11,7 +11,7 @@ mod source;
 
 use std::{io, rc::Rc};
 
-use ostler_job::durable::{AttemptKey, Order, Payload, Report, Start, Work};
+use ostler_job::durable::{AttemptKey, Finish, Order, Payload, Report, Start, Work};
 
 pub use source::{Clock, Decided, NoSource, Plan, Round, Source, Standing};
 
@@ -39,6 +39,12 @@ pub trait Executor {
         Ok(None)
     }
 
+    /// The attempt's end was taken as it is told: by then it may be the runner's doing, and lost. What is to be done after an end is
+    /// done now, and holds nothing up. An end that concerns nobody any more is not told here.
+    fn ended(&mut self, finish: &Finish) {
+        let _ = finish;
+    }
+
     /// Drops what is kept of an attempt that is over: its log.
     fn forget(&mut self, key: AttemptKey) {
         let _ = key;
@@ -63,5 +69,10 @@ pub trait Observer {
     /// own. Whoever can tell does; by default it is an end like any other.
     fn suspect(&self, finished: Report) {
         self.observe(finished);
+    }
+
+    /// Something went wrong that is no part of an attempt: a line for the log of this process.
+    fn trouble(&self, message: &'static str, detail: String) {
+        let _ = (message, detail);
     }
 }

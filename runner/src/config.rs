@@ -40,6 +40,9 @@ pub struct Config {
     /// Bytes of an attempt's output that are kept.
     #[serde(default = "log_max")]
     pub log_max: u64,
+    /// The program that mails the output of durable jobs; `None`: where a host has its sendmail.
+    #[serde(default)]
+    pub sendmail: Option<PathBuf>,
     /// How long a runner that ends lets durable jobs run on before it kills them.
     #[serde(default = "job_drain")]
     pub job_drain: Duration,

@@ -116,6 +116,8 @@ fn main() {
         secrets: None,
         umask: None,
         log_max: 1 << 20,
+        sendmail: None,
+        mail_time: ostler_shell_module::MAIL_TIME,
     };
     let shell = Shell::new(setup).unwrap();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();

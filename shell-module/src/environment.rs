@@ -56,6 +56,13 @@ fn of_own_user() -> &'static [(&'static str, String)] {
     })
 }
 
+/// What is run for the runner itself finds this, and nothing of any job.
+pub(crate) fn of_runner(setup: &Setup, as_another: bool) -> BTreeMap<String, String> {
+    let mut env = base(as_another, |name| std::env::var(name).ok());
+    env.insert(STATE.to_owned(), setup.state.to_string_lossy().into_owned());
+    env
+}
+
 /// All variables, or why there is one missing.
 pub(crate) fn environment(
     setup: &Setup,
@@ -63,7 +70,8 @@ pub(crate) fn environment(
     command: &Command,
     firing: Option<&FiringKey>,
 ) -> Result<BTreeMap<String, String>, String> {
-    let mut env = base(command.user.is_some(), |name| std::env::var(name).ok());
+    let mut env = of_runner(setup, command.user.is_some());
+    let state = env[STATE].clone();
     env.extend(command.env.clone());
     env.extend(secrets::read(setup.secrets.as_deref(), &command.secrets)?);
     let own = [
@@ -71,7 +79,7 @@ pub(crate) fn environment(
         ("OSTLER_ATTEMPT", key.attempt.to_string()),
         ("OSTLER_FENCE", key.fence.0.to_string()),
         ("OSTLER_RUNNER", setup.runner.clone()),
-        (STATE, setup.state.to_string_lossy().into_owned()),
+        (STATE, state),
     ];
     env.extend(own.map(|(name, value)| (name.to_owned(), value)));
     if let Some(FiringKey { schedule, due }) = firing {

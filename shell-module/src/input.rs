@@ -31,7 +31,7 @@ pub(crate) fn open(input: &Input, payloads: &Path) -> Result<Option<OwnedFd>, St
 }
 
 /// Bytes as a file in memory: unlike a pipe it takes any number of them at once.
-fn hold(bytes: &[u8]) -> Result<OwnedFd, String> {
+pub(crate) fn hold(bytes: &[u8]) -> Result<OwnedFd, String> {
     let made = || -> std::io::Result<OwnedFd> {
         let mut file = File::from(memfd_create(c"ostler-stdin", MFdFlags::MFD_CLOEXEC)?);
         file.write_all(bytes)?;

@@ -18,7 +18,9 @@ mod control;
 mod disk;
 mod environment;
 mod input;
+mod kept;
 mod log;
+mod mail;
 mod message;
 mod orphans;
 mod outputs;
@@ -29,6 +31,7 @@ mod shell;
 mod supervise;
 mod users;
 
+pub use mail::MAIL_TIME;
 pub use orphans::{kill_orphans, state_mark};
 pub use setup::Setup;
 pub use shell::Shell;

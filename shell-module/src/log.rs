@@ -13,7 +13,11 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 use ostler_job::durable::LogState;
 use ostler_module::Piece;
 
-use crate::{disk, share::Share};
+use crate::{
+    disk,
+    kept::{Chunks, Kept},
+    share::Share,
+};
 
 /// A log up to this size is kept in memory and travels whole.
 const SMALL: usize = 8 << 10;
@@ -212,6 +216,15 @@ impl Log {
     pub(crate) fn loss(&self) -> Option<String> {
         let why = self.trouble.as_ref()?;
         Some(format!("{} bytes of the log could not be kept on the runner: {why}", self.lost))
+    }
+
+    /// What there is of it to be mailed when it is over.
+    pub(crate) fn kept(&self) -> io::Result<Kept> {
+        let chunks = match self.spilled && self.filed > 0 {
+            true => Chunks::File(File::open(&self.path)?, self.filed),
+            false => Chunks::Memory(self.memory.clone()),
+        };
+        Ok(Kept { chunks, ends: [self.head.clone(), self.tail.clone()], written: self.written })
     }
 
     /// Removes the file, if there is one.

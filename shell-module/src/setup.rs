@@ -1,6 +1,6 @@
 //! What a shell module needs to know of its runner.
 
-use std::{path::PathBuf, sync::Arc};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use ostler_job::durable::AttemptKey;
 
@@ -23,6 +23,10 @@ pub struct Setup {
     pub umask: Option<u32>,
     /// Bytes of an attempt's log that are kept.
     pub log_max: u64,
+    /// The program that mails; `None`: where a host has its sendmail.
+    pub sendmail: Option<PathBuf>,
+    /// How long that may take.
+    pub mail_time: Duration,
 }
 
 impl Setup {

@@ -17,6 +17,7 @@ use crate::{
     attempt::{self, unstartable},
     control::IdleSupervisors,
     log::Log,
+    mail::{Addressed, Letter, Mail, Mailer},
     setup::Setup,
     share::Shares,
 };
@@ -37,6 +38,7 @@ struct Shared {
     setup: Setup,
     idle: IdleSupervisors,
     shares: Shares,
+    mailer: Mailer,
 }
 
 /// An attempt until it is forgotten.
@@ -44,6 +46,8 @@ struct Shared {
 struct HeldAttempt {
     log: Rc<RefCell<Log>>,
     orders: mpsc::Sender<Order>,
+    /// What is to be mailed when it is over, and who hears of it.
+    letter: Option<Addressed>,
 }
 
 impl Shell {
@@ -67,7 +71,7 @@ impl Shell {
                 let log = Log::of_earlier(setup.log(finish.key, shares.of("")), &finish.log);
                 // Nobody takes its orders any more.
                 let (orders, _) = mpsc::channel(1);
-                (finish.key, HeldAttempt { log: Rc::new(RefCell::new(log)), orders })
+                (finish.key, HeldAttempt { log: Rc::new(RefCell::new(log)), orders, letter: None })
             })
             .collect();
         let logs: Vec<PathBuf> = attempts.keys().map(|key| setup.log_path(*key)).collect();
@@ -75,7 +79,12 @@ impl Shell {
             logs.iter().any(|log| log == path) || path.file_name().is_some_and(&is_foreign)
         })?;
         empty_folder(&setup.payloads(), |_| false)?;
-        let shared = Rc::new(Shared { setup, idle: IdleSupervisors::default(), shares });
+        let shared = Rc::new(Shared {
+            setup,
+            idle: IdleSupervisors::default(),
+            shares,
+            mailer: Mailer::default(),
+        });
         Ok(Self { shared, attempts })
     }
 }
@@ -102,20 +111,23 @@ impl Executor for Shell {
 
     fn start(&mut self, start: Start, observer: &Rc<dyn Observer>) {
         let key = start.key;
-        let Work::Shell(mut command) = start.spec.work else {
+        let mut spec = start.spec;
+        let work = std::mem::replace(&mut spec.work, Work::Unknown);
+        let Work::Shell(mut command) = work else {
             let detail = "the shell module runs commands only".to_owned();
             return observer.observe(unstartable(key, detail));
         };
-        match self.shared.setup.users.of(&start.spec.tenant, &command) {
+        match self.shared.setup.users.of(&spec.tenant, &command) {
             Ok(user) => command.user = user,
             Err(detail) => return observer.observe(unstartable(key, detail)),
         }
-        let share = self.shared.shares.of(&start.spec.tenant);
+        let letter = Letter::of(&spec, &command).map(|it| Addressed(it, Rc::clone(observer)));
+        let share = self.shared.shares.of(&spec.tenant);
         let log = Rc::new(RefCell::new(self.shared.setup.log(key, share)));
         let (orders, inbox) = mpsc::channel(ORDERS_MAX);
-        self.attempts.insert(key, HeldAttempt { log: Rc::clone(&log), orders });
+        self.attempts.insert(key, HeldAttempt { log: Rc::clone(&log), orders, letter });
         let (shared, observer) = (Rc::clone(&self.shared), Rc::clone(observer));
-        let firing = start.spec.firing;
+        let firing = spec.firing;
         spawn_local(async move {
             let runner = (&shared.setup, &shared.idle);
             let work = (&*command, firing.as_deref());
@@ -139,6 +151,20 @@ impl Executor for Shell {
             Some(kept) => kept.log.borrow().read(offset, max),
             None => Ok(None),
         }
+    }
+
+    fn ended(&mut self, finish: &Finish) {
+        let Some(held) = self.attempts.get_mut(&finish.key) else { return };
+        let Some(Addressed(letter, observer)) = held.letter.take() else { return };
+        if finish.log.written == 0 || letter.is_followed(finish) {
+            return;
+        }
+        let (finish, output) = (finish.clone(), held.log.borrow().kept());
+        let shared = Rc::clone(&self.shared);
+        spawn_local(async move {
+            let runner = (&shared.setup, &shared.idle);
+            shared.mailer.send(runner, Mail { letter, finish, output }, &observer).await;
+        });
     }
 
     fn forget(&mut self, key: AttemptKey) {

@@ -82,6 +82,30 @@ fn a_job_is_told_who_it_is_and_nothing_of_the_runner() {
 }
 
 #[test]
+fn what_a_job_wrote_is_mailed_by_the_sendmail_of_its_runner() {
+    let folder = tempfile::tempdir().expect("a temporary folder can be made");
+    let (program, mail) = (folder.path().join("sendmail"), folder.path().join("mail"));
+    let line = format!("#!/bin/sh\ncat > {0}.new && mv {0}.new {0}\n", mail.display());
+    fs::write(&program, line).expect("a temporary folder is writable");
+    fs::set_permissions(&program, Permissions::from_mode(0o755)).expect("a file of ours");
+    let config = format!("[runner]\njob_slots = 4\nsendmail = {:?}\n", program.display());
+    let gateway = Setup::bare().more(&config).args(&["--no-app"]).start();
+    let api = Api::of(&gateway);
+    let job = json!({ "command": "echo out; exit 3", "mailto": "ops@example.com", "retry": { "attempts": 1 } });
+    let id = api.wait_finished(api.submit(&job))["id"].to_string();
+    wait_until("the mail is sent", || mail.exists());
+    let text = fs::read_to_string(&mail).expect("it is there");
+    assert!(text.contains("\nTo: ops@example.com\n") && text.ends_with("\n\nout\n"), "{text}");
+    assert!(text.contains(&format!("\nX-Ostler-Job: {id}\n")), "{text}");
+    wait_until("the mailer is gone", || of_jobs(&gateway).is_empty());
+    // What it says when it fails is in the runner's log.
+    fs::write(&program, "#!/bin/sh\necho no such relay; exit 75\n").expect("it is ours");
+    let job = api.wait_finished(api.submit(&job));
+    assert_eq!(job["reason"], "exit_status", "{job}");
+    wait_until("the log says so", || gateway.stdout().contains("no such relay"));
+}
+
+#[test]
 fn a_failed_job_is_tried_again_after_its_delay() {
     let gateway = start();
     let api = Api::of(&gateway);

@@ -294,6 +294,7 @@ fn work(request: &mut Submit, notes: &mut Notes) -> Work {
         timeout: positive(request.timeout.take(), "/timeout", notes),
         grace: parsed(request.grace.take().map(|it| it.0), "/grace", notes),
         terminate: request.terminate.map(|terminate| terminate.0).unwrap_or_default(),
+        mailto: request.mailto.take().and_then(|mailto| checks::mailto(&mailto, notes)),
     }))
 }
 

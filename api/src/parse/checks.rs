@@ -6,6 +6,7 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use ostler_job::{
     durable::{
         Input, Payload, QueueName, RESOURCE_NAME_MAX, RESOURCES_MAX, Resources, ScheduleName,
+        checked_mailto,
     },
     name,
 };
@@ -114,6 +115,17 @@ pub(crate) fn user_name(user: &str, notes: &mut Notes) {
     if user.is_empty() || user.len() > 32 || !user.chars().all(fit) || user.starts_with(['-', '.'])
     {
         notes.add("/user", format!("{} is not a name of a user", quoted(user)));
+    }
+}
+
+/// Nobody is as good as nothing: it is how crontabs say so.
+pub(super) fn mailto(text: &str, notes: &mut Notes) -> Option<String> {
+    match checked_mailto(text) {
+        Ok(addresses) => Some(addresses).filter(|it| !it.is_empty()),
+        Err(wrong) => {
+            notes.add("/mailto", wrong);
+            None
+        }
     }
 }
 

@@ -141,6 +141,7 @@ mod tests {
             r#"{"command":"./import 1","umask":"077"}"#,
             r#"{"command":"./import 1","merge":true}"#,
             r#"{"command":"./import 1","terminate":"main"}"#,
+            r#"{"command":"./import 1","mailto":"ops"}"#,
             r#"{"command":"./import 1","nice":1}"#,
             r#"{"command":"./import 1","limits":{"nofile":9}}"#,
             r#"{"command":"./import 1","timeout":"1m"}"#,

@@ -74,6 +74,13 @@ pub(crate) struct Submit {
     pub(crate) grace: Option<Delay>,
     /// Which processes are sent SIGTERM when it is to end; `all` unless given. What the grace leaves is killed.
     pub(crate) terminate: Option<TerminateName>,
+    /// To whom what it writes is mailed when it is over, as cron does; addresses with commas between them, or nothing for nobody.
+    #[schema(
+        pattern = "^[ \\t]*([A-Za-z0-9][-A-Za-z0-9@!:%.+_]*[ \\t]*(,[ \\t]*[A-Za-z0-9][-A-Za-z0-9@!:%.+_]*[ \\t]*)*)?$",
+        max_length = 900,
+        example = "ops@example.com"
+    )]
+    pub(crate) mailto: Option<String>,
     /// It does not start before this moment.
     pub(crate) not_before: Option<Moment>,
     /// It does not start earlier than this after its arrival.

@@ -70,6 +70,7 @@ fn command(job: &mut Map<String, Value>, command: &Command) {
     put(job, "limits", json!(command.limits));
     put(job, "timeout", span(command.timeout));
     put(job, "grace", span(command.grace));
+    put(job, "mailto", json!(command.mailto));
     if command.terminate != Default::default() {
         put(job, "terminate", json!(command.terminate));
     }

@@ -129,7 +129,7 @@ const WHOLE: &str = r#"{"cron":"30 2 * * MON","zone":"Europe/Berlin","vixie":tru
     "ends":"2030-01-01T00:00:00.500Z","expect_within":"1d2h","max_run":"1h","expires_in":"90s",
     "job":{"command":"backup --all","name":"nightly","tenant":"shop","identity":"backup","tags":["b"],"host":"web-1",
         "queue":"default","env":{"A":"1"},"secrets":["S"],"cwd":"/srv","stdin":{"base64":"aGVsbG8K"},"merge":true,
-        "user":"www-data","umask":"022","nice":-1,"limits":{"nofile":9},"timeout":"2h","grace":"5s","terminate":"main",
+        "user":"www-data","umask":"022","nice":-1,"limits":{"nofile":9},"timeout":"2h","grace":"5s","terminate":"main","mailto":"ops",
         "within":"1h","unrunnable":"refuse","delivery":"at_least_once",
         "retry":{"attempts":3,"delay":"0s","delay_max":"1m","backoff":"constant","exit_codes":[75]},
         "dedupe":{"scope":"queued","window":"10m","then":"reject"},"serial":"k","resources":{"r":"shared"},"on_retry":"pass"}}"#;

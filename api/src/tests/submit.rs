@@ -38,7 +38,7 @@ async fn a_job_is_taken_and_told_where_it_is() {
 /// Every field but the two that exclude others of them, which [`OTHERS`] has.
 const EVERY: &str = r#"{"argv":["prog","a b"],"module":"shell","name":"n","tenant":"t","identity":"i","tags":["x","y"],
     "host":"web-1","queue":"mail","env":{"A":"1"},"secrets":["S"],"cwd":"/tmp","stdin":"text","merge":true,"user":"www-data","umask":"022",
-    "nice":5,"limits":{"nofile":64,"as":1000},"timeout":"10m","grace":"5s","terminate":"main",
+    "nice":5,"limits":{"nofile":64,"as":1000},"timeout":"10m","grace":"5s","terminate":"main","mailto":"ops@example.com, root",
     "not_before":"2100-01-01T00:00:00Z","expires":"900000h","within":"5m","paused":true,"unrunnable":"accept","delivery":"at_least_once",
     "retry":{"attempts":3,"delay":"2s","delay_max":"1m","backoff":"constant","exit_codes":[75]},
     "dedupe":{"scope":"done","window":"10m","then":"coalesce"},
@@ -85,6 +85,7 @@ async fn every_field_reaches_the_driver() {
         timeout: Some(Span::from_secs(600)),
         grace: Some(Span::from_secs(5)),
         terminate: Terminate::Main,
+        mailto: text("ops@example.com,root"),
     };
     let expected = Spec {
         work: Work::Shell(Box::new(command)),
@@ -160,7 +161,7 @@ async fn every_field_comes_out_again() {
         "command": "prog 'a b'", "argv": ["prog", "a b"], "module": "shell", "name": "n", "tenant": "t", "identity": "i",
         "tags": ["x", "y"], "host": "web-1", "queue": "mail", "env": {"A": "1"}, "secrets": ["S"], "cwd": "/tmp", "merge": true,
         "user": "www-data", "umask": "022", "nice": 5, "limits": {"nofile": 64, "as": 1000}, "timeout_seconds": 600.0,
-        "grace_seconds": 5.0, "terminate": "main", "not_before": "2100-01-01T00:00:00.000Z", "within_seconds": 300.0,
+        "grace_seconds": 5.0, "terminate": "main", "mailto": "ops@example.com,root", "not_before": "2100-01-01T00:00:00.000Z", "within_seconds": 300.0,
         "state": "paused", "delivery": "at_least_once", "attempts_max": 3,
         "retry": {"attempts": 3, "delay_seconds": 2.0, "delay_max_seconds": 60.0, "backoff": "constant", "exit_codes": [75], "only_started": false},
         "dedupe": {"scope": "done", "window_seconds": 600.0, "then": "coalesce"},
@@ -271,6 +272,17 @@ async fn all_that_is_wrong_is_told_with_its_place_and_nothing_is_stored() {
 }
 
 #[tokio::test]
+async fn a_mail_to_nobody_is_none() {
+    let rig = Rig::new();
+    for (text, kept) in [("", None), (" ", None), ("root", Some("root"))] {
+        let body = serde_json::json!({"command": "a", "mailto": text}).to_string();
+        let job = rig.json("POST /v1/jobs", &body).await.json();
+        let detail = rig.ask(&format!("GET /v1/jobs/{}", job["id"])).await.json();
+        assert_eq!(detail["mailto"].as_str(), kept, "{text:?}");
+    }
+}
+
+#[tokio::test]
 async fn what_types_cannot_say_is_checked() {
     let rig = Rig::new();
     for (body, place) in [
@@ -295,6 +307,9 @@ async fn what_types_cannot_say_is_checked() {
         (r#"{"command":"a","secrets":["a-b"]}"#, "/secrets/0"),
         (r#"{"command":"a","stdin":{"base64":"a"}}"#, "/stdin/base64"),
         (r#"{"command":"a","stdin":{"payload":"A"}}"#, "/stdin/payload"),
+        (r#"{"command":"a","mailto":"-bs"}"#, "/mailto"),
+        (r#"{"command":"a","mailto":"root\nBcc: x"}"#, "/mailto"),
+        (r#"{"module":"noop","mailto":"root"}"#, "/mailto"),
         (r#"{"command":"a","name":""}"#, "/name"),
         (r#"{"command":"a","tags":["a\nb"]}"#, "/tags/0"),
         (r#"{"command":"a","dedupe":{"scope":"done","then":"reject"}}"#, "/dedupe/window"),

@@ -215,6 +215,7 @@ pub(crate) const KEYS: &[Key] = &[
     key(Runner, "job_no_new_privs", Flag, Value("false"), "Durable jobs gain no rights by what they execute, such as `sudo`."),
     key(Runner, "log_max", Size(64 << 10, ANY), Value("1GiB"), "Bytes of an attempt's output that are kept, with what their times take, and its last 4 KiB. The job goes on when it writes more."),
     key(Runner, "job_drain", Duration(0), Value("1s"), "How long durable jobs may run on when the runner is told to end; then they are ended, and run again elsewhere or later. `ostler drain` lets them finish, however long they take."),
+    key(Runner, "sendmail", Path, Words("`/usr/sbin/sendmail` or `/usr/lib/sendmail`, whichever is there"), "The program that mails the output of durable jobs with a `mailto`; it is run as the job's user."),
     key(Runner, "secrets", Path, Words("none"), "The file of secrets that durable jobs may name: one `NAME=VALUE` a line, readable by nobody else."),
 
     key(Jobs, "keep_succeeded", Duration(0), Value("7d"), "How long jobs that succeeded are kept, with their output."),
@@ -278,6 +279,7 @@ pub(crate) const KEYS: &[Key] = &[
     key(Schedule, "limits", Map("a number"), Words("none"), "Resource limits: `nofile`, `core`, `fsize`, `nproc`, `cpu` (seconds), `as`."),
     key(Schedule, "timeout", Duration(1), Words("for ever"), "How long an attempt may run before it is killed."),
     key(Schedule, "grace", Duration(0), Words("10s"), "Time between SIGTERM and SIGKILL."),
+    key(Schedule, "mailto", Text("addresses with commas between them"), Words("nobody"), "To whom what it writes is mailed when it is over, as cron does."),
     key(Schedule, "terminate", OneOf(&["all", "main"]), Words("`all`"), "Which processes are sent SIGTERM when it is to end."),
     key(Schedule, "within", Duration(1), Words("sometime"), "The promise: done within this time of its firing."),
     key(Schedule, "delivery", OneOf(&["at_least_once", "at_most_once"]), Words("`at_least_once`"), "What happens when a runner is lost with it."),

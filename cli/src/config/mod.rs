@@ -68,6 +68,8 @@ pub(crate) struct Runner {
     pub(crate) job_users: JobUsers,
     /// Bytes of an attempt's output that are kept.
     pub(crate) log_max: u64,
+    /// The program that mails their output.
+    pub(crate) sendmail: Option<PathBuf>,
     /// How long durable jobs may run on when the runner is told to end.
     pub(crate) job_drain: Duration,
     /// The file of secrets that durable jobs may name.

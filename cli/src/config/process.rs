@@ -170,6 +170,7 @@ pub(super) fn runner(section: &Section<'_>, cpus: u32) -> Runner {
         job_users: job_users(section),
         log_max: section.value::<Bytes>("log_max").0,
         job_drain: section.value("job_drain"),
+        sendmail: section.path_of("sendmail"),
         secrets: section.path_of("secrets"),
         apps: Vec::new(),
     }

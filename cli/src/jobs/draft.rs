@@ -45,6 +45,9 @@ pub(crate) struct DraftArgs {
     /// Standard error goes to standard output, so that both are in the order in which they are written
     #[arg(long)]
     merge: bool,
+    /// Mail what it has written to these addresses when it is over, as cron does; with commas between them
+    #[arg(long, value_name = "ADDRESS")]
+    mailto: Option<String>,
     /// How often it is tried again after it failed; 0 for never [default: as its queue says, 3 times from 10 s on; with --wait 0]
     #[arg(long, value_name = "N", value_parser = values::number(0_u32, 99))]
     #[serde(rename = "retry", serialize_with = "retry")]
@@ -383,6 +386,8 @@ mod tests {
             "main",
             "--delay",
             "5m",
+            "--mailto",
+            "ops@example.com",
         ]);
         let expected = json!({
             "name": "n", "tags": ["a", "b"], "env": {"K": "V=W"}, "retry": {"attempts": 3},
@@ -390,6 +395,7 @@ mod tests {
             "dedupe": {"scope": "done", "window": "10m", "then": "coalesce"},
             "serial": "repo:42", "resources": {"cache": "shared", "disk": "exclusive"}, "on_retry": "pass",
             "delivery": "at_most_once", "paused": true, "unrunnable": "refuse", "merge": true, "terminate": "main",
+            "mailto": "ops@example.com",
         });
         assert_eq!(found.unwrap(), expected);
         assert_eq!(fields(&[]).unwrap(), json!({}));

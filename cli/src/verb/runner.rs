@@ -291,6 +291,7 @@ fn by_flags(args: RunnerArgs) -> Result<(Config, Lock), Failure> {
         secrets: secrets.or(told.secrets),
         umask: Some(ostler_private::close_umask()),
         log_max: told.log_max,
+        sendmail: told.sendmail,
         job_drain: told.job_drain,
     };
     introduce(&config);
@@ -308,6 +309,7 @@ struct RunnerPlan {
     job_users: JobUsers,
     secrets: Option<PathBuf>,
     log_max: u64,
+    sendmail: Option<PathBuf>,
     job_drain: Duration,
 }
 
@@ -334,6 +336,7 @@ fn told(args: &RunnerArgs) -> Result<RunnerPlan, Failure> {
         job_users: settings.runner.job_users,
         secrets: settings.runner.secrets,
         log_max: settings.runner.log_max,
+        sendmail: settings.runner.sendmail,
         job_drain: settings.runner.job_drain,
     })
 }

@@ -129,6 +129,7 @@ fn runner(settings: &Settings, state: &State) -> Runner {
         secrets: runner.secrets.clone(),
         umask: Some(ostler_private::close_umask()),
         log_max: runner.log_max,
+        sendmail: runner.sendmail.clone(),
         job_drain: runner.job_drain,
     }
 }

@@ -9,6 +9,7 @@ mod claims;
 mod edit;
 mod fault;
 mod group;
+mod mailto;
 mod query;
 mod queue;
 mod queue_tree;
@@ -33,6 +34,7 @@ pub use claims::{OnRetry, RESOURCE_NAME_MAX, RESOURCES_MAX, ResourceMode, Resour
 pub use edit::{Edit, Edited};
 pub use fault::{Fault, StoreError};
 pub use group::{CountQuery, Counts, GroupKey};
+pub use mailto::{MAILTO_MAX, checked_mailto};
 pub use query::{Filter, IdRange, NameFilter, Page, Query};
 pub use queue::{Held, Queue, QueueDiscipline, QueueName, QueueShape, ShapeOwner};
 pub use queue_tree::{QUEUE_LEVELS_MAX, QueueTree, TreeFault};

@@ -164,6 +164,9 @@ pub struct Command {
     /// Who is asked to end.
     #[serde(default, skip_serializing_if = "is_default")]
     pub terminate: Terminate,
+    /// To whom its output is mailed, by the rule of [`super::checked_mailto`]; `None`: to nobody.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mailto: Option<String>,
 }
 
 /// Which processes of a command are sent SIGTERM when it is to end. What is left when the grace is over is killed anyway.

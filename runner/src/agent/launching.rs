@@ -241,6 +241,7 @@ mod tests {
             secrets: None,
             umask: None,
             log_max: 1 << 20,
+            sendmail: None,
             labels: Default::default(),
             job_drain: Duration::from_secs(1),
         }

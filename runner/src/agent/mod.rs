@@ -213,17 +213,17 @@ impl Agent {
         self.report();
         self.leave_if_alone();
         self.jobs.settle(self.gateway.as_ref());
-        if let Some(error) = self.jobs.take_trouble() {
-            let (detail, message) =
-                (error.to_string(), "ends of jobs cannot be kept for the next runner");
-            let line = Line {
-                level: "warn",
-                stream: "runner",
-                detail: &detail,
-                message,
-                ..Line::default()
-            };
-            self.logs.write(line);
+        self.tell_troubles();
+    }
+
+    /// What went wrong about durable jobs beside the jobs themselves.
+    fn tell_troubles(&mut self) {
+        let mut troubles = self.jobs.inbox().take_troubles();
+        let unkept = self.jobs.take_trouble().map(|error| error.to_string());
+        troubles.extend(unkept.map(|it| ("ends of jobs cannot be kept for the next runner", it)));
+        for (message, detail) in &troubles {
+            let (level, stream) = ("warn", "runner");
+            self.logs.write(Line { level, stream, detail, message, ..Line::default() });
         }
     }
 

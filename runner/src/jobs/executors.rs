@@ -20,6 +20,8 @@ pub(super) type Suspect = bool;
 #[derive(Debug, Default)]
 pub(crate) struct Inbox {
     pub(super) reports: RefCell<Vec<(Report, Suspect)>>,
+    /// Lines for the log.
+    troubles: RefCell<Vec<(&'static str, String)>>,
     news: Notify,
 }
 
@@ -27,6 +29,11 @@ impl Inbox {
     /// Waits until something was reported.
     pub(crate) async fn news(&self) {
         self.news.notified().await;
+    }
+
+    /// What went wrong since the last look: message and detail.
+    pub(crate) fn take_troubles(&self) -> Vec<(&'static str, String)> {
+        self.troubles.take()
     }
 }
 
@@ -38,6 +45,11 @@ impl Observer for Inbox {
 
     fn suspect(&self, finished: Report) {
         self.reports.borrow_mut().push((finished, true));
+        self.news.notify_one();
+    }
+
+    fn trouble(&self, message: &'static str, detail: String) {
+        self.troubles.borrow_mut().push((message, detail));
         self.news.notify_one();
     }
 }

@@ -25,7 +25,7 @@ use ostler_job::{
     durable::{AttemptKey, Ending, Finish, LogState, Order, Reason, Report, Start, Usage, Work},
 };
 use ostler_module::Observer;
-use ostler_shell_module::{Setup, Shell};
+use ostler_shell_module::{MAIL_TIME, Setup, Shell};
 use tokio::{task::spawn_local, time::sleep};
 
 use self::{
@@ -122,6 +122,8 @@ impl Attempts {
             secrets: config.secrets.clone(),
             umask: config.umask,
             log_max: config.log_max,
+            sendmail: config.sendmail.clone(),
+            mail_time: MAIL_TIME,
         };
         let payloads = Payloads::new(setup.payloads());
         let (kept, unsettled) = Unsettled::open(&setup.logs());
@@ -330,6 +332,11 @@ impl Attempts {
                 self.outgoing.retain(|earlier| earlier.key() != key);
             }
             let report = self.spare(report, &live);
+            if let Some(finish) = finish_of(&report)
+                && let Some(executor) = self.executors.get(live.module)
+            {
+                executor.ended(finish);
+            }
             // What does nothing may be done again.
             if live.module != NOTHING {
                 self.kept.ended(&report);

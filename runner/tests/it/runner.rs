@@ -110,6 +110,7 @@ impl Place {
             secrets: None,
             umask: Some(0o022),
             log_max: 1 << 30,
+            sendmail: None,
             labels: Default::default(),
             job_drain: Duration::from_secs(10),
         }

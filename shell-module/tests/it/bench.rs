@@ -1,7 +1,7 @@
 //! An executor, what it reports, and a way to see what is left of its processes.
 
 use std::{
-    cell::Cell,
+    cell::{Cell, RefCell},
     fs,
     path::PathBuf,
     rc::Rc,
@@ -32,9 +32,13 @@ pub(crate) struct Bench {
     jobs: u64,
     /// Ends that may be the work of whoever ends everything.
     pub(crate) suspects: Rc<Cell<usize>>,
+    /// What the runner's log has: message and detail.
+    pub(crate) troubles: Troubles,
 }
 
-struct Sender(mpsc::UnboundedSender<Report>, Rc<Cell<usize>>);
+type Troubles = Rc<RefCell<Vec<(&'static str, String)>>>;
+
+struct Sender(mpsc::UnboundedSender<Report>, Rc<Cell<usize>>, Troubles);
 
 impl Observer for Sender {
     fn observe(&self, report: Report) {
@@ -46,13 +50,25 @@ impl Observer for Sender {
         self.1.set(self.1.get() + 1);
         self.observe(finished);
     }
+
+    fn trouble(&self, message: &'static str, detail: String) {
+        self.2.borrow_mut().push((message, detail));
+    }
 }
 
 /// Runs a test on a bench of its own.
 pub(crate) fn with_bench(test: impl AsyncFnOnce(&mut Bench)) {
+    with_bench_where(|_| {}, test);
+}
+
+/// The same, on one that is not as usual.
+pub(crate) fn with_bench_where(
+    change: impl FnOnce(&mut Setup),
+    test: impl AsyncFnOnce(&mut Bench),
+) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     LocalSet::new().block_on(&runtime, async {
-        let mut bench = Bench::new();
+        let mut bench = Bench::new(change);
         test(&mut bench).await;
         bench.assert_nothing_is_left();
     });
@@ -68,9 +84,9 @@ pub(crate) fn argv(argv: &[&str]) -> Command {
 }
 
 impl Bench {
-    fn new() -> Self {
+    fn new(change: impl FnOnce(&mut Setup)) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let setup = Setup {
+        let mut setup = Setup {
             launcher: env!("CARGO_BIN_EXE_ostler-supervisor-for-tests").into(),
             runner: "here".into(),
             state: folder.path().join("state"),
@@ -78,12 +94,16 @@ impl Bench {
             secrets: Some(folder.path().join("secrets")),
             umask: None,
             log_max: 4 << 30,
+            sendmail: Some(folder.path().join("sendmail")),
+            mail_time: PATIENCE,
         };
+        change(&mut setup);
         let (sender, reports) = mpsc::unbounded_channel();
         let shell = Shell::new(setup.clone()).unwrap();
         let suspects = Rc::new(Cell::new(0));
-        let observer = Rc::new(Sender(sender, suspects.clone()));
-        Self { shell, setup, observer, reports, folder, jobs: 0, suspects }
+        let troubles = Troubles::default();
+        let observer = Rc::new(Sender(sender, suspects.clone(), troubles.clone()));
+        Self { shell, setup, observer, reports, folder, jobs: 0, suspects, troubles }
     }
 
     pub(crate) fn path(&self, name: &str) -> PathBuf {
@@ -138,11 +158,30 @@ impl Bench {
     pub(crate) async fn finish(&mut self) -> Finish {
         loop {
             match self.next().await {
-                Report::Finished(finish) => return *finish,
+                Report::Finished(finish) => {
+                    self.shell.ended(&finish);
+                    return *finish;
+                }
                 Report::NotStarted { key } => panic!("{key:?} was not started"),
                 Report::Started { .. } | Report::Paused { .. } | Report::Log { .. } => {}
             }
         }
+    }
+
+    /// As a runner takes an end.
+    pub(crate) fn end(&mut self, finish: &Finish) {
+        self.shell.ended(finish);
+    }
+
+    /// Waits until the log has so many lines.
+    pub(crate) async fn trouble(&self, lines: usize) {
+        let many = || (self.troubles.borrow().len() >= lines).then_some(());
+        Self::wait_for("a line of the log", many).await;
+    }
+
+    /// Waits until no mailer is left.
+    pub(crate) async fn settled(&self) {
+        Self::wait_for("mailers are gone", || self.left().is_empty().then_some(())).await;
     }
 
     pub(crate) async fn run(&mut self, command: Command) -> Finish {

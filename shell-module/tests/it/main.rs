@@ -3,6 +3,7 @@
 
 mod bench;
 mod ending;
+mod mail;
 mod output;
 mod starting;
 mod trees;

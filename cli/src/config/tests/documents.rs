@@ -91,6 +91,7 @@ job_own_user = true
 job_no_new_privs = true
 log_max = "10MiB"
 job_drain = "1m"
+sendmail = "/usr/bin/msmtp"
 secrets = "secrets.env"
 [jobs]
 keep_succeeded = "1h"
@@ -155,6 +156,7 @@ limits = { nofile = 9 }
 timeout = "2h"
 grace = "5s"
 terminate = "main"
+mailto = "ops@example.com"
 within = "1h"
 delivery = "at_least_once"
 retry = { attempts = 3, delay = "1s" }
