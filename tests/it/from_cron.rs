@@ -47,6 +47,9 @@ fn a_table_is_looked_at_and_taken_over(session: &Session) {
 fn a_firing_is_tried_and_its_habits_are_said(session: &Session) {
     let tried = session.below("Run one now");
     assert!(tried.contains("\nDear all,\nthe coffee is ready.\n"), "{tried}");
+    for line in ["To: ops@example.com", "X-Ostler-Schedule: mail-the-staff"] {
+        assert!(tried.contains(&format!("\n{line}\n")), "{tried}");
+    }
     has(session, "Run one now", "1 by first");
     has(session, "Run one now", "2 succeeded 0");
     for words in [

@@ -76,7 +76,7 @@ pub(crate) struct Submit {
     pub(crate) terminate: Option<TerminateName>,
     /// To whom what it writes is mailed when it is over, as cron does; addresses with commas between them, or nothing for nobody.
     #[schema(
-        pattern = "^[ \\t]*([A-Za-z0-9][-A-Za-z0-9@!:%.+_]*[ \\t]*(,[ \\t]*[A-Za-z0-9][-A-Za-z0-9@!:%.+_]*[ \\t]*)*)?$",
+        pattern = "^[ \\t]*([A-Za-z0-9][-A-Za-z0-9@!:%.+_=]*[ \\t]*(,[ \\t]*[A-Za-z0-9][-A-Za-z0-9@!:%.+_=]*[ \\t]*)*)?$",
         max_length = 900,
         example = "ops@example.com"
     )]

@@ -4,7 +4,7 @@
 pub const MAILTO_MAX: usize = 900;
 
 /// What an address may have beside letters and digits, though not at its beginning.
-const SIGNS: &str = "@!:%-.+_";
+const SIGNS: &str = "@!:%-.+_=";
 
 /// The addresses as they are written in a header, without what is around them; empty where none is named. What is wrong, where
 /// something is. It is what crond takes of `MAILTO`.
@@ -41,6 +41,7 @@ mod tests {
             ("", ""),
             (" ", ""),
             ("root", "root"),
+            ("bounce+x=example.org@example.com", "bounce+x=example.org@example.com"),
             ("ops@example.com", "ops@example.com"),
             (
                 "ops+cron@mail.example.com, root ,\tx_y%z!w",

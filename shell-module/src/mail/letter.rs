@@ -27,7 +27,7 @@ impl Letter {
         (!mailto.is_empty()).then(|| Self {
             mailto,
             user: command.user.clone(),
-            command: command.shown(),
+            command: shown(command),
             firing: spec.firing.clone(),
             retry: spec.retry.clone(),
             once: spec.delivery == Delivery::AtMostOnce,
@@ -50,5 +50,15 @@ impl Letter {
                 !self.once && is_left && self.retry.judge(reason, exit_status).is_ok()
             }
         }
+    }
+}
+
+/// As a crontab has it: a line that another shell is given is that line.
+fn shown(command: &Command) -> String {
+    match &command.argv[..] {
+        [shell, flag, line] if command.line.is_none() && shell.ends_with("sh") && flag == "-c" => {
+            line.clone()
+        }
+        _ => command.shown(),
     }
 }

@@ -12,6 +12,8 @@ use crate::values::quoted;
 pub(super) struct Line {
     pub(super) text: String,
     pub(super) zone: Option<String>,
+    /// The table's variable that says to whom output is mailed; empty: to nobody.
+    pub(super) mailto: String,
     /// What is otherwise there.
     pub(super) notes: Vec<String>,
 }
@@ -27,8 +29,8 @@ const UNSAID: [(&str, &str); 5] = [
     ("expires_in", "cron starts it at once or not at all"),
 ];
 /// Fields of a job that cron has a way for, or that mean nothing to it.
-const SAID: [&str; 9] =
-    ["command", "argv", "env", "cwd", "stdin", "user", "delivery", "retry", "name"];
+const SAID: [&str; 10] =
+    ["command", "argv", "env", "cwd", "stdin", "user", "delivery", "retry", "name", "mailto"];
 
 /// `Err`: why there is no such line.
 pub(super) fn line(
@@ -65,7 +67,9 @@ pub(super) fn line(
             text.len()
         ));
     }
-    Ok(Line { text, zone: body["zone"].as_str().map(str::to_owned), notes: notes(body) })
+    let zone = body["zone"].as_str().map(str::to_owned);
+    let mailto = job["mailto"].as_str().unwrap_or_default().to_owned();
+    Ok(Line { text, zone, mailto, notes: notes(body) })
 }
 
 /// The expression, if Vixie's cron understands the same by it.
@@ -113,7 +117,11 @@ fn before(job: &Value, common: &BTreeMap<String, String>) -> String {
     let mut text = String::new();
     for (name, value) in job["env"].as_object().into_iter().flatten() {
         let value = value.as_str().unwrap_or_default();
-        if common.get(name).is_none_or(|it| it != value) {
+        let is_of_table = match name.as_str() {
+            "MAILTO" => job["mailto"].as_str().unwrap_or_default() == value,
+            name => common.get(name).is_some_and(|it| it == value),
+        };
+        if !is_of_table {
             text += &format!("export {name}={}; ", quoted(value));
         }
     }

@@ -40,7 +40,7 @@ pub(crate) fn crontab(bodies: &Map<String, Value>, system: bool) -> Crontab {
         text += &format!("{name}={}\n", line::variable(value));
     }
     let mut left = 0;
-    let mut zone = None;
+    let (mut zone, mut mailto) = (None, None);
     for (name, body) in bodies {
         text += &format!("\n# {name}\n");
         match line::line(name, body, &common, system) {
@@ -49,6 +49,11 @@ pub(crate) fn crontab(bodies: &Map<String, Value>, system: bool) -> Crontab {
                 if line.zone != zone {
                     zone = line.zone;
                     text += &format!("CRON_TZ={}\n", zone.as_deref().unwrap_or_default());
+                }
+                // Without a word cron mails to who runs it.
+                if mailto.as_ref() != Some(&line.mailto) {
+                    text += &format!("MAILTO={}\n", line::variable(&line.mailto));
+                    mailto = Some(line.mailto);
                 }
                 text += &format!("{}\n", line.text);
             }
@@ -74,6 +79,8 @@ fn common_env(bodies: &Map<String, Value>) -> BTreeMap<String, String> {
         common.retain(|name, value| other.get(name) == Some(value));
     }
     common.retain(|_, value| line::is_variable(value));
+    // It stands above the lines that it is of.
+    common.remove("MAILTO");
     // Cron's own word for the shell is read by cron.
     common.retain(|name, value| name != "SHELL" || json!(value) == "/bin/sh");
     common

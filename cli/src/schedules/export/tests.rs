@@ -34,6 +34,7 @@ PATH=/usr/bin:/bin
 
 # a-backup
 CRON_TZ=Europe/Berlin
+MAILTO=""
 0 3 * * MON-FRI export A='it'\''s'; cd /root || exit 1; backup | mail -s "50\%" x
 
 # b-input
@@ -109,13 +110,53 @@ fn what_a_crontab_says_is_read_from_it_again() {
 }
 
 #[test]
+fn output_is_mailed_by_the_crontab_to_whom_the_schedules_say() {
+    use ostler_cron_module::crontab::{Crontab, Table};
+    let job = |mailto: &str, env: Value| {
+        faithful("0 3 * * *", json!({"command": "a", "mailto": mailto, "env": env}))
+    };
+    let ops = "ops@example.com,root";
+    let made = crontab(
+        &bodies(json!({
+            "a": job(ops, json!({"MAILTO": ops})),
+            "b": job(ops, json!({})),
+            "c": faithful("0 4 * * *", json!({"command": "a"})),
+            "d": job("eve", json!({"MAILTO": "x y"})),
+        })),
+        false,
+    );
+    let expected = "# Made by ostler schedule export.
+
+# a
+CRON_TZ=Europe/Berlin
+MAILTO=ops@example.com,root
+0 3 * * * a
+
+# b
+0 3 * * * a
+
+# c
+MAILTO=\"\"
+0 4 * * * a
+
+# d
+MAILTO=eve
+0 3 * * * export MAILTO='x y'; a
+";
+    assert_eq!(made.text, expected);
+    let read = Crontab::read(&made.text, Table::User, "");
+    let mailto: Vec<_> = read.entries.iter().map(|it| it.variables["MAILTO"].as_str()).collect();
+    assert_eq!(mailto, [ops, ops, "", "eve"]);
+}
+
+#[test]
 fn a_configuration_has_a_table_for_each() {
     let all =
         bodies(json!({"nightly": {"cron": "0 3 * * *", "missed": {"limit": 10, "window": "1d"},
-        "job": {"command": "backup", "env": {"A": "1"}, "tags": ["x"]}}}));
+        "job": {"command": "backup", "env": {"A": "1"}, "tags": ["x"], "mailto": "ops"}}}));
     let text = toml(&all).unwrap();
     let read: Value = toml::from_str(&text).unwrap();
     let expected = json!({"schedule": {"nightly": {"cron": "0 3 * * *", "missed": {"limit": 10, "window": "1d"}, "command": "backup",
-        "env": {"A": "1"}, "tags": ["x"]}}});
+        "env": {"A": "1"}, "tags": ["x"], "mailto": "ops"}}});
     assert_eq!(read, expected, "{text}");
 }

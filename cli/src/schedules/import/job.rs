@@ -9,7 +9,7 @@ use ostler_cron_module::{
 };
 use serde_json::{Map, Value, json};
 
-use super::{Here, Wishes, tables::TableFile};
+use super::{Here, Wishes, mail::Mail, tables::TableFile};
 
 /// What cron gives a command that has none of its own.
 const PATH: &str = "/usr/bin:/bin";
@@ -25,6 +25,7 @@ pub(super) struct Made {
     pub(super) body: Value,
     pub(super) zone: TimeZone,
     pub(super) user: Option<String>,
+    pub(super) mail: Mail,
 }
 
 /// What cron does: it starts whatever is due, once, beside what still runs, and makes up for nothing.
@@ -51,8 +52,12 @@ pub(super) fn schedule(
     if let Some(jitter) = jitter(entry) {
         body["jitter"] = json!(jitter);
     }
+    let mail = Mail::of(entry, user.as_deref());
     body["job"] = Value::Object(job(entry, user.as_deref(), wishes, here));
-    Ok(Made { body, zone, user })
+    if let Some(address) = mail.address() {
+        body["job"]["mailto"] = json!(address);
+    }
+    Ok(Made { body, zone, user, mail })
 }
 
 /// `--tz`, else that of the table, else this host's.

@@ -4,6 +4,7 @@
 
 pub(crate) mod disable;
 mod job;
+mod mail;
 mod name;
 pub(crate) mod tables;
 #[cfg(test)]
@@ -120,12 +121,14 @@ impl Import {
             });
         }
         let alone = crontab.entries.len() == 1;
+        let mut mails = Vec::new();
         for entry in &crontab.entries {
             let left = |why| Left { file: file.label.clone(), line: entry.line, column: None, why };
             match job::schedule(entry, file, wishes, here) {
                 Err(why) => self.left.push(left(why)),
                 Ok(made) => {
                     let name = names.next(&wishes.prefix, file.owner.name(), entry, alone);
+                    mails.push(made.mail.clone());
                     self.schedules.push(Draft {
                         words: made.words(entry, &name),
                         next: made.next(entry, &name, here.clock.now()),
@@ -141,6 +144,8 @@ impl Import {
             }
         }
         self.left.sort_by(|one, other| (&one.file, one.line).cmp(&(&other.file, other.line)));
+        let mails = mail::notes(mails.into_iter());
+        self.notes.extend(mails.into_iter().map(|it| format!("{}: {it}", file.label)));
         self.notes.extend(notes(file, &crontab, wishes, here));
     }
 }
@@ -183,10 +188,11 @@ fn notes(file: &TableFile, crontab: &Crontab, wishes: &Wishes, here: &Here) -> V
     let has = |name: &str| {
         crontab.entries.iter().find_map(|it| it.variables.get(name).filter(|it| !it.is_empty()))
     };
-    if let Some(to) = has("MAILTO") {
-        told(format!(
-            "MAILTO={to}: nothing is mailed; what a job writes is in its log, `ostler logs`"
-        ));
+    if let Some(from) = has("MAILFROM") {
+        told(format!("MAILFROM={from}: mail comes from the user whom the command runs as"));
+    }
+    if let Some(kind) = has("CONTENT_TYPE").filter(|it| !it.starts_with("text/plain")) {
+        told(format!("CONTENT_TYPE={kind}: mail is plain text in UTF-8"));
     }
     if let Some(zone) = has("CRON_TZ").filter(|_| wishes.tz.is_none()) {
         told(format!(

@@ -48,17 +48,14 @@ fn a_line_runs_as_cron_runs_it() {
     let expected = json!({
         "cron": "30 2 * * MON-FRI", "zone": "Europe/Berlin", "vixie": true, "missed": "skip", "overlap": "allow",
         "job": {
-            "command": "backup --all", "stdin": "yes\n", "cwd": "/home/eve", "user": "eve", "delivery": "at_most_once",
+            "command": "backup --all", "stdin": "yes\n", "cwd": "/home/eve", "user": "eve", "delivery": "at_most_once", "mailto": "ops@example.com",
             "env": {"MAILTO": "ops@example.com", "PATH": "/usr/bin:/bin", "SHELL": "/bin/sh"}, "retry": {"attempts": 1},
         },
     });
     assert_eq!(draft.schedule, expected);
     assert_eq!(import.left.len(), 0);
-    assert!(
-        import.notes[0].starts_with("tab: MAILTO=ops@example.com: nothing is mailed"),
-        "{:?}",
-        import.notes
-    );
+    let note = "tab: MAILTO=ops@example.com: output of a line is mailed there, as by cron, by the sendmail of whichever host runs it";
+    assert_eq!(import.notes, [note]);
 }
 
 #[test]
@@ -104,6 +101,35 @@ fn variables_say_shell_home_path_delay_and_zone() {
 }
 
 #[test]
+fn output_is_mailed_to_whom_cron_mails_it() {
+    let text = "0 1 * * * before\nMAILTO=ops@example.com, root\n0 2 * * * a\n0 3 * * * b\nMAILTO=\"\"\n0 4 * * * off\nMAILTO=<ops@example.com>\n0 5 * * * unsafe\n MAILTO = 'x+y=z@example.com'\n0 6 * * * last\n";
+    let import = user(text);
+    let mailto: Vec<_> =
+        import.schedules.iter().map(|it| it.schedule["job"]["mailto"].as_str()).collect();
+    let ops = Some("ops@example.com,root");
+    assert_eq!(mailto, [Some("eve"), ops, ops, None, None, Some("x+y=z@example.com")]);
+    let told: Vec<&str> = import.notes.iter().map(String::as_str).collect();
+    assert_eq!(told.len(), 4, "{told:?}");
+    assert!(told[0].starts_with("tab: MAILTO=ops@example.com,root: output of 2 lines is mailed"));
+    assert!(told[2].starts_with("tab: no MAILTO: output of a line is mailed to eve, who runs it"));
+    let wrong = "tab: MAILTO=<ops@example.com>: \"<ops@example.com>\" is no address; ";
+    assert!(told[3].starts_with(wrong) && told[3].ends_with(" is not mailed, as by cron"));
+    // The command has the variable as it is written.
+    assert_eq!(import.schedules[1].schedule["job"]["env"]["MAILTO"], "ops@example.com, root");
+}
+
+#[test]
+fn without_mailto_whoever_runs_a_line_gets_its_output_if_that_is_known() {
+    let system = read(Table::System, Owner::Nobody, "0 1 * * * root a\n0 2 * * * www-data b\n");
+    let mailto: Vec<_> = system.schedules.iter().map(|it| &it.schedule["job"]["mailto"]).collect();
+    assert_eq!(mailto, ["root", "www-data"]);
+    let unknown = read(Table::User, Owner::Nobody, "0 1 * * * a\n");
+    assert_eq!(unknown.schedules[0].schedule["job"]["mailto"], json!(null));
+    let note = "tab: no MAILTO: output of a line is mailed to nobody, since no user is named";
+    assert!(unknown.notes.iter().any(|it| it.starts_with(note)), "{:?}", unknown.notes);
+}
+
+#[test]
 fn what_cannot_be_taken_over_is_told_with_its_place_and_the_cure() {
     let import = user("61 * * * * a\n0 3 * * * caf\u{fffd}\n0 3 * * *\n0 4 * * * last");
     let told: Vec<String> = import.left.iter().map(Left::told).collect();
@@ -143,14 +169,14 @@ fn a_table_that_names_no_user_says_so() {
     let import = read(Table::User, Owner::Nobody, "0 3 * * * a\n");
     assert_eq!(import.schedules[0].schedule["job"]["user"], json!(null));
     assert_eq!(import.schedules[0].schedule["job"]["cwd"], "/home/me");
-    assert!(import.notes[0].contains("--run-as USER"), "{:?}", import.notes);
+    assert!(import.notes[1].contains("--run-as USER"), "{:?}", import.notes);
     let wishes = Wishes { run_as: Some("www-data".to_owned()), ..berlin() };
     let import =
         Import::read(&[file(Table::User, Owner::Nobody, "0 3 * * * a\n")], &wishes, &here());
     assert_eq!(import.schedules[0].schedule["job"]["user"], "www-data");
     let unknown = read(Table::User, Owner::User("nobody-here".to_owned()), "0 3 * * * a\n");
     assert!(
-        unknown.notes[0].contains("there is no user nobody-here on this host"),
+        unknown.notes[1].contains("there is no user nobody-here on this host"),
         "{:?}",
         unknown.notes
     );
