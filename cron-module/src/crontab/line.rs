@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Entry, Table, expression};
+use super::{Entry, Table, expression, slips};
 use crate::expression::fault::Fault;
 
 /// `NAME = value`, in quotes or not; `None`: it is not that.
@@ -30,15 +30,17 @@ pub(super) fn entry(line: &str, table: Table, name: &str) -> Result<Entry, Fault
     rest.skip_blanks();
     let quiet = rest.text().starts_with('-');
     rest.at += usize::from(quiet);
-    let (start, when) = rest.when();
+    if let Some(fault) = slips::of_other_cron(line, rest.at) {
+        return Err(fault);
+    }
+    let (start, when) = rest.when()?;
+    let when = slips::of_bsd(when).unwrap_or(when);
     let expression = expression(when, start, name)?;
     let user = match table {
         Table::User => None,
-        Table::System => {
-            Some(rest.word("the user is missing", "write who runs it before the command")?)
-        }
+        Table::System => Some(rest.user()?),
     };
-    rest.skip_blanks();
+    let flags = rest.flags();
     if rest.text().trim_end().is_empty() {
         let cure = match table {
             Table::User => "write it after the fields",
@@ -46,9 +48,23 @@ pub(super) fn entry(line: &str, table: Table, name: &str) -> Result<Entry, Fault
         };
         return Err(Fault::new(line.len()..line.len(), "the command is missing", cure));
     }
+    if let Some(fault) = slips::in_command(rest.text(), rest.at) {
+        return Err(fault);
+    }
     let (command, stdin) = command(rest.text());
-    let (when, variables) = (when.to_owned(), BTreeMap::new());
-    Ok(Entry { line: 0, comment: None, when, expression, user, command, stdin, variables, quiet })
+    Ok(Entry {
+        line: 0,
+        comment: None,
+        when: when.to_owned(),
+        expression,
+        user,
+        command,
+        stdin,
+        variables: BTreeMap::new(),
+        quiet: quiet || flags.contains('q'),
+        single: flags.contains('s'),
+        mails_failures: flags.contains('n'),
+    })
 }
 
 /// What is left of a line.
@@ -72,26 +88,47 @@ impl<'a> Rest<'a> {
         self.at += self.text().find([' ', '\t']).unwrap_or_else(|| self.text().len());
     }
 
-    fn word(&mut self, missing: &str, cure: &str) -> Result<String, Fault> {
+    fn user(&mut self) -> Result<String, Fault> {
         self.skip_blanks();
         let start = self.at;
         self.skip_word();
-        if start == self.at {
-            return Err(Fault::new(start..start, missing, cure));
+        let at = start..self.at;
+        let user = &self.line[at.clone()];
+        if user.is_empty() {
+            let cure = "write who runs it before the command";
+            return Err(Fault::new(at, "the user is missing", cure));
         }
-        Ok(self.line[start..self.at].to_owned())
+        slips::in_user(user, at).map_or_else(|| Ok(user.to_owned()), Err)
     }
 
     /// A nickname, which `@every` has a length of time for, or five fields.
-    fn when(&mut self) -> (usize, &'a str) {
+    fn when(&mut self) -> Result<(usize, &'a str), Fault> {
         let start = self.at;
         let words = match self.text() {
             text if text.starts_with("@every ") => 2,
             text if text.starts_with('@') => 1,
-            _ => 5,
+            text => match text.split_ascii_whitespace().count() {
+                count @ 0..5 => return Err(slips::too_few(count, start..self.line.len())),
+                _ => 5,
+            },
         };
         (0..words).for_each(|_| self.skip_word());
-        (start, &self.line[start..self.at])
+        Ok((start, &self.line[start..self.at]))
+    }
+
+    /// Letters after a `-` before the command, which the crons of BSD read; no program is called so.
+    fn flags(&mut self) -> String {
+        let mut flags = String::new();
+        loop {
+            self.skip_blanks();
+            let word = self.text().split([' ', '\t']).next().unwrap_or_default();
+            let letters = word.strip_prefix('-').filter(|it| !it.is_empty());
+            match letters.filter(|it| it.chars().all(|it| "nqs".contains(it))) {
+                Some(letters) => flags += letters,
+                None => return flags,
+            }
+            self.at += word.len();
+        }
     }
 }
 

@@ -5,6 +5,7 @@
 //! input. A broken line is told with its place, and the others are read all the same: nobody loses a night for one.
 
 mod line;
+mod slips;
 #[cfg(test)]
 mod tests;
 
@@ -49,8 +50,12 @@ pub struct Entry {
     pub stdin: Option<String>,
     /// Variables that are set above it, `PATH`, `SHELL`, `MAILTO`, `CRON_TZ` and `RANDOM_DELAY` among them.
     pub variables: BTreeMap<String, String>,
-    /// It began with `-`, which asks cron to say nothing of it in its log.
+    /// It began with `-`, or `-q` is before its command, which asks cron to say nothing of it in its log.
     pub quiet: bool,
+    /// `-s` is before its command: the crons of BSD then start none while the one before it runs.
+    pub single: bool,
+    /// `-n` is before its command: they then mail what it wrote only if it failed.
+    pub mails_failures: bool,
 }
 
 /// A line that means nothing.
@@ -71,14 +76,18 @@ impl Crontab {
         for (number, line) in (1..).zip(text.lines()) {
             let body = line.trim_start_matches([' ', '\t']);
             if let Some(words) = body.strip_prefix('#') {
-                comment = comment_of(words, table, comment.is_some());
+                // What is set in goes on with what is above it.
+                if comment.is_none() || !words.starts_with("   ") {
+                    comment = comment_of(words, table, comment.is_some());
+                }
                 continue;
             }
             if !body.trim_end().is_empty() {
                 match line::variable(line) {
-                    Some((key, value)) => {
-                        variables.insert(key, value);
-                    }
+                    Some((key, value)) => match slips::in_value(line, &key, table) {
+                        Some(fault) => crontab.broken.push(Broken { line: number, fault }),
+                        None => drop(variables.insert(key, value)),
+                    },
                     None => match line::entry(line, table, &format!("{name}:{number}")) {
                         Ok(read) => crontab.entries.push(Entry {
                             line: number,

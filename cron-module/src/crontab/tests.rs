@@ -136,3 +136,82 @@ fn windows_line_ends_and_odd_characters_lose_nothing() {
     let entry = only("0 0 * * * grüße 'a b'\r\n");
     assert_eq!(entry.command, "grüße 'a b'");
 }
+
+#[test]
+fn lines_of_other_crons_are_told_as_such_and_read_where_that_means_the_same() {
+    let told = |text: &str| {
+        let crontab = user(&format!("{text}\n"));
+        crontab.broken.iter().map(ToString::to_string).next().unwrap_or_else(|| panic!("{text}"))
+    };
+    for text in ["!mailto(ops)", "@ 30 run", "&bootrun(true) 0 4 * * * run", "%nightly * 21-23 run"]
+    {
+        assert!(told(text).starts_with("line 1, column 1: it is a line of fcron's; "), "{text}");
+    }
+    for (text, cure) in [
+        ("1 5 cron.daily run-parts /etc/cron.daily", "put cron.daily @daily -- COMMAND"),
+        ("7\t10\tcron.weekly\tnice run", "put cron.weekly @weekly -- COMMAND"),
+        ("@monthly 45 cron.monthly run", "put cron.monthly @monthly -- COMMAND"),
+        ("3 5 each-third run", "put each-third '@every 3d' -- COMMAND"),
+    ] {
+        let told = told(text);
+        assert!(told.contains("it is a line of anacron's") && told.ends_with(cure), "{told}");
+    }
+    assert!(
+        told("@30 run")
+            .ends_with("write @every 30s, which counts from the start of the one before it")
+    );
+    let crontab = user(
+        "@every_minute a\n@every_second b\n0 * * * * -q c\n0 * * * * -ns d -s\n0 * * * * -x e\n",
+    );
+    let is: Vec<_> =
+        crontab.entries.iter().map(|it| (it.when.as_str(), it.command.as_str())).collect();
+    let hourly = "0 * * * *";
+    assert_eq!(
+        is,
+        [("* * * * *", "a"), ("@every 1s", "b"), (hourly, "c"), (hourly, "d -s"), (hourly, "-x e")]
+    );
+    let flags = |at: usize| {
+        let it = &crontab.entries[at];
+        (it.quiet, it.single, it.mails_failures)
+    };
+    assert_eq!(
+        (flags(2), flags(3), flags(4)),
+        ((true, false, false), (false, true, true), (false, false, false))
+    );
+}
+
+#[test]
+fn what_cron_would_read_as_something_else_than_was_meant_is_told() {
+    let system =
+        Crontab::read("0 3 * * * /opt/backup --all\n*/5 0 3 * * * root a\n", Table::System, "");
+    let faults: Vec<String> = system.broken.iter().map(ToString::to_string).collect();
+    let cure = "a line of the system's tables has its user right after five fields, and those of a user's own have none";
+    assert_eq!(
+        faults,
+        [
+            format!("line 1, column 11: /opt/backup is no user; {cure}"),
+            format!("line 2, column 13: * is no user; {cure}"),
+        ]
+    );
+    let crontab = user(
+        "0 0 3 * * * a\n0 3 * * * 2026 b\nTZ=UTC 0 5 * * * c\nA=b 1 2 3\nB=\"x 0 5 * * * c\"\n0 3 * * * d\n* * * a\n",
+    );
+    let faults: Vec<String> = crontab.broken.iter().map(ToString::to_string).collect();
+    let fields = "as if there were more fields; a crontab has five, without seconds and years";
+    assert_eq!(
+        faults[1..3],
+        [
+            format!("line 2, column 11: the command begins with 2026, {fields}"),
+            "line 3, column 7: cron takes all of it for the value of TZ, and runs nothing; put TZ on a line of its own".to_owned(),
+        ]
+    );
+    assert!(faults[3].contains("there are 4 fields; write five (minute,"), "{}", faults[3]);
+    assert_eq!(crontab.entries.len(), 1, "a value may have blanks in it");
+    assert_eq!(crontab.entries[0].variables["A"], "b 1 2 3");
+}
+
+#[test]
+fn a_comment_that_goes_on_further_in_is_of_the_one_above_it() {
+    let text = "# nightly\n#   overlap = skip: cron has no word for it\n0 0 * * * rotate\n";
+    assert_eq!(only(text).comment.as_deref(), Some("nightly"));
+}

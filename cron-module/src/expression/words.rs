@@ -68,6 +68,7 @@ impl Fields {
         let hours = set(self.hours, 0..=23);
         let of_hours = match hours.len() {
             24 => " of every hour".to_owned(),
+            1 => format!(" of the hour {}", hours[0]),
             _ => format!(" of the hours {}", runs(&hours, |it| it.to_string())),
         };
         let minutes = set(self.minutes, 0..=59);
