@@ -90,6 +90,12 @@ impl Clock {
         }
     }
 
+    /// The same, with a zone of a name.
+    #[cfg(test)]
+    pub(crate) fn for_tests_in(zone: &str) -> Self {
+        Self { zone: named(zone), ..Self::for_tests() }
+    }
+
     /// The present.
     pub(crate) fn now(&self) -> Timestamp {
         self.now

@@ -413,7 +413,8 @@ fn schedules_are_exported_in_each_form() {
     let crontab = fake.ostler(&["schedule", "export", "nightly", "--format", "crontab"]).out;
     assert!(
         crontab.contains("# nightly\n")
-            && crontab.contains("CRON_TZ=Europe/Berlin\nMAILTO=\"\"\n30 2 * * * backup --all\n"),
+            && crontab.contains("CRON_TZ=Europe/Berlin\nMAILTO=\"\"\n")
+            && crontab.contains("\n30 2 * * * backup --all\n"),
         "{crontab}"
     );
 }

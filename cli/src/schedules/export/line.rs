@@ -5,15 +5,15 @@ use std::collections::BTreeMap;
 use ostler_cron_module::{Dialect, Expression};
 use serde_json::{Value, json};
 
+use super::Home;
 use crate::values::quoted;
 
 /// What a line says.
 #[derive(Debug)]
 pub(super) struct Line {
+    /// Variables that are to stand above it.
+    pub(super) above: Vec<String>,
     pub(super) text: String,
-    pub(super) zone: Option<String>,
-    /// The table's variable that says to whom output is mailed; empty: to nobody.
-    pub(super) mailto: String,
     /// What is otherwise there.
     pub(super) notes: Vec<String>,
 }
@@ -28,16 +28,22 @@ const UNSAID: [(&str, &str); 5] = [
     ("max_run", "cron tells nobody that it runs too long"),
     ("expires_in", "cron starts it at once or not at all"),
 ];
+/// Whose schedules are that name nobody.
+const TENANT: &str = "default";
 /// Fields of a job that cron has a way for, or that mean nothing to it.
 const SAID: [&str; 10] =
     ["command", "argv", "env", "cwd", "stdin", "user", "delivery", "retry", "name", "mailto"];
 
-/// `Err`: why there is no such line.
+/// Variables that cron has by itself.
+const OF_CRON: [(&str, &str); 4] =
+    [("CRON_TZ", ""), ("PATH", "/usr/bin:/bin"), ("RANDOM_DELAY", "0"), ("SHELL", "/bin/sh")];
+
+/// `Err`: why there is no such line. `above` is what variables are by the lines before it, and then by this one.
 pub(super) fn line(
     name: &str,
     body: &Value,
-    common: &BTreeMap<String, String>,
-    system: bool,
+    above: &mut BTreeMap<String, String>,
+    (system, home): (bool, Home),
 ) -> Result<Line, String> {
     let job = &body["job"];
     let when = when(name, body)?;
@@ -51,7 +57,10 @@ pub(super) fn line(
         }
         (false, None) => String::new(),
     };
-    let command = escaped(&format!("{}{}", before(job, common), work(job)?))?;
+    let mut set = Set { above: above.clone(), lines: Vec::new(), before: String::new() };
+    set.all(&variables(body), job);
+    set.folder(job, home);
+    let command = escaped(&format!("{}{}", set.before, work(job)?))?;
     let stdin = match &job["stdin"] {
         Value::Null => String::new(),
         Value::String(text) if text.is_empty() => String::new(),
@@ -67,9 +76,102 @@ pub(super) fn line(
             text.len()
         ));
     }
-    let zone = body["zone"].as_str().map(str::to_owned);
-    let mailto = job["mailto"].as_str().unwrap_or_default().to_owned();
-    Ok(Line { text, zone, mailto, notes: notes(body) })
+    *above = set.above;
+    Ok(Line { above: set.lines, text, notes: notes(body) })
+}
+
+/// All that a table has to say above a line: the environment, the zone, and the delay.
+pub(super) fn variables(body: &Value) -> BTreeMap<String, String> {
+    let job = &body["job"];
+    let env = job["env"].as_object().into_iter().flatten();
+    let mut variables: BTreeMap<String, String> =
+        env.filter_map(|(name, it)| Some((name.clone(), it.as_str()?.to_owned()))).collect();
+    if let Some(zone) = body["zone"].as_str() {
+        variables.insert("CRON_TZ".to_owned(), zone.to_owned());
+    }
+    if let Some(minutes) = minutes(&body["jitter"]) {
+        variables.insert("RANDOM_DELAY".to_owned(), minutes.to_string());
+    }
+    if let Some(to) = mailto(job) {
+        variables.insert("MAILTO".to_owned(), to);
+    }
+    variables
+}
+
+/// What has to be said of mail. `None`: nothing, since cron mails to who runs the line, too.
+fn mailto(job: &Value) -> Option<String> {
+    let (to, text) = (job["mailto"].as_str(), job["env"]["MAILTO"].as_str());
+    let read = text.map(|text| ostler_api::checked_mailto(text).unwrap_or_default());
+    match (read, text) {
+        // As it was written, if it means that.
+        (Some(read), Some(text)) if read == to.unwrap_or_default() => Some(text.to_owned()),
+        (None, _) if to.is_some() && to == job["user"].as_str() => None,
+        _ => Some(to.unwrap_or_default().to_owned()),
+    }
+}
+
+/// What a variable is to cron where the table says nothing of it.
+pub(super) fn usual(name: &str) -> Option<&'static str> {
+    OF_CRON.iter().find(|it| it.0 == name).map(|it| it.1)
+}
+
+/// Whole minutes, which cronie knows a word for.
+fn minutes(jitter: &Value) -> Option<u64> {
+    let (_, millis) = ostler_gateway::units::duration(jitter.as_str()?)?;
+    (millis > 0 && millis.is_multiple_of(60_000)).then_some(millis / 60_000)
+}
+
+/// Variables on their way into a table.
+struct Set {
+    above: BTreeMap<String, String>,
+    lines: Vec<String>,
+    /// What a line has to say before its command, since no variable can.
+    before: String,
+}
+
+impl Set {
+    fn all(&mut self, wanted: &BTreeMap<String, String>, job: &Value) {
+        let gone: Vec<String> =
+            self.above.keys().filter(|it| !wanted.contains_key(*it)).cloned().collect();
+        for name in gone {
+            match usual(&name) {
+                Some(value) => self.variable(&name, value),
+                None if name == "MAILTO" => {
+                    self.variable(&name, job["mailto"].as_str().unwrap_or_default());
+                }
+                None => self.before += &format!("unset {name}; "),
+            }
+        }
+        for (name, value) in wanted {
+            if is_variable(value) && (name != "SHELL" || value.starts_with('/')) {
+                self.variable(name, value);
+            } else {
+                self.before += &format!("export {name}={}; ", quoted(value));
+            }
+        }
+        // The command's own, where it is not whom cron mails to.
+        let text = job["env"]["MAILTO"].as_str();
+        if let Some(text) = text.filter(|it| wanted.get("MAILTO").is_some_and(|to| to != it)) {
+            self.before += &format!("export MAILTO={}; ", quoted(text));
+        }
+    }
+
+    fn variable(&mut self, name: &str, value: &str) {
+        if self.above.get(name).is_none_or(|it| it != value) {
+            self.lines.push(format!("{name}={}", variable(value)));
+            self.above.insert(name.to_owned(), value.to_owned());
+        }
+    }
+
+    /// Cron starts in the home.
+    fn folder(&mut self, job: &Value, home: Home) {
+        let of_user = || home(job["user"].as_str()).unwrap_or_else(|| "/".to_owned());
+        let home = job["env"]["HOME"].as_str().map_or_else(of_user, str::to_owned);
+        if let Some(cwd) = job["cwd"].as_str().filter(|it| *it != home) {
+            // The command may have parts that `&&` would not hold for.
+            self.before += &format!("cd {} || exit 1; ", quoted(cwd));
+        }
+    }
 }
 
 /// The expression, if Vixie's cron understands the same by it.
@@ -112,33 +214,24 @@ fn is_of_days(field: &str) -> bool {
         })
 }
 
-/// What makes the folder and the environment of the job.
-fn before(job: &Value, common: &BTreeMap<String, String>) -> String {
-    let mut text = String::new();
-    for (name, value) in job["env"].as_object().into_iter().flatten() {
-        let value = value.as_str().unwrap_or_default();
-        let is_of_table = match name.as_str() {
-            "MAILTO" => job["mailto"].as_str().unwrap_or_default() == value,
-            name => common.get(name).is_some_and(|it| it == value),
-        };
-        if !is_of_table {
-            text += &format!("export {name}={}; ", quoted(value));
-        }
-    }
-    if let Some(cwd) = job["cwd"].as_str() {
-        // The command may have parts that `&&` would not hold for.
-        text += &format!("cd {} || exit 1; ", quoted(cwd));
-    }
-    text
-}
-
+/// What the shell of the line is given.
 fn work(job: &Value) -> Result<String, String> {
+    let shell = job["env"]["SHELL"].as_str().unwrap_or("/bin/sh");
     if let Some(line) = job["command"].as_str() {
-        return Ok(line.to_owned());
+        let is_of_cron = shell == "/bin/sh";
+        return Ok(if is_of_cron {
+            line.to_owned()
+        } else {
+            format!("/bin/sh -c {}", quoted(line))
+        });
     }
-    let words: Option<Vec<String>> =
-        job["argv"].as_array().map(|it| it.iter().filter_map(Value::as_str).map(quoted).collect());
-    words.map(|it| it.join(" ")).ok_or_else(|| "it runs no command".to_owned())
+    let words: Option<Vec<&str>> =
+        job["argv"].as_array().map(|it| it.iter().filter_map(Value::as_str).collect());
+    match words.as_deref() {
+        Some([program, "-c", line]) if *program == shell => Ok((*line).to_owned()),
+        Some(words) => Ok(words.iter().map(|it| quoted(it)).collect::<Vec<_>>().join(" ")),
+        None => Err("it runs no command".to_owned()),
+    }
 }
 
 /// A `%` is the end of a line to cron, unless an odd number of backslashes is before it, of which it takes one away.
@@ -192,8 +285,10 @@ fn notes(body: &Value) -> Vec<String> {
             told(name, &body[name], why);
         }
     }
-    if !body["jitter"].is_null() {
-        told("jitter", &body["jitter"], "cron starts it at once; cronie has RANDOM_DELAY");
+    if minutes(&body["jitter"]).is_some() {
+        told("jitter", &body["jitter"], "only cronie knows RANDOM_DELAY, and draws it anew");
+    } else if !body["jitter"].is_null() {
+        told("jitter", &body["jitter"], "cron starts it at once");
     }
     if job["retry"]["attempts"] != 1 && job["delivery"] != "at_most_once" {
         let retry =
@@ -201,7 +296,8 @@ fn notes(body: &Value) -> Vec<String> {
         told("retry", &retry, "cron tries it once");
     }
     for (name, value) in job.as_object().into_iter().flatten() {
-        if !SAID.contains(&name.as_str()) {
+        let is_usual = name == "tenant" && value == TENANT;
+        if !SAID.contains(&name.as_str()) && !is_usual {
             told(name, value, "cron has no word for it");
         }
     }
@@ -215,13 +311,21 @@ pub(super) fn shown(body: &Value) -> String {
     format!("{cron} {work}")
 }
 
-/// Whether a table's variable can have this value.
-pub(super) fn is_variable(value: &str) -> bool {
-    !value.contains(['\n', '\r', '"'])
+/// Whether a table's variable can have this value: cron takes one pair of quotes away, and knows no others.
+fn is_variable(value: &str) -> bool {
+    !value.contains(['\n', '\r'])
+        && (is_plain(value) || !value.contains('"') || !value.contains('\''))
+}
+
+fn is_plain(value: &str) -> bool {
+    value.trim() == value && !value.is_empty() && !value.starts_with(['"', '\''])
 }
 
 /// The value of a variable as it is written.
-pub(super) fn variable(value: &str) -> String {
-    let is_plain = value.trim() == value && !value.is_empty() && !value.starts_with('\'');
-    if is_plain { value.to_owned() } else { format!("\"{value}\"") }
+fn variable(value: &str) -> String {
+    match value.contains('"') {
+        _ if is_plain(value) => value.to_owned(),
+        false => format!("\"{value}\""),
+        true => format!("'{value}'"),
+    }
 }

@@ -6,7 +6,7 @@ mod tests;
 
 use std::collections::BTreeMap;
 
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
 /// What a crontab says.
 #[derive(Debug)]
@@ -32,56 +32,40 @@ pub(crate) fn toml(bodies: &Map<String, Value>) -> Result<String, toml::ser::Err
     toml::to_string_pretty(&whole)
 }
 
-/// Lines of a crontab. What it cannot say is a comment that says why.
-pub(crate) fn crontab(bodies: &Map<String, Value>, system: bool) -> Crontab {
-    let common = common_env(bodies);
+/// The home of a user of this host, or of whoever this is.
+pub(crate) type Home = fn(Option<&str>) -> Option<String>;
+
+/// Lines of a crontab, those together that have the same variables. What it cannot say is a comment that says why.
+pub(crate) fn crontab(bodies: &Map<String, Value>, system: bool, home: Home) -> Crontab {
+    let mut bodies: Vec<(&String, &Value)> = bodies.iter().collect();
+    // Variables hold for all lines below them and cannot be taken away: whoever has fewer goes first.
+    bodies.sort_by_cached_key(|(name, body)| {
+        let variables = line::variables(body);
+        let kept = variables.keys().filter(|it| line::usual(it).is_none()).count();
+        (kept, variables, (*name).clone())
+    });
     let mut text = String::from("# Made by ostler schedule export.\n");
-    for (name, value) in &common {
-        text += &format!("{name}={}\n", line::variable(value));
-    }
-    let mut left = 0;
-    let (mut zone, mut mailto) = (None, None);
+    let (mut left, mut above) = (0, BTreeMap::new());
     for (name, body) in bodies {
-        text += &format!("\n# {name}\n");
-        match line::line(name, body, &common, system) {
+        text.push('\n');
+        match line::line(name, body, &mut above, (system, home)) {
             Ok(line) => {
+                for variable in &line.above {
+                    text += &format!("{variable}\n");
+                }
+                text += if line.above.is_empty() { "" } else { "\n" };
+                text += &format!("# {name}\n");
                 line.notes.iter().for_each(|it| text += &format!("#   {it}\n"));
-                if line.zone != zone {
-                    zone = line.zone;
-                    text += &format!("CRON_TZ={}\n", zone.as_deref().unwrap_or_default());
-                }
-                // Without a word cron mails to who runs it.
-                if mailto.as_ref() != Some(&line.mailto) {
-                    text += &format!("MAILTO={}\n", line::variable(&line.mailto));
-                    mailto = Some(line.mailto);
-                }
                 text += &format!("{}\n", line.text);
             }
             Err(why) => {
                 left += 1;
-                text += &format!("#   cannot be said here: {why}\n#   {}\n", line::shown(body));
+                text += &format!(
+                    "# {name}\n#   cannot be said here: {why}\n#   {}\n",
+                    line::shown(body)
+                );
             }
         }
     }
     Crontab { text, left }
-}
-
-/// The variables that all of them have, which stand above all of them.
-fn common_env(bodies: &Map<String, Value>) -> BTreeMap<String, String> {
-    let env = |body: &Value| -> BTreeMap<String, String> {
-        let pairs = body["job"]["env"].as_object().into_iter().flatten();
-        pairs.filter_map(|(name, it)| Some((name.clone(), it.as_str()?.to_owned()))).collect()
-    };
-    let mut bodies = bodies.values();
-    let mut common = bodies.next().map(env).unwrap_or_default();
-    for body in bodies {
-        let other = env(body);
-        common.retain(|name, value| other.get(name) == Some(value));
-    }
-    common.retain(|_, value| line::is_variable(value));
-    // It stands above the lines that it is of.
-    common.remove("MAILTO");
-    // Cron's own word for the shell is read by cron.
-    common.retain(|name, value| name != "SHELL" || json!(value) == "/bin/sh");
-    common
 }

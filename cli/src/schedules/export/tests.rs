@@ -8,6 +8,10 @@ fn bodies(all: Value) -> Map<String, Value> {
     all.as_object().unwrap().clone()
 }
 
+fn home(user: Option<&str>) -> Option<String> {
+    Some(format!("/home/{}", user.unwrap_or("me")))
+}
+
 fn faithful(cron: &str, job: Value) -> Value {
     let mut body = json!({"cron": cron, "zone": "Europe/Berlin", "vixie": true, "missed": "skip", "overlap": "allow", "job": job});
     body["job"]["retry"] = json!({"attempts": 1});
@@ -26,16 +30,14 @@ fn a_crontab_has_what_it_can_say_and_a_comment_of_the_rest() {
         "g-user": faithful("0 0 * * *", json!({"command": "x", "user": "www-data", "env": {"PATH": "/usr/bin:/bin"}})),
         "h-lines": faithful("0 0 * * *", json!({"command": "a\nb", "env": {"PATH": "/usr/bin:/bin"}})),
         "i-rich": {"cron": "5 0 * * *", "zone": "UTC", "jitter": "5m", "ends": "2027-01-01T00:00:00Z",
-            "job": {"command": "x", "queue": "mail", "env": {"PATH": "/usr/bin:/bin"}}},
+            "job": {"command": "x", "queue": "mail", "tenant": "default", "env": {"PATH": "/usr/bin:/bin"}}},
     }));
-    let made = crontab(&all, false);
+    let made = crontab(&all, false, home);
     let expected = r#"# Made by ostler schedule export.
-PATH=/usr/bin:/bin
 
-# a-backup
 CRON_TZ=Europe/Berlin
 MAILTO=""
-0 3 * * MON-FRI export A='it'\''s'; cd /root || exit 1; backup | mail -s "50\%" x
+PATH=/usr/bin:/bin
 
 # b-input
 @daily /bin/cat 'a b'%x\%y%z
@@ -52,10 +54,6 @@ MAILTO=""
 #   cannot be said here: cron knows no L, W, #, ? and +
 #   0 0 L * * x
 
-# f-days
-#   cannot be said here: cron means other days by it: */2 restricts nothing there
-#   0 0 */2 * MON x
-
 # g-user
 #   cannot be said here: it is run by www-data, and a user's own table has no user; --system has
 #   0 0 * * * x
@@ -64,19 +62,40 @@ MAILTO=""
 #   cannot be said here: a line of cron has no line ends in it
 #   0 0 * * * a b
 
+# f-days
+#   cannot be said here: cron means other days by it: */2 restricts nothing there
+#   0 0 */2 * MON x
+
+CRON_TZ=UTC
+RANDOM_DELAY=5
+
 # i-rich
 #   missed = one: cron makes up for nothing
 #   overlap = skip: cron starts it beside the one before it
 #   ends = 2027-01-01T00:00:00Z: cron fires it after that as well
-#   jitter = 5m: cron starts it at once; cronie has RANDOM_DELAY
+#   jitter = 5m: only cronie knows RANDOM_DELAY, and draws it anew
 #   retry = as its queue says: cron tries it once
 #   queue = mail: cron has no word for it
-CRON_TZ=UTC
 5 0 * * * x
+
+RANDOM_DELAY=0
+A=it's
+CRON_TZ=Europe/Berlin
+
+# a-backup
+0 3 * * MON-FRI cd /root || exit 1; backup | mail -s "50\%" x
 "#;
     assert_eq!(made.text, expected);
     assert_eq!(made.left, 6);
-    let system = crontab(&all, true).text;
+}
+
+#[test]
+fn a_crontab_of_the_system_has_a_user_in_each_line() {
+    let all = bodies(json!({
+        "a": faithful("0 0 * * *", json!({"command": "x", "user": "www-data"})),
+        "b": faithful("0 0 * * *", json!({"command": "x"})),
+    }));
+    let system = crontab(&all, true, home).text;
     assert!(
         system.contains("\n0 0 * * * www-data x\n")
             && system.contains("cannot be said here: it names no user"),
@@ -88,7 +107,7 @@ CRON_TZ=UTC
 fn what_a_crontab_says_is_read_from_it_again() {
     use ostler_cron_module::crontab::{Crontab, Table};
     let job = json!({"command": "echo \"100%\" 'a' \\\\%", "stdin": "one\n\n50%\n", "env": {"PATH": "/usr/bin:/bin", "X": " spaced "}});
-    let made = crontab(&bodies(json!({"one": faithful("*/5 9-17 * * 1-5", job)})), false);
+    let made = crontab(&bodies(json!({"one": faithful("*/5 9-17 * * 1-5", job)})), false, home);
     let read = Crontab::read(&made.text, Table::User, "");
     assert_eq!(read.broken, []);
     let entry = &read.entries[0];
@@ -99,7 +118,7 @@ fn what_a_crontab_says_is_read_from_it_again() {
     assert_eq!(entry.stdin.as_deref(), Some("one\n\n50%\n"));
     for stdin in ["\n", "a\n\n", "\na\n", "back\\%\n"] {
         let job = json!({"command": "cat", "stdin": stdin});
-        let made = crontab(&bodies(json!({"one": faithful("@daily", job)})), false);
+        let made = crontab(&bodies(json!({"one": faithful("@daily", job)})), false, home);
         let read = Crontab::read(&made.text, Table::User, "");
         assert_eq!(read.entries[0].stdin.as_deref(), Some(stdin), "{}", made.text);
     }
@@ -124,29 +143,33 @@ fn output_is_mailed_by_the_crontab_to_whom_the_schedules_say() {
             "d": job("eve", json!({"MAILTO": "x y"})),
         })),
         false,
+        home,
     );
     let expected = "# Made by ostler schedule export.
 
-# a
 CRON_TZ=Europe/Berlin
+MAILTO=\"\"
+
+# c
+0 4 * * * a
+
+MAILTO=eve
+
+# d
+0 3 * * * export MAILTO='x y'; a
+
 MAILTO=ops@example.com,root
+
+# a
 0 3 * * * a
 
 # b
 0 3 * * * a
-
-# c
-MAILTO=\"\"
-0 4 * * * a
-
-# d
-MAILTO=eve
-0 3 * * * export MAILTO='x y'; a
 ";
     assert_eq!(made.text, expected);
     let read = Crontab::read(&made.text, Table::User, "");
     let mailto: Vec<_> = read.entries.iter().map(|it| it.variables["MAILTO"].as_str()).collect();
-    assert_eq!(mailto, [ops, ops, "", "eve"]);
+    assert_eq!(mailto, ["", "eve", ops, ops]);
 }
 
 #[test]

@@ -49,6 +49,9 @@ pub(super) fn schedule(
         "cron": entry.when.split_whitespace().collect::<Vec<_>>().join(" "),
         "zone": zone_name, "vixie": true, "missed": "skip", "overlap": "allow",
     });
+    if entry.single {
+        body["overlap"] = json!("skip");
+    }
     if let Some(jitter) = jitter(entry) {
         body["jitter"] = json!(jitter);
     }

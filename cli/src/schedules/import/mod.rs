@@ -6,6 +6,7 @@ pub(crate) mod disable;
 mod job;
 mod mail;
 mod name;
+mod notes;
 pub(crate) mod tables;
 #[cfg(test)]
 mod tests;
@@ -13,15 +14,12 @@ mod tests;
 use jiff::Timestamp;
 use ostler_cron_module::{
     Dialect, Expression, Timing,
-    crontab::{Crontab, Entry, Table},
+    crontab::{Crontab, Entry},
 };
 use serde::Serialize;
 use serde_json::Value;
 
-use self::{
-    name::Names,
-    tables::{Owner, TableFile},
-};
+use self::{name::Names, tables::TableFile};
 use super::explanation::{timestamp, wall};
 use crate::jobs::moment::Clock;
 
@@ -146,7 +144,7 @@ impl Import {
         self.left.sort_by(|one, other| (&one.file, one.line).cmp(&(&other.file, other.line)));
         let mails = mail::notes(mails.into_iter());
         self.notes.extend(mails.into_iter().map(|it| format!("{}: {it}", file.label)));
-        self.notes.extend(notes(file, &crontab, wishes, here));
+        self.notes.extend(notes::notes(file, &crontab, wishes, here));
     }
 }
 
@@ -179,52 +177,6 @@ impl job::Made {
         let at = timestamp(timing.next(wall(now))?.due)?.to_zoned_datetime(zone);
         Some(at.strftime("%Y-%m-%dT%H:%M:%S%:z").to_string())
     }
-}
-
-/// What is otherwise than some expect.
-fn notes(file: &TableFile, crontab: &Crontab, wishes: &Wishes, here: &Here) -> Vec<String> {
-    let mut notes = Vec::new();
-    let mut told = |text: String| notes.push(format!("{}: {text}", file.label));
-    let has = |name: &str| {
-        crontab.entries.iter().find_map(|it| it.variables.get(name).filter(|it| !it.is_empty()))
-    };
-    if let Some(from) = has("MAILFROM") {
-        told(format!("MAILFROM={from}: mail comes from the user whom the command runs as"));
-    }
-    if let Some(kind) = has("CONTENT_TYPE").filter(|it| !it.starts_with("text/plain")) {
-        told(format!("CONTENT_TYPE={kind}: mail is plain text in UTF-8"));
-    }
-    if let Some(zone) = has("CRON_TZ").filter(|_| wishes.tz.is_none()) {
-        told(format!(
-            "CRON_TZ={zone}: its times are those of that zone, as in cronie; Debian's cron does not know it"
-        ));
-    }
-    if let Some(zone) = has("TZ") {
-        told(format!(
-            "TZ={zone} is for the commands alone, as in cron, and not for when they run; --tz {zone} is"
-        ));
-    }
-    let of_table = file.owner.user().or(wishes.run_as.as_deref());
-    let of_table = of_table.filter(|_| !crontab.entries.is_empty());
-    let users = crontab.entries.iter().filter_map(|it| it.user.as_deref()).chain(of_table);
-    let unknown: std::collections::BTreeSet<&str> =
-        users.filter(|user| (here.home)(Some(user)).is_none()).collect();
-    for user in unknown {
-        told(format!(
-            "there is no user {user} on this host, so the home that its commands run in is not known; they run in /"
-        ));
-    }
-    let is_rootly = |it: &Entry| it.command.split_whitespace().next() == Some("root");
-    if file.table == Table::User
-        && !crontab.entries.is_empty()
-        && crontab.entries.iter().all(is_rootly)
-    {
-        told("each command begins with root, as in the system's tables; if that is the user, give --system".to_owned());
-    }
-    if matches!(file.owner, Owner::Nobody) && file.table == Table::User && wishes.run_as.is_none() {
-        told("it names no user, so the runner's own runs its commands; --run-as USER says another one".to_owned());
-    }
-    notes
 }
 
 /// The home of a user of this host.

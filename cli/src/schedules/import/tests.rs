@@ -1,9 +1,11 @@
 //! Crontabs as people have them, and what becomes of them.
 
+mod crontabs;
+
 use ostler_cron_module::crontab::Table;
 use serde_json::json;
 
-use super::*;
+use super::{tables::Owner, *};
 
 fn here() -> Here {
     fn home(user: Option<&str>) -> Option<String> {

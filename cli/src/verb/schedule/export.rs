@@ -9,7 +9,7 @@ use super::{path, schedule_name};
 use crate::{
     client::{self, ApiArgs, Client, encode},
     failure::Failure,
-    schedules::{export, shape::kept},
+    schedules::{export, import::home, shape::kept},
     terminal::{note, put},
 };
 
@@ -56,7 +56,7 @@ pub(crate) fn run(args: &ExportArgs) -> Result<ExitCode, Failure> {
         }
         Form::Toml => export::toml(&bodies).map_err(|error| unwritable(&error))?,
         Form::Crontab => {
-            let crontab = export::crontab(&bodies, args.system);
+            let crontab = export::crontab(&bodies, args.system, home);
             if crontab.left > 0 {
                 note(&format!(
                     "{} of them cannot be said in a crontab; comments say why",

@@ -138,6 +138,9 @@ pub(crate) fn run(args: &ImportArgs) -> Result<ExitCode, Failure> {
             "{file} is left out, as by cron, for its name; name the file itself to import it"
         ));
     }
+    if import.schedules.is_empty() && import.left.is_empty() {
+        note("there is no line that runs anything");
+    }
     import.notes.iter().for_each(|it| note(&plain(it)));
     import.left.iter().for_each(|it| say(&plain(&it.told())));
     let left =
