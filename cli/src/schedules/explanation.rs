@@ -66,6 +66,26 @@ impl Asked<'_> {
     }
 }
 
+/// One expression of the words that a shell made of it. A `*` without quotes is the names of the files that are there.
+pub(crate) fn of_words(
+    words: &[String],
+    name: &str,
+    dialect: Dialect,
+    verb: &str,
+) -> Result<String, Failure> {
+    let cron = words.join(" ");
+    let is_file = |it: &String| std::path::Path::new(it).symlink_metadata().is_ok();
+    if words.len() < 2
+        || !words.iter().any(is_file)
+        || Expression::parse(&cron, name, dialect).is_ok()
+    {
+        return Ok(cron);
+    }
+    Err(Failure::usage(format!(
+        "there are names of files where the expression should be: did you forget to quote it? The shell makes them of *; write it as: {verb} '0 3 * * *'"
+    )))
+}
+
 /// The fault, and below it the text with the place.
 pub(crate) fn pointed(text: &str, fault: &Fault) -> String {
     // A letter that shows nothing would move what is below it.

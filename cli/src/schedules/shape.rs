@@ -1,6 +1,7 @@
 //! A schedule's shape by flags: what is named is laid over what is there, since the API replaces the whole.
 
 use clap::Args;
+use ostler_cron_module::Dialect;
 use serde_json::{Map, Value, json};
 
 use crate::{
@@ -67,6 +68,11 @@ pub(crate) struct ShapeArgs {
 }
 
 impl ShapeArgs {
+    /// By whose word the expression is read, as far as that is given.
+    pub(crate) fn dialect(&self) -> Dialect {
+        if self.vixie == Some(true) { Dialect::Vixie } else { Dialect::Standard }
+    }
+
     /// Puts what was named in the place of what is there.
     pub(crate) fn lay_over(
         &self,

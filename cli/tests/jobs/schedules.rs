@@ -203,6 +203,51 @@ fn what_is_no_schedule_is_told_with_the_cure() {
 }
 
 #[test]
+fn an_expression_that_the_shell_took_for_names_of_files_is_told_in_one_line() {
+    let fake = fake();
+    for name in ["Cargo.toml", "README"] {
+        fs::write(fake.path().join(name), "").unwrap();
+    }
+    let files = ["0", "3", "Cargo.toml", "README", "Cargo.toml", "README"];
+    let says = "there are names of files where the expression should be: did you forget to quote it? The shell makes them of *; write it as: ";
+    for verb in [&["schedule", "put", "nightly"][..], &["schedule", "explain"]] {
+        let ended = fake.ostler(&[verb, &files].concat());
+        let told = format!("ostler: {says}ostler {} '0 3 * * *'\n", verb.join(" "));
+        ended.with(64, "", &told);
+    }
+    assert_eq!(fake.asked().len(), 0);
+    fake.ostler(&["schedule", "put", "nightly", "0", "4", "*", "*", "*"]);
+    assert_eq!(fake.asked().pop().unwrap().json()["cron"], "0 4 * * *");
+    let ended = fake.ostler(&["schedule", "put", "nightly", "0 3 * * *", "backup", "all"]);
+    let told = "ostler: \"backup all\" is no part of the expression; what it runs comes after --: ostler schedule put nightly '0 3 * * *' -- backup all\n";
+    ended.with(64, "", told);
+}
+
+#[test]
+fn an_import_for_several_runners_says_that_a_crontab_is_of_one() {
+    let names = ["a", "b", "c", "d", "e", "f"];
+    let runners = names.map(|name| json!({"name": name}));
+    let runners = json!({"runners": runners});
+    let fake = Fake::start(move |request: &Request| match request.target.as_str() {
+        "/v1/runners" => Reply::json(200, &runners),
+        _ if request.method.as_str() == "GET" => not_found(),
+        _ => Reply::json(200, &request.json()),
+    });
+    let import = |words: &[&str]| {
+        let words = [&["schedule", "import", "-", "--tz", "UTC", "--apply"], words].concat();
+        fake.ostler_with("0 1 * * * a\n", &words).err
+    };
+    let says = "note: a crontab is of one host, and each of these runners may run its lines: a, b, c, d, e and 1 more; --host NAME gives them to one\n";
+    assert!(import(&[]).contains(says), "{}", import(&[]));
+    assert!(!import(&["--host", "b"]).contains("these runners"), "{}", import(&["--host", "b"]));
+    let unknown = import(&["--host", "g"]);
+    assert!(
+        unknown.contains("note: there is no runner g now; the jobs wait for it\n"),
+        "{unknown}"
+    );
+}
+
+#[test]
 fn schedules_are_steered() {
     let fake = fake();
     fake.ostler(&["schedule", "pause", "nightly", "b"]).with(

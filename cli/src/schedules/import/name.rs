@@ -75,7 +75,9 @@ impl Names {
             (owner, said) => {
                 let rest = said.unwrap_or_else(|| program(&entry.command));
                 match owner {
-                    Some(owner) if rest == owner || rest.starts_with(&format!("{owner}-")) => rest,
+                    // Also where the file's name has signs that a word of a command does not keep.
+                    Some(owner) if rest == slug(&owner) => owner,
+                    Some(owner) if rest.starts_with(&format!("{}-", slug(&owner))) => rest,
                     Some(owner) => format!("{owner}-{rest}"),
                     None => rest,
                 }

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use clap::Args;
-use ostler_cron_module::{Fold, Gap};
+use ostler_cron_module::{Dialect, Fold, Gap};
 
 use crate::{
     failure::Failure,
@@ -11,7 +11,7 @@ use crate::{
         moment::{Clock, Toward},
         output::{self, OutputArgs},
     },
-    schedules::explanation::{Asked, Explanation},
+    schedules::explanation::{Asked, Explanation, of_words},
     terminal::note,
     values,
 };
@@ -64,7 +64,8 @@ pub(crate) fn run(args: &ExplainArgs) -> Result<ExitCode, Failure> {
             from.at()
         }
     };
-    let cron = args.words.join(" ");
+    let dialect = if args.vixie { Dialect::Vixie } else { Dialect::Standard };
+    let cron = of_words(&args.words, &args.name, dialect, "ostler schedule explain")?;
     let gap = if args.gap == "skip" { Gap::Skip } else { Gap::After };
     let fold = if args.fold == "both" { Fold::Both } else { Fold::First };
     let asked = Asked { cron: &cron, name: &args.name, vixie: args.vixie, gap, fold };

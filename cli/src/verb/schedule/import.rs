@@ -31,6 +31,9 @@ use crate::{
     values,
 };
 
+/// Names of runners that a note has room for.
+const RUNNERS_TOLD: usize = 5;
+
 /// Without --apply nothing is done: it says what each line would be. A command runs as cron runs it: in the user's home, with the table's
 /// variables, once, beside what still runs. Running it again changes nothing.
 #[derive(Args, Debug)]
@@ -163,7 +166,12 @@ pub(crate) fn run(args: &ImportArgs) -> Result<ExitCode, Failure> {
         }
     }
     let client = args.api.client()?;
-    let (stored, failed) = client::block_on(apply(&client, &import.schedules, args.replace))?;
+    let (stored, failed) = client::block_on(async {
+        if let Some(told) = of_hosts(&client, args.host.as_deref()).await {
+            note(&told);
+        }
+        apply(&client, &import.schedules, args.replace).await
+    })?;
     if args.disable {
         take_out(&tables, &import.schedules[..stored])?;
     } else if stored > 0 {
@@ -192,6 +200,30 @@ fn table(drafts: &[Draft]) -> String {
         &rows,
         Look::of_stdout(),
     )
+}
+
+/// A crontab is one host's, and several runners may run its lines. Who may not read which there are is told nothing.
+async fn of_hosts(client: &Client, host: Option<&str>) -> Option<String> {
+    let known: Value = client.get("/v1/runners").await.ok()?;
+    let names: Vec<&str> =
+        known["runners"].as_array()?.iter().filter_map(|it| it["name"].as_str()).collect();
+    match host {
+        Some(host) if !names.contains(&host) => {
+            Some(format!("there is no runner {host} now; the jobs wait for it"))
+        }
+        None if names.len() > 1 => Some(format!(
+            "a crontab is of one host, and each of these runners may run its lines: {}; --host NAME gives them to one",
+            listed(&names)
+        )),
+        _ => None,
+    }
+}
+
+/// The first few of them.
+fn listed(names: &[&str]) -> String {
+    let more = names.len().saturating_sub(RUNNERS_TOLD);
+    let told = names.iter().take(RUNNERS_TOLD).copied().collect::<Vec<_>>().join(", ");
+    if more > 0 { format!("{told} and {more} more") } else { told }
 }
 
 /// What a schedule is to be, beside what there is of its name.

@@ -19,7 +19,7 @@ use crate::{
         table::plain,
     },
     schedules::{
-        explanation::pointed,
+        explanation::{of_words, pointed},
         shape::{ShapeArgs, kept},
         view::{ScheduleView, page},
     },
@@ -44,7 +44,8 @@ pub(crate) struct PutArgs {
     #[arg(value_name = "NAME", value_parser = values::name)]
     schedule: String,
     /// When it fires, such as '0 3 * * *', @daily or '@every 90s'; `ostler schedule explain` says what it means
-    cron: Option<String>,
+    #[arg(value_name = "CRON")]
+    cron: Vec<String>,
     /// What to run, as in `ostler submit`
     #[arg(last = true, value_name = "COMMAND", conflicts_with = "shell")]
     command: Vec<String>,
@@ -72,6 +73,7 @@ pub(crate) struct PutArgs {
 
 pub(crate) fn run(args: &PutArgs) -> Result<ExitCode, Failure> {
     let clock = Clock::here();
+    let cron = cron(args)?;
     let mut job = args.draft.fields(&clock)?;
     for (flag, name) in [("--not-before", "not_before"), ("--delay", "delay")] {
         if job.contains_key(name) {
@@ -97,7 +99,7 @@ pub(crate) fn run(args: &PutArgs) -> Result<ExitCode, Failure> {
         for (name, value) in [("paused", is_paused), ("expires_in", expires)] {
             value.into_iter().for_each(|it| drop(shape.insert(name.to_owned(), it)));
         }
-        if let Some(cron) = &args.cron {
+        if let Some(cron) = cron {
             shape.insert("cron".to_owned(), json!(cron));
         }
         lay_job_over(&mut shape, job);
@@ -119,6 +121,24 @@ pub(crate) fn run(args: &PutArgs) -> Result<ExitCode, Failure> {
     }
     output::one(args.output.output, &shown, page)?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// The expression, if one is given; in quotes or not, as long as the shell leaves it as it is.
+fn cron(args: &PutArgs) -> Result<Option<String>, Failure> {
+    if args.cron.is_empty() {
+        return Ok(None);
+    }
+    let name = &args.schedule;
+    let verb = format!("ostler schedule put {name}");
+    if let [whole, rest @ ..] = &args.cron[..]
+        && !rest.is_empty()
+        && (whole.contains(' ') || whole.starts_with('@') && whole != "@every")
+    {
+        let rest = rest.join(" ");
+        let cure = format!("what it runs comes after --: {verb} '{whole}' -- {rest}");
+        return Err(Failure::usage(format!("{rest:?} is no part of the expression; {cure}")));
+    }
+    of_words(&args.cron, name, args.shape.dialect(), &verb).map(Some)
 }
 
 /// What there is of that name, as it would be put.
