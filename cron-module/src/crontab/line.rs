@@ -5,18 +5,40 @@ use std::collections::BTreeMap;
 use super::{Entry, Table, expression, slips};
 use crate::expression::fault::Fault;
 
+/// What is between words.
+const BLANKS: [char; 2] = [' ', '\t'];
+
 /// `NAME = value`, in quotes or not; `None`: it is not that.
-pub(super) fn variable(line: &str) -> Option<(String, String)> {
-    let (key, value) = line.split_once('=')?;
-    let key = unquoted(key.trim_matches([' ', '\t']));
+pub(super) fn variable(line: &str) -> Result<Option<(String, String)>, Fault> {
+    let Some((before, after)) = line.split_once('=') else { return Ok(None) };
+    let name = before.trim_matches(BLANKS);
+    let key = unquoted(name);
+    if key.contains(BLANKS) && key == name || key.starts_with(['@', '!', '&', '%']) {
+        // It is in the command of a line, or in an option of fcron's.
+        return Ok(None);
+    }
     let is_name = |it: char| it.is_ascii_alphanumeric() || it == '_';
     if key.is_empty()
         || !key.chars().all(is_name)
         || key.starts_with(|it: char| it.is_ascii_digit())
     {
-        return None;
+        let at = before.len() - before.trim_start_matches(BLANKS).len();
+        let what = format!("{name:?} is no name of a variable");
+        return Err(Fault::new(at..at + name.len().max(1), what, "write letters, digits and _"));
     }
-    Some((key.to_owned(), unquoted(value.trim_matches([' ', '\t'])).to_owned()))
+    let value = after.trim_matches(BLANKS);
+    let quote = value.chars().next().filter(|it| matches!(it, '"' | '\''));
+    if quote.is_some_and(|quote| unquoted(value) == value || unquoted(value).contains(quote)) {
+        let at = line.len() - after.trim_start_matches(BLANKS).len();
+        let what =
+            "what begins with a quotation mark has to end with it, and with no other in between";
+        return Err(Fault::new(
+            at..at + value.len(),
+            what,
+            "quote all of it, and write comments elsewhere",
+        ));
+    }
+    Ok(Some((key.to_owned(), unquoted(value).to_owned())))
 }
 
 fn unquoted(text: &str) -> &str {
@@ -80,12 +102,12 @@ impl<'a> Rest<'a> {
 
     fn skip_blanks(&mut self) {
         let text = self.text();
-        self.at += text.len() - text.trim_start_matches([' ', '\t']).len();
+        self.at += text.len() - text.trim_start_matches(BLANKS).len();
     }
 
     fn skip_word(&mut self) {
         self.skip_blanks();
-        self.at += self.text().find([' ', '\t']).unwrap_or_else(|| self.text().len());
+        self.at += self.text().find(BLANKS).unwrap_or_else(|| self.text().len());
     }
 
     fn user(&mut self) -> Result<String, Fault> {
@@ -143,12 +165,18 @@ fn command(text: &str) -> (String, Option<String>) {
                 command.pop();
                 command.push('%');
             }
-            '%' => return (command.trim_end().to_owned(), input(&text[at + 1..])),
+            '%' => return (without_blanks(&command), input(&text[at + 1..])),
             _ => command.push(char),
         }
         escaped = char == '\\' && !escaped;
     }
-    (command.trim_end().to_owned(), None)
+    (without_blanks(&command), None)
+}
+
+/// Blanks at the end mean nothing to a shell, unless a `\` is before them.
+fn without_blanks(command: &str) -> String {
+    let trimmed = command.trim_end();
+    if trimmed.ends_with('\\') { command } else { trimmed }.to_owned()
 }
 
 /// `None`: there is nothing to read.

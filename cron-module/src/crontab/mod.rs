@@ -82,24 +82,28 @@ impl Crontab {
                 }
                 continue;
             }
-            if !body.trim_end().is_empty() {
-                match line::variable(line) {
-                    Some((key, value)) => match slips::in_value(line, &key, table) {
-                        Some(fault) => crontab.broken.push(Broken { line: number, fault }),
-                        None => drop(variables.insert(key, value)),
-                    },
-                    None => match line::entry(line, table, &format!("{name}:{number}")) {
-                        Ok(read) => crontab.entries.push(Entry {
-                            line: number,
-                            comment: comment.take().filter(|it: &String| !it.is_empty()),
-                            variables: variables.clone(),
-                            ..read
-                        }),
-                        Err(fault) => crontab.broken.push(Broken { line: number, fault }),
-                    },
-                }
+            let comment = comment.take().filter(|it: &String| !it.is_empty());
+            if body.trim_end().is_empty() {
+                continue;
             }
-            comment = None;
+            let read = line::variable(line).and_then(|variable| match variable {
+                Some((key, value)) => match slips::in_value(line, &key, table) {
+                    Some(fault) => Err(fault),
+                    None => {
+                        variables.insert(key, value);
+                        Ok(None)
+                    }
+                },
+                None => line::entry(line, table, &format!("{name}:{number}")).map(Some),
+            });
+            match read {
+                Ok(Some(read)) => {
+                    let variables = variables.clone();
+                    crontab.entries.push(Entry { line: number, comment, variables, ..read });
+                }
+                Ok(None) => {}
+                Err(fault) => crontab.broken.push(Broken { line: number, fault }),
+            }
         }
         crontab.note_the_end(text);
         crontab

@@ -215,3 +215,47 @@ fn a_comment_that_goes_on_further_in_is_of_the_one_above_it() {
     let text = "# nightly\n#   overlap = skip: cron has no word for it\n0 0 * * * rotate\n";
     assert_eq!(only(text).comment.as_deref(), Some("nightly"));
 }
+
+#[test]
+fn a_sixth_star_is_no_command() {
+    for (text, table) in [
+        ("* * * * * * run\n", Table::User),
+        ("* * * * * *\n", Table::User),
+        ("@daily\t* run\n", Table::User),
+        ("0 * * * * * root run\n", Table::System),
+    ] {
+        let crontab = Crontab::read(text, table, "a");
+        assert_eq!((crontab.entries.len(), crontab.broken.len()), (0, 1), "{text}");
+    }
+    assert_eq!(only("* * * * * ./*\n").command, "./*");
+}
+
+#[test]
+fn a_variable_that_cron_would_not_take_is_told_as_one() {
+    for (text, column, words) in [
+        ("A=\"b\" # c\n", 3, "what begins with a quotation mark has to end with it"),
+        ("A = \"b\n", 5, "what begins with a quotation mark"),
+        ("A='b'c'\n", 3, "what begins with a quotation mark"),
+        ("A='\n", 3, "what begins with a quotation mark"),
+        ("A.B=c\n", 1, "\"A.B\" is no name of a variable; write letters, digits and _"),
+        ("  1A=c\n", 3, "\"1A\" is no name of a variable"),
+        ("=c\n", 1, "\"\" is no name of a variable"),
+    ] {
+        let crontab = user(text);
+        let told = crontab.broken.first().map(ToString::to_string).unwrap_or_default();
+        assert!(told.starts_with(&format!("line 1, column {column}: {words}")), "{text}: {told}");
+    }
+    for (text, value) in
+        [("A=it's", "it's"), ("A=say \"x\"", "say \"x\""), ("A='say \"x\"'", "say \"x\"")]
+    {
+        assert_eq!(only(&format!("{text}\n* * * * * run\n")).variables["A"], value);
+    }
+    assert_eq!(only("@daily A=1 run\n").command, "A=1 run");
+}
+
+#[test]
+fn blanks_at_the_end_of_a_command_stay_where_they_are_escaped() {
+    assert_eq!(only("* * * * * echo a \t \n").command, "echo a");
+    assert_eq!(only("* * * * * echo a\\ \n").command, "echo a\\ ");
+    assert_eq!(only("* * * * * cat\\ %in\n").command, "cat\\ ");
+}
