@@ -35,6 +35,8 @@ pub enum ScheduleVerb {
         new_only: bool,
         /// One that another token put may be changed.
         others: bool,
+        /// When those moments of its name were due that have a job already, from now on: there are some where the clock was set back.
+        fired: Vec<Wall>,
     },
     /// It does not fire; the cursor stays.
     Pause,

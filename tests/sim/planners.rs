@@ -24,7 +24,10 @@ impl World {
         let verb = match self.rng.below(16) {
             0..7 => {
                 let (shape, paused) = (Box::new(self.shape()), self.rng.one_in(8));
-                ScheduleVerb::Put { shape, paused, new_only: false, others: true }
+                let Ok(fired) = self.store.fired_after(&name, self.now.wall, usize::MAX) else {
+                    return;
+                };
+                ScheduleVerb::Put { shape, paused, new_only: false, others: true, fired }
             }
             7 | 8 => ScheduleVerb::Pause,
             9..12 => ScheduleVerb::Resume,

@@ -18,14 +18,22 @@ pub(crate) struct Timetable {
     lines: BTreeMap<ScheduleName, Line>,
     rows: BTreeMap<(ScheduleName, Wall), Firing>,
     /// The firings that have not finished.
-    unfinished: BTreeMap<JobId, ScheduleName>,
+    unfinished: BTreeMap<JobId, Whose>,
     /// Whose each job is.
-    of: BTreeMap<JobId, ScheduleName>,
+    of: BTreeMap<JobId, Whose>,
     /// Of the batch: jobs that have no row yet, and rows that no cursor has passed.
     jobs: BTreeMap<JobId, FiringKey>,
     pending: BTreeMap<(ScheduleName, Wall), Firing>,
     /// What is wrong unless the batch says that somebody moved the cursor.
     passed: BTreeMap<ScheduleName, String>,
+}
+
+/// Of which schedule, and of which tenant, a job was submitted, and when.
+#[derive(Clone, Debug)]
+struct Whose {
+    schedule: ScheduleName,
+    tenant: String,
+    at: Wall,
 }
 
 #[derive(Clone)]
@@ -35,6 +43,12 @@ struct Line {
 }
 
 impl Line {
+    /// Whether a job is of this one, and not of another tenant's that had its name before.
+    fn has(&self, whose: &Whose) -> bool {
+        let Schedule { name, shape, stand, .. } = &self.schedule;
+        whose.schedule == *name && (whose.tenant == shape.spec.tenant || whose.at > stand.made)
+    }
+
     /// The first moment after one.
     fn next(&self, after: Wall) -> Wall {
         Wall((after.0 / self.period + 1) * self.period)
@@ -51,10 +65,11 @@ impl Timetable {
     /// One change of a batch that is committed.
     pub(crate) fn change(&mut self, change: &Change) -> Result<(), String> {
         match change {
-            Change::Submit { job, spec, status, .. } => {
+            Change::Submit { job, spec, status, at } => {
                 if let Some(key) = &spec.firing {
                     self.jobs.insert(*job, (**key).clone());
-                    self.of.insert(*job, key.schedule.clone());
+                    let (schedule, tenant) = (key.schedule.clone(), spec.tenant.clone());
+                    self.of.insert(*job, Whose { schedule, tenant, at: *at });
                     self.status(*job, status.state);
                 }
             }
@@ -99,11 +114,11 @@ impl Timetable {
     }
 
     fn status(&mut self, job: JobId, state: JobState) {
-        let Some(name) = self.of.get(&job) else { return };
+        let Some(whose) = self.of.get(&job) else { return };
         if state.is_finished() {
             self.unfinished.remove(&job);
         } else {
-            self.unfinished.insert(job, name.clone());
+            self.unfinished.insert(job, whose.clone());
         }
     }
 
@@ -123,8 +138,10 @@ impl Timetable {
             if made != Some(FiringKey { schedule: name.clone(), due: firing.due }) {
                 return Err(format!("{firing:?} of {name} is not what its job is: {made:?}"));
             }
-            let overlap = self.lines.get(name).map(|it| it.schedule.shape.overlap);
-            let beside = self.unfinished.iter().find(|(it, of)| **it != job && *of == name);
+            let line = self.lines.get(name);
+            let overlap = line.map(|it| it.schedule.shape.overlap);
+            let is_of = |of: &Whose| line.is_some_and(|line| line.has(of));
+            let beside = self.unfinished.iter().find(|(it, of)| **it != job && is_of(of));
             if overlap != Some(OverlapPolicy::Allow) && beside.is_some() {
                 return Err(format!("{firing:?} of {name} begins beside {beside:?}"));
             }

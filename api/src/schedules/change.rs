@@ -10,7 +10,7 @@ use ostler_job::{
     durable::{Held, Schedule, ScheduleName, ShapeOwner, Stand},
 };
 
-use super::{InPath, look, order, refusal, told, unusable, view::ScheduleView};
+use super::{FIRED_MAX, InPath, look, order, refusal, told, unusable, view::ScheduleView};
 use crate::{
     Api,
     auth::{Caller, Needs, Submit},
@@ -68,7 +68,8 @@ pub(crate) async fn put(
     }
     let Asked { shape, paused, .. } = asked;
     let (shape, others) = (Box::new(shape), caller.may_operate());
-    let verb = ScheduleVerb::Put { shape, paused, new_only, others };
+    let fired = api.backend().fired_after(name.clone(), now, FIRED_MAX).await?;
+    let verb = ScheduleVerb::Put { shape, paused, new_only, others, fired };
     let found = order(&api, &caller, name.clone(), verb).await.map_err(|it| taken(&name, it))?;
     let status = if found.is_new { StatusCode::CREATED } else { StatusCode::OK };
     told(&api, &caller, status, found).await
@@ -124,8 +125,13 @@ async fn would_be(
     };
     let Some(before) = before else {
         let held = Held { who: caller.name().to_owned(), since: now };
-        let stand =
-            Stand { since: now, cursor: now, paused: paused.then_some(held), ..Stand::default() };
+        let stand = Stand {
+            since: now,
+            made: now,
+            cursor: now,
+            paused: paused.then_some(held),
+            ..Stand::default()
+        };
         let schedule = Arc::new(Schedule { name, shape, owner, put_by, stand });
         return Ok(Found {
             schedule,

@@ -52,11 +52,12 @@ pub(crate) async fn list(
     let before = pairs.parsed("before", moment)?;
     let limit = pairs.parsed("limit", |text| query::number(text, 1, LIMIT_MAX))?;
     let limit = limit.and_then(|limit| usize::try_from(limit).ok()).unwrap_or(LIMIT);
-    look(&api, &caller, &name).await?;
+    let made = look(&api, &caller, &name).await?.schedule.stand.made;
     let mut firings = api.backend().firings(name, before, limit + 1).await?;
     let more = firings.len() > limit;
     firings.truncate(limit);
     let next = firings.last().filter(|_| more).map(|it| Stamp(it.due));
-    let firings = view::firings(&api, &caller, vec![firings]).await?.pop().unwrap_or_default();
+    let firings =
+        view::firings(&api, &caller, vec![(made, firings)]).await?.pop().unwrap_or_default();
     body::json(StatusCode::OK, &FiringPage { firings, next })
 }

@@ -33,6 +33,8 @@ const LIMIT_MAX: u64 = 1000;
 /// Schedules that one look tells of, and that one answer looks at.
 const PIECE: usize = 1000;
 const LOOKED_MAX: usize = 100_000;
+/// Jobs that there may be of moments that are to be decided anew.
+const FIRED_MAX: usize = 100_000;
 /// Firings that a schedule is shown with, by itself and in lists.
 const FIRINGS: usize = 5;
 const FIRINGS_LISTED: usize = 1;

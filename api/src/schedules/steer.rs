@@ -11,7 +11,7 @@ use ostler_job::{Wall, durable::ScheduleName};
 use serde::Deserialize;
 use utoipa::ToSchema;
 
-use super::{Found, InPath, found, look, order, refusal, told, view::ScheduleView};
+use super::{FIRED_MAX, Found, InPath, found, look, order, refusal, told, view::ScheduleView};
 use crate::{
     Api,
     auth::{Caller, Needs, Operate},
@@ -19,8 +19,6 @@ use crate::{
     problem::{Kind, Problem},
 };
 
-/// Jobs that there may be of moments that are to be decided anew.
-const FIRED_MAX: usize = 100_000;
 /// How often it is tried to move the cursor of one that fires in between.
 const MOVES_MAX: u32 = 5;
 

@@ -235,24 +235,34 @@ pub(super) async fn all(
 ) -> Result<Vec<ScheduleView>, Problem> {
     let mut before = Vec::with_capacity(found.len());
     for it in &found {
-        before.push(api.backend().firings(it.schedule.name.clone(), None, each).await?);
+        let firings = api.backend().firings(it.schedule.name.clone(), None, each).await?;
+        before.push((it.schedule.stand.made, firings));
     }
     let before = firings(api, caller, before).await?;
     let view = |(found, last): (&Found, _)| ScheduleView::new(found, last, caller);
     Ok(found.iter().zip(before).map(view).collect())
 }
 
-/// Firings, with where their jobs are.
+/// Firings of schedules, each with when that was made, with where their jobs are. A name may have been another tenant's before: a token that is
+/// bound to one sees what was decided since, and what its own jobs were.
 pub(super) async fn firings(
     api: &Api,
     caller: &Caller,
-    found: Vec<Vec<Firing>>,
+    found: Vec<(Wall, Vec<Firing>)>,
 ) -> Result<Vec<Vec<FiringView>>, Problem> {
-    let ids: Vec<JobId> = found.iter().flatten().filter_map(|firing| firing.job).collect();
+    let ids: Vec<JobId> = found.iter().flat_map(|it| &it.1).filter_map(|it| it.job).collect();
     let jobs = if ids.is_empty() { Vec::new() } else { api.backend().get(ids).await? };
+    let tenants: BTreeMap<JobId, &str> =
+        jobs.iter().map(|job| (job.id, job.spec.tenant.as_str())).collect();
     let states = jobs.iter().map(|job| (job.id, job.status.state)).collect();
-    let each = |it: &Vec<Firing>| {
-        it.iter().map(|firing| FiringView::new(firing, &states, caller)).collect()
+    let is_seen = |made: Wall, firing: &Firing| {
+        let Some(own) = caller.tenant() else { return true };
+        let tenant = firing.job.and_then(|job| tenants.get(&job));
+        tenant.map_or(firing.at >= made, |it| *it == own)
+    };
+    let each = |(made, firings): &(Wall, Vec<Firing>)| {
+        let seen = firings.iter().filter(|firing| is_seen(*made, firing));
+        seen.map(|firing| FiringView::new(firing, &states, caller)).collect()
     };
     Ok(found.iter().map(each).collect())
 }

@@ -17,6 +17,8 @@ use serde_json::{Value, json};
 
 use super::{Rig, fake::State};
 
+mod again;
+
 const NOW: Wall = Wall(1_795_651_200_000);
 
 /// When it would fire next.
@@ -73,7 +75,7 @@ pub(super) fn order(
             return refused(ScheduleRefusal::Unknown);
         };
         let paused = if paused { held() } else { None };
-        let stand = Stand { since: NOW, cursor: NOW, paused, ..Stand::default() };
+        let stand = Stand { since: NOW, made: NOW, cursor: NOW, paused, ..Stand::default() };
         let (called, owner, put_by) = (name.clone(), ShapeOwner::Api, Some(who.to_owned()));
         let made = Schedule { name: called, shape: *shape, owner, put_by, stand };
         state.schedules.insert(name, Arc::new(made.clone()));
@@ -528,7 +530,7 @@ async fn a_tenants_token_sees_and_touches_its_own_schedules_only() {
     rig.ask("POST /v1/schedules/mine/pause").await;
     let shown = ask("GET /v1/schedules/mine", "").await.json();
     assert_eq!((&shown["paused"]["by"], &shown["state"]), (&Value::Null, &"paused".into()));
-    rig.fake.state().firings.insert(name("mine"), vec![fired(1_000, 1)]);
+    rig.fake.state().firings.insert(name("mine"), vec![fired(NOW.0, 1)]);
     let told = ask("GET /v1/schedules/mine/firings", "").await.json();
     assert_eq!(told["firings"][0]["by"], Value::Null);
     assert_eq!(ask("DELETE /v1/schedules/mine", "").await.status, StatusCode::NO_CONTENT);

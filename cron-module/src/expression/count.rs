@@ -17,13 +17,13 @@ impl Fields {
             return days * self.of_a_day() + self.before(to.time()) - self.before(from.time());
         }
         let mut count = 0;
-        let mut next = self.day(from.date());
-        while let Some(date) = next.filter(|it| *it <= to.date()) {
+        let mut next = self.day_until(from.date(), to.date());
+        while let Some(date) = next {
             count += if date == to.date() { self.before(to.time()) } else { self.of_a_day() };
             if date == from.date() {
                 count -= self.before(from.time());
             }
-            next = date.tomorrow().ok().and_then(|it| self.day(it));
+            next = date.tomorrow().ok().and_then(|it| self.day_until(it, to.date()));
         }
         count
     }

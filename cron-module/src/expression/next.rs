@@ -25,8 +25,13 @@ impl Fields {
     }
 
     /// The first day that is not before this one.
-    pub(super) fn day(&self, mut date: Date) -> Option<Date> {
-        loop {
+    fn day(&self, date: Date) -> Option<Date> {
+        self.day_until(date, LAST)
+    }
+
+    /// The same, where it is not after another: nobody looks through decades for a day that he has no use for.
+    pub(super) fn day_until(&self, mut date: Date, last: Date) -> Option<Date> {
+        while date <= last {
             if !YEARS.contains(&date.year()) {
                 return None;
             }
@@ -40,6 +45,7 @@ impl Fields {
                 date = self.days.after(date)?;
             }
         }
+        None
     }
 
     fn has_year(&self, year: i16) -> bool {

@@ -58,7 +58,7 @@ impl Driver {
             && at <= now.mono
         {
             self.schedules.long.remove(&(at, job));
-            let Some(number) = self.schedules.find(&self.schedules.of[&job].0) else { continue };
+            let Some(number) = self.schedules.owner(&self.schedules.of[&job]) else { continue };
             self.schedules.get_mut(number).too_long.insert(job);
             self.tell_schedule(number, "too_long", json!({ "job": job }), now);
         }

@@ -7,20 +7,21 @@ use ostler_job::{JobId, Now, Wall};
 use ostler_module::{Clock, Decided, Round};
 use serde_json::json;
 
-use super::ON_TIME;
+use super::{ON_TIME, Open};
 use crate::{
     Driver,
     event::{Answer, Effect, NewJob, Verb},
     jobs::NEVER,
 };
 
-/// Schedules that are looked at in one event: others are heard in between, however many are due at once.
+/// Firings that are decided in one event, but for those of the last round: others are heard in between, however many are due at once.
 const AT_ONCE: usize = 1_000;
 
 impl Driver {
     /// Decides what is due by the calendar's date.
     pub(in crate::schedules) fn fire_due(&mut self, today: Wall, now: Now) {
-        for _ in 0..AT_ONCE {
+        let mut decided = 0;
+        while decided < AT_ONCE {
             let Some(&(at, number)) = self.schedules.due.first() else { return };
             if at > today {
                 return;
@@ -30,7 +31,8 @@ impl Driver {
             let on_time_from = Wall(today.0.saturating_sub(ON_TIME.0 / 1_000_000));
             let round = plan.round(&entry.standing(), Clock { now: today, on_time_from });
             debug_assert!(round.cursor > entry.schedule.stand.cursor, "a round comes further");
-            self.carry_out(number, round, None, now);
+            // One that decides nothing is work as well.
+            decided += self.carry_out(number, round, None, now).len().max(1);
         }
     }
 
@@ -44,7 +46,9 @@ impl Driver {
         let entry = self.schedules.get_mut(number);
         // Those of expressions are whole seconds, and each moment is one firing's.
         let mut due = now.wall.max(Wall(entry.ordered.0 + 1));
-        due.0 += u64::from(due.0.is_multiple_of(1_000));
+        while due.0.is_multiple_of(1_000) || entry.fired.contains(&due) {
+            due.0 += 1;
+        }
         entry.ordered = due;
         let plan = entry.plan.as_ref().ok_or_else(|| fault(&entry.schedule.stand))?;
         let round = plan.one(&entry.standing(), due);
@@ -218,14 +222,16 @@ impl Driver {
         self.outbox.change(Change::Stand { schedule, expect, stand });
     }
 
-    /// A job that was taken, or is known from before, is a firing of this schedule.
-    pub(crate) fn hold_firing(&mut self, job: JobId, key: &FiringKey, now: Now) {
-        let number = self.schedules.find(&key.schedule);
+    /// A job that was taken then is a firing of this schedule.
+    pub(crate) fn hold_firing(&mut self, job: JobId, key: &FiringKey, at: Wall, now: Now) {
+        let tenant = Arc::clone(self.tenants.name(self.jobs[job].tenant));
+        let mut open = Open { schedule: key.schedule.clone(), tenant, at, long: NEVER };
+        let number = self.schedules.owner(&open);
         let max_run = number.and_then(|it| self.schedules.get(it).schedule.shape.max_run);
         let age = self.jobs[job].since.passed(now.mono);
         let left = |max: ostler_job::Span| ostler_job::Span(max.0.saturating_sub(age.0));
-        let long = max_run.map_or(NEVER, |max| now.mono + left(max));
-        self.schedules.hold(&key.schedule, job, long);
+        open.long = max_run.map_or(NEVER, |max| now.mono + left(max));
+        self.schedules.hold(job, open);
     }
 }
 

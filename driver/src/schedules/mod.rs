@@ -25,6 +25,9 @@ const ON_TIME: Span = Span::from_secs(3);
 /// A cursor that is further ahead than this was written by a clock that was wrong; a step of an hour is waited for.
 const CURSOR_AHEAD: Span = Span::from_secs(61 * 60);
 
+/// Orders to run come no quicker than each moment being one firing's puts them ahead of the clock by so much.
+const ORDERED_AHEAD: Span = Span::from_secs(10);
+
 /// See the module. Numbers are never given again.
 #[derive(Debug, Default)]
 pub(super) struct Schedules {
@@ -37,14 +40,34 @@ pub(super) struct Schedules {
     overdue: BTreeSet<(Wall, u32)>,
     /// When each unfinished firing runs too long.
     long: BTreeSet<(Mono, JobId)>,
-    /// The firings that have not finished: of which schedule, and when they run too long.
-    of: BTreeMap<JobId, (ScheduleName, Mono)>,
-    /// Those of them whose schedule is gone. One of that name, should it be made again, has them.
+    /// The firings that have not finished.
+    of: BTreeMap<JobId, Open>,
+    /// Those of them whose schedule is gone. One of that name, should it be made again by the same tenant, has them.
     orphans: BTreeMap<ScheduleName, BTreeSet<JobId>>,
+    /// When the last firing was due that somebody ordered of a schedule that is gone: one of its name has later ones.
+    ordered: Wall,
     /// Schedules of which a firing has finished: another may wait for that.
     finished: BTreeSet<u32>,
     /// Jobs of an earlier term are still being restored: nothing is known to have finished.
     restoring: bool,
+}
+
+/// A firing that has not finished.
+#[derive(Debug)]
+struct Open {
+    /// Of which schedule, and whose job that was, since when: a name may be given again, to somebody else.
+    schedule: ScheduleName,
+    tenant: Arc<str>,
+    at: Wall,
+    /// When it runs too long.
+    long: Mono,
+}
+
+impl Open {
+    /// Whether it is this schedule's, and not that of another tenant's which had its name before.
+    fn is_of(&self, schedule: &Schedule) -> bool {
+        *self.tenant == *schedule.shape.spec.tenant || self.at > schedule.stand.made
+    }
 }
 
 /// A schedule and its firings.
@@ -139,15 +162,30 @@ impl Schedules {
         self.table.len()
     }
 
-    fn insert(&mut self, mut entry: Entry) -> u32 {
+    fn insert(&mut self, entry: Entry) -> u32 {
         let number = self.next;
         self.next += 1;
-        entry.unfinished = self.orphans.remove(&entry.schedule.name).unwrap_or_default();
         let known = self.numbers.insert(entry.schedule.name.clone(), number);
         debug_assert!(known.is_none(), "a name is one schedule's");
         self.table.insert(number, entry);
+        self.take_own(number);
         self.file(number);
         number
+    }
+
+    /// The schedule has those unfinished firings of its name that are its own, and no others.
+    fn take_own(&mut self, number: u32) {
+        let entry = self.table.get_mut(&number).expect("a schedule takes while it is there");
+        let name = &entry.schedule.name;
+        let mut all = self.orphans.remove(name).unwrap_or_default();
+        all.append(&mut entry.unfinished);
+        let is_own = |job: &JobId| self.of[job].is_of(&entry.schedule);
+        let (own, others): (BTreeSet<JobId>, _) = all.into_iter().partition(is_own);
+        entry.too_long.retain(|job| own.contains(job));
+        entry.unfinished = own;
+        if !others.is_empty() {
+            self.orphans.insert(name.clone(), others);
+        }
     }
 
     /// It goes; its firings stay what they are.
@@ -156,8 +194,10 @@ impl Schedules {
         let entry = self.table.remove(&number).expect("a schedule goes once");
         self.numbers.remove(&entry.schedule.name);
         self.finished.remove(&number);
+        self.ordered = self.ordered.max(entry.ordered);
         if !entry.unfinished.is_empty() {
-            self.orphans.insert(entry.schedule.name.clone(), entry.unfinished);
+            let orphans = self.orphans.entry(entry.schedule.name.clone()).or_default();
+            orphans.extend(entry.unfinished);
         }
     }
 
@@ -181,32 +221,52 @@ impl Schedules {
         }
     }
 
-    /// A job is a firing of this schedule; it runs too long after that moment.
-    fn hold(&mut self, name: &ScheduleName, job: JobId, long: Mono) {
-        self.unfinished_of(name).insert(job);
-        self.of.insert(job, (name.clone(), long));
-        if long != super::jobs::NEVER {
-            self.long.insert((long, job));
+    /// Moments of its name have jobs, from before it was made or had these times: those after its cursor do not fire again. What was
+    /// ordered since whoever told them looked is a moment ahead at most, unless the clock was set.
+    fn note_fired(&mut self, number: u32, fired: Vec<Wall>) {
+        let ordered = self.ordered;
+        let entry = self.get_mut(number);
+        let cursor = entry.schedule.stand.cursor;
+        if ordered <= cursor.after(ORDERED_AHEAD) {
+            entry.ordered = entry.ordered.max(ordered);
         }
+        entry.fired.extend(fired.into_iter().filter(|due| *due > cursor));
     }
 
-    fn unfinished_of(&mut self, name: &ScheduleName) -> &mut BTreeSet<JobId> {
-        match self.numbers.get(name) {
-            Some(&number) => &mut self.get_mut(number).unfinished,
-            None => self.orphans.entry(name.clone()).or_default(),
+    /// A job is a firing.
+    fn hold(&mut self, job: JobId, open: Open) {
+        match self.owner(&open) {
+            Some(number) => self.get_mut(number).unfinished.insert(job),
+            None => self.orphans.entry(open.schedule.clone()).or_default().insert(job),
+        };
+        if open.long != super::jobs::NEVER {
+            self.long.insert((open.long, job));
         }
+        self.of.insert(job, open);
+    }
+
+    /// The schedule that a firing is of, if it is there.
+    fn owner(&self, open: &Open) -> Option<u32> {
+        let number = self.find(&open.schedule)?;
+        open.is_of(&self.get(number).schedule).then_some(number)
     }
 
     /// The job is over. Answers which schedule's it was, if that is there.
     fn forget_job(&mut self, job: JobId) -> Option<u32> {
-        let (name, long) = self.of.remove(&job)?;
-        self.long.remove(&(long, job));
-        self.unfinished_of(&name).remove(&job);
-        if self.orphans.get(&name).is_some_and(BTreeSet::is_empty) {
-            self.orphans.remove(&name);
-        }
-        let number = self.find(&name)?;
-        self.get_mut(number).too_long.remove(&job);
+        let open = self.of.remove(&job)?;
+        self.long.remove(&(open.long, job));
+        let Some(number) = self.owner(&open) else {
+            if let Some(orphans) = self.orphans.get_mut(&open.schedule) {
+                orphans.remove(&job);
+            }
+            if self.orphans.get(&open.schedule).is_some_and(BTreeSet::is_empty) {
+                self.orphans.remove(&open.schedule);
+            }
+            return None;
+        };
+        let entry = self.get_mut(number);
+        entry.unfinished.remove(&job);
+        entry.too_long.remove(&job);
         Some(number)
     }
 

@@ -40,11 +40,11 @@ impl Driver {
             let of = &self.schedules.get(number).schedule.shape.spec.tenant;
             tenant.as_ref().is_some_and(|tenant| tenant != of)
         };
-        if let ScheduleVerb::Put { shape, paused, new_only, others } = verb {
+        if let ScheduleVerb::Put { shape, paused, new_only, others, fired } = verb {
             if number.is_some_and(|number| new_only || is_others(number)) {
                 return Err(ScheduleRefusal::Taken);
             }
-            return self.put_schedule((&who, others), name, (*shape, paused), now);
+            return self.put_schedule((&who, others), name, (*shape, paused), (fired, now));
         }
         let number = number.filter(|&it| !is_others(it)).ok_or(ScheduleRefusal::Unknown)?;
         let Schedule { owner, stand, .. } = &*self.schedules.get(number).schedule;
@@ -130,7 +130,7 @@ impl Driver {
         (who, others): (&str, bool),
         name: ScheduleName,
         (shape, paused): (ScheduleShape, bool),
-        now: Now,
+        (fired, now): (Vec<Wall>, Now),
     ) -> Result<ScheduleView, ScheduleRefusal> {
         let number = self.schedules.find(&name);
         let known = number.map(|number| self.schedules.get(number).schedule.clone());
@@ -155,6 +155,7 @@ impl Driver {
         let held = paused.then(|| Held { who: who.to_owned(), since: now.wall });
         let number = self.keep_schedule((name.clone(), shape), Some(who), held);
         let number = number.map_err(ScheduleRefusal::Unusable)?;
+        self.schedules.note_fired(number, fired);
         self.audit_schedule("schedule_put", who, &name, Value::Null, now);
         let is_new = known.is_none();
         Ok(ScheduleView { is_new, ..self.schedule_view(number) })
@@ -173,6 +174,7 @@ impl Driver {
         let known = number.map(|number| &*self.schedules.get(number).schedule);
         let fresh = || Stand {
             since: whole_second(today),
+            made: today,
             cursor: today,
             boot: Some(self.config.source.boot().to_owned()),
             paused,
@@ -193,6 +195,7 @@ impl Driver {
         };
         let entry = self.schedules.get_mut(number);
         (entry.schedule, entry.plan) = (Arc::new(schedule), Some(plan));
+        self.schedules.take_own(number);
         self.schedules.file(number);
         self.schedules.finished.insert(number);
         Ok(number)

@@ -66,7 +66,8 @@ impl Driver {
         if let Err(why) = kept {
             // The configuration was checked with the same zone data, but for those that were changed in between.
             let number = number.unwrap_or_else(|| {
-                let stand = Stand { since: now.wall, cursor: now.wall, ..Stand::default() };
+                let stand =
+                    Stand { since: now.wall, made: now.wall, cursor: now.wall, ..Stand::default() };
                 let owner = ShapeOwner::File;
                 let schedule = Schedule { name, shape, owner, put_by: None, stand };
                 let change = ostler_job::durable::Change::Schedule(Box::new(schedule.clone()));
@@ -120,6 +121,7 @@ impl Driver {
         self.stand(number, |stand| {
             stand.cursor = today;
             stand.since = stand.since.min(whole_second(today));
+            stand.made = stand.made.min(today);
             stand.resumed_at = stand.resumed_at.min(today);
             stand.succeeded_at = stand.succeeded_at.map(|at| at.min(today));
         });

@@ -12,6 +12,7 @@ use ostler_job::durable::{
 use super::*;
 use crate::{ScheduleLook, ScheduleOrder, ScheduleRefusal, ScheduleVerb, ScheduleView};
 
+mod again;
 mod clocks;
 mod counted;
 mod owners;
@@ -90,7 +91,14 @@ impl Bench {
 
     fn try_put(&mut self, shape: ScheduleShape) -> Result<ScheduleView, ScheduleRefusal> {
         let shape = Box::new(shape);
-        self.schedule(ScheduleVerb::Put { shape, paused: false, new_only: false, others: true })
+        let fired = self.store.fired_after(&name("s"), self.now.wall, 1_000).unwrap();
+        self.schedule(ScheduleVerb::Put {
+            shape,
+            paused: false,
+            new_only: false,
+            others: true,
+            fired,
+        })
     }
 
     fn view(&mut self) -> ScheduleView {
@@ -213,6 +221,7 @@ fn ten_thousand_that_are_due_at_once_all_fire_and_others_are_heard_in_between() 
             paused: false,
             new_only: true,
             others: true,
+            fired: Vec::new(),
         };
         bench.schedule_of(&format!("s{number}"), verb).unwrap();
     }
@@ -225,6 +234,32 @@ fn ten_thousand_that_are_due_at_once_all_fire_and_others_are_heard_in_between() 
     }
     assert_eq!(rounds, 3);
     assert_eq!(bench.store.load(&mut |_| {}).unwrap().next_job, JobId(2_501));
+}
+
+#[test]
+fn many_that_are_made_up_for_are_decided_a_thousand_at_a_time_whichever_schedules_they_are_of() {
+    let mut bench = bench();
+    let window = Span(HOUR.0 * 24);
+    let missed = MissedPolicy::All { limit: 10_000, window };
+    for number in 0..30 {
+        let verb = ScheduleVerb::Put {
+            shape: Box::new(ScheduleShape { missed, ..shape("* * * * *") }),
+            paused: false,
+            new_only: true,
+            others: true,
+            fired: Vec::new(),
+        };
+        bench.schedule_of(&format!("s{number}"), verb).unwrap();
+    }
+    bench.skip(Span(HOUR.0 * 2));
+    let mut most = 0;
+    while bench.driver.poll_timeout().is_some_and(|(at, _)| at <= bench.now.mono) {
+        bench.driver.handle_timeout(bench.now);
+        bench.settle();
+        most = most.max(bench.changes.iter().filter(|it| code(it) == "firing").count());
+    }
+    assert!((900..1_100).contains(&most), "{most} at once");
+    assert_eq!(bench.store.load(&mut |_| {}).unwrap().next_job, JobId(30 * 120 + 1));
 }
 
 #[test]

@@ -179,6 +179,9 @@ pub enum OverlapPolicy {
 pub struct Stand {
     /// When it was made, or the times at which it fires were changed last: from here on `@every` counts.
     pub since: Wall,
+    /// When it was made. What its name stood for before may have been another tenant's.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub made: Wall,
     /// What is due up to here, this moment included, is decided.
     pub cursor: Wall,
     /// What came due up to here, when it was resumed last, is missed.

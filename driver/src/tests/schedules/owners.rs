@@ -62,6 +62,7 @@ fn a_name_that_is_to_be_new_and_is_not_is_refused_and_so_is_another_tenants() {
         paused: false,
         new_only,
         others: true,
+        fired: Vec::new(),
     };
     assert_eq!(bench.schedule(put(true)).unwrap_err(), ScheduleRefusal::Taken);
     for (verb, why) in [
@@ -96,6 +97,7 @@ fn what_is_no_schedule_is_refused_and_changes_nothing() {
         paused: false,
         new_only: false,
         others: true,
+        fired: Vec::new(),
     };
     assert_eq!(bench.schedule_of("two", put).unwrap_err(), ScheduleRefusal::TooMany(1));
 }
@@ -188,6 +190,7 @@ fn what_another_token_put_is_changed_by_whoever_may_change_what_others_put() {
             paused: false,
             new_only: false,
             others,
+            fired: Vec::new(),
         };
         let (ticket, who) = (Ticket(3), who.to_owned());
         let order = ScheduleOrder { ticket, who, tenant: None, schedule: name("s"), verb };

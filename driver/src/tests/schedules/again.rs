@@ -1,0 +1,121 @@
+//! Names that are given again, and moments that have a job from before.
+
+use super::*;
+
+/// The same for a tenant's token.
+fn put_as(bench: &mut Bench, tenant: &str, shape: ScheduleShape) -> ScheduleView {
+    let mut shape = shape;
+    shape.spec.tenant = tenant.into();
+    let verb = ScheduleVerb::Put {
+        shape: Box::new(shape),
+        paused: false,
+        new_only: false,
+        others: true,
+        fired: Vec::new(),
+    };
+    order_as(bench, tenant, verb)
+}
+
+fn order_as(bench: &mut Bench, tenant: &str, verb: ScheduleVerb) -> ScheduleView {
+    let (ticket, who, tenant) = (Ticket(3), tenant.to_owned(), Some(tenant.to_owned()));
+    let order = ScheduleOrder { ticket, who, tenant, schedule: name("s"), verb };
+    bench.driver.handle_schedule(order, bench.now);
+    bench.settle();
+    let Answer::Schedule(view) = bench.answers().remove(0) else { panic!("it is done") };
+    *view
+}
+
+#[test]
+fn a_name_given_again_to_another_tenant_has_nothing_of_the_one_before() {
+    for restarts in [false, true] {
+        let mut bench = bench();
+        put_as(&mut bench, "a", shape("* * * * *"));
+        bench.pass(MINUTE);
+        order_as(&mut bench, "a", ScheduleVerb::Delete);
+        let replace = ScheduleShape {
+            overlap: OverlapPolicy::Replace,
+            max_run: Some(MINUTE),
+            expect_within: Some(HOUR),
+            ..shape("* * * * *")
+        };
+        let view = put_as(&mut bench, "b", replace.clone());
+        assert_eq!((view.unfinished, view.schedule.stand.made), (vec![], bench.now.wall));
+        if restarts {
+            bench.restart();
+        }
+        bench.pass(Span(MINUTE.0 * 3));
+        let before = bench.store.job(JobId(1)).unwrap().unwrap();
+        assert!(!before.status.state.is_finished() && !before.status.kill, "{:?}", before.status);
+        // It is none of the new one's that succeeds or runs too long.
+        let view = bench.view();
+        assert!(!view.unfinished.contains(&JobId(1)) && !view.too_long.contains(&JobId(1)));
+        bench.beat("a", 8, &[]);
+        let run = bench.runs().into_iter().find(|it| it.1.job == JobId(1)).expect("it is granted");
+        bench.finish("a", run.1, Reason::Ok);
+        assert_eq!(bench.store.job(JobId(1)).unwrap().unwrap().status.state, JobState::Succeeded);
+        assert_eq!(bench.view().schedule.stand.succeeded_at, None);
+    }
+}
+
+#[test]
+fn one_that_becomes_another_tenants_is_the_same_one_still() {
+    let mut bench = bench();
+    let it = ScheduleShape { overlap: OverlapPolicy::Skip, ..shape("* * * * *") };
+    put_as(&mut bench, "a", it.clone());
+    bench.pass(MINUTE);
+    let mut others = it;
+    others.spec.tenant = "b".into();
+    assert_eq!(bench.shape(others).unfinished, [JobId(1)], "whoever may change that sees to it");
+    bench.restart();
+    assert_eq!(bench.view().unfinished, [JobId(1)]);
+    bench.pass(MINUTE);
+    assert_eq!(bench.fates(), [(Fate::Fired, 1), (Fate::Overlapped, 1)]);
+}
+
+#[test]
+fn times_that_begin_after_the_clock_was_set_back_fire_nothing_twice() {
+    for again in [false, true] {
+        let mut bench = bench();
+        bench.shape(shape("*/10 * * * *"));
+        bench.pass(HOUR);
+        assert_eq!(bench.fates(), [(Fate::Fired, 1); 6]);
+        bench.now.wall = Wall(bench.now.wall.0 - 1_800_000);
+        bench.pass(Span::from_secs(1));
+        if again {
+            bench.schedule(ScheduleVerb::Delete).unwrap();
+        }
+        bench.shape(shape("*/5 * * * *"));
+        bench.pass(HOUR);
+        // Three in the half hour that is there twice, six after it.
+        assert_eq!(bench.fates(), [(Fate::Fired, 1); 15], "{again}");
+    }
+}
+
+#[test]
+fn orders_to_run_have_moments_of_their_own_though_the_schedule_is_made_again() {
+    for is_told in [false, true] {
+        let mut bench = bench();
+        bench.shape(shape("0 9 * * *"));
+        for _ in 0..5 {
+            bench.schedule(ScheduleVerb::Run).unwrap();
+        }
+        bench.schedule(ScheduleVerb::Delete).unwrap();
+        if is_told {
+            bench.shape(shape("0 9 * * *"));
+        } else {
+            // Whoever put it looked before the last of them.
+            let verb = ScheduleVerb::Put {
+                shape: Box::new(shape("0 9 * * *")),
+                paused: false,
+                new_only: false,
+                others: true,
+                fired: Vec::new(),
+            };
+            bench.schedule(verb).unwrap();
+        }
+        for _ in 0..5 {
+            bench.schedule(ScheduleVerb::Run).unwrap();
+        }
+        assert_eq!(bench.fates(), [(Fate::Fired, 1); 10]);
+    }
+}
