@@ -1,9 +1,10 @@
-//! The message: headers that no text of a job can add to, and the output in a form that every mailer takes.
+//! The message: headers that no text of a job can add to, and the output in a form that every mailer takes and people can read
+//! in the raw, as they do in a mailbox on a host.
 
 use std::fmt::Write as _;
 
 use base64::{Engine, engine::general_purpose::STANDARD};
-use ostler_job::durable::Finish;
+use ostler_job::durable::{Finish, Reason};
 
 use super::letter::Letter;
 use crate::{environment::moment, kept::Output};
@@ -14,8 +15,8 @@ const SUBJECT_MAX: usize = 200;
 const WORD_BYTES: usize = 42;
 /// The longest line that is sent as it is: RFC 5322 gives it 998 characters.
 const LINE_MAX: usize = 990;
-/// Bytes in a line of base64: 76 characters.
-const BASE64_LINE: usize = 57;
+/// The longest line of quoted-printable, with the sign that it goes on.
+const QUOTED_MAX: usize = 76;
 
 /// The whole message; lines end as on this host, which is what a sendmail reads.
 pub(super) fn message(
@@ -36,7 +37,7 @@ pub(super) fn message(
     line("To", &letter.mailto);
     line("MIME-Version", "1.0");
     line("Content-Type", "text/plain; charset=UTF-8");
-    line("Content-Transfer-Encoding", if is_plain { "8bit" } else { "base64" });
+    line("Content-Transfer-Encoding", if is_plain { "8bit" } else { "quoted-printable" });
     line("Auto-Submitted", "auto-generated");
     line("Precedence", "bulk");
     line("X-Cron-Env", &format!("<MAILTO={}>", letter.mailto));
@@ -54,19 +55,11 @@ pub(super) fn message(
         line("X-Ostler-Schedule", firing.schedule.as_str());
         line("X-Ostler-Due", &moment(firing.due));
     }
-    let subject = subject(user, host, &letter.command);
+    let has_failed = finish.ending.reason != Reason::Ok;
+    let subject = subject(user, host, &letter.command, has_failed);
     let _ = write!(head, "Subject: {subject}\n\n");
-    let mut message = head.into_bytes();
-    match is_plain {
-        true => message.extend_from_slice(text.as_bytes()),
-        false => {
-            for piece in text.as_bytes().chunks(BASE64_LINE) {
-                message.extend_from_slice(STANDARD.encode(piece).as_bytes());
-                message.push(b'\n');
-            }
-        }
-    }
-    message
+    let text = if is_plain { text } else { quoted_printable(&text) };
+    [head, text].concat().into_bytes()
 }
 
 /// The output, and what of it is left out.
@@ -81,21 +74,54 @@ fn body(finish: &Finish, output: &Output) -> String {
         );
         text.push_str(&String::from_utf8_lossy(&output.end));
     }
+    // A carriage return is the end of a line of a mail, or lost, as the mailer has it.
+    let mut text = text.replace("\r\n", "\n").replace('\r', "\n");
+    if !text.ends_with('\n') {
+        text.push('\n');
+    }
     text
 }
 
 /// Whether a mailer takes it as it is.
 fn is_plain(text: &str) -> bool {
-    let is_odd = |c: char| c.is_control() && !matches!(c, '\n' | '\t');
-    !text.contains(is_odd) && text.split('\n').all(|line| line.len() <= LINE_MAX)
+    !text.contains('\0') && text.split('\n').all(|line| line.len() <= LINE_MAX)
 }
 
-/// As crond writes it; in encoded words where it is not all printable ASCII, or looks like one of those.
-fn subject(user: &str, host: &str, command: &str) -> String {
+/// Lines of RFC 2045 (6.7) that say the same: what is text and short stays as it is.
+fn quoted_printable(text: &str) -> String {
+    let mut quoted = String::with_capacity(text.len() + text.len() / 8);
+    for line in text.split_terminator('\n') {
+        let mut length = 0;
+        for (at, byte) in line.bytes().enumerate() {
+            // Room for the widest, and for the sign that the line goes on.
+            if length + 4 > QUOTED_MAX {
+                quoted.push_str("=\n");
+                length = 0;
+            }
+            let is_blank = matches!(byte, b' ' | b'\t') && at + 1 < line.len();
+            let is_plain = (b'!'..=b'~').contains(&byte) && byte != b'=';
+            // A dot at the beginning ends a mail where a mailer is not careful.
+            let is_literal = is_blank || is_plain && !(byte == b'.' && length == 0);
+            match is_literal {
+                true => quoted.push(char::from(byte)),
+                false => {
+                    let _ = write!(quoted, "={byte:02X}");
+                }
+            }
+            length += if is_literal { 1 } else { 3 };
+        }
+        quoted.push('\n');
+    }
+    quoted
+}
+
+/// As Debian's crond writes it; in encoded words where it is not all printable ASCII, or looks like one of those.
+fn subject(user: &str, host: &str, command: &str, has_failed: bool) -> String {
     let is_long = command.chars().nth(SUBJECT_MAX).is_some();
     let command: String = command.chars().take(SUBJECT_MAX).collect();
     let more = if is_long { "…" } else { "" };
-    let text = format!("Cron <{user}@{host}> {command}{more}");
+    let failed = if has_failed { " (failed)" } else { "" };
+    let text = format!("Cron <{user}@{host}> {command}{more}{failed}");
     let text = text.replace(char::is_control, " ");
     match text.bytes().all(|b| (b' '..=b'~').contains(&b)) && !text.contains("=?") {
         true => text,
@@ -127,9 +153,7 @@ fn address_of(user: &str) -> String {
 mod tests {
     use ostler_job::{
         JobId, Span, Wall,
-        durable::{
-            AttemptKey, Ending, Fence, FiringKey, LogState, Reason, Retry, ScheduleName, Usage,
-        },
+        durable::{AttemptKey, Ending, Fence, FiringKey, LogState, Retry, ScheduleName, Usage},
     };
 
     use super::*;
@@ -168,9 +192,16 @@ mod tests {
         String::from_utf8(message).unwrap()
     }
 
-    fn decoded(message: &str) -> Vec<u8> {
-        let (_, body) = message.split_once("\n\n").unwrap();
-        body.lines().flat_map(|line| STANDARD.decode(line).unwrap()).collect()
+    /// As RFC 2045 has it, by another way than it is written.
+    fn decoded(quoted: &str) -> String {
+        let whole = quoted.replace("=\n", "");
+        let mut parts = whole.split('=');
+        let mut bytes = parts.next().unwrap().as_bytes().to_vec();
+        for part in parts {
+            bytes.push(u8::from_str_radix(&part[..2], 16).unwrap());
+            bytes.extend_from_slice(&part.as_bytes()[2..]);
+        }
+        String::from_utf8(bytes).unwrap()
     }
 
     #[test]
@@ -180,7 +211,7 @@ mod tests {
             Precedence: bulk\nX-Cron-Env: <MAILTO=ops@example.com,root>\nX-Cron-Env: <LOGNAME=www-data>\n\
             X-Ostler-Job: 17\nX-Ostler-Attempt: 2\nX-Ostler-Reason: exit_status\nX-Ostler-Exit-Status: 3\n\
             X-Ostler-Schedule: nightly\nX-Ostler-Due: 1970-01-01T00:00:00Z\n\
-            Subject: Cron <www-data@web> backup /srv\n\nhällo\n.\nFrom x\n";
+            Subject: Cron <www-data@web> backup /srv (failed)\n\nhällo\n.\nFrom x\n";
         let output = output("hällo\n.\nFrom x\n".as_bytes(), 0, b"");
         assert_eq!(of("backup /srv", &output), expected);
     }
@@ -208,29 +239,51 @@ mod tests {
 
     #[test]
     fn a_subject_is_bounded_and_in_words_where_it_is_not_ascii() {
-        assert_eq!(subject("u", "h", "echo x"), "Cron <u@h> echo x");
-        let long = subject("u", "h", &"ü".repeat(5000));
+        assert_eq!(subject("u", "h", "echo x", false), "Cron <u@h> echo x");
+        assert_eq!(subject("u", "h", "echo x", true), "Cron <u@h> echo x (failed)");
+        let long = subject("u", "h", &"ü".repeat(5000), true);
         assert!(long.lines().all(|line| line.len() <= 76) && long.len() < 1000, "{long}");
         let words = long.lines().map(|word| {
             let word = word.trim().strip_prefix("=?UTF-8?B?").unwrap().strip_suffix("?=").unwrap();
             String::from_utf8(STANDARD.decode(word).unwrap()).expect("no character is cut in two")
         });
-        assert_eq!(words.collect::<String>(), format!("Cron <u@h> {}…", "ü".repeat(200)));
+        assert_eq!(words.collect::<String>(), format!("Cron <u@h> {}… (failed)", "ü".repeat(200)));
     }
 
     #[test]
-    fn output_that_no_mailer_takes_as_it_is_travels_as_base64() {
-        for bytes in [&b"a\0b"[..], b"\xff\xfe", &[b'x'; 1000], b"a\rb", b"\x1b[31mred"] {
+    fn output_that_no_mailer_takes_as_it_is_is_quoted_and_says_the_same() {
+        let odd = format!(
+            "{}\n.\n..x \n\t\n= =3D\n\0\x1b[31mürgh {}\n",
+            "x".repeat(2000),
+            ". ".repeat(300)
+        );
+        let long = format!("{}\n", "ü".repeat(496));
+        for text in ["a\0b\n", &odd, &long, &format!("{}\n", " ".repeat(991))] {
+            let message = of("x", &output(text.as_bytes(), 0, b""));
+            let (head, body) = message.split_once("\n\n").unwrap();
+            assert!(head.contains("\nContent-Transfer-Encoding: quoted-printable\n"), "{head}");
+            assert!(body.lines().all(|line| line.len() <= 76 && !line.starts_with('.')), "{body}");
+            assert!(body.lines().all(|line| !line.ends_with([' ', '\t'])), "{body}");
+            assert!(body.is_ascii() && !body.contains('\0'), "{body}");
+            assert_eq!(decoded(body), text);
+        }
+    }
+
+    #[test]
+    fn text_is_mailed_as_it_is_with_lines_that_end_as_those_of_mails() {
+        let long = format!("{}\n", "x".repeat(990));
+        for (bytes, shown) in [
+            (&b"\x1b[31mred\x1b[0m\x07\n"[..], "\u{1b}[31mred\u{1b}[0m\u{7}\n"),
+            (b"a\r\nb\r\n\r\n", "a\nb\n\n"),
+            (b"10%\r20%\r\n", "10%\n20%\n"),
+            (b"no end", "no end\n"),
+            (b"\xff\xfe caf\xe9\n", "\u{fffd}\u{fffd} caf\u{fffd}\n"),
+            (long.as_bytes(), &long),
+        ] {
             let message = of("x", &output(bytes, 0, b""));
-            assert!(message.lines().all(|line| line.len() <= 76), "{message}");
-            let is_base64 = message.contains("Transfer-Encoding: base64");
-            // What is no text shows as such.
-            let shown = String::from_utf8_lossy(bytes);
-            let is_text = bytes == b"\xff\xfe";
-            assert!(is_base64 != is_text, "{message}");
-            if is_base64 {
-                assert_eq!(String::from_utf8(decoded(&message)).unwrap(), shown);
-            }
+            let (head, body) = message.split_once("\n\n").unwrap();
+            assert!(head.contains("\nContent-Transfer-Encoding: 8bit\n"), "{head}");
+            assert_eq!(body, shown);
         }
     }
 

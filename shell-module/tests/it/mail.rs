@@ -72,7 +72,7 @@ fn what_a_command_wrote_is_mailed_when_it_is_over() {
             assert!(head.lines().any(|it| it == line), "{line} is not in {head}");
         }
         assert!(head.contains("\nSubject: Cron <"), "{head}");
-        assert!(head.ends_with("> echo out; echo err >&2; exit 3"), "{head}");
+        assert!(head.ends_with("> echo out; echo err >&2; exit 3 (failed)"), "{head}");
         let arguments = fs::read_to_string(bench.path("arguments")).unwrap();
         assert_eq!(arguments, "-i -odi -oem -oi -t\n");
     });
