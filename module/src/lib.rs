@@ -45,6 +45,11 @@ pub trait Executor {
         let _ = finish;
     }
 
+    /// Whether something of [`ended`](Self::ended) is still under way. A runner that ends waits for that, for a moment.
+    fn is_busy(&self) -> bool {
+        false
+    }
+
     /// Drops what is kept of an attempt that is over: its log.
     fn forget(&mut self, key: AttemptKey) {
         let _ = key;

@@ -161,10 +161,16 @@ impl Executor for Shell {
         }
         let (finish, output) = (finish.clone(), held.log.borrow().kept());
         let shared = Rc::clone(&self.shared);
+        let held = shared.mailer.hold();
         spawn_local(async move {
+            let _held = held;
             let runner = (&shared.setup, &shared.idle);
             shared.mailer.send(runner, Mail { letter, finish, output }, &observer).await;
         });
+    }
+
+    fn is_busy(&self) -> bool {
+        self.shared.mailer.is_busy()
     }
 
     fn forget(&mut self, key: AttemptKey) {

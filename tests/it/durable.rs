@@ -106,6 +106,31 @@ fn what_a_job_wrote_is_mailed_by_the_sendmail_of_its_runner() {
 }
 
 #[test]
+fn a_runner_that_ends_waits_a_moment_for_what_is_being_mailed_and_no_longer() {
+    let folder = tempfile::tempdir().expect("a temporary folder can be made");
+    let [program, begun, mail] = ["sendmail", "begun", "mail"].map(|it| folder.path().join(it));
+    let config = format!("[runner]\njob_slots = 4\nsendmail = {:?}\n", program.display());
+    for (takes, is_mailed) in [("1", true), ("1000", false)] {
+        let line = format!(
+            "#!/bin/sh\n: > {}\nsleep {takes}\ncat > {}\n",
+            begun.display(),
+            mail.display()
+        );
+        fs::write(&program, line).expect("a temporary folder is writable");
+        fs::set_permissions(&program, Permissions::from_mode(0o755)).expect("a file of ours");
+        let gateway = Setup::bare().more(&config).args(&["--no-app"]).start();
+        let api = Api::of(&gateway);
+        api.wait_finished(api.submit(&json!({ "command": "echo out", "mailto": "ops" })));
+        wait_until("the mailer runs", || begun.exists());
+        gateway.stop();
+        assert_eq!(mail.exists(), is_mailed, "a mailer that takes {takes} s");
+        for left in [&begun, &mail] {
+            let _ = fs::remove_file(left);
+        }
+    }
+}
+
+#[test]
 fn a_failed_job_is_tried_again_after_its_delay() {
     let gateway = start();
     let api = Api::of(&gateway);

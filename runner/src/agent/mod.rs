@@ -179,7 +179,9 @@ impl Agent {
     }
 
     fn is_over(&self) -> bool {
-        self.stops > 0 && self.children.is_empty() && self.jobs.is_over(self.gateway.is_some())
+        let is_hurried = self.stops > 1;
+        let has_gateway = self.gateway.is_some();
+        self.stops > 0 && self.children.is_empty() && self.jobs.is_over(has_gateway, is_hurried)
     }
 
     /// Takes what has come meanwhile too: jobs that come together are answered together.

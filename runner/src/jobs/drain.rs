@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use ostler_job::durable::{AttemptKey, Order, Reason, Report};
 
-use super::{Attempts, Drain, Live, SETTLE, SETTLE_ALONE, STOPPED};
+use super::{Attempts, BUSY, Drain, Live, SETTLE, SETTLE_ALONE, STOPPED};
 
 /// Within so much of each other, the signals of jobs and runner are taken to have one sender.
 const TOGETHER: Duration = Duration::from_secs(1);
@@ -107,12 +107,13 @@ impl Attempts {
     }
 
     /// Whether a runner that drains may end: nothing runs, and the gateway knows, or has had time to. What it does not
-    /// know yet the next runner tells.
-    pub(crate) fn is_over(&self, has_gateway: bool) -> bool {
+    /// know yet the next runner tells. What is done about ends nobody does later, so it has a moment, unless there is hurry.
+    pub(crate) fn is_over(&self, has_gateway: bool, is_hurried: bool) -> bool {
         let patience = if has_gateway { SETTLE } else { SETTLE_ALONE };
         let is_settled = self.unsettled.is_empty() && self.inbox.reports.borrow().is_empty();
-        let waited = self.idle_since.is_some_and(|since| since.elapsed() >= patience);
-        self.live.is_empty() && (is_settled || waited)
+        let waited = |time| self.idle_since.is_some_and(|since| since.elapsed() >= time);
+        let is_free = is_hurried || !self.executors.is_busy() || waited(BUSY);
+        self.live.is_empty() && (is_settled || waited(patience)) && is_free
     }
 }
 

@@ -59,6 +59,11 @@ impl Executors {
         self.0.iter_mut().find(|executor| executor.name() == module)
     }
 
+    /// Whether one of them still does something about ends.
+    pub(super) fn is_busy(&self) -> bool {
+        self.0.iter().any(|executor| executor.is_busy())
+    }
+
     pub(super) fn read_log(
         &self,
         key: AttemptKey,

@@ -43,6 +43,8 @@ const BEAT: Duration = Duration::from_secs(5);
 const SETTLE: Duration = Duration::from_secs(2);
 /// The same while there is no gateway.
 const SETTLE_ALONE: Duration = Duration::from_millis(500);
+/// How long it waits for what is done about ends: a mailer that works has taken its mail by then.
+const BUSY: Duration = Duration::from_secs(3);
 /// A host that has no room for a payload gets a rest before the attempt is given back.
 const NO_ROOM: Duration = Duration::from_secs(1);
 /// The module whose jobs do nothing.

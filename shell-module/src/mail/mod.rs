@@ -1,8 +1,8 @@
 //! Mails what a job has written, as crond does: by the sendmail of this host, as the job's user, once the attempt is over.
 //!
 //! Nobody waits for it, and what becomes of it is told in the runner's log and nowhere else. It runs below a supervisor as
-//! commands do, so that a mailer that hangs is killed with whatever it has started, and none outlives the runner. What was
-//! not handed to it by then is not mailed: it is kept nowhere, so nothing is mailed twice.
+//! commands do, so that a mailer that hangs is killed with whatever it has started, and none outlives the runner, which waits
+//! for them a moment. What was not handed to one by then is not mailed: it is kept nowhere, so nothing is mailed twice.
 
 mod letter;
 mod message;
@@ -58,6 +58,8 @@ const SAYS_MAX: usize = 300;
 pub(crate) struct Mailer {
     turns: Semaphore,
     waiting: Cell<usize>,
+    /// Held by each mail from the end of its attempt until nothing is done about it any more.
+    under_way: Rc<()>,
     /// It was said that there is no sendmail here.
     has_told: Cell<bool>,
 }
@@ -65,7 +67,7 @@ pub(crate) struct Mailer {
 impl Default for Mailer {
     fn default() -> Self {
         let (turns, waiting) = (Semaphore::new(AT_ONCE), Cell::new(0));
-        Self { turns, waiting, has_told: Cell::new(false) }
+        Self { turns, waiting, under_way: Rc::new(()), has_told: Cell::new(false) }
     }
 }
 
@@ -88,6 +90,16 @@ pub(crate) struct Mail {
 }
 
 impl Mailer {
+    /// What a mail holds while it is under way.
+    pub(crate) fn hold(&self) -> Rc<()> {
+        Rc::clone(&self.under_way)
+    }
+
+    /// Whether any is under way.
+    pub(crate) fn is_busy(&self) -> bool {
+        Rc::strong_count(&self.under_way) > 1
+    }
+
     /// Sends it, and says in the runner's log why not.
     pub(crate) async fn send(
         &self,
