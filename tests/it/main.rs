@@ -13,6 +13,7 @@ mod chaos;
 mod cli_jobs;
 mod clocks;
 mod crashes;
+mod crontabs;
 mod crowds;
 mod deadlines;
 mod drain;

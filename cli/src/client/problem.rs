@@ -27,6 +27,8 @@ pub(crate) struct Problem {
 pub(crate) fn for_people(detail: &str) -> String {
     detail
         .replace("GET /v1/jobs lists them", "`ostler list` shows those there are")
+        .replace("GET /v1/schedules lists them", "`ostler schedule list` shows those there are")
+        .replace("GET /v1/queues lists them", "`ostler queue list` shows those there are")
         .replace("GET /v1/tokens lists", "`ostler token list` shows")
         .replace("; POST it to /v1/payloads first", "; give the input with --stdin-file")
         .replace("move them by move_to=OTHER", "move them by --move-to OTHER")

@@ -11,16 +11,26 @@ use crate::terminal::{self, Tone, painted};
 pub(crate) struct Column<'a> {
     pub(crate) head: &'a str,
     pub(crate) right: bool,
+    /// To how few places it gives way, where the terminal is narrow and the last column has but little; `None`: never.
+    least: Option<usize>,
 }
+
+/// Places that the last column has before others give way.
+const LAST: usize = 16;
 
 /// A column of text.
 pub(crate) const fn left(head: &str) -> Column<'_> {
-    Column { head, right: false }
+    Column { head, right: false, least: None }
 }
 
 /// A column of numbers.
 pub(crate) const fn right(head: &str) -> Column<'_> {
-    Column { head, right: true }
+    Column { head, right: true, least: None }
+}
+
+/// A column of text that is cut to no fewer places than these.
+pub(crate) const fn elastic(head: &str, least: usize) -> Column<'_> {
+    Column { head, right: false, least: Some(least) }
 }
 
 /// One field.
@@ -63,7 +73,7 @@ impl Look {
     }
 }
 
-/// Draws rows; the last column gives way when the terminal is narrow.
+/// Draws rows; the last column gives way when the terminal is narrow, and then those that may, from the right.
 pub(crate) fn draw(columns: &[Column<'_>], rows: &[Vec<Cell>], look: Look) -> String {
     let head: Vec<Cell> =
         columns.iter().map(|column| Cell::toned(column.head, Some(Tone::Faint))).collect();
@@ -74,6 +84,9 @@ pub(crate) fn draw(columns: &[Column<'_>], rows: &[Vec<Cell>], look: Look) -> St
             *width = cell.text.width().max(*width);
         }
     }
+    if let Some(all) = look.width {
+        shrink(columns, &mut widths, all);
+    }
     let mut text = String::new();
     for row in shown {
         text.push_str(&line(columns, &widths, row, look));
@@ -82,13 +95,25 @@ pub(crate) fn draw(columns: &[Column<'_>], rows: &[Vec<Cell>], look: Look) -> St
     text
 }
 
+fn shrink(columns: &[Column<'_>], widths: &mut [usize], all: usize) {
+    let Some((last, others)) = widths.split_last_mut() else { return };
+    let used = others.iter().map(|it| it + 2).sum::<usize>() + LAST.min(*last);
+    let mut over = used.saturating_sub(all);
+    for (width, column) in others.iter_mut().zip(columns).rev() {
+        let spare = column.least.map_or(0, |least| width.saturating_sub(least));
+        let given = over.min(spare);
+        *width -= given;
+        over -= given;
+    }
+}
+
 fn line(columns: &[Column<'_>], widths: &[usize], row: &[Cell], look: Look) -> String {
     let mut line = String::new();
     let mut used = 0;
     for (index, ((column, width), cell)) in columns.iter().zip(widths).zip(row).enumerate() {
         let is_last = index + 1 == columns.len();
         let room = look.width.map_or(usize::MAX, |all| all.saturating_sub(used).max(8));
-        let text = if is_last { fit(&cell.text, room) } else { cell.text.clone() };
+        let text = fit(&cell.text, if is_last { room } else { *width });
         let pad = " ".repeat(width.saturating_sub(text.width()));
         let text = match cell.tone.filter(|_| look.colours) {
             Some(tone) => painted(tone, &text),
@@ -162,6 +187,21 @@ mod tests {
         let drawn = draw(&COLUMNS, &rows(), look);
         assert_eq!(drawn, expected);
         assert!(drawn.lines().all(|line| line.chars().count() <= 40));
+    }
+
+    #[test]
+    fn columns_that_may_give_way_before_a_line_is_longer_than_the_terminal() {
+        let columns = [elastic("NAME", 12), elastic("WHEN", 8), left("NEXT"), left("COMMAND")];
+        let row = ["a-name-of-twenty-two-l", "at 03:00 on Monday", "in 2d", "test -x /usr/bin/a"];
+        let drawn = |width| {
+            let rows = vec![row.iter().map(|it| Cell::from(*it)).collect()];
+            let drawn = draw(&columns, &rows, Look { width, colours: false });
+            drawn.lines().last().unwrap_or_default().to_owned()
+        };
+        assert_eq!(drawn(Some(68)), row.join("  ").replace("/usr/bin/a", "/usr/bin…"));
+        assert_eq!(drawn(Some(60)), "a-name-of-twenty-two-l  at 03:00 o…  in 2d  test -x /usr/bi…");
+        assert_eq!(drawn(Some(50)), "a-name-of-twen…  at 03:0…  in 2d  test -x /usr/bi…");
+        assert_eq!(drawn(None), row.join("  "));
     }
 
     #[test]

@@ -8,7 +8,7 @@ use serde_json::Value;
 use time::OffsetDateTime;
 
 use crate::jobs::{
-    table::{Cell, Look, draw, left, plain, right},
+    table::{Cell, Look, draw, elastic, left, plain, right},
     when,
 };
 use crate::terminal::Tone;
@@ -235,7 +235,7 @@ pub(crate) fn table(schedules: &[ScheduleView]) -> String {
     let columns = [
         left("NAME"),
         left("STATE"),
-        left("WHEN"),
+        elastic("WHEN", 14),
         left("NEXT"),
         left("LAST"),
         left("BECAME"),

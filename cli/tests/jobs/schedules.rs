@@ -224,6 +224,17 @@ fn an_expression_that_the_shell_took_for_names_of_files_is_told_in_one_line() {
 }
 
 #[test]
+fn a_file_that_is_no_crontab_is_told_in_a_few_lines() {
+    let fake = fake();
+    let text = format!("{}0 3 * *\nword\n", "root:x:0:0\n".repeat(9));
+    let ended = fake.ostler_with(&text, &["schedule", "import", "-"]);
+    let lines: Vec<&str> = ended.err.lines().collect();
+    assert_eq!((ended.code, lines.len()), (Some(65), 4), "{lines:?}");
+    assert!(lines[0].starts_with("stdin:1:1: there is one field; write five"), "{lines:?}");
+    assert_eq!(lines[1], "stdin: 8 more lines up to 9: the same");
+}
+
+#[test]
 fn an_import_for_several_runners_says_that_a_crontab_is_of_one() {
     let names = ["a", "b", "c", "d", "e", "f"];
     let runners = names.map(|name| json!({"name": name}));

@@ -171,7 +171,10 @@ fn what_is_no_moment_is_refused_with_the_forms_that_there_are() {
     for (bad, says) in [
         ("today 9:00", "which is past; it is Fri 2026-11-27 17:30 CET (UTC+01:00) there"),
         ("2026-01-02 3:00", "which is past"),
-        ("18:00 Nowhere/Else", "there is no time zone \"Nowhere/Else\" on this host"),
+        (
+            "18:00 Nowhere/Else",
+            "there is no time zone \"Nowhere/Else\"; write one by its IANA name, such as Europe/Berlin or UTC",
+        ),
         ("in 99999999999d", "beyond every calendar"),
     ] {
         let wrong = friday().read(bad, Toward::Next).unwrap_err();

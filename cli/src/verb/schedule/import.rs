@@ -20,17 +20,19 @@ use crate::{
         moment::Clock,
         output::{self, OutputArgs},
         steer,
-        table::{Cell, Look, draw, left, plain},
+        table::{Cell, Look, draw, elastic, left, plain},
         when,
     },
     schedules::{
-        import::{Draft, Here, Import, Wishes, disable, home, tables},
+        import::{Draft, Here, Import, Left, Wishes, disable, home, tables},
         shape::SHAPE,
     },
     terminal::{counted, note, say},
     values,
 };
 
+/// So many mistakes of one kind are told one by one.
+const ALIKE: usize = 3;
 /// Names of runners that a note has room for.
 const RUNNERS_TOLD: usize = 5;
 
@@ -145,7 +147,7 @@ pub(crate) fn run(args: &ImportArgs) -> Result<ExitCode, Failure> {
         note("there is no line that runs anything");
     }
     import.notes.iter().for_each(|it| note(&plain(it)));
-    import.left.iter().for_each(|it| say(&plain(&it.told())));
+    told(&import.left).iter().for_each(|it| say(&plain(it)));
     let left =
         if import.left.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(failure::DATA) };
     if !args.apply {
@@ -180,6 +182,23 @@ pub(crate) fn run(args: &ImportArgs) -> Result<ExitCode, Failure> {
     failed.map_or(Ok(left), Err)
 }
 
+/// What cannot be taken over; of many that are alike, one after the other, the first and how many.
+fn told(left: &[Left]) -> Vec<String> {
+    let alike = |one: &Left, other: &Left| one.file == other.file && one.why == other.why;
+    let group = |group: &[Left]| -> Vec<String> {
+        match group {
+            [first, .., last] if group.len() > ALIKE => {
+                let count = group.len() - 1;
+                let rest =
+                    format!("{}: {count} more lines up to {}: the same", last.file, last.line);
+                vec![first.told(), rest]
+            }
+            few => few.iter().map(Left::told).collect(),
+        }
+    };
+    left.chunk_by(alike).flat_map(group).collect()
+}
+
 fn table(drafts: &[Draft]) -> String {
     let now = OffsetDateTime::now_utc();
     let row = |it: &Draft| -> Vec<Cell> {
@@ -196,7 +215,7 @@ fn table(drafts: &[Draft]) -> String {
     };
     let rows: Vec<_> = drafts.iter().map(row).collect();
     draw(
-        &[left("NAME"), left("WHEN"), left("NEXT"), left("USER"), left("COMMAND")],
+        &[elastic("NAME", 24), elastic("WHEN", 16), left("NEXT"), left("USER"), left("COMMAND")],
         &rows,
         Look::of_stdout(),
     )
