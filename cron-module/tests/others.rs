@@ -64,7 +64,10 @@ fn a_range_does_not_go_round() {
 
 #[test]
 fn a_step_needs_a_range_and_has_one_value_without_in_a_crontab() {
-    standard("0/15 0 * * *", &["column 1: a step needs a range, and 0 is one value; write 0-59/…"]);
+    standard(
+        "0/15 0 * * *",
+        &["column 1: a step needs a range, and 0 is one value; write 0-59/15"],
+    );
     vixie("0/15 0 * * *", &["01-01 00:00:00", "01-02 00:00:00", "01-03 00:00:00"]);
     standard("*/90 0 * * *", &["01-01 00:00:00", "01-02 00:00:00", "01-03 00:00:00"]);
 }

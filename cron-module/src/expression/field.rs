@@ -134,7 +134,7 @@ impl Reader<'_> {
             }
             return Ok(self.spread(kind, within, step));
         }
-        let (from, to) = self.range(kind, base, step.is_some())?;
+        let (from, to) = self.range(kind, base, step)?;
         Ok(Steps { from, to, step: step.unwrap_or(1) })
     }
 
@@ -168,7 +168,7 @@ impl Reader<'_> {
         }
     }
 
-    fn range(self, kind: &Kind, base: Part<'_>, steps: bool) -> Result<(u16, u16), Fault> {
+    fn range(self, kind: &Kind, base: Part<'_>, step: Option<u16>) -> Result<(u16, u16), Fault> {
         if base.text == "*" {
             return Ok((kind.low, kind.high));
         }
@@ -176,9 +176,9 @@ impl Reader<'_> {
             return self.ordered(kind, base, bounds);
         }
         let value = value(kind, base)?;
-        if steps && self.dialect == Dialect::Standard {
+        if let Some(step) = step.filter(|_| self.dialect == Dialect::Standard) {
             let what = format!("a step needs a range, and {} is one value", base.text);
-            return Err(base.fault(what, format!("write {}-{}/…", base.text, kind.high)));
+            return Err(base.fault(what, format!("write {}-{}/{step}", base.text, kind.high)));
         }
         Ok((value, value))
     }

@@ -134,7 +134,7 @@ fn what_means_nothing_is_said_with_its_place_and_its_cure() {
             "column 9: FRI-MON ends before it begins; write it as two ranges with a comma between them",
         ),
         ("*/0 * * * *", "column 3: \"0\" is no step; write a number from 1 to 59"),
-        ("0/15 * * * *", "column 1: a step needs a range, and 0 is one value; write 0-59/…"),
+        ("0/15 * * * *", "column 1: a step needs a range, and 0 is one value; write 0-59/15"),
         ("/30 * * * *", "column 2: /30 steps through nothing; write */30"),
         ("1,,2 * * * *", "column 2: the minute is missing; write a number from 0 to 59"),
         (
