@@ -201,6 +201,16 @@ impl ScheduleView {
         plain(&line)
     }
 
+    /// The same where there is but little room: a line for a shell without the shell.
+    fn shown(&self) -> String {
+        let words: Vec<&str> =
+            self.job["argv"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+        match words[..] {
+            [shell, "-c", line] if shell.ends_with("sh") => plain(line),
+            _ => self.command(),
+        }
+    }
+
     fn row(&self, now: OffsetDateTime) -> Vec<Cell> {
         let (state, tone) = self.state();
         let next = self.next.first().map(|it| when::relative(it, now));
@@ -213,7 +223,7 @@ impl ScheduleView {
             next.unwrap_or_else(|| "-".to_owned()).into(),
             last.map_or_else(|| "-".to_owned(), |it| when::relative(&it.due, now)).into(),
             Cell::toned(became, last.and_then(FiringView::tone)),
-            self.command().into(),
+            self.shown().into(),
         ]
     }
 }
@@ -345,6 +355,18 @@ mod tests {
     fn schedules_are_read_by_the_names_that_the_api_gives_their_fields() {
         agree::<ScheduleView>("ScheduleView", &[]);
         agree::<FiringView>("FiringView", &[]);
+    }
+
+    #[test]
+    fn a_list_has_the_line_of_a_shell_and_a_page_the_words_that_run() {
+        let view = |job: Value| -> ScheduleView {
+            serde_json::from_value(serde_json::json!({"name": "a", "job": job})).unwrap()
+        };
+        let line = view(serde_json::json!({"argv": ["/bin/bash", "-c", "a 'b' | c"]}));
+        assert_eq!(line.shown(), "a 'b' | c");
+        assert_eq!(line.command(), "/bin/bash -c 'a '\\''b'\\'' | c'");
+        let words = view(serde_json::json!({"argv": ["/usr/bin/awk", "-c", "a b"]}));
+        assert_eq!(words.shown(), "/usr/bin/awk -c 'a b'");
     }
 
     #[test]
