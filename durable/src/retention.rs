@@ -119,7 +119,8 @@ fn leapt(millis: i64) -> String {
              date comes by it, before it has stayed so for an hour"
         ),
         false => format!(
-            "the system's clock has leapt {hours} h back; dates that are known already stay"
+            "the system's clock has leapt {hours} h back; dates that are known already stay, \
+             and schedules go on by the time before it: when the clock is right now, restart the gateway"
         ),
     }
 }

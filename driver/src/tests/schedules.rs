@@ -17,6 +17,7 @@ mod clocks;
 mod counted;
 mod owners;
 mod policies;
+mod reported;
 mod told;
 
 const MINUTE: Span = Span::from_secs(60);
