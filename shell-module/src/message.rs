@@ -43,6 +43,9 @@ pub(crate) struct Task {
     pub limits: BTreeMap<String, u64>,
     /// Who is sent SIGTERM.
     pub terminate: Terminate,
+    /// What it leaves behind at its end may go on until an order to kill, as if that were of it.
+    #[serde(default)]
+    pub lingers: bool,
 }
 
 /// What a supervisor tells.

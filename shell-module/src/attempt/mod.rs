@@ -116,6 +116,7 @@ fn prepare(
         no_new_privs: setup.users.no_new_privs,
         limits: command.limits.clone(),
         terminate: command.terminate,
+        lingers: false,
     };
     Ok((task, stdin))
 }

@@ -115,7 +115,7 @@ fn quoted_printable(text: &str) -> String {
     quoted
 }
 
-/// As Debian's crond writes it; in encoded words where it is not all printable ASCII, or looks like one of those.
+/// As crond writes it, and Debian's with `-L 4` of one that failed; in encoded words where it is not all printable ASCII, or looks like one of those.
 fn subject(user: &str, host: &str, command: &str, has_failed: bool) -> String {
     let is_long = command.chars().nth(SUBJECT_MAX).is_some();
     let command: String = command.chars().take(SUBJECT_MAX).collect();

@@ -149,6 +149,7 @@ impl Supervisor {
             Ok(ForkResult::Child) => command::become_command(&task, &fds, told),
             Ok(ForkResult::Parent { child: main }) => {
                 self.running = Running::new(main, Some(failure.into()), task.terminate);
+                self.running.in_grace = task.lingers;
             }
             Err(_) => {
                 self.tell(&Said::NoRoom);

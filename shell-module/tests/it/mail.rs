@@ -79,6 +79,27 @@ fn what_a_command_wrote_is_mailed_when_it_is_over() {
 }
 
 #[test]
+fn a_mailer_may_leave_the_delivery_to_another_process() {
+    let change = |setup: &mut Setup| setup.mail_time = Duration::from_secs(4);
+    with_bench_where(change, async |bench| {
+        let later = |what: &str| {
+            format!(
+                "cat > queued.$$; export Q=queued.$$; setsid sh -c '{what}' < /dev/null > /dev/null 2>&1 & exit 0"
+            )
+        };
+        sendmail(bench, &later("sleep 1; mv $Q mail.$OSTLER_MAIL"));
+        let finish = bench.run(mailed("echo x")).await;
+        assert!(mail(bench, &finish).await.ends_with("\n\nx\n"));
+        // One that takes too long is killed; the mail was taken all the same.
+        sendmail(bench, &later("echo $$ > hangs; sleep 1000"));
+        bench.run(mailed("echo x")).await;
+        bench.text_of("hangs").await;
+        bench.settled().await;
+        assert_eq!(bench.troubles.borrow().len(), 0);
+    });
+}
+
+#[test]
 fn nothing_is_mailed_of_silence_of_jobs_without_an_address_and_of_addresses_that_are_none() {
     with_bench(async |bench| {
         sendmail(bench, "");
