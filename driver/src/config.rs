@@ -25,6 +25,8 @@ pub struct DriverConfig {
     pub schedules: Vec<(ScheduleName, ScheduleShape)>,
     /// How many schedules there may be, [`Schedule::SCHEDULES_MAX`] but for tests.
     pub schedules_max: usize,
+    /// How many of them tokens that are bound to a tenant may make for it.
+    pub tenant_schedules_max: usize,
     /// What knows when schedules fire.
     pub source: Arc<dyn Source>,
 }
@@ -40,6 +42,7 @@ impl Default for DriverConfig {
             queues_max: QueueShape::QUEUES_MAX,
             schedules: Vec::new(),
             schedules_max: Schedule::SCHEDULES_MAX,
+            tenant_schedules_max: 1_000,
             source: Arc::new(NoSource),
         }
     }

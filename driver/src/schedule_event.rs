@@ -116,6 +116,8 @@ pub enum ScheduleRefusal {
     Changed,
     /// There are as many schedules as may be.
     TooMany(usize),
+    /// The tenant has as many as its tokens may make.
+    TooManyOfTenant(usize),
 }
 
 /// Numbers of schedules for the metrics.

@@ -30,6 +30,8 @@ pub struct JobsConfig {
     pub queues: Vec<(QueueName, QueueShape)>,
     /// Schedules by name, as the configuration has them.
     pub schedules: Vec<(ScheduleName, ScheduleShape)>,
+    /// Schedules that tokens which are bound to a tenant may make for it, at most.
+    pub tenant_schedules_max: u32,
     /// The time zone of schedules that name none; `None`: the host's.
     pub zone: Option<String>,
 }
@@ -46,6 +48,7 @@ impl Default for JobsConfig {
             tenants_share_user: false,
             queues: Vec::new(),
             schedules: Vec::new(),
+            tenant_schedules_max: 1_000,
             zone: None,
         }
     }
@@ -68,6 +71,7 @@ impl JobsConfig {
             waiting_max: self.waiting_max,
             queues: self.queues.clone(),
             schedules: self.schedules.clone(),
+            tenant_schedules_max: self.tenant_schedules_max as usize,
             source: Arc::new(source::cron()),
             ..DriverConfig::default()
         }

@@ -227,6 +227,9 @@ fn refusal(name: &ScheduleName, why: &ScheduleRefusal) -> Problem {
             "the schedule {name} fired each time that its cursor was to be moved; pause it, move the cursor, and resume it"
         ),
         ScheduleRefusal::NotTaken(why) => format!("the schedule {name} was not run: {why}"),
+        ScheduleRefusal::TooManyOfTenant(max) => format!(
+            "this tenant has {max} schedules, as many as its tokens may make (schedules.tenant_max); delete one that is not needed"
+        ),
         ScheduleRefusal::TooMany(max) => {
             format!("there are {max} schedules, as many as may be; delete one that is not needed")
         }

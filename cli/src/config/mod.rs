@@ -193,7 +193,8 @@ fn whole(top: &Section<'_>, ground: &Ground) -> Settings {
     let runner = process::runner(&top.table("runner", Place::Runner), ground.cpus);
     let gateway = top.table("gateway", Place::Gateway);
     let (threads, trusted_proxies, drain) = process::gateway(&gateway, ground.cpus);
-    let zone = schedule::zone(&top.table("schedules", Place::Schedules));
+    let of_schedules = top.table("schedules", Place::Schedules);
+    let zone = schedule::zone(&of_schedules);
     let listen = process::listen(&top.table("listen", Place::Listen), !routes.is_empty());
     Settings {
         gateway: Gateway {
@@ -211,6 +212,7 @@ fn whole(top: &Section<'_>, ground: &Ground) -> Settings {
             jobs: JobsConfig {
                 queues: queue::queues(top),
                 schedules: schedule::schedules(top, zone.as_deref()),
+                tenant_schedules_max: of_schedules.value("tenant_max"),
                 zone,
                 ..process::jobs(&top.table("jobs", Place::Jobs))
             },

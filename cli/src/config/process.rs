@@ -227,7 +227,7 @@ pub(super) fn jobs(section: &Section<'_>) -> JobsConfig {
         tenants_share_user: !section.value::<bool>("shared_user"),
         queues: Vec::new(),
         schedules: Vec::new(),
-        zone: None,
+        ..JobsConfig::default()
     }
 }
 

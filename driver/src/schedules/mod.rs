@@ -44,6 +44,8 @@ pub(super) struct Schedules {
     of: BTreeMap<JobId, Open>,
     /// Those of them whose schedule is gone. One of that name, should it be made again by the same tenant, has them.
     orphans: BTreeMap<ScheduleName, BTreeSet<JobId>>,
+    /// How many there are of each tenant.
+    tenants: BTreeMap<String, usize>,
     /// When the last firing was due that somebody ordered of a schedule that is gone: one of its name has later ones.
     ordered: Wall,
     /// Schedules of which a firing has finished: another may wait for that.
@@ -167,10 +169,35 @@ impl Schedules {
         self.next += 1;
         let known = self.numbers.insert(entry.schedule.name.clone(), number);
         debug_assert!(known.is_none(), "a name is one schedule's");
+        *self.tenants.entry(entry.schedule.shape.spec.tenant.clone()).or_default() += 1;
         self.table.insert(number, entry);
         self.take_own(number);
         self.file(number);
         number
+    }
+
+    /// It is another one from here on.
+    fn change(&mut self, number: u32, schedule: Schedule, plan: Box<dyn Plan>) {
+        *self.tenants.entry(schedule.shape.spec.tenant.clone()).or_default() += 1;
+        let entry = self.get_mut(number);
+        let before = std::mem::replace(&mut entry.schedule, Arc::new(schedule));
+        entry.plan = Some(plan);
+        self.leave_tenant(&before);
+        self.take_own(number);
+    }
+
+    fn leave_tenant(&mut self, schedule: &Schedule) {
+        let tenant = &schedule.shape.spec.tenant;
+        let left = self.tenants.get_mut(tenant).expect("a tenant with a schedule is counted");
+        *left -= 1;
+        if *left == 0 {
+            self.tenants.remove(tenant);
+        }
+    }
+
+    /// How many there are of a tenant.
+    fn of_tenant(&self, tenant: &str) -> usize {
+        self.tenants.get(tenant).copied().unwrap_or_default()
     }
 
     /// The schedule has those unfinished firings of its name that are its own, and no others.
@@ -193,6 +220,7 @@ impl Schedules {
         self.unfile(number);
         let entry = self.table.remove(&number).expect("a schedule goes once");
         self.numbers.remove(&entry.schedule.name);
+        self.leave_tenant(&entry.schedule);
         self.finished.remove(&number);
         self.ordered = self.ordered.max(entry.ordered);
         if !entry.unfinished.is_empty() {
@@ -308,6 +336,7 @@ impl Schedules {
                 "{name} is filed"
             );
         }
+        assert_eq!(self.tenants.values().sum::<usize>(), self.table.len(), "each is a tenant's");
         assert_eq!(unfinished, self.of.len(), "an unfinished firing is of one schedule");
         let filed = |by: &dyn Fn(&Entry) -> bool| self.table.values().filter(|it| by(it)).count();
         assert_eq!(filed(&|it| it.due.is_some()), self.due.len(), "each is filed once");

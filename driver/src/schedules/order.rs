@@ -1,7 +1,5 @@
 //! What operators do to schedules.
 
-use std::sync::Arc;
-
 use ostler_job::durable::{
     Change, EventKind, Held, Schedule, ScheduleName, ScheduleShape, ShapeOwner, Stand,
 };
@@ -43,6 +41,13 @@ impl Driver {
         if let ScheduleVerb::Put { shape, paused, new_only, others, fired } = verb {
             if number.is_some_and(|number| new_only || is_others(number)) {
                 return Err(ScheduleRefusal::Taken);
+            }
+            let is_new = number.is_none();
+            let most = self.config.tenant_schedules_max;
+            if let Some(tenant) = tenant.filter(|it| is_new && self.schedules.of_tenant(it) >= most)
+            {
+                debug_assert_eq!(tenant, shape.spec.tenant, "a token makes them for its tenant");
+                return Err(ScheduleRefusal::TooManyOfTenant(most));
             }
             return self.put_schedule((&who, others), name, (*shape, paused), (fired, now));
         }
@@ -193,9 +198,7 @@ impl Driver {
         let Some(number) = number else {
             return Ok(self.schedules.insert(Entry::new(schedule, Some(plan), self.version())));
         };
-        let entry = self.schedules.get_mut(number);
-        (entry.schedule, entry.plan) = (Arc::new(schedule), Some(plan));
-        self.schedules.take_own(number);
+        self.schedules.change(number, schedule, plan);
         self.schedules.file(number);
         self.schedules.finished.insert(number);
         Ok(number)

@@ -1,6 +1,6 @@
 //! What the schedules of a crontab are called: by the comment above a line, or by what it runs, and the same each time.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use ostler_cron_module::crontab::Entry;
 
@@ -53,7 +53,11 @@ const HEAD: [&str; 14] = [
 
 /// The names that are taken.
 #[derive(Debug, Default)]
-pub(super) struct Names(BTreeSet<String>);
+pub(super) struct Names {
+    taken: BTreeSet<String>,
+    /// The next number of each name that there is already.
+    numbers: BTreeMap<String, usize>,
+}
 
 impl Names {
     /// The next one; `owner` is the file's name or the user whose table it is, `alone` says that it is its only line.
@@ -87,10 +91,10 @@ impl Names {
         let name: String = name.chars().take(WHOLE).collect();
         let mut free = name.trim_end_matches(['-', '.']).to_owned();
         let base = free.clone();
-        let mut number = 2;
-        while !self.0.insert(free.clone()) {
+        while !self.taken.insert(free.clone()) {
+            let number = self.numbers.entry(base.clone()).or_insert(2);
             free = format!("{base}-{number}");
-            number += 1;
+            *number += 1;
         }
         free
     }

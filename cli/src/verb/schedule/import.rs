@@ -138,11 +138,7 @@ pub(crate) fn run(args: &ImportArgs) -> Result<ExitCode, Failure> {
     let (tables, left_out) = tables::read(&files, args.table(), steer::stdin)?;
     let import = Import::read(&tables, &wishes, &here);
     output::one(args.output.output, &import, |it| table(&it.schedules))?;
-    for file in &left_out {
-        note(&format!(
-            "{file} is left out, as by cron, for its name; name the file itself to import it"
-        ));
-    }
+    left_out.iter().for_each(|it| note(&plain(it)));
     if import.schedules.is_empty() && import.left.is_empty() {
         note("there is no line that runs anything");
     }

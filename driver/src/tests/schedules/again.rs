@@ -73,6 +73,51 @@ fn one_that_becomes_another_tenants_is_the_same_one_still() {
 }
 
 #[test]
+fn a_tenants_tokens_make_so_many_schedules_and_no_more() {
+    let mut bench = bench();
+    bench.config.tenant_schedules_max = 2;
+    bench.restart();
+    let put = |bench: &mut Bench, bound: bool, tenant: &str, it: &str| {
+        let mut shape = shape("0 9 * * *");
+        shape.spec.tenant = tenant.into();
+        let verb = ScheduleVerb::Put {
+            shape: Box::new(shape),
+            paused: false,
+            new_only: false,
+            others: true,
+            fired: Vec::new(),
+        };
+        let (ticket, who, tenant) = (Ticket(3), "t".into(), bound.then(|| tenant.to_owned()));
+        let order = ScheduleOrder { ticket, who, tenant, schedule: name(it), verb };
+        bench.driver.handle_schedule(order, bench.now);
+        bench.settle();
+        matches!(bench.answers()[..], [Answer::Schedule(_)])
+    };
+    assert!(put(&mut bench, true, "a", "a1") && put(&mut bench, true, "a", "a2"));
+    assert!(!put(&mut bench, true, "a", "a3"));
+    assert!(put(&mut bench, true, "a", "a2"), "what there is may be changed");
+    assert!(put(&mut bench, true, "b", "b1"), "it is another tenant's matter");
+    assert!(put(&mut bench, false, "a", "a3"), "whoever is bound to none is not held to it");
+    bench.restart();
+    assert!(!put(&mut bench, true, "a", "a4"));
+    assert!(put(&mut bench, false, "b", "a1") && put(&mut bench, false, "b", "a2"));
+    assert!(put(&mut bench, true, "a", "a4"), "two are another tenant's now");
+    assert!(!put(&mut bench, true, "b", "b2"));
+    let order = |it| ScheduleOrder {
+        ticket: Ticket(3),
+        who: "t".into(),
+        tenant: None,
+        schedule: name(it),
+        verb: ScheduleVerb::Delete,
+    };
+    for gone in ["a1", "a2"] {
+        bench.driver.handle_schedule(order(gone), bench.now);
+        bench.settle();
+    }
+    assert!(put(&mut bench, true, "b", "b2"));
+}
+
+#[test]
 fn times_that_begin_after_the_clock_was_set_back_fire_nothing_twice() {
     for again in [false, true] {
         let mut bench = bench();
