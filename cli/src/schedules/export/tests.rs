@@ -129,6 +129,38 @@ fn what_a_crontab_says_is_read_from_it_again() {
 }
 
 #[test]
+fn a_variable_of_the_lines_above_is_none_of_a_line_that_has_it_not() {
+    let job = |env: Value| faithful("0 3 * * *", json!({"command": "run", "env": env}));
+    let made = crontab(
+        &bodies(json!({
+            "a": job(json!({"X": "1", "PATH": "/opt/bin", "SHELL": "/bin/bash"})),
+            "b": job(json!({"Y": "say \"it's\""})),
+        })),
+        false,
+        home,
+    );
+    let expected = "# Made by ostler schedule export.
+
+CRON_TZ=Europe/Berlin
+MAILTO=\"\"
+PATH=/opt/bin
+SHELL=/bin/bash
+X=1
+
+# a
+0 3 * * * /bin/sh -c run
+
+PATH=/usr/bin:/bin
+SHELL=/bin/sh
+Y=say \"it's\"
+
+# b
+0 3 * * * unset X; run
+";
+    assert_eq!(made.text, expected);
+}
+
+#[test]
 fn output_is_mailed_by_the_crontab_to_whom_the_schedules_say() {
     use ostler_cron_module::crontab::{Crontab, Table};
     let job = |mailto: &str, env: Value| {
