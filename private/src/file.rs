@@ -44,6 +44,15 @@ pub fn named_by_operator(path: &Path) -> io::Result<File> {
 
 /// Writes a file whole or not at all, so that it survives a power cut.
 pub fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    replace_with(path, bytes, None)
+}
+
+/// The same of one that others may read. It has that mode before it has its name.
+pub fn replace_public(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    replace_with(path, bytes, Some(0o644))
+}
+
+fn replace_with(path: &Path, bytes: &[u8], mode: Option<u32>) -> io::Result<()> {
     // Of this call alone; what a dead process of our number left goes.
     static NEXT: AtomicU64 = AtomicU64::new(0);
     let number = NEXT.fetch_add(1, Relaxed);
@@ -53,6 +62,8 @@ pub fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
         Ok(()) | Err(_) => {}
     }
     let written = create_new(&part).and_then(|mut file| {
+        let mode = mode.map(Permissions::from_mode);
+        mode.map_or(Ok(()), |mode| file.set_permissions(mode)).map_err(named(&part))?;
         file.write_all(bytes).and_then(|()| file.sync_all()).map_err(named(&part))?;
         rename(&part, path)
     });

@@ -12,12 +12,13 @@ use std::{
 };
 
 use nix::{
-    libc::{O_DIRECTORY, O_NOFOLLOW},
+    libc::{O_DIRECTORY, O_NOFOLLOW, O_NONBLOCK},
     unistd::getegid,
 };
 
 use crate::{
-    OTHERS, OTHERS_WRITE, foreign, is_shared, list, named, own_uid, owner, refused, shared,
+    OTHERS, OTHERS_WRITE, foreign, is_shared, list, named, not_plain, own_uid, owner, refused,
+    shared,
 };
 
 /// The mode of a folder that others may read.
@@ -39,10 +40,7 @@ pub fn public_folder(path: &Path) -> io::Result<()> {
     entries(&opened.path, |name, data| match data.mode() & OTHERS_WRITE {
         0 => Ok(()),
         _ if data.is_symlink() => Ok(()),
-        _ => {
-            let (path, mode) = (opened.path.join(name), data.mode() & PUBLIC);
-            fs::set_permissions(&path, Permissions::from_mode(mode)).map_err(named(&path))
-        }
+        _ => set_mode(&opened.path.join(name), data.mode() & PUBLIC),
     })
 }
 
@@ -65,8 +63,7 @@ pub fn state_folder(path: &Path) -> io::Result<Vec<String>> {
         // Nobody else gets in to read; but who had it open to write would keep it.
         if data.mode() & OTHERS_WRITE != 0 && (data.is_file() || data.is_dir()) {
             let path = real.join(name);
-            let mode = Permissions::from_mode(data.mode() & 0o700);
-            fs::set_permissions(&path, mode).map_err(named(&path))?;
+            set_mode(&path, data.mode() & 0o700)?;
             words.push(told(&path, data));
         }
         Ok(())
@@ -133,6 +130,18 @@ fn told(path: &Path, data: &Metadata) -> String {
     format!(
         "{path} had the mode {mode:04o}, so that others could {could} what is in it; that is mended"
     )
+}
+
+/// The mode of a file or a folder, and of nothing else: what has its place by now, a link or a device such as `/dev/null`, stays as it is.
+fn set_mode(path: &Path, mode: u32) -> io::Result<()> {
+    let mut options = OpenOptions::new();
+    options.read(true).custom_flags(O_NOFOLLOW | O_NONBLOCK);
+    let opened = options.open(path).map_err(named(path))?;
+    let data = opened.metadata().map_err(named(path))?;
+    if !data.is_file() && !data.is_dir() {
+        return Err(not_plain(path));
+    }
+    opened.set_permissions(Permissions::from_mode(mode)).map_err(named(path))
 }
 
 /// Looks at everything in a folder; one thing that is not ours is refused.

@@ -13,7 +13,9 @@ mod folder;
 mod named;
 mod umask;
 
-pub use file::{append, create_new, lock, look, named_by_operator, replace, truncated};
+pub use file::{
+    append, create_new, lock, look, named_by_operator, replace, replace_public, truncated,
+};
 pub use folder::{folder, public_folder, state_folder};
 pub use named::{cure, list, named, open, read, read_to_string, remove, rename, sync};
 pub use umask::close_umask;

@@ -10,7 +10,7 @@ use std::{
 use nix::unistd::geteuid;
 use ostler_private::{
     append, create_new, folder, listen, lock, named_by_operator, public_folder, replace,
-    state_folder, truncated,
+    replace_public, state_folder, truncated,
 };
 
 /// Somebody who is neither root nor us.
@@ -193,6 +193,36 @@ fn what_has_no_end_of_bytes_is_refused_in_the_place_of_a_file() {
 }
 
 /// Whoever has it by its other name reads and writes it, however closed the folder is.
+#[test]
+fn the_mode_of_what_is_no_file_stays_as_it_is() {
+    let around = tempfile::tempdir().expect("there is room");
+    let pipe = around.path().join("pipe");
+    nix::unistd::mkfifo(&pipe, nix::sys::stat::Mode::empty()).expect("there is room");
+    set(&pipe, 0o666);
+    assert_refused(public_folder(around.path()), &pipe);
+    assert_eq!(mode(&pipe), 0o666);
+    fs::remove_file(&pipe).expect("it is ours");
+    // What a link leads to is not touched either.
+    symlink("/dev/null", &pipe).expect("there is room");
+    let null = fs::metadata("/dev/null").expect("there is one").mode();
+    public_folder(around.path()).expect("a link is left alone");
+    state_folder(around.path()).map(drop).unwrap_or_default();
+    assert_eq!(fs::metadata("/dev/null").expect("there is one").mode(), null);
+}
+
+#[test]
+fn what_others_may_read_has_that_mode_whatever_the_umask() {
+    let around = tempfile::tempdir().expect("there is room");
+    let path = around.path().join("code");
+    for text in ["one", "two"] {
+        replace_public(&path, text.as_bytes()).expect("there is room");
+        assert_eq!(
+            (mode(&path), fs::read_to_string(&path).expect("it is ours").as_str()),
+            (0o644, text)
+        );
+    }
+}
+
 #[test]
 fn a_file_with_another_name_that_others_can_open_is_refused() {
     let home = tempfile::tempdir().unwrap();

@@ -3,7 +3,6 @@
 use std::{
     collections::BTreeMap,
     fs, io,
-    os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
 };
 
@@ -78,12 +77,13 @@ fn write_once(path: &Path, text: &str) -> io::Result<()> {
     if fs::read(path).is_ok_and(|found| found == text.as_bytes()) {
         return Ok(());
     }
-    ostler_private::replace(path, text.as_bytes())?;
-    fs::set_permissions(path, fs::Permissions::from_mode(0o644))
+    ostler_private::replace_public(path, text.as_bytes())
 }
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
     use super::*;
     use crate::runtime::ALL;
 

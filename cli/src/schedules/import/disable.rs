@@ -28,6 +28,9 @@ pub(crate) fn may(path: &Path) -> Result<(), String> {
         format!("{}: {why}; leave out --disable, or ask somebody who may", path.display())
     };
     let metadata = fs::metadata(path).map_err(|error| told(error.to_string()))?;
+    if !metadata.is_file() {
+        return Err(told("it is not a plain file".to_owned()));
+    }
     let me = geteuid();
     if !me.is_root() && metadata.uid() != me.as_raw() {
         return Err(told("it is another user's file".to_owned()));
@@ -41,6 +44,10 @@ pub(crate) fn may(path: &Path) -> Result<(), String> {
 /// read. How many lines were taken out.
 pub(crate) fn lines(path: &Path, was: &str, lines: &BTreeSet<usize>) -> Result<usize, String> {
     let told = |why: &dyn std::fmt::Display| format!("{} is as it was: {why}", path.display());
+    // A device would be replaced by a file.
+    if !fs::metadata(path).map_err(|error| told(&error))?.is_file() {
+        return Err(told(&"it is not a plain file"));
+    }
     let bytes = fs::read(path).map_err(|error| told(&error))?;
     if String::from_utf8_lossy(&bytes) != was {
         return Err(told(&"it was changed since it was read; do it again"));
@@ -122,6 +129,15 @@ mod tests {
         assert!(ended.unwrap().success());
         assert_eq!(fs::read_to_string(&path).unwrap(), was);
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1, "nothing is left beside it");
+    }
+
+    #[test]
+    fn what_is_no_plain_file_is_never_replaced() {
+        let wrong = may(Path::new("/dev/null")).unwrap_err();
+        assert!(wrong.starts_with("/dev/null: it is not a plain file; "), "{wrong}");
+        let folder = tempfile::tempdir().unwrap();
+        let wrong = lines(folder.path(), "", &BTreeSet::from([1])).unwrap_err();
+        assert!(wrong.ends_with(" is as it was: it is not a plain file"), "{wrong}");
     }
 
     #[test]
