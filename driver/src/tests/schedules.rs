@@ -18,6 +18,7 @@ mod counted;
 mod owners;
 mod policies;
 mod reported;
+mod stands;
 mod told;
 
 const MINUTE: Span = Span::from_secs(60);
