@@ -186,6 +186,8 @@ pub enum Effect {
         /// How long after it was due, its jitter aside.
         late: Span,
     },
+    /// The clock was set back by hours and has stayed so: whoever has the store orders [`crate::ScheduleVerb::SetBack`] of each schedule.
+    SetBack,
     /// A request is answered.
     Answer {
         /// Whose.

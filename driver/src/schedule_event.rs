@@ -53,6 +53,13 @@ pub enum ScheduleVerb {
         /// That one: nothing is done when something was decided since.
         version: u64,
     },
+    /// It goes on from now if a clock that was wrong had brought it far ahead. Nobody but [`crate::Effect::SetBack`] asks for that.
+    SetBack {
+        /// When those were due, from now on, that have a job, as the store had it at [`ScheduleView::version`].
+        fired: Vec<Wall>,
+        /// That one: nothing is done when something was decided since.
+        version: u64,
+    },
     /// It goes. Its jobs stay.
     Delete,
 }

@@ -2,7 +2,7 @@
 //!
 //! A date that people named is one of the wall clock, which may be set: while any is awaited the driver wakes every second and
 //! compares anew. It goes by a [`Calendar`]: a step of an hour moves dates at once, a leap ahead when it has lasted an hour, and a
-//! leap back none that is known already. Everything else is a length of time, by the clock that nobody sets: delays, the
+//! leap back none that is known already. Schedules, whose moments are the clock's alone, follow a leap back, too, that has lasted. Everything else is a length of time, by the clock that nobody sets: delays, the
 //! time in which a job must be started, leases, and the waits between attempts. One that a restart interrupts goes on until
 //! its moment by the wall clock, and for its whole length at most.
 //!
@@ -17,6 +17,7 @@ use ostler_job::{
 
 use super::{
     Driver,
+    event::Effect,
     jobs::{Job, NEVER},
     moments::{BEFORE, Moment, Moments},
     returns::NOT_HEARD,
@@ -41,6 +42,8 @@ pub(super) struct Timers {
     last: Now,
     /// `None`: it was told nothing yet.
     calendar: Option<Calendar>,
+    /// The same for schedules, whose moments are the wall clock's alone: it believes a leap back, too, that has lasted.
+    firing: Option<Calendar>,
     /// No lease runs out before this.
     patience: Mono,
     /// When the remembered idempotency keys aged last.
@@ -98,6 +101,11 @@ impl Timers {
         self.calendar.map_or(self.last.wall, |it| it.at(self.last.mono))
     }
 
+    /// The date that schedules go by, as of the last event.
+    pub(super) fn firing_today(&self) -> Wall {
+        self.firing.map_or(self.last.wall, |it| it.at(self.last.mono))
+    }
+
     /// When to look at the scheduled jobs again.
     fn due(&self) -> Option<(Mono, &'static str)> {
         let left = self.scheduled.next(self.today(), self.last.mono)?;
@@ -121,7 +129,7 @@ impl Driver {
         let again = self.runners.suspicions.first_try();
         let again = again.map(|it| (it.0, "a broken runner is tried"));
         let (date, long) = self.schedules.next();
-        let fires = date.map(|at| timers.last.mono + at.since(timers.today()));
+        let fires = date.map(|at| timers.last.mono + at.since(timers.firing_today()));
         let fires = fires.map(|at| (at, "a schedule is due"));
         let long = long.map(|at| (at, "a firing runs too long"));
         let closed = self.first_closing().map(|at| (at, "an order to a queue is answered"));
@@ -135,7 +143,7 @@ impl Driver {
     /// asks, since nothing else tells.
     pub fn clock_was_set(&self, now: Now) -> bool {
         let is_off = |calendar: Calendar| calendar.at(now.mono).0.abs_diff(now.wall.0) > SET_MS;
-        self.schedules.next().0.is_some() && self.timers.calendar.is_some_and(is_off)
+        self.schedules.next().0.is_some() && self.timers.firing.is_some_and(is_off)
     }
 
     /// Every event tells the time: a gap in it tells that nobody could be heard, and what has expired is not started.
@@ -147,11 +155,16 @@ impl Driver {
         timers.last = now;
         if timers.calendar.is_some_and(|it| it.at(now.mono) < BEFORE && now.wall >= BEFORE) {
             // What it leaps from is wrong, so that nothing speaks against what it leaps to.
-            timers.calendar = Some(Calendar::new(now));
+            (timers.calendar, timers.firing) = (Some(Calendar::new(now)), None);
             timers.scheduled.redate(|id| self.jobs[id].due);
         }
         if timers.calendar.get_or_insert_with(|| Calendar::new(now)).hear(now) == Heard::Believed {
             timers.scheduled.redate(|id| self.jobs[id].due);
+        }
+        let firing = timers.firing.get_or_insert_with(|| Calendar::new(now));
+        if firing.hear(now) == Heard::Lasted {
+            *firing = Calendar::new(now);
+            self.outbox.effect(Effect::SetBack);
         }
         if now.mono - timers.keys_turned > KEYS_FOR {
             timers.keys_turned = now.mono;
@@ -185,7 +198,7 @@ impl Driver {
         {
             self.lose_runner(runner, ("not heard", NOT_HEARD), &BTreeSet::new(), now);
         }
-        self.run_schedules(self.timers.today(), now);
+        self.run_schedules(self.timers.firing_today(), now);
         // A rate lets another job start.
         self.scheduler.handle_timeout(now.mono);
         self.place(now);

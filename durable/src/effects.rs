@@ -53,6 +53,7 @@ impl DriverThread {
                         let _ = asker.send(Ok(answers));
                     }
                 }
+                Effect::SetBack => self.shared.set_back.notify_one(),
                 Effect::Fired { late } => self.shared.metrics.fired(late),
                 Effect::Changed { job } => self.shared.watches.poke(job),
                 Effect::Deleted { job } => {

@@ -31,6 +31,7 @@ mod runners;
 mod schedule_metrics;
 mod schedule_notices;
 mod schedules;
+pub mod set_back;
 mod source;
 mod specs;
 mod start;
@@ -92,6 +93,8 @@ pub struct Shared {
     pub metrics: JobMetrics,
     /// When an earlier life looked for what is old; known once the store was read.
     kept_at: OnceLock<Option<ostler_job::Wall>>,
+    /// The clock was set back by hours: schedules are to go on from now.
+    set_back: tokio::sync::Notify,
     inbox: mpsc::Sender<DriverMessage>,
     tickets: AtomicU64,
     runners: Runners,

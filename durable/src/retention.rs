@@ -120,7 +120,7 @@ fn leapt(millis: i64) -> String {
         ),
         false => format!(
             "the system's clock has leapt {hours} h back; dates that are known already stay, \
-             and schedules go on by the time before it: when the clock is right now, restart the gateway"
+             and schedules go on by the time before it until it has stayed so for an hour"
         ),
     }
 }

@@ -104,6 +104,7 @@ impl Jobs {
             files,
             metrics,
             kept_at: OnceLock::new(),
+            set_back: tokio::sync::Notify::new(),
             inbox,
             tickets: AtomicU64::new(1),
             runners,

@@ -29,6 +29,7 @@ mod logs;
 mod opened;
 mod payloads;
 mod runners;
+mod set_back;
 mod steer;
 
 /// Longer than anything here takes.

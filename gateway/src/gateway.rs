@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use ostler_durable::{Opened, StartFault, retention};
+use ostler_durable::{Opened, StartFault, retention, set_back};
 use ostler_machine::{shutdown::Shutdown, vital::vital};
 use ostler_notices::{GatewayEvent, OnEvent};
 use tokio::{
@@ -258,6 +258,7 @@ impl Gateway {
         vital(async move { log.log.hand_over_in_time().await });
         vital(async move { buffers.reply_buffers.keep().await });
         vital(retention::run(jobs.clone(), self.config.jobs.keep()));
+        vital(set_back::run(jobs.clone()));
         shutdown.draining().await;
         let hurried = tokio::select! {
             () = server.connections.emptied(ConnectionClass::Web) => false,

@@ -21,7 +21,7 @@ pub struct Calendar {
     said: Wall,
     /// How far the wall clock is ahead of it, in milliseconds, while it is not believed.
     off: i64,
-    /// Since when it has been too far ahead.
+    /// Since when it has been too far off; `None`: it is not, or that was told.
     doubted: Option<Mono>,
 }
 
@@ -34,6 +34,8 @@ pub enum Heard {
     Leapt(i64),
     /// A leap ahead has lasted, and is believed now: dates are moments of the wall clock again.
     Believed,
+    /// A leap back has lasted as long. It moves no date here; what goes by no other clock begins a new calendar.
+    Lasted,
 }
 
 impl Calendar {
@@ -58,12 +60,16 @@ impl Calendar {
         }
         let step = off.saturating_sub(self.off);
         if self.off == 0 || step.abs() > LEAP_MS {
-            (self.off, self.doubted) = (off, (off > 0).then_some(now.mono));
+            (self.off, self.doubted) = (off, Some(now.mono));
             return Heard::Leapt(off);
         }
         // It goes on from where it leapt to: small steps are followed.
         (self.mono, self.date) = (now.mono, Wall(date.0.saturating_add_signed(step)));
         if self.doubted.is_some_and(|since| now.mono - since >= BELIEVED_AFTER) {
+            if self.off < 0 {
+                self.doubted = None;
+                return Heard::Lasted;
+            }
             *self = Self::new(now);
             return Heard::Believed;
         }
@@ -149,7 +155,7 @@ mod tests {
     fn a_leap_back_moves_no_date_and_certainly_is() {
         let mut calendar = new();
         let back = -40 * DAY;
-        assert_eq!(pass(&mut calendar, (1, 6000), back), [Heard::Leapt(back)]);
+        assert_eq!(pass(&mut calendar, (1, 6000), back), [Heard::Leapt(back), Heard::Lasted]);
         let mono = Mono(6000 * 60_000_000_000);
         let wall = Wall((START + 6000 * 60_000).saturating_add_signed(back));
         assert_eq!(

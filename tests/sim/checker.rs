@@ -298,6 +298,7 @@ impl Checker {
             | Effect::Answer { .. }
             | Effect::Changed { .. }
             | Effect::Fired { .. }
+            | Effect::SetBack
             | Effect::Deleted { .. } => {}
         }
     }

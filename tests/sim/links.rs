@@ -97,6 +97,7 @@ impl World {
                 | Effect::Log { .. }
                 | Effect::Changed { .. }
                 | Effect::Fired { .. }
+                | Effect::SetBack
                 | Effect::Deleted { .. } => {}
             }
         }

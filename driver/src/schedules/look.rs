@@ -24,7 +24,7 @@ impl Driver {
         let is_seen = |entry: &&Entry| {
             tenant.as_ref().is_none_or(|it| *it == entry.schedule.shape.spec.tenant)
         };
-        let today = self.timers.today();
+        let today = self.timers.firing_today();
         let answers = match schedule {
             Some(name) => {
                 let entry = self.schedules.find(&name).map(|number| self.schedules.get(number));

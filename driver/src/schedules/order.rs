@@ -70,6 +70,10 @@ impl Driver {
                 let ran = ran.map_err(ScheduleRefusal::NotTaken)?;
                 Ok(ScheduleView { ran, ..self.schedule_view(number) })
             }
+            ScheduleVerb::SetBack { fired, version } => {
+                self.set_schedule_back(number, (fired, version), now)?;
+                Ok(self.schedule_view(number))
+            }
             ScheduleVerb::Put { .. }
             | ScheduleVerb::Pause
             | ScheduleVerb::Resume
@@ -87,7 +91,7 @@ impl Driver {
         who: &str,
         now: Now,
     ) -> Result<(), ScheduleRefusal> {
-        let today = self.timers.today();
+        let today = self.timers.firing_today();
         let before = self.schedules.get(number).schedule.stand.clone();
         match verb {
             ScheduleVerb::Pause => self.stand(number, |stand| {
@@ -114,7 +118,10 @@ impl Driver {
                 entry.fired.extend(fired.iter().chain(waiting).filter(|at| *at > to));
                 self.stand(number, |stand| stand.cursor = *to);
             }
-            ScheduleVerb::Put { .. } | ScheduleVerb::Run | ScheduleVerb::Delete => {
+            ScheduleVerb::Put { .. }
+            | ScheduleVerb::Run
+            | ScheduleVerb::SetBack { .. }
+            | ScheduleVerb::Delete => {
                 unreachable!("these have ways of their own")
             }
         }
@@ -127,6 +134,26 @@ impl Driver {
         self.schedules.file(number);
         // What waited while it was paused goes on.
         self.schedules.finished.insert(number);
+        Ok(())
+    }
+
+    /// As a start of the gateway does it, without one.
+    fn set_schedule_back(
+        &mut self,
+        number: u32,
+        (fired, version): (Vec<Wall>, u64),
+        now: Now,
+    ) -> Result<(), ScheduleRefusal> {
+        let entry = self.schedules.get_mut(number);
+        if entry.version != version {
+            return Err(ScheduleRefusal::Changed);
+        }
+        // What waits is decided, too.
+        entry.fired.extend(fired.into_iter().chain(entry.waiting.iter().copied()));
+        self.look_at_cursor(number, now);
+        let entry = self.schedules.get_mut(number);
+        entry.fired = entry.fired.split_off(&Wall(entry.schedule.stand.cursor.0 + 1));
+        self.schedules.file(number);
         Ok(())
     }
 
@@ -174,7 +201,7 @@ impl Driver {
         who: Option<&str>,
         paused: Option<Held>,
     ) -> Result<u32, String> {
-        let today = self.timers.today();
+        let today = self.timers.firing_today();
         let number = self.schedules.find(&name);
         let known = number.map(|number| &*self.schedules.get(number).schedule);
         let fresh = || Stand {
@@ -231,7 +258,7 @@ impl Driver {
     }
 
     fn schedule_view(&self, number: u32) -> ScheduleView {
-        view(self.schedules.get(number), self.timers.today())
+        view(self.schedules.get(number), self.timers.firing_today())
     }
 
     pub(in crate::schedules) fn audit_schedule(
@@ -259,6 +286,7 @@ impl ScheduleVerb {
             Self::Resume => ("schedule_resume", Value::Null),
             Self::Run => ("schedule_run", Value::Null),
             Self::Cursor { to, .. } => ("schedule_cursor", json!({ "to": to })),
+            Self::SetBack { .. } => ("schedule_set_back", Value::Null),
             Self::Delete => ("schedule_delete", Value::Null),
         }
     }

@@ -99,7 +99,7 @@ impl Driver {
             Ok(plan) => {
                 self.schedules.get_mut(number).plan = Some(plan);
                 if stand.fault.is_some() {
-                    let today = self.timers.today();
+                    let today = self.timers.firing_today();
                     self.stand(number, |stand| (stand.fault, stand.resumed_at) = (None, today));
                     self.tell_schedule(number, "usable", Value::Null, now);
                 }
@@ -112,8 +112,8 @@ impl Driver {
 
     /// A cursor that is far ahead was written by a clock that was wrong: the schedule would be silent until then. What has a job is not
     /// decided again.
-    fn look_at_cursor(&mut self, number: u32, now: Now) {
-        let today = self.timers.today();
+    pub(in crate::schedules) fn look_at_cursor(&mut self, number: u32, now: Now) {
+        let today = self.timers.firing_today();
         let cursor = self.schedules.get(number).schedule.stand.cursor;
         if cursor <= today.after(super::CURSOR_AHEAD) || today < BEFORE {
             return;

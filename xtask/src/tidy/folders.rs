@@ -186,6 +186,7 @@ const ORDERS: &[(&str, &[&str])] = &[
             "steer",
             "oversee",
             "retention",
+            "set_back",
             "start",
             "looks",
             "reasons",

@@ -1,5 +1,7 @@
 //! Clocks that are set, and hosts that sleep.
 
+use std::collections::BTreeSet;
+
 use super::*;
 
 /// The wall clock is set.
@@ -41,6 +43,46 @@ fn a_clock_set_back_by_an_hour_fires_nothing_twice_and_goes_on_after_it() {
     assert_eq!(bench.fates(), [(Fate::Fired, 1)]);
     seconds(&mut bench, 600);
     assert_eq!(bench.fates(), [(Fate::Fired, 1); 2]);
+}
+
+/// systemd 16347: a host that started with a clock that was hours ahead, and was put right, had what is daily so much too early for ever.
+#[test]
+fn a_clock_that_was_hours_ahead_from_the_start_is_followed_when_it_has_been_right_for_an_hour() {
+    const AHEAD: u64 = 8 * 3_600_000;
+    let mut bench = bench();
+    bench.shape(shape("0 * * * *"));
+    seconds(&mut bench, 7_200);
+    bench.now.wall = Wall(bench.now.wall.0 - AHEAD);
+    let told = |bench: &mut Bench, seconds: u64| {
+        let each = (0..seconds).map(|_| {
+            bench.pass(Span::from_secs(1));
+            bench.driver.handle_timeout(bench.now);
+            bench.settle();
+            bench.effects.iter().filter(|it| **it == Effect::SetBack).count()
+        });
+        each.sum::<usize>()
+    };
+    assert_eq!(told(&mut bench, 59 * 60), 0, "it may be a mistake");
+    assert_eq!(told(&mut bench, 300), 1, "once");
+    let before = bench.firings();
+    seconds(&mut bench, 300);
+    assert_eq!(bench.firings(), before, "it stands ahead");
+    let fired = bench.store.fired_after(&name("s"), bench.now.wall, 99).unwrap();
+    let version = bench.view().version;
+    let order = |version| ScheduleVerb::SetBack { fired: fired.clone(), version };
+    assert_eq!(bench.schedule(order(version - 1)).unwrap_err(), ScheduleRefusal::Changed);
+    bench.schedule(order(version)).unwrap();
+    let cursor = bench.view().schedule.stand.cursor;
+    assert_eq!(cursor, bench.now.wall, "it goes on from now");
+    seconds(&mut bench, 12 * 3_600);
+    let firings = bench.firings();
+    assert!(firings.iter().all(|it| it.fate == Fate::Fired), "{firings:?}");
+    let dues: BTreeSet<Wall> = firings.iter().map(|it| it.due).collect();
+    assert_eq!(dues.len(), firings.len(), "no moment has two");
+    let late = |it: &Firing| it.at.0.abs_diff(it.due.0);
+    let after: Vec<&Firing> = firings.iter().filter(|it| it.at > cursor).collect();
+    let own = after.iter().filter(|it| !before.contains(it));
+    assert!(own.clone().count() >= 8 && own.into_iter().all(|it| late(it) < 2_000), "{firings:?}");
 }
 
 #[test]
