@@ -114,6 +114,7 @@ pub(super) fn order(
             it.stand.cursor = to;
             state.cursor_fired = fired;
         }
+        ScheduleVerb::SetBack { .. } => panic!("no request asks for that"),
         ScheduleVerb::Delete => {
             state.schedules.remove(&name);
             return view(&schedule);
