@@ -6,6 +6,7 @@
 
 mod letter;
 mod message;
+mod turns;
 
 use std::{
     cell::Cell,
@@ -19,12 +20,12 @@ use nix::unistd::{User, geteuid, gethostname};
 use ostler_job::durable::{AttemptKey, Finish, Order, Terminate};
 use ostler_module::Observer;
 use tokio::{
-    sync::Semaphore,
     task::spawn_blocking,
     time::{Instant, sleep_until, timeout},
 };
 
 pub(crate) use self::letter::Letter;
+use self::turns::Turns;
 use crate::{
     control::{Control, IdleSupervisors},
     environment::of_runner,
@@ -40,10 +41,6 @@ use crate::{
 const PLACES: [&str; 2] = ["/usr/sbin/sendmail", "/usr/lib/sendmail"];
 /// How crond calls it: the recipients are those of the header, and a line with a dot ends nothing.
 const OPTIONS: [&str; 5] = ["-i", "-odi", "-oem", "-oi", "-t"];
-/// Mailers at once.
-const AT_ONCE: usize = 4;
-/// Mails that wait for their turn, at most; each has its output in memory.
-const WAITING_MAX: usize = 64;
 /// How long a mailer may take.
 pub const MAIL_TIME: Duration = Duration::from_secs(60);
 /// How long its supervisor may take to kill it.
@@ -54,21 +51,13 @@ const FAREWELL: Duration = Duration::from_secs(5);
 const SAYS_MAX: usize = 300;
 
 /// The mails of a runner.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Mailer {
-    turns: Semaphore,
-    waiting: Cell<usize>,
+    turns: Turns,
     /// Held by each mail from the end of its attempt until nothing is done about it any more.
     under_way: Rc<()>,
     /// It was said that there is no sendmail here.
     has_told: Cell<bool>,
-}
-
-impl Default for Mailer {
-    fn default() -> Self {
-        let (turns, waiting) = (Semaphore::new(AT_ONCE), Cell::new(0));
-        Self { turns, waiting, under_way: Rc::new(()), has_told: Cell::new(false) }
-    }
 }
 
 /// A letter, and who hears what goes wrong with it.
@@ -129,18 +118,13 @@ impl Mailer {
         program: &Path,
         Mail { letter, finish, output }: Mail,
     ) -> Result<(), String> {
-        if self.waiting.get() >= WAITING_MAX {
-            return Err(format!("{WAITING_MAX} others wait to be mailed already"));
-        }
-        self.waiting.set(self.waiting.get() + 1);
+        let user = letter.user.clone().unwrap_or_else(own_user);
+        let place = self.turns.place(&user)?;
         let read = spawn_blocking(move || output?.read()).await;
-        let turn = self.turns.acquire().await;
-        self.waiting.set(self.waiting.get() - 1);
-        let _turn = turn.map_err(|_| "the runner ends")?;
+        place.turn().await;
         let output = read.map_err(|e| format!("its log could not be read: {e}"))?;
         let output = output.map_err(|e| format!("its log could not be read: {e}"))?;
-        let (user, host) = (letter.user.clone().unwrap_or_else(own_user), host());
-        let message = message::message(&letter, &finish, (&user, &host), &output);
+        let message = message::message(&letter, &finish, (&user, &host()), &output);
         drop(output);
         let key = finish.key;
         let task = task(setup, key, program, letter.user);

@@ -193,7 +193,7 @@ fn a_mailer_that_hangs_holds_up_no_job_and_is_killed_with_what_it_started() {
         let line =
             "setsid sh -c 'trap \"\" TERM; echo $$ > hangs; while :; do sleep 1; done' & wait";
         sendmail(bench, line);
-        // More than are sent at once.
+        // More than one user's are sent at once.
         for _ in 0..5 {
             assert_eq!(bench.run(mailed("echo x")).await.ending.reason, Reason::Ok);
         }
@@ -203,6 +203,29 @@ fn a_mailer_that_hangs_holds_up_no_job_and_is_killed_with_what_it_started() {
         let (_, detail) = bench.troubles.borrow()[4].clone();
         assert!(detail.contains("its mailer took more than 2s and was killed"), "{detail}");
         bench.settled().await;
+    });
+}
+
+#[test]
+fn a_user_whose_mailers_hang_holds_up_no_mail_of_others() {
+    if !geteuid().is_root() {
+        return;
+    }
+    with_bench(async |bench| {
+        sendmail(bench, "[ $(id -un) != nobody ] || while [ ! -e go ]; do sleep 0.1; done");
+        let nobody = User::from_name("nobody").unwrap().unwrap();
+        chown(bench.path(""), Some(nobody.uid.as_raw()), None).unwrap();
+        let hangs = Command { user: Some("nobody".into()), cwd: None, ..mailed("echo x") };
+        // More than run at once.
+        for _ in 0..10 {
+            bench.run(hangs.clone()).await;
+        }
+        let other = bench.run(mailed("echo other")).await;
+        let path = bench.path(&format!("mail.{}", other.key));
+        Bench::wait_for("the mail of another user", || fs::read_to_string(&path).ok()).await;
+        fs::write(bench.path("go"), "").unwrap();
+        bench.settled().await;
+        assert_eq!(bench.troubles.borrow().len(), 0);
     });
 }
 
