@@ -10,7 +10,7 @@ import traceback
 
 from . import markdown, processes, tools
 
-SECTIONS = ["hello", "tls", "neighbours", "fairness", "crowd", "hosts", "scheduler", "queues", "idle", "bodies", "jobs", "instructions"]
+SECTIONS = ["hello", "tls", "neighbours", "fairness", "crowd", "hosts", "scheduler", "queues", "schedules", "idle", "bodies", "jobs", "instructions"]
 
 
 class Settings:

@@ -22,8 +22,8 @@ class System:
 class Ostler:
     """`ostler serve --no-app`, its token, and what it wrote."""
 
-    def __init__(self, group, binary, name, slots):
-        self.group, self.binary, self.name, self.slots = group, binary, name, slots
+    def __init__(self, group, binary, name, slots, env=None):
+        self.group, self.binary, self.name, self.slots, self.env = group, binary, name, slots, env
         self.state = os.path.join(group.folder, name)
         self.start()
 
@@ -35,7 +35,7 @@ class Ostler:
         command = [self.binary, "serve", "--no-app", "--config", config, "--state", self.state]
         command += ["--api", f"127.0.0.1:{self.port}"]
         begin = time.monotonic()
-        self.process = self.group.start(self.name, command)
+        self.process = self.group.start(self.name, command, env=self.env)
         self.group.wait_for(self.name, self.is_ready, self.process, seconds=60)
         self.started_in = time.monotonic() - begin
 
