@@ -162,7 +162,8 @@ impl Driver {
             timers.scheduled.redate(|id| self.jobs[id].due);
         }
         let firing = timers.firing.get_or_insert_with(|| Calendar::new(now));
-        if firing.hear(now) == Heard::Lasted {
+        // One that has not asked for the time is not what it was set to, however long that lasts.
+        if firing.hear(now) == Heard::Lasted && now.wall >= BEFORE {
             *firing = Calendar::new(now);
             self.outbox.effect(Effect::SetBack);
         }

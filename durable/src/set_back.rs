@@ -51,11 +51,8 @@ async fn page(
 async fn set_back(jobs: &Jobs, mut view: Box<ScheduleView>) -> Result<(), Unavailable> {
     loop {
         let name = view.schedule.name.clone();
-        let now = clock::wall_now();
-        if view.schedule.stand.cursor <= now {
-            return Ok(());
-        }
-        let fired = jobs.fired_after(name.clone(), now, usize::MAX).await?;
+        // Also of those that stand before it: somebody may have ordered them to run since.
+        let fired = jobs.fired_after(name.clone(), clock::wall_now(), usize::MAX).await?;
         let verb = ScheduleVerb::SetBack { fired, version: view.version };
         let answer = jobs.order_schedule(WHO, None, name.clone(), verb).await?;
         let has_changed =

@@ -144,12 +144,15 @@ impl Driver {
         (fired, version): (Vec<Wall>, u64),
         now: Now,
     ) -> Result<(), ScheduleRefusal> {
+        let today = self.timers.firing_today();
         let entry = self.schedules.get_mut(number);
         if entry.version != version {
             return Err(ScheduleRefusal::Changed);
         }
         // What waits is decided, too.
         entry.fired.extend(fired.into_iter().chain(entry.waiting.iter().copied()));
+        // Orders to run are of now again: those that have a job are known.
+        entry.ordered = entry.ordered.min(today);
         self.look_at_cursor(number, now);
         let entry = self.schedules.get_mut(number);
         entry.fired = entry.fired.split_off(&Wall(entry.schedule.stand.cursor.0 + 1));

@@ -202,3 +202,75 @@ fn a_machine_that_starts_in_1970_waits_for_the_time_and_misses_nothing_then() {
     seconds(&mut bench, 1);
     assert_eq!(bench.fates()[1..], [(Fate::Missed, 1), (Fate::Fired, 1)]);
 }
+
+#[test]
+fn a_clock_that_is_in_1970_for_hours_is_not_followed_and_nothing_is_late_when_it_is_right() {
+    let mut bench = bench();
+    bench.shape(shape("*/10 * * * *"));
+    seconds(&mut bench, 5);
+    let years = bench.now.wall.0 - 40_000;
+    bench.now.wall = Wall(40_000);
+    seconds(&mut bench, 7_200);
+    assert_eq!(bench.fates(), [(Fate::Fired, 1); 12], "it goes on by the time before it");
+    bench.now.wall = Wall(bench.now.wall.0 + years);
+    seconds(&mut bench, 1_200);
+    assert_eq!(bench.fates(), [(Fate::Fired, 1); 14]);
+}
+
+#[test]
+fn orders_to_run_are_of_now_again_when_the_clock_that_was_ahead_was_set_back() {
+    let mut bench = bench();
+    bench.shape(shape("0 9 * * *"));
+    bench.now.wall = Wall(EPOCH + 60_000);
+    for _ in 0..3 {
+        bench.schedule(ScheduleVerb::Run).unwrap();
+    }
+    let ahead: Vec<Wall> = bench.firings().iter().map(|it| it.due).collect();
+    bench.now.wall = Wall(EPOCH);
+    let fired = bench.store.fired_after(&name("s"), bench.now.wall, 99).unwrap();
+    let version = bench.view().version;
+    bench.schedule(ScheduleVerb::SetBack { fired, version }).unwrap();
+    bench.schedule(ScheduleVerb::Run).unwrap();
+    assert!(bench.firings()[0].due < ahead[0], "{:?}", bench.firings());
+    bench.now.wall = Wall(EPOCH + 60_000);
+    for _ in 0..2 {
+        bench.schedule(ScheduleVerb::Run).unwrap();
+    }
+    assert_eq!(bench.jobs_of().len(), 6, "each has a moment of its own");
+}
+
+#[test]
+fn a_cursor_an_hour_ahead_is_waited_for_and_one_that_is_further_is_not() {
+    for (minutes, is_set_back) in [(60, false), (61, false), (62, true)] {
+        let mut bench = bench();
+        bench.shape(shape("*/10 * * * *"));
+        let version = bench.view().version;
+        let to = Wall(EPOCH + minutes * 60_000);
+        bench.schedule(ScheduleVerb::Cursor { to, fired: Vec::new(), version }).unwrap();
+        bench.restart();
+        assert_eq!(bench.kept().stand.cursor < to, is_set_back, "{minutes}");
+    }
+}
+
+#[test]
+fn what_a_clock_that_was_ahead_wrote_is_of_now_when_it_is_set_back() {
+    const DAY: u64 = 86_400_000;
+    let mut bench = bench();
+    bench.now.wall = Wall(EPOCH + DAY);
+    bench.restart();
+    bench.shape(ScheduleShape { expect_within: Some(HOUR), ..shape("* * * * *") });
+    bench.schedule(ScheduleVerb::Pause).unwrap();
+    bench.schedule(ScheduleVerb::Resume).unwrap();
+    bench.pass(MINUTE);
+    bench.beat("a", 9, &[]);
+    bench.end_run(Reason::Ok);
+    let ahead = bench.kept().stand;
+    let most = ahead.succeeded_at.unwrap().min(ahead.since).min(ahead.made).min(ahead.resumed_at);
+    assert!(most.0 >= EPOCH + DAY, "{ahead:?}");
+    bench.now.wall = Wall(EPOCH);
+    bench.restart();
+    let Stand { since, made, resumed_at, succeeded_at, cursor, .. } = bench.kept().stand;
+    assert_eq!([since, made, resumed_at, succeeded_at.unwrap(), cursor], [Wall(EPOCH); 5]);
+    bench.pass(Span(HOUR.0 + 2_000_000_000));
+    assert!(bench.kept().stand.overdue_at.is_some(), "it is expected as of now");
+}
