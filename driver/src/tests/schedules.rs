@@ -14,6 +14,7 @@ use crate::{ScheduleLook, ScheduleOrder, ScheduleRefusal, ScheduleVerb, Schedule
 
 mod again;
 mod clocks;
+mod configured;
 mod counted;
 mod owners;
 mod policies;
@@ -332,4 +333,10 @@ fn a_firing_has_from_its_queue_what_the_schedule_does_not_say_as_the_queue_is_th
     let command = job.spec.work.command().unwrap();
     assert_eq!((command.timeout, command.user.as_deref()), (Some(MINUTE), Some("mail")));
     assert_eq!(Some(job.spec.retry), retry);
+    // What it says itself stays.
+    let mut it = shape("* * * * *");
+    it.spec.retry = Retry { attempts: 3, ..Retry::default() };
+    bench.shape(it.clone());
+    bench.pass(MINUTE);
+    assert_eq!(bench.store.job(JobId(2)).unwrap().unwrap().spec.retry, it.spec.retry);
 }

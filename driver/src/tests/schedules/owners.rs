@@ -216,3 +216,45 @@ fn what_another_token_put_is_changed_by_whoever_may_change_what_others_put() {
     assert_eq!(put(&mut bench, "admin", "* * * * *", false), Err(ScheduleRefusal::Others));
     put(&mut bench, "admin", "* * * * *", true).unwrap();
 }
+
+#[test]
+fn whatever_of_its_times_is_another_they_begin_now() {
+    use ostler_job::durable::{FoldPolicy, GapPolicy};
+    let times: [fn(&mut ScheduleShape); 7] = [
+        |it| it.vixie = true,
+        |it| it.zone = "Europe/Berlin".into(),
+        |it| it.gap = GapPolicy::Skip,
+        |it| it.fold = FoldPolicy::Both,
+        |it| it.jitter = MINUTE,
+        |it| it.starts = Some(Wall(EPOCH)),
+        |it| it.ends = Some(Wall(EPOCH * 2)),
+    ];
+    for (which, change) in times.into_iter().enumerate() {
+        let mut bench = bench();
+        bench.shape(shape("0 9 * * *"));
+        bench.skip(Span(MINUTE.0 * 2));
+        let mut other = shape("0 9 * * *");
+        change(&mut other);
+        bench.shape(other);
+        assert_eq!(bench.kept().stand.cursor, bench.now.wall, "{which}");
+    }
+}
+
+#[test]
+fn one_that_is_put_paused_is_so_until_it_is_resumed() {
+    let mut bench = bench();
+    let verb = ScheduleVerb::Put {
+        shape: Box::new(shape("* * * * *")),
+        paused: true,
+        new_only: false,
+        others: true,
+        fired: Vec::new(),
+    };
+    bench.schedule(verb).unwrap();
+    assert_eq!(bench.kept().stand.paused.map(|it| it.who).as_deref(), Some("operator"));
+    bench.pass(Span(MINUTE.0 * 2));
+    assert!(bench.firings().is_empty());
+    bench.schedule(ScheduleVerb::Resume).unwrap();
+    bench.pass(MINUTE);
+    assert_eq!(bench.fates().pop(), Some((Fate::Fired, 1)));
+}

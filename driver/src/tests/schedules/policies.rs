@@ -231,3 +231,17 @@ fn one_that_is_ordered_never_has_the_moment_of_another() {
     assert_eq!(bench.fates(), [(Fate::Fired, 1); 2]);
     assert_eq!(bench.firings()[0].due, Wall(EPOCH + 60_000), "it counts whole seconds");
 }
+
+#[test]
+fn each_that_waits_and_is_refused_lets_the_next_have_its_turn() {
+    let mut bench = bench();
+    let mut it = ScheduleShape { overlap: OverlapPolicy::QueueAll, ..shape("* * * * *") };
+    bench.shape(it.clone());
+    bench.pass(Span(MINUTE.0 * 3));
+    assert_eq!(bench.view().waiting.len(), 2);
+    it.spec.queue = QueueName::new("gone");
+    bench.shape(it);
+    bench.steer(Verb::Cancel, JobId(1));
+    assert_eq!(bench.fates(), [(Fate::Fired, 1), (Fate::Refused, 1), (Fate::Refused, 1)]);
+    assert!(bench.view().waiting.is_empty());
+}

@@ -189,3 +189,13 @@ fn a_start_of_the_host_is_fired_for_once_whenever_the_gateway_starts_again() {
     bench.restart();
     assert_eq!(bench.fates().len(), 1);
 }
+
+#[test]
+fn a_firing_that_nobody_starts_in_its_time_expires() {
+    let mut bench = bench();
+    bench.shape(ScheduleShape { expires_in: Some(MINUTE), ..shape("0 * * * *") });
+    bench.pass(Span(HOUR.0 + MINUTE.0 - 1_000_000_000));
+    assert_eq!(bench.state(JobId(1)), JobState::Pending);
+    bench.pass(Span::from_secs(2));
+    assert_eq!(bench.state(JobId(1)), JobState::Expired);
+}

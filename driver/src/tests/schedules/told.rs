@@ -69,3 +69,14 @@ fn one_that_runs_longer_than_it_may_is_told_and_not_ended() {
     assert!(bench.orders().is_empty());
     drop(runs);
 }
+
+#[test]
+fn one_that_runs_too_long_is_told_on_time_though_nothing_else_happens() {
+    let mut bench = bench();
+    bench.shape(ScheduleShape { max_run: Some(HOUR), ..shape("0 23 * * *") });
+    bench.schedule(ScheduleVerb::Run).unwrap();
+    let (at, why) = bench.driver.poll_timeout().unwrap();
+    assert_eq!((at - bench.now.mono, why), (HOUR, "a firing runs too long"));
+    bench.pass(HOUR);
+    assert_eq!(bench.told_of_it(), ["too_long"]);
+}
