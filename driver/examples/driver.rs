@@ -94,25 +94,7 @@ fn waiting(id: u64) -> Unfinished {
 }
 
 fn rounds(what: &str, mut driver: Driver) {
-    let spec = Arc::new(Spec {
-        work: Work::Noop,
-        name: None,
-        tenant: "default".into(),
-        identity: "noop".into(),
-        content: None,
-        tags: Vec::new(),
-        host: None,
-        queue: None,
-        not_before: None,
-        expires: None,
-        within: Some(Span::from_secs(1)),
-        delivery: Delivery::AtLeastOnce,
-        retry: Retry::default(),
-        dedupe: None,
-        needs: ostler_job::durable::Resources::default(),
-        firing: None,
-        edited: None,
-    });
+    let spec = Arc::new(Spec { within: Some(Span::from_secs(1)), ..Spec::new(Work::Noop, "noop") });
     let (mut done, mut ms) = (0, 2_000);
     let beat = |held| Beat {
         runner: "a".into(),

@@ -9,10 +9,10 @@ use jiff::tz::TimeZone;
 use ostler_cron_module::Cron;
 use ostler_driver::{Driver, DriverConfig, load};
 use ostler_job::durable::{
-    Command, FoldPolicy, GapPolicy, KeptSchedule, Loaded, MissedPolicy, OverlapPolicy, Resources,
-    Retry, Schedule, ScheduleName, ScheduleShape, ShapeOwner, Spec, Stand, Term, Work,
+    Command, KeptSchedule, Loaded, Retry, Schedule, ScheduleName, ScheduleShape, ShapeOwner, Spec,
+    Stand, Term, Work,
 };
-use ostler_job::{JobId, Mono, Now, Span, Wall};
+use ostler_job::{JobId, Mono, Now, Wall};
 
 const SCHEDULES: u64 = 100_000;
 /// So many of them are due at once.
@@ -27,40 +27,14 @@ fn schedule(number: u64) -> KeptSchedule {
     };
     let argv = vec!["/bin/sh".into(), "-c".into(), format!("/usr/local/bin/report {number}")];
     let spec = Spec {
-        work: Work::Shell(Box::new(Command { argv, ..Command::default() })),
-        name: None,
-        tenant: "default".into(),
-        identity: format!("report {}", number % 100),
         content: Some(number),
-        tags: Vec::new(),
-        host: None,
-        queue: None,
-        not_before: None,
-        expires: None,
-        within: None,
-        delivery: Default::default(),
         retry: Retry::usual(),
-        dedupe: None,
-        needs: Resources::default(),
-        firing: None,
-        edited: None,
+        ..Spec::new(
+            Work::Shell(Box::new(Command { argv, ..Command::default() })),
+            format!("report {}", number % 100),
+        )
     };
-    let shape = ScheduleShape {
-        cron,
-        vixie: false,
-        zone: "Europe/Berlin".into(),
-        gap: GapPolicy::default(),
-        fold: FoldPolicy::default(),
-        missed: MissedPolicy::default(),
-        overlap: OverlapPolicy::default(),
-        jitter: Span::ZERO,
-        starts: None,
-        ends: None,
-        expect_within: None,
-        max_run: None,
-        expires_in: None,
-        spec,
-    };
+    let shape = ScheduleShape::new(cron, "Europe/Berlin", spec);
     let name = ScheduleName::new(&format!("schedule-{number}")).expect("it is a name");
     let stand = Stand { since: Wall(START), cursor: Wall(START), ..Stand::default() };
     let schedule = Schedule { name, shape, owner: ShapeOwner::Api, put_by: None, stand };

@@ -60,25 +60,7 @@ pub(super) struct Bench {
 }
 
 pub(super) fn spec() -> Spec {
-    Spec {
-        work: Work::Noop,
-        name: None,
-        tenant: "default".into(),
-        identity: "noop".into(),
-        content: None,
-        tags: Vec::new(),
-        host: None,
-        queue: None,
-        not_before: None,
-        expires: None,
-        within: None,
-        delivery: Delivery::AtLeastOnce,
-        retry: Retry::default(),
-        dedupe: None,
-        needs: ostler_job::durable::Resources::default(),
-        firing: None,
-        edited: None,
-    }
+    Spec::new(Work::Noop, "noop")
 }
 
 impl Bench {

@@ -55,31 +55,13 @@ fn weight(spec: &Spec) -> usize {
 
 #[cfg(test)]
 mod tests {
-    use ostler_job::durable::{Command, Delivery, Input, Retry, Work};
+    use ostler_job::durable::{Command, Input, Work};
 
     use super::*;
 
     fn spec(stdin: usize) -> Arc<Spec> {
         let stdin = Input::Text("x".repeat(stdin));
-        Arc::new(Spec {
-            work: Work::Shell(Box::new(Command { stdin, ..Command::default() })),
-            name: None,
-            tenant: "default".into(),
-            identity: "cat".into(),
-            content: None,
-            tags: Vec::new(),
-            host: None,
-            queue: None,
-            not_before: None,
-            expires: None,
-            within: None,
-            delivery: Delivery::AtLeastOnce,
-            retry: Retry::default(),
-            dedupe: None,
-            needs: ostler_job::durable::Resources::default(),
-            firing: None,
-            edited: None,
-        })
+        Arc::new(Spec::new(Work::Shell(Box::new(Command { stdin, ..Command::default() })), "cat"))
     }
 
     #[test]

@@ -10,8 +10,7 @@ use bytes::BytesMut;
 use ostler_job::{
     JobId, Span, Wall,
     durable::{
-        AttemptKey, Delivery, Ending, Finish, JobState, LogState, Order, Reason, Report, Retry,
-        Spec, Usage, Work,
+        AttemptKey, Ending, Finish, JobState, LogState, Order, Reason, Report, Spec, Usage, Work,
     },
 };
 use ostler_store::{Memory, Planned, Store};
@@ -36,25 +35,7 @@ mod steer;
 const PATIENCE: Duration = Duration::from_secs(10);
 
 fn spec() -> Spec {
-    Spec {
-        work: Work::Noop,
-        name: None,
-        tenant: "default".into(),
-        identity: "noop".into(),
-        content: None,
-        tags: Vec::new(),
-        host: None,
-        queue: None,
-        not_before: None,
-        expires: None,
-        within: None,
-        delivery: Delivery::AtLeastOnce,
-        retry: Retry::default(),
-        dedupe: None,
-        needs: ostler_job::durable::Resources::default(),
-        firing: None,
-        edited: None,
-    }
+    Spec::new(Work::Noop, "noop")
 }
 
 struct Bench {

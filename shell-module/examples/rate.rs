@@ -13,7 +13,7 @@ use nix::{
 };
 use ostler_job::{
     JobId, Wall,
-    durable::{AttemptKey, Command, Delivery, Fence, Report, Retry, Spec, Start, Work},
+    durable::{AttemptKey, Command, Fence, Report, Spec, Start, Work},
 };
 use ostler_module::{Executor, Observer};
 use ostler_shell_module::{Setup, Shell, Users};
@@ -29,25 +29,7 @@ impl Observer for Sender {
 
 fn start(shell: &mut Shell, observer: &Rc<dyn Observer>, job: u64) {
     let command = Command { argv: vec!["true".into()], ..Command::default() };
-    let spec = Spec {
-        work: Work::Shell(Box::new(command)),
-        name: None,
-        tenant: "default".into(),
-        identity: "true".into(),
-        content: None,
-        tags: Vec::new(),
-        host: None,
-        queue: None,
-        not_before: None,
-        expires: None,
-        within: None,
-        delivery: Delivery::default(),
-        retry: Retry::default(),
-        dedupe: None,
-        needs: ostler_job::durable::Resources::default(),
-        firing: None,
-        edited: None,
-    };
+    let spec = Spec::new(Work::Shell(Box::new(command)), "true");
     let key = AttemptKey { job: JobId(job), attempt: 1, fence: Fence(job) };
     shell.start(Start { key, spec }, observer);
 }

@@ -12,7 +12,7 @@ use ostler_job::{
     JobId, Span, Wall,
     durable::{
         Command, CountQuery, Counts, Epoch, Fence, GroupKey, IdRange, JobState, NameFilter, Reason,
-        Retry, Sort, Spec, Status, TENANT_DEFAULT, Work,
+        Sort, Spec, Status, TENANT_DEFAULT, Work,
     },
 };
 use ostler_store::{Change, Filter, Query, ReadLimit, Sqlite, Store};
@@ -24,27 +24,18 @@ fn spec(job: u64) -> Spec {
     let line = format!("convert --quality 80 images/{job}.png thumbnails/{job}.jpg");
     let user = job.is_multiple_of(50).then(|| "www-data".to_owned());
     Spec {
-        work: Work::Shell(Box::new(Command { line: Some(line), user, ..Command::default() })),
         name: match job {
             _ if job.is_multiple_of(5000) => Some("nightly".to_owned()),
             _ if job.is_multiple_of(4) => Some(format!("thumbnail-{}", job % 1000)),
             _ => None,
         },
         tenant: if job.is_multiple_of(3) { "shop".to_owned() } else { TENANT_DEFAULT.to_owned() },
-        identity: "convert --quality N images/N.png thumbnails/N.jpg".to_owned(),
-        content: None,
         tags: if job.is_multiple_of(10) { vec!["images".to_owned()] } else { Vec::new() },
-        host: None,
-        queue: None,
-        not_before: None,
-        expires: None,
         within: Some(Span::from_secs(60)),
-        delivery: Default::default(),
-        retry: Retry::default(),
-        dedupe: None,
-        needs: ostler_job::durable::Resources::default(),
-        firing: None,
-        edited: None,
+        ..Spec::new(
+            Work::Shell(Box::new(Command { line: Some(line), user, ..Command::default() })),
+            "convert --quality N images/N.png thumbnails/N.jpg",
+        )
     }
 }
 

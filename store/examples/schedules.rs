@@ -10,9 +10,8 @@ use std::{sync::Arc, time::Instant};
 use ostler_job::{
     JobId, Span, Wall,
     durable::{
-        Command, Epoch, Fate, Firing, FiringKey, FoldPolicy, GapPolicy, Input, JobState,
-        MissedPolicy, OverlapPolicy, Schedule, ScheduleName, ScheduleShape, ShapeOwner, Spec,
-        Stand, Status, Work,
+        Command, Epoch, Fate, Firing, FiringKey, Input, JobState, Schedule, ScheduleName,
+        ScheduleShape, ShapeOwner, Spec, Stand, Status, Work,
     },
 };
 use ostler_store::{Change, EventKind, Filter, Query, Sqlite, Store};
@@ -98,22 +97,7 @@ fn name(number: u64) -> ScheduleName {
 }
 
 fn schedule(number: u64, cursor: u64) -> Schedule {
-    let shape = ScheduleShape {
-        cron: "0 * * * *".to_owned(),
-        vixie: false,
-        zone: "Europe/Berlin".to_owned(),
-        gap: GapPolicy::default(),
-        fold: FoldPolicy::default(),
-        missed: MissedPolicy::default(),
-        overlap: OverlapPolicy::default(),
-        jitter: Span::from_secs(0),
-        starts: None,
-        ends: None,
-        expect_within: None,
-        max_run: None,
-        expires_in: None,
-        spec: spec(number, None),
-    };
+    let shape = ScheduleShape::new("0 * * * *", "Europe/Berlin", spec(number, None));
     let stand = stand(cursor);
     Schedule { name: name(number), shape, owner: ShapeOwner::default(), put_by: None, stand }
 }
@@ -127,23 +111,10 @@ fn spec(number: u64, firing: Option<FiringKey>) -> Spec {
     let argv = ["/bin/sh", "-c", &line].map(str::to_owned).to_vec();
     let command = Command { argv, line: Some(line), stdin: Input::Empty, ..Command::default() };
     Spec {
-        work: Work::Shell(Box::new(command)),
-        name: None,
-        tenant: "default".to_owned(),
-        identity: "/usr/local/bin/backup --volume # --target #".to_owned(),
         content: Some(number),
-        tags: Vec::new(),
-        host: None,
-        queue: None,
-        not_before: None,
-        expires: None,
         within: Some(Span::from_secs(60)),
-        delivery: ostler_job::durable::Delivery::default(),
-        retry: ostler_job::durable::Retry::default(),
-        dedupe: None,
-        needs: ostler_job::durable::Resources::default(),
         firing: firing.map(Box::new),
-        edited: None,
+        ..Spec::new(Work::Shell(Box::new(command)), "/usr/local/bin/backup --volume # --target #")
     }
 }
 

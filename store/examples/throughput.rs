@@ -9,8 +9,8 @@ use std::{path::Path, sync::Arc, time::Instant};
 use ostler_job::{
     JobId, Span, Wall,
     durable::{
-        Attempt, AttemptKey, Command, Delivery, Ending, Epoch, Fence, Input, JobState, LogState,
-        Reason, Retry, Spec, Status, Usage, Work,
+        Attempt, AttemptKey, Command, Ending, Epoch, Fence, Input, JobState, LogState, Reason,
+        Retry, Spec, Status, Usage, Work,
     },
 };
 use ostler_store::{Change, EventKind, Filter, Query, Sqlite, SqliteOptions, Store};
@@ -37,23 +37,10 @@ fn spec(job: u64) -> Arc<Spec> {
     let identity = "/usr/local/bin/resize --width # --height # /srv/photos/#.jpg".to_owned();
     let command = Command { argv, line: Some(line), stdin: Input::Empty, ..Command::default() };
     Arc::new(Spec {
-        work: Work::Shell(Box::new(command)),
-        name: None,
-        tenant: "default".to_owned(),
-        identity,
         content: Some(job),
-        tags: Vec::new(),
-        host: None,
-        queue: None,
-        not_before: None,
-        expires: None,
         within: Some(Span::from_secs(60)),
-        delivery: Delivery::AtLeastOnce,
         retry: Retry { attempts: 3, ..Retry::default() },
-        dedupe: None,
-        needs: ostler_job::durable::Resources::default(),
-        firing: None,
-        edited: None,
+        ..Spec::new(Work::Shell(Box::new(command)), identity)
     })
 }
 

@@ -1,9 +1,7 @@
 //! Who makes schedules, and what they do to them.
 
 use ostler_driver::{ScheduleLook, ScheduleOrder, ScheduleVerb, ScheduleView, Ticket};
-use ostler_job::durable::{
-    FoldPolicy, GapPolicy, MissedPolicy, OverlapPolicy, ScheduleName, ScheduleShape, Spec,
-};
+use ostler_job::durable::{MissedPolicy, OverlapPolicy, ScheduleName, ScheduleShape, Spec};
 use ostler_job::{Span, Wall};
 use ostler_store::Store;
 
@@ -76,20 +74,13 @@ impl World {
             _ => OverlapPolicy::Allow,
         };
         ScheduleShape {
-            cron: format!("*/{period} * * * * *"),
-            vixie: false,
-            zone: "UTC".into(),
-            gap: GapPolicy::default(),
-            fold: FoldPolicy::default(),
             missed,
             overlap,
             jitter: if self.rng.one_in(4) { Span::from_secs(3) } else { Span::ZERO },
-            starts: None,
-            ends: None,
             expect_within: self.rng.one_in(3).then(|| Span::from_secs(20)),
             max_run: self.rng.one_in(3).then(|| Span::from_secs(2)),
             expires_in: self.rng.one_in(6).then(|| Span::from_secs(30)),
-            spec: self.template(),
+            ..ScheduleShape::new(format!("*/{period} * * * * *"), "UTC", self.template())
         }
     }
 

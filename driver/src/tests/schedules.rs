@@ -48,22 +48,13 @@ fn name(text: &str) -> ScheduleName {
 }
 
 fn shape(cron: &str) -> ScheduleShape {
-    ScheduleShape {
-        cron: cron.into(),
-        vixie: false,
-        zone: "UTC".into(),
-        gap: ostler_job::durable::GapPolicy::default(),
-        fold: ostler_job::durable::FoldPolicy::default(),
-        missed: MissedPolicy::default(),
-        overlap: OverlapPolicy::Allow,
-        jitter: Span::ZERO,
-        starts: None,
-        ends: None,
-        expect_within: None,
-        max_run: None,
-        expires_in: None,
-        spec: spec(),
-    }
+    ScheduleShape { overlap: OverlapPolicy::Allow, ..ScheduleShape::new(cron, "UTC", spec()) }
+}
+
+/// An order of somebody who may change what others put.
+fn put(shape: ScheduleShape) -> ScheduleVerb {
+    let (shape, fired) = (Box::new(shape), Vec::new());
+    ScheduleVerb::Put { shape, paused: false, new_only: false, others: true, fired }
 }
 
 impl Bench {

@@ -3,9 +3,7 @@
 use std::sync::Arc;
 
 use ostler_driver::{ScheduleVerb, ScheduleView};
-use ostler_job::durable::{
-    Firing, FoldPolicy, GapPolicy, MissedPolicy, OverlapPolicy, ScheduleName, ScheduleShape,
-};
+use ostler_job::durable::{Firing, ScheduleName, ScheduleShape};
 
 use super::*;
 use crate::{set_back, source};
@@ -13,22 +11,7 @@ use crate::{set_back, source};
 const HOURS: u64 = 8 * 3_600;
 
 fn hourly() -> ScheduleShape {
-    ScheduleShape {
-        cron: "0 * * * *".into(),
-        vixie: false,
-        zone: "UTC".into(),
-        gap: GapPolicy::default(),
-        fold: FoldPolicy::default(),
-        missed: MissedPolicy::default(),
-        overlap: OverlapPolicy::default(),
-        jitter: Span::ZERO,
-        starts: None,
-        ends: None,
-        expect_within: None,
-        max_run: None,
-        expires_in: None,
-        spec: spec(),
-    }
+    ScheduleShape::new("0 * * * *", "UTC", spec())
 }
 
 async fn order(bench: &Bench, name: &ScheduleName, verb: ScheduleVerb) -> Box<ScheduleView> {

@@ -112,6 +112,28 @@ pub struct ScheduleShape {
     pub spec: Spec,
 }
 
+impl ScheduleShape {
+    /// One that names nothing but its times and what fires.
+    pub fn new(cron: impl Into<String>, zone: impl Into<String>, spec: Spec) -> Self {
+        Self {
+            cron: cron.into(),
+            vixie: false,
+            zone: zone.into(),
+            gap: GapPolicy::default(),
+            fold: FoldPolicy::default(),
+            missed: MissedPolicy::default(),
+            overlap: OverlapPolicy::default(),
+            jitter: Span::ZERO,
+            starts: None,
+            ends: None,
+            expect_within: None,
+            max_run: None,
+            expires_in: None,
+            spec,
+        }
+    }
+}
+
 /// What fires in a gap, where clocks are set forward.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

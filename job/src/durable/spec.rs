@@ -67,6 +67,29 @@ pub struct Spec {
 }
 
 impl Spec {
+    /// A job of the usual tenant that names nothing but what it runs.
+    pub fn new(work: Work, identity: impl Into<String>) -> Self {
+        Self {
+            work,
+            name: None,
+            tenant: default_tenant(),
+            identity: identity.into(),
+            content: None,
+            tags: Vec::new(),
+            host: None,
+            queue: None,
+            not_before: None,
+            expires: None,
+            within: None,
+            delivery: Delivery::default(),
+            retry: Retry::default(),
+            dedupe: None,
+            needs: Resources::default(),
+            firing: None,
+            edited: None,
+        }
+    }
+
     /// Whether it is a firing of this schedule.
     pub fn is_firing_of(&self, schedule: &ScheduleName) -> bool {
         self.firing.as_ref().is_some_and(|firing| firing.schedule == *schedule)

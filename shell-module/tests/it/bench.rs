@@ -12,9 +12,7 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 use nix::unistd::Pid;
 use ostler_job::{
     JobId,
-    durable::{
-        AttemptKey, Command, Delivery, Fence, Finish, Order, Report, Retry, Spec, Start, Work,
-    },
+    durable::{AttemptKey, Command, Fence, Finish, Order, Report, Spec, Start, Work},
 };
 use ostler_module::{Executor, Observer};
 use ostler_shell_module::{Setup, Shell, Users, state_mark};
@@ -122,25 +120,7 @@ impl Bench {
     ) -> AttemptKey {
         self.jobs += 1;
         let key = AttemptKey { job: JobId(self.jobs), attempt: 1, fence: Fence(1000 + self.jobs) };
-        let mut spec = Spec {
-            work: Work::Shell(Box::new(command)),
-            name: None,
-            tenant: "default".into(),
-            identity: "test".into(),
-            content: None,
-            tags: Vec::new(),
-            host: None,
-            queue: None,
-            not_before: None,
-            expires: None,
-            within: None,
-            delivery: Delivery::default(),
-            retry: Retry::default(),
-            dedupe: None,
-            needs: ostler_job::durable::Resources::default(),
-            firing: None,
-            edited: None,
-        };
+        let mut spec = Spec::new(Work::Shell(Box::new(command)), "test");
         change(&mut spec);
         self.shell.start(Start { key, spec }, &self.observer);
         key

@@ -142,22 +142,7 @@ fn schedule(row: &Row<'_>) -> rusqlite::Result<Schedule> {
 fn unreadable_description(text: &str) -> Described {
     let value: Value = serde_json::from_str(text).unwrap_or_default();
     let spec = unreadable_spec(&value["shape"]["spec"].to_string());
-    let least = ScheduleShape {
-        cron: String::new(),
-        vixie: false,
-        zone: "UTC".to_owned(),
-        gap: Default::default(),
-        fold: Default::default(),
-        missed: Default::default(),
-        overlap: Default::default(),
-        jitter: Default::default(),
-        starts: None,
-        ends: None,
-        expect_within: None,
-        max_run: None,
-        expires_in: None,
-        spec,
-    };
+    let least = ScheduleShape::new("", "UTC", spec);
     let mut shape = json!(least);
     let read = |shape: &Value| serde_json::from_value::<ScheduleShape>(shape.clone());
     for (key, value) in value["shape"].as_object().into_iter().flatten() {

@@ -6,34 +6,16 @@ use std::sync::Arc;
 use ostler_job::{
     JobId, Span, Wall,
     durable::{
-        Attempt, AttemptKey, Command, Delivery, Edit, Edited, Ending, Fate, Fence, Firing,
-        FiringKey, FoldPolicy, GapPolicy, Input, JobState, LogState, MissedPolicy, OverlapPolicy,
-        Payload, Reason, Retry, Schedule, ScheduleName, ScheduleShape, ShapeOwner, Sort, Spec,
-        Stand, Status, TENANT_DEFAULT, Usage, Work,
+        Attempt, AttemptKey, Command, Edit, Edited, Ending, Fate, Fence, Firing, FiringKey,
+        FoldPolicy, GapPolicy, Input, JobState, LogState, MissedPolicy, OverlapPolicy, Payload,
+        Reason, Schedule, ScheduleName, ScheduleShape, ShapeOwner, Sort, Spec, Stand, Status,
+        Usage, Work,
     },
 };
 use ostler_store::{Change, Event, EventKind, Filter, Job, Loaded, Query, Store};
 
 pub(crate) fn spec(identity: &str) -> Spec {
-    Spec {
-        work: Work::Noop,
-        name: None,
-        tenant: TENANT_DEFAULT.to_owned(),
-        identity: identity.to_owned(),
-        content: None,
-        tags: Vec::new(),
-        host: None,
-        queue: None,
-        not_before: None,
-        expires: None,
-        within: None,
-        delivery: Delivery::default(),
-        retry: Retry::default(),
-        dedupe: None,
-        needs: ostler_job::durable::Resources::default(),
-        firing: None,
-        edited: None,
-    }
+    Spec::new(Work::Noop, identity)
 }
 
 pub(crate) fn shell(argv: &[&str], stdin: Input) -> Spec {

@@ -6,13 +6,7 @@ use super::*;
 fn put_as(bench: &mut Bench, tenant: &str, shape: ScheduleShape) -> ScheduleView {
     let mut shape = shape;
     shape.spec.tenant = tenant.into();
-    let verb = ScheduleVerb::Put {
-        shape: Box::new(shape),
-        paused: false,
-        new_only: false,
-        others: true,
-        fired: Vec::new(),
-    };
+    let verb = put(shape);
     order_as(bench, tenant, verb)
 }
 
@@ -80,13 +74,7 @@ fn a_tenants_tokens_make_so_many_schedules_and_no_more() {
     let put = |bench: &mut Bench, bound: bool, tenant: &str, it: &str| {
         let mut shape = shape("0 9 * * *");
         shape.spec.tenant = tenant.into();
-        let verb = ScheduleVerb::Put {
-            shape: Box::new(shape),
-            paused: false,
-            new_only: false,
-            others: true,
-            fired: Vec::new(),
-        };
+        let verb = put(shape);
         let (ticket, who, tenant) = (Ticket(3), "t".into(), bound.then(|| tenant.to_owned()));
         let order = ScheduleOrder { ticket, who, tenant, schedule: name(it), verb };
         bench.driver.handle_schedule(order, bench.now);
@@ -149,13 +137,7 @@ fn orders_to_run_have_moments_of_their_own_though_the_schedule_is_made_again() {
             bench.shape(shape("0 9 * * *"));
         } else {
             // Whoever put it looked before the last of them.
-            let verb = ScheduleVerb::Put {
-                shape: Box::new(shape("0 9 * * *")),
-                paused: false,
-                new_only: false,
-                others: true,
-                fired: Vec::new(),
-            };
+            let verb = put(shape("0 9 * * *"));
             bench.schedule(verb).unwrap();
         }
         for _ in 0..5 {

@@ -92,13 +92,7 @@ fn what_is_no_schedule_is_refused_and_changes_nothing() {
     }
     bench.config.schedules_max = 1;
     bench.restart();
-    let put = ScheduleVerb::Put {
-        shape: Box::new(shape("0 8 * * *")),
-        paused: false,
-        new_only: false,
-        others: true,
-        fired: Vec::new(),
-    };
+    let put = put(shape("0 8 * * *"));
     assert_eq!(bench.schedule_of("two", put).unwrap_err(), ScheduleRefusal::TooMany(1));
 }
 

@@ -139,13 +139,7 @@ fn a_page_begins_after_a_name_and_has_those_of_one_tenant() {
     for (at, it) in ["a", "b", "c", "d"].into_iter().enumerate() {
         let mut shape = shape("0 9 * * *");
         shape.spec.tenant = format!("t{}", at % 2);
-        let verb = ScheduleVerb::Put {
-            shape: Box::new(shape),
-            paused: false,
-            new_only: false,
-            others: true,
-            fired: Vec::new(),
-        };
+        let verb = put(shape);
         bench.schedule_of(it, verb).unwrap();
     }
     let mut page = |tenant: Option<&str>, after: Option<&str>, one: Option<&str>| {
