@@ -106,7 +106,7 @@ impl Driver {
         let place = (host.as_deref(), self.queue_of(job, now));
         self.enter(job.id, &(&job.scheduling).into(), place, job.submitted_at, now);
         if let Some(key) = &job.scheduling.firing {
-            self.hold_firing(job.id, key, job.submitted_at, now);
+            self.hold_firing(job.id, key, now);
         }
         let it = &mut self.jobs[job.id];
         it.due = due.unwrap_or(Wall(0));

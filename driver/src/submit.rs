@@ -117,7 +117,7 @@ impl Driver {
         let place = (new.spec.host.as_deref(), queue);
         self.enter(id, &(&*new.spec).into(), place, now.wall, now);
         if let Some(key) = &new.spec.firing {
-            self.hold_firing(id, key, now.wall, now);
+            self.hold_firing(id, key, now);
         }
         self.jobs[id].due = new.spec.not_before.unwrap_or(Wall(0));
         self.touch_new(id, Arc::clone(&new.spec));

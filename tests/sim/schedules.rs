@@ -28,12 +28,12 @@ pub(crate) struct Timetable {
     passed: BTreeMap<ScheduleName, String>,
 }
 
-/// Of which schedule, and of which tenant, a job was submitted, and when.
+/// Of which schedule, and of which tenant, a job was submitted.
 #[derive(Clone, Debug)]
 struct Whose {
     schedule: ScheduleName,
     tenant: String,
-    at: Wall,
+    job: JobId,
 }
 
 #[derive(Clone)]
@@ -46,7 +46,9 @@ impl Line {
     /// Whether a job is of this one, and not of another tenant's that had its name before.
     fn has(&self, whose: &Whose) -> bool {
         let Schedule { name, shape, stand, .. } = &self.schedule;
-        whose.schedule == *name && (whose.tenant == shape.spec.tenant || whose.at > stand.made)
+        whose.schedule == *name
+            && (whose.tenant == shape.spec.tenant
+                || stand.first_job.is_some_and(|first| whose.job >= first))
     }
 
     /// The first moment after one.
@@ -69,7 +71,7 @@ impl Timetable {
                 if let Some(key) = &spec.firing {
                     self.jobs.insert(*job, (**key).clone());
                     let (schedule, tenant) = (key.schedule.clone(), spec.tenant.clone());
-                    self.of.insert(*job, Whose { schedule, tenant, at: *at });
+                    self.of.insert(*job, Whose { schedule, tenant, job: *job });
                     self.status(*job, status.state);
                 }
             }

@@ -222,10 +222,10 @@ impl Driver {
         self.outbox.change(Change::Stand { schedule, expect, stand });
     }
 
-    /// A job that was taken then is a firing of this schedule.
-    pub(crate) fn hold_firing(&mut self, job: JobId, key: &FiringKey, at: Wall, now: Now) {
+    /// A job is a firing of this schedule.
+    pub(crate) fn hold_firing(&mut self, job: JobId, key: &FiringKey, now: Now) {
         let tenant = Arc::clone(self.tenants.name(self.jobs[job].tenant));
-        let mut open = Open { schedule: key.schedule.clone(), tenant, at, long: NEVER };
+        let mut open = Open { schedule: key.schedule.clone(), tenant, job, long: NEVER };
         let number = self.schedules.owner(&open);
         let max_run = number.and_then(|it| self.schedules.get(it).schedule.shape.max_run);
         let age = self.jobs[job].since.passed(now.mono);

@@ -57,10 +57,10 @@ pub(super) struct Schedules {
 /// A firing that has not finished.
 #[derive(Debug)]
 struct Open {
-    /// Of which schedule, and whose job that was, since when: a name may be given again, to somebody else.
+    /// Of which schedule, and whose job it is: a name may be given again, to somebody else.
     schedule: ScheduleName,
     tenant: Arc<str>,
-    at: Wall,
+    job: JobId,
     /// When it runs too long.
     long: Mono,
 }
@@ -68,7 +68,8 @@ struct Open {
 impl Open {
     /// Whether it is this schedule's, and not that of another tenant's which had its name before.
     fn is_of(&self, schedule: &Schedule) -> bool {
-        *self.tenant == *schedule.shape.spec.tenant || self.at > schedule.stand.made
+        let made_it = |first: JobId| self.job >= first;
+        *self.tenant == *schedule.shape.spec.tenant || schedule.stand.first_job.is_some_and(made_it)
     }
 }
 

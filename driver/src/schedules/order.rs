@@ -210,6 +210,7 @@ impl Driver {
         let fresh = || Stand {
             since: whole_second(today),
             made: today,
+            first_job: self.first_job(),
             cursor: today,
             boot: Some(self.config.source.boot().to_owned()),
             paused,

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use ostler_job::Now;
 use ostler_job::durable::{KeptSchedule, Schedule, ScheduleName, ScheduleShape, ShapeOwner, Stand};
+use ostler_job::{JobId, Now};
 use serde_json::{Value, json};
 
 use super::{Entry, order::whole_second};
@@ -66,8 +66,9 @@ impl Driver {
         if let Err(why) = kept {
             // The configuration was checked with the same zone data, but for those that were changed in between.
             let number = number.unwrap_or_else(|| {
-                let stand =
-                    Stand { since: now.wall, made: now.wall, cursor: now.wall, ..Stand::default() };
+                let first_job = self.first_job();
+                let (since, made, cursor) = (now.wall, now.wall, now.wall);
+                let stand = Stand { since, made, first_job, cursor, ..Stand::default() };
                 let owner = ShapeOwner::File;
                 let schedule = Schedule { name, shape, owner, put_by: None, stand };
                 let change = ostler_job::durable::Change::Schedule(Box::new(schedule.clone()));
@@ -128,6 +129,11 @@ impl Driver {
         self.tell_schedule(number, "clock_set_back", json!({ "cursor": cursor }), now);
     }
 
+    /// The first id that a job of a schedule may have which is made now. It is not known while older ones are restored, which are none.
+    pub(in crate::schedules) fn first_job(&self) -> Option<JobId> {
+        (!self.schedules.restoring).then_some(self.next_job)
+    }
+
     fn pause_itself(&mut self, number: u32, why: String, now: Now) {
         self.schedules.get_mut(number).plan = None;
         if self.schedules.get(number).schedule.stand.fault.as_ref() != Some(&why) {
@@ -143,6 +149,10 @@ impl Driver {
         let all: Vec<u32> = self.schedules.table.keys().copied().collect();
         self.schedules.finished.extend(&all);
         for number in all {
+            if self.schedules.get(number).schedule.stand.first_job.is_none() {
+                let first_job = self.first_job();
+                self.stand(number, |stand| stand.first_job = first_job);
+            }
             let entry = self.schedules.get(number);
             let boot = self.config.source.boot();
             let is_new = entry.schedule.stand.boot.as_deref() != Some(boot);

@@ -204,6 +204,9 @@ pub struct Stand {
     /// When it was made. What its name stood for before may have been another tenant's.
     #[serde(default, skip_serializing_if = "is_default")]
     pub made: Wall,
+    /// No job that it made has a lower id, and ids are never given again, whatever becomes of clocks; `None`: not known yet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub first_job: Option<JobId>,
     /// What is due up to here, this moment included, is decided.
     pub cursor: Wall,
     /// What came due up to here, when it was resumed last, is missed.

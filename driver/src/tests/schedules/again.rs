@@ -21,11 +21,13 @@ fn order_as(bench: &mut Bench, tenant: &str, verb: ScheduleVerb) -> ScheduleView
 
 #[test]
 fn a_name_given_again_to_another_tenant_has_nothing_of_the_one_before() {
-    for restarts in [false, true] {
+    for (restarts, back) in [(false, 0), (true, 0), (false, 10), (true, 10)] {
         let mut bench = bench();
         put_as(&mut bench, "a", shape("* * * * *"));
         bench.pass(MINUTE);
         order_as(&mut bench, "a", ScheduleVerb::Delete);
+        // A clock that says less than when those jobs were taken makes them nobody else's.
+        bench.now.wall.0 -= back * 60_000;
         let replace = ScheduleShape {
             overlap: OverlapPolicy::Replace,
             max_run: Some(MINUTE),
@@ -49,6 +51,23 @@ fn a_name_given_again_to_another_tenant_has_nothing_of_the_one_before() {
         assert_eq!(bench.store.job(JobId(1)).unwrap().unwrap().status.state, JobState::Succeeded);
         assert_eq!(bench.view().schedule.stand.succeeded_at, None);
     }
+}
+
+#[test]
+fn a_name_given_again_in_the_configuration_has_nothing_of_another_tenants() {
+    let mut bench = bench();
+    put_as(&mut bench, "a", shape("* * * * *"));
+    bench.pass(MINUTE);
+    order_as(&mut bench, "a", ScheduleVerb::Delete);
+    let mut others = ScheduleShape { overlap: OverlapPolicy::Replace, ..shape("* * * * *") };
+    others.spec.tenant = "b".into();
+    bench.config.schedules = vec![(name("s"), others)];
+    bench.now.wall.0 -= 10 * 60_000;
+    bench.restart();
+    assert_eq!((bench.view().unfinished, bench.kept().stand.first_job), (vec![], Some(JobId(2))));
+    bench.pass(MINUTE);
+    assert_eq!(bench.view().unfinished, [JobId(2)], "what it fires itself is its own");
+    assert!(!bench.store.job(JobId(1)).unwrap().unwrap().status.kill);
 }
 
 #[test]
