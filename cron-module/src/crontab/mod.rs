@@ -68,11 +68,18 @@ pub struct Broken {
     pub fault: Fault,
 }
 
+/// Bytes of variables that all lines of a table have together, at most: each has those above it.
+const COPIED_MAX: usize = 32 << 20;
+
+fn bytes(variables: &BTreeMap<String, String>) -> usize {
+    variables.iter().map(|(name, value)| name.len() + value.len()).sum()
+}
+
 impl Crontab {
     /// Reads a table; `name` is whose `H` and `~` it has: each line has its own, by its number.
     pub fn read(text: &str, table: Table, name: &str) -> Self {
         let mut crontab = Self::default();
-        let (mut variables, mut comment) = (BTreeMap::new(), None);
+        let (mut variables, mut comment, mut copied) = (BTreeMap::new(), None, 0);
         for (number, line) in (1..).zip(text.lines()) {
             let body = line.trim_start_matches([' ', '\t']);
             if let Some(words) = body.strip_prefix('#') {
@@ -97,7 +104,17 @@ impl Crontab {
                 None => line::entry(line, table, &format!("{name}:{number}")).map(Some),
             });
             match read {
+                Ok(Some(_)) if copied + bytes(&variables) > COPIED_MAX => {
+                    let what = "the variables above it, with those of the lines before it, are more than is read";
+                    let fault = Fault::new(
+                        0..line.len(),
+                        what,
+                        "leave variables out, or make several tables of it",
+                    );
+                    crontab.broken.push(Broken { line: number, fault });
+                }
                 Ok(Some(read)) => {
+                    copied += bytes(&variables);
                     let variables = variables.clone();
                     crontab.entries.push(Entry { line: number, comment, variables, ..read });
                 }

@@ -259,3 +259,12 @@ fn blanks_at_the_end_of_a_command_stay_where_they_are_escaped() {
     assert_eq!(only("* * * * * echo a\\ \n").command, "echo a\\ ");
     assert_eq!(only("* * * * * cat\\ %in\n").command, "cat\\ ");
 }
+
+#[test]
+fn variables_above_many_lines_are_read_up_to_a_bound_for_all_of_them() {
+    let table = format!("A={}\n{}", "x".repeat(1 << 20), "* * * * * true\n".repeat(100));
+    let crontab = user(&table);
+    assert_eq!((crontab.entries.len(), crontab.broken.len()), (31, 69));
+    let told = crontab.broken[0].to_string();
+    assert!(told.contains("line 33, ") && told.contains("several tables"), "{told}");
+}

@@ -6,6 +6,8 @@ use ostler_cron_module::crontab::Entry;
 
 /// Letters of a comment that go into a name.
 const LENGTH: usize = 40;
+/// Letters of a command that are looked at: one may be a shell within a shell, and so on for as long as a file is.
+const LOOKED_AT: usize = 1_000;
 /// The most of a name, with room for a number.
 const WHOLE: usize = 60;
 /// Those that run what is named after them, and which of their options have a value.
@@ -77,7 +79,8 @@ impl Names {
         let name = match (owner, said) {
             (Some(owner), None) if alone => owner,
             (owner, said) => {
-                let rest = said.unwrap_or_else(|| program(&entry.command));
+                let head = || entry.command.chars().take(LOOKED_AT).collect::<String>();
+                let rest = said.unwrap_or_else(|| program(&head()));
                 match owner {
                     // Also where the file's name has signs that a word of a command does not keep.
                     Some(owner) if rest == slug(&owner) => owner,

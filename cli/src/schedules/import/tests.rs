@@ -185,3 +185,9 @@ fn a_table_that_names_no_user_says_so() {
     let import = read(Table::User, Owner::Nobody, "0 3 * * * root a\n");
     assert!(import.notes.iter().any(|it| it.contains("give --system")), "{:?}", import.notes);
 }
+
+#[test]
+fn a_command_that_is_a_shell_within_a_shell_without_end_has_a_name_all_the_same() {
+    let import = user(&format!("* * * * * {}\n", "sh -c '".repeat(100_000)));
+    assert_eq!((names(&import).len(), import.left.len()), (1, 0));
+}
