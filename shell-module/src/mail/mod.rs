@@ -111,7 +111,7 @@ impl Mailer {
         }
     }
 
-    /// Reads the output at once, since it may go, and sends it when there is room.
+    /// Sends it when there is room. Its output is read then, so that what waits takes a descriptor and no memory.
     async fn in_turn(
         &self,
         (setup, idle): (&Setup, &IdleSupervisors),
@@ -120,8 +120,8 @@ impl Mailer {
     ) -> Result<(), String> {
         let user = letter.user.clone().unwrap_or_else(own_user);
         let place = self.turns.place(&user)?;
-        let read = spawn_blocking(move || output?.read()).await;
         place.turn().await;
+        let read = spawn_blocking(move || output?.read()).await;
         let output = read.map_err(|e| format!("its log could not be read: {e}"))?;
         let output = output.map_err(|e| format!("its log could not be read: {e}"))?;
         let message = message::message(&letter, &finish, (&user, &host()), &output);
@@ -236,7 +236,7 @@ impl Running {
             Some(Ok(_)) | None if is_late => {
                 Err(format!("its mailer took more than {time:?} and was killed"))
             }
-            Some(Ok(ended)) => self.judge(ended),
+            Some(Ok(ended)) => Err(self.complaint(ended)),
             Some(Err(why)) => Err(why.clone()),
             None => Err("the supervisor of its mailer was killed".to_owned()),
         };
@@ -259,14 +259,13 @@ impl Running {
         });
     }
 
-    fn judge(&self, ended: &Ended) -> Result<(), String> {
+    fn complaint(&self, ended: &Ended) -> String {
         let how = match (ended.exit_status, ended.signal) {
-            (Some(0), _) => return Ok(()),
             (Some(status), _) => format!("exit status {status}"),
             (None, signal) => format!("signal {}", signal.unwrap_or_default()),
         };
         let says = String::from_utf8_lossy(&self.says).replace(char::is_control, " ");
-        Err(format!("its mailer ended with {how}: {}", says.trim()))
+        format!("its mailer ended with {how}: {}", says.trim())
     }
 
     /// Keeps the supervisor for the next task, or sees to its end.

@@ -13,8 +13,8 @@ use tokio::sync::Notify;
 
 /// Mailers at once.
 pub(super) const AT_ONCE: usize = 8;
-/// Mails that wait for their turn, at most; each has its output in memory.
-pub(super) const WAITING_MAX: usize = 128;
+/// Mails that wait for their turn, at most; each has the file of its output open.
+pub(super) const WAITING_MAX: usize = 512;
 
 /// See the module.
 #[derive(Debug, Default)]
@@ -24,7 +24,7 @@ pub(super) struct Turns(RefCell<State>);
 struct State {
     running: Users,
     waiting: Users,
-    /// In the order in which they came; some may still read their output, and are not in here.
+    /// In the order in which they came.
     queue: VecDeque<Rc<Ticket>>,
 }
 
@@ -81,9 +81,13 @@ impl Turns {
 impl Place<'_> {
     /// Waits for the turn, which lasts as long as the place is held.
     pub(super) async fn turn(&self) {
+        self.queue();
+        self.ticket.called.notified().await;
+    }
+
+    fn queue(&self) {
         self.turns.0.borrow_mut().queue.push_back(Rc::clone(&self.ticket));
         self.turns.call();
-        self.ticket.called.notified().await;
     }
 }
 
@@ -135,8 +139,7 @@ mod tests {
     fn crowd<'a>(turns: &'a Turns, user: &str, count: usize) -> Vec<Place<'a>> {
         let places = (0..count).map_while(|_| turns.place(user).ok());
         let queued = |place: Place<'a>| {
-            turns.0.borrow_mut().queue.push_back(Rc::clone(&place.ticket));
-            turns.call();
+            place.queue();
             place
         };
         places.map(queued).collect()
@@ -152,7 +155,7 @@ mod tests {
         let hog = crowd(&turns, "hog", 1000);
         assert_eq!((running(&hog), hog.len()), (AT_ONCE / 2, AT_ONCE / 2 + WAITING_MAX / 2));
         let why = turns.place("hog").unwrap_err();
-        assert!(why.starts_with("64 mails of hog wait already; "), "{why}");
+        assert!(why.starts_with("256 mails of hog wait already; "), "{why}");
         let other = crowd(&turns, "other", 10);
         assert_eq!((running(&other), other.len()), (2, 10), "it goes beside what hangs");
         let third = crowd(&turns, "third", 1);
