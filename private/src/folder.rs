@@ -4,15 +4,18 @@ use std::{
     collections::BTreeSet,
     fs::{self, DirBuilder, File, Metadata, OpenOptions, Permissions},
     io,
-    os::unix::fs::{
-        DirBuilderExt as _, FileTypeExt as _, MetadataExt as _, OpenOptionsExt as _,
-        PermissionsExt as _,
+    os::{
+        fd::AsRawFd as _,
+        unix::fs::{
+            DirBuilderExt as _, FileTypeExt as _, MetadataExt as _, OpenOptionsExt as _,
+            PermissionsExt as _,
+        },
     },
     path::{Path, PathBuf},
 };
 
 use nix::{
-    libc::{O_DIRECTORY, O_NOFOLLOW, O_NONBLOCK},
+    libc::{O_DIRECTORY, O_NOFOLLOW, O_PATH},
     unistd::getegid,
 };
 
@@ -135,13 +138,15 @@ fn told(path: &Path, data: &Metadata) -> String {
 /// The mode of a file or a folder, and of nothing else: what has its place by now, a link or a device such as `/dev/null`, stays as it is.
 fn set_mode(path: &Path, mode: u32) -> io::Result<()> {
     let mut options = OpenOptions::new();
-    options.read(true).custom_flags(O_NOFOLLOW | O_NONBLOCK);
+    // It may be one that its owner cannot read.
+    options.read(true).custom_flags(O_NOFOLLOW | O_PATH);
     let opened = options.open(path).map_err(named(path))?;
     let data = opened.metadata().map_err(named(path))?;
     if !data.is_file() && !data.is_dir() {
         return Err(not_plain(path));
     }
-    opened.set_permissions(Permissions::from_mode(mode)).map_err(named(path))
+    let opened = format!("/proc/self/fd/{}", opened.as_raw_fd());
+    fs::set_permissions(opened, Permissions::from_mode(mode)).map_err(named(path))
 }
 
 /// Looks at everything in a folder; one thing that is not ours is refused.
@@ -198,4 +203,22 @@ fn ancestors(path: &Path) -> io::Result<()> {
 fn trusted() -> BTreeSet<u32> {
     let root = fs::metadata("/").map_or(0, |data| data.uid());
     [0, root, own_uid()].into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_mode_is_that_of_a_file_which_nobody_can_read_and_of_none_behind_a_link() {
+        let around = tempfile::tempdir().expect("there is room");
+        let (file, link) = (around.path().join("file"), around.path().join("link"));
+        fs::write(&file, "").expect("there is room");
+        let mode = || fs::metadata(&file).expect("it is there").mode() & 0o777;
+        set_mode(&file, 0o222).expect("it is ours");
+        set_mode(&file, 0o600).expect("it is ours, though nobody can read it");
+        std::os::unix::fs::symlink(&file, &link).expect("there is room");
+        assert!(set_mode(&link, 0o666).is_err());
+        assert_eq!(mode(), 0o600, "what a link leads to stays as it is");
+    }
 }
