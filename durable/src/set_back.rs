@@ -13,7 +13,7 @@ use super::{Jobs, Unavailable};
 const PAGE: usize = 500;
 /// Before what could not be done is tried again.
 const AGAIN: Duration = Duration::from_secs(10);
-/// Who did it, in the audit trail.
+/// Whose orders these are; what is written of them is that a schedule was set back, and by no person.
 const WHO: &str = "clock";
 
 /// Runs until the runtime ends.
@@ -52,7 +52,11 @@ async fn set_back(jobs: &Jobs, mut view: Box<ScheduleView>) -> Result<(), Unavai
     loop {
         let name = view.schedule.name.clone();
         // Also of those that stand before it: somebody may have ordered them to run since.
-        let fired = jobs.fired_after(name.clone(), clock::wall_now(), usize::MAX).await?;
+        let now = clock::wall_now();
+        let fired = jobs.fired_after(name.clone(), now, usize::MAX).await?;
+        if fired.is_empty() && view.schedule.stand.cursor <= now {
+            return Ok(());
+        }
         let verb = ScheduleVerb::SetBack { fired, version: view.version };
         let answer = jobs.order_schedule(WHO, None, name.clone(), verb).await?;
         let has_changed =

@@ -23,7 +23,7 @@ use crate::{
 pub(crate) struct FiringPage {
     /// The one that was due last first.
     firings: Vec<FiringView>,
-    /// The `before` of the next page; null: this is the last.
+    /// The `before` of the next page; null: this is the last. A page may have none, and this all the same.
     next: Option<Stamp>,
 }
 

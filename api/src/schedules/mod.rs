@@ -228,7 +228,8 @@ fn refusal(name: &ScheduleName, why: &ScheduleRefusal) -> Problem {
         ),
         ScheduleRefusal::NotTaken(why) => format!("the schedule {name} was not run: {why}"),
         ScheduleRefusal::TooManyOfTenant(max) => format!(
-            "this tenant has {max} schedules, as many as its tokens may make (schedules.tenant_max); delete one that is not needed"
+            "this tenant has {max} schedules or more, those that others made for it among them, and its tokens make no more (schedules.tenant_max); \
+             delete what is not needed, or have the limit raised"
         ),
         ScheduleRefusal::TooMany(max) => {
             format!("there are {max} schedules, as many as may be; delete one that is not needed")

@@ -245,7 +245,7 @@ pub(crate) const KEYS: &[Key] = &[
     key(Queue, "user", Text("a user's name"), Words("the runner's"), "The user of its commands that name none, where the runner permits it."),
 
     key(Schedules, "zone", Text("the IANA name of a time zone, such as `Europe/Berlin`"), Words("the host's"), "The time zone of schedules that name none, here and in the API."),
-    key(Schedules, "tenant_max", Count(1, 1_000_000), Value("1000"), "Schedules that tokens which are bound to a tenant may make for it; more are refused with 409. What other tokens and this file make is not bounded by it."),
+    key(Schedules, "tenant_max", Count(1, 1_000_000), Value("1000"), "Schedules of a tenant, whoever made them, from which on tokens that are bound to it make no more: 409. Other tokens and this file are not held to it."),
 
     key(Schedule, "cron", Text("an expression such as `0 3 * * *`"), Required, "When it fires: five fields, or six with seconds before them; `@daily` and the like; `@every 90s`; `@reboot`."),
     key(Schedule, "zone", Text("the IANA name of a time zone, such as `Europe/Berlin`"), Words("that of `[schedules]`"), "The time zone."),

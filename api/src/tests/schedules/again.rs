@@ -23,6 +23,16 @@ async fn a_token_of_a_tenant_sees_nothing_of_what_was_anothers_before_by_that_na
     };
     let told = rig.with(&token, "GET /v1/schedules/s/firings", "").await.json();
     assert_eq!(jobs(&told, "firings"), [Value::Null, json!(ours)]);
+    // Page by page there are the same, whatever each of the pages has.
+    let (mut before, mut all) = (String::new(), Vec::new());
+    loop {
+        let page = format!("GET /v1/schedules/s/firings?limit=1{before}");
+        let told = rig.with(&token, &page, "").await.json();
+        all.extend(jobs(&told, "firings"));
+        let Some(next) = told["next"].as_str() else { break };
+        before = format!("&before={next}");
+    }
+    assert_eq!(all, [Value::Null, json!(ours)]);
     let told = rig.with(&token, "GET /v1/schedules/s", "").await.json();
     assert_eq!(jobs(&told, "last"), [Value::Null, json!(ours)]);
     let told = rig.ask("GET /v1/schedules/s/firings").await.json();

@@ -53,7 +53,7 @@ pub(crate) struct ImportArgs {
     /// They are the system's, with a user in each line, as in /etc/cron.d
     #[arg(long, conflicts_with = "user")]
     system: bool,
-    /// Make the schedules: all of them, or none when one is refused
+    /// Make the schedules: all of them, or none when one is no schedule
     #[arg(long)]
     apply: bool,
     /// Then make comments of the lines in the files, so that cron does not run them too
