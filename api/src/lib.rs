@@ -60,7 +60,7 @@ pub use self::{
     new_token::new_token,
     parse::schedule::{field_of as schedule_field_of, shape_of as schedule_shape_of},
 };
-pub use ostler_job::durable::checked_mailto;
+pub use ostler_job::durable::{TENANT_DEFAULT, checked_mailto, line_of_shell};
 
 /// The connection that a request came on; an extension of requests, set by whoever serves the connection.
 #[derive(Clone, Copy, Debug, Default)]

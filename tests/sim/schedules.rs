@@ -67,7 +67,7 @@ impl Timetable {
     /// One change of a batch that is committed.
     pub(crate) fn change(&mut self, change: &Change) -> Result<(), String> {
         match change {
-            Change::Submit { job, spec, status, at } => {
+            Change::Submit { job, spec, status, .. } => {
                 if let Some(key) = &spec.firing {
                     self.jobs.insert(*job, (**key).clone());
                     let (schedule, tenant) = (key.schedule.clone(), spec.tenant.clone());

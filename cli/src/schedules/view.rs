@@ -205,10 +205,7 @@ impl ScheduleView {
     fn shown(&self) -> String {
         let words: Vec<&str> =
             self.job["argv"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
-        match words[..] {
-            [shell, "-c", line] if shell.ends_with("sh") => plain(line),
-            _ => self.command(),
-        }
+        ostler_api::line_of_shell(&words).map_or_else(|| self.command(), plain)
     }
 
     fn row(&self, now: OffsetDateTime) -> Vec<Cell> {
@@ -230,12 +227,11 @@ impl ScheduleView {
 
 /// A moment of the API as the clocks of a zone show it, with their distance from UTC, so that it can be pasted.
 fn by_clocks(text: &str, zone: Option<&TimeZone>) -> String {
-    let zone = zone.filter(|it| **it != TimeZone::UTC && it.iana_name() != Some("UTC"));
-    match (text.parse::<Timestamp>(), zone) {
-        (Ok(at), Some(zone)) => {
-            at.to_zoned_datetime(zone.clone()).strftime("%Y-%m-%dT%H:%M:%S%.f%:z").to_string()
-        }
-        _ => text.to_owned(),
+    let (Ok(at), Some(zone)) = (text.parse::<Timestamp>(), zone) else { return text.to_owned() };
+    let local = at.to_zoned_datetime(zone.clone());
+    match local.offset().is_zero() {
+        true => text.to_owned(),
+        false => local.strftime("%Y-%m-%dT%H:%M:%S%.f%:z").to_string(),
     }
 }
 
@@ -365,8 +361,22 @@ mod tests {
         let line = view(serde_json::json!({"argv": ["/bin/bash", "-c", "a 'b' | c"]}));
         assert_eq!(line.shown(), "a 'b' | c");
         assert_eq!(line.command(), "/bin/bash -c 'a '\\''b'\\'' | c'");
-        let words = view(serde_json::json!({"argv": ["/usr/bin/awk", "-c", "a b"]}));
-        assert_eq!(words.shown(), "/usr/bin/awk -c 'a b'");
+        for program in ["/usr/bin/awk", "/usr/bin/push"] {
+            let words = view(serde_json::json!({"argv": [program, "-c", "a b"]}));
+            assert_eq!(words.shown(), format!("{program} -c 'a b'"));
+        }
+    }
+
+    #[test]
+    fn moments_are_told_by_the_clocks_of_a_zone_and_as_they_are_where_those_are_utcs() {
+        let told = |zone: &str, at: &str| by_clocks(at, TimeZone::get(zone).ok().as_ref());
+        let (winter, summer) = ("2027-01-15T12:00:00.5Z", "2027-07-15T12:00:00Z");
+        assert_eq!(told("Europe/Berlin", winter), "2027-01-15T13:00:00.5+01:00");
+        assert_eq!(told("Europe/London", summer), "2027-07-15T13:00:00+01:00");
+        for (zone, at) in [("Etc/UTC", summer), ("Europe/London", winter), ("Mars/Base", winter)] {
+            assert_eq!(told(zone, at), at);
+        }
+        assert_eq!(told("Europe/Berlin", "soon"), "soon");
     }
 
     #[test]

@@ -50,7 +50,7 @@ pub use slots::{SLOTS_RULE, Slots};
 pub use sort::{Cursor, Sort};
 pub use spec::{
     Command, Dedupe, DedupeScope, Delivery, Input, Payload, Spec, TENANT_DEFAULT, Terminate, Then,
-    Work,
+    Work, line_of_shell,
 };
 pub use state::{JobState, Reason};
 pub use status::Status;

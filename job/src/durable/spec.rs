@@ -213,6 +213,13 @@ impl Input {
     }
 }
 
+/// The line that a shell is given, where a program and its arguments are that and no more: a script of `sh -c`.
+pub fn line_of_shell<'a>(argv: &[&'a str]) -> Option<&'a str> {
+    let &[program, "-c", line] = argv else { return None };
+    let name = program.rsplit('/').next().unwrap_or_default();
+    ["sh", "bash", "dash", "ash", "ksh", "mksh", "zsh"].contains(&name).then_some(line)
+}
+
 impl Command {
     /// The command as people see it: its line, or its words as a shell would take them.
     pub fn shown(&self) -> String {

@@ -2,6 +2,7 @@
 
 use ostler_job::durable::{
     Command, Delivery, Ending, Finish, FiringKey, Reason, Retry, Spec, checked_mailto,
+    line_of_shell,
 };
 
 /// See the module.
@@ -55,10 +56,7 @@ impl Letter {
 
 /// As a crontab has it: a line that another shell is given is that line.
 fn shown(command: &Command) -> String {
-    match &command.argv[..] {
-        [shell, flag, line] if command.line.is_none() && shell.ends_with("sh") && flag == "-c" => {
-            line.clone()
-        }
-        _ => command.shown(),
-    }
+    let words: Vec<&str> = command.argv.iter().map(String::as_str).collect();
+    let line = line_of_shell(&words).filter(|_| command.line.is_none());
+    line.map_or_else(|| command.shown(), str::to_owned)
 }

@@ -28,8 +28,6 @@ const UNSAID: [(&str, &str); 5] = [
     ("max_run", "cron tells nobody that it runs too long"),
     ("expires_in", "cron starts it at once or not at all"),
 ];
-/// Whose schedules are that name nobody.
-const TENANT: &str = "default";
 /// Fields of a job that cron has a way for, or that mean nothing to it.
 const SAID: [&str; 10] =
     ["command", "argv", "env", "cwd", "stdin", "user", "delivery", "retry", "name", "mailto"];
@@ -296,7 +294,7 @@ fn notes(body: &Value) -> Vec<String> {
         told("retry", &retry, "cron tries it once");
     }
     for (name, value) in job.as_object().into_iter().flatten() {
-        let is_usual = name == "tenant" && value == TENANT;
+        let is_usual = name == "tenant" && value == ostler_api::TENANT_DEFAULT;
         if !SAID.contains(&name.as_str()) && !is_usual {
             told(name, value, "cron has no word for it");
         }
